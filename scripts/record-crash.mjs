@@ -5,9 +5,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { accountProcess } from '../dist/account/skb.js';
+import { skbProcessJson } from '../dist/answers/skb/json.js';
 import { openCrash } from '../dist/kernel/crash/open.js';
 import { recordSession } from '../dist/kernel/crash/recording.js';
-import { skbProcessJson } from '../dist/report/skb/json.js';
 
 const lab = process.env.KDUMP_MEM_LAB ?? '.lab';
 for (const version of ['5.10', '6.1', '6.12']) {

@@ -1,8 +1,8 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { EXIT } from '../src/cli/failure.js';
+import { EXIT } from '../src/app/kit/failure.js';
 import { kdumpMemIn } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
 
@@ -21,13 +21,15 @@ function examplesOf(source: string): string[] {
   return Array.from(lines, ([, line = '']) => line);
 }
 
-const COMMANDS = 'src/cli/commands';
+const APP = 'src/app';
 const lines = [
   ...DOCUMENTS.flatMap((path) => commandLines(textOf(path)).map((line) => ({ line, path }))),
-  ...readdirSync(join(ROOT, COMMANDS)).flatMap((name) => {
-    const path = `${COMMANDS}/${name}`;
-    return examplesOf(textOf(path)).map((line) => ({ line, path }));
-  }),
+  ...readdirSync(join(ROOT, APP))
+    .map((name) => `${APP}/${name}/command.ts`)
+    .filter((path) => existsSync(join(ROOT, path)))
+    .flatMap((path) => {
+      return examplesOf(textOf(path)).map((line) => ({ line, path }));
+    }),
 ];
 
 /** Words of command lines that read one dump, each once. */

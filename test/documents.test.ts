@@ -2,10 +2,10 @@ import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { ALL_COMMANDS } from '../src/cli/all-commands.js';
-import { registerCompletion } from '../src/cli/commands/completion.js';
-import { kdumpMemCommand } from '../src/cli/kdump-mem.js';
-import { skcheckCommand } from '../src/cli/skcheck-options.js';
+import { ALL_COMMANDS } from '../src/app/completion/all-commands.js';
+import { registerCompletion } from '../src/app/completion/command.js';
+import { kdumpMemCommand } from '../src/app/kdump-mem.js';
+import { skcheckCommand } from '../src/app/skcheck/options.js';
 import { kdumpMem } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
 

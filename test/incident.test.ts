@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Drawer } from '../src/account/memory/drawer.js';
-import { memorySchema } from '../src/report/memory/schema.js';
-import { procsSchema } from '../src/report/procs/schema.js';
-import { formatSize } from '../src/report/text/size.js';
-import { triageSchema } from '../src/report/triage/schema.js';
+import { memorySchema } from '../src/answers/memory/schema.js';
+import { procsSchema } from '../src/answers/procs/schema.js';
+import { formatSize } from '../src/answers/text/size.js';
+import { triageSchema } from '../src/answers/triage/schema.js';
 import { kdumpMem } from './support/cli.js';
 import { textOf } from './support/documents.js';
 import { incident } from './support/fixtures.js';

@@ -1,24 +1,24 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 
-const COMMANDS = 'src/cli/commands';
+const APP = 'src/app';
 
-/** kdump-mem's commands: each is a file of src/cli/commands, which exports register<Name>. */
-export const SUBCOMMANDS = readdirSync(COMMANDS)
-  .map((file) => file.replace(/\.ts$/, ''))
+/** kdump-mem's commands: each has a folder of src/app, whose command.ts exports register<Name>. */
+export const SUBCOMMANDS = readdirSync(APP)
+  .filter((name) => existsSync(`${APP}/${name}/command.ts`))
   .toSorted();
 
 /** What esbuild begins with to make a program: skcheck, or kdump-mem with some of its commands. */
 export function entryOf(command, subcommands = SUBCOMMANDS) {
-  if (command !== 'kdump-mem') return { entryPoints: [`src/cli/${command}.ts`] };
+  if (command !== 'kdump-mem') return { entryPoints: [`${APP}/${command}.ts`] };
   const imports = subcommands.map(
-    (name) => `import { ${registrar(name)} } from './commands/${name}.js';`,
+    (name) => `import { ${registrar(name)} } from './${name}/command.js';`,
   );
   const contents = [
     "import { main } from './kdump-mem.js';",
     ...imports,
     `void main(${subcommands.map(registrar).join(', ')});`,
   ].join('\n');
-  return { stdin: { contents, resolveDir: 'src/cli', sourcefile: 'entry.ts', loader: 'ts' } };
+  return { stdin: { contents, resolveDir: APP, sourcefile: 'entry.ts', loader: 'ts' } };
 }
 
 /** Both commands in one program, which is the one that it is called as. */

@@ -1,10 +1,10 @@
 import { Command, CommanderError } from 'commander';
-import { registerExtract } from '../../src/cli/commands/extract.js';
-import { registerInfo } from '../../src/cli/commands/info.js';
-import { registerRead } from '../../src/cli/commands/read.js';
-import { registerSkb } from '../../src/cli/commands/skb.js';
-import { registerSockets } from '../../src/cli/commands/sockets.js';
-import { registerStruct } from '../../src/cli/commands/struct.js';
+import { registerExtract } from '../../src/app/extract/command.js';
+import { registerInfo } from '../../src/app/info/command.js';
+import { registerRead } from '../../src/app/read/command.js';
+import { registerSkb } from '../../src/app/skb/command.js';
+import { registerSockets } from '../../src/app/sockets/command.js';
+import { registerStruct } from '../../src/app/struct/command.js';
 import { Broken, checkText, clock, MOST_MS, refusal } from './rules.js';
 
 /** What a command printed, and its exit status. */

@@ -1,5 +1,5 @@
-import { explainFailure } from '../../src/cli/failure.js';
-import { KdumpMemError } from '../../src/error.js';
+import { explainFailure } from '../../src/app/kit/failure.js';
+import { KdumpMemError } from '../../src/base/error.js';
 
 /** How a question ended. */
 export type Outcome = Answered | Refused;

@@ -4,7 +4,7 @@ import { code, plain } from './markdown.mjs';
 /**
  * Every code that an answer can have: what `kdump-mem explain` says of each.
  *
- * @param {readonly import('../../dist/report/explain/codes.js').Kind[]} kinds
+ * @param {readonly import('../../dist/answers/explain/codes.js').Kind[]} kinds
  */
 export function codesPage(kinds) {
   const parts = kinds.flatMap(({ name, codes, words }) => [

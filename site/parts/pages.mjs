@@ -3,7 +3,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { KINDS } from '../../dist/report/explain/codes.js';
+import { KINDS } from '../../dist/answers/explain/codes.js';
 import { declaredCommands } from '../../scripts/man-parts/commands.mjs';
 import { codesPage } from './codes-page.mjs';
 import { commandPage } from './command-page.mjs';

@@ -1,5 +1,5 @@
-import type { CapturedOf } from '../captured-of.js';
-import type { LogRecord } from '../log-records.js';
+import type { CapturedOf } from '../records/captured-of.js';
+import type { LogRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { chosenMessages, type LogChoice } from './log.js';
 

@@ -1,5 +1,5 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { LogRecord, TextRecord } from '../log-records.js';
+import type { LogRecord, TextRecord } from '../records/log-records.js';
 import { readLog } from '../walk/log/log.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { type Warning, Warnings } from '../walk/warnings.js';

@@ -1,4 +1,4 @@
-import { hex } from '../kernel/hex.js';
+import { hex } from '../base/hex.js';
 import type { CloneCounts } from './clone-counts.js';
 import type { PageCounts } from './page-counts.js';
 import type { SlotCounts } from './slot-counts.js';

@@ -1,6 +1,6 @@
-import { KdumpMemError } from '../error.js';
+import { KdumpMemError } from '../base/error.js';
+import { WalkError } from '../base/errors/walk.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { WalkError } from '../walk/error.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
 import { findFile, openFiles } from '../walk/tasks/files.js';

@@ -1,4 +1,4 @@
-import { hex } from '../kernel/hex.js';
+import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { PageReader } from '../walk/pages/pages.js';

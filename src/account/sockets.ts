@@ -1,6 +1,6 @@
-import { hex } from '../kernel/hex.js';
+import { hex } from '../base/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { Taken } from '../taken.js';
+import type { Taken } from '../records/sample-origin.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/pages/network-pages.js';
 import { Census } from '../walk/sockets/census.js';

@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { WalkError } from '../base/errors/walk.js';
 import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
-import { WalkError } from '../walk/error.js';
 import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import type { TaskState } from '../walk/stacks/task-state.js';

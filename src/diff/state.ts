@@ -1,4 +1,4 @@
-import type { Taken } from '../taken.js';
+import type { Taken } from '../records/sample-origin.js';
 
 /**
  * What is known of a host at one time. Whoever reads an input makes it; whoever compares knows no input's

@@ -1,4 +1,4 @@
-import type { Taken } from '../taken.js';
+import type { Taken } from '../records/sample-origin.js';
 import type { Note } from './notes.js';
 import type { HostState } from './state.js';
 

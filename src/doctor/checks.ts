@@ -1,8 +1,8 @@
-import { lackingRights, lacksAll } from '../capabilities.js';
-import { KdumpMemError } from '../error.js';
+import { KdumpMemError } from '../base/error.js';
 import { NEEDED_PROBE, TRIED_BPFTRACES } from '../host/bpftrace-tried.js';
 import { listedPids } from '../host/proc/pids.js';
 import { TRACEFS_PLACES } from '../host/tracefs-places.js';
+import { lackingRights, lacksAll } from '../records/capabilities.js';
 import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
 
 /** What can be used here, and what cannot. Nothing is changed; nothing that hangs is waited for. */

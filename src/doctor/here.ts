@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { attempt } from '../host/error.js';
+import { attempt } from '../base/errors/host.js';
+import { searchPath } from '../base/program-path.js';
 import { liveHost } from '../host/live.js';
 import { openNative } from '../kernel/native/open.js';
-import { searchPath } from '../program-path.js';
 import type { Here } from './check.js';
 
 /** A program says its version at once. */

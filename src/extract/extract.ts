@@ -2,7 +2,9 @@
 // questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
 // laid out (what is read is what is kept), how formats are read, or how anything is shown.
 import path from 'node:path';
-import { KernelError, ReadError } from '../kernel/error.js';
+import { ExtractError } from '../base/errors/extract.js';
+import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { checkOutput, OutputError, OutputFile } from '../base/output-file.js';
 import {
   architectureOf,
   keptBytesNotes,
@@ -15,12 +17,10 @@ import {
   openNativeImage,
   packedPagesNote,
 } from '../kernel/native/parts.js';
-import { checkOutput, OutputError, OutputFile } from '../output-file.js';
 import { anonymous } from './anonymize/anonymous.js';
 import type { Replacements } from './anonymize/replacements.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
 import { kernelVersion } from './debuggers/uts-names.js';
-import { ExtractError } from './error.js';
 import { KeptPages } from './kept-pages.js';
 import { readLog } from './log.js';
 import { identityOf } from './map/identity.js';

@@ -1,5 +1,5 @@
+import { ReadError } from '../base/errors/kernel.js';
 import { bytesOf } from '../kernel/bytes.js';
-import { ReadError } from '../kernel/error.js';
 import type { ByteRange, MemoryImage } from '../kernel/native/parts.js';
 import type { Patches } from './anonymize/patcher.js';
 import { type KeptPages, WHOLE } from './kept-pages.js';

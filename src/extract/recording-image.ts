@@ -1,4 +1,4 @@
-import { ReadError } from '../kernel/error.js';
+import { ReadError } from '../base/errors/kernel.js';
 import type { ImageFacts, MemoryImage, Note } from '../kernel/native/parts.js';
 import type { KeptPages } from './kept-pages.js';
 

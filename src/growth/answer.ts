@@ -1,5 +1,5 @@
 import type { ProcessSample } from '../account/processes/sample.js';
-import type { MachineSample } from '../machine-sample.js';
+import type { MachineSample } from '../records/machine-sample.js';
 import type { Loss } from './loss.js';
 import type { Trend } from './trend.js';
 

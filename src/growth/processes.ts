@@ -1,5 +1,5 @@
 import type { Held, ProcessSample } from '../account/processes/sample.js';
-import type { MachineSample } from '../machine-sample.js';
+import type { MachineSample } from '../records/machine-sample.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer } from './answer.js';
 import type { History, HistoryKind } from './history.js';
 import { type LossSeries, lossOf } from './loss.js';

@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { exhaustionOf } from '../exhaustion.js';
-import { safePath } from '../program-path.js';
-import { ExhaustedError } from './error.js';
+import { ExhaustedError } from '../base/errors/host.js';
+import { exhaustionOf } from '../base/exhaustion.js';
+import { safePath } from '../base/program-path.js';
 
 /** What runs now: each leads a process group of its own, and its children are in it too. */
 const running = new Set<ChildProcess>();

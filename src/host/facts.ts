@@ -1,4 +1,4 @@
-import { HostError } from './error.js';
+import { HostError } from '../base/errors/host.js';
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
 import { type NetworkLimits, readNetworkLimits } from './proc/limits.js';

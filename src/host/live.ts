@@ -9,9 +9,9 @@ import {
   statSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { searchPath } from '../program-path.js';
+import { attempt, HostError } from '../base/errors/host.js';
+import { searchPath } from '../base/program-path.js';
 import { asExhausted } from './child.js';
-import { attempt, HostError } from './error.js';
 import type { HostSource, OnBytes } from './host-source.js';
 import { MemoryFiles } from './proc/memory-files.js';
 import { runSs } from './ss/run.js';

@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { HostError } from '../base/errors/host.js';
 import { LogFormat } from '../log/format.js';
 import { pstoreText } from '../log/pstore.js';
-import { HostError } from './error.js';
 import { isText, openText } from './text-input.js';
 
 /** A file that contains a log, or a part of one. */

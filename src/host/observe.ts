@@ -1,5 +1,5 @@
+import { HostError, isHostError } from '../base/errors/host.js';
 import { AcceptQueues, belongsTo } from './accept-queues.js';
-import { HostError, isHostError } from './error.js';
 import { readHostFacts } from './facts.js';
 import type { HostSource } from './host-source.js';
 import { lossesOf } from './losses.js';

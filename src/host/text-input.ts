@@ -4,12 +4,12 @@ import { createReadStream, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
+import { HostError } from '../base/errors/host.js';
+import { programPath, safePath } from '../base/program-path.js';
 import { exportedLines, JOURNAL_EXPORT } from '../log/journal-export.js';
 import { splitPrefix } from '../log/prefix.js';
-import { programPath, safePath } from '../program-path.js';
-import { looksLikeDump } from './capture/recognise.js';
-import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './capture/unpack-limit.js';
-import { HostError } from './error.js';
+import { looksLikeDump } from './recognise.js';
+import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './unpack-limit.js';
 
 /** Standard input, where a file is named. */
 export const STDIN = '-';

@@ -1,4 +1,4 @@
-import type { ReadError } from './error.js';
+import type { ReadError } from '../base/errors/kernel.js';
 import type { FastReads } from './fast-reads.js';
 import type { StructLayout } from './layout.js';
 import type { PageMap } from './page-map.js';

@@ -7,30 +7,30 @@ import { surveyProcesses } from '../account/processes/kernel.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import { KernelError } from '../kernel/error.js';
-import type { Kernel } from '../kernel/kernel.js';
-import { openTypesFile } from '../kernel/native/foreign-types/open.js';
-import { type Files, openNative } from '../kernel/native/open.js';
-import { isBtf } from '../kernel/native/types-source.js';
-import { logJson } from '../report/log/json.js';
-import type { LogJson } from '../report/log/schema.js';
-import { memoryJson } from '../report/memory/json.js';
-import type { MemoryJson } from '../report/memory/schema.js';
-import { procsJson } from '../report/procs/json.js';
-import type { ProcsJson } from '../report/procs/schema.js';
+import { logJson } from '../answers/log/json.js';
+import type { LogJson } from '../answers/log/schema.js';
+import { memoryJson } from '../answers/memory/json.js';
+import type { MemoryJson } from '../answers/memory/schema.js';
+import { procsJson } from '../answers/procs/json.js';
+import type { ProcsJson } from '../answers/procs/schema.js';
 import type {
   SkbJson,
   SkbProcessJson,
   SocketLineJson,
   SocketsEndJson,
   SocketsJson,
-} from '../report/schema.js';
-import { skbJson, skbProcessJson } from '../report/skb/json.js';
-import { socketLine, socketsEnd, socketsJson } from '../report/sockets/json.js';
-import { taskStacksJson } from '../report/task-stacks/json.js';
-import type { TaskStacksJson } from '../report/task-stacks/schema.js';
-import { triageJson } from '../report/triage/json.js';
-import type { TriageJson } from '../report/triage/schema.js';
+} from '../answers/schema.js';
+import { skbJson, skbProcessJson } from '../answers/skb/json.js';
+import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
+import { taskStacksJson } from '../answers/task-stacks/json.js';
+import type { TaskStacksJson } from '../answers/task-stacks/schema.js';
+import { triageJson } from '../answers/triage/json.js';
+import type { TriageJson } from '../answers/triage/schema.js';
+import { KernelError } from '../base/errors/kernel.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { openTypesFile } from '../kernel/native/foreign-types/open.js';
+import { type Files, openNative } from '../kernel/native/open.js';
+import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
 import { kernelTaken } from '../walk/machine/taken.js';
 

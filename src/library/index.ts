@@ -3,8 +3,11 @@
  *
  * @packageDocumentation
  */
-export { KdumpMemError } from '../error.js';
-export { KernelError, ReadError } from '../kernel/error.js';
+
+export { schemas } from '../answers/published.js';
+export { KdumpMemError } from '../base/error.js';
+export { KernelError, ReadError } from '../base/errors/kernel.js';
+export { WalkError } from '../base/errors/walk.js';
 export type {
   Kernel,
   KernelFacts,
@@ -15,8 +18,6 @@ export type {
 export type { MemberLayout, StructLayout } from '../kernel/layout.js';
 export type { PageMap } from '../kernel/page-map.js';
 export type { Pointer } from '../kernel/pointer.js';
-export { schemas } from '../report/published.js';
-export { WalkError } from '../walk/error.js';
 export {
   Dump,
   type DumpOptions,

@@ -1,4 +1,4 @@
-import type { LogCaller } from '../log-records.js';
+import type { LogCaller } from '../records/log-records.js';
 
 /** Whose form a line has: `journalctl -o json`, /dev/kmsg and netconsole, syslog and the journal, printk and dmesg. */
 export type LineForm = 'json' | 'kmsg' | 'syslog' | 'dmesg';

@@ -1,4 +1,4 @@
-import type { TextRecord } from '../log-records.js';
+import type { TextRecord } from '../records/log-records.js';
 import { BOOT_TRIGGERS, type Boot, BootCounter } from './boots.js';
 import { LogFormat } from './format.js';
 import { splitPrefix, unescapeBytes } from './prefix.js';

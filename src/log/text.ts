@@ -1,4 +1,4 @@
-import type { TextRecord } from '../log-records.js';
+import type { TextRecord } from '../records/log-records.js';
 import { TextLogReader } from './reader.js';
 
 /** Messages of a text that contains a kernel log, each line a record of its own, the oldest first. */

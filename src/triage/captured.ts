@@ -1,7 +1,7 @@
 import type { CapturedLogWhole } from '../account/captured-log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
-import type { CapturedOf } from '../captured-of.js';
-import type { LogRecord } from '../log-records.js';
+import type { CapturedOf } from '../records/captured-of.js';
+import type { LogRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
 import { logFindings } from './log/log-findings.js';

@@ -1,6 +1,6 @@
 import type { Boot } from '../log/boots.js';
 import type { TextLogSummary } from '../log/reader.js';
-import type { TextRecord } from '../log-records.js';
+import type { TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
 import type { RuleBasis } from './rules/facts.js';

@@ -5,7 +5,7 @@ import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
-import { hex } from '../kernel/hex.js';
+import { hex } from '../base/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';

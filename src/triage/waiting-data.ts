@@ -1,7 +1,7 @@
 import type { CensusEntry, Group } from '../account/census-entry.js';
 import { ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
-import { hex } from '../kernel/hex.js';
+import { hex } from '../base/hex.js';
 import type { Finding } from './finding.js';
 import { severityOf } from './severity-of.js';
 

@@ -1,4 +1,4 @@
-import { KernelError } from '../kernel/error.js';
+import { KernelError } from '../base/errors/kernel.js';
 import { HALF, Pointer } from '../kernel/pointer.js';
 import { FrameIndex } from './pages/frame-index.js';
 

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../base/errors/kernel.js';
 import type { Kernel } from '../kernel/kernel.js';
 
 /** A running kernel changes its lists all the time: so often is one read before it is given up. */

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../base/errors/kernel.js';
 import { TornList } from './list.js';
 import type { WarningCode } from './warnings.js';
 

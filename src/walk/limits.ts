@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../kernel/error.js';
+import { KernelError, ReadError } from '../base/errors/kernel.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { MemoryCgroups } from './cgroups/memory-cgroups.js';
 import { MappedFileReader } from './files/mapped-file.js';

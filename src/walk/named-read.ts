@@ -1,5 +1,5 @@
-import { ReadError } from '../kernel/error.js';
-import { hex } from '../kernel/hex.js';
+import { ReadError } from '../base/errors/kernel.js';
+import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 
 type Reads = Pick<Kernel, 'read'>;

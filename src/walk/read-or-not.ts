@@ -1,4 +1,4 @@
-import { ReadError } from '../kernel/error.js';
+import { ReadError } from '../base/errors/kernel.js';
 
 /** What a step reads; undefined where the dump lacks it. Other errors go on. */
 export function readOrNot<T>(read: () => T): T | undefined {

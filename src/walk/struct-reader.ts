@@ -1,5 +1,5 @@
+import { KernelError, ReadError } from '../base/errors/kernel.js';
 import { bytesOf } from '../kernel/bytes.js';
-import { KernelError, ReadError } from '../kernel/error.js';
 import type { ByteWindow } from '../kernel/fast-reads.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';

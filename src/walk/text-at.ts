@@ -1,4 +1,4 @@
-import { ReadError } from '../kernel/error.js';
+import { ReadError } from '../base/errors/kernel.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { readPartOf } from './named-read.js';
 import { decodeText } from './struct-reader.js';

@@ -1,6 +1,6 @@
-import { KernelError } from '../kernel/error.js';
+import { KernelError } from '../base/errors/kernel.js';
+import { WalkError } from '../base/errors/walk.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { WalkError } from './error.js';
 import { incompleteness } from './incompleteness.js';
 import { netNamespaces } from './network/net-namespaces.js';
 import { StructReader } from './struct-reader.js';

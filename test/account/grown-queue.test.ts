@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { accountAll, type CensusAnswer } from '../../src/account/sockets.js';
+import { once } from '../../src/base/once.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { once } from '../../src/once.js';
 import { DumpDirectory } from '../support/dump/file.js';
 import { PAGE } from '../support/dump/grown-memory.js';
 import { writeGrownQueue } from '../support/dump/grown-queue.js';

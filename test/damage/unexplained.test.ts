@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../src/account/sockets.js';
-import { ReadError } from '../../src/kernel/error.js';
+import { ReadError } from '../../src/base/errors/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../src/walk/machine/cpus.js';
 import { netDevices } from '../../src/walk/network/net-devices.js';

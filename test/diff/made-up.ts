@@ -1,5 +1,5 @@
 import type { DrawerState, HostState, Item, Listing } from '../../src/diff/state.js';
-import type { Taken } from '../../src/taken.js';
+import type { Taken } from '../../src/records/sample-origin.js';
 
 export const MIB = 1 << 20;
 const START = Date.UTC(2026, 10, 20, 10, 2);

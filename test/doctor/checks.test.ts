@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { capabilitiesOf } from '../../src/capabilities.js';
+import { doctorJson } from '../../src/answers/doctor/json.js';
+import { doctorSchema } from '../../src/answers/doctor/schema.js';
+import { doctorText } from '../../src/answers/doctor/text.js';
+import { HostError } from '../../src/base/errors/host.js';
+import { KernelError } from '../../src/base/errors/kernel.js';
 import { CHECK_CODES, type CheckCode, type Here } from '../../src/doctor/check.js';
 import { examine } from '../../src/doctor/checks.js';
 import { TRIED_BPFTRACES } from '../../src/host/bpftrace-tried.js';
-import { HostError } from '../../src/host/error.js';
-import { KernelError } from '../../src/kernel/error.js';
-import { doctorJson } from '../../src/report/doctor/json.js';
-import { doctorSchema } from '../../src/report/doctor/schema.js';
-import { doctorText } from '../../src/report/doctor/text.js';
+import { capabilitiesOf } from '../../src/records/capabilities.js';
 import { textOf } from '../support/documents.js';
 
 const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';

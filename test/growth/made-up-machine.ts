@@ -1,6 +1,6 @@
 import type { Held, ProcessSample } from '../../src/account/processes/sample.js';
 import type { ProcessesLook } from '../../src/growth/processes.js';
-import type { MachineSample } from '../../src/machine-sample.js';
+import type { MachineSample } from '../../src/records/machine-sample.js';
 
 const MIB = 2 ** 20;
 

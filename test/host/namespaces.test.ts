@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { diagnose } from '../../src/diagnosis/diagnose.js';
-import { isHostError } from '../../src/host/error.js';
+import { isHostError } from '../../src/base/errors/host.js';
 import { findNamespaces } from '../../src/host/namespaces.js';
 import { observe } from '../../src/host/observe.js';
+import { diagnose } from '../../src/skcheck/diagnose.js';
 import { FakeHost } from './fake-host.js';
 
 function host(answer: (args: readonly string[], netns: string | null) => string = () => '') {
@@ -95,7 +95,7 @@ test('the same cookie and addresses in two namespaces are two sockets', async ()
 test('a namespace that goes away meanwhile is no error', async () => {
   const fake = host();
   const ss = fake.ss.bind(fake);
-  const { HostError } = await import('../../src/host/error.js');
+  const { HostError } = await import('../../src/base/errors/host.js');
   fake.ss = async (args, netns, onBytes) => {
     if (netns?.includes('left')) throw new HostError('gone', 'no');
     if (netns?.includes('we b')) throw new HostError('netns-closed', 'no');

@@ -1,12 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { commandPath, kdumpMem } from '../support/cli.js';
+import { COMMAND_NAMES } from '../support/commands.js';
 import { Installed, launch } from '../support/launched.js';
-
-const SOURCES = fileURLToPath(new URL('../../src/cli/commands', import.meta.url));
-const COMMANDS = readdirSync(SOURCES).map((file) => file.replace(/\.ts$/, ''));
 
 let installed: Installed;
 beforeAll(() => {
@@ -19,21 +17,24 @@ describe('kdump-mem', () => {
     const { stdout, status } = await kdumpMem('--help');
     expect(status).toBe(0);
     const listed = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) \[?/gm)].map(([, name]) => name);
-    expect(listed).toEqual([...COMMANDS.toSorted(), 'help']);
+    expect(listed).toEqual([...COMMAND_NAMES.toSorted(), 'help']);
   });
 
-  test.each(COMMANDS)('%s has a bundle of its own, which knows no other command', async (name) => {
-    const own = await installed.run([name, '--help']);
-    expect(own).toMatchObject({ status: 0, stderr: '' });
-    expect(own.stdout).toContain(`Usage: kdump-mem ${name} `);
-    const { stdout } = await installed.run(['help', name]);
-    expect(stdout).toBe(own.stdout);
-    const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
-    // What a shell asks how a line goes on knows them all.
-    if (name === 'completion') return;
-    for (const other of COMMANDS)
-      expect(bundle.includes(`command("${other}")`)).toBe(other === name);
-  });
+  test.each(COMMAND_NAMES)(
+    '%s has a bundle of its own, which knows no other command',
+    async (name) => {
+      const own = await installed.run([name, '--help']);
+      expect(own).toMatchObject({ status: 0, stderr: '' });
+      expect(own.stdout).toContain(`Usage: kdump-mem ${name} `);
+      const { stdout } = await installed.run(['help', name]);
+      expect(stdout).toBe(own.stdout);
+      const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
+      // What a shell asks how a line goes on knows them all.
+      if (name === 'completion') return;
+      for (const other of COMMAND_NAMES)
+        expect(bundle.includes(`command("${other}")`)).toBe(other === name);
+    },
+  );
 
   test('loads schemas only for what is read by them: maps, stores, answers', () => {
     const has = (name: string) =>

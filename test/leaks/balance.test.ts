@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
+import { leaksJson } from '../../src/answers/leaks/json.js';
+import { leaksSchema } from '../../src/answers/leaks/schema.js';
+import { leaksText } from '../../src/answers/leaks/text.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import { FrameFollower } from '../../src/leaks/follow/frame-follower.js';
 import { ObjectFollower } from '../../src/leaks/follow/object-follower.js';
+import { ofThreads } from '../../src/leaks/record/tracefs/chosen-threads.js';
+import { ALL, sampleOf } from '../../src/leaks/record/tracefs/sample.js';
 import type { CacheUse, Reading, Recording, Survivor } from '../../src/leaks/recording.js';
 import { type Found, placed } from '../../src/leaks/survivors/place.js';
-import { leaksJson } from '../../src/report/leaks/json.js';
-import { leaksSchema } from '../../src/report/leaks/schema.js';
-import { leaksText } from '../../src/report/leaks/text.js';
-import { ofThreads } from '../../src/trace/tracefs/chosen-threads.js';
-import { ALL, sampleOf } from '../../src/trace/tracefs/sample.js';
 import { made, siteOf, survivor } from './made-recording.js';
 
 const PAGE = 4096;

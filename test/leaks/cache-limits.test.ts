@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HostError } from '../../src/host/error.js';
+import { HostError } from '../../src/base/errors/host.js';
 import { cacheLimits } from '../../src/leaks/survivors/cache-limits.js';
 
 const FOLDER = '/proc/sys/net/netfilter/';

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
+import { structJson } from '../../src/answers/struct/json.js';
 import type { KernelDoubt } from '../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Dump } from '../../src/library/dump.js';
 import { openDump } from '../../src/library/index.js';
-import { structJson } from '../../src/report/struct/json.js';
 import { fixture, incident } from '../support/fixtures.js';
 
 const { vmcore } = fixture('6.1');

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { findBoot } from '../../src/log/boots.js';
 import { TextLogReader } from '../../src/log/reader.js';
 import { textRecords } from '../../src/log/text.js';
-import type { TextRecord } from '../../src/log-records.js';
+import type { TextRecord } from '../../src/records/log-records.js';
 
 function boots(...lines: readonly string[]): number[] {
   return textRecords(lines.join('\n')).map(({ boot }) => boot);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { infoSchema } from '../../src/report/info/schema.js';
+import { infoSchema } from '../../src/answers/info/schema.js';
 import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';

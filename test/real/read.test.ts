@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type ReadJson, readSchema } from '../../src/report/read/schema.js';
+import { type ReadJson, readSchema } from '../../src/answers/read/schema.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
 import { LAB_KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';

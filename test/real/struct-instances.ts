@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { instanceSchema, type ValueJson } from '../../src/report/struct/schema.js';
+import { instanceSchema, type ValueJson } from '../../src/answers/struct/schema.js';
 import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';

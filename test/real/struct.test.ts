@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { structSchema } from '../../src/answers/struct/schema.js';
+import { typeText } from '../../src/answers/struct/text.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { structSchema } from '../../src/report/struct/schema.js';
-import { typeText } from '../../src/report/struct/text.js';
 import { kdumpMem } from '../support/cli.js';
 import {
   LAB_KERNELS,

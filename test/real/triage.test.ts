@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, expect, test } from 'vitest';
-import { triageEndSchema, triageLineSchema } from '../../src/report/triage/line-schema.js';
+import { triageEndSchema, triageLineSchema } from '../../src/answers/triage/line-schema.js';
 import { commandPath } from '../support/cli.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
 import { labKdump } from '../support/lab.js';

@@ -1,13 +1,17 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { Command } from 'commander';
 
-const FOLDER = new URL('../../src/cli/commands/', import.meta.url);
+const APP = new URL('../../src/app/', import.meta.url);
+const fileOf = (name: string) => new URL(`${name}/command.ts`, APP);
 
-/** kdump-mem's commands as they are declared, with their options. */
+/** kdump-mem's commands: each has a folder of src/app with a command.ts. */
+export const COMMAND_NAMES = readdirSync(APP).filter((name) => existsSync(fileOf(name)));
+
+/** They as they are declared, with their options. */
 export async function commands(): Promise<readonly Command[]> {
   const program = new Command();
-  for (const file of readdirSync(FOLDER)) {
-    const exported: Record<string, unknown> = await import(new URL(file, FOLDER).href);
+  for (const name of COMMAND_NAMES) {
+    const exported: Record<string, unknown> = await import(fileOf(name).href);
     for (const register of Object.values(exported))
       if (typeof register === 'function') register(program);
   }

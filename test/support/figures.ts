@@ -1,8 +1,8 @@
 import { expect } from 'vitest';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
+import { type SkbJson, skbProcessSchema, skbSchema } from '../../src/answers/schema.js';
+import { skbJson, skbProcessJson } from '../../src/answers/skb/json.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { type SkbJson, skbProcessSchema, skbSchema } from '../../src/report/schema.js';
-import { skbJson, skbProcessJson } from '../../src/report/skb/json.js';
 import { asOracle, fromOracle } from './expected.js';
 import type { LabDump, Role } from './lab.js';
 import { commOf, expectTruth } from './truth.js';

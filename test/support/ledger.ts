@@ -1,6 +1,6 @@
 import type { CensusWhole } from '../../src/account/sockets.js';
-import type { SocketsJson } from '../../src/report/schema.js';
-import { ledgerJson } from '../../src/report/sockets/json.js';
+import type { SocketsJson } from '../../src/answers/schema.js';
+import { ledgerJson } from '../../src/answers/sockets/json.js';
 
 export type LedgerRowJson = SocketsJson['unexplained'][number];
 

@@ -1,5 +1,5 @@
-import { HostError } from '../../src/host/error.js';
-import type { SnapshotSource } from '../../src/snapshot/source.js';
+import { HostError } from '../../src/base/errors/host.js';
+import type { SnapshotSource } from '../../src/capture/write/source.js';
 
 /** A host that is made up: its files, links and what ss says, by absolute paths. */
 export interface MadeHost {

@@ -1,5 +1,5 @@
+import { ReadError } from '../../src/base/errors/kernel.js';
 import { viewOf } from '../../src/kernel/bytes.js';
-import { ReadError } from '../../src/kernel/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { noPages } from './no-pages.js';
 

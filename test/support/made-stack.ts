@@ -1,5 +1,5 @@
+import { ReadError } from '../../src/base/errors/kernel.js';
 import { bytesOf } from '../../src/kernel/bytes.js';
-import { ReadError } from '../../src/kernel/error.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
 import { noPages } from './no-pages.js';

@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/kernel/error.js';
+import { ReadError } from '../../src/base/errors/kernel.js';
 import type { MemoryImage, VirtualRange } from '../../src/kernel/native/image/image.js';
 
 const PAGE = 4096;

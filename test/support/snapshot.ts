@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cksum } from '../../src/host/capture/cksum.js';
+import { cksum } from '../../src/capture/read/cksum.js';
 
 /** One process of a made-up snapshot; kB. */
 export interface MadeProcess {

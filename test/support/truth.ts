@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { SkbJson } from '../../src/report/schema.js';
+import type { SkbJson } from '../../src/answers/schema.js';
 import type { Role } from './lab.js';
 
 /**

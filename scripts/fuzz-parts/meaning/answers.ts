@@ -1,8 +1,8 @@
 import { accountFd, accountProcess } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
+import { skbJson, skbProcessJson } from '../../../src/answers/skb/json.js';
+import { socketsJson } from '../../../src/answers/sockets/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { skbJson, skbProcessJson } from '../../../src/report/skb/json.js';
-import { socketsJson } from '../../../src/report/sockets/json.js';
 
 /** What was answered, and whether it says that anything is missing. */
 export interface Said {

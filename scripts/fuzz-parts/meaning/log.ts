@@ -1,6 +1,6 @@
 import { messages } from '../../../src/account/log.js';
+import { logJson } from '../../../src/answers/log/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { logJson } from '../../../src/report/log/json.js';
 import type { Command, Said } from './answers.js';
 
 /** `log`: the ring with its descriptors, infos and texts. */

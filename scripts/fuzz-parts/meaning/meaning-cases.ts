@@ -1,4 +1,4 @@
-import { ReadError } from '../../../src/kernel/error.js';
+import { ReadError } from '../../../src/base/errors/kernel.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { slabsCounted } from '../../../src/walk/pages/slab-totals.js';
 import { readOrNot } from '../../../src/walk/read-or-not.js';

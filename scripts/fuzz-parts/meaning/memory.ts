@@ -1,8 +1,8 @@
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { accountAll } from '../../../src/account/sockets.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import type { DrawerJson, MemoryJson } from '../../../src/answers/memory/schema.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import type { DrawerJson, MemoryJson } from '../../../src/report/memory/schema.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { KINDS } from '../../../src/walk/memory/page-kinds.js';

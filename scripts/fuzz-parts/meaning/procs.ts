@@ -2,8 +2,8 @@ import { accountMemory } from '../../../src/account/memory/memory.js';
 import { chosen } from '../../../src/account/processes/chosen.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { accountAll } from '../../../src/account/sockets.js';
+import { procsJson } from '../../../src/answers/procs/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { procsJson } from '../../../src/report/procs/json.js';
 import type { Command, Said } from './answers.js';
 
 /** `procs`: what it reads beyond the sockets and the machine's memory. */

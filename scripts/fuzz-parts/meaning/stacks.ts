@@ -1,6 +1,6 @@
 import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { taskStacksJson } from '../../../src/answers/task-stacks/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { taskStacksJson } from '../../../src/report/task-stacks/json.js';
 import type { Command, Said } from './answers.js';
 
 /** `stacks`: tasks, their stacks, and the tables that lead through them. */

@@ -1,7 +1,7 @@
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { accountAll } from '../../../src/account/sockets.js';
+import { triageJson } from '../../../src/answers/triage/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { triageJson } from '../../../src/report/triage/json.js';
 import { triage } from '../../../src/triage/triage.js';
 import type { Command, Said } from './answers.js';
 

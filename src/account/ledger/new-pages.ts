@@ -1,5 +1,5 @@
-import { KernelError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { PageBlock } from '../../walk/pages/block.js';
 import type { PageReader } from '../../walk/pages/pages.js';
 import type { Tally } from '../tally.js';

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { Warnings } from '../../walk/warnings.js';
 import { Tally } from '../tally.js';

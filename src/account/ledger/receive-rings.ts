@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import { type NetDevice, NO_DRIVER } from '../../walk/network/net-devices.js';
 import { virtioNetMemory } from '../../walk/network/virtio-net.js';
 import { newPages } from './new-pages.js';

@@ -1,7 +1,7 @@
-import type { CapturedOf } from '../../captured-of.js';
+import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { Taken } from '../../taken.js';
-import type { UnavailableCode } from '../../unavailable.js';
+import type { CapturedOf } from '../../records/captured-of.js';
+import type { Taken } from '../../records/sample-origin.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';

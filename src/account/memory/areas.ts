@@ -1,6 +1,6 @@
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import { bytesOf } from '../../kernel/bytes.js';
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { again } from '../../walk/again.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';

@@ -1,4 +1,4 @@
-import { hex } from '../../kernel/hex.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { incompleteness } from '../../walk/incompleteness.js';

@@ -1,5 +1,5 @@
-import { KernelError } from '../../kernel/error.js';
-import type { MemoryCounters } from '../../memory-counters.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import type { MemoryCounters } from '../../records/memory-counters.js';
 import type { MemoryAnswer } from './answer.js';
 import { detailsOf, type MachineLists } from './details.js';
 import type { Drawer } from './drawer.js';

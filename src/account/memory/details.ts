@@ -1,4 +1,4 @@
-import type { UnavailableCode } from '../../unavailable.js';
+import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type {
   CacheFigures,
   MemoryAnswer,

@@ -1,4 +1,4 @@
-import type { MemoryCounters } from '../../memory-counters.js';
+import type { MemoryCounters } from '../../records/memory-counters.js';
 import type { MachineLists } from './details.js';
 import type { FrameNote } from './frame-note.js';
 

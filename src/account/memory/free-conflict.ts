@@ -1,4 +1,4 @@
-import type { MemoryCounters } from '../../memory-counters.js';
+import type { MemoryCounters } from '../../records/memory-counters.js';
 import type { DrawerName } from './drawers.js';
 import { counterSlack, freeCounts } from './proc-counters.js';
 

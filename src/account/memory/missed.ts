@@ -1,5 +1,5 @@
-import { grouped } from '../../grouped.js';
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { grouped } from '../../base/grouped.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { TornList } from '../../walk/list.js';
 import type { WarningCode, Warnings } from '../../walk/warnings.js';

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Grouping } from '../census-entry.js';
 import { type LedgerRow, rowName } from '../ledger/row.js';

@@ -1,4 +1,4 @@
-import type { MemoryCounters } from '../../memory-counters.js';
+import type { MemoryCounters } from '../../records/memory-counters.js';
 import { DRAWERS, type DrawerName } from './drawers.js';
 
 /** A drawer by lines of /proc/meminfo, with what counters have in common taken apart. */

@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/machine/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';

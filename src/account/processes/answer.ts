@@ -1,6 +1,6 @@
-import type { CapturedOf } from '../../captured-of.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { Taken } from '../../taken.js';
+import type { CapturedOf } from '../../records/captured-of.js';
+import type { Taken } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
 import type { ProcessFigures } from './process.js';

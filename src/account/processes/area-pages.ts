@@ -1,6 +1,6 @@
-import { ReadError } from '../../kernel/error.js';
+import { ReadError } from '../../base/errors/kernel.js';
 import { type Kernel, MARK } from '../../kernel/kernel.js';
-import type { MappingSizes } from '../../mapping-records.js';
+import type { MappingSizes } from '../../records/mappings.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../../walk/processes/mapped-page.js';

@@ -1,4 +1,4 @@
-import { grouped } from '../../grouped.js';
+import { grouped } from '../../base/grouped.js';
 import type { KilledTogether } from './killed-together.js';
 import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
 

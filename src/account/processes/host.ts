@@ -1,7 +1,7 @@
-import { refusalWords } from '../../capabilities.js';
-import type { CapturedOf } from '../../captured-of.js';
-import type { Mapping } from '../../mapping-records.js';
-import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../process-records.js';
+import { refusalWords } from '../../records/capabilities.js';
+import type { CapturedOf } from '../../records/captured-of.js';
+import type { Mapping } from '../../records/mappings.js';
+import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../records/processes.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
 import { sumOfMappings } from './mapping-groups.js';

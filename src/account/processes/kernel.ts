@@ -1,6 +1,6 @@
-import { placeOf } from '../../cgroup-place.js';
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { placeOf } from '../../records/cgroup-place.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
 import { FrameMap } from '../../walk/memory/frame-map.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';

@@ -1,4 +1,4 @@
-import { hex } from '../../kernel/hex.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/machine/cpus.js';
 import { memberOf, struct } from '../../walk/pages/struct-page.js';

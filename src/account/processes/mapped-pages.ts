@@ -1,4 +1,4 @@
-import type { ReadError } from '../../kernel/error.js';
+import type { ReadError } from '../../base/errors/kernel.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';

@@ -1,10 +1,10 @@
-import { grouped } from '../../grouped.js';
+import { grouped } from '../../base/grouped.js';
 import {
   MAPPING_SIZES,
   type Mapping,
   type MappingKind,
   type MappingSizes,
-} from '../../mapping-records.js';
+} from '../../records/mappings.js';
 
 /** Mappings of one file, or of memory of one kind. */
 export interface MappingGroup extends MappingSizes {

@@ -1,6 +1,6 @@
-import type { CapturedOf } from '../../captured-of.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import type { Mapping } from '../../mapping-records.js';
+import type { CapturedOf } from '../../records/captured-of.js';
+import type { Mapping } from '../../records/mappings.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';

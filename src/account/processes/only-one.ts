@@ -1,4 +1,4 @@
-import { WalkError } from '../../walk/error.js';
+import { WalkError } from '../../base/errors/walk.js';
 import type { ProcessFigures } from './process.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { ProcessIdentity } from '../../process-records.js';
+import type { ProcessIdentity } from '../../records/processes.js';
 
 /** What a process's memory comes to, bytes; null: it cannot be told. */
 export interface ProcessSizes {

@@ -1,5 +1,5 @@
-import type { Pressure } from '../../machine-sample.js';
-import type { ProcessIdentity, ProcessMemoryRecord } from '../../process-records.js';
+import type { Pressure } from '../../records/machine-sample.js';
+import type { ProcessIdentity, ProcessMemoryRecord } from '../../records/processes.js';
 
 /**
  * Memory that a process has taken and that nothing but it (or those that share it) can give back, bytes:

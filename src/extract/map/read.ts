@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import type { ZodError } from 'zod';
+import { KernelError } from '../../base/errors/kernel.js';
 import { bytesOf, viewOf } from '../../kernel/bytes.js';
-import { KernelError } from '../../kernel/error.js';
 import { lastAtOrBelow, type MemoryImage, WrappedImage } from '../../kernel/native/parts.js';
 import { identityOf } from './identity.js';
 import { MOST_MAP_BYTES } from './limits.js';

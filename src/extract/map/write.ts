@@ -1,7 +1,7 @@
-import { formatJson } from '../../json.js';
-import type { OutputFile } from '../../output-file.js';
+import { ExtractError } from '../../base/errors/extract.js';
+import { formatJson } from '../../base/json.js';
+import type { OutputFile } from '../../base/output-file.js';
 import { NAME_KINDS, type Replacements } from '../anonymize/replacements.js';
-import { ExtractError } from '../error.js';
 import { Appender } from '../write/appender.js';
 import type { FileIdentity } from './identity.js';
 import { MOST_MAP_BYTES } from './limits.js';

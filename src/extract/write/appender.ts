@@ -1,4 +1,4 @@
-import type { OutputFile } from '../../output-file.js';
+import type { OutputFile } from '../../base/output-file.js';
 
 /** Bytes that are written together. */
 const PIECE = 1 << 20;

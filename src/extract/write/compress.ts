@@ -1,5 +1,5 @@
 import zlib from 'node:zlib';
-import { ExtractError } from '../error.js';
+import { ExtractError } from '../../base/errors/extract.js';
 import { compressLzo } from './lzo.js';
 
 /** How pages are stored. */

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import type { OutputFile } from '../../base/output-file.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import {
   COMPRESSION_FLAGS,
@@ -9,7 +10,6 @@ import {
   UTSNAME_AT,
 } from '../../kernel/native/parts.js';
 import { UTS_BYTES } from '../../kernel/utsname.js';
-import type { OutputFile } from '../../output-file.js';
 import { Appender } from './appender.js';
 import type { Compression, Compressor } from './compress.js';
 

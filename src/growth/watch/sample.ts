@@ -1,6 +1,6 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { DrawerName } from '../../account/memory/drawers.js';
-import type { UnavailableCode } from '../../unavailable.js';
+import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type { ProcessesLook } from '../processes.js';
 
 /** Where the memory was at one time. */

@@ -1,5 +1,5 @@
-import { parseCgroups } from '../../cgroup-place.js';
-import { HostError } from '../error.js';
+import { HostError } from '../../base/errors/host.js';
+import { parseCgroups } from '../../records/cgroup-place.js';
 import type { HostSource } from '../host-source.js';
 import { startTicks } from './process.js';
 

@@ -1,4 +1,4 @@
-import { isHostError } from '../error.js';
+import { isHostError } from '../../base/errors/host.js';
 import type { HostSource } from '../host-source.js';
 import { isPid, listedPids } from './pids.js';
 

@@ -1,4 +1,4 @@
-import { HostError } from '../error.js';
+import { HostError } from '../../base/errors/host.js';
 import type { HostSource } from '../host-source.js';
 import { LineCutter } from '../ss/lines.js';
 import type { ModuleRanges } from './module-ranges.js';

@@ -1,4 +1,4 @@
-import { isHostError } from '../error.js';
+import { isHostError } from '../../base/errors/host.js';
 import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import { readNetTable } from '../procnet/table.js';

@@ -1,4 +1,4 @@
-import { type HostErrorCode, isHostError } from '../error.js';
+import { type HostErrorCode, isHostError } from '../../base/errors/host.js';
 
 /** Why a file lists nothing. */
 export interface Unlisted {

@@ -1,5 +1,5 @@
-import type { MachineSample } from '../../machine-sample.js';
-import { HostError } from '../error.js';
+import { HostError } from '../../base/errors/host.js';
+import type { MachineSample } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { readMachinePressure } from './pressure.js';
 import { optionalText } from './process.js';

@@ -2,8 +2,8 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isSea } from 'node:sea';
+import { attempt, HostError } from '../../base/errors/host.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
-import { attempt, HostError } from '../error.js';
 import { statFields } from './process.js';
 
 /** The beginning of a file. */

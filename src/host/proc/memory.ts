@@ -1,4 +1,4 @@
-import { HostError } from '../error.js';
+import { HostError } from '../../base/errors/host.js';
 import type { HostSource } from '../host-source.js';
 
 /** Counters drift: each CPU keeps up to 125 pages of each to itself (mm/vmstat.c). */

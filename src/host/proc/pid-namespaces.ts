@@ -1,4 +1,4 @@
-import { HostError, isHostError } from '../error.js';
+import { HostError, isHostError } from '../../base/errors/host.js';
 import type { HostSource } from '../host-source.js';
 import { listedPids } from './pids.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';

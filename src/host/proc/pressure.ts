@@ -1,5 +1,5 @@
-import type { Pressure, PressureLine } from '../../machine-sample.js';
-import { HostError, type HostErrorCode } from '../error.js';
+import { HostError, type HostErrorCode } from '../../base/errors/host.js';
+import type { Pressure, PressureLine } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 
 /** Where cgroups of version 2 are mounted, alone and beside those of version 1 (systemd's CGROUP_INTERFACE). */

@@ -3,8 +3,8 @@ import {
   MAPPING_SIZES,
   type Mapping,
   type MappingSizes,
-} from '../../mapping-records.js';
-import type { ProcessMemoryRecord } from '../../process-records.js';
+} from '../../records/mappings.js';
+import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 import { readProcess, type WithoutMemory } from './process-memory.js';

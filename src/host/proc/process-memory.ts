@@ -1,13 +1,13 @@
-import { rightsOf } from '../../capabilities.js';
-import { parseCgroups } from '../../cgroup-place.js';
+import { HostError, isHostError } from '../../base/errors/host.js';
+import { rightsOf } from '../../records/capabilities.js';
+import { parseCgroups } from '../../records/cgroup-place.js';
 import type {
   ProcessMemoryRecord,
   ProcessRecords,
   SmapsSums,
   StatusSizes,
-} from '../../process-records.js';
-import { USER_HZ } from '../../process-records.js';
-import { HostError, isHostError } from '../error.js';
+} from '../../records/processes.js';
+import { USER_HZ } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { kilobytesOf } from './kilobytes.js';
 import { listedPids } from './pids.js';

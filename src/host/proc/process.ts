@@ -1,6 +1,6 @@
-import { type CgroupPlace, parseCgroups } from '../../cgroup-place.js';
-import { USER_HZ } from '../../process-records.js';
-import { HostError, isHostError } from '../error.js';
+import { HostError, isHostError } from '../../base/errors/host.js';
+import { type CgroupPlace, parseCgroups } from '../../records/cgroup-place.js';
+import { USER_HZ } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 
 /** One process. `comm` is text that the process chose itself: up to 15 bytes of anything. */

@@ -1,6 +1,6 @@
-import { grouped } from '../../grouped.js';
-import type { ProcessMemoryRecord } from '../../process-records.js';
-import { HostError } from '../error.js';
+import { HostError } from '../../base/errors/host.js';
+import { grouped } from '../../base/grouped.js';
+import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';
 

@@ -1,4 +1,4 @@
-import type { SmapsSums } from '../../process-records.js';
+import type { SmapsSums } from '../../records/processes.js';
 import { kilobytesOf } from './kilobytes.js';
 
 /** Undefined where the text has none of what every kernel tells: of a process that has no memory. */

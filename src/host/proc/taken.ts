@@ -1,4 +1,4 @@
-import type { Taken } from '../../taken.js';
+import type { Taken } from '../../records/sample-origin.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 import { readUptime } from './uptime.js';

@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import { isHostError } from '../error.js';
+import { isHostError } from '../../base/errors/host.js';
 import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import type { SocketRecord } from '../socket.js';

@@ -1,6 +1,6 @@
-import { searchPath } from '../../program-path.js';
+import { HostError } from '../../base/errors/host.js';
+import { searchPath } from '../../base/program-path.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
-import { HostError } from '../error.js';
 import type { OnBytes } from '../host-source.js';
 
 /**

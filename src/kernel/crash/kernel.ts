@@ -1,4 +1,4 @@
-import { KernelError, ReadError, type ReadErrorCode } from '../error.js';
+import { KernelError, ReadError, type ReadErrorCode } from '../../base/errors/kernel.js';
 import type { Kernel, KernelFacts } from '../kernel.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
 import { type PageArray, PageMap } from '../page-map.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../kernel.js';
 import { ElfFile } from '../native/elf-file.js';
 import { openImage } from '../native/image/open.js';

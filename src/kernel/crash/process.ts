@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import type { Socket } from 'node:net';
 import path from 'node:path';
-import { exhaustionOf } from '../../exhaustion.js';
-import { programPath, safePath } from '../../program-path.js';
-import { KernelError } from '../error.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { exhaustionOf } from '../../base/exhaustion.js';
+import { programPath, safePath } from '../../base/program-path.js';
 import { asKernelError, ScratchFolder } from './scratch.js';
 import type { CrashSession } from './session.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { KernelError } from '../error.js';
-import { hex } from '../hex.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { CrashSession } from './session.js';
 
 /** One line of a recording: a command and its words, or a read and its bytes or refusal. */

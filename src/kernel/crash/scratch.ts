@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { exhaustionOf } from '../../exhaustion.js';
-import { safePath } from '../../program-path.js';
-import { KernelError } from '../error.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { exhaustionOf } from '../../base/exhaustion.js';
+import { safePath } from '../../base/program-path.js';
 
 /** Bytes: all that crash may write (see GUARDIAN), and a page of memory at a time. */
 const ROOM = 33 * 2 ** 20;

@@ -1,5 +1,5 @@
+import { KernelError } from '../../base/errors/kernel.js';
 import { bytesOf, textOf, viewOf } from '../bytes.js';
-import { KernelError } from '../error.js';
 import { type ByteSource, FileSource, readHead } from './image/byte-source.js';
 import { notes } from './image/notes.js';
 

@@ -1,4 +1,4 @@
-import { ReadError } from '../error.js';
+import { ReadError } from '../../base/errors/kernel.js';
 import type { ByteWindow } from '../fast-reads.js';
 import type { MemoryImage } from './image/image.js';
 

@@ -1,5 +1,5 @@
+import { ReadError } from '../../base/errors/kernel.js';
 import { bytesOf } from '../bytes.js';
-import { ReadError } from '../error.js';
 import type { Architecture } from './arch/arch.js';
 import type { KernelMemory } from './memory.js';
 

@@ -1,6 +1,6 @@
-import { KernelError } from '../error.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { FastReads } from '../fast-reads.js';
-import { hex } from '../hex.js';
 import type {
   Kernel,
   KernelDoubt,

@@ -1,8 +1,8 @@
+import { ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import { bytesOf } from '../bytes.js';
-import { ReadError } from '../error.js';
 import type { ByteWindow, FastReads } from '../fast-reads.js';
 import { highHalf, joinHalves, lowHalf } from '../halves.js';
-import { hex } from '../hex.js';
 import type { UserPages } from '../kernel.js';
 import type { Pointer } from '../pointer.js';
 import type { LinearRange } from './address.js';

@@ -1,5 +1,5 @@
+import { KernelError } from '../../base/errors/kernel.js';
 import { bytesOf, textOf } from '../bytes.js';
-import { KernelError } from '../error.js';
 import type { NamedAddress } from '../kernel.js';
 import type { ModuleSource } from './modules.js';
 

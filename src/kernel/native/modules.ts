@@ -1,5 +1,5 @@
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import { bytesOf, textOf } from '../bytes.js';
-import { KernelError, ReadError } from '../error.js';
 import type { StructLayout } from '../layout.js';
 import { Btf } from './btf/btf.js';
 import type { ModuleTypes } from './types.js';

@@ -1,5 +1,5 @@
-import { KernelError, ReadError } from '../error.js';
-import { hex } from '../hex.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { KernelFacts } from '../kernel.js';
 import { UTS, UTS_BYTES } from '../utsname.js';
 import type { Bases, Sought } from './arch/arch.js';

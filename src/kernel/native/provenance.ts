@@ -1,4 +1,4 @@
-import type { KernelErrorCode, ReadErrorCode } from '../error.js';
+import type { KernelErrorCode, ReadErrorCode } from '../../base/errors/kernel.js';
 import type { KernelDoubt } from '../kernel.js';
 import type { TypesVerified } from '../symbol-file.js';
 

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { KernelError } from '../error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { SymbolFile } from '../symbol-file.js';
 import { ElfFile } from './elf-file.js';
 

@@ -1,5 +1,5 @@
-import { KernelError, ReadError } from '../error.js';
-import { hex } from '../hex.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { Architecture } from './arch/arch.js';
 import { ElfFile, readWholeFile } from './elf-file.js';
 import { behind, Kallsyms, type KallsymsPlaces, MOST_SYMBOLS } from './kallsyms/kallsyms.js';

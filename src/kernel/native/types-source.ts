@@ -1,6 +1,6 @@
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import { bytesOf, textOf } from '../bytes.js';
-import { KernelError, ReadError } from '../error.js';
-import { hex } from '../hex.js';
 import type { TypesVerified } from '../symbol-file.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';

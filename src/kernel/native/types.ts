@@ -1,4 +1,4 @@
-import { KernelError } from '../error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
 import type { TypeDescription } from '../type-description.js';
 import type { Btf } from './btf/btf.js';

@@ -1,5 +1,5 @@
+import { KernelError } from '../../base/errors/kernel.js';
 import { viewOf } from '../bytes.js';
-import { KernelError } from '../error.js';
 import type { ElfFile } from './elf-file.js';
 import { ListedSymbols, relocated } from './symbols.js';
 

@@ -1,4 +1,4 @@
-import { HostError } from '../../host/error.js';
+import { HostError } from '../../base/errors/host.js';
 import type { Follower } from '../follow/follower.js';
 import { FrameFollower } from '../follow/frame-follower.js';
 import { ObjectFollower } from '../follow/object-follower.js';

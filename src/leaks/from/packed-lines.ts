@@ -2,11 +2,11 @@ import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ExecaError, execa } from 'execa';
-import { archiveKind } from '../../host/capture/recognise.js';
-import { LimitedPieces, type UnpackLimit } from '../../host/capture/unpack-limit.js';
-import { attempt, HostError } from '../../host/error.js';
+import { attempt, HostError } from '../../base/errors/host.js';
+import { safePath } from '../../base/program-path.js';
+import { archiveKind } from '../../host/recognise.js';
 import { LineCutter } from '../../host/ss/lines.js';
-import { safePath } from '../../program-path.js';
+import { LimitedPieces, type UnpackLimit } from '../../host/unpack-limit.js';
 
 /** Of a packed file: an hour of a busy machine's events. Of one that is not, its own size is the limit. */
 const USUAL_LIMIT: UnpackLimit = { bytes: 16 * 2 ** 30, seconds: 600 };

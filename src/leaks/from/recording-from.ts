@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { attempt, HostError } from '../../host/error.js';
+import { attempt, HostError } from '../../base/errors/host.js';
 import { SlabTracesParser } from '../readings/slab-traces.js';
 import { parserOf, type ReadingMethod } from '../readings/take.js';
 import { Takes } from '../readings/takes.js';

@@ -1,4 +1,4 @@
-import { HostError, isHostError } from '../../host/error.js';
+import { HostError, isHostError } from '../../base/errors/host.js';
 import type { MethodRefusal, OfferedMethod } from '../offered-method.js';
 import type { AllocationType } from '../recording.js';
 import { isSwitchOn, PROFILING } from './profiling.js';

@@ -1,4 +1,4 @@
-import { isHostError } from '../../host/error.js';
+import { isHostError } from '../../base/errors/host.js';
 import type { ReadingSource } from './reading-source.js';
 
 /** Whether allocations are counted (allocation profiling, from 6.10 on). */

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { attempt } from '../../host/error.js';
+import { attempt } from '../../base/errors/host.js';
 import { LineCutter } from '../../host/ss/lines.js';
 
 /** Files of the kernel that may be long. Every method throws `HostError`, as a `HostSource` does. */

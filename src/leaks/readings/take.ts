@@ -1,4 +1,4 @@
-import { HostError, isHostError } from '../../host/error.js';
+import { HostError, isHostError } from '../../base/errors/host.js';
 import { AllocinfoParser } from './allocinfo.js';
 import type { KernelArea } from './kernel-areas.js';
 import { PageOwnerParser } from './page-owner.js';

@@ -1,4 +1,4 @@
-import { HostError } from '../../host/error.js';
+import { HostError } from '../../base/errors/host.js';
 import type { Held, Site, SiteFrame } from '../recording.js';
 import { KnownFrames, keyOfFrames, NO_FRAME, NO_ROOM } from './known-frames.js';
 import { parseSymbolFrame } from './symbol-frame.js';

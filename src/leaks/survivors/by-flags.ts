@@ -1,4 +1,4 @@
-import { HostError } from '../../host/error.js';
+import { HostError } from '../../base/errors/host.js';
 import { type FlagKind, flagKind, isTail } from '../../host/proc/frames/flags.js';
 import type { FrameFile } from '../../host/proc/frames/frame-file.js';
 import type { AllocationType, Survivor } from '../recording.js';

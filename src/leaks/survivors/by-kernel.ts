@@ -1,7 +1,7 @@
 import type { CensusEntry } from '../../account/census-entry.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
 import { drawerOfCaller } from '../../account/memory/vmalloc-callers.js';
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';

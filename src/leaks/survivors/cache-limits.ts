@@ -1,4 +1,4 @@
-import { isHostError } from '../../host/error.js';
+import { isHostError } from '../../base/errors/host.js';
 import type { HostSource } from '../../host/host-source.js';
 
 /** A cache whose objects are kept until a time is over, and that has so many at most. */

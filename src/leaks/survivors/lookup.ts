@@ -1,4 +1,4 @@
-import type { UnavailableCode } from '../../unavailable.js';
+import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type { Survivor } from '../recording.js';
 import type { CacheLimits } from './cache-limits.js';
 import { type Found, type Unplaced, unplaced } from './place.js';

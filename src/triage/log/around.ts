@@ -1,4 +1,4 @@
-import type { LogRecord, TextRecord } from '../../log-records.js';
+import type { LogRecord, TextRecord } from '../../records/log-records.js';
 
 /** Messages before and after each that is asked for. */
 const BEFORE = 15;

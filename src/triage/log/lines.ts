@@ -1,4 +1,4 @@
-import type { LogCaller, LogRecord, TextRecord } from '../../log-records.js';
+import type { LogCaller, LogRecord, TextRecord } from '../../records/log-records.js';
 import { beginsWithCommand, isOfKernel } from '../../walk/log/whose.js';
 import type { LogEvidence } from '../finding.js';
 

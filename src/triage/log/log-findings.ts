@@ -1,6 +1,6 @@
 import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
-import type { LogRecord, TextRecord } from '../../log-records.js';
+import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { Finding } from '../finding.js';
 import { ByCaller, type ReportReader } from './by-caller.js';
 import { CrashReader } from './crash.js';

@@ -1,7 +1,7 @@
 import type { LogAnswer } from '../../account/log.js';
 import type { StacksAnswer } from '../../account/task-stacks.js';
-import { KernelError, ReadError } from '../../kernel/error.js';
-import type { LogRecord, TextRecord } from '../../log-records.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { TaskState } from '../../walk/stacks/task-state.js';
 import type { LogLine } from '../log/lines.js';
 import { linesOf } from '../log/lines.js';

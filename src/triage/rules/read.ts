@@ -1,6 +1,6 @@
 import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { core } from 'zod';
-import { KdumpMemError } from '../../error.js';
+import { KdumpMemError } from '../../base/error.js';
 import { unknownNames } from './names.js';
 import { type Rules, rulesSchema } from './schema.js';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DRAWERS } from '../../account/memory/drawers.js';
-import { bytesOf } from '../../quantity.js';
+import { bytesOf } from '../../base/quantity.js';
 import { TASK_STATES } from '../../walk/stacks/task-state.js';
 import { FINDING_CODES, SEVERITIES } from '../finding.js';
 import { Pattern } from './pattern.js';

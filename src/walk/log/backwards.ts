@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord } from '../../records/log-records.js';
 import type { Fields } from '../machine/fields.js';
 import { infoReader } from './record.js';
 import { hasRecordBuffer } from './record-buffer.js';

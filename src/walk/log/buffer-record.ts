@@ -1,8 +1,8 @@
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import { bytesOf } from '../../kernel/bytes.js';
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord } from '../../records/log-records.js';
 import { readPartOf } from '../named-read.js';
 import { decodeBytes } from '../struct-reader.js';
 import { callerOf } from './record.js';

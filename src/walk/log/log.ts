@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord } from '../../records/log-records.js';
 import { incompleteness } from '../incompleteness.js';
 import { readClock } from '../machine/clock.js';
 import type { Fields } from '../machine/fields.js';

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogCaller, LogRecord } from '../../log-records.js';
+import type { LogCaller, LogRecord } from '../../records/log-records.js';
 import { decodeText, readUnsigned } from '../struct-reader.js';
 import { typeOf } from './type-of.js';
 

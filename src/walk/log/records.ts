@@ -1,8 +1,8 @@
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import { bytesOf } from '../../kernel/bytes.js';
-import { KernelError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord } from '../../records/log-records.js';
 import { incompleteness } from '../incompleteness.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';
 import type { Fields } from '../machine/fields.js';

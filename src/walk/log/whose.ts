@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../log-records.js';
+import type { LogRecord } from '../../records/log-records.js';
 
 /** LOG_KERN (syslog.h). */
 const KERN = 0;

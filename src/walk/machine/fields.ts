@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Kernel, StatedLayout } from '../../kernel/kernel.js';
 
 /** Offsets and sizes, in bytes, of what the kernel itself writes down for readers of its dump. */

@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { LogCaller } from '../../log-records.js';
+import type { LogCaller } from '../../records/log-records.js';
 import { type LogLine, logBackwards } from '../log/backwards.js';
 import { beginsWithCommand, isOfKernel } from '../log/whose.js';
 import { readPartOf } from '../named-read.js';

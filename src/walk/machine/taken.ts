@@ -1,7 +1,7 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { WalkError } from '../../base/errors/walk.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Taken } from '../../taken.js';
-import { WalkError } from '../error.js';
+import type { Taken } from '../../records/sample-origin.js';
 import { readClock } from './clock.js';
 import { fieldsOf } from './fields.js';
 import { readUts } from './machine.js';

@@ -3,8 +3,8 @@ import {
   type KernelErrorCode,
   ReadError,
   type ReadErrorCode,
-} from '../../kernel/error.js';
-import { WalkError } from '../error.js';
+} from '../../base/errors/kernel.js';
+import { WalkError } from '../../base/errors/walk.js';
 
 /** What the error was that kept something from being told. */
 export type UnknownCode = KernelErrorCode | ReadErrorCode | WalkError['code'];

@@ -1,4 +1,4 @@
-import { ReadError } from '../../kernel/error.js';
+import { ReadError } from '../../base/errors/kernel.js';
 import type { Kernel, MemorySections } from '../../kernel/kernel.js';
 import type { FrameRange } from './ram.js';
 

@@ -1,5 +1,5 @@
-import { KernelError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { again } from '../again.js';
 import { changingListNodes } from '../list.js';

@@ -1,5 +1,5 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes } from '../list.js';
 import { readPartOf } from '../named-read.js';

@@ -1,4 +1,4 @@
-import { PageTableError, ReadError, type ReadErrorCode } from '../../kernel/error.js';
+import { PageTableError, ReadError, type ReadErrorCode } from '../../base/errors/kernel.js';
 
 /** A stretch of memory: its bytes, or why they cannot be had. Lengths are bytes. */
 export type MemoryPiece = MemoryBytes | MemoryHole;

@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { again } from '../again.js';
 import { cpuMask, perCpuAddress } from '../machine/cpus.js';

@@ -1,6 +1,6 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { ByteWindow } from '../../kernel/fast-reads.js';
-import { hex } from '../../kernel/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { kindOfMapping, type MappingKind } from '../../mapping-records.js';
+import { kindOfMapping, type MappingKind } from '../../records/mappings.js';
 import { FileSystems } from '../files/file-systems.js';
 import { type NamePlace, Paths } from '../files/paths.js';
 import { SlabCacheNames } from '../memory/slab-cache-names.js';

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { ramBytes } from '../machine/machine.js';
 import { moduleNames } from '../machine/modules.js';

@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { WalkError } from '../../base/errors/walk.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { WalkError } from '../error.js';
 import { taskTable } from '../tasks/task-table.js';
 import { type NamespacedPid, PidNumberReader } from './pid-numbers.js';
 

@@ -1,6 +1,6 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { USER_HZ } from '../../process-records.js';
+import { USER_HZ } from '../../records/processes.js';
 import type { ClockFacts } from '../machine/clock.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';

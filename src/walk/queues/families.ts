@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { once } from '../../base/once.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { once } from '../../once.js';
 import { AlgQueues } from './alg.js';
 import { KeptSkbs } from './kept-skbs.js';
 import { MptcpQueues } from './mptcp.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
 import type { Queue } from './queue.js';
 
 /** A queue that says, when it is walked, that what is in it was not read. */

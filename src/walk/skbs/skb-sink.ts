@@ -1,5 +1,5 @@
-import { ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { Pointer } from '../../kernel/pointer.js';
 import { incompleteness } from '../incompleteness.js';
 import type { PagePool } from '../pages/pool-room.js';

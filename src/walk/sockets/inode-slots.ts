@@ -1,5 +1,5 @@
-import { KernelError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import type { Slot } from '../pages/slab-scan.js';

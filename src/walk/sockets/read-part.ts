@@ -1,6 +1,6 @@
-import { KernelError } from '../../kernel/error.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { once } from '../../base/once.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { once } from '../../once.js';
 import { StructReader } from '../struct-reader.js';
 import type { SockIdentity } from './sock.js';
 

@@ -1,7 +1,7 @@
-import { KernelError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
+import { once } from '../../base/once.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { once } from '../../once.js';
 import { formatInet } from '../address.js';
 import { incompleteness } from '../incompleteness.js';
 import { readPartOf } from '../named-read.js';

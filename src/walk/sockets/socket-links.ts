@@ -1,4 +1,4 @@
-import { hex } from '../../kernel/hex.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
 import { incompleteness } from '../incompleteness.js';

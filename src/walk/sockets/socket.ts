@@ -1,7 +1,7 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { WalkError } from '../../base/errors/walk.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { WalkError } from '../error.js';
 import { PageReader } from '../pages/pages.js';
 import { SlabScan } from '../pages/slab-scan.js';
 import { StructReader, type StructView } from '../struct-reader.js';

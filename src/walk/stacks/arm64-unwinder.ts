@@ -1,4 +1,4 @@
-import { ReadError } from '../../kernel/error.js';
+import { ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import { type StackStop, stopAt } from './stop.js';
 
 /** A function that has not returned. */

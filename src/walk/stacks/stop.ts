@@ -1,5 +1,5 @@
-import type { KernelErrorCode, ReadErrorCode } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import type { KernelErrorCode, ReadErrorCode } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
 
 /** Why a stack is not followed to its end, besides memory that cannot be read. */
 export const STACK_STOP_CODES = [

@@ -1,7 +1,7 @@
-import { KernelError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { WalkError } from '../../base/errors/walk.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { WalkError } from '../error.js';
 import { readPartOf } from '../named-read.js';
 import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';

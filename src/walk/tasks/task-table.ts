@@ -1,7 +1,7 @@
-import { KernelError, ReadError } from '../../kernel/error.js';
-import { hex } from '../../kernel/hex.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { WalkError } from '../../base/errors/walk.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { WalkError } from '../error.js';
 import { incompleteness } from '../incompleteness.js';
 import { TornList } from '../list.js';
 import { oncePerDump } from '../once-per-dump.js';

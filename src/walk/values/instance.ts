@@ -1,4 +1,4 @@
-import { ReadError, type ReadErrorCode } from '../../kernel/error.js';
+import { ReadError, type ReadErrorCode } from '../../base/errors/kernel.js';
 import type { TypeDescription } from '../../kernel/type-description.js';
 import { decodeBytes } from '../struct-reader.js';
 

@@ -1,7 +1,7 @@
-import { KdumpMemError } from '../../error.js';
-import { hex } from '../../kernel/hex.js';
+import { KdumpMemError } from '../../base/error.js';
+import { WalkError } from '../../base/errors/walk.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { WalkError } from '../error.js';
 import { cpuMask, isPerCpu, perCpuAddress } from '../machine/cpus.js';
 import { didYouMean, nearestNames } from './nearest-names.js';
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type AnyStep, type Known, runSteps } from '../../../src/account/ledger/pipeline.js';
 import { Tally } from '../../../src/account/tally.js';
-import { KernelError, ReadError } from '../../../src/kernel/error.js';
+import { KernelError, ReadError } from '../../../src/base/errors/kernel.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 
 const PAGE = 4096;

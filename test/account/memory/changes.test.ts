@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { Looks } from '../../../src/account/memory/changes.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { watchBlock } from '../../../src/report/memory/watch.js';
-import { answerOf } from '../../report/memory/answer.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { watchBlock } from '../../../src/answers/memory/watch.js';
+import { answerOf } from '../../answers/memory/answer.js';
 
 const PAGE = 4096;
 const at = new Date(0);

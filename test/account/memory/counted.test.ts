@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest';
 import { countedMemory } from '../../../src/account/memory/counted.js';
 import type { Drawer } from '../../../src/account/memory/drawer.js';
 import { familiarFigures } from '../../../src/account/memory/familiar.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { memoryText } from '../../../src/answers/memory/text.js';
 import { liveHost } from '../../../src/host/live.js';
 import { readHostCounts } from '../../../src/host/proc/memory-counts.js';
-import type { MemoryCounters } from '../../../src/memory-counters.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { memoryText } from '../../../src/report/memory/text.js';
+import type { MemoryCounters } from '../../../src/records/memory-counters.js';
 
 const MIB = 1 << 20;
 

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { familiarFigures } from '../../../src/account/memory/familiar.js';
-import { familiarTable } from '../../../src/report/memory/depths/familiar.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { answerOf } from '../../report/memory/answer.js';
+import { familiarTable } from '../../../src/answers/memory/depths/familiar.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { answerOf } from '../../answers/memory/answer.js';
 
 const PAGE = 4096;
 

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { chosen } from '../../../src/account/processes/chosen.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
-import { placeOf } from '../../../src/cgroup-place.js';
-import type { ProcessMemoryRecord } from '../../../src/process-records.js';
+import { placeOf } from '../../../src/records/cgroup-place.js';
+import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
 
 const MIB = 2 ** 20;
 const NAMES = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };

@@ -6,7 +6,7 @@ import type { WatchAnswer } from '../../../src/growth/watch/answer.js';
 import { choose, MOST_PROCESSES } from '../../../src/growth/watch/chosen.js';
 import type { WatchSample } from '../../../src/growth/watch/sample.js';
 import { WatchGrowth } from '../../../src/growth/watch/watch.js';
-import type { MachineSample } from '../../../src/machine-sample.js';
+import type { MachineSample } from '../../../src/records/machine-sample.js';
 import { held, look } from '../made-up-machine.js';
 import { MB } from './made-up-weeks.js';
 

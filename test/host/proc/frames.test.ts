@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { familiarFigures } from '../../../src/account/memory/familiar.js';
 import { flaggedMemory } from '../../../src/account/memory/flagged.js';
-import { HostError } from '../../../src/host/error.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { memoryMetrics } from '../../../src/answers/memory/prometheus.js';
+import { type DrawerJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { memoryText } from '../../../src/answers/memory/text.js';
+import { HostError } from '../../../src/base/errors/host.js';
 import type { FrameFile } from '../../../src/host/proc/frames/frame-file.js';
 import { readHostFrames } from '../../../src/host/proc/frames/machine.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import { memoryMetrics } from '../../../src/report/memory/prometheus.js';
-import { type DrawerJson, memorySchema } from '../../../src/report/memory/schema.js';
-import { memoryText } from '../../../src/report/memory/text.js';
 import { FakeHost } from '../fake-host.js';
 
 const bit = (...bits: number[]) => bits.reduce((word, one) => word + 2n ** BigInt(one), 0n);

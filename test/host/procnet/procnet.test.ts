@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { diagnose } from '../../../src/diagnosis/diagnose.js';
-import { HostError } from '../../../src/host/error.js';
+import { HostError } from '../../../src/base/errors/host.js';
 import { observe } from '../../../src/host/observe.js';
 import { parseNetlinkTable } from '../../../src/host/procnet/netlink.js';
 import { INET_TABLES, parseInetTableRow } from '../../../src/host/procnet/read.js';
+import { diagnose } from '../../../src/skcheck/diagnose.js';
 import { FakeHost } from '../fake-host.js';
 
 const tcp = (local: string, peer: string, state: string, queues: string, inode: number) =>

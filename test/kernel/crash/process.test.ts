@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { KernelError } from '../../../src/base/errors/kernel.js';
 import { CrashProcess } from '../../../src/kernel/crash/process.js';
-import type { KernelError } from '../../../src/kernel/error.js';
 import { commandPath } from '../../support/cli.js';
 
 const fake = (name: string) =>

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { accountProcess } from '../../../src/account/skb.js';
+import { skbProcessSchema } from '../../../src/answers/schema.js';
+import { skbProcessJson } from '../../../src/answers/skb/json.js';
 import { CrashKernel } from '../../../src/kernel/crash/kernel.js';
 import { playSession, recordSession } from '../../../src/kernel/crash/recording.js';
-import { skbProcessSchema } from '../../../src/report/schema.js';
-import { skbProcessJson } from '../../../src/report/skb/json.js';
 
 // Made again by: npm run build && scripts/lab up 5.10 6.1 6.12 && node scripts/record-crash.mjs
 const fixture = (name: string) =>

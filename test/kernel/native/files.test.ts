@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../src/kernel/error.js';
+import { KernelError } from '../../../src/base/errors/kernel.js';
 import { Btf } from '../../../src/kernel/native/btf/btf.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import { parseSystemMap } from '../../../src/kernel/native/symbols-source.js';

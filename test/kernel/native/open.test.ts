@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KernelError, ReadError } from '../../../src/kernel/error.js';
+import { KernelError, ReadError } from '../../../src/base/errors/kernel.js';
 import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/addresses.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import type { KallsymsOrder } from '../../support/kallsyms.js';

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { leaksText } from '../../../src/answers/leaks/text.js';
 import { leaksAnswer } from '../../../src/leaks/answer.js';
 import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
 import type { AllocationType } from '../../../src/leaks/recording.js';
 import { noLookup } from '../../../src/leaks/survivors/lookup.js';
-import { leaksText } from '../../../src/report/leaks/text.js';
 import { CAPTURED } from '../readings/captured-source.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'leaks-order-'));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { HostError } from '../../../src/host/error.js';
+import type { HostError } from '../../../src/base/errors/host.js';
 import type { KernelArea } from '../../../src/leaks/readings/kernel-areas.js';
 import { recordReadings } from '../../../src/leaks/readings/record.js';
 import type { ReadingMethod } from '../../../src/leaks/readings/take.js';

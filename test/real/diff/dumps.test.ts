@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { type DiffJson, diffSchema } from '../../../src/report/diff/schema.js';
+import { type DiffJson, diffSchema } from '../../../src/answers/diff/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, labVmcore } from '../../support/lab.js';

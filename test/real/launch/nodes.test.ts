@@ -1,10 +1,10 @@
 import { copyFileSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { procsSchema } from '../../../src/report/procs/schema.js';
-import { snapshotSchema } from '../../../src/report/snapshot/schema.js';
-import { stacksSchema } from '../../../src/report/stacks/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { snapshotSchema } from '../../../src/answers/snapshot/schema.js';
+import { stacksSchema } from '../../../src/answers/stacks/schema.js';
 import { fixture } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';
 import { launch } from '../../support/launched.js';

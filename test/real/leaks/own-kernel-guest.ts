@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { buildOwnKernel, OWN_KERNEL } from '../../../scripts/lab-parts/own-kernel.mjs';
-import type { LeaksJson } from '../../../src/report/leaks/schema.js';
+import type { LeaksJson } from '../../../src/answers/leaks/schema.js';
 import { type Kind, LeakGuest, type Rates } from './leak-guest.js';
 import { kindOf } from './leaks-suite.js';
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { skbSchema, socketsSchema } from '../../../src/report/schema.js';
-import { taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
-import { triageSchema } from '../../../src/report/triage/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { skbSchema, socketsSchema } from '../../../src/answers/schema.js';
+import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { type LabKernel, role, type Truth } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';
 import { frameNames, procStacks } from '../stacks/proc-stacks.js';

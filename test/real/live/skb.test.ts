@@ -5,7 +5,7 @@ import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { toolProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
-import { skbSchema } from '../../../src/report/schema.js';
+import { skbSchema } from '../../../src/answers/schema.js';
 import { LAB, labKernel, role } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';
 import { jsonInGuest, kdumpMemInGuest } from './live-guest.js';

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { logSchema } from '../../../src/report/log/schema.js';
-import { textTriageSchema } from '../../../src/report/triage/text-log.js';
+import { logSchema } from '../../../src/answers/log/schema.js';
+import { textTriageSchema } from '../../../src/answers/triage/text-log.js';
 import { kdumpMem } from '../../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'journal-'));

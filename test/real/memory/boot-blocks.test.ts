@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { type DrawerJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import { type DrawerJson, memorySchema } from '../../../src/report/memory/schema.js';
 import { devicesOf } from '../../../src/walk/machine/buses.js';
 import { blockRequestFrames } from '../../../src/walk/memory/block-requests.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';

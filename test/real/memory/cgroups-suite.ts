@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { type MemoryJson, memorySchema } from '../../../src/report/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
-import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
 import {
   type DrawerJson,
   type MemoryJson,
   memorySchema,
-} from '../../../src/report/memory/schema.js';
+} from '../../../src/answers/memory/schema.js';
+import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { expectTold, notTold } from './functions-only.js';

@@ -6,13 +6,13 @@ import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { accountMemory } from '../../../src/account/memory/memory.js';
-import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
 import {
   type DrawerJson,
   type MemoryJson,
   memorySchema,
-} from '../../../src/report/memory/schema.js';
+} from '../../../src/answers/memory/schema.js';
+import { openNative } from '../../../src/kernel/native/open.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { AMOUNT } from './experiments.js';
 

@@ -1,4 +1,4 @@
-import { memorySchema } from '../../../src/report/memory/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 
 /** What `memory --as WHICH` says of a source, by the names of its lines. */

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryJson } from '../../../src/report/memory/json.js';
-import { type MemoryJson, memorySchema } from '../../../src/report/memory/schema.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { expectTold } from './functions-only.js';

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { MemoryJson } from '../../../src/report/memory/schema.js';
+import type { MemoryJson } from '../../../src/answers/memory/schema.js';
 
 /**
  * Drawers that a dump does not tell: 6.1 of arm64 keeps the names of functions alone (no CONFIG_KALLSYMS_ALL), and

@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { memoryHtml } from '../../../src/report/memory/html/page.js';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { answerWith, HOSTILE } from '../../report/memory/hostile.js';
+import { memoryHtml } from '../../../src/answers/memory/html/page.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { answerWith, HOSTILE } from '../../answers/memory/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labDump } from '../../support/lab.js';

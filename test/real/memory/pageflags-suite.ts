@@ -4,7 +4,7 @@ import {
   type DrawerJson,
   type MemoryJson,
   memorySchema,
-} from '../../../src/report/memory/schema.js';
+} from '../../../src/answers/memory/schema.js';
 import type { LabKernel } from '../../support/lab.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 

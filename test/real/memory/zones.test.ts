@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { memorySchema } from '../../../src/report/memory/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { LAB, LAB_KERNELS } from '../../support/lab.js';
 

@@ -7,7 +7,7 @@ import { sumOfMappings } from '../../../src/account/processes/mapping-groups.js'
 import type { ProcessAnswer } from '../../../src/account/processes/mappings.js';
 import { kernelProcess } from '../../../src/account/processes/one-process.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/mapping-records.js';
+import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/records/mappings.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 
 /** One mapping as the guest's own kernel told it: kB by field, and its line of /proc/PID/smaps. */

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { skcheckCommand } from '../../../src/cli/skcheck-options.js';
+import { skcheckCommand } from '../../../src/app/skcheck/options.js';
 import { commands } from '../../support/commands.js';
 
 const FOLDER = fileURLToPath(new URL('../../../dist/man/', import.meta.url));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { socketsSchema } from '../../../src/report/schema.js';
+import { socketsSchema } from '../../../src/answers/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { nodeOf } from '../launch/installed-tree.js';
 

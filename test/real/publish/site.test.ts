@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allCodes } from '../../../src/report/explain/codes.js';
+import { allCodes } from '../../../src/answers/explain/codes.js';
 import { commands } from '../../support/commands.js';
 import { readSite } from '../../support/site.js';
 

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { allCodes } from '../../../src/report/explain/codes.js';
+import { allCodes } from '../../../src/answers/explain/codes.js';
 import { commandPath } from '../../support/cli.js';
 import { commandLines, DOCUMENTS, textOf } from '../../support/documents.js';
 import { fixture } from '../../support/fixtures.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { verifySchema } from '../../../src/report/schema.js';
+import { verifySchema } from '../../../src/answers/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { estimatePinned } from '../../../src/diagnosis/pinned.js';
+import { estimatePinned } from '../../../src/skcheck/pinned.js';
 import { LAB_KERNELS, labDump, labKdump, type OracleSocket } from '../../support/lab.js';
 
 const RECEIVING = ['receive', 'outOfOrder', 'backlog', 'reader', 'error'];

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { Diagnosis } from '../../../src/diagnosis/diagnose.js';
-import { countExactly, withCounts } from '../../../src/diagnosis/exact.js';
-import type { Finding } from '../../../src/diagnosis/finding.js';
-import { NOTHING_PINNED } from '../../../src/diagnosis/pinned.js';
-import { VERDICT_CODES } from '../../../src/diagnosis/verdict.js';
 import type { SocketRecord } from '../../../src/host/socket.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import type { Diagnosis } from '../../../src/skcheck/diagnose.js';
+import { countExactly, withCounts } from '../../../src/skcheck/exact.js';
+import type { Finding } from '../../../src/skcheck/finding.js';
+import { NOTHING_PINNED } from '../../../src/skcheck/pinned.js';
+import { VERDICT_CODES } from '../../../src/skcheck/verdict.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
 import { skcheck } from './stage.js';
 

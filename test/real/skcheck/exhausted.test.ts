@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { Stage, skcheck } from './stage.js';
 
 const stage = new Stage();

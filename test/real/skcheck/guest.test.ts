@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { machineProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
-import { isProblem } from '../../../src/diagnosis/verdict.js';
-import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
+import { isProblem } from '../../../src/skcheck/verdict.js';
 import { labKernel, type Truth } from '../../support/lab.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { fixture } from '../../support/fixtures.js';
 import { parseRun } from '../../support/triage-run.js';
 import { Stage } from './stage.js';

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { SkcheckReport } from '../../../src/report/skcheck/schema.js';
-import { formatSkcheckText } from '../../../src/report/skcheck/text.js';
+import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
+import { formatSkcheckText } from '../../../src/answers/skcheck/text.js';
 import { bound, connections } from './queues.js';
 import { type Actor, Stage, skcheck, skcheckJson, together, until } from './stage.js';
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 
 export const CLI = fileURLToPath(new URL('../../../dist/bin/skcheck.js', import.meta.url));
 const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));

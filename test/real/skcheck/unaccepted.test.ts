@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { SkcheckReport } from '../../../src/report/skcheck/schema.js';
+import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
 import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
 
 // A unix connection that nobody has accepted is in no list of the kernel: its listener names its clients.

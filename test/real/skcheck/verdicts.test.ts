@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type SkcheckReport, skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { freeze, freezers } from './freezer.js';
 import { bound, connections, isBlocked, unixEnds } from './queues.js';
 import { Stage, skcheck, skcheckJson, until } from './stage.js';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { isProblem } from '../../../src/diagnosis/verdict.js';
-import { skcheckSchema } from '../../../src/report/skcheck/schema.js';
+import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
+import { isProblem } from '../../../src/skcheck/verdict.js';
 import { CLI } from './stage.js';
 
 /** Runs skcheck beside us, so that what we started goes on. */

@@ -3,11 +3,11 @@ import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
 import { accountSock } from '../../../src/account/skb.js';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
+import { socketsSchema } from '../../../src/answers/schema.js';
+import { socketsJson } from '../../../src/answers/sockets/json.js';
+import { compareAnswers } from '../../../src/answers/verify/differences.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { socketsSchema } from '../../../src/report/schema.js';
-import { socketsJson } from '../../../src/report/sockets/json.js';
-import { compareAnswers } from '../../../src/report/verify/differences.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import {
   LAB_KERNELS,

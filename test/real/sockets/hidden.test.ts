@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
+import { type SocketsJson, socketsSchema } from '../../../src/answers/schema.js';
+import { socketsJson } from '../../../src/answers/sockets/json.js';
+import { socketsText } from '../../../src/answers/sockets/text.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { type SocketsJson, socketsSchema } from '../../../src/report/schema.js';
-import { socketsJson } from '../../../src/report/sockets/json.js';
-import { socketsText } from '../../../src/report/sockets/text.js';
 import { drgnJson } from '../../support/drgn.js';
 import { type Hidden, LAB_KERNELS, labDump } from '../../support/lab.js';
 

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { accountFd, accountSock } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
+import { socketsText } from '../../../src/answers/sockets/text.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { socketsText } from '../../../src/report/sockets/text.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LAB_KERNELS, LabMissing, labDump, labKdump, role } from '../../support/lab.js';
 

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labKdump, labKernel, labTool } from '../../support/lab.js';
 

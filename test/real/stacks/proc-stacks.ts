@@ -1,5 +1,5 @@
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
-import type { TaskStacksJson } from '../../../src/report/task-stacks/schema.js';
+import type { TaskStacksJson } from '../../../src/answers/task-stacks/schema.js';
 
 /** `/proc/PID/stack` of every process of a guest: pid → `function+offset`, a module behind it. */
 export async function procStacks(guest: Guest): Promise<Map<number, string[]>> {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest } from '../../../scripts/lab-parts/guest.mjs';
-import { type TaskStacksJson, taskStacksSchema } from '../../../src/report/task-stacks/schema.js';
+import { type TaskStacksJson, taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { frameNames, procStacks } from './proc-stacks.js';

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { columnsOf } from '../../../src/report/text/cut.js';
+import { columnsOf } from '../../../src/answers/text/cut.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';

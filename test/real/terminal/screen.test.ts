@@ -28,7 +28,7 @@ async function screenOf(command: readonly string[], drawn: RegExp): Promise<stri
 }
 
 test('a line of full width keeps its last character', async () => {
-  const module = new URL('../cli/watch-screen.js', `file://${commandPath('kdump-mem')}`).href;
+  const module = new URL('../app/kit/screen.js', `file://${commandPath('kdump-mem')}`).href;
   const full = [`${'first '.padEnd(COLUMNS - 7)}132 KiB`, `${'last '.padEnd(COLUMNS - 7)}102 MiB`];
   const script = `const { WatchScreen } = await import('${module}');
     const frame = (lines) => ({ lines, mostSkipped: 0 });

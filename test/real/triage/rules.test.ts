@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { memorySchema } from '../../../src/report/memory/schema.js';
-import { triageSchema } from '../../../src/report/triage/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labDump } from '../../support/lab.js';
 

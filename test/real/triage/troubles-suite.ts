@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
-import { type TriageJson, triageSchema } from '../../../src/report/triage/schema.js';
+import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { watchHtml } from '../../../src/report/watch/html/page.js';
-import { watchedFor } from '../../report/watch/watched.js';
+import { watchHtml } from '../../../src/answers/watch/html/page.js';
+import { watchedFor } from '../../answers/watch/watched.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { pageTests } from '../../support/page-tests.js';
 

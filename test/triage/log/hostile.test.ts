@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { LogCaller, LogRecord } from '../../../src/log-records.js';
-import { findingWords } from '../../../src/report/triage/words.js';
+import { findingWords } from '../../../src/answers/triage/words.js';
+import type { LogCaller, LogRecord } from '../../../src/records/log-records.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 
 type Said = string | readonly [caller: number, text: string];

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { findingWords } from '../../../src/answers/triage/words.js';
 import { textRecords } from '../../../src/log/text.js';
-import { findingWords } from '../../../src/report/triage/words.js';
 import { gfpNames } from '../../../src/triage/log/gfp.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { buildOf } from '../../../src/triage/log/release.js';

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { findingWords } from '../../../src/report/triage/words.js';
+import { findingWords } from '../../../src/answers/triage/words.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { recordsOf } from './records.js';
 

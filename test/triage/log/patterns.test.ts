@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { findingWords } from '../../../src/answers/triage/words.js';
 import { TextLogReader } from '../../../src/log/reader.js';
-import { findingWords } from '../../../src/report/triage/words.js';
 import { LogFindings, logFindings } from '../../../src/triage/log/log-findings.js';
 import { demangled } from '../../../src/triage/log/title.js';
 import { recordsOf } from './records.js';

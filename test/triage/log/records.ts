@@ -1,4 +1,4 @@
-import type { LogRecord } from '../../../src/log-records.js';
+import type { LogRecord } from '../../../src/records/log-records.js';
 
 /** Messages as `dmesg -r` prints them, each with its level and time. */
 export function* recordsOf(text: string): Generator<LogRecord> {

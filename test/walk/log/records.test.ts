@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import type { LogRecord } from '../../../src/log-records.js';
+import type { LogRecord } from '../../../src/records/log-records.js';
 import { logBackwards } from '../../../src/walk/log/backwards.js';
 import { readLog } from '../../../src/walk/log/log.js';
 import { fieldsOf } from '../../../src/walk/machine/fields.js';

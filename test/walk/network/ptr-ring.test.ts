@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ReadError } from '../../../src/kernel/error.js';
+import { ReadError } from '../../../src/base/errors/kernel.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { PtrRingReader } from '../../../src/walk/network/ptr-ring.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { KernelError } from '../../../src/kernel/error.js';
+import { KernelError } from '../../../src/base/errors/kernel.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
 import { FamilyQueues } from '../../../src/walk/queues/families.js';

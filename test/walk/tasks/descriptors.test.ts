@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { KernelError } from '../../../src/kernel/error.js';
+import { KernelError } from '../../../src/base/errors/kernel.js';
 import { belongings, OpenFiles } from '../../../src/walk/tasks/descriptors.js';
 import { PF_EXITING, type Task } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { attempt, HostError } from '../../error.js';
+import { attempt, HostError } from '../../../base/errors/host.js';
 
 /** Bytes of what these files have for each page frame. */
 const WORD = 8;

@@ -1,4 +1,4 @@
-import { HostError } from '../../error.js';
+import { HostError } from '../../../base/errors/host.js';
 import type { HostSource } from '../../host-source.js';
 
 /** Page frames, by number: `end` is behind the last. */

@@ -1,5 +1,5 @@
-import type { MemoryCounters } from '../../../memory-counters.js';
-import { HostError } from '../../error.js';
+import { HostError } from '../../../base/errors/host.js';
+import type { MemoryCounters } from '../../../records/memory-counters.js';
 import type { HostSource } from '../../host-source.js';
 import { type HostDetails, readHostDetails } from '../details.js';
 import { listed } from '../listed.js';

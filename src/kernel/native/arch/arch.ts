@@ -1,4 +1,4 @@
-import type { KernelError, ReadError } from '../../error.js';
+import type { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import type { PageArray } from '../../page-map.js';
 import type { LinearRange } from '../address.js';
 import type { EntryFormat } from './user-tables.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
 import type { Architecture } from './arch.js';

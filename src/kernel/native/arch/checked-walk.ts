@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../../error.js';
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
+import { hex } from '../../../base/hex.js';
 import { highHalf, lowHalf } from '../../halves.js';
-import { hex } from '../../hex.js';
 import type { MemoryImage } from '../image/image.js';
 import type { EarlyKernel } from './arch.js';
 import { RegionSearch } from './region-search.js';

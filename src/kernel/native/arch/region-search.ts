@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../error.js';
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import type { Sought } from './arch.js';
 
 /** So many misses are told. */

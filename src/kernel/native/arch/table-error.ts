@@ -1,5 +1,5 @@
-import { PageTableError, type ReadError } from '../../error.js';
-import { hex } from '../../hex.js';
+import { PageTableError, type ReadError } from '../../../base/errors/kernel.js';
+import { hex } from '../../../base/hex.js';
 
 /** Says of a page table that cannot be read which address it should have led to. */
 export function ofTable(error: ReadError, address: bigint): PageTableError {

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../error.js';
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import type { UserPages } from '../../kernel.js';
 import type { MemoryImage } from '../image/image.js';
 

@@ -1,4 +1,4 @@
-import { ReadError } from '../../error.js';
+import { ReadError } from '../../../base/errors/kernel.js';
 import { joinHalves } from '../../halves.js';
 import { MARK } from '../../kernel.js';
 import type { MemoryImage } from '../image/image.js';

@@ -1,6 +1,6 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
+import { hex } from '../../../base/hex.js';
 import { highHalf, lowHalf } from '../../halves.js';
-import { hex } from '../../hex.js';
 import type { PageArray } from '../../page-map.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';

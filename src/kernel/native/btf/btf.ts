@@ -1,5 +1,5 @@
+import { KernelError } from '../../../base/errors/kernel.js';
 import { viewOf } from '../../bytes.js';
-import { KernelError } from '../../error.js';
 import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
 import { Kind, parseBtfHeader, TYPE_WORDS } from './format.js';
 import { NameHeads } from './name-heads.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import type { Described, MemberDescription, TypeDescription } from '../../type-description.js';
 import type { Btf } from './btf.js';
 import { enumeratorsOf } from './enumerators.js';

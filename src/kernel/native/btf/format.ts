@@ -1,5 +1,5 @@
-import { KernelError } from '../../error.js';
-import { hex } from '../../hex.js';
+import { KernelError } from '../../../base/errors/kernel.js';
+import { hex } from '../../../base/hex.js';
 
 /** Kinds of BTF types (include/uapi/linux/btf.h). */
 export const Kind = {

@@ -1,5 +1,5 @@
+import { KernelError } from '../../../base/errors/kernel.js';
 import { storageUnit } from '../../bitfields.js';
-import { KernelError } from '../../error.js';
 import type { MemberLayout, StructLayout } from '../../layout.js';
 import type { Btf } from './btf.js';
 import { Kind } from './format.js';

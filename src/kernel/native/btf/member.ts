@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import type { Btf } from './btf.js';
 import { Kind } from './format.js';
 

@@ -1,5 +1,5 @@
 import { endianness } from 'node:os';
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import { FIXED_WORDS, Kind, TYPE_WORDS, WORDS_PER_ELEMENT } from './format.js';
 
 const HOST_IS_BIG_ENDIAN = endianness() === 'BE';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import { Btf } from '../btf/btf.js';
 import { Kind, TYPE_WORDS } from '../btf/format.js';
 

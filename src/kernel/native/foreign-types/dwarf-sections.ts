@@ -1,5 +1,5 @@
+import { KernelError } from '../../../base/errors/kernel.js';
 import { viewOf } from '../../bytes.js';
-import { KernelError } from '../../error.js';
 import type { ElfFile, ElfSection } from '../elf-file.js';
 import { inflateZlib } from '../image/codecs/zlib.js';
 import { inflateZstd } from '../image/codecs/zstd.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 
 /** DW_TAG_* that describe types of C (DWARF 5, 7.5.3). */
 export const Tag = {

@@ -1,5 +1,5 @@
+import { KernelError } from '../../../base/errors/kernel.js';
 import { viewOf } from '../../bytes.js';
-import { KernelError } from '../../error.js';
 import type { Btf } from '../btf/btf.js';
 import { Kind } from '../btf/format.js';
 import type { ElfFile } from '../elf-file.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import type { Btf } from '../btf/btf.js';
 import { Kind } from '../btf/format.js';
 import { ListedSymbols, relocated } from '../symbols.js';

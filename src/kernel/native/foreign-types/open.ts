@@ -1,8 +1,8 @@
 // Types that are described otherwise than by BTF: DWARF and Volatility's ISF. Loaded only where --types
 // names such a file.
 import { execFileSync } from 'node:child_process';
-import { programPath, safePath } from '../../../program-path.js';
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
+import { programPath, safePath } from '../../../base/program-path.js';
 import type { Btf } from '../btf/btf.js';
 import { ElfFile, isElf64, readFileHead, readWholeFile } from '../elf-file.js';
 import type { TypesFile } from '../types-file.js';

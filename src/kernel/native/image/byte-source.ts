@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { KernelError, type KernelErrorCode } from '../../error.js';
+import { KernelError, type KernelErrorCode } from '../../../base/errors/kernel.js';
 
 /** Bytes that can be read at any position: a file, or a file inside another format. */
 export interface ByteSource {

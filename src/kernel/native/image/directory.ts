@@ -1,7 +1,7 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { shellPath } from '../../../shell-word.js';
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
+import { shellPath } from '../../../base/shell-word.js';
 import { errorCode } from './byte-source.js';
 
 /**

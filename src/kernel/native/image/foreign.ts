@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { shellPath } from '../../../shell-word.js';
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
+import { shellPath } from '../../../base/shell-word.js';
 import type { ByteSource } from './byte-source.js';
 
 /** How what is packed is unpacked: what the file ends in, and the command that makes `to` of `from`. */

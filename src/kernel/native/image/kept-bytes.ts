@@ -1,6 +1,6 @@
 import { deflateSync, inflateSync } from 'node:zlib';
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import { bytesOf, viewOf } from '../../bytes.js';
-import { KernelError, ReadError } from '../../error.js';
 import type { ByteWindow } from '../../fast-reads.js';
 import type { MemoryImage } from './image.js';
 import { type ByteRange, KeptRanges } from './kept-ranges.js';

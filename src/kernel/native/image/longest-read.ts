@@ -1,4 +1,4 @@
-import { ReadError } from '../../error.js';
+import { ReadError } from '../../../base/errors/kernel.js';
 
 /** The most that one read may ask for, in bytes: a wrong length must not exhaust memory. */
 export const LONGEST_READ = 256 * 1024 * 1024;

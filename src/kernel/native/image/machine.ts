@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 
 /** e_machine (elf.h) → the name that `uname -m` gives, for 64 bits, in the order of bytes named. */
 const ELF_MACHINES: Readonly<Record<number, string>> = {

@@ -1,6 +1,6 @@
 import { brotliDecompressSync, crc32 } from 'node:zlib';
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import { bytesOf, viewOf } from '../../bytes.js';
-import { KernelError, ReadError } from '../../error.js';
 import type { ByteWindow } from '../../fast-reads.js';
 import { type ByteSource, FileSource, readHead } from './byte-source.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import { FileSource, readHead } from './byte-source.js';
 import { DUMP } from './directory.js';
 import { isKdumpCompressed, readDiskdumpHeader } from './diskdump/header.js';

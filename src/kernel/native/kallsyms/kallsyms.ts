@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../error.js';
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import { LazyBytes } from '../lazy-bytes.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
 import { type AddressEncoding, entryBytes, KallsymsAddresses } from './addresses.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 import type { LazyBytes } from '../lazy-bytes.js';
 import { TOKENS, type Tokens } from './tokens.js';
 

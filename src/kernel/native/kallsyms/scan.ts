@@ -1,5 +1,5 @@
+import { KernelError, ReadError } from '../../../base/errors/kernel.js';
 import { bytesOf, viewOf } from '../../bytes.js';
-import { KernelError, ReadError } from '../../error.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles, scanImage } from '../image-scan.js';
 import { behind, type KallsymsPlaces } from './kallsyms.js';

@@ -1,4 +1,4 @@
-import { KernelError } from '../../error.js';
+import { KernelError } from '../../../base/errors/kernel.js';
 
 /** Names are compressed with 256 tokens (scripts/kallsyms.c); each is a short string. */
 export const TOKENS = 256;

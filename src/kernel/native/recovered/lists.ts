@@ -1,4 +1,4 @@
-import { ReadError } from '../../error.js';
+import { ReadError } from '../../../base/errors/kernel.js';
 import type { ImageBytes } from './image-bytes.js';
 import { type Memory, word, wordOrNot } from './reads.js';
 

@@ -1,4 +1,4 @@
-import { ReadError } from '../../error.js';
+import { ReadError } from '../../../base/errors/kernel.js';
 
 export type Memory = { read(address: bigint, length: number): DataView };
 

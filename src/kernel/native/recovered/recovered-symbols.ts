@@ -1,4 +1,4 @@
-import { ReadError } from '../../error.js';
+import { ReadError } from '../../../base/errors/kernel.js';
 import { readAround } from '../image-scan.js';
 import { CachePointers } from './cache-pointers.js';
 import { Evidence, type RecoverySource } from './evidence.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReadError } from '../../../../src/kernel/error.js';
+import { ReadError } from '../../../../src/base/errors/kernel.js';
 import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
 import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
 import {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReadError } from '../../../../src/kernel/error.js';
+import { ReadError } from '../../../../src/base/errors/kernel.js';
 import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
 import { RegionSearch } from '../../../../src/kernel/native/arch/region-search.js';
 import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/kernel/error.js';
+import { KernelError } from '../../../../src/base/errors/kernel.js';
 import { Btf } from '../../../../src/kernel/native/btf/btf.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { BtfWriter } from '../../../support/btf.js';

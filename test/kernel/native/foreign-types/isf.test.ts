@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/kernel/error.js';
+import { KernelError } from '../../../../src/base/errors/kernel.js';
 import { readIsf } from '../../../../src/kernel/native/foreign-types/isf.js';
 import { openTypesFile } from '../../../../src/kernel/native/foreign-types/open.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';

@@ -1,6 +1,6 @@
 import { deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { ReadError } from '../../../../src/kernel/error.js';
+import { ReadError } from '../../../../src/base/errors/kernel.js';
 import {
   keptBytesNotes,
   keptBytesOf,

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { EXIT, explainFailure } from '../../../../src/cli/failure.js';
+import { EXIT, explainFailure } from '../../../../src/app/kit/failure.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
 import { type DiskdumpSpec, diskdumpExtents } from '../../../support/dump/diskdump.js';
 import { vmcoreinfoNote, writeElf, writeNotes } from '../../../support/dump/elf.js';

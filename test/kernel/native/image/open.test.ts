@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/kernel/error.js';
+import { KernelError } from '../../../../src/base/errors/kernel.js';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
 import { vmcoreinfoNote, writeElf } from '../../../support/dump/elf.js';
 import { DumpDirectory, pageOf } from '../../../support/dump/file.js';

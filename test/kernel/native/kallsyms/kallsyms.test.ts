@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KernelError, ReadError } from '../../../../src/kernel/error.js';
+import { KernelError, ReadError } from '../../../../src/base/errors/kernel.js';
 import type { AddressEncoding } from '../../../../src/kernel/native/kallsyms/addresses.js';
 import { Kallsyms } from '../../../../src/kernel/native/kallsyms/kallsyms.js';
 import { type KernelSymbol, onlyAddress } from '../../../../src/kernel/native/symbols.js';

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { skcheckSchema } from '../../../../src/report/skcheck/schema.js';
+import { skcheckSchema } from '../../../../src/answers/skcheck/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { fixture } from '../../../support/fixtures.js';
 import { labRoot } from '../../../support/lab.js';

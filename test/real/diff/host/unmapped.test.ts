@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, test } from 'vitest';
-import { diffSchema } from '../../../../src/report/diff/schema.js';
+import { diffSchema } from '../../../../src/answers/diff/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 
 const MIB = 1 << 20;

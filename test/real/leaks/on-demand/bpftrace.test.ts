@@ -6,7 +6,7 @@ import {
 } from '../../../../scripts/lab-parts/bpftrace.mjs';
 import type { GuestOptions } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
-import { type LeaksJson, leaksSchema } from '../../../../src/report/leaks/schema.js';
+import { type LeaksJson, leaksSchema } from '../../../../src/answers/leaks/schema.js';
 import { inGuest } from '../../live/live-guest.js';
 import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';

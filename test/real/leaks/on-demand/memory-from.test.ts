@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, expect, test } from 'vitest';
-import { leaksSchema } from '../../../../src/report/leaks/schema.js';
+import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 const MIB = 2 ** 20;

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { memorySchema } from '../../../../src/report/memory/schema.js';
-import { socketsSchema } from '../../../../src/report/schema.js';
-import { triageSchema } from '../../../../src/report/triage/schema.js';
+import { memorySchema } from '../../../../src/answers/memory/schema.js';
+import { socketsSchema } from '../../../../src/answers/schema.js';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { LAB_KERNELS } from '../../../support/lab.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { socketsSchema } from '../../../../src/report/schema.js';
+import { socketsSchema } from '../../../../src/answers/schema.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // For less, by hand: KDUMP_MEM_TRAFFIC_SECONDS=30.

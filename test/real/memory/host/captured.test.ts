@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type MemoryJson, memorySchema } from '../../../../src/report/memory/schema.js';
+import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'captured-'));

@@ -5,7 +5,7 @@ import {
   type DrawerJson,
   type MemoryJson,
   memorySchema,
-} from '../../../../src/report/memory/schema.js';
+} from '../../../../src/answers/memory/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];

@@ -4,10 +4,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { procsSchema } from '../../../../src/answers/procs/schema.js';
+import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
 import { liveHost } from '../../../../src/host/live.js';
 import { optionalText, statFields } from '../../../../src/host/proc/process.js';
-import { procsSchema } from '../../../../src/report/procs/schema.js';
-import { snapshotSchema } from '../../../../src/report/snapshot/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { Stage, skcheckJson, until } from '../../skcheck/stage.js';
 

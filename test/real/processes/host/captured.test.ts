@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { type ProcessJson, processSchema } from '../../../../src/report/process/schema.js';
-import { type ProcsJson, procsSchema } from '../../../../src/report/procs/schema.js';
+import { type ProcessJson, processSchema } from '../../../../src/answers/process/schema.js';
+import { type ProcsJson, procsSchema } from '../../../../src/answers/procs/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 const AMOUNT = 4 * 2 ** 20;

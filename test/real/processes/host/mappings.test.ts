@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { processSchema } from '../../../../src/report/process/schema.js';
+import { processSchema } from '../../../../src/answers/process/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 describe('mappings of a process of this machine', () => {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 /** A process of its own namespace each: pid 1 of the outer one starts one farther in, whose pid 1 sleeps. */

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { stacksSchema } from '../../../../src/report/stacks/schema.js';
+import { stacksSchema } from '../../../../src/answers/stacks/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 const THREADS = 3;

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { snapshotSchema } from '../../../../src/report/snapshot/schema.js';
+import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 const CLI = commandPath('kdump-mem');

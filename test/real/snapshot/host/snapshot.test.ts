@@ -12,9 +12,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type MemoryJson, memorySchema } from '../../../../src/report/memory/schema.js';
-import { snapshotSchema } from '../../../../src/report/snapshot/schema.js';
-import { UnixNames } from '../../../../src/snapshot/unix-names.js';
+import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
+import { UnixNames } from '../../../../src/capture/write/unix-names.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.js';
 

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { logSchema } from '../../../../src/report/log/schema.js';
-import { type DrawerJson, memorySchema } from '../../../../src/report/memory/schema.js';
-import { processSchema } from '../../../../src/report/process/schema.js';
-import { type ProcsJson, procsSchema } from '../../../../src/report/procs/schema.js';
+import { logSchema } from '../../../../src/answers/log/schema.js';
+import { type DrawerJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { processSchema } from '../../../../src/answers/process/schema.js';
+import { type ProcsJson, procsSchema } from '../../../../src/answers/procs/schema.js';
 import {
   fromJson,
   guestWithCgroups,

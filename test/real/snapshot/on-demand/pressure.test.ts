@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { memorySchema } from '../../../../src/report/memory/schema.js';
-import { procsSchema } from '../../../../src/report/procs/schema.js';
+import { memorySchema } from '../../../../src/answers/memory/schema.js';
+import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import {
   bring,

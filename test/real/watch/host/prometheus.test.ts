@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { formatJson } from '../../../../src/json.js';
-import { watchMetrics } from '../../../../src/report/watch/prometheus.js';
-import { watchSampleJson } from '../../../../src/report/watch/sample.js';
+import { watchMetrics } from '../../../../src/answers/watch/prometheus.js';
+import { watchSampleJson } from '../../../../src/answers/watch/sample.js';
+import { formatJson } from '../../../../src/base/json.js';
+import { watchedFor } from '../../../answers/watch/watched.js';
 import { RHYTHMS, week } from '../../../growth/watch/made-up-weeks.js';
-import { watchedFor } from '../../../report/watch/watched.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { DEPLOY, metricTools } from '../../../support/metric-tools.js';
 

@@ -1,5 +1,5 @@
+import { ReadError } from '../../../../base/errors/kernel.js';
 import { bytesOf, textOf, viewOf } from '../../../bytes.js';
-import { ReadError } from '../../../error.js';
 import type { ByteWindow } from '../../../fast-reads.js';
 import { type ByteSource, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';

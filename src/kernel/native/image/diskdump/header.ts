@@ -1,6 +1,6 @@
 import { Parser } from 'binary-parser';
+import { KernelError } from '../../../../base/errors/kernel.js';
 import { bytesOf, textOf } from '../../../bytes.js';
-import { KernelError } from '../../../error.js';
 import { UTS, UTS_BYTES } from '../../../utsname.js';
 import { type ByteSource, readHead } from '../byte-source.js';
 import { requireBytes } from '../elf/header.js';

@@ -1,6 +1,6 @@
 import { brotliCompressSync, constants, crc32 } from 'node:zlib';
+import { KernelError } from '../../../../base/errors/kernel.js';
 import { bytesOf, viewOf } from '../../../bytes.js';
-import { KernelError } from '../../../error.js';
 import type { PhysicalRange } from '../image.js';
 import type { Note } from '../notes.js';
 import { VarintReader, VarintWriter } from '../varints.js';

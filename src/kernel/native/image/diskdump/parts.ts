@@ -1,5 +1,5 @@
-import { KernelError } from '../../../error.js';
-import { hex } from '../../../hex.js';
+import { KernelError } from '../../../../base/errors/kernel.js';
+import { hex } from '../../../../base/hex.js';
 import type { ByteSource } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
 import { ChunkedSource } from '../chunks.js';

@@ -1,6 +1,6 @@
-import { KernelError } from '../../../error.js';
+import { KernelError } from '../../../../base/errors/kernel.js';
+import { hex } from '../../../../base/hex.js';
 import type { ByteWindow } from '../../../fast-reads.js';
-import { hex } from '../../../hex.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
 import type { ImageFormat } from '../format.js';

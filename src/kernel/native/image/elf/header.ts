@@ -1,5 +1,5 @@
 import { Parser } from 'binary-parser';
-import { KernelError } from '../../../error.js';
+import { KernelError } from '../../../../base/errors/kernel.js';
 import { type ByteSource, readHead } from '../byte-source.js';
 import { machineName, requireMachine } from '../machine.js';
 

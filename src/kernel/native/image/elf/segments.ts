@@ -1,5 +1,5 @@
+import { KernelError, ReadError } from '../../../../base/errors/kernel.js';
 import { bytesOf } from '../../../bytes.js';
-import { KernelError, ReadError } from '../../../error.js';
 import type { ByteWindow } from '../../../fast-reads.js';
 import { ascending, numberKeys } from '../../ascending.js';
 import type { ByteSource } from '../byte-source.js';

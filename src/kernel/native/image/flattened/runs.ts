@@ -1,4 +1,4 @@
-import { KernelError } from '../../../error.js';
+import { KernelError } from '../../../../base/errors/kernel.js';
 import type { ByteSource } from '../byte-source.js';
 
 /** struct makedumpfile_header fills a block of this size (MAX_SIZE_MDF_HEADER). */

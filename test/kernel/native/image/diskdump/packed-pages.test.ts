@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { KdumpMemError } from '../../../../../src/error.js';
+import { KdumpMemError } from '../../../../../src/base/error.js';
 import {
   packedPagesNote,
   packedPagesOf,

@@ -1,0 +1,106 @@
+import type { DiffAnswer } from '../../diff/compare.js';
+import type { Course } from '../../diff/course.js';
+import type { DrawerDiff } from '../../diff/drawers.js';
+import type { ListDiff } from '../../diff/lists.js';
+import type { Loss } from '../../diff/loss.js';
+import type { HostState, Who } from '../../diff/state.js';
+import { socketEnds } from '../../records/socket-ends.js';
+import { headline } from './headline.js';
+import { noteWords } from './notes.js';
+import type { DiffJson, DrawerDiffJson } from './schema.js';
+
+/** The answer to `diff` as the JSON contract has it. */
+export function diffJson(answer: DiffAnswer): DiffJson {
+  const { states, seconds, sameBoot, loss, drawers, lists, notes, complete } = answer;
+  return {
+    schema: 'kdump-mem.diff/1',
+    inputs: states.map(inputJson),
+    seconds: seconds?.at(-1) ?? null,
+    sameBoot,
+    summary: headline(answer),
+    loss: loss && lossJson(loss),
+    drawers: drawers && drawerJson(drawers),
+    processes: listJson(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
+    sockets: listJson(lists.sockets, (who) =>
+      who.kind === 'socket' ? { ...without(who), ...socketEnds(who, who.local, who.peer) } : null,
+    ),
+    caches: listJson(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
+    callers: listJson(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
+    cgroups: listJson(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),
+    complete,
+    warnings: notes.map((note) => ({ code: note.code, message: noteWords(note) })),
+  };
+}
+
+function inputJson({ name, taken, release, pageSize, memory }: HostState) {
+  const { at, host, bootId, uptime } = taken;
+  return {
+    name,
+    at: at?.toISOString() ?? null,
+    host,
+    bootId,
+    uptimeSeconds: uptime,
+    release,
+    pageSize,
+    source: memory?.depth ?? null,
+  };
+}
+
+function lossJson({ lost, plugged, grew, shrank, unexplained, untold, explanation }: Loss) {
+  return {
+    lostBytes: lost,
+    pluggedBytes: plugged,
+    grewBytes: grew,
+    shrankBytes: shrank,
+    unexplainedBytes: unexplained,
+    untoldBytes: untold,
+    explanation,
+  };
+}
+
+function courseJson({ bytes, change, perSecond, trend, grewEachTime }: Course) {
+  return {
+    beforeBytes: bytes[0] ?? null,
+    afterBytes: bytes.at(-1) ?? null,
+    changeBytes: change,
+    perMinuteBytes: perSecond === null ? null : perSecond * 60,
+    bytes: [...bytes],
+    growth: trend?.growth ?? null,
+    course: trend?.course ?? null,
+    grewEachTime,
+  };
+}
+
+function drawerJson(diff: DrawerDiff): DrawerDiffJson {
+  return {
+    drawer: diff.drawer,
+    ...courseJson(diff),
+    untoldBytes: diff.untold,
+    children: diff.children.map(drawerJson),
+  };
+}
+
+/** @param whoOf null: it is none of these */
+function listJson<Fields extends object>(
+  diff: ListDiff | null,
+  whoOf: (who: Who) => Fields | null,
+) {
+  if (!diff) return null;
+  const { items, grew, shrank, between, whole } = diff;
+  return {
+    items: items.flatMap((item) => {
+      const who = whoOf(item.who);
+      return who === null
+        ? []
+        : [{ ...who, ...courseJson(item), measure: item.by, status: item.status }];
+    }),
+    grewBytes: grew,
+    shrankBytes: shrank,
+    between,
+    whole,
+  };
+}
+
+function without<W extends Who>({ kind: _, ...fields }: W): Omit<W, 'kind'> {
+  return fields;
+}

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import type { Flaw, Item } from '../../../diff/state.js';
+import { USER_HZ } from '../../../records/processes.js';
+import { cgroupKey, summed } from './memory.js';
+import {
+  bytesOrNull,
+  contradiction,
+  count,
+  incompleteness,
+  kernelPart,
+  listOf,
+  type Told,
+  takenOf,
+  takenPart,
+  warningsPart,
+} from './parts.js';
+
+export const procsAnswer = z.object({
+  schema: z.literal('kdump-mem.procs/1'),
+  kernel: kernelPart,
+  source: z.string(),
+  taken: takenPart,
+  /** Answers of before it was told may have left some out. */
+  whole: z.boolean().default(false),
+  processes: listOf(
+    z.object({
+      pid: count,
+      comm: z.string(),
+      cgroup: z.string().nullable(),
+      rssBytes: bytesOrNull,
+      pssBytes: bytesOrNull,
+      anonBytes: bytesOrNull.default(null),
+      shmemBytes: bytesOrNull.default(null),
+      hugetlbBytes: bytesOrNull.default(null),
+      pageTableBytes: bytesOrNull.default(null),
+      pssByKind: z.object({ anonBytes: count, shmemBytes: count, fileBytes: count }).nullish(),
+      startTicks: bytesOrNull.default(null),
+      ageSeconds: z.int().nullable(),
+      nsPids: listOf(z.int()),
+    }),
+  ),
+  total: z.object({ processes: count, rssBytes: bytesOrNull, pssBytes: bytesOrNull }),
+  complete: z.boolean(),
+  warnings: warningsPart,
+});
+type ProcsPart = z.infer<typeof procsAnswer>;
+
+/** An answer to `procs`, its sums checked. */
+export function procsTold(answer: ProcsPart): Told {
+  const { kernel, taken, whole, processes, complete, warnings, source } = answer;
+  const items = new Map<string, Item>();
+  let nameless = 0;
+  for (const process of processes) {
+    const { pid, comm, cgroup, rssBytes, pssBytes, startTicks, pssByKind } = process;
+    if (startTicks === null) {
+      nameless++;
+      continue;
+    }
+    items.set(`${pid} ${startTicks}`, {
+      who: { kind: 'process', pid, comm, startTicks, cgroup },
+      sizes: {
+        rss: rssBytes,
+        pss: pssBytes,
+        pssAnon: pssByKind?.anonBytes ?? null,
+        pssShmem: pssByKind?.shmemBytes ?? null,
+        rssAnon: process.anonBytes,
+        rssShmem: process.shmemBytes,
+        hugetlb: process.hugetlbBytes,
+        pageTables: process.pageTableBytes,
+      },
+      ofBoot: true,
+      began: startTicks / USER_HZ,
+    });
+  }
+  return {
+    taken: takenOf(taken),
+    release: kernel?.release ?? null,
+    pageSize: kernel?.pageSize ?? null,
+    memory: null,
+    lists: {
+      processes: { items, whole: whole && nameless === 0 },
+      ...cgroupsOf(answer),
+    },
+    flaws: [
+      ...incompleteness(complete, warnings, `what ${source} tells of processes is not whole`),
+      ...(nameless > 0
+        ? [
+            {
+              code: 'incomplete' as const,
+              words: `when ${nameless} processes began is not told: they cannot be known again`,
+            },
+          ]
+        : []),
+      ...faultsOf(answer),
+    ],
+  };
+}
+
+/** Seconds: a machine with very many processes is not read at once. */
+const READ_WITHIN = 60;
+
+/** What processes of each cgroup hold together; only where all are listed, with their cgroups. */
+function cgroupsOf({ processes, whole }: ProcsPart): Told['lists'] {
+  if (!whole || processes.some(({ cgroup }) => cgroup === null)) return {};
+  const cgroups = summed(
+    processes.map(({ cgroup, rssBytes, pssBytes }) => ({
+      key: cgroupKey(cgroup ?? '', false),
+      who: { kind: 'cgroup' as const, path: cgroup ?? '', dying: false },
+      sizes: { pss: pssBytes, rss: rssBytes },
+    })),
+  );
+  return { cgroups };
+}
+
+function faultsOf({ processes, total, taken }: ProcsPart): Flaw[] {
+  const pids = new Set(processes.map(({ pid }) => pid));
+  const wrong = (['rssBytes', 'pssBytes'] as const).some((size) => {
+    const known = processes.flatMap((one) => one[size] ?? []);
+    const sum = known.length === 0 ? null : known.reduce((all, one) => all + one, 0);
+    return sum !== total[size];
+  });
+  return [
+    ...(wrong || total.processes !== processes.length
+      ? [contradiction('its processes do not sum to its total')]
+      : []),
+    ...(processes.every(isSumOfKinds)
+      ? []
+      : [contradiction('PSS of a process is not the sum of its kinds')]),
+    ...(pids.size === processes.length ? [] : [contradiction('a pid is there twice')]),
+    ...(processes.every((one) => isKnown(one, taken?.uptimeSeconds ?? null))
+      ? []
+      : [contradiction('of a process pid, beginning and age do not agree')]),
+  ];
+}
+
+function isSumOfKinds({ pssBytes, pssByKind }: ProcsPart['processes'][number]): boolean {
+  if (!pssByKind) return true;
+  return pssByKind.anonBytes + pssByKind.shmemBytes + pssByKind.fileBytes === pssBytes;
+}
+
+/** A pid is the first of those by namespace; age and beginning make up the uptime. */
+function isKnown(
+  { pid, nsPids, startTicks, ageSeconds }: ProcsPart['processes'][number],
+  uptime: number | null,
+): boolean {
+  const [first = pid] = nsPids;
+  if (first !== pid) return false;
+  if (startTicks === null || ageSeconds === null || uptime === null) return true;
+  return Math.abs(startTicks / USER_HZ + ageSeconds - uptime) <= READ_WITHIN;
+}

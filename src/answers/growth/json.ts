@@ -1,0 +1,177 @@
+import type { ProcessFigures } from '../../account/processes/process.js';
+import type { Held, ProcessSample } from '../../account/processes/sample.js';
+import type { EndedProcess, GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { Growth } from '../../growth/growth.js';
+import type { Loss } from '../../growth/loss.js';
+import type { Trend } from '../../growth/trend.js';
+import type { MachineSample, Pressure } from '../../records/machine-sample.js';
+import type { Warning } from '../../walk/warnings.js';
+import { processJson } from '../procs/json.js';
+import type {
+  GrowthJson,
+  PressureJson,
+  ProcessSampleJson,
+  ProcsEndJson,
+  ProcsGrowthJson,
+  ProcsLookJson,
+} from './schema.js';
+
+/** Of those that ended between two looks so many are named. */
+const MOST_ENDED = 100;
+
+/** What a look says besides what grew. */
+export interface LookFacts {
+  readonly look: number;
+  /** How many lines of processes follow. */
+  readonly listed: number;
+  readonly whole: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+/** First line of a look. */
+export function procsLook(answer: GrowthAnswer, facts: LookFacts): ProcsLookJson {
+  const { machine, loss, ended, complete } = answer;
+  return {
+    schema: 'kdump-mem.procs-look/1',
+    look: facts.look,
+    ...machineJson(machine),
+    processes: facts.listed,
+    ...lossJson(loss),
+    ended: ended.slice(0, MOST_ENDED).map(endedJson),
+    endedProcesses: ended.length,
+    whole: facts.whole,
+    complete,
+    warnings: [...facts.warnings],
+  };
+}
+
+/** The line of a process. */
+export function processSampleJson(figures: ProcessFigures, grown: GrownProcess): ProcessSampleJson {
+  return {
+    schema: 'kdump-mem.process-sample/1',
+    ...processJson(figures),
+    ...sampleJson(grown.sample),
+    ...grownJson(grown),
+  };
+}
+
+/** The last line. */
+export function procsEnd(looks: number, interrupted: boolean): ProcsEndJson {
+  return { schema: 'kdump-mem.procs-end/1', looks, interrupted };
+}
+
+/** What grew by stored samples. */
+export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]): ProcsGrowthJson {
+  const { machine, loss, processes, endedGrowing, samples, seconds } = answer;
+  return {
+    schema: 'kdump-mem.procs-growth/1',
+    machine: machineJson(machine),
+    samples,
+    seconds,
+    ...lossJson(loss),
+    processes: processes.map(grownProcessJson),
+    endedGrowing: endedGrowing.map(endedJson),
+    boots: answer.boots,
+    notLater: answer.notLater,
+    pidsUsedAgain: answer.pidsUsedAgain,
+    complete: answer.complete && warnings.length === 0,
+    warnings: [...warnings],
+  };
+}
+
+/** A process, and how fast it grows. */
+export function grownProcessJson(grown: GrownProcess): ProcsGrowthJson['processes'][number] {
+  const { pid, comm, nsPids, cgroup } = grown.sample.who;
+  return {
+    pid,
+    comm,
+    nsPids: [...nsPids],
+    cgroup: cgroup?.path ?? null,
+    pod: cgroup?.pod ?? null,
+    container: cgroup?.container ?? null,
+    ...sampleJson(grown.sample),
+    ...grownJson(grown),
+  };
+}
+
+export function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] {
+  return {
+    at: machine.at.toISOString(),
+    host: machine.host,
+    bootId: machine.bootId,
+    uptimeSeconds: machine.uptime,
+    memTotalBytes: machine.total,
+    memAvailableBytes: machine.available,
+    swapTotalBytes: machine.swapTotal,
+    swapFreeBytes: machine.swapFree,
+    pressure: pressureJson(machine.pressure),
+    noPressure: machine.noPressure,
+    noPressureCode: machine.noPressureCode ?? null,
+  };
+}
+
+export function lossJson({ available, held, rest, ends, explanation }: Loss) {
+  return {
+    memAvailableGrowth: growthJson(available?.growth),
+    memAvailableCourse: courseOf(available),
+    takenGrowth: growthJson(held?.growth),
+    restGrowth: growthJson(rest?.growth),
+    memAvailableEnds: ends && { ...ends },
+    explanation,
+  };
+}
+
+export function sampleJson(sample: ProcessSample) {
+  const { started, readAt, held, minorFaults, majorFaults, pressure } = sample;
+  return {
+    startTicks: started,
+    uptimeSeconds: readAt,
+    ...heldJson(held),
+    minorFaults,
+    majorFaults,
+    cgroupPressure: pressureJson(pressure),
+  };
+}
+
+function heldJson(held: Held | null) {
+  return {
+    heldBytes: held?.bytes ?? null,
+    takenBytes: held?.taken ?? null,
+    heldBy: held?.by ?? null,
+  };
+}
+
+function grownJson({ trend, minorPerSecond, majorPerSecond }: GrownProcess) {
+  return {
+    growth: growthJson(trend?.growth),
+    course: courseOf(trend),
+    minorFaultsPerSecond: minorPerSecond,
+    majorFaultsPerSecond: majorPerSecond,
+  };
+}
+
+export function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess) {
+  const { who, started, held } = sample;
+  return {
+    pid: who.pid,
+    comm: who.comm,
+    startTicks: started,
+    heldBytes: held?.bytes ?? null,
+    growth: growthJson(trend?.growth),
+    course: courseOf(trend),
+    seenSeconds: seenAt,
+    pidUsedAgain,
+  };
+}
+
+export function growthJson(growth: Growth | undefined): GrowthJson {
+  return growth === undefined ? null : { ...growth };
+}
+
+export function courseOf(trend: Trend | null) {
+  return trend?.course ?? null;
+}
+
+function pressureJson(pressure: Pressure | null): PressureJson {
+  return pressure && { some: { ...pressure.some }, full: { ...pressure.full } };
+}

@@ -1,0 +1,87 @@
+import { hex } from '../../base/hex.js';
+import type { RunningTask } from '../../walk/machine/cpus.js';
+import { taintFlags } from '../../walk/machine/taint.js';
+import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
+import type { InfoJson } from './schema.js';
+
+/** The answer to `info` as the JSON contract has it. */
+export function infoJson(answer: InfoAnswer): InfoJson {
+  const { dump, noted, kernel, missing } = answer;
+  const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
+  const vendor = infoVendor(answer);
+  return {
+    schema: 'kdump-mem.info/1',
+    dump: {
+      files: dump.files.map((file) => ({ ...file })),
+      format: dump.format,
+      description: dump.description,
+      compression: [...dump.compression],
+      machine: dump.machine ?? null,
+      dumpLevel: dump.dumpLevel ?? null,
+      filtered: dump.filtered ? [...dump.filtered] : null,
+      storedBytes: dump.stored,
+      storedExact: dump.storedExact,
+      live: dump.live,
+      oddities: [...dump.oddities],
+    },
+    noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
+    vendor: vendor ? { ...vendor, stream: vendor.stream ?? null } : null,
+    time: time
+      ? {
+          at: new Date(time.at).toISOString(),
+          from: time.from,
+          uptimeSeconds: time.uptime ?? null,
+        }
+      : null,
+    kernel: kernel ? kernelJson(kernel) : null,
+    missing: missing.map((one) => ({ ...one })),
+  };
+}
+
+function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
+  const { facts, machine, provenance } = kernel;
+  const { panic, modules, taint } = machine;
+  const { release, arch, pageSize, source, engine } = facts;
+  const { vmcoreinfo, symbols, types, directMap, pages, oddities } = provenance;
+  return {
+    release,
+    arch,
+    pageSize,
+    source,
+    engine,
+    version: machine.uts?.version ?? null,
+    nodename: machine.uts?.nodename ?? null,
+    machine: machine.uts?.machine ?? null,
+    paging: provenance.paging,
+    cpus: {
+      online: machine.online?.length ?? null,
+      possible: machine.possible?.length ?? null,
+    },
+    ramBytes: machine.ram ?? null,
+    panic: {
+      state: panic.state,
+      message: panic.message ?? null,
+      cause: panic.cause ?? null,
+      cpu: panic.cpu ?? null,
+      task: panic.task ? taskJson(panic.task) : null,
+    },
+    running: machine.running.map(taskJson),
+    taint: taint === undefined ? null : { mask: hex(taint), flags: taintFlags(taint) },
+    processes: machine.processes ?? null,
+    modules: modules ? { names: [...modules], withTypes: kernel.moduleTypes ?? null } : null,
+    sources: {
+      vmcoreinfo,
+      symbols,
+      types,
+      typesVerified: provenance.typesVerified ?? null,
+      directMap,
+      pages,
+      oddities: [...oddities],
+    },
+    limits: kernel.limits?.map((limit) => ({ ...limit })) ?? null,
+  };
+}
+
+function taskJson({ address, ...task }: RunningTask) {
+  return { ...task, address: hex(address) };
+}

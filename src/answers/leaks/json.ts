@@ -1,0 +1,131 @@
+import { hex } from '../../base/hex.js';
+import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
+import type { Held } from '../../leaks/recording.js';
+import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';
+import { socketEnds } from '../../records/socket-ends.js';
+import type { LeaksJson } from './schema.js';
+import { noteWords } from './words.js';
+
+/** `kdump-mem.leaks/1`. @param limit so many sites at most; undefined: all */
+export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
+  const { recording, sites, lookup, losses, unseen } = { ...answer, ...pick(answer) };
+  const listed = limit === undefined ? sites : sites.slice(0, limit);
+  return {
+    schema: 'kdump-mem.leaks/1',
+    type: recording.type,
+    method: recording.method,
+    seconds: Math.round(answer.duration) / 1000,
+    windows: answer.windows,
+    sample: {
+      oneIn: recording.sample.oneIn,
+      mask: hex(recording.sample.mask),
+      residue: hex(recording.sample.residue),
+    },
+    endedEarly: recording.endedEarly,
+    total: heldJson(answer.total),
+    sites: listed.map(siteJson),
+    omitted: sites.length - listed.length,
+    lookedUpBy: lookup.source,
+    unavailable: lookup.unavailable.map((one) => ({ ...one })),
+    lookedUp: answer.lookedUp,
+    foundFree: { ...answer.foundFree },
+    losses: { ...losses },
+    unseen: unseen && {
+      allocated: unseen.allocated,
+      traced: Math.round(unseen.traced),
+      low: Math.round(unseen.low),
+      high: Math.round(unseen.high),
+    },
+    unseenFrees: answer.recording.unseenFrees ?? null,
+    tracing: tracingJson(answer),
+    complete: answer.complete,
+    warnings: answer.notes.map((note) => ({
+      code: note.code,
+      count: note.count ?? null,
+      bytes: note.bytes ?? null,
+      message: noteWords(note),
+    })),
+  };
+}
+
+function tracingJson({ recording: { tracing } }: LeaksAnswer): LeaksJson['tracing'] {
+  if (!tracing) return null;
+  const { cost, late, orphans, left, changed, unmatched } = tracing;
+  return {
+    ...cost,
+    lateEvents: late,
+    orphansRemoved: [...orphans],
+    leftBehind: [...left],
+    settingsChanged: [...changed],
+    unmatchedEvents: unmatched,
+  };
+}
+
+function pick({ recording: { losses, unseen } }: LeaksAnswer) {
+  return { losses, unseen };
+}
+
+function heldJson({ bytes, low, high, blocks }: Held) {
+  return {
+    bytes: Math.round(bytes),
+    lowBytes: Math.round(low),
+    highBytes: Math.round(high),
+    blocks: blocks === null ? null : Math.round(blocks),
+  };
+}
+
+function siteJson({ verdict, reason, site, held, before, growth, survivors }: LeakSite) {
+  return {
+    verdict,
+    reason,
+    kind: site.kind,
+    // The kernel unwinds by its own tables.
+    frames: site.frames.map(({ symbol, offset, module, line }) => ({
+      symbol,
+      offset,
+      module,
+      line,
+      guess: false,
+    })),
+    ...heldJson(held),
+    // Counts of each CPU are read one after the other: a sum may come out below zero.
+    beforeBytes: before === null ? null : Math.max(0, before),
+    growth: growth && { ...growth },
+    survivors: survivors ? survivorsJson(survivors) : null,
+  };
+}
+
+function survivorsJson({ places, sockets, ages, kept, commands, ...rest }: SiteSurvivors) {
+  return {
+    blocks: rest.blocks,
+    bytes: rest.bytes,
+    order: rest.order,
+    places: places.map(({ place, drawer, cache, why, blocks, bytes }) => ({
+      place,
+      drawer,
+      cache,
+      why,
+      blocks,
+      bytes,
+    })),
+    sockets: sockets.map(socketJson),
+    ages: ages && { ...ages },
+    kept: kept && [...kept],
+    commands: [...commands].map(([command, blocks]) => ({ command, blocks })),
+  };
+}
+
+function socketJson({ entry, blocks, bytes }: SocketSum) {
+  const { sock, inode, protocol, local, peer } = entry.socket;
+  return {
+    sock: hex(sock),
+    inode,
+    protocol,
+    local,
+    peer,
+    ...socketEnds(entry.socket, local, peer),
+    holders: entry.holders.map(({ pid, comm, fd }) => ({ pid, comm, fd })),
+    blocks,
+    bytes,
+  };
+}

@@ -1,0 +1,145 @@
+import {
+  groupsOfMappings,
+  type MappingGroup,
+  totalOfMappings,
+} from '../../account/processes/mapping-groups.js';
+import type { ProcessAnswer } from '../../account/processes/mappings.js';
+import { hex } from '../../base/hex.js';
+import type { Mapping, MappingKind, MappingSizes } from '../../records/mappings.js';
+import { capturedWords } from '../captured.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+
+export interface ProcessTextOptions {
+  /** Rows; undefined: 20, of mappings all. */
+  readonly limit?: number | undefined;
+  /** Lists every mapping. */
+  readonly verbose?: boolean | undefined;
+  /** The options that name the dump, for the next command; a line of shell words. */
+  readonly source: string;
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width: number | null;
+}
+
+/** The answer to `procs --pid`: how much, in what most of it is, then a table and its sum. */
+export function processText(answer: ProcessAnswer, options: ProcessTextOptions): string {
+  const { width, source, verbose = false } = options;
+  const { mappings } = answer;
+  const groups = groupsOfMappings(mappings);
+  const { limit = verbose ? mappings.length : 20 } = options;
+  const more = (verbose ? mappings.length : groups.length) - limit;
+  const said = (text: string) => wrap(text, width).join('\n');
+  return [
+    said(headline(answer, groups[0])),
+    verbose
+      ? renderTable(mappingColumns(mappings), mappings.slice(0, limit), width)
+      : renderTable(groupColumns(groups), groups.slice(0, limit), width),
+    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    said(totalWords(mappings)),
+    `Next: kdump-mem procs ${source}${verbose ? '' : ` --pid ${answer.process.pid} -v`}`,
+  ].join('\n\n');
+}
+
+function headline(
+  { process, mappings, captured }: ProcessAnswer,
+  most: MappingGroup | undefined,
+): string {
+  const { pid, comm, sharedWith } = process;
+  const shared = sharedWith.length === 0 ? '' : `, shared with pid ${sharedWith.join(', ')}`;
+  const largest =
+    most === undefined || !most.own ? '' : ` Most is in ${nameOf(most)}: ${known(most.own)}.`;
+  return `pid ${pid} (${escapeText(comm)})${shared}: ${known(process.pss)} in memory, its share of pages that others map too among it; USS ${known(process.uss)}, ${known(process.swap)} in swap; ${formatCount(mappings.length)} mappings.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
+}
+
+function totalWords(mappings: readonly Mapping[]): string {
+  const total = totalOfMappings(mappings);
+  const { privateClean, privateDirty, sharedClean, sharedDirty } = total;
+  const huge = (total.privateHugetlb ?? 0) + (total.sharedHugetlb ?? 0);
+  return `All ${formatCount(mappings.length)}: private ${sum(privateClean, privateDirty)} (dirty ${known(privateDirty)}), shared with others ${sum(sharedClean, sharedDirty)} (dirty ${known(sharedDirty)}), PSS ${known(total.pss)}, RSS ${known(total.rss)}, swap ${known(total.swap)}${huge > 0 ? `, hugetlb ${formatSize(huge)}` : ''}; ${formatSize(total.size)} of addresses.`;
+}
+
+/** Words for mappings that nothing names. */
+const KIND_WORDS: Readonly<Record<MappingKind, string>> = {
+  file: '(a file)',
+  shmem: '(shared memory)',
+  memfd: '(memfd)',
+  sysv: '(System V shared memory)',
+  'shared-anonymous': '(shared with children)',
+  hugetlb: '(huge pages)',
+  device: '(a device’s memory)',
+  heap: '(heap)',
+  stack: '(stack)',
+  anonymous: '(anonymous)',
+  vdso: '(vdso)',
+  kernel: '(the kernel’s)',
+};
+
+function nameOf({ name, kind }: Pick<MappingGroup, 'name' | 'kind'>): string {
+  return name === '' ? KIND_WORDS[kind] : escapeText(name);
+}
+
+function known(bytes: number | null): string {
+  return bytes === null ? '?' : formatSize(bytes);
+}
+
+function sum(a: number | null, b: number | null): string {
+  return a === null || b === null ? '?' : formatSize(a + b);
+}
+
+function sizeColumn<Row extends MappingSizes>(
+  heading: string,
+  value: (row: Row) => string,
+  spare?: number,
+): Column<Row> {
+  const column = { heading, align: 'right', value } as const;
+  return spare === undefined ? column : { ...column, spare };
+}
+
+/** Columns that both tables have; those that would be empty are left out. */
+function sizeColumns<Row extends MappingSizes>(rows: readonly Row[]): Column<Row>[] {
+  const any = (...names: (keyof MappingSizes)[]) =>
+    rows.some((row) => names.some((name) => (row[name] ?? 0) > 0));
+  return [
+    sizeColumn('PRIVATE', (row) => sum(row.privateClean, row.privateDirty)),
+    sizeColumn('DIRTY', (row) => known(row.privateDirty)),
+    sizeColumn('PSS', (row) => known(row.pss), 2),
+    sizeColumn('RSS', (row) => known(row.rss), 3),
+    ...(any('swap') ? [sizeColumn<Row>('SWAP', (row) => known(row.swap))] : []),
+    ...(any('privateHugetlb', 'sharedHugetlb')
+      ? [sizeColumn<Row>('HUGETLB', (row) => sum(row.privateHugetlb, row.sharedHugetlb), 1)]
+      : []),
+    ...(any('anonymousHuge') ? [sizeColumn<Row>('THP', (row) => known(row.anonymousHuge), 5)] : []),
+    ...(any('locked') ? [sizeColumn<Row>('LOCKED', (row) => known(row.locked), 4)] : []),
+  ];
+}
+
+function groupColumns(groups: readonly MappingGroup[]): Column<MappingGroup>[] {
+  return [
+    ...sizeColumns(groups),
+    {
+      heading: 'MAPPINGS',
+      align: 'right',
+      value: ({ mappings }) => formatCount(mappings),
+      spare: 6,
+    },
+    { heading: 'KIND', value: ({ kind }) => kind, spare: 7 },
+    { heading: 'WHAT', value: nameOf, shrinks: { keeps: 'ends', least: 16 } },
+  ];
+}
+
+function mappingColumns(mappings: readonly Mapping[]): Column<Mapping>[] {
+  return [
+    { heading: 'FROM', align: 'right', value: ({ start }) => hex(start).slice(2) },
+    {
+      heading: 'SIZE',
+      align: 'right',
+      value: ({ start, end }) => formatSize(Number(end - start)),
+      spare: 8,
+    },
+    { heading: 'MODE', value: ({ permissions }) => permissions },
+    ...sizeColumns(mappings),
+    { heading: 'WHAT', value: nameOf, shrinks: { keeps: 'ends', least: 12 } },
+  ];
+}

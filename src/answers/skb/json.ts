@@ -1,0 +1,61 @@
+import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
+import type { SocketAccount } from '../../account/socket.js';
+import { hex } from '../../base/hex.js';
+import { socketEnds } from '../../records/socket-ends.js';
+import { kernelJson } from '../kernel-json.js';
+import type { SkbJson, SkbProcessJson } from '../schema.js';
+
+/** The answer to `skb --pid --fd` as the JSON contract has it. */
+export function skbJson(answer: SkbAnswer): SkbJson {
+  return {
+    schema: 'kdump-mem.skb/1',
+    kernel: kernelJson(answer.kernel),
+    process: answer.process,
+    fd: answer.fd,
+    ...accountJson(answer),
+    freedIfKilled: answer.freedIfKilled,
+    ...(answer.skbs ? { skbs: entriesJson(answer.skbs) } : {}),
+    warnings: [...answer.warnings],
+  };
+}
+
+/** The answer to `skb --pid` as the JSON contract has it. */
+export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
+  return {
+    schema: 'kdump-mem.skb-process/1',
+    kernel: kernelJson(answer.kernel),
+    process: answer.process,
+    sockets: answer.sockets.map((account) => ({
+      fds: [...account.fds],
+      ...accountJson(account),
+    })),
+    total: answer.total,
+    freedIfKilled: answer.freedIfKilled,
+    warnings: [...answer.warnings],
+  };
+}
+
+export function accountJson({ socket, queues, total, ownership, unreadBytes }: SocketAccount) {
+  const { fileReferences: _, ...identity } = socket;
+  return {
+    socket: {
+      ...identity,
+      ...socketEnds(socket, socket.local, socket.peer),
+      file: hex(socket.file),
+      sock: hex(socket.sock),
+    },
+    queues: { ...queues },
+    total,
+    unreadBytes,
+    ...ownership,
+  };
+}
+
+function entriesJson(skbs: NonNullable<SocketAccount['skbs']>): NonNullable<SkbJson['skbs']> {
+  return Object.fromEntries(
+    Object.entries(skbs).map(([queue, entries]) => [
+      queue,
+      entries.map((skb) => ({ ...skb, address: hex(skb.address) })),
+    ]),
+  );
+}

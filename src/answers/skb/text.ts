@@ -1,0 +1,237 @@
+import type { Figures } from '../../account/figures.js';
+import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
+import type { SocketAccount } from '../../account/socket.js';
+import { payloadOf } from '../../account/unread.js';
+import { hex } from '../../base/hex.js';
+import type { Skb } from '../../walk/skbs/skb.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { killingText } from '../text/freed.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+
+/**
+ * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept.
+ *
+ * @param width columns of the terminal; null: there is none, and nothing is cut or broken
+ */
+export function skbText(answer: SkbAnswer, width: number | null = null): string {
+  const { process, fd, socket, skbs, freedIfKilled, total } = answer;
+  const who = process
+    ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}`
+    : `sock ${hex(socket.sock)}`;
+  const parts = [
+    said(`${who}: ${socketText(answer)} ${holdsText(answer)}`, width),
+    queuesTable(answer, width),
+  ];
+  if (process && freedIfKilled) {
+    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes);
+    if (killing !== undefined) parts.push(said(killing, width));
+  }
+  if (skbs) parts.push(skbsTable(skbs, width));
+  return parts.join('\n\n');
+}
+
+/** The answer to `skb --pid`: a sentence, then a line for each socket. */
+export function skbProcessText(answer: ProcessAnswer, width: number | null = null): string {
+  const { process, sockets, total: sum, freedIfKilled } = answer;
+  const who = `pid ${process.pid} (${escapeText(process.comm)})`;
+  const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes);
+  const more = killing === undefined ? [] : [said(killing, width)];
+  if (sockets.length === 0) return [`${who} has no sockets`, ...more].join('\n\n');
+  const many = sockets.length === 1 ? '1 socket' : `${sockets.length} sockets`;
+  const hold = sockets.length === 1 ? 'holds' : 'hold';
+  const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
+  const headline = said(`${who}: ${many} ${hold} ${sums}`, width);
+  return [headline, processTable(sockets, width), ...more].join('\n\n');
+}
+
+type ProcessSocket = ProcessAnswer['sockets'][number];
+
+function processTable(sockets: readonly ProcessSocket[], width: number | null): string {
+  // Most descriptors of a server wait, and hold nothing.
+  const holding = sockets.filter(({ total }) => isBusy(total) || !total.complete);
+  const idle = sockets.filter((one) => !holding.includes(one));
+  const table = renderTable<ProcessSocket>(
+    [
+      { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
+      { heading: 'SOCKET', value: socketText, shrinks: { keeps: 'ends', least: 24 } },
+      { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
+      ...figureColumns<ProcessSocket>(({ total }) => total),
+      { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
+      ...incompleteColumn(
+        sockets.map(({ total }) => total),
+        ({ total }: ProcessSocket) => total,
+      ),
+    ],
+    holding,
+    width,
+  );
+  if (idle.length === 0) return table;
+  const none = said(`${othersText(idle)} nothing.`, width);
+  return holding.length === 0 ? none : `${table}\n${none}`;
+}
+
+const MOST_FDS = 20;
+
+/** `2 others hold (fd 3, 7)`. */
+function othersText(idle: readonly ProcessSocket[]): string {
+  const fds = idle.map((one) => one.fds.join(','));
+  const shown = fds.slice(0, MOST_FDS).join(', ');
+  const more = fds.length > MOST_FDS ? ` and ${formatCount(fds.length - MOST_FDS)} more` : '';
+  return `${formatCount(idle.length)} hold${idle.length === 1 ? 's' : ''} (fd ${shown}${more})`;
+}
+
+/** Prose, broken at spaces where the terminal ends. */
+function said(text: string, width: number | null): string {
+  return wrap(text, width).join('\n');
+}
+
+/** `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`; what the socket lacks is left out. */
+export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
+  const protocol =
+    socket.family === 'AF_UNIX'
+      ? 'unix'
+      : socket.type === 'SOCK_RAW'
+        ? `raw ${socket.protocol}`
+        : socket.protocol;
+  const ends = [socket.local, socket.peer].map((end) => (end === null ? null : escapeText(end)));
+  const [local, peer] = ends;
+  const text = peer ? `${local ?? '*'} ← ${peer}` : (local ?? '');
+  return `${escapeText(protocol)} ${text}`.trimEnd();
+}
+
+function holdsText(account: Pick<SocketAccount, 'total' | 'queues' | 'unreadBytes'>): string {
+  const { total } = account;
+  if (total.skbs === 0 && total.pinnedBytes === 0 && total.complete)
+    return 'holds nothing: its queues are empty';
+  return `holds ${sumText(total, payloadText(account))}`;
+}
+
+/** `1.68 MiB in 430 pages for 63.7 KiB of unread data (27×)` */
+function sumText(total: Figures, payload: string): string {
+  const pages = total.pages === 1 ? '1 page' : `${formatCount(total.pages)} pages`;
+  const factor = amplificationText(total);
+  const times = factor === undefined ? '' : ` (${factor}×)`;
+  return `${atLeast(total)}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
+}
+
+/** What of the payload waits to be read, and what to be sent. */
+function payloadText({
+  queues,
+  unreadBytes,
+}: Pick<SocketAccount, 'queues' | 'unreadBytes'>): string {
+  const { received, unsent, errors } = payloadOf(queues);
+  const parts = [];
+  if (unreadBytes === null) parts.push(`${formatSize(received)} in skbs not yet read whole`);
+  else if (unreadBytes > 0 || unsent + errors === 0) {
+    parts.push(`${formatSize(unreadBytes)} of unread data`);
+  }
+  if (unsent > 0) parts.push(`${formatSize(unsent)} not yet sent or acknowledged`);
+  if (errors > 0) parts.push(`${formatSize(errors)} in its error queue`);
+  return parts.join(' and ');
+}
+
+/** `at least ` before a figure that something is missing from. */
+export function atLeast({ complete }: Figures): string {
+  return complete ? '' : 'at least ';
+}
+
+/**
+ * How many times the payload is pinned, `6.4` or `27`; undefined where there is no payload, or nothing
+ * is known of what it pins.
+ */
+export function amplificationText(figures: Figures): string | undefined {
+  const { pinnedBytes, payloadBytes, complete } = figures;
+  if (payloadBytes === 0 || (pinnedBytes === 0 && !complete)) return undefined;
+  const factor = pinnedBytes / payloadBytes;
+  return factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor));
+}
+
+/** The figures of what a row is about; what a narrow terminal leaves out first last. */
+function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
+  const figure = (heading: string, text: (figures: Figures) => string, spare?: number) => ({
+    heading,
+    value: (row: Row) => text(figuresOf(row)),
+    align: 'right' as const,
+    ...(spare === undefined ? {} : { spare }),
+  });
+  return [
+    figure('SKBS', ({ skbs }) => formatCount(skbs), 1),
+    figure('PAYLOAD', ({ payloadBytes }) => formatSize(payloadBytes)),
+    figure('TRUESIZE', ({ truesizeBytes }) => formatSize(truesizeBytes), 4),
+    figure('FRAGS', ({ frags }) => formatCount(frags), 6),
+    figure('PAGES', ({ pages }) => formatCount(pages), 2),
+  ];
+}
+
+/** Says which rows lack something; no column where none does. */
+function incompleteColumn<Row>(
+  all: readonly Figures[],
+  figuresOf: (row: Row) => Figures,
+): Column<Row>[] {
+  if (all.every(({ complete }) => complete)) return [];
+  return [{ heading: '', value: (row) => (figuresOf(row).complete ? '' : 'incomplete') }];
+}
+
+/** Rings and messages hold pages without an skb. */
+function isBusy({ skbs, pinnedBytes }: Figures): boolean {
+  return skbs > 0 || pinnedBytes > 0;
+}
+
+function queuesTable({ queues, total }: SkbAnswer, width: number | null): string {
+  const all = Object.entries(queues);
+  const shown = all.filter(([, figures]) => isBusy(figures) || !figures.complete);
+  const empty = all.filter((queue) => !shown.includes(queue)).map(([name]) => name);
+  if (shown.length === 0) return said(`Its queues are empty: ${empty.join(', ')}.`, width);
+  const busy = shown.filter(([, figures]) => isBusy(figures));
+  const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
+  const orders = Object.entries(total.orders)
+    .filter(([, pages]) => pages > 0)
+    .map(([order]) => order);
+  type Row = readonly [name: string, figures: Figures];
+  const table = renderTable<Row>(
+    [
+      { heading: 'QUEUE', value: ([name]) => name },
+      ...figureColumns<Row>(([, figures]) => figures),
+      ...orders.map(
+        (order): Column<Row> => ({
+          heading: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
+          value: ([, figures]) => formatCount(figures.orders[order] ?? 0),
+          align: 'right',
+          spare: 3,
+        }),
+      ),
+      {
+        heading: 'SLAB',
+        value: ([, { slabBytes }]) => formatSize(slabBytes),
+        align: 'right',
+        spare: 5,
+      },
+      { heading: 'PINNED', value: ([, one]) => formatSize(one.pinnedBytes), align: 'right' },
+      ...incompleteColumn(
+        rows.map(([, figures]) => figures),
+        ([, figures]: Row) => figures,
+      ),
+    ],
+    rows,
+    width,
+  );
+  const none = `${empty.join(', ')}: empty.`;
+  return empty.length === 0 ? table : `${table}\n${said(none, width)}`;
+}
+
+function skbsTable(skbs: NonNullable<SocketAccount['skbs']>, width: number | null): string {
+  type Row = { readonly queue: string; readonly skb: Skb };
+  return renderTable<Row>(
+    [
+      { heading: 'QUEUE', value: ({ queue }) => queue },
+      { heading: 'SKB', value: ({ skb }) => hex(skb.address) },
+      { heading: 'PAYLOAD', value: ({ skb }) => formatCount(skb.length), align: 'right' },
+      { heading: 'TRUESIZE', value: ({ skb }) => formatCount(skb.truesize), align: 'right' },
+      { heading: 'FRAGS', value: ({ skb }) => formatCount(skb.frags), align: 'right' },
+    ],
+    Object.entries(skbs).flatMap(([queue, entries]) => entries.map((skb) => ({ queue, skb }))),
+    width,
+  );
+}

@@ -1,0 +1,314 @@
+import type { CensusEntry, CensusHolder, Group, Grouping } from '../../account/census-entry.js';
+import { type Keeper, keptBy, NOBODY } from '../../account/owners.js';
+import type { CensusAnswer } from '../../account/sockets.js';
+import { hex } from '../../base/hex.js';
+import { amplificationText, atLeast, socketText } from '../skb/text.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { freedCell, freedLegend } from '../text/freed.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable, tableLines } from '../text/table.js';
+import { ledgerWords } from './ledger-words.js';
+
+export interface SocketsTextOptions {
+  readonly by?: Grouping | undefined;
+  /** List so many at most. */
+  readonly limit: number;
+  /** Say of each socket what keeps it, where it is, and what holds what in it. */
+  readonly verbose?: boolean | undefined;
+  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  readonly width?: number | null;
+  /** The options that name the dump, for the command that tells more; undefined: none is named. */
+  readonly source?: string;
+}
+
+/**
+ * The answer to `sockets`: who pins how much in a sentence, then a line for each socket or group.
+ *
+ * @param entries the sockets to list, of those in the answer
+ */
+export function socketsText(
+  answer: CensusAnswer,
+  entries: readonly CensusEntry[],
+  { by, limit, verbose = false, width = null, source }: SocketsTextOptions,
+): string {
+  const groups = by && answer.groups;
+  const all = groups ? groups.length : entries.length;
+  const parts = [said(headline(answer), width)];
+  if (all === 0) {
+    if (answer.sockets.length > 0) parts.push(said(NOTHING, width));
+  } else if (groups) {
+    parts.push(groupsTable(groups.slice(0, limit), by, width));
+  } else {
+    parts.push(socketsTable(entries.slice(0, limit), verbose, width));
+  }
+  if (all > limit) {
+    const what = groups ? 'groups' : 'sockets';
+    parts.push(
+      said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them`, width),
+    );
+  }
+  const orphans = groups
+    ? groups.slice(0, limit).some(({ key }) => key === NOBODY.nothing)
+    : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
+  if (orphans) parts.push(said(ORPHANS, width));
+  if (answer.unexplained.length > 0) parts.push(unexplainedText(answer, width));
+  const next =
+    source === undefined ? undefined : nextQuestion(entries, by === 'process' ? groups : undefined);
+  if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
+  return parts.join('\n\n');
+}
+
+/** Which socket, or process, to look into: what pins most. */
+function nextQuestion(
+  entries: readonly CensusEntry[],
+  processes: readonly Group[] | undefined,
+): string | undefined {
+  const process = processes?.find(({ key, total }) => total.pinnedBytes > 0 && /^\d+ /.test(key));
+  if (process) return `--pid ${process.key.split(' ')[0]}`;
+  const [entry] = entries;
+  if (!entry || entry.total.pinnedBytes === 0) return undefined;
+  const [holder] = entry.holders;
+  if (holder) return `--pid ${holder.pid} --fd ${holder.fd}`;
+  return `--sock ${hex(entry.socket.sock)}`;
+}
+
+/** Prose, broken at spaces where the terminal ends. */
+function said(text: string, width: number | null): string {
+  return wrap(text, width).join('\n');
+}
+
+const NOTHING = 'No socket to list. Without --all, those that pin nothing are left out.';
+
+function headline(answer: CensusAnswer): string {
+  const { sockets, total, processes } = answer;
+  if (sockets.length === 0 && !total.complete)
+    return 'No socket was found: what leads to them could not be read';
+  const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
+  const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload`;
+  const [top] = processes;
+  if (!top || top.total.pinnedBytes === 0) return pinned;
+  const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
+  return `${pinned}; ${ownerText(top.key)} holds ${share} % of it`;
+}
+
+function ownerText(key: string): string {
+  return /^\d+ /.test(key)
+    ? `pid ${escapeText(key.replace(/^(\d+) (.*)$/s, '$1 ($2)'))}`
+    : escapeText(key);
+}
+
+function socketsTable(
+  entries: readonly CensusEntry[],
+  verbose: boolean,
+  width: number | null,
+): string {
+  const { heading, rows, note } = tableLines(SOCKET_COLUMNS, entries, width);
+  const lines = [heading];
+  rows.forEach((row, index) => {
+    lines.push(row);
+    const entry = entries[index];
+    if (verbose && entry) lines.push(...detailsOf(entry, width));
+  });
+  if (note !== undefined) lines.push(said(note, width));
+  return lines.join('\n');
+}
+
+/** A line for each socket. */
+export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
+  {
+    heading: 'PINNED',
+    value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
+    align: 'right',
+  },
+  { heading: 'PAGES', value: pagesText, align: 'right', spare: 5 },
+  { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
+  {
+    heading: '×',
+    value: ({ total }) => amplificationText(total) ?? '',
+    align: 'right',
+    spare: 2,
+  },
+  { heading: 'QUEUE', value: busiestQueue, spare: 3 },
+  { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
+  { heading: 'SOCKET', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
+  // An address, for skb --sock, is 18 characters.
+  { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
+];
+
+/** What keeps a socket, where it is, and what holds what in it: lines below its row. */
+function detailsOf(entry: CensusEntry, width: number | null): string[] {
+  const { socket, holders, mappedBy, queues, total } = entry;
+  const owners = holders.length > 0 ? holders : mappedBy;
+  const cgroups = new Set(owners.map(({ cgroup }) => cgroup ?? '(unreadable)'));
+  const others = holders.slice(1).map(({ pid, comm, fd }) => `${pid} ${escapeText(comm)} fd ${fd}`);
+  const more =
+    others.length > MOST_NAMED ? ` and ${formatCount(others.length - MOST_NAMED)} more` : '';
+  const busy = Object.entries(queues)
+    .filter(([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0)
+    .map(([name, figures]) => `${name} ${formatSize(figures.pinnedBytes)}`);
+  const parts = [
+    `sock ${hex(socket.sock)}`,
+    ...(socket.inode ? [`inode ${socket.inode}`] : []),
+    `netns ${socket.netns ?? 'not known'}`,
+    `${escapeText(socket.state)}`,
+    ...(busy.length > 0 ? [`${pagesText(entry)} pages: ${busy.join(', ')}`] : []),
+    ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
+    ...(others.length > 0 ? [`also held by ${others.slice(0, MOST_NAMED).join(', ')}${more}`] : []),
+    ...(owners.length === 0 ? [KEPT[keptBy(entry)]] : []),
+    ...(entry.carriedBy.length > 0
+      ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`]
+      : []),
+    ...(entry.acceptedFrom === undefined ? [] : [`its listener is ${hex(entry.acceptedFrom)}`]),
+    ...(total.complete ? [] : ['not all of it could be read']),
+  ];
+  const room = width === null ? null : Math.max(20, width - INDENT.length);
+  return wrap(parts.join('; '), room).map((line) => `${INDENT}${line}`);
+}
+
+const INDENT = '      ';
+
+const MOST_NAMED = 8;
+
+const KEPT: Readonly<Record<Keeper, string>> = {
+  listener: 'it waits in its listener’s queue to be accepted',
+  message: 'a message that nobody has read carries it (SCM_RIGHTS)',
+  io_uring: 'it is registered with a ring of io_uring',
+  connection: 'it is part of an MPTCP connection',
+  nothing: 'no process has it: an orphan',
+  kernel: 'the kernel has it',
+  unknown: 'no descriptor was found',
+};
+
+/** `430`, or with orders other than 0: `188 (1×0 187×3)`. */
+function pagesText({ total }: CensusEntry): string {
+  const orders = Object.entries(total.orders).filter(([, pages]) => pages > 0);
+  if (orders.every(([order]) => order === '0')) return formatCount(total.pages);
+  const detail = orders.map(([order, pages]) => `${pages}×${order === 'unknown' ? '?' : order}`);
+  return `${formatCount(total.pages)} (${detail.join(' ')})`;
+}
+
+function busiestQueue({ queues }: CensusEntry): string {
+  const busy = Object.entries(queues).filter(
+    ([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0,
+  );
+  busy.sort(([, a], [, b]) => b.pinnedBytes - a.pinnedBytes);
+  const [name] = busy[0] ?? ['-'];
+  return busy.length > 1 ? `${name} +${busy.length - 1}` : name;
+}
+
+/**
+ * `121 starver fd 4`; who else holds it is counted. One that no process has is told with its address,
+ * which `skb --sock` takes: that first, since a narrow terminal cuts the end.
+ */
+export function holdersText(entry: CensusEntry): string {
+  const { holders, connectionHolders } = entry;
+  if (holders.length > 0) return namesOf(holders);
+  if (connectionHolders.length > 0) return `(part of ${namesOf(connectionHolders)})`;
+  const [mapper] = entry.mappedBy;
+  if (mapper) return `${mapper.pid} ${escapeText(mapper.comm)} (mapped)`;
+  return `${hex(entry.socket.sock)} ${keeperText(entry)}`;
+}
+
+function keeperText(entry: CensusEntry): string {
+  const ring = entry.registeredWith[0]?.holders[0];
+  const keeper = keptBy(entry);
+  if (ring && keeper === 'io_uring') {
+    return `(io_uring of ${ring.task.pid} ${escapeText(ring.task.comm)} fd ${ring.fd})`;
+  }
+  return KEEPERS[keeper];
+}
+
+function namesOf(holders: readonly CensusHolder[]): string {
+  const [first] = holders;
+  if (!first) return '';
+  const others = new Set(holders.map(({ pid }) => pid)).size - 1;
+  const and = others > 0 ? ` and ${others} more` : '';
+  return `${first.pid} ${escapeText(first.comm)} fd ${first.fd}${and}`;
+}
+
+const KEEPERS: Readonly<Record<Keeper, string>> = {
+  listener: '(waiting to be accepted)',
+  message: '(in a message: SCM_RIGHTS)',
+  io_uring: '(io_uring)',
+  connection: '(part of an MPTCP connection)',
+  nothing: '(orphan)',
+  kernel: '(kernel)',
+  unknown: '(no descriptor)',
+};
+
+function groupsTable(
+  groups: readonly Group[],
+  by: Grouping | undefined,
+  width: number | null,
+): string {
+  const process = by === 'process';
+  const table = renderTable<Group>(
+    [
+      {
+        heading: (by ?? '').toUpperCase(),
+        value: ({ key }) => (process ? ownerText(key) : escapeText(key)),
+        shrinks: { keeps: 'ends', least: 20 },
+      },
+      { heading: 'SOCKETS', value: ({ sockets }) => formatCount(sockets), align: 'right' },
+      { heading: 'SKBS', value: ({ total }) => formatCount(total.skbs), align: 'right', spare: 2 },
+      {
+        heading: 'PAYLOAD',
+        value: ({ total }) => formatSize(total.payloadBytes),
+        align: 'right',
+        spare: 1,
+      },
+      {
+        heading: 'PINNED',
+        value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
+        align: 'right',
+      },
+      process
+        ? {
+            heading: 'FREED IF KILLED',
+            value: ({ freedIfKilled }) => freedCell(freedIfKilled),
+            align: 'right',
+          }
+        : {
+            heading: 'EXCLUSIVE',
+            value: ({ ownership }) => formatSize(ownership.exclusiveBytes),
+            align: 'right',
+          },
+    ],
+    groups,
+    width,
+  );
+  const legend = process
+    ? freedLegend(groups.map(({ freedIfKilled }) => freedIfKilled))
+    : undefined;
+  return legend === undefined ? table : `${table}\n${said(legend, width)}`;
+}
+
+/**
+ * When an orphan goes (net/ipv4/tcp.c, tcp_timer.c): what it has to send keeps it until the peer has
+ * acknowledged that, or until it was sent again tcp_orphan_retries times (0: 8).
+ */
+const ORPHANS =
+  'Orphans go by themselves: when the peer has acknowledged what they sent, or after tcp_orphan_retries tries in vain (0: some 8, which take minutes); in FIN_WAIT2 after tcp_fin_timeout.';
+
+function unexplainedText({ unexplained }: CensusAnswer, width: number | null): string {
+  // What is nothing for sure is told in one line.
+  const none = unexplained.filter(({ bytes }) => bytes === 0);
+  const rows = none.length > 1 ? unexplained.filter(({ bytes }) => bytes !== 0) : unexplained;
+  const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
+  const column = Math.max(0, ...sizes.map(({ length }) => length));
+  const room = width === null ? null : Math.max(20, width - column - 4);
+  const lines = rows.flatMap((row, index) =>
+    wrap(escapeText(ledgerWords(row)), room).map(
+      (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
+    ),
+  );
+  if (none.length > 1)
+    lines.push(
+      ...wrap(
+        `${rows.length === 0 ? 'All ' : ''}${none.length} ${rows.length === 0 ? '' : 'other '}kinds of place hold nothing.`,
+        room,
+      ).map((line, at) => `  ${(at === 0 ? '0' : '').padStart(column)}  ${line}`),
+    );
+  return ['Not in any socket’s queue:', ...lines].join('\n');
+}

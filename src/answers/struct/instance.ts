@@ -1,0 +1,120 @@
+import { hex } from '../../base/hex.js';
+import type { Value } from '../../walk/values/instance.js';
+import { escapeText } from '../text/escape.js';
+
+/** How values are written. */
+export interface InstanceStyle {
+  /** Every number in hex. */
+  readonly hex: boolean;
+}
+
+const UNREADABLE = {
+  filtered: 'left out of the dump by its filter',
+  absent: 'not in the dump',
+  unmapped: 'not mapped',
+  damaged: 'cannot be decoded',
+  truncated: 'behind the end of the file',
+  refused: 'cannot be read',
+} as const;
+
+/** Numbers from here on show in hex as well: they are mostly flags, masks or addresses. */
+const LEAST_HEX = 4096n;
+/** As many equal elements in a row are counted instead of repeated. */
+const LEAST_REPEATS = 3;
+
+/** A value as crash and gdb print it. */
+export function valueText(value: Value, style: InstanceStyle, depth = 0): string {
+  switch (value.kind) {
+    case 'int':
+      return intText(value, style);
+    case 'float':
+      return String(value.value);
+    case 'pointer': {
+      const symbol = value.symbol === undefined ? '' : ` <${escapeText(value.symbol)}>`;
+      return `${hex(value.value)}${symbol}`;
+    }
+    case 'enum':
+      return value.name === undefined
+        ? `${style.hex ? signedHex(value.value) : value.value} (no enumerator)`
+        : `${escapeText(value.name)} (${style.hex ? signedHex(value.value) : value.value})`;
+    case 'text':
+      return `"${escapeText(value.text).replaceAll('"', '\\"')}"`;
+    case 'array':
+      return arrayText(value, style, depth);
+    case 'struct':
+    case 'union':
+      return blockText(value, style, depth);
+    case 'opaque':
+      return '<no value>';
+    case 'unreadable':
+      return `<${UNREADABLE[value.code]}>`;
+  }
+}
+
+function blockText(
+  { members, omitted }: Extract<Value, { kind: 'struct' | 'union' }>,
+  style: InstanceStyle,
+  depth: number,
+): string {
+  if (members.length + omitted === 0) return '{}';
+  const indent = '  '.repeat(depth + 1);
+  const lines = members.map(({ name, value }) => {
+    const text = valueText(value, style, depth + 1);
+    return `${indent}${name === '' ? '' : `${escapeText(name)} = `}${text}`;
+  });
+  if (omitted > 0) lines.push(`${indent}… ${omitted} more`);
+  return `{\n${lines.join(',\n')}\n${'  '.repeat(depth)}}`;
+}
+
+function arrayText(
+  { elements, omitted }: Extract<Value, { kind: 'array' }>,
+  style: InstanceStyle,
+  depth: number,
+): string {
+  const all = elements.map((element) => valueText(element, style, depth));
+  const texts: string[] = [];
+  for (let index = 0; index < all.length; ) {
+    const text = all[index]!;
+    let end = index + 1;
+    while (all[end] === text) end++;
+    if (end - index >= LEAST_REPEATS) texts.push(`${text} <repeats ${end - index} times>`);
+    else texts.push(...all.slice(index, end));
+    index = end;
+  }
+  if (omitted > 0) texts.push(`… ${omitted} more`);
+  return `{${texts.join(', ')}}`;
+}
+
+function intText(
+  { value, encoding }: Extract<Value, { kind: 'int' }>,
+  { hex: inHex }: InstanceStyle,
+): string {
+  if (encoding === 'bool' && (value === 0n || value === 1n)) return value === 1n ? 'true' : 'false';
+  if (inHex) return signedHex(value);
+  if (encoding === 'char' && value >= 0x20n && value < 0x7fn) {
+    const char = String.fromCharCode(Number(value));
+    return `${value} '${char === "'" || char === '\\' ? `\\${char}` : char}'`;
+  }
+  const large = value >= LEAST_HEX || value <= -LEAST_HEX;
+  return large ? `${value} (${signedHex(value)})` : `${value}`;
+}
+
+/** Also of what is negative. */
+function signedHex(value: bigint): string {
+  return value < 0n ? `-${hex(-value)}` : hex(value);
+}
+
+/** An instance: its type, and its values in braces. */
+export function instanceText(spelling: string, value: Value, style: InstanceStyle): string {
+  return `${escapeText(spelling)} ${valueText(value, style)}`;
+}
+
+/** Chosen members of an instance, a line each. */
+export function membersOfInstanceText(
+  members: readonly { readonly path: string; readonly value: Value }[],
+  style: InstanceStyle,
+): string {
+  return members
+    .map(({ path, value }) => `  ${escapeText(path)} = ${valueText(value, style, 1)}`)
+    .join('\n');
+}

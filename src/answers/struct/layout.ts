@@ -1,0 +1,126 @@
+import { KernelError } from '../../base/errors/kernel.js';
+import { storageUnit } from '../../kernel/bitfields.js';
+import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
+
+export type Aggregate = Extract<TypeDescription, { kind: 'struct' | 'union' }>;
+
+/** A member with its place. Offsets and sizes are bytes, counted from the outermost struct. */
+export interface LayoutMember {
+  /** '' for an anonymous struct or union, and for unnamed bits. */
+  readonly name: string;
+  /** As C declares it, without `;`; of an anonymous struct only what comes before its brace. */
+  readonly declaration: string;
+  /** What stands behind the closing brace of an anonymous struct: its name, or nothing. */
+  readonly suffix: string;
+  /** Of a bitfield: of its storage unit. */
+  readonly offset: number;
+  readonly size: number;
+  readonly bits?: { readonly offset: number; readonly size: number };
+  /** What lies unused before it. */
+  readonly hole: Hole;
+  /** Members of an anonymous struct or union. */
+  readonly members?: readonly LayoutMember[];
+  readonly type: TypeDescription;
+}
+
+/** Unused bits that end a bitfield's storage unit, and the bytes behind it. */
+export interface Hole {
+  readonly bytes: number;
+  readonly bits: number;
+}
+
+const NO_HOLE: Hole = { bytes: 0, bits: 0 };
+
+/** Nested deeper, or with more members than any struct of a kernel, types are damage. */
+const MOST_DEPTH = 32;
+const MOST_MEMBERS = 65_536;
+
+/** The members of a struct or union with those of its anonymous ones, and the holes between them. */
+export function layoutOf(type: Aggregate): LayoutMember[] {
+  const budget = { left: MOST_MEMBERS };
+  return layMembers(type, 0, 0, budget);
+}
+
+/** What lies unused between the last member and the struct's end. */
+export function paddingOf(type: Aggregate): Hole {
+  if (type.kind === 'union') return NO_HOLE;
+  let cursor: Cursor = { end: 0, unitEnd: 0 };
+  for (const member of type.members()) cursor = advance(cursor, member, type.size);
+  return holeBetween(cursor, type.size * 8);
+}
+
+function layMembers(
+  type: Aggregate,
+  base: number,
+  depth: number,
+  budget: { left: number },
+): LayoutMember[] {
+  const members = type.members();
+  budget.left -= members.length;
+  if (depth > MOST_DEPTH || budget.left < 0)
+    throw new KernelError('damaged', `BTF: ${type.spelling} nests without an end`);
+  let cursor: Cursor = { end: 0, unitEnd: 0 };
+  return members.map((member) => {
+    const hole = type.kind === 'union' ? NO_HOLE : holeBetween(cursor, member.bitOffset);
+    cursor = advance(cursor, member, type.size);
+    const inner = anonymous(member.type);
+    const { offset, size, bits } = placeOf(member, type.size);
+    const place = { offset: base + offset, size, ...(bits ? { bits } : {}), hole };
+    if (!inner)
+      return {
+        name: member.name,
+        declaration: member.declaration,
+        suffix: '',
+        ...place,
+        type: member.type,
+      };
+    const brace = member.declaration.indexOf('{...}');
+    return {
+      name: member.name,
+      declaration: member.declaration.slice(0, Math.max(0, brace)).trimEnd(),
+      suffix: brace < 0 ? member.name : member.declaration.slice(brace + '{...}'.length).trim(),
+      ...place,
+      members: layMembers(inner, base + offset, depth + 1, budget),
+      type: member.type,
+    };
+  });
+}
+
+/** The struct without a name that a member is, or is an array of. */
+function anonymous(type: TypeDescription): Aggregate | undefined {
+  let at = type;
+  for (let depth = 0; at.kind === 'array' && depth < MOST_DEPTH; depth++) at = at.element();
+  if (at.kind !== 'struct' && at.kind !== 'union') return undefined;
+  return at.spelling.endsWith('{...}') ? at : undefined;
+}
+
+/** Where a member lies, in bytes; of a bitfield, its storage unit and its bits in it. */
+export function placeOf(
+  { bitOffset, bitSize, type }: Pick<MemberDescription, 'bitOffset' | 'bitSize' | 'type'>,
+  structSize: number,
+): Pick<LayoutMember, 'offset' | 'size' | 'bits'> {
+  if (bitSize === 0) return { offset: Math.floor(bitOffset / 8), size: type.size };
+  return storageUnit(bitOffset, bitSize, type.size, structSize);
+}
+
+/** Where the members so far end, and where the storage unit of the last one does, in bits. */
+interface Cursor {
+  readonly end: number;
+  readonly unitEnd: number;
+}
+
+function advance(cursor: Cursor, member: MemberDescription, structSize: number): Cursor {
+  const { offset, size } = placeOf(member, structSize);
+  const bits = member.bitSize === 0 ? member.type.size * 8 : member.bitSize;
+  const end = Math.max(cursor.end, member.bitOffset + bits);
+  return { end, unitEnd: member.bitSize === 0 ? end : (offset + size) * 8 };
+}
+
+function holeBetween({ end, unitEnd }: Cursor, start: number): Hole {
+  if (start <= end) return NO_HOLE;
+  const unit = Math.min(Math.max(unitEnd, Math.ceil(end / 8) * 8), start);
+  // Bytes of the unit that nothing touches count as bytes where a whole member could lie in them.
+  const bits = unit - end;
+  const bytes = Math.floor((start - unit) / 8);
+  return { bits: bits + ((start - unit) % 8), bytes };
+}

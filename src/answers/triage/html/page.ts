@@ -1,0 +1,298 @@
+import type { StackGroup } from '../../../account/task-stacks.js';
+import type { LogRecord, TextRecord } from '../../../records/log-records.js';
+import type { TriageDetail } from '../../../triage/detail.js';
+import type { Figure, Finding, FindingCode, LogEvidence } from '../../../triage/finding.js';
+import { messagesAround, type NearMessage } from '../../../triage/log/around.js';
+import type { TextTriage } from '../../../triage/text.js';
+import type { TriageAnswer } from '../../../triage/triage.js';
+import { leavesComplete } from '../../../walk/warnings.js';
+import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
+import { type Content, html, raw, sentence } from '../../html/html.js';
+import { missingSection } from '../../html/missing.js';
+import { type PageFacts, pageHtml } from '../../html/page.js';
+import type { Treemap } from '../../html/treemap.js';
+import { escapeLine, logTime, textLogWords } from '../../log/text.js';
+import { headline } from '../../memory/headline.js';
+import { details } from '../../memory/html/details.js';
+import { drawersTable } from '../../memory/html/drawers.js';
+import { drawnToScale } from '../../memory/html/maps.js';
+import { framesText, ownersText } from '../../task-stacks/text.js';
+import { escapeText } from '../../text/escape.js';
+import { formatCount, formatSize } from '../../text/size.js';
+import { oomLines } from '../oom-text.js';
+import { rulesLines } from '../rules-words.js';
+import { lostLines, summary } from '../text.js';
+import { foundWords } from '../text-log.js';
+import { adviceWords, findingWords } from '../words.js';
+
+/** What a kernel is called before anybody names it. */
+const UNNAMED = '(none)';
+
+/** The answer to `triage` as one file: what matters first, for who decides; all that it rests on, for who digs. */
+export function triageHtml(
+  answer: TriageAnswer,
+  detail: TriageDetail,
+  { source, version, made }: PageFacts,
+): string {
+  const { kernel, machine, memory } = answer;
+  const map = memory && drawnToScale(memory);
+  const body = html`<p class="headline">${sentence(summary(answer))}</p>
+${missing(answer, detail)}
+${rules(answer)}
+<h2>Findings</h2>
+${findingsSection(answer.findings, () => answer.log?.records ?? [], source)}
+<h2>Memory</h2>
+${memorySection(answer, map)}
+<h2>Stacks</h2>
+${runningStacks(detail)}
+${blockedStacks(detail)}
+<h2>Log</h2>
+${lastMessages(answer.log?.records)}`;
+  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Kernel ${
+    kernel.release
+  }: <code>${sentence(source)}</code>.</p>`;
+  const name = machine.uts?.nodename;
+  return pageHtml({
+    title: `What is the matter${name && name !== UNNAMED ? ` with ${name}` : ''}`,
+    style: `${TRIAGE_STYLE}${map?.style ?? ''}`,
+    body,
+    about,
+  });
+}
+
+/** The same of logs that are text. */
+export function textTriageHtml(
+  answer: TextTriage,
+  path: string,
+  { source, version, made }: PageFacts,
+): string {
+  const { logs, findings, complete, warnings } = answer;
+  const recordsOf = ({ figures }: Finding) =>
+    logs.find(({ name }) => logs.length === 1 || name === figures.log)?.held?.records ?? [];
+  const older = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
+  const body = html`<p class="headline">${sentence(foundWords(answer))}</p>
+${missingSection(
+  complete,
+  warnings.map(({ message }) => message),
+)}
+${rules(answer)}
+<h2>Findings</h2>
+${findingsSection(findings, recordsOf, source)}
+<h2>Log</h2>
+${older > 0 ? html`<p class="faint">The page has none of the ${formatCount(older)} oldest messages but those of findings.</p>` : undefined}
+${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
+  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Log: <code>${sentence(source)}</code>.</p>`;
+  return pageHtml({ title: `What is the matter: ${path}`, style: TRIAGE_STYLE, body, about });
+}
+
+/** Findings that are told whole, and of those the ones with the log around them: a hostile log has any number. */
+const MOST_WHOLE = 100;
+const MOST_WITH_LOG = 30;
+/** Others, in their sentence. */
+const MOST_SAID = 1000;
+
+function findingsSection(
+  findings: readonly Finding[],
+  recordsOf: (finding: Finding) => Records,
+  source: string,
+): Content {
+  if (findings.length === 0) return html`<p>None.</p>`;
+  const whole = findings.slice(0, MOST_WHOLE).map((finding, index) => {
+    const records = index < MOST_WITH_LOG ? recordsOf(finding) : [];
+    return findingSection(finding, { index, records, source });
+  });
+  const others = findings.slice(MOST_WHOLE);
+  const without =
+    findings.length > MOST_WITH_LOG
+      ? html`<p class="faint">The log around a finding is shown for the first ${MOST_WITH_LOG}.</p>`
+      : undefined;
+  if (others.length === 0) return [without, ...whole];
+  const said = others
+    .slice(0, MOST_SAID)
+    .map(
+      (finding) =>
+        html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`,
+    );
+  const left = others.length - said.length;
+  const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
+  return html`${without}${whole}<details><summary><h3>${formatCount(others.length)} more findings, none more severe</h3></summary>
+<ul>${said}</ul>${more}
+</details>`;
+}
+
+function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
+  const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
+  return missingSection(answer.complete && warnings.every(leavesComplete), [
+    ...lostLines(answer),
+    ...said,
+  ]);
+}
+
+function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
+  if (!outcome) return undefined;
+  const lines = rulesLines(outcome).map((line) => html`<li>${sentence(line)}</li>\n`);
+  return html`<h2>Rules of your own</h2>
+<ul>${lines}</ul>`;
+}
+
+function memorySection({ memory }: TriageAnswer, map: Treemap | undefined): Content {
+  if (!memory || !map) return html`<p>It could not be counted: what is missing stands above.</p>`;
+  return html`<p>${sentence(headline(memory))}</p>
+<p><a class="skip" href="#drawers">Go to the table of drawers</a></p>
+${map.markup}
+<details open><summary><h3>Drawers, with their owners</h3></summary>
+${drawersTable(memory)}
+</details>
+${details(memory, 'h3')}`;
+}
+
+/** Rules of the page of `triage`, after those of all pages: edges have a contrast of 3, text of 4.5. */
+const TRIAGE_STYLE = `
+:root { --warn: #8a5a00; --mark: #fff3bf; }
+@media (prefers-color-scheme: dark) { :root { --warn: #e0b04b; --mark: #4a3d0a; } }
+h3 { font-size: 1.05rem; margin: 0 0 .25rem; }
+summary h3 { display: inline; }
+.finding { border-left: .4rem solid var(--line); padding: .25rem 0 .25rem 1rem; margin: 1.25rem 0; }
+.finding.critical { border-color: var(--alarm); }
+.finding.warning { border-color: var(--warn); }
+.finding.critical .severity { color: var(--alarm); }
+.finding.warning .severity { color: var(--warn); }
+.finding details { margin: .5rem 0; }
+pre {
+  font: .8rem/1.45 ui-monospace, 'DejaVu Sans Mono', monospace; white-space: pre-wrap; overflow-wrap: anywhere;
+  background: var(--soft); border: 1px solid var(--line); padding: .5rem; margin: .5rem 0;
+}
+mark { background: var(--mark); color: var(--text); }
+dl { display: grid; grid-template-columns: fit-content(45%) 1fr; gap: .15rem 1rem; font-size: .9rem; margin: .5rem 0; }
+dt { color: var(--faint); }
+dd { margin: 0; font-variant-numeric: tabular-nums; }
+@media print {
+  :root { --warn: #8a5a00; --mark: #fff3bf; }
+  h2, h3 { break-after: avoid; }
+  pre { font-size: 7pt; background: none; }
+  mark { font-weight: bold; }
+}
+`;
+
+type Records = readonly (LogRecord | TextRecord)[];
+
+interface Place {
+  readonly index: number;
+  readonly records: Records;
+  /** The options that name the dump. */
+  readonly source: string;
+}
+
+const LABELS = { critical: 'Critical', warning: 'Warning', note: 'Note' } as const;
+
+/** A finding: its sentence and what to do, then what it rests on, behind a line each. */
+function findingSection(finding: Finding, { index, records, source }: Place): Content {
+  const { severity, code, evidence, deeper } = finding;
+  const id = raw(`finding-${index}`);
+  const advice = adviceWords(finding);
+  const explained = FINDINGS[code as FindingCode] ?? undefined;
+  const corrupted = finding.report?.corrupted;
+  const lines = evidence.filter((one) => one.kind === 'log');
+  const stacks = evidence.filter((one) => one.kind === 'stack');
+  return html`<article class="${raw(`finding ${severity}`)}" aria-labelledby="${id}">
+<h3 id="${id}"><span class="severity">${LABELS[severity]}</span> <span class="name">${code}</span></h3>
+${finding.title === undefined ? undefined : html`<p><strong>${sentence(escapeText(finding.title))}</strong></p>`}
+<p>${sentence(findingWords(finding))}</p>
+${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
+${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
+${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
+${stacks.map(stackBlock)}
+${finding.oom ? tables(oomLines(finding, null, true)) : undefined}
+${figures(finding, index)}
+${nearMessages(records, lines, code)}
+${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Known by: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
+${deeper === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem ${deeper} ${sentence(source)}</code></p>`}
+</article>
+`;
+}
+
+function logLine({ timestamp, printedTime, text }: LogEvidence): Content {
+  return html`${logTime(timestamp, printedTime)} ${text}\n`;
+}
+
+function tables(lines: readonly string[]): Content {
+  if (lines.length === 0) return undefined;
+  return html`<details><summary>Processes, zones and counters then</summary><pre>${lines.join('\n')}</pre></details>`;
+}
+
+function figures({ code, figures: all }: Finding, index: number): Content {
+  const known = Object.entries(all).filter(([, figure]) => figure !== null);
+  if (known.length === 0) return undefined;
+  const rows = known.map(
+    ([name, figure]) => html`<dt>${name}</dt><dd>${figureText(name, figure)}</dd>\n`,
+  );
+  return html`<details><summary>Figures of ${code} (${index + 1})</summary><dl>${rows}</dl></details>`;
+}
+
+function figureText(name: string, figure: Figure): string {
+  if (typeof figure !== 'number') return String(figure);
+  if (/[bB]ytes$/.test(name)) return `${formatCount(figure)} (${formatSize(figure)})`;
+  return Number.isInteger(figure) ? String(figure) : figure.toPrecision(4);
+}
+
+/** Stacks, so that a page of the largest machine is one that a browser shows at once. */
+const MOST = 100;
+
+/** The functions of a stack, one a line. */
+function stackBlock(stack: Pick<StackGroup, 'frames' | 'end' | 'why'>): Content {
+  // Every line is indented for a terminal.
+  const lines = framesText(stack, false).map((line) => line.slice(2));
+  return html`<pre>${sentence(lines.join('\n'))}</pre>`;
+}
+
+function runningStacks({ running }: TriageDetail): Content {
+  return list('What the CPUs ran', running);
+}
+
+function blockedStacks({ blocked }: TriageDetail): Content {
+  return list('Tasks that wait and cannot be interrupted', blocked);
+}
+
+function list(heading: string, groups: readonly StackGroup[] | undefined): Content {
+  if (groups === undefined)
+    return html`<p>${heading}: not known; what is missing stands above.</p>`;
+  if (groups.length === 0) return html`<p>${heading}: none.</p>`;
+  const tasks = groups.reduce((sum, group) => sum + group.tasks.length, 0);
+  const left = groups.length - MOST;
+  const more = left > 0 ? html`<p>and ${formatCount(left)} more stacks</p>` : undefined;
+  const shown = groups.slice(0, MOST);
+  return html`<details><summary><h3>${heading} (${formatCount(tasks)})</h3></summary>
+${shown.map((group) => html`<p>${sentence(ownersText(group.tasks, false))}</p>${stackBlock(group)}`)}${more}
+</details>`;
+}
+
+/** Messages at the end of the log. */
+const LAST = 100;
+
+/** What the log has before and after the lines that a finding rests on. */
+function nearMessages(records: Records, lines: readonly LogEvidence[], code: string): Content {
+  const near = messagesAround(records, new Set(lines.map(({ seq }) => seq)));
+  if (near.length === 0) return undefined;
+  return html`<details><summary>The log around ${code}</summary><pre>${near.map(nearMessage)}</pre></details>`;
+}
+
+function nearMessage({ record, asked, gap }: NearMessage): Content {
+  const text = message(record);
+  return html`${gap ? '…\n' : ''}${asked ? html`<mark>${text}</mark>` : text}`;
+}
+
+/** The end of the log: of a panic, what came before it. */
+function lastMessages(records: Records | undefined): Content {
+  if (records === undefined || records.length === 0) return html`<p>There is none.</p>`;
+  const shown = records.slice(-LAST);
+  return html`<details><summary>The last ${formatCount(shown.length)} of ${formatCount(records.length)} messages</summary><pre>${shown.map(message)}</pre></details>`;
+}
+
+/** Of one message; kernels write no longer ones, and damage can make one of any length. */
+const MOST_TEXT = 2048;
+
+function message({ timestamp, text, ...of }: LogRecord | TextRecord): Content {
+  const time = logTime(timestamp, 'printedTime' in of ? of.printedTime : '');
+  const shown = text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
+  return shown.split('\n').map((line) => html`${time} ${sentence(escapeLine(line))}\n`);
+}

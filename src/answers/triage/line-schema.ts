@@ -1,0 +1,190 @@
+import { z } from 'zod';
+import { KERNEL_ERROR_CODES } from '../../base/errors/kernel.js';
+import { SEARCH_ERROR_CODES } from '../../triage/batch/search.js';
+import { SEVERITIES } from '../../triage/finding.js';
+import { textLogSchema } from '../log/schema.js';
+import { findingSchema, triageSchema } from './schema.js';
+
+/** `kdump-mem triage --ndjson`, version 1: a line for each dump, and one in the end. Null: not known. */
+
+const count = z.int().nonnegative();
+const hostile = z.string();
+
+export const lineErrorSchema = z.strictObject({
+  /**
+   * Of the dump (`not-a-dump`, `truncated`, `damaged`, `no-symbols`, `permission`, …), or of the process that
+   * looked: `timed-out`, `out-of-memory`, `killed`, `exhausted`, `worker-failed`.
+   */
+  code: z.string(),
+  message: z.string(),
+  /** The signal that ended the process, such as `SIGKILL`. */
+  signal: z.string().nullable(),
+});
+
+const ownerSchema = z.strictObject({
+  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'device']),
+  name: hostile,
+  /** Of a process. */
+  pid: count.nullable(),
+  bytes: count,
+  /** `memory`: in all drawers together; `sockets`: what its sockets pin, where memory could not be counted. */
+  of: z.enum(['memory', 'sockets']),
+});
+
+/** What a dump tells, by the process that looked. */
+export const toldSchema = z.strictObject({
+  /** Build id and time of the crash: the same of copies of one dump. */
+  key: z.string().nullable(),
+  /** It was opened and looked at; `complete` says whether all of it could be read. */
+  ok: z.boolean(),
+  error: lineErrorSchema.nullable(),
+  release: hostile.nullable(),
+  /** GNU build id of the kernel, in hex. */
+  buildId: z.string().nullable(),
+  /** As the kernel noted it; null of a dump without a crash. */
+  crashTime: z.iso.datetime().nullable(),
+  /** When it was dumped: `crash`, or by the kernel’s `clock`. */
+  time: z.strictObject({ at: z.iso.datetime(), from: z.enum(['crash', 'clock']) }).nullable(),
+  nodename: hostile.nullable(),
+  uptimeSeconds: count.nullable(),
+  panic: triageSchema.shape.panic.nullable(),
+  /** The most severe first; null: nobody could look. */
+  findings: z.array(findingSchema).nullable(),
+  /** Messages of the log that newer ones have overwritten, or that it had no room for; null: no log was read. */
+  overwritten: triageSchema.shape.overwritten,
+  noRoom: triageSchema.shape.noRoom,
+  /** The largest drawers. */
+  memory: triageSchema.shape.memory,
+  topOwner: ownerSchema.nullable(),
+  /** What sockets pin, by the cgroup of who holds them; what two of them hold is in both. Null: not known. */
+  cgroups: z
+    .array(
+      z.strictObject({
+        cgroup: hostile,
+        /** The uid of its Kubernetes pod, and the id of its container; null: it is in none. */
+        pod: z.string().nullable(),
+        container: z.string().nullable(),
+        sockets: count,
+        pinnedBytes: count,
+      }),
+    )
+    .nullable(),
+  /** Equal of dumps of the same trouble; null: nothing was found to compare. */
+  fingerprint: z
+    .strictObject({
+      id: z.string().regex(/^[0-9a-f]{16}$/),
+      kind: hostile,
+      functions: z.array(hostile),
+      owner: hostile.nullable(),
+    })
+    .nullable(),
+  /** Logs that are text, on which findings rest. Absent: on the dump. */
+  logs: z.array(textLogSchema).optional(),
+  /** Files of --symbols-dir that were needed. `release`: nothing says that it is of this very build. */
+  symbolFiles: z.array(
+    z.strictObject({
+      path: hostile,
+      as: z.enum(['vmlinux', 'symbols', 'btf']),
+      by: z.enum(['build-id', 'release']),
+    }),
+  ),
+  /** What rules of a team’s own silenced, changed, or could not tell. Absent: there were none. */
+  rules: triageSchema.shape.rules,
+  complete: z.boolean(),
+  warnings: triageSchema.shape.warnings,
+});
+
+export const triageLineSchema = z.strictObject({
+  schema: z.literal('kdump-mem.triage-line/1'),
+  /** The absolute path; of a split dump that of its first part. */
+  dump: hostile,
+  /** Files that it consists of. */
+  parts: count,
+  /** Bytes of them, and when the last was changed; null: not known, or no year of four digits. */
+  size: count,
+  mtime: z.iso.datetime().nullable(),
+  /** SHA-256 of the file of --rules that held; null: none. */
+  rulesFile: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
+  ...toldSchema.shape,
+  /** How long it took: the one figure that is another each time. */
+  seconds: z.number().nonnegative(),
+});
+
+export const triageEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.triage-end/1'),
+  /** Lines before this one, of this run and those taken over. */
+  dumps: count,
+  /** Of these: looked at, and not. */
+  told: count,
+  failed: count,
+  /** Of those looked at: something could not be read. */
+  incomplete: count,
+  /** With --fail-on: lines with a finding so severe, or of such a code. */
+  severe: count.nullable(),
+  /** Lines that an earlier run had made, of dumps that did not change. */
+  resumed: count,
+  /** Lines of an earlier run, of dumps that this one was not asked for. */
+  kept: count,
+  /** Dumps that belong to other shards. */
+  otherShards: count,
+  /** Passed over in folders: files that are no dumps, symbolic links, devices and their kin. */
+  skipped: z.strictObject({ files: count, links: count, special: count }),
+  /** Folders that could not be listed. */
+  unlisted: z.array(
+    z.strictObject({
+      path: hostile,
+      code: z.enum([...SEARCH_ERROR_CODES, ...KERNEL_ERROR_CODES]),
+      why: z.string(),
+    }),
+  ),
+  shard: z.strictObject({ index: count, of: count }).nullable(),
+  seconds: z.number().nonnegative(),
+});
+
+/** What is read again of a line that an earlier run wrote: what later versions add does not matter. */
+export const earlierLineSchema = z.object({
+  schema: z.literal('kdump-mem.triage-line/1'),
+  dump: hostile,
+  size: count,
+  mtime: triageLineSchema.shape.mtime,
+  rulesFile: triageLineSchema.shape.rulesFile.default(null),
+  ok: z.boolean(),
+  error: z.object({ code: z.string() }).nullable(),
+  release: hostile.nullable(),
+  nodename: hostile.nullable(),
+  time: z.object({ at: z.string(), from: z.enum(['crash', 'clock']) }).nullable(),
+  panic: z
+    .object({
+      state: z.string(),
+      message: z.string().nullable(),
+      cause: z.string().nullable(),
+    })
+    .nullable(),
+  findings: z.array(z.object({ code: z.string(), severity: z.enum(SEVERITIES) })).nullable(),
+  overwritten: triageSchema.shape.overwritten.default(null),
+  noRoom: triageSchema.shape.noRoom.default(null),
+  topOwner: z.object({ name: hostile, bytes: count }).nullable(),
+  fingerprint: z
+    .object({
+      id: z.string(),
+      kind: hostile,
+      functions: z.array(hostile),
+      owner: hostile.nullable(),
+    })
+    .nullable(),
+  rules: z
+    .object({
+      unknown: z.array(z.unknown()),
+      silenced: z.array(z.object({ findings: count })),
+    })
+    .optional(),
+  complete: z.boolean(),
+});
+
+export type EarlierLine = z.infer<typeof earlierLineSchema>;
+export type ToldJson = z.infer<typeof toldSchema>;
+export type TriageLineJson = z.infer<typeof triageLineSchema>;
+export type TriageEndJson = z.infer<typeof triageEndSchema>;

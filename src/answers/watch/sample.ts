@@ -1,0 +1,101 @@
+import { z } from 'zod';
+import { formatJson } from '../../base/json.js';
+import type { WatchSample } from '../../growth/watch/sample.js';
+import { machineJson, sampleJson } from '../growth/json.js';
+import {
+  laterMachineShape,
+  machineOf,
+  processOf,
+  StoredError,
+  wrongWords,
+} from '../growth/stored.js';
+import { type WatchSampleJson, watchSampleSchema } from './sample-schema.js';
+
+/** Paths of cgroups are as long as somebody likes; those of Kubernetes have 200. As they stand in the line. */
+const MOST_PATH = 240;
+
+/** Namespaces of pids lie in each other, 32 deep at most. */
+const MOST_NAMESPACES = 4;
+
+/** The line of a sample; less than 64 KiB, whatever names are. */
+export function watchSampleJson(sample: WatchSample): WatchSampleJson {
+  const { look, ledger, noLedger, noLedgerCode, hidden, interval, lost } = sample;
+  const { processes = 0, taken = 0, seen = 0 } = look.others ?? {};
+  return {
+    schema: 'kdump-mem.watch-sample/1',
+    ...machineJson(look.machine),
+    intervalSeconds: interval,
+    lostBefore: lost,
+    source: ledger?.source ?? null,
+    drawers: ledger && Object.fromEntries(ledger.drawers),
+    noLedger,
+    noLedgerCode: noLedgerCode ?? null,
+    processes: look.processes.map((process) => {
+      const { pid, comm, nsPids, cgroup } = process.who;
+      const { cgroupPressure: _, ...figures } = sampleJson(process);
+      const path = cgroup?.path ?? null;
+      return {
+        pid,
+        comm,
+        nsPids: nsPids.slice(-MOST_NAMESPACES),
+        cgroup: path !== null && formatJson(path).length > MOST_PATH ? null : path,
+        ...figures,
+      };
+    }),
+    otherProcesses: { processes, takenBytes: taken, seenBytes: seen },
+    whole: look.whole,
+    hidden,
+  };
+}
+
+/** What is read of a stored line; those of a later release may have more. */
+const storedSample = z.object({
+  ...watchSampleSchema.shape,
+  ...laterMachineShape,
+  noLedgerCode: watchSampleSchema.shape.noLedgerCode.catch(null),
+  processes: z.array(z.object(watchSampleSchema.shape.processes.element.shape)),
+  otherProcesses: z.object(watchSampleSchema.shape.otherProcesses.shape),
+});
+
+/**
+ * The sample of a line.
+ *
+ * @returns null: the line is no whole JSON, as a write leaves that was cut off
+ * @throws {StoredError} it is one, and no sample
+ */
+export function storedWatchSample(line: string): WatchSample | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    return null;
+  }
+  const parsed = storedSample.safeParse(value);
+  if (!parsed.success)
+    throw new StoredError(wrongWords(parsed.error, value, 'kdump-mem watch --store'));
+  const { data: found } = parsed;
+  const { processes, source, drawers, otherProcesses: others } = found;
+  return {
+    look: {
+      machine: machineOf(found),
+      processes: processes.map((one) => processOf({ ...one, cgroupPressure: null })),
+      whole: found.whole,
+      others: {
+        processes: others.processes,
+        taken: others.takenBytes,
+        seen: others.seenBytes,
+      },
+    },
+    ledger:
+      source === null || drawers === null ? null : { source, drawers: new Map(entriesOf(drawers)) },
+    noLedger: found.noLedger,
+    noLedgerCode: found.noLedgerCode,
+    hidden: found.hidden,
+    interval: found.intervalSeconds,
+    lost: found.lostBefore,
+  };
+}
+
+function entriesOf<Key extends string>(record: Partial<Record<Key, number>>): [Key, number][] {
+  return Object.entries(record) as [Key, number][];
+}

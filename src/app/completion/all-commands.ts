@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { registerDiff } from '../diff/command.js';
+import { registerDoctor } from '../doctor/command.js';
+import { registerExplain } from '../explain/command.js';
+import { registerExtract } from '../extract/command.js';
+import { registerInfo } from '../info/command.js';
+import { registerLeaks } from '../leaks/command.js';
+import { registerLog } from '../log/command.js';
+import { registerMemory } from '../memory/command.js';
+import { registerProcs } from '../procs/command.js';
+import { registerRead } from '../read/command.js';
+import { registerSkb } from '../skb/command.js';
+import { registerSnapshot } from '../snapshot/command.js';
+import { registerSockets } from '../sockets/command.js';
+import { registerStacks } from '../stacks/command.js';
+import { registerStruct } from '../struct/command.js';
+import { registerTriage } from '../triage/command.js';
+import { registerWatch } from '../watch/command.js';
+
+/** Declares every command but `completion`, which asks what the others have. */
+export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
+  registerDiff,
+  registerDoctor,
+  registerExplain,
+  registerExtract,
+  registerInfo,
+  registerLeaks,
+  registerLog,
+  registerMemory,
+  registerProcs,
+  registerRead,
+  registerSkb,
+  registerSnapshot,
+  registerSockets,
+  registerStacks,
+  registerStruct,
+  registerTriage,
+  registerWatch,
+];

@@ -1,0 +1,79 @@
+import { Argument, type Command, Option } from 'commander';
+import { UsageError } from '../kit/failure.js';
+import { printAnswer } from '../kit/output.js';
+import { SCRIPTS, SHELLS, type Shell } from './scripts.js';
+
+const EXAMPLES = `
+Examples:
+  eval "$(kdump-mem completion bash)"       in ~/.bashrc
+  eval "$(kdump-mem completion zsh)"        in ~/.zshrc, behind compinit
+  kdump-mem completion fish | source        in ~/.config/fish/config.fish
+
+It knows commands, options and their values, and of the dump that is named (or else of this machine) pids, types and
+symbols. Both kdump-mem and skcheck are completed.
+
+Exit status: 0 answered, 2 wrong usage.`;
+
+interface CompletionOptions {
+  readonly of?: string;
+  readonly line?: string;
+}
+
+/** `kdump-mem completion`: what a shell needs to complete our command lines. */
+export function registerCompletion(program: Command): void {
+  program
+    .command('completion')
+    .usage('<shell>')
+    .description('print what a shell needs to complete the command line')
+    .addArgument(new Argument('<shell...>', 'bash, zsh or fish'))
+    .addOption(new Option('--of <program>').hideHelp())
+    .addOption(new Option('--line <line>').hideHelp())
+    .addHelpText('after', EXAMPLES)
+    .action(async (words: readonly string[], { of, line }: CompletionOptions) => {
+      if (of !== undefined) return suggestWords(of, words, line);
+      const shell = SHELLS.find((each): each is Shell => each === words[0]);
+      if (!shell || words.length > 1) throw new UsageError(`say which shell: ${SHELLS.join(', ')}`);
+      printAnswer(SCRIPTS[shell].trimEnd());
+    });
+}
+
+/**
+ * Prints how a command line may go on, a word a line.
+ *
+ * @param line the whole of it, of a shell whose words have quotes and end at colons
+ */
+async function suggestWords(of: string, words: readonly string[], line?: string): Promise<void> {
+  const [{ suggest }, { values }, { namedSource }, { lineWords }, { escapeText }] =
+    await Promise.all([
+      import('./suggest.js'),
+      import('./values.js'),
+      import('./named-source.js'),
+      import('./line-words.js'),
+      import('../../answers/text/escape.js'),
+    ]);
+  const program = await declared(of);
+  const { candidates, files, values: more } = suggest(program, words);
+  const typed = (words.at(-1) ?? '').slice(more?.prefix.length ?? 0);
+  const before = line === undefined ? words.slice(0, -1) : lineWords(line).slice(1);
+  const looked = more ? await values(more.of, namedSource(program, before), typed) : [];
+  const all = [
+    ...candidates,
+    ...looked.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` })),
+  ];
+  // Names of processes are whatever they like.
+  const lines = all.map(({ value, description }) => `${value}\t${escapeText(description)}`);
+  const text = [...lines, ...(files ? [':files'] : [])].join('\n');
+  if (text !== '') printAnswer(text);
+}
+
+async function declared(of: string): Promise<Command> {
+  if (of === 'skcheck') {
+    const { skcheckCommand } = await import('../skcheck/options.js');
+    return skcheckCommand();
+  }
+  const [{ kdumpMemCommand }, { ALL_COMMANDS }] = await Promise.all([
+    import('../kdump-mem.js'),
+    import('./all-commands.js'),
+  ]);
+  return kdumpMemCommand(...ALL_COMMANDS, registerCompletion);
+}

@@ -1,0 +1,42 @@
+import { chosen } from '../../account/processes/chosen.js';
+import { hostProcesses } from '../../account/processes/host.js';
+import { memoryJson } from '../../answers/memory/json.js';
+import { procsJson } from '../../answers/procs/json.js';
+import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import { CapturedHost } from '../../capture/read/host.js';
+import type { HostState } from '../../diff/state.js';
+import { readProcesses } from '../../host/proc/process-memory.js';
+import { hostTaken } from '../../host/proc/taken.js';
+import { capturedAt } from '../kit/captured-source.js';
+import { memoryOfCapture } from '../memory/captured.js';
+import { withoutMemory } from '../procs/host.js';
+import { look } from '../skcheck/look.js';
+import { askParts } from './parts.js';
+
+/**
+ * Asks a capture what it knows of a host.
+ *
+ * @throws {HostError} it cannot be read, or knows nothing that can be compared
+ */
+export async function askCapture(path: string): Promise<HostState> {
+  const files = await readCapture(path);
+  return askParts(path, {
+    'where the memory is': () => memoryJson(memoryOfCapture(path, files)),
+    processes: () => processesOf(path, files),
+    sockets: () => socketsOf(files),
+  });
+}
+
+async function processesOf(path: string, files: CapturedFiles) {
+  const { host, of, warnings } = capturedAt(files, 'last');
+  const records = await readProcesses(host);
+  if (records.processes.length === 0) throw withoutMemory(path);
+  const found = hostProcesses(records, undefined, { captured: of, warnings });
+  return procsJson(chosen({ ...found, taken: hostTaken(host, of.taken) }, {}, String));
+}
+
+/** As `skcheck --from` tells them all. */
+async function socketsOf(files: CapturedFiles) {
+  const { report } = await look(new CapturedHost(files), { interval: 0, minBytes: 0, minAge: 0 });
+  return report;
+}

@@ -1,0 +1,45 @@
+import { accountMemory } from '../../account/memory/memory.js';
+import { chosen } from '../../account/processes/chosen.js';
+import { kernelProcesses } from '../../account/processes/kernel.js';
+import { accountAll } from '../../account/sockets.js';
+import { memoryJson } from '../../answers/memory/json.js';
+import { procsJson } from '../../answers/procs/json.js';
+import { socketsJson } from '../../answers/sockets/json.js';
+import type { HostState } from '../../diff/state.js';
+import { kernelTaken } from '../../walk/machine/taken.js';
+import { openNativeSource } from '../kit/kernel-source.js';
+import { Progress } from '../kit/progress.js';
+import { askParts } from './parts.js';
+
+/**
+ * Asks a dump what memory, sockets and procs tell; an extract may lack some of it.
+ *
+ * @throws {KernelError}, {@link ReadError}: it cannot be opened, or tells nothing
+ */
+export async function askDump(path: string): Promise<HostState> {
+  const kernel = await openNativeSource({ vmcore: [path], engine: 'native' });
+  const progress = new Progress();
+  try {
+    const taken = kernelTaken(kernel);
+    const looking = (at: string) => progress.of(`looking at ${at} of ${path}`);
+    let census: ReturnType<typeof accountMemory>['census'];
+    return await askParts(path, {
+      'page frames': () => {
+        const memory = accountMemory(kernel, looking('page frames'), { cgroups: true });
+        census = memory.census;
+        return memoryJson({ ...memory, taken });
+      },
+      processes: () => {
+        const found = kernelProcesses(kernel, looking('processes'));
+        return procsJson(chosen({ ...found, taken }, {}, String));
+      },
+      sockets: () => {
+        const found = census ?? accountAll(kernel, { progress: looking('sockets') });
+        return socketsJson({ ...found, taken }, found.sockets);
+      },
+    });
+  } finally {
+    progress.clear();
+    kernel.close();
+  }
+}

@@ -1,0 +1,120 @@
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { AnswersError, stateOfAnswers } from '../../answers/diff/read/answers.js';
+import { attempt as attemptAt, HostError, isHostError } from '../../base/errors/host.js';
+import type { HostState } from '../../diff/state.js';
+import { archiveKind } from '../../host/recognise.js';
+import { UsageError } from '../kit/failure.js';
+
+/** Of a file with answers; those of a host with 50,000 sockets have half as much. */
+const MOST_BYTES = 256 * 1024 * 1024;
+
+/**
+ * What the inputs tell: files of answers, captures, dumps.
+ *
+ * @throws {UsageError} one is there twice; {@link HostError}, {@link KernelError}: one cannot be read
+ */
+export async function readInputs(paths: readonly string[]): Promise<HostState[]> {
+  refuseSame(paths);
+  const states: HostState[] = [];
+  for (const path of paths) states.push(await readInput(path));
+  return states;
+}
+
+async function readInput(path: string): Promise<HostState> {
+  try {
+    switch (kindOf(path)) {
+      case 'answers':
+        return stateOfAnswers(path, textOf(path));
+      case 'capture': {
+        const { askCapture } = await import('./capture.js');
+        return await askCapture(path);
+      }
+      case 'dump': {
+        const { askDump } = await import('./dump.js');
+        return await askDump(path);
+      }
+    }
+  } catch (error) {
+    // Of several archives it must be told which.
+    if (isHostError(error) && !error.message.includes(path))
+      throw new HostError(error.code, `${path}: ${error.message}`, {
+        cause: error,
+        ...(error.next === undefined ? {} : { next: error.next }),
+      });
+    if (!(error instanceof AnswersError)) throw error;
+    throw new HostError('unreadable', `${path}: ${error.message}`, {
+      next: 'Give what --json of memory, procs, sockets or skcheck printed, captures, or dumps.',
+    });
+  }
+}
+
+/** By what it begins with: what is neither JSON nor an archive may be a dump. */
+function kindOf(path: string): 'answers' | 'capture' | 'dump' {
+  if (path === '') throw new UsageError('a file’s name is empty');
+  const stat = attempt(path, () => statSync(path));
+  if (stat.isDirectory()) {
+    const names = attempt(path, () => readdirSync(path));
+    const isDump = names.some((name) => /vmcore/.test(name)) && !existsSync(join(path, 'version'));
+    return isDump ? 'dump' : 'capture';
+  }
+  if (!stat.isFile())
+    throw new HostError('unreadable', `${path} is not a regular file`, { next: 'Check the path.' });
+  const head = headOf(path);
+  // Some editors and shells begin a text with a byte order mark.
+  if (/^(?:\xef\xbb\xbf)?\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
+  return archiveKind(head) === null ? 'dump' : 'capture';
+}
+
+const HEAD_BYTES = 512;
+
+function headOf(path: string): Buffer {
+  return attempt(path, () => {
+    const fd = openSync(path, 'r');
+    try {
+      const bytes = Buffer.alloc(HEAD_BYTES);
+      return bytes.subarray(0, readSync(fd, bytes));
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+function textOf(path: string): string {
+  if (attempt(path, () => statSync(path).size) > MOST_BYTES)
+    throw new AnswersError(`it is larger than ${MOST_BYTES} bytes`);
+  return attempt(path, () => readFileSync(path, 'utf8')).replace(/^\ufeff/, '');
+}
+
+/** One file held against itself would be all-clear. */
+function refuseSame(paths: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const path of paths) {
+    if (path === '') continue;
+    const { dev, ino } = attempt(path, () => statSync(path));
+    const other = seen.get(`${dev} ${ino}`);
+    if (other !== undefined)
+      throw new UsageError(
+        `${other === path ? `${path} is` : `${other} and ${path} are`} one and the same file: there is nothing to compare`,
+      );
+    seen.set(`${dev} ${ino}`, path);
+  }
+}
+
+/** @throws {HostError} it is not there, or may not be read */
+function attempt<T>(path: string, read: () => T): T {
+  try {
+    return attemptAt(path, read);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    throw new HostError(error.code, error.message, { next: 'Check the path.' });
+  }
+}

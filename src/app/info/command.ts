@@ -1,0 +1,120 @@
+import type { Command } from 'commander';
+import type { InfoAnswer, KernelInfo } from '../../answers/info/answer.js';
+import { notedIn } from '../../answers/info/noted.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { formatJson } from '../../base/json.js';
+import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { Files } from '../../kernel/native/open.js';
+import { Unknowns } from '../../walk/machine/unknowns.js';
+import { readOrNot } from '../../walk/read-or-not.js';
+import { EXIT, UsageError } from '../kit/failure.js';
+import {
+  addSourceOptions,
+  openedAids,
+  openSourceImage,
+  type SourceOptions,
+} from '../kit/kernel-source.js';
+import { printAnswer } from '../kit/output.js';
+
+interface InfoOptions extends SourceOptions {
+  readonly json?: true;
+  readonly strict?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  kdump-mem info --vmcore /var/crash/202611200412/vmcore
+  kdump-mem info --vmcore /var/crash/202611200412
+      the dump in a directory
+
+Exit status: 0 answered, as far as the dump tells, 2 wrong usage, 3 the dump could not be opened,
+5 (with --strict) something is not known.`;
+
+/** `kdump-mem info`: what a dump is, of which kernel, why it crashed, and what it lacks. */
+export function registerInfo(program: Command): void {
+  addSourceOptions(program.command('info'))
+    .usage('[options] [dump...]')
+    .description('what a dump is, of which kernel, why that crashed, and what cannot be told')
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything is not known')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: InfoOptions) => {
+      if (options.engine === 'crash' || options.engine === 'verify')
+        throw new UsageError('info reads the dump itself: leave --engine out');
+      const image = await openSourceImage(options);
+      try {
+        await print(await ask(image, options), options);
+      } finally {
+        image.close();
+      }
+    });
+}
+
+async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
+  if (json) {
+    const { infoJson } = await import('../../answers/info/json.js');
+    printAnswer(formatJson(infoJson(answer), 2));
+  } else {
+    const { infoText } = await import('../../answers/info/text.js');
+    printAnswer(infoText(answer));
+  }
+  if (strict && answer.missing.length > 0) process.exitCode = EXIT.incomplete;
+}
+
+async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer> {
+  const [{ describeDump }, { openNativeImage }, { impossibleFigures }] = await Promise.all([
+    import('../../kernel/native/image/describe.js'),
+    import('../../kernel/native/open.js'),
+    import('../../answers/info/answer.js'),
+  ]);
+  const dump = describeDump(image);
+  const unknowns = new Unknowns();
+  const open = (files: Files): NativeKernel | undefined =>
+    unknowns.try('the kernel, and with it every figure', () => openNativeImage(image, files));
+  let native: NativeKernel | undefined;
+  try {
+    native = openNativeImage(image, await openedAids(options));
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    // If the dump alone is no better, it is its fault; else that of a file which was given.
+    if (open({})) throw error;
+  }
+  if (!native) return { dump, noted: notedIn(image), missing: unknowns.list() };
+  const kernel = await askKernel(native, unknowns);
+  const missing = [...impossibleFigures(kernel), ...unknowns.list()];
+  return { dump, noted: notedIn(image, native.vmcoreinfo), kernel, missing };
+}
+
+async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
+  const [{ describeMachine }, { fieldsOf }, { limitsOf }, { decodeText }] = await Promise.all([
+    import('../../walk/machine/machine.js'),
+    import('../../walk/machine/fields.js'),
+    import('../../walk/limits.js'),
+    import('../../walk/struct-reader.js'),
+  ]);
+  const { facts, provenance } = native;
+  const fields = fieldsOf(native);
+  unknowns.try('skb, sockets and struct', () => {
+    if (provenance.types.found) native.struct('sk_buff');
+  });
+  const machine = describeMachine(native, fields, native.crashed, unknowns);
+  const banner = readOrNot(() => {
+    const at = provenance.symbols.found ? native.symbol('linux_banner') : undefined;
+    return at === undefined ? undefined : decodeText(native.read(at, 512), 0, 512);
+  });
+  const limits = unknowns.try('limits of commands', () =>
+    provenance.types.found ? limitsOf(native) : undefined,
+  );
+  const types = unknowns.try('types of modules', () => native.moduleTypes);
+  for (const problem of types?.problems ?? [])
+    unknowns.add('types of a module', 'no-types', problem);
+  return {
+    facts,
+    provenance,
+    machine,
+    banner,
+    limits,
+    ...(types === undefined ? {} : { moduleTypes: types.modules.length }),
+  };
+}

@@ -1,0 +1,46 @@
+import { captureWarnings } from '../../answers/skcheck/capture.js';
+import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import { CapturedHost } from '../../capture/read/host.js';
+import type { Wish } from '../../capture/read/wanted.js';
+import { optionalText } from '../../host/proc/process.js';
+import type { CapturedOf } from '../../records/captured-of.js';
+import type { Warning } from '../../walk/warnings.js';
+
+/** A capture as a command asks it. */
+export interface CapturedSource {
+  readonly host: CapturedHost;
+  readonly of: CapturedOf;
+  /** What keeps it from proving that nothing is missing in it. */
+  readonly warnings: readonly Warning[];
+}
+
+/**
+ * A capture at its last moment, which tells most.
+ *
+ * @throws {HostError} `denied`, `not-a-capture`
+ */
+export async function openCaptured(path: string, wish: Wish = {}): Promise<CapturedSource> {
+  return capturedAt(await readCapture(path, wish), 'last');
+}
+
+export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): CapturedSource {
+  const host = new CapturedHost(files, moment);
+  const name = optionalText(host, '/proc/sys/kernel/hostname').trim();
+  return {
+    host,
+    of: { taken: host.at, name: name === '' ? undefined : name },
+    warnings: warningsOf(host),
+  };
+}
+
+function warningsOf(host: CapturedHost): Warning[] {
+  const { kind, damage, unproved } = host;
+  const code = 'unreadable';
+  const damaged = captureWarnings({ kind, damage, unproved: false, contradictions: [] });
+  const lacks = 'the capture has no manifest: it cannot prove that nothing is missing in it';
+  return [
+    ...damaged.map(({ message }) => ({ code, message }) as const),
+    ...(unproved ? [{ code, message: lacks } as const] : []),
+    ...host.contradictions().map((message) => ({ code: 'corrupt', message }) as const),
+  ];
+}

@@ -1,0 +1,238 @@
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { KernelError } from '../../base/errors/kernel.js';
+import { missingFile } from '../../base/missing-file.js';
+import { shellPath } from '../../base/shell-word.js';
+import { looksCaptured } from '../../host/recognise.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { Files } from '../../kernel/native/open.js';
+import type { TypesFile } from '../../kernel/native/types-file.js';
+import { takeDumpArguments } from './dump-arguments.js';
+import { UsageError } from './failure.js';
+import { Progress } from './progress.js';
+
+/** Where a command's kernel comes from, and how it is read; every command takes the same options. */
+export interface SourceOptions {
+  readonly vmcore?: readonly string[];
+  readonly live?: true;
+  readonly engine: 'auto' | 'native' | 'crash' | 'verify';
+  readonly vmlinux?: string;
+  readonly symbols?: string;
+  readonly types?: string;
+  readonly crash?: string;
+  readonly map?: string;
+}
+
+export function addSourceOptions(command: Command): Command {
+  const taking = takeDumpArguments(command)
+    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
+    .option('--live', 'read this machine’s own kernel, through /proc/kcore')
+    .addOption(
+      new Option('--engine <engine>', 'how to read it; auto is native')
+        .choices(['auto', 'native', 'crash', 'verify'])
+        .default('auto'),
+    )
+    .option('--vmlinux <file>', 'the kernel with its debuginfo; crash needs it')
+    .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
+    .option('--crash <path>', 'the crash program to use (default: crash)')
+    .option('--map <file>', 'of an anonymous extract: show the true names, from its map');
+  return addTypesOption(taking);
+}
+
+/** `--types`, and `--btf`, its name when it took BTF only. */
+export function addTypesOption(command: Command): Command {
+  return command
+    .option(
+      '--types <file>',
+      'types, instead of the dump’s own: BTF, a vmlinux or .debug file, Volatility’s ISF',
+    )
+    .addOption(new Option('--btf <file>', 'alias of --types').conflicts('types'))
+    .hook('preAction', (_, asked) => {
+      const { btf } = asked.opts<{ readonly btf?: string }>();
+      if (btf !== undefined) asked.setOptionValueWithSource('types', btf, 'cli');
+    });
+}
+
+/** An option’s file, again for each more. */
+export function collectFiles(file: string, files?: readonly string[]): readonly string[] {
+  if (file.startsWith('--'))
+    throw new InvalidArgumentError('Its file is missing (write ./ before a name that begins so).');
+  return [...(files ?? []), file];
+}
+
+/**
+ * Opens the kernel that the options name, with the native engine unless crash is asked for.
+ *
+ * @throws {UsageError} if they name none or two; {@link KernelError} if it cannot be opened.
+ */
+export async function openSource(
+  options: SourceOptions,
+  engine: 'native' | 'crash' = options.engine === 'crash' ? 'crash' : 'native',
+): Promise<Kernel> {
+  return engine === 'crash' ? openThroughCrash(options) : openNativeSource(options);
+}
+
+/**
+ * Opens the same with the native engine, for commands that ask more of it than walkers do.
+ *
+ * @throws as openSource does
+ */
+export async function openNativeSource(options: SourceOptions): Promise<NativeKernel> {
+  const files = checkSource(options);
+  const { openNative, openNativeImage } = await import('../../kernel/native/open.js');
+  const found = await openedAids(options);
+  if (options.map === undefined)
+    return openNative({ files, live: options.live ?? false, ...found });
+  const image = await openSourceImage(options);
+  try {
+    return openNativeImage(image, found);
+  } catch (error) {
+    image.close();
+    throw error;
+  }
+}
+
+/**
+ * Opens only what holds the memory, and no kernel in it: works on any dump of a known format.
+ *
+ * @throws as openSource does
+ */
+export async function openSourceImage(options: SourceOptions): Promise<MemoryImage> {
+  const files = checkSource(options);
+  const { openImage } = await import('../../kernel/native/image/open.js');
+  const image = openImage(options.live ? ['/proc/kcore'] : files);
+  if (options.map === undefined) return image;
+  try {
+    const { restored } = await import('../../extract/map/read.js');
+    return await restored(image, options.map);
+  } catch (error) {
+    image.close();
+    throw error;
+  }
+}
+
+type Aids = Pick<SourceOptions, 'vmlinux' | 'symbols' | 'types'>;
+
+/** The files that help to understand a dump, as far as they are named. */
+export function aids({ vmlinux, symbols, types }: Aids): Aids {
+  return {
+    ...(vmlinux === undefined ? {} : { vmlinux }),
+    ...(symbols === undefined ? {} : { symbols }),
+    ...(types === undefined ? {} : { types }),
+  };
+}
+
+/**
+ * The same, with types that are not BTF opened: what reads those is loaded for them only.
+ *
+ * @throws {KernelError}
+ */
+export async function openedAids(options: Aids): Promise<Files> {
+  const files = aids(options);
+  const { types } = files;
+  if (types === undefined || (await import('../../kernel/native/types-source.js')).isBtf(types))
+    return files;
+  const { openTypesFile } = await import('../../kernel/native/foreign-types/open.js');
+  const opened = typesFiles.get(types) ?? openTypesFile(types);
+  typesFiles.set(types, opened);
+  return { ...files, types: opened };
+}
+
+/** By their paths: some commands open a kernel more than once, and such a file takes seconds. */
+const typesFiles = new Map<string, TypesFile>();
+
+function checkSource(options: SourceOptions): readonly string[] {
+  const files = options.vmcore ?? [];
+  if ((files.length === 0) === (options.live === undefined)) {
+    throw new UsageError('say what to read: either --vmcore FILE or --live');
+  }
+  if (options.map !== undefined) checkMap(options, options.map);
+  for (const file of files) {
+    checkFile(file, 'not-a-dump');
+    if (looksCaptured(file))
+      throw new KernelError(
+        'not-a-dump',
+        `${file} is a capture of a host, and no dump of a kernel`,
+        {
+          next: `Give it with --from: kdump-mem memory --from ${shellPath(file)} (procs, log, …; skcheck for sockets)`,
+        },
+      );
+  }
+  for (const file of Object.values(aids(options))) checkFile(file, 'unsupported-format');
+  if (options.live) checkKcore();
+  return files;
+}
+
+function checkMap({ live, engine }: SourceOptions, map: string): void {
+  if (live) throw new UsageError('--map is of an extract: not for --live');
+  if (engine === 'crash' || engine === 'verify')
+    throw new UsageError('--map needs the native engine: leave --engine out');
+  checkFile(map, 'wrong-map');
+}
+
+async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
+  const files = checkSource(options);
+  const { vmlinux, crash } = options;
+  if (files.length > 1) {
+    throw new UsageError('crash takes one file; join the parts with makedumpfile --reassemble');
+  }
+  const progress = new Progress();
+  const { openCrash } = await import('../../kernel/crash/open.js');
+  try {
+    return openCrash({
+      vmcore: files[0],
+      vmlinux,
+      crash,
+      onWait: (seconds) => progress.show(`crash starts … ${seconds.toFixed(0)} s`),
+    });
+  } finally {
+    progress.clear();
+  }
+}
+
+/** @param unfit of what is neither a file nor a folder */
+function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'wrong-map'): void {
+  // A script's variable that is not set.
+  if (file === '') throw new UsageError('a file’s name is empty');
+  try {
+    accessSync(file, constants.R_OK);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new KernelError('permission', `${file} may not be read`, { cause });
+    }
+    throw new KernelError('no-such-file', noFile(file, code), { cause });
+  }
+  // Whoever opens a fifo waits for somebody to write to it; a folder may hold a dump.
+  const stat = statSync(file);
+  if (!stat.isFile() && !stat.isDirectory()) {
+    throw new KernelError(unfit, `${file} is not a regular file`);
+  }
+}
+
+function noFile(file: string, code: string | undefined): string {
+  if (file === '-') return 'there is no file -, and nothing is read from stdin';
+  return code === 'ENOENT' ? missingFile(file) : `${file} cannot be opened (${code})`;
+}
+
+function checkKcore(): void {
+  if (!existsSync('/proc/kcore')) {
+    throw new KernelError('no-live-memory', 'this kernel has no /proc/kcore');
+  }
+  checkFile('/proc/kcore', 'not-a-dump');
+}
+
+/** The options that name the same source again, for a command that is printed to be copied. */
+export function sourceWords(options: SourceOptions & { readonly from?: string }): string {
+  const { live, vmcore = [], map, from } = options;
+  if (from !== undefined) return `--from ${shellPath(from)}`;
+  const files = [
+    ...vmcore.map((file) => ['vmcore', file] as const),
+    ...Object.entries(aids(options)),
+  ];
+  const named = [...files, ...(map === undefined ? [] : [['map', map] as const])];
+  const words = named.map(([name, file]) => `--${name} ${shellPath(String(file))}`);
+  return [...(live ? ['--live'] : []), ...words].join(' ');
+}

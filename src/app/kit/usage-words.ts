@@ -1,0 +1,12 @@
+import { escapeText } from '../../answers/text/escape.js';
+
+/**
+ * commander's words for wrong usage, made inert: they quote arguments as they are. The line break
+ * before its own suggestion stays, and the last one; every other is an argument's.
+ */
+export function escapeUsage(text: string): string {
+  const { words = '', suggestion = '' } =
+    /^(?<words>.*?)(?<suggestion>\n\(Did you mean [^\n]*\?\))?\n?$/s.exec(text)?.groups ?? {};
+  const lines = suggestion === '' ? [words] : [words, suggestion.slice(1)];
+  return `${lines.map(escapeText).join('\n')}\n`;
+}

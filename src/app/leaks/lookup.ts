@@ -1,0 +1,104 @@
+import { HostError } from '../../base/errors/host.js';
+import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { liveHost } from '../../host/live.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { KernelArea } from '../../leaks/readings/kernel-areas.js';
+import { liveReadings } from '../../leaks/readings/reading-source.js';
+import { type ReadingMethod, VMALLOCINFO } from '../../leaks/readings/take.js';
+import { hidesAddresses } from '../../leaks/readings/vmallocinfo.js';
+import type { Recording } from '../../leaks/recording.js';
+import { type Lookup, noLookup } from '../../leaks/survivors/lookup.js';
+import { openNativeSource } from '../kit/kernel-source.js';
+import type { Progress } from '../kit/progress.js';
+
+/**
+ * Looks up where the survivors of a recording are, by what tells most of what can be opened, and hands that to
+ * whoever asks; it is closed then.
+ *
+ * @throws as accountMemory: /proc/kcore was opened, and where RAM is cannot be found
+ */
+export async function withLookup<T>(
+  { type, survivors }: Recording,
+  progress: Progress,
+  ask: (lookup: Lookup) => T,
+): Promise<T> {
+  const unavailable: Lookup['unavailable'][number][] = [];
+  if (survivors.length === 0) return ask(noLookup('no-source'));
+  let kernel: Kernel | undefined;
+  try {
+    kernel = await openNativeSource({ live: true, engine: 'native' });
+    const [{ lookupByKernel }, { cacheLimits }] = await Promise.all([
+      import('../../leaks/survivors/by-kernel.js'),
+      import('../../leaks/survivors/cache-limits.js'),
+    ]);
+    const told = progress.of('where what was not freed is now');
+    return ask(lookupByKernel(kernel, type, survivors, told, cacheLimits(liveHost)));
+  } catch (error) {
+    if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+    if (error.code === 'exhausted') throw error;
+    unavailable.push({ source: 'kcore', code: error.code, why: error.message });
+  } finally {
+    progress.clear();
+    kernel?.close();
+  }
+  return byFlags(type, unavailable, ask);
+}
+
+async function byFlags<T>(
+  type: Recording['type'],
+  unavailable: Lookup['unavailable'],
+  ask: (lookup: Lookup) => T,
+): Promise<T> {
+  const [{ openFrameFile }, { lookupByFlags, MOST_WORDS }] = await Promise.all([
+    import('../../host/proc/frames/frame-file.js'),
+    import('../../leaks/survivors/by-flags.js'),
+  ]);
+  let flags: ReturnType<typeof openFrameFile>;
+  try {
+    flags = openFrameFile('/proc/kpageflags', MOST_WORDS);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    const { code, message: why } = error;
+    const flagless = { source: 'pageflags' as const, code, why };
+    return ask(noLookup('no-source', [...unavailable, flagless]));
+  }
+  try {
+    return ask(lookupByFlags(flags, type, unavailable));
+  } finally {
+    flags.close();
+  }
+}
+
+/**
+ * Hands on how to read the kernel's own list of vmalloc areas where /proc/vmallocinfo hides their addresses and
+ * /proc/kcore can be read.
+ */
+export async function withAreas<T>(
+  method: ReadingMethod,
+  record: (areas?: () => readonly KernelArea[] | null) => Promise<T>,
+): Promise<T> {
+  if (method !== 'vmallocinfo' || !hidesAddresses(liveReadings.readFirst(VMALLOCINFO)))
+    return record();
+  let kernel: Kernel;
+  try {
+    kernel = await openNativeSource({ live: true, engine: 'native' });
+  } catch (error) {
+    if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+    if (error.code === 'exhausted') throw error;
+    return record();
+  }
+  try {
+    const { kernelAreas } = await import('../../leaks/readings/kernel-areas.js');
+    return await record(() => {
+      try {
+        return kernelAreas(kernel);
+      } catch (error) {
+        // What is not known of one reading is not known of any.
+        if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+        return null;
+      }
+    });
+  } finally {
+    kernel.close();
+  }
+}

@@ -1,0 +1,193 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { READING_METHODS } from '../../leaks/readings/take.js';
+import { MOST_ONE_IN } from '../../leaks/record/tracefs/sample.js';
+import type { AllocationType } from '../../leaks/recording.js';
+import { LEAST_WINDOWS } from '../../leaks/site-growth.js';
+import { UsageError } from '../kit/failure.js';
+import { collectFiles } from '../kit/kernel-source.js';
+import { parseNumber, parseUpTo } from '../kit/number-argument.js';
+import { STDOUT } from '../kit/output.js';
+import { checkPrintedProfile } from '../kit/printed-profile.js';
+import { timeWithin } from '../kit/time-argument.js';
+
+/** What can record allocations live. */
+const LEAK_METHODS = [...READING_METHODS, 'tracefs'] as const;
+export type LeakMethod = (typeof LEAK_METHODS)[number];
+
+/** What follows events. */
+const ENGINES = ['tracefs', 'bpftrace'] as const;
+
+export interface LeaksOptions {
+  readonly type?: AllocationType;
+  readonly interval?: number;
+  readonly windows?: number;
+  readonly order?: number;
+  /** One in so many. */
+  readonly sample?: 'auto' | number;
+  /** Share of a core. */
+  readonly budget?: number;
+  readonly pid?: number;
+  readonly cgroup?: string;
+  readonly method?: LeakMethod;
+  readonly engine?: (typeof ENGINES)[number];
+  readonly methods?: true;
+  readonly from?: readonly string[];
+  readonly limit?: number;
+  readonly json?: true;
+  readonly folded?: true;
+  readonly pprof?: string;
+  readonly speedscope?: string;
+  readonly force?: true;
+  readonly strict?: true;
+}
+
+/** The largest block that the buddy allocator of common kernels has. */
+const MOST_ORDER = 10;
+const MOST_SECONDS = 7 * 86_400;
+const MOST_WINDOWS = 1000;
+
+const parseLength = timeWithin(1, MOST_SECONDS, '1 second to 7 days');
+
+export function addLeaksOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--type <type>', 'what is allocated: page frames (page), slab, vmalloc').choices([
+        ...(['page', 'slab', 'vmalloc'] as const),
+      ]),
+    )
+    .option('--interval <time>', 'how long to record, as 90s, 10m (10m)', parseLength)
+    .option('--windows <n>', 'divide it into so many windows (15)', parseWindows)
+    .option('--order <n>', 'of pages: only blocks of this order and larger', parseUpTo(MOST_ORDER))
+    .option(
+      '--sample <1/N>',
+      'follow one page frame or object in N; auto: by --budget',
+      parseSample,
+    )
+    .option('--budget <share>', 'of one core that recording may take (2%)', parseBudget)
+    .addOption(
+      new Option('--pid <pid>', 'only what threads of this process allocate')
+        .argParser(parseNumber)
+        .conflicts('cgroup'),
+    )
+    .option('--cgroup <path>', 'only what threads in this cgroup, or below, allocate', parseCgroup)
+    .addOption(
+      new Option('--method <method>', 'how to record; the best that this kernel offers').choices(
+        LEAK_METHODS,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--engine <engine>',
+        'what follows events (tracefs); bpftrace pairs them in the kernel, where there are many',
+      ).choices(ENGINES),
+    )
+    .option('--methods', 'list what this kernel offers, and what each costs')
+    .addOption(
+      new Option(
+        '--from <file...>',
+        'what was recorded before: perf script, trace text, or copies, the oldest first',
+      )
+        .argParser(collectFiles)
+        .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'engine', 'methods']),
+    )
+    .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
+    .option('--json', 'print the answer as JSON')
+    .option('--folded', 'print folded stacks, and the bytes that are held')
+    .option('--pprof <file>', 'write a profile for pprof as well; -: to stdout instead')
+    .option('--speedscope <file>', 'write a file for speedscope as well; -: to stdout instead')
+    .option('--force', 'replace those files')
+    .option('--strict', 'exit with status 5 if anything is missing or not known');
+}
+
+/** @throws {UsageError} for options that mean nothing together */
+export function checkLeaksOptions(options: LeaksOptions): void {
+  const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
+  if (json && folded)
+    throw new UsageError('--folded and --json are two forms of one answer: give one of them');
+  const profiles = ofProfiles(options);
+  if (force && profiles.every((file) => file === STDOUT))
+    throw new UsageError('--force belongs to --pprof and --speedscope');
+  checkPrintedProfile(profiles, options);
+  if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
+  if (pprof !== undefined && pprof === speedscope)
+    throw new UsageError('--pprof and --speedscope name the same file');
+  if (options.order !== undefined && type !== 'page')
+    throw new UsageError('--order is of pages: it needs --type page');
+  const [alone] = method === undefined || method === 'tracefs' ? [] : ofEvents(options);
+  if (alone !== undefined)
+    throw new UsageError(`--${alone} is of events: --method ${method} follows none`);
+  if (options.engine === 'bpftrace') checkBpftrace(options);
+  const [other] = Object.entries({
+    folded,
+    pprof,
+    speedscope,
+    method,
+    engine: options.engine,
+  }).filter(([, value]) => value !== undefined);
+  if (options.methods && other)
+    throw new UsageError(`--methods only lists them: it goes without --${other[0]}`);
+}
+
+/** Where profiles go. */
+export function ofProfiles({ pprof, speedscope }: LeaksOptions): string[] {
+  return [pprof, speedscope].filter((file) => file !== undefined);
+}
+
+/** What it cannot do, it does not do by half. */
+function checkBpftrace({ type = 'page', sample, budget, cgroup }: LeaksOptions): void {
+  if (type !== 'page')
+    throw new UsageError(`--engine bpftrace follows pages: leave it out for --type ${type}`);
+  if (sample !== undefined && sample !== 1)
+    throw new UsageError('--engine bpftrace follows every block: --sample is of --engine tracefs');
+  if (budget !== undefined)
+    throw new UsageError('--engine bpftrace has no --budget: that is of --engine tracefs');
+  if (cgroup !== undefined)
+    throw new UsageError(
+      '--engine bpftrace does not know which cgroups lie below one: --cgroup is of --engine tracefs',
+    );
+}
+
+/** Options that only those ways have that follow events. */
+export function ofEvents(options: LeaksOptions): string[] {
+  const { order, sample, budget, pid, cgroup, engine } = options;
+  return Object.entries({ order, sample, budget, pid, cgroup, engine }).flatMap(([name, value]) =>
+    value === undefined ? [] : [name],
+  );
+}
+
+function parseWindows(text: string): number {
+  const windows = parseNumber(text);
+  if (windows < LEAST_WINDOWS || windows > MOST_WINDOWS)
+    throw new InvalidArgumentError(
+      `It takes ${LEAST_WINDOWS} to ${MOST_WINDOWS}: of fewer nothing can be said.`,
+    );
+  return windows;
+}
+
+function parseSample(text: string): 'auto' | number {
+  if (text === 'auto') return text;
+  const parts = /^1\/([1-9]\d{0,6})$/.exec(text);
+  const oneIn = Number(parts?.[1]);
+  // Bits of a number decide.
+  if (!parts || !Number.isInteger(Math.log2(oneIn)))
+    throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
+  if (oneIn > MOST_ONE_IN) throw new InvalidArgumentError(`It takes 1/${MOST_ONE_IN} at least.`);
+  return oneIn;
+}
+
+function parseBudget(text: string): number {
+  const parts = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(text);
+  const share = Number(parts?.[1]) / 100;
+  if (!parts || !(share > 0 && share <= 1))
+    throw new InvalidArgumentError('It takes a share of one core: 0.5%, 2%, 100%.');
+  return share;
+}
+
+function parseCgroup(text: string): string {
+  const path = text.replace(/^\/sys\/fs\/cgroup(?=\/|$)/, '').replace(/\/+$/, '');
+  if (path === '') return '/';
+  const names = path.split('/').slice(1);
+  if (!path.startsWith('/') || names.some((name) => ['', '.', '..'].includes(name)))
+    throw new InvalidArgumentError('It takes a path as /proc/PID/cgroup has it: /system.slice/…');
+  return path;
+}

@@ -1,0 +1,45 @@
+import { InvalidArgumentError } from 'commander';
+import type { LogMoment } from '../../account/log.js';
+import { nanosecondsOf } from '../../base/quantity.js';
+import { FACILITIES, LEVELS } from '../../walk/log/words.js';
+
+/**
+ * Levels by their names, with commas, as dmesg takes them: `err+` is err and all that is worse, `+info`
+ * info and all that is less.
+ */
+export function parseLevels(text: string): ReadonlySet<number> {
+  const chosen = new Set<number>();
+  for (const word of text.split(',')) {
+    const {
+      less = '',
+      name = '',
+      worse = '',
+    } = /^(?<less>\+?)(?<name>[a-z]+)(?<worse>\+?)$/.exec(word)?.groups ?? {};
+    const level = LEVELS.indexOf(name);
+    if (level < 0 || (less !== '' && worse !== ''))
+      throw new InvalidArgumentError(
+        `It must be of ${LEVELS.join(', ')}; err+ is err and all that is worse.`,
+      );
+    for (let one = worse ? 0 : level; one <= (less ? LEVELS.length - 1 : level); one++)
+      chosen.add(one);
+  }
+  return chosen;
+}
+
+/** Facilities by their names, with commas. */
+export function parseFacilities(text: string): ReadonlySet<number> {
+  const chosen = text.split(',').map((name) => FACILITIES.indexOf(name));
+  if (chosen.includes(-1))
+    throw new InvalidArgumentError(`It must be of ${FACILITIES.join(', ')}.`);
+  return new Set(chosen);
+}
+
+/** `90.5`: seconds after boot, as messages have it; `-10m`: so long before the newest message. */
+export function parseMoment(text: string): LogMoment {
+  const nanoseconds = nanosecondsOf(text.replace(/^-/, ''));
+  if (nanoseconds === undefined)
+    throw new InvalidArgumentError(
+      'It must be seconds after boot (90.5), or a time before the newest message (-10m).',
+    );
+  return { nanoseconds, from: text.startsWith('-') ? 'end' : 'boot' };
+}

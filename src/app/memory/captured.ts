@@ -1,0 +1,44 @@
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { countedMemory } from '../../account/memory/counted.js';
+import { HostError } from '../../base/errors/host.js';
+import { KernelError } from '../../base/errors/kernel.js';
+import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import { readHostDetails } from '../../host/proc/details.js';
+import { knownPageSize } from '../../host/proc/memory.js';
+import { readHostCounts } from '../../host/proc/memory-counts.js';
+import { hostTaken } from '../../host/proc/taken.js';
+import { capturedAt } from '../kit/captured-source.js';
+
+/**
+ * Where the memory of a host was when it was captured, by its counters.
+ *
+ * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks what this reads
+ * @throws {KernelError} `damaged`: its counters contradict each other
+ */
+export async function lookCaptured(path: string): Promise<MemoryAnswer> {
+  return memoryOfCapture(path, await readCapture(path));
+}
+
+/** @throws as lookCaptured */
+export function memoryOfCapture(path: string, files: CapturedFiles): MemoryAnswer {
+  try {
+    return lookAt(path, capturedAt(files, 'last'));
+  } catch (error) {
+    // Files that are read one after the other contradict each other where memory moves fast.
+    if (!(error instanceof KernelError) || !files.has('sample-2/proc/meminfo')) throw error;
+    return lookAt(path, capturedAt(files, 'first'));
+  }
+}
+
+function lookAt(path: string, { host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {
+  if (knownPageSize(host) === undefined) {
+    const message = `${path} does not tell the size of a page: an older skcheck captured it, or it is a sosreport`;
+    throw new HostError('unreadable', message, {
+      next: 'Capture it again with this skcheck: --capture.',
+    });
+  }
+  const answer = countedMemory(readHostCounts(host), readHostDetails(host));
+  const taken = host.timeOf('/proc/meminfo');
+  const captured = { name: of.name, taken };
+  return { ...answer, warnings, captured, taken: hostTaken(host, taken) };
+}

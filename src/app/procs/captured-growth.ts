@@ -1,0 +1,56 @@
+import { procsEnd } from '../../answers/growth/json.js';
+import { processMetrics } from '../../answers/growth/prometheus.js';
+import { growthText } from '../../answers/growth/text.js';
+import { HostError } from '../../base/errors/host.js';
+import { formatJson } from '../../base/json.js';
+import { readCapture } from '../../capture/read/files.js';
+import { OF_LOOKS } from '../../growth/history.js';
+import { ProcessGrowth } from '../../growth/processes.js';
+import { capturedAt } from '../kit/captured-source.js';
+import { EXIT } from '../kit/failure.js';
+import { printAnswer, printStream, printWarnings } from '../kit/output.js';
+import { terminalWidth } from '../kit/terminal-width.js';
+import { writeTextfile } from '../kit/textfile.js';
+import { withoutMemory } from './host.js';
+import { lookAtProcesses } from './look.js';
+import { checkThere, chosen, lookLines } from './look-lines.js';
+import type { ProcsOptions } from './options.js';
+
+/**
+ * What grew between the two samples of a capture: as a table, as the lines that --ndjson stores, as metrics.
+ *
+ * @throws {HostError} it has no memory of processes, one sample alone, or does not say when it was taken
+ */
+export async function answerCapturedGrowth(from: string, options: ProcsOptions): Promise<void> {
+  const { ndjson, prometheus, verbose, limit = 20, strict } = options;
+  const files = await readCapture(from);
+  const samples = files.has('sample-2/began') ? (['first', 'last'] as const) : (['last'] as const);
+  if (options.watch && samples.length < 2)
+    throw new HostError('unreadable', `${from} has one sample: nothing tells what grew`, {
+      next: 'Leave --watch out.',
+    });
+  const growth = new ProcessGrowth(ndjson ? 'last' : 'first', OF_LOOKS);
+  for (const [index, sample] of samples.entries()) {
+    const { host, of, warnings } = capturedAt(files, sample);
+    if (host.at === null)
+      throw new HostError('unreadable', `${from} does not say when it was taken`);
+    const found = await lookAtProcesses(host, host.at, { captured: of, warnings });
+    if (found.answer.processes.length === 0) throw withoutMemory(from);
+    if (growth.add(found.look) === 'mixed')
+      throw new HostError('unreadable', `${from} has samples of several boots`);
+    const answer = growth.answer();
+    if (!answer) continue;
+    if (index === 0) checkThere(found, options);
+    if (ndjson) await printStream(lookLines(found, answer, index + 1, options));
+    if (index + 1 < samples.length) continue;
+    if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
+    if (ndjson) printAnswer(formatJson(procsEnd(samples.length, false)));
+    else if (prometheus === true) process.stdout.write(processMetrics(answer));
+    else if (prometheus !== undefined) writeTextfile(prometheus, processMetrics(answer));
+    else {
+      const listed = chosen(found, answer, options);
+      printAnswer(growthText(answer, { listed, limit, verbose, width: terminalWidth() }));
+    }
+    if (!ndjson) printWarnings(found.answer.warnings);
+  }
+}

@@ -1,0 +1,56 @@
+import { HostError } from '../../base/errors/host.js';
+import type { HostSource } from '../../host/host-source.js';
+import type { CapturedOf } from '../../records/captured-of.js';
+import type { Warning } from '../../walk/warnings.js';
+import { UsageError } from '../kit/failure.js';
+import type { ProcsOptions } from './options.js';
+
+/** The host whose processes are asked for. */
+export interface AskedHost {
+  readonly source: HostSource;
+  /** Undefined: it is this machine. */
+  readonly captured?: CapturedOf;
+  readonly warnings: readonly Warning[];
+  /** Of a sosreport: what `ps aux` printed, all that it tells of processes. */
+  readonly psText?: string;
+}
+
+/** Whether a host is asked, and no kernel. */
+export function asksHost({ live, from }: Pick<ProcsOptions, 'live' | 'from'>): boolean {
+  return live === true || from !== undefined;
+}
+
+/**
+ * This machine, or a capture.
+ *
+ * @param mappings what processes map is asked for
+ * @throws {UsageError} for an engine; {@link HostError}
+ */
+export async function askedHost(
+  { from, engine }: Pick<ProcsOptions, 'from' | 'engine'>,
+  mappings = false,
+): Promise<AskedHost> {
+  if (from === undefined) {
+    if (engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
+    return { source: (await import('../../host/live.js')).liveHost, warnings: [] };
+  }
+  const [{ openCaptured }, { checkFrom }] = await Promise.all([
+    import('../kit/captured-source.js'),
+    import('../kit/from-argument.js'),
+  ]);
+  checkFrom({ from, engine });
+  const { host, of, warnings } = await openCaptured(from, { mappings });
+  const { psText } = host;
+  return { source: host, captured: of, warnings, ...(psText === undefined ? {} : { psText }) };
+}
+
+/** Captures have memory of processes since their third layout. */
+export function withoutMemory(from: string): HostError {
+  return new HostError(
+    'unreadable',
+    `${from} has no memory of processes: it is an older capture, or a sosreport without ps`,
+    {
+      next: 'Take a new one: kdump-mem snapshot.',
+    },
+  );
+}

@@ -1,0 +1,139 @@
+import type { ProcsAnswer } from '../../account/processes/answer.js';
+import type { ChosenProcs } from '../../account/processes/chosen.js';
+import type { KilledTogether } from '../../account/processes/killed-together.js';
+import { type HostErrorCode, isHostError } from '../../base/errors/host.js';
+import { WalkError } from '../../base/errors/walk.js';
+import type { HostSource } from '../../host/host-source.js';
+import type { ProcessRecords } from '../../records/processes.js';
+import type { Warning } from '../../walk/warnings.js';
+import { answer, tell } from '../kit/answer.js';
+import { sourceWords } from '../kit/kernel-source.js';
+import { type AskedHost, askedHost, asksHost, withoutMemory } from './host.js';
+import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
+import { seenSockets } from './sockets.js';
+
+/**
+ * The list of processes, or sums of them.
+ *
+ * @param more warnings of a host that is asked
+ */
+export async function listProcesses(
+  options: ProcsOptions,
+  more: readonly Warning[] = [],
+): Promise<void> {
+  const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
+    import('../../account/processes/chosen.js'),
+    import('../../answers/procs/json.js'),
+    import('../../answers/procs/text.js'),
+  ]);
+  const { sort, by, limit = 20, verbose } = options;
+  const nameOf = options.live ? await userNames() : String;
+  const choose = (found: ProcsAnswer, killedTogether?: KilledTogether): ChosenProcs => {
+    const select = selection(options);
+    const choice = { sort: SORT_WORDS[sort], by, select };
+    const picked = chosen(found, choice, nameOf, killedTogether);
+    if (picked.processes.length === 0) refuseNone(options);
+    return picked;
+  };
+  const words = {
+    toJson: procsJson,
+    toText: (found: ChosenProcs, width: number | null) =>
+      procsText(found, { limit, verbose, width, source: sourceWords(options) }),
+  };
+  if (asksHost(options)) {
+    const host = await askedHost(options);
+    const warnings = [...host.warnings, ...more];
+    tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
+    return;
+  }
+  const [{ surveyProcesses }, { kernelTaken }] = await Promise.all([
+    import('../../account/processes/kernel.js'),
+    import('../../walk/machine/taken.js'),
+  ]);
+  await answer(options, {
+    doing: 'looking at processes',
+    ask: (kernel, progress) => {
+      const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
+      return choose({ ...found, taken: kernelTaken(kernel) }, killedTogether);
+    },
+    ...words,
+  });
+}
+
+/**
+ * All processes of a host.
+ *
+ * @throws {HostError}; `unreadable`: a capture has none
+ */
+async function ofHost(
+  { source, captured, warnings, psText }: AskedHost,
+  options: ProcsOptions,
+): Promise<ProcsAnswer> {
+  const [{ hostTaken }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
+    import('../../host/proc/taken.js'),
+    import('../../host/proc/pids.js'),
+    import('../../host/proc/process-memory.js'),
+    import('../../account/processes/host.js'),
+  ]);
+  const taken = hostTaken(source, captured ? captured.taken : new Date());
+  if (captured && psText === undefined && listedPids(source).length === 0)
+    throw withoutMemory(options.from ?? '');
+  const records =
+    psText === undefined
+      ? await readProcesses(source, { withoutOom: !showsOom(options) })
+      : (await import('../../capture/read/sos-processes.js')).processesOfPs(psText);
+  if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
+  const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
+  const byPs = psText === undefined ? {} : { why: 'a sosreport has RSS alone' };
+  const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
+  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), taken };
+}
+
+/** @throws {WalkError} `no-such-pid`: no process is what was asked for */
+function refuseNone({ container, pid }: ProcsOptions): void {
+  if (container !== undefined)
+    throw new WalkError('no-such-pid', 'no process is as --container says');
+  if (pid !== undefined)
+    throw new WalkError('no-such-pid', `pid ${pid} is not there, or has no memory of its own`);
+}
+
+function showsOom({ json, verbose, sort }: ProcsOptions): boolean {
+  return json === true || verbose === true || sort === 'oom';
+}
+
+/** The names in /etc/passwd; a user who is in none has a number. */
+async function userNames(): Promise<(uid: number) => string> {
+  const { readFileSync } = await import('node:fs');
+  const names = new Map<number, string>();
+  try {
+    for (const line of readFileSync('/etc/passwd', 'utf8').split('\n')) {
+      const [name = '', , uid = ''] = line.split(':');
+      if (/^\d{1,10}$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name);
+    }
+  } catch {
+    // Numbers do as well.
+  }
+  return (uid) => names.get(uid) ?? String(uid);
+}
+
+/** Why a capture lacks what processes map, by what it says of each. */
+const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
+  gone: 'they had ended',
+  denied: 'it takes root',
+  unreadable:
+    'there was no time left for them, or the kernel gave no answer (kdump-mem snapshot --timeout)',
+};
+
+function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {
+  const whys = new Set<string>();
+  for (const { pid, sums } of processes) {
+    if (sums !== null) continue;
+    try {
+      source.readText(`/proc/${pid}/smaps_rollup`);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      whys.add(NOT_CAPTURED[error.code] ?? error.message);
+    }
+  }
+  return whys.size === 0 ? {} : { whyMemory: [...whys].join(', or ') };
+}

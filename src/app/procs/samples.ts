@@ -1,0 +1,138 @@
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { StoredError, StoredLooks } from '../../answers/growth/stored.js';
+import { attempt, HostError } from '../../base/errors/host.js';
+import type { GrowthAnswer } from '../../growth/answer.js';
+import { OF_LOOKS } from '../../growth/history.js';
+import { ProcessGrowth } from '../../growth/processes.js';
+import { liveHost } from '../../host/live.js';
+import { LineCutter } from '../../host/ss/lines.js';
+import { type Warning, Warnings } from '../../walk/warnings.js';
+
+/** Bytes of a file in which its first line is. */
+const HEAD_BYTES = 64 * 1024;
+
+/**
+ * What grew by samples that `procs --ndjson` stored in these files, in the order of their times.
+ *
+ * @throws {HostError} a file cannot be read, or has something else in it
+ */
+export function growthOfFiles(files: readonly string[]): {
+  readonly answer: GrowthAnswer;
+  readonly warnings: readonly Warning[];
+} {
+  const growth = new ProcessGrowth('first', OF_LOOKS);
+  const warnings = new Warnings();
+  const inOrder = files
+    .map((file) => ({ file, begins: beginningOf(file) }))
+    .sort((a, b) => a.begins - b.begins);
+  for (const { file } of inOrder) readFile(file, growth, warnings);
+  const answer = growth.answer();
+  if (!answer)
+    throw new HostError('unreadable', `${files.join(', ')}: there is no sample in it`, {
+      next: 'Store some: kdump-mem procs --live --ndjson >> FILE.',
+    });
+  const { notLater, begunAnew, processes } = answer;
+  if (notLater > 0)
+    warnings.add(
+      'unreadable',
+      notLater === 1
+        ? '1 sample was left out: its clock is not later than that of the one before'
+        : `${notLater} samples were left out: their clock is not later than that of the one before`,
+    );
+  if (begunAnew > 0)
+    warnings.add(
+      'corrupt',
+      `times of processes contradict each other ${begunAnew === 1 ? 'once' : `${begunAnew} times`}: growth is told from there on`,
+    );
+  const unknown = processes.filter(({ sample }) => sample.held === null).length;
+  if (unknown > 0)
+    warnings.add(
+      'unreadable',
+      `what ${unknown} ${unknown === 1 ? 'process holds' : 'processes hold'} is not told`,
+    );
+  return { answer, warnings: warnings.list() };
+}
+
+function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void {
+  let [lines, number] = [0, 0];
+  const wrong = (words: string) =>
+    new HostError('unreadable', `${file}:${number}: ${words}`, {
+      next: 'Give files that kdump-mem procs --live --ndjson wrote, of one machine.',
+    });
+  const looks = new StoredLooks((look) => {
+    if (growth.add(look) === 'mixed')
+      throw wrong('samples of several machines, or of boots, are mixed');
+  });
+  let [first, last]: (number | undefined)[] = [];
+  const cutter = new LineCutter((bytes, from, to) => {
+    lines++;
+    number = lines + cutter.overlong;
+    const torn = looks.torn;
+    try {
+      looks.line(bytes.toString('utf8', from, to));
+    } catch (error) {
+      throw error instanceof StoredError ? wrong(error.message) : error;
+    }
+    if (looks.torn === torn) return;
+    first ??= number;
+    last = number;
+  });
+  liveHost.readBytes(file, (bytes) => cutter.push(bytes));
+  cutter.end();
+  looks.end();
+  if (number === 0) warnings.add('unreadable', `${file} is empty`);
+  const torn = looks.torn + cutter.overlong;
+  if (torn > 0) {
+    const where = torn === 1 && last === number ? 'the last line is' : `${torn} of the lines are`;
+    warnings.add('unreadable', `${file}:${first ?? number}: ${where} cut off, and left out`);
+  }
+  if (looks.cut > 0)
+    warnings.add(
+      'unreadable',
+      `${file}: ${looks.cut === 1 ? '1 sample is not whole: it tells' : `${looks.cut} samples are not whole: they tell`} of no sum, and of no end`,
+    );
+  if (looks.partial > 0)
+    warnings.add(
+      'unreadable',
+      `${file}: ${looks.partial === 1 ? '1 sample has not all processes: it tells' : `${looks.partial} samples have not all processes: they tell`} of no sum, and of no end (--pid, --container, or /proc hides some)`,
+    );
+}
+
+/** When its first sample was taken; what is no sample will be told when it is read. */
+function beginningOf(file: string): number {
+  if (file === '-') throw refused('there is no file -, and nothing is read from stdin');
+  if (!attemptFile(file, () => statSync(file)).isFile())
+    throw refused(`${file} is not a regular file`);
+  const head = attemptFile(file, () => {
+    const fd = openSync(file, 'r');
+    try {
+      const bytes = Buffer.alloc(HEAD_BYTES);
+      return bytes.toString('utf8', 0, readSync(fd, bytes));
+    } finally {
+      closeSync(fd);
+    }
+  });
+  let begins = Number.NaN;
+  const looks = new StoredLooks(({ machine }) => {
+    begins = machine.at.getTime();
+  });
+  try {
+    looks.line(head.split('\n', 1)[0] ?? '');
+    looks.end();
+  } catch {
+    // Whoever reads all of it tells where and why.
+  }
+  return Number.isNaN(begins) ? 0 : begins;
+}
+
+function attemptFile<T>(file: string, read: () => T): T {
+  try {
+    return attempt(file, read);
+  } catch (error) {
+    throw error instanceof HostError ? refused(error.message) : error;
+  }
+}
+
+function refused(message: string): HostError {
+  return new HostError('unreadable', message, { next: 'Check the path.' });
+}

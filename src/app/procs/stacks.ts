@@ -1,0 +1,170 @@
+import { type Command, Option } from 'commander';
+import { WalkError } from '../../base/errors/walk.js';
+import { formatJson } from '../../base/json.js';
+import { OutputFile } from '../../base/output-file.js';
+import { EXIT, UsageError } from '../kit/failure.js';
+import { printAnswer, printWarnings, STDOUT } from '../kit/output.js';
+import { checkPrintedProfile } from '../kit/printed-profile.js';
+import { Progress } from '../kit/progress.js';
+import { sizeFrom } from '../kit/size-argument.js';
+import { terminalWidth } from '../kit/terminal-width.js';
+import { parseShortInterval } from '../kit/time-argument.js';
+import { VERSION } from '../kit/version.js';
+
+/** Options of `procs --stacks`. */
+export interface StacksOptions {
+  readonly stacks?: number;
+  readonly folded?: true;
+  readonly speedscope?: string;
+  readonly force?: true;
+  readonly maxSize?: number;
+}
+
+/** Of perf.data, bytes. */
+const USUAL_SIZE = 256 * 2 ** 20;
+const LEAST_SIZE = 2 ** 20;
+
+/** Status of a program that Ctrl-C ended, as shells tell it. */
+const INTERRUPTED = 130;
+
+export function addStacksOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--stacks <time>', 'who allocates: perf records so long (--live --pid)')
+        .argParser(parseShortInterval)
+        .conflicts(['by', 'sort', 'sockets', 'verbose']),
+    )
+    .option('--folded', 'of --stacks: folded stacks, bytes of new memory')
+    .option(
+      '--speedscope <file>',
+      'of --stacks: write a file for speedscope as well; -: to stdout instead',
+    )
+    .option('--force', 'replace that file')
+    .option(
+      '--max-size <size>',
+      'of --stacks: of what perf writes (256M)',
+      sizeFrom(LEAST_SIZE, '1M or more'),
+    );
+}
+
+/** @throws {UsageError} where an option has no --stacks that it belongs to */
+export function checkStacksOptions(options: StacksOptions): void {
+  const { stacks, folded, speedscope, force, maxSize } = options;
+  if (stacks !== undefined) return;
+  const given = Object.entries({ folded, speedscope, force, 'max-size': maxSize });
+  const [alone] = given.find(([, value]) => value !== undefined) ?? [];
+  if (alone !== undefined) throw new UsageError(`--${alone} belongs to --stacks`);
+}
+
+/** What is asked besides. */
+interface Asked extends StacksOptions {
+  readonly live?: true;
+  readonly json?: true;
+  readonly strict?: true;
+  readonly limit?: number;
+}
+
+/**
+ * `kdump-mem procs --stacks`.
+ *
+ * @param findPid which process it is: asked when the options make sense
+ */
+export async function answerStacks(options: Asked, findPid: () => Promise<number>): Promise<void> {
+  const { stacks: seconds = 0, maxSize = USUAL_SIZE, limit = 10 } = options;
+  if (!options.live) throw new UsageError('--stacks records a running process: it needs --live');
+  if (options.folded && options.json)
+    throw new UsageError('--folded and --json are two forms of one answer: give one of them');
+  checkPrintedProfile([options.speedscope], options);
+  const isPrinted = options.speedscope === STDOUT;
+  const pid = await findPid();
+  const [{ liveHost }, { askStacks }, { stateOf }] = await Promise.all([
+    import('../../host/live.js'),
+    import('../../profile/faults/ask.js'),
+    import('../../profile/faults/counts.js'),
+  ]);
+  refuseIfNothingToRecord(pid, stateOf(liveHost, pid));
+  const output =
+    options.speedscope && !isPrinted
+      ? new OutputFile(options.speedscope, options.force ?? false)
+      : undefined;
+  const progress = new Progress();
+  const interrupts = new Interrupts();
+  try {
+    const found = await askStacks(liveHost, {
+      pid,
+      seconds,
+      maxBytes: maxSize,
+      stop: interrupts.first.signal,
+      abort: interrupts.second.signal,
+      progress: (text) => progress.show(text),
+    });
+    progress.clear();
+    if (options.speedscope) {
+      const { speedscope } = await import('../../answers/stacks/speedscope.js');
+      const profile = formatJson(speedscope(found, VERSION));
+      output?.write(0, Buffer.from(`${profile}\n`));
+      output?.finish();
+      if (isPrinted) printAnswer(profile);
+    }
+    if (!isPrinted) printAnswer(await inForm(found, options, limit));
+    if (!options.json) printWarnings(found.warnings);
+    if (options.strict && !found.complete) process.exitCode = EXIT.incomplete;
+  } catch (error) {
+    if (!interrupts.second.signal.aborted) throw error;
+    process.exitCode = INTERRUPTED;
+  } finally {
+    progress.clear();
+    interrupts.end();
+    output?.discard();
+  }
+}
+
+async function inForm(
+  found: Awaited<ReturnType<typeof import('../../profile/faults/ask.js').askStacks>>,
+  { json, folded }: Asked,
+  limit: number,
+): Promise<string> {
+  if (json) {
+    const { stacksJson } = await import('../../answers/stacks/json.js');
+    return formatJson(stacksJson(found), 2);
+  }
+  if (folded) {
+    const { foldedStacks } = await import('../../answers/stacks/folded.js');
+    return foldedStacks(found).join('\n');
+  }
+  const { stacksText } = await import('../../answers/stacks/text.js');
+  return stacksText(found, { limit, width: terminalWidth() });
+}
+
+function refuseIfNothingToRecord(
+  pid: number,
+  state: 'alive' | 'gone' | 'zombie' | 'kernel-thread',
+): void {
+  if (state === 'gone')
+    throw new WalkError(
+      'no-such-pid',
+      `no process has pid ${pid} here. A container’s own number needs --container ID, or --pid NS:PID`,
+    );
+  if (state === 'zombie')
+    throw new WalkError('no-such-pid', `pid ${pid} has ended (a zombie): it takes no memory`);
+  if (state === 'kernel-thread')
+    throw new WalkError('kernel-thread', `pid ${pid} is a kernel thread: it has no page faults`);
+}
+
+/** The first Ctrl-C ends the recording, the second all of it. */
+class Interrupts {
+  readonly first = new AbortController();
+  readonly second = new AbortController();
+  readonly #hear = (): void => {
+    if (this.first.signal.aborted) this.second.abort();
+    this.first.abort();
+  };
+
+  constructor() {
+    process.on('SIGINT', this.#hear);
+  }
+
+  end(): void {
+    process.off('SIGINT', this.#hear);
+  }
+}

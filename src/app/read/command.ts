@@ -1,0 +1,247 @@
+import type { Command } from 'commander';
+import { holeWords, mayBeZero } from '../../answers/read/holes.js';
+import { readJson } from '../../answers/read/json.js';
+import { hexDump } from '../../answers/read/text.js';
+import { ReadError } from '../../base/errors/kernel.js';
+import { hex } from '../../base/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { partialPages } from '../../kernel/native/image/elf/partial-pages.js';
+import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/pages/memory-pieces.js';
+import { findPlace, type Place, type WrittenPlace } from '../../walk/values/place.js';
+import type { Warning } from '../../walk/warnings.js';
+import { besideDumps } from '../kit/dump-arguments.js';
+import { EXIT, UsageError } from '../kit/failure.js';
+import {
+  addSourceOptions,
+  openNativeSource,
+  openSource,
+  openSourceImage,
+  type SourceOptions,
+} from '../kit/kernel-source.js';
+import { printStream, printWarnings } from '../kit/output.js';
+import { parseWritten } from '../kit/place-argument.js';
+import { sizeFrom } from '../kit/size-argument.js';
+
+interface ReadOptions extends SourceOptions {
+  readonly phys?: true;
+  readonly length: number;
+  readonly raw?: true;
+  readonly zeroExcluded?: true;
+  readonly json?: true;
+  readonly strict?: true;
+}
+
+const EXAMPLES = `
+ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a CPU's own of a
+per-CPU variable.
+
+Examples:
+  kdump-mem read linux_banner --vmcore vmcore
+  kdump-mem read init_task+0x10 --length 64 --vmcore vmcore
+  kdump-mem read ffff8f07c2592700 --length 4k --raw --vmcore vmcore > object
+  kdump-mem read --phys 0x1000 --vmcore vmcore
+
+Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or none of the range could
+be read (with --raw: not all of it), 4 there is no such symbol, 5 (with --strict) something is
+missing.`;
+
+const parseLength = sizeFrom(1, '1 at least');
+
+/** `kdump-mem read`: memory in hex, or raw. */
+export function registerRead(program: Command): void {
+  const command: Command = addSourceOptions(program.command('read'))
+    .description('memory at an address or a symbol, in hex or raw')
+    .argument(
+      '<place>',
+      'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET',
+      besideDumps(() => command, parseWritten),
+    )
+    .option('--phys', 'ADDR is physical; works on any dump that opens')
+    .option('--length <size>', 'how much; decimal or 0x hex, with k, M or G', parseLength, 256)
+    .option('--raw', 'write the bytes themselves; fails if any is missing')
+    .option('--zero-excluded', 'show what the dump does not hold as zeros')
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES)
+    .action(async (written: WrittenPlace, options: ReadOptions) => {
+      if (options.raw && options.json) throw new UsageError('--raw and --json exclude each other');
+      const source = await openRange(written, options);
+      try {
+        await printRange(source, options);
+      } finally {
+        source.close();
+      }
+    });
+}
+
+/** A range of memory, ready to be read. */
+interface Range {
+  readonly place: Place;
+  readonly page: number;
+  read(address: bigint, length: number): DataView;
+  /** See memoryPieces. */
+  isPartial?(address: bigint): boolean;
+  close(): void;
+}
+
+async function openRange(written: WrittenPlace, options: ReadOptions): Promise<Range> {
+  if (options.engine === 'verify')
+    throw new UsageError('read takes one engine: --engine native or crash');
+  if (options.phys) {
+    if (options.engine === 'crash')
+      throw new UsageError('--phys reads the dump itself: leave --engine crash out');
+    const { number, offset } = written;
+    if (number === undefined || written.cpu !== undefined)
+      throw new UsageError(`with --phys, give a physical address in hex: not ${written.base}`);
+    const image = await openSourceImage(options);
+    const read = (address: bigint, length: number) => readPhysical(image, address, length);
+    const partial = partialPages(image);
+    return {
+      place: { address: number + offset },
+      page: 4096,
+      read,
+      isPartial: (at) => partial(Number(at)),
+      close: () => image.close(),
+    };
+  }
+  if (options.engine === 'crash') return kernelRange(await openSource(options), written);
+  const kernel = await openNativeSource(options);
+  const partial = partialPages(kernel.image);
+  const { pageSize } = kernel.facts;
+  const isPartial = (at: bigint) => {
+    const physical = physicalOf(kernel, at - (at % BigInt(pageSize)));
+    if (physical === undefined) return false;
+    for (let into = 0; into < pageSize; into += 4096) if (partial(physical + into)) return true;
+    return false;
+  };
+  return { ...kernelRange(kernel, written), isPartial };
+}
+
+/** Undefined also where the page tables cannot be read. */
+function physicalOf(kernel: NativeKernel, address: bigint): number | undefined {
+  try {
+    return kernel.physicalOf(address);
+  } catch (error) {
+    if (!(error instanceof ReadError)) throw error;
+    return undefined;
+  }
+}
+
+function kernelRange(kernel: Kernel, written: WrittenPlace): Range {
+  try {
+    return {
+      place: findPlace(kernel, written),
+      page: kernel.facts.pageSize,
+      read: (address, length) => kernel.read(address, length),
+      close: () => kernel.close(),
+    };
+  } catch (error) {
+    kernel.close();
+    throw error;
+  }
+}
+
+/** Physical addresses have 52 bits at most. */
+const PHYSICAL_END = 2n ** 52n;
+
+function readPhysical(image: MemoryImage, address: bigint, length: number): DataView {
+  if (address + BigInt(length) > PHYSICAL_END) throw new ReadError('absent', address);
+  return image.readPhysical(Number(address), length);
+}
+
+async function printRange(range: Range, options: ReadOptions): Promise<void> {
+  const { place } = range;
+  const { length, raw, json } = options;
+  if (place.address + BigInt(length) > 2n ** 64n)
+    throw new UsageError(`${length} bytes from ${hex(place.address)} reach past the end`);
+  const seen = new Seen(options.zeroExcluded ?? false);
+  const pieces = () =>
+    seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
+  if (raw) {
+    // Bytes cannot say what they lack: nothing is written before all is known to be there.
+    for (const piece of pieces()) if (piece.kind === 'hole') throw incomplete(piece);
+    seen.forget();
+    await printStream(rawBytes(pieces()));
+  } else if (json) {
+    const { address, ...symbol } = place;
+    const space = options.phys ? 'physical' : 'virtual';
+    const head = { address: hex(address), space, ...symbol, length } as const;
+    await printStream(readJson(head, pieces(), () => seen.complete));
+  } else {
+    await printStream(hexDump(pieces()));
+  }
+  printWarnings(seen.warnings());
+  if (!seen.anything) process.exitCode = EXIT.unreadable;
+  else if (options.strict && !seen.complete) process.exitCode = EXIT.incomplete;
+}
+
+function* rawBytes(pieces: Iterable<MemoryPiece>): Generator<Uint8Array> {
+  for (const piece of pieces) {
+    // A live kernel may have changed since it was looked at.
+    if (piece.kind === 'hole') throw incomplete(piece);
+    yield piece.bytes;
+  }
+}
+
+function incomplete(hole: MemoryHole): ReadError {
+  const advice = mayBeZero(hole) ? '; --zero-excluded writes zeros for it' : '';
+  const table = hole.behindTable ? 'that is, a page table on the way; ' : '';
+  return new ReadError(hole.code, hole.address, `${table}raw bytes cannot say that${advice}`);
+}
+
+/** Holes that are told one by one. */
+const MOST_TOLD = 50;
+/** Bytes of zeros that stand for a hole, at a time. */
+const ZEROS = new Uint8Array(65536);
+
+/** What was missing among the pieces that went by; puts zeros in its place if asked. */
+class Seen {
+  anything = false;
+  complete = true;
+  readonly #zero: boolean;
+  #holes: MemoryHole[] = [];
+  #more = 0;
+
+  constructor(zero: boolean) {
+    this.#zero = zero;
+  }
+
+  *watch(pieces: Iterable<MemoryPiece>): Generator<MemoryPiece> {
+    for (const piece of pieces) {
+      if (piece.kind === 'bytes') {
+        this.anything = true;
+        yield piece;
+        continue;
+      }
+      this.complete = false;
+      if (this.#holes.length < MOST_TOLD) this.#holes.push(piece);
+      else this.#more++;
+      if (this.#zero && mayBeZero(piece)) yield* this.#zeros(piece);
+      else yield piece;
+    }
+  }
+
+  forget(): void {
+    this.#holes = [];
+    this.#more = 0;
+  }
+
+  warnings(): Warning[] {
+    const messages = this.#holes.map((hole) => {
+      const zeros = this.#zero && mayBeZero(hole) ? ', shown as zeros' : '';
+      return `${hex(hole.address)}: ${holeWords(hole)}${zeros}`;
+    });
+    if (this.#more > 0) messages.push(`${this.#more} more such stretches`);
+    return messages.map((message) => ({ code: 'unreadable', message }));
+  }
+
+  *#zeros({ address, length }: MemoryHole): Generator<MemoryPiece> {
+    this.anything = true;
+    for (let done = 0; done < length; done += ZEROS.length) {
+      const bytes = ZEROS.subarray(0, length - done);
+      yield { kind: 'bytes', address: address + BigInt(done), bytes };
+    }
+  }
+}

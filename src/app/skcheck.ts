@@ -1,0 +1,129 @@
+import { CommanderError } from 'commander';
+import type { SkcheckReport } from '../answers/skcheck/schema.js';
+import { formatSkcheckText } from '../answers/skcheck/text.js';
+import { escapeText } from '../answers/text/escape.js';
+import { ExhaustedError, HostError } from '../base/errors/host.js';
+import { EXHAUSTION_ADVICE } from '../base/exhaustion.js';
+import { formatJson } from '../base/json.js';
+import { OutputError } from '../base/output-file.js';
+import { endAll } from '../host/child.js';
+import type { HostSource } from '../host/host-source.js';
+import { liveHost } from '../host/live.js';
+import { reportBugs } from './kit/last-resort.js';
+import { endWithReader } from './kit/output.js';
+import { Progress } from './kit/progress.js';
+import { usageSentences } from './kit/usage-line.js';
+import { escapeUsage } from './kit/usage-words.js';
+import { refuseContradictions } from './skcheck/conflicts.js';
+import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck/failure.js';
+import { look, statusOf, textOptions } from './skcheck/look.js';
+import { skcheckCommand } from './skcheck/options.js';
+import type { SkcheckOptions } from './skcheck/request.js';
+
+void main();
+
+async function main(): Promise<void> {
+  reportBugs('skcheck');
+  endWithReader('skcheck', EXIT.couldNotLook);
+  const program = skcheckCommand();
+  try {
+    program.parse();
+    refuseContradictions(program);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? EXIT.nothingStale : EXIT.usage;
+    if (error.exitCode !== 0) complain(`${usageWords(error, program.args)} Try skcheck --help.`);
+    return;
+  }
+  const options = program.opts<SkcheckOptions>();
+  try {
+    process.exitCode = await run(options);
+  } catch (error) {
+    // Of several calls of ss at once others may go on.
+    endAll();
+    if (error instanceof ExhaustedError) {
+      complain(`${escapeText(error.message)}. ${EXHAUSTION_ADVICE}`);
+      process.exitCode = EXIT.couldNotLook;
+      return;
+    }
+    if (error instanceof OutputError) {
+      complain(`${escapeText(error.message)}. ${OUTPUT_ADVICE[error.code]}`);
+      process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.couldNotLook;
+      return;
+    }
+    if (!(error instanceof HostError)) throw error;
+    complain(`${escapeText(error.message)}. ${adviceFor(error.code, options.from !== undefined)}`);
+    process.exitCode = EXIT.couldNotLook;
+  }
+}
+
+/** What the options choose to do. Returns the exit status. */
+async function run(options: SkcheckOptions): Promise<number> {
+  if (options.doctor) return doctor(options);
+  if (options.captureScript || options.capture !== undefined) {
+    const { capture, printScript } = await import('./skcheck/capture.js');
+    return options.capture === undefined ? printScript() : capture(options.capture, options);
+  }
+  const source = await sourceOf(options);
+  if (options.watch) return (await import('./skcheck/watch.js')).watch(source, options);
+  if (options.listen || options.prometheus) {
+    if (options.listen)
+      return (await import('./skcheck/serve.js')).serve(source, options, options.listen);
+    return (await import('./skcheck/textfile.js')).printMetrics(source, options);
+  }
+  return check(source, options);
+}
+
+/** What skcheck itself asks of a machine. */
+const OWN_CHECKS = ['root', 'processes', 'ss', 'namespaces', 'counters', 'kcore'] as const;
+
+async function doctor(options: SkcheckOptions): Promise<number> {
+  const { tellDoctor } = await import('./doctor/run.js');
+  await tellDoctor('skcheck', options, OWN_CHECKS);
+  return EXIT.nothingStale;
+}
+
+async function sourceOf({ from }: SkcheckOptions): Promise<HostSource> {
+  if (from === undefined) return liveHost;
+  const { readCapture } = await import('../capture/read/files.js');
+  const { CapturedHost } = await import('../capture/read/host.js');
+  return new CapturedHost(await readCapture(from));
+}
+
+async function check(source: HostSource, options: SkcheckOptions): Promise<number> {
+  const gaps = Math.max(1, (options.samples ?? 2) - 1);
+  const progress = new Progress();
+  if (options.interval > 0 && !options.quiet && options.from === undefined)
+    progress.show(`watching for ${options.interval * gaps} s …`);
+  let report: SkcheckReport;
+  try {
+    ({ report } = await look(source, options));
+  } finally {
+    progress.clear();
+  }
+  const status = statusOf(report, options);
+  if (options.quiet && status === EXIT.nothingStale) return status;
+  if (!options.quiet || status === EXIT.stale) {
+    const text = options.json
+      ? formatJson(report)
+      : formatSkcheckText(report, textOptions(options));
+    process.stdout.write(`${text}\n`);
+  }
+  // Names that the host, or a capture, chose are among the words.
+  for (const { message } of report.warnings) complain(`note: ${escapeText(message)}.`);
+  if (status === EXIT.couldNotLook)
+    complain('nothing was found, but not everything could be looked at.');
+  return status;
+}
+
+function complain(words: string): void {
+  process.stderr.write(`skcheck: ${words}\n`);
+}
+
+/** commander's message, in one inert line and without its own "error:". */
+function usageWords({ code, message }: CommanderError, args: readonly string[]): string {
+  if (code === 'commander.excessArguments')
+    return `there is no command "${escapeText(args.join(' '))}": skcheck takes options only.`;
+  const words = usageSentences(escapeUsage(message));
+  return /[.!?]$/.test(words) ? words : `${words}.`;
+}

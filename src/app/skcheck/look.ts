@@ -1,0 +1,161 @@
+import { styleText } from 'node:util';
+import { captureWarnings } from '../../answers/skcheck/capture.js';
+import { skcheckReport } from '../../answers/skcheck/report.js';
+import type { SkcheckReport, SkcheckWarning } from '../../answers/skcheck/schema.js';
+import type { Paint, TextOptions } from '../../answers/skcheck/text.js';
+import { CapturedHost } from '../../capture/read/host.js';
+import type { HostSource } from '../../host/host-source.js';
+import type { Observation } from '../../host/observation.js';
+import { observe } from '../../host/observe.js';
+import { takeCensus, theoreticalWorst } from '../../host/proc/census.js';
+import { readPageSize } from '../../host/proc/memory.js';
+import { hostTaken } from '../../host/proc/taken.js';
+import type { Sample } from '../../host/ss/read.js';
+import { lackingRights } from '../../records/capabilities.js';
+import type { Ages } from '../../skcheck/ages.js';
+import { type Diagnosis, diagnose } from '../../skcheck/diagnose.js';
+import type { CountedDiagnosis } from '../../skcheck/exact.js';
+import { socketFilter } from '../../skcheck/filter.js';
+import type { Finding } from '../../skcheck/finding.js';
+import { STALE_CODES } from '../../skcheck/verdict.js';
+import { takesEscapes, terminalWidth } from '../kit/terminal-width.js';
+import { EXIT } from './failure.js';
+import { verdictsAsked } from './options.js';
+import type { SkcheckOptions } from './request.js';
+
+/** What a look can go on from: the newest sample of the one before, and what that concluded. */
+export interface Earlier {
+  readonly since: Sample | null;
+  readonly ages: Ages;
+}
+
+/** One look at a host. */
+export async function look(
+  source: HostSource,
+  options: SkcheckOptions,
+  earlier: Earlier | null = null,
+): Promise<{ report: SkcheckReport; observation: Observation }> {
+  const captured = source instanceof CapturedHost ? source : null;
+  const contradictions = captured?.contradictions() ?? [];
+  const root = process.geteuid?.() === 0;
+  const accepts = filterOf(options);
+  const seen = await observe(source, {
+    accepts,
+    intervalMs: captured ? captured.intervalMs : options.interval * 1000,
+    netns: options.netns ?? (captured || root ? 'all' : 'own'),
+    reader: options.procfs ? 'procfs' : 'auto',
+    ...(captured ? { windows: 1, torn: captured.damage.length + contradictions.length > 0 } : {}),
+    ...(options.samples === undefined ? {} : { samples: options.samples }),
+    ...(options.pid === undefined ? {} : { pid: options.pid }),
+    ...(earlier?.since ? { since: earlier.since } : {}),
+  });
+  const census = options.census ? takeCensus(source, readPageSize(source)) : null;
+  const observation = census === null ? seen : bounded(seen, census.bytes);
+  const estimated = diagnose(observation, {
+    minBytes: options.minBytes,
+    minAgeMs: options.minAge * 1000,
+    accepts,
+    ...(earlier ? { ages: earlier.ages, sort: 'growth' } : {}),
+  });
+  const exact = options.exact ? await countLive(estimated) : null;
+  const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
+    takenAt: captured ? captured.taken : new Date(),
+    boot: hostTaken(source, null),
+    captured: captured !== null,
+    root,
+    lacking: root && !captured ? lackingRights(source.readText('/proc/self/status')) : [],
+    ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),
+    warnings: [
+      ...(captured
+        ? captureWarnings({
+            kind: captured.kind,
+            damage: captured.damage,
+            unproved: captured.unproved,
+            contradictions,
+          })
+        : []),
+      ...(exact?.warnings ?? []),
+    ],
+    only: verdictsAsked(options),
+    theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
+    census: census && {
+      orders: Object.fromEntries(census.orders),
+      bytes: census.bytes,
+      tookMs: Math.round(census.tookMs),
+    },
+    ...(options.top === undefined ? {} : { top: options.top }),
+  });
+  return { report, observation };
+}
+
+/** No more than what the census found can hold packets. */
+function bounded(observation: Observation, bytes: number): Observation {
+  const unplacedMemory = Math.min(observation.host.unplacedMemory, bytes);
+  return { ...observation, host: { ...observation.host, unplacedMemory, unplacedIsCounted: true } };
+}
+
+/**
+ * The exit status of a look: one of the verdicts asked for was found (without any asked for, a stale
+ * one); none was; or none was and something could not be looked at.
+ */
+export function statusOf(report: SkcheckReport, options: SkcheckOptions): number {
+  const codes = verdictsAsked(options) ?? STALE_CODES;
+  if (codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0)) return EXIT.stale;
+  return report.complete ? EXIT.nothingStale : EXIT.couldNotLook;
+}
+
+function filterOf({ state, sport, dport, address }: SkcheckOptions) {
+  return socketFilter({
+    ...(state === undefined ? {} : { states: state }),
+    ...(sport === undefined ? {} : { sport }),
+    ...(dport === undefined ? {} : { dport }),
+    ...(address === undefined ? {} : { address }),
+  });
+}
+
+/** How the answer is laid out for stdout. One socket alone is told of whole. */
+export function textOptions({ verbose = false, top }: SkcheckOptions): Required<TextOptions> {
+  return {
+    paint: painter(),
+    width: terminalWidth(),
+    verbose: verbose || top === 1,
+  };
+}
+
+/** Colours for a terminal that wants them. */
+function painter(): Paint {
+  return takesEscapes() && !process.env.NO_COLOR
+    ? // What it would check again on its own is also whether this is CI.
+      (style, words) => styleText(style, words, { validateStream: false })
+    : (_, words) => words;
+}
+
+/**
+ * `skcheck --exact`: counts what was found in the memory of the running kernel, where that can be read;
+ * elsewhere the diagnosis stays as it is, and a warning says why.
+ */
+async function countLive(
+  diagnosis: Diagnosis,
+): Promise<CountedDiagnosis & { readonly warnings: readonly SkcheckWarning[] }> {
+  const { countExactly, withCounts } = await import('../../skcheck/exact.js');
+  const { openNative } = await import('../../kernel/native/open.js');
+  const { KernelError } = await import('../../base/errors/kernel.js');
+  const warning = (count: number, message: string) => ({ code: 'exact', count, message }) as const;
+  try {
+    const kernel = openNative({ files: [], live: true });
+    try {
+      const exact = countExactly(kernel, diagnosis.findings);
+      const { failed } = exact;
+      const message = `${failed?.count} of what was found could not be counted (${failed?.because}); there the figures are estimates`;
+      const warnings = failed ? [warning(failed.count, message)] : [];
+      return { ...withCounts(diagnosis, exact), warnings };
+    } finally {
+      kernel.close();
+    }
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    const message = `nothing was counted, the figures are estimates: ${error.message}`;
+    const warnings = [warning(diagnosis.findings.length, message)];
+    return { diagnosis, counts: new Map(), warnings };
+  }
+}

@@ -1,0 +1,70 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { TASK_STATES, type TaskState } from '../../walk/stacks/task-state.js';
+import { type AnswerOptions, answer } from '../kit/answer.js';
+import { UsageError } from '../kit/failure.js';
+import { addSourceOptions } from '../kit/kernel-source.js';
+import { parseNumber } from '../kit/number-argument.js';
+
+interface StacksOptions extends AnswerOptions {
+  readonly pid?: number;
+  readonly cpu?: number;
+  readonly state?: ReadonlySet<TaskState>;
+  readonly limit?: number;
+  readonly verbose?: true;
+}
+
+const EXAMPLES = `
+Examples:
+  kdump-mem stacks --vmcore vmcore               what all threads were doing, equal stacks together
+  kdump-mem stacks --vmcore vmcore --state D     who waits and cannot be interrupted
+  kdump-mem stacks --vmcore vmcore --cpu 1       what CPU 1 ran
+  kdump-mem stacks --vmcore vmcore --pid 4711    a process with all its threads
+
+The innermost function comes first. ?: a guess, which no table of the kernel leads to. Of a task that ran
+the registers are those that the kernel noted when it crashed, or QEMU from outside. No debug
+information is needed. Docs: docs/stacks.md.
+
+Exit status: 0 answered, 2 wrong usage, 3 the dump or kernel could not be opened or read, 4 the pid or
+CPU is not there, 5 (with --strict) the answer is incomplete.`;
+
+/** `kdump-mem stacks`: the kernel stacks of tasks. */
+export function registerStacks(program: Command): void {
+  addSourceOptions(program.command('stacks'))
+    .usage('[options] [dump...]')
+    .description('the kernel stacks of all threads, equal ones together')
+    .option('--pid <pid>', 'only this process, with all its threads, or this thread', parseNumber)
+    .option('--cpu <cpu>', 'only what this CPU ran', parseNumber)
+    .option(
+      '--state <letters>',
+      'only threads in these states, as ps has them: D, or R,D',
+      parseStates,
+    )
+    .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
+    .option('-v, --verbose', 'name every thread, and show addresses')
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES)
+    .action(async (options: StacksOptions) => {
+      const { engine, pid, cpu, state, limit = 20, verbose } = options;
+      if (engine === 'crash' || engine === 'verify')
+        throw new UsageError('stacks needs the native engine: leave --engine out');
+      const [{ groupedStacks }, { taskStacksJson }, { taskStacksText }] = await Promise.all([
+        import('../../account/task-stacks.js'),
+        import('../../answers/task-stacks/json.js'),
+        import('../../answers/task-stacks/text.js'),
+      ]);
+      await answer(options, {
+        ask: (kernel) => groupedStacks(kernel, { pid, cpu, states: state }),
+        toJson: taskStacksJson,
+        toText: (found, width) => taskStacksText(found, { limit, verbose, width }),
+      });
+    });
+}
+
+function parseStates(text: string): ReadonlySet<TaskState> {
+  const chosen = text.split(',').map((letter) => TASK_STATES.find((state) => state === letter));
+  const known = chosen.filter((state) => state !== undefined);
+  if (known.length < chosen.length)
+    throw new InvalidArgumentError(`It must be of ${TASK_STATES.join(', ')}.`);
+  return new Set(known);
+}

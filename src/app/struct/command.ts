@@ -1,0 +1,204 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { LayoutMember } from '../../answers/struct/layout.js';
+import { KdumpMemError } from '../../base/error.js';
+import { WalkError } from '../../base/errors/walk.js';
+import { hex } from '../../base/hex.js';
+import { formatJson } from '../../base/json.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { NamedType } from '../../kernel/type-description.js';
+import { InstanceReader } from '../../walk/values/instance.js';
+import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
+import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
+import type { Warning } from '../../walk/warnings.js';
+import { besideDumps } from '../kit/dump-arguments.js';
+import { EXIT, UsageError } from '../kit/failure.js';
+import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { parseUpTo } from '../kit/number-argument.js';
+import { printAnswer, printWarnings } from '../kit/output.js';
+import { parseWritten } from '../kit/place-argument.js';
+
+interface StructOptions extends SourceOptions {
+  readonly hex?: true;
+  readonly elements: number;
+  readonly json?: true;
+  readonly strict?: true;
+}
+
+const EXAMPLES = `
+TYPE is the name of a struct, union, enum or typedef, also one of a module; TYPE.MEMBER,MEMBER picks
+members by their paths (sock.__sk_common.skc_family, skb_shared_info.frags[3]).
+
+Examples:
+  kdump-mem struct sk_buff --vmcore vmcore
+      its layout, as pahole prints it
+  kdump-mem struct task_struct.pid,comm init_task --vmcore vmcore
+  kdump-mem struct sock ffff8f07c2592700 --vmcore vmcore
+      an instance with its values
+
+Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or nothing of the instance
+be read, 4 there is no such type, member or symbol, 5 (with --strict) something is missing.`;
+
+/** `kdump-mem struct`: the layout of a type, or an instance with its values. */
+export function registerStruct(program: Command): void {
+  const command: Command = addSourceOptions(program.command('struct'))
+    .description('the layout of a type, or an instance of it with its values')
+    .argument(
+      '<type>',
+      'TYPE, or TYPE.MEMBER,MEMBER',
+      besideDumps(() => command, parseType),
+    )
+    .argument('[place]', 'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET', parseWritten)
+    .option('-x, --hex', 'every number in hex')
+    .option('--elements <n>', 'elements of an array that are shown', parseUpTo(999_999), 200)
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES)
+    .action(async (asked: AskedType, written: WrittenPlace | undefined, options: StructOptions) => {
+      if (options.engine === 'crash' || options.engine === 'verify')
+        throw new UsageError('struct needs the native engine: leave --engine out');
+      const kernel = await openNativeSource(options);
+      try {
+        if (written) await printInstance(kernel, asked, written, options);
+        else await printLayout(kernel, asked, options);
+      } finally {
+        kernel.close();
+      }
+    });
+}
+
+interface AskedType {
+  readonly name: string;
+  /** Paths; empty for the whole type. */
+  readonly members: readonly string[];
+}
+
+async function printLayout(
+  kernel: NativeKernel,
+  asked: AskedType,
+  { json }: StructOptions,
+): Promise<void> {
+  const text = await import('../../answers/struct/text.js');
+  let types = await findTypes(kernel, asked.name);
+  let members: LayoutMember[] | undefined;
+  if (asked.members.length > 0) {
+    types = [onlyType(types, asked.name)];
+    const outer = types[0]!.type;
+    const { selectMember, selectedLayout } = await import('../../answers/struct/select.js');
+    members = asked.members.map((path) => selectedLayout(outer, selectMember(outer, path)));
+  }
+  if (json) {
+    const { structJson } = await import('../../answers/struct/json.js');
+    printAnswer(formatJson(structJson(kernel, types, members), 2));
+  } else if (members) {
+    printAnswer(text.membersText(types[0]!.type, members));
+  } else {
+    printAnswer(types.map(text.typeText).join('\n\n'));
+  }
+  if (!json) printWarnings(kernel.doubts);
+}
+
+async function printInstance(
+  kernel: NativeKernel,
+  asked: AskedType,
+  written: WrittenPlace,
+  { json, hex, strict, elements }: StructOptions,
+): Promise<void> {
+  const { type } = onlyType(await findTypes(kernel, asked.name), asked.name);
+  if (type.size === 0 && type.kind !== 'struct')
+    throw new WalkError('no-such-type', `${type.spelling} has no values`);
+  const place = findPlace(kernel, written);
+  const reader = new InstanceReader(
+    { read: (address, length) => kernel.read(address, length), nameOf: nameIn(kernel) },
+    { elements },
+  );
+  const { selectMember } = await import('../../answers/struct/select.js');
+  const members = asked.members.map((path) => {
+    const member = selectMember(type, path);
+    const value = reader.read(member.type, place.address, member.bitOffset, member.bitSize);
+    return { path, offset: Math.floor(member.bitOffset / 8), value };
+  });
+  const value = members.length > 0 ? undefined : reader.read(type, place.address);
+  const warnings: Warning[] = [...kernel.doubts];
+  if (reader.failure) warnings.push({ code: 'unreadable', message: reader.failure.message });
+  if (reader.failure && !reader.readable) throw reader.failure;
+  if (json) {
+    const { instanceJson } = await import('../../answers/struct/json.js');
+    const answer = {
+      kernel: kernel.facts,
+      type: type.spelling,
+      place,
+      ...(value ? { value } : { members }),
+      warnings,
+    };
+    printAnswer(formatJson(instanceJson(answer), 2));
+  } else {
+    const { instanceText, membersOfInstanceText } = await import(
+      '../../answers/struct/instance.js'
+    );
+    const style = { hex: hex ?? false };
+    printAnswer(
+      value ? instanceText(type.spelling, value, style) : membersOfInstanceText(members, style),
+    );
+    printWarnings(warnings);
+  }
+  if (strict && reader.failure) process.exitCode = EXIT.incomplete;
+}
+
+/** @throws {WalkError} `no-such-type` */
+async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[]> {
+  const { namedTypes } = await import('../../kernel/native/named-types.js');
+  const { typeText } = await import('../../answers/struct/text.js');
+  const found = namedTypes(kernel, name);
+  if (found.length === 0) {
+    const { problems } = kernel.moduleTypes;
+    const but = problems.length > 0 ? ` (not all modules’ types can be read: ${problems[0]})` : '';
+    const near = didYouMean(
+      nearestNames(name.replace(/^(struct|union|enum)\s+/, ''), namesOf(kernel)),
+    );
+    throw new WalkError('no-such-type', `the kernel has no type ${name}${but}${near}`);
+  }
+  // The same struct may be there several times, once for each compilation that saw it otherwise.
+  return [...new Map(found.map((one) => [typeText({ ...one, module: '' }), one])).values()];
+}
+
+/** As many names as can be read: they are only there to be suggested. */
+function* namesOf(kernel: NativeKernel): Generator<string> {
+  try {
+    yield* kernel.types.names();
+  } catch (error) {
+    if (!(error instanceof KdumpMemError)) throw error;
+  }
+}
+
+/** The one type that a name means; a struct before a typedef, which C lets be another type. */
+function onlyType(types: readonly NamedType[], name: string): NamedType {
+  const tagged = types.filter(({ typedef }) => typedef === undefined);
+  const only = tagged.length > 0 ? tagged : types;
+  if (only.length === 1) return only[0]!;
+  const all = only.map(({ type, module }) => {
+    const where = module === undefined ? '' : ` of ${module}`;
+    return `${type.spelling}${where} of ${type.size} bytes`;
+  });
+  throw new WalkError(
+    'ambiguous-type',
+    `${only.length} types are called ${name}: ${all.join(', ')}`,
+  );
+}
+
+function nameIn(kernel: NativeKernel): (address: bigint) => string | undefined {
+  return (address) => {
+    const near = kernel.nearestSymbol(address);
+    if (near === undefined) return undefined;
+    return `${near.symbol.name}${near.offset === 0 ? '' : `+${hex(near.offset)}`}`;
+  };
+}
+
+const TYPE =
+  /^(?<name>(?:(?:struct|union|enum)\s+)?[A-Za-z_$][\w$ ]*)(?:\.(?<members>[\w$.,[\]]+))?$/;
+
+function parseType(text: string): AskedType {
+  const { name, members } = TYPE.exec(text.trim())?.groups ?? {};
+  if (name === undefined || text.length > 512)
+    throw new InvalidArgumentError('It must be a type’s name, or TYPE.MEMBER,MEMBER.');
+  return { name: name.trim(), members: members?.split(',') ?? [] };
+}

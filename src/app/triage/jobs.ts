@@ -1,0 +1,50 @@
+import { availableParallelism, totalmem } from 'node:os';
+import { formatSize } from '../../answers/text/size.js';
+import { UsageError } from '../kit/failure.js';
+
+/** Node itself needs some 60 MiB. */
+export const LEAST_WORKER_BYTES = 128 * 2 ** 20;
+/** What each has unless told otherwise: few dumps need so much. */
+const USUAL_WORKER_BYTES = 512 * 2 ** 20;
+/** Of the machine's memory, for all processes together. */
+const SHARE = 0.8;
+
+/** How many dumps are looked at at once, and with how much memory each. */
+export interface Jobs {
+  readonly atOnce: number;
+  readonly bytes: number;
+}
+
+interface Asked {
+  readonly jobs?: number;
+  readonly workerMemory?: number;
+}
+
+/**
+ * Shares what there is. A container may see all CPUs of a machine and have little of its memory: then fewer are
+ * looked at at once, since with too little each of them would fail.
+ *
+ * @throws {UsageError} so many jobs were asked for that none would have enough
+ */
+export function shareOut(
+  { jobs, workerMemory }: Asked,
+  cpus = availableParallelism(),
+  memory = memoryHere(),
+): Jobs {
+  const most = SHARE * memory;
+  const atOnce =
+    jobs ?? Math.max(1, Math.min(cpus, Math.floor(most / (workerMemory ?? USUAL_WORKER_BYTES))));
+  const bytes = workerMemory ?? Math.floor(most / atOnce);
+  if (jobs !== undefined && jobs > 1 && bytes < LEAST_WORKER_BYTES)
+    throw new UsageError(
+      `--jobs ${jobs}: each would have ${formatSize(bytes)} of memory, and needs 128 MiB at least`,
+      `Here ${Math.max(1, Math.floor(most / LEAST_WORKER_BYTES))} have that.`,
+    );
+  return { atOnce, bytes };
+}
+
+/** Bytes that this machine has, or its container may take. */
+function memoryHere(): number {
+  const most = process.constrainedMemory();
+  return most > 0 && most < totalmem() ? most : totalmem();
+}

@@ -1,0 +1,133 @@
+import { statSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import { once } from '../../base/once.js';
+import { STDIN } from '../../host/text-input.js';
+import { type Found, findDumps } from '../../triage/batch/search.js';
+import { parseShard, type Shard } from '../../triage/batch/shard.js';
+import type { AnswerOptions } from '../kit/answer.js';
+import { UsageError } from '../kit/failure.js';
+import { collectFiles } from '../kit/kernel-source.js';
+import { decimal } from '../kit/number-argument.js';
+import { sizeFrom } from '../kit/size-argument.js';
+import { timeWithin } from '../kit/time-argument.js';
+import { LEAST_WORKER_BYTES } from './jobs.js';
+import type { ManyOptions } from './many.js';
+
+/** What triage of many dumps is asked. */
+export type ManyTriageOptions = AnswerOptions & ManyOptions;
+
+const parseTimeout = timeWithin(1, 7 * 86_400, '1 second to 7 days');
+
+export function addManyOptions(command: Command): Command {
+  return command
+    .option('--ndjson', 'many dumps: a line of JSON for each, and one in the end')
+    .option('--similar', 'many dumps: which have the same trouble')
+    .option(
+      '--jobs <n>',
+      'many dumps: so many at once (default: as many as CPUs and memory allow)',
+      parseWhole(1, 4096),
+    )
+    .option('--timeout <time>', 'many dumps: for each (default: 600)', parseTimeout)
+    .option(
+      '--worker-memory <size>',
+      'many dumps: for each, such as 4G',
+      sizeFrom(LEAST_WORKER_BYTES, '128M at least'),
+    )
+    .option('--output <file>', 'with --ndjson: write there, and go on with what is there')
+    .option('--resume <file>', 'many dumps: lines of an earlier run; again for more', collectFiles)
+    .option('--symbols-dir <dir>', 'many dumps: vmlinux or System.map of kernels that lack them')
+    .option('--retry', 'with --output or --resume: look again at what could not be read')
+    .option('--shard <i/n>', 'many dumps: a part of them; also slurm, kubernetes/N', shardOf);
+}
+
+const OF_MANY = [
+  'ndjson',
+  'similar',
+  'jobs',
+  'timeout',
+  'workerMemory',
+  'resume',
+  'shard',
+  'symbolsDir',
+] as const;
+/** What is of one kernel or one dump. */
+const OF_ONE = [
+  'live',
+  'json',
+  'vmlinux',
+  'symbols',
+  'types',
+  'crash',
+  'map',
+  'verbose',
+  'html',
+] as const;
+
+/**
+ * Which dumps the options ask to look at in processes of their own; undefined: one is to be looked at here. The
+ * parts of a split dump are one. Nothing that was given is passed over. What comes back searches, once.
+ *
+ * @param words that stand beside the options
+ * @throws {UsageError}
+ */
+export function manyAsked(
+  options: ManyTriageOptions & { readonly verbose?: true; readonly html?: string },
+  words: readonly string[],
+): (() => Found) | undefined {
+  const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
+  const option = OF_MANY.find((name) => options[name] !== undefined);
+  if (output !== undefined && !ndjson) throw new UsageError('--output goes with --ndjson');
+  if (retry && output === undefined && resume === undefined)
+    throw new UsageError('--retry goes with --output or --resume');
+  const one = OF_ONE.find((name) => options[name] !== undefined);
+  const crash = engine === 'crash' || engine === 'verify';
+  const search = once(() => findDumps(vmcore ?? [], true));
+  if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search)))
+    return undefined;
+  if (one !== undefined && option !== undefined)
+    throw new UsageError(`${optionOf(option)} is of many dumps: it has no ${optionOf(one)}`);
+  if (crash) throw new UsageError('many dumps are read without crash: leave --engine out');
+  if (ndjson && similar) throw new UsageError('--similar is a table: lines have the fingerprint');
+  if (vmcore === undefined) throw new UsageError('say what to read: dumps, or folders with dumps');
+  if (vmcore.includes(STDIN)) throw new UsageError('standard input is read alone: take --json');
+  if ([...vmcore, ...(resume ?? []), output].includes(''))
+    throw new UsageError('a file’s name is empty');
+  if (symbolsDir !== undefined && !isFolder(symbolsDir))
+    throw new UsageError(`--symbols-dir takes a folder, and ${symbolsDir} is none`);
+  return search;
+}
+
+/** Files that are one dump are asked about as ever, and so is a folder in which one is all that there may be. */
+function leadsToMany(words: readonly string[], search: () => Found): boolean {
+  if (words.length <= 1 && !words.some(isFolder)) return false;
+  const { dumps, unlisted } = search();
+  return dumps.length > 1 || (dumps.length > 0 && unlisted.length > 0);
+}
+
+function isFolder(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+  } catch {
+    // A part of the path is no folder, or may not be looked into.
+    return false;
+  }
+}
+
+function optionOf(name: string): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function parseWhole(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const number = decimal(text);
+    if (!(number >= least && number <= most))
+      throw new InvalidArgumentError(`It takes a whole number from ${least} to ${most}.`);
+    return number;
+  };
+}
+
+function shardOf(text: string): Shard {
+  const shard = parseShard(text, process.env);
+  if (typeof shard === 'string') throw new InvalidArgumentError(shard);
+  return shard;
+}

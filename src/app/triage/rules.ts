@@ -1,0 +1,71 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { KernelError } from '../../base/errors/kernel.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { withRules } from '../../triage/rules/apply.js';
+import type { RuleBasis } from '../../triage/rules/facts.js';
+import type { Rules } from '../../triage/rules/schema.js';
+import { UsageError } from '../kit/failure.js';
+
+/** What a file of rules makes of an answer. */
+export type RulesStep = <A extends RuleBasis>(
+  answer: A,
+  kernel?: Kernel,
+) => ReturnType<typeof withRules<A>>;
+
+/**
+ * A team's own rules.
+ *
+ * @throws {UsageError} if the file cannot be read, or is none
+ */
+export async function rulesStep(file: string): Promise<RulesStep> {
+  const [rules, { withRules }, { groupedStacks }] = await Promise.all([
+    rulesOf(file),
+    import('../../triage/rules/apply.js'),
+    import('../../account/task-stacks.js'),
+  ]);
+  return (answer, kernel) =>
+    withRules(answer, rules, (state) => {
+      if (!kernel) throw new KernelError('closed', 'logs that are text do not contain them');
+      return groupedStacks(kernel, state === undefined ? {} : { states: new Set([state]) });
+    });
+}
+
+/** Codes of findings that a file of rules can make. @throws as rulesStep */
+export async function ruleCodes(file: string): Promise<string[]> {
+  return (await rulesOf(file)).rules.map(({ code }) => code);
+}
+
+/** SHA-256 of the file, in hex: which rules they are. @throws as rulesStep */
+export async function rulesSum(file: string): Promise<string> {
+  await rulesOf(file);
+  return createHash('sha256')
+    .update(await textOf(file))
+    .digest('hex');
+}
+
+async function rulesOf(file: string): Promise<Rules> {
+  const { RulesError, readRules } = await import('../../triage/rules/read.js');
+  const text = await textOf(file);
+  try {
+    return readRules(file, text);
+  } catch (error) {
+    if (!(error instanceof RulesError)) throw error;
+    throw new UsageError(error.message, 'docs/rules.md has all fields.');
+  }
+}
+
+async function textOf(file: string): Promise<string> {
+  const { MOST_RULES_BYTES } = await import('../../triage/rules/read.js');
+  try {
+    const stat = fs.statSync(file);
+    if (!stat.isFile()) throw new UsageError(`${file} is not a regular file`);
+    if (stat.size > MOST_RULES_BYTES)
+      throw new UsageError(`${file} is larger than 1 MiB, which is no file of rules`);
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof UsageError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new UsageError(`the rules ${file} cannot be read (${code})`, 'Check the path.');
+  }
+}

@@ -1,0 +1,163 @@
+import { escapeText } from '../../answers/text/escape.js';
+import { foundWords, textTriageJson, textTriageText } from '../../answers/triage/text-log.js';
+import { HostError } from '../../base/errors/host.js';
+import { logBeside } from '../../host/logs.js';
+import { type BootChoice, findBoot } from '../../log/boots.js';
+import type { MessageSink } from '../../log/reader.js';
+import type { TextRecord } from '../../records/log-records.js';
+import { findDumps } from '../../triage/batch/search.js';
+import { type FailOn, isFailing } from '../../triage/fail-on.js';
+import { bySeverity } from '../../triage/finding.js';
+import { LogFindings } from '../../triage/log/log-findings.js';
+import {
+  findingsBeside,
+  HeldMessages,
+  type LogTriage,
+  PAGE_SIZE,
+  ruleBasis,
+  type TextTriage,
+  triageText,
+} from '../../triage/text.js';
+import { hasWholeLog, type TriageAnswer } from '../../triage/triage.js';
+import { type AnswerOptions, tell } from '../kit/answer.js';
+import { EXIT, UsageError } from '../kit/failure.js';
+import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
+import { type LogInputs, noLog, readLog } from '../kit/log-inputs.js';
+import { rulesStep } from './rules.js';
+
+interface TextTriageOptions extends AnswerOptions, PageOptions {
+  readonly rules?: string;
+  readonly verbose?: true;
+  readonly boot?: BootChoice;
+}
+
+/**
+ * What was the matter, by logs that are text.
+ *
+ * @throws {HostError} none can be read, or contains a kernel log; {@link UsageError} none has that boot
+ */
+export async function triageTextLog(
+  inputs: LogInputs,
+  options: TextTriageOptions,
+  failing: FailOn | null,
+): Promise<void> {
+  const { path: source } = inputs;
+  const read = inputs.logs.flatMap(({ files }) => files);
+  const vmcore = read.flatMap(({ content }) => (typeof content === 'string' ? [content] : []));
+  checkPage({ ...options, vmcore });
+  const page =
+    options.html === undefined ? undefined : await import('../../answers/triage/html/page.js');
+  const answer = await textTriage(inputs, { ...options, holds: page !== undefined });
+  tell(answer, options, {
+    toJson: textTriageJson,
+    toText: (told, width) =>
+      page
+        ? writePage(
+            options,
+            escapeText(source),
+            (facts) => page.textTriageHtml(told, source, facts),
+            () => foundWords(told),
+          )
+        : textTriageText(told, { width, verbose: options.verbose, source }),
+  });
+  if (failing && answer.findings.some((finding) => isFailing(failing, finding)))
+    process.exitCode = EXIT.differs;
+}
+
+/** Where a dump lacks its log, or a part of it: findings of that beside it too, each with its name (figure `log`). */
+export async function withLogBeside(
+  answer: TriageAnswer,
+  vmcore: readonly string[] = [],
+): Promise<TriageAnswer> {
+  const { kernel, findings: own } = answer;
+  const [dump, ...others] = hasWholeLog(answer) ? [] : findDumps(vmcore).dumps;
+  const source = dump && others.length === 0 && logBeside(dump.dump);
+  if (!source) return answer;
+  const { found, failures } = await findingsOf([source], kernel.pageSize);
+  const reason = found[0]?.findings.find(({ code }) => code === 'panic')?.figures.reason ?? null;
+  const known = own.map((one) =>
+    one.code === 'panic' && one.figures.reason === null && reason !== null
+      ? { ...one, figures: { ...one.figures, reason, log: source.name } }
+      : one,
+  );
+  const findings = findingsBeside(known, found).filter(
+    ({ code }) => code !== 'panic' || !known.some((one) => one.code === code),
+  );
+  const message = `the dump lacks its log, or a part of it: findings are also from ${source.name}, beside it`;
+  const missing = [...failures.map((one) => one.message), ...(found.length > 0 ? [message] : [])];
+  const warnings = missing.map((one) => ({ code: 'unreadable', message: one }) as const);
+  return {
+    ...answer,
+    findings: bySeverity([...known, ...findings]),
+    complete: false,
+    warnings: [...answer.warnings, ...warnings],
+  };
+}
+
+/** @throws as triageTextLog does; {@link UsageError} the rules cannot be read */
+export async function textTriage(
+  { path, logs, warnings }: LogInputs,
+  { boot, rules, holds = false }: Pick<TextTriageOptions, 'boot' | 'rules'> & { holds?: boolean },
+): Promise<TextTriage> {
+  const step = rules === undefined ? undefined : await rulesStep(rules);
+  const needs = { choice: boot, holds: holds || step !== undefined };
+  const { found, failures } = await findingsOf(logs, PAGE_SIZE, needs);
+  const answer = triageText(found, [...warnings, ...failures.map(({ message }) => message)]);
+  if (found.length === 0) throw failures[0] ?? noLog(path);
+  return step ? step(ruleBasis(answer)) : answer;
+}
+
+/**
+ * What each log tells, in bounded memory; of several those without a message of the kernel are left out.
+ *
+ * @param needs.choice of a boot
+ * @param needs.holds messages are needed too
+ * @throws {UsageError} no log has the boot
+ */
+export async function findingsOf(
+  logs: LogInputs['logs'],
+  pageSize: number,
+  { choice, holds = false }: { readonly choice?: BootChoice | undefined; holds?: boolean } = {},
+): Promise<{ readonly found: LogTriage[]; readonly failures: HostError[] }> {
+  const found: LogTriage[] = [];
+  const failures: HostError[] = [];
+  let lacksBoot = false;
+  for (const source of logs) {
+    const { name, files } = source;
+    const findings = new LogFindings(pageSize);
+    try {
+      const held = holds ? new HeldMessages() : undefined;
+      const { summary, missing } = await readLog(source, held ? bothOf(findings, held) : findings);
+      const boot = choice && findBoot(choice, summary);
+      const list = findings.finish(summary, boot);
+      if (summary.messages === 0 || (summary.format === undefined && list.length === 0)) continue;
+      if (held && boot !== undefined) held.choose(boot);
+      if (choice && boot === undefined) lacksBoot = true;
+      else
+        found.push({
+          name,
+          files: files.map((file) => file.name),
+          log: summary,
+          boot,
+          findings: list,
+          missing,
+          held,
+        });
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      failures.push(error);
+    }
+  }
+  if (lacksBoot && found.length === 0)
+    throw new UsageError('the log does not have that boot', 'Leave --boot out to see all boots.');
+  return { found, failures };
+}
+
+/** Each message goes to findings, and is held. */
+function bothOf(findings: LogFindings, held: HeldMessages): MessageSink {
+  const take = (record: TextRecord): void => {
+    findings.take(record);
+    held.take(record);
+  };
+  return { take, isOpen: true, triggers: findings.triggers };
+}

@@ -1,0 +1,92 @@
+import { type Command, Option } from 'commander';
+import { MOST_KEPT } from '../../base/store/rotated.js';
+import { UsageError } from '../kit/failure.js';
+import { type ListenAddress, parseListen } from '../kit/listen-argument.js';
+import { LIVE_SOURCES, type LiveSource } from '../kit/live-sources.js';
+import { parseNumber, parseUpTo } from '../kit/number-argument.js';
+import { parseSize } from '../kit/size-argument.js';
+import { parseShortInterval, parseTime } from '../kit/time-argument.js';
+
+export interface WatchOptions {
+  readonly interval: number;
+  /** Seconds; 0: nothing is watched, the store is asked. Undefined: until a signal ends it. */
+  readonly for?: number;
+  readonly store?: string;
+  readonly rotate: number;
+  readonly keep: number;
+  readonly source: LiveSource;
+  readonly pss?: true;
+  readonly limit: number;
+  readonly json?: true;
+  readonly html?: string;
+  readonly force?: true;
+  /** A file; true: stdout. */
+  readonly prometheus?: string | true;
+  readonly listen?: ListenAddress;
+  readonly strict?: true;
+}
+
+/** A line of a sample has at most so much: a file has at least some. */
+const LEAST_ROTATE = 2 ** 20;
+
+export function addWatchOptions(command: Command): Command {
+  return command
+    .option('--interval <time>', 'time between two samples', parseShortInterval, 60)
+    .option(
+      '--for <time>',
+      'how long, as 90m, 24h, 7d (until it is ended); 0: only ask the store',
+      parseTime,
+    )
+    .option('--store <file>', 'add a line for each sample; go on where the file ends')
+    .option('--rotate <size>', 'begin a new file after so much', parseSize, 64 * 2 ** 20)
+    .option('--keep <n>', 'keep so many older files', parseUpTo(MOST_KEPT), 4)
+    .addOption(
+      new Option('--source <source>', 'what tells where the memory is')
+        .choices(LIVE_SOURCES)
+        .default('counters'),
+    )
+    .option('--pss', 'divide shared memory among processes (costs more); else it counts for each')
+    .option('--limit <n>', 'list so many drawers, and so many processes', parseNumber, 20)
+    .option('--json', 'print the answer as JSON')
+    .addOption(
+      new Option('--html <file>', 'write a page with the drawers over time; - prints it').conflicts(
+        'json',
+      ),
+    )
+    .option('--force', 'replace the page if it exists')
+    .addOption(
+      new Option(
+        '--prometheus [file]',
+        'write metrics at each sample, for node_exporter’s textfile collector; with --for 0 print them',
+      ),
+    )
+    .addOption(
+      new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9701').argParser(
+        parseListen,
+      ),
+    )
+    .option('--strict', 'exit with status 5 if it is not known what grew, or anything is missing');
+}
+
+/** @throws {UsageError} for options that mean nothing, or nothing together */
+export function checkWatchOptions(options: WatchOptions): void {
+  const { store, rotate, keep, prometheus, html, listen, json } = options;
+  if (store === '-') throw new UsageError('--store takes a file: stdout is for the answer');
+  if (store === '' || prometheus === '' || html === '')
+    throw new UsageError('a file’s name is empty');
+  if (rotate < LEAST_ROTATE) throw new UsageError('--rotate takes 1M or more');
+  if (keep === 0) throw new UsageError('--keep takes 1 or more: what is rotated is kept');
+  if (options.for !== 0) {
+    if (prometheus === true)
+      throw new UsageError(
+        '--prometheus takes a file; with --for 0 metrics of a store are printed',
+      );
+    if (options.for !== undefined && options.for < options.interval)
+      throw new UsageError('--for is shorter than --interval');
+    return;
+  }
+  if (store === undefined) throw new UsageError('--for 0 asks a store: name it with --store FILE');
+  if (listen) throw new UsageError('--listen is for who watches, and --for 0 does not');
+  if (prometheus === true && (json || html !== undefined))
+    throw new UsageError('--prometheus, --json and --html print: say one of them');
+}

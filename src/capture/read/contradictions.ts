@@ -1,0 +1,188 @@
+import { kilobytesOf } from '../../host/proc/kilobytes.js';
+import { USER_HZ } from '../../records/processes.js';
+
+/** What a capture has of one moment, for facts that must agree. */
+export interface MomentFiles {
+  /** A file of the machine, or of a process; undefined: it was not captured. */
+  readonly text: (path: string) => string | undefined;
+  /** Pids with files, by the list that has them: states and memory of processes. */
+  readonly states: ReadonlySet<string>;
+  readonly memory: ReadonlySet<string>;
+  /** The list of namespaces, which is made before both. */
+  readonly namespaces: ReadonlySet<string>;
+}
+
+interface CaptureFiles {
+  /** Null: the capture has one moment. */
+  readonly first: MomentFiles | null;
+  readonly last: MomentFiles;
+  /** Seconds after the boot at which the first moment began; null: not known. */
+  readonly firstBegan: number | null;
+  /** Whether the capture says why files of a process are missing, or lists of processes are not whole. */
+  readonly isExcused: (pid: string) => boolean;
+  /** Bytes of a base page, where counters were read at once and may be compared; null: not. */
+  readonly pageSize: number | null;
+}
+
+/** Lines of /proc/meminfo that are parts of MemTotal. */
+const PARTS = [
+  ...['MemFree', 'MemAvailable', 'Buffers', 'Cached', 'AnonPages', 'Mapped', 'Shmem', 'Slab'],
+  ...['SReclaimable', 'SUnreclaim', 'KernelStack', 'PageTables', 'Percpu', 'Unevictable'],
+];
+
+/** The same counter in /proc/meminfo and, in base pages, in /proc/vmstat. */
+const IN_BOTH = {
+  Shmem: 'nr_shmem',
+  PageTables: 'nr_page_table_pages',
+  SReclaimable: 'nr_slab_reclaimable',
+  SUnreclaim: 'nr_slab_unreclaimable',
+  Mapped: 'nr_mapped',
+} as const;
+
+/** So much of RAM may move between two files, and so much on a small machine. */
+const MOVES = 1 / 100;
+const LEAST_MOVES = 16 << 20;
+
+/** smaps rounds each figure down to KiB. */
+const ROUNDING = 4096;
+
+/** So many of a kind are reported one by one. */
+const MOST_OF_KIND = 3;
+
+/** Facts in a capture that contradict each other, in words: one of each pair is wrong. */
+export function contradictionsOf(files: CaptureFiles): string[] {
+  const found = new Map<string, number>();
+  const words: string[] = [];
+  const add = (kind: string, message: string): void => {
+    const count = (found.get(kind) ?? 0) + 1;
+    found.set(kind, count);
+    if (count <= MOST_OF_KIND) words.push(message);
+  };
+  const machine = machineOf(files.last, files.pageSize, add);
+  for (const pid of files.last.states) processFacts(files.last, pid, machine, add);
+  listFacts(files, add);
+  for (const [kind, count] of found)
+    if (count > MOST_OF_KIND) words.push(`${count - MOST_OF_KIND} more of ${kind}`);
+  return words;
+}
+
+type Add = (kind: string, message: string) => void;
+
+interface Machine {
+  readonly total: number | null;
+  readonly swapTotal: number | null;
+  readonly pageTables: number | null;
+}
+
+function machineOf({ text }: MomentFiles, pageSize: number | null, add: Add): Machine {
+  const meminfo = `\n${text('/proc/meminfo') ?? ''}`;
+  const of = (name: string) => kilobytesOf(meminfo, name);
+  const [total, swapTotal, swapFree] = [of('MemTotal'), of('SwapTotal'), of('SwapFree')];
+  for (const name of PARTS)
+    if (total !== null && (of(name) ?? 0) > total)
+      add('counters', `${name} of /proc/meminfo is more than MemTotal`);
+  if (swapTotal !== null && (swapFree ?? 0) > swapTotal)
+    add('counters', 'SwapFree of /proc/meminfo is more than SwapTotal');
+  const areas = (text('/proc/swaps') ?? '').split('\n').slice(1);
+  if (swapTotal === 0 && areas.some((line) => /\s[1-9]\d*\s+\d+\s+-?\d+\s*$/.test(line)))
+    add('counters', '/proc/swaps has swap areas, and SwapTotal is 0');
+  if (pageSize !== null && total !== null) vmstatFacts(text, { of, total, pageSize }, add);
+  return { total, swapTotal, pageTables: of('PageTables') };
+}
+
+interface Meminfo {
+  /** A line, in bytes. */
+  readonly of: (name: string) => number | null;
+  readonly total: number;
+  readonly pageSize: number;
+}
+
+function vmstatFacts(text: MomentFiles['text'], { of, total, pageSize }: Meminfo, add: Add): void {
+  const [vmstat, zoneinfo] = [text('/proc/vmstat') ?? '', text('/proc/zoneinfo') ?? ''];
+  const pages = (name: string) => {
+    const digits = new RegExp(`^${name} (\\d{1,13})$`, 'm').exec(vmstat)?.[1];
+    return digits === undefined ? null : Number(digits) * pageSize;
+  };
+  const slack = Math.max(MOVES * total, LEAST_MOVES);
+  const managed = [...zoneinfo.matchAll(/^ +managed +(\d{1,13})$/gm)].reduce(
+    (sum, [, count]) => sum + Number(count) * pageSize,
+    0,
+  );
+  const [memFree, free] = [of('MemFree'), pages('nr_free_pages')];
+  // Memory that is not initialized yet is in MemTotal and MemFree alone.
+  const late = managed > 0 ? total - managed : 0;
+  if (memFree !== null && free !== null) {
+    const beyond = memFree - free;
+    if (Math.abs(beyond) > slack && Math.abs(beyond - late) > slack)
+      add('counters', `MemFree is ${memFree} bytes, and nr_free_pages of /proc/vmstat ${free}`);
+  }
+  for (const [line, name] of Object.entries(IN_BOTH)) {
+    const [one, other] = [of(line), pages(name)];
+    if (one !== null && other !== null && Math.abs(one - other) > slack)
+      add('counters', `${line} is ${one} bytes, and ${name} of /proc/vmstat ${other}`);
+  }
+}
+
+function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add: Add): void {
+  const { total, swapTotal, pageTables } = machine;
+  const status = `\n${text(`/proc/${pid}/status`) ?? ''}`;
+  const rollup = `\n${text(`/proc/${pid}/smaps_rollup`) ?? ''}`;
+  const swaps = [kilobytesOf(status, 'VmSwap') ?? 0, once(rollup, 'Swap') ?? 0];
+  const swap = Math.max(...swaps);
+  if (swapTotal !== null && swap > swapTotal)
+    add('swap', `pid ${pid} has ${swap} bytes in swap, and SwapTotal is ${swapTotal}`);
+  const tables = kilobytesOf(status, 'VmPTE') ?? 0;
+  const most = total === null ? null : Math.min(total, (pageTables ?? total) + MOVES * total);
+  if (most !== null && tables > most)
+    add(
+      'page tables',
+      `pid ${pid} has ${tables} bytes of page tables, and the machine ${pageTables ?? total}`,
+    );
+  if ([...rollup.matchAll(/\nRss:/g)].length > 1) {
+    add('smaps_rollup', `smaps_rollup of pid ${pid} is there twice`);
+    return;
+  }
+  const [rss, pss] = [once(rollup, 'Rss'), once(rollup, 'Pss')];
+  if (rss === null || pss === null) return;
+  if (pss > rss) add('PSS', `pid ${pid} has a PSS of ${pss} bytes, and an RSS of ${rss}`);
+  const own = (once(rollup, 'Private_Clean') ?? 0) + (once(rollup, 'Private_Dirty') ?? 0);
+  if (own > pss + ROUNDING) add('USS', `pid ${pid} has a USS of ${own} bytes, and a PSS of ${pss}`);
+  if (total !== null && pss > total)
+    add('PSS', `pid ${pid} has a PSS of ${pss} bytes, and MemTotal is ${total}`);
+}
+
+/** The first line of a name: of a file that is there twice, sums mislead. */
+function once(text: string, name: string): number | null {
+  const at = text.indexOf(`\n${name}:`);
+  return at < 0 ? null : kilobytesOf(text.slice(at, text.indexOf('\n', at + 1) + 1), name);
+}
+
+/**
+ * Every process that ran throughout is in each list. One that is in that of states alone may have ended before its
+ * memory was read: its sizes are not known then, which is reported with them. One in that of memory alone may have begun
+ * after the others were made.
+ */
+function listFacts({ first, last, firstBegan, isExcused }: CaptureFiles, add: Add): void {
+  const lists = 'lists of processes';
+  for (const pid of last.memory)
+    if (last.namespaces.has(pid) && !last.states.has(pid) && !isExcused(pid))
+      add(lists, `pid ${pid} is in the list of memory, and not in that of states`);
+  for (const pid of last.states) {
+    if (isExcused(pid)) continue;
+    const status = `\n${last.text(`/proc/${pid}/status`) ?? ''}`;
+    const parent = /\nPPid:\s*(\d{1,10})\n/.exec(status)?.[1];
+    if (parent !== undefined && parent !== '0' && first?.states.has(parent))
+      if (!last.states.has(parent) && !isExcused(parent))
+        add(lists, `pid ${parent} is the parent of pid ${pid}, and not in the list of states`);
+    const began = startOf(last.text(`/proc/${pid}/stat`) ?? '');
+    if (!first || first.states.has(pid) || firstBegan === null || began === null) continue;
+    if (began < firstBegan - 1)
+      add(lists, `pid ${pid} began before the first sample, which does not have it`);
+  }
+}
+
+/** Seconds after the boot. */
+function startOf(stat: string): number | null {
+  const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  return /^\d{1,15}$/.test(field) ? Number(field) / USER_HZ : null;
+}

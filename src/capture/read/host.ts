@@ -1,0 +1,370 @@
+import { HostError } from '../../base/errors/host.js';
+import type { HostSource, OnBytes } from '../../host/host-source.js';
+import { readPageSize } from '../../host/proc/memory.js';
+import { LAYOUT_VERSION } from './contents.js';
+import { contradictionsOf, type MomentFiles } from './contradictions.js';
+import { CapturedFailures } from './failures.js';
+import type { CapturedFiles } from './files.js';
+import { linksOf } from './links.js';
+import { MANIFEST } from './manifest.js';
+import { insidePath, MOST_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
+import { type LinesOf, PathLines } from './path-lines.js';
+import { readSosreport, type Sosreport } from './sosreport.js';
+
+/**
+ * A host as a capture or a sosreport shows it: time stands still, and goes on to the next sample when it
+ * is slept. What was not captured is `gone`.
+ */
+export class CapturedHost implements HostSource {
+  readonly #moments: readonly Moment[];
+  /** The first of all, and whether lists of processes may lack some: facts that must agree. */
+  readonly #earliest: Moment | undefined;
+  readonly #isPartial: boolean;
+  readonly #files: ReadonlyMap<string, string>;
+  readonly #links: ReadonlyMap<string, string>;
+  readonly #children = new Map<string, Set<string>>();
+  /** What the kernel told the program that captured, the size of a page among it. */
+  readonly #auxv: Buffer | undefined;
+  /** What the ss there did not know. */
+  readonly #unknown: readonly string[];
+  /** Files of memory cgroups, by paths with line breaks and backslashes as \\ooo. */
+  readonly #cgroups: PathLines;
+  readonly #failures: CapturedFailures;
+  readonly #log: string | undefined;
+  /** What was left out on purpose. */
+  readonly #leftOut: ReadonlySet<string>;
+  /** Of the log there is the beginning. */
+  readonly logCut: boolean;
+  #index = 0;
+  /** Something of this moment's sockets was read: it is as late as its end. */
+  #read = false;
+  /** When the last sample was taken, as the host's clock said; null when it is not told. */
+  readonly taken: Date | null;
+  /** When the last of its moments was, as the host's clock said when it was begun. */
+  readonly at: Date | null;
+  /** Of a sosreport: what `ps aux` printed. Undefined: it has none, or is a capture of our own. */
+  readonly psText: string | undefined;
+  /** `capture`: our own; `sosreport`. */
+  readonly kind: 'capture' | 'sosreport';
+
+  /**
+   * What is missing or damaged, in words: never an all-clear then. A capture without a manifest is older
+   * than those, or has lost it: `unproved` says so.
+   */
+  readonly damage: readonly string[];
+  readonly unproved: boolean;
+
+  /**
+   * @param only one of its moments, in place of both
+   * @throws {HostError} `not-a-capture`: it has no sample
+   */
+  constructor(captured: CapturedFiles, only?: 'first' | 'last') {
+    const damage = [...captured.damage];
+    this.damage = damage;
+    this.unproved = !captured.has(MANIFEST);
+    this.kind = captured.has('version') ? 'capture' : 'sosreport';
+    this.#failures = new CapturedFailures(captured.get('errors') ?? '');
+    this.#leftOut = new Set((captured.get('left-out') ?? '').split('\n'));
+    const cut = new Set([...captured.cut, ...this.#failures.cut()]);
+    // What was read in part here stands in the damage already.
+    for (const path of this.#failures.cut())
+      if (!ASKED_ALONE.test(path)) damage.push(`${path} was cut when it was captured`);
+    this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
+    this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
+    this.#isPartial = captured.cut.size > 0;
+    const files = new Map<string, string>();
+    for (const name of captured.names())
+      if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
+    let auxv = captured.bytes(AUXV.slice(1));
+    const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
+    this.taken = Number.isNaN(date.getTime()) ? null : date;
+    if (this.kind === 'sosreport') {
+      const report = readSosreport(captured);
+      this.taken = report.taken;
+      auxv ??= report.auxv;
+      this.psText = report.psText;
+      for (const [path, text] of report.files) files.set(path, text);
+      this.#links = report.links;
+      this.#moments = [reportedMoment(report)];
+      this.#earliest = undefined;
+      this.at = this.taken;
+    } else {
+      damage.push(...newerThanKnown(captured));
+      const taken = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
+      const all = taken.map((sample) => momentOf(captured, { sample, cut, damage }));
+      damage.push(...outOfOrder(all), ...lostSockets(all));
+      for (const sample of [1, 2] as const)
+        if (!taken.includes(sample)) damage.push(`it lacks sample ${sample}`);
+      this.#earliest = all.length > 1 ? all[0] : undefined;
+      const chosen = only === undefined ? all.length : only === 'first' ? 1 : all.length;
+      this.#moments = only === undefined ? all : all.slice(chosen - 1, chosen);
+      this.#links = linksOf(captured, chosen, damage);
+      this.at = momentAt(this.taken, all[0], this.#moments.at(-1));
+    }
+    if (this.#moments.length === 0)
+      throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
+    this.#files = files;
+    this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), OF_CGROUPS);
+    if (this.#cgroups.cut) damage.push(`it has more than ${MOST_PATHS} files of cgroups`);
+    this.#auxv = auxv;
+    this.#unknown = (captured.get('unknown-tables') ?? '')
+      .split(/\s+/)
+      .filter((word) => /^\w{1,20}$/.test(word));
+    this.#noteAll();
+  }
+
+  #noteAll(): void {
+    const last = this.#moments.at(-1);
+    const paths = [this.#files.keys(), this.#links.keys(), last?.files.keys() ?? []];
+    for (const each of paths) for (const path of each) this.#note(path);
+    for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
+  }
+
+  /** Facts in it that contradict each other, in words. */
+  contradictions(): string[] {
+    const last = this.#moments.at(-1);
+    if (!last) return [];
+    const isOfStates = (list: string) =>
+      this.#isPartial || this.#failures.has(list) || this.#failures.has(`sample-2/${list}`);
+    const isPartial = ['before', 'after', 'memory', '/proc'].some(isOfStates);
+    return contradictionsOf({
+      first: this.#earliest ? this.#filesOf(this.#earliest) : null,
+      last: this.#filesOf(last),
+      firstBegan: this.#earliest ? this.#earliest.beganMs / 1000 : null,
+      isExcused: (pid) =>
+        isPartial || EACH_PROCESS.some((file) => this.#failures.has(`/proc/${pid}${file}`)),
+      pageSize: this.kind === 'sosreport' ? null : this.#pageSize(),
+    });
+  }
+
+  #pageSize(): number | null {
+    try {
+      return readPageSize(this);
+    } catch (error) {
+      if (error instanceof HostError) return null;
+      throw error;
+    }
+  }
+
+  #filesOf(moment: Moment): MomentFiles {
+    const pidsOf = (lines: PathLines | undefined) =>
+      new Set([...(lines?.paths() ?? [])].map((path) => path.split('/')[2] ?? ''));
+    const [states, memory] = moment.lines;
+    return {
+      text: (path) => moment.files.get(path) ?? textOf(moment, path) ?? this.#files.get(path),
+      states: pidsOf(states),
+      memory: pidsOf(memory),
+      namespaces: new Set(moment.namespaces.keys()),
+    };
+  }
+
+  /** How many samples there are: 1 or 2. */
+  get samples(): number {
+    return this.#moments.length;
+  }
+
+  /** Milliseconds between the samples. */
+  get intervalMs(): number {
+    const [first, last] = this.#moments;
+    return first && last ? Math.max(1, last.beganMs - first.endedMs) : 0;
+  }
+
+  async ss(
+    args: readonly string[],
+    netns: string | null,
+    onBytes: OnBytes,
+  ): Promise<readonly string[]> {
+    this.#read = true;
+    const inode = /\d+/.exec(this.#links.get(netns ?? '/proc/self/ns/net') ?? '')?.[0] ?? 'own';
+    if (this.#moment.closed.has(inode))
+      throw new HostError('netns-closed', `the network namespace ${netns} could not be entered`);
+    const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
+    const text = this.#moment.ss.get(`${inode} ${group}`);
+    const unknown = group === 'others' ? this.#unknown : [];
+    if (text === undefined) {
+      if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
+        throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
+      if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))
+        if (this.#moments.some(hasSockets))
+          throw new HostError('gone', 'sample 2 of the capture has no sockets');
+      if (group !== 'inet' || this.#index > 0) return unknown;
+      if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
+        throw new HostError('gone', `the network namespace ${netns} was not captured`);
+      throw new HostError('ss-missing', 'there was no ss where this was captured');
+    }
+    onBytes(text);
+    return unknown;
+  }
+
+  readText(path: string): string {
+    const text =
+      this.#moment.files.get(path) ??
+      textOf(this.#moment, path) ??
+      this.#files.get(path) ??
+      this.#cgroup(path) ??
+      this.#netTable(path);
+    if (text === undefined) throw this.#failures.of(path);
+    return text;
+  }
+
+  #cgroup(path: string): string | undefined {
+    if (!path.startsWith('/sys/fs/cgroup/')) return undefined;
+    return this.#cgroups.text(path.replaceAll('\\', '\\134').replaceAll('\n', '\\012'));
+  }
+
+  /**
+   * The kernel's log, as /dev/kmsg or dmesg told it.
+   *
+   * @throws {HostError} `gone`, `denied`, `unreadable`: it was not captured
+   */
+  logText(): string {
+    if (this.#log === undefined) {
+      // Who captured it says why of what he read, or of what he writes.
+      const named = this.#failures.has(KMSG) ? KMSG : 'log';
+      throw this.#failures.of(named, this.#leftOut.has('log'));
+    }
+    return this.#log;
+  }
+
+  /** When a file of the whole machine was read: at the moment that is looked at, or when all began. */
+  timeOf(path: string): Date | null {
+    return this.#moment.files.has(path) ? this.at : this.taken;
+  }
+
+  /** A table of /proc/PID/net is kept once for each namespace. */
+  #netTable(path: string): string | undefined {
+    const [, pid = '', table = ''] = /^\/proc\/(\d{1,10}|self)\/net\/(\w+)$/.exec(path) ?? [];
+    const inode = this.#moment.namespaces.get(pid);
+    return inode === undefined
+      ? undefined
+      : this.#moment.files.get(insidePath(inode, `/proc/net/${table}`));
+  }
+
+  async readSlowText(path: string): Promise<string> {
+    return this.readText(path);
+  }
+
+  readTextIn(netns: string, path: string): string {
+    const inode = /\d+/.exec(this.readLink(netns))?.[0] ?? '';
+    return this.readText(insidePath(inode, path));
+  }
+
+  readBytes(path: string, onBytes: OnBytes): void {
+    if (path !== AUXV || this.#auxv === undefined)
+      throw new HostError('gone', `${path} was not captured`);
+    onBytes(this.#auxv);
+  }
+
+  readLink(path: string): string {
+    const target = this.#links.get(path);
+    if (target === undefined) throw this.#failures.of(path);
+    return target;
+  }
+
+  list(path: string): readonly string[] {
+    const names = this.#children.get(path);
+    if (!names) throw this.#failures.of(path);
+    return [...names];
+  }
+
+  size(path: string): number {
+    return this.list(path).length;
+  }
+
+  inode(path: string): number {
+    throw new HostError('denied', `the inode of ${path} was not captured`);
+  }
+
+  now(): number {
+    return this.#read ? this.#moment.endedMs : this.#moment.beganMs;
+  }
+
+  async sleep(): Promise<void> {
+    if (this.#index + 1 >= this.#moments.length) return;
+    this.#index++;
+    this.#read = false;
+  }
+
+  get #moment(): Moment {
+    const moment = this.#moments[this.#index];
+    if (!moment) throw new RangeError('no such moment');
+    return moment;
+  }
+
+  #note(path: string): void {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const parent = path.slice(0, at);
+      const rest = path.slice(at + 1);
+      const end = rest.indexOf('/');
+      const name = end < 0 ? rest : rest.slice(0, end);
+      const known = this.#children.get(parent);
+      if (known) {
+        if (known.has(name)) return;
+        known.add(name);
+      } else this.#children.set(parent, new Set([name]));
+    }
+  }
+}
+
+/** Files of a process that a failure excuses from lists. */
+const EACH_PROCESS = ['', '/stat', '/status', '/smaps_rollup'];
+
+const AUXV = '/proc/self/auxv';
+const KMSG = '/dev/kmsg';
+
+/** Who asks for these is told what they lack; no other answer is made of them. */
+const ASKED_ALONE = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
+
+/** A cgroup may be called anything but a line break: what follows the last name of a file is its value. */
+const OF_CGROUPS: LinesOf = {
+  path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.procs|cgroup\.events)):/,
+  head: 8192,
+  most: MOST_PATHS,
+};
+
+/** Some network namespace was queried with ss. */
+function hasSockets({ ss }: Moment): boolean {
+  return [...ss.keys()].some((key) => key.endsWith(' inet'));
+}
+
+/** Outputs of ss that the first sample has and the last lacks, of network namespaces that were still there. */
+function lostSockets(all: readonly Moment[]): string[] {
+  const [first, last] = [all[0], all.at(-1)];
+  if (!first || !last) return [];
+  const there = new Set(last.namespaces.values());
+  return [...first.ss.keys()].flatMap((key) => {
+    const [inode = '', group = ''] = key.split(' ');
+    return last.ss.has(key) || last.closed.has(inode) || !there.has(inode)
+      ? []
+      : [`sample 2 has no sockets (${group}) of network namespace ${inode}`];
+  });
+}
+
+function newerThanKnown(captured: CapturedFiles): string[] {
+  const version = Number(/^\d{1,6}/.exec(captured.get('version') ?? '')?.[0]);
+  return version > LAYOUT_VERSION
+    ? [`its layout has version ${version}, and this program knows ${LAYOUT_VERSION} at most`]
+    : [];
+}
+
+/** A host says what time it is when a capture begins; its uptime tells the rest. */
+function momentAt(
+  taken: Date | null,
+  first: Moment | undefined,
+  last: Moment | undefined,
+): Date | null {
+  if (!taken || !first || !last) return taken;
+  return new Date(taken.getTime() + Math.max(0, last.endedMs - first.beganMs));
+}
+
+function reportedMoment({ ss }: Sosreport): Moment {
+  return {
+    beganMs: 0,
+    endedMs: 0,
+    files: new Map(),
+    lines: [],
+    namespaces: new Map(),
+    ss: new Map([...ss].map(([key, text]) => [key, Buffer.from(text)])),
+    closed: new Set(),
+  };
+}

@@ -1,0 +1,50 @@
+import { parseNamespaceMounts } from '../../host/namespaces.js';
+import type { CapturedFiles } from './files.js';
+import { linesOf } from './lines.js';
+
+/** So many descriptors of sockets are taken. */
+const MOST_LINKS = 300_000;
+
+/** pid (or `self`) → the inode of its network namespace, from `ls -l`. */
+export function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, string> {
+  const text = captured.get(`${prefix}namespaces`) ?? '';
+  return new Map(
+    [...text.matchAll(/ \/proc\/(\d{1,10}|self)\/ns\/net -> net:\[(\d{1,15})\]$/gm)].map(
+      ([, pid = '', inode = '']) => [pid, inode] as const,
+    ),
+  );
+}
+
+/**
+ * The links of a sample: namespaces of each kind that was captured, and descriptors of sockets from `ls -l`.
+ *
+ * @param damage is told what is wrong with it, in words
+ */
+export function linksOf(
+  captured: CapturedFiles,
+  sample: number,
+  damage: string[],
+): Map<string, string> {
+  const prefix = `sample-${sample}/`;
+  const links = new Map<string, string>();
+  for (const { inode, path } of parseNamespaceMounts(captured.get('proc/self/mountinfo') ?? ''))
+    links.set(path, `net:[${inode}]`);
+  for (const line of linesOf(captured.get(`${prefix}namespaces`) ?? '')) {
+    const [, path, kind, target] =
+      / (\/proc\/(?:\d{1,10}|self)\/ns\/(\w{1,20})) -> (\w{1,20}:\[\d{1,15}\])$/.exec(line) ?? [];
+    if (path !== undefined && target?.startsWith(`${kind}:`)) links.set(path, target);
+  }
+  const most = links.size + MOST_LINKS;
+  let directory = '';
+  for (const line of linesOf(captured.get(`${prefix}descriptors`) ?? '')) {
+    if (links.size >= most) {
+      damage.push(`it has more than ${MOST_LINKS} descriptors of sockets`);
+      break;
+    }
+    const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];
+    if (heading) directory = heading;
+    const link = / (\d{1,10}) -> (socket:\[\d{1,15}\])$/.exec(line);
+    if (link && directory !== '') links.set(`${directory}/${link[1]}`, link[2] ?? '');
+  }
+  return links;
+}

@@ -1,0 +1,156 @@
+import { isHostError } from '../../base/errors/host.js';
+import type { HostSource } from '../../host/host-source.js';
+import { CommandLineMask } from '../read/command-line.js';
+import {
+  CGROUP_FILES,
+  CGROUP_ROOT,
+  HOST_FILES,
+  HOST_PATTERNS,
+  MOST_BYTES,
+  MOST_CGROUPS,
+  SAMPLED_FILES,
+  SLAB_ATTRIBUTES,
+  WITH_ARGUMENTS,
+} from '../read/contents.js';
+import { octal } from './failures.js';
+import { linesOf, SMALL_FILE, type Work } from './work.js';
+
+/** Files of the whole machine, each under its own path. */
+export async function takeHostFiles(work: Work): Promise<void> {
+  const extra = work.parts.has('arguments') ? WITH_ARGUMENTS : [];
+  for (const path of [...HOST_FILES, ...extra]) {
+    takeFile(work, path, '');
+    await work.deadline.breathe();
+  }
+  for (const pattern of HOST_PATTERNS)
+    for (const path of expand(work.source, pattern)) takeFile(work, path, '');
+}
+
+/** What moves, once with each sample. */
+export function takeMovingFiles(work: Work, at: string): void {
+  for (const path of SAMPLED_FILES) takeFile(work, path, at);
+}
+
+function takeFile({ source, archive, failures, anonymizer }: Work, path: string, at: string): void {
+  try {
+    const { bytes, cut } = source.read(path, MOST_BYTES);
+    archive.add(`${at}${path.slice(1)}`, anonymizer?.file(path, bytes) ?? bytes);
+    if (cut) failures.add(path, 'cut', `only its first ${MOST_BYTES} bytes`);
+  } catch (error) {
+    failures.note(path, error, true);
+  }
+}
+
+/** The kernel's log, without its command line unless arguments are queried. */
+export function takeLog({ source, archive, failures, parts }: Work): void {
+  const member = archive.member('log');
+  const write = (bytes: Buffer) => {
+    if (member.size < MOST_BYTES) member.write(bytes);
+    else failures.add('log', 'cut', `only its first ${MOST_BYTES} bytes`);
+  };
+  const mask = parts.has('arguments') ? undefined : new CommandLineMask(write);
+  try {
+    const lost = source.log(mask ? (bytes) => mask.push(bytes) : write);
+    mask?.end();
+    if (lost) failures.add('log', 'cut', 'lines went while they were read');
+    member.end();
+  } catch (error) {
+    failures.note('/dev/kmsg', error, true);
+  }
+}
+
+/** What SLUB tells of each cache, in lines `PATH:LINE`. */
+export async function takeSlabAttributes(work: Work): Promise<void> {
+  const member = work.archive.member('slab-attributes');
+  for (const name of SLAB_ATTRIBUTES)
+    for (const path of expand(work.source, `/sys/kernel/slab/*/${name}`)) {
+      const text = textOf(work, path);
+      for (const line of linesOf(text))
+        member.write(`${work.anonymizer?.slabPath(path) ?? path}:${line}\n`);
+      await work.deadline.breathe();
+    }
+  member.end();
+}
+
+/** The files of each memory cgroup, in lines `PATH:LINE`. */
+export async function takeCgroups(work: Work): Promise<void> {
+  const { source, archive, failures, deadline, anonymizer } = work;
+  const member = archive.member('cgroups');
+  const waiting = [CGROUP_ROOT];
+  let count = 0;
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    await deadline.breathe();
+    if (deadline.passed || count >= MOST_CGROUPS) {
+      failures.add('cgroups', 'cut', `after ${count} of them`);
+      break;
+    }
+    let names: ReadonlySet<string>;
+    try {
+      names = new Set(source.list(folder));
+    } catch (error) {
+      failures.note(folder, error, folder === CGROUP_ROOT);
+      continue;
+    }
+    // Files of cgroups have a dot in their names, and so may cgroups: a file cannot be listed.
+    for (const name of names) if (!isFile(name)) waiting.push(`${folder}/${name}`);
+    if (!names.has('memory.stat')) continue;
+    count++;
+    const told = anonymizer?.cgroupPath(folder) ?? folder;
+    for (const file of CGROUP_FILES) {
+      if (!names.has(file)) continue;
+      for (const line of linesOf(textOf(work, `${folder}/${file}`)))
+        member.write(
+          `${Buffer.from(octal(`${told}/${file}`), 'utf8').toString('latin1')}:${line}\n`,
+        );
+    }
+  }
+  member.end();
+}
+
+/** Whether a name in a cgroup is that of a file, by what controllers are called. */
+function isFile(name: string): boolean {
+  return /^(?:cgroup|memory|cpu|cpuacct|cpuset|io|blkio|pids|hugetlb|misc|rdma|irq|devices|freezer|net_cls|net_prio|perf_event|dmem)\.[a-z0-9_.]+$|^(?:tasks|notify_on_release|release_agent)$/i.test(
+    name,
+  );
+}
+
+function textOf({ source, failures }: Work, path: string): string {
+  try {
+    return source.read(path, SMALL_FILE).bytes.toString('latin1');
+  } catch (error) {
+    // Attributes that some caches lack, and what ends meanwhile.
+    if (!isHostError(error, 'gone')) failures.note(path, error);
+    return '';
+  }
+}
+
+/** The paths that a pattern stands for: `*` is any run of characters of a name. None where nothing is there. */
+function expand(source: HostSource, pattern: string): string[] {
+  let paths = [''];
+  for (const part of pattern.split('/').slice(1)) {
+    if (!part.includes('*')) {
+      paths = paths.map((path) => `${path}/${part}`);
+      continue;
+    }
+    const form = new RegExp(`^${part.split('*').map(escaped).join('.*')}$`, 's');
+    paths = paths.flatMap((path) =>
+      namesIn(source, path)
+        .filter((name) => form.test(name))
+        .map((name) => `${path}/${name}`),
+    );
+  }
+  return paths;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+function namesIn(source: HostSource, path: string): readonly string[] {
+  try {
+    return source.list(path);
+  } catch (error) {
+    if (isHostError(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,80 @@
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { OutputError } from '../../../base/output-file.js';
+
+/** `snapshot-20261121T180501Z-psi-oom.tar.gz`: when, and why. */
+const NAME = /^snapshot-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(?:-[a-z]{1,12}){1,8}\.tar\.gz$/;
+
+export function nameOf(at: Date, kinds: readonly string[]): string {
+  const time = at.toISOString().replace(/[-:]|\.\d+/g, '');
+  return `snapshot-${time}-${[...new Set(kinds)].join('-')}.tar.gz`;
+}
+
+/**
+ * The snapshots that a folder keeps, the oldest first. Other files are none of ours.
+ *
+ * @throws {OutputError} it cannot be listed
+ */
+export function keptIn(folder: string): { readonly name: string; readonly at: number }[] {
+  return namesIn(folder)
+    .flatMap((name) => {
+      const [, year, month, day, hour, minute, second] = NAME.exec(name) ?? [];
+      if (year === undefined) return [];
+      return [{ name, at: Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}Z`) }];
+    })
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Removes the oldest so that no more than `keep` are left.
+ *
+ * @param taken the one that was just taken: it stays, also where a clock that went back makes it the oldest
+ * @returns their names
+ * @throws {OutputError} it cannot be listed, or changed
+ */
+export function removeOldest(folder: string, keep: number, taken?: string): string[] {
+  const kept = keptIn(folder);
+  const others = kept.map(({ name }) => name).filter((name) => name !== taken);
+  const old = others.slice(0, Math.max(0, kept.length - keep));
+  for (const name of old) remove(join(folder, name));
+  return old;
+}
+
+/** Names of those that were begun and not finished (src/base/output-file.ts). */
+const BEGUN = /^\.(snapshot-.{1,200}\.tar\.gz)\.[0-9a-f]{12}\.partial$/;
+
+/** Nobody writes at one for so long. Milliseconds. */
+const ABANDONED_MS = 2 * 3600 * 1000;
+
+/**
+ * Removes what was begun by who was killed amid it, as happens where memory is short: each run would leave one more.
+ *
+ * @param nowMs since 1970
+ * @throws {OutputError} the folder cannot be listed, or changed
+ */
+export function removeAbandoned(folder: string, nowMs: number): void {
+  for (const name of namesIn(folder)) {
+    if (!NAME.test(BEGUN.exec(name)?.[1] ?? '')) continue;
+    const file = join(folder, name);
+    const there = lstatSync(file, { throwIfNoEntry: false });
+    if (there && nowMs - there.mtimeMs > ABANDONED_MS) remove(file);
+  }
+}
+
+function remove(file: string): void {
+  try {
+    rmSync(file, { force: true });
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${file} cannot be removed (${code})`, { cause });
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${folder} cannot be listed (${code})`, { cause });
+  }
+}

@@ -1,0 +1,256 @@
+import { randomInt } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { TraceError } from '../../../base/errors/trace.js';
+import { liveHost } from '../../../host/live.js';
+import { readPageSize } from '../../../host/proc/memory.js';
+import type { Words } from '../../../profile/perf/run.js';
+import type { Recording } from '../../recording.js';
+import { SymbolsMeanwhile } from '../symbols-meanwhile.js';
+import { Commands } from '../tracefs/commands.js';
+import { findTracefs } from '../tracefs/root.js';
+import { mapKeys } from './map-keys.js';
+import { BpftraceOutput, type OutputState } from './output.js';
+import { PageCounters } from './page-counters.js';
+import { bpftraceProgram, COMMANDS, type StackMode } from './program.js';
+import { recordingOf } from './recording-of.js';
+import { type BpftraceEnd, type BpftraceRun, startBpftrace } from './run.js';
+
+/** What bpftrace is to record. */
+export interface BpftraceOrder {
+  readonly seconds: number;
+  readonly windows: number;
+  readonly minOrder: number;
+  readonly pid: number | null;
+  readonly maxBlocks: number;
+  readonly maxSurvivors: number;
+  /** Ends it early. */
+  readonly stop: AbortSignal;
+  /** Told about once a second: seconds since it began, and allocations and frees in all. */
+  readonly progress: (seconds: number, events: number) => void;
+}
+
+/** How long bpftrace may take to compile and attach, to answer, and to print all that is held. */
+const START_MS = 300_000;
+const ANSWER_MS = 30_000;
+const DUMP_MS = 300_000;
+/** Figures of stacks in all windows. */
+const MOST_SHOWN = 1_000_000;
+/** Beyond its time, when it ends by itself. */
+const LEFT_ALONE_SECONDS = 900;
+
+/** Numbers that no process has (PID_MAX_LIMIT is 2^22). */
+const [LEAST_SIGNAL, MOST_SIGNAL] = [1 << 30, (1 << 30) + (1 << 28)];
+
+/**
+ * Records pages by a program of bpftrace's, which pairs allocations with frees in the kernel. It ends with us, and
+ * nothing of it stays.
+ *
+ * @throws {TraceError} `bpftrace-missing`, `bpftrace-failed`, `bpftrace-ended`, `trace-no-root`, `trace-not-mounted`,
+ *   `trace-locked-down`, `trace-unsupported`
+ */
+export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording> {
+  const events = `${findTracefs()}/events`;
+  for (const name of ['kmem/mm_page_alloc', 'kmem/mm_page_free', 'syscalls/sys_enter_kill'])
+    if (!existsSync(`${events}/${name}`))
+      throw new TraceError('trace-unsupported', `this kernel has no event ${name}`);
+  if (order.pid !== null && !isFirstPidNamespace())
+    throw new TraceError(
+      'trace-unsupported',
+      'bpftrace knows processes by other numbers than this pid namespace',
+      { next: 'Run it on the host, or leave out --engine bpftrace.' },
+    );
+  const keys = mapKeys(order.maxBlocks);
+  const poolPages = order.minOrder === 0 && existsSync(`${events}/page_pool/page_pool_state_hold`);
+  for (const stackMode of ['raw', 'perf'] as const satisfies readonly StackMode[]) {
+    const signals = randomInt(LEAST_SIGNAL, MOST_SIGNAL);
+    const mostSeconds = Math.ceil(order.seconds) + LEFT_ALONE_SECONDS;
+    const { minOrder, pid } = order;
+    const program = bpftraceProgram({ stackMode, minOrder, pid, signals, poolPages, mostSeconds });
+    const run = startBpftrace(program, keys);
+    try {
+      return await new Session(run, order, { keys, signals }).record();
+    } catch (error) {
+      // Another form of stacks is asked for, of the same addresses.
+      if (stackMode === 'raw' && isOldStackMode(run.words.text)) continue;
+      throw error;
+    } finally {
+      run.signal('SIGKILL');
+      await run.ended;
+    }
+  }
+  throw new TraceError('bpftrace-failed', 'this bpftrace prints no addresses of stacks');
+}
+
+interface Plan {
+  readonly keys: number;
+  readonly signals: number;
+}
+
+class Session {
+  readonly #run: BpftraceRun;
+  readonly #order: BpftraceOrder;
+  readonly #plan: Plan;
+  readonly #output: BpftraceOutput;
+  #over = false;
+
+  constructor(run: BpftraceRun, order: BpftraceOrder, plan: Plan) {
+    this.#run = run;
+    this.#order = order;
+    this.#plan = plan;
+    this.#output = new BpftraceOutput({ maxKeys: plan.keys, maxShown: MOST_SHOWN });
+    run.stdout.on('data', (bytes: Buffer) => this.#output.push(bytes));
+    run.ended.then(() => {
+      this.#over = true;
+    });
+  }
+
+  async record(): Promise<Recording> {
+    const { stop, maxBlocks, maxSurvivors, windows, minOrder, pid } = this.#order;
+    // The second says that all is attached.
+    await this.#until(() => stop.aborted || this.#output.heartbeats >= 2, START_MS);
+    if (stop.aborted)
+      throw new TraceError('bpftrace-ended', 'it was ended before bpftrace had begun to record', {
+        next: 'Nothing is known. Ask again, and give bpftrace time to compile.',
+      });
+    // Stacks are told at the end.
+    const symbols = new SymbolsMeanwhile();
+    const counters = new PageCounters();
+    const commands = new Commands();
+    try {
+      counters.take();
+      this.#tell('begin');
+      await this.#until(() => this.#is('recording'), ANSWER_MS);
+      await this.#windows(symbols);
+      this.#tell('end');
+      counters.take();
+      await this.#until(() => this.#is('ended'), ANSWER_MS);
+    } finally {
+      counters.close();
+    }
+    const missed = this.#run.pid === undefined ? null : missedRuns(this.#run.pid);
+    this.#run.signal('SIGINT');
+    await this.#until(() => this.#is('whole'), DUMP_MS);
+    symbols.refresh();
+    return recordingOf(this.#output, {
+      maxBlocks,
+      maxSurvivors,
+      windows: windows - 1,
+      missedRuns: missed,
+      frameBytes: readPageSize(liveHost),
+      symbols: symbols.areKnown ? symbols : null,
+      pages: counters.passed(),
+      commandOf: commands.of,
+      endedEarly: stop.aborted,
+      isChosen: minOrder > 0 || pid !== null,
+    });
+  }
+
+  async #windows(symbols: SymbolsMeanwhile): Promise<void> {
+    const { seconds, windows, stop, progress } = this.#order;
+    const began = performance.now();
+    for (let window = 1; window <= windows && !stop.aborted; window++) {
+      const end = began + (seconds * 1000 * window) / windows;
+      while (performance.now() < end && !stop.aborted) {
+        const rest = Math.min(1000, end - performance.now());
+        await delay(Math.max(1, rest), undefined, { signal: stop }).catch(() => undefined);
+        if (this.#over) throw await this.#failure();
+        symbols.refresh();
+        const { counts } = this.#output;
+        const events = (counts.get('a') ?? 0) + (counts.get('f') ?? 0);
+        progress((performance.now() - began) / 1000, events);
+      }
+      if (window < windows && !stop.aborted) this.#tell('window');
+    }
+  }
+
+  /** The program sees the call, whose process there never is. */
+  #tell(command: keyof typeof COMMANDS): void {
+    try {
+      process.kill(this.#plan.signals + COMMANDS[command], 0);
+    } catch {
+      // ESRCH, as it must be.
+    }
+  }
+
+  #is(state: OutputState): boolean {
+    return this.#output.state === state;
+  }
+
+  async #until(holds: () => boolean, mostMs: number): Promise<void> {
+    const end = performance.now() + mostMs;
+    while (!holds()) {
+      if (this.#over) throw await this.#failure();
+      if (performance.now() > end)
+        throw new TraceError('bpftrace-failed', `bpftrace says nothing for ${mostMs / 1000} s`);
+      await delay(20);
+    }
+  }
+
+  async #failure(): Promise<TraceError> {
+    return failureOf(await this.#run.ended, this.#run.words);
+  }
+}
+
+/** PROC_PID_INIT_INO of include/linux/proc_ns.h. */
+const FIRST_PID_NAMESPACE = 0xefff_fffc;
+
+function isFirstPidNamespace(): boolean {
+  try {
+    return statSync('/proc/self/ns/pid').ino === FIRST_PID_NAMESPACE;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Events that came while a program of bpftrace's ran on that CPU, as an interrupt's do: the kernel runs none for
+ * them. It counts these of tracepoints since 6.7 (`recursion_misses` of fdinfo); before that the figure stays 0, and
+ * only /proc/vmstat tells of them.
+ *
+ * @returns null: not told
+ */
+function missedRuns(pid: number): number | null {
+  const folder = `/proc/${pid}/fdinfo`;
+  let sum: number | null = null;
+  const seen = new Set<string>();
+  try {
+    for (const descriptor of readdirSync(folder)) {
+      const text = readFileSync(`${folder}/${descriptor}`, 'latin1');
+      const id = /^prog_id:\t(\d{1,10})$/m.exec(text)?.[1];
+      const missed = /^recursion_misses:\t(\d{1,15})$/m.exec(text)?.[1];
+      if (id === undefined || missed === undefined || seen.has(id)) continue;
+      seen.add(id);
+      sum = (sum ?? 0) + Number(missed);
+    }
+  } catch {
+    return null;
+  }
+  return sum;
+}
+
+/** Whether it knows no stacks of addresses alone. */
+function isOldStackMode(said: string): boolean {
+  return /Unknown identifier: 'raw'|[Uu]nknown stack mode/.test(said);
+}
+
+/** Why bpftrace ended before its time. */
+function failureOf({ cause, signal }: BpftraceEnd, words: Words): TraceError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  if (code === 'ENOENT' || code === 'EACCES')
+    return new TraceError('bpftrace-missing', 'bpftrace is not installed', { cause });
+  if (signal !== undefined)
+    return new TraceError('bpftrace-failed', `bpftrace was ended by ${signal}`, { cause });
+  const { text } = words;
+  const told = (errorCode: ConstructorParameters<typeof TraceError>[0]) =>
+    new TraceError(errorCode, `bpftrace: ${reasonOf(words)}`, { cause });
+  if (/lockdown/i.test(text)) return told('trace-locked-down');
+  if (/root user|Operation not permitted|EPERM|CAP_/.test(text)) return told('trace-no-root');
+  return told('bpftrace-failed');
+}
+
+/** Its first error, without what it says besides. */
+function reasonOf(words: Words): string {
+  const error = /(?:^|: )ERROR: ([^\n]{1,300})/m.exec(words.text)?.[1];
+  return error ?? words.reason;
+}

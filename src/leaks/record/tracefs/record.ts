@@ -1,0 +1,34 @@
+import { TraceError } from '../../../base/errors/trace.js';
+import type { Recording } from '../../recording.js';
+import { TraceInstances } from './instances.js';
+import { removeOrphans } from './orphans.js';
+import { findTracefs } from './root.js';
+import { TraceSession } from './session.js';
+import type { TraceOrder } from './trace-order.js';
+
+/**
+ * Records allocations and frees through private instances of tracefs, which are gone when it ends, however
+ * it ends.
+ *
+ * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`,
+ *   `trace-over-budget`, `trace-failed`
+ */
+export async function recordTraced(order: TraceOrder): Promise<Recording> {
+  const { type } = order;
+  if (type === 'vmalloc')
+    throw new TraceError('trace-unsupported', 'areas of vmalloc are not followed by events', {
+      next: 'Ask /proc/vmallocinfo: --method vmallocinfo',
+    });
+  const root = findTracefs();
+  const removed = removeOrphans(root);
+  const instances = new TraceInstances(root);
+  let recording: Recording;
+  try {
+    recording = await new TraceSession(order, type, instances).run();
+  } finally {
+    instances.removeAll();
+  }
+  const { left } = instances;
+  const tracing = recording.tracing && { ...recording.tracing, orphans: removed, left };
+  return { ...recording, ...(tracing ? { tracing } : {}) };
+}

@@ -1,0 +1,298 @@
+import { liveHost } from '../../../host/live.js';
+import { readPageSize } from '../../../host/proc/memory.js';
+import type { Follower } from '../../follow/follower.js';
+import { FrameFollower } from '../../follow/frame-follower.js';
+import { ObjectFollower } from '../../follow/object-follower.js';
+import { StackTable } from '../../follow/stack-table.js';
+import type { Losses, Reading, Recording, Sample, Unseen } from '../../recording.js';
+import { StackSites } from '../../stack-sites.js';
+import { LiveSymbols } from '../live-symbols.js';
+import { sizeBuffers } from './buffers.js';
+import { cacheUse } from './cache-use.js';
+import { ofThreads } from './chosen-threads.js';
+import { Commands } from './commands.js';
+import { affordable } from './cost.js';
+import type { StreamPlan } from './cpu-stream.js';
+import { Drain } from './drain.js';
+import { eventFilter } from './filter.js';
+import type { TraceInstance } from './instance.js';
+import type { TraceInstances } from './instances.js';
+import { KeptSettings } from './kept-settings.js';
+import type { EventName, TracedType } from './kinds.js';
+import { gapsOf, lostEvents } from './losses.js';
+import { Pacing } from './pacing.js';
+import { readAllocatedFrames } from './pgalloc.js';
+import { type EventRates, measureRates } from './rate.js';
+import { InstanceReader } from './reader.js';
+import { ALL, MOST_ONE_IN, narrowed, PAGE_LOW_BIT, SLAB_LOW_BIT, sampleOf } from './sample.js';
+import { type ReadEvents, Spending } from './spending.js';
+import type { TraceOrder } from './trace-order.js';
+import { TracedEvents } from './traced-events.js';
+
+/** One recording: two instances, what reads them, and who follows. */
+export class TraceSession {
+  readonly #order: TraceOrder;
+  readonly #type: TracedType;
+  readonly #instances: TraceInstances;
+  readonly #allocations: TraceInstance;
+  readonly #frees: TraceInstance;
+  readonly #events: TracedEvents;
+  readonly #lowBit: number;
+  readonly #stacks = new StackTable();
+  readonly #symbols = new LiveSymbols();
+  readonly #settings: readonly KeptSettings[];
+  /** Settings of ours that somebody else changed. Paths. */
+  #changed: readonly string[] = [];
+
+  constructor(order: TraceOrder, type: TracedType, instances: TraceInstances) {
+    this.#order = order;
+    this.#type = type;
+    this.#instances = instances;
+    this.#allocations = this.#instance('allocations');
+    this.#frees = this.#instance('frees');
+    this.#events = new TracedEvents(this.#allocations, type);
+    this.#lowBit = type === 'page' ? Math.max(PAGE_LOW_BIT, order.minOrder) : SLAB_LOW_BIT;
+    this.#settings = [
+      new KeptSettings(this.#allocations, this.#events.allocations),
+      new KeptSettings(this.#frees, this.#events.frees),
+    ];
+  }
+
+  async run(): Promise<Recording> {
+    const { stop, threads } = this.#order;
+    const sites = new StackSites(this.#stacks, this.#symbols);
+    const rates = await this.#rates();
+    const follower = this.#follower(this.#firstSample(rates));
+    this.#allocations.write('options/stacktrace', '1');
+    this.#filter(follower.sample);
+    const { origin, now } = clockOf(this.#allocations);
+    const { decoders, layout } = this.#events;
+    const plan = { layout, decoders, stacks: this.#stacks, origin };
+    const [allocations, frees] = [
+      this.#reader(this.#allocations, plan),
+      this.#reader(this.#frees, plan),
+    ];
+    const drain = new Drain(
+      [allocations, frees],
+      threads === null ? follower : ofThreads(follower, threads),
+      { now, pagesOfBuffer: pagesOf(this.#allocations, layout.pageBytes) },
+    );
+    const read = () => ({ allocations: allocations.events, frees: frees.events });
+    const commands = new Commands();
+    // Frees first: of no block that was seen allocated a free shall be missed.
+    this.#enable(this.#frees, this.#events.frees);
+    const before = readAllocatedFrames();
+    const began = now();
+    this.#enable(this.#allocations, this.#events.allocations);
+    for (const one of this.#settings) one.keep();
+    const spending = new Spending(rates, this.#lowBit, began);
+    const readings = await this.#windows({
+      rates,
+      drain,
+      follower,
+      spending,
+      read,
+      sites,
+      began,
+      now,
+    });
+    this.#lookAtSettings();
+    silence(this.#allocations);
+    const ended = now();
+    const after = readAllocatedFrames();
+    silence(this.#frees);
+    drain.finish();
+    readings.push(this.#reading(follower, (ended - began) / 1e6, sites));
+    // Objects whose addresses could not be told would be looked up elsewhere.
+    const upper = allocations.upper === undefined ? 0 : allocations.upper;
+    const told = follower.survivors({
+      max: this.#order.maxSurvivors,
+      siteOf: sites.of,
+      began,
+      upper: BigInt(upper ?? 0) << 52n,
+      commandOf: commands.of,
+    });
+    const { oneIn } = follower.sample;
+    const budget = this.#order.sample === 'auto' ? this.#order.budget : null;
+    return {
+      type: this.#type,
+      method: 'tracefs',
+      sample: follower.sample,
+      sites: sites.sites,
+      readings,
+      survivors: upper === null ? [] : told.survivors,
+      survivorsLeftOut: upper === null ? null : told.leftOut,
+      losses: this.#losses(follower.losses, [allocations, frees]),
+      unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
+      gaps: gapsOf(this.#stacks.others, this.#symbols.areKnown),
+      endedEarly: stop.aborted,
+      tracing: {
+        orphans: [],
+        left: [],
+        late: drain.late,
+        changed: this.#changed,
+        unmatched: sumOf([allocations.unmatched(), frees.unmatched()]),
+        cost: spending.whole(ended, read(), oneIn, budget),
+      },
+    };
+  }
+
+  /** Reads until the end. @returns readings at the beginning and at the end of each window but the last */
+  async #windows({ rates, drain, follower, spending, read, sites, began, now }: Running) {
+    const { seconds, windows, progress, stop } = this.#order;
+    const readings: Reading[] = [this.#reading(follower, 0, sites)];
+    const pacing = new Pacing(this.#order, rates);
+    for (let window = 1; window <= windows; window++) {
+      const end = began + (seconds * 1e9 * window) / windows;
+      while (now() < end && !this.#isOver) {
+        await drain.rest(end, stop);
+        drain.round();
+        const figures = spending.look(now(), read(), follower.sample.oneIn);
+        if (figures === null) continue;
+        const told = { ...figures, kept: follower.kept };
+        progress({ seconds: (now() - began) / 1e9, ...told });
+        this.#lookAtSettings();
+        this.#narrow(follower, pacing.halvings(told));
+      }
+      if (window === windows || this.#isOver) break;
+      await drain.upTo(end);
+      readings.push(this.#reading(follower, (end - began) / 1e6, sites));
+    }
+    return readings;
+  }
+
+  #reading(follower: Follower, at: number, { of }: StackSites): Reading {
+    this.#symbols.refresh();
+    const caches = this.#type === 'slab' ? cacheUse() : null;
+    return { ...follower.reading(at, of), ...(caches === null ? {} : { caches }) };
+  }
+
+  /** It was told to end; or what comes from now on is not what was asked for, and would spoil what there is. */
+  get #isOver(): boolean {
+    return this.#order.stop.aborted || this.#changed.length > 0;
+  }
+
+  #lookAtSettings(): void {
+    if (this.#changed.length === 0) this.#changed = this.#settings.flatMap((one) => one.changed());
+  }
+
+  #instance(purpose: 'allocations' | 'frees'): TraceInstance {
+    const instance = this.#instances.make(purpose);
+    sizeBuffers(instance, purpose);
+    instance.takeMonotonicClock();
+    return instance;
+  }
+
+  #reader(instance: TraceInstance, plan: StreamPlan): InstanceReader {
+    const reader = new InstanceReader(instance, plan);
+    this.#instances.closeBefore(instance, () => reader.close());
+    // The kernel takes a page for each pipe when it is read first, which is no event of the recording.
+    reader.read(1, 0);
+    return reader;
+  }
+
+  async #rates(): Promise<EventRates> {
+    const instance = this.#instances.make('rate');
+    const { decoders, layout } = this.#events;
+    const plan = { layout, decoders, stacks: this.#stacks, origin: 0n };
+    const rates = await measureRates(instance, this.#events, plan, this.#order.stop);
+    this.#instances.remove(instance);
+    return rates;
+  }
+
+  #firstSample(rates: EventRates): Sample {
+    const { sample, budget } = this.#order;
+    if (sample === 'auto') return affordable(rates, budget, this.#lowBit);
+    return sample === 1 ? ALL : sampleOf(sample, this.#lowBit);
+  }
+
+  #follower(sample: Sample): FrameFollower | ObjectFollower {
+    const { maxBlocks } = this.#order;
+    return this.#type === 'page'
+      ? new FrameFollower(sample, { maxBlocks, frameBytes: readPageSize(liveHost) })
+      : new ObjectFollower(sample, { maxBlocks });
+  }
+
+  #narrow(follower: Follower, halvings: number): void {
+    if (this.#isOver) return;
+    let sample = follower.sample;
+    for (let times = 0; times < halvings && sample.oneIn < MOST_ONE_IN; times++)
+      sample = narrowed(sample, this.#lowBit);
+    if (sample === follower.sample) return;
+    // Filters let more through for a moment than is followed, and never less.
+    follower.narrow(sample);
+    this.#filter(sample);
+    for (const one of this.#settings) one.keep();
+  }
+
+  #filter(sample: Sample): void {
+    for (const { system, name, kind } of this.#events.allocations)
+      this.#allocations.write(
+        `events/${system}/${name}/filter`,
+        eventFilter(kind, sample, this.#order.minOrder),
+      );
+    // Blocks may be freed by parts, of any order.
+    for (const { system, name, kind } of this.#events.frees)
+      this.#frees.write(`events/${system}/${name}/filter`, eventFilter(kind, sample, 0));
+  }
+
+  #enable(instance: TraceInstance, events: readonly EventName[]): void {
+    for (const { system, name } of events) instance.write(`events/${system}/${name}/enable`, '1');
+  }
+
+  /** Where only some allocations are followed, frees of others are no loss. */
+  #losses(losses: Losses, readers: readonly InstanceReader[]): Losses {
+    const overrun = sumOf(readers.map((reader) => reader.overrun()));
+    const isChosen = this.#order.threads !== null || this.#order.minOrder > 0;
+    return {
+      ...losses,
+      overrun: lostEvents(losses.overrun, overrun),
+      unknownFrees: isChosen ? null : losses.unknownFrees,
+    };
+  }
+
+  #unseen(follower: Follower, allocated: number | null): Unseen | null {
+    const { threads, minOrder } = this.#order;
+    if (allocated === null || threads !== null || minOrder > 0) return null;
+    const traced = follower instanceof FrameFollower ? follower.allocatedFrames : null;
+    if (traced === null) return null;
+    return { allocated, traced: traced.bytes, low: traced.low, high: traced.high };
+  }
+}
+
+/** What takes part while it runs. */
+interface Running {
+  readonly rates: EventRates;
+  readonly drain: Drain;
+  readonly follower: Follower;
+  readonly spending: Spending;
+  readonly read: () => ReadEvents;
+  readonly sites: StackSites;
+  /** Nanoseconds since the origin. */
+  readonly began: number;
+  readonly now: () => number;
+}
+
+function sumOf(counts: readonly (number | null)[]): number | null {
+  return counts.reduce((sum, one) => (sum === null || one === null ? null : sum + one), 0);
+}
+
+function silence(instance: TraceInstance): void {
+  instance.write('events/enable', '0');
+}
+
+function pagesOf(instance: TraceInstance, pageBytes: number): number {
+  const kilobytes = Number(/^(\d{1,9})/.exec(instance.read('buffer_size_kb'))?.[1] ?? 0);
+  return Math.max(1, Math.floor((kilobytes * 1024) / pageBytes));
+}
+
+/** What is 0 of all times, and how long ago that was, nanoseconds. */
+function clockOf(instance: TraceInstance): {
+  readonly origin: bigint;
+  readonly now: () => number;
+} {
+  const before = process.hrtime.bigint();
+  const origin = instance.now;
+  const middle = (before + process.hrtime.bigint()) / 2n;
+  return { origin, now: () => Number(process.hrtime.bigint() - middle) };
+}

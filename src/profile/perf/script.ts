@@ -1,0 +1,193 @@
+import { statSync } from 'node:fs';
+import { TraceError } from '../../base/errors/trace.js';
+import { LineCutter } from '../../host/ss/lines.js';
+import { startPerf, Words } from './run.js';
+import type { EventNames, Fault, Frame, Sample, SpaceCall } from './sample.js';
+
+/** What could not be taken from a recording. */
+export interface Losses {
+  /** Records that the kernel had no room for, by what perf says: of any kind. */
+  readonly lost: number;
+  /** Lines of `perf script` of no known form. */
+  readonly strange: number;
+}
+
+/**
+ * Reads what was recorded, through `perf script`, which unwinds stacks and knows symbols. Inlined functions
+ * are not asked for: that takes perf a thousand times as long.
+ *
+ * @param stop ends it
+ * @throws {TraceError} `perf-failed`
+ */
+export async function readRecording(
+  file: string,
+  names: EventNames,
+  onSample: (sample: Sample) => void,
+  stop: AbortSignal,
+): Promise<Losses> {
+  if (statSync(file, { throwIfNoEntry: false }) === undefined)
+    throw new TraceError('perf-failed', 'perf record wrote no file');
+  const parser = new ScriptParser(names, onSample);
+  const perf = startPerf(
+    [
+      ...['script', '--input', file, '--no-inline', '--show-lost-events'],
+      ...['--fields', SCRIPT_FIELDS, '--force'],
+    ],
+    { stop },
+  );
+  const words = new Words(perf.stderr);
+  const cutter = new LineCutter((bytes, from, to) => parser.line(bytes.toString('utf8', from, to)));
+  perf.stdout?.on('data', (bytes: Buffer) => cutter.push(bytes));
+  const { failed } = await perf.ended;
+  cutter.end();
+  parser.end();
+  if (failed) throw new TraceError('perf-failed', `perf script: ${words.reason}`);
+  const lost = Math.max(parser.lostRecords, parser.lostSamples);
+  return { lost, strange: parser.strange + cutter.overlong };
+}
+
+/** perf itself stops at kernel.perf_event_max_stack, 127 unless somebody raised it. */
+const MOST_FRAMES = 1024;
+
+/** MAP_ANONYMOUS (include/uapi/asm-generic/mman-common.h; the same on x86 and arm64). */
+const MAP_ANONYMOUS = 0x20n;
+
+/**
+ * Reads what `perf script -F {@link SCRIPT_FIELDS}` prints, line by line (tools/perf/builtin-script.c).
+ *
+ * Names of files and symbols stand there as they are, and may hold newlines. Whoever makes such names can
+ * spoil stacks of its own; lines that are nothing we know are counted, and so are records of faults, which
+ * are held against the kernel's own count.
+ */
+export class ScriptParser {
+  /** Records that perf says the kernel had no room for. */
+  lostRecords = 0;
+  lostSamples = 0;
+  /** Lines of no known form. */
+  strange = 0;
+  readonly #names: EventNames;
+  readonly #onSample: (sample: Sample) => void;
+  #open: { readonly head: Head; readonly frames: Frame[]; pageBytes: number | null } | undefined;
+
+  constructor(names: EventNames, onSample: (sample: Sample) => void) {
+    this.#names = names;
+    this.#onSample = onSample;
+  }
+
+  line(text: string): void {
+    if (text === '') {
+      this.end();
+      return;
+    }
+    const frame = endsInFile(text) ? FRAME.exec(text)?.groups : undefined;
+    if (frame && this.#open) {
+      if (this.#open.frames.length < MOST_FRAMES) this.#open.frames.push(frameOf(frame));
+      return;
+    }
+    const size = PAGE_SIZE.exec(text);
+    if (size && this.#open) {
+      this.#open.pageBytes = pageBytesOf(size[1] ?? '');
+      return;
+    }
+    const lost = LOST.exec(text)?.groups;
+    if (lost) {
+      if (lost.samples === undefined) this.lostRecords += Number(lost.count);
+      else this.lostSamples += Number(lost.count);
+      return;
+    }
+    const head = this.#head(text);
+    if (!head) {
+      this.strange++;
+      return;
+    }
+    this.end();
+    this.#open = { head, frames: [], pageBytes: null };
+  }
+
+  /** What came last is whole. */
+  end(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (!open) return;
+    const { pid, tid, what } = open.head;
+    this.#onSample({
+      pid,
+      tid,
+      what: what.type === 'fault' ? { ...what, pageBytes: open.pageBytes } : what,
+      frames: open.frames,
+    });
+  }
+
+  #head(text: string): Head | undefined {
+    const found = HEAD.exec(text)?.groups;
+    if (!found) return undefined;
+    const { event = '', rest = '' } = found;
+    const what = this.#fault(event, rest) ?? spaceCall(event, rest);
+    return what && { pid: Number(found.pid), tid: Number(found.tid), what };
+  }
+
+  #fault(event: string, rest: string): Fault | undefined {
+    const { minor, major } = this.#names;
+    if (event !== minor && event !== major) return undefined;
+    if (!endsInFile(rest)) return undefined;
+    const mapping = FAULT.exec(rest)?.[1];
+    if (mapping === undefined) return undefined;
+    return { type: 'fault', major: event === major, mapping, pageBytes: null };
+  }
+}
+
+/** What {@link ScriptParser} reads. */
+const SCRIPT_FIELDS = 'pid,tid,event,addr,data_page_size,ip,sym,symoff,dso,trace';
+
+interface Head {
+  readonly pid: number;
+  readonly tid: number;
+  readonly what: Fault | SpaceCall;
+}
+
+const HEAD =
+  /^ *(?<pid>-?\d{1,10})\/(?<tid>-?\d{1,10}) +(?<event>[\w:-]{1,80}?)(?::[uk]{1,2})?: +(?<rest>.*)$/s;
+/** Symbols and files can have parentheses, as ` (deleted)` has: between them is an offset, or no symbol. */
+const FRAME =
+  /^\t *(?<ip>[0-9a-f]{1,16}) (?:(?<symbol>.*?)\+(?<offset>0x[0-9a-f]{1,16})|\[unknown\]|(?<plain>.*)) \((?<module>.*)\)$/s;
+const FAULT = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/s;
+const PAGE_SIZE = /^ (\d{1,4}[KMG]|N\/A)$/;
+const LOST = /^ *-?\d+\/-?\d+ +PERF_RECORD_LOST(?<samples>_SAMPLES)? lost (?<count>\d{1,15})$/;
+
+/** Of a line that does not, each ` (` of a hostile symbol would be tried to the line's end. */
+function endsInFile(text: string): boolean {
+  return text.endsWith(')');
+}
+
+const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+function pageBytesOf(text: string): number | null {
+  const unit = UNITS[text.slice(-1)];
+  return unit === undefined ? null : Number(text.slice(0, -1)) * unit;
+}
+
+function frameOf({
+  ip = '',
+  symbol,
+  plain,
+  offset,
+  module = '',
+}: Readonly<Record<string, string | undefined>>): Frame {
+  const name = symbol ?? plain;
+  if (name === undefined) return { symbol: null, module, offset: `0x${ip}` };
+  return { symbol: name, module, offset: offset ?? null };
+}
+
+function spaceCall(event: string, rest: string): SpaceCall | undefined {
+  if (event === 'syscalls:sys_enter_brk') {
+    const end = /^brk: (0x[0-9a-f]{1,16})/.exec(rest)?.[1];
+    return end === undefined ? undefined : { type: 'brk', value: BigInt(end), anonymous: true };
+  }
+  if (event !== 'syscalls:sys_enter_mmap') return undefined;
+  const { length, flags } =
+    /\blen: (?<length>0x[0-9a-f]{1,16}),.* flags: (?<flags>0x[0-9a-f]{1,16}),/.exec(rest)?.groups ??
+    {};
+  if (length === undefined || flags === undefined) return undefined;
+  const anonymous = (BigInt(flags) & MAP_ANONYMOUS) !== 0n;
+  return { type: 'mmap', value: BigInt(length), anonymous };
+}

@@ -1,0 +1,111 @@
+import type { NetworkEstimate } from '../account/processes/process.js';
+import { isHostError } from '../base/errors/host.js';
+import type { HostSource } from '../host/host-source.js';
+import type { Losses } from '../host/losses.js';
+import type { Observation } from '../host/observation.js';
+import { observe } from '../host/observe.js';
+import { socketFds } from '../host/proc/holders.js';
+import { optionalText } from '../host/proc/process.js';
+import { refusalWords, rightsOf } from '../records/capabilities.js';
+import { type PinnedEstimate, sumPinned } from './pinned.js';
+import { pinnedBy } from './pinned-by-socket.js';
+import { SocketHistory } from './socket-history.js';
+
+/** What the sockets of each process pin, as far as it may be seen. */
+export interface SocketsOfProcesses {
+  /** Null: its sockets may not be seen, or not all of them. */
+  of(pid: number): NetworkEstimate | null;
+  /** What could not be seen of sockets, in words. */
+  readonly lost: readonly string[];
+}
+
+/**
+ * One look at all sockets, without judging them: what waits to be read, to be taken by the peer, and to be
+ * accepted. What several processes hold counts for each.
+ *
+ * @param root may enter other network namespaces
+ * @throws {HostError} as observe does
+ */
+export async function socketsOfProcesses(
+  source: HostSource,
+  root: boolean,
+): Promise<SocketsOfProcesses> {
+  const observation = await observe(source, {
+    intervalMs: 0,
+    netns: root ? 'all' : 'own',
+    reader: 'auto',
+  });
+  const estimates = estimatesOf(observation);
+  const seen = new Set(openNamespaces(observation));
+  return {
+    lost: lostWords(observation, source),
+    of(pid) {
+      const table = socketFds(source, `/proc/${pid}/fd`);
+      if (table === 'denied') return null;
+      if (table === 'gone' || table.size === 0) return NONE;
+      const namespace = namespaceOf(source, pid);
+      if (namespace === null || !seen.has(namespace)) return null;
+      return estimates.get(pid) ?? NONE;
+    },
+  };
+}
+
+const NONE: NetworkEstimate = { low: 0, likely: 0, atMost: 0 };
+
+/** By pid: of those alone that hold a socket with something in it. */
+function estimatesOf(observation: Observation): ReadonlyMap<number, NetworkEstimate> {
+  const { host, holders, first } = observation;
+  const history = new SocketHistory(observation);
+  const own = new Map<number, { readonly each: PinnedEstimate[]; charge: number }>();
+  for (const socket of first.sockets) {
+    const { pinned, charge } = pinnedBy(socket, true, host, history);
+    if (pinned.high === 0) continue;
+    const inodes = [socket, ...history.listeners(socket)].map(({ inode }) => inode);
+    const pids = new Set(
+      inodes.flatMap((inode) => (holders.byInode.get(inode) ?? []).map(({ pid }) => pid)),
+    );
+    for (const pid of pids) {
+      const sum = own.get(pid) ?? { each: [], charge: 0 };
+      own.set(pid, sum);
+      sum.each.push(pinned);
+      sum.charge += charge;
+    }
+  }
+  const sums = new Map<number, NetworkEstimate>();
+  for (const [pid, { each, charge }] of own) {
+    const { low, likely, atMost } = sumPinned(each, charge, host);
+    sums.set(pid, { low, likely, atMost });
+  }
+  return sums;
+}
+
+function openNamespaces({ namespaces, losses }: Observation): (number | null)[] {
+  const closed = new Set(losses.closed.map(({ inode }) => inode));
+  return namespaces.map(({ inode }) => inode).filter((inode) => !closed.has(inode));
+}
+
+function namespaceOf(source: HostSource, pid: number): number | null {
+  try {
+    const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink(`/proc/${pid}/ns/net`))?.[1];
+    return inode === undefined ? null : Number(inode);
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}
+
+function lostWords({ losses, reader }: Observation, source: HostSource): string[] {
+  const { closed, unreadable, contested, leftOut, failed }: Losses = losses;
+  const lines = unreadable + contested + leftOut + failed;
+  return [
+    ...(reader === 'procfs'
+      ? ['ss is not installed: /proc/net does not tell what sockets are charged']
+      : []),
+    ...(closed.length > 0
+      ? [
+          `sockets of ${closed.length} network namespaces may not be seen: ${refusalWords(rightsOf(optionalText(source, '/proc/self/status')), 'sys_admin')}`,
+        ]
+      : []),
+    ...(lines > 0 ? [`${lines} lines about sockets were lost or could not be read`] : []),
+  ];
+}

@@ -1,0 +1,259 @@
+import { describe, expect, test } from 'vitest';
+import { AnswersError, stateOfAnswers } from '../../../src/answers/diff/read/answers.js';
+import { memoryAnswer } from '../../../src/answers/diff/read/memory.js';
+import { procsAnswer } from '../../../src/answers/diff/read/procs.js';
+import { socketsAnswer } from '../../../src/answers/diff/read/sockets.js';
+import { formatJson } from '../../../src/base/json.js';
+import { compareStates } from '../../../src/diff/compare.js';
+import { memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
+
+const state = (...answers: unknown[]) =>
+  stateOfAnswers('a.json', answers.map((each) => `${formatJson(each, 2)}\n`).join(''));
+const WORKERS = [
+  { pid: 1, start: 10, pss: 4096 },
+  { pid: 2, start: 20, pss: null },
+];
+
+test('answers one after the other in a file tell of one time together', () => {
+  const { taken, memory, lists, release, pageSize, flaws } = state(
+    memoryAnswerAt(2),
+    procsAnswerAt(2, WORKERS),
+    socketsAnswerAt(2, { 5: 4096 }),
+  );
+  expect(flaws).toEqual([]);
+  expect([release, pageSize]).toEqual(['6.1.0', 4096]);
+  expect(taken).toMatchObject({ host: 'node7', uptime: 5120 });
+  expect(memory?.depth).toBe('vmcore');
+  expect(Object.keys(lists).sort()).toEqual(['caches', 'callers', 'processes', 'sockets']);
+  expect(lists.processes?.items.get('2 20')?.sizes).toMatchObject({ pss: null, rss: 4096 });
+});
+
+test('on one line each, as NDJSON has them, too', () => {
+  const text = [memoryAnswerAt(2), procsAnswerAt(2, WORKERS)].map((each) => formatJson(each));
+  expect(stateOfAnswers('a', text.join('\n')).lists.processes?.items.size).toBe(2);
+});
+
+test.each([
+  ['', 'it is empty'],
+  ['{"schema":"kdump-mem.memory/1"', 'no whole JSON'],
+  ['[]', 'names no schema'],
+  ['{"schema":"kdump-mem.info/1"}', 'kdump-mem.info/1 is nothing that diff can compare'],
+  ['{"schema":"kdump-mem.procs/1"}', 'kernel: Invalid input'],
+  [`{"a":${'['.repeat(100)}${']'.repeat(100)}}`, 'nested more than 32 levels deep'],
+])('%j is refused with a reason', (text, reason) => {
+  expect(() => stateOfAnswers('a', text)).toThrow(AnswersError);
+  expect(() => stateOfAnswers('a', text)).toThrow(reason);
+});
+
+test('a line of very many braces is read in one pass; too many values are refused', () => {
+  const line = `{"a":[${'{},'.repeat(300_000)}{}]}`;
+  expect(() => stateOfAnswers('a', line)).toThrow('names no schema');
+  expect(() => stateOfAnswers('a', `{"a":[${'1,'.repeat(10_000_001)}1]}`)).toThrow(
+    'more than 10000000 values',
+  );
+});
+
+test.each([
+  ['drawers', memoryAnswer, () => ({ ...memoryAnswerAt(2), memory: { children: [{}, {}] } })],
+  ['callers', memoryAnswer, () => ({ ...memoryAnswerAt(2), callers: [{}, {}] })],
+  ['processes', procsAnswer, () => ({ ...procsAnswerAt(2, []), processes: [{}, {}] })],
+  ['sockets', socketsAnswer, () => ({ ...socketsAnswerAt(2, { 5: 8192 }), sockets: [{}, {}] })],
+])(
+  'of millions of %s that are wrong the first has an error alone: they take memory',
+  (_, schema, made) => {
+    const issues = schema.safeParse(made()).error?.issues ?? [];
+    expect(issues.length).toBeGreaterThan(0);
+    expect(issues.filter(({ path }) => path.includes(0)).length).toBe(1);
+    expect(issues.filter(({ path }) => path.includes(1))).toEqual([]);
+  },
+);
+
+test('two answers of one kind are of two times, and refused', () => {
+  expect(() => state(memoryAnswerAt(1), memoryAnswerAt(2))).toThrow('two answers');
+});
+
+test.each([
+  ['bytes of a drawer', (text: string) => text.replace('"bytes": 4096000', '"bytes": 4096001')],
+  ['frames of a drawer', (text: string) => text.replace('"frames": 1000,', '"frames": 1001,')],
+  ['a drawer', (text: string) => text.replace('"complete": true', '"complete": false')],
+  ['a cache', (text: string) => text.replace('"bytes": 8192000', '"bytes": 8196096')],
+  ['a caller', (text: string) => text.replace('"bytes": 819200,', '"bytes": 819201,')],
+  ['a process', (text: string) => text.replace('"pssBytes": 4096', '"pssBytes": 4097')],
+  ['a pid that is there twice', (text: string) => text.replaceAll('"pid": 2', '"pid": 1')],
+  ['a pid', (text: string) => text.replace('"pid": 2', '"pid": 3')],
+  ['a beginning', (text: string) => text.replace('"startTicks": 20', '"startTicks": 90020')],
+  ['a socket', (text: string) => text.replace('"pinnedBytes": 8192', '"pinnedBytes": 9192')],
+])('what contradicts its sum is told: %s', (_, damage) => {
+  const text = [
+    memoryAnswerAt(2),
+    procsAnswerAt(2, WORKERS),
+    socketsAnswerAt(2, { 5: 8192, 6: 4096 }),
+  ]
+    .map((each) => formatJson(each, 2))
+    .join('\n');
+  expect(damage(text)).not.toBe(text);
+  const damaged = stateOfAnswers('a', damage(text));
+  expect([...new Set(damaged.flaws.map(({ code }) => code))]).toEqual(['contradictory']);
+  const whole = stateOfAnswers('a', text);
+  expect(compareStates([damaged, whole]).complete).toBe(false);
+});
+
+test('sockets that pin nothing are left out of a list that is whole', () => {
+  const answer = socketsAnswerAt(2, { 5: 8192, 6: 4096 });
+  const listed = (sockets: typeof answer.sockets) =>
+    state({ ...answer, sockets, totals: { ...answer.totals, sockets: 3 } }).lists.sockets;
+  expect(listed(answer.sockets)).toMatchObject({ whole: true, withoutEmpty: true });
+  // --limit 1
+  expect(listed(answer.sockets.slice(0, 1))).toMatchObject({ whole: false });
+  expect(state(answer).lists.sockets).toMatchObject({ whole: true });
+});
+
+test('sockets that share pages sum to more than the total: what was left out is known all the same', () => {
+  const answer = socketsAnswerAt(2, { 5: 8192, 6: 8192 });
+  const totals = { ...answer.totals, sockets: 3, pinnedBytes: 12_288, pageBytes: 11_776 };
+  const wholeOf = (differs: object) =>
+    state({ ...answer, totals, ...differs }).lists.sockets?.whole;
+  expect(wholeOf({})).toBe(true);
+  // --limit, --min-bytes
+  expect(wholeOf({ omitted: 1 })).toBe(false);
+  expect(wholeOf({ whole: false })).toBe(false);
+});
+
+describe('an answer of skcheck', () => {
+  const answer = {
+    schema: 'skcheck/1',
+    host: {
+      name: 'node7',
+      release: '6.1.0',
+      takenAt: '2026-11-20T10:02:00.000Z',
+      takenAtKnown: true,
+    },
+    sockets: [
+      {
+        pid: 4711,
+        comm: 'nginx',
+        fds: [11],
+        family: 'IPv4',
+        protocol: 'TCP',
+        inode: 5,
+        local: '10.0.0.1:80',
+        peer: '10.0.0.2:5',
+        netns: null,
+        unreadBytes: 100,
+        pinned: { low: 100, likely: 4096, high: 9999, atMost: null },
+      },
+    ],
+    totals: { sockets: 44, verdicts: { 'stalled-reader': 1, fine: 0 }, countedBy: 'row' },
+    complete: true,
+    warnings: [],
+  };
+
+  test('has sockets in which something waits, with an estimate of what they pin', () => {
+    const { taken, lists, flaws } = state(answer);
+    expect(flaws).toEqual([]);
+    expect(taken.at?.toISOString()).toBe('2026-11-20T10:02:00.000Z');
+    expect(lists.sockets).toMatchObject({ whole: true, withoutEmpty: true });
+    const [socket] = lists.sockets?.items.values() ?? [];
+    expect(socket?.sizes).toEqual({ estimated: 4096, unread: 100 });
+    expect(socket?.who).toMatchObject({ holder: { pid: 4711, comm: 'nginx', fd: 11 } });
+  });
+
+  test('of a machine whose name and kernel are not known has none', () => {
+    const { taken, release } = state({
+      ...answer,
+      host: { ...answer.host, name: '', release: '' },
+    });
+    expect([taken.host, release]).toEqual([null, null]);
+  });
+
+  test.each([
+    ['--top', { ...answer.totals, verdicts: { 'stalled-reader': 2 } }],
+    ['--pid', { ...answer.totals, countedBy: 'descriptor' }],
+  ])('is not whole with %s', (_, totals) => {
+    expect(state({ ...answer, totals }).lists.sockets?.whole).toBe(false);
+  });
+
+  test('has the inode that an answer to sockets has: payload is compared', () => {
+    const { lists } = compareStates([state(answer), state(socketsAnswerAt(47, { 5: 8192 }))]);
+    expect(lists.sockets?.items[0]).toMatchObject({ by: 'unread', change: -90 });
+  });
+});
+
+test('what processes of a cgroup hold, beside what is charged to it', () => {
+  const answer = procsAnswerAt(2, [
+    { pid: 1, start: 10, pss: 4096 },
+    { pid: 2, start: 20, pss: 8192 },
+  ]);
+  const processes = answer.processes.map((one) => ({ ...one, cgroup: '/a' }));
+  const charged = { bytes: 0, drawers: [] };
+  const cgroups = {
+    cgroups: [
+      {
+        path: '/a',
+        dying: false,
+        slabObjects: 0,
+        slabObjectBytes: 0,
+        usageBytes: null,
+        ...charged,
+        bytes: 4_000_000_000,
+      },
+    ],
+    nobody: { ...charged, bytes: 96_000_000 },
+    slabs: charged,
+    unnamed: [],
+    empty: 0,
+  };
+  const { lists, flaws } = state({ ...memoryAnswerAt(2), cgroups }, { ...answer, processes });
+  expect(flaws).toEqual([]);
+  expect([...(lists.cgroups?.items.values() ?? [])].map(({ sizes }) => sizes)).toEqual([
+    { charged: 4_000_000_000, usage: null, pss: 12_288, rss: 24_576 },
+  ]);
+});
+
+test('an answer that is not whole says so with its first reason', () => {
+  const answer = procsAnswerAt(1, WORKERS);
+  const warnings = [
+    { code: 'unreadable', message: 'one' },
+    { code: 'unreadable', message: 'two' },
+  ];
+  const { flaws } = state({ ...answer, complete: false, warnings });
+  expect(flaws).toEqual([{ code: 'incomplete', words: 'one, and 1 more' }]);
+});
+
+test('answers of different boots in one file contradict each other; a minute apart is said', () => {
+  const other = procsAnswerAt(5, WORKERS);
+  expect(state(memoryAnswerAt(1), other).flaws.map(({ code }) => code)).toEqual(['spread']);
+  const taken = { ...other.taken, bootId: 'else' };
+  expect(state(memoryAnswerAt(5), { ...other, taken }).flaws.map(({ code }) => code)).toEqual([
+    'contradictory',
+  ]);
+});
+
+test.each([
+  ['of two hosts', { host: 'node8', bootId: null }, 'different hosts'],
+  ['of two hosts with ids', { host: 'node8', bootId: 'else' }, 'different boots'],
+  ['booted at two times', { bootId: null, uptimeSeconds: 20 }, 'different boots'],
+])('answers in one file %s contradict each other', (_, differs, words) => {
+  const other = procsAnswerAt(5, [{ pid: 1, start: 10, pss: 4096 }]);
+  const aged = other.processes.map((one) => ({ ...one, ageSeconds: null }));
+  const taken = { ...other.taken, ...differs };
+  const { flaws } = state(memoryAnswerAt(5), { ...other, processes: aged, taken });
+  expect(flaws[0]).toMatchObject({
+    code: 'contradictory',
+    words: expect.stringContaining(words),
+  });
+});
+
+test('a container’s name in one of them is no other host: the boot id proves it', () => {
+  const other = procsAnswerAt(5, WORKERS);
+  const taken = { ...other.taken, host: 'pod' };
+  expect(state(memoryAnswerAt(5), { ...other, taken }).flaws).toEqual([]);
+});
+
+test('an answer of before it told when processes began has none that can be known again', () => {
+  const { processes, ...answer } = procsAnswerAt(1, WORKERS);
+  const older = processes.map(({ startTicks: _, ...process }) => process);
+  const { flaws, lists } = state({ ...answer, processes: older });
+  expect(flaws[0]?.words).toContain('when 2 processes began is not told');
+  expect(lists.processes).toMatchObject({ whole: false });
+});

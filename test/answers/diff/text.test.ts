@@ -1,0 +1,235 @@
+import { expect, test } from 'vitest';
+import { diffJson } from '../../../src/answers/diff/json.js';
+import { noteWords } from '../../../src/answers/diff/notes.js';
+import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
+import { diffSchema } from '../../../src/answers/diff/schema.js';
+import { diffText, drawerTable, listTable } from '../../../src/answers/diff/text.js';
+import { columnsOf } from '../../../src/answers/text/cut.js';
+import { compareStates } from '../../../src/diff/compare.js';
+import { diffDrawers } from '../../../src/diff/drawers.js';
+import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
+
+const OPTIONS = { limit: 5, verbose: false, width: null };
+const MIB = 1 << 20;
+const compared = (...looks: readonly (readonly unknown[])[]) =>
+  compareStates(looks.map((values, at) => stateOfValues(`${at}.json`, values)));
+const headOf = (...looks: readonly (readonly unknown[])[]) =>
+  diffText(compared(...looks), OPTIONS).split('\n', 1)[0];
+const java = (pss: number, other: Partial<MadeProcess> = {}): MadeProcess => ({
+  pid: 812,
+  start: 100,
+  pss,
+  comm: 'java',
+  ...other,
+});
+
+test('the sentence that matters first: how much is lost, where it is, who has it', () => {
+  expect(
+    headOf(
+      [memoryAnswerAt(2), socketsAnswerAt(2, { 5: 8192 })],
+      [
+        memoryAnswerAt(47, { sockets: 800_000 - 200_000 }),
+        socketsAnswerAt(47, { 5: 599_000 * 4096 }),
+      ],
+    ),
+  ).toBe(
+    'Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 2.29 GiB (-52.0 MiB a minute): 2.29 GiB of it are in network: queues of sockets (most at pid 4711 (nginx) fd 11: TCP 10.0.0.1:80 ← 10.0.0.2:5, +2.28 GiB pinned).',
+  );
+  expect(
+    headOf(
+      [memoryAnswerAt(2), procsAnswerAt(2, [java(100 * MIB)])],
+      [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
+    ),
+  ).toBe(
+    'Between 10:02:00 and 10:03:00 (2026-11-20, UTC) free memory fell by 200 MiB (-200 MiB a minute): 200 MiB of it are in anonymous (most at pid 812 (java), +200 MiB anonymous PSS).',
+  );
+});
+
+test('a process is named for what it has in the category, and only for a good part of it', () => {
+  const look = (minute: number, shared: number, ...processes: readonly MadeProcess[]) => [
+    memoryAnswerAt(minute, { shared }),
+    procsAnswerAt(minute, processes),
+  ];
+  const grown = (after: MadeProcess) => headOf(look(2, 0, java(MIB)), look(3, 102_400, after));
+  // Anonymous memory that grew is not in shared memory.
+  expect(grown(java(151 * MIB))).toContain(
+    '400 MiB of it are in shared memory and tmpfs (no process grew by a quarter of it).',
+  );
+  expect(grown(java(301 * MIB, { shmem: 300 * MIB }))).toContain(
+    'in shared memory and tmpfs (most at pid 812 (java), +300 MiB shared memory PSS).',
+  );
+  expect(grown(java(51 * MIB, { shmem: 50 * MIB }))).toContain('(no process grew by a quarter');
+  // Nothing is said of processes that are not listed.
+  const [memory, procs] = look(3, 102_400);
+  expect(headOf(look(2, 0), [memory, { ...(procs as object), whole: false }])).toMatch(
+    /in shared memory and tmpfs\.$/,
+  );
+});
+
+test('nothing that grew explains the loss', () => {
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unexplained: 256_100 })])).toContain(
+    'free memory fell by 1,000 MiB (-22.2 MiB a minute). Nothing that grew explains the loss: drawers that are known grew by 0 in all; 1,000 MiB are in what nothing explains.'.replaceAll(
+      '1,000',
+      '1000',
+    ),
+  );
+});
+
+test('what cannot be compared is told beside what can', () => {
+  const [before, after] = [memoryAnswerAt(2), memoryAnswerAt(47, { sockets: 257_000 })];
+  const text = JSON.stringify(after).replaceAll('network-sockets', 'of-later');
+  const answer = compared([before], [JSON.parse(text)]);
+  expect(diffText(answer, OPTIONS).split('\n', 1)[0]).toMatch(
+    /fell by 1000 MiB .*: drawers that cannot be compared make up 1000 MiB\.$/,
+  );
+  expect(answer.notes.map(noteWords)).toEqual([
+    'first or last lacks 2 of the drawers: what they changed by is not known',
+  ]);
+});
+
+test('very many drawers in a file end nothing', () => {
+  const children = Array.from({ length: 130_000 }, (_, at) => ({
+    drawer: `d${at}`,
+    bytes: 4096,
+    children: [],
+  }));
+  const tree = { drawer: 'memory', bytes: 4096 * children.length, children };
+  expect(drawerTable(diffDrawers([tree, tree], true, null), false, OPTIONS)).toMatch(/^WHERE/);
+});
+
+test('sums name the measures that are in them', () => {
+  const sums = (...after: (number | null)[]) => {
+    const looks = [after.map(() => MIB), after].map((sizes, at) => [
+      procsAnswerAt(
+        2 + 45 * at,
+        sizes.map((pss, pid) => java(MIB, { pid: pid + 1, pss })),
+      ),
+    ]);
+    return diffText(compared(...looks), OPTIONS);
+  };
+  expect(sums(2 * MIB)).toContain('Of 1 processes, by PSS: +');
+  expect(sums(null)).toContain('Of 1 processes, by RSS: ');
+  expect(sums(2 * MIB, null)).toMatch(/Of 2 processes, by (PSS and RSS|RSS and PSS): /);
+});
+
+test('that nothing grew is not said of what is not known', () => {
+  const some = { ...procsAnswerAt(2, [java(MIB)]), whole: false };
+  const head = headOf([some], [procsAnswerAt(47, [java(MIB), java(500 * MIB, { pid: 9 })])]);
+  expect(head).toMatch(/nothing is known to have grown, but of 1 more it is not known/);
+});
+
+test('what nothing explains is told beside what does', () => {
+  const before = memoryAnswerAt(2, { dentries: 300_000 });
+  const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unexplained: 256_100 });
+  expect(headOf([before], [after])).toMatch(
+    /: 1000 MiB of it are in anonymous; what nothing explains grew by 1000 MiB\.$/,
+  );
+});
+
+test('what did not fall, what rose, and what nobody knows', () => {
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47)])).toContain('stayed the same, to 0');
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { anonymous: 100 })])).toContain(
+    'free memory rose by 781 MiB (+17.4 MiB a minute).',
+  );
+  expect(headOf([procsAnswerAt(2, [java(MIB)])], [procsAnswerAt(3, [java(3 * MIB)])])).toContain(
+    'pid 812 (java) grew most, by 2.00 MiB (PSS). What became of free memory is not known.',
+  );
+  expect(headOf([memoryAnswerAt(2)], [procsAnswerAt(3, [])])).toContain('nothing can be compared');
+});
+
+test('another boot is no growth', () => {
+  const { taken, ...answer } = memoryAnswerAt(47, { anonymous: 251_200 });
+  const later = { ...answer, taken: { ...taken, bootId: 'else' } };
+  expect(headOf([memoryAnswerAt(2)], [later])).toContain('free memory is 200 MiB less');
+});
+
+const LOOKS = [2, 20, 47].map((minute, at) => [
+  memoryAnswerAt(minute, { anonymous: 200_000 + at * 50_000, dentries: 3000 + at }),
+  procsAnswerAt(minute, [
+    java((100 + at * 195) * MIB),
+    ...(at === 2 ? [java(MIB, { pid: 99, start: 700_000, comm: 'n\u001b[31mew' })] : []),
+    ...(at === 0 ? [java(2 * MIB, { pid: 98 })] : []),
+    java(1, { pid: 97, pss: null }),
+  ]),
+]);
+
+test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
+  const text = diffText(compared(...LOOKS), { ...OPTIONS, width: 80 });
+  expect(text.split('\n').filter((line) => columnsOf(line) > 80)).toEqual([]);
+  expect(text).not.toContain('\u001b');
+  expect(text).toMatchInlineSnapshot(`
+    "Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 391 MiB (-8.68 MiB
+    a minute): 391 MiB of it are in anonymous (most at pid 812 (java), +390 MiB
+    anonymous PSS).
+
+    WHERE                BEFORE     AFTER     CHANGE   A MINUTE  IT
+    free               3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
+      buddy allocator  3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
+    applications        781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
+      anonymous         781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
+    kernel             18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
+    1 drawer changed by less, +8.00 KiB in all (-v).
+
+    PROCESS                  AFTER     CHANGE   A MINUTE  IT              IS
+    pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time
+    pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  ended
+    pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new
+    (no room for BEFORE: a wider terminal or a pipe shows it)
+    Of 4 processes, by PSS and RSS: +391 MiB where they grew, -2.00 MiB where they
+    shrank.
+
+    SLAB CACHE    BEFORE     AFTER     CHANGE  A MINUTE  IT
+    dentry      7.81 MiB  7.82 MiB  +8.00 KiB    +182 B  grew each time
+    Of 2 slab caches: +8.00 KiB where they grew, 0 where they shrank.
+
+    Of 2 callers of vmalloc none is known to have changed."
+  `);
+});
+
+test('-v shows all drawers, --limit fewer of a list', () => {
+  const answer = compared(...LOOKS);
+  expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
+  expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
+  expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain('2 more changed: --limit N');
+});
+
+test('JSON is as its schema says, and has each note in words', () => {
+  const answer = compared(...LOOKS);
+  const json = diffSchema.parse(diffJson(answer));
+  expect(json).toMatchObject({ seconds: 2700, sameBoot: true, loss: { explanation: 'drawers' } });
+  expect(json.inputs.map(({ source }) => source)).toEqual(['vmcore', 'vmcore', 'vmcore']);
+  expect(json.processes?.items[0]).toMatchObject({
+    pid: 812,
+    startTicks: 100,
+    measure: 'pss',
+    status: 'both',
+    grewEachTime: true,
+    beforeBytes: 100 * MIB,
+    afterBytes: 490 * MIB,
+    changeBytes: 390 * MIB,
+    growth: null,
+  });
+  expect(json.processes?.items[0]?.perMinuteBytes).toBeCloseTo((390 * MIB) / 45);
+  expect(json.sockets).toBeNull();
+  expect(json.warnings).toEqual(
+    answer.notes.map((note) => ({ code: note.code, message: noteWords(note) })),
+  );
+  expect(json.warnings.map(({ code }) => code)).toEqual(['measured-otherwise']);
+});
+
+test('of two hosts the sentence names both, and nothing grew', () => {
+  const other = (minute: number, host: string, anonymous: number) => {
+    const answer = memoryAnswerAt(minute, { anonymous });
+    return [{ ...answer, taken: { ...answer.taken, host, bootId: host } }];
+  };
+  expect(headOf(other(2, 'db1', 200_000), other(3, 'db2', 251_200))).toBe(
+    'Different hosts are compared (db1, db2): the last has 200 MiB less free memory. Most of what the last has more of is anonymous, by 200 MiB.',
+  );
+});
+
+test('sockets that hold nothing are not listed, which is not said of all sockets', () => {
+  const diff = { items: [], grew: 0, shrank: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
+  expect(listTable('sockets', { ...diff, whole: true }, false, OPTIONS)).toContain(
+    'No socket is listed that holds memory.',
+  );
+});

@@ -1,0 +1,77 @@
+import type { Command } from 'commander';
+import { expect, test } from 'vitest';
+import { explained, KINDS } from '../../../src/answers/explain/codes.js';
+import { explainJson } from '../../../src/answers/explain/json.js';
+import { explainSchema } from '../../../src/answers/explain/schema.js';
+import { explainText, listText } from '../../../src/answers/explain/text.js';
+import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
+import { skcheckCommand } from '../../../src/app/skcheck/options.js';
+import { FINDING_CODES } from '../../../src/triage/finding.js';
+import { WARNING_CODES } from '../../../src/walk/warnings.js';
+import { commands } from '../../support/commands.js';
+
+test.each(KINDS)('$kind: every code has its words, and no other has', ({ codes, words }) => {
+  expect(codes.length).toBeGreaterThan(1);
+  expect(Object.keys(words).toSorted()).toEqual(codes.toSorted());
+  expect(new Set(codes).size).toBe(codes.length);
+});
+
+test('codes that answers print are among them', () => {
+  const codesOf = (wanted: string) => KINDS.find(({ kind }) => kind === wanted)?.codes;
+  expect(codesOf('finding')).toEqual(FINDING_CODES);
+  expect(codesOf('warning')).toEqual(WARNING_CODES);
+  const warnings = skcheckSchema.shape.warnings.element.shape.code.options;
+  expect(codesOf('skcheck-warning')).toEqual(warnings);
+  const verdicts = skcheckSchema.shape.sockets.element.shape.stalled.shape.verdict.options;
+  expect(codesOf('verdict')).toEqual(expect.arrayContaining(verdicts));
+});
+
+test.each(explained())('$kind $code is told in sentences', ({ means, known, next }) => {
+  for (const words of [means, known, next]) expect(words).toMatch(/^[^\s].*[.)?:\w]$/);
+  expect(means).toMatch(/[.]$/);
+  expect(means.length).toBeGreaterThan(15);
+});
+
+const programs = new Map<string, Command>([['skcheck', skcheckCommand()]]);
+for (const command of await commands()) programs.set(`kdump-mem ${command.name()}`, command);
+
+/** Options of a command line that the program does not have; undefined: there is no such program. */
+function unknownOptions(line: string): string[] | undefined {
+  const words = line.split(' ');
+  const program = programs.get(words[0] === 'skcheck' ? 'skcheck' : words.slice(0, 2).join(' '));
+  const has = (word: string) =>
+    program?.options.some(({ short, long }) => word === short || word === long);
+  return (
+    program && words.filter((word) => word.startsWith('-') && !/^-\d/.test(word) && !has(word))
+  );
+}
+
+test('commands that tell more exist, with their options', () => {
+  const lines = new Set(explained().flatMap(({ deeper }) => deeper ?? []));
+  expect(lines.size).toBeGreaterThan(20);
+  for (const line of lines) expect([line, unknownOptions(line)]).toEqual([line, []]);
+  expect(unknownOptions('kdump-mem log --never')).toEqual(['--never']);
+  expect(unknownOptions('kdump-mem never')).toBeUndefined();
+});
+
+test('JSON has all of it, by its schema', () => {
+  const json = explainSchema.parse(explainJson(explained()));
+  expect(json.codes.length).toBe(KINDS.reduce((sum, { codes }) => sum + codes.length, 0));
+  expect(json.codes).toContainEqual(expect.objectContaining({ kind: 'finding', code: 'panic' }));
+});
+
+test('80 columns do, and off a terminal a list has a line for each code', () => {
+  for (const text of [explainText(explained(), 80), listText(explained(), 80)])
+    for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+  const lines = listText(explained(), null).split('\n');
+  for (const { code } of explained())
+    expect(lines.filter((line) => line.trimStart().startsWith(`${code} `)).length).toBeGreaterThan(
+      0,
+    );
+});
+
+test('a code that two kinds have is told twice', () => {
+  const text = explainText(explained('undecided'), null);
+  expect(text).toMatch(/^undecided \(Verdicts of skcheck\)$/m);
+  expect(text).toMatch(/^undecided \(Warnings of skcheck\)$/m);
+});

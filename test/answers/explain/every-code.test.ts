@@ -1,0 +1,98 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { allCodes } from '../../../src/answers/explain/codes.js';
+
+const SCHEMAS = fileURLToPath(new URL('../../../schemas/', import.meta.url));
+const SOURCE = fileURLToPath(new URL('../../../src/', import.meta.url));
+
+/**
+ * Fields whose values are words of the kernel, of formats or of the answer itself, and no codes of ours: by the
+ * schema and path, or the end of it. Whatever is not here is explained.
+ */
+const NAMES = [
+  // The kernel, C and other programs call them so.
+  ...['arch', 'family', 'protocol', 'tasks[].state', 'compression[]', 'registers'],
+  ...['skcheck-1.sockets[].type', 'dump.format', 'kernel.sources.vmcoreinfo', 'symbolFiles[].as'],
+  ...['struct-1.types[].kind', 'struct-instance-1.kind', 'process-1.groups[].kind'],
+  ...['process-1.mappings[].kind', 'caller.kind', 'read-1.space', 'memory-1.familiar.of'],
+  // What makedumpfile can leave out, by its own words.
+  'dump.filtered[]',
+  // Which of several forms a part of an answer has: its fields tell what it is.
+  ...['evidence[].kind', 'evidence[].end', 'stacks[].end', 'sites[].kind', 'owners[].kind'],
+  ...['topOwner.kind', 'topOwner.of', 'leaks-1.type', 'leak-methods-1.type', 'drawers[].group'],
+  ...['growing[].group', 'extract-1.stays[]', 'extract-1.log', 'parts[]', 'memory-1.known'],
+  ...['lines[].bound', 'files[].mounts', 'heldBy', 'time.from', 'symbolFiles[].by', 'foundBy[]'],
+  ...['skcheck-1.sockets[].via', 'totals.countedBy', 'kernel.engine', 'skcheck-1.host.source'],
+  'vendor.id',
+  ...['stacks-1.source', 'log-1.source', 'log-end-1.source', 'report.access'],
+  // kdump-mem leaks --methods tells of each.
+  ...['leaks-1.method', 'methods[].method', 'leak-methods-1.taken'],
+];
+
+interface Node {
+  readonly [key: string]: unknown;
+}
+
+/** Every set of words in a schema, by where it stands. */
+function wordsOf(node: unknown, path: string, found: [string, string[]][]): void {
+  if (Array.isArray(node)) {
+    for (const each of node) wordsOf(each, path, found);
+    return;
+  }
+  if (typeof node !== 'object' || node === null) return;
+  const { examples, const: only, properties, items, ...others } = node as Node;
+  const isText = (value: unknown): value is string => typeof value === 'string';
+  if (Array.isArray(examples) && examples.every(isText)) found.push([path, examples]);
+  if (isText(only)) found.push([path, [only]]);
+  for (const [name, each] of Object.entries(properties ?? {}))
+    wordsOf(each, `${path}.${name}`, found);
+  if (items !== undefined) wordsOf(items, `${path}[]`, found);
+  for (const each of Object.values(others)) wordsOf(each, path, found);
+}
+
+const found = readdirSync(SCHEMAS).flatMap((file) => {
+  const all: [string, string[]][] = [];
+  const schema = JSON.parse(readFileSync(`${SCHEMAS}${file}`, 'utf8'));
+  wordsOf(schema, file.replace('.json', ''), all);
+  return all.filter(([path]) => !path.endsWith('.schema'));
+});
+
+const isName = (path: string) => NAMES.some((name) => path === name || path.endsWith(`.${name}`));
+const known = new Set(allCodes());
+
+test('explain knows every code that a published schema has', () => {
+  const unknown = found.flatMap(([path, words]) =>
+    isName(path) ? [] : words.filter((word) => !known.has(word)).map((word) => `${path}: ${word}`),
+  );
+  expect(unknown).toEqual([]);
+  expect(found.filter(([path]) => !isName(path)).length).toBeGreaterThan(60);
+});
+
+test('every field that is left out of that is there', () => {
+  const paths = found.map(([path]) => path);
+  const gone = NAMES.filter(
+    (name) => !paths.some((path) => path === name || path.endsWith(`.${name}`)),
+  );
+  expect(gone).toEqual([]);
+});
+
+/** zod's own, and the word that completion knows an argument by. */
+const NOT_PRINTED = ['custom', 'code'];
+
+/** What is wrong with a source of `kdump-mem leaks` has that before it in the answer (src/leaks/notes.ts). */
+const isKnown = (code: string) => known.has(code) || known.has(`source-${code}`);
+
+test('explain knows every code that the source makes', () => {
+  const made = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .flatMap((file) => [
+      ...readFileSync(`${SOURCE}${file}`, 'utf8').matchAll(
+        /\b(?:code|note|reason|verdict|refusal): '([a-z-]+)'/g,
+      ),
+    ])
+    .map(([, code = '']) => code);
+  expect(new Set(made).size).toBeGreaterThan(100);
+  expect(made.filter((code) => !isKnown(code) && !NOT_PRINTED.includes(code))).toEqual([]);
+  expect(NOT_PRINTED.filter((code) => !made.includes(code))).toEqual([]);
+});

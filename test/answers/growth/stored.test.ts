@@ -1,0 +1,168 @@
+import { expect, test } from 'vitest';
+import {
+  processSampleJson,
+  procsEnd,
+  procsGrowth,
+  procsLook,
+} from '../../../src/answers/growth/json.js';
+import {
+  processSampleSchema,
+  procsEndSchema,
+  procsGrowthSchema,
+  procsLookSchema,
+} from '../../../src/answers/growth/schema.js';
+import { StoredLooks } from '../../../src/answers/growth/stored.js';
+import { formatJson } from '../../../src/base/json.js';
+import { OF_LOOKS } from '../../../src/growth/history.js';
+import { type ProcessesLook, ProcessGrowth } from '../../../src/growth/processes.js';
+import { placeOf } from '../../../src/records/cgroup-place.js';
+import { held, look } from '../../growth/made-up-machine.js';
+
+const PSI = {
+  some: { avg10: 1.5, avg60: 0, avg300: 0, totalMicroseconds: 9 },
+  full: { avg10: 0, avg60: 0, avg300: 0, totalMicroseconds: 0 },
+};
+const NO_SIZES = {
+  rss: 1,
+  pss: 1,
+  uss: 1,
+  anonymous: 1,
+  file: 1,
+  shmem: 0,
+  swap: 0,
+  swapPss: null,
+  hugetlb: 0,
+  pageTables: 1,
+  locked: 0,
+  network: null,
+  freed: 2,
+};
+
+const LOOKS = Array.from({ length: 20 }, (_, at) =>
+  look(
+    at,
+    [
+      held(1, 10 + at, { comm: 'a"\n\u001b', minorFaults: at, pressure: PSI }),
+      held(2, null, { started: null, majorFaults: null }),
+      ...(at < 19 ? [held(3, 7, { by: 'rss' })] : []),
+    ],
+    { pressure: PSI, noPressure: null, noPressureCode: null, available: null },
+  ),
+);
+
+/** What `procs --ndjson` writes of looks. */
+function written(looks: readonly ProcessesLook[]): string[] {
+  const growth = new ProcessGrowth('last', OF_LOOKS);
+  const lines = looks.flatMap((one, index) => {
+    growth.add(one);
+    const answer = growth.answer();
+    if (!answer) return [];
+    const listed = answer.processes;
+    const facts = { look: index + 1, listed: listed.length, whole: one.whole, warnings: [] };
+    return [
+      formatJson(procsLookSchema.parse(procsLook(answer, facts))),
+      ...listed.map((grown) => {
+        const { who } = grown.sample;
+        const figures = {
+          ...who,
+          ...NO_SIZES,
+          uid: 0,
+          threads: 1,
+          ageSeconds: 1,
+          started: 1,
+          oomScore: 1,
+          oomScoreAdj: 0,
+          sharedWith: [],
+          complete: true,
+        };
+        return formatJson(processSampleSchema.parse(processSampleJson(figures, grown)));
+      }),
+    ];
+  });
+  return [...lines, formatJson(procsEndSchema.parse(procsEnd(looks.length, false)))];
+}
+
+function stored(lines: readonly string[]) {
+  const looks: ProcessesLook[] = [];
+  const reader = new StoredLooks((one) => looks.push(one));
+  for (const line of lines) reader.line(line);
+  reader.end();
+  return { looks, torn: reader.torn, cut: reader.cut };
+}
+
+test('what was written is read again, with nothing lost and no null made a number', () => {
+  const { looks, torn, cut } = stored(written(LOOKS));
+  expect({ torn, cut }).toEqual({ torn: 0, cut: 0 });
+  const inOrder = (all: readonly ProcessesLook[]) =>
+    all.map(({ processes, ...rest }) => ({
+      ...rest,
+      processes: processes.toSorted((a, b) => a.who.pid - b.who.pid),
+    }));
+  expect(inOrder(looks)).toEqual(inOrder(LOOKS));
+});
+
+test('what grew by stored samples is as its schema says', () => {
+  const growth = new ProcessGrowth('first', OF_LOOKS);
+  for (const one of LOOKS) growth.add(one);
+  const answer = growth.answer();
+  if (!answer) throw new Error('there is no answer');
+  const json = procsGrowthSchema.parse(procsGrowth(answer, []));
+  expect(json.processes[0]).toMatchObject({
+    pid: 1,
+    comm: 'a"\n\u001b',
+    course: 'grows',
+    heldBy: 'pss',
+    growth: { samples: 20, seconds: 19, confidence: 0.99 },
+  });
+  expect(json.processes[1]).toMatchObject({ pid: 2, heldBytes: null, growth: null, course: null });
+  expect(json.complete).toBe(false);
+});
+
+test('a container is known by the path of its cgroup', () => {
+  const cgroup = placeOf(`/docker/${'ab'.repeat(32)}`);
+  const one = held(1, 5);
+  const { looks } = stored(written([look(1, [{ ...one, who: { ...one.who, cgroup } }])]));
+  expect(looks[0]?.processes[0]?.who.cgroup).toEqual(cgroup);
+});
+
+test('lines that were cut off are counted, and their looks tell of no sum and no end', () => {
+  const lines = written(LOOKS.slice(0, 3));
+  const without = (at: number) =>
+    lines.map((line, index) => (index === at ? line.slice(0, 40) : line));
+  // A process, the look itself.
+  expect(stored(without(2))).toMatchObject({ torn: 1, cut: 1 });
+  expect(stored(without(2)).looks.map(({ whole }) => whole)).toEqual([false, true, true]);
+  expect(stored(without(4))).toMatchObject({ torn: 1, cut: 1 });
+  expect(stored(without(4)).looks.map(({ whole }) => whole)).toEqual([true, true]);
+});
+
+test('a stream that ends in the middle of a look is cut', () => {
+  expect(stored(written(LOOKS).slice(0, 3))).toMatchObject({ cut: 1, looks: [{ whole: false }] });
+});
+
+test('empty lines are no lines', () => {
+  expect(stored(['', ...written(LOOKS.slice(0, 1)), ' '])).toMatchObject({ torn: 0, cut: 0 });
+});
+
+const [firstLine = '', secondLine = ''] = written(LOOKS.slice(0, 1));
+
+test.each([
+  ['5', 'it names no schema'],
+  ['{"a":1}', 'it names no schema'],
+  ['{"schema":"kdump-mem.memory/1"}', 'kdump-mem.memory/1 is no sample of procs --ndjson'],
+  [firstLine.replace('"uptimeSeconds":0', '"uptimeSeconds":-1'), 'uptimeSeconds: Too small'],
+  [firstLine.replace('"processes":3', '"processes":"3"'), 'processes: Invalid input'],
+  [secondLine.replace(/"heldBytes":\d+/, '"heldBytes":1.5'), 'heldBytes: Invalid input'],
+])('%s is refused', (line, words) => {
+  expect(() => stored([line])).toThrow(words);
+});
+
+test('more processes than a look says are refused', () => {
+  const lines = written(LOOKS.slice(0, 1));
+  expect(() => stored([...lines.slice(0, 4), secondLine])).toThrow('more than the 3 processes');
+});
+
+test('what a later release adds is passed over', () => {
+  const lines = written(LOOKS.slice(0, 1)).map((line) => line.replace(/}$/, ',"later":[1]}'));
+  expect(stored(lines)).toMatchObject({ torn: 0, cut: 0, looks: [{ whole: true }] });
+});

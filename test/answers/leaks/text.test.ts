@@ -1,0 +1,211 @@
+import { gunzipSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { leaksJson } from '../../../src/answers/leaks/json.js';
+import { leaksFolded, leaksPprof, leaksSpeedscope } from '../../../src/answers/leaks/profiles.js';
+import { leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { leaksText } from '../../../src/answers/leaks/text.js';
+import { columnsOf } from '../../../src/answers/text/cut.js';
+import { leaksAnswer } from '../../../src/leaks/answer.js';
+import { noLookup } from '../../../src/leaks/survivors/lookup.js';
+import { made } from '../../leaks/made-recording.js';
+import { recordedStarver, SITES, starver } from './answer.js';
+import { fieldsOf, packed, textOf } from './wire.js';
+
+test('who allocates, how much, and in whose socket it waits comes first', () => {
+  const text = leaksText(starver(), { limit: 20, width: null });
+  expect(text.split('\n\n')[0]).toBe(
+    'receive_mergeable [virtio_net] ← virtnet_poll [virtio_net]: 100 blocks of order 3 (3.13 MiB) in 10 min; 98 of them wait in 1 socket: pid 4711 (ngi\\x1bnx) fd 11.',
+  );
+  const rows = text.split('\n\n')[1]!.split('\n');
+  expect(rows[1]).toMatch(
+    /^leaking +3\.13 MiB +100 +5 min +\+320 KiB +\+320 KiB +\+320 KiB +nobody takes it +sockets 98 %, nobody’s 2 % +receive_mergeable/,
+  );
+  expect(rows[2]).toMatch(/^growing +400 KiB .* the kernel takes it back +page cache 100 %/);
+  expect(rows[3]).toMatch(/^alive .* it slows down /);
+  expect(text).toContain('By events of tracefs in 10 min, 10 windows.');
+});
+
+test('of a sample the bounds are told', () => {
+  const answer = starver({ sample: { oneIn: 64, mask: 0x1f8n, residue: 8n } });
+  const text = leaksText(answer, { limit: 20, width: null });
+  expect(text).toContain('AT LEAST');
+  expect(text).toContain('one page frame in 64: figures are estimates');
+});
+
+test('how sure the interval of the growth is', () => {
+  const of = (values: readonly number[]) =>
+    leaksText(leaksAnswer(made(SITES, { rx: values }), noLookup('from-file')), {
+      limit: 20,
+      width: null,
+    });
+  // Of three rates all lie on one side of the median with a chance of 2 in 8.
+  expect(of([1, 2, 3, 4])).toContain('A MINUTE is between FROM and TO with 75 %.');
+  expect(of([1, 2, 3, 4, 5, 6, 7])).toContain('A MINUTE is between FROM and TO with 96 %.');
+  expect(of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).toContain('between FROM and TO with 99 %.');
+  expect(of([1, 2])).not.toContain('FROM and TO');
+});
+
+test('it fits 80 columns', () => {
+  for (const width of [80, 100, 132])
+    for (const line of leaksText(starver(), { limit: 20, width }).split('\n'))
+      expect(columnsOf(line)).toBeLessThanOrEqual(width);
+});
+
+test('what is not listed is told', () => {
+  expect(leaksText(starver(), { limit: 1, width: null })).toContain(
+    '2 more stacks: --limit N lists them.',
+  );
+});
+
+test('that nothing leaks is said only where it is known', () => {
+  const of = (values: readonly number[], more = {}) =>
+    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
+      limit: 20,
+      width: null,
+    }).split('\n')[0];
+  expect(of([4096, 8192])).toBe(
+    'Whether anything leaks is not known by 2 min: ask for three windows or more (--windows; of copies, four of them).',
+  );
+  expect(of([4096, 8192, 12288, 16384])).toMatch(
+    /^No stack is known to leak by 4 min\. What grows most: receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
+  );
+  const all = { unseen: { allocated: 10, traced: 10, low: 10, high: 10 } };
+  expect(of([8192, 8192, 8192, 8192], all)).toBe(
+    'No stack grows all the time: nothing leaks by 4 min.',
+  );
+  expect(of([], all)).toBe('Nothing that was allocated in 0 s is held.');
+  const sampled = { ...all, sample: { oneIn: 64, mask: 63n, residue: 1n } };
+  expect(of([], sampled)).toBe(
+    'Nothing that was allocated in 0 s is held. A leak of fewer than 249 blocks may not be in the sample: --sample 1/1 follows all.',
+  );
+  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(/too few blocks are in the sample/);
+});
+
+test('where not all was seen nothing is called well', () => {
+  const of = (values: readonly number[], more: object) =>
+    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
+      limit: 20,
+      width: null,
+    }).split('\n')[0];
+  const losses = { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 };
+  const nothing = { allocated: 10, traced: 10, low: 10, high: 10 };
+  const cost = { share: 0, budget: null, events: 0, offeredPerSecond: 0 };
+  const tracing = { cost, orphans: [], left: [], late: 0, changed: [], unmatched: 0 };
+  expect(of([8192, 8192, 8192, 8192], { unseen: nothing, tracing })).toBe(
+    'No stack grows all the time: nothing leaks by 4 min.',
+  );
+  for (const more of [
+    { unseen: null },
+    { losses: { ...losses, overrun: 1 } },
+    { losses: { ...losses, dropped: 1 } },
+    { unseen: { allocated: 900, traced: 100, low: 90, high: 110 } },
+    { gaps: [{ code: 'cut', source: '/proc/allocinfo', count: 1 }] },
+    { unseen: nothing, tracing: { ...tracing, changed: ['/x/tracing_on'] } },
+    { unseen: nothing, tracing: { ...tracing, unmatched: 1 } },
+  ]) {
+    expect(of([8192, 8192, 8192, 8192], more)).toBe(
+      'No stack that was seen grows by 4 min, but not everything was seen: whether anything leaks is not known.',
+    );
+    expect(of([], more)).toMatch(/^Nothing that was seen is held by 0 s, but not everything/);
+  }
+});
+
+test('the JSON is as its schema says, and whole', () => {
+  const json = leaksSchema.parse(leaksJson(starver()));
+  expect(json.sites.map(({ verdict }) => verdict)).toEqual(['leaking', 'growing', 'alive']);
+  expect(json.sites[0]).toMatchObject({
+    reason: 'waits',
+    bytes: 3_276_800,
+    lowBytes: 3_276_800,
+    blocks: 100,
+    survivors: { blocks: 100, order: 3, kept: [34, 33, 33] },
+  });
+  expect(json.sites[0]?.survivors?.sockets).toEqual([
+    {
+      sock: '0xffff888001234000',
+      inode: 4242,
+      protocol: 'TCP',
+      local: '10.0.2.15:9000',
+      peer: '10.0.2.2:41180',
+      localAddress: '10.0.2.15',
+      localPort: 9000,
+      peerAddress: '10.0.2.2',
+      peerPort: 41180,
+      holders: [{ pid: 4711, comm: 'ngi\x1bnx', fd: 11 }],
+      blocks: 98,
+      bytes: 98 * 32_768,
+    },
+  ]);
+  expect(json).toMatchObject({ complete: true, warnings: [], omitted: 0, lookedUpBy: 'kcore' });
+  expect(leaksSchema.parse(leaksJson(starver(), 1))).toMatchObject({ omitted: 2 });
+  const file = leaksAnswer(recordedStarver(), noLookup('from-file'));
+  expect(leaksSchema.parse(leaksJson(file))).toMatchObject({ complete: false, lookedUp: 0 });
+});
+
+test('folded stacks have the outermost function first, and no separator within a name', () => {
+  expect(leaksFolded(starver())).toEqual([
+    '__do_softirq;virtnet_poll [virtio_net];receive_mergeable [virtio_net];__alloc_pages 3276800',
+    'ext4\\x3bread;filemap_alloc_folio;folio_alloc 409600',
+    'mm_init;pgd_alloc;__get_free_pages 40960',
+  ]);
+});
+
+test('a file for speedscope weighs stacks by what is held', () => {
+  const file = leaksSpeedscope(starver(), '1.2.3') as {
+    shared: { frames: { name: string }[] };
+    profiles: { samples: number[][]; weights: number[]; endValue: number }[];
+  };
+  const [profile] = file.profiles;
+  expect(profile?.weights).toEqual([3_276_800, 409_600, 40_960]);
+  expect(profile?.endValue).toBe(3_727_360);
+  const names = profile?.samples.map((sample) => sample.map((at) => file.shared.frames[at]?.name));
+  expect(names?.[2]).toEqual(['mm_init', 'pgd_alloc', '__get_free_pages']);
+});
+
+test('pprof reads stacks, bytes and blocks: by the wire format of protocol buffers', () => {
+  const profile = fieldsOf(gunzipSync(leaksPprof(starver())));
+  const strings = (profile.get(6) ?? []).map(textOf);
+  expect(strings[0]).toBe('');
+  const at = (value: unknown) => strings[Number(value)];
+  const types = (profile.get(1) ?? []).map((bytes) => {
+    const type = fieldsOf(bytes as Buffer);
+    return [at(type.get(1)?.[0]), at(type.get(2)?.[0])];
+  });
+  expect(types).toEqual([
+    ['inuse_objects', 'count'],
+    ['inuse_space', 'bytes'],
+  ]);
+  const functions = new Map(
+    (profile.get(5) ?? []).map((bytes) => {
+      const one = fieldsOf(bytes as Buffer);
+      return [one.get(1)?.[0], at(one.get(2)?.[0])];
+    }),
+  );
+  const locations = new Map(
+    (profile.get(4) ?? []).map((bytes) => {
+      const one = fieldsOf(bytes as Buffer);
+      const line = fieldsOf(one.get(4)?.[0] as Buffer);
+      return [one.get(1)?.[0], functions.get(line.get(1)?.[0])];
+    }),
+  );
+  const samples = (profile.get(2) ?? []).map((bytes) => {
+    const one = fieldsOf(bytes as Buffer);
+    return {
+      stack: packed(one.get(1)).map((id) => locations.get(id)),
+      values: packed(one.get(2)),
+    };
+  });
+  expect(samples).toEqual([
+    {
+      stack: [
+        '__alloc_pages',
+        'receive_mergeable [virtio_net]',
+        'virtnet_poll [virtio_net]',
+        '__do_softirq',
+      ],
+      values: [100n, 3_276_800n],
+    },
+    { stack: ['folio_alloc', 'filemap_alloc_folio', 'ext4;read'], values: [100n, 409_600n] },
+    { stack: ['__get_free_pages', 'pgd_alloc', 'mm_init'], values: [10n, 40_960n] },
+  ]);
+});

@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import type { CgroupFigures } from '../../../src/account/memory/cgroups.js';
+import { cgroupsTable } from '../../../src/answers/memory/depths/cgroups.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { answerOf } from './answer.js';
+
+const PAGE = 4096;
+
+const cgroup = (
+  path: string,
+  frames: number,
+  more: Partial<CgroupFigures> = {},
+): CgroupFigures => ({
+  path,
+  bytes: frames * PAGE,
+  drawers: [{ drawer: 'anonymous', bytes: frames * PAGE }],
+  dying: false,
+  slabObjects: 0,
+  slabBytes: 0,
+  usageBytes: frames * PAGE,
+  ...more,
+});
+
+const answer = {
+  ...answerOf({ anonymous: 10 }),
+  cgroups: {
+    cgroups: [
+      cgroup('/a\u001b[2J', 4),
+      cgroup('/gone', 2, { dying: true, slabObjects: 3, slabBytes: 576 }),
+      cgroup('/kept', 0, { dying: true, drawers: [] }),
+    ],
+    nobody: { bytes: 3 * PAGE, drawers: [{ drawer: 'free-buddy', bytes: 3 * PAGE }] },
+    slabs: { bytes: 0, drawers: [] },
+    unnamed: [{ reason: 'damaged', why: 'a charge', bytes: PAGE, drawers: [] }],
+    empty: 2,
+  },
+} as const;
+
+test('cgroups that die are named, with what keeps them; names are escaped', () => {
+  const text = cgroupsTable(answer, { limit: 20, width: null });
+  expect(text).not.toContain('\u001b');
+  expect(text).toMatch(/^\/a\\x1b\[2J +16\.0 KiB/m);
+  expect(text).toMatch(/^\/gone \(dying\) +8\.00 KiB +576 B/m);
+  expect(text).toContain(
+    '2 dying: removed, and kept by 8.00 KiB of pages and 3 objects that are charged to them. Of 1 neither: swap, or a reference, keeps them.',
+  );
+  expect(text).toMatch(/^\(nobody\) +12\.0 KiB/m);
+  expect(text).toMatch(/^\(what leads to no cgroup\) +4\.00 KiB/m);
+  expect(text).not.toContain('(slabs');
+  expect(text).toContain('All of it: 40.0 KiB.');
+  expect(text).toContain('2 cgroups have nothing.');
+});
+
+test('what a limit leaves out is said in bytes', () => {
+  const text = cgroupsTable(answer, { limit: 1, width: null });
+  expect(text).toContain('2 more have 8.00 KiB: --limit N lists them.');
+});
+
+test('the JSON keeps its schema; cgroups that were not asked for are null', () => {
+  const json = memoryJson(answer);
+  expect(memorySchema.parse(json)).toEqual(json);
+  expect(json.cgroups?.cgroups[1]).toMatchObject({ dying: true, slabObjectBytes: 576 });
+  expect(memoryJson(answerOf({})).cgroups).toBeNull();
+});

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
+import { memoryHtml } from '../../../src/answers/memory/html/page.js';
+import { answerOf } from './answer.js';
+import { answerWith, HOSTILE } from './hostile.js';
+
+const pageOf = (answer: MemoryAnswer, source = '--vmcore vmcore') =>
+  memoryHtml(answer, { source, version: '1.2.3', made: new Date(0) });
+
+const PLAIN = answerOf({ 'free-buddy': 300, anonymous: 200, vmalloc: 90, unexplained: 10 });
+
+describe('one file', () => {
+  const page = pageOf(answerWith(HOSTILE));
+
+  test('allows its own style by its hash, and nothing else', () => {
+    const [, policy = ''] = /Content-Security-Policy" content="([^"]*)"/.exec(page) ?? [];
+    const [, style = ''] = /<style>([\s\S]*?)<\/style>/.exec(page) ?? [];
+    const hash = createHash('sha256').update(style).digest('base64');
+    expect(policy).toBe(
+      `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`,
+    );
+  });
+
+  test('no script, no style in an attribute, no address but its own anchors', () => {
+    expect(page).not.toMatch(/<script|<img|<svg|<link|<iframe|<object|<base|\sstyle=|\son\w+="/i);
+    const addresses = [...page.matchAll(/\s(?:href|src|action)="([^"]*)"/g)].map(([, to]) => to);
+    expect(addresses.length).toBeGreaterThan(20);
+    for (const to of addresses) expect(to).toMatch(/^#[\w-]+$/);
+    const [, style = ''] = /<style>([\s\S]*?)<\/style>/.exec(page) ?? [];
+    expect(style).not.toMatch(/url\(|@import|example/);
+  });
+
+  test('every anchor and every name that is referred to is there, once', () => {
+    const ids = [...page.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    const asked = [...page.matchAll(/\s(?:href="#|aria-labelledby=")([^"]*)"/g)];
+    for (const [, id] of asked) expect(ids).toContain(id);
+  });
+
+  test('hostile names are there as text, and nothing unseen is in it', () => {
+    expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
+    expect(page).toContain(String.raw`\u{202e}gnp.exe\u{2066}`);
+    expect(page).toContain(String.raw`a\x00b\x1b[31mc\x0d\x0ad\x07`);
+    expect(page.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+  });
+
+  test('the shell words that name the dump are a line of text', () => {
+    const source = `--vmcore '<script>alert(1)</script>'`;
+    expect(pageOf(PLAIN, source)).toContain('--vmcore &#39;&lt;script&gt;');
+  });
+});
+
+test('an answer that is whole has no alarm, one that is not says so before any figure in a table', () => {
+  expect(pageOf(PLAIN)).not.toContain('class="alarm"');
+  const page = pageOf(answerWith(['lost']));
+  const alarm = page.indexOf('This answer is not complete');
+  expect(alarm).toBeGreaterThan(0);
+  expect(alarm).toBeLessThan(page.indexOf('<table>'));
+  expect(alarm).toBeLessThan(page.indexOf('class="map"'));
+  expect(page.slice(alarm, page.indexOf('</section>', alarm))).toContain('<li>lost</li>');
+});
+
+test('counters say of each drawer what they lack', () => {
+  const drawers = PLAIN.memory.children.map((group) => ({
+    ...group,
+    children: group.children.map((drawer) => ({
+      ...drawer,
+      ...(drawer.drawer === 'pipes' ? { complete: false, why: 'no counter tells' } : {}),
+    })),
+  }));
+  const answer = {
+    ...PLAIN,
+    source: 'counters' as const,
+    complete: false,
+    memory: { ...PLAIN.memory, children: drawers },
+  };
+  expect(pageOf(answer)).toMatch(/not complete[\s\S]*<li>Not whole: pipes: no counter tells<\/li>/);
+  expect(pageOf(answer)).toContain('<code>skcheck --stale</code>');
+});
+
+test('as many warnings as a reader can take, and how many more there are', () => {
+  const warnings = Array.from({ length: 1000 }, (_, index) => ({
+    code: 'unreadable' as const,
+    count: 1,
+    message: `lost ${index}`,
+  }));
+  const page = pageOf({ ...PLAIN, warnings, complete: false });
+  expect(page.match(/<li>lost \d+<\/li>/g)).toHaveLength(50);
+  expect(page).toContain('<li>and 950 more</li>');
+});
+
+test('rows are those of the table of text, with exact bytes and what the kernel counts beside', () => {
+  const counted = answerOf(
+    { 'free-buddy': 300, vmalloc: 90 },
+    { counterBytes: 91 * 4096, owners: [{ kind: 'caller', name: 'load_it', bytes: 4096 }] },
+  );
+  const [, row = ''] = /<tr id="drawer-vmalloc"[^>]*>(.*?)<\/tr>/.exec(pageOf(counted)) ?? [];
+  expect(row.replace(/<[^>]*>/g, '|')).toBe(
+    '|vmalloc||360 KiB||23 %||load_it 4.00 KiB||364 KiB||walked||−4,096||368,640|',
+  );
+});

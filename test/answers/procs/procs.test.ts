@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest';
+import { chosen } from '../../../src/account/processes/chosen.js';
+import { hostProcesses } from '../../../src/account/processes/host.js';
+import { procsJson } from '../../../src/answers/procs/json.js';
+import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { procsText } from '../../../src/answers/procs/text.js';
+import { placeOf } from '../../../src/records/cgroup-place.js';
+import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
+
+const POD = '1cf7d7b5-0a2f-4ad2-8c3d-0ef6a1b2c3d4';
+
+function record(
+  pid: number,
+  uss: number,
+  more: Partial<ProcessMemoryRecord> = {},
+): ProcessMemoryRecord {
+  return {
+    pid,
+    comm: 'worker',
+    uid: 0,
+    nsPids: [pid],
+    cgroup: placeOf('/'),
+    threads: 1,
+    ageSeconds: 10,
+    oomScore: 1,
+    oomScoreAdj: 0,
+    started: 100,
+    readAt: 50,
+    minorFaults: 7,
+    majorFaults: 0,
+    status: {
+      rss: uss + 4096,
+      anonymous: uss,
+      file: 4096,
+      shmem: 0,
+      swap: 4096,
+      pageTables: 8192,
+      locked: 0,
+      hugetlb: 0,
+    },
+    sums: {
+      rss: uss + 4096,
+      pss: uss + 2048,
+      uss,
+      anonymous: uss,
+      pssAnonymous: uss,
+      pssShmem: 0,
+      swap: 4096,
+      swapPss: 4096,
+      hugetlb: 0,
+      locked: 0,
+    },
+    ...more,
+  };
+}
+
+const SOCKETS = {
+  of: (pid: number) => (pid === 9 ? { low: 1024, likely: 2048, atMost: null } : null),
+  lost: [],
+};
+const COUNTS = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };
+const ROWS = [
+  record(1, 40_960),
+  record(9, 81_920, {
+    comm: '\u001b[31mred',
+    cgroup: placeOf(`/kubepods/burstable/pod${POD}/${'ab'.repeat(32)}`),
+    nsPids: [9, 1],
+  }),
+  record(12, 4096, { uid: 1000, sums: null }),
+];
+const answer = (rows = ROWS) => hostProcesses({ processes: rows, ...COUNTS });
+const named = (uid: number) => (uid === 0 ? 'root' : String(uid));
+const TEXT = { limit: 20, source: '--live', width: null };
+
+test('what comes back most stands first: USS, swap and page tables', () => {
+  const found = chosen(answer(), {}, named);
+  expect(found.processes.map(({ pid, freed }) => [pid, freed])).toEqual([
+    [9, 81_920 + 4096 + 8192],
+    [1, 40_960 + 4096 + 8192],
+    [12, null],
+  ]);
+});
+
+test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
+  'sorted by %s, the first line still names the process that frees most',
+  (sort) => {
+    const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
+    const found = chosen(answer(rows), { sort }, named);
+    expect(procsText(found, TEXT)).toContain('Killing pid 9 (worker) frees most: 92.0 KiB.');
+  },
+);
+
+describe('one of unknown PSS that may be the largest', () => {
+  const big = record(30, 2 ** 30, { uid: 1000, sums: null, comm: 'big' });
+  const found = (options: Parameters<typeof chosen>[1] = {}) =>
+    chosen(answer([...ROWS, big]), options, named);
+
+  test.each(['freed', 'uss', 'pss'] as const)('stands first by its RSS, sorted by %s', (sort) => {
+    expect(found({ sort }).processes.map(({ pid }) => pid)).toEqual([30, 9, 1, 12]);
+    expect(found({ sort, by: 'user' }).groups?.map(({ key }) => key)).toEqual(['1000', 'root']);
+  });
+
+  test('the first line does not call another the largest', () => {
+    const text = procsText(found(), { ...TEXT, limit: 1 });
+    expect(text).not.toContain('frees most');
+    expect(text).toContain('pid 30 (big) has RSS 1.00 GiB, and what its death frees is unknown.');
+    expect(text).toMatch(/^ *30 +\? +\? +\? +1\.00 GiB/m);
+  });
+});
+
+test('one that may not be looked at makes an incomplete answer, and no zero', () => {
+  const found = chosen(answer(), {}, named);
+  expect(found.complete).toBe(false);
+  expect(found.notShown).toBe(1);
+  expect(procsText(found, TEXT)).toMatch(/^ *12 +\? +\? +\? +8\.00 KiB/m);
+  expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
+});
+
+test('sums of which a part is not known are at least that', () => {
+  const part = chosen(answer(), { by: 'cgroup' }, named);
+  expect(procsText(part, TEXT)).toMatch(/^3 processes: at least 124 KiB in memory/);
+  expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
+  const whole = chosen(answer(ROWS.slice(0, 2)), { by: 'cgroup' }, named);
+  expect(procsText(whole, TEXT)).not.toMatch(/≥|at least/);
+});
+
+test('JSON is as its schema says', () => {
+  const json = procsSchema.parse(procsJson(chosen(answer(), { by: 'user' }, named)));
+  expect(json.source).toBe('proc');
+  expect(json.processes[0]).toMatchObject({ pid: 9, pod: POD, nsPids: [9, 1], complete: true });
+  expect(json.total).toMatchObject({ processes: 3, ussBytes: 122_880, complete: false });
+  expect(json.groups).toEqual([
+    expect.objectContaining({ key: 'root', processes: 2, ussBytes: 122_880 }),
+    expect.objectContaining({ key: '1000', processes: 1, ussBytes: null }),
+  ]);
+});
+
+test('names are shown, and not obeyed', () => {
+  const text = procsText(chosen(answer(), {}, named), TEXT);
+  expect(text).not.toContain('\u001b');
+  expect(text).toContain(`pod ${POD} pid 1 inside`);
+});
+
+test.each(['pod', 'container', 'cgroup', 'command'] as const)('groups by %s sum to all', (by) => {
+  const { groups = [] } = chosen(answer(), { by }, named);
+  expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
+  expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
+});
+
+test.each([40, 80, 132])('fits %i columns', (width) => {
+  const text = procsText(chosen(answer(), {}, named), { ...TEXT, width });
+  for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
+});
+
+test('the rest is counted where there is a limit', () => {
+  expect(procsText(chosen(answer(), {}, named), { ...TEXT, limit: 1 })).toContain('2 more:');
+});
+
+test('what sockets pin is an estimate where ss told it, and not zero where nobody did', () => {
+  const found = hostProcesses({ ...COUNTS, processes: ROWS.slice(0, 2) }, SOCKETS);
+  const answer = chosen(found, { by: 'user' }, String);
+  const json = procsSchema.parse(procsJson(answer));
+  const of = (pid: number) => json.processes.find((process) => process.pid === pid);
+  expect(of(9)).toMatchObject({
+    networkPinnedBytes: 2048,
+    networkEstimate: { leastBytes: 1024, likelyBytes: 2048, mostBytes: null },
+    complete: true,
+  });
+  // An estimate is no promise of what comes back.
+  expect(of(9)?.freedIfKilledBytes).toBe(81_920 + 4096 + 8192);
+  expect(of(1)).toMatchObject({ networkPinnedBytes: null, networkEstimate: null, complete: false });
+  expect(json).toMatchObject({ complete: false, notShown: 0 });
+  expect(json.total.networkEstimated).toBe(true);
+  expect(json.warnings.map(({ message }) => message)).toEqual([
+    'sockets of 1 process may not be seen: it takes CAP_SYS_PTRACE',
+  ]);
+  const options = { limit: 20, width: null, source: '--live' };
+  expect(procsText({ ...answer, groups: undefined }, options)).toMatch(/~2\.00 KiB/);
+  expect(procsText(answer, options)).toMatch(/≥ ~2\.00 KiB/);
+});
+
+test.each([
+  [
+    'user without it',
+    { root: false, capabilities: [] },
+    /: run it as root, or with CAP_SYS_PTRACE$/,
+  ],
+  ['root without it', { root: true, capabilities: ['syslog'] }, /: root lacks CAP_SYS_PTRACE here/],
+  [
+    'root with it',
+    { root: true, capabilities: ['sys_ptrace'] },
+    /: the kernel refuses in spite of/,
+  ],
+])('what hides PSS is named to a reader who is %s', (_who, reader, words) => {
+  const { warnings } = hostProcesses({ processes: ROWS, ...COUNTS, reader });
+  expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);
+  if (reader.root) expect(warnings[0]?.message).not.toContain('run it as root');
+});

@@ -1,0 +1,144 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { schemas } from '../../src/answers/published.js';
+import { brokenPromises, type JsonSchema } from '../support/schema-changes.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** kdump-mem.triage-line/1 is in triage-line-1.json. */
+const fileOf = (name: string) => `${name.replace(/^kdump-mem\./, '').replace('/', '-')}.json`;
+
+function publishedForm(name: string, schema: z.ZodType): JsonSchema {
+  const json = z.toJSONSchema(schema, {
+    // Within a version fields are added, and codes: who reads by this schema reads those too.
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+      if (jsonSchema.enum?.every((value) => typeof value === 'string')) {
+        jsonSchema.examples = jsonSchema.enum;
+        delete jsonSchema.enum;
+      }
+    },
+  });
+  return { $id: `urn:kdump-mem:${fileOf(name).replace('.json', '')}`, ...json } as JsonSchema;
+}
+
+// `npx vitest run --project quick test/answers/published.test.ts -u` writes what was added. What would break a
+// promise is refused then too: it needs another version, and so another file.
+describe.each(Object.entries(schemas))('%s', (name, schema) => {
+  const file = `${ROOT}schemas/${fileOf(name)}`;
+  const now = publishedForm(name, schema);
+
+  test('keeps what was promised of it', () => {
+    if (!existsSync(file)) return;
+    const before: JsonSchema = JSON.parse(readFileSync(file, 'utf8'));
+    expect(brokenPromises(before, now)).toEqual([]);
+  });
+
+  test('is published as it is', async () => {
+    const before = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : now;
+    expect(brokenPromises(before, now)).toEqual([]);
+    await expect(`${JSON.stringify(now, null, 2)}\n`).toMatchFileSnapshot(file);
+  });
+
+  test('says its own name', () => {
+    expect(now.properties?.schema).toMatchObject({ const: name });
+  });
+});
+
+/** What people write for us. */
+const READ = ['kdump-mem.rules/1'];
+
+test('no answer is without a schema, and no schema without an answer', () => {
+  const sources = readdirSync(`${ROOT}src`, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('answers/published.ts'))
+    .map((file) => readFileSync(`${ROOT}src/${file}`, 'utf8'));
+  const printed = sources.flatMap((text) =>
+    [...text.matchAll(/schema: (?:z\.literal\()?'((?:kdump-mem\.|skcheck)[a-z-]*\/\d+)'/g)].map(
+      ([, name]) => name,
+    ),
+  );
+  expect([...new Set(printed)].filter((name) => !READ.includes(name ?? '')).toSorted()).toEqual(
+    Object.keys(schemas).toSorted(),
+  );
+  expect(readdirSync(`${ROOT}schemas`).toSorted()).toEqual(
+    Object.keys(schemas).map(fileOf).toSorted(),
+  );
+});
+
+describe('a promise is broken', () => {
+  const before = z.strictObject({
+    schema: z.literal('x/1'),
+    bytes: z.int().nonnegative(),
+    name: z.string().nullable(),
+    rows: z.array(z.strictObject({ code: z.enum(['a', 'b']), at: z.iso.datetime() })),
+  });
+  const changes = (after: z.ZodType) =>
+    brokenPromises(publishedForm('x/1', before), publishedForm('x/1', after));
+
+  test.each([
+    ['by a field that is gone', before.omit({ bytes: true }), ['$.bytes is gone']],
+    ['by one that may be absent', before.partial({ name: true }), ['$.name may be absent']],
+    ['by another type', before.extend({ bytes: z.string() }), ['$.bytes was integer']],
+    [
+      'by a fraction',
+      before.extend({ bytes: z.number().min(0).max(Number.MAX_SAFE_INTEGER) }),
+      ['$.bytes was integer'],
+    ],
+    [
+      'by null',
+      before.extend({ bytes: z.int().nonnegative().nullable() }),
+      ['$.bytes was integer'],
+    ],
+    ['by numbers below 0', before.extend({ bytes: z.int() }), ['$.bytes had minimum 0']],
+    [
+      'by a code that is gone',
+      before.extend({
+        rows: z.array(z.strictObject({ code: z.enum(['a', 'c']), at: z.iso.datetime() })),
+      }),
+      ['$.rows[].code may be b no more'],
+    ],
+    ['by another name', before.extend({ schema: z.literal('x/2') }), ['$.schema was x/1']],
+    [
+      'deeper, in a list',
+      before.extend({ rows: z.array(z.strictObject({ code: z.enum(['a', 'b']) })) }),
+      ['$.rows[].at is gone'],
+    ],
+    [
+      'by a time that is none',
+      before.extend({
+        rows: z.array(z.strictObject({ code: z.enum(['a', 'b']), at: z.string() })),
+      }),
+      ['$.rows[].at had format date-time', expect.stringContaining('$.rows[].at had pattern')],
+    ],
+  ])('%s', (_, after, broken) => {
+    expect(changes(after)).toEqual(broken);
+  });
+
+  test.each([
+    ['by nothing', before],
+    ['not by a field more', before.extend({ more: z.string() })],
+    [
+      'not by a code more',
+      before.extend({
+        rows: z.array(z.strictObject({ code: z.enum(['a', 'b', 'c']), at: z.iso.datetime() })),
+      }),
+    ],
+    ['not by null that comes no more', before.extend({ name: z.string() })],
+  ])('%s', (_, after) => {
+    expect(changes(after)).toEqual([]);
+  });
+
+  test('in a tree, once', () => {
+    const tree = (bytes: z.ZodType): z.ZodType => {
+      const node: z.ZodType = z.lazy(() => z.strictObject({ bytes, children: z.array(node) }));
+      return z.strictObject({ schema: z.literal('x/1'), root: node });
+    };
+    const [old, now] = [tree(z.int()), tree(z.string())].map((each) => publishedForm('x/1', each));
+    expect(brokenPromises(old as JsonSchema, old as JsonSchema)).toEqual([]);
+    expect(brokenPromises(old as JsonSchema, now as JsonSchema)).toContain(
+      '$.root.bytes was integer',
+    );
+  });
+});

@@ -1,0 +1,93 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { formatPrometheus, MAX_OWNERS } from '../../../src/answers/skcheck/prometheus.js';
+import { report, socket } from './samples.js';
+
+const series = (text: string, name: string) =>
+  text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+
+describe('metrics', () => {
+  test('each has its help and type before it, once', () => {
+    const text = formatPrometheus(report([socket('feedd')]), 2100);
+    const names = text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => /^\w+/.exec(line)?.[0]);
+    for (const name of new Set(names)) {
+      expect(text.split(`# HELP ${name} `).length).toBe(2);
+      expect(text.split(`# TYPE ${name} gauge\n`).length).toBe(2);
+    }
+    expect(text).toContain('skcheck_look_seconds 2.1\n');
+    expect(text).toContain('skcheck_look_timestamp_seconds 1700000000\n');
+    expect(text).toContain('skcheck_stale_pinned_bytes{bound="likely"} 2\n');
+    expect(text).toContain('skcheck_warnings{code="undecided"} 3\n');
+  });
+
+  test('an upper bound that is not known has no series, and those without one are counted', () => {
+    const whole = report([socket('feedd')]);
+    expect(formatPrometheus(whole, 0)).toContain('skcheck_stale_pinned_bytes{bound="high"} 3\n');
+    const pinned = { ...whole.totals.pinned, high: 10 ** 9, atMost: null };
+    const totals = { ...whole.totals, unbounded: 1, pinned };
+    const text = formatPrometheus({ ...whole, totals }, 0);
+    expect(series(text, 'skcheck_stale_pinned_bytes')).toEqual([
+      'skcheck_stale_pinned_bytes{bound="low"} 1',
+      'skcheck_stale_pinned_bytes{bound="likely"} 2',
+    ]);
+    expect(text).toContain('skcheck_stale_unbounded_sockets 1\n');
+  });
+
+  test('a look that left something out is no all-clear', () => {
+    const none = report([]);
+    expect(series(formatPrometheus(none, 0), 'skcheck_look_complete')).toEqual([
+      'skcheck_look_complete 1',
+    ]);
+    expect(formatPrometheus({ ...none, complete: false }, 0)).toContain(
+      'skcheck_look_complete 0\n',
+    );
+  });
+
+  test('who has not accepted is told apart from who has it open', () => {
+    const both = report([socket('a'), socket('a', { via: 'accept-queue' })]);
+    expect(series(formatPrometheus(both, 0), 'skcheck_stale_owner_sockets')).toEqual([
+      'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="descriptor"} 1',
+      'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="accept-queue"} 1',
+    ]);
+  });
+
+  test("one owner's sockets are one series: summed, the longest wait", () => {
+    const other = { stalled: { ...socket('x').stalled, forMs: 9000 } };
+    const text = formatPrometheus(report([socket('a'), socket('a', other), socket('b')]), 0);
+    expect(series(text, 'skcheck_stale_owner_pinned_bytes')).toEqual([
+      'skcheck_stale_owner_pinned_bytes{comm="a",container="",pod="",via="descriptor"} 2000',
+      'skcheck_stale_owner_pinned_bytes{comm="b",container="",pod="",via="descriptor"} 1000',
+    ]);
+    expect(series(text, 'skcheck_stale_owner_seconds')[0]).toMatch(/ 9$/);
+  });
+
+  test('sockets that are not stale have no owner series', () => {
+    const reading = socket('a', { stalled: { ...socket('a').stalled, verdict: 'reading' } });
+    expect(formatPrometheus(report([reading]), 0)).not.toContain('skcheck_stale_owner');
+  });
+
+  test('however many owners there are, the series have a bound, and nothing is lost', () => {
+    const many = Array.from({ length: 500 }, (_, index) => socket(`worker-${index}`));
+    const rows = series(formatPrometheus(report(many), 0), 'skcheck_stale_owner_sockets');
+    expect(rows.length).toBe(MAX_OWNERS + 1);
+    const sum = rows.reduce((total, row) => total + Number(row.slice(row.lastIndexOf(' '))), 0);
+    expect(sum).toBe(500);
+    expect(rows.at(-1)).toContain('comm="(others)"');
+  });
+
+  test('whatever a process calls itself, a label is one quoted string of bounded length', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (comm) => {
+        const text = formatPrometheus(report([socket(comm)]), 0);
+        const [row = ''] = series(text, 'skcheck_stale_owner_sockets');
+        expect(row).toMatch(
+          /^skcheck_stale_owner_sockets\{comm="(?:[^"\\\n]|\\\\|\\")*",container="",pod="",via="descriptor"\} 1$/,
+        );
+        expect(row.length).toBeLessThan(240);
+      }),
+    );
+  });
+});

@@ -1,0 +1,312 @@
+import { describe, expect, test } from 'vitest';
+import { skcheckReport } from '../../../src/answers/skcheck/report.js';
+import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
+import { formatRange, formatSkcheckText } from '../../../src/answers/skcheck/text.js';
+import { formatSpan } from '../../../src/answers/skcheck/words.js';
+import { columnsOf } from '../../../src/answers/text/cut.js';
+import { formatSize } from '../../../src/answers/text/size.js';
+import { formatJson } from '../../../src/base/json.js';
+import { observe } from '../../../src/host/observe.js';
+import { diagnose } from '../../../src/skcheck/diagnose.js';
+import { STALE_CODES, VERDICT_CODES } from '../../../src/skcheck/verdict.js';
+import { FakeHost } from '../../host/fake-host.js';
+
+const HOSTILE = '\u001b[31m,"\n\u009b2J\u202e';
+const LONG = '[2001:db8:1111:2222:3333:4444:5555:6666]%wlan0';
+
+async function report(
+  only: 'stalled' | 'all' = 'stalled',
+  intervalMs = 2000,
+  root = false,
+  lacking: string[] = [],
+): Promise<SkcheckReport> {
+  const memory = 'skmem:(r800000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
+  const row = (recvQ: number, inode: number, address: string, received: number) =>
+    `tcp ESTAB ${recvQ} 0 ${address}:80 ${address}:40999 ino:${inode} sk:${inode} cgroup:/a${HOSTILE.replace('\n', '')} <-> ${memory} ts rcvmss:536 bytes_received:${received} lastrcv:2500000`;
+  let calls = 0;
+  const host = new FakeHost((args) => {
+    if (args.includes('-x')) return '';
+    const later = calls++ > 0;
+    return [
+      row(500_000, 500, '10.0.0.1', 500_000),
+      row(1_000_000, 501, LONG, 1_000_000),
+      row(100, 502, '10.0.0.1', later ? 90_000 : 100),
+      row(10, 0, '10.0.0.3', 10),
+    ].join('\n');
+  });
+  host.addProcess(4_194_304, {
+    comm: HOSTILE,
+    threads: [[4_194_304, 'T', 1]],
+    fds: { 100000: 500, 7: 500 },
+  });
+  host.addProcess(20, { comm: HOSTILE, fds: { 3: 500 } });
+  host.addProcess(21, { comm: 'reader', fds: { 3: 502 } });
+  host.closed.add('/proc/77/fd');
+  const observation = await observe(host, { intervalMs });
+  return skcheckReport(observation, diagnose(observation), {
+    takenAt: new Date(0),
+    root,
+    lacking,
+    only: only === 'stalled' ? STALE_CODES : null,
+  });
+}
+
+describe('JSON', () => {
+  test('is what the schema says, and survives printing', async () => {
+    for (const only of ['stalled', 'all'] as const) {
+      const object = await report(only);
+      expect(skcheckSchema.parse(JSON.parse(formatJson(object)))).toEqual(object);
+    }
+  });
+
+  test('holds hostile names whole, and prints them as ASCII on one line', async () => {
+    const object = await report();
+    const text = formatJson(object);
+    expect(text).toMatch(/^[\x20-\x7e]+$/);
+    const parsed = skcheckSchema.parse(JSON.parse(text));
+    expect(parsed.sockets.find(({ inode }) => inode === 500)?.comm).toBe(HOSTILE);
+  });
+
+  test('warns with a code and a count of the sockets without an owner', async () => {
+    const { warnings } = await report();
+    expect(warnings.map(({ code, count }) => ({ code, count }))).toEqual([
+      { code: 'owner-unknown', count: 1 },
+    ]);
+  });
+
+  test('who is root is not told to be', async () => {
+    const words = async (root: boolean) =>
+      (await report('stalled', 2000, root)).warnings[0]?.message;
+    expect(await words(false)).toMatch(/not shown to this user\. Run as root to see them$/);
+    expect(await words(true)).toMatch(/not shown to this user\. This is root already: a security /);
+    const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE']))
+      .warnings;
+    expect(warning?.message).toMatch(
+      /This is root already, without CAP_SYS_PTRACE, as in a container$/,
+    );
+  });
+
+  test('one sample says so', async () => {
+    const object = await report('stalled', 0);
+    expect(object.host).toMatchObject({ samples: 1, watchedMs: 0 });
+    expect(object.warnings.map(({ code }) => code)).toContain('one-sample');
+    expect(formatSkcheckText(object).split('\n')[1]).toMatch(/^\(from one sample/);
+  });
+
+  test('all lists what is being read too, after what is not', async () => {
+    const { sockets } = await report('all');
+    expect(sockets.map(({ stalled }) => stalled.verdict)).toEqual([
+      'stalled-reader',
+      'stalled-reader',
+      'stalled-reader',
+      'reading',
+    ]);
+  });
+});
+
+describe('text', () => {
+  test('says the most important thing first', async () => {
+    const [headline] = formatSkcheckText(await report()).split('\n');
+    expect(headline).toMatch(
+      /^3 of 4 sockets have stopped reading; they pin at least [\d.]+ MiB, likely [\d.]+ MiB$/,
+    );
+  });
+
+  test('an upper bound stands there where the sockets have one', async () => {
+    const { totals, ...object } = await report();
+    const pinned = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 22, atMost: 2 ** 22 };
+    expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
+      /they pin about 2.00 MiB \(1.00 MiB to 4.00 MiB\)$/m,
+    );
+  });
+
+  test('what is likely is not all that it may be: that is said where it is much', async () => {
+    const { totals, host, ...object } = await report();
+    const unplacedBytes = 169 * 2 ** 20;
+    const text = (likely: number, high: number, more = {}) =>
+      formatSkcheckText({
+        ...object,
+        host: { ...host, ...more },
+        bounds: { ...object.bounds, unplacedBytes },
+        totals: { ...totals, pinned: { low: 1, likely, high, atMost: null } },
+      });
+    const MIB = 2 ** 20;
+    expect(text(7 * MIB, 178 * MIB)).toContain(
+      '\n7.00 MiB is by what they are charged. A packet may keep a page of its own: up to 178 MiB may be theirs, and 169 MiB of the memory are in no counter. skcheck --exact counts it (root, /proc/kcore).\n',
+    );
+    expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
+      'in no counter. A dump tells.\n',
+    );
+    for (const [likely, high] of [
+      [7 * MIB, 69 * MIB],
+      [1024, 31 * MIB],
+    ] as const)
+      expect(text(likely, high)).not.toContain('is by what they are charged');
+  });
+
+  test.each([80, 100, 160])('keeps to %d columns, and uses them', async (width) => {
+    for (const verbose of [false, true]) {
+      const lines = formatSkcheckText(await report('all'), { width, verbose }).split('\n');
+      for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
+      const rows = lines.filter((line) => /^ *(?:-|\d+) {2}/.test(line));
+      expect(rows.length).toBe(4);
+      expect(Math.max(...rows.map(columnsOf))).toBeGreaterThan(width - 12);
+      for (const heading of ['PID', 'COMM', 'FD', 'SOCKET', 'VERDICT', 'UNREAD', 'FOR', 'PINNED'])
+        expect(lines.find((line) => line.includes('PID'))?.split(/ +/)).toContain(heading);
+    }
+  });
+
+  test('into a pipe nothing is cut or broken', async () => {
+    const object = await report('all');
+    const text = formatSkcheckText(object, { verbose: true });
+    expect(text).not.toContain('…');
+    expect(text).toContain(`tcp ${LONG}:80 ← ${LONG}:40999`);
+    const [, heading = '', ...rows] = formatSkcheckText(object)
+      .split('\n\n')
+      .join('\n')
+      .split('\n');
+    expect(heading).toMatch(/ BOUNDS$/);
+    expect(rows.filter((line) => line.includes(' ← ')).length).toBe(object.sockets.length);
+  });
+
+  test('shows nothing that a terminal obeys', async () => {
+    const lines = formatSkcheckText(await report('all'), { verbose: true }).split('\n');
+    for (const line of lines) {
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
+      expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e]/);
+    }
+    expect(lines.join('\n')).toContain('\\x1b[31m');
+  });
+
+  test('names all holders, the descriptor and what the owner does', async () => {
+    const object = await report();
+    expect(formatSkcheckText(object)).not.toContain('also held by');
+    const text = formatSkcheckText(object, { verbose: true });
+    expect(text).toContain('also held by pid 4194304');
+    expect(text).toContain('stalled: read nothing in 2.0 s; ');
+    expect(text).toContain('the listener has not accepted it yet');
+  });
+
+  test('says where it runs: pod and container, else the cgroup', async () => {
+    const object = await report();
+    const first = object.sockets.find(({ inode }) => inode === 500);
+    if (!first) throw new Error('no socket');
+    const words = (place: Partial<typeof first>) =>
+      formatSkcheckText(
+        { ...object, sockets: [{ ...first, ...place }] },
+        { verbose: true },
+      ).replace(/\s+/g, ' ');
+    expect(words({})).toContain('; in cgroup /a\\x1b[31m,"\\x9b2J');
+    const service = { cgroup: '/system.slice/feedd.service' };
+    expect(words(service)).toContain('; in cgroup /system.slice/feedd.service');
+    const pod = { ...service, pod: '1b2c', container: '0123456789abcdef' };
+    expect(words(pod)).toMatch(/; in pod 1b2c, container 0123456789ab(?!.*cgroup)/);
+    expect(words({ cgroup: '/' })).not.toContain('cgroup');
+    const long = words({ cgroup: `/user.slice/${'x'.repeat(200)}/session-3.scope` });
+    expect(long).toMatch(/cgroup \/user\.slice\/x{200}\/session-3\.scope/);
+  });
+
+  test('says how much of the memory comes back from whom', async () => {
+    const object = await report();
+    expect(object.totals.worstOwner).toMatchObject({
+      pid: 20,
+      sockets: 1,
+      shared: 1,
+      stopped: false,
+    });
+    const { likelyPinnedBytes } = object.totals.worstOwner!;
+    expect(likelyPinnedBytes).toBe(object.sockets.find(({ pid }) => pid === 20)?.pinned.likely);
+    const share = `Likely ${formatSize(likelyPinnedBytes)} of the ${formatSize(object.totals.pinned.likely)}`;
+    expect(formatSkcheckText(object)).toContain(`\n${share} comes back when pid 20 (`);
+    expect(formatSkcheckText(object)).toContain(
+      '\nOther processes hold it too: to end pid 20 alone does not give that back.\n',
+    );
+    const alone = { ...object, totals: { ...object.totals, stalled: 1 } };
+    expect(formatSkcheckText(alone)).toMatch(/^The memory comes back when pid 20 /m);
+  });
+
+  test('a capture says of which host and when, and a time that is not told is not made up', async () => {
+    const object = await report();
+    const words = (host: Partial<SkcheckReport['host']>) =>
+      formatSkcheckText({ ...object, host: { ...object.host, ...host } }).split('\n')[1];
+    expect(words({})).toBe('');
+    const captured = {
+      source: 'capture',
+      name: 'web\u001b[1m',
+      takenAt: '2026-11-20T23:07:25.123Z',
+    } as const;
+    expect(words(captured)).toBe('Captured on web\\x1b[1m, 2026-11-20 23:07:25 UTC');
+    expect(words({ ...captured, name: '', takenAtKnown: false })).toBe(
+      'Captured on a host that it does not name, at a time that it does not tell',
+    );
+  });
+
+  test('nothing stalled is one line', () => {
+    const quiet: SkcheckReport = {
+      schema: 'skcheck/1',
+      host: {
+        name: 'h',
+        release: 'r',
+        netns: 1,
+        takenAt: '',
+        takenAtKnown: true,
+        bootId: null,
+        uptimeSeconds: null,
+        samples: 2,
+        watchedMs: 2000,
+        namespaces: 1,
+        source: 'ss',
+      },
+      sockets: [],
+      totals: {
+        sockets: 1341,
+        stalled: 0,
+        undecided: 0,
+        verdicts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Record<
+          (typeof VERDICT_CODES)[number],
+          number
+        >,
+        unreadBytes: 0,
+        unbounded: 0,
+        pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
+        localPeers: {
+          sockets: 0,
+          unsentBytes: 0,
+          pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
+        },
+        worstOwner: null,
+        mptcp: 0,
+        countedBy: 'row',
+      },
+      complete: true,
+      processes: [],
+      bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
+      warnings: [],
+    };
+    expect(formatSkcheckText(quiet)).toBe('None of 1,341 sockets has stopped reading');
+    const unsure = { ...quiet, totals: { ...quiet.totals, undecided: 2 } };
+    expect(formatSkcheckText(unsure)).toBe(
+      'None of 1,341 sockets is seen to have stopped reading; 2 could not be judged',
+    );
+  });
+});
+
+test.each([
+  [850, '0.8 s'],
+  [1999, '1.9 s'],
+  [119_999, '119 s'],
+  [2_460_000, '41 min'],
+  [10_800_000, '3 h'],
+  [172_800_000, '2 d'],
+])('formatSpan(%d) is %s, never more than it is', (ms, text) => {
+  expect(formatSpan(ms)).toBe(text);
+});
+
+test.each([
+  [0, 0, '0-0'],
+  [812, 900, '812-900 B'],
+  [5_347_738, 7_235_174, '5.10-6.90 MiB'],
+  [65_180, 1_761_280, '63.7 KiB-1.68 MiB'],
+])('formatRange(%d, %d) is %s', (low, high, text) => {
+  expect(formatRange(low, high)).toBe(text);
+});

@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import type { SnapshotJson } from '../../../src/answers/snapshot/schema.js';
+import { snapshotWarning } from '../../../src/answers/snapshot/text.js';
+
+const FOUND: SnapshotJson = {
+  schema: 'kdump-mem.snapshot/1',
+  file: 'x',
+  sizeBytes: 1,
+  seconds: 1,
+  intervalSeconds: 1,
+  takenAt: '2026-01-02T03:04:05Z',
+  files: 1,
+  processes: 1,
+  namespaces: 1,
+  parts: [],
+  closedNamespaces: 0,
+  leftOut: [],
+  anonymized: false,
+  complete: false,
+  errorCounts: { gone: 9, denied: 3, unreadable: 1, absent: 9, cut: 0 },
+  errors: [{ path: '/proc/1/\u001b[31m', code: 'denied', words: '' }],
+  gentle: { nice: 10, idleIo: true, uncached: true },
+};
+
+test('what a snapshot lacks is one sentence', () => {
+  expect(snapshotWarning(FOUND)).toBe(
+    'not everything is in it: 3 files may not be read by this user, 1 file could not be read (first: /proc/1/\\x1b[31m); its file errors lists them',
+  );
+  const more = { ...FOUND, closedNamespaces: 2, errors: [] };
+  const errorCounts = { ...FOUND.errorCounts, denied: 0, unreadable: 0, cut: 1 };
+  expect(snapshotWarning({ ...more, errorCounts })).toBe(
+    'not everything is in it: of 1 file it has the beginning alone, 2 network namespaces could not be entered; its file errors lists them',
+  );
+  expect(snapshotWarning({ ...FOUND, complete: true })).toBeUndefined();
+});

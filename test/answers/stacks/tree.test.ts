@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { callTree } from '../../../src/answers/stacks/tree.js';
+import type { StackSum } from '../../../src/profile/faults/stack-sums.js';
+import type { Frame } from '../../../src/profile/perf/sample.js';
+
+const none = { faults: 0, bytes: 0 };
+const sum = (frames: readonly Frame[], bytes: number): StackSum => ({
+  frames,
+  anonymous: { faults: 1, bytes },
+  shared: none,
+  hugetlb: none,
+});
+
+test('of tens of thousands of stacks only the branches that are shown are looked into', () => {
+  let named = 0;
+  const frame = (symbol: string): Frame => ({
+    get symbol() {
+      named++;
+      return symbol;
+    },
+    module: '/bin/x',
+    offset: null,
+  });
+  const [start, main, hot] = [frame('_start'), frame('main'), frame('hot')];
+  const COUNT = 30_000;
+  const DEEP = 30;
+  const many = Array.from({ length: COUNT }, (_, index) => {
+    const own = Array.from({ length: DEEP }, (_, level) => frame(`f${index}.${level}`));
+    return sum([...own, main, start], 4096);
+  });
+  const lines = callTree([...many, sum([hot, main, start], COUNT * 4096)], 40);
+  expect(lines).toEqual([
+    { depth: 0, names: ['_start', 'main'], bytes: 2 * COUNT * 4096 },
+    { depth: 1, names: ['hot'], bytes: COUNT * 4096 },
+  ]);
+  // Two functions that all share, and the one that each has of its own.
+  expect(named).toBeLessThan(4 * COUNT);
+});
+
+test('a function of more callees than a call takes arguments is no trouble', () => {
+  const frame = (symbol: string): Frame => ({ symbol, module: '/bin/x', offset: null });
+  const main = frame('main');
+  const many = Array.from({ length: 300_000 }, (_, index) => sum([frame(`f${index}`), main], 4096));
+  expect(callTree(many, 4)).toEqual([{ depth: 0, names: ['main'], bytes: 300_000 * 4096 }]);
+});

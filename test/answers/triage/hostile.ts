@@ -1,0 +1,118 @@
+import type { LogAnswer } from '../../../src/account/log.js';
+import type { StackGroup } from '../../../src/account/task-stacks.js';
+import type { LogRecord } from '../../../src/records/log-records.js';
+import type { TriageDetail } from '../../../src/triage/detail.js';
+import { FINDING_CODES, type Finding } from '../../../src/triage/finding.js';
+import type { TriageAnswer } from '../../../src/triage/triage.js';
+import { answerWith } from '../memory/hostile.js';
+
+/** An answer, and what a page shows beside it, with a name wherever there is one to be had. */
+export function triageWith(names: readonly string[]): {
+  readonly answer: TriageAnswer;
+  readonly detail: TriageDetail;
+} {
+  const [first = ''] = names;
+  const stacks = names.map(stackWith);
+  const records: LogRecord[] = names.map((text, seq) => ({
+    seq,
+    timestamp: BigInt(seq) * 1_000_000n,
+    level: 4,
+    facility: 0,
+    caller: null,
+    comm: text,
+    subsystem: text,
+    device: text,
+    text,
+  }));
+  const own: Finding = {
+    code: 'acme/own',
+    severity: 'critical',
+    figures: { what: first },
+    evidence: [],
+    deeper: first,
+    told: { says: `${first} {what}`, advice: `${first} {what}` },
+  };
+  const adjusted = { code: 'tainted', from: 'note', findings: 2, because: first } as const;
+  return {
+    answer: {
+      kernel: {
+        release: first,
+        arch: 'x86_64',
+        pageSize: 4096,
+        live: false,
+        source: 'vmcore',
+        engine: 'native',
+      } as TriageAnswer['kernel'],
+      machine: {
+        uts: { nodename: first, release: first, version: first, machine: first },
+        panic: { state: 'panicked', logRead: true, message: first, cause: first },
+        running: [],
+      },
+      findings: [own, ...FINDING_CODES.map((code, index) => findingOf(code, names, index))],
+      lost: { overwritten: 3, noRoom: 0 },
+      log: { records, overwritten: 3, noRoom: 0, complete: true } as unknown as LogAnswer,
+      memory: answerWith(names),
+      census: undefined,
+      complete: false,
+      warnings: names.map((message) => ({ code: 'unreadable', message })),
+      rules: {
+        rules: 4,
+        met: 1,
+        unknown: names.map((why) => ({ code: 'acme/b', reason: 'log-not-whole', why })),
+        silenced: [{ ...adjusted, to: 'silent' }],
+        changed: [{ ...adjusted, to: 'warning' }],
+      },
+    },
+    detail: {
+      running: stacks,
+      blocked: stacks,
+      warnings: names.map((message) => ({ code: 'torn-list', message })),
+    },
+  };
+}
+
+function findingOf(code: Finding['code'], names: readonly string[], index: number): Finding {
+  const name = names[index % names.length] ?? '';
+  // Texts of all codes, and numbers where they reckon.
+  const texts = [
+    'comm',
+    'reason',
+    'cause',
+    'what',
+    'cgroup',
+    'symbol',
+    'place',
+    'zone',
+    'io',
+    'gfp',
+  ];
+  return {
+    code,
+    severity: index % 2 === 0 ? 'warning' : 'note',
+    figures: {
+      ...Object.fromEntries(texts.map((text) => [text, name])),
+      pid: 7,
+      mask: 4096,
+      bytes: 8192,
+      freeBytes: 4096,
+      minBytes: 8192,
+      share: 0.3,
+      times: 2,
+    },
+    evidence: [
+      { kind: 'log', seq: index % names.length, timestamp: 1_000_000n, text: name },
+      { kind: 'stack', ...stackWith(name) },
+    ],
+    deeper: 'memory',
+  };
+}
+
+function stackWith(name: string): StackGroup {
+  const frame = { address: 0xffff_ffff_8100_0000n, interrupted: false, guess: true };
+  return {
+    frames: [{ ...frame, symbol: { name, offset: 16, module: name } }],
+    end: 'stopped',
+    why: name,
+    tasks: [{ pid: 3, process: 2, comm: name, state: 'D', cpu: 1, registers: 'qemu' }],
+  };
+}

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { triageHtml } from '../../../src/answers/triage/html/page.js';
+import { FINDING_CODES } from '../../../src/triage/finding.js';
+import type { TriageAnswer } from '../../../src/triage/triage.js';
+import { HOSTILE } from '../memory/hostile.js';
+import { triageWith } from './hostile.js';
+
+const FACTS = { source: '--vmcore vmcore', version: '0', made: new Date(0) };
+const page = (names: readonly string[], more: Partial<TriageAnswer> = {}) => {
+  const { answer, detail } = triageWith(names);
+  return triageHtml({ ...answer, ...more }, detail, FACTS);
+};
+const HARMLESS = HOSTILE.map((_, index) => `name ${index}`);
+
+/** Elements with the names of their attributes. */
+const shape = (markup: string) =>
+  [...markup.matchAll(/<[a-z/!][^>]*>/g)].map(([tag]) => tag.replaceAll(/="[^"]*"/g, ''));
+
+test('hostile names make no element and no attribute that others do not', () => {
+  // Cells of a treemap have lines by how long names are: Chromium’s test looks at these.
+  const without = { memory: undefined };
+  expect(shape(page(HOSTILE, without))).toEqual(shape(page(HARMLESS, without)));
+});
+
+test('there is no script, nothing from elsewhere, and a policy that forbids both', () => {
+  for (const markup of [page(HOSTILE), page(HARMLESS)]) {
+    const tags = [...markup.matchAll(/<[a-z][^>]*>/g)].map(([tag]) => tag);
+    const banned = /^<(script|img|svg|link|iframe|object|base)|\s(src|srcset|style|on\w+)=/;
+    expect(tags.length).toBeGreaterThan(200);
+    expect(tags.filter((tag) => banned.test(tag))).toEqual([]);
+    const [, rules = ''] = /<style>(.*?)<\/style>/s.exec(markup) ?? [];
+    const hash = createHash('sha256').update(rules).digest('base64');
+    expect(markup).toContain(`content="default-src 'none'; style-src 'sha256-${hash}';`);
+  }
+});
+
+test('every finding is there with its sentence, figures, log, stack and what it means', () => {
+  const markup = page(HARMLESS);
+  for (const code of FINDING_CODES) {
+    expect(markup).toContain(`<span class="name">${code}</span>`);
+    expect(markup).toContain(`<summary>The log around ${code}</summary>`);
+    expect(markup).toContain(`<summary>What ${code} means</summary>`);
+  }
+  expect(markup.match(/<article /g)).toHaveLength(FINDING_CODES.length + 1);
+  expect(markup).toContain('<mark>[    0.001000] name 1\n</mark>');
+  expect(markup).toContain('<dt>freeBytes</dt><dd>4,096 (4.00 KiB)</dd>');
+  expect(markup).toContain('? name 0+0x10 [name 0]\n  (it is not whole: name 0)');
+  expect(markup).toContain('<strong>Do:</strong> name 0 name 0');
+});
+
+test('what is not known, is silenced or could not be told stands before the findings', () => {
+  const markup = page(HARMLESS);
+  const before = markup.slice(0, markup.indexOf('<h2>Findings</h2>'));
+  expect(before).toContain('This answer is not complete');
+  expect(before).toContain('The oldest 3 messages of the log are gone');
+  expect(before).toContain('<li>name 7</li>');
+  expect(before).toContain('Silenced: 2 findings are not told, tainted (note). name 0');
+  expect(before).toContain('Not known, since name 3: acme/b.');
+});
+
+test('without memory, log and stacks the page says so', () => {
+  const { answer } = triageWith(HARMLESS);
+  const markup = triageHtml(
+    { ...answer, memory: undefined, log: undefined, lost: undefined, findings: [] },
+    { running: undefined, blocked: [], warnings: [] },
+    FACTS,
+  );
+  expect(markup).toContain('It could not be counted');
+  expect(markup).toContain('No log could be read');
+  expect(markup).toContain('What the CPUs ran: not known');
+  expect(markup).toContain('cannot be interrupted: none.');
+});
+
+test('of any number of findings the first are told whole, and none is passed over', () => {
+  const { answer, detail } = triageWith(HARMLESS);
+  const [first] = answer.findings;
+  const findings = Array.from({ length: 1500 }, () => ({ ...first!, evidence: [] }));
+  const markup = triageHtml({ ...answer, findings, memory: undefined }, detail, FACTS);
+  expect(markup.match(/<article /g)).toHaveLength(100);
+  expect(markup).toContain('1,400 more findings, none more severe');
+  expect(markup.match(/<li>critical acme\/own: /g)).toHaveLength(1000);
+  expect(markup).toContain('<p>and 400 more</p>');
+});
+
+test('messages of any length are cut, and only the first findings have the log around them', () => {
+  const { answer, detail } = triageWith(HARMLESS);
+  const [, found] = answer.findings;
+  const records = answer.log!.records.map((one) => ({ ...one, text: 'y'.repeat(60_000) }));
+  const findings = Array.from({ length: 90 }, () => found!);
+  const log = { ...answer.log!, records };
+  const markup = triageHtml({ ...answer, findings, log, memory: undefined }, detail, FACTS);
+  expect(markup.match(/<summary>The log around/g)).toHaveLength(30);
+  expect(markup).toContain('The log around a finding is shown for the first 30.');
+  expect([...markup.matchAll(/y{100,}…?/g)].map(([text]) => text.length)).toEqual(
+    Array(30 * records.length + records.length).fill(2049),
+  );
+});

@@ -1,0 +1,184 @@
+import { expect, test } from 'vitest';
+import { triageJson } from '../../../src/answers/triage/json.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageText } from '../../../src/answers/triage/text.js';
+import type { Finding } from '../../../src/triage/finding.js';
+import type { TriageAnswer } from '../../../src/triage/triage.js';
+
+const HOSTILE = 'a\u001b[31m\nb';
+
+const FINDINGS: readonly Finding[] = [
+  {
+    code: 'oom-kill',
+    severity: 'critical',
+    figures: {
+      scope: 'machine',
+      pid: 7,
+      comm: HOSTILE,
+      victimAnonBytes: 2 ** 30,
+      times: 3,
+      victimCgroup: '/a\n',
+      victimRssBytes: 2 ** 31,
+      ramBytes: 2 ** 33,
+      largestPid: 9,
+      largestComm: 'java',
+      largestRssBytes: 3 * 2 ** 30,
+      managedBytes: 8 * 2 ** 30,
+      unattributedBytes: 2 * 2 ** 30,
+    },
+    evidence: [{ kind: 'log', seq: 4, timestamp: 1_234_567_000n, text: HOSTILE }],
+    deeper: 'procs',
+  },
+  {
+    code: 'blocked-tasks',
+    severity: 'warning',
+    figures: { tasks: 9, pid: 3, comm: 'nfs', symbol: 'rpc_wait' },
+    evidence: [
+      {
+        kind: 'stack',
+        end: 'user',
+        why: undefined,
+        frames: Array.from({ length: 30 }, (_, index) => ({
+          address: 0xffff_ffff_8100_0000n + BigInt(index),
+          interrupted: false,
+          guess: false,
+          symbol: { name: `step_${index}`, offset: 16 },
+        })),
+      },
+    ],
+    deeper: 'stacks --state D',
+  },
+  { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [], deeper: 'info' },
+];
+
+const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
+  kernel: {
+    release: '6.1.0',
+    arch: 'x86_64',
+    pageSize: 4096,
+    live: false,
+    source: 'vmcore',
+    engine: 'native',
+  } as TriageAnswer['kernel'],
+  machine: { panic: { state: 'running', logRead: true }, running: [] },
+  findings: FINDINGS,
+  lost: { overwritten: 0, noRoom: 0 },
+  log: undefined,
+  memory: undefined,
+  census: undefined,
+  warnings: [],
+  complete: true,
+  ...more,
+});
+
+const text = (options: Partial<Parameters<typeof triageText>[1]> = {}, more = {}) =>
+  triageText(answer(more), { width: 80, source: '--vmcore v', ...options });
+
+test('80 columns do, and nothing of a dump is obeyed by the terminal', () => {
+  for (const verbose of [undefined, true] as const)
+    for (const line of text({ verbose }).split('\n')) {
+      expect(line.length).toBeLessThanOrEqual(80);
+      expect(line).not.toContain('\u001b');
+    }
+});
+
+test('the sentence that matters first, then what is worst, then what to do', () => {
+  const lines = text({ width: null }).split('\n');
+  expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
+  expect(lines[2]).toBe(
+    'CRITICAL  oom-kill: OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of RAM). Its memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. Unattributed: 2.00 GiB (25 % of memory) in no counter that the kernel printed. So 3 times.',
+  );
+  expect(lines[3]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
+  expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
+});
+
+test('a long stack is cut with a word, and whole with -v', () => {
+  expect(text()).toContain('… 19 more: -v');
+  expect(text()).not.toContain('step_29');
+  expect(text({ verbose: true })).toContain('step_29+0x10');
+  expect(text({ verbose: true })).toContain('→ kdump-mem stacks --state D --vmcore v');
+});
+
+test('what is not there is said', () => {
+  expect(text({}, { findings: [] })).toContain('Nothing that this looks for is wrong.');
+  expect(text({}, { findings: [], complete: false })).toContain(
+    'Nothing was found, and not everything could be looked at.',
+  );
+  const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
+  expect(text({}, { findings: [], machine })).toContain('not known. Nothing was found, and');
+  expect(text({}, { complete: false })).toContain('At least 1 critical');
+  expect(text({}, { lost: undefined })).toContain('No log could be read');
+  const lost = { overwritten: 12, noRoom: 3 };
+  const gone = text({}, { findings: [], lost });
+  expect(gone).toContain('The oldest 12 messages of the log are gone');
+  expect(gone).toContain('For 3 messages the kernel’s log had no room.');
+  expect(gone).not.toContain('Nothing that this looks for is wrong.');
+});
+
+test('JSON has all of it, by its schema', () => {
+  const json = triageSchema.parse(JSON.parse(JSON.stringify(triageJson(answer()))));
+  expect(json.findings[0]).toMatchObject({
+    code: 'oom-kill',
+    figures: { comm: HOSTILE, times: 3 },
+    evidence: [{ kind: 'log', seq: 4, timestampMicroseconds: 1_234_567, text: HOSTILE }],
+  });
+  expect(json.findings[1]?.evidence[0]).toMatchObject({ kind: 'stack', end: 'user', why: null });
+  expect(json).toMatchObject({ memory: null, nodename: null, uptimeSeconds: null });
+});
+
+test('sockets that a process does not read are told once, and all of them with -v', () => {
+  const stalled = (fd: number, pid: number, doing = 'polling'): Finding => ({
+    code: 'stalled-reader',
+    severity: 'note',
+    figures: {
+      pid,
+      comm: 'worker',
+      fd,
+      doing,
+      symbol: 'ep_poll',
+      ageSeconds: 60,
+      windowBytes: 9,
+      pinnedBytes: 2 ** 20,
+      unreadBytes: 100,
+      holders: 1,
+      threads: 1,
+    },
+    evidence: [],
+    deeper: `stacks --pid ${pid}`,
+  });
+  const many = [
+    stalled(4, 7),
+    stalled(5, 7),
+    stalled(6, 8),
+    stalled(7, 7),
+    stalled(8, 7, 'running'),
+  ];
+  const short = text({ width: null }, { findings: many });
+  expect(short.match(/stalled-reader/g)).toHaveLength(3);
+  expect(short).toContain('\n          2 more of its sockets wait like this (fd 5, 7): -v\n');
+  expect(
+    text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g),
+  ).toHaveLength(5);
+  // The last stands for others, that are not listed.
+  const cut = [
+    ...many.slice(0, 2),
+    { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } },
+  ];
+  const told = text({ width: null }, { findings: cut });
+  expect(told.match(/stalled-reader/g)).toHaveLength(2);
+  expect(told).toContain('Another of its sockets waits like this (fd 5): -v');
+});
+
+test('a dump without its log has no say in why the kernel stopped', () => {
+  const of = (logMessages: number | null) => ({
+    code: 'panic',
+    severity: 'critical',
+    evidence: [],
+    deeper: 'log',
+    figures: { reason: null, cause: null, cpu: null, pid: null, comm: null, logMessages },
+  });
+  const words = (logMessages: number | null) =>
+    text({ width: null }, { findings: [of(logMessages)] });
+  expect(words(null)).toContain('the reason is unknown, because the log is not available.');
+  expect(words(12)).toContain('the log does not say why.');
+});

@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { watchHtml } from '../../../src/answers/watch/html/page.js';
+import { watchJson } from '../../../src/answers/watch/json.js';
+import { watchMetrics } from '../../../src/answers/watch/prometheus.js';
+import { watchSchema } from '../../../src/answers/watch/schema.js';
+import { watchText } from '../../../src/answers/watch/text.js';
+import { doubtWords } from '../../../src/answers/watch/words.js';
+import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/doubts.js';
+import { watchedFor } from './watched.js';
+
+const HOSTILE = '\u001b[31m<b>"\u202e';
+const leak = watchedFor({ leak: 1, leaks: 'anonymous', days: 3 });
+const quiet = watchedFor({});
+const short = watchedFor({ days: 1 });
+const FACTS = { source: 'here', version: '0', made: new Date(0) };
+
+describe('text', () => {
+  test('a leak is told first, with its rate and how sure that is', () => {
+    const [first = ''] = watchText(leak, { width: null, limit: 20 }).split('\n');
+    expect(first).toMatch(
+      /^Grows, by 3 days: anonymous by 1\.\d\d GiB a day \(1\.\d\d GiB to 1\.\d\d GiB\), and has .*; pid 7 \(web\) by 1\./,
+    );
+  });
+
+  test('that nothing grew has its bound, and is not said of a day', () => {
+    expect(watchText(quiet, { width: null, limit: 20 })).toMatch(
+      /^Nothing grew in 7 days: no drawer by more than \d+(\.\d+)? [KM]iB a day, by 1,009 samples\./,
+    );
+    const words = watchText(short, { width: null, limit: 20 });
+    expect(words).toMatch(/^Whether anything grows is not known by 145 samples in 24\.0 h\./);
+    expect(words).toContain('24.0 h are too short');
+    expect(words).not.toContain('Nothing grew');
+  });
+
+  test('fits 80 columns, and is never cut in a pipe', () => {
+    for (const watched of [leak, quiet, short])
+      for (const line of watchText(watched, { width: 80, limit: 20 }).split('\n'))
+        expect(line.length).toBeLessThanOrEqual(80);
+  });
+
+  test('names are inert', () => {
+    const text = watchText(watchedFor({ leak: 1, leaks: 'anonymous', days: 3 }, HOSTILE), {
+      width: null,
+      limit: 20,
+    });
+    expect(text).toContain('pid 7 (\\x1b[31m<b>"\\u{202e})');
+    expect(text.includes('\u001b') || text.includes('\u202e')).toBe(false);
+  });
+
+  test('every doubt has words', () => {
+    for (const code of WATCH_DOUBT_CODES) expect(doubtWords({ code })).toMatch(/^.{20,}[.]$/);
+  });
+});
+
+test('the JSON has its schema, and what was told', () => {
+  for (const watched of [leak, quiet, short])
+    expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
+  const json = watchJson(leak);
+  expect(json).toMatchObject({ verdict: 'grows', doubts: [], complete: true, ended: 'stored' });
+  const [drawer] = json.drawers;
+  expect(drawer).toMatchObject({
+    drawer: 'anonymous',
+    group: 'applications',
+    course: 'grows',
+    reclaimable: false,
+    growth: { confidence: 0.99, samples: 433, seconds: 3 * 86_400 },
+  });
+  expect(drawer?.growth?.low).toBeLessThan(1e6 / 60);
+  expect(drawer?.growth?.high).toBeGreaterThan(1e6 / 60);
+  expect(watchJson(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
+  expect(watchJson(short)).toMatchObject({
+    verdict: 'not-known',
+    complete: false,
+    doubts: [{ code: 'too-short' }],
+  });
+});
+
+describe('metrics', () => {
+  test('of drawers and of what is known, a bounded number', () => {
+    const text = watchMetrics(leak.answer, { up: true, lost: 2, notStored: 1 });
+    expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="grows"\} 1$/m);
+    expect(text).toMatch(
+      /^kdump_mem_drawer_growing\{group="applications",drawer="anonymous",reclaimable="no"\} 1$/m,
+    );
+    expect(text).toMatch(
+      /^kdump_mem_drawer_growth_bytes_per_second\{group="applications",drawer="anonymous",bound="likely"\} 1[67]\d\d\d/m,
+    );
+    expect(text).toMatch(
+      /^kdump_mem_memory_bytes\{group="kernel",drawer="kernel-stacks"\} 10000000$/m,
+    );
+    expect(text).toMatch(/^kdump_mem_process_growth_bytes_per_second\{comm="web"/m);
+    expect(text).toMatch(/^kdump_mem_watch_lost_samples_total 2$/m);
+    expect(text.split('\n').length).toBeLessThan(200);
+  });
+
+  test('before there is a sample they say that', () => {
+    const text = watchMetrics(undefined, { up: false, lost: 0, notStored: 0 });
+    expect(text).toMatch(/^kdump_mem_watch_up 0$/m);
+    expect(text).not.toContain('memory_bytes');
+  });
+
+  test('of a day no verdict is told', () => {
+    const text = watchMetrics(short.answer, null);
+    expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="not-known"\} 1$/m);
+    expect(text).toMatch(/^kdump_mem_watch_doubt\{code="too-short"\} 1$/m);
+    expect(text).not.toMatch(/drawer_growing\{.*\} 1$/m);
+    expect(text).not.toContain('watch_up');
+  });
+});
+
+describe('the page', () => {
+  const page = watchHtml(leak, FACTS, 20);
+
+  test('draws all memory over time, and each drawer', () => {
+    const polygons = [...page.matchAll(/<polygon class="(\w+)" points="([\d.,\- ]+)"\/>/g)];
+    expect(polygons.map(([, group]) => group)).toEqual([
+      ...['reserved', 'kernel', 'applications', 'free'],
+    ]);
+    // The uppermost edge: all of it, always.
+    const [, , points = ''] = polygons[3] ?? [];
+    const ys = points.split(' ').map((point) => Number(point.split(',')[1]));
+    const top = ys.slice(0, ys.length / 2);
+    expect(Math.max(...top)).toBeLessThan(1);
+    expect([...page.matchAll(/<svg class="line"/g)].length).toBe(7);
+  });
+
+  test('a time without samples is left white', () => {
+    const { groups, ...answer } = leak.answer;
+    const cut = groups.map(({ group, points: { times, values } }) => {
+      const keep = (_: number, at: number) => at < 20 || at > 40;
+      return { group, points: { times: times.filter(keep), values: values.filter(keep) } };
+    });
+    const holed = watchHtml({ ...leak, answer: { ...answer, groups: cut } }, FACTS, 20);
+    expect([...holed.matchAll(/<polygon/g)].length).toBe(8);
+  });
+
+  test('of one sample there is no picture, and that is said', () => {
+    const one = watchedFor({ days: 0 });
+    expect(watchHtml(one, FACTS, 20)).toContain('too few samples for a picture');
+  });
+
+  test('is made of a store, too, whose clock says what no calendar has', () => {
+    const { growth } = quiet.answer;
+    const far = { ...growth, machine: { ...growth.machine, uptime: 1e300 } };
+    const page = watchHtml({ ...quiet, answer: { ...quiet.answer, growth: far } }, FACTS, 20);
+    expect(page).toContain('<p class="times"><span>?</span>');
+  });
+
+  test('names are inert', () => {
+    const hostile = watchHtml(watchedFor({ days: 3 }, HOSTILE), FACTS, 20);
+    expect(hostile).toContain('\\x1b[31m&lt;b&gt;&quot;\\u{202e}');
+    expect(hostile).not.toContain('<b>');
+  });
+});

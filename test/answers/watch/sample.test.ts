@@ -1,0 +1,104 @@
+import { expect, test } from 'vitest';
+import { StoredError } from '../../../src/answers/growth/stored.js';
+import { storedWatchSample, watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { watchSampleSchema } from '../../../src/answers/watch/sample-schema.js';
+import { formatJson } from '../../../src/base/json.js';
+import type { WatchSample } from '../../../src/growth/watch/sample.js';
+import { placeOf } from '../../../src/records/cgroup-place.js';
+import { held, look } from '../../growth/made-up-machine.js';
+
+const HOSTILE = '\u001b]0;x\u0007\u202e"\\\n{';
+
+function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
+  return {
+    look: {
+      ...look(600, processes),
+      others: { processes: 40, taken: null, seen: 7 },
+    },
+    ledger: {
+      source: 'pageflags',
+      drawers: new Map([
+        ['anonymous', 5],
+        ['unexplained', 0],
+      ]),
+    },
+    noLedger: null,
+    noLedgerCode: null,
+    hidden: true,
+    interval: 60,
+    lost: 3,
+  };
+}
+
+test('a line is what was sampled, and has its schema', () => {
+  const one = sample([held(1, 10), held(2, null), held(3, 1, { comm: HOSTILE })]);
+  const json = watchSampleJson(one);
+  expect(watchSampleSchema.parse(json)).toEqual(json);
+  const line = formatJson(json);
+  expect(line).toMatch(/^[\x20-\x7e]+$/);
+  expect(storedWatchSample(line)).toEqual(one);
+});
+
+test('one without drawers says why', () => {
+  const why = { noLedger: 'it may not be read', noLedgerCode: 'denied' } as const;
+  const one = { ...sample(), ledger: null, ...why };
+  expect(storedWatchSample(formatJson(watchSampleJson(one)))).toEqual(one);
+});
+
+test('it is shorter than a line may be, however long names are', () => {
+  const worst = held(2 ** 22, 2 ** 30, {
+    comm: '\u202e'.repeat(15),
+    started: 1e15,
+    readAt: 1e9 + 1 / 3,
+    minorFaults: 1e15,
+    majorFaults: 1e15,
+  });
+  const who = {
+    ...worst.who,
+    cgroup: placeOf(`/${'\u202e'.repeat(39)}`),
+    nsPids: Array<number>(32).fill(2 ** 22),
+  };
+  const json = watchSampleJson(sample(Array(100).fill({ ...worst, who })));
+  expect(json.processes[0]?.cgroup).not.toBeNull();
+  expect(formatJson(json).length).toBeLessThan(64 * 1024);
+  const longer = { ...worst, who: { ...who, cgroup: placeOf(`/${'x'.repeat(4000)}`) } };
+  expect(watchSampleJson(sample([longer])).processes[0]?.cgroup).toBeNull();
+});
+
+test('a line that was cut off is none', () => {
+  const line = formatJson(watchSampleJson(sample()));
+  for (const length of [1, 10, 100, line.length - 1])
+    expect(storedWatchSample(line.slice(0, length))).toBeNull();
+  expect(storedWatchSample(`${line.slice(0, 50)}${'\0'.repeat(50)}`)).toBeNull();
+});
+
+test('a line of an earlier release has no codes, and is read', () => {
+  const one = sample();
+  const { noPressureCode: _, noLedgerCode: __, ...earlier } = watchSampleJson(one);
+  const { machine } = one.look;
+  expect(storedWatchSample(JSON.stringify(earlier))).toEqual({
+    ...one,
+    look: { ...one.look, machine: { ...machine, noPressureCode: null } },
+  });
+});
+
+test('fields of a later release are passed over', () => {
+  const json = watchSampleJson(sample());
+  const later = { ...json, more: 1, processes: json.processes.map((one) => ({ ...one, x: 2 })) };
+  expect(storedWatchSample(JSON.stringify(later))).toEqual(sample());
+});
+
+test.each([
+  ['{}', 'no line of kdump-mem watch --store: it names no schema'],
+  ['[]', 'it names no schema'],
+  [
+    '{"schema":"kdump-mem.procs-look/1"}',
+    'kdump-mem.procs-look/1 is no sample of kdump-mem watch --store',
+  ],
+  [JSON.stringify({ ...watchSampleJson(sample()), lostBefore: -1 }), 'lostBefore:'],
+  [JSON.stringify({ ...watchSampleJson(sample()), drawers: { nothing: 1 } }), 'drawers'],
+  [JSON.stringify({ ...watchSampleJson(sample()), at: 'today' }), 'at:'],
+])('%s is no sample', (line, words) => {
+  expect(() => storedWatchSample(line)).toThrow(StoredError);
+  expect(() => storedWatchSample(line)).toThrow(words);
+});

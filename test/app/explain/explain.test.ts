@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { explainSchema } from '../../../src/answers/explain/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+
+test('explain tells of a code what it is, how it is known, and what to do', async () => {
+  const { stdout, stderr, status } = await kdumpMem('explain', 'hung-task');
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  expect(stdout).toMatch(/^hung-task \(Findings of kdump-mem triage\)\n {2}What {6}A task waited/);
+  expect(stdout).toContain('\n  Known by  khungtaskd');
+  expect(stdout).toContain('\n  More      kdump-mem stacks --state D\n');
+});
+
+test('a code that there is not is one line, with its neighbours', async () => {
+  expect(await kdumpMem('explain', 'hung-tsak')).toEqual({
+    stdout: '',
+    status: 2,
+    stderr:
+      'kdump-mem: there is no code hung-tsak. Did you mean hung-task? kdump-mem explain lists all of them.\n',
+  });
+  const hostile = await kdumpMem('explain', '\u001b[31m');
+  expect(hostile.stderr).toBe(
+    'kdump-mem: there is no code \\x1b[31m. kdump-mem explain lists all of them.\n',
+  );
+});
+
+test('what answers print of a real dump can all be looked up', async () => {
+  const { vmcore } = fixture('6.1');
+  const [all, triage, sockets] = await Promise.all([
+    kdumpMem('explain', '--json'),
+    kdumpMem('triage', '--json', vmcore),
+    kdumpMem('sockets', '--json', vmcore),
+  ]);
+  const { codes } = explainSchema.parse(JSON.parse(all.stdout));
+  const known = new Set(codes.map(({ kind, code }) => `${kind} ${code}`));
+  const found = JSON.parse(triage.stdout);
+  const { unexplained, warnings } = JSON.parse(sockets.stdout);
+  const rows = (of: { code: string }[], kind: string) => of.map(({ code }) => `${kind} ${code}`);
+  // A row's name is its code, and of several what they are of.
+  const names: { what: string }[] = unexplained;
+  const met = [
+    ...rows(found.findings, 'finding'),
+    ...rows([...found.warnings, ...warnings], 'warning'),
+    ...names.map(({ what }) => `row ${what.split(' ')[0]}`),
+  ];
+  expect(met.length).toBeGreaterThan(5);
+  expect(met.filter((one) => !known.has(one))).toEqual([]);
+});

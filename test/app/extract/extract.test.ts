@@ -1,0 +1,247 @@
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { extractJson } from '../../../src/answers/extract/json.js';
+import { type ExtractJson, extractSchema } from '../../../src/answers/extract/schema.js';
+import { extract } from '../../../src/extract/extract.js';
+import { restored } from '../../../src/extract/map/read.js';
+import { mapSchema } from '../../../src/extract/map/schema.js';
+import type { MemoryImage } from '../../../src/kernel/native/image/image.js';
+import type { KeptBytes } from '../../../src/kernel/native/image/kept-bytes.js';
+import { openImage } from '../../../src/kernel/native/image/open.js';
+import { openNative, openNativeImage } from '../../../src/kernel/native/open.js';
+import { answers } from '../../support/answers.js';
+import { kdumpMem } from '../../support/cli.js';
+import { rawPages } from '../../support/dump/raw-pages.js';
+import { FIXTURES, type FixtureName, fixture } from '../../support/fixtures.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'extract-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const mapOf = (file: string) => mapSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
+
+const mapPath = (name: FixtureName) => join(folder, `${name}.map`);
+const smallPath = (name: FixtureName) => join(folder, `${name}.vmcore`);
+
+async function cut(name: FixtureName) {
+  const kernel = openNative({ files: [fixture(name).vmcore] });
+  const [output, map] = [smallPath(name), mapPath(name)];
+  const options = { output, map, anonymize: true, compression: 'zlib' } as const;
+  const found = await extract(kernel, options);
+  kernel.close();
+  return extractJson(found, { file: output, map, warnings: [] });
+}
+
+describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
+  const { vmcore, truth } = fixture(name);
+  const small = smallPath(name);
+  const map = mapPath(name);
+  let inside: ExtractJson;
+  beforeAll(async () => {
+    inside = await cut(name);
+  });
+
+  test('says what is inside', () => {
+    const written = mapOf(map);
+    expect(inside).toMatchObject({ file: small, map, anonymized: true, log: 'left-out' });
+    expect(inside.sizeBytes).toBe(statSync(small).size);
+    expect(inside.pages).toBeGreaterThan(rawPages(small, truth.pageSize).size);
+    expect(inside.sockets).toBeGreaterThanOrEqual(truth.sockets.length);
+    for (const kind of ['addresses', 'paths', 'commands', 'interfaces', 'hosts'] as const) {
+      const replaced = written[kind].filter(({ made, real }) => made !== real).length;
+      expect(replaced, kind).toBeGreaterThan(0);
+      expect(inside.names[kind]).toEqual({ replaced, kept: written[kind].length - replaced });
+    }
+    const locals = truth.sockets.flatMap(
+      ({ local }) => /^(\d[\d.]*):/.exec(local ?? '')?.[1] ?? [],
+    );
+    const real = written.addresses.map((one) => one.real);
+    expect(real).toEqual(expect.arrayContaining(locals.filter((one) => one !== '0.0.0.0')));
+    expect(written.interfaces.map((one) => one.real)).toEqual(
+      expect.arrayContaining(['eth0', 'lo', 'tun0']),
+    );
+  });
+
+  test('has nothing of the names that were replaced', () => {
+    const kernel = openNative({ files: [small] });
+    const { keptBytes } = kernel.image as { keptBytes?: KeptBytes };
+    // Pages that are kept whole are the kernel's constants, in which such words stand too.
+    const pages = [...rawPages(small, truth.pageSize)].filter(([number]) =>
+      keptBytes?.pages.of(number),
+    );
+    kernel.close();
+    expect(pages.length).toBeGreaterThan(100);
+    const { paths, commands, interfaces } = mapOf(map);
+    // Short words stand in names of types and symbols, too.
+    const secret = [...paths, ...commands.filter(({ real }) => real.length > 7), ...interfaces]
+      .filter(({ made, real }) => made !== real && /^[ -~]+$/.test(real))
+      .map(({ real }) => real);
+    expect(secret).toEqual(expect.arrayContaining(['eth0', 'tun0', 'starver-large']));
+    for (const name of secret) {
+      const bytes = Buffer.from(name, 'latin1');
+      expect(
+        pages.some(([, page]) => page.includes(bytes)),
+        name,
+      ).toBe(false);
+    }
+  });
+
+  test('answers with its map as the dump does, and otherwise without', async () => {
+    const asked = (image: MemoryImage) => {
+      const kernel = openNativeImage(image);
+      const said = answers(kernel);
+      kernel.close();
+      return said;
+    };
+    const right = asked(openImage([vmcore]));
+    expect(asked(await restored(openImage([small]), map))).toEqual(right);
+    expect(asked(openImage([small])).census).not.toBe(right.census);
+  });
+});
+
+describe('a map', () => {
+  const { vmcore } = fixture('6.1');
+  const small = join(folder, '6.1.vmcore');
+  const map = join(folder, '6.1.map');
+  const bad = join(folder, 'bad');
+  const told = (...args: string[]) => kdumpMem('sockets', small, '--map', ...args);
+
+  test('is for its owner’s eyes, and replaces nothing unless told to', async () => {
+    expect(statSync(map).mode & 0o777).toBe(0o600);
+    const before = readFileSync(map);
+    const other = join(folder, 'other.vmcore');
+    const again = ['extract', vmcore, '-o', other, '--anonymize', '--map', map];
+    const ran = await kdumpMem(...again);
+    expect(ran).toMatchObject({ status: 2, stdout: '' });
+    expect(ran.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+    expect(readFileSync(map).equals(before)).toBe(true);
+    expect(existsSync(other)).toBe(false);
+    expect((await kdumpMem(...again, '--force')).status).toBe(0);
+    rmSync(map);
+    writeFileSync(map, before, { mode: 0o600 });
+  });
+
+  test('without --anonymize, or in the extract’s own place, is wrong usage', async () => {
+    const own = join(folder, 'own');
+    const without = await kdumpMem('extract', vmcore, '-o', own, '--map', `${own}.map`);
+    expect(without).toMatchObject({ status: 2, stdout: '' });
+    const same = await kdumpMem('extract', vmcore, '-o', own, '--anonymize', '--map', own);
+    expect(same).toMatchObject({ status: 2, stdout: '' });
+    expect(same.stderr).toContain('is the extract itself');
+    expect(existsSync(own)).toBe(false);
+  });
+
+  test('of another extract is refused', async () => {
+    const ran = await told(join(folder, '5.10.map'));
+    expect(ran).toMatchObject({ status: 3, stdout: '' });
+    expect(ran.stderr).toContain('is the map of another extract. Give --map the file that');
+  });
+
+  test.each([
+    ['no JSON', () => 'names', /is no map: it is not JSON\. /],
+    ['an array', () => '[]', /is no map: it: /],
+    [
+      'an escape sequence for a key',
+      () => JSON.stringify({ ...mapOf(map), '\x1b]0;t\x07': 1 }),
+      /is no map: it: [^\n]*\\x1b/,
+    ],
+    [
+      'places that are no bytes',
+      () => JSON.stringify({ ...mapOf(map), places: [[0, 'zz']] }),
+      /is no map: places\.0\.1: /,
+    ],
+    [
+      'places one over the other',
+      () =>
+        JSON.stringify({
+          ...mapOf(map),
+          places: [
+            [4096, '0000'],
+            [4097, '00'],
+          ],
+        }),
+      /has places that are out of order\. /,
+    ],
+  ])('that is %s ends in one line', async (_, text, line) => {
+    writeFileSync(bad, text());
+    const ran = await told(bad);
+    expect(ran).toMatchObject({ status: 3, stdout: '' });
+    expect(ran.stderr).toMatch(/^kdump-mem: [^\n]*\n$/);
+    expect(ran.stderr).not.toContain('\x1b');
+    expect(ran.stderr).toMatch(line);
+  });
+
+  test('that is too large, no file or not there ends in one line', async () => {
+    writeFileSync(bad, '');
+    truncateSync(bad, 2 ** 31);
+    expect(await told(bad)).toMatchObject({
+      status: 3,
+      stderr: expect.stringMatching(/^kdump-mem: .* is too large for a map\. [^\n]*\n$/),
+    });
+    for (const file of [folder, join(folder, 'nowhere'), '/dev/zero'])
+      expect(await told(file)).toMatchObject({
+        status: 3,
+        stderr: expect.stringMatching(/^kdump-mem: [^\n]*\n$/),
+      });
+  });
+
+  test('is not for crash, nor for a running kernel', async () => {
+    expect((await told(map, '--engine', 'crash')).status).toBe(2);
+    expect((await kdumpMem('sockets', '--live', '--map', map)).status).toBe(2);
+  });
+
+  test.each([
+    [['sockets', '--all', '--by', 'process']],
+    [['read', 'init_task', '--length', '4k', '--json']],
+    [['struct', 'task_struct.comm,pid', 'init_task']],
+  ])('makes %j answer as of the dump', async (args) => {
+    const [ours, theirs] = [
+      await kdumpMem(...args, '--vmcore', small, '--map', map),
+      await kdumpMem(...args, '--vmcore', vmcore),
+    ];
+    // What to ask next names the file that was asked.
+    const words = (text: string) => text.replace(/^(Next: .*?) --vmcore .*$/m, '$1');
+    expect({ ...ours, stdout: words(ours.stdout) }).toEqual({
+      ...theirs,
+      stdout: words(theirs.stdout),
+    });
+  });
+});
+
+test('an extract says what it holds, in words and in JSON', async () => {
+  const { vmcore, truth } = fixture('6.12');
+  const output = join(folder, 'words.vmcore');
+  const open = await kdumpMem('extract', vmcore, '-o', output);
+  expect(open).toMatchObject({ status: 0, stderr: '' });
+  const lines = open.stdout.split('\n');
+  expect(lines[0]).toMatch(
+    /words\.vmcore: [\d.]+ MiB, [\d,]+ pages \([\d,]+ of them in part\), \d+ sockets$/,
+  );
+  expect(lines[1]).toMatch(
+    /^Holds \d+ addresses, 2 unix socket paths, \d+ command names, .*; --anonymize replaces them\.$/,
+  );
+  expect(lines[2]).toContain('ports, pids, inode numbers, ');
+  expect(lines[2]).toContain(truth.release);
+  const json = await kdumpMem('extract', vmcore, '-o', output, '--force', '--json');
+  const inside = extractSchema.parse(JSON.parse(json.stdout));
+  expect(inside).toMatchObject({ anonymized: false, map: null });
+});
+
+test('an anonymous one says what was replaced', async () => {
+  const output = join(folder, 'replaced.vmcore');
+  const { vmcore } = fixture('6.12');
+  const { stdout } = await kdumpMem('extract', vmcore, '-o', output, '--anonymize');
+  expect(stdout).toMatch(
+    /^Replaced: \d+ addresses, 2 unix socket paths, \d+ command names, 2 interface names, 1 host name\.$/m,
+  );
+  expect(stdout).toMatch(/^Kept, since they name nobody: 2 addresses, 1 interface name\.$/m);
+});

@@ -1,0 +1,171 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { logSchema } from '../../../src/answers/log/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'sosreport-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const REPORT = join(folder, 'sosreport-db1-2026-11-21-abcdefg');
+/** As sos 4 lays it out, without the output of ss. */
+const FILES = {
+  'proc/meminfo':
+    'MemTotal:       1024000 kB\nMemFree:         400000 kB\nAnonPages:       100000 kB\nCached:  200000 kB\nSlab: 80000 kB\nSReclaimable: 30000 kB\nSUnreclaim: 50000 kB\n',
+  hostname: 'db1.example\n',
+  'sos_commands/kernel/uname_-a':
+    'Linux db1 5.14.0-1.el9.x86_64 #1 SMP PREEMPT_DYNAMIC x86_64 x86_64 x86_64 GNU/Linux\n',
+  'sos_commands/date/date_--utc': 'Sat Nov 21 18:05:01 UTC 2026\n',
+  'sos_commands/kernel/dmesg':
+    '[    0.000000] Linux version 5.14.0\n[   12.345678] Out of memory: Killed process 7 (x)\n',
+  'sos_commands/process/ps_auxwwwm': [
+    'USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND',
+    'root           1  0.0  0.1 171000 13312 ?        -    Nov20   0:03 /usr/lib/systemd/systemd --switched-root',
+    'root           -  0.0    -      -     - -        Ss   Nov20   0:03 -',
+    'root           2  0.0  0.0      0     0 ?        S    Nov20   0:00 [kthreadd]',
+    'postgres    4711  1.5 10.2 999000 104448 ?       Ssl  Nov20 100:03 postgres: writer \u001b[31m',
+    'root        4712  0.0  0.0      0     0 ?        Z    18:00   0:00 [sh] <defunct>',
+    'short row',
+    '',
+  ].join('\n'),
+};
+
+const remake = (files: Readonly<Record<string, string>>): void => {
+  rmSync(REPORT, { recursive: true, force: true });
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(REPORT, name)), { recursive: true });
+    writeFileSync(join(REPORT, name), text);
+  }
+};
+beforeAll(() => remake(FILES));
+
+describe('a sosreport', () => {
+  test('log prints its journals and rotated logs too, each under its name', async () => {
+    const [dmesg, messages] = ['sos_commands/kernel/dmesg', 'var/log/messages'];
+    remake({
+      ...FILES,
+      [`${messages}-20261101`]: 'Nov  1 10:00:00 db1 kernel: [    1.000000] older\n',
+      [messages]: 'Nov 21 10:00:00 db1 kernel: [    2.000000] newer\n',
+      'sos_commands/logs/journalctl_--no-pager_--boot':
+        'Nov 21 10:00:00 db1 kernel: Linux version 5.14.0\nNov 21 10:00:01 db1 sshd[7]: other\n',
+    });
+    const archive = join(folder, 'sos.tar');
+    execFileSync('tar', ['-cf', archive, '-C', folder, basename(REPORT)]);
+    for (const from of [REPORT, archive]) {
+      const { stdout } = await kdumpMem('log', '--json', '--from', from);
+      const answer = logSchema.parse(JSON.parse(stdout));
+      expect(answer).toMatchObject({ source: 'capture', captured: { host: 'db1.example' } });
+      expect(answer.messages.map(({ log, text }) => [log, text])).toEqual([
+        [dmesg, 'Linux version 5.14.0'],
+        [dmesg, 'Out of memory: Killed process 7 (x)'],
+        ['sos_commands/logs/journalctl_--no-pager_--boot', 'Linux version 5.14.0'],
+        [messages, 'older'],
+        [messages, 'newer'],
+      ]);
+      expect(answer.logs[2]?.files).toEqual([`${messages}-20261101`, messages]);
+    }
+    const { stdout } = await kdumpMem('log', '--from', REPORT, '--boot', '0');
+    expect(stdout.match(/^==> .*/gm)).toHaveLength(3);
+    remake({ ...FILES, [dmesg]: '', [messages]: 'Nov 21 10:00:00 db1 kernel: alone\n' });
+    const alone = await kdumpMem('log', '--from', REPORT);
+    expect(alone.stdout).toContain('alone\n');
+    remake(FILES);
+  });
+
+  test('tells memory by its counters, though it has no output of ss', async () => {
+    const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
+    const answer = memorySchema.parse(JSON.parse(stdout));
+    expect(answer).toMatchObject({
+      source: 'counters',
+      host: { release: '5.14.0-1.el9.x86_64', pageSize: 4096 },
+      captured: { host: 'db1.example', takenAt: '2026-11-21T18:05:01.000Z' },
+    });
+    expect(answer.memory.bytes).toBe(1_024_000 * 1024);
+    expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
+  });
+
+  test('has links to its own files: the host is what they lead to', async () => {
+    const target = 'sos_commands/host/hostname';
+    remake({ ...FILES, [target]: 'db2\n' });
+    const hostOf = async () => {
+      const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
+      return memorySchema.parse(JSON.parse(stdout)).captured?.host;
+    };
+    rmSync(join(REPORT, 'hostname'));
+    symlinkSync(target, join(REPORT, 'hostname'));
+    expect(await hostOf()).toBe('db2');
+    // As where it was unpacked without links.
+    rmSync(join(REPORT, 'hostname'));
+    writeFileSync(join(REPORT, 'hostname'), target);
+    expect(await hostOf()).toBe('db2');
+    // Nothing outside of it is opened.
+    rmSync(join(REPORT, 'hostname'));
+    rmSync(join(REPORT, target));
+    symlinkSync('../../etc/hostname', join(REPORT, 'hostname'));
+    expect(await hostOf()).toBeNull();
+    remake(FILES);
+  });
+
+  test('lists the largest by RSS first, and prints what is known', async () => {
+    const { stdout } = await kdumpMem('procs', '--from', REPORT);
+    expect(stdout).toMatch(
+      /^2 processes: RSS adds up to 115 MiB, .*PSS is not known\. The largest is pid 4711 \(postgres/,
+    );
+    expect(stdout).not.toContain('at least ?');
+    expect(stdout.indexOf('4711 ')).toBeLessThan(stdout.indexOf('systemd'));
+  });
+
+  test('tells processes by ps: RSS, and nothing else is known', async () => {
+    const { stdout } = await kdumpMem('procs', '--json', '--from', REPORT);
+    const answer = procsSchema.parse(JSON.parse(stdout));
+    expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, notShown: 2, complete: false });
+    expect(answer.processes.map(({ pid, comm, rssBytes }) => [pid, comm, rssBytes])).toEqual([
+      [4711, 'postgres:', 104_448 * 1024],
+      [1, 'systemd', 13_312 * 1024],
+    ]);
+    for (const process of answer.processes)
+      expect(process).toMatchObject({
+        pssBytes: null,
+        ussBytes: null,
+        swapBytes: null,
+        freedIfKilledBytes: null,
+        cgroup: null,
+        threads: null,
+        ageSeconds: null,
+      });
+    const { stderr } = await kdumpMem('procs', '--from', REPORT);
+    expect(stderr).toContain(
+      'PSS and USS of 2 processes were not captured: a sosreport has RSS alone',
+    );
+  });
+
+  test('tells its log, without levels', async () => {
+    const { stdout } = await kdumpMem('log', '--json', '--from', REPORT);
+    const { messages, overwritten } = logSchema.parse(JSON.parse(stdout));
+    expect(overwritten).toBeNull();
+    expect(messages).toMatchObject([
+      { level: null, text: 'Linux version 5.14.0' },
+      { timestampMicroseconds: 12_345_678 },
+    ]);
+  });
+
+  test('that does not tell the size of a page is refused, and so is one without ps', async () => {
+    const { 'sos_commands/process/ps_auxwwwm': _, ...others } = FILES;
+    remake({ ...others, 'sos_commands/kernel/uname_-a': 'Linux db1 5.14.0 aarch64 GNU/Linux\n' });
+    const memory = await kdumpMem('memory', '--from', REPORT);
+    expect([memory.status, memory.stderr]).toEqual([
+      3,
+      expect.stringContaining('does not tell the size of a page'),
+    ]);
+    const procs = await kdumpMem('procs', '--from', REPORT);
+    expect([procs.status, procs.stdout]).toEqual([3, '']);
+    expect(procs.stderr).toContain('has no memory of processes');
+    remake({ ...others, 'sos_commands/system/getconf_-a': 'PAGESIZE                  65536\n' });
+    const large = await kdumpMem('memory', '--json', '--from', REPORT);
+    expect(JSON.parse(large.stdout).host.pageSize).toBe(65_536);
+  });
+});

@@ -1,0 +1,76 @@
+import { symlinkSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+
+const { vmcore } = fixture('6.1');
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'source-'));
+  symlinkSync('loop', join(folder, 'loop'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test.each([
+  ['nothing, as of a variable that is not set', 2, /^kdump-mem: a file’s name is empty$/m, ['']],
+  ['stdin', 3, /^kdump-mem: there is no file -, and nothing is read from stdin\. /, ['-']],
+  [
+    'a file that is none',
+    3,
+    /^kdump-mem: there is no file nowhere\. Check the path\.$/m,
+    ['nowhere'],
+  ],
+  ['a device for a dump', 3, /null is not a regular file\. Give --vmcore a file/, ['/dev/null']],
+  [
+    'a device for a vmlinux',
+    3,
+    /zero is not a regular file\. The README names the formats/,
+    [...[vmcore, '--vmlinux', '/dev/zero']],
+  ],
+  ['a file inside a file', 3, /x cannot be opened \(ENOTDIR\)\. Check/, [`${vmcore}/x`]],
+])('%s ends in one line', async (_, status, line, args) => {
+  const ran = await kdumpMem('info', '--vmcore', ...args);
+  expect(ran).toMatchObject({ status, stdout: '' });
+  expect(ran.stderr).toMatch(line);
+  expect(ran.stderr).toMatch(/^[^\n]+\n$/);
+});
+
+test('a link to itself ends in one line', async () => {
+  const ran = await kdumpMem('info', '--vmcore', join(folder, 'loop'));
+  expect(ran).toMatchObject({ status: 3, stdout: '' });
+  expect(ran.stderr).toMatch(
+    /^kdump-mem: [^\n]*loop cannot be opened \(ELOOP\)\. Check the path\.\n$/,
+  );
+});
+
+test('what no format begins with is told byte by byte, and once escaped', async () => {
+  const { stderr } = await kdumpMem('info', '--vmcore', new URL(import.meta.url).pathname);
+  expect(stderr).toContain('ELF core: it does not begin with \\x7fELF;');
+});
+
+test('a folder whose name is not UTF-8 is one like any other', async () => {
+  const script = `d=$(printf '%s/\\377' "$1") && mkdir -- "$d" && cp -- "$2" "$d/vmcore" && cd -- "$d" &&
+    "$3" "$4" info vmcore`;
+  const args = [folder, vmcore, process.execPath, commandPath('kdump-mem')];
+  const { stdout, stderr } = await execa('sh', ['-c', script, 'sh', ...args], {
+    reject: false,
+    stdin: 'ignore',
+  });
+  expect(stderr).not.toContain('a bug of');
+  expect(stdout).toMatch(/^Linux 6\.1\./);
+});
+
+test('a file whose name is not UTF-8 is not said to be missing', async () => {
+  for (const args of [
+    ['info', 'gone\ufffd.vmcore'],
+    ['info', '--vmcore', 'gone\ufffd.vmcore'],
+  ]) {
+    const { stderr, status } = await kdumpMem(...args);
+    expect(status).toBeGreaterThan(1);
+    expect(stderr).toMatch(/^kdump-mem: .*the name of gone\ufffd\.vmcore is not UTF-8: rename it/);
+  }
+});

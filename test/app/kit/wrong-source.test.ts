@@ -1,0 +1,73 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, expect, test } from 'vitest';
+import { captureTar } from '../../support/capture.js';
+import { kdumpMem } from '../../support/cli.js';
+import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'wrong-source-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const files = snapshotFiles([]);
+const tar = captureTar(files);
+const path = join(folder, 'it');
+
+test.each([
+  ['a directory', () => void writeCapture(path, files)],
+  ['tar', () => writeFileSync(path, tar)],
+  ['tar.gz', () => writeFileSync(path, gzipSync(tar))],
+  // The stream goes on behind what is looked at.
+  [
+    'a long tar.gz',
+    () => writeFileSync(path, gzipSync(Buffer.concat([tar, noise()]), { level: 0 })),
+  ],
+])('a capture (%s) in place of a dump is told what to do', async (_, write) => {
+  rmSync(path, { recursive: true, force: true });
+  write();
+  for (const command of ['memory', 'info', 'sockets']) {
+    const { status, stdout, stderr } = await kdumpMem(command, '--vmcore', path);
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toBe(
+      `kdump-mem: ${path} is a capture of a host, and no dump of a kernel. Give it with --from: kdump-mem memory --from ${path} (procs, log, …; skcheck for sockets)\n`,
+    );
+  }
+});
+
+const noise = () => Buffer.from(Array.from({ length: 100_000 }, (_, at) => (at * 7919) % 251));
+
+test.each([
+  ['sockets', 'skcheck --from FILE'],
+  ['skb', 'skcheck --from FILE'],
+  ['stacks', 'sample-2/stacks'],
+  ['info', 'kdump-mem triage --from FILE'],
+  ['extract', 'memory, procs, log and triage'],
+])('%s has no use for a snapshot, and says what has', async (command, words) => {
+  const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^kdump-mem: [^\n]+ reads the kernel’s memory, and a snapshot [^\n]+\n$/);
+  expect(stderr).toContain(words);
+});
+
+test('any other archive is still said to be packed', async () => {
+  rmSync(path, { recursive: true, force: true });
+  writeFileSync(path, gzipSync('no tar at all'));
+  const { stderr } = await kdumpMem('memory', '--vmcore', path);
+  expect(stderr).toContain('is compressed with gzip');
+});
+
+test.each(['\x7fELF\x02\x01\x01', 'KDUMP   \x06', 'makedumpfile\0\0\0\0'])(
+  'a dump (%j) in place of a capture is told what to do',
+  async (head) => {
+    rmSync(path, { recursive: true, force: true });
+    writeFileSync(path, `${head}${'\0'.repeat(4096)}`);
+    for (const command of ['memory', 'procs', 'log']) {
+      const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
+      expect([status, stdout]).toEqual([3, '']);
+      expect(stderr).toBe(
+        `kdump-mem: ${path} is a dump of a kernel, and no capture of a host. Give it with --vmcore: kdump-mem memory --vmcore ${path}\n`,
+      );
+    }
+  },
+);

@@ -1,0 +1,169 @@
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, expect, test } from 'vitest';
+import { leakMethodsSchema } from '../../../src/answers/leaks/methods-schema.js';
+import { leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+test.each([
+  [['--interval', '0'], 'It takes 1 second to 7 days.'],
+  [['--interval', '8d'], 'It takes 1 second to 7 days.'],
+  [['--windows', '2'], 'It takes 3 to 1000: of fewer nothing can be said.'],
+  [['--sample', '1/3'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
+  [['--sample', '0.1'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
+  [['--sample', '1/8192'], 'It takes 1/4096 at least.'],
+  [['--cgroup', '/a/../b'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
+  [['--cgroup', '/a//b'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
+  [['--budget', '2'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
+  [['--budget', '0%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
+  [['--budget', '101%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
+  [['--order', '11'], 'It must be 10 at most.'],
+  [['--order', '3', '--type', 'slab'], '--order is of pages: it needs --type page'],
+  [['--cgroup', 'a'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
+  [['--pid', '1', '--cgroup', '/a'], "option '--pid <pid>' cannot be used with option '--cgroup"],
+  [['--json', '--folded'], '--folded and --json are two forms of one answer: give one of them'],
+  [['--method', 'vmallocinfo'], '--method vmallocinfo is none for --type page:'],
+  [['--type', 'vmalloc', '--pid', '1'], '--pid is of events, and --type vmalloc has none'],
+  [
+    ['--method', 'allocinfo', '--sample', '1/8'],
+    '--sample is of events: --method allocinfo follows',
+  ],
+  [['--method', 'allocinfo', '--engine', 'bpftrace'], '--engine is of events: --method allocinfo'],
+  [['--engine', 'bpftrace', '--type', 'slab'], '--engine bpftrace follows pages'],
+  [['--engine', 'bpftrace', '--type', 'vmalloc'], '--engine bpftrace follows pages'],
+  [['--engine', 'bpftrace', '--sample', '1/8'], '--engine bpftrace follows every block'],
+  [['--engine', 'bpftrace', '--sample', 'auto'], '--engine bpftrace follows every block'],
+  [['--engine', 'bpftrace', '--budget', '2%'], '--engine bpftrace has no --budget'],
+  [['--engine', 'bpftrace', '--cgroup', '/a'], '--engine bpftrace does not know which cgroups'],
+  [['--methods', '--engine', 'bpftrace'], '--methods only lists them: it goes without --engine'],
+  [['--methods', '--folded'], '--methods only lists them: it goes without --folded'],
+  [['--force'], '--force belongs to --pprof and --speedscope'],
+  [['--pprof', ''], 'a file’s name is empty'],
+  [['--pprof', 'x', '--speedscope', 'x'], '--pprof and --speedscope name the same file'],
+  [['--pprof', '-', '--speedscope', '-'], '--pprof and --speedscope name the same file'],
+  [['--pprof', '-', '--json'], 'the profile goes to stdout: --json has no place there'],
+  [['--speedscope', '-', '--folded'], 'the profile goes to stdout: --folded has no place there'],
+  [['--pprof', '-', '--force'], '--force belongs to --pprof and --speedscope'],
+])('%j is wrong usage, and nothing is recorded', async (args, why) => {
+  const { stdout, stderr, status } = await kdumpMem('leaks', ...args);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
+  expect(stderr).toContain(why);
+});
+
+test('a file that is there is not replaced, and that is said before anything is recorded', async () => {
+  const file = join(folder, 'there');
+  fs.writeFileSync(file, 'mine');
+  for (const option of ['--pprof', '--speedscope']) {
+    const { stdout, stderr, status } = await kdumpMem('leaks', option, file);
+    expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
+    expect(stderr).toBe(`kdump-mem: ${file} exists; --force replaces it\n`);
+  }
+  expect(fs.readFileSync(file, 'utf8')).toBe('mine');
+});
+
+test('a process that is not there is said', async () => {
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--pid', '999999999');
+  expect({ stdout, status }).toEqual({ stdout: '', status: 4 });
+  expect(stderr).toBe('kdump-mem: no process has pid 999999999\n');
+});
+
+test('a cgroup that is not there is said: nobody would be followed', async () => {
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--cgroup', '/none.slice/x.scope');
+  expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
+  expect(stderr).toContain('no process is in the cgroup /none.slice/x.scope, and there is none');
+});
+
+test('--methods lists what this kernel offers, and what each costs', async () => {
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--methods', '--json');
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const { taken, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
+  expect(methods.map(({ method }) => method)).toEqual([
+    ...['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs', 'bpftrace'],
+  ]);
+  // bpftrace is never taken by itself.
+  const own = methods.filter(({ method }) => method !== 'bpftrace');
+  expect(own.find(({ refusal }) => refusal === null)?.method ?? null).toBe(taken);
+  const text = await kdumpMem('leaks', '--methods', '--type', 'vmalloc');
+  expect(text).toMatchObject({ status: 0, stdout: expect.stringContaining('vmallocinfo') });
+});
+
+test('its help has examples and exit statuses', async () => {
+  const { stdout, status } = await kdumpMem('leaks', '--help');
+  expect(status).toBe(0);
+  expect(stdout).toContain('Exit status: 0 answered, 2 wrong usage');
+});
+
+const CAPTURED = new URL('../../leaks/readings/captured/', import.meta.url).pathname;
+const copies = (name: string) => [1, 2].map((at) => `${CAPTURED}${name}-${at}.txt`);
+
+test('copies of what the kernel keeps are an answer, in which nothing is called leaking', async () => {
+  const { stdout, stderr, status } = await kdumpMem(
+    ...['leaks', '--type', 'vmalloc', '--interval', '10m', '--json', '--from'],
+    ...copies('vmallocinfo'),
+  );
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const answer = leaksSchema.parse(JSON.parse(stdout));
+  expect(answer).toMatchObject({
+    method: 'vmallocinfo',
+    seconds: 600,
+    windows: 1,
+    complete: false,
+  });
+  expect(answer.sites.length).toBeGreaterThan(0);
+  expect(new Set(answer.sites.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
+  expect(answer.warnings.map(({ code }) => code)).toContain('too-few-windows');
+});
+
+test('forms of one answer agree', async () => {
+  const pprof = join(folder, 'pprof.gz');
+  const speedscope = join(folder, 'speedscope.json');
+  const asked = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
+  const { stdout, stderr, status } = await kdumpMem(
+    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...asked],
+  );
+  // What makes the answer doubtful has no place among stacks.
+  expect(stderr).toMatch(/^(kdump-mem: warning: [^\n]+\n){2}$/);
+  expect(status).toBe(0);
+  const folded = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => Number(line.split(' ').at(-1)));
+  const json = await kdumpMem('leaks', '--json', ...asked);
+  const { total } = leaksSchema.parse(JSON.parse(json.stdout));
+  const sum = folded.reduce((all, bytes) => all + bytes, 0);
+  expect(sum).toBe(total.bytes);
+  expect(JSON.parse(fs.readFileSync(speedscope, 'utf8')).profiles[0].endValue).toBe(sum);
+  expect(gunzipSync(fs.readFileSync(pprof)).length).toBeGreaterThan(100);
+});
+
+test('a profile goes to stdout, alone; what makes it doubtful to stderr; no file is called -', () => {
+  const asked = ['leaks', '--interval', '600', '--from', ...copies('page_owner')];
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [commandPath('kdump-mem'), ...asked, ...args], { cwd: folder });
+  const file = join(folder, 'same');
+  for (const option of ['--pprof', '--speedscope']) {
+    expect(run(option, file, '--force').status).toBe(0);
+    const { stdout, stderr, status } = run(option, '-');
+    expect({ status, stdout: stdout.toString('hex') }).toEqual({
+      status: 0,
+      stdout: fs.readFileSync(file).toString('hex'),
+    });
+    expect(stderr.toString()).toMatch(/^kdump-mem: warning: Growth is told from three windows on/m);
+  }
+  expect(fs.readdirSync(folder)).not.toContain('-');
+});
+
+test('a file that is nothing of the kind is said, and what would be', async () => {
+  const file = join(folder, 'nothing');
+  fs.writeFileSync(file, 'hello\n');
+  const { stdout, stderr, status } = await kdumpMem('leaks', '--from', file);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
+  expect(stderr).toMatch(/^kdump-mem: .*nothing.*\. .+\n$/);
+  expect(stderr).not.toContain('--source');
+});

@@ -1,0 +1,55 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { execa } from 'execa';
+import { afterAll, expect, test } from 'vitest';
+import { leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { commandPath } from '../../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'leaks-memory-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What is kept at most, and what comes beyond that. */
+const KEPT = 500_000;
+const BEYOND = 50_000;
+const STACKS = 2000;
+
+/** Of the whole program, Node among it, MiB. */
+const MOST_MIB = 256;
+
+/** `perf script` of so many single pages that are held, none beside another, of thousands of stacks. */
+function events(): string {
+  const lines: string[] = [];
+  for (let at = 0; at < KEPT + BEYOND; at++) {
+    const frame = 2 * at + 2;
+    lines.push(
+      `a 1 [000] ${10 + Math.floor(at / 1e5)}.${String(at % 1e5).padStart(6, '0')}: kmem:mm_page_alloc: page=0x${frame.toString(16)} pfn=0x${frame.toString(16)} order=0 migratetype=0`,
+      `\tffffffff81000010 f${at % STACKS}+0x10 ([kernel.kallsyms])`,
+      '',
+    );
+  }
+  lines.push('a 1 [000] 90.000000: kmem:mm_page_free: page=0x1 pfn=0x1 order=0', '');
+  return lines.join('\n');
+}
+
+test('memory of our own is bounded where more is held than is followed, and the rest is told', async () => {
+  const [input, peak, hook] = ['events.gz', 'peak', 'hook.cjs'].map((name) => join(folder, name));
+  writeFileSync(input!, gzipSync(events(), { level: 1 }));
+  writeFileSync(
+    hook!,
+    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(peak)}, String(process.resourceUsage().maxRSS)));`,
+  );
+  const { stdout } = await execa(
+    process.execPath,
+    ['--require', hook!, commandPath('kdump-mem'), 'leaks', '--from', input!, '--json'],
+    { maxBuffer: 2 ** 28 },
+  );
+  const answer = leaksSchema.parse(JSON.parse(stdout));
+  expect(answer.losses.dropped).toBe(BEYOND);
+  expect(answer.sites.reduce((sum, { blocks }) => sum + (blocks ?? 0), 0)).toBe(KEPT);
+  expect(answer.complete).toBe(false);
+  const mebibytes = Number(readFileSync(peak!, 'utf8')) / 1024;
+  console.log(`${Math.round(mebibytes)} MiB`);
+  expect(mebibytes).toBeLessThan(MOST_MIB);
+});

@@ -1,0 +1,143 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { logEndSchema, logSchema } from '../../../src/answers/log/schema.js';
+import { captureFiles } from '../../support/capture.js';
+import { kdumpMem } from '../../support/cli.js';
+import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'log-from-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** As /dev/kmsg has it: an escaped name, a device, a message of two lines. */
+const KMSG = [
+  '5,0,0,-;Linux version 6.12.0',
+  '6,1,1500000,-,caller=T1;pci 0000:00:01.0: found \\xc3\\xa9 and \\x5cx',
+  ' SUBSYSTEM=pci',
+  ' DEVICE=+pci:0000:00:01.0',
+  '30,2,2500000,c,caller=C3;systemd[1]: one\\x0atwo',
+  '3,3,90000001,-;Out of memory: Killed process 7 (\\x1b[31mx)',
+  '',
+].join('\n');
+
+let made = 0;
+const withLog = (log: string | undefined, errors = '') =>
+  writeCapture(
+    join(folder, `snapshot-${++made}`),
+    [...snapshotFiles([]), ...(log === undefined ? [] : [['log', log] as const])].map(
+      ([name, text]) => [name, name === 'errors' ? errors : text] as const,
+    ),
+  );
+const asked = async (path: string, ...more: string[]) => {
+  const { stdout } = await kdumpMem('log', '--json', '--from', path, ...more);
+  return logSchema.parse(JSON.parse(stdout));
+};
+
+describe('log --from', () => {
+  test('tells messages with all that /dev/kmsg says of them', async () => {
+    const { messages, captured, overwritten, complete } = await asked(withLog(KMSG));
+    expect({ captured: captured?.host, overwritten, complete }).toEqual({
+      captured: 'db1',
+      overwritten: 0,
+      complete: true,
+    });
+    expect(messages).toMatchObject([
+      { seq: 0, timestampMicroseconds: 0, levelName: 'notice', facilityName: 'kern', caller: null },
+      {
+        caller: { kind: 'task', id: 1 },
+        subsystem: 'pci',
+        device: '+pci:0000:00:01.0',
+        text: 'pci 0000:00:01.0: found é and \\x',
+      },
+      {
+        caller: { kind: 'cpu', id: 3 },
+        levelName: 'info',
+        facilityName: 'daemon',
+        text: 'systemd[1]: one\ntwo',
+      },
+      { seq: 3, timestampMicroseconds: 90_000_001, levelName: 'err' },
+    ]);
+  });
+
+  test('prints them as dmesg does, and obeys nothing in them', async () => {
+    const { stdout, stderr, status } = await kdumpMem('log', '--from', withLog(KMSG));
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout.split('\n')).toEqual([
+      '[    0.000000] Linux version 6.12.0',
+      '[    1.500000] pci 0000:00:01.0: found é and \\x',
+      '[    2.500000] systemd[1]: one',
+      '[    2.500000] two',
+      '[   90.000001] Out of memory: Killed process 7 (\\x1b[31mx)',
+      '',
+    ]);
+  });
+
+  test('chooses by level and time', async () => {
+    const path = withLog(KMSG);
+    const err = await asked(path, '--level', 'err+');
+    expect([err.messages.map(({ seq }) => seq), err.omitted]).toEqual([[3], 3]);
+    const late = await asked(path, '--since', '-88s');
+    expect(late.messages.map(({ seq }) => seq)).toEqual([2, 3]);
+  });
+
+  test('lines of JSON have an end that says what was there', async () => {
+    const { stdout } = await kdumpMem('log', '--ndjson', '--from', withLog(KMSG));
+    const lines = stdout.trim().split('\n');
+    expect(lines).toHaveLength(5);
+    expect(logEndSchema.parse(JSON.parse(lines[4] ?? ''))).toMatchObject({ listed: 4 });
+  });
+
+  test('messages that are not there are counted', async () => {
+    const gaps = KMSG.replace('5,0,0,-', '5,7,0,-').replace('3,3,', '3,12,');
+    const lost = gaps.replace('6,1,', '6,8,').replace('30,2,', '30,9,');
+    const { overwritten, complete, warnings } = await asked(withLog(lost));
+    expect([overwritten, complete]).toEqual([7, false]);
+    expect(warnings).toMatchObject([{ message: '2 messages between others were not captured' }]);
+  });
+
+  test('by dmesg it is not known what was overwritten', async () => {
+    const path = withLog('<6>[    1.500000] one\ntwo\n<30>[    2.500000][    T9] three\n');
+    const { messages, overwritten, complete } = await asked(path);
+    expect([overwritten, complete]).toEqual([null, false]);
+    expect(messages).toMatchObject([
+      { text: 'one\ntwo', levelName: 'info' },
+      { text: 'three', facilityName: 'daemon', caller: { kind: 'task', id: 9 } },
+    ]);
+  });
+
+  test.each([
+    ['noise before', `noise\n${KMSG}`, '1 lines of the captured log are no messages'],
+    ['a message twice', `${KMSG}${KMSG}`, 'lines of the captured log'],
+    ['nothing but noise', 'noise\n', 'the log that was captured has no message'],
+  ])('%s makes it incomplete', async (_, log, words) => {
+    const { complete, warnings } = await asked(withLog(log));
+    expect(complete).toBe(false);
+    expect(warnings[0]?.message).toContain(words);
+  });
+
+  test('a log that was cut lacks its newest messages', async () => {
+    const { warnings } = await asked(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
+    expect(warnings).toMatchObject([{ message: expect.stringContaining('its newest messages') }]);
+  });
+
+  test('one that was not captured is refused with the reason', async () => {
+    const denied = withLog(undefined, 'log\tdenied\tneither /dev/kmsg nor dmesg gives it\n');
+    const { status, stdout, stderr } = await kdumpMem('log', '--from', denied);
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toContain('log was not captured: reading it was denied (neither /dev/kmsg');
+    const byNode = withLog(undefined, '/dev/kmsg\tdenied\t/dev/kmsg may not be read\n');
+    expect((await kdumpMem('log', '--from', byNode)).stderr).toContain(
+      '/dev/kmsg was not captured: reading it was denied (/dev/kmsg may not be read)',
+    );
+    const without = [...snapshotFiles([])].map(
+      ([name, text]) => [name, name === 'left-out' ? 'environment\nlog\nnames\n' : text] as const,
+    );
+    const anonymous = writeCapture(join(folder, 'anonymous'), without);
+    expect((await kdumpMem('log', '--from', anonymous)).stderr).toContain(
+      'log was left out of this capture on purpose',
+    );
+    const old = writeCapture(join(folder, 'old'), captureFiles({ inet: ['', ''] }));
+    expect((await kdumpMem('log', '--from', old)).stderr).toContain('log was not captured');
+  });
+});

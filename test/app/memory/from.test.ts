@@ -1,0 +1,157 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { cksum } from '../../../src/capture/read/cksum.js';
+import { kdumpMem } from '../../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'memory-from-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const auxv = Buffer.alloc(32);
+auxv.writeBigUInt64LE(6n, 0);
+auxv.writeBigUInt64LE(16_384n, 8);
+
+const MEMINFO = `MemTotal:       1024000 kB
+MemFree:         400000 kB
+Cached:          200000 kB
+Shmem:            50000 kB
+AnonPages:       100000 kB
+KernelStack:       4096 kB
+Slab:             80000 kB
+SReclaimable:     30000 kB
+SUnreclaim:       50000 kB
+`;
+const ZONEINFO = `Node 0, zone   Normal
+        min      100
+        low      200
+        high     300
+        present  65536
+        managed  64000
+    cpu: 0
+              count: 10
+`;
+
+/** A capture as the script writes it, but for what is overwritten. */
+function captured(name: string, files: Readonly<Record<string, string | Buffer>>): string {
+  const path = join(folder, name);
+  const all = {
+    version: '2\n',
+    taken: '2026-01-02T03:04:05Z\n',
+    'sample-1/began': '100.00 1.00\n',
+    'sample-1/ended': '101.00 1.00\n',
+    'sample-2/began': '103.00 1.00\n',
+    'sample-2/ended': '104.00 1.00\n',
+    'sample-1/before': '',
+    'sample-1/namespaces': '',
+    'sample-1/descriptors': '',
+    'proc/meminfo': MEMINFO,
+    'proc/zoneinfo': ZONEINFO,
+    'proc/self/auxv': auxv,
+    'proc/sys/kernel/hostname': 'a\u001b[31mhost\n',
+    'proc/sys/kernel/osrelease': '6.1.0-1-arm64\n',
+    ...files,
+  };
+  const lines = Object.entries(all).map(([file, content]) => {
+    mkdirSync(dirname(join(path, file)), { recursive: true });
+    writeFileSync(join(path, file), content);
+    const bytes = Buffer.from(content);
+    return `${cksum(bytes)} ${bytes.length} ./${file}`;
+  });
+  if (!('manifest' in files))
+    writeFileSync(join(path, 'manifest'), `${lines.join('\n')}\nwhole ${lines.length}\n`);
+  return path;
+}
+
+const asked = async (path: string) => {
+  const { stdout, stderr, status } = await kdumpMem('memory', '--json', '--from', path);
+  expect([status, stderr]).toEqual([0, '']);
+  return memorySchema.parse(JSON.parse(stdout));
+};
+
+describe('memory --from', () => {
+  test('tells the memory of the host by its counters, pages of its own size', async () => {
+    const answer = await asked(captured('whole', {}));
+    expect(answer).toMatchObject({
+      source: 'counters',
+      kernel: null,
+      complete: false,
+      warnings: [],
+      host: { release: '6.1.0-1-arm64', pageSize: 16_384 },
+      captured: { host: 'a\u001b[31mhost', takenAt: '2026-01-02T03:04:05.000Z' },
+    });
+    expect(answer.memory.bytes).toBe(65_536 * 16_384);
+    const drawers = new Map(
+      answer.memory.children.flatMap(({ children }) =>
+        children.map((child) => [child.drawer, child.bytes]),
+      ),
+    );
+    expect(drawers.get('anonymous')).toBe(100_000 * 1024);
+    expect(drawers.get('shared')).toBe(50_000 * 1024);
+    expect(drawers.get('page-cache')).toBe(150_000 * 1024);
+    expect(drawers.get('set-aside')).toBe(1536 * 16_384);
+    expect(drawers.get('free-cpu-lists')).toBe(10 * 16_384);
+  });
+
+  test('says whose it is and when it was, and what to ask next', async () => {
+    const path = captured('words', {});
+    const { stdout } = await kdumpMem('memory', '--from', path);
+    expect(stdout).toContain(
+      'Told by counters of /proc alone, captured of a\\x1b[31mhost at 2026-01-02T03:04:05.000Z.',
+    );
+    expect(stdout).toContain(`Next: skcheck --from ${path}`);
+  });
+
+  test('what is not whole is said', async () => {
+    const cut = captured('cut', {});
+    writeFileSync(
+      join(cut, 'proc/meminfo'),
+      MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'),
+    );
+    expect((await asked(cut)).warnings).toMatchObject([
+      { code: 'unreadable', message: expect.stringContaining('proc/meminfo') },
+    ]);
+    const bare = captured('bare', {});
+    rmSync(join(bare, 'manifest'));
+    expect((await asked(bare)).warnings).toMatchObject([
+      { message: expect.stringContaining('no manifest') },
+    ]);
+  });
+
+  test('a capture that does not tell the size of a page is refused', async () => {
+    const path = captured('old', {});
+    rmSync(join(path, 'proc/self/auxv'));
+    const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toContain('does not tell the size of a page');
+    expect(stderr).toContain('Capture it again');
+  });
+
+  test.each(['none', 'empty', 'fifo'])(
+    'what is no capture (%s) is named, and what to give',
+    async (name) => {
+      const path = join(folder, `no-${name}`);
+      if (name === 'empty') writeFileSync(path, '');
+      if (name === 'fifo') execFileSync('mkfifo', [path]);
+      const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
+      expect([status, stdout]).toEqual([3, '']);
+      expect(stderr).toMatch(
+        /^kdump-mem: .*Name what kdump-mem snapshot or skcheck --capture has written\.\n$/,
+      );
+      // No live source of this machine tells of another.
+      expect(stderr).not.toContain('--source');
+    },
+  );
+
+  test.each([
+    [['--files'], 'a capture has counters'],
+    [['--live'], 'cannot be used'],
+    [['--engine', 'crash'], 'it has no --engine'],
+  ])('%s with it is refused', async (more, words) => {
+    const { status, stderr } = await kdumpMem('memory', '--from', folder, ...more);
+    expect(status).toBe(2);
+    expect(stderr).toContain(words);
+  });
+});

@@ -1,0 +1,284 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { processSchema } from '../../../src/answers/process/schema.js';
+import { procsSchema } from '../../../src/answers/procs/schema.js';
+import { captureFiles } from '../../support/capture.js';
+import { kdumpMem } from '../../support/cli.js';
+import { type MadeProcess, snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'procs-from-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const WEB = '/kubepods/burstable/pod0b5e0f5c-0000-4000-8000-000000000001/web';
+const INIT: MadeProcess = { pid: 1, comm: 'init', anonymous: 300 };
+const GROWS: MadeProcess = {
+  pid: 7,
+  comm: 'grows',
+  cgroup: WEB,
+  anonymous: 900,
+  before: 500,
+};
+const LATER: MadeProcess = {
+  pid: 8,
+  comm: 'later',
+  cgroup: WEB,
+  anonymous: 40,
+  later: true,
+};
+
+let made = 0;
+/** A snapshot of these processes; `change` may damage it before its manifest is written. */
+function snapshot(
+  processes: readonly MadeProcess[],
+  change: (files: Map<string, string>) => void = () => undefined,
+): string {
+  const files = snapshotFiles(processes);
+  change(files);
+  return writeCapture(join(folder, `snapshot-${++made}`), files);
+}
+
+const asked = async (path: string, ...more: string[]) => {
+  const { stdout, stderr, status } = await kdumpMem('procs', '--json', '--from', path, ...more);
+  expect([status, stderr]).toEqual([0, '']);
+  return procsSchema.parse(JSON.parse(stdout));
+};
+
+describe('procs --from', () => {
+  test('tells processes of the last sample, by what was captured of them', async () => {
+    const answer = await asked(snapshot([INIT, GROWS, LATER]));
+    expect(answer).toMatchObject({
+      source: 'proc',
+      kernel: null,
+      complete: true,
+      notShown: 0,
+      gone: 0,
+      warnings: [],
+      captured: { host: 'db1', takenAt: '2026-01-02T03:04:08.000Z' },
+      total: { processes: 3, ussBytes: 1240 * 1024 },
+    });
+    expect(answer.processes[0]).toMatchObject({
+      pid: 7,
+      comm: 'grows',
+      uid: 33,
+      nsPids: [7, 1],
+      cgroup: WEB,
+      threads: 1,
+      rssBytes: 1000 * 1024,
+      pssBytes: 900 * 1024,
+      ussBytes: 900 * 1024,
+      swapBytes: 0,
+      fileBytes: 100 * 1024,
+      pageTableBytes: 44 * 1024,
+      oomScore: 667,
+      oomScoreAdj: -1,
+      // It began 50 s after the boot, and was captured after 103.
+      ageSeconds: 53,
+    });
+  });
+
+  test('adds them up by cgroup, and takes one of a container or pid namespace', async () => {
+    const path = snapshot([INIT, GROWS, LATER]);
+    const { groups } = await asked(path, '--by', 'cgroup');
+    expect(groups?.map(({ key, processes, ussBytes }) => [key, processes, ussBytes])).toEqual([
+      [WEB, 2, 940 * 1024],
+      ['/', 1, 300 * 1024],
+    ]);
+    const of = async (...more: string[]) => {
+      const { stdout } = await kdumpMem('procs', '--json', '--from', path, ...more);
+      return procsSchema.parse(JSON.parse(stdout)).processes.map(({ pid }) => pid);
+    };
+    expect(await of('--pid', '4026532008:1')).toEqual([8]);
+    const { status, stderr } = await kdumpMem('procs', '--from', path, '--pid', '99');
+    expect([status, stderr]).toEqual([4, expect.stringContaining('pid 99 is not there')]);
+  });
+
+  test('says whose it is, of when, and what to ask next of it', async () => {
+    const path = snapshot([INIT]);
+    const { stdout } = await kdumpMem('procs', '--from', path);
+    expect(stdout).toContain('As captured of db1 at 2026-01-02T03:04:08.000Z.');
+    expect(stdout).toContain(`Next: kdump-mem memory --from ${path}`);
+  });
+
+  test('what was not captured of one is not known, and no zero', async () => {
+    const path = snapshot([INIT, { ...GROWS, pss: null }]);
+    const answer = await asked(path);
+    expect(answer).toMatchObject({ complete: false, notShown: 1 });
+    expect(answer.processes.find(({ pid }) => pid === 7)).toMatchObject({
+      pssBytes: null,
+      ussBytes: null,
+      freedIfKilledBytes: null,
+      rssBytes: 1000 * 1024,
+      complete: false,
+    });
+    const { status, stderr } = await kdumpMem('procs', '--from', path, '--strict');
+    expect(status).toBe(5);
+    expect(stderr).toContain('PSS and USS of 1 process were not captured');
+  });
+
+  test.each([
+    [
+      'unreadable\tno time was left',
+      /: there was no time left for them, or the kernel gave no answer/,
+    ],
+    ['denied\tit may not be read', /: it takes root$/],
+    ['gone\tit is not there', /: they had ended$/],
+  ])('why it was not captured is said as the capture says: %s', async (how, words) => {
+    const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
+      files.set('errors', `/proc/7/smaps_rollup\t${how}\n`),
+    );
+    const { warnings } = await asked(path);
+    expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringMatching(words) }]);
+  });
+
+  test('other users’ processes that /proc hid are said to be missing', async () => {
+    const answer = await asked(snapshot([GROWS]));
+    expect(answer.complete).toBe(false);
+    expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('hidepid') }]);
+  });
+
+  test.each(['sample-2/after', 'sample-2/descriptors', 'sample-2/memory', 'errors'])(
+    'it is incomplete where there was no time for all of %s',
+    async (name) => {
+      const path = snapshot([INIT, GROWS], (files) =>
+        files.set('errors', `${name}\tcut\tno time was left\n`),
+      );
+      expect(await asked(path)).toMatchObject({
+        complete: false,
+        warnings: expect.arrayContaining([
+          expect.objectContaining({
+            message: expect.stringContaining(`${name} was cut when it was captured`),
+          }),
+        ]),
+      });
+    },
+  );
+
+  test('damage and a newer layout make it incomplete', async () => {
+    const cut = snapshot([INIT, GROWS]);
+    writeFileSync(join(cut, 'sample-2/memory'), '');
+    const answer = await asked(cut);
+    expect(answer.complete).toBe(false);
+    expect(answer.warnings.map(({ message }) => message)).toEqual([
+      expect.stringContaining('sample-2/memory is not as it was captured'),
+      expect.stringContaining('PSS and USS of 2 processes were not captured'),
+    ]);
+    const newer = await asked(snapshot([INIT], (files) => files.set('version', '4\n')));
+    expect(newer).toMatchObject({
+      complete: false,
+      warnings: [{ message: expect.stringContaining('its layout has version 4') }],
+    });
+  });
+
+  test.each([['list'], ['--watch'], ['--ndjson']])(
+    'a capture of the second layout has no memory of processes (%s)',
+    async (option) => {
+      const path = writeCapture(join(folder, `old-${made++}`), captureFiles({ inet: ['', ''] }));
+      const more = option === 'list' ? [] : [option];
+      const { status, stdout, stderr } = await kdumpMem('procs', '--from', path, ...more);
+      expect([status, stdout]).toEqual([3, '']);
+      expect(stderr).toContain(
+        'has no memory of processes: it is an older capture, or a sosreport without ps. Take a new one',
+      );
+    },
+  );
+});
+
+describe('procs --from --pid', () => {
+  const smaps = [
+    '55d0000-55d2000 rw-p 00000000 00:00 0                                  [heap]',
+    ...['Rss: 8 kB', 'Pss: 8 kB', 'Private_Clean: 0 kB', 'Private_Dirty: 8 kB'],
+    ...['Anonymous: 8 kB', 'Swap: 4 kB', 'SwapPss: 4 kB', 'Locked: 0 kB', ''],
+  ].join('\n');
+
+  test('shows what it maps where that was captured', async () => {
+    const path = snapshot([INIT, { ...GROWS, smaps }]);
+    const { stdout, stderr } = await kdumpMem('procs', '--json', '--from', path, '--pid', '7');
+    expect(stderr).toBe('');
+    const { mappings, pssBytes, captured } = processSchema.parse(JSON.parse(stdout));
+    expect(captured?.host).toBe('db1');
+    expect(pssBytes).toBe(8192);
+    expect(mappings).toMatchObject([
+      { start: '0x55d0000', kind: 'heap', privateDirtyBytes: 8192, swapBytes: 4096 },
+    ]);
+  });
+
+  test('has the figures of the list where it was not, and says so', async () => {
+    const answer = await asked(snapshot([INIT, GROWS]), '--pid', '7');
+    expect(answer.processes.map(({ pid }) => pid)).toEqual([7]);
+    expect(answer.complete).toBe(false);
+    expect(answer.warnings).toMatchObject([
+      { message: expect.stringContaining('mappings of pid 7 were not captured') },
+    ]);
+  });
+
+  test('the last mappings of a file that was cut are not taken for all', async () => {
+    const path = snapshot(
+      [
+        { ...INIT, smaps },
+        { ...GROWS, smaps },
+      ],
+      (files) => files.set('errors', 'sample-2/smaps\tcut\tonly its first bytes\n'),
+    );
+    expect((await asked(path, '--pid', '7')).warnings).toMatchObject([
+      { message: expect.stringContaining('mappings of pid 7 were not captured') },
+    ]);
+    const { stdout } = await kdumpMem('procs', '--json', '--from', path, '--pid', '1');
+    expect(processSchema.parse(JSON.parse(stdout)).mappings).toHaveLength(1);
+  });
+});
+
+describe('growth between the samples of a capture', () => {
+  test('is measured in one way at both, and can be stored', async () => {
+    const path = snapshot([INIT, GROWS, LATER]);
+    const { stdout, status } = await kdumpMem('procs', '--from', path, '--ndjson');
+    expect(status).toBe(0);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ schema, pid }) => (pid === undefined ? schema : pid))).toEqual([
+      'kdump-mem.procs-look/1',
+      ...[7, 1],
+      'kdump-mem.procs-look/1',
+      ...[7, 1, 8],
+      'kdump-mem.procs-end/1',
+    ]);
+    const held = lines
+      .filter(({ pid }) => pid === 7)
+      .map(({ heldBytes, heldBy }) => [heldBytes, heldBy]);
+    expect(held).toEqual([
+      [500 * 1024, 'rss'],
+      [900 * 1024, 'rss'],
+    ]);
+    const file = join(folder, 'stored.ndjson');
+    writeFileSync(file, stdout);
+    const stored = await kdumpMem('procs', '--from-samples', file, '--json');
+    expect(JSON.parse(stored.stdout)).toMatchObject({ samples: 2, seconds: 3 });
+  });
+
+  test('is shown as a table', async () => {
+    const { stdout, status } = await kdumpMem(
+      'procs',
+      '--from',
+      snapshot([INIT, GROWS]),
+      '--watch',
+    );
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^ *7 +900 KiB/m);
+  });
+});
+
+test.each([
+  [['--live'], 'cannot be used'],
+  [['--engine', 'crash'], 'it has no --engine'],
+  [['--stacks', '1'], 'cannot be used'],
+  [['--watch', '--interval', '1'], 'cannot be used'],
+  [['--vmcore', 'x'], 'cannot be used'],
+  [['.'], '--from and .: say one of them'],
+])('%s beside --from is refused', async (more, words) => {
+  const { status, stderr } = await kdumpMem('procs', '--from', folder, ...more);
+  expect(status).toBe(2);
+  expect(stderr).toContain(words);
+});

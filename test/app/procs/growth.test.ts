@@ -1,0 +1,377 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, describe, expect, test } from 'vitest';
+import {
+  processSampleSchema,
+  procsEndSchema,
+  procsGrowthSchema,
+  procsLookSchema,
+} from '../../../src/answers/growth/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-growth-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const WATCH = ['procs', '--live', '--watch', '--interval', '0.1'];
+
+const linesOf = (stdout: string) =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { schema: string });
+
+/** A file of samples, with what the text says replaced. */
+function fileOf(name: string, lines: readonly object[], end = '\n'): string {
+  const path = join(folder, name);
+  writeFileSync(path, lines.map((line) => JSON.stringify(line)).join('\n') + end);
+  return path;
+}
+
+const NONE = {
+  memAvailableGrowth: null,
+  memAvailableCourse: null,
+  takenGrowth: null,
+  restGrowth: null,
+  memAvailableEnds: null,
+  explanation: null,
+  ended: [],
+  endedProcesses: 0,
+  warnings: [],
+};
+
+/** A look of a made-up machine, and the line of its only process. */
+function sample(
+  uptime: number,
+  bootId = 'first',
+  heldBytes: number | null = 1000 * uptime,
+): object[] {
+  return [
+    {
+      schema: 'kdump-mem.procs-look/1',
+      look: 1,
+      at: new Date(1e12 + 1000 * uptime).toISOString(),
+      host: 'made-up',
+      bootId,
+      uptimeSeconds: uptime,
+      memTotalBytes: 1e9,
+      memAvailableBytes: 5e8,
+      swapTotalBytes: 0,
+      swapFreeBytes: 0,
+      pressure: null,
+      noPressure: 'none',
+      processes: 1,
+      ...NONE,
+      whole: true,
+      complete: true,
+    },
+    {
+      schema: 'kdump-mem.process-sample/1',
+      pid: 7,
+      comm: 'leaky',
+      uid: 0,
+      nsPids: [7],
+      cgroup: '/',
+      pod: null,
+      container: null,
+      startTicks: 5,
+      uptimeSeconds: uptime,
+      heldBytes,
+      takenBytes: heldBytes,
+      heldBy: heldBytes === null ? null : 'pss',
+      minorFaults: uptime,
+      majorFaults: 0,
+      cgroupPressure: null,
+    },
+  ];
+}
+
+const samples = (times: readonly number[], bootId?: string) =>
+  times.flatMap((time) => sample(time, bootId));
+const upTo = (many: number, from = 1) => Array.from({ length: many }, (_, at) => from + at);
+
+describe('--ndjson', () => {
+  test('is a line of the machine and one for each process, and one that says that it is the last', async () => {
+    const { stdout, status } = await kdumpMem('procs', '--live', '--ndjson');
+    expect(status).toBe(0);
+    const [first, ...rest] = linesOf(stdout);
+    const look = procsLookSchema.parse(first);
+    expect(procsEndSchema.parse(rest.pop())).toMatchObject({ looks: 1, interrupted: false });
+    expect(rest).toHaveLength(look.processes);
+    const processes = rest.map((line) => processSampleSchema.parse(line));
+    const own = processes.find(({ pid }) => pid === process.pid);
+    const stat = readFileSync('/proc/self/stat', 'utf8').split(') ')[1]?.split(' ') ?? [];
+    expect(own).toMatchObject({ startTicks: Number(stat[19]), growth: null, heldBy: 'pss' });
+    expect(own?.minorFaults).toBeLessThanOrEqual(Number(stat[7]) + 1e6);
+    expect(look.bootId).toBe(readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
+  });
+
+  test('with --watch it tells growth, and its lines are samples again', async () => {
+    const { stdout } = await kdumpMem(...WATCH, '--count', '10', '--ndjson');
+    const lines = linesOf(stdout);
+    const looks = lines.filter(({ schema }) => schema === 'kdump-mem.procs-look/1');
+    expect(looks.map((line) => procsLookSchema.parse(line).look)).toEqual(upTo(10));
+    const own = lines
+      .filter(({ schema }) => schema === 'kdump-mem.process-sample/1')
+      .map((line) => processSampleSchema.parse(line))
+      .filter(({ pid }) => pid === process.pid);
+    expect(own.map(({ growth }) => growth?.samples ?? null)).toEqual([
+      ...new Array(7).fill(null),
+      ...[8, 9, 10],
+    ]);
+    expect(own[0]?.minorFaultsPerSecond).toBeNull();
+    expect(own[9]?.minorFaultsPerSecond).toBeGreaterThanOrEqual(0);
+    const path = join(folder, 'watched.ndjson');
+    writeFileSync(path, stdout);
+    const told = await kdumpMem('procs', '--from-samples', path, '--json');
+    const growth = procsGrowthSchema.parse(JSON.parse(told.stdout));
+    expect(growth).toMatchObject({ samples: 10, boots: 1, notLater: 0, warnings: [] });
+    const again = growth.processes.find(({ pid }) => pid === process.pid);
+    // Read again it is the same, to the bit.
+    expect(again?.growth).toEqual(own[9]?.growth);
+  });
+});
+
+test('in a pipe --watch is a block for each look', async () => {
+  const { stdout } = await kdumpMem(...WATCH, '--count', '2', '--limit', '3');
+  expect(stdout.match(/^look \d, \S+Z$/gm)).toHaveLength(2);
+  expect(stdout.match(/^ *PID +HOLDS +A MINUTE +AT LEAST +AT MOST +IT +MINOR\/S/gm)).toHaveLength(
+    2,
+  );
+  expect(stdout).toContain('Growth is told from 8 samples on');
+});
+
+test('one that died is said', async () => {
+  const child = spawn('sleep', ['1000']);
+  const watching = spawn(process.execPath, [commandPath('kdump-mem'), ...WATCH, '--ndjson']);
+  let seen = false;
+  let ended: readonly { pid: number; comm: string }[] = [];
+  for await (const text of createInterface(watching.stdout)) {
+    const line = JSON.parse(text);
+    if (line.pid === child.pid && line.comm === 'sleep' && !seen) {
+      seen = true;
+      child.kill('SIGKILL');
+    }
+    const gone = line.ended?.filter((one: { pid: number }) => one.pid === child.pid) ?? [];
+    if (gone.length === 0) continue;
+    ended = gone;
+    watching.kill('SIGTERM');
+  }
+  expect(ended).toMatchObject([{ pid: child.pid, comm: 'sleep', pidUsedAgain: false }]);
+});
+
+test('--pid tells of one, and ends with status 4 where there is none', async () => {
+  const { stdout } = await kdumpMem('procs', '--live', '--ndjson', '--pid', String(process.pid));
+  const [look, own] = linesOf(stdout);
+  expect(procsLookSchema.parse(look)).toMatchObject({ processes: 1, whole: false });
+  expect(processSampleSchema.parse(own).pid).toBe(process.pid);
+  const { status, stderr } = await kdumpMem(...WATCH, '--pid', '4194304');
+  expect(status).toBe(4);
+  expect(stderr).toMatch(/^kdump-mem: no process is as --pid and --container say\n$/);
+});
+
+describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
+  test('ends it with a whole last line', async () => {
+    const args = ['procs', '--live', '--watch', '--interval', '3600', '--ndjson'];
+    const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
+    const exit = once(child, 'exit');
+    const lines: string[] = [];
+    let due = Number.POSITIVE_INFINITY;
+    for await (const line of createInterface(child.stdout)) {
+      lines.push(line);
+      due = Math.min(due, 1 + Number(JSON.parse(lines[0] ?? '').processes));
+      if (lines.length === due) child.kill(signal);
+    }
+    expect(await exit).toEqual([0, null]);
+    expect(procsEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
+      looks: 1,
+      interrupted: true,
+    });
+  });
+});
+
+test('a reader that goes away ends it without a word', () => {
+  const command = `${process.execPath} ${commandPath('kdump-mem')} ${WATCH.join(' ')}`;
+  const { stdout, stderr } = spawnSync(
+    'bash',
+    ['-c', `${command} --ndjson | head -n 1 | cut -c 1-34; echo "\${PIPESTATUS[0]}"`],
+    { encoding: 'utf8' },
+  );
+  expect(stderr).toBe('');
+  expect(stdout).toBe('{"schema":"kdump-mem.procs-look/1"\n141\n');
+});
+
+describe('--from-samples', () => {
+  const growthOf = async (...files: string[]) => {
+    const named = files.flatMap((file) => ['--from-samples', file]);
+    const { stdout, stderr } = await kdumpMem('procs', '--json', ...named);
+    expect(stderr).toBe('');
+    return procsGrowthSchema.parse(JSON.parse(stdout));
+  };
+
+  test('several files are read in the order of their times', async () => {
+    const late = fileOf('a.ndjson', samples(upTo(20, 21)));
+    const early = fileOf('b.ndjson', samples(upTo(20)));
+    const found = await growthOf(late, early);
+    expect(found).toMatchObject({ samples: 40, seconds: 39, notLater: 0, complete: true });
+    expect(found.processes).toMatchObject([
+      { pid: 7, comm: 'leaky', course: 'grows', growth: { samples: 40 }, minorFaultsPerSecond: 1 },
+    ]);
+    expect(found.processes[0]?.growth?.perSecond).toBeCloseTo(1000, 6);
+  });
+
+  test('clocks that go back or stand still, and null figures, are said and no zeros', async () => {
+    const times = [1, 2, 3, 3, 2, ...upTo(20, 4)];
+    const lines = times.flatMap((time, at) =>
+      sample(time, 'first', at % 4 === 0 ? null : 1000 * time),
+    );
+    const found = await growthOf(fileOf('back.ndjson', lines));
+    expect(found).toMatchObject({ samples: 23, notLater: 2, complete: false });
+    expect(found.warnings[0]?.message).toContain('2 samples were left out: their clock');
+    expect(found.processes[0]?.growth?.perSecond).toBeCloseTo(1000, 6);
+    expect(found.processes[0]?.growth?.samples).toBe(17);
+  });
+
+  test('after a reboot only what is of the last boot counts', async () => {
+    const lines = [...samples(upTo(30)), ...samples(upTo(9), 'second')];
+    const found = await growthOf(fileOf('booted.ndjson', lines));
+    expect(found).toMatchObject({ boots: 2, samples: 9, machine: { bootId: 'second' } });
+  });
+
+  test('a last line that was cut off is said with its file and line', async () => {
+    const path = fileOf('torn.ndjson', samples(upTo(20)), '');
+    writeFileSync(path, readFileSync(path, 'utf8').slice(0, -30));
+    const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path, '--strict');
+    expect(status).toBe(5);
+    expect(stdout).toContain('By 20 samples of made-up');
+    expect(stderr.split('\n')).toEqual([
+      `kdump-mem: warning: ${path}:40: the last line is cut off, and left out`,
+      `kdump-mem: warning: ${path}: 1 sample is not whole: it tells of no sum, and of no end`,
+      '',
+    ]);
+  });
+
+  test('so are lines in between, as of a machine that lost its power, and lines without an end', async () => {
+    const path = fileOf('between.ndjson', samples(upTo(20)));
+    const lines = readFileSync(path, 'utf8').split('\n');
+    const damaged = lines.map((line, at) => (at === 6 || at === 39 ? line.slice(0, 50) : line));
+    writeFileSync(path, `${'x'.repeat(3e6)}\n${damaged.join('\n')}`);
+    const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path);
+    expect(status).toBe(0);
+    expect(stdout).toContain('By 19 samples of made-up');
+    expect(stderr).toContain(`${path}:8: 3 of the lines are cut off, and left out`);
+    expect(stderr).toContain(': 2 samples are not whole: they tell');
+  });
+
+  test('a time of a process that cannot be, null and what is left out make an incomplete answer that says so', async () => {
+    const wrong = upTo(40).flatMap((at) => {
+      const [look = {}, process = {}] = sample(at);
+      return [look, at === 4 ? { ...process, uptimeSeconds: 9000 } : process];
+    });
+    const found = await growthOf(fileOf('time.ndjson', wrong));
+    expect(found).toMatchObject({ complete: false, processes: [{ course: 'grows' }] });
+    expect(found.warnings.map(({ message }) => message)).toEqual([
+      'times of processes contradict each other once: growth is told from there on',
+    ]);
+    const partial = upTo(20).flatMap((at) => {
+      const [look = {}, process = {}] = sample(at, 'first', null);
+      return [{ ...look, whole: at > 1 }, process];
+    });
+    const { warnings } = await growthOf(fileOf('some.ndjson', partial));
+    expect(warnings.map(({ message }) => message)).toEqual([
+      `${join(folder, 'some.ndjson')}: 1 sample has not all processes: it tells of no sum, and of no end (--pid, --container, or /proc hides some)`,
+      'what 1 process holds is not told',
+    ]);
+  });
+
+  const refused = async (path: string) => {
+    const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path);
+    expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
+    expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+    return stderr;
+  };
+
+  test('what is no sample is refused with its file and line', async () => {
+    const path = fileOf('other.ndjson', [...samples([1]), { schema: 'kdump-mem.memory/1' }]);
+    expect(await refused(path)).toContain(
+      `${path}:3: kdump-mem.memory/1 is no sample of procs --ndjson. Give files that`,
+    );
+    const [look = {}] = sample(1);
+    const wrong = fileOf('wrong.ndjson', [...samples([1]), { ...look, memAvailableBytes: 'much' }]);
+    expect(await refused(wrong)).toContain(`${wrong}:3: memAvailableBytes: Invalid input`);
+  });
+
+  test('a process that is twice in one look is refused: another would be missing', async () => {
+    const [look = {}, process = {}] = sample(1);
+    const path = fileOf('twice.ndjson', [{ ...look, processes: 2 }, process, process]);
+    expect(await refused(path)).toContain(`${path}:3: pid 7 is twice in its look`);
+  });
+
+  test('samples of two machines are refused', async () => {
+    const path = fileOf(
+      'mixed.ndjson',
+      [1, 2, 3].flatMap((at) => sample(at, at === 2 ? 'b' : 'a')),
+    );
+    expect(await refused(path)).toContain(
+      `${path}:6: samples of several machines, or of boots, are mixed`,
+    );
+  });
+
+  test('what is not there, no file, or empty is refused', async () => {
+    expect(await refused(join(folder, 'none'))).toContain('none is not there. Check the path.');
+    expect(await refused(folder)).toContain('is not a regular file');
+    expect(await refused('/dev/zero')).toContain('/dev/zero is not a regular file');
+    expect(await refused('-')).toContain('nothing is read from stdin');
+    expect(await refused(fileOf('empty', [], ''))).toContain('there is no sample in it');
+  });
+});
+
+describe('--prometheus', () => {
+  test('FILE appears whole, readable for the collector, and is replaced', async () => {
+    const path = join(folder, 'procs.prom');
+    for (const args of [['--live'], ['--live', '--watch', '--interval', '0.1', '--count', '3']]) {
+      const { stdout, status } = await kdumpMem('procs', ...args, '--prometheus', path);
+      expect({ stdout, status }).toEqual({ stdout: '', status: 0 });
+      const text = readFileSync(path, 'utf8');
+      expect(text).toMatch(/^kdump_mem_procs_samples [13]$/m);
+      expect(text.endsWith('\n')).toBe(true);
+      expect(statSync(path).mode & 0o777).toBe(0o644);
+    }
+    expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
+  });
+
+  test('of stored samples it tells the growth', async () => {
+    const path = fileOf('metrics.ndjson', samples(upTo(20)));
+    const { stdout } = await kdumpMem('procs', '--from-samples', path, '--prometheus');
+    expect(stdout).toMatch(
+      /^kdump_mem_process_growth_bytes_per_second\{comm="leaky",container="",pod="",bound="likely"\} 1000/m,
+    );
+    expect(stdout).toMatch(/^kdump_mem_processes_growing 1$/m);
+  });
+});
+
+test.each([
+  [['--live', '--interval', '2'], '--interval is for --watch'],
+  [['--live', '--count', '2'], '--count is for --watch'],
+  [['--live', '--watch', '--count', '0'], '--count takes 1 or more'],
+  [['--live', '--watch', '--interval', '0.05'], 'It takes 0.1 to 3600 seconds'],
+  [['--live', '--watch', '--json'], "'--watch' cannot be used with option '--json'"],
+  [['--live', '--watch', '--sort', 'uss'], "'--watch' cannot be used with option '--sort"],
+  [['--live', '--watch', '--sockets'], "'--watch' cannot be used with option '--sockets'"],
+  [['--live', '--ndjson', '--by', 'pod'], "'--ndjson' cannot be used with option '--by"],
+  [
+    ['--live', '--from-samples', 'x'],
+    "'--from-samples <file>' cannot be used with option '--live'",
+  ],
+  [['--live', '--watch', '--engine', 'native'], '--watch reads /proc: it has no --engine'],
+  [['--live', '--watch', '--prometheus'], '--watch --prometheus takes a file'],
+  [['--vmcore', '/dev/null', '--ndjson'], '--ndjson is for --live: a dump does not change'],
+  [['--from-samples', '/dev/null', '/dev/null'], 'Before each file of samples stands'],
+])('%j is refused', async (args, message) => {
+  const { status, stderr, stdout } = await kdumpMem('procs', ...args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toContain(message);
+});

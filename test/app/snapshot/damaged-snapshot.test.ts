@@ -1,0 +1,49 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { hostProcesses } from '../../../src/account/processes/host.js';
+import { capturedAt } from '../../../src/app/kit/captured-source.js';
+import { readCapture } from '../../../src/capture/read/files.js';
+import { readProcesses } from '../../../src/host/proc/process-memory.js';
+import { captureTar, manifestOf } from '../../support/capture.js';
+import { type CapturedEntries, DAMAGES } from '../../support/capture-damage.js';
+import { snapshotFiles } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'damaged-snapshot-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const files = snapshotFiles([
+  { pid: 1, comm: 'init', anonymous: 300 },
+  { pid: 7, comm: 'grows', anonymous: 900, before: 500, cgroup: '/a' },
+]);
+const whole: CapturedEntries = [...files, ['manifest', manifestOf(files)]];
+
+/** Whether `procs --from` would say that it is whole; an error says that it is not. */
+async function isComplete(entries: CapturedEntries): Promise<boolean> {
+  const path = join(folder, 'snapshot.tar');
+  writeFileSync(path, captureTar(entries));
+  try {
+    const { host, of, warnings } = capturedAt(await readCapture(path), 'last');
+    return hostProcesses(await readProcesses(host), undefined, { captured: of, warnings }).complete;
+  } catch {
+    return false;
+  }
+}
+
+test('an undamaged one is whole', async () => {
+  expect(await isComplete(whole)).toBe(true);
+});
+
+describe('no damage to one file leaves the answer about processes whole: a file', () => {
+  test.each(Object.entries(DAMAGES))('%s', async (_, damage) => {
+    let tried = 0;
+    for (const [index, [name]] of whole.entries()) {
+      const damaged = damage(whole, index);
+      if (!damaged) continue;
+      tried++;
+      expect([name, await isComplete(damaged)]).toEqual([name, false]);
+    }
+    expect(tried).toBeGreaterThan(2);
+  });
+});

@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { snapshotVerifySchema } from '../../../src/answers/snapshot/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'snapshot-cli-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+const file = join(dir, 'host.tar.gz');
+
+describe('a command line that makes no sense is one line and status 2', () => {
+  test.each([
+    [[], 'say where to write it'],
+    [['-o', ''], 'is empty'],
+    [['-o', file, '--to-stdout'], 'cannot be used'],
+    [['--to-stdout', '--json'], '--json has no place there'],
+    [['-o', '-', '--json'], '--json has no place there'],
+    [['-o', file, '--with', 'everything'], 'Parts are smaps'],
+    [['-o', file, '--with', 'perf'], 'procs --pid PID --stacks'],
+    [['-o', file, '--with', 'kpageflags'], 'memory --live'],
+    [['-o', file, '--with', 'arguments', '--anonymize'], 'exclude each other'],
+    [['-o', file, '--with', 'smaps,unix-paths', '--anonymize'], 'exclude each other'],
+    [['--script', '-o', file], 'cannot be used'],
+    [['--verify', file, '--force'], 'cannot be used'],
+    [['-o', file, '--interval', '0'], '0.1 to 3600'],
+  ])('%j', async (args, words) => {
+    const { stdout, stderr, status } = await kdumpMem('snapshot', ...args);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(words);
+    expect(stderr.trim().split('\n').length).toBe(1);
+    expect(existsSync(file)).toBe(false);
+  });
+});
+
+test('a file that is there stays, and a folder that is not there is told', async () => {
+  const mine = join(dir, 'mine.tar.gz');
+  writeFileSync(mine, 'mine');
+  const there = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
+  expect([there.status, there.stdout]).toEqual([2, '']);
+  expect(there.stderr).toMatch(/^kdump-mem: .*mine\.tar\.gz exists; --force replaces it\n$/);
+  expect(readFileSync(mine, 'utf8')).toBe('mine');
+  const none = await kdumpMem('snapshot', '-o', join(dir, 'none', 'x.tar.gz'));
+  expect([none.status, none.stdout]).toEqual([3, '']);
+  expect(none.stderr).toMatch(/^kdump-mem: .*cannot be written \(ENOENT\)\n$/);
+  expect(readdirSync(dir)).toEqual(['mine.tar.gz']);
+});
+
+test('the script runs out of a pipe, as the documents say', async () => {
+  const said = ['README.md', 'docs/snapshot.md'].flatMap((name) =>
+    Array.from(
+      readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8').matchAll(/sh (-s [^<>|`]+)/g),
+      ([, words = '']) => words.trim(),
+    ),
+  );
+  expect(said.length).toBeGreaterThan(2);
+  const { stdout: script } = await kdumpMem('snapshot', '--script');
+  for (const words of new Set(said)) {
+    const path = join(dir, 'piped.tar.gz');
+    const options = { input: script, maxBuffer: 256 * 1024 ** 2 };
+    writeFileSync(path, execFileSync('sh', words.split(' '), options));
+    const { stdout } = await kdumpMem('snapshot', '--verify', path, '--json');
+    expect(snapshotVerifySchema.parse(JSON.parse(stdout)).problems, words).toEqual([]);
+    rmSync(path);
+  }
+});
+
+test('--verify has a status of its own for what is not whole', async () => {
+  const path = join(dir, 'rubbish.tar.gz');
+  writeFileSync(path, 'rubbish');
+  const { stdout, stderr, status } = await kdumpMem('snapshot', '--verify', path, '--json');
+  expect([status, stderr]).toEqual([1, '']);
+  const said = snapshotVerifySchema.parse(JSON.parse(stdout));
+  expect(said).toMatchObject({ whole: false, files: 0 });
+  const none = await kdumpMem('snapshot', '--verify', join(dir, 'none'));
+  expect([none.status, none.stdout]).toEqual([3, '']);
+  expect(none.stderr).toMatch(
+    /none is not there\. Name what kdump-mem snapshot or .* has written\.\n$/,
+  );
+  const folder = await kdumpMem('snapshot', '--verify', dir);
+  expect([folder.status, folder.stderr]).toEqual([
+    ...[3, expect.stringMatching(/ is not a regular file\. Name what kdump-mem snapshot /)],
+  ]);
+});
+
+test('--script prints what sh can read', async () => {
+  const { stdout, status } = await kdumpMem('snapshot', '--script');
+  expect(status).toBe(0);
+  const script = join(dir, 'snapshot.sh');
+  writeFileSync(script, stdout);
+  expect(execFileSync('sh', ['-n', script]).toString()).toBe('');
+});

@@ -1,0 +1,146 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  snapshotDueEndSchema,
+  snapshotDueSchema,
+} from '../../../src/answers/snapshot/when-schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+const root = mkdtempSync(join(tmpdir(), 'snapshot-when-cli-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+let into = '';
+beforeEach(() => {
+  into = mkdtempSync(join(root, 'into-'));
+});
+
+/** Small ones: what is asked here is when they are taken. */
+const QUICK = ['--interval', '0.1', '--tmpfs', '--apart', '1', '--every', '0.1'];
+const kept = () => readdirSync(into).filter((name) => name.startsWith('snapshot-'));
+
+/** Runs it until it has said `words`, does something, and waits for its end. */
+async function during(words: RegExp, act: (pid: number) => unknown, ...more: string[]) {
+  const args = ['snapshot', '--into', into, ...QUICK, ...more];
+  const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
+  let [out, err] = ['', ''];
+  const ended = once(child, 'close');
+  await new Promise<void>((resolve) => {
+    child.stdout.on('data', (bytes) => {
+      out += bytes;
+    });
+    child.stderr.on('data', (bytes) => {
+      err += bytes;
+      if (words.test(err)) resolve();
+    });
+    child.on('close', () => resolve());
+  });
+  await act(child.pid ?? 0);
+  const [status] = await ended;
+  return { out, err, status };
+}
+
+describe('snapshot --when', () => {
+  test('takes one whenever a condition holds, and keeps the newest', async () => {
+    const others = join(into, 'notes.txt');
+    writeFileSync(others, 'mine');
+    const { stdout, stderr, status } = await kdumpMem(
+      ...['snapshot', '--when', 'available=100%', '--into', into, '--keep', '1', '--count', '2'],
+      ...[...QUICK, '--json'],
+    );
+    expect(status).toBe(0);
+    expect(stderr).toMatch(
+      /^kdump-mem: waits for less than [^\n]+ available\. [^\n]+ the last 1 are kept, 1 s apart at least\. oom_score_adj of this process: -?\d+\n$/,
+    );
+    const lines = stdout.trim().split('\n');
+    const [first, second] = lines
+      .slice(0, 2)
+      .map((line) => snapshotDueSchema.parse(JSON.parse(line)));
+    expect(snapshotDueEndSchema.parse(JSON.parse(lines[2] ?? ''))).toMatchObject({
+      taken: 2,
+      failed: 0,
+    });
+    expect(first).toMatchObject({ failed: null, removed: [] });
+    const [reason] = first?.reasons ?? [];
+    expect(reason?.condition).toBe('available');
+    expect(reason?.value).toBeLessThan(reason?.limit ?? 0);
+    expect(second?.removed).toEqual([first?.snapshot?.file.slice(into.length + 1)]);
+    expect(Date.parse(second?.at ?? '') - Date.parse(first?.at ?? '')).toBeGreaterThanOrEqual(1000);
+    expect(kept().map((name) => join(into, name))).toEqual([second?.snapshot?.file]);
+    expect(statSync(second?.snapshot?.file ?? '').mode & 0o777).toBe(0o600);
+    expect(existsSync(others)).toBe(true);
+    const verified = await kdumpMem('snapshot', '--verify', second?.snapshot?.file ?? '');
+    expect(verified.status).toBe(0);
+  });
+
+  test('ends with status 0 when it is told to while it waits', async () => {
+    const { out, status } = await during(
+      /waits for/,
+      (pid) => process.kill(pid, 'SIGTERM'),
+      ...['--when', 'available=1k'],
+    );
+    expect([out, status, kept()]).toEqual(['', 0, []]);
+  });
+
+  test('ends while it takes one, and leaves nothing half', async () => {
+    const partial = async (pid: number) => {
+      while (!readdirSync(into).some((name) => name.endsWith('.partial')))
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      process.kill(pid, 'SIGTERM');
+    };
+    const { status } = await during(
+      /waits for/,
+      partial,
+      '--when',
+      'available=100%',
+      '--interval',
+      '2',
+    );
+    expect([status, readdirSync(into)]).toEqual([0, []]);
+  });
+
+  test('begins again as far apart as it would have gone on', async () => {
+    const now = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+    writeFileSync(join(into, `snapshot-${now}-oom.tar.gz`), '');
+    const { out, status } = await during(
+      /waits for/,
+      async (pid) => {
+        await new Promise((resolve) => setTimeout(resolve, 500));
+        process.kill(pid, 'SIGTERM');
+      },
+      ...['--when', 'available=100%', '--apart', '600'],
+    );
+    expect([out, status, kept().length]).toEqual(['', 0, 1]);
+  });
+
+  test('goes on after one that could not be taken, and says so in the end', async () => {
+    const { stdout, stderr, status } = await kdumpMem(
+      ...['snapshot', '--when', 'available=100%', '--into', '/proc', '--count', '2', ...QUICK],
+    );
+    expect(status).toBe(3);
+    expect(stdout.match(/available \(asked: below/g)).toHaveLength(2);
+    expect(stderr.match(/warning: no snapshot was taken: /g)).toHaveLength(2);
+  });
+});
+
+test.each([
+  [['--when', 'available=5%'], 'say where snapshots go'],
+  [['--when', 'available=5%', '--into', ''], 'say where snapshots go'],
+  [['--when', 'available=5'], 'It takes words such as psi=20'],
+  [['--when', 'available=5%', '-o', 'x'], 'cannot be used'],
+  [['--keep', '3', '-o', 'x'], '--keep is for --when'],
+  [['--into', 'x', '--verify', 'y'], '--into is for --when'],
+  [['--when', 'oom', '--into', 'x', '--keep', '0'], 'It must be 1 or more'],
+])('%j is wrong usage', async (args, words) => {
+  const { status, stdout, stderr } = await kdumpMem('snapshot', ...args);
+  expect([status, stdout, stderr]).toEqual([2, '', expect.stringContaining(words)]);
+});
+
+test('a folder that is not there is told at once', async () => {
+  const folder = join(root, 'none');
+  const { status, stderr } = await kdumpMem('snapshot', '--when', 'oom', '--into', folder);
+  expect([status, stderr]).toEqual([3, expect.stringContaining('cannot be listed (ENOENT)')]);
+});

@@ -1,0 +1,316 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import type { z } from 'zod';
+import {
+  type CensusEntryJson,
+  type SocketsJson,
+  socketLineSchema,
+  socketsEndSchema,
+  socketsSchema,
+} from '../../../src/answers/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+
+const { vmcore, truth } = fixture('6.1');
+const run = (...options: string[]) => kdumpMem('sockets', '--vmcore', vmcore, ...options);
+
+async function json(...options: string[]): Promise<SocketsJson> {
+  const { stdout, status, stderr } = await run('--json', ...options);
+  expect([status, stderr]).toEqual([0, '']);
+  return socketsSchema.parse(JSON.parse(stdout));
+}
+
+/** Every socket, in the order of the answer. */
+let all: readonly CensusEntryJson[];
+let whole: SocketsJson;
+beforeAll(async () => {
+  whole = await json('--all');
+  all = whole.sockets;
+});
+
+const pidOf = (name: string) => truth.roles.find((role) => role.name === name)?.pid ?? 0;
+const ownerOf = ({ holders, mappedBy }: CensusEntryJson) => (holders.length ? holders : mappedBy);
+/** Raw sockets have their protocol in the place of a port. */
+const portsOf = ({ socket: { family, type, local, peer } }: CensusEntryJson) =>
+  [local, peer].map((address) =>
+    family.startsWith('AF_INET') && type !== 'SOCK_RAW'
+      ? (/:(\d+)$/.exec(address ?? '')?.[1] ?? null)
+      : null,
+  );
+const socks = (sockets: readonly CensusEntryJson[]) => sockets.map(({ socket }) => socket.sock);
+
+describe('sockets lists', () => {
+  const of = (name: string) =>
+    all.find(({ holders }) => holders.some(({ pid }) => pid === pidOf(name)));
+  const cases: Record<string, () => [option: string, isListed: (one: CensusEntryJson) => boolean]> =
+    {
+      '--min-bytes': () => ['66k', ({ total }) => total.pinnedBytes >= 66 * 1024],
+      '--pid': () => [
+        String(pidOf('starving')),
+        (one) => ownerOf(one).some(({ pid }) => pid === pidOf('starving')),
+      ],
+      '--netns': () => [
+        String(of('other-namespace')?.socket.netns),
+        ({ socket }) => socket.netns === of('other-namespace')?.socket.netns,
+      ],
+      '--state': () => ['fin-wait-1', ({ socket }) => socket.state === 'FIN_WAIT1'],
+      '--port': () => {
+        const [port = ''] = portsOf(of('listener')!);
+        return [String(port), (one) => portsOf(one).includes(port)];
+      },
+    };
+
+  test.each(Object.keys(cases))('what %s chooses, and of the rest nothing', async (name) => {
+    const [value, isListed] = cases[name]!();
+    const expected = all.filter((one) => one.total.pinnedBytes > 0 && isListed(one));
+    expect(expected.length).toBeGreaterThan(0);
+    expect(expected.length).toBeLessThan(all.length / 2);
+    const answer = await json(name, value);
+    expect(socks(answer.sockets)).toEqual(socks(expected));
+    expect([answer.omitted, answer.whole]).toEqual([0, false]);
+    // They choose what is listed, not what the machine has.
+    expect(answer.totals).toEqual(whole.totals);
+  });
+
+  test.each([
+    ['estab', 'ESTABLISHED'],
+    ['UNCONN', 'CLOSE'],
+  ])('what ss calls %s', async (word, state) => {
+    const expected = all.filter((one) => one.total.pinnedBytes > 0 && one.socket.state === state);
+    expect(expected.length).toBeGreaterThan(0);
+    expect(socks((await json('--state', word)).sockets)).toEqual(socks(expected));
+  });
+
+  test('what all of several options choose, also sockets that pin nothing', async () => {
+    const pid = String(pidOf('listener'));
+    const answer = await json('--all', '--pid', pid, '--state', 'LISTEN');
+    const [listener, ...more] = answer.sockets;
+    expect(more).toEqual([]);
+    expect(listener?.total.pinnedBytes).toBe(0);
+    expect(listener?.holders.map((holder) => holder.pid)).toEqual([Number(pid)]);
+    expect((await json('--pid', pid, '--state', 'LISTEN')).sockets).toEqual([]);
+  });
+
+  test('the first few with --limit, and says how many it left out', async () => {
+    const pinning = all.filter(({ total }) => total.pinnedBytes > 0);
+    const answer = await json('--limit', '3');
+    expect(socks(answer.sockets)).toEqual(socks(pinning.slice(0, 3)));
+    expect([answer.omitted, answer.whole]).toEqual([pinning.length - 3, false]);
+    expect([whole.whole, (await json()).whole]).toEqual([true, true]);
+    const { stdout } = await run('--limit', '3');
+    expect(stdout).toContain(
+      `\n${pinning.length - 3} more sockets: --limit N or --all lists them\n`,
+    );
+    const lines = async (...options: string[]) =>
+      ((await run(...options)).stdout.split('\n\n')[1] ?? '').split('\n').length - 1;
+    expect(await lines()).toBe(20);
+    expect(await lines('--all')).toBe(all.length);
+  });
+});
+
+describe('sockets --by', () => {
+  const keys: Record<string, (one: CensusEntryJson) => readonly (string | null)[]> = {
+    process: (one) => ownerOf(one).map(({ pid, comm }) => `${pid} ${comm}`),
+    cgroup: (one) => ownerOf(one).map(({ cgroup }) => cgroup),
+    netns: ({ socket }) => [String(socket.netns)],
+    port: (one) => portsOf(one).slice(0, 1),
+    family: ({ socket }) => [`${socket.family} ${socket.protocol}`],
+    state: ({ socket }) => [socket.state],
+  };
+
+  test.each(Object.keys(keys))('%s adds up each socket once in each of its groups', async (by) => {
+    const expected = new Map<string, { sockets: number; skbs: number; payloadBytes: number }>();
+    for (const one of all) {
+      for (const key of new Set(keys[by]!(one))) {
+        // Sockets of no process, and without a port, have groups with a name in brackets.
+        if (key === null || key === '0') continue;
+        const sum = expected.get(key) ?? { sockets: 0, skbs: 0, payloadBytes: 0 };
+        sum.sockets++;
+        sum.skbs += one.total.skbs;
+        sum.payloadBytes += one.total.payloadBytes;
+        expected.set(key, sum);
+      }
+    }
+    const { groups = [] } = await json('--by', by);
+    const found = groups.filter(({ key }) => !/^\(.*\)$|^0$/.test(key));
+    expect(
+      new Map(
+        found.map(({ key, sockets, total: { skbs, payloadBytes } }) => [
+          key,
+          { sockets, skbs, payloadBytes },
+        ]),
+      ),
+    ).toEqual(expected);
+    const pinned = groups.map(({ total }) => total.pinnedBytes);
+    expect(pinned).toEqual(pinned.toSorted((a, b) => b - a));
+    for (const { freedIfKilled, key } of groups)
+      expect(freedIfKilled === null, key).toBe(by !== 'process' || key.startsWith('('));
+  });
+
+  test('adds up only what is chosen; --limit counts groups', async () => {
+    const { groups } = await json('--by', 'process', '--state', 'LISTEN');
+    const listening = all.filter(({ socket }) => socket.state === 'LISTEN');
+    const owners = new Set(listening.flatMap(({ holders }) => holders.map(({ pid }) => pid)));
+    expect(owners.size).toBeGreaterThan(1);
+    const found = (groups ?? []).filter(({ key }) => !key.startsWith('('));
+    expect(found.map(({ key }) => Number.parseInt(key, 10)).sort()).toEqual([...owners].sort());
+    const few = await json('--by', 'process', '--limit', '2');
+    const many = await json('--by', 'process');
+    expect(few.groups).toEqual(many.groups?.slice(0, 2));
+    expect(few.omitted).toBe((many.groups?.length ?? 0) - 2);
+  });
+});
+
+describe('sockets --ndjson', () => {
+  async function stream(...options: string[]) {
+    const { stdout, status, stderr } = await run('--ndjson', ...options);
+    expect([status, stderr]).toEqual([0, '']);
+    const lines = stdout.split('\n');
+    expect(lines.pop()).toBe('');
+    const last = socketsEndSchema.parse(JSON.parse(lines.pop() ?? ''));
+    return { sockets: lines.map((line) => socketLineSchema.parse(JSON.parse(line))), last };
+  }
+  const bySock = (a: CensusEntryJson, b: CensusEntryJson) =>
+    a.socket.sock < b.socket.sock ? -1 : 1;
+
+  test('says the same as --json, a socket a line, and the whole in the last', async () => {
+    const { sockets, last } = await stream('--all');
+    const entries = sockets.map(({ schema: _, ...entry }) => entry);
+    expect(entries.toSorted(bySock)).toEqual(all.toSorted(bySock));
+    const { schema: _, sockets: __, whole: ___, ...rest } = whole;
+    const { schema, listed, ...end } = last;
+    expect(schema).toBe('kdump-mem.sockets-end/1');
+    expect(listed).toBe(all.length);
+    expect(end).toEqual(rest);
+  });
+
+  test('lists what is chosen and no more than --limit', async () => {
+    const pinning = all.filter(({ total }) => total.pinnedBytes > 100_000);
+    const { sockets, last } = await stream('--min-bytes', '100001', '--limit', '2');
+    expect(sockets).toHaveLength(2);
+    for (const { total } of sockets) expect(total.pinnedBytes).toBeGreaterThan(100_000);
+    expect(last).toMatchObject({ listed: 2, omitted: pinning.length - 2, totals: whole.totals });
+  });
+
+  test('a line of a socket is no last line, nor the other way round', async () => {
+    const { sockets, last } = await stream('--limit', '1');
+    const fails = (schema: z.ZodType, value: unknown) => !schema.safeParse(value).success;
+    expect(sockets.every((line) => fails(socketsEndSchema, line))).toBe(true);
+    expect(fails(socketLineSchema, last)).toBe(true);
+  });
+});
+
+test.each([
+  [['--all', '--limit', '5'], '--limit'],
+  [['--all', '--min-bytes', '5'], '--min-bytes'],
+  [['--ndjson', '--json'], '--json'],
+  [['--ndjson', '--by', 'process'], '--by'],
+  [['--ndjson', '--engine', 'verify'], 'verify'],
+  [['--by', 'colour'], 'process, cgroup, netns, port, family, state'],
+  [['--state', 'ESTABLI'], 'ESTABLISHED'],
+  // No sockets are in it any more: an empty list would say that there are none.
+  [['--state', 'TIME-WAIT'], 'must be one of'],
+  [['--port', '70000'], 'must be 1 to 65535'],
+  [['--limit', '-1'], 'whole number'],
+  [['--pid', '12x'], 'whole number'],
+])('sockets %j is wrong usage, and the line says why', async (options, word) => {
+  const { status, stdout, stderr } = await run(...options);
+  expect([status, stdout]).toEqual([2, '']);
+  expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+  expect(stderr).toContain(word);
+});
+
+describe('the text of sockets', () => {
+  const text = async (...options: string[]) => (await run(...options)).stdout.split('\n');
+
+  test('says of the whole machine first, whatever is chosen of it', async () => {
+    const [headline] = await text();
+    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*; pid \d+ \(stuffed\) holds \d+ % of it$/);
+    const pid = String(pidOf('starving'));
+    expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
+    expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
+  });
+
+  test('says so where there is nothing to list', async () => {
+    const nothing = 'No socket to list. Without --all, those that pin nothing are left out.';
+    expect((await text('--pid', '1'))[2]).toBe(nothing);
+    expect((await text('--pid', '1', '--by', 'port'))[2]).toBe(nothing);
+  });
+
+  test.each([
+    [['--pid', '999999'], 'there is no process 999999 among the '],
+    [['--pid', '999999', '--ndjson'], 'there is no process 999999 among the '],
+    [['--pid', '2'], 'pid 2 is a kernel thread and has no files'],
+    [
+      ['--netns', '1', '--by', 'port'],
+      'there is no network namespace 1 among the 2 of this kernel',
+    ],
+  ])('%j is not there: status 4, and one line', async (options, message) => {
+    const { status, stdout, stderr } = await run(...options);
+    expect([status, stdout]).toEqual([4, '']);
+    expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  test('tells of all kinds of place that hold nothing in one line', async () => {
+    const lines = await text();
+    const from = lines.indexOf('Not in any socket’s queue:');
+    const rows = lines.slice(from + 1).filter((line) => line !== '' && !line.startsWith('Next:'));
+    const empty = whole.unexplained.filter(({ bytes }) => bytes === 0).length;
+    expect(empty).toBeGreaterThan(5);
+    expect(rows).toHaveLength(whole.unexplained.length - empty + 1);
+    expect(rows.at(-1)).toMatch(
+      new RegExp(`^ +0 {2}${empty} other kinds of place hold nothing\\.$`),
+    );
+  });
+
+  test('ends with the command that looks into what pins most', async () => {
+    const [top] = all;
+    const { pid, fd } = top?.holders[0] ?? {};
+    const next = new RegExp(`^Next: kdump-mem skb --pid ${pid} --fd ${fd} --vmcore \\S+$`);
+    expect((await text()).findLast((line) => line !== '')).toMatch(next);
+    const byProcess = (await run('--by', 'process')).stdout.trimEnd().split('\n');
+    expect(byProcess.at(-1)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore \S+$/);
+  });
+
+  test('says why, where and of which cgroup with --verbose only, below each socket', async () => {
+    const table = async (...options: string[]) =>
+      (await run(...options)).stdout.split('\n\n')[1]?.split('\n') ?? [];
+    const plain = await table('--limit', '5');
+    const verbose = await table('--limit', '5', '--verbose');
+    expect(plain).toHaveLength(6);
+    expect(verbose.filter((line) => !line.startsWith('      '))).toEqual(plain);
+    const details = verbose.filter((line) => line.startsWith('      '));
+    expect(details).toHaveLength(5);
+    expect(details.map((line) => /^ {6}sock (0x[0-9a-f]+); /.exec(line)?.[1])).toEqual(
+      socks(all).slice(0, 5),
+    );
+    for (const line of details)
+      expect(line).toMatch(/; netns \d+; .*(cgroup \/|it waits|a message)/);
+  });
+
+  test('says when orphans go, where one is listed', async () => {
+    const orphans = /^Orphans go by themselves: /m;
+    expect((await run('--state', 'fin-wait-1')).stdout).toMatch(orphans);
+    expect((await run('--state', 'listen', '--all')).stdout).not.toMatch(orphans);
+  });
+
+  test('gives the address of each socket that no process has, for skb --sock', async () => {
+    const addresses = (await text('--limit', '1000')).flatMap(
+      (line) => / (0x[0-9a-f]+) \([^()]+\)$/.exec(line)?.[1] ?? [],
+    );
+    const alone = all.filter((one) => one.total.pinnedBytes > 0 && ownerOf(one).length === 0);
+    expect(alone.length).toBeGreaterThan(3);
+    expect(addresses).toEqual(socks(alone));
+    const [address = ''] = addresses;
+    const ran = await kdumpMem('skb', '--sock', address, '--vmcore', vmcore, '--json');
+    expect(JSON.parse(ran.stdout).total).toEqual(alone[0]?.total);
+  });
+
+  test('tells what a kill gives back in one figure where both bounds are that', async () => {
+    const rows = await text('--by', 'process', '--all');
+    const freed = (name: string) => rows.find((row) => row.includes(`(${name})`)) ?? '';
+    expect(freed('starver')).toMatch(/ (\d\S* [KM]iB) {2,}\1$/);
+    expect(freed('udp-fed')).toMatch(/ \d\S* KiB to \d+ KiB$/);
+    expect(rows.join('\n')).not.toMatch(/ (\S+ \S+) to \1$/m);
+  });
+});

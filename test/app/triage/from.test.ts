@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { hostTriageSchema } from '../../../src/answers/triage/captured-schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'triage-from-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const OOM =
+  'Out of memory: Killed process 7 (grows) total-vm:4000kB, anon-rss:900kB, file-rss:0kB, shmem-rss:0kB, UID:33 pgtables:44kB oom_score_adj:0';
+const KMSG = [
+  '6,0,0,-;Linux version 6.12.0',
+  '4,1,80000000,-,caller=T9;INFO: task kworker/1:1:9 blocked for more than 120 seconds.',
+  `3,2,90000001,-,caller=T7;${OOM}`,
+  '',
+].join('\n');
+
+const AUXV = Buffer.alloc(32);
+AUXV.writeBigUInt64LE(6n, 0);
+AUXV.writeBigUInt64LE(4096n, 8);
+const ZONES = `Node 0, zone   Normal
+        min      1000
+        low      2000
+        high     3000
+        spanned  262144
+        present  262144
+        managed  256000
+  start_pfn:           4096
+    cpu: 0
+              count: 10
+`;
+
+let made = 0;
+function snapshot(changes: Readonly<Record<string, string | null>> = {}): string {
+  const files = new Map<string, string | Buffer>([
+    ...snapshotFiles([]),
+    ['log', KMSG],
+    ['proc/self/auxv', AUXV],
+    ['proc/zoneinfo', ZONES],
+    ['proc/buddyinfo', 'Node 0, zone   Normal      9      0      0\n'],
+    ['proc/sys/kernel/osrelease', '6.12.0-1\n'],
+  ]);
+  for (const [name, text] of Object.entries(changes))
+    if (text === null) files.delete(name);
+    else files.set(name, text);
+  return writeCapture(join(folder, `snapshot-${++made}`), files);
+}
+
+describe('triage --from', () => {
+  test('finds what the log and the counters of a snapshot tell', async () => {
+    const path = snapshot();
+    const { stdout, status } = await kdumpMem('triage', '--json', '--from', path);
+    expect(status).toBe(0);
+    const answer = hostTriageSchema.parse(JSON.parse(stdout));
+    expect(answer).toMatchObject({
+      release: '6.12.0-1',
+      overwritten: 0,
+      complete: true,
+      warnings: [],
+      captured: { host: 'db1' },
+      memory: { bytes: 262_144 * 4096 },
+    });
+    const codes = answer.findings.map(({ code }) => code);
+    expect(codes).toEqual(expect.arrayContaining(['oom-kill', 'hung-task', 'low-memory']));
+    const low = answer.findings.find(({ code }) => code === 'low-memory');
+    expect(low?.figures).toMatchObject({ freeBytes: 9 * 4096, minBytes: 1000 * 4096 });
+    // A capture has no stacks of the kernel's memory to ask for.
+    for (const { deeper } of answer.findings)
+      expect(deeper ?? 'log').toMatch(/^(log|memory|procs)/);
+  });
+
+  test('says it in words, and what it does not look at', async () => {
+    const path = snapshot();
+    const { stdout } = await kdumpMem('triage', '--from', path, '-v');
+    expect(stdout).toMatch(
+      /^Linux 6\.12\.0-1, captured of db1 at .*Z\. \d critical, \d warnings?\./,
+    );
+    expect(stdout).toContain(`Next: skcheck --from ${path}`);
+    expect(stdout).toContain(`→ kdump-mem memory --nodes --from ${path}`);
+  });
+
+  test.each([
+    ['the log', { log: null }, 'log was not captured'],
+    ['the size of a page', { 'proc/self/auxv': null }, 'does not tell the size of a page'],
+    ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
+  ])('without %s nothing found is no all-clear', async (_, changes, words) => {
+    const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot(changes));
+    const { complete, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
+    expect(complete).toBe(false);
+    expect(warnings.map(({ message }) => message)).toEqual(
+      words === undefined ? [] : [expect.stringContaining(words)],
+    );
+  });
+
+  test('--fail-on and --strict say it by the status', async () => {
+    const path = snapshot();
+    expect((await kdumpMem('triage', '--from', path, '--fail-on', 'oom-kill')).status).toBe(1);
+    expect((await kdumpMem('triage', '--from', path, '--fail-on', 'panic')).status).toBe(0);
+    const lacking = snapshot({ log: null });
+    expect((await kdumpMem('triage', '--from', lacking, '--strict')).status).toBe(5);
+  });
+
+  test.each(['--rules=x', '--html=-', '--ndjson', '--similar'])('%s is refused', async (option) => {
+    const { status, stderr } = await kdumpMem('triage', '--from', snapshot(), option);
+    expect([status, stderr]).toEqual([2, expect.stringContaining('cannot be used')]);
+  });
+});
+
+describe('logs beside that of a capture', () => {
+  const PANIC = [
+    '<6>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP',
+    '<4>[  100.000000] x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
+    `<3>[  100.000001] ${OOM}`,
+  ];
+
+  const asked = async (files: Readonly<Record<string, string>>) => {
+    const path = writeCapture(join(folder, `logs-${++made}`), new Map(Object.entries(files)));
+    const { stdout } = await kdumpMem('triage', '--json', '--from', path);
+    return hostTriageSchema.parse(JSON.parse(stdout));
+  };
+  const kills = ({ findings }: Awaited<ReturnType<typeof asked>>) =>
+    findings.filter(({ code }) => code === 'oom-kill').map(({ figures }) => figures);
+
+  test('records of pstore are one log, in their order', async () => {
+    const answer = await asked({
+      'dmesg-efi-170123456701001': `Panic#1 Part1\n${PANIC[2]}\n`,
+      'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC.slice(0, 2).join('\n')}\n`,
+    });
+    expect(kills(answer)).toMatchObject([
+      { invokedBy: 'x', pid: 7, comm: 'grows', log: 'dmesg-*' },
+    ]);
+    expect(answer.complete).toBe(false);
+  });
+
+  test('a part of pstore that is missing is said', async () => {
+    const { warnings } = await asked({
+      'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC[2]}\n`,
+    });
+    expect(warnings.map(({ message }) => message)).toContain('dmesg-*: missing Panic#1 Part1');
+  });
+
+  test.each([
+    ['a folder of kdump', 'vmcore-dmesg.txt'],
+    ['a folder of kdump (Debian)', 'dmesg.202611221104'],
+    ['systemd-pstore', 'var/lib/systemd/pstore/1701234567/dmesg.txt'],
+    ['supportconfig', 'boot.txt'],
+    ['the journal of a sosreport', 'sos_commands/logs/journalctl_--no-pager_--boot'],
+    ['syslog of a sosreport', 'var/log/messages'],
+  ])('%s', async (_, name) => {
+    const text = `#==[ Command ]======#\n# /bin/dmesg\n${PANIC.join('\n')}\n`;
+    expect(kills(await asked({ [name]: text }))).toMatchObject([{ pid: 7, log: name }]);
+  });
+
+  test('what the own log tells too is told once, other boots are told apart', async () => {
+    const later = PANIC.map((line) => line.replace('process 7', 'process 8'));
+    const answer = await asked({
+      'sos_commands/kernel/dmesg': `${later.map((line) => line.slice(3)).join('\n')}\n`,
+      'sos_commands/logs/journalctl_--no-pager_--boot': `${later.join('\n')}\n`,
+      'var/log/messages': `${[...PANIC, ...later].join('\n')}\n`,
+    });
+    expect(kills(answer)).toMatchObject([
+      { pid: 8, times: 1 },
+      { pid: 7, boot: -1, boots: 2, log: 'var/log/messages' },
+    ]);
+  });
+});

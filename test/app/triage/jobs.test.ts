@@ -1,0 +1,22 @@
+import { expect, test } from 'vitest';
+import { shareOut } from '../../../src/app/triage/jobs.js';
+
+const GIB = 2 ** 30;
+
+test.each<[Parameters<typeof shareOut>[0], number, number, number]>([
+  // A pod without a limit of CPUs sees all of its node's.
+  [{}, 64, 4 * GIB, 6],
+  [{}, 2, 24 * GIB, 2],
+  [{}, 8, GIB / 4, 1],
+  [{ workerMemory: 2 * GIB }, 64, 10 * GIB, 4],
+  [{ jobs: 20 }, 64, 4 * GIB, 20],
+])('%j on %i CPUs with %i bytes looks at %i dumps at once', (asked, cpus, memory, expected) => {
+  const { atOnce, bytes } = shareOut(asked, cpus, memory);
+  expect(atOnce).toBe(expected);
+  expect(bytes).toBe(asked.workerMemory ?? Math.floor((0.8 * memory) / expected));
+});
+
+test('so many jobs that each would fail are refused', () => {
+  expect(() => shareOut({ jobs: 4096 }, 64, 4 * GIB)).toThrow(/each would have 819 KiB/);
+  expect(shareOut({ jobs: 1 }, 1, GIB / 10).atOnce).toBe(1);
+});

@@ -1,0 +1,347 @@
+import { spawn } from 'node:child_process';
+import { appendFileSync, mkdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { progressWords } from '../../../src/app/triage/many.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+import { DumpTree } from '../../support/dump-tree.js';
+import { fixture } from '../../support/fixtures.js';
+import { isRunning, parseRun, TriageRun, withoutSeconds } from '../../support/triage-run.js';
+
+let tree: DumpTree;
+beforeAll(() => {
+  tree = new DumpTree({ whole: 2, flattened: 1, cut: 2, damaged: 1, empty: 1, texts: 1 });
+});
+afterAll(() => {
+  tree.dispose();
+});
+
+const ndjson = (...words: readonly string[]) => kdumpMem('triage', '--ndjson', ...words);
+
+test('a line for each dump in their order, twice the same but for seconds', async () => {
+  const first = await ndjson(tree.path);
+  const { lines, end } = parseRun(first.stdout);
+  expect(lines.map(({ dump }) => dump)).toEqual(tree.dumps);
+  expect(first.stderr).toBe('');
+  expect(first.status).toBe(3);
+  const told = lines.filter(({ ok }) => ok).map(({ dump }) => dump);
+  expect(told).toEqual(
+    expect.arrayContaining(tree.dumps.filter((dump) => /whole|flat/.test(dump))),
+  );
+  for (const { dump, ok, error, findings } of lines) {
+    expect(error === null).toBe(ok);
+    expect(findings === null).toBe(!ok);
+    if (/text|empty|cut/.test(dump)) expect(ok).toBe(false);
+  }
+  expect(end).toMatchObject({
+    dumps: 8,
+    told: told.length,
+    failed: 8 - told.length,
+    resumed: 0,
+    kept: 0,
+    skipped: { files: 1, links: 1, special: 0 },
+    unlisted: [],
+    shard: null,
+  });
+  const again = await ndjson(tree.path, '--jobs', '3');
+  expect(withoutSeconds(again.stdout)).toBe(withoutSeconds(first.stdout));
+});
+
+test('a line tells what the dump alone tells', async () => {
+  const { vmcore, truth } = fixture('6.1');
+  const [{ stdout }, alone] = await Promise.all([
+    ndjson(vmcore),
+    kdumpMem('triage', '--json', vmcore),
+  ]);
+  const [line] = parseRun(stdout).lines;
+  const answer = JSON.parse(alone.stdout);
+  const { size } = statSync(vmcore);
+  expect(line).toMatchObject({ dump: vmcore, parts: 1, size, ok: true, release: truth.release });
+  for (const part of ['findings', 'panic', 'nodename', 'complete', 'warnings'] as const)
+    expect(line?.[part]).toEqual(answer[part]);
+  // The largest group of `sockets --by process`.
+  expect(line?.topOwner).toMatchObject({ kind: 'process', of: 'sockets' });
+  const sockets = await kdumpMem('sockets', '--by', 'process', '--json', vmcore);
+  const [top] = JSON.parse(sockets.stdout).groups;
+  expect(`${line?.topOwner?.pid} ${line?.topOwner?.name}`).toBe(top.key);
+  expect(line?.topOwner?.bytes).toBe(top.total.pinnedBytes);
+  const cgroups = await kdumpMem('sockets', '--by', 'cgroup', '--json', vmcore);
+  const group = JSON.parse(cgroups.stdout).groups.find(({ key }: { key: string }) => key === '/');
+  expect(line?.cgroups).toContainEqual({
+    cgroup: '/',
+    pod: null,
+    container: null,
+    sockets: group.sockets,
+    pinnedBytes: group.total.pinnedBytes,
+  });
+});
+
+test('more than one dump is a table, and the same trouble stands together', async () => {
+  const folders = ['whole-000', 'empty-000'].map((name) => join(tree.path, name));
+  const table = await kdumpMem('triage', ...folders);
+  expect(table.status).toBe(3);
+  expect(table.stdout).toMatch(/^2 dumps: 1 told, 1 not readable below /);
+  expect(table.stdout).toMatch(/^empty-000\/vmcore .* not read: truncated/m);
+  expect(table.stdout).toMatch(/^whole-000\/vmcore .* \* - /m);
+  const similar = await kdumpMem('triage', '--similar', folders[0]!);
+  expect(similar.stdout).toMatch(/^1 dump, of 0 kinds\n/);
+  // A folder with one dump is that dump, as ever.
+  const [alone, file] = await Promise.all([
+    kdumpMem('triage', '--json', folders[0]!),
+    kdumpMem('triage', '--json', join(folders[0]!, 'vmcore')),
+  ]);
+  expect(alone.stdout).toBe(file.stdout);
+});
+
+test('a folder with one dump, and one that cannot be looked into, is not that dump alone', async () => {
+  const odd = new DumpTree({ whole: 1 });
+  // No file is called what node takes this name for.
+  mkdirSync(Buffer.concat([Buffer.from(`${odd.path}/lost-`), Buffer.of(0xff)]));
+  const { stdout, status } = await kdumpMem('triage', odd.path);
+  expect(stdout).toMatch(/^1 dump below /);
+  expect(stdout).toMatch(/Not looked into: .*lost-/);
+  expect(status).toBe(3);
+  odd.dispose();
+});
+
+test('where its own folder was removed, dumps elsewhere are looked at', async () => {
+  const gone = join(tree.path, 'gone');
+  mkdirSync(gone);
+  const from = [join(tree.path, 'whole-000'), 'here'].flatMap((path) => ['--vmcore', path]);
+  const words = ['triage', '--ndjson', ...from];
+  const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
+  const command = [process.execPath, commandPath('kdump-mem'), ...words];
+  const { stdout } = await execa('sh', ['-c', script, '-', gone, ...command], { reject: false });
+  const [told, lost] = parseRun(stdout).lines;
+  expect(told).toMatchObject({ ok: true, error: null });
+  expect(lost?.error).toMatchObject({ code: 'no-such-file' });
+});
+
+test('rules of a team’s own hold for each dump', async () => {
+  const rule = { code: 'acme/old', severity: 'warning', when: { release: '*' }, says: 'Old.' };
+  const rules = tree.write(
+    'rules.json',
+    JSON.stringify({ schema: 'kdump-mem.rules/1', rules: [rule] }),
+  );
+  const { stdout } = await ndjson('--rules', rules, tree.path);
+  for (const { ok, findings } of parseRun(stdout).lines)
+    if (ok) expect(findings?.map(({ code }) => code)).toContain('acme/old');
+  // What was told without them does not say that they find nothing.
+  const whole = tree.dumps.find((dump) => dump.includes('whole'))!;
+  const earlier = tree.write('earlier.ndjson', (await ndjson(whole)).stdout);
+  const asked = ['--resume', earlier, '--fail-on', 'acme/old', '--rules', rules, whole];
+  const again = await ndjson(...asked);
+  expect(again.status).toBe(1);
+  expect(parseRun(again.stdout)).toMatchObject({
+    lines: [{ rules: { rules: 1, met: 1, silenced: [] } }],
+    end: { severe: 1, resumed: 0 },
+  });
+  rmSync(earlier);
+  tree.write('rules.json', '{"rules":[{}]}');
+  const wrong = await ndjson('--rules', rules, tree.path);
+  expect(wrong).toMatchObject({ status: 2, stdout: '' });
+  rmSync(rules);
+});
+
+test('a worker that is killed, and one that takes too long, have their lines', async () => {
+  const words = ['whole-000', 'whole-001'].map((name) => join(tree.path, name, 'vmcore'));
+  const run = new TriageRun('--ndjson', '--jobs', '2', '--timeout', '5', ...words);
+  const [killed, stopped] = await Promise.all([
+    run.workerOn('whole-000'),
+    run.workerOn('whole-001'),
+  ]);
+  // What is stopped takes as long as one likes.
+  process.kill(stopped!, 'SIGSTOP');
+  process.kill(killed!, 'SIGKILL');
+  expect(await run.ended).toMatchObject({ status: 3 });
+  const { lines, end } = parseRun(run.stdout);
+  expect(lines.map(({ error }) => error?.code)).toEqual(['killed', 'timed-out']);
+  expect(lines.map(({ error }) => error?.signal)).toEqual(['SIGKILL', 'SIGKILL']);
+  expect(end).toMatchObject({ dumps: 2, told: 0, failed: 2 });
+  expect(isRunning(stopped!)).toBe(false);
+});
+
+test('a dump that was told while the whole was stopped has not taken too long', async () => {
+  const run = new TriageRun('--ndjson', '--timeout', '3', fixture('6.1').vmcore);
+  const worker = await run.workerOn('6.1');
+  run.child.kill('SIGSTOP');
+  await Promise.all([gone(worker!), delay(4500)]);
+  run.child.kill('SIGCONT');
+  await run.ended;
+  expect(parseRun(run.stdout).lines).toMatchObject([{ ok: true, error: null }]);
+});
+
+test('a process that takes more memory than it may is ended, and its line says so', async () => {
+  const { vmcore } = fixture('newest');
+  const preload = join(tree.path, 'greedy.cjs');
+  tree.write(
+    'greedy.cjs',
+    "if (process.argv.includes('--as-worker')) globalThis.kept = Buffer.alloc(300 << 20, 1);",
+  );
+  const before = process.env.NODE_OPTIONS;
+  process.env.NODE_OPTIONS = `--require ${preload}`;
+  try {
+    const run = new TriageRun('--ndjson', '--worker-memory', '200M', vmcore);
+    const worker = await run.workerOn('newest');
+    // It shall not be done before anybody looks.
+    process.kill(worker!, 'SIGSTOP');
+    await delay(500);
+    process.kill(worker!, 'SIGCONT');
+    await run.ended;
+    const [line] = parseRun(run.stdout).lines;
+    expect(line?.error).toMatchObject({ code: 'out-of-memory', signal: 'SIGKILL' });
+  } finally {
+    if (before === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = before;
+    rmSync(preload);
+  }
+});
+
+test('a worker ends when who started it does', async () => {
+  const words = ['triage', '--as-worker', '--vmcore', fixture('newest').vmcore];
+  const worker = spawn(process.execPath, [commandPath('kdump-mem'), ...words], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  worker.stdin.destroy();
+  const signal = await new Promise((resolve) => worker.once('exit', (_, how) => resolve(how)));
+  expect(signal).toBe('SIGKILL');
+});
+
+test('a signal to the whole ends all its workers', async () => {
+  const run = new TriageRun('--ndjson', '--jobs', '2', tree.path);
+  const worker = await run.workerOn('whole');
+  process.kill(worker!, 'SIGSTOP');
+  run.child.kill('SIGINT');
+  expect(await run.ended).toMatchObject({ signal: 'SIGINT' });
+  await gone(worker!);
+});
+
+async function gone(pid: number): Promise<void> {
+  while (isRunning(pid)) await delay(10);
+}
+
+test('a run that is killed is gone on with, and only what is missing is looked at', async () => {
+  const output = join(tree.path, 'out.ndjson');
+  const killed = new TriageRun('--ndjson', '--jobs', '1', '--output', output, tree.path);
+  // It has begun with a whole one, and that is among the last.
+  await killed.workerOn('whole-001');
+  killed.child.kill('SIGKILL');
+  await killed.ended;
+  const part = readFileSync(`${output}.part`, 'utf8');
+  const done = part.split('\n').length - 1;
+  expect(done).toBeGreaterThan(4);
+  appendFileSync(`${output}.part`, '{"schema":"kdump-mem.triage-line/1","dump":"/torn');
+
+  const second = await ndjson('--output', output, tree.path);
+  expect(second.stdout).toBe('');
+  const text = readFileSync(output, 'utf8');
+  const { lines, end } = parseRun(text);
+  // Its own output lies in the folder, and is no dump.
+  expect(lines.map(({ dump }) => dump)).toEqual(tree.dumps);
+  expect(end.resumed).toBe(done);
+  for (const line of part.trimEnd().split('\n')) expect(text).toContain(`${line}\n`);
+
+  // Changed by nobody, none is looked at again; one that is, alone is.
+  utimesSync(tree.dumps.at(-1)!, 1, 1);
+  const third = await ndjson('--output', output, tree.path);
+  expect(third.status).toBe(3);
+  expect(parseRun(readFileSync(output, 'utf8')).end).toMatchObject({ dumps: 8, resumed: 7 });
+
+  // A run over less keeps what it was not asked for; one to stdout takes lines over.
+  await ndjson('--output', output, '--retry', tree.dumps[0]!);
+  const kept = parseRun(readFileSync(output, 'utf8'));
+  expect(kept.end).toMatchObject({ dumps: 8, resumed: 0, kept: 7 });
+  const { stdout } = await ndjson('--resume', output, tree.path);
+  expect(parseRun(stdout).end).toMatchObject({ dumps: 8, resumed: 8, kept: 0 });
+  rmSync(output);
+});
+
+test('shards have each dump once', async () => {
+  const shards = await Promise.all([
+    ndjson('--shard', '0/2', tree.path),
+    ndjson('--shard', '1/2', tree.path),
+  ]);
+  const runs = shards.map(({ stdout }) => parseRun(stdout));
+  const all = runs.flatMap(({ lines }) => lines.map(({ dump }) => dump));
+  expect(all.toSorted()).toEqual(tree.dumps);
+  for (const { lines, end } of runs) expect(lines.length + end.otherShards).toBe(8);
+});
+
+test('what is no dump is never written over', async () => {
+  const output = tree.dumps.find((dump) => dump.includes('whole'))!;
+  const before = readFileSync(output);
+  const { status, stderr } = await ndjson('--output', output, tree.path);
+  expect(stderr).toMatch(/is no output of triage --ndjson/);
+  expect(status).toBe(2);
+  expect(readFileSync(output).equals(before)).toBe(true);
+});
+
+test.each<[string[], number]>([
+  [['--fail-on', 'note', 'whole-000'], 0],
+  [['--fail-on', 'note', 'whole-000', 'empty-000'], 3],
+  [['--strict', 'whole-000'], 5],
+  [['--strict', 'whole-000', 'empty-000'], 3],
+  [['whole-000'], 0],
+])('%j ends with %i', async (words, expected) => {
+  const paths = words.map((word) => (/-0/.test(word) ? join(tree.path, word) : word));
+  expect((await ndjson(...paths)).status).toBe(expected);
+});
+
+test('--fail-on ends with 1 as soon as one dump has such a finding, whatever else', async () => {
+  const [whole, empty] = ['whole-000', 'empty-000'].map((name) => join(tree.path, name, 'vmcore'));
+  const { lines } = parseRun((await ndjson(whole!)).stdout);
+  const finding = { code: 'panic', severity: 'warning', words: '', figures: {}, evidence: [] };
+  const grave = { ...lines[0], findings: [{ ...finding, deeper: null }] };
+  const earlier = tree.write('earlier.ndjson', `${JSON.stringify(grave)}\n`);
+  const least = async (severity: string) => {
+    const ran = await ndjson('--resume', earlier, '--fail-on', severity, whole!, empty!);
+    return [ran.status, parseRun(ran.stdout).end.severe];
+  };
+  expect(await least('critical')).toEqual([3, 0]);
+  expect(await least('warning')).toEqual([1, 1]);
+  expect(await least('note')).toEqual([1, 1]);
+  expect(await least('panic')).toEqual([1, 1]);
+  expect(await least('oom-kill,critical')).toEqual([3, 0]);
+  rmSync(earlier);
+});
+
+test.each([
+  [['--ndjson', '--json'], /has no --json/],
+  [['--ndjson', '--live'], /say one of them|has no --live/],
+  [['--ndjson', '--symbols', 'x'], /has no --symbols/],
+  [['--ndjson', '--engine', 'crash'], /leave --engine out/],
+  [['--ndjson', '--retry'], /--retry goes with/],
+  [['--output', 'x'], /--output goes with --ndjson/],
+  [['--jobs', '2', '--verbose'], /--jobs is of many dumps: it has no --verbose/],
+  [['--worker-memory', '1G', '--json'], /has no --json/],
+  [['--ndjson', '--similar'], /--similar is a table/],
+  [['--ndjson', '--jobs', '0'], /from 1 to/],
+  [['--ndjson', '--worker-memory', '1M'], /128M at least/],
+  [['--ndjson', '--shard', '2/2'], /counts from 0/],
+  [['--ndjson', '--output', ''], /name is empty/],
+  [['--symbols-dir', '/nowhere'], /takes a folder, and \/nowhere is none/],
+])('%j is wrong usage', async (words, why) => {
+  const { status, stderr } = await kdumpMem('triage', ...words, tree.dumps[0]!);
+  expect(stderr).toMatch(why);
+  expect(status).toBe(2);
+});
+
+test('a folder without dumps has an end line alone', async () => {
+  const empty = new DumpTree({ whole: 1 });
+  rmSync(empty.dumps[0]!);
+  rmSync(join(dirname(empty.dumps[0]!), 'vmcore-dmesg.txt'));
+  const { stdout, status } = await ndjson(empty.path);
+  expect(parseRun(stdout)).toMatchObject({ lines: [], end: { dumps: 0, told: 0, failed: 0 } });
+  expect(status).toBe(0);
+  empty.dispose();
+});
+
+test('progress tells how long the rest takes', () => {
+  expect(progressWords(200, 0, 0, 0, 5)).toBe('0 of 200 dumps');
+  expect(progressWords(200, 100, 10, 2, 30)).toBe(
+    '110 of 200 dumps, 2 not readable, about 5 min left',
+  );
+  expect(progressWords(3, 0, 2, 0, 3)).toBe('2 of 3 dumps, about 2 s left');
+});

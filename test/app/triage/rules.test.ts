@@ -1,0 +1,101 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+
+const { vmcore } = fixture('6.1');
+const folder = mkdtempSync(join(tmpdir(), 'rules-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function rules(text: string): string {
+  const file = join(folder, 'fleet.yaml');
+  writeFileSync(file, text);
+  return file;
+}
+
+const HEAD = 'schema: kdump-mem.rules/1\n';
+const RULE = `${HEAD}rules:
+  - code: acme/old-kernel
+    severity: critical
+    when: { release: '6.1.{patch:number}-*' }
+    says: 'Release {kernelRelease}, patch {patch}.'
+  - code: acme/line
+    severity: note
+    when: { log: 'whatever' }
+    says: 'x'
+`;
+
+test('a rule finds, one that asks for what is filtered out is not known, and --fail-on counts', async () => {
+  const ran = await kdumpMem(
+    'triage',
+    vmcore,
+    '--rules',
+    rules(RULE),
+    '--json',
+    '--fail-on',
+    'critical',
+  );
+  expect(ran.status).toBe(1);
+  const { findings, rules: outcome, overwritten } = triageSchema.parse(JSON.parse(ran.stdout));
+  expect(findings[0]).toMatchObject({ code: 'acme/old-kernel', severity: 'critical' });
+  expect(findings[0]?.words).toMatch(/^Release 6\.1\.\d+-\S+, patch \d+\.$/);
+  // An extract without its log: how much of it is gone is not known.
+  expect(overwritten).toBeNull();
+  expect(outcome).toMatchObject({
+    rules: 2,
+    met: 1,
+    silenced: [],
+    unknown: [{ code: 'acme/line' }],
+  });
+});
+
+test('--fail-on takes codes: ours, and those of the rules that are given', async () => {
+  const file = rules(RULE);
+  const status = async (...words: string[]) => {
+    const ran = await kdumpMem('triage', vmcore, ...words);
+    return [ran.status, ran.stderr.split('\n')[0]];
+  };
+  expect(await status('--rules', file, '--fail-on', 'oom-kill,acme/old-kernel')).toMatchObject({
+    0: 1,
+  });
+  expect(await status('--rules', file, '--fail-on', 'oom-kill')).toMatchObject({ 0: 0 });
+  expect(await status('--rules', file, '--fail-on', 'acme/odd-kernel')).toEqual([
+    ...[2, `kdump-mem: no rule in ${file} has the code acme/odd-kernel of --fail-on`],
+  ]);
+  expect(await status('--fail-on', 'acme/old-kernel')).toEqual([
+    ...[2, 'kdump-mem: --fail-on acme/old-kernel is of rules: name their file with --rules'],
+  ]);
+  const [wrong, words] = await status('--fail-on', 'oom-kil');
+  expect(wrong).toBe(2);
+  expect(words).toMatch(/critical, warning, note or the code of a finding\. Did you mean oom-kill/);
+});
+
+test('a finding that is silenced is said, and --fail-on does not count it', async () => {
+  const silent = `${RULE}adjust:\n  - finding: acme/old-kernel\n    severity: silent\n    because: We know.\n`;
+  const ran = await kdumpMem('triage', vmcore, '--rules', rules(silent), '--fail-on', 'note');
+  expect(ran.status).toBe(0);
+  expect(ran.stdout).toContain('Nothing was found but what rules silence.');
+  expect(ran.stdout).toContain(
+    'Silenced: 1 finding is not told, acme/old-kernel (critical). We know.',
+  );
+  expect(ran.stdout).toMatch(/^Not known, since .*: acme\/line\.$/m);
+});
+
+test('a file that is wrong is one line, with line and field', async () => {
+  const file = rules(
+    `${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    says: x\n`,
+  );
+  expect(await kdumpMem('triage', vmcore, '--rules', file)).toEqual({
+    stdout: '',
+    status: 2,
+    stderr: `kdump-mem: ${file}:5: rules[0].when.log: two wildcards stand side by side: nothing tells where one ends. docs/rules.md has all fields.\n`,
+  });
+  const none = await kdumpMem('triage', vmcore, '--rules', join(folder, 'none.yaml'));
+  expect(none).toMatchObject({ stdout: '', status: 2 });
+  expect(none.stderr).toMatch(/none\.yaml cannot be read \(ENOENT\)\. Check the path\.\n$/);
+  const fold = await kdumpMem('triage', vmcore, '--rules', folder);
+  expect(fold.stderr).toBe(`kdump-mem: ${folder} is not a regular file\n`);
+});

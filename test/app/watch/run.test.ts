@@ -1,0 +1,33 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { Watch } from '../../../src/app/watch/run.js';
+import { HostError } from '../../../src/base/errors/host.js';
+import { RHYTHMS, week } from '../../growth/watch/made-up-weeks.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'watch-run-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const [made] = week({ rhythm: RHYTHMS['a wave, and little noise']!, seed: 1, days: 1 });
+
+test('a sample that is lost is told to who reads the file of metrics', async () => {
+  const prometheus = join(folder, 'watch.prom');
+  const metrics: string[] = [];
+  let taken = 0;
+  const sampler = {
+    goOn: () => undefined,
+    take: async () => {
+      if (taken > 0) metrics.push(readFileSync(prometheus, 'utf8'));
+      taken++;
+      if (taken === 2) throw new HostError('unreadable', 'no descriptor was left');
+      if (taken === 3 || !made) throw new Error('that is enough');
+      return made;
+    },
+  };
+  const options = { interval: 0.001, rotate: 1, keep: 1, source: 'counters', limit: 1 } as const;
+  await expect(new Watch({ ...options, prometheus }, sampler).run()).rejects.toThrow('enough');
+  const up = metrics.map((text) => /^kdump_mem_watch_up (\d)$/m.exec(text)?.[1]);
+  expect(up).toEqual(['1', '0']);
+  expect(metrics[1]).toContain('kdump_mem_watch_lost_samples_total 1\n');
+});

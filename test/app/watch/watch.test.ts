@@ -1,0 +1,334 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { get } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, describe, expect, test } from 'vitest';
+import { watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { watchSampleSchema } from '../../../src/answers/watch/sample-schema.js';
+import { type WatchJson, watchSchema } from '../../../src/answers/watch/schema.js';
+import { formatJson } from '../../../src/base/json.js';
+import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-watch-'));
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+let files = 0;
+const newFile = () => join(folder, `store-${++files}.ndjson`);
+const QUICK = ['--interval', '0.2'];
+
+const linesOf = (file: string) => fs.readFileSync(file, 'utf8').trimEnd().split('\n');
+const samplesOf = (file: string) =>
+  linesOf(file).map((line) => watchSampleSchema.parse(JSON.parse(line)));
+
+/** What is told of a store. */
+async function asked(file: string): Promise<WatchJson> {
+  const { stdout, status, stderr } = await kdumpMem(
+    'watch',
+    '--store',
+    file,
+    '--for',
+    '0',
+    '--json',
+  );
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  return watchSchema.parse(JSON.parse(stdout));
+}
+
+/** A watch that has taken some samples, and goes on. */
+async function begun(file: string, samples: number, ...args: string[]) {
+  const child = spawn(process.execPath, [
+    commandPath('kdump-mem'),
+    'watch',
+    ...QUICK,
+    '--store',
+    file,
+    ...args,
+  ]);
+  const ended = once(child, 'exit');
+  const texts = { stdout: '', stderr: '' };
+  for (const stream of ['stdout', 'stderr'] as const)
+    child[stream].on('data', (text) => {
+      texts[stream] += text;
+    });
+  const ends = () => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8').split('\n').length : 1);
+  const before = ends();
+  for (;;) {
+    if (ends() >= before + samples) break;
+    if (child.exitCode !== null) throw new Error(texts.stderr);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return { child, texts, ended };
+}
+
+/** A store as a made-up machine left it. */
+function stored(options: Partial<WeekOptions> = {}): { file: string; lines: string[] } {
+  const file = newFile();
+  const rhythm = RHYTHMS['a wave, and little noise']!;
+  const lines = [...week({ rhythm, seed: 3, leak: 1, days: 3, ...options })].map((sample) =>
+    formatJson(watchSampleJson(sample)),
+  );
+  fs.writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  return { file, lines };
+}
+
+test('samples are lines with their schema; at its end it says what grew', async () => {
+  const file = newFile();
+  const { stdout, stderr, status } = await kdumpMem(
+    'watch',
+    ...QUICK,
+    '--for',
+    '1',
+    '--store',
+    file,
+  );
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  const samples = samplesOf(file);
+  expect(samples.length).toBeGreaterThanOrEqual(1);
+  expect(samples.length).toBeLessThanOrEqual(6);
+  expect(stdout).toMatch(/^Whether anything grows is not known by \d samples? in \d s\./);
+  for (const { drawers, source, memTotalBytes, intervalSeconds } of samples) {
+    expect([source, intervalSeconds]).toEqual(['counters', 0.2]);
+    // All drawers are all there is; what was set aside at boot is beyond MemTotal.
+    const { 'set-aside': aside = 0, ...others } = drawers ?? {};
+    expect(aside).toBeGreaterThanOrEqual(0);
+    expect(Object.values(others).reduce((sum, bytes) => sum + bytes, 0)).toBe(memTotalBytes);
+  }
+  // It does not name itself.
+  const own = samples.flatMap(({ processes }) => processes.map(({ comm }) => comm));
+  expect(own).not.toContain('kdump-mem');
+});
+
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
+  '%s ends it whole, with its answer',
+  async (signal) => {
+    const file = newFile();
+    const { child, texts, ended } = await begun(file, 2, '--json');
+    child.kill(signal);
+    expect(await ended).toEqual([0, null]);
+    expect(texts.stderr).toBe('');
+    const answer = watchSchema.parse(JSON.parse(texts.stdout));
+    expect(answer).toMatchObject({ ended: 'signal', samples: samplesOf(file).length });
+  },
+);
+
+describe('a store', () => {
+  test('is gone on with, and asked while that goes on', async () => {
+    const file = newFile();
+    await kdumpMem('watch', ...QUICK, '--for', '0.6', '--store', file);
+    const before = samplesOf(file).length;
+    const { child, texts, ended } = await begun(file, 2, '--json');
+    expect((await asked(file)).samples).toBeGreaterThanOrEqual(before + 2);
+    child.kill('SIGTERM');
+    await ended;
+    expect(JSON.parse(texts.stdout).samples).toBe(samplesOf(file).length);
+  });
+
+  test('whose last line was torn by SIGKILL is gone on with, and that is said', async () => {
+    const file = newFile();
+    const { child, ended } = await begun(file, 2);
+    child.kill('SIGKILL');
+    await ended;
+    const whole = linesOf(file).length;
+    fs.appendFileSync(file, linesOf(file)[0]?.slice(0, 300) ?? '');
+    const { stderr, stdout, status } = await kdumpMem(
+      'watch',
+      '--store',
+      file,
+      '--for',
+      '0',
+      '--json',
+    );
+    expect(status).toBe(0);
+    expect(stderr).toBe('');
+    const torn = watchSchema.parse(JSON.parse(stdout));
+    expect(torn).toMatchObject({ samples: whole, store: { tornLines: 1 }, complete: false });
+    expect(torn.warnings[0]?.message).toBe(
+      `${file}:${whole + 1}: the last line is cut off, and left out`,
+    );
+    const next = await kdumpMem('watch', ...QUICK, '--for', '0.5', '--store', file);
+    expect(next.status).toBe(0);
+    expect(next.stderr).toContain('the last line is cut off');
+    const lines = linesOf(file);
+    expect(lines.length).toBeGreaterThan(whole + 1);
+    expect(() => watchSampleSchema.parse(JSON.parse(lines.at(-1) ?? ''))).not.toThrow();
+    expect(() => watchSampleSchema.parse(JSON.parse(lines[whole + 1] ?? ''))).not.toThrow();
+  });
+
+  test('that another watch has is refused, until that ends however it does', async () => {
+    const file = newFile();
+    const { child, ended } = await begun(file, 1);
+    const second = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
+    expect(second).toMatchObject({ status: 3, stdout: '' });
+    expect(second.stderr).toMatch(/another kdump-mem watch stores into it\. End the other one/);
+    child.kill('SIGKILL');
+    await ended;
+    expect((await kdumpMem('watch', ...QUICK, '--for', '0.2', '--store', file)).status).toBe(0);
+  });
+
+  test('another program writes into ends the watch, with nothing of either lost', async () => {
+    const file = newFile();
+    const { child, texts, ended } = await begun(file, 1);
+    fs.appendFileSync(file, 'theirs\n');
+    expect(await ended).toEqual([3, null]);
+    expect(child.exitCode).toBe(3);
+    expect(texts.stderr).toContain('another program writes into it');
+    expect(linesOf(file).at(-1)).toBe('theirs');
+  });
+
+  test('that cannot be written is refused before anything is watched', async () => {
+    for (const [path, words] of [
+      [join(folder, 'none', 'x'), 'cannot be written (ENOENT)'],
+      [folder, 'is not a regular file'],
+      ['/dev/null', 'is not a regular file'],
+    ] as const) {
+      const { status, stderr, stdout } = await kdumpMem('watch', ...QUICK, '--store', path);
+      expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+      expect(stderr).toContain(words);
+    }
+  });
+
+  test('of another machine is not gone on with', async () => {
+    const { file, lines } = stored();
+    const { status, stderr } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
+    expect(status).toBe(3);
+    expect(stderr).toContain(`${file} has samples of made-up, and this is `);
+    expect(linesOf(file)).toEqual(lines);
+  });
+
+  test('that is another file is not appended to', async () => {
+    const file = newFile();
+    for (const content of ['root:x:0:0::/root:/bin/sh\n', 'no newline', '{"a":1}\n']) {
+      fs.writeFileSync(file, content, { mode: 0o600 });
+      const { status } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
+      expect([status, fs.readFileSync(file, 'utf8')]).toEqual([3, content]);
+    }
+  });
+
+  test('with something else in it is refused by file and line', async () => {
+    const { file } = stored({ days: 0.1 });
+    fs.appendFileSync(file, '{"schema":"x/1"}\n');
+    const { status, stderr } = await kdumpMem('watch', '--for', '0', '--store', file);
+    expect(status).toBe(3);
+    expect(stderr).toContain(`${file}:16: x/1 is no sample of kdump-mem watch --store`);
+    const none = await kdumpMem('watch', '--for', '0', '--store', newFile());
+    expect(none).toMatchObject({ status: 3, stdout: '' });
+    expect(none.stderr).toContain('there is no sample in it');
+  });
+
+  test('that was rotated is one', async () => {
+    const { file, lines } = stored();
+    fs.writeFileSync(`${file}.2`, `${lines.slice(0, 100).join('\n')}\n`);
+    fs.writeFileSync(`${file}.1`, `${lines.slice(100, 300).join('\n')}\n`);
+    fs.writeFileSync(file, `${lines.slice(300).join('\n')}\n`);
+    expect(await asked(file)).toMatchObject({ samples: lines.length, verdict: 'grows' });
+  });
+
+  test('of a day has no verdict, with --strict status 5; of three days it names the leak', async () => {
+    const day = stored({ days: 1 }).file;
+    const strict = await kdumpMem('watch', '--for', '0', '--store', day, '--strict');
+    expect(strict.status).toBe(5);
+    expect(strict.stdout).toContain('24.0 h are too short');
+    const { stdout, status } = await kdumpMem(
+      'watch',
+      '--for',
+      '0',
+      '--store',
+      stored().file,
+      '--strict',
+    );
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^Grows, by 3 days: slab, not reclaimable by 1\.\d\d GiB a day/);
+  });
+});
+
+describe('metrics', () => {
+  test('--prometheus FILE appears whole at each sample; with --for 0 they are printed', async () => {
+    const path = join(folder, 'watch.prom');
+    const { status, stderr } = await kdumpMem(
+      'watch',
+      ...QUICK,
+      '--for',
+      '0.5',
+      '--prometheus',
+      path,
+    );
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const text = fs.readFileSync(path, 'utf8');
+    expect(text).toMatch(/^kdump_mem_watch_up 1$/m);
+    expect(text).toMatch(/^kdump_mem_procs_samples [123]$/m);
+    expect(fs.statSync(path).mode & 0o777).toBe(0o644);
+    const printed = await kdumpMem('watch', '--for', '0', '--store', stored().file, '--prometheus');
+    expect(printed.stdout).toMatch(/^kdump_mem_drawer_growing\{.*slab-unreclaimable.*\} 1$/m);
+  });
+
+  test('a file that cannot be written is said once, and the watch goes on', async () => {
+    const { status, stderr } = await kdumpMem(
+      ...['watch', ...QUICK, '--for', '1', '--prometheus', join(folder, 'none', 'x.prom')],
+    );
+    expect(status).toBe(0);
+    expect(stderr.match(/cannot be written/g)).toHaveLength(1);
+  });
+
+  test('--listen serves them while it watches', async () => {
+    const args = ['watch', ...QUICK, '--listen', '127.0.0.1:0'];
+    const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
+    const ended = once(child, 'exit');
+    const [line = ''] = (await once(createInterface(child.stderr), 'line')) as string[];
+    const url = /http:\S+/.exec(line)?.[0] ?? '';
+    const text = await new Promise<string>((resolve, reject) => {
+      get(url, (response) => {
+        let body = '';
+        response.on('data', (piece) => {
+          body += piece;
+        });
+        response.on('end', () => resolve(body));
+      }).on('error', reject);
+    });
+    expect(text).toMatch(/^kdump_mem_watch_up 1$/m);
+    child.kill('SIGTERM');
+    expect(await ended).toEqual([0, null]);
+  });
+
+  test('an address that is taken ends it at once', async () => {
+    const { status, stderr } = await kdumpMem('watch', '--listen', '192.0.2.1:1');
+    expect(status).toBe(3);
+    expect(stderr).toContain('cannot listen on 192.0.2.1:1 (EADDRNOTAVAIL)');
+  });
+});
+
+test('--html writes a page', async () => {
+  const page = join(folder, 'watch.html');
+  const args = ['watch', '--for', '0', '--store', stored().file, '--html', page];
+  const { stdout, status } = await kdumpMem(...args);
+  expect(status).toBe(0);
+  expect(stdout).toContain(`${page}: open it in a browser`);
+  expect(fs.readFileSync(page, 'utf8')).toContain('<polygon class="kernel"');
+  const again = await kdumpMem(...args);
+  expect(again).toMatchObject({ status: 2, stdout: '' });
+  expect(again.stderr).toContain('--force replaces it');
+});
+
+test.each([
+  [['--for', '0'], '--for 0 asks a store'],
+  [['--for', '10'], '--for is shorter than --interval'],
+  [['--for', 'x'], 'It takes a time'],
+  [['--interval', '0.05'], 'It takes 0.1 to 3600 seconds'],
+  [['--store', ''], 'a file’s name is empty'],
+  [['--store', '-'], 'stdout is for the answer'],
+  [['--rotate', '1k'], '--rotate takes 1M or more'],
+  [['--keep', '0'], '--keep takes 1 or more'],
+  [['--prometheus'], '--prometheus takes a file'],
+  [['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'], '--for 0 does not'],
+  [['--for', '0', '--store', 'x', '--prometheus', '--json'], 'say one of them'],
+  [['--listen', 'everywhere'], 'It takes an address and a port'],
+  [['--json', '--html', 'x'], "cannot be used with option '--json'"],
+  [['--source', 'vmcore'], 'Allowed choices are kcore, pageflags, counters'],
+])('%j is refused', async (args, message) => {
+  const { status, stderr, stdout } = await kdumpMem('watch', ...args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toContain(message);
+});

@@ -1,0 +1,79 @@
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { checkOutput, OutputFile } from '../../src/base/output-file.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-output-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const path = (name: string) => join(folder, name);
+
+test('a file appears whole, with its name, and is replaced when that was asked for', () => {
+  for (const [bytes, replace] of [
+    ['first', false],
+    ['second', true],
+  ] as const) {
+    const file = new OutputFile(path('whole'), replace);
+    file.write(0, Buffer.from(bytes));
+    expect(file.finish()).toBe(bytes.length);
+    expect(readFileSync(path('whole'), 'latin1')).toBe(bytes);
+  }
+  expect(() => new OutputFile(path('whole'), false)).toThrow('--force replaces it');
+  expect(readdirSync(folder)).toEqual(['whole']);
+});
+
+test('what is given up leaves nothing', () => {
+  const file = new OutputFile(path('given-up'), false);
+  file.write(4096, Buffer.from('x'));
+  file.discard();
+  expect(readdirSync(folder)).not.toContain('given-up');
+  expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
+});
+
+test('a link is not replaced: /dev/stdout is one', () => {
+  writeFileSync(path('target'), 'kept');
+  symlinkSync(path('target'), path('link'));
+  expect(() => checkOutput(path('link'), true)).toThrow('is not a regular file');
+  symlinkSync(path('nowhere'), path('dangling'));
+  expect(() => checkOutput(path('dangling'), true)).toThrow('is not a regular file');
+  expect(lstatSync(path('link')).isSymbolicLink()).toBe(true);
+  expect(existsSync(path('nowhere'))).toBe(false);
+});
+
+test('the dump that is read is not replaced, by whatever name', () => {
+  writeFileSync(path('dump'), 'all of it');
+  linkSync(path('dump'), path('same'));
+  symlinkSync(path('dump'), path('symbolic'));
+  for (const source of ['dump', 'symbolic']) {
+    expect(() => checkOutput(path('same'), true, [path(source)])).toThrow('is the dump');
+  }
+  expect(() => checkOutput(path('same'), true, [path('target')])).not.toThrow();
+});
+
+test('a folder is told, with and without leave to replace', () => {
+  for (const replace of [false, true]) {
+    expect(() => checkOutput(folder, replace)).toThrow('is not a regular file');
+  }
+});
+
+test('a folder that is a file is told', () => {
+  writeFileSync(path('file'), '');
+  expect(() => checkOutput(join(path('file'), 'out'), false)).toThrow('(ENOTDIR)');
+});
+
+test('what a killed run of the same pid has left is in nobody’s way', () => {
+  writeFileSync(path(`.again.${process.pid}.partial`), 'left');
+  const file = new OutputFile(path('again'), true);
+  file.finish();
+  expect(existsSync(path('again'))).toBe(true);
+});

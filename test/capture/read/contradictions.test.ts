@@ -1,0 +1,162 @@
+import { describe, expect, test } from 'vitest';
+import { capturedAt } from '../../../src/app/kit/captured-source.js';
+import { CapturedFiles } from '../../../src/capture/read/files.js';
+import { snapshotFiles } from '../../support/snapshot.js';
+
+type Change = (files: Map<string, string>) => void;
+
+const AUXV = Buffer.alloc(32);
+AUXV.writeBigUInt64LE(6n, 0);
+AUXV.writeBigUInt64LE(4096n, 8);
+
+/** What a snapshot of two processes warns of. */
+function warnings(change: Change): string[] {
+  const files = snapshotFiles([
+    { pid: 1, comm: 'init', anonymous: 300 },
+    { pid: 7, comm: 'grows', anonymous: 900 },
+    { pid: 9, comm: 'later', anonymous: 40, later: true },
+  ]);
+  files.set(
+    'sample-2/proc/meminfo',
+    'MemTotal:       1024000 kB\nMemFree:         512000 kB\nShmem:             1000 kB\n' +
+      'PageTables:         400 kB\nSwapTotal:             0 kB\nSwapFree:              0 kB\n',
+  );
+  files.set('sample-2/proc/vmstat', 'nr_free_pages 128000\nnr_shmem 250\n');
+  files.set(
+    'sample-2/proc/zoneinfo',
+    'Node 0, zone   Normal\n  pages free     128000\n        present  256000\n        managed  256000\n',
+  );
+  change(files);
+  const captured = new CapturedFiles([
+    ...files,
+    ['manifest', 'whole 0\n'],
+    ['proc/self/auxv', AUXV],
+  ]);
+  return capturedAt(captured, 'last')
+    .warnings.filter(({ code }) => code === 'corrupt')
+    .map(({ message }) => message);
+}
+
+const edit =
+  (name: string, pattern: string | RegExp, by: string): Change =>
+  (files) => {
+    const text = files.get(name) ?? '';
+    const changed = text.replace(pattern, by);
+    expect(changed).not.toBe(text);
+    files.set(name, changed);
+  };
+/** Takes the lines of a process out. */
+const without = (name: string, pid: number) =>
+  edit(name, new RegExp(`^/proc/${pid}/.*\n`, 'gm'), '');
+
+test('a sound snapshot has no contradiction; one whose memory is not initialized yet neither', () => {
+  expect(warnings(() => undefined)).toEqual([]);
+  const late: Change = (files) => {
+    edit('sample-2/proc/zoneinfo', 'managed  256000', 'managed  156000')(files);
+    edit('sample-2/proc/vmstat', 'nr_free_pages 128000', 'nr_free_pages 28000')(files);
+  };
+  expect(warnings(late)).toEqual([]);
+});
+
+describe('facts that contradict each other are named', () => {
+  test.each<[string, Change, RegExp]>([
+    [
+      'swap used and no swap',
+      edit('sample-2/after', /VmSwap:\t +0 kB/, 'VmSwap:\t     400 kB'),
+      /^pid 1 has 409600 bytes in swap, and SwapTotal is 0$/,
+    ],
+    [
+      'swap in smaps_rollup and no swap',
+      edit('sample-2/memory', 'rollup:Swap: 0 kB', 'rollup:Swap: 8 kB'),
+      /in swap, and SwapTotal is 0$/,
+    ],
+    [
+      'a swap area and no swap',
+      (files) =>
+        files.set('proc/swaps', 'Filename Type Size Used Priority\n/dev/sda file 4 0 -2\n'),
+      /^\/proc\/swaps has swap areas/,
+    ],
+    [
+      'page tables above MemTotal',
+      edit('sample-2/proc/meminfo', 'PageTables:         400', 'PageTables:     2000000'),
+      /^PageTables of \/proc\/meminfo is more than MemTotal$/,
+    ],
+    [
+      'page tables of a process above those of the machine',
+      edit('sample-2/after', /VmPTE:\t +44 kB/, 'VmPTE:\t  500000 kB'),
+      /^pid 1 has 512000000 bytes of page tables, and the machine 409600$/,
+    ],
+    [
+      'PSS above RSS',
+      edit('sample-2/memory', 'rollup:Pss: 900 kB', 'rollup:Pss: 9000 kB'),
+      /^pid 7 has a PSS of 9216000 bytes, and an RSS of 1024000$/,
+    ],
+    [
+      'smaps_rollup twice',
+      (files) => files.set('sample-2/memory', (files.get('sample-2/memory') ?? '').repeat(2)),
+      /^smaps_rollup of pid 1 is there twice$/,
+    ],
+    [
+      'MemFree and vmstat',
+      edit('sample-2/proc/vmstat', 'nr_free_pages 128000', 'nr_free_pages 28000'),
+      /^MemFree is 524288000 bytes, and nr_free_pages of \/proc\/vmstat 114688000$/,
+    ],
+    [
+      'Shmem and vmstat',
+      edit('sample-2/proc/vmstat', 'nr_shmem 250', 'nr_shmem 50000'),
+      /^Shmem is 1024000 bytes, and nr_shmem of/,
+    ],
+    [
+      'a process missing from two of three lists, which began before the first',
+      (files) => {
+        without('sample-1/before', 7)(files);
+        without('sample-2/memory', 7)(files);
+      },
+      /^pid 7 began before the first sample, which does not have it$/,
+    ],
+    [
+      'a process in the list of memory alone',
+      (files) => {
+        without('sample-1/before', 7)(files);
+        without('sample-2/after', 7)(files);
+      },
+      /^pid 7 is in the list of memory, and not in that of states$/,
+    ],
+    [
+      'a process in the first list alone, whose child still names it',
+      (files) => {
+        edit('sample-2/after', /(\/proc\/9\/status:)Tgid/, '$1PPid:\t7\n$1Tgid')(files);
+        without('sample-2/after', 7)(files);
+        without('sample-2/memory', 7)(files);
+      },
+      /^pid 7 is the parent of pid 9, and not in the list of states$/,
+    ],
+  ])('%s', (_, change, words) => {
+    const found = warnings(change);
+    expect(found[0]).toMatch(words);
+    expect(found.length).toBeLessThan(5);
+  });
+});
+
+test('a process that began after the list of states was made is no contradiction', () => {
+  const began: Change = (files) => {
+    for (const name of ['sample-1/before', 'sample-2/after']) without(name, 7)(files);
+    edit('sample-2/namespaces', /.*\/proc\/7\/.*\n/g, '')(files);
+  };
+  expect(warnings(began)).toEqual([]);
+});
+
+test('a process that could not be read is no contradiction', () => {
+  const unread: Change = (files) => {
+    without('sample-2/memory', 7)(files);
+    files.set('errors', '/proc/7/smaps_rollup\tdenied\n');
+  };
+  expect(warnings(unread)).toEqual([]);
+});
+
+test('a capture that lost a sample is not whole', () => {
+  const files = snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]);
+  for (const name of files.keys()) if (name.startsWith('sample-2/')) files.delete(name);
+  const { host } = capturedAt(new CapturedFiles(files), 'last');
+  expect(host.damage).toContain('it lacks sample 2');
+});

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest';
+import { isHostError } from '../../../src/base/errors/host.js';
+import { TarReader } from '../../../src/capture/read/tar.js';
+import { tarEntry, tarOf } from '../../support/tar.js';
+
+function read(bytes: Buffer, piece = bytes.length, room = 1000) {
+  const files: [string, string][] = [];
+  const reader = new TarReader(
+    (name) => (name.includes('unwanted') ? null : room),
+    (name, content) => files.push([name, content.toString()]),
+  );
+  for (let at = 0; at < bytes.length; at += piece) reader.push(bytes.subarray(at, at + piece));
+  reader.end();
+  return files;
+}
+
+const archive = tarOf(
+  tarEntry('top/', '', '5'),
+  tarEntry('top/one', 'x'.repeat(700)),
+  tarEntry('top/unwanted', 'y'.repeat(5000)),
+  tarEntry('top/link', '/etc/shadow', '2'),
+  tarEntry('top/empty', ''),
+);
+const expected = [
+  ['top/one', 'x'.repeat(700)],
+  ['top/empty', ''],
+];
+
+describe('tar', () => {
+  test('regular files that are wanted come out whole; links and directories do not', () => {
+    expect(read(archive)).toEqual(expected);
+  });
+
+  test.each([1, 7, 511, 512, 513])('in pieces of %d bytes as well', (piece) => {
+    expect(read(archive, piece)).toEqual(expected);
+  });
+
+  test('of a file that is too large only its beginning is kept', () => {
+    expect(read(archive, 512, 10)[0]).toEqual(['top/one', 'x'.repeat(10)]);
+  });
+
+  test('long names, as GNU and as pax write them', () => {
+    const long = `${'deep/'.repeat(40)}file`;
+    const record = ` path=${long}\n`;
+    const length = record.length + 3;
+    expect(
+      read(
+        tarOf(
+          tarEntry('././@LongLink', `${long}\0`, 'L'),
+          tarEntry(long.slice(0, 100), 'gnu'),
+          tarEntry('PaxHeaders/x', `${length}${record}`, 'x'),
+          tarEntry(long.slice(0, 100), 'pax'),
+        ),
+      ),
+    ).toEqual([
+      [long, 'gnu'],
+      [long, 'pax'],
+    ]);
+  });
+
+  test.each<[string, Buffer]>([
+    ['nothing', Buffer.alloc(0)],
+    ['no tar', Buffer.alloc(2048, 'x')],
+    ['a cut one', archive.subarray(0, 900)],
+    ['one with a damaged header', Buffer.concat([Buffer.from('zz'), archive.subarray(2)])],
+    ['a name without end', tarOf(tarEntry('././@LongLink', 'n'.repeat(70_000), 'L'))],
+  ])('%s is refused', (_, bytes) => {
+    try {
+      read(bytes);
+      expect.unreachable();
+    } catch (error) {
+      expect(isHostError(error, 'not-a-capture')).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,214 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { OptionalPart } from '../../../src/capture/read/contents.js';
+import { readCapture } from '../../../src/capture/read/files.js';
+import { CapturedHost } from '../../../src/capture/read/host.js';
+import { TarReader } from '../../../src/capture/read/tar.js';
+import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
+import { type MadeHost, madeSource, WEB_HOST } from '../../support/made-host.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'snapshot-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+interface Asked {
+  readonly parts?: readonly OptionalPart[];
+  readonly anonymize?: boolean;
+  readonly timeoutSeconds?: number;
+}
+
+async function taken(
+  host: MadeHost,
+  { parts = [], anonymize = false, timeoutSeconds = 30 }: Asked = {},
+) {
+  const pieces: Buffer[] = [];
+  const source = madeSource(host);
+  const snapshot = await takeSnapshot(source, (bytes) => pieces.push(bytes), {
+    parts: new Set(parts),
+    anonymize,
+    timeoutSeconds,
+    intervalMs: 1000,
+    program: 'test 1',
+  });
+  const archive = Buffer.concat(pieces);
+  const files = new Map<string, string>();
+  const tar = new TarReader(
+    () => 2 ** 26,
+    (name, bytes) => files.set(name.replace('kdump-mem-snapshot/', ''), bytes.toString('latin1')),
+  );
+  const unpacked = gunzipSync(archive);
+  tar.push(unpacked);
+  tar.end();
+  return { snapshot, archive, files, unpacked, asked: source.asked };
+}
+
+async function readBack(archive: Buffer): Promise<CapturedHost> {
+  const path = join(dir, 'host.tar.gz');
+  writeFileSync(path, archive);
+  return new CapturedHost(await readCapture(path));
+}
+
+describe('a snapshot', () => {
+  test('reads as its host did', async () => {
+    const { snapshot, archive } = await taken(WEB_HOST);
+    const host = await readBack(archive);
+    expect(host.damage).toEqual([]);
+    expect(host.unproved).toBe(false);
+    expect(host.samples).toBe(2);
+    for (const path of [
+      ...['/proc/meminfo', '/proc/sys/kernel/hostname', '/proc/self/mountinfo'],
+      ...['stat', 'comm', 'cgroup', 'schedstat'].map((name) => `/proc/10/${name}`),
+    ])
+      expect.soft(host.readText(path), path).toBe(WEB_HOST.files[path]);
+    const status = WEB_HOST.files['/proc/10/status'] ?? '';
+    expect(host.readText('/proc/10/status')).toBe(status.replace(/.*\n/, 'Name:\n'));
+    expect(host.readLink('/proc/10/fd/3')).toBe('socket:[601]');
+    expect(() => host.readLink('/proc/10/fd/4')).toThrow('not captured');
+    expect(snapshot).toMatchObject({ processes: 3, namespaces: 2, leftOut: expect.any(Array) });
+  });
+
+  test('has the lines of processes that have memory, and of cgroups, by their paths', async () => {
+    const { files } = await taken(WEB_HOST);
+    expect(files.get('sample-2/memory')).toBe(
+      '/proc/10/smaps_rollup:5500-7fff ---p 00000000 00:00 0  [rollup]\n/proc/10/smaps_rollup:Rss:  4096 kB\n',
+    );
+    const cgroups = (files.get('cgroups') ?? '').split('\n');
+    expect(cgroups).toContain('/sys/fs/cgroup/kubepods.slice/memory.current:4096');
+    expect(cgroups).toContain('/sys/fs/cgroup/a\\134x2db.slice/memory.stat:anon 5');
+    expect(files.get('slab-attributes')).toBe('/sys/kernel/slab/dentry/object_size:192\n');
+    expect(files.get('sample-1/before')).toContain('/proc/10/limits:Max open files  1024\n');
+    expect(files.get('sample-1/before')).toContain('/proc/10/oom_score:666\n');
+    expect(files.get('log')).toBe(WEB_HOST.log);
+    expect(files.get('unknown-tables')).toBe('mptcp\n');
+  });
+
+  test('has the kernel’s command line with arguments alone, also in the log', async () => {
+    const log = '6,1,2,-;Kernel command line: root=/dev/vda1 password=s3cret\n6,2,3,-;x\n';
+    const host = { ...WEB_HOST, log };
+    const { files } = await taken(host);
+    expect(files.get('log')).toBe('6,1,2,-;Kernel command line: (left-out)\n6,2,3,-;x\n');
+    expect(files.get('left-out')).toContain('arguments');
+    expect([...files.values()].join('')).not.toContain('s3cret');
+    const whole = await taken(host, { parts: ['arguments'] });
+    expect(whole.files.get('log')).toBe(log);
+  });
+
+  test('says what may not be read, what is not there, and takes the rest', async () => {
+    const denied = ['/proc/10/smaps_rollup', '/proc/10/stat'];
+    const { snapshot, files, archive } = await taken({ ...WEB_HOST, denied });
+    expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
+    for (const path of denied)
+      expect(files.get('errors')).toContain(`${path}\tdenied\t${path} may not be read\n`);
+    expect(files.get('errors')).toMatch(/^\/proc\/buddyinfo\tabsent\t/m);
+    const host = await readBack(archive);
+    expect(() => host.readText('/proc/10/stat')).toThrow(/denied/);
+    expect(host.readText('/proc/10/comm')).toBe('web\nserver\n');
+  });
+
+  test('without ss has the tables of /proc/net', async () => {
+    const { ss: _, ...rest } = WEB_HOST;
+    const { files } = await taken({
+      ...rest,
+      files: {
+        ...rest.files,
+        '/proc/self/net/tcp': 'sl local\n',
+        '/proc/self/net/unix':
+          'Num RefCount Protocol Flags Type St Inode Path\n0000: 00000002 00000000 00010000 0001 01 77 /run/secret.sock\n',
+      },
+    });
+    expect(files.get('sample-1/netns-4026531840/net/tcp')).toBe('sl local\n');
+    const unix = files.get('sample-1/netns-4026531840/net/unix');
+    expect(unix).toMatch(/ 01 77\n$/);
+    expect(files.has('sample-1/netns-4026531840/inet')).toBe(false);
+  });
+
+  test('ends where the kernel gives no answer', async () => {
+    const { snapshot, files } = await taken({ ...WEB_HOST, stuck: ['/proc/10/smaps_rollup'] });
+    expect(files.get('errors')).toContain('/proc/10/smaps_rollup\tunreadable\t');
+    expect(snapshot.failureCounts.unreadable).toBe(1);
+    expect(files.get('manifest')).toMatch(/\nwhole \d+\n$/);
+  });
+
+  test('ends in time, whole, and says what is missing', async () => {
+    const { files, archive } = await taken({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
+    expect(files.get('errors')).toContain('sample-1/before\tcut\tno time was left after 0 of 3');
+    expect((await readBack(archive)).damage.join()).toContain('ss failed');
+  });
+});
+
+const SECRETS = ['hunter2', 'hunter3', 'hunter4', 'secret.sock', 'secret-app'];
+
+describe('secrets', () => {
+  test('are left out, and that is said', async () => {
+    const { unpacked, files, asked } = await taken(WEB_HOST);
+    for (const secret of SECRETS) expect.soft(unpacked.includes(secret), secret).toBe(false);
+    expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\n');
+    expect([...asked].filter((path) => /environ|cmdline/.test(path))).toEqual([]);
+  });
+
+  test.each([
+    ['arguments', 'hunter2'],
+    ['unix-paths', 'secret.sock'],
+    ['smaps', 'secret-app/bin'],
+  ] as const)('%s are there when asked for, and nothing else', async (part, secret) => {
+    const { unpacked, files } = await taken(WEB_HOST, { parts: [part] });
+    expect(unpacked.includes(secret)).toBe(true);
+    expect(SECRETS.filter((each) => unpacked.includes(each)).length).toBe(1);
+    expect(files.get('asked')).toBe(`${part}\n`);
+    expect(files.get('left-out')).not.toContain(part);
+  });
+
+  test('the environment is never read, whatever is asked for', async () => {
+    const parts = ['arguments', 'unix-paths', 'smaps', 'stacks'] as const;
+    const { unpacked, asked, files } = await taken(WEB_HOST, { parts });
+    expect(unpacked.includes('hunter3')).toBe(false);
+    expect(unpacked.includes('hunter4')).toBe(false);
+    expect([...asked].filter((path) => path.endsWith('environ'))).toEqual([]);
+    expect(files.get('sample-2/arguments')).toBe('/proc/10/cmdline:web --password=hunter2 \n');
+    expect(files.get('sample-2/stacks')).toContain('/proc/10/task/10/stack:[<0>] do_epoll_wait');
+  });
+});
+
+describe('anonymized', () => {
+  const NAMES = [
+    ...['web\nserver', 'server', 'kubepods', 'pod1234', 'db1.example', 'customer', 'eth7'],
+    ...['10.1.2.3', '198.51.100.7', '2606:4700', 'a\\134x2db'],
+    ...['tenant', 'called', 'acme', '192.0.2.78', '2620:beef', 'corp'],
+  ];
+
+  test('it names nobody', async () => {
+    const whole = await taken(WEB_HOST);
+    for (const name of NAMES)
+      expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
+    const { unpacked, files } = await taken(WEB_HOST, { anonymize: true });
+    for (const name of NAMES) expect.soft(unpacked.includes(name), name).toBe(false);
+    expect(files.has('log')).toBe(false);
+    expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\nlog\nnames\n');
+  });
+
+  test('the same is called the same, of its kind, and kernel threads what they are', async () => {
+    const { files, archive } = await taken(WEB_HOST, { anonymize: true });
+    const host = await readBack(archive);
+    expect(host.damage).toEqual([]);
+    const cgroup = host.readText('/proc/10/cgroup').trim().slice('0::'.length);
+    expect(cgroup).toMatch(/^\/g\w+\/g\w+$/);
+    expect(files.get('cgroups')).toContain(`/sys/fs/cgroup${cgroup}/memory.stat:anon 3\n`);
+    const inet = files.get('sample-1/netns-4026531840/inet') ?? '';
+    expect(inet).toContain(`cgroup:${cgroup} `);
+    expect(inet).toMatch(/^tcp ESTAB 5 0 10\.0\.0\.1%i\w+:80 240\.0\.0\.1:4321 ino:601 /);
+    expect(inet).toMatch(/\[2001:db8::\d\]:443 \[::ffff:10\.0\.0\.1\]:80 ino:602/);
+    expect(inet).toMatch(/ino:603 sk:3 cgroup:\/g\w+ v6only:1 <-> skmem:\(r0,rb1,/);
+    const sctp = files.get('sample-1/netns-4026531840/others') ?? '';
+    expect(sctp).toMatch(/ locals:10\.0\.0\.1,\S+ peers:240\.0\.0\.1,[\da-f:]+\n/);
+    expect(files.get('proc/slabinfo')).toContain('\nkmalloc-64(12)  5 64 64 64 1 : tunables');
+    expect(host.readText('/proc/2/comm')).toBe('kthreadd\n');
+    const shown = /%(i\w+):80/.exec(inet)?.[1];
+    expect(host.readText('/proc/3/comm')).toBe(`irq/24-${shown}\n`);
+    expect(host.readText('/proc/3/stat')).toContain(`3 (irq/24-${shown}) S 2`);
+    const comm = host.readText('/proc/10/comm').trim();
+    expect(host.readText('/proc/10/stat')).toContain(`10 (${comm}) S 1 10`);
+    expect(host.readText('/proc/sys/kernel/hostname')).toBe('host\n');
+  });
+});

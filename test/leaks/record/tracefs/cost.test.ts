@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { affordable, filteredShare, shareOf } from '../../../../src/leaks/record/tracefs/cost.js';
+import type { EventRates } from '../../../../src/leaks/record/tracefs/rate.js';
+
+const LOW_BIT = 3;
+
+function ratesOf(perSecond: number, orders: readonly number[] = [1]): EventRates {
+  return {
+    allocations: { perSecond, orders },
+    frees: { perSecond, orders },
+    markerSeconds: 1.5e-6,
+  };
+}
+
+describe('what a recording may cost', () => {
+  test('a machine that does little is followed as a whole', () => {
+    expect(affordable(ratesOf(100), 0.02, LOW_BIT).oneIn).toBe(1);
+  });
+
+  test('the more there is to follow, and the less it may cost, the smaller the sample', () => {
+    const of = (perSecond: number, budget: number) =>
+      affordable(ratesOf(perSecond), budget, LOW_BIT).oneIn;
+    expect(of(20_000, 0.02)).toBeGreaterThan(of(2000, 0.02));
+    expect(of(20_000, 0.02)).toBeGreaterThan(of(20_000, 0.2));
+    for (const perSecond of [1000, 5000, 20_000]) {
+      const oneIn = of(perSecond, 0.02);
+      expect(shareOf(ratesOf(perSecond), oneIn, LOW_BIT)).toBeLessThan(0.02);
+      if (oneIn > 1) expect(shareOf(ratesOf(perSecond), oneIn / 4, LOW_BIT)).toBeGreaterThan(0.014);
+    }
+  });
+
+  test('events that are dropped cost too: beyond some rate it is refused, with the figure and what to ask', () => {
+    const ask = () => affordable(ratesOf(1_000_000), 0.02, LOW_BIT);
+    expect(ask).toThrow(
+      expect.objectContaining({
+        code: 'trace-over-budget',
+        message: expect.stringMatching(
+          /^2000000 events a second would cost \d\d\.\d % of a CPU, even where one in 4096 is followed; 2\.0 % are allowed$/,
+        ),
+        next: expect.stringMatching(/--budget \d\d%/),
+      }),
+    );
+    const [, percent = ''] = /--budget (\d+)%/.exec(nextOf(ask)) ?? [];
+    expect(affordable(ratesOf(1_000_000), Number(percent) / 100, LOW_BIT).oneIn).toBe(4096);
+  });
+
+  test('a slow machine pays more for the same', () => {
+    const slow = { ...ratesOf(2000), markerSeconds: 30e-6 };
+    expect(affordable(slow, 0.3, LOW_BIT).oneIn).toBeGreaterThan(
+      affordable(ratesOf(2000), 0.3, LOW_BIT).oneIn,
+    );
+  });
+
+  test('of large blocks more come through the filter', () => {
+    expect(filteredShare(ratesOf(100), 64, LOW_BIT)).toBeCloseTo(1 / 64);
+    const large = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    expect(filteredShare(ratesOf(100, large), 64, LOW_BIT)).toBe(1);
+    expect(filteredShare(ratesOf(100, [0, 0, 0, 0, 0, 1]), 64, LOW_BIT)).toBeCloseTo(1 / 16);
+  });
+});
+
+function nextOf(act: () => unknown): string {
+  try {
+    act();
+  } catch (error) {
+    return (error as { next?: string }).next ?? '';
+  }
+  return '';
+}

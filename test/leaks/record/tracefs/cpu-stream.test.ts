@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import { CpuStream } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
+import { Merge } from '../../../../src/leaks/record/tracefs/merge.js';
+import { KERNELS, pagesOf, planOf, type Stream, streamOf } from './streams.js';
+
+/** One event, as both tell it: microseconds, what, number of the first frame, frames, thread, its stack's functions. */
+type Told = string;
+
+describe.each(KERNELS)('pages of a kernel beside its own text: %s', (kernel) => {
+  const stream = streamOf(kernel);
+
+  test('each event is there once, with its time, frame, order, thread and stack', () => {
+    const told = inPages(stream);
+    const expected = inText(stream);
+    expect(expected.length).toBeGreaterThan(150);
+    expect(told.toSorted()).toEqual(expected.toSorted());
+  });
+
+  test('they are told in the order of their times', () => {
+    const times = inPages(stream).map((one) => Number(one.split(' ')[0]));
+    expect(times).toEqual(times.toSorted((one, other) => one - other));
+  });
+});
+
+function inPages(stream: Stream): Told[] {
+  const plan = planOf(stream);
+  const [allocations, frees] = [new CpuStream(plan), new CpuStream(plan)];
+  for (const page of pagesOf(stream.allocations)) allocations.page(page, page.length);
+  for (const page of pagesOf(stream.frees)) frees.page(page, page.length);
+  const told: Told[] = [];
+  const addresses = stream.symbols
+    .map(([address, name]) => [BigInt(`0x${address}`), name] as const)
+    .toSorted(([one], [other]) => (one < other ? -1 : 1));
+  const nameOf = (address: bigint) => addresses.findLast(([start]) => start <= address)?.[1];
+  const merge = new Merge([allocations.queue, frees.queue], {
+    allocated(place, length, time, tid, stack) {
+      const names = plan.stacks.addresses(stack).map(nameOf);
+      told.push([microseconds(time), 'allocated', place, length, tid, ...names].join(' '));
+    },
+    freed(place, length, time) {
+      told.push([microseconds(time), 'freed', place, length].join(' '));
+    },
+    lost() {
+      told.push('lost');
+    },
+  });
+  merge.release(Number.POSITIVE_INFINITY);
+  expect([allocations.strange, frees.strange, merge.late]).toEqual([0, 0, 0]);
+  return told;
+}
+
+const EVENT =
+  /-(?<tid>\d+) +\[\d+\] \S+ +(?<seconds>\d+)\.(?<micro>\d{6}): (?:mm_page_(?<what>alloc|free): page=\S+ pfn=(?<pfn>0x[0-9a-f]+|\d+) order=(?<order>\d+)|<stack trace>)/;
+
+/** By the kernel's text alone: a stack is that of its thread's last allocation. */
+function inText({ allocationsText, freesText }: Stream): Told[] {
+  const told: Told[] = [];
+  const last = new Map<string, number>();
+  let stackOf = -1;
+  for (const line of `${allocationsText}${freesText}`.split('\n')) {
+    const called = /^ => (\S+)$/.exec(line)?.[1];
+    if (called !== undefined) told[stackOf] += ` ${called}`;
+    const { tid = '', seconds, micro, what, pfn, order } = EVENT.exec(line)?.groups ?? {};
+    if (seconds === undefined) continue;
+    if (what === undefined) stackOf = last.get(tid) ?? -1;
+    else {
+      const place = [Number(pfn), 2 ** Number(order)];
+      const time = Number(seconds) * 1e6 + Number(micro);
+      if (what === 'alloc') last.set(tid, told.length);
+      told.push(
+        (what === 'alloc' ? [time, 'allocated', ...place, tid] : [time, 'freed', ...place]).join(
+          ' ',
+        ),
+      );
+    }
+  }
+  return told;
+}
+
+/** Rounded as the kernel rounds (ns2usecs in kernel/trace/trace.c). */
+function microseconds(time: number): number {
+  return Math.floor((time + 500) / 1000);
+}

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { CpuStream } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
+import type { Decoder } from '../../../../src/leaks/record/tracefs/kinds.js';
+import { planOf, streamOf } from './streams.js';
+
+const TYPE = 700;
+/** As kmalloc has it: type, flags, tid, call site, address, bytes. */
+const KMALLOC: Decoder = {
+  kind: 'object-allocated',
+  flags: 2,
+  tid: 4,
+  place: 16,
+  length: 24,
+  lengthBytes: 8,
+  leastBytes: 32,
+};
+
+/** What a stream knows of addresses above their lower 52 bits, after these allocations. */
+function upperOf(...addresses: bigint[]): number | null | undefined {
+  const plan = planOf(streamOf('6.1'));
+  const stream = new CpuStream({ ...plan, decoders: new Map([[TYPE, KMALLOC]]) });
+  for (const address of addresses) {
+    const event = Buffer.alloc(32);
+    event.writeUInt16LE(TYPE, 0);
+    event.writeBigUInt64LE(address, 16);
+    event.writeBigUInt64LE(64n, 24);
+    stream.event(event, 0, event.length, 1);
+  }
+  return stream.upper;
+}
+
+test.each([
+  ['four levels of page tables', 0xffff_8880_0123_4000n, 0xfff],
+  ['five levels', 0xff11_0000_0123_4000n, 0xff1],
+])('objects lie in the direct map of %s', (_, address, upper) => {
+  expect(upperOf(address, address + 64n)).toBe(upper);
+});
+
+test('addresses of two kinds are told as such, and none as none', () => {
+  expect(upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n)).toBeNull();
+  expect(
+    upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n, 0xff11_0000_0123_4000n),
+  ).toBeNull();
+  expect(upperOf()).toBeUndefined();
+});

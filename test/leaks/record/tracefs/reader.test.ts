@@ -1,0 +1,35 @@
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import type { TraceInstance } from '../../../../src/leaks/record/tracefs/instance.js';
+import { InstanceReader } from '../../../../src/leaks/record/tracefs/reader.js';
+import { KERNELS, pagesOf, planOf, streamOf } from './streams.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'reader-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('what a CPU wrote before it went off is read, and then it is left alone', () => {
+  const stream = streamOf(KERNELS[0]!);
+  const pages = pagesOf(stream.allocations);
+  expect(pages.length).toBeGreaterThan(2);
+  const file = join(folder, 'per_cpu/cpu3/trace_pipe_raw');
+  mkdirSync(join(folder, 'per_cpu/cpu3'), { recursive: true });
+  writeFileSync(file, pages[0]!);
+  const instance = { path: folder, cpus: [3] } as unknown as TraceInstance;
+  const reader = new InstanceReader(instance, planOf(stream));
+  const off: ReadonlySet<number> = new Set([0]);
+  reader.read(4, 1, new Set([0, 3]));
+  const before = reader.events;
+  appendFileSync(file, pages[1]!);
+  reader.read(4, 2, off);
+  const after = reader.events;
+  expect(after).toBeGreaterThan(before);
+  // Nobody writes there any more: it is not looked at until it is on again, or all is read at the end.
+  appendFileSync(file, pages[2]!);
+  reader.read(4, 3, off);
+  expect(reader.events).toBe(after);
+  reader.read(4, 4);
+  expect(reader.events).toBeGreaterThan(after);
+  reader.close();
+});

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { z } from 'zod';
+import { StackTable } from '../../../../src/leaks/follow/stack-table.js';
+import type { StreamPlan } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
+import { parseEventFormat } from '../../../../src/leaks/record/tracefs/format.js';
+import { type Decoder, decoderOf, EVENTS } from '../../../../src/leaks/record/tracefs/kinds.js';
+import { parsePageLayout } from '../../../../src/leaks/record/tracefs/page-layout.js';
+
+export const KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
+
+export const PAGE_BYTES = 4096;
+
+/**
+ * What a guest gave of CPU 0, recorded by a shell: pages as `trace_pipe_raw` has them, and the same events as the
+ * kernel's own `trace` prints them.
+ */
+const streamSchema = z.object({
+  /** By path below tracefs; what is printed of an event is cut. */
+  formats: z.record(z.string(), z.string()),
+  /** Pages, base64: `mm_page_alloc` with options/stacktrace; `mm_page_free` and `mm_page_free_batched`. */
+  allocations: z.string(),
+  frees: z.string(),
+  allocationsText: z.string(),
+  freesText: z.string(),
+  /** Address (hex) and name, of functions that stand in the text. */
+  symbols: z.array(z.tuple([z.string(), z.string()])),
+});
+
+export type Stream = z.infer<typeof streamSchema>;
+
+export function streamOf(kernel: string): Stream {
+  const file = join(import.meta.dirname, 'streams', `${kernel}.json.gz`);
+  return streamSchema.parse(JSON.parse(gunzipSync(readFileSync(file)).toString()));
+}
+
+export function pagesOf(text: string): Buffer[] {
+  const bytes = Buffer.from(text, 'base64');
+  return Array.from({ length: bytes.length / PAGE_BYTES }, (_, page) =>
+    bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES),
+  );
+}
+
+export function planOf({ formats }: Pick<Stream, 'formats'>): StreamPlan {
+  const decoders = new Map<number, Decoder>();
+  const stack = { system: 'ftrace', name: 'kernel_stack', kind: 'stack' } as const;
+  for (const { system, name, kind } of [...EVENTS.page.allocations, ...EVENTS.page.frees, stack]) {
+    const format = parseEventFormat(formats[`events/${system}/${name}/format`] ?? '', name);
+    decoders.set(format.id, decoderOf(kind, format));
+  }
+  const layout = parsePageLayout(
+    formats['events/header_page'] ?? '',
+    formats['events/header_event'] ?? '',
+    null,
+  );
+  return { layout, decoders, stacks: new StackTable(), origin: 0n };
+}

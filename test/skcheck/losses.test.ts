@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import { skcheckReport } from '../../src/answers/skcheck/report.js';
+import { formatSkcheckText } from '../../src/answers/skcheck/text.js';
+import { HostError } from '../../src/base/errors/host.js';
+import type { OnBytes } from '../../src/host/host-source.js';
+import { observe } from '../../src/host/observe.js';
+import { diagnose } from '../../src/skcheck/diagnose.js';
+import { FakeHost } from '../host/fake-host.js';
+
+const MEMORY = 'skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
+const tcp = (inode: number) =>
+  `tcp ESTAB 100 0 10.0.0.1:80 10.0.0.2:9 ino:${inode} sk:${inode} cgroup:/ <-> ${MEMORY} ts rcvmss:536 bytes_received:300 lastrcv:4000`;
+const udp = (inode: number, recvQ: number) =>
+  `udp UNCONN ${recvQ} 0 10.0.0.1:53 0.0.0.0:* ino:${inode} sk:${inode} cgroup:/ <-> ${MEMORY}`;
+const unix = (inode: number, name = '*') => `u_str ESTAB 0 0 ${name} ${inode} * 0 ${MEMORY} <->`;
+
+/** A host whose ss says one text at each reading; the last one from then on. */
+class Host extends FakeHost {
+  #at = new Map<string, number>();
+  constructor(
+    readonly inet: readonly string[],
+    readonly unixes: readonly string[] = [''],
+    readonly othersAt: readonly (string | HostError)[] = [''],
+  ) {
+    super();
+  }
+
+  override async ss(args: readonly string[], _: string | null, onBytes: OnBytes) {
+    this.clock += 1;
+    const [group, texts] = args.includes('-x')
+      ? ['unix', this.unixes]
+      : args.includes('-A')
+        ? ['others', this.othersAt]
+        : ['inet', this.inet];
+    const at = this.#at.get(group) ?? 0;
+    this.#at.set(group, at + 1);
+    const text = texts[Math.min(at, texts.length - 1)] ?? '';
+    if (text instanceof HostError) throw text;
+    onBytes(Buffer.from(text));
+    return group === 'others' && at === 0 ? this.unknown : [];
+  }
+}
+
+async function answer(host: FakeHost) {
+  const observation = await observe(host, { intervalMs: 2000 });
+  const diagnosis = diagnose(observation);
+  const report = skcheckReport(observation, diagnosis, { takenAt: new Date(0), only: null });
+  return { report, codes: report.warnings.map(({ code }) => code) };
+}
+
+describe('what the first sample loses is told, and is no all-clear', () => {
+  test('lines that cannot be read: who was in them is judged by the last alone', async () => {
+    const whole = Array.from({ length: 7 }, (_, index) => tcp(500 + index)).join('\n');
+    const garbage = 'tcp ESTAB not a row\n'.repeat(70);
+    const { report, codes } = await answer(new Host([garbage, whole]));
+    expect(codes).toContain('row-unreadable');
+    expect(report.warnings).toContainEqual({
+      code: 'row-unreadable',
+      count: 70,
+      message: '70 lines of ss, over 2 readings, could not be read and are left out',
+    });
+    expect(report).toMatchObject({ complete: false, totals: { stalled: 7 } });
+    expect(report.sockets[0]?.stalled).toMatchObject({
+      certainty: 'likely',
+      because: expect.stringContaining('one sample cannot tell'),
+    });
+  });
+
+  test('and without such evidence it is undecided', async () => {
+    const { report } = await answer(new Host(['udp UNCONN torn', udp(600, 1280)]));
+    expect(report).toMatchObject({ complete: false, totals: { stalled: 0, undecided: 1 } });
+    expect(report.sockets[0]?.stalled.because).toContain('lines of the first sample are lost');
+    expect(formatSkcheckText(report)).toMatch(
+      /^None of 1 socket is seen to have stopped reading; 1 could not be judged; not everything could be looked at\n/,
+    );
+  });
+
+  test('a line that is lost in the first sample only, of a host that is idle at the last', async () => {
+    const { report } = await answer(new Host(['tcp ESTAB 5000 0 cut', '']));
+    expect(report).toMatchObject({ complete: false, totals: { sockets: 0, stalled: 0 } });
+  });
+
+  test('unix sockets that claim one inode', async () => {
+    const { report, codes } = await answer(
+      new Host([''], [`${unix(700)}\n${unix(700, '@x')}\n`, unix(700)]),
+    );
+    expect(codes).toContain('row-contested');
+    expect(report.complete).toBe(false);
+  });
+
+  test('families that ss failed to list', async () => {
+    const failed = new HostError('ss-failed', 'ss failed (SIGKILL)');
+    const { report } = await answer(new Host([''], [''], [failed, '']));
+    expect(report.complete).toBe(false);
+    expect(report.warnings[0]?.message).toMatch(/^ss failed 1 times/);
+  });
+
+  test('tables that it did not know', async () => {
+    const host = new Host(['']);
+    host.unknown = ['mptcp'];
+    expect((await answer(host)).codes).toEqual(['ss-old']);
+  });
+});
+
+test('what is lost between the samples does not make a queue read', async () => {
+  const waits = udp(600, 1280);
+  for (const at of [1, 2, 3, 4]) {
+    const texts = [waits, waits, waits, waits, waits, waits];
+    texts[at] = 'udp UNCONN 1280 torn';
+    const { report } = await answer(new Host(texts));
+    expect(report.complete).toBe(false);
+    expect(report.totals.verdicts).toMatchObject({ undecided: 1, reading: 0 });
+  }
+  const { report } = await answer(new Host([waits, waits, waits, '', waits, waits]));
+  expect(report).toMatchObject({ complete: true, totals: { verdicts: { reading: 1 } } });
+});

@@ -1,0 +1,145 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseLine } from '../../../src/answers/triage/end.js';
+import { failedJson, lineJson } from '../../../src/answers/triage/line.js';
+import { FiledLines } from '../../../src/triage/batch/output.js';
+import { ToldLines } from '../../../src/triage/batch/told-lines.js';
+import { DumpDirectory } from '../../support/dump/file.js';
+
+let folder: DumpDirectory;
+beforeEach(() => {
+  folder = new DumpDirectory();
+});
+afterEach(() => {
+  folder.dispose();
+});
+
+const MTIME = '2026-11-20T04:12:00.000Z';
+const facts = (dump: string, size = 100) => ({
+  dump,
+  size,
+  mtime: MTIME,
+  parts: 1,
+  rulesFile: null,
+});
+
+function line(dump: string, size = 100): string {
+  const told = failedJson({ code: 'damaged', message: 'so', signal: null });
+  return JSON.stringify(lineJson(facts(dump, size), told, 0.1));
+}
+
+function taken(text: string, name = 'earlier'): ToldLines {
+  const told = new ToldLines(parseLine);
+  told.take(folder.write(name, text), true);
+  return told;
+}
+
+test('a dump that has another size or time is not known', () => {
+  const told = taken(`${line('/a')}\n${line('/b')}\n`);
+  expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', ok: false });
+  expect(told.find(facts('/a', 101))).toBeUndefined();
+  expect(told.find({ ...facts('/a'), mtime: '2026-11-20T04:12:01.000Z' })).toBeUndefined();
+  // Other rules find something else.
+  expect(told.find({ ...facts('/a'), rulesFile: 'ab'.repeat(32) })).toBeUndefined();
+  expect(told.text('/b')).toBe(line('/b'));
+  told.close();
+});
+
+test.each([1, 20, 60])(
+  'a last line that lacks %i bytes is none, and the next begins in its place',
+  (lost) => {
+    const whole = `${line('/a')}\n${line('/b')}\n`;
+    const file = join(folder.path, 'out');
+    writeFileSync(`${file}.part`, whole.slice(0, -lost));
+    const told = new ToldLines(parseLine);
+    const output = new FiledLines(file, told);
+    expect(told.find(facts('/b'))).toBeUndefined();
+    const again = line('/b');
+    output.write(1, '/b', again, { ...facts('/b'), ok: false, complete: false, findings: [] });
+    expect(readFileSync(`${file}.part`, 'utf8')).toBe(whole);
+    output.finish(['/b', '/a'], '{}');
+    expect(readFileSync(file, 'utf8')).toBe(`${line('/b')}\n${line('/a')}\n{}\n`);
+    expect(() => readFileSync(`${file}.part`)).toThrow(/ENOENT/);
+    output.close();
+    told.close();
+  },
+);
+
+test('of two lines of a dump the later counts', () => {
+  const told = taken(`${line('/a', 1)}\n${line('/b')}\n${line('/a', 2)}\n`);
+  expect(told.find(facts('/a', 1))).toBeUndefined();
+  expect(told.find(facts('/a', 2))).toBeDefined();
+  expect(told.own().map(({ dump }) => dump)).toEqual(['/b', '/a']);
+  told.close();
+});
+
+test.each([
+  ['a dump', 'KDUMP   and more\n'],
+  ['another JSON', '{"schema":"kdump-mem.socket/1"}\n'],
+  ['no line at all', 'something else without an end'],
+  [
+    'a line that is damaged',
+    `${line('/a')}\n{"schema":"kdump-mem.triage-line/1","dump":\n${line('/b')}\n`,
+  ],
+  ['findings that are none', line('/a').replace('"findings":null', '"findings":[null]')],
+  ['findings that are a number', line('/a').replace('"findings":null', '"findings":5')],
+  ['a release that is a number', line('/a').replace('"release":null', '"release":5')],
+])('%s is not written over', (_, text) => {
+  const file = join(folder.path, 'out');
+  writeFileSync(file, text.endsWith('}') ? `${text}\n` : text);
+  const told = new ToldLines(parseLine);
+  expect(() => new FiledLines(file, told)).toThrow(/is no output of triage/);
+  expect(readFileSync(file, 'utf8').trimEnd()).toBe(text.trimEnd());
+  expect(existsSync(`${file}.part`) && readFileSync(`${file}.part`, 'utf8')).toBeFalsy();
+  told.close();
+});
+
+test('a run that was killed in its first line is gone on with', () => {
+  const file = join(folder.path, 'out');
+  writeFileSync(`${file}.part`, line('/a').slice(0, 50));
+  const told = new ToldLines(parseLine);
+  new FiledLines(file, told).close();
+  expect(readFileSync(`${file}.part`, 'utf8')).toBe('');
+  told.close();
+});
+
+test('lines that lack what later versions added, or have more, are lines', () => {
+  const { rulesFile, ...older } = JSON.parse(line('/a'));
+  expect(rulesFile).toBeNull();
+  const told = taken(`${JSON.stringify({ ...older, added: 1 })}\n`);
+  expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', rulesFile: null });
+  told.close();
+});
+
+/** Of failed dumps. */
+const TOLD = { ok: false, complete: false, findings: [] };
+
+test('of two runs with one output none copies what it did not write', () => {
+  const file = join(folder.path, 'out');
+  const [told, others] = [new ToldLines(parseLine), new ToldLines(parseLine)];
+  const output = new FiledLines(file, told);
+  const other = new FiledLines(file, others);
+  output.write(0, '/a', line('/a'), { ...facts('/a'), ...TOLD });
+  const late = () => other.write(0, '/b', line('/b'), { ...facts('/b'), ...TOLD });
+  expect(late).toThrow(/another run writes to .*out\.part/);
+  output.finish(['/a'], '{}');
+  expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
+  // Its file is gone by now.
+  expect(() => other.finish([], '{}')).toThrow(/another run/);
+  expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
+  for (const one of [output, other, told, others]) one.close();
+});
+
+test('a link or a fifo is refused before anything is looked at', () => {
+  const told = new ToldLines(parseLine);
+  const [link, fifo] = [join(folder.path, 'link'), join(folder.path, 'fifo')];
+  symlinkSync('target', link);
+  execFileSync('mkfifo', [fifo, `${fifo}-2.part`]);
+  for (const file of [link, fifo, `${fifo}-2`])
+    expect(() => new FiledLines(file, told)).toThrow(/is not a regular file/);
+  expect(() => told.take(fifo, false)).toThrow(/is not a regular file/);
+  expect(() => told.take(join(folder.path, 'none'), false)).toThrow(/cannot be read \(ENOENT\)/);
+  told.close();
+});
