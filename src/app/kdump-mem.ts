@@ -4,8 +4,7 @@ import { EXIT, explainFailure } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
 import { reportBugs } from './kit/last-resort.js';
 import { endWithReader } from './kit/output.js';
-import { usageSentences } from './kit/usage-line.js';
-import { escapeUsage } from './kit/usage-words.js';
+import { escapeUsage, usageSentences } from './kit/usage.js';
 import { VERSION } from './kit/version.js';
 
 const EXIT_STATUS = `

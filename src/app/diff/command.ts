@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { formatJson } from '../../base/json.js';
+import { parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { parseNumber } from '../kit/number-argument.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
-import { terminalWidth } from '../kit/terminal-width.js';
+import { terminalWidth } from '../kit/terminal.js';
 
 interface DiffOptions {
   readonly limit?: number;

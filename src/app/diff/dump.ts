@@ -8,7 +8,7 @@ import { socketsJson } from '../../answers/sockets/json.js';
 import type { HostState } from '../../diff/state.js';
 import { kernelTaken } from '../../walk/machine/taken.js';
 import { openNativeSource } from '../kit/kernel-source.js';
-import { Progress } from '../kit/progress.js';
+import { Progress } from '../kit/terminal.js';
 import { askParts } from './parts.js';
 
 /**

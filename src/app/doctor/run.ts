@@ -1,7 +1,7 @@
 import { formatJson } from '../../base/json.js';
 import type { CheckCode } from '../../doctor/check.js';
 import { printAnswer } from '../kit/output.js';
-import { terminalWidth } from '../kit/terminal-width.js';
+import { terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
 
 /** Says what of this machine can be used, and what not. @param codes of these alone */

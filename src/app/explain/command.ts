@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { formatJson } from '../../base/json.js';
 import { UsageError } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
-import { terminalWidth } from '../kit/terminal-width.js';
+import { terminalWidth } from '../kit/terminal.js';
 
 interface ExplainOptions {
   readonly json?: true;

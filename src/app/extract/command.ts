@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { formatJson } from '../../base/json.js';
 import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js';
+import { parseNumber } from '../kit/arguments.js';
 import { takeDumpArguments } from '../kit/dump-arguments.js';
 import { UsageError } from '../kit/failure.js';
 import {
@@ -10,9 +11,8 @@ import {
   openedAids,
   openSource,
 } from '../kit/kernel-source.js';
-import { parseNumber } from '../kit/number-argument.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
-import { Progress } from '../kit/progress.js';
+import { Progress } from '../kit/terminal.js';
 
 interface ExtractOptions {
   readonly vmcore?: readonly string[];

@@ -4,8 +4,7 @@ import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { openSource, type SourceOptions } from './kernel-source.js';
 import { printAnswer, printStream, printWarnings } from './output.js';
-import { Progress } from './progress.js';
-import { terminalWidth } from './terminal-width.js';
+import { Progress, terminalWidth } from './terminal.js';
 
 /** What every answer tells of itself. */
 interface Answer {

@@ -11,7 +11,7 @@ import type { Files } from '../../kernel/native/open.js';
 import type { TypesFile } from '../../kernel/native/types-file.js';
 import { takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
-import { Progress } from './progress.js';
+import { Progress } from './terminal.js';
 
 /** Where a command's kernel comes from, and how it is read; every command takes the same options. */
 export interface SourceOptions {

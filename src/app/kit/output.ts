@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../../answers/text/escape.js';
+import { OutputFile } from '../../base/output-file.js';
 import { isNote } from '../../walk/warnings.js';
 
 /** Status of a program that SIGPIPE ended, as shells tell it: what others that feed `head` end with. */
@@ -54,4 +55,16 @@ export function printWarnings(
     const kind = isNote(warning) ? 'note' : 'warning';
     process.stderr.write(`kdump-mem: ${kind}: ${escapeText(warning.message)}\n`);
   }
+}
+
+/**
+ * Writes metrics for node_exporter's textfile collector: the file appears whole or not at all.
+ *
+ * @throws {OutputError}
+ */
+export function writeTextfile(file: string, text: string): void {
+  // The collector is another user.
+  const output = new OutputFile(file, true, 0o644);
+  output.write(0, Buffer.from(text));
+  output.finish();
 }

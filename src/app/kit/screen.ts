@@ -2,7 +2,7 @@ import { emitKeypressEvents, type Key } from 'node:readline';
 import { stripVTControlCharacters } from 'node:util';
 import { columnsOf, cutWords } from '../../answers/text/cut.js';
 import type { ScreenFrame, ScreenView } from '../../answers/text/watch-page.js';
-import { terminalWidth } from './terminal-width.js';
+import { terminalWidth } from './terminal.js';
 
 interface Drawn<Shown> {
   /** The line that stands there before there is anything to show. */

@@ -9,7 +9,7 @@ import { hidesAddresses } from '../../leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../leaks/recording.js';
 import { type Lookup, noLookup } from '../../leaks/survivors/lookup.js';
 import { openNativeSource } from '../kit/kernel-source.js';
-import type { Progress } from '../kit/progress.js';
+import type { Progress } from '../kit/terminal.js';
 
 /**
  * Looks up where the survivors of a recording are, by what tells most of what can be opened, and hands that to

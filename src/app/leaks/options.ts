@@ -3,12 +3,11 @@ import { READING_METHODS } from '../../leaks/readings/take.js';
 import { MOST_ONE_IN } from '../../leaks/record/tracefs/sample.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { LEAST_WINDOWS } from '../../leaks/site-growth.js';
+import { parseNumber, parseUpTo, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
-import { parseNumber, parseUpTo } from '../kit/number-argument.js';
 import { STDOUT } from '../kit/output.js';
 import { checkPrintedProfile } from '../kit/printed-profile.js';
-import { timeWithin } from '../kit/time-argument.js';
 
 /** What can record allocations live. */
 const LEAK_METHODS = [...READING_METHODS, 'tracefs'] as const;

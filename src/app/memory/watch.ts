@@ -8,7 +8,7 @@ import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
 import { LooksAgain } from '../kit/sampling.js';
 import { WatchScreen } from '../kit/screen.js';
-import { takesEscapes, terminalWidth } from '../kit/terminal-width.js';
+import { takesEscapes, terminalWidth } from '../kit/terminal.js';
 
 export interface WatchOptions {
   readonly watch?: true;

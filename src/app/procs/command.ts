@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
+import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption } from '../kit/from-argument.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-import { parseNumber } from '../kit/number-argument.js';
 import { addGrowthOptions, asksGrowth } from './growth-options.js';
 import { checkProcsSource, SORT_WORDS } from './options.js';
 import { type GivenProcsOptions, parsePid, withMachinePid } from './pid.js';

@@ -1,10 +1,9 @@
 import { type Command, Option } from 'commander';
 import type { AnswerOptions } from '../kit/answer.js';
+import { parseNumber, parseShortInterval } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import type { FromOptions } from '../kit/from-argument.js';
 import { collectFiles } from '../kit/kernel-source.js';
-import { parseNumber } from '../kit/number-argument.js';
-import { parseShortInterval } from '../kit/time-argument.js';
 
 export interface GrowthOptions {
   readonly watch?: true;

@@ -1,7 +1,7 @@
 import { formatJson } from '../../base/json.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
-import { terminalWidth } from '../kit/terminal-width.js';
+import { terminalWidth } from '../kit/terminal.js';
 import type { ProcsOptions } from './options.js';
 
 /** Which processes grow, by looks at this machine or by samples that were stored. */
@@ -30,7 +30,7 @@ async function answerSamples(files: readonly string[], options: ProcsOptions): P
   const { answer, warnings } = growthOfFiles(files);
   if (prometheus === true) process.stdout.write(processMetrics(answer));
   else if (prometheus !== undefined) {
-    const { writeTextfile } = await import('../kit/textfile.js');
+    const { writeTextfile } = await import('../kit/output.js');
     writeTextfile(prometheus, processMetrics(answer));
   } else if (json) printAnswer(formatJson(procsGrowth(answer, warnings), 2));
   else {

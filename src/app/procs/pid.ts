@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import { HostError } from '../../base/errors/host.js';
 import type { NamespacedPid } from '../../walk/processes/pid-numbers.js';
+import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { parseNumber } from '../kit/number-argument.js';
 import { askedHost, asksHost } from './host.js';
 import type { ProcsOptions } from './options.js';
 

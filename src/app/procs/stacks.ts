@@ -2,13 +2,11 @@ import { type Command, Option } from 'commander';
 import { WalkError } from '../../base/errors/walk.js';
 import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
+import { parseShortInterval, sizeFrom } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printWarnings, STDOUT } from '../kit/output.js';
 import { checkPrintedProfile } from '../kit/printed-profile.js';
-import { Progress } from '../kit/progress.js';
-import { sizeFrom } from '../kit/size-argument.js';
-import { terminalWidth } from '../kit/terminal-width.js';
-import { parseShortInterval } from '../kit/time-argument.js';
+import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
 
 /** Options of `procs --stacks`. */

@@ -11,6 +11,7 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/pages/memory-pieces.js';
 import { findPlace, type Place, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
+import { parseWritten, sizeFrom } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import {
@@ -21,8 +22,6 @@ import {
   type SourceOptions,
 } from '../kit/kernel-source.js';
 import { printStream, printWarnings } from '../kit/output.js';
-import { parseWritten } from '../kit/place-argument.js';
-import { sizeFrom } from '../kit/size-argument.js';
 
 interface ReadOptions extends SourceOptions {
   readonly phys?: true;

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { parsePlace } from '../../walk/values/place.js';
 import { type AnswerOptions, answer } from '../kit/answer.js';
+import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-import { parseNumber } from '../kit/number-argument.js';
 
 interface SkbOptions extends AnswerOptions {
   readonly pid?: number;

@@ -18,7 +18,7 @@ import type { CountedDiagnosis } from '../../skcheck/exact.js';
 import { socketFilter } from '../../skcheck/filter.js';
 import type { Finding } from '../../skcheck/finding.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
-import { takesEscapes, terminalWidth } from '../kit/terminal-width.js';
+import { takesEscapes, terminalWidth } from '../kit/terminal.js';
 import { EXIT } from './failure.js';
 import { verdictsAsked } from './options.js';
 import type { SkcheckOptions } from './request.js';

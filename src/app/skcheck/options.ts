@@ -1,11 +1,14 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { isAddressFilter, isState } from '../../skcheck/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../../skcheck/verdict.js';
-import { parseListen } from '../kit/listen-argument.js';
+import {
+  decimal,
+  parseIntervalOrNone,
+  parseListen,
+  parseSize,
+  parseTime,
+} from '../kit/arguments.js';
 import { LIVE_SOURCES } from '../kit/live-sources.js';
-import { decimal } from '../kit/number-argument.js';
-import { parseSize } from '../kit/size-argument.js';
-import { parseIntervalOrNone, parseTime } from '../kit/time-argument.js';
 import { VERSION } from '../kit/version.js';
 import { declareConflicts } from './conflicts.js';
 import type { SkcheckOptions } from './request.js';

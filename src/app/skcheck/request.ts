@@ -1,5 +1,5 @@
 import type { VerdictCode } from '../../skcheck/verdict.js';
-import type { ListenAddress } from '../kit/listen-argument.js';
+import type { ListenAddress } from '../kit/arguments.js';
 import type { LiveSource } from '../kit/live-sources.js';
 
 /** What the command line asks for. Times are seconds. */

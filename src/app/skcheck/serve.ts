@@ -1,5 +1,5 @@
 import type { HostSource } from '../../host/host-source.js';
-import type { ListenAddress } from '../kit/listen-argument.js';
+import type { ListenAddress } from '../kit/arguments.js';
 import { serveMetrics } from '../kit/metrics-server.js';
 import { EXIT } from './failure.js';
 import { LookMetrics } from './metrics.js';

@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { readHealth } from '../../answers/skcheck/health.js';
 import type { HostSource } from '../../host/host-source.js';
-import { writeTextfile } from '../kit/textfile.js';
+import { writeTextfile } from '../kit/output.js';
 import { EXIT } from './failure.js';
 import { LookMetrics } from './metrics.js';
 import type { SkcheckOptions } from './request.js';

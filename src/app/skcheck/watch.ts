@@ -6,7 +6,7 @@ import type { HostSource } from '../../host/host-source.js';
 import type { Sample } from '../../host/ss/read.js';
 import { Ages } from '../../skcheck/ages.js';
 import { WatchScreen } from '../kit/screen.js';
-import { takesEscapes } from '../kit/terminal-width.js';
+import { takesEscapes } from '../kit/terminal.js';
 import { EXIT } from './failure.js';
 import { look, statusOf, textOptions } from './look.js';
 import type { SkcheckOptions } from './request.js';

@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import { formatJson } from '../../base/json.js';
 import { OPTIONAL_PARTS } from '../../capture/read/contents.js';
+import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
-import { parseShortInterval, timeWithin } from '../kit/time-argument.js';
 import type { SnapshotCommandOptions } from './options.js';
 import { parseParts, refuseParts } from './parts.js';
 import { addWhenOptions, checkWhen } from './when-options.js';

@@ -4,9 +4,8 @@ import {
   type Condition,
   parseConditions,
 } from '../../capture/write/when/conditions.js';
+import { parseNumber, parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { parseNumber } from '../kit/number-argument.js';
-import { parseShortInterval, timeWithin } from '../kit/time-argument.js';
 
 /** What `snapshot --when` is asked. */
 export interface WhenOptions {

@@ -5,7 +5,7 @@ import { formatJson } from '../../base/json.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { UsageError } from '../kit/failure.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { Progress } from '../kit/progress.js';
+import { Progress } from '../kit/terminal.js';
 
 /** What `kdump-mem sockets` was asked. */
 export interface SocketsOptions extends AnswerOptions {

@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
+import { parseNumber, parseSize } from '../kit/arguments.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-import { parseNumber } from '../kit/number-argument.js';
-import { parseSize } from '../kit/size-argument.js';
 import { answerSockets, type SocketsOptions, streamSockets } from './answer.js';
 
 const EXAMPLES = `

@@ -1,9 +1,9 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { TASK_STATES, type TaskState } from '../../walk/stacks/task-state.js';
 import { type AnswerOptions, answer } from '../kit/answer.js';
+import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-import { parseNumber } from '../kit/number-argument.js';
 
 interface StacksOptions extends AnswerOptions {
   readonly pid?: number;

@@ -10,12 +10,11 @@ import { InstanceReader } from '../../walk/values/instance.js';
 import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
 import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
+import { parseUpTo, parseWritten } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
-import { parseUpTo } from '../kit/number-argument.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
-import { parseWritten } from '../kit/place-argument.js';
 
 interface StructOptions extends SourceOptions {
   readonly hex?: true;

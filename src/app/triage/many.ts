@@ -14,8 +14,7 @@ import { runWorker } from '../../triage/batch/worker.js';
 import type { FailOn } from '../../triage/fail-on.js';
 import { EXIT } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
-import { Progress } from '../kit/progress.js';
-import { terminalWidth } from '../kit/terminal-width.js';
+import { Progress, terminalWidth } from '../kit/terminal.js';
 import { type Jobs, shareOut } from './jobs.js';
 
 /** How many dumps are looked at. */

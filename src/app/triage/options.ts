@@ -5,11 +5,9 @@ import { STDIN } from '../../host/text-input.js';
 import { type Found, findDumps } from '../../triage/batch/search.js';
 import { parseShard, type Shard } from '../../triage/batch/shard.js';
 import type { AnswerOptions } from '../kit/answer.js';
+import { decimal, sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
-import { decimal } from '../kit/number-argument.js';
-import { sizeFrom } from '../kit/size-argument.js';
-import { timeWithin } from '../kit/time-argument.js';
 import { LEAST_WORKER_BYTES } from './jobs.js';
 import type { ManyOptions } from './many.js';
 

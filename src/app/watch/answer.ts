@@ -8,9 +8,8 @@ import { formatJson } from '../../base/json.js';
 import { shellPath } from '../../base/shell-word.js';
 import { EXIT } from '../kit/failure.js';
 import { writePage } from '../kit/html-page.js';
-import { printAnswer, printWarnings } from '../kit/output.js';
-import { terminalWidth } from '../kit/terminal-width.js';
-import { writeTextfile } from '../kit/textfile.js';
+import { printAnswer, printWarnings, writeTextfile } from '../kit/output.js';
+import { terminalWidth } from '../kit/terminal.js';
 import type { WatchOptions } from './options.js';
 
 /** Prints what grew, in the form that is asked for. */

@@ -1,11 +1,16 @@
 import { type Command, Option } from 'commander';
 import { MOST_KEPT } from '../../base/store/rotated.js';
+import {
+  type ListenAddress,
+  parseListen,
+  parseNumber,
+  parseShortInterval,
+  parseSize,
+  parseTime,
+  parseUpTo,
+} from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { type ListenAddress, parseListen } from '../kit/listen-argument.js';
 import { LIVE_SOURCES, type LiveSource } from '../kit/live-sources.js';
-import { parseNumber, parseUpTo } from '../kit/number-argument.js';
-import { parseSize } from '../kit/size-argument.js';
-import { parseShortInterval, parseTime } from '../kit/time-argument.js';
 
 export interface WatchOptions {
   readonly interval: number;

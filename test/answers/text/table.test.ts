@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { columnsOf, cut, cutMiddle, wrap } from '../../../src/answers/text/cut.js';
 import { type Column, renderTable } from '../../../src/answers/text/table.js';
-import { takesEscapes, terminalWidth } from '../../../src/app/kit/terminal-width.js';
+import { takesEscapes, terminalWidth } from '../../../src/app/kit/terminal.js';
 
 interface Row {
   readonly name: string;

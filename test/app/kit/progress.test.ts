@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Progress } from '../../../src/app/kit/progress.js';
+import { Progress } from '../../../src/app/kit/terminal.js';
 
 const written: string[] = [];
 let now = 0;

@@ -1,0 +1,109 @@
+import { InvalidArgumentError } from 'commander';
+import { bytesOf, DURATION_FORMS, SIZE_FORMS, secondsOf } from '../../base/quantity.js';
+import { parsePlace, type WrittenPlace } from '../../walk/values/place.js';
+
+/** The same up to a bound. */
+export function parseUpTo(most: number): (text: string) => number {
+  return (text) => {
+    const number = parseNumber(text);
+    if (number > most) throw new InvalidArgumentError(`It must be ${most} at most.`);
+    return number;
+  };
+}
+
+/** Digits that a number of JavaScript holds exactly. */
+const MOST_DIGITS = 15;
+
+/** A whole number in decimal; NaN for anything else, and for more than a number holds exactly. */
+export function decimal(text: string): number {
+  return /^\d+$/.test(text) && text.length <= MOST_DIGITS ? Number(text) : Number.NaN;
+}
+
+/** An argument that counts or numbers something (pids and fds too): decimal, as the shell shows it. */
+export function parseNumber(text: string): number {
+  const number = decimal(text);
+  if (!Number.isNaN(number)) return number;
+  if (text.startsWith('--'))
+    throw new InvalidArgumentError('Its value is missing: a whole number.');
+  const hex = /^0x[0-9a-f]{1,12}$/i.test(text) ? `, in decimal: ${Number(text)}` : '';
+  throw new InvalidArgumentError(`It must be a whole number${hex}.`);
+}
+
+/** An argument that is a number of bytes: decimal or 0x hex, with k, M, G or T for binary units. */
+export function parseSize(text: string): number {
+  const bytes = bytesOf(text);
+  if (bytes === undefined)
+    throw new InvalidArgumentError(`It must be a number of bytes: ${SIZE_FORMS}.`);
+  return bytes;
+}
+
+/**
+ * Parses a size that has a least one.
+ *
+ * @param least bytes
+ * @param takes the bound in words
+ */
+export function sizeFrom(least: number, takes: string): (text: string) => number {
+  return (text) => {
+    const bytes = parseSize(text);
+    if (bytes < least) throw new InvalidArgumentError(`It must be ${takes}.`);
+    return bytes;
+  };
+}
+
+/** `30`, `500ms`, `1.5s`, `10m`, `2h`, `1d` in seconds. */
+export function parseTime(text: string): number {
+  const seconds = secondsOf(text);
+  if (seconds === undefined) throw new InvalidArgumentError(`It takes a time: ${DURATION_FORMS}.`);
+  return seconds;
+}
+
+/**
+ * Parses a time within bounds.
+ *
+ * @param least seconds; so is `most`
+ * @param takes the bounds in words
+ */
+export function timeWithin(least: number, most: number, takes: string): (text: string) => number {
+  return (text) => {
+    const seconds = parseTime(text);
+    if (!(seconds >= least && seconds <= most))
+      throw new InvalidArgumentError(`It takes ${takes}.`);
+    return seconds;
+  };
+}
+
+/** Time between two samples. In less than half a second a healthy machine may well do nothing. */
+export const parseInterval = timeWithin(0.5, 3600, '0.5 to 3600 seconds');
+
+/** The same where a sample shows a trend over many of them, and not what was done since the last. */
+export const parseShortInterval = timeWithin(0.1, 3600, '0.1 to 3600 seconds');
+
+/** The same, or 0: no time at all, and so one sample. */
+export function parseIntervalOrNone(text: string): number {
+  if (parseTime(text) === 0) return 0;
+  return timeWithin(0.5, 3600, '0, or 0.5 to 3600 seconds')(text);
+}
+
+/** An argument that names a place in memory. */
+export function parseWritten(text: string): WrittenPlace {
+  const written = parsePlace(text);
+  if (!written) {
+    throw new InvalidArgumentError('It must be ADDR (hex), SYMBOL or SYMBOL:CPU, with +OFFSET.');
+  }
+  return written;
+}
+
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** An address and a port to listen on. */
+export function parseListen(text: string): ListenAddress {
+  const found = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
+  const port = Number(found?.[3]);
+  if (!found || port > 65_535)
+    throw new InvalidArgumentError('It takes an address and a port: 127.0.0.1:9700, [::1]:9700.');
+  return { host: found[1] ?? found[2] ?? '', port };
+}
