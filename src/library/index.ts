@@ -10,6 +10,7 @@ export { KernelError, ReadError } from '../base/errors/kernel.js';
 export { WalkError } from '../base/errors/walk.js';
 export type {
   Kernel,
+  KernelDoubt,
   KernelFacts,
   MemorySections,
   NamedAddress,
