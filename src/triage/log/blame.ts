@@ -71,7 +71,7 @@ const HELPERS = new RegExp(
     // Sanitizers, and what reports.
     ...words(String.raw`__sanitizer __asan kasan hwasan __msan kmsan kcsan_setup_watchpoint check_memory_region
       check_heap_object check_object read_word_at_a_time (?:read|write)_once_.*nocheck print_address_description
-      panic invalid_op report_bug fixup_bug print_report print_usage_bug do_error _trap$|do_trap show_stack
+      (?:^|_)v?panic(?:_|$) invalid_op report_bug fixup_bug print_report print_usage_bug do_error _trap$|do_trap show_stack
       dump_stack walk_stack dump_backtrace unwind_backtrace warn_slowpath warn_alloc warn_bogus __warn get_taint$ print_tainted
       stack_trace_consume_entry arch_stack_walk stack_trace_save assertfail __fortify_report ref_tracker
       print_hex_dump hex_dump_to_buffer perf_trace _indirect_thunk_ program_check_exception program_check_common`),

@@ -62,6 +62,7 @@ test('a fault is a sentence with its function and task', () => {
   expect(oops && findingWords(oops)).toBe(
     'The kernel followed a bad pointer to 0x0000000000000000 in panics_do [panics], on CPU 0, while it ran pid 132 (insmod).',
   );
+  expect(oops?.title).toBe('BUG: unable to handle kernel NULL pointer dereference in panics_do');
 });
 
 test('two faults are two, and what the second is by is not the first’s', () => {
