@@ -50,7 +50,9 @@ test('a file that is there stays, and a folder that is not there is told', async
 test('the script runs out of a pipe, as the documents say', async () => {
   const said = ['README.md', 'docs/snapshot.md'].flatMap((name) =>
     Array.from(
-      readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8').matchAll(/sh (-s [^<>|`]+)/g),
+      readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8').matchAll(
+        /sh (-s [^<>|`]+)/g,
+      ),
       ([, words = '']) => words.trim(),
     ),
   );
