@@ -18,8 +18,8 @@ const parseTimeout = timeWithin(1, 7 * 86_400, '1 second to 7 days');
 
 export function addManyOptions(command: Command): Command {
   return command
-    .option('--ndjson', 'many dumps: a line of JSON for each, and one in the end')
-    .option('--similar', 'many dumps: which have the same trouble')
+    .option('--ndjson', 'print one JSON line per dump or log, and a summary line at the end')
+    .option('--similar', 'group dumps or logs by the problem they share')
     .option(
       '--jobs <n>',
       'many dumps: so many at once (default: as many as CPUs and memory allow)',
