@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Drawer } from '../src/account/memory/drawer.js';
+import type { Category } from '../src/account/memory/category.js';
 import { memorySchema } from '../src/answers/memory/schema.js';
 import { procsSchema } from '../src/answers/procs/schema.js';
 import { formatSize } from '../src/answers/text/size.js';
@@ -43,18 +43,18 @@ test('the kernel’s counters in README are the guest’s', () => {
   );
 });
 
-test('memory has every page frame in one drawer, and the worker’s in that of sockets', async () => {
+test('memory has every page frame in one category, and the worker’s in that of sockets', async () => {
   const { memory, complete } = memorySchema.parse(await asked('memory'));
   expect(complete).toBe(true);
-  const sums = (drawer: Pick<Drawer, 'bytes' | 'children'>): void => {
-    if (drawer.children.length === 0) return;
-    expect(drawer.children.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(drawer.bytes);
-    drawer.children.forEach(sums);
+  const sums = (category: Pick<Category, 'bytes' | 'children'>): void => {
+    if (category.children.length === 0) return;
+    expect(category.children.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(category.bytes);
+    category.children.forEach(sums);
   };
-  sums(memory as Drawer);
-  const leaves = (drawer: Drawer): Drawer[] =>
-    drawer.children.length === 0 ? [drawer] : drawer.children.flatMap(leaves);
-  const queues = leaves(memory as Drawer).find(({ drawer }) => drawer === 'network-sockets');
+  sums(memory as Category);
+  const leaves = (category: Category): Category[] =>
+    category.children.length === 0 ? [category] : category.children.flatMap(leaves);
+  const queues = leaves(memory as Category).find(({ category }) => category === 'network-sockets');
   // Without the skbs themselves, which lie in slab.
   expect(queues?.bytes).toBeGreaterThan(0.99 * drgn.pinnedBytes);
   expect(queues?.bytes).toBeLessThanOrEqual(drgn.pinnedBytes);
@@ -62,9 +62,9 @@ test('memory has every page frame in one drawer, and the worker’s in that of s
   // The kernel printed its own counters a moment before.
   const { findings } = triageSchema.parse(await asked('triage'));
   const printed = findings.find(({ code }) => code === 'oom-kill')?.figures ?? {};
-  const bytes = (...drawers: readonly string[]) =>
-    leaves(memory as Drawer)
-      .filter(({ drawer }) => drawers.includes(drawer))
+  const bytes = (...categories: readonly string[]) =>
+    leaves(memory as Category)
+      .filter(({ category }) => categories.includes(category))
       .reduce((sum, one) => sum + one.bytes, 0);
   expect(bytes('shared')).toBe(printed.sharedBytes);
   const anonymous = bytes('anonymous', 'shared') - Number(printed.anonBytes);

@@ -25,9 +25,9 @@ const ROW = (what: string) => [
   `ledger.${what}.message`,
 ];
 
-/** The same where drawers are told by cgroup: charged to nobody. */
-const NOBODYS = (...drawers: readonly string[]) =>
-  drawers.map((drawer) => `cgroups.nobody.drawers.${drawer}`);
+/** The same where categories are told by cgroup: charged to nobody. */
+const NOBODYS = (...categories: readonly string[]) =>
+  categories.map((category) => `cgroups.nobody.categories.${category}`);
 
 /** What is missing where a socket is. */
 const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
@@ -174,7 +174,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['task_struct.task_frag.page', 'sock.sk_frag.page', 'page_frag_cache'],
-    differs: ['drawers.network-other.owners', ...ROW('page-fragments'), ...ROW('other-pages')],
+    differs: ['categories.network-other.owners', ...ROW('page-fragments'), ...ROW('other-pages')],
     why: 'A cache of page fragments may be empty, and its page may be any that has a reference.',
   },
   {
@@ -241,7 +241,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['file_system_type.name', '*file_system_type.name', 'super_block.s_type'],
     ],
     differs: [
-      ...['drawers.shared.owners', 'drawers.page-cache.owners'],
+      ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.fsType'],
     ],
     why: 'Names of files and of kinds of file systems are free text and kept once. Whose pages they are does not change.',
@@ -252,7 +252,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['mount.mnt_next_for_sb', 'task_struct.nsproxy', 'inode.i_dentry'],
     ],
     differs: [
-      ...['drawers.shared.owners', 'drawers.page-cache.owners'],
+      ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.mounts'],
     ],
     why: 'That the kernel remembers a name of a file only the inode says. Where a file system is mounted only its mounts say, and which namespace is the first one’s only its process: without one the path begins at its own root. Whose pages they are does not change.',
@@ -265,8 +265,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
     differs: [
-      'drawers.shared.owners',
-      'drawers.page-cache.owners',
+      'categories.shared.owners',
+      'categories.page-cache.owners',
       'file',
       'file gone',
       'file new',
@@ -281,20 +281,20 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['page._refcount'],
     differs: [
-      ...['unexplained', 'drawers.unexplained', 'drawers.tables'],
+      ...['unexplained', 'categories.unexplained', 'categories.tables'],
       ...NOBODYS('unexplained', 'tables'),
     ],
     why: 'Where a block begins that nothing explains, or that a table is the first part of, only the count of its first page says.',
   },
   {
     members: ['struct page'],
-    differs: ['drawers.image.elsewhere'],
+    differs: ['categories.image.elsewhere'],
     why: 'A blank page of the kernel’s image is still of the image; that it was reserved is a note.',
   },
   {
     members: ['*kobject.name', 'device_private.device'],
     differs: [
-      ...['drawers.rings', 'drawers.unexplained', 'unexplained'],
+      ...['categories.rings', 'categories.unexplained', 'unexplained'],
       ...NOBODYS('rings', 'unexplained'),
     ],
     why: 'Which bus is that of virtio only its name says, and which devices are on it only its list.',
@@ -302,8 +302,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['vm_stat_diff'],
     differs: [
-      ...['drawers.page-cache', 'drawers.anonymous', 'drawers.free-unaccepted'].flatMap(
-        (drawer) => [`${drawer}.counterBytes`, `${drawer}.differenceBytes`],
+      ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap(
+        (category) => [`${category}.counterBytes`, `${category}.differenceBytes`],
       ),
       ...['counted', 'unexplained.largeKmallocBytes'],
     ],
@@ -315,7 +315,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['io_ring_ctx.rings', 'io_ring_ctx.sq_sqes'],
     ],
     differs: [
-      ...['drawers.rings', 'drawers.unexplained', 'unexplained'],
+      ...['categories.rings', 'categories.unexplained', 'unexplained'],
       ...NOBODYS('rings', 'unexplained'),
     ],
     why: 'Where the pages of a ring of io_uring lie and how many there are only the ring says: the rest is among what nothing explains.',
@@ -323,7 +323,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['kmem_cache.name', '*kmem_cache.name'],
     differs: [
-      ...['caches', 'drawers.slab-reclaimable.owners', 'drawers.slab-unreclaimable.owners'],
+      ...['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
     ],
     why: 'A slab cache’s name is free text and kept once.',
   },
@@ -340,7 +340,13 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['vm_struct.caller'],
     differs: [
-      ...['callers', 'drawers.vmalloc', 'drawers.modules', 'drawers.bpf', 'drawers.unexplained'],
+      ...[
+        'callers',
+        'categories.vmalloc',
+        'categories.modules',
+        'categories.bpf',
+        'categories.unexplained',
+      ],
       'unexplained',
       ...NOBODYS('vmalloc', 'modules', 'bpf', 'unexplained'),
     ],
@@ -364,7 +370,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['ftrace_page.records', 'mempool.curr_nr', 'mempool.pool_data', '*mempool.elements'],
     ],
     differs: [
-      ...['drawers.tables', 'drawers.unexplained', 'unexplained'],
+      ...['categories.tables', 'categories.unexplained', 'unexplained'],
       ...NOBODYS('tables', 'unexplained'),
     ],
     why: 'Where a table of the kernel lies and how large it is are kept once. A page of it that is somebody else’s, that is free, or that is no memory is told, and so is a hash table whose size is no power of two.',

@@ -26,7 +26,7 @@ const OWN = { x64: 'amd64', arm64: 'arm64' }[process.arch];
 const DESCRIPTION = [
   'finds where the memory of a Linux machine is, and who lost it',
   'kdump-mem reads a vmcore, the running kernel or a capture of a host:',
-  'memory by drawers, processes, sockets and what they pin, leaks.',
+  'memory by categories, processes, sockets and what they pin, leaks.',
   'skcheck finds sockets that nobody reads. Node.js is inside.',
 ];
 

@@ -1,6 +1,6 @@
 import { hex } from '../base/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { Taken } from '../records/sample-origin.js';
+import type { Origin } from '../records/sample-origin.js';
 import { incompleteness } from '../walk/incompleteness.js';
 import { NetworkPages } from '../walk/pages/network-pages.js';
 import { Census } from '../walk/sockets/census.js';
@@ -23,7 +23,7 @@ import { Tally } from './tally.js';
 export interface CensusWhole {
   readonly kernel: KernelFacts;
   /** When, and of which boot; undefined: nobody asked. */
-  readonly taken?: Taken;
+  readonly origin?: Origin;
   /** How many sockets were read. */
   readonly count: number;
   /** Over all of them; what several share is counted once. */

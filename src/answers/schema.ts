@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { QUEUE_NAMES } from '../walk/queues/queue.js';
-import { takenSchema } from './taken-schema.js';
+import { originSchema } from './origin-schema.js';
 
 /**
  * The JSON contract that commands of kdump-mem share, version 1. Addresses are hex strings, sizes
@@ -185,7 +185,7 @@ export const groupSchema = z.strictObject({
 export const socketsSchema = z.strictObject({
   schema: z.literal('kdump-mem.sockets/1'),
   kernel: kernelSchema,
-  taken: takenSchema,
+  origin: originSchema,
   sockets: z.array(censusEntrySchema),
   /** How many sockets, or groups if there are some, were left out by `--limit`. */
   omitted: count,
@@ -219,7 +219,7 @@ export const socketsEndSchema = z.strictObject({
   listed: count,
   ...socketsSchema.pick({
     kernel: true,
-    taken: true,
+    origin: true,
     omitted: true,
     totals: true,
     unexplained: true,

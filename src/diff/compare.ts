@@ -1,4 +1,4 @@
-import { type DrawerDiff, diffDrawers, leavesOf } from './drawers.js';
+import { type CategoryDiff, diffCategories, leavesOf } from './categories.js';
 import { diffLists, type ListDiff } from './lists.js';
 import { type Loss, lossOf, OWNERS, type OwnersOf } from './loss.js';
 import { isHarmless, type Note } from './notes.js';
@@ -20,8 +20,8 @@ export interface DiffAnswer {
   readonly states: readonly HostState[];
   readonly seconds: readonly number[] | null;
   readonly sameBoot: boolean | null;
-  /** Null: not all know of drawers, or of a list. */
-  readonly drawers: DrawerDiff | null;
+  /** Null: not all know of categories, or of a list. */
+  readonly categories: CategoryDiff | null;
   readonly lists: Readonly<Record<ListName, ListDiff | null>>;
   readonly loss: Loss | null;
   readonly notes: readonly Note[];
@@ -34,9 +34,9 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   const order = inOrder(given);
   const { states, seconds, sameBoot } = order;
   const depths = unique(states.flatMap(({ memory }) => memory?.depth ?? []));
-  const knowDrawers = states.every(({ memory }) => memory !== null);
-  const drawers = knowDrawers
-    ? diffDrawers(
+  const knowCategories = states.every(({ memory }) => memory !== null);
+  const categories = knowCategories
+    ? diffCategories(
         states.map(({ memory }) => memory?.tree ?? null),
         depths.length === 1,
         seconds,
@@ -50,12 +50,14 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   const notes = [
     ...order.notes,
     ...differing(states),
-    ...(depths.length > 1 ? [{ code: 'another-depth', depths } as const] : strangeDrawers(drawers)),
-    ...(drawers?.change
+    ...(depths.length > 1
+      ? [{ code: 'another-depth', depths } as const]
+      : strangeCategories(categories)),
+    ...(categories?.change
       ? [
           {
             code: sameBoot === false ? ('another-size' as const) : ('memory-plugged' as const),
-            bytes: drawers.change,
+            bytes: categories.change,
           },
         ]
       : []),
@@ -67,24 +69,25 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     states,
     seconds,
     sameBoot,
-    drawers,
+    categories,
     lists,
     notes,
-    loss: drawers && lossOf(drawers, ownersOf(order, lists), sameBoot === false ? null : drift),
+    loss:
+      categories && lossOf(categories, ownersOf(order, lists), sameBoot === false ? null : drift),
     complete: notes.every(isHarmless),
   };
 }
 
 /** Of processes the part that each has in the category, and not all that it has. */
 function ownersOf(order: Order, lists: Readonly<Record<ListName, ListDiff | null>>): OwnersOf {
-  return (drawer) => {
-    if (Object.hasOwn(CATEGORY_MEASURES, drawer))
+  return (category) => {
+    if (Object.hasOwn(CATEGORY_MEASURES, category))
       return diffListBy(
         'processes',
-        CATEGORY_MEASURES[drawer as keyof typeof CATEGORY_MEASURES],
+        CATEGORY_MEASURES[category as keyof typeof CATEGORY_MEASURES],
         order,
       );
-    const list = OWNERS[drawer];
+    const list = OWNERS[category];
     return list === undefined ? null : lists[list];
   };
 }
@@ -105,7 +108,7 @@ function diffListBy<By extends Measure | CategoryMeasure>(
   // Inputs of which none has what outlives a boot have nothing to compare.
   if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0))
     return null;
-  const firstUptime = sameBoot === true ? (states[0]?.taken.uptime ?? null) : null;
+  const firstUptime = sameBoot === true ? (states[0]?.origin.uptime ?? null) : null;
   return diffLists(lists, measures, { seconds, firstUptime });
 }
 
@@ -123,16 +126,18 @@ function differing(states: readonly HostState[]): Note[] {
   ];
 }
 
-/** Drawers that first or last lacks, though both looked equally deep: a later release may have more of them. */
-function strangeDrawers(drawers: DrawerDiff | null): Note[] {
-  const count = drawers ? leavesOf(drawers).filter(({ change }) => change === null).length : 0;
-  return count === 0 ? [] : [{ code: 'size-unknown', part: 'drawers', count }];
+/** Categories that first or last lacks, though both looked equally deep: a later release may have more of them. */
+function strangeCategories(categories: CategoryDiff | null): Note[] {
+  const count = categories
+    ? leavesOf(categories).filter(({ change }) => change === null).length
+    : 0;
+  return count === 0 ? [] : [{ code: 'size-unknown', part: 'categories', count }];
 }
 
 /** Parts that some inputs have and others lack. */
 function unknownTo(states: readonly HostState[]): Note[] {
   const parts = [
-    { part: 'drawers' as const, knows: ({ memory }: HostState) => memory !== null },
+    { part: 'categories' as const, knows: ({ memory }: HostState) => memory !== null },
     ...LISTS.map((part) => ({
       part,
       knows: (state: HostState) => state.lists[part] !== undefined,

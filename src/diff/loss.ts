@@ -1,4 +1,4 @@
-import { type DrawerDiff, leavesOf } from './drawers.js';
+import { type CategoryDiff, leavesOf } from './categories.js';
 import type { ItemDiff, ListDiff } from './lists.js';
 import type { CategoryMeasure, ListName, Measure, Who } from './state.js';
 
@@ -9,8 +9,8 @@ export interface Loss {
   /** Memory that was plugged in, or out (below 0). */
   readonly plugged: number;
   /**
-   * Drawers that say whose they are: those that grew, and those that shrank. With what nothing explains, and
-   * untold, they make up what was lost and plugged, to the byte. Null: single drawers cannot be compared.
+   * Categories that say whose they are: those that grew, and those that shrank. With what nothing explains, and
+   * untold, they make up what was lost and plugged, to the byte. Null: single categories cannot be compared.
    */
   readonly grew: number | null;
   readonly shrank: number | null;
@@ -20,16 +20,16 @@ export interface Loss {
    * `nothing`: what grew is less than half of what was lost. Null: nothing was lost (it is of another boot or host), or
    * it cannot be told.
    */
-  readonly explanation: 'drawers' | 'nothing' | null;
+  readonly explanation: 'categories' | 'nothing' | null;
   /** What grew, the most first, each with who grew most of those that it may be. */
-  readonly drawers: readonly GrownDrawer[];
+  readonly categories: readonly GrownCategory[];
 }
 
 /** How an owner of memory changed, by its part in one category where that is known. */
 export type OwnerDiff = ItemDiff<Measure | CategoryMeasure>;
 
-export interface GrownDrawer {
-  readonly drawer: DrawerDiff;
+export interface GrownCategory {
+  readonly category: CategoryDiff;
   /** Who grew by a good part of it; null: not known, or no owner did. */
   readonly who: OwnerDiff | null;
   /** Every process is known by its part in the category, and none grew by a good part of it. */
@@ -44,7 +44,7 @@ export const LEAST_LOSS = 1 << 20;
 
 const NOBODYS: ReadonlySet<string> = new Set(['unexplained', 'unread']);
 
-/** Where owners of a drawer are listed; those of memory of processes are measured by category. */
+/** Where owners of a category are listed; those of memory of processes are measured by category. */
 export const OWNERS: Readonly<Record<string, ListName>> = {
   anonymous: 'processes',
   shared: 'processes',
@@ -58,26 +58,30 @@ export const OWNERS: Readonly<Record<string, ListName>> = {
   bpf: 'callers',
 };
 
-/** Returns owners of a drawer, each by its part in it; null: not known. */
-export type OwnersOf = (drawer: string) => ListDiff<Measure | CategoryMeasure> | null;
+/** Returns owners of a category, each by its part in it; null: not known. */
+export type OwnersOf = (category: string) => ListDiff<Measure | CategoryMeasure> | null;
 
 /**
  * @param drift by how much counters changed while inputs were taken; null: the inputs are of different boots
  * @returns null: free memory of first or last is not known
  */
-export function lossOf(memory: DrawerDiff, ownersOf: OwnersOf, drift: number | null): Loss | null {
-  const free = memory.children.find(({ drawer }) => drawer === 'free');
+export function lossOf(
+  memory: CategoryDiff,
+  ownersOf: OwnersOf,
+  drift: number | null,
+): Loss | null {
+  const free = memory.children.find(({ category }) => category === 'free');
   if (!free || free.change === null || memory.change === null) return null;
   const lost = -free.change;
   const leaves = memory.children.filter((child) => child !== free).flatMap(leavesOf);
   const isTold = leaves.some(({ change }) => change !== null);
-  const named = leaves.filter(({ drawer }) => !NOBODYS.has(drawer));
-  const sum = (of: readonly DrawerDiff[], pick: (change: number) => number) =>
+  const named = leaves.filter(({ category }) => !NOBODYS.has(category));
+  const sum = (of: readonly CategoryDiff[], pick: (change: number) => number) =>
     of.reduce((all, { change }) => all + pick(change ?? 0), 0);
   const grew = sum(named, (change) => Math.max(0, change));
   const shrank = sum(named, (change) => Math.min(0, change));
   const unexplained = sum(
-    leaves.filter(({ drawer }) => NOBODYS.has(drawer)),
+    leaves.filter(({ category }) => NOBODYS.has(category)),
     (change) => change,
   );
   const untold = lost + memory.change - grew - shrank - unexplained;
@@ -89,32 +93,32 @@ export function lossOf(memory: DrawerDiff, ownersOf: OwnersOf, drift: number | n
       ? { grew, shrank, unexplained, untold }
       : { grew: null, shrank: null, unexplained: null, untold: null }),
     explanation: isLost && isTold ? explanationOf(lost, grew, untold) : null,
-    drawers: named
+    categories: named
       .filter(({ change }) => (change ?? 0) > 0)
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))
-      .map((drawer) => ({ drawer, ...whoGrew(drawer, ownersOf(drawer.drawer)) })),
+      .map((category) => ({ category, ...whoGrew(category, ownersOf(category.category)) })),
   };
 }
 
 /** What cannot be compared may be what grew: then it cannot be told. */
 function explanationOf(lost: number, grew: number, untold: number): Loss['explanation'] {
-  if (grew >= lost / 2) return 'drawers';
+  if (grew >= lost / 2) return 'categories';
   return grew + Math.max(0, untold) >= lost / 2 ? null : 'nothing';
 }
 
-/** Who grew most of those whose memory is in a drawer. */
+/** Who grew most of those whose memory is in a category. */
 function whoGrew(
-  { drawer, change }: DrawerDiff,
+  { category, change }: CategoryDiff,
   owners: ReturnType<OwnersOf>,
-): Omit<GrownDrawer, 'drawer'> {
+): Omit<GrownCategory, 'category'> {
   // Items are in the order of what changed most.
-  const most = owners?.items.find((item) => (item.change ?? 0) > 0 && mayBeIn(item.who, drawer));
+  const most = owners?.items.find((item) => (item.change ?? 0) > 0 && mayBeIn(item.who, category));
   const isGood = most && (most.change ?? 0) >= GOOD_PART * (change ?? 0);
   const isKnown = owners?.whole === true && owners.unknown === 0 && owners.missed === 0;
-  const ofNoProcess = OWNERS[drawer] === 'processes' && isKnown && !isGood;
+  const ofNoProcess = OWNERS[category] === 'processes' && isKnown && !isGood;
   return { who: isGood ? most : null, ofNoProcess };
 }
 
-function mayBeIn(who: Who, drawer: string): boolean {
-  return who.kind === 'cache' || who.kind === 'caller' ? who.drawer === drawer : true;
+function mayBeIn(who: Who, category: string): boolean {
+  return who.kind === 'cache' || who.kind === 'caller' ? who.category === category : true;
 }

@@ -16,10 +16,10 @@ export type Note =
   | { readonly code: 'memory-plugged'; readonly bytes: number }
   /** Of another host or boot: the last has so much more. */
   | { readonly code: 'another-size'; readonly bytes: number }
-  /** Only some inputs know of it: of `drawers`, or of a list. */
+  /** Only some inputs know of it: of `categories`, or of a list. */
   | {
       readonly code: 'not-known-to-all';
-      readonly part: ListName | 'drawers';
+      readonly part: ListName | 'categories';
       readonly names: readonly string[];
     }
   | { readonly code: 'not-all-listed'; readonly part: ListName }
@@ -27,7 +27,7 @@ export type Note =
   | { readonly code: 'measured-otherwise'; readonly part: ListName; readonly count: number }
   | {
       readonly code: 'size-unknown';
-      readonly part: ListName | 'drawers';
+      readonly part: ListName | 'categories';
       readonly count: number;
     }
   | { readonly code: 'pid-used-again'; readonly count: number }

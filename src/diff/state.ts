@@ -1,4 +1,4 @@
-import type { Taken } from '../records/sample-origin.js';
+import type { Origin } from '../records/sample-origin.js';
 
 /**
  * What is known of a host at one time. Whoever reads an input makes it; whoever compares knows no input's
@@ -7,7 +7,7 @@ import type { Taken } from '../records/sample-origin.js';
 export interface HostState {
   /** The input, as it was named. */
   readonly name: string;
-  readonly taken: Taken;
+  readonly origin: Origin;
   /** `uname -r`. */
   readonly release: string | null;
   readonly pageSize: number | null;
@@ -23,19 +23,19 @@ export interface Flaw {
   readonly words: string;
 }
 
-/** The drawers, as one look told them. */
+/** The categories, as one look told them. */
 export interface MemoryState {
   /** How deep it looked: `vmcore`, `kcore`, `pageflags`, `counters`. */
   readonly depth: string;
-  readonly tree: DrawerState;
+  readonly tree: CategoryState;
   /** By how much counters of a running kernel changed meanwhile. */
   readonly drift: number;
 }
 
-export interface DrawerState {
-  readonly drawer: string;
+export interface CategoryState {
+  readonly category: string;
   readonly bytes: number;
-  readonly children: readonly DrawerState[];
+  readonly children: readonly CategoryState[];
 }
 
 /** What is known one by one. */
@@ -107,6 +107,6 @@ export type Who =
         readonly fd: number;
       } | null;
     }
-  | { readonly kind: 'cache'; readonly name: string; readonly drawer: string | null }
-  | { readonly kind: 'caller'; readonly name: string; readonly drawer: string }
+  | { readonly kind: 'cache'; readonly name: string; readonly category: string | null }
+  | { readonly kind: 'caller'; readonly name: string; readonly category: string }
   | { readonly kind: 'cgroup'; readonly path: string; readonly dying: boolean };

@@ -1,4 +1,4 @@
-import type { Taken } from '../records/sample-origin.js';
+import type { Origin } from '../records/sample-origin.js';
 import type { Note } from './notes.js';
 import type { HostState } from './state.js';
 
@@ -6,7 +6,7 @@ import type { HostState } from './state.js';
 const SAME_BOOT = 120;
 
 /** What tells of which boot something is. */
-type BootFacts = Pick<HostState, 'taken' | 'release'>;
+type BootFacts = Pick<HostState, 'origin' | 'release'>;
 
 /** How inputs stand to each other in time. */
 export interface Order {
@@ -25,17 +25,17 @@ export function inOrder(given: readonly HostState[]): Order {
   const boots = given.slice(1).map((state, at) => sameBoot(given[at]!, state));
   const known = boots.every((one) => one !== null);
   // Neighbours may agree by their clocks where ids further apart do not.
-  const ids = new Set(given.flatMap(({ taken }) => taken.bootId ?? []));
+  const ids = new Set(given.flatMap(({ origin }) => origin.bootId ?? []));
   const otherBoot = boots.includes(false) || ids.size > 1;
   // Names of one boot may differ: a container has its own.
-  const proved = ids.size === 1 && given.every(({ taken }) => taken.bootId !== null);
+  const proved = ids.size === 1 && given.every(({ origin }) => origin.bootId !== null);
   const otherHost = hosts.length > 1 && !proved;
   const same = otherHost || otherBoot ? false : known ? true : null;
   const clock = clockOf(given, same === true);
   const states = clock && !otherHost ? given.toSorted((a, b) => clock(a)! - clock(b)!) : given;
   const times = clock && same !== false ? states.map((state) => clock(state)!) : null;
   const isLater = times?.every((time, at) => at === 0 || time > times[at - 1]!) ?? false;
-  const untimed = given.filter(({ taken }) => taken.at === null && taken.uptime === null);
+  const untimed = given.filter(({ origin }) => origin.at === null && origin.uptime === null);
   const moved = same === true && times ? clockMoved(states, times) : 0;
   return {
     states,
@@ -69,7 +69,7 @@ export function inOrder(given: readonly HostState[]): Order {
  * tell them apart. Null: nothing tells.
  */
 export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
-  const [a, b] = [one.taken, other.taken];
+  const [a, b] = [one.origin, other.origin];
   if (a.bootId !== null && b.bootId !== null) return a.bootId === b.bootId;
   if (one.release !== null && other.release !== null && one.release !== other.release) return false;
   const [first, last] = [bootedAt(a), bootedAt(b)];
@@ -80,7 +80,7 @@ export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
 }
 
 /** Seconds since 1970. */
-function bootedAt({ at, uptime }: Taken): number | null {
+function bootedAt({ at, uptime }: Origin): number | null {
   return at === null || uptime === null ? null : at.getTime() / 1000 - uptime;
 }
 
@@ -90,25 +90,25 @@ function clockOf(
   oneBoot: boolean,
 ): ((state: HostState) => number | null) | undefined {
   const clocks = [
-    ...(oneBoot ? [({ taken }: HostState) => taken.uptime] : []),
-    ({ taken }: HostState) => (taken.at === null ? null : taken.at.getTime() / 1000),
+    ...(oneBoot ? [({ origin }: HostState) => origin.uptime] : []),
+    ({ origin }: HostState) => (origin.at === null ? null : origin.at.getTime() / 1000),
   ];
   return clocks.find((clock) => states.every((state) => clock(state) !== null));
 }
 
 /** By how much the clock of the day went on more than the other. */
 function clockMoved(states: readonly HostState[], times: readonly number[]): number {
-  const [first, last] = [states[0]?.taken.at, states.at(-1)?.taken.at];
+  const [first, last] = [states[0]?.origin.at, states.at(-1)?.origin.at];
   if (!first || !last) return 0;
   return (last.getTime() - first.getTime()) / 1000 - ((times.at(-1) ?? 0) - (times[0] ?? 0));
 }
 
 /** `(none)` is the name of a machine that nobody has named. */
-function nameOf({ host }: Taken): string | null {
+function nameOf({ host }: Origin): string | null {
   return host === '(none)' ? null : host;
 }
 
 /** The names of the machines that something is of. */
 export function namesOf(states: readonly BootFacts[]): string[] {
-  return [...new Set(states.flatMap(({ taken }) => nameOf(taken) ?? []))];
+  return [...new Set(states.flatMap(({ origin }) => nameOf(origin) ?? []))];
 }

@@ -10,7 +10,7 @@ import { WalkError } from '../base/errors/walk.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/parts.js';
 import type { NamePlace } from '../walk/files/paths.js';
-import { kernelTaken } from '../walk/machine/taken.js';
+import { kernelOrigin } from '../walk/machine/origin.js';
 import { readTicks } from '../walk/machine/ticks.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
@@ -67,7 +67,7 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
     return { sockets: sockets.map(({ socket }) => socket), ...more };
   }
   const sockets = new Map<bigint, AskedSocket>();
-  kernelTaken(kernel);
+  kernelOrigin(kernel);
   attempt(() => {
     // A pid that nobody has makes it look through all threads too.
     findTask(kernel, -1);

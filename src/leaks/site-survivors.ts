@@ -7,7 +7,7 @@ import { type Found, type Keeper, keeperOf, type Place, type Unplaced } from './
 export interface PlaceSum {
   readonly place: Place;
   /** As `kdump-mem memory` names it; null: not known by that. */
-  readonly drawer: Found['drawer'];
+  readonly category: Found['category'];
   /** Slab cache; hostile. */
   readonly cache: string | null;
   readonly why: Unplaced | null;
@@ -88,15 +88,15 @@ class Sum {
   }
 
   add({ bytes, since, command, order }: Survivor, found: Found): void {
-    const { place, drawer, cache, why, socket } = found;
+    const { place, category, cache, why, socket } = found;
     this.#blocks++;
     this.#bytes += bytes;
     if (found.maybeFree) this.#maybeFree++;
-    const key = `${place} ${drawer ?? ''} ${why ?? ''} ${cache ?? ''}`;
+    const key = `${place} ${category ?? ''} ${why ?? ''} ${cache ?? ''}`;
     const keeper = keeperOf(found);
     const sum = this.#places.get(key) ?? {
       place,
-      drawer,
+      category,
       cache,
       why,
       keeper,

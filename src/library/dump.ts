@@ -32,7 +32,7 @@ import { openTypesFile } from '../kernel/native/foreign-types/open.js';
 import { type Files, openNative } from '../kernel/native/open.js';
 import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
-import { kernelTaken } from '../walk/machine/taken.js';
+import { kernelOrigin } from '../walk/machine/origin.js';
 
 /** Files that stand in for what a dump lacks. */
 export interface DumpOptions {
@@ -103,22 +103,25 @@ export class Dump implements Disposable {
     return this.#kernel;
   }
 
-  /** Where all memory is: every page frame in one drawer. */
+  /** Where all memory is: every page frame in one category. */
   memory(progress?: Progress): MemoryJson {
-    return memoryJson({ ...accountMemory(this.kernel, progress), taken: kernelTaken(this.kernel) });
+    return memoryJson({
+      ...accountMemory(this.kernel, progress),
+      origin: kernelOrigin(this.kernel),
+    });
   }
 
   /** What each process really holds, what comes back most first. */
   procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsJson {
     const { answer, killedTogether } = surveyProcesses(this.kernel, progress);
-    const found = { ...answer, taken: kernelTaken(this.kernel) };
+    const found = { ...answer, origin: kernelOrigin(this.kernel) };
     return procsJson(chosen(found, { by }, String, killedTogether));
   }
 
   /** Every socket of the machine, what pins most first; also those that pin nothing, as with `--all`. */
   sockets(by?: Grouping, progress: Progress = () => undefined): SocketsJson {
-    const taken = kernelTaken(this.kernel);
-    const found = { ...accountAll(this.kernel, { by, progress }), taken };
+    const origin = kernelOrigin(this.kernel);
+    const found = { ...accountAll(this.kernel, { by, progress }), origin };
     return socketsJson(found, found.sockets);
   }
 
@@ -127,7 +130,7 @@ export class Dump implements Disposable {
     const entries = accountEach(this.kernel, progress);
     for (let listed = 0; ; listed++) {
       const { done, value } = entries.next();
-      if (done) return socketsEnd({ ...value, taken: kernelTaken(this.kernel) }, listed, 0);
+      if (done) return socketsEnd({ ...value, origin: kernelOrigin(this.kernel) }, listed, 0);
       yield socketLine(value);
     }
   }

@@ -1,5 +1,5 @@
 /** When something was looked at, and of which boot of which machine; null: that is not told. */
-export interface Taken {
+export interface Origin {
   readonly at: Date | null;
   /** The machine's name; hostile. */
   readonly host: string | null;

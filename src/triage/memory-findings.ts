@@ -13,17 +13,17 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
 }
 
 function* unexplained({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
-  const drawer = leaves(memory).find((one) => one.drawer === 'unexplained');
-  const severity = severityOf(drawer?.bytes ?? 0, memory.bytes);
+  const category = leaves(memory).find((one) => one.category === 'unexplained');
+  const severity = severityOf(category?.bytes ?? 0, memory.bytes);
   // Free memory may be among it.
-  if (drawer === undefined || severity === undefined || freeConflict) return;
+  if (category === undefined || severity === undefined || freeConflict) return;
   const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
   yield {
     code: 'unexplained-memory',
     severity,
     figures: {
-      bytes: drawer.bytes,
-      share: drawer.bytes / memory.bytes,
+      bytes: category.bytes,
+      share: category.bytes / memory.bytes,
       mostOrder: most?.order ?? null,
       mostBlocks: most?.blocks ?? null,
     },

@@ -1,4 +1,4 @@
-import type { Owner } from '../account/memory/drawer.js';
+import type { Owner } from '../account/memory/category.js';
 import { leaves } from '../account/memory/leaves.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import type { TriageAnswer } from './triage.js';
@@ -9,11 +9,11 @@ export interface TopOwner {
   readonly name: string;
   readonly pid?: number;
   readonly bytes: number;
-  /** `memory`: of all drawers that have room for several; `sockets`: what sockets pin alone. */
+  /** `memory`: of all categories that have room for several; `sockets`: what sockets pin alone. */
   readonly of: 'memory' | 'sockets';
 }
 
-/** By the drawers of memory, and where they could not be counted by the sockets. */
+/** By the categories of memory, and where they could not be counted by the sockets. */
 export function topOwner({
   memory,
   census,

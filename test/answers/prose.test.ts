@@ -11,7 +11,7 @@ const NAMES = [
   ...['release', 'version', 'buildId', 'machine', 'path', 'file', 'dump', 'map', 'fsType', 'node'],
   ...['files', 'log'],
   ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
-  ...['name', 'names', 'owner', 'key', 'drawer', 'zone', 'line', 'subsystem', 'waitsIn'],
+  ...['name', 'names', 'owner', 'key', 'category', 'zone', 'line', 'subsystem', 'waitsIn'],
   ...['letter', 'threadStates', 'levelName', 'facilityName', 'permissions', 'signal', 'offset'],
   ...['type', 'typedef', 'declaration', 'removed', 'caches', 'rows', 'real', 'made'],
   // Letters of migrate types, and a call site, as the kernel prints them.

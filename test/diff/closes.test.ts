@@ -1,45 +1,48 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { type CategoryDiff, leavesOf } from '../../src/diff/categories.js';
 import { compareStates } from '../../src/diff/compare.js';
-import { type DrawerDiff, leavesOf } from '../../src/diff/drawers.js';
-import type { DrawerState } from '../../src/diff/state.js';
+import type { CategoryState } from '../../src/diff/state.js';
 import { stateOf } from './made-up.js';
 
 const GROUPS = ['free', 'applications', 'kernel', 'reserved'];
 
 /** A tree whose leaves may be there or not, and have any size. */
-const trees: fc.Arbitrary<DrawerState> = fc
+const trees: fc.Arbitrary<CategoryState> = fc
   .tuple(
-    ...GROUPS.map((drawer) =>
+    ...GROUPS.map((category) =>
       fc
         .uniqueArray(
           fc.record({
-            drawer: fc.constantFrom('unexplained', ...[1, 2, 3, 4].map((nr) => `${drawer}-${nr}`)),
+            category: fc.constantFrom(
+              'unexplained',
+              ...[1, 2, 3, 4].map((nr) => `${category}-${nr}`),
+            ),
             bytes: fc.nat(2 ** 31).map((size) => size * 2 ** 12),
             children: fc.constant([]),
           }),
-          { selector: (leaf) => leaf.drawer, minLength: 1 },
+          { selector: (leaf) => leaf.category, minLength: 1 },
         )
-        .map((children) => ({ drawer, children, bytes: sumOf(children) })),
+        .map((children) => ({ category, children, bytes: sumOf(children) })),
     ),
   )
-  .map((children) => ({ drawer: 'memory', children, bytes: sumOf(children) }));
+  .map((children) => ({ category: 'memory', children, bytes: sumOf(children) }));
 
-function sumOf(children: readonly DrawerState[]): number {
+function sumOf(children: readonly CategoryState[]): number {
   return children.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function unclosed(diff: DrawerDiff): string[] {
-  const { change, untold, children, drawer } = diff;
+function unclosed(diff: CategoryDiff): string[] {
+  const { change, untold, children, category } = diff;
   if (children.length === 0) return [];
   const sum = children.reduce((all, one) => all + (one.change ?? 0), 0);
   return [
-    ...(change === sum + (untold ?? Number.NaN) ? [] : [drawer]),
+    ...(change === sum + (untold ?? Number.NaN) ? [] : [category]),
     ...children.flatMap(unclosed),
   ];
 }
 
-const looks = (first: DrawerState, last: DrawerState, depth = 'kcore') =>
+const looks = (first: CategoryState, last: CategoryState, depth = 'kcore') =>
   compareStates([
     stateOf(0, { memory: { depth: 'kcore', tree: first, drift: 0 } }),
     stateOf(60, { memory: { depth, tree: last, drift: 0 } }),
@@ -48,16 +51,16 @@ const looks = (first: DrawerState, last: DrawerState, depth = 'kcore') =>
 test.each(['kcore', 'counters'])('changes sum to that above (beside %s)', (depth) => {
   fc.assert(
     fc.property(trees, trees, (first, last) => {
-      const { drawers, loss } = looks(first, last, depth);
-      if (!drawers || !loss) throw new Error('both have drawers');
-      expect(unclosed(drawers)).toEqual([]);
+      const { categories, loss } = looks(first, last, depth);
+      if (!categories || !loss) throw new Error('both have categories');
+      expect(unclosed(categories)).toEqual([]);
       const { lost, plugged, grew, shrank, unexplained, untold } = loss;
       if (depth === 'kcore')
         expect((grew ?? 0) + (shrank ?? 0) + (unexplained ?? 0) + (untold ?? 0)).toBe(
           lost + plugged,
         );
       else {
-        expect(leavesOf(drawers).every(({ change }) => change === null)).toBe(true);
+        expect(leavesOf(categories).every(({ change }) => change === null)).toBe(true);
         expect(grew).toBeNull();
       }
     }),
@@ -65,17 +68,17 @@ test.each(['kcore', 'counters'])('changes sum to that above (beside %s)', (depth
 });
 
 test('the other way round every change has the other sign', () => {
-  const changes = (diff: DrawerDiff | null, sign: 1 | -1) =>
+  const changes = (diff: CategoryDiff | null, sign: 1 | -1) =>
     new Map(
-      leavesOf(diff!).map(({ drawer, change }) => [
-        drawer,
+      leavesOf(diff!).map(({ category, change }) => [
+        category,
         change === null ? null : sign * change || 0,
       ]),
     );
   fc.assert(
     fc.property(trees, trees, (one, other) => {
       const [there, back] = [looks(one, other), looks(other, one)];
-      expect(changes(there.drawers, 1)).toEqual(changes(back.drawers, -1));
+      expect(changes(there.categories, 1)).toEqual(changes(back.categories, -1));
       expect(there.loss?.lost).toBe(-(back.loss?.lost ?? 0) || 0);
     }),
   );

@@ -9,7 +9,7 @@ const processes = (...items: Parameters<typeof listing>[0][]) => ({
 });
 
 test('what free memory fell by is in what grew, to the byte', () => {
-  const { loss, drawers, seconds, notes, complete } = compareStates([
+  const { loss, categories, seconds, notes, complete } = compareStates([
     memoryAt(0, { anonymous: 100, 'network-sockets': 10, unexplained: 5 }),
     memoryAt(2700, { anonymous: 90, 'network-sockets': 310, unexplained: 6 }),
   ]);
@@ -23,20 +23,23 @@ test('what free memory fell by is in what grew, to the byte', () => {
     unexplained: MIB,
     untold: 0,
     plugged: 0,
-    explanation: 'drawers',
+    explanation: 'categories',
   });
-  expect(loss?.drawers[0]?.drawer).toMatchObject({ drawer: 'network-sockets', change: 300 * MIB });
-  expect(drawers).toMatchObject({ change: 0, untold: 0 });
-  const [free] = drawers?.children ?? [];
+  expect(loss?.categories[0]?.category).toMatchObject({
+    category: 'network-sockets',
+    change: 300 * MIB,
+  });
+  expect(categories).toMatchObject({ change: 0, untold: 0 });
+  const [free] = categories?.children ?? [];
   expect(free?.perSecond).toBeCloseTo((-291 * MIB) / 2700);
 });
 
-test('nothing that grew explains a loss that no drawer has', () => {
+test('nothing that grew explains a loss that no category has', () => {
   const before = memoryAt(0, { anonymous: 100, unexplained: 5 });
   const { loss } = compareStates([before, memoryAt(60, { anonymous: 110, unexplained: 205 })]);
   expect(loss).toMatchObject({ explanation: 'nothing', grew: 10 * MIB, unexplained: 200 * MIB });
   const half = compareStates([before, memoryAt(60, { anonymous: 205, unexplained: 105 })]).loss;
-  expect(half?.explanation).toBe('drawers');
+  expect(half?.explanation).toBe('categories');
 });
 
 test('less than a MiB is no loss, and what was freed none', () => {
@@ -44,7 +47,7 @@ test('less than a MiB is no loss, and what was freed none', () => {
   const explained = (mib: number) =>
     compareStates([before, memoryAt(60, { anonymous: mib })]).loss?.explanation;
   expect([100.5, 100, 50].map(explained)).toEqual([null, null, null]);
-  expect(explained(101)).toBe('drawers');
+  expect(explained(101)).toBe('categories');
 });
 
 test('so is what counters moved by while inputs were taken', () => {
@@ -62,17 +65,17 @@ test('memory that was plugged in is said, and closes the sum', () => {
   expect(loss).toMatchObject({ lost: -150 * MIB, plugged: 200 * MIB, grew: 50 * MIB, untold: 0 });
 });
 
-test('inputs of different depth: groups are compared, single drawers are not', () => {
+test('inputs of different depth: groups are compared, single categories are not', () => {
   const shallow = stateOf(60, {
     memory: { depth: 'counters', tree: treeOf({ anonymous: 100, unexplained: 300 }), drift: 0 },
   });
-  const { drawers, loss, notes, complete } = compareStates([
+  const { categories, loss, notes, complete } = compareStates([
     memoryAt(0, { anonymous: 100, 'network-sockets': 10 }),
     shallow,
   ]);
   expect(notes).toContainEqual({ code: 'another-depth', depths: ['kcore', 'counters'] });
   expect(complete).toBe(false);
-  const kernel = drawers?.children.find(({ drawer }) => drawer === 'kernel');
+  const kernel = categories?.children.find(({ category }) => category === 'kernel');
   expect(kernel).toMatchObject({ change: 290 * MIB, untold: 290 * MIB });
   expect(kernel?.children.map(({ change }) => change)).toEqual([null, null]);
   // What one does not know is not known, and not nothing.
@@ -83,12 +86,12 @@ test('inputs of different depth: groups are compared, single drawers are not', (
   expect(loss).toMatchObject({ lost: 290 * MIB, grew: null, untold: null, explanation: null });
 });
 
-test('a drawer that only one release knows of is not compared, and the sum closes', () => {
-  const { drawers, loss } = compareStates([
+test('a category that only one release knows of is not compared, and the sum closes', () => {
+  const { categories, loss } = compareStates([
     memoryAt(0, { anonymous: 100 }),
     memoryAt(60, { anonymous: 100, 'of-tomorrow': 50 }),
   ]);
-  const kernel = drawers?.children.find(({ drawer }) => drawer === 'kernel');
+  const kernel = categories?.children.find(({ category }) => category === 'kernel');
   expect(kernel).toMatchObject({ change: 50 * MIB, untold: 50 * MIB });
   expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, untold: 50 * MIB, explanation: null });
 });
@@ -104,7 +107,7 @@ test('what was given in the wrong order is sorted, and that is said', () => {
 });
 
 test('by uptime, if somebody set the clock of the day', () => {
-  const late = memoryAt(0, {}, { name: 'late', taken: taken(600, { at: new Date(0) }) });
+  const late = memoryAt(0, {}, { name: 'late', origin: taken(600, { at: new Date(0) }) });
   const { states, seconds, notes } = compareStates([late, memoryAt(0, {})]);
   expect(states.map(({ name }) => name)).toEqual(['0.json', 'late']);
   expect(seconds).toEqual([0, 600]);
@@ -112,21 +115,21 @@ test('by uptime, if somebody set the clock of the day', () => {
 });
 
 test('two of one time have no rates', () => {
-  const { seconds, notes, complete, drawers } = compareStates([
+  const { seconds, notes, complete, categories } = compareStates([
     memoryAt(0, { anonymous: 1 }),
     memoryAt(0, { anonymous: 2 }, { name: 'copy' }),
   ]);
   expect(notes.map(({ code }) => code)).toEqual(['same-time']);
-  expect([seconds, complete, drawers?.children[0]?.perSecond]).toEqual([null, false, null]);
+  expect([seconds, complete, categories?.children[0]?.perSecond]).toEqual([null, false, null]);
 });
 
 test('without times inputs stand as they were given, and no rate is told', () => {
   const nameless = taken(0, { at: null, bootId: null, uptime: null });
-  const first = memoryAt(0, { anonymous: 1 }, { taken: nameless });
-  const { seconds, notes, drawers } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
+  const first = memoryAt(0, { anonymous: 1 }, { origin: nameless });
+  const { seconds, notes, categories } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
   expect(notes).toEqual([{ code: 'boot-unknown' }, { code: 'time-unknown', names: ['0.json'] }]);
   expect(seconds).toBeNull();
-  expect(drawers?.children[0]).toMatchObject({ change: -MIB, perSecond: null });
+  expect(categories?.children[0]).toMatchObject({ change: -MIB, perSecond: null });
 });
 
 test.each([
@@ -138,7 +141,7 @@ test.each([
       [
         'dentry',
         {
-          who: { kind: 'cache', name: 'dentry', drawer: null },
+          who: { kind: 'cache', name: 'dentry', category: null },
           sizes: { bytes },
           ofBoot: false,
           began: null,
@@ -151,7 +154,7 @@ test.each([
     memoryAt(
       60,
       { unexplained: 500 },
-      { taken: other, lists: { ...processes([one]), caches: cache(30) } },
+      { origin: other, lists: { ...processes([one]), caches: cache(30) } },
     ),
   ]);
   expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
@@ -165,7 +168,7 @@ test.each([
   ['no name: two machines may be booted at once', { host: '(none)' }, null],
 ])('without ids one boot is known by when it was, and by %s', (_, other, same) => {
   const at = (seconds: number) =>
-    memoryAt(seconds, {}, { taken: taken(seconds, { bootId: null, ...other }) });
+    memoryAt(seconds, {}, { origin: taken(seconds, { bootId: null, ...other }) });
   expect(compareStates([at(0), at(60)]).sameBoot).toBe(same);
   // One look in two forms.
   expect(compareStates([at(0), at(0)]).sameBoot).toBe(true);
@@ -175,24 +178,25 @@ test.each([
 
 test('ids tell another boot though clocks of one between them fit both', () => {
   const at = (seconds: number, bootId: string | null) =>
-    memoryAt(seconds, {}, { taken: taken(seconds, { bootId }) });
+    memoryAt(seconds, {}, { origin: taken(seconds, { bootId }) });
   const { sameBoot, seconds, notes } = compareStates([at(0, 'a'), at(60, null), at(120, 'c')]);
   expect([sameBoot, seconds]).toEqual([false, null]);
   expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
 });
 
-test('a drawer that the first lacks may be what grew: that is said', () => {
+test('a category that the first lacks may be what grew: that is said', () => {
   const { notes, complete, loss } = compareStates([
     memoryAt(0, { anonymous: 100 }),
     memoryAt(60, { anonymous: 101, later: 400 }),
   ]);
-  expect(notes).toEqual([{ code: 'size-unknown', part: 'drawers', count: 1 }]);
+  expect(notes).toEqual([{ code: 'size-unknown', part: 'categories', count: 1 }]);
   expect(complete).toBe(false);
   expect(loss).toMatchObject({ lost: 401 * MIB, grew: MIB, untold: 400 * MIB, explanation: null });
 });
 
 test('another host is said, unless one boot id proves that it is one', () => {
-  const other = (bootId: string) => memoryAt(60, {}, { taken: taken(60, { host: 'pod', bootId }) });
+  const other = (bootId: string) =>
+    memoryAt(60, {}, { origin: taken(60, { host: 'pod', bootId }) });
   expect(codes(memoryAt(0, {}), other('else'))).toEqual(['another-host']);
   expect(codes(memoryAt(0, {}), other('b00t'))).toEqual([]);
 });

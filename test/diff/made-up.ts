@@ -1,11 +1,11 @@
-import type { DrawerState, HostState, Item, Listing } from '../../src/diff/state.js';
-import type { Taken } from '../../src/records/sample-origin.js';
+import type { CategoryState, HostState, Item, Listing } from '../../src/diff/state.js';
+import type { Origin } from '../../src/records/sample-origin.js';
 
 export const MIB = 1 << 20;
 const START = Date.UTC(2026, 10, 20, 10, 2);
 
 /** One boot of one host, so many seconds after the first time. */
-export function taken(seconds: number, other: Partial<Taken> = {}): Taken {
+export function taken(seconds: number, other: Partial<Origin> = {}): Origin {
   return {
     at: new Date(START + seconds * 1000),
     host: 'node7',
@@ -16,23 +16,23 @@ export function taken(seconds: number, other: Partial<Taken> = {}): Taken {
 }
 
 /** Leaves in MiB, put into the group where they belong; free memory is the rest of 1,000 MiB. */
-export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): DrawerState {
-  const groupOf = (drawer: string) =>
-    ['anonymous', 'page-cache'].includes(drawer) ? 'applications' : 'kernel';
-  const leaf = (drawer: string, mib: number): DrawerState => ({
-    drawer,
+export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): CategoryState {
+  const groupOf = (category: string) =>
+    ['anonymous', 'page-cache'].includes(category) ? 'applications' : 'kernel';
+  const leaf = (category: string, mib: number): CategoryState => ({
+    category,
     bytes: mib * MIB,
     children: [],
   });
   const used = Object.values(leaves).reduce((sum, mib) => sum + mib, 0);
-  const group = (drawer: string, children: readonly DrawerState[]): DrawerState => ({
-    drawer,
+  const group = (category: string, children: readonly CategoryState[]): CategoryState => ({
+    category,
     children,
     bytes: children.reduce((sum, { bytes }) => sum + bytes, 0),
   });
   const of = (name: string) =>
-    Object.entries(leaves).flatMap(([drawer, mib]) =>
-      groupOf(drawer) === name ? [leaf(drawer, mib)] : [],
+    Object.entries(leaves).flatMap(([category, mib]) =>
+      groupOf(category) === name ? [leaf(category, mib)] : [],
     );
   return group('memory', [
     group('free', [leaf('free-buddy', total - used)]),
@@ -44,7 +44,7 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
 export function stateOf(seconds: number, other: Partial<HostState> = {}): HostState {
   return {
     name: `${seconds}.json`,
-    taken: taken(seconds),
+    origin: taken(seconds),
     release: '6.1.0',
     pageSize: 4096,
     memory: null,

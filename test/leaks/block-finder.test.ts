@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import type { CensusEntry } from '../../src/account/census-entry.js';
-import type { DrawerName } from '../../src/account/memory/drawers.js';
+import type { CategoryName } from '../../src/account/memory/categories.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { BlockFinder } from '../../src/leaks/survivors/by-kernel.js';
@@ -20,7 +20,7 @@ const AREA = { address: 0xffffc90000005000n } as VmArea;
 
 /** Whether and where; an object's address, a frame's number. */
 interface Known {
-  readonly drawer?: DrawerName | undefined;
+  readonly category?: CategoryName | undefined;
   readonly sockets?: readonly bigint[];
   /** Frames of packets' data, by their first. */
   readonly queued?: readonly number[];
@@ -32,7 +32,7 @@ function finderOf(kernel: Kernel, known: Known): BlockFinder {
   return new BlockFinder(
     kernel,
     {
-      ledger: { drawerOf: () => known.drawer },
+      ledger: { categoryOf: () => known.category },
       queues: { entryOf: (frame) => (known.queued?.includes(frame) ? ENTRY : undefined) },
       areas: {
         all: () => [AREA].values(),
@@ -59,7 +59,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   const bytes = kernel.struct('sk_buff')!.size;
   const object = (place: bigint, more = {}) =>
     survivor('s', { place, bytes, order: null, ...more });
-  const slab = { drawer: 'slab-unreclaimable' } as const;
+  const slab = { category: 'slab-unreclaimable' } as const;
 
   test('what is queued is what drgn counts', () => {
     expect(skbs).toHaveLength(full.queues.receive!.skbs);
@@ -68,7 +68,10 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   test('each skb of a queue is in use, in its cache, and in the socket’s hands where that is known', () => {
     const plain = finderOf(kernel, slab);
     for (const place of skbs)
-      expect(plain.of('slab', object(place))).toMatchObject({ place: 'slab', drawer: slab.drawer });
+      expect(plain.of('slab', object(place))).toMatchObject({
+        place: 'slab',
+        category: slab.category,
+      });
     // A fixture has no names of caches: whose it is is not known, and so is not nobody's.
     expect(keeperOf(plain.of('slab', object(skb)))).toBe('not-known');
     const told = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
@@ -224,11 +227,11 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   }
 
   test('where memory is in a list of free pages the object is free', () => {
-    expect(finderOf(kernel, { drawer: 'free-buddy' }).of('slab', object(skb)).place).toBe('free');
+    expect(finderOf(kernel, { category: 'free-buddy' }).of('slab', object(skb)).place).toBe('free');
   });
 
   test('there is no such memory, or it cannot be read: that is not known, and not nobody’s', () => {
-    const nowhere = finderOf(kernel, { drawer: undefined });
+    const nowhere = finderOf(kernel, { category: undefined });
     expect(nowhere.of('slab', object(skb))).toMatchObject({
       place: 'not-known',
       why: 'no-such-frame',
@@ -245,7 +248,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     });
     const of = finderOf(denied, slab).of('slab', object(skb));
     expect(of).toMatchObject({ place: 'not-known', why: 'unreadable' });
-    const dark = finderOf(kernel, { drawer: 'unread' });
+    const dark = finderOf(kernel, { category: 'unread' });
     expect(dark.of('page', survivor('s', { place: BigInt(frame) })).place).not.toBe('nobody');
   });
 
@@ -253,7 +256,11 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     const block = new PageReader(kernel).block(kernel.pages.pageOf(skb)!);
     const of = (frame: number, order: number) =>
       finderOf(kernel, slab).of('page', survivor('s', { place: BigInt(frame), order }));
-    expect(of(block.frame, 5)).toMatchObject({ place: 'slab', drawer: slab.drawer, cache: null });
+    expect(of(block.frame, 5)).toMatchObject({
+      place: 'slab',
+      category: slab.category,
+      cache: null,
+    });
     const second = frameOf(skbs.find((one) => frameOf(one) !== block.frame) ?? skb);
     const other = new PageReader(kernel).block(kernel.pages.pageOfFrame(second));
     if (other.frame !== second) expect(of(second, 0).place).toBe('reused');

@@ -85,8 +85,8 @@ test.each(['socket', 'network', 'page-pool'] as const)(
 );
 
 test('objects of a slab leak by their cache', () => {
-  const slab = (cache: string, drawer: Found['drawer']) =>
-    judged(steadily(15), { ...placed('slab', drawer), cache }, { type: 'slab' });
+  const slab = (cache: string, category: Found['category']) =>
+    judged(steadily(15), { ...placed('slab', category), cache }, { type: 'slab' });
   expect(slab('kmalloc-256', 'slab-unreclaimable').verdict).toBe('leaking');
   expect(slab('dentry', 'slab-reclaimable').reason).toBe('reclaimable');
   expect(slab('vm_area_struct', 'slab-unreclaimable').reason).toBe('of-processes');
@@ -216,9 +216,9 @@ test('what is called leaking in a cache that has a limit may only be filling, wh
   const recording = made([SITE], { s: steadily(15) }, { survivors: held });
   const limits = new Map([['nf_conntrack', { held: 812, most: 65_536 }]]);
   const answerOf = (cache: string, more: Partial<Lookup> = { limits }) => {
-    const drawer = 'slab-unreclaimable' as const;
+    const category = 'slab-unreclaimable' as const;
     const { sites, notes } = leaksAnswer(recording, {
-      ...everywhere({ ...placed('slab', drawer), cache }),
+      ...everywhere({ ...placed('slab', category), cache }),
       ...more,
     });
     return [sites[0]?.verdict, notes.filter(({ code }) => code === 'limited-cache')];

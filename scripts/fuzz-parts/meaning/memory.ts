@@ -1,7 +1,7 @@
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import type { DrawerJson, MemoryJson } from '../../../src/answers/memory/schema.js';
+import type { CategoryJson, MemoryJson } from '../../../src/answers/memory/schema.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
@@ -27,9 +27,9 @@ function ask(kernel: Kernel): Said {
   return {
     json: {
       ...json,
-      drawers: byName(flat(memory), ({ drawer }) => drawer),
+      categories: byName(flat(memory), ({ category }) => category),
       caches: byName(caches, ({ name }) => name),
-      callers: byName(callers, ({ caller, drawer }) => `${caller} ${drawer}`),
+      callers: byName(callers, ({ caller, category }) => `${caller} ${category}`),
       zones: byName(zones, ({ node, zone }) => `${node} ${zone}`),
       files: {
         unnamed: files?.unnamed.map((one) => ({ key: one.reason, ...one })),
@@ -49,12 +49,12 @@ function ask(kernel: Kernel): Said {
 
 type Charged = NonNullable<MemoryJson['cgroups']>['nobody'];
 
-function charged({ bytes, drawers }: Charged) {
-  return { bytes, drawers: byName(drawers, ({ drawer }) => drawer) };
+function charged({ bytes, categories }: Charged) {
+  return { bytes, categories: byName(categories, ({ category }) => category) };
 }
 
-function flat({ children, ...drawer }: DrawerJson): Omit<DrawerJson, 'children'>[] {
-  return [drawer, ...children.flatMap(flat)];
+function flat({ children, ...category }: CategoryJson): Omit<CategoryJson, 'children'>[] {
+  return [category, ...children.flatMap(flat)];
 }
 
 /** So that what differs is told by its name. */

@@ -1,15 +1,15 @@
 import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CapturedOf } from '../../records/captured-of.js';
-import type { Taken } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/sample-origin.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
+import type { CategoryName } from './categories.js';
+import type { Category, Owner } from './category.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { Look } from './changes.js';
-import type { Drawer, Owner } from './drawer.js';
-import type { DrawerName } from './drawers.js';
 import type { FamiliarFigures } from './familiar-figures.js';
 import type { FilesAnswer } from './files.js';
 import type { FrameNote } from './frame-note.js';
@@ -50,7 +50,7 @@ export interface CacheFigures {
   readonly slotSize: number | null;
 }
 
-/** What a socket's queues have of a drawer; what several share counts for the first that was found. */
+/** What a socket's queues have of a category; what several share counts for the first that was found. */
 export interface QueueBytes {
   readonly entry: CensusEntry;
   readonly bytes: number;
@@ -97,17 +97,17 @@ export interface MemoryAnswer {
   readonly host?: { readonly release: string; readonly pageSize: number };
   readonly source: MemorySource;
   /** When, and of which boot; undefined: nobody asked. */
-  readonly taken?: Taken;
+  readonly origin?: Origin;
   /** Of a host that was captured: its name, hostile, and when. Undefined: it is this machine, or a dump. */
   readonly captured?: CapturedOf;
   /** Of a running kernel: sources that tell more, and why they could not be had. */
   readonly unavailable?: readonly Unavailable[];
-  readonly memory: Drawer;
+  readonly memory: Category;
   /** Two facts that contradict each other on how much memory is free; undefined: they agree. */
   readonly freeConflict?: FreeConflict;
   readonly loose: Loose | undefined;
   readonly unflagged?: UnflaggedFrames;
-  /** Notes on frames, which have drawers all the same. */
+  /** Notes on frames, which have categories all the same. */
   readonly notes?: readonly FrameNote[];
   /**
    * Of a running kernel: by how much its counters changed while it was read, in bytes; each change counts
@@ -117,7 +117,7 @@ export interface MemoryAnswer {
   /** What takes most first. */
   readonly caches: readonly CacheFigures[];
   /** Memory of vmalloc's address space by who asked for it, what takes most first. */
-  readonly callers: readonly (Owner & { readonly drawer: DrawerName })[];
+  readonly callers: readonly (Owner & { readonly category: CategoryName })[];
   /** Whose the page cache and shared memory are; undefined: it was not asked, or cannot be told. */
   readonly files?: FilesAnswer | undefined;
   readonly zones: readonly ZoneFigures[];
@@ -128,11 +128,11 @@ export interface MemoryAnswer {
   readonly cgroups?: CgroupsAnswer | undefined;
   /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
-  /** Sockets whose queues have frames of the drawer `network-sockets`, the most first; they add up to it. */
+  /** Sockets whose queues have frames of the category `network-sockets`, the most first; they add up to it. */
   readonly queues: readonly QueueBytes[];
   /** Lines of /proc/meminfo, in bytes; of a dump what they would be (`BuffersCached` is both). */
   readonly counted?: ReadonlyMap<string, number>;
-  /** How figures that people know come from drawers; undefined: it was not asked. */
+  /** How figures that people know come from categories; undefined: it was not asked. */
   readonly familiar?: FamiliarFigures;
   /** Which of several looks it is, and what changed; undefined: it is the only one. */
   readonly look?: Look;

@@ -6,13 +6,13 @@ import { CHARGE, scanCharges } from '../../walk/memory/charges.js';
 import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { slabCharges } from '../../walk/memory/slab-charges.js';
 import type { Warnings } from '../../walk/warnings.js';
-import { DRAWERS, type DrawerName } from './drawers.js';
+import { CATEGORIES, type CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 
-/** Page frames by drawer, the most first. */
+/** Page frames by category, the most first. */
 export interface ChargedPart {
   readonly bytes: number;
-  readonly drawers: readonly { readonly drawer: DrawerName; readonly bytes: number }[];
+  readonly categories: readonly { readonly category: CategoryName; readonly bytes: number }[];
 }
 
 /** A memory cgroup that has pages or objects, or that is dying. */
@@ -50,7 +50,7 @@ export interface CgroupsAnswer {
 /** How many cgroups are told. */
 const MOST_CGROUPS = 10_000;
 
-/** Frames by drawer. */
+/** Frames by category. */
 type Sums = Float64Array;
 
 interface Known {
@@ -74,13 +74,13 @@ export function accountCgroups(
   const groups = new MemoryCgroups(kernel);
   const { pageSize } = kernel.facts;
   const numbers = ledger.numbers;
-  const free = DRAWERS.map((drawer) => drawer.startsWith('free-'));
+  const free = CATEGORIES.map((category) => category.startsWith('free-'));
   const sums: Sums[] = [];
   const { pointers, slabs } = scanCharges(kernel, frames, kinds, (index, charge) => {
-    const drawer = numbers[index]! - 1;
-    const row = free[drawer] ? CHARGE.nobody : charge;
-    sums[row] ??= new Float64Array(DRAWERS.length);
-    sums[row][drawer]!++;
+    const category = numbers[index]! - 1;
+    const row = free[category] ? CHARGE.nobody : charge;
+    sums[row] ??= new Float64Array(CATEGORIES.length);
+    sums[row][category]!++;
   });
   const part = (sum: Sums | undefined): ChargedPart => partOf(sum, pageSize);
   const unnamed = new Map<UnnamedCharges['reason'], { sum: Sums; why: string | undefined }>();
@@ -91,7 +91,11 @@ export function accountCgroups(
   };
   const own = new Map<bigint, { sum: Sums; objects: number; bytes: number }>();
   const groupOf = (group: bigint) => {
-    const known = own.get(group) ?? { sum: new Float64Array(DRAWERS.length), objects: 0, bytes: 0 };
+    const known = own.get(group) ?? {
+      sum: new Float64Array(CATEGORIES.length),
+      objects: 0,
+      bytes: 0,
+    };
     own.set(group, known);
     return known;
   };
@@ -239,13 +243,13 @@ function checkUsage(
 }
 
 function partOf(sum: Sums | undefined, pageSize: number): ChargedPart {
-  const drawers = DRAWERS.map((drawer, index) => ({
-    drawer,
+  const categories = CATEGORIES.map((category, index) => ({
+    category,
     bytes: (sum?.[index] ?? 0) * pageSize,
   }))
     .filter(({ bytes }) => bytes > 0)
     .toSorted((a, b) => b.bytes - a.bytes);
-  return { bytes: framesOf(sum) * pageSize, drawers };
+  return { bytes: framesOf(sum) * pageSize, categories };
 }
 
 function framesOf(sum: Sums | undefined): number {

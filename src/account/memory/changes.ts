@@ -1,11 +1,11 @@
-import type { Drawer } from './drawer.js';
+import type { Category } from './category.js';
 
-/** Bytes of each drawer, groups too, at one look. */
-export type DrawerBytes = ReadonlyMap<Drawer['drawer'], number>;
+/** Bytes of each category, groups too, at one look. */
+export type CategoryBytes = ReadonlyMap<Category['category'], number>;
 
-/** What a drawer has more (less: negative) than at another look, in bytes; null: there was none before. */
-export interface DrawerChange {
-  readonly drawer: Drawer['drawer'];
+/** What a category has more (less: negative) than at another look, in bytes; null: there was none before. */
+export interface CategoryChange {
+  readonly category: Category['category'];
   readonly sinceFirst: number | null;
   readonly sinceLast: number | null;
 }
@@ -16,13 +16,13 @@ export interface Look {
   readonly number: number;
   /** When it was done. */
   readonly at: Date;
-  readonly changes: readonly DrawerChange[];
+  readonly changes: readonly CategoryChange[];
 }
 
 /** Compares each look with the first and with the one before; keeps no more than these two. */
 export class Looks {
-  #first: DrawerBytes | undefined;
-  #last: DrawerBytes | undefined;
+  #first: CategoryBytes | undefined;
+  #last: CategoryBytes | undefined;
   #number = 0;
 
   /** How many there were. */
@@ -30,16 +30,18 @@ export class Looks {
     return this.#number;
   }
 
-  next({ memory }: { readonly memory: Drawer }, at: Date): Look {
-    const bytes = new Map(drawersOf(memory).map((drawer) => [drawer.drawer, drawer.bytes]));
-    const since = (other: DrawerBytes | undefined, drawer: Drawer['drawer']) => {
-      const before = other?.get(drawer);
-      return before === undefined ? null : (bytes.get(drawer) ?? 0) - before;
+  next({ memory }: { readonly memory: Category }, at: Date): Look {
+    const bytes = new Map(
+      categoriesOf(memory).map((category) => [category.category, category.bytes]),
+    );
+    const since = (other: CategoryBytes | undefined, category: Category['category']) => {
+      const before = other?.get(category);
+      return before === undefined ? null : (bytes.get(category) ?? 0) - before;
     };
-    const changes = [...bytes.keys()].map((drawer) => ({
-      drawer,
-      sinceFirst: since(this.#first, drawer),
-      sinceLast: since(this.#last, drawer),
+    const changes = [...bytes.keys()].map((category) => ({
+      category,
+      sinceFirst: since(this.#first, category),
+      sinceLast: since(this.#last, category),
     }));
     this.#first ??= bytes;
     this.#last = bytes;
@@ -47,6 +49,6 @@ export class Looks {
   }
 }
 
-function drawersOf(drawer: Drawer): Drawer[] {
-  return [drawer, ...drawer.children.flatMap(drawersOf)];
+function categoriesOf(category: Category): Category[] {
+  return [category, ...category.children.flatMap(categoriesOf)];
 }

@@ -1,9 +1,9 @@
 import { KernelError } from '../../base/errors/kernel.js';
 import type { MemoryCounters } from '../../records/memory-counters.js';
 import type { MemoryAnswer } from './answer.js';
+import type { CategoryName } from './categories.js';
+import type { Category } from './category.js';
 import { detailsOf, type MachineLists } from './details.js';
-import type { Drawer } from './drawer.js';
-import type { DrawerName } from './drawers.js';
 import { conflictWhy, DEPENDS_ON_FREE, zonesConflict } from './free-conflict.js';
 import { leafTree } from './leaf-tree.js';
 import { freeCounts, type ProcCounter, procCounters } from './proc-counters.js';
@@ -12,8 +12,8 @@ const NO_COUNTER = 'no counter tells of it: it is among what nothing explains';
 const AS_FILES = 'counters count it with the page cache: it is among that';
 const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';
 
-/** Drawers that lie in memory that the buddy allocator never got. */
-const BOOT: ReadonlySet<DrawerName> = new Set(['image', 'memmap', 'crash-kernel']);
+/** Categories that lie in memory that the buddy allocator never got. */
+const BOOT: ReadonlySet<CategoryName> = new Set(['image', 'memmap', 'crash-kernel']);
 
 /**
  * Where the memory is as far as counters tell, for who cannot look at page frames. What no counter tells
@@ -26,9 +26,9 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
   const { pageSize } = counted;
   const known = procCounters(counted);
   const conflict = zonesConflict(counted);
-  for (const [drawer, counter] of known) {
+  for (const [category, counter] of known) {
     if (!('bytes' in counter) || counter.bytes >= 0) continue;
-    const message = `the counters of /proc leave ${counter.bytes} bytes for ${drawer}`;
+    const message = `the counters of /proc leave ${counter.bytes} bytes for ${category}`;
     throw new KernelError('damaged', message);
   }
   // What the buddy allocator got; zones say the same, but for guests whose memory was changed.
@@ -43,22 +43,22 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     const message = `the counters of /proc add up to ${-rest} bytes more than the machine has`;
     throw new KernelError('damaged', message);
   }
-  const leaf = (drawer: DrawerName): Drawer => {
+  const leaf = (category: CategoryName): Category => {
     const counter =
-      drawer === 'set-aside'
+      category === 'set-aside'
         ? { bytes: boot }
-        : drawer === 'unexplained'
+        : category === 'unexplained'
           ? { bytes: rest }
-          : known.get(drawer);
+          : known.get(category);
     // Frames that cannot be read are for who reads frames.
     const why =
-      drawer === 'unread'
+      category === 'unread'
         ? undefined
-        : (whyNotWhole(drawer, counter, known, counted) ??
-          (conflict && DEPENDS_ON_FREE.has(drawer) ? conflictWhy(conflict) : undefined));
+        : (whyNotWhole(category, counter, known, counted) ??
+          (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = bytesOf(counter);
     return {
-      drawer,
+      category,
       frames: Math.round(bytes / pageSize),
       bytes,
       known: 'counter',
@@ -92,23 +92,23 @@ function bytesOf(counter: ProcCounter | undefined): number {
 }
 
 function whyNotWhole(
-  drawer: DrawerName,
+  category: CategoryName,
   counter: ProcCounter | undefined,
-  known: ReadonlyMap<DrawerName, ProcCounter>,
+  known: ReadonlyMap<CategoryName, ProcCounter>,
   counted: MemoryCounters,
 ): string | undefined {
   const { managed, whyNoZones, meminfo } = counted;
   if (counter && 'why' in counter) return counter.why;
   const swapped = bytesOf(known.get('swap-cache')) > 0;
-  if (swapped && (drawer === 'anonymous' || drawer === 'swap-cache'))
+  if (swapped && (category === 'anonymous' || category === 'swap-cache'))
     return 'pages that are mapped and in the swap cache count as both';
   const total = meminfo.get('MemTotal');
-  if (drawer === 'secret') return AS_FILES;
-  if (drawer === 'set-aside' && whyNoZones !== undefined) return whyNoZones;
+  if (category === 'secret') return AS_FILES;
+  if (category === 'set-aside' && whyNoZones !== undefined) return whyNoZones;
   const { uninitialized = 0 } = freeCounts(counted) ?? {};
-  if (drawer === 'set-aside' && total !== (managed ?? 0) + uninitialized)
+  if (category === 'set-aside' && total !== (managed ?? 0) + uninitialized)
     return `MemTotal is ${total} bytes, and zones say ${managed}`;
-  if (drawer === 'unexplained' && [...known.values()].some((one) => 'why' in one))
+  if (category === 'unexplained' && [...known.values()].some((one) => 'why' in one))
     return 'what counters that cannot be read would tell of is among it';
-  return counter === undefined ? (BOOT.has(drawer) ? AT_BOOT : NO_COUNTER) : undefined;
+  return counter === undefined ? (BOOT.has(category) ? AT_BOOT : NO_COUNTER) : undefined;
 }

@@ -9,7 +9,7 @@ import { memoryNodes } from '../../walk/pages/memory-nodes.js';
 import { hugePages } from '../../walk/pages/memory-use.js';
 import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
 import { readOrNot } from '../../walk/read-or-not.js';
-import type { DrawerGroup, DrawerName } from './drawers.js';
+import type { CategoryGroup, CategoryName } from './categories.js';
 
 /** `enum lru_list` (include/linux/mmzone.h). */
 const LRU_LISTS = [
@@ -19,8 +19,8 @@ const LRU_LISTS = [
 
 /** Base pages, as the kernel counts them, of what its counters name. */
 export type KernelCounts = ReadonlyMap<
-  | DrawerName
-  | DrawerGroup
+  | CategoryName
+  | CategoryGroup
   | 'memory'
   | 'all-vmalloc'
   | 'all-slab'
@@ -33,7 +33,7 @@ export type KernelCounts = ReadonlyMap<
 >;
 
 /**
- * The kernel's own counters of what drawers hold, with what CPUs have counted and not added; of those
+ * The kernel's own counters of what categories hold, with what CPUs have counted and not added; of those
  * that this kernel lacks, or that cannot be read, there is none.
  *
  * @param lost told of what a sound dump has and this one lacks; not of counters that a kernel has not

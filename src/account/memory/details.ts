@@ -6,7 +6,7 @@ import type {
   NoDetails,
   ZoneFigures,
 } from './answer.js';
-import { drawerOfCaller, takesStacks } from './vmalloc-callers.js';
+import { categoryOfCaller, takesStacks } from './vmalloc-callers.js';
 
 /** What a file of /proc lists; or why it cannot be had. */
 export type Listed<T> =
@@ -46,7 +46,7 @@ export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: nu
   };
 }
 
-/** Stacks of threads, which have a drawer of their own, left out. */
+/** Stacks of threads, which have a category of their own, left out. */
 function callersOf(pages: ReadonlyMap<string, number>, pageSize: number): MemoryAnswer['callers'] {
   return [...pages]
     .filter(([name]) => !takesStacks(name))
@@ -54,7 +54,7 @@ function callersOf(pages: ReadonlyMap<string, number>, pageSize: number): Memory
       kind: 'caller' as const,
       name,
       bytes: count * pageSize,
-      drawer: drawerOfCaller(name),
+      category: categoryOfCaller(name),
     }))
     .toSorted((a, b) => b.bytes - a.bytes);
 }

@@ -1,20 +1,20 @@
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 
 /** Whose figures: those of free(1), or the lines of /proc/meminfo. */
 export type Familiar = 'free' | 'meminfo';
 
-/** A figure that people know, and how it comes from drawers. */
+/** A figure that people know, and how it comes from categories. */
 export interface FamiliarLine {
   /** As the program prints it. */
   readonly name: string;
-  /** The drawers that make it up; none: no drawer tells it. */
-  readonly rows: readonly DrawerName[];
+  /** The categories that make it up; none: no category tells it. */
+  readonly rows: readonly CategoryName[];
   /**
-   * Whether the drawers have as much, or the figure counts at most (at least) what they have: a line may
-   * count a part of what is in a drawer.
+   * Whether the categories have as much, or the figure counts at most (at least) what they have: a line may
+   * count a part of what is in a category.
    */
   readonly bound: 'same' | 'at-most' | 'at-least';
-  /** By the drawers; null: they do not tell. */
+  /** By the categories; null: they do not tell. */
   readonly bytes: number | null;
   /** What the kernel's own counters say; null: they were not read. */
   readonly kernelBytes: number | null;
@@ -23,6 +23,6 @@ export interface FamiliarLine {
 export interface FamiliarFigures {
   readonly of: Familiar;
   readonly lines: readonly FamiliarLine[];
-  /** Drawers with memory that are in no line but that of all of it. */
-  readonly nowhere: readonly { readonly drawer: DrawerName; readonly bytes: number }[];
+  /** Categories with memory that are in no line but that of all of it. */
+  readonly nowhere: readonly { readonly category: CategoryName; readonly bytes: number }[];
 }

@@ -1,12 +1,12 @@
 import type { MemoryAnswer } from './answer.js';
+import type { CategoryName } from './categories.js';
 import type { KernelCounts } from './counters.js';
-import type { DrawerName } from './drawers.js';
 import type { Familiar, FamiliarFigures, FamiliarLine } from './familiar-figures.js';
 import { leaves } from './leaves.js';
 
 interface Definition {
   readonly name: string;
-  readonly rows?: readonly DrawerName[];
+  readonly rows?: readonly CategoryName[];
   readonly bound?: FamiliarLine['bound'];
   /** Lines of /proc/meminfo that it adds up, if it is none itself. */
   readonly kernel?: (of: (name: string) => number) => number;
@@ -44,7 +44,7 @@ const MEMINFO: readonly Definition[] = [
   {
     name: 'Buffers + Cached',
     rows: ['page-cache', 'shared', 'secret'],
-    // Pages that were truncated stay in the cache's drawer while somebody holds them.
+    // Pages that were truncated stay in the cache's category while somebody holds them.
     bound: 'at-most',
     kernel: (of) => of('BuffersCached'),
   },
@@ -67,10 +67,10 @@ const MEMINFO: readonly Definition[] = [
   { name: 'Hugetlb', rows: ['hugetlb'] },
 ];
 
-/** How figures that people know come from the drawers of an answer. */
+/** How figures that people know come from the categories of an answer. */
 export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFigures {
   const found = new Map(
-    leaves(answer.memory).map((drawer) => [drawer.drawer as DrawerName, drawer] as const),
+    leaves(answer.memory).map((category) => [category.category as CategoryName, category] as const),
   );
   const counted = answer.counted ?? new Map<string, number>();
   const definitions = of === 'free' ? FREE : MEMINFO;
@@ -99,20 +99,20 @@ export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFig
     of,
     lines: lines.map((line) => ({ ...line, bytes: line.bytes ?? others.get(line.name) ?? null })),
     nowhere: [...found.values()]
-      .filter(({ drawer, bytes }) => bytes > 0 && !named.has(drawer as DrawerName))
+      .filter(({ category, bytes }) => bytes > 0 && !named.has(category as CategoryName))
       .toSorted((a, b) => b.bytes - a.bytes)
-      .map(({ drawer, bytes }) => ({ drawer: drawer as DrawerName, bytes })),
+      .map(({ category, bytes }) => ({ category: category as CategoryName, bytes })),
   };
 }
 
 /**
  * What zones gave to the buddy allocator, and what it is to get once it is initialized: all of it less what the
- * boot kept, in whatever drawer.
+ * boot kept, in whatever category.
  */
 function totalOf({ zones, host, kernel, memory }: MemoryAnswer): number | null {
   const pageSize = kernel?.pageSize ?? host?.pageSize;
   if (zones.length === 0 || pageSize === undefined) return null;
-  const uninitialized = leaves(memory).find(({ drawer }) => drawer === 'free-uninitialized');
+  const uninitialized = leaves(memory).find(({ category }) => category === 'free-uninitialized');
   const managed = zones.reduce((sum, zone) => sum + zone.managed, 0) * pageSize;
   return managed + (uninitialized?.bytes ?? 0);
 }

@@ -10,14 +10,14 @@ import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
 import type { WarningCode, Warnings } from '../../walk/warnings.js';
-import type { Owner } from './drawer.js';
-import { DRAWERS, drawerFacts } from './drawers.js';
+import { CATEGORIES, categoryFacts } from './categories.js';
+import type { Owner } from './category.js';
 import type { FrameLedger } from './frame-ledger.js';
 
 /** A file, or a block device, that has page frames. */
 export interface FileFigures {
   readonly bytes: number;
-  /** Of these: in each of both drawers. */
+  /** Of these: in each of both categories. */
   readonly cacheBytes: number;
   readonly sharedBytes: number;
   /** Of these: changed and not written to the disk yet, and being written. */
@@ -53,7 +53,7 @@ export interface UnnamedFiles {
   readonly why: string | undefined;
 }
 
-/** Whose the page cache and shared memory are: all sums to the bytes of both drawers. */
+/** Whose the page cache and shared memory are: all sums to the bytes of both categories. */
 export interface FilesAnswer {
   /** Those with the most first. */
   readonly files: readonly FileFigures[];
@@ -69,7 +69,7 @@ export class FileAccount {
   readonly #frames: FileFrames;
   readonly #pageSize: number;
   readonly #onName: ((place: NamePlace) => void) | undefined;
-  /** Frames of both drawers. */
+  /** Frames of both categories. */
   readonly #all: number;
   readonly #whole: boolean;
   readonly #told = new Set<string>();
@@ -92,11 +92,11 @@ export class FileAccount {
   }
 
   /**
-   * The files with the most in a drawer; one that cannot be read goes by the address of its mapping, and one
+   * The files with the most in a category; one that cannot be read goes by the address of its mapping, and one
    * whose path cannot by its inode, and both are warnings. None where this kernel's files cannot be read.
    */
-  owners(drawer: 'page-cache' | 'shared', most: number, warnings: Warnings): Owner[] {
-    const of = drawer === 'page-cache' ? 'cache' : 'shared';
+  owners(category: 'page-cache' | 'shared', most: number, warnings: Warnings): Owner[] {
+    const of = category === 'page-cache' ? 'cache' : 'shared';
     const owners: Owner[] = [];
     for (const count of this.#frames.largest(of)) {
       if (owners.length >= most) break;
@@ -227,12 +227,12 @@ export class FileAccount {
     const page = struct(this.#kernel, 'page');
     const headOf = headFinder(this.#kernel, page);
     const cursor = new Cursor(this.#kernel, 'struct page');
-    const takers = DRAWERS.filter((drawer) => {
-      const takes: readonly PageKind[] = drawerFacts(drawer).takes ?? [];
+    const takers = CATEGORIES.filter((category) => {
+      const takes: readonly PageKind[] = categoryFacts(category).takes ?? [];
       return takes.includes('file') || takes.includes('shmem');
     });
-    for (const drawer of takers) {
-      for (const frame of ledger.framesOf(drawer)) {
+    for (const category of takers) {
+      for (const frame of ledger.framesOf(category)) {
         const kind = ledger.kindOf(frame);
         if (kind !== 'file' && kind !== 'shmem') continue;
         const at = this.#kernel.pages.pageOfFrame(frame);

@@ -1,8 +1,8 @@
 import { Warnings } from '../../walk/warnings.js';
 import type { MemoryAnswer, UnflaggedFrames } from './answer.js';
+import type { CategoryName } from './categories.js';
+import type { Category, Owner } from './category.js';
 import { detailsOf } from './details.js';
-import type { Drawer, Owner } from './drawer.js';
-import type { DrawerName } from './drawers.js';
 import {
   type FlaggedFrames,
   type FlaggedMachine,
@@ -15,50 +15,50 @@ import { leafTree } from './leaf-tree.js';
 import { counterDrift, counterSlack, freeCounts, procCounters } from './proc-counters.js';
 import { type Split, splitFrames } from './split-frames.js';
 
-/** Drawers whose frames say what they are, and that the kernel counts; of some it counts only a part. */
-const COMPARED: readonly { readonly drawer: DrawerName; readonly counts: 'all' | 'some' }[] = [
-  { drawer: 'free-buddy', counts: 'all' },
-  { drawer: 'shared', counts: 'all' },
-  { drawer: 'swap-cache', counts: 'all' },
-  { drawer: 'hugetlb', counts: 'all' },
+/** Categories whose frames say what they are, and that the kernel counts; of some it counts only a part. */
+const COMPARED: readonly { readonly category: CategoryName; readonly counts: 'all' | 'some' }[] = [
+  { category: 'free-buddy', counts: 'all' },
+  { category: 'shared', counts: 'all' },
+  { category: 'swap-cache', counts: 'all' },
+  { category: 'hugetlb', counts: 'all' },
   // What is mapped; and pages of files that are truncated stay where they are.
-  { drawer: 'anonymous', counts: 'some' },
-  { drawer: 'page-cache', counts: 'some' },
+  { category: 'anonymous', counts: 'some' },
+  { category: 'page-cache', counts: 'some' },
 ];
 
-/** A drawer that page flags and the kernel's counter measure differently. */
+/** A category that page flags and the kernel's counter measure differently. */
 interface Disagreement {
-  readonly drawer: DrawerName | undefined;
+  readonly category: CategoryName | undefined;
   readonly message: string;
 }
 
-/** Drawers and counters of the same that differ by more than a look at a running machine explains. */
+/** Categories and counters of the same that differ by more than a look at a running machine explains. */
 function disagreements(
   machine: FlaggedMachine,
-  frames: ReadonlyMap<DrawerName, { readonly frames: number }>,
+  frames: ReadonlyMap<CategoryName, { readonly frames: number }>,
 ): Disagreement[] {
   const { before, after } = machine;
   const [earlier, later] = [procCounters(before), procCounters(after)];
   const found: Disagreement[] = [];
-  for (const { drawer, counts } of COMPARED) {
-    const [one, other] = [earlier.get(drawer), later.get(drawer)];
+  for (const { category, counts } of COMPARED) {
+    const [one, other] = [earlier.get(category), later.get(category)];
     if (!one || !other || !('bytes' in one) || !('bytes' in other)) continue;
     const [from, to] = [one.bytes, other.bytes]
       .map((bytes) => bytes / after.pageSize)
       .sort((a, b) => a - b) as [number, number];
     const slack = counterSlack(after) / after.pageSize;
-    const ours = frames.get(drawer)?.frames ?? 0;
+    const ours = frames.get(category)?.frames ?? 0;
     if (ours < from - slack || (counts === 'all' && ours > to + slack))
       found.push({
-        drawer,
-        message: `${drawer}: ${ours} pages by their flags, and the kernel counts ${from === to ? to : `${from} to ${to}`}`,
+        category,
+        message: `${category}: ${ours} pages by their flags, and the kernel counts ${from === to ? to : `${from} to ${to}`}`,
       });
   }
   const unmanaged = ((after.meminfo.get('MemTotal') ?? 0) - (after.managed ?? 0)) / after.pageSize;
   const isUnknown = unmanaged > 0 && !freeCounts(after)?.uninitialized;
   if (found.length > 0 && after.managed !== undefined && isUnknown)
     found.push({
-      drawer: undefined,
+      category: undefined,
       message: `zones manage ${unmanaged} pages less than MemTotal counts`,
     });
   return found;
@@ -73,8 +73,8 @@ const PER_CPU =
 const LARGE =
   'pages of large kmallocs do not say so in /proc/kpageflags: they are among what nothing explains';
 
-/** Why a drawer that has no frames may have some all the same. */
-const UNTOLD: Partial<Record<DrawerName, string>> = {
+/** Why a category that has no frames may have some all the same. */
+const UNTOLD: Partial<Record<CategoryName, string>> = {
   'network-sockets': NETWORK,
   'network-other': NETWORK,
   percpu: PER_CPU,
@@ -84,7 +84,7 @@ const UNTOLD: Partial<Record<DrawerName, string>> = {
 };
 
 /** The command that tells more. */
-const DEEPER: Partial<Record<DrawerName, string>> = {
+const DEEPER: Partial<Record<CategoryName, string>> = {
   'slab-reclaimable': 'memory --caches',
   'slab-unreclaimable': 'memory --caches',
   vmalloc: 'memory --vmalloc',
@@ -94,7 +94,7 @@ const DEEPER: Partial<Record<DrawerName, string>> = {
 
 /**
  * Where the memory of a running machine is, by the flags of its page frames: every frame of RAM in one
- * drawer as far as flags tell. What no flag tells of is split by counters where these are exact, and is
+ * category as far as flags tell. What no flag tells of is split by counters where these are exact, and is
  * what nothing explains else; it is never whole, since nothing tells of the network's pages.
  */
 export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
@@ -114,28 +114,29 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const conflict = freeConflict(
     machine,
     split,
-    found.some(({ drawer }) => drawer === 'free-buddy'),
+    found.some(({ category }) => category === 'free-buddy'),
   );
   if (conflict?.foundBy === 'counters') warnings.add('corrupt', conflictWhy(conflict));
   const large = largeKmallocs(machine);
-  const leaf = (drawer: DrawerName): Drawer => {
-    const part = drawer === 'unread' ? { ...unread, known: 'flags' as const } : split.get(drawer);
-    const counter = drawer === 'large-kmalloc' ? large : counters.get(drawer);
-    const counted = counter && 'bytes' in counter && ALIKE.has(drawer) ? counter.bytes : null;
+  const leaf = (category: CategoryName): Category => {
+    const part =
+      category === 'unread' ? { ...unread, known: 'flags' as const } : split.get(category);
+    const counter = category === 'large-kmalloc' ? large : counters.get(category);
+    const counted = counter && 'bytes' in counter && ALIKE.has(category) ? counter.bytes : null;
     const why =
       part === undefined
-        ? (UNTOLD[drawer] ?? NO_FLAG)
+        ? (UNTOLD[category] ?? NO_FLAG)
         : (part.why ??
-          (conflict && DEPENDS_ON_FREE.has(drawer) ? conflictWhy(conflict) : undefined));
+          (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = (part?.frames ?? 0) * pageSize;
-    const deeper = DEEPER[drawer];
+    const deeper = DEEPER[category];
     return {
-      drawer,
+      category,
       frames: part?.frames ?? 0,
       bytes,
       known: part?.known ?? 'flags',
       counterBytes: counted,
-      owners: owners.get(drawer) ?? [],
+      owners: owners.get(category) ?? [],
       children: [],
       ...(deeper === undefined ? {} : { deeper }),
       complete: why === undefined,
@@ -169,8 +170,8 @@ function freeConflict(
   byFlags: boolean,
 ): FreeConflict | undefined {
   const counters = procCounters(after);
-  const counted = (drawer: DrawerName) => {
-    const counter = counters.get(drawer);
+  const counted = (category: CategoryName) => {
+    const counter = counters.get(category);
     return counter && 'bytes' in counter ? counter.bytes : 0;
   };
   // MemFree has frames that are in use by their flags.
@@ -183,8 +184,8 @@ function freeConflict(
   };
 }
 
-/** Drawers of which counters count the same pages, as far as both say. */
-const ALIKE: ReadonlySet<DrawerName> = new Set<DrawerName>([
+/** Categories of which counters count the same pages, as far as both say. */
+const ALIKE: ReadonlySet<CategoryName> = new Set<CategoryName>([
   ...(['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'free-uninitialized'] as const),
   ...(['anonymous', 'page-cache'] as const),
   ...(['shared', 'swap-cache', 'hugetlb', 'slab-reclaimable', 'page-tables'] as const),
@@ -254,8 +255,8 @@ function describeUnflagged(
   };
 }
 
-/** The drawer that frames of a kind are in, for the most part. */
-const DRAWER_OF: Readonly<Record<FrameKind, DrawerName>> = {
+/** The category that frames of a kind are in, for the most part. */
+const CATEGORY_OF: Readonly<Record<FrameKind, CategoryName>> = {
   free: 'free-buddy',
   slab: 'slab-unreclaimable',
   'page-table': 'page-tables',
@@ -272,7 +273,7 @@ const DRAWER_OF: Readonly<Record<FrameKind, DrawerName>> = {
 
 function notesOf({ notes }: FlaggedFrames): FrameNote[] {
   return notes.flatMap(({ note, kind, frames }) =>
-    kind === 'hole' ? [] : [{ note, drawer: DRAWER_OF[kind], frames }],
+    kind === 'hole' ? [] : [{ note, category: CATEGORY_OF[kind], frames }],
   );
 }
 
@@ -281,17 +282,17 @@ const MOST_OWNERS = 10;
 function ownersOf({
   callers,
   caches,
-}: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<DrawerName, readonly Owner[]> {
-  const owners = new Map<DrawerName, readonly Owner[]>();
+}: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<CategoryName, readonly Owner[]> {
+  const owners = new Map<CategoryName, readonly Owner[]>();
   for (const caller of callers) {
-    const { drawer, ...owner } = caller;
-    owners.set(drawer, [...(owners.get(drawer) ?? []), owner]);
+    const { category, ...owner } = caller;
+    owners.set(category, [...(owners.get(category) ?? []), owner]);
   }
   for (const { name, bytes, reclaimable } of caches) {
     if (reclaimable === null) continue;
-    const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
-    owners.set(drawer, [...(owners.get(drawer) ?? []), { kind: 'cache', name, bytes }]);
+    const category = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
+    owners.set(category, [...(owners.get(category) ?? []), { kind: 'cache', name, bytes }]);
   }
-  for (const [drawer, all] of owners) owners.set(drawer, all.slice(0, MOST_OWNERS));
+  for (const [category, all] of owners) owners.set(category, all.slice(0, MOST_OWNERS));
   return owners;
 }

@@ -1,5 +1,5 @@
 import type { MemoryCounters } from '../../records/memory-counters.js';
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 import { counterSlack, freeCounts } from './proc-counters.js';
 
 /** Free memory by page flags or zones, and by MemFree, that differ by more than drift; bytes. */
@@ -11,7 +11,7 @@ export interface FreeConflict {
 }
 
 /** Categories whose bytes are not known while free memory is not. */
-export const DEPENDS_ON_FREE: ReadonlySet<string> = new Set<DrawerName>([
+export const DEPENDS_ON_FREE: ReadonlySet<string> = new Set<CategoryName>([
   ...(['free-buddy', 'free-uninitialized', 'unexplained'] as const),
 ]);
 

@@ -1,24 +1,24 @@
-import type { Drawer } from './drawer.js';
-import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
+import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts } from './categories.js';
+import type { Category } from './category.js';
 
 /** The parts of all memory. */
-const GROUPS: readonly DrawerGroup[] = ['free', 'applications', 'kernel', 'reserved', 'unknown'];
+const GROUPS: readonly CategoryGroup[] = ['free', 'applications', 'kernel', 'reserved', 'unknown'];
 
 interface Leaves {
-  readonly known: Drawer['known'];
-  readonly leaf: (drawer: DrawerName) => Drawer;
+  readonly known: Category['known'];
+  readonly leaf: (category: CategoryName) => Category;
   /** Bytes that the kernel counts of a group, or of all; null, or left out: it does not. */
-  readonly counter?: (of: DrawerGroup | 'memory') => number | null;
+  readonly counter?: (of: CategoryGroup | 'memory') => number | null;
 }
 
-/** All drawers as one tree: siblings sum to their parent. */
-export function leafTree({ known, leaf, counter = () => null }: Leaves): Drawer {
-  const parent = (drawer: DrawerGroup | 'memory', children: readonly Drawer[]): Drawer => ({
-    drawer,
+/** All categories as one tree: siblings sum to their parent. */
+export function leafTree({ known, leaf, counter = () => null }: Leaves): Category {
+  const parent = (category: CategoryGroup | 'memory', children: readonly Category[]): Category => ({
+    category,
     frames: children.reduce((all, child) => all + child.frames, 0),
     bytes: children.reduce((all, child) => all + child.bytes, 0),
     known,
-    counterBytes: counter(drawer),
+    counterBytes: counter(category),
     owners: [],
     children,
     complete: children.every(({ complete }) => complete),
@@ -27,7 +27,10 @@ export function leafTree({ known, leaf, counter = () => null }: Leaves): Drawer 
   return parent(
     'memory',
     GROUPS.map((group) =>
-      parent(group, DRAWERS.filter((drawer) => drawerFacts(drawer).group === group).map(leaf)),
+      parent(
+        group,
+        CATEGORIES.filter((category) => categoryFacts(category).group === group).map(leaf),
+      ),
     ),
   );
 }

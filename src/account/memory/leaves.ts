@@ -1,6 +1,6 @@
-import type { Drawer } from './drawer.js';
+import type { Category } from './category.js';
 
-/** The drawers that are no groups. */
-export function leaves(drawer: Drawer): Drawer[] {
-  return drawer.children.length === 0 ? [drawer] : drawer.children.flatMap(leaves);
+/** The categories that are no groups. */
+export function leaves(category: Category): Category[] {
+  return category.children.length === 0 ? [category] : category.children.flatMap(leaves);
 }

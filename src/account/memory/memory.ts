@@ -18,9 +18,9 @@ import { ChildCaches } from '../../walk/pages/child-caches.js';
 import { type WarningCode, Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
+import { CATEGORIES, type CategoryName } from './categories.js';
 import { accountCgroups } from './cgroups.js';
 import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
-import { DRAWERS, type DrawerName } from './drawers.js';
 import { meminfoOfCounts } from './familiar.js';
 import { FileAccount } from './files.js';
 import { checkFrames, comparison } from './frame-checks.js';
@@ -31,14 +31,14 @@ import { claimNetwork, type SocketsAsked } from './network.js';
 import { ownersOf } from './owners.js';
 import { processOwners } from './process-owners.js';
 import { type OnSocket, QueueFrames } from './queue-frames.js';
-import { drawerTree } from './tree.js';
+import { categoryTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
 /**
- * Where the memory of a machine is: every page frame of RAM in exactly one drawer.
+ * Where the memory of a machine is: every page frame of RAM in exactly one category.
  *
  * @param progress told now and then which part is done, 0 to 1
- * @param more what is asked besides the drawers
+ * @param more what is asked besides the categories
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: where RAM is, or
  *   the array of struct pages, cannot be found
  */
@@ -57,11 +57,11 @@ export function accountMemory(
   const missed = new Missed();
   const queues = new QueueFrames(more.onSocket);
   const run = (walks: readonly Walk[]): void => {
-    for (const { drawer, run: walk } of walks) {
+    for (const { category, run: walk } of walks) {
       try {
         walk();
       } catch (error) {
-        missed.add(drawer, error);
+        missed.add(category, error);
       }
     }
   };
@@ -83,8 +83,8 @@ export function accountMemory(
   );
   noteGraphics(counts, missed);
   if (!tablesHaveType(kernel)) missed.note('page-tables', UNTYPED_TABLES, 'unsupported-layout');
-  for (const { drawers, why, code } of missed.reasons())
-    if (code) warnings.add(code, `not whole: ${drawers.join(', ')}: ${why}`);
+  for (const { categories, why, code } of missed.reasons())
+    if (code) warnings.add(code, `not whole: ${categories.join(', ')}: ${why}`);
   const places = attempted(warnings, 'zones', () => zones(kernel)) ?? [];
   tellContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
@@ -97,7 +97,7 @@ export function accountMemory(
     { caches, census, files: account, processes },
     warnings,
   );
-  const memory = drawerTree(pageSize, { ledger, counts, missed, owners });
+  const memory = categoryTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   more.onPlaces?.({ ledger, queues, areas });
   return {
@@ -140,7 +140,7 @@ export interface MoreOfMemory extends SocketsAsked {
   readonly onFileName?: (place: NamePlace) => void;
   /** Told what each socket holds. */
   readonly onSocket?: OnSocket;
-  /** Told, when all is in its drawer, by whom single frames and areas can be found. */
+  /** Told, when all is in its category, by whom single frames and areas can be found. */
   readonly onPlaces?: (places: MemoryPlaces) => void;
   /** Told the address of each `struct cgroup` whose path is read. */
   readonly onCgroup?: (cgroup: bigint) => void;
@@ -203,9 +203,9 @@ function noteScan(
 const IN_VMALLOC = ['modules', 'bpf', 'vmalloc'] as const;
 
 function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers'] {
-  return IN_VMALLOC.flatMap((drawer) =>
-    [...ledger.ownersOf(drawer)].map(
-      ([name, frames]) => ({ kind: 'caller', name, bytes: frames * pageSize, drawer }) as const,
+  return IN_VMALLOC.flatMap((category) =>
+    [...ledger.ownersOf(category)].map(
+      ([name, frames]) => ({ kind: 'caller', name, bytes: frames * pageSize, category }) as const,
     ),
   ).toSorted((a, b) => b.bytes - a.bytes);
 }
@@ -258,7 +258,7 @@ interface Facts {
 }
 
 /**
- * Facts of a dump that cannot all be true: drawers against the kernel's own counters where both count the
+ * Facts of a dump that cannot all be true: categories against the kernel's own counters where both count the
  * same to the page, what all struct pages say ({@link checkFrames}), and pages that are held and free.
  * On a live kernel both change between two reads: nothing is said.
  */
@@ -270,7 +270,7 @@ function tellContradictions(
   if (kernel.facts.live) return;
   const tell = (message: string) => warnings.add('corrupt', message);
   const sums = ledger.sums();
-  const frames = (drawer: DrawerName) => sums.get(drawer) ?? 0;
+  const frames = (category: CategoryName) => sums.get(category) ?? 0;
   checkFrames(kernel, { scan, frames: ledger.size, counts, places }, warnings);
   const compare = comparison(kernel, counts, warnings);
   if (!missed.spoils('percpu')) compare('per-CPU memory', frames('percpu'), 'percpu');
@@ -283,13 +283,13 @@ function tellContradictions(
     }
   }
   const ofAreas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
-  if (ofAreas.every((drawer) => !missed.spoils(drawer))) {
-    const mapped = ofAreas.reduce((sum, drawer) => sum + frames(drawer), 0);
+  if (ofAreas.every((category) => !missed.spoils(category))) {
+    const mapped = ofAreas.reduce((sum, category) => sum + frames(category), 0);
     compare('vmalloc, stacks among them', mapped, 'all-vmalloc');
   }
-  for (const drawer of DRAWERS) {
-    const free = ledger.freeButHeld(drawer);
+  for (const category of CATEGORIES) {
+    const free = ledger.freeButHeld(category);
     // The image: what only the boot needed was given to the buddy allocator.
-    if (free > 0 && drawer !== 'image') tell(`${drawer}: ${free} of its pages are free`);
+    if (free > 0 && category !== 'image') tell(`${category}: ${free} of its pages are free`);
   }
 }

@@ -3,17 +3,17 @@ import { grouped } from '../../base/grouped.js';
 import { incompleteness } from '../../walk/incompleteness.js';
 import { TornList } from '../../walk/list.js';
 import type { WarningCode, Warnings } from '../../walk/warnings.js';
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 
-/** Why a drawer is not known whole. */
+/** Why a category is not known whole. */
 export interface Reason {
   readonly why: string;
   /** Undefined: this program walks it on no such kernel, and the dump is as good as any. */
   readonly code: WarningCode | undefined;
 }
 
-/** One fault may spoil more than one drawer. */
-export type Spoiled = Reason & { readonly drawers: readonly DrawerName[] };
+/** One fault may spoil more than one category. */
+export type Spoiled = Reason & { readonly categories: readonly CategoryName[] };
 
 /**
  * The warning for an error that spoils part of an answer. A kernel without what a walk needs lacks what it
@@ -44,43 +44,43 @@ export function attempted<Part>(
   }
 }
 
-/** What walks could not have, by drawer. */
+/** What walks could not have, by category. */
 export class Missed {
-  readonly #byDrawer = new Map<DrawerName, Reason[]>();
+  readonly #byCategory = new Map<CategoryName, Reason[]>();
 
   /** @throws the error itself, if it is a fault of this program */
-  add(drawer: DrawerName, error: unknown): void {
-    this.note(drawer, (error as Error).message, codeOf(error));
+  add(category: CategoryName, error: unknown): void {
+    this.note(category, (error as Error).message, codeOf(error));
   }
 
-  note(drawer: DrawerName, why: string, code?: WarningCode): void {
-    const reasons = this.#byDrawer.get(drawer) ?? [];
-    this.#byDrawer.set(drawer, reasons);
+  note(category: CategoryName, why: string, code?: WarningCode): void {
+    const reasons = this.#byCategory.get(category) ?? [];
+    this.#byCategory.set(category, reasons);
     if (reasons.every((reason) => reason.why !== why)) reasons.push({ why, code });
   }
 
-  /** Something of this drawer is missing that a sound dump has. */
-  spoils(drawer: DrawerName): boolean {
-    return (this.#byDrawer.get(drawer) ?? []).some(({ code }) => code !== undefined);
+  /** Something of this category is missing that a sound dump has. */
+  spoils(category: CategoryName): boolean {
+    return (this.#byCategory.get(category) ?? []).some(({ code }) => code !== undefined);
   }
 
-  /** Why a drawer is not whole, all of it; undefined: it is. */
-  why(drawer: DrawerName): string | undefined {
-    return this.#byDrawer
-      .get(drawer)
+  /** Why a category is not whole, all of it; undefined: it is. */
+  why(category: CategoryName): string | undefined {
+    return this.#byCategory
+      .get(category)
       ?.map(({ why }) => why)
       .join('; ');
   }
 
-  /** Every reason once, with the drawers that it spoils. */
+  /** Every reason once, with the categories that it spoils. */
   reasons(): Spoiled[] {
-    const all = [...this.#byDrawer].flatMap(([drawer, reasons]) =>
-      reasons.map((reason) => ({ drawer, ...reason })),
+    const all = [...this.#byCategory].flatMap(([category, reasons]) =>
+      reasons.map((reason) => ({ category, ...reason })),
     );
     return [...grouped(all, ({ why }) => why)].map(([why, spoiled]) => ({
       why,
       code: spoiled[0]?.code,
-      drawers: spoiled.map(({ drawer }) => drawer),
+      categories: spoiled.map(({ category }) => category),
     }));
   }
 }

@@ -3,7 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { Grouping } from '../census-entry.js';
 import { type LedgerRow, rowName } from '../ledger/row.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
 import type { QueueFrames } from './queue-frames.js';
@@ -24,7 +24,7 @@ export interface SocketsAsked {
 }
 
 /**
- * Puts what sockets and the rest of the network hold into drawers; the census is asked once.
+ * Puts what sockets and the rest of the network hold into categories; the census is asked once.
  *
  * @param progress told now and then which part is done, 0 to 1
  */
@@ -42,10 +42,10 @@ export function claimNetwork(
       keepsSlots,
       onSocket: (entry, tally) => queues.add(entry, tally),
       onHeld: (by, tally) => {
-        const drawer = by === 'sockets' ? 'network-sockets' : 'network-other';
+        const category = by === 'sockets' ? 'network-sockets' : 'network-other';
         for (const { frame, order } of tally.pages()) {
           const owner = by === 'sockets' ? queues.ownerOf(frame) : by.code;
-          ledger.claimBlock(drawer, frame, order ?? 0, owner);
+          ledger.claimBlock(category, frame, order ?? 0, owner);
         }
       },
     });
@@ -66,14 +66,14 @@ const WITHOUT_PAGES: readonly LedgerRow['code'][] = [
   ...(['skbs', 'skb-pairs', 'skb-heads', 'other-pages'] as const),
 ];
 
-/** What the census does not tell whole of a place where packets lie, its drawer does not hold whole. */
+/** What the census does not tell whole of a place where packets lie, its category does not hold whole. */
 function noteRow(row: LedgerRow, missed: Missed): void {
-  const drawer: DrawerName = 'network-other';
+  const category: CategoryName = 'network-other';
   if (WITHOUT_PAGES.includes(row.code)) return;
   const name = rowName(row);
   if (row.told === 'not-counted')
-    missed.note(drawer, `${name} is not counted: ${row.reason}`, 'unreadable');
+    missed.note(category, `${name} is not counted: ${row.reason}`, 'unreadable');
   if (row.told === 'contradicted')
-    missed.note(drawer, `figures of ${name} contradict each other`, 'corrupt');
-  if (row.told === 'not-walked') missed.note(drawer, `${name} is not walked`);
+    missed.note(category, `figures of ${name} contradict each other`, 'corrupt');
+  if (row.told === 'not-walked') missed.note(category, `${name} is not walked`);
 }

@@ -1,16 +1,16 @@
 import type { Warnings } from '../../walk/warnings.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures } from './answer.js';
-import type { Owner } from './drawer.js';
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
+import type { Owner } from './category.js';
 import type { FileAccount } from './files.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { ProcessOwners } from './process-owners.js';
 
-/** How many owners of a drawer are told. */
+/** How many owners of a category are told. */
 const MOST_OWNERS = 10;
 
-/** Drawers whose frames are claimed by name: of a caller, a kind of ring, a table. */
+/** Categories whose frames are claimed by name: of a caller, a kind of ring, a table. */
 const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
 
 interface Known {
@@ -20,29 +20,29 @@ interface Known {
   readonly processes: ProcessOwners;
 }
 
-/** The largest owners of drawers, of those that have any. */
+/** The largest owners of categories, of those that have any. */
 export function ownersOf(
   pageSize: number,
   ledger: FrameLedger,
   { caches, census, files, processes }: Known,
   warnings: Warnings,
-): Map<DrawerName, readonly Owner[]> {
-  const owners = new Map<DrawerName, readonly Owner[]>();
+): Map<CategoryName, readonly Owner[]> {
+  const owners = new Map<CategoryName, readonly Owner[]>();
   const largest = (all: readonly Owner[]) =>
     all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
-  for (const drawer of NAMED) {
-    const kind = drawer === 'network-other' ? 'row' : drawer === 'tables' ? 'table' : 'caller';
-    const named = [...ledger.ownersOf(drawer)].map(
+  for (const category of NAMED) {
+    const kind = category === 'network-other' ? 'row' : category === 'tables' ? 'table' : 'caller';
+    const named = [...ledger.ownersOf(category)].map(
       ([name, frames]): Owner => ({ kind, name, bytes: frames * pageSize }),
     );
-    owners.set(drawer, largest(named));
+    owners.set(category, largest(named));
   }
-  for (const drawer of ['page-cache', 'shared'] as const)
-    owners.set(drawer, files.owners(drawer, MOST_OWNERS, warnings));
+  for (const category of ['page-cache', 'shared'] as const)
+    owners.set(category, files.owners(category, MOST_OWNERS, warnings));
   for (const reclaimable of [true, false]) {
     const own = caches.filter((cache) => cache.reclaimable === reclaimable);
-    const drawer = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
-    owners.set(drawer, largest(own.map(({ name, bytes }) => ({ kind: 'cache', name, bytes }))));
+    const category = reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
+    owners.set(category, largest(own.map(({ name, bytes }) => ({ kind: 'cache', name, bytes }))));
   }
   owners.set('anonymous', largest(processes.anonymous));
   owners.set('hugetlb', largest(processes.hugetlb));

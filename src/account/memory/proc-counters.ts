@@ -1,17 +1,17 @@
 import type { MemoryCounters } from '../../records/memory-counters.js';
-import { DRAWERS, type DrawerName } from './drawers.js';
+import { CATEGORIES, type CategoryName } from './categories.js';
 
-/** A drawer by lines of /proc/meminfo, with what counters have in common taken apart. */
+/** A category by lines of /proc/meminfo, with what counters have in common taken apart. */
 interface Formula {
-  /** Without these the drawer is not counted. */
+  /** Without these the category is not counted. */
   readonly plus?: readonly string[];
   /** The same, but a kernel that does not show it has none. */
   readonly maybe?: readonly string[];
   readonly minus?: readonly string[];
 }
 
-/** Which lines of /proc/meminfo a drawer is made of (fs/proc/meminfo.c). */
-const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
+/** Which lines of /proc/meminfo a category is made of (fs/proc/meminfo.c). */
+const FORMULAS: Readonly<Partial<Record<CategoryName, Formula>>> = {
   // What a confidential guest has not accepted yet counts as free (6.5).
   'free-buddy': { plus: ['MemFree'], minus: ['Unaccepted'] },
   'free-unaccepted': { maybe: ['Unaccepted'] },
@@ -32,7 +32,7 @@ const FORMULAS: Readonly<Partial<Record<DrawerName, Formula>>> = {
   gpu: { maybe: ['GPUActive', 'GPUReclaim'] },
 };
 
-/** Bytes of a drawer, or why they cannot be had though there is a counter. */
+/** Bytes of a category, or why they cannot be had though there is a counter. */
 export type ProcCounter = { readonly bytes: number } | { readonly why: string };
 
 /** Counters differ by so many pages of what they count on each CPU (mm/vmstat.c: threshold). */
@@ -76,22 +76,22 @@ export function freeCounts(counts: MemoryCounters): FreeCounts | undefined {
   return isBoth ? { ...plain, counted: free - unmanaged, uninitialized: unmanaged } : plain;
 }
 
-/** Of each drawer that /proc counts what it says; of others nothing. */
-export function procCounters(counted: MemoryCounters): Map<DrawerName, ProcCounter> {
+/** Of each category that /proc counts what it says; of others nothing. */
+export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCounter> {
   const { meminfo, damaged, onCpus, compressed } = counted;
-  const found = new Map<DrawerName, ProcCounter>();
-  for (const drawer of DRAWERS) {
-    const formula = FORMULAS[drawer];
+  const found = new Map<CategoryName, ProcCounter>();
+  for (const category of CATEGORIES) {
+    const formula = FORMULAS[category];
     if (!formula) continue;
     const { plus = [], maybe = [], minus = [] } = formula;
     const broken = [...plus, ...maybe, ...minus].find((name) => damaged.has(name));
     if (broken !== undefined) {
       const why = `/proc/meminfo says “${damaged.get(broken)}” of ${broken}`;
-      found.set(drawer, { why });
+      found.set(category, { why });
     } else if (plus.every((name) => meminfo.has(name))) {
       const sum = (names: readonly string[]) =>
         names.reduce((all, name) => all + (meminfo.get(name) ?? 0), 0);
-      found.set(drawer, { bytes: sum([...plus, ...maybe]) - sum(minus) });
+      found.set(category, { bytes: sum([...plus, ...maybe]) - sum(minus) });
     }
   }
   const free = freeCounts(counted);
@@ -109,8 +109,8 @@ export function procCounters(counted: MemoryCounters): Map<DrawerName, ProcCount
 export function counterDrift(before: MemoryCounters, after: MemoryCounters): number {
   const later = procCounters(after);
   let bytes = 0;
-  for (const [drawer, counter] of procCounters(before)) {
-    const other = later.get(drawer);
+  for (const [category, counter] of procCounters(before)) {
+    const other = later.get(category);
     if ('bytes' in counter && other && 'bytes' in other)
       bytes += Math.abs(other.bytes - counter.bytes);
   }

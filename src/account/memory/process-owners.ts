@@ -13,10 +13,10 @@ import { reportedTasks } from '../../walk/tasks/task-table.js';
 import type { Warnings } from '../../walk/warnings.js';
 import { checkMapcounts, countsAgree } from '../processes/map-checks.js';
 import { MappingCounts } from '../processes/mapped-pages.js';
-import type { Owner } from './drawer.js';
+import type { Owner } from './category.js';
 import { codeOf } from './missed.js';
 
-/** Drawers whose frames processes map, and no file tells of. */
+/** Categories whose frames processes map, and no file tells of. */
 export interface ProcessOwners {
   readonly anonymous: readonly Owner[];
   readonly hugetlb: readonly Owner[];

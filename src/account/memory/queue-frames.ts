@@ -35,7 +35,7 @@ export class QueueFrames {
     return place === undefined ? undefined : this.#entries[place];
   }
 
-  /** What each socket has in the drawer once all is in one, the most first. */
+  /** What each socket has in the category once all is in one, the most first. */
   bytes(ledger: FrameLedger, pageSize: number): QueueBytes[] {
     return [...ledger.ownersOf('network-sockets')]
       .map(([place, frames]) => ({

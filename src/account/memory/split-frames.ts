@@ -1,9 +1,9 @@
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 import type { FlaggedMachine } from './flagged-machine.js';
 import { freeCounts, MOST_ON_CPU, procCounters } from './proc-counters.js';
-import { drawerOfCaller, takesStacks } from './vmalloc-callers.js';
+import { categoryOfCaller, takesStacks } from './vmalloc-callers.js';
 
-/** Frames of a drawer, and how they are known. */
+/** Frames of a category, and how they are known. */
 export interface Part {
   readonly frames: number;
   readonly known: 'flags' | 'counter';
@@ -11,19 +11,19 @@ export interface Part {
   readonly why?: string;
 }
 
-/** Frames of drawers: of those that neither flags nor counters tell of there is nothing. */
-export type Split = Map<DrawerName, Part>;
+/** Frames of categories: of those that neither flags nor counters tell of there is nothing. */
+export type Split = Map<CategoryName, Part>;
 
 /**
- * Puts frames into drawers by what their flags say, and splits what flags have in common by counters
+ * Puts frames into categories by what their flags say, and splits what flags have in common by counters
  * where these are exact: lists of CPUs, vmalloc's areas, zsmalloc and struct pages are among the frames
  * that no flag tells of, whatever else is. Where counters say more than there are frames, nothing is split.
  */
 export function splitFrames(machine: FlaggedMachine): Split {
   const { kinds } = machine.frames;
   const split: Split = new Map();
-  const flags = (drawer: DrawerName, frames: number) =>
-    split.set(drawer, { frames, known: 'flags' });
+  const flags = (category: CategoryName, frames: number) =>
+    split.set(category, { frames, known: 'flags' });
   flags('free-buddy', kinds.free);
   flags('page-tables', kinds['page-table']);
   flags('balloon', kinds.offline);
@@ -93,16 +93,16 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
   const claims = claimsOf(machine);
   const sum = [...claims.values()].reduce((all, { frames }) => all + frames, 0);
   if (sum <= none) {
-    for (const [drawer, part] of claims) {
-      const known = split.get(drawer);
-      split.set(drawer, known ? { ...part, frames: known.frames + part.frames } : part);
+    for (const [category, part] of claims) {
+      const known = split.get(category);
+      split.set(category, known ? { ...part, frames: known.frames + part.frames } : part);
     }
     split.set('unexplained', { frames: none - sum, known: 'flags', ...initializedAmid(machine) });
     return;
   }
   const why = `counters tell of ${sum} pages of what no flag tells of, and there are ${none}: all of it is among what nothing explains`;
-  for (const drawer of claims.keys())
-    if (drawer !== 'memmap') split.set(drawer, { frames: 0, known: 'counter', why });
+  for (const category of claims.keys())
+    if (category !== 'memmap') split.set(category, { frames: 0, known: 'counter', why });
   split.set('unexplained', { frames: none, known: 'flags', why });
 }
 
@@ -137,33 +137,35 @@ function initializedAmid({ before, after }: FlaggedMachine): Pick<Part, 'why'> {
 }
 
 /** What counters tell of frames without flags. */
-function claimsOf(machine: FlaggedMachine): Map<DrawerName, Part> {
+function claimsOf(machine: FlaggedMachine): Map<CategoryName, Part> {
   const { after } = machine;
-  const claims = new Map<DrawerName, Part>();
+  const claims = new Map<CategoryName, Part>();
   const counters = procCounters(after);
-  for (const drawer of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
-    const counter = counters.get(drawer);
+  for (const category of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
+    const counter = counters.get(category);
     if (!counter) continue;
-    if ('why' in counter) claims.set(drawer, { frames: 0, known: 'counter', why: counter.why });
-    else claims.set(drawer, { frames: counter.bytes / after.pageSize, known: 'counter' });
+    if ('why' in counter) claims.set(category, { frames: 0, known: 'counter', why: counter.why });
+    else claims.set(category, { frames: counter.bytes / after.pageSize, known: 'counter' });
   }
   const later = after.memmap?.later ?? 0;
   if (later > 0) claims.set('memmap', { frames: later / after.pageSize, known: 'counter' });
-  for (const [drawer, part] of mappedParts(machine)) claims.set(drawer, part);
+  for (const [category, part] of mappedParts(machine)) claims.set(category, part);
   return claims;
 }
 
 const IN_VMALLOC = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
 
 /** Stacks, modules, BPF and all else in vmalloc's address space, by who asked for it. */
-function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<DrawerName, Part> {
+function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<CategoryName, Part> {
   const nothing = (why: string) =>
-    new Map(IN_VMALLOC.map((drawer) => [drawer, { frames: 0, known: 'counter', why }] as const));
+    new Map(
+      IN_VMALLOC.map((category) => [category, { frames: 0, known: 'counter', why }] as const),
+    );
   if ('why' in vmalloc) return nothing(vmalloc.why);
-  const pages = new Map<DrawerName, number>(IN_VMALLOC.map((drawer) => [drawer, 0]));
+  const pages = new Map<CategoryName, number>(IN_VMALLOC.map((category) => [category, 0]));
   for (const [caller, count] of vmalloc.list) {
-    const drawer = takesStacks(caller) ? 'kernel-stacks' : drawerOfCaller(caller);
-    pages.set(drawer, (pages.get(drawer) ?? 0) + count);
+    const category = takesStacks(caller) ? 'kernel-stacks' : categoryOfCaller(caller);
+    pages.set(category, (pages.get(category) ?? 0) + count);
   }
   const all = [...pages.values()].reduce((sum, count) => sum + count, 0);
   const used = after.meminfo.get('VmallocUsed');
@@ -181,18 +183,18 @@ function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<DrawerName
 
 /** Stacks that CPUs keep for the next thread are vmalloc's, as no thread has them. */
 function withStacks(
-  pages: ReadonlyMap<DrawerName, number>,
+  pages: ReadonlyMap<CategoryName, number>,
   counted: number | undefined,
   pageSize: number,
-): Map<DrawerName, Part> {
+): Map<CategoryName, Part> {
   const areas = pages.get('kernel-stacks') ?? 0;
   const stacks = counted === undefined ? areas : Math.min(areas, counted / pageSize);
   const lacks =
     counted !== undefined && areas < counted / pageSize
       ? `KernelStack counts ${counted} bytes, and vmalloc has ${areas * pageSize} of stacks: the others are among what nothing explains`
       : undefined;
-  const found = new Map<DrawerName, Part>();
-  for (const [drawer, frames] of pages) found.set(drawer, { frames, known: 'counter' });
+  const found = new Map<CategoryName, Part>();
+  for (const [category, frames] of pages) found.set(category, { frames, known: 'counter' });
   found.set('kernel-stacks', {
     frames: stacks,
     known: 'counter',

@@ -1,6 +1,6 @@
+import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts } from './categories.js';
+import type { Category, Owner } from './category.js';
 import type { KernelCounts } from './counters.js';
-import type { Drawer, Owner } from './drawer.js';
-import { DRAWERS, type DrawerGroup, type DrawerName, drawerFacts } from './drawers.js';
 import type { FrameLedger } from './frame-ledger.js';
 import { leafTree } from './leaf-tree.js';
 import type { Missed } from './missed.js';
@@ -9,11 +9,11 @@ interface Parts {
   readonly ledger: FrameLedger;
   readonly counts: KernelCounts;
   readonly missed: Missed;
-  readonly owners: ReadonlyMap<DrawerName, readonly Owner[]>;
+  readonly owners: ReadonlyMap<CategoryName, readonly Owner[]>;
 }
 
-/** The command that tells more of a drawer. */
-const DEEPER: Partial<Record<DrawerName, string>> = {
+/** The command that tells more of a category. */
+const DEEPER: Partial<Record<CategoryName, string>> = {
   'page-cache': 'memory --files',
   shared: 'memory --files',
   'network-sockets': 'sockets',
@@ -26,35 +26,38 @@ const DEEPER: Partial<Record<DrawerName, string>> = {
 };
 
 /** Those that have no walk of their own: what a page is, its flags say. */
-const isWalked = (drawer: DrawerName): boolean => drawerFacts(drawer).takes !== undefined;
+const isWalked = (category: CategoryName): boolean => categoryFacts(category).takes !== undefined;
 
-/** All drawers as one tree, whose parts add up to the frame: siblings sum to their parent. */
-export function drawerTree(pageSize: number, { ledger, counts, missed, owners }: Parts): Drawer {
+/** All categories as one tree, whose parts add up to the frame: siblings sum to their parent. */
+export function categoryTree(
+  pageSize: number,
+  { ledger, counts, missed, owners }: Parts,
+): Category {
   const sums = ledger.sums();
   // What a walk missed is among what nothing explains.
-  const anyMissed = DRAWERS.some((drawer) => isWalked(drawer) && missed.spoils(drawer));
-  const counter = (name: DrawerName | DrawerGroup | 'memory'): number | null => {
+  const anyMissed = CATEGORIES.some((category) => isWalked(category) && missed.spoils(category));
+  const counter = (name: CategoryName | CategoryGroup | 'memory'): number | null => {
     const pages = counts.get(name);
     return pages === undefined ? null : pages * pageSize;
   };
-  const leaf = (drawer: DrawerName): Drawer => {
-    const frames = sums.get(drawer) ?? 0;
-    const rest = drawer === 'unexplained' && anyMissed;
-    const why = missed.why(drawer) ?? (rest ? 'not every walk came to its end' : undefined);
-    const spoiled = missed.spoils(drawer) || rest || (drawer === 'unread' && frames > 0);
-    const deeper = DEEPER[drawer];
+  const leaf = (category: CategoryName): Category => {
+    const frames = sums.get(category) ?? 0;
+    const rest = category === 'unexplained' && anyMissed;
+    const why = missed.why(category) ?? (rest ? 'not every walk came to its end' : undefined);
+    const spoiled = missed.spoils(category) || rest || (category === 'unread' && frames > 0);
+    const deeper = DEEPER[category];
     return {
-      drawer,
+      category,
       frames,
       bytes: frames * pageSize,
-      known: isWalked(drawer) ? 'walked' : 'flags',
-      counterBytes: counter(drawer),
-      owners: owners.get(drawer) ?? [],
+      known: isWalked(category) ? 'walked' : 'flags',
+      counterBytes: counter(category),
+      owners: owners.get(category) ?? [],
       children: [],
       ...(deeper === undefined ? {} : { deeper }),
       complete: !spoiled,
       ...(why === undefined ? {} : { why }),
-      elsewhere: ledger.elsewhere(drawer),
+      elsewhere: ledger.elsewhere(category),
     };
   };
   return leafTree({ known: 'walked', leaf, counter });

@@ -1,6 +1,6 @@
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 
-/** Functions that ask for memory of vmalloc's address space which has a drawer of its own. */
+/** Functions that ask for memory of vmalloc's address space which has a category of its own. */
 const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
 const BPF =
   /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
@@ -12,8 +12,8 @@ const STACKS =
 /** Of a module: `name [module]`. */
 const OF_A_MODULE = / \[/;
 
-/** The drawer of what a function took; whoever took a stack for a thread is not told here. */
-export function drawerOfCaller(caller = ''): DrawerName {
+/** The category of what a function took; whoever took a stack for a thread is not told here. */
+export function categoryOfCaller(caller = ''): CategoryName {
   if (OF_A_MODULE.test(caller)) return 'vmalloc';
   return MODULES.test(caller) ? 'modules' : BPF.test(caller) ? 'bpf' : 'vmalloc';
 }

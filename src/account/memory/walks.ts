@@ -19,25 +19,25 @@ import { virtioRings } from '../../walk/memory/virtio-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Areas } from './areas.js';
-import type { DrawerName } from './drawers.js';
+import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
-import { drawerOfCaller } from './vmalloc-callers.js';
+import { categoryOfCaller } from './vmalloc-callers.js';
 
-/** A walk that fills a drawer, as far as it comes. */
+/** A walk that fills a category, as far as it comes. */
 export interface Walk {
-  readonly drawer: DrawerName;
-  /** @throws as the walkers: the drawer is then not known whole */
+  readonly category: CategoryName;
+  /** @throws as the walkers: the category is then not known whole */
   run(): void;
 }
 
 const BPF_RING = /^(ringbuf_map_alloc|bpf_ringbuf_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
 
-/** Kinds of pages that tables may lie in and that have drawers of their own. */
+/** Kinds of pages that tables may lie in and that have categories of their own. */
 const TABLE_KINDS: readonly PageKind[] = ['large-kmalloc', 'reserved'];
 
 /**
- * The walks of all drawers but the network's, in the order of precedence (drawers.ts).
+ * The walks of all categories but the network's, in the order of precedence (categories.ts).
  *
  * @param ram all of it, also what is offline: its struct pages take memory
  */
@@ -47,35 +47,35 @@ export function walksBefore(
   ledger: FrameLedger,
   areas: Areas,
 ): Walk[] {
-  const each = (drawer: DrawerName, found: () => Iterable<number>): Walk => ({
-    drawer,
+  const each = (category: CategoryName, found: () => Iterable<number>): Walk => ({
+    category,
     run: () => {
-      for (const frame of found()) ledger.claim(drawer, frame);
+      for (const frame of found()) ledger.claim(category, frame);
     },
   });
-  const mapped = (drawer: DrawerName, isOf: (caller: string | undefined) => boolean): Walk => ({
-    drawer,
+  const mapped = (category: CategoryName, isOf: (caller: string | undefined) => boolean): Walk => ({
+    category,
     run: () => {
       const isWanted = (area: VmArea) =>
         area.owns && !areas.isStack(area) && isOf(areas.caller(area));
       for (const { area, frame } of areas.frames('a vmap area', isWanted))
-        ledger.claim(drawer, frame, areas.caller(area) ?? '');
+        ledger.claim(category, frame, areas.caller(area) ?? '');
     },
   });
   return [
     {
-      drawer: 'free-cpu-lists',
+      category: 'free-cpu-lists',
       run: () => {
         for (const { frame, order } of cpuLists(kernel))
           ledger.claimBlock('free-cpu-lists', frame, order);
       },
     },
     {
-      drawer: 'percpu',
+      category: 'percpu',
       run: () => {
         const chunks = firstPerCpuChunk(kernel);
         for (const area of areas.all()) if (areas.caller(area) === PER_CPU) chunks.push(area);
-        claimOwn(kernel, ledger, { drawer: 'percpu', frames: behindEach(kernel, chunks) });
+        claimOwn(kernel, ledger, { category: 'percpu', frames: behindEach(kernel, chunks) });
       },
     },
     each('image', () => imageFrames(kernel)),
@@ -87,11 +87,11 @@ export function walksBefore(
         if (bytes !== undefined) yield* framesBehind(kernel, { address: stack, bytes });
       areas.checkStacks();
     }),
-    mapped('modules', (caller) => drawerOfCaller(caller) === 'modules'),
-    mapped('bpf', (caller) => drawerOfCaller(caller) === 'bpf'),
+    mapped('modules', (caller) => categoryOfCaller(caller) === 'modules'),
+    mapped('bpf', (caller) => categoryOfCaller(caller) === 'bpf'),
     mapped('vmalloc', () => true),
     {
-      drawer: 'page-tables',
+      category: 'page-tables',
       run: () => {
         const { pageSize } = kernel.facts;
         for (const table of kernel.pageTables?.() ?? [])
@@ -101,7 +101,7 @@ export function walksBefore(
           // The user's half of KPTI: behind the other, in one block of two. Without KPTI there may be a
           // page that a CPU lists as free.
           const other = frame + 1;
-          const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.drawerOf(other);
+          const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.categoryOf(other);
           if (frame % 2 === 0 && nobodys) ledger.claim('page-tables', other);
         }
       },
@@ -119,46 +119,46 @@ export function walksAfter(
 ): Walk[] {
   return [
     {
-      drawer: 'crash-kernel',
+      category: 'crash-kernel',
       run: () => {
         for (const frame of crashKernelFrames(kernel, ram)) ledger.claim('crash-kernel', frame);
       },
     },
     {
-      drawer: 'secret',
+      category: 'secret',
       run: () => {
         for (const frame of secret()) ledger.claim('secret', frame);
       },
     },
     {
-      drawer: 'pipes',
+      category: 'pipes',
       run: () => {
         for (const frame of pipeFrames(kernel, files.each)) ledger.claim('pipes', frame);
       },
     },
     {
-      drawer: 'rings',
+      category: 'rings',
       run: () => {
         const frames = traceRingFrames(kernel);
-        claimOwn(kernel, ledger, { drawer: 'rings', owner: 'ftrace', frames });
+        claimOwn(kernel, ledger, { category: 'rings', owner: 'ftrace', frames });
       },
     },
     {
-      drawer: 'rings',
+      category: 'rings',
       run: () => {
         for (const frame of perfRingFrames(kernel, files.each))
           ledger.claim('rings', frame, 'perf');
       },
     },
     {
-      drawer: 'rings',
+      category: 'rings',
       run: () => {
         for (const { frame, order } of uringBlocks(kernel, files.each))
           ledger.claimBlock('rings', frame, order, 'io_uring');
       },
     },
     {
-      drawer: 'rings',
+      category: 'rings',
       run: () => {
         // It maps pages that it took one by one, which count with no area.
         for (const area of areas.all())
@@ -167,23 +167,23 @@ export function walksAfter(
       },
     },
     {
-      drawer: 'rings',
+      category: 'rings',
       run: () => {
         for (const ring of virtioRings(kernel))
           for (const frame of framesBehind(kernel, ring)) ledger.claim('rings', frame, 'virtio');
       },
     },
     {
-      drawer: 'dma-buf',
+      category: 'dma-buf',
       run: () => {
         const frames = framesOfBlocks(dmaBuffers(kernel, files.each));
-        claimOwn(kernel, ledger, { drawer: 'dma-buf', frames });
+        claimOwn(kernel, ledger, { category: 'dma-buf', frames });
       },
     },
     {
-      drawer: 'tables',
+      category: 'tables',
       run: () => {
-        const tables = { drawer: 'tables', besides: TABLE_KINDS } as const;
+        const tables = { category: 'tables', besides: TABLE_KINDS } as const;
         for (const { name, frames } of kernelTables(kernel)) {
           // Both tables of UDP are one block.
           const mayShare = name.startsWith('udp');
@@ -219,12 +219,12 @@ function* pipeFrames(kernel: Kernel, each: EachFile): Generator<number> {
 }
 
 interface Claim {
-  readonly drawer: DrawerName;
+  readonly category: CategoryName;
   readonly frames: Iterable<number>;
   readonly owner?: string;
   /** Kinds of pages that they may be of all the same, and stay where they are. */
   readonly besides?: readonly PageKind[];
-  /** Two of the drawer may share a page, as the two halves of one table do. */
+  /** Two of the category may share a page, as the two halves of one table do. */
   readonly mayShare?: boolean;
 }
 
@@ -236,16 +236,16 @@ interface Claim {
 function claimOwn(
   kernel: Kernel,
   ledger: FrameLedger,
-  { drawer, frames, owner, besides = [], mayShare = false }: Claim,
+  { category, frames, owner, besides = [], mayShare = false }: Claim,
 ): void {
   let others = 0;
   for (const frame of frames) {
-    if (ledger.claim(drawer, frame, owner)) continue;
-    if (mayShare && ledger.drawerOf(frame) === drawer) continue;
+    if (ledger.claim(category, frame, owner)) continue;
+    if (mayShare && ledger.categoryOf(frame) === category) continue;
     const kind = ledger.kindOf(frame);
     if (kind === undefined || !besides.includes(kind)) others++;
   }
   if (others === 0 || kernel.facts.live) return;
-  const message = `${others} pages of ${owner ?? drawer} are of something else as well`;
+  const message = `${others} pages of ${owner ?? category} are of something else as well`;
   throw new KernelError('damaged', message);
 }

@@ -1,6 +1,6 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CapturedOf } from '../../records/captured-of.js';
-import type { Taken } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
 import type { ProcessFigures } from './process.js';
@@ -12,7 +12,7 @@ export interface ProcsAnswer {
   /** Of a host that was captured; undefined: it is this machine, or a dump. */
   readonly captured?: CapturedOf;
   /** When, and of which boot; undefined: nobody asked. */
-  readonly taken?: Taken | undefined;
+  readonly origin?: Origin | undefined;
   readonly processes: readonly ProcessFigures[];
   readonly kernelThreads: number;
   /** They have ended, and have no memory. */

@@ -1,8 +1,8 @@
 import type { DiffAnswer } from '../../diff/compare.js';
-import { type GrownDrawer, LEAST_LOSS, type Loss } from '../../diff/loss.js';
+import { type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
 import { LISTS } from '../../diff/state.js';
 import { perMinute } from '../growth/words.js';
-import { anyDrawerWords } from '../memory/words.js';
+import { anyCategoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { measureWords, signedSize, whoWords } from './words.js';
@@ -20,7 +20,7 @@ export function headline(answer: DiffAnswer): string {
     return `Different hosts are compared (${names}): the last has ${amount}${differenceWords(loss)}`;
   }
   if (Math.abs(lost) < LEAST_LOSS)
-    return `${when} free memory stayed the same, to ${formatSize(Math.abs(lost))}. ${ofDrawers(loss)}`.trimEnd();
+    return `${when} free memory stayed the same, to ${formatSize(Math.abs(lost))}. ${ofCategories(loss)}`.trimEnd();
   const size = formatSize(Math.abs(lost));
   const moved =
     sameBoot === false
@@ -38,58 +38,58 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 function reasonWords(loss: Loss): string {
   const { lost, explanation, grew, unexplained, untold } = loss;
   if (lost < 0) return '.';
-  if (grew === null) return '. Single drawers cannot be compared: what grew is not known.';
+  if (grew === null) return '. Single categories cannot be compared: what grew is not known.';
   if (explanation === 'nothing') {
     const rest =
       (unexplained ?? 0) > 0
         ? `; ${formatSize(unexplained ?? 0)} are in what nothing explains`
         : '';
-    return `. Nothing that grew explains the loss: drawers that are known grew by ${formatSize(grew)} in all${rest}.`;
+    return `. Nothing that grew explains the loss: categories that are known grew by ${formatSize(grew)} in all${rest}.`;
   }
-  const [first, second] = loss.drawers;
+  const [first, second] = loss.categories;
   const parts = [
     ...(first ? [`${shareWords(first, lost)}${byWhom(first)}`] : []),
-    ...(second && (second.drawer.change ?? 0) >= lost / 10
-      ? [`${nameOf(second)} grew by ${formatSize(second.drawer.change ?? 0)}${byWhom(second)}`]
+    ...(second && (second.category.change ?? 0) >= lost / 10
+      ? [`${nameOf(second)} grew by ${formatSize(second.category.change ?? 0)}${byWhom(second)}`]
       : []),
     ...((unexplained ?? 0) >= lost / 10
       ? [`what nothing explains grew by ${formatSize(unexplained ?? 0)}`]
       : []),
     ...((untold ?? 0) >= lost / 10
-      ? [`drawers that cannot be compared make up ${formatSize(untold ?? 0)}`]
+      ? [`categories that cannot be compared make up ${formatSize(untold ?? 0)}`]
       : []),
   ];
   return parts.length === 0 ? '.' : `: ${parts.join('; ')}.`;
 }
 
-function shareWords(first: GrownDrawer, lost: number): string {
-  const size = first.drawer.change ?? 0;
+function shareWords(first: GrownCategory, lost: number): string {
+  const size = first.category.change ?? 0;
   return size <= lost
     ? `${formatSize(size)} of it are in ${nameOf(first)}`
     : `${nameOf(first)} grew by ${formatSize(size)}`;
 }
 
 /** Of different boots nothing grew: one has more than the other. */
-function differenceWords({ drawers: [first] }: Loss): string {
+function differenceWords({ categories: [first] }: Loss): string {
   if (!first) return '.';
-  return `. Most of what the last has more of is ${nameOf(first)}, by ${formatSize(first.drawer.change ?? 0)}.`;
+  return `. Most of what the last has more of is ${nameOf(first)}, by ${formatSize(first.category.change ?? 0)}.`;
 }
 
 /** What moved though free memory did not. */
-function ofDrawers({ drawers: [first] }: Loss): string {
-  if (!first || (first.drawer.change ?? 0) < LEAST_LOSS) return '';
-  return `What grew most is ${nameOf(first)}, by ${formatSize(first.drawer.change ?? 0)}${byWhom(first)}.`;
+function ofCategories({ categories: [first] }: Loss): string {
+  if (!first || (first.category.change ?? 0) < LEAST_LOSS) return '';
+  return `What grew most is ${nameOf(first)}, by ${formatSize(first.category.change ?? 0)}${byWhom(first)}.`;
 }
 
-function byWhom({ who, ofNoProcess }: GrownDrawer): string {
+function byWhom({ who, ofNoProcess }: GrownCategory): string {
   if (ofNoProcess) return ' (no process grew by a quarter of it)';
   if (!who || (who.change ?? 0) <= 0) return '';
   const measure = measureWords(who);
   return ` (most at ${whoWords(who.who)}, ${signedSize(who.change)}${measure === '' ? '' : ` ${measure}`})`;
 }
 
-function nameOf({ drawer: { drawer } }: GrownDrawer): string {
-  return anyDrawerWords(drawer);
+function nameOf({ category: { category } }: GrownCategory): string {
+  return anyCategoryWords(category);
 }
 
 /** Where nothing tells of free memory. */
@@ -110,7 +110,7 @@ function ofLists({ lists }: DiffAnswer): string {
 /** `Between 10:02 and 10:47 UTC`, as exactly as it needs. */
 function whenWords({ states }: DiffAnswer): string {
   const [first, last] = [states[0], states.at(-1)];
-  const [from, to] = [first?.taken.at, last?.taken.at];
+  const [from, to] = [first?.origin.at, last?.origin.at];
   if (!from || !to || from > to)
     return `From ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
   const [start, end] = [from.toISOString(), to.toISOString()];

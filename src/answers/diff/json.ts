@@ -1,17 +1,17 @@
+import type { CategoryDiff } from '../../diff/categories.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { Course } from '../../diff/course.js';
-import type { DrawerDiff } from '../../diff/drawers.js';
 import type { ListDiff } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
 import type { HostState, Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import { headline } from './headline.js';
 import { noteWords } from './notes.js';
-import type { DiffJson, DrawerDiffJson } from './schema.js';
+import type { CategoryDiffJson, DiffJson } from './schema.js';
 
 /** The answer to `diff` as the JSON contract has it. */
 export function diffJson(answer: DiffAnswer): DiffJson {
-  const { states, seconds, sameBoot, loss, drawers, lists, notes, complete } = answer;
+  const { states, seconds, sameBoot, loss, categories, lists, notes, complete } = answer;
   return {
     schema: 'kdump-mem.diff/1',
     inputs: states.map(inputJson),
@@ -19,7 +19,7 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     sameBoot,
     summary: headline(answer),
     loss: loss && lossJson(loss),
-    drawers: drawers && drawerJson(drawers),
+    categories: categories && categoryJson(categories),
     processes: listJson(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
     sockets: listJson(lists.sockets, (who) =>
       who.kind === 'socket' ? { ...without(who), ...socketEnds(who, who.local, who.peer) } : null,
@@ -32,8 +32,8 @@ export function diffJson(answer: DiffAnswer): DiffJson {
   };
 }
 
-function inputJson({ name, taken, release, pageSize, memory }: HostState) {
-  const { at, host, bootId, uptime } = taken;
+function inputJson({ name, origin, release, pageSize, memory }: HostState) {
+  const { at, host, bootId, uptime } = origin;
   return {
     name,
     at: at?.toISOString() ?? null,
@@ -71,12 +71,12 @@ function courseJson({ bytes, change, perSecond, trend, grewEachTime }: Course) {
   };
 }
 
-function drawerJson(diff: DrawerDiff): DrawerDiffJson {
+function categoryJson(diff: CategoryDiff): CategoryDiffJson {
   return {
-    drawer: diff.drawer,
+    category: diff.category,
     ...courseJson(diff),
     untoldBytes: diff.untold,
-    children: diff.children.map(drawerJson),
+    children: diff.children.map(categoryJson),
   };
 }
 

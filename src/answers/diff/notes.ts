@@ -4,8 +4,8 @@ import { formatSeconds } from '../growth/words.js';
 import { formatCount, formatSize } from '../text/size.js';
 
 /** What is listed, in the plural. */
-export const PARTS: Readonly<Record<ListName | 'drawers', string>> = {
-  drawers: 'where the memory is',
+export const PARTS: Readonly<Record<ListName | 'categories', string>> = {
+  categories: 'where the memory is',
   processes: 'processes',
   sockets: 'sockets',
   caches: 'slab caches',
@@ -45,7 +45,7 @@ export function noteWords(note: Note): string {
     case 'another-page-size':
       return `the sizes of a page are different: ${note.sizes.join(', ')} bytes`;
     case 'another-depth':
-      return `the inputs look differently deep (${note.depths.join(', ')}): single drawers cannot be compared, only free memory and groups can`;
+      return `the inputs look differently deep (${note.depths.join(', ')}): single categories cannot be compared, only free memory and groups can`;
     case 'memory-plugged':
       return note.bytes > 0
         ? `${formatSize(note.bytes)} of memory were plugged in meanwhile`
@@ -61,8 +61,8 @@ export function noteWords(note: Note): string {
     case 'measured-otherwise':
       return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${OTHERWISE[note.part]}`;
     case 'size-unknown':
-      if (note.part === 'drawers')
-        return `first or last lacks ${formatCount(note.count)} of the drawers: what ${note.count === 1 ? 'it' : 'they'} changed by is not known`;
+      if (note.part === 'categories')
+        return `first or last lacks ${formatCount(note.count)} of the categories: what ${note.count === 1 ? 'it' : 'they'} changed by is not known`;
       return `of ${formatCount(note.count)} of the ${PARTS[note.part]} it is not known what changed`;
     case 'pid-used-again':
       return `${formatCount(note.count)} ${note.count === 1 ? 'pid is' : 'pids are'} another process’s at last: those that had ${note.count === 1 ? 'it' : 'them'} first have ended`;

@@ -29,8 +29,8 @@ const course = {
   grewEachTime: z.boolean().nullable(),
 };
 
-const drawer = z.strictObject({
-  drawer: z.string(),
+const category = z.strictObject({
+  category: z.string(),
   // A schema that has itself in it cannot be spread into.
   beforeBytes: course.beforeBytes,
   afterBytes: course.afterBytes,
@@ -43,7 +43,7 @@ const drawer = z.strictObject({
   /** Children's changes and this sum to the change, to the byte: what cannot be compared among them. */
   untoldBytes: change,
   get children() {
-    return z.array(drawer);
+    return z.array(category);
   },
 });
 
@@ -80,8 +80,8 @@ const socket = z.strictObject({
   ...measured,
 });
 
-const cache = z.strictObject({ name: z.string(), drawer: z.string().nullable(), ...measured });
-const caller = z.strictObject({ name: z.string(), drawer: z.string(), ...measured });
+const cache = z.strictObject({ name: z.string(), category: z.string().nullable(), ...measured });
+const caller = z.strictObject({ name: z.string(), category: z.string(), ...measured });
 const cgroup = z.strictObject({ path: z.string(), dying: z.boolean(), ...measured });
 
 /** Null: not all inputs know of such. */
@@ -113,7 +113,7 @@ export const diffSchema = z.strictObject({
       uptimeSeconds: z.number().nullable(),
       release: z.string().nullable(),
       pageSize: count.nullable(),
-      /** How deep its drawers were looked at; null: it knows none. */
+      /** How deep its categories were looked at; null: it knows none. */
       source: z.string().nullable(),
     }),
   ),
@@ -123,24 +123,24 @@ export const diffSchema = z.strictObject({
   sameBoot: z.boolean().nullable(),
   /** The sentence that matters first. */
   summary: z.string(),
-  /** What became of free memory; null: drawers are not known to all. */
+  /** What became of free memory; null: categories are not known to all. */
   loss: z
     .strictObject({
       /** What free memory fell by; below 0: it rose. */
       lostBytes: z.int(),
       /** Memory plugged in, or (below 0) out. */
       pluggedBytes: z.int(),
-      /** lost + plugged = grew + shrank + unexplained + untold. Null: drawers cannot be compared. */
+      /** lost + plugged = grew + shrank + unexplained + untold. Null: categories cannot be compared. */
       grewBytes: count.nullable(),
       shrankBytes: change,
-      /** Of the drawers that say of nobody: `unexplained`, `unread`. */
+      /** Of the categories that say of nobody: `unexplained`, `unread`. */
       unexplainedBytes: change,
       untoldBytes: change,
       /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, it is of another boot, or it cannot be told. */
-      explanation: z.enum(['drawers', 'nothing']).nullable(),
+      explanation: z.enum(['categories', 'nothing']).nullable(),
     })
     .nullable(),
-  drawers: drawer.nullable(),
+  categories: category.nullable(),
   processes: list(process),
   sockets: list(socket),
   caches: list(cache),
@@ -151,4 +151,4 @@ export const diffSchema = z.strictObject({
 });
 
 export type DiffJson = z.infer<typeof diffSchema>;
-export type DrawerDiffJson = z.infer<typeof drawer>;
+export type CategoryDiffJson = z.infer<typeof category>;

@@ -1,10 +1,10 @@
+import type { CategoryDiff } from '../../diff/categories.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { Course } from '../../diff/course.js';
-import type { DrawerDiff } from '../../diff/drawers.js';
 import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
 import { LISTS, type ListName, MEASURES, type Measure } from '../../diff/state.js';
 import { perMinute } from '../growth/words.js';
-import { anyDrawerWords } from '../memory/words.js';
+import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
 import { formatCount } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
@@ -12,13 +12,13 @@ import { headline } from './headline.js';
 import { PARTS } from './notes.js';
 import { measureWords, signedSize, sizeOrUnknown, whoWords } from './words.js';
 
-/** What matters first, then drawers, then who changed. */
+/** What matters first, then categories, then who changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
-  const { drawers, lists, states } = answer;
+  const { categories, lists, states } = answer;
   const several = states.length > 2;
   return [
     wrap(headline(answer), options.width).join('\n'),
-    ...(drawers ? [drawerTable(drawers, several, options)] : []),
+    ...(categories ? [categoryTable(categories, several, options)] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
       return list ? [listTable(name, list, several, options)] : [];
@@ -26,7 +26,7 @@ export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
   ].join('\n\n');
 }
 
-interface Row extends DrawerDiff {
+interface Row extends CategoryDiff {
   readonly depth: number;
 }
 
@@ -34,8 +34,8 @@ interface Row extends DrawerDiff {
 const SMALL = 0.01;
 
 /** The tree by what changed; what hardly did is one line, so that all can be added up. */
-export function drawerTable(
-  all: DrawerDiff,
+export function categoryTable(
+  all: CategoryDiff,
   several: boolean,
   { verbose, width }: Pick<DiffTextOptions, 'verbose' | 'width'>,
 ): string {
@@ -52,8 +52,8 @@ export function drawerTable(
   const columns: Column<Row>[] = [
     {
       heading: 'WHERE',
-      value: ({ drawer, depth }) =>
-        `${'  '.repeat(Math.max(0, depth - (verbose ? 0 : 1)))}${anyDrawerWords(drawer)}`,
+      value: ({ category, depth }) =>
+        `${'  '.repeat(Math.max(0, depth - (verbose ? 0 : 1)))}${anyCategoryWords(category)}`,
       shrinks: { keeps: 'start', least: 16 },
     },
     ...courseColumns<Row>(several),
@@ -63,7 +63,7 @@ export function drawerTable(
     .join('\n');
 }
 
-function rowsOf(diff: DrawerDiff, depth: number): Row[] {
+function rowsOf(diff: CategoryDiff, depth: number): Row[] {
   const children = diff.children.toSorted(
     (a, b) => Number(a.children.length === 0) * (Math.abs(b.change ?? 0) - Math.abs(a.change ?? 0)),
   );
@@ -77,12 +77,12 @@ function smallWords(small: readonly Row[]): string {
   return [
     ...(known.length > 0
       ? [
-          `${known.length === 1 ? '1 drawer' : `${formatCount(known.length)} drawers`} changed by less, ${signedSize(sum)} in all (-v).`,
+          `${known.length === 1 ? '1 category' : `${formatCount(known.length)} categories`} changed by less, ${signedSize(sum)} in all (-v).`,
         ]
       : []),
     ...(unknown > 0
       ? [
-          `${unknown === 1 ? '1 drawer' : `${formatCount(unknown)} drawers`} cannot be compared (-v).`,
+          `${unknown === 1 ? '1 category' : `${formatCount(unknown)} categories`} cannot be compared (-v).`,
         ]
       : []),
   ].join(' ');
@@ -170,7 +170,7 @@ function restWords(name: ListName, { items, grew, shrank }: ListDiff, more: numb
 interface DiffTextOptions {
   /** So many of each list. */
   readonly limit: number;
-  /** All drawers, also those that hardly changed. */
+  /** All categories, also those that hardly changed. */
   readonly verbose: boolean;
   /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
   readonly width: number | null;

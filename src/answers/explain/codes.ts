@@ -1,4 +1,4 @@
-import { DRAWERS } from '../../account/memory/drawers.js';
+import { CATEGORIES } from '../../account/memory/categories.js';
 import { HOST_ERROR_CODES } from '../../base/errors/host.js';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../base/errors/kernel.js';
 import { STORE_ERROR_CODES } from '../../base/errors/store.js';
@@ -25,10 +25,10 @@ import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
 import { CAPTURE_FAULTS } from './capture-faults.js';
+import { CATEGORIES_EXPLAINED } from './categories.js';
 import { DIFF_MEASURES, DIFF_STATUSES } from './diff-codes.js';
 import { DIFF_NOTES } from './diff-notes.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES } from './doctor-checks.js';
-import { DRAWERS_EXPLAINED } from './drawers.js';
 import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from './errors.js';
 import type { Explanation, Explanations } from './explanation.js';
 import { CORRUPTIONS_EXPLAINED, FINDINGS } from './findings.js';
@@ -169,7 +169,7 @@ export const KINDS: readonly Kind[] = [
     CORRUPTIONS_EXPLAINED,
   ),
   kindOf('warning', 'Warnings of kdump-mem', WARNING_CODES, WARNINGS),
-  kindOf('drawer', 'Drawers of kdump-mem memory', DRAWERS, DRAWERS_EXPLAINED),
+  kindOf('category', 'Categories of kdump-mem memory', CATEGORIES, CATEGORIES_EXPLAINED),
   kindOfWords('row', 'Rows beside the sockets’ queues', LEDGER),
   kindOfWords('queue', 'Queues of a socket', QUEUES_EXPLAINED),
   kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),

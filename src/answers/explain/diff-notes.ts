@@ -42,7 +42,7 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
     next: 'Take answers and captures with this kdump-mem: they have it.',
   },
   'another-kernel': {
-    means: 'The kernels have different releases. Drawers and caches may be cut differently.',
+    means: 'The kernels have different releases. Categories and caches may be cut differently.',
     known: 'uname -r.',
     next: 'Keep that in mind where caches or callers changed.',
   },
@@ -53,19 +53,19 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
   },
   'another-depth': {
     means:
-      'One input looked at page frames, another at flags or counters. What these cannot see is in other drawers, so single drawers are not compared.',
+      'One input looked at page frames, another at flags or counters. What these cannot see is in other categories, so single categories are not compared.',
     known: 'The `source` of each.',
     next: 'Take both in the same way: kdump-mem memory --live --source counters, for example.',
     deeper: 'kdump-mem memory --live --source counters',
   },
   'memory-plugged': {
     means: 'The machine has more (less) memory than before: it was plugged in or out.',
-    known: 'The sum of all drawers.',
+    known: 'The sum of all categories.',
     next: 'Take it off what free memory changed by.',
   },
   'another-size': {
     means: 'The machine of the last input has more (less) memory than that of the first.',
-    known: 'The sum of all drawers.',
+    known: 'The sum of all categories.',
     next: 'Compare shares, not bytes.',
   },
   'not-known-to-all': {
@@ -93,7 +93,7 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
   },
   'size-unknown': {
     means: 'What some changed by is not known, and not in any sum.',
-    known: 'First and last have no measure in common, or one of them lacks the drawer.',
+    known: 'First and last have no measure in common, or one of them lacks the category.',
     next: 'Take both in the same way.',
   },
   'pid-used-again': {
@@ -108,7 +108,7 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
   },
   contradictory: {
     means: 'Sums in an input do not add up: it was changed or damaged.',
-    known: 'Drawers and their parts, processes and their total, pages and slots of a socket.',
+    known: 'Categories and their parts, processes and their total, pages and slots of a socket.',
     next: 'Take it again, or find an undamaged copy.',
   },
   spread: {

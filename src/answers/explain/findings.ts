@@ -206,7 +206,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'Pages are given out, and no walk, no flag and no counter tells to whom: mostly a driver that took them from the page allocator (alloc_pages), such as one of graphics, storage or a hypervisor.',
     known:
-      'Every page frame is in one drawer; these are those of which the struct page says nothing and to which no walk led (docs/memory.md).',
+      'Every page frame is in one category; these are those of which the struct page says nothing and to which no walk led (docs/memory.md).',
     next: 'See their orders and which modules are loaded. On a running machine boot with page_owner=on, or read /proc/allocinfo.',
     deeper: 'kdump-mem memory -v',
   },

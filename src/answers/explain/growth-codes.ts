@@ -4,7 +4,7 @@ import type { Explanations } from './explanation.js';
 
 const SLOPE = 'A Theil-Sen slope with an interval of 99 % confidence.';
 
-/** How a process, drawer or what else is followed changed. */
+/** How a process, category or what else is followed changed. */
 export const COURSES: Explanations<Course> = {
   grows: {
     means: 'It grew over the whole time for sure, and still does in the later half of it.',
@@ -37,15 +37,15 @@ export const COURSES: Explanations<Course> = {
 export const WATCH_VERDICTS: Explanations<WatchVerdict> = {
   grows: {
     means:
-      'A drawer that the kernel does not take back by itself grows, whatever comes back daily.',
+      'A category that the kernel does not take back by itself grows, whatever comes back daily.',
     known: `${SLOPE} Samples of the same time of the day are compared with each other.`,
-    next: 'The drawer that grows stands first: kdump-mem explain tells what to do about it.',
+    next: 'The category that grows stands first: kdump-mem explain tells what to do about it.',
     deeper: 'kdump-mem memory --live',
   },
   'nothing-grows': {
     means: 'It is known that nothing grows faster than the bound that the answer has.',
     known:
-      'The upper ends of the intervals of all drawers, over long enough a time without large gaps.',
+      'The upper ends of the intervals of all categories, over long enough a time without large gaps.',
     next: 'Nothing.',
   },
   'not-known': {
@@ -56,11 +56,11 @@ export const WATCH_VERDICTS: Explanations<WatchVerdict> = {
 };
 
 /** What takes the memory that became less. */
-export const LOSS_EXPLANATIONS: Explanations<'drawers' | 'processes' | 'nothing'> = {
-  drawers: {
+export const LOSS_EXPLANATIONS: Explanations<'categories' | 'processes' | 'nothing'> = {
+  categories: {
     means: 'What grew is at least half of what free memory fell by.',
-    known: 'All drawers add up to the memory of the machine: what one lost others have.',
-    next: 'Look at the drawer that grew most.',
+    known: 'All categories add up to the memory of the machine: what one lost others have.',
+    next: 'Look at the category that grew most.',
     deeper: 'kdump-mem memory --live',
   },
   processes: {
@@ -73,7 +73,7 @@ export const LOSS_EXPLANATIONS: Explanations<'drawers' | 'processes' | 'nothing'
   nothing: {
     means: 'More than half of what was lost is in nothing that grew here.',
     known: 'The loss beside the sum of all that grew.',
-    next: 'Look at the kernel: drawers, then who allocates.',
+    next: 'Look at the kernel: categories, then who allocates.',
     deeper: 'kdump-mem leaks',
   },
 };

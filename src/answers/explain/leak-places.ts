@@ -75,8 +75,8 @@ export const LEAK_PLACES: Explanations<Place> = {
     'See which program asked for the ring.',
   ),
   kernel: place(
-    'The kernel uses it for what the drawer beside it says.',
-    'See what kdump-mem explain says of that drawer.',
+    'The kernel uses it for what the category beside it says.',
+    'See what kdump-mem explain says of that category.',
   ),
   nobody: place(
     'Nothing that is known leads to it.',

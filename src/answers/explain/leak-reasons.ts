@@ -9,7 +9,7 @@ export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
     means:
       'Leaking: what this stack allocated grows all the time, blocks of each third of the time are held still, and nothing that is known leads to them.',
     known:
-      'Readings through three windows or more, and every page frame of the machine put into a drawer by /proc/kcore: these blocks are in those that nothing explains, in vmalloc, or in slab caches of nobody in particular.',
+      'Readings through three windows or more, and every page frame of the machine put into a category by /proc/kcore: these blocks are in those that nothing explains, in vmalloc, or in slab caches of nobody in particular.',
     next: 'Look at the functions of the stack, and at the module that has them. A cache of a driver that grows for good looks the same.',
     deeper: 'kdump-mem memory --live',
   },
@@ -30,14 +30,14 @@ export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
   'of-processes': {
     means:
       'It grows, and belongs to processes: their memory, page tables, stacks, files. It ends with them.',
-    known: 'The drawer or slab cache that the blocks are in.',
+    known: 'The category or slab cache that the blocks are in.',
     next: 'See which process grows, and who allocates in it.',
     deeper: 'kdump-mem procs --live --watch',
   },
   'of-kernel': {
     means: 'It grows, and the kernel uses it for something known.',
-    known: 'The drawer that the blocks are in: `drawer` of the answer.',
-    next: 'See what kdump-mem explain says of that drawer.',
+    known: 'The category that the blocks are in: `category` of the answer.',
+    next: 'See what kdump-mem explain says of that category.',
     deeper: 'kdump-mem memory --live',
   },
   'not-looked-up': {

@@ -56,8 +56,9 @@ export const UNNAMED: Explanations<Unnamed> = {
     next: 'Nothing: the sum is whole, single names are not.',
   },
   moved: {
-    means: 'Pages came or went while files were counted: the drawer and the files differ by this.',
-    known: 'The sum of all files beside the drawer.',
+    means:
+      'Pages came or went while files were counted: the category and the files differ by this.',
+    known: 'The sum of all files beside the category.',
     next: 'Nothing, of little. Else ask again when the machine is calmer.',
   },
 };

@@ -31,15 +31,15 @@ export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
     next: 'Ask kdump-mem memory, which says why.',
     deeper: 'kdump-mem memory',
   },
-  'drawer-not-whole': {
-    means: 'The rule asks for a drawer of which a part is not known.',
-    known: '`complete` of that drawer.',
+  'category-not-whole': {
+    means: 'The rule asks for a category of which a part is not known.',
+    known: '`complete` of that category.',
     next: WHAT_LACKS,
     deeper: 'kdump-mem memory',
   },
   'owners-not-known': {
-    means: 'The rule asks for an owner, and enough of the drawer has none that is known.',
-    known: 'Bytes of the drawer beside the sum of its owners.',
+    means: 'The rule asks for an owner, and enough of the category has none that is known.',
+    known: 'Bytes of the category beside the sum of its owners.',
     next: 'Ask for more: kdump-mem memory --all.',
     deeper: 'kdump-mem memory --all',
   },

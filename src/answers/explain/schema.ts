@@ -5,7 +5,7 @@ export const explainSchema = z.strictObject({
   schema: z.literal('kdump-mem.explain/1'),
   codes: z.array(
     z.strictObject({
-      /** What the code is of: `finding`, `warning`, `drawer`, `verdict`, …. Two kinds can have the same code. */
+      /** What the code is of: `finding`, `warning`, `category`, `verdict`, …. Two kinds can have the same code. */
       kind: z.string(),
       code: z.string(),
       means: z.string(),

@@ -19,7 +19,7 @@ export const SOURCES: Explanations<MemoryAnswer['source'] | LookupSource | 'proc
   },
   pageflags: {
     means:
-      'Flags of page frames of the running kernel: each frame has a drawer, what the kernel itself allocates is told by counters.',
+      'Flags of page frames of the running kernel: each frame has a category, what the kernel itself allocates is told by counters.',
     known: '/proc/kpageflags and /proc/kpagecount.',
     next: 'As root, where the kernel allows it, /proc/kcore tells more.',
     deeper: 'kdump-mem doctor',

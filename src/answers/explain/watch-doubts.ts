@@ -5,9 +5,9 @@ import type { Explanations } from './explanation.js';
 export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
   'too-short': {
     means:
-      'The samples are of less than two days, or those of a drawer are (another source told before). What people do comes back each day: one rising half of it looks like a leak, one falling half hides it.',
+      'The samples are of less than two days, or those of a category are (another source told before). What people do comes back each day: one rising half of it looks like a leak, one falling half hides it.',
     known:
-      'The time from the first sample of this boot to the last, or of the drawer with the least.',
+      'The time from the first sample of this boot to the last, or of the category with the least.',
     next: 'Watch on: a store goes on where it ended. For a fast leak ask procs --live --watch.',
     deeper: 'kdump-mem procs --live --watch',
   },
@@ -31,26 +31,26 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
   },
   'source-changed': {
     means:
-      'Another source told where the memory is, by which drawers have other figures. They are followed from there on.',
+      'Another source told where the memory is, by which categories have other figures. They are followed from there on.',
     known: 'The source of each sample.',
     next: 'Use one --source for one store.',
   },
   'sum-changed': {
     means:
-      'Every page frame is in one drawer, so that all drawers have the memory of the machine. In some samples they have more or less than in the one before, and MemTotal is as it was: a figure of the store is wrong.',
-    known: 'The sum of all drawers, held against that before and against MemTotal.',
+      'Every page frame is in one category, so that all categories have the memory of the machine. In some samples they have more or less than in the one before, and MemTotal is as it was: a figure of the store is wrong.',
+    known: 'The sum of all categories, held against that before and against MemTotal.',
     next: 'Begin a new store. Keep the old one: its other lines are whole.',
   },
   'may-grow': {
     means:
-      'A drawer may grow so fast that it takes MemAvailable within a month: too much of its change is noise to rule that out. It may stand still just as well.',
+      'A category may grow so fast that it takes MemAvailable within a month: too much of its change is noise to rule that out. It may stand still just as well.',
     known: 'The upper end of the interval of its growth.',
     next: 'Watch on: the interval gets narrower with each day.',
   },
   'available-falls': {
     means:
-      'MemAvailable falls for sure, and no drawer grows for sure: the two contradict each other, or several grow a little each.',
-    known: 'The trend of MemAvailable beside those of the drawers.',
+      'MemAvailable falls for sure, and no category grows for sure: the two contradict each other, or several grow a little each.',
+    known: 'The trend of MemAvailable beside those of the categories.',
     next: 'Watch with --source pageflags or kcore, which tell more of the kernel.',
     deeper: 'kdump-mem memory --live',
   },
@@ -68,7 +68,7 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
   },
   hidden: {
     means:
-      '/proc hides processes of other users (hidepid). They are not among those told; drawers have all memory.',
+      '/proc hides processes of other users (hidepid). They are not among those told; categories have all memory.',
     known: '/proc is mounted so.',
     next: 'Watch as root.',
   },

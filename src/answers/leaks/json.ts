@@ -100,9 +100,9 @@ function survivorsJson({ places, sockets, ages, kept, commands, ...rest }: SiteS
     blocks: rest.blocks,
     bytes: rest.bytes,
     order: rest.order,
-    places: places.map(({ place, drawer, cache, why, blocks, bytes }) => ({
+    places: places.map(({ place, category, cache, why, blocks, bytes }) => ({
       place,
-      drawer,
+      category,
       cache,
       why,
       blocks,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRAWERS } from '../../account/memory/drawers.js';
+import { CATEGORIES } from '../../account/memory/categories.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES } from '../../leaks/survivors/lookup.js';
 import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
@@ -57,7 +57,7 @@ const survivors = z.strictObject({
     z.strictObject({
       place: z.enum(PLACES),
       /** As kdump-mem memory names it. */
-      drawer: z.enum(DRAWERS as [string, ...string[]]).nullable(),
+      category: z.enum(CATEGORIES as [string, ...string[]]).nullable(),
       cache: z.string().nullable(),
       /** Why a place is not known. */
       why: z.enum(UNPLACED).nullable(),

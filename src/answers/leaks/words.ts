@@ -8,7 +8,7 @@ import type { PlaceSum, SiteSurvivors } from '../../leaks/site-survivors.js';
 import type { Place } from '../../leaks/survivors/place.js';
 import type { LeakReason, LeakVerdict } from '../../leaks/verdict.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
-import { drawerWords } from '../memory/words.js';
+import { categoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { siteName, socketOwner } from './site-words.js';
@@ -33,9 +33,9 @@ const PLACE_WORDS: Readonly<Record<Place, string>> = {
   'not-known': 'not known',
 };
 
-export function placeWords({ place, cache, drawer }: PlaceSum): string {
+export function placeWords({ place, cache, category }: PlaceSum): string {
   if (place === 'slab' && cache !== null) return `slab ${escapeText(cache)}`;
-  if (place === 'kernel' && drawer !== null) return drawerWords({ drawer });
+  if (place === 'kernel' && category !== null) return categoryWords({ category });
   return PLACE_WORDS[place];
 }
 

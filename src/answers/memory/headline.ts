@@ -1,15 +1,15 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Drawer } from '../../account/memory/drawer.js';
+import type { Category } from '../../account/memory/category.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/free-conflict.js';
 import { leaves } from '../../account/memory/leaves.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { toldBy } from './told-by.js';
-import { drawerWords, ownerWords } from './words.js';
+import { categoryWords, ownerWords } from './words.js';
 
 /** How much memory there is, in whose hands, and the one thing that stands out. */
 export function headline(answer: MemoryAnswer): string {
-  const size = (name: Drawer['drawer']) => formatSize(group(answer, name)?.bytes ?? 0);
+  const size = (name: Category['category']) => formatSize(group(answer, name)?.bytes ?? 0);
   const unread = group(answer, 'unknown')?.bytes ?? 0;
   const parts = [
     `${size('free')} free`,
@@ -36,7 +36,7 @@ export const NOTABLE = 0.05;
 function standsOut(answer: MemoryAnswer): string {
   const { memory, census } = answer;
   const top = census?.sockets[0];
-  const queues = leaves(memory).find(({ drawer }) => drawer === 'network-sockets');
+  const queues = leaves(memory).find(({ category }) => category === 'network-sockets');
   if (top && queues && queues.bytes >= NOTABLE * memory.bytes) {
     const { pinnedBytes } = top.total;
     const holder = top.holders[0];
@@ -50,24 +50,24 @@ function standsOut(answer: MemoryAnswer): string {
     return `${formatSize(queues.bytes)} wait in queues of sockets${most}.`;
   }
   const held = leaves(memory).filter(
-    ({ drawer }) =>
-      !drawer.startsWith('free') &&
-      !QUIET.has(drawer) &&
-      !(answer.freeConflict && DEPENDS_ON_FREE.has(drawer)),
+    ({ category }) =>
+      !category.startsWith('free') &&
+      !QUIET.has(category) &&
+      !(answer.freeConflict && DEPENDS_ON_FREE.has(category)),
   );
   const [largest] = held.toSorted((a, b) => b.frames - a.frames);
   if (!largest || largest.frames === 0) return '';
   const [owner] = largest.owners;
   const most = owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it ${ownerWords(owner)}`;
-  return `The most is in one drawer: ${drawerWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+  return `The most is in one category: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
 }
 
-function group({ memory }: MemoryAnswer, name: Drawer['drawer']): Drawer | undefined {
-  return memory.children.find(({ drawer }) => drawer === name);
+function group({ memory }: MemoryAnswer, name: Category['category']): Category | undefined {
+  return memory.children.find(({ category }) => category === name);
 }
 
 /** Of a size that the machine has, whatever runs on it. */
-export const QUIET: ReadonlySet<Drawer['drawer']> = new Set<Drawer['drawer']>([
+export const QUIET: ReadonlySet<Category['category']> = new Set<Category['category']>([
   'image',
   'memmap',
   'set-aside',

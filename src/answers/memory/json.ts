@@ -1,13 +1,13 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { Category } from '../../account/memory/category.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
 import type { Look } from '../../account/memory/changes.js';
-import type { Drawer } from '../../account/memory/drawer.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
-import { takenJson } from '../taken-json.js';
-import type { CgroupsJson, DrawerJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
+import { originJson } from '../origin-json.js';
+import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
 
 /** The answer to `memory` as the JSON contract has it. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
@@ -17,11 +17,11 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
     host: answer.host ?? null,
-    taken: takenJson(answer.taken),
+    origin: originJson(answer.origin),
     source,
     captured: capturedJson(answer.captured),
     unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),
-    memory: drawerJson(memory, pageSize),
+    memory: categoryJson(memory, pageSize),
     unexplained: loose
       ? {
           sizes: loose.sizes.map((size) => ({ ...size })),
@@ -41,15 +41,15 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
           counters: unflagged.counters.map((counter) => ({ ...counter })),
         }
       : null,
-    notes: (answer.notes ?? []).map(({ note, drawer, frames }) => ({
+    notes: (answer.notes ?? []).map(({ note, category, frames }) => ({
       note,
-      drawer,
+      category,
       bytes: frames * pageSize,
     })),
     freeConflict: answer.freeConflict === undefined ? null : { ...answer.freeConflict },
     driftBytes: answer.drift,
     caches: caches.map((cache) => ({ ...cache })),
-    callers: callers.map(({ name, bytes, drawer }) => ({ caller: name, bytes, drawer })),
+    callers: callers.map(({ name, bytes, category }) => ({ caller: name, bytes, category })),
     zones: answer.zones.map((zone) => ({
       node: zone.nodeId,
       zone: zone.name,
@@ -84,29 +84,29 @@ function lookJson({ number, at, changes }: Look): MemoryJson['look'] {
   return {
     number,
     at: at.toISOString(),
-    changes: changes.map(({ drawer, sinceFirst, sinceLast }) => ({
-      drawer,
+    changes: changes.map(({ category, sinceFirst, sinceLast }) => ({
+      category,
       sinceFirstBytes: sinceFirst,
       sinceLastBytes: sinceLast,
     })),
   };
 }
 
-function drawerJson(drawer: Drawer, pageSize: number): DrawerJson {
-  const { bytes, counterBytes, deeper, why } = drawer;
+function categoryJson(category: Category, pageSize: number): CategoryJson {
+  const { bytes, counterBytes, deeper, why } = category;
   return {
-    drawer: drawer.drawer,
+    category: category.category,
     bytes,
-    frames: drawer.frames,
-    known: drawer.known,
+    frames: category.frames,
+    known: category.known,
     counterBytes,
     differenceBytes: counterBytes === null ? null : bytes - counterBytes,
-    owners: drawer.owners.map((owner) => ({ ...owner })),
-    children: drawer.children.map((child) => drawerJson(child, pageSize)),
+    owners: category.owners.map((owner) => ({ ...owner })),
+    children: category.children.map((child) => categoryJson(child, pageSize)),
     deeper: deeper === undefined ? null : `kdump-mem ${deeper}`,
-    complete: drawer.complete,
+    complete: category.complete,
     why: why ?? null,
-    elsewhere: drawer.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),
+    elsewhere: category.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),
   };
 }
 
@@ -155,6 +155,6 @@ function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
   };
 }
 
-function charged({ bytes, drawers }: ChargedPart) {
-  return { bytes, drawers: drawers.map((one) => ({ ...one })) };
+function charged({ bytes, categories }: ChargedPart) {
+  return { bytes, categories: categories.map((one) => ({ ...one })) };
 }

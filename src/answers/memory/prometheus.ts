@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Drawer } from '../../account/memory/drawer.js';
+import type { Category } from '../../account/memory/category.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/free-conflict.js';
 import { formatMetric, gauge, type Labels, type Metric, type Series } from '../text/prometheus.js';
 
@@ -10,32 +10,34 @@ import { formatMetric, gauge, type Labels, type Metric, type Series } from '../t
  */
 export function memoryMetrics(answer: MemoryAnswer): string {
   const leaves = answer.memory.children.flatMap((group) =>
-    group.children.map((drawer) => ({ group: group.drawer, drawer })),
+    group.children.map((category) => ({ group: group.category, category })),
   );
-  const isContradicted = ({ drawer }: Drawer) =>
-    answer.freeConflict !== undefined && DEPENDS_ON_FREE.has(drawer);
-  const counted = leaves.filter(({ drawer }) => drawer.counterBytes !== null);
+  const isContradicted = ({ category }: Category) =>
+    answer.freeConflict !== undefined && DEPENDS_ON_FREE.has(category);
+  const counted = leaves.filter(({ category }) => category.counterBytes !== null);
   const metrics = [
-    drawerBytes(
+    categoryBytes(
       // Of what nothing is known 0 would be a figure.
       leaves
-        .filter(({ drawer }) => (drawer.bytes > 0 || drawer.complete) && !isContradicted(drawer))
-        .map(({ group, drawer: { drawer, bytes } }) => ({ group, drawer, bytes })),
+        .filter(
+          ({ category }) => (category.bytes > 0 || category.complete) && !isContradicted(category),
+        )
+        .map(({ group, category: { category, bytes } }) => ({ group, category, bytes })),
     ),
     gauge(
       'kdump_mem_memory_kernel_bytes',
-      'What the kernel’s own counter says of the same drawer.',
-      counted.map(({ drawer }) => [{ drawer: drawer.drawer }, drawer.counterBytes ?? 0]),
+      'What the kernel’s own counter says of the same category.',
+      counted.map(({ category }) => [{ category: category.category }, category.counterBytes ?? 0]),
     ),
     gauge(
-      'kdump_mem_memory_drawer_complete',
-      '0: not all that belongs into the drawer was found.',
-      leaves.map(({ drawer }) => [{ drawer: drawer.drawer }, drawer.complete ? 1 : 0]),
+      'kdump_mem_memory_category_complete',
+      '0: not all that belongs into the category was found.',
+      leaves.map(({ category }) => [{ category: category.category }, category.complete ? 1 : 0]),
     ),
     gauge(
       'kdump_mem_memory_owner_bytes',
-      'The largest owners of each drawer that are known.',
-      leaves.flatMap(({ drawer }) => ownersOf(drawer)),
+      'The largest owners of each category that are known.',
+      leaves.flatMap(({ category }) => ownersOf(category)),
     ),
     sourceMetric(answer.source),
     gauge('kdump_mem_memory_drift_bytes', 'By how much counters changed during the look.', [
@@ -48,14 +50,18 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   return metrics.map(formatMetric).join('').trimEnd();
 }
 
-/** What each drawer has. */
-export function drawerBytes(
-  drawers: readonly { readonly group: string; readonly drawer: string; readonly bytes: number }[],
+/** What each category has. */
+export function categoryBytes(
+  categories: readonly {
+    readonly group: string;
+    readonly category: string;
+    readonly bytes: number;
+  }[],
 ): Metric {
   return gauge(
     'kdump_mem_memory_bytes',
-    'Where the memory is: every page frame is in exactly one drawer.',
-    drawers.map(({ group, drawer, bytes }) => [{ group, drawer }, bytes]),
+    'Where the memory is: every page frame is in exactly one category.',
+    categories.map(({ group, category, bytes }) => [{ group, category }, bytes]),
   );
 }
 
@@ -64,11 +70,11 @@ export function sourceMetric(source: string): Metric {
 }
 
 /** Owners of one name together: a series has its labels once. */
-function ownersOf({ drawer, owners }: Drawer): Series[] {
+function ownersOf({ category, owners }: Category): Series[] {
   const sums = new Map<string, [Labels, number]>();
   for (const { kind, name, bytes } of owners) {
     const key = `${kind} ${name}`;
-    const [labels, sum] = sums.get(key) ?? [{ drawer, kind, name }, 0];
+    const [labels, sum] = sums.get(key) ?? [{ category, kind, name }, 0];
     sums.set(key, [labels, sum + bytes]);
   }
   return [...sums.values()];

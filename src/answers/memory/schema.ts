@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured-schema.js';
+import { originSchema } from '../origin-schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
-import { takenSchema } from '../taken-schema.js';
 import { unavailableCode } from '../unavailable-code.js';
 
 const count = z.int().nonnegative();
@@ -14,13 +14,13 @@ const owner = z.strictObject({
   bytes: count,
 });
 
-/** Whose the page cache and shared memory are; all parts sum to the bytes of both drawers. */
+/** Whose the page cache and shared memory are; all parts sum to the bytes of both categories. */
 const files = z.strictObject({
   /** Those with the most first. */
   files: z.array(
     z.strictObject({
       bytes: count,
-      /** Of these, what is in the drawer `page-cache`, and in `shared`. */
+      /** Of these, what is in the category `page-cache`, and in `shared`. */
       pageCacheBytes: count,
       sharedBytes: count,
       /** Of these, what is not on the disk yet, and what is being written. */
@@ -58,8 +58,8 @@ const files = z.strictObject({
 
 const charged = {
   bytes: count,
-  /** By drawer, the most first. */
-  drawers: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
+  /** By category, the most first. */
+  categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
 };
 
 /** Whom page frames are charged to; all parts sum to all of the memory. */
@@ -97,8 +97,8 @@ const cgroups = z.strictObject({
 });
 
 /** A place that page frames are in, or a group of such; children sum to it, to the byte. */
-export const drawerSchema = z.strictObject({
-  drawer: z.string(),
+export const categorySchema = z.strictObject({
+  category: z.string(),
   bytes: count,
   frames: count,
   known: z.enum(['walked', 'flags', 'counter']),
@@ -109,15 +109,15 @@ export const drawerSchema = z.strictObject({
   /** The largest of those that are known. */
   owners: z.array(owner),
   get children() {
-    return z.array(drawerSchema);
+    return z.array(categorySchema);
   },
   /** The command that tells more; null: there is none. */
   deeper: z.string().nullable(),
   complete: z.boolean(),
   /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */
   why: z.string().nullable(),
-  /** Frames that belong to what this drawer is of, and that are in other drawers. */
-  elsewhere: z.array(z.strictObject({ drawer: z.string(), frames: count, bytes: count })),
+  /** Frames that belong to what this category is of, and that are in other categories. */
+  elsewhere: z.array(z.strictObject({ category: z.string(), frames: count, bytes: count })),
 });
 
 /** `kdump-mem memory --json`. */
@@ -126,7 +126,7 @@ export const memorySchema = z.strictObject({
   /** Null where only counters were read: then `host` tells of it. */
   kernel: kernelSchema.nullable(),
   host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
-  taken: takenSchema,
+  origin: originSchema,
   /** `--from`: whose capture it is, and of when; null: it is no capture. */
   captured: capturedSchema,
   /**
@@ -138,7 +138,7 @@ export const memorySchema = z.strictObject({
   unavailable: z.array(
     z.strictObject({ source: z.string(), code: unavailableCode, why: z.string() }),
   ),
-  memory: drawerSchema,
+  memory: categorySchema,
   /** What nothing explains, described; null: it could not be. */
   unexplained: z
     .strictObject({
@@ -149,7 +149,7 @@ export const memorySchema = z.strictObject({
       largeKmallocBytes: z.int().nullable(),
     })
     .nullable(),
-  /** Of `pageflags`: what no flag tells of, some of which counters put into drawers; else null. */
+  /** Of `pageflags`: what no flag tells of, some of which counters put into categories; else null. */
   unflagged: z
     .strictObject({
       bytes: count,
@@ -163,12 +163,12 @@ export const memorySchema = z.strictObject({
       counters: z.array(z.strictObject({ name: z.string(), bytes: z.int() })),
     })
     .nullable(),
-  /** Of `pageflags`: what flags say besides, of frames that are in these drawers. */
+  /** Of `pageflags`: what flags say besides, of frames that are in these categories. */
   notes: z.array(
     z.strictObject({
       /** In a transparent huge page or large folio, mlocked, damaged memory, a page of zeros. */
       note: z.enum(['thp', 'mlocked', 'hwpoison', 'zero-page']),
-      drawer: z.string(),
+      category: z.string(),
       bytes: count,
     }),
   ),
@@ -195,7 +195,7 @@ export const memorySchema = z.strictObject({
       slotSize: count.nullable(),
     }),
   ),
-  callers: z.array(z.strictObject({ caller: z.string(), bytes: count, drawer: z.string() })),
+  callers: z.array(z.strictObject({ caller: z.string(), bytes: count, category: z.string() })),
   /** Zones of each NUMA node; pages are base pages. */
   zones: z.array(
     z.strictObject({
@@ -211,25 +211,25 @@ export const memorySchema = z.strictObject({
   ),
   /** Null: not asked for (`--files`, `--all`), or it cannot be told. */
   files: files.nullable(),
-  /** `--as`: how figures that people know come from drawers; null: not asked for. */
+  /** `--as`: how figures that people know come from categories; null: not asked for. */
   familiar: z
     .strictObject({
       of: z.enum(['free', 'meminfo']),
       lines: z.array(
         z.strictObject({
           name: z.string(),
-          /** The drawers that make it up; empty: no drawer tells it. */
+          /** The categories that make it up; empty: no category tells it. */
           rows: z.array(z.string()),
-          /** The line is what the drawers have, or at most (at least) that. */
+          /** The line is what the categories have, or at most (at least) that. */
           bound: z.enum(['same', 'at-most', 'at-least']),
-          /** By the drawers; null: they do not tell. */
+          /** By the categories; null: they do not tell. */
           bytes: z.int().nullable(),
           /** By the kernel's own counters; null: not known. */
           kernelBytes: z.int().nullable(),
         }),
       ),
-      /** Drawers that no line but that of all memory counts. */
-      nowhere: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
+      /** Categories that no line but that of all memory counts. */
+      nowhere: z.array(z.strictObject({ category: z.string(), bytes: count })),
     })
     .nullable(),
   /** `--watch`: which look it is, and what changed since the first and the last; null: there is one. */
@@ -239,7 +239,7 @@ export const memorySchema = z.strictObject({
       at: z.iso.datetime(),
       changes: z.array(
         z.strictObject({
-          drawer: z.string(),
+          category: z.string(),
           /** Null: it is the first look. */
           sinceFirstBytes: z.int().nullable(),
           sinceLastBytes: z.int().nullable(),
@@ -274,7 +274,7 @@ export const memoryEndSchema = z.strictObject({
 });
 
 export type MemoryEndJson = z.infer<typeof memoryEndSchema>;
-export type DrawerJson = z.infer<typeof drawerSchema>;
+export type CategoryJson = z.infer<typeof categorySchema>;
 export type CgroupsJson = z.infer<typeof cgroups>;
 export type FilesJson = z.infer<typeof files>;
 export type MemoryJson = z.infer<typeof memorySchema>;

@@ -5,18 +5,19 @@ import { grouped } from '../../base/grouped.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { NOTABLE, QUIET } from './headline.js';
-import { drawerWords } from './words.js';
+import { categoryWords } from './words.js';
 
 /** Rows that one fault spoils stand together. */
 export function missedWords({ memory }: MemoryAnswer): string[] {
   const spoiled = leaves(memory).filter(({ why }) => why !== undefined);
   return [...grouped(spoiled, ({ why = '' }) => why)].map(
-    ([why, drawers]) => `Not whole: ${drawers.map(drawerWords).join(', ')}: ${escapeText(why)}`,
+    ([why, categories]) =>
+      `Not whole: ${categories.map(categoryWords).join(', ')}: ${escapeText(why)}`,
   );
 }
 
 function unexplained({ memory }: MemoryAnswer): number {
-  return leaves(memory).find(({ drawer }) => drawer === 'unexplained')?.frames ?? 0;
+  return leaves(memory).find(({ category }) => category === 'unexplained')?.frames ?? 0;
 }
 
 /** Blocks that nothing explains, by size; where they lie; and what is known of them all the same. */
@@ -33,24 +34,25 @@ export function looseWords(answer: MemoryAnswer): string[] {
   const large =
     largeKmallocs === undefined || largeKmallocs <= 0
       ? ''
-      : ` The kernel counts ${formatSize(largeKmallocs * pageSize)} of large kmallocs, whose pages do not say so: what of them is in no drawer above is among these.`;
+      : ` The kernel counts ${formatSize(largeKmallocs * pageSize)} of large kmallocs, whose pages do not say so: what of them is in no category above is among these.`;
   return [
     `What nothing explains: blocks ${blocks.join(', ')}; ${where.join(', ')}; ${paid} of it charged to cgroups.${large}`,
   ];
 }
 
-/** What is in queues of sockets and in other drawers. */
+/** What is in queues of sockets and in other categories. */
 export function elsewhereWords(answer: MemoryAnswer): string[] {
-  const queues = leaves(answer.memory).find(({ drawer }) => drawer === 'network-sockets');
-  const others = (queues?.elsewhere ?? []).filter(({ drawer }) => !drawer.startsWith('free'));
+  const queues = leaves(answer.memory).find(({ category }) => category === 'network-sockets');
+  const others = (queues?.elsewhere ?? []).filter(({ category }) => !category.startsWith('free'));
   if (others.length === 0) return [];
   const pageSize = pageSizeOf(answer);
   const words = others.map(
-    ({ drawer, frames }) => `${formatSize(frames * pageSize)} in “${drawerWords({ drawer })}”`,
+    ({ category, frames }) =>
+      `${formatSize(frames * pageSize)} in “${categoryWords({ category })}”`,
   );
   const slots = answer.census?.total.slabBytes ?? 0;
   return [
-    `Queues of sockets hold more than their drawer: ${words.join(', ')}; and ${formatSize(slots)} of slots in slabs.`,
+    `Queues of sockets hold more than their category: ${words.join(', ')}; and ${formatSize(slots)} of slots in slabs.`,
   ];
 }
 
@@ -64,19 +66,19 @@ export function nextOfProc(
 ): string {
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
   const [largest] = leaves(memory)
-    .filter(({ drawer }) => !drawer.startsWith('free') && !QUIET.has(drawer))
+    .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
   if (largest?.deeper !== undefined) return `kdump-mem ${largest.deeper} ${from}`;
-  const isOfProcesses = ['anonymous', 'shared'].includes(largest?.drawer ?? '');
+  const isOfProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
   return isOfProcesses ? `kdump-mem procs ${from}` : `skcheck ${captured ? from : '--stale'}`;
 }
 
 /** The command that tells more of what stands out, without the dump’s name. */
 export function nextCommand(answer: MemoryAnswer): string {
   const deeper = leaves(answer.memory)
-    .filter((drawer) => drawer.deeper !== undefined && !QUIET.has(drawer.drawer))
+    .filter((category) => category.deeper !== undefined && !QUIET.has(category.category))
     .toSorted((a, b) => b.frames - a.frames);
-  const queues = deeper.find(({ drawer }) => drawer === 'network-sockets');
+  const queues = deeper.find(({ category }) => category === 'network-sockets');
   if (queues && queues.bytes >= NOTABLE * answer.memory.bytes) return 'sockets --by process';
   return deeper[0]?.deeper ?? 'sockets --by process';
 }

@@ -7,7 +7,7 @@ import { elsewhereWords, looseWords, missedWords, nextCommand, nextOfProc } from
 import { isOfProc } from './told-by.js';
 import { treeTable } from './tree-table.js';
 import { noteWords, unflaggedWords } from './unflagged-words.js';
-import { drawerWords } from './words.js';
+import { categoryWords } from './words.js';
 
 export interface MemoryTextOptions {
   /** Say what the kernel's own counters say, and how each row is known. */
@@ -32,7 +32,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose ? noteWords(answer).map(said) : []),
     ...elsewhereWords(answer).map(said),
     ...(verbose && empty.length > 0
-      ? [said(`Nothing in: ${empty.map(drawerWords).join(', ')}.`)]
+      ? [said(`Nothing in: ${empty.map(categoryWords).join(', ')}.`)]
       : []),
     ...(verbose && answer.drift > 0
       ? [said(`Counters moved by ${formatSize(answer.drift)} while it was looked at.`)]

@@ -1,36 +1,36 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Drawer, Owner } from '../../account/memory/drawer.js';
+import type { Category, Owner } from '../../account/memory/category.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { isOfProc } from './told-by.js';
-import { drawerWords, ownerWords } from './words.js';
+import { categoryWords, ownerWords } from './words.js';
 
-/** All drawers that have anything, as one tree. */
+/** All categories that have anything, as one tree. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
   return renderTable(treeColumns(answer, verbose), treeRows(answer), width);
 }
 
-/** A drawer, and how many others it is part of. */
+/** A category, and how many others it is part of. */
 export interface TreeRow {
-  readonly drawer: Drawer;
+  readonly category: Category;
   readonly depth: number;
 }
 
-/** The drawers that have anything, each before its parts. */
+/** The categories that have anything, each before its parts. */
 export function treeRows(answer: MemoryAnswer): TreeRow[] {
   return [...rowsWithin(answer.memory)].filter(
     // No row for each of the many that /proc does not tell of.
-    ({ drawer }) => drawer.frames > 0 || !isOfProc(answer),
+    ({ category }) => category.frames > 0 || !isOfProc(answer),
   );
 }
 
-function* rowsWithin({ children }: Drawer, depth = 0): Generator<TreeRow> {
+function* rowsWithin({ children }: Category, depth = 0): Generator<TreeRow> {
   // Free memory first, then by size, what nothing explains where it belongs by that.
   const shown = children.filter(({ frames, complete }) => frames > 0 || !complete);
   const sorted = depth === 0 ? shown : shown.toSorted((a, b) => b.frames - a.frames);
-  for (const drawer of sorted) {
-    yield { drawer, depth };
-    yield* rowsWithin(drawer, depth + 1);
+  for (const category of sorted) {
+    yield { category, depth };
+    yield* rowsWithin(category, depth + 1);
   }
 }
 
@@ -39,35 +39,35 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     {
       heading: 'KERNEL COUNTS',
       align: 'right',
-      value: ({ drawer }) =>
-        drawer.counterBytes === null ? '' : counterCell(drawer.bytes, drawer.counterBytes),
+      value: ({ category }) =>
+        category.counterBytes === null ? '' : counterCell(category.bytes, category.counterBytes),
     },
     {
       heading: 'KNOWN BY',
-      value: ({ drawer }) => (drawer.children.length > 0 ? '' : drawer.known),
+      value: ({ category }) => (category.children.length > 0 ? '' : category.known),
       spare: 1,
     },
   ];
   return [
     {
       heading: 'WHERE',
-      value: ({ drawer, depth }) => `${'  '.repeat(depth)}${drawerWords(drawer)}`,
+      value: ({ category, depth }) => `${'  '.repeat(depth)}${categoryWords(category)}`,
       shrinks: { keeps: 'words', least: 28 },
     },
     {
       heading: 'BYTES',
       align: 'right',
-      value: ({ drawer }) => `${drawer.complete ? '' : '≥ '}${formatSize(drawer.bytes)}`,
+      value: ({ category }) => `${category.complete ? '' : '≥ '}${formatSize(category.bytes)}`,
     },
     {
       heading: 'SHARE',
       align: 'right',
-      value: ({ drawer }) => share(drawer.frames, memory.frames),
+      value: ({ category }) => share(category.frames, memory.frames),
     },
     ...(verbose ? counted : []),
     {
       heading: 'WHO',
-      value: ({ drawer }) => ownersCell(drawer.owners),
+      value: ({ category }) => ownersCell(category.owners),
       shrinks: { keeps: 'words', least: 12 },
     },
   ];

@@ -3,7 +3,7 @@ import type { FrameNote } from '../../account/memory/frame-note.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
-import { drawerWords } from './words.js';
+import { categoryWords } from './words.js';
 
 /** Frames that no flag tells of: what they are like, and which counters have a part in them. */
 export function unflaggedWords(answer: MemoryAnswer): string[] {
@@ -40,7 +40,7 @@ export function noteWords(answer: MemoryAnswer): string[] {
   if (notes.length === 0) return [];
   const size = (frames: number) => formatSize(frames * pageSizeOf(answer));
   const words = notes.map(
-    (one) => `${size(one.frames)} of “${drawerWords(one)}” ${NOTES[one.note]}`,
+    (one) => `${size(one.frames)} of “${categoryWords(one)}” ${NOTES[one.note]}`,
   );
   return [`Of these: ${words.join(', ')}.`];
 }

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { DrawerChange, Look } from '../../account/memory/changes.js';
+import type { CategoryChange, Look } from '../../account/memory/changes.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
@@ -13,18 +13,18 @@ const LEAST_WHERE = 20;
 
 /** @param width columns of the terminal; null: there is none, and nothing is cut or broken */
 export function watchPage(answer: MemoryAnswer, look: Look, width: number | null): WatchPage {
-  const changes = new Map(look.changes.map((change) => [change.drawer, change]));
+  const changes = new Map(look.changes.map((change) => [change.category, change]));
   const [where, bytes, ...others] = treeColumns(answer, false);
   const changed = (
     heading: string,
     spare: number,
-    of: (change: DrawerChange) => number | null,
+    of: (change: CategoryChange) => number | null,
   ): Column<TreeRow> => ({
     heading,
     spare,
     align: 'right',
-    value: ({ drawer }) => {
-      const change = changes.get(drawer.drawer);
+    value: ({ category }) => {
+      const change = changes.get(category.category);
       return change === undefined ? '' : signed(of(change));
     },
   });

@@ -1,8 +1,8 @@
-import type { Drawer, Owner } from '../../account/memory/drawer.js';
+import type { Category, Owner } from '../../account/memory/category.js';
 import { escapeText } from '../text/escape.js';
 
-/** Drawers in words for people. */
-const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
+/** Categories in words for people. */
+const WORDS: Readonly<Record<Category['category'], string>> = {
   memory: 'all of it',
   free: 'free',
   applications: 'applications',
@@ -46,13 +46,13 @@ const WORDS: Readonly<Record<Drawer['drawer'], string>> = {
   unread: 'struct pages that cannot be read',
 };
 
-export function drawerWords({ drawer }: Pick<Drawer, 'drawer'>): string {
-  return WORDS[drawer];
+export function categoryWords({ category }: Pick<Category, 'category'>): string {
+  return WORDS[category];
 }
 
 /** The same by a name that an answer has, which may be of a later release, or hostile. */
-export function anyDrawerWords(name: string): string {
-  return Object.hasOwn(WORDS, name) ? WORDS[name as Drawer['drawer']] : escapeText(name);
+export function anyCategoryWords(name: string): string {
+  return Object.hasOwn(WORDS, name) ? WORDS[name as Category['category']] : escapeText(name);
 }
 
 export function ownerWords({ name, pid }: Owner): string {

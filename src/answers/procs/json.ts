@@ -9,7 +9,7 @@ import type {
 } from '../../account/processes/process.js';
 import { capturedJson } from '../captured.js';
 import { kernelJson } from '../kernel-json.js';
-import { takenJson } from '../taken-json.js';
+import { originJson } from '../origin-json.js';
 import type { ProcsJson } from './schema.js';
 
 export function procsJson(answer: ChosenProcs): ProcsJson {
@@ -20,7 +20,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
     kernel: kernel === undefined ? null : kernelJson(kernel),
     source: kernel === undefined ? 'proc' : kernel.source,
     captured: capturedJson(answer.captured),
-    taken: takenJson(answer.taken),
+    origin: originJson(answer.origin),
     whole: answer.whole,
     processes: processes.map(processJson),
     total: { processes: many, ...sizesJson(total), networkEstimated, complete: summed },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { capturedSchema } from '../captured-schema.js';
+import { originSchema } from '../origin-schema.js';
 import { kernelSchema, warningSchema } from '../schema.js';
-import { takenSchema } from '../taken-schema.js';
 
 /**
  * `kdump-mem procs --json`, version 1. Sizes are bytes, null where they cannot be told. Text (comm, paths of
@@ -103,7 +103,7 @@ export const procsSchema = z.strictObject({
   kernel: kernelSchema.nullable(),
   source: z.enum(['vmcore', 'kcore', 'proc']),
   captured: capturedSchema,
-  taken: takenSchema,
+  origin: originSchema,
   /** All processes with memory are listed: none was left out (`--container`), and /proc hides none. */
   whole: z.boolean(),
   /** What comes back if one dies the largest first, or as --sort says. */

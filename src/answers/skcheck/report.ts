@@ -2,7 +2,7 @@ import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
 import type { Observation } from '../../host/observation.js';
 import type { SocketMemory } from '../../host/socket.js';
 import { placeOf } from '../../records/cgroup-place.js';
-import type { Taken } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/sample-origin.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
 import type { Finding, LocalPeer, OtherEnd } from '../../skcheck/finding.js';
@@ -19,7 +19,7 @@ export interface ReportOptions {
   /** When the last sample was taken; null: not told. */
   readonly takenAt: Date | null;
   /** Of which boot the host was, and how long it ran; undefined: nobody asked. */
-  readonly boot?: Pick<Taken, 'bootId' | 'uptime'>;
+  readonly boot?: Pick<Origin, 'bootId' | 'uptime'>;
   /** Which verdicts to list; null: all, also what is being read. */
   readonly only: readonly VerdictCode[] | null;
   /** List no more sockets than this. */

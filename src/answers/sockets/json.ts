@@ -3,9 +3,9 @@ import { type LedgerRow, rowName } from '../../account/ledger/row.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
 import { hex } from '../../base/hex.js';
 import { kernelJson } from '../kernel-json.js';
+import { originJson } from '../origin-json.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
 import { accountJson } from '../skb/json.js';
-import { takenJson } from '../taken-json.js';
 import { ledgerWords } from './ledger-words.js';
 
 /** The answer to `sockets` as the JSON contract has it. */
@@ -51,10 +51,10 @@ export function socketsEnd(whole: CensusWhole, listed: number, omitted: number):
   return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
 }
 
-function wholeJson({ kernel, taken, count, total, unexplained, warnings }: CensusWhole) {
+function wholeJson({ kernel, origin, count, total, unexplained, warnings }: CensusWhole) {
   return {
     kernel: kernelJson(kernel),
-    taken: takenJson(taken),
+    origin: originJson(origin),
     totals: { sockets: count, ...total },
     unexplained: unexplained.map(ledgerJson),
     warnings: [...warnings],

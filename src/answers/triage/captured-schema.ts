@@ -13,7 +13,7 @@ export const hostTriageSchema = z.strictObject({
   findings: z.array(findingSchema),
   /** Messages of the log that newer ones have overwritten; null: not known. */
   overwritten: z.int().nonnegative().nullable(),
-  /** Drawers of `memory` that have something, by counters; null: they could not be counted. */
+  /** Categories of `memory` that have something, by counters; null: they could not be counted. */
   memory: triageSchema.shape.memory,
   complete: z.boolean(),
   warnings: z.array(warningSchema),

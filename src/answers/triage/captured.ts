@@ -4,7 +4,7 @@ import { headline } from '../memory/headline.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import type { HostTriageJson } from './captured-schema.js';
-import { drawersJson, findingJson } from './json.js';
+import { categoriesJson, findingJson } from './json.js';
 import { findingLines, severeWords, type TriageTextOptions } from './text.js';
 
 export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
@@ -15,7 +15,7 @@ export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
     release: release === '' ? null : release,
     findings: findings.map(findingJson),
     overwritten,
-    memory: memory ? drawersJson(memory) : null,
+    memory: memory ? categoriesJson(memory) : null,
     complete,
     warnings: [...warnings],
   };

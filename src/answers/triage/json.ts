@@ -25,7 +25,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     findings: findings.map(findingJson),
     overwritten: lost?.overwritten ?? null,
     noRoom: lost?.noRoom ?? null,
-    memory: memory ? drawersJson(memory) : null,
+    memory: memory ? categoriesJson(memory) : null,
     ...(answer.rules ? { rules: rulesJson(answer.rules) } : {}),
     complete,
     warnings: [...warnings],
@@ -118,11 +118,11 @@ function evidenceJson(
   return { evidence, ...(lines.length > 0 ? { lines } : {}) };
 }
 
-/** Drawers that have something, the largest first. */
-export function drawersJson({ memory }: MemoryAnswer): NonNullable<TriageJson['memory']> {
-  const drawers = leaves(memory)
+/** Categories that have something, the largest first. */
+export function categoriesJson({ memory }: MemoryAnswer): NonNullable<TriageJson['memory']> {
+  const categories = leaves(memory)
     .filter(({ bytes }) => bytes > 0)
-    .map(({ drawer, bytes }) => ({ drawer, bytes }))
+    .map(({ category, bytes }) => ({ category, bytes }))
     .toSorted((a, b) => b.bytes - a.bytes);
-  return { bytes: memory.bytes, drawers };
+  return { bytes: memory.bytes, categories };
 }

@@ -27,7 +27,7 @@ const ownerSchema = z.strictObject({
   /** Of a process. */
   pid: count.nullable(),
   bytes: count,
-  /** `memory`: in all drawers together; `sockets`: what its sockets pin, where memory could not be counted. */
+  /** `memory`: in all categories together; `sockets`: what its sockets pin, where memory could not be counted. */
   of: z.enum(['memory', 'sockets']),
 });
 
@@ -53,7 +53,7 @@ export const toldSchema = z.strictObject({
   /** Messages of the log that newer ones have overwritten, or that it had no room for; null: no log was read. */
   overwritten: triageSchema.shape.overwritten,
   noRoom: triageSchema.shape.noRoom,
-  /** The largest drawers. */
+  /** The largest categories. */
   memory: triageSchema.shape.memory,
   topOwner: ownerSchema.nullable(),
   /** What sockets pin, by the cgroup of who holds them; what two of them hold is in both. Null: not known. */

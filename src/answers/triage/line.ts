@@ -10,8 +10,8 @@ import { textLogJson } from '../log/json.js';
 import { findingJson, rulesJson, triageJson } from './json.js';
 import type { ToldJson, TriageLineJson } from './line-schema.js';
 
-/** So many drawers and cgroups are told. */
-const MOST_DRAWERS = 8;
+/** So many categories and cgroups are told. */
+const MOST_CATEGORIES = 8;
 const MOST_CGROUPS = 32;
 
 /** What a dump tells: all of a line but what the file system says of it. */
@@ -38,7 +38,7 @@ export function toldJson(
     findings,
     overwritten: found.overwritten,
     noRoom: found.noRoom,
-    memory: memory && { ...memory, drawers: memory.drawers.slice(0, MOST_DRAWERS) },
+    memory: memory && { ...memory, categories: memory.categories.slice(0, MOST_CATEGORIES) },
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
     fingerprint: fingerprintJson(print),

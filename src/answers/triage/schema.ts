@@ -194,11 +194,11 @@ export const triageSchema = z.strictObject({
   overwritten: count.nullable(),
   /** Messages for which the log had no room when they came. */
   noRoom: count.nullable(),
-  /** Drawers of `memory` that have something, the largest first; null: they could not be counted. */
+  /** Categories of `memory` that have something, the largest first; null: they could not be counted. */
   memory: z
     .strictObject({
       bytes: count,
-      drawers: z.array(z.strictObject({ drawer: z.string(), bytes: count })),
+      categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
     })
     .nullable(),
   /** Absent: there were none. */

@@ -1,4 +1,4 @@
-import type { GrownDrawer } from '../../growth/watch/drawers.js';
+import type { GrownCategory } from '../../growth/watch/categories.js';
 import {
   courseOf,
   endedJson,
@@ -7,13 +7,13 @@ import {
   lossJson,
   machineJson,
 } from '../growth/json.js';
-import type { WatchDrawerJson, WatchJson } from './schema.js';
+import type { WatchCategoryJson, WatchJson } from './schema.js';
 import { isComplete, type Watched } from './watched.js';
 import { doubtWords } from './words.js';
 
 export function watchJson(watched: Watched): WatchJson {
   const { answer, ended, store, warnings } = watched;
-  const { growth, gaps, drawers, doubts } = answer;
+  const { growth, gaps, categories, doubts } = answer;
   return {
     schema: 'kdump-mem.watch/1',
     verdict: answer.verdict,
@@ -25,7 +25,7 @@ export function watchJson(watched: Watched): WatchJson {
     seconds: answer.seconds,
     source: answer.source ?? null,
     ...lossJson(growth.loss),
-    drawers: drawers.map(drawerJson),
+    categories: categories.map(categoryJson),
     processes: growth.processes.map(grownProcessJson),
     endedGrowing: growth.endedGrowing.map(endedJson),
     gaps: { count: gaps.count, seconds: gaps.seconds, longestSeconds: gaps.longest },
@@ -39,7 +39,7 @@ export function watchJson(watched: Watched): WatchJson {
         samples,
         seconds,
         verdict,
-        growing: growing.map(drawerJson),
+        growing: growing.map(categoryJson),
       }),
     ),
     notLater: growth.notLater,
@@ -51,9 +51,15 @@ export function watchJson(watched: Watched): WatchJson {
   };
 }
 
-function drawerJson({ drawer, group, bytes, reclaimable, trend }: GrownDrawer): WatchDrawerJson {
+function categoryJson({
+  category,
+  group,
+  bytes,
+  reclaimable,
+  trend,
+}: GrownCategory): WatchCategoryJson {
   return {
-    drawer,
+    category,
     group,
     bytes,
     reclaimable,

@@ -1,6 +1,6 @@
 import type { WatchAnswer } from '../../growth/watch/answer.js';
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
-import { drawerBytes, sourceMetric } from '../memory/prometheus.js';
+import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
 import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';
 
 /** How the watch itself does. */
@@ -15,7 +15,7 @@ export interface WatchHealth {
 const VERDICTS = ['grows', 'nothing-grows', 'not-known'] as const;
 
 /**
- * What grows, in Prometheus' text format (0.0.4), also for node_exporter's textfile collector: drawers of the
+ * What grows, in Prometheus' text format (0.0.4), also for node_exporter's textfile collector: categories of the
  * ledger, and what `processMetrics` tells of processes. The number of series has a bound whatever the machine does.
  *
  * @param answer undefined: there was no sample yet
@@ -36,8 +36,8 @@ function ofWatch({ up, lost, notStored }: WatchHealth): Metric[] {
   ];
 }
 
-function ofAnswer({ drawers, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
-  const known = drawers.filter(({ trend }) => trend !== null);
+function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
+  const known = categories.filter(({ trend }) => trend !== null);
   return [
     gauge('kdump_mem_watch_timestamp_seconds', 'When the last sample was taken, in Unix time.', [
       [{}, Math.floor(growth.machine.at.getTime() / 1000)],
@@ -55,20 +55,20 @@ function ofAnswer({ drawers, verdict, doubts, growth, seconds, source }: WatchAn
       'What makes it doubtful: kdump-mem explain CODE.',
       doubts.map(({ code }) => [{ code }, 1]),
     ),
-    drawerBytes(drawers),
+    categoryBytes(categories),
     ...(source === undefined ? [] : [sourceMetric(source)]),
     gauge(
-      'kdump_mem_drawer_growing',
+      'kdump_mem_category_growing',
       '1: it grows for sure, and did so to the last.',
-      known.map(({ drawer, group, reclaimable, trend }) => [
-        { group, drawer, reclaimable: reclaimable ? 'yes' : 'no' },
+      known.map(({ category, group, reclaimable, trend }) => [
+        { group, category, reclaimable: reclaimable ? 'yes' : 'no' },
         trend?.course === 'grows' ? 1 : 0,
       ]),
     ),
     gauge(
-      'kdump_mem_drawer_growth_bytes_per_second',
+      'kdump_mem_category_growth_bytes_per_second',
       'At least, likely, at most (99 %).',
-      known.flatMap(({ drawer, group, trend }) => boundsOf({ group, drawer }, trend?.growth)),
+      known.flatMap(({ category, group, trend }) => boundsOf({ group, category }, trend?.growth)),
     ),
   ];
 }

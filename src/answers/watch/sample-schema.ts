@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRAWERS } from '../../account/memory/drawers.js';
+import { CATEGORIES } from '../../account/memory/categories.js';
 import { heldShape, machineShape } from '../growth/schema.js';
 import { unavailableCode } from '../unavailable-code.js';
 
@@ -26,10 +26,10 @@ export const watchSampleSchema = z.strictObject({
   intervalSeconds: z.number().positive(),
   /** Samples since the line before that could not be taken or stored. */
   lostBefore: count,
-  /** What tells of the drawers; null: nothing could. */
+  /** What tells of the categories; null: nothing could. */
   source: z.enum(MEMORY_SOURCES).nullable(),
   /** Bytes of each; one of which nothing is known is not there. */
-  drawers: z.partialRecord(z.enum(DRAWERS), count).nullable(),
+  categories: z.partialRecord(z.enum(CATEGORIES), count).nullable(),
   /** Why there are none. */
   noLedger: z.string().nullable(),
   noLedgerCode: unavailableCode.nullable(),

@@ -27,7 +27,7 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
     intervalSeconds: interval,
     lostBefore: lost,
     source: ledger?.source ?? null,
-    drawers: ledger && Object.fromEntries(ledger.drawers),
+    categories: ledger && Object.fromEntries(ledger.categories),
     noLedger,
     noLedgerCode: noLedgerCode ?? null,
     processes: look.processes.map((process) => {
@@ -74,7 +74,7 @@ export function storedWatchSample(line: string): WatchSample | null {
   if (!parsed.success)
     throw new StoredError(wrongWords(parsed.error, value, 'kdump-mem watch --store'));
   const { data: found } = parsed;
-  const { processes, source, drawers, otherProcesses: others } = found;
+  const { processes, source, categories, otherProcesses: others } = found;
   return {
     look: {
       machine: machineOf(found),
@@ -87,7 +87,9 @@ export function storedWatchSample(line: string): WatchSample | null {
       },
     },
     ledger:
-      source === null || drawers === null ? null : { source, drawers: new Map(entriesOf(drawers)) },
+      source === null || categories === null
+        ? null
+        : { source, categories: new Map(entriesOf(categories)) },
     noLedger: found.noLedger,
     noLedgerCode: found.noLedgerCode,
     hidden: found.hidden,

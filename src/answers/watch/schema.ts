@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRAWERS } from '../../account/memory/drawers.js';
+import { CATEGORIES } from '../../account/memory/categories.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
 import {
   courseSchema,
@@ -17,8 +17,8 @@ import { MEMORY_SOURCES } from './sample-schema.js';
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
 const verdict = z.enum(['grows', 'nothing-grows', 'not-known']);
-const drawer = z.strictObject({
-  drawer: z.enum(DRAWERS),
+const category = z.strictObject({
+  category: z.enum(CATEGORIES),
   group: z.enum(['free', 'applications', 'kernel', 'reserved', 'unknown']),
   bytes: count,
   /** The kernel takes it back itself where memory is short: that it grows is no leak. */
@@ -33,7 +33,7 @@ export const watchSchema = z.strictObject({
   verdict,
   /** What makes it doubtful, or was met besides: `kdump-mem explain CODE`. */
   doubts: z.array(z.strictObject({ code: z.enum(WATCH_DOUBT_CODES), message: z.string() })),
-  /** No drawer that counts grows faster; null: of some it is not known. */
+  /** No category that counts grows faster; null: of some it is not known. */
   atMostPerSecond: seconds.nullable(),
   /** At the last sample. */
   machine: z.strictObject(machineShape),
@@ -45,8 +45,8 @@ export const watchSchema = z.strictObject({
   source: z.enum(MEMORY_SOURCES).nullable(),
   ...lossShape,
   /** What grows for sure first, the fastest of it first. */
-  drawers: z.array(drawer),
-  /** As `drawers`. Of processes that hold little there are none. */
+  categories: z.array(category),
+  /** As `categories`. Of processes that hold little there are none. */
   processes: z.array(grownProcessSchema),
   /** Those that grew until they ended, and no more than a few. */
   endedGrowing: z.array(endedSchema),
@@ -65,7 +65,7 @@ export const watchSchema = z.strictObject({
       samples: count,
       seconds,
       verdict,
-      growing: z.array(drawer),
+      growing: z.array(category),
     }),
   ),
   notLater: count,
@@ -87,4 +87,4 @@ export const watchSchema = z.strictObject({
 });
 
 export type WatchJson = z.infer<typeof watchSchema>;
-export type WatchDrawerJson = z.infer<typeof drawer>;
+export type WatchCategoryJson = z.infer<typeof category>;

@@ -1,8 +1,8 @@
 import type { GrownProcess } from '../../growth/answer.js';
 import type { WatchAnswer } from '../../growth/watch/answer.js';
-import type { GrownDrawer } from '../../growth/watch/drawers.js';
+import type { GrownCategory } from '../../growth/watch/categories.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
-import { drawerWords } from '../memory/words.js';
+import { categoryWords } from '../memory/words.js';
 import { whereOf } from '../procs/where.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -14,20 +14,23 @@ import { availableWords, doubtWords, earlierWords, perDay, verdictWords } from '
 export interface WatchTextOptions {
   /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
   readonly width: number | null;
-  /** Drawers and processes that are listed, of each. */
+  /** Categories and processes that are listed, of each. */
   readonly limit: number;
 }
 
 /** What grew: the sentence that matters, what makes it doubtful, then tables. */
 export function watchText({ answer, store }: Watched, { width, limit }: WatchTextOptions): string {
   const said = (text: string) => wrap(text, width).join('\n');
-  const drawers = shownDrawers(answer);
+  const categories = shownCategories(answer);
   const { processes } = answer.growth;
   return [
     ...headWords(answer).map(said),
-    ...(drawers.length === 0
+    ...(categories.length === 0
       ? []
-      : [renderTable(DRAWER_COLUMNS, drawers.slice(0, limit), width), ...more(drawers, limit)]),
+      : [
+          renderTable(CATEGORY_COLUMNS, categories.slice(0, limit), width),
+          ...more(categories, limit),
+        ]),
     ...(processes.length === 0
       ? []
       : [
@@ -51,8 +54,8 @@ export function headWords(answer: WatchAnswer): string[] {
 }
 
 /** Those that have nothing and do nothing tell nothing. */
-export function shownDrawers({ drawers }: WatchAnswer): GrownDrawer[] {
-  return drawers.filter(({ bytes, trend }) => bytes > 0 || (trend?.growth.perSecond ?? 0) !== 0);
+export function shownCategories({ categories }: WatchAnswer): GrownCategory[] {
+  return categories.filter(({ bytes, trend }) => bytes > 0 || (trend?.growth.perSecond ?? 0) !== 0);
 }
 
 export function samplesWords({
@@ -62,11 +65,11 @@ export function samplesWords({
   source,
 }: WatchAnswer): string {
   const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
-  const by = source === undefined ? '' : `, drawers by ${source}`;
+  const by = source === undefined ? '' : `, categories by ${source}`;
   return `By ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}. The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
 }
 
-type Trended = Pick<GrownDrawer, 'trend'>;
+type Trended = Pick<GrownCategory, 'trend'>;
 
 const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
   heading,
@@ -82,8 +85,8 @@ const RATES = [
   { heading: 'IT', value: ({ trend }: Trended) => (trend ? trend.course : '?') },
 ] as const;
 
-export const DRAWER_COLUMNS: readonly Column<GrownDrawer>[] = [
-  { heading: 'DRAWER', value: nameOf },
+export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
+  { heading: 'CATEGORY', value: nameOf },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   ...RATES,
 ];
@@ -106,10 +109,10 @@ export const PROCESS_COLUMNS: readonly Column<GrownProcess>[] = [
 ];
 
 /** What is free or set aside is told apart from what is used. */
-function nameOf({ drawer, group }: GrownDrawer): string {
-  const words = drawerWords({ drawer });
+function nameOf({ category, group }: GrownCategory): string {
+  const words = categoryWords({ category });
   return group === 'free' || group === 'reserved'
-    ? `${drawerWords({ drawer: group })}: ${words}`
+    ? `${categoryWords({ category: group })}: ${words}`
     : words;
 }
 

@@ -4,7 +4,7 @@ import type { Growth } from '../../growth/growth.js';
 import type { EarlierBoot, WatchAnswer } from '../../growth/watch/answer.js';
 import type { WatchDoubt, WatchDoubtCode } from '../../growth/watch/doubts.js';
 import { endsWords, formatSeconds, negative } from '../growth/words.js';
-import { drawerWords } from '../memory/words.js';
+import { categoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 
@@ -20,16 +20,16 @@ export function verdictWords(answer: WatchAnswer): string {
   const time = formatSeconds(answer.seconds);
   if (verdict === 'grows') return growingWords(answer);
   if (verdict === 'nothing-grows')
-    return `Nothing grew in ${time}: no drawer by more than ${plain(atMost ?? 0)} a day, by ${formatCount(growth.samples)} samples.`;
+    return `Nothing grew in ${time}: no category by more than ${plain(atMost ?? 0)} a day, by ${formatCount(growth.samples)} samples.`;
   return `Whether anything grows is not known by ${growth.samples === 1 ? '1 sample' : `${formatCount(growth.samples)} samples`} in ${time}.`;
 }
 
-/** Those that grow for sure; drawers first: a process is in them. */
-function growingWords({ drawers, growth: { processes }, seconds }: WatchAnswer): string {
+/** Those that grow for sure; categories first: a process is in them. */
+function growingWords({ categories, growth: { processes }, seconds }: WatchAnswer): string {
   const grown = [
-    ...drawers
+    ...categories
       .filter(({ group, reclaimable, trend }) => group !== 'free' && !reclaimable && trend)
-      .map(({ drawer, bytes, trend }) => ({ who: drawerWords({ drawer }), bytes, trend })),
+      .map(({ category, bytes, trend }) => ({ who: categoryWords({ category }), bytes, trend })),
     ...processes.map(({ sample: { who, held }, trend }) => ({
       who: `pid ${who.pid} (${escapeText(who.comm)})`,
       bytes: held?.bytes,
@@ -66,14 +66,14 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
       ? 'No sample tells where the memory is.'
       : `${count === 1 ? '1 sample does' : `${formatCount(count)} samples do`} not tell where the memory is${why === '' ? '' : `: ${escapeText(why)}`}.`,
   'source-changed': () =>
-    'Another source told where the memory is (--source): drawers are judged from there on.',
+    'Another source told where the memory is (--source): categories are judged from there on.',
   'sum-changed': ({ count = 0 }) =>
-    `Drawers together have another sum than before in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, and the machine has no other memory: a line is damaged.`,
-  'may-grow': ({ count = 0, drawer }) =>
-    drawer?.trend
-      ? `That it grows cannot be ruled out of ${count === 1 ? '' : `${formatCount(count)} drawers, the most of `}${drawerWords(drawer)}: by up to ${plain(drawer.trend.growth.high)} a day, which takes MemAvailable in a month or less.`
-      : `Of ${count === 1 ? '1 drawer' : `${formatCount(count)} drawers`} it is not known.`,
-  'available-falls': () => 'MemAvailable falls for sure, and no drawer grows that explains it.',
+    `Categories together have another sum than before in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, and the machine has no other memory: a line is damaged.`,
+  'may-grow': ({ count = 0, category }) =>
+    category?.trend
+      ? `That it grows cannot be ruled out of ${count === 1 ? '' : `${formatCount(count)} categories, the most of `}${categoryWords(category)}: by up to ${plain(category.trend.growth.high)} a day, which takes MemAvailable in a month or less.`
+      : `Of ${count === 1 ? '1 category' : `${formatCount(count)} categories`} it is not known.`,
+  'available-falls': () => 'MemAvailable falls for sure, and no category grows that explains it.',
   rebooted: ({ count = 0 }) =>
     `The machine was booted ${count === 1 ? 'once more' : `${formatCount(count)} times more`} meanwhile: all this is of the last boot.`,
   clock: ({ count = 0, seconds }) =>
@@ -117,7 +117,7 @@ function told({ verdict, growing, seconds }: EarlierBoot): string {
   const [first] = growing;
   if (first) {
     const more = growing.length > 1 ? `, and ${formatCount(growing.length - 1)} more` : '';
-    return `${drawerWords(first)} grew by ${rangeWords(first.trend?.growth)}${more}.`;
+    return `${categoryWords(first)} grew by ${rangeWords(first.trend?.growth)}${more}.`;
   }
   return verdict === 'grows' ? `a process grew, ${time}.` : `not known, ${time}.`;
 }

@@ -5,8 +5,8 @@ import { procsJson } from '../../answers/procs/json.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { HostState } from '../../diff/state.js';
+import { hostOrigin } from '../../host/proc/origin.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
-import { hostTaken } from '../../host/proc/taken.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { memoryOfCapture } from '../memory/captured.js';
 import { withoutMemory } from '../procs/host.js';
@@ -32,7 +32,7 @@ async function processesOf(path: string, files: CapturedFiles) {
   const records = await readProcesses(host);
   if (records.processes.length === 0) throw withoutMemory(path);
   const found = hostProcesses(records, undefined, { captured: of, warnings });
-  return procsJson(chosen({ ...found, taken: hostTaken(host, of.taken) }, {}, String));
+  return procsJson(chosen({ ...found, origin: hostOrigin(host, of.taken) }, {}, String));
 }
 
 /** As `skcheck --from` tells them all. */

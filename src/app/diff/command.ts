@@ -29,7 +29,7 @@ An input is a snapshot (kdump-mem snapshot, skcheck --capture), a dump, or a fil
 answers (--json of memory, procs, sockets, skcheck). They are sorted by their times. Another host,
 boot, kernel or depth is said, and what only one knows is not compared: ? (null).
 A process is the same if its pid and the time at which it began are. Changes of
-drawers sum to that of the drawer above, to the byte. Docs: docs/diff.md.
+categories sum to that of the category above, to the byte. Docs: docs/diff.md.
 
 Exit status: 0 answered, 2 wrong usage (one file twice), 3 an input could not be
 read, 5 (with --strict) the answer is incomplete.`;
@@ -40,9 +40,9 @@ export function registerDiff(program: Command): void {
     .command('diff')
     .usage('[options] <before> <after> [more...]')
     .argument('<inputs...>', 'snapshots, dumps, or files of answers (--json)')
-    .description('what grew between two or more times: drawers, processes, sockets, caches')
+    .description('what grew between two or more times: categories, processes, sockets, caches')
     .option('--limit <n>', 'list so many of each at most (5; JSON: all)', parseNumber)
-    .option('-v, --verbose', 'show all drawers')
+    .option('-v, --verbose', 'show all categories')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be compared')
     .addHelpText('after', EXAMPLES)

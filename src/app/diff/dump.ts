@@ -6,7 +6,7 @@ import { memoryJson } from '../../answers/memory/json.js';
 import { procsJson } from '../../answers/procs/json.js';
 import { socketsJson } from '../../answers/sockets/json.js';
 import type { HostState } from '../../diff/state.js';
-import { kernelTaken } from '../../walk/machine/taken.js';
+import { kernelOrigin } from '../../walk/machine/origin.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
 import { askParts } from './parts.js';
@@ -20,22 +20,22 @@ export async function askDump(path: string): Promise<HostState> {
   const kernel = await openNativeSource({ vmcore: [path], engine: 'native' });
   const progress = new Progress();
   try {
-    const taken = kernelTaken(kernel);
+    const origin = kernelOrigin(kernel);
     const looking = (at: string) => progress.of(`looking at ${at} of ${path}`);
     let census: ReturnType<typeof accountMemory>['census'];
     return await askParts(path, {
       'page frames': () => {
         const memory = accountMemory(kernel, looking('page frames'), { cgroups: true });
         census = memory.census;
-        return memoryJson({ ...memory, taken });
+        return memoryJson({ ...memory, origin });
       },
       processes: () => {
         const found = kernelProcesses(kernel, looking('processes'));
-        return procsJson(chosen({ ...found, taken }, {}, String));
+        return procsJson(chosen({ ...found, origin }, {}, String));
       },
       sockets: () => {
         const found = census ?? accountAll(kernel, { progress: looking('sockets') });
-        return socketsJson({ ...found, taken }, found.sockets);
+        return socketsJson({ ...found, origin }, found.sockets);
       },
     });
   } finally {

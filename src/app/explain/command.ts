@@ -16,7 +16,7 @@ Examples:
   kdump-mem explain torn-list       a warning
   kdump-mem explain --json | jq -r '.codes[] | [.kind, .code, .next] | @tsv'
 
-Codes of findings, warnings, drawers, rows beside the sockets, verdicts of skcheck and errors. Of a code that
+Codes of findings, warnings, categories, rows beside the sockets, verdicts of skcheck and errors. Of a code that
 two kinds have, both are told. It reads no dump.
 
 Exit status: 0 answered, 2 wrong usage or no such code.`;

@@ -6,7 +6,7 @@ import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { knownPageSize } from '../../host/proc/memory.js';
 import { readHostCounts } from '../../host/proc/memory-counts.js';
-import { hostTaken } from '../../host/proc/taken.js';
+import { hostOrigin } from '../../host/proc/origin.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
@@ -40,5 +40,5 @@ function lookAt(path: string, { host, of, warnings }: ReturnType<typeof captured
   const answer = countedMemory(readHostCounts(host), readHostDetails(host));
   const taken = host.timeOf('/proc/meminfo');
   const captured = { name: of.name, taken };
-  return { ...answer, warnings, captured, taken: hostTaken(host, taken) };
+  return { ...answer, warnings, captured, origin: hostOrigin(host, taken) };
 }

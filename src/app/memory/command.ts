@@ -22,7 +22,7 @@ interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
 
 const EXAMPLES = `
 Examples:
-  kdump-mem memory --vmcore vmcore              where the memory is: every page frame in one drawer
+  kdump-mem memory --vmcore vmcore              where the memory is: every page frame in one category
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
   kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
   kdump-mem memory --vmcore vmcore --files      whose the page cache and shared memory are
@@ -38,7 +38,7 @@ Examples:
       a page with a treemap: one file, without scripts, that needs nothing from elsewhere
 
 Rows of one level sum to the row above, to the byte. WHO: the largest owners that are known. KERNEL
-COUNTS (-v): the kernel’s own counter of the same. A page that fits two drawers is in one by fixed
+COUNTS (-v): the kernel’s own counter of the same. A page that fits two categories is in one by fixed
 rules: docs/memory.md. "nothing explains": pages that are given out and that no walk and no flag tells
 of, such as those that a driver took from the page allocator.
 
@@ -89,7 +89,7 @@ export function registerMemory(program: Command): void {
     .action(async (options: MemoryOptions) => {
       const [ask, taken, familiar, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
-        import('../../walk/machine/taken.js'),
+        import('../../walk/machine/origin.js'),
         import('../../account/memory/familiar.js'),
         import('../../answers/memory/json.js'),
         import('../../answers/memory/text.js'),
@@ -142,7 +142,7 @@ export function registerMemory(program: Command): void {
         doing,
         ask: (kernel, show) => ({
           ...figured(ask.accountMemory(kernel, show, depth?.asks)),
-          taken: taken.kernelTaken(kernel),
+          origin: taken.kernelOrigin(kernel),
         }),
         ...words,
       });

@@ -66,7 +66,7 @@ const DEPTHS: readonly MemoryDepth[] = [
   },
   {
     name: 'as',
-    help: 'show how the figures that these show come from the drawers',
+    help: 'show how the figures that these show come from the categories',
     choices: ['free', 'meminfo'],
     needsFrames: false,
     asks: { counted: true },
@@ -78,7 +78,7 @@ const LISTS = DEPTHS.filter(({ title }) => title !== undefined);
 
 const ALL: MemoryDepth = {
   name: 'all',
-  help: 'show the drawers, and all that can be listed of them',
+  help: 'show the categories, and all that can be listed of them',
   needsFrames: true,
   asks: Object.assign({}, ...LISTS.map(({ asks }) => asks)),
   withTree: true,
@@ -106,7 +106,7 @@ export function addDepthOptions(command: Command): Command {
   return command;
 }
 
-/** The depth that the options ask for; undefined: the tree of drawers. */
+/** The depth that the options ask for; undefined: the tree of categories. */
 export function depthAsked(options: object): MemoryDepth | undefined {
   return OFFERED.find(({ name }) => name in options);
 }

@@ -8,7 +8,7 @@ import { liveHost } from '../../host/live.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
 import { readHostCounts } from '../../host/proc/memory-counts.js';
-import { hostTaken } from '../../host/proc/taken.js';
+import { hostOrigin } from '../../host/proc/origin.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { aids, openSource } from '../kit/kernel-source.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/live-sources.js';
@@ -34,9 +34,9 @@ export async function lookLive(
   for (const source of LIVE_SOURCES) {
     if (asked !== undefined && asked !== source) continue;
     try {
-      const taken = hostTaken(liveHost, new Date());
+      const origin = hostOrigin(liveHost, new Date());
       const answer = await LOOKS[source](options, progress, more);
-      return { ...answer, taken, unavailable };
+      return { ...answer, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;
       if (source === asked || source === 'counters') throw error.reason;

@@ -46,15 +46,15 @@ export async function listProcesses(
     tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
     return;
   }
-  const [{ surveyProcesses }, { kernelTaken }] = await Promise.all([
+  const [{ surveyProcesses }, { kernelOrigin }] = await Promise.all([
     import('../../account/processes/kernel.js'),
-    import('../../walk/machine/taken.js'),
+    import('../../walk/machine/origin.js'),
   ]);
   await answer(options, {
     doing: 'looking at processes',
     ask: (kernel, progress) => {
       const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
-      return choose({ ...found, taken: kernelTaken(kernel) }, killedTogether);
+      return choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
     },
     ...words,
   });
@@ -69,13 +69,13 @@ async function ofHost(
   { source, captured, warnings, psText }: AskedHost,
   options: ProcsOptions,
 ): Promise<ProcsAnswer> {
-  const [{ hostTaken }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
-    import('../../host/proc/taken.js'),
+  const [{ hostOrigin }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
+    import('../../host/proc/origin.js'),
     import('../../host/proc/pids.js'),
     import('../../host/proc/process-memory.js'),
     import('../../account/processes/host.js'),
   ]);
-  const taken = hostTaken(source, captured ? captured.taken : new Date());
+  const origin = hostOrigin(source, captured ? captured.taken : new Date());
   if (captured && psText === undefined && listedPids(source).length === 0)
     throw withoutMemory(options.from ?? '');
   const records =
@@ -86,7 +86,7 @@ async function ofHost(
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
   const byPs = psText === undefined ? {} : { why: 'a sosreport has RSS alone' };
   const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
-  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), taken };
+  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), origin };
 }
 
 /** @throws {WalkError} `no-such-pid`: no process is what was asked for */

@@ -9,7 +9,7 @@ import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
 import { takeCensus, theoreticalWorst } from '../../host/proc/census.js';
 import { readPageSize } from '../../host/proc/memory.js';
-import { hostTaken } from '../../host/proc/taken.js';
+import { hostOrigin } from '../../host/proc/origin.js';
 import type { Sample } from '../../host/ss/read.js';
 import { lackingRights } from '../../records/capabilities.js';
 import type { Ages } from '../../skcheck/ages.js';
@@ -60,7 +60,7 @@ export async function look(
   const exact = options.exact ? await countLive(estimated) : null;
   const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
     takenAt: captured ? captured.taken : new Date(),
-    boot: hostTaken(source, null),
+    boot: hostOrigin(source, null),
     captured: captured !== null,
     root,
     lacking: root && !captured ? lackingRights(source.readText('/proc/self/status')) : [],

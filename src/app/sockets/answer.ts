@@ -23,11 +23,11 @@ export interface SocketsOptions extends AnswerOptions {
 
 /** Asks for all sockets, and prints them when all are known, what pins most first. */
 export async function answerSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkThere }, { accountAll }, { kernelTaken }, { socketsJson }, { socketsText }] =
+  const [{ checkThere }, { accountAll }, { kernelOrigin }, { socketsJson }, { socketsText }] =
     await Promise.all([
       import('../../walk/there.js'),
       import('../../account/sockets.js'),
-      import('../../walk/machine/taken.js'),
+      import('../../walk/machine/origin.js'),
       import('../../answers/sockets/json.js'),
       import('../../answers/sockets/text.js'),
     ]);
@@ -41,7 +41,7 @@ export async function answerSockets(options: SocketsOptions): Promise<void> {
     doing: SEARCH,
     ask: (kernel, progress) => {
       checkThere(kernel, options);
-      return { ...accountAll(kernel, { by, select, progress }), taken: kernelTaken(kernel) };
+      return { ...accountAll(kernel, { by, select, progress }), origin: kernelOrigin(kernel) };
     },
     toJson: (found) => socketsJson(found, listed(found), limit),
     toText: (found, width) => {
@@ -55,10 +55,10 @@ const SEARCH = 'looking for sockets';
 
 /** Asks for all sockets, and prints each as a line of JSON when it is found. */
 export async function streamSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkThere }, { accountEach }, { kernelTaken }, words] = await Promise.all([
+  const [{ checkThere }, { accountEach }, { kernelOrigin }, words] = await Promise.all([
     import('../../walk/there.js'),
     import('../../account/sockets.js'),
-    import('../../walk/machine/taken.js'),
+    import('../../walk/machine/origin.js'),
     import('../../answers/sockets/json.js'),
   ]);
   if (options.engine === 'verify') {
@@ -75,7 +75,7 @@ export async function streamSockets(options: SocketsOptions): Promise<void> {
         const { done, value } = entries.next();
         search.clear();
         if (done) {
-          const whole = { ...value, taken: kernelTaken(kernel) };
+          const whole = { ...value, origin: kernelOrigin(kernel) };
           yield `${formatJson(words.socketsEnd(whole, listed, omitted))}\n`;
           return value.complete;
         }

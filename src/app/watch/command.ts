@@ -25,7 +25,7 @@ written, 5 (with --strict) it is not known what grew, or something is missing.`;
 /** `kdump-mem watch`: what grows slowly, over days. */
 export function registerWatch(program: Command): void {
   addWatchOptions(program.command('watch'))
-    .description('what grows slowly: drawers and processes of this machine, over days')
+    .description('what grows slowly: categories and processes of this machine, over days')
     .addHelpText('after', EXAMPLES)
     .action(runWatch);
 }

@@ -51,12 +51,13 @@ export function addWatchOptions(command: Command): Command {
         .default('counters'),
     )
     .option('--pss', 'divide shared memory among processes (costs more); else it counts for each')
-    .option('--limit <n>', 'list so many drawers, and so many processes', parseNumber, 20)
+    .option('--limit <n>', 'list so many categories, and so many processes', parseNumber, 20)
     .option('--json', 'print the answer as JSON')
     .addOption(
-      new Option('--html <file>', 'write a page with the drawers over time; - prints it').conflicts(
-        'json',
-      ),
+      new Option(
+        '--html <file>',
+        'write a page with the categories over time; - prints it',
+      ).conflicts('json'),
     )
     .option('--force', 'replace the page if it exists')
     .addOption(

@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Drawer } from '../../account/memory/drawer.js';
-import type { DrawerName } from '../../account/memory/drawers.js';
+import type { CategoryName } from '../../account/memory/categories.js';
+import type { Category } from '../../account/memory/category.js';
 import { conflictWhy } from '../../account/memory/free-conflict.js';
 import { processSample } from '../../account/processes/sample.js';
 import { KdumpMemError } from '../../base/error.js';
@@ -106,9 +106,9 @@ function codeOf(error: KdumpMemError): UnavailableCode | null {
 function ledgerOf({ source, memory }: MemoryAnswer): LedgerSample {
   const leaves = memory.children.flatMap(({ children }) => children);
   const known = leaves.filter(({ bytes, complete }) => bytes > 0 || complete);
-  return { source, drawers: new Map(known.map((leaf) => [nameOf(leaf), leaf.bytes])) };
+  return { source, categories: new Map(known.map((leaf) => [nameOf(leaf), leaf.bytes])) };
 }
 
-function nameOf({ drawer }: Drawer): DrawerName {
-  return drawer as DrawerName;
+function nameOf({ category }: Category): CategoryName {
+  return category as CategoryName;
 }

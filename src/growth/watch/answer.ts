@@ -1,7 +1,7 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { GrowthAnswer } from '../answer.js';
+import type { GroupHistory, GrownCategory } from './categories.js';
 import type { Judgement, WatchVerdict } from './doubts.js';
-import type { GroupHistory, GrownDrawer } from './drawers.js';
 
 /** Times without samples. */
 export interface Gaps {
@@ -18,8 +18,8 @@ export interface EarlierBoot {
   readonly samples: number;
   readonly seconds: number;
   readonly verdict: WatchVerdict;
-  /** Drawers that grew for sure, the fastest first. */
-  readonly growing: readonly GrownDrawer[];
+  /** Categories that grew for sure, the fastest first. */
+  readonly growing: readonly GrownCategory[];
 }
 
 /** What is known of a machine's last boot. */
@@ -31,9 +31,9 @@ export interface WatchFacts {
   /** Undefined: no sample told where the memory is. */
   readonly source: MemorySource | undefined;
   readonly sourceChanges: number;
-  /** How often drawers together had more or less than before, and the machine had not. */
+  /** How often categories together had more or less than before, and the machine had not. */
   readonly sumChanges: number;
-  readonly drawers: readonly GrownDrawer[];
+  readonly categories: readonly GrownCategory[];
   readonly groups: readonly GroupHistory[];
   /** Samples between which the wall clock and the uptime advanced by different times; by so many seconds together. */
   readonly clockSteps: { readonly count: number; readonly seconds: number };

@@ -1,11 +1,11 @@
-import type { GrownDrawer } from './drawers.js';
+import type { GrownCategory } from './categories.js';
 
 /**
  * What makes it doubtful that nothing grew, or was met besides. `too-short`: less than two days, in which the hour of
  * the day explains as much. `gaps`: times without samples. `lost-samples`: that could not be taken or stored.
  * `no-ledger`: where the memory is was not told in some. `source-changed`: another source told of it meanwhile.
- * `sum-changed`: drawers together have more or less than before, and the machine has not.
- * `may-grow`: what grows more than can be ruled out. `available-falls`: MemAvailable does, and no drawer grows.
+ * `sum-changed`: categories together have more or less than before, and the machine has not.
+ * `may-grow`: what grows more than can be ruled out. `available-falls`: MemAvailable does, and no category grows.
  * `rebooted`: all this is of the last boot. `clock`: times that contradict each other. `hidden`: /proc hides processes.
  */
 export const WATCH_DOUBT_CODES = [
@@ -28,7 +28,7 @@ export interface WatchDoubt {
   /** How many: gaps, samples, boots. */
   readonly count?: number;
   readonly seconds?: number;
-  readonly drawer?: GrownDrawer;
+  readonly category?: GrownCategory;
   readonly why?: string;
 }
 
@@ -38,6 +38,6 @@ export type WatchVerdict = 'grows' | 'nothing-grows' | 'not-known';
 export interface Judgement {
   readonly verdict: WatchVerdict;
   readonly doubts: readonly WatchDoubt[];
-  /** Bytes a second that no drawer grows faster than; null: of some it is not known. */
+  /** Bytes a second that no category grows faster than; null: of some it is not known. */
   readonly atMost: number | null;
 }

@@ -1,13 +1,13 @@
 import type { MemorySource } from '../../account/memory/answer.js';
-import type { DrawerName } from '../../account/memory/drawers.js';
+import type { CategoryName } from '../../account/memory/categories.js';
 import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type { ProcessesLook } from '../processes.js';
 
 /** Where the memory was at one time. */
 export interface LedgerSample {
   readonly source: MemorySource;
-  /** Bytes; a drawer of which nothing is known is not among them. */
-  readonly drawers: ReadonlyMap<DrawerName, number>;
+  /** Bytes; a category of which nothing is known is not among them. */
+  readonly categories: ReadonlyMap<CategoryName, number>;
 }
 
 /** One sample of a watch: the machine, its ledger, its processes. */

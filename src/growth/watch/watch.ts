@@ -2,8 +2,8 @@ import { DAY, type DaySeries } from '../day-series.js';
 import { LEAST_SECONDS, OF_DAYS } from '../day-trend.js';
 import { ProcessGrowth } from '../processes.js';
 import type { EarlierBoot, Gaps, WatchAnswer, WatchFacts } from './answer.js';
+import { CategoryGrowth, type GrownCategory } from './categories.js';
 import type { Judgement, WatchDoubt, WatchDoubtCode } from './doubts.js';
-import { DrawerGrowth, type GrownDrawer } from './drawers.js';
 import type { WatchSample } from './sample.js';
 
 /** Of boots before the last. */
@@ -17,7 +17,7 @@ const CLOCK_SLACK = 1;
 
 /** What is kept of one boot beside its figures. */
 class Boot {
-  readonly drawers = new DrawerGrowth();
+  readonly categories = new CategoryGrowth();
   gaps: Gaps = { count: 0, seconds: 0, longest: 0 };
   lost = 0;
   withoutLedger: WatchFacts['withoutLedger'] = { count: 0, why: null };
@@ -51,12 +51,12 @@ class Boot {
     }
     this.lost += lost;
     this.hidden = hidden;
-    if (ledger) this.drawers.add(ledger, uptime, machine.total);
+    if (ledger) this.categories.add(ledger, uptime, machine.total);
     else this.withoutLedger = { count: this.withoutLedger.count + 1, why: noLedger };
   }
 }
 
-/** Follows a machine over days: its drawers and processes, in bounded memory however long it goes on. */
+/** Follows a machine over days: its categories and processes, in bounded memory however long it goes on. */
 export class WatchGrowth {
   readonly #processes = new ProcessGrowth<DaySeries>('last', OF_DAYS);
   #boot: Boot | undefined;
@@ -85,7 +85,7 @@ export class WatchGrowth {
 
   #facts({
     from,
-    drawers,
+    categories,
     gaps,
     lost,
     withoutLedger,
@@ -103,18 +103,18 @@ export class WatchGrowth {
       withoutLedger,
       hidden,
       clockSteps,
-      source: drawers.source,
-      sourceChanges: drawers.sourceChanges,
-      sumChanges: drawers.sumChanges,
-      drawers: drawers.drawers(),
-      groups: drawers.groups(),
+      source: categories.source,
+      sourceChanges: categories.sourceChanges,
+      sumChanges: categories.sumChanges,
+      categories: categories.categories(),
+      groups: categories.groups(),
     };
   }
 
   #ended(boot: Boot): EarlierBoot | undefined {
     const facts = this.#facts(boot);
     if (!facts) return undefined;
-    const { growth, from, seconds, drawers } = facts;
+    const { growth, from, seconds, categories } = facts;
     return {
       bootId: growth.machine.bootId,
       from,
@@ -122,7 +122,7 @@ export class WatchGrowth {
       samples: growth.samples,
       seconds,
       verdict: judge(facts).verdict,
-      growing: drawers.filter(
+      growing: categories.filter(
         ({ trend, group, reclaimable }) =>
           trend?.course === 'grows' && group !== 'free' && !reclaimable,
       ),
@@ -143,10 +143,10 @@ const MOST_GAPS = 0.1;
 const MONTH = 30 * DAY;
 
 function judge(facts: WatchFacts): Judgement {
-  const { growth, drawers, gaps, lost, sourceChanges, withoutLedger, hidden } = facts;
+  const { growth, categories, gaps, lost, sourceChanges, withoutLedger, hidden } = facts;
   const doubts: WatchDoubt[] = [];
-  const judged = drawers.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
-  // Where another source told before, or nobody told of a drawer, it was followed for less than all of the time.
+  const judged = categories.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
+  // Where another source told before, or nobody told of a category, it was followed for less than all of the time.
   const seconds = Math.min(
     facts.seconds,
     ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []),
@@ -155,7 +155,7 @@ function judge(facts: WatchFacts): Judgement {
   if (gaps.seconds > MOST_GAPS * facts.seconds)
     doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
-  if (withoutLedger.count > MOST_GAPS * growth.samples || drawers.length === 0)
+  if (withoutLedger.count > MOST_GAPS * growth.samples || categories.length === 0)
     doubts.push({ code: 'no-ledger', count: withoutLedger.count, why: withoutLedger.why ?? '' });
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
   if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
@@ -183,14 +183,14 @@ function judge(facts: WatchFacts): Judgement {
 }
 
 /** What cannot be ruled out, the most of it; and what contradicts that nothing grows. */
-function mayGrow({ growth }: WatchFacts, judged: readonly GrownDrawer[]): WatchDoubt[] {
+function mayGrow({ growth }: WatchFacts, judged: readonly GrownCategory[]): WatchDoubt[] {
   const { available, total } = growth.machine;
   const room = available ?? (total ?? 0) / 10;
-  const high = ({ trend }: GrownDrawer) => trend?.growth.high ?? Number.POSITIVE_INFINITY;
-  const worst = judged.filter((drawer) => high(drawer) * MONTH > room);
-  const [drawer] = worst.sort((a, b) => high(b) - high(a));
+  const high = ({ trend }: GrownCategory) => trend?.growth.high ?? Number.POSITIVE_INFINITY;
+  const worst = judged.filter((category) => high(category) * MONTH > room);
+  const [category] = worst.sort((a, b) => high(b) - high(a));
   return [
-    ...(drawer ? [{ code: 'may-grow' as const, count: worst.length, drawer }] : []),
+    ...(category ? [{ code: 'may-grow' as const, count: worst.length, category }] : []),
     ...(growth.loss.available?.course === 'shrinks' ? [{ code: 'available-falls' as const }] : []),
   ];
 }

@@ -1,6 +1,6 @@
 import type { CensusEntry } from '../../account/census-entry.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
-import { drawerOfCaller } from '../../account/memory/vmalloc-callers.js';
+import { categoryOfCaller } from '../../account/memory/vmalloc-callers.js';
 import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -15,10 +15,10 @@ import { Warnings } from '../../walk/warnings.js';
 import type { AllocationType, Survivor } from '../recording.js';
 import type { CacheLimits } from './cache-limits.js';
 import type { Lookup } from './lookup.js';
-import { type Found, placed, placeOfDrawer, unplaced } from './place.js';
+import { type Found, placed, placeOfCategory, unplaced } from './place.js';
 
 /**
- * Puts all memory of the machine into drawers, and finds each block there: in which queue of a socket, which
+ * Puts all memory of the machine into categories, and finds each block there: in which queue of a socket, which
  * slab cache, whose page table, or with nobody.
  *
  * @param kernel of this machine; it is asked until the last block is looked up
@@ -67,12 +67,12 @@ const MOST_SLAB_FRAMES = 2 ** 10;
 
 /** By whom frames and areas are found, as far as it is asked here. */
 interface KnownPlaces {
-  readonly ledger: Pick<MemoryPlaces['ledger'], 'drawerOf'>;
+  readonly ledger: Pick<MemoryPlaces['ledger'], 'categoryOf'>;
   readonly queues: Pick<MemoryPlaces['queues'], 'entryOf'>;
   readonly areas: Pick<MemoryPlaces['areas'], 'all' | 'isStack' | 'caller'>;
 }
 
-/** Finds one block at a time, where all memory is in its drawer already. */
+/** Finds one block at a time, where all memory is in its category already. */
 export class BlockFinder {
   /** Objects so far of which it cannot be told whether they are free: they are found as if they were held. */
   maybeFree = 0;
@@ -110,46 +110,46 @@ export class BlockFinder {
 
   #page({ place, order }: Survivor): Found {
     const frame = Number(place);
-    const drawer = this.#places.ledger.drawerOf(frame);
-    if (drawer === undefined) return unplaced('no-such-frame');
-    const where = placeOfDrawer(drawer);
-    if (where === 'free') return placed(where, drawer);
+    const category = this.#places.ledger.categoryOf(frame);
+    if (category === undefined) return unplaced('no-such-frame');
+    const where = placeOfCategory(category);
+    if (where === 'free') return placed(where, category);
     const block = this.#pages.block(this.#kernel.pages.pageOfFrame(frame));
-    if (block.kind === 'page' && block.free && where === 'nobody') return placed('free', drawer);
-    if (order !== null && !isWithin(block, frame, order)) return placed('reused', drawer);
-    if (block.kind === 'slab') return { ...placed('slab', drawer), cache: this.#cacheOf(block) };
+    if (block.kind === 'page' && block.free && where === 'nobody') return placed('free', category);
+    if (order !== null && !isWithin(block, frame, order)) return placed('reused', category);
+    if (block.kind === 'slab') return { ...placed('slab', category), cache: this.#cacheOf(block) };
     const socket = this.#places.queues.entryOf(block.frame) ?? null;
-    if (where === 'socket') return { ...placed('socket', drawer), socket };
-    if (block.pool !== undefined) return placed('page-pool', drawer);
-    return placed(where, drawer);
+    if (where === 'socket') return { ...placed('socket', category), socket };
+    if (block.pool !== undefined) return placed('page-pool', category);
+    return placed(where, category);
   }
 
   #object({ place, bytes }: Survivor): Found {
     const frame = this.#kernel.pages.frameOf(this.#at.set(place));
-    const drawer = frame < 0 ? undefined : this.#places.ledger.drawerOf(frame);
-    if (drawer === undefined) return unplaced('no-such-frame');
-    const where = placeOfDrawer(drawer);
-    if (where === 'free') return placed(where, drawer);
+    const category = frame < 0 ? undefined : this.#places.ledger.categoryOf(frame);
+    if (category === undefined) return unplaced('no-such-frame');
+    const where = placeOfCategory(category);
+    if (where === 'free') return placed(where, category);
     const page = this.#kernel.pages.pageOfFrame(frame);
     const block = this.#pages.block(page);
     const socket = this.#sockets.get(place) ?? this.#places.queues.entryOf(block.frame);
     if (block.kind === 'page') {
-      if (socket) return { ...placed('socket', drawer), socket };
+      if (socket) return { ...placed('socket', category), socket };
       // A large kmalloc is a block of its own, which begins with the object.
       return bytes > this.#kernel.facts.pageSize && block.frame === frame
-        ? placed(where, drawer)
-        : placed('reused', drawer);
+        ? placed(where, category)
+        : placed('reused', category);
     }
     const { address, slotSize } = block.cache;
     if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== 0n)
-      return placed('reused', drawer);
+      return placed('reused', category);
     const slab = this.#slabOf(block.frame, address, slotSize);
     const isInUse = this.#slots.isInUse({ cache: address, object: place, slab });
-    if (isInUse === false) return placed('free', drawer);
+    if (isInUse === false) return placed('free', category);
     const doubt = isInUse === undefined ? ({ maybeFree: true } as const) : {};
     if (isInUse === undefined) this.maybeFree++;
-    if (socket) return { ...placed('socket', drawer), socket, ...doubt };
-    return { ...placed('slab', drawer), cache: this.#cacheOf(block), ...doubt };
+    if (socket) return { ...placed('socket', category), socket, ...doubt };
+    return { ...placed('slab', category), cache: this.#cacheOf(block), ...doubt };
   }
 
   #area({ place }: Survivor): Found {
@@ -159,8 +159,8 @@ export class BlockFinder {
     const area = this.#areas.get(place);
     if (!area) return placed('free');
     if (this.#places.areas.isStack(area)) return placed('kernel-stack', 'kernel-stacks');
-    const drawer = drawerOfCaller(this.#places.areas.caller(area));
-    return placed(placeOfDrawer(drawer), drawer);
+    const category = categoryOfCaller(this.#places.areas.caller(area));
+    return placed(placeOfCategory(category), category);
   }
 
   /** The same object for the same slab: its free slots are remembered by it. */

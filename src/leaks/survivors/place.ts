@@ -1,5 +1,5 @@
 import type { CensusEntry } from '../../account/census-entry.js';
-import type { DrawerName } from '../../account/memory/drawers.js';
+import type { CategoryName } from '../../account/memory/categories.js';
 
 /** Where a block is that was not freed, once it is looked up. */
 export const PLACES = [
@@ -24,7 +24,7 @@ export const PLACES = [
   'page-pool',
   /** Rings of tracers, perf, io_uring, BPF, virtio. */
   'ring',
-  /** The kernel has it for what `drawer` says. */
+  /** The kernel has it for what `category` says. */
   'kernel',
   /** Nothing explains it. */
   'nobody',
@@ -52,7 +52,7 @@ export type Unplaced = (typeof UNPLACED)[number];
 export interface Found {
   readonly place: Place;
   /** As `kdump-mem memory` has it; null: not known by that. */
-  readonly drawer: DrawerName | null;
+  readonly category: CategoryName | null;
   /** Of a slab: its cache; hostile. Null: not known. */
   readonly cache: string | null;
   /** Of `socket`. */
@@ -109,15 +109,15 @@ const OF_PROCESSES =
 const OF_PACKETS = /^(skbuff_|skb_|sctp_chunk|request_sock_|tw_sock_)/;
 
 /** Who is to give a block back. */
-export function keeperOf({ place, drawer, cache }: Found): Keeper {
+export function keeperOf({ place, category, cache }: Found): Keeper {
   if (place !== 'slab') return KEEPERS[place];
-  if (drawer === 'slab-reclaimable') return 'reclaimable';
+  if (category === 'slab-reclaimable') return 'reclaimable';
   if (cache === null) return 'not-known';
   if (OF_PROCESSES.test(cache)) return 'process';
   return OF_PACKETS.test(cache) ? 'waits' : 'nobody';
 }
 
-const OF_DRAWERS: Readonly<Partial<Record<DrawerName, Place>>> = {
+const OF_CATEGORIES: Readonly<Partial<Record<CategoryName, Place>>> = {
   'free-buddy': 'free',
   'free-cpu-lists': 'free',
   'free-unaccepted': 'free',
@@ -142,17 +142,17 @@ const OF_DRAWERS: Readonly<Partial<Record<DrawerName, Place>>> = {
   unexplained: 'nobody',
 };
 
-/** The place of what lies in a drawer. */
-export function placeOfDrawer(drawer: DrawerName): Place {
-  return OF_DRAWERS[drawer] ?? (drawer === 'unread' ? 'not-known' : 'kernel');
+/** The place of what lies in a category. */
+export function placeOfCategory(category: CategoryName): Place {
+  return OF_CATEGORIES[category] ?? (category === 'unread' ? 'not-known' : 'kernel');
 }
 
 /** What is not known. */
 export function unplaced(why: Unplaced): Found {
-  return { place: 'not-known', drawer: null, cache: null, socket: null, why };
+  return { place: 'not-known', category: null, cache: null, socket: null, why };
 }
 
 /** Where that is all that is known. */
-export function placed(place: Place, drawer: DrawerName | null = null): Found {
-  return { place, drawer, cache: null, socket: null, why: null };
+export function placed(place: Place, category: CategoryName | null = null): Found {
+  return { place, category, cache: null, socket: null, why: null };
 }

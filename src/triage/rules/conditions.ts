@@ -1,4 +1,4 @@
-import type { Drawer, Owner } from '../../account/memory/drawer.js';
+import type { Category, Owner } from '../../account/memory/category.js';
 import { leaves } from '../../account/memory/leaves.js';
 import type { StackGroup } from '../../account/task-stacks.js';
 import { taintFlags } from '../../walk/machine/taint.js';
@@ -53,13 +53,13 @@ const TESTS: Tests = {
   memory: (asked, { answer: { memory } }) => {
     if (!memory) return unknown('memory-not-counted', 'memory could not be counted');
     const whole = memory.memory.bytes;
-    const drawer = drawersOf(memory.memory).find((each) => each.drawer === asked.drawer);
-    // A kernel that has no such thing has no such drawer.
-    const bytes = drawer?.bytes ?? 0;
-    if (drawer?.complete === false)
+    const category = categoriesOf(memory.memory).find((each) => each.category === asked.category);
+    // A kernel that has no such thing has no such category.
+    const bytes = category?.bytes ?? 0;
+    if (category?.complete === false)
       return unknown(
-        'drawer-not-whole',
-        `drawer ${asked.drawer} is not known whole: ${drawer.why ?? 'parts are missing'}`,
+        'category-not-whole',
+        `category ${asked.category} is not known whole: ${category.why ?? 'parts are missing'}`,
       );
     const share = bytes / whole;
     const { atLeastBytes = 0, atMostBytes = Infinity, atLeastShare = 0, atMostShare = 1 } = asked;
@@ -73,10 +73,11 @@ const TESTS: Tests = {
   owner: (asked, { answer: { memory } }) => {
     if (!memory) return unknown('memory-not-counted', 'memory could not be counted');
     const { bytes: whole } = memory.memory;
-    const drawers = leaves(memory.memory).filter(
-      ({ drawer }) => asked.drawer === undefined || isWithin(memory.memory, asked.drawer, drawer),
+    const categories = leaves(memory.memory).filter(
+      ({ category }) =>
+        asked.category === undefined || isWithin(memory.memory, asked.category, category),
     );
-    return any(drawers.map((drawer) => ownerIn(drawer, whole, asked)));
+    return any(categories.map((category) => ownerIn(category, whole, asked)));
   },
   finding: (asked, { answer, logLacks }) => {
     const own = answer.findings.filter(({ code }) => code === asked.code);
@@ -133,31 +134,31 @@ function one<Key extends keyof Tests>(
   return asked === undefined ? met() : TESTS[key](asked, facts);
 }
 
-function drawersOf(drawer: Drawer): Drawer[] {
-  return [drawer, ...drawer.children.flatMap(drawersOf)];
+function categoriesOf(category: Category): Category[] {
+  return [category, ...category.children.flatMap(categoriesOf)];
 }
 
-/** A drawer by its own name, or that of its group. */
-function isWithin(memory: Drawer, wanted: string, leaf: string): boolean {
-  const outer = drawersOf(memory).find(({ drawer }) => drawer === wanted);
-  return outer !== undefined && drawersOf(outer).some(({ drawer }) => drawer === leaf);
+/** A category by its own name, or that of its group. */
+function isWithin(memory: Category, wanted: string, leaf: string): boolean {
+  const outer = categoriesOf(memory).find(({ category }) => category === wanted);
+  return outer !== undefined && categoriesOf(outer).some(({ category }) => category === leaf);
 }
 
-function ownerIn(drawer: Drawer, whole: number, asked: Asked<'owner'>): Told {
+function ownerIn(category: Category, whole: number, asked: Asked<'owner'>): Told {
   const least = Math.max(asked.atLeastBytes ?? 0, (asked.atLeastShare ?? 0) * whole);
-  const found = drawer.owners.flatMap((owner) => {
+  const found = category.owners.flatMap((owner) => {
     const captures = asked.name.match(owner.name);
     return captures && owner.bytes >= least ? [{ owner, captures }] : [];
   });
   const [first] = found;
   if (first) return met({ ...ownerFigures(first.owner, whole), ...first.captures });
-  if (!drawer.complete)
-    return unknown('drawer-not-whole', `drawer ${drawer.drawer} is not known whole`);
-  const named = drawer.owners.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!category.complete)
+    return unknown('category-not-whole', `category ${category.category} is not known whole`);
+  const named = category.owners.reduce((sum, { bytes }) => sum + bytes, 0);
   // Whoever is not named has at most what is left.
-  const rest = Math.max(0, drawer.bytes - named);
+  const rest = Math.max(0, category.bytes - named);
   return rest > 0 && rest >= least
-    ? unknown('owners-not-known', `of ${drawer.drawer} not all owners are known`)
+    ? unknown('owners-not-known', `of ${category.category} not all owners are known`)
     : NOT_MET;
 }
 

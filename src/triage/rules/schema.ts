@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DRAWERS } from '../../account/memory/drawers.js';
+import { CATEGORIES } from '../../account/memory/categories.js';
 import { bytesOf } from '../../base/quantity.js';
 import { TASK_STATES } from '../../walk/stacks/task-state.js';
 import { FINDING_CODES, SEVERITIES } from '../finding.js';
@@ -29,7 +29,7 @@ const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
 });
 
 const share = z.number().min(0).max(1);
-const drawer = z.enum([...DRAWERS, 'memory', 'free', 'applications', 'kernel', 'reserved']);
+const category = z.enum([...CATEGORIES, 'memory', 'free', 'applications', 'kernel', 'reserved']);
 const severity = z.enum(SEVERITIES);
 const code = z.enum(FINDING_CODES);
 /** A team's own: ours have no slash. */
@@ -67,7 +67,7 @@ const conditions = {
   module: pattern.optional(),
   memory: z
     .strictObject({
-      drawer,
+      category,
       atLeastBytes: bytes.optional(),
       atMostBytes: bytes.optional(),
       atLeastShare: share.optional(),
@@ -78,7 +78,7 @@ const conditions = {
   owner: z
     .strictObject({
       name: pattern,
-      drawer: drawer.optional(),
+      category: category.optional(),
       atLeastBytes: bytes.optional(),
       atLeastShare: share.optional(),
     })

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { Category } from '../../../src/account/memory/category.js';
 import { countedMemory } from '../../../src/account/memory/counted.js';
-import type { Drawer } from '../../../src/account/memory/drawer.js';
 import { familiarFigures } from '../../../src/account/memory/familiar.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
@@ -30,13 +30,13 @@ function machine(meminfo: Readonly<Record<string, number>>): MemoryCounters {
   };
 }
 
-function bytesOf(drawer: Drawer, name: string): number {
-  return drawer.drawer === name
-    ? drawer.bytes
-    : drawer.children.reduce((sum, child) => sum + bytesOf(child, name), 0);
+function bytesOf(category: Category, name: string): number {
+  return category.category === name
+    ? category.bytes
+    : category.children.reduce((sum, child) => sum + bytesOf(child, name), 0);
 }
 
-function checkSums({ bytes, children }: Drawer): void {
+function checkSums({ bytes, children }: Category): void {
   if (children.length === 0) return;
   expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
   children.forEach(checkSums);
@@ -124,7 +124,7 @@ test('pages that are mapped and in the swap cache are told', () => {
   const { memory } = countedMemory(machine({ AnonPages: 100, SwapCached: 7 }));
   const anonymous = memory.children
     .flatMap(({ children }) => children)
-    .find(({ drawer }) => drawer === 'anonymous');
+    .find(({ category }) => category === 'anonymous');
   expect(anonymous).toMatchObject({ complete: false, why: expect.stringContaining('swap cache') });
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DRAWERS, drawerFacts } from '../../../src/account/memory/drawers.js';
+import { CATEGORIES, categoryFacts } from '../../../src/account/memory/categories.js';
 import { FrameLedger } from '../../../src/account/memory/frame-ledger.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { KIND, KINDS, type PageKind } from '../../../src/walk/memory/page-kinds.js';
@@ -13,9 +13,9 @@ function ledgerOf(...kinds: readonly PageKind[]): FrameLedger {
   );
 }
 
-test('every kind has exactly one drawer, and every drawer a group', () => {
+test('every kind has exactly one category, and every category a group', () => {
   for (const kind of KINDS) {
-    const own = DRAWERS.filter((drawer) => drawerFacts(drawer).kinds?.includes(kind));
+    const own = CATEGORIES.filter((category) => categoryFacts(category).kinds?.includes(kind));
     expect(own, kind).toHaveLength(1);
   }
 });
@@ -26,8 +26,8 @@ test('the first walk that takes a frame has it; another is told where it is', ()
   expect(ledger.claim('vmalloc', 8, 'kernel_clone')).toBe(false);
   expect(ledger.claim('vmalloc', 9, 'kernel_clone')).toBe(true);
   ledger.close();
-  expect([8, 9].map((frame) => ledger.drawerOf(frame))).toEqual(['kernel-stacks', 'vmalloc']);
-  expect(ledger.elsewhere('vmalloc')).toEqual([{ drawer: 'kernel-stacks', frames: 1 }]);
+  expect([8, 9].map((frame) => ledger.categoryOf(frame))).toEqual(['kernel-stacks', 'vmalloc']);
+  expect(ledger.elsewhere('vmalloc')).toEqual([{ category: 'kernel-stacks', frames: 1 }]);
   expect([...ledger.ownersOf('vmalloc')]).toEqual([['kernel_clone', 1]]);
 });
 
@@ -35,9 +35,9 @@ test('a page of a file that waits in a queue stays in the page cache', () => {
   const ledger = ledgerOf('file', 'held');
   expect(ledger.claimBlock('network-sockets', 8, 1)).toBe(1);
   ledger.close();
-  expect(ledger.drawerOf(8)).toBe('page-cache');
-  expect(ledger.drawerOf(9)).toBe('network-sockets');
-  expect(ledger.elsewhere('network-sockets')).toEqual([{ drawer: 'page-cache', frames: 1 }]);
+  expect(ledger.categoryOf(8)).toBe('page-cache');
+  expect(ledger.categoryOf(9)).toBe('network-sockets');
+  expect(ledger.elsewhere('network-sockets')).toEqual([{ category: 'page-cache', frames: 1 }]);
 });
 
 test('a page that somebody holds and that is free is told', () => {
@@ -46,14 +46,14 @@ test('a page that somebody holds and that is free is told', () => {
   ledger.claim('network-sockets', 8);
   ledger.claim('network-sockets', 9);
   expect(ledger.freeButHeld('network-sockets')).toBe(2);
-  expect(ledger.drawerOf(9)).toBe('free-cpu-lists');
+  expect(ledger.categoryOf(9)).toBe('free-cpu-lists');
 });
 
 test('what is no RAM is claimed by nobody, and told', () => {
   const ledger = ledgerOf('held');
   expect(ledger.claim('pipes', 7)).toBe(false);
   expect(ledger.outside('pipes')).toBe(1);
-  expect(ledger.drawerOf(7)).toBeUndefined();
+  expect(ledger.categoryOf(7)).toBeUndefined();
 });
 
 test('pages without references go with the one before them, as far as its place allows', () => {
@@ -65,19 +65,19 @@ test('pages without references go with the one before them, as far as its place 
   ledger.claim('tables', 8);
   ledger.claim('rings', 14);
   ledger.close();
-  expect(Array.from({ length: 9 }, (_, index) => ledger.drawerOf(8 + index))).toEqual([
+  expect(Array.from({ length: 9 }, (_, index) => ledger.categoryOf(8 + index))).toEqual([
     ...['tables', 'tables', 'tables', 'unexplained', 'unexplained'],
     ...['slab-unreclaimable', 'rings', 'rings', 'unexplained'],
   ]);
 });
 
-test('drawers add up to all frames, whatever was claimed', () => {
+test('categories add up to all frames, whatever was claimed', () => {
   const ledger = ledgerOf(...KINDS);
-  for (const drawer of DRAWERS)
-    for (let frame = 8; frame < 8 + KINDS.length; frame += 3) ledger.claim(drawer, frame);
+  for (const category of CATEGORIES)
+    for (let frame = 8; frame < 8 + KINDS.length; frame += 3) ledger.claim(category, frame);
   ledger.close();
   const sums = [...ledger.sums().values()];
   expect(sums.reduce((sum, frames) => sum + frames, 0)).toBe(KINDS.length);
-  for (const drawer of DRAWERS)
-    expect([...ledger.framesOf(drawer)]).toHaveLength(ledger.sums().get(drawer) ?? -1);
+  for (const category of CATEGORIES)
+    expect([...ledger.framesOf(category)]).toHaveLength(ledger.sums().get(category) ?? -1);
 });

@@ -20,11 +20,11 @@ export function takenAt(minute: number) {
   };
 }
 
-type Drawer = MemoryJson['memory'];
+type Category = MemoryJson['memory'];
 
-function drawer(name: string, frames: number, children: readonly Drawer[] = []): Drawer {
+function category(name: string, frames: number, children: readonly Category[] = []): Category {
   return {
-    drawer: name,
+    category: name,
     frames,
     bytes: frames * PAGE,
     known: 'walked',
@@ -39,28 +39,28 @@ function drawer(name: string, frames: number, children: readonly Drawer[] = []):
   };
 }
 
-function group(name: string, children: readonly Drawer[]): Drawer {
-  return drawer(
+function group(name: string, children: readonly Category[]): Category {
+  return category(
     name,
     children.reduce((sum, { frames }) => sum + frames, 0),
     children,
   );
 }
 
-/** Frames of some drawers of a machine with a million; caches and callers make up theirs. */
+/** Frames of some categories of a machine with a million; caches and callers make up theirs. */
 export function memoryAnswerAt(
   minute: number,
   { anonymous = 200_000, sockets = 1000, dentries = 3000, unexplained = 100, shared = 0 } = {},
 ): MemoryJson {
   const rest = 1_000_000 - anonymous - sockets - dentries - unexplained - shared - 700;
   const memory = group('memory', [
-    group('free', [drawer('free-buddy', rest)]),
-    group('applications', [drawer('anonymous', anonymous), drawer('shared', shared)]),
+    group('free', [category('free-buddy', rest)]),
+    group('applications', [category('anonymous', anonymous), category('shared', shared)]),
     group('kernel', [
-      drawer('network-sockets', sockets),
-      drawer('slab-reclaimable', dentries),
-      drawer('vmalloc', 700),
-      drawer('unexplained', unexplained),
+      category('network-sockets', sockets),
+      category('slab-reclaimable', dentries),
+      category('vmalloc', 700),
+      category('unexplained', unexplained),
     ]),
   ]);
   const slots = { slabs: 1, slots: 1, used: 1, objectSize: null, slotSize: null };
@@ -68,7 +68,7 @@ export function memoryAnswerAt(
     schema: 'kdump-mem.memory/1',
     kernel: KERNEL,
     host: null,
-    taken: takenAt(minute),
+    origin: takenAt(minute),
     captured: null,
     source: 'vmcore',
     unavailable: [],
@@ -86,8 +86,8 @@ export function memoryAnswerAt(
       { name: 'inode_cache', reclaimable: true, bytes: 1000 * PAGE, ...slots },
     ],
     callers: [
-      { caller: 'pcpu_create_chunk', bytes: 500 * PAGE, drawer: 'vmalloc' },
-      { caller: 'n_tty_open', bytes: 200 * PAGE, drawer: 'vmalloc' },
+      { caller: 'pcpu_create_chunk', bytes: 500 * PAGE, category: 'vmalloc' },
+      { caller: 'n_tty_open', bytes: 200 * PAGE, category: 'vmalloc' },
     ],
     look: null,
     noDetails: {},
@@ -151,7 +151,7 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     schema: 'kdump-mem.procs/1',
     kernel: KERNEL,
     source: 'vmcore',
-    taken: takenAt(minute),
+    origin: takenAt(minute),
     captured: null,
     whole: true,
     processes,
@@ -226,7 +226,7 @@ export function socketsAnswerAt(
   return socketsSchema.parse({
     schema: 'kdump-mem.sockets/1',
     kernel: KERNEL,
-    taken: takenAt(minute),
+    origin: takenAt(minute),
     sockets: entries,
     omitted: 0,
     whole: true,

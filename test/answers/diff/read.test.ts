@@ -15,14 +15,14 @@ const WORKERS = [
 ];
 
 test('answers one after the other in a file tell of one time together', () => {
-  const { taken, memory, lists, release, pageSize, flaws } = state(
+  const { origin, memory, lists, release, pageSize, flaws } = state(
     memoryAnswerAt(2),
     procsAnswerAt(2, WORKERS),
     socketsAnswerAt(2, { 5: 4096 }),
   );
   expect(flaws).toEqual([]);
   expect([release, pageSize]).toEqual(['6.1.0', 4096]);
-  expect(taken).toMatchObject({ host: 'node7', uptime: 5120 });
+  expect(origin).toMatchObject({ host: 'node7', uptime: 5120 });
   expect(memory?.depth).toBe('vmcore');
   expect(Object.keys(lists).sort()).toEqual(['caches', 'callers', 'processes', 'sockets']);
   expect(lists.processes?.items.get('2 20')?.sizes).toMatchObject({ pss: null, rss: 4096 });
@@ -54,7 +54,7 @@ test('a line of very many braces is read in one pass; too many values are refuse
 });
 
 test.each([
-  ['drawers', memoryAnswer, () => ({ ...memoryAnswerAt(2), memory: { children: [{}, {}] } })],
+  ['categories', memoryAnswer, () => ({ ...memoryAnswerAt(2), memory: { children: [{}, {}] } })],
   ['callers', memoryAnswer, () => ({ ...memoryAnswerAt(2), callers: [{}, {}] })],
   ['processes', procsAnswer, () => ({ ...procsAnswerAt(2, []), processes: [{}, {}] })],
   ['sockets', socketsAnswer, () => ({ ...socketsAnswerAt(2, { 5: 8192 }), sockets: [{}, {}] })],
@@ -73,9 +73,9 @@ test('two answers of one kind are of two times, and refused', () => {
 });
 
 test.each([
-  ['bytes of a drawer', (text: string) => text.replace('"bytes": 4096000', '"bytes": 4096001')],
-  ['frames of a drawer', (text: string) => text.replace('"frames": 1000,', '"frames": 1001,')],
-  ['a drawer', (text: string) => text.replace('"complete": true', '"complete": false')],
+  ['bytes of a category', (text: string) => text.replace('"bytes": 4096000', '"bytes": 4096001')],
+  ['frames of a category', (text: string) => text.replace('"frames": 1000,', '"frames": 1001,')],
+  ['a category', (text: string) => text.replace('"complete": true', '"complete": false')],
   ['a cache', (text: string) => text.replace('"bytes": 8192000', '"bytes": 8196096')],
   ['a caller', (text: string) => text.replace('"bytes": 819200,', '"bytes": 819201,')],
   ['a process', (text: string) => text.replace('"pssBytes": 4096', '"pssBytes": 4097')],
@@ -149,9 +149,9 @@ describe('an answer of skcheck', () => {
   };
 
   test('has sockets in which something waits, with an estimate of what they pin', () => {
-    const { taken, lists, flaws } = state(answer);
+    const { origin, lists, flaws } = state(answer);
     expect(flaws).toEqual([]);
-    expect(taken.at?.toISOString()).toBe('2026-11-20T10:02:00.000Z');
+    expect(origin.at?.toISOString()).toBe('2026-11-20T10:02:00.000Z');
     expect(lists.sockets).toMatchObject({ whole: true, withoutEmpty: true });
     const [socket] = lists.sockets?.items.values() ?? [];
     expect(socket?.sizes).toEqual({ estimated: 4096, unread: 100 });
@@ -159,11 +159,11 @@ describe('an answer of skcheck', () => {
   });
 
   test('of a machine whose name and kernel are not known has none', () => {
-    const { taken, release } = state({
+    const { origin, release } = state({
       ...answer,
       host: { ...answer.host, name: '', release: '' },
     });
-    expect([taken.host, release]).toEqual([null, null]);
+    expect([origin.host, release]).toEqual([null, null]);
   });
 
   test.each([
@@ -185,7 +185,7 @@ test('what processes of a cgroup hold, beside what is charged to it', () => {
     { pid: 2, start: 20, pss: 8192 },
   ]);
   const processes = answer.processes.map((one) => ({ ...one, cgroup: '/a' }));
-  const charged = { bytes: 0, drawers: [] };
+  const charged = { bytes: 0, categories: [] };
   const cgroups = {
     cgroups: [
       {
@@ -223,8 +223,8 @@ test('an answer that is not whole says so with its first reason', () => {
 test('answers of different boots in one file contradict each other; a minute apart is said', () => {
   const other = procsAnswerAt(5, WORKERS);
   expect(state(memoryAnswerAt(1), other).flaws.map(({ code }) => code)).toEqual(['spread']);
-  const taken = { ...other.taken, bootId: 'else' };
-  expect(state(memoryAnswerAt(5), { ...other, taken }).flaws.map(({ code }) => code)).toEqual([
+  const origin = { ...other.origin, bootId: 'else' };
+  expect(state(memoryAnswerAt(5), { ...other, origin }).flaws.map(({ code }) => code)).toEqual([
     'contradictory',
   ]);
 });
@@ -236,8 +236,8 @@ test.each([
 ])('answers in one file %s contradict each other', (_, differs, words) => {
   const other = procsAnswerAt(5, [{ pid: 1, start: 10, pss: 4096 }]);
   const aged = other.processes.map((one) => ({ ...one, ageSeconds: null }));
-  const taken = { ...other.taken, ...differs };
-  const { flaws } = state(memoryAnswerAt(5), { ...other, processes: aged, taken });
+  const origin = { ...other.origin, ...differs };
+  const { flaws } = state(memoryAnswerAt(5), { ...other, processes: aged, origin });
   expect(flaws[0]).toMatchObject({
     code: 'contradictory',
     words: expect.stringContaining(words),
@@ -246,8 +246,8 @@ test.each([
 
 test('a container’s name in one of them is no other host: the boot id proves it', () => {
   const other = procsAnswerAt(5, WORKERS);
-  const taken = { ...other.taken, host: 'pod' };
-  expect(state(memoryAnswerAt(5), { ...other, taken }).flaws).toEqual([]);
+  const origin = { ...other.origin, host: 'pod' };
+  expect(state(memoryAnswerAt(5), { ...other, origin }).flaws).toEqual([]);
 });
 
 test('an answer of before it told when processes began has none that can be known again', () => {

@@ -3,10 +3,10 @@ import { diffJson } from '../../../src/answers/diff/json.js';
 import { noteWords } from '../../../src/answers/diff/notes.js';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
 import { diffSchema } from '../../../src/answers/diff/schema.js';
-import { diffText, drawerTable, listTable } from '../../../src/answers/diff/text.js';
+import { categoryTable, diffText, listTable } from '../../../src/answers/diff/text.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
+import { diffCategories } from '../../../src/diff/categories.js';
 import { compareStates } from '../../../src/diff/compare.js';
-import { diffDrawers } from '../../../src/diff/drawers.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
 const OPTIONS = { limit: 5, verbose: false, width: null };
@@ -68,7 +68,7 @@ test('a process is named for what it has in the category, and only for a good pa
 
 test('nothing that grew explains the loss', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unexplained: 256_100 })])).toContain(
-    'free memory fell by 1,000 MiB (-22.2 MiB a minute). Nothing that grew explains the loss: drawers that are known grew by 0 in all; 1,000 MiB are in what nothing explains.'.replaceAll(
+    'free memory fell by 1,000 MiB (-22.2 MiB a minute). Nothing that grew explains the loss: categories that are known grew by 0 in all; 1,000 MiB are in what nothing explains.'.replaceAll(
       '1,000',
       '1000',
     ),
@@ -80,21 +80,21 @@ test('what cannot be compared is told beside what can', () => {
   const text = JSON.stringify(after).replaceAll('network-sockets', 'of-later');
   const answer = compared([before], [JSON.parse(text)]);
   expect(diffText(answer, OPTIONS).split('\n', 1)[0]).toMatch(
-    /fell by 1000 MiB .*: drawers that cannot be compared make up 1000 MiB\.$/,
+    /fell by 1000 MiB .*: categories that cannot be compared make up 1000 MiB\.$/,
   );
   expect(answer.notes.map(noteWords)).toEqual([
-    'first or last lacks 2 of the drawers: what they changed by is not known',
+    'first or last lacks 2 of the categories: what they changed by is not known',
   ]);
 });
 
-test('very many drawers in a file end nothing', () => {
+test('very many categories in a file end nothing', () => {
   const children = Array.from({ length: 130_000 }, (_, at) => ({
-    drawer: `d${at}`,
+    category: `d${at}`,
     bytes: 4096,
     children: [],
   }));
-  const tree = { drawer: 'memory', bytes: 4096 * children.length, children };
-  expect(drawerTable(diffDrawers([tree, tree], true, null), false, OPTIONS)).toMatch(/^WHERE/);
+  const tree = { category: 'memory', bytes: 4096 * children.length, children };
+  expect(categoryTable(diffCategories([tree, tree], true, null), false, OPTIONS)).toMatch(/^WHERE/);
 });
 
 test('sums name the measures that are in them', () => {
@@ -138,8 +138,8 @@ test('what did not fall, what rose, and what nobody knows', () => {
 });
 
 test('another boot is no growth', () => {
-  const { taken, ...answer } = memoryAnswerAt(47, { anonymous: 251_200 });
-  const later = { ...answer, taken: { ...taken, bootId: 'else' } };
+  const answer = memoryAnswerAt(47, { anonymous: 251_200 });
+  const later = { ...answer, origin: answer.origin && { ...answer.origin, bootId: 'else' } };
   expect(headOf([memoryAnswerAt(2)], [later])).toContain('free memory is 200 MiB less');
 });
 
@@ -168,7 +168,7 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
     applications        781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
       anonymous         781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
     kernel             18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
-    1 drawer changed by less, +8.00 KiB in all (-v).
+    1 category changed by less, +8.00 KiB in all (-v).
 
     PROCESS                  AFTER     CHANGE   A MINUTE  IT              IS
     pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time
@@ -186,7 +186,7 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
   `);
 });
 
-test('-v shows all drawers, --limit fewer of a list', () => {
+test('-v shows all categories, --limit fewer of a list', () => {
   const answer = compared(...LOOKS);
   expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
   expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
@@ -196,7 +196,11 @@ test('-v shows all drawers, --limit fewer of a list', () => {
 test('JSON is as its schema says, and has each note in words', () => {
   const answer = compared(...LOOKS);
   const json = diffSchema.parse(diffJson(answer));
-  expect(json).toMatchObject({ seconds: 2700, sameBoot: true, loss: { explanation: 'drawers' } });
+  expect(json).toMatchObject({
+    seconds: 2700,
+    sameBoot: true,
+    loss: { explanation: 'categories' },
+  });
   expect(json.inputs.map(({ source }) => source)).toEqual(['vmcore', 'vmcore', 'vmcore']);
   expect(json.processes?.items[0]).toMatchObject({
     pid: 812,
@@ -220,7 +224,7 @@ test('JSON is as its schema says, and has each note in words', () => {
 test('of two hosts the sentence names both, and nothing grew', () => {
   const other = (minute: number, host: string, anonymous: number) => {
     const answer = memoryAnswerAt(minute, { anonymous });
-    return [{ ...answer, taken: { ...answer.taken, host, bootId: host } }];
+    return [{ ...answer, origin: { ...answer.origin, host, bootId: host } }];
   };
   expect(headOf(other(2, 'db1', 200_000), other(3, 'db2', 251_200))).toBe(
     'Different hosts are compared (db1, db2): the last has 200 MiB less free memory. Most of what the last has more of is anonymous, by 200 MiB.',

@@ -20,7 +20,7 @@ const NAMES = [
   'dump.filtered[]',
   // Which of several forms a part of an answer has: its fields tell what it is.
   ...['evidence[].kind', 'evidence[].end', 'stacks[].end', 'sites[].kind', 'owners[].kind'],
-  ...['topOwner.kind', 'topOwner.of', 'leaks-1.type', 'leak-methods-1.type', 'drawers[].group'],
+  ...['topOwner.kind', 'topOwner.of', 'leaks-1.type', 'leak-methods-1.type', 'categories[].group'],
   ...['growing[].group', 'extract-1.stays[]', 'extract-1.log', 'parts[]', 'memory-1.known'],
   ...['lines[].bound', 'files[].mounts', 'heldBy', 'time.from', 'symbolFiles[].by', 'foundBy[]'],
   ...['skcheck-1.sockets[].via', 'totals.countedBy', 'kernel.engine', 'skcheck-1.host.source'],

@@ -1,12 +1,20 @@
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import type { Drawer } from '../../../src/account/memory/drawer.js';
-import { DRAWERS, type DrawerName, drawerFacts } from '../../../src/account/memory/drawers.js';
+import {
+  CATEGORIES,
+  type CategoryName,
+  categoryFacts,
+} from '../../../src/account/memory/categories.js';
+import type { Category } from '../../../src/account/memory/category.js';
 
 const PAGE = 4096;
 
-function drawer(name: Drawer['drawer'], frames: number, more: Partial<Drawer> = {}): Drawer {
+function category(
+  name: Category['category'],
+  frames: number,
+  more: Partial<Category> = {},
+): Category {
   return {
-    drawer: name,
+    category: name,
     frames,
     bytes: frames * PAGE,
     known: 'walked',
@@ -19,18 +27,21 @@ function drawer(name: Drawer['drawer'], frames: number, more: Partial<Drawer> = 
   };
 }
 
-/** An answer in which these drawers have frames. */
+/** An answer in which these categories have frames. */
 export function answerOf(
-  frames: Partial<Record<DrawerName, number>>,
-  more: Partial<Drawer> = {},
+  frames: Partial<Record<CategoryName, number>>,
+  more: Partial<Category> = {},
 ): MemoryAnswer {
   const groups = (['free', 'applications', 'kernel', 'reserved', 'unknown'] as const).map(
     (group) => {
-      const children = DRAWERS.filter((name) => drawerFacts(name).group === group).map((name) =>
-        drawer(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),
+      const children = CATEGORIES.filter((name) => categoryFacts(name).group === group).map(
+        (name) => category(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),
       );
       const sum = children.reduce((all, child) => all + child.frames, 0);
-      return drawer(group, sum, { children, complete: children.every(({ complete }) => complete) });
+      return category(group, sum, {
+        children,
+        complete: children.every(({ complete }) => complete),
+      });
     },
   );
   const all = groups.reduce((sum, group) => sum + group.frames, 0);
@@ -44,7 +55,7 @@ export function answerOf(
       live: false,
     },
     source: 'vmcore',
-    memory: drawer('memory', all, { children: groups }),
+    memory: category('memory', all, { children: groups }),
     loose: undefined,
     census: undefined,
     queues: [],

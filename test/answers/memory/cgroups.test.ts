@@ -14,7 +14,7 @@ const cgroup = (
 ): CgroupFigures => ({
   path,
   bytes: frames * PAGE,
-  drawers: [{ drawer: 'anonymous', bytes: frames * PAGE }],
+  categories: [{ category: 'anonymous', bytes: frames * PAGE }],
   dying: false,
   slabObjects: 0,
   slabBytes: 0,
@@ -28,11 +28,11 @@ const answer = {
     cgroups: [
       cgroup('/a\u001b[2J', 4),
       cgroup('/gone', 2, { dying: true, slabObjects: 3, slabBytes: 576 }),
-      cgroup('/kept', 0, { dying: true, drawers: [] }),
+      cgroup('/kept', 0, { dying: true, categories: [] }),
     ],
-    nobody: { bytes: 3 * PAGE, drawers: [{ drawer: 'free-buddy', bytes: 3 * PAGE }] },
-    slabs: { bytes: 0, drawers: [] },
-    unnamed: [{ reason: 'damaged', why: 'a charge', bytes: PAGE, drawers: [] }],
+    nobody: { bytes: 3 * PAGE, categories: [{ category: 'free-buddy', bytes: 3 * PAGE }] },
+    slabs: { bytes: 0, categories: [] },
+    unnamed: [{ reason: 'damaged', why: 'a charge', bytes: PAGE, categories: [] }],
     empty: 2,
   },
 } as const;

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import type { Owner } from '../../../src/account/memory/drawer.js';
+import type { Owner } from '../../../src/account/memory/category.js';
 import { answerOf } from './answer.js';
 
 /** Names that a dump may have, and that would be more than text where nobody escapes them. */
@@ -26,7 +26,7 @@ export function answerWith(names: readonly string[]): MemoryAnswer {
   const bytes = 64 * PAGE;
   const callers = names.map((name) => ({
     ...({ kind: 'caller', name, bytes } satisfies Owner),
-    drawer: 'vmalloc' as const,
+    category: 'vmalloc' as const,
   }));
   const caches = names.map((name, index) => ({
     name,

@@ -61,19 +61,19 @@ test('an answer that is whole has no alarm, one that is not says so before any f
   expect(page.slice(alarm, page.indexOf('</section>', alarm))).toContain('<li>lost</li>');
 });
 
-test('counters say of each drawer what they lack', () => {
-  const drawers = PLAIN.memory.children.map((group) => ({
+test('counters say of each category what they lack', () => {
+  const categories = PLAIN.memory.children.map((group) => ({
     ...group,
-    children: group.children.map((drawer) => ({
-      ...drawer,
-      ...(drawer.drawer === 'pipes' ? { complete: false, why: 'no counter tells' } : {}),
+    children: group.children.map((category) => ({
+      ...category,
+      ...(category.category === 'pipes' ? { complete: false, why: 'no counter tells' } : {}),
     })),
   }));
   const answer = {
     ...PLAIN,
     source: 'counters' as const,
     complete: false,
-    memory: { ...PLAIN.memory, children: drawers },
+    memory: { ...PLAIN.memory, children: categories },
   };
   expect(pageOf(answer)).toMatch(/not complete[\s\S]*<li>Not whole: pipes: no counter tells<\/li>/);
   expect(pageOf(answer)).toContain('<code>skcheck --stale</code>');
@@ -95,7 +95,7 @@ test('rows are those of the table of text, with exact bytes and what the kernel 
     { 'free-buddy': 300, vmalloc: 90 },
     { counterBytes: 91 * 4096, owners: [{ kind: 'caller', name: 'load_it', bytes: 4096 }] },
   );
-  const [, row = ''] = /<tr id="drawer-vmalloc"[^>]*>(.*?)<\/tr>/.exec(pageOf(counted)) ?? [];
+  const [, row = ''] = /<tr id="category-vmalloc"[^>]*>(.*?)<\/tr>/.exec(pageOf(counted)) ?? [];
   expect(row.replace(/<[^>]*>/g, '|')).toBe(
     '|vmalloc||360 KiB||23 %||load_it 4.00 KiB||364 KiB||walked||−4,096||368,640|',
   );

@@ -11,17 +11,17 @@ const options = { source: '--vmcore dump', width: null };
 test('the first line says how much, in whose hands, and where the most is', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 }), options);
   expect(text.split('\n')[0]).toBe(
-    '6.00 MiB: 1.00 MiB free, 2.00 MiB in applications, 3.00 MiB in the kernel, 0 set aside at boot. The most is in one drawer: vmalloc, 3.00 MiB.',
+    '6.00 MiB: 1.00 MiB free, 2.00 MiB in applications, 3.00 MiB in the kernel, 0 set aside at boot. The most is in one category: vmalloc, 3.00 MiB.',
   );
 });
 
-test('drawers with nothing in them have no row', () => {
+test('categories with nothing in them have no row', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256 }), options);
   expect(text).not.toContain('vmalloc');
   expect(text).toContain('buddy allocator');
 });
 
-test('a drawer that is not known whole says so, and why, even if nothing was found', () => {
+test('a category that is not known whole says so, and why, even if nothing was found', () => {
   const text = memoryText(
     answerOf({ 'free-buddy': 256 }, { complete: false, why: 'a \u001b[31mlist is torn' }),
     options,
@@ -41,7 +41,7 @@ test('names out of a dump are escaped', () => {
 test('the JSON keeps its schema, and its differences', () => {
   const json = memoryJson(answerOf({ vmalloc: 10 }, { counterBytes: 8 * PAGE }));
   expect(memorySchema.parse(json)).toEqual(json);
-  const kernel = json.memory.children.find((child) => child.drawer === 'kernel');
-  const vmalloc = kernel?.children.find((child) => child.drawer === 'vmalloc');
+  const kernel = json.memory.children.find((child) => child.category === 'kernel');
+  const vmalloc = kernel?.children.find((child) => child.category === 'vmalloc');
   expect(vmalloc).toMatchObject({ counterBytes: 8 * PAGE, differenceBytes: 2 * PAGE });
 });

@@ -24,7 +24,7 @@ describe('text', () => {
 
   test('that nothing grew has its bound, and is not said of a day', () => {
     expect(watchText(quiet, { width: null, limit: 20 })).toMatch(
-      /^Nothing grew in 7 days: no drawer by more than \d+(\.\d+)? [KM]iB a day, by 1,009 samples\./,
+      /^Nothing grew in 7 days: no category by more than \d+(\.\d+)? [KM]iB a day, by 1,009 samples\./,
     );
     const words = watchText(short, { width: null, limit: 20 });
     expect(words).toMatch(/^Whether anything grows is not known by 145 samples in 24\.0 h\./);
@@ -57,16 +57,16 @@ test('the JSON has its schema, and what was told', () => {
     expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
   const json = watchJson(leak);
   expect(json).toMatchObject({ verdict: 'grows', doubts: [], complete: true, ended: 'stored' });
-  const [drawer] = json.drawers;
-  expect(drawer).toMatchObject({
-    drawer: 'anonymous',
+  const [category] = json.categories;
+  expect(category).toMatchObject({
+    category: 'anonymous',
     group: 'applications',
     course: 'grows',
     reclaimable: false,
     growth: { confidence: 0.99, samples: 433, seconds: 3 * 86_400 },
   });
-  expect(drawer?.growth?.low).toBeLessThan(1e6 / 60);
-  expect(drawer?.growth?.high).toBeGreaterThan(1e6 / 60);
+  expect(category?.growth?.low).toBeLessThan(1e6 / 60);
+  expect(category?.growth?.high).toBeGreaterThan(1e6 / 60);
   expect(watchJson(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
   expect(watchJson(short)).toMatchObject({
     verdict: 'not-known',
@@ -76,17 +76,17 @@ test('the JSON has its schema, and what was told', () => {
 });
 
 describe('metrics', () => {
-  test('of drawers and of what is known, a bounded number', () => {
+  test('of categories and of what is known, a bounded number', () => {
     const text = watchMetrics(leak.answer, { up: true, lost: 2, notStored: 1 });
     expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="grows"\} 1$/m);
     expect(text).toMatch(
-      /^kdump_mem_drawer_growing\{group="applications",drawer="anonymous",reclaimable="no"\} 1$/m,
+      /^kdump_mem_category_growing\{group="applications",category="anonymous",reclaimable="no"\} 1$/m,
     );
     expect(text).toMatch(
-      /^kdump_mem_drawer_growth_bytes_per_second\{group="applications",drawer="anonymous",bound="likely"\} 1[67]\d\d\d/m,
+      /^kdump_mem_category_growth_bytes_per_second\{group="applications",category="anonymous",bound="likely"\} 1[67]\d\d\d/m,
     );
     expect(text).toMatch(
-      /^kdump_mem_memory_bytes\{group="kernel",drawer="kernel-stacks"\} 10000000$/m,
+      /^kdump_mem_memory_bytes\{group="kernel",category="kernel-stacks"\} 10000000$/m,
     );
     expect(text).toMatch(/^kdump_mem_process_growth_bytes_per_second\{comm="web"/m);
     expect(text).toMatch(/^kdump_mem_watch_lost_samples_total 2$/m);
@@ -103,7 +103,7 @@ describe('metrics', () => {
     const text = watchMetrics(short.answer, null);
     expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="not-known"\} 1$/m);
     expect(text).toMatch(/^kdump_mem_watch_doubt\{code="too-short"\} 1$/m);
-    expect(text).not.toMatch(/drawer_growing\{.*\} 1$/m);
+    expect(text).not.toMatch(/category_growing\{.*\} 1$/m);
     expect(text).not.toContain('watch_up');
   });
 });
@@ -111,7 +111,7 @@ describe('metrics', () => {
 describe('the page', () => {
   const page = watchHtml(leak, FACTS, 20);
 
-  test('draws all memory over time, and each drawer', () => {
+  test('draws all memory over time, and each category', () => {
     const polygons = [...page.matchAll(/<polygon class="(\w+)" points="([\d.,\- ]+)"\/>/g)];
     expect(polygons.map(([, group]) => group)).toEqual([
       ...['reserved', 'kernel', 'applications', 'free'],

@@ -17,7 +17,7 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
     },
     ledger: {
       source: 'pageflags',
-      drawers: new Map([
+      categories: new Map([
         ['anonymous', 5],
         ['unexplained', 0],
       ]),
@@ -39,7 +39,7 @@ test('a line is what was sampled, and has its schema', () => {
   expect(storedWatchSample(line)).toEqual(one);
 });
 
-test('one without drawers says why', () => {
+test('one without categories says why', () => {
   const why = { noLedger: 'it may not be read', noLedgerCode: 'denied' } as const;
   const one = { ...sample(), ledger: null, ...why };
   expect(storedWatchSample(formatJson(watchSampleJson(one)))).toEqual(one);
@@ -96,7 +96,7 @@ test.each([
     'kdump-mem.procs-look/1 is no sample of kdump-mem watch --store',
   ],
   [JSON.stringify({ ...watchSampleJson(sample()), lostBefore: -1 }), 'lostBefore:'],
-  [JSON.stringify({ ...watchSampleJson(sample()), drawers: { nothing: 1 } }), 'drawers'],
+  [JSON.stringify({ ...watchSampleJson(sample()), categories: { nothing: 1 } }), 'categories'],
   [JSON.stringify({ ...watchSampleJson(sample()), at: 'today' }), 'at:'],
 ])('%s is no sample', (line, words) => {
   expect(() => storedWatchSample(line)).toThrow(StoredError);

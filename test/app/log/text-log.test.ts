@@ -244,7 +244,7 @@ test('rules hold for a log; what a log does not contain is not known', async () 
         rule('acme/none', { log: 'no such line' }),
         rule('acme/module', { module: 'mine' }),
         rule('acme/stack', { stack: { symbol: 'my_read' } }),
-        rule('acme/memory', { memory: { drawer: 'free', atMostBytes: 1 } }),
+        rule('acme/memory', { memory: { category: 'free', atMostBytes: 1 } }),
         rule('acme/panic', { panic: '*' }),
       ],
       adjust: [{ finding: 'oops', severity: 'note', because: 'known' }],

@@ -83,16 +83,16 @@ describe('memory --from', () => {
       captured: { host: 'a\u001b[31mhost', takenAt: '2026-01-02T03:04:05.000Z' },
     });
     expect(answer.memory.bytes).toBe(65_536 * 16_384);
-    const drawers = new Map(
+    const categories = new Map(
       answer.memory.children.flatMap(({ children }) =>
-        children.map((child) => [child.drawer, child.bytes]),
+        children.map((child) => [child.category, child.bytes]),
       ),
     );
-    expect(drawers.get('anonymous')).toBe(100_000 * 1024);
-    expect(drawers.get('shared')).toBe(50_000 * 1024);
-    expect(drawers.get('page-cache')).toBe(150_000 * 1024);
-    expect(drawers.get('set-aside')).toBe(1536 * 16_384);
-    expect(drawers.get('free-cpu-lists')).toBe(10 * 16_384);
+    expect(categories.get('anonymous')).toBe(100_000 * 1024);
+    expect(categories.get('shared')).toBe(50_000 * 1024);
+    expect(categories.get('page-cache')).toBe(150_000 * 1024);
+    expect(categories.get('set-aside')).toBe(1536 * 16_384);
+    expect(categories.get('free-cpu-lists')).toBe(10 * 16_384);
   });
 
   test('says whose it is and when it was, and what to ask next', async () => {

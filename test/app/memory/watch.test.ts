@@ -22,7 +22,7 @@ test('--watch --json is a line for each look, and one that says that it is the l
   const [first, second, end, ...others] = linesOf(stdout);
   expect(others).toEqual([]);
   expect(memorySchema.parse(first).look?.changes[0]).toEqual({
-    drawer: 'memory',
+    category: 'memory',
     sinceFirstBytes: null,
     sinceLastBytes: null,
   });
@@ -30,7 +30,7 @@ test('--watch --json is a line for each look, and one that says that it is the l
   expect(seen.look?.number).toBe(2);
   // The machine is as large as it was.
   expect(seen.look?.changes[0]).toEqual({
-    drawer: 'memory',
+    category: 'memory',
     sinceFirstBytes: 0,
     sinceLastBytes: 0,
   });

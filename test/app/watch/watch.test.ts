@@ -90,10 +90,10 @@ test('samples are lines with their schema; at its end it says what grew', async 
   expect(samples.length).toBeGreaterThanOrEqual(1);
   expect(samples.length).toBeLessThanOrEqual(6);
   expect(stdout).toMatch(/^Whether anything grows is not known by \d samples? in \d s\./);
-  for (const { drawers, source, memTotalBytes, intervalSeconds } of samples) {
+  for (const { categories, source, memTotalBytes, intervalSeconds } of samples) {
     expect([source, intervalSeconds]).toEqual(['counters', 0.2]);
-    // All drawers are all there is; what was set aside at boot is beyond MemTotal.
-    const { 'set-aside': aside = 0, ...others } = drawers ?? {};
+    // All categories are all there is; what was set aside at boot is beyond MemTotal.
+    const { 'set-aside': aside = 0, ...others } = categories ?? {};
     expect(aside).toBeGreaterThanOrEqual(0);
     expect(Object.values(others).reduce((sum, bytes) => sum + bytes, 0)).toBe(memTotalBytes);
   }
@@ -262,7 +262,7 @@ describe('metrics', () => {
     expect(text).toMatch(/^kdump_mem_procs_samples [123]$/m);
     expect(fs.statSync(path).mode & 0o777).toBe(0o644);
     const printed = await kdumpMem('watch', '--for', '0', '--store', stored().file, '--prometheus');
-    expect(printed.stdout).toMatch(/^kdump_mem_drawer_growing\{.*slab-unreclaimable.*\} 1$/m);
+    expect(printed.stdout).toMatch(/^kdump_mem_category_growing\{.*slab-unreclaimable.*\} 1$/m);
   });
 
   test('a file that cannot be written is said once, and the watch goes on', async () => {

@@ -1,4 +1,4 @@
-import type { DrawerName } from '../../../src/account/memory/drawers.js';
+import type { CategoryName } from '../../../src/account/memory/categories.js';
 import type { WatchSample } from '../../../src/growth/watch/sample.js';
 import { chance, noise, type Signal } from '../made-up.js';
 import { held, look } from '../made-up-machine.js';
@@ -112,7 +112,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
     const [web = 0, kernel = 0, third = 0] = curves.map((curve) => MB * curve(hour + time));
     const leaked = (MB * leak * time) / 60;
     const process = 3e9 + web + (leaks === 'anonymous' ? leaked : 0);
-    const drawers = new Map<DrawerName, number>([
+    const categories = new Map<CategoryName, number>([
       ['anonymous', process + 1e9],
       ['slab-unreclaimable', 5e8 + kernel + (leaks === 'anonymous' ? 0 : leaked)],
       ['page-tables', 3e8 + third / 10],
@@ -120,7 +120,9 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
       ['free-buddy', 1e9 + MB * 20 * quiet()],
       ['set-aside', 2e8],
     ]);
-    const bytes = new Map([...drawers].map(([drawer, value]) => [drawer, Math.round(value)]));
+    const bytes = new Map(
+      [...categories].map(([category, value]) => [category, Math.round(value)]),
+    );
     const used = [...bytes.values()].reduce((all, each) => all + each, 0);
     bytes.set('page-cache', 16e9 - used);
     yield {
@@ -129,7 +131,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
         [held(1, 1e9 / 2 ** 20), held(7, process / 2 ** 20, { comm: 'web' })],
         { available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0) },
       ),
-      ledger: { source: 'counters', drawers: bytes },
+      ledger: { source: 'counters', categories: bytes },
       noLedger: null,
       hidden: false,
       interval: INTERVAL,

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import type { DrawerName } from '../../../src/account/memory/drawers.js';
+import type { CategoryName } from '../../../src/account/memory/categories.js';
 import type { WatchAnswer } from '../../../src/growth/watch/answer.js';
 import { choose, MOST_PROCESSES } from '../../../src/growth/watch/chosen.js';
 import type { WatchSample } from '../../../src/growth/watch/sample.js';
@@ -18,14 +18,14 @@ function sample(
   uptime: number,
   { slab = 100, machine = {}, processes = [held(1, 10)], ...more }: SampleOptions = {},
 ): WatchSample {
-  const drawers = new Map<DrawerName, number>([
+  const categories = new Map<CategoryName, number>([
     ['slab-unreclaimable', slab * MB],
     ['anonymous', GB],
     ['free-buddy', 4 * GB - slab * MB],
   ]);
   return {
     look: look(uptime, processes, { available: 3 * GB, ...machine }),
-    ledger: { source: 'counters', drawers },
+    ledger: { source: 'counters', categories },
     noLedger: null,
     hidden: false,
     interval: HOUR,
@@ -108,20 +108,20 @@ describe('what grows', () => {
     const answer = answerOf(
       hours(72, (at) => {
         const one = leaking(at);
-        const drawers = new Map(one.ledger?.drawers).set('page-cache', at * MB);
-        return { ...one, ledger: { source: 'counters', drawers } };
+        const categories = new Map(one.ledger?.categories).set('page-cache', at * MB);
+        return { ...one, ledger: { source: 'counters', categories } };
       }),
     );
     expect(answer.verdict).toBe('grows');
-    const [first] = answer.drawers;
-    expect(first).toMatchObject({ drawer: 'slab-unreclaimable', reclaimable: false });
+    const [first] = answer.categories;
+    expect(first).toMatchObject({ category: 'slab-unreclaimable', reclaimable: false });
     expect(first?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
     const caches = answerOf(
       hours(72, (at) => ({
         ...sample(HOUR * at),
         ledger: {
           source: 'counters' as const,
-          drawers: new Map<DrawerName, number>([
+          categories: new Map<CategoryName, number>([
             ['page-cache', at * MB],
             ['slab-unreclaimable', MB],
             ['free-buddy', at * MB],
@@ -131,7 +131,7 @@ describe('what grows', () => {
       })),
     );
     expect(caches.verdict).toBe('nothing-grows');
-    expect(caches.drawers.filter(({ trend }) => trend?.course === 'grows')).toHaveLength(2);
+    expect(caches.categories.filter(({ trend }) => trend?.course === 'grows')).toHaveLength(2);
   });
 
   test('a process alone is enough', () => {
@@ -179,7 +179,7 @@ describe('clocks', () => {
     expect(answer.earlier).toHaveLength(1);
     const [before] = answer.earlier;
     expect(before).toMatchObject({ bootId: 'first', verdict: 'grows', samples: 72 });
-    expect(before?.growing.map(({ drawer }) => drawer)).toEqual(['slab-unreclaimable']);
+    expect(before?.growing.map(({ category }) => category)).toEqual(['slab-unreclaimable']);
   });
 
   test('no more than a few boots are kept', () => {
@@ -200,7 +200,7 @@ describe('clocks', () => {
       ),
     );
     expect(answer.verdict).toBe('grows');
-    expect(answer.drawers[0]?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
+    expect(answer.categories[0]?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
   });
 
   test('an uptime that disagrees with the wall clock makes the answer inconclusive', () => {
@@ -223,12 +223,12 @@ describe('clocks', () => {
   });
 });
 
-describe('all drawers together', () => {
-  /** A sample of which one drawer says so many bytes, of a machine that has so many. */
+describe('all categories together', () => {
+  /** A sample of which one category says so many bytes, of a machine that has so many. */
   const saying = (at: number, bytes: number, total = 5 * GB) => {
     const one = sample(HOUR * at, { machine: { total } });
-    const drawers = new Map(one.ledger?.drawers).set('anonymous', bytes);
-    return { ...one, ledger: { source: 'counters', drawers } } as const;
+    const categories = new Map(one.ledger?.categories).set('anonymous', bytes);
+    return { ...one, ledger: { source: 'counters', categories } } as const;
   };
 
   test.each([71, 30])('have more in sample %i than the machine: a line is damaged', (wrong) => {
@@ -255,17 +255,20 @@ test('a bad clock before a reboot is no doubt after it', () => {
   expect(answer.verdict).toBe('nothing-grows');
 });
 
-test('another source tells other figures: drawers begin anew', () => {
+test('another source tells other figures: categories begin anew', () => {
   const answer = answerOf(
     hours(72, (at) => {
       const one = sample(HOUR * at, { slab: at < 70 ? 100 : 900 });
       const source = at < 70 ? 'counters' : 'pageflags';
-      return { ...one, ledger: { source, drawers: one.ledger?.drawers ?? new Map() } } as const;
+      return {
+        ...one,
+        ledger: { source, categories: one.ledger?.categories ?? new Map() },
+      } as const;
     }),
   );
   expect(codesOf(answer)).toContain('source-changed');
   expect(answer).toMatchObject({ verdict: 'not-known', source: 'pageflags', sourceChanges: 1 });
-  expect(answer.drawers[0]?.trend).toBeNull();
+  expect(answer.categories[0]?.trend).toBeNull();
 });
 
 describe('which processes a sample has', () => {

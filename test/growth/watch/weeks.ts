@@ -18,10 +18,10 @@ export function* judged(options: WeekOptions, every: number): Generator<WatchAns
 
 /** Whether a leak of so many MB a minute is named where it is, and with its rate in the interval. */
 export function named(
-  { drawers, verdict, growth }: WatchAnswer,
+  { categories, verdict, growth }: WatchAnswer,
   { leak = 0, leaks = 'slab-unreclaimable' }: WeekOptions,
 ): { readonly where: boolean; readonly rate: boolean } {
-  const found = drawers.find(({ drawer }) => drawer === leaks)?.trend;
+  const found = categories.find(({ category }) => category === leaks)?.trend;
   const process = growth.processes.find(({ sample }) => sample.who.comm === 'web')?.trend;
   const trends = leaks === 'anonymous' ? [found, process] : [found];
   const rate = (leak * MB) / 60;

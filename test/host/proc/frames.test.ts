@@ -3,7 +3,7 @@ import { familiarFigures } from '../../../src/account/memory/familiar.js';
 import { flaggedMemory } from '../../../src/account/memory/flagged.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memoryMetrics } from '../../../src/answers/memory/prometheus.js';
-import { type DrawerJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
 import { HostError } from '../../../src/base/errors/host.js';
 import type { FrameFile } from '../../../src/host/proc/frames/frame-file.js';
@@ -130,10 +130,10 @@ function pages(host: FakeHost): Record<string, number> {
   const json = memoryJson(look(host));
   expect(memorySchema.parse(json)).toEqual(json);
   const found: Record<string, number> = {};
-  const visit = ({ drawer, bytes, children }: DrawerJson): void => {
+  const visit = ({ category, bytes, children }: CategoryJson): void => {
     if (children.length > 0)
       expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
-    else if (bytes > 0) found[drawer] = bytes / 4096;
+    else if (bytes > 0) found[category] = bytes / 4096;
     children.forEach(visit);
   };
   visit(json.memory);
@@ -141,7 +141,7 @@ function pages(host: FakeHost): Record<string, number> {
 }
 
 describe('flags of page frames', () => {
-  test('put each frame into one drawer, tails with their heads', () => {
+  test('put each frame into one category, tails with their heads', () => {
     const words = ram(
       [WORD.reserved, 6],
       [WORD.slab, 1],
@@ -201,32 +201,32 @@ describe('flags of page frames', () => {
       [WORD.reserved | bit(24), 1],
     );
     expect(look(machine(words)).notes).toEqual([
-      { note: 'thp', drawer: 'anonymous', frames: 4 },
-      { note: 'mlocked', drawer: 'anonymous', frames: 1 },
-      { note: 'hwpoison', drawer: 'anonymous', frames: 1 },
-      { note: 'mlocked', drawer: 'page-cache', frames: 2 },
-      { note: 'zero-page', drawer: 'set-aside', frames: 1 },
+      { note: 'thp', category: 'anonymous', frames: 4 },
+      { note: 'mlocked', category: 'anonymous', frames: 1 },
+      { note: 'hwpoison', category: 'anonymous', frames: 1 },
+      { note: 'mlocked', category: 'page-cache', frames: 2 },
+      { note: 'zero-page', category: 'set-aside', frames: 1 },
     ]);
     const text = memoryText(look(machine(words)), { source: '--live', width: null, verbose: true });
     expect(text).toContain('Of these: 16.0 KiB of “anonymous” in transparent huge pages');
   });
 
-  test('a tail without a head changed while it was read: it is in no other drawer', () => {
+  test('a tail without a head changed while it was read: it is in no other category', () => {
     const answer = look(machine(ram([WORD.free, 4], [WORD.tail, 2], [WORD.anonymous, 1])));
-    expect(drawer(answer, 'unread')).toMatchObject({ frames: 2, complete: false });
+    expect(category(answer, 'unread')).toMatchObject({ frames: 2, complete: false });
     expect(answer.warnings.map(({ code }) => code)).toContain('torn-list');
   });
 
   test('frames that the file does not reach are not read, and not free', () => {
     const answer = look(machine(ram([WORD.anonymous, 10]).slice(0, 50)));
-    expect(drawer(answer, 'unread')).toMatchObject({ frames: 30, complete: false });
+    expect(category(answer, 'unread')).toMatchObject({ frames: 30, complete: false });
     expect(answer.memory.frames).toBe(64);
   });
 
   test('what is offline is no memory, and zones that have more than is shown say so', () => {
     const answer = look(machine(ram([WORD.hole, 5])));
-    expect(drawer(answer, 'unread').frames).toBe(5);
-    expect(drawer(answer, 'unread').why).toContain('zones have 64 page frames');
+    expect(category(answer, 'unread').frames).toBe(5);
+    expect(category(answer, 'unread').why).toContain('zones have 64 page frames');
     expect(answer.memory.frames).toBe(64);
   });
 
@@ -245,19 +245,19 @@ describe('counters', () => {
   test('that tell of more than there is split nothing', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
     expect(pages(host)).toEqual({ unexplained: 5, 'free-buddy': 59 });
-    expect(drawer(look(host), 'vmalloc').why).toContain('counters tell of 6 pages');
+    expect(category(look(host), 'vmalloc').why).toContain('counters tell of 6 pages');
   });
 
-  test('of vmalloc that contradict its areas put none of these into drawers', () => {
+  test('of vmalloc that contradict its areas put none of these into categories', () => {
     const host = machine(ram([WORD.none, 50]), { VmallocUsed: 400 });
     expect(pages(host)).toMatchObject({ unexplained: 48, 'free-cpu-lists': 2 });
-    expect(drawer(look(host), 'vmalloc')).toMatchObject({ complete: false, frames: 0 });
+    expect(category(look(host), 'vmalloc')).toMatchObject({ complete: false, frames: 0 });
   });
 
   test('that say more slabs are reclaimable than there are: all stand in one row', () => {
     const host = machine(ram([WORD.slab, 4]), { SReclaimable: 5 });
     expect(pages(host)).toMatchObject({ 'slab-unreclaimable': 4 });
-    expect(drawer(look(host), 'slab-reclaimable')).toMatchObject({ complete: false, frames: 0 });
+    expect(category(look(host), 'slab-reclaimable')).toMatchObject({ complete: false, frames: 0 });
   });
 
   test('that differ from flags by more than a look explains are told', () => {
@@ -271,10 +271,10 @@ describe('counters', () => {
       AnonPages: '-1 kB',
     });
     const answer = look(host);
-    expect(drawer(answer, 'slab-reclaimable').why).toBe(
+    expect(category(answer, 'slab-reclaimable').why).toBe(
       '/proc/meminfo says “many kB” of SReclaimable',
     );
-    expect(drawer(answer, 'anonymous')).toMatchObject({ frames: 10, counterBytes: null });
+    expect(category(answer, 'anonymous')).toMatchObject({ frames: 10, counterBytes: null });
   });
 });
 
@@ -314,9 +314,9 @@ describe('memory that the kernel has not initialized', () => {
     const answer = look(deferred());
     expect(answer.warnings).toEqual([]);
     const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
-    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* The most is in one drawer: anonymous/);
+    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* The most is in one category: anonymous/);
     expect(memoryMetrics(answer)).toContain(
-      `{group="free",drawer="free-uninitialized"} ${(2 ** 20 - 2048 - 48) * 4096}`,
+      `{group="free",category="free-uninitialized"} ${(2 ** 20 - 2048 - 48) * 4096}`,
     );
     const familiar = familiarFigures(answer, 'free').lines;
     const used = familiar.find(({ name }) => name === 'used (before)');
@@ -336,7 +336,7 @@ describe('memory that the kernel has not initialized', () => {
     const meminfo = new Map(read.before.meminfo);
     meminfo.set('MemTotal', (meminfo.get('MemTotal') ?? 0) + 4096);
     const amid = flaggedMemory({ ...read, before: { ...read.before, meminfo } });
-    expect(drawer(amid, 'unexplained').why).toMatch(/^the kernel initialized 1 pages while/);
+    expect(category(amid, 'unexplained').why).toMatch(/^the kernel initialized 1 pages while/);
   });
 
   test('that flags show in use contradicts MemFree', () => {
@@ -353,16 +353,16 @@ describe('memory that the kernel has not initialized', () => {
       foundBytes: 900 * 4096,
       countedBytes: 500_000 * 4096,
     });
-    expect(drawer(answer, 'free-uninitialized')).toMatchObject({ frames: 0, complete: false });
-    expect(drawer(answer, 'unexplained').complete).toBe(false);
+    expect(category(answer, 'free-uninitialized')).toMatchObject({ frames: 0, complete: false });
+    expect(category(answer, 'unexplained').complete).toBe(false);
     const text = memoryText(answer, { source: '--live', width: null });
     expect(text).toMatch(
       /^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/,
     );
-    expect(text.split('\n')[0]).toContain('The most is in one drawer: anonymous');
+    expect(text.split('\n')[0]).toContain('The most is in one category: anonymous');
     expect(text).toMatch(/Next: kdump-mem memory --live --source counters$/);
     const metrics = memoryMetrics(answer);
-    expect(metrics).toContain('kdump_mem_memory_bytes{group="applications",drawer="anonymous"}');
+    expect(metrics).toContain('kdump_mem_memory_bytes{group="applications",category="anonymous"}');
     for (const one of ['free-buddy', 'free-uninitialized', 'unexplained'])
       expect(metrics).not.toMatch(new RegExp(`kdump_mem_memory_bytes.*"${one}"`));
   });
@@ -404,7 +404,7 @@ describe('lists beside flags', () => {
       callers: '/proc/vmallocinfo is not there',
       zones: '/proc/buddyinfo does not tell the free blocks of each zone',
     });
-    expect(drawer(look(host), 'vmalloc').why).toBe('/proc/vmallocinfo is not there');
+    expect(category(look(host), 'vmalloc').why).toBe('/proc/vmallocinfo is not there');
   });
 
   test('with a line that is none are refused', () => {
@@ -439,10 +439,10 @@ test('people are told which source it is, what it cannot know, and no escape seq
   expect(text).not.toContain('\u001b');
 });
 
-function drawer(answer: ReturnType<typeof look>, name: string) {
+function category(answer: ReturnType<typeof look>, name: string) {
   const found = answer.memory.children
     .flatMap(({ children }) => children)
-    .find((one) => one.drawer === name);
-  if (!found) throw new Error(`no drawer ${name}`);
+    .find((one) => one.category === name);
+  if (!found) throw new Error(`no category ${name}`);
   return found;
 }

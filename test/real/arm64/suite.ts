@@ -29,7 +29,7 @@ import {
   role,
 } from '../../support/lab.js';
 import { pausedInfoSuite } from '../info-suite.js';
-import { drawersSuite } from '../memory/drawers-suite.js';
+import { categoriesSuite } from '../memory/categories-suite.js';
 import { filesSuite } from '../memory/files-suite.js';
 import { unexplainedSuite } from '../queues/unexplained-suite.js';
 import { otherPagesSuite } from '../sockets/other-pages-suite.js';
@@ -52,7 +52,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   unexplainedSuite(dump, kernelOf(dump), () => labDump(dump).elf);
   networkPagesSuite(dump, kernelOf(dump));
   otherPagesSuite(dump, kernelOf(dump));
-  drawersSuite(dump, kernelOf(dump));
+  categoriesSuite(dump, kernelOf(dump));
   filesSuite(dump, kernelOf(dump));
 }
 

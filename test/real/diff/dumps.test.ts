@@ -62,8 +62,8 @@ test('another boot is said: what outlives it is compared, processes and sockets 
   expect(diff).toMatchObject({ sameBoot: false, seconds: null, processes: null, sockets: null });
   expect(diff.loss?.explanation).toBeNull();
   expect(diff.caches?.items.length).toBeGreaterThan(0);
-  for (const { drawer, perMinuteBytes } of diff.drawers?.children ?? [])
-    expect([drawer, perMinuteBytes]).toEqual([drawer, null]);
+  for (const { category, perMinuteBytes } of diff.categories?.children ?? [])
+    expect([category, perMinuteBytes]).toEqual([category, null]);
 });
 
 test('when processes began, the boot’s id and the host are as drgn has them', async () => {

@@ -13,7 +13,7 @@ import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.
 /** An emulated guest's Node takes a minute where the machine is busy. */
 const MOST_MS = 240_000;
 
-/** Drawers that /proc/meminfo counts too. */
+/** Categories that /proc/meminfo counts too. */
 const LIVE_COUNTERS = {
   'free-buddy': 'MemFree',
   'slab-reclaimable': 'SReclaimable',
@@ -88,7 +88,7 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test(
-      'memory --live puts every page frame into a drawer, as the guest’s own counters have them',
+      'memory --live puts every page frame into a category, as the guest’s own counters have them',
       async () => {
         const before = await guestMemory(guest);
         const ask = async () =>
@@ -97,21 +97,21 @@ export function liveSuite(kernel: LabKernel): void {
         // A list that changes under our hands makes an answer that says so: asked again it is whole.
         for (let tries = 2; !answer.complete && tries > 0; tries--) answer = await ask();
         const after = await guestMemory(guest);
-        const bytes = (name: string, drawer = answer.memory): number =>
-          drawer.drawer === name
-            ? drawer.bytes
-            : drawer.children.reduce((sum, child) => sum + bytes(name, child), 0);
+        const bytes = (name: string, category = answer.memory): number =>
+          category.category === name
+            ? category.bytes
+            : category.children.reduce((sum, child) => sum + bytes(name, child), 0);
         expect(answer.source).toBe('kcore');
         expect(answer.memory.bytes).toBe(
           before.presentPages * (answer.kernel?.pageSize ?? Number.NaN),
         );
         expect(bytes('unknown')).toBeLessThan(1 << 20);
-        for (const [drawer, counter] of Object.entries(LIVE_COUNTERS)) {
+        for (const [category, counter] of Object.entries(LIVE_COUNTERS)) {
           const [low, high] = [before, after]
             .map(({ meminfo }) => meminfo.get(counter) ?? 0)
             .sort((a, b) => a - b);
-          expect(bytes(drawer), drawer).toBeGreaterThanOrEqual((low ?? 0) - DRIFT);
-          expect(bytes(drawer), drawer).toBeLessThanOrEqual((high ?? 0) + DRIFT);
+          expect(bytes(category), category).toBeGreaterThanOrEqual((low ?? 0) - DRIFT);
+          expect(bytes(category), category).toBeLessThanOrEqual((high ?? 0) + DRIFT);
         }
         expect(answer.warnings).toEqual([]);
         expect(answer.complete).toBe(true);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import { type DrawerJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { devicesOf } from '../../../src/walk/machine/buses.js';
@@ -47,20 +47,20 @@ const drgn = (dump: string, kernel: LabKernel): Blocks => {
   return known;
 };
 
-/** Page frames of an owner of a drawer; and whether the kernel tells large kmallocs. */
+/** Page frames of an owner of a category; and whether the kernel tells large kmallocs. */
 function ask(kernel: NativeKernel | ReturnType<typeof damagedKernel>) {
   const answer = memorySchema.parse(memoryJson(accountMemory(kernel)));
-  const all: DrawerJson[] = [];
-  const visit = (drawer: DrawerJson): void => {
-    all.push(drawer);
-    drawer.children.forEach(visit);
+  const all: CategoryJson[] = [];
+  const visit = (category: CategoryJson): void => {
+    all.push(category);
+    category.children.forEach(visit);
   };
   visit(answer.memory);
   const frames = (name: string) => {
     const owner = all.flatMap(({ owners }) => owners).find((one) => one.name === name);
     return (owner?.bytes ?? 0) / kernel.facts.pageSize;
   };
-  const large = all.find(({ drawer }) => drawer === 'large-kmalloc')?.bytes ?? 0;
+  const large = all.find(({ category }) => category === 'large-kmalloc')?.bytes ?? 0;
   return { answer, frames, tellsLarge: large > 0 };
 }
 

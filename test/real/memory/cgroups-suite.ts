@@ -106,33 +106,38 @@ export function cgroupsSuite(kernel: LabKernel): void {
     };
 
     const group = (path: string) => answer.cgroups?.cgroups.find((one) => one.path === path);
-    const charged = (path: string, drawer: string) =>
-      group(path)?.drawers.find((one) => one.drawer === drawer)?.bytes ?? 0;
+    const charged = (path: string, category: string) =>
+      group(path)?.categories.find((one) => one.category === category)?.bytes ?? 0;
 
     test('no fact contradicts another', () => {
       expect(answer.warnings).toEqual([]);
       expect(answer.complete).toBe(true);
     });
 
-    test('rows of cgroups, of nobody and of slabs sum to each drawer, to the byte', () => {
+    test('rows of cgroups, of nobody and of slabs sum to each category, to the byte', () => {
       const { cgroups = [], nobody, slabs, unnamed } = answer.cgroups ?? {};
       expect(unnamed).toEqual([]);
       const sums = new Map<string, number>();
-      for (const { drawers } of [...cgroups, nobody ?? { drawers: [] }, slabs ?? { drawers: [] }])
-        for (const { drawer, bytes } of drawers) sums.set(drawer, (sums.get(drawer) ?? 0) + bytes);
+      for (const { categories } of [
+        ...cgroups,
+        nobody ?? { categories: [] },
+        slabs ?? { categories: [] },
+      ])
+        for (const { category, bytes } of categories)
+          sums.set(category, (sums.get(category) ?? 0) + bytes);
       const leaves = answer.memory.children.flatMap(({ children }) => children);
       const all = leaves.filter(({ bytes }) => bytes > 0);
       expect(Object.fromEntries(sums)).toEqual(
-        Object.fromEntries(all.map(({ drawer, bytes }) => [drawer, bytes])),
+        Object.fromEntries(all.map(({ category, bytes }) => [category, bytes])),
       );
     });
 
     test('what a program takes is charged to its cgroup, as memory.stat has it', () => {
-      for (const [drawer, name] of [
+      for (const [category, name] of [
         ['anonymous', 'anon'],
         ['page-cache', 'file'],
       ] as const)
-        expect(Math.abs(charged('/lives', drawer) - (stat.get(name) ?? 0))).toBeLessThan(MIB / 2);
+        expect(Math.abs(charged('/lives', category) - (stat.get(name) ?? 0))).toBeLessThan(MIB / 2);
       expect(charged('/lives', 'anonymous')).toBeGreaterThan(AMOUNT);
       expect(charged('/lives', 'pipes')).toBeGreaterThan(0.99 * (AMOUNT / 2));
       // Files, pipes and tables of descriptors: each object with its slot, where memory.stat has pieces too.
@@ -163,10 +168,10 @@ export function cgroupsSuite(kernel: LabKernel): void {
       expect(listed.length).toBeGreaterThan(2);
       for (const [key, pages] of listed) {
         const path = key.replace(/ \(dying\)$/, '');
-        for (const drawer of ['anonymous', 'page-cache', 'shared'] as const) {
-          const ours = charged(path, drawer) / pageSize;
-          expect.soft(ours, `${path} ${drawer}`).toBeGreaterThanOrEqual(pages[drawer]);
-          expect.soft(ours, `${path} ${drawer}`).toBeLessThanOrEqual(pages[drawer] + BATCHES);
+        for (const category of ['anonymous', 'page-cache', 'shared'] as const) {
+          const ours = charged(path, category) / pageSize;
+          expect.soft(ours, `${path} ${category}`).toBeGreaterThanOrEqual(pages[category]);
+          expect.soft(ours, `${path} ${category}`).toBeLessThanOrEqual(pages[category] + BATCHES);
         }
         const counted = group(path)?.usageBytes;
         if (path !== '/' && counted !== undefined) expect(counted).toBe(pages.usage * pageSize);

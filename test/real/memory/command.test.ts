@@ -44,9 +44,9 @@ test('text, JSON and metrics say the same', async () => {
   expect(checked).toMatchObject({ status: 0, stdout: '', stderr: '' });
   const leaves = json.memory.children.flatMap(({ children }) => children);
   expect(leaves.length).toBeGreaterThan(25);
-  for (const { drawer, bytes } of leaves)
+  for (const { category, bytes } of leaves)
     expect(metrics).toMatch(
-      new RegExp(`^kdump_mem_memory_bytes\\{.*drawer="${drawer}"\\} ${bytes}$`, 'm'),
+      new RegExp(`^kdump_mem_memory_bytes\\{.*category="${category}"\\} ${bytes}$`, 'm'),
     );
 });
 

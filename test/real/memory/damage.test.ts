@@ -430,7 +430,7 @@ describe('one damaged word makes an incomplete answer', () => {
     const page = first('held');
     const denials = [{ address: page, length: 64, code: 'filtered' as const }];
     const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
-    const unknown = answer.memory.children.find(({ drawer }) => drawer === 'unknown');
+    const unknown = answer.memory.children.find(({ category }) => category === 'unknown');
     expect(unknown?.frames).toBeGreaterThan(0);
     expect(answer.complete).toBe(false);
     expect(answer.memory.frames).toBe(frames.size);
@@ -471,11 +471,11 @@ describe('one damaged word makes an incomplete answer', () => {
     expect(told(-2n)).toHaveLength(1);
   });
 
-  test('where a queue is not known whole its drawer is not either, and nothing explains more', () => {
+  test('where a queue is not known whole its category is not either, and nothing explains more', () => {
     const denials = [{ address: queuedSkb(), length: 8, code: 'filtered' as const }];
     const { memory } = accountMemory(damagedKernel(kernel, { patches: [], denials }));
-    const inKernel = memory.children.find(({ drawer }) => drawer === 'kernel')?.children ?? [];
-    const whole = new Map(inKernel.map(({ drawer, complete }) => [drawer, complete]));
+    const inKernel = memory.children.find(({ category }) => category === 'kernel')?.children ?? [];
+    const whole = new Map(inKernel.map(({ category, complete }) => [category, complete]));
     expect(whole.get('network-sockets')).toBe(false);
     expect(whole.get('unexplained')).toBe(false);
     expect(whole.get('vmalloc')).toBe(true);

@@ -66,7 +66,7 @@ const blank = (byte: number): Patch => ({
 
 const answer = (of: Kernel) => {
   const { memory, warnings, complete } = accountMemory(of);
-  const row = (name: string) => leaves(memory).find(({ drawer }) => drawer === name);
+  const row = (name: string) => leaves(memory).find(({ category }) => category === name);
   return { warnings, complete, free: row('free-buddy'), row: row('free-uninitialized') };
 };
 const damaged = (...patches: readonly Patch[]) =>

@@ -8,7 +8,7 @@ import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import {
-  type DrawerJson,
+  type CategoryJson,
   type MemoryJson,
   memorySchema,
 } from '../../../src/answers/memory/schema.js';
@@ -19,8 +19,8 @@ import { AMOUNT } from './experiments.js';
 /** What a guest's memory is, and what its kernel says of slabs and vmalloc. */
 export interface Look {
   readonly answer: MemoryJson;
-  /** Bytes of the drawers that have none within. */
-  readonly drawers: ReadonlyMap<string, number>;
+  /** Bytes of the categories that have none within. */
+  readonly categories: ReadonlyMap<string, number>;
   /** Bytes of slab pages of all caches, by /proc/slabinfo. */
   readonly slabs: number;
   /** Bytes of pages of all areas, by /proc/vmallocinfo, stacks among them. */
@@ -109,13 +109,13 @@ export class ExperimentGuest {
     const kernel = openNative({ files: [core] });
     try {
       const answer = memorySchema.parse(memoryJson(accountMemory(kernel)));
-      const drawers = new Map<string, number>();
-      const visit = ({ drawer, bytes, children }: DrawerJson): void => {
-        if (children.length === 0) drawers.set(drawer, bytes);
+      const categories = new Map<string, number>();
+      const visit = ({ category, bytes, children }: CategoryJson): void => {
+        if (children.length === 0) categories.set(category, bytes);
         else children.forEach(visit);
       };
       visit(answer.memory);
-      return { answer, drawers, ...counters };
+      return { answer, categories, ...counters };
     } finally {
       kernel.close();
       rmSync(core);

@@ -26,17 +26,17 @@ function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
 
 /** Programs take memory in a guest, one after the other, and all of them keep it. */
 export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): void {
-  describe(`memory that is taken in one drawer of ${kernel}`, () => {
+  describe(`memory that is taken in one category of ${kernel}`, () => {
     let guest: ExperimentGuest;
     let before: Look;
     let control: ReadonlyMap<string, number>;
 
-    /** What each drawer has moved by; the free ones are left out, which give what others take. */
+    /** What each category has moved by; the free ones are left out, which give what others take. */
     const moved = (now: Look): Map<string, number> =>
       new Map(
-        [...now.drawers]
-          .filter(([drawer]) => !drawer.startsWith('free-'))
-          .map(([drawer, bytes]) => [drawer, bytes - (before.drawers.get(drawer) ?? 0)]),
+        [...now.categories]
+          .filter(([category]) => !category.startsWith('free-'))
+          .map(([category, bytes]) => [category, bytes - (before.categories.get(category) ?? 0)]),
       );
 
     const run = async ({ command }: Experiment) => {
@@ -70,18 +70,22 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       '$name',
       async (experiment) => {
         const { taken, by, blocks, counters, callers } = await run(experiment);
-        const drawer =
-          typeof experiment.drawer === 'string' ? experiment.drawer : experiment.drawer(kernel);
+        const category =
+          typeof experiment.category === 'string'
+            ? experiment.category
+            : experiment.category(kernel);
         const rows = [...by].map(
           ([name, bytes]) => [name, bytes - (control.get(name) ?? 0)] as const,
         );
         const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
-        console.info(`${kernel} | ${experiment.name} | ${drawer} | ${taken} | ${words.join(', ')}`);
+        console.info(
+          `${kernel} | ${experiment.name} | ${category} | ${taken} | ${words.join(', ')}`,
+        );
         expect(taken).toBeGreaterThan(2 ** 24 - 1);
         for (const [name, bytes] of rows) {
           const also = experiment.also?.[name];
-          const [low, high] = name === drawer ? [taken, taken] : (also ?? [0, 0]);
-          const most = PART * taken + (name === drawer || also ? 0 : NOISE);
+          const [low, high] = name === category ? [taken, taken] : (also ?? [0, 0]);
+          const most = PART * taken + (name === category || also ? 0 : NOISE);
           expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
           expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
         }
@@ -91,7 +95,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
         }
         if (experiment.caller) {
           const named = callers.filter(({ caller }) => experiment.caller?.test(caller));
-          expect(new Set(named.map(({ drawer }) => drawer))).toEqual(new Set(['vmalloc']));
+          expect(new Set(named.map(({ category }) => category))).toEqual(new Set(['vmalloc']));
           expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(taken);
         }
         const near = PART * taken + NOISE;

@@ -9,16 +9,16 @@ export const PART = 0.01;
 /** Bytes, the lowest and the highest. */
 type Bounds = readonly [low: number, high: number];
 
-/** A program takes a known amount of memory in one drawer. */
+/** A program takes a known amount of memory in one category. */
 export interface Experiment {
   readonly name: string;
   /** Of takeuser.c or takekernel.c; other commands print `ready` and the bytes too. */
   readonly command: string;
-  /** The drawer that must move by what the program says it took. */
-  readonly drawer: string | ((kernel: LabKernel) => string);
-  /** Drawers that move with it; of others each stays where it is. */
+  /** The category that must move by what the program says it took. */
+  readonly category: string | ((kernel: LabKernel) => string);
+  /** Categories that move with it; of others each stays where it is. */
   readonly also?: Readonly<Record<string, Bounds>>;
-  /** The drawers of slabs move with it, by what /proc/slabinfo says. */
+  /** The categories of slabs move with it, by what /proc/slabinfo says. */
   readonly slabs?: true;
   /** The same of vmalloc and /proc/vmallocinfo. */
   readonly vmalloc?: true;
@@ -45,31 +45,31 @@ const PLANTED = { 0: 1024, 3: 128, 5: 64 };
 export const NOTHING: Experiment = {
   name: 'nothing',
   command: 'takeuser nothing 0',
-  drawer: 'anonymous',
+  category: 'anonymous',
 };
 
 export const EXPERIMENTS: readonly Experiment[] = [
-  { name: 'anonymous memory', command: user('anonymous'), drawer: 'anonymous' },
-  { name: 'transparent huge pages', command: user('huge'), drawer: 'anonymous' },
-  { name: 'locked memory', command: user('locked'), drawer: 'anonymous' },
-  { name: 'a file of tmpfs', command: user('shared'), drawer: 'shared' },
+  { name: 'anonymous memory', command: user('anonymous'), category: 'anonymous' },
+  { name: 'transparent huge pages', command: user('huge'), category: 'anonymous' },
+  { name: 'locked memory', command: user('locked'), category: 'anonymous' },
+  { name: 'a file of tmpfs', command: user('shared'), category: 'shared' },
   {
     name: 'huge pages of hugetlb',
     command: `sh -c 'echo ${AMOUNT / 2 ** 21} > /proc/sys/vm/nr_hugepages; echo ready $(($(cat /proc/sys/vm/nr_hugepages) * 2097152))'`,
-    drawer: 'hugetlb',
+    category: 'hugetlb',
   },
-  { name: 'a file of ext4', command: user('file', ' /disk/file'), drawer: 'page-cache' },
+  { name: 'a file of ext4', command: user('file', ' /disk/file'), category: 'page-cache' },
   {
     name: 'secret memory',
     command: user('secret'),
-    drawer: 'secret',
+    category: 'secret',
     lacks: ['5.10'],
   },
-  { name: 'page tables', command: user('tables'), drawer: 'page-tables' },
+  { name: 'page tables', command: user('tables'), category: 'page-tables' },
   {
     name: 'stacks of threads',
     command: user('threads'),
-    drawer: 'kernel-stacks',
+    category: 'kernel-stacks',
     // A task_struct each, of 6 to 12 KiB with what its slab wastes, and a struct pid.
     also: { 'slab-unreclaimable': [THREADS * 6144, THREADS * 14_336] },
     slabs: true,
@@ -77,27 +77,27 @@ export const EXPERIMENTS: readonly Experiment[] = [
   {
     name: 'pipes',
     command: kernels('pipes'),
-    drawer: 'pipes',
+    category: 'pipes',
     also: { 'slab-unreclaimable': [PIPES * 3584, PIPES * 8192] },
     slabs: true,
   },
   {
     name: 'messages of System V',
     command: kernels('messages'),
-    drawer: 'slab-unreclaimable',
+    category: 'slab-unreclaimable',
     slabs: true,
   },
   {
     name: 'names that are not there (dentries)',
     command: kernels('dentries', ' /disk'),
-    drawer: 'slab-reclaimable',
+    category: 'slab-reclaimable',
     slabs: true,
   },
   {
     name: 'keys (kmallocs of 32 KiB)',
     command: kernels('keys'),
     // Before 6.15 or so their pages do not say what they are.
-    drawer: (kernel) => (kernel === 'newest' ? 'large-kmalloc' : 'unexplained'),
+    category: (kernel) => (kernel === 'newest' ? 'large-kmalloc' : 'unexplained'),
     // A struct key each, and its name.
     also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 256, (AMOUNT / 2 ** 15) * 768] },
     slabs: true,
@@ -105,24 +105,24 @@ export const EXPERIMENTS: readonly Experiment[] = [
   {
     name: 'pages that a module took (alloc_pages)',
     command: `sh -c 'insmod /plant.ko orders=${Object.keys(PLANTED)} counts=${Object.values(PLANTED)} && echo ready ${AMOUNT}'`,
-    drawer: 'unexplained',
+    category: 'unexplained',
     blocks: PLANTED,
   },
-  { name: 'an array of BPF', command: kernels('map'), drawer: 'bpf' },
-  { name: 'a ring buffer of BPF', command: kernels('ringmap'), drawer: 'rings' },
+  { name: 'an array of BPF', command: kernels('map'), category: 'bpf' },
+  { name: 'a ring buffer of BPF', command: kernels('ringmap'), category: 'rings' },
   {
     name: 'per-CPU memory',
     command: kernels('percpu'),
-    drawer: 'percpu',
+    category: 'percpu',
     // Its chunks have tables; of whose cgroup each word is (5.9), and who asked for it (6.10).
     also: { vmalloc: [0, 1.1 * AMOUNT] },
     vmalloc: true,
   },
-  { name: 'a ring of AF_PACKET', command: kernels('packet'), drawer: 'network-sockets' },
+  { name: 'a ring of AF_PACKET', command: kernels('packet'), category: 'network-sockets' },
   {
     name: 'unread data of a unix socket',
     command: kernels('unix'),
-    drawer: 'network-sockets',
+    category: 'network-sockets',
     // An skb and a head for each 32 KiB.
     also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 512, (AMOUNT / 2 ** 15) * 1536] },
     slabs: true,
@@ -130,24 +130,24 @@ export const EXPERIMENTS: readonly Experiment[] = [
   {
     name: 'unread data of a TCP socket',
     command: kernels('tcp'),
-    drawer: 'network-sockets',
+    category: 'network-sockets',
     // An skb and a head for each 64 KiB.
     also: { 'slab-unreclaimable': [0, (AMOUNT / 2 ** 16) * 2048] },
     slabs: true,
   },
-  { name: 'rings of perf', command: kernels('perf'), drawer: 'rings' },
-  { name: 'rings of io_uring', command: kernels('uring'), drawer: 'rings' },
+  { name: 'rings of perf', command: kernels('perf'), category: 'rings' },
+  { name: 'rings of io_uring', command: kernels('uring'), category: 'rings' },
   {
     name: 'buffers of a dma-buf heap',
     command: kernels('dmabuf'),
-    drawer: 'dma-buf',
+    category: 'dma-buf',
     lacks: ['5.10', '6.1'],
   },
   {
     name: 'the table of a zram device',
     // /proc/vmallocinfo has what it asked for.
     command: `sh -c 'echo 4G > /sys/block/zram0/disksize; echo ready $(awk "/zram/ { sub(/.*pages=/, \\"\\"); n += \\$1 } END { print n * 4096 }" /proc/vmallocinfo)'`,
-    drawer: 'vmalloc',
+    category: 'vmalloc',
     vmalloc: true,
     caller: /^\w+ \[zram\]$/,
   },
@@ -155,7 +155,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: 'incompressible pages in zram (zsmalloc)',
     command: user('noise', ' /dev/zram0'),
     // They have a page type since 6.12.
-    drawer: (kernel) => (kernel === '5.10' || kernel === '6.1' ? 'movable' : 'compressed'),
+    category: (kernel) => (kernel === '5.10' || kernel === '6.1' ? 'movable' : 'compressed'),
     // A zspage and a handle each.
     also: { 'slab-unreclaimable': [(AMOUNT / 4096) * 48, (AMOUNT / 4096) * 80] },
     slabs: true,

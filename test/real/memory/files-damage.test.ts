@@ -8,7 +8,7 @@ import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// Whatever a dump says of a file, the rows sum to the drawers, and what was lost is told.
+// Whatever a dump says of a file, the rows sum to the categories, and what was lost is told.
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
@@ -71,7 +71,7 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
     expect(answer.complete).toBe(false);
     const all = [...(answer.files?.files ?? []), ...(answer.files?.unnamed ?? [])];
     const leaves = answer.memory.children.flatMap(({ children }) => children);
-    const bytes = (name: string) => leaves.find(({ drawer }) => drawer === name)?.bytes ?? 0;
+    const bytes = (name: string) => leaves.find(({ category }) => category === name)?.bytes ?? 0;
     const sum = all.reduce((total, one) => total + one.bytes, 0);
     expect(sum).toBe(bytes('page-cache') + bytes('shared'));
   });
@@ -82,7 +82,7 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
     const { memory, complete } = accountMemory(damaged);
     const secret = memory.children
       .flatMap(({ children }) => children)
-      .find(({ drawer }) => drawer === 'secret');
+      .find(({ category }) => category === 'secret');
     expect(secret).toMatchObject({ frames: 0, complete: false });
     expect(complete).toBe(false);
   });

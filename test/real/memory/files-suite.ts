@@ -62,10 +62,10 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       }
     });
 
-    test('the drawers name the largest as owners', () => {
+    test('the categories name the largest as owners', () => {
       const files = (answer.files?.files ?? []).filter(({ sharedBytes }) => sharedBytes > 0);
       const [largest] = files;
-      const shared = drawer(answer, 'shared');
+      const shared = category(answer, 'shared');
       expect(shared?.owners[0]).toEqual({
         kind: 'file',
         name: largest?.path,
@@ -81,10 +81,10 @@ export function sumOf({ files }: MemoryJson): number {
   return all.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-function drawer({ memory }: MemoryJson, name: string) {
-  return memory.children.flatMap(({ children }) => children).find((one) => one.drawer === name);
+function category({ memory }: MemoryJson, name: string) {
+  return memory.children.flatMap(({ children }) => children).find((one) => one.category === name);
 }
 
 export function bytesOf(answer: MemoryJson, name: string): number {
-  return drawer(answer, name)?.bytes ?? Number.NaN;
+  return category(answer, name)?.bytes ?? Number.NaN;
 }

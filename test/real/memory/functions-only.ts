@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { MemoryJson } from '../../../src/answers/memory/schema.js';
 
 /**
- * Drawers that a dump does not tell: 6.1 of arm64 keeps the names of functions alone (no CONFIG_KALLSYMS_ALL), and
+ * Categories that a dump does not tell: 6.1 of arm64 keeps the names of functions alone (no CONFIG_KALLSYMS_ALL), and
  * these are found by data.
  */
 export function notTold(dump: string): readonly string[] {

@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import type { Drawer } from '../../../src/account/memory/drawer.js';
+import type { Category } from '../../../src/account/memory/category.js';
 import { leaves } from '../../../src/account/memory/leaves.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
@@ -15,14 +15,16 @@ afterAll(() => kernel.close());
 
 const PAGES = { NR_GPU_ACTIVE: 192n, NR_GPU_RECLAIM: 64n };
 
-const drawers = (of: Kernel) => {
+const categories = (of: Kernel) => {
   const { memory, complete } = accountMemory(of);
-  const found = new Map<Drawer['drawer'], Drawer>(leaves(memory).map((one) => [one.drawer, one]));
+  const found = new Map<Category['category'], Category>(
+    leaves(memory).map((one) => [one.category, one]),
+  );
   return { complete, gpu: found.get('gpu'), unexplained: found.get('unexplained') };
 };
 
 test('a machine without graphics has nothing of it', () => {
-  const { complete, gpu } = drawers(kernel);
+  const { complete, gpu } = categories(kernel);
   expect(complete).toBe(true);
   expect(gpu).toMatchObject({ bytes: 0, counterBytes: 0, complete: true });
 });
@@ -34,7 +36,9 @@ test('what the kernel counts of graphics is said, and where it is among', () => 
     address: node + BigInt(stat) + 8n * (kernel.enumerators('node_stat_item')?.get(item) ?? -1n),
     bytes: littleEndian(pages, 8),
   }));
-  const { complete, gpu, unexplained } = drawers(damagedKernel(kernel, { patches, denials: [] }));
+  const { complete, gpu, unexplained } = categories(
+    damagedKernel(kernel, { patches, denials: [] }),
+  );
   expect(complete).toBe(false);
   expect(gpu).toMatchObject({
     bytes: 0,

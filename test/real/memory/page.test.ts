@@ -57,7 +57,7 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
 
   test('keys reach every box and every table, in order, and each says what it is', () => {
     const { stops } = seen[name];
-    expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of drawers' });
+    expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of categories' });
     const order = stops.map(({ what }) => what);
     const [first, last] = [order.indexOf('cell'), order.lastIndexOf('cell')];
     expect(last - first).toBeGreaterThan(10);
@@ -86,21 +86,22 @@ test('hostile names make no element and no attribute that others do not', () => 
   expect(seen.hostile.shape).toBe(seen.harmless.shape);
 });
 
-test('the page has every drawer of the JSON, to the byte', async () => {
+test('the page has every category of the JSON, to the byte', async () => {
   const { stdout } = await kdumpMem('memory', '--vmcore', elf, '--json');
   const { memory } = memorySchema.parse(JSON.parse(stdout));
   const page = readFileSync(file, 'utf8');
   const shown = [memory, ...memory.children, ...memory.children.flatMap(({ children }) => children)]
     .filter(({ bytes }) => bytes > 0)
-    .map(({ drawer, bytes }) => [drawer, bytes] as const);
+    .map(({ category, bytes }) => [category, bytes] as const);
   expect(shown.length).toBeGreaterThan(15);
-  for (const [drawer, bytes] of shown) {
-    const [, row = ''] = new RegExp(`<tr id="drawer-${drawer}"[^>]*>(.*?)</tr>`).exec(page) ?? [];
+  for (const [category, bytes] of shown) {
+    const [, row = ''] =
+      new RegExp(`<tr id="category-${category}"[^>]*>(.*?)</tr>`).exec(page) ?? [];
     expect(row).toContain(`<td class="figure">${bytes.toLocaleString('en')}</td>`);
   }
 });
 
-test('boxes of sockets’ queues add up to their drawer, down to the socket that is stuffed', () => {
+test('boxes of sockets’ queues add up to their category, down to the socket that is stuffed', () => {
   const page = readFileSync(file, 'utf8');
   expect(page).toMatch(
     /network: queues of sockets, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/,

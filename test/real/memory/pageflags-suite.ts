@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
 import {
-  type DrawerJson,
+  type CategoryJson,
   type MemoryJson,
   memorySchema,
 } from '../../../src/answers/memory/schema.js';
@@ -13,10 +13,10 @@ const MOST_MS = 120_000;
 /** What comes and goes between two looks: our own program’s memory, and what CPUs keep in lists. */
 const DRIFT = 64 << 20;
 
-/** Of drawers that our own program does not change. */
+/** Of categories that our own program does not change. */
 const STILL = 2 << 20;
 
-/** Drawers that flags, or exact counters, tell as the kernel's memory does. */
+/** Categories that flags, or exact counters, tell as the kernel's memory does. */
 const ALIKE: Readonly<Record<string, number>> = {
   'free-buddy': DRIFT,
   'free-cpu-lists': DRIFT,
@@ -83,17 +83,19 @@ export function pageflagsSuite(kernel: LabKernel): void {
 
     afterAll(() => guest?.kill());
 
-    test('every frame is in a drawer, and rows sum to the byte', () => {
+    test('every frame is in a category, and rows sum to the byte', () => {
       expect(flags.source).toBe('pageflags');
       expect(flags.memory.bytes).toBe(kcore.memory.bytes);
       checkSums(flags.memory);
     });
 
-    test('drawers have what the kernel’s own memory says, but for what moves', () => {
-      const [ours, theirs] = [drawers(flags), drawers(kcore)];
-      for (const [drawer, most] of Object.entries(ALIKE)) {
-        const by = Math.abs((ours.get(drawer) ?? Number.NaN) - (theirs.get(drawer) ?? Number.NaN));
-        expect.soft(by, drawer).toBeLessThanOrEqual(most);
+    test('categories have what the kernel’s own memory says, but for what moves', () => {
+      const [ours, theirs] = [categories(flags), categories(kcore)];
+      for (const [category, most] of Object.entries(ALIKE)) {
+        const by = Math.abs(
+          (ours.get(category) ?? Number.NaN) - (theirs.get(category) ?? Number.NaN),
+        );
+        expect.soft(by, category).toBeLessThanOrEqual(most);
       }
       expect(ours.get('hugetlb')).toBe(3 * 2 ** 21);
       expect(ours.get('crash-kernel')).toBe(2 ** 26);
@@ -108,33 +110,33 @@ export function pageflagsSuite(kernel: LabKernel): void {
 
     test('says what it cannot know, and that counters moved', () => {
       expect(flags.complete).toBe(false);
-      const network = leaves(flags.memory).find(({ drawer }) => drawer === 'network-sockets');
+      const network = leaves(flags.memory).find(({ category }) => category === 'network-sockets');
       expect(network).toMatchObject({ complete: false, why: expect.stringContaining('skcheck') });
       expect(flags.warnings).toEqual([]);
       expect(flags.driftBytes).toBeGreaterThan(0);
-      expect(flags.unflagged?.bytes).toBeGreaterThan(drawers(flags).get('unexplained') ?? 0);
+      expect(flags.unflagged?.bytes).toBeGreaterThan(categories(flags).get('unexplained') ?? 0);
     });
 
-    test('counters beside drawers are of the same moment', () => {
+    test('counters beside categories are of the same moment', () => {
       const counted = leaves(flags.memory).filter(
         ({ differenceBytes }) => differenceBytes !== null,
       );
-      const names = counted.map(({ drawer }) => drawer);
+      const names = counted.map(({ category }) => category);
       expect(names).toEqual(expect.arrayContaining(['free-buddy', 'anonymous', 'page-tables']));
-      for (const { drawer, bytes, differenceBytes } of counted)
+      for (const { category, bytes, differenceBytes } of counted)
         if (bytes > 0)
           expect
-            .soft(Math.abs(differenceBytes ?? 0), drawer)
+            .soft(Math.abs(differenceBytes ?? 0), category)
             .toBeLessThanOrEqual(STILL + flags.driftBytes);
     });
 
     test('the counters of /proc say the same', async () => {
       const counters = await ask('--source counters');
       expect(counters.memory.bytes).toBe(flags.memory.bytes);
-      const [ours, theirs] = [drawers(flags), drawers(counters)];
-      for (const drawer of ['free-buddy', 'anonymous', 'shared', 'slab-reclaimable', 'hugetlb'])
+      const [ours, theirs] = [categories(flags), categories(counters)];
+      for (const category of ['free-buddy', 'anonymous', 'shared', 'slab-reclaimable', 'hugetlb'])
         expect
-          .soft(Math.abs((ours.get(drawer) ?? 0) - (theirs.get(drawer) ?? 0)), drawer)
+          .soft(Math.abs((ours.get(category) ?? 0) - (theirs.get(category) ?? 0)), category)
           .toBeLessThanOrEqual(DRIFT);
     });
 
@@ -150,7 +152,9 @@ export function pageflagsSuite(kernel: LabKernel): void {
         kcore.zones.map(({ zone, presentPages }) => [zone, presentPages]),
       );
       const callers = (answer: MemoryJson) =>
-        new Map(answer.callers.map(({ caller, bytes, drawer }) => [`${drawer} ${caller}`, bytes]));
+        new Map(
+          answer.callers.map(({ caller, bytes, category }) => [`${category} ${caller}`, bytes]),
+        );
       // Of modules’ functions /proc has the names; stacks that wait for a thread are no caller’s there.
       const named = [...callers(kcore)].filter(([name]) => !/ (|kernel_clone)$/.test(name));
       const largest = named.slice(0, 3);
@@ -177,7 +181,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
           ]),
         );
         expect(files.find(({ path }) => path === process.execPath)?.mapped).toBe(true);
-        const of = drawers(all);
+        const of = categories(all);
         expect([...files, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0)).toBe(
           (of.get('page-cache') ?? 0) + (of.get('shared') ?? 0),
         );
@@ -185,8 +189,8 @@ export function pageflagsSuite(kernel: LabKernel): void {
 
       test('cgroups of the running kernel’s memory, one that was removed too', () => {
         const { cgroups = [] } = all.cgroups ?? {};
-        const shared = ({ drawers: parts }: (typeof cgroups)[number]) =>
-          parts.find(({ drawer }) => drawer === 'shared')?.bytes;
+        const shared = ({ categories: parts }: (typeof cgroups)[number]) =>
+          parts.find(({ category }) => category === 'shared')?.bytes;
         const lives = cgroups.find(({ path }) => path === '/lives');
         expect(lives && shared(lives)).toBe(6 * MIB);
         expect(lives?.usageBytes).toBe(counted);
@@ -247,15 +251,15 @@ export function pageflagsSuite(kernel: LabKernel): void {
   });
 }
 
-function leaves(drawer: DrawerJson): DrawerJson[] {
-  return drawer.children.length === 0 ? [drawer] : drawer.children.flatMap(leaves);
+function leaves(category: CategoryJson): CategoryJson[] {
+  return category.children.length === 0 ? [category] : category.children.flatMap(leaves);
 }
 
-function drawers({ memory }: MemoryJson): Map<string, number> {
-  return new Map(leaves(memory).map(({ drawer, bytes }) => [drawer, bytes]));
+function categories({ memory }: MemoryJson): Map<string, number> {
+  return new Map(leaves(memory).map(({ category, bytes }) => [category, bytes]));
 }
 
-function checkSums({ bytes, children }: DrawerJson): void {
+function checkSums({ bytes, children }: CategoryJson): void {
   if (children.length === 0) return;
   expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
   children.forEach(checkSums);

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Drawer } from '../../../src/account/memory/drawer.js';
+import type { Category } from '../../../src/account/memory/category.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -41,20 +41,20 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       expect(Math.abs(files - counted('NR_FILE_MAPPED'))).toBeLessThanOrEqual(slack);
     });
 
-    test('what is mapped and what is not are the drawers of memory', () => {
+    test('what is mapped and what is not are the categories of memory', () => {
       const { memory } = accountMemory(kernel);
       const bytesOf = (name: string): number => {
-        const look = (drawer: Drawer): number =>
-          drawer.drawer === name
-            ? drawer.bytes
-            : drawer.children.reduce((sum, child) => sum + look(child), 0);
+        const look = (category: Category): number =>
+          category.category === name
+            ? category.bytes
+            : category.children.reduce((sum, child) => sum + look(child), 0);
         return look(memory);
       };
       const all = ({ mapped, unmapped }: { mapped: number; unmapped: number }) => mapped + unmapped;
       expect({
         anonymous: all(anonymous),
         swap: all(swapCache),
-        // A frame that a socket's buffer holds lies in the network's drawer: here none does.
+        // A frame that a socket's buffer holds lies in the network's category: here none does.
         cache: all(pageCache),
         shared: all(shared),
         hugetlb: all(hugetlb),

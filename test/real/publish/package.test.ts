@@ -268,7 +268,7 @@ describe('as a library', () => {
     const right = `import { openDump, schemas, type Dump } from 'kdump-mem';
       const dump: Dump = openDump(['a', 'b'], { btf: 'c' });
       export const bytes: number | undefined = dump.sockets('process').groups?.[0]?.total.pinnedBytes;
-      export const drawer: string = dump.memory().memory.drawer;
+      export const category: string = dump.memory().memory.category;
       export const parsed = schemas['kdump-mem.log/1'].parse({}).messages;\n`;
     writeFileSync(join(folder, `right.${ending}`), right);
     writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));

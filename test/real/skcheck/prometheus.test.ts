@@ -155,11 +155,11 @@ describe('--memory', () => {
     expect(stdout).toMatch(/^kdump_mem_memory_up 1$/m);
     expect(stdout).toContain(`kdump_mem_memory_source{source="${source}"} 1`);
     expect(stdout).toMatch(
-      /^kdump_mem_memory_bytes\{group="applications",drawer="anonymous"\} [1-9]/m,
+      /^kdump_mem_memory_bytes\{group="applications",category="anonymous"\} [1-9]/m,
     );
     // Of what nothing tells of there is no figure.
-    expect(stdout).toMatch(/^kdump_mem_memory_drawer_complete\{drawer="network-sockets"\} 0$/m);
-    expect(stdout).not.toMatch(/^kdump_mem_memory_bytes\{.*drawer="network-sockets"/m);
+    expect(stdout).toMatch(/^kdump_mem_memory_category_complete\{category="network-sockets"\} 0$/m);
+    expect(stdout).not.toMatch(/^kdump_mem_memory_bytes\{.*category="network-sockets"/m);
   });
 
   test('is served with the others, by counters unless told', async () => {

@@ -28,10 +28,10 @@ const rule = (code: string, when: object) => ({
 test('rules find in a real dump what its other answers have, and nothing else', async () => {
   const [{ findings, rules, overwritten, noRoom }, memory, stacks, log] = await Promise.all([
     told([
-      rule('drawer', { memory: { drawer: 'page-tables', atLeastBytes: 1 } }),
-      rule('full', { memory: { drawer: 'page-tables', atLeastShare: 0.9 } }),
+      rule('category', { memory: { category: 'page-tables', atLeastBytes: 1 } }),
+      rule('full', { memory: { category: 'page-tables', atLeastShare: 0.9 } }),
       rule('owner', {
-        owner: { name: 'stuffed', drawer: 'network-sockets', atLeastBytes: '1 MiB' },
+        owner: { name: 'stuffed', category: 'network-sockets', atLeastBytes: '1 MiB' },
       }),
       rule('tasks', { tasks: { state: 'S', atLeast: 1 }, stack: { symbol: '{who}', state: 'S' } }),
       rule('line', { log: 'Linux version {release} *' }),
@@ -47,9 +47,9 @@ test('rules find in a real dump what its other answers have, and nothing else', 
   const { memory: root } = memorySchema.parse(JSON.parse(memory.stdout));
   const tables = root.children
     .flatMap(({ children }) => children)
-    .find(({ drawer }) => drawer === 'page-tables');
+    .find(({ category }) => category === 'page-tables');
   expect(tables?.bytes).toBeGreaterThan(0);
-  expect(figures('drawer')).toMatchObject({ memoryBytes: tables?.bytes });
+  expect(figures('category')).toMatchObject({ memoryBytes: tables?.bytes });
   expect(figures('owner')).toMatchObject({ ownerName: 'stuffed', ownerPid: expect.any(Number) });
   expect(figures('tasks')).toMatchObject({
     taskCount: JSON.parse(stacks.stdout).tasks,

@@ -22,7 +22,7 @@ describe.each(PAGES)('the page of %s in Chromium', (name) => {
 
   test('keys reach both tables', () => {
     const { stops } = seen[name];
-    expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of drawers' });
+    expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of categories' });
     expect(stops.length).toBeGreaterThanOrEqual(3);
     for (const { outlined, inView } of stops) expect([outlined, inView]).toEqual([true, true]);
   });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LogAnswer } from '../../../src/account/log.js';
-import type { Drawer } from '../../../src/account/memory/drawer.js';
+import type { Category } from '../../../src/account/memory/category.js';
 import type { StacksAnswer } from '../../../src/account/task-stacks.js';
 import { triageJson } from '../../../src/answers/triage/json.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
@@ -19,8 +19,12 @@ const records = (...lines: readonly string[]) => [
   ...recordsOf(lines.map((line) => `<4>[    1.000000] ${line}`).join('\n')),
 ];
 
-const drawer = (name: Drawer['drawer'], bytes: number, more: Partial<Drawer> = {}): Drawer => ({
-  drawer: name,
+const category = (
+  name: Category['category'],
+  bytes: number,
+  more: Partial<Category> = {},
+): Category => ({
+  category: name,
   bytes,
   frames: bytes / 4096,
   known: 'walked',
@@ -32,17 +36,17 @@ const drawer = (name: Drawer['drawer'], bytes: number, more: Partial<Drawer> = {
   ...more,
 });
 
-const MEMORY = drawer('memory', 8 * GIB, {
+const MEMORY = category('memory', 8 * GIB, {
   children: [
-    drawer('kernel', 4 * GIB, {
+    category('kernel', 4 * GIB, {
       children: [
-        drawer('network-sockets', 2 * GIB, {
+        category('network-sockets', 2 * GIB, {
           owners: [{ kind: 'process', name: 'nginx', pid: 11, bytes: 1.5 * GIB }],
         }),
-        drawer('vmalloc', 2 * GIB, { complete: false, why: 'torn' }),
+        category('vmalloc', 2 * GIB, { complete: false, why: 'torn' }),
       ],
     }),
-    drawer('applications', 4 * GIB, { children: [drawer('anonymous', 4 * GIB)] }),
+    category('applications', 4 * GIB, { children: [category('anonymous', 4 * GIB)] }),
   ],
 });
 
@@ -134,17 +138,17 @@ test.each<[string, object, object]>([
   ['a module', { module: 'mlx{n:number}_core' }, MET({ moduleName: 'mlx5_core', n: 5 })],
   ['no such module', { module: 'nvidia' }, NOT],
   [
-    'a drawer by its share',
-    { memory: { drawer: 'network-sockets', atLeastShare: 0.25 } },
+    'a category by its share',
+    { memory: { category: 'network-sockets', atLeastShare: 0.25 } },
     MET({ memoryBytes: 2 * GIB, memoryShare: 0.25 }),
   ],
-  ['less than asked', { memory: { drawer: 'network-sockets', atLeastBytes: '3 GiB' } }, NOT],
-  ['more than asked', { memory: { drawer: 'network-sockets', atMostBytes: 1 } }, NOT],
-  ['a drawer that is not there', { memory: { drawer: 'gpu', atLeastBytes: 1 } }, NOT],
+  ['less than asked', { memory: { category: 'network-sockets', atLeastBytes: '3 GiB' } }, NOT],
+  ['more than asked', { memory: { category: 'network-sockets', atMostBytes: 1 } }, NOT],
+  ['a category that is not there', { memory: { category: 'gpu', atLeastBytes: 1 } }, NOT],
   [
-    'a drawer that is not whole',
-    { memory: { drawer: 'vmalloc', atLeastBytes: 1 } },
-    UNKNOWN('drawer vmalloc is not known whole: torn'),
+    'a category that is not whole',
+    { memory: { category: 'vmalloc', atLeastBytes: 1 } },
+    UNKNOWN('category vmalloc is not known whole: torn'),
   ],
   [
     'an owner',
@@ -153,12 +157,12 @@ test.each<[string, object, object]>([
   ],
   [
     'an owner that may hide in what has none',
-    { owner: { name: 'x', drawer: 'network-sockets', atLeastBytes: '400 MiB' } },
+    { owner: { name: 'x', category: 'network-sockets', atLeastBytes: '400 MiB' } },
     UNKNOWN('of network-sockets not all owners are known'),
   ],
   [
     'an owner of more than what has none',
-    { owner: { name: 'x', drawer: 'network-sockets', atLeastBytes: '600 MiB' } },
+    { owner: { name: 'x', category: 'network-sockets', atLeastBytes: '600 MiB' } },
     NOT,
   ],
   [
@@ -173,7 +177,7 @@ test.each<[string, object, object]>([
   ['not, of what is', { release: '6.*', not: { module: 'ext4' } }, NOT],
   ['any', { any: [{ module: 'nvidia' }, { taint: 'O' }] }, MET({ taintFlags: 'O' })],
   ['any, of none', { any: [{ module: 'nvidia' }, { taint: 'P' }] }, NOT],
-  ['unknown and not met', { release: 'x', memory: { drawer: 'vmalloc', atLeastBytes: 1 } }, NOT],
+  ['unknown and not met', { release: 'x', memory: { category: 'vmalloc', atLeastBytes: 1 } }, NOT],
 ])('%s', (_, when, expected) => {
   expect(told(when)).toEqual(expected);
 });
@@ -205,7 +209,7 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
   ],
   [
     'memory',
-    { memory: { drawer: 'anonymous', atLeastBytes: 1 } },
+    { memory: { category: 'anonymous', atLeastBytes: 1 } },
     { memory: undefined },
     'memory could not be counted',
   ],
@@ -268,7 +272,7 @@ test('a finding for each thing that the lines name, with its figures in the sent
         deeper: 'log',
         when: {
           log: 'mlx {card}: health: {how}, level {level:number}',
-          memory: { drawer: 'network-sockets', atLeastBytes: 1 },
+          memory: { category: 'network-sockets', atLeastBytes: 1 },
         },
         says: '{card} is {how} ({memoryBytes}, {memoryShare}).',
         advice: 'Change {card}.',

@@ -26,11 +26,11 @@ test.each([
     'r:5: rules[0].when.log: two wildcards stand side by side: nothing tells where one ends',
   ],
   [
-    rule('{ memory: { drawer: page-cache, atLeastBytes: lots } }'),
+    rule('{ memory: { category: page-cache, atLeastBytes: lots } }'),
     'r:5: rules[0].when.memory.atLeastBytes: a number of bytes, or such as 512 MiB',
   ],
   [
-    rule('{ memory: { drawer: page-cache } }'),
+    rule('{ memory: { category: page-cache } }'),
     'r:5: rules[0].when.memory: says no bound: give atLeast… or atMost…',
   ],
   [

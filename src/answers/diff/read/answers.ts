@@ -66,7 +66,7 @@ function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
     });
   }
   return {
-    taken: {
+    origin: {
       at: host.takenAtKnown ? new Date(host.takenAt) : null,
       host: host.name || null,
       bootId: host.bootId ?? null,
@@ -100,11 +100,11 @@ function merged(all: readonly Told[]): Told {
   const first = <T>(pick: (told: Told) => T | null): T | null =>
     all.map(pick).find((one) => one !== null) ?? null;
   return {
-    taken: {
-      at: first(({ taken }) => taken.at),
-      host: first(({ taken }) => taken.host),
-      bootId: first(({ taken }) => taken.bootId),
-      uptime: first(({ taken }) => taken.uptime),
+    origin: {
+      at: first(({ origin }) => origin.at),
+      host: first(({ origin }) => origin.host),
+      bootId: first(({ origin }) => origin.bootId),
+      uptime: first(({ origin }) => origin.uptime),
     },
     release: first(({ release }) => release),
     pageSize: first(({ pageSize }) => pageSize),
@@ -137,7 +137,7 @@ function both(one: Listing, other: Listing): Listing {
 
 function apart(all: readonly Told[]): Flaw[] {
   const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other) => [one, other] as const));
-  const times = all.flatMap(({ taken }) => (taken.at === null ? [] : taken.at.getTime() / 1000));
+  const times = all.flatMap(({ origin }) => (origin.at === null ? [] : origin.at.getTime() / 1000));
   const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
   return [
     ...(pairs.some(([one, other]) => sameBoot(one, other) === false)
@@ -159,8 +159,8 @@ function apart(all: readonly Told[]): Flaw[] {
 
 /** Names of one boot may differ: a container has its own. */
 function areOfTwoHosts(one: Told, other: Told): boolean {
-  const { bootId } = one.taken;
-  return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.taken.bootId);
+  const { bootId } = one.origin;
+  return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.origin.bootId);
 }
 
 /** What is wrong with a file that nothing can be compared with it. */
@@ -173,7 +173,7 @@ const answer = z.discriminatedUnion('schema', [
   skcheckAnswer,
 ]);
 
-/** Drawers lie three deep; what is nested deeper than this is no answer of ours. */
+/** Categories lie three deep; what is nested deeper than this is no answer of ours. */
 const MOST_LEVELS = 32;
 
 /** 50,000 sockets have a third of that. */

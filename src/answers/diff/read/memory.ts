@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DrawerState, Flaw, Item, Listing } from '../../../diff/state.js';
+import type { CategoryState, Flaw, Item, Listing } from '../../../diff/state.js';
 import {
   bytesOrNull,
   contradiction,
@@ -7,26 +7,26 @@ import {
   incompleteness,
   kernelPart,
   listOf,
+  originOf,
+  originPart,
   type Told,
-  takenOf,
-  takenPart,
   warningsPart,
 } from './parts.js';
 
-interface Drawer {
-  readonly drawer: string;
+interface Category {
+  readonly category: string;
   readonly bytes: number;
   readonly frames: number;
   readonly complete: boolean;
-  readonly children: readonly Drawer[];
+  readonly children: readonly Category[];
 }
 
-const drawer: z.ZodType<Drawer> = z.object({
-  drawer: z.string(),
+const category: z.ZodType<Category> = z.object({
+  category: z.string(),
   bytes: count,
   frames: count,
   complete: z.boolean(),
-  children: z.lazy(() => listOf(drawer)),
+  children: z.lazy(() => listOf(category)),
 });
 
 const charged = z.object({ bytes: count });
@@ -35,17 +35,17 @@ export const memoryAnswer = z.object({
   schema: z.literal('kdump-mem.memory/1'),
   kernel: kernelPart,
   host: kernelPart,
-  taken: takenPart,
+  origin: originPart,
   captured: z
     .object({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
     .nullish(),
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
-  memory: drawer,
+  memory: category,
   driftBytes: count,
   /** Absent from answers of an earlier release. */
   freeConflict: z.object({ foundBytes: count, countedBytes: z.int() }).nullish(),
   caches: listOf(z.object({ name: z.string(), reclaimable: z.boolean().nullable(), bytes: count })),
-  callers: listOf(z.object({ caller: z.string(), bytes: count, drawer: z.string() })),
+  callers: listOf(z.object({ caller: z.string(), bytes: count, category: z.string() })),
   cgroups: z
     .object({
       cgroups: listOf(
@@ -71,9 +71,9 @@ export function memoryTold(answer: MemoryPart): Told {
   const { kernel, host, captured, source, memory, driftBytes, complete, warnings } = answer;
   const { freeConflict } = answer;
   const facts = kernel ?? host;
-  const { at, host: name, bootId, uptime } = takenOf(answer.taken);
+  const { at, host: name, bootId, uptime } = originOf(answer.origin);
   return {
-    taken: {
+    origin: {
       at: at ?? (captured?.takenAt == null ? null : new Date(captured.takenAt)),
       host: name ?? captured?.host ?? null,
       bootId,
@@ -87,7 +87,7 @@ export function memoryTold(answer: MemoryPart): Told {
       ...incompleteness(complete, warnings, `it is told by ${source} alone`),
       ...faultsOf(memory, facts?.pageSize ?? 0),
       ...(complete && !isWhole(memory)
-        ? [contradiction('it says that it is whole, and a drawer that it is not')]
+        ? [contradiction('it says that it is whole, and a category that it is not')]
         : []),
       ...(freeConflict
         ? [
@@ -101,46 +101,46 @@ export function memoryTold(answer: MemoryPart): Told {
   };
 }
 
-function treeOf({ drawer: name, bytes, children }: Drawer): DrawerState {
-  return { drawer: name, bytes, children: children.map(treeOf) };
+function treeOf({ category: name, bytes, children }: Category): CategoryState {
+  return { category: name, bytes, children: children.map(treeOf) };
 }
 
-function isWhole({ complete, children }: Drawer): boolean {
+function isWhole({ complete, children }: Category): boolean {
   return complete && children.every(isWhole);
 }
 
 /** Siblings sum to their parent, to the byte and to the frame, and each is there once. */
-function faultsOf(part: Drawer, pageSize: number): Flaw[] {
-  const { drawer: name, bytes, frames, children } = part;
+function faultsOf(part: Category, pageSize: number): Flaw[] {
+  const { category: name, bytes, frames, children } = part;
   if (children.length === 0)
     return pageSize > 0 && Math.round(bytes / pageSize) !== frames
-      ? [contradiction(`the drawer ${name} has ${bytes} bytes in ${frames} page frames`)]
+      ? [contradiction(`the category ${name} has ${bytes} bytes in ${frames} page frames`)]
       : [];
   const sum = (of: 'bytes' | 'frames') => children.reduce((all, child) => all + child[of], 0);
-  const once = new Set(children.map((child) => child.drawer)).size === children.length;
+  const once = new Set(children.map((child) => child.category)).size === children.length;
   return [
     ...(sum('bytes') === bytes && sum('frames') === frames
       ? []
-      : [contradiction(`the parts of the drawer ${name} do not sum to it`)]),
-    ...(once ? [] : [contradiction(`a part of the drawer ${name} is there twice`)]),
+      : [contradiction(`the parts of the category ${name} do not sum to it`)]),
+    ...(once ? [] : [contradiction(`a part of the category ${name} is there twice`)]),
     ...children.flatMap((child) => faultsOf(child, pageSize)),
   ];
 }
 
-/** Of a dump that is whole, caches and callers make up their drawers, and cgroups all of the memory. */
+/** Of a dump that is whole, caches and callers make up their categories, and cgroups all of the memory. */
 function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[] {
-  const drawers = new Map(leavesOf(memory).map((leaf) => [leaf.drawer, leaf.bytes]));
+  const categories = new Map(leavesOf(memory).map((leaf) => [leaf.category, leaf.bytes]));
   const sums = new Map<string, number>();
   const add = (name: string, bytes: number) => sums.set(name, (sums.get(name) ?? 0) + bytes);
   for (const { reclaimable, bytes } of caches)
-    if (reclaimable !== null) add(slabDrawer(reclaimable), bytes);
-  for (const { drawer: name, bytes } of callers) add(name, bytes);
-  const wrong = [...sums].find(([name, bytes]) => (drawers.get(name) ?? 0) !== bytes);
+    if (reclaimable !== null) add(slabCategory(reclaimable), bytes);
+  for (const { category: name, bytes } of callers) add(name, bytes);
+  const wrong = [...sums].find(([name, bytes]) => (categories.get(name) ?? 0) !== bytes);
   const parts = cgroups && [...cgroups.cgroups, cgroups.nobody, cgroups.slabs, ...cgroups.unnamed];
   const charges = parts?.reduce((sum, { bytes }) => sum + bytes, 0) ?? memory.bytes;
   return [
     ...(wrong
-      ? [contradiction(`what is listed of the drawer ${wrong[0]} does not sum to it`)]
+      ? [contradiction(`what is listed of the category ${wrong[0]} does not sum to it`)]
       : []),
     ...(charges === memory.bytes
       ? []
@@ -148,11 +148,11 @@ function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[]
   ];
 }
 
-function leavesOf(part: Drawer): Drawer[] {
+function leavesOf(part: Category): Category[] {
   return part.children.length === 0 ? [part] : part.children.flatMap(leavesOf);
 }
 
-function slabDrawer(reclaimable: boolean): string {
+function slabCategory(reclaimable: boolean): string {
   return reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
 }
 
@@ -168,7 +168,7 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
               who: {
                 kind: 'cache' as const,
                 name,
-                drawer: reclaimable === null ? null : slabDrawer(reclaimable),
+                category: reclaimable === null ? null : slabCategory(reclaimable),
               },
               sizes: { bytes },
             })),
@@ -178,9 +178,9 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
       ? {}
       : {
           callers: summed(
-            callers.map(({ caller: name, drawer: where, bytes }) => ({
+            callers.map(({ caller: name, category: where, bytes }) => ({
               key: JSON.stringify([name, where]),
-              who: { kind: 'caller' as const, name, drawer: where },
+              who: { kind: 'caller' as const, name, category: where },
               sizes: { bytes },
             })),
           ),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Flaw, HostState } from '../../../diff/state.js';
-import type { Taken } from '../../../records/sample-origin.js';
+import type { Origin } from '../../../records/sample-origin.js';
 import { leavesComplete } from '../../../walk/warnings.js';
-import { takenSchema } from '../../taken-schema.js';
+import { originSchema } from '../../origin-schema.js';
 
 /** What one answer tells of a host at a time. */
 export type Told = Omit<HostState, 'name'>;
@@ -11,7 +11,7 @@ export const count = z.int().nonnegative();
 export const bytesOrNull = count.nullable();
 
 /** Answers of a later release may have more in any object, and those of an earlier one lack this. */
-export const takenPart = z.object(takenSchema.unwrap().shape).nullish();
+export const originPart = z.object(originSchema.unwrap().shape).nullish();
 
 /**
  * A list that is looked at up to the first that is wrong: of millions that all are, each would have an error of
@@ -38,7 +38,7 @@ export const kernelPart = z.object({ release: z.string(), pageSize: count }).nul
 
 export const warningsPart = listOf(z.object({ code: z.string().optional(), message: z.string() }));
 
-export function takenOf(told: z.infer<typeof takenPart>): Taken {
+export function originOf(told: z.infer<typeof originPart>): Origin {
   return {
     at: told?.at == null ? null : new Date(told.at),
     host: told?.host ?? null,

@@ -9,9 +9,9 @@ import {
   incompleteness,
   kernelPart,
   listOf,
+  originOf,
+  originPart,
   type Told,
-  takenOf,
-  takenPart,
   warningsPart,
 } from './parts.js';
 
@@ -19,7 +19,7 @@ export const procsAnswer = z.object({
   schema: z.literal('kdump-mem.procs/1'),
   kernel: kernelPart,
   source: z.string(),
-  taken: takenPart,
+  origin: originPart,
   /** Answers of before it was told may have left some out. */
   whole: z.boolean().default(false),
   processes: listOf(
@@ -47,7 +47,7 @@ type ProcsPart = z.infer<typeof procsAnswer>;
 
 /** An answer to `procs`, its sums checked. */
 export function procsTold(answer: ProcsPart): Told {
-  const { kernel, taken, whole, processes, complete, warnings, source } = answer;
+  const { kernel, origin, whole, processes, complete, warnings, source } = answer;
   const items = new Map<string, Item>();
   let nameless = 0;
   for (const process of processes) {
@@ -73,7 +73,7 @@ export function procsTold(answer: ProcsPart): Told {
     });
   }
   return {
-    taken: takenOf(taken),
+    origin: originOf(origin),
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,
@@ -112,7 +112,7 @@ function cgroupsOf({ processes, whole }: ProcsPart): Told['lists'] {
   return { cgroups };
 }
 
-function faultsOf({ processes, total, taken }: ProcsPart): Flaw[] {
+function faultsOf({ processes, total, origin }: ProcsPart): Flaw[] {
   const pids = new Set(processes.map(({ pid }) => pid));
   const wrong = (['rssBytes', 'pssBytes'] as const).some((size) => {
     const known = processes.flatMap((one) => one[size] ?? []);
@@ -127,7 +127,7 @@ function faultsOf({ processes, total, taken }: ProcsPart): Flaw[] {
       ? []
       : [contradiction('PSS of a process is not the sum of its kinds')]),
     ...(pids.size === processes.length ? [] : [contradiction('a pid is there twice')]),
-    ...(processes.every((one) => isKnown(one, taken?.uptimeSeconds ?? null))
+    ...(processes.every((one) => isKnown(one, origin?.uptimeSeconds ?? null))
       ? []
       : [contradiction('of a process pid, beginning and age do not agree')]),
   ];

@@ -8,9 +8,9 @@ import {
   incompleteness,
   kernelPart,
   listOf,
+  originOf,
+  originPart,
   type Told,
-  takenOf,
-  takenPart,
   warningsPart,
 } from './parts.js';
 
@@ -19,7 +19,7 @@ const pinned = z.object({ pageBytes: count, slabBytes: count, pinnedBytes: count
 export const socketsAnswer = z.object({
   schema: z.literal('kdump-mem.sockets/1'),
   kernel: kernelPart,
-  taken: takenPart,
+  origin: originPart,
   sockets: listOf(
     z.object({
       socket: z.object({
@@ -49,10 +49,10 @@ type SocketPart = SocketsPart['sockets'][number];
 
 /** An answer to `sockets`: pages that sockets pin, counted. */
 export function socketsTold(answer: SocketsPart): Told {
-  const { kernel, taken, sockets, totals, warnings } = answer;
+  const { kernel, origin, sockets, totals, warnings } = answer;
   const { items, twice } = itemsOf(sockets);
   return {
-    taken: takenOf(taken),
+    origin: originOf(origin),
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,

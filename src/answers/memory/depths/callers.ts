@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../../account/memory/answer.js';
 import { escapeText } from '../../text/escape.js';
 import { formatSize } from '../../text/size.js';
 import { type Column, renderTable } from '../../text/table.js';
-import { drawerWords } from '../words.js';
+import { categoryWords } from '../words.js';
 import type { DepthOptions } from './depth.js';
 import { more } from './more.js';
 
@@ -20,5 +20,5 @@ export const CALLER_COLUMNS: readonly Column<MemoryAnswer['callers'][number]>[] 
     shrinks: { keeps: 'ends', least: 12 },
   },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
-  { heading: 'DRAWER', value: (caller) => drawerWords(caller) },
+  { heading: 'CATEGORY', value: (caller) => categoryWords(caller) },
 ];

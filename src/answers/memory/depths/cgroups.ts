@@ -8,7 +8,7 @@ import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, renderTable } from '../../text/table.js';
-import { drawerWords } from '../words.js';
+import { categoryWords } from '../words.js';
 import type { DepthOptions } from './depth.js';
 
 interface Row extends ChargedPart {
@@ -16,7 +16,7 @@ interface Row extends ChargedPart {
   readonly cgroup?: CgroupFigures;
 }
 
-/** Drawers by cgroup: whom each page is charged to. */
+/** Categories by cgroup: whom each page is charged to. */
 export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: DepthOptions): string {
   if (cgroups === undefined) return 'Whom memory is charged to cannot be told: see the warnings.';
   const { nobody, slabs, unnamed, empty } = cgroups;
@@ -68,18 +68,18 @@ const COLUMNS: readonly Column<Row>[] = [
   },
   {
     heading: 'WHERE',
-    value: ({ drawers }) => wheres(drawers),
+    value: ({ categories }) => wheres(categories),
     shrinks: { keeps: 'start', least: 12 },
   },
 ];
 
-const SHOWN_DRAWERS = 3;
+const SHOWN_CATEGORIES = 3;
 
-function wheres(drawers: ChargedPart['drawers']): string {
-  const words = drawers
-    .slice(0, SHOWN_DRAWERS)
-    .map((one) => `${drawerWords(one)} ${formatSize(one.bytes)}`);
-  return [...words, ...(drawers.length > SHOWN_DRAWERS ? ['…'] : [])].join(', ');
+function wheres(categories: ChargedPart['categories']): string {
+  const words = categories
+    .slice(0, SHOWN_CATEGORIES)
+    .map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
+  return [...words, ...(categories.length > SHOWN_CATEGORIES ? ['…'] : [])].join(', ');
 }
 
 function cgroupWords({ path, dying }: CgroupFigures): string {

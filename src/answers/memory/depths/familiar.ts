@@ -3,7 +3,7 @@ import type { Familiar, FamiliarLine } from '../../../account/memory/familiar-fi
 import { wrap } from '../../text/cut.js';
 import { formatSize } from '../../text/size.js';
 import { renderTable } from '../../text/table.js';
-import { drawerWords } from '../words.js';
+import { categoryWords } from '../words.js';
 import type { DepthOptions } from './depth.js';
 
 /** Where figures that people know mislead, one sentence each. */
@@ -41,7 +41,7 @@ export function familiarTable({ familiar }: MemoryAnswer, { width }: DepthOption
     familiar.lines,
     width,
   );
-  const nowhere = familiar.nowhere.map((one) => `${drawerWords(one)} ${formatSize(one.bytes)}`);
+  const nowhere = familiar.nowhere.map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
   return [
     table,
     ...(nowhere.length > 0 ? [said(`In no line but the first: ${nowhere.join(', ')}.`)] : []),
@@ -64,7 +64,7 @@ function difference({ bytes, kernelBytes, bound }: FamiliarLine): string {
 }
 
 function rowsCell({ name, rows }: FamiliarLine): string {
-  if (rows.length > 0) return rows.map((drawer) => drawerWords({ drawer })).join(' + ');
+  if (rows.length > 0) return rows.map((category) => categoryWords({ category })).join(' + ');
   return OTHERS[name] ?? '';
 }
 

@@ -1,5 +1,5 @@
 import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js';
-import type { Drawer, Owner } from '../../../account/memory/drawer.js';
+import type { Category, Owner } from '../../../account/memory/category.js';
 import { grouped } from '../../../base/grouped.js';
 import type { Area } from '../../html/areas.js';
 import { socketText } from '../../skb/text.js';
@@ -7,16 +7,16 @@ import { holdersText } from '../../sockets/text.js';
 import { escapeText } from '../../text/escape.js';
 import { formatSize } from '../../text/size.js';
 import { share } from '../tree-table.js';
-import { drawerWords, ownerWords } from '../words.js';
+import { categoryWords, ownerWords } from '../words.js';
 
-/** All memory: groups of drawers, these, and in them whose it is as far as it adds up. */
+/** All memory: groups of categories, these, and in them whose it is as far as it adds up. */
 export function memoryArea(answer: MemoryAnswer): Area {
   return new Areas(answer).of(answer.memory, 'unknown');
 }
 
-/** The anchor of a drawer's row. */
-export function anchorOf({ drawer }: Pick<Drawer, 'drawer'>): string {
-  return `drawer-${drawer}`;
+/** The anchor of a category's row. */
+export function anchorOf({ category }: Pick<Category, 'category'>): string {
+  return `category-${category}`;
 }
 
 class Areas {
@@ -26,44 +26,44 @@ class Areas {
     this.#answer = answer;
   }
 
-  of(drawer: Drawer, colour: string): Area {
-    const size = formatSize(drawer.bytes);
+  of(category: Category, colour: string): Area {
+    const size = formatSize(category.bytes);
     return {
-      lines: [drawerWords(drawer), size],
-      said: `${drawerWords(drawer)}: ${this.#figures(drawer.bytes)}`,
-      bytes: drawer.bytes,
+      lines: [categoryWords(category), size],
+      said: `${categoryWords(category)}: ${this.#figures(category.bytes)}`,
+      bytes: category.bytes,
       colour,
-      href: `#${anchorOf(drawer)}`,
+      href: `#${anchorOf(category)}`,
       parts:
-        drawer.children.length > 0
-          ? drawer.children.map((child) =>
-              this.of(child, drawer.drawer === 'memory' ? child.drawer : colour),
+        category.children.length > 0
+          ? category.children.map((child) =>
+              this.of(child, category.category === 'memory' ? child.category : colour),
             )
-          : this.#owners(drawer, colour),
+          : this.#owners(category, colour),
     };
   }
 
-  #owners(drawer: Drawer, colour: string): Area[] {
+  #owners(category: Category, colour: string): Area[] {
     const { caches, callers, queues } = this.#answer;
-    if (drawer.drawer === 'network-sockets') return this.#processes(drawer, queues, colour);
+    if (category.category === 'network-sockets') return this.#processes(category, queues, colour);
     const reclaimable = { 'slab-reclaimable': true, 'slab-unreclaimable': false }[
-      drawer.drawer as string
+      category.category as string
     ];
     if (reclaimable !== undefined) {
       return caches
         .filter((cache) => cache.reclaimable === reclaimable)
-        .map(({ name, bytes }) => this.#part(drawer, [escapeText(name)], bytes, colour));
+        .map(({ name, bytes }) => this.#part(category, [escapeText(name)], bytes, colour));
     }
-    const asked = callers.filter((caller) => caller.drawer === drawer.drawer);
-    const owners: readonly Owner[] = asked.length > 0 ? asked : drawer.owners;
+    const asked = callers.filter((caller) => caller.category === category.category);
+    const owners: readonly Owner[] = asked.length > 0 ? asked : category.owners;
     return owners.map((owner) => {
       const words = owner.name === '' ? '(in a module)' : ownerWords(owner);
-      return this.#part(drawer, [words], owner.bytes, colour);
+      return this.#part(category, [words], owner.bytes, colour);
     });
   }
 
   /** Sockets, by the first process that holds each. */
-  #processes(drawer: Drawer, queues: readonly QueueBytes[], colour: string): Area[] {
+  #processes(category: Category, queues: readonly QueueBytes[], colour: string): Area[] {
     const byHolder = grouped(queues, ({ entry: { holders } }) => {
       const [first] = holders;
       return first === undefined ? 'no descriptor' : `pid ${first.pid} (${escapeText(first.comm)})`;
@@ -71,20 +71,20 @@ class Areas {
     return [...byHolder].map(([who, own]) => {
       const bytes = own.reduce((sum, queue) => sum + queue.bytes, 0);
       const sockets = own.map(({ entry, bytes: pinned }) => {
-        return this.#part(drawer, [holdersText(entry), socketText(entry)], pinned, colour);
+        return this.#part(category, [holdersText(entry), socketText(entry)], pinned, colour);
       });
-      return { ...this.#part(drawer, [who], bytes, colour), parts: sockets };
+      return { ...this.#part(category, [who], bytes, colour), parts: sockets };
     });
   }
 
-  #part(drawer: Drawer, words: readonly string[], bytes: number, colour: string): Area {
+  #part(category: Category, words: readonly string[], bytes: number, colour: string): Area {
     const [first = '', ...more] = words;
     return {
-      lines: [first, formatSize(bytes), ...more, drawerWords(drawer)],
-      said: `${drawerWords(drawer)}, ${words.join(': ')}: ${this.#figures(bytes)}`,
+      lines: [first, formatSize(bytes), ...more, categoryWords(category)],
+      said: `${categoryWords(category)}, ${words.join(': ')}: ${this.#figures(bytes)}`,
       bytes,
       colour,
-      href: `#${anchorOf(drawer)}`,
+      href: `#${anchorOf(category)}`,
       parts: [],
     };
   }

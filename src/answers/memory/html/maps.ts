@@ -3,7 +3,7 @@ import { type Html, html, raw } from '../../html/html.js';
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
 import { formatSize } from '../../text/size.js';
 import { share } from '../tree-table.js';
-import { drawerWords } from '../words.js';
+import { categoryWords } from '../words.js';
 import { memoryArea } from './areas.js';
 
 /** Memory drawn to scale, with the rules that the picture needs. */
@@ -26,7 +26,7 @@ function mapsOf(answer: MemoryAnswer): Treemap[] {
     treemapHtml({ id: 'all', name: 'All memory, by groups', whole: groups, shapes: STRIP }),
     treemapHtml({
       id: 'used',
-      name: 'Memory that is not free, by drawers and owners',
+      name: 'Memory that is not free, by categories and owners',
       whole: { ...all, bytes, parts: used },
     }),
   ];
@@ -37,9 +37,9 @@ function legend({ memory }: MemoryAnswer): Html {
   const items = memory.children
     .filter(({ frames, complete }) => frames > 0 || !complete)
     .map((group) => {
-      const swatch = html`<span class="${raw(`swatch ${group.drawer}`)}"></span>`;
+      const swatch = html`<span class="${raw(`swatch ${group.category}`)}"></span>`;
       const figures = `${formatSize(group.bytes)}, ${share(group.frames, memory.frames)}`;
-      return html`<li>${swatch}${drawerWords(group)} ${figures}</li>\n`;
+      return html`<li>${swatch}${categoryWords(group)} ${figures}</li>\n`;
     });
   return html`<ul class="legend" role="list">${items}</ul>`;
 }

@@ -13,8 +13,8 @@ import { type PageFacts, pageHtml } from '../../html/page.js';
 import type { Treemap } from '../../html/treemap.js';
 import { escapeLine, logTime, textLogWords } from '../../log/text.js';
 import { headline } from '../../memory/headline.js';
+import { categoriesTable } from '../../memory/html/categories.js';
 import { details } from '../../memory/html/details.js';
-import { drawersTable } from '../../memory/html/drawers.js';
 import { drawnToScale } from '../../memory/html/maps.js';
 import { framesText, ownersText } from '../../task-stacks/text.js';
 import { escapeText } from '../../text/escape.js';
@@ -138,10 +138,10 @@ function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
 function memorySection({ memory }: TriageAnswer, map: Treemap | undefined): Content {
   if (!memory || !map) return html`<p>It could not be counted: what is missing stands above.</p>`;
   return html`<p>${sentence(headline(memory))}</p>
-<p><a class="skip" href="#drawers">Go to the table of drawers</a></p>
+<p><a class="skip" href="#categories">Go to the table of categories</a></p>
 ${map.markup}
-<details open><summary><h3>Drawers, with their owners</h3></summary>
-${drawersTable(memory)}
+<details open><summary><h3>Categories, with their owners</h3></summary>
+${categoriesTable(memory)}
 </details>
 ${details(memory, 'h3')}`;
 }

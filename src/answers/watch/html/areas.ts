@@ -1,15 +1,15 @@
-import type { DrawerGroup } from '../../../account/memory/drawers.js';
+import type { CategoryGroup } from '../../../account/memory/categories.js';
 import type { WatchAnswer } from '../../../growth/watch/answer.js';
-import type { GroupHistory } from '../../../growth/watch/drawers.js';
+import type { GroupHistory } from '../../../growth/watch/categories.js';
 import { type Html, html, raw } from '../../html/html.js';
-import { drawerWords } from '../../memory/words.js';
+import { categoryWords } from '../../memory/words.js';
 import { formatSize } from '../../text/size.js';
 import { pathOf, placeOf, runsOf, type Scale, valueAt } from './scale.js';
 
 const [WIDTH, HEIGHT] = [960, 300];
 
 /** The lowest first. */
-const ORDER: readonly DrawerGroup[] = ['reserved', 'kernel', 'applications', 'unknown', 'free'];
+const ORDER: readonly CategoryGroup[] = ['reserved', 'kernel', 'applications', 'unknown', 'free'];
 
 /** All memory over time, by groups one above the other. */
 export function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
@@ -38,7 +38,7 @@ export function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Htm
     });
   });
   const said = stacked.map(
-    ({ group, points }) => `${drawerWords({ drawer: group })} ${range(points.values)}`,
+    ({ group, points }) => `${categoryWords({ category: group })} ${range(points.values)}`,
   );
   const dateAt = (time: number) => new Date(machine.at.getTime() - 1000 * (machine.uptime - time));
   return html`${legend(stacked)}
@@ -60,7 +60,7 @@ function heights(stacked: readonly GroupHistory[], times: Float64Array): Float64
 function legend(stacked: readonly GroupHistory[]): Html {
   const items = [...stacked].reverse().map(({ group, points }) => {
     const swatch = html`<span class="${raw(`swatch ${group}`)}"></span>`;
-    return html`<li>${swatch}${drawerWords({ drawer: group })} ${range(points.values)}</li>\n`;
+    return html`<li>${swatch}${categoryWords({ category: group })} ${range(points.values)}</li>\n`;
   });
   return html`<ul class="legend" role="list">${items}</ul>`;
 }

@@ -1,13 +1,19 @@
 import type { GrownProcess } from '../../../growth/answer.js';
 import type { Points } from '../../../growth/points.js';
-import type { GrownDrawer } from '../../../growth/watch/drawers.js';
+import type { GrownCategory } from '../../../growth/watch/categories.js';
 import { type Html, html, raw, sentence } from '../../html/html.js';
 import { missingSection } from '../../html/missing.js';
 import { type PageFacts, pageHtml } from '../../html/page.js';
 import { type HtmlColumn, htmlTable } from '../../html/table.js';
 import { TREEMAP_STYLE } from '../../html/treemap.js';
 import { formatSize } from '../../text/size.js';
-import { DRAWER_COLUMNS, headWords, PROCESS_COLUMNS, samplesWords, shownDrawers } from '../text.js';
+import {
+  CATEGORY_COLUMNS,
+  headWords,
+  PROCESS_COLUMNS,
+  samplesWords,
+  shownCategories,
+} from '../text.js';
 import { isComplete, type Watched } from '../watched.js';
 import { doubtWords } from '../words.js';
 import { AREAS_STYLE, areasOverTime } from './areas.js';
@@ -34,26 +40,26 @@ function lineOverTime({ times, values }: Points): Html {
   return html`<svg class="line" viewBox="0 -2 ${WIDTH} ${HEIGHT + 4}" preserveAspectRatio="none" aria-hidden="true">${lines}</svg>`;
 }
 
-/** What grew as one file that a browser shows: the drawers over time. */
+/** What grew as one file that a browser shows: the categories over time. */
 export function watchHtml(watched: Watched, facts: PageFacts, limit: number): string {
   const { answer, warnings } = watched;
   const [first = '', ...others] = headWords(answer);
   const doubts = answer.doubts.map(doubtWords);
   const told = others.filter((words) => !doubts.includes(words));
   const missed = [...doubts, ...warnings.map(({ message }) => message)].map(sentence);
-  const body = html`<p><a class="skip" href="#drawers">Go to the table of drawers</a></p>
+  const body = html`<p><a class="skip" href="#categories">Go to the table of categories</a></p>
 <p class="headline">${sentence(first)}</p>
 ${told.map((words) => html`<p>${sentence(words)}</p>`)}
 ${missingSection(isComplete(watched), missed)}
 <h2>All memory over time</h2>
 ${areasOverTime(answer)}
-<h2>Drawers</h2>
-${htmlTable<GrownDrawer>({
-  id: 'drawers',
+<h2>Categories</h2>
+${htmlTable<GrownCategory>({
+  id: 'categories',
   caption:
-    'What each drawer has, and how it changes a day. The rate lies between at least and at most.',
-  columns: [...DRAWER_COLUMNS.slice(0, 2), OVER_TIME, ...RANGE, ...DRAWER_COLUMNS.slice(2)],
-  rows: shownDrawers(answer).slice(0, limit),
+    'What each category has, and how it changes a day. The rate lies between at least and at most.',
+  columns: [...CATEGORY_COLUMNS.slice(0, 2), OVER_TIME, ...RANGE, ...CATEGORY_COLUMNS.slice(2)],
+  rows: shownCategories(answer).slice(0, limit),
 })}
 <h2>Processes</h2>
 ${htmlTable<GrownProcess>({
@@ -73,12 +79,15 @@ ${htmlTable<GrownProcess>({
   });
 }
 
-const OVER_TIME: HtmlColumn<GrownDrawer> = {
+const OVER_TIME: HtmlColumn<GrownCategory> = {
   heading: 'Over time',
   markup: ({ points }) => lineOverTime(points),
 };
 
-const edge = (heading: string, of: (values: Float64Array) => number): HtmlColumn<GrownDrawer> => ({
+const edge = (
+  heading: string,
+  of: (values: Float64Array) => number,
+): HtmlColumn<GrownCategory> => ({
   heading,
   align: 'right',
   value: ({ points: { values } }) => formatSize(Math.round(of(values))),

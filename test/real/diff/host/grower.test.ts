@@ -72,7 +72,7 @@ async function anonymousOf(name: string): Promise<number> {
   const text = name.endsWith('.json')
     ? readFileSync(file(name), 'utf8')
     : (await kdumpMem('memory', '--json', '--from', file(name))).stdout;
-  return Number(/"drawer": "anonymous",\s+"bytes": (\d+)/.exec(text)?.[1]);
+  return Number(/"category": "anonymous",\s+"bytes": (\d+)/.exec(text)?.[1]);
 }
 
 const before = { pss: 0, started: 0 };
@@ -105,8 +105,10 @@ afterAll(() => {
 });
 
 const of = (diff: DiffJson) => diff.processes?.items.find(({ pid }) => pid === grower.pid);
-const drawerOf = ({ drawers }: DiffJson, name: string) =>
-  drawers?.children.flatMap(({ children }) => children).find(({ drawer }) => drawer === name);
+const categoryOf = ({ categories }: DiffJson, name: string) =>
+  categories?.children
+    .flatMap(({ children }) => children)
+    .find(({ category }) => category === name);
 
 test('the oracle saw it grow, and data wait', () => {
   expect(after.pss - before.pss).toBeGreaterThan(GROWS - DRIFT);
@@ -135,16 +137,16 @@ describe.each([
     expect(found?.startTicks).toBe(before.started);
   });
 
-  test('the drawer has it, and changes sum to that above, to the byte', async () => {
+  test('the category has it, and changes sum to that above, to the byte', async () => {
     const diff = await differ(`a${suffix}`, `b${suffix}`);
     const [first, last] = [await anonymousOf(`a${suffix}`), await anonymousOf(`b${suffix}`)];
-    expect(drawerOf(diff, 'anonymous')).toMatchObject({ beforeBytes: first, afterBytes: last });
-    expect(drawerOf(diff, 'anonymous')?.changeBytes).toBe(last - first);
-    const { drawers, loss } = diff;
-    for (const drawer of [drawers, ...(drawers?.children ?? [])])
+    expect(categoryOf(diff, 'anonymous')).toMatchObject({ beforeBytes: first, afterBytes: last });
+    expect(categoryOf(diff, 'anonymous')?.changeBytes).toBe(last - first);
+    const { categories, loss } = diff;
+    for (const category of [categories, ...(categories?.children ?? [])])
       expect(
-        drawer?.children.reduce((sum, { changeBytes }) => sum + (changeBytes ?? Number.NaN), 0),
-      ).toBe(drawer?.changeBytes);
+        category?.children.reduce((sum, { changeBytes }) => sum + (changeBytes ?? Number.NaN), 0),
+      ).toBe(category?.changeBytes);
     expect((loss?.lostBytes ?? 0) + (loss?.pluggedBytes ?? 0)).toBe(
       (loss?.grewBytes ?? 0) + (loss?.shrankBytes ?? 0) + (loss?.unexplainedBytes ?? 0),
     );

@@ -55,9 +55,9 @@ test('a memfd that no process maps is not attributed to a process that grew othe
     for (const taker of takers) await taker.take();
     const after = await keep('after.json');
     const { stdout } = await kdumpMem('diff', before, after, '--json');
-    const { summary, drawers } = diffSchema.parse(JSON.parse(stdout));
-    const leaves = drawers?.children.flatMap(({ children }) => children) ?? [];
-    const shared = leaves.find(({ drawer }) => drawer === 'shared');
+    const { summary, categories } = diffSchema.parse(JSON.parse(stdout));
+    const leaves = categories?.children.flatMap(({ children }) => children) ?? [];
+    const shared = leaves.find(({ category }) => category === 'shared');
     expect(shared?.changeBytes).toBeGreaterThan(190 * MIB);
     // What else grew on the machine may come first; whatever is said of shared memory names no process.
     expect(summary).not.toMatch(/shared memory and tmpfs[^(;]* \(most at/);

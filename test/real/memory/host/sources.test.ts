@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
-  type DrawerJson,
+  type CategoryJson,
   type MemoryJson,
   memorySchema,
 } from '../../../../src/answers/memory/schema.js';
@@ -36,7 +36,7 @@ function answerOf(wrapper: readonly string[], ...args: string[]): MemoryJson {
   return answer;
 }
 
-function checkSums({ bytes, children }: DrawerJson): void {
+function checkSums({ bytes, children }: CategoryJson): void {
   if (children.length === 0) return;
   expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
   children.forEach(checkSums);
@@ -54,8 +54,8 @@ const masked = (files: Readonly<Record<string, string>>) => [
   'sh',
 ];
 
-const drawer = (answer: MemoryJson, name: string) =>
-  answer.memory.children.flatMap(({ children }) => children).find((one) => one.drawer === name);
+const category = (answer: MemoryJson, name: string) =>
+  answer.memory.children.flatMap(({ children }) => children).find((one) => one.category === name);
 
 const kcore = existsSync('/proc/kcore');
 
@@ -112,9 +112,9 @@ describe('a /proc that lacks files', () => {
     const wrapper = masked({ meminfo: bare, zoneinfo: '', vmstat: '', buddyinfo: '' });
     const answer = answerOf(wrapper, '--source', 'counters');
     expect(answer.memory.bytes).toBe(1000 * 1024);
-    expect(drawer(answer, 'page-cache')?.bytes).toBe(60 * 1024);
-    expect(drawer(answer, 'set-aside')).toMatchObject({ bytes: 0, complete: false });
-    expect(drawer(answer, 'free-cpu-lists')?.why).toContain('/proc/zoneinfo does not say');
+    expect(category(answer, 'page-cache')?.bytes).toBe(60 * 1024);
+    expect(category(answer, 'set-aside')).toMatchObject({ bytes: 0, complete: false });
+    expect(category(answer, 'free-cpu-lists')?.why).toContain('/proc/zoneinfo does not say');
     const nodes = memory(wrapper, '--source', 'counters', '--nodes');
     expect(nodes).toMatchObject({ status: 3, stdout: '' });
     expect(nodes.stderr).toMatch(/^kdump-mem: --nodes cannot be told: \/proc\/zoneinfo .*\n$/);
@@ -123,12 +123,12 @@ describe('a /proc that lacks files', () => {
   test('text in place of a number is said, and is not zero', () => {
     const text = `${bare}AnonPages:  lots kB\nSlab:  1 kB\n`;
     const answer = answerOf(masked({ meminfo: text, zoneinfo: '' }), '--source', 'counters');
-    expect(drawer(answer, 'anonymous')).toMatchObject({
+    expect(category(answer, 'anonymous')).toMatchObject({
       counterBytes: null,
       complete: false,
       why: '/proc/meminfo says “lots kB” of AnonPages',
     });
-    expect(drawer(answer, 'unexplained')?.complete).toBe(false);
+    expect(category(answer, 'unexplained')?.complete).toBe(false);
   });
 
   test.each([

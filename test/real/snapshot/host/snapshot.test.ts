@@ -88,12 +88,12 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
     expect(told.memory.bytes).toBe(before.memory.bytes);
     expect(told.host).toEqual(before.host);
     const drift = told.memory.bytes / 20;
-    for (const [index, drawer] of told.memory.children.entries()) {
+    for (const [index, category] of told.memory.children.entries()) {
       const [low, high] = [before, after]
         .map(({ memory }) => memory.children[index]?.bytes ?? 0)
         .sort((a, b) => a - b);
-      expect(drawer.bytes).toBeGreaterThan((low ?? 0) - drift);
-      expect(drawer.bytes).toBeLessThan((high ?? 0) + drift);
+      expect(category.bytes).toBeGreaterThan((low ?? 0) - drift);
+      expect(category.bytes).toBeLessThan((high ?? 0) + drift);
     }
   });
 

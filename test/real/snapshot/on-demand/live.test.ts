@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { logSchema } from '../../../../src/answers/log/schema.js';
-import { type DrawerJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { type CategoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { processSchema } from '../../../../src/answers/process/schema.js';
 import { type ProcsJson, procsSchema } from '../../../../src/answers/procs/schema.js';
 import {
@@ -79,7 +79,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
   test('memory is the same, within what moved; what cannot move to the byte', async () => {
     const captured = memorySchema.parse(await fromJson('memory', file));
     const [own, first, last] = [captured, before!.memory, after!.memory].map(({ memory }) =>
-      drawers(memory),
+      categories(memory),
     );
     expect([...own!.keys()]).toEqual([...last!.keys()]);
     for (const [name, bytes] of own!) {
@@ -110,10 +110,10 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
   });
 });
 
-function drawers(root: DrawerJson): Map<string, number> {
-  const all = (drawer: DrawerJson): [string, number][] => [
-    [drawer.drawer, drawer.bytes],
-    ...drawer.children.flatMap(all),
+function categories(root: CategoryJson): Map<string, number> {
+  const all = (category: CategoryJson): [string, number][] => [
+    [category.category, category.bytes],
+    ...category.children.flatMap(all),
   ];
   return new Map(all(root));
 }

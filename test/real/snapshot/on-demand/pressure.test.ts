@@ -74,7 +74,7 @@ describe('a snapshot where memory is short', () => {
       const { memory } = memorySchema.parse(await fromJson('memory', file));
       const anonymous = memory.children
         .flatMap(({ children }) => children)
-        .find(({ drawer }) => drawer === 'anonymous');
+        .find(({ category }) => category === 'anonymous');
       expect(anonymous?.bytes).toBeGreaterThan(processes[0]?.ussBytes ?? Number.NaN);
       await free(eater);
     },

@@ -59,8 +59,8 @@ prlimit --pid $watch --nofile=1024:1024; stored; end`,
   const lost = samples.reduce((sum, { lostBefore }) => sum + lostBefore, 0);
   expect(lost).toBeGreaterThan(0);
   expect(told.lostSamples).toBe(lost);
-  for (const { processes, drawers } of samples) {
+  for (const { processes, categories } of samples) {
     expect(processes.length).toBeGreaterThan(0);
-    expect(drawers).not.toBeNull();
+    expect(categories).not.toBeNull();
   }
 });

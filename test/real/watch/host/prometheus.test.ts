@@ -40,7 +40,7 @@ test('metrics are what promtool takes without a word, hostile names and all', as
   const samples = [...week({ rhythm, seed: 5, leak: 1, days: 3, leaks: 'anonymous' })];
   writeFileSync(file, samples.map((one) => `${formatJson(watchSampleJson(one))}\n`).join(''));
   const { stdout } = await kdumpMem('watch', '--for', '0', '--store', file, '--prometheus');
-  expect(stdout).toMatch(/^kdump_mem_drawer_growing\{.*drawer="anonymous".*\} 1$/m);
+  expect(stdout).toMatch(/^kdump_mem_category_growing\{.*category="anonymous".*\} 1$/m);
   accepted(stdout);
   const hostile = watchedFor({ leak: 1, leaks: 'anonymous', days: 3 }, 'a"b\\c\n\u001b{x}');
   accepted(watchMetrics(hostile.answer, { up: true, lost: 1, notStored: 2 }));
@@ -80,7 +80,7 @@ test('prometheus scrapes a watch, the rules load, and every panel can be asked',
   );
   started.push(server);
   const api = `http://127.0.0.1:${port}/api/v1`;
-  const anonymous = 'query?query=kdump_mem_memory_bytes{drawer="anonymous"}';
+  const anonymous = 'query?query=kdump_mem_memory_bytes{category="anonymous"}';
   expect(await asked(`${api}/${anonymous}`, /"value":\[[\d.]+,"[1-9]/)).toContain('"success"');
   expect(await asked(`${api}/rules`, /"health":"ok"/)).not.toContain('"health":"err"');
   for (const expression of panelExpressions()) {

@@ -4,7 +4,7 @@ import { z } from 'zod';
  * When an answer's source was looked at (of a dump: its clock's last tick), and of which boot of which machine;
  * null: it is not told. `kdump-mem diff` holds answers against each other by that.
  */
-export const takenSchema = z
+export const originSchema = z
   .strictObject({
     at: z.iso.datetime().nullable(),
     host: z.string().nullable(),
@@ -14,4 +14,4 @@ export const takenSchema = z
   })
   .nullable();
 
-export type TakenJson = z.infer<typeof takenSchema>;
+export type OriginJson = z.infer<typeof originSchema>;

@@ -1,4 +1,4 @@
-# How many page frames each drawer of memory has, counted by drgn in other ways than we do: lists in place
+# How many page frames each category of memory has, counted by drgn in other ways than we do: lists in place
 # of flags, trees in place of lists, lists of LRU in place of struct pages, tasks in place of areas.
 import json
 import os

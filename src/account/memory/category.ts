@@ -1,4 +1,4 @@
-import type { DrawerGroup, DrawerName, Known } from './drawers.js';
+import type { CategoryGroup, CategoryName, Known } from './categories.js';
 import type { Elsewhere } from './frame-ledger.js';
 
 /** Who would have to let go of memory. Names are hostile. */
@@ -11,8 +11,8 @@ export interface Owner {
 }
 
 /** A place that page frames are in, or a group of such places. */
-export interface Drawer {
-  readonly drawer: DrawerName | DrawerGroup | 'memory';
+export interface Category {
+  readonly category: CategoryName | CategoryGroup | 'memory';
   readonly frames: number;
   readonly bytes: number;
   readonly known: Known;
@@ -20,13 +20,13 @@ export interface Drawer {
   readonly counterBytes: number | null;
   /** The largest of those that are known. */
   readonly owners: readonly Owner[];
-  readonly children: readonly Drawer[];
+  readonly children: readonly Category[];
   /** The command that tells more, without the dump's name. */
   readonly deeper?: string;
   /** Nothing that would belong here was missed. */
   readonly complete: boolean;
   /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */
   readonly why?: string;
-  /** What a walk for this drawer led to and other drawers have. */
+  /** What a walk for this category led to and other categories have. */
   readonly elsewhere: readonly Elsewhere[];
 }

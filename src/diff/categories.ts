@@ -1,10 +1,10 @@
 import { type Course, courseOf, notCompared } from './course.js';
-import type { DrawerState } from './state.js';
+import type { CategoryState } from './state.js';
 
-/** How a drawer changed. */
-export interface DrawerDiff extends Course {
-  readonly drawer: string;
-  readonly children: readonly DrawerDiff[];
+/** How a category changed. */
+export interface CategoryDiff extends Course {
+  readonly category: string;
+  readonly children: readonly CategoryDiff[];
   /**
    * Of its change what its children do not tell, since they cannot be compared: their changes and this sum to
    * its own, to the byte. Null: its own is not known.
@@ -16,17 +16,21 @@ export interface DrawerDiff extends Course {
  * The trees of several looks as one.
  *
  * @param trees of each input; null: it knows of none
- * @param leaves single drawers can be compared: all looked equally deep
+ * @param leaves single categories can be compared: all looked equally deep
  */
-export function diffDrawers(
-  trees: readonly (DrawerState | null)[],
+export function diffCategories(
+  trees: readonly (CategoryState | null)[],
   leaves: boolean,
   seconds: readonly number[] | null,
-): DrawerDiff {
-  const names = new Set(trees.flatMap((tree) => tree?.children.map(({ drawer }) => drawer) ?? []));
-  const parts = trees.map((tree) => new Map(tree?.children.map((child) => [child.drawer, child])));
+): CategoryDiff {
+  const names = new Set(
+    trees.flatMap((tree) => tree?.children.map(({ category }) => category) ?? []),
+  );
+  const parts = trees.map(
+    (tree) => new Map(tree?.children.map((child) => [child.category, child])),
+  );
   const children = [...names].map((name) =>
-    diffDrawers(
+    diffCategories(
       parts.map((part) => part.get(name) ?? null),
       leaves,
       seconds,
@@ -37,14 +41,14 @@ export function diffDrawers(
   const course = compared ? courseOf(bytes, seconds) : notCompared(bytes);
   const told = children.reduce((sum, { change }) => sum + (change ?? 0), 0);
   return {
-    drawer: trees.find((tree) => tree !== null)?.drawer ?? '',
+    category: trees.find((tree) => tree !== null)?.category ?? '',
     ...course,
     children,
     untold: course.change === null ? null : children.length === 0 ? 0 : course.change - told,
   };
 }
 
-/** Drawers without parts, of all of it. */
-export function leavesOf(diff: DrawerDiff): DrawerDiff[] {
+/** Categories without parts, of all of it. */
+export function leavesOf(diff: CategoryDiff): CategoryDiff[] {
   return diff.children.length === 0 ? [diff] : diff.children.flatMap(leavesOf);
 }

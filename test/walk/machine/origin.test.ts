@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { kernelTaken } from '../../../src/walk/machine/taken.js';
+import { kernelOrigin } from '../../../src/walk/machine/origin.js';
 import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
 
@@ -12,7 +12,7 @@ const bytes = Buffer.from(UUID.replaceAll('-', ''), 'hex');
 
 /** A fixture has what questions read: its page may lack the id. */
 const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
-  kernelTaken(
+  kernelOrigin(
     damagedKernel(
       new Proxy(kernel, {
         get: (target, name) => {

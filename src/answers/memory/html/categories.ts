@@ -1,40 +1,40 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import type { Owner } from '../../../account/memory/drawer.js';
+import type { Owner } from '../../../account/memory/category.js';
 import { type Html, html, sentence } from '../../html/html.js';
 import { type HtmlColumn, htmlTable } from '../../html/table.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type TreeRow, treeColumns, treeRows } from '../tree-table.js';
-import { drawerWords, ownerWords } from '../words.js';
+import { categoryWords, ownerWords } from '../words.js';
 import { anchorOf } from './areas.js';
 
-/** All drawers with what is known of each: what the treemap shows, for who reads. */
-export function drawersTable(answer: MemoryAnswer): Html {
+/** All categories with what is known of each: what the treemap shows, for who reads. */
+export function categoriesTable(answer: MemoryAnswer): Html {
   const known = treeColumns(answer, true).filter(({ heading }) => heading !== 'WHO');
   return htmlTable<TreeRow>({
-    id: 'drawers',
+    id: 'categories',
     caption: 'Where the memory is. Rows of a group add up to it, and groups to all, to the byte.',
     columns: [...known.slice(0, SIZES), OWNERS, ...known.slice(SIZES), DIFFERENCE, EXACT],
-    rows: [{ drawer: answer.memory, depth: 0 }, ...treeRows(answer)],
-    facts: ({ drawer, depth }) => ({
-      id: anchorOf(drawer),
-      level: drawer.children.length > 0 ? 'group' : depth > 0 ? 'within' : 'group',
+    rows: [{ category: answer.memory, depth: 0 }, ...treeRows(answer)],
+    facts: ({ category, depth }) => ({
+      id: anchorOf(category),
+      level: category.children.length > 0 ? 'group' : depth > 0 ? 'within' : 'group',
     }),
   });
 }
 
-/** Columns that say how large a drawer is: whose it is comes next. */
+/** Columns that say how large a category is: whose it is comes next. */
 const SIZES = 3;
 
 const EXACT: HtmlColumn<TreeRow> = {
   heading: 'Exactly',
   align: 'right',
-  value: ({ drawer }) => formatCount(drawer.bytes),
+  value: ({ category }) => formatCount(category.bytes),
 };
 
 const DIFFERENCE: HtmlColumn<TreeRow> = {
   heading: 'More than counted',
   align: 'right',
-  value: ({ drawer: { bytes, counterBytes } }) =>
+  value: ({ category: { bytes, counterBytes } }) =>
     counterBytes === null ? '' : signed(bytes - counterBytes),
 };
 
@@ -46,13 +46,13 @@ const SHOWN = 3;
 
 const OWNERS: HtmlColumn<TreeRow> = {
   heading: 'Largest owners',
-  markup: ({ drawer }) => {
-    const [first, others] = [drawer.owners.slice(0, SHOWN), drawer.owners.slice(SHOWN)];
-    const incomplete = drawer.children.length === 0 && drawer.why !== undefined;
-    const why = incomplete ? html`<strong>Not whole:</strong> ${drawer.why} ` : '';
+  markup: ({ category }) => {
+    const [first, others] = [category.owners.slice(0, SHOWN), category.owners.slice(SHOWN)];
+    const incomplete = category.children.length === 0 && category.why !== undefined;
+    const why = incomplete ? html`<strong>Not whole:</strong> ${category.why} ` : '';
     const more =
       others.length > 0
-        ? html`<details><summary>${others.length} more of ${drawerWords(drawer)}</summary>${names(others)}</details>`
+        ? html`<details><summary>${others.length} more of ${categoryWords(category)}</summary>${names(others)}</details>`
         : '';
     return html`${why}${names(first)}${more}`;
   },

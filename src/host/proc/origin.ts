@@ -1,10 +1,10 @@
-import type { Taken } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/sample-origin.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 import { readUptime } from './uptime.js';
 
 /** @param at when: a capture has its own time, which may not be known */
-export function hostTaken(source: HostSource, at: Date | null): Taken {
+export function hostOrigin(source: HostSource, at: Date | null): Origin {
   const line = (path: string) => optionalText(source, path).trim() || null;
   return {
     at,

@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import { WalkError } from '../../base/errors/walk.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Taken } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/sample-origin.js';
 import { readClock } from './clock.js';
 import { fieldsOf } from './fields.js';
 import { readUts } from './machine.js';
@@ -10,7 +10,7 @@ import { readUts } from './machine.js';
 const UUID_BYTES = 16;
 
 /** By the kernel's own memory: when its clock ticked last, and which boot of which machine it is. */
-export function kernelTaken(kernel: Kernel): Taken {
+export function kernelOrigin(kernel: Kernel): Origin {
   const clock = told(() => readClock(kernel));
   const milliseconds = clock && Number(clock.wallClock / 1_000_000n);
   return {

@@ -1,14 +1,14 @@
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 
-/** What a drawer is part of; the groups make up all of the memory. */
-export type DrawerGroup = 'free' | 'applications' | 'kernel' | 'reserved' | 'unknown';
+/** What a category is part of; the groups make up all of the memory. */
+export type CategoryGroup = 'free' | 'applications' | 'kernel' | 'reserved' | 'unknown';
 
-/** How the frames of a drawer are found. */
+/** How the frames of a category are found. */
 export type Known = 'walked' | 'flags' | 'counter';
 
-interface DrawerFacts {
-  readonly group: DrawerGroup;
-  /** Kinds of page frames that are of this drawer, if none before has them. */
+interface CategoryFacts {
+  readonly group: CategoryGroup;
+  /** Kinds of page frames that are of this category, if none before has them. */
   readonly kinds?: readonly PageKind[];
   /** Kinds of page frames that a walk may put here; others that it leads to stay where they are. */
   readonly takes?: readonly PageKind[];
@@ -18,7 +18,7 @@ interface DrawerFacts {
 const NOBODYS = ['held', 'unreferenced'] as const;
 
 /**
- * All drawers, and with them the table of precedence: walks put frames into drawers in this order, and
+ * All categories, and with them the table of precedence: walks put frames into categories in this order, and
  * the first that takes a frame has it. What then is in none goes by its kind.
  *
  * So a stack that lies in vmalloc's address space is a stack; a page of a file that sendfile put into a
@@ -61,21 +61,21 @@ const TABLE = {
   'crash-kernel': { group: 'reserved', takes: ['reserved'] },
   'set-aside': { group: 'reserved', kinds: ['reserved'] },
   unread: { group: 'unknown', kinds: ['unseen', 'unread', 'torn'] },
-} as const satisfies Record<string, DrawerFacts>;
+} as const satisfies Record<string, CategoryFacts>;
 
 /** Names are stable: they are part of the JSON. */
-export type DrawerName = keyof typeof TABLE;
+export type CategoryName = keyof typeof TABLE;
 
 /** In the order of precedence. */
-export const DRAWERS = Object.keys(TABLE) as readonly DrawerName[];
+export const CATEGORIES = Object.keys(TABLE) as readonly CategoryName[];
 
-const NUMBERS = new Map(DRAWERS.map((drawer, index) => [drawer, index + 1]));
+const NUMBERS = new Map(CATEGORIES.map((category, index) => [category, index + 1]));
 
-/** The place of a drawer in that order, from 1 on. */
-export function drawerNumber(name: DrawerName): number {
+/** The place of a category in that order, from 1 on. */
+export function categoryNumber(name: CategoryName): number {
   return NUMBERS.get(name) ?? 0;
 }
 
-export function drawerFacts(name: DrawerName): DrawerFacts {
+export function categoryFacts(name: CategoryName): CategoryFacts {
   return TABLE[name];
 }

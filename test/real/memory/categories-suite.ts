@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import {
-  type DrawerJson,
+  type CategoryJson,
   type MemoryJson,
   memorySchema,
 } from '../../../src/answers/memory/schema.js';
@@ -12,7 +12,7 @@ import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { expectTold, notTold } from './functions-only.js';
 
-/** Of drawers that drgn counts by another way than ours: its count must be ours, to the page. */
+/** Of categories that drgn counts by another way than ours: its count must be ours, to the page. */
 const SAME = [
   ...['memory', 'free-buddy', 'free-cpu-lists', 'slab-reclaimable', 'slab-unreclaimable'],
   ...['kernel-stacks', 'percpu', 'image', 'memmap'],
@@ -21,9 +21,9 @@ const SAME = [
 /** Pages that CPUs have yet to put on an LRU list: as many as their batches take. */
 const BATCHES = 2 * 5 * 31;
 
-/** Where the memory of a dump is, beside drgn's own way to each drawer and the kernel's counters. */
-export function drawersSuite(dump: string, kernel: LabKernel): void {
-  describe(`every page frame in one drawer: ${dump}`, () => {
+/** Where the memory of a dump is, beside drgn's own way to each category and the kernel's counters. */
+export function categoriesSuite(dump: string, kernel: LabKernel): void {
+  describe(`every page frame in one category: ${dump}`, () => {
     const core = join(LAB, 'dumps', dump, 'elf.vmcore');
     let answer: MemoryJson;
     let drgn: Record<string, number> & {
@@ -31,8 +31,8 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
       readonly 'anonymous-of': Readonly<Record<string, number>>;
     };
     const lacks = notTold(dump);
-    const drawers = new Map<string, DrawerJson>();
-    const frames = (name: string) => drawers.get(name)?.frames ?? Number.NaN;
+    const categories = new Map<string, CategoryJson>();
+    const frames = (name: string) => categories.get(name)?.frames ?? Number.NaN;
 
     beforeAll(() => {
       const opened = openNative({ files: [core] });
@@ -41,27 +41,27 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
       } finally {
         opened.close();
       }
-      const visit = (drawer: DrawerJson): void => {
-        drawers.set(drawer.drawer, drawer);
-        drawer.children.forEach(visit);
+      const visit = (category: CategoryJson): void => {
+        categories.set(category.category, category);
+        category.children.forEach(visit);
       };
       visit(answer.memory);
-      drgn = drgnJson(core, kernel, new URL('drawers.py', import.meta.url));
+      drgn = drgnJson(core, kernel, new URL('categories.py', import.meta.url));
     });
 
     test('nothing is missing but what symbols do not tell, and no fact contradicts another', () => {
       expectTold(answer, dump);
       for (const name of lacks)
-        expect([name, drawers.get(name)]).toMatchObject([name, { frames: 0, complete: false }]);
+        expect([name, categories.get(name)]).toMatchObject([name, { frames: 0, complete: false }]);
       expect(frames('unread')).toBe(0);
     });
 
     test('rows of one level sum to the row above, to the byte', () => {
-      for (const { drawer, bytes, children } of drawers.values()) {
+      for (const { category, bytes, children } of categories.values()) {
         if (children.length === 0) continue;
         expect(
           children.reduce((sum, child) => sum + child.bytes, 0),
-          drawer,
+          category,
         ).toBe(bytes);
       }
       expect(answer.memory.bytes).toBe(frames('memory') * (answer.kernel?.pageSize ?? Number.NaN));
@@ -85,18 +85,18 @@ export function drawersSuite(dump: string, kernel: LabKernel): void {
 
     test('where the kernel counts the same, it counts as much', () => {
       for (const name of ['free-buddy', 'percpu', 'shared', 'slab-reclaimable'])
-        expect(drawers.get(name)?.differenceBytes, name).toBe(lacks.includes(name) ? null : 0);
+        expect(categories.get(name)?.differenceBytes, name).toBe(lacks.includes(name) ? null : 0);
       // Those of threads that end are no longer counted, and those of threads that begin are before they are listed.
-      const stacks = drawers.get('kernel-stacks')?.differenceBytes ?? Number.NaN;
+      const stacks = categories.get('kernel-stacks')?.differenceBytes ?? Number.NaN;
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
       expect(stacks).toBeLessThanOrEqual((drgn['ending-stacks'] ?? Number.NaN) * pageSize);
       expect(-stacks).toBeLessThanOrEqual((drgn['spare-stacks'] ?? Number.NaN) * pageSize);
       // The kernel's own, and the top ones, are in no counter.
-      expect(drawers.get('page-tables')?.differenceBytes).toBeGreaterThan(0);
+      expect(categories.get('page-tables')?.differenceBytes).toBeGreaterThan(0);
     });
 
     test('who maps anonymous memory is who drgn finds by their page tables', () => {
-      const owners = drawers.get('anonymous')?.owners ?? [];
+      const owners = categories.get('anonymous')?.owners ?? [];
       const bytesOf = (pages = 0) => pages * (answer.kernel?.pageSize ?? Number.NaN);
       for (const { name, pid, bytes } of owners)
         expect(bytes, name).toBe(bytesOf(drgn['anonymous-of'][pid ?? name]));
