@@ -23,7 +23,7 @@ Kinds; unless some are named, all but meaning and those below it, which take sec
   meaning           each member that walkers read set to 0, 1, huge, all ones, one more, one less,
                     with its sign flipped, or to what another object has there; variables likewise;
                     pages and struct pages zeroed one by one. An answer that differs from the
-                    undamaged dump's and says nothing is a fault, unless docs/undetectable.md names
+                    undamaged dump's and says nothing is a fault, unless docs/internals/undetectable.md names
                     the member and what may differ.
   memory            the same with what \`memory\` reads besides, in the lab's whole dumps
   procs             the same with what \`procs\` reads besides

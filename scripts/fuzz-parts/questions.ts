@@ -80,10 +80,10 @@ function all(): Question {
       const answer = accountAll(kernel, { by: 'cgroup' });
       const whole = socketsSchema.parse(socketsJson(answer, answer.sockets));
       // A row without a figure says why.
-      const claims = whole.unexplained
+      const claims = whole.outsideQueues
         .filter(({ objects }) => objects !== null)
         .map((row) => JSON.stringify(row));
-      const json = { ...whole, unexplained: [] };
+      const json = { ...whole, outsideQueues: [] };
       const complete = answer.total.complete && answer.warnings.length === 0;
       const text = socketsText(answer, answer.sockets, { by: 'cgroup', limit: 1000 });
       return { kind: 'answered', text, json, claims, complete };

@@ -39,7 +39,7 @@ const WITH_DATA = [
 ];
 
 /**
- * Every member of which some values cannot be seen to be wrong. docs/undetectable.md is the same list
+ * Every member of which some values cannot be seen to be wrong. docs/internals/undetectable.md is the same list
  * for people; a test holds one against the other.
  */
 export const UNDETECTABLE: readonly Undetectable[] = [
@@ -281,8 +281,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['page._refcount'],
     differs: [
-      ...['unexplained', 'categories.unexplained', 'categories.tables'],
-      ...NOBODYS('unexplained', 'tables'),
+      ...['unattributed', 'categories.unattributed', 'categories.tables'],
+      ...NOBODYS('unattributed', 'tables'),
     ],
     why: 'Where a block begins that nothing explains, or that a table is the first part of, only the count of its first page says.',
   },
@@ -294,8 +294,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['*kobject.name', 'device_private.device'],
     differs: [
-      ...['categories.rings', 'categories.unexplained', 'unexplained'],
-      ...NOBODYS('rings', 'unexplained'),
+      ...['categories.rings', 'categories.unattributed', 'unattributed'],
+      ...NOBODYS('rings', 'unattributed'),
     ],
     why: 'Which bus is that of virtio only its name says, and which devices are on it only its list.',
   },
@@ -305,7 +305,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap(
         (category) => [`${category}.counterBytes`, `${category}.differenceBytes`],
       ),
-      ...['counted', 'unexplained.largeKmallocBytes'],
+      ...['counted', 'unattributed.largeKmallocBytes'],
     ],
     why: 'Of these more pages may be found than are counted; that there are fewer is told. Of memory that is not accepted yet some kernels’ pages do not say that it is.',
   },
@@ -315,8 +315,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['io_ring_ctx.rings', 'io_ring_ctx.sq_sqes'],
     ],
     differs: [
-      ...['categories.rings', 'categories.unexplained', 'unexplained'],
-      ...NOBODYS('rings', 'unexplained'),
+      ...['categories.rings', 'categories.unattributed', 'unattributed'],
+      ...NOBODYS('rings', 'unattributed'),
     ],
     why: 'Where the pages of a ring of io_uring lie and how many there are only the ring says: the rest is among what nothing explains.',
   },
@@ -345,16 +345,16 @@ export const UNDETECTABLE: readonly Undetectable[] = [
         'categories.vmalloc',
         'categories.modules',
         'categories.bpf',
-        'categories.unexplained',
+        'categories.unattributed',
       ],
-      'unexplained',
-      ...NOBODYS('vmalloc', 'modules', 'bpf', 'unexplained'),
+      'unattributed',
+      ...NOBODYS('vmalloc', 'modules', 'bpf', 'unattributed'),
     ],
     why: 'Who asked for an area of vmalloc’s address space only the area says.',
   },
   {
     members: ['slab.memcg_data', 'page.memcg_data', 'slab.obj_exts'],
-    differs: ['unexplained.chargedBytes', 'cgroups'],
+    differs: ['unattributed.chargedBytes', 'cgroups'],
     why: 'Which cgroup a page is charged to only the page says; cgroups’ own counters run in batches.',
   },
   {
@@ -370,8 +370,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['ftrace_page.records', 'mempool.curr_nr', 'mempool.pool_data', '*mempool.elements'],
     ],
     differs: [
-      ...['categories.tables', 'categories.unexplained', 'unexplained'],
-      ...NOBODYS('tables', 'unexplained'),
+      ...['categories.tables', 'categories.unattributed', 'unattributed'],
+      ...NOBODYS('tables', 'unattributed'),
     ],
     why: 'Where a table of the kernel lies and how large it is are kept once. A page of it that is somebody else’s, that is free, or that is no memory is told, and so is a hash table whose size is no power of two.',
   },

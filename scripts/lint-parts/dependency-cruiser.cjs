@@ -1,4 +1,4 @@
-// The floors of docs/architecture.md: imports go down only.
+// The floors of docs/internals/architecture.md: imports go down only.
 'use strict';
 
 /** What each room may know besides itself, and base/ and records/ below it. */

@@ -29,7 +29,7 @@ export interface CensusWhole {
   /** Over all of them; what several share is counted once. */
   readonly total: Figures;
   /** What of the network's memory is in no socket's queue. */
-  readonly unexplained: readonly LedgerRow[];
+  readonly outsideQueues: readonly LedgerRow[];
   /** Nothing of all this is missing: neither of the total nor of what is in no queue. */
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
@@ -205,7 +205,7 @@ class AccountedCensus {
       kernel: this.#kernel.facts,
       count: this.#count,
       total,
-      unexplained: rows,
+      outsideQueues: rows,
       complete: total.complete && rows.every(({ complete }) => complete),
       warnings: this.#warnings.list(),
     };

@@ -193,7 +193,7 @@ export const socketsSchema = z.strictObject({
   whole: z.boolean(),
   groups: z.array(groupSchema).optional(),
   totals: z.strictObject({ sockets: count, ...figuresSchema.shape }),
-  unexplained: z.array(
+  outsideQueues: z.array(
     z.strictObject({
       what: z.string(),
       objects: count.nullable(),
@@ -222,7 +222,7 @@ export const socketsEndSchema = z.strictObject({
     origin: true,
     omitted: true,
     totals: true,
-    unexplained: true,
+    outsideQueues: true,
     warnings: true,
   }).shape,
 });

@@ -14,7 +14,7 @@ export interface Loss {
    */
   readonly grew: number | null;
   readonly shrank: number | null;
-  readonly unexplained: number | null;
+  readonly unattributed: number | null;
   readonly untold: number | null;
   /**
    * `nothing`: what grew is less than half of what was lost. Null: nothing was lost (it is of another boot or host), or
@@ -42,7 +42,7 @@ export const GOOD_PART = 1 / 4;
 /** Less than this is no loss: memory moves while it is looked at. */
 export const LEAST_LOSS = 1 << 20;
 
-const NOBODYS: ReadonlySet<string> = new Set(['unexplained', 'unread']);
+const NOBODYS: ReadonlySet<string> = new Set(['unattributed', 'unread']);
 
 /** Where owners of a category are listed; those of memory of processes are measured by category. */
 export const OWNERS: Readonly<Record<string, ListName>> = {
@@ -80,18 +80,18 @@ export function lossOf(
     of.reduce((all, { change }) => all + pick(change ?? 0), 0);
   const grew = sum(named, (change) => Math.max(0, change));
   const shrank = sum(named, (change) => Math.min(0, change));
-  const unexplained = sum(
+  const unattributed = sum(
     leaves.filter(({ category }) => NOBODYS.has(category)),
     (change) => change,
   );
-  const untold = lost + memory.change - grew - shrank - unexplained;
+  const untold = lost + memory.change - grew - shrank - unattributed;
   const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
   return {
     lost,
     plugged: memory.change,
     ...(isTold
-      ? { grew, shrank, unexplained, untold }
-      : { grew: null, shrank: null, unexplained: null, untold: null }),
+      ? { grew, shrank, unattributed, untold }
+      : { grew: null, shrank: null, unattributed: null, untold: null }),
     explanation: isLost && isTold ? explanationOf(lost, grew, untold) : null,
     categories: named
       .filter(({ change }) => (change ?? 0) > 0)

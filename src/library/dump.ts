@@ -94,7 +94,7 @@ export class Dump implements Disposable {
   }
 
   /**
-   * Its memory, symbols and types, for questions of your own: docs/architecture.md has the interface.
+   * Its memory, symbols and types, for questions of your own: docs/internals/architecture.md has the interface.
    *
    * @throws {KernelError} `closed`
    */

@@ -50,7 +50,7 @@ export const LARGEST_PAGE_BYTES = 32 * 1024;
 const LEAST_SKB_CHARGE = 512;
 
 /**
- * How much memory the unread data of a socket keeps from the allocators (docs/architecture.md: pinned),
+ * How much memory the unread data of a socket keeps from the allocators (docs/internals/architecture.md: pinned),
  * from what user space can see. The truth lies between `low` and `high`; what is not known makes
  * them drift apart.
  *

@@ -34,7 +34,7 @@ export const FINDING_CODES = [
   'waiting-data-of-process',
   'waiting-data-of-machine',
   'stalled-reader',
-  'unexplained-memory',
+  'unattributed-memory',
   'low-memory',
   'tainted',
 ] as const;

@@ -24,7 +24,7 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
   'waiting-data',
   'waiting-data-of-process',
   'waiting-data-of-machine',
-  'unexplained-memory',
+  'unattributed-memory',
   'low-memory',
 ]);
 

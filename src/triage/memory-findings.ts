@@ -9,17 +9,17 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
   const { census, memory } = answer;
   const waiting = census ? waitingData(census, memory.bytes) : [];
-  return [...waiting, ...unexplained(answer), ...shortZones(answer, pageSize)];
+  return [...waiting, ...unattributed(answer), ...shortZones(answer, pageSize)];
 }
 
-function* unexplained({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
-  const category = leaves(memory).find((one) => one.category === 'unexplained');
+function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
+  const category = leaves(memory).find((one) => one.category === 'unattributed');
   const severity = severityOf(category?.bytes ?? 0, memory.bytes);
   // Free memory may be among it.
   if (category === undefined || severity === undefined || freeConflict) return;
   const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
   yield {
-    code: 'unexplained-memory',
+    code: 'unattributed-memory',
     severity,
     figures: {
       bytes: category.bytes,

@@ -46,10 +46,10 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'info-1.kernel.sources.types.detail': 'where it was found: `source` is its code',
   'info-1.kernel.sources.directMap.detail': 'where it was found: `source` is its code',
   'info-1.kernel.sources.pages.detail': 'where it was found: `source` is its code',
-  'sockets-1.unexplained[].what': 'a code: the schema does not enumerate it',
-  'sockets-end-1.unexplained[].what': 'the same',
-  'sockets-1.unexplained[].message': 'made of `what`, its code, and of the figures beside it',
-  'sockets-end-1.unexplained[].message': 'the same',
+  'sockets-1.outsideQueues[].what': 'a code: the schema does not enumerate it',
+  'sockets-end-1.outsideQueues[].what': 'the same',
+  'sockets-1.outsideQueues[].message': 'made of `what`, its code, and of the figures beside it',
+  'sockets-end-1.outsideQueues[].message': 'the same',
   'explain-1.codes[].means': 'this answer is the words of a code',
 };
 

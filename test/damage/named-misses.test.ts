@@ -21,13 +21,13 @@ function* lines(of: Kernel): Generator<string> {
   const questions = [
     () => accountAll(of),
     () => accountProcess(of, pid),
-    () => ({ ...accountFd(of, pid, fd), unexplained: [] }),
+    () => ({ ...accountFd(of, pid, fd), outsideQueues: [] }),
   ];
   for (const ask of questions) {
     try {
       const answer = ask();
       for (const { message } of answer.warnings) yield message;
-      if ('unexplained' in answer)
+      if ('outsideQueues' in answer)
         for (const { message } of ledgerOf(answer).values()) yield message;
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { fieldOf, isExplained } from '../../scripts/fuzz-parts/undetectable.js';
 import { UNDETECTABLE } from '../../scripts/fuzz-parts/undetectable-members.js';
 
-const DOC = readFileSync(new URL('../../docs/undetectable.md', import.meta.url), 'utf8');
+const DOC = readFileSync(new URL('../../docs/internals/undetectable.md', import.meta.url), 'utf8');
 
 /** Rows of the document's table: members, and why. */
 const rows = DOC.split('\n')

@@ -15,7 +15,7 @@ const trees: fc.Arbitrary<CategoryState> = fc
         .uniqueArray(
           fc.record({
             category: fc.constantFrom(
-              'unexplained',
+              'unattributed',
               ...[1, 2, 3, 4].map((nr) => `${category}-${nr}`),
             ),
             bytes: fc.nat(2 ** 31).map((size) => size * 2 ** 12),
@@ -54,9 +54,9 @@ test.each(['kcore', 'counters'])('changes sum to that above (beside %s)', (depth
       const { categories, loss } = looks(first, last, depth);
       if (!categories || !loss) throw new Error('both have categories');
       expect(unclosed(categories)).toEqual([]);
-      const { lost, plugged, grew, shrank, unexplained, untold } = loss;
+      const { lost, plugged, grew, shrank, unattributed, untold } = loss;
       if (depth === 'kcore')
-        expect((grew ?? 0) + (shrank ?? 0) + (unexplained ?? 0) + (untold ?? 0)).toBe(
+        expect((grew ?? 0) + (shrank ?? 0) + (unattributed ?? 0) + (untold ?? 0)).toBe(
           lost + plugged,
         );
       else {

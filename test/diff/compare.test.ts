@@ -10,8 +10,8 @@ const processes = (...items: Parameters<typeof listing>[0][]) => ({
 
 test('what free memory fell by is in what grew, to the byte', () => {
   const { loss, categories, seconds, notes, complete } = compareStates([
-    memoryAt(0, { anonymous: 100, 'network-sockets': 10, unexplained: 5 }),
-    memoryAt(2700, { anonymous: 90, 'network-sockets': 310, unexplained: 6 }),
+    memoryAt(0, { anonymous: 100, 'network-sockets': 10, unattributed: 5 }),
+    memoryAt(2700, { anonymous: 90, 'network-sockets': 310, unattributed: 6 }),
   ]);
   expect(notes).toEqual([]);
   expect(complete).toBe(true);
@@ -20,7 +20,7 @@ test('what free memory fell by is in what grew, to the byte', () => {
     lost: 291 * MIB,
     grew: 300 * MIB,
     shrank: -10 * MIB,
-    unexplained: MIB,
+    unattributed: MIB,
     untold: 0,
     plugged: 0,
     explanation: 'categories',
@@ -35,10 +35,10 @@ test('what free memory fell by is in what grew, to the byte', () => {
 });
 
 test('nothing that grew explains a loss that no category has', () => {
-  const before = memoryAt(0, { anonymous: 100, unexplained: 5 });
-  const { loss } = compareStates([before, memoryAt(60, { anonymous: 110, unexplained: 205 })]);
-  expect(loss).toMatchObject({ explanation: 'nothing', grew: 10 * MIB, unexplained: 200 * MIB });
-  const half = compareStates([before, memoryAt(60, { anonymous: 205, unexplained: 105 })]).loss;
+  const before = memoryAt(0, { anonymous: 100, unattributed: 5 });
+  const { loss } = compareStates([before, memoryAt(60, { anonymous: 110, unattributed: 205 })]);
+  expect(loss).toMatchObject({ explanation: 'nothing', grew: 10 * MIB, unattributed: 200 * MIB });
+  const half = compareStates([before, memoryAt(60, { anonymous: 205, unattributed: 105 })]).loss;
   expect(half?.explanation).toBe('categories');
 });
 
@@ -67,7 +67,7 @@ test('memory that was plugged in is said, and closes the sum', () => {
 
 test('inputs of different depth: groups are compared, single categories are not', () => {
   const shallow = stateOf(60, {
-    memory: { depth: 'counters', tree: treeOf({ anonymous: 100, unexplained: 300 }), drift: 0 },
+    memory: { depth: 'counters', tree: treeOf({ anonymous: 100, unattributed: 300 }), drift: 0 },
   });
   const { categories, loss, notes, complete } = compareStates([
     memoryAt(0, { anonymous: 100, 'network-sockets': 10 }),
@@ -150,10 +150,10 @@ test.each([
     ]);
   const one = processItem(1, 10, { pss: 100 });
   const { sameBoot, seconds, lists, loss, notes } = compareStates([
-    memoryAt(0, { unexplained: 0 }, { lists: { ...processes([one]), caches: cache(10) } }),
+    memoryAt(0, { unattributed: 0 }, { lists: { ...processes([one]), caches: cache(10) } }),
     memoryAt(
       60,
-      { unexplained: 500 },
+      { unattributed: 500 },
       { origin: other, lists: { ...processes([one]), caches: cache(30) } },
     ),
   ]);

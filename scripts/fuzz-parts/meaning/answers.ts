@@ -41,13 +41,13 @@ function sockets(): Command {
     name: 'sockets',
     ask(kernel) {
       const answer = accountAll(kernel, { by: 'process' });
-      const { groups, unexplained, ...json } = socketsJson(answer, answer.sockets);
+      const { groups, outsideQueues, ...json } = socketsJson(answer, answer.sockets);
       const processes = groups?.map(({ key, ...group }) => {
         const [pid, ...comm] = key.split(' ');
         return { ...group, pid, comm: comm.join(' ') };
       });
       return {
-        json: { ...json, processes, ledger: unexplained },
+        json: { ...json, processes, ledger: outsideQueues },
         complete: answer.complete && answer.warnings.length === 0,
       };
     },

@@ -57,7 +57,7 @@ const TABLE = {
   compressed: { group: 'kernel', kinds: ['zsmalloc'] },
   movable: { group: 'kernel', kinds: ['movable'] },
   balloon: { group: 'kernel', kinds: ['offline'] },
-  unexplained: { group: 'kernel', kinds: NOBODYS },
+  unattributed: { group: 'kernel', kinds: NOBODYS },
   'crash-kernel': { group: 'reserved', takes: ['reserved'] },
   'set-aside': { group: 'reserved', kinds: ['reserved'] },
   unread: { group: 'unknown', kinds: ['unseen', 'unread', 'torn'] },

@@ -47,7 +47,7 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     const counter =
       category === 'set-aside'
         ? { bytes: boot }
-        : category === 'unexplained'
+        : category === 'unattributed'
           ? { bytes: rest }
           : known.get(category);
     // Frames that cannot be read are for who reads frames.
@@ -108,7 +108,7 @@ function whyNotWhole(
   const { uninitialized = 0 } = freeCounts(counted) ?? {};
   if (category === 'set-aside' && total !== (managed ?? 0) + uninitialized)
     return `MemTotal is ${total} bytes, and zones say ${managed}`;
-  if (category === 'unexplained' && [...known.values()].some((one) => 'why' in one))
+  if (category === 'unattributed' && [...known.values()].some((one) => 'why' in one))
     return 'what counters that cannot be read would tell of is among it';
   return counter === undefined ? (BOOT.has(category) ? AT_BOOT : NO_COUNTER) : undefined;
 }

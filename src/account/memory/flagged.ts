@@ -267,7 +267,7 @@ const CATEGORY_OF: Readonly<Record<FrameKind, CategoryName>> = {
   anonymous: 'anonymous',
   file: 'page-cache',
   shmem: 'shared',
-  none: 'unexplained',
+  none: 'unattributed',
   torn: 'unread',
 };
 

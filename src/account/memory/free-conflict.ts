@@ -12,7 +12,7 @@ export interface FreeConflict {
 
 /** Categories whose bytes are not known while free memory is not. */
 export const DEPENDS_ON_FREE: ReadonlySet<string> = new Set<CategoryName>([
-  ...(['free-buddy', 'free-uninitialized', 'unexplained'] as const),
+  ...(['free-buddy', 'free-uninitialized', 'unattributed'] as const),
 ]);
 
 /** Returns how MemFree contradicts the free pages of all zones; undefined: it does not. */

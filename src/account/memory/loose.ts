@@ -30,7 +30,7 @@ export function describeLoose(
     const several = new Set(places.map(({ nodeId }) => nodeId)).size > 1;
     const byZone = new Map<string, number>();
     let charged = 0;
-    for (const block of looseBlocks(kernel, ledger.framesOf('unexplained'))) {
+    for (const block of looseBlocks(kernel, ledger.framesOf('unattributed'))) {
       const order = Math.ceil(Math.log2(block.frames));
       const size = sizes.get(order) ?? { blocks: 0, frames: 0 };
       sizes.set(order, size);

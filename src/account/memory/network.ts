@@ -57,7 +57,7 @@ export function claimNetwork(
   }
   if (!census.total.complete)
     missed.note('network-sockets', 'not every socket’s queues are known whole', 'unreadable');
-  for (const row of census.unexplained) noteRow(row, missed);
+  for (const row of census.outsideQueues) noteRow(row, missed);
   return census;
 }
 

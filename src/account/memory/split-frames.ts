@@ -97,13 +97,13 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
       const known = split.get(category);
       split.set(category, known ? { ...part, frames: known.frames + part.frames } : part);
     }
-    split.set('unexplained', { frames: none - sum, known: 'flags', ...initializedAmid(machine) });
+    split.set('unattributed', { frames: none - sum, known: 'flags', ...initializedAmid(machine) });
     return;
   }
   const why = `counters tell of ${sum} pages of what no flag tells of, and there are ${none}: all of it is among what nothing explains`;
   for (const category of claims.keys())
     if (category !== 'memmap') split.set(category, { frames: 0, known: 'counter', why });
-  split.set('unexplained', { frames: none, known: 'flags', why });
+  split.set('unattributed', { frames: none, known: 'flags', why });
 }
 
 /**

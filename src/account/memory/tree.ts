@@ -42,7 +42,7 @@ export function categoryTree(
   };
   const leaf = (category: CategoryName): Category => {
     const frames = sums.get(category) ?? 0;
-    const rest = category === 'unexplained' && anyMissed;
+    const rest = category === 'unattributed' && anyMissed;
     const why = missed.why(category) ?? (rest ? 'not every walk came to its end' : undefined);
     const spoiled = missed.spoils(category) || rest || (category === 'unread' && frames > 0);
     const deeper = DEEPER[category];

@@ -36,13 +36,13 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
 }
 
 function reasonWords(loss: Loss): string {
-  const { lost, explanation, grew, unexplained, untold } = loss;
+  const { lost, explanation, grew, unattributed, untold } = loss;
   if (lost < 0) return '.';
   if (grew === null) return '. Single categories cannot be compared: what grew is not known.';
   if (explanation === 'nothing') {
     const rest =
-      (unexplained ?? 0) > 0
-        ? `; ${formatSize(unexplained ?? 0)} are in what nothing explains`
+      (unattributed ?? 0) > 0
+        ? `; ${formatSize(unattributed ?? 0)} are in what nothing explains`
         : '';
     return `. Nothing that grew explains the loss: categories that are known grew by ${formatSize(grew)} in all${rest}.`;
   }
@@ -52,8 +52,8 @@ function reasonWords(loss: Loss): string {
     ...(second && (second.category.change ?? 0) >= lost / 10
       ? [`${nameOf(second)} grew by ${formatSize(second.category.change ?? 0)}${byWhom(second)}`]
       : []),
-    ...((unexplained ?? 0) >= lost / 10
-      ? [`what nothing explains grew by ${formatSize(unexplained ?? 0)}`]
+    ...((unattributed ?? 0) >= lost / 10
+      ? [`what nothing explains grew by ${formatSize(unattributed ?? 0)}`]
       : []),
     ...((untold ?? 0) >= lost / 10
       ? [`categories that cannot be compared make up ${formatSize(untold ?? 0)}`]

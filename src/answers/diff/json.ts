@@ -46,13 +46,13 @@ function inputJson({ name, origin, release, pageSize, memory }: HostState) {
   };
 }
 
-function lossJson({ lost, plugged, grew, shrank, unexplained, untold, explanation }: Loss) {
+function lossJson({ lost, plugged, grew, shrank, unattributed, untold, explanation }: Loss) {
   return {
     lostBytes: lost,
     pluggedBytes: plugged,
     grewBytes: grew,
     shrankBytes: shrank,
-    unexplainedBytes: unexplained,
+    unattributedBytes: unattributed,
     untoldBytes: untold,
     explanation,
   };

@@ -130,11 +130,11 @@ export const diffSchema = z.strictObject({
       lostBytes: z.int(),
       /** Memory plugged in, or (below 0) out. */
       pluggedBytes: z.int(),
-      /** lost + plugged = grew + shrank + unexplained + untold. Null: categories cannot be compared. */
+      /** lost + plugged = grew + shrank + unattributed + untold. Null: categories cannot be compared. */
       grewBytes: count.nullable(),
       shrankBytes: change,
-      /** Of the categories that say of nobody: `unexplained`, `unread`. */
-      unexplainedBytes: change,
+      /** Of the categories that say of nobody: `unattributed`, `unread`. */
+      unattributedBytes: change,
       untoldBytes: change,
       /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, it is of another boot, or it cannot be told. */
       explanation: z.enum(['categories', 'nothing']).nullable(),

@@ -180,7 +180,7 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
     'PG_offline.',
     'Ask the host to give it back.',
   ),
-  unexplained: category(
+  unattributed: category(
     'Pages that are given out, and nothing tells to whom: mostly of drivers that took them from the page allocator.',
     'What is left: no walk, no flag.',
     'See their orders; boot with page_owner=on.',

@@ -202,7 +202,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Look at what the process waits for: a lock, a disk, another process. One that is stopped (T) needs a SIGCONT. One that waits for events may not ask for those of this socket.',
     deeper: 'kdump-mem stacks --pid N',
   },
-  'unexplained-memory': {
+  'unattributed-memory': {
     means:
       'Pages are given out, and no walk, no flag and no counter tells to whom: mostly a driver that took them from the page allocator (alloc_pages), such as one of graphics, storage or a hypervisor.',
     known:

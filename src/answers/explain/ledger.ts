@@ -18,7 +18,7 @@ const slab = (what: string, cache: string): Explanation =>
     'Much that is left and keeps growing is a leak: look at what drivers and modules hold.',
   );
 
-/** Rows beside the sockets' queues: what of the network's memory is in none of them (docs/architecture.md). */
+/** Rows beside the sockets' queues: what of the network's memory is in none of them (docs/internals/architecture.md). */
 export const LEDGER: Explanations<LedgerCode> = {
   'cpu-queues': row(
     'Packets that wait for a CPU to take them, and those that wait to be freed.',

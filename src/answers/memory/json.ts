@@ -22,7 +22,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     captured: capturedJson(answer.captured),
     unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),
     memory: categoryJson(memory, pageSize),
-    unexplained: loose
+    unattributed: loose
       ? {
           sizes: loose.sizes.map((size) => ({ ...size })),
           zones: loose.zones.map((zone) => ({ ...zone })),

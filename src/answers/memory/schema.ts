@@ -140,7 +140,7 @@ export const memorySchema = z.strictObject({
   ),
   memory: categorySchema,
   /** What nothing explains, described; null: it could not be. */
-  unexplained: z
+  unattributed: z
     .strictObject({
       sizes: z.array(z.strictObject({ order: count, blocks: count, frames: count })),
       zones: z.array(z.strictObject({ zone: z.string(), frames: count })),

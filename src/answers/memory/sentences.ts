@@ -16,14 +16,14 @@ export function missedWords({ memory }: MemoryAnswer): string[] {
   );
 }
 
-function unexplained({ memory }: MemoryAnswer): number {
-  return leaves(memory).find(({ category }) => category === 'unexplained')?.frames ?? 0;
+function unattributed({ memory }: MemoryAnswer): number {
+  return leaves(memory).find(({ category }) => category === 'unattributed')?.frames ?? 0;
 }
 
 /** Blocks that nothing explains, by size; where they lie; and what is known of them all the same. */
 export function looseWords(answer: MemoryAnswer): string[] {
   const { loose } = answer;
-  if (!loose || unexplained(answer) === 0) return [];
+  if (!loose || unattributed(answer) === 0) return [];
   const { sizes, zones, charged, largeKmallocs } = loose;
   const pageSize = pageSizeOf(answer);
   const blocks = sizes.map(({ order, blocks: many }) => `${formatCount(many)} of order ${order}`);

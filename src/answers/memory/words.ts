@@ -40,7 +40,7 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   gpu: 'graphics drivers',
   tables: 'tables of the kernel',
   balloon: 'taken back by the hypervisor',
-  unexplained: 'nothing explains',
+  unattributed: 'nothing explains',
   'crash-kernel': 'crash kernel',
   'set-aside': 'rest',
   unread: 'struct pages that cannot be read',

@@ -51,12 +51,12 @@ export function socketsEnd(whole: CensusWhole, listed: number, omitted: number):
   return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
 }
 
-function wholeJson({ kernel, origin, count, total, unexplained, warnings }: CensusWhole) {
+function wholeJson({ kernel, origin, count, total, outsideQueues, warnings }: CensusWhole) {
   return {
     kernel: kernelJson(kernel),
     origin: originJson(origin),
     totals: { sockets: count, ...total },
-    unexplained: unexplained.map(ledgerJson),
+    outsideQueues: outsideQueues.map(ledgerJson),
     warnings: [...warnings],
   };
 }
@@ -77,7 +77,7 @@ function censusEntryJson(entry: CensusEntry): CensusEntryJson {
 }
 
 /** A row of what is in no socket's queue as the JSON contract has it. */
-export function ledgerJson(row: LedgerRow): SocketsJson['unexplained'][number] {
+export function ledgerJson(row: LedgerRow): SocketsJson['outsideQueues'][number] {
   const { objects, bytes, complete } = row;
   const [what, message] = [rowName(row), ledgerWords(row)];
   // Keys stand where they always stood.

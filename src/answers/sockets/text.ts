@@ -52,7 +52,7 @@ export function socketsText(
     ? groups.slice(0, limit).some(({ key }) => key === NOBODY.nothing)
     : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
   if (orphans) parts.push(said(ORPHANS, width));
-  if (answer.unexplained.length > 0) parts.push(unexplainedText(answer, width));
+  if (answer.outsideQueues.length > 0) parts.push(outsideQueuesText(answer, width));
   const next =
     source === undefined ? undefined : nextQuestion(entries, by === 'process' ? groups : undefined);
   if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
@@ -291,10 +291,10 @@ function groupsTable(
 const ORPHANS =
   'Orphans go by themselves: when the peer has acknowledged what they sent, or after tcp_orphan_retries tries in vain (0: some 8, which take minutes); in FIN_WAIT2 after tcp_fin_timeout.';
 
-function unexplainedText({ unexplained }: CensusAnswer, width: number | null): string {
+function outsideQueuesText({ outsideQueues }: CensusAnswer, width: number | null): string {
   // What is nothing for sure is told in one line.
-  const none = unexplained.filter(({ bytes }) => bytes === 0);
-  const rows = none.length > 1 ? unexplained.filter(({ bytes }) => bytes !== 0) : unexplained;
+  const none = outsideQueues.filter(({ bytes }) => bytes === 0);
+  const rows = none.length > 1 ? outsideQueues.filter(({ bytes }) => bytes !== 0) : outsideQueues;
   const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
   const column = Math.max(0, ...sizes.map(({ length }) => length));
   const room = width === null ? null : Math.max(20, width - column - 4);

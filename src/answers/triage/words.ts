@@ -79,7 +79,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'waiting-data-of-machine': (of) =>
     `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in queues of ${text(of.sockets)} sockets of many: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data. Most is at ${of.pid === null ? 'no process' : process(of)}, ${size(of.mostBytes)}.`,
   'stalled-reader': stalledWords,
-  'unexplained-memory': (of) =>
+  'unattributed-memory': (of) =>
     `${size(of.bytes)} (${percent(of.share)} of memory) are given out, and nothing tells to whom: mostly blocks of order ${text(of.mostOrder)}.`,
   'low-memory': (of) =>
     `Zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, less than the ${size(of.minBytes)} that the kernel keeps for itself.`,

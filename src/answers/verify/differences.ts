@@ -8,7 +8,7 @@ export interface Difference {
 
 /**
  * Compares two answers of the JSON contract leaf by leaf. What names the engine is left out, and so
- * are the messages of warnings, which quote it; their codes count. A row of what is unexplained may be
+ * are the messages of warnings, which quote it; their codes count. A row of what is outsideQueues may be
  * counted by one engine alone, since crash knows no types of modules.
  */
 export function compareAnswers(
@@ -21,7 +21,7 @@ export function compareAnswers(
   const differences = [...paths]
     .filter((path) => {
       const [native, crash] = [nativeLeaves.get(path), crashLeaves.get(path)];
-      const uncounted = UNEXPLAINED.test(path) && (native === null || crash === null);
+      const uncounted = OUTSIDE_QUEUES.test(path) && (native === null || crash === null);
       return native !== crash && !uncounted;
     })
     .map((path) => ({ path, native: nativeLeaves.get(path), crash: crashLeaves.get(path) }));
@@ -29,10 +29,10 @@ export function compareAnswers(
 }
 
 /** A count of a row of what no socket explains. */
-const UNEXPLAINED = /^unexplained\.\d+\.(objects|bytes)$/;
+const OUTSIDE_QUEUES = /^outsideQueues\.\d+\.(objects|bytes)$/;
 
 /** Warnings in words, and whether a row is whole: one engine may know what the other does not. */
-const APART = /^(warnings\.\d+\.message|unexplained\.\d+\.(message|complete))$/;
+const APART = /^(warnings\.\d+\.message|outsideQueues\.\d+\.(message|complete))$/;
 
 function* leaves(value: unknown, path: string): Generator<[string, unknown]> {
   if (typeof value !== 'object' || value === null) {

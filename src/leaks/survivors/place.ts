@@ -139,7 +139,7 @@ const OF_CATEGORIES: Readonly<Partial<Record<CategoryName, Place>>> = {
   rings: 'ring',
   // Nothing leads to a large kmalloc.
   'large-kmalloc': 'nobody',
-  unexplained: 'nobody',
+  unattributed: 'nobody',
 };
 
 /** The place of what lies in a category. */

@@ -177,7 +177,7 @@ function meant(finding: Finding, asked: Asked<'finding'>): Told {
 /** What no message of the log tells. */
 const NOT_OF_LOG: readonly string[] = [
   ...['waiting-data', 'waiting-data-of-process', 'waiting-data-of-machine', 'stalled-reader'],
-  ...['unexplained-memory', 'low-memory', 'blocked-tasks', 'tainted'],
+  ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted'],
 ];
 
 function OF_LOG(code: string): boolean {

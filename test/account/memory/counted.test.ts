@@ -47,7 +47,7 @@ test('rows sum to what zones have; what no counter tells of is the rest', () => 
   checkSums(memory);
   expect(memory.bytes).toBe(1000 * MIB);
   expect(bytesOf(memory, 'set-aside')).toBe(100 * MIB);
-  expect(bytesOf(memory, 'unexplained')).toBe((900 - 300 - 10 - 200 - 100 - 25) * MIB);
+  expect(bytesOf(memory, 'unattributed')).toBe((900 - 300 - 10 - 200 - 100 - 25) * MIB);
 });
 
 test('what counters have in common counts once: shared memory is in Cached, stacks in vmalloc', () => {

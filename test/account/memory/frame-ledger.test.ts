@@ -66,8 +66,8 @@ test('pages without references go with the one before them, as far as its place 
   ledger.claim('rings', 14);
   ledger.close();
   expect(Array.from({ length: 9 }, (_, index) => ledger.categoryOf(8 + index))).toEqual([
-    ...['tables', 'tables', 'tables', 'unexplained', 'unexplained'],
-    ...['slab-unreclaimable', 'rings', 'rings', 'unexplained'],
+    ...['tables', 'tables', 'tables', 'unattributed', 'unattributed'],
+    ...['slab-unreclaimable', 'rings', 'rings', 'unattributed'],
   ]);
 });
 

@@ -50,9 +50,9 @@ function group(name: string, children: readonly Category[]): Category {
 /** Frames of some categories of a machine with a million; caches and callers make up theirs. */
 export function memoryAnswerAt(
   minute: number,
-  { anonymous = 200_000, sockets = 1000, dentries = 3000, unexplained = 100, shared = 0 } = {},
+  { anonymous = 200_000, sockets = 1000, dentries = 3000, unattributed = 100, shared = 0 } = {},
 ): MemoryJson {
-  const rest = 1_000_000 - anonymous - sockets - dentries - unexplained - shared - 700;
+  const rest = 1_000_000 - anonymous - sockets - dentries - unattributed - shared - 700;
   const memory = group('memory', [
     group('free', [category('free-buddy', rest)]),
     group('applications', [category('anonymous', anonymous), category('shared', shared)]),
@@ -60,7 +60,7 @@ export function memoryAnswerAt(
       category('network-sockets', sockets),
       category('slab-reclaimable', dentries),
       category('vmalloc', 700),
-      category('unexplained', unexplained),
+      category('unattributed', unattributed),
     ]),
   ]);
   const slots = { slabs: 1, slots: 1, used: 1, objectSize: null, slotSize: null };
@@ -73,7 +73,7 @@ export function memoryAnswerAt(
     source: 'vmcore',
     unavailable: [],
     memory,
-    unexplained: null,
+    unattributed: null,
     unflagged: null,
     notes: [],
     driftBytes: 0,
@@ -230,7 +230,7 @@ export function socketsAnswerAt(
     sockets: entries,
     omitted: 0,
     whole: true,
-    unexplained: [],
+    outsideQueues: [],
     warnings: [],
     totals: { sockets: entries.length, ...figures(all) },
   } satisfies SocketsJson);

@@ -67,7 +67,7 @@ test('a process is named for what it has in the category, and only for a good pa
 });
 
 test('nothing that grew explains the loss', () => {
-  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unexplained: 256_100 })])).toContain(
+  expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unattributed: 256_100 })])).toContain(
     'free memory fell by 1,000 MiB (-22.2 MiB a minute). Nothing that grew explains the loss: categories that are known grew by 0 in all; 1,000 MiB are in what nothing explains.'.replaceAll(
       '1,000',
       '1000',
@@ -120,7 +120,7 @@ test('that nothing grew is not said of what is not known', () => {
 
 test('what nothing explains is told beside what does', () => {
   const before = memoryAnswerAt(2, { dentries: 300_000 });
-  const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unexplained: 256_100 });
+  const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unattributed: 256_100 });
   expect(headOf([before], [after])).toMatch(
     /: 1000 MiB of it are in anonymous; what nothing explains grew by 1000 MiB\.$/,
   );

@@ -44,7 +44,7 @@ export function answerWith(names: readonly string[]): MemoryAnswer {
       'free-buddy': 3 * frames,
       anonymous: frames,
       vmalloc: frames,
-      unexplained: 7,
+      unattributed: 7,
       'slab-reclaimable': 64 * Math.ceil(names.length / 2),
       'slab-unreclaimable': 64 * Math.floor(names.length / 2),
     },

@@ -8,7 +8,7 @@ import { answerWith, HOSTILE } from './hostile.js';
 const pageOf = (answer: MemoryAnswer, source = '--vmcore vmcore') =>
   memoryHtml(answer, { source, version: '1.2.3', made: new Date(0) });
 
-const PLAIN = answerOf({ 'free-buddy': 300, anonymous: 200, vmalloc: 90, unexplained: 10 });
+const PLAIN = answerOf({ 'free-buddy': 300, anonymous: 200, vmalloc: 90, unattributed: 10 });
 
 describe('one file', () => {
   const page = pageOf(answerWith(HOSTILE));

@@ -19,7 +19,7 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
       source: 'pageflags',
       categories: new Map([
         ['anonymous', 5],
-        ['unexplained', 0],
+        ['unattributed', 0],
       ]),
     },
     noLedger: null,

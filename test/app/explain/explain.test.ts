@@ -34,10 +34,10 @@ test('what answers print of a real dump can all be looked up', async () => {
   const { codes } = explainSchema.parse(JSON.parse(all.stdout));
   const known = new Set(codes.map(({ kind, code }) => `${kind} ${code}`));
   const found = JSON.parse(triage.stdout);
-  const { unexplained, warnings } = JSON.parse(sockets.stdout);
+  const { outsideQueues, warnings } = JSON.parse(sockets.stdout);
   const rows = (of: { code: string }[], kind: string) => of.map(({ code }) => `${kind} ${code}`);
   // A row's name is its code, and of several what they are of.
-  const names: { what: string }[] = unexplained;
+  const names: { what: string }[] = outsideQueues;
   const met = [
     ...rows(found.findings, 'finding'),
     ...rows([...found.warnings, ...warnings], 'warning'),

@@ -255,9 +255,9 @@ describe('the text of sockets', () => {
     const lines = await text();
     const from = lines.indexOf('Not in any socket’s queue:');
     const rows = lines.slice(from + 1).filter((line) => line !== '' && !line.startsWith('Next:'));
-    const empty = whole.unexplained.filter(({ bytes }) => bytes === 0).length;
+    const empty = whole.outsideQueues.filter(({ bytes }) => bytes === 0).length;
     expect(empty).toBeGreaterThan(5);
-    expect(rows).toHaveLength(whole.unexplained.length - empty + 1);
+    expect(rows).toHaveLength(whole.outsideQueues.length - empty + 1);
     expect(rows.at(-1)).toMatch(
       new RegExp(`^ +0 {2}${empty} other kinds of place hold nothing\\.$`),
     );

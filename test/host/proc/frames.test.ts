@@ -181,7 +181,7 @@ describe('flags of page frames', () => {
       'kernel-stacks': 1,
       modules: 1,
       vmalloc: 2,
-      unexplained: 7,
+      unattributed: 7,
       'free-buddy': 18,
     });
     const { unflagged } = look(host);
@@ -244,13 +244,13 @@ describe('flags of page frames', () => {
 describe('counters', () => {
   test('that tell of more than there is split nothing', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
-    expect(pages(host)).toEqual({ unexplained: 5, 'free-buddy': 59 });
+    expect(pages(host)).toEqual({ unattributed: 5, 'free-buddy': 59 });
     expect(category(look(host), 'vmalloc').why).toContain('counters tell of 6 pages');
   });
 
   test('of vmalloc that contradict its areas put none of these into categories', () => {
     const host = machine(ram([WORD.none, 50]), { VmallocUsed: 400 });
-    expect(pages(host)).toMatchObject({ unexplained: 48, 'free-cpu-lists': 2 });
+    expect(pages(host)).toMatchObject({ unattributed: 48, 'free-cpu-lists': 2 });
     expect(category(look(host), 'vmalloc')).toMatchObject({ complete: false, frames: 0 });
   });
 
@@ -309,7 +309,7 @@ describe('memory that the kernel has not initialized', () => {
       // Those whose struct pages say it, and those whose are not initialized.
       'set-aside': 100,
       // What no flag tells of in initialized memory, less lists of CPUs and vmalloc.
-      unexplained: 96 - 2 - 4,
+      unattributed: 96 - 2 - 4,
     });
     const answer = look(deferred());
     expect(answer.warnings).toEqual([]);
@@ -329,14 +329,14 @@ describe('memory that the kernel has not initialized', () => {
     host.files.set('/proc/zoneinfo', zoneinfo.replace('count:    2', 'count:    200'));
     expect(pages(host)).toMatchObject({
       'free-uninitialized': 2 ** 20 - 2048 - 48,
-      unexplained: 96,
+      unattributed: 96,
     });
     const before = deferred();
     const read = readHostFrames(before, () => undefined, open(before));
     const meminfo = new Map(read.before.meminfo);
     meminfo.set('MemTotal', (meminfo.get('MemTotal') ?? 0) + 4096);
     const amid = flaggedMemory({ ...read, before: { ...read.before, meminfo } });
-    expect(category(amid, 'unexplained').why).toMatch(/^the kernel initialized 1 pages while/);
+    expect(category(amid, 'unattributed').why).toMatch(/^the kernel initialized 1 pages while/);
   });
 
   test('that flags show in use contradicts MemFree', () => {
@@ -354,7 +354,7 @@ describe('memory that the kernel has not initialized', () => {
       countedBytes: 500_000 * 4096,
     });
     expect(category(answer, 'free-uninitialized')).toMatchObject({ frames: 0, complete: false });
-    expect(category(answer, 'unexplained').complete).toBe(false);
+    expect(category(answer, 'unattributed').complete).toBe(false);
     const text = memoryText(answer, { source: '--live', width: null });
     expect(text).toMatch(
       /^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/,
@@ -363,7 +363,7 @@ describe('memory that the kernel has not initialized', () => {
     expect(text).toMatch(/Next: kdump-mem memory --live --source counters$/);
     const metrics = memoryMetrics(answer);
     expect(metrics).toContain('kdump_mem_memory_bytes{group="applications",category="anonymous"}');
-    for (const one of ['free-buddy', 'free-uninitialized', 'unexplained'])
+    for (const one of ['free-buddy', 'free-uninitialized', 'unattributed'])
       expect(metrics).not.toMatch(new RegExp(`kdump_mem_memory_bytes.*"${one}"`));
   });
 });

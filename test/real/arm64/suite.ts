@@ -31,7 +31,7 @@ import {
 import { pausedInfoSuite } from '../info-suite.js';
 import { categoriesSuite } from '../memory/categories-suite.js';
 import { filesSuite } from '../memory/files-suite.js';
-import { unexplainedSuite } from '../queues/unexplained-suite.js';
+import { outsideQueuesSuite } from '../queues/outside-queues-suite.js';
 import { otherPagesSuite } from '../sockets/other-pages-suite.js';
 import { networkPagesSuite } from '../sockets/pages-suite.js';
 import { structInstancesSuite } from '../struct-instances.js';
@@ -49,7 +49,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   orders(dump);
   pausedInfoSuite(dump);
   structInstancesSuite(dump);
-  unexplainedSuite(dump, kernelOf(dump), () => labDump(dump).elf);
+  outsideQueuesSuite(dump, kernelOf(dump), () => labDump(dump).elf);
   networkPagesSuite(dump, kernelOf(dump));
   otherPagesSuite(dump, kernelOf(dump));
   categoriesSuite(dump, kernelOf(dump));

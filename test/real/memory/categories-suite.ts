@@ -116,9 +116,9 @@ export function categoriesSuite(dump: string, kernel: LabKernel): void {
     test('what nothing explains is under 0.5 % of a guest of 512 MiB, and all of it is described', () => {
       // Where symbols do not lead to per-CPU memory, pipes and rings, these are among it.
       const most = lacks.length === 0 ? 0.005 : 0.008;
-      expect(frames('unexplained')).toBeLessThan(most * frames('memory'));
-      const sizes = answer.unexplained?.sizes ?? [];
-      expect(sizes.reduce((sum, one) => sum + one.frames, 0)).toBe(frames('unexplained'));
+      expect(frames('unattributed')).toBeLessThan(most * frames('memory'));
+      const sizes = answer.unattributed?.sizes ?? [];
+      expect(sizes.reduce((sum, one) => sum + one.frames, 0)).toBe(frames('unattributed'));
     });
   });
 }

@@ -477,7 +477,7 @@ describe('one damaged word makes an incomplete answer', () => {
     const inKernel = memory.children.find(({ category }) => category === 'kernel')?.children ?? [];
     const whole = new Map(inKernel.map(({ category, complete }) => [category, complete]));
     expect(whole.get('network-sockets')).toBe(false);
-    expect(whole.get('unexplained')).toBe(false);
+    expect(whole.get('unattributed')).toBe(false);
     expect(whole.get('vmalloc')).toBe(true);
   });
 

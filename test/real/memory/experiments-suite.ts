@@ -15,9 +15,11 @@ const MOST_MS = 180_000;
 
 /** How many blocks of each order nothing explains more than before. */
 function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
-  const had = new Map(before.answer.unexplained?.sizes.map(({ order, blocks }) => [order, blocks]));
+  const had = new Map(
+    before.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks]),
+  );
   return new Map(
-    now.answer.unexplained?.sizes.map(({ order, blocks }) => [
+    now.answer.unattributed?.sizes.map(({ order, blocks }) => [
       order,
       blocks - (had.get(order) ?? 0),
     ]),

@@ -97,7 +97,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: 'keys (kmallocs of 32 KiB)',
     command: kernels('keys'),
     // Before 6.15 or so their pages do not say what they are.
-    category: (kernel) => (kernel === 'newest' ? 'large-kmalloc' : 'unexplained'),
+    category: (kernel) => (kernel === 'newest' ? 'large-kmalloc' : 'unattributed'),
     // A struct key each, and its name.
     also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 256, (AMOUNT / 2 ** 15) * 768] },
     slabs: true,
@@ -105,7 +105,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   {
     name: 'pages that a module took (alloc_pages)',
     command: `sh -c 'insmod /plant.ko orders=${Object.keys(PLANTED)} counts=${Object.values(PLANTED)} && echo ready ${AMOUNT}'`,
-    category: 'unexplained',
+    category: 'unattributed',
     blocks: PLANTED,
   },
   { name: 'an array of BPF', command: kernels('map'), category: 'bpf' },

@@ -20,7 +20,7 @@ const categories = (of: Kernel) => {
   const found = new Map<Category['category'], Category>(
     leaves(memory).map((one) => [one.category, one]),
   );
-  return { complete, gpu: found.get('gpu'), unexplained: found.get('unexplained') };
+  return { complete, gpu: found.get('gpu'), unattributed: found.get('unattributed') };
 };
 
 test('a machine without graphics has nothing of it', () => {
@@ -36,7 +36,7 @@ test('what the kernel counts of graphics is said, and where it is among', () => 
     address: node + BigInt(stat) + 8n * (kernel.enumerators('node_stat_item')?.get(item) ?? -1n),
     bytes: littleEndian(pages, 8),
   }));
-  const { complete, gpu, unexplained } = categories(
+  const { complete, gpu, unattributed } = categories(
     damagedKernel(kernel, { patches, denials: [] }),
   );
   expect(complete).toBe(false);
@@ -46,5 +46,5 @@ test('what the kernel counts of graphics is said, and where it is among', () => 
     complete: false,
     why: 'the kernel counts 256 pages of graphics drivers, and none says that it is one',
   });
-  expect(unexplained).toMatchObject({ complete: false });
+  expect(unattributed).toMatchObject({ complete: false });
 });

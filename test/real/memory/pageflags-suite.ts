@@ -103,7 +103,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         names.reduce((all, name) => all + (of.get(name) ?? 0), 0);
       // What was set aside, and what is so no more, however it is split.
       const boot = ['image', 'memmap', 'set-aside', 'crash-kernel'];
-      const rest = ['percpu', 'tables', 'page-tables', 'unexplained', 'large-kmalloc', 'movable'];
+      const rest = ['percpu', 'tables', 'page-tables', 'unattributed', 'large-kmalloc', 'movable'];
       const kinds = [...boot, ...rest, 'network-sockets', 'network-other', 'pipes', 'rings'];
       expect(Math.abs(sum(ours, ...kinds) - sum(theirs, ...kinds))).toBeLessThanOrEqual(DRIFT);
     });
@@ -114,7 +114,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       expect(network).toMatchObject({ complete: false, why: expect.stringContaining('skcheck') });
       expect(flags.warnings).toEqual([]);
       expect(flags.driftBytes).toBeGreaterThan(0);
-      expect(flags.unflagged?.bytes).toBeGreaterThan(categories(flags).get('unexplained') ?? 0);
+      expect(flags.unflagged?.bytes).toBeGreaterThan(categories(flags).get('unattributed') ?? 0);
     });
 
     test('counters beside categories are of the same moment', () => {

@@ -148,7 +148,7 @@ describe.each([
         category?.children.reduce((sum, { changeBytes }) => sum + (changeBytes ?? Number.NaN), 0),
       ).toBe(category?.changeBytes);
     expect((loss?.lostBytes ?? 0) + (loss?.pluggedBytes ?? 0)).toBe(
-      (loss?.grewBytes ?? 0) + (loss?.shrankBytes ?? 0) + (loss?.unexplainedBytes ?? 0),
+      (loss?.grewBytes ?? 0) + (loss?.shrankBytes ?? 0) + (loss?.unattributedBytes ?? 0),
     );
   });
 

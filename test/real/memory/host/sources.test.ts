@@ -128,7 +128,7 @@ describe('a /proc that lacks files', () => {
       complete: false,
       why: '/proc/meminfo says “lots kB” of AnonPages',
     });
-    expect(category(answer, 'unexplained')?.complete).toBe(false);
+    expect(category(answer, 'unattributed')?.complete).toBe(false);
   });
 
   test.each([

@@ -25,7 +25,7 @@ interface Drgn {
 }
 
 /** @param core a dump of that kernel, as QEMU makes it */
-export function unexplainedSuite(dump: string, version: LabKernel, core: () => string): void {
+export function outsideQueuesSuite(dump: string, version: LabKernel, core: () => string): void {
   describe(`the network’s memory outside sockets: ${dump}`, () => {
     let kernel: NativeKernel;
     let answer: CensusAnswer;
@@ -34,7 +34,7 @@ export function unexplainedSuite(dump: string, version: LabKernel, core: () => s
     beforeAll(() => {
       kernel = openNative({ files: [core()] });
       answer = accountAll(kernel);
-      drgn = drgnJson(core(), version, new URL('unexplained.py', import.meta.url));
+      drgn = drgnJson(core(), version, new URL('outside-queues.py', import.meta.url));
     });
     afterAll(() => kernel.close());
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LAB } from '../../support/lab.js';
-import { unexplainedSuite } from './unexplained-suite.js';
+import { outsideQueuesSuite } from './outside-queues-suite.js';
 
 const DUMPS = [
   ['5.10', '5.10'],
@@ -12,5 +12,5 @@ const DUMPS = [
 ] as const;
 
 for (const [dump, version] of DUMPS) {
-  unexplainedSuite(dump, version, () => join(LAB, 'dumps', dump, 'elf.vmcore'));
+  outsideQueuesSuite(dump, version, () => join(LAB, 'dumps', dump, 'elf.vmcore'));
 }
