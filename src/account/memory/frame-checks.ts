@@ -9,7 +9,7 @@ import { batchedPages } from '../../walk/memory/lru-batches.js';
 import { KIND, KINDS, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import { slabsCounted } from '../../walk/pages/slab-totals.js';
-import { memberOf, struct } from '../../walk/pages/struct-page.js';
+import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
 import { readOrNot } from '../../walk/read-or-not.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Warnings } from '../../walk/warnings.js';
@@ -33,6 +33,7 @@ export class UnlistedPages {
   readonly #host;
   readonly #anonymous;
   readonly #index: number;
+  readonly #isUptodate;
   /** Frames of free blocks in lists of CPUs. */
   #free: ReadonlySet<number> | undefined;
   readonly #trees: XarrayReader | undefined;
@@ -43,6 +44,7 @@ export class UnlistedPages {
     this.#kernel = kernel;
     this.#batched = readOrNot(() => batchedPages(kernel));
     this.#page = new StructReader(kernel, 'page', ['mapping', '_mapcount', '_refcount']);
+    this.#isUptodate = flagTest(kernel, page, 'PG_uptodate');
     // By its folio's name since 6.14 or so.
     this.#index = (page.member('index') ?? memberOf(page, '__folio_index')).offset;
     this.#host = new StructReader(kernel, 'inode', ['i_mapping']);
@@ -80,10 +82,16 @@ export class UnlistedPages {
     });
   }
 
-  /** Its mapping is there until it is on a list of free pages. */
+  /**
+   * A page without a reference keeps its mapping until free_pages_prepare (mm/page_alloc.c) clears it, together
+   * with its flags; every page that was anonymous has PG_uptodate until then.
+   */
   #isBeingFreed(frame: number, mapping: bigint): boolean {
     this.#free ??= new Set(freeOfCpus(this.#kernel));
     if (this.#free.has(frame)) return false;
+    const page = this.#kernel.pages.pageOfFrame(frame);
+    if ((mapping & ANONYMOUS) !== 0n && !this.#isUptodate(this.#kernel.read(page, 64)))
+      return false;
     if ((mapping & KSM) === KSM) return this.#kernel.read(mapping - KSM, 8) !== undefined;
     if ((mapping & ANONYMOUS) === 0n) return this.#isMapping(mapping);
     const root = this.#anonymous.read(mapping - ANONYMOUS).pointer('root');

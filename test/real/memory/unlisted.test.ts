@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { UnlistedPages } from '../../../src/account/memory/frame-checks.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
 import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { batchedPages } from '../../../src/walk/memory/lru-batches.js';
@@ -39,6 +41,26 @@ describe('pages on no list of those that were used last', () => {
     const answer = accountMemory(damagedKernel(kernel, { patches, denials: [] }));
     expect(answer.warnings.map(({ message }) => message).join('\n')).toContain('have no reference');
     expect(answer.complete).toBe(false);
+  });
+
+  test('an unused page that got the mapping of an anonymous one makes an incomplete answer', () => {
+    const anonymous = scan.kinds.indexOf(KIND.anonymous);
+    const mappingOf = (page: bigint) => page + offset('page', 'mapping');
+    const page = kernel.pages.pageOfFrame(frames.frameAt(anonymous));
+    const listed = new Set<number>();
+    for (const { frame, order } of cpuLists(kernel))
+      for (let at = 0; at < 2 ** order; at++) listed.add(frame + at);
+    const unused = scan.kinds.findIndex(
+      (kind, index) => kind === KIND.unreferenced && !listed.has(frames.frameAt(index)),
+    );
+    expect(unused).toBeGreaterThan(-1);
+    const victim = kernel.pages.pageOfFrame(frames.frameAt(unused));
+    const patches = [
+      { address: mappingOf(victim), bytes: littleEndian(wordAt(mappingOf(page)), 8) },
+    ];
+    const damaged = damagedKernel(kernel, { patches, denials: [] });
+    expect(accountMemory(damaged).complete).toBe(false);
+    expect(kernelProcesses(damaged).complete).toBe(false);
   });
 });
 
