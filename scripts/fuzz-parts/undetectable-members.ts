@@ -35,7 +35,7 @@ const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
 /** The same where what it holds then counts as nobody's. */
 const WITH_DATA = [
   ...[...SOCKETS, 'total', 'foundBy'],
-  ...['skb-heads', 'skbs', 'skb-pairs', 'page-fragments', 'other-pages'].flatMap(ROW),
+  ...['skb-heads', 'skbs', 'skb-fclones', 'page-fragments', 'other-pages'].flatMap(ROW),
 ];
 
 /**
@@ -185,7 +185,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'slub_percpu_sheaves.rcu_free',
       'slab_sheaf.size',
     ],
-    differs: [...ROW('skbs'), ...ROW('skb-pairs'), ...ROW('skb-heads')],
+    differs: [...ROW('skbs'), ...ROW('skb-fclones'), ...ROW('skb-heads')],
     why: 'Which objects wait in per-CPU lists to be given out again only those lists say: with fewer of them more objects count as not explained, and with more as free.',
   },
   {

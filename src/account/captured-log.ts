@@ -41,12 +41,12 @@ export function* eachCaptured(
   const { rest, omitted, first } = yield* chosenMessages(log, choice);
   const { overwritten, missing, foreign } = rest;
   const say = (message: string): void => warnings.add('unreadable', message);
-  if (first === undefined) say('the log that was captured has no message');
+  if (first === undefined) say('the captured log contains no messages');
   else if (overwritten === null)
-    say('dmesg told this log: whether older messages were overwritten is not known');
-  if (missing > 0) say(`${missing} messages between others were not captured`);
-  if (foreign > 0) say(`${foreign} lines of the captured log are no messages, or not in order`);
-  if (cut) say('the log was cut off when it was captured: its newest messages are not there');
+    say('the log was captured with dmesg: older messages may have been overwritten');
+  if (missing > 0) say(`${missing} messages in the middle are missing`);
+  if (foreign > 0) say(`${foreign} lines of the captured log are malformed or out of order`);
+  if (cut) say('the captured log is truncated: the newest messages are missing');
   const list = warnings.list();
   return { captured: of, omitted, overwritten, complete: list.length === 0, warnings: list };
 }

@@ -33,7 +33,7 @@ export function freedOf(
   if (!all.some(({ sock }) => sock === socket.sock)) {
     missed.add(
       'unreadable',
-      'what a kill would give back is not known: who has the socket was not found',
+      'what a kill frees is unknown: the holders of the socket were not found',
     );
     warnings.merge(missed);
     return null;

@@ -20,17 +20,17 @@ export function* overcounted(
     const [found, counted] = [pages.found(row) + pagesOfClones[row]!, pages.references(row)];
     // Large kmallocs have an owner and no references.
     if (found <= Math.max(counted, 1)) continue;
-    yield `page frame ${pages.frame(row)} counts ${counted} references, and ${found} were found`;
+    yield `page frame ${pages.frame(row)} counts ${counted} references, but ${found} were found`;
   }
   for (let row = 0; row < slots.size; row++) {
     const [found, counted] = [slots.found(row) + slotsOfClones[row]!, slots.references(row)];
     if (found <= counted) continue;
-    yield `the slot at ${hex(slots.address(row))} counts ${counted} references, and ${found} were found`;
+    yield `the slot at ${hex(slots.address(row))} counts ${counted} references, but ${found} were found`;
   }
   for (let row = 0; row < clones.size; row++) {
     const [found, counted] = [clones.found(row), clones.clones(row)];
     if (found <= counted) continue;
-    yield `the shared info at ${hex(clones.address(row))} counts ${counted} clones, and ${found} were found`;
+    yield `the shared info at ${hex(clones.address(row))} counts ${counted} clones, but ${found} were found`;
   }
 }
 
@@ -49,7 +49,7 @@ export function* overlapping(pages: PageCounts): Generator<string> {
       const first = frame - (frame % 2 ** order);
       const around = pages.find(first);
       if (around < 0 || around === row || (pages.order(around) ?? 0) < order) continue;
-      yield `page frame ${frame} is held, and lies in the ${2 ** order} pages from ${first} on`;
+      yield `page frame ${frame} is held, but is part of the ${2 ** order}-page block at ${first}, which is held too`;
     }
   }
 }

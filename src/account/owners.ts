@@ -33,8 +33,8 @@ export class Owners {
   /**
    * The groups, what pins most first.
    *
-   * @param missed sockets are missing, or who has them, and so perhaps from any group
-   * @param freed what a kill of a process gives back
+   * @param missed sockets or their holders are missing, perhaps from any group
+   * @param freed how much a kill of a process frees
    */
   groups(missed: boolean, freed: (pid: number) => Freed): Group[] {
     const freedBy = (pid: number): Freed => {
@@ -75,13 +75,13 @@ function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Pro
   const owners = ownersOf(entry);
   switch (grouping) {
     case 'process':
-      if (owners.length === 0) return one(nobody(entry));
+      if (owners.length === 0) return one(unownedKey(entry));
       return new Map(owners.map(({ pid, comm }) => [`${pid} ${comm}`, { pid, comm }]));
     case 'cgroup':
-      if (owners.length === 0) return one(nobody(entry));
+      if (owners.length === 0) return one(unownedKey(entry));
       return new Map(owners.map(({ cgroup }) => [cgroup ?? '(unreadable)', null]));
     case 'netns':
-      return one(socket.netns === null ? 'not known' : String(socket.netns));
+      return one(socket.netns === null ? 'unknown' : String(socket.netns));
     case 'port':
       return one(portsOf(socket).local ?? '(none)');
     case 'family':
@@ -91,14 +91,14 @@ function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Pro
   }
 }
 
-/** Who has it open; else who maps it; of a subflow that nobody has, who has its connection open. */
+/** The processes that have it open; else those that map it; else those that have its MPTCP connection open. */
 export function ownersOf(entry: CensusEntry): readonly CensusOwner[] {
   const { holders, mappedBy, connectionHolders } = entry;
   return [holders, mappedBy, connectionHolders].find(({ length }) => length > 0) ?? [];
 }
 
-function nobody(entry: CensusEntry): string {
-  return NOBODY[keptBy(entry)];
+function unownedKey(entry: CensusEntry): string {
+  return UNOWNED[keptBy(entry)];
 }
 
 /** What keeps a socket that no process has open or mapped. */
@@ -121,13 +121,13 @@ export function keptBy(entry: CensusEntry): Keeper {
   return entry.socket.inode !== null && entry.socket.file === 0n ? 'kernel' : 'unknown';
 }
 
-/** Keys of what no process has. */
-export const NOBODY: Readonly<Record<Keeper, string>> = {
-  listener: '(waiting to be accepted)',
-  message: '(in a message: SCM_RIGHTS)',
+/** Group keys of sockets without a process. */
+export const UNOWNED: Readonly<Record<Keeper, string>> = {
+  listener: '(in accept queue)',
+  message: '(in unread message: SCM_RIGHTS)',
   io_uring: '(registered with io_uring)',
-  connection: '(part of an MPTCP connection)',
-  nothing: '(no process: orphan)',
+  connection: '(MPTCP subflow)',
+  nothing: '(orphan)',
   kernel: '(kernel)',
-  unknown: '(no descriptor)',
+  unknown: '(owner unknown)',
 };

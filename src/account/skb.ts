@@ -113,9 +113,10 @@ function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
     if (!(error instanceof KdumpMemError)) throw error;
     unread = true;
   }
-  const whole = unread || looked > MOST_LOOKED_AT ? ' (not all of its files could be read)' : '';
-  if (fds.size === 0) return `no other is a socket${whole}`;
-  return `its sockets: fd ${someOf([...fds])}${whole}`;
+  const incomplete =
+    unread || looked > MOST_LOOKED_AT ? ' (some of its files could not be read)' : '';
+  if (fds.size === 0) return `the process has no sockets${incomplete}`;
+  return `its sockets: fd ${someOf([...fds])}${incomplete}`;
 }
 
 /**

@@ -208,7 +208,7 @@ export class SocketAccountant {
     } catch (error) {
       const code = incompleteness(error);
       const { message } = error as Error;
-      tally.incomplete(code, `sock ${hex(sock)}: how much is unread is not known: ${message}`);
+      tally.incomplete(code, `sock ${hex(sock)}: the unread part is unknown: ${message}`);
       return undefined;
     }
   }

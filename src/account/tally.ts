@@ -262,7 +262,7 @@ export class Tally implements SkbSink {
   #orderUnknown(): void {
     this.incomplete(
       'order-unknown',
-      'some pages are of allocations whose order the kernel does not record; each counts as one page at least',
+      'the order of some allocations is not recorded by the kernel: each counts as one page',
     );
   }
 

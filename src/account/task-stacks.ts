@@ -53,10 +53,8 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
   const { tasks } = groups;
   if (tasks === 0 && warnings.complete) {
     const { pid, cpu } = choice;
-    if (pid !== undefined)
-      throw new WalkError('no-such-pid', `there is no thread of pid ${pid} that was asked for`);
-    if (cpu !== undefined)
-      throw new WalkError('no-such-cpu', `there is no CPU ${cpu} that ran what was asked for`);
+    if (pid !== undefined) throw new WalkError('no-such-pid', `no matching thread of pid ${pid}`);
+    if (cpu !== undefined) throw new WalkError('no-such-cpu', `no matching task on CPU ${cpu}`);
   }
   const named = new Names(kernel, warnings);
   const list = groups.list().map(({ stack, tasks: same }) => ({
@@ -106,7 +104,7 @@ class Names {
       return this.#kernel.symbolAt?.(address);
     } catch (error) {
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
-      this.#warnings.add('unreadable', `the name of a function: ${error.message}`);
+      this.#warnings.add('unreadable', `function name: ${error.message}`);
       return undefined;
     }
   }

@@ -34,7 +34,7 @@ function findNetns(kernel: Kernel, inode: number): void {
   }
   throw new WalkError(
     'no-such-netns',
-    `there is no network namespace ${inode} among the ${count} of this kernel: those of sockets stand in sockets --by netns`,
+    `no network namespace ${inode} among the ${count} of this kernel: kdump-mem sockets --by netns lists them`,
   );
 }
 

@@ -13,13 +13,13 @@ test('allocations side by side are sound', () => {
 });
 
 test('one that lies within another is told, whichever was met first', () => {
-  const told = ['page frame 24 is held, and lies in the 16 pages from 16 on'];
+  const told = ['page frame 24 is held, but is part of the 16-page block at 16, which is held too'];
   expect(faults([16, 4], [24, 3])).toEqual(told);
   expect(faults([24, 3], [16, 4])).toEqual(told);
 });
 
 test('the last page of another is told, and the one behind is not', () => {
   expect(faults([0, 6], [63, 0], [64, 0])).toEqual([
-    'page frame 63 is held, and lies in the 64 pages from 0 on',
+    'page frame 63 is held, but is part of the 64-page block at 0, which is held too',
   ]);
 });

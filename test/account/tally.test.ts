@@ -47,19 +47,19 @@ describe('a tally', () => {
         // A shared info holds its page, wherever its other clones are.
         to.page(64, 0, 2, 1000n);
       },
-      'page frame 64 counts 2 references, and 3 were found',
+      'page frame 64 counts 2 references, but 3 were found',
     ],
     [
       'a slot',
       (to) => to.slot(4096n, SLAB, 1, undefined),
       (to) => to.slot(4096n, SLAB, 1, undefined),
-      'the slot at 0x1000 counts 1 references, and 2 were found',
+      'the slot at 0x1000 counts 1 references, but 2 were found',
     ],
     [
       'a shared info',
       (to) => to.clone(2n ** 63n + 64n, 1),
       (to) => to.clone(2n ** 63n + 64n, 1),
-      'the shared info at 0x8000000000000040 counts 1 clones, and 2 were found',
+      'the shared info at 0x8000000000000040 counts 1 clones, but 2 were found',
     ],
   ])('says of %s that more lead there than it counts', (_, first, second, message) => {
     const [warnings, sum] = [new Warnings(), new Warnings()];

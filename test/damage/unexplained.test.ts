@@ -74,7 +74,7 @@ describe('skbs are not counted from', () => {
     const row = rows(damage).get('skbs');
     expect(row?.objects).toBeNull();
     expect(row?.message).toMatch(
-      /^The slab cache of skbs: not counted: .*(damaged|sheaf|keeps|in use)/,
+      /^Slab cache of skbs: not counted: .*(damaged|sheaf|keeps|in use)/,
     );
   });
 });
@@ -84,7 +84,9 @@ test('rows after one that is not known are at most', () => {
   const damaged = rows(change(queue, 0x1234n, 8));
   expect(damaged.get('cpu-queues')?.message).toContain('not counted');
   expect(damaged.get('page-pools')?.objects).toBeNull();
-  expect(damaged.get('page-pools')?.message).toMatch(/That is at most: .* \(.*cpu-queues\)\.$/);
+  expect(damaged.get('page-pools')?.message).toMatch(
+    /This is an upper bound: .* \(.*cpu-queues\)\.$/,
+  );
 });
 
 test('a qdisc that counts packets without bytes is not counted', () => {
@@ -163,6 +165,6 @@ test('where the cache of skbs cannot be found, its row says why', () => {
   const row = rows({ patches: [], denials }).get('skbs');
   expect(row).toMatchObject({ objects: null });
   expect(row?.message).toBe(
-    `The slab cache of skbs: not counted: 0x${address.toString(16)} was left out of the dump by its filter: part of net_hotdata at 0x${hot.toString(16)}.`,
+    `Slab cache of skbs: not counted: 0x${address.toString(16)} was left out of the dump by its filter: part of net_hotdata at 0x${hot.toString(16)}.`,
   );
 });

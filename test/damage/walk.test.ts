@@ -212,6 +212,6 @@ test('what a kill gives back is not known if the table of descriptors is not the
   const answer = ask({ patches: [], denials });
   expect(answer.freedIfKilled).toBeNull();
   expect(answer.warnings.map(({ message }) => message).join()).toMatch(
-    new RegExp(`files of pid ${victim.pid}: .*what a kill would give back is not known`),
+    new RegExp(`files of pid ${victim.pid}: .*what a kill frees is unknown`),
   );
 });

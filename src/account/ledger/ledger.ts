@@ -72,13 +72,13 @@ function pagePools(tools: LedgerTools): Step<'page-pools'> {
   return {
     code: 'page-pools',
     count(known) {
-      if (!seen.knowsPools) return { told: 'not-walked' };
+      if (!seen.knowsPools) return { status: 'not-walked' };
       if (!seen.complete) {
-        throw new KernelError('damaged', 'not every struct page of the dump could be looked at');
+        throw new KernelError('damaged', 'some struct pages of the dump could not be read');
       }
       const { pages, bytes, holds } = newPages(tools, known, seen.poolPages);
       const figures = { owned: seen.poolPages.length, pages };
-      return { told: 'counted', objects: pages, bytes, figures, holds };
+      return { status: 'counted', objects: pages, bytes, figures, holds };
     },
   };
 }
@@ -101,7 +101,7 @@ function qdiscs(tools: LedgerTools): Step<'qdiscs'> {
       const packets = queued + found.packets;
       const bytes = queued === 0 ? found.bytes : null;
       const figures = { packets, queued };
-      return { told: 'counted', objects: packets, bytes, figures, holds: found.holds };
+      return { status: 'counted', objects: packets, bytes, figures, holds: found.holds };
     },
   };
 }
@@ -123,13 +123,13 @@ function xdpRingPages(tools: LedgerTools): Step<'xdp-rings'> {
         rings++;
         if (ring.vmalloced === undefined) {
           const page = kernel.pages.pageOf(ring.memory);
-          if (page === undefined) throw new KernelError('damaged', 'a ring is in no page');
+          if (page === undefined) throw new KernelError('damaged', 'a ring has no struct page');
           pages.push(page);
         } else vmalloced += Math.ceil(ring.vmalloced / pageSize) * pageSize;
       }
       const { bytes, holds } = newPages(tools, known, pages);
       const figures = { rings, vmalloced: rings - pages.length };
-      return { told: 'counted', objects: rings, bytes: bytes + vmalloced, figures, holds };
+      return { status: 'counted', objects: rings, bytes: bytes + vmalloced, figures, holds };
     },
   };
 }
@@ -141,7 +141,9 @@ function* slabRows(tools: LedgerTools): Generator<Step<SlabCode>> {
     yield { code: cache.kind, count: (known) => slabObjects(tools, cache, known) };
   if (skbCaches.some(({ kind }) => kind === 'skbs')) return;
   const fail = () => {
-    throw noSkbCaches ?? new KernelError('unsupported-layout', 'this kernel names none');
+    throw (
+      noSkbCaches ?? new KernelError('unsupported-layout', 'this kernel has no known skb cache')
+    );
   };
   yield { code: 'skbs', count: fail };
 }
@@ -159,16 +161,16 @@ function slabObjects(
 ): ReturnType<Step<SlabCode>['count']> {
   const count = seen.usage.count(cache.address);
   if (!seen.complete || !count) {
-    throw new KernelError('damaged', 'not every slab of the dump could be looked at');
+    throw new KernelError('damaged', 'some slabs of the dump could not be read');
   }
   const used = count.inUse - freeInCaches(kernel, cache.address);
   const reserve = cache.kind === 'skbs' ? napiReserve(kernel) : 0;
   const met = known.slotsByCache().get(cache.address) ?? 0;
   const left = used - reserve - met;
   const figures = { used, reserve, met, left, merged: cache.merged };
-  if (cache.merged) return { told: 'counted', objects: null, bytes: null, figures };
-  if (left < 0) return { told: 'contradicted', figures };
-  return { told: 'counted', objects: left, bytes: left * cache.size, figures };
+  if (cache.merged) return { status: 'counted', objects: null, bytes: null, figures };
+  if (left < 0) return { status: 'contradicted', figures };
+  return { status: 'counted', objects: left, bytes: left * cache.size, figures };
 }
 
 /** The row of pages that CPUs, tasks and sockets keep to cut fragments from. */
@@ -185,7 +187,7 @@ function pageFragments(tools: LedgerTools, socks: readonly bigint[]): Step<'page
         found.map(({ page }) => page),
       );
       const figures = { kept: heads.size, shared, pages };
-      return { told: 'counted', objects: pages, bytes, figures, holds };
+      return { status: 'counted', objects: pages, bytes, figures, holds };
     },
   };
 }
@@ -201,7 +203,7 @@ function headOf({ kernel, pages }: LedgerTools, { page, size }: FragPage): numbe
   if (size !== undefined && size !== bytes && !kernel.facts.live)
     throw new KernelError(
       'damaged',
-      `a page_frag has ${size} bytes, and its page ${hex(page)} begins ${bytes}`,
+      `a page_frag has ${size} bytes, but its page ${hex(page)} has ${bytes}`,
     );
   return frame;
 }
@@ -218,7 +220,7 @@ function otherPages({ kernel, seen }: LedgerTools): Step<'other-pages'> {
     count(known) {
       const slabs = seen.slabPages;
       if (slabs === undefined) {
-        throw new KernelError('damaged', 'not every slab of the dump could be looked at');
+        throw new KernelError('damaged', 'some slabs of the dump could not be read');
       }
       const { managed, ...use } = memoryUse(kernel);
       const { present, free, lru, pageTables, vmalloced, huge, compressed } = use;
@@ -227,12 +229,12 @@ function otherPages({ kernel, seen }: LedgerTools): Step<'other-pages'> {
       const explained = uncounted(kernel, known);
       const left = others - explained;
       if (left < 0) {
-        const message = `${explained} pages are held, of ${others} that are given out: the dump changed while it was taken, or is damaged`;
+        const message = `queues and rows hold ${explained} pages, but only ${others} are allocated: the dump changed while it was taken, or is damaged`;
         throw new KernelError('damaged', message);
       }
       const atBoot = present - managed;
       const figures = { ...use, atBoot, slabs, others, explained, left };
-      return { told: 'counted', objects: left, bytes: left * kernel.facts.pageSize, figures };
+      return { status: 'counted', objects: left, bytes: left * kernel.facts.pageSize, figures };
     },
   };
 }

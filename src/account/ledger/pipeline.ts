@@ -10,15 +10,15 @@ export type Known = Pick<Tally, 'holdsPage' | 'pages' | 'slotsByCache' | 'missin
 /** What a step found. */
 export type Found<Code extends LedgerCode> =
   | {
-      readonly told: 'counted';
+      readonly status: 'counted';
       readonly objects: number | null;
       readonly bytes: number | null;
       readonly figures: LedgerFigures[Code];
       /** The pages and slots that rows after this one leave out. */
       readonly holds?: Tally;
     }
-  | { readonly told: 'contradicted'; readonly figures: LedgerFigures[Code] }
-  | { readonly told: 'not-walked' };
+  | { readonly status: 'contradicted'; readonly figures: LedgerFigures[Code] }
+  | { readonly status: 'not-walked' };
 
 /** How one row is counted. */
 export interface Step<Code extends LedgerCode> extends Subject<Code> {
@@ -53,7 +53,7 @@ export function* runSteps(
   for (const step of steps) {
     const entry = run(step as Step<LedgerCode>, known, unknown);
     if (entry.holds) known.add(entry.holds);
-    if (entry.row.told === 'not-counted') unknown.push(rowName(entry.row));
+    if (entry.row.status === 'not-counted') unknown.push(rowName(entry.row));
     yield entry as LedgerEntry;
   }
 }
@@ -70,22 +70,25 @@ function run<Code extends LedgerCode>(
     found = count(known);
   } catch (error) {
     const reason = reasonOf(error);
-    const row = { ...subject, told: 'not-counted', ...none, complete: false, reason } as const;
+    const row = { ...subject, status: 'not-counted', ...none, complete: false, reason } as const;
     return { row, holds: undefined };
   }
-  const { told } = found;
-  if (told === 'not-walked') {
-    return { row: { ...subject, told, ...none, complete: true }, holds: undefined };
+  const { status } = found;
+  if (status === 'not-walked') {
+    return { row: { ...subject, status, ...none, complete: true }, holds: undefined };
   }
   const { figures } = found;
-  if (told === 'contradicted') {
-    return { row: { ...subject, told, ...none, complete: false, figures }, holds: undefined };
+  if (status === 'contradicted') {
+    return {
+      row: { ...subject, status, ...none, complete: false, figures },
+      holds: undefined,
+    };
   }
   const { objects, bytes, holds } = found;
   if (unknown.length === 0 || !objects) {
-    return { row: { ...subject, told, objects, bytes, complete: true, figures }, holds };
+    return { row: { ...subject, status, objects, bytes, complete: true, figures }, holds };
   }
-  const atMost = { told: 'at-most', figures, unknown: [...unknown] } as const;
+  const atMost = { status: 'at-most', figures, unknown: [...unknown] } as const;
   return { row: { ...subject, ...none, complete: false, ...atMost }, holds };
 }
 

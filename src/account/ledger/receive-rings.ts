@@ -38,9 +38,9 @@ function ringsOf(
   devices: readonly NetDevice[],
 ): ReturnType<Step<'receive-rings'>['count']> {
   if (driver === NO_DRIVER) {
-    throw new KernelError('unsupported-layout', 'the device that they sit on has no driver');
+    throw new KernelError('unsupported-layout', 'their device has no driver');
   }
-  if (driver !== 'virtio_net') return { told: 'not-walked' };
+  if (driver !== 'virtio_net') return { status: 'not-walked' };
   const { kernel } = tools;
   const found: bigint[] = [];
   let buffers = 0;
@@ -49,11 +49,11 @@ function ringsOf(
     buffers += memory.buffers.length;
     for (const buffer of memory.buffers) {
       const page = kernel.pages.pageOf(buffer);
-      if (page === undefined) throw new KernelError('damaged', 'a buffer is in no page');
+      if (page === undefined) throw new KernelError('damaged', 'a buffer has no struct page');
       found.push(page);
     }
     found.push(...memory.pages);
   }
   const { pages, bytes, holds } = newPages(tools, known, found);
-  return { told: 'counted', objects: pages, bytes, figures: { buffers, pages }, holds };
+  return { status: 'counted', objects: pages, bytes, figures: { buffers, pages }, holds };
 }

@@ -58,7 +58,7 @@ export interface LedgerFigures {
   rings: Waiting & { readonly frames: number };
   'xdp-rings': { readonly rings: number; readonly vmalloced: number };
   skbs: SlabFigures;
-  'skb-pairs': SlabFigures;
+  'skb-fclones': SlabFigures;
   'skb-heads': SlabFigures;
   'other-pages': OtherPages;
 }
@@ -85,20 +85,20 @@ export interface Subject<Code extends LedgerCode> {
  * - `not-walked`: by this program, or the kernel doesn't tell. No fault of the dump;
  * - `not-counted`: memory that it would be counted from is missing or damaged.
  */
-type Told<Code extends LedgerCode> =
-  | { readonly told: 'counted'; readonly figures: LedgerFigures[Code] }
+type CountStatus<Code extends LedgerCode> =
+  | { readonly status: 'counted'; readonly figures: LedgerFigures[Code] }
   | {
-      readonly told: 'at-most';
+      readonly status: 'at-most';
       readonly figures: LedgerFigures[Code];
       /** Names of the rows that are not known whole, and `sockets`. */
       readonly unknown: readonly string[];
     }
-  | { readonly told: 'contradicted'; readonly figures: LedgerFigures[Code] }
-  | { readonly told: 'not-walked' }
-  | { readonly told: 'not-counted'; readonly reason: string };
+  | { readonly status: 'contradicted'; readonly figures: LedgerFigures[Code] }
+  | { readonly status: 'not-walked' }
+  | { readonly status: 'not-counted'; readonly reason: string };
 
 export type RowOf<Code extends LedgerCode> = Subject<Code> &
-  Told<Code> & {
+  CountStatus<Code> & {
     /** Null where they are not counted, or not for sure. */
     readonly objects: number | null;
     /** Of this row alone: what a socket's queue or a row before holds as well is left out. */

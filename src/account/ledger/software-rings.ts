@@ -33,7 +33,7 @@ function ringsOf(
   group: readonly NetDevice[],
 ): ReturnType<Step<'rings'>['count']> {
   // Before 5.11 modules brought no types, and not every engine knows them.
-  if (kind !== 'tun' || !tools.kernel.struct('tun_struct')) return { told: 'not-walked' };
+  if (kind !== 'tun' || !tools.kernel.struct('tun_struct')) return { status: 'not-walked' };
   const reader = new TunReader(tools.kernel, tools.lists);
   const contents = group.map((device) => reader.ofDevice(device));
   const skbs = contents.flatMap((content) => content.skbs);
@@ -41,7 +41,7 @@ function ringsOf(
   // What these pin is not told.
   const frames = contents.reduce((sum, content) => sum + content.frames, 0);
   return {
-    told: 'counted',
+    status: 'counted',
     objects: packets + frames,
     bytes: frames === 0 ? bytes : null,
     figures: { packets, frames },

@@ -33,7 +33,7 @@ export function waiting<Code extends 'cpu-queues' | 'ip-fragments' | 'neighbours
     code,
     count(known: Known) {
       const { packets, bytes, holds } = packetsOf(tools, known, find());
-      return { told: 'counted', objects: packets, bytes, figures: { packets }, holds } as const;
+      return { status: 'counted', objects: packets, bytes, figures: { packets }, holds } as const;
     },
   };
 }

@@ -63,7 +63,7 @@ export function claimNetwork(
 
 /** Rows of what holds no pages of its own: slots in slabs, and what is left. */
 const WITHOUT_PAGES: readonly LedgerRow['code'][] = [
-  ...(['skbs', 'skb-pairs', 'skb-heads', 'other-pages'] as const),
+  ...(['skbs', 'skb-fclones', 'skb-heads', 'other-pages'] as const),
 ];
 
 /** What the census does not tell whole of a place where packets lie, its category does not hold whole. */
@@ -71,9 +71,9 @@ function noteRow(row: LedgerRow, missed: Missed): void {
   const category: CategoryName = 'network-other';
   if (WITHOUT_PAGES.includes(row.code)) return;
   const name = rowName(row);
-  if (row.told === 'not-counted')
+  if (row.status === 'not-counted')
     missed.note(category, `${name} is not counted: ${row.reason}`, 'unreadable');
-  if (row.told === 'contradicted')
+  if (row.status === 'contradicted')
     missed.note(category, `figures of ${name} contradict each other`, 'corrupt');
-  if (row.told === 'not-walked') missed.note(category, `${name} is not walked`);
+  if (row.status === 'not-walked') missed.note(category, `${name} is not walked`);
 }

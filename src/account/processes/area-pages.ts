@@ -186,7 +186,7 @@ class Walk implements MappedVisitor {
       if (this.oddities.strays === 0)
         this.oddities.firstStray = elsewhere
           ? `page frame ${frame}, which belongs to another file`
-          : `page frame ${frame}, which is page ${index} of its file or memory, as page ${place}`;
+          : `page frame ${frame}, which is page ${index} of its file, as page ${place}`;
       this.oddities.strays++;
     }
     return this.#read;

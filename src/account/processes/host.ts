@@ -48,8 +48,8 @@ export function hostProcesses(
   const warnings = new Warnings();
   for (const { code, message } of damage) warnings.add(code, message);
   const [lacks, advice] = captured
-    ? ['were not captured', why ?? 'they had ended, or it takes root']
-    : ['may not be seen', refusalWords(host.reader, 'sys_ptrace')];
+    ? ['were not captured', why ?? 'the processes had exited, or root is required']
+    : ['are not available', refusalWords(host.reader, 'sys_ptrace')];
   const told = host.processes.map(figuresOf);
   const notShown = told.filter(({ complete }) => !complete).length;
   const blocked = host.processes.filter((process) => process.blocked);
@@ -139,7 +139,7 @@ function contradictionOf(
   if (wrong.length === 0) return undefined;
   return {
     code: 'unreadable',
-    message: `lines of smaps are of no known form: ${wrong.join(', ')} of mappings do not add up to all of it`,
+    message: `unsupported or malformed smaps: ${wrong.join(', ')} of the mappings do not add up`,
   };
 }
 

@@ -66,7 +66,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   if (scan.unread + scan.torn > 0)
     lost(
-      `the struct pages of ${scan.unread + scan.torn} page frames cannot be read, or contradict others`,
+      `the struct pages of ${scan.unread + scan.torn} page frames are unreadable or inconsistent`,
     );
   const places = readOrNot(() => zones(kernel)) ?? [];
   const counted = kernelCounts(kernel, undefined, scan.deferred);
@@ -302,7 +302,7 @@ function networkOf(
     }
     return known;
   } catch (error) {
-    warnings.add(codeOf(error), `what sockets pin: ${(error as Error).message}`);
+    warnings.add(codeOf(error), `memory pinned by sockets: ${(error as Error).message}`);
     return undefined;
   }
 }

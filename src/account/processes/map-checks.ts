@@ -45,7 +45,7 @@ export function countsAgree(
     if (ours === undefined) continue;
     const moving = kind === 'swapped' ? 0 : found.moving;
     if (theirs >= ours - amid && theirs <= ours + amid + moving) continue;
-    const message = `${spaceName(space)} counts ${theirs} ${what}, and its page tables have ${ours}`;
+    const message = `${spaceName(space)} counts ${theirs} ${what}, but its page tables have ${ours}`;
     warnings.add('corrupt', message);
     agree = false;
   }
@@ -69,9 +69,9 @@ export function checkMapcounts(
   if (kernel.facts.live) return;
   const [over, under] = [new Miscounts(), new Miscounts()];
   const maps = spaces && new MissingMaps(kernel, spaces);
-  counts.eachMiscounted((frame, found, told) => {
-    const message = `page frame ${frame} counts ${told} mappings, and page tables have ${found}`;
-    if (found > told) over.add(message);
+  counts.eachMiscounted((frame, found, mapcount) => {
+    const message = `page frame ${frame} counts ${mapcount} mappings, but page tables have ${found}`;
+    if (found > mapcount) over.add(message);
     else {
       const why = maps?.why(frame);
       if (why !== undefined) under.add(`${message}${why}`);
@@ -80,12 +80,12 @@ export function checkMapcounts(
   if (over.frames > 0)
     warnings.add(
       'corrupt',
-      `${over.frames} pages are mapped more often than they count: ${over.first}`,
+      `${over.frames} pages have more mappings than their _mapcount: ${over.first}`,
     );
   if (under.frames > 0)
     warnings.add(
       'corrupt',
-      `${under.frames} pages are mapped less often than they count: ${under.first}`,
+      `${under.frames} pages have fewer mappings than their _mapcount: ${under.first}`,
     );
 }
 
@@ -140,13 +140,12 @@ class MissingMaps {
       for (const mm of spaces) {
         const space = this.#spaces.get(mm);
         if (space?.running || (!space && this.#isPassing(mm))) return undefined;
-        if (!space)
-          why = `: it is mapped by the mm_struct ${hex(mm)}, which no process that was found has`;
+        if (!space) why = `: mapped by the mm_struct ${hex(mm)}, which belongs to no known process`;
       }
       return why;
     } catch (error) {
       codeOf(error);
-      return `: its mappings cannot be followed: ${(error as Error).message}`;
+      return `: its mappings are unreadable: ${(error as Error).message}`;
     }
   }
 

@@ -62,10 +62,9 @@ export function mappingsOf(
   const odd = pagesOfAreas(kernel, space, counts, areas);
   if (odd.outside > 0)
     doubt(
-      `has ${odd.outside} pages in no mapping, the first at 0x${(odd.firstOutside * pageSize).toString(16)}`,
+      `has ${odd.outside} pages outside all mappings, the first at 0x${(odd.firstOutside * pageSize).toString(16)}`,
     );
-  if (odd.strays > 0)
-    doubt(`has ${odd.strays} pages that belong elsewhere: it maps ${odd.firstStray}`);
+  if (odd.strays > 0) doubt(`has ${odd.strays} misplaced pages: it maps ${odd.firstStray}`);
   if (odd.whyUnread) said(odd.whyUnread);
   const counted = new ResidentCountReader(kernel).read(space).swapped;
   const swapped = swappedOf(kernel, areas, counted, spaces, counts);
@@ -73,10 +72,10 @@ export function mappingsOf(
   if (entries === undefined)
     warnings.add(
       'unsupported-layout',
-      `${spaceName(space)} counts ${counted} pages in swap: of which mapping they are cannot be told`,
+      `${spaceName(space)} counts ${counted} pages in swap, but their mappings are unknown`,
     );
   else if (entries !== counted && !kernel.facts.live && !space.running)
-    doubt(`counts ${counted} pages in swap, and its page tables have ${entries}`);
+    doubt(`counts ${counted} pages in swap, but its page tables have ${entries}`);
   const shmem = new ShmemSwapReader(kernel);
   const names = new AreaNames(kernel, onName);
   return areas.map((pages, index) => {
@@ -87,7 +86,7 @@ export function mappingsOf(
       ofFile = shmem.of(area, pageSize);
       ({ name, kind } = names.of(area, found, space.mm));
     } catch (error) {
-      said(error, 'what is mapped: ');
+      said(error, 'mapped object: ');
     }
     const both = sumOfSwap(swapped?.[index], ofFile);
     const bytes = (count: number) => Math.round(count * pageSize);

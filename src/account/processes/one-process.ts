@@ -26,7 +26,7 @@ export function kernelProcess(
   try {
     mappings = mappingsOf(kernel, space, survey, warnings);
   } catch (error) {
-    warnings.add(codeOf(error), `what pid ${process.pid} maps: ${(error as Error).message}`);
+    warnings.add(codeOf(error), `mappings of pid ${process.pid}: ${(error as Error).message}`);
   }
   return {
     kernel: kernel.facts,

@@ -11,12 +11,12 @@ export function onlyOne(
   select: (process: ProcessFigures) => boolean,
 ): ProcessFigures {
   const [first, ...others] = processes.filter(select);
-  if (!first) throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
+  if (!first) throw new WalkError('no-such-pid', 'no process matches --pid and --container');
   if (others.length > 0) {
     const pids = [first, ...others].map(({ pid }) => pid).join(', ');
     throw new WalkError(
       'no-such-pid',
-      `--pid and --container fit several processes, pid ${pids} of the machine: write more of the container’s id`,
+      `--pid and --container match several processes (pid ${pids} on the host): give more of the container’s id`,
     );
   }
   return first;

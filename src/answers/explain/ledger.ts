@@ -71,7 +71,7 @@ export const LEDGER: Explanations<LedgerCode> = {
     'Nothing: they are as large as the program asked for.',
   ),
   skbs: slab('skbs', 'skbuff_head_cache'),
-  'skb-pairs': slab('pairs of skbs (TCP’s clones)', 'skbuff_fclone_cache'),
+  'skb-fclones': slab('pairs of skbs (TCP’s clones)', 'skbuff_fclone_cache'),
   'skb-heads': slab('small heads of skbs', 'skbuff_small_head'),
   'other-pages': row(
     'All pages that are given out and in no queue and no row before: it bounds what the network could hold unseen.',

@@ -23,7 +23,7 @@ export interface ProcessTextOptions {
   readonly width: number | null;
 }
 
-/** The answer to `procs --pid`: how much, in what most of it is, then a table and its sum. */
+/** The answer to `procs --pid`: totals and the largest mapping, then a table and its sum. */
 export function processText(answer: ProcessAnswer, options: ProcessTextOptions): string {
   const { width, source, verbose = false } = options;
   const { mappings } = answer;
@@ -36,7 +36,7 @@ export function processText(answer: ProcessAnswer, options: ProcessTextOptions):
     verbose
       ? renderTable(mappingColumns(mappings), mappings.slice(0, limit), width)
       : renderTable(groupColumns(groups), groups.slice(0, limit), width),
-    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    ...(more > 0 ? [said(`${formatCount(more)} more rows: --limit N lists them.`)] : []),
     said(totalWords(mappings)),
     `Next: kdump-mem procs ${source}${verbose ? '' : ` --pid ${answer.process.pid} -v`}`,
   ].join('\n\n');
@@ -49,31 +49,33 @@ function headline(
   const { pid, comm, sharedWith } = process;
   const shared = sharedWith.length === 0 ? '' : `, shared with pid ${sharedWith.join(', ')}`;
   const largest =
-    most === undefined || !most.own ? '' : ` Most is in ${nameOf(most)}: ${known(most.own)}.`;
-  return `pid ${pid} (${escapeText(comm)})${shared}: ${known(process.pss)} in memory, its share of pages that others map too among it; USS ${known(process.uss)}, ${known(process.swap)} in swap; ${formatCount(mappings.length)} mappings.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
+    most === undefined || !most.own
+      ? ''
+      : ` Largest private part: ${nameOf(most)}, ${known(most.own)}.`;
+  return `pid ${pid} (${escapeText(comm)})${shared}: PSS ${known(process.pss)}, USS ${known(process.uss)}, swap ${known(process.swap)}, in ${formatCount(mappings.length)} mappings.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
 }
 
 function totalWords(mappings: readonly Mapping[]): string {
   const total = totalOfMappings(mappings);
   const { privateClean, privateDirty, sharedClean, sharedDirty } = total;
   const huge = (total.privateHugetlb ?? 0) + (total.sharedHugetlb ?? 0);
-  return `All ${formatCount(mappings.length)}: private ${sum(privateClean, privateDirty)} (dirty ${known(privateDirty)}), shared with others ${sum(sharedClean, sharedDirty)} (dirty ${known(sharedDirty)}), PSS ${known(total.pss)}, RSS ${known(total.rss)}, swap ${known(total.swap)}${huge > 0 ? `, hugetlb ${formatSize(huge)}` : ''}; ${formatSize(total.size)} of addresses.`;
+  return `Total of ${formatCount(mappings.length)} mappings: private ${sum(privateClean, privateDirty)} (dirty ${known(privateDirty)}), shared ${sum(sharedClean, sharedDirty)} (dirty ${known(sharedDirty)}), PSS ${known(total.pss)}, RSS ${known(total.rss)}, swap ${known(total.swap)}${huge > 0 ? `, hugetlb ${formatSize(huge)}` : ''}. Address space: ${formatSize(total.size)}.`;
 }
 
-/** Words for mappings that nothing names. */
+/** Words for mappings without a name. */
 const KIND_WORDS: Readonly<Record<MappingKind, string>> = {
-  file: '(a file)',
+  file: '(file)',
   shmem: '(shared memory)',
   memfd: '(memfd)',
   sysv: '(System V shared memory)',
-  'shared-anonymous': '(shared with children)',
+  'shared-anonymous': '(shared anonymous)',
   hugetlb: '(huge pages)',
-  device: '(a device’s memory)',
+  device: '(device memory)',
   heap: '(heap)',
   stack: '(stack)',
   anonymous: '(anonymous)',
   vdso: '(vdso)',
-  kernel: '(the kernel’s)',
+  kernel: '(kernel)',
 };
 
 function nameOf({ name, kind }: Pick<MappingGroup, 'name' | 'kind'>): string {
@@ -125,13 +127,13 @@ function groupColumns(groups: readonly MappingGroup[]): Column<MappingGroup>[] {
       spare: 6,
     },
     { heading: 'KIND', value: ({ kind }) => kind, spare: 7 },
-    { heading: 'WHAT', value: nameOf, shrinks: { keeps: 'ends', least: 16 } },
+    { heading: 'NAME', value: nameOf, shrinks: { keeps: 'ends', least: 16 } },
   ];
 }
 
 function mappingColumns(mappings: readonly Mapping[]): Column<Mapping>[] {
   return [
-    { heading: 'FROM', align: 'right', value: ({ start }) => hex(start).slice(2) },
+    { heading: 'START', align: 'right', value: ({ start }) => hex(start).slice(2) },
     {
       heading: 'SIZE',
       align: 'right',
@@ -140,6 +142,6 @@ function mappingColumns(mappings: readonly Mapping[]): Column<Mapping>[] {
     },
     { heading: 'MODE', value: ({ permissions }) => permissions },
     ...sizeColumns(mappings),
-    { heading: 'WHAT', value: nameOf, shrinks: { keeps: 'ends', least: 12 } },
+    { heading: 'NAME', value: nameOf, shrinks: { keeps: 'ends', least: 12 } },
   ];
 }

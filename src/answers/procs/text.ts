@@ -12,15 +12,17 @@ export interface ProcsTextOptions {
   /** Rows. */
   readonly limit: number;
   readonly verbose?: boolean | undefined;
+  /** What `groups` are sums of: their column's heading. */
+  readonly by?: string | undefined;
   /** The options that name the dump, for the next command; a line of shell words. */
   readonly source: string;
   /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
   readonly width: number | null;
 }
 
-/** The answer to `procs`: how much, whose most of it is, then a table, its sum, and what to ask next. */
+/** The answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
 export function procsText(answer: ChosenProcs, options: ProcsTextOptions): string {
-  const { limit, width, source, verbose = false } = options;
+  const { limit, width, source, verbose = false, by = 'group' } = options;
   const { processes, groups } = answer;
   const said = (text: string) => wrap(text, width).join('\n');
   const rows = groups ?? processes;
@@ -28,9 +30,9 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
   return [
     said(headline(answer)),
     groups
-      ? renderTable(GROUP_COLUMNS, groups.slice(0, limit), width)
+      ? renderTable(groupColumns(by), groups.slice(0, limit), width)
       : renderTable(columnsOf(answer, verbose), processes.slice(0, limit), width),
-    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    ...(more > 0 ? [said(`${formatCount(more)} more rows: --limit N lists them.`)] : []),
     said(totalWords(answer)),
     ...othersWords(answer).map(said),
     ...unmappedWords(answer).map(said),
@@ -43,18 +45,18 @@ function headline({ processes, captured, hidden = false }: ChosenProcs): string 
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
-  return `${formatCount(processes.length)} processes: ${least}${known(pss)} in memory, each page counted once; ${known(swap)} in swap, ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
+  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS), ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
 }
 
-/** The process whose death frees most, whatever the order of the list, and a larger one whose figure is unknown. */
+/** The process whose kill frees the most, whatever the order of the list, and a larger one whose figure is unknown. */
 function mostFreedWords(processes: ChosenProcs['processes']): string {
   const most = largestBy(processes, ({ freed }) => freed);
   if (most === undefined) return '';
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
   if ((larger?.rss ?? 0) <= (most.freed ?? 0))
-    return ` Killing ${who(most)} frees most: ${known(most.freed)}.`;
-  return ` Killing ${who(most)} frees ${known(most.freed)}, the most that is known; ${who(larger!)} has RSS ${known(larger!.rss)}, and what its death frees is unknown.`;
+    return ` Killing ${processName(most)} frees the most: at least ${known(most.freed)}.`;
+  return ` Killing ${processName(most)} frees at least ${known(most.freed)}, the largest known figure. ${processName(larger!)} has RSS ${known(larger!.rss)}; the amount that killing it frees is unknown.`;
 }
 
 function largestBy(
@@ -69,33 +71,31 @@ function largestBy(
   return largest;
 }
 
-/** Of processes whose shares are not known, as by ps: what RSS tells. */
+/** The headline where PSS is not known, as by ps. */
 function residentWords(processes: ChosenProcs['processes'], rss: number): string {
   const first = largestBy(processes, ({ rss }) => rss);
-  const largest = first ? ` The largest is ${who(first)}, ${known(first.rss)}.` : '';
-  return `${formatCount(processes.length)} processes: RSS adds up to ${known(rss)}, shared pages again for each; PSS is not known.${largest}`;
+  const largest = first ? ` The largest is ${processName(first)}, ${known(first.rss)}.` : '';
+  return `${formatCount(processes.length)} processes: RSS adds up to ${known(rss)}, with shared pages counted once per process. PSS is not available.${largest}`;
 }
 
 function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const { uss, pss, rss, swap, network, networkEstimated, complete } = totalOf(processes);
-  const part = complete && !hidden ? '' : ' as far as it may be seen';
+  const part = complete && !hidden ? '' : ' of all readable figures';
   const sockets =
     network === null ? '' : `, sockets ${networkEstimated ? '~' : ''}${formatSize(network)}`;
-  return `All of them${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (shared pages again for each), swap ${known(swap)}${sockets}.`;
+  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (shared pages once per process), swap ${known(swap)}${sockets}.`;
 }
 
 function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
   const others = [
     ...(kernelThreads > 0 ? [`${formatCount(kernelThreads)} kernel threads`] : []),
-    ...(zombies > 0 ? [`${formatCount(zombies)} that have ended (zombies)`] : []),
-    ...(gone > 0 ? [`${formatCount(gone)} that ended meanwhile`] : []),
+    ...(zombies > 0 ? [`${formatCount(zombies)} zombies`] : []),
+    ...(gone > 0 ? [`${formatCount(gone)} that exited during the scan`] : []),
   ];
-  return others.length === 0
-    ? []
-    : [`Not listed, without memory of their own: ${others.join(', ')}.`];
+  return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
 }
 
-/** What of the kinds of memory that processes have no process maps. */
+/** Memory of the kinds that processes map, which no process maps. */
 function unmappedWords({ pages }: ChosenProcs): string[] {
   if (!pages) return [];
   const { pageCache, shared, anonymous, swapCache } = pages;
@@ -106,10 +106,10 @@ function unmappedWords({ pages }: ChosenProcs): string[] {
       ? [`anonymous ${formatSize(anonymous.unmapped + swapCache.unmapped)}`]
       : []),
   ];
-  return [`In memory, and mapped by nobody: ${kinds.join(', ')}.`];
+  return [`Not mapped by any process: ${kinds.join(', ')}.`];
 }
 
-function who({ pid, comm }: ProcessFigures): string {
+function processName({ pid, comm }: ProcessFigures): string {
   return `pid ${pid} (${escapeText(comm)})`;
 }
 
@@ -130,8 +130,8 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    sizeColumn('GIVES BACK', 'freed'),
-    sizeColumn('USS', 'uss'),
+    sizeColumn('FREED IF KILLED', 'freed'),
+    sizeColumn('USS', 'uss', 1),
     sizeColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),
     ...(any('swap') ? [sizeColumn<ProcessFigures>('SWAP', 'swap', 1)] : []),
@@ -180,7 +180,7 @@ function commandOf({ comm, sharedWith }: ProcessFigures): string {
   return `${escapeText(comm)}${others}`;
 }
 
-/** A sum of some that are not known is at least that. */
+/** A sum in which some figures are missing is a lower bound. */
 function sumColumn(
   heading: string,
   size: keyof ProcessSizes,
@@ -195,17 +195,19 @@ function sumColumn(
   return { ...column, value };
 }
 
-const GROUP_COLUMNS: readonly Column<ProcessGroup>[] = [
-  {
-    heading: 'OF',
-    value: ({ key }) => (key === null ? '(none)' : escapeText(key)),
-    shrinks: { keeps: 'ends', least: 12 },
-  },
-  { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
-  sumColumn('GIVES BACK', 'freed'),
-  { heading: 'AT MOST', align: 'right', value: ({ freedMost }) => known(freedMost), spare: 3 },
-  sumColumn('USS', 'uss'),
-  sumColumn('PSS', 'pss'),
-  sumColumn('SWAP', 'swap', 1),
-  sumColumn('SOCKETS', 'network', 2),
-];
+function groupColumns(by: string): readonly Column<ProcessGroup>[] {
+  return [
+    {
+      heading: by.toUpperCase(),
+      value: ({ key }) => (key === null ? '(none)' : escapeText(key)),
+      shrinks: { keeps: 'ends', least: 12 },
+    },
+    { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
+    sumColumn('FREED IF KILLED', 'freed'),
+    { heading: 'AT MOST', align: 'right', value: ({ freedMost }) => known(freedMost), spare: 3 },
+    sumColumn('USS', 'uss'),
+    sumColumn('PSS', 'pss'),
+    sumColumn('SWAP', 'swap', 1),
+    sumColumn('SOCKETS', 'network', 2),
+  ];
+}

@@ -11,17 +11,17 @@ import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 
 /**
- * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if they were kept.
+ * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested.
  *
  * @param width columns of the terminal; null: there is none, and nothing is cut or broken
  */
 export function skbText(answer: SkbAnswer, width: number | null = null): string {
   const { process, fd, socket, skbs, freedIfKilled, total } = answer;
-  const who = process
+  const subject = process
     ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}`
     : `sock ${hex(socket.sock)}`;
   const parts = [
-    said(`${who}: ${socketText(answer)} ${holdsText(answer)}`, width),
+    said(`${subject}: ${socketText(answer)} ${holdsText(answer)}`, width),
     queuesTable(answer, width),
   ];
   if (process && freedIfKilled) {
@@ -35,21 +35,21 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
 /** The answer to `skb --pid`: a sentence, then a line for each socket. */
 export function skbProcessText(answer: ProcessAnswer, width: number | null = null): string {
   const { process, sockets, total: sum, freedIfKilled } = answer;
-  const who = `pid ${process.pid} (${escapeText(process.comm)})`;
+  const subject = `pid ${process.pid} (${escapeText(process.comm)})`;
   const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes);
   const more = killing === undefined ? [] : [said(killing, width)];
-  if (sockets.length === 0) return [`${who} has no sockets`, ...more].join('\n\n');
+  if (sockets.length === 0) return [`${subject} has no sockets.`, ...more].join('\n\n');
   const many = sockets.length === 1 ? '1 socket' : `${sockets.length} sockets`;
   const hold = sockets.length === 1 ? 'holds' : 'hold';
   const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
-  const headline = said(`${who}: ${many} ${hold} ${sums}`, width);
+  const headline = said(`${subject}: ${many} ${hold} ${sums}`, width);
   return [headline, processTable(sockets, width), ...more].join('\n\n');
 }
 
 type ProcessSocket = ProcessAnswer['sockets'][number];
 
 function processTable(sockets: readonly ProcessSocket[], width: number | null): string {
-  // Most descriptors of a server wait, and hold nothing.
+  // Most descriptors of a server hold no data.
   const holding = sockets.filter(({ total }) => isBusy(total) || !total.complete);
   const idle = sockets.filter((one) => !holding.includes(one));
   const table = renderTable<ProcessSocket>(
@@ -68,18 +68,19 @@ function processTable(sockets: readonly ProcessSocket[], width: number | null): 
     width,
   );
   if (idle.length === 0) return table;
-  const none = said(`${othersText(idle)} nothing.`, width);
+  const none = said(idleText(idle, holding.length > 0), width);
   return holding.length === 0 ? none : `${table}\n${none}`;
 }
 
 const MOST_FDS = 20;
 
-/** `2 others hold (fd 3, 7)`. */
-function othersText(idle: readonly ProcessSocket[]): string {
+/** `2 more sockets (fd 3, 7) hold no data.` */
+function idleText(idle: readonly ProcessSocket[], more: boolean): string {
   const fds = idle.map((one) => one.fds.join(','));
   const shown = fds.slice(0, MOST_FDS).join(', ');
-  const more = fds.length > MOST_FDS ? ` and ${formatCount(fds.length - MOST_FDS)} more` : '';
-  return `${formatCount(idle.length)} hold${idle.length === 1 ? 's' : ''} (fd ${shown}${more})`;
+  const rest = fds.length > MOST_FDS ? ` and ${formatCount(fds.length - MOST_FDS)} more` : '';
+  const [noun, verb] = idle.length === 1 ? ['socket', 'holds'] : ['sockets', 'hold'];
+  return `${formatCount(idle.length)} ${more ? 'more ' : ''}${noun} (fd ${shown}${rest}) ${verb} no data.`;
 }
 
 /** Prose, broken at spaces where the terminal ends. */
@@ -104,26 +105,33 @@ export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
 function holdsText(account: Pick<SocketAccount, 'total' | 'queues' | 'unreadBytes'>): string {
   const { total } = account;
   if (total.skbs === 0 && total.pinnedBytes === 0 && total.complete)
-    return 'holds nothing: its queues are empty';
+    return 'holds no data: its queues are empty.';
   return `holds ${sumText(total, payloadText(account))}`;
 }
 
-/** `1.68 MiB in 430 pages for 63.7 KiB of unread data (27×)` */
+/** `7.63 MiB for 58.6 KiB of unread data (133×), in 244 order-3 blocks of 32.0 KiB.` */
 function sumText(total: Figures, payload: string): string {
-  const pages = total.pages === 1 ? '1 page' : `${formatCount(total.pages)} pages`;
   const factor = amplificationText(total);
   const times = factor === undefined ? '' : ` (${factor}×)`;
-  return `${atLeast(total)}${formatSize(total.pinnedBytes)} in ${pages} for ${payload}${times}`;
+  return `${atLeast(total)}${formatSize(total.pinnedBytes)} for ${payload}${times}, in ${blocksText(total)}.`;
 }
 
-/** What of the payload waits to be read, and what to be sent. */
+function blocksText({ pages, orders, pageBytes }: Figures): string {
+  const used = Object.keys(orders).filter((order) => orders[order]);
+  const [order = '0'] = used;
+  if (used.length > 1 || order === 'unknown') return `${formatCount(pages)} page blocks`;
+  if (order === '0') return pages === 1 ? '1 page' : `${formatCount(pages)} pages`;
+  return `${formatCount(pages)} order-${order} block${pages === 1 ? '' : 's'} of ${formatSize(pageBytes / pages)}`;
+}
+
+/** How much of the payload is unread, and how much is to be sent. */
 function payloadText({
   queues,
   unreadBytes,
 }: Pick<SocketAccount, 'queues' | 'unreadBytes'>): string {
   const { received, unsent, errors } = payloadOf(queues);
   const parts = [];
-  if (unreadBytes === null) parts.push(`${formatSize(received)} in skbs not yet read whole`);
+  if (unreadBytes === null) parts.push(`${formatSize(received)} in skbs that are not fully read`);
   else if (unreadBytes > 0 || unsent + errors === 0) {
     parts.push(`${formatSize(unreadBytes)} of unread data`);
   }
@@ -148,7 +156,7 @@ export function amplificationText(figures: Figures): string | undefined {
   return factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor));
 }
 
-/** The figures of what a row is about; what a narrow terminal leaves out first last. */
+/** Figure columns; a narrow terminal leaves out the one with the largest `spare` first. */
 function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
   const figure = (heading: string, text: (figures: Figures) => string, spare?: number) => ({
     heading,
@@ -161,11 +169,11 @@ function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
     figure('PAYLOAD', ({ payloadBytes }) => formatSize(payloadBytes)),
     figure('TRUESIZE', ({ truesizeBytes }) => formatSize(truesizeBytes), 4),
     figure('FRAGS', ({ frags }) => formatCount(frags), 6),
-    figure('PAGES', ({ pages }) => formatCount(pages), 2),
+    figure('BLOCKS', ({ pages }) => formatCount(pages), 2),
   ];
 }
 
-/** Says which rows lack something; no column where none does. */
+/** Marks rows that are incomplete; no column where none is. */
 function incompleteColumn<Row>(
   all: readonly Figures[],
   figuresOf: (row: Row) => Figures,
@@ -183,7 +191,7 @@ function queuesTable({ queues, total }: SkbAnswer, width: number | null): string
   const all = Object.entries(queues);
   const shown = all.filter(([, figures]) => isBusy(figures) || !figures.complete);
   const empty = all.filter((queue) => !shown.includes(queue)).map(([name]) => name);
-  if (shown.length === 0) return said(`Its queues are empty: ${empty.join(', ')}.`, width);
+  if (shown.length === 0) return said(`Empty queues: ${empty.join(', ')}.`, width);
   const busy = shown.filter(([, figures]) => isBusy(figures));
   const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
   const orders = Object.entries(total.orders)
@@ -217,7 +225,7 @@ function queuesTable({ queues, total }: SkbAnswer, width: number | null): string
     rows,
     width,
   );
-  const none = `${empty.join(', ')}: empty.`;
+  const none = `Empty queues: ${empty.join(', ')}.`;
   return empty.length === 0 ? table : `${table}\n${said(none, width)}`;
 }
 

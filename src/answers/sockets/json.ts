@@ -81,7 +81,7 @@ export function ledgerJson(row: LedgerRow): SocketsJson['outsideQueues'][number]
   const { objects, bytes, complete } = row;
   const [what, message] = [rowName(row), ledgerWords(row)];
   // Keys stand where they always stood.
-  return row.told === 'at-most' || row.told === 'not-counted'
+  return row.status === 'at-most' || row.status === 'not-counted'
     ? { what, objects, bytes, message, complete }
     : { what, complete, objects, bytes, message };
 }

@@ -9,14 +9,19 @@ import type {
   Subject,
 } from '../../account/ledger/row.js';
 
-/** A row of what is in no socket's queue, in sentences; names in it are hostile. */
-export function ledgerWords(row: LedgerRow): string {
-  switch (row.told) {
+/**
+ * A row of network memory outside socket queues, in sentences; names in it are hostile.
+ *
+ * @param details of all pages of the machine: the breakdown too
+ */
+export function ledgerWords(row: LedgerRow, details = true): string {
+  switch (row.status) {
     case 'counted':
+      return row.code === 'other-pages' && !details ? unownedPages(row.figures) : counted(row);
     case 'contradicted':
       return counted(row);
     case 'at-most':
-      return `${counted(row)} That is at most: some may belong to what is not known whole (${row.unknown.join(', ')}).`;
+      return `${counted(row)} This is an upper bound: incomplete rows may own some of it (${row.unknown.join(', ')}).`;
     case 'not-walked':
       return notWalked(row);
     case 'not-counted':
@@ -28,57 +33,54 @@ export function ledgerWords(row: LedgerRow): string {
 
 const SLAB_WORDS: Readonly<Record<SlabCode, string>> = {
   skbs: 'skbs',
-  'skb-pairs': 'pairs of skbs',
-  'skb-heads': 'small heads of skbs',
+  'skb-fclones': 'skbs with fast clones',
+  'skb-heads': 'small skb heads',
 };
 
-/** To begin a sentence about a row that is not counted. */
+/** Names of rows without figures. */
 const NAMES: { readonly [Code in LedgerCode]: (row: Subject<Code>) => string } = {
-  'cpu-queues': () => 'The queues of the CPUs (softnet_data)',
-  qdiscs: () => 'The queueing disciplines',
-  'ip-fragments': () => 'The queues of fragments',
-  neighbours: () => 'The queues of neighbours',
-  gro: () => 'The devices’ NAPI instances',
-  'page-fragments': () => 'The page-fragment caches',
-  'page-pools': () => 'The page pools',
-  'receive-rings': (row) => `The receive rings of ${devices(row)} (${row.of})`,
-  rings: ({ of }) =>
-    of === undefined ? 'The rings of software devices' : `The rings of ${of} devices`,
-  'xdp-rings': () => 'The rings of AF_XDP sockets',
+  'cpu-queues': () => 'Per-CPU backlog and completion queues (softnet_data)',
+  qdiscs: () => 'Queueing disciplines',
+  'ip-fragments': () => 'IP reassembly queues',
+  neighbours: () => 'Neighbour queues (arp_queue)',
+  gro: () => 'NAPI instances (GRO)',
+  'page-fragments': () => 'Page fragment caches',
+  'page-pools': () => 'Page pools',
+  'receive-rings': (row) => `Receive rings of ${devices(row)} (${row.of})`,
+  rings: ({ of }) => (of === undefined ? 'Rings of software devices' : `Rings of ${of} devices`),
+  'xdp-rings': () => 'AF_XDP rings',
   skbs: slabCache,
-  'skb-pairs': slabCache,
+  'skb-fclones': slabCache,
   'skb-heads': slabCache,
-  'other-pages': () => 'Pages in no row',
+  'other-pages': () => 'Unattributed pages',
 };
 
 const COUNTED: {
   readonly [Code in LedgerCode]: (figures: LedgerFigures[Code], row: Subject<Code>) => string;
 } = {
-  'cpu-queues': ({ packets }) => waiting(packets, 'in the queues of the CPUs (softnet_data)'),
-  qdiscs: ({ packets, queued }) => {
-    if (packets === 0) return 'No packet waits in a queueing discipline.';
-    const untold = queued === 0 ? '' : `; what ${queued} of them pin is not told`;
-    return `${many(packets, 'packet')} in queueing disciplines${untold}.`;
+  'cpu-queues': ({ packets }) => queued(packets, 'in per-CPU network queues (softnet_data)'),
+  qdiscs: ({ packets, queued: unsized }) => {
+    const unknown = unsized === 0 ? '' : ` The memory that ${unsized} of them pin is unknown.`;
+    return `${queued(packets, 'in queueing disciplines')}${unknown}`;
   },
-  'ip-fragments': ({ packets }) => waiting(packets, 'to be put together (IP reassembly)'),
-  neighbours: ({ packets }) => waiting(packets, 'for a neighbour’s address (arp_queue)'),
-  gro: ({ packets }) =>
-    waiting(packets, 'in devices’ NAPI instances, to be merged with others (GRO)'),
+  'ip-fragments': ({ packets }) => queued(packets, 'for IP reassembly'),
+  neighbours: ({ packets }) => queued(packets, 'until a neighbour’s address resolves (arp_queue)'),
+  gro: ({ packets }) => queued(packets, 'for merging in NAPI instances (GRO)'),
   'page-fragments': ({ kept, shared, pages }) =>
-    `Page-fragment caches of CPUs, tasks and sockets keep ${many(kept, 'page')}: ${shared} with queued data, which count with their sockets, ${pages} without.`,
+    `Page fragment caches of CPUs, tasks and sockets hold ${many(kept, 'page')}: ${shared} shared with queued data and counted there, ${pages} not.`,
   'page-pools': ({ owned, pages }) =>
-    `Page pools own ${many(owned, 'page')}, ${pages} of them in nothing above.`,
+    `Page pools own ${many(owned, 'page')}; ${pages} of them are in no queue or row above.`,
   'receive-rings': ({ buffers, pages }, row) =>
-    `${NAMES['receive-rings'](row)} hold ${many(buffers, 'buffer')}, in ${many(pages, 'page')} that nothing above holds.`,
+    `${NAMES['receive-rings'](row)} hold ${many(buffers, 'buffer')} in ${many(pages, 'page')} that no queue or row above holds.`,
   rings: ({ packets, frames }, row) => {
-    const words = waiting(packets, `for who has ${devices(row)} open (${row.of})`);
-    const untold = ` ${many(frames, 'frame')} of XDP too: what they pin is not told.`;
-    return frames === 0 ? words : `${words}${untold}`;
+    const words = queued(packets, `for readers of ${devices(row)} (${row.of})`);
+    const unknown = ` ${many(frames, 'XDP frame')} queued too; the memory that they pin is unknown.`;
+    return frames === 0 ? words : `${words}${unknown}`;
   },
   'xdp-rings': ({ rings, vmalloced }) =>
-    `${many(rings, 'ring')} of AF_XDP sockets, ${vmalloced} of them vmalloc’ed.`,
+    `${many(rings, 'ring')} of AF_XDP sockets, ${vmalloced} of them in vmalloc areas.`,
   skbs: slabObjects,
-  'skb-pairs': slabObjects,
+  'skb-fclones': slabObjects,
   'skb-heads': slabObjects,
   'other-pages': otherPagesWords,
 };
@@ -88,7 +90,7 @@ function name<Code extends LedgerCode>(row: Subject<Code>): string {
 }
 
 function counted<Code extends LedgerCode>(
-  row: Extract<RowOf<Code>, { told: 'counted' | 'at-most' | 'contradicted' }>,
+  row: Extract<RowOf<Code>, { status: 'counted' | 'at-most' | 'contradicted' }>,
 ): string {
   return COUNTED[row.code](row.figures, row);
 }
@@ -96,13 +98,13 @@ function counted<Code extends LedgerCode>(
 function notWalked(row: Subject<LedgerCode>): string {
   switch (row.code) {
     case 'page-pools':
-      return 'Page pools: the pages of this kernel do not tell that they are of one.';
+      return 'Page pools: not counted, because this kernel does not mark their pages.';
     case 'receive-rings':
-      return `${name(row)} are not walked: what their buffers pin is not told.`;
+      return `${name(row)}: not counted, because kdump-mem does not support this driver.`;
     case 'rings':
-      return `The rings of ${devices(row)} (${row.of}) are not walked: what waits in them is not told.`;
+      return `Rings of ${devices(row)} (${row.of}): not counted, because kdump-mem does not support this device.`;
     default:
-      return `${name(row)} are not walked.`;
+      return `${name(row)}: not counted.`;
   }
 }
 
@@ -112,22 +114,21 @@ function slabObjects(
 ): string {
   const words = SLAB_WORDS[code];
   if (left < 0 && !merged)
-    return `Of the ${words} ${met} were met and ${used} are in use: the dump changed while it was taken, or is damaged.`;
-  const kept = reserve > 0 ? `, ${reserve} kept ready by CPUs` : '';
-  const told = `${used} ${words} are in use: ${met} in queues${kept}`;
+    return `${met} ${words} were found, but only ${used} are allocated: the dump changed while it was taken, or is damaged.`;
+  const cached = reserve > 0 ? `, ${reserve} in per-CPU caches` : '';
+  const found = `${used} ${words} are allocated: ${met} in queues${cached}`;
   return merged
-    ? `At most ${told}, and ${Math.max(0, left)} others, which may be anything: the allocator keeps objects of other kinds in this cache too.`
-    : `${told}, ${left} not explained.`;
+    ? `At most ${found}, ${Math.max(0, left)} unattributed. The slab cache is merged and contains other objects too.`
+    : `${found}, ${left} unattributed.`;
 }
 
 function slabCache({ code }: Subject<SlabCode>): string {
-  return `The slab cache of ${SLAB_WORDS[code]}`;
+  return `Slab cache of ${SLAB_WORDS[code]}`;
 }
 
-/** @param where that they are, or what they wait for: "in …", "for …", "to be …" */
-function waiting(packets: number, where: string): string {
-  const who = packets === 0 ? 'No packet waits' : `${many(packets, 'packet')} waiting`;
-  return `${who} ${where}.`;
+/** @param where a place or a purpose: "in …", "for …", "until …" */
+function queued(packets: number, where: string): string {
+  return `${packets === 0 ? 'No packets' : many(packets, 'packet')} queued ${where}.`;
 }
 
 function devices({ devices }: Subject<LedgerCode>): string {
@@ -139,27 +140,30 @@ function many(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-/** Where every page of the machine is, in a sentence. */
+/** What the count of pages means, in one sentence. */
+function unownedPages({ left }: OtherPages): string {
+  return `${many(left, 'page')} of unknown owner, an upper bound for network memory not listed here.`;
+}
+
+/** The same, with the uses of all pages of the machine. */
 function otherPagesWords(pages: OtherPages): string {
   const { present, atBoot, free, slabs, lru, pageTables, vmalloced, huge, compressed } = pages;
-  const { others, explained, left } = pages;
+  const { others, explained } = pages;
   const parts = [
-    `${atBoot} were set aside at boot`,
-    `${free} are free`,
-    `${slabs} slabs`,
-    `${lru} of files and processes`,
+    `${atBoot} reserved at boot`,
+    `${free} free`,
+    `${slabs} slab`,
+    `${lru} page cache and process memory`,
     `${pageTables} page tables`,
-    ...(vmalloced === undefined ? [] : [`${vmalloced} vmalloc’ed`]),
-    ...(huge ? [`${huge} huge`] : []),
-    ...(compressed > 0 ? [`${compressed} compressed`] : []),
+    ...(vmalloced === undefined ? [] : [`${vmalloced} vmalloc`]),
+    ...(huge ? [`${huge} huge pages`] : []),
+    ...(compressed > 0 ? [`${compressed} compressed swap`] : []),
   ];
   const unknown = [
-    ...(vmalloced === undefined ? ['vmalloc’ed'] : []),
-    ...(huge === undefined ? ['huge'] : []),
+    ...(vmalloced === undefined ? ['vmalloc'] : []),
+    ...(huge === undefined ? ['huge pages'] : []),
   ];
   const among =
-    unknown.length === 0
-      ? ''
-      : ` (with those that are ${unknown.join(' or ')}, whose counts were not found)`;
-  return `Of the machine’s ${present} pages ${parts.join(', ')}; of the ${others} others${among} ${explained} are in queues and rows above, and ${left} in none: these may be anybody’s.`;
+    unknown.length === 0 ? '' : ` (${unknown.join(' and ')} included: counters not found)`;
+  return `${unownedPages(pages)} Of ${present} pages: ${parts.join(', ')}. Of the other ${others}${among}, ${explained} are in queues and rows above.`;
 }

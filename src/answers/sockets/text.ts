@@ -1,5 +1,6 @@
 import type { CensusEntry, CensusHolder, Group, Grouping } from '../../account/census-entry.js';
-import { type Keeper, keptBy, NOBODY } from '../../account/owners.js';
+import type { LedgerRow } from '../../account/ledger/row.js';
+import { type Keeper, keptBy, UNOWNED } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { hex } from '../../base/hex.js';
 import { amplificationText, atLeast, socketText } from '../skb/text.js';
@@ -12,18 +13,18 @@ import { ledgerWords } from './ledger-words.js';
 
 export interface SocketsTextOptions {
   readonly by?: Grouping | undefined;
-  /** List so many at most. */
+  /** Maximum number of rows. */
   readonly limit: number;
-  /** Say of each socket what keeps it, where it is, and what holds what in it. */
+  /** Adds to each socket its holders, address and queues, and lists small rows outside queues. */
   readonly verbose?: boolean | undefined;
   /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
   readonly width?: number | null;
-  /** The options that name the dump, for the command that tells more; undefined: none is named. */
+  /** The options that name the dump, for the next command; undefined: none is named. */
   readonly source?: string;
 }
 
 /**
- * The answer to `sockets`: who pins how much in a sentence, then a line for each socket or group.
+ * The answer to `sockets`: a headline, then a line for each socket or group.
  *
  * @param entries the sockets to list, of those in the answer
  */
@@ -45,22 +46,22 @@ export function socketsText(
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
     parts.push(
-      said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them`, width),
+      said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them.`, width),
     );
   }
   const orphans = groups
-    ? groups.slice(0, limit).some(({ key }) => key === NOBODY.nothing)
+    ? groups.slice(0, limit).some(({ key }) => key === UNOWNED.nothing)
     : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
   if (orphans) parts.push(said(ORPHANS, width));
-  if (answer.outsideQueues.length > 0) parts.push(outsideQueuesText(answer, width));
+  if (answer.outsideQueues.length > 0) parts.push(outsideQueuesText(answer, verbose, width));
   const next =
-    source === undefined ? undefined : nextQuestion(entries, by === 'process' ? groups : undefined);
+    source === undefined ? undefined : nextSubject(entries, by === 'process' ? groups : undefined);
   if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
   return parts.join('\n\n');
 }
 
-/** Which socket, or process, to look into: what pins most. */
-function nextQuestion(
+/** Options of `skb` for the socket, or process, that pins most. */
+function nextSubject(
   entries: readonly CensusEntry[],
   processes: readonly Group[] | undefined,
 ): string | undefined {
@@ -78,18 +79,18 @@ function said(text: string, width: number | null): string {
   return wrap(text, width).join('\n');
 }
 
-const NOTHING = 'No socket to list. Without --all, those that pin nothing are left out.';
+const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 
 function headline(answer: CensusAnswer): string {
   const { sockets, total, processes } = answer;
   if (sockets.length === 0 && !total.complete)
-    return 'No socket was found: what leads to them could not be read';
+    return 'No sockets found: the structures that lead to them could not be read.';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
-  const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload`;
+  const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload.`;
   const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
-  return `${pinned}; ${ownerText(top.key)} holds ${share} % of it`;
+  return `${pinned} ${ownerText(top.key)} holds ${share} % of that.`;
 }
 
 function ownerText(key: string): string {
@@ -121,11 +122,11 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
     value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
     align: 'right',
   },
-  { heading: 'PAGES', value: pagesText, align: 'right', spare: 5 },
+  { heading: 'BLOCKS', value: blocksText, align: 'right', spare: 5 },
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
   {
-    heading: '×',
-    value: ({ total }) => amplificationText(total) ?? '',
+    heading: 'RATIO',
+    value: ratioText,
     align: 'right',
     spare: 2,
   },
@@ -136,7 +137,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
 ];
 
-/** What keeps a socket, where it is, and what holds what in it: lines below its row. */
+/** A socket's holders, address and queues: lines below its row. */
 function detailsOf(entry: CensusEntry, width: number | null): string[] {
   const { socket, holders, mappedBy, queues, total } = entry;
   const owners = holders.length > 0 ? holders : mappedBy;
@@ -150,17 +151,17 @@ function detailsOf(entry: CensusEntry, width: number | null): string[] {
   const parts = [
     `sock ${hex(socket.sock)}`,
     ...(socket.inode ? [`inode ${socket.inode}`] : []),
-    `netns ${socket.netns ?? 'not known'}`,
+    `netns ${socket.netns ?? 'unknown'}`,
     `${escapeText(socket.state)}`,
-    ...(busy.length > 0 ? [`${pagesText(entry)} pages: ${busy.join(', ')}`] : []),
+    ...(busy.length > 0 ? [busy.join(', '), `${blocksText(entry)} blocks`] : []),
     ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
     ...(others.length > 0 ? [`also held by ${others.slice(0, MOST_NAMED).join(', ')}${more}`] : []),
     ...(owners.length === 0 ? [KEPT[keptBy(entry)]] : []),
     ...(entry.carriedBy.length > 0
       ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`]
       : []),
-    ...(entry.acceptedFrom === undefined ? [] : [`its listener is ${hex(entry.acceptedFrom)}`]),
-    ...(total.complete ? [] : ['not all of it could be read']),
+    ...(entry.acceptedFrom === undefined ? [] : [`listener ${hex(entry.acceptedFrom)}`]),
+    ...(total.complete ? [] : ['incomplete: part of it could not be read']),
   ];
   const room = width === null ? null : Math.max(20, width - INDENT.length);
   return wrap(parts.join('; '), room).map((line) => `${INDENT}${line}`);
@@ -171,21 +172,27 @@ const INDENT = '      ';
 const MOST_NAMED = 8;
 
 const KEPT: Readonly<Record<Keeper, string>> = {
-  listener: 'it waits in its listener’s queue to be accepted',
-  message: 'a message that nobody has read carries it (SCM_RIGHTS)',
-  io_uring: 'it is registered with a ring of io_uring',
-  connection: 'it is part of an MPTCP connection',
-  nothing: 'no process has it: an orphan',
-  kernel: 'the kernel has it',
-  unknown: 'no descriptor was found',
+  listener: 'in its listener’s accept queue',
+  message: 'in an unread message (SCM_RIGHTS)',
+  io_uring: 'registered with an io_uring',
+  connection: 'subflow of an MPTCP connection',
+  nothing: 'orphan: no process has it open',
+  kernel: 'kernel socket',
+  unknown: 'owner unknown: no descriptor found',
 };
 
-/** `430`, or with orders other than 0: `188 (1×0 187×3)`. */
-function pagesText({ total }: CensusEntry): string {
+/** `1 order-0, 187 order-3` */
+function blocksText({ total }: CensusEntry): string {
   const orders = Object.entries(total.orders).filter(([, pages]) => pages > 0);
-  if (orders.every(([order]) => order === '0')) return formatCount(total.pages);
-  const detail = orders.map(([order, pages]) => `${pages}×${order === 'unknown' ? '?' : order}`);
-  return `${formatCount(total.pages)} (${detail.join(' ')})`;
+  const parts = orders.map(
+    ([order, pages]) => `${formatCount(pages)} order-${order === 'unknown' ? '?' : order}`,
+  );
+  return parts.length === 0 ? '0' : parts.join(', ');
+}
+
+function ratioText({ total }: CensusEntry): string {
+  const factor = amplificationText(total);
+  return factor === undefined ? '' : `${factor}×`;
 }
 
 function busiestQueue({ queues }: CensusEntry): string {
@@ -198,13 +205,13 @@ function busiestQueue({ queues }: CensusEntry): string {
 }
 
 /**
- * `121 starver fd 4`; who else holds it is counted. One that no process has is told with its address,
- * which `skb --sock` takes: that first, since a narrow terminal cuts the end.
+ * `121 starver fd 4`, and the number of other processes. A socket without a process is named by its address,
+ * which `skb --sock` takes: first, since a narrow terminal cuts the end.
  */
 export function holdersText(entry: CensusEntry): string {
   const { holders, connectionHolders } = entry;
   if (holders.length > 0) return namesOf(holders);
-  if (connectionHolders.length > 0) return `(part of ${namesOf(connectionHolders)})`;
+  if (connectionHolders.length > 0) return `(subflow of ${namesOf(connectionHolders)})`;
   const [mapper] = entry.mappedBy;
   if (mapper) return `${mapper.pid} ${escapeText(mapper.comm)} (mapped)`;
   return `${hex(entry.socket.sock)} ${keeperText(entry)}`;
@@ -228,13 +235,13 @@ function namesOf(holders: readonly CensusHolder[]): string {
 }
 
 const KEEPERS: Readonly<Record<Keeper, string>> = {
-  listener: '(waiting to be accepted)',
-  message: '(in a message: SCM_RIGHTS)',
+  listener: '(in accept queue)',
+  message: '(in unread message: SCM_RIGHTS)',
   io_uring: '(io_uring)',
-  connection: '(part of an MPTCP connection)',
+  connection: '(MPTCP subflow)',
   nothing: '(orphan)',
   kernel: '(kernel)',
-  unknown: '(no descriptor)',
+  unknown: '(owner unknown)',
 };
 
 function groupsTable(
@@ -284,31 +291,40 @@ function groupsTable(
   return legend === undefined ? table : `${table}\n${said(legend, width)}`;
 }
 
-/**
- * When an orphan goes (net/ipv4/tcp.c, tcp_timer.c): what it has to send keeps it until the peer has
- * acknowledged that, or until it was sent again tcp_orphan_retries times (0: 8).
- */
+/** When the kernel frees an orphan: net/ipv4/tcp.c, tcp_timer.c (tcp_orphan_retries 0 means 8). */
 const ORPHANS =
-  'Orphans go by themselves: when the peer has acknowledged what they sent, or after tcp_orphan_retries tries in vain (0: some 8, which take minutes); in FIN_WAIT2 after tcp_fin_timeout.';
+  'The kernel frees orphans by itself: once the peer acknowledges their data, or after tcp_orphan_retries retransmissions (minutes with the default of 8). In FIN_WAIT2 it frees them after tcp_fin_timeout.';
 
-function outsideQueuesText({ outsideQueues }: CensusAnswer, width: number | null): string {
-  // What is nothing for sure is told in one line.
-  const none = outsideQueues.filter(({ bytes }) => bytes === 0);
-  const rows = none.length > 1 ? outsideQueues.filter(({ bytes }) => bytes !== 0) : outsideQueues;
+/** Rows that are smaller are listed with -v only. */
+const SMALL_BYTES = 1024 * 1024;
+
+function outsideQueuesText(
+  { outsideQueues }: CensusAnswer,
+  verbose: boolean,
+  width: number | null,
+): string {
+  const isNotable = ({ bytes, complete, status }: LedgerRow) =>
+    !complete || status === 'not-walked' || (bytes ?? 0) >= SMALL_BYTES;
+  const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0);
+  const rows = outsideQueues.filter((row) => (verbose ? !empty.includes(row) : isNotable(row)));
+  const small = outsideQueues.filter((row) => !rows.includes(row) && !empty.includes(row));
   const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
   const column = Math.max(0, ...sizes.map(({ length }) => length));
   const room = width === null ? null : Math.max(20, width - column - 4);
   const lines = rows.flatMap((row, index) =>
-    wrap(escapeText(ledgerWords(row)), room).map(
+    wrap(escapeText(ledgerWords(row, verbose)), room).map(
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );
-  if (none.length > 1)
-    lines.push(
-      ...wrap(
-        `${rows.length === 0 ? 'All ' : ''}${none.length} ${rows.length === 0 ? '' : 'other '}kinds of place hold nothing.`,
-        room,
-      ).map((line, at) => `  ${(at === 0 ? '0' : '').padStart(column)}  ${line}`),
-    );
-  return ['Not in any socket’s queue:', ...lines].join('\n');
+  const others = [
+    ...(small.length > 0 ? [smallText(small)] : []),
+    ...(empty.length > 0 ? [`${empty.length} empty.`] : []),
+  ];
+  if (others.length > 0) lines.push(...wrap(`Other places: ${others.join(', ')}`, width));
+  return ['Network memory outside socket queues:', ...lines].join('\n');
+}
+
+function smallText(rows: readonly LedgerRow[]): string {
+  const bytes = rows.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
+  return `${rows.length} below 1 MiB or not measurable (${formatSize(bytes)}, listed with -v)`;
 }

@@ -2,29 +2,29 @@ import type { Freed } from '../../account/freed.js';
 import { formatSize } from './size.js';
 
 /**
- * What a kill gives back, and why no single figure can be told: a sentence.
+ * Returns sentences: how much a kill frees, and why that is not one figure.
  *
- * @param pinnedBytes what is asked about; undefined: there is nothing to tell where that is 0
+ * @param pinnedBytes what is at issue; undefined: there is nothing to say where that is 0
  */
 export function killingText(pid: number, freed: Freed, pinnedBytes: number): string | undefined {
   const { low, high, keptByPools } = freed;
   const killing = `Killing pid ${pid}`;
   if (high === null) {
-    if (low > 0) return `${killing} gives back at least ${formatSize(low)}.`;
-    return `What killing pid ${pid} gives back cannot be told.`;
+    if (low > 0) return `${killing} frees at least ${formatSize(low)}.`;
+    return `The amount that killing pid ${pid} frees is unknown.`;
   }
   const kept =
     keptByPools.low > 0
-      ? `the driver’s page pool keeps ${formatSize(keptByPools.low)} for new packets`
-      : undefined;
+      ? ` The driver’s page pool keeps ${formatSize(keptByPools.low)} for new packets.`
+      : '';
   if (high === 0) {
     if (pinnedBytes === 0) return undefined;
-    if (kept) return `${killing} gives none of it back: ${kept}.`;
-    return `${killing} alone gives none of it back: something else has all of it open too.`;
+    if (kept) return `${killing} frees none of it.${kept}`;
+    return `${killing} alone frees none of it: all of it has another holder.`;
   }
-  const why = [...reasonsOf(freed), ...(kept ? [kept] : [])].join('; ');
+  const why = reasonsOf(freed).join(', ');
   const range = low === 0 ? `up to ${formatSize(high)}` : rangeOf(low, high);
-  return why === '' ? `${killing} gives back ${range}.` : `${killing} gives back ${range}: ${why}.`;
+  return `${killing} frees ${range}.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
 }
 
 /** A cell of the table of processes. */
@@ -34,41 +34,41 @@ export function freedCell(freed: Freed | null): string {
   return high === null ? `≥ ${formatSize(low)}` : rangeOf(low, high);
 }
 
-/** Why some of those have a range, and what pools keep of them: one line; undefined: none has. */
+/** Why some cells show a range, and what page pools keep: one line; undefined: neither applies. */
 export function freedLegend(all: readonly (Freed | null)[]): string | undefined {
+  const ranges = all.filter((freed) => freedCell(freed).includes(' to '));
   const some = (part: keyof typeof LEGEND) =>
-    all.some((freed) => (freed?.between?.[part] ?? 0) >= 1024);
+    ranges.some((freed) => (freed?.between?.[part] ?? 0) >= 1024);
   const reasons = (Object.keys(LEGEND) as (keyof typeof LEGEND)[]).filter(some);
   const kept = all.reduce((sum, freed) => sum + (freed?.keptByPools.low ?? 0), 0);
   const parts = [
     ...(reasons.length > 0
       ? [
-          `FREED IF KILLED: the first figure is sure, the second has with it ${reasons.map((part) => LEGEND[part]).join(', ')}.`,
+          `FREED IF KILLED: the lower figure is certain. The upper one includes ${reasons.map((part) => LEGEND[part]).join(', ')}.`,
         ]
       : []),
-    ...(kept > 0 ? ['What drivers’ page pools have room for they keep.'] : []),
+    ...(kept > 0 ? ['Drivers’ page pools keep the pages that they have room for.'] : []),
   ];
   return parts.length === 0 ? undefined : parts.join(' ');
 }
 
 const LEGEND = {
-  shared: 'what others hold too',
-  pools: 'what page pools may keep',
-  unsent: 'what connections keep until it is acknowledged or given up',
-  peers: 'what other ends on this machine have still to send (so it may exceed PINNED)',
-  uncertain: 'sockets to which something refers that was not found',
+  shared: 'memory with other holders',
+  pools: 'pages that page pools may keep',
+  unsent: 'data that connections keep until it is acknowledged or times out',
+  peers: 'unsent data of peers on this machine (so it may exceed PINNED)',
+  uncertain: 'sockets with a reference of unknown origin',
 } as const;
 
-/** What the difference consists of; less than 1 KiB is not worth a word. */
+/** The parts of the difference; those below 1 KiB are left out. */
 function reasonsOf({ between }: Freed): string[] {
   if (!between) return [];
   const words = {
-    shared: (size: string) => `${size} others hold too`,
-    pools: (size: string) => `${size} the driver’s page pool may keep for new packets`,
-    unsent: (size: string) => `${size} connections keep until it is acknowledged or given up`,
-    peers: (size: string) => `${size} other ends have still to send`,
-    uncertain: (size: string) =>
-      `${size} is of sockets to which something refers that was not found`,
+    shared: (size: string) => `${size} with other holders`,
+    pools: (size: string) => `${size} that the driver’s page pool may keep for new packets`,
+    unsent: (size: string) => `${size} that connections keep until it is acknowledged or times out`,
+    peers: (size: string) => `${size} of unsent data of peers on this machine`,
+    uncertain: (size: string) => `${size} of sockets with a reference of unknown origin`,
   };
   return (Object.keys(words) as (keyof typeof words)[])
     .filter((part) => between[part] >= 1024)

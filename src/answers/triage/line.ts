@@ -1,4 +1,4 @@
-import { NOBODY } from '../../account/owners.js';
+import { UNOWNED } from '../../account/owners.js';
 import type { SymbolFile } from '../../kernel/symbol-file.js';
 import { placeOf } from '../../records/cgroup-place.js';
 import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
@@ -134,7 +134,7 @@ export function lineJson(filed: Filed, told: ToldJson, seconds: number): TriageL
 
 function cgroupsJson({ census }: TriageAnswer): ToldJson['cgroups'] {
   if (census?.groups === undefined) return null;
-  const nobody = new Set<string>(Object.values(NOBODY));
+  const nobody = new Set<string>(Object.values(UNOWNED));
   return census.groups
     .filter(({ key, total }) => !nobody.has(key) && total.pinnedBytes > 0)
     .slice(0, MOST_CGROUPS)

@@ -11,73 +11,74 @@ import { addStacksOptions, answerStacks, checkStacksOptions } from './stacks.js'
 
 const EXAMPLES = `
 Examples:
-  what each process of this machine really holds, and the same by Kubernetes pod
+  memory of each process of this machine, and sums by Kubernetes pod
     kdump-mem procs --live
     kdump-mem procs --live --by pod
-  who was swapped out
+  processes with the most swapped out
     kdump-mem procs --live --sort swap
-  about how much the sockets of each pin
+  the same with an estimate of what their sockets pin
     kdump-mem procs --live --sockets
-  of a host when its snapshot was taken; what grew between its two samples
+  processes of another host, from a snapshot; growth between its two samples
     kdump-mem procs --from host.tar.gz
     kdump-mem procs --from host.tar.gz --watch
-  of a machine that crashed, by its page tables
+  processes of a crashed machine, from page tables in its dump
     kdump-mem procs --vmcore vmcore
-  what a process maps, by file and kind; as its container numbers it; as the pid
-  namespace of that inode number does
+  mappings of one process by file and kind; the same by its pid in a container,
+  and by its pid in the pid namespace with that inode number
     kdump-mem procs --live --pid 4711
     kdump-mem procs --live --container 3f2a --pid 1
     kdump-mem procs --live --pid 4026532201:7
-  which of them grow, how fast, and how sure that is
+  processes that grow, with rate and confidence interval
     kdump-mem procs --live --watch
-  the same over hours: cron stores samples, then the file is asked
+  the same over hours: store samples from cron, then read the file
     kdump-mem procs --live --ndjson >> FILE
     kdump-mem procs --from-samples FILE
-  who allocates in a process: perf records for 10 seconds
+  allocation sites of one process: perf records for 10 seconds
     kdump-mem procs --live --pid 4711 --stacks 10
 
-GIVES BACK  what comes back at least if it is killed: USS, swap, page tables,
-            and of a dump what its sockets alone hold
-            of a group (--by): what killing all of it frees; AT MOST is the most
-USS         pages that nobody else maps; a page of a file that it alone maps is
-            among them, and stays in the page cache when it dies
-PSS         each page divided among all who map it: PSS of all adds up
-RSS         all pages that it maps; shared ones count again for each process
-SOCKETS     memory of the network that its sockets pin: counted in a dump; live
-            --sockets has an estimate (~), which GIVES BACK leaves out
-≥, at least of some it may not be seen
+FREED IF KILLED  the least that killing the process frees: USS, swap, page
+                 tables, and from a dump memory that only its sockets hold.
+                 With --by: the least that killing the group frees; AT MOST is
+                 the upper bound
+USS              pages that no other process maps. Those of files stay in the
+                 page cache after a kill
+PSS              each page divided by the number of processes that map it, so
+                 that PSS of all processes adds up
+RSS              all pages that the process maps; shared pages count for each
+SOCKETS          network memory that the sockets pin: counted in a dump; with
+                 --live --sockets an estimate (~), not part of FREED IF KILLED
+≥, at least      permission is denied for some of the figures
 
---live reads /proc; without root PSS and USS of other users’ processes may not
-be seen, and the answer says of how many. Docs: docs/procs.md.
+--live reads /proc. PSS and USS of other users’ processes require root; without,
+the answer says how many processes lack them. Docs: docs/procs.md.
 
-Exit status: 0 answered, 2 wrong usage, 3 the dump or /proc could not be read
-(of --stacks: perf), 4 what was asked for is not there, 5 (with --strict) the
-answer is incomplete.`;
+Exit status: 0 success, 2 wrong usage, 3 dump or /proc unreadable, or perf
+failed (--stacks), 4 pid or container not found, 5 (with --strict) incomplete.`;
 
-/** `kdump-mem procs`: what each process really holds. */
+/** `kdump-mem procs`: memory of each process. */
 export function registerProcs(program: Command): void {
   const command = addSourceOptions(program.command('procs'))
     .usage('[options] [dump...]')
-    .description('what each process really holds: PSS, USS, swap, page tables, sockets')
+    .description(
+      'list processes by the memory that a kill frees: USS, PSS, swap, page tables, sockets',
+    )
     .addOption(
-      new Option('--pid <pid>', 'what this process maps; NS:PID as a pid namespace numbers it')
+      new Option('--pid <pid>', 'mappings of this process; NS:PID is a pid in a pid namespace')
         .argParser(parsePid)
         .conflicts('sort'),
     )
-    .option('--container <id>', 'only processes of this container; its id may be cut short')
+    .option('--container <id>', 'only processes of this container (id or its beginning)')
+    .addOption(new Option('--by <what>', 'group processes and show sums').choices(GROUPINGS))
     .addOption(
-      new Option('--by <what>', 'add processes up by what they have in common').choices(GROUPINGS),
-    )
-    .addOption(
-      new Option('--sort <column>', 'the largest first')
+      new Option('--sort <column>', 'sort by this column, largest first')
         .choices(Object.keys(SORT_WORDS))
         .default('freed'),
     )
-    .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
-    .option('--sockets', 'with --live or --from: estimate by ss what the sockets of each pin')
-    .option('-v, --verbose', 'show all columns; with --pid every mapping')
+    .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
+    .option('--sockets', 'with --live or --from: estimate the memory that sockets pin, by ss')
+    .option('-v, --verbose', 'show all columns; with --pid all mappings')
     .option('--json', 'print the answer as JSON')
-    .option('--strict', 'exit with status 5 if anything could not be read')
+    .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(answerProcs);
   addFromOption(command, ['stacks', 'speedscope', 'fromSamples', 'interval', 'count']);
@@ -101,7 +102,7 @@ async function answerProcs(given: GivenProcsOptions): Promise<void> {
   }
   if (options.pid !== undefined) {
     if (options.by !== undefined)
-      throw new UsageError('--by adds processes up, and --pid asks for one: give one of them');
+      throw new UsageError('--by and --pid exclude each other: --by adds up several processes');
     const { showMappings } = await import('./mappings.js');
     return showMappings(options);
   }

@@ -5,33 +5,34 @@ import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';
 import type { ProcsOptions } from './options.js';
 
-/** The host whose processes are asked for. */
-export interface AskedHost {
+/** The host whose processes are listed. */
+export interface ProcessHost {
   readonly source: HostSource;
   /** Undefined: it is this machine. */
   readonly captured?: CapturedOf;
   readonly warnings: readonly Warning[];
-  /** Of a sosreport: what `ps aux` printed, all that it tells of processes. */
+  /** Of a sosreport: what `ps aux` printed, its only source about processes. */
   readonly psText?: string;
 }
 
-/** Whether a host is asked, and no kernel. */
-export function asksHost({ live, from }: Pick<ProcsOptions, 'live' | 'from'>): boolean {
+/** Whether the source is a host's /proc or a capture, not a kernel's memory. */
+export function readsHost({ live, from }: Pick<ProcsOptions, 'live' | 'from'>): boolean {
   return live === true || from !== undefined;
 }
 
 /**
  * This machine, or a capture.
  *
- * @param mappings what processes map is asked for
+ * @param mappings mappings of processes are needed
  * @throws {UsageError} for an engine; {@link HostError}
  */
-export async function askedHost(
+export async function openProcessHost(
   { from, engine }: Pick<ProcsOptions, 'from' | 'engine'>,
   mappings = false,
-): Promise<AskedHost> {
+): Promise<ProcessHost> {
   if (from === undefined) {
-    if (engine !== 'auto') throw new UsageError('--live reads /proc: it has no --engine');
+    if (engine !== 'auto')
+      throw new UsageError('--live does not support --engine, because it reads /proc');
     return { source: (await import('../../host/live.js')).liveHost, warnings: [] };
   }
   const [{ openCaptured }, { checkFrom }] = await Promise.all([
@@ -48,9 +49,9 @@ export async function askedHost(
 export function withoutMemory(from: string): HostError {
   return new HostError(
     'unreadable',
-    `${from} has no memory of processes: it is an older capture, or a sosreport without ps`,
+    `${from} has no memory figures of processes (an older capture, or a sosreport without ps)`,
     {
-      next: 'Take a new one: kdump-mem snapshot.',
+      next: 'Take a new snapshot: kdump-mem snapshot.',
     },
   );
 }

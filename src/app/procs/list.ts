@@ -8,14 +8,14 @@ import type { ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
 import { answer, tell } from '../kit/answer.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { type AskedHost, askedHost, asksHost, withoutMemory } from './host.js';
+import { openProcessHost, type ProcessHost, readsHost, withoutMemory } from './host.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
 import { seenSockets } from './sockets.js';
 
 /**
  * The list of processes, or sums of them.
  *
- * @param more warnings of a host that is asked
+ * @param more warnings of the host
  */
 export async function listProcesses(
   options: ProcsOptions,
@@ -38,10 +38,10 @@ export async function listProcesses(
   const words = {
     toJson: procsJson,
     toText: (found: ChosenProcs, width: number | null) =>
-      procsText(found, { limit, verbose, width, source: sourceWords(options) }),
+      procsText(found, { limit, verbose, by, width, source: sourceWords(options) }),
   };
-  if (asksHost(options)) {
-    const host = await askedHost(options);
+  if (readsHost(options)) {
+    const host = await openProcessHost(options);
     const warnings = [...host.warnings, ...more];
     tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
     return;
@@ -51,7 +51,7 @@ export async function listProcesses(
     import('../../walk/machine/origin.js'),
   ]);
   await answer(options, {
-    doing: 'looking at processes',
+    doing: 'reading processes',
     ask: (kernel, progress) => {
       const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
       return choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
@@ -66,7 +66,7 @@ export async function listProcesses(
  * @throws {HostError}; `unreadable`: a capture has none
  */
 async function ofHost(
-  { source, captured, warnings, psText }: AskedHost,
+  { source, captured, warnings, psText }: ProcessHost,
   options: ProcsOptions,
 ): Promise<ProcsAnswer> {
   const [{ hostOrigin }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
@@ -84,7 +84,7 @@ async function ofHost(
       : (await import('../../capture/read/sos-processes.js')).processesOfPs(psText);
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
   const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
-  const byPs = psText === undefined ? {} : { why: 'a sosreport has RSS alone' };
+  const byPs = psText === undefined ? {} : { why: 'a sosreport contains RSS only' };
   const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
   return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), origin };
 }
@@ -92,16 +92,15 @@ async function ofHost(
 /** @throws {WalkError} `no-such-pid`: no process is what was asked for */
 function refuseNone({ container, pid }: ProcsOptions): void {
   if (container !== undefined)
-    throw new WalkError('no-such-pid', 'no process is as --container says');
-  if (pid !== undefined)
-    throw new WalkError('no-such-pid', `pid ${pid} is not there, or has no memory of its own`);
+    throw new WalkError('no-such-pid', 'no process with memory matches --container');
+  if (pid !== undefined) throw new WalkError('no-such-pid', `no pid ${pid} with memory of its own`);
 }
 
 function showsOom({ json, verbose, sort }: ProcsOptions): boolean {
   return json === true || verbose === true || sort === 'oom';
 }
 
-/** The names in /etc/passwd; a user who is in none has a number. */
+/** The names in /etc/passwd; other users keep their number. */
 async function userNames(): Promise<(uid: number) => string> {
   const { readFileSync } = await import('node:fs');
   const names = new Map<number, string>();
@@ -116,12 +115,12 @@ async function userNames(): Promise<(uid: number) => string> {
   return (uid) => names.get(uid) ?? String(uid);
 }
 
-/** Why a capture lacks what processes map, by what it says of each. */
+/** Why a capture lacks smaps_rollup of a process. */
 const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
-  gone: 'they had ended',
-  denied: 'it takes root',
+  gone: 'the processes had exited',
+  denied: 'root is required',
   unreadable:
-    'there was no time left for them, or the kernel gave no answer (kdump-mem snapshot --timeout)',
+    'the capture timed out, or the kernel did not answer (see kdump-mem snapshot --timeout)',
 };
 
 function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {

@@ -9,7 +9,7 @@ import { type ProcsOptions, selection } from './options.js';
 export function checkThere({ answer }: LiveLook, options: ProcsOptions): void {
   const asked = options.pid !== undefined || options.container !== undefined;
   if (asked && !answer.processes.some(selection(options)))
-    throw new WalkError('no-such-pid', 'no process is as --pid and --container say');
+    throw new WalkError('no-such-pid', 'no process matches --pid and --container');
 }
 
 /** Those that --pid and --container mean. */

@@ -4,7 +4,7 @@ import type { HostSource } from '../../host/host-source.js';
 import { optionalText } from '../../host/proc/process.js';
 import { answer, tell } from '../kit/answer.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { type AskedHost, askedHost, asksHost } from './host.js';
+import { openProcessHost, type ProcessHost, readsHost } from './host.js';
 import { onePid } from './one-process.js';
 import { type ProcsOptions, selection } from './options.js';
 import { seenSockets } from './sockets.js';
@@ -21,8 +21,8 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
     toText: (found: ProcessAnswer, width: number | null) =>
       processText(found, { limit, verbose, width, source: sourceWords(options) }),
   };
-  if (asksHost(options)) {
-    const host = await askedHost(options, true);
+  if (readsHost(options)) {
+    const host = await openProcessHost(options, true);
     const pid = await onePid(options, host.source);
     if (host.captured && !hasMappings(host.source, pid)) {
       const { listProcesses } = await import('./list.js');
@@ -36,22 +36,22 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
   }
   const { kernelProcess } = await import('../../account/processes/one-process.js');
   await answer(options, {
-    doing: 'looking at processes',
+    doing: 'reading processes',
     ask: (kernel, progress) => kernelProcess(kernel, selection(options), progress),
     ...words,
   });
 }
 
-/** What a process that has no memory is told to be. */
+/** Why a process has no memory. */
 const WITHOUT_MEMORY = {
-  'kernel thread': 'is a kernel thread: it has no memory of its own',
-  zombie: 'has ended, and waits for its parent (a zombie): it has no memory any more',
-  gone: 'is not there, or has just ended',
+  'kernel thread': 'is a kernel thread and has no memory of its own',
+  zombie: 'is a zombie and has no memory',
+  gone: 'does not exist or has just exited',
 } as const;
 
-/** Of a capture the process is then told as one of a list is. */
+/** The answer then has the figures of the list. */
 const NOT_CAPTURED =
-  'were not captured (kdump-mem snapshot --with smaps does): told is what the list has of it';
+  'were not captured: the figures are those of the list. Capture mappings: kdump-mem snapshot --with smaps';
 
 /** @param source a capture */
 function hasMappings(source: HostSource, pid: number): boolean {
@@ -60,7 +60,7 @@ function hasMappings(source: HostSource, pid: number): boolean {
 
 /** @throws {WalkError} `no-such-pid`; {@link HostError} `denied`: it may not be looked at */
 async function ofHost(
-  { source, captured, warnings }: AskedHost,
+  { source, captured, warnings }: ProcessHost,
   pid: number,
   options: ProcsOptions,
 ): Promise<ProcessAnswer> {

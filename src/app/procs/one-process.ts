@@ -9,7 +9,7 @@ import { type ProcsOptions, selection } from './options.js';
  */
 export async function onePid(options: ProcsOptions, source: HostSource): Promise<number> {
   const { pid, container } = options;
-  if (pid === undefined) throw new UsageError('--stacks records one process: name it with --pid');
+  if (pid === undefined) throw new UsageError('--stacks records one process: select it with --pid');
   if (container === undefined) return pid;
   const [{ readProcesses }, { hostProcesses }, { onlyOne }] = await Promise.all([
     import('../../host/proc/process-memory.js'),

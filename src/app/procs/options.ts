@@ -16,7 +16,7 @@ export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions,
   readonly sockets?: true;
 }
 
-/** What --sort calls columns. */
+/** Columns by their names for --sort. */
 export const SORT_WORDS = {
   freed: 'freed',
   uss: 'uss',
@@ -35,13 +35,13 @@ export const SORT_WORDS = {
   oom: 'oomScore',
 } as const;
 
-/** What helps to read a dump, and means nothing to /proc. */
+/** Options of dumps, without meaning for /proc. */
 const OF_DUMPS = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 
 /**
- * Nothing that was given is passed over.
+ * Rejects options that do not apply.
  *
- * @throws {UsageError} a dump beside --live, an option that --live has no use for, an id that is no id
+ * @throws {UsageError} a dump beside --live, an option that --live does not support, an empty id
  */
 export function checkProcsSource(
   options: Pick<
@@ -58,16 +58,17 @@ export function checkProcsSource(
 ): void {
   const { live, vmcore, container, prometheus, speedscope } = options;
   // A script's variable that is not set: it would mean every container.
-  if (container === '') throw new UsageError('--container has no id');
+  if (container === '') throw new UsageError('--container: the id is empty');
   if (prometheus === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   checkFrom(options);
   if (!live) return;
-  if (vmcore !== undefined) throw new UsageError('--live and --vmcore: say one of them');
+  if (vmcore !== undefined) throw new UsageError('--live and --vmcore exclude each other');
   const idle = OF_DUMPS.find((name) => options[name] !== undefined);
-  if (idle !== undefined) throw new UsageError(`--live reads /proc: it has no --${idle}`);
+  if (idle !== undefined)
+    throw new UsageError(`--live does not support --${idle}, because it reads /proc`);
 }
 
-/** Which processes --pid and --container mean. */
+/** A filter for --pid and --container. */
 export function selection({ pid, container }: ProcsOptions): (process: ProcessFigures) => boolean {
   return (process) => {
     if (container !== undefined && !process.cgroup?.container?.startsWith(container)) return false;

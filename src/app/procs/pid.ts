@@ -3,10 +3,10 @@ import { HostError } from '../../base/errors/host.js';
 import type { NamespacedPid } from '../../walk/processes/pid-numbers.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { askedHost, asksHost } from './host.js';
+import { openProcessHost, readsHost } from './host.js';
 import type { ProcsOptions } from './options.js';
 
-/** A pid as the machine numbers it, or as a pid namespace does. */
+/** A pid in the machine's initial pid namespace, or in another. */
 export type PidArgument = number | NamespacedPid;
 
 /** Options as they were given: --pid may be NS:PID. */
@@ -23,17 +23,17 @@ export function parsePid(text: string): PidArgument {
 /**
  * The same with the machine's own number of the process.
  *
- * @throws {WalkError} `no-such-pid`; {@link HostError}, {@link KernelError}: it is not sure which it is
+ * @throws {WalkError} `no-such-pid`; {@link HostError}, {@link KernelError}: it is ambiguous
  */
 export async function withMachinePid(given: GivenProcsOptions): Promise<ProcsOptions> {
   const { pid, ...options } = given;
   if (pid === undefined) return options;
   if (typeof pid === 'number') return { ...options, pid };
   if (options.container !== undefined)
-    throw new UsageError('--pid NS:PID says which namespace: it takes no --container');
+    throw new UsageError('--pid NS:PID and --container exclude each other');
   return {
     ...options,
-    pid: await (asksHost(options) ? ofHost(pid, options) : inDump(pid, options)),
+    pid: await (readsHost(options) ? ofHost(pid, options) : inDump(pid, options)),
   };
 }
 
@@ -52,7 +52,7 @@ async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<num
 
 async function ofHost(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
   const [{ source }, { findPids }, { notThere }] = await Promise.all([
-    askedHost(options),
+    openProcessHost(options),
     import('../../host/proc/pid-namespaces.js'),
     import('../../walk/processes/pid-namespaces.js'),
   ]);
@@ -61,20 +61,20 @@ async function ofHost(wanted: NamespacedPid, options: ProcsOptions): Promise<num
   const [first, ...others] = pids;
   const what = `pid ${pid} in pid namespace ${namespace}`;
   if (others.length > 0)
-    throw new HostError('unreadable', `more than one process has ${what}: pid ${pids.join(', ')}`, {
-      next: 'One has ended meanwhile: ask again.',
+    throw new HostError('unreadable', `several processes have ${what}: pid ${pids.join(', ')}`, {
+      next: 'One of them has exited since: run the command again.',
     });
   if (first !== undefined) return first;
   if (denied > 0)
     throw new HostError(
       'denied',
-      `${what} may be one of ${denied} processes whose namespace may not be seen`,
+      `${what} not found, but permission is denied for the namespaces of ${denied} processes`,
     );
   if (deeper.length > 0)
     throw new HostError(
       'unreadable',
-      `${what} is none of its own processes. It may be one farther in: pid ${deeper.join(', ')}`,
-      { next: 'Ask for that, or name the namespace farther in.' },
+      `${what} not found; it may belong to a nested namespace: pid ${deeper.join(', ')}`,
+      { next: 'Use that pid, or the number of the nested namespace.' },
     );
   throw notThere(wanted, known);
 }

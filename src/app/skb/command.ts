@@ -15,29 +15,28 @@ interface SkbOptions extends AnswerOptions {
 const EXAMPLES = `
 Examples:
   kdump-mem skb --pid 4711 --vmcore /var/crash/202611200412/vmcore
-      every socket of process 4711, what pins most first
+      all sockets of process 4711, largest first
   kdump-mem skb --pid 4711 --fd 12 --vmcore vmcore --verbose
-      one socket, queue by queue, with every skb
+      one socket: its queues and every skb
   kdump-mem skb --sock 0xffff8b888267ec00 --vmcore vmcore
-      a socket that no process has, by its address in the list of sockets
+      a socket without a process, by its address from kdump-mem sockets
   kdump-mem skb --pid 4711 --fd 12 --vmcore vmcore --vmlinux vmlinux --engine verify
-      asks crash as well, and lists every figure on which it differs
+      compares every figure with that of crash
 
-Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
-not be opened or read, 4 the pid or fd is not there or is no socket, 5 (with --strict) the answer
-is incomplete.`;
+Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 dump or kernel unreadable, 4 pid or
+fd not found or not a socket, 5 (with --strict) incomplete answer.`;
 
 /** `kdump-mem skb`: what waits in a socket's queues, and the pages that it pins. */
 export function registerSkb(program: Command): void {
   addSourceOptions(program.command('skb'))
     .usage('[options] [dump...]')
-    .description('what waits in a socket’s queues, and the memory that it pins')
-    .option('--pid <pid>', 'the process', parseNumber)
-    .option('--fd <fd>', 'one socket of it; without, every socket it has', parseNumber)
-    .option('--sock <address>', 'the socket of this struct sock, whoever has it', parseAddress)
+    .description('show the queues of a socket and the memory that they pin')
+    .option('--pid <pid>', 'process', parseNumber)
+    .option('--fd <fd>', 'one socket of the process (default: all)', parseNumber)
+    .option('--sock <address>', 'socket with its struct sock at this address', parseAddress)
     .option('--json', 'print the answer as JSON')
-    .option('--verbose', 'list every skb (with --fd or --sock)')
-    .option('--strict', 'exit with status 5 if anything could not be read')
+    .option('-v, --verbose', 'list every skb (with --fd or --sock)')
+    .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(async (options: SkbOptions) => {
       const { pid, fd, sock, verbose } = options;
@@ -45,10 +44,10 @@ export function registerSkb(program: Command): void {
         (pid === undefined) === (sock === undefined) ||
         (fd !== undefined && sock !== undefined)
       ) {
-        throw new UsageError('say which socket: --pid N, --pid N --fd N or --sock ADDRESS');
+        throw new UsageError('no socket selected: use --pid N, --pid N --fd N or --sock ADDRESS');
       }
       if (verbose && fd === undefined && sock === undefined) {
-        throw new UsageError('--verbose lists the skbs of one socket: say which with --fd N');
+        throw new UsageError('--verbose lists the skbs of one socket: select it with --fd N');
       }
       const [ask, json, text] = await Promise.all([
         import('../../account/skb.js'),
@@ -79,6 +78,6 @@ function parseAddress(text: string): bigint {
   const { number, surelyNumber } = parsePlace(text) ?? {};
   if (number !== undefined && surelyNumber && !text.includes('+')) return number;
   throw new InvalidArgumentError(
-    'It must be hex with 0x, as sockets prints it: 0xffff8b888267ec00.',
+    'It must be hex with 0x, as kdump-mem sockets prints it: 0xffff8b888267ec00.',
   );
 }

@@ -7,7 +7,7 @@ import { UsageError } from '../kit/failure.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
 
-/** What `kdump-mem sockets` was asked. */
+/** Options of `kdump-mem sockets`. */
 export interface SocketsOptions extends AnswerOptions {
   readonly by?: Grouping;
   readonly minBytes: number;
@@ -21,7 +21,7 @@ export interface SocketsOptions extends AnswerOptions {
   readonly ndjson?: true;
 }
 
-/** Asks for all sockets, and prints them when all are known, what pins most first. */
+/** Prints all sockets once all are known, largest first. */
 export async function answerSockets(options: SocketsOptions): Promise<void> {
   const [{ checkThere }, { accountAll }, { kernelOrigin }, { socketsJson }, { socketsText }] =
     await Promise.all([
@@ -51,9 +51,9 @@ export async function answerSockets(options: SocketsOptions): Promise<void> {
   });
 }
 
-const SEARCH = 'looking for sockets';
+const SEARCH = 'scanning for sockets';
 
-/** Asks for all sockets, and prints each as a line of JSON when it is found. */
+/** Prints each socket as a line of JSON when it is found. */
 export async function streamSockets(options: SocketsOptions): Promise<void> {
   const [{ checkThere }, { accountEach }, { kernelOrigin }, words] = await Promise.all([
     import('../../walk/there.js'),
@@ -62,7 +62,7 @@ export async function streamSockets(options: SocketsOptions): Promise<void> {
     import('../../answers/sockets/json.js'),
   ]);
   if (options.engine === 'verify') {
-    throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
+    throw new UsageError('--ndjson: not supported with --engine verify; use --json');
   }
   const limit = limitOf(options);
   const search = new Progress();

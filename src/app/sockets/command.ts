@@ -6,73 +6,75 @@ import { answerSockets, type SocketsOptions, streamSockets } from './answer.js';
 
 const EXAMPLES = `
 Examples:
-  kdump-mem sockets --vmcore vmcore                 the sockets that pin most, and who holds them
-  kdump-mem sockets --vmcore vmcore --by process    what each process pins, and gives back if killed
-  kdump-mem sockets --vmcore vmcore --ndjson        every socket that pins anything, a line of
-                                                    JSON each, as they are found; the last line
-                                                    (kdump-mem.sockets-end/1) tells the whole
+  kdump-mem sockets --vmcore vmcore                 sockets that pin the most memory, and their holders
+  kdump-mem sockets --vmcore vmcore --by process    memory that each process pins, and that a kill frees
+  kdump-mem sockets --vmcore vmcore --ndjson        one line of JSON per socket as it is found; the last
+                                                    line (kdump-mem.sockets-end/1) has the totals
 
-PAGES: how many, and of which order (330×0 2×3: 330 of one base page, 2 of 8). ×: PINNED over PAYLOAD.
-QUEUE: the one that pins most, and how many others hold something. ≥, "at least": something could not
-be read. An address is for skb --sock. A terminal that is too narrow leaves out columns, and cuts
-sockets and owners with …; in a pipe nothing is cut.
+BLOCKS  page allocations by order: "330 order-0, 2 order-3" are 330 single pages and 2 of 8 pages each
+RATIO   PINNED divided by PAYLOAD
+QUEUE   the queue that pins the most memory, and the number of other queues in use
+≥, "at least": part of it could not be read. An address under OWNER is for skb --sock. A narrow
+terminal leaves out columns and shortens cells (…); a pipe cuts nothing.
 
-A socket that several processes hold counts in each one's group. --pid, --netns, --state and --port
-choose what --by adds up as well; what a kill gives back is always told of the whole process.
+A socket with several holders counts in the group of each. --by adds up only sockets that --pid,
+--netns, --state and --port select; FREED IF KILLED always covers all sockets of the process.
 
-Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
-not be opened or read, 4 the pid or network namespace is not there, 5 (with --strict) the answer is
-incomplete.`;
+Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 dump or kernel unreadable, 4 pid or
+network namespace not found, 5 (with --strict) incomplete answer.`;
 
-/** `kdump-mem sockets`: every socket of the machine, and what each pins. */
+/** `kdump-mem sockets`: sockets of the machine and the memory that they pin. */
 export function registerSockets(program: Command): void {
   addSourceOptions(program.command('sockets'))
     .usage('[options] [dump...]')
-    .description('every socket of the machine, what it pins and who holds it')
+    .description('list sockets by the memory that they pin, with the processes that hold them')
     .addOption(
-      new Option('--by <what>', 'add sockets up by what they have in common').choices([
+      new Option('--by <what>', 'group sockets and show sums').choices([
         ...['process', 'cgroup', 'netns', 'port', 'family', 'state'],
       ]),
     )
     .option(
       '--min-bytes <size>',
-      'list only sockets that pin so much, as in 100k or 1M',
+      'only sockets that pin at least this much, such as 100k or 1M',
       parseSize,
       1,
     )
-    .option('--pid <pid>', 'list only sockets that this process holds', parseNumber)
-    .option('--netns <inode>', 'list only sockets of this network namespace', parseNumber)
-    .option('--state <state>', 'list only sockets in this state, such as LISTEN', parseState)
-    .option('--port <port>', 'list only sockets with this local or peer port', parsePort)
-    .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
+    .option('--pid <pid>', 'only sockets of this process', parseNumber)
+    .option('--netns <inode>', 'only sockets of this network namespace', parseNumber)
+    .option('--state <state>', 'only sockets in this state, such as LISTEN', parseState)
+    .option('--port <port>', 'only sockets with this local or peer port', parsePort)
+    .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .addOption(
-      new Option('--all', 'list every socket, also those that pin nothing').conflicts([
+      new Option('--all', 'list all sockets, including those that pin no memory').conflicts([
         ...['limit', 'minBytes'],
       ]),
     )
-    .option('-v, --verbose', 'say of each socket what keeps it, where it is, and its cgroup')
+    .option(
+      '-v, --verbose',
+      'show address, queues, cgroup and all holders of each socket, and small rows outside queues',
+    )
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option(
         '--ndjson',
-        'print each socket as a line of JSON when it is found, in no order',
+        'print one line of JSON per socket as it is found, unsorted',
       ).conflicts(['json', 'by']),
     )
-    .option('--strict', 'exit with status 5 if anything could not be read')
+    .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action((options: SocketsOptions) =>
       options.ndjson ? streamSockets(options) : answerSockets(options),
     );
 }
 
-/** What `ss` prints for states that it calls otherwise. */
+/** States that `ss` names differently. */
 const SS_STATES: Readonly<Record<string, string>> = { ESTAB: 'ESTABLISHED', UNCONN: 'CLOSE' };
 
 /** A state's name as `ss` spells it (FIN-WAIT-1) or the kernel (FIN_WAIT1), in large or small letters. */
 function parseState(text: string): string {
-  const bare = (name: string) => name.toUpperCase().replaceAll(/[-_]/g, '');
-  const asked = SS_STATES[text.toUpperCase()] ?? text;
-  const known = STATE_NAMES.find((name) => bare(name) === bare(asked));
+  const bare = (state: string) => state.toUpperCase().replaceAll(/[-_]/g, '');
+  const name = SS_STATES[text.toUpperCase()] ?? text;
+  const known = STATE_NAMES.find((state) => bare(state) === bare(name));
   if (known !== undefined) return known;
   if (/^STATE_\d+$/.test(text)) return text;
   throw new InvalidArgumentError(`It must be one of ${STATE_NAMES.join(', ')}.`);

@@ -6,7 +6,7 @@ import { StructReader } from '../struct-reader.js';
 /** A slab cache that skbs or their heads come from. */
 export interface SkbCache {
   /** What its objects are: skbs, pairs of them, or small linear heads. */
-  readonly kind: 'skbs' | 'skb-pairs' | 'skb-heads';
+  readonly kind: 'skbs' | 'skb-fclones' | 'skb-heads';
   /** Address of the `struct kmem_cache`. */
   readonly address: bigint;
   /** Bytes of a slot. */
@@ -18,7 +18,7 @@ export interface SkbCache {
 /** Variables that point to the caches, and since 6.9 members of `net_hotdata` (net/core/skbuff.c). */
 const POINTERS = [
   ['skbs', ['skbuff_cache', 'skbuff_head_cache']],
-  ['skb-pairs', ['skbuff_fclone_cache']],
+  ['skb-fclones', ['skbuff_fclone_cache']],
   ['skb-heads', ['skb_small_head_cache']],
 ] as const;
 

@@ -325,14 +325,14 @@ export function findTask(kernel: Kernel, pid: number): Task {
   if (found) return found;
   const process = processes.find((each) => threads(each).some((thread) => thread.pid === pid));
   if (process) {
-    const message = `pid ${pid} is a thread of process ${process.pid}; ask for --pid ${process.pid}`;
+    const message = `pid ${pid} is a thread of process ${process.pid}: use --pid ${process.pid}`;
     throw new WalkError('no-such-pid', message);
   }
   // It may be among those that are lost.
   if (lost) throw lost;
   throw new WalkError(
     'no-such-pid',
-    `there is no process ${pid} among the ${processes.length} of this kernel`,
+    `no process ${pid} among the ${processes.length} of this kernel`,
   );
 }
 

@@ -20,7 +20,7 @@ function pools(frames: readonly number[]): AnyStep {
       const mine = frames.filter((frame) => !known.holdsPage(frame));
       const figures = { owned: frames.length, pages: mine.length };
       const [objects, bytes] = [mine.length, mine.length * PAGE];
-      return { told: 'counted', objects, bytes, figures, holds: tallyOf(mine) };
+      return { status: 'counted', objects, bytes, figures, holds: tallyOf(mine) };
     },
   };
 }
@@ -40,7 +40,7 @@ function run(sockets: Tally, steps: readonly AnyStep[]) {
 test('a page counts with the first that holds it: sockets, then rows in their order', () => {
   const rows = run(tallyOf([1]), [pools([1, 2]), pools([2, 3, 4])]);
   expect(rows.map(({ bytes }) => bytes)).toEqual([PAGE, 2 * PAGE]);
-  expect(rows.every(({ told, complete }) => told === 'counted' && complete)).toBe(true);
+  expect(rows.every(({ status, complete }) => status === 'counted' && complete)).toBe(true);
 });
 
 test('what sockets hold stays as it is', () => {
@@ -51,32 +51,32 @@ test('what sockets hold stays as it is', () => {
 
 test.each([
   new ReadError('filtered', 0x1000n),
-  new KernelError('damaged', 'a ring is in no page'),
-  new KernelError('unsupported-layout', 'this kernel names none'),
+  new KernelError('damaged', 'a ring has no struct page'),
+  new KernelError('unsupported-layout', 'this kernel has no known skb cache'),
 ])('rows after one that cannot be counted are at most: %s', (error) => {
   const [failed, after, none] = run(tallyOf([]), [failing(error), pools([5]), pools([5])]);
-  expect(failed).toMatchObject({ told: 'not-counted', complete: false, reason: error.message });
-  expect(after).toMatchObject({ told: 'at-most', objects: null, bytes: null, complete: false });
-  expect(after?.told === 'at-most' && after.unknown).toEqual(['rings tun']);
+  expect(failed).toMatchObject({ status: 'not-counted', complete: false, reason: error.message });
+  expect(after).toMatchObject({ status: 'at-most', objects: null, bytes: null, complete: false });
+  expect(after?.status === 'at-most' && after.unknown).toEqual(['rings tun']);
   // Nothing is nothing, whatever is not known.
-  expect(none).toMatchObject({ told: 'counted', objects: 0, complete: true });
+  expect(none).toMatchObject({ status: 'counted', objects: 0, complete: true });
 });
 
 test('rows are at most where sockets are not known whole', () => {
   const sockets = tallyOf([]);
   sockets.incomplete('unreadable', 'a queue');
   const [row] = run(sockets, [pools([5])]);
-  expect(row?.told === 'at-most' && row.unknown).toEqual(['sockets']);
+  expect(row?.status === 'at-most' && row.unknown).toEqual(['sockets']);
 });
 
 test('a row that is not walked, or contradicts itself, leaves those after it as they are', () => {
   const figures = { used: 1, reserve: 0, met: 2, left: -1, merged: false };
   const rows = run(tallyOf([]), [
-    { code: 'rings', count: () => ({ told: 'not-walked' }) },
-    { code: 'skbs', count: () => ({ told: 'contradicted', figures }) },
+    { code: 'rings', count: () => ({ status: 'not-walked' }) },
+    { code: 'skbs', count: () => ({ status: 'contradicted', figures }) },
     pools([5]),
   ]);
-  expect(rows.map(({ told, complete }) => [told, complete])).toEqual([
+  expect(rows.map(({ status, complete }) => [status, complete])).toEqual([
     ['not-walked', true],
     ['contradicted', false],
     ['counted', true],

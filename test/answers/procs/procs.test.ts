@@ -86,7 +86,9 @@ test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
   (sort) => {
     const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
     const found = chosen(answer(rows), { sort }, named);
-    expect(procsText(found, TEXT)).toContain('Killing pid 9 (worker) frees most: 92.0 KiB.');
+    expect(procsText(found, TEXT)).toContain(
+      'Killing pid 9 (worker) frees the most: at least 92.0 KiB.',
+    );
   },
 );
 
@@ -102,8 +104,10 @@ describe('one of unknown PSS that may be the largest', () => {
 
   test('the first line does not call another the largest', () => {
     const text = procsText(found(), { ...TEXT, limit: 1 });
-    expect(text).not.toContain('frees most');
-    expect(text).toContain('pid 30 (big) has RSS 1.00 GiB, and what its death frees is unknown.');
+    expect(text).not.toContain('frees the most');
+    expect(text).toContain(
+      'pid 30 (big) has RSS 1.00 GiB; the amount that killing it frees is unknown.',
+    );
     expect(text).toMatch(/^ *30 +\? +\? +\? +1\.00 GiB/m);
   });
 });
@@ -118,10 +122,10 @@ test('one that may not be looked at makes an incomplete answer, and no zero', ()
 
 test('sums of which a part is not known are at least that', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
-  expect(procsText(part, TEXT)).toMatch(/^3 processes: at least 124 KiB in memory/);
+  expect(procsText(part, TEXT)).toMatch(/^3 processes use at least 124 KiB of memory/);
   expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
   const whole = chosen(answer(ROWS.slice(0, 2)), { by: 'cgroup' }, named);
-  expect(procsText(whole, TEXT)).not.toMatch(/≥|at least/);
+  expect(procsText(whole, TEXT)).not.toMatch(/≥|use at least/);
 });
 
 test('JSON is as its schema says', () => {
@@ -153,7 +157,7 @@ test.each([40, 80, 132])('fits %i columns', (width) => {
 });
 
 test('the rest is counted where there is a limit', () => {
-  expect(procsText(chosen(answer(), {}, named), { ...TEXT, limit: 1 })).toContain('2 more:');
+  expect(procsText(chosen(answer(), {}, named), { ...TEXT, limit: 1 })).toContain('2 more rows:');
 });
 
 test('what sockets pin is an estimate where ss told it, and not zero where nobody did', () => {
@@ -172,7 +176,7 @@ test('what sockets pin is an estimate where ss told it, and not zero where nobod
   expect(json).toMatchObject({ complete: false, notShown: 0 });
   expect(json.total.networkEstimated).toBe(true);
   expect(json.warnings.map(({ message }) => message)).toEqual([
-    'sockets of 1 process may not be seen: it takes CAP_SYS_PTRACE',
+    'sockets of 1 process are not available: it takes CAP_SYS_PTRACE',
   ]);
   const options = { limit: 20, width: null, source: '--live' };
   expect(procsText({ ...answer, groups: undefined }, options)).toMatch(/~2\.00 KiB/);

@@ -15,31 +15,27 @@ const freed = (low: number, high: number | null, more: Partial<Freed> = {}): Fre
 
 describe('a kill', () => {
   test.each<[Freed, number, string | undefined]>([
-    [freed(MIB, MIB), MIB, 'Killing pid 7 gives back 1.00 MiB.'],
-    [freed(MIB, null), MIB, 'Killing pid 7 gives back at least 1.00 MiB.'],
-    [freed(0, null), MIB, 'What killing pid 7 gives back cannot be told.'],
+    [freed(MIB, MIB), MIB, 'Killing pid 7 frees 1.00 MiB.'],
+    [freed(MIB, null), MIB, 'Killing pid 7 frees at least 1.00 MiB.'],
+    [freed(0, null), MIB, 'The amount that killing pid 7 frees is unknown.'],
     [freed(0, 0), 0, undefined],
-    [
-      freed(0, 0),
-      MIB,
-      'Killing pid 7 alone gives none of it back: something else has all of it open too.',
-    ],
+    [freed(0, 0), MIB, 'Killing pid 7 alone frees none of it: all of it has another holder.'],
     [
       freed(0, 0, { keptByPools: { low: MIB, high: MIB } }),
       MIB,
-      'Killing pid 7 gives none of it back: the driver’s page pool keeps 1.00 MiB for new packets.',
+      'Killing pid 7 frees none of it. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],
     [
       freed(8 * MIB, 22 * MIB, {
         between: { ...NOTHING, shared: 12 * MIB - 5, peers: 2 * MIB, unsent: 5 },
       }),
       20 * MIB,
-      'Killing pid 7 gives back 8.00 MiB to 22.0 MiB: 12.0 MiB others hold too; 2.00 MiB other ends have still to send.',
+      'Killing pid 7 frees 8.00 MiB to 22.0 MiB. Not certain to be freed: 12.0 MiB with other holders, 2.00 MiB of unsent data of peers on this machine.',
     ],
     [
       freed(0, MIB, { between: { ...NOTHING, uncertain: MIB } }),
       MIB,
-      'Killing pid 7 gives back up to 1.00 MiB: 1.00 MiB is of sockets to which something refers that was not found.',
+      'Killing pid 7 frees up to 1.00 MiB. Not certain to be freed: 1.00 MiB of sockets with a reference of unknown origin.',
     ],
     [
       freed(MIB, 2 * MIB, {
@@ -47,7 +43,7 @@ describe('a kill', () => {
         between: { ...NOTHING, pools: MIB },
       }),
       3 * MIB,
-      'Killing pid 7 gives back 1.00 MiB to 2.00 MiB: 1.00 MiB the driver’s page pool may keep for new packets; the driver’s page pool keeps 1.00 MiB for new packets.',
+      'Killing pid 7 frees 1.00 MiB to 2.00 MiB. Not certain to be freed: 1.00 MiB that the driver’s page pool may keep for new packets. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],
   ])('is told in a sentence, with why there is a range (%#)', (one, pinned, text) => {
     expect(killingText(7, one, pinned)).toBe(text);
@@ -61,8 +57,8 @@ describe('a kill', () => {
     ]);
     expect(freedLegend([null, freed(MIB, null), freed(MIB, MIB)])).toBeUndefined();
     expect(freedLegend([peers])).toBe(
-      'FREED IF KILLED: the first figure is sure, the second has with it what other ends on this machine have still to send (so it may exceed PINNED).',
+      'FREED IF KILLED: the lower figure is certain. The upper one includes unsent data of peers on this machine (so it may exceed PINNED).',
     );
-    expect(freedLegend([kept])).toBe('What drivers’ page pools have room for they keep.');
+    expect(freedLegend([kept])).toBe('Drivers’ page pools keep the pages that they have room for.');
   });
 });

@@ -113,7 +113,7 @@ describe('a sosreport', () => {
   test('lists the largest by RSS first, and prints what is known', async () => {
     const { stdout } = await kdumpMem('procs', '--from', REPORT);
     expect(stdout).toMatch(
-      /^2 processes: RSS adds up to 115 MiB, .*PSS is not known\. The largest is pid 4711 \(postgres/,
+      /^2 processes: RSS adds up to 115 MiB, .*PSS is not available\. The largest is pid 4711 \(postgres/,
     );
     expect(stdout).not.toContain('at least ?');
     expect(stdout.indexOf('4711 ')).toBeLessThan(stdout.indexOf('systemd'));
@@ -139,7 +139,7 @@ describe('a sosreport', () => {
       });
     const { stderr } = await kdumpMem('procs', '--from', REPORT);
     expect(stderr).toContain(
-      'PSS and USS of 2 processes were not captured: a sosreport has RSS alone',
+      'PSS and USS of 2 processes were not captured: a sosreport contains RSS only',
     );
   });
 
@@ -163,7 +163,7 @@ describe('a sosreport', () => {
     ]);
     const procs = await kdumpMem('procs', '--from', REPORT);
     expect([procs.status, procs.stdout]).toEqual([3, '']);
-    expect(procs.stderr).toContain('has no memory of processes');
+    expect(procs.stderr).toContain('has no memory figures of processes');
     remake({ ...others, 'sos_commands/system/getconf_-a': 'PAGESIZE                  65536\n' });
     const large = await kdumpMem('memory', '--json', '--from', REPORT);
     expect(JSON.parse(large.stdout).host.pageSize).toBe(65_536);

@@ -108,7 +108,7 @@ describe('each is one line', () => {
     [/argument '--pid' is invalid\. Its file is missing/, ['--vmcore', '--pid', '4']],
     [/option '--pid <pid>' argument missing$/m, ['--pid']],
     [/unknown option '--vmcoer'\. Did you mean --vmcore\?$/m, ['--vmcoer', 'x']],
-    [/It must be hex with 0x, as sockets prints it: 0x/, ['--sock', '1234']],
+    [/It must be hex with 0x, as kdump-mem sockets prints it: 0x/, ['--sock', '1234']],
     [/It must be hex with 0x/, ['--sock', 'tcp']],
   ])('%s', async (line, args) => {
     await refused(2, line, 'skb', ...args);
@@ -183,10 +183,10 @@ describe('parts of the answer to memory', () => {
 
 describe('procs passes over nothing that was given', () => {
   test.each([
-    [['--vmcore', vmcore], '--live and --vmcore: say one of them'],
-    [['--vmlinux', 'x'], '--live reads /proc: it has no --vmlinux'],
-    [['--map', 'x'], '--live reads /proc: it has no --map'],
-    [['--container', ''], '--container has no id'],
+    [['--vmcore', vmcore], '--live and --vmcore exclude each other'],
+    [['--vmlinux', 'x'], '--live does not support --vmlinux, because it reads /proc'],
+    [['--map', 'x'], '--live does not support --map, because it reads /proc'],
+    [['--container', ''], '--container: the id is empty'],
     [['--prometheus', ''], 'a file’s name is empty'],
     [['--pid', '1', '--stacks', '1', '--speedscope', ''], 'a file’s name is empty'],
     [

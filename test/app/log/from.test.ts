@@ -93,7 +93,7 @@ describe('log --from', () => {
     const lost = gaps.replace('6,1,', '6,8,').replace('30,2,', '30,9,');
     const { overwritten, complete, warnings } = await asked(withLog(lost));
     expect([overwritten, complete]).toEqual([7, false]);
-    expect(warnings).toMatchObject([{ message: '2 messages between others were not captured' }]);
+    expect(warnings).toMatchObject([{ message: '2 messages in the middle are missing' }]);
   });
 
   test('by dmesg it is not known what was overwritten', async () => {
@@ -107,9 +107,9 @@ describe('log --from', () => {
   });
 
   test.each([
-    ['noise before', `noise\n${KMSG}`, '1 lines of the captured log are no messages'],
+    ['noise before', `noise\n${KMSG}`, '1 lines of the captured log are malformed'],
     ['a message twice', `${KMSG}${KMSG}`, 'lines of the captured log'],
-    ['nothing but noise', 'noise\n', 'the log that was captured has no message'],
+    ['nothing but noise', 'noise\n', 'the captured log contains no messages'],
   ])('%s makes it incomplete', async (_, log, words) => {
     const { complete, warnings } = await asked(withLog(log));
     expect(complete).toBe(false);
@@ -118,7 +118,9 @@ describe('log --from', () => {
 
   test('a log that was cut lacks its newest messages', async () => {
     const { warnings } = await asked(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
-    expect(warnings).toMatchObject([{ message: expect.stringContaining('its newest messages') }]);
+    expect(warnings).toMatchObject([
+      { message: expect.stringContaining('the newest messages are missing') },
+    ]);
   });
 
   test('one that was not captured is refused with the reason', async () => {

@@ -91,7 +91,10 @@ describe('procs --from', () => {
     };
     expect(await of('--pid', '4026532008:1')).toEqual([8]);
     const { status, stderr } = await kdumpMem('procs', '--from', path, '--pid', '99');
-    expect([status, stderr]).toEqual([4, expect.stringContaining('pid 99 is not there')]);
+    expect([status, stderr]).toEqual([
+      4,
+      expect.stringContaining('no pid 99 with memory of its own'),
+    ]);
   });
 
   test('says whose it is, of when, and what to ask next of it', async () => {
@@ -118,12 +121,9 @@ describe('procs --from', () => {
   });
 
   test.each([
-    [
-      'unreadable\tno time was left',
-      /: there was no time left for them, or the kernel gave no answer/,
-    ],
-    ['denied\tit may not be read', /: it takes root$/],
-    ['gone\tit is not there', /: they had ended$/],
+    ['unreadable\tno time was left', /: the capture timed out, or the kernel did not answer/],
+    ['denied\tit may not be read', /: root is required$/],
+    ['gone\tit is not there', /: the processes had exited$/],
   ])('why it was not captured is said as the capture says: %s', async (how, words) => {
     const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
       files.set('errors', `/proc/7/smaps_rollup\t${how}\n`),
@@ -179,7 +179,7 @@ describe('procs --from', () => {
       const { status, stdout, stderr } = await kdumpMem('procs', '--from', path, ...more);
       expect([status, stdout]).toEqual([3, '']);
       expect(stderr).toContain(
-        'has no memory of processes: it is an older capture, or a sosreport without ps. Take a new one',
+        'has no memory figures of processes (an older capture, or a sosreport without ps). Take a new snapshot',
       );
     },
   );

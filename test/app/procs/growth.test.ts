@@ -170,7 +170,7 @@ test('--pid tells of one, and ends with status 4 where there is none', async () 
   expect(processSampleSchema.parse(own).pid).toBe(process.pid);
   const { status, stderr } = await kdumpMem(...WATCH, '--pid', '4194304');
   expect(status).toBe(4);
-  expect(stderr).toMatch(/^kdump-mem: no process is as --pid and --container say\n$/);
+  expect(stderr).toMatch(/^kdump-mem: no process matches --pid and --container\n$/);
 });
 
 describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {

@@ -98,7 +98,7 @@ describe('sockets lists', () => {
     expect([whole.whole, (await json()).whole]).toEqual([true, true]);
     const { stdout } = await run('--limit', '3');
     expect(stdout).toContain(
-      `\n${pinning.length - 3} more sockets: --limit N or --all lists them\n`,
+      `\n${pinning.length - 3} more sockets: --limit N or --all lists them.\n`,
     );
     const lines = async (...options: string[]) =>
       ((await run(...options)).stdout.split('\n\n')[1] ?? '').split('\n').length - 1;
@@ -224,26 +224,25 @@ describe('the text of sockets', () => {
 
   test('says of the whole machine first, whatever is chosen of it', async () => {
     const [headline] = await text();
-    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*; pid \d+ \(stuffed\) holds \d+ % of it$/);
+    expect(headline).toMatch(
+      /^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of that\.$/,
+    );
     const pid = String(pidOf('starving'));
     expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
     expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
   });
 
   test('says so where there is nothing to list', async () => {
-    const nothing = 'No socket to list. Without --all, those that pin nothing are left out.';
+    const nothing = 'No sockets to list. Sockets that pin no memory are listed with --all.';
     expect((await text('--pid', '1'))[2]).toBe(nothing);
     expect((await text('--pid', '1', '--by', 'port'))[2]).toBe(nothing);
   });
 
   test.each([
-    [['--pid', '999999'], 'there is no process 999999 among the '],
-    [['--pid', '999999', '--ndjson'], 'there is no process 999999 among the '],
+    [['--pid', '999999'], 'no process 999999 among the '],
+    [['--pid', '999999', '--ndjson'], 'no process 999999 among the '],
     [['--pid', '2'], 'pid 2 is a kernel thread and has no files'],
-    [
-      ['--netns', '1', '--by', 'port'],
-      'there is no network namespace 1 among the 2 of this kernel',
-    ],
+    [['--netns', '1', '--by', 'port'], 'no network namespace 1 among the 2 of this kernel'],
   ])('%j is not there: status 4, and one line', async (options, message) => {
     const { status, stdout, stderr } = await run(...options);
     expect([status, stdout]).toEqual([4, '']);
@@ -251,15 +250,24 @@ describe('the text of sockets', () => {
     expect(stderr).toContain(message);
   });
 
-  test('tells of all kinds of place that hold nothing in one line', async () => {
-    const lines = await text();
-    const from = lines.indexOf('Not in any socket’s queue:');
-    const rows = lines.slice(from + 1).filter((line) => line !== '' && !line.startsWith('Next:'));
-    const empty = whole.outsideQueues.filter(({ bytes }) => bytes === 0).length;
+  test('lists large and incomplete rows outside queues, with -v all but empty ones', async () => {
+    const rowsOf = async (...options: string[]) => {
+      const lines = await text(...options);
+      const from = lines.indexOf('Network memory outside socket queues:');
+      return lines.slice(from + 1).filter((line) => line !== '' && !line.startsWith('Next:'));
+    };
+    const { outsideQueues } = whole;
+    const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0).length;
     expect(empty).toBeGreaterThan(5);
-    expect(rows).toHaveLength(whole.outsideQueues.length - empty + 1);
+    const all = await rowsOf('-v');
+    expect(all).toHaveLength(outsideQueues.length - empty + 1);
+    expect(all.at(-1)).toBe(`Other places: ${empty} empty.`);
+    const large = outsideQueues.filter(({ bytes }) => (bytes ?? 0) >= 1024 * 1024).length;
+    const rows = await rowsOf();
+    expect(rows).toHaveLength(large + 1);
+    const small = outsideQueues.length - empty - large;
     expect(rows.at(-1)).toMatch(
-      new RegExp(`^ +0 {2}${empty} other kinds of place hold nothing\\.$`),
+      new RegExp(`^Other places: ${small} below 1 MiB .*, ${empty} empty\\.$`),
     );
   });
 
@@ -285,11 +293,11 @@ describe('the text of sockets', () => {
       socks(all).slice(0, 5),
     );
     for (const line of details)
-      expect(line).toMatch(/; netns \d+; .*(cgroup \/|it waits|a message)/);
+      expect(line).toMatch(/; netns \d+; .*(cgroup \/|accept queue|unread message)/);
   });
 
   test('says when orphans go, where one is listed', async () => {
-    const orphans = /^Orphans go by themselves: /m;
+    const orphans = /^The kernel frees orphans by itself: /m;
     expect((await run('--state', 'fin-wait-1')).stdout).toMatch(orphans);
     expect((await run('--state', 'listen', '--all')).stdout).not.toMatch(orphans);
   });

@@ -100,7 +100,7 @@ describe('mappings in /proc/PID/smaps', () => {
     for (const text of [good + strange, `${good}Rss: 1 kB\n`]) {
       const { complete, warnings } = await answerOf(text);
       expect(complete).toBe(false);
-      expect(warnings[0]?.message).toMatch(/^lines of smaps are of no known form: rss/);
+      expect(warnings[0]?.message).toMatch(/^unsupported or malformed smaps: rss/);
     }
   });
 

@@ -85,7 +85,7 @@ test('a count of pages in swap that a running process cannot have is told', () =
   const swapped = sleeper.mm + offset('mm_struct', 'rss_stat') + 16n;
   expect(messages(asked(runs, word(swapped, 1n)))).not.toContain('in swap');
   const answer = asked(runs, word(swapped, 1_000_000n));
-  expect(messages(answer)).toContain('counts 1000000 pages in swap, and its page tables have 0');
+  expect(messages(answer)).toContain('counts 1000000 pages in swap, but its page tables have 0');
 });
 
 test('both procs and memory report a page that counts another number of mappings', () => {
@@ -101,8 +101,8 @@ test('both procs and memory report a page that counts another number of mappings
   });
   const at = kernel.pages.pageOfFrame(frame) + offset('page', '_mapcount');
   for (const [by, message] of [
-    [1, '1 pages are mapped less often than they count'],
-    [-1, '1 pages are mapped more often than they count'],
+    [1, '1 pages have fewer mappings than their _mapcount'],
+    [-1, '1 pages have more mappings than their _mapcount'],
   ] as const) {
     const count = kernel.read(at, 4).getInt32(0, true) + by;
     const patch = value(at, 4, BigInt.asUintN(32, BigInt(count)));
@@ -117,7 +117,7 @@ test('both procs and memory report a page that counts another number of mappings
 test('pages of an address space that no process has are told by their mappings', () => {
   const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
   const answer = asked(...gone);
-  expect(messages(answer)).toContain('which no process that was found has');
+  expect(messages(answer)).toContain('which belongs to no known process');
   expect(answer.complete).toBe(false);
 });
 
@@ -130,7 +130,7 @@ test('an address space that is torn down, or made by execve, belongs to no proce
     value(users, 4, 0n),
     value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n),
   ])
-    expect(messages(asked(...gone, passing))).not.toContain('mapped less often');
+    expect(messages(asked(...gone, passing))).not.toContain('fewer mappings');
 });
 
 test('a pid that its struct pid does not have is told', () => {

@@ -188,7 +188,7 @@ describe('an entry of page tables that leads to another frame of the same kind',
     const answer = kernelProcesses(bent);
     expect(answer.complete).toBe(false);
     expect(answer.warnings.map(({ message }) => message).join('\n')).toContain(
-      `page frame ${other.frame} counts 1 mappings, and page tables have 2`,
+      `page frame ${other.frame} counts 1 mappings, but page tables have 2`,
     );
   });
 });

@@ -36,7 +36,7 @@ describe('what is not there', () => {
   test('a pid', () =>
     refused(
       4,
-      /^kdump-mem: there is no process 4000000 among the \d+/,
+      /^kdump-mem: no process 4000000 among the \d+/,
       ...['skb', '--pid', '4000000', ...source],
     ));
 
@@ -80,7 +80,7 @@ describe('what is not there', () => {
     expect(thread).toBeDefined();
     await refused(
       4,
-      new RegExp(`^kdump-mem: pid ${thread} is a thread of process ${pid}; ask for --pid ${pid}`),
+      new RegExp(`^kdump-mem: pid ${thread} is a thread of process ${pid}: use --pid ${pid}`),
       ...['skb', '--pid', `${thread}`, ...source],
     );
   });

@@ -48,7 +48,7 @@ describe.each(LAB_KERNELS)('unread data of %s', (version) => {
     const denials = [{ address, length: 4, code: 'filtered' }] as const;
     const unknown = accountFd(damagedKernel(kernel, { patches: [], denials }), pid, fd);
     expect(unknown.unreadBytes).toBeNull();
-    expect(skbText(unknown)).toContain('in skbs not yet read whole');
+    expect(skbText(unknown)).toContain('in skbs that are not fully read');
     kernel.close();
   });
 });

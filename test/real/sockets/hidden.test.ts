@@ -99,8 +99,8 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
     }
     const [ring] = told('io_uring');
     expect(text).toContain(`(io_uring of ${ring?.pid} ring fd `);
-    expect(text).toContain('(in a message: SCM_RIGHTS)');
-    expect(text).toContain('(waiting to be accepted)');
+    expect(text).toContain('(in unread message: SCM_RIGHTS)');
+    expect(text).toContain('(in accept queue)');
     expect(text).toContain('(orphan)');
   });
 

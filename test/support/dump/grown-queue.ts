@@ -179,7 +179,7 @@ function skbCache(kernel: NativeKernel, skb: bigint): Cache {
 }
 
 function pairCache(kernel: NativeKernel): Cache {
-  const cache = skbCaches(kernel).find(({ kind }) => kind === 'skb-pairs');
+  const cache = skbCaches(kernel).find(({ kind }) => kind === 'skb-fclones');
   if (!cache) throw new Error('the kernel names no cache of pairs of skbs');
   return { address: cache.address, slotSize: cache.size };
 }

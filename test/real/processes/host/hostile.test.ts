@@ -196,7 +196,9 @@ describe('a /proc that', () => {
     expect(answer.warnings.map(({ message }) => message).join()).toContain('hidepid');
     expect(answer.processes.map((process) => process.pid)).not.toContain(pid);
     const text = await inOwnMounts(words(hidepid));
-    expect(text.stdout).toMatch(/^\d+ processes: at least [\s\S]*\nAll of them as far as/);
+    expect(text.stdout).toMatch(
+      /^\d+ processes use at least [\s\S]*\nTotal of all readable figures/,
+    );
     expect((await inOwnMounts(`${words(hidepid)} --strict`)).exitCode).toBe(5);
   });
 

@@ -81,8 +81,8 @@ describe('processes of this machine', () => {
 
   test('text adds up by user, and says what all come to', async () => {
     const { stdout } = await kdumpMem('procs', '--live', '--by', 'user');
-    expect(stdout).toMatch(/^OF +PROCESSES +GIVES BACK/m);
-    expect(stdout).toMatch(/^All of them.*: USS .*, PSS .*, RSS /m);
+    expect(stdout).toMatch(/^USER +PROCESSES +FREED IF KILLED/m);
+    expect(stdout).toMatch(/^Total.*: USS .*, PSS .*, RSS /m);
   });
 
   test('without the right to look into them others are counted as not shown', () => {

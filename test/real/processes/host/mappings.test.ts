@@ -109,10 +109,10 @@ describe('mappings of a process of this machine', () => {
   test('text groups them, -v lists them, --limit cuts either, and the last line adds them up', async () => {
     const pid = String(pids[0]);
     const { stdout: groups } = await kdumpMem('procs', '--live', '--pid', pid, '--limit', '3');
-    expect(groups).toMatch(/^ *PRIVATE +DIRTY +PSS +RSS .*KIND +WHAT$/m);
-    expect(groups).toMatch(/^\d+ more: --limit N lists them\.$/m);
+    expect(groups).toMatch(/^ *PRIVATE +DIRTY +PSS +RSS .*KIND +NAME$/m);
+    expect(groups).toMatch(/^\d+ more rows: --limit N lists them\.$/m);
     const { mappings } = await asked(pids[0] ?? 0);
-    expect(groups).toContain(`All ${mappings.length}: private `);
+    expect(groups).toContain(`Total of ${mappings.length} mappings: private `);
     const { stdout: all } = await kdumpMem('procs', '--live', '--pid', pid, '-v');
     for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.slice(2)} `, 'm'));
   });

@@ -103,6 +103,6 @@ test('who may not see namespaces is told so, and not that there is none', async 
   });
   expect(ran).toMatchObject({ exitCode: 3, stdout: '' });
   expect(ran.stderr).toMatch(
-    /^kdump-mem: pid .* may be one of \d+ processes whose namespace may not be seen\. Run it as root/,
+    /^kdump-mem: pid .* not found, but permission is denied for the namespaces of \d+ processes\. Run it as root/,
   );
 });
