@@ -127,7 +127,7 @@ function difference(now: Held, before: Held): Held {
 /** Without those that are gone: the share of them among those that were looked up is one of all. */
 function stillHeld(held: Held, survivors: SiteSurvivors | undefined): Held {
   if (!survivors || survivors.bytes === 0) return held;
-  const gone = survivors.places.filter(({ keeper }) => keeper === 'gone');
+  const gone = survivors.places.filter(({ keeper }) => keeper === 'freed');
   if (gone.length === 0) return held;
   const left = 1 - gone.reduce((sum, { bytes }) => sum + bytes, 0) / survivors.bytes;
   const blocks = 1 - gone.reduce((sum, one) => sum + one.blocks, 0) / survivors.blocks;
@@ -162,7 +162,7 @@ function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
   let [blocks, bytes] = [0, 0];
   for (const { places } of all)
     for (const one of places)
-      if (one.keeper === 'gone') {
+      if (one.keeper === 'freed') {
         blocks += one.blocks;
         bytes += one.bytes;
       }
@@ -184,8 +184,8 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): L
   return [
     ...(endedEarly ? [{ code: 'ended-early' as const }] : []),
     ...(readings.length - 1 < LEAST_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
-    ...(chosen === undefined ? [] : [{ code: 'chosen' as const, why: chosen.who }]),
-    ...some('ended-threads', chosen?.ended ?? 0),
+    ...(chosen === undefined ? [] : [{ code: 'filtered' as const, why: chosen.who }]),
+    ...some('exited-threads', chosen?.ended ?? 0),
     // Readings of the kernel's own have nothing that could be lost.
     ...(followsEvents(recording.method) && losses.overrun === null
       ? [{ code: 'overrun-unknown' as const }]
@@ -263,13 +263,13 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
 }
 
 /** With how much less there is at the end: what grew, in the wrong order, shrinks. */
-function orderNotes({ untoldOrder = 0, readings }: Recording): LeakNote[] {
-  if (untoldOrder === 0) return [];
+function orderNotes({ unknownOrder = 0, readings }: Recording): LeakNote[] {
+  if (unknownOrder === 0) return [];
   const [first = 0, last = 0] = [readings[0], readings.at(-1)].map((reading) =>
     [...(reading?.held.values() ?? [])].reduce((sum, { bytes }) => sum + bytes, 0),
   );
   const less = first > last ? { bytes: first - last } : {};
-  return [{ code: 'untold-order', count: untoldOrder, ...less }];
+  return [{ code: 'unknown-order', count: unknownOrder, ...less }];
 }
 
 function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {

@@ -40,9 +40,9 @@ export const LEAK_NOTE_CODES = [
   'ended-early',
   'too-few-windows',
   /** Only what some threads allocated is followed. */
-  'chosen',
+  'filtered',
   /** Threads that ended before it could be told whether they are chosen. */
-  'ended-threads',
+  'exited-threads',
   /** Events came after later ones had been told. */
   'late',
   /** Somebody else changed how our instances record: it was ended then. */
@@ -56,14 +56,14 @@ export const LEAK_NOTE_CODES = [
   /** It cost more than it was allowed. */
   'over-budget',
   /** What the kernel keeps, or a file, is not whole. */
-  'source-cut',
-  'source-strange',
+  'source-truncated',
+  'source-malformed',
   'source-unreadable',
   'source-sites',
   'source-inaccurate',
   'source-order',
   /** Nothing in copies tells which of them is the later one. */
-  'untold-order',
+  'unknown-order',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
@@ -86,18 +86,18 @@ const HIDES: readonly LeakNoteCode[] = [
     'unseen',
     'unseen-unknown',
     'unseen-objects',
-    'ended-threads',
+    'exited-threads',
     'settings-changed',
     'events-unmatched',
-    'source-cut',
+    'source-truncated',
   ] as const),
   ...([
-    'source-strange',
+    'source-malformed',
     'source-unreadable',
     'source-sites',
     'source-inaccurate',
     'source-order',
-    'untold-order',
+    'unknown-order',
   ] as const),
 ];
 

@@ -25,7 +25,7 @@ export interface OfferedMethod {
 }
 
 /** The first that can be had. What starts a program of others is taken by name alone (`--engine`). */
-export function takenMethod(
+export function defaultMethod(
   offered: readonly OfferedMethod[],
 ): Exclude<OfferedMethod['method'], 'bpftrace'> | undefined {
   for (const { method, refusal } of offered)

@@ -144,7 +144,7 @@ export interface Gap {
    * `inaccurate`: the kernel says of sites that it did not count all of theirs. `order`: times of its events, or of
    * files, do not follow each other.
    */
-  readonly code: 'cut' | 'strange' | 'unreadable' | 'sites' | 'inaccurate' | 'order';
+  readonly code: 'truncated' | 'malformed' | 'unreadable' | 'sites' | 'inaccurate' | 'order';
   /** A file; hostile where somebody gave it. */
   readonly source: string;
   readonly count: number;
@@ -183,7 +183,7 @@ export interface Recording {
   /** Missing: there are none. */
   readonly gaps?: readonly Gap[];
   /** Pairs of copies, each with the next, in which nothing tells that they are in order. Missing: there are none. */
-  readonly untoldOrder?: number;
+  readonly unknownOrder?: number;
   /** It was ended before its time (Ctrl-C): what there is counts. */
   readonly endedEarly: boolean;
   /** Of recordings through tracefs. */

@@ -23,7 +23,7 @@ const LEAST_FOR_SLOPE = 8;
  * `throughout`: it grew from the first to the second and to the last third of the time, and in the end at least
  * half as fast as before. `slows`: not a quarter as fast. `unclear`: neither.
  */
-export type SiteCourse = 'throughout' | 'slows' | 'unclear';
+export type SiteCourse = 'throughout' | 'slowing' | 'unclear';
 
 /** What a site held, reading by reading, and how fast that grows. */
 export interface SiteGrowth {
@@ -115,7 +115,7 @@ function courseOf(points: readonly Point[]): SiteCourse {
   );
   const [before, after] = [second - first, third - second];
   if (before > 0 && after >= before / 2) return 'throughout';
-  return after <= 0 || after < before / 4 ? 'slows' : 'unclear';
+  return after <= 0 || after < before / 4 ? 'slowing' : 'unclear';
 }
 
 /** @param before what it held before it was recorded */

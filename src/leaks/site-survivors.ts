@@ -38,7 +38,7 @@ export interface SiteSurvivors {
    * Of those that nobody gives back, by when they were allocated: in the first, second and last third of the time.
    * Null: the method does not tell when.
    */
-  readonly kept: readonly [number, number, number] | null;
+  readonly thirds: readonly [number, number, number] | null;
   /** log2 of the pages of each block that is held still, as it was allocated; null: they differ, or are not told. */
   readonly order: number | null;
   /** Of those still held, who allocated: how many threads, and the name of the first. Hostile. */
@@ -46,7 +46,7 @@ export interface SiteSurvivors {
 }
 
 /** Keepers of which nobody says that it ends. */
-const UNOWNED: readonly Keeper[] = ['nobody', 'waits'];
+const UNOWNED: readonly Keeper[] = ['unreferenced', 'queued'];
 
 /** Commands that are told apart for a site. */
 const MOST_COMMANDS = 32;
@@ -75,7 +75,7 @@ class Sum {
   readonly #places = new Map<string, PlaceSum>();
   readonly #sockets = new Map<bigint, SocketSum>();
   readonly #ages: number[] = [];
-  readonly #kept: [number, number, number] = [0, 0, 0];
+  readonly #thirds: [number, number, number] = [0, 0, 0];
   readonly #commands = new Map<string, number>();
   readonly #orders = new Set<number | null>();
   #untimed = false;
@@ -106,7 +106,7 @@ class Sum {
     this.#places.set(key, sum);
     sum.blocks++;
     sum.bytes += bytes;
-    if (keeper === 'gone') return;
+    if (keeper === 'freed') return;
     this.#orders.add(order);
     if (socket !== null) {
       const queue = this.#sockets.get(socket.socket.sock) ?? { entry: socket, blocks: 0, bytes: 0 };
@@ -124,7 +124,7 @@ class Sum {
     this.#ages.push(Math.max(0, this.#ended - since));
     if (!UNOWNED.includes(keeper)) return;
     const third = Math.min(2, Math.max(0, Math.floor((3 * since) / this.#ended)));
-    this.#kept[third]!++;
+    this.#thirds[third]!++;
   }
 
   told(): SiteSurvivors {
@@ -139,7 +139,7 @@ class Sum {
         ages.length === 0
           ? null
           : { median: ages[Math.floor(ages.length / 2)]!, oldest: ages.at(-1)! },
-      kept: this.#untimed ? null : this.#kept,
+      thirds: this.#untimed ? null : this.#thirds,
       order: this.#orders.size === 1 ? ([...this.#orders][0] ?? null) : null,
       commands: this.#commands,
     };

@@ -3,35 +3,35 @@ import type { SiteSurvivors } from './site-survivors.js';
 import type { Keeper } from './survivors/place.js';
 
 /** What becomes of what a site holds. */
-export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'alive'] as const;
+export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'transient'] as const;
 export type LeakVerdict = (typeof LEAK_VERDICTS)[number];
 
 /** Why. */
 export const LEAK_REASONS = [
   /** leaking: it grows all the time, and nothing leads to what is held. */
-  'nobody',
+  'unreferenced',
   /** leaking: it grows all the time, and waits in queues that nobody empties. */
-  'waits',
+  'queued',
   /** growing: the kernel takes it back where memory is short. */
   'reclaimable',
   /** growing: it is of processes, and ends with them. */
-  'of-processes',
+  'process-owned',
   /** growing: the kernel has it for something known. */
-  'of-kernel',
+  'kernel-owned',
   /** growing: where the blocks are is not known. */
-  'not-looked-up',
+  'location-unknown',
   /** growing: that it goes on is not known: it grew unevenly, or what nobody gives back is not of all times alike. */
-  'not-steady',
-  /** alive: what was held at first has been freed meanwhile. */
+  'unsteady',
+  /** transient: what was held at first has been freed meanwhile. */
   'turns-over',
-  /** alive: it grew less and less, or not at all. */
-  'slows',
-  /** alive: nothing of it is held any more. */
-  'gone',
+  /** transient: it grew less and less, or not at all. */
+  'slowing',
+  /** transient: nothing of it is held any more. */
+  'freed',
   'too-few-windows',
-  'too-few-sampled',
+  'sample-too-small',
   /** unknown: the interval of its growth reaches from below zero to far above, or most of it came at last. */
-  'not-sure',
+  'inconclusive',
   /** unknown: it would leak, but as much of its order or cache was freed that had been allocated before. */
   'frees-keep-pace',
   /** unknown: it would leak, but whether its objects are free could not be read. */
@@ -69,55 +69,60 @@ export function judge(
   keepsPace = false,
 ): Judged {
   const shares = sharesOf(survivors);
-  if (survivors && survivors.bytes > 0 && shares.gone === 1) return told('alive', 'gone');
-  if (windows < LEAST_WINDOWS || growth === null) return told('unknown', 'too-few-windows');
-  if (seen !== null && seen < LEAST_SAMPLED) return told('unknown', 'too-few-sampled');
+  if (survivors && survivors.bytes > 0 && shares.freed === 1)
+    return verdictOf('transient', 'freed');
+  if (windows < LEAST_WINDOWS || growth === null) return verdictOf('unknown', 'too-few-windows');
+  if (seen !== null && seen < LEAST_SAMPLED) return verdictOf('unknown', 'sample-too-small');
   // What began lately looks like what turns over: nothing of it is old.
   const mayGoOn = lately && (last.blocks ?? LEAST_SAMPLED) >= LEAST_SAMPLED;
   if (turnsOver(survivors))
-    return mayGoOn ? told('unknown', 'not-sure') : told('alive', 'turns-over');
+    return mayGoOn ? verdictOf('unknown', 'inconclusive') : verdictOf('transient', 'turns-over');
   // A leak may hide below what goes up and down.
-  if (course === 'slows' && !mayLeak(survivors)) return told('alive', 'slows');
+  if (course === 'slowing' && !mayLeak(survivors)) return verdictOf('transient', 'slowing');
   if (growth.low <= 0) {
     const mayGrow = growth.high > 0 && growth.high * growth.seconds > last.bytes / 2;
-    const began = mayGoOn && 2 * (shares.process + shares.reclaimable) < 1 - shares.gone;
+    const began = mayGoOn && 2 * (shares.process + shares.reclaimable) < 1 - shares.freed;
     return mayGrow || began || mayLeak(survivors)
-      ? told('unknown', 'not-sure')
-      : told('alive', 'slows');
+      ? verdictOf('unknown', 'inconclusive')
+      : verdictOf('transient', 'slowing');
   }
-  if (course === 'slows') return told('unknown', 'not-sure');
-  if (!survivors || survivors.bytes === 0) return told('growing', 'not-looked-up');
+  if (course === 'slowing') return verdictOf('unknown', 'inconclusive');
+  if (!survivors || survivors.bytes === 0) return verdictOf('growing', 'location-unknown');
   const judged = grows(survivors, shares, course === 'throughout');
   if (judged.verdict !== 'leaking') return judged;
-  if (keepsPace) return told('unknown', 'frees-keep-pace');
+  if (keepsPace) return verdictOf('unknown', 'frees-keep-pace');
   return survivors.maybeFree >= survivors.blocks * MOST_GONE
-    ? told('unknown', 'maybe-free')
+    ? verdictOf('unknown', 'maybe-free')
     : judged;
 }
 
 function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): Judged {
-  const half = (1 - shares.gone) / 2;
-  if (shares.waits + shares.nobody >= half) {
-    const steady = throughout && isSteady(survivors) && shares.gone < MOST_GONE;
-    if (!steady) return told('growing', 'not-steady');
-    return told('leaking', shares.waits > shares.nobody ? 'waits' : 'nobody');
+  const half = (1 - shares.freed) / 2;
+  if (shares.queued + shares.unreferenced >= half) {
+    const steady = throughout && isSteady(survivors) && shares.freed < MOST_GONE;
+    if (!steady) return verdictOf('growing', 'unsteady');
+    return verdictOf('leaking', shares.queued > shares.unreferenced ? 'queued' : 'unreferenced');
   }
-  const most = (['reclaimable', 'process', 'kernel', 'not-known'] as const).toSorted(
+  const most = (['reclaimable', 'process', 'kernel', 'unknown'] as const).toSorted(
     (a, b) => shares[b] - shares[a],
   )[0]!;
-  return told(
+  return verdictOf(
     'growing',
     {
-      ...({ reclaimable: 'reclaimable', process: 'of-processes', kernel: 'of-kernel' } as const),
-      'not-known': 'not-looked-up' as const,
+      ...({
+        reclaimable: 'reclaimable',
+        process: 'process-owned',
+        kernel: 'kernel-owned',
+      } as const),
+      unknown: 'location-unknown' as const,
     }[most],
   );
 }
 
 /** What leaks is there still, whenever it was allocated. */
-function isSteady({ kept, blocks }: SiteSurvivors): boolean {
-  if (kept === null) return true;
-  const [first, second, third] = kept;
+function isSteady({ thirds, blocks }: SiteSurvivors): boolean {
+  if (thirds === null) return true;
+  const [first, second, third] = thirds;
   // A few large blocks, one in each window or so.
   const least = Math.min(LEAST_KEPT, Math.ceil(blocks / 6));
   return first >= least && second >= least && third >= least && first >= third / 2;
@@ -125,15 +130,15 @@ function isSteady({ kept, blocks }: SiteSurvivors): boolean {
 
 /** What was allocated at first is there as well as what came after it. */
 function mayLeak(survivors: SiteSurvivors | undefined): boolean {
-  if (!survivors?.kept) return false;
-  const [first, second] = survivors.kept;
+  if (!survivors?.thirds) return false;
+  const [first, second] = survivors.thirds;
   return first >= LEAST_KEPT && second >= LEAST_KEPT && second >= first / 2 && first >= second / 2;
 }
 
 /** Of what nobody gives back almost nothing is old. */
 function turnsOver(survivors: SiteSurvivors | undefined): boolean {
-  if (!survivors?.kept) return false;
-  const [first, second, third] = survivors.kept;
+  if (!survivors?.thirds) return false;
+  const [first, second, third] = survivors.thirds;
   return first + second + third >= LEAST_SAMPLED && first + second < third / 4;
 }
 
@@ -142,19 +147,19 @@ type Shares = Readonly<Record<Keeper, number>>;
 /** By bytes, of all that was looked up. */
 function sharesOf(survivors: SiteSurvivors | undefined): Shares {
   const shares: Record<Keeper, number> = {
-    gone: 0,
+    freed: 0,
     reclaimable: 0,
     process: 0,
-    waits: 0,
+    queued: 0,
     kernel: 0,
-    nobody: 0,
-    'not-known': 0,
+    unreferenced: 0,
+    unknown: 0,
   };
   if (!survivors || survivors.bytes === 0) return shares;
   for (const { keeper, bytes } of survivors.places) shares[keeper] += bytes / survivors.bytes;
   return shares;
 }
 
-function told(verdict: LeakVerdict, reason: LeakReason): Judged {
+function verdictOf(verdict: LeakVerdict, reason: LeakReason): Judged {
   return { verdict, reason };
 }

@@ -73,7 +73,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
         category: slab.category,
       });
     // A fixture has no names of caches: whose it is is not known, and so is not nobody's.
-    expect(keeperOf(plain.of('slab', object(skb)))).toBe('not-known');
+    expect(keeperOf(plain.of('slab', object(skb)))).toBe('unknown');
     const told = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
     expect(told).toMatchObject({ place: 'socket', socket: ENTRY });
   });
@@ -233,11 +233,11 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   test('there is no such memory, or it cannot be read: that is not known, and not nobody’s', () => {
     const nowhere = finderOf(kernel, { category: undefined });
     expect(nowhere.of('slab', object(skb))).toMatchObject({
-      place: 'not-known',
+      place: 'unknown',
       why: 'no-such-frame',
     });
     expect(nowhere.of('page', survivor('s', { place: 5n }))).toMatchObject({
-      place: 'not-known',
+      place: 'unknown',
       why: 'no-such-frame',
     });
     const frame = frameOf(skb);
@@ -247,9 +247,9 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
       denials: [{ address: page, length: 64, code: 'filtered' }],
     });
     const of = finderOf(denied, slab).of('slab', object(skb));
-    expect(of).toMatchObject({ place: 'not-known', why: 'unreadable' });
+    expect(of).toMatchObject({ place: 'unknown', why: 'unreadable' });
     const dark = finderOf(kernel, { category: 'unread' });
-    expect(dark.of('page', survivor('s', { place: BigInt(frame) })).place).not.toBe('nobody');
+    expect(dark.of('page', survivor('s', { place: BigInt(frame) })).place).not.toBe('unreferenced');
   });
 
   test('pages of a slab are the slab’s; a block that began within it was taken again', () => {

@@ -66,13 +66,13 @@ test('a frame beyond the end is none, and one that cannot be read is not known',
     close: () => undefined,
   };
   const lookup = lookupByFlags(broken, 'page', []);
-  expect(lookup.of(survivor('s'))).toMatchObject({ place: 'not-known', why: 'unreadable' });
+  expect(lookup.of(survivor('s'))).toMatchObject({ place: 'unknown', why: 'unreadable' });
 });
 
 test('objects have no frame that flags could tell of', () => {
   const lookup = lookupByFlags(flagsOf(bit(SLAB)), 'slab', []);
   expect(lookup.of(survivor('s', { place: 0xffff_8880_0000_1000n }))).toMatchObject({
-    place: 'not-known',
+    place: 'unknown',
     why: 'flags-only',
   });
 });

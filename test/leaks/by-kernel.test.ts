@@ -83,7 +83,7 @@ describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('looked up in 
     const ram = withRam(kernel, skbs.map(frameOf));
     const lookup = lookupByKernel(ram, 'page', [], () => {});
     expect(lookup.of(survivor('s', { place: 5n, order: 0 }))).toMatchObject({
-      place: 'not-known',
+      place: 'unknown',
       why: 'no-such-frame',
     });
   });

@@ -39,9 +39,13 @@ test.each([10, 11, 12, 13, 14])(
       { s: from(minute, 100) },
       { survivors: since(minute, 100), ...whole },
     );
-    for (const lookup of [everywhere('nobody'), everywhere('socket'), noLookup('no-source')]) {
+    for (const lookup of [
+      everywhere('unreferenced'),
+      everywhere('socket'),
+      noLookup('no-source'),
+    ]) {
       const answer = leaksAnswer(recording, lookup);
-      expect(answer.sites[0]).toMatchObject({ verdict: 'unknown', reason: 'not-sure' });
+      expect(answer.sites[0]).toMatchObject({ verdict: 'unknown', reason: 'inconclusive' });
       expect(leaksText(answer, { limit: 5, width: null })).not.toMatch(/[Nn]othing leaks/);
     }
   },
@@ -61,7 +65,7 @@ test('large blocks that are in the sample all are not too few', () => {
     },
     { s: each },
   );
-  expect(leaksAnswer(recording, everywhere('nobody')).sites[0]).toMatchObject({
+  expect(leaksAnswer(recording, everywhere('unreferenced')).sites[0]).toMatchObject({
     verdict: 'leaking',
     held: { blocks: 15 },
   });
@@ -75,7 +79,7 @@ test('fewer blocks than before that are larger are told as such, by the schema',
       ['s', at === 0 ? exactly(10 * PAGE, 10) : exactly((10 + at / 10_000) * PAGE, 2)],
     ]),
   }));
-  const answer = leaksAnswer({ ...recording, readings }, everywhere('nobody'));
+  const answer = leaksAnswer({ ...recording, readings }, everywhere('unreferenced'));
   const json = leaksJson(answer);
   expect(leaksSchema.parse(json).sites[0]).toMatchObject({ bytes: 18 * PAGE, blocks: null });
   expect(leaksText(answer, { limit: 5, width: null })).toContain(
@@ -89,7 +93,7 @@ test('what was allocated while the last reading was taken has no age below zero'
     { s: from(0, 10) },
     { survivors: [survivor('s', { since: 15 * MINUTE + 700 })] },
   );
-  const answer = leaksAnswer(recording, everywhere('nobody'));
+  const answer = leaksAnswer(recording, everywhere('unreferenced'));
   expect(leaksSchema.parse(leaksJson(answer)).sites[0]?.survivors?.ages).toEqual({
     median: 0,
     oldest: 0,

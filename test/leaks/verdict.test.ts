@@ -43,7 +43,10 @@ function judged(windows: readonly number[], found: Found | Place, more: Partial<
 test.each([3, 4, 7, 8, 15, 30])(
   'what grows through %i windows and is nobody’s leaks',
   (windows) => {
-    expect(judged(steadily(windows), 'nobody')).toEqual({ verdict: 'leaking', reason: 'nobody' });
+    expect(judged(steadily(windows), 'unreferenced')).toEqual({
+      verdict: 'leaking',
+      reason: 'unreferenced',
+    });
   },
 );
 
@@ -59,7 +62,7 @@ test('the rate is told with its interval, by slopes and by windows', () => {
 });
 
 test.each([1, 2])('%i windows tell nothing', (windows) => {
-  expect(judged(steadily(windows), 'nobody')).toEqual({
+  expect(judged(steadily(windows), 'unreferenced')).toEqual({
     verdict: 'unknown',
     reason: 'too-few-windows',
   });
@@ -67,12 +70,12 @@ test.each([1, 2])('%i windows tell nothing', (windows) => {
 
 test.each([
   ['page-cache', 'reclaimable'],
-  ['anonymous', 'of-processes'],
-  ['page-table', 'of-processes'],
-  ['kernel-stack', 'of-processes'],
-  ['pipe', 'of-processes'],
-  ['ring', 'of-kernel'],
-  ['not-known', 'not-looked-up'],
+  ['anonymous', 'process-owned'],
+  ['page-table', 'process-owned'],
+  ['kernel-stack', 'process-owned'],
+  ['pipe', 'process-owned'],
+  ['ring', 'kernel-owned'],
+  ['unknown', 'location-unknown'],
 ] as const)('what grows and is %s does not leak', (place, reason) => {
   expect(judged(steadily(15), place)).toEqual({ verdict: 'growing', reason });
 });
@@ -80,7 +83,7 @@ test.each([
 test.each(['socket', 'network', 'page-pool'] as const)(
   'what nobody takes from %s leaks',
   (place) => {
-    expect(judged(steadily(15), place)).toEqual({ verdict: 'leaking', reason: 'waits' });
+    expect(judged(steadily(15), place)).toEqual({ verdict: 'leaking', reason: 'queued' });
   },
 );
 
@@ -89,16 +92,16 @@ test('objects of a slab leak by their cache', () => {
     judged(steadily(15), { ...placed('slab', category), cache }, { type: 'slab' });
   expect(slab('kmalloc-256', 'slab-unreclaimable').verdict).toBe('leaking');
   expect(slab('dentry', 'slab-reclaimable').reason).toBe('reclaimable');
-  expect(slab('vm_area_struct', 'slab-unreclaimable').reason).toBe('of-processes');
-  expect(slab('skbuff_head_cache', 'slab-unreclaimable').reason).toBe('waits');
+  expect(slab('vm_area_struct', 'slab-unreclaimable').reason).toBe('process-owned');
+  expect(slab('skbuff_head_cache', 'slab-unreclaimable').reason).toBe('queued');
 });
 
 test('a cache that fills, and then stays, is alive', () => {
   const fills = [10, 20, 30, 40, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50].map((n) => n * PAGE);
   const held = survivors([10, 10, 10, 10, 10, ...Array.from({ length: 10 }, () => 0)]);
-  expect(judged(fills, 'nobody', { survivors: held })).toEqual({
-    verdict: 'alive',
-    reason: 'slows',
+  expect(judged(fills, 'unreferenced', { survivors: held })).toEqual({
+    verdict: 'transient',
+    reason: 'slowing',
   });
 });
 
@@ -106,8 +109,8 @@ test('what turns over is alive, however much it holds meanwhile', () => {
   // As many come as go; what is held at the end came last.
   const level = [50, 52, 54, 55, 57, 58, 60, 61, 63, 64, 66, 67, 69, 70, 72].map((n) => n * PAGE);
   const held = survivors([...Array.from({ length: 13 }, () => 0), 2, 70]);
-  expect(judged(level, 'nobody', { survivors: held })).toEqual({
-    verdict: 'alive',
+  expect(judged(level, 'unreferenced', { survivors: held })).toEqual({
+    verdict: 'transient',
     reason: 'turns-over',
   });
 });
@@ -115,9 +118,9 @@ test('what turns over is alive, however much it holds meanwhile', () => {
 test('a leak below what goes up and down is not called alive', () => {
   const level = [90, 20, 80, 60, 95, 40, 70, 99, 30, 80, 50, 90, 40, 60, 70].map((n) => n * PAGE);
   const held = survivors([...Array.from({ length: 14 }, () => 2), 42]);
-  expect(judged(level, 'nobody', { survivors: held })).toEqual({
+  expect(judged(level, 'unreferenced', { survivors: held })).toEqual({
     verdict: 'unknown',
-    reason: 'not-sure',
+    reason: 'inconclusive',
   });
 });
 
@@ -129,7 +132,7 @@ test('what lives long, and comes to its balance, does not leak', () => {
     const held = survivors(
       Array.from({ length: 15 }, (_, at) => Math.round(100 * Math.exp(-(14 - at) / lifetime))),
     );
-    expect(judged(level, 'nobody', { survivors: held }).verdict).not.toBe('leaking');
+    expect(judged(level, 'unreferenced', { survivors: held }).verdict).not.toBe('leaking');
   }
 });
 
@@ -146,7 +149,7 @@ test('what only goes up and down does not leak, whatever the windows', () => {
     const recent = survivors(
       Array.from({ length: windows }, (_, at) => (at === windows - 1 ? 40 : 0)),
     );
-    if (judged(level, 'nobody', { survivors: recent }).verdict === 'leaking') leaking++;
+    if (judged(level, 'unreferenced', { survivors: recent }).verdict === 'leaking') leaking++;
   }
   expect(leaking).toBe(0);
 });
@@ -157,8 +160,8 @@ test('a sample of a handful of blocks tells nothing', () => {
     ...recording,
     sample: { oneIn: 64, mask: 63n, residue: 5n },
   };
-  const [site] = leaksAnswer(scaled, everywhere('nobody')).sites;
-  expect(site).toMatchObject({ verdict: 'unknown', reason: 'too-few-sampled' });
+  const [site] = leaksAnswer(scaled, everywhere('unreferenced')).sites;
+  expect(site).toMatchObject({ verdict: 'unknown', reason: 'sample-too-small' });
 });
 
 test('the interval of a sample makes that of the rate wider', () => {
@@ -186,7 +189,7 @@ test('blocks that are free when looked up are not held, and are told', () => {
     source: 'kcore' as const,
     unavailable: [],
     warnings: [],
-    of: ({ place }: Survivor) => placed(place % 2n === 0n ? 'free' : 'nobody'),
+    of: ({ place }: Survivor) => placed(place % 2n === 0n ? 'free' : 'unreferenced'),
   };
   const answer = leaksAnswer(recording, half);
   expect(answer.foundFree).toEqual({ blocks: 15, bytes: 15 * PAGE });
@@ -194,7 +197,7 @@ test('blocks that are free when looked up are not held, and are told', () => {
   expect(answer.total.bytes).toBe(15 * PAGE);
   expect(answer.notes).toContainEqual({ code: 'found-free', count: 15, bytes: 15 * PAGE });
   const [gone] = leaksAnswer(recording, everywhere('reused')).sites;
-  expect(gone).toMatchObject({ verdict: 'alive', reason: 'gone', held: { bytes: 0 } });
+  expect(gone).toMatchObject({ verdict: 'transient', reason: 'freed', held: { bytes: 0 } });
 });
 
 test('what was freed until it was looked up is no leak, though the rest is nobody’s', () => {
@@ -205,10 +208,10 @@ test('what was freed until it was looked up is no leak, though the rest is nobod
       source: 'kcore' as const,
       unavailable: [],
       warnings: [],
-      of: ({ place }) => placed(place % 10n < share ? 'free' : 'nobody'),
+      of: ({ place }) => placed(place % 10n < share ? 'free' : 'unreferenced'),
     }).sites[0];
   expect(verdictOf(1n)).toMatchObject({ verdict: 'leaking' });
-  expect(verdictOf(3n)).toMatchObject({ verdict: 'growing', reason: 'not-steady' });
+  expect(verdictOf(3n)).toMatchObject({ verdict: 'growing', reason: 'unsteady' });
 });
 
 test('what is called leaking in a cache that has a limit may only be filling, which is said', () => {
@@ -225,7 +228,7 @@ test('what is called leaking in a cache that has a limit may only be filling, wh
   };
   const note = { code: 'limited-cache', count: 812, why: 'nf_conntrack, 65536 at most' } as const;
   expect(answerOf('nf_conntrack')).toEqual(['leaking', [note]]);
-  expect(noteWords(note)).toContain('(nf_conntrack, 65536 at most, now 812 in this network');
+  expect(noteWords(note)).toContain('(nf_conntrack, 65536 at most; now 812 in this network');
   // Of another cache, or where the kernel tells no limit, there is nothing to say.
   expect(answerOf('kmalloc-256')).toEqual(['leaking', []]);
   expect(answerOf('nf_conntrack', {})).toEqual(['leaking', []]);
@@ -249,7 +252,7 @@ test('what was not looked up is never called leaking, and the answer is not comp
   const held = survivors(Array.from({ length: 15 }, () => 10));
   const recording = made([SITE], { s: steadily(15) }, { survivors: held });
   const answer = leaksAnswer(recording, noLookup('no-source'));
-  expect(answer.sites[0]).toMatchObject({ verdict: 'growing', reason: 'not-looked-up' });
+  expect(answer.sites[0]).toMatchObject({ verdict: 'growing', reason: 'location-unknown' });
   expect(answer.complete).toBe(false);
   expect(answer.notes.map(({ code }) => code)).toEqual(['unseen-unknown', 'not-looked-up']);
 });
@@ -258,15 +261,15 @@ test('of what names no blocks nothing is called leaking either, and of nothing n
   const codes = (more: Partial<Recording>) => {
     const { sites, notes } = leaksAnswer(
       made([SITE], { s: steadily(15) }, { method: 'allocinfo', ...more }),
-      everywhere('nobody'),
+      everywhere('unreferenced'),
     );
     return [sites[0]?.reason, ...notes.map(({ code }) => code)];
   };
-  expect(codes({ survivorsLeftOut: null })).toEqual(['not-looked-up', 'no-blocks']);
-  expect(codes({ survivorsLeftOut: 0 })).toEqual(['not-looked-up']);
+  expect(codes({ survivorsLeftOut: null })).toEqual(['location-unknown', 'no-blocks']);
+  expect(codes({ survivorsLeftOut: 0 })).toEqual(['location-unknown']);
   // Areas whose addresses the kernel does not print.
   const areas = { type: 'vmalloc', method: 'vmallocinfo', survivorsLeftOut: null } as const;
-  expect(codes(areas)).toEqual(['not-looked-up', 'no-addresses']);
+  expect(codes(areas)).toEqual(['location-unknown', 'no-addresses']);
 });
 
 test('where it is known what was held before, only what came since is held', () => {
@@ -286,28 +289,28 @@ test('where it is known what was held before, only what came since is held', () 
   );
   const [, ...later] = recording.readings;
   const readings = [{ at: 0, held: before }, ...later];
-  const answer = leaksAnswer({ ...recording, readings }, everywhere('nobody'));
+  const answer = leaksAnswer({ ...recording, readings }, everywhere('unreferenced'));
   expect(answer.sites).toHaveLength(1);
   expect(answer.sites[0]).toMatchObject({
     before: 1000 * PAGE,
     held: { bytes: 150 * PAGE, blocks: 150 },
     verdict: 'growing',
-    reason: 'not-looked-up',
+    reason: 'location-unknown',
   });
   expect(answer.total.bytes).toBe(150 * PAGE);
 });
 
 test('what a source lacks is told, and the answer is not complete', () => {
-  const gaps = [{ code: 'cut' as const, source: '/proc/allocinfo', count: 1 }];
+  const gaps = [{ code: 'truncated' as const, source: '/proc/allocinfo', count: 1 }];
   const { notes, complete } = leaksAnswer(
     made(
       [SITE],
       { s: steadily(3) },
       { gaps, unseen: { allocated: 1, traced: 1, low: 1, high: 1 } },
     ),
-    everywhere('nobody'),
+    everywhere('unreferenced'),
   );
-  expect(notes).toEqual([{ code: 'source-cut', count: 1, why: '/proc/allocinfo' }]);
+  expect(notes).toEqual([{ code: 'source-truncated', count: 1, why: '/proc/allocinfo' }]);
   expect(complete).toBe(false);
 });
 
@@ -315,14 +318,14 @@ test('losses are told, and what is not known is not counted as none', () => {
   const losses = { overrun: 7, unknownFrees: 3, missedFrees: 2, withoutStack: 1, dropped: 4 };
   const unseen = { allocated: 5000, traced: 1000, low: 900, high: 1100 };
   const recording = made([SITE], { s: steadily(3) }, { losses, unseen, endedEarly: true });
-  const { notes } = leaksAnswer(recording, everywhere('nobody'), {
+  const { notes } = leaksAnswer(recording, everywhere('unreferenced'), {
     who: 'pid 7',
     ended: 6,
   });
   expect(notes).toEqual([
     { code: 'ended-early' },
-    { code: 'chosen', why: 'pid 7' },
-    { code: 'ended-threads', count: 6 },
+    { code: 'filtered', why: 'pid 7' },
+    { code: 'exited-threads', count: 6 },
     { code: 'overrun', count: 7 },
     { code: 'missed-frees', count: 2 },
     { code: 'unknown-frees', count: 3 },
@@ -350,7 +353,7 @@ test('what leaks comes first, however little it is', () => {
     source: 'kcore' as const,
     unavailable: [],
     warnings: [],
-    of: ({ site }: Survivor) => placed(site === 's' ? 'nobody' : 'page-cache'),
+    of: ({ site }: Survivor) => placed(site === 's' ? 'unreferenced' : 'page-cache'),
   };
   expect(leaksAnswer(recording, lookup).sites.map(({ site }) => site.id)).toEqual(['s', 'big']);
 });

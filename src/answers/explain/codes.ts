@@ -85,29 +85,28 @@ const SNAPSHOT_ERRORS: Explanations<FailureCode> = {
   },
 };
 
-/** What `kdump-mem leaks` says of a stack; its reason says why. */
+/** The verdicts of `kdump-mem leaks` on a stack. */
 const LEAK_VERDICTS_EXPLAINED: Explanations<LeakVerdict> = {
   leaking: {
     means:
-      'What this stack allocates grows all the time and is not freed, and what is held is nobody’s or waits where nobody takes it.',
-    known:
-      'Growth in each third of the time with 99 % confidence, and every block that is held looked up.',
-    next: 'Read the reason beside it (explain nobody, explain waits), then the functions of the stack.',
+      'Memory allocated by this stack grows steadily and is not freed. The held blocks are unreferenced, or stay queued.',
+    known: 'Growth in each third of the recording, and the current use of every held block.',
+    next: 'Read the reason beside it (explain unreferenced, explain queued), then the functions of the stack.',
   },
   growing: {
     means:
-      'It grows, and that is no leak, or may be none: the kernel takes it back, somebody known has it, or it is not known where it is.',
-    known: 'As of leaking; the reason says what is otherwise.',
-    next: 'Read the reason beside it. Where it says not-looked-up, ask as root where /proc/kcore can be read.',
+      'It grows, but is no confirmed leak: the memory is reclaimable, has an owner, or its location is unknown.',
+    known: 'The same evidence as for leaking; the reason names the difference.',
+    next: 'Read the reason beside it. For location-unknown, run it as root where /proc/kcore can be read.',
   },
   unknown: {
-    means: 'Nothing can be said: too little was seen. It is no all-clear.',
-    known: 'Windows and blocks that were seen are too few, or the interval of the growth too wide.',
-    next: 'Ask for longer, or for more of it: --interval 1h, --sample 1/1.',
+    means: 'Inconclusive: too little was recorded. A leak is still possible.',
+    known: 'Too few windows or blocks, or too wide an interval for the growth.',
+    next: 'Record longer or a larger sample: --interval 1h, --sample 1/1.',
   },
-  alive: {
-    means: 'It turns over: what was held at first has been freed meanwhile, or it grows no more.',
-    known: 'Blocks of the first third of the time, and the growth of the last.',
+  transient: {
+    means: 'The blocks turn over: the early ones were freed meanwhile, or the growth stopped.',
+    known: 'The blocks of the first third of the recording, and the growth of the last.',
     next: 'Nothing.',
   },
 };

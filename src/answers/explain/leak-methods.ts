@@ -3,49 +3,48 @@ import type { Explanations } from './explanation.js';
 
 const METHODS = 'kdump-mem leaks --methods';
 
-/** Why a method of `kdump-mem leaks` cannot be had. */
+/** Why a method of `kdump-mem leaks` is not available. */
 export const METHOD_REFUSALS: Explanations<MethodRefusal> = {
   absent: {
     means: 'This kernel was built without it, or is too old for it.',
-    known: 'Its file is not there, where its file system is mounted.',
-    next: 'Take another method.',
+    known: 'Its file does not exist, although the file system is mounted.',
+    next: 'Use another method.',
     deeper: METHODS,
   },
   off: {
-    means: 'The kernel has it, and it was not asked for when the kernel started.',
-    known: 'The file says so, or is empty.',
-    next: 'Start the kernel with what the answer names (page_owner=on, slub_debug=U), or take another method.',
+    means: 'The kernel supports it, but it was not enabled at boot.',
+    known: 'Its file is empty or reports it.',
+    next: 'Boot with the option in the answer (page_owner=on, slub_debug=U), or use another method.',
     deeper: METHODS,
   },
   'not-mounted': {
-    means: 'The file system that it is in is not mounted.',
-    known: 'Its folder is empty.',
+    means: 'Its file system is not mounted.',
+    known: 'Its directory is empty.',
     next: 'Mount it: mount -t debugfs debugfs /sys/kernel/debug, or mount -t tracefs tracefs /sys/kernel/tracing.',
     deeper: METHODS,
   },
   denied: {
-    means: 'The kernel does not let this user at it.',
+    means: 'Permission denied for this user.',
     known: 'Opening it failed with EACCES or EPERM.',
-    next: 'Ask as root; under lockdown also root is refused.',
+    next: 'Run it as root. Under kernel lockdown, root is refused too.',
     deeper: 'kdump-mem doctor',
   },
   threshold: {
-    means:
-      'It was told to leave out stacks that hold little: what is small and grows is not in it.',
+    means: 'Its count threshold hides small stacks, including those that grow.',
     known: 'The count threshold of page_owner_stacks.',
-    next: 'Set the threshold back to 0, or take another method.',
+    next: 'Set the threshold to 0, or use another method.',
     deeper: METHODS,
   },
   'not-installed': {
-    means: 'It is done by a program that is not installed.',
-    known: 'PATH names no folder that has it.',
-    next: 'Install bpftrace, or take another method.',
+    means: 'It needs a program that is not installed.',
+    known: 'No directory of PATH has the program.',
+    next: 'Install bpftrace, or use another method.',
     deeper: METHODS,
   },
   'not-readable': {
-    means: 'It is there, and reading it failed.',
-    known: 'What the kernel answered stands beside it.',
-    next: 'Take another method.',
+    means: 'Its file exists, but reading it failed.',
+    known: 'The error of the kernel, printed beside it.',
+    next: 'Use another method.',
     deeper: METHODS,
   },
 };

@@ -1,222 +1,219 @@
 import type { LeakNoteCode } from '../../leaks/notes.js';
 import type { Explanations } from './explanation.js';
 
-const SMALLER = 'Take a smaller sample: --sample 1/64.';
+const SMALLER = 'Use a smaller sample: --sample 1/64.';
 
 /** What makes an answer of `kdump-mem leaks` doubtful, or was met besides. */
 export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
   overrun: {
     means:
-      'The kernel’s buffers were full before they were read, and events were lost. A block whose free was lost seems to be held; one whose allocation was lost is missing.',
+      'The trace buffers overflowed and the kernel dropped events. A block whose free was dropped seems held; a block whose allocation was dropped is missing.',
     known: 'The flag of missed events in each page of the buffer, and per_cpu/cpuN/stats.',
     next: SMALLER,
   },
   'overrun-unknown': {
     means:
-      'What was recorded does not tell whether the kernel lost events: allocations or frees may be missing.',
-    known: 'Text of perf script has none of its own, and a kernel may not count them.',
-    next: 'Record here: kdump-mem leaks counts what is lost. Or give the text of tracefs, which tells it.',
+      'The recording does not show whether the kernel dropped events: allocations or frees may be missing.',
+    known: 'perf script output has no count of dropped events, and some kernels do not count them.',
+    next: 'Record with kdump-mem leaks, which counts dropped events, or give the text of tracefs.',
   },
   'missed-frees': {
     means:
-      'Pages were allocated where something was held still: its free was not seen. They count as freed.',
+      'The kernel allocated frames that still seemed held: their free was not recorded. They count as freed.',
     known: 'The order of events.',
     next: 'A few are harmless. Many: see overrun.',
   },
   'found-free': {
     means:
-      'Some blocks were free when they were looked up: freed since the recording ended, or their free was missed. Of these, and of what was taken again meanwhile, nothing is held.',
+      'Some blocks were already free when checked: freed after the recording, or their free was not recorded.',
     known: '/proc/kcore or /proc/kpageflags, after the last window.',
-    next: 'Nothing: they are left out of all figures.',
+    next: 'Nothing: no figure includes them.',
   },
   'unknown-frees': {
-    means: 'Something was freed that was never seen allocated: mostly older than the recording.',
+    means: 'Memory was freed that has no recorded allocation: mostly older than the recording.',
     known: 'The order of events.',
-    next: 'Nothing: what was there before is not followed.',
+    next: 'Nothing: older allocations are not followed.',
   },
   'without-stack': {
-    means: 'Some allocations had no stack. They are one site, (no stack).',
-    known: 'Events that no stack follows.',
+    means: 'Some allocations had no stack trace. They form one site, (no stack).',
+    known: 'Events without a stack trace.',
     next: SMALLER,
   },
   dropped: {
-    means: 'Some blocks were no longer followed, since our own memory is bounded.',
-    known: 'The bound, and how many were met beyond it.',
+    means: 'Some blocks were not followed: the tracking tables of kdump-mem are full.',
+    known: 'The size of the tables, and the number of blocks beyond it.',
     next: SMALLER,
   },
   unseen: {
     means:
-      'The kernel allocated more pages than events told: alloc_pages_bulk of some kernels fires none, which vmalloc and drivers’ page pools use. A leak among them is not seen here.',
-    known: 'pgalloc_* of /proc/vmstat beside the events.',
-    next: 'Ask for --type vmalloc too; where the kernel has page_owner or allocation profiling, --method takes it.',
+      'The kernel allocated more pages than events show: alloc_pages_bulk (vmalloc, page pools) fires no event on some kernels. A leak there is not found.',
+    known: 'pgalloc_* in /proc/vmstat, compared with the events.',
+    next: 'Also run --type vmalloc. If the kernel has page_owner or allocation profiling, use it with --method.',
   },
   'unseen-frees': {
     means:
-      'The kernel freed more pages than events told. bpftrace runs nothing for what happens in an interrupt of its own program: a block that was freed then seems to be held.',
-    known: 'pgfree of /proc/vmstat beside the events.',
-    next: 'A few are harmless: blocks are looked up, and those that are free are left out. Many: leave out --engine bpftrace.',
+      'The kernel freed more pages than events show. bpftrace misses events that interrupt its own program: a block freed then seems held.',
+    known: 'pgfree in /proc/vmstat, compared with the events.',
+    next: 'A few are harmless, since free blocks are removed when checked. For many, remove --engine bpftrace.',
   },
   'unseen-unknown': {
     means:
-      'How many pages were allocated without an event is not known: /proc/vmstat was not to be had.',
-    known: 'Nothing tells.',
-    next: 'See whether /proc/vmstat can be read.',
+      'The number of pages allocated without an event is unknown: /proc/vmstat was not available.',
+    known: 'No source.',
+    next: 'Check whether /proc/vmstat is readable.',
   },
   'unseen-objects': {
     means:
-      'kmem_cache_alloc_bulk fires no event, which packets (skbs) of drivers, io_uring and maple trees use: a leak among them is not seen here. What kfree_rcu and kmem_cache_free_bulk free fires none either: it seems to be held until it is looked up, or taken again.',
-    known: 'mm/slub.c of kernels from 5.10 on; nothing counts them.',
-    next: 'Where the kernel has allocation profiling or slub_debug=U, --method takes it.',
+      'kmem_cache_alloc_bulk (driver skbs, io_uring, maple trees) fires no event: a leak there is not found. Frees by kfree_rcu and kmem_cache_free_bulk fire none either: those objects seem held until they are checked or reused.',
+    known: 'mm/slub.c of kernels since 5.10; the kernel does not count them.',
+    next: 'If the kernel has allocation profiling or slub_debug=U, use it with --method.',
   },
   'not-looked-up': {
     means:
-      'Where blocks are now was not looked up: the recording is a file, or no source could be opened.',
-    known: 'The sources, and why each could not be had.',
-    next: 'Run it live, as root. Without that nothing is called leaking.',
+      'The blocks’ current use was not checked: the recording is a file, or no source could be opened.',
+    known: 'The sources, and why each is not available.',
+    next: 'Run it live, as root. Otherwise no stack gets the verdict leaking.',
   },
   'no-blocks': {
     means:
-      'What tells of allocations has sums alone, and no single blocks: where they are cannot be looked up, and nothing is called leaking.',
+      'This method reports totals, not individual blocks. Their current use is unknown, so no stack gets the verdict leaking.',
     known: 'The method: page_owner_stacks, allocinfo, slab traces.',
-    next: 'Take one that names blocks: --method tracefs, or page-owner.',
+    next: 'Use a method that lists blocks: --method tracefs, or page-owner.',
     deeper: 'kdump-mem leaks --methods',
   },
   'no-addresses': {
     means:
-      '/proc/vmallocinfo has numbers that stand for addresses, or zeros, and the kernel’s own list of areas could not be read (/proc/kcore). Each function’s total is reported; its areas cannot be looked up, and nothing is called leaking.',
-    known: 'No address of its lines is one of the kernel’s.',
-    next: 'Let root see them while it is recorded: sysctl kernel.kptr_restrict=1.',
+      '/proc/vmallocinfo has hashed addresses or zeros, and /proc/kcore is not available. Totals by caller are reported. The areas cannot be checked, so no stack gets the verdict leaking.',
+    known: 'No line has a kernel address.',
+    next: 'Let root see addresses during the recording: sysctl kernel.kptr_restrict=1.',
   },
   'flags-only': {
     means:
-      '/proc/kcore could not be read, and flags of page frames (/proc/kpageflags) do not tell whether a socket, a driver or nobody has a page.',
-    known: 'Why /proc/kcore could not be opened.',
-    next: 'Ask skcheck --stale whether a socket’s reader has stopped.',
+      '/proc/kcore is not available, and page flags (/proc/kpageflags) do not distinguish pages of sockets, of drivers, and unreferenced pages.',
+    known: 'The reason why /proc/kcore could not be opened.',
+    next: 'Check with skcheck --stale whether a process stopped reading its socket.',
     deeper: 'skcheck --stale',
   },
   'left-out': {
     means:
-      'More blocks were held than were looked up: shares are of those that were, taken evenly from each stack.',
-    known: 'The bound on what is looked up.',
+      'Not every held block was checked. Shares are of the checked blocks, an even selection of each stack.',
+    known: 'The maximum number of blocks to check.',
     next: 'Nothing.',
   },
   lookup: {
-    means:
-      'Something of the kernel’s memory could not be read, or changed, while blocks were looked up.',
+    means: 'Some kernel memory could not be read, or changed, while the blocks were checked.',
     known: 'The message.',
     next: 'Ask again.',
   },
   'maybe-free': {
     means:
-      'Of some objects it is not known whether they are free: the list of free objects of their slab could not be read, or changed meanwhile. They count as held, so that a stack may hold less than is told.',
-    known: 'The allocator’s lists (mm/slub.c) in /proc/kcore.',
-    next: 'Ask again; a cache that is busy changes while it is read.',
+      'Some objects may be free: the freelist of their slab could not be read, or changed meanwhile. They count as held, so a stack may hold less than reported.',
+    known: 'The SLUB freelists (mm/slub.c), through /proc/kcore.',
+    next: 'Run it again: a busy cache changes while it is read.',
   },
   'limited-cache': {
     means:
-      'Objects of a stack that is called leaking lie in a cache that the kernel keeps full up to a limit: connections that netfilter follows (nf_conntrack) stay until their time is over, five days where they are established. A table that fills looks like a leak.',
+      'Objects of a leaking stack are in a cache that fills up to a limit. Connection tracking entries (nf_conntrack) stay until their timeout, five days for established connections. A table that fills looks like a leak.',
     known:
-      'The cache’s name, and net.netfilter.nf_conntrack_count and nf_conntrack_max of the network namespace that was asked in.',
-    next: 'Look at the count again later: sysctl net.netfilter.nf_conntrack_count. Where it stands still below the limit nothing leaks.',
+      'The cache’s name, and net.netfilter.nf_conntrack_count and nf_conntrack_max of the current network namespace.',
+    next: 'Check the count again later: sysctl net.netfilter.nf_conntrack_count. If it settles below the limit, it is no leak.',
   },
   'ended-early': {
-    means: 'The recording was ended before its time (Ctrl-C). What there was is told.',
+    means: 'The recording was interrupted (Ctrl-C). The results until then are reported.',
     known: 'The signal.',
     next: 'Nothing.',
   },
   'too-few-windows': {
-    means: 'There are fewer than three windows: nothing can be said of growth.',
+    means: 'Fewer than three windows: growth is unknown.',
     known: 'Readings of the recording.',
-    next: 'Ask for longer, or for more windows: --windows 15.',
+    next: 'Record longer, or use more windows: --windows 15.',
   },
-  chosen: {
+  filtered: {
     means:
-      'Only what some threads allocated was followed (--pid, --cgroup). What interrupts allocate counts for the thread that they interrupted.',
+      'Only allocations by the selected threads were followed (--pid, --cgroup). Allocations in an interrupt count for the interrupted thread.',
     known: 'The thread of each event.',
     next: 'Nothing.',
   },
-  'ended-threads': {
+  'exited-threads': {
     means:
-      'Some threads ended before it could be told whether they were among the chosen: what they allocated is left out.',
-    known: '/proc/TID is gone when its first event is read.',
-    next: 'Ask without --pid and --cgroup.',
+      'Some threads exited before it was known whether they match --pid or --cgroup. Their allocations are missing.',
+    known: '/proc/TID no longer exists when the first event of the thread is read.',
+    next: 'Run it without --pid and --cgroup.',
   },
   late: {
     means:
-      'Events were read after later ones of other CPUs had been told. A free among them may have been taken for a missed one.',
-    known: 'The time of each event.',
+      'Events arrived after later events of other CPUs. A free among them may be reported as missed.',
+    known: 'The timestamp of each event.',
     next: SMALLER,
   },
   'settings-changed': {
     means:
-      'While it was recorded somebody else changed settings of our private instances of tracefs: switched events or tracing off, or set a filter. The recording was ended then, within a second. What was recorded before is told.',
-    known: 'The settings, read each second and at the end, beside what they were set to.',
-    next: 'See who resets tracing (trace-cmd reset -a, a script), and ask again.',
+      'Another program changed the tracefs instances of this recording: it disabled events or tracing, or set a filter. The recording stopped within a second. Earlier results are reported.',
+    known: 'The settings, read each second and at the end.',
+    next: 'Find the program that resets tracing (trace-cmd reset -a, a script), then run it again.',
   },
   'events-unmatched': {
     means:
-      'The kernel counts other events as read than came to us: somebody else read our buffers (trace_pipe, trace-cmd), or emptied them. A block whose free was taken away seems to be held; one whose allocation was is missing.',
-    known: 'per_cpu/cpuN/stats beside the events of all pages that were read.',
-    next: 'See who reads tracing, and ask again.',
+      'Another program read or cleared the trace buffers (trace_pipe, trace-cmd). A block whose free is missing seems held; a block whose allocation is missing is not listed.',
+    known: 'per_cpu/cpuN/stats, compared with the events that were read.',
+    next: 'Find the program that reads the trace buffers, then run it again.',
   },
   orphans: {
-    means:
-      'An earlier run was killed (SIGKILL) and left its private instances of tracefs. They were removed.',
-    known: 'The names of instances have the pid and start time of their process, which is gone.',
+    means: 'An earlier run was killed (SIGKILL) and left its tracefs instances. They were removed.',
+    known: 'Instance names contain the pid and start time of their process, which has exited.',
     next: 'Nothing.',
   },
   'left-behind': {
-    means:
-      'An instance of tracefs that was made for this run could not be removed, since somebody else reads it.',
+    means: 'A tracefs instance of this run could not be removed: another program has it open.',
     known: 'rmdir(2): EBUSY.',
-    next: 'End who reads it (fuser), then rmdir /sys/kernel/tracing/instances/NAME; or run leaks again, which removes it.',
+    next: 'Stop the program that reads it (fuser), then rmdir /sys/kernel/tracing/instances/NAME, or run leaks again, which removes it.',
   },
   'over-budget': {
     means:
-      'Following events cost more of a CPU than --budget allows: their rate rose. The sample was made smaller where it may be.',
-    known: 'Our own CPU time, and the kernel’s by what an event costs on this machine.',
+      'Following events cost more CPU than --budget allows: their rate rose. The sample was reduced where possible.',
+    known: 'The CPU time of kdump-mem, plus the kernel’s cost per event on this machine.',
     next: SMALLER,
   },
-  'source-cut': {
-    means:
-      'What the kernel printed, or a file, ends too early, or says itself that it is not whole.',
-    known: 'Its last line, or its own words.',
-    next: 'Ask again; copy a file again.',
+  'source-truncated': {
+    means: 'The source is truncated, or marks itself as incomplete.',
+    known: 'Its last line, or its own statement.',
+    next: 'Run it again, or copy the file again.',
   },
-  'source-strange': {
+  'source-malformed': {
     means:
-      'Lines have no form that is known, or their figures contradict each other: more pages than the area has room for, a block that does not begin at a multiple of its size. They were left out, and what they tell is missing.',
-    known: 'The forms that kernels of 5.10 to 7.2 print.',
-    next: 'See whether another program wrote into the file.',
+      'Malformed or inconsistent lines were skipped: more pages than the area holds, or a block that is not aligned to its size. Their allocations are missing.',
+    known: 'The formats of kernels 5.10 to 7.2.',
+    next: 'Check whether another program wrote to the file.',
   },
   'source-unreadable': {
     means:
-      'A part of a source could not be read, or is not tracked: of some slab caches it is not known what they hold.',
-    known: 'What read(2) said, and which caches of /sys/kernel/slab have a folder in debugfs.',
+      'A part of a source could not be read, or is not tracked: the contents of some slab caches are unknown.',
+    known:
+      'The error of read(2), and the caches of /sys/kernel/slab that have a directory in debugfs.',
     next: 'Run it as root; boot with slub_debug=U, which tracks all caches.',
   },
   'source-sites': {
-    means: 'There are more sites than are followed. Those beyond are one site.',
-    known: 'The bound on our own memory.',
-    next: 'Nothing: what holds most was met first in most cases.',
+    means: 'There are more allocation sites than the table holds. The others form one site.',
+    known: 'The size of the table.',
+    next: 'Nothing: the largest sites usually appear first.',
   },
   'source-order': {
     means:
-      'An event is more than a second earlier than one before it, or a file begins when the others have ended: these are several recordings, or a time is damaged. What was freed between them seems to be held.',
-    known: 'Times of the events, in the order of each file.',
-    next: 'Give files of one recording; of buffers of CPUs, a file for each.',
+      'An event is more than a second older than the one before it, or a file begins after the others end: several recordings, or a corrupt timestamp. Memory freed in between seems held.',
+    known: 'The event timestamps, in the order of each file.',
+    next: 'Give the files of one recording; for per-CPU buffers, one file each.',
   },
-  'untold-order': {
+  'unknown-order': {
     means:
-      'Copies were given in which nothing tells which of them is older. In the wrong order what leaks seems to shrink, and what was given back seems to leak.',
+      'The copies do not show which is older. In the wrong order, a leak seems to shrink, and freed memory seems to leak.',
     known:
-      'page_owner has times of blocks (5.11 and newer), traces of SLUB the ages of objects, where enough of them are old. /proc/allocinfo, /proc/vmallocinfo and show_stacks have nothing of the kind.',
-    next: 'See when the copies were made, and give the oldest first. kdump-mem leaks --method allocinfo reads by itself, in order.',
+      'page_owner has allocation times (since 5.11), SLUB traces have object ages. /proc/allocinfo, /proc/vmallocinfo and show_stacks have no times.',
+    next: 'Check when the copies were made, and give the oldest first. kdump-mem leaks --method allocinfo reads them in order itself.',
   },
   'source-inaccurate': {
-    means: 'The kernel says of a site that it did not count all of its allocations.',
+    means: 'The kernel marks a site as inaccurate: it did not count every allocation.',
     known: 'accurate:no in /proc/allocinfo.',
-    next: 'Ask another method: kdump-mem leaks --methods.',
+    next: 'Use another method: kdump-mem leaks --methods.',
     deeper: 'kdump-mem leaks --methods',
   },
 };

@@ -1,7 +1,7 @@
 import type { Place, Unplaced } from '../../leaks/survivors/place.js';
 import type { Explanation, Explanations } from './explanation.js';
 
-const FRAMES = 'The struct page of each frame, by /proc/kcore; else its flags (/proc/kpageflags).';
+const FRAMES = 'The struct page of each frame (/proc/kcore), or its flags (/proc/kpageflags).';
 const SOCKETS = 'kdump-mem sockets --by process --live';
 
 const place = (means: string, next: string, deeper?: string, known = FRAMES): Explanation => ({
@@ -11,111 +11,108 @@ const place = (means: string, next: string, deeper?: string, known = FRAMES): Ex
   ...(deeper === undefined ? {} : { deeper }),
 });
 
-/** Where blocks are that were not freed. */
+/** The location of blocks that were not freed. */
 export const LEAK_PLACES: Explanations<Place> = {
-  free: place(
-    'It is free by now: it was freed after the recording ended, or its free was not seen.',
-    'Nothing.',
-  ),
-  reused: place('It was freed, and the frame or slot is another block’s now.', 'Nothing.'),
+  free: place('Already free: freed after the recording, or its free was not recorded.', 'Nothing.'),
+  reused: place('Freed, and the frame or slot now belongs to another block.', 'Nothing.'),
   'page-cache': place(
-    'It holds contents of a file. The kernel takes it back where memory is short.',
-    'Nothing, as long as memory is not short all the same.',
+    'File contents. The kernel frees it under memory pressure.',
+    'Nothing, unless memory still runs out.',
     'kdump-mem memory --live --files',
   ),
   shared: place(
-    'It is of tmpfs or shared memory, and stays until the file is removed.',
-    'See which file.',
+    'tmpfs or shared memory, which stays until the file is removed.',
+    'Find the file.',
     'kdump-mem memory --live --files',
   ),
   anonymous: place(
-    'It is memory of a process: heap, stack.',
-    'See which process grows.',
+    'Memory of a process: heap or stack.',
+    'Find the process that grows.',
     'kdump-mem procs --live --watch',
   ),
   'page-table': place(
-    'It is a page table of a process or of the kernel.',
-    'See which process maps so much.',
+    'A page table of a process or of the kernel.',
+    'Find the process with large mappings.',
     'kdump-mem procs --live',
   ),
   'kernel-stack': place(
-    'It is the stack of a thread in the kernel.',
-    'See who has so many threads.',
+    'The kernel stack of a thread.',
+    'Find the process with many threads.',
     'kdump-mem stacks --live',
   ),
-  pipe: place('It is data in a pipe that nobody has read.', 'See who has the pipe open.'),
+  pipe: place('Unread data in a pipe.', 'Find the processes that have the pipe open.'),
   slab: place(
-    'It is in a slab cache, which the answer names.',
-    'See whether the cache grows.',
+    'An object in a slab cache, named in the answer.',
+    'Check whether the cache grows.',
     'kdump-mem memory --live --caches',
   ),
   vmalloc: place(
-    'It is in an area of vmalloc.',
-    'See who asked for the area.',
+    'Part of a vmalloc area.',
+    'Find the caller of the area.',
     'kdump-mem memory --live --vmalloc',
   ),
   socket: place(
-    'It waits in a queue of a socket; the answer names the socket and who has it open.',
-    'Let that process read, or close the socket.',
+    'Queued in a socket. The answer names the socket and its owners.',
+    'Make the process read, or close the socket.',
     SOCKETS,
-    'The queues of all sockets, skb by skb, by /proc/kcore.',
+    'The queues of all sockets, skb by skb, through /proc/kcore.',
   ),
   network: place(
-    'The network holds it, and no socket: packets that wait, rings of drivers.',
-    'See the rows beside the sockets.',
+    'Held by the network stack, not by a socket: queued packets or driver rings.',
+    'Check the rows outside the sockets.',
     'kdump-mem sockets -v --live',
   ),
   'page-pool': place(
-    'A page pool of a driver has it: for packets that are to come, or that somebody has.',
-    'A pool that grows without end: its packets are not given back. See which sockets hold some.',
+    'Held by a driver’s page pool, for received or future packets.',
+    'If the pool keeps growing, its packets are not freed. Find the sockets that hold them.',
     SOCKETS,
   ),
   ring: place(
-    'It is a ring of tracing, perf, io_uring, BPF or virtio.',
-    'See which program asked for the ring.',
+    'A ring buffer of tracing, perf, io_uring, BPF or virtio.',
+    'Find the program that created the ring.',
   ),
   kernel: place(
-    'The kernel uses it for what the category beside it says.',
-    'See what kdump-mem explain says of that category.',
+    'In use by the kernel, for the category beside it.',
+    'Run kdump-mem explain with that category.',
   ),
-  nobody: place(
-    'Nothing that is known leads to it.',
-    'Look at the functions of the stack, and the module that has them.',
+  unreferenced: place(
+    'Unreferenced: nothing is known to reference it.',
+    'Check the functions of the stack and their module.',
     'kdump-mem memory --live',
   ),
-  'not-known': place(
-    'It is not known where it is; it is not counted as free.',
-    'Read why: the reason stands beside it.',
+  unknown: place(
+    'Its location is unknown; it does not count as free.',
+    'Read the reason beside it.',
   ),
 };
 
-/** Why it is not known where a block is. */
+/** Why the location of a block is unknown. */
 export const LEAK_UNPLACED: Explanations<Unplaced> = {
   'from-file': {
-    means: 'What was recorded is of another time or machine: its blocks cannot be looked up here.',
-    known: 'The answer is of --from.',
+    means: 'The recording is from another time or machine: its blocks cannot be checked here.',
+    known: 'The answer was made with --from.',
     next: 'Run kdump-mem leaks on the machine itself.',
   },
   'no-source': {
-    means: 'Neither /proc/kcore nor /proc/kpageflags can be read: no block is looked up.',
-    known: 'Both were tried; `unavailable` of the answer says what each said.',
-    next: 'Ask as root, on the machine and not in a container without these files.',
+    means: 'Neither /proc/kcore nor /proc/kpageflags is readable: no block was checked.',
+    known: 'The error of each, in `unavailable` of the answer.',
+    next: 'Run it as root on the host, not in a container without these files.',
     deeper: 'kdump-mem doctor',
   },
   'flags-only': {
-    means: 'Only flags of page frames can be read, and they tell nothing of this one.',
+    means: 'Only page flags are readable, and they do not show the use of this frame.',
     known: '/proc/kpageflags.',
-    next: 'Ask where /proc/kcore can be read.',
+    next: 'Run it where /proc/kcore is readable.',
     deeper: 'kdump-mem doctor',
   },
   unreadable: {
-    means: 'The struct page of it cannot be read, or contradicts itself.',
-    known: 'The kernel’s memory, through /proc/kcore; it changes while it is read.',
-    next: 'Nothing, of few. Of many ask again when the machine is calmer.',
+    means: 'Its struct page is unreadable or inconsistent.',
+    known: 'Kernel memory, through /proc/kcore; it changes while it is read.',
+    next: 'A few are harmless. For many, run it again when the machine is less busy.',
   },
   'no-such-frame': {
-    means: 'There is no such memory on this machine.',
-    known: 'The numbers of page frames that this machine has.',
-    next: 'What was recorded is of another machine, or memory was taken out since.',
+    means: 'This machine has no such page frame.',
+    known: 'The page frame numbers of this machine.',
+    next: 'Check whether the recording is from another machine, or whether memory was removed.',
   },
 };

@@ -1,87 +1,88 @@
 import type { LeakReason } from '../../leaks/verdict.js';
 import type { Explanations } from './explanation.js';
 
-const WATCH_LONGER = 'Ask for longer: --interval 3600.';
+const WATCH_LONGER = 'Record longer: --interval 1h.';
 
-/** Why `kdump-mem leaks` says of a stack what it says. */
+/** The reasons behind the verdicts of `kdump-mem leaks`. */
 export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
-  nobody: {
+  unreferenced: {
     means:
-      'Leaking: what this stack allocated grows all the time, blocks of each third of the time are held still, and nothing that is known leads to them.',
+      'Leaking: memory of this stack grows steadily, blocks of each third of the recording are still held, and nothing is known to reference them.',
     known:
-      'Readings through three windows or more, and every page frame of the machine put into a category by /proc/kcore: these blocks are in those that nothing explains, in vmalloc, or in slab caches of nobody in particular.',
-    next: 'Look at the functions of the stack, and at the module that has them. A cache of a driver that grows for good looks the same.',
+      'Readings over three windows or more, and the category of every page frame (/proc/kcore): these blocks are unattributed, or in vmalloc areas or slab caches without a known owner.',
+    next: 'Check the functions of the stack and their module. A driver cache that grows permanently looks the same.',
     deeper: 'kdump-mem memory --live',
   },
-  waits: {
+  queued: {
     means:
-      'Leaking: it grows all the time, and most of it waits in queues of sockets, rings or page pools, where nobody takes it.',
-    known: 'The queues of all sockets, by /proc/kcore.',
-    next: 'See which process does not read: skcheck --stale; what its sockets pin: kdump-mem skb --pid N --live.',
+      'Leaking: memory of this stack grows steadily, and most of it is queued and unread in sockets, rings or page pools.',
+    known: 'The queues of all sockets, through /proc/kcore.',
+    next: 'Find the process that is not reading (skcheck --stale), then its sockets: kdump-mem skb --pid N --live.',
     deeper: 'kdump-mem sockets --by process --live',
   },
   reclaimable: {
     means:
-      'It grows, and the kernel takes it back where memory is short: page cache, reclaimable slab.',
-    known: 'Flags of page frames, or slab caches that say so.',
-    next: 'Nothing, as long as memory is not short all the same.',
+      'Growing, but reclaimable: page cache or reclaimable slab, which the kernel frees under memory pressure.',
+    known: 'Page flags, or the flags of the slab cache.',
+    next: 'Nothing, unless memory still runs out.',
     deeper: 'kdump-mem memory --live --files',
   },
-  'of-processes': {
+  'process-owned': {
     means:
-      'It grows, and belongs to processes: their memory, page tables, stacks, files. It ends with them.',
-    known: 'The category or slab cache that the blocks are in.',
-    next: 'See which process grows, and who allocates in it.',
+      'Growing, but owned by processes: their memory, page tables, stacks or files. It is freed when they exit.',
+    known: 'The category or slab cache of the blocks.',
+    next: 'Find the process that grows.',
     deeper: 'kdump-mem procs --live --watch',
   },
-  'of-kernel': {
-    means: 'It grows, and the kernel uses it for something known.',
-    known: 'The category that the blocks are in: `category` of the answer.',
-    next: 'See what kdump-mem explain says of that category.',
+  'kernel-owned': {
+    means: 'Growing, and in use by the kernel for a known purpose.',
+    known: 'The category of the blocks: `category` in the answer.',
+    next: 'Run kdump-mem explain with that category.',
     deeper: 'kdump-mem memory --live',
   },
-  'not-looked-up': {
+  'location-unknown': {
     means:
-      'It grows, and where the blocks are is not known: nothing was looked up, or flags of page frames do not tell.',
-    known: 'What the answer says of its sources.',
-    next: 'Run it as root where /proc/kcore can be read. Else skcheck --stale tells whether a socket has them.',
+      'Growing, but the location of the blocks is unknown: they were not checked, or page flags do not show it.',
+    known: 'The sources of the answer.',
+    next: 'Run it as root where /proc/kcore is readable. Otherwise check sockets with skcheck --stale.',
     deeper: 'skcheck --stale',
   },
-  'not-steady': {
+  unsteady: {
     means:
-      'It grows, but not steadily, or what was allocated at first is mostly gone: a leak, or something that lives long.',
-    known: 'Thirds of the time beside each other.',
+      'Growing, but not steadily, or the early blocks are mostly freed: a leak, or long-lived memory.',
+    known: 'The three thirds of the recording, compared.',
     next: WATCH_LONGER,
   },
   'turns-over': {
-    means: 'Alive: what is held came in the last third of the time; what came before was freed.',
-    known: 'When each block was allocated that is held still.',
+    means:
+      'Transient: the held blocks are from the last third of the recording; earlier blocks were freed.',
+    known: 'The allocation time of each block that is still held.',
     next: 'Nothing.',
   },
-  slows: {
-    means: 'Alive: it grew less and less, or not at all, as a cache does that fills.',
-    known: 'What it held in each third of the time.',
+  slowing: {
+    means: 'Transient: the growth slowed or stopped, as in a cache that fills.',
+    known: 'The memory held in each third of the recording.',
     next: 'Nothing.',
   },
-  gone: {
-    means: 'Alive: every block was free, or somebody else’s, when it was looked up.',
-    known: 'What lies in those page frames now.',
+  freed: {
+    means: 'Transient: every block was already free or reused when checked.',
+    known: 'The current contents of those page frames.',
     next: 'Nothing.',
   },
   'too-few-windows': {
-    means: 'Not known: growth is told from three windows on.',
+    means: 'Unknown: growth needs at least three windows.',
     known: 'Readings of the recording.',
-    next: 'Ask for more: --windows 15; a file needs as many readings.',
+    next: 'Use more windows (--windows 15); with files, give more copies.',
   },
-  'too-few-sampled': {
-    means: 'Not known: too few of its blocks are in the sample.',
-    known: 'Blocks that were seen themselves: eight at least are needed.',
-    next: 'Ask for a larger sample (--sample 1/8, --budget 5%), or for longer.',
+  'sample-too-small': {
+    means: 'Unknown: the sample contains too few of its blocks.',
+    known: 'The blocks in the sample: at least eight are needed.',
+    next: 'Use a larger sample (--sample 1/8, --budget 5%), or record longer.',
   },
-  'not-sure': {
+  inconclusive: {
     means:
-      'Not known: what it holds goes up and down by more than it may have grown; or more than half of it came in the last third of the time, as both a leak that began then and what turns over do.',
-    known: 'The interval of its growth, and what it held at each reading.',
+      'Unknown: the variation is larger than the growth, or more than half of it appeared in the last third of the recording. Both a new leak and short-lived memory look like this.',
+    known: 'The interval of its growth, and the memory held at each reading.',
     next: WATCH_LONGER,
   },
   'frees-keep-pace': {

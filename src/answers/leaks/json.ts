@@ -95,7 +95,7 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
   };
 }
 
-function survivorsJson({ places, sockets, ages, kept, commands, ...rest }: SiteSurvivors) {
+function survivorsJson({ places, sockets, ages, thirds, commands, ...rest }: SiteSurvivors) {
   return {
     blocks: rest.blocks,
     bytes: rest.bytes,
@@ -110,7 +110,7 @@ function survivorsJson({ places, sockets, ages, kept, commands, ...rest }: SiteS
     })),
     sockets: sockets.map(socketJson),
     ages: ages && { ...ages },
-    kept: kept && [...kept],
+    thirds: thirds && [...thirds],
     commands: [...commands].map(([command, blocks]) => ({ command, blocks })),
   };
 }

@@ -10,13 +10,13 @@ const method = z.enum([
 export const leakMethodsSchema = z.strictObject({
   schema: z.literal('kdump-mem.leak-methods/1'),
   type: z.enum(['page', 'slab', 'vmalloc']),
-  /** The one that is taken unless another is named; null: none can be had. */
-  taken: method.nullable(),
+  /** The method without `--method`; null: none is available. */
+  default: method.nullable(),
   /** The best first. */
   methods: z.array(
     z.strictObject({
       method,
-      /** Null: it can be had. */
+      /** Null: available. */
       refusal: z
         .enum([
           'absent',
@@ -29,7 +29,7 @@ export const leakMethodsSchema = z.strictObject({
         ])
         .nullable(),
       why: z.string().nullable(),
-      tells: z.string(),
+      reports: z.string(),
       costs: z.string(),
       message: z.string(),
     }),

@@ -1,57 +1,61 @@
-import { type MethodRefusal, type OfferedMethod, takenMethod } from '../../leaks/offered-method.js';
+import {
+  defaultMethod,
+  type MethodRefusal,
+  type OfferedMethod,
+} from '../../leaks/offered-method.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { LeakMethodsJson } from './methods-schema.js';
 
-/** What a method tells, and what it costs. */
+/** What a method reports, and what it costs. */
 const WORDS: Readonly<
-  Record<OfferedMethod['method'], { readonly tells: string; readonly costs: string }>
+  Record<OfferedMethod['method'], { readonly reports: string; readonly costs: string }>
 > = {
   'page-owner-stacks': {
-    tells: 'stacks of all pages, exactly; no single blocks',
-    costs: 'one short file for each reading',
+    reports: 'exact totals of pages by stack; no individual blocks',
+    costs: 'one short file per reading',
   },
   'page-owner': {
-    tells: 'stacks of all pages, exactly, and each block',
-    costs: 'some 300 bytes for each allocation, for each reading: seconds on large machines',
+    reports: 'every page block, with its stack',
+    costs: 'about 300 bytes per allocation and reading: seconds on large machines',
   },
   allocinfo: {
-    tells: 'lines of source, exactly; no stacks, no single blocks',
-    costs: 'one short file for each reading',
+    reports: 'exact totals by source line; no stacks, no individual blocks',
+    costs: 'one short file per reading',
   },
   'slab-traces': {
-    tells: 'who allocated objects, of caches that are tracked; no single blocks',
-    costs: 'a file for each cache, for each reading; tracking itself slows the kernel down',
+    reports: 'callers, for caches that are tracked; no individual objects',
+    costs: 'one file per cache and reading; tracking itself slows the kernel down',
   },
   vmallocinfo: {
-    tells: 'the function that took each area, exactly',
-    costs: 'one file for each reading',
+    reports: 'every vmalloc area, with its caller',
+    costs: 'one file per reading',
   },
   tracefs: {
-    tells: 'stacks of what is allocated meanwhile, and each block; a sample where there is much',
-    costs: 'as much of one CPU as --budget allows (2%)',
+    reports: 'every block allocated during the recording, with its stack; a sample under high load',
+    costs: 'up to --budget of one CPU (2%)',
   },
   bpftrace: {
-    tells: 'the same of pages, paired in the kernel: each block, no sample',
+    reports: 'the same for pages, matched in the kernel: every block, no sampling',
     costs:
-      'a program of the kernel’s for each event, up to 256 MiB of its memory, and some 160 MiB of bpftrace’s',
+      'a BPF program per event, up to 256 MiB of kernel memory, and about 160 MiB for bpftrace',
   },
 };
 
 const REFUSALS: Readonly<Record<MethodRefusal, string>> = {
-  absent: 'this kernel has none of it',
-  off: 'it is off',
-  'not-mounted': 'its file system is not mounted',
-  denied: 'root only',
-  threshold: 'count_threshold leaves out what is small: write 0 into it',
-  'not-installed': 'it is not installed',
-  'not-readable': 'it cannot be read',
+  absent: 'not in this kernel',
+  off: 'turned off',
+  'not-mounted': 'file system not mounted',
+  denied: 'permission denied: root only',
+  threshold: 'count_threshold hides small stacks: write 0 to it',
+  'not-installed': 'not installed',
+  'not-readable': 'not readable',
 };
 
-/** How each is turned on. */
-const ASK_FOR: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
+/** How each method is turned on. */
+const TURNED_ON_BY: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
   'page-owner-stacks': 'boot with page_owner=on',
   'page-owner': 'boot with page_owner=on',
   allocinfo: 'sysctl vm.mem_profiling=1, or boot with it',
@@ -66,16 +70,20 @@ const MOUNTS: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
   bpftrace: 'mount -t tracefs none /sys/kernel/tracing',
 };
 
-/** Whether it can be had, and how it could be. */
+/** Whether a method is available, and how to make it so. */
 export function refusalWords({ method, refusal, why }: OfferedMethod): string {
-  if (refusal === null) return method === 'bpftrace' ? 'yes, by --engine bpftrace' : 'yes';
+  if (refusal === null) return method === 'bpftrace' ? 'yes, with --engine bpftrace' : 'yes';
   const ask =
-    refusal === 'off' ? ASK_FOR[method] : refusal === 'not-mounted' ? MOUNTS[method] : undefined;
+    refusal === 'off'
+      ? TURNED_ON_BY[method]
+      : refusal === 'not-mounted'
+        ? MOUNTS[method]
+        : undefined;
   const reason = refusal === 'not-readable' && why !== null ? escapeText(why) : REFUSALS[refusal];
   return `no: ${reason}${ask === undefined ? '' : ` (${ask})`}`;
 }
 
-/** What this kernel offers, the best first; the first that it has is taken unless another is named. */
+/** The methods of this kernel, the best first; the first available one is the default. */
 export function methodsText(
   type: AllocationType,
   methods: readonly OfferedMethod[],
@@ -83,24 +91,24 @@ export function methodsText(
 ): string {
   const columns: Column<OfferedMethod>[] = [
     { heading: 'METHOD', value: ({ method }) => method },
-    { heading: 'OFFERED', value: refusalWords, shrinks: { keeps: 'words', least: 20 } },
+    { heading: 'AVAILABLE', value: refusalWords, shrinks: { keeps: 'words', least: 20 } },
     {
-      heading: 'TELLS',
-      value: ({ method }) => WORDS[method].tells,
+      heading: 'REPORTS',
+      value: ({ method }) => WORDS[method].reports,
       shrinks: { keeps: 'words', least: 20 },
     },
     {
-      heading: 'COSTS',
+      heading: 'COST',
       value: ({ method }) => WORDS[method].costs,
       shrinks: { keeps: 'words', least: 20 },
       spare: 1,
     },
   ];
-  const taken = takenMethod(methods);
-  const said = taken
-    ? `--type ${type} takes ${taken} unless --method names another.`
-    : `Nothing on this machine tells of --type ${type}.`;
-  return `${wrap(said, width).join('\n')}\n\n${renderTable(columns, methods, width)}`;
+  const usable = defaultMethod(methods);
+  const summary = usable
+    ? `Default method for --type ${type}: ${usable}.`
+    : `No method for --type ${type} is available on this machine.`;
+  return `${wrap(summary, width).join('\n')}\n\n${renderTable(columns, methods, width)}`;
 }
 
 /** `kdump-mem.leak-methods/1`. */
@@ -111,7 +119,7 @@ export function methodsJson(
   return {
     schema: 'kdump-mem.leak-methods/1',
     type,
-    taken: takenMethod(methods) ?? null,
+    default: defaultMethod(methods) ?? null,
     methods: methods.map((one) => ({
       method: one.method,
       refusal: one.refusal,

@@ -59,7 +59,7 @@ const survivors = z.strictObject({
       /** As kdump-mem memory names it. */
       category: z.enum(CATEGORIES as [string, ...string[]]).nullable(),
       cache: z.string().nullable(),
-      /** Why a place is not known. */
+      /** Why a place is unknown. */
       why: z.enum(UNPLACED).nullable(),
       blocks: count,
       bytes: count,
@@ -70,8 +70,8 @@ const survivors = z.strictObject({
   ages: z
     .strictObject({ median: z.number().nonnegative(), oldest: z.number().nonnegative() })
     .nullable(),
-  /** Of what nobody gives back: allocated in the first, second and last third of the time. */
-  kept: z.array(count).length(3).nullable(),
+  /** Unreferenced or queued blocks that were allocated in the first, second and last third of the time. */
+  thirds: z.array(count).length(3).nullable(),
   commands: z.array(z.strictObject({ command: z.string(), blocks: count })),
 });
 
@@ -95,7 +95,7 @@ export const leaksSchema = z.strictObject({
   sample: z.strictObject({ oneIn: z.int().positive(), mask: address, residue: address }),
   endedEarly: z.boolean(),
   total: z.strictObject(held),
-  /** What leaks first, then what grows, what is not known, what is merely alive. */
+  /** By verdict: leaking, growing, unknown, transient. */
   sites: z.array(
     z.strictObject({
       verdict: z.enum(LEAK_VERDICTS),
@@ -113,7 +113,7 @@ export const leaksSchema = z.strictObject({
   ),
   /** Sites that --limit left out. */
   omitted: count,
-  /** What told where blocks are now. */
+  /** The source of the blocks’ current use. */
   lookedUpBy: z.enum(LOOKUP_SOURCES),
   unavailable: z.array(
     z.strictObject({ source: z.enum(LOOKUP_SOURCES), code: unavailableCode, why: z.string() }),
@@ -129,7 +129,7 @@ export const leaksSchema = z.strictObject({
   }),
   /** Page frames that were allocated while it was recorded, by /proc/vmstat and by events. */
   unseen: z.strictObject({ allocated: count, traced: count, low: count, high: count }).nullable(),
-  /** Page frames that were freed and no event told of; null: not known. */
+  /** Page frames freed without an event; null: unknown. */
   unseenFrees: count.nullable(),
   /** Of events: what it cost. Shares are of one CPU. Null: no events were followed. */
   tracing: z
@@ -142,7 +142,7 @@ export const leaksSchema = z.strictObject({
       /** Instances of tracefs that a run that was killed had left. */
       orphansRemoved: z.array(z.string()),
       leftBehind: z.array(z.string()),
-      /** Settings that somebody else changed; it was ended then. */
+      /** Trace settings that another program changed, which ended the recording. */
       settingsChanged: z.array(z.string()),
       /** Events by which the kernel's count of what was read differs from ours. */
       unmatchedEvents: count.nullable(),

@@ -3,10 +3,10 @@ import type { Site, SiteFrame } from '../../leaks/recording.js';
 import { callers } from '../../leaks/site-frames.js';
 import { escapeText } from '../text/escape.js';
 
-/** How many functions name a site in a line. */
+/** Functions that a line shows of a site. */
 const NAMED = 3;
 
-/** A function for people; of a line of source that. */
+/** A stack frame for people: the function, or file and line. */
 export function siteFrameName({ symbol, module, line }: SiteFrame): string {
   const name = symbol === null ? '?' : escapeText(symbol);
   const of = module === null ? '' : ` [${escapeText(module)}]`;
@@ -15,16 +15,16 @@ export function siteFrameName({ symbol, module, line }: SiteFrame): string {
     : `${escapeText(line)}${symbol === null ? '' : ` ${name}`}${of}`;
 }
 
-/** Who allocates, without functions of the allocator: `receive_mergeable ← virtnet_poll ← __napi_poll`. */
+/** The allocation site, without the allocator’s own functions: `receive_mergeable ← virtnet_poll ← __napi_poll`. */
 export function siteName({ frames }: Site, most = NAMED): string {
   const named = callers(frames).slice(0, most).map(siteFrameName);
   return named.length === 0 ? '(no stack)' : named.join(' ← ');
 }
 
-/** Whose a socket is: `pid 4711 (nginx) fd 11`. */
+/** The owner of a socket: `pid 4711 (nginx) fd 11`. */
 export function socketOwner(entry: CensusEntry): string {
   const [holder] = entry.holders;
-  if (!holder) return 'a socket that no process has';
+  if (!holder) return 'a socket without a process';
   const others = entry.holders.length - 1;
   const more = others === 0 ? '' : ` and ${others} more`;
   return `pid ${holder.pid} (${escapeText(holder.comm)}) fd ${holder.fd}${more}`;

@@ -21,42 +21,42 @@ export interface LeaksTextOptions {
   readonly width: number | null;
 }
 
-/** What leaks, by stack: a sentence, a table, and how far that is known. */
+/** The answer as text: a headline, a table of stacks, the notes, and the next command. */
 export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOptions): string {
   const { sites } = answer;
-  const said = (text: string) => wrap(text, width).join('\n');
+  const wrapped = (text: string) => wrap(text, width).join('\n');
   const more = sites.length - limit;
   return [
-    said(headline(answer)),
+    wrapped(headline(answer)),
     ...(sites.length === 0 ? [] : [renderTable(columns(answer), sites.slice(0, limit), width)]),
     ...(more > 0
       ? [
-          said(
+          wrapped(
             `${formatCount(more)} more ${more === 1 ? 'stack' : 'stacks'}: --limit N lists them.`,
           ),
         ]
       : []),
-    said(aboutWords(answer)),
-    ...answer.notes.map((note) => said(noteWords(note))),
-    ...nextWords(answer).map(said),
+    wrapped(aboutWords(answer)),
+    ...answer.notes.map((note) => wrapped(noteWords(note))),
+    ...nextWords(answer).map(wrapped),
   ].join('\n\n');
 }
 
 function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
   const isSampled = sample.oneIn > 1;
   return [
-    { heading: 'IT', value: ({ verdict }) => verdict },
+    { heading: 'VERDICT', value: ({ verdict }) => verdict },
     { heading: 'HELD', align: 'right', value: ({ held }) => formatSize(held.bytes) },
     ...(isSampled
       ? ([
           {
-            heading: 'AT LEAST',
+            heading: 'HELD MIN',
             align: 'right',
             value: ({ held }) => formatSize(Math.round(held.low)),
             spare: 3,
           },
           {
-            heading: 'AT MOST',
+            heading: 'HELD MAX',
             align: 'right',
             value: ({ held }) => formatSize(Math.round(held.high)),
             spare: 3,
@@ -77,54 +77,59 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
       spare: 4,
     },
     {
-      heading: 'A MINUTE',
+      heading: 'RATE/MIN',
       align: 'right',
       value: ({ growth }) => growthCell(growth, 'perSecond'),
       spare: 1,
     },
     {
-      heading: 'FROM',
+      heading: 'LOW',
       align: 'right',
       value: ({ growth }) => growthCell(growth, 'low'),
       spare: 5,
     },
-    { heading: 'TO', align: 'right', value: ({ growth }) => growthCell(growth, 'high'), spare: 5 },
     {
-      heading: 'WHY',
+      heading: 'HIGH',
+      align: 'right',
+      value: ({ growth }) => growthCell(growth, 'high'),
+      spare: 5,
+    },
+    {
+      heading: 'REASON',
       value: ({ reason }) => reasonWords(reason),
       shrinks: { keeps: 'words', least: 12 },
       spare: 6,
     },
     {
-      heading: 'NOW',
+      heading: 'HELD BY',
       value: ({ survivors }) => nowCell(survivors),
       shrinks: { keeps: 'words', least: 16 },
       spare: 2,
     },
     {
-      heading: 'WHO ALLOCATES',
+      heading: 'ALLOCATION SITE',
       value: ({ site }) => siteName(site),
       shrinks: { keeps: 'start', least: 20 },
     },
   ];
 }
 
-/** How it was recorded. */
+/** How the allocations were recorded. */
 function aboutWords({ recording, windows, duration, sites }: LeaksAnswer): string {
   const { method, sample, type, tracing } = recording;
   const what = { page: 'page frame', slab: 'object', vmalloc: 'area' }[type];
   const of =
     sample.oneIn === 1
       ? ''
-      : `, one ${what} in ${formatCount(sample.oneIn)}: figures are estimates, between AT LEAST and AT MOST with 95 %`;
+      : `, one ${what} in ${formatCount(sample.oneIn)}. HELD is an estimate, between HELD MIN and HELD MAX with 95 % confidence`;
   const share = tracing?.cost.share ?? null;
-  const cost = share === null ? '' : ` It cost ${(100 * share).toFixed(1)} % of a CPU.`;
-  return `By ${methodWords(method)} in ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}.${sureWords(sites)}${cost}`;
+  const cost = share === null ? '' : ` Recording cost ${(100 * share).toFixed(1)} % of a CPU.`;
+  return `Source: ${methodWords(method)}, ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}.${sureWords(sites)}${cost}`;
 }
 
-/** Of few windows the interval of the growth is a weak one. */
+/** The confidence of the growth rates, which few windows make weak. */
 function sureWords(sites: readonly LeakSite[]): string {
   const confidence = sites.find(({ growth }) => growth !== null)?.growth?.confidence;
   if (confidence === undefined) return '';
-  return ` A MINUTE is between FROM and TO with ${Math.floor(100 * confidence)} %.`;
+  return ` RATE/MIN is between LOW and HIGH with ${Math.floor(100 * confidence)} % confidence.`;
 }

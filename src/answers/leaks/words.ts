@@ -15,22 +15,22 @@ import { siteName, socketOwner } from './site-words.js';
 
 const PLACE_WORDS: Readonly<Record<Place, string>> = {
   free: 'free',
-  reused: 'taken by others since',
+  reused: 'reused since',
   'page-cache': 'page cache',
-  shared: 'shared memory',
-  anonymous: 'anonymous',
+  shared: 'shmem',
+  anonymous: 'anonymous memory',
   'page-table': 'page tables',
   'kernel-stack': 'kernel stacks',
   pipe: 'pipes',
   slab: 'slab',
   vmalloc: 'vmalloc',
   socket: 'sockets',
-  network: 'network',
+  network: 'network stack',
   'page-pool': 'page pools',
   ring: 'rings',
-  kernel: 'kernel',
-  nobody: 'nobody’s',
-  'not-known': 'not known',
+  kernel: 'kernel memory',
+  unreferenced: 'unreferenced',
+  unknown: 'unknown',
 };
 
 export function placeWords({ place, cache, category }: PlaceSum): string {
@@ -42,13 +42,13 @@ export function placeWords({ place, cache, category }: PlaceSum): string {
 const METHOD_WORDS: Readonly<Record<MethodCode, string>> = {
   allocinfo: 'allocation profiling (/proc/allocinfo)',
   'page-owner': 'page_owner',
-  'page-owner-stacks': 'stacks of page_owner',
-  'slab-traces': 'traces of SLUB',
+  'page-owner-stacks': 'page_owner stacks',
+  'slab-traces': 'SLUB allocation traces',
   vmallocinfo: '/proc/vmallocinfo',
-  tracefs: 'events of tracefs',
+  tracefs: 'tracefs events',
   bpftrace: 'bpftrace',
-  'perf-script': 'what perf script printed',
-  'trace-text': 'a trace as text',
+  'perf-script': 'perf script output',
+  'trace-text': 'trace text',
 };
 
 export function methodWords(method: MethodCode): string {
@@ -56,19 +56,19 @@ export function methodWords(method: MethodCode): string {
 }
 
 const REASON_WORDS: Readonly<Record<LeakReason, string>> = {
-  nobody: 'nothing leads to it',
-  waits: 'nobody takes it',
-  reclaimable: 'the kernel takes it back',
-  'of-processes': 'of processes',
-  'of-kernel': 'the kernel uses it',
-  'not-looked-up': 'where it is, is not known',
-  'not-steady': 'not steadily',
-  'turns-over': 'it turns over',
-  slows: 'it slows down',
-  gone: 'it was freed',
+  unreferenced: 'unreferenced',
+  queued: 'queued, unread',
+  reclaimable: 'reclaimable',
+  'process-owned': 'owned by processes',
+  'kernel-owned': 'in use by the kernel',
+  'location-unknown': 'location unknown',
+  unsteady: 'unsteady growth',
+  'turns-over': 'blocks turn over',
+  slowing: 'growth slows',
+  freed: 'already freed',
   'too-few-windows': 'too few windows',
-  'too-few-sampled': 'too few in the sample',
-  'not-sure': 'not sure',
+  'sample-too-small': 'sample too small',
+  inconclusive: 'inconclusive',
   'frees-keep-pace': 'frees keep pace',
   'maybe-free': 'may be free',
 };
@@ -77,13 +77,13 @@ export function reasonWords(reason: LeakReason): string {
   return REASON_WORDS[reason];
 }
 
-/** What blocks are called. */
+/** `3 order-2 blocks`, `1 object`. */
 function blocksOf(type: AllocationType, count: number, order: number | null): string {
   const one = { page: 'block', slab: 'object', vmalloc: 'area' }[type];
-  return `${formatCount(count)} ${one}${count === 1 ? '' : 's'}${order === null ? '' : ` of order ${order}`}`;
+  return `${formatCount(count)} ${order === null ? '' : `order-${order} `}${one}${count === 1 ? '' : 's'}`;
 }
 
-/** The sentence that matters first. */
+/** Answers whether anything leaks, and names the largest suspect. */
 export function headline(answer: LeaksAnswer): string {
   const { recording, sites, duration } = answer;
   const time = formatSeconds(duration / 1000);
@@ -93,38 +93,36 @@ export function headline(answer: LeaksAnswer): string {
     count > 0 ? ` ${formatCount(count)} more ${count === 1 ? 'stack' : 'stacks'} ${what}.` : '';
   const [first] = leaking;
   if (first)
-    return `${siteSentence(first, recording, time)}${more(leaking.length - 1, leaking.length === 2 ? 'leaks' : 'leak')}`;
+    return `Leak: ${siteSentence(first, recording, time)}${more(leaking.length - 1, leaking.length === 2 ? 'leaks' : 'leak')}`;
   const [grown] = growing;
   if (grown) {
-    const unsure =
-      unknown.length === 0 ? '' : `; of ${formatCount(unknown.length)} it is not known`;
-    return `No stack is known to leak by ${time}${unsure}. What grows most: ${siteSentence(grown, recording, time)}`;
+    const unsure = unknown.length === 0 ? '' : `; ${formatCount(unknown.length)} are inconclusive`;
+    return `No leak confirmed after ${time}${unsure}. Largest growth: ${siteSentence(grown, recording, time)}`;
   }
-  if (unknown.length > 0)
-    return `Whether anything leaks is not known by ${time}: ${askFor(unknown)}`;
-  if (answer.notes.some(({ code }) => code === 'untold-order'))
-    return `No stack grows by ${time}, if the copies are in order, which nothing in them tells: whether anything leaks is not known.`;
+  if (unknown.length > 0) return `Inconclusive after ${time}: ${adviceFor(unknown)}`;
+  if (answer.notes.some(({ code }) => code === 'unknown-order'))
+    return `Inconclusive after ${time}: no stack grows if the copies are in the right order, which they do not show.`;
   if (!sawAll(answer.notes)) {
     const what =
-      sites.length === 0 ? 'Nothing that was seen is held' : 'No stack that was seen grows';
-    return `${what} by ${time}, but not everything was seen: whether anything leaks is not known.`;
+      sites.length === 0 ? 'no recorded allocation is still held' : 'no recorded stack grows';
+    return `Inconclusive after ${time}: ${what}, but the recording is incomplete.`;
   }
   if (sites.length === 0)
-    return `Nothing that was allocated in ${time} is held.${beyondSample(recording)}`;
-  return `No stack grows all the time: nothing leaks by ${time}.${beyondSample(recording)}`;
+    return `No leak: every allocation of these ${time} was freed.${beyondSample(recording)}`;
+  return `No leak after ${time}: no stack grows steadily.${beyondSample(recording)}`;
 }
 
 /** How much of a leak a sample may have missed. */
 function beyondSample({ type, sample: { oneIn } }: Recording): string {
   if (oneIn === 1) return '';
-  return ` A leak of fewer than ${blocksOf(type, mostUnmet(oneIn), null)} may not be in the sample: --sample 1/1 follows all.`;
+  return ` The sample may miss a leak of fewer than ${blocksOf(type, mostUnmet(oneIn), null)}; --sample 1/1 follows every block.`;
 }
 
-/** What to ask next, of the site that matters most. */
+/** The next command, for the first site. */
 export function nextWords({ sites }: LeaksAnswer): string[] {
   const [first] = sites;
   if (!first || (first.verdict !== 'leaking' && first.verdict !== 'growing')) return [];
-  if (first.reason === 'waits') {
+  if (first.reason === 'queued') {
     const pid = first.survivors?.sockets[0]?.entry.holders[0]?.pid;
     return [
       `Next: ${pid === undefined ? 'kdump-mem sockets --live' : `kdump-mem skb --live --pid ${pid}`}`,
@@ -135,22 +133,22 @@ export function nextWords({ sites }: LeaksAnswer): string[] {
 }
 
 const NEXT: Readonly<Partial<Record<LeakReason, string>>> = {
-  nobody: 'kdump-mem memory --live',
+  unreferenced: 'kdump-mem memory --live',
   reclaimable: 'kdump-mem memory --live --files',
-  'of-processes': 'kdump-mem procs --live --watch',
-  'of-kernel': 'kdump-mem memory --live',
+  'process-owned': 'kdump-mem procs --live --watch',
+  'kernel-owned': 'kdump-mem memory --live',
 };
 
-/** What would tell more of sites that are not known. */
-function askFor(unknown: readonly LeakSite[]): string {
+/** How to get a verdict on sites that are inconclusive. */
+function adviceFor(unknown: readonly LeakSite[]): string {
   const has = (reason: LeakReason) => unknown.some((site) => site.reason === reason);
   if (has('too-few-windows'))
-    return 'ask for three windows or more (--windows; of copies, four of them).';
+    return 'fewer than three windows. Use --windows 3 or more, or give at least four copies.';
   if (has('frees-keep-pace'))
     return 'frees of older blocks keep pace with allocations. Record for longer than the blocks live (--interval 1h).';
-  if (has('too-few-sampled'))
-    return 'too few blocks are in the sample. Ask for a larger one (--sample 1/1), or for longer.';
-  return 'ask for longer (--interval).';
+  if (has('sample-too-small'))
+    return 'too few blocks in the sample. Use --sample 1/1, or record longer (--interval).';
+  return 'record longer (--interval 1h).';
 }
 
 function siteSentence(site: LeakSite, { type }: Recording, time: string): string {
@@ -163,10 +161,10 @@ function siteSentence(site: LeakSite, { type }: Recording, time: string): string
   return `${siteName(site.site, 2)}: ${blocks} in ${time}${nowWords(site, type)}.`;
 }
 
-/** Where they are, in words for the sentence. */
+/** Where the blocks are now, for the sentence. */
 function nowWords({ held, survivors }: LeakSite, type: AllocationType): string {
   if (!survivors) return '';
-  const still = survivors.places.filter(({ keeper }) => keeper !== 'gone');
+  const still = survivors.places.filter(({ keeper }) => keeper !== 'freed');
   const [most] = still;
   if (!most) return '';
   const [socket] = survivors.sockets;
@@ -180,16 +178,16 @@ function nowWords({ held, survivors }: LeakSite, type: AllocationType): string {
     const all = survivors.sockets.reduce((sum, { blocks }) => sum + blocks, 0);
     const sockets = survivors.sockets.length;
     const first = socketOwner(socket.entry);
-    return `; ${many(all)} of them wait in ${sockets === 1 ? `1 socket: ${first}` : `${formatCount(sockets)} sockets: ${first} and others`}`;
+    return `, ${many(all)} of them unread in ${sockets === 1 ? `1 socket: ${first}` : `${formatCount(sockets)} sockets: ${first} and others`}`;
   }
-  if (most.place === 'nobody')
-    return `; nothing leads to ${most.blocks === sumOf(still) ? 'any' : many(most.blocks)} of them`;
-  if (most.place === 'not-known') return '; where they are is not known';
+  if (most.place === 'unreferenced')
+    return `, ${most.blocks === sumOf(still) ? 'all' : many(most.blocks)} of them unreferenced`;
+  if (most.place === 'unknown') return ', location unknown';
   const what =
     type === 'slab' && most.place === 'slab' && most.cache !== null
       ? `slab cache ${escapeText(most.cache)}`
       : placeWords(most);
-  return `; ${many(most.blocks)} of them: ${what}`;
+  return `, ${many(most.blocks)} of them in ${what}`;
 }
 
 function sumOf(places: readonly PlaceSum[]): number {
@@ -202,9 +200,9 @@ function scaleOf(held: number | null, still: readonly PlaceSum[]): number | null
   return held === null || sum === 0 ? null : held / sum;
 }
 
-/** `sockets 98 %, nobody’s 2 %`, by bytes of those that are still held. */
+/** `sockets 98 %, unreferenced 2 %`, by bytes that are still held. */
 export function nowCell(survivors: SiteSurvivors | undefined): string {
-  const still = survivors?.places.filter(({ keeper }) => keeper !== 'gone') ?? [];
+  const still = survivors?.places.filter(({ keeper }) => keeper !== 'freed') ?? [];
   const all = still.reduce((sum, { bytes }) => sum + bytes, 0);
   if (all === 0) return '';
   return still
@@ -213,75 +211,77 @@ export function nowCell(survivors: SiteSurvivors | undefined): string {
     .join(', ');
 }
 
-/** `+1.02 MiB`, or nothing where it cannot be told. */
+/** `+1.02 MiB`, or nothing where the growth is unknown. */
 export function growthCell(growth: Growth | null, bound: 'perSecond' | 'low' | 'high'): string {
   return growth === null ? '' : perMinute(growth[bound]);
 }
 
 const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   overrun: ({ count }) =>
-    `${many(count, 'event')} of the kernel were lost: some of what is listed may be free, and some is missing.`,
-  'overrun-unknown': () => 'Whether the kernel lost events is not told.',
+    `The kernel dropped ${many(count, 'event')}: some listed blocks may be free, and others are missing.`,
+  'overrun-unknown': () =>
+    'The number of dropped events is unknown: listed blocks may be free, and others may be missing.',
   'missed-frees': ({ count }) =>
-    `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} allocated where something was held still: as many frees were missed, and are counted as frees.`,
+    `${many(count, 'free')} ${count === 1 ? 'was' : 'were'} not recorded: the same frames were allocated again. ${count === 1 ? 'It counts' : 'They count'} as freed.`,
   'found-free': ({ count, bytes = 0 }) =>
-    `${many(count, 'block')} (${formatSize(bytes)}) ${count === 1 ? 'was' : 'were'} free when looked up: freed since, or the free was missed. They are not counted as held.`,
+    `${many(count, 'block')} (${formatSize(bytes)}) ${count === 1 ? 'was' : 'were'} already free when checked, and ${count === 1 ? 'is' : 'are'} not counted as held.`,
   'unknown-frees': ({ count }) =>
-    `${many(count, 'free')} ${count === 1 ? 'was' : 'were'} of what was allocated before, or unseen.`,
-  'without-stack': ({ count }) => `${many(count, 'allocation')} had no stack.`,
+    `${many(count, 'free')} ${count === 1 ? 'has' : 'have'} no recorded allocation: the ${count === 1 ? 'block is' : 'blocks are'} mostly older than the recording.`,
+  'without-stack': ({ count }) =>
+    `${many(count, 'allocation')} had no stack trace, and ${count === 1 ? 'counts' : 'count'} as (no stack).`,
   dropped: ({ count }) =>
-    `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} not followed, since memory for that is bounded. Take a smaller sample (--sample 1/N).`,
+    `${many(count, 'block')} ${count === 1 ? 'was' : 'were'} not followed: the tracking tables are full. Use a smaller sample (--sample 1/N).`,
   unseen: ({ count }) =>
-    `At least ${many(count, 'page')} ${count === 1 ? 'was' : 'were'} allocated without an event (in bulk, by vmalloc or a driver’s page pool): not among those listed.`,
+    `At least ${many(count, 'page')} ${count === 1 ? 'was' : 'were'} allocated without an event (bulk allocations by vmalloc or page pools) and ${count === 1 ? 'is' : 'are'} not listed.`,
   'unseen-frees': ({ count }) =>
-    `${many(count, 'page')} ${count === 1 ? 'was' : 'were'} freed without an event: some of what is listed may be free.`,
-  'unseen-unknown': () => 'How much was allocated without an event is not known.',
+    `${many(count, 'page')} ${count === 1 ? 'was' : 'were'} freed without an event: some listed blocks may be free.`,
+  'unseen-unknown': () => 'The number of pages allocated without an event is unknown.',
   'unseen-objects': () =>
-    'Objects that are allocated in bulk (kmem_cache_alloc_bulk) fire no event: how many there were is not known.',
+    'Bulk allocations (kmem_cache_alloc_bulk) fire no event: an unknown number of objects is missing.',
   'not-looked-up': ({ why }) =>
-    `Where the blocks are now was not looked up${why === undefined ? '' : ` (${escapeText(why)})`}: nothing is called leaking.`,
+    `The blocks’ current use was not checked${why === undefined ? '' : ` (${escapeText(why)})`}, so no stack gets the verdict leaking.`,
   'no-blocks': () =>
-    'It tells no single blocks that could be looked up: nothing is called leaking. --method tracefs and page-owner do.',
+    'This method reports no individual blocks, so no stack gets the verdict leaking. Use --method tracefs or page-owner.',
   'no-addresses': () =>
-    'The kernel printed numbers instead of addresses, and its own list of areas could not be read (/proc/kcore): no area can be looked up, and nothing is called leaking. Next: sysctl kernel.kptr_restrict=1',
+    'The kernel hides the addresses of vmalloc areas, and /proc/kcore is not available. No stack gets the verdict leaking. Next: sysctl kernel.kptr_restrict=1',
   'flags-only': ({ why }) =>
-    `Where blocks are is known by flags of page frames alone${why === undefined ? '' : ` (${escapeText(why)})`}, which do not tell sockets from nobody. Next: skcheck --stale`,
+    `Source: page flags only${why === undefined ? '' : ` (${escapeText(why)})`}. They do not distinguish socket buffers from unreferenced pages. Next: skcheck --stale`,
   'left-out': ({ count }) =>
-    `${many(count, 'block')} more ${count === 1 ? 'was' : 'were'} held, and not looked up.`,
-  lookup: ({ why = '' }) => `When blocks were looked up: ${escapeText(why)}`,
+    `${many(count, 'held block')} ${count === 1 ? 'was' : 'were'} not checked: shares are of the blocks that were.`,
+  lookup: ({ why = '' }) => `Checking the blocks’ current use: ${escapeText(why)}`,
   'maybe-free': ({ count }) =>
-    `${many(count, 'object')} may be free: the list of free objects of ${count === 1 ? 'its slab' : 'their slabs'} could not be read. ${count === 1 ? 'It counts' : 'They count'} as held.`,
+    `${many(count, 'object')} may be free: the freelist of ${count === 1 ? 'its slab' : 'their slabs'} could not be read. ${count === 1 ? 'It counts' : 'They count'} as held.`,
   'limited-cache': ({ count, why = '' }) =>
-    `Some of what is called leaking lies in a cache that the kernel fills up to a limit, and empties as time goes by (${escapeText(why)}, now ${formatCount(count ?? 0)} in this network namespace): it may only be filling. Ask for longer than its objects live, or see whether the count goes on to grow.`,
-  'ended-early': () => 'It was ended early.',
-  'too-few-windows': () => 'Growth is told from three windows on.',
-  chosen: ({ why = '' }) => `Only what ${escapeText(why)} allocated was followed.`,
-  'ended-threads': ({ count }) =>
-    `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} of threads that ended before it could be told whose they were: not among those followed.`,
+    `Possible false positive: some leaking objects are in a cache that fills up to a limit (${escapeText(why)}; now ${formatCount(count ?? 0)} in this network namespace). Record for longer than its objects live.`,
+  'ended-early': () => 'The recording was interrupted.',
+  'too-few-windows': () => 'Fewer than three windows: growth is unknown.',
+  filtered: ({ why = '' }) => `Only allocations by ${escapeText(why)} were followed.`,
+  'exited-threads': ({ count }) =>
+    `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} by threads that exited before they could be identified, and ${count === 1 ? 'is' : 'are'} not followed.`,
   late: ({ count }) =>
-    `${many(count, 'event')} came after later ones had been told: some frees of them may have been taken for missed.`,
+    `${many(count, 'event')} arrived out of order: some frees may be reported as missed.`,
   'settings-changed': ({ why = '' }) =>
-    `Somebody else changed how events are recorded, and it was ended within a second of that: ${escapeText(why)}. Ask again.`,
+    `Another program changed the trace settings, so the recording stopped: ${escapeText(why)}. Run it again.`,
   'events-unmatched': ({ count }) =>
-    `What the kernel counts as read and what was read differ by ${many(count, 'event')}: somebody else read the buffers, or emptied them. Some of what is listed may be free, and some is missing.`,
-  orphans: ({ why = '' }) =>
-    `A run that was killed had left its instances of tracefs, which were removed: ${escapeText(why)}.`,
+    `Another program read or cleared the trace buffers: ${many(count, 'event')} differ from the kernel’s count. Some listed blocks may be free, and others are missing.`,
+  orphans: ({ why = '' }) => `Removed tracefs instances left by a killed run: ${escapeText(why)}.`,
   'left-behind': ({ why = '' }) =>
-    `Somebody else has it open, so that it could not be removed: ${escapeText(why)}. Close that, and remove it with rmdir.`,
-  'over-budget': () => 'It cost more than --budget allows: there were more events than at first.',
-  'source-cut': ({ why = '' }) => `${escapeText(why)} is not whole: it ends too early.`,
-  'source-strange': ({ count, why = '' }) =>
-    `${escapeText(why)} has ${many(count, 'line')} of no known form, or whose figures contradict each other, which were left out.`,
+    `A tracefs instance could not be removed (another program has it open): ${escapeText(why)}. Remove it with rmdir when it is closed.`,
+  'over-budget': () => 'Recording cost more than --budget: the event rate rose.',
+  'source-truncated': ({ why = '' }) =>
+    `Truncated input: ${escapeText(why)}. Allocations are missing.`,
+  'source-malformed': ({ count, why = '' }) =>
+    `${escapeText(why)}: skipped ${many(count, 'malformed or inconsistent line')}.`,
   'source-unreadable': ({ count, why = '' }) =>
-    `${many(count, 'part')} of ${escapeText(why)} could not be read, or are not tracked.`,
+    `${escapeText(why)}: ${many(count, 'part')} could not be read, or ${count === 1 ? 'is' : 'are'} not tracked.`,
   'source-sites': ({ count, why = '' }) =>
-    `${escapeText(why)} has more sites than there is room for: ${many(count, 'allocation')} are added up as one.`,
+    `${escapeText(why)}: too many allocation sites; ${many(count, 'allocation')} are counted as one site.`,
   'source-order': ({ count, why = '' }) =>
-    `In ${escapeText(why)} times do not follow each other in ${many(count, 'place')}: it is of several recordings, or damaged.`,
-  'untold-order': ({ bytes }) =>
-    `Nothing in the copies tells which is older, nor that they are of one machine: they are taken in the order in which they were given.${bytes === undefined ? '' : ` In that order ${formatSize(bytes)} were given back: if it is wrong, as much leaked.`}`,
+    `${escapeText(why)}: timestamps go backwards in ${many(count, 'place')} (several recordings, or a corrupt file).`,
+  'unknown-order': ({ bytes }) =>
+    `The copies do not show their order or their machine: the first one given counts as the oldest.${bytes === undefined ? '' : ` In this order ${formatSize(bytes)} were freed; in the reverse order, they leaked.`}`,
   'source-inaccurate': ({ count, why = '' }) =>
-    `Of ${many(count, 'site')} ${escapeText(why)} says itself that it did not count all.`,
+    `${escapeText(why)} marks ${many(count, 'site')} as inaccurate: the kernel did not count every allocation.`,
 };
 
 function many(count: number | undefined, what: string): string {

@@ -3,42 +3,45 @@ import { addLeaksOptions, type LeaksOptions } from './options.js';
 
 const EXAMPLES = `
 Examples:
-  what of the pages that are allocated in ten minutes is not freed, by stack, and
-  where it is now
+  record page allocations for ten minutes and list the stacks that leak
     kdump-mem leaks
-  for an hour, in windows of four minutes; objects of slabs; areas of vmalloc
+  record for an hour; record slab objects; record vmalloc areas
     kdump-mem leaks --interval 1h
     kdump-mem leaks --type slab
     kdump-mem leaks --type vmalloc
-  only large blocks, and each of them; only what one process allocates
+  follow every block of order 3 and larger; follow a single process
     kdump-mem leaks --order 3 --sample 1/1
     kdump-mem leaks --pid 4711
-  what this kernel offers, and what each costs
+  list the recording methods of this kernel and their cost
     kdump-mem leaks --methods
-  of what was recorded before, and copied from /proc twice, ten minutes apart
+  analyze an earlier recording, or two copies made ten minutes apart
     perf script > events; kdump-mem leaks --from events
     kdump-mem leaks --type vmalloc --from before after --interval 10m
-  for a flame graph, for pprof
+  write folded stacks for a flame graph, or a pprof profile
     kdump-mem leaks --folded > stacks.folded
     kdump-mem leaks --pprof leaks.pb.gz
 
-leaking  it grew through all of the time, blocks of each third of the time are
-         there still, and nothing leads to them, or nobody takes them
-growing  it grows, and somebody has it who may give it back, or that is not known
-unknown  it cannot be told; WHY says what to ask
-alive    it turns over, or stands still
+Verdicts:
+leaking    it grew in each third of the recording, blocks of each third are still
+           held, and they are unreferenced or stay queued
+growing    it grows, but the memory has an owner, is reclaimable, or its location
+           is unknown
+unknown    inconclusive; REASON names the cause
+transient  its blocks turn over, or the growth stopped
 
-HELD is what was allocated since it began and not freed. Of a sample it is an
-estimate, between AT LEAST and AT MOST with 95 %. A MINUTE is how fast it grows.
-Ctrl-C ends it early, with what there is. It needs root. Docs: docs/leaks.md.
+HELD is memory allocated during the recording and not freed. In a sample it is an
+estimate, between HELD MIN and HELD MAX with 95 % confidence.
+RATE/MIN is its growth per minute, between LOW and HIGH.
+Ctrl-C stops the recording and prints the results so far. Recording needs root.
+Docs: docs/leaks.md.
 
-Exit status: 0 answered, 2 wrong usage, 3 it could not be recorded, or a file not
-be written, 4 the process is not there, 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 answered, 2 wrong usage, 3 recording or writing a file failed,
+4 no such process, 5 (with --strict) the answer is incomplete.`;
 
 /** `kdump-mem leaks`: what is allocated and not freed, by stack. */
 export function registerLeaks(program: Command): void {
   addLeaksOptions(program.command('leaks'))
-    .description('what this kernel allocates and does not free, by stack, and where it is now')
+    .description('find kernel memory that is allocated and not freed, by stack trace')
     .addHelpText('after', EXAMPLES)
     .action(async (options: LeaksOptions) => {
       const { runLeaks } = await import('./run.js');

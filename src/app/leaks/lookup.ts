@@ -31,7 +31,7 @@ export async function withLookup<T>(
       import('../../leaks/survivors/by-kernel.js'),
       import('../../leaks/survivors/cache-limits.js'),
     ]);
-    const told = progress.of('where what was not freed is now');
+    const told = progress.of('locating the blocks that were not freed');
     return ask(lookupByKernel(kernel, type, survivors, told, cacheLimits(liveHost)));
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof ReadError)) throw error;

@@ -50,71 +50,81 @@ const parseLength = timeWithin(1, MOST_SECONDS, '1 second to 7 days');
 export function addLeaksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--type <type>', 'what is allocated: page frames (page), slab, vmalloc').choices([
-        ...(['page', 'slab', 'vmalloc'] as const),
-      ]),
+      new Option(
+        '--type <type>',
+        'kind of allocation: pages, slab objects or vmalloc areas (default page)',
+      ).choices([...(['page', 'slab', 'vmalloc'] as const)]),
     )
-    .option('--interval <time>', 'how long to record, as 90s, 10m (10m)', parseLength)
-    .option('--windows <n>', 'divide it into so many windows (15)', parseWindows)
-    .option('--order <n>', 'of pages: only blocks of this order and larger', parseUpTo(MOST_ORDER))
+    .option(
+      '--interval <time>',
+      'length of the recording, such as 90s or 10m (default 10m)',
+      parseLength,
+    )
+    .option('--windows <n>', 'number of windows (default 15)', parseWindows)
+    .option('--order <n>', 'only page blocks of this order and larger', parseUpTo(MOST_ORDER))
     .option(
       '--sample <1/N>',
-      'follow one page frame or object in N; auto: by --budget',
+      'follow one page frame or object in N; auto: as --budget allows',
       parseSample,
     )
-    .option('--budget <share>', 'of one core that recording may take (2%)', parseBudget)
+    .option(
+      '--budget <share>',
+      'maximum CPU use of recording, as a share of one core (default 2%)',
+      parseBudget,
+    )
     .addOption(
-      new Option('--pid <pid>', 'only what threads of this process allocate')
+      new Option('--pid <pid>', 'only allocations by threads of this process')
         .argParser(parseNumber)
         .conflicts('cgroup'),
     )
-    .option('--cgroup <path>', 'only what threads in this cgroup, or below, allocate', parseCgroup)
+    .option('--cgroup <path>', 'only allocations by threads in this cgroup and below', parseCgroup)
     .addOption(
-      new Option('--method <method>', 'how to record; the best that this kernel offers').choices(
+      new Option('--method <method>', 'recording method (default: best available)').choices(
         LEAK_METHODS,
       ),
     )
     .addOption(
       new Option(
         '--engine <engine>',
-        'what follows events (tracefs); bpftrace pairs them in the kernel, where there are many',
+        'engine that follows events (default tracefs); bpftrace matches frees in the kernel, for high rates',
       ).choices(ENGINES),
     )
-    .option('--methods', 'list what this kernel offers, and what each costs')
+    .option('--methods', 'list the available methods and their cost')
     .addOption(
       new Option(
         '--from <file...>',
-        'what was recorded before: perf script, trace text, or copies, the oldest first',
+        'earlier recordings: perf script output, trace text, or copies, oldest first',
       )
         .argParser(collectFiles)
         .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'engine', 'methods']),
     )
-    .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
+    .option('--limit <n>', 'maximum number of stacks (default 20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
-    .option('--folded', 'print folded stacks, and the bytes that are held')
-    .option('--pprof <file>', 'write a profile for pprof as well; -: to stdout instead')
-    .option('--speedscope <file>', 'write a file for speedscope as well; -: to stdout instead')
-    .option('--force', 'replace those files')
-    .option('--strict', 'exit with status 5 if anything is missing or not known');
+    .option('--folded', 'print folded stacks, weighted by held bytes')
+    .option('--pprof <file>', 'also write a pprof profile; - prints it instead')
+    .option('--speedscope <file>', 'also write a speedscope profile; - prints it instead')
+    .option('--force', 'replace existing profiles')
+    .option('--strict', 'exit with status 5 if the answer is incomplete');
 }
 
 /** @throws {UsageError} for options that mean nothing together */
 export function checkLeaksOptions(options: LeaksOptions): void {
   const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
-  if (json && folded)
-    throw new UsageError('--folded and --json are two forms of one answer: give one of them');
+  if (json && folded) throw new UsageError('--folded and --json exclude each other');
   const profiles = ofProfiles(options);
   if (force && profiles.every((file) => file === STDOUT))
-    throw new UsageError('--force belongs to --pprof and --speedscope');
+    throw new UsageError('--force needs --pprof or --speedscope');
   checkPrintedProfile(profiles, options);
   if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   if (pprof !== undefined && pprof === speedscope)
     throw new UsageError('--pprof and --speedscope name the same file');
   if (options.order !== undefined && type !== 'page')
-    throw new UsageError('--order is of pages: it needs --type page');
+    throw new UsageError('--order needs --type page');
   const [alone] = method === undefined || method === 'tracefs' ? [] : ofEvents(options);
   if (alone !== undefined)
-    throw new UsageError(`--${alone} is of events: --method ${method} follows none`);
+    throw new UsageError(
+      `--${alone} needs an event-based method: --method ${method} records no events`,
+    );
   if (options.engine === 'bpftrace') checkBpftrace(options);
   const [other] = Object.entries({
     folded,
@@ -124,7 +134,7 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     engine: options.engine,
   }).filter(([, value]) => value !== undefined);
   if (options.methods && other)
-    throw new UsageError(`--methods only lists them: it goes without --${other[0]}`);
+    throw new UsageError(`--methods cannot be combined with --${other[0]}`);
 }
 
 /** Where profiles go. */
@@ -135,15 +145,13 @@ export function ofProfiles({ pprof, speedscope }: LeaksOptions): string[] {
 /** What it cannot do, it does not do by half. */
 function checkBpftrace({ type = 'page', sample, budget, cgroup }: LeaksOptions): void {
   if (type !== 'page')
-    throw new UsageError(`--engine bpftrace follows pages: leave it out for --type ${type}`);
+    throw new UsageError(`--engine bpftrace supports pages only, not --type ${type}`);
   if (sample !== undefined && sample !== 1)
-    throw new UsageError('--engine bpftrace follows every block: --sample is of --engine tracefs');
+    throw new UsageError('--engine bpftrace follows every block: --sample needs --engine tracefs');
   if (budget !== undefined)
-    throw new UsageError('--engine bpftrace has no --budget: that is of --engine tracefs');
+    throw new UsageError('--engine bpftrace has no --budget: use --engine tracefs');
   if (cgroup !== undefined)
-    throw new UsageError(
-      '--engine bpftrace does not know which cgroups lie below one: --cgroup is of --engine tracefs',
-    );
+    throw new UsageError('--engine bpftrace does not support --cgroup: use --engine tracefs');
 }
 
 /** Options that only those ways have that follow events. */
@@ -157,9 +165,7 @@ export function ofEvents(options: LeaksOptions): string[] {
 function parseWindows(text: string): number {
   const windows = parseNumber(text);
   if (windows < LEAST_WINDOWS || windows > MOST_WINDOWS)
-    throw new InvalidArgumentError(
-      `It takes ${LEAST_WINDOWS} to ${MOST_WINDOWS}: of fewer nothing can be said.`,
-    );
+    throw new InvalidArgumentError(`It takes ${LEAST_WINDOWS} to ${MOST_WINDOWS} windows.`);
   return windows;
 }
 
@@ -170,7 +176,8 @@ function parseSample(text: string): 'auto' | number {
   // Bits of a number decide.
   if (!parts || !Number.isInteger(Math.log2(oneIn)))
     throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
-  if (oneIn > MOST_ONE_IN) throw new InvalidArgumentError(`It takes 1/${MOST_ONE_IN} at least.`);
+  if (oneIn > MOST_ONE_IN)
+    throw new InvalidArgumentError(`The smallest sample is 1/${MOST_ONE_IN}.`);
   return oneIn;
 }
 
@@ -187,6 +194,6 @@ function parseCgroup(text: string): string {
   if (path === '') return '/';
   const names = path.split('/').slice(1);
   if (!path.startsWith('/') || names.some((name) => ['', '.', '..'].includes(name)))
-    throw new InvalidArgumentError('It takes a path as /proc/PID/cgroup has it: /system.slice/…');
+    throw new InvalidArgumentError('It takes a path as in /proc/PID/cgroup: /system.slice/…');
   return path;
 }

@@ -12,7 +12,7 @@ import { readPageSize } from '../../host/proc/memory.js';
 import { findProcess } from '../../host/proc/process.js';
 import { type Chosen, type LeaksAnswer, leaksAnswer } from '../../leaks/answer.js';
 import { recordingFrom } from '../../leaks/from/recording-from.js';
-import { takenMethod } from '../../leaks/offered-method.js';
+import { defaultMethod } from '../../leaks/offered-method.js';
 import { recordReadings } from '../../leaks/readings/record.js';
 import { recordTraced } from '../../leaks/record/tracefs/record.js';
 import type { TraceFigures } from '../../leaks/record/tracefs/trace-order.js';
@@ -57,7 +57,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
   const progress = new Progress();
   const signals = new Signals();
   try {
-    const recording = await advised('kdump-mem leaks --methods lists what else may tell it.', () =>
+    const recording = await advised('List other methods: kdump-mem leaks --methods', () =>
       record(options, threads, progress, signals.stop),
     );
     progress.clear();
@@ -79,7 +79,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
 async function answerFrom(options: LeaksOptions, paths: readonly string[]): Promise<void> {
   const { type = 'page', interval, windows } = options;
   const recording = await advised(
-    'Name what perf script or tracefs printed of kmem events, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
+    'Give perf script or tracefs output with kmem events, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
     () =>
       recordingFrom({
         type,
@@ -161,7 +161,7 @@ async function recordPaired(
     maxSurvivors: MOST_SURVIVORS,
     progress: (since, events) =>
       progress.show(
-        `${Math.round(since)} of ${Math.round(seconds)} s: ${formatCount(events)} events, paired by bpftrace`,
+        `${Math.round(since)} of ${Math.round(seconds)} s: ${formatCount(events)} events, matched by bpftrace`,
       ),
   });
 }
@@ -173,18 +173,20 @@ function methodOf(options: LeaksOptions): LeakMethod {
   const names = offered.flatMap((one) => (one.method === 'bpftrace' ? [] : [one.method]));
   if (method !== undefined) {
     if (!names.includes(method))
-      throw new UsageError(`--method ${method} is none for --type ${type}: ${names.join(', ')}`);
+      throw new UsageError(
+        `--method ${method} does not support --type ${type} (methods: ${names.join(', ')})`,
+      );
     return method;
   }
   const [alone] = ofEvents(options);
   if (alone !== undefined && !names.includes('tracefs'))
     throw new UsageError(
-      `--${alone} is of events, and --type ${type} has none: ${names.join(', ')}`,
+      `--${alone} needs events, and --type ${type} has none (methods: ${names.join(', ')})`,
     );
   // Who says how to sample, or whom to follow, asks for events.
   if (alone !== undefined) return 'tracefs';
   // What it is refused for it says itself, in more words.
-  return takenMethod(offered) ?? (names.includes('tracefs') ? 'tracefs' : names[0]!);
+  return defaultMethod(offered) ?? (names.includes('tracefs') ? 'tracefs' : names[0]!);
 }
 
 function printMethods({ type = 'page', json }: LeaksOptions): void {
@@ -257,7 +259,9 @@ function checkLeaksOutput(options: LeaksOptions): void {
   for (const file of ofProfiles(options))
     if (file !== STDOUT) checkOutput(file, options.force ?? false, options.from ?? []);
   if (options.pprof === STDOUT && process.stdout.isTTY)
-    throw new UsageError('a profile is nothing for a terminal: send stdout into a file or a pipe');
+    throw new UsageError(
+      'a profile cannot be printed to a terminal: redirect stdout to a file or a pipe',
+    );
 }
 
 /**

@@ -24,7 +24,7 @@ export async function recordingOfEvents(
   const { type, paths, maxBlocks, maxSurvivors } = order;
   const windows = order.windows ?? USUAL_WINDOWS;
   if (type === 'vmalloc')
-    throw new HostError('unreadable', 'events do not tell areas of vmalloc', {
+    throw new HostError('unreadable', 'vmalloc areas have no trace events', {
       next: 'Give copies of /proc/vmallocinfo.',
     });
   const span = await spanOf(method, order);
@@ -94,8 +94,8 @@ function gapsOf(
   const strange = streams.reduce((sum, { parser }) => sum + parser.strange, 0);
   const cut = streams.filter((stream) => stream.isCut() || stream.parser.isCut).length;
   return [
-    { code: 'cut' as const, source, count: cut },
-    { code: 'strange' as const, source, count: strange },
+    { code: 'truncated' as const, source, count: cut },
+    { code: 'malformed' as const, source, count: strange },
     { code: 'order' as const, source, count: disorderOf(streams.map(({ order }) => order)) },
     { code: 'sites' as const, source, count: others },
   ].filter(({ count }) => count > 0);
@@ -157,17 +157,17 @@ async function spanOf(
         last = Math.max(last, event.time);
       }
   if (first > last)
-    throw new HostError('unreadable', `${paths.join(', ')}: no events of ${type}s are there`, {
+    throw new HostError('unreadable', `${paths.join(', ')}: contains no ${type} events`, {
       next:
         other > 0
-          ? `Ask for the other type: --type ${type === 'page' ? 'slab' : 'page'}.`
+          ? `Use --type ${type === 'page' ? 'slab' : 'page'}.`
           : 'Record kmem:mm_page_alloc and kmem:mm_page_free, with stacks.',
     });
   // All that was allocated would look held, or nothing would.
   if (frees === 0 || allocations === 0) {
     const [has, lacks] = frees === 0 ? ['allocations', 'frees'] : ['frees', 'allocations'];
-    throw new HostError('unreadable', `${paths.join(', ')}: ${has} are there, and no ${lacks}`, {
-      next: `Record ${type === 'page' ? 'kmem:mm_page_alloc and kmem:mm_page_free' : 'kmem:kmalloc, kmem_cache_alloc, kfree and kmem_cache_free'}, and give both.`,
+    throw new HostError('unreadable', `${paths.join(', ')}: contains ${has}, but no ${lacks}`, {
+      next: `Record ${type === 'page' ? 'kmem:mm_page_alloc and kmem:mm_page_free' : 'kmem:kmalloc, kmem_cache_alloc, kfree and kmem_cache_free'}, and give both files.`,
     });
   }
   return { first, last };

@@ -29,7 +29,7 @@ export async function* packedLines(
   limit: UnpackLimit = USUAL_LIMIT,
 ): AsyncGenerator<string[]> {
   if (!attempt(path, () => statSync(path)).isFile())
-    throw new HostError('unreadable', `${path} is no file`);
+    throw new HostError('unreadable', `${path}: not a file`);
   let lines: string[] = [];
   const limited = new LimitedPieces(limit);
   const cutter = new LineCutter((bytes, from, to) => {
@@ -40,8 +40,7 @@ export async function* packedLines(
   try {
     for await (const piece of unpacked(path, limited)) {
       cutter.push(piece);
-      if (cutter.overlong > 0)
-        throw new HostError('unreadable', `${path} has lines that are too long`);
+      if (cutter.overlong > 0) throw new HostError('unreadable', `${path}: lines are too long`);
       yield lines;
       lines = [];
     }
@@ -77,12 +76,16 @@ async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer
   } catch (cause) {
     if (!(cause instanceof ExecaError)) throw cause;
     if (cause.code === 'ENOENT')
-      throw new HostError('unreadable', `${path} is packed with ${command}, which is not here`, {
-        cause,
-        next: `Install ${command === 'xz' ? 'xz-utils' : command}, or unpack it first.`,
-      });
-    const why = 'it is cut or damaged';
-    throw new HostError('unreadable', `${path} cannot be unpacked by ${command}: ${why}`, {
+      throw new HostError(
+        'unreadable',
+        `${path}: compressed with ${command}, which is not installed`,
+        {
+          cause,
+          next: `Install ${command === 'xz' ? 'xz-utils' : command}, or decompress the file first.`,
+        },
+      );
+    const why = 'truncated or corrupt';
+    throw new HostError('unreadable', `${path}: ${command} cannot decompress it (${why})`, {
       cause,
     });
   } finally {

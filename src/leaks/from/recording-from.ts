@@ -27,7 +27,7 @@ export async function recordingFrom(order: FromOrder): Promise<Recording> {
   if (other >= 0)
     throw new HostError(
       'unreadable',
-      `${order.paths[0]} is ${form} and ${order.paths[other]} is ${forms[other]}: they do not belong together`,
+      `${order.paths[0]} is ${form} and ${order.paths[other]} is ${forms[other]}: they cannot be combined`,
     );
   checkMeant(form, order);
   return form === 'trace-text' || form === 'perf-script'
@@ -43,8 +43,8 @@ function checkDifferent(paths: readonly string[]): void {
     const key = `${dev} ${ino}`;
     const other = known.get(key);
     if (other !== undefined)
-      throw new HostError('unreadable', `${other} and ${path} are one file`, {
-        next: 'Give copies of different moments, the oldest first.',
+      throw new HostError('unreadable', `${other} and ${path} are the same file`, {
+        next: 'Give copies made at different times, oldest first.',
       });
     known.set(key, path);
   }
@@ -54,12 +54,12 @@ function checkDifferent(paths: readonly string[]): void {
 function checkMeant(form: FileForm, { paths, seconds, windows }: FromOrder): void {
   const areEvents = form === 'trace-text' || form === 'perf-script';
   if (areEvents && seconds !== null)
-    throw new HostError('unreadable', `${paths[0]} is ${form}: its events tell their times`, {
-      next: 'Leave out --interval, which is of copies.',
+    throw new HostError('unreadable', `${paths[0]} is ${form}: its events have timestamps`, {
+      next: 'Remove --interval, which applies to copies.',
     });
   if (!areEvents && windows !== null)
     throw new HostError('unreadable', `${paths[0]} is ${form}: each copy ends a window`, {
-      next: 'Leave out --windows, which is of events.',
+      next: 'Remove --windows, which applies to events.',
     });
 }
 
@@ -90,8 +90,8 @@ export async function recognise(path: string): Promise<FileForm> {
     seen += lines.length;
     if (seen >= MOST_LINES) break;
   }
-  throw new HostError('unreadable', `${path} is nothing that leaks can read`, {
-    next: 'Give what perf script or tracefs printed of kmem events, or two copies of page_owner, show_stacks, allocinfo, alloc_traces or vmallocinfo.',
+  throw new HostError('unreadable', `${path}: unsupported format`, {
+    next: 'Give perf script or tracefs output with kmem events, or two copies of page_owner, show_stacks, allocinfo, alloc_traces or vmallocinfo.',
   });
 }
 
@@ -99,8 +99,8 @@ export async function recognise(path: string): Promise<FileForm> {
 async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promise<Recording> {
   const { type, paths, pageSize, maxSurvivors } = order;
   if (paths.length < 2)
-    throw new HostError('unreadable', `one copy of ${method} does not tell what grows`, {
-      next: 'Give two of them or more, the oldest first.',
+    throw new HostError('unreadable', `one copy of ${method} does not show growth`, {
+      next: 'Give two copies or more, oldest first.',
     });
   const moments = momentsOf(order);
   const takes = new Takes({ source: paths.join(', '), pageSize, maxSurvivors });
@@ -130,20 +130,20 @@ async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promi
     earlier = facts;
   }
   const recording = takes.recording(type, method, false);
-  return untold === 0 ? recording : { ...recording, untoldOrder: untold };
+  return untold === 0 ? recording : { ...recording, unknownOrder: untold };
 }
 
 /** @throws {HostError} what came and what went would be told the wrong way round, or of nothing at all */
 function checkOrder(order: CopyOrder, before: string, path: string): void {
   if (order === 'earlier')
-    throw new HostError('unreadable', `${path} is no later than ${before}`, {
-      next: 'Give copies of one machine since one start of its kernel, the oldest first.',
+    throw new HostError('unreadable', `${path} is not later than ${before}`, {
+      next: 'Give copies of one machine and one boot, oldest first.',
     });
   if (order === 'unrelated')
     throw new HostError(
       'unreadable',
-      `${before} and ${path} are of two machines, or of two starts of one`,
-      { next: 'Give copies of one machine since one start of its kernel, the oldest first.' },
+      `${before} and ${path} are from different machines or boots`,
+      { next: 'Give copies of one machine and one boot, oldest first.' },
     );
 }
 
@@ -152,8 +152,8 @@ function copyParser(method: ReadingMethod, path: string, tally: Tally): TallyPar
   // The file does not tell how large its objects are; its cache's name may.
   const size = /(?:^|[^a-z0-9])kmalloc-(?:[a-z]+-)*(\d{1,5})(k?)(?![0-9a-z])/.exec(path);
   if (!size)
-    throw new HostError('unreadable', `${path} does not tell how large its objects are`, {
-      next: 'Only copies of caches whose size is in the name of the file can be read: kmalloc-1k.',
+    throw new HostError('unreadable', `${path}: the object size is unknown`, {
+      next: 'Name the copy after its cache, with the size: kmalloc-1k.',
     });
   return new SlabTracesParser(tally, Number(size[1]) * (size[2] === 'k' ? 1024 : 1));
 }
@@ -166,8 +166,8 @@ function momentsOf({ paths, seconds }: FromOrder): number[] {
   if (times.some((time, at) => at > 0 && time < (times[at - 1] ?? 0) + LEAST_APART_MS))
     throw new HostError(
       'unreadable',
-      'when these copies were made cannot be seen: each must be a second later than the one before',
-      { next: 'Give the time from the first to the last: --interval 10m. The oldest comes first.' },
+      'the times of the copies are unknown (file times must be at least 1 s apart)',
+      { next: 'Give them oldest first, with the time from first to last: --interval 10m' },
     );
   return times.map((time) => time - began);
 }

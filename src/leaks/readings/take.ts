@@ -91,7 +91,7 @@ function checkProfiling(source: ReadingSource, tally: Tally): void {
   // It was turned off meanwhile.
   if (tally.known.sites.size > 0) tally.cut++;
   else
-    throw new HostError('unreadable', 'allocation profiling is off: its counts do not change', {
+    throw new HostError('unreadable', '/proc/allocinfo: allocation profiling is turned off', {
       next: 'Turn it on: sysctl vm.mem_profiling=1',
     });
 }
@@ -146,10 +146,7 @@ async function takeSlabTraces(source: ReadingSource, tally: Tally): Promise<numb
     }
   }
   if (read === 0)
-    throw new HostError(
-      'unreadable',
-      'slab remembers nobody: the kernel was not started with slub_debug=U',
-    );
+    throw new HostError('unreadable', 'SLUB tracks no callers (boot without slub_debug=U)');
   return unreadable;
 }
 
@@ -190,7 +187,7 @@ function checkThreshold(source: ReadingSource): void {
   if (text !== '0')
     throw new HostError(
       'unreadable',
-      `page_owner_stacks leaves stacks below ${text.slice(0, 20)} pages out`,
+      `page_owner_stacks omits stacks below ${text.slice(0, 20)} pages (count_threshold)`,
       {
         next: `Write 0 to ${STACKS_THRESHOLD}.`,
       },

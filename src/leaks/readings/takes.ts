@@ -1,7 +1,7 @@
 import type { AllocationType, Gap, Reading, Recording } from '../recording.js';
+import { SurvivorList } from './survivor-list.js';
 import type { ReadingMethod } from './take.js';
 import { KnownSites, Tally } from './tally.js';
-import { ToldSurvivors } from './told-survivors.js';
 
 /** What is the same of all readings. */
 export interface TakesOrder {
@@ -17,7 +17,7 @@ export class Takes {
   readonly #order: TakesOrder;
   readonly #known = new KnownSites();
   readonly #readings: Reading[] = [];
-  readonly #survivors: ToldSurvivors;
+  readonly #survivors: SurvivorList;
   #withoutStack = 0;
   #strange = 0;
   #cut = 0;
@@ -26,7 +26,7 @@ export class Takes {
 
   constructor(order: TakesOrder) {
     this.#order = order;
-    this.#survivors = new ToldSurvivors(order.maxSurvivors);
+    this.#survivors = new SurvivorList(order.maxSurvivors);
   }
 
   /**
@@ -59,8 +59,8 @@ export class Takes {
     const survivors = this.#survivors;
     const { source } = this.#order;
     const gaps: readonly Gap[] = [
-      { code: 'cut' as const, source, count: this.#cut },
-      { code: 'strange' as const, source, count: this.#strange },
+      { code: 'truncated' as const, source, count: this.#cut },
+      { code: 'malformed' as const, source, count: this.#strange },
       { code: 'inaccurate' as const, source, count: this.#inaccurate },
       { code: 'unreadable' as const, source, count: this.#unreadable },
       { code: 'sites' as const, source, count: this.#known.others },

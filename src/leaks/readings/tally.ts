@@ -114,8 +114,8 @@ export class Tally {
   /** @throws {HostError} `unreadable`: no kernel holds nothing, so that it counts nothing */
   check(source: string): void {
     if (this.#sums.size > 0 || this.cut > 0 || this.strange > 0) return;
-    throw new HostError('unreadable', `${source} tells of no allocation at all`, {
-      next: 'See whether it is turned on: kdump-mem leaks --methods',
+    throw new HostError('unreadable', `${source}: lists no allocations`, {
+      next: 'Check whether it is turned on: kdump-mem leaks --methods',
     });
   }
 

@@ -115,7 +115,8 @@ export class BlockFinder {
     const where = placeOfCategory(category);
     if (where === 'free') return placed(where, category);
     const block = this.#pages.block(this.#kernel.pages.pageOfFrame(frame));
-    if (block.kind === 'page' && block.free && where === 'nobody') return placed('free', category);
+    if (block.kind === 'page' && block.free && where === 'unreferenced')
+      return placed('free', category);
     if (order !== null && !isWithin(block, frame, order)) return placed('reused', category);
     if (block.kind === 'slab') return { ...placed('slab', category), cache: this.#cacheOf(block) };
     const socket = this.#places.queues.entryOf(block.frame) ?? null;

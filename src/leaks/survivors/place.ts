@@ -27,9 +27,9 @@ export const PLACES = [
   /** The kernel has it for what `category` says. */
   'kernel',
   /** Nothing explains it. */
-  'nobody',
+  'unreferenced',
   /** `why` says why not. */
-  'not-known',
+  'unknown',
 ] as const;
 export type Place = (typeof PLACES)[number];
 
@@ -66,36 +66,36 @@ export interface Found {
 /** Whether whoever has a block gives it back, and to whom it is to be put. */
 export type Keeper =
   /** It is not held any more. */
-  | 'gone'
+  | 'freed'
   /** The kernel takes it back where memory is short. */
   | 'reclaimable'
   /** Of a process, and ends with it. */
   | 'process'
   /** Waits until somebody reads it or takes it. */
-  | 'waits'
+  | 'queued'
   /** The kernel has it for something known. */
   | 'kernel'
   /** Nothing leads to it. */
-  | 'nobody'
-  | 'not-known';
+  | 'unreferenced'
+  | 'unknown';
 
 const KEEPERS: Readonly<Record<Exclude<Place, 'slab'>, Keeper>> = {
-  free: 'gone',
-  reused: 'gone',
+  free: 'freed',
+  reused: 'freed',
   'page-cache': 'reclaimable',
   shared: 'process',
   anonymous: 'process',
   'page-table': 'process',
   'kernel-stack': 'process',
   pipe: 'process',
-  vmalloc: 'nobody',
-  socket: 'waits',
-  network: 'waits',
-  'page-pool': 'waits',
+  vmalloc: 'unreferenced',
+  socket: 'queued',
+  network: 'queued',
+  'page-pool': 'queued',
   ring: 'kernel',
   kernel: 'kernel',
-  nobody: 'nobody',
-  'not-known': 'not-known',
+  unreferenced: 'unreferenced',
+  unknown: 'unknown',
 };
 
 /**
@@ -112,9 +112,9 @@ const OF_PACKETS = /^(skbuff_|skb_|sctp_chunk|request_sock_|tw_sock_)/;
 export function keeperOf({ place, category, cache }: Found): Keeper {
   if (place !== 'slab') return KEEPERS[place];
   if (category === 'slab-reclaimable') return 'reclaimable';
-  if (cache === null) return 'not-known';
+  if (cache === null) return 'unknown';
   if (OF_PROCESSES.test(cache)) return 'process';
-  return OF_PACKETS.test(cache) ? 'waits' : 'nobody';
+  return OF_PACKETS.test(cache) ? 'queued' : 'unreferenced';
 }
 
 const OF_CATEGORIES: Readonly<Partial<Record<CategoryName, Place>>> = {
@@ -138,18 +138,18 @@ const OF_CATEGORIES: Readonly<Partial<Record<CategoryName, Place>>> = {
   'network-other': 'network',
   rings: 'ring',
   // Nothing leads to a large kmalloc.
-  'large-kmalloc': 'nobody',
-  unattributed: 'nobody',
+  'large-kmalloc': 'unreferenced',
+  unattributed: 'unreferenced',
 };
 
 /** The place of what lies in a category. */
 export function placeOfCategory(category: CategoryName): Place {
-  return OF_CATEGORIES[category] ?? (category === 'unread' ? 'not-known' : 'kernel');
+  return OF_CATEGORIES[category] ?? (category === 'unread' ? 'unknown' : 'kernel');
 }
 
 /** What is not known. */
 export function unplaced(why: Unplaced): Found {
-  return { place: 'not-known', category: null, cache: null, socket: null, why };
+  return { place: 'unknown', category: null, cache: null, socket: null, why };
 }
 
 /** Where that is all that is known. */

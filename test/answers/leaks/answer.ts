@@ -62,7 +62,7 @@ export function starver(more: Partial<Recording> = {}) {
       if (site === 'cache') return placed('page-cache', 'page-cache');
       if (site === 'fork') return placed('page-table', 'page-tables');
       return place < 16n
-        ? placed('nobody', 'unattributed')
+        ? placed('unreferenced', 'unattributed')
         : { ...placed('socket', 'network-sockets'), socket: SOCKET };
     },
   });

@@ -14,22 +14,22 @@ import { fieldsOf, packed, textOf } from './wire.js';
 test('who allocates, how much, and in whose socket it waits comes first', () => {
   const text = leaksText(starver(), { limit: 20, width: null });
   expect(text.split('\n\n')[0]).toBe(
-    'receive_mergeable [virtio_net] ← virtnet_poll [virtio_net]: 100 blocks of order 3 (3.13 MiB) in 10 min; 98 of them wait in 1 socket: pid 4711 (ngi\\x1bnx) fd 11.',
+    'Leak: receive_mergeable [virtio_net] ← virtnet_poll [virtio_net]: 100 order-3 blocks (3.13 MiB) in 10 min, 98 of them unread in 1 socket: pid 4711 (ngi\\x1bnx) fd 11.',
   );
   const rows = text.split('\n\n')[1]!.split('\n');
   expect(rows[1]).toMatch(
-    /^leaking +3\.13 MiB +100 +5 min +\+320 KiB +\+320 KiB +\+320 KiB +nobody takes it +sockets 98 %, nobody’s 2 % +receive_mergeable/,
+    /^leaking +3\.13 MiB +100 +5 min +\+320 KiB +\+320 KiB +\+320 KiB +queued, unread +sockets 98 %, unreferenced 2 % +receive_mergeable/,
   );
-  expect(rows[2]).toMatch(/^growing +400 KiB .* the kernel takes it back +page cache 100 %/);
-  expect(rows[3]).toMatch(/^alive .* it slows down /);
-  expect(text).toContain('By events of tracefs in 10 min, 10 windows.');
+  expect(rows[2]).toMatch(/^growing +400 KiB .* reclaimable +page cache 100 %/);
+  expect(rows[3]).toMatch(/^transient .* growth slows /);
+  expect(text).toContain('Source: tracefs events, 10 min, 10 windows.');
 });
 
 test('of a sample the bounds are told', () => {
   const answer = starver({ sample: { oneIn: 64, mask: 0x1f8n, residue: 8n } });
   const text = leaksText(answer, { limit: 20, width: null });
-  expect(text).toContain('AT LEAST');
-  expect(text).toContain('one page frame in 64: figures are estimates');
+  expect(text).toContain('HELD MIN');
+  expect(text).toContain('one page frame in 64. HELD is an estimate');
 });
 
 test('how sure the interval of the growth is', () => {
@@ -39,10 +39,14 @@ test('how sure the interval of the growth is', () => {
       width: null,
     });
   // Of three rates all lie on one side of the median with a chance of 2 in 8.
-  expect(of([1, 2, 3, 4])).toContain('A MINUTE is between FROM and TO with 75 %.');
-  expect(of([1, 2, 3, 4, 5, 6, 7])).toContain('A MINUTE is between FROM and TO with 96 %.');
-  expect(of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).toContain('between FROM and TO with 99 %.');
-  expect(of([1, 2])).not.toContain('FROM and TO');
+  expect(of([1, 2, 3, 4])).toContain('RATE/MIN is between LOW and HIGH with 75 % confidence.');
+  expect(of([1, 2, 3, 4, 5, 6, 7])).toContain(
+    'RATE/MIN is between LOW and HIGH with 96 % confidence.',
+  );
+  expect(of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).toContain(
+    'between LOW and HIGH with 99 % confidence.',
+  );
+  expect(of([1, 2])).not.toContain('LOW and HIGH');
 });
 
 test('it fits 80 columns', () => {
@@ -64,21 +68,19 @@ test('that nothing leaks is said only where it is known', () => {
       width: null,
     }).split('\n')[0];
   expect(of([4096, 8192])).toBe(
-    'Whether anything leaks is not known by 2 min: ask for three windows or more (--windows; of copies, four of them).',
+    'Inconclusive after 2 min: fewer than three windows. Use --windows 3 or more, or give at least four copies.',
   );
   expect(of([4096, 8192, 12288, 16384])).toMatch(
-    /^No stack is known to leak by 4 min\. What grows most: receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
+    /^No leak confirmed after 4 min\. Largest growth: receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
   );
   const all = { unseen: { allocated: 10, traced: 10, low: 10, high: 10 } };
-  expect(of([8192, 8192, 8192, 8192], all)).toBe(
-    'No stack grows all the time: nothing leaks by 4 min.',
-  );
-  expect(of([], all)).toBe('Nothing that was allocated in 0 s is held.');
+  expect(of([8192, 8192, 8192, 8192], all)).toBe('No leak after 4 min: no stack grows steadily.');
+  expect(of([], all)).toBe('No leak: every allocation of these 0 s was freed.');
   const sampled = { ...all, sample: { oneIn: 64, mask: 63n, residue: 1n } };
   expect(of([], sampled)).toBe(
-    'Nothing that was allocated in 0 s is held. A leak of fewer than 249 blocks may not be in the sample: --sample 1/1 follows all.',
+    'No leak: every allocation of these 0 s was freed. The sample may miss a leak of fewer than 249 blocks; --sample 1/1 follows every block.',
   );
-  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(/too few blocks are in the sample/);
+  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(/too few blocks in the sample/);
 });
 
 test('where not all was seen nothing is called well', () => {
@@ -92,33 +94,35 @@ test('where not all was seen nothing is called well', () => {
   const cost = { share: 0, budget: null, events: 0, offeredPerSecond: 0 };
   const tracing = { cost, orphans: [], left: [], late: 0, changed: [], unmatched: 0 };
   expect(of([8192, 8192, 8192, 8192], { unseen: nothing, tracing })).toBe(
-    'No stack grows all the time: nothing leaks by 4 min.',
+    'No leak after 4 min: no stack grows steadily.',
   );
   for (const more of [
     { unseen: null },
     { losses: { ...losses, overrun: 1 } },
     { losses: { ...losses, dropped: 1 } },
     { unseen: { allocated: 900, traced: 100, low: 90, high: 110 } },
-    { gaps: [{ code: 'cut', source: '/proc/allocinfo', count: 1 }] },
+    { gaps: [{ code: 'truncated', source: '/proc/allocinfo', count: 1 }] },
     { unseen: nothing, tracing: { ...tracing, changed: ['/x/tracing_on'] } },
     { unseen: nothing, tracing: { ...tracing, unmatched: 1 } },
   ]) {
     expect(of([8192, 8192, 8192, 8192], more)).toBe(
-      'No stack that was seen grows by 4 min, but not everything was seen: whether anything leaks is not known.',
+      'Inconclusive after 4 min: no recorded stack grows, but the recording is incomplete.',
     );
-    expect(of([], more)).toMatch(/^Nothing that was seen is held by 0 s, but not everything/);
+    expect(of([], more)).toMatch(
+      /^Inconclusive after 0 s: no recorded allocation is still held, but the recording is incomplete/,
+    );
   }
 });
 
 test('the JSON is as its schema says, and whole', () => {
   const json = leaksSchema.parse(leaksJson(starver()));
-  expect(json.sites.map(({ verdict }) => verdict)).toEqual(['leaking', 'growing', 'alive']);
+  expect(json.sites.map(({ verdict }) => verdict)).toEqual(['leaking', 'growing', 'transient']);
   expect(json.sites[0]).toMatchObject({
-    reason: 'waits',
+    reason: 'queued',
     bytes: 3_276_800,
     lowBytes: 3_276_800,
     blocks: 100,
-    survivors: { blocks: 100, order: 3, kept: [34, 33, 33] },
+    survivors: { blocks: 100, order: 3, thirds: [34, 33, 33] },
   });
   expect(json.sites[0]?.survivors?.sockets).toEqual([
     {

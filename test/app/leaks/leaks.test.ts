@@ -14,42 +14,45 @@ afterAll(() => fs.rmSync(folder, { recursive: true }));
 test.each([
   [['--interval', '0'], 'It takes 1 second to 7 days.'],
   [['--interval', '8d'], 'It takes 1 second to 7 days.'],
-  [['--windows', '2'], 'It takes 3 to 1000: of fewer nothing can be said.'],
+  [['--windows', '2'], 'It takes 3 to 1000 windows.'],
   [['--sample', '1/3'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
   [['--sample', '0.1'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
-  [['--sample', '1/8192'], 'It takes 1/4096 at least.'],
-  [['--cgroup', '/a/../b'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
-  [['--cgroup', '/a//b'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
+  [['--sample', '1/8192'], 'The smallest sample is 1/4096.'],
+  [['--cgroup', '/a/../b'], 'It takes a path as in /proc/PID/cgroup: /system.slice/…'],
+  [['--cgroup', '/a//b'], 'It takes a path as in /proc/PID/cgroup: /system.slice/…'],
   [['--budget', '2'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--budget', '0%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--budget', '101%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--order', '11'], 'It must be 10 at most.'],
-  [['--order', '3', '--type', 'slab'], '--order is of pages: it needs --type page'],
-  [['--cgroup', 'a'], 'It takes a path as /proc/PID/cgroup has it: /system.slice/…'],
+  [['--order', '3', '--type', 'slab'], '--order needs --type page'],
+  [['--cgroup', 'a'], 'It takes a path as in /proc/PID/cgroup: /system.slice/…'],
   [['--pid', '1', '--cgroup', '/a'], "option '--pid <pid>' cannot be used with option '--cgroup"],
-  [['--json', '--folded'], '--folded and --json are two forms of one answer: give one of them'],
-  [['--method', 'vmallocinfo'], '--method vmallocinfo is none for --type page:'],
-  [['--type', 'vmalloc', '--pid', '1'], '--pid is of events, and --type vmalloc has none'],
+  [['--json', '--folded'], '--folded and --json exclude each other'],
+  [['--method', 'vmallocinfo'], '--method vmallocinfo does not support --type page'],
+  [['--type', 'vmalloc', '--pid', '1'], '--pid needs events, and --type vmalloc has none'],
   [
     ['--method', 'allocinfo', '--sample', '1/8'],
-    '--sample is of events: --method allocinfo follows',
+    '--sample needs an event-based method: --method allocinfo',
   ],
-  [['--method', 'allocinfo', '--engine', 'bpftrace'], '--engine is of events: --method allocinfo'],
-  [['--engine', 'bpftrace', '--type', 'slab'], '--engine bpftrace follows pages'],
-  [['--engine', 'bpftrace', '--type', 'vmalloc'], '--engine bpftrace follows pages'],
+  [
+    ['--method', 'allocinfo', '--engine', 'bpftrace'],
+    '--engine needs an event-based method: --method allocinfo',
+  ],
+  [['--engine', 'bpftrace', '--type', 'slab'], '--engine bpftrace supports pages only'],
+  [['--engine', 'bpftrace', '--type', 'vmalloc'], '--engine bpftrace supports pages only'],
   [['--engine', 'bpftrace', '--sample', '1/8'], '--engine bpftrace follows every block'],
   [['--engine', 'bpftrace', '--sample', 'auto'], '--engine bpftrace follows every block'],
   [['--engine', 'bpftrace', '--budget', '2%'], '--engine bpftrace has no --budget'],
-  [['--engine', 'bpftrace', '--cgroup', '/a'], '--engine bpftrace does not know which cgroups'],
-  [['--methods', '--engine', 'bpftrace'], '--methods only lists them: it goes without --engine'],
-  [['--methods', '--folded'], '--methods only lists them: it goes without --folded'],
-  [['--force'], '--force belongs to --pprof and --speedscope'],
+  [['--engine', 'bpftrace', '--cgroup', '/a'], '--engine bpftrace does not support --cgroup'],
+  [['--methods', '--engine', 'bpftrace'], '--methods cannot be combined with --engine'],
+  [['--methods', '--folded'], '--methods cannot be combined with --folded'],
+  [['--force'], '--force needs --pprof or --speedscope'],
   [['--pprof', ''], 'a file’s name is empty'],
   [['--pprof', 'x', '--speedscope', 'x'], '--pprof and --speedscope name the same file'],
   [['--pprof', '-', '--speedscope', '-'], '--pprof and --speedscope name the same file'],
   [['--pprof', '-', '--json'], 'the profile goes to stdout: --json has no place there'],
   [['--speedscope', '-', '--folded'], 'the profile goes to stdout: --folded has no place there'],
-  [['--pprof', '-', '--force'], '--force belongs to --pprof and --speedscope'],
+  [['--pprof', '-', '--force'], '--force needs --pprof or --speedscope'],
 ])('%j is wrong usage, and nothing is recorded', async (args, why) => {
   const { stdout, stderr, status } = await kdumpMem('leaks', ...args);
   expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
@@ -82,13 +85,13 @@ test('a cgroup that is not there is said: nobody would be followed', async () =>
 test('--methods lists what this kernel offers, and what each costs', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--methods', '--json');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-  const { taken, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
+  const { default: usable, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
   expect(methods.map(({ method }) => method)).toEqual([
     ...['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs', 'bpftrace'],
   ]);
-  // bpftrace is never taken by itself.
+  // bpftrace is never the default.
   const own = methods.filter(({ method }) => method !== 'bpftrace');
-  expect(own.find(({ refusal }) => refusal === null)?.method ?? null).toBe(taken);
+  expect(own.find(({ refusal }) => refusal === null)?.method ?? null).toBe(usable);
   const text = await kdumpMem('leaks', '--methods', '--type', 'vmalloc');
   expect(text).toMatchObject({ status: 0, stdout: expect.stringContaining('vmallocinfo') });
 });
@@ -154,7 +157,9 @@ test('a profile goes to stdout, alone; what makes it doubtful to stderr; no file
       status: 0,
       stdout: fs.readFileSync(file).toString('hex'),
     });
-    expect(stderr.toString()).toMatch(/^kdump-mem: warning: Growth is told from three windows on/m);
+    expect(stderr.toString()).toMatch(
+      /^kdump-mem: warning: Fewer than three windows: growth is unknown/m,
+    );
   }
   expect(fs.readdirSync(folder)).not.toContain('-');
 });

@@ -48,16 +48,16 @@ describe('a trace as text', () => {
     expect(await codes(head(5) + EVENTS)).toEqual([]);
     expect((await of(head(5) + EVENTS)).losses.overrun).toBe(0);
     // What cannot be read is an entry too.
-    expect(await codes(`${head(6)}${EVENTS}damaged\n`)).toEqual([['strange', 1]]);
+    expect(await codes(`${head(6)}${EVENTS}damaged\n`)).toEqual([['malformed', 1]]);
   });
 
   it('is cut where it has fewer, though it ends with a whole line', async () => {
-    expect(await codes(head(6) + EVENTS)).toEqual([['cut', 1]]);
+    expect(await codes(head(6) + EVENTS)).toEqual([['truncated', 1]]);
     const [lines] = [EVENTS.split('\n').slice(0, -3).join('\n')];
-    expect(await codes(`${head(5)}${lines}\n`)).toEqual([['cut', 1]]);
+    expect(await codes(`${head(5)}${lines}\n`)).toEqual([['truncated', 1]]);
     // Two copies one behind the other.
     expect(await codes(head(5) + EVENTS + head(3) + alloc(4, 64) + free(5, 64))).toEqual([
-      ['cut', 1],
+      ['truncated', 1],
     ]);
   });
 

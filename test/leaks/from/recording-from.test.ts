@@ -75,7 +75,7 @@ describe('a recording out of what tracefs printed', () => {
     for (const [name, bytes] of Object.entries(truth)) expect(heldBy(recording, name)).toBe(bytes);
     expect(recording).toMatchObject({ method: 'trace-text', survivorsLeftOut: 0 });
     // They have what the module did, of all that their heads count.
-    expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([['cut', 2]]);
+    expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([['truncated', 2]]);
     expect(recording.readings.map(({ held }) => held.size > 0)).toEqual([false, true, true, true]);
     expect(recording.losses).toMatchObject({ overrun: 0, missedFrees: 0 });
     const survivor = recording.survivors.find(({ order }) => order === 5);
@@ -110,7 +110,7 @@ what is this
     expect(heldBy(recording, 'driver_poll')).toBe(8192);
     expect(heldBy(recording, 'do_it')).toBe(4096);
     expect(recording.losses).toMatchObject({ overrun: 7, unknownFrees: 1, withoutStack: 0 });
-    expect(recording.gaps).toEqual([{ code: 'strange', source: path, count: 1 }]);
+    expect(recording.gaps).toEqual([{ code: 'malformed', source: path, count: 1 }]);
     expect(recording.survivors.map(({ command }) => command).sort()).toEqual(['a b', 'a b']);
   });
 });
@@ -144,7 +144,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
       text.replace(/\n\nnode 10300 \[001\]/, `\n\n${FREE}node 10300 [001]`),
     );
     const { gaps } = await of([path]);
-    expect(gaps).toEqual([{ code: 'cut', source: path, count: 1 }]);
+    expect(gaps).toEqual([{ code: 'truncated', source: path, count: 1 }]);
   });
 
   it('a trace whose last line is cut: it is not an event of another order', async () => {
@@ -157,7 +157,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     expect(await of([whole])).toMatchObject({ gaps: [], survivors: [{ order: 10 }] });
     const cut = file('cut-trace.txt', text.slice(0, text.indexOf('order=10') + 'order=1'.length));
     expect(await of([cut])).toMatchObject({
-      gaps: [{ code: 'cut', source: cut, count: 1 }],
+      gaps: [{ code: 'truncated', source: cut, count: 1 }],
       survivors: [],
     });
   });
@@ -184,7 +184,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     const text = [...others, fields].map((each, at) => `a 1 [000] 1.00000${at}: kmem:${each}\n\n`);
     const path = file('contradicts.txt', text.join(''));
     const recording = await of([path], { type });
-    expect(recording.gaps).toEqual([{ code: 'strange', source: path, count: 1 }]);
+    expect(recording.gaps).toEqual([{ code: 'malformed', source: path, count: 1 }]);
     expect(recording.survivors).toHaveLength(1);
   });
 
@@ -205,7 +205,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     const good = '0xffffc90000010000-0xffffc90000013000   12288 f+0x1/0x2 pages=2 vmalloc N0=2\n';
     const paths = [1, 2].map((at) => file(`areas-${at}`, `${good}${line}\n`));
     const recording = await of(paths, { type: 'vmalloc', seconds: 60 });
-    expect(recording.gaps).toEqual([{ code: 'strange', source: paths.join(', '), count: 1 }]);
+    expect(recording.gaps).toEqual([{ code: 'malformed', source: paths.join(', '), count: 1 }]);
     expect(heldBy(recording, 'leak_area')).toBe(0);
     expect(heldBy(recording, 'f')).toBe(8192);
   });
@@ -239,7 +239,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
       file(`kmalloc-1k-strange-${at}`, text.replace('ts 5 ns', `ts ${at} ns`)),
     );
     const recording = await of(paths, { type, seconds: 60 });
-    expect(recording.gaps?.map(({ code }) => code)).toContain('strange');
+    expect(recording.gaps?.map(({ code }) => code)).toContain('malformed');
     expect(heldBy(recording, 'f')).toBe(0);
   });
 
@@ -250,7 +250,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     const one = file('v1', text);
     const two = file('v2', text.slice(0, text.indexOf('pages=100') + 'pages=10'.length));
     const recording = await of([one, two], { type: 'vmalloc', seconds: 60 });
-    expect(recording.gaps).toEqual([{ code: 'cut', source: `${one}, ${two}`, count: 1 }]);
+    expect(recording.gaps).toEqual([{ code: 'truncated', source: `${one}, ${two}`, count: 1 }]);
     expect(heldBy(recording, 'f')).toBe(4096);
   });
 });
@@ -289,7 +289,7 @@ describe('a recording out of perf script', () => {
     const allocations = PERF.slice(0, PERF.lastIndexOf('node 10300'));
     await expect(of([file('allocations.txt', allocations)])).rejects.toMatchObject({
       code: 'unreadable',
-      message: expect.stringContaining('and no frees'),
+      message: expect.stringContaining('but no frees'),
       next: expect.stringContaining('kmem:mm_page_free'),
     });
   });
@@ -328,7 +328,7 @@ describe('files that are packed', () => {
   );
 
   it.each(['gzip', 'xz', 'zstd'])('say so where they are cut: %s', async (command) => {
-    const path = file('cut', pack(command).subarray(0, -9));
+    const path = file('truncated', pack(command).subarray(0, -9));
     await expect(of([path])).rejects.toMatchObject({
       code: 'unreadable',
       message: expect.stringContaining(path),
@@ -344,7 +344,7 @@ describe('files that are packed', () => {
     try {
       await expect(of([path])).rejects.toMatchObject({
         code: 'unreadable',
-        message: `${path} is packed with ${command}, which is not here`,
+        message: `${path}: compressed with ${command}, which is not installed`,
         next: expect.stringContaining(name),
       });
     } finally {
@@ -378,7 +378,7 @@ describe('a recording out of copies', () => {
     expect(heldBy(recording, 'f')).toBe(6 * 1024);
     const unnamed = texts.map((text, at) => file(`filp-${at}.gz`, text));
     await expect(of(unnamed, { type: 'slab', seconds: 1 })).rejects.toMatchObject({
-      message: expect.stringContaining('how large'),
+      message: expect.stringContaining('the object size is unknown'),
     });
   });
 
@@ -398,13 +398,13 @@ describe('a recording out of copies', () => {
       const [one = ''] = copies(name);
       await expect(of([one, one], { seconds: 60 })).rejects.toMatchObject({
         code: 'unreadable',
-        message: `${one} and ${one} are one file`,
+        message: `${one} and ${one} are the same file`,
       });
     }
     const [one = '', two = ''] = copies('page_owner');
     await expect(of([two, one], { seconds: 60 })).rejects.toMatchObject({
       code: 'unreadable',
-      message: `${one} is no later than ${two}`,
+      message: `${one} is not later than ${two}`,
     });
     const same = file('page_owner.again', readFileSync(two, 'utf8'));
     await expect(of([two, same], { seconds: 60 })).rejects.toMatchObject({ code: 'unreadable' });
@@ -416,7 +416,7 @@ describe('a recording out of copies', () => {
     );
     await expect(of(paths, { seconds: 60 })).rejects.toMatchObject({
       code: 'unreadable',
-      message: `${paths[0]} tells of no allocation at all`,
+      message: `${paths[0]} lists no allocations`,
     });
   });
 
@@ -425,7 +425,7 @@ describe('a recording out of copies', () => {
     await expect(of([one], { seconds: 1 })).rejects.toMatchObject({ code: 'unreadable' });
     const other = copies('vmallocinfo')[1] ?? '';
     await expect(of([two, other], { seconds: 1 })).rejects.toMatchObject({
-      message: expect.stringContaining('do not belong together'),
+      message: expect.stringContaining('cannot be combined'),
     });
     await expect(of([file('x', 'x\n'.repeat(1000))])).rejects.toMatchObject({ code: 'unreadable' });
     await expect(of([join(folder, 'none')])).rejects.toMatchObject({ code: 'gone' });

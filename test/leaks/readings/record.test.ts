@@ -85,7 +85,7 @@ describe('readings of what the kernel keeps by itself', () => {
     const zeros = 'allocinfo - version: 2.0\n           0        0 a.c:1 func:f \n';
     await expect(record('allocinfo', { '/proc/allocinfo': zeros })).rejects.toMatchObject({
       code: 'unreadable',
-      message: '/proc/allocinfo tells of no allocation at all',
+      message: '/proc/allocinfo lists no allocations',
     });
     const files = { '/proc/allocinfo': two('allocinfo') };
     await expect(record('allocinfo', { ...files, [PROFILING]: '0\n' })).rejects.toMatchObject({
@@ -93,7 +93,11 @@ describe('readings of what the kernel keeps by itself', () => {
       next: 'Turn it on: sysctl vm.mem_profiling=1',
     });
     const { recording } = await record('allocinfo', { ...files, [PROFILING]: ['1\n', '0\n'] });
-    expect(recording.gaps).toContainEqual({ code: 'cut', source: '/proc/allocinfo', count: 1 });
+    expect(recording.gaps).toContainEqual({
+      code: 'truncated',
+      source: '/proc/allocinfo',
+      count: 1,
+    });
   });
 
   it('tell caches that are not tracked: slub_debug=U,kmalloc-1k names one alone', async () => {
@@ -122,9 +126,9 @@ describe('readings of what the kernel keeps by itself', () => {
   });
 
   it.each([
-    ['of a version that is not known', 'allocinfo - version: 3.0\n', 'cut'],
-    ['without its header', '       4096        1 a.c:1 func:f \n', 'cut'],
-    ['with lines of no known form', 'allocinfo - version: 1.0\nmore\n', 'strange'],
+    ['of a version that is not known', 'allocinfo - version: 3.0\n', 'truncated'],
+    ['without its header', '       4096        1 a.c:1 func:f \n', 'truncated'],
+    ['with lines of no known form', 'allocinfo - version: 1.0\nmore\n', 'malformed'],
   ])('tell a file %s', async (_, text, code) => {
     const { recording } = await record('allocinfo', { '/proc/allocinfo': text });
     expect(recording.gaps).toEqual([{ code, source: '/proc/allocinfo', count: 1 }]);
@@ -162,8 +166,8 @@ describe('readings of what the kernel keeps by itself', () => {
     const text = 'nothing\nPage allocated via order 0, mask 0x0(), pid 1, tgid 1 (a, b), ts 1 ns\n';
     const { recording } = await record('page-owner', { [OWN]: text });
     expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([
-      ['cut', 1],
-      ['strange', 1],
+      ['truncated', 1],
+      ['malformed', 1],
     ]);
   });
 
@@ -207,7 +211,7 @@ describe('readings of what the kernel keeps by itself', () => {
       '/sys/kernel/slab/kmalloc-1k/alloc_calls': line.repeat(65),
     };
     const { recording } = await record('slab-traces', files);
-    expect(recording.gaps).toMatchObject([{ code: 'cut', count: 1 }]);
+    expect(recording.gaps).toMatchObject([{ code: 'truncated', count: 1 }]);
   });
 
   it('of vmallocinfo, with the areas that came since', async () => {

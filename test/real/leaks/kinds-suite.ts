@@ -72,7 +72,7 @@ export function describeKinds(kernel: LabKernel): void {
           '--type slab --sample 1/1',
           SECONDS,
         );
-        expect(leaking(answer)).toEqual([['leak_object', 'nobody']]);
+        expect(leaking(answer)).toEqual([['leak_object', 'unreferenced']]);
         expect(answer.sites.findIndex((site) => kindOf(site) === 'leak_object')).toBe(0);
         for (const kind of ['leak_object', 'keep_object', 'ring_object'] as const)
           expect([kind, bytesOf(answer, kind, BYTES[kind])]).toEqual([kind, grown[kind]]);
@@ -95,7 +95,7 @@ export function describeKinds(kernel: LabKernel): void {
           '--type slab --sample 1/4',
           seconds,
         );
-        expect(leaking(answer)).toEqual([['leak_object', 'nobody']]);
+        expect(leaking(answer)).toEqual([['leak_object', 'unreferenced']]);
         const [site] = sitesOf(answer, 'leak_object');
         const { bytes = 0, lowBytes = 0, highBytes = 0 } = site ?? {};
         // One in twenty lies outside of 95 %; outside of twice as much lies none in a thousand.
@@ -124,7 +124,7 @@ export function describeKinds(kernel: LabKernel): void {
         const { output } = await guest.guest.run('cat /tmp/areas');
         const answer = leaksSchema.parse(JSON.parse(output.toString()));
         expect(answer.method).toBe('vmallocinfo');
-        expect(leaking(answer)).toEqual([['leak_area', 'nobody']]);
+        expect(leaking(answer)).toEqual([['leak_area', 'unreferenced']]);
         const [{ bytes, beforeBytes } = { bytes: 0, beforeBytes: 0 }] = sitesOf(
           answer,
           'leak_area',
@@ -150,7 +150,7 @@ export function describeKinds(kernel: LabKernel): void {
         const unseen = allocated - seen;
         console.log(kernel, { inBulk, unseen }, warned(answer, 'unseen')?.message);
         // Pages of a pool have its mark from 5.14 on (page.pp_magic): before, nothing leads to them.
-        const where = hasBulk(kernel) ? 'waits' : 'nobody';
+        const where = hasBulk(kernel) ? 'queued' : 'unreferenced';
         expect(leaking(answer)).toEqual([['leak_pool', where]]);
         expect(sitesOf(answer, 'leak_bulk')).toEqual([]);
         if (!hasBulk(kernel)) {

@@ -79,7 +79,10 @@ export function describeLeaks(
       const told = leaks
         .map((kind) => siteOf(answer, kind))
         .map(({ verdict, reason }) => [verdict, reason]);
-      const expected = leaks.map((kind) => ['leaking', kind === 'leak_pool' ? 'waits' : 'nobody']);
+      const expected = leaks.map((kind) => [
+        'leaking',
+        kind === 'leak_pool' ? 'queued' : 'unreferenced',
+      ]);
       expect(told).toEqual(expected);
     });
 

@@ -20,11 +20,9 @@ export function mapKeys(most: number, available = availableBytes(), cpus = possi
   const bytes = Math.min(MOST_BYTES, (available ?? 0) * MOST_SHARE);
   const keys = Math.min(most, Math.floor(bytes / (BYTES_EACH + BYTES_EACH_CPU * cpus)));
   if (keys < LEAST)
-    throw new TraceError(
-      'bpftrace-failed',
-      'memory is too short for the maps of bpftrace, which are of the kernel',
-      { next: 'Leave out --engine bpftrace: tracefs needs less.' },
-    );
+    throw new TraceError('bpftrace-failed', 'not enough memory for the BPF maps of bpftrace', {
+      next: 'Remove --engine bpftrace: tracefs needs less memory.',
+    });
   return keys;
 }
 

@@ -55,11 +55,9 @@ export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording>
     if (!existsSync(`${events}/${name}`))
       throw new TraceError('trace-unsupported', `this kernel has no event ${name}`);
   if (order.pid !== null && !isFirstPidNamespace())
-    throw new TraceError(
-      'trace-unsupported',
-      'bpftrace knows processes by other numbers than this pid namespace',
-      { next: 'Run it on the host, or leave out --engine bpftrace.' },
-    );
+    throw new TraceError('trace-unsupported', 'bpftrace uses pids of another pid namespace', {
+      next: 'Run it on the host, or remove --engine bpftrace.',
+    });
   const keys = mapKeys(order.maxBlocks);
   const poolPages = order.minOrder === 0 && existsSync(`${events}/page_pool/page_pool_state_hold`);
   for (const stackMode of ['raw', 'perf'] as const satisfies readonly StackMode[]) {
@@ -79,7 +77,7 @@ export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording>
       await run.ended;
     }
   }
-  throw new TraceError('bpftrace-failed', 'this bpftrace prints no addresses of stacks');
+  throw new TraceError('bpftrace-failed', 'this bpftrace prints no stack addresses');
 }
 
 interface Plan {
@@ -110,8 +108,8 @@ class Session {
     // The second says that all is attached.
     await this.#until(() => stop.aborted || this.#output.heartbeats >= 2, START_MS);
     if (stop.aborted)
-      throw new TraceError('bpftrace-ended', 'it was ended before bpftrace had begun to record', {
-        next: 'Nothing is known. Ask again, and give bpftrace time to compile.',
+      throw new TraceError('bpftrace-ended', 'interrupted before bpftrace began to record', {
+        next: 'Run it again and let bpftrace compile first.',
       });
     // Stacks are told at the end.
     const symbols = new SymbolsMeanwhile();
@@ -182,7 +180,7 @@ class Session {
     while (!holds()) {
       if (this.#over) throw await this.#failure();
       if (performance.now() > end)
-        throw new TraceError('bpftrace-failed', `bpftrace says nothing for ${mostMs / 1000} s`);
+        throw new TraceError('bpftrace-failed', `no output from bpftrace for ${mostMs / 1000} s`);
       await delay(20);
     }
   }
@@ -240,13 +238,13 @@ function failureOf({ cause, signal }: BpftraceEnd, words: Words): TraceError {
   if (code === 'ENOENT' || code === 'EACCES')
     return new TraceError('bpftrace-missing', 'bpftrace is not installed', { cause });
   if (signal !== undefined)
-    return new TraceError('bpftrace-failed', `bpftrace was ended by ${signal}`, { cause });
+    return new TraceError('bpftrace-failed', `bpftrace was killed by ${signal}`, { cause });
   const { text } = words;
-  const told = (errorCode: ConstructorParameters<typeof TraceError>[0]) =>
+  const failed = (errorCode: ConstructorParameters<typeof TraceError>[0]) =>
     new TraceError(errorCode, `bpftrace: ${reasonOf(words)}`, { cause });
-  if (/lockdown/i.test(text)) return told('trace-locked-down');
-  if (/root user|Operation not permitted|EPERM|CAP_/.test(text)) return told('trace-no-root');
-  return told('bpftrace-failed');
+  if (/lockdown/i.test(text)) return failed('trace-locked-down');
+  if (/root user|Operation not permitted|EPERM|CAP_/.test(text)) return failed('trace-no-root');
+  return failed('bpftrace-failed');
 }
 
 /** Its first error, without what it says besides. */

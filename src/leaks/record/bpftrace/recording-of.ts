@@ -147,8 +147,8 @@ function gapsOf(
   const others = otherStacks + (held.get(OTHER_STACKS_ID) ?? 0);
   const missing = endedEarly ? 0 : asked - windows.length;
   return [
-    ...(missing > 0 ? [{ code: 'cut' as const, source, count: missing }] : []),
-    ...(strange > 0 ? [{ code: 'strange' as const, source, count: strange }] : []),
+    ...(missing > 0 ? [{ code: 'truncated' as const, source, count: missing }] : []),
+    ...(strange > 0 ? [{ code: 'malformed' as const, source, count: strange }] : []),
     ...(others > 0 ? [{ code: 'sites' as const, source, count: others }] : []),
     ...(symbols === null
       ? [{ code: 'unreadable' as const, source: '/proc/kallsyms', count: 1 }]

@@ -60,8 +60,8 @@ export function affordable(rates: EventRates, budget: number, lowBit: number): S
   const least = shareOf(rates, MOST_ONE_IN, lowBit) / HEADROOM;
   throw new TraceError(
     'trace-over-budget',
-    `${events} events a second would cost ${percent(least)} of a CPU, even where one in ${MOST_ONE_IN} is followed; ${percent(budget)} are allowed`,
-    { next: `Allow more: --budget ${Math.ceil(least * 100)}%, or follow larger blocks: --order 3` },
+    `${events} events per second would cost ${percent(least)} of a CPU even with --sample 1/${MOST_ONE_IN} (allowed: ${percent(budget)})`,
+    { next: `Use --budget ${Math.ceil(least * 100)}%, or only larger blocks: --order 3` },
   );
 }
 

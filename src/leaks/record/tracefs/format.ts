@@ -51,5 +51,5 @@ export function fieldOf(format: EventFormat, ...names: readonly [string, ...stri
 }
 
 export function unsupported(what: string): TraceError {
-  return new TraceError('trace-unsupported', `this kernel’s tracing is not known: ${what}`);
+  return new TraceError('trace-unsupported', `unsupported tracing format: ${what}`);
 }

@@ -29,19 +29,19 @@ export class TraceInstance {
   constructor(root: string, name: string) {
     this.#root = root;
     this.path = `${root}/instances/${name}`;
-    told(this.path, 'be made', () => mkdirSync(this.path));
+    attempt(this.path, 'be created', () => mkdirSync(this.path));
   }
 
   /** @throws {TraceError} `trace-no-root`, `trace-locked-down`, `trace-failed` */
   write(file: string, text: string): void {
-    told(`${this.path}/${file}`, `take ${text.slice(0, 80)}`, () =>
+    attempt(`${this.path}/${file}`, `be set to ${text.slice(0, 80)}`, () =>
       writeFileSync(`${this.path}/${file}`, text),
     );
   }
 
   /** @throws {TraceError} `trace-no-root`, `trace-locked-down`, `trace-failed` */
   read(file: string): string {
-    return told(`${this.path}/${file}`, 'be read', () =>
+    return attempt(`${this.path}/${file}`, 'be read', () =>
       readFileSync(`${this.path}/${file}`, 'latin1'),
     );
   }
@@ -57,8 +57,7 @@ export class TraceInstance {
 
   /** A clock that all CPUs share, the same that a process can ask for. @throws {TraceError} `trace-unsupported` */
   takeMonotonicClock(): void {
-    if (!/\bmono\b/.test(this.read('trace_clock')))
-      throw unsupported('its tracing has no clock mono, so CPUs cannot be compared');
+    if (!/\bmono\b/.test(this.read('trace_clock'))) throw unsupported('no mono trace clock');
     this.write('trace_clock', 'mono');
   }
 
@@ -66,13 +65,13 @@ export class TraceInstance {
   format(system: string, name: string): string | null {
     const folder = `${system === 'ftrace' ? this.#root : this.path}/events/${system}/${name}`;
     if (!existsSync(folder)) return null;
-    return told(`${folder}/format`, 'be read', () => readFileSync(`${folder}/format`, 'latin1'));
+    return attempt(`${folder}/format`, 'be read', () => readFileSync(`${folder}/format`, 'latin1'));
   }
 
   /** How pages of buffers are laid out, or their events. @throws {TraceError} as `read` */
   header(name: 'header_page' | 'header_event'): string {
     const file = `${this.#root}/events/${name}`;
-    return told(file, 'be read', () => readFileSync(file, 'latin1'));
+    return attempt(file, 'be read', () => readFileSync(file, 'latin1'));
   }
 
   /** Now, nanoseconds on the clock of this instance, to the microsecond. @throws {TraceError} `trace-unsupported` */
@@ -81,7 +80,7 @@ export class TraceInstance {
     const { seconds, micro } =
       /^now ts: *(?<seconds>\d{1,12})\.(?<micro>\d{6})$/m.exec(text)?.groups ?? {};
     if (seconds === undefined || micro === undefined)
-      throw unsupported('buffers do not tell the time of their clock');
+      throw unsupported('no clock time in per_cpu stats');
     return (BigInt(seconds) * 1_000_000n + BigInt(micro)) * 1000n;
   }
 
@@ -138,13 +137,13 @@ export class TraceInstance {
   }
 }
 
-function told<T>(file: string, what: string, act: () => T): T {
+function attempt<T>(file: string, what: string, act: () => T): T {
   try {
     return act();
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unknown';
     if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') throw refused(file, code, cause);
-    const why = code === 'ENOMEM' ? 'the kernel has no memory for it' : code;
+    const why = code === 'ENOMEM' ? 'out of kernel memory' : code;
     throw new TraceError('trace-failed', `${file} cannot ${what}: ${why}`, { cause });
   }
 }

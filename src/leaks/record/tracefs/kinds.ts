@@ -88,7 +88,7 @@ export function decoderOf(kind: EventKind, format: EventFormat): Decoder {
     flags.size === 1 &&
     (kind === 'stack' || place.size === 8) &&
     (length === null || length.size === 4 || length.size === 8);
-  if (!isKnown) throw unsupported(`fields of the event ${format.name} have other sizes`);
+  if (!isKnown) throw unsupported(`unexpected field sizes in event ${format.name}`);
   const lengthEnd = length === null ? 0 : length.offset + length.size;
   return {
     kind,

@@ -35,7 +35,7 @@ export function parsePageLayout(
   headerEvent: string,
   pageKilobytes: number | null,
 ): PageLayout {
-  if (endianness() !== 'LE') throw unsupported('its bytes are in big-endian order');
+  if (endianness() !== 'LE') throw unsupported('big-endian');
   for (const [name, value] of Object.entries(EVENT_HEADER)) {
     const told = new RegExp(`^\\s*${name}\\s*:\\s*(?:type == )?(\\d+)`, 'm').exec(headerEvent)?.[1];
     if (told !== String(value))
@@ -53,8 +53,8 @@ export function parsePageLayout(
   const pageBytes =
     pageKilobytes === null ? data.offset + data.size : Math.floor(pageKilobytes) * 1024;
   if (timestamp.size !== 8 || commit.size !== 8 || commit.offset + commit.size > data.offset)
-    throw unsupported('header_page has another form');
+    throw unsupported('unexpected header_page');
   if (!(pageBytes > data.offset && pageBytes <= MOST_PAGE_BYTES))
-    throw unsupported(`pages of its buffers have ${pageBytes} bytes`);
+    throw unsupported(`buffer pages of ${pageBytes} bytes`);
   return { timestamp: timestamp.offset, commit: commit.offset, data: data.offset, pageBytes };
 }

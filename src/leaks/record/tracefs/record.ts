@@ -16,8 +16,8 @@ import type { TraceOrder } from './trace-order.js';
 export async function recordTraced(order: TraceOrder): Promise<Recording> {
   const { type } = order;
   if (type === 'vmalloc')
-    throw new TraceError('trace-unsupported', 'areas of vmalloc are not followed by events', {
-      next: 'Ask /proc/vmallocinfo: --method vmallocinfo',
+    throw new TraceError('trace-unsupported', 'vmalloc areas have no trace events', {
+      next: 'Use --method vmallocinfo',
     });
   const root = findTracefs();
   const removed = removeOrphans(root);

@@ -24,7 +24,7 @@ export function findTracefs(): string {
   if (/ \/sys\/kernel\/(debug\/)?tracing tracefs /.test(textOf('/proc/mounts') ?? ''))
     throw new TraceError(
       'trace-locked-down',
-      'tracefs is mounted and empty: tracing was disabled when the kernel started, as lockdown (confidentiality) does',
+      'tracefs is mounted but empty (tracing disabled at boot, or lockdown=confidentiality)',
     );
   throw new TraceError('trace-not-mounted', `tracefs is not mounted at ${TRACEFS_PLACES[0]}`, {
     next: `Mount it: mount -t tracefs tracefs ${TRACEFS_PLACES[0]}`,
@@ -34,8 +34,8 @@ export function findTracefs(): string {
 /** Why the kernel lets us not, as an error. */
 export function refused(file: string, reason: string, cause?: unknown): TraceError {
   if (isLockedDown()) return lockedDown(file, reason, cause);
-  const who = process.geteuid?.() === 0 ? 'by root of this container' : 'without root';
-  return new TraceError('trace-no-root', `${file} cannot be used ${who} (${reason})`, { cause });
+  const user = process.geteuid?.() === 0 ? 'by root of this container' : 'without root';
+  return new TraceError('trace-no-root', `${file}: not accessible ${user} (${reason})`, { cause });
 }
 
 function isLockedDown(): boolean {
@@ -45,7 +45,7 @@ function isLockedDown(): boolean {
 function lockedDown(file: string, reason: string, cause?: unknown): TraceError {
   return new TraceError(
     'trace-locked-down',
-    `${file} cannot be used (${reason}): the kernel is in lockdown (confidentiality)`,
+    `${file}: kernel lockdown (confidentiality) denies access (${reason})`,
     { cause },
   );
 }

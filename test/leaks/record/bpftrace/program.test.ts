@@ -47,6 +47,6 @@ it('maps take an eighth of the memory that is available, 256 MiB at most, and le
   expect(mapKeys(500_000, 2 ** 30, 2)).toBe(Math.floor(2 ** 27 / 432));
   expect(mapKeys(500_000, 64 * 2 ** 30, 2)).toBe(500_000);
   expect(mapKeys(500_000, 64 * 2 ** 30, 256)).toBe(Math.floor(2 ** 28 / (400 + 16 * 256)));
-  expect(() => mapKeys(500_000, 2 ** 25, 2)).toThrow(/too short/);
-  expect(() => mapKeys(500_000, null, 2)).toThrow(/too short/);
+  expect(() => mapKeys(500_000, 2 ** 25, 2)).toThrow(/not enough memory/);
+  expect(() => mapKeys(500_000, null, 2)).toThrow(/not enough memory/);
 });

@@ -59,7 +59,7 @@ describe.each(PRINTED)('a recording of what bpftrace printed: %s', (name) => {
     expect(more).toEqual(expect.arrayContaining(['unseen', 'unseen-frees']));
     expect(codes({ missedRuns: 3 })).toContain('overrun');
     expect(codes({ missedRuns: null })).toContain('overrun-unknown');
-    expect(codes({ windows: 4 })).toContain('source-cut');
+    expect(codes({ windows: 4 })).toContain('source-truncated');
   });
 });
 

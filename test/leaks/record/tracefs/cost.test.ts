@@ -35,7 +35,7 @@ describe('what a recording may cost', () => {
       expect.objectContaining({
         code: 'trace-over-budget',
         message: expect.stringMatching(
-          /^2000000 events a second would cost \d\d\.\d % of a CPU, even where one in 4096 is followed; 2\.0 % are allowed$/,
+          /^2000000 events per second would cost \d\d\.\d % of a CPU even with --sample 1\/4096 \(allowed: 2\.0 %\)$/,
         ),
         next: expect.stringMatching(/--budget \d\d%/),
       }),

@@ -91,7 +91,7 @@ for (const kernel of KERNELS)
       expect(paired.answer.method).toBe('bpftrace');
       const leaking = paired.answer.sites.filter(({ verdict }) => verdict === 'leaking');
       expect(leaking.map(kindOf).toSorted()).toEqual([...LEAKS].sort());
-      expect(new Set(leaking.map(({ reason }) => reason))).toEqual(new Set(['nobody']));
+      expect(new Set(leaking.map(({ reason }) => reason))).toEqual(new Set(['unreferenced']));
     });
 
     test('what the module holds is told, also of what was freed by parts: all but what is told as unseen', () => {

@@ -106,7 +106,7 @@ describe('copies that cp made in the guest', () => {
       if (name === 'allocinfo' || name === 'kmalloc-1k')
         expect(objects).toBe(after.leak_object.blocks - before.leak_object.blocks);
       // In order, as their text tells.
-      const isTold = answer.warnings.every(({ code }) => code !== 'untold-order');
+      const isTold = answer.warnings.every(({ code }) => code !== 'unknown-order');
       expect(isTold).toBe(name === 'page_owner' || name === 'kmalloc-1k');
       checkHealthy(answer);
     },
@@ -119,13 +119,13 @@ describe('copies that cp made in the guest', () => {
       const { stdout, stderr, status } = await asked(name, 2, 1);
       if (name === 'page_owner' || name === 'kmalloc-1k') {
         expect([status, stdout]).toEqual([REFUSED, '']);
-        expect(stderr).toContain('is no later than');
+        expect(stderr).toContain('is not later than');
         return;
       }
       expect(status).toBe(0);
       const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
       expect(complete).toBe(false);
-      const note = warnings.find(({ code }) => code === 'untold-order');
+      const note = warnings.find(({ code }) => code === 'unknown-order');
       expect(note?.message).toMatch(/were given back: if it is wrong, as much leaked/);
     },
     MOST_MS,
@@ -150,7 +150,7 @@ describe('copies that cp made in the guest', () => {
         expect([name, complete, codes]).toEqual([
           name,
           false,
-          expect.arrayContaining(['source-cut']),
+          expect.arrayContaining(['source-truncated']),
         ]);
       }
     },
@@ -173,7 +173,7 @@ describe('copies that cp made in the guest', () => {
       ] as const) {
         const { stdout, stderr, status } = await asked('page_owner', first, second);
         expect([status, stdout]).toEqual([REFUSED, '']);
-        expect(stderr).toMatch(/is no later than|of two machines, or of two starts/);
+        expect(stderr).toMatch(/is not later than|from different machines, or of two starts/);
       }
     },
     MOST_MS,

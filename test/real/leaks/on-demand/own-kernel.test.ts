@@ -60,7 +60,7 @@ describe('what the kernel remembers, read while a module leaks under load', () =
       expect(told).toEqual(kinds.map((kind) => [kind, truth[kind].bytes]));
       expect(sumOf(answer, largest, ({ bytes }) => bytes)).toBeGreaterThan(0);
       // What programs themselves have is told from it where blocks are looked up.
-      const [first] = answer.sites.filter(({ reason }) => reason !== 'of-processes');
+      const [first] = answer.sites.filter(({ reason }) => reason !== 'process-owned');
       expect(first && kindOf(first)).toBe(largest);
       // A reading that takes long may end after the module was halted: the last window then has no growth.
       const verdicts = method === 'page-owner' ? ['growing', 'unknown'] : ['growing'];

@@ -34,7 +34,7 @@ describe.each(LAB_KERNELS)('%s: a ring whose blocks outlive the recording', (ker
         .map(({ verdict, reason }) => [verdict, reason]);
     expect([of('ring_page'), of('leak_third')]).toEqual([
       [['unknown', 'frees-keep-pace']],
-      [['leaking', 'nobody']],
+      [['leaking', 'unreferenced']],
     ]);
   }, 400_000);
 });

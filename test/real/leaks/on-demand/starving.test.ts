@@ -28,7 +28,7 @@ test(
     const [first] = leaksSchema.parse(JSON.parse(stdout)).sites;
     const symbols = first?.frames.map(({ symbol }) => symbol) ?? [];
     expect(symbols.join(' ')).toMatch(/try_fill_recv|receive_mergeable|page_to_skb/);
-    expect(first).toMatchObject({ verdict: 'leaking', reason: 'waits' });
+    expect(first).toMatchObject({ verdict: 'leaking', reason: 'queued' });
     const holders = first?.survivors?.sockets.flatMap((socket) => socket.holders) ?? [];
     expect(holders.map((holder) => holder.pid)).toContain(pid);
   },

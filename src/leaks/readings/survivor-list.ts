@@ -6,7 +6,7 @@ const MOST_OF_SITE = 500;
 const MOST_PLACES = 4_000_000;
 
 /** Blocks that were there at the end and not at the beginning, for sources that tell each by itself. */
-export class ToldSurvivors {
+export class SurvivorList {
   /** It is not known of all whether they were there at the beginning. */
   unknown = false;
   leftOut = 0;
