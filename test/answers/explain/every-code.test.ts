@@ -27,7 +27,7 @@ const NAMES = [
   'vendor.id',
   ...['stacks-1.source', 'log-1.source', 'log-end-1.source', 'report.access'],
   // kdump-mem leaks --methods tells of each.
-  ...['leaks-1.method', 'methods[].method', 'leak-methods-1.taken'],
+  ...['leaks-1.method', 'methods[].method', 'leak-methods-1.default'],
 ];
 
 interface Node {
