@@ -9,15 +9,15 @@ import { belongings, type Holder } from '../walk/tasks/descriptors.js';
 import { FileTables } from '../walk/tasks/files.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { Warnings } from '../walk/warnings.js';
-import { Deaths, keepersOf } from './deaths.js';
 import { atLeastFreed, type Freed } from './freed.js';
 import type { Holdings } from './holdings.js';
+import { KillImpact, keepersOf } from './kill-impact.js';
 import type { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
 /**
- * What a kill of a process gives back of one of its sockets and of those that hang on it: connections
- * that wait at it, and what its messages carry. What the other ends of connections hold is left out.
+ * Returns what a kill of a process frees of one of its sockets and of those that depend on it: connections
+ * in its accept queue, and files in its messages. What the other ends of connections hold is left out.
  * Null: the socket was not found again among the process's.
  */
 export function freedOf(
@@ -40,7 +40,12 @@ export function freedOf(
   }
   // Without the connection's names, by which other ends are found.
   const known = new Map([[socket.sock, { all: held.all, atClose: held.atClose }]]);
-  return new Kill(kernel, accountant, all, missed).freed(task, known, [socket.sock], warnings);
+  return new KillOfProcess(kernel, accountant, all, missed).freed(
+    task,
+    known,
+    [socket.sock],
+    warnings,
+  );
 }
 
 /**
@@ -65,13 +70,18 @@ export function freedOfProcess(
     [...holders.map((holder) => holder.task), ...mappedBy].some(({ pid }) => pid === task.pid) ||
     registeredWith.some((ring) => ring.holders.some((holder) => holder.task.pid === task.pid));
   const own = all.filter(isOwn).map(({ sock }) => sock);
-  const freed = new Kill(kernel, accountant, all, missed).freed(task, known, own, warnings);
+  const freed = new KillOfProcess(kernel, accountant, all, missed).freed(
+    task,
+    known,
+    own,
+    warnings,
+  );
   const found = new Set(own);
   return whole && [...known.keys()].every((sock) => found.has(sock)) ? freed : atLeastFreed(freed);
 }
 
-/** Asks what goes with a process, of all sockets that can be reached. */
-class Kill {
+/** What a kill of a process frees, by all sockets that can be reached. */
+class KillOfProcess {
   readonly #kernel: Kernel;
   readonly #accountant: SocketAccountant;
   readonly #all: readonly CountedSocket[];
@@ -99,18 +109,18 @@ class Kill {
     const { pageSize } = this.#kernel.facts;
     const newTally = () => new Tally(pageSize, new Warnings());
     const nothing: Holdings = { all: newTally(), atClose: newTally() };
-    const deaths = new Deaths(newTally);
+    const impact = new KillImpact(newTally);
     const counted = hangingOn(socks, this.#all);
     for (const one of this.#all) {
       try {
         const isCounted = known.has(one.sock) || counted.has(one.sock);
-        deaths.add(one, isCounted ? this.#heldOf(one, known) : nothing);
+        impact.add(one, isCounted ? this.#heldOf(one, known) : nothing);
       } catch (error) {
         const message = `sock ${hex(one.sock)}: ${(error as Error).message}`;
         this.#missed.add(incompleteness(error), message);
       }
     }
-    const freed = deaths.freed(task.pid);
+    const freed = impact.freed(task.pid);
     if (this.#missed.list().length === 0) return freed;
     warnings.merge(this.#missed);
     return atLeastFreed(freed);

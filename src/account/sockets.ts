@@ -10,9 +10,9 @@ import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
-import { Deaths, type KilledWith } from './deaths.js';
 import type { Figures } from './figures.js';
 import type { Holdings } from './holdings.js';
+import { type KilledWith, KillImpact } from './kill-impact.js';
 import { ledger } from './ledger/ledger.js';
 import type { LedgerRow } from './ledger/row.js';
 import { Owners } from './owners.js';
@@ -73,7 +73,7 @@ export function accountAll(
   const processes = new Owners('process', newTally);
   const isSame = by === 'process' && select === undefined;
   const chosen = by === undefined || isSame ? undefined : new Owners(by, newTally);
-  const deaths = new Deaths(newTally, killedWith);
+  const impact = new KillImpact(newTally, killedWith);
   const sockets: CensusEntry[] = [];
   const census = new AccountedCensus(kernel, progress);
   for (const { entry, found, held } of census.accounts(keepsSlots)) {
@@ -81,9 +81,9 @@ export function accountAll(
     onSocket?.(entry, held.all);
     processes.add(entry, held.all);
     if (select === undefined || select(entry)) chosen?.add(entry, held.all);
-    deaths.add(found, held);
+    impact.add(found, held);
   }
-  const groupsOf = (owners: Owners) => owners.groups(census.anyMissed, (pid) => deaths.freed(pid));
+  const groupsOf = (owners: Owners) => owners.groups(census.anyMissed, (pid) => impact.freed(pid));
   const everyProcess = groupsOf(processes);
   sockets.sort(
     (a, b) =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Deaths } from '../../src/account/deaths.js';
 import type { CountedQueue, Holdings } from '../../src/account/holdings.js';
 import { holdingsOf } from '../../src/account/holdings.js';
+import { KillImpact } from '../../src/account/kill-impact.js';
 import { Tally } from '../../src/account/tally.js';
 import type { QueueName } from '../../src/walk/queues/queue.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
@@ -66,9 +66,9 @@ function held(
 }
 
 function freed(pid: number, ...sockets: readonly (readonly [CountedSocket, Holdings])[]) {
-  const deaths = new Deaths(newTally);
-  for (const [socket, what] of sockets) deaths.add(socket, what);
-  const { low, high } = deaths.freed(pid);
+  const impact = new KillImpact(newTally);
+  for (const [socket, what] of sockets) impact.add(socket, what);
+  const { low, high } = impact.freed(pid);
   return [low / PAGE, high === null ? null : high / PAGE];
 }
 

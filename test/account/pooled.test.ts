@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Deaths } from '../../src/account/deaths.js';
+import { KillImpact } from '../../src/account/kill-impact.js';
 import { Tally } from '../../src/account/tally.js';
 import type { PagePool } from '../../src/walk/pages/pool-room.js';
 import { UNKNOWN_POOL } from '../../src/walk/pages/pool-room.js';
@@ -35,11 +35,11 @@ const socketOf = (sock: bigint, pid: number): CountedSocket => ({
 
 /** What a kill gives back, in pages. */
 function kill(...tallies: readonly Tally[]) {
-  const deaths = new Deaths(newTally);
+  const impact = new KillImpact(newTally);
   tallies.forEach((all, index) => {
-    deaths.add(socketOf(BigInt(index + 1), 7), { all, atClose: all });
+    impact.add(socketOf(BigInt(index + 1), 7), { all, atClose: all });
   });
-  const { low, high, toPools, keptByPools, between } = deaths.freed(7);
+  const { low, high, toPools, keptByPools, between } = impact.freed(7);
   const parts = Object.values(between ?? {}).reduce((sum, part) => sum + part, 0);
   expect(parts).toBe((high ?? Number.NaN) - low);
   const pages = (bytes: number | null) => (bytes === null ? null : bytes / PAGE);

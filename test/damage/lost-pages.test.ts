@@ -115,7 +115,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     expect(all.total.complete).toBe(false);
     expect(warned(all)).toEqual([`sockets found by slabs: ${message}`, message]);
     const rows = Array.from(ledgerOf(all).values(), (row) => row.message).join('\n');
-    expect(rows).toContain(`The page-fragment caches: not counted: ${message}`);
+    expect(rows).toContain(`Page fragment caches: not counted: ${message}`);
     expect(rows).not.toMatch(/leads nowhere|direct map/);
   });
 

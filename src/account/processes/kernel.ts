@@ -19,7 +19,7 @@ import { readOrNot } from '../../walk/read-or-not.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
 import { Warnings } from '../../walk/warnings.js';
-import type { KilledWith } from '../deaths.js';
+import type { KilledWith } from '../kill-impact.js';
 import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';

@@ -3,7 +3,7 @@ import type { Explanation, Explanations } from './explanation.js';
 
 const SOCKETS = 'kdump-mem sockets -v';
 
-/** @param means what is counted @param known where it is found */
+/** @param means what is counted @param known its source */
 const row = (means: string, known: string, next: string): Explanation => ({
   means,
   known,
@@ -13,69 +13,69 @@ const row = (means: string, known: string, next: string): Explanation => ({
 
 const slab = (what: string, cache: string): Explanation =>
   row(
-    `Slots of slab memory that ${what} lie in, beside those that were met in queues. What is left is explained by nothing: packets amid their way, a leak, or objects of others where the allocator keeps them in one cache.`,
-    `Objects in use of ${cache} (mm/slub.c), less those that CPUs keep ready.`,
-    'Much that is left and keeps growing is a leak: look at what drivers and modules hold.',
+    `Slab objects of ${what} that are in no queue and no other row: packets being processed, a leak, or other objects in a merged cache.`,
+    `Allocated objects of ${cache} (mm/slub.c), without those in per-CPU caches.`,
+    'If the number is large and keeps growing, suspect a leak in a network driver or module.',
   );
 
-/** Rows beside the sockets' queues: what of the network's memory is in none of them (docs/internals/architecture.md). */
+/** Rows of network memory outside socket queues (docs/internals/architecture.md). */
 export const LEDGER: Explanations<LedgerCode> = {
   'cpu-queues': row(
-    'Packets that wait for a CPU to take them, and those that wait to be freed.',
+    'Packets in the per-CPU backlog, and packets that a CPU has yet to free.',
     'The lists of softnet_data of each CPU (net/core/dev.c).',
-    'Many of them: a CPU does not run its softirqs. Look at its stack.',
+    'Many packets mean that a CPU does not run its softirqs: see its stack.',
   ),
   qdiscs: row(
-    'Packets that wait in queueing disciplines for their device.',
+    'Packets in queueing disciplines, ready for transmission.',
     'Queues of the Qdiscs of all devices (net/sched).',
-    'Many of them: the device, or its rate, is too slow. See tc -s qdisc.',
+    'Many packets mean that the device or its rate limit is too slow: see tc -s qdisc.',
   ),
   'ip-fragments': row(
-    'Fragments of IP packets that wait for the rest.',
+    'IP fragments whose other fragments are missing.',
     'The tables of inet_frags of each network namespace (net/ipv4/inet_fragment.c).',
-    'Many of them: fragments are lost on the way, or somebody sends such on purpose.',
+    'Many fragments mean packet loss on the path, or an attack.',
   ),
   neighbours: row(
-    'Packets that wait until the address of a neighbour is known (ARP, NDP).',
+    'Packets queued until a neighbour’s address is resolved (ARP, NDP).',
     'arp_queue of each neighbour (net/core/neighbour.c).',
-    'Many of them: hosts that do not answer are being sent to.',
+    'Many packets mean traffic to hosts that do not answer.',
   ),
   gro: row(
-    'Packets that devices hold to merge them with others.',
+    'Packets that devices hold to merge them with others (GRO).',
     'NAPI instances of each device (net/core/gro.c).',
-    'Nothing: they leave within one round.',
+    'Nothing: NAPI flushes them within one poll.',
   ),
   'page-fragments': row(
-    'Pages that CPUs, tasks and sockets keep to cut pieces of data from.',
+    'Pages that CPUs, tasks and sockets hold to allocate packet fragments from.',
     'page_frag_cache of CPUs, task_frag of tasks, sk_frag of sockets.',
-    'Nothing: they are few, one for each that has one.',
+    'Nothing: there is at most one such page per CPU, task and socket.',
   ),
   'page-pools': row(
-    'Pages that pools of drivers own: in rings, in flight, and kept to be used again.',
-    'The mark of a page pool in struct page (pp_magic; net/core/page_pool.c).',
-    'Pages in flight that no queue holds for long are a leak: the driver logs "stalled pool shutdown".',
+    'Pages that drivers’ page pools own: in rings, in flight, and cached for reuse.',
+    'The page pool signature in struct page (pp_magic; net/core/page_pool.c).',
+    'Pages that stay in flight outside all queues are a leak: the kernel logs "stalled pool shutdown".',
   ),
   'receive-rings': row(
-    'Buffers that a driver has given to its device to receive into.',
-    'The rings of the drivers that this program knows; others say that they are not walked.',
-    'Lower the ring (ethtool -G) or the number of queues where that is too much.',
+    'Receive buffers that a driver has posted to its device.',
+    'The rings of supported drivers; the rings of others are reported as not counted.',
+    'If this is too much, shrink the ring (ethtool -G) or reduce the number of queues.',
   ),
   rings: row(
-    'Packets that wait for who has a software device open (tun, tap).',
+    'Packets queued for the reader of a software device (tun, tap).',
     'ptr_ring of the device’s queues (drivers/net/tun.c, drivers/net/tap.c).',
-    'See who has /dev/net/tun open and does not read.',
+    'Find the process that has /dev/net/tun open and does not read.',
   ),
   'xdp-rings': row(
     'Rings of AF_XDP sockets.',
     'xsk_queue of each socket (net/xdp).',
-    'Nothing: they are as large as the program asked for.',
+    'Nothing: the program chose their size.',
   ),
   skbs: slab('skbs', 'skbuff_head_cache'),
-  'skb-fclones': slab('pairs of skbs (TCP’s clones)', 'skbuff_fclone_cache'),
-  'skb-heads': slab('small heads of skbs', 'skbuff_small_head'),
+  'skb-fclones': slab('skbs with fast clones (used by TCP)', 'skbuff_fclone_cache'),
+  'skb-heads': slab('small skb heads', 'skbuff_small_head'),
   'other-pages': row(
-    'All pages that are given out and in no queue and no row before: it bounds what the network could hold unseen.',
-    'Counters of the page allocator, less all that is known.',
-    'See where the memory is, page by page.',
+    'Allocated pages with no known owner: an upper bound for network memory that is not listed.',
+    'Counters of the page allocator, minus all pages with a known use.',
+    'See the memory breakdown by page: kdump-mem memory.',
   ),
 };

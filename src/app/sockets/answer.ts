@@ -23,14 +23,19 @@ export interface SocketsOptions extends AnswerOptions {
 
 /** Prints all sockets once all are known, largest first. */
 export async function answerSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkThere }, { accountAll }, { kernelOrigin }, { socketsJson }, { socketsText }] =
-    await Promise.all([
-      import('../../walk/there.js'),
-      import('../../account/sockets.js'),
-      import('../../walk/machine/origin.js'),
-      import('../../answers/sockets/json.js'),
-      import('../../answers/sockets/text.js'),
-    ]);
+  const [
+    { checkTargets: checkThere },
+    { accountAll },
+    { kernelOrigin },
+    { socketsJson },
+    { socketsText },
+  ] = await Promise.all([
+    import('../../walk/targets.js'),
+    import('../../account/sockets.js'),
+    import('../../walk/machine/origin.js'),
+    import('../../answers/sockets/json.js'),
+    import('../../answers/sockets/text.js'),
+  ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
   const listed = (found: CensusAnswer) => found.sockets.filter((one) => isListed(one, options));
@@ -55,12 +60,13 @@ const SEARCH = 'scanning for sockets';
 
 /** Prints each socket as a line of JSON when it is found. */
 export async function streamSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkThere }, { accountEach }, { kernelOrigin }, words] = await Promise.all([
-    import('../../walk/there.js'),
-    import('../../account/sockets.js'),
-    import('../../walk/machine/origin.js'),
-    import('../../answers/sockets/json.js'),
-  ]);
+  const [{ checkTargets: checkThere }, { accountEach }, { kernelOrigin }, words] =
+    await Promise.all([
+      import('../../walk/targets.js'),
+      import('../../account/sockets.js'),
+      import('../../walk/machine/origin.js'),
+      import('../../answers/sockets/json.js'),
+    ]);
   if (options.engine === 'verify') {
     throw new UsageError('--ndjson: not supported with --engine verify; use --json');
   }

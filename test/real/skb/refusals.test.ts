@@ -182,8 +182,8 @@ describe('crash', () => {
 test.each([
   [['skb', '--pid', '1'], /either --vmcore FILE or --live/],
   [['skb', '--pid', '1', '--vmcore', 'x', '--live'], /either --vmcore FILE or --live/],
-  [['skb', '--vmcore', 'x'], /say which socket: --pid N/],
-  [['skb', '--vmcore', 'x', '--pid', '1', '--sock', '0xff'], /say which socket: --pid N/],
+  [['skb', '--vmcore', 'x'], /no socket selected: use --pid N/],
+  [['skb', '--vmcore', 'x', '--pid', '1', '--sock', '0xff'], /no socket selected: use --pid N/],
   [['skb', '--vmcore', 'x', '--sock', 'init'], /It must be hex/],
   [['skb', '--vmcore', 'x', '--pid', '1', '--verbose'], /--verbose lists the skbs of one socket/],
   [['skb', '--pid', '-1', '--vmcore', 'x'], /It must be a whole number/],

@@ -3,7 +3,7 @@ import { droppedBytes, type Freed, freedOfStages } from './freed.js';
 import type { Connection, Holdings } from './holdings.js';
 import type { Tally } from './tally.js';
 
-/** What is killed together with a process has the same number. */
+/** Returns one number for all processes that are killed together. */
 export type KilledWith = (pid: number) => number;
 
 interface Waiting {
@@ -12,14 +12,14 @@ interface Waiting {
 }
 
 /**
- * Which sockets go with a process. One that a single process has open or mapped, as often as its file
- * has references, goes for sure. What else refers to it decides about the others: a message in the
+ * Determines which sockets the kernel frees with a process. A socket whose file references all come from
+ * descriptors and mappings of one process is freed. Otherwise its other references decide: a message in the
  * queue of a socket that goes as well (also its own: the kernel collects such cycles when the next unix
  * socket is closed), a ring of io_uring that goes, the listener that it waits at, the MPTCP connection
  * that it is part of; a reference that nothing explains may be a system
  * call of the same process, which ends with it, or somebody else's.
  */
-export class Deaths {
+export class KillImpact {
   readonly #newTally: () => Tally;
   readonly #killedWith: KilledWith;
   /** By pid: what goes for sure, and the socks that it came from. */
@@ -68,7 +68,7 @@ export class Deaths {
     this.#waiting.set(sock, { socket, held });
   }
 
-  /** What goes back if a process is killed. */
+  /** Memory that is freed if a process is killed. */
   freed(process: number): Freed {
     const pid = this.#killedWith(process);
     const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set<bigint>() };

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { Deaths } from '../../src/account/deaths.js';
 import type { Holdings } from '../../src/account/holdings.js';
+import { KillImpact } from '../../src/account/kill-impact.js';
 import { Tally } from '../../src/account/tally.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
 import { Warnings } from '../../src/walk/warnings.js';
@@ -50,16 +50,16 @@ function heldOf({ ends, unread = 0 }: Spec, all: Tally, atClose = all): Holdings
 
 /** Each socket holds one page of its own, sock 1 the first, sock 2 the second, … */
 function kill(pid: number, ...specs: readonly Spec[]): { low: number; high: number } {
-  return freedOf(new Deaths(newTally), pid, specs);
+  return freedOf(new KillImpact(newTally), pid, specs);
 }
 
-function freedOf(deaths: Deaths, pid: number, specs: readonly Spec[]) {
+function freedOf(impact: KillImpact, pid: number, specs: readonly Spec[]) {
   for (const spec of specs) {
     const all = newTally();
     all.page(Number(spec.sock), 0, 1, undefined);
-    deaths.add(socketOf(spec), heldOf(spec, all));
+    impact.add(socketOf(spec), heldOf(spec, all));
   }
-  const { low, high } = deaths.freed(pid);
+  const { low, high } = impact.freed(pid);
   return { low: low / PAGE, high: (high ?? Number.NaN) / PAGE };
 }
 
@@ -82,7 +82,8 @@ describe('with a process go, in pages', () => {
 
   test('sockets that only processes of its group have, where the group is killed', () => {
     const group = (pid: number) => (pid < 10 ? -1 : pid);
-    const killGroup = (...specs: readonly Spec[]) => freedOf(new Deaths(newTally, group), 7, specs);
+    const killGroup = (...specs: readonly Spec[]) =>
+      freedOf(new KillImpact(newTally, group), 7, specs);
     const both = { sock: 1n, pids: [7, 8] };
     expect(killGroup(both, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
     expect(killGroup({ sock: 1n, pids: [7, 8, 12] })).toEqual({ low: 0, high: 0 });
@@ -144,18 +145,18 @@ describe('with a process go, in pages', () => {
 
   test('all of a connection that a peer with unread data resets; else what its close lets go', () => {
     const lingering = (peer: Partial<Spec>) => {
-      const deaths = new Deaths(newTally);
+      const impact = new KillImpact(newTally);
       const all = newTally();
       all.page(1, 0, 1, undefined);
       all.page(2, 0, 1, undefined);
       const atClose = newTally();
       atClose.page(1, 0, 1, undefined);
       const one: Spec = { sock: 1n, pids: [7], ends: ['a', 'b'] };
-      deaths.add(socketOf(one), heldOf(one, all, atClose));
+      impact.add(socketOf(one), heldOf(one, all, atClose));
       const nothing = newTally();
       const other: Spec = { sock: 2n, pids: [7], ends: ['b', 'a'], unread: 5, ...peer };
-      deaths.add(socketOf(other), heldOf(other, nothing));
-      return deaths.freed(7).low / PAGE;
+      impact.add(socketOf(other), heldOf(other, nothing));
+      return impact.freed(7).low / PAGE;
     };
     expect(lingering({})).toBe(2);
     expect(lingering({ unread: 0 })).toBe(1);

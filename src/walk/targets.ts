@@ -7,20 +7,19 @@ import { StructReader } from './struct-reader.js';
 import { refuseKernelThread } from './tasks/files.js';
 import { findTask } from './tasks/task-table.js';
 
-/** What a question is narrowed down to. */
-export interface Asked {
+/** What an answer is restricted to. */
+export interface Targets {
   readonly pid?: number | undefined;
   /** Inode of a network namespace. */
   readonly netns?: number | undefined;
 }
 
 /**
- * Sees to it that what was asked for is there. Where that cannot be told, nothing is said: the answer
- * will say what could not be read.
+ * Ensures that a process or network namespace exists. Unreadable data is ignored: the answer reports it.
  *
  * @throws {WalkError} `no-such-pid`, `kernel-thread`, `no-such-netns`
  */
-export function checkThere(kernel: Kernel, { pid, netns }: Asked): void {
+export function checkTargets(kernel: Kernel, { pid, netns }: Targets): void {
   if (pid !== undefined) ifReadable(() => refuseKernelThread(findTask(kernel, pid)));
   if (netns !== undefined) ifReadable(() => findNetns(kernel, netns));
 }
