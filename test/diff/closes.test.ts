@@ -5,7 +5,7 @@ import { compareStates } from '../../src/diff/compare.js';
 import type { CategoryState } from '../../src/diff/state.js';
 import { stateOf } from './made-up.js';
 
-const GROUPS = ['free', 'applications', 'kernel', 'reserved'];
+const GROUPS = ['free', 'applications-and-files', 'kernel', 'reserved'];
 
 /** A tree whose leaves may be there or not, and have any size. */
 const trees: fc.Arbitrary<CategoryState> = fc

@@ -18,7 +18,7 @@ export function taken(seconds: number, other: Partial<Origin> = {}): Origin {
 /** Leaves in MiB, put into the group where they belong; free memory is the rest of 1,000 MiB. */
 export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): CategoryState {
   const groupOf = (category: string) =>
-    ['anonymous', 'page-cache'].includes(category) ? 'applications' : 'kernel';
+    ['anonymous', 'page-cache'].includes(category) ? 'applications-and-files' : 'kernel';
   const leaf = (category: string, mib: number): CategoryState => ({
     category,
     bytes: mib * MIB,
@@ -36,7 +36,7 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
     );
   return group('memory', [
     group('free', [leaf('free-buddy', total - used)]),
-    group('applications', of('applications')),
+    group('applications-and-files', of('applications-and-files')),
     group('kernel', of('kernel')),
   ]);
 }

@@ -37,7 +37,7 @@ function ask(kernel: Kernel): Said {
       },
       cgroups: cgroups && {
         cgroups: cgroups.cgroups.map((one) => ({ key: one.path, ...one, ...charged(one) })),
-        nobody: charged(cgroups.nobody),
+        uncharged: charged(cgroups.uncharged),
         slabs: charged(cgroups.slabs),
         unnamed: cgroups.unnamed.map((one) => ({ key: one.reason, ...one, ...charged(one) })),
         empty: cgroups.empty,
@@ -47,7 +47,7 @@ function ask(kernel: Kernel): Said {
   };
 }
 
-type Charged = NonNullable<MemoryJson['cgroups']>['nobody'];
+type Charged = NonNullable<MemoryJson['cgroups']>['uncharged'];
 
 function charged({ bytes, categories }: Charged) {
   return { bytes, categories: byName(categories, ({ category }) => category) };

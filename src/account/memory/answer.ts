@@ -9,8 +9,8 @@ import type { CensusAnswer } from '../sockets.js';
 import type { CategoryName } from './categories.js';
 import type { Category, Owner } from './category.js';
 import type { CgroupsAnswer } from './cgroups.js';
-import type { Look } from './changes.js';
-import type { FamiliarFigures } from './familiar-figures.js';
+import type { MemorySample } from './changes.js';
+import type { FormattedFigures } from './figure-format.js';
 import type { FilesAnswer } from './files.js';
 import type { FrameNote } from './frame-note.js';
 import type { FreeConflict } from './free-conflict.js';
@@ -133,9 +133,9 @@ export interface MemoryAnswer {
   /** Lines of /proc/meminfo, in bytes; of a dump what they would be (`BuffersCached` is both). */
   readonly counted?: ReadonlyMap<string, number>;
   /** How figures that people know come from categories; undefined: it was not asked. */
-  readonly familiar?: FamiliarFigures;
+  readonly figures?: FormattedFigures;
   /** Which of several looks it is, and what changed; undefined: it is the only one. */
-  readonly look?: Look;
+  readonly sample?: MemorySample;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }

@@ -1,7 +1,7 @@
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 
 /** What a category is part of; the groups make up all of the memory. */
-export type CategoryGroup = 'free' | 'applications' | 'kernel' | 'reserved' | 'unknown';
+export type CategoryGroup = 'free' | 'applications-and-files' | 'kernel' | 'reserved' | 'unknown';
 
 /** How the frames of a category are found. */
 export type Known = 'walked' | 'flags' | 'counter';
@@ -37,7 +37,7 @@ const TABLE = {
   'page-tables': { group: 'kernel', kinds: ['page-table'], takes: ['reserved', ...NOBODYS] },
   'network-sockets': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
   'network-other': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
-  secret: { group: 'applications', takes: ['file'] },
+  secret: { group: 'applications-and-files', takes: ['file'] },
   pipes: { group: 'kernel', takes: NOBODYS },
   rings: { group: 'kernel', takes: ['file', ...NOBODYS] },
   'dma-buf': { group: 'kernel', takes: NOBODYS },
@@ -46,11 +46,11 @@ const TABLE = {
   'free-buddy': { group: 'free', kinds: ['free'] },
   'free-unaccepted': { group: 'free', kinds: ['unaccepted'] },
   'free-uninitialized': { group: 'free', kinds: ['uninitialized'] },
-  anonymous: { group: 'applications', kinds: ['anonymous'] },
-  'page-cache': { group: 'applications', kinds: ['file'] },
-  shared: { group: 'applications', kinds: ['shmem'] },
-  'swap-cache': { group: 'applications', kinds: ['swap-cache'] },
-  hugetlb: { group: 'applications', kinds: ['hugetlb'] },
+  anonymous: { group: 'applications-and-files', kinds: ['anonymous'] },
+  'page-cache': { group: 'applications-and-files', kinds: ['file'] },
+  shared: { group: 'applications-and-files', kinds: ['shmem'] },
+  'swap-cache': { group: 'applications-and-files', kinds: ['swap-cache'] },
+  hugetlb: { group: 'applications-and-files', kinds: ['hugetlb'] },
   'slab-reclaimable': { group: 'kernel', kinds: ['slab-reclaimable'] },
   'slab-unreclaimable': { group: 'kernel', kinds: ['slab'] },
   'large-kmalloc': { group: 'kernel', kinds: ['large-kmalloc'] },
@@ -59,7 +59,7 @@ const TABLE = {
   balloon: { group: 'kernel', kinds: ['offline'] },
   unattributed: { group: 'kernel', kinds: NOBODYS },
   'crash-kernel': { group: 'reserved', takes: ['reserved'] },
-  'set-aside': { group: 'reserved', kinds: ['reserved'] },
+  'reserved-other': { group: 'reserved', kinds: ['reserved'] },
   unread: { group: 'unknown', kinds: ['unseen', 'unread', 'torn'] },
 } as const satisfies Record<string, CategoryFacts>;
 

@@ -39,7 +39,7 @@ export interface UnnamedCharges extends ChargedPart {
 export interface CgroupsAnswer {
   /** Those with the most first. */
   readonly cgroups: readonly CgroupFigures[];
-  readonly nobody: ChargedPart;
+  readonly uncharged: ChargedPart;
   /** Slabs: their objects are charged one by one. */
   readonly slabs: ChargedPart;
   readonly unnamed: readonly UnnamedCharges[];
@@ -78,7 +78,7 @@ export function accountCgroups(
   const sums: Sums[] = [];
   const { pointers, slabs } = scanCharges(kernel, frames, kinds, (index, charge) => {
     const category = numbers[index]! - 1;
-    const row = free[category] ? CHARGE.nobody : charge;
+    const row = free[category] ? CHARGE.uncharged : charge;
     sums[row] ??= new Float64Array(CATEGORIES.length);
     sums[row][category]!++;
   });
@@ -150,7 +150,7 @@ export function accountCgroups(
   for (const [address, { sum }] of own) unname('unreadable', sum, `a cgroup at ${hex(address)}`);
   return {
     cgroups: listed,
-    nobody: part(sums[CHARGE.nobody]),
+    uncharged: part(sums[CHARGE.uncharged]),
     slabs: part(sums[CHARGE.byObject]),
     unnamed: [...unnamed].map(([reason, { sum, why }]) => ({ reason, why, ...part(sum) })),
     empty,

@@ -1,17 +1,17 @@
 import type { Category } from './category.js';
 
-/** Bytes of each category, groups too, at one look. */
+/** Bytes of each category, groups too, in one sample. */
 export type CategoryBytes = ReadonlyMap<Category['category'], number>;
 
-/** What a category has more (less: negative) than at another look, in bytes; null: there was none before. */
+/** Change of a category since earlier samples, bytes; null: there is none. */
 export interface CategoryChange {
   readonly category: Category['category'];
   readonly sinceFirst: number | null;
   readonly sinceLast: number | null;
 }
 
-/** One of several looks at a running machine. */
-export interface Look {
+/** One of several samples of a running machine. */
+export interface MemorySample {
   /** From 1 on. */
   readonly number: number;
   /** When it was done. */
@@ -19,18 +19,18 @@ export interface Look {
   readonly changes: readonly CategoryChange[];
 }
 
-/** Compares each look with the first and with the one before; keeps no more than these two. */
-export class Looks {
+/** Compares each sample with the first and the previous one; keeps only these two. */
+export class MemorySamples {
   #first: CategoryBytes | undefined;
   #last: CategoryBytes | undefined;
   #number = 0;
 
-  /** How many there were. */
+  /** Number of samples. */
   get count(): number {
     return this.#number;
   }
 
-  next({ memory }: { readonly memory: Category }, at: Date): Look {
+  next({ memory }: { readonly memory: Category }, at: Date): MemorySample {
     const bytes = new Map(
       categoriesOf(memory).map((category) => [category.category, category.bytes]),
     );

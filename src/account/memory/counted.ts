@@ -8,9 +8,9 @@ import { conflictWhy, DEPENDS_ON_FREE, zonesConflict } from './free-conflict.js'
 import { leafTree } from './leaf-tree.js';
 import { freeCounts, type ProcCounter, procCounters } from './proc-counters.js';
 
-const NO_COUNTER = 'no counter tells of it: it is among what nothing explains';
-const AS_FILES = 'counters count it with the page cache: it is among that';
-const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';
+const NO_COUNTER = 'no counter exists; counted as unattributed';
+const AS_FILES = 'counters do not distinguish it from files; counted as page cache';
+const AT_BOOT = 'no counter exists; counted as other reserved';
 
 /** Categories that lie in memory that the buddy allocator never got. */
 const BOOT: ReadonlySet<CategoryName> = new Set(['image', 'memmap', 'crash-kernel']);
@@ -28,24 +28,24 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
   const conflict = zonesConflict(counted);
   for (const [category, counter] of known) {
     if (!('bytes' in counter) || counter.bytes >= 0) continue;
-    const message = `the counters of /proc leave ${counter.bytes} bytes for ${category}`;
+    const message = `/proc counters are inconsistent: ${counter.bytes} bytes remain for ${category}`;
     throw new KernelError('damaged', message);
   }
   // What the buddy allocator got; zones say the same, but for guests whose memory was changed.
   const total = counted.meminfo.get('MemTotal') ?? counted.managed ?? 0;
   const boot = (counted.present ?? total) - total;
   if (boot < 0) {
-    const message = `/proc says ${total} bytes of memory, and zones have ${counted.present}`;
+    const message = `/proc counters are inconsistent: MemTotal is ${total} bytes, zones have ${counted.present}`;
     throw new KernelError('damaged', message);
   }
   const rest = total - [...known.values()].reduce((all, one) => all + bytesOf(one), 0);
   if (rest < 0) {
-    const message = `the counters of /proc add up to ${-rest} bytes more than the machine has`;
+    const message = `/proc counters are inconsistent: their sum exceeds RAM by ${-rest} bytes`;
     throw new KernelError('damaged', message);
   }
   const leaf = (category: CategoryName): Category => {
     const counter =
-      category === 'set-aside'
+      category === 'reserved-other'
         ? { bytes: boot }
         : category === 'unattributed'
           ? { bytes: rest }
@@ -54,7 +54,7 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     const why =
       category === 'unread'
         ? undefined
-        : (whyNotWhole(category, counter, known, counted) ??
+        : (whyIncomplete(category, counter, known, counted) ??
           (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = bytesOf(counter);
     return {
@@ -91,7 +91,7 @@ function bytesOf(counter: ProcCounter | undefined): number {
   return counter && 'bytes' in counter ? counter.bytes : 0;
 }
 
-function whyNotWhole(
+function whyIncomplete(
   category: CategoryName,
   counter: ProcCounter | undefined,
   known: ReadonlyMap<CategoryName, ProcCounter>,
@@ -101,14 +101,14 @@ function whyNotWhole(
   if (counter && 'why' in counter) return counter.why;
   const swapped = bytesOf(known.get('swap-cache')) > 0;
   if (swapped && (category === 'anonymous' || category === 'swap-cache'))
-    return 'pages that are mapped and in the swap cache count as both';
+    return 'mapped pages in the swap cache are counted twice';
   const total = meminfo.get('MemTotal');
   if (category === 'secret') return AS_FILES;
-  if (category === 'set-aside' && whyNoZones !== undefined) return whyNoZones;
+  if (category === 'reserved-other' && whyNoZones !== undefined) return whyNoZones;
   const { uninitialized = 0 } = freeCounts(counted) ?? {};
-  if (category === 'set-aside' && total !== (managed ?? 0) + uninitialized)
-    return `MemTotal is ${total} bytes, and zones say ${managed}`;
+  if (category === 'reserved-other' && total !== (managed ?? 0) + uninitialized)
+    return `MemTotal is ${total} bytes, but zones manage ${managed}; other reserved may be wrong by the difference`;
   if (category === 'unattributed' && [...known.values()].some((one) => 'why' in one))
-    return 'what counters that cannot be read would tell of is among it';
+    return 'includes memory of unreadable counters';
   return counter === undefined ? (BOOT.has(category) ? AT_BOOT : NO_COUNTER) : undefined;
 }

@@ -51,7 +51,7 @@ function disagreements(
     if (ours < from - slack || (counts === 'all' && ours > to + slack))
       found.push({
         category,
-        message: `${category}: ${ours} pages by their flags, and the kernel counts ${from === to ? to : `${from} to ${to}`}`,
+        message: `${category}: page flags show ${ours} pages, but the kernel counts ${from === to ? to : `${from} to ${to}`}`,
       });
   }
   const unmanaged = ((after.meminfo.get('MemTotal') ?? 0) - (after.managed ?? 0)) / after.pageSize;
@@ -59,19 +59,18 @@ function disagreements(
   if (found.length > 0 && after.managed !== undefined && isUnknown)
     found.push({
       category: undefined,
-      message: `zones manage ${unmanaged} pages less than MemTotal counts`,
+      message: `zones manage ${unmanaged} fewer pages than MemTotal counts; some pages may be in the wrong category`,
     });
   return found;
 }
 
-const NO_FLAG = 'no flag of a page and no counter tells of it: it is among what nothing explains';
-const AT_BOOT = 'no counter tells of it: it is among what was set aside at boot';
+const NO_FLAG = 'not identified by page flags or counters; counted as unattributed';
+const AT_BOOT = 'no counter exists; counted as other reserved';
 const NETWORK =
-  'queues of the network cannot be had without the kernel’s memory: they are among what nothing explains; skcheck --stale tells whose sockets are not read';
+  'not identified without /proc/kcore; counted as unattributed; skcheck --stale lists unread sockets';
 const PER_CPU =
-  'no flag tells of its pages: they are among what nothing explains and, from boot, what was set aside';
-const LARGE =
-  'pages of large kmallocs do not say so in /proc/kpageflags: they are among what nothing explains';
+  'not identified by page flags; counted as unattributed or, if allocated at boot, as other reserved';
+const LARGE = '/proc/kpageflags does not mark these pages; counted as unattributed';
 
 /** Why a category that has no frames may have some all the same. */
 const UNTOLD: Partial<Record<CategoryName, string>> = {
@@ -80,7 +79,7 @@ const UNTOLD: Partial<Record<CategoryName, string>> = {
   percpu: PER_CPU,
   'large-kmalloc': LARGE,
   memmap: AT_BOOT,
-  secret: 'its pages are files’ to their flags: they are among the page cache',
+  secret: 'page flags do not distinguish it from files; counted as page cache',
 };
 
 /** The command that tells more. */
@@ -205,10 +204,11 @@ function unreadFrames(
   if (frames.whyUnread !== undefined) whys.push(frames.whyUnread);
   if (torn > 0) whys.push(`${torn} frames changed while they were read`);
   if (lacking > 0)
-    whys.push(`zones have ${present} page frames, and /proc/iomem and kpageflags show ${seen}`);
-  if (present === undefined) whys.push(after.whyNoZones ?? 'zones do not say how much there is');
+    whys.push(`zones have ${present} page frames, but /proc/iomem and kpageflags show ${seen}`);
+  if (present === undefined)
+    whys.push(after.whyNoZones ?? '/proc/zoneinfo does not count present pages');
   else if (seen > present)
-    whys.push(`zones have ${present} page frames, and /proc/iomem shows ${seen} of RAM`);
+    whys.push(`zones have ${present} page frames, but /proc/iomem shows ${seen} frames of RAM`);
   for (const why of whys) warnings.add(torn > 0 ? 'torn-list' : 'unreadable', why);
   const sum = torn + frames.unread + lacking;
   return { frames: sum, ...(whys.length === 0 ? {} : { why: whys.join('; ') }) };
@@ -233,7 +233,7 @@ function counterList(
   };
   of('Percpu');
   of('SecPageTables');
-  if (large && large.bytes > 0) found.push({ name: 'Slab less slab pages', bytes: large.bytes });
+  if (large && large.bytes > 0) found.push({ name: 'Slab without slab pages', bytes: large.bytes });
   of('GPUActive');
   of('GPUReclaim');
   return found;
@@ -261,7 +261,7 @@ const CATEGORY_OF: Readonly<Record<FrameKind, CategoryName>> = {
   slab: 'slab-unreclaimable',
   'page-table': 'page-tables',
   offline: 'balloon',
-  reserved: 'set-aside',
+  reserved: 'reserved-other',
   hugetlb: 'hugetlb',
   'swap-cache': 'swap-cache',
   anonymous: 'anonymous',

@@ -137,10 +137,10 @@ export function comparison(kernel: Kernel, counts: KernelCounts, warnings: Warni
   return (what, ours, name) => {
     const theirs = counts.get(name);
     if (theirs === undefined || theirs === ours) return;
-    const message = `the kernel counts ${theirs} pages of ${what}, and ${ours} are found`;
+    const message = `the kernel counts ${theirs} pages of ${what}, but ${ours} were found`;
     const isAmid = Math.abs(theirs - ours) <= UNCOUNTED * cpus && !FIXED.has(name);
     if (isAmid)
-      warnings.add('torn-list', `${message}: one is wrong, or CPUs stopped amid a change`);
+      warnings.add('torn-list', `${message}; one is wrong, or a CPU stopped during an update`);
     else warnings.add('corrupt', message);
   };
 }
@@ -174,19 +174,19 @@ export function checkFrames(
   const kinds = new Array<number>(KINDS.length).fill(0);
   for (const kind of scan.kinds) kinds[kind]!++;
   const ofKind = (kind: PageKind) => kinds[KIND[kind]] ?? 0;
-  compare('what was set aside at boot', ofKind('reserved'), 'all-reserved');
+  compare('reserved memory', ofKind('reserved'), 'all-reserved');
   if (scan.whyDeferred) tell(scan.whyDeferred.message);
-  compare('what is not initialized yet', ofKind('uninitialized'), 'free-uninitialized');
+  compare('uninitialized memory', ofKind('uninitialized'), 'free-uninitialized');
   compare('the buddy allocator', ofKind('free'), 'free-buddy');
   if (tablesHaveType(kernel)) compare('page tables', ofKind('page-table'), 'page-tables');
   compare('shared memory', ofKind('shmem'), 'shared');
   compare('the swap cache', ofKind('swap-cache'), 'swap-cache');
   compare('huge pages', ofKind('hugetlb'), 'hugetlb');
-  compare('the lists of those that were used last (LRU)', scan.lru, 'all-lru');
+  compare('the LRU lists', scan.lru, 'all-lru');
   compare('reclaimable slabs', ofKind('slab-reclaimable'), 'slab-reclaimable');
   // Before 6.15 large kmallocs do not say what they are, and are counted with these.
   const slabs = ofKind('slab') + ofKind('large-kmalloc');
-  if (ofKind('large-kmalloc') > 0) compare('other slabs and large kmallocs', slabs, 'all-slab');
+  if (ofKind('large-kmalloc') > 0) compare('other slabs and large kmalloc', slabs, 'all-slab');
   else atLeast(tell, 'other slabs', counts.get('all-slab'), slabs);
   atLeast(
     tell,
@@ -199,14 +199,14 @@ export function checkFrames(
   if (scan.unread > 0) return;
   try {
     for (const { name, counted, slabs: ours } of slabsOfCaches(kernel, scan))
-      if (counted !== ours) tell(`${name} counts ${counted} slabs, and ${ours} are found`);
+      if (counted !== ours) tell(`${name} counts ${counted} slabs, but ${ours} were found`);
   } catch (error) {
-    warnings.add(codeOf(error), `how many slabs caches count: ${(error as Error).message}`);
+    warnings.add(codeOf(error), `slab counts of caches: ${(error as Error).message}`);
   }
   for (const [order, counted] of freeBlocks(places).entries()) {
     const ours = scan.freeBlocks[order] ?? 0;
     if (ours !== counted)
-      tell(`the free lists count ${counted} blocks of order ${order}, and ${ours} are found`);
+      tell(`the free lists count ${counted} order-${order} blocks, but ${ours} were found`);
   }
 }
 
@@ -221,7 +221,7 @@ function checkLists(
   if (pages > 0)
     warnings.add(
       'torn-list',
-      `${pages} pages are on a list of those that were used last (LRU), and are neither anonymous nor a file’s: page frame ${first}`,
+      `${pages} pages on the LRU lists are neither anonymous nor file pages (first: page frame ${first})`,
     );
   const isolated = counts.get('all-isolated');
   if (isolated === undefined) return;
@@ -231,16 +231,16 @@ function checkLists(
     if (lost > 0)
       warnings.add(
         'torn-list',
-        `${lost} pages that CPUs have yet to put on a list (LRU) have no reference: one is wrong, or CPUs stopped amid a change`,
+        `${lost} pages in per-CPU LRU batches have no reference; one is wrong, or a CPU stopped during an update`,
       );
     const odd = scan.unlisted.filter((frame) => !unlisted.isExplained(frame));
     if (odd.length <= isolated) return;
     warnings.add(
       'torn-list',
-      `${odd.length} pages say that they are anonymous or a file’s, and no process maps them, no file has them and no list: page frame ${odd[0]}`,
+      `${odd.length} anonymous or file pages are in no process, file or LRU list (first: page frame ${odd[0]})`,
     );
   } catch (error) {
-    warnings.add(codeOf(error), `pages on no list: ${(error as Error).message}`);
+    warnings.add(codeOf(error), `pages outside the LRU lists: ${(error as Error).message}`);
   }
 }
 

@@ -2,7 +2,13 @@ import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts } from
 import type { Category } from './category.js';
 
 /** The parts of all memory. */
-const GROUPS: readonly CategoryGroup[] = ['free', 'applications', 'kernel', 'reserved', 'unknown'];
+const GROUPS: readonly CategoryGroup[] = [
+  'free',
+  'applications-and-files',
+  'kernel',
+  'reserved',
+  'unknown',
+];
 
 interface Leaves {
   readonly known: Category['known'];

@@ -52,7 +52,7 @@ export function describeLoose(
       ...largeKmallocs(scan, ledger, counts),
     };
   } catch (error) {
-    warnings.add(incompleteness(error), `what nothing explains: ${(error as Error).message}`);
+    warnings.add(incompleteness(error), `unattributed memory: ${(error as Error).message}`);
     return undefined;
   }
 }

@@ -21,7 +21,7 @@ import { Areas } from './areas.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 import { accountCgroups } from './cgroups.js';
 import { driftBetween, type KernelCounts, kernelCounts } from './counters.js';
-import { meminfoOfCounts } from './familiar.js';
+import { meminfoOfCounts } from './figures.js';
 import { FileAccount } from './files.js';
 import { checkFrames, comparison } from './frame-checks.js';
 import { FrameLedger } from './frame-ledger.js';
@@ -45,7 +45,7 @@ import { type Walk, walksAfter, walksBefore } from './walks.js';
 export function accountMemory(
   kernel: Kernel,
   progress: (part: number) => void = () => {},
-  more: MoreOfMemory = {},
+  more: MemoryOptions = {},
 ): MemoryAnswer {
   const warnings = new Warnings(kernel.doubts);
   const before = kernel.facts.live ? kernelCounts(kernel) : undefined;
@@ -84,9 +84,9 @@ export function accountMemory(
   noteGraphics(counts, missed);
   if (!tablesHaveType(kernel)) missed.note('page-tables', UNTYPED_TABLES, 'unsupported-layout');
   for (const { categories, why, code } of missed.reasons())
-    if (code) warnings.add(code, `not whole: ${categories.join(', ')}: ${why}`);
+    if (code) warnings.add(code, `incomplete: ${categories.join(', ')}: ${why}`);
   const places = attempted(warnings, 'zones', () => zones(kernel)) ?? [];
-  tellContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
+  checkContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
   const account = new FileAccount(kernel, scan, ledger, more.onFileName);
@@ -131,7 +131,7 @@ export interface MemoryPlaces {
 }
 
 /** Parts that take a while on a machine with many files or cgroups. */
-export interface MoreOfMemory extends SocketsAsked {
+export interface MemoryOptions extends SocketsAsked {
   readonly files?: boolean;
   /** The lines of /proc/meminfo. */
   readonly counted?: boolean;
@@ -147,13 +147,13 @@ export interface MoreOfMemory extends SocketsAsked {
 }
 
 const UNTYPED_TABLES =
-  'pages of this kernel (before 4.18) do not say that they are page tables: those of processes are unattributed';
+  'kernels before 4.18 do not mark page tables; those of processes are counted as unattributed';
 
 /** Pages of graphics drivers cannot be found: that there are some is all that can be told. */
 function noteGraphics(counts: KernelCounts, missed: Missed): void {
   const pages = counts.get('gpu') ?? 0;
   if (pages === 0) return;
-  const why = `the kernel counts ${pages} pages of graphics drivers, and none says that it is one`;
+  const why = `the kernel counts ${pages} pages of graphics drivers, but does not mark them; counted as unattributed`;
   missed.note('gpu', why, 'unsupported-layout');
 }
 
@@ -183,19 +183,16 @@ function noteScan(
   warnings: Warnings,
 ): void {
   if (whyUnread) {
-    const message = `the struct pages of ${unread} page frames cannot be read: ${whyUnread.message}`;
+    const message = `struct pages of ${unread} page frames are unreadable: ${whyUnread.message}`;
     warnings.add('unreadable', message);
   }
   if (whyCache)
-    warnings.add(
-      'unreadable',
-      `of a slab cache it is not known whether its slabs can be reclaimed: ${whyCache.message}`,
-    );
+    warnings.add('unreadable', `unknown whether a slab cache is reclaimable: ${whyCache.message}`);
   if (whyTorn !== undefined) {
-    const others = torn > 1 ? `; and ${torn - 1} more like it` : '';
+    const others = torn > 1 ? `, and ${torn - 1} more` : '';
     const what = kernel.facts.live
       ? 'struct pages changed while they were read'
-      : 'struct pages contradict each other';
+      : 'inconsistent struct pages';
     warnings.add('corrupt', `${what}: ${whyTorn}${others}`);
   }
 }
@@ -262,7 +259,7 @@ interface Facts {
  * same to the page, what all struct pages say ({@link checkFrames}), and pages that are held and free.
  * On a live kernel both change between two reads: nothing is said.
  */
-function tellContradictions(
+function checkContradictions(
   kernel: Kernel,
   { ledger, areas, scan, counts, missed, places }: Facts,
   warnings: Warnings,
@@ -285,11 +282,11 @@ function tellContradictions(
   const ofAreas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
   if (ofAreas.every((category) => !missed.spoils(category))) {
     const mapped = ofAreas.reduce((sum, category) => sum + frames(category), 0);
-    compare('vmalloc, stacks among them', mapped, 'all-vmalloc');
+    compare('vmalloc (stacks included)', mapped, 'all-vmalloc');
   }
   for (const category of CATEGORIES) {
     const free = ledger.freeButHeld(category);
     // The image: what only the boot needed was given to the buddy allocator.
-    if (free > 0 && category !== 'image') tell(`${category}: ${free} of its pages are free`);
+    if (free > 0 && category !== 'image') tell(`${category}: ${free} of its pages are marked free`);
   }
 }

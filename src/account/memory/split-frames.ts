@@ -50,10 +50,10 @@ function splitSlabs({ frames, after }: FlaggedMachine, split: Split): void {
   }
   const why =
     pages !== undefined
-      ? `SReclaimable counts ${pages} pages of slabs, and ${slab} say that they are one: all stand in one row`
+      ? `SReclaimable counts ${pages} pages, but page flags show only ${slab} slab pages; all are counted as unreclaimable`
       : counter && 'why' in counter
         ? counter.why
-        : 'no counter tells which slabs can be reclaimed: all stand in one row';
+        : 'no counter of reclaimable slabs; all are counted as unreclaimable';
   split.set('slab-reclaimable', { frames: 0, known: 'counter', why });
   split.set('slab-unreclaimable', { frames: slab, known: 'flags', why });
 }
@@ -82,10 +82,10 @@ function splitReserved(machine: FlaggedMachine, split: Split): void {
     split.set('memmap', {
       frames: 0,
       known: 'counter',
-      why: `the kernel counts ${boot} pages of it, and ${rest} others are set aside: it is among these and what nothing explains`,
+      why: `the kernel counts ${boot} pages of it, but only ${rest} other pages are reserved; counted as other reserved or unattributed`,
     });
   const memmap = split.get('memmap')?.frames ?? 0;
-  split.set('set-aside', { frames: rest - memmap, known: 'flags' });
+  split.set('reserved-other', { frames: rest - memmap, known: 'flags' });
 }
 
 function splitUnflagged(machine: FlaggedMachine, split: Split): void {
@@ -100,7 +100,7 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
     split.set('unattributed', { frames: none - sum, known: 'flags', ...initializedAmid(machine) });
     return;
   }
-  const why = `counters tell of ${sum} pages of what no flag tells of, and there are ${none}: all of it is among what nothing explains`;
+  const why = `counters claim ${sum} pages without flags, but only ${none} exist; all are counted as unattributed`;
   for (const category of claims.keys())
     if (category !== 'memmap') split.set(category, { frames: 0, known: 'counter', why });
   split.set('unattributed', { frames: none, known: 'flags', why });
@@ -121,7 +121,7 @@ function splitUninitialized(machine: FlaggedMachine, split: Split): number {
     split.set('free-uninitialized', { frames: free, known: 'counter' });
     return rest;
   }
-  const why = `the kernel has not initialized ${free} pages, and no flag tells of ${none}: all of it is among what nothing explains`;
+  const why = `the kernel has not initialized ${free} pages, but only ${none} pages have no flags; all are counted as unattributed`;
   split.set('free-uninitialized', { frames: 0, known: 'counter', why });
   return none - reservedUnflagged(machine);
 }
@@ -132,7 +132,7 @@ function initializedAmid({ before, after }: FlaggedMachine): Pick<Part, 'why'> {
   const pages = ((earlier ?? 0) - (later ?? 0)) / after.pageSize;
   if (pages <= 0) return {};
   return {
-    why: `the kernel initialized ${pages} pages while flags were read: some may be free, and among it`,
+    why: `the kernel initialized ${pages} pages during the scan; free pages may be included`,
   };
 }
 
@@ -175,7 +175,7 @@ function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<CategoryNa
     const counted = used / after.pageSize;
     if (Math.abs(all - counted) > slack)
       return nothing(
-        `VmallocUsed counts ${counted} pages, and areas of /proc/vmallocinfo have ${all}: all of it is among what nothing explains`,
+        `VmallocUsed counts ${counted} pages, but /proc/vmallocinfo lists ${all}; all are counted as unattributed`,
       );
   }
   return withStacks(pages, after.meminfo.get('KernelStack'), after.pageSize);
@@ -191,7 +191,7 @@ function withStacks(
   const stacks = counted === undefined ? areas : Math.min(areas, counted / pageSize);
   const lacks =
     counted !== undefined && areas < counted / pageSize
-      ? `KernelStack counts ${counted} bytes, and vmalloc has ${areas * pageSize} of stacks: the others are among what nothing explains`
+      ? `KernelStack counts ${counted} bytes, but vmalloc has ${areas * pageSize} bytes of stacks; the rest is counted as unattributed`
       : undefined;
   const found = new Map<CategoryName, Part>();
   for (const [category, frames] of pages) found.set(category, { frames, known: 'counter' });

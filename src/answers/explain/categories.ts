@@ -1,7 +1,7 @@
 import type { CategoryName } from '../../account/memory/categories.js';
 import type { Explanation, Explanations } from './explanation.js';
 
-/** @param deeper unless told, the whole table with the kernel's own counters */
+/** @param deeper defaults to the breakdown with the kernel's own counters */
 const category = (
   means: string,
   known: string,
@@ -9,107 +9,112 @@ const category = (
   deeper = 'kdump-mem memory -v',
 ): Explanation => ({ means, known, next, deeper });
 
-const NOTHING = 'Nothing: it is what it is.';
+const NOTHING = 'Nothing to do.';
 const PROCESSES = 'kdump-mem procs';
 const FILES = 'kdump-mem memory --files';
 const CACHES = 'kdump-mem memory --caches';
 const VMALLOC = 'kdump-mem memory --vmalloc';
 const ZONES = 'kdump-mem memory --nodes';
 
-/** Categories of `kdump-mem memory`; docs/memory.md has what each is held against. */
+/** Categories of `kdump-mem memory`; docs/memory.md lists what each is checked against. */
 export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   'free-cpu-lists': category(
-    'Free pages that CPUs keep ready; no counter has them.',
-    'Lists of per_cpu_pages of each zone.',
+    'Free pages on per-CPU free lists (pcp); no kernel counter includes them.',
+    'The per_cpu_pages lists of each zone.',
     NOTHING,
     ZONES,
   ),
   percpu: category(
-    'Variables of which each CPU has its own.',
-    'Chunks of mm/percpu.c by page tables.',
-    'Much of it: many CPUs, or many cgroups and network namespaces.',
+    'Per-CPU variables.',
+    'Chunks of mm/percpu.c, through page tables.',
+    'If large: the machine has many CPUs, cgroups or network namespaces.',
   ),
   image: category(
-    'Code and data of the kernel itself.',
-    '_text to _end by page tables, as far as it is reserved.',
+    'Code and data of the kernel image.',
+    'Reserved pages from _text to _end, through page tables.',
     NOTHING,
   ),
   memmap: category(
-    'The struct page of every frame: 1.6 % of memory with pages of 4 KiB.',
-    'The array of struct page by page tables.',
+    'One struct page per frame: 1.6 % of memory with 4 KiB pages.',
+    'The struct page array, through page tables.',
     NOTHING,
   ),
   'kernel-stacks': category(
-    'Stacks of threads in the kernel, 16 KiB each (x86_64).',
+    'Kernel stacks of threads, 16 KiB each (x86_64).',
     'task_struct.stack of all tasks.',
-    'Much of it: see who has so many threads.',
+    'If large: find the process with the most threads.',
     'kdump-mem stacks',
   ),
-  modules: category('Code and data of modules.', 'Areas of vmalloc by caller.', NOTHING, VMALLOC),
-  bpf: category('Programs of BPF, translated.', 'Areas of vmalloc by caller.', NOTHING, VMALLOC),
+  modules: category('Code and data of modules.', 'vmalloc areas by caller.', NOTHING, VMALLOC),
+  bpf: category(
+    'BPF memory in vmalloc areas, such as JIT-compiled programs.',
+    'vmalloc areas by caller.',
+    NOTHING,
+    VMALLOC,
+  ),
   vmalloc: category(
-    'What parts of the kernel asked vmalloc for.',
-    'vm_struct of mm/vmalloc.c: pages and caller.',
-    'See who asked.',
+    'Other memory that the kernel allocated with vmalloc.',
+    'vm_struct (mm/vmalloc.c): pages and caller.',
+    'List the callers.',
     VMALLOC,
   ),
   'page-tables': category(
-    'Tables that map addresses to pages, of processes and of the kernel.',
-    'The type of the struct page; the kernel’s own by the tree.',
-    'Much of it: many processes map much shared memory. Huge pages make it small.',
+    'Page tables of processes and of the kernel.',
+    'The page type; the kernel’s own by walking its page tables.',
+    'If large: many processes map large shared memory. Huge pages reduce it.',
     PROCESSES,
   ),
   'network-sockets': category(
-    'Data in queues of sockets: it came and nobody read it, or it is to be sent.',
-    'The census of sockets, page by page.',
-    'See who has the sockets open and does not read.',
+    'Data in socket queues: received and unread, or not yet sent.',
+    'A walk of all sockets, page by page.',
+    'Find the process that has the sockets open but does not read them.',
     'kdump-mem sockets',
   ),
   'network-other': category(
-    'What the network holds in no socket’s queue: rings of drivers, pools, queueing disciplines.',
-    'The rows beside the sockets (kdump-mem sockets -v).',
-    'See which row it is.',
+    'Network memory outside socket queues: driver rings, page pools, qdiscs.',
+    'The rows outside socket queues (kdump-mem sockets -v).',
+    'See which row is the largest.',
     'kdump-mem sockets -v',
   ),
   secret: category(
-    'Memory of memfd_secret, which the kernel itself cannot see.',
-    'Inodes of secretmem.',
-    'See which process has it.',
+    'Memory of memfd_secret, which is not in the kernel’s direct map.',
+    'secretmem inodes.',
+    'See which process has it open.',
     PROCESSES,
   ),
   pipes: category(
-    'Data in pipes that nobody has read.',
+    'Unread data in pipes.',
     'pipe_inode_info of open pipes.',
-    'See who has the pipe open and does not read.',
+    'Find the process that has the pipe open but does not read it.',
   ),
   rings: category(
-    'Buffers of tracing, perf, io_uring, BPF and virtio.',
-    'The owners’ own structures.',
-    'See which owner is the largest; buffers of ftrace shrink with buffer_size_kb.',
+    'Ring buffers of ftrace, perf, io_uring, BPF and virtio.',
+    'The structures of each owner.',
+    'See which owner is the largest. Reduce buffer_size_kb for ftrace.',
   ),
   'dma-buf': category(
-    'Buffers that devices share, of the system heap.',
+    'dma-buf buffers of the system heap, shared between devices.',
     'db_list and the heap’s own buffers (drivers/dma-buf).',
-    'See who has them open (/proc/PID/fdinfo).',
+    'Find the process that has them open (/proc/PID/fdinfo).',
   ),
   gpu: category(
-    'What the kernel counts of graphics drivers. No page says that it is theirs, so they are among what nothing explains.',
-    'NR_GPU_ACTIVE and NR_GPU_RECLAIM, where the kernel has them.',
-    'Ask the driver (debugfs, fdinfo).',
+    'Memory of graphics drivers. The kernel counts it but does not mark the pages; they are counted as unattributed.',
+    'NR_GPU_ACTIVE and NR_GPU_RECLAIM, on kernels that count them.',
+    'Query the driver (debugfs, /proc/PID/fdinfo).',
   ),
   tables: category(
-    'Tables that the kernel keeps for good: hash tables, records of ftrace, requests of block devices.',
-    'Symbols of the tables and their sizes; requests by the tags of all disks.',
+    'Permanent kernel allocations: hash tables, ftrace records, requests of block devices.',
+    'Kernel symbols of the tables and their sizes; block requests by the tags of all disks.',
     NOTHING,
   ),
   'free-buddy': category(
     'Free blocks of the page allocator.',
-    'The type of the struct page, and the free lists’ counts.',
+    'The page type, checked against the free lists.',
     NOTHING,
     ZONES,
   ),
   'free-unaccepted': category(
-    'Memory of a confidential guest that it has not accepted yet: free.',
+    'Free memory that a confidential guest has not accepted yet.',
     'zone.unaccepted_pages.',
     NOTHING,
     ZONES,
@@ -121,84 +126,80 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
     ZONES,
   ),
   anonymous: category(
-    'Memory of processes that is of no file: heap, stacks.',
-    'The struct page’s mapping says so; whose it is, page tables.',
-    'See which process has it.',
+    'Anonymous memory of processes: heap, stacks.',
+    'The mapping of the struct page; owners through page tables.',
+    'See which process has it open.',
     PROCESSES,
   ),
   'page-cache': category(
-    'Contents of files, kept to be read again: it goes when memory is needed, unless it is dirty or locked.',
-    'The struct page’s mapping.',
-    'See which files.',
+    'Cached file contents. The kernel reclaims it on demand, unless it is dirty or locked.',
+    'The mapping of the struct page.',
+    'List the files.',
     FILES,
   ),
   shared: category(
-    'Shared memory and files of tmpfs: it does not go before it is swapped out or removed.',
-    'Mappings of shmem.',
-    'See which files; /dev/shm and /run are the usual ones.',
+    'Shared memory and tmpfs files. It is freed only when swapped out or removed.',
+    'shmem mappings.',
+    'List the files; most are in /dev/shm or /run.',
     FILES,
   ),
-  'swap-cache': category(
-    'Pages that are in swap and in memory.',
-    'The flag of the struct page.',
-    NOTHING,
-  ),
+  'swap-cache': category('Pages that are both in swap and in memory.', 'The page flag.', NOTHING),
   hugetlb: category(
-    'Huge pages that were set aside, in use or not.',
-    'The type of the struct page.',
-    'Free ones are of use to nobody else: lower nr_hugepages.',
+    'Huge pages reserved through hugetlb, in use or free.',
+    'The page type.',
+    'Other processes cannot use free huge pages: lower nr_hugepages.',
   ),
   'slab-reclaimable': category(
-    'Small objects that can go: inodes, dentries.',
+    'Reclaimable kernel objects: inodes, dentries.',
     'Slabs of caches with SLAB_RECLAIM_ACCOUNT.',
-    'See which caches.',
+    'List the caches.',
     CACHES,
   ),
   'slab-unreclaimable': category(
-    'Small objects of the kernel that stay until who has them frees them.',
+    'Kernel objects that stay until their owner frees them.',
     'Slabs of all other caches.',
-    'See which caches; one that grows without end is a leak.',
+    'List the caches; one that grows without limit is a leak.',
     CACHES,
   ),
   'large-kmalloc': category(
-    'Blocks of kmalloc that are too large for a slab.',
-    'The type of the struct page, where the kernel has one.',
+    'kmalloc allocations that are too large for a slab.',
+    'The page type (since 6.15).',
     NOTHING,
   ),
   compressed: category(
-    'Pages that zram or zswap has compressed.',
-    'The type of the struct page (zsmalloc).',
-    'zramctl and /sys/kernel/debug/zswap tell how well.',
+    'Pages compressed by zram or zswap.',
+    'The page type (zsmalloc).',
+    'zramctl and /sys/kernel/debug/zswap show the compression ratio.',
   ),
   movable: category(
-    'Pages that a driver lets the kernel move (balloons, z3fold): whose is not told.',
-    'The struct page’s mapping.',
+    'Non-LRU pages that drivers let the kernel move, such as balloons or z3fold; the owner is unknown.',
+    'The mapping of the struct page.',
     NOTHING,
   ),
   balloon: category(
-    'Memory that the hypervisor has taken back, or that was taken offline.',
+    'Memory that a balloon driver returned to the hypervisor, or that is offline.',
     'PG_offline.',
-    'Ask the host to give it back.',
+    'Deflate the balloon on the host.',
   ),
   unattributed: category(
-    'Pages that are given out, and nothing tells to whom: mostly of drivers that took them from the page allocator.',
-    'What is left: no walk, no flag.',
-    'See their orders; boot with page_owner=on.',
+    'Pages that are allocated but not attributed to any owner, mostly by drivers that call the page allocator directly.',
+    'The remainder after all walks and page flags.',
+    'See the orders of the blocks (-v). Boot with page_owner=on to record allocation sites.',
   ),
   'crash-kernel': category(
-    'Set aside for the kernel that takes dumps.',
+    'Reserved for the crash kernel that writes dumps.',
     'The resource "Crash kernel".',
-    'crashkernel= sets it.',
+    'The boot option crashkernel= sets its size.',
   ),
-  'set-aside': category(
-    'Set aside at boot by firmware, the kernel or drivers, and never given back.',
-    'PG_reserved, and in no category before.',
+  'reserved-other': category(
+    'Reserved at boot by firmware, the kernel or drivers, and never freed.',
+    'PG_reserved, and not in another category.',
     NOTHING,
   ),
   unread: category(
-    'Frames whose struct page is not in the dump, or contradicts itself.',
-    'Reads that failed.',
-    'Take a dump that leaves less out.',
+    'Frames whose struct page is missing from the dump or inconsistent.',
+    'Failed reads.',
+    'Create a dump with less filtering (makedumpfile -d).',
     'kdump-mem info',
   ),
 };

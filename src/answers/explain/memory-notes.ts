@@ -3,62 +3,61 @@ import type { UnnamedFiles } from '../../account/memory/files.js';
 import type { FrameNote } from '../../account/memory/frame-note.js';
 import type { Explanations } from './explanation.js';
 
-const FLAGS = 'Flags of page frames (/proc/kpageflags, include/uapi/linux/kernel-page-flags.h).';
+const FLAGS = 'Page flags (/proc/kpageflags, include/uapi/linux/kernel-page-flags.h).';
 
-/** What flags say of page frames besides whose they are. */
+/** Notes of page flags, beside the category. */
 export const FRAME_NOTES: Explanations<FrameNote['note']> = {
   thp: {
-    means: 'They are part of transparent huge pages or large folios.',
+    means: 'The pages are part of transparent huge pages or large folios.',
     known: FLAGS,
-    next: 'Nothing. A process that touches little of each holds more than it uses: see its maps.',
+    next: 'A process that uses little of each huge page holds more memory than it needs: see its AnonHugePages.',
     deeper: 'kdump-mem procs --live',
   },
   mlocked: {
-    means: 'A process locked them (mlock): the kernel can neither swap nor drop them.',
+    means: 'A process locked the pages (mlock): the kernel cannot swap or reclaim them.',
     known: FLAGS,
-    next: 'Much of it: see VmLck of /proc/PID/status.',
+    next: 'If large: see VmLck in /proc/PID/status.',
   },
   hwpoison: {
-    means: 'The hardware reported these frames as damaged, and the kernel uses them no more.',
+    means: 'The hardware reported memory errors in these frames; the kernel no longer uses them.',
     known: FLAGS,
-    next: 'Look for memory errors in the log, and have the memory module changed.',
+    next: 'Search the log for memory errors, and replace the memory module.',
     deeper: 'kdump-mem log --level err+',
   },
   'zero-page': {
-    means: 'They are the pages of zeros that all processes share.',
+    means: 'The zero pages, shared by all processes.',
     known: FLAGS,
-    next: 'Nothing.',
+    next: 'Nothing to do.',
   },
 };
 
 type Unnamed = UnnamedCharges['reason'] | UnnamedFiles['reason'];
 
-/** Why pages have no file or cgroup by name. */
+/** Why the file or cgroup of pages is unknown. */
 export const UNNAMED: Explanations<Unnamed> = {
   unread: {
-    means: 'Whom they are charged to was not read.',
-    known: 'The struct page, or what it points to, is not in the dump.',
-    next: 'Ask of a dump that has it (makedumpfile -d 31 keeps it).',
+    means: 'The cgroup charge of these pages could not be read.',
+    known: 'The struct page, or its target, is not in the dump.',
+    next: 'Create a dump that contains it (makedumpfile -d 31 keeps it).',
   },
   unreadable: {
-    means: 'Whose they are cannot be read: the memory that says so is not there.',
-    known: 'The inode, dentry or cgroup that the struct page leads to.',
-    next: 'Ask of a whole dump, or live.',
+    means: 'The file or cgroup of these pages is unknown: its memory is not available.',
+    known: 'The inode, dentry or cgroup that the struct page references.',
+    next: 'Use an unfiltered dump, or --live.',
   },
   damaged: {
-    means: 'What says whose they are contradicts itself.',
-    known: 'The inode, dentry or cgroup that the struct page leads to.',
-    next: 'Live it may be gone by the next look: ask again. Of a dump see its warnings.',
+    means: 'The inode, dentry or cgroup of these pages is inconsistent.',
+    known: 'The inode, dentry or cgroup that the struct page references.',
+    next: 'With --live, run the command again. For a dump, see the warnings.',
   },
   'not-listed': {
-    means: 'There are more of them than a list may have; what these hold is in the sum.',
-    known: 'A bound on how many are kept apart, so that our own memory stays small.',
-    next: 'Nothing: the sum is whole, single names are not.',
+    means: 'The list reached its limit; the memory of further entries is in the total.',
+    known: 'A limit of entries, so that kdump-mem itself needs little memory.',
+    next: 'Nothing to do: the total is complete.',
   },
   moved: {
-    means:
-      'Pages came or went while files were counted: the category and the files differ by this.',
-    known: 'The sum of all files beside the category.',
-    next: 'Nothing, of little. Else ask again when the machine is calmer.',
+    means: 'Pages changed during the scan: the category and its files differ by this amount.',
+    known: 'The sum of all files, compared with the category.',
+    next: 'If large, run the command again when the machine is less busy.',
   },
 };

@@ -31,7 +31,7 @@ export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
     next: 'Ask kdump-mem memory, which says why.',
     deeper: 'kdump-mem memory',
   },
-  'category-not-whole': {
+  'category-incomplete': {
     means: 'The rule asks for a category of which a part is not known.',
     known: '`complete` of that category.',
     next: WHAT_LACKS,

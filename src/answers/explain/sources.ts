@@ -4,41 +4,41 @@ import type { Explanations } from './explanation.js';
 
 const DEPTHS = 'kdump-mem memory --live --source counters';
 
-/** What an answer was read from, and so how deep it looked. */
+/** Data sources of an answer. */
 export const SOURCES: Explanations<MemoryAnswer['source'] | LookupSource | 'proc'> = {
   vmcore: {
-    means: 'A dump: every page frame and object that it has was looked at.',
-    known: 'The file that was given.',
-    next: 'See what the dump left out: kdump-mem info.',
+    means: 'A dump: every page frame and object in it was scanned.',
+    known: 'The dump file.',
+    next: 'See what the dump omits: kdump-mem info.',
     deeper: 'kdump-mem info',
   },
   kcore: {
-    means: 'The running kernel’s own memory: every page frame was looked at, while it changed.',
+    means: 'The memory of the running kernel: every page frame was scanned, while memory changed.',
     known: '/proc/kcore.',
-    next: 'Nothing.',
+    next: 'Nothing to do.',
   },
   pageflags: {
     means:
-      'Flags of page frames of the running kernel: each frame has a category, what the kernel itself allocates is told by counters.',
+      'Page flags of the running kernel: each frame has a category, but counters provide most kernel memory.',
     known: '/proc/kpageflags and /proc/kpagecount.',
-    next: 'As root, where the kernel allows it, /proc/kcore tells more.',
+    next: 'As root, /proc/kcore provides more detail where the kernel allows it.',
     deeper: 'kdump-mem doctor',
   },
   counters: {
-    means: 'Counters of the running kernel alone: no page frame was looked at.',
-    known: '/proc/meminfo, vmstat, zoneinfo and their kin.',
-    next: 'As root /proc/kcore or flags of page frames tell more.',
+    means: 'Counters of the running kernel only: no page frame was scanned.',
+    known: '/proc/meminfo, vmstat, zoneinfo and similar files.',
+    next: 'As root, /proc/kcore or page flags provide more detail.',
     deeper: DEPTHS,
   },
   proc: {
-    means: 'What the running kernel tells of each process.',
+    means: 'What the running kernel reports for each process.',
     known: '/proc/PID/smaps_rollup, statm and status.',
-    next: 'Nothing.',
+    next: 'Nothing to do.',
   },
   none: {
-    means: 'Nothing could be read that tells where blocks are. It is no all-clear.',
-    known: 'Each source was tried; the answer says what each said.',
-    next: 'Ask as root, where /proc/kcore can be read.',
+    means: 'No source of block locations was readable. This does not mean that there is no leak.',
+    known: 'Each source was tried; the answer lists their errors.',
+    next: 'Run the command as root, on a machine where /proc/kcore is readable.',
     deeper: 'kdump-mem doctor',
   },
 };

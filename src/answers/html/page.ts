@@ -59,13 +59,13 @@ const STYLE = `
   color-scheme: light dark;
   --ground: #fff; --text: #1b1f24; --faint: #57606a; --line: #8c959f; --soft: #f3f5f7;
   --link: #0a58b8; --alarm: #a40e26; --alarm-ground: #fff0f0;
-  --free: #c9ecd0; --applications: #c6dcfa; --kernel: #fbdcae; --reserved: #d9dde2; --unknown: #f8c6cc;
+  --free: #c9ecd0; --applications-and-files: #c6dcfa; --kernel: #fbdcae; --reserved: #d9dde2; --unknown: #f8c6cc;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --ground: #14181d; --text: #e8ecf0; --faint: #a9b4bf; --line: #7b8794; --soft: #1e242b;
     --link: #7cb7ff; --alarm: #ff9a9f; --alarm-ground: #331417;
-    --free: #1d4a2a; --applications: #1b3f70; --kernel: #5c3a0b; --reserved: #3b424a; --unknown: #6b1f28;
+    --free: #1d4a2a; --applications-and-files: #1b3f70; --kernel: #5c3a0b; --reserved: #3b424a; --unknown: #6b1f28;
   }
 }
 * { box-sizing: border-box; }
@@ -117,7 +117,7 @@ tr:target > * { background: var(--soft); outline: 2px solid var(--link); outline
     color-scheme: light;
     --ground: #fff; --text: #000; --faint: #333; --line: #666; --soft: #eee; --link: #000;
     --alarm: #a40e26; --alarm-ground: #fff;
-    --free: #c9ecd0; --applications: #c6dcfa; --kernel: #fbdcae; --reserved: #d9dde2; --unknown: #f8c6cc;
+    --free: #c9ecd0; --applications-and-files: #c6dcfa; --kernel: #fbdcae; --reserved: #d9dde2; --unknown: #f8c6cc;
   }
   body { max-width: none; padding: 0; font-size: 10pt; }
   .skip { display: none; }

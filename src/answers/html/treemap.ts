@@ -169,7 +169,8 @@ export const TREEMAP_STYLE = `
   background: var(--ground); color: var(--text); border-top: 2px solid var(--link);
 }
 .free > a, .swatch.free { background: var(--free); }
-.applications > a, .swatch.applications { background: var(--applications); }
+.applications-and-files > a,
+.swatch.applications-and-files { background: var(--applications-and-files); }
 .kernel > a, .swatch.kernel { background: var(--kernel); }
 .reserved > a, .swatch.reserved { background: var(--reserved); }
 .unknown > a, .swatch.unknown { background: var(--unknown); }

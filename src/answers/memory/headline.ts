@@ -4,21 +4,21 @@ import { DEPENDS_ON_FREE } from '../../account/memory/free-conflict.js';
 import { leaves } from '../../account/memory/leaves.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
-import { toldBy } from './told-by.js';
+import { sourceText } from './source-words.js';
 import { categoryWords, ownerWords } from './words.js';
 
-/** How much memory there is, in whose hands, and the one thing that stands out. */
+/** Total memory, its groups, and the largest consumer. */
 export function headline(answer: MemoryAnswer): string {
   const size = (name: Category['category']) => formatSize(group(answer, name)?.bytes ?? 0);
   const unread = group(answer, 'unknown')?.bytes ?? 0;
   const parts = [
     `${size('free')} free`,
-    `${size('applications')} in applications`,
-    `${size('kernel')} in the kernel`,
-    `${size('reserved')} set aside at boot`,
-    ...(unread > 0 ? [`${formatSize(unread)} not known`] : []),
+    `${size('applications-and-files')} applications and files`,
+    `${size('kernel')} kernel`,
+    `${size('reserved')} reserved at boot`,
+    ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
-  return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${toldBy(answer)}`;
+  return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;
 }
 
 /** The contradiction that makes free and unattributed memory unknown; nothing without one. */
@@ -27,10 +27,10 @@ function conflictWords({ freeConflict }: MemoryAnswer): string {
   const { foundBy, foundBytes, countedBytes } = freeConflict;
   const found = foundBy === 'counters' ? 'zones count' : 'page flags show';
   const sizes = `${found} ${formatSize(foundBytes)}, MemFree counts ${formatSize(countedBytes)}`;
-  return `Free memory is contradictory: ${sizes}. Free and unattributed memory below are not reliable. `;
+  return `Free memory is contradictory: ${sizes}. Do not rely on free and unattributed memory below. `;
 }
 
-/** A socket is named from this part of the memory on. */
+/** Share of memory from which sockets, or unattributed memory, are notable. */
 export const NOTABLE = 0.05;
 
 function standsOut(answer: MemoryAnswer): string {
@@ -40,14 +40,11 @@ function standsOut(answer: MemoryAnswer): string {
   if (top && queues && queues.bytes >= NOTABLE * memory.bytes) {
     const { pinnedBytes } = top.total;
     const holder = top.holders[0];
-    const who = holder
-      ? `pid ${holder.pid} (${escapeText(holder.comm)}) fd ${holder.fd}`
-      : undefined;
-    if (pinnedBytes >= queues.bytes / 2 && who !== undefined)
-      return `${formatSize(pinnedBytes)} wait in one socket: ${who}.`;
+    if (pinnedBytes >= queues.bytes / 2 && holder !== undefined)
+      return `One socket pins ${formatSize(pinnedBytes)}: pid ${holder.pid} (${escapeText(holder.comm)}), fd ${holder.fd}.`;
     const [process] = queues.owners;
-    const most = process === undefined ? '' : `; most at ${ownerWords(process)}`;
-    return `${formatSize(queues.bytes)} wait in queues of sockets${most}.`;
+    const most = process === undefined ? '' : `; largest owner: ${ownerWords(process)}`;
+    return `Socket queues hold ${formatSize(queues.bytes)}${most}.`;
   }
   const held = leaves(memory).filter(
     ({ category }) =>
@@ -57,19 +54,22 @@ function standsOut(answer: MemoryAnswer): string {
   );
   const [largest] = held.toSorted((a, b) => b.frames - a.frames);
   if (!largest || largest.frames === 0) return '';
+  if (largest.category === 'unattributed')
+    return `${formatSize(largest.bytes)} is allocated but not attributed to any owner.`;
   const [owner] = largest.owners;
-  const most = owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it ${ownerWords(owner)}`;
-  return `The most is in one category: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+  const most =
+    owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`;
+  return `Largest category: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
 }
 
 function group({ memory }: MemoryAnswer, name: Category['category']): Category | undefined {
   return memory.children.find(({ category }) => category === name);
 }
 
-/** Of a size that the machine has, whatever runs on it. */
+/** Categories whose size depends on the machine, not on its load. */
 export const QUIET: ReadonlySet<Category['category']> = new Set<Category['category']>([
   'image',
   'memmap',
-  'set-aside',
+  'reserved-other',
   'crash-kernel',
 ]);

@@ -1,7 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Category } from '../../account/memory/category.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
-import type { Look } from '../../account/memory/changes.js';
+import type { MemorySample } from '../../account/memory/changes.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { capturedJson } from '../captured.js';
@@ -59,14 +59,14 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       watermarks: zone.watermarks === null ? null : { ...zone.watermarks },
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
-    familiar: answer.familiar
+    figures: answer.figures
       ? {
-          of: answer.familiar.of,
-          lines: answer.familiar.lines.map((line) => ({ ...line, rows: [...line.rows] })),
-          nowhere: answer.familiar.nowhere.map((one) => ({ ...one })),
+          format: answer.figures.format,
+          lines: answer.figures.lines.map((line) => ({ ...line, rows: [...line.rows] })),
+          onlyInTotal: answer.figures.onlyInTotal.map((one) => ({ ...one })),
         }
       : null,
-    look: answer.look ? lookJson(answer.look) : null,
+    sample: answer.sample ? sampleJson(answer.sample) : null,
     noDetails: { ...answer.noDetails },
     noDetailCodes: { ...answer.noDetailCodes },
     cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
@@ -75,12 +75,12 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
   };
 }
 
-/** The last line of several looks. */
-export function memoryWatchEnd(looks: number, interrupted: boolean): MemoryEndJson {
-  return { schema: 'kdump-mem.memory-end/1', looks, interrupted };
+/** The last line of `--watch --json`. */
+export function memoryWatchEnd(samples: number, interrupted: boolean): MemoryEndJson {
+  return { schema: 'kdump-mem.memory-end/1', samples, interrupted };
 }
 
-function lookJson({ number, at, changes }: Look): MemoryJson['look'] {
+function sampleJson({ number, at, changes }: MemorySample): MemoryJson['sample'] {
   return {
     number,
     at: at.toISOString(),
@@ -144,7 +144,7 @@ function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
       slabObjectBytes: cgroup.slabBytes,
       usageBytes: cgroup.usageBytes ?? null,
     })),
-    nobody: charged(answer.nobody),
+    uncharged: charged(answer.uncharged),
     slabs: charged(answer.slabs),
     unnamed: answer.unnamed.map((one) => ({
       reason: one.reason,

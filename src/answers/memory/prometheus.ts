@@ -17,7 +17,7 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   const counted = leaves.filter(({ category }) => category.counterBytes !== null);
   const metrics = [
     categoryBytes(
-      // Of what nothing is known 0 would be a figure.
+      // An unknown category has no series: 0 would be a measurement.
       leaves
         .filter(
           ({ category }) => (category.bytes > 0 || category.complete) && !isContradicted(category),
@@ -26,31 +26,31 @@ export function memoryMetrics(answer: MemoryAnswer): string {
     ),
     gauge(
       'kdump_mem_memory_kernel_bytes',
-      'What the kernel’s own counter says of the same category.',
+      'The kernel’s own counter of the category.',
       counted.map(({ category }) => [{ category: category.category }, category.counterBytes ?? 0]),
     ),
     gauge(
       'kdump_mem_memory_category_complete',
-      '0: not all that belongs into the category was found.',
+      '1 if the category is complete, 0 if its bytes are a lower bound.',
       leaves.map(({ category }) => [{ category: category.category }, category.complete ? 1 : 0]),
     ),
     gauge(
       'kdump_mem_memory_owner_bytes',
-      'The largest owners of each category that are known.',
+      'The largest known owners of each category.',
       leaves.flatMap(({ category }) => ownersOf(category)),
     ),
     sourceMetric(answer.source),
-    gauge('kdump_mem_memory_drift_bytes', 'By how much counters changed during the look.', [
+    gauge('kdump_mem_memory_drift_bytes', 'Change of the kernel’s counters during the scan.', [
       [{}, answer.drift],
     ]),
-    gauge('kdump_mem_memory_complete', '0: something could not be looked at.', [
+    gauge('kdump_mem_memory_complete', '1 if the memory breakdown is complete, 0 otherwise.', [
       [{}, answer.complete ? 1 : 0],
     ]),
   ];
   return metrics.map(formatMetric).join('').trimEnd();
 }
 
-/** What each category has. */
+/** Bytes of each category. */
 export function categoryBytes(
   categories: readonly {
     readonly group: string;
@@ -60,16 +60,18 @@ export function categoryBytes(
 ): Metric {
   return gauge(
     'kdump_mem_memory_bytes',
-    'Where the memory is: every page frame is in exactly one category.',
+    'Memory by category; every page frame is in exactly one.',
     categories.map(({ group, category, bytes }) => [{ group, category }, bytes]),
   );
 }
 
 export function sourceMetric(source: string): Metric {
-  return gauge('kdump_mem_memory_source', 'What tells of it: docs/memory.md.', [[{ source }, 1]]);
+  return gauge('kdump_mem_memory_source', 'Source of the memory breakdown (docs/memory.md).', [
+    [{ source }, 1],
+  ]);
 }
 
-/** Owners of one name together: a series has its labels once. */
+/** One series for owners of the same kind and name. */
 function ownersOf({ category, owners }: Category): Series[] {
   const sums = new Map<string, [Labels, number]>();
   for (const { kind, name, bytes } of owners) {

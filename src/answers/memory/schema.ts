@@ -14,26 +14,26 @@ const owner = z.strictObject({
   bytes: count,
 });
 
-/** Whose the page cache and shared memory are; all parts sum to the bytes of both categories. */
+/** Page cache and shared memory by file; all parts sum to the bytes of both categories. */
 const files = z.strictObject({
-  /** Those with the most first. */
+  /** The largest first. */
   files: z.array(
     z.strictObject({
       bytes: count,
       /** Of these, what is in the category `page-cache`, and in `shared`. */
       pageCacheBytes: count,
       sharedBytes: count,
-      /** Of these, what is not on the disk yet, and what is being written. */
+      /** Of these, dirty pages and pages under writeback. */
       dirtyBytes: count,
       writebackBytes: count,
-      /** Null: a block device, or the kernel has forgotten the name, which is on the disk. */
+      /** Null: a block device, or the kernel dropped the dentry. */
       path: z.string().nullable(),
-      /** By whose mounts the path goes; `none`: it begins at the root of its file system. */
+      /** Mount namespace of the path; `none`: the path begins at the root of its file system. */
       mounts: z.enum(['init', 'other', 'none']).nullable(),
       /** Such as `sda1`; null: a file. */
       blockDevice: z.string().nullable(),
       deleted: z.boolean(),
-      /** Some process has it mapped. */
+      /** Mapped by a process. */
       mapped: z.boolean(),
       fsType: z.string(),
       /** `major:minor` of what its file system lies on. */
@@ -43,14 +43,14 @@ const files = z.strictObject({
       sizeBytes: count,
     }),
   ),
-  /** Frames of which it is not known whose file they are, by the reason. */
+  /** Frames of unknown files, by reason. */
   unnamed: z.array(
     z.strictObject({
       reason: z.enum(['unreadable', 'damaged', 'not-listed', 'moved']),
       files: count,
       /** Of `moved` below 0 where files above have frames that others took meanwhile. */
       bytes: z.int(),
-      /** What is said of the first. */
+      /** Cause of the first. */
       why: z.string().nullable(),
     }),
   ),
@@ -58,37 +58,37 @@ const files = z.strictObject({
 
 const charged = {
   bytes: count,
-  /** By category, the most first. */
+  /** By category, the largest first. */
   categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
 };
 
-/** Whom page frames are charged to; all parts sum to all of the memory. */
+/** Page frames by the memory cgroup that they are charged to; all parts sum to the total. */
 const cgroups = z.strictObject({
-  /** Memory cgroups that have pages or objects, or are dying; those with the most first. */
+  /** Memory cgroups that have pages or objects, or are dying; the largest first. */
   cgroups: z.array(
     z.strictObject({
       /** From the root of its hierarchy. */
       path: z.string(),
-      /** Its folder was removed; what it has keeps it. */
+      /** Removed, but still charged. */
       dying: z.boolean(),
       ...charged,
       /** Objects in slabs that are charged to it, and the bytes of their slots. */
       slabObjects: count,
       slabObjectBytes: count,
-      /** What the kernel counts, with cgroups below and what CPUs keep in stock; null: of the root. */
+      /** The kernel's counter, with child cgroups and per-CPU stock; null: the root cgroup. */
       usageBytes: count.nullable(),
     }),
   ),
   /** Charged to no cgroup. */
-  nobody: z.strictObject(charged),
-  /** Slabs: their objects are charged one by one. */
+  uncharged: z.strictObject(charged),
+  /** Slabs, whose objects are charged separately. */
   slabs: z.strictObject(charged),
-  /** Frames of which it is not known who is charged, by the reason. */
+  /** Frames of unknown charge, by reason. */
   unnamed: z.array(
     z.strictObject({
       reason: z.enum(['unread', 'unreadable', 'damaged', 'not-listed']),
       ...charged,
-      /** What is said of the first. */
+      /** Cause of the first. */
       why: z.string().nullable(),
     }),
   ),
@@ -102,19 +102,19 @@ export const categorySchema = z.strictObject({
   bytes: count,
   frames: count,
   known: z.enum(['walked', 'flags', 'counter']),
-  /** What the kernel's own counter says; null: it has none. */
+  /** The kernel's own counter; null: there is none. */
   counterBytes: z.int().nullable(),
   /** `bytes` less `counterBytes`; null as that. */
   differenceBytes: z.int().nullable(),
-  /** The largest of those that are known. */
+  /** The largest known owners. */
   owners: z.array(owner),
   get children() {
     return z.array(categorySchema);
   },
-  /** The command that tells more; null: there is none. */
+  /** The command that lists details; null: there is none. */
   deeper: z.string().nullable(),
   complete: z.boolean(),
-  /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */
+  /** Why it is incomplete, or not walked on this kernel; else null. */
   why: z.string().nullable(),
   /** Frames that belong to what this category is of, and that are in other categories. */
   elsewhere: z.array(z.strictObject({ category: z.string(), frames: count, bytes: count })),
@@ -127,19 +127,19 @@ export const memorySchema = z.strictObject({
   kernel: kernelSchema.nullable(),
   host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
   origin: originSchema,
-  /** `--from`: whose capture it is, and of when; null: it is no capture. */
+  /** `--from`: host and time of the capture; null: not a capture. */
   captured: capturedSchema,
   /**
-   * How deep the answer looks: page frames of a dump, of the running kernel through its memory, the same
-   * by their flags in /proc, or counters of /proc alone.
+   * Source of the answer: page frames of a dump, or of the running kernel through its memory or its page
+   * flags in /proc, or counters in /proc only.
    */
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
-  /** Of a running kernel: sources that tell more, and why they could not be had. */
+  /** Of a running kernel: more detailed sources, and why they are not available. */
   unavailable: z.array(
     z.strictObject({ source: z.string(), code: unavailableCode, why: z.string() }),
   ),
   memory: categorySchema,
-  /** What nothing explains, described; null: it could not be. */
+  /** Description of unattributed memory; null: not available. */
   unattributed: z
     .strictObject({
       sizes: z.array(z.strictObject({ order: count, blocks: count, frames: count })),
@@ -212,35 +212,35 @@ export const memorySchema = z.strictObject({
   /** Null: not asked for (`--files`, `--all`), or it cannot be told. */
   files: files.nullable(),
   /** `--as`: how figures that people know come from categories; null: not asked for. */
-  familiar: z
+  figures: z
     .strictObject({
-      of: z.enum(['free', 'meminfo']),
+      format: z.enum(['free', 'meminfo']),
       lines: z.array(
         z.strictObject({
           name: z.string(),
-          /** The categories that make it up; empty: no category tells it. */
+          /** The categories in its sum; empty: none applies. */
           rows: z.array(z.string()),
           /** The line is what the categories have, or at most (at least) that. */
           bound: z.enum(['same', 'at-most', 'at-least']),
-          /** By the categories; null: they do not tell. */
+          /** Computed from the categories; null: unknown. */
           bytes: z.int().nullable(),
-          /** By the kernel's own counters; null: not known. */
+          /** By the kernel's own counters; null: unknown. */
           kernelBytes: z.int().nullable(),
         }),
       ),
-      /** Categories that no line but that of all memory counts. */
-      nowhere: z.array(z.strictObject({ category: z.string(), bytes: count })),
+      /** Categories that only the line of total memory counts. */
+      onlyInTotal: z.array(z.strictObject({ category: z.string(), bytes: count })),
     })
     .nullable(),
-  /** `--watch`: which look it is, and what changed since the first and the last; null: there is one. */
-  look: z
+  /** `--watch`: sample number, and changes since the first and the last sample; null: a single answer. */
+  sample: z
     .strictObject({
       number: count,
       at: z.iso.datetime(),
       changes: z.array(
         z.strictObject({
           category: z.string(),
-          /** Null: it is the first look. */
+          /** Null: this is the first sample. */
           sinceFirstBytes: z.int().nullable(),
           sinceLastBytes: z.int().nullable(),
         }),
@@ -268,8 +268,8 @@ export const memorySchema = z.strictObject({
 /** The last line of `kdump-mem memory --watch --json`: a stream without it was cut off. */
 export const memoryEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.memory-end/1'),
-  looks: count,
-  /** By a signal, or a key; else it has looked as often as it was asked to. */
+  samples: count,
+  /** By a signal or a key; otherwise `--count` was reached. */
   interrupted: z.boolean(),
 });
 

@@ -1,32 +1,62 @@
-import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { LooseSize, MemoryAnswer } from '../../account/memory/answer.js';
+import type { Category } from '../../account/memory/category.js';
 import { leaves } from '../../account/memory/leaves.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import { grouped } from '../../base/grouped.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { NOTABLE, QUIET } from './headline.js';
+import { isFromProc } from './source-words.js';
 import { categoryWords } from './words.js';
 
-/** Rows that one fault spoils stand together. */
-export function missedWords({ memory }: MemoryAnswer): string[] {
-  const spoiled = leaves(memory).filter(({ why }) => why !== undefined);
-  return [...grouped(spoiled, ({ why = '' }) => why)].map(
-    ([why, categories]) =>
-      `Not whole: ${categories.map(categoryWords).join(', ')}: ${escapeText(why)}`,
-  );
+/**
+ * Incomplete categories by reason.
+ *
+ * @param verbose give the reason for each category that /proc cannot identify, too
+ */
+export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
+  const incomplete = leaves(answer.memory).filter(({ why }) => why !== undefined);
+  const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
+  const names = (categories: readonly Category[]) => categories.map(categoryWords).join(', ');
+  const brief = incomplete.filter(isBrief);
+  const detailed = incomplete.filter((category) => !isBrief(category));
+  return [
+    ...[...grouped(detailed, ({ why = '' }) => why)].map(
+      ([why, categories]) => `Incomplete (${escapeText(why)}): ${names(categories)}.`,
+    ),
+    ...(brief.length > 0
+      ? [
+          `Not identified by this source, and counted in other rows: ${names(brief)}. -v gives the reasons.`,
+        ]
+      : []),
+  ];
 }
 
 function unattributed({ memory }: MemoryAnswer): number {
   return leaves(memory).find(({ category }) => category === 'unattributed')?.frames ?? 0;
 }
 
-/** Blocks that nothing explains, by size; where they lie; and what is known of them all the same. */
+/** Whether unattributed memory is large enough to describe without -v. */
+export function isNotable(answer: MemoryAnswer): boolean {
+  return unattributed(answer) >= NOTABLE * answer.memory.frames;
+}
+
+/** `88 order-0 blocks (352 KiB)` for each size. */
+export function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
+  return sizes
+    .map(({ order, blocks, frames }) => {
+      const noun = blocks === 1 ? 'block' : 'blocks';
+      return `${formatCount(blocks)} order-${order} ${noun} (${formatSize(frames * pageSize)})`;
+    })
+    .join(', ');
+}
+
+/** Unattributed blocks by size, zone and cgroup charge. */
 export function looseWords(answer: MemoryAnswer): string[] {
   const { loose } = answer;
   if (!loose || unattributed(answer) === 0) return [];
   const { sizes, zones, charged, largeKmallocs } = loose;
   const pageSize = pageSizeOf(answer);
-  const blocks = sizes.map(({ order, blocks: many }) => `${formatCount(many)} of order ${order}`);
   const where = zones.map(
     ({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`,
   );
@@ -34,13 +64,13 @@ export function looseWords(answer: MemoryAnswer): string[] {
   const large =
     largeKmallocs === undefined || largeKmallocs <= 0
       ? ''
-      : ` The kernel counts ${formatSize(largeKmallocs * pageSize)} of large kmallocs, whose pages do not say so: what of them is in no category above is among these.`;
+      : ` The kernel counts ${formatSize(largeKmallocs * pageSize)} of large kmalloc but does not mark the pages; those not in another category are included here.`;
   return [
-    `What nothing explains: blocks ${blocks.join(', ')}; ${where.join(', ')}; ${paid} of it charged to cgroups.${large}`,
+    `Unattributed: ${blocksWords(sizes, pageSize)}. Zones: ${where.join(', ')}. Charged to cgroups: ${paid}.${large}`,
   ];
 }
 
-/** What is in queues of sockets and in other categories. */
+/** Memory of socket queues that other categories contain. */
 export function elsewhereWords(answer: MemoryAnswer): string[] {
   const queues = leaves(answer.memory).find(({ category }) => category === 'network-sockets');
   const others = (queues?.elsewhere ?? []).filter(({ category }) => !category.startsWith('free'));
@@ -52,13 +82,13 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   );
   const slots = answer.census?.total.slabBytes ?? 0;
   return [
-    `Queues of sockets hold more than their category: ${words.join(', ')}; and ${formatSize(slots)} of slots in slabs.`,
+    `Socket queues also hold ${[...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
   ];
 }
 
 /**
- * The command that reports more where no kernel memory is read: the lists behind the largest category, or who holds
- * what no page flag and no counter attributes.
+ * The next command where no kernel memory is read: the lists behind the largest category, or sockets, which
+ * neither page flags nor counters attribute.
  */
 export function nextOfProc(
   { memory, captured, freeConflict, source }: MemoryAnswer,
@@ -69,11 +99,11 @@ export function nextOfProc(
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
   if (largest?.deeper !== undefined) return `kdump-mem ${largest.deeper} ${from}`;
-  const isOfProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
-  return isOfProcesses ? `kdump-mem procs ${from}` : `skcheck ${captured ? from : '--stale'}`;
+  const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
+  return isFromProcesses ? `kdump-mem procs ${from}` : `skcheck ${captured ? from : '--stale'}`;
 }
 
-/** The command that tells more of what stands out, without the dump’s name. */
+/** The command that details the largest category, without the options that name the dump. */
 export function nextCommand(answer: MemoryAnswer): string {
   const deeper = leaves(answer.memory)
     .filter((category) => category.deeper !== undefined && !QUIET.has(category.category))

@@ -3,14 +3,21 @@ import { leaves } from '../../account/memory/leaves.js';
 import { wrap } from '../text/cut.js';
 import { formatSize } from '../text/size.js';
 import { headline } from './headline.js';
-import { elsewhereWords, looseWords, missedWords, nextCommand, nextOfProc } from './sentences.js';
-import { isOfProc } from './told-by.js';
+import {
+  elsewhereWords,
+  incompleteWords,
+  isNotable,
+  looseWords,
+  nextCommand,
+  nextOfProc,
+} from './sentences.js';
+import { isFromProc } from './source-words.js';
 import { treeTable } from './tree-table.js';
 import { noteWords, unflaggedWords } from './unflagged-words.js';
 import { categoryWords } from './words.js';
 
 export interface MemoryTextOptions {
-  /** Say what the kernel's own counters say, and how each row is known. */
+  /** Show the kernel's counters, how each row is known, and all reasons and notes. */
   readonly verbose?: boolean | undefined;
   /** The options that name the dump, for the commands that go deeper; a line of shell words. */
   readonly source: string;
@@ -18,7 +25,7 @@ export interface MemoryTextOptions {
   readonly width?: number | null;
 }
 
-/** The answer to `memory`: how much, in whose hands, what stands out; then a tree, and what to ask next. */
+/** The memory breakdown: a headline, the tree of categories, remarks, and the next command. */
 export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): string {
   const { source, verbose = false, width = null } = options;
   const said = (text: string) => wrap(text, width).join('\n');
@@ -26,17 +33,18 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
   return [
     said(headline(answer)),
     treeTable(answer, verbose, width),
-    ...missedWords(answer).map(said),
-    ...looseWords(answer).map(said),
-    ...unflaggedWords(answer).map(said),
+    ...incompleteWords(answer, verbose).map(said),
+    ...(verbose || isNotable(answer)
+      ? [...looseWords(answer), ...unflaggedWords(answer)].map(said)
+      : []),
     ...(verbose ? noteWords(answer).map(said) : []),
     ...elsewhereWords(answer).map(said),
     ...(verbose && empty.length > 0
-      ? [said(`Nothing in: ${empty.map(categoryWords).join(', ')}.`)]
+      ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)]
       : []),
     ...(verbose && answer.drift > 0
-      ? [said(`Counters moved by ${formatSize(answer.drift)} while it was looked at.`)]
+      ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)]
       : []),
-    `Next: ${isOfProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`}`,
+    `Next: ${isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`}`,
   ].join('\n\n');
 }

@@ -2,10 +2,10 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Category, Owner } from '../../account/memory/category.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import { isOfProc } from './told-by.js';
+import { isFromProc } from './source-words.js';
 import { categoryWords, ownerWords } from './words.js';
 
-/** All categories that have anything, as one tree. */
+/** The tree of all categories that contain memory. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
   return renderTable(treeColumns(answer, verbose), treeRows(answer), width);
 }
@@ -16,16 +16,16 @@ export interface TreeRow {
   readonly depth: number;
 }
 
-/** The categories that have anything, each before its parts. */
+/** Categories that contain memory, each before its children. */
 export function treeRows(answer: MemoryAnswer): TreeRow[] {
   return [...rowsWithin(answer.memory)].filter(
-    // No row for each of the many that /proc does not tell of.
-    ({ category }) => category.frames > 0 || !isOfProc(answer),
+    // /proc identifies many categories not at all: no row for those.
+    ({ category }) => category.frames > 0 || !isFromProc(answer),
   );
 }
 
 function* rowsWithin({ children }: Category, depth = 0): Generator<TreeRow> {
-  // Free memory first, then by size, what nothing explains where it belongs by that.
+  // Groups in fixed order, free memory first; within them by size.
   const shown = children.filter(({ frames, complete }) => frames > 0 || !complete);
   const sorted = depth === 0 ? shown : shown.toSorted((a, b) => b.frames - a.frames);
   for (const category of sorted) {
@@ -37,7 +37,7 @@ function* rowsWithin({ children }: Category, depth = 0): Generator<TreeRow> {
 export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<TreeRow>[] {
   const counted: Column<TreeRow>[] = [
     {
-      heading: 'KERNEL COUNTS',
+      heading: 'KERNEL COUNTER',
       align: 'right',
       value: ({ category }) =>
         category.counterBytes === null ? '' : counterCell(category.bytes, category.counterBytes),
@@ -50,7 +50,7 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
   ];
   return [
     {
-      heading: 'WHERE',
+      heading: 'CATEGORY',
       value: ({ category, depth }) => `${'  '.repeat(depth)}${categoryWords(category)}`,
       shrinks: { keeps: 'words', least: 28 },
     },
@@ -66,7 +66,7 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     },
     ...(verbose ? counted : []),
     {
-      heading: 'WHO',
+      heading: 'LARGEST OWNERS',
       value: ({ category }) => ownersCell(category.owners),
       shrinks: { keeps: 'words', least: 12 },
     },
@@ -74,10 +74,10 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
 }
 
 function counterCell(bytes: number, counted: number): string {
-  return counted === bytes ? 'the same' : formatSize(counted);
+  return counted === bytes ? 'equal' : formatSize(counted);
 }
 
-/** In percent, as far as people look. */
+/** Percent, with a decimal below 1. */
 export function share(frames: number, all: number): string {
   const percent = (100 * frames) / all;
   return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;

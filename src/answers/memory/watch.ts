@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { CategoryChange, Look } from '../../account/memory/changes.js';
+import type { CategoryChange, MemorySample } from '../../account/memory/changes.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
@@ -12,7 +12,11 @@ import { type TreeRow, treeColumns, treeRows } from './tree-table.js';
 const LEAST_WHERE = 20;
 
 /** @param width columns of the terminal; null: there is none, and nothing is cut or broken */
-export function watchPage(answer: MemoryAnswer, look: Look, width: number | null): WatchPage {
+export function watchPage(
+  answer: MemoryAnswer,
+  look: MemorySample,
+  width: number | null,
+): WatchPage {
   const changes = new Map(look.changes.map((change) => [change.category, change]));
   const [where, bytes, ...others] = treeColumns(answer, false);
   const changed = (
@@ -51,7 +55,7 @@ export function watchPage(answer: MemoryAnswer, look: Look, width: number | null
 }
 
 /** One look of several, for a pipe or a terminal on which nothing can be redrawn. */
-export function watchBlock(answer: MemoryAnswer, look: Look, width: number | null): string {
+export function watchBlock(answer: MemoryAnswer, look: MemorySample, width: number | null): string {
   return watchPageBlock(watchPage(answer, look, width), look.number, look.at);
 }
 

@@ -1,6 +1,6 @@
 import { cutWords } from './cut.js';
 
-/** One look of several as lines: its headline, and rows with what changed. */
+/** One sample as lines: its headline, and rows with changes. */
 export interface WatchPage {
   readonly top: readonly string[];
   readonly heading: string;
@@ -8,7 +8,7 @@ export interface WatchPage {
   readonly end: readonly string[];
 }
 
-/** What a screen has room for, and which rows somebody wants to see. */
+/** The size of a screen and its scroll position. */
 export interface ScreenView {
   readonly columns: number;
   readonly rows: number;
@@ -29,7 +29,7 @@ export interface ScreenFrame {
 /**
  * A screenful of a page: the headline stays at the top, the keys at the bottom.
  *
- * @param when stands in the last line: which look it is, and how often
+ * @param when the sample's number, time and interval, for the last line
  */
 export function watchPageFrame(
   page: WatchPage,
@@ -53,12 +53,12 @@ export function watchPageFrame(
 }
 
 /** The same for a pipe: a block of lines, after which comes an empty one. */
-export function watchPageBlock(page: WatchPage, look: number, at: Date): string {
-  const when = `look ${look}, ${at.toISOString().slice(0, 19)}Z`;
+export function watchPageBlock(page: WatchPage, sample: number, at: Date): string {
+  const when = `sample ${sample}, ${at.toISOString().slice(0, 19)}Z`;
   return [when, ...page.top, page.heading, ...page.rows, ...page.end, ''].join('\n');
 }
 
-/** What stands in the last line of a screen. */
-export function watchWhen(look: number, at: Date, interval: number): string {
-  return `look ${look}, ${at.toISOString().slice(11, 19)} UTC, every ${interval} s`;
+/** The sample's number, time and interval, for the last line of a screen. */
+export function watchWhen(sample: number, at: Date, interval: number): string {
+  return `sample ${sample}, ${at.toISOString().slice(11, 19)} UTC, every ${interval} s`;
 }

@@ -19,7 +19,7 @@ const seconds = z.number().nonnegative();
 const verdict = z.enum(['grows', 'nothing-grows', 'not-known']);
 const category = z.strictObject({
   category: z.enum(CATEGORIES),
-  group: z.enum(['free', 'applications', 'kernel', 'reserved', 'unknown']),
+  group: z.enum(['free', 'applications-and-files', 'kernel', 'reserved', 'unknown']),
   bytes: count,
   /** The kernel takes it back itself where memory is short: that it grows is no leak. */
   reclaimable: z.boolean(),

@@ -10,31 +10,34 @@ import { hostOrigin } from '../../host/proc/origin.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
- * Where the memory of a host was when it was captured, by its counters.
+ * Returns the memory breakdown of a captured host, by its counters.
  *
  * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks what this reads
  * @throws {KernelError} `damaged`: its counters contradict each other
  */
-export async function lookCaptured(path: string): Promise<MemoryAnswer> {
+export async function capturedMemory(path: string): Promise<MemoryAnswer> {
   return memoryOfCapture(path, await readCapture(path));
 }
 
 /** @throws as lookCaptured */
 export function memoryOfCapture(path: string, files: CapturedFiles): MemoryAnswer {
   try {
-    return lookAt(path, capturedAt(files, 'last'));
+    return memoryAt(path, capturedAt(files, 'last'));
   } catch (error) {
     // Files that are read one after the other contradict each other where memory moves fast.
     if (!(error instanceof KernelError) || !files.has('sample-2/proc/meminfo')) throw error;
-    return lookAt(path, capturedAt(files, 'first'));
+    return memoryAt(path, capturedAt(files, 'first'));
   }
 }
 
-function lookAt(path: string, { host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {
+function memoryAt(
+  path: string,
+  { host, of, warnings }: ReturnType<typeof capturedAt>,
+): MemoryAnswer {
   if (knownPageSize(host) === undefined) {
-    const message = `${path} does not tell the size of a page: an older skcheck captured it, or it is a sosreport`;
+    const message = `${path}: page size unknown (a sosreport, or a capture by an older skcheck)`;
     throw new HostError('unreadable', message, {
-      next: 'Capture it again with this skcheck: --capture.',
+      next: 'Capture the host again with kdump-mem snapshot.',
     });
   }
   const answer = countedMemory(readHostCounts(host), readHostDetails(host));

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Familiar } from '../../account/memory/familiar-figures.js';
+import type { FigureFormat } from '../../account/memory/figure-format.js';
 import { type AnswerOptions, answer, tell } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { addFromOption } from '../kit/from-argument.js';
@@ -8,13 +8,13 @@ import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
 import { LIVE_SOURCES, type LiveSource } from '../kit/live-sources.js';
 import { Progress } from '../kit/terminal.js';
-import { addDepthOptions, DEPTH_NAMES, depthAsked } from './depths.js';
-import { liveLook, refuseWithout } from './source.js';
+import { addDepthOptions, DEPTH_NAMES, requestedDepth } from './depths.js';
+import { liveSampler, refuseWithout } from './source.js';
 import type { WatchOptions } from './watch.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly source?: LiveSource;
-  readonly as?: Familiar;
+  readonly as?: FigureFormat;
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -22,88 +22,92 @@ interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
 
 const EXAMPLES = `
 Examples:
-  kdump-mem memory --vmcore vmcore              where the memory is: every page frame in one category
+  kdump-mem memory --vmcore vmcore              every page frame in exactly one category
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
-  kdump-mem memory --vmcore vmcore --vmalloc    who asked for vmalloc’s memory
-  kdump-mem memory --vmcore vmcore --files      whose the page cache and shared memory are
-  kdump-mem memory --vmcore vmcore --cgroups    whom memory is charged to, dead cgroups among them
+  kdump-mem memory --vmcore vmcore --vmalloc    vmalloc areas by caller
+  kdump-mem memory --vmcore vmcore --files      page cache and shared memory by file
+  kdump-mem memory --vmcore vmcore --cgroups    memory by charged cgroup, dying ones included
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
-  kdump-mem memory --vmcore vmcore --all        all of that in one answer; with --json too
-  kdump-mem memory --live -v                    this machine, beside the kernel’s own counters
-  kdump-mem memory --live --as free             how the figures of free(1) come from these rows
-  kdump-mem memory --live --watch               again and again, with what changed
-  kdump-mem memory --live --prometheus          the same as metrics
-  kdump-mem memory --from host.tar.gz           that of a host when its snapshot was taken
+  kdump-mem memory --vmcore vmcore --all        all of these lists in one answer
+  kdump-mem memory --live -v                    this machine, with the kernel’s own counters
+  kdump-mem memory --live --as free             the figures of free(1), computed from these rows
+  kdump-mem memory --live --watch               a refreshed table with changes
+  kdump-mem memory --live --prometheus          metrics for Prometheus
+  kdump-mem memory --from host.tar.gz           a host at the time of its snapshot
   kdump-mem memory --vmcore vmcore --html memory.html
-      a page with a treemap: one file, without scripts, that needs nothing from elsewhere
+      a treemap for a browser, in one file without scripts or external resources
 
-Rows of one level sum to the row above, to the byte. WHO: the largest owners that are known. KERNEL
-COUNTS (-v): the kernel’s own counter of the same. A page that fits two categories is in one by fixed
-rules: docs/memory.md. "nothing explains": pages that are given out and that no walk and no flag tells
-of, such as those that a driver took from the page allocator.
+The rows of a level sum to the row above, to the byte. LARGEST OWNERS lists known owners only.
+KERNEL COUNTER (-v) is the kernel’s own counter of the category. docs/memory.md has the rules for
+pages that fit two categories. "unattributed" pages are allocated, but not attributed to any owner;
+drivers that call the page allocator directly are the usual cause.
 
---live looks at page frames through /proc/kcore (root); where that cannot be had by their flags
-(/proc/kpageflags, root), else counters of /proc tell what they can. The first line says which it was, and
-why not the one before; --source takes that one or none.
+--live scans page frames through /proc/kcore (root). Where that is not available it reads page flags
+(/proc/kpageflags, root), and otherwise counters in /proc. The first line names the source, and why
+others are not available. --source requires one of them.
 
-Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could
-not be opened or read, 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 the dump or kernel could not be
+opened or read, 5 (with --strict) the answer is incomplete.`;
 
-/** `kdump-mem memory`: where the memory of a machine is. */
+/** `kdump-mem memory`: the memory breakdown of a machine. */
 export function registerMemory(program: Command): void {
   const command = addSourceOptions(program.command('memory'))
     .usage('[options] [dump...]')
-    .description('where the memory is: free, applications, kernel, and what nothing explains');
+    .description('show where all memory is: free, applications and files, kernel, unattributed');
   addFromOption(command, ['source', 'watch']);
   addDepthOptions(command)
     .addOption(
-      new Option('--source <source>', 'with --live: take this source or none')
+      new Option(
+        '--source <source>',
+        'with --live: required source (default: the most detailed available)',
+      )
         .choices(LIVE_SOURCES)
         .conflicts('vmcore'),
     )
-    .option('--limit <n>', 'list so many at most (20; JSON: all)', parseNumber)
-    .option('-v, --verbose', 'show the kernel’s own counters, and how each row is known')
+    .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
+    .option('-v, --verbose', 'show the kernel’s counters, how each row is known, and all notes')
     .option('--json', 'print the answer as JSON')
     .addOption(
-      new Option('--prometheus', 'print metrics, for node_exporter’s textfile collector').conflicts(
-        ['json', ...DEPTH_NAMES],
-      ),
+      new Option('--prometheus', 'print metrics for node_exporter’s textfile collector').conflicts([
+        'json',
+        ...DEPTH_NAMES,
+      ]),
     )
     .addOption(
       new Option(
         '--html <file>',
-        'write a page for a browser, with a treemap; - prints it',
+        'write an HTML page with a treemap; - writes to stdout',
       ).conflicts(['json', 'prometheus', ...DEPTH_NAMES]),
     )
-    .option('--force', 'replace the page if it exists')
+    .option('--force', 'overwrite an existing page')
     .addOption(
       new Option(
         '--watch',
-        'look again and again: a live table, in a pipe blocks or NDJSON',
+        'refresh a live table; in a pipe, print blocks of text or NDJSON',
       ).conflicts(['html', 'prometheus', ...DEPTH_NAMES]),
     )
-    .option('--interval <time>', 'time between two looks (2)', parseInterval)
-    .option('--count <n>', 'look so often, then end', parseNumber)
-    .option('--strict', 'exit with status 5 if anything could not be read')
+    .option('--interval <time>', 'time between samples (default 2 s)', parseInterval)
+    .option('--count <n>', 'number of samples, then exit', parseNumber)
+    .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      const [ask, taken, familiar, json, text, metrics] = await Promise.all([
+      const [ask, taken, figures, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
         import('../../walk/machine/origin.js'),
-        import('../../account/memory/familiar.js'),
+        import('../../account/memory/figures.js'),
         import('../../answers/memory/json.js'),
         import('../../answers/memory/text.js'),
         import('../../answers/memory/prometheus.js'),
       ]);
       const { limit = 20, verbose } = options;
-      const depth = depthAsked(options);
+      const depth = requestedDepth(options);
       const depthText = await depth?.text();
       const page = options.html === undefined ? undefined : await import('./page.js');
       checkPage(options);
       const figured = (found: MemoryAnswer): MemoryAnswer =>
         options.as === undefined
           ? found
-          : { ...found, familiar: familiar.familiarFigures(found, options.as) };
+          : { ...found, figures: figures.formatFigures(found, options.as) };
       const toText = (found: MemoryAnswer, width: number | null): string => {
         if (page) return page.writeMemoryPage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);
@@ -113,12 +117,12 @@ export function registerMemory(program: Command): void {
         const deeper = depthText(found, { limit, width });
         return depth.withTree ? [text.memoryText(found, tree), deeper].join('\n\n') : deeper;
       };
-      const doing = 'looking at page frames';
+      const doing = 'scanning page frames';
       const words = { toJson: json.memoryJson, toText };
       const progress = new Progress();
       (await import('./watch.js')).checkWatch(options);
-      // What is redrawn in place shows what is done itself.
-      const live = await liveLook(
+      // A live table shows its own progress.
+      const live = await liveSampler(
         options,
         depth,
         options.watch ? () => undefined : progress.of(doing),
@@ -141,7 +145,7 @@ export function registerMemory(program: Command): void {
       await answer(options, {
         doing,
         ask: (kernel, show) => ({
-          ...figured(ask.accountMemory(kernel, show, depth?.asks)),
+          ...figured(ask.accountMemory(kernel, show, depth?.walks)),
           origin: taken.kernelOrigin(kernel),
         }),
         ...words,

@@ -1,24 +1,24 @@
 import { type Command, Option } from 'commander';
 import type { NoDetails } from '../../account/memory/answer.js';
-import type { MoreOfMemory } from '../../account/memory/memory.js';
+import type { MemoryOptions } from '../../account/memory/memory.js';
 import type { DepthText } from '../../answers/memory/depths/depth.js';
 
-/** A part of the answer that `memory` tells in more detail, in place of its tree. */
+/** A part of the answer that `memory` lists in detail, in place of its tree. */
 export interface MemoryDepth {
-  /** Of the option, without its dashes. */
+  /** Option name without dashes. */
   readonly name: string;
   readonly help: string;
-  /** What its table is headed by among others; without, it is not among them. */
+  /** Heading in --all; without one, --all omits it. */
   readonly title?: string;
-  /** What the option takes. */
+  /** Values of the option. */
   readonly choices?: readonly string[];
-  /** Nothing but the kernel's own memory can tell it. */
+  /** Requires kernel memory. */
   readonly needsFrames: boolean;
-  /** What takes a while, and is looked at for this alone. */
-  readonly asks?: MoreOfMemory;
-  /** The part of the answer that it is of, where lists of /proc tell that too. */
+  /** Additional walks that it requires. */
+  readonly walks?: MemoryOptions;
+  /** The part of the answer that lists in /proc can provide, too. */
   readonly part?: keyof NoDetails;
-  /** It comes after the tree. */
+  /** Printed after the tree. */
   readonly withTree?: true;
   text(): Promise<DepthText>;
 }
@@ -34,8 +34,8 @@ const DEPTHS: readonly MemoryDepth[] = [
   },
   {
     name: 'vmalloc',
-    help: 'list who asked for memory of vmalloc’s address space',
-    title: 'Who asked for memory of vmalloc’s address space',
+    help: 'list vmalloc areas by caller',
+    title: 'vmalloc areas by caller',
     needsFrames: false,
     part: 'callers',
     text: async () => (await import('../../answers/memory/depths/callers.js')).callersTable,
@@ -43,17 +43,17 @@ const DEPTHS: readonly MemoryDepth[] = [
   {
     name: 'files',
     help: 'list files and block devices by page cache and shared memory',
-    title: 'Whose the page cache and shared memory are',
+    title: 'Page cache and shared memory by file',
     needsFrames: true,
-    asks: { files: true },
+    walks: { files: true },
     text: async () => (await import('../../answers/memory/depths/files.js')).filesTable,
   },
   {
     name: 'cgroups',
-    help: 'list memory cgroups by what is charged to them, those that are dying too',
-    title: 'Whom memory is charged to',
+    help: 'list memory cgroups by charged memory, dying ones included',
+    title: 'Memory by charged cgroup',
     needsFrames: true,
-    asks: { cgroups: true },
+    walks: { cgroups: true },
     text: async () => (await import('../../answers/memory/depths/cgroups.js')).cgroupsTable,
   },
   {
@@ -66,11 +66,11 @@ const DEPTHS: readonly MemoryDepth[] = [
   },
   {
     name: 'as',
-    help: 'show how the figures that these show come from the categories',
+    help: 'show the figures of free(1) or /proc/meminfo, computed from the categories',
     choices: ['free', 'meminfo'],
     needsFrames: false,
-    asks: { counted: true },
-    text: async () => (await import('../../answers/memory/depths/familiar.js')).familiarTable,
+    walks: { counted: true },
+    text: async () => (await import('../../answers/memory/depths/figures.js')).figuresTable,
   },
 ];
 
@@ -78,9 +78,9 @@ const LISTS = DEPTHS.filter(({ title }) => title !== undefined);
 
 const ALL: MemoryDepth = {
   name: 'all',
-  help: 'show the categories, and all that can be listed of them',
+  help: 'show the categories and all lists',
   needsFrames: true,
-  asks: Object.assign({}, ...LISTS.map(({ asks }) => asks)),
+  walks: Object.assign({}, ...LISTS.map(({ walks: asks }) => asks)),
   withTree: true,
   text: async () => {
     const texts = await Promise.all(
@@ -93,7 +93,7 @@ const ALL: MemoryDepth = {
 
 const OFFERED: readonly MemoryDepth[] = [...DEPTHS, ALL];
 
-/** Names of all depths, for options that mean nothing beside one. */
+/** Names of all depths, for options that conflict with them. */
 export const DEPTH_NAMES: readonly string[] = OFFERED.map(({ name }) => name);
 
 /** Adds an option for each, of which one may be given. */
@@ -106,7 +106,7 @@ export function addDepthOptions(command: Command): Command {
   return command;
 }
 
-/** The depth that the options ask for; undefined: the tree of categories. */
-export function depthAsked(options: object): MemoryDepth | undefined {
+/** The depth that the options request; undefined: the tree of categories. */
+export function requestedDepth(options: object): MemoryDepth | undefined {
   return OFFERED.find(({ name }) => name in options);
 }

@@ -1,7 +1,7 @@
 import type { MemoryAnswer, Unavailable } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { flaggedMemory } from '../../account/memory/flagged.js';
-import type { MoreOfMemory } from '../../account/memory/memory.js';
+import type { MemoryOptions } from '../../account/memory/memory.js';
 import { HostError } from '../../base/errors/host.js';
 import { KernelError } from '../../base/errors/kernel.js';
 import { liveHost } from '../../host/live.js';
@@ -23,10 +23,10 @@ type Progress = (part: number) => void;
  * @param more what takes a while, and only the kernel's memory tells
  * @throws {KernelError}, {@link HostError}: the source that was asked for cannot be opened, or none can
  */
-export async function lookLive(
+export async function liveMemory(
   options: LiveOptions,
   progress: Progress,
-  more?: MoreOfMemory,
+  more?: MemoryOptions,
 ): Promise<MemoryAnswer> {
   // Files that help to understand kcore are for kcore.
   const { source: asked = Object.keys(aids(options)).length > 0 ? 'kcore' : undefined } = options;
@@ -57,7 +57,7 @@ class NotOpened extends Error {
 type Look = (
   options: LiveOptions,
   progress: Progress,
-  more?: MoreOfMemory,
+  more?: MemoryOptions,
 ) => Promise<MemoryAnswer>;
 
 const LOOKS: Record<LiveSource, Look> = {

@@ -5,7 +5,7 @@ import { checkFrom } from '../kit/from-argument.js';
 import { LIVE_SOURCES, type LiveOptions } from '../kit/live-sources.js';
 import type { MemoryDepth } from './depths.js';
 
-/** Options that are for /proc/kcore. */
+/** Options that apply to /proc/kcore only. */
 const OF_KCORE = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 
 /**
@@ -16,7 +16,7 @@ const OF_KCORE = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
  * @param depth what of the answer is asked for
  * @throws {UsageError} for options that mean nothing together
  */
-export async function liveLook(
+export async function liveSampler(
   options: LiveOptions,
   depth: MemoryDepth | undefined,
   progress: (part: number) => void,
@@ -24,32 +24,38 @@ export async function liveLook(
   const { live, source, engine, from } = options;
   if (from !== undefined) {
     if (depth?.needsFrames)
-      throw new UsageError(`--${depth.name} needs the kernel’s memory, and a capture has counters`);
+      throw new UsageError(
+        `--${depth.name} needs kernel memory; a snapshot contains counters only`,
+      );
     checkFrom(options);
-    return async () => (await import('./captured.js')).lookCaptured(from);
+    return async () => (await import('./captured.js')).capturedMemory(from);
   }
-  if (source !== undefined && !live) throw new UsageError('--source is for --live');
+  if (source !== undefined && !live) throw new UsageError('--source requires --live');
   if (!live) return undefined;
   if (engine === 'crash' || engine === 'verify') {
     if (source !== undefined && source !== 'kcore')
-      throw new UsageError(`--engine ${engine} reads /proc/kcore, and --source says ${source}`);
+      throw new UsageError(
+        `--engine ${engine} reads /proc/kcore and conflicts with --source ${source}`,
+      );
     return undefined;
   }
   const unused = OF_KCORE.find((name) => options[name] !== undefined);
   if (unused !== undefined && source !== undefined && source !== 'kcore')
-    throw new UsageError(`--${unused} is for /proc/kcore, and --source says ${source}`);
+    throw new UsageError(`--${unused} requires /proc/kcore and conflicts with --source ${source}`);
   if (depth?.needsFrames && source !== undefined && source !== 'kcore')
-    throw new UsageError(`--${depth.name} needs the kernel’s memory, and --source says ${source}`);
-  const { lookLive } = await import('./live.js');
+    throw new UsageError(
+      `--${depth.name} needs kernel memory and conflicts with --source ${source}`,
+    );
+  const { liveMemory: lookLive } = await import('./live.js');
   const asked = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
   return (again) => {
     const pinned = LIVE_SOURCES.find((one) => one === again);
-    return lookLive(pinned ? { ...asked, source: pinned } : asked, progress, depth?.asks);
+    return lookLive(pinned ? { ...asked, source: pinned } : asked, progress, depth?.walks);
   };
 }
 
-/** @throws {HostError} if an answer has nothing of what a depth shows: an empty table would say so */
+/** @throws {HostError} if an answer lacks the requested list */
 export function refuseWithout({ part, name }: MemoryDepth, { noDetails }: MemoryAnswer): void {
   const why = part === undefined ? undefined : noDetails?.[part];
-  if (why !== undefined) throw new HostError('unreadable', `--${name} cannot be told: ${why}`);
+  if (why !== undefined) throw new HostError('unreadable', `--${name}: not available (${why})`);
 }

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { type Look, Looks } from '../../account/memory/changes.js';
+import { type MemorySample, MemorySamples } from '../../account/memory/changes.js';
 import { memoryJson, memoryWatchEnd } from '../../answers/memory/json.js';
 import { watchBlock, watchPage } from '../../answers/memory/watch.js';
 import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
@@ -24,10 +24,10 @@ const USUAL_SECONDS = 2;
 
 /** @throws {UsageError} for options that mean nothing without or beside `--watch` */
 export function checkWatch({ watch, interval, count, live }: WatchOptions): void {
-  if (!watch && interval !== undefined) throw new UsageError('--interval is for --watch');
-  if (!watch && count !== undefined) throw new UsageError('--count is for --watch');
-  if (watch && !live) throw new UsageError('--watch is for --live: a dump does not change');
-  if (count === 0) throw new UsageError('--count takes 1 or more');
+  if (!watch && interval !== undefined) throw new UsageError('--interval requires --watch');
+  if (!watch && count !== undefined) throw new UsageError('--count requires --watch');
+  if (watch && !live) throw new UsageError('--watch requires --live: a dump does not change');
+  if (count === 0) throw new UsageError('--count must be at least 1');
 }
 
 /**
@@ -43,7 +43,7 @@ export async function watchMemory(
 ): Promise<void> {
   const again = new LooksAgain();
   const screen = takesEscapes() && !json ? memoryScreen(interval, again.stop) : null;
-  const looks = new Looks();
+  const looks = new MemorySamples();
   let source: MemoryAnswer['source'] | undefined;
   try {
     await again.run(interval, count, async () => {
@@ -55,7 +55,7 @@ export async function watchMemory(
       else
         printAnswer(
           json
-            ? formatJson(memoryJson({ ...answer, look: one }))
+            ? formatJson(memoryJson({ ...answer, sample: one }))
             : watchBlock(answer, one, terminalWidth()),
         );
     });
@@ -67,13 +67,13 @@ export async function watchMemory(
 
 interface Shown {
   readonly answer: MemoryAnswer;
-  readonly look: Look;
+  readonly look: MemorySample;
 }
 
 /** The live table of `memory --watch`. */
 function memoryScreen(interval: number, quit: () => void): WatchScreen<Shown> {
   return new WatchScreen<Shown>({
-    waiting: 'looking …',
+    waiting: 'scanning …',
     quit,
     frame: ({ answer, look }, view) =>
       watchPageFrame(

@@ -71,7 +71,7 @@ function up(value: 0 | 1): string {
 /** Looks at this machine through one source. */
 export function machineMemory(source: LiveSource): MemoryMetrics {
   return new MemoryMetrics(async () => {
-    const { lookLive } = await import('../memory/live.js');
+    const { liveMemory: lookLive } = await import('../memory/live.js');
     return lookLive({ live: true, engine: 'native', source }, () => undefined);
   });
 }

@@ -14,7 +14,7 @@ import { LineCutter } from '../../host/ss/lines.js';
 import { Warnings } from '../../walk/warnings.js';
 import { writeTextfile } from '../kit/output.js';
 import { LooksAgain } from '../kit/sampling.js';
-import { lookLive } from '../memory/live.js';
+import { liveMemory } from '../memory/live.js';
 import type { WatchOptions } from './options.js';
 import { Sampler } from './sample.js';
 import { checkSameHost, WatchStore } from './store.js';
@@ -45,7 +45,7 @@ export class Watch {
       sampler ??
       new Sampler(
         liveHost,
-        () => lookLive({ live: true, engine: 'native', source }, () => undefined),
+        () => liveMemory({ live: true, engine: 'native', source }, () => undefined),
         options,
       );
   }

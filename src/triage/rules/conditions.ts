@@ -58,7 +58,7 @@ const TESTS: Tests = {
     const bytes = category?.bytes ?? 0;
     if (category?.complete === false)
       return unknown(
-        'category-not-whole',
+        'category-incomplete',
         `category ${asked.category} is not known whole: ${category.why ?? 'parts are missing'}`,
       );
     const share = bytes / whole;
@@ -153,7 +153,7 @@ function ownerIn(category: Category, whole: number, asked: Asked<'owner'>): Told
   const [first] = found;
   if (first) return met({ ...ownerFigures(first.owner, whole), ...first.captures });
   if (!category.complete)
-    return unknown('category-not-whole', `category ${category.category} is not known whole`);
+    return unknown('category-incomplete', `category ${category.category} is incomplete`);
   const named = category.owners.reduce((sum, { bytes }) => sum + bytes, 0);
   // Whoever is not named has at most what is left.
   const rest = Math.max(0, category.bytes - named);

@@ -42,7 +42,7 @@ export class RuleFacts {
 
   /** Why a line that is not there may have been there; undefined: the log is whole. */
   get logLacks(): string | undefined {
-    return whyNotWhole(this.answer.log);
+    return whyIncomplete(this.answer.log);
   }
 
   /** Stacks of all tasks, or of those in a state; an error: they cannot be read. */
@@ -65,7 +65,7 @@ export class RuleFacts {
   }
 }
 
-function whyNotWhole(log: RuleLog | undefined): string | undefined {
+function whyIncomplete(log: RuleLog | undefined): string | undefined {
   if (log === undefined) return 'there is no log';
   if (log.overwritten > 0) return `the oldest ${log.overwritten} messages of the log are gone`;
   if (log.noRoom > 0) return `for ${log.noRoom} messages the log had no room`;

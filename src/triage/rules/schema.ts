@@ -29,7 +29,14 @@ const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
 });
 
 const share = z.number().min(0).max(1);
-const category = z.enum([...CATEGORIES, 'memory', 'free', 'applications', 'kernel', 'reserved']);
+const category = z.enum([
+  ...CATEGORIES,
+  'memory',
+  'free',
+  'applications-and-files',
+  'kernel',
+  'reserved',
+]);
 const severity = z.enum(SEVERITIES);
 const code = z.enum(FINDING_CODES);
 /** A team's own: ours have no slash. */

@@ -7,7 +7,7 @@ export const RULE_DOUBTS = [
   'taint-not-read',
   'modules-not-read',
   'memory-not-counted',
-  'category-not-whole',
+  'category-incomplete',
   'owners-not-known',
   'findings-folded',
   'log-not-whole',

@@ -11,7 +11,7 @@ import { KIND } from './page-kinds.js';
 
 /** To whom a frame is charged; from FIRST on rows of {@link Charges.pointers}. */
 export const CHARGE = {
-  nobody: 0,
+  uncharged: 0,
   /** A slab: objects of many are in one. */
   byObject: 1,
   unread: 2,
@@ -76,7 +76,7 @@ export function scanCharges(
       return CHARGE.byObject;
     }
     if (!charged.isNull) return rowOfCharged();
-    return kind === KIND.unreferenced && frame < end ? block : CHARGE.nobody;
+    return kind === KIND.unreferenced && frame < end ? block : CHARGE.uncharged;
   };
   eachChunk(kernel, frames, page.size, {
     gap: () => {
@@ -87,7 +87,7 @@ export function scanCharges(
         const base = start + at * page.size;
         const kind = kinds[index + at]!;
         if (kind === KIND.free) {
-          [block, end] = [CHARGE.nobody, 0];
+          [block, end] = [CHARGE.uncharged, 0];
         } else if ((view.getUint8(base + tail) & 1) === 0) {
           block = headOf(view, base, first + at, kind);
           if (kind === KIND.held) end = first + at + alignedBlock(first + at);

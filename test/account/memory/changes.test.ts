@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Looks } from '../../../src/account/memory/changes.js';
+import { MemorySamples } from '../../../src/account/memory/changes.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { watchBlock } from '../../../src/answers/memory/watch.js';
@@ -8,10 +8,10 @@ import { answerOf } from '../../answers/memory/answer.js';
 const PAGE = 4096;
 const at = new Date(0);
 
-test('each look is held against the first and the one before', () => {
-  const looks = new Looks();
+test('each sample is compared with the first and the one before', () => {
+  const samples = new MemorySamples();
   const pages = [10, 30, 25].map((vmalloc) => answerOf({ vmalloc, 'free-buddy': 100 - vmalloc }));
-  const seen = pages.map((answer) => looks.next(answer, at));
+  const seen = pages.map((answer) => samples.next(answer, at));
   const of = (index: number, name: string) =>
     seen[index]?.changes.find(({ category }) => category === name);
   expect(of(0, 'vmalloc')).toMatchObject({ sinceFirst: null, sinceLast: null });
@@ -20,13 +20,13 @@ test('each look is held against the first and the one before', () => {
   expect(of(2, 'kernel')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
   expect(of(2, 'free-buddy')).toMatchObject({ sinceFirst: -15 * PAGE, sinceLast: 5 * PAGE });
   expect(of(2, 'memory')).toMatchObject({ sinceFirst: 0, sinceLast: 0 });
-  expect(looks.count).toBe(3);
+  expect(samples.count).toBe(3);
   const [, , third] = pages;
-  if (!third || !seen[2]) throw new Error('three looks');
-  const json = memoryJson({ ...third, look: seen[2] });
+  if (!third || !seen[2]) throw new Error('three samples');
+  const json = memoryJson({ ...third, sample: seen[2] });
   expect(memorySchema.parse(json)).toEqual(json);
   const text = watchBlock(third, seen[2], null);
-  expect(text).toMatch(/^look 3, 1970-01-01T00:00:00Z\n400 KiB: /);
+  expect(text).toMatch(/^sample 3, 1970-01-01T00:00:00Z\n400 KiB: /);
   expect(text).toMatch(/^ {2}vmalloc +100 KiB +-20\.0 KiB +\+60\.0 KiB +25 %/m);
   expect(text.endsWith('\n')).toBe(true);
 });

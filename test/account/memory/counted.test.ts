@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Category } from '../../../src/account/memory/category.js';
 import { countedMemory } from '../../../src/account/memory/counted.js';
-import { familiarFigures } from '../../../src/account/memory/familiar.js';
+import { formatFigures } from '../../../src/account/memory/figures.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
@@ -46,7 +46,7 @@ test('rows sum to what zones have; what no counter tells of is the rest', () => 
   const { memory } = countedMemory(machine({ AnonPages: 100, KernelStack: 5, VmallocUsed: 25 }));
   checkSums(memory);
   expect(memory.bytes).toBe(1000 * MIB);
-  expect(bytesOf(memory, 'set-aside')).toBe(100 * MIB);
+  expect(bytesOf(memory, 'reserved-other')).toBe(100 * MIB);
   expect(bytesOf(memory, 'unattributed')).toBe((900 - 300 - 10 - 200 - 100 - 25) * MIB);
 });
 
@@ -60,17 +60,17 @@ test('what counters have in common counts once: shared memory is in Cached, stac
 test('it is never whole, and says of each row that no counter tells of', () => {
   const answer = countedMemory(machine({}));
   expect(answer.complete).toBe(false);
-  const text = memoryText(answer, { source: '--live', width: null });
-  expect(text.split('\n')[0]).toMatch(/ Told by counters of \/proc alone\.$/);
-  expect(text).toContain('network: queues of sockets');
-  expect(text).toContain('no counter tells of it');
+  const text = memoryText(answer, { source: '--live', width: null, verbose: true });
+  expect(text.split('\n')[0]).toMatch(/ Source: counters in \/proc only\.$/);
+  expect(text).toContain('network: socket queues');
+  expect(text).toContain('no counter exists');
 });
 
 describe('counters that contradict each other', () => {
   test.each([
     ['more than there is', machine({ AnonPages: 901 }), 'add up to 535822336 bytes more'],
-    ['more shared than cached', machine({ Shmem: 201 }), 'leave -1048576 bytes for page-cache'],
-    ['more memory than zones have', machine({ MemTotal: 1001 }), 'and zones have'],
+    ['more shared than cached', machine({ Shmem: 201 }), '-1048576 bytes remain for page-cache'],
+    ['more memory than zones have', machine({ MemTotal: 1001 }), 'zones have'],
   ])('%s', (_, counted, message) => {
     expect(() => countedMemory(counted)).toThrow(message);
   });
@@ -100,7 +100,7 @@ test('memory that is not initialized is free, and figures below 0 are no figures
   const managed = (900 * MIB) / 4096;
   const zones = [{ ...zone, present: managed, managed }];
   const used = (one: typeof answer) =>
-    familiarFigures({ ...one, zones }, 'free').lines.filter(({ name }) => name.startsWith('used'));
+    formatFigures({ ...one, zones }, 'free').lines.filter(({ name }) => name.startsWith('used'));
   expect(used(answer)).toMatchObject([
     { bytes: null, kernelBytes: null },
     { bytes: 400 * MIB, kernelBytes: 400 * MIB },

@@ -55,7 +55,7 @@ export function memoryAnswerAt(
   const rest = 1_000_000 - anonymous - sockets - dentries - unattributed - shared - 700;
   const memory = group('memory', [
     group('free', [category('free-buddy', rest)]),
-    group('applications', [category('anonymous', anonymous), category('shared', shared)]),
+    group('applications-and-files', [category('anonymous', anonymous), category('shared', shared)]),
     group('kernel', [
       category('network-sockets', sockets),
       category('slab-reclaimable', dentries),
@@ -80,7 +80,7 @@ export function memoryAnswerAt(
     freeConflict: null,
     zones: [],
     files: null,
-    familiar: null,
+    figures: null,
     caches: [
       { name: 'dentry', reclaimable: true, bytes: (dentries - 1000) * PAGE, ...slots },
       { name: 'inode_cache', reclaimable: true, bytes: 1000 * PAGE, ...slots },
@@ -89,7 +89,7 @@ export function memoryAnswerAt(
       { caller: 'pcpu_create_chunk', bytes: 500 * PAGE, category: 'vmalloc' },
       { caller: 'n_tty_open', bytes: 200 * PAGE, category: 'vmalloc' },
     ],
-    look: null,
+    sample: null,
     noDetails: {},
     noDetailCodes: {},
     cgroups: null,

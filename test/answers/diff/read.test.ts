@@ -198,7 +198,7 @@ test('what processes of a cgroup hold, beside what is charged to it', () => {
         bytes: 4_000_000_000,
       },
     ],
-    nobody: { ...charged, bytes: 96_000_000 },
+    uncharged: { ...charged, bytes: 96_000_000 },
     slabs: charged,
     unnamed: [],
     empty: 0,

@@ -33,7 +33,7 @@ test('the sentence that matters first: how much is lost, where it is, who has it
       ],
     ),
   ).toBe(
-    'Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 2.29 GiB (-52.0 MiB a minute): 2.29 GiB of it are in network: queues of sockets (most at pid 4711 (nginx) fd 11: TCP 10.0.0.1:80 ← 10.0.0.2:5, +2.28 GiB pinned).',
+    'Between 10:02 and 10:47 (2026-11-20, UTC) free memory fell by 2.29 GiB (-52.0 MiB a minute): 2.29 GiB of it are in network: socket queues (most at pid 4711 (nginx) fd 11: TCP 10.0.0.1:80 ← 10.0.0.2:5, +2.28 GiB pinned).',
   );
   expect(
     headOf(
@@ -162,12 +162,12 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
     a minute): 391 MiB of it are in anonymous (most at pid 812 (java), +390 MiB
     anonymous PSS).
 
-    WHERE                BEFORE     AFTER     CHANGE   A MINUTE  IT
-    free               3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
-      buddy allocator  3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
-    applications        781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
-      anonymous         781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
-    kernel             18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
+    WHERE                     BEFORE     AFTER     CHANGE   A MINUTE  IT
+    free                    3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
+      buddy allocator       3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB
+    applications and files   781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
+      anonymous              781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
+    kernel                  18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
     1 category changed by less, +8.00 KiB in all (-v).
 
     PROCESS                  AFTER     CHANGE   A MINUTE  IT              IS

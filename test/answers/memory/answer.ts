@@ -32,7 +32,7 @@ export function answerOf(
   frames: Partial<Record<CategoryName, number>>,
   more: Partial<Category> = {},
 ): MemoryAnswer {
-  const groups = (['free', 'applications', 'kernel', 'reserved', 'unknown'] as const).map(
+  const groups = (['free', 'applications-and-files', 'kernel', 'reserved', 'unknown'] as const).map(
     (group) => {
       const children = CATEGORIES.filter((name) => categoryFacts(name).group === group).map(
         (name) => category(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),

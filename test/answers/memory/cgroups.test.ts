@@ -30,7 +30,7 @@ const answer = {
       cgroup('/gone', 2, { dying: true, slabObjects: 3, slabBytes: 576 }),
       cgroup('/kept', 0, { dying: true, categories: [] }),
     ],
-    nobody: { bytes: 3 * PAGE, categories: [{ category: 'free-buddy', bytes: 3 * PAGE }] },
+    uncharged: { bytes: 3 * PAGE, categories: [{ category: 'free-buddy', bytes: 3 * PAGE }] },
     slabs: { bytes: 0, categories: [] },
     unnamed: [{ reason: 'damaged', why: 'a charge', bytes: PAGE, categories: [] }],
     empty: 2,
@@ -43,18 +43,18 @@ test('cgroups that die are named, with what keeps them; names are escaped', () =
   expect(text).toMatch(/^\/a\\x1b\[2J +16\.0 KiB/m);
   expect(text).toMatch(/^\/gone \(dying\) +8\.00 KiB +576 B/m);
   expect(text).toContain(
-    '2 dying: removed, and kept by 8.00 KiB of pages and 3 objects that are charged to them. Of 1 neither: swap, or a reference, keeps them.',
+    '2 dying cgroups (removed, still charged): 8.00 KiB of pages and 3 slab objects. Kept by swap or a reference only: 1.',
   );
-  expect(text).toMatch(/^\(nobody\) +12\.0 KiB/m);
-  expect(text).toMatch(/^\(what leads to no cgroup\) +4\.00 KiB/m);
+  expect(text).toMatch(/^\(uncharged\) +12\.0 KiB/m);
+  expect(text).toMatch(/^\(corrupt charges\) +4\.00 KiB/m);
   expect(text).not.toContain('(slabs');
-  expect(text).toContain('All of it: 40.0 KiB.');
-  expect(text).toContain('2 cgroups have nothing.');
+  expect(text).toContain('Total: 40.0 KiB.');
+  expect(text).toContain('2 cgroups have no charges.');
 });
 
 test('what a limit leaves out is said in bytes', () => {
   const text = cgroupsTable(answer, { limit: 1, width: null });
-  expect(text).toContain('2 more have 8.00 KiB: --limit N lists them.');
+  expect(text).toContain('2 more cgroups with 8.00 KiB: --limit N lists them.');
 });
 
 test('the JSON keeps its schema; cgroups that were not asked for are null', () => {

@@ -50,13 +50,13 @@ test('names are escaped; what has none goes by its inode', () => {
     'ext4 8:1 inode 12',
     '/memfd:x (deleted)',
   ]);
-  expect(text).toContain('8.00 KiB: 1 whose inodes cannot be read: evil\\x1b');
-  expect(text).toContain('All of it: 40.0 KiB, the page cache and shared memory.');
+  expect(text).toContain('8.00 KiB in 1 inode: unreadable (evil\\x1b');
+  expect(text).toContain('Total: 40.0 KiB of page cache and shared memory.');
 });
 
 test('what a limit leaves out is said in bytes', () => {
   const text = filesTable(answer, { limit: 1, width: null });
-  expect(text).toContain('3 more have 16.0 KiB: --limit N lists them.');
+  expect(text).toContain('3 more files with 16.0 KiB: --limit N lists them.');
 });
 
 test('the JSON keeps its schema; files that were not asked for are null', () => {

@@ -54,7 +54,7 @@ describe('one file', () => {
 test('an answer that is whole has no alarm, one that is not says so before any figure in a table', () => {
   expect(pageOf(PLAIN)).not.toContain('class="alarm"');
   const page = pageOf(answerWith(['lost']));
-  const alarm = page.indexOf('This answer is not complete');
+  const alarm = page.indexOf('This answer is incomplete');
   expect(alarm).toBeGreaterThan(0);
   expect(alarm).toBeLessThan(page.indexOf('<table>'));
   expect(alarm).toBeLessThan(page.indexOf('class="map"'));
@@ -66,7 +66,7 @@ test('counters say of each category what they lack', () => {
     ...group,
     children: group.children.map((category) => ({
       ...category,
-      ...(category.category === 'pipes' ? { complete: false, why: 'no counter tells' } : {}),
+      ...(category.category === 'pipes' ? { complete: false, why: 'no counter exists' } : {}),
     })),
   }));
   const answer = {
@@ -75,7 +75,9 @@ test('counters say of each category what they lack', () => {
     complete: false,
     memory: { ...PLAIN.memory, children: categories },
   };
-  expect(pageOf(answer)).toMatch(/not complete[\s\S]*<li>Not whole: pipes: no counter tells<\/li>/);
+  expect(pageOf(answer)).toMatch(
+    /answer is incomplete[\s\S]*<li>Incomplete \(no counter exists\): pipes\.<\/li>/,
+  );
   expect(pageOf(answer)).toContain('<code>skcheck --stale</code>');
 });
 

@@ -8,10 +8,10 @@ const PAGE = 4096;
 
 const options = { source: '--vmcore dump', width: null };
 
-test('the first line says how much, in whose hands, and where the most is', () => {
+test('the first line says how much, the groups, and the largest category', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 }), options);
   expect(text.split('\n')[0]).toBe(
-    '6.00 MiB: 1.00 MiB free, 2.00 MiB in applications, 3.00 MiB in the kernel, 0 set aside at boot. The most is in one category: vmalloc, 3.00 MiB.',
+    '6.00 MiB: 1.00 MiB free, 2.00 MiB applications and files, 3.00 MiB kernel, 0 reserved at boot. Largest category: vmalloc, 3.00 MiB.',
   );
 });
 
@@ -21,13 +21,13 @@ test('categories with nothing in them have no row', () => {
   expect(text).toContain('buddy allocator');
 });
 
-test('a category that is not known whole says so, and why, even if nothing was found', () => {
+test('an incomplete category says so, and why, even if nothing was found', () => {
   const text = memoryText(
     answerOf({ 'free-buddy': 256 }, { complete: false, why: 'a \u001b[31mlist is torn' }),
     options,
   );
   expect(text).toMatch(/^ {2}vmalloc +≥ 0/m);
-  expect(text).toContain('Not whole: vmalloc: a ');
+  expect(text).toContain('Incomplete (a ');
   expect(text).not.toContain('\u001b');
 });
 

@@ -60,7 +60,7 @@ test('the JSON has its schema, and what was told', () => {
   const [category] = json.categories;
   expect(category).toMatchObject({
     category: 'anonymous',
-    group: 'applications',
+    group: 'applications-and-files',
     course: 'grows',
     reclaimable: false,
     growth: { confidence: 0.99, samples: 433, seconds: 3 * 86_400 },
@@ -80,10 +80,10 @@ describe('metrics', () => {
     const text = watchMetrics(leak.answer, { up: true, lost: 2, notStored: 1 });
     expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="grows"\} 1$/m);
     expect(text).toMatch(
-      /^kdump_mem_category_growing\{group="applications",category="anonymous",reclaimable="no"\} 1$/m,
+      /^kdump_mem_category_growing\{group="applications-and-files",category="anonymous",reclaimable="no"\} 1$/m,
     );
     expect(text).toMatch(
-      /^kdump_mem_category_growth_bytes_per_second\{group="applications",category="anonymous",bound="likely"\} 1[67]\d\d\d/m,
+      /^kdump_mem_category_growth_bytes_per_second\{group="applications-and-files",category="anonymous",bound="likely"\} 1[67]\d\d\d/m,
     );
     expect(text).toMatch(
       /^kdump_mem_memory_bytes\{group="kernel",category="kernel-stacks"\} 10000000$/m,
@@ -112,9 +112,9 @@ describe('the page', () => {
   const page = watchHtml(leak, FACTS, 20);
 
   test('draws all memory over time, and each category', () => {
-    const polygons = [...page.matchAll(/<polygon class="(\w+)" points="([\d.,\- ]+)"\/>/g)];
+    const polygons = [...page.matchAll(/<polygon class="([\w-]+)" points="([\d.,\- ]+)"\/>/g)];
     expect(polygons.map(([, group]) => group)).toEqual([
-      ...['reserved', 'kernel', 'applications', 'free'],
+      ...['reserved', 'kernel', 'applications-and-files', 'free'],
     ]);
     // The uppermost edge: all of it, always.
     const [, , points = ''] = polygons[3] ?? [];

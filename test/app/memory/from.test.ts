@@ -91,7 +91,7 @@ describe('memory --from', () => {
     expect(categories.get('anonymous')).toBe(100_000 * 1024);
     expect(categories.get('shared')).toBe(50_000 * 1024);
     expect(categories.get('page-cache')).toBe(150_000 * 1024);
-    expect(categories.get('set-aside')).toBe(1536 * 16_384);
+    expect(categories.get('reserved-other')).toBe(1536 * 16_384);
     expect(categories.get('free-cpu-lists')).toBe(10 * 16_384);
   });
 
@@ -99,7 +99,7 @@ describe('memory --from', () => {
     const path = captured('words', {});
     const { stdout } = await kdumpMem('memory', '--from', path);
     expect(stdout).toContain(
-      'Told by counters of /proc alone, captured of a\\x1b[31mhost at 2026-01-02T03:04:05.000Z.',
+      'Source: counters in /proc only, captured of a\\x1b[31mhost at 2026-01-02T03:04:05.000Z.',
     );
     expect(stdout).toContain(`Next: skcheck --from ${path}`);
   });
@@ -125,8 +125,8 @@ describe('memory --from', () => {
     rmSync(join(path, 'proc/self/auxv'));
     const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
     expect([status, stdout]).toEqual([3, '']);
-    expect(stderr).toContain('does not tell the size of a page');
-    expect(stderr).toContain('Capture it again');
+    expect(stderr).toContain('page size unknown');
+    expect(stderr).toContain('Capture the host again');
   });
 
   test.each(['none', 'empty', 'fifo'])(
@@ -146,7 +146,7 @@ describe('memory --from', () => {
   );
 
   test.each([
-    [['--files'], 'a capture has counters'],
+    [['--files'], 'a snapshot contains counters only'],
     [['--live'], 'cannot be used'],
     [['--engine', 'crash'], 'it has no --engine'],
   ])('%s with it is refused', async (more, words) => {

@@ -13,7 +13,7 @@ const linesOf = (stdout: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as { schema: string });
 
-test('--watch --json is a line for each look, and one that says that it is the last', async () => {
+test('--watch --json is a line for each sample, and one that says that it is the last', async () => {
   const { stdout, status } = await kdumpMem(
     ...COUNTERS,
     ...['--watch', '--interval', '0.5', '--count', '2', '--json'],
@@ -21,26 +21,26 @@ test('--watch --json is a line for each look, and one that says that it is the l
   expect(status).toBe(0);
   const [first, second, end, ...others] = linesOf(stdout);
   expect(others).toEqual([]);
-  expect(memorySchema.parse(first).look?.changes[0]).toEqual({
+  expect(memorySchema.parse(first).sample?.changes[0]).toEqual({
     category: 'memory',
     sinceFirstBytes: null,
     sinceLastBytes: null,
   });
   const seen = memorySchema.parse(second);
-  expect(seen.look?.number).toBe(2);
+  expect(seen.sample?.number).toBe(2);
   // The machine is as large as it was.
-  expect(seen.look?.changes[0]).toEqual({
+  expect(seen.sample?.changes[0]).toEqual({
     category: 'memory',
     sinceFirstBytes: 0,
     sinceLastBytes: 0,
   });
-  expect(memoryEndSchema.parse(end)).toMatchObject({ looks: 2, interrupted: false });
+  expect(memoryEndSchema.parse(end)).toMatchObject({ samples: 2, interrupted: false });
 });
 
-test('in a pipe it is a block for each look', async () => {
+test('in a pipe it is a block for each sample', async () => {
   const { stdout } = await kdumpMem(...COUNTERS, '--watch', '--interval', '0.5', '--count', '2');
-  expect(stdout.match(/^look \d, \S+Z$/gm)).toHaveLength(2);
-  expect(stdout.match(/^WHERE +BYTES +SINCE LAST +SINCE FIRST +SHARE/gm)).toHaveLength(2);
+  expect(stdout.match(/^sample \d, \S+Z$/gm)).toHaveLength(2);
+  expect(stdout.match(/^CATEGORY +BYTES +SINCE LAST +SINCE FIRST +SHARE/gm)).toHaveLength(2);
 });
 
 describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
@@ -55,7 +55,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     }
     expect(await exit).toEqual([0, null]);
     expect(memoryEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
-      looks: 1,
+      samples: 1,
       interrupted: true,
     });
   });
@@ -73,9 +73,9 @@ test('a reader that goes away ends it without a word', () => {
 });
 
 test.each([
-  [['--interval', '2'], '--interval is for --watch'],
-  [['--count', '2'], '--count is for --watch'],
-  [['--watch', '--count', '0'], '--count takes 1 or more'],
+  [['--interval', '2'], '--interval requires --watch'],
+  [['--count', '2'], '--count requires --watch'],
+  [['--watch', '--count', '0'], '--count must be at least 1'],
   [['--watch', '--caches'], "option '--watch' cannot be used with option '--caches'"],
   [['--watch', '--interval', '0'], 'It takes 0.5 to 3600 seconds'],
 ])('%j is refused', async (args, message) => {
@@ -87,5 +87,5 @@ test.each([
 test('a dump is not watched', async () => {
   const { status, stderr } = await kdumpMem('memory', '--watch', '--vmcore', '/dev/null');
   expect(status).toBe(2);
-  expect(stderr).toBe('kdump-mem: --watch is for --live: a dump does not change\n');
+  expect(stderr).toBe('kdump-mem: --watch requires --live: a dump does not change\n');
 });

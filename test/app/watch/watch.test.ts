@@ -93,7 +93,7 @@ test('samples are lines with their schema; at its end it says what grew', async 
   for (const { categories, source, memTotalBytes, intervalSeconds } of samples) {
     expect([source, intervalSeconds]).toEqual(['counters', 0.2]);
     // All categories are all there is; what was set aside at boot is beyond MemTotal.
-    const { 'set-aside': aside = 0, ...others } = categories ?? {};
+    const { 'reserved-other': aside = 0, ...others } = categories ?? {};
     expect(aside).toBeGreaterThanOrEqual(0);
     expect(Object.values(others).reduce((sum, bytes) => sum + bytes, 0)).toBe(memTotalBytes);
   }
@@ -241,7 +241,7 @@ describe('a store', () => {
       '--strict',
     );
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^Grows, by 3 days: slab, not reclaimable by 1\.\d\d GiB a day/);
+    expect(stdout).toMatch(/^Grows, by 3 days: unreclaimable slab by 1\.\d\d GiB a day/);
   });
 });
 

@@ -118,7 +118,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
       ['page-tables', 3e8 + third / 10],
       ['kernel-stacks', 1e7],
       ['free-buddy', 1e9 + MB * 20 * quiet()],
-      ['set-aside', 2e8],
+      ['reserved-other', 2e8],
     ]);
     const bytes = new Map(
       [...categories].map(([category, value]) => [category, Math.round(value)]),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { familiarFigures } from '../../../src/account/memory/familiar.js';
+import { formatFigures } from '../../../src/account/memory/figures.js';
 import { flaggedMemory } from '../../../src/account/memory/flagged.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memoryMetrics } from '../../../src/answers/memory/prometheus.js';
@@ -166,7 +166,7 @@ describe('flags of page frames', () => {
     const host = machine(words, { SReclaimable: 1, VmallocUsed: 4, KernelStack: 1 });
     expect(pages(host)).toEqual({
       image: 3,
-      'set-aside': 3,
+      'reserved-other': 3,
       'slab-reclaimable': 1,
       'slab-unreclaimable': 4,
       anonymous: 7,
@@ -205,10 +205,10 @@ describe('flags of page frames', () => {
       { note: 'mlocked', category: 'anonymous', frames: 1 },
       { note: 'hwpoison', category: 'anonymous', frames: 1 },
       { note: 'mlocked', category: 'page-cache', frames: 2 },
-      { note: 'zero-page', category: 'set-aside', frames: 1 },
+      { note: 'zero-page', category: 'reserved-other', frames: 1 },
     ]);
     const text = memoryText(look(machine(words)), { source: '--live', width: null, verbose: true });
-    expect(text).toContain('Of these: 16.0 KiB of “anonymous” in transparent huge pages');
+    expect(text).toContain('Included above: 16.0 KiB of anonymous (in transparent huge pages');
   });
 
   test('a tail without a head changed while it was read: it is in no other category', () => {
@@ -245,7 +245,7 @@ describe('counters', () => {
   test('that tell of more than there is split nothing', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
     expect(pages(host)).toEqual({ unattributed: 5, 'free-buddy': 59 });
-    expect(category(look(host), 'vmalloc').why).toContain('counters tell of 6 pages');
+    expect(category(look(host), 'vmalloc').why).toContain('counters claim 6 pages');
   });
 
   test('of vmalloc that contradict its areas put none of these into categories', () => {
@@ -262,7 +262,7 @@ describe('counters', () => {
 
   test('that differ from flags by more than a look explains are told', () => {
     const host = machine(ram([WORD.anonymous, 10]), { MemFree: 1000 });
-    expect(look(host).warnings[0]?.message).toMatch(/^free-buddy: 54 pages by their flags/);
+    expect(look(host).warnings[0]?.message).toMatch(/^free-buddy: page flags show 54 pages/);
   });
 
   test('with text in place of a number are said, and not taken for zero', () => {
@@ -307,19 +307,19 @@ describe('memory that the kernel has not initialized', () => {
       'free-buddy': 900,
       anonymous: 1000,
       // Those whose struct pages say it, and those whose are not initialized.
-      'set-aside': 100,
+      'reserved-other': 100,
       // What no flag tells of in initialized memory, less lists of CPUs and vmalloc.
       unattributed: 96 - 2 - 4,
     });
     const answer = look(deferred());
     expect(answer.warnings).toEqual([]);
     const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
-    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* The most is in one category: anonymous/);
+    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* Largest category: anonymous/);
     expect(memoryMetrics(answer)).toContain(
       `{group="free",category="free-uninitialized"} ${(2 ** 20 - 2048 - 48) * 4096}`,
     );
-    const familiar = familiarFigures(answer, 'free').lines;
-    const used = familiar.find(({ name }) => name === 'used (before)');
+    const { lines } = formatFigures(answer, 'free');
+    const used = lines.find(({ name }) => name === 'used (before)');
     expect(used?.bytes).toBe((1000 + 96) * 4096);
   });
 
@@ -336,7 +336,7 @@ describe('memory that the kernel has not initialized', () => {
     const meminfo = new Map(read.before.meminfo);
     meminfo.set('MemTotal', (meminfo.get('MemTotal') ?? 0) + 4096);
     const amid = flaggedMemory({ ...read, before: { ...read.before, meminfo } });
-    expect(category(amid, 'unattributed').why).toMatch(/^the kernel initialized 1 pages while/);
+    expect(category(amid, 'unattributed').why).toMatch(/^the kernel initialized 1 pages during/);
   });
 
   test('that flags show in use contradicts MemFree', () => {
@@ -359,10 +359,12 @@ describe('memory that the kernel has not initialized', () => {
     expect(text).toMatch(
       /^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/,
     );
-    expect(text.split('\n')[0]).toContain('The most is in one category: anonymous');
+    expect(text.split('\n')[0]).toContain('Largest category: anonymous');
     expect(text).toMatch(/Next: kdump-mem memory --live --source counters$/);
     const metrics = memoryMetrics(answer);
-    expect(metrics).toContain('kdump_mem_memory_bytes{group="applications",category="anonymous"}');
+    expect(metrics).toContain(
+      'kdump_mem_memory_bytes{group="applications-and-files",category="anonymous"}',
+    );
     for (const one of ['free-buddy', 'free-uninitialized', 'unattributed'])
       expect(metrics).not.toMatch(new RegExp(`kdump_mem_memory_bytes.*"${one}"`));
   });
@@ -431,10 +433,12 @@ test('people are told which source it is, what it cannot know, and no escape seq
     unavailable: [{ source: 'kcore', code: 'permission', why: 'no\u001b[31m kcore' } as const],
   };
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
-  expect(text.split('\n')[0]).toMatch(/ Told by flags of page frames .*: no\\x1b\[31m kcore\.$/);
-  expect(text).toContain('network: queues of sockets, network: all else: queues of the network');
-  expect(text).toContain('blocks 9 of order 0, 1 of order 3');
-  expect(text).toContain('Counters of what is in part among these: Percpu 12.0 KiB.');
+  expect(text.split('\n')[0]).toMatch(/ Source: page flags .*; no\\x1b\[31m kcore\.$/);
+  expect(text).toContain(
+    'skcheck --stale lists unread sockets): network: socket queues, network: other.',
+  );
+  expect(text).toContain('9 order-0 blocks (36.0 KiB), 1 order-3 block (32.0 KiB)');
+  expect(text).toContain('Counters partly included: Percpu 12.0 KiB.');
   expect(text).toMatch(/Next: skcheck --stale$/);
   expect(text).not.toContain('\u001b');
 });

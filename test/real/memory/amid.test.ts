@@ -21,12 +21,11 @@ function told(pages: bigint) {
   return warnings.map(({ code, message }) => [code, message.replaceAll(/\d+/g, 'N')]);
 }
 
-const LISTS =
-  'the kernel counts N pages of the lists of those that were used last (LRU), and N are found';
+const LISTS = 'the kernel counts N pages of the LRU lists, but N were found';
 
 test('pages that CPUs took off their lists, and had not counted yet, are no damage for sure', () => {
   // SWAP_CLUSTER_MAX: isolate_lru_folios counts so many at the end.
-  const amid = [['torn-list', `${LISTS}: one is wrong, or CPUs stopped amid a change`]];
+  const amid = [['torn-list', `${LISTS}; one is wrong, or a CPU stopped during an update`]];
   expect(told(32n)).toEqual(amid);
   expect(told(-1n)).toEqual(amid);
 });

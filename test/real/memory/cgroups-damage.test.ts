@@ -21,8 +21,8 @@ const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true
 const root = wordAt(needSymbol(kernel, 'root_mem_cgroup'));
 const css = (member: string) => root + offset('cgroup_subsys_state', member);
 
-const sumOf = ({ cgroups, nobody, slabs, unnamed }: CgroupsAnswer) =>
-  [...cgroups, nobody, slabs, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0);
+const sumOf = ({ cgroups, uncharged, slabs, unnamed }: CgroupsAnswer) =>
+  [...cgroups, uncharged, slabs, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0);
 
 const asked = (damage: Damage) =>
   accountMemory(damagedKernel(kernel, damage), undefined, { cgroups: true });

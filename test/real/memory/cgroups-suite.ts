@@ -114,13 +114,13 @@ export function cgroupsSuite(kernel: LabKernel): void {
       expect(answer.complete).toBe(true);
     });
 
-    test('rows of cgroups, of nobody and of slabs sum to each category, to the byte', () => {
-      const { cgroups = [], nobody, slabs, unnamed } = answer.cgroups ?? {};
+    test('rows of cgroups, uncharged pages and slabs sum to each category, to the byte', () => {
+      const { cgroups = [], uncharged, slabs, unnamed } = answer.cgroups ?? {};
       expect(unnamed).toEqual([]);
       const sums = new Map<string, number>();
       for (const { categories } of [
         ...cgroups,
-        nobody ?? { categories: [] },
+        uncharged ?? { categories: [] },
         slabs ?? { categories: [] },
       ])
         for (const { category, bytes } of categories)

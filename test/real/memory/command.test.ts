@@ -15,7 +15,7 @@ const last = (text: string) => text.trimEnd().split('\n').at(-1) ?? '';
 
 test('three commands lead from the machine to the socket, each naming the next', async () => {
   const memory = await kdumpMem('memory', '--vmcore', elf);
-  expect(memory.stdout).toMatch(/^511 MiB: \d+ MiB free, .* set aside at boot\. /);
+  expect(memory.stdout).toMatch(/^511 MiB: \d+ MiB free, .* reserved at boot\. /);
   expect(last(memory.stdout)).toMatch(/^Next: kdump-mem /);
   const sockets = await kdumpMem('sockets', '--by', 'process', '--vmcore', elf);
   expect(last(sockets.stdout)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore /);
@@ -63,7 +63,7 @@ test('a dump whose filter threw away what is needed says what is not whole, and 
   const [file] = labKdump('newest').formats['lzo-d31'];
   const { stdout, stderr, status } = await kdumpMem('memory', '--strict', '--vmcore', file ?? '');
   expect(status).toBe(5);
-  expect(stdout).toContain('Not whole: ');
+  expect(stdout).toContain('Incomplete (');
   expect(stdout).toContain('nothing explains');
   expect(stderr).toContain('was left out of the dump by its filter');
 });

@@ -94,7 +94,7 @@ test('more of them than MemTotal has beyond the zones contradict it', () => {
   const { complete, warnings } = damaged(blank(0), first(BigInt(block)), node, ...notFreed);
   expect(complete).toBe(false);
   expect(warnings.map(({ message }) => message)).toContain(
-    `the kernel counts 0 pages of what is not initialized yet, and ${PAGES} are found`,
+    `the kernel counts 0 pages of uninitialized memory, but ${PAGES} were found`,
   );
 });
 

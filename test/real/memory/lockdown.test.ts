@@ -21,7 +21,7 @@ test(
   async () => {
     const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
     expect(output.toString().split('\n')[0]).toMatch(
-      / Told by flags of page frames \(\/proc\/kpageflags\): \/proc\/kcore may not be read.*\.$/,
+      / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore may not be read.*\.$/,
     );
     expect(status).toBe(0);
     const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);

@@ -33,6 +33,6 @@ test('a free page behind the top page table of a process is no other half of it'
   const patches = [{ address, bytes: littleEndian(moved, 8) }];
   const answer = accountMemory(damagedKernel(kernel, { patches, denials: [] }));
   expect(answer.warnings.map(({ message }) => message)).not.toContain(
-    'page-tables: 1 of its pages are free',
+    'page-tables: 1 of its pages are marked free',
   );
 });

@@ -102,7 +102,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       const sum = (of: ReadonlyMap<string, number>, ...names: string[]) =>
         names.reduce((all, name) => all + (of.get(name) ?? 0), 0);
       // What was set aside, and what is so no more, however it is split.
-      const boot = ['image', 'memmap', 'set-aside', 'crash-kernel'];
+      const boot = ['image', 'memmap', 'reserved-other', 'crash-kernel'];
       const rest = ['percpu', 'tables', 'page-tables', 'unattributed', 'large-kmalloc', 'movable'];
       const kinds = [...boot, ...rest, 'network-sockets', 'network-other', 'pipes', 'rings'];
       expect(Math.abs(sum(ours, ...kinds) - sum(theirs, ...kinds))).toBeLessThanOrEqual(DRIFT);
@@ -211,7 +211,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
         expect(status).toBe(0);
         expect(output.toString().split('\n')[0]).toMatch(
-          / Told by flags of page frames \(\/proc\/kpageflags\): \/proc\/kcore is not a regular file\.$/,
+          / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore is not a regular file\.$/,
         );
         const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
         expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore is not .*\n$/);
@@ -244,7 +244,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         timeoutMs: MOST_MS,
       });
       expect(caches.output.toString()).toMatch(
-        /^kdump-mem: --caches cannot be told: \/proc\/slabinfo may not be read\. .*\n$/,
+        /^kdump-mem: --caches: not available \(\/proc\/slabinfo may not be read\)\. .*\n$/,
       );
       expect(caches.status).toBe(3);
     });

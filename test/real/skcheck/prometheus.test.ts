@@ -155,7 +155,7 @@ describe('--memory', () => {
     expect(stdout).toMatch(/^kdump_mem_memory_up 1$/m);
     expect(stdout).toContain(`kdump_mem_memory_source{source="${source}"} 1`);
     expect(stdout).toMatch(
-      /^kdump_mem_memory_bytes\{group="applications",category="anonymous"\} [1-9]/m,
+      /^kdump_mem_memory_bytes\{group="applications-and-files",category="anonymous"\} [1-9]/m,
     );
     // Of what nothing tells of there is no figure.
     expect(stdout).toMatch(/^kdump_mem_memory_category_complete\{category="network-sockets"\} 0$/m);

@@ -285,7 +285,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
         .warnings.map(({ message }) => message)
         .filter((message) => message.includes('kernel stacks'));
     expect(reported(...lost)).toEqual([
-      expect.stringMatching(/^the kernel counts \d+ pages of kernel stacks, and \d+ are found/),
+      expect.stringMatching(/^the kernel counts \d+ pages of kernel stacks, but \d+ were found/),
     ]);
     // One that fork has just cleared is of a thread to come.
     const top = pointer(at(kernelThread.address, 'stack')) + 16_384n;

@@ -46,7 +46,7 @@ const MEMORY = category('memory', 8 * GIB, {
         category('vmalloc', 2 * GIB, { complete: false, why: 'torn' }),
       ],
     }),
-    category('applications', 4 * GIB, { children: [category('anonymous', 4 * GIB)] }),
+    category('applications-and-files', 4 * GIB, { children: [category('anonymous', 4 * GIB)] }),
   ],
 });
 

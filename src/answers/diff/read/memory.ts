@@ -56,7 +56,7 @@ export const memoryAnswer = z.object({
           usageBytes: bytesOrNull,
         }),
       ),
-      nobody: charged,
+      uncharged: charged,
       slabs: charged,
       unnamed: listOf(charged),
     })
@@ -136,7 +136,12 @@ function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[]
     if (reclaimable !== null) add(slabCategory(reclaimable), bytes);
   for (const { category: name, bytes } of callers) add(name, bytes);
   const wrong = [...sums].find(([name, bytes]) => (categories.get(name) ?? 0) !== bytes);
-  const parts = cgroups && [...cgroups.cgroups, cgroups.nobody, cgroups.slabs, ...cgroups.unnamed];
+  const parts = cgroups && [
+    ...cgroups.cgroups,
+    cgroups.uncharged,
+    cgroups.slabs,
+    ...cgroups.unnamed,
+  ];
   const charges = parts?.reduce((sum, { bytes }) => sum + bytes, 0) ?? memory.bytes;
   return [
     ...(wrong

@@ -11,7 +11,7 @@ export function cachesTable({ caches }: MemoryAnswer, { limit, width }: DepthOpt
   return more(table, caches.length - limit);
 }
 
-/** What takes which part of a cache; a line for each. */
+/** A line for each cache. */
 export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
   {
     heading: 'CACHE',
@@ -23,7 +23,7 @@ export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
   { heading: 'OBJECTS', align: 'right', value: ({ used }) => formatCount(used) },
   { heading: 'SLOTS', align: 'right', value: ({ slots }) => formatCount(slots), spare: 1 },
   {
-    heading: 'SIZE',
+    heading: 'OBJECT SIZE',
     align: 'right',
     value: ({ objectSize }) => (objectSize === null ? '?' : formatCount(objectSize)),
   },

@@ -6,17 +6,17 @@ import { categoryWords } from '../words.js';
 import type { DepthOptions } from './depth.js';
 import { more } from './more.js';
 
-/** Who asked for memory of vmalloc's address space. */
+/** vmalloc areas by caller. */
 export function callersTable({ callers }: MemoryAnswer, { limit, width }: DepthOptions): string {
   const table = renderTable(CALLER_COLUMNS, callers.slice(0, limit), width);
   return more(table, callers.length - limit);
 }
 
-/** A line for each who asked. */
+/** A line for each caller. */
 export const CALLER_COLUMNS: readonly Column<MemoryAnswer['callers'][number]>[] = [
   {
     heading: 'CALLER',
-    value: ({ name }) => (name === '' ? '(in a module)' : escapeText(name)),
+    value: ({ name }) => (name === '' ? '(unknown module)' : escapeText(name)),
     shrinks: { keeps: 'ends', least: 12 },
   },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },

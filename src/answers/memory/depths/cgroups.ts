@@ -12,32 +12,34 @@ import { categoryWords } from '../words.js';
 import type { DepthOptions } from './depth.js';
 
 interface Row extends ChargedPart {
-  readonly who: string;
+  readonly label: string;
   readonly cgroup?: CgroupFigures;
 }
 
-/** Categories by cgroup: whom each page is charged to. */
+/** Categories by the cgroup that pages are charged to. */
 export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: DepthOptions): string {
-  if (cgroups === undefined) return 'Whom memory is charged to cannot be told: see the warnings.';
-  const { nobody, slabs, unnamed, empty } = cgroups;
+  if (cgroups === undefined) return 'Cgroup charges are unknown: see the warnings.';
+  const { uncharged, slabs, unnamed, empty } = cgroups;
   const shown = cgroups.cgroups.slice(0, limit);
   const left = cgroups.cgroups.slice(limit);
   const rows: Row[] = [
-    ...shown.map((cgroup) => ({ ...cgroup, who: cgroupWords(cgroup), cgroup })),
-    { ...slabs, who: '(slabs: by object)' },
-    { ...nobody, who: '(nobody)' },
-    ...unnamed.map((one) => ({ ...one, who: REASONS[one.reason] })),
+    ...shown.map((cgroup) => ({ ...cgroup, label: cgroupWords(cgroup), cgroup })),
+    { ...slabs, label: '(slabs, charged by object)' },
+    { ...uncharged, label: '(uncharged)' },
+    ...unnamed.map((one) => ({ ...one, label: REASONS[one.reason] })),
   ].filter(({ bytes, cgroup }: Row) => bytes > 0 || cgroup !== undefined);
   const dying = cgroups.cgroups.filter((cgroup) => cgroup.dying);
   const bytes = left.reduce((sum, one) => sum + one.bytes, 0);
-  const all = [...cgroups.cgroups, nobody, slabs, ...unnamed];
+  const all = [...cgroups.cgroups, uncharged, slabs, ...unnamed];
   const sum = all.reduce((total, one) => total + one.bytes, 0);
   const said = [
     ...(left.length > 0
-      ? [`${formatCount(left.length)} more have ${formatSize(bytes)}: --limit N lists them.`]
+      ? [
+          `${formatCount(left.length)} more cgroups with ${formatSize(bytes)}: --limit N lists them.`,
+        ]
       : []),
     ...(dying.length > 0 ? [dyingWords(dying)] : []),
-    `All of it: ${formatSize(sum)}. A page is charged to one cgroup, whoever else uses it; an object in a slab has a charge of its own (OBJECTS). KERNEL COUNTS: with cgroups below, objects, and what CPUs keep in stock.${empty > 0 ? ` ${formatCount(empty)} cgroups have nothing.` : ''}`,
+    `Total: ${formatSize(sum)}. Each page is charged to one cgroup, even if others use it. OBJECTS: slab objects, which are charged separately. KERNEL COUNTER: includes child cgroups, slab objects and per-CPU stock.${empty > 0 ? ` ${formatCount(empty)} cgroups have no charges.` : ''}`,
   ];
   return [
     renderTable(COLUMNS, rows, width),
@@ -46,14 +48,14 @@ export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: DepthO
 }
 
 const REASONS: Readonly<Record<UnnamedCharges['reason'], string>> = {
-  unread: '(struct pages that cannot be read)',
-  unreadable: '(cgroups that cannot be read)',
-  damaged: '(what leads to no cgroup)',
-  'not-listed': '(more cgroups than are listed)',
+  unread: '(unreadable struct pages)',
+  unreadable: '(unreadable cgroups)',
+  damaged: '(corrupt charges)',
+  'not-listed': '(cgroups beyond the list limit)',
 };
 
 const COLUMNS: readonly Column<Row>[] = [
-  { heading: 'CGROUP', value: ({ who }) => who, shrinks: { keeps: 'ends', least: 16 } },
+  { heading: 'CGROUP', value: ({ label }) => label, shrinks: { keeps: 'ends', least: 16 } },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   {
     heading: 'OBJECTS',
@@ -61,13 +63,13 @@ const COLUMNS: readonly Column<Row>[] = [
     value: ({ cgroup }) => (cgroup === undefined ? '' : formatSize(cgroup.slabBytes)),
   },
   {
-    heading: 'KERNEL COUNTS',
+    heading: 'KERNEL COUNTER',
     align: 'right',
     value: ({ cgroup }) => (cgroup?.usageBytes === undefined ? '' : formatSize(cgroup.usageBytes)),
     spare: 1,
   },
   {
-    heading: 'WHERE',
+    heading: 'CATEGORIES',
     value: ({ categories }) => wheres(categories),
     shrinks: { keeps: 'start', least: 12 },
   },
@@ -86,12 +88,12 @@ function cgroupWords({ path, dying }: CgroupFigures): string {
   return `${escapeText(path)}${dying ? ' (dying)' : ''}`;
 }
 
-/** What keeps cgroups whose folders were removed. */
+/** What keeps removed cgroups in memory. */
 function dyingWords(dying: readonly CgroupFigures[]): string {
   const bytes = dying.reduce((sum, one) => sum + one.bytes, 0);
   const objects = dying.reduce((sum, one) => sum + one.slabObjects, 0);
   const byNothing = dying.filter((one) => one.bytes === 0 && one.slabObjects === 0).length;
   const others =
-    byNothing > 0 ? ` Of ${formatCount(byNothing)} neither: swap, or a reference, keeps them.` : '';
-  return `${formatCount(dying.length)} dying: removed, and kept by ${formatSize(bytes)} of pages and ${formatCount(objects)} objects that are charged to them.${others}`;
+    byNothing > 0 ? ` Kept by swap or a reference only: ${formatCount(byNothing)}.` : '';
+  return `${formatCount(dying.length)} dying ${dying.length === 1 ? 'cgroup' : 'cgroups'} (removed, still charged): ${formatSize(bytes)} of pages and ${formatCount(objects)} slab objects.${others}`;
 }

@@ -6,9 +6,9 @@ import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, renderTable } from '../../text/table.js';
 import type { DepthOptions } from './depth.js';
 
-/** Whose the page cache and shared memory are: files and block devices, those with the most first. */
+/** Files and block devices by page cache and shared memory, the largest first. */
 export function filesTable({ files }: MemoryAnswer, { limit, width }: DepthOptions): string {
-  if (files === undefined) return 'Whose pages these are cannot be told: see the warnings.';
+  if (files === undefined) return 'Files of the page cache are unknown: see the warnings.';
   const { unnamed } = files;
   const shown = files.files.slice(0, limit);
   const left = files.files.slice(limit);
@@ -17,10 +17,10 @@ export function filesTable({ files }: MemoryAnswer, { limit, width }: DepthOptio
   const rest = left.reduce((sum, { bytes }) => sum + bytes, 0);
   const said = [
     ...(left.length > 0
-      ? [`${formatCount(left.length)} more have ${formatSize(rest)}: --limit N lists them.`]
+      ? [`${formatCount(left.length)} more files with ${formatSize(rest)}: --limit N lists them.`]
       : []),
     ...unnamed.map(unnamedWords),
-    `All of it: ${formatSize(all)}, the page cache and shared memory.`,
+    `Total: ${formatSize(all)} of page cache and shared memory.`,
   ];
   return [table, ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
@@ -35,20 +35,20 @@ const COLUMNS: readonly Column<FileFigures>[] = [
   {
     heading: 'DIRTY',
     align: 'right',
-    // Shared memory has no disk that it waits for.
+    // Shared memory is never written to a file system.
     value: ({ cacheBytes, dirtyBytes }) => (cacheBytes > 0 ? formatSize(dirtyBytes) : ''),
     spare: 2,
   },
   {
-    heading: 'WRITING',
+    heading: 'WRITEBACK',
     align: 'right',
     value: ({ writebackBytes }) => (writebackBytes > 0 ? formatSize(writebackBytes) : ''),
     spare: 3,
   },
   { heading: 'MAPPED', value: ({ mapped }) => (mapped ? 'yes' : ''), spare: 4 },
-  { heading: 'SIZE', align: 'right', value: ({ size }) => formatSize(size), spare: 5 },
+  { heading: 'FILE SIZE', align: 'right', value: ({ size }) => formatSize(size), spare: 5 },
   {
-    heading: 'ON',
+    heading: 'FILESYSTEM',
     value: ({ fsType, device }) => `${escapeText(fsType)} ${device}`,
     spare: 1,
   },
@@ -60,13 +60,13 @@ function marks({ deleted, path }: FileFigures): string {
 }
 
 const REASONS: Readonly<Record<UnnamedFiles['reason'], string>> = {
-  unreadable: 'cannot be read',
-  damaged: 'contradict their pages',
-  'not-listed': 'are more than are listed',
-  moved: 'changed while they were read',
+  unreadable: 'unreadable',
+  damaged: 'inconsistent with their pages',
+  'not-listed': 'beyond the list limit',
+  moved: 'changed during the scan',
 };
 
 function unnamedWords({ reason, files, bytes, why }: UnnamedFiles): string {
-  const words = `${formatSize(bytes)}: ${formatCount(files)} whose inodes ${REASONS[reason]}`;
-  return why === undefined ? `${words}.` : `${words}: ${escapeText(why)}`;
+  const words = `${formatSize(bytes)} in ${formatCount(files)} ${files === 1 ? 'inode' : 'inodes'}: ${REASONS[reason]}`;
+  return why === undefined ? `${words}.` : `${words} (${escapeText(why)}).`;
 }

@@ -6,7 +6,7 @@ import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, renderTable } from '../../text/table.js';
 import type { DepthOptions } from './depth.js';
 
-/** Zones, and why an allocation of some order may fail in one: no block of it or a larger one is free. */
+/** Zones with watermarks and free blocks by order. */
 export function zonesTable(answer: MemoryAnswer, { width }: Pick<DepthOptions, 'width'>): string {
   const table = renderTable(zoneColumns(answer), answer.zones, width);
   return `${table}\n\n${wrap(ZONES, width).join('\n')}`;
@@ -44,4 +44,4 @@ export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
 }
 
 export const ZONES =
-  'Numbers are free blocks of each order. An allocation of order N needs a free block of order N or more, and FREE above MIN; below LOW kswapd works.';
+  'Numbered columns: free blocks of that order. An order-N allocation needs a free block of order N or higher, and FREE above the MIN watermark. Below LOW, kswapd reclaims.';

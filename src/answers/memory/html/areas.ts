@@ -9,7 +9,7 @@ import { formatSize } from '../../text/size.js';
 import { share } from '../tree-table.js';
 import { categoryWords, ownerWords } from '../words.js';
 
-/** All memory: groups of categories, these, and in them whose it is as far as it adds up. */
+/** All memory by groups, categories and owners. */
 export function memoryArea(answer: MemoryAnswer): Area {
   return new Areas(answer).of(answer.memory, 'unknown');
 }
@@ -54,10 +54,10 @@ class Areas {
         .filter((cache) => cache.reclaimable === reclaimable)
         .map(({ name, bytes }) => this.#part(category, [escapeText(name)], bytes, colour));
     }
-    const asked = callers.filter((caller) => caller.category === category.category);
-    const owners: readonly Owner[] = asked.length > 0 ? asked : category.owners;
+    const vmalloc = callers.filter((caller) => caller.category === category.category);
+    const owners: readonly Owner[] = vmalloc.length > 0 ? vmalloc : category.owners;
     return owners.map((owner) => {
-      const words = owner.name === '' ? '(in a module)' : ownerWords(owner);
+      const words = owner.name === '' ? '(unknown module)' : ownerWords(owner);
       return this.#part(category, [words], owner.bytes, colour);
     });
   }
@@ -66,14 +66,16 @@ class Areas {
   #processes(category: Category, queues: readonly QueueBytes[], colour: string): Area[] {
     const byHolder = grouped(queues, ({ entry: { holders } }) => {
       const [first] = holders;
-      return first === undefined ? 'no descriptor' : `pid ${first.pid} (${escapeText(first.comm)})`;
+      return first === undefined
+        ? 'no file descriptor'
+        : `pid ${first.pid} (${escapeText(first.comm)})`;
     });
-    return [...byHolder].map(([who, own]) => {
+    return [...byHolder].map(([holder, own]) => {
       const bytes = own.reduce((sum, queue) => sum + queue.bytes, 0);
       const sockets = own.map(({ entry, bytes: pinned }) => {
         return this.#part(category, [holdersText(entry), socketText(entry)], pinned, colour);
       });
-      return { ...this.#part(category, [who], bytes, colour), parts: sockets };
+      return { ...this.#part(category, [holder], bytes, colour), parts: sockets };
     });
   }
 

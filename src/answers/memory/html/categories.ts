@@ -7,12 +7,13 @@ import { type TreeRow, treeColumns, treeRows } from '../tree-table.js';
 import { categoryWords, ownerWords } from '../words.js';
 import { anchorOf } from './areas.js';
 
-/** All categories with what is known of each: what the treemap shows, for who reads. */
+/** All categories with owners and counters: the treemap as a table. */
 export function categoriesTable(answer: MemoryAnswer): Html {
-  const known = treeColumns(answer, true).filter(({ heading }) => heading !== 'WHO');
+  const known = treeColumns(answer, true).filter(({ heading }) => heading !== 'LARGEST OWNERS');
   return htmlTable<TreeRow>({
     id: 'categories',
-    caption: 'Where the memory is. Rows of a group add up to it, and groups to all, to the byte.',
+    caption:
+      'Memory by category. The rows of a group sum to the group, and the groups to the total, to the byte.',
     columns: [...known.slice(0, SIZES), OWNERS, ...known.slice(SIZES), DIFFERENCE, EXACT],
     rows: [{ category: answer.memory, depth: 0 }, ...treeRows(answer)],
     facts: ({ category, depth }) => ({
@@ -22,17 +23,17 @@ export function categoriesTable(answer: MemoryAnswer): Html {
   });
 }
 
-/** Columns that say how large a category is: whose it is comes next. */
+/** Name and size columns; owners come next. */
 const SIZES = 3;
 
 const EXACT: HtmlColumn<TreeRow> = {
-  heading: 'Exactly',
+  heading: 'Exact bytes',
   align: 'right',
   value: ({ category }) => formatCount(category.bytes),
 };
 
 const DIFFERENCE: HtmlColumn<TreeRow> = {
-  heading: 'More than counted',
+  heading: 'Difference from counter',
   align: 'right',
   value: ({ category: { bytes, counterBytes } }) =>
     counterBytes === null ? '' : signed(bytes - counterBytes),
@@ -49,10 +50,10 @@ const OWNERS: HtmlColumn<TreeRow> = {
   markup: ({ category }) => {
     const [first, others] = [category.owners.slice(0, SHOWN), category.owners.slice(SHOWN)];
     const incomplete = category.children.length === 0 && category.why !== undefined;
-    const why = incomplete ? html`<strong>Not whole:</strong> ${category.why} ` : '';
+    const why = incomplete ? html`<strong>Incomplete:</strong> ${category.why} ` : '';
     const more =
       others.length > 0
-        ? html`<details><summary>${others.length} more of ${categoryWords(category)}</summary>${names(others)}</details>`
+        ? html`<details><summary>${others.length} more in ${categoryWords(category)}</summary>${names(others)}</details>`
         : '';
     return html`${why}${names(first)}${more}`;
   },

@@ -7,17 +7,17 @@ import { CACHE_COLUMNS } from '../depths/caches.js';
 import { CALLER_COLUMNS } from '../depths/callers.js';
 import { ZONES, zoneColumns } from '../depths/zones.js';
 
-/** Rows of a table, so that a page of the largest machine is one that a browser shows at once. */
+/** Maximum rows of a table, so that browsers stay fast. */
 const MOST_ROWS = 200;
 
-/** What the depths of `memory` and `sockets` list, behind a line each. @param level of their headings */
+/** The lists of `memory` and `sockets`, collapsed. @param level of their headings */
 export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Content {
   const { caches, callers, zones, census } = answer;
   const sockets = (census?.sockets ?? []).filter(({ total }) => total.pinnedBytes > 0);
   return [
     section(level, 'Sockets that pin memory', {
       id: 'sockets',
-      caption: 'Sockets, what pins most first; slots in slabs count here too.',
+      caption: 'Sockets by pinned memory, including slab objects.',
       columns: SOCKET_COLUMNS,
       about: 'OWNER',
       rows: sockets,
@@ -28,9 +28,9 @@ export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Conten
       columns: CACHE_COLUMNS,
       rows: caches,
     }),
-    section(level, 'Who asked for vmalloc’s memory', {
+    section(level, 'vmalloc areas by caller', {
       id: 'callers',
-      caption: 'Functions that asked for memory of vmalloc’s address space, the most first.',
+      caption: 'Functions that allocated vmalloc areas, the largest first.',
       columns: CALLER_COLUMNS,
       rows: callers,
     }),

@@ -11,28 +11,28 @@ export function drawnToScale(answer: MemoryAnswer): Treemap {
   const maps = mapsOf(answer);
   const markup = html`${legend(answer)}
 ${maps.map((map) => map.markup)}
-<p class="faint">Above all of it, below what is not free. Boxes are as large as what they stand for; each leads
-to its row.</p>`;
+<p class="faint">The upper map shows all memory, the lower one memory in use. Areas are to scale; each links to its
+row.</p>`;
   return { markup, style: [TREEMAP_STYLE, ...maps.map((map) => map.style)].join('') };
 }
 
-/** All of it by groups, and what is not free down to its owners. */
+/** All memory by group, and memory in use by owner. */
 function mapsOf(answer: MemoryAnswer): Treemap[] {
   const all = memoryArea(answer);
   const groups = { ...all, parts: all.parts.map((group) => ({ ...group, parts: [] })) };
   const used = all.parts.filter(({ colour }) => colour !== 'free');
   const bytes = used.reduce((sum, group) => sum + group.bytes, 0);
   return [
-    treemapHtml({ id: 'all', name: 'All memory, by groups', whole: groups, shapes: STRIP }),
+    treemapHtml({ id: 'all', name: 'All memory, by group', whole: groups, shapes: STRIP }),
     treemapHtml({
       id: 'used',
-      name: 'Memory that is not free, by categories and owners',
+      name: 'Memory in use, by category and owner',
       whole: { ...all, bytes, parts: used },
     }),
   ];
 }
 
-/** How much each group has, with its colour. */
+/** Size and colour of each group. */
 function legend({ memory }: MemoryAnswer): Html {
   const items = memory.children
     .filter(({ frames, complete }) => frames > 0 || !complete)

@@ -9,7 +9,13 @@ import { pathOf, placeOf, runsOf, type Scale, valueAt } from './scale.js';
 const [WIDTH, HEIGHT] = [960, 300];
 
 /** The lowest first. */
-const ORDER: readonly CategoryGroup[] = ['reserved', 'kernel', 'applications', 'unknown', 'free'];
+const ORDER: readonly CategoryGroup[] = [
+  'reserved',
+  'kernel',
+  'applications-and-files',
+  'unknown',
+  'free',
+];
 
 /** All memory over time, by groups one above the other. */
 export function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
@@ -84,7 +90,7 @@ export const AREAS_STYLE = `
 .over-time { margin: 1rem 0 .25rem; border: 1px solid var(--line); }
 .over-time svg { display: block; width: 100%; height: 16rem; print-color-adjust: exact; }
 .over-time polygon { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
-polygon.free { fill: var(--free); } polygon.applications { fill: var(--applications); }
+polygon.free { fill: var(--free); } polygon.applications-and-files { fill: var(--applications-and-files); }
 polygon.kernel { fill: var(--kernel); } polygon.reserved { fill: var(--reserved); }
 polygon.unknown { fill: var(--unknown); }
 .times { display: flex; justify-content: space-between; max-width: none; margin: 0; }

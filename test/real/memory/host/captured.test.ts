@@ -26,8 +26,8 @@ beforeAll(() => {
 });
 
 test('lines of /proc/meminfo are those that were captured', async () => {
-  const { familiar } = await asked('--as', 'meminfo');
-  const lines = (familiar?.lines ?? []).filter(
+  const { figures } = await asked('--as', 'meminfo');
+  const lines = (figures?.lines ?? []).filter(
     ({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name),
   );
   expect(lines.length).toBeGreaterThan(10);

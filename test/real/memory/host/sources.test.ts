@@ -85,8 +85,8 @@ describe('rights', () => {
 
   test.each([
     [['--source', 'pageflags'], '/proc/kpageflags may not be read'],
-    [['--caches'], '--caches cannot be told: /proc/slabinfo may not be read'],
-    [['--vmalloc'], '--vmalloc cannot be told: /proc/vmallocinfo may not be read'],
+    [['--caches'], '--caches: not available (/proc/slabinfo may not be read)'],
+    [['--vmalloc'], '--vmalloc: not available (/proc/vmallocinfo may not be read)'],
     [['--files'], kcore ? '/proc/kcore may not be read' : 'this kernel has no /proc/kcore'],
   ])('what nobody may not see is one line and status 3: %j', (args, message) => {
     const { status, stdout, stderr } = memory(NOBODY, ...args);
@@ -113,11 +113,11 @@ describe('a /proc that lacks files', () => {
     const answer = answerOf(wrapper, '--source', 'counters');
     expect(answer.memory.bytes).toBe(1000 * 1024);
     expect(category(answer, 'page-cache')?.bytes).toBe(60 * 1024);
-    expect(category(answer, 'set-aside')).toMatchObject({ bytes: 0, complete: false });
+    expect(category(answer, 'reserved-other')).toMatchObject({ bytes: 0, complete: false });
     expect(category(answer, 'free-cpu-lists')?.why).toContain('/proc/zoneinfo does not say');
     const nodes = memory(wrapper, '--source', 'counters', '--nodes');
     expect(nodes).toMatchObject({ status: 3, stdout: '' });
-    expect(nodes.stderr).toMatch(/^kdump-mem: --nodes cannot be told: \/proc\/zoneinfo .*\n$/);
+    expect(nodes.stderr).toMatch(/^kdump-mem: --nodes: not available \(\/proc\/zoneinfo .*\n$/);
   });
 
   test('text in place of a number is said, and is not zero', () => {

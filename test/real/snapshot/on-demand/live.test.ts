@@ -87,7 +87,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
       expect.soft(bytes, name).toBeGreaterThanOrEqual(low! - DRIFT);
       expect.soft(bytes, name).toBeLessThanOrEqual(high! + DRIFT);
     }
-    for (const name of ['set-aside', 'hugetlb']) expect(own!.get(name)).toBe(last!.get(name));
+    for (const name of ['reserved-other', 'hugetlb']) expect(own!.get(name)).toBe(last!.get(name));
     expect(own!.get('hugetlb')).toBe(3 * 2 ** 21);
     expect(captured.memory.bytes).toBe(after!.memory.memory.bytes);
     expect(captured.host).toEqual(after!.memory.host);

@@ -1,13 +1,13 @@
 import type { MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import type { KernelCounts } from './counters.js';
-import type { Familiar, FamiliarFigures, FamiliarLine } from './familiar-figures.js';
+import type { FigureFormat, FigureLine, FormattedFigures } from './figure-format.js';
 import { leaves } from './leaves.js';
 
 interface Definition {
   readonly name: string;
   readonly rows?: readonly CategoryName[];
-  readonly bound?: FamiliarLine['bound'];
+  readonly bound?: FigureLine['bound'];
   /** Lines of /proc/meminfo that it adds up, if it is none itself. */
   readonly kernel?: (of: (name: string) => number) => number;
 }
@@ -67,14 +67,14 @@ const MEMINFO: readonly Definition[] = [
   { name: 'Hugetlb', rows: ['hugetlb'] },
 ];
 
-/** How figures that people know come from the categories of an answer. */
-export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFigures {
+/** Computes the figures of free(1) or /proc/meminfo from the categories of an answer. */
+export function formatFigures(answer: MemoryAnswer, format: FigureFormat): FormattedFigures {
   const found = new Map(
     leaves(answer.memory).map((category) => [category.category as CategoryName, category] as const),
   );
   const counted = answer.counted ?? new Map<string, number>();
-  const definitions = of === 'free' ? FREE : MEMINFO;
-  const lines = definitions.map((definition): FamiliarLine => {
+  const definitions = format === 'free' ? FREE : MEMINFO;
+  const lines = definitions.map((definition): FigureLine => {
     const { name, rows = [], bound = 'same' } = definition;
     const parts = rows.flatMap((row) => found.get(row) ?? []);
     return {
@@ -96,9 +96,9 @@ export function familiarFigures(answer: MemoryAnswer, of: Familiar): FamiliarFig
   ]);
   const named = new Set(definitions.flatMap(({ rows = [] }) => rows));
   return {
-    of,
+    format,
     lines: lines.map((line) => ({ ...line, bytes: line.bytes ?? others.get(line.name) ?? null })),
-    nowhere: [...found.values()]
+    onlyInTotal: [...found.values()]
       .filter(({ category, bytes }) => bytes > 0 && !named.has(category as CategoryName))
       .toSorted((a, b) => b.bytes - a.bytes)
       .map(({ category, bytes }) => ({ category: category as CategoryName, bytes })),

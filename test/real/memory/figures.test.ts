@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump } from '../../support/lab.js';
-import { asked } from './familiar-lines.js';
+import { asked } from './figure-lines.js';
 
 describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (kernel) => {
   const { elf } = labDump(kernel);
@@ -24,7 +24,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (kerne
       if (bound === 'at-least') expect.soft(kernelBytes, name).toBeGreaterThanOrEqual(bytes);
     }
     const { stdout } = await kdumpMem('memory', '--as', 'free', '--vmcore', elf);
-    expect(stdout).toMatch(/^FREE +BY ROWS +KERNEL COUNTS +DIFFERENCE +ROWS$/m);
+    expect(stdout).toMatch(/^FREE +FROM ROWS +KERNEL COUNTER +DIFFERENCE +ROWS$/m);
     expect(stdout).toMatch(/^In no line but the first: .*network: queues of sockets/m);
   });
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { familiarFigures } from '../../../src/account/memory/familiar.js';
-import { familiarTable } from '../../../src/answers/memory/depths/familiar.js';
+import { formatFigures } from '../../../src/account/memory/figures.js';
+import { figuresTable } from '../../../src/answers/memory/depths/figures.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { answerOf } from '../../answers/memory/answer.js';
@@ -35,7 +35,7 @@ const answer = {
 };
 
 const line = (name: string, of: 'free' | 'meminfo' = 'free') =>
-  familiarFigures(answer, of).lines.find((one) => one.name === name);
+  formatFigures(answer, of).lines.find((one) => one.name === name);
 
 test('figures of free are made of rows, and of what the kernel counts', () => {
   expect(line('total')).toMatchObject({ bytes: 90 * PAGE, kernelBytes: 90 * PAGE });
@@ -52,24 +52,24 @@ test('used has two meanings, by the version of procps', () => {
 
 test('a counter that is not known makes no figure of zero', () => {
   const without = { ...answer, counted: new Map([['MemTotal', 90 * PAGE]]) };
-  const lines = familiarFigures(without, 'free').lines;
+  const lines = formatFigures(without, 'free').lines;
   expect(lines.map(({ kernelBytes }) => kernelBytes)).toEqual([
     ...[90 * PAGE, null, null, null, null, null, null],
   ]);
 });
 
-test('people are told the difference, what is in no line, and that shared is in the cache', () => {
-  const familiar = familiarFigures(answer, 'free');
-  const text = familiarTable({ ...answer, familiar }, { limit: 20, width: null });
+test('the text has the difference, what is in no line, and that shared is in the cache', () => {
+  const figures = formatFigures(answer, 'free');
+  const text = figuresTable({ ...answer, figures }, { limit: 20, width: null });
   expect(text).toMatch(/^buff\/cache +140 KiB +144 KiB +-4\.00 KiB +page cache \+ shared/m);
-  expect(text).toMatch(/^In no line but the first: rings .*12\.0 KiB\.$/m);
-  expect(text).toContain('shared is in buff/cache too');
-  const json = memoryJson({ ...answer, familiar });
+  expect(text).toMatch(/^Only in the first line: rings .*12\.0 KiB\.$/m);
+  expect(text).toContain('shared is part of buff/cache');
+  const json = memoryJson({ ...answer, figures });
   expect(memorySchema.parse(json)).toEqual(json);
 });
 
-test('a row that is not whole makes a line a bound', () => {
+test('an incomplete row makes a line a bound', () => {
   const part = answerOf({ vmalloc: 10 }, { complete: false });
-  const lines = familiarFigures(part, 'meminfo').lines;
+  const lines = formatFigures(part, 'meminfo').lines;
   expect(lines.find(({ name }) => name === 'VmallocUsed')).toMatchObject({ bound: 'at-least' });
 });

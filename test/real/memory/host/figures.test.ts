@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { asked } from '../familiar-lines.js';
+import { asked } from '../figure-lines.js';
 
 /** So much may come and go on this machine between two programs. */
 const MOVES = 1 << 30;

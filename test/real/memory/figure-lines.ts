@@ -4,6 +4,6 @@ import { kdumpMem } from '../../support/cli.js';
 /** What `memory --as WHICH` says of a source, by the names of its lines. */
 export const asked = async (which: string, ...source: string[]) => {
   const { stdout } = await kdumpMem('memory', '--as', which, '--json', ...source);
-  const { familiar } = memorySchema.parse(JSON.parse(stdout));
-  return new Map((familiar?.lines ?? []).map((line) => [line.name, line]));
+  const { figures } = memorySchema.parse(JSON.parse(stdout));
+  return new Map((figures?.lines ?? []).map((line) => [line.name, line]));
 };
