@@ -68,7 +68,7 @@ test('it is never whole, and says of each row that no counter tells of', () => {
 
 describe('counters that contradict each other', () => {
   test.each([
-    ['more than there is', machine({ AnonPages: 901 }), 'add up to 535822336 bytes more'],
+    ['more than there is', machine({ AnonPages: 901 }), 'sum exceeds RAM by 535822336 bytes'],
     ['more shared than cached', machine({ Shmem: 201 }), '-1048576 bytes remain for page-cache'],
     ['more memory than zones have', machine({ MemTotal: 1001 }), 'zones have'],
   ])('%s', (_, counted, message) => {
