@@ -1,4 +1,4 @@
-import type { CapturedOf } from '../records/captured-of.js';
+import type { CaptureOrigin } from '../records/capture-origin.js';
 import type { LogRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { chosenMessages, type LogChoice } from './log.js';
@@ -12,7 +12,7 @@ export interface CapturedRest {
 
 /** A log as it was captured. */
 export interface CapturedLog {
-  readonly of: CapturedOf;
+  readonly of: CaptureOrigin;
   readonly log: Generator<LogRecord, CapturedRest>;
   /** Its end was cut off. */
   readonly cut: boolean;
@@ -22,7 +22,7 @@ export interface CapturedLog {
 
 /** What a captured log holds besides the messages that were asked for. */
 export interface CapturedLogWhole {
-  readonly captured: CapturedOf;
+  readonly captured: CaptureOrigin;
   /** Messages that were left out, since others were asked for. */
   readonly omitted: number;
   /** Messages that newer ones had overwritten; null: not known. */

@@ -15,9 +15,9 @@ import { Progress } from './kit/terminal.js';
 import { escapeUsage, usageSentences } from './kit/usage.js';
 import { refuseContradictions } from './skcheck/conflicts.js';
 import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck/failure.js';
-import { look, statusOf, textOptions } from './skcheck/look.js';
 import { skcheckCommand } from './skcheck/options.js';
 import type { SkcheckOptions } from './skcheck/request.js';
+import { scan, statusOf, textOptions } from './skcheck/scan.js';
 
 void main();
 
@@ -77,7 +77,7 @@ async function run(options: SkcheckOptions): Promise<number> {
 const OWN_CHECKS = ['root', 'processes', 'ss', 'namespaces', 'counters', 'kcore'] as const;
 
 async function doctor(options: SkcheckOptions): Promise<number> {
-  const { tellDoctor } = await import('./doctor/run.js');
+  const { printDoctor: tellDoctor } = await import('./doctor/run.js');
   await tellDoctor('skcheck', options, OWN_CHECKS);
   return EXIT.nothingStale;
 }
@@ -96,7 +96,7 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
     progress.show(`watching for ${options.interval * gaps} s …`);
   let report: SkcheckReport;
   try {
-    ({ report } = await look(source, options));
+    ({ report } = await scan(source, options));
   } finally {
     progress.clear();
   }
@@ -111,7 +111,7 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
   // Names that the host, or a capture, chose are among the words.
   for (const { message } of report.warnings) complain(`note: ${escapeText(message)}.`);
   if (status === EXIT.couldNotLook)
-    complain('nothing was found, but not everything could be looked at.');
+    complain('no stalled socket found, but the scan is incomplete.');
   return status;
 }
 

@@ -28,13 +28,13 @@ export interface Check {
 }
 
 /** What a program said, in the first line that is not empty, and whether it ended with status 0. */
-export interface Said {
+export interface Output {
   readonly line: string;
   readonly ok: boolean;
 }
 
 /** What a check asks: this machine, or what stands in for it. */
-export interface Here {
+export interface Machine {
   /** The effective user, as a number. */
   readonly uid: number;
   /** A whole small file. @throws {HostError} */
@@ -46,7 +46,7 @@ export interface Here {
   /** The names in a folder. @throws {HostError} */
   list(path: string): readonly string[];
   /** Runs a program that ends at once; null: it is not there. */
-  run(program: string, args: readonly string[]): Said | null;
+  run(program: string, args: readonly string[]): Output | null;
   /** Opens the running kernel, and says what its symbols and types are from. @throws {KernelError} */
   openKernel(): { readonly lacking: readonly string[]; readonly release: string };
 }

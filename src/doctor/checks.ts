@@ -3,14 +3,14 @@ import { NEEDED_PROBE, TRIED_BPFTRACES } from '../host/bpftrace-tried.js';
 import { listedPids } from '../host/proc/pids.js';
 import { TRACEFS_PLACES } from '../host/tracefs-places.js';
 import { lackingRights, lacksAll } from '../records/capabilities.js';
-import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Here } from './check.js';
+import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Machine } from './check.js';
 
 /** What can be used here, and what cannot. Nothing is changed; nothing that hangs is waited for. */
-export function examine(here: Here, codes: readonly CheckCode[] = CHECK_CODES): Check[] {
+export function examine(here: Machine, codes: readonly CheckCode[] = CHECK_CODES): Check[] {
   return codes.map((code) => CHECKS[code](here));
 }
 
-const CHECKS: Readonly<Record<CheckCode, (here: Here) => Check>> = {
+const CHECKS: Readonly<Record<CheckCode, (here: Machine) => Check>> = {
   root,
   processes,
   ss,
@@ -25,7 +25,7 @@ const CHECKS: Readonly<Record<CheckCode, (here: Here) => Check>> = {
   bpftrace,
 };
 
-function root(here: Here): Check {
+function root(here: Machine): Check {
   const code = 'root';
   const lacking = attempt(code, () => lackingRights(here.readText('/proc/self/status')));
   if (!Array.isArray(lacking)) return lacking;
@@ -39,32 +39,32 @@ function root(here: Here): Check {
 const ALL_PIDS = 'pid:[4026531836]';
 
 /** Others' processes: hidden, in other namespaces, or shown without what they map. */
-function processes(here: Here): Check {
+function processes(here: Machine): Check {
   const code = 'processes';
   const first = attempt(code, () => here.readText('/proc/1/status'));
   if (typeof first !== 'string')
-    return { ...first, found: `${first.found}: processes of others are hidden (hidepid)` };
+    return { ...first, found: `${first.found}: processes of other users are hidden (hidepid)` };
   // The kernel checks rights when it is opened; a read would wait for the mmap_lock.
   const refused = attempt(code, () => here.open('/proc/1/smaps_rollup', false));
   const space = attempt(code, () => here.readLink('/proc/self/ns/pid'));
   if (refused === undefined && space === ALL_PIDS)
-    return { code, state: 'works', found: 'all are shown, with PSS and USS' };
+    return { code, state: 'works', found: 'all are visible, with PSS and USS' };
   const alone = listedPids(here).length;
   const why =
     refused === undefined
-      ? 'those of other pid namespaces are not'
-      : `what others map is not (${refused.found})`;
-  return { code, state: 'partly', found: `${alone} are shown, and ${why}` };
+      ? 'other pid namespaces are not visible'
+      : `mappings of other processes are not readable (${refused.found})`;
+  return { code, state: 'partly', found: `${alone} visible, but ${why}` };
 }
 
-function ss(here: Here): Check {
+function ss(here: Machine): Check {
   const check = program(here, 'ss', 'ss', ['-V']);
   return check.state === 'works'
     ? { ...check, found: check.found.replace(/^ss utility, /, '') }
     : check;
 }
 
-function counters(here: Here): Check {
+function counters(here: Machine): Check {
   const code = 'counters';
   const missing = ['/proc/meminfo', '/proc/zoneinfo', '/proc/vmstat'].filter(
     (path) => typeof attempt(code, () => here.readText(path)) !== 'string',
@@ -76,7 +76,7 @@ function counters(here: Here): Check {
     : { code, state: 'partly', found: `without ${missing.join(', ')}` };
 }
 
-function kcore(here: Here): Check {
+function kcore(here: Machine): Check {
   const code = 'kcore';
   const opened = attempt(code, () => here.openKernel());
   if (isCheck(opened)) return opened;
@@ -87,7 +87,7 @@ function kcore(here: Here): Check {
 }
 
 /** That it is there does not mean that it may enter one, be it its own. */
-function namespaces(here: Here): Check {
+function namespaces(here: Machine): Check {
   const code = 'namespaces';
   const check = program(here, code, 'nsenter', ['--version']);
   if (check.state !== 'works') return check;
@@ -96,12 +96,12 @@ function namespaces(here: Here): Check {
   return {
     code,
     state: 'refused',
-    found: `${check.found}, and it may not enter any: ${entered?.line}`,
+    found: `${check.found}, but cannot enter a namespace: ${entered?.line}`,
   };
 }
 
 /** That it is there does not mean that the kernel lets it count. */
-function perf(here: Here): Check {
+function perf(here: Machine): Check {
   const code = 'perf';
   const check = program(here, code, 'perf', ['--version']);
   if (check.state !== 'works') return check;
@@ -110,11 +110,11 @@ function perf(here: Here): Check {
   return {
     code,
     state: 'refused',
-    found: `${check.found}, and it may not count: ${counted?.line}`,
+    found: `${check.found}, but cannot count events: ${counted?.line}`,
   };
 }
 
-function tracefs(here: Here): Check {
+function tracefs(here: Machine): Check {
   const code = 'tracefs';
   const [first, second] = TRACEFS_PLACES.map((place) => ({
     place,
@@ -124,17 +124,17 @@ function tracefs(here: Here): Check {
     if (each && !isCheck(each.listed) && each.listed.includes('events'))
       return { code, state: 'works', found: each.place };
   if (first && isCheck(first.listed)) return first.listed;
-  return { code, state: 'missing', found: `nothing is mounted at ${TRACEFS_PLACES.join(' or ')}` };
+  return { code, state: 'missing', found: `not mounted at ${TRACEFS_PLACES.join(' or ')}` };
 }
 
-function readable(here: Here, code: CheckCode, path: string): Check {
+function readable(here: Machine, code: CheckCode, path: string): Check {
   const failed = attempt(code, () => here.open(path));
   return failed ?? { code, state: 'works', found: path };
 }
 
-function program(here: Here, code: CheckCode, name: string, args: readonly string[]): Check {
+function program(here: Machine, code: CheckCode, name: string, args: readonly string[]): Check {
   const said = here.run(name, args);
-  if (said === null) return { code, state: 'missing', found: `there is no ${name} in PATH` };
+  if (said === null) return { code, state: 'missing', found: `${name} not found in PATH` };
   return { code, state: said.ok ? 'works' : 'refused', found: said.line };
 }
 
@@ -155,10 +155,10 @@ function isCheck(value: object): value is Check {
 }
 
 /** That it is there does not mean that it may look at the kernel; listing what it could trace starts nothing. */
-function bpftrace(here: Here): Check {
+function bpftrace(here: Machine): Check {
   const code = 'bpftrace';
   const said = here.run('bpftrace', ['--version']);
-  if (said === null) return { code, state: 'missing', found: 'there is no bpftrace in PATH' };
+  if (said === null) return { code, state: 'missing', found: 'bpftrace not found in PATH' };
   const version = said.ok ? /^bpftrace v(\d+\.\d+(?:\.\d+)?)/.exec(said.line)?.[1] : undefined;
   if (version === undefined) return { code, state: 'refused', found: said.line };
   const [oldest] = TRIED_BPFTRACES;
@@ -167,17 +167,17 @@ function bpftrace(here: Here): Check {
     return {
       code,
       state: 'refused',
-      found: `${version}, and it does not list what is to be traced: ${listed?.line}`,
+      found: `${version}, but does not list the required tracepoint: ${listed?.line}`,
     };
   if (isOlder(version, oldest))
     return {
       code,
       state: 'partly',
-      found: `${version}, and none older than ${oldest} was tried`,
+      found: `${version}; versions before ${oldest} are untested`,
     };
   const untried = TRIED_BPFTRACES.some((one) => one === version)
     ? ''
-    : `; tried were ${TRIED_BPFTRACES.join(', ')}`;
+    : `; tested: ${TRIED_BPFTRACES.join(', ')}`;
   return { code, state: 'works', found: `${version}${untried}` };
 }
 

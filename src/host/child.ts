@@ -34,9 +34,7 @@ export function startGroup(
     // Node tells why in the next tick, and leaves out the pipes where there was no descriptor for them.
     if (!child.stdio) {
       child.on('error', () => undefined);
-      throw new ExhaustedError(
-        `${command} cannot be started: this process may open no more files (EMFILE)`,
-      );
+      throw new ExhaustedError(`${command} cannot be started: too many open files (EMFILE)`);
     }
     return child;
   }

@@ -68,8 +68,7 @@ export function findNamespaces(
   const path = /^\d{1,10}$/.test(choice) ? `/proc/${choice}/ns/net` : choice;
   const inode = path.startsWith('/') ? namespaceOf(source, path) : null;
   const same = all.find((each) => inode !== null && each.inode === inode);
-  if (!same)
-    throw new HostError('no-such-netns', `there is no network namespace "${choice}" to be seen`);
+  if (!same) throw new HostError('no-such-netns', `network namespace "${choice}" not found`);
   return [same];
 }
 

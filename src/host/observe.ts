@@ -158,7 +158,7 @@ function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
   const table = socketFds(source, `/proc/${pid}/fd`);
   if (table === 'denied')
     throw new HostError('denied', `the descriptors of process ${pid} may not be read`);
-  if (table === 'gone') throw new HostError('no-such-process', `process ${pid} has ended`);
+  if (table === 'gone') throw new HostError('no-such-process', `process ${pid} has exited`);
   return new Set(table.keys());
 }
 

@@ -54,7 +54,7 @@ export function refusalWords(reader: ReaderRights | undefined, right: Right): st
   const name = `CAP_${right.toUpperCase()}`;
   if (reader === undefined) return `it takes ${name}`;
   if (reader.capabilities.includes(right))
-    return `the kernel refuses in spite of ${name} (another user namespace or a security module?)`;
+    return `permission denied despite ${name} (another user namespace or a security module?)`;
   if (reader.root) return `root lacks ${name} here, as in a container`;
   return `run it as root, or with ${name}`;
 }

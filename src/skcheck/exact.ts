@@ -111,7 +111,7 @@ function findSocket(kernel: Kernel, finder: SocketFinder, { socket, holders }: F
   const { file } = findFile(kernel, findTask(kernel, pid), fd);
   const found = finder.find(file);
   if (!found || found.inode !== socket.inode)
-    throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is another file by now`);
+    throw new WalkError('not-a-socket', `fd ${fd} of pid ${pid} is now another file`);
   return found;
 }
 
@@ -144,12 +144,12 @@ class OwnerlessSocks {
     const key = keyOf(record);
     const [socket, ...more] = (key && this.#found.get(key)) ?? [];
     if (socket && more.length === 0) return socket;
-    const what = 'no process has it open, and';
+    const what = 'no process holds it, and';
     throw new WalkError(
       'not-a-socket',
       socket
-        ? `${what} ${more.length + 1} socks in the kernel's memory fit`
-        : `${what} no sock in the kernel's memory is it (any more)`,
+        ? `${what} ${more.length + 1} socks in kernel memory match`
+        : `${what} no sock in kernel memory matches`,
     );
   }
 }

@@ -164,7 +164,7 @@ function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
     waitedMs: !holdersComplete ? null : whole ? watchedMs : Math.max(...lengths),
     evidence: whole
       ? {
-          kind: 'nobody-ran',
+          kind: 'did-not-run',
           side: windows.every(readersStood)
             ? 'reader'
             : windows.every(writersStood)
@@ -173,7 +173,7 @@ function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
           watchedMs,
           holdersComplete,
         }
-      : { kind: 'partly-still', stillMs: lengths.reduce((a, b) => a + b, 0), watchedMs },
+      : { kind: 'partly-idle', idleMs: lengths.reduce((a, b) => a + b, 0), watchedMs },
   };
 }
 

@@ -99,13 +99,13 @@ function lostWords({ losses, reader }: Observation, source: HostSource): string[
   const lines = unreadable + contested + leftOut + failed;
   return [
     ...(reader === 'procfs'
-      ? ['ss is not installed: /proc/net does not tell what sockets are charged']
+      ? ['ss is not installed: /proc/net does not report socket memory']
       : []),
     ...(closed.length > 0
       ? [
-          `sockets of ${closed.length} network namespaces may not be seen: ${refusalWords(rightsOf(optionalText(source, '/proc/self/status')), 'sys_admin')}`,
+          `sockets of ${closed.length} network namespaces are not readable: ${refusalWords(rightsOf(optionalText(source, '/proc/self/status')), 'sys_admin')}`,
         ]
       : []),
-    ...(lines > 0 ? [`${lines} lines about sockets were lost or could not be read`] : []),
+    ...(lines > 0 ? [`${lines} lines of socket data are missing or malformed`] : []),
   ];
 }

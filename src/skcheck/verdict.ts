@@ -59,7 +59,7 @@ export type Evidence =
   | { readonly kind: 'came-since'; readonly watchedMs: number }
   /** Nobody who could read, or nobody who could write, ran; the queue stayed as it was. */
   | {
-      readonly kind: 'nobody-ran';
+      readonly kind: 'did-not-run';
       /** Which of the two stood still; `either`: now the one, now the other. */
       readonly side: 'reader' | 'writer' | 'either';
       readonly watchedMs: number;
@@ -67,7 +67,7 @@ export type Evidence =
       readonly holdersComplete: boolean;
     }
   /** The same, in a part of the time only. */
-  | { readonly kind: 'partly-still'; readonly stillMs: number; readonly watchedMs: number }
+  | { readonly kind: 'partly-idle'; readonly idleMs: number; readonly watchedMs: number }
   | { readonly kind: 'queue-was-read' }
   /** It took less than was waiting when we began: what is left of that waits still. */
   | {

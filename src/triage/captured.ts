@@ -1,6 +1,6 @@
 import type { CapturedLogWhole } from '../account/captured-log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
-import type { CapturedOf } from '../records/captured-of.js';
+import type { CaptureOrigin } from '../records/capture-origin.js';
 import type { LogRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
@@ -10,7 +10,7 @@ import { findingsBeside, type LogTriage } from './text.js';
 
 /** What of a capture findings rest on; a string: why it cannot be had. */
 export interface CapturedParts {
-  readonly of: CapturedOf;
+  readonly of: CaptureOrigin;
   /** '' where it is not told. */
   readonly release: string;
   readonly pageSize: number;
@@ -23,7 +23,7 @@ export interface CapturedParts {
 
 /** What was the matter with a host when it was captured, by its log and counters of its memory. */
 export interface CapturedTriage {
-  readonly captured: CapturedOf;
+  readonly captured: CaptureOrigin;
   readonly release: string;
   /** The most severe first. */
   readonly findings: readonly Finding[];

@@ -4,7 +4,7 @@ import { doctorSchema } from '../../src/answers/doctor/schema.js';
 import { doctorText } from '../../src/answers/doctor/text.js';
 import { HostError } from '../../src/base/errors/host.js';
 import { KernelError } from '../../src/base/errors/kernel.js';
-import { CHECK_CODES, type CheckCode, type Here } from '../../src/doctor/check.js';
+import { CHECK_CODES, type CheckCode, type Machine } from '../../src/doctor/check.js';
 import { examine } from '../../src/doctor/checks.js';
 import { TRIED_BPFTRACES } from '../../src/host/bpftrace-tried.js';
 import { capabilitiesOf } from '../../src/records/capabilities.js';
@@ -13,7 +13,7 @@ import { textOf } from '../support/documents.js';
 const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';
 
 /** A machine on which everything works. */
-const whole: Here = {
+const whole: Machine = {
   uid: 0,
   readText: (path) => (path === '/proc/self/status' ? ALL_RIGHTS : 'text'),
   open: () => undefined,
@@ -35,7 +35,7 @@ const gone = (path: string): never => {
 };
 
 /** What is said of one thing on a machine that differs from the whole one. */
-function told(code: CheckCode, differs: Partial<Here>) {
+function told(code: CheckCode, differs: Partial<Machine>) {
   const [check] = examine({ ...whole, ...differs }, [code]);
   return [check?.state, check?.found];
 }
@@ -46,7 +46,7 @@ test('where everything works each thing is said to', () => {
 
 describe('what does not work is said to', () => {
   const program = (line: string, ok = false) => ({ run: () => ({ line, ok }) });
-  const bpftraceOf = (version: string, listed?: string): Partial<Here> => ({
+  const bpftraceOf = (version: string, listed?: string): Partial<Machine> => ({
     run: (_, [first, probe = '']) =>
       first === '--version'
         ? { line: `bpftrace v${version}`, ok: true }
@@ -56,7 +56,7 @@ describe('what does not work is said to', () => {
     readText: (path: string) => (path === file ? fail(path) : whole.readText(path)),
   });
 
-  test.each<[CheckCode, Partial<Here>, string, string]>([
+  test.each<[CheckCode, Partial<Machine>, string, string]>([
     [
       'root',
       { uid: 7, readText: () => 'CapEff:\t0000000000000000\n' },
@@ -72,15 +72,15 @@ describe('what does not work is said to', () => {
     ['root', { readText: () => 'no such line\n' }, 'missing', 'root without CAP_SYS_PTRACE, '],
     ['root', without('/proc/self/status', gone), 'missing', '/proc/self/status is not there'],
     ['processes', without('/proc/1/status', gone), 'missing', 'hidepid'],
-    ['processes', { open: denied }, 'partly', '1 are shown'],
+    ['processes', { open: denied }, 'partly', '1 visible'],
     [
       'processes',
       { readLink: () => 'pid:[4026532201]' },
       'partly',
-      '1 are shown, and those of other pid namespaces are not',
+      '1 visible, but other pid namespaces are not visible',
     ],
-    ['processes', { readLink: denied }, 'partly', 'those of other pid namespaces are not'],
-    ['namespaces', { run: () => null }, 'missing', 'there is no nsenter in PATH'],
+    ['processes', { readLink: denied }, 'partly', 'other pid namespaces are not visible'],
+    ['namespaces', { run: () => null }, 'missing', 'nsenter not found in PATH'],
     [
       'namespaces',
       {
@@ -90,9 +90,9 @@ describe('what does not work is said to', () => {
             : { line: 'Operation not permitted', ok: false },
       },
       'refused',
-      'nsenter 2, and it may not enter any: Operation not permitted',
+      'nsenter 2, but cannot enter a namespace: Operation not permitted',
     ],
-    ['ss', { run: () => null }, 'missing', 'there is no ss in PATH'],
+    ['ss', { run: () => null }, 'missing', 'ss not found in PATH'],
     ['ss', program('ss cannot be started (EACCES)'), 'refused', 'EACCES'],
     ['counters', without('/proc/zoneinfo', denied), 'partly', 'without /proc/zoneinfo'],
     ['counters', without('/proc/meminfo', denied), 'missing', '/proc/meminfo cannot be read'],
@@ -105,7 +105,7 @@ describe('what does not work is said to', () => {
           first === 'stat' ? { line: 'Error: no access', ok: false } : { line: 'perf 6', ok: true },
       },
       'refused',
-      'perf 6, and it may not count: Error: no access',
+      'perf 6, but cannot count events: Error: no access',
     ],
     [
       'perf',
@@ -116,23 +116,23 @@ describe('what does not work is said to', () => {
         }),
       },
       'refused',
-      'it may not count: <not supported>',
+      'cannot count events: <not supported>',
     ],
-    ['bpftrace', { run: () => null }, 'missing', 'there is no bpftrace in PATH'],
+    ['bpftrace', { run: () => null }, 'missing', 'bpftrace not found in PATH'],
     ['bpftrace', program('cannot be started'), 'refused', 'cannot be started'],
     ['bpftrace', program('some other program', true), 'refused', 'some other program'],
     ['bpftrace', bpftraceOf('0.17.0'), 'works', '0.17.0'],
-    ['bpftrace', bpftraceOf('0.20.1'), 'works', '0.20.1; tried were 0.17.0, 0.23.2, 0.27.1'],
-    ['bpftrace', bpftraceOf('1.2'), 'works', '1.2; tried were'],
-    ['bpftrace', bpftraceOf('0.9.4'), 'partly', '0.9.4, and none older than 0.17.0 was tried'],
+    ['bpftrace', bpftraceOf('0.20.1'), 'works', '0.20.1; tested: 0.17.0, 0.23.2, 0.27.1'],
+    ['bpftrace', bpftraceOf('1.2'), 'works', '1.2; tested: '],
+    ['bpftrace', bpftraceOf('0.9.4'), 'partly', '0.9.4; versions before 0.17.0 are untested'],
     [
       'bpftrace',
       bpftraceOf('0.17.0', 'ERROR: bpftrace currently only supports running as the root user.'),
       'refused',
-      'it does not list what is to be traced: ERROR: bpftrace currently only',
+      'does not list the required tracepoint: ERROR: bpftrace currently only',
     ],
     ['tracefs', { list: denied }, 'refused', '/sys/kernel/tracing may not be read'],
-    ['tracefs', { list: () => [] }, 'missing', 'nothing is mounted'],
+    ['tracefs', { list: () => [] }, 'missing', 'not mounted at'],
     [
       'tracefs',
       { list: (path) => (path === '/sys/kernel/debug/tracing' ? ['events'] : []) },
@@ -192,9 +192,11 @@ test('capabilities are the effective ones', () => {
 test('as text: each thing a line, and of what does not work who needs it and what to do', () => {
   const checks = examine({ ...whole, run: () => null });
   const text = doctorText(checks, 'kdump-mem 1.2.3', null);
-  expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 work here\.$/m);
-  expect(text).toContain('missing  ss          there is no ss in PATH\n');
-  expect(text).toContain('ss is for skcheck, kdump-mem procs --live --sockets.\n  Without it: ');
+  expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 features work here\.$/m);
+  expect(text).toContain('missing  ss          ss not found in PATH\n');
+  expect(text).toContain(
+    'ss: needed by skcheck, kdump-mem procs --live --sockets.\n  Without it: ',
+  );
   for (const line of doctorText(checks, 'kdump-mem 1.2.3', 80).split('\n'))
     expect(line.length).toBeLessThanOrEqual(80);
 });

@@ -69,12 +69,10 @@ describe('one listener', () => {
         stalled: { verdict: 'stalled-reader' },
       });
     expect(text).toContain(
-      'waits in the accept queue of pid 20 (a\\x1b[1m) fd 7 (listens at tcp 0.0.0.0:80)',
+      'pending in the accept queue of pid 20 (a\\x1b[1m) fd 7 (listening on tcp 0.0.0.0:80)',
     );
     expect(text).toMatch(/^ 20 .* \(7\) +tcp 10.0.0.1:80 ← 10.0.0.2:4000[12] /m);
-    expect(text).toMatch(
-      /when pid 20 \(a\\x1b\[1m\) accepts the connections that wait and reads them/,
-    );
+    expect(text).toMatch(/when pid 20 \(a\\x1b\[1m\) accepts and reads its pending connections/);
     expect(totals.worstOwner).toMatchObject({ pid: 20, sockets: 2, unaccepted: 2 });
     expect(sockets.find(({ inode }) => inode === 600)).toMatchObject({
       pid: 60,
@@ -109,7 +107,7 @@ describe('one listener', () => {
     const { sockets, text } = await reportOf(lonely);
     expect(unaccepted(sockets)[0]).toMatchObject({ pid: null, holders: [], via: 'accept-queue' });
     expect(text).toContain(
-      'waits in the accept queue of tcp 0.0.0.0:80, a listener whose process is not known',
+      'pending in the accept queue of tcp 0.0.0.0:80, a listener with no known owner',
     );
   });
 });
@@ -123,7 +121,7 @@ describe('listeners that share a port', () => {
       listeners: [{ inode: 70 }, { inode: 71 }],
     });
     expect(text).toContain(
-      'waits in the accept queue of one of the 2 listeners at tcp 0.0.0.0:80, it is not told which (pid 20 (a\\x1b[1m) fd 7, pid 21 (worker 1) fd 7)',
+      'pending in the accept queue of one of the 2 listeners on tcp 0.0.0.0:80, unknown which (pid 20 (a\\x1b[1m) fd 7, pid 21 (worker 1) fd 7)',
     );
     expect(totals.worstOwner?.pid).toBe(60);
   });

@@ -232,7 +232,7 @@ describe('UDP', () => {
       also: [{ verdict: 'udp-dropping', evidence: { packets: 120 } }],
     });
     expect(because(reasonsOf(finding!), finding!.acceptQueue)).toContain(
-      '120 packets dropped meanwhile',
+      '120 packets dropped between the samples',
     );
   });
 
@@ -319,7 +319,7 @@ describe('unix', () => {
     });
     expect(finding?.verdict).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
     expect(because(reasonsOf(finding!), finding!.acceptQueue)).toMatch(
-      /^no process that has it open ran in 1.9 s; stopped \(SIGSTOP\)$/,
+      /^no process that holds it ran in 1.9 s; stopped \(SIGSTOP\)$/,
     );
   });
 

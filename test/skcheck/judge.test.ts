@@ -188,7 +188,7 @@ describe('UDP and unix', () => {
       verdict: 'stalled-reader',
       certainty: 'proved',
       waitedMs: 1995,
-      evidence: { kind: 'nobody-ran', side: 'reader' },
+      evidence: { kind: 'did-not-run', side: 'reader' },
     });
   });
   test('a queue that stayed as it was while no writer ran was not read', () => {
@@ -205,7 +205,7 @@ describe('UDP and unix', () => {
       verdict: 'stalled-reader',
       certainty: 'likely',
       waitedMs: 495,
-      evidence: { kind: 'partly-still', stillMs: 495, watchedMs: 1995 },
+      evidence: { kind: 'partly-idle', idleMs: 495, watchedMs: 1995 },
     });
   });
   test('when both sides ran all the time nothing can be told', () => {

@@ -57,21 +57,21 @@ describe('what the first sample loses is told, and is no all-clear', () => {
     expect(report.warnings).toContainEqual({
       code: 'row-unreadable',
       count: 70,
-      message: '70 lines of ss, over 2 readings, could not be read and are left out',
+      message: '70 malformed lines of ss in 2 reads skipped',
     });
     expect(report).toMatchObject({ complete: false, totals: { stalled: 7 } });
     expect(report.sockets[0]?.stalled).toMatchObject({
       certainty: 'likely',
-      because: expect.stringContaining('one sample cannot tell'),
+      because: expect.stringContaining('one sample cannot show'),
     });
   });
 
   test('and without such evidence it is undecided', async () => {
     const { report } = await answer(new Host(['udp UNCONN torn', udp(600, 1280)]));
     expect(report).toMatchObject({ complete: false, totals: { stalled: 0, undecided: 1 } });
-    expect(report.sockets[0]?.stalled.because).toContain('lines of the first sample are lost');
+    expect(report.sockets[0]?.stalled.because).toContain('the first sample is incomplete');
     expect(formatSkcheckText(report)).toMatch(
-      /^None of 1 socket is seen to have stopped reading; 1 could not be judged; not everything could be looked at\n/,
+      /^No stalled socket found among 1 socket: 1 undecided, the scan is incomplete\n/,
     );
   });
 

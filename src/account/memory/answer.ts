@@ -1,6 +1,6 @@
 import type { UnavailableCode } from '../../base/errors/unavailable.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Origin } from '../../records/sample-origin.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -99,7 +99,7 @@ export interface MemoryAnswer {
   /** When, and of which boot; undefined: nobody asked. */
   readonly origin?: Origin;
   /** Of a host that was captured: its name, hostile, and when. Undefined: it is this machine, or a dump. */
-  readonly captured?: CapturedOf;
+  readonly captured?: CaptureOrigin;
   /** Of a running kernel: sources that tell more, and why they could not be had. */
   readonly unavailable?: readonly Unavailable[];
   readonly memory: Category;

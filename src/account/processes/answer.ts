@@ -1,5 +1,5 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Origin } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
@@ -10,7 +10,7 @@ export interface ProcsAnswer {
   /** Undefined: /proc told it, and no kernel's memory was read. */
   readonly kernel: KernelFacts | undefined;
   /** Of a host that was captured; undefined: it is this machine, or a dump. */
-  readonly captured?: CapturedOf;
+  readonly captured?: CaptureOrigin;
   /** When, and of which boot; undefined: nobody asked. */
   readonly origin?: Origin | undefined;
   readonly processes: readonly ProcessFigures[];

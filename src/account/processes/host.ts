@@ -1,5 +1,5 @@
 import { refusalWords } from '../../records/capabilities.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Mapping } from '../../records/mappings.js';
 import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../records/processes.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
@@ -23,7 +23,7 @@ interface SeenSockets {
 
 /** A capture that /proc was read from. */
 export interface Capture {
-  readonly captured?: CapturedOf | undefined;
+  readonly captured?: CaptureOrigin | undefined;
   /** What keeps it from proving that nothing is missing in it. */
   readonly warnings: readonly Warning[];
   /** Why it has no more than it has, in words; undefined: what hinders a user hindered it. */

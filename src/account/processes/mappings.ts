@@ -1,5 +1,5 @@
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Mapping } from '../../records/mappings.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
@@ -20,7 +20,7 @@ export interface ProcessAnswer {
   /** Undefined: /proc told it, and no kernel's memory was read. */
   readonly kernel: KernelFacts | undefined;
   /** Of a host that was captured; undefined: it is this machine, or a dump. */
-  readonly captured?: CapturedOf;
+  readonly captured?: CaptureOrigin;
   readonly process: ProcessFigures;
   /** In the order of their addresses. */
   readonly mappings: readonly Mapping[];

@@ -16,15 +16,15 @@ export function doctorText(
 ): string {
   const good = checks.filter(({ state }) => state === 'works');
   const bad = checks.filter(({ state }) => state !== 'works');
-  const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} work here.`;
+  const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} features work here.`;
   const rows = checks.flatMap(({ code, state, found }) =>
     hanging(`${state.padEnd(7)}  ${code.padEnd(10)}  `, escapeText(found), width),
   );
   const advice = bad.map(({ code, state }) => {
     const { needs, without, remedy } = CHECK_WORDS[code];
-    const only = state === 'partly' ? 'In part' : 'Without it';
+    const only = state === 'partly' ? 'Partly' : 'Without it';
     return [
-      `${code} is for ${needs.join(', ')}.`,
+      `${code}: needed by ${needs.join(', ')}.`,
       ...hanging('  ', `${only}: ${without}`, width),
       ...hanging('  ', remedy, width),
     ].join('\n');

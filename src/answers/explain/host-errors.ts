@@ -1,7 +1,7 @@
 import type { HostErrorCode } from '../../base/errors/host.js';
 import type { Explanations } from './explanation.js';
 
-/** Why a host could not be asked: `skcheck_look_failure` has these codes. `next` is for who is not root. */
+/** Why a host could not be asked: `skcheck_scan_failure` has these codes. `next` is for who is not root. */
 export const HOST_ERRORS: Explanations<HostErrorCode> = {
   gone: {
     means: 'A file, process or link is not there (any more).',

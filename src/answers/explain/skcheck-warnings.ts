@@ -5,107 +5,109 @@ import type { Explanations } from './explanation.js';
 export const SKCHECK_WARNINGS: Explanations<SkcheckWarning['code']> = {
   'one-sample': {
     means:
-      'There is one sample only: a socket counts as stalled by the age of its newest data, and may be slow instead.',
+      'There is only one sample: a socket counts as stalled by the age of its newest data, and may be slow instead.',
     known: 'A capture or sosreport with one sample.',
     next: 'Capture with two samples (skcheck --capture).',
     deeper: 'skcheck --capture FILE',
   },
   'owner-unknown': {
-    means: 'Sockets have unread data, and whose they are is not seen.',
-    known: 'Links of /proc/PID/fd, as far as this user is shown them.',
+    means: 'Sockets have unread data, and their owner is unknown.',
+    known: 'Links in /proc/PID/fd, as far as they are visible to this user.',
     next: 'Run as root; in a container with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, without AppArmor’s profile (docs/containers.md).',
     deeper: 'skcheck --exact',
   },
   undecided: {
-    means: 'So many sockets with unread data could not be judged.',
-    known: 'The verdict `undecided` of each.',
-    next: 'Take more time between samples.',
+    means: 'Some sockets with unread data have the verdict undecided.',
+    known: 'Verdict `undecided` of each socket.',
+    next: 'Use a longer --interval.',
     deeper: 'skcheck --interval 10 -v',
   },
   'row-unreadable': {
     means:
-      'Lines of ss or /proc/net could not be read and are left out: nothing found is then no all-clear.',
+      'Malformed lines of ss or /proc/net were skipped: finding no stalled socket does not prove there is none.',
     known: 'The form of each line.',
-    next: 'Ask again; if it stays, report the line.',
+    next: 'Run skcheck again; if the warning persists, report the line.',
   },
   'row-contested': {
-    means: 'Unix sockets are left out, since the name of one pretends to be the row of another.',
+    means: 'Unix sockets were skipped because the name of one imitates the row of another.',
     known: 'Two rows with one inode.',
-    next: 'Look for who binds such names: nobody does by accident.',
+    next: 'Find the process that binds such names: they are never accidental.',
   },
   'row-left-out': {
-    means: 'There are more sockets than one look takes: the rest was not looked at.',
+    means: 'There are more sockets than one scan reads: the remaining ones were not scanned.',
     known: 'The number of rows.',
-    next: 'Look at one network namespace at a time.',
+    next: 'Scan one network namespace at a time.',
     deeper: 'skcheck --netns NAME',
   },
   'ss-old': {
-    means: 'This ss does not tell all: families of sockets, or drops.',
-    known: 'What ss refuses, and fields that it does not print.',
+    means: 'This ss does not report everything: some socket families or drop counters are missing.',
+    known: 'Options that ss rejects, and fields that it does not print.',
     next: 'Install a newer iproute2.',
   },
   'no-tcp-info': {
-    means: 'ss told no details of TCP, so that less is proved.',
+    means: 'ss reported no TCP details, so fewer verdicts are proven.',
     known: 'Rows of TCP without tcp_info: an old ss, or no inet_diag and tcp_diag in the kernel.',
     next: 'modprobe tcp_diag, or install a newer iproute2.',
   },
   'netns-closed': {
-    means: 'Network namespaces could not be entered, and their sockets were not looked at.',
+    means: 'Some network namespaces could not be entered; their sockets were not scanned.',
     known: 'nsenter, or setns(2), refused.',
     next: 'Run as root with CAP_SYS_ADMIN, with nsenter (util-linux) installed.',
   },
   'netns-hidden': {
     means:
-      'It is not seen in which network namespaces some processes are: one that is theirs alone was not looked at.',
-    known: 'The links /proc/PID/ns/net, which take PTRACE_MODE_READ (ptrace(2)).',
+      'The network namespaces of some processes are not visible; a namespace that only they use was not scanned.',
+    known: 'Links /proc/PID/ns/net, which require PTRACE_MODE_READ (ptrace(2)).',
     next: 'Run as root; in a container with CAP_SYS_PTRACE, without AppArmor’s profile (docs/containers.md).',
   },
   'without-ss': {
     means:
-      'Read from /proc/net without ss: unix queues, ages and what memory is charged are not to be seen there.',
+      'Sockets were read from /proc/net without ss, which lacks unix queues, data ages and memory charges.',
     known: 'ss is not installed, or --procfs.',
     next: 'Install iproute2.',
   },
   'tcp-orphans': {
     means:
-      'Sockets of TCP that no process has open are near tcp_max_orphans: beyond it connections are reset.',
-    known: '/proc/net/sockstat beside the sysctl (Documentation/networking/ip-sysctl.rst).',
-    next: 'See what their send queues hold, and which peers do not take it.',
+      'The number of orphaned TCP sockets is near tcp_max_orphans; above it the kernel resets connections.',
+    known: '/proc/net/sockstat and the sysctl (Documentation/networking/ip-sysctl.rst).',
+    next: 'Check their send queues, and which peers are not reading.',
     deeper: 'skcheck --exact',
   },
   'time-wait': {
-    means: 'Sockets in TIME-WAIT are near tcp_max_tw_buckets: beyond it they are dropped at once.',
-    known: '/proc/net/sockstat of each namespace beside the sysctl.',
-    next: 'Let connections be used again (keep-alive, a pool) instead of opening many.',
+    means:
+      'The number of TIME-WAIT sockets is near tcp_max_tw_buckets; above it the kernel drops them at once.',
+    known: '/proc/net/sockstat of each namespace, and the sysctl.',
+    next: 'Reuse connections (keep-alive, a connection pool).',
   },
   'tcp-memory': {
     means:
-      'TCP’s memory is near its limits (tcp_mem): under pressure windows shrink, beyond it data is dropped.',
-    known: '/proc/net/sockstat beside net.ipv4.tcp_mem, in pages.',
-    next: 'See which sockets hold it before the limit is raised.',
+      'TCP memory is near its limits (tcp_mem): under pressure windows shrink, above the limit data is dropped.',
+    known: '/proc/net/sockstat and net.ipv4.tcp_mem, in pages.',
+    next: 'Find the sockets that hold it before you raise the limit.',
     deeper: 'skcheck --stale',
   },
   'udp-memory': {
-    means: 'UDP’s memory is near its limits (udp_mem): beyond it datagrams are dropped.',
-    known: '/proc/net/sockstat beside net.ipv4.udp_mem, in pages.',
-    next: 'See which sockets hold it.',
+    means: 'UDP memory is near its limits (udp_mem): above the limit datagrams are dropped.',
+    known: '/proc/net/sockstat and net.ipv4.udp_mem, in pages.',
+    next: 'Find the sockets that hold it.',
     deeper: 'skcheck --stale',
   },
   census: {
-    means: 'Of the pass over all page frames (--census). No version has told it so far.',
+    means:
+      'Reserved for the scan of all page frames (--census). No version has reported it so far.',
     known: '/proc/kpageflags and /proc/kpagecount (root).',
     next: 'Nothing.',
   },
   exact: {
-    means: 'Sockets that --exact could not count: they keep estimates.',
+    means: '--exact could not count some sockets; they keep estimates.',
     known: 'Reads of /proc/kcore.',
-    next: 'The message says why; lockdown or a container forbid /proc/kcore.',
+    next: 'Read the message: lockdown and containers forbid /proc/kcore.',
     deeper: 'kdump-mem sockets --live',
   },
   capture: {
-    means: 'The capture lacks something: what it does not hold was not looked at.',
-    known: 'The capture’s manifest beside its files.',
-    next: 'Capture again, as root, with room on the disk.',
+    means: 'The capture is incomplete: what is missing in it was not scanned.',
+    known: 'The manifest of the capture, compared with its files.',
+    next: 'Capture again as root, with enough disk space.',
     deeper: 'skcheck --capture FILE',
   },
 };

@@ -1,77 +1,79 @@
 import type { VerdictCode } from '../../skcheck/verdict.js';
 import type { Explanations } from './explanation.js';
 
-/** Verdicts of skcheck; what a verdict rests on is said by answers/skcheck/words.ts. */
+/** Explanations of skcheck verdicts; answers/skcheck/words.ts prints the evidence for each. */
 export const VERDICTS: Explanations<VerdictCode | 'fd-leak'> = {
   'deadlocked-pair': {
     means:
-      'Both ends of a connection are on this host, neither reads, and each waits to be read: nothing ends that but one of the two.',
-    known: 'Two samples of both ends: unread data at each, none of it taken.',
-    next: 'Look at the stacks of both processes. To end one frees the other; the program must read while it writes.',
+      'Both ends of a connection are on this host, neither reads, and each waits for the other: one of the two must exit or read.',
+    known: 'Two samples of both ends: unread data at each, none of it read.',
+    next: 'Compare the stacks of both processes. Killing one unblocks the other; the program must read while it writes.',
     deeper: 'skcheck --stale -v',
   },
   'stalled-reader': {
     means:
-      'Who has the socket open takes nothing of what has come: the data stays in kernel memory.',
+      'The process that holds the socket is not reading: received data stays in kernel memory.',
     known:
-      'TCP: bytes received less bytes unread (tcp_info, Recv-Q) are the same in both samples. Others: nobody who has it open ran in between, or its queue stayed the same.',
-    next: 'See why: stopped, frozen, blocked or spinning (-v). kill -CONT, unblock or end it.',
+      'TCP: bytes received minus bytes unread (tcp_info, Recv-Q) did not change between the samples. Others: no holder ran in between, or the queue did not change.',
+    next: 'Find the cause (-v): stopped, frozen, blocked or spinning. kill -CONT, unblock or kill it.',
     deeper: 'skcheck --stale -v',
   },
   'stalled-sender': {
     means:
-      'The peer takes nothing of what was sent, and what is to be sent waits in this host’s memory.',
+      'The peer is not reading or not answering, and unsent data stays in the memory of this host.',
     known:
       'Nothing was acknowledged between the samples; the persist timer runs (window closed), or retransmissions are not answered (net/ipv4/tcp_timer.c).',
-    next: 'Look at the other host: its process does not read, or the path is broken.',
+    next: 'Check the other host: its process is not reading, or the network path is broken.',
     deeper: 'skcheck -v',
   },
   'never-accepting': {
-    means: 'Connections wait at a listener that accepts none, each with what its client has sent.',
+    means:
+      'The listener accepts no connection; pending connections keep the data their clients sent.',
     known: 'The same connections are in its accept queue in both samples.',
-    next: 'See what the process of the listener waits in.',
+    next: 'Check where the process of the listener is blocked.',
     deeper: 'skcheck -v --state LISTEN',
   },
   'backlog-full': {
     means:
-      'A listener has as many waiting connections as it lets wait: new ones are dropped, and clients try again.',
+      'The accept queue of a listener is full: new connections are dropped, and clients retry.',
     known:
-      'Its accept queue beside its limit (Recv-Q and Send-Q of a listener), and LINUX_MIB_LISTENDROPS on that socket.',
-    next: 'Is it accepting? Then it is too slow or the backlog (listen(), net.core.somaxconn) too small.',
+      'Accept queue and limit (Recv-Q and Send-Q of a listener), and LINUX_MIB_LISTENDROPS on that socket.',
+    next: 'Check whether it accepts. If it does, it is too slow or the backlog (listen(), net.core.somaxconn) is too small.',
     deeper: 'skcheck -v --state LISTEN',
   },
   'udp-dropping': {
-    means: 'Datagrams are dropped since the socket’s queue is full: who reads does not keep up.',
+    means:
+      'The kernel drops datagrams because the queue of the socket is full: the reader is too slow.',
     known:
-      'The socket’s drop counter (sk_drops, `d` of ss -m) moved between the samples. Raw, packet and netlink too.',
-    next: 'See whether its process has the CPU time it needs; only then raise its buffer (SO_RCVBUF, net.core.rmem_max).',
+      'The drop counter of the socket (sk_drops, `d` of ss -m) grew between the samples. Raw, packet and netlink too.',
+    next: 'Check whether the process gets the CPU time it needs; only then raise its buffer (SO_RCVBUF, net.core.rmem_max).',
     deeper: 'skcheck -v',
   },
   'slow-reader': {
     means:
-      'It reads, but less than was waiting when we began: data waits for longer than we watched.',
-    known: 'TCP: what it took between the samples is less than what was unread at the first.',
-    next: 'Compare in and out in the row (-v); watch longer to see whether the queue grows.',
+      'The process reads, but less than was queued at the first sample: data stays unread for longer than the interval.',
+    known: 'TCP: bytes read between the samples are fewer than bytes unread at the first.',
+    next: 'Compare the two rates in the row (-v); sample for longer to see whether the queue grows.',
     deeper: 'skcheck --watch',
   },
   undecided: {
-    means: 'There is unread data, and no way to tell whether it is being read. It is no all-clear.',
+    means:
+      'The socket has unread data, and nothing shows whether it is being read. It may be stalled.',
     known:
-      'What the row says (-v): one sample only, both sides ran, or a counter that this kernel or ss lacks.',
-    next: 'Take more time between samples, run as root, or count in the kernel’s memory.',
+      'The reason in the row (-v): only one sample, both sides ran, or a counter that this kernel or ss lacks.',
+    next: 'Use a longer --interval, run as root, or count with --exact.',
     deeper: 'skcheck --interval 10 -v',
   },
   reading: {
-    means: 'It took something: nothing is wrong with it.',
-    known:
-      'More was taken out of its queue between the samples, or the queue was empty in between.',
+    means: 'The process read data: the socket is healthy.',
+    known: 'Bytes were read between the samples, or the queue was empty in between.',
     next: 'Nothing.',
   },
   'fd-leak': {
     means:
-      'A process has more open descriptors in each sample than in the one before, ten or more in all. A server that fills up after its start looks the same: it is a hint, no proof.',
-    known: 'Links of /proc/PID/fd, in three samples or more.',
-    next: 'See what they are (ls -l /proc/PID/fd). Sockets whose peer has closed them and whose process has not (CLOSE-WAIT) are the usual kind.',
+      'A process has more open descriptors in each sample than in the one before, ten or more in total. A server that warms up looks the same: this is a hint, not a proof.',
+    known: 'Links in /proc/PID/fd, in three samples or more.',
+    next: 'List them: ls -l /proc/PID/fd. Sockets in CLOSE-WAIT, closed by the peer but not by the process, are the usual cause.',
     deeper: 'skcheck --samples 5 --pid N',
   },
 };

@@ -13,28 +13,28 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   const whole = owner.sockets === totals.stalled;
   const share = whole
     ? 'The memory'
-    : `Likely ${formatSize(comesBack(owner))} of the ${formatSize(totals.pinned.likely + totals.localPeers.pinned.likely)}`;
-  const ends = `${owner.sockets === 1 ? 'descriptor' : 'descriptors'} or ends`;
+    : `About ${formatSize(comesBack(owner))} of the ${formatSize(totals.pinned.likely + totals.localPeers.pinned.likely)}`;
+  const ends = `${owner.sockets === 1 ? 'descriptor' : 'descriptors'} or exits`;
   const how =
     unaccepted === 0
       ? `reads, closes its ${ends}`
       : unaccepted === owner.sockets
-        ? 'accepts the connections that wait and reads them, closes its listener or ends'
-        : `reads and accepts what waits, closes its ${ends}`;
+        ? 'accepts and reads its pending connections, closes its listener or exits'
+        : `reads, accepts its pending connections, closes its ${ends}`;
   const lines = owner.stopped
     ? [
-        `${who} is stopped: kill -CONT ${pid} lets it read on.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
+        `${who} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
-    : [`${share} comes back when ${who} ${how}.`];
+    : [`${share} is freed when ${who} ${how}.`];
   if (owner.localPeers > 0) {
     const peers = sockets.filter(({ pid: reader, localPeer }) => reader === pid && localPeer);
     lines.push(
-      `Its ${owner.sockets === 1 ? 'socket pins' : 'sockets pin'} likely ${formatSize(owner.likelyPinnedBytes)}, the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`} ${formatSize(owner.likelyLocalPeersBytes)}${peerNames(peers)}.`,
+      `Its ${owner.sockets === 1 ? 'socket pins' : 'sockets pin'} about ${formatSize(owner.likelyPinnedBytes)}, and the send ${owner.localPeers === 1 ? 'queue of its local peer pins' : `queues of ${formatCount(owner.localPeers)} local peers pin`} about ${formatSize(owner.likelyLocalPeersBytes)}${peerNames(peers)}.`,
     );
   }
   if (owner.shared > 0)
     lines.push(
-      `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: to end pid ${pid} alone does not give that back.`,
+      `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: killing pid ${pid} alone does not free that memory.`,
     );
   return lines;
 }
@@ -69,22 +69,24 @@ export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
   const { likely, high } = totals.pinned;
   if (totals.stalled === 0 || high < MUCH_BYTES || high < MUCH_TIMES * likely) return [];
   const counts =
-    host.source === 'capture' ? 'A dump tells.' : 'skcheck --exact counts it (root, /proc/kcore).';
+    host.source === 'capture'
+      ? 'A vmcore has the exact figure.'
+      : 'skcheck --exact counts it (root, /proc/kcore).';
   return [
-    `${formatSize(likely)} is by what they are charged. A packet may keep a page of its own: up to ${formatSize(high)} may be theirs, and ${formatSize(bounds.unplacedBytes)} of the memory are in no counter. ${counts}`,
+    `${formatSize(likely)} is what the sockets are charged. Packets can pin larger pages: up to ${formatSize(high)} may be pinned. No counter accounts for ${formatSize(bounds.unplacedBytes)} of memory. ${counts}`,
   ];
 }
 
 /** What the columns mean, as far as this table needs it. */
 export function legendOf({ sockets }: SkcheckReport, verbose: boolean): string[] {
   const words = [
-    'FOR: data has waited at least so long. PINNED: likely (BOUNDS: at least - at most).',
+    'AGE: stalled for at least this long. PINNED: likely kernel memory (BOUNDS: at least - at most).',
   ];
   if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
-    words.push('VERDICT with ?: likely, not proved.');
+    words.push('A verdict with ? is likely, not proven.');
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
-    words.push('FD in brackets: of the listener that has not accepted it.');
-  if (!verbose) words.push('-v tells why and where.');
+    words.push('FD in parentheses: the listener that has not accepted the connection.');
+  if (!verbose) words.push('-v shows why and where.');
   return [words.join(' ')];
 }
 

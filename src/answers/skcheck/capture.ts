@@ -20,7 +20,7 @@ export function captureWarnings(capture: {
     warnings.push({
       code: 'capture',
       count: damage.length,
-      message: `the capture is not whole: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. Capture that host again`,
+      message: `the capture is incomplete: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. Capture that host again`,
     });
   for (const message of contradictions) warnings.push({ code: 'capture', count: 1, message });
   if (unproved)
@@ -29,8 +29,8 @@ export function captureWarnings(capture: {
       count: 1,
       message:
         kind === 'sosreport'
-          ? 'a sosreport has one network namespace, and cannot prove that nothing is missing in it: none found is no all-clear'
-          : 'the capture has no manifest (an older skcheck made it, or it is cut): it cannot prove that nothing is missing in it, so none found is no all-clear',
+          ? 'a sosreport covers one network namespace and has no manifest: no stalled socket found does not prove there is none'
+          : 'the capture has no manifest (older skcheck, or truncated): no stalled socket found does not prove there is none',
     });
   return warnings;
 }

@@ -5,13 +5,13 @@ import type { SkcheckReport, SkcheckSocket } from './schema.js';
 import { skcheckPage, type TextOptions } from './text.js';
 
 /** What `--watch` can order its rows by; `worst` is the order that a report has. */
-export const WATCH_SORTS = ['worst', 'pinned', 'unread', 'waiting'] as const;
+export const WATCH_SORTS = ['worst', 'pinned', 'unread', 'age'] as const;
 export type WatchSort = (typeof WATCH_SORTS)[number];
 
 const KEY: Record<Exclude<WatchSort, 'worst'>, (socket: SkcheckSocket) => number> = {
   pinned: ({ pinned }) => pinned.likely,
   unread: ({ unreadBytes, unsentBytes }) => unreadBytes || unsentBytes,
-  waiting: ({ stalled }) => stalled.forMs ?? -1,
+  age: ({ stalled }) => stalled.forMs ?? -1,
 };
 
 /** What the screen shows of a report. */

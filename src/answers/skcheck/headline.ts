@@ -13,12 +13,12 @@ export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
   if (totals.mptcp > 0) lines.push(mptcpWords(totals));
   if (host.samples === 1)
     lines.push(
-      `(from one sample, judged by when data last came; ${host.source === 'capture' ? 'skcheck --capture takes two, which are surer' : '--interval 2 is surer'})`,
+      `(one sample, judged by the age of the newest data; ${host.source === 'capture' ? 'skcheck --capture takes two, which is more reliable' : '--interval 2 is more reliable'})`,
     );
   if (bounds.census) lines.push(...boundsOf(bounds));
   for (const { pid, comm, because } of processes)
     lines.push(
-      `pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}: ${because} (may leak descriptors)`,
+      `Possible descriptor leak in pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}: ${because}`,
     );
   return lines;
 }
@@ -28,28 +28,22 @@ function headlineOf({ totals, host, complete }: SkcheckReport): string {
   const of = `${formatCount(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
   if (stalled === 0) {
     const doubts = [
-      ...(totals.undecided === 0 ? [] : [`${formatCount(totals.undecided)} could not be judged`]),
-      ...(complete ? [] : ['not everything could be looked at']),
+      ...(totals.undecided === 0 ? [] : [`${formatCount(totals.undecided)} undecided`]),
+      ...(complete ? [] : ['the scan is incomplete']),
     ];
     return doubts.length === 0
-      ? `None of ${of} has stopped reading`
-      : `None of ${of} is seen to have stopped reading; ${doubts.join('; ')}`;
+      ? `No stalled socket among ${of}`
+      : `No stalled socket found among ${of}: ${doubts.join(', ')}`;
   }
-  const have =
-    host.samples === 1
-      ? stalled === 1
-        ? 'seems to have'
-        : 'seem to have'
-      : stalled === 1
-        ? 'has'
-        : 'have';
-  const they = stalled === 1 ? 'it pins' : 'they pin';
+  const is = stalled === 1 ? 'is' : 'are';
+  const seems = host.samples === 1 ? `${is} probably` : is;
+  const pins = stalled === 1 ? 'pins' : 'pin';
   const { localPeers } = totals;
-  const besides =
+  const peers =
     localPeers.sockets === 0
       ? ''
-      : `, and the send ${localPeers.sockets === 1 ? 'queue of a local peer' : `queues of ${formatCount(localPeers.sockets)} local peers`} ${pinnedWords(localPeers.pinned)}`;
-  return `${formatCount(stalled)} of ${of} ${have} stopped reading; ${they} ${pinnedWords(totals.pinned)}${besides}`;
+      : `. The send ${localPeers.sockets === 1 ? 'queue of a local peer pins' : `queues of ${formatCount(localPeers.sockets)} local peers pin`} ${pinnedWords(localPeers.pinned)}`;
+  return `${formatCount(stalled)} of ${of} ${seems} stalled and ${pins} ${pinnedWords(totals.pinned)}${peers}`;
 }
 
 /** `about 33.0 KiB (4.88 KiB to 585 KiB)`, or without an upper bound where none is known. */
@@ -61,20 +55,18 @@ function pinnedWords({ low, likely, atMost }: SkcheckReport['totals']['pinned'])
 
 /** Where and when a capture was taken, so that nobody takes it for this host, now. */
 function captureWords({ name, takenAt, takenAtKnown }: SkcheckReport['host']): string {
-  const where = name === '' ? 'a host that it does not name' : escapeText(name);
+  const where = name === '' ? 'an unnamed host' : escapeText(name);
   const when = takenAtKnown
     ? `${takenAt.slice(0, 10)} ${takenAt.slice(11, 19)} UTC`
-    : 'at a time that it does not tell';
+    : 'at an unknown time';
   return `Captured on ${where}, ${when}`;
 }
 
 function mptcpWords({ mptcp, countedBy }: SkcheckReport['totals']): string {
   const all = `${formatCount(mptcp)} ${mptcp === 1 ? 'is MPTCP' : 'are MPTCP'}`;
   const counted =
-    countedBy === 'descriptor'
-      ? 'with --pid both are counted as the one descriptor that they are'
-      : 'both are counted';
-  return `(${all}: ss lists the TCP sockets beneath, its subflows, as well; ${counted})`;
+    countedBy === 'descriptor' ? 'with --pid each descriptor counts once' : 'both are counted';
+  return `(${all}: ss also lists their TCP subflows; ${counted})`;
 }
 
 /** With --census: what all sockets together can pin at most. */
@@ -84,7 +76,7 @@ function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): s
     ([order, count]) => `${formatCount(count)} of order ${order}`,
   );
   const words = [
-    `Census: ${formatSize(census.bytes)} of pages that packets can lie in (${orders.join(', ') || 'none'}), counted in ${formatSpan(census.tookMs)}.`,
+    `Census: ${formatSize(census.bytes)} in pages that can hold packets (${orders.join(', ') || 'none'}), counted in ${formatSpan(census.tookMs)}.`,
   ];
   if (theoreticalWorstBytes !== null)
     words.push(
@@ -105,7 +97,7 @@ function othersOf({ totals: { verdicts } }: SkcheckReport): string {
 const OTHERS = [
   ['stalled-sender', 'sender waits for its peer', 'senders wait for their peers'],
   ['never-accepting', 'listener accepts nothing', 'listeners accept nothing'],
-  ['backlog-full', 'listener is full', 'listeners are full'],
+  ['backlog-full', 'listener has a full backlog', 'listeners have a full backlog'],
   ['udp-dropping', 'socket drops packets', 'sockets drop packets'],
   ['slow-reader', 'reader is too slow', 'readers are too slow'],
 ] as const;

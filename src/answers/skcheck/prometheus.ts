@@ -14,19 +14,21 @@ export const MAX_OWNERS = 30;
 export function formatPrometheus(report: SkcheckReport, tookMs: number): string {
   const { totals } = report;
   const metrics: Metric[] = [
-    gauge('skcheck_sockets', 'Sockets looked at.', [[{}, totals.sockets]]),
+    gauge('skcheck_sockets', 'Sockets scanned.', [[{}, totals.sockets]]),
     gauge(
       'skcheck_verdict_sockets',
-      'Sockets by what is wrong with them.',
+      'Sockets by verdict.',
       VERDICT_CODES.map((verdict) => [{ verdict }, totals.verdicts[verdict] ?? 0]),
     ),
     gauge('skcheck_stale_sockets', 'Sockets whose owner has stopped reading.', [
       [{}, totals.stalled],
     ]),
-    gauge('skcheck_stale_unread_bytes', 'Bytes that wait in them.', [[{}, totals.unreadBytes]]),
+    gauge('skcheck_stale_unread_bytes', 'Unread bytes in stale sockets.', [
+      [{}, totals.unreadBytes],
+    ]),
     gauge(
       'skcheck_stale_pinned_bytes',
-      'Kernel memory that they pin: at least, likely, at most (high: absent where it is not known).',
+      'Kernel memory pinned by stale sockets: low, likely, high (high is absent if unknown).',
       [
         [{ bound: 'low' }, totals.pinned.low],
         [{ bound: 'likely' }, totals.pinned.likely],
@@ -35,29 +37,27 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
           : [[{ bound: 'high' }, totals.pinned.atMost] as const]),
       ],
     ),
-    gauge(
-      'skcheck_stale_unbounded_sockets',
-      'Those of them that pin at most a size that is not known.',
-      [[{}, totals.unbounded]],
-    ),
-    gauge('skcheck_fd_leaking_processes', 'Processes whose descriptors grew in every sample.', [
-      [{}, report.processes.length],
+    gauge('skcheck_stale_unbounded_sockets', 'Stale sockets without a known upper bound.', [
+      [{}, totals.unbounded],
     ]),
     gauge(
+      'skcheck_fd_leaking_processes',
+      'Processes whose open descriptors grew in every sample.',
+      [[{}, report.processes.length]],
+    ),
+    gauge(
       'skcheck_warnings',
-      'What limits the answer or the host, by code.',
+      'Warnings about the scan or the host, by code.',
       sumByCode(report).map(([code, count]) => [{ code }, count]),
     ),
+    gauge('skcheck_scan_complete', '1: the scan was complete. 0: some sockets were not scanned.', [
+      [{}, report.complete ? 1 : 0],
+    ]),
+    gauge('skcheck_namespaces', 'Network namespaces scanned.', [[{}, report.host.namespaces]]),
+    gauge('skcheck_scan_seconds', 'Duration of the scan.', [[{}, tookMs / 1000]]),
     gauge(
-      'skcheck_look_complete',
-      '0: something could not be looked at, so that none found is no all-clear.',
-      [[{}, report.complete ? 1 : 0]],
-    ),
-    gauge('skcheck_namespaces', 'Network namespaces looked at.', [[{}, report.host.namespaces]]),
-    gauge('skcheck_look_seconds', 'How long the look took.', [[{}, tookMs / 1000]]),
-    gauge(
-      'skcheck_look_timestamp_seconds',
-      'When it was, in Unix time.',
+      'skcheck_scan_timestamp_seconds',
+      'Time of the scan, Unix time.',
       report.host.takenAtKnown ? [[{}, Math.floor(Date.parse(report.host.takenAt) / 1000)]] : [],
     ),
   ];
@@ -66,17 +66,17 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
     metrics.push(
       gauge(
         'skcheck_stale_owner_sockets',
-        'Sockets that it has stopped reading, by owner.',
+        'Stale sockets by owner.',
         owners.map(({ labels, sockets }) => [labels, sockets]),
       ),
       gauge(
         'skcheck_stale_owner_pinned_bytes',
-        'Kernel memory that they likely pin, by owner.',
+        'Kernel memory likely pinned by stale sockets, by owner.',
         owners.map(({ labels, pinned }) => [labels, pinned]),
       ),
       gauge(
         'skcheck_stale_owner_seconds',
-        'How long data has waited in the one that waits longest, by owner.',
+        'Age of the oldest unread data in stale sockets, by owner.',
         owners.map(({ labels, seconds }) => [labels, seconds]),
       ),
     );

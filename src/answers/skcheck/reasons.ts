@@ -6,16 +6,22 @@ import type { Evidence } from '../../skcheck/verdict.js';
 /** Of the evidence itself; besides; what the owner does; why nobody is known; of a process. */
 export const SKCHECK_REASON_CODES = [
   ...(['consumed-nothing', 'consumed', 'consumed-part', 'newest-data', 'came-since'] as const),
-  ...(['nobody-ran', 'partly-still', 'queue-was-read', 'both-ran'] as const),
+  ...(['did-not-run', 'partly-idle', 'queue-was-read', 'both-ran'] as const),
   ...(['acknowledged-nothing', 'accepted-nothing', 'backlog-full', 'dropped'] as const),
   ...(['waits-for-each-other', 'no-holder', 'no-tcp-info', 'raced'] as const),
   ...(['first-sample-torn', 'one-sample'] as const),
-  ...(['dropped-besides', 'dropped-before', 'local-peer'] as const),
+  ...(['also-dropped', 'dropped-before', 'local-peer'] as const),
   ...(['owner-spins', 'owner-busy', 'owner-lacks-cpu'] as const),
   ...(['owner-stopped', 'owner-traced', 'owner-frozen', 'owner-runs'] as const),
-  ...(['owner-blocked', 'owner-sleeps', 'owner-ended', 'owner-in-state', 'owner-untold'] as const),
+  ...([
+    'owner-blocked',
+    'owner-sleeps',
+    'owner-exited',
+    'owner-in-state',
+    'owner-state-unknown',
+  ] as const),
   ...(['in-accept-queue', 'unaccepted', 'orphan', 'owner-not-shown', 'owner-not-found'] as const),
-  ...(['descriptors-grew', 'ended-since'] as const),
+  ...(['descriptors-grew', 'exited'] as const),
 ] as const;
 type ReasonCode = (typeof SKCHECK_REASON_CODES)[number];
 
@@ -32,10 +38,10 @@ export type SeenReason =
   | Of<'newest-data', { ageMs: number }>
   | Of<'came-since', { watchedMs: number }>
   | Of<
-      'nobody-ran',
+      'did-not-run',
       { side: 'reader' | 'writer' | 'either'; watchedMs: number; holdersComplete: boolean }
     >
-  | Of<'partly-still', { stillMs: number; watchedMs: number }>
+  | Of<'partly-idle', { idleMs: number; watchedMs: number }>
   | Of<'queue-was-read' | 'no-holder' | 'no-tcp-info' | 'raced' | 'first-sample-torn'>
   | Of<'one-sample'>
   | Of<'both-ran', { protocol: string; watchedMs: number }>
@@ -58,10 +64,10 @@ export type OwnerReason =
       { cpuUsedShare: number; cpuWaitedShare: number }
     >
   | Of<'owner-stopped' | 'owner-traced' | 'owner-frozen' | 'owner-runs', { threads: number }>
-  | Of<'owner-ended', { threads: number }>
+  | Of<'owner-exited', { threads: number }>
   | Of<'owner-blocked' | 'owner-sleeps', { threads: number; waitsIn: string | null }>
   | Of<'owner-in-state', { threads: number; state: string }>
-  | Of<'owner-untold'>;
+  | Of<'owner-state-unknown'>;
 
 /** Why no process is known that has it open. */
 export type OwnerlessReason =
@@ -70,11 +76,11 @@ export type OwnerlessReason =
 
 export type LeakReason =
   | Of<'descriptors-grew', { samples: number; from: number; to: number; watchedMs: number }>
-  | Of<'ended-since'>;
+  | Of<'exited'>;
 
 export type SkcheckReason =
   | SeenReason
-  | Of<'dropped-besides', { packets: number }>
+  | Of<'also-dropped', { packets: number }>
   | Of<'dropped-before', { packets: number; watchedMs: number | null }>
   | Of<
       'local-peer',
@@ -93,7 +99,7 @@ export function reasonsOf(finding: Finding): SkcheckReason[] {
   const { verdict, socket, dropped } = finding;
   const reasons: SkcheckReason[] = [seenReason(verdict.evidence, socket.protocol)];
   if (dropped > 0 && verdict.verdict !== 'udp-dropping' && socket.state !== 'LISTEN')
-    reasons.push({ code: 'dropped-besides', figures: { packets: dropped } });
+    reasons.push({ code: 'also-dropped', figures: { packets: dropped } });
   if (finding.localPeer) reasons.push(peerReason(finding.localPeer));
   if (finding.droppedBefore)
     reasons.push({ code: 'dropped-before', figures: finding.droppedBefore });
@@ -123,7 +129,7 @@ export function leakReasons(leak: FdLeak, lives: boolean): LeakReason[] {
     code: 'descriptors-grew',
     figures: { samples, from, to, watchedMs: Math.floor(leak.watchedMs) },
   };
-  return lives ? [grew] : [grew, { code: 'ended-since', figures: {} }];
+  return lives ? [grew] : [grew, { code: 'exited', figures: {} }];
 }
 
 export function seenReason(evidence: Evidence, protocol: string): SeenReason {
@@ -140,14 +146,14 @@ export function seenReason(evidence: Evidence, protocol: string): SeenReason {
     }
     case 'newest-data':
       return { code: 'newest-data', figures: { ageMs: Math.floor(evidence.ageMs) } };
-    case 'nobody-ran': {
+    case 'did-not-run': {
       const { side, holdersComplete } = evidence;
-      return { code: 'nobody-ran', figures: { side, watchedMs, holdersComplete } };
+      return { code: 'did-not-run', figures: { side, watchedMs, holdersComplete } };
     }
-    case 'partly-still':
+    case 'partly-idle':
       return {
-        code: 'partly-still',
-        figures: { stillMs: Math.floor(evidence.stillMs), watchedMs },
+        code: 'partly-idle',
+        figures: { idleMs: Math.floor(evidence.idleMs), watchedMs },
       };
     case 'both-ran':
       return { code: 'both-ran', figures: { protocol, watchedMs } };
@@ -202,7 +208,7 @@ function ownerReason({ verdict, processes, cpuShare }: Finding): OwnerReason | u
     };
   }
   if (process.threadStates !== '') return threadReason(process);
-  return process.comm === '' ? undefined : { code: 'owner-untold', figures: {} };
+  return process.comm === '' ? undefined : { code: 'owner-state-unknown', figures: {} };
 }
 
 const share = (value: number) => Math.round(value * 1e4) / 1e4;
@@ -223,7 +229,7 @@ function threadReason({ threadStates, waitsIn }: ProcessRecord): OwnerReason {
       return { code: 'owner-sleeps', figures: { threads, waitsIn } };
     case 'Z':
     case 'X':
-      return { code: 'owner-ended', figures: { threads } };
+      return { code: 'owner-exited', figures: { threads } };
     default:
       return { code: 'owner-in-state', figures: { threads, state } };
   }

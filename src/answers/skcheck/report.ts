@@ -12,7 +12,7 @@ import { hostWarnings } from './host.js';
 import { ownersOf, worstOwnerOf } from './owners.js';
 import { leakReasons, reasonsOf, seenReason } from './reasons.js';
 import type { SkcheckBounds, SkcheckReport, SkcheckSocket, SkcheckWarning } from './schema.js';
-import { LEAVES_OUT, lookWarnings } from './warnings.js';
+import { LEAVES_OUT, scanWarnings } from './warnings.js';
 import { because } from './words.js';
 
 export interface ReportOptions {
@@ -48,7 +48,7 @@ export function skcheckReport(
     .filter((each) => options.only?.includes(each.verdict.verdict) ?? true)
     .slice(0, options.top);
   const warnings = [
-    ...lookWarnings(observation, diagnosis, {
+    ...scanWarnings(observation, diagnosis, {
       captured: options.captured ?? false,
       root: options.root ?? false,
       lacking: options.lacking ?? [],

@@ -53,7 +53,7 @@ export function skcheckPage(
     const row = table.rows[index] ?? '';
     if (!verbose) return [row];
     const name = socketWords(socket);
-    const words = `${row.includes(name) ? '' : `${name}: `}${reasonOf(socket)}`;
+    const words = `${row.includes(name) ? '' : `${name}, `}${reasonOf(socket)}`;
     const reason = wrap(words, width === null ? null : Math.max(1, width - INDENT));
     return [row, ...reason.map((line) => paint('dim', `${' '.repeat(INDENT)}${line}`))];
   });
@@ -84,7 +84,7 @@ const COLUMNS: readonly Column<SkcheckSocket>[] = [
     value: ({ unreadBytes, unsentBytes }) => formatSize(unreadBytes || unsentBytes),
     spare: 1,
   },
-  { heading: 'FOR', align: 'right', value: forWords, spare: 3 },
+  { heading: 'AGE', align: 'right', value: forWords, spare: 3 },
   { heading: 'PINNED', align: 'right', value: pinnedWords },
   { heading: 'BOUNDS', value: boundsWords, spare: 4 },
 ];
@@ -97,7 +97,7 @@ function fdWords({ fds, via }: SkcheckSocket): string {
 }
 
 function verdictWords({ stalled: { verdict, certainty } }: SkcheckSocket): string {
-  return `${VERDICT_WORDS[verdict]}${certainty === 'likely' ? '?' : ''}`;
+  return `${verdict}${certainty === 'likely' ? '?' : ''}`;
 }
 
 function forWords({ stalled: { verdict, forMs } }: SkcheckSocket): string {
@@ -125,39 +125,25 @@ export function formatRange(low: number, high: number | null): string {
     : `${from}-${to}`;
 }
 
-const VERDICT_WORDS: Record<SkcheckSocket['stalled']['verdict'], string> = {
-  'deadlocked-pair': 'deadlocked',
-  'stalled-reader': 'stalled',
-  'stalled-sender': 'cannot send',
-  'never-accepting': 'accepts nothing',
-  'backlog-full': 'full',
-  'udp-dropping': 'drops',
-  'slow-reader': 'slow',
-  undecided: 'cannot tell',
-  reading: 'reads',
-};
-
 /**
  * The reason under a row: what was seen, who holds the socket or waits for it too, and where that runs. All
  * text in it is inert.
  */
 function reasonOf(socket: SkcheckSocket): string {
   const { verdict, certainty, because } = socket.stalled;
-  const word = `${certainty === 'likely' ? 'likely ' : ''}${VERDICT_WORDS[verdict]}: `;
+  const word = `${certainty === 'likely' ? 'likely ' : ''}${verdict}: `;
   const also = holdersWords(
     socket.via === 'accept-queue' ? 'its listener is also held by' : 'also held by',
     socket.holders.slice(1),
   );
-  const waiting = holdersWords('those who wait:', known(socket.waiting));
+  const waiting = holdersWords('waiting clients:', known(socket.waiting));
   // A unix socket seldom has a name that tells who is behind it; of a pair it is told already.
   const other = holdersWords(
-    'its other end:',
+    'other end:',
     known(verdict === 'deadlocked-pair' || !socket.otherEnd ? [] : [socket.otherEnd]),
   );
   const place = placeWords(socket);
-  const besides = socket.also
-    .map((each) => `; also ${VERDICT_WORDS[each.verdict]}: ${each.because}`)
-    .join('');
+  const besides = socket.also.map((each) => `; also ${each.verdict}: ${each.because}`).join('');
   return `${word}${because}${waiting}${besides}${also}${other}${place}`;
 }
 

@@ -19,42 +19,42 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
     case 'consumed':
       return `read ${formatSize(figures.readBytes)} in ${formatSpan(figures.watchedMs)}`;
     case 'newest-data':
-      return `all unread data is at least ${formatSpan(figures.ageMs)} old; one sample cannot tell whether it reads`;
+      return `all unread data is at least ${formatSpan(figures.ageMs)} old; one sample cannot show whether it is being read`;
     case 'came-since':
-      return 'its queue was empty at the first sample';
-    case 'nobody-ran': {
-      const unsure = figures.holdersComplete ? '' : ' (of those that are shown to this user)';
+      return 'the queue was empty at the first sample';
+    case 'did-not-run': {
+      const unsure = figures.holdersComplete ? '' : ' (of the processes visible to this user)';
       return `${STOOD_STILL[figures.side]} in ${formatSpan(figures.watchedMs)}${unsure}`;
     }
-    case 'partly-still':
-      return `the queue never got shorter in ${formatSpan(figures.watchedMs)}, reader or writer stood still for ${formatSpan(figures.stillMs)} of it`;
+    case 'partly-idle':
+      return `the queue never shrank in ${formatSpan(figures.watchedMs)}; reader or writer was idle for ${formatSpan(figures.idleMs)} of it`;
     case 'queue-was-read':
-      return 'its queue got shorter';
+      return 'its queue shrank';
     case 'both-ran':
       return figures.protocol === 'UNIX'
-        ? 'data waited in both samples, but both sides ran in between and the kernel does not count what a unix socket reads'
-        : `data waited in both samples, but its owner ran in between and the kernel does not count what a ${figures.protocol === 'UDP' ? 'UDP' : figures.protocol.toLowerCase()} socket reads`;
+        ? 'unread data in both samples, but both sides ran in between; the kernel does not count reads of unix sockets'
+        : `unread data in both samples, but its owner ran in between; the kernel does not count reads of ${figures.protocol === 'UDP' ? 'UDP' : figures.protocol.toLowerCase()} sockets`;
     case 'consumed-part': {
       const { readBytes, receivedBytes, watchedMs } = figures;
-      return `read ${formatSize(readBytes)} of what waited ${formatSpan(watchedMs)} ago, while ${formatSize(receivedBytes)} came (${rate(readBytes, watchedMs)} out, ${rate(receivedBytes, watchedMs)} in)`;
+      return `read ${formatSize(readBytes)} of the data queued ${formatSpan(watchedMs)} ago, while ${formatSize(receivedBytes)} arrived (${rate(readBytes, watchedMs)} out, ${rate(receivedBytes, watchedMs)} in)`;
     }
     case 'acknowledged-nothing': {
       const { unsentBytes, windowClosed, expired, watchedMs } = figures;
       const how = windowClosed
-        ? `the peer's window is closed: it does not read (${times(expired, 'probe')})`
+        ? `the peer's window is closed: it is not reading (${times(expired, 'probe')})`
         : expired > 0
           ? `the peer does not answer (${times(expired, 'retransmission')})`
           : 'the peer does not answer';
-      return `${formatSize(unsentBytes)} sent or to be sent, nothing acknowledged in ${formatSpan(watchedMs)}; ${how}`;
+      return `${formatSize(unsentBytes)} unsent or unacknowledged, nothing acknowledged in ${formatSpan(watchedMs)}; ${how}`;
     }
     case 'accepted-nothing':
-      return `accepted no connection in ${formatSpan(figures.watchedMs)}; ${formatCount(figures.waiting)} ${figures.waiting === 1 ? 'waits' : 'wait'}`;
+      return `accepted no connection in ${formatSpan(figures.watchedMs)}; ${formatCount(figures.waiting)} pending`;
     case 'backlog-full':
-      return `${formatCount(figures.waiting)} connections wait to be accepted, the limit is ${formatCount(figures.limit)}${figures.refused > 0 ? `; ${formatCount(figures.refused)} refused meanwhile` : ''}`;
+      return `${formatCount(figures.waiting)} pending connections, limit ${formatCount(figures.limit)}${figures.refused > 0 ? `; ${formatCount(figures.refused)} refused between the samples` : ''}`;
     case 'dropped':
       return `${times(figures.packets, 'packet')} dropped in ${formatSpan(figures.watchedMs)}${queueWords(figures)}`;
-    case 'dropped-besides':
-      return `${times(figures.packets, 'packet')} dropped meanwhile`;
+    case 'also-dropped':
+      return `${times(figures.packets, 'packet')} dropped between the samples`;
     case 'dropped-before':
       return figures.watchedMs === null
         ? `${times(figures.packets, 'packet')} dropped since it was opened, at an unknown time`
@@ -66,17 +66,17 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
       return `its local peer${peer} has ${formatSize(unsentBytes)} in its send queue, which pins about ${formatSize(likelyPinnedBytes)} more`;
     }
     case 'waits-for-each-other':
-      return `both ends of the connection are on this host and neither reads in ${formatSpan(figures.watchedMs)}: pid ${figures.peerPid ?? '?'} (inode ${figures.peerInode}) is the other one`;
+      return `both ends of the connection are on this host and neither read anything in ${formatSpan(figures.watchedMs)}; the other end is pid ${figures.peerPid ?? '?'} (inode ${figures.peerInode})`;
     case 'no-holder':
-      return 'data waited in both samples; who could have read it is not known';
+      return 'unread data in both samples; owner unknown';
     case 'no-tcp-info':
-      return 'ss told nothing of what it has received';
+      return 'ss did not report how much it received';
     case 'raced':
-      return 'its figures changed while they were taken; look again';
+      return 'its figures changed during the sample; run skcheck again';
     case 'first-sample-torn':
-      return 'lines of the first sample are lost, and it may have been in one of them';
+      return 'the first sample is incomplete and may have contained this socket';
     case 'one-sample':
-      return 'one sample says nothing about a socket of this kind';
+      return 'one sample cannot judge a socket of this kind';
     case 'owner-spins':
       return `its process spins: ${cpuWords(figures)}`;
     case 'owner-busy':
@@ -90,31 +90,31 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
     case 'owner-frozen':
       return 'frozen by its cgroup';
     case 'owner-runs':
-      return `its main thread runs${threadsWords(figures)}`;
+      return `its main thread is running${threadsWords(figures)}`;
     case 'owner-blocked':
-      return `its main thread is blocked (D)${whereWords(figures)}${threadsWords(figures)}`;
+      return `its main thread is in uninterruptible sleep (D)${whereWords(figures)}${threadsWords(figures)}`;
     case 'owner-sleeps':
-      return `its main thread sleeps${whereWords(figures)}${threadsWords(figures)}`;
-    case 'owner-ended':
-      return `its main thread has ended${threadsWords(figures)}`;
+      return `its main thread is sleeping${whereWords(figures)}${threadsWords(figures)}`;
+    case 'owner-exited':
+      return `its main thread has exited${threadsWords(figures)}`;
     case 'owner-in-state':
       return `its main thread is in state ${escapeText(figures.state)}`;
-    case 'owner-untold':
-      return 'what its process does is not known';
+    case 'owner-state-unknown':
+      return 'the state of its process is unknown';
     case 'in-accept-queue':
-      return `waits in ${acceptQueueWords(figures, acceptQueue)}`;
+      return `pending in ${acceptQueueWords(figures, acceptQueue)}`;
     case 'unaccepted':
       return 'the listener has not accepted it yet';
     case 'orphan':
       return 'no process has it open';
     case 'owner-not-shown':
-      return 'its owner is not shown to this user';
+      return 'its owner is not visible to this user';
     case 'owner-not-found':
-      return 'no process that is visible here has it open';
+      return 'no visible process has it open';
     case 'descriptors-grew':
       return `its open descriptors grew in each of ${figures.samples} samples, from ${formatCount(figures.from)} to ${formatCount(figures.to)} in ${formatSpan(figures.watchedMs)}`;
-    case 'ended-since':
-      return 'it has ended since, so its name is not known';
+    case 'exited':
+      return 'it has exited, so its name is unknown';
   }
 }
 
@@ -128,7 +128,7 @@ function queueWords(queue: {
   const sizes = `${formatSize(queueBytes)} of ${formatSize(limitBytes)}`;
   return isFull(queueBytes, limitBytes)
     ? `: its queue is full (${sizes}), the reader is too slow or stopped`
-    : `; its queue has room now (${sizes}): it was full for a time, or packets were invalid`;
+    : `; its queue has room now (${sizes}): it overflowed earlier, or packets were invalid`;
 }
 
 /** The kernel refuses what would exceed the limit: less room than the largest datagram may be none. */
@@ -139,9 +139,9 @@ function isFull(bytes: number, limit: number): boolean {
 const LARGEST_DATAGRAM_CHARGE = 70_000;
 
 const STOOD_STILL = {
-  reader: 'no process that has it open ran',
-  writer: 'nobody could have written, and the queue stayed as it was',
-  either: 'reader or writer stood still all the time',
+  reader: 'no process that holds it ran',
+  writer: 'no writer ran and the queue did not change',
+  either: 'reader and writer never both ran',
 } as const;
 
 function times(count: number, what: string): string {
@@ -156,10 +156,8 @@ interface CpuFigures {
 function cpuWords({ cpuUsedShare, cpuWaitedShare }: CpuFigures): string {
   const percent = (share: number) => `${Math.round(share * 100)} %`;
   const turn =
-    cpuWaitedShare < 0.05
-      ? ''
-      : `, and waited for its turn for ${percent(cpuWaitedShare)} of the time`;
-  return `it used ${percent(cpuUsedShare)} of a CPU meanwhile${turn}`;
+    cpuWaitedShare < 0.05 ? '' : `, and waited for a CPU ${percent(cpuWaitedShare)} of the time`;
+  return `it used ${percent(cpuUsedShare)} of a CPU${turn}`;
 }
 
 function threadsWords({ threads }: { readonly threads: number }): string {
@@ -186,10 +184,10 @@ function acceptQueueWords(
   const more = counts.holders - named.length;
   const who = `${named.join(', ')}${more > 0 ? ` and ${formatCount(more)} more` : ''}`;
   if (counts.listeners > 1)
-    return `the accept queue of one of the ${formatCount(counts.listeners)} listeners at ${at}, it is not told which${who && ` (${who})`}`;
+    return `the accept queue of one of the ${formatCount(counts.listeners)} listeners on ${at}, unknown which${who && ` (${who})`}`;
   return who === ''
-    ? `the accept queue of ${at}, a listener whose process is not known`
-    : `the accept queue of ${who} (listens at ${at})`;
+    ? `the accept queue of ${at}, a listener with no known owner`
+    : `the accept queue of ${who} (listening on ${at})`;
 }
 
 function rate(bytes: number, ms: number): string {

@@ -1,18 +1,19 @@
-import type { Gentle } from '../../capture/write/gentle.js';
+import type { Priority } from '../../capture/write/priority.js';
 import type { Snapshot } from '../../capture/write/snapshot.js';
 import type { Verified } from '../../capture/write/verify.js';
 import type { SnapshotJson, SnapshotVerifyJson } from './schema.js';
 
-/** So many are told one by one. */
-const MOST_TOLD = 50;
+/** Maximum number of errors and faults that are listed. */
+const MOST_LISTED = 50;
 
 interface Written {
   readonly file: string;
   readonly intervalSeconds: number;
-  readonly gentle: Gentle & { readonly uncached: boolean };
+  readonly priority: Priority;
+  /** The file was dropped from the page cache. */
+  readonly uncached: boolean;
 }
 
-/** What a snapshot says of itself. */
 export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
   const { denied, unreadable, cut } = found.failureCounts;
   const bad = found.failures.filter(({ code }) => code !== 'gone' && code !== 'absent');
@@ -31,23 +32,24 @@ export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
     leftOut: [...found.leftOut],
     anonymized: found.anonymized,
     errorCounts: { ...found.failureCounts },
-    errors: bad.slice(0, MOST_TOLD),
+    errors: bad.slice(0, MOST_LISTED),
     // By counts: not each failure may have had room in the list.
     complete: denied + unreadable + cut + found.closedNamespaces === 0,
-    gentle: written.gentle,
+    priority: written.priority,
+    uncached: written.uncached,
   };
 }
 
 export function snapshotVerifyJson(file: string, found: Verified): SnapshotVerifyJson {
-  const told = found.faults.slice(0, MOST_TOLD);
+  const listed = found.faults.slice(0, MOST_LISTED);
   return {
     schema: 'kdump-mem.snapshot-verify/1',
     file,
-    whole: found.faults.length === 0,
+    intact: found.faults.length === 0,
     files: found.files,
     bytes: found.bytes,
-    problems: told.map(({ words }) => words),
-    faults: told.map(({ code, path }) => ({ code, path })),
+    problems: listed.map(({ words }) => words),
+    faults: listed.map(({ code, path }) => ({ code, path })),
     problemCount: found.faults.length,
   };
 }

@@ -5,41 +5,38 @@ import { FAILURE_CODES } from '../../capture/write/failures.js';
 
 const count = z.int().nonnegative();
 
-/** `kdump-mem snapshot --json`: what was taken, and what was not. */
+/** `kdump-mem snapshot --json`: what it contains, and what is missing. */
 export const snapshotSchema = z.strictObject({
   schema: z.literal('kdump-mem.snapshot/1'),
   file: z.string(),
   sizeBytes: count,
-  /** When its first sample began, by the host's clock. */
+  /** Start of the first sample, by the host's clock. */
   takenAt: z.iso.datetime(),
   seconds: z.number(),
   intervalSeconds: z.number(),
-  /** Files in the archive, its manifest not counted. */
-  /** Those that its manifest lists. */
+  /** Files that the manifest lists. */
   files: count,
   processes: count,
   /** Network namespaces, and those of them that could not be entered. */
   namespaces: count,
   closedNamespaces: count,
-  /** Optional parts that were asked for. */
+  /** Requested optional parts. */
   parts: z.array(z.enum(OPTIONAL_PARTS)),
-  /** What was left out on purpose. */
+  /** What was excluded on purpose. */
   leftOut: z.array(z.enum(LEFT_OUT)),
   anonymized: z.boolean(),
-  /** How many files of the host could not be taken, by the reason. */
+  /** Number of host files that could not be read, by cause. */
   errorCounts: z.record(z.enum(FAILURE_CODES), count),
-  /** The first of them that were refused, broken or cut; the archive's file `errors` has all. */
+  /** The first failures (denied, unreadable, cut); the archive's file `errors` lists all. */
   errors: z.array(
     z.strictObject({ path: z.string(), code: z.enum(FAILURE_CODES), words: z.string() }),
   ),
-  /** Nothing was refused, broken or cut. */
+  /** True: nothing was denied, unreadable or cut. */
   complete: z.boolean(),
-  gentle: z.strictObject({
-    nice: z.int(),
-    idleIo: z.boolean(),
-    /** The file was taken out of the page cache. */
-    uncached: z.boolean(),
-  }),
+  /** CPU priority, and whether I/O ran in the idle class (ionice -c3). */
+  priority: z.strictObject({ nice: z.int(), idleIo: z.boolean() }),
+  /** The file was dropped from the page cache. */
+  uncached: z.boolean(),
 });
 
 export type SnapshotJson = z.infer<typeof snapshotSchema>;
@@ -48,13 +45,13 @@ export type SnapshotJson = z.infer<typeof snapshotSchema>;
 export const snapshotVerifySchema = z.strictObject({
   schema: z.literal('kdump-mem.snapshot-verify/1'),
   file: z.string(),
-  whole: z.boolean(),
+  intact: z.boolean(),
   files: count,
-  /** Of all of them, unpacked. */
+  /** Size of all files, unpacked. */
   bytes: count,
-  /** What is wrong, in words: the first of them. */
+  /** Descriptions of the first problems. */
   problems: z.array(z.string()),
-  /** The same for programs, in the same order; `path`: of the file that it is about, null: of all. */
+  /** The same as codes, in the same order; `path` is null for problems of the archive itself. */
   faults: z.array(
     z.strictObject({ code: z.enum(CAPTURE_FAULT_CODES), path: z.string().nullable() }),
   ),

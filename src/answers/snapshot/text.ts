@@ -14,7 +14,7 @@ export function snapshotText(found: SnapshotJson): string {
   ].join(', ');
   const size = formatSize(found.sizeBytes);
   const name = escapeText(found.file);
-  return `${name}: ${size}, ${what}, in ${found.seconds.toFixed(1)} s. Next: kdump-mem memory --from ${shellWord(found.file)}`;
+  return `${name}: ${size}, ${what}, taken in ${found.seconds.toFixed(1)} s. Next: kdump-mem memory --from ${shellWord(found.file)}`;
 }
 
 /** What is missing in it, in one line; undefined: nothing. */
@@ -23,9 +23,9 @@ export function snapshotWarning(found: SnapshotJson): string | undefined {
   const { denied, unreadable, cut } = found.errorCounts;
   const files = (count: number): string => some(count, 'file', 'files');
   const parts = [
-    ...(denied > 0 ? [`${files(denied)} may not be read by this user`] : []),
+    ...(denied > 0 ? [`permission denied for ${files(denied)}`] : []),
     ...(unreadable > 0 ? [`${files(unreadable)} could not be read`] : []),
-    ...(cut > 0 ? [`of ${files(cut)} it has the beginning alone`] : []),
+    ...(cut > 0 ? [`${files(cut)} truncated`] : []),
     ...(found.closedNamespaces > 0
       ? [
           `${some(found.closedNamespaces, 'network namespace', 'network namespaces')} could not be entered`,
@@ -34,15 +34,15 @@ export function snapshotWarning(found: SnapshotJson): string | undefined {
   ];
   const [first] = found.errors;
   const example = first ? ` (first: ${escapeText(first.path)})` : '';
-  return `not everything is in it: ${parts.join(', ')}${example}; its file errors lists them`;
+  return `the snapshot is incomplete: ${parts.join(', ')}${example}. The file errors in the archive lists them`;
 }
 
 /** Whether a snapshot is whole. */
 export function snapshotVerifyText(found: SnapshotVerifyJson): string {
   const name = escapeText(found.file);
-  if (found.whole)
-    return `${name}: whole. ${some(found.files, 'file', 'files')}, ${formatSize(found.bytes)}, each as it was written.`;
+  if (found.intact)
+    return `${name}: intact. ${some(found.files, 'file', 'files')}, ${formatSize(found.bytes)}, all checksums match.`;
   const problems = found.problems.map((problem) => `\n  ${escapeText(problem)}`).join('');
   const more = found.problemCount - found.problems.length;
-  return `${name}: not whole.${problems}${more > 0 ? `\n  and ${formatCount(more)} more` : ''}`;
+  return `${name}: not intact.${problems}${more > 0 ? `\n  and ${formatCount(more)} more` : ''}`;
 }

@@ -1,6 +1,6 @@
 import type { Condition } from '../../capture/write/when/conditions.js';
-import type { Found } from '../../capture/write/when/look.js';
-import type { Reason } from '../../capture/write/when/watchman.js';
+import type { Reading } from '../../capture/write/when/readings.js';
+import type { Reason } from '../../capture/write/when/trigger.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 
@@ -9,7 +9,7 @@ export function reasonJson({ condition, value, killed }: Reason, limit: number |
 }
 
 /** What a reason is held against; undefined: nothing. */
-export function limitOf({ condition, limit }: Found): number | undefined {
+export function limitOf({ condition, limit }: Reading): number | undefined {
   return 'percent' in condition && condition.kind !== 'available' ? condition.percent : limit;
 }
 
@@ -19,34 +19,34 @@ export function reasonWords(reason: Reason): string {
   const limit = limitOf(reason) ?? 0;
   switch (condition.kind) {
     case 'psi':
-      return `some tasks waited for memory in ${value} % of 10 s (asked: ${limit} %)`;
+      return `some tasks stalled on memory for ${value} % of the last 10 s (limit ${limit} %)`;
     case 'psi-full':
-      return `all tasks waited for memory in ${value} % of 10 s (asked: ${limit} %)`;
+      return `all tasks stalled on memory for ${value} % of the last 10 s (limit ${limit} %)`;
     case 'available':
-      return `${formatSize(value)} are available (asked: below ${formatSize(limit)})`;
+      return `MemAvailable is ${formatSize(value)} (limit ${formatSize(limit)})`;
     case 'oom':
-      return `the OOM killer has killed ${killed === 1 ? '1 process' : `${killed} processes`}`;
+      return `the OOM killer killed ${killed === 1 ? '1 process' : `${killed} processes`}`;
   }
 }
 
 /** What it waits for, in a line, when it begins. */
 export function waitingWords(
-  found: readonly Found[],
+  found: readonly Reading[],
   { into, keep, apart }: { readonly into: string; readonly keep: number; readonly apart: number },
   oomScoreAdj: string,
 ): string {
   const conditions = found.map((one) => conditionWords(one.condition, limitOf(one)));
-  return `waits for ${conditions.join(', or ')}. Snapshots go into ${escapeText(into)}: the last ${keep} are kept, ${apart} s apart at least. oom_score_adj of this process: ${escapeText(oomScoreAdj)}`;
+  return `waiting for ${conditions.join(', or ')}. Snapshots: directory ${escapeText(into)}, newest ${keep} kept, at least ${apart} s apart. oom_score_adj of this process: ${escapeText(oomScoreAdj)}`;
 }
 
 function conditionWords({ kind }: Condition, limit = 0): string {
   switch (kind) {
     case 'psi':
-      return `pressure on memory (some) of ${limit} %`;
+      return `memory pressure (some) of ${limit} %`;
     case 'psi-full':
-      return `pressure on memory (full) of ${limit} %`;
+      return `memory pressure (full) of ${limit} %`;
     case 'available':
-      return `less than ${formatSize(limit)} available`;
+      return `MemAvailable below ${formatSize(limit)}`;
     case 'oom':
       return 'a kill by the OOM killer';
   }

@@ -10,7 +10,7 @@ import { readProcesses } from '../../host/proc/process-memory.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { memoryOfCapture } from '../memory/captured.js';
 import { withoutMemory } from '../procs/host.js';
-import { look } from '../skcheck/look.js';
+import { scan } from '../skcheck/scan.js';
 import { askParts } from './parts.js';
 
 /**
@@ -37,6 +37,6 @@ async function processesOf(path: string, files: CapturedFiles) {
 
 /** As `skcheck --from` tells them all. */
 async function socketsOf(files: CapturedFiles) {
-  const { report } = await look(new CapturedHost(files), { interval: 0, minBytes: 0, minAge: 0 });
+  const { report } = await scan(new CapturedHost(files), { interval: 0, minBytes: 0, minAge: 0 });
   return report;
 }

@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
-import { tellDoctor } from './run.js';
+import { printDoctor } from './run.js';
 
 const EXAMPLES = `
 Examples:
-  kdump-mem doctor           what of this machine can be used: rights, ss, /proc/kcore, perf, …
-  kdump-mem doctor --json    the same for programs
+  kdump-mem doctor           check capabilities, ss, /proc/kcore, perf, …
+  kdump-mem doctor --json    the same as JSON
 
-Of what cannot be used it says who needs it, what works all the same, and what to do. It changes nothing. Dumps
-need none of this.
+For each missing feature it lists the commands that need it, what works without it, and how to enable it.
+It changes nothing. Reading dumps needs none of these features.
 
 Exit status: 0 answered, 2 wrong usage.`;
 
@@ -15,8 +15,8 @@ Exit status: 0 answered, 2 wrong usage.`;
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('what is missing on this machine, and what works all the same')
+    .description('show which features work on this machine, and how to enable the others')
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
-    .action((options: { readonly json?: true }) => tellDoctor('kdump-mem', options));
+    .action((options: { readonly json?: true }) => printDoctor('kdump-mem', options));
 }

@@ -5,14 +5,14 @@ import { terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
 
 /** Says what of this machine can be used, and what not. @param codes of these alone */
-export async function tellDoctor(
+export async function printDoctor(
   program: 'kdump-mem' | 'skcheck',
   { json }: { readonly json?: boolean },
   codes?: readonly CheckCode[],
 ): Promise<void> {
   const [{ examine }, { here }] = await Promise.all([
     import('../../doctor/checks.js'),
-    import('../../doctor/here.js'),
+    import('../../doctor/machine.js'),
   ]);
   const checks = examine(here, codes);
   if (json) {

@@ -3,13 +3,13 @@ import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { Wish } from '../../capture/read/wanted.js';
 import { optionalText } from '../../host/proc/process.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 
 /** A capture as a command asks it. */
 export interface CapturedSource {
   readonly host: CapturedHost;
-  readonly of: CapturedOf;
+  readonly of: CaptureOrigin;
   /** What keeps it from proving that nothing is missing in it. */
   readonly warnings: readonly Warning[];
 }

@@ -39,7 +39,7 @@ export class UsageError extends KdumpMemError<'usage'> {
 /** What to do next where /proc does not tell. */
 const HOST_ADVICE: Readonly<Partial<Record<HostError['code'], string>>> = {
   denied: 'Run it as root; a container may need more capabilities.',
-  'not-a-capture': 'Name what kdump-mem snapshot or skcheck --capture has written.',
+  'not-a-capture': 'Name an archive written by kdump-mem snapshot or skcheck --capture.',
 };
 const OTHER_HOST_ADVICE = 'Another source may tell it: --source; or look at a dump.';
 

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Looks again and again until it is told to stop, by a signal or otherwise, or has looked often enough. */
-export class LooksAgain {
+export class SampleLoop {
   readonly #stopped = new AbortController();
   #looks = 0;
 

@@ -10,7 +10,7 @@ import { groupLogs, type LogSource } from '../../host/logs.js';
 import { STDIN } from '../../host/text-input.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import { logFindings } from '../../triage/log/log-findings.js';
 import { HeldMessages, incompleteness, PAGE_SIZE } from '../../triage/text.js';
@@ -127,7 +127,7 @@ export async function printTextLog(
   { path, logs, warnings: missing }: LogInputs,
   choice: LogChoice,
   options: PrintOptions & { readonly boot?: BootChoice },
-  captured?: CapturedOf,
+  captured?: CaptureOrigin,
 ): Promise<void> {
   const warnings = new Warnings();
   for (const message of missing) warnings.add('unreadable', message);

@@ -6,7 +6,7 @@ import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
 import { formatJson } from '../../base/json.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
-import { LooksAgain } from '../kit/sampling.js';
+import { SampleLoop } from '../kit/sampling.js';
 import { WatchScreen } from '../kit/screen.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
 
@@ -41,7 +41,7 @@ export async function watchMemory(
   look: (source: MemoryAnswer['source'] | undefined) => Promise<MemoryAnswer>,
   { interval = USUAL_SECONDS, count = Number.POSITIVE_INFINITY, json, strict }: WatchOptions,
 ): Promise<void> {
-  const again = new LooksAgain();
+  const again = new SampleLoop();
   const screen = takesEscapes() && !json ? memoryScreen(interval, again.stop) : null;
   const looks = new MemorySamples();
   let source: MemoryAnswer['source'] | undefined;

@@ -1,6 +1,6 @@
 import { HostError } from '../../base/errors/host.js';
 import type { HostSource } from '../../host/host-source.js';
-import type { CapturedOf } from '../../records/captured-of.js';
+import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';
 import type { ProcsOptions } from './options.js';
@@ -9,7 +9,7 @@ import type { ProcsOptions } from './options.js';
 export interface ProcessHost {
   readonly source: HostSource;
   /** Undefined: it is this machine. */
-  readonly captured?: CapturedOf;
+  readonly captured?: CaptureOrigin;
   readonly warnings: readonly Warning[];
   /** Of a sosreport: what `ps aux` printed, its only source about processes. */
   readonly psText?: string;

@@ -11,7 +11,7 @@ import type { HostSource } from '../../host/host-source.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from '../kit/failure.js';
 import { printAnswer, printStream, writeTextfile } from '../kit/output.js';
-import { LooksAgain } from '../kit/sampling.js';
+import { SampleLoop } from '../kit/sampling.js';
 import { WatchScreen } from '../kit/screen.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
 import { lookAtProcesses } from './look.js';
@@ -31,7 +31,7 @@ const USUAL_ROWS = 20;
 export async function watchProcesses(source: HostSource, options: ProcsOptions): Promise<void> {
   const { watch, ndjson, prometheus, verbose, strict } = options;
   const { interval = USUAL_SECONDS, count = watch ? Number.POSITIVE_INFINITY : 1 } = options;
-  const again = new LooksAgain();
+  const again = new SampleLoop();
   const onScreen = takesEscapes() && !ndjson && prometheus === undefined;
   const screen = onScreen ? growthScreen(interval, verbose, again.stop) : null;
   const growth = new ProcessGrowth('last', OF_LOOKS);

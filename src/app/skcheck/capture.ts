@@ -33,7 +33,7 @@ export async function capture(file: string, options: SkcheckOptions): Promise<nu
         rmSync(folder, { recursive: true, force: true });
       }
       if (interrupts.status !== null) {
-        process.stderr.write('skcheck: interrupted. Nothing was captured.\n');
+        process.stderr.write('skcheck: interrupted, no capture written.\n');
         return interrupts.status;
       }
       const size = output.finish();

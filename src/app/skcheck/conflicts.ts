@@ -39,14 +39,14 @@ export function declareConflicts(command: Command): void {
 export function refuseContradictions(command: Command): void {
   const { capture, force, interval, samples, watch, memory, listen, prometheus } =
     command.opts<SkcheckOptions>();
-  if (force && capture === undefined) command.error("option '--force' is for '--capture <file>'");
+  if (force && capture === undefined) command.error("option '--force' requires '--capture <file>'");
   if (memory !== undefined && !listen && !prometheus)
-    command.error("option '--memory' is for '--listen <address>' and '--prometheus'");
+    command.error("option '--memory' requires '--listen <address>' or '--prometheus'");
   if (interval > 0) return;
   for (const [given, words] of [
     [samples !== undefined, '--samples <count>'],
     [watch, '--watch'],
     [capture !== undefined, '--capture <file>'],
   ] as const)
-    if (given) command.error(`option '${words}' needs time between samples: '--interval 0' is one`);
+    if (given) command.error(`option '${words}' requires two samples: '--interval 0' takes one`);
 }

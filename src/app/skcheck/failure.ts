@@ -23,9 +23,9 @@ const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {
 /** The same to root, who is not told to be root. */
 const ROOT_ADVICE: Partial<Record<HostErrorCode, string>> = {
   denied:
-    'This is root already: it lacks a capability (CAP_SYS_PTRACE), as in a container, or a security module refuses.',
+    'Already root: a capability (CAP_SYS_PTRACE) is missing, as in a container, or a security module refuses.',
   'netns-closed':
-    'This is root already: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack.',
+    'Already root: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack.',
 };
 
 export function adviceFor(code: HostErrorCode, captured: boolean): string {

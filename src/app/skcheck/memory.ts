@@ -54,17 +54,17 @@ export class MemoryMetrics {
 
   #metrics({ answer, at, tookMs }: Taken): string {
     const figures = [
-      gauge('kdump_mem_memory_age_seconds', 'How long ago it was looked at.', [
+      gauge('kdump_mem_memory_age_seconds', 'Age of the memory figures.', [
         [{}, (this.#now() - at) / 1000],
       ]),
-      gauge('kdump_mem_memory_look_seconds', 'How long the look took.', [[{}, tookMs / 1000]]),
+      gauge('kdump_mem_memory_scan_seconds', 'Duration of the scan.', [[{}, tookMs / 1000]]),
     ];
     return `${up(1)}${memoryMetrics(answer)}\n${figures.map(formatMetric).join('')}`;
   }
 }
 
 function up(value: 0 | 1): string {
-  const help = '0: it could not be looked at where the memory is.';
+  const help = '1: the last memory scan succeeded. 0: it failed.';
   return formatMetric(gauge('kdump_mem_memory_up', help, [[{}, value]]));
 }
 

@@ -1,18 +1,18 @@
-import { formatHealth, type LookHealth } from '../../answers/skcheck/health.js';
+import { formatHealth, type ScanHealth } from '../../answers/skcheck/health.js';
 import { formatPrometheus } from '../../answers/skcheck/prometheus.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { ExhaustedError, isHostError } from '../../base/errors/host.js';
 import { EXHAUSTION_ADVICE } from '../../base/exhaustion.js';
 import type { HostSource } from '../../host/host-source.js';
 import { adviceFor } from './failure.js';
-import { look } from './look.js';
 import { type MemoryMetrics, machineMemory } from './memory.js';
 import type { SkcheckOptions } from './request.js';
+import { scan } from './scan.js';
 
-type Past = Pick<LookHealth, 'failures' | 'lastSuccessMs'>;
+type Past = Pick<ScanHealth, 'failures' | 'lastSuccessMs'>;
 
 /** Looks as metrics: one that fails is told by metrics too, and on stderr. */
-export class LookMetrics {
+export class ScanMetrics {
   #failures: number;
   #lastSuccessMs: number | null;
   readonly #memory: MemoryMetrics | undefined;
@@ -42,7 +42,7 @@ export class LookMetrics {
     const began = performance.now();
     const { stale: _, top: __, verdict: ___, ...all } = this.options;
     try {
-      const { report } = await look(this.source, all);
+      const { report } = await scan(this.source, all);
       this.#lastSuccessMs = Date.now();
       this.#said = '';
       const figures = formatPrometheus(report, performance.now() - began);
@@ -61,7 +61,7 @@ export class LookMetrics {
     }
   }
 
-  #health(failure: LookHealth['failure']): string {
+  #health(failure: ScanHealth['failure']): string {
     return formatHealth({
       failure,
       failures: this.#failures,

@@ -15,111 +15,110 @@ import type { SkcheckOptions } from './request.js';
 
 const EXAMPLES = `
 Examples:
-  skcheck --stale                  who has stopped reading, for how long, what it pins
-  skcheck                          everything that is wrong, and every socket with unread data
-  skcheck --stale --interval 10    watch for ten seconds: surer for UDP and unix sockets
-  skcheck --stale --interval 0     answer at once, from one sample (less sure)
-  skcheck --samples 5 --interval 2 also tells processes whose descriptors grow
-  skcheck --stale -v               also why, who else holds it, and where that runs
-  skcheck --watch                  a live table; piped, one JSON object for each look
-  skcheck --stale --pid 4711       the sockets of one process
+  skcheck --stale                  sockets whose owner stopped reading, and what they pin
+  skcheck                          every problem, and every socket with unread data
+  skcheck --stale --interval 10    sample for 10 s: more reliable for UDP and unix sockets
+  skcheck --stale --interval 0     answer at once from one sample (less reliable)
+  skcheck --samples 5 --interval 2 also report processes whose open descriptors grow
+  skcheck --stale -v               also show why, other holders, cgroup and container
+  skcheck --watch                  live table; in a pipe one JSON object per scan
+  skcheck --stale --pid 4711       sockets of one process
   skcheck --netns web              one network namespace, by name, path, pid or inode
   skcheck --capture-script > c.sh  on another host: sh c.sh c.tar.gz; then skcheck --from c.tar.gz
-  skcheck --stale --quiet          nothing unless something has stopped: for cron
+  skcheck --stale --quiet          print nothing unless a socket is stalled (for cron)
   skcheck --stale --json | jq '.sockets[] | {pid, comm, unreadBytes}'
 
-With root it sees all network namespaces, else its own.
-kdump-mem explain CODE tells what a verdict means.
+Root sees all network namespaces, other users their own.
+kdump-mem explain CODE explains a verdict or a warning.
 Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage,
-3 cannot look, or nothing found and not everything could be looked at,
-70 a bug ended it (please report it).`;
+3 scan failed, or nothing found in an incomplete scan,
+70 internal error (please report it).`;
 
 /** The command, with its options declared and nothing done. */
 export function skcheckCommand(): Command {
   const command = new Command('skcheck')
-    .description(
-      'Finds sockets whose owner has stopped reading, and what they pin, with ss and /proc.',
-    )
+    .description('Find sockets whose owner has stopped reading, and the memory they pin.')
     .version(VERSION)
     .option('--stale', 'list only sockets whose owner has stopped reading')
     .addOption(
-      new Option('--verdict <codes>', `list only these: ${VERDICT_CODES.join(', ')}`).argParser(
-        verdicts,
-      ),
+      new Option(
+        '--verdict <codes>',
+        `list only these verdicts: ${VERDICT_CODES.join(', ')}`,
+      ).argParser(verdicts),
     )
     .addOption(
-      new Option('--interval <time>', 'time between two samples; 0: one sample, less sure')
+      new Option('--interval <time>', 'time between two samples; 0: one sample, less reliable')
         .default(2)
         .argParser(parseIntervalOrNone),
     )
     .addOption(
-      new Option('--samples <count>', 'how many samples to take').argParser(
+      new Option('--samples <count>', 'number of samples, 2 to 1000').argParser(
         wholeNumber('2 to 1000 samples', 2, 1000),
       ),
     )
-    .option('--watch', 'look again and again: a live table, or NDJSON when piped')
+    .option('--watch', 'repeat until interrupted: a live table, or NDJSON in a pipe')
     .addOption(
-      new Option('--min-bytes <size>', 'pass over sockets with less unread than this')
-        .default(1)
-        .argParser(parseSize),
+      new Option('--min-bytes <size>', 'minimum of unread bytes').default(1).argParser(parseSize),
     )
     .addOption(
-      new Option('--min-age <time>', 'pass over what is wrong for less: 30, 10m, 2h')
+      new Option('--min-age <time>', 'minimum age of a problem: 30, 10m, 2h')
         .default(0)
         .argParser(parseTime),
     )
     .addOption(
-      new Option('--pid <pid>', 'only the sockets of this process').argParser(
+      new Option('--pid <pid>', 'list only sockets of this process').argParser(
         wholeNumber('a pid', 1),
       ),
     )
-    .option('--netns <which>', 'all, own, or a namespace by name, path, pid or inode')
+    .option('--netns <which>', 'network namespace: all, own, a name, path, pid or inode')
     .addOption(
-      new Option('--state <names>', 'only these states, as ss names them').argParser(states),
+      new Option('--state <names>', 'list only these socket states, as in ss').argParser(states),
     )
     .addOption(
-      new Option('--sport <port>', 'only this local port').argParser(
+      new Option('--sport <port>', 'list only this local port').argParser(
         wholeNumber('a port', 0, 65_535),
       ),
     )
     .addOption(
-      new Option('--dport <port>', 'only this remote port').argParser(
+      new Option('--dport <port>', 'list only this remote port').argParser(
         wholeNumber('a port', 0, 65_535),
       ),
     )
     .addOption(
       new Option(
         '--address <address>',
-        'only sockets with an end here: 10.0.0.0/8, ::1, /run/x',
+        'list only sockets with this local or peer address: 10.0.0.0/8, ::1, /run/x',
       ).argParser(address),
     )
     .addOption(
-      new Option('--top <count>', 'list only so many, the worst first').argParser(
-        wholeNumber('a number of sockets', 1),
-      ),
+      new Option(
+        '--top <count>',
+        'maximum number of sockets, worst first (default: all)',
+      ).argParser(wholeNumber('a number of sockets', 1)),
     )
-    .option('-v, --verbose', 'under each row why, who else holds it, and where that runs')
-    .option('--quiet', 'print nothing when nothing is found')
+    .option('-v, --verbose', 'under each row: reason, other holders, cgroup and container')
+    .option('--quiet', 'print nothing if no socket is found')
     .option('--json', 'print one JSON object (schema skcheck/1)')
-    .option('--census', 'count the pages that sockets can pin at most (root; some seconds)')
-    .option('--exact', "count in the kernel's memory what is found (root; /proc/kcore)")
-    .option('--procfs', 'read /proc/net instead of asking ss: sees and proves less')
-    .option('--from <path>', 'a capture or a sosreport, archive or directory, instead of this host')
-    .option('--capture <file>', 'write a capture of this host (tar.gz) and judge nothing')
-    .option('--force', 'write the capture over a file that is there')
-    .option('--capture-script', 'print the script that captures, for hosts with only sh and tar')
-    .option('--doctor', 'say what is missing here, and what works all the same')
+    .option('--census', 'count the pages that can hold packets, as an upper bound (root; seconds)')
+    .option('--exact', 'count the exact pinned memory in kernel memory (root; /proc/kcore)')
+    .option('--procfs', 'read /proc/net instead of running ss: less detail, fewer proofs')
+    .option(
+      '--from <path>',
+      'read a capture or sosreport (archive or directory) instead of this host',
+    )
+    .option('--capture <file>', 'write a capture of this host (tar.gz) and exit')
+    .option('--force', 'overwrite an existing capture file')
+    .option('--capture-script', 'print the capture script, for hosts with only sh and tar')
+    .option('--doctor', 'show which features work on this machine')
     .option('--prometheus [file]', 'print metrics, or write them for the textfile collector')
     .addOption(
-      new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9700').argParser(
-        parseListen,
-      ),
+      new Option(
+        '--listen <address>',
+        'serve metrics over HTTP at this address, for example 127.0.0.1:9700',
+      ).argParser(parseListen),
     )
     .addOption(
-      new Option(
-        '--memory [source]',
-        'with metrics: where the memory is, too; by counters, or what --memory names',
-      )
+      new Option('--memory [source]', 'with metrics: add memory figures from this source')
         .choices(LIVE_SOURCES)
         .preset('counters'),
     )
@@ -133,7 +132,10 @@ export function skcheckCommand(): Command {
 }
 
 /** The verdicts to list; null: all. */
-export function verdictsAsked({ stale, verdict }: SkcheckOptions): readonly VerdictCode[] | null {
+export function requestedVerdicts({
+  stale,
+  verdict,
+}: SkcheckOptions): readonly VerdictCode[] | null {
   return stale ? STALE_CODES : (verdict ?? null);
 }
 
@@ -156,7 +158,7 @@ function states(text: string): readonly string[] {
 function words(text: string): readonly string[] {
   const list = text.split(',').map((word) => word.trim());
   if (list.some((word) => !/^[A-Za-z0-9-]{1,30}$/.test(word)))
-    throw new InvalidArgumentError('It takes names with commas between them.');
+    throw new InvalidArgumentError('It takes names separated by commas.');
   return list;
 }
 

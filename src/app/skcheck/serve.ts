@@ -2,7 +2,7 @@ import type { HostSource } from '../../host/host-source.js';
 import type { ListenAddress } from '../kit/arguments.js';
 import { serveMetrics } from '../kit/metrics-server.js';
 import { EXIT } from './failure.js';
-import { LookMetrics } from './metrics.js';
+import { ScanMetrics } from './metrics.js';
 import type { SkcheckOptions } from './request.js';
 
 /**
@@ -15,8 +15,8 @@ export async function serve(
   options: SkcheckOptions,
   address: ListenAddress,
 ): Promise<number> {
-  const metrics = new LookMetrics(source, options);
-  let running: ReturnType<LookMetrics['next']> | null = null;
+  const metrics = new ScanMetrics(source, options);
+  let running: ReturnType<ScanMetrics['next']> | null = null;
   const fresh = async () => {
     running ??= metrics.next().finally(() => {
       running = null;

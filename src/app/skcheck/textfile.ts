@@ -3,7 +3,7 @@ import { readHealth } from '../../answers/skcheck/health.js';
 import type { HostSource } from '../../host/host-source.js';
 import { writeTextfile } from '../kit/output.js';
 import { EXIT } from './failure.js';
-import { LookMetrics } from './metrics.js';
+import { ScanMetrics } from './metrics.js';
 import type { SkcheckOptions } from './request.js';
 
 /** Ours has some kilobytes: what is larger is not ours. */
@@ -17,7 +17,7 @@ const MOST_BYTES = 2 ** 20;
 export async function printMetrics(source: HostSource, options: SkcheckOptions): Promise<number> {
   const file = typeof options.prometheus === 'string' ? options.prometheus : null;
   const past = file === null ? undefined : readHealth(readBefore(file));
-  const { text, ok } = await new LookMetrics(source, options, past).next();
+  const { text, ok } = await new ScanMetrics(source, options, past).next();
   if (file === null) process.stdout.write(text);
   else writeTextfile(file, text);
   return ok ? EXIT.nothingStale : EXIT.couldNotLook;

@@ -8,8 +8,8 @@ import { Ages } from '../../skcheck/ages.js';
 import { WatchScreen } from '../kit/screen.js';
 import { takesEscapes } from '../kit/terminal.js';
 import { EXIT } from './failure.js';
-import { look, statusOf, textOptions } from './look.js';
 import type { SkcheckOptions } from './request.js';
+import { scan, statusOf, textOptions } from './scan.js';
 
 /**
  * Looks again and again until it is interrupted, each look going on from the one before: on a terminal
@@ -40,7 +40,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
         );
   try {
     for (let count = 0; count < looks; count++) {
-      const { report, observation } = await look(source, each, { since, ages });
+      const { report, observation } = await scan(source, each, { since, ages });
       since = observation.last;
       status = statusOf(report, options);
       if (screen || !options.quiet || status !== EXIT.nothingStale) show(report);
@@ -59,7 +59,7 @@ function skcheckScreen(
 ): WatchScreen<SkcheckReport> {
   let sort: WatchSort = 'worst';
   return new WatchScreen<SkcheckReport>({
-    waiting: `watching for ${interval} s …`,
+    waiting: `sampling for ${interval} s …`,
     quit,
     sort: () => {
       sort = WATCH_SORTS[(WATCH_SORTS.indexOf(sort) + 1) % WATCH_SORTS.length] ?? 'worst';

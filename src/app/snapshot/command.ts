@@ -10,39 +10,39 @@ import { addWhenOptions, checkWhen } from './when-options.js';
 
 const EXAMPLES = `
 Examples:
-  kdump-mem snapshot -o host.tar.gz        what to save before somebody restarts the pod
-  kdump-mem memory --from host.tar.gz      then, anywhere: where the memory was
-  skcheck --from host.tar.gz               and who had stopped reading
-  kdump-mem snapshot --verify host.tar.gz  whether it is as it was written
+  kdump-mem snapshot -o host.tar.gz        save the evidence before the pod is restarted
+  kdump-mem memory --from host.tar.gz      then, on any machine: memory breakdown
+  skcheck --from host.tar.gz               and stalled sockets
+  kdump-mem snapshot --verify host.tar.gz  check an archive against its manifest
   kdump-mem snapshot -o send.tar.gz --anonymize
   kdump-mem snapshot -o host.tar.gz --with smaps,stacks
   ssh host kdump-mem snapshot --to-stdout > host.tar.gz
   kdump-mem snapshot --when psi=20,available=5%,oom --into /var/lib/kdump-mem
-      waits, and takes one when it is time: deploy/systemd, deploy/kubernetes
+      run as a service, take a snapshot under memory pressure: deploy/systemd, deploy/kubernetes
   kdump-mem snapshot --script > snapshot.sh
-      for hosts without Node: there sh snapshot.sh host.tar.gz
+      for hosts without Node: run sh snapshot.sh host.tar.gz there
 
-It reads /proc, /sys and the kernel's log by itself, twice where two samples matter, and starts ss for
-sockets. It changes nothing, lets others go first (nice, ionice), stays below 100 MB of memory, and ends
-in time (--timeout): what could not be taken by then, or not be read, stands in the archive's file errors.
+It reads /proc, /sys and the kernel log, and runs ss; counters and sockets are sampled twice. It changes
+nothing, runs at low priority (nice, ionice), needs less than 100 MB of memory, and stops after --timeout.
+The file "errors" in the archive lists everything that could not be read.
 
-Left out: the environment of processes, always; their arguments and the names of unix sockets, unless
---with asks for them. Parts: ${OPTIONAL_PARTS.join(', ')} (docs/snapshot.md).
---anonymize replaces addresses (by others of their kind) and the names of processes, cgroups,
-interfaces and the host, and leaves the log out.
+Never included: the environment of processes. Included only with --with: process arguments, unix socket
+names. Parts: ${OPTIONAL_PARTS.join(', ')} (docs/snapshot.md).
+--anonymize replaces addresses (consistently) and the names of processes, cgroups, interfaces and the
+host, and excludes the log.
 
-Exit status: 0 taken, or whole (--verify); 1 not whole (--verify); 2 wrong usage; 3 it could not be
-written, or /proc or the archive not be read; 5 (with --strict) something could not be taken.`;
+Exit status: 0 written, or intact (--verify); 1 not intact (--verify); 2 wrong usage; 3 cannot write the
+file, or cannot read /proc or the archive; 5 (with --strict) the snapshot is incomplete.`;
 
 const parseTimeout = timeWithin(0, 3600, '0 to 3600 seconds');
 
-/** `kdump-mem snapshot`: everything that is asked of a running host, in one file. */
+/** `kdump-mem snapshot`: the state of a running host in one file. */
 export function registerSnapshot(program: Command): void {
   const command = program
     .command('snapshot')
-    .description('save what this host shows of its memory, sockets and processes, to ask later')
+    .description('save the memory, sockets and processes of this host to a file for later analysis')
     .addOption(
-      new Option('-o, --output <file>', 'the archive to write (tar.gz, mode 600); - is stdout'),
+      new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'),
     )
     .addOption(
       new Option('--to-stdout', 'write the archive to stdout, for ssh and kubectl exec').conflicts(
@@ -50,24 +50,24 @@ export function registerSnapshot(program: Command): void {
       ),
     )
     .addOption(
-      new Option('--verify <file>', 'hold an archive against its manifest instead').conflicts([
+      new Option('--verify <file>', 'check an archive against its manifest').conflicts([
         ...['output', 'toStdout', 'script', 'with', 'anonymize', 'force', 'tmpfs', 'strict'],
       ]),
     )
     .addOption(
       new Option(
         '--script',
-        'print a shell script that takes the same, for hosts without Node',
+        'print a shell script that takes the same snapshot, for hosts without Node',
       ).conflicts(['output', 'toStdout', 'with', 'anonymize', 'force', 'tmpfs', 'json', 'strict']),
     )
     .option('--interval <time>', 'time between the two samples', parseShortInterval, 1)
-    .option('--timeout <time>', 'take what can be taken in this time', parseTimeout, 30)
-    .option('--with <parts>', 'optional parts, with commas between them', parseParts)
-    .option('--anonymize', 'replace addresses and names, consistently')
-    .option('--force', 'replace the file if it exists')
-    .option('--tmpfs', 'write also where files lie in memory')
-    .option('--json', 'say what was taken as JSON')
-    .option('--strict', 'exit with status 5 if anything could not be taken')
+    .option('--timeout <time>', 'stop collecting after this time', parseTimeout, 30)
+    .option('--with <parts>', 'optional parts, separated by commas', parseParts)
+    .option('--anonymize', 'replace addresses and names consistently')
+    .option('--force', 'overwrite an existing file')
+    .option('--tmpfs', 'allow an output file in memory (tmpfs)')
+    .option('--json', 'print the result as JSON')
+    .option('--strict', 'exit with status 5 if the snapshot is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(run);
   addWhenOptions(command);
@@ -82,8 +82,7 @@ async function run(options: SnapshotCommandOptions): Promise<void> {
   }
   if (options.verify !== undefined) return verify(options.verify, options);
   refuseParts(options.with ?? [], options.anonymize ?? false);
-  if (options.output === '')
-    throw new UsageError('-o takes the name of a file, and this one is empty');
+  if (options.output === '') throw new UsageError('-o: the file name is empty');
   const { takeHere } = await import('./take.js');
   await takeHere(options.output === '-' ? { ...options, toStdout: true } : options);
 }
@@ -94,7 +93,7 @@ async function verify(file: string, { json }: SnapshotCommandOptions): Promise<v
     import('../../answers/snapshot/json.js'),
     import('../../answers/snapshot/text.js'),
   ]);
-  const said = snapshotVerifyJson(file, await verifySnapshot(file));
-  printAnswer(json ? formatJson(said, 2) : snapshotVerifyText(said));
-  if (!said.whole) process.exitCode = EXIT.differs;
+  const answer = snapshotVerifyJson(file, await verifySnapshot(file));
+  printAnswer(json ? formatJson(answer, 2) : snapshotVerifyText(answer));
+  if (!answer.intact) process.exitCode = EXIT.differs;
 }

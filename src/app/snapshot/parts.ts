@@ -7,8 +7,8 @@ const WITH_NAMES: readonly OptionalPart[] = ['smaps', 'arguments', 'unix-paths']
 
 /** What this version cannot take, and where to find it instead. */
 const NOT_TAKEN: Readonly<Partial<Record<OptionalPart, string>>> = {
-  kpageflags: 'kpageflags is not part of a snapshot yet: ask kdump-mem memory --live on the host',
-  perf: 'perf is not part of a snapshot yet: ask kdump-mem procs --pid PID --stacks on the host',
+  kpageflags: '--with kpageflags is unsupported. Run kdump-mem memory --live on the host',
+  perf: '--with perf is unsupported. Run kdump-mem procs --live --pid PID --stacks on the host',
 };
 
 /** `--with smaps,stacks`. */
@@ -30,7 +30,7 @@ export function refuseParts(parts: readonly OptionalPart[], anonymize: boolean):
     if (why !== undefined) throw new UsageError(why);
     if (anonymize && WITH_NAMES.includes(part))
       throw new UsageError(
-        `${part} can name anybody: --with ${part} and --anonymize exclude each other`,
+        `--with ${part} cannot be combined with --anonymize: ${part} may contain names`,
       );
   }
 }

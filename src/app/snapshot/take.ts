@@ -4,7 +4,7 @@ import { snapshotText, snapshotWarning } from '../../answers/snapshot/text.js';
 import { staySmall } from '../../base/collect-garbage.js';
 import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
-import { beGentle, uncache } from '../../capture/write/gentle.js';
+import { lowerPriority, type Priority, uncache } from '../../capture/write/priority.js';
 import { checkRoom, roomNeeded } from '../../capture/write/room.js';
 import { type Snapshot, takeSnapshot } from '../../capture/write/snapshot.js';
 import { liveSnapshot } from '../../capture/write/source.js';
@@ -13,27 +13,27 @@ import { printAnswer, printWarnings, STDOUT } from '../kit/output.js';
 import { VERSION } from '../kit/version.js';
 import type { SnapshotCommandOptions } from './options.js';
 
-/** Takes a snapshot of this machine, and says what is in it; with --when as often as it is time. */
+/** Takes a snapshot of this machine and prints a summary; with --when whenever a condition holds. */
 export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
   staySmall();
   if (options.when !== undefined) {
     const { waitForSnapshots } = await import('./when.js');
-    const gentle = beGentle();
-    return waitForSnapshots(options, (file) => toFile(file, options, gentle));
+    const priority = lowerPriority();
+    return waitForSnapshots(options, (file) => toFile(file, options, priority));
   }
   const file = options.toStdout ? STDOUT : options.output;
   if (file === undefined)
-    throw new UsageError('say where to write it: -o FILE.tar.gz, or --to-stdout');
-  const gentle = beGentle();
-  const said =
+    throw new UsageError('no output file given: use -o FILE.tar.gz or --to-stdout');
+  const priority = lowerPriority();
+  const answer =
     file === STDOUT
-      ? tell(await toStdout(options), STDOUT, options, { ...gentle, uncached: false })
-      : await toFile(file, options, gentle);
-  if (file !== STDOUT) printAnswer(options.json ? formatJson(said, 2) : snapshotText(said));
-  const warning = snapshotWarning(said);
+      ? answerOf(await toStdout(options), STDOUT, options, priority, false)
+      : await toFile(file, options, priority);
+  if (file !== STDOUT) printAnswer(options.json ? formatJson(answer, 2) : snapshotText(answer));
+  const warning = snapshotWarning(answer);
   if (warning !== undefined && !(options.json && file !== STDOUT))
     printWarnings([{ message: warning }]);
-  if (options.strict && !said.complete) process.exitCode = EXIT.incomplete;
+  if (options.strict && !answer.complete) process.exitCode = EXIT.incomplete;
 }
 
 const takeWith = (
@@ -51,7 +51,7 @@ const takeWith = (
 async function toFile(
   file: string,
   options: SnapshotCommandOptions,
-  gentle: ReturnType<typeof beGentle>,
+  priority: Priority,
 ): Promise<SnapshotJson> {
   const output = new OutputFile(file, options.force ?? false);
   try {
@@ -62,27 +62,27 @@ async function toFile(
       written += bytes.length;
     });
     output.finish();
-    return tell(found, file, options, { ...gentle, uncached: uncache(file) });
+    return answerOf(found, file, options, priority, uncache(file));
   } finally {
     output.discard();
   }
 }
 
 async function toStdout(options: SnapshotCommandOptions): Promise<Snapshot> {
-  if (options.json)
-    throw new UsageError('the archive goes to stdout: --json has no place there. Use -o FILE');
+  if (options.json) throw new UsageError('--json cannot be combined with --to-stdout. Use -o FILE');
   if (process.stdout.isTTY)
-    throw new UsageError('an archive is nothing for a terminal: send stdout into a file or a pipe');
+    throw new UsageError('stdout is a terminal: redirect the archive to a file or a pipe');
   return takeWith(options, (bytes) => {
     process.stdout.write(bytes);
   });
 }
 
-function tell(
+function answerOf(
   found: Snapshot,
   file: string,
   { interval }: SnapshotCommandOptions,
-  gentle: ReturnType<typeof beGentle> & { uncached: boolean },
+  priority: Priority,
+  uncached: boolean,
 ): SnapshotJson {
-  return snapshotJson(found, { file, intervalSeconds: interval, gentle });
+  return snapshotJson(found, { file, intervalSeconds: interval, priority, uncached });
 }

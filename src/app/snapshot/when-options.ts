@@ -26,15 +26,22 @@ const OF_WHEN = ['into', 'keep', 'apart', 'every', 'count'] as const;
 export function addWhenOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--when <conditions>', `wait, and take one when it is time: ${CONDITION_FORMS}`)
+      new Option(
+        '--when <conditions>',
+        `run as a service and take a snapshot when a condition holds: ${CONDITION_FORMS}`,
+      )
         .argParser(parseWhen)
         .conflicts(['output', 'toStdout', 'verify', 'script', 'force']),
     )
-    .option('--into <folder>', 'with --when: the folder for snapshots')
-    .option('--keep <n>', 'with --when: keep so many, the newest (8)', parseSome)
-    .option('--apart <time>', 'with --when: from one to the next at least (600)', parseApart)
-    .option('--every <time>', 'with --when: between two looks (1)', parseShortInterval)
-    .option('--count <n>', 'with --when: take so many, then end', parseSome);
+    .option('--into <folder>', 'with --when: directory for snapshots')
+    .option('--keep <n>', 'with --when: number of snapshots to keep (default 8)', parseSome)
+    .option(
+      '--apart <time>',
+      'with --when: minimum time between snapshots (default 600)',
+      parseApart,
+    )
+    .option('--every <time>', 'with --when: sample interval (default 1)', parseShortInterval)
+    .option('--count <n>', 'with --when: number of snapshots, then exit', parseSome);
 }
 
 /** @throws {UsageError} for what means nothing together */
@@ -42,9 +49,9 @@ export function checkWhen(options: WhenOptions): void {
   const { when, into } = options;
   if (when === undefined) {
     const alone = OF_WHEN.find((name) => options[name] !== undefined);
-    if (alone !== undefined) throw new UsageError(`--${alone} is for --when`);
+    if (alone !== undefined) throw new UsageError(`--${alone} requires --when`);
   } else if (into === undefined || into === '')
-    throw new UsageError('say where snapshots go: --when … --into FOLDER');
+    throw new UsageError('no directory given: use --when … --into FOLDER');
 }
 
 const parseApart = timeWithin(1, 365 * 86_400, '1 second to 365 days');
@@ -52,7 +59,7 @@ const parseApart = timeWithin(1, 365 * 86_400, '1 second to 365 days');
 function parseWhen(text: string): readonly Condition[] {
   const conditions = parseConditions(text);
   if (!conditions)
-    throw new InvalidArgumentError(`It takes words such as ${CONDITION_FORMS}, each once.`);
+    throw new InvalidArgumentError(`Conditions are ${CONDITION_FORMS}, each at most once.`);
   return conditions;
 }
 

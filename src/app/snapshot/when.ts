@@ -7,55 +7,60 @@ import { escapeText } from '../../answers/text/escape.js';
 import { KdumpMemError } from '../../base/error.js';
 import { exhaustionOf } from '../../base/exhaustion.js';
 import { formatJson } from '../../base/json.js';
-import { keptIn, nameOf, removeAbandoned, removeOldest } from '../../capture/write/when/kept.js';
-import { lookAt } from '../../capture/write/when/look.js';
-import { type Reason, Watchman } from '../../capture/write/when/watchman.js';
+import { readConditions } from '../../capture/write/when/readings.js';
+import {
+  nameOf,
+  removeAbandoned,
+  removeOldest,
+  snapshotsIn,
+} from '../../capture/write/when/stored.js';
+import { type Reason, SnapshotTrigger } from '../../capture/write/when/trigger.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { optionalText } from '../../host/proc/process.js';
 import { EXIT } from '../kit/failure.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
-import { LooksAgain } from '../kit/sampling.js';
+import { SampleLoop } from '../kit/sampling.js';
 import type { SnapshotCommandOptions } from './options.js';
 
-/** Writes a snapshot, and says what is in it. */
+/** Writes a snapshot to the file and returns its summary. */
 type Take = (file: string) => Promise<SnapshotJson>;
 
 /**
- * Waits as a service, and takes a snapshot whenever it is time, until it is told to end or has taken as many
- * as were asked. One that cannot be taken or a look that fails is told, and it goes on.
+ * Takes a snapshot whenever a condition holds, until it is interrupted or `count` is reached. A failed snapshot
+ * or sample is reported, and it continues.
  *
- * @throws {HostError} the host does not tell what is waited for; {@link OutputError} there is no such folder
+ * @throws {HostError} a condition is not available on this host; {@link OutputError} there is no such folder
  */
 export async function waitForSnapshots(options: SnapshotCommandOptions, take: Take): Promise<void> {
   const { when = [], into = '', keep = 8, apart = 600, every = 1, json, strict } = options;
   const { count = Number.POSITIVE_INFINITY } = options;
-  const watchman = new Watchman(apart * 1000, keptIn(into).at(-1)?.at);
+  const trigger = new SnapshotTrigger(apart * 1000, snapshotsIn(into).at(-1)?.at);
   const adj = optionalText(liveHost, '/proc/self/oom_score_adj').trim();
-  const waiting = waitingWords(lookAt(liveHost, when), { into, keep, apart }, adj);
+  const waiting = waitingWords(readConditions(liveHost, when), { into, keep, apart }, adj);
   removeAbandoned(into, Date.now());
-  const again = new LooksAgain();
+  const again = new SampleLoop();
   let [taken, failed] = [0, 0];
-  const lookFailures = new Told();
+  const warning = new WarnOnce();
   await again.run(every, Number.POSITIVE_INFINITY, async () => {
-    // From here on signals end it in order.
+    // From here on signals stop it in order.
     if (again.count === 1) process.stderr.write(`kdump-mem: ${waiting}\n`);
-    const due = dueNow(liveHost, watchman, when, lookFailures);
+    const due = dueNow(liveHost, trigger, when, warning);
     if (due.length === 0) return;
     const at = new Date();
     const kinds = due.map(({ condition }) => condition.kind);
     const name = nameOf(at, kinds);
-    const told = await tryTake(join(into, name), take, again);
-    // It was told to end: what was begun is removed.
-    if (told === null) return;
-    if ('failed' in told) failed++;
+    const result = await tryTake(join(into, name), take, again);
+    // Interrupted: the partial file is removed.
+    if (result === null) return;
+    if ('failed' in result) failed++;
     else {
       taken++;
-      watchman.took();
+      trigger.snapshotTaken();
     }
-    const removed = 'failed' in told ? [] : removeOld(into, keep, name);
-    if (strict && !('failed' in told) && !told.complete) process.exitCode = EXIT.incomplete;
-    print({ at, due, told, removed }, json ?? false);
+    const removed = 'failed' in result ? [] : removeOld(into, keep, name);
+    if (strict && !('failed' in result) && !result.complete) process.exitCode = EXIT.incomplete;
+    print({ at, due, result, removed }, json ?? false);
     if (taken + failed >= count) again.stop();
   });
   if (json) printAnswer(formatJson({ schema: 'kdump-mem.snapshot-due-end/1', taken, failed }));
@@ -64,16 +69,16 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
 
 function dueNow(
   source: HostSource,
-  watchman: Watchman,
+  trigger: SnapshotTrigger,
   when: NonNullable<SnapshotCommandOptions['when']>,
-  failures: Told,
+  warning: WarnOnce,
 ): Reason[] {
   try {
-    const found = lookAt(source, when);
-    failures.over();
-    return watchman.due(found, Date.now());
+    const readings = readConditions(source, when);
+    warning.clear();
+    return trigger.due(readings, Date.now());
   } catch (error) {
-    failures.tell(wordsOf(error));
+    warning.print(wordsOf(error));
     return [];
   }
 }
@@ -81,7 +86,7 @@ function dueNow(
 async function tryTake(
   file: string,
   take: Take,
-  again: LooksAgain,
+  again: SampleLoop,
 ): Promise<SnapshotJson | Failed | null> {
   try {
     return await take(file);
@@ -99,14 +104,14 @@ function removeOld(folder: string, keep: number, taken: string): string[] {
   }
 }
 
-/** Of an error that a user should see; what is a bug of ours is thrown on. */
+/** Returns the message of an expected error; rethrows others. */
 function wordsOf(error: unknown): string {
   const words = error instanceof KdumpMemError ? error.message : exhaustionOf(error);
   if (words === undefined) throw error;
   return words;
 }
 
-/** It could not be taken: words, and the code of what went wrong, or null where that has none. */
+/** A failed snapshot: message and error code, null if it has none. */
 interface Failed {
   readonly failed: string;
   readonly code: string | null;
@@ -120,13 +125,13 @@ function failedBy(error: unknown): Failed {
 interface Due {
   readonly at: Date;
   readonly due: readonly Reason[];
-  readonly told: SnapshotJson | Failed;
+  readonly result: SnapshotJson | Failed;
   readonly removed: readonly string[];
 }
 
-function print({ at, due, told, removed }: Due, json: boolean): void {
-  const { failed, code: failedCode } = 'failed' in told ? told : NOT_FAILED;
-  const snapshot = 'failed' in told ? null : told;
+function print({ at, due, result, removed }: Due, json: boolean): void {
+  const { failed, code: failedCode } = 'failed' in result ? result : NOT_FAILED;
+  const snapshot = 'failed' in result ? null : result;
   if (json) {
     const line: SnapshotDueJson = {
       schema: 'kdump-mem.snapshot-due/1',
@@ -142,21 +147,21 @@ function print({ at, due, told, removed }: Due, json: boolean): void {
   }
   const why = due.map(reasonWords).join('; ');
   printAnswer(`${at.toISOString()} ${why}${snapshot ? `\n${snapshotText(snapshot)}` : ''}`);
-  const warning = snapshot ? snapshotWarning(snapshot) : `no snapshot was taken: ${failed}`;
+  const warning = snapshot ? snapshotWarning(snapshot) : `snapshot failed: ${failed}`;
   if (warning !== undefined) printWarnings([{ message: warning }]);
 }
 
-/** Says once what goes wrong again and again. */
-class Told {
+/** Prints a warning, but a repeated one only once. */
+class WarnOnce {
   #last: string | undefined;
 
-  tell(words: string): void {
+  print(words: string): void {
     if (words === this.#last) return;
     this.#last = words;
-    process.stderr.write(`kdump-mem: warning: ${escapeText(words)}; it looks again\n`);
+    process.stderr.write(`kdump-mem: warning: ${escapeText(words)}; retrying\n`);
   }
 
-  over(): void {
+  clear(): void {
     this.#last = undefined;
   }
 }

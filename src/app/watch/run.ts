@@ -13,7 +13,7 @@ import { readMachine } from '../../host/proc/machine-sample.js';
 import { LineCutter } from '../../host/ss/lines.js';
 import { Warnings } from '../../walk/warnings.js';
 import { writeTextfile } from '../kit/output.js';
-import { LooksAgain } from '../kit/sampling.js';
+import { SampleLoop } from '../kit/sampling.js';
 import { liveMemory } from '../memory/live.js';
 import type { WatchOptions } from './options.js';
 import { Sampler } from './sample.js';
@@ -23,7 +23,7 @@ import { checkSameHost, WatchStore } from './store.js';
 export class Watch {
   readonly #growth = new WatchGrowth();
   readonly #warnings = new Warnings();
-  readonly #again = new LooksAgain();
+  readonly #again = new SampleLoop();
   readonly #sampler: Pick<Sampler, 'take' | 'goOn'>;
   readonly #options: WatchOptions;
   #store: WatchStore | undefined;

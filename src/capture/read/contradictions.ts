@@ -18,7 +18,7 @@ interface CaptureFiles {
   readonly last: MomentFiles;
   /** Seconds after the boot at which the first moment began; null: not known. */
   readonly firstBegan: number | null;
-  /** Whether the capture says why files of a process are missing, or lists of processes are not whole. */
+  /** Whether the capture says why files of a process are missing, or process lists are not whole. */
   readonly isExcused: (pid: string) => boolean;
   /** Bytes of a base page, where counters were read at once and may be compared; null: not. */
   readonly pageSize: number | null;
@@ -80,12 +80,12 @@ function machineOf({ text }: MomentFiles, pageSize: number | null, add: Add): Ma
   const [total, swapTotal, swapFree] = [of('MemTotal'), of('SwapTotal'), of('SwapFree')];
   for (const name of PARTS)
     if (total !== null && (of(name) ?? 0) > total)
-      add('counters', `${name} of /proc/meminfo is more than MemTotal`);
+      add('counters', `${name} in /proc/meminfo exceeds MemTotal`);
   if (swapTotal !== null && (swapFree ?? 0) > swapTotal)
-    add('counters', 'SwapFree of /proc/meminfo is more than SwapTotal');
+    add('counters', 'SwapFree in /proc/meminfo exceeds SwapTotal');
   const areas = (text('/proc/swaps') ?? '').split('\n').slice(1);
   if (swapTotal === 0 && areas.some((line) => /\s[1-9]\d*\s+\d+\s+-?\d+\s*$/.test(line)))
-    add('counters', '/proc/swaps has swap areas, and SwapTotal is 0');
+    add('counters', '/proc/swaps lists swap areas, but SwapTotal is 0');
   if (pageSize !== null && total !== null) vmstatFacts(text, { of, total, pageSize }, add);
   return { total, swapTotal, pageTables: of('PageTables') };
 }
@@ -114,12 +114,12 @@ function vmstatFacts(text: MomentFiles['text'], { of, total, pageSize }: Meminfo
   if (memFree !== null && free !== null) {
     const beyond = memFree - free;
     if (Math.abs(beyond) > slack && Math.abs(beyond - late) > slack)
-      add('counters', `MemFree is ${memFree} bytes, and nr_free_pages of /proc/vmstat ${free}`);
+      add('counters', `MemFree is ${memFree} bytes, but nr_free_pages in /proc/vmstat is ${free}`);
   }
   for (const [line, name] of Object.entries(IN_BOTH)) {
     const [one, other] = [of(line), pages(name)];
     if (one !== null && other !== null && Math.abs(one - other) > slack)
-      add('counters', `${line} is ${one} bytes, and ${name} of /proc/vmstat ${other}`);
+      add('counters', `${line} is ${one} bytes, but ${name} in /proc/vmstat is ${other}`);
   }
 }
 
@@ -130,25 +130,25 @@ function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add:
   const swaps = [kilobytesOf(status, 'VmSwap') ?? 0, once(rollup, 'Swap') ?? 0];
   const swap = Math.max(...swaps);
   if (swapTotal !== null && swap > swapTotal)
-    add('swap', `pid ${pid} has ${swap} bytes in swap, and SwapTotal is ${swapTotal}`);
+    add('swap', `pid ${pid} has ${swap} bytes in swap, but SwapTotal is ${swapTotal}`);
   const tables = kilobytesOf(status, 'VmPTE') ?? 0;
   const most = total === null ? null : Math.min(total, (pageTables ?? total) + MOVES * total);
   if (most !== null && tables > most)
     add(
       'page tables',
-      `pid ${pid} has ${tables} bytes of page tables, and the machine ${pageTables ?? total}`,
+      `pid ${pid} has ${tables} bytes of page tables, but the machine only ${pageTables ?? total}`,
     );
   if ([...rollup.matchAll(/\nRss:/g)].length > 1) {
-    add('smaps_rollup', `smaps_rollup of pid ${pid} is there twice`);
+    add('smaps_rollup', `duplicate smaps_rollup of pid ${pid}`);
     return;
   }
   const [rss, pss] = [once(rollup, 'Rss'), once(rollup, 'Pss')];
   if (rss === null || pss === null) return;
-  if (pss > rss) add('PSS', `pid ${pid} has a PSS of ${pss} bytes, and an RSS of ${rss}`);
+  if (pss > rss) add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but an RSS of ${rss}`);
   const own = (once(rollup, 'Private_Clean') ?? 0) + (once(rollup, 'Private_Dirty') ?? 0);
-  if (own > pss + ROUNDING) add('USS', `pid ${pid} has a USS of ${own} bytes, and a PSS of ${pss}`);
+  if (own > pss + ROUNDING) add('USS', `pid ${pid} has a USS of ${own} bytes, but a PSS of ${pss}`);
   if (total !== null && pss > total)
-    add('PSS', `pid ${pid} has a PSS of ${pss} bytes, and MemTotal is ${total}`);
+    add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but MemTotal is ${total}`);
 }
 
 /** The first line of a name: of a file that is there twice, sums mislead. */
@@ -163,21 +163,21 @@ function once(text: string, name: string): number | null {
  * after the others were made.
  */
 function listFacts({ first, last, firstBegan, isExcused }: CaptureFiles, add: Add): void {
-  const lists = 'lists of processes';
+  const lists = 'process lists';
   for (const pid of last.memory)
     if (last.namespaces.has(pid) && !last.states.has(pid) && !isExcused(pid))
-      add(lists, `pid ${pid} is in the list of memory, and not in that of states`);
+      add(lists, `pid ${pid} is in the memory list but not in the state list`);
   for (const pid of last.states) {
     if (isExcused(pid)) continue;
     const status = `\n${last.text(`/proc/${pid}/status`) ?? ''}`;
     const parent = /\nPPid:\s*(\d{1,10})\n/.exec(status)?.[1];
     if (parent !== undefined && parent !== '0' && first?.states.has(parent))
       if (!last.states.has(parent) && !isExcused(parent))
-        add(lists, `pid ${parent} is the parent of pid ${pid}, and not in the list of states`);
+        add(lists, `pid ${parent}, the parent of pid ${pid}, is missing from the state list`);
     const began = startOf(last.text(`/proc/${pid}/stat`) ?? '');
     if (!first || first.states.has(pid) || firstBegan === null || began === null) continue;
     if (began < firstBegan - 1)
-      add(lists, `pid ${pid} began before the first sample, which does not have it`);
+      add(lists, `pid ${pid} started before the first sample but is missing from it`);
   }
 }
 

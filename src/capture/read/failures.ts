@@ -46,17 +46,21 @@ export class CapturedFailures {
    */
   of(path: string, leftOut = false): HostError {
     if (leftOut)
-      return new HostError('gone', `${path} was left out of this capture on purpose`, {
-        next: 'Take one without --anonymize, if it may be told.',
+      return new HostError('gone', `${path} is excluded from this capture`, {
+        next: 'Take a capture without --anonymize if it may be disclosed.',
       });
     const failure = this.#whys.get(path);
     if (!failure) return new HostError('gone', `${path} was not captured`, { next: AGAIN });
     const { why, words } = failure;
-    const reason = { denied: 'was denied', unreadable: 'failed', cut: 'was cut' } as const;
-    const told = why === 'gone' || why === 'absent' ? 'found nothing' : reason[why];
+    const reason = {
+      denied: 'permission denied',
+      unreadable: 'read failed',
+      cut: 'truncated',
+    } as const;
+    const cause = why === 'gone' || why === 'absent' ? 'not found' : reason[why];
     return new HostError(
       CODES[why],
-      `${path} was not captured: reading it ${told}${words ? ` (${words})` : ''}`,
+      `${path} was not captured: ${cause}${words ? ` (${words})` : ''}`,
       { next: AGAIN },
     );
   }

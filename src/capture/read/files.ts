@@ -155,11 +155,11 @@ export async function readCapture(
   const budget = { left: MAX_ENTRIES, room, addPath };
   if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
   else met = await readArchive(path, new TarReader(room, add, addLink), limit);
-  const stopped = met === null ? [] : [`reading stopped after ${met}: what follows is missing`];
+  const stopped = met === null ? [] : [`reading stopped after ${met}, the remainder is missing`];
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
-      `${path} holds nothing that skcheck knows how to read${stopped.map((why) => ` (${why})`).join('')}`,
+      `${path} is neither a capture nor a sosreport${stopped.map((why) => ` (${why})`).join('')}`,
     );
   // A snapshot has no links: its manifest lists files.
   if (!files.has(MANIFEST)) followLinks(files, links);
@@ -196,7 +196,7 @@ function damageOf(
   const damage: string[] = [];
   for (const [name, { size, read, times }] of seen) {
     if (read < size) damage.push(`${name} is too large: only its first ${read} bytes were read`);
-    if (times > 1) damage.push(`${name} is in it ${times} times`);
+    if (times > 1) damage.push(`${name} occurs ${times} times`);
   }
   const manifest = files.get(MANIFEST);
   const wanted = (name: string) => innerName(name) !== null;
@@ -306,13 +306,9 @@ async function readArchive(
   };
   const begin = readSome(path, 16).bytes;
   if (looksLikeDump(begin))
-    throw new HostError(
-      'not-a-capture',
-      `${path} is a dump of a kernel, and no capture of a host`,
-      {
-        next: `Give it with --vmcore: kdump-mem memory --vmcore ${shellPath(path)}`,
-      },
-    );
+    throw new HostError('not-a-capture', `${path} is a kernel dump, not a capture`, {
+      next: `Read it with: kdump-mem memory --vmcore ${shellPath(path)}`,
+    });
   const kind = archiveKind(begin);
   try {
     if (kind === 'gzip') await pipeline(createReadStream(path), createGunzip(), sink);

@@ -68,7 +68,7 @@ export class CapturedHost implements HostSource {
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
     // What was read in part here stands in the damage already.
     for (const path of this.#failures.cut())
-      if (!ASKED_ALONE.test(path)) damage.push(`${path} was cut when it was captured`);
+      if (!ASKED_ALONE.test(path)) damage.push(`${path} is truncated in this capture`);
     this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
     this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
     this.#isPartial = captured.cut.size > 0;
@@ -94,7 +94,7 @@ export class CapturedHost implements HostSource {
       const all = taken.map((sample) => momentOf(captured, { sample, cut, damage }));
       damage.push(...outOfOrder(all), ...lostSockets(all));
       for (const sample of [1, 2] as const)
-        if (!taken.includes(sample)) damage.push(`it lacks sample ${sample}`);
+        if (!taken.includes(sample)) damage.push(`sample ${sample} is missing`);
       this.#earliest = all.length > 1 ? all[0] : undefined;
       const chosen = only === undefined ? all.length : only === 'first' ? 1 : all.length;
       this.#moments = only === undefined ? all : all.slice(chosen - 1, chosen);
@@ -102,10 +102,10 @@ export class CapturedHost implements HostSource {
       this.at = momentAt(this.taken, all[0], this.#moments.at(-1));
     }
     if (this.#moments.length === 0)
-      throw new HostError('not-a-capture', 'the capture holds no sample of sockets');
+      throw new HostError('not-a-capture', 'the capture contains no socket sample');
     this.#files = files;
     this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), OF_CGROUPS);
-    if (this.#cgroups.cut) damage.push(`it has more than ${MOST_PATHS} files of cgroups`);
+    if (this.#cgroups.cut) damage.push(`it has more than ${MOST_PATHS} cgroup files`);
     this.#auxv = auxv;
     this.#unknown = (captured.get('unknown-tables') ?? '')
       .split(/\s+/)
@@ -183,14 +183,14 @@ export class CapturedHost implements HostSource {
     const unknown = group === 'others' ? this.#unknown : [];
     if (text === undefined) {
       if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
-        throw new HostError('not-a-capture', 'the sosreport holds no output of ss');
+        throw new HostError('not-a-capture', 'the sosreport contains no output of ss');
       if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))
         if (this.#moments.some(hasSockets))
           throw new HostError('gone', 'sample 2 of the capture has no sockets');
       if (group !== 'inet' || this.#index > 0) return unknown;
       if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
         throw new HostError('gone', `the network namespace ${netns} was not captured`);
-      throw new HostError('ss-missing', 'there was no ss where this was captured');
+      throw new HostError('ss-missing', 'ss was not available on the captured host');
     }
     onBytes(text);
     return unknown;
@@ -343,7 +343,7 @@ function lostSockets(all: readonly Moment[]): string[] {
 function newerThanKnown(captured: CapturedFiles): string[] {
   const version = Number(/^\d{1,6}/.exec(captured.get('version') ?? '')?.[0]);
   return version > LAYOUT_VERSION
-    ? [`its layout has version ${version}, and this program knows ${LAYOUT_VERSION} at most`]
+    ? [`unsupported capture format ${version} (this program supports up to ${LAYOUT_VERSION})`]
     : [];
 }
 

@@ -38,7 +38,7 @@ export function linksOf(
   let directory = '';
   for (const line of linesOf(captured.get(`${prefix}descriptors`) ?? '')) {
     if (links.size >= most) {
-      damage.push(`it has more than ${MOST_LINKS} descriptors of sockets`);
+      damage.push(`it has more than ${MOST_LINKS} socket descriptors`);
       break;
     }
     const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];

@@ -30,15 +30,15 @@ export interface CaptureFault {
 }
 
 const FAULT_WORDS: Record<CaptureFault['code'], string> = {
-  'archive-damaged': 'the archive is cut or damaged',
+  'archive-damaged': 'the archive is truncated or corrupt',
   'archive-unreadable': 'the archive cannot be read',
-  'manifest-missing': 'it has no manifest',
-  'manifest-damaged': 'its manifest is damaged',
+  'manifest-missing': 'the manifest is missing',
+  'manifest-damaged': 'the manifest is corrupt',
   'file-missing': 'is missing',
-  'file-changed': 'is not as it was captured',
-  'file-foreign': 'does not belong to it',
-  'file-twice': 'is in it more than once',
-  'file-too-large': 'is too large to be summed',
+  'file-changed': 'differs from the captured file',
+  'file-foreign': 'is not in the manifest',
+  'file-twice': 'occurs more than once',
+  'file-too-large': 'is too large to checksum',
 };
 
 /** @param detail of the archive: why it cannot be read */

@@ -57,7 +57,7 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
     const [, inode = '', what = ''] = /^netns-(\d{1,15})\/([\w/]+)$/.exec(own) ?? [];
     if (what === 'closed') closed.add(inode);
     else if (what === 'failed')
-      damage.push(`ss failed in network namespace ${inode} (asked for ${text().trim()})`);
+      damage.push(`ss failed in network namespace ${inode} (listing ${text().trim()})`);
     else if (what === 'inet' || what === 'unix' || what === 'others')
       ss.set(`${inode} ${what}`, captured.bytes(name) ?? Buffer.alloc(0));
     else if (what === 'tcp_max_tw_buckets')
@@ -67,7 +67,7 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
   const linesOf = (name: string, form: LinesOf): PathLines => {
     const bytes = captured.bytes(`${prefix}${name}`) ?? Buffer.alloc(0);
     const lines = new PathLines(bytes, form, cut.has(`${prefix}${name}`));
-    if (lines.cut) damage.push(`it has more than ${MOST_PROCESS_FILES} files of processes`);
+    if (lines.cut) damage.push(`it has more than ${MOST_PROCESS_FILES} process files`);
     return lines;
   };
   // What ran between the samples is told from before the first until after the last.
@@ -97,7 +97,7 @@ export function insidePath(inode: string, path: string): string {
 export function outOfOrder(moments: readonly Moment[]): string[] {
   const times = moments.flatMap(({ beganMs, endedMs }) => [beganMs, endedMs]);
   const good = times.every((time, index) => time > 0 && time >= (times[index - 1] ?? 0));
-  return good ? [] : ['its samples do not say when they were taken'];
+  return good ? [] : ['the samples have no timestamps'];
 }
 
 function uptimeMs(text: string | undefined): number {

@@ -83,11 +83,11 @@ tmpfs() {
 place=/var/tmp
 if [ "$out" != - ]; then
   place=$(dirname "$out")
-  ! tmpfs "$place" || fail "$place lies in memory (tmpfs): name a file on a disk, or say --tmpfs"
+  ! tmpfs "$place" || fail "$place is in memory (tmpfs). Name a file on disk, or add --tmpfs"
 fi
 place=${'$'}{TMPDIR:-$place}
 full() {
-  fail "$place cannot be written: the disk may be full. Set TMPDIR to a directory with room"
+  fail "$place cannot be written: the disk may be full. Set TMPDIR to a directory with enough space"
 }
 # It shall not be in the way of others. Where these are missing it goes on without.
 renice -n 10 -p $$ >/dev/null 2>&1
@@ -205,7 +205,7 @@ masked() {
 take_log() {
   keep "$top/log" log
   if [ -s "$top/log" ]; then
-    ! grep -q 'Broken pipe' "$dir/dd" || note log cut 'lines went while they were read'
+    ! grep -q 'Broken pipe' "$dir/dd" || note log cut 'lines disappeared during the read'
   else
     keep "$top/log" older_log
     [ -s "$top/log" ] || note log denied 'neither /dev/kmsg nor dmesg gives it'
@@ -242,7 +242,7 @@ count() {
   echo $(grep -c '' "$1")
 }
 keep "$dir/files" files && keep "$dir/sums" sums && [ "$(count "$dir/files")" = "$(count "$dir/sums")" ] ||
-  fail 'the captured files cannot be summed up: it takes find, xargs and cksum'
+  fail 'cannot checksum the captured files (find, xargs and cksum required)'
 cd "$dir" || exit 3
 last() {
   cat sums && echo "whole $(count sums)"

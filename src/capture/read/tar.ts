@@ -41,7 +41,7 @@ export class TarReader {
 
   end(): void {
     if (!this.#ended || this.#entries === 0)
-      throw new HostError('not-a-capture', 'the archive is no tar, or it is cut');
+      throw new HostError('not-a-capture', 'the archive is not a tar file, or is truncated');
   }
 
   #header(): boolean {
@@ -52,7 +52,7 @@ export class TarReader {
       return false;
     }
     if (!isHeader(block))
-      throw new HostError('not-a-capture', 'the archive is no tar, or is damaged');
+      throw new HostError('not-a-capture', 'the archive is not a tar file, or is corrupt');
     this.#entries++;
     const size = sizeOf(block);
     const type = String.fromCharCode(block[156] ?? 0);
@@ -65,7 +65,7 @@ export class TarReader {
     if (type === '2') this.onLink(name, text(block, 157, 100));
     const limit = meta ? MAX_NAME_BYTES : file ? this.wants(name) : null;
     if (meta && size > MAX_NAME_BYTES)
-      throw new HostError('not-a-capture', 'the archive has a name that is too long');
+      throw new HostError('not-a-capture', 'a file name in the archive is too long');
     this.#entry = {
       name,
       type,
@@ -136,7 +136,7 @@ function sizeOf(block: Buffer): number {
     ((block[124] ?? 0) & 0x80) !== 0
       ? block.readUIntBE(130, 6)
       : Number.parseInt(text(block, 124, 12).trim() || '0', 8);
-  if (!Number.isSafeInteger(size)) throw new HostError('not-a-capture', 'the archive is damaged');
+  if (!Number.isSafeInteger(size)) throw new HostError('not-a-capture', 'the archive is corrupt');
   return size;
 }
 

@@ -60,4 +60,4 @@ export class Deadline {
   }
 }
 
-const OUT_OF_TIME = 'no time was left (--timeout)';
+const OUT_OF_TIME = 'timeout (--timeout)';

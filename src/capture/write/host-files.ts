@@ -52,7 +52,7 @@ export function takeLog({ source, archive, failures, parts }: Work): void {
   try {
     const lost = source.log(mask ? (bytes) => mask.push(bytes) : write);
     mask?.end();
-    if (lost) failures.add('log', 'cut', 'lines went while they were read');
+    if (lost) failures.add('log', 'cut', 'lines disappeared during the read');
     member.end();
   } catch (error) {
     failures.note('/dev/kmsg', error, true);

@@ -25,7 +25,7 @@ export async function takeStates(work: Work, name: string): Promise<Seen> {
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();
     if (deadline.passed) {
-      failures.add(name, 'cut', `no time was left after ${index} of ${pids.length} processes`);
+      failures.add(name, 'cut', `timeout after ${index} of ${pids.length} processes`);
       break;
     }
     if (member.size >= MOST_PROCESS_BYTES) {

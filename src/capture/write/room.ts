@@ -44,13 +44,13 @@ export function checkRoom(file: string, needed: number, memoryToo: boolean): voi
   if (!memoryToo && IN_MEMORY.has(type))
     throw new OutputError(
       'cannot-write',
-      `${folder} lies in memory (tmpfs): name a file on a disk, -o - for stdout, or say --tmpfs`,
+      `${folder} is in memory (tmpfs). Name a file on disk, write to stdout (-o -), or add --tmpfs`,
     );
   const free = bavail * bsize;
   if (free < needed)
     throw new OutputError(
       'cannot-write',
-      `${folder} has room for ${Math.floor(free / MIB)} MiB, and a snapshot of this host may take ${Math.ceil(needed / MIB)} MiB: name another file, or -o - for stdout`,
+      `${folder} has ${Math.floor(free / MIB)} MiB free, but a snapshot of this host may need ${Math.ceil(needed / MIB)} MiB. Name another file, or write to stdout (-o -)`,
     );
 }
 

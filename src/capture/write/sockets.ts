@@ -24,7 +24,7 @@ export interface SocketsTold {
 export async function takeSockets(work: Work, at: string): Promise<SocketsTold> {
   const namespaces = findNamespaces(work.source, 'all', (pid) =>
     // By the whole path: whoever reads the snapshot knows by it that sockets may be missing.
-    work.failures.add(`/proc/${pid}/ns/net`, 'denied', 'its network namespace is not shown'),
+    work.failures.add(`/proc/${pid}/ns/net`, 'denied', 'its network namespace is not visible'),
   );
   const unknown = new Set<string>();
   let closed = 0;
@@ -78,7 +78,7 @@ async function askSs(
       if (isHostError(error, 'gone')) return 'gone';
       if (isHostError(error, 'netns-closed', 'denied')) {
         failures.add(netns ?? here, 'denied', error.message);
-        archive.add(`${here}closed`, `${anonymizer ? 'it may not be entered' : error.message}\n`);
+        archive.add(`${here}closed`, `${anonymizer ? 'permission denied' : error.message}\n`);
         return 'closed';
       }
       failures.note(`${here}${file}`, error);
@@ -101,7 +101,11 @@ function takeTables(work: Work, here: string, namespace: Namespace, told: Told):
       const told = anonymizer ? anonymizer.netTable(table, shown) : shown;
       if (told !== null) archive.add(`${here}net/${table}`, utf8(told));
       else
-        failures.add(`${here}net/${table}`, 'unreadable', 'it has addresses: --anonymize takes ss');
+        failures.add(
+          `${here}net/${table}`,
+          'unreadable',
+          'it contains addresses: --anonymize requires ss',
+        );
     } catch (error) {
       failures.note(`${here}net/${table}`, error, true);
     }

@@ -108,7 +108,7 @@ async function beginsAsGzip(path: string): Promise<boolean> {
   }
 }
 
-const NAME_ONE = 'Name what kdump-mem snapshot or skcheck --capture has written.';
+const NAME_ONE = 'Name an archive written by kdump-mem snapshot or skcheck --capture.';
 
 function faultOf(cause: unknown): CaptureFault {
   if (cause instanceof HostError) return fault('archive-damaged', undefined, cause.message);

@@ -55,8 +55,8 @@ export class ChosenThreads {
     };
     // One that is empty now may have processes later.
     if (!hasCgroup(source, path) && !isAnyOf(source, (pid) => asks(pid) === 'yes'))
-      throw new HostError('gone', `no process is in the cgroup ${path}, and there is none`, {
-        next: 'Give its path as /proc/PID/cgroup has it.',
+      throw new HostError('gone', `no such cgroup: ${path}`, {
+        next: 'Give its path as shown in /proc/PID/cgroup.',
       });
     return new ChosenThreads(source, asks);
   }

@@ -25,7 +25,7 @@ export function readHostDetails(source: HostSource): HostDetails {
 function withBlocks(zones: Listed<readonly HostZone[]>): Listed<readonly HostZone[]> {
   const lacks = 'list' in zones && zones.list.some(({ freeBlocks }) => freeBlocks.length === 0);
   return lacks
-    ? { code: 'unreadable', why: '/proc/buddyinfo does not tell the free blocks of each zone' }
+    ? { code: 'unreadable', why: 'malformed /proc/buddyinfo (a zone is missing)' }
     : zones;
 }
 
@@ -47,7 +47,7 @@ const MOST_CALLERS = 65_536;
 function readVmallocPages(source: HostSource): VmallocPages {
   const pages = new Map<string, number>();
   const lines = source.readText('/proc/vmallocinfo').split('\n');
-  if (lines.length > MOST_AREAS) throw new HostError('unreadable', '/proc/vmallocinfo has no end');
+  if (lines.length > MOST_AREAS) throw new HostError('unreadable', '/proc/vmallocinfo is too long');
   for (const line of lines) {
     const parts = /^0x[0-9a-f]+-0x[0-9a-f]+ +\d+ (.*?) ?pages=(\d{1,12})(?: |$)/.exec(line);
     if (!parts) continue;
@@ -56,7 +56,7 @@ function readVmallocPages(source: HostSource): VmallocPages {
     const caller = name ? `${name[1]}${name[2] ?? ''}` : '';
     const known = pages.get(caller);
     if (known === undefined && pages.size >= MOST_CALLERS)
-      throw new HostError('unreadable', '/proc/vmallocinfo names more functions than a kernel has');
+      throw new HostError('unreadable', '/proc/vmallocinfo names too many functions');
     pages.set(caller, (known ?? 0) + Number(parts[2]));
   }
   return pages;

@@ -48,13 +48,13 @@ export function readKernelSymbols(
   const cutter = new LineCutter((bytes, from, to) => {
     const found = LINE.exec(bytes.toString('latin1', from, to))?.groups;
     if (!found) return;
-    if (columns.size >= MOST_SYMBOLS) throw new HostError('unreadable', `${PATH} has no end`);
+    if (columns.size >= MOST_SYMBOLS) throw new HostError('unreadable', `${PATH} is too long`);
     const { address = '', type = '', name = '', module = null } = found;
     columns.add(address, /[tw]/i.test(type) ? name : null, module);
   });
   source.readBytes(PATH, (bytes) => cutter.push(bytes));
   cutter.end();
-  if (columns.size === 0) throw new HostError('unreadable', `${PATH} names no symbols`);
+  if (columns.size === 0) throw new HostError('unreadable', `${PATH} lists no symbols`);
   if (columns.areHidden)
     throw new HostError('denied', `${PATH} shows no addresses (kernel.kptr_restrict)`);
   return new SortedSymbols(columns, modules);

@@ -8,8 +8,7 @@ import { readUptime } from './uptime.js';
 /** @throws {HostError} without /proc/uptime: a clock that somebody may set makes no rates */
 export function readMachine(source: HostSource, at: Date): MachineSample {
   const uptime = readUptime(source);
-  if (uptime === null)
-    throw new HostError('unreadable', '/proc/uptime does not tell how long the machine runs');
+  if (uptime === null) throw new HostError('unreadable', 'malformed /proc/uptime');
   const meminfo = optionalText(source, '/proc/meminfo');
   const bytes = (name: string): number | null => {
     const kib = new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm').exec(meminfo)?.[1];

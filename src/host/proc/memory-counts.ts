@@ -75,7 +75,7 @@ function zoneCounts(zoneinfo: ReturnType<typeof zoneText>, pageSize: number): Zo
   const present = sum(/^ +present +(\d{1,13})$/gm);
   const managed = sum(/^ +managed +(\d{1,13})$/gm);
   if (present === 0 || managed > present || presents !== zones)
-    return { ...none, cpus: 0, whyNoZones: '/proc/zoneinfo does not say how much memory there is' };
+    return { ...none, cpus: 0, whyNoZones: 'malformed /proc/zoneinfo (present pages)' };
   const cpus = new Set([...text.matchAll(/^ +cpu: +(\d{1,5})$/gm)].map(([, cpu]) => cpu)).size;
   const [lists, counts] = [/^ +cpu: /gm, /^ +count: +(\d{1,13})$/gm].map(
     (pattern) => [...text.matchAll(pattern)].length,

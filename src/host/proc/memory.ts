@@ -19,7 +19,7 @@ export function readUnplacedMemory(source: HostSource): number {
     return kib === undefined ? 0 : Number(kib) * 1024;
   };
   const total = field('MemTotal');
-  if (total === 0) throw new HostError('unreadable', '/proc/meminfo does not say MemTotal');
+  if (total === 0) throw new HostError('unreadable', '/proc/meminfo has no MemTotal');
   const placed = PLACED.reduce((sum, name) => sum + field(name), 0);
   return Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200));
 }

@@ -12,9 +12,7 @@ export function readMachinePressure(
   const path = '/proc/pressure/memory';
   try {
     const pressure = parsePressure(source.readText(path));
-    return pressure
-      ? { pressure }
-      : { code: 'unreadable', why: `${path} is not as the kernel writes it` };
+    return pressure ? { pressure } : { code: 'unreadable', why: `malformed ${path}` };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     return { code: error.code, why: error.message };

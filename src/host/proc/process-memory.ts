@@ -64,7 +64,7 @@ export async function readProcesses(
     }
   }
   if (processes.length + kernelThreads + zombies + gone + closed === 0)
-    throw new HostError('unreadable', '/proc shows no process', { next: NOT_MOUNTED });
+    throw new HostError('unreadable', '/proc lists no process', { next: NOT_MOUNTED });
   const hidden = closed > 0 || !names.includes('1');
   const reader = rightsOf(optionalText(source, '/proc/self/status'));
   const rows = await withoutShared(source, processes, stacks);

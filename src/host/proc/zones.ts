@@ -44,7 +44,7 @@ export function readZones(source: HostSource): HostZone[] {
       figure(/^ +managed +(\d{1,15})$/m),
     ];
     if (start === undefined || spanned === undefined || managed === undefined)
-      throw new HostError('unreadable', `/proc/zoneinfo does not say where zone ${name} lies`);
+      throw new HostError('unreadable', `malformed /proc/zoneinfo (zone ${name})`);
     const [min, low, high] = [
       figure(/^ +min +(\d{1,15})$/m),
       figure(/^ +low +(\d{1,15})$/m),

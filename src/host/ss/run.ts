@@ -127,7 +127,7 @@ async function runOnce(
         taken += bytes.length;
         if (usage) return;
         if (taken > MAX_BYTES)
-          return end(new HostError('ss-too-much', 'ss printed more than 1 GiB, more than we take'));
+          return end(new HostError('ss-too-much', 'ss printed more than 1 GiB'));
         try {
           onBytes(bytes);
         } catch (error) {
@@ -156,7 +156,7 @@ async function runOnce(
 function missing(command: string): HostError {
   return command === 'ss'
     ? new HostError('ss-missing', 'ss is not installed (no such command in PATH)')
-    : new HostError('netns-closed', 'nsenter is not installed, which enters network namespaces');
+    : new HostError('netns-closed', 'nsenter (util-linux) is not installed');
 }
 
 function failure(
@@ -169,7 +169,7 @@ function failure(
   if (netns !== null && /^nsenter: .*No such file/.test(said))
     return said.includes('execute')
       ? missing('ss')
-      : new HostError('gone', `the network namespace ${netns} is not there`);
+      : new HostError('gone', `network namespace ${netns} does not exist`);
   if (netns !== null && said.startsWith('nsenter:'))
     return new HostError('netns-closed', `${netns} cannot be entered: ${said}`);
   const how = status === null ? `(${signal ?? 'unknown'})` : `with status ${status}`;

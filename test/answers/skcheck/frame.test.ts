@@ -77,15 +77,15 @@ describe('a screenful', () => {
       [...Array(60).keys()].reduce((best, index) => (of(index) > of(best) ? index : best), 0);
     expect(first('pinned')).toBe(worst((index) => (index * 11) % 60));
     expect(first('unread')).toBe(worst((index) => (index * 7) % 60));
-    expect(first('waiting')).toBe(worst((index) => (index * 13) % 60));
-    expect(WATCH_SORTS).toContain('waiting');
+    expect(first('age')).toBe(worst((index) => (index * 13) % 60));
+    expect(WATCH_SORTS).toContain('age');
   });
 
   test('what is short has its advice, and nothing to scroll', () => {
     const short = report([socket('feedd')]);
     const { lines, mostSkipped } = frame({}, short);
     expect(mostSkipped).toBe(0);
-    expect(lines.join('\n')).toContain('FOR: data has waited');
+    expect(lines.join('\n')).toContain('AGE: stalled for at least');
     expect(lines.at(-1)).not.toContain(' of 1');
   });
 

@@ -5,19 +5,19 @@ test('a look that succeeded', () => {
   const text = formatHealth({ failure: null, failures: 2, lastSuccessMs: 1_700_000_000_999 });
   expect(text.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
     'skcheck_up 1',
-    'skcheck_look_failures_total 2',
+    'skcheck_scan_failures_total 2',
     'skcheck_last_success_timestamp_seconds 1700000000',
     '',
   ]);
-  expect(text).toContain('# TYPE skcheck_look_failures_total counter\n');
+  expect(text).toContain('# TYPE skcheck_scan_failures_total counter\n');
 });
 
 test('a look that failed says why, and knows of no success before', () => {
   const text = formatHealth({ failure: 'ss-hung', failures: 1, lastSuccessMs: null });
   expect(text.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
     'skcheck_up 0',
-    'skcheck_look_failures_total 1',
-    'skcheck_look_failure{code="ss-hung"} 1',
+    'skcheck_scan_failures_total 1',
+    'skcheck_scan_failure{code="ss-hung"} 1',
     '',
   ]);
 });
@@ -27,8 +27,8 @@ test('what was written is read again; what is not ours counts as none', () => {
   expect(readHealth(formatHealth({ ...health, failure: null }))).toEqual(health);
   for (const text of [
     '',
-    'skcheck_look_failures_total -1',
-    'skcheck_look_failures_total 1e99',
+    'skcheck_scan_failures_total -1',
+    'skcheck_scan_failures_total 1e99',
     '\0',
   ])
     expect(readHealth(text)).toEqual({ failures: 0, lastSuccessMs: null });

@@ -17,8 +17,8 @@ describe('metrics', () => {
       expect(text.split(`# HELP ${name} `).length).toBe(2);
       expect(text.split(`# TYPE ${name} gauge\n`).length).toBe(2);
     }
-    expect(text).toContain('skcheck_look_seconds 2.1\n');
-    expect(text).toContain('skcheck_look_timestamp_seconds 1700000000\n');
+    expect(text).toContain('skcheck_scan_seconds 2.1\n');
+    expect(text).toContain('skcheck_scan_timestamp_seconds 1700000000\n');
     expect(text).toContain('skcheck_stale_pinned_bytes{bound="likely"} 2\n');
     expect(text).toContain('skcheck_warnings{code="undecided"} 3\n');
   });
@@ -38,11 +38,11 @@ describe('metrics', () => {
 
   test('a look that left something out is no all-clear', () => {
     const none = report([]);
-    expect(series(formatPrometheus(none, 0), 'skcheck_look_complete')).toEqual([
-      'skcheck_look_complete 1',
+    expect(series(formatPrometheus(none, 0), 'skcheck_scan_complete')).toEqual([
+      'skcheck_scan_complete 1',
     ]);
     expect(formatPrometheus({ ...none, complete: false }, 0)).toContain(
-      'skcheck_look_complete 0\n',
+      'skcheck_scan_complete 0\n',
     );
   });
 

@@ -18,8 +18,8 @@ const EVIDENCE: { [Kind in Evidence['kind']]: Extract<Evidence, { kind: Kind }> 
   consumed: { kind: 'consumed', bytes: 5120, watchedMs },
   'newest-data': { kind: 'newest-data', ageMs: 9876.5 },
   'came-since': { kind: 'came-since', watchedMs },
-  'nobody-ran': { kind: 'nobody-ran', side: 'writer', watchedMs, holdersComplete: false },
-  'partly-still': { kind: 'partly-still', stillMs: 1234.5, watchedMs },
+  'did-not-run': { kind: 'did-not-run', side: 'writer', watchedMs, holdersComplete: false },
+  'partly-idle': { kind: 'partly-idle', idleMs: 1234.5, watchedMs },
   'queue-was-read': { kind: 'queue-was-read' },
   'consumed-part': { kind: 'consumed-part', bytes: 4096, received: 8192, watchedMs },
   'acknowledged-nothing': {
@@ -130,7 +130,7 @@ test.each<[SkcheckReason, string]>([
   ],
   [
     { code: 'dropped', figures: { packets: 1, ...FULL, queueBytes: 4096, watchedMs: 999 } },
-    '1 packet dropped in 0.9 s; its queue has room now (4.00 KiB of 208 KiB): it was full for a time, or packets were invalid',
+    '1 packet dropped in 0.9 s; its queue has room now (4.00 KiB of 208 KiB): it overflowed earlier, or packets were invalid',
   ],
   [
     {
@@ -154,9 +154,9 @@ test.each<[SkcheckReason, string]>([
 test('what a process that has ended leaves unsaid is told in the order of the words', () => {
   const reasons = leakReasons(leak, false);
   expect(because(reasons, null)).toBe(
-    'its open descriptors grew in each of 3 samples, from 3 to 40 in 2.3 s; it has ended since, so its name is not known',
+    'its open descriptors grew in each of 3 samples, from 3 to 40 in 2.3 s; it has exited, so its name is unknown',
   );
-  expect(reasons.map(({ code }) => code)).toEqual(['descriptors-grew', 'ended-since']);
+  expect(reasons.map(({ code }) => code)).toEqual(['descriptors-grew', 'exited']);
 });
 
 test('the name of a function that a thread sleeps in stands in both', () => {
@@ -165,5 +165,5 @@ test('the name of a function that a thread sleeps in stands in both', () => {
     code: 'owner-sleeps',
     figures: { threads: 2, waitsIn: 'do_epoll_wait' },
   });
-  expect(because([reason!], null)).toBe('its main thread sleeps in do_epoll_wait (2 threads)');
+  expect(because([reason!], null)).toBe('its main thread is sleeping in do_epoll_wait (2 threads)');
 });

@@ -77,12 +77,12 @@ describe('JSON', () => {
   test('who is root is not told to be', async () => {
     const words = async (root: boolean) =>
       (await report('stalled', 2000, root)).warnings[0]?.message;
-    expect(await words(false)).toMatch(/not shown to this user\. Run as root to see them$/);
-    expect(await words(true)).toMatch(/not shown to this user\. This is root already: a security /);
+    expect(await words(false)).toMatch(/not visible to this user\. Run as root to see them$/);
+    expect(await words(true)).toMatch(/not visible to this user\. Already root: a security /);
     const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE']))
       .warnings;
     expect(warning?.message).toMatch(
-      /This is root already, without CAP_SYS_PTRACE, as in a container$/,
+      /Already root, but without CAP_SYS_PTRACE, as in a container$/,
     );
   });
 
@@ -90,7 +90,7 @@ describe('JSON', () => {
     const object = await report('stalled', 0);
     expect(object.host).toMatchObject({ samples: 1, watchedMs: 0 });
     expect(object.warnings.map(({ code }) => code)).toContain('one-sample');
-    expect(formatSkcheckText(object).split('\n')[1]).toMatch(/^\(from one sample/);
+    expect(formatSkcheckText(object).split('\n')[1]).toMatch(/^\(one sample/);
   });
 
   test('all lists what is being read too, after what is not', async () => {
@@ -108,7 +108,7 @@ describe('text', () => {
   test('says the most important thing first', async () => {
     const [headline] = formatSkcheckText(await report()).split('\n');
     expect(headline).toMatch(
-      /^3 of 4 sockets have stopped reading; they pin at least [\d.]+ MiB, likely [\d.]+ MiB$/,
+      /^3 of 4 sockets are stalled and pin at least [\d.]+ MiB, likely [\d.]+ MiB$/,
     );
   });
 
@@ -116,7 +116,7 @@ describe('text', () => {
     const { totals, ...object } = await report();
     const pinned = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 22, atMost: 2 ** 22 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
-      /they pin about 2.00 MiB \(1.00 MiB to 4.00 MiB\)$/m,
+      /are stalled and pin about 2.00 MiB \(1.00 MiB to 4.00 MiB\)$/m,
     );
   });
 
@@ -132,16 +132,16 @@ describe('text', () => {
       });
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\n7.00 MiB is by what they are charged. A packet may keep a page of its own: up to 178 MiB may be theirs, and 169 MiB of the memory are in no counter. skcheck --exact counts it (root, /proc/kcore).\n',
+      '\n7.00 MiB is what the sockets are charged. Packets can pin larger pages: up to 178 MiB may be pinned. No counter accounts for 169 MiB of memory. skcheck --exact counts it (root, /proc/kcore).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
-      'in no counter. A dump tells.\n',
+      '169 MiB of memory. A vmcore has the exact figure.\n',
     );
     for (const [likely, high] of [
       [7 * MIB, 69 * MIB],
       [1024, 31 * MIB],
     ] as const)
-      expect(text(likely, high)).not.toContain('is by what they are charged');
+      expect(text(likely, high)).not.toContain('is what the sockets are charged');
   });
 
   test.each([80, 100, 160])('keeps to %d columns, and uses them', async (width) => {
@@ -151,7 +151,7 @@ describe('text', () => {
       const rows = lines.filter((line) => /^ *(?:-|\d+) {2}/.test(line));
       expect(rows.length).toBe(4);
       expect(Math.max(...rows.map(columnsOf))).toBeGreaterThan(width - 12);
-      for (const heading of ['PID', 'COMM', 'FD', 'SOCKET', 'VERDICT', 'UNREAD', 'FOR', 'PINNED'])
+      for (const heading of ['PID', 'COMM', 'FD', 'SOCKET', 'VERDICT', 'UNREAD', 'AGE', 'PINNED'])
         expect(lines.find((line) => line.includes('PID'))?.split(/ +/)).toContain(heading);
     }
   });
@@ -183,7 +183,7 @@ describe('text', () => {
     expect(formatSkcheckText(object)).not.toContain('also held by');
     const text = formatSkcheckText(object, { verbose: true });
     expect(text).toContain('also held by pid 4194304');
-    expect(text).toContain('stalled: read nothing in 2.0 s; ');
+    expect(text).toContain('stalled-reader: read nothing in 2.0 s; ');
     expect(text).toContain('the listener has not accepted it yet');
   });
 
@@ -216,13 +216,13 @@ describe('text', () => {
     });
     const { likelyPinnedBytes } = object.totals.worstOwner!;
     expect(likelyPinnedBytes).toBe(object.sockets.find(({ pid }) => pid === 20)?.pinned.likely);
-    const share = `Likely ${formatSize(likelyPinnedBytes)} of the ${formatSize(object.totals.pinned.likely)}`;
-    expect(formatSkcheckText(object)).toContain(`\n${share} comes back when pid 20 (`);
+    const share = `About ${formatSize(likelyPinnedBytes)} of the ${formatSize(object.totals.pinned.likely)}`;
+    expect(formatSkcheckText(object)).toContain(`\n${share} is freed when pid 20 (`);
     expect(formatSkcheckText(object)).toContain(
-      '\nOther processes hold it too: to end pid 20 alone does not give that back.\n',
+      '\nOther processes hold it too: killing pid 20 alone does not free that memory.\n',
     );
     const alone = { ...object, totals: { ...object.totals, stalled: 1 } };
-    expect(formatSkcheckText(alone)).toMatch(/^The memory comes back when pid 20 /m);
+    expect(formatSkcheckText(alone)).toMatch(/^The memory is freed when pid 20 /m);
   });
 
   test('a capture says of which host and when, and a time that is not told is not made up', async () => {
@@ -237,7 +237,7 @@ describe('text', () => {
     } as const;
     expect(words(captured)).toBe('Captured on web\\x1b[1m, 2026-11-20 23:07:25 UTC');
     expect(words({ ...captured, name: '', takenAtKnown: false })).toBe(
-      'Captured on a host that it does not name, at a time that it does not tell',
+      'Captured on an unnamed host, at an unknown time',
     );
   });
 
@@ -283,10 +283,10 @@ describe('text', () => {
       bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
       warnings: [],
     };
-    expect(formatSkcheckText(quiet)).toBe('None of 1,341 sockets has stopped reading');
+    expect(formatSkcheckText(quiet)).toBe('No stalled socket among 1,341 sockets');
     const unsure = { ...quiet, totals: { ...quiet.totals, undecided: 2 } };
     expect(formatSkcheckText(unsure)).toBe(
-      'None of 1,341 sockets is seen to have stopped reading; 2 could not be judged',
+      'No stalled socket found among 1,341 sockets: 2 undecided',
     );
   });
 });

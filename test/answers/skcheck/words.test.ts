@@ -39,9 +39,9 @@ describe('what the owner of a stalled socket does', () => {
     ['D', '__refrigerator', 'frozen by its cgroup'],
     ['S', 'do_freezer_trap', 'frozen by its cgroup'],
     ['S', 'get_signal', 'frozen by its cgroup'],
-    ['S', 'do_epoll_wait', 'its main thread sleeps in do_epoll_wait'],
-    ['D', 'folio_wait_bit', 'its main thread is blocked (D) in folio_wait_bit'],
-    ['R', null, 'its main thread runs'],
+    ['S', 'do_epoll_wait', 'its main thread is sleeping in do_epoll_wait'],
+    ['D', 'folio_wait_bit', 'its main thread is in uninterruptible sleep (D) in folio_wait_bit'],
+    ['R', null, 'its main thread is running'],
   ])('%s, in %s: %s', async (state, waitsIn, words) => {
     expect(becauseOf(await stalled(hostWith(state, waitsIn)))).toBe(
       `read nothing in 2.0 s; ${words}`,
@@ -50,18 +50,10 @@ describe('what the owner of a stalled socket does', () => {
 
   // Ticks of 10 ms: fields 14 and 15 of stat; nanoseconds of waiting: field 2 of schedstat.
   test.each([
-    [190, 0, 'its process spins: it used 95 % of a CPU meanwhile'],
-    [
-      40,
-      1.5e9,
-      'its process spins: it used 20 % of a CPU meanwhile, and waited for its turn for 75 % of the time',
-    ],
-    [
-      20,
-      2.5e9,
-      'its process spins: it used 10 % of a CPU meanwhile, and waited for its turn for 100 % of the time',
-    ],
-    [40, 0.2e9, 'its main thread runs'],
+    [190, 0, 'its process spins: it used 95 % of a CPU'],
+    [40, 1.5e9, 'its process spins: it used 20 % of a CPU, and waited for a CPU 75 % of the time'],
+    [20, 2.5e9, 'its process spins: it used 10 % of a CPU, and waited for a CPU 100 % of the time'],
+    [40, 0.2e9, 'its main thread is running'],
   ])('%d ticks of CPU and %d ns of waiting in two seconds: %s', async (ticks, waited, words) => {
     const host = hostWith('R', null);
     const stat = (used: number) => `20 (a) b) R ${'0 '.repeat(10)}${used} 7 0 0`;
@@ -80,12 +72,12 @@ describe('what the owner of a stalled socket does', () => {
     [
       150,
       0.3e9,
-      'its process is busy: it used 75 % of a CPU meanwhile, and waited for its turn for 15 % of the time',
+      'its process is busy: it used 75 % of a CPU, and waited for a CPU 15 % of the time',
     ],
     [
       20,
       1.7e9,
-      'its process lacks CPU time: it used 10 % of a CPU meanwhile, and waited for its turn for 85 % of the time',
+      'its process lacks CPU time: it used 10 % of a CPU, and waited for a CPU 85 % of the time',
     ],
   ])('who reads too slowly, with %d ticks and %d ns: %s', async (ticks, waited, words) => {
     const host = hostWith('R', null, 400);
@@ -119,7 +111,7 @@ describe('what the owner of a stalled socket does', () => {
 
 test.each([
   ['lives', 'feedd', /from 1 to 41 in \d/],
-  ['has ended', null, /; it has ended since, so its name is not known$/],
+  ['has ended', null, /; it has exited, so its name is unknown$/],
 ])('a process that leaks descriptors and %s', async (how, comm, words) => {
   const host = new FakeHost(() => '');
   host.addProcess(20, {});

@@ -19,7 +19,8 @@ const FOUND: Snapshot = {
 const WRITTEN = {
   file: 'x',
   intervalSeconds: 1,
-  gentle: { nice: 10, idleIo: true, uncached: true },
+  priority: { nice: 10, idleIo: true },
+  uncached: true,
 };
 
 test('what ended or is not there by itself makes no snapshot incomplete', () => {

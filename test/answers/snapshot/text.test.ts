@@ -19,17 +19,18 @@ const FOUND: SnapshotJson = {
   complete: false,
   errorCounts: { gone: 9, denied: 3, unreadable: 1, absent: 9, cut: 0 },
   errors: [{ path: '/proc/1/\u001b[31m', code: 'denied', words: '' }],
-  gentle: { nice: 10, idleIo: true, uncached: true },
+  priority: { nice: 10, idleIo: true },
+  uncached: true,
 };
 
 test('what a snapshot lacks is one sentence', () => {
   expect(snapshotWarning(FOUND)).toBe(
-    'not everything is in it: 3 files may not be read by this user, 1 file could not be read (first: /proc/1/\\x1b[31m); its file errors lists them',
+    'the snapshot is incomplete: permission denied for 3 files, 1 file could not be read (first: /proc/1/\\x1b[31m). The file errors in the archive lists them',
   );
   const more = { ...FOUND, closedNamespaces: 2, errors: [] };
   const errorCounts = { ...FOUND.errorCounts, denied: 0, unreadable: 0, cut: 1 };
   expect(snapshotWarning({ ...more, errorCounts })).toBe(
-    'not everything is in it: of 1 file it has the beginning alone, 2 network namespaces could not be entered; its file errors lists them',
+    'the snapshot is incomplete: 1 file truncated, 2 network namespaces could not be entered. The file errors in the archive lists them',
   );
   expect(snapshotWarning({ ...FOUND, complete: true })).toBeUndefined();
 });

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
-import { look, statusOf } from '../../../src/app/skcheck/look.js';
+import { scan, statusOf } from '../../../src/app/skcheck/scan.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
 import {
@@ -25,7 +25,7 @@ async function ask(archive: Buffer): Promise<{ status: number; report: SkcheckRe
   const path = join(dir, 'capture.tar');
   writeFileSync(path, archive);
   try {
-    const { report } = await look(new CapturedHost(await readCapture(path)), OPTIONS);
+    const { report } = await scan(new CapturedHost(await readCapture(path)), OPTIONS);
     return { status: statusOf(report, OPTIONS), report };
   } catch {
     // What main turns into one line and this status.
@@ -107,7 +107,7 @@ test('nor do samples that are swapped, an archive that is cut, or files that wer
 describe('a second sample without its output of ss is no all-clear, whatever the manifest says', () => {
   const OWN = 'sample-2/netns-4026531840/';
   test.each([
-    ['all of it', 'sample-2/', 'it lacks sample 2'],
+    ['all of it', 'sample-2/', 'sample 2 is missing'],
     ['no ss', 'sample-2/netns-', null],
     [
       'not its own namespace',

@@ -66,7 +66,7 @@ test.each(['\x7fELF\x02\x01\x01', 'KDUMP   \x06', 'makedumpfile\0\0\0\0'])(
       const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
       expect([status, stdout]).toEqual([3, '']);
       expect(stderr).toBe(
-        `kdump-mem: ${path} is a dump of a kernel, and no capture of a host. Give it with --vmcore: kdump-mem memory --vmcore ${path}\n`,
+        `kdump-mem: ${path} is a kernel dump, not a capture. Read it with: kdump-mem memory --vmcore ${path}\n`,
       );
     }
   },

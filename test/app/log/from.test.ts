@@ -127,17 +127,17 @@ describe('log --from', () => {
     const denied = withLog(undefined, 'log\tdenied\tneither /dev/kmsg nor dmesg gives it\n');
     const { status, stdout, stderr } = await kdumpMem('log', '--from', denied);
     expect([status, stdout]).toEqual([3, '']);
-    expect(stderr).toContain('log was not captured: reading it was denied (neither /dev/kmsg');
+    expect(stderr).toContain('log was not captured: permission denied (neither /dev/kmsg');
     const byNode = withLog(undefined, '/dev/kmsg\tdenied\t/dev/kmsg may not be read\n');
     expect((await kdumpMem('log', '--from', byNode)).stderr).toContain(
-      '/dev/kmsg was not captured: reading it was denied (/dev/kmsg may not be read)',
+      '/dev/kmsg was not captured: permission denied (/dev/kmsg may not be read)',
     );
     const without = [...snapshotFiles([])].map(
       ([name, text]) => [name, name === 'left-out' ? 'environment\nlog\nnames\n' : text] as const,
     );
     const anonymous = writeCapture(join(folder, 'anonymous'), without);
     expect((await kdumpMem('log', '--from', anonymous)).stderr).toContain(
-      'log was left out of this capture on purpose',
+      'log is excluded from this capture',
     );
     const old = writeCapture(join(folder, 'old'), captureFiles({ inet: ['', ''] }));
     expect((await kdumpMem('log', '--from', old)).stderr).toContain('log was not captured');

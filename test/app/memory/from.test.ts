@@ -138,7 +138,7 @@ describe('memory --from', () => {
       const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
       expect([status, stdout]).toEqual([3, '']);
       expect(stderr).toMatch(
-        /^kdump-mem: .*Name what kdump-mem snapshot or skcheck --capture has written\.\n$/,
+        /^kdump-mem: .*Name an archive written by kdump-mem snapshot or skcheck --capture\.\n$/,
       );
       // No live source of this machine tells of another.
       expect(stderr).not.toContain('--source');

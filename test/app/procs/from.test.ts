@@ -121,7 +121,7 @@ describe('procs --from', () => {
   });
 
   test.each([
-    ['unreadable\tno time was left', /: the capture timed out, or the kernel did not answer/],
+    ['unreadable\ttimeout', /: the capture timed out, or the kernel did not answer/],
     ['denied\tit may not be read', /: root is required$/],
     ['gone\tit is not there', /: the processes had exited$/],
   ])('why it was not captured is said as the capture says: %s', async (how, words) => {
@@ -142,13 +142,13 @@ describe('procs --from', () => {
     'it is incomplete where there was no time for all of %s',
     async (name) => {
       const path = snapshot([INIT, GROWS], (files) =>
-        files.set('errors', `${name}\tcut\tno time was left\n`),
+        files.set('errors', `${name}\tcut\ttimeout\n`),
       );
       expect(await asked(path)).toMatchObject({
         complete: false,
         warnings: expect.arrayContaining([
           expect.objectContaining({
-            message: expect.stringContaining(`${name} was cut when it was captured`),
+            message: expect.stringContaining(`${name} is truncated in this capture`),
           }),
         ]),
       });
@@ -161,13 +161,13 @@ describe('procs --from', () => {
     const answer = await asked(cut);
     expect(answer.complete).toBe(false);
     expect(answer.warnings.map(({ message }) => message)).toEqual([
-      expect.stringContaining('sample-2/memory is not as it was captured'),
+      expect.stringContaining('sample-2/memory differs from the captured file'),
       expect.stringContaining('PSS and USS of 2 processes were not captured'),
     ]);
     const newer = await asked(snapshot([INIT], (files) => files.set('version', '4\n')));
     expect(newer).toMatchObject({
       complete: false,
-      warnings: [{ message: expect.stringContaining('its layout has version 4') }],
+      warnings: [{ message: expect.stringContaining('unsupported capture format 4') }],
     });
   });
 

@@ -32,7 +32,7 @@ test('a look that takes long is shown again until it took a twentieth of the tim
   expect(clock.looks).toBe(2);
   expect(text).toMatch(/^kdump_mem_memory_age_seconds 0$/m);
   expect(text).toMatch(/^kdump_mem_memory_bytes\{group="kernel",category="vmalloc"\} 8192$/m);
-  expect(text).toMatch(/^kdump_mem_memory_look_seconds 3$/m);
+  expect(text).toMatch(/^kdump_mem_memory_scan_seconds 3$/m);
 });
 
 test('a look that fails is a metric, never old figures, and is said once', async () => {

@@ -12,13 +12,13 @@ const file = join(dir, 'host.tar.gz');
 
 describe('a command line that makes no sense is one line and status 2', () => {
   test.each([
-    [[], 'say where to write it'],
+    [[], 'no output file given'],
     [['-o', ''], 'is empty'],
     [['-o', file, '--to-stdout'], 'cannot be used'],
-    [['--to-stdout', '--json'], '--json has no place there'],
-    [['-o', '-', '--json'], '--json has no place there'],
+    [['--to-stdout', '--json'], '--json cannot be combined with --to-stdout'],
+    [['-o', '-', '--json'], '--json cannot be combined with --to-stdout'],
     [['-o', file, '--with', 'everything'], 'Parts are smaps'],
-    [['-o', file, '--with', 'perf'], 'procs --pid PID --stacks'],
+    [['-o', file, '--with', 'perf'], 'procs --live --pid PID --stacks'],
     [['-o', file, '--with', 'kpageflags'], 'memory --live'],
     [['-o', file, '--with', 'arguments', '--anonymize'], 'exclude each other'],
     [['-o', file, '--with', 'smaps,unix-paths', '--anonymize'], 'exclude each other'],
@@ -74,7 +74,7 @@ test('--verify has a status of its own for what is not whole', async () => {
   const { stdout, stderr, status } = await kdumpMem('snapshot', '--verify', path, '--json');
   expect([status, stderr]).toEqual([1, '']);
   const said = snapshotVerifySchema.parse(JSON.parse(stdout));
-  expect(said).toMatchObject({ whole: false, files: 0 });
+  expect(said).toMatchObject({ intact: false, files: 0 });
   const none = await kdumpMem('snapshot', '--verify', join(dir, 'none'));
   expect([none.status, none.stdout]).toEqual([3, '']);
   expect(none.stderr).toMatch(

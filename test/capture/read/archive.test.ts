@@ -19,13 +19,13 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const MORE = Buffer.alloc(1 << 20, 'x');
 
 test.each([
-  ['no tar', MORE, 'the archive is no tar, or is damaged'],
+  ['no tar', MORE, 'the archive is not a tar file, or is corrupt'],
   [
     'a name without end',
     Buffer.concat([tarOf(tarEntry('././@LongLink', 'n'.repeat(70_000), 'L')), MORE]),
-    'the archive has a name that is too long',
+    'a file name in the archive is too long',
   ],
-  ['a cut tar', tarEntry('version', '1\n'), 'the archive is no tar, or it is cut'],
+  ['a cut tar', tarEntry('version', '1\n'), 'the archive is not a tar file, or is truncated'],
 ])('%s is told in the same words, packed or not', async (_, bytes, words) => {
   const path = join(folder, 'capture');
   for (const stored of [bytes, gzipSync(bytes, { level: 0 })]) {
@@ -111,7 +111,7 @@ test.each(LIMITS)(
       const captured = await readCapture(path, {}, limit);
       expect(captured.get('proc/meminfo')).toBe('MemTotal: 1 kB\n');
       expect(captured.has('proc/loadavg')).toBe(false);
-      expect(captured.damage).toContain(`reading stopped after ${words}: what follows is missing`);
+      expect(captured.damage).toContain(`reading stopped after ${words}, the remainder is missing`);
       const whole = await readCapture(path);
       expect(whole.has('proc/loadavg')).toBe(true);
       expect(whole.damage).toEqual([]);

@@ -63,48 +63,48 @@ describe('facts that contradict each other are named', () => {
     [
       'swap used and no swap',
       edit('sample-2/after', /VmSwap:\t +0 kB/, 'VmSwap:\t     400 kB'),
-      /^pid 1 has 409600 bytes in swap, and SwapTotal is 0$/,
+      /^pid 1 has 409600 bytes in swap, but SwapTotal is 0$/,
     ],
     [
       'swap in smaps_rollup and no swap',
       edit('sample-2/memory', 'rollup:Swap: 0 kB', 'rollup:Swap: 8 kB'),
-      /in swap, and SwapTotal is 0$/,
+      /in swap, but SwapTotal is 0$/,
     ],
     [
       'a swap area and no swap',
       (files) =>
         files.set('proc/swaps', 'Filename Type Size Used Priority\n/dev/sda file 4 0 -2\n'),
-      /^\/proc\/swaps has swap areas/,
+      /^\/proc\/swaps lists swap areas/,
     ],
     [
       'page tables above MemTotal',
       edit('sample-2/proc/meminfo', 'PageTables:         400', 'PageTables:     2000000'),
-      /^PageTables of \/proc\/meminfo is more than MemTotal$/,
+      /^PageTables in \/proc\/meminfo exceeds MemTotal$/,
     ],
     [
       'page tables of a process above those of the machine',
       edit('sample-2/after', /VmPTE:\t +44 kB/, 'VmPTE:\t  500000 kB'),
-      /^pid 1 has 512000000 bytes of page tables, and the machine 409600$/,
+      /^pid 1 has 512000000 bytes of page tables, but the machine only 409600$/,
     ],
     [
       'PSS above RSS',
       edit('sample-2/memory', 'rollup:Pss: 900 kB', 'rollup:Pss: 9000 kB'),
-      /^pid 7 has a PSS of 9216000 bytes, and an RSS of 1024000$/,
+      /^pid 7 has a PSS of 9216000 bytes, but an RSS of 1024000$/,
     ],
     [
       'smaps_rollup twice',
       (files) => files.set('sample-2/memory', (files.get('sample-2/memory') ?? '').repeat(2)),
-      /^smaps_rollup of pid 1 is there twice$/,
+      /^duplicate smaps_rollup of pid 1$/,
     ],
     [
       'MemFree and vmstat',
       edit('sample-2/proc/vmstat', 'nr_free_pages 128000', 'nr_free_pages 28000'),
-      /^MemFree is 524288000 bytes, and nr_free_pages of \/proc\/vmstat 114688000$/,
+      /^MemFree is 524288000 bytes, but nr_free_pages in \/proc\/vmstat is 114688000$/,
     ],
     [
       'Shmem and vmstat',
       edit('sample-2/proc/vmstat', 'nr_shmem 250', 'nr_shmem 50000'),
-      /^Shmem is 1024000 bytes, and nr_shmem of/,
+      /^Shmem is 1024000 bytes, but nr_shmem in/,
     ],
     [
       'a process missing from two of three lists, which began before the first',
@@ -112,7 +112,7 @@ describe('facts that contradict each other are named', () => {
         without('sample-1/before', 7)(files);
         without('sample-2/memory', 7)(files);
       },
-      /^pid 7 began before the first sample, which does not have it$/,
+      /^pid 7 started before the first sample but is missing from it$/,
     ],
     [
       'a process in the list of memory alone',
@@ -120,7 +120,7 @@ describe('facts that contradict each other are named', () => {
         without('sample-1/before', 7)(files);
         without('sample-2/after', 7)(files);
       },
-      /^pid 7 is in the list of memory, and not in that of states$/,
+      /^pid 7 is in the memory list but not in the state list$/,
     ],
     [
       'a process in the first list alone, whose child still names it',
@@ -129,7 +129,7 @@ describe('facts that contradict each other are named', () => {
         without('sample-2/after', 7)(files);
         without('sample-2/memory', 7)(files);
       },
-      /^pid 7 is the parent of pid 9, and not in the list of states$/,
+      /^pid 7, the parent of pid 9, is missing from the state list$/,
     ],
   ])('%s', (_, change, words) => {
     const found = warnings(change);
@@ -158,5 +158,5 @@ test('a capture that lost a sample is not whole', () => {
   const files = snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]);
   for (const name of files.keys()) if (name.startsWith('sample-2/')) files.delete(name);
   const { host } = capturedAt(new CapturedFiles(files), 'last');
-  expect(host.damage).toContain('it lacks sample 2');
+  expect(host.damage).toContain('sample 2 is missing');
 });

@@ -133,7 +133,7 @@ describe('a snapshot', () => {
 
   test('ends in time, whole, and says what is missing', async () => {
     const { files, archive } = await taken({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
-    expect(files.get('errors')).toContain('sample-1/before\tcut\tno time was left after 0 of 3');
+    expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
 });

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { type Condition, parseConditions } from '../../../src/capture/write/when/conditions.js';
+import { readConditions } from '../../../src/capture/write/when/readings.js';
 import {
-  keptIn,
   nameOf,
   removeAbandoned,
   removeOldest,
-} from '../../../src/capture/write/when/kept.js';
-import { lookAt } from '../../../src/capture/write/when/look.js';
-import { Watchman } from '../../../src/capture/write/when/watchman.js';
+  snapshotsIn,
+} from '../../../src/capture/write/when/stored.js';
+import { SnapshotTrigger } from '../../../src/capture/write/when/trigger.js';
 import { FakeHost } from '../../host/fake-host.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'snapshot-when-'));
@@ -60,7 +60,7 @@ const all: readonly Condition[] = parseConditions('psi=20,psi-full=5,available=5
 
 describe('a look', () => {
   test('tells each by the host', () => {
-    expect(lookAt(host(), all).map(({ value, limit }) => [value, limit])).toEqual([
+    expect(readConditions(host(), all).map(({ value, limit }) => [value, limit])).toEqual([
       [31.25, undefined],
       [4.5, undefined],
       [40 * 1024, 50 * 1024],
@@ -69,21 +69,21 @@ describe('a look', () => {
   });
 
   test.each([
-    ['psi', '/proc/pressure/memory', '', '--when psi cannot be told here'],
+    ['psi', '/proc/pressure/memory', '', '--when psi is not available here'],
     ['available', '/proc/meminfo', 'MemTotal: 1000 kB\n', '/proc/meminfo has no MemAvailable'],
     ['oom', '/proc/vmstat', 'nr_free_pages 1\n', '/proc/vmstat has no oom_kill'],
   ])('refuses %s where the host does not tell it', (kind, path, text, words) => {
     const asked = all.filter((condition) => condition.kind === kind);
     const lacking = host({ [path]: text });
-    expect(() => lookAt(lacking, asked)).toThrow(words);
+    expect(() => readConditions(lacking, asked)).toThrow(words);
     lacking.files.delete(path);
-    expect(() => lookAt(lacking, asked)).toThrow(path);
+    expect(() => readConditions(lacking, asked)).toThrow(path);
   });
 });
 
 /** Seconds of a simulated clock at which snapshots were due. */
 function dueAt(
-  watchman: Watchman,
+  watchman: SnapshotTrigger,
   seconds: number,
   at: (second: number) => { psi?: number; available?: number; kills?: number },
   failsAt: readonly number[] = [],
@@ -104,7 +104,7 @@ function dueAt(
       second,
       reasons.map(({ condition, killed }) => condition.kind + (killed ?? '')).join(),
     ]);
-    if (!failsAt.includes(second)) watchman.took();
+    if (!failsAt.includes(second)) watchman.snapshotTaken();
   }
   return due;
 }
@@ -112,11 +112,11 @@ function dueAt(
 describe('on a simulated clock', () => {
   test('a quiet week has none', () => {
     const quiet = { psi: 19.99, available: 50, kills: 7 };
-    expect(dueAt(new Watchman(600_000), 7 * 86_400, () => quiet)).toEqual([]);
+    expect(dueAt(new SnapshotTrigger(600_000), 7 * 86_400, () => quiet)).toEqual([]);
   });
 
   test('what goes on has one each so far apart', () => {
-    const due = dueAt(new Watchman(600_000), 2000, (second) =>
+    const due = dueAt(new SnapshotTrigger(600_000), 2000, (second) =>
       second >= 100 && second < 1400 ? { psi: 20, available: 49 } : {},
     );
     expect(due).toEqual([
@@ -127,7 +127,7 @@ describe('on a simulated clock', () => {
   });
 
   test('what only held meanwhile is no reason later, and a kill is one', () => {
-    const due = dueAt(new Watchman(600_000), 2000, (second) => ({
+    const due = dueAt(new SnapshotTrigger(600_000), 2000, (second) => ({
       psi: second === 100 || second === 300 ? 50 : 0,
       kills: second < 200 ? 4 : second < 400 ? 6 : 7,
     }));
@@ -139,7 +139,7 @@ describe('on a simulated clock', () => {
 
   test('a kill whose snapshot could not be taken is a reason for the next', () => {
     const kills = (second: number) => ({ kills: second < 200 ? 4 : 5 });
-    expect(dueAt(new Watchman(600_000), 3000, kills, [200, 800])).toEqual([
+    expect(dueAt(new SnapshotTrigger(600_000), 3000, kills, [200, 800])).toEqual([
       [200, 'oom1'],
       [800, 'oom1'],
       [1400, 'oom1'],
@@ -147,8 +147,8 @@ describe('on a simulated clock', () => {
   });
 
   test('kills before it began, and a counter that begins anew, are none', () => {
-    expect(dueAt(new Watchman(1000), 100, () => ({ kills: 9 }))).toEqual([]);
-    const again = dueAt(new Watchman(1000), 100, (second) => ({
+    expect(dueAt(new SnapshotTrigger(1000), 100, () => ({ kills: 9 }))).toEqual([]);
+    const again = dueAt(new SnapshotTrigger(1000), 100, (second) => ({
       kills: second < 50 ? 9 : second < 70 ? 0 : 1,
     }));
     expect(again).toEqual([[70, 'oom1']]);
@@ -156,8 +156,8 @@ describe('on a simulated clock', () => {
 
   test('one that was taken before it began counts, unless the clock has gone back', () => {
     const holds = () => ({ psi: 90 });
-    expect(dueAt(new Watchman(600_000, -100_000), 600, holds)).toEqual([[500, 'psi']]);
-    expect(dueAt(new Watchman(600_000, 9_999_000_000), 600, holds)).toEqual([[0, 'psi']]);
+    expect(dueAt(new SnapshotTrigger(600_000, -100_000), 600, holds)).toEqual([[500, 'psi']]);
+    expect(dueAt(new SnapshotTrigger(600_000, 9_999_000_000), 600, holds)).toEqual([[0, 'psi']]);
   });
 });
 
@@ -178,7 +178,7 @@ describe('what is kept', () => {
     const others = ['snapshot-1.tar.gz', 'x.tar.gz', `.${own[0]}.1a2b.partial`, `${own[1]}.asc`];
     for (const name of [...own, ...others]) writeFileSync(join(folder, name), '');
     mkdirSync(join(folder, 'snapshots'));
-    expect(keptIn(folder).map(({ at: time }) => time)).toEqual(
+    expect(snapshotsIn(folder).map(({ at: time }) => time)).toEqual(
       [1, 2, 3, 4].map((s) => at(s).getTime()),
     );
     expect(removeOldest(folder, 3)).toEqual([nameOf(at(1), ['oom'])]);
@@ -220,6 +220,6 @@ describe('what is kept', () => {
   });
 
   test('a folder that is not there is said to be so', () => {
-    expect(() => keptIn(join(folder, 'none'))).toThrow('cannot be listed (ENOENT)');
+    expect(() => snapshotsIn(join(folder, 'none'))).toThrow('cannot be listed (ENOENT)');
   });
 });

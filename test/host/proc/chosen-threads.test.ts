@@ -30,7 +30,7 @@ test('a cgroup that does not exist is no choice, one that is empty is', () => {
   const files = { ...FILES, '/sys/fs/cgroup/empty.slice/cgroup.procs': '' };
   const old = { ...FILES, '/sys/fs/cgroup/memory/old/tasks': '' };
   expect(() => ChosenThreads.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow(
-    'no process is in the cgroup /build.slcie, and there is none',
+    'no such cgroup: /build.slcie',
   );
   expect(ChosenThreads.ofCgroup(madeSource({ files }), '/empty.slice').has(7)).toBe(false);
   expect(ChosenThreads.ofCgroup(madeSource({ files: old }), '/old').has(7)).toBe(false);

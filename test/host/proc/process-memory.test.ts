@@ -222,7 +222,7 @@ describe('what hides memory', () => {
   test('a /proc without processes is none', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
-    await expect(readProcesses(host)).rejects.toThrow(/shows no process/);
+    await expect(readProcesses(host)).rejects.toThrow(/lists no process/);
   });
 });
 

@@ -98,7 +98,7 @@ describe('without ss', () => {
     expect(findings).toMatchObject([
       {
         socket: { inode: 55 },
-        verdict: { verdict: 'stalled-reader', evidence: { kind: 'nobody-ran' } },
+        verdict: { verdict: 'stalled-reader', evidence: { kind: 'did-not-run' } },
       },
     ]);
   });

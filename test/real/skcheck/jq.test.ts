@@ -54,7 +54,7 @@ test('codes of reasons stand in a row for each socket', () => {
   const row = rows.find(([pid]) => pid === `${stalled.pid}`);
   expect(row?.slice(2)).toEqual([
     'stalled-reader',
-    expect.stringMatching(/^consumed-nothing,(?:dropped-besides,)?local-peer,owner-/),
+    expect.stringMatching(/^consumed-nothing,(?:also-dropped,)?local-peer,owner-/),
   ]);
 });
 

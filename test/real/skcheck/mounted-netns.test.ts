@@ -70,7 +70,7 @@ test('its capture has it too', () => {
   const [live] = inside([...SOON, '--stale']);
   const [read] = inside(['--stale', '--from', file]);
   expect(timeless(live?.stalled.because)).toMatch(
-    /^read nothing in T; its main thread sleeps in \w+$/,
+    /^read nothing in T; its main thread is sleeping in \w+$/,
   );
   expect({ ...read, stalled: timeless(read?.stalled.because) }).toEqual({
     ...live,
@@ -101,7 +101,7 @@ test('what could not be entered is said when it is captured, and when that is re
   const { status, stderr } = captureWithout(file, 'nsenter', 'ip');
   expect(status).toBe(0);
   expect(stderr).toMatch(
-    /^snapshot: note: network namespaces that could not be entered: \d+ \(there is neither nsenter/,
+    /^snapshot: note: network namespaces that could not be entered: \d+ \(no nsenter/,
   );
   const { report } = skcheckJson(['--from', file, '--stale']);
   expect(report.sockets.filter((socket) => socket.netns === netns)).toEqual([]);

@@ -90,8 +90,8 @@ describe('a look that fails', () => {
     expect(status).toBe(3);
     expect(stderr).toMatch(/^skcheck: ss failed.*\n$/);
     expect(stdout).toMatch(/^skcheck_up 0$/m);
-    expect(stdout).toMatch(/^skcheck_look_failures_total 1$/m);
-    expect(stdout).toMatch(/^skcheck_look_failure\{code="ss-failed"\} 1$/m);
+    expect(stdout).toMatch(/^skcheck_scan_failures_total 1$/m);
+    expect(stdout).toMatch(/^skcheck_scan_failure\{code="ss-failed"\} 1$/m);
     expect(stdout).not.toContain('skcheck_stale_sockets');
     expect(promtool(stdout)).toEqual(ACCEPTED);
   });
@@ -106,7 +106,7 @@ describe('a look that fails', () => {
       return {
         status,
         up: figure('skcheck_up'),
-        failures: figure('skcheck_look_failures_total'),
+        failures: figure('skcheck_scan_failures_total'),
         success: figure('skcheck_last_success_timestamp_seconds'),
       };
     };
@@ -130,10 +130,10 @@ describe('a look that fails', () => {
     started.push(served);
     await once(served.stderr, 'data');
     const url = `http://127.0.0.1:${port}/metrics`;
-    expect(await fetched(url, /skcheck_up/)).toMatch(/^skcheck_look_failures_total 1$/m);
+    expect(await fetched(url, /skcheck_up/)).toMatch(/^skcheck_scan_failures_total 1$/m);
     const second = await fetched(url, /skcheck_up/);
     expect(second).toMatch(/^skcheck_up 0$/m);
-    expect(second).toMatch(/^skcheck_look_failures_total 2$/m);
+    expect(second).toMatch(/^skcheck_scan_failures_total 2$/m);
     expect(promtool(second)).toEqual(ACCEPTED);
     served.kill('SIGTERM');
     await once(served, 'exit');
@@ -221,7 +221,7 @@ describe('--listen', () => {
       const answer = await ask(`query?query=${encodeURIComponent(expression)}`, /"status"/);
       expect(`${expression}: ${answer}`).toContain('"status":"success"');
       expect(`${expression}: ${answer}`).toMatch(
-        /"result":\[\{|skcheck_warnings|verdict!~|skcheck_look_failures_total/,
+        /"result":\[\{|skcheck_warnings|verdict!~|skcheck_scan_failures_total/,
       );
     }
     served.kill('SIGTERM');

@@ -25,7 +25,7 @@ describe('without the right to look into other processes', () => {
     const warning = report.warnings.find(({ code }) => code === 'owner-unknown');
     expect(warning?.count).toBeGreaterThanOrEqual(1);
     expect(stderr).toMatch(
-      /without an owner: .* not shown to this user\. This is root already, without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, as in a container/,
+      /owner unknown for .* not visible to this user\. Already root, but without CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, as in a container/,
     );
     expect(status).toBe(1);
     const seen = skcheckJson([...SOON, '--stale']).report;
@@ -36,9 +36,7 @@ describe('without the right to look into other processes', () => {
     const server = await stage.start('server', { reads: 'healthy' });
     const run = skcheck([...SOON, '--stale', '--pid', `${server.pid}`], POWERLESS);
     expect(run).toMatchObject({ status: 3, stdout: '' });
-    expect(run.stderr).toMatch(
-      /^skcheck: .*may not be read\. This is root already: it lacks .*\n$/,
-    );
+    expect(run.stderr).toMatch(/^skcheck: .*may not be read\. Already root: a capability .*\n$/);
   });
 });
 
@@ -72,7 +70,7 @@ describe('network namespaces', () => {
     expect(report.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
     expect(report.complete).toBe(false);
     expect(report.warnings.map(({ code }) => code)).toContain('netns-hidden');
-    expect(stderr).toMatch(/were not looked at\. This is root already, without CAP_SYS_PTRACE, as/);
+    expect(stderr).toMatch(/were not scanned\. Already root, but without CAP_SYS_PTRACE, as/);
     const nothing = skcheck([...SOON, '--stale', '--dport', '1'], blind);
     expect(nothing.status).toBe(3);
     // A snapshot by the same says so to whoever reads it.

@@ -40,7 +40,7 @@ test('those who wait are named, the oldest first', () => {
     clients.map(({ pid }, index) => ({ pid, comm: `client ${[0, 5000, 20_000][index]}` })),
   );
   expect(skcheck([...args, '-v']).stdout.replace(/\s+/g, ' ')).toContain(
-    `those who wait: pid ${clients[0]?.pid} (client 0) fd `,
+    `waiting clients: pid ${clients[0]?.pid} (client 0) fd `,
   );
 });
 

@@ -158,7 +158,7 @@ test.each([
   await until(() => readdirSync(temporary, { recursive: true }).join().includes('sample-1/ended'));
   child.kill(signal);
   expect(await once(child, 'exit')).toEqual([status, null]);
-  expect(stderr).toBe('skcheck: interrupted. Nothing was captured.\n');
+  expect(stderr).toBe('skcheck: interrupted, no capture written.\n');
   expect(readdirSync(temporary)).toEqual([]);
   expect(readdirSync(dir).filter((name) => name.includes('before'))).toEqual(['before.tar.gz']);
   expect(readFileSync(before, 'utf8')).toBe('before');

@@ -82,7 +82,7 @@ tell_hidden() {
   keep "$dir/elsewhere" grep -v -F -x -f "$dir/in-known" "$dir/hidden"
   while read -r each; do
     each=${'$'}{each%/net/dev}
-    [ ! -d "$each" ] || note "$each/ns/net" denied 'its network namespace is not shown'
+    [ ! -d "$each" ] || note "$each/ns/net" denied 'its network namespace is not visible'
   done < "$dir/elsewhere"
 }
 part_of_processes() {
@@ -95,7 +95,7 @@ sample() {
   moving_files
   # What ran between the samples is told from before the first until after the last.
   [ "$1" = 2 ] || keep "$at/before" states || fail 'the states of the processes cannot be read'
-  keep "$at/namespaces" namespaces || fail 'no network namespace is shown in /proc'
+  keep "$at/namespaces" namespaces || fail 'no network namespace is visible in /proc'
   own=$(ls -ln /proc/self/ns/net 2>/dev/null | sed 's/.*net:\[\([0-9]*\)\].*/\1/')
   seen=" " closed=0
   keep "$dir/found" true

@@ -43,7 +43,7 @@ find_way() {
     way=nsenter
     keep "$complaint" complains && rm "$complaint" && return
   else
-    keep "$complaint" echo 'there is neither nsenter (util-linux) nor a name that ip netns (iproute2) knows'
+    keep "$complaint" echo 'no nsenter (util-linux), and no name in ip netns (iproute2)'
     # ip enters what has a name in its own directory, and nothing else.
     name=$(mounted | sed -n "\|^$1 \(/var\)*/run/netns/|{s///p;q;}")
     if [ -n "$name" ] && command -v ip >/dev/null 2>&1; then
@@ -131,7 +131,7 @@ namespace() {
       ask others "-$options"nema -A "$tables"
       if [ -n "$lost" ] && [ -e "$path" ]; then
         keep "$here/failed" echo $lost
-        echo "snapshot: note: ss failed in network namespace $1 (asked for:$lost)" >&2
+        echo "snapshot: note: ss failed in network namespace $1 (listing:$lost)" >&2
       fi
     fi
     keep "$here/tcp_max_tw_buckets" inside cat /proc/sys/net/ipv4/tcp_max_tw_buckets

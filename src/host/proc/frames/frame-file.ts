@@ -40,7 +40,7 @@ export function openFrameFile(path: string, most: number): FrameFile {
         if (got === 0) break;
         read += got;
         if (read % WORD !== 0)
-          throw new HostError('unreadable', `${path} gives half a word at frame ${first}`);
+          throw new HostError('unreadable', `${path} ends inside the word of frame ${first}`);
       }
       return buffer.subarray(0, read);
     },

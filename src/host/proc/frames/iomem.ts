@@ -38,19 +38,19 @@ export function readMemoryMap(source: HostSource, pageSize: number): MemoryMap {
     // Since 5.x memory that was added later names its driver: "System RAM (virtio_mem)".
     if (/^(System RAM( \(.*\))?|Crash kernel|Kernel (code|rodata|data|bss))$/.test(name))
       found.push({ name, from, to });
-    if (found.length > MOST_LINES) throw new HostError('unreadable', `${PATH} has no end`);
+    if (found.length > MOST_LINES) throw new HostError('unreadable', `${PATH} is too long`);
   }
   if (found.length > 0 && found.every(({ from, to }) => from === 0 && to === 1))
     throw new HostError('denied', `${PATH} shows no addresses`);
   if (found.some(({ from, to }) => to <= from || to > MOST_ADDRESS))
-    throw new HostError('unreadable', `${PATH} has ranges that end before they begin`);
+    throw new HostError('unreadable', `malformed range in ${PATH}`);
   const named = (pattern: RegExp) => found.filter(({ name }) => pattern.test(name));
   const whole = ({ from, to }: { from: number; to: number }): Frames => ({
     start: Math.ceil(from / pageSize),
     end: Math.floor(to / pageSize),
   });
   const ram = joined(named(/^System RAM/).map(whole));
-  if (ram.length === 0) throw new HostError('unreadable', `${PATH} says of nothing that it is RAM`);
+  if (ram.length === 0) throw new HostError('unreadable', `${PATH} lists no System RAM`);
   const image = named(/^Kernel /);
   return {
     ram,
@@ -71,10 +71,7 @@ function joined(ranges: readonly Frames[]): Frames[] {
   for (const range of ranges.toSorted((a, b) => a.start - b.start)) {
     if (range.end <= range.start) continue;
     if ((all.at(-1)?.end ?? 0) > range.start)
-      throw new HostError(
-        'unreadable',
-        `${PATH} says of page frame ${range.start} twice what it is`,
-      );
+      throw new HostError('unreadable', `${PATH} lists page frame ${range.start} twice`);
     all.push(range);
   }
   return all;

@@ -135,7 +135,7 @@ describe('skcheck in a container as its DaemonSet has it', () => {
     expect(owners).toEqual(expected);
     expect(report.complete).toBe(complete);
     expect(report.warnings.map((warning) => warning.code)).toContain(code);
-    expect(stderr).toContain(`This is root already, without CAP_${right}`);
+    expect(stderr).toContain(`Already root, but without CAP_${right}`);
   });
 
   test('these are all rights that the manifest gives', () => {

@@ -214,7 +214,7 @@ describe('a /proc that', () => {
     const script = 'mount -t tmpfs none /proc && exec "$0" "$1" procs --live';
     const { stdout, stderr, exitCode } = await inOwnMounts(script);
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
-    expect(stderr).toMatch(/^kdump-mem: \/proc shows no process\. Mount it[^\n]+\n$/);
+    expect(stderr).toMatch(/^kdump-mem: \/proc lists no process\. Mount it[^\n]+\n$/);
   });
 });
 

@@ -37,11 +37,11 @@ async function started(args: readonly string[]) {
 function expectWaits({ said, status }: Awaited<ReturnType<typeof started>>): void {
   if (status === 0)
     expect(said).toMatch(
-      /waits for pressure on memory \(some\) of 20 %, or less than .* OOM killer/,
+      /waiting for memory pressure \(some\) of 20 %, or MemAvailable below .* OOM killer/,
     );
   else {
     expect(status).toBe(3);
-    expect(said).toMatch(/^kdump-mem: --when psi cannot be told here: .*leave psi out\.\n$/);
+    expect(said).toMatch(/^kdump-mem: --when psi is not available here: .*leave psi out\.\n$/);
   }
 }
 

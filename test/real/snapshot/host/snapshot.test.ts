@@ -100,7 +100,7 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
   test('is whole by its manifest, and by cksum', async () => {
     const { stdout, status } = await kdumpMem('snapshot', '--verify', FILES[name]);
     expect(status).toBe(0);
-    expect(stdout).toContain('whole');
+    expect(stdout).toContain('intact');
     const top = unpacked(FILES[name], name);
     const lines = readFileSync(join(top, 'manifest'), 'utf8').split('\n').slice(0, -2);
     const names = lines.map((line) => line.split(' ')[2] ?? '');
@@ -233,7 +233,7 @@ while [ $at -le 20000 ]; do echo /sys/fs/cgroup/none$at/memory.stat; at=$((at + 
 test('it says what it took, and what it was in the way of', () => {
   const said = snapshotSchema.parse(JSON.parse(readFileSync(join(dir, 'snapshot.json'), 'utf8')));
   expect(said.sizeBytes).toBe(statSync(FILES.native).size);
-  expect(said.gentle.nice).toBeGreaterThanOrEqual(10);
+  expect(said.priority.nice).toBeGreaterThanOrEqual(10);
   expect(said.leftOut).toEqual(['environment', 'arguments', 'unix-paths']);
   expect(said.processes).toBeGreaterThan(5);
   expect(said.namespaces).toBeGreaterThan(1);

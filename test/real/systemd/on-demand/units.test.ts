@@ -63,7 +63,7 @@ describe('skcheck', () => {
       await machine.until(`test -e ${COLLECTOR}/skcheck.prom`);
       const metrics = await machine.inside(`cat ${COLLECTOR}/skcheck.prom`);
       expect(metrics).toMatch(OWNER);
-      expect(metrics).toMatch(/^skcheck_look_complete 1$/m);
+      expect(metrics).toMatch(/^skcheck_scan_complete 1$/m);
       expect(metrics).toMatch(/^skcheck_up 1$/m);
       expect(await wrote('skcheck')).toEqual([]);
       await machine.inside('systemctl stop skcheck.timer');
@@ -82,7 +82,7 @@ describe('skcheck', () => {
       expect(metrics).not.toMatch(OWNER);
       expect(metrics).toMatch(new RegExp(`^skcheck_warnings\\{code="${code}"\\} [1-9]`, 'm'));
       expect(metrics).toMatch(new RegExp(`^skcheck_stale_sockets ${stale}$`, 'm'));
-      if (stale === 0) expect(metrics).toMatch(/^skcheck_look_complete 0$/m);
+      if (stale === 0) expect(metrics).toMatch(/^skcheck_scan_complete 0$/m);
     },
     2 * MOST_MS,
   );

@@ -11,11 +11,11 @@ export function nameOf(at: Date, kinds: readonly string[]): string {
 }
 
 /**
- * The snapshots that a folder keeps, the oldest first. Other files are none of ours.
+ * Snapshots in a folder, oldest first; other files are ignored.
  *
  * @throws {OutputError} it cannot be listed
  */
-export function keptIn(folder: string): { readonly name: string; readonly at: number }[] {
+export function snapshotsIn(folder: string): { readonly name: string; readonly at: number }[] {
   return namesIn(folder)
     .flatMap((name) => {
       const [, year, month, day, hour, minute, second] = NAME.exec(name) ?? [];
@@ -28,36 +28,36 @@ export function keptIn(folder: string): { readonly name: string; readonly at: nu
 /**
  * Removes the oldest so that no more than `keep` are left.
  *
- * @param taken the one that was just taken: it stays, also where a clock that went back makes it the oldest
+ * @param taken the newest snapshot, which stays even if the clock went back
  * @returns their names
  * @throws {OutputError} it cannot be listed, or changed
  */
 export function removeOldest(folder: string, keep: number, taken?: string): string[] {
-  const kept = keptIn(folder);
-  const others = kept.map(({ name }) => name).filter((name) => name !== taken);
-  const old = others.slice(0, Math.max(0, kept.length - keep));
+  const all = snapshotsIn(folder);
+  const others = all.map(({ name }) => name).filter((name) => name !== taken);
+  const old = others.slice(0, Math.max(0, all.length - keep));
   for (const name of old) remove(join(folder, name));
   return old;
 }
 
-/** Names of those that were begun and not finished (src/base/output-file.ts). */
-const BEGUN = /^\.(snapshot-.{1,200}\.tar\.gz)\.[0-9a-f]{12}\.partial$/;
+/** Names of partial files (src/base/output-file.ts). */
+const PARTIAL = /^\.(snapshot-.{1,200}\.tar\.gz)\.[0-9a-f]{12}\.partial$/;
 
-/** Nobody writes at one for so long. Milliseconds. */
+/** Longer than any snapshot takes, milliseconds. */
 const ABANDONED_MS = 2 * 3600 * 1000;
 
 /**
- * Removes what was begun by who was killed amid it, as happens where memory is short: each run would leave one more.
+ * Removes partial files left by killed runs, as happens when memory is short.
  *
  * @param nowMs since 1970
  * @throws {OutputError} the folder cannot be listed, or changed
  */
 export function removeAbandoned(folder: string, nowMs: number): void {
   for (const name of namesIn(folder)) {
-    if (!NAME.test(BEGUN.exec(name)?.[1] ?? '')) continue;
+    if (!NAME.test(PARTIAL.exec(name)?.[1] ?? '')) continue;
     const file = join(folder, name);
-    const there = lstatSync(file, { throwIfNoEntry: false });
-    if (there && nowMs - there.mtimeMs > ABANDONED_MS) remove(file);
+    const stat = lstatSync(file, { throwIfNoEntry: false });
+    if (stat && nowMs - stat.mtimeMs > ABANDONED_MS) remove(file);
   }
 }
 

@@ -20,7 +20,7 @@ import type { Finding } from '../../skcheck/finding.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
 import { EXIT } from './failure.js';
-import { verdictsAsked } from './options.js';
+import { requestedVerdicts } from './options.js';
 import type { SkcheckOptions } from './request.js';
 
 /** What a look can go on from: the newest sample of the one before, and what that concluded. */
@@ -30,7 +30,7 @@ export interface Earlier {
 }
 
 /** One look at a host. */
-export async function look(
+export async function scan(
   source: HostSource,
   options: SkcheckOptions,
   earlier: Earlier | null = null,
@@ -76,7 +76,7 @@ export async function look(
         : []),
       ...(exact?.warnings ?? []),
     ],
-    only: verdictsAsked(options),
+    only: requestedVerdicts(options),
     theoreticalWorstBytes: theoreticalWorst(source, observation.host.maxSkbFrags),
     census: census && {
       orders: Object.fromEntries(census.orders),
@@ -99,7 +99,7 @@ function bounded(observation: Observation, bytes: number): Observation {
  * one); none was; or none was and something could not be looked at.
  */
 export function statusOf(report: SkcheckReport, options: SkcheckOptions): number {
-  const codes = verdictsAsked(options) ?? STALE_CODES;
+  const codes = requestedVerdicts(options) ?? STALE_CODES;
   if (codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0)) return EXIT.stale;
   return report.complete ? EXIT.nothingStale : EXIT.couldNotLook;
 }
@@ -146,7 +146,7 @@ async function countLive(
     try {
       const exact = countExactly(kernel, diagnosis.findings);
       const { failed } = exact;
-      const message = `${failed?.count} of what was found could not be counted (${failed?.because}); there the figures are estimates`;
+      const message = `${failed?.count} sockets could not be counted (${failed?.because}) and keep estimates`;
       const warnings = failed ? [warning(failed.count, message)] : [];
       return { ...withCounts(diagnosis, exact), warnings };
     } finally {
@@ -154,7 +154,7 @@ async function countLive(
     }
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    const message = `nothing was counted, the figures are estimates: ${error.message}`;
+    const message = `--exact could not count, the figures are estimates: ${error.message}`;
     const warnings = [warning(diagnosis.findings.length, message)];
     return { diagnosis, counts: new Map(), warnings };
   }

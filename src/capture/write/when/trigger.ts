@@ -1,17 +1,17 @@
-import type { Found } from './look.js';
+import type { Reading } from './readings.js';
 
-/** Why a snapshot is to be taken. */
-export interface Reason extends Found {
-  /** Of oom: processes killed since the last snapshot. */
+/** Why a snapshot is due. */
+export interface Reason extends Reading {
+  /** Condition oom: processes killed since the last snapshot. */
   readonly killed?: number;
 }
 
 /**
- * Tells when it is time for a snapshot: one of the conditions holds, and the last snapshot is long enough ago.
- * A kill by the OOM killer that comes earlier is kept until then; what only holds meanwhile is not.
+ * Decides when a snapshot is due: a condition holds, and the last snapshot is at least `apartMs` old. An OOM kill
+ * within that time stays pending; other conditions do not.
  */
-export class Watchman {
-  /** Kills that a snapshot has told of; before the first: those of the first look. */
+export class SnapshotTrigger {
+  /** OOM kills covered by a snapshot; at first those of the first sample. */
   #kills: number | undefined;
   #seen: number | undefined;
   #lastMs: number | undefined;
@@ -27,8 +27,8 @@ export class Watchman {
     this.#lastMs = lastMs;
   }
 
-  /** @returns why a snapshot is to be taken now; none: it is not. {@link took} is told when there is one. */
-  due(found: readonly Found[], nowMs: number): Reason[] {
+  /** Returns the reasons for a snapshot now; empty: none is due. Call {@link snapshotTaken} once it is written. */
+  due(found: readonly Reading[], nowMs: number): Reason[] {
     const kills = found.find(({ condition }) => condition.kind === 'oom')?.value;
     // A counter that went back is another boot's.
     if (kills !== undefined && (this.#kills === undefined || kills < this.#kills))
@@ -45,12 +45,12 @@ export class Watchman {
     return reasons;
   }
 
-  /** What was due was taken. Where that failed, a kill stays a reason for the next. */
-  took(): void {
+  /** Marks the snapshot as taken. Until then, an OOM kill stays a reason. */
+  snapshotTaken(): void {
     this.#kills = this.#seen;
   }
 
-  #reasonOf(found: Found): Reason | undefined {
+  #reasonOf(found: Reading): Reason | undefined {
     const { condition, value, limit = 0 } = found;
     switch (condition.kind) {
       case 'psi':

@@ -2,32 +2,27 @@ import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { searchPath } from '../../base/program-path.js';
 
-/** How we keep out of the way of others. */
-export interface Gentle {
-  /** Our nice value. */
+/** CPU and I/O priority of this process. */
+export interface Priority {
   readonly nice: number;
-  /** We read and write when nobody else does (ionice -c3). */
+  /** I/O runs in the idle class (ionice -c3). */
   readonly idleIo: boolean;
 }
 
 const NICE = 10;
 const TIMEOUT_MS = 2000;
 
-/** Lets others go first. Where the system refuses it stays as it is, and says so. */
-export function beGentle(): Gentle {
+/** Lowers the priority of this process; returns what the system granted. */
+export function lowerPriority(): Priority {
   try {
     if (os.getPriority() < NICE) os.setPriority(NICE);
   } catch {
-    // Told by what we have then.
+    // The result shows the priority that is left.
   }
   return { nice: os.getPriority(), idleIo: runs('ionice', '-c3', '-p', `${process.pid}`) };
 }
 
-/**
- * Takes what we wrote out of the page cache; it must lie on the disk. Node has no posix_fadvise, dd has.
- *
- * @returns whether it did
- */
+/** Drops a written file from the page cache by dd (Node has no posix_fadvise); returns whether that worked. */
 export function uncache(file: string): boolean {
   return runs('dd', `of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0');
 }

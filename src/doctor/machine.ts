@@ -4,13 +4,13 @@ import { attempt } from '../base/errors/host.js';
 import { searchPath } from '../base/program-path.js';
 import { liveHost } from '../host/live.js';
 import { openNative } from '../kernel/native/open.js';
-import type { Here } from './check.js';
+import type { Machine } from './check.js';
 
 /** A program says its version at once. */
 const PATIENCE_MS = 10_000;
 
 /** This machine. */
-export const here: Here = {
+export const here: Machine = {
   uid: process.geteuid?.() ?? -1,
   readText: (path) => liveHost.readText(path),
   readLink: (path) => liveHost.readLink(path),
@@ -35,7 +35,7 @@ export const here: Here = {
     if (error && 'code' in error && error.code === 'ENOENT') return null;
     const said = `${stdout ?? ''}\n${stderr ?? ''}`.split('\n').find((line) => line.trim() !== '');
     if (error) return { line: `${program} cannot be started (${error.message})`, ok: false };
-    return { line: said ?? `${program} says nothing`, ok: status === 0 };
+    return { line: said ?? `${program} printed nothing`, ok: status === 0 };
   },
   openKernel: () => {
     const kernel = openNative({ files: [], live: true });
