@@ -79,7 +79,7 @@ test('a process that is not there is said', async () => {
 test('a cgroup that is not there is said: nobody would be followed', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--cgroup', '/none.slice/x.scope');
   expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
-  expect(stderr).toContain('no process is in the cgroup /none.slice/x.scope, and there is none');
+  expect(stderr).toContain('no such cgroup: /none.slice/x.scope');
 });
 
 test('--methods lists what this kernel offers, and what each costs', async () => {

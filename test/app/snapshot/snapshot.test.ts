@@ -20,8 +20,11 @@ describe('a command line that makes no sense is one line and status 2', () => {
     [['-o', file, '--with', 'everything'], 'Parts are smaps'],
     [['-o', file, '--with', 'perf'], 'procs --live --pid PID --stacks'],
     [['-o', file, '--with', 'kpageflags'], 'memory --live'],
-    [['-o', file, '--with', 'arguments', '--anonymize'], 'exclude each other'],
-    [['-o', file, '--with', 'smaps,unix-paths', '--anonymize'], 'exclude each other'],
+    [['-o', file, '--with', 'arguments', '--anonymize'], 'cannot be combined with --anonymize'],
+    [
+      ['-o', file, '--with', 'smaps,unix-paths', '--anonymize'],
+      'cannot be combined with --anonymize',
+    ],
     [['--script', '-o', file], 'cannot be used'],
     [['--verify', file, '--force'], 'cannot be used'],
     [['-o', file, '--interval', '0'], '0.1 to 3600'],
@@ -78,11 +81,16 @@ test('--verify has a status of its own for what is not whole', async () => {
   const none = await kdumpMem('snapshot', '--verify', join(dir, 'none'));
   expect([none.status, none.stdout]).toEqual([3, '']);
   expect(none.stderr).toMatch(
-    /none is not there\. Name what kdump-mem snapshot or .* has written\.\n$/,
+    /none is not there\. Name an archive written by kdump-mem snapshot or [^\n]*\.\n$/,
   );
   const folder = await kdumpMem('snapshot', '--verify', dir);
   expect([folder.status, folder.stderr]).toEqual([
-    ...[3, expect.stringMatching(/ is not a regular file\. Name what kdump-mem snapshot /)],
+    ...[
+      3,
+      expect.stringMatching(
+        / is not a regular file\. Name an archive written by kdump-mem snapshot /,
+      ),
+    ],
   ]);
 });
 

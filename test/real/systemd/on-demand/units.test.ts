@@ -143,7 +143,7 @@ test(
     const group = '/sys/fs/cgroup/system.slice/kdump-mem-snapshot.service';
     expect(await machine.inside(`cat ${group}/memory.events`)).toMatch(/^oom_kill 0$/m);
     const said = await wrote('kdump-mem-snapshot');
-    expect(said[0]).toMatch(/^kdump-mem: waits for pressure on memory/);
+    expect(said[0]).toMatch(/^kdump-mem: waiting for memory pressure/);
     expect(said[1]).toMatch(/^\S+Z the OOM killer has killed 1 process$/);
     expect(said.slice(2)).toEqual([expect.stringContaining(`${there}: `)]);
   },
