@@ -104,7 +104,7 @@ test('the page has every category of the JSON, to the byte', async () => {
 test('boxes of sockets’ queues add up to their category, down to the socket that is stuffed', () => {
   const page = readFileSync(file, 'utf8');
   expect(page).toMatch(
-    /network: queues of sockets, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/,
+    /network: socket queues, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/,
   );
 });
 
