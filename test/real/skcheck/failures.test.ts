@@ -151,7 +151,7 @@ test('a network namespace that is not there is status 3', () => {
   const run = skcheck(['--netns', 'no-such-namespace']);
   expect(run).toMatchObject({ status: 3, stdout: '' });
   expect(run.stderr).toMatch(
-    /^skcheck: there is no network namespace "no-such-namespace"[^\n]+\n$/,
+    /^skcheck: network namespace "no-such-namespace" not found[^\n]+\n$/,
   );
 });
 
