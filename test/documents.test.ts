@@ -107,7 +107,7 @@ test('docs/README.md has every page in its lists, which are the menu of the site
   const listed = [...textOf('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm)].map(
     ([, file]) => file,
   );
-  const pages = readdirSync(join(ROOT, 'docs')).filter(
+  const pages = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.endsWith('.md') && name !== 'README.md',
   );
   expect(listed.toSorted()).toEqual(pages.toSorted());

@@ -23,7 +23,7 @@ export function codesPage(kinds) {
 function paragraphs({ means, known, next, deeper }) {
   return [
     plain(means),
-    `*Known by:* ${plain(known)}`,
+    `*Source:* ${plain(known)}`,
     `*Do:* ${plain(next)}`,
     ...(deeper === undefined ? [] : [`*More:* ${code(deeper)}`]),
   ];

@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
@@ -7,11 +7,33 @@ import { endWithReader } from './kit/output.js';
 import { escapeUsage, usageSentences } from './kit/usage.js';
 import { VERSION } from './kit/version.js';
 
-const EXIT_STATUS = `
-Exit status: 0 answered, 1 the engines differ (verify) or there is a finding
-(triage --fail-on), 2 wrong usage, 3 the dump or kernel could not be read,
-4 what was asked for is not there, 5 (with --strict) the answer is incomplete,
-70 a bug of kdump-mem ended it (please report it).`;
+const AFTER_HELP = `
+Examples:
+  kdump-mem memory --live                  where the memory of this machine is
+  kdump-mem triage --vmcore vmcore         findings in a dump, most severe first
+  kdump-mem snapshot -o before.tar.gz      save the state of this machine
+
+Exit status: 0 success, 1 the engines differ (verify) or there is a finding
+(triage --fail-on), 2 usage error, 3 the dump or kernel could not be read,
+4 the requested object does not exist, 5 (with --strict) the answer is
+incomplete, 70 internal error (please report it).`;
+
+/** Commands under the headings of the help, in its order. */
+const GROUPS: Readonly<Record<string, readonly string[]>> = {
+  'Investigate a running machine or a dump:': [
+    'triage',
+    'memory',
+    'procs',
+    'sockets',
+    'skb',
+    'stacks',
+    'log',
+  ],
+  'Examine a dump in detail:': ['info', 'read', 'struct'],
+  'Capture:': ['snapshot', 'extract'],
+  'Compare over time:': ['diff', 'watch', 'leaks'],
+  'Set up and look up:': ['doctor', 'explain', 'completion', 'help'],
+};
 
 /**
  * Runs kdump-mem with some of its commands: the bundler (scripts/bundle-parts/entries.mjs) gives each
@@ -43,17 +65,36 @@ export async function main(...register: readonly ((program: Command) => void)[])
 export function kdumpMemCommand(...register: readonly ((program: Command) => void)[]): Command {
   const program = new Command('kdump-mem')
     .description(
-      'Finds where the memory of a machine is, and who lost it: in a vmcore, the running kernel, or a capture of a host.',
+      'Finds where the memory of a Linux machine is: on the running system, in a vmcore, or in a snapshot.',
     )
     .version(VERSION)
-    .addHelpText('after', EXIT_STATUS)
+    .addHelpText('after', AFTER_HELP)
     .exitOverride()
     .configureOutput({
       outputError: (text, write) => write(`kdump-mem: ${usageSentences(escapeUsage(text))}\n`),
     });
   for (const declare of register) declare(program);
   registerHelp(program);
-  return program;
+  return program.configureHelp({ groupItems });
+}
+
+/** Groups the program's commands as GROUPS has them; options stay one list. */
+function groupItems<T extends Command | Option>(
+  _declared: T[],
+  visible: T[],
+  headingOf: (item: T) => string,
+): Map<string, T[]> {
+  const groups = Object.entries(GROUPS).map(([heading, names]) => {
+    const items = names.flatMap((name) => visible.filter((item) => isNamed(item, name)));
+    return [heading, items] as const;
+  });
+  const others = visible.filter((item) => !groups.some(([, items]) => items.includes(item)));
+  const rest = others.map((item) => [headingOf(item), others] as const).slice(0, 1);
+  return new Map([...groups.filter(([, items]) => items.length > 0), ...rest]);
+}
+
+function isNamed(item: Command | Option, name: string): boolean {
+  return item instanceof Command && item.name() === name;
 }
 
 /** commander's own `help` shows everything, and says nothing, for a command that there is not: here it is refused. */
@@ -61,7 +102,7 @@ function registerHelp(program: Command): void {
   program
     .helpCommand(false)
     .command('help [command]')
-    .description('display help for a command')
+    .description('print the help of a command')
     .action((name?: string) => {
       if (name === undefined) program.help();
       const command = program.commands.find((each) => each.name() === name);

@@ -9,8 +9,8 @@ export function explainText(codes: readonly Explained[], width: number | null): 
 function wholeText({ kind, code, means, known, next, deeper }: Explained, width: number | null) {
   const name = KINDS.find((each) => each.kind === kind)?.name ?? kind;
   const parts = [
-    ['What', means],
-    ['Known by', known],
+    ['Meaning', means],
+    ['Source', known],
     ['Do', next],
     ...(deeper === undefined ? [] : [['More', deeper]]),
   ] as const;

@@ -9,10 +9,10 @@ Examples:
   eval "$(kdump-mem completion zsh)"        in ~/.zshrc, behind compinit
   kdump-mem completion fish | source        in ~/.config/fish/config.fish
 
-It knows commands, options and their values, and of the dump that is named (or else of this machine) pids, types and
-symbols. Both kdump-mem and skcheck are completed.
+Completes commands, options, their values, pids, types and symbols. Pids and names come from the dump on the command
+line, or else from this machine. Completes both kdump-mem and skcheck.
 
-Exit status: 0 answered, 2 wrong usage.`;
+Exit status: 0 success, 2 usage error.`;
 
 interface CompletionOptions {
   readonly of?: string;
@@ -24,7 +24,7 @@ export function registerCompletion(program: Command): void {
   program
     .command('completion')
     .usage('<shell>')
-    .description('print what a shell needs to complete the command line')
+    .description('print the shell code that completes command lines')
     .addArgument(new Argument('<shell...>', 'bash, zsh or fish'))
     .addOption(new Option('--of <program>').hideHelp())
     .addOption(new Option('--line <line>').hideHelp())
@@ -32,7 +32,8 @@ export function registerCompletion(program: Command): void {
     .action(async (words: readonly string[], { of, line }: CompletionOptions) => {
       if (of !== undefined) return suggestWords(of, words, line);
       const shell = SHELLS.find((each): each is Shell => each === words[0]);
-      if (!shell || words.length > 1) throw new UsageError(`say which shell: ${SHELLS.join(', ')}`);
+      if (!shell || words.length > 1)
+        throw new UsageError(`unknown or missing shell (choose one of ${SHELLS.join(', ')})`);
       printAnswer(SCRIPTS[shell].trimEnd());
     });
 }
@@ -55,10 +56,10 @@ async function suggestWords(of: string, words: readonly string[], line?: string)
   const { candidates, files, values: more } = suggest(program, words);
   const typed = (words.at(-1) ?? '').slice(more?.prefix.length ?? 0);
   const before = line === undefined ? words.slice(0, -1) : lineWords(line).slice(1);
-  const looked = more ? await values(more.of, namedSource(program, before), typed) : [];
+  const found = more ? await values(more.of, namedSource(program, before), typed) : [];
   const all = [
     ...candidates,
-    ...looked.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` })),
+    ...found.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` })),
   ];
   // Names of processes are whatever they like.
   const lines = all.map(({ value, description }) => `${value}\t${escapeText(description)}`);

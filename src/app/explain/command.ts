@@ -10,24 +10,24 @@ interface ExplainOptions {
 
 const EXAMPLES = `
 Examples:
-  kdump-mem explain                 all codes, a line each
-  kdump-mem explain hung-task       a finding of triage: what it is, how it is known, what to do
+  kdump-mem explain                 list all codes
+  kdump-mem explain hung-task       a finding of triage: meaning, source, next step
   kdump-mem explain stalled-reader  a verdict of skcheck
   kdump-mem explain torn-list       a warning
   kdump-mem explain --json | jq -r '.codes[] | [.kind, .code, .next] | @tsv'
 
-Codes of findings, warnings, categories, rows beside the sockets, verdicts of skcheck and errors. Of a code that
-two kinds have, both are told. It reads no dump.
+Codes name findings, warnings, categories, rows outside socket queues, skcheck verdicts and errors. A code that has
+two kinds is explained for both. Reads no dump.
 
-Exit status: 0 answered, 2 wrong usage or no such code.`;
+Exit status: 0 success, 2 usage error or unknown code.`;
 
 /** `kdump-mem explain`: what a code means. */
 export function registerExplain(program: Command): void {
   program
     .command('explain')
     .usage('[options] [code]')
-    .argument('[code]', 'hung-task, stalled-reader, …; all of them unless one is named')
-    .description('what a finding, warning or verdict means, how it is known and what to do')
+    .argument('[code]', 'code to explain, such as hung-task (default: list all)')
+    .description('explain a code in an answer: its meaning, its source, and what to do')
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
     .action(explain);
@@ -39,8 +39,8 @@ async function explain(code: string | undefined, { json }: ExplainOptions): Prom
   if (code !== undefined && found.length === 0) {
     const { didYouMean, nearestNames } = await import('../../walk/values/nearest-names.js');
     const near = didYouMean(nearestNames(code, allCodes())).replace('; did', 'Did');
-    const next = [near, 'kdump-mem explain lists all of them.'].filter((words) => words !== '');
-    throw new UsageError(`there is no code ${code}`, next.join(' '));
+    const next = [near, 'List all codes: kdump-mem explain'].filter((words) => words !== '');
+    throw new UsageError(`unknown code ${code}`, next.join(' '));
   }
   if (json) {
     const { explainJson } = await import('../../answers/explain/json.js');

@@ -2,11 +2,11 @@ import { InvalidArgumentError } from 'commander';
 import { bytesOf, DURATION_FORMS, SIZE_FORMS, secondsOf } from '../../base/quantity.js';
 import { parsePlace, type WrittenPlace } from '../../walk/values/place.js';
 
-/** The same up to a bound. */
+/** Returns a parser of whole numbers up to a bound. */
 export function parseUpTo(most: number): (text: string) => number {
   return (text) => {
     const number = parseNumber(text);
-    if (number > most) throw new InvalidArgumentError(`It must be ${most} at most.`);
+    if (number > most) throw new InvalidArgumentError(`It must be at most ${most}.`);
     return number;
   };
 }
@@ -24,7 +24,7 @@ export function parseNumber(text: string): number {
   const number = decimal(text);
   if (!Number.isNaN(number)) return number;
   if (text.startsWith('--'))
-    throw new InvalidArgumentError('Its value is missing: a whole number.');
+    throw new InvalidArgumentError('Its value is missing (a whole number).');
   const hex = /^0x[0-9a-f]{1,12}$/i.test(text) ? `, in decimal: ${Number(text)}` : '';
   throw new InvalidArgumentError(`It must be a whole number${hex}.`);
 }
@@ -54,7 +54,8 @@ export function sizeFrom(least: number, takes: string): (text: string) => number
 /** `30`, `500ms`, `1.5s`, `10m`, `2h`, `1d` in seconds. */
 export function parseTime(text: string): number {
   const seconds = secondsOf(text);
-  if (seconds === undefined) throw new InvalidArgumentError(`It takes a time: ${DURATION_FORMS}.`);
+  if (seconds === undefined)
+    throw new InvalidArgumentError(`It must be a time: ${DURATION_FORMS}.`);
   return seconds;
 }
 
@@ -68,7 +69,7 @@ export function timeWithin(least: number, most: number, takes: string): (text: s
   return (text) => {
     const seconds = parseTime(text);
     if (!(seconds >= least && seconds <= most))
-      throw new InvalidArgumentError(`It takes ${takes}.`);
+      throw new InvalidArgumentError(`It must be ${takes}.`);
     return seconds;
   };
 }
@@ -104,6 +105,6 @@ export function parseListen(text: string): ListenAddress {
   const found = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
   const port = Number(found?.[3]);
   if (!found || port > 65_535)
-    throw new InvalidArgumentError('It takes an address and a port: 127.0.0.1:9700, [::1]:9700.');
+    throw new InvalidArgumentError('It must be an address and a port: 127.0.0.1:9700, [::1]:9700.');
   return { host: found[1] ?? found[2] ?? '', port };
 }

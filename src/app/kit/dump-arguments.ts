@@ -23,10 +23,12 @@ export function takeDumpArguments(command: Command): Command {
     const { vmcore = [], live, from } = asked.opts<Named>();
     for (const word of asked.args) {
       if (word !== '-' && !isThere(word))
-        throw new UsageError(`${asked.name()} takes options and a dump, and ${missingFile(word)}`);
+        throw new UsageError(
+          `${asked.name()} accepts only options and a dump: ${missingFile(word)}`,
+        );
     }
-    if (from !== undefined) throw new UsageError(`--from and ${asked.args[0]}: say one of them`);
-    if (live) throw new UsageError(`--live and ${asked.args[0]}: say one of them`);
+    if (from !== undefined) throw new UsageError(`--from and ${asked.args[0]} cannot be combined`);
+    if (live) throw new UsageError(`--live and ${asked.args[0]} cannot be combined`);
     asked.setOptionValueWithSource('vmcore', [...vmcore, ...asked.args], 'cli');
   });
 }
@@ -60,7 +62,9 @@ function refuseDumpsAmong(command: Command): void {
     if (dump !== undefined) throw new UsageError(...withVmcore(command, dump, own));
   }
   if (extra !== undefined)
-    throw new UsageError(`${command.name()} takes ${own.join(' and ')}: ${extra} is too many`);
+    throw new UsageError(
+      `unexpected argument ${extra} (${command.name()} accepts ${own.join(' and ')})`,
+    );
 }
 
 function withVmcore(command: Command, dump: string, own: readonly string[]): [string, string] {
@@ -68,8 +72,8 @@ function withVmcore(command: Command, dump: string, own: readonly string[]): [st
   others.splice(others.lastIndexOf(dump), 1);
   const missing = command.args.length > 1 ? [] : own.slice(0, 1);
   const words = ['kdump-mem', ...others.map(shellWord), ...missing, '--vmcore', shellPath(dump)];
-  const named = `${command.name()} takes the dump with --vmcore: ${dump}`;
-  return [named, `Write: ${words.join(' ')}`];
+  const named = `${command.name()} needs --vmcore before the dump ${dump}`;
+  return [named, `Run: ${words.join(' ')}`];
 }
 
 /**
@@ -85,8 +89,8 @@ export function refuseWithoutCommand(program: Command, words: readonly string[])
   const dump = isOption ? first : shellPath(first);
   const rest = words.slice(1).map(shellWord);
   throw new UsageError(
-    `a command comes first, and ${first} is none`,
-    `Write: kdump-mem info ${[dump, ...rest].join(' ')} (or sockets, skb, …: see kdump-mem help)`,
+    `missing command before ${first}`,
+    `Run: kdump-mem info ${[dump, ...rest].join(' ')} (or sockets, skb, …: see kdump-mem help)`,
   );
 }
 

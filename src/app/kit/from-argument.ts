@@ -14,7 +14,7 @@ const OF_KERNELS = ['vmcore', 'live', 'vmlinux', 'symbols', 'types', 'btf', 'cra
 /** @param others options of the command that mean nothing beside it */
 export function addFromOption(command: Command, others: readonly string[] = []): Command {
   return command.addOption(
-    new Option('--from <file>', 'a snapshot of a host (kdump-mem snapshot), instead of a kernel')
+    new Option('--from <file>', 'snapshot to read instead of a kernel (see kdump-mem snapshot)')
       .argParser(parseFrom)
       .conflicts([...OF_KERNELS, ...others]),
   );
@@ -22,7 +22,7 @@ export function addFromOption(command: Command, others: readonly string[] = []):
 
 function parseFrom(file: string): string {
   // A script's variable that is not set.
-  if (file === '') throw new InvalidArgumentError('The file’s name is empty.');
+  if (file === '') throw new InvalidArgumentError('The file name is empty.');
   return file;
 }
 
@@ -31,15 +31,14 @@ export function addBootOption(command: Command): Command {
   return command.addOption(
     new Option(
       '--boot <boot>',
-      'of a text: only this boot: 0 the last, -1 the one before, 1 the first, or its id',
+      'boot to read from a text log: 0 last, -1 previous, 1 first, or a boot ID',
     ).argParser(parseBoot),
   );
 }
 
 /** @throws {UsageError} a dump, a kernel or a snapshot has one boot */
 export function checkBoot({ boot }: { readonly boot?: BootChoice }): void {
-  if (boot !== undefined)
-    throw new UsageError('--boot chooses a boot of a log that is text: leave it out');
+  if (boot !== undefined) throw new UsageError('--boot applies only to text logs');
 }
 
 /** `--boot`, as journalctl takes it. */
@@ -48,16 +47,16 @@ function parseBoot(text: string): BootChoice {
   if (/^[0-9a-f]{32}$/.test(id)) return { id };
   if (/^[+-]?\d{1,9}$/.test(text)) return { number: Number(text) };
   throw new InvalidArgumentError(
-    'It must be 0 (the last boot), -1 (the one before), 1 (the first), or the id of a boot.',
+    'It must be 0 (last boot), -1 (previous), 1 (first), or a boot ID.',
   );
 }
 
 /** What to ask of a snapshot in place of a command that takes the kernel's memory. */
 const IN_PLACE: Readonly<Record<string, string>> = {
-  sockets: 'Ask for them: skcheck --from FILE',
-  skb: 'Ask who lets data wait: skcheck --from FILE',
-  stacks: 'Taken with --with stacks it keeps them as text, in its file sample-2/stacks',
-  info: 'Ask what was the matter: kdump-mem triage --from FILE',
+  sockets: 'Run: skcheck --from FILE',
+  skb: 'Run: skcheck --from FILE',
+  stacks: 'A snapshot made with --with stacks has them as text, in its file sample-2/stacks',
+  info: 'Run: kdump-mem triage --from FILE',
 };
 
 /** Has commands that take no snapshot say so, and what does. */
@@ -69,8 +68,8 @@ export function refuseFrom(program: Command): void {
     const name = command.name();
     const refuse = (): never => {
       throw new UsageError(
-        `${name} reads the kernel’s memory, and a snapshot of a host has none`,
-        `${IN_PLACE[name] ?? 'memory, procs, log and triage take --from, and skcheck for sockets'}.`,
+        `${name} reads kernel memory, which a snapshot does not contain`,
+        `${IN_PLACE[name] ?? 'memory, procs, log, triage and skcheck accept --from'}.`,
       );
     };
     command.addOption(new Option('--from <file>').argParser(refuse).hideHelp());
@@ -80,5 +79,5 @@ export function refuseFrom(program: Command): void {
 /** @throws {UsageError} for an engine, which reads kernels */
 export function checkFrom({ from, engine }: FromOptions): void {
   if (from !== undefined && engine !== 'auto')
-    throw new UsageError('--from reads a capture: it has no --engine');
+    throw new UsageError('--engine does not apply to --from');
 }

@@ -23,9 +23,8 @@ export function checkPage({
   engine,
 }: PageOptions & Partial<Pick<SourceOptions, 'vmcore' | 'engine'>>): void {
   if (html === undefined) return;
-  if (engine === 'verify')
-    throw new UsageError('--engine verify tells what differs: it writes no page');
-  if (html === '') throw new UsageError('--html takes the name of a file, and this one is empty');
+  if (engine === 'verify') throw new UsageError('--engine verify and --html cannot be combined');
+  if (html === '') throw new UsageError('--html: the file name is empty');
   if (html !== STDOUT) checkOutput(html, force ?? false, vmcore);
 }
 

@@ -27,17 +27,17 @@ export interface SourceOptions {
 
 export function addSourceOptions(command: Command): Command {
   const taking = takeDumpArguments(command)
-    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
-    .option('--live', 'read this machine’s own kernel, through /proc/kcore')
+    .option('--vmcore <file>', 'dump to read (repeat for each part of a split dump)', collectFiles)
+    .option('--live', 'read the running kernel through /proc/kcore')
     .addOption(
-      new Option('--engine <engine>', 'how to read it; auto is native')
+      new Option('--engine <engine>', 'how to read the kernel (auto is native)')
         .choices(['auto', 'native', 'crash', 'verify'])
         .default('auto'),
     )
-    .option('--vmlinux <file>', 'the kernel with its debuginfo; crash needs it')
-    .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
-    .option('--crash <path>', 'the crash program to use (default: crash)')
-    .option('--map <file>', 'of an anonymous extract: show the true names, from its map');
+    .option('--vmlinux <file>', 'kernel with debuginfo (required by crash)')
+    .option('--symbols <file>', 'System.map to use instead of the dump’s symbols')
+    .option('--crash <path>', 'crash program to run (default: crash)')
+    .option('--map <file>', 'map that restores the names in an anonymized extract');
   return addTypesOption(taking);
 }
 
@@ -46,7 +46,7 @@ export function addTypesOption(command: Command): Command {
   return command
     .option(
       '--types <file>',
-      'types, instead of the dump’s own: BTF, a vmlinux or .debug file, Volatility’s ISF',
+      'types to use instead of the dump’s: BTF, vmlinux or .debug file, Volatility ISF',
     )
     .addOption(new Option('--btf <file>', 'alias of --types').conflicts('types'))
     .hook('preAction', (_, asked) => {
@@ -58,7 +58,9 @@ export function addTypesOption(command: Command): Command {
 /** An option’s file, again for each more. */
 export function collectFiles(file: string, files?: readonly string[]): readonly string[] {
   if (file.startsWith('--'))
-    throw new InvalidArgumentError('Its file is missing (write ./ before a name that begins so).');
+    throw new InvalidArgumentError(
+      'The file name is missing (write ./ before a name that begins with -).',
+    );
   return [...(files ?? []), file];
 }
 
@@ -146,19 +148,15 @@ const typesFiles = new Map<string, TypesFile>();
 function checkSource(options: SourceOptions): readonly string[] {
   const files = options.vmcore ?? [];
   if ((files.length === 0) === (options.live === undefined)) {
-    throw new UsageError('say what to read: either --vmcore FILE or --live');
+    throw new UsageError('nothing to read: use --vmcore FILE or --live');
   }
   if (options.map !== undefined) checkMap(options, options.map);
   for (const file of files) {
     checkFile(file, 'not-a-dump');
     if (looksCaptured(file))
-      throw new KernelError(
-        'not-a-dump',
-        `${file} is a capture of a host, and no dump of a kernel`,
-        {
-          next: `Give it with --from: kdump-mem memory --from ${shellPath(file)} (procs, log, …; skcheck for sockets)`,
-        },
-      );
+      throw new KernelError('not-a-dump', `${file} is a snapshot, not a kernel dump`, {
+        next: `Run: kdump-mem memory --from ${shellPath(file)} (procs, log, …; skcheck for sockets)`,
+      });
   }
   for (const file of Object.values(aids(options))) checkFile(file, 'unsupported-format');
   if (options.live) checkKcore();
@@ -166,9 +164,9 @@ function checkSource(options: SourceOptions): readonly string[] {
 }
 
 function checkMap({ live, engine }: SourceOptions, map: string): void {
-  if (live) throw new UsageError('--map is of an extract: not for --live');
+  if (live) throw new UsageError('--map and --live cannot be combined');
   if (engine === 'crash' || engine === 'verify')
-    throw new UsageError('--map needs the native engine: leave --engine out');
+    throw new UsageError('--map requires the native engine');
   checkFile(map, 'wrong-map');
 }
 
@@ -176,7 +174,7 @@ async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
   const files = checkSource(options);
   const { vmlinux, crash } = options;
   if (files.length > 1) {
-    throw new UsageError('crash takes one file; join the parts with makedumpfile --reassemble');
+    throw new UsageError('crash reads one file only. Join the parts: makedumpfile --reassemble');
   }
   const progress = new Progress();
   const { openCrash } = await import('../../kernel/crash/open.js');
@@ -185,7 +183,7 @@ async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
       vmcore: files[0],
       vmlinux,
       crash,
-      onWait: (seconds) => progress.show(`crash starts … ${seconds.toFixed(0)} s`),
+      onWait: (seconds) => progress.show(`starting crash … ${seconds.toFixed(0)} s`),
     });
   } finally {
     progress.clear();
@@ -213,7 +211,7 @@ function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'w
 }
 
 function noFile(file: string, code: string | undefined): string {
-  if (file === '-') return 'there is no file -, and nothing is read from stdin';
+  if (file === '-') return 'standard input is not supported here (-)';
   return code === 'ENOENT' ? missingFile(file) : `${file} cannot be opened (${code})`;
 }
 

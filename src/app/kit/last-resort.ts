@@ -19,7 +19,7 @@ const MOST_WORDS = 300;
 export function reportBugs(program: string): void {
   process.on('uncaughtException', (error: unknown) => {
     // Whatever was begun is not gone on with.
-    say(`${program}: ${wordsOf(program, error)}\n`);
+    say(`${program}: ${wordsOf(error)}\n`);
     if (process.env[STACK_VARIABLE] && error instanceof Error) {
       const lines = (error.stack ?? '').split('\n').slice(1);
       say(lines.map((line) => `${escapeText(line)}\n`).join(''));
@@ -28,11 +28,11 @@ export function reportBugs(program: string): void {
   });
 }
 
-function wordsOf(program: string, error: unknown): string {
+function wordsOf(error: unknown): string {
   const exhausted = exhaustionOf(error);
   if (exhausted !== undefined) return `${exhausted}. ${EXHAUSTION_ADVICE}`;
   const what = escapeText(String(error)).slice(0, MOST_WORDS);
-  return `a bug of ${program} ended it (${what}). Please report that, with what it prints when ${STACK_VARIABLE}=1 is set.`;
+  return `internal error (${what}). Please report it with the output of a run with ${STACK_VARIABLE}=1.`;
 }
 
 /** At once, since the program ends; there may be nobody to hear it. */

@@ -32,7 +32,7 @@ export async function inputsAmong(words: readonly string[] | undefined): Promise
   const [first, ...others] = words ?? [];
   if (first === undefined) return undefined;
   if (words?.includes(STDIN) && others.length > 0)
-    throw new UsageError('standard input is read alone: name no other');
+    throw new UsageError('standard input cannot be combined with other files');
   if (others.length === 0 && isFolder(first))
     return findDumps([first]).dumps.length > 0 ? undefined : inputsFrom(first);
   const logs: LogSource[] = [];

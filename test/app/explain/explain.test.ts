@@ -6,8 +6,10 @@ import { fixture } from '../../support/fixtures.js';
 test('explain tells of a code what it is, how it is known, and what to do', async () => {
   const { stdout, stderr, status } = await kdumpMem('explain', 'hung-task');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-  expect(stdout).toMatch(/^hung-task \(Findings of kdump-mem triage\)\n {2}What {6}A task waited/);
-  expect(stdout).toContain('\n  Known by  khungtaskd');
+  expect(stdout).toMatch(
+    /^hung-task \(Findings of kdump-mem triage\)\n {2}Meaning {3}A task waited/,
+  );
+  expect(stdout).toContain('\n  Source    khungtaskd');
   expect(stdout).toContain('\n  More      kdump-mem stacks --state D\n');
 });
 
@@ -16,11 +18,11 @@ test('a code that there is not is one line, with its neighbours', async () => {
     stdout: '',
     status: 2,
     stderr:
-      'kdump-mem: there is no code hung-tsak. Did you mean hung-task? kdump-mem explain lists all of them.\n',
+      'kdump-mem: unknown code hung-tsak. Did you mean hung-task? List all codes: kdump-mem explain\n',
   });
   const hostile = await kdumpMem('explain', '\u001b[31m');
   expect(hostile.stderr).toBe(
-    'kdump-mem: there is no code \\x1b[31m. kdump-mem explain lists all of them.\n',
+    'kdump-mem: unknown code \\x1b[31m. List all codes: kdump-mem explain\n',
   );
 });
 

@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true }));
 
 test.each([
   ['nothing, as of a variable that is not set', 2, /^kdump-mem: a file’s name is empty$/m, ['']],
-  ['stdin', 3, /^kdump-mem: there is no file -, and nothing is read from stdin\. /, ['-']],
+  ['stdin', 3, /^kdump-mem: standard input is not supported here \(-\)\. /, ['-']],
   [
     'a file that is none',
     3,

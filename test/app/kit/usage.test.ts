@@ -57,9 +57,9 @@ describe('a dump without --vmcore', () => {
   });
 
   test('is no dump: the word is told', async () => {
-    const line = 'skb takes options and a dump, and there is no file nowhere';
+    const line = 'skb accepts only options and a dump: there is no file nowhere';
     await refused(2, line, 'skb', '--pid', pid, 'nowhere');
-    await refused(2, /--live and .*: say one of them/, 'skb', '--pid', pid, '--live', vmcore);
+    await refused(2, /--live and .* cannot be combined/, 'skb', '--pid', pid, '--live', vmcore);
   });
 
   test.each([
@@ -73,8 +73,8 @@ describe('a dump without --vmcore', () => {
       [...own, odd],
       [odd, ...own],
     ]) {
-      const said = await refused(2, /takes the dump with --vmcore: .*\. Write: /, command, ...args);
-      const ran = await runPrinted(said.split('Write: ')[1] ?? 'false', folder);
+      const said = await refused(2, / needs --vmcore before the dump .*\. Run: /, command, ...args);
+      const ran = await runPrinted(said.split('Run: ')[1] ?? 'false', folder);
       const right = await kdumpMem(command, ...own, '--vmcore', vmcore);
       expect(right.status).toBe(0);
       expect(`${ran.stdout}\n`).toBe(right.stdout);
@@ -82,17 +82,25 @@ describe('a dump without --vmcore', () => {
   });
 
   test('before a command, and an option there, are told what to write', async () => {
-    const said = await refused(2, /^kdump-mem: a command comes first/, vmcore);
-    expect(said).toContain(`Write: kdump-mem info ${vmcore} (`);
-    await refused(2, /Write: kdump-mem info --vmcore x \(/, '--vmcore', 'x');
+    const said = await refused(2, /^kdump-mem: missing command before /, vmcore);
+    expect(said).toContain(`Run: kdump-mem info ${vmcore} (`);
+    await refused(2, /Run: kdump-mem info --vmcore x \(/, '--vmcore', 'x');
   });
 
   test('beside the arguments of a command is one too many', () =>
-    refused(2, 'read takes PLACE: more is too many', 'read', 'init', 'more', '--vmcore', vmcore));
+    refused(
+      2,
+      'unexpected argument more (read accepts PLACE)',
+      'read',
+      'init',
+      'more',
+      '--vmcore',
+      vmcore,
+    ));
 });
 
 test.each(['triage', 'memory'])('%s writes no page to a file without a name', async (command) => {
-  const line = '--html takes the name of a file, and this one is empty';
+  const line = '--html: the file name is empty';
   await refused(2, line, command, vmcore, '--html', '');
 });
 
@@ -105,7 +113,7 @@ describe('each is one line', () => {
     ],
     [/argument '-1' is invalid\. It must be a whole number\.$/m, ['--pid', '1', '--fd', '-1']],
     [/argument '--vmcore' is invalid\. Its value is missing/, ['--pid', '--vmcore', 'x']],
-    [/argument '--pid' is invalid\. Its file is missing/, ['--vmcore', '--pid', '4']],
+    [/argument '--pid' is invalid\. The file name is missing/, ['--vmcore', '--pid', '4']],
     [/option '--pid <pid>' argument missing$/m, ['--pid']],
     [/unknown option '--vmcoer'\. Did you mean --vmcore\?$/m, ['--vmcoer', 'x']],
     [/It must be hex with 0x, as kdump-mem sockets prints it: 0x/, ['--sock', '1234']],

@@ -30,7 +30,7 @@ test.each([
     const { status, stdout, stderr } = await kdumpMem(command, '--vmcore', path);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toBe(
-      `kdump-mem: ${path} is a capture of a host, and no dump of a kernel. Give it with --from: kdump-mem memory --from ${path} (procs, log, …; skcheck for sockets)\n`,
+      `kdump-mem: ${path} is a snapshot, not a kernel dump. Run: kdump-mem memory --from ${path} (procs, log, …; skcheck for sockets)\n`,
     );
   }
 });

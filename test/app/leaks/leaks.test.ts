@@ -12,8 +12,8 @@ const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 test.each([
-  [['--interval', '0'], 'It takes 1 second to 7 days.'],
-  [['--interval', '8d'], 'It takes 1 second to 7 days.'],
+  [['--interval', '0'], 'It must be 1 second to 7 days.'],
+  [['--interval', '8d'], 'It must be 1 second to 7 days.'],
   [['--windows', '2'], 'It takes 3 to 1000 windows.'],
   [['--sample', '1/3'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
   [['--sample', '0.1'], 'It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.'],
@@ -23,7 +23,7 @@ test.each([
   [['--budget', '2'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--budget', '0%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
   [['--budget', '101%'], 'It takes a share of one core: 0.5%, 2%, 100%.'],
-  [['--order', '11'], 'It must be 10 at most.'],
+  [['--order', '11'], 'It must be at most 10.'],
   [['--order', '3', '--type', 'slab'], '--order needs --type page'],
   [['--cgroup', 'a'], 'It takes a path as in /proc/PID/cgroup: /system.slice/…'],
   [['--pid', '1', '--cgroup', '/a'], "option '--pid <pid>' cannot be used with option '--cgroup"],

@@ -148,7 +148,7 @@ describe('memory --from', () => {
   test.each([
     [['--files'], 'a snapshot contains counters only'],
     [['--live'], 'cannot be used'],
-    [['--engine', 'crash'], 'it has no --engine'],
+    [['--engine', 'crash'], '--engine does not apply to --from'],
   ])('%s with it is refused', async (more, words) => {
     const { status, stderr } = await kdumpMem('memory', '--from', folder, ...more);
     expect(status).toBe(2);

@@ -77,7 +77,7 @@ test.each([
   [['--count', '2'], '--count requires --watch'],
   [['--watch', '--count', '0'], '--count must be at least 1'],
   [['--watch', '--caches'], "option '--watch' cannot be used with option '--caches'"],
-  [['--watch', '--interval', '0'], 'It takes 0.5 to 3600 seconds'],
+  [['--watch', '--interval', '0'], 'It must be 0.5 to 3600 seconds'],
 ])('%j is refused', async (args, message) => {
   const { status, stderr, stdout } = await kdumpMem(...COUNTERS, ...args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

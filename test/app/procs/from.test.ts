@@ -272,11 +272,11 @@ describe('growth between the samples of a capture', () => {
 
 test.each([
   [['--live'], 'cannot be used'],
-  [['--engine', 'crash'], 'it has no --engine'],
+  [['--engine', 'crash'], '--engine does not apply to --from'],
   [['--stacks', '1'], 'cannot be used'],
   [['--watch', '--interval', '1'], 'cannot be used'],
   [['--vmcore', 'x'], 'cannot be used'],
-  [['.'], '--from and .: say one of them'],
+  [['.'], '--from and . cannot be combined'],
 ])('%s beside --from is refused', async (more, words) => {
   const { status, stderr } = await kdumpMem('procs', '--from', folder, ...more);
   expect(status).toBe(2);

@@ -357,7 +357,7 @@ test.each([
   [['--live', '--interval', '2'], '--interval is for --watch'],
   [['--live', '--count', '2'], '--count is for --watch'],
   [['--live', '--watch', '--count', '0'], '--count takes 1 or more'],
-  [['--live', '--watch', '--interval', '0.05'], 'It takes 0.1 to 3600 seconds'],
+  [['--live', '--watch', '--interval', '0.05'], 'It must be 0.1 to 3600 seconds'],
   [['--live', '--watch', '--json'], "'--watch' cannot be used with option '--json'"],
   [['--live', '--watch', '--sort', 'uss'], "'--watch' cannot be used with option '--sort"],
   [['--live', '--watch', '--sockets'], "'--watch' cannot be used with option '--sockets'"],

@@ -315,8 +315,8 @@ test('--html writes a page', async () => {
 test.each([
   [['--for', '0'], '--for 0 asks a store'],
   [['--for', '10'], '--for is shorter than --interval'],
-  [['--for', 'x'], 'It takes a time'],
-  [['--interval', '0.05'], 'It takes 0.1 to 3600 seconds'],
+  [['--for', 'x'], 'It must be a time'],
+  [['--interval', '0.05'], 'It must be 0.1 to 3600 seconds'],
   [['--store', ''], 'a file’s name is empty'],
   [['--store', '-'], 'stdout is for the answer'],
   [['--rotate', '1k'], '--rotate takes 1M or more'],
@@ -324,7 +324,7 @@ test.each([
   [['--prometheus'], '--prometheus takes a file'],
   [['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'], '--for 0 does not'],
   [['--for', '0', '--store', 'x', '--prometheus', '--json'], 'say one of them'],
-  [['--listen', 'everywhere'], 'It takes an address and a port'],
+  [['--listen', 'everywhere'], 'It must be an address and a port'],
   [['--json', '--html', 'x'], "cannot be used with option '--json'"],
   [['--source', 'vmcore'], 'Allowed choices are kcore, pageflags, counters'],
 ])('%j is refused', async (args, message) => {
