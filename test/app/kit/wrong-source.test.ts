@@ -42,11 +42,13 @@ test.each([
   ['skb', 'skcheck --from FILE'],
   ['stacks', 'sample-2/stacks'],
   ['info', 'kdump-mem triage --from FILE'],
-  ['extract', 'memory, procs, log and triage'],
+  ['extract', 'memory, procs, log, triage and skcheck'],
 ])('%s has no use for a snapshot, and says what has', async (command, words) => {
   const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
   expect([status, stdout]).toEqual([2, '']);
-  expect(stderr).toMatch(/^kdump-mem: [^\n]+ reads the kernel’s memory, and a snapshot [^\n]+\n$/);
+  expect(stderr).toMatch(
+    /^kdump-mem: [^\n]+ reads kernel memory, which a snapshot does not contain\. [^\n]+\n$/,
+  );
   expect(stderr).toContain(words);
 });
 
