@@ -37,24 +37,24 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'rcu-stall': {
     means:
-      'A CPU or a task did not pass a quiet state of RCU in time (21 s unless set), so that memory that waits for it is not freed. Code that loops in the kernel, a CPU without time, or a thread of RCU that is not let run.',
+      'A CPU or a task reported no RCU quiescent state in time (default 21 s), so memory queued for RCU is not freed. Causes: a loop in kernel code, a starved CPU, or an RCU kthread that does not run.',
     known: 'The line of kernel/rcu/tree_stall.h (Documentation/RCU/stallwarn.rst).',
-    next: 'The lines after it name the CPUs or tasks: look at their stacks. Is memory growing, look whether RCU holds it back.',
+    next: 'The lines after it name the CPUs or tasks: read their stacks. If memory grows, check how much is queued for RCU.',
     deeper: 'kdump-mem stacks',
   },
   'hung-task': {
     means:
-      'A task waited without a pause and could not be interrupted (state D) for longer than hung_task_timeout_secs (120 s): for a disk, a server of NFS, or a lock that another task has.',
+      'A task was in uninterruptible sleep (state D) for longer than hung_task_timeout_secs (120 s). It waits for a disk, an NFS server, or a lock that another task holds.',
     known: 'khungtaskd’s line (kernel/hung_task.c; Documentation/admin-guide/sysctl/kernel.rst).',
-    next: 'See what it waits in, and who else waits there: the one task of another stack often has the lock.',
+    next: 'Find the function that it waits in, and other tasks that wait there. The one task with another stack often holds the lock.',
     deeper: 'kdump-mem stacks --state D',
   },
   'blocked-tasks': {
     means:
-      'Tasks that wait in one place and cannot be interrupted (state D). One or two wait for a disk, which is normal; many in one place wait for each other or for something that does not answer.',
+      'Tasks in uninterruptible sleep (state D) in one function. One or two that wait for a disk are normal. Many in one function wait for each other, or for something that does not respond.',
     known:
       'States and stacks of all tasks (task_struct.__state, ORC or frame records). Tasks that are frozen (__refrigerator) are left out.',
-    next: 'Read the stack: the function above schedule and the lock’s own functions says what for. Then find who holds it.',
+    next: 'Read the stack: the caller of schedule() and of the lock functions shows what the task waits for. Then find the lock holder.',
     deeper: 'kdump-mem stacks --state D',
   },
   'oom-kill': {
@@ -70,12 +70,12 @@ export const FINDINGS: Explanations<FindingCode> = {
       'The page allocator had no block of that order for the process, or took too long to find one (`milliseconds`); or vmalloc, the per-CPU allocator, a slab cache or overcommit accounting refused. Where much is free but little of it in large blocks, memory is fragmented; where little is free, there was none.',
     known:
       'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then; lines of mm/vmalloc.c, mm/percpu.c, mm/slub.c, mm/util.c and fs/xfs.',
-    next: 'Of order 0 to 3: memory was short, see where it is. Of order 4 and more: the asker should be able to do with less; compaction and min_free_kbytes help.',
+    next: 'Order 0 to 3: memory was short; see where it is. Order 4 and above: the caller should fall back to smaller orders; compaction and min_free_kbytes help.',
     deeper: 'kdump-mem memory --nodes',
   },
   'memory-corruption': {
     means:
-      'Something in the kernel wrote where it must not, freed twice, or used what was freed. All later trouble may come from it, and what else this program reads from there may be wrong.',
+      'The kernel detected an invalid write, a double free or a use after free. Later failures may be consequences, and other answers from this dump may be wrong.',
     known:
       'Checks of mm/slub.c (slub_debug), lib/list_debug.c, lib/refcount.c, mm/kasan and mm/memory.c, by their lines.',
     next: 'The first such line counts, not the last. Repeat it with slub_debug=FZPU or KASAN; suspect modules from elsewhere first, then memory modules (is there a hardware-error?).',
@@ -86,7 +86,7 @@ export const FINDINGS: Explanations<FindingCode> = {
       'The processor, the memory controller or a PCIe device reported an error. UE: it was not corrected, and data is lost. CE: it was corrected; many of them announce worse.',
     known:
       'Lines of arch/x86/kernel/cpu/mce, mm/memory-failure.c, drivers/edac and drivers/pci/pcie/aer.c, and of firmware through APEI.',
-    next: 'Read the hardware’s own log (BMC, rasdaemon) and have the part that it names changed. Doubt all other findings of that machine.',
+    next: 'Read the hardware log (BMC, rasdaemon) and replace the part that it names. Doubt all other findings of that machine.',
     deeper: 'kdump-mem log --level err+',
   },
   'kernel-warning': {
@@ -159,12 +159,12 @@ export const FINDINGS: Explanations<FindingCode> = {
       'The network refused work for want of room: tcp_mem was used up, a table of connections (conntrack) or neighbours was full, or no more files could be opened.',
     known:
       'Lines of net/ipv4/tcp.c, net/netfilter/nf_conntrack_core.c, net/core/neighbour.c and fs/file_table.c.',
-    next: 'See which sockets hold the memory before a limit is raised: sockets that nobody reads fill any limit.',
+    next: 'Find the sockets that hold the memory before raising a limit: unread sockets fill any limit.',
     deeper: 'kdump-mem sockets',
   },
   'file-system-error': {
     means:
-      'A file system found itself damaged, or a disk did not do what it was told. What waits for that disk hangs; files may be lost.',
+      'A file system is damaged, or a disk request failed. Tasks that wait for the disk hang; files may be lost.',
     known:
       'Lines of fs/ext4, fs/jbd2, fs/xfs, fs/btrfs, net/sunrpc, block/blk-core.c, fs/buffer.c, mm/page_io.c and drivers/nvme.',
     next: 'Look at the disk and its path (SMART, multipath, the storage’s log) before the file system is checked.',
@@ -172,31 +172,31 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'waiting-data': {
     means:
-      'One socket pins a notable part of the memory (5 %): data has come, or is to be sent, and who should take it does not.',
+      'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
       'Every skb of its queues and the pages behind them, counted once (docs/memory.md, "pinned"). The share is of all RAM.',
-    next: 'See what the process that has it open waits in. To end it gives the memory back, unless others hold the same socket.',
+    next: 'See what the process that has it open waits in. Killing it frees the memory, unless other processes hold the same socket.',
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
   'waiting-data-of-process': {
     means:
-      'One process pins a notable part of the memory (5 %) in queues of its sockets, though no one of them does by itself. Small messages that nobody reads pin whole pages of the driver.',
+      'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
       'Every skb of their queues and the pages behind them, counted once for all of them (docs/memory.md, "pinned"). The share is of all RAM.',
-    next: 'See what the process waits in, and why it does not read. To end it gives back `freedIfKilledBytes` at least.',
+    next: 'See what the process waits in, and why it does not read. Killing it frees at least `freedIfKilledBytes`.',
     deeper: 'kdump-mem skb --pid N',
   },
   'waiting-data-of-machine': {
     means:
-      'Sockets pin a notable part of the memory (5 %) together, and no socket and no process tells of it by itself: many workers do not read, or nobody has these sockets open (unaccepted, orphaned, in a message).',
+      'All sockets together pin at least 5 % of memory, though no single socket or process does. Many workers do not read, or no process has these sockets open (unaccepted, orphaned, in a message).',
     known:
-      'Every skb of every queue and the pages behind them, counted once. The share is of all RAM; what was told of single sockets and processes is taken off before it is judged.',
-    next: 'See who has them, by process, cgroup or port. Many workers of one program have one cause.',
+      'Every skb of every queue and the pages behind them, counted once. The share is of all RAM; memory reported for single sockets and processes is subtracted first.',
+    next: 'List the sockets by process, cgroup or port. Many workers of one program have one cause.',
     deeper: 'kdump-mem sockets --by cgroup',
   },
   'stalled-reader': {
     means:
-      'A connection of TCP has data that its process does not take: nothing came for 10 s or longer, and either the peer may send no more, or much memory is pinned. `ageSeconds` is since the newest data came: all of it has waited at least so long. `doing` and `symbol` are of the thread that is nearest to reading, and say where it waits, not why.',
+      'A TCP connection has data that its process does not read. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is since the newest data came: all of it has waited at least so long. `doing` and `symbol` are of the thread that is nearest to reading, and say where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. How long a tick is: clocksource_jiffies.',
     next: 'Look at what the process waits for: a lock, a disk, another process. One that is stopped (T) needs a SIGCONT. One that waits for events may not ask for those of this socket.',
@@ -204,7 +204,7 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'unattributed-memory': {
     means:
-      'Pages are given out, and no walk, no flag and no counter tells to whom: mostly a driver that took them from the page allocator (alloc_pages), such as one of graphics, storage or a hypervisor.',
+      'Pages are allocated but not attributed to any owner by a walk, a flag or a counter. Most were allocated by a driver with alloc_pages(), such as one for graphics, storage or a hypervisor.',
     known:
       'Every page frame is in one category; these are those of which the struct page says nothing and to which no walk led (docs/memory.md).',
     next: 'See their orders and which modules are loaded. On a running machine boot with page_owner=on, or read /proc/allocinfo.',
@@ -212,17 +212,17 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'low-memory': {
     means:
-      'A zone has less free than the kernel keeps for itself (its min watermark): who asks for memory there must wait or reclaim.',
+      'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',
     known:
       'Free blocks of each zone beside zone._watermark (mm/page_alloc.c; Documentation/admin-guide/sysctl/vm.rst).',
-    next: 'See where the memory is; of one node alone look at who is bound to it.',
+    next: 'See where the memory is. If one node alone is short, check which processes are bound to it.',
     deeper: 'kdump-mem memory --nodes',
   },
   tainted: {
     means:
-      'The kernel is not quite that of its distribution any more: modules from elsewhere, or something that went wrong before. By itself it is no trouble.',
+      'The kernel has out-of-tree or proprietary modules, or a failure occurred before. Taint alone is not a problem.',
     known: 'The bits of tainted_mask (Documentation/admin-guide/tainted-kernels.rst).',
-    next: 'Where a module of another vendor is on a stack of the trouble, ask that vendor first.',
+    next: 'If a stack of the failure contains a third-party module, contact its vendor first.',
     deeper: 'kdump-mem info',
   },
 };

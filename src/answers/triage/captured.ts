@@ -39,8 +39,8 @@ function summary({ captured, release, findings, complete }: CapturedTriage): str
   const found =
     severeWords(findings, complete) ??
     (complete
-      ? 'Nothing that this looks for is wrong by its log and counters.'
-      : 'Nothing was found, and not everything could be looked at.');
+      ? 'No problems found in its log and counters.'
+      : 'No findings, but some checks could not be completed.');
   const linux = release === '' ? 'Linux' : `Linux ${escapeText(release)}`;
   return `${linux}, ${capturedWords(captured)}. ${found}`;
 }

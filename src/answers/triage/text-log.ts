@@ -69,7 +69,7 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
 /** How many findings there are, in a sentence. */
 export function foundWords({ logs, findings, rules, complete }: TextTriage): string {
   const logsWords = logs.length > 1 ? 'the logs are' : 'the log is';
-  const silenced = rules?.silenced.length ? ' but what rules silence' : '';
+  const silenced = rules?.silenced.length ? ' except those silenced by rules' : '';
   const none = findings.length > 0 ? 'Only notes were found' : `No finding${silenced}`;
   return (
     severeWords(findings, complete) ??

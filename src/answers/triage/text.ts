@@ -42,13 +42,13 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
 
 /** What the log does not have any more. */
 export function lostLines({ lost }: TriageAnswer): string[] {
-  if (lost === undefined) return ['No log could be read: what it would have told is not known.'];
+  if (lost === undefined) return ['The kernel log is not available: findings from it are unknown.'];
   const { overwritten, noRoom } = lost;
   return [
     ...(overwritten > 0
-      ? [`The oldest ${overwritten} messages of the log are gone: newer ones took their place.`]
+      ? [`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`]
       : []),
-    ...(noRoom > 0 ? [`For ${noRoom} messages the kernel’s log had no room.`] : []),
+    ...(noRoom > 0 ? [`The kernel log had no room for ${noRoom} messages: they are missing.`] : []),
   ];
 }
 
@@ -58,16 +58,14 @@ export function summary(answer: TriageAnswer): string {
   const { uts, panic, clock } = machine;
   const host = uts?.nodename ? `${escapeText(uts.nodename)}, ` : '';
   const up = clock === undefined ? '' : `, up ${duration(clock.uptime)}`;
-  const state = { panicked: 'panicked', running: 'running', unknown: 'state not known' }[
-    panic.state
-  ];
+  const state = { panicked: 'panicked', running: 'running', unknown: 'state unknown' }[panic.state];
   const found =
     severeWords(findings, complete) ??
     (isAllClear(answer)
-      ? 'Nothing that this looks for is wrong.'
+      ? 'No problems found.'
       : answer.rules?.silenced.length
-        ? 'Nothing was found but what rules silence.'
-        : 'Nothing was found, and not everything could be looked at.');
+        ? 'No findings except those silenced by rules.'
+        : 'No findings, but some checks could not be completed.');
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
 }
 

@@ -22,42 +22,35 @@ const said = (figures: Figures, ...names: readonly string[]): string =>
 const unloggedWords = ({ logMessages }: Figures): string =>
   logMessages === null
     ? 'the reason is unknown, because the log is not available'
-    : 'the log does not say why';
+    : 'the log does not contain the reason';
 
 const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => string>> = {
   panic: (of) => {
-    const who = of.pid == null ? '' : ` On CPU ${text(of.cpu)}, while it ran ${process(of)}.`;
-    const cause = of.cause == null ? '' : ` Before that: ${text(of.cause).replace(/\.$/, '')}.`;
-    return `The kernel stopped: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.${who}${cause}`;
+    const who = of.pid == null ? '' : ` CPU ${text(of.cpu)} was running ${process(of)}.`;
+    const cause = of.cause == null ? '' : ` Preceded by: ${text(of.cause).replace(/\.$/, '')}.`;
+    return `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.${who}${cause}`;
   },
   oops: oopsWords,
   'soft-lockup': (of) =>
-    `CPU ${text(of.cpu)} ran nothing but ${process(of)} for ${text(of.seconds)} s.`,
-  'hard-lockup': (of) => `CPU ${text(of.cpu)} did not even take interrupts.`,
-  'rcu-stall': (of) => `A CPU did not pass through a quiet state in time (${text(of.flavour)}).`,
+    `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
+  'hard-lockup': (of) => `Hard lockup: CPU ${text(of.cpu)} stopped servicing interrupts.`,
+  'rcu-stall': (of) =>
+    `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
   'hung-task': (of) =>
-    `${process(of)} waited for more than ${text(of.seconds)} s and could not be interrupted.`,
+    `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
   'blocked-tasks': (of) =>
     of.tasks === 1
-      ? `${process(of)} waits in ${text(of.symbol)} and cannot be interrupted.`
-      : `${text(of.tasks)} tasks, ${process(of)} among them, wait in ${text(of.symbol)} and cannot be interrupted.`,
+      ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D) in ${text(of.symbol)}.`
+      : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D) in ${text(of.symbol)}.`,
   'oom-kill': oomWords,
-  'allocation-failure': (of) =>
-    of.comm === undefined
-      ? `An allocation failed: ${said(of, 'what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit')}.`
-      : `${of.order == null ? `A vmalloc allocation (${text(of.vmalloc)})` : `An order-${text(of.order)} allocation`} (${text(of.gfp)}) by ${text(of.comm)} ${of.milliseconds == null ? 'failed' : `stalled for ${text(of.milliseconds)} ms`}: ${
-          of.freeBytes == null
-            ? 'the log does not show how much memory was free'
-            : `${size(of.freeBytes)} were free, ${size(of.freeInLargeBlocksBytes)} of that in blocks that are large enough`
-        }.`,
+  'allocation-failure': allocationWords,
   'memory-corruption': (of) =>
-    `Somebody wrote where it must not: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
-  'hardware-error': (of) =>
-    `The hardware reported an error: ${said(of, 'what', 'error', 'device', 'kind')}.`,
+    `Memory corruption detected: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
+  'hardware-error': (of) => `Hardware error: ${said(of, 'what', 'error', 'device', 'kind')}.`,
   'kernel-warning': (of, title) =>
     of.place == null
       ? named(of, title)
-      : `The kernel warned at ${text(of.place)}${of.symbol == null ? '' : `, in ${text(of.symbol)}`}.`,
+      : `Kernel warning at ${text(of.place)}${of.symbol == null ? '' : `, in ${text(of.symbol)}`}.`,
   lockdep: named,
   'atomic-sleep': named,
   'spinlock-bug': named,
@@ -67,36 +60,57 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'data-race': named,
   'undefined-behavior': named,
   'network-memory': (of) =>
-    `The network ran out of something: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'routes', 'files')}.`,
+    `Network resource exhausted: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'routes', 'files')}.`,
   'file-system-error': (of) =>
     of.server != null
-      ? `The NFS server ${text(of.server)} does not respond.`
-      : `A file system or a disk failed: ${said(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is read-only now`}.`,
+      ? `NFS server ${text(of.server)} is not responding.`
+      : `File system or disk error: ${said(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is now read-only`}.`,
   'waiting-data': (of) =>
-    `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in one socket of ${process(of)}, fd ${text(of.fd)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data, most in its ${text(of.queue)} queue.`,
+    `Memory pinned by a socket: ${size(of.pinnedBytes)} (${percent(of.share)} of memory) by fd ${text(of.fd)} of ${process(of)}. ${queued(of)}, most in its ${text(of.queue)} queue.`,
   'waiting-data-of-process': (of) =>
-    `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in ${text(of.sockets)} sockets of ${process(of)}: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data. To end it gives back ${of.freedIfKilledBytes === null ? 'an amount that is not known' : `${size(of.freedIfKilledBytes)} at least`}.`,
+    `Memory pinned by sockets: ${size(of.pinnedBytes)} (${percent(of.share)} of memory) by ${text(of.sockets)} sockets of ${process(of)}. ${queued(of)}. ${
+      of.freedIfKilledBytes === null
+        ? 'The amount freed if the process is killed is unknown.'
+        : `Killing the process frees at least ${size(of.freedIfKilledBytes)}.`
+    }`,
   'waiting-data-of-machine': (of) =>
-    `${size(of.pinnedBytes)} (${percent(of.share)} of memory) wait in queues of ${text(of.sockets)} sockets of many: ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data. Most is at ${of.pid === null ? 'no process' : process(of)}, ${size(of.mostBytes)}.`,
+    `Memory pinned by sockets: ${size(of.pinnedBytes)} (${percent(of.share)} of memory) by ${text(of.sockets)} sockets of the whole machine. ${queued(of)}. The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
   'stalled-reader': stalledWords,
   'unattributed-memory': (of) =>
-    `${size(of.bytes)} (${percent(of.share)} of memory) are given out, and nothing tells to whom: mostly blocks of order ${text(of.mostOrder)}.`,
+    `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
   'low-memory': (of) =>
-    `Zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, less than the ${size(of.minBytes)} that the kernel keeps for itself.`,
+    `Low memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, below its min watermark (${size(of.minBytes)}).`,
   tainted: (of) =>
-    `The kernel is tainted: ${taintFlags(BigInt(of.mask ?? 0))
+    `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
 };
 
-/** Of sockets that differ from one that was told by nothing else. What they pin they may share: it has no sum. */
+const queued = (of: Figures): string =>
+  `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data`;
+
+function allocationWords(of: Figures): string {
+  if (of.comm === undefined)
+    return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit')}.`;
+  const what = of.milliseconds == null ? 'failure' : 'stall';
+  const name =
+    of.order == null
+      ? `vmalloc allocation ${what} (${text(of.vmalloc)})`
+      : `Page allocation ${what}: order ${text(of.order)}`;
+  const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
+  const free =
+    of.freeBytes == null
+      ? 'The log does not show how much memory was free'
+      : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`;
+  return `${name} (${text(of.gfp)}) in ${text(of.comm)}${time}. ${free}.`;
+}
+
+/** Further unread sockets of one process, without a sum: they may share what they pin. */
 export function othersWords(others: readonly Finding[]): string {
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
-  const which = `fd ${fds.join(', ')}${more}`;
-  return others.length === 1
-    ? `Another of its sockets waits like this (${which})`
-    : `${others.length} more of its sockets wait like this (${which})`;
+  const sockets = others.length === 1 ? 'socket' : 'sockets';
+  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more})`;
 }
 
 /** The name by which people search for it, and where it was. */
@@ -107,28 +121,29 @@ function named(of: Figures, title?: string): string {
   return `${name.replace(/[.!]$/, '')}${cpu}${task}.`;
 }
 
-/** What the thread that is nearest to reading does. */
+/** State of the thread that is nearest to reading. */
 const DOING: Readonly<Record<string, (of: Figures) => string>> = {
-  stopped: () => 'all its threads are stopped',
-  running: () => 'a thread of it runs',
-  receiving: () => 'a thread of it waits in a call that receives, of this socket or another',
-  polling: () => 'a thread of it waits for events',
-  elsewhere: (of) => `it waits elsewhere, in ${text(of.symbol)}`,
+  stopped: () => 'All its threads are stopped.',
+  running: () => 'Stack traces show that one of its threads is running.',
+  receiving: () =>
+    'Stack traces show that one of its threads waits in a receive call, on this socket or another.',
+  polling: () => 'Stack traces show that one of its threads waits for events.',
+  elsewhere: (of) => `Stack traces show that it waits in ${text(of.symbol)}.`,
 };
 
 function stalledWords(of: Figures): string {
-  const peer = of.windowBytes === 0 ? ', and the peer may send no more' : '';
-  const doing = DOING[String(of.doing)]?.(of) ?? 'what it does is not known';
-  return `${process(of)} takes nothing from fd ${text(of.fd)}: ${size(of.unreadBytes)} wait unread, the newest for ${text(of.ageSeconds)} s${peer}. They pin ${size(of.pinnedBytes)}. As far as stacks tell, ${doing}.`;
+  const peer = of.windowBytes === 0 ? ' The receive window is 0: the peer cannot send more.' : '';
+  const doing = DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.';
+  return `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}. ${size(of.unreadBytes)} is queued, the newest data for ${text(of.ageSeconds)} s; it pins ${size(of.pinnedBytes)}.${peer} ${doing}`;
 }
 
 function oopsWords(of: Figures): string {
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
-  const who = of.pid == null ? '' : `, on CPU ${text(of.cpu)}, while it ran ${process(of)}`;
+  const running = of.pid == null ? '' : ` CPU ${text(of.cpu)} was running ${process(of)}.`;
   return of.address == null
-    ? `A fault in the kernel${where}: ${said(of, 'trap', 'place', 'kind', 'error')}${who}.`
-    : `The kernel followed a bad pointer to 0x${text(of.address)}${where}${who}.`;
+    ? `Kernel oops${where}: ${said(of, 'trap', 'place', 'kind', 'error')}.${running}`
+    : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.${running}`;
 }
 
 /** A sentence of a team's own rule, with figures by what their names say that they are. */
@@ -153,8 +168,9 @@ export function findingWords({
   title,
 }: Pick<Finding, 'code' | 'figures' | 'told' | 'title'>): string {
   const { times, others, boot, boots, bootId, log } = figures;
-  const more = typeof others === 'number' ? ` And ${others} more like it, of others.` : '';
-  const again = typeof times === 'number' && times > 1 ? ` So ${times} times.` : '';
+  const more =
+    typeof others === 'number' ? ` The log has ${others} more findings of this kind.` : '';
+  const again = typeof times === 'number' && times > 1 ? ` Seen ${times} times.` : '';
   const sentence = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures, title);
   const where =
     boot == null

@@ -127,6 +127,8 @@ function printRest({
   if (overwritten > 0)
     process.stderr.write(`kdump-mem: ${overwritten} older messages were overwritten.\n`);
   if (noRoom > 0)
-    process.stderr.write(`kdump-mem: for ${noRoom} messages the kernel’s log had no room.\n`);
+    process.stderr.write(
+      `kdump-mem: the kernel log had no room for ${noRoom} messages: they are missing.\n`,
+    );
   printWarnings(warnings);
 }

@@ -77,7 +77,7 @@ test('a finding that is silenced is said, and --fail-on does not count it', asyn
   const silent = `${RULE}adjust:\n  - finding: acme/old-kernel\n    severity: silent\n    because: We know.\n`;
   const ran = await kdumpMem('triage', vmcore, '--rules', rules(silent), '--fail-on', 'note');
   expect(ran.status).toBe(0);
-  expect(ran.stdout).toContain('Nothing was found but what rules silence.');
+  expect(ran.stdout).toContain('No findings except those silenced by rules.');
   expect(ran.stdout).toContain(
     'Silenced: 1 finding is not told, acme/old-kernel (critical). We know.',
   );

@@ -60,7 +60,7 @@ test('each log of a panic that there is is looked at', () => {
 test('a fault is a sentence with its function and task', () => {
   const [oops] = found(named('null-7.2'));
   expect(oops && findingWords(oops)).toBe(
-    'The kernel followed a bad pointer to 0x0000000000000000 in panics_do [panics], on CPU 0, while it ran pid 132 (insmod).',
+    'Kernel oops: invalid memory access at 0x0000000000000000 in panics_do [panics]. CPU 0 was running pid 132 (insmod).',
   );
   expect(oops?.title).toBe('BUG: unable to handle kernel NULL pointer dereference in panics_do');
 });

@@ -301,7 +301,7 @@ test('what is silenced is counted and said, and is no all-clear', () => {
     { code: 'oom-kill', from: 'warning', to: 'silent', findings: 1, because: 'Known.' },
   ]);
   const text = triageText({ ...found, memory: undefined }, { width: null, source: 'v' });
-  expect(text).toContain('Nothing was found but what rules silence.');
+  expect(text).toContain('No findings except those silenced by rules.');
   expect(text).toContain('Silenced: 1 finding is not told, oom-kill (warning). Known.');
   const json = triageSchema.parse(triageJson({ ...found, memory: undefined }));
   expect(json.rules?.silenced).toHaveLength(1);
