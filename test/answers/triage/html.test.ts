@@ -53,7 +53,7 @@ test('what is not known, is silenced or could not be told stands before the find
   const markup = page(HARMLESS);
   const before = markup.slice(0, markup.indexOf('<h2>Findings</h2>'));
   expect(before).toContain('This answer is not complete');
-  expect(before).toContain('The oldest 3 messages of the log are gone');
+  expect(before).toContain('its oldest 3 messages were overwritten');
   expect(before).toContain('<li>name 7</li>');
   expect(before).toContain('Silenced: 2 findings are not told, tainted (note). name 0');
   expect(before).toContain('Not known, since name 3: acme/b.');
@@ -67,7 +67,7 @@ test('without memory, log and stacks the page says so', () => {
     FACTS,
   );
   expect(markup).toContain('It could not be counted');
-  expect(markup).toContain('No log could be read');
+  expect(markup).toContain('The kernel log is not available');
   expect(markup).toContain('What the CPUs ran: not known');
   expect(markup).toContain('cannot be interrupted: none.');
 });

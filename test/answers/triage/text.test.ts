@@ -105,9 +105,9 @@ test('what is not there is said', () => {
     'No findings, but some checks could not be completed.',
   );
   const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
-  expect(text({}, { findings: [], machine })).toContain('not known. Nothing was found, and');
+  expect(text({}, { findings: [], machine })).toContain('unknown. No findings, but');
   expect(text({}, { complete: false })).toContain('At least 1 critical');
-  expect(text({}, { lost: undefined })).toContain('No log could be read');
+  expect(text({}, { lost: undefined })).toContain('The kernel log is not available');
   const lost = { overwritten: 12, noRoom: 3 };
   const gone = text({}, { findings: [], lost });
   expect(gone).toContain('The oldest 12 messages of the log are gone');
