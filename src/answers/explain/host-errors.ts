@@ -4,39 +4,39 @@ import type { Explanations } from './explanation.js';
 /** Why a host could not be asked: `skcheck_scan_failure` has these codes. `next` is for who is not root. */
 export const HOST_ERRORS: Explanations<HostErrorCode> = {
   gone: {
-    means: 'A file, process or link is not there (any more).',
+    means: 'A file, process or link does not exist, or no longer exists.',
     known: 'ENOENT, ESRCH.',
-    next: 'Is /proc mounted? skcheck needs Linux with procfs.',
+    next: 'Check that /proc is mounted: skcheck needs Linux with procfs.',
   },
   denied: {
-    means: 'It is there, and this user may not look.',
+    means: 'Permission denied: the object exists, but this user cannot read it.',
     known: 'EACCES, EPERM.',
-    next: 'Run as root, or as the user that the process belongs to.',
+    next: 'Run as root, or as the owner of the process.',
   },
   unreadable: {
-    means: 'It answers in a way that is not understood.',
-    known: 'The form of what was read.',
+    means: 'The content is malformed or unsupported.',
+    known: 'The format of the content.',
     next: 'skcheck needs Linux with procfs.',
   },
   'no-such-process': {
-    means: 'There is no process of that pid.',
+    means: 'There is no process with this pid.',
     known: '/proc.',
-    next: 'Check the pid; it is one of this pid namespace.',
+    next: 'Check the pid: it must be from this pid namespace.',
   },
   'no-such-netns': {
     means: 'There is no such network namespace.',
     known: '/run/netns, and the namespaces of processes.',
-    next: 'Give the name of one (ip netns), a path, a pid that lives in it, or all.',
+    next: 'Give a name (ip netns), a path, the pid of a process in it, or "all".',
   },
   'netns-closed': {
-    means: 'A network namespace may not be entered.',
+    means: 'Permission denied: the network namespace cannot be entered.',
     known: 'nsenter, or setns(2), refused.',
     next: 'Run as root, with nsenter (util-linux) installed.',
   },
   'not-a-capture': {
     means: 'The file is neither a capture nor a sosreport.',
     known: 'Its members.',
-    next: 'Give what skcheck --capture wrote, or a sosreport.',
+    next: 'Give a file that skcheck --capture wrote, or a sosreport.',
   },
   'capture-failed': {
     means: 'The capture could not be made.',
@@ -44,14 +44,14 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
     next: 'Nothing was captured.',
   },
   'ss-missing': {
-    means: 'The program ss is not there.',
+    means: 'The program ss is not installed.',
     known: 'execve(2).',
     next: 'Install it (package iproute2; iproute on Fedora and RHEL).',
   },
   'ss-failed': {
-    means: 'ss ended with an error.',
-    known: 'Its exit status and last words.',
-    next: 'Run "ss -nemita" by hand to see what it lacks.',
+    means: 'ss exited with an error.',
+    known: 'The exit status and the last line of output.',
+    next: 'Run "ss -nemita" to see the error.',
   },
   blocked: {
     means:
@@ -61,12 +61,12 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
   },
   'ss-hung': {
     means: 'ss did not answer in time.',
-    known: 'A limit of time.',
-    next: 'Run "ss -nemita" by hand; a very large host may need more time than we give.',
+    known: 'The time limit.',
+    next: 'Run "ss -nemita": on a very large host it can exceed the time limit.',
   },
   'ss-too-much': {
-    means: 'ss printed more than one look takes.',
-    known: 'A limit of bytes.',
-    next: 'Look at one network namespace at a time (ip netns exec).',
+    means: 'ss printed more than one sample can contain.',
+    known: 'The limit on its output.',
+    next: 'Check one network namespace at a time (ip netns exec).',
   },
 };

@@ -2,94 +2,94 @@ import type { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
 import type { Explanations } from './explanation.js';
 
 const DAMAGE =
-  'Take what lies below for unknown. In a sound dump, report it with the kernel’s release.';
+  'Treat the frames below as unknown. If the dump is intact, report this with the kernel release.';
 const TABLES = 'The kernel’s own tables (ORC), or on arm64 its frame records.';
 const UNKNOWN_CODE =
-  'Code that was made at run time (BPF, livepatches) can be such. Take what lies below for unknown.';
+  'Code generated at run time (BPF, livepatches) can cause this. Treat the frames below as unknown.';
 
-/** Why a stack is not followed to its end; `at` is the address that each is about. */
+/** Why a stack trace stops early; `at` is the address concerned. */
 export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
   'comes-back': {
-    means: 'The stack leads back to a place where it was already (`at`): it is damaged.',
+    means: 'The stack trace loops (`at`): the stack is corrupt.',
     known: TABLES,
     next: DAMAGE,
   },
   endless: {
-    means: 'The stack has more functions than any that fits into its room.',
-    known: 'The count of its frames.',
+    means: 'The stack trace has more frames than fit on a stack.',
+    known: 'The number of frames.',
     next: DAMAGE,
   },
   'returns-to-nothing': {
-    means: 'A function is to return to address 0.',
+    means: 'A return address is 0.',
     known: 'The return address on the stack.',
     next: DAMAGE,
   },
   'returns-to-no-code': {
-    means: 'A function is to return to an address (`at`) that is none of the kernel’s.',
+    means: 'A return address (`at`) is outside kernel code.',
     known: 'The return address on the stack.',
     next: DAMAGE,
   },
   'returns-to-no-call': {
-    means: 'A function is to return to where no call ends: one of both is wrong, or was changed.',
-    known: 'The bytes of code before the return address.',
+    means: 'No call instruction precedes a return address: the address or the code was modified.',
+    known: 'The code before the return address.',
     next: DAMAGE,
   },
   'return-traced': {
     means:
-      'A tracer has taken the return address (function graph, kretprobe), and its note of it is not there.',
+      'A tracer replaced the return address (function graph, kretprobe), and the original is not available.',
     known: 'The return address is the tracer’s own.',
-    next: 'Dump with the pages of the kernel’s tasks in it (makedumpfile -d 31 keeps them).',
+    next: 'Use a dump that contains the kernel’s task pages (makedumpfile -d 31 keeps them).',
   },
   'no-table': {
-    means: 'No table of the kernel has the code at `at`, and no frame pointer leads on.',
+    means: 'No unwind table covers the code at `at`, and there is no valid frame pointer.',
     known: TABLES,
     next: UNKNOWN_CODE,
   },
   'table-ends': {
-    means: 'The table says of the code at `at` that nothing can be told there.',
+    means: 'The unwind table marks the code at `at` as not unwindable.',
     known: TABLES,
     next: UNKNOWN_CODE,
   },
   'register-unknown': {
-    means: 'The table asks for a register that is not known at `at`.',
+    means: 'The unwind table needs a register that is unknown at `at`.',
     known: TABLES,
-    next: 'Take what lies below for unknown.',
+    next: 'Treat the frames below as unknown.',
   },
   'pointer-off': {
-    means: 'The stack would go on at `at`, which is no place where a word can be.',
+    means: 'The next stack pointer (`at`) is invalid: misaligned or outside the stack.',
     known: TABLES,
     next: DAMAGE,
   },
   'record-unknown': {
-    means: 'A frame record of arm64 (`at`) has no kind that is known.',
-    known: 'The word beside the record (frame_record_meta).',
+    means: 'An arm64 frame record (`at`) has an unknown type.',
+    known: 'The type in the record (frame_record_meta).',
     next: DAMAGE,
   },
   'registers-amid': {
     means:
-      'Registers of user space lie amid the stack (`at`), and not at its end, where the kernel has them.',
+      'User-space registers are in the middle of the stack (`at`), not at its end.',
     known: 'Where the stack of the task ends (task_pt_regs).',
     next: DAMAGE,
   },
   'ends-amid': {
-    means: 'The stack would end at `at`, and not where the stacks of tasks do.',
+    means: 'The stack trace ends at `at`, not at the end of a task’s stack.',
     known: 'Where the stack of the task ends.',
     next: DAMAGE,
   },
   'gave-up-outside': {
-    means: 'The task gave up its CPU with a stack pointer (`at`) outside of its own stack.',
-    known: 'The stack pointer that its task_struct notes.',
+    means: 'The saved stack pointer (`at`) of the task is outside its stack.',
+    known: 'The stack pointer in its task_struct.',
     next: DAMAGE,
   },
   'no-registers': {
-    means: 'A CPU ran the task when it was dumped, and nobody noted what it had in its registers.',
+    means: 'The task was running on a CPU at the time of the dump, and its registers were not saved.',
     known: 'crash_notes, notes of the dump and of QEMU.',
     next: 'Virtual machines: dump with virsh dump --memory-only, whose notes have the registers.',
   },
   scanned: {
     means:
-      'The kernel has no ORC tables, and frame pointers do not lead to the end of the stack. Frames with `guess` are all words that could be return addresses: some are left from calls that have returned.',
-    known: 'Words of the stack before which a call ends.',
-    next: 'Take the functions as a set, not as a chain of calls.',
+      'The kernel has no ORC tables, and the frame pointers are incomplete. Frames with `guess` are words that could be return addresses: some are left over from calls that returned.',
+    known: 'Words on the stack that point behind a call instruction.',
+    next: 'Read the functions as a set, not as a call chain.',
   },
 };

@@ -4,57 +4,57 @@ import type { Explanations } from './explanation.js';
 /** Of `kdump-mem procs --stacks`. */
 export const STACK_WARNINGS: Explanations<StacksWarning['code']> = {
   lost: {
-    means: 'The kernel had no room for some records: their stacks are not known.',
+    means: 'Some records were lost because a kernel buffer was full: their stacks are unknown.',
     known: 'perf counts them (PERF_RECORD_LOST).',
     next: 'Record for a shorter time, or when the process faults less.',
   },
   contradicted: {
-    means: 'What perf recorded and what the kernel counted by itself do not agree.',
-    known: 'Faults of /proc/PID/stat and RssAnon, before and after, beside the records.',
-    next: 'Read the message: it names what may explain it. Do not take the sums by their word.',
+    means: 'The records of perf and the counters of the kernel are inconsistent.',
+    known: 'Page faults (/proc/PID/stat) and RssAnon before and after, compared with the records.',
+    next: 'Read the message for possible causes. Do not rely on the totals.',
   },
   'ended-early': {
-    means: 'The recording ended before its time. What was recorded until then is told.',
-    known: 'The process ended, the file was full, or perf was told to end.',
-    next: 'Ask again: with --max-size where the file was full.',
+    means: 'The recording ended early. Everything recorded until then is reported.',
+    known: 'The process exited, the file reached its limit, or perf was interrupted.',
+    next: 'Record again, with a larger --max-size if the file was full.',
   },
   unreadable: {
-    means: 'Lines of perf script are of no known form, and were left out.',
+    means: 'Some lines of perf script are malformed or unsupported, and were skipped.',
     known: 'Each line that does not parse is counted.',
-    next: 'Tell us the version of perf (perf --version) and such a line.',
+    next: 'Report the version of perf (perf --version) and such a line.',
   },
 };
 
 /** Why recording or watching ended. */
 export const ENDINGS: Explanations<RecordingEnd | 'signal' | 'stored'> = {
   time: {
-    means: 'Its time was over, as asked.',
+    means: 'The requested time has passed.',
     known: 'The clock.',
     next: 'Nothing.',
   },
   interrupted: {
-    means: 'It was told to end (Ctrl-C). What there was until then is told.',
+    means: 'It was interrupted (Ctrl-C). Everything recorded until then is reported.',
     known: 'The signal.',
     next: 'Nothing.',
   },
   'process-ended': {
-    means: 'The process ended. What it did until then is told.',
-    known: 'perf ended by itself, and the process is gone.',
-    next: 'If that was no plan, see the log: the OOM killer says whom it kills.',
+    means: 'The process exited. Everything recorded until then is reported.',
+    known: 'perf exited by itself, and the process no longer exists.',
+    next: 'If that was unexpected, check the log for the OOM killer.',
     deeper: 'kdump-mem log --live',
   },
   'size-limit': {
-    means: 'The recording was as large as it may get.',
-    known: 'The size of its file.',
-    next: 'Ask with a larger --max-size, or for a shorter time.',
+    means: 'The recording reached its size limit.',
+    known: 'The size of the file.',
+    next: 'Record with a larger --max-size, or for a shorter time.',
   },
   signal: {
-    means: 'It was told to end, and told what there was until then.',
+    means: 'It was interrupted by a signal. Everything sampled until then is reported.',
     known: 'SIGINT, SIGTERM or SIGHUP.',
-    next: 'Nothing: --store goes on where it ended.',
+    next: 'Nothing: --store continues where it stopped.',
   },
   stored: {
-    means: 'Nothing was watched: the answer is of stored samples.',
+    means: 'Nothing was sampled: the report covers stored samples.',
     known: '--for 0.',
     next: 'Nothing.',
   },

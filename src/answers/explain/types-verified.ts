@@ -1,7 +1,7 @@
 import type { TypesVerified } from '../../kernel/symbol-file.js';
 import type { Explanations } from './explanation.js';
 
-const FIT = 'Nothing: a file of another kernel is refused.';
+const FIT = 'Nothing: a file from another kernel is refused.';
 
 /** What shows that types from a file are those of the dump's kernel. */
 export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
@@ -16,18 +16,18 @@ export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
     next: FIT,
   },
   release: {
-    means: 'The file’s banner has the dump’s release. Two builds can have the same release.',
+    means: 'The banner of the file has the release of the dump. Two builds can have the same release.',
     known: 'linux_banner of the ISF file; OSRELEASE of VMCOREINFO.',
-    next: 'Make sure that the file is of exactly this build.',
+    next: 'Make sure that the file is from exactly this build.',
   },
   layouts: {
     means:
-      'The sizes and offsets that the dump states are those of the file. Kernels of one series can agree in all of them.',
+      'The file agrees with all sizes and offsets in VMCOREINFO. Kernels of one series can share all of them.',
     known: 'SIZE() and OFFSET() of VMCOREINFO.',
-    next: 'Make sure that the file is of exactly this build.',
+    next: 'Make sure that the file is from exactly this build.',
   },
   none: {
-    means: 'Nothing shows that the file is of this kernel: every answer may be wrong.',
+    means: 'Unverified: the file may be from another kernel, and every answer may be wrong.',
     known: 'Neither a build id nor a banner nor a size of VMCOREINFO could be compared.',
     next: 'Give --types a vmlinux or .debug file with a build id.',
   },

@@ -8,31 +8,31 @@ const of = (means: string, known: string, next: string): Explanation => ({
   deeper: 'kdump-mem triage --ndjson --retry --resume FILE',
 });
 
-/** Why the process that looked at one of many dumps told nothing: `error.code` of its line. */
+/** Why the worker process of one dump reported nothing: `error.code` of its line. */
 export const WORKER_FAILURES: Explanations<WorkerFailureCode> = {
   'timed-out': of(
-    'It took longer than one dump may, and was ended.',
+    'The worker exceeded the time limit for one dump and was killed.',
     'The limit of --timeout.',
-    'Give it more time, or see what is slow: a dump on a network drive, or a damaged one.',
+    'Raise --timeout. A network drive or a corrupt dump is slow.',
   ),
   killed: of(
-    'A signal ended it that did not come from this program.',
-    'The signal that the process ended with.',
-    'Look at the machine’s log: its OOM killer, or somebody, ended it.',
+    'A signal that kdump-mem did not send killed the worker.',
+    'The signal in the exit status.',
+    'Check the kernel log: the OOM killer may have killed it.',
   ),
   'out-of-memory': of(
-    'It needed more memory than one dump may, and was ended.',
-    'The limit of --worker-memory: memory in RAM, looked at a few times a second, and V8’s heap.',
-    'Give it more, and look at fewer dumps at once (--jobs).',
+    'The worker exceeded the memory limit for one dump and was killed.',
+    'The limit of --worker-memory: resident memory, sampled a few times a second, and the V8 heap.',
+    'Raise --worker-memory, and use fewer workers (--jobs).',
   ),
   exhausted: of(
-    'The machine has no more processes, descriptors or memory. It says nothing of the dump.',
+    'The machine ran out of processes, file descriptors or memory. The dump is not the cause.',
     'errno.',
-    'Raise the limits (ulimit), or look at fewer dumps at once (--jobs).',
+    'Raise the limits (ulimit), or use fewer workers (--jobs).',
   ),
   'worker-failed': of(
-    'It ended in another way than it should, and the line has its last words.',
+    'The worker failed. The line contains its last output.',
     'Its exit status.',
-    'Look at that dump alone, and report what it prints.',
+    'Run triage on that dump alone, and report its output.',
   ),
 };

@@ -22,7 +22,7 @@ function refusal(content: Uint8Array): { line: string; status: number } {
 }
 
 const refused = (machine: string) => ({
-  line: `kdump-mem: FILE is a dump of ${machine} machine. Only x86_64 and arm64 kernels are read.`,
+  line: `kdump-mem: FILE is a dump of ${machine} machine. Only x86_64 and arm64 kernels are supported.`,
   status: EXIT.unreadable,
 });
 
@@ -106,7 +106,7 @@ describe('a kdump compressed file of another machine is refused by its name', ()
   it('or by its release, where nothing names the machine', () => {
     const content = joinExtents(diskdumpExtents({ ...spec, machine: 'Unknown' }));
     expect(refusal(content)).toEqual({
-      line: 'kdump-mem: FILE is a dump of 6.12.0 on a machine that neither its headers nor VMCOREINFO name. Only x86_64 and arm64 kernels are read.',
+      line: 'kdump-mem: FILE is a dump of 6.12.0 on a machine that neither its headers nor VMCOREINFO name. Only x86_64 and arm64 kernels are supported.',
       status: EXIT.unreadable,
     });
   });
