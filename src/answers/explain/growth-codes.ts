@@ -48,7 +48,7 @@ export const WATCH_VERDICTS: Explanations<WatchVerdict> = {
       'The upper ends of the intervals of all categories, over long enough a time without large gaps.',
     next: 'Nothing.',
   },
-  'not-known': {
+  inconclusive: {
     means: 'Neither that something grows is known, nor that nothing does. It is no all-clear.',
     known: 'Too few samples, gaps, or what else stands among the doubts.',
     next: 'Read the doubts; watch for longer. Of a daily rhythm two days are needed.',

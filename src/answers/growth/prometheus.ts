@@ -29,22 +29,22 @@ export function processMetrics(answer: GrowthAnswer): string {
     ),
     gauge(
       'kdump_mem_process_growth_bytes_per_second',
-      'Of the owner’s process that grows fastest for sure: at least, likely, at most (99 %).',
+      'Growth of the owner’s fastest growing process: low, likely and high bound (99 % confidence).',
       owners.flatMap(({ labels, growth }) => boundsOf(labels, growth)),
     ),
     gauge(
       'kdump_mem_processes_growing',
-      'Processes that grow for sure, and did so to the last.',
+      'Processes with significant growth up to the last sample.',
       processes.some(({ trend }) => trend !== null) ? [[{}, growing]] : [],
     ),
     gauge(
       'kdump_mem_available_growth_bytes_per_second',
-      'Of MemAvailable: at least, likely, at most (99 %).',
+      'Growth of MemAvailable: low, likely and high bound (99 % confidence).',
       boundsOf({}, loss.available?.growth),
     ),
     gauge(
       'kdump_mem_available_ends_seconds',
-      'When MemAvailable is nothing if it goes on so; absent: it does not fall for sure.',
+      'Seconds until MemAvailable is exhausted at this rate; absent: no significant decline.',
       loss.ends === null
         ? []
         : [
@@ -54,13 +54,13 @@ export function processMetrics(answer: GrowthAnswer): string {
           ],
     ),
     gauge(
-      'kdump_mem_available_unexplained',
-      '1: nothing that grew explains the fall of MemAvailable; absent: it does not fall, or not known.',
+      'kdump_mem_available_unattributed',
+      '1: no process accounts for the decline of MemAvailable; absent: no decline, or unknown.',
       loss.explanation === null ? [] : [[{}, loss.explanation === 'nothing' ? 1 : 0]],
     ),
-    gauge('kdump_mem_procs_samples', 'Samples by which growth is told.', [[{}, samples]]),
+    gauge('kdump_mem_procs_samples', 'Samples used to measure growth.', [[{}, samples]]),
     gauge('kdump_mem_procs_window_seconds', 'From the first of them to the last.', [[{}, seconds]]),
-    gauge('kdump_mem_procs_complete', '0: of some process it is not known what it holds.', [
+    gauge('kdump_mem_procs_complete', '0: the memory of some process is unknown.', [
       [{}, complete ? 1 : 0],
     ]),
     gauge('kdump_mem_procs_timestamp_seconds', 'When the last sample was taken, in Unix time.', [

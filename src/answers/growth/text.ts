@@ -23,15 +23,15 @@ export function growthText(
   { limit, ...options }: GrowthTextOptions & { readonly limit: number },
 ): string {
   const { listed, width, verbose = false } = options;
-  const said = (text: string) => wrap(text, width).join('\n');
+  const wrapped = (text: string) => wrap(text, width).join('\n');
   const more = listed.length - limit;
   return [
-    ...growthWords(answer).map(said),
-    ...endedGrowingWords(answer).map(said),
+    ...growthWords(answer).map(wrapped),
+    ...endedGrowingWords(answer).map(wrapped),
     renderTable(columnsOf(verbose), listed.slice(0, limit), width),
-    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
-    said(samplesWords(answer)),
-    ...notesOf(listed).map(said),
+    ...(more > 0 ? [wrapped(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    wrapped(samplesWords(answer)),
+    ...notesOf(listed).map(wrapped),
   ].join('\n\n');
 }
 
@@ -61,13 +61,13 @@ function samplesWords({ machine, samples, seconds, boots, pidsUsedAgain }: Growt
   const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
   const earlier =
     boots > 1
-      ? ` The machine was booted ${boots === 2 ? 'once more' : `${formatCount(boots - 1)} times more`} meanwhile: all this is of the last boot.`
+      ? ` The machine was booted ${boots === 2 ? 'once more' : `${formatCount(boots - 1)} times more`} meanwhile: figures are for the last boot.`
       : '';
   const again =
     pidsUsedAgain > 0
-      ? ` ${pidsUsedAgain === 1 ? '1 pid was used again by another process' : `${formatCount(pidsUsedAgain)} pids were used again by other processes`}.`
+      ? ` ${pidsUsedAgain === 1 ? '1 pid was reused by another process' : `${formatCount(pidsUsedAgain)} pids were reused by other processes`}.`
       : '';
-  return `By ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
+  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} RATE/MIN is between LOW and HIGH with 99 % confidence.`;
 }
 
 /** Shared memory counts for each process where it may not be looked into. */
@@ -76,7 +76,7 @@ function notesOf(listed: readonly GrownProcess[]): string[] {
   return rough === 0
     ? []
     : [
-        `Of ${formatCount(rough)} what they hold is by RSS, in which shared memory counts for each: the kernel tells no more of them, or not to this user.`,
+        `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process. PSS needs root.`,
       ];
 }
 
@@ -96,14 +96,14 @@ function columnsOf(verbose: boolean): Column<GrownProcess>[] {
   return [
     { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
     {
-      heading: 'HOLDS',
+      heading: 'HELD',
       align: 'right',
       value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)),
     },
-    rate('A MINUTE', 'perSecond'),
-    rate('AT LEAST', 'low', 2),
-    rate('AT MOST', 'high', 2),
-    { heading: 'IT', value: ({ trend }) => (trend ? trend.course : '?') },
+    rate('RATE/MIN', 'perSecond'),
+    rate('LOW', 'low', 2),
+    rate('HIGH', 'high', 2),
+    { heading: 'TREND', value: ({ trend }) => (trend ? trend.course : '?') },
     faults('MINOR/S', 'minorPerSecond', 4),
     faults('MAJOR/S', 'majorPerSecond', 3),
     ...(verbose

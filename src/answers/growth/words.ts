@@ -5,7 +5,7 @@ import { LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 
-/** What a look or stored samples tell, in sentences: who grows, what becomes of memory, who has ended. */
+/** The headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
 export function growthWords(answer: GrowthAnswer): string[] {
   return [
     growingWords(answer),
@@ -25,18 +25,18 @@ export function perMinute(bytesPerSecond: number): string {
 export function endedWords({ ended }: GrowthAnswer): string | null {
   if (ended.length === 0) return null;
   const named = ended.slice(0, 5).map((one) => {
-    const again = one.pidUsedAgain ? ', whose pid another process has now' : '';
+    const again = one.pidUsedAgain ? ', now the pid of another process' : '';
     return `${who(one)} with ${sizeOf(one)}${again}`;
   });
   const more = ended.length > 5 ? `, and ${formatCount(ended.length - 5)} more` : '';
-  return `Ended: ${named.join('; ')}${more}.`;
+  return `Exited: ${named.join(', ')}${more}.`;
 }
 
 /** Those that grew until they ended. */
 export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
   return endedGrowing.map(
     (one) =>
-      `${who(one)} grew by ${rateWords(one.trend?.growth)} until it ended, with ${sizeOf(one)}.`,
+      `${who(one)} grew by ${rateWords(one.trend?.growth)} until it exited with ${sizeOf(one)}.`,
   );
 }
 
@@ -51,26 +51,29 @@ export function formatSeconds(seconds: number): string {
 
 function growingWords({ processes, samples }: GrowthAnswer): string {
   if (samples < LEAST_TO_GROW)
-    return `Growth is told from ${LEAST_POINTS} samples on, that it goes on from ${LEAST_TO_GROW} on: this is number ${samples}.`;
+    return `Sample ${samples}: growth is reported from sample ${LEAST_POINTS} on, and a verdict from sample ${LEAST_TO_GROW} on.`;
   const growing = processes.filter(({ trend }) => trend?.course === 'grows');
   const [first] = growing;
-  if (!first) return 'No process grows for sure.';
+  if (!first) return 'No process shows significant growth.';
   const others = growing.length - 1;
-  const more = others === 0 ? '' : ` ${formatCount(others)} more ${others === 1 ? 'does' : 'do'}.`;
-  return `${who(first)} grows by ${rateWords(first.trend?.growth)}, and holds ${sizeOf(first)}.${more}`;
+  const more =
+    others === 0
+      ? ''
+      : ` ${formatCount(others)} more ${others === 1 ? 'process grows' : 'processes grow'}.`;
+  return `${who(first)} grows by ${rateWords(first.trend?.growth)} and holds ${sizeOf(first)}.${more}`;
 }
 
 function availableWords({ machine, loss }: GrowthAnswer): string {
-  if (machine.available === null) return 'The kernel does not tell of MemAvailable.';
+  if (machine.available === null) return 'MemAvailable is not available in this kernel.';
   const now = `MemAvailable is ${formatSize(machine.available)}`;
   const { available, ends } = loss;
   if (!available) return `${now}.`;
   if (ends) {
-    return `${now} and falls by ${rateWords(negative(available.growth))}: if that goes on it ends in ${endsWords(ends)}.`;
+    return `${now} and falls by ${rateWords(negative(available.growth))}: at this rate it is exhausted in ${endsWords(ends)}.`;
   }
   if (available.course === 'shrank')
-    return `${now}; it fell, and that it goes on falling cannot be told.`;
-  return `${now}; it does not fall for sure.`;
+    return `${now}; it fell, but a continuing decline is not significant.`;
+  return `${now}; no significant decline.`;
 }
 
 /** `4.2 h to 5.1 h`. */
@@ -83,17 +86,17 @@ export function endsWords({ soonest, likely, latest }: NonNullable<Loss['ends']>
 function explanationWords({ loss }: GrowthAnswer): string[] {
   const { explanation, rest, held } = loss;
   if (explanation === 'processes')
-    return [`What processes take grows by ${rateWords(held?.growth)}, which explains it.`];
+    return [`Processes account for it: their memory grows by ${rateWords(held?.growth)}.`];
   if (explanation === 'nothing')
     return [
-      `Nothing that grew explains the loss of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} go to no process. Next: kdump-mem memory --live --watch`,
+      `No process accounts for the decline of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} belong to no process. Next: kdump-mem memory --live --watch`,
     ];
   return [];
 }
 
 function pressureWords({ machine: { pressure, noPressure } }: GrowthAnswer): string {
   if (!pressure)
-    return `Memory pressure (PSI) is not told: ${escapeText(noPressure ?? 'unknown')}.`;
+    return `Memory pressure (PSI) is not available: ${escapeText(noPressure ?? 'unknown')}.`;
   const { some, full } = pressure;
   return `Memory pressure (PSI): some ${some.avg10} %, full ${full.avg10} % of the last 10 s.`;
 }
@@ -103,12 +106,12 @@ export function negative({ perSecond, low, high, ...rest }: Growth): Growth {
   return { ...rest, perSecond: -perSecond, low: -high, high: -low };
 }
 
-/** `57.2 MiB a minute (56.1 MiB to 58.3 MiB)`. */
+/** `57.2 MiB/min (56.1 MiB to 58.3 MiB)`. */
 function rateWords(growth: Growth | undefined): string {
   if (!growth) return '?';
   const { perSecond, low, high } = growth;
   const plain = (rate: number) => perMinute(rate).replace('+', '');
-  return `${plain(perSecond)} a minute (${plain(low)} to ${plain(high)})`;
+  return `${plain(perSecond)}/min (${plain(low)} to ${plain(high)})`;
 }
 
 function who({ sample: { who: process } }: GrownProcess | EndedProcess): string {

@@ -12,7 +12,7 @@ export interface WatchHealth {
   readonly notStored: number;
 }
 
-const VERDICTS = ['grows', 'nothing-grows', 'not-known'] as const;
+const VERDICTS = ['grows', 'nothing-grows', 'inconclusive'] as const;
 
 /**
  * What grows, in Prometheus' text format (0.0.4), also for node_exporter's textfile collector: categories of the
@@ -47,19 +47,19 @@ function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: Watc
     ]),
     gauge(
       'kdump_mem_watch_verdict',
-      '1: what is known. Not known: neither that something grows nor that nothing does.',
+      '1: the current verdict.',
       VERDICTS.map((each) => [{ verdict: each }, each === verdict ? 1 : 0]),
     ),
     gauge(
       'kdump_mem_watch_doubt',
-      'What makes it doubtful: kdump-mem explain CODE.',
+      'Reasons for doubt: kdump-mem explain CODE.',
       doubts.map(({ code }) => [{ code }, 1]),
     ),
     categoryBytes(categories),
     ...(source === undefined ? [] : [sourceMetric(source)]),
     gauge(
       'kdump_mem_category_growing',
-      '1: it grows for sure, and did so to the last.',
+      '1: significant growth up to the last sample.',
       known.map(({ category, group, reclaimable, trend }) => [
         { group, category, reclaimable: reclaimable ? 'yes' : 'no' },
         trend?.course === 'grows' ? 1 : 0,
@@ -67,7 +67,7 @@ function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: Watc
     ),
     gauge(
       'kdump_mem_category_growth_bytes_per_second',
-      'At least, likely, at most (99 %).',
+      'Growth: low, likely and high bound (99 % confidence).',
       known.flatMap(({ category, group, trend }) => boundsOf({ group, category }, trend?.growth)),
     ),
   ];

@@ -16,7 +16,7 @@ import { MEMORY_SOURCES } from './sample-schema.js';
 
 const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
-const verdict = z.enum(['grows', 'nothing-grows', 'not-known']);
+const verdict = z.enum(['grows', 'nothing-grows', 'inconclusive']);
 const category = z.strictObject({
   category: z.enum(CATEGORIES),
   group: z.enum(['free', 'applications-and-files', 'kernel', 'reserved', 'unknown']),
@@ -29,7 +29,7 @@ const category = z.strictObject({
 
 export const watchSchema = z.strictObject({
   schema: z.literal('kdump-mem.watch/1'),
-  /** `nothing-grows`: that is known. `not-known`: neither that nor that something does. */
+  /** `nothing-grows`: that is known. `inconclusive`: neither that nor that something does. */
   verdict,
   /** What makes it doubtful, or was met besides: `kdump-mem explain CODE`. */
   doubts: z.array(z.strictObject({ code: z.enum(WATCH_DOUBT_CODES), message: z.string() })),

@@ -20,11 +20,11 @@ export interface WatchTextOptions {
 
 /** What grew: the sentence that matters, what makes it doubtful, then tables. */
 export function watchText({ answer, store }: Watched, { width, limit }: WatchTextOptions): string {
-  const said = (text: string) => wrap(text, width).join('\n');
+  const wrapped = (text: string) => wrap(text, width).join('\n');
   const categories = shownCategories(answer);
   const { processes } = answer.growth;
   return [
-    ...headWords(answer).map(said),
+    ...headWords(answer).map(wrapped),
     ...(categories.length === 0
       ? []
       : [
@@ -37,8 +37,8 @@ export function watchText({ answer, store }: Watched, { width, limit }: WatchTex
           renderTable(PROCESS_COLUMNS, processes.slice(0, limit), width),
           ...more(processes, limit),
         ]),
-    said(samplesWords(answer)),
-    ...(store === null ? [] : [said(`Samples are in ${escapeText(store.file)}.`)]),
+    wrapped(samplesWords(answer)),
+    ...(store === null ? [] : [wrapped(`Samples: ${escapeText(store.file)}.`)]),
   ].join('\n\n');
 }
 
@@ -66,7 +66,7 @@ export function samplesWords({
 }: WatchAnswer): string {
   const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
   const by = source === undefined ? '' : `, categories by ${source}`;
-  return `By ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}. The true rate lies between AT LEAST and AT MOST with 99 % confidence.`;
+  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, from ${stamp(from)} to ${stamp(machine.at)}${by}. RATE/DAY is between LOW and HIGH with 99 % confidence.`;
 }
 
 type Trended = Pick<GrownCategory, 'trend'>;
@@ -79,10 +79,10 @@ const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number)
 });
 
 const RATES = [
-  rate('A DAY', 'perSecond'),
-  rate('AT LEAST', 'low', 2),
-  rate('AT MOST', 'high', 1),
-  { heading: 'IT', value: ({ trend }: Trended) => (trend ? trend.course : '?') },
+  rate('RATE/DAY', 'perSecond'),
+  rate('LOW', 'low', 2),
+  rate('HIGH', 'high', 1),
+  { heading: 'TREND', value: ({ trend }: Trended) => (trend ? trend.course : '?') },
 ] as const;
 
 export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
@@ -94,7 +94,7 @@ export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
 export const PROCESS_COLUMNS: readonly Column<GrownProcess>[] = [
   { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
   {
-    heading: 'HOLDS',
+    heading: 'HELD',
     align: 'right',
     value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)),
   },

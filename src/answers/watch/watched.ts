@@ -15,5 +15,5 @@ export interface Watched {
 
 /** Nothing is missing of what was to be told. */
 export function isComplete({ answer, warnings }: Watched): boolean {
-  return answer.verdict !== 'not-known' && !answer.hidden && warnings.length === 0;
+  return answer.verdict !== 'inconclusive' && !answer.hidden && warnings.length === 0;
 }

@@ -20,8 +20,8 @@ export function verdictWords(answer: WatchAnswer): string {
   const time = formatSeconds(answer.seconds);
   if (verdict === 'grows') return growingWords(answer);
   if (verdict === 'nothing-grows')
-    return `Nothing grew in ${time}: no category by more than ${plain(atMost ?? 0)} a day, by ${formatCount(growth.samples)} samples.`;
-  return `Whether anything grows is not known by ${growth.samples === 1 ? '1 sample' : `${formatCount(growth.samples)} samples`} in ${time}.`;
+    return `No growth in ${time}: no category grew by more than ${plain(atMost ?? 0)} per day (${formatCount(growth.samples)} samples).`;
+  return `Inconclusive after ${time} and ${growth.samples === 1 ? '1 sample' : `${formatCount(growth.samples)} samples`}.`;
 }
 
 /** Those that grow for sure; categories first: a process is in them. */
@@ -37,17 +37,17 @@ function growingWords({ categories, growth: { processes }, seconds }: WatchAnswe
     })),
   ].filter(({ trend }) => trend?.course === 'grows');
   const named = grown.slice(0, 3).map(({ who, bytes, trend }) => {
-    const has = bytes === undefined ? '' : `, and has ${formatSize(bytes)}`;
+    const has = bytes === undefined ? '' : ` to ${formatSize(bytes)}`;
     return `${who} by ${rangeWords(trend?.growth)}${has}`;
   });
-  const more = grown.length > 3 ? `; and ${formatCount(grown.length - 3)} more` : '';
-  return `Grows, by ${formatSeconds(seconds)}: ${named.join('; ')}${more}.`;
+  const more = grown.length > 3 ? ` and ${formatCount(grown.length - 3)} more` : '';
+  return `Growth over ${formatSeconds(seconds)}: ${named.join(', ')}${more}.`;
 }
 
-/** `1.34 GiB a day (1.30 GiB to 1.39 GiB)`. */
+/** `1.34 GiB per day (1.30 GiB to 1.39 GiB)`. */
 function rangeWords(growth: Growth | undefined): string {
   if (!growth) return '?';
-  return `${plain(growth.perSecond)} a day (${plain(growth.low)} to ${plain(growth.high)})`;
+  return `${plain(growth.perSecond)} per day (${plain(growth.low)} to ${plain(growth.high)})`;
 }
 
 function plain(bytesPerSecond: number): string {
@@ -56,31 +56,33 @@ function plain(bytesPerSecond: number): string {
 
 const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = {
   'too-short': ({ seconds = 0 }) =>
-    `${formatSeconds(seconds)} are too short: that something goes on growing, and that nothing does, is told from ${formatSeconds(LEAST_SECONDS)} on, when days can be compared.`,
+    `${formatSeconds(seconds)} are too short: a verdict needs at least ${formatSeconds(LEAST_SECONDS)}, so that days can be compared.`,
   gaps: ({ count = 0, seconds = 0 }) =>
-    `${count === 1 ? 'In 1 gap' : `In ${formatCount(count)} gaps`} of ${formatSeconds(seconds)} together there is no sample.`,
+    `Samples are missing for ${formatSeconds(seconds)} in total (${count === 1 ? '1 gap' : `${formatCount(count)} gaps`}).`,
   'lost-samples': ({ count = 0 }) =>
     `${count === 1 ? '1 sample' : `${formatCount(count)} samples`} could not be taken or stored.`,
   'no-ledger': ({ count = 0, why = '' }) =>
     count === 0
-      ? 'No sample tells where the memory is.'
-      : `${count === 1 ? '1 sample does' : `${formatCount(count)} samples do`} not tell where the memory is${why === '' ? '' : `: ${escapeText(why)}`}.`,
+      ? 'No sample has a memory breakdown.'
+      : `${count === 1 ? '1 sample has' : `${formatCount(count)} samples have`} no memory breakdown${why === '' ? '' : `: ${escapeText(why)}`}.`,
   'source-changed': () =>
-    'Another source told where the memory is (--source): categories are judged from there on.',
+    'The source of the breakdown changed (--source): growth of categories is measured since then.',
   'sum-changed': ({ count = 0 }) =>
-    `Categories together have another sum than before in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, and the machine has no other memory: a line is damaged.`,
+    `Inconsistent samples in the store: the sum of categories changed in ${count === 1 ? '1 sample' : `${formatCount(count)} samples`}, but MemTotal did not.`,
   'may-grow': ({ count = 0, category }) =>
     category?.trend
-      ? `That it grows cannot be ruled out of ${count === 1 ? '' : `${formatCount(count)} categories, the most of `}${categoryWords(category)}: by up to ${plain(category.trend.growth.high)} a day, which takes MemAvailable in a month or less.`
-      : `Of ${count === 1 ? '1 category' : `${formatCount(count)} categories`} it is not known.`,
-  'available-falls': () => 'MemAvailable falls for sure, and no category grows that explains it.',
+      ? `Possible growth${count === 1 ? '' : ` in ${formatCount(count)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.trend.growth.high)} per day, which would exhaust MemAvailable within a month.`
+      : `The growth of ${count === 1 ? '1 category' : `${formatCount(count)} categories`} is unknown.`,
+  'available-falls': () =>
+    'MemAvailable falls significantly, but no category shows matching growth.',
   rebooted: ({ count = 0 }) =>
-    `The machine was booted ${count === 1 ? 'once more' : `${formatCount(count)} times more`} meanwhile: all this is of the last boot.`,
+    `The machine was booted ${count === 1 ? 'once more' : `${formatCount(count)} times more`} meanwhile: figures are for the last boot.`,
   clock: ({ count = 0, seconds }) =>
     seconds === undefined
-      ? `The uptime went back in ${countWords(count)}: kdump-mem left them out or started again.`
+      ? `The uptime went backwards in ${countWords(count)}: these samples are ignored, or growth restarts there.`
       : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${countWords(count)}: times and rates are not reliable.`,
-  hidden: () => '/proc hides some processes from this user: they are not among those below.',
+  hidden: () =>
+    '/proc hides processes of other users (hidepid): they are not listed. Run as root to see them.',
 };
 
 function countWords(samples: number): string {
@@ -96,30 +98,32 @@ export function availableWords({ growth: { machine, loss } }: WatchAnswer): stri
   const { available, ends, explanation } = loss;
   if (!available || !ends) return [];
   const who = {
-    processes: ', which processes explain',
-    nothing: ', which goes to no process',
+    processes: ', taken by growing processes',
+    nothing: ', taken by no process',
   };
   return [
-    `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}${explanation === null ? '' : who[explanation]}: if that goes on it ends in ${endsWords(ends)}.`,
+    `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}${explanation === null ? '' : who[explanation]}: at this rate it is exhausted in ${endsWords(ends)}.`,
   ];
 }
 
-/** What was told of boots before the last. */
+/** The results of earlier boots. */
 export function earlierWords({ earlier }: WatchAnswer): string[] {
   return earlier.map(
-    (boot) => `Before, from ${minute(boot.from)} to ${minute(boot.to)}: ${told(boot)}`,
+    (boot) => `Earlier boot, ${minute(boot.from)} to ${minute(boot.to)}: ${bootWords(boot)}`,
   );
 }
 
-function told({ verdict, growing, seconds }: EarlierBoot): string {
-  const time = `by ${formatSeconds(seconds)}`;
-  if (verdict === 'nothing-grows') return `nothing grew, ${time}.`;
+function bootWords({ verdict, growing, seconds }: EarlierBoot): string {
+  const time = `in ${formatSeconds(seconds)}`;
+  if (verdict === 'nothing-grows') return `no growth ${time}.`;
   const [first] = growing;
   if (first) {
     const more = growing.length > 1 ? `, and ${formatCount(growing.length - 1)} more` : '';
     return `${categoryWords(first)} grew by ${rangeWords(first.trend?.growth)}${more}.`;
   }
-  return verdict === 'grows' ? `a process grew, ${time}.` : `not known, ${time}.`;
+  return verdict === 'grows'
+    ? `a process grew ${time}.`
+    : `inconclusive after ${formatSeconds(seconds)}.`;
 }
 
 function minute(date: Date): string {

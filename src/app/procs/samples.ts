@@ -84,7 +84,7 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
   const torn = looks.torn + cutter.overlong;
   if (torn > 0) {
     const where = torn === 1 && last === number ? 'the last line is' : `${torn} of the lines are`;
-    warnings.add('unreadable', `${file}:${first ?? number}: ${where} cut off, and left out`);
+    warnings.add('unreadable', `${file}:${first ?? number}: ${where} truncated, and ignored`);
   }
   if (looks.cut > 0)
     warnings.add(

@@ -13,19 +13,19 @@ Examples:
   for a week, with metrics for Prometheus
     kdump-mem watch --for 7d --store watch.ndjson --listen 127.0.0.1:9701
 
-A leak is told from what comes back each day from two days on. Before that the
-answer says what grew, and that it is not known whether that goes on.
+A verdict needs two days of samples, so that a daily rhythm is not taken for a leak.
+Before that, the answer shows the growth so far and is inconclusive.
 FILE is bounded: after --rotate bytes it becomes FILE.1, then FILE.2.
---source pageflags and kcore tell more of the kernel, and cost seconds a sample.
+--source pageflags and kcore show more of the kernel, and take seconds per sample.
 Docs: docs/watch.md.
 
 Exit status: 0 answered, 2 wrong usage, 3 /proc or the store could not be read or
-written, 5 (with --strict) it is not known what grew, or something is missing.`;
+written, 5 (with --strict) the answer is inconclusive or incomplete.`;
 
 /** `kdump-mem watch`: what grows slowly, over days. */
 export function registerWatch(program: Command): void {
   addWatchOptions(program.command('watch'))
-    .description('what grows slowly: categories and processes of this machine, over days')
+    .description('find slow memory growth of this machine over days')
     .addHelpText('after', EXAMPLES)
     .action(runWatch);
 }

@@ -36,42 +36,47 @@ const LEAST_ROTATE = 2 ** 20;
 
 export function addWatchOptions(command: Command): Command {
   return command
-    .option('--interval <time>', 'time between two samples', parseShortInterval, 60)
+    .option(
+      '--interval <time>',
+      'time between samples, in seconds or as 5m',
+      parseShortInterval,
+      60,
+    )
     .option(
       '--for <time>',
-      'how long, as 90m, 24h, 7d (until it is ended); 0: only ask the store',
+      'how long to record, such as 24h or 7d (default: until Ctrl-C); 0: only query the store',
       parseTime,
     )
-    .option('--store <file>', 'add a line for each sample; go on where the file ends')
-    .option('--rotate <size>', 'begin a new file after so much', parseSize, 64 * 2 ** 20)
-    .option('--keep <n>', 'keep so many older files', parseUpTo(MOST_KEPT), 4)
+    .option('--store <file>', 'file to append samples to')
+    .option('--rotate <size>', 'start a new file after this size', parseSize, 64 * 2 ** 20)
+    .option('--keep <n>', 'number of older files to keep', parseUpTo(MOST_KEPT), 4)
     .addOption(
-      new Option('--source <source>', 'what tells where the memory is')
+      new Option('--source <source>', 'source of the memory breakdown')
         .choices(LIVE_SOURCES)
         .default('counters'),
     )
-    .option('--pss', 'divide shared memory among processes (costs more); else it counts for each')
-    .option('--limit <n>', 'list so many categories, and so many processes', parseNumber, 20)
+    .option('--pss', 'divide shared memory among processes (slower; default: RSS)')
+    .option('--limit <n>', 'maximum number of categories and of processes', parseNumber, 20)
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option(
         '--html <file>',
-        'write a page with the categories over time; - prints it',
+        'write an HTML page with the categories over time; - prints it',
       ).conflicts('json'),
     )
     .option('--force', 'replace the page if it exists')
     .addOption(
       new Option(
         '--prometheus [file]',
-        'write metrics at each sample, for node_exporter’s textfile collector; with --for 0 print them',
+        'write metrics for node_exporter’s textfile collector at each sample; with --for 0, print them',
       ),
     )
     .addOption(
-      new Option('--listen <address>', 'serve metrics over HTTP, as in 127.0.0.1:9701').argParser(
+      new Option('--listen <address>', 'serve metrics over HTTP, such as 127.0.0.1:9701').argParser(
         parseListen,
       ),
     )
-    .option('--strict', 'exit with status 5 if it is not known what grew, or anything is missing');
+    .option('--strict', 'exit with status 5 if the answer is inconclusive or incomplete');
 }
 
 /** @throws {UsageError} for options that mean nothing, or nothing together */
@@ -91,8 +96,9 @@ export function checkWatchOptions(options: WatchOptions): void {
       throw new UsageError('--for is shorter than --interval');
     return;
   }
-  if (store === undefined) throw new UsageError('--for 0 asks a store: name it with --store FILE');
-  if (listen) throw new UsageError('--listen is for who watches, and --for 0 does not');
+  if (store === undefined)
+    throw new UsageError('--for 0 queries a store: name it with --store FILE');
+  if (listen) throw new UsageError('--listen cannot be combined with --for 0');
   if (prometheus === true && (json || html !== undefined))
-    throw new UsageError('--prometheus, --json and --html print: say one of them');
+    throw new UsageError('--prometheus, --json and --html exclude each other');
 }

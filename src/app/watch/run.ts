@@ -123,20 +123,20 @@ export class Watch {
       this.#up = false;
       // A file that still says `up` would be an all-clear.
       const unwritten = this.#writeMetrics();
-      this.#say(`a sample is lost: ${error.message}${unwritten === null ? '' : `; ${unwritten}`}`);
+      this.#say(`sample failed: ${error.message}${unwritten === null ? '' : `; ${unwritten}`}`);
       return;
     }
     this.#taken++;
     this.#lost.since = 0;
     this.#up = true;
     if (this.#growth.add(sample) === 'mixed')
-      throw new HostError('unreadable', 'samples of several machines, or of boots, are mixed');
+      throw new HostError('unreadable', 'samples of several machines or boots are mixed');
     const failed = this.#store?.add(sample) ?? null;
     const unwritten = this.#writeMetrics();
     const { noLedger } = sample;
-    if (failed) this.#say(`a sample is not stored: ${failed.message}`);
+    if (failed) this.#say(`sample not stored: ${failed.message}`);
     else if (unwritten !== null) this.#say(unwritten);
-    else if (noLedger !== null) this.#say(`where the memory is cannot be told: ${noLedger}`);
+    else if (noLedger !== null) this.#say(`memory breakdown not available: ${noLedger}`);
     else this.#said = '';
   }
 
@@ -169,8 +169,8 @@ export function askStore(file: string): Watched {
   const { torn } = readStore(file, growth, warnings);
   const answer = growth.answer();
   if (!answer)
-    throw new HostError('unreadable', `${file}: there is no sample in it`, {
-      next: 'Store some: kdump-mem watch --store FILE.',
+    throw new HostError('unreadable', `${file}: contains no samples`, {
+      next: 'Record some: kdump-mem watch --store FILE',
     });
   return {
     answer,
@@ -212,7 +212,7 @@ function readStore(file: string, growth: WatchGrowth, warnings: Warnings): Store
         return;
       }
       if (growth.add(sample) === 'mixed')
-        throw wrong('samples of several machines, or of boots, are mixed');
+        throw wrong('samples of several machines or boots are mixed');
       last = sample;
     });
     liveHost.readBytes(name, (bytes) => cutter.push(bytes));
@@ -223,8 +223,8 @@ function readStore(file: string, growth: WatchGrowth, warnings: Warnings): Store
       warnings.add(
         'unreadable',
         lost === 1 && cut[0] === number
-          ? `${name}:${number}: the last line is cut off, and left out`
-          : `${name}:${cut[0] ?? number}: ${lost === 1 ? '1 line is' : `${lost} lines are`} cut off or too long, and left out`,
+          ? `${name}:${number}: the last line is truncated, and ignored`
+          : `${name}:${cut[0] ?? number}: ${lost === 1 ? '1 line is' : `${lost} lines are`} truncated or too long, and ignored`,
       );
   }
   return { last, torn };

@@ -66,7 +66,11 @@ export function checkSameHost(file: string, last: WatchSample, here: MachineSamp
   const sameBoot = there.bootId !== null && there.bootId === here.bootId;
   if (sameBoot || there.host === here.host) return;
   const [theirs, ours] = [there, here].map(({ host }) => host ?? 'a machine without a name');
-  throw new HostError('unreadable', `${file} has samples of ${theirs}, and this is ${ours}`, {
-    next: 'Name another file, or move it away.',
-  });
+  throw new HostError(
+    'unreadable',
+    `${file}: contains samples of ${theirs}, but this host is ${ours}`,
+    {
+      next: 'Name another file, or move it away.',
+    },
+  );
 }

@@ -33,7 +33,7 @@ export interface WatchDoubt {
 }
 
 /** `grows`: something does for sure. `nothing-grows`: that is known. `not-known`: neither. */
-export type WatchVerdict = 'grows' | 'nothing-grows' | 'not-known';
+export type WatchVerdict = 'grows' | 'nothing-grows' | 'inconclusive';
 
 export interface Judgement {
   readonly verdict: WatchVerdict;

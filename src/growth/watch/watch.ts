@@ -178,7 +178,7 @@ function judge(facts: WatchFacts): Judgement {
   const atMost = known ? Math.max(0, ...highs.map((high) => high ?? 0)) : null;
   if (!grows && facts.seconds >= LEAST_SECONDS) doubts.push(...mayGrow(facts, judged));
   const spoilt = doubts.some(({ code }) => SPOILS.has(code));
-  const verdict = grows ? 'grows' : spoilt || !known ? 'not-known' : 'nothing-grows';
+  const verdict = grows ? 'grows' : spoilt || !known ? 'inconclusive' : 'nothing-grows';
   return { verdict, doubts, atMost };
 }
 

@@ -52,29 +52,31 @@ test('who grows stands first, by how much, and how sure that is; then what becom
   expect(textOf()).toContain('pid 3 (worker) grew by 3.00 MiB a minute');
   expect(textOf()).toContain('Memory pressure (PSI) is not told: none here.');
   expect(textOf()).toMatch(/^ +2 +158 MiB +\+2\.00 MiB +\+2\.00 MiB +\+2\.00 MiB +grows /m);
-  expect(textOf()).toContain('By 60 samples of made-up in 59 min, the last at 2001-');
+  expect(textOf()).toContain('Source: 60 samples of made-up in 59 min, the last at 2001-');
 });
 
 test('one sample is one, and one pid is one', () => {
   const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { started: 7 })])]);
-  expect(textOf(again)).toContain(' 1 pid was used again by another process.');
-  expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain('By 1 sample of made-up in 0 s,');
+  expect(textOf(again)).toContain(' 1 pid was reused by another process.');
+  expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain(
+    'Source: 1 sample of made-up in 0 s,',
+  );
 });
 
 test('what nothing explains is said, with the next command', () => {
   const answer = answerOf(
     minutes(60, (at) => look(60 * at, [held(1, 100)], available((512 - 2 * at) * MIB))),
   );
-  expect(textOf(answer)).toContain('No process grows for sure.');
+  expect(textOf(answer)).toContain('No process shows significant growth.');
   expect(textOf(answer)).toContain(
-    'Nothing that grew explains the loss of MemAvailable: 2.00 MiB a minute (2.00 MiB to 2.00 MiB) go to no process. Next: kdump-mem memory --live --watch',
+    'No process accounts for the decline of MemAvailable: 2.00 MiB/min (2.00 MiB to 2.00 MiB) belong to no process. Next: kdump-mem memory --live --watch',
   );
 });
 
 test('too few samples are said to be too few', () => {
   const answer = answerOf(minutes(5, (at) => look(at, [held(1, at)])));
   expect(textOf(answer)).toContain(
-    'Growth is told from 8 samples on, that it goes on from 15 on: this is number 5.',
+    'Sample 5: growth is reported from sample 8 on, and a verdict from sample 15 on.',
   );
   expect(textOf(answer)).toMatch(/^ +1 +4\.00 MiB +\? +\? +\? +\? /m);
 });
@@ -85,9 +87,9 @@ test('a reboot, and memory that counts for each who shares it, are said', () => 
     ...minutes(20, (at) => look(at, [held(1, 1, { by: 'rss' })], { bootId: 'second' })),
   ]);
   expect(textOf(answer)).toContain(
-    'The machine was booted once more meanwhile: all this is of the',
+    'The machine was booted once more meanwhile: figures are for the',
   );
-  expect(textOf(answer)).toContain('Of 1 what they hold is by RSS');
+  expect(textOf(answer)).toContain('HELD of 1 process is RSS');
 });
 
 test.each([60, 80, 132])('%i columns are enough', (width) => {

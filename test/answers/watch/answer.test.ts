@@ -18,18 +18,18 @@ describe('text', () => {
   test('a leak is told first, with its rate and how sure that is', () => {
     const [first = ''] = watchText(leak, { width: null, limit: 20 }).split('\n');
     expect(first).toMatch(
-      /^Grows, by 3 days: anonymous by 1\.\d\d GiB a day \(1\.\d\d GiB to 1\.\d\d GiB\), and has .*; pid 7 \(web\) by 1\./,
+      /^Growth over 3 days: anonymous by 1\.\d\d GiB per day \(1\.\d\d GiB to 1\.\d\d GiB\) to .*, pid 7 \(web\) by 1\./,
     );
   });
 
   test('that nothing grew has its bound, and is not said of a day', () => {
     expect(watchText(quiet, { width: null, limit: 20 })).toMatch(
-      /^Nothing grew in 7 days: no category by more than \d+(\.\d+)? [KM]iB a day, by 1,009 samples\./,
+      /^No growth in 7 days: no category grew by more than \d+(\.\d+)? [KM]iB per day \(1,009 samples\)\./,
     );
     const words = watchText(short, { width: null, limit: 20 });
-    expect(words).toMatch(/^Whether anything grows is not known by 145 samples in 24\.0 h\./);
+    expect(words).toMatch(/^Inconclusive after 24\.0 h and 145 samples\./);
     expect(words).toContain('24.0 h are too short');
-    expect(words).not.toContain('Nothing grew');
+    expect(words).not.toContain('No growth');
   });
 
   test('fits 80 columns, and is never cut in a pipe', () => {
@@ -69,7 +69,7 @@ test('the JSON has its schema, and what was told', () => {
   expect(category?.growth?.high).toBeGreaterThan(1e6 / 60);
   expect(watchJson(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
   expect(watchJson(short)).toMatchObject({
-    verdict: 'not-known',
+    verdict: 'inconclusive',
     complete: false,
     doubts: [{ code: 'too-short' }],
   });
@@ -101,7 +101,7 @@ describe('metrics', () => {
 
   test('of a day no verdict is told', () => {
     const text = watchMetrics(short.answer, null);
-    expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="not-known"\} 1$/m);
+    expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="inconclusive"\} 1$/m);
     expect(text).toMatch(/^kdump_mem_watch_doubt\{code="too-short"\} 1$/m);
     expect(text).not.toMatch(/category_growing\{.*\} 1$/m);
     expect(text).not.toContain('watch_up');

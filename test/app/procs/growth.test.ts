@@ -138,9 +138,7 @@ describe('--ndjson', () => {
 test('in a pipe --watch is a block for each look', async () => {
   const { stdout } = await kdumpMem(...WATCH, '--count', '2', '--limit', '3');
   expect(stdout.match(/^look \d, \S+Z$/gm)).toHaveLength(2);
-  expect(stdout.match(/^ *PID +HOLDS +A MINUTE +AT LEAST +AT MOST +IT +MINOR\/S/gm)).toHaveLength(
-    2,
-  );
+  expect(stdout.match(/^ *PID +HELD +RATE\/MIN +LOW +HIGH +TREND +MINOR\/S/gm)).toHaveLength(2);
   expect(stdout).toContain('Growth is told from 8 samples on');
 });
 
@@ -246,9 +244,9 @@ describe('--from-samples', () => {
     writeFileSync(path, readFileSync(path, 'utf8').slice(0, -30));
     const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path, '--strict');
     expect(status).toBe(5);
-    expect(stdout).toContain('By 20 samples of made-up');
+    expect(stdout).toContain('Source: 20 samples of made-up');
     expect(stderr.split('\n')).toEqual([
-      `kdump-mem: warning: ${path}:40: the last line is cut off, and left out`,
+      `kdump-mem: warning: ${path}:40: the last line is truncated, and ignored`,
       `kdump-mem: warning: ${path}: 1 sample is not whole: it tells of no sum, and of no end`,
       '',
     ]);
@@ -261,8 +259,8 @@ describe('--from-samples', () => {
     writeFileSync(path, `${'x'.repeat(3e6)}\n${damaged.join('\n')}`);
     const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path);
     expect(status).toBe(0);
-    expect(stdout).toContain('By 19 samples of made-up');
-    expect(stderr).toContain(`${path}:8: 3 of the lines are cut off, and left out`);
+    expect(stdout).toContain('Source: 19 samples of made-up');
+    expect(stderr).toContain(`${path}:8: 3 of the lines are truncated, and ignored`);
     expect(stderr).toContain(': 2 samples are not whole: they tell');
   });
 

@@ -89,7 +89,7 @@ test('samples are lines with their schema; at its end it says what grew', async 
   const samples = samplesOf(file);
   expect(samples.length).toBeGreaterThanOrEqual(1);
   expect(samples.length).toBeLessThanOrEqual(6);
-  expect(stdout).toMatch(/^Whether anything grows is not known by \d samples? in \d s\./);
+  expect(stdout).toMatch(/^Inconclusive after \d s and \d samples?\./);
   for (const { categories, source, memTotalBytes, intervalSeconds } of samples) {
     expect([source, intervalSeconds]).toEqual(['counters', 0.2]);
     // All categories are all there is; what was set aside at boot is beyond MemTotal.
@@ -147,11 +147,11 @@ describe('a store', () => {
     const torn = watchSchema.parse(JSON.parse(stdout));
     expect(torn).toMatchObject({ samples: whole, store: { tornLines: 1 }, complete: false });
     expect(torn.warnings[0]?.message).toBe(
-      `${file}:${whole + 1}: the last line is cut off, and left out`,
+      `${file}:${whole + 1}: the last line is truncated, and ignored`,
     );
     const next = await kdumpMem('watch', ...QUICK, '--for', '0.5', '--store', file);
     expect(next.status).toBe(0);
-    expect(next.stderr).toContain('the last line is cut off');
+    expect(next.stderr).toContain('the last line is truncated');
     const lines = linesOf(file);
     expect(lines.length).toBeGreaterThan(whole + 1);
     expect(() => watchSampleSchema.parse(JSON.parse(lines.at(-1) ?? ''))).not.toThrow();
@@ -195,7 +195,7 @@ describe('a store', () => {
     const { file, lines } = stored();
     const { status, stderr } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
     expect(status).toBe(3);
-    expect(stderr).toContain(`${file} has samples of made-up, and this is `);
+    expect(stderr).toContain(`${file}: contains samples of made-up, but this host is `);
     expect(linesOf(file)).toEqual(lines);
   });
 
@@ -216,7 +216,7 @@ describe('a store', () => {
     expect(stderr).toContain(`${file}:16: x/1 is no sample of kdump-mem watch --store`);
     const none = await kdumpMem('watch', '--for', '0', '--store', newFile());
     expect(none).toMatchObject({ status: 3, stdout: '' });
-    expect(none.stderr).toContain('there is no sample in it');
+    expect(none.stderr).toContain('contains no samples');
   });
 
   test('that was rotated is one', async () => {
@@ -241,7 +241,7 @@ describe('a store', () => {
       '--strict',
     );
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^Grows, by 3 days: unreclaimable slab by 1\.\d\d GiB a day/);
+    expect(stdout).toMatch(/^Growth over 3 days: unreclaimable slab by 1\.\d\d GiB per day/);
   });
 });
 
@@ -313,7 +313,7 @@ test('--html writes a page', async () => {
 });
 
 test.each([
-  [['--for', '0'], '--for 0 asks a store'],
+  [['--for', '0'], '--for 0 queries a store'],
   [['--for', '10'], '--for is shorter than --interval'],
   [['--for', 'x'], 'It must be a time'],
   [['--interval', '0.05'], 'It must be 0.1 to 3600 seconds'],
@@ -322,8 +322,14 @@ test.each([
   [['--rotate', '1k'], '--rotate takes 1M or more'],
   [['--keep', '0'], '--keep takes 1 or more'],
   [['--prometheus'], '--prometheus takes a file'],
-  [['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'], '--for 0 does not'],
-  [['--for', '0', '--store', 'x', '--prometheus', '--json'], 'say one of them'],
+  [
+    ['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'],
+    '--listen cannot be combined with --for 0',
+  ],
+  [
+    ['--for', '0', '--store', 'x', '--prometheus', '--json'],
+    '--prometheus, --json and --html exclude each other',
+  ],
   [['--listen', 'everywhere'], 'It must be an address and a port'],
   [['--json', '--html', 'x'], "cannot be used with option '--json'"],
   [['--source', 'vmcore'], 'Allowed choices are kcore, pageflags, counters'],
