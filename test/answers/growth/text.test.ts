@@ -43,14 +43,14 @@ const textOf = (answer = LEAK, width: number | null = null) =>
 test('who grows stands first, by how much, and how sure that is; then what becomes of memory', () => {
   const paragraphs = textOf().split('\n\n');
   expect(paragraphs[0]).toBe(
-    'pid 2 (a"b\\\\c\\x0a\\x1b{x}) grows by 2.00 MiB a minute (2.00 MiB to 2.00 MiB), and holds 158 MiB.',
+    'pid 2 (a"b\\\\c\\x0a\\x1b{x}) grows by 2.00 MiB/min (2.00 MiB to 2.00 MiB) and holds 158 MiB.',
   );
   // (512 - 118) / 2 minutes are 3.3 hours.
   expect(paragraphs[1]).toBe(
-    'MemAvailable is 394 MiB and falls by 2.00 MiB a minute (2.00 MiB to 2.00 MiB): if that goes on it ends in 3.3 h.',
+    'MemAvailable is 394 MiB and falls by 2.00 MiB/min (2.00 MiB to 2.00 MiB): at this rate it is exhausted in 3.3 h.',
   );
-  expect(textOf()).toContain('pid 3 (worker) grew by 3.00 MiB a minute');
-  expect(textOf()).toContain('Memory pressure (PSI) is not told: none here.');
+  expect(textOf()).toContain('pid 3 (worker) grew by 3.00 MiB/min');
+  expect(textOf()).toContain('Memory pressure (PSI) is not available: none here.');
   expect(textOf()).toMatch(/^ +2 +158 MiB +\+2\.00 MiB +\+2\.00 MiB +\+2\.00 MiB +grows /m);
   expect(textOf()).toContain('Source: 60 samples of made-up in 59 min, the last at 2001-');
 });
