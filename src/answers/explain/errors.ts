@@ -32,8 +32,7 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: 'Copy it again.',
   },
   damaged: {
-    means:
-      'The dump is corrupt: its headers or kernel structures are inconsistent.',
+    means: 'The dump is corrupt: its headers or kernel structures are inconsistent.',
     known: 'Checks of headers, page tables, symbols and types.',
     next: 'Copy the dump again, or try --engine crash.',
   },
@@ -48,8 +47,7 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: 'Only x86_64 and arm64 kernels are supported.',
   },
   'unsupported-layout': {
-    means:
-      'This kernel has no known form of a structure or member that the command needs.',
+    means: 'This kernel has no known form of a structure or member that the command needs.',
     known: 'The kernel’s types (BTF).',
     next: 'Please report this with the kernel’s release.',
   },
@@ -59,7 +57,8 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: 'Give --symbols System.map, or --vmlinux.',
   },
   'no-types': {
-    means: 'No type information: the kernel was built without BTF, or the dump does not contain it.',
+    means:
+      'No type information: the kernel was built without BTF, or the dump does not contain it.',
     known: '.BTF of the kernel’s image (CONFIG_DEBUG_INFO_BTF).',
     next: 'Give --types FILE: BTF, a vmlinux or .debug file, or Volatility’s ISF.',
   },

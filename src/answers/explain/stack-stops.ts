@@ -66,8 +66,7 @@ export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
     next: DAMAGE,
   },
   'registers-amid': {
-    means:
-      'User-space registers are in the middle of the stack (`at`), not at its end.',
+    means: 'User-space registers are in the middle of the stack (`at`), not at its end.',
     known: 'Where the stack of the task ends (task_pt_regs).',
     next: DAMAGE,
   },
@@ -82,7 +81,8 @@ export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
     next: DAMAGE,
   },
   'no-registers': {
-    means: 'The task was running on a CPU at the time of the dump, and its registers were not saved.',
+    means:
+      'The task was running on a CPU at the time of the dump, and its registers were not saved.',
     known: 'crash_notes, notes of the dump and of QEMU.',
     next: 'Virtual machines: dump with virsh dump --memory-only, whose notes have the registers.',
   },

@@ -16,7 +16,8 @@ export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
     next: FIT,
   },
   release: {
-    means: 'The banner of the file has the release of the dump. Two builds can have the same release.',
+    means:
+      'The banner of the file has the release of the dump. Two builds can have the same release.',
     known: 'linux_banner of the ISF file; OSRELEASE of VMCOREINFO.',
     next: 'Make sure that the file is from exactly this build.',
   },

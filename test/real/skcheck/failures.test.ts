@@ -150,9 +150,7 @@ describe('without ss', () => {
 test('a network namespace that is not there is status 3', () => {
   const run = skcheck(['--netns', 'no-such-namespace']);
   expect(run).toMatchObject({ status: 3, stdout: '' });
-  expect(run.stderr).toMatch(
-    /^skcheck: network namespace "no-such-namespace" not found[^\n]+\n$/,
-  );
+  expect(run.stderr).toMatch(/^skcheck: network namespace "no-such-namespace" not found[^\n]+\n$/);
 });
 
 test('rows that cannot be read are counted, not passed over in silence', () => {
