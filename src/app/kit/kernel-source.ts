@@ -148,7 +148,7 @@ const typesFiles = new Map<string, TypesFile>();
 function checkSource(options: SourceOptions): readonly string[] {
   const files = options.vmcore ?? [];
   if ((files.length === 0) === (options.live === undefined)) {
-    throw new UsageError('nothing to read: use --vmcore FILE or --live');
+    throw new UsageError('use either --vmcore FILE or --live');
   }
   if (options.map !== undefined) checkMap(options, options.map);
   for (const file of files) {

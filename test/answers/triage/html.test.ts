@@ -52,7 +52,7 @@ test('every finding is there with its sentence, figures, log, stack and what it 
 test('what is not known, is silenced or could not be told stands before the findings', () => {
   const markup = page(HARMLESS);
   const before = markup.slice(0, markup.indexOf('<h2>Findings</h2>'));
-  expect(before).toContain('This answer is not complete');
+  expect(before).toContain('This answer is incomplete');
   expect(before).toContain('its oldest 3 messages were overwritten');
   expect(before).toContain('<li>name 7</li>');
   expect(before).toContain('Silenced: 2 findings are not told, tainted (note). name 0');

@@ -110,7 +110,7 @@ test('what is not there is said', () => {
   expect(text({}, { lost: undefined })).toContain('The kernel log is not available');
   const lost = { overwritten: 12, noRoom: 3 };
   const gone = text({}, { findings: [], lost });
-  expect(gone).toContain('The oldest 12 messages of the log are gone');
+  expect(gone).toContain('its oldest 12 messages were overwritten');
   expect(gone).toContain('The kernel log had no room for 3 messages: they are missing.');
   expect(gone).not.toContain('No problems found.');
 });

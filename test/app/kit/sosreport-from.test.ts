@@ -153,13 +153,13 @@ describe('a sosreport', () => {
     ]);
   });
 
-  test('that does not tell the size of a page is refused, and so is one without ps', async () => {
+  test('that page size unknown is refused, and so is one without ps', async () => {
     const { 'sos_commands/process/ps_auxwwwm': _, ...others } = FILES;
     remake({ ...others, 'sos_commands/kernel/uname_-a': 'Linux db1 5.14.0 aarch64 GNU/Linux\n' });
     const memory = await kdumpMem('memory', '--from', REPORT);
     expect([memory.status, memory.stderr]).toEqual([
       3,
-      expect.stringContaining('does not tell the size of a page'),
+      expect.stringContaining('page size unknown'),
     ]);
     const procs = await kdumpMem('procs', '--from', REPORT);
     expect([procs.status, procs.stdout]).toEqual([3, '']);

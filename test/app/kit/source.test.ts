@@ -28,7 +28,7 @@ test.each([
   [
     'a device for a vmlinux',
     3,
-    /zero is not a regular file\. The README names the formats/,
+    /zero is not a regular file\. The README lists the supported formats/,
     [...[vmcore, '--vmlinux', '/dev/zero']],
   ],
   ['a file inside a file', 3, /x cannot be opened \(ENOTDIR\)\. Check/, [`${vmcore}/x`]],

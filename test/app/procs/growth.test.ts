@@ -137,9 +137,9 @@ describe('--ndjson', () => {
 
 test('in a pipe --watch is a block for each look', async () => {
   const { stdout } = await kdumpMem(...WATCH, '--count', '2', '--limit', '3');
-  expect(stdout.match(/^look \d, \S+Z$/gm)).toHaveLength(2);
+  expect(stdout.match(/^sample \d, \S+Z$/gm)).toHaveLength(2);
   expect(stdout.match(/^ *PID +HELD +RATE\/MIN +LOW +HIGH +TREND +MINOR\/S/gm)).toHaveLength(2);
-  expect(stdout).toContain('Growth is told from 8 samples on');
+  expect(stdout).toContain('growth is reported from sample 8 on');
 });
 
 test('one that died is said', async () => {

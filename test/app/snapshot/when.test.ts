@@ -78,7 +78,7 @@ describe('snapshot --when', () => {
 
   test('ends with status 0 when it is told to while it waits', async () => {
     const { out, status } = await during(
-      /waits for/,
+      /waiting for/,
       (pid) => process.kill(pid, 'SIGTERM'),
       ...['--when', 'available=1k'],
     );
@@ -92,7 +92,7 @@ describe('snapshot --when', () => {
       process.kill(pid, 'SIGTERM');
     };
     const { status } = await during(
-      /waits for/,
+      /waiting for/,
       partial,
       '--when',
       'available=100%',
@@ -106,7 +106,7 @@ describe('snapshot --when', () => {
     const now = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
     writeFileSync(join(into, `snapshot-${now}-oom.tar.gz`), '');
     const { out, status } = await during(
-      /waits for/,
+      /waiting for/,
       async (pid) => {
         await new Promise((resolve) => setTimeout(resolve, 500));
         process.kill(pid, 'SIGTERM');

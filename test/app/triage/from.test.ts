@@ -84,7 +84,7 @@ describe('triage --from', () => {
 
   test.each([
     ['the log', { log: null }, 'log was not captured'],
-    ['the size of a page', { 'proc/self/auxv': null }, 'does not tell the size of a page'],
+    ['the size of a page', { 'proc/self/auxv': null }, 'page size unknown'],
     ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
   ])('without %s nothing found is no all-clear', async (_, changes, words) => {
     const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot(changes));

@@ -163,7 +163,7 @@ describe('a store', () => {
     const { child, ended } = await begun(file, 1);
     const second = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
     expect(second).toMatchObject({ status: 3, stdout: '' });
-    expect(second.stderr).toMatch(/another kdump-mem watch stores into it\. End the other one/);
+    expect(second.stderr).toMatch(/another kdump-mem watch stores into it\. Stop the other one/);
     child.kill('SIGKILL');
     await ended;
     expect((await kdumpMem('watch', ...QUICK, '--for', '0.2', '--store', file)).status).toBe(0);

@@ -416,7 +416,7 @@ describe('a recording out of copies', () => {
     );
     await expect(of(paths, { seconds: 60 })).rejects.toMatchObject({
       code: 'unreadable',
-      message: `${paths[0]} lists no allocations`,
+      message: `${paths[0]}: lists no allocations`,
     });
   });
 

@@ -85,7 +85,7 @@ describe('readings of what the kernel keeps by itself', () => {
     const zeros = 'allocinfo - version: 2.0\n           0        0 a.c:1 func:f \n';
     await expect(record('allocinfo', { '/proc/allocinfo': zeros })).rejects.toMatchObject({
       code: 'unreadable',
-      message: '/proc/allocinfo lists no allocations',
+      message: '/proc/allocinfo: lists no allocations',
     });
     const files = { '/proc/allocinfo': two('allocinfo') };
     await expect(record('allocinfo', { ...files, [PROFILING]: '0\n' })).rejects.toMatchObject({

@@ -119,6 +119,6 @@ test('the command names what is missing, and --strict tells it by its status', a
   expect(ran.status).toBe(3);
   expect(ran.stdout).toBe('');
   expect(ran.stderr).toMatch(
-    /^kdump-mem: what the answer needs cannot be read: .*: part of [a-z ]*\w+ at 0x[0-9a-f]+\. Take a dump that leaves less out: .*\n$/,
+    /^kdump-mem: what the answer needs cannot be read: .*: part of [a-z ]*\w+ at 0x[0-9a-f]+\. Use a dump with less filtering: .*\n$/,
   );
 });

@@ -158,7 +158,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       if (left === '/dies') {
         expect(dying.map(({ path }) => path)).toEqual(['/dies']);
         expect(text).toMatch(/^\/dies \(dying\) .*page cache 16\.\d MiB, shared memory/m);
-        expect(text).toContain('1 dying: removed, and kept by');
+        expect(text).toContain('1 dying cgroup (removed, still charged)');
       }
     });
 

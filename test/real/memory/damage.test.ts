@@ -442,11 +442,11 @@ describe('one damaged word makes an incomplete answer', () => {
       () => (zone?.node ?? 0n) + offset('pglist_data', 'vm_stat') + 8n * anonymous,
       'the kernel’s counters: ',
     ],
-    ['the list of slab caches', () => needSymbol(kernel, 'slab_caches'), 'how many slabs caches'],
+    ['the list of slab caches', () => needSymbol(kernel, 'slab_caches'), 'slab counts of caches'],
     [
       'what a slab cache is',
       () => pointed('skbuff_head_cache') + offset('kmem_cache', 'flags'),
-      'whether its slabs can be reclaimed',
+      'whether a slab cache is reclaimable',
     ],
     ['a zone’s marks', () => (zone?.address ?? 0n) + offset('zone', '_watermark'), 'zones: '],
   ])('%s that is not there is told', (_, address, said) => {

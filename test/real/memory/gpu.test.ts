@@ -44,7 +44,7 @@ test('what the kernel counts of graphics is said, and where it is among', () => 
     bytes: 0,
     counterBytes: 2 ** 20,
     complete: false,
-    why: 'the kernel counts 256 pages of graphics drivers, and none says that it is one',
+    why: 'the kernel counts 256 pages of graphics drivers, but does not mark them; counted as unattributed',
   });
   expect(unattributed).toMatchObject({ complete: false });
 });

@@ -89,8 +89,8 @@ test('the command chooses by pid, CPU and state, and says what is not there', as
   expect(idle.length).toBe(threads.filter(({ state }) => state === 'I').length);
   expect(idle.length).toBeGreaterThan(0);
   for (const [option, what] of [
-    ['--pid', 'there is no thread'],
-    ['--cpu', 'there is no CPU'],
+    ['--pid', 'no matching thread'],
+    ['--cpu', 'no matching task on CPU'],
   ] as const) {
     const { stdout, stderr, status } = await kdumpMem('stacks', option, '4000000', file);
     expect({ stdout, status }).toEqual({ stdout: '', status: 4 });

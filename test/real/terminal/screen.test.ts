@@ -41,8 +41,8 @@ test('a line of full width keeps its last character', async () => {
 });
 
 test.each([
-  ['kdump-mem', ['memory', '--live', '--source', 'counters', '--watch'], /^q: quit .*look \d/],
-  ['kdump-mem', ['procs', '--live', '--watch'], /^q: quit .*look \d/],
+  ['kdump-mem', ['memory', '--live', '--source', 'counters', '--watch'], /^q: quit .*sample \d/],
+  ['kdump-mem', ['procs', '--live', '--watch'], /^q: quit .*sample \d/],
   ['skcheck', ['--watch'], /^q: quit .* UTC, every 2 s$/],
 ] as const)('%s %j draws its table there', async (name, args, drawn) => {
   const lines = await screenOf([process.execPath, commandPath(name), ...args], drawn);

@@ -126,7 +126,7 @@ describe('copies that cp made in the guest', () => {
       const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
       expect(complete).toBe(false);
       const note = warnings.find(({ code }) => code === 'unknown-order');
-      expect(note?.message).toMatch(/were given back: if it is wrong, as much leaked/);
+      expect(note?.message).toMatch(/were freed; in the reverse order, they leaked/);
     },
     MOST_MS,
   );

@@ -136,7 +136,7 @@ describe('a /proc that lacks files', () => {
     [{ meminfo: 'MemTotal: much kB\n' }, '/proc/meminfo says “much kB” of MemTotal'],
     [
       { meminfo: 'MemTotal: 10 kB\nMemFree: 11 kB\n', zoneinfo: '' },
-      'the counters of /proc add up to ',
+      '/proc counters are inconsistent: ',
     ],
   ])('without what all hangs on it is one line and status 3: %j', (files, message) => {
     const { status, stdout, stderr } = memory(masked(files), '--source', 'counters');

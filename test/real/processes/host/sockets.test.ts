@@ -92,5 +92,7 @@ test('sockets that may not be seen are not zero', () => {
   );
   for (const row of rows) expect(row?.networkPinnedBytes).toBeNull();
   expect(complete).toBe(false);
-  expect(warnings.map(({ message }) => message).join()).toMatch(/sockets of \d+ processes may not/);
+  expect(warnings.map(({ message }) => message).join()).toMatch(
+    /sockets of \d+ processes are not available/,
+  );
 });

@@ -78,10 +78,10 @@ function onDisk(kib: number, more = 'true'): string[] {
 
 describe('a place that', () => {
   const there = join(dir, 'disk', 'host.tar.gz');
-  test('lies in memory is refused, unless that is asked for', () => {
+  test('is in memory is refused, unless that is asked for', () => {
     const refused = run(['-o', there, '--interval', '0.1'], onDisk(60_000));
     expect([refused.status, refused.stdout]).toEqual([3, '']);
-    expect(refused.stderr).toMatch(/^kdump-mem: [^\n]+ lies in memory \(tmpfs\)[^\n]+--tmpfs\n$/);
+    expect(refused.stderr).toMatch(/^kdump-mem: [^\n]+ is in memory \(tmpfs\)[^\n]+--tmpfs\n$/);
     const asked = run([...SOON, '-o', there], onDisk(60_000));
     expect(asked.status).toBe(0);
     expect(asked.stderr).toContain('host.tar.gz\n');

@@ -39,8 +39,8 @@ test('on a full disk no line is cut, that is said once, and the next that is sto
 head -c 2M /dev/zero >full 2>/dev/null || true
 said 'not stored'; sleep 0.5; rm full; stored; end`,
   );
-  expect(stderr.match(/a sample is not stored: .*/g)).toEqual([
-    'a sample is not stored: w cannot be written (ENOSPC)',
+  expect(stderr.match(/sample not stored: .*/g)).toEqual([
+    'sample not stored: w cannot be written (ENOSPC)',
   ]);
   const missing = samples.reduce((sum, { lostBefore }) => sum + lostBefore, 0);
   expect(missing).toBeGreaterThan(0);
@@ -52,10 +52,10 @@ test('with few descriptors left a sample is lost, and that is said and counted',
   const { told, samples, stderr } = inSmallRoom(
     2048,
     `begin; stored
-prlimit --pid $watch --nofile=1:1024; said 'sample is lost'
+prlimit --pid $watch --nofile=1:1024; said 'sample failed'
 prlimit --pid $watch --nofile=1024:1024; stored; end`,
   );
-  expect(stderr).toMatch(/a sample is lost: .*EMFILE/);
+  expect(stderr).toMatch(/sample failed: .*EMFILE/);
   const lost = samples.reduce((sum, { lostBefore }) => sum + lostBefore, 0);
   expect(lost).toBeGreaterThan(0);
   expect(told.lostSamples).toBe(lost);
