@@ -17,7 +17,7 @@ const OUT = fileURLToPath(new URL('../dist/pages/', import.meta.url));
 rmSync(OUT, { recursive: true, force: true });
 const documents = [
   ...Object.keys(OTHER_PAGES).filter((path) => path.endsWith('.md')),
-  ...readdirSync(join(ROOT, 'docs'))
+  ...readdirSync(join(ROOT, 'docs'), { recursive: true })
     .map((name) => `docs/${name}`)
     .filter((path) => path.endsWith('.md') && !(path in OTHER_PAGES)),
 ];
@@ -39,8 +39,9 @@ for (const folder of ['schemas', 'deploy'])
       const file = join(each.parentPath, each.name);
       cpSync(file, join(OUT, 'public', withEnding(file.slice(ROOT.length))));
     }
-for (const name of readdirSync(join(ROOT, 'docs')).filter((each) => !each.endsWith('.md')))
-  cpSync(join(ROOT, 'docs', name), join(OUT, 'public', name));
+for (const each of readdirSync(join(ROOT, 'docs'), { withFileTypes: true }))
+  if (each.isFile() && !each.name.endsWith('.md'))
+    cpSync(join(ROOT, 'docs', each.name), join(OUT, 'public', each.name));
 // What typedoc makes of the library's interface (scripts/api-docs).
 cpSync(join(ROOT, 'site/dist/api'), join(OUT, 'public/api'), { recursive: true });
 process.stdout.write(`${basename(OUT)}: ${readdirSync(OUT, { recursive: true }).length} files\n`);

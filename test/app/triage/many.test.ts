@@ -309,7 +309,7 @@ test('--fail-on ends with 1 as soon as one dump has such a finding, whatever els
 
 test.each([
   [['--ndjson', '--json'], /has no --json/],
-  [['--ndjson', '--live'], /use either --vmcore FILE or --live|has no --live/],
+  [['--ndjson', '--live'], /--live and \S+ cannot be combined|has no --live/],
   [['--ndjson', '--symbols', 'x'], /has no --symbols/],
   [['--ndjson', '--engine', 'crash'], /leave --engine out/],
   [['--ndjson', '--retry'], /--retry goes with/],

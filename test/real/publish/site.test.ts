@@ -48,7 +48,9 @@ test('it is made, and no link or anchor of it leads nowhere', () => {
 });
 
 test('every page of docs/ and of every command is there and in the menu', async () => {
-  const documents = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+  const documents = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
+    (name) => name.endsWith('.md'),
+  );
   const names = [
     ...documents.filter((name) => name !== 'README.md').map((name) => name.replace('.md', '')),
     ...(await commands()).map((command) => `commands/${command.name()}`),
