@@ -131,8 +131,8 @@ test.each([
   [['--when', 'available=5%', '--into', ''], 'no directory given'],
   [['--when', 'available=5'], 'Conditions are psi=20'],
   [['--when', 'available=5%', '-o', 'x'], 'cannot be used'],
-  [['--keep', '3', '-o', 'x'], '--keep is for --when'],
-  [['--into', 'x', '--verify', 'y'], '--into is for --when'],
+  [['--keep', '3', '-o', 'x'], '--keep requires --when'],
+  [['--into', 'x', '--verify', 'y'], '--into requires --when'],
   [['--when', 'oom', '--into', 'x', '--keep', '0'], 'It must be 1 or more'],
 ])('%j is wrong usage', async (args, words) => {
   const { status, stdout, stderr } = await kdumpMem('snapshot', ...args);
