@@ -7,7 +7,7 @@ test('explain tells of a code what it is, how it is known, and what to do', asyn
   const { stdout, stderr, status } = await kdumpMem('explain', 'hung-task');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   expect(stdout).toMatch(
-    /^hung-task \(Findings of kdump-mem triage\)\n {2}Meaning {3}A task waited/,
+    /^hung-task \(Findings of kdump-mem triage\)\n {2}Meaning {3}A task was in uninterruptible sleep/,
   );
   expect(stdout).toContain('\n  Source    khungtaskd');
   expect(stdout).toContain('\n  More      kdump-mem stacks --state D\n');
