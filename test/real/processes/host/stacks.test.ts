@@ -214,7 +214,7 @@ describe('ends early', () => {
         writeFileSync(join(small, 'filled'), Buffer.alloc((128 - spare) * 1024));
         const { stderr, exitCode } = await ask(args, { temporary: small });
         expect(stderr).toMatch(
-          /^kdump-mem: there is no room for perf\.data\. Let TMPDIR [^\n]+\n$/,
+          /^kdump-mem: there is no room for perf\.data\. Set TMPDIR [^\n]+\n$/,
         );
         expect(exitCode).toBe(3);
       } finally {
