@@ -27,7 +27,7 @@ const ROW = (what: string) => [
 
 /** The same where categories are told by cgroup: charged to nobody. */
 const NOBODYS = (...categories: readonly string[]) =>
-  categories.map((category) => `cgroups.nobody.categories.${category}`);
+  categories.map((category) => `cgroups.uncharged.categories.${category}`);
 
 /** What is missing where a socket is. */
 const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];

@@ -84,7 +84,7 @@ describe('one installed tree, run by other nodes in turn', () => {
       expect(taken).toMatchObject({ status: 0, signal: null });
       const { files } = snapshotSchema.parse(JSON.parse(taken.stdout));
       const verified = await run(nodeOf(other), ['snapshot', '--verify', file, '--json']);
-      expect(JSON.parse(verified.stdout)).toMatchObject({ whole: true, files });
+      expect(JSON.parse(verified.stdout)).toMatchObject({ intact: true, files });
       for (const schema of ['memory', 'procs', 'host-triage']) {
         const args = [schema.replace('host-', ''), '--from', file, '--json'];
         const first = await run(nodeOf(release), args);
