@@ -66,7 +66,7 @@ test('a terminal of 80 columns has one line for each socket, with whose it is an
 test('in a pipe nothing is cut, broken or left out, whatever COLUMNS says', async () => {
   const { stdout } = await kdumpMem('sockets', '--all', '--vmcore', vmcore);
   expect(stdout).not.toMatch(/…|no room for/);
-  expect(stdout).toMatch(/^ *PINNED +PAGES +PAYLOAD +× +QUEUE +STATE +SOCKET +OWNER$/m);
+  expect(stdout).toMatch(/^ *PINNED +BLOCKS +PAYLOAD +RATIO +QUEUE +STATE +SOCKET +OWNER$/m);
   expect(widest(stdout.split('\n'))).toBeGreaterThan(160);
 });
 
@@ -105,7 +105,7 @@ test.each([
     const frames = text.split('\u001b[H').slice(1);
     const last = stripVTControlCharacters(frames.at(-1) ?? '');
     expect(last).toMatch(first);
-    expect(last).toContain('q: quit  ↑↓: scroll  look 1, ');
+    expect(last).toContain('q: quit  ↑↓: scroll  sample 1, ');
     const drawn = last.trimEnd().split('\n');
     expect(drawn).toHaveLength(40);
     expect(widest(drawn)).toBeLessThanOrEqual(80);
@@ -114,8 +114,12 @@ test.each([
 );
 
 test.each([
-  ['kdump-mem', ['memory', '--live', '--source', 'counters', '--count', '2'], /^look 2, \S+Z\r?$/m],
-  ['kdump-mem', ['procs', '--live', '--count', '2'], /^look 2, \S+Z\r?$/m],
+  [
+    'kdump-mem',
+    ['memory', '--live', '--source', 'counters', '--count', '2'],
+    /^sample 2, \S+Z\r?$/m,
+  ],
+  ['kdump-mem', ['procs', '--live', '--count', '2'], /^sample 2, \S+Z\r?$/m],
   ['skcheck', ['--samples', '3'], / sockets? .*\n(?:.*\n)+?.* sockets? /],
 ] as const)('%s %j --watch on a dumb terminal writes text after text', async (name, args, both) => {
   const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');

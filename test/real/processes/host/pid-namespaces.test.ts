@@ -67,7 +67,7 @@ test('who is farther in is pointed to: /proc does not tell which namespaces are 
   const { status, stderr, stdout } = await asked(`${outer.namespace}:${inner.nsPids[1]}`);
   expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
   expect(stderr).toMatch(
-    new RegExp(`^kdump-mem: [^\\n]*farther in: pid ${inner.pid}\\. [^\\n]+\\n$`),
+    new RegExp(`^kdump-mem: [^\\n]*nested namespace: pid ${inner.pid}\\. [^\\n]+\\n$`),
   );
 });
 
