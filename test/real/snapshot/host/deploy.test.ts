@@ -27,7 +27,7 @@ async function started(args: readonly string[]) {
   let said = '';
   child.stderr.on('data', (bytes) => {
     said += bytes;
-    if (said.includes('waits for')) child.kill('SIGTERM');
+    if (said.includes('waiting for')) child.kill('SIGTERM');
   });
   const [status] = await once(child, 'close');
   return { said, status };
