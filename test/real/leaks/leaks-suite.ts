@@ -68,7 +68,7 @@ export function describeLeaks(
       await guest.mount();
       await guest.leaks(inBulk ? { ...RATES, ...IN_BULK } : RATES);
       await guest.fed();
-      await guest.load(seconds);
+      await guest.load(seconds + 60);
       ({ answer, truth } = await guest.traced(`--sample 1/${oneIn} --windows 6`, seconds));
       console.log(`${kernel}, 1/${oneIn}\n${listed(answer, truth)}`);
     }, MOST_MS);
