@@ -18,7 +18,7 @@ export const OTHER_PAGES = {
  */
 export function placeOf(path) {
   if (Object.hasOwn(OTHER_PAGES, path)) return OTHER_PAGES[path];
-  const [, page] = /^docs\/((?:internals\/)?[\w-]+\.(?:md|yaml))$/.exec(path) ?? [];
+  const [, page] = /^docs\/((?:internals\/)?[\w-]+\.(?:md|yaml|png))$/.exec(path) ?? [];
   if (page !== undefined) return page;
   // A folder of deploy/ has a heading on the page of all of them.
   const [, folder] = /^deploy\/([\w-]+)$/.exec(path) ?? [];

@@ -1,3 +1,3 @@
 import { describeLeaks } from './leaks-suite.js';
 
-describeLeaks('6.1', { oneIn: 1, seconds: 48, inBulk: true });
+describeLeaks('6.1', { oneIn: 1, seconds: 40, inBulk: true });
