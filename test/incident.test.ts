@@ -24,7 +24,7 @@ test('triage names the worker, by drgn’s figures, and what the kernel’s coun
   // Who ran when memory was gone is seldom who has it.
   expect(found('panic').map(({ deeper }) => deeper)).toEqual(['memory']);
   const { pid, comm, sockets, skbs, payloadBytes, pinnedBytes } = drgn;
-  expect(found('waiting-data-of-process').map(({ figures }) => figures)).toEqual([
+  expect(found('queued-data-of-process').map(({ figures }) => figures)).toEqual([
     expect.objectContaining({ pid, comm, sockets, skbs, payloadBytes, pinnedBytes }),
   ]);
   // A listener has no data.

@@ -21,9 +21,9 @@ const MOST_FUNCTIONS = 12;
 const OF_MEMORY: ReadonlySet<string> = new Set([
   'oom-kill',
   'allocation-failure',
-  'waiting-data',
-  'waiting-data-of-process',
-  'waiting-data-of-machine',
+  'queued-data',
+  'queued-data-of-process',
+  'queued-data-of-machine',
   'unattributed-memory',
   'low-memory',
 ]);

@@ -1,14 +1,14 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/leaves.js';
 import type { Finding } from './finding.js';
+import { queuedData } from './queued-data.js';
 import { severityOf } from './severity-of.js';
-import { waitingData } from './waiting-data.js';
 
 /** What the ledger and the census of a machine tell that somebody should know of. */
 export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
   const { census, memory } = answer;
-  const waiting = census ? waitingData(census, memory.bytes) : [];
+  const waiting = census ? queuedData(census, memory.bytes) : [];
   return [...waiting, ...unattributed(answer), ...shortZones(answer, pageSize)];
 }
 

@@ -17,9 +17,9 @@ import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
 import { logFindings } from './log/log-findings.js';
 import { memoryFindings } from './memory-findings.js';
+import { queuedData } from './queued-data.js';
 import type { RulesOutcome } from './rules/outcome.js';
 import { blockedTasks, evidenceOf, stackOfCpu, waitsIn } from './stack-findings.js';
-import { waitingData } from './waiting-data.js';
 
 /** What is the matter with a machine. */
 export interface TriageAnswer {
@@ -104,7 +104,7 @@ function lostOf(log: LogAnswer | undefined): TriageAnswer['lost'] {
 }
 
 function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined): Finding[] {
-  return ram === undefined || census === undefined ? [] : waitingData(census, ram);
+  return ram === undefined || census === undefined ? [] : queuedData(census, ram);
 }
 
 /** The panic once: what the log says of it, and what the kernel's own variables say of who it was. */

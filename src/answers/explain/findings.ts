@@ -170,7 +170,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Look at the disk and its path (SMART, multipath, the storage’s log) before the file system is checked.',
     deeper: 'kdump-mem log --level err+',
   },
-  'waiting-data': {
+  'queued-data': {
     means:
       'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
@@ -178,7 +178,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'See what the process that has it open waits in. Killing it frees the memory, unless other processes hold the same socket.',
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
-  'waiting-data-of-process': {
+  'queued-data-of-process': {
     means:
       'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
@@ -186,7 +186,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'See what the process waits in, and why it does not read. Killing it frees at least `freedIfKilledBytes`.',
     deeper: 'kdump-mem skb --pid N',
   },
-  'waiting-data-of-machine': {
+  'queued-data-of-machine': {
     means:
       'All sockets together pin at least 5 % of memory, though no single socket or process does. Many workers do not read, or no process has these sockets open (unaccepted, orphaned, in a message).',
     known:

@@ -13,27 +13,28 @@ const size = (figure: Figure | undefined): string =>
 export const share = (bytes: number, ram: number): string => `${Math.round((100 * bytes) / ram)} %`;
 
 /** The sentences of a report of the OOM killer; a figure that an older report lacks has none. */
-export function oomWords(of: Figures): string {
-  return [verdict(of), ...kill(of), ...cause(of), ...shortage(of), ...rest(of)].join(' ');
+export function oomWords(of: Figures): readonly [headline: string, ...details: string[]] {
+  return [verdict(of), ...kill(of), ...cause(of), ...shortage(of), ...rest(of)];
 }
 
 /** Drawn from all lines of the report: a kernel that panics first has no victim. */
 function verdict(of: Figures): string {
-  const who = of.invokedBy == null ? 'OOM killer' : `OOM killer invoked by ${text(of.invokedBy)}`;
+  const killer =
+    of.invokedBy == null ? 'OOM killer' : `OOM killer invoked by ${text(of.invokedBy)}`;
   const victim = `pid ${text(of.pid)} (${text(of.comm)})`;
   switch (of.outcome) {
     case 'panic':
-      return `${who}: the kernel panicked before it killed a process (${text(of.panicOnOom)} vm.panic_on_oom).`;
+      return `${killer} killed no process: the kernel panicked first (${text(of.panicOnOom)} vm.panic_on_oom).`;
     case 'no-killable-process':
-      return `${who} found no process that it may kill.`;
+      return `${killer} found no process that it may kill.`;
     case 'exiting':
-      return `${who} chose ${victim}, which was already exiting.`;
+      return `${killer} chose ${victim}, which was already exiting.`;
     case 'chosen':
-      return `${who} chose ${victim}; the log does not contain the kill.`;
+      return `${killer} chose ${victim}; the log does not contain the kill.`;
     case 'unknown':
-      return `${who}; the log does not name the victim.`;
+      return `${killer}; the log does not name the victim.`;
     default:
-      return `${who} killed ${victim}, which had ${size(of.victimAnonBytes)} of anonymous memory${
+      return `OOM killer killed ${victim}, which had ${size(of.victimAnonBytes)} of anonymous memory${
         typeof of.victimRssBytes === 'number' && typeof of.ramBytes === 'number'
           ? ` (RSS: ${share(of.victimRssBytes, of.ramBytes)} of RAM)`
           : ''
@@ -56,8 +57,11 @@ function kill(of: Figures): string[] {
           `It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`,
         ]
       : []),
+    ...(of.outcome === 'killed' && of.invokedBy != null
+      ? [`Invoked by ${text(of.invokedBy)}.`]
+      : []),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
-      ? [`Its memory cgroup was ${text(of.victimCgroup)}.`]
+      ? [`The victim’s memory cgroup was ${text(of.victimCgroup)}.`]
       : []),
     ...(of.reaper === 'failed' ? ['The OOM reaper could not free its memory.'] : []),
   ];

@@ -7,7 +7,7 @@ import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { oomLines } from './oom-text.js';
 import { rulesLines } from './rules-words.js';
-import { adviceWords, findingWords, othersWords } from './words.js';
+import { adviceWords, findingSentences, othersWords } from './words.js';
 
 export interface TriageTextOptions {
   /** Columns of the terminal; null: there is none. */
@@ -18,7 +18,7 @@ export interface TriageTextOptions {
   readonly verbose?: boolean | undefined;
 }
 
-const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'note    ' } as const;
+const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** What is the matter, in a sentence; then each finding; then where memory is. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
@@ -29,7 +29,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     if (options.verbose)
       for (const other of others) parts.push('', ...findingLines(other, options));
     else if (others.length > 0)
-      parts.push(...indented(wrap(`${othersWords(others)}: -v`, roomIn(options))));
+      parts.push(...indented(wrap(`${othersWords(others)} -v lists them.`, roomIn(options))));
     parts.push('');
   }
   if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
@@ -88,22 +88,24 @@ function isAllClear(answer: TriageAnswer): boolean {
   return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
 }
 
-/** A finding, its evidence, and what tells more. */
+/** A finding: headline and code, further sentences, evidence, and with -v the command that shows more. */
 export function findingLines(
   finding: Finding,
   { width, source, verbose }: TriageTextOptions,
 ): string[] {
   const { severity, code, evidence, deeper } = finding;
   const room = roomIn({ width });
-  const [first = '', ...rest] = wrap(`${code}: ${findingWords(finding)}`, room);
+  const [headline, ...details] = findingSentences(finding);
+  const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const lines = [`${LABELS[severity]}  ${first}`, ...indented(rest)];
+  if (details.length > 0) lines.push(...indented(wrap(details.join(' '), room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Do: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && deeper !== undefined)
-    lines.push(...indented([`→ kdump-mem ${escapeText(deeper)} ${source}`]));
+    lines.push(...indented([`More: kdump-mem ${escapeText(deeper)} ${source}`]));
   return lines;
 }
 

@@ -14,22 +14,29 @@ const size = (figure: Figure | undefined): string =>
 const percent = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? `${Math.round(100 * figure)} %` : '?';
 const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(comm)})`;
-/** What a line said, whichever of its forms it had. */
+/** Headline, then further sentences. A string is a headline alone. */
+type Words = string | readonly [headline: string, ...details: string[]];
+
+/** The figures that a line of the log had, whichever of its forms it has. */
 const said = (figures: Figures, ...names: readonly string[]): string =>
   names.flatMap((name) => (figures[name] == null ? [] : text(figures[name]))).join(': ');
 
-/** Why the reason of a panic is unknown: what is not there says nothing. */
+/** Why the reason of a panic is unknown. */
 const unloggedWords = ({ logMessages }: Figures): string =>
   logMessages === null
     ? 'the reason is unknown, because the log is not available'
     : 'the log does not contain the reason';
 
-const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => string>> = {
-  panic: (of) => {
-    const who = of.pid == null ? '' : ` CPU ${text(of.cpu)} was running ${process(of)}.`;
-    const cause = of.cause == null ? '' : ` Preceded by: ${text(of.cause).replace(/\.$/, '')}.`;
-    return `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.${who}${cause}`;
-  },
+/** `CPU 1 was running pid 7 (x).`, where the task is known. */
+const running = (of: Figures): string[] =>
+  of.pid == null ? [] : [`CPU ${text(of.cpu)} was running ${process(of)}.`];
+
+const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => Words>> = {
+  panic: (of) => [
+    `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
+    ...running(of),
+    ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
+  ],
   oops: oopsWords,
   'soft-lockup': (of) =>
     `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
@@ -65,16 +72,22 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     of.server != null
       ? `NFS server ${text(of.server)} is not responding.`
       : `File system or disk error: ${said(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is now read-only`}.`,
-  'waiting-data': (of) =>
-    `Memory pinned by a socket: ${size(of.pinnedBytes)} (${percent(of.share)} of memory) by fd ${text(of.fd)} of ${process(of)}. ${queued(of)}, most in its ${text(of.queue)} queue.`,
-  'waiting-data-of-process': (of) =>
-    `Memory pinned by sockets: ${size(of.pinnedBytes)} (${percent(of.share)} of memory) by ${text(of.sockets)} sockets of ${process(of)}. ${queued(of)}. ${
-      of.freedIfKilledBytes === null
-        ? 'The amount freed if the process is killed is unknown.'
-        : `Killing the process frees at least ${size(of.freedIfKilledBytes)}.`
-    }`,
-  'waiting-data-of-machine': (of) =>
-    `Memory pinned by sockets: ${size(of.pinnedBytes)} (${percent(of.share)} of memory) by ${text(of.sockets)} sockets of the whole machine. ${queued(of)}. The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
+  'queued-data': (of) => [
+    `Memory pinned by a socket: fd ${text(of.fd)} of ${process(of)} pins ${pinned(of)}.`,
+    `${queued(of)}, most in its ${text(of.queue)} queue.`,
+  ],
+  'queued-data-of-process': (of) => [
+    `Memory pinned by sockets: ${text(of.sockets)} sockets of ${process(of)} pin ${pinned(of)}.`,
+    `${queued(of)}.`,
+    of.freedIfKilledBytes === null
+      ? 'The amount freed if the process is killed is unknown.'
+      : `Killing the process frees at least ${size(of.freedIfKilledBytes)}.`,
+  ],
+  'queued-data-of-machine': (of) => [
+    `Memory pinned by sockets: all ${text(of.sockets)} sockets of the machine pin ${pinned(of)}.`,
+    `${queued(of)}.`,
+    `The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
+  ],
   'stalled-reader': stalledWords,
   'unattributed-memory': (of) =>
     `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
@@ -86,10 +99,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       .join(', ')}.`,
 };
 
+const pinned = (of: Figures): string => `${size(of.pinnedBytes)} (${percent(of.share)} of memory)`;
 const queued = (of: Figures): string =>
   `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data`;
 
-function allocationWords(of: Figures): string {
+function allocationWords(of: Figures): Words {
   if (of.comm === undefined)
     return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit')}.`;
   const what = of.milliseconds == null ? 'failure' : 'stall';
@@ -98,22 +112,23 @@ function allocationWords(of: Figures): string {
       ? `vmalloc allocation ${what} (${text(of.vmalloc)})`
       : `Page allocation ${what}: order ${text(of.order)}`;
   const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
-  const free =
+  return [
+    `${name} (${text(of.gfp)}) in ${text(of.comm)}${time}.`,
     of.freeBytes == null
-      ? 'The log does not show how much memory was free'
-      : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`;
-  return `${name} (${text(of.gfp)}) in ${text(of.comm)}${time}. ${free}.`;
+      ? 'The log does not show how much memory was free.'
+      : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
+  ];
 }
 
-/** Further unread sockets of one process, without a sum: they may share what they pin. */
+/** Further unread sockets of one process, without a sum: they may share pinned memory. */
 export function othersWords(others: readonly Finding[]): string {
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
   const sockets = others.length === 1 ? 'socket' : 'sockets';
-  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more})`;
+  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}).`;
 }
 
-/** The name by which people search for it, and where it was. */
+/** The name that people search for, and where it was. */
 function named(of: Figures, title?: string): string {
   const name = title === undefined ? said(of, 'what', 'kind', 'symbol') : text(title);
   const cpu = of.cpu == null ? '' : ` on CPU ${text(of.cpu)}`;
@@ -124,26 +139,31 @@ function named(of: Figures, title?: string): string {
 /** State of the thread that is nearest to reading. */
 const DOING: Readonly<Record<string, (of: Figures) => string>> = {
   stopped: () => 'All its threads are stopped.',
-  running: () => 'Stack traces show that one of its threads is running.',
+  running: () => 'One of its threads is running.',
   receiving: () =>
-    'Stack traces show that one of its threads waits in a receive call, on this socket or another.',
-  polling: () => 'Stack traces show that one of its threads waits for events.',
-  elsewhere: (of) => `Stack traces show that it waits in ${text(of.symbol)}.`,
+    'One of its threads waits in a receive call, on this socket or another (stack trace).',
+  polling: () => 'One of its threads waits for events (stack trace).',
+  elsewhere: (of) => `It waits in ${text(of.symbol)} (stack trace).`,
 };
 
-function stalledWords(of: Figures): string {
-  const peer = of.windowBytes === 0 ? ' The receive window is 0: the peer cannot send more.' : '';
-  const doing = DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.';
-  return `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}. ${size(of.unreadBytes)} is queued, the newest data for ${text(of.ageSeconds)} s; it pins ${size(of.pinnedBytes)}.${peer} ${doing}`;
+function stalledWords(of: Figures): Words {
+  return [
+    `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
+    `${size(of.unreadBytes)} is queued and pins ${size(of.pinnedBytes)}.`,
+    `The newest data arrived ${text(of.ageSeconds)} s ago.`,
+    ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
+    DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
+  ];
 }
 
-function oopsWords(of: Figures): string {
+function oopsWords(of: Figures): Words {
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
-  const running = of.pid == null ? '' : ` CPU ${text(of.cpu)} was running ${process(of)}.`;
-  return of.address == null
-    ? `Kernel oops${where}: ${said(of, 'trap', 'place', 'kind', 'error')}.${running}`
-    : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.${running}`;
+  const what =
+    of.address == null
+      ? `Kernel oops${where}: ${said(of, 'trap', 'place', 'kind', 'error')}.`
+      : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.`;
+  return [what, ...running(of)];
 }
 
 /** A sentence of a team's own rule, with figures by what their names say that they are. */
@@ -160,24 +180,30 @@ function figureWords(name: string, figure: Figure | undefined): string {
   return text(figure);
 }
 
-/** A finding in a sentence or two. */
-export function findingWords({
+/** A finding: its headline, which begins with its name, and further sentences. */
+export function findingSentences({
   code,
   figures,
   told,
   title,
-}: Pick<Finding, 'code' | 'figures' | 'told' | 'title'>): string {
+}: Pick<Finding, 'code' | 'figures' | 'told' | 'title'>): readonly [string, ...string[]] {
   const { times, others, boot, boots, bootId, log } = figures;
-  const more =
-    typeof others === 'number' ? ` The log has ${others} more findings of this kind.` : '';
-  const again = typeof times === 'number' && times > 1 ? ` Seen ${times} times.` : '';
-  const sentence = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures, title);
-  const where =
-    boot == null
-      ? ''
-      : ` Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`;
-  const source = log == null ? '' : ` Log: ${text(log)}.`;
-  return `${sentence}${again}${more}${where}${source}`;
+  const words = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures, title);
+  const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;
+  if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
+  if (typeof others === 'number')
+    details.push(`${others} more findings of this kind are not listed.`);
+  if (boot != null)
+    details.push(
+      `Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`,
+    );
+  if (log != null) details.push(`Log: ${text(log)}.`);
+  return [headline, ...details];
+}
+
+/** The same in one text. */
+export function findingWords(finding: Parameters<typeof findingSentences>[0]): string {
+  return findingSentences(finding).join(' ');
 }
 
 /** What a team's own rule says to do; undefined: nothing. */

@@ -176,7 +176,7 @@ function meant(finding: Finding, asked: Asked<'finding'>): Told {
 
 /** What no message of the log tells. */
 const NOT_OF_LOG: readonly string[] = [
-  ...['waiting-data', 'waiting-data-of-process', 'waiting-data-of-machine', 'stalled-reader'],
+  ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'stalled-reader'],
   ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted'],
 ];
 

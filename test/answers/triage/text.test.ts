@@ -86,9 +86,12 @@ test('the sentence that matters first, then what is worst, then what to do', () 
   const lines = text({ width: null }).split('\n');
   expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
   expect(lines[2]).toBe(
-    'CRITICAL  oom-kill: OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of RAM). Its memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. Unattributed: 2.00 GiB (25 % of memory) in no counter that the kernel printed. Seen 3 times.',
+    'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of RAM) [oom-kill]',
   );
-  expect(lines[3]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
+  expect(lines[3]).toBe(
+    '          The victim’s memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. Unattributed: 2.00 GiB (25 % of memory) in no counter that the kernel printed. Seen 3 times.',
+  );
+  expect(lines[4]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
 });
 
@@ -96,7 +99,7 @@ test('a long stack is cut with a word, and whole with -v', () => {
   expect(text()).toContain('… 19 more: -v');
   expect(text()).not.toContain('step_29');
   expect(text({ verbose: true })).toContain('step_29+0x10');
-  expect(text({ verbose: true })).toContain('→ kdump-mem stacks --state D --vmcore v');
+  expect(text({ verbose: true })).toContain('More: kdump-mem stacks --state D --vmcore v');
 });
 
 test('what is not there is said', () => {
@@ -155,7 +158,9 @@ test('sockets that a process does not read are told once, and all of them with -
   ];
   const short = text({ width: null }, { findings: many });
   expect(short.match(/stalled-reader/g)).toHaveLength(3);
-  expect(short).toContain('\n          It is not reading 2 more sockets (fd 5, 7): -v\n');
+  expect(short).toContain(
+    '\n          It is not reading 2 more sockets (fd 5, 7). -v lists them.\n',
+  );
   expect(
     text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g),
   ).toHaveLength(5);
@@ -166,7 +171,7 @@ test('sockets that a process does not read are told once, and all of them with -
   ];
   const told = text({ width: null }, { findings: cut });
   expect(told.match(/stalled-reader/g)).toHaveLength(2);
-  expect(told).toContain('It is not reading 1 more socket (fd 5): -v');
+  expect(told).toContain('It is not reading 1 more socket (fd 5). -v lists them.');
 });
 
 test('a dump without its log has no say in why the kernel stopped', () => {
@@ -179,6 +184,6 @@ test('a dump without its log has no say in why the kernel stopped', () => {
   });
   const words = (logMessages: number | null) =>
     text({ width: null }, { findings: [of(logMessages)] });
-  expect(words(null)).toContain('the reason is unknown, because the log is not available.');
-  expect(words(12)).toContain('the log does not contain the reason.');
+  expect(words(null)).toContain('the reason is unknown, because the log is not available [panic]');
+  expect(words(12)).toContain('the log does not contain the reason [panic]');
 });

@@ -79,7 +79,7 @@ describe('triage --from', () => {
       /^Linux 6\.12\.0-1, captured of db1 at .*Z\. \d critical, \d warnings?\./,
     );
     expect(stdout).toContain(`Next: skcheck --from ${path}`);
-    expect(stdout).toContain(`→ kdump-mem memory --nodes --from ${path}`);
+    expect(stdout).toContain(`More: kdump-mem memory --nodes --from ${path}`);
   });
 
   test.each([

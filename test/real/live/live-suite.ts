@@ -191,7 +191,7 @@ export function liveSuite(kernel: LabKernel): void {
         const grave = answer.findings.filter(({ severity }) => severity !== 'note');
         const roles = new Set(truth.roles.map(({ pid }) => pid));
         for (const { code, figures } of grave) {
-          expect(['stalled-reader', 'waiting-data', 'waiting-data-of-process']).toContain(code);
+          expect(['stalled-reader', 'queued-data', 'queued-data-of-process']).toContain(code);
           expect(roles).toContain(figures.pid);
         }
         expect(answer.panic.state).toBe('running');

@@ -152,7 +152,7 @@ test('the machine, and the stack of who asked: lines of another task are none of
     { symbol: 'dump_stack_lvl', guess: false },
     { symbol: 'out_of_memory', guess: true },
   ]);
-  expect(findingWords(found)).toContain('invoked by java killed pid 77 (java)');
+  expect(findingWords(found)).toContain('OOM killer killed pid 77 (java), which had');
   expect(findingWords(found)).toContain('(RSS: 10 % of RAM)');
 });
 
@@ -329,7 +329,7 @@ describe('no victim', () => {
     const found = only(INVOKED, 'Mem-Info:', 'free:9 free_pcp:1 free_cma:0', line);
     expect(found.figures).toMatchObject({ outcome: 'panic', panicOnOom, pid: null, victims: 0 });
     expect(findingWords(found)).toContain(
-      `OOM killer invoked by x: the kernel panicked before it killed a process (${panicOnOom} vm.panic_on_oom).`,
+      `OOM killer invoked by x killed no process: the kernel panicked first (${panicOnOom} vm.panic_on_oom).`,
     );
     expect(findingWords(found)).not.toContain('does not name');
   });

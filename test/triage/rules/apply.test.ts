@@ -216,7 +216,7 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
   ['the log', { log: 'x' }, { log: undefined }, 'there is no log'],
   [
     'a finding',
-    { finding: { code: 'waiting-data' } },
+    { finding: { code: 'queued-data' } },
     { complete: false },
     'not everything could be looked at',
   ],
@@ -289,7 +289,7 @@ test('a finding for each thing that the lines name, with its figures in the sent
   expect(json.findings[0]?.evidence).toHaveLength(2);
   const text = triageText({ ...found, memory: undefined }, { width: 80, source: '--vmcore v' });
   expect(text).toContain(
-    'CRITICAL  acme/hot: card0 is hot (2.00 GiB, 25 %).\n          Do: Change card0.',
+    'CRITICAL  card0 is hot (2.00 GiB, 25 %) [acme/hot]\n          Do: Change card0.',
   );
   expect(text).toContain('Next: kdump-mem log --vmcore v');
 });

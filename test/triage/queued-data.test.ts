@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CensusEntry, Group } from '../../src/account/census-entry.js';
-import { waitingData } from '../../src/triage/waiting-data.js';
+import { queuedData } from '../../src/triage/queued-data.js';
 
 const MIB = 2 ** 20;
 const MEMORY = 1000 * MIB;
@@ -65,51 +65,51 @@ function census(...sockets: readonly Made[]) {
 }
 
 const told = (...sockets: readonly Made[]) =>
-  waitingData(census(...sockets), MEMORY).map(({ code, severity, figures }) => [
+  queuedData(census(...sockets), MEMORY).map(({ code, severity, figures }) => [
     ...[code, severity, figures.pid, Number(figures.pinnedBytes) / MIB],
   ]);
 
 test('one socket from 5 % on, and severe from 25 % on', () => {
   expect(told([49, 1])).toEqual([]);
-  expect(told([50, 1])).toEqual([['waiting-data', 'warning', 1, 50]]);
-  expect(told([250, 1], [3, 2])).toEqual([['waiting-data', 'critical', 1, 250]]);
+  expect(told([50, 1])).toEqual([['queued-data', 'warning', 1, 50]]);
+  expect(told([250, 1], [3, 2])).toEqual([['queued-data', 'critical', 1, 250]]);
 });
 
 test('a process with many sockets, none of which tells by itself', () => {
   const ten = Array.from({ length: 10 }, () => [8, 7] as const);
-  expect(told(...ten)).toEqual([['waiting-data-of-process', 'warning', 7, 80]]);
-  const [finding] = waitingData(census(...ten), MEMORY);
+  expect(told(...ten)).toEqual([['queued-data-of-process', 'warning', 7, 80]]);
+  const [finding] = queuedData(census(...ten), MEMORY);
   expect(finding?.figures).toMatchObject({ sockets: 10, comm: 'c7', freedIfKilledBytes: 80 * MIB });
   expect(finding?.deeper).toBe('skb --pid 7');
 });
 
 test('a process whose one socket is told is told again only for its others', () => {
-  expect(told([60, 7], [20, 7])).toEqual([['waiting-data', 'warning', 7, 60]]);
+  expect(told([60, 7], [20, 7])).toEqual([['queued-data', 'warning', 7, 60]]);
   const others = Array.from({ length: 9 }, () => [8, 7] as const);
   expect(told([60, 7], ...others)).toEqual([
-    ['waiting-data', 'warning', 7, 60],
-    ['waiting-data-of-process', 'warning', 7, 132],
+    ['queued-data', 'warning', 7, 60],
+    ['queued-data-of-process', 'warning', 7, 132],
   ]);
 });
 
 test('many processes with little each, and sockets that nobody has open', () => {
   const workers = Array.from({ length: 40 }, (_, index) => [8, 100 + index] as const);
-  expect(told(...workers)).toEqual([['waiting-data-of-machine', 'critical', 100, 320]]);
+  expect(told(...workers)).toEqual([['queued-data-of-machine', 'critical', 100, 320]]);
   const unaccepted = Array.from({ length: 40 }, () => [2] as const);
-  expect(told(...unaccepted)).toEqual([['waiting-data-of-machine', 'warning', null, 80]]);
+  expect(told(...unaccepted)).toEqual([['queued-data-of-machine', 'warning', null, 80]]);
   // What was told is not told again.
-  expect(told([100, 1], [8, 2], [8, 3])).toEqual([['waiting-data', 'warning', 1, 100]]);
+  expect(told([100, 1], [8, 2], [8, 3])).toEqual([['queued-data', 'warning', 1, 100]]);
   expect(told([100, 1], ...workers).map(([code]) => code)).toEqual([
-    'waiting-data',
-    'waiting-data-of-machine',
+    'queued-data',
+    'queued-data-of-machine',
   ]);
 });
 
 test('what two processes hold is told of each, and once of the machine', () => {
   const shared = Array.from({ length: 10 }, () => [8, 7, 8] as const);
   expect(told(...shared)).toEqual([
-    ['waiting-data-of-process', 'warning', 7, 80],
-    ['waiting-data-of-process', 'warning', 8, 80],
+    ['queued-data-of-process', 'warning', 7, 80],
+    ['queued-data-of-process', 'warning', 8, 80],
   ]);
 });
 
@@ -117,12 +117,12 @@ test('what is told of two that share it hides nothing of others', () => {
   const shared = Array.from({ length: 25 }, () => [8, 7, 8] as const);
   const unaccepted = Array.from({ length: 60 }, () => [3] as const);
   expect(told(...shared, ...unaccepted).map(([code]) => code)).toEqual([
-    'waiting-data-of-process',
-    'waiting-data-of-process',
-    'waiting-data-of-machine',
+    'queued-data-of-process',
+    'queued-data-of-process',
+    'queued-data-of-machine',
   ]);
 });
 
 test('on a small machine little is nobody’s trouble', () => {
-  expect(waitingData(census([20, 1]), 100 * MIB)).toEqual([]);
+  expect(queuedData(census([20, 1]), 100 * MIB)).toEqual([]);
 });

@@ -11,7 +11,7 @@ import { severityOf } from './severity-of.js';
  *
  * @param memory bytes that the machine has
  */
-export function waitingData(
+export function queuedData(
   {
     sockets,
     processes,
@@ -58,7 +58,7 @@ function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: numbe
   const [holder] = holders;
   const [queue] = Object.entries(queues).toSorted(([, a], [, b]) => b.pinnedBytes - a.pinnedBytes);
   return {
-    code: 'waiting-data',
+    code: 'queued-data',
     severity: severityOf(total.pinnedBytes, memory) ?? 'note',
     figures: {
       ...figuresOf(total, memory),
@@ -77,7 +77,7 @@ function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: numbe
 
 function ofProcess({ pid, comm, sockets, total, freedIfKilled }: Group, memory: number): Finding {
   return {
-    code: 'waiting-data-of-process',
+    code: 'queued-data-of-process',
     severity: severityOf(total.pinnedBytes, memory) ?? 'note',
     figures: {
       ...figuresOf(total, memory),
@@ -97,7 +97,7 @@ function ofMachine(
 ): Finding {
   const [most] = processes;
   return {
-    code: 'waiting-data-of-machine',
+    code: 'queued-data-of-machine',
     severity: severityOf(total.pinnedBytes, memory) ?? 'note',
     figures: {
       ...figuresOf(total, memory),
