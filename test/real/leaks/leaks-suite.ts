@@ -8,7 +8,8 @@ const RATES: Rates = {
   leak_single: 60,
   leak_third: 12,
   leak_fifth: 5,
-  leak_parts: 12,
+  // Twice the blocks, since half of each is freed: sockets of before the recording free blocks of this order, too.
+  leak_parts: 24,
   keep_page: 100,
   ring_page: 40,
   ring_split: 20,
