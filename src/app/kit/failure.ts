@@ -36,12 +36,12 @@ export class UsageError extends KdumpMemError<'usage'> {
   }
 }
 
-/** What to do next where /proc does not tell. */
+/** The next step where /proc has no answer. */
 const HOST_ADVICE: Readonly<Partial<Record<HostError['code'], string>>> = {
   denied: 'Run it as root; a container may need more capabilities.',
   'not-a-capture': 'Name an archive written by kdump-mem snapshot or skcheck --capture.',
 };
-const OTHER_HOST_ADVICE = 'Another source may tell it: --source; or look at a dump.';
+const OTHER_HOST_ADVICE = 'Choose another source with --source, or read a dump.';
 
 /**
  * The one line and the exit status for an error that a user should see, or for what we ran out of.

@@ -25,18 +25,17 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
   const files = await readCapture(from);
   const samples = files.has('sample-2/began') ? (['first', 'last'] as const) : (['last'] as const);
   if (options.watch && samples.length < 2)
-    throw new HostError('unreadable', `${from} has one sample: nothing tells what grew`, {
-      next: 'Leave --watch out.',
+    throw new HostError('unreadable', `${from} has only one sample: growth is unknown`, {
+      next: 'Run it without --watch.',
     });
   const growth = new ProcessGrowth(ndjson ? 'last' : 'first', OF_LOOKS);
   for (const [index, sample] of samples.entries()) {
     const { host, of, warnings } = capturedAt(files, sample);
-    if (host.at === null)
-      throw new HostError('unreadable', `${from} does not say when it was taken`);
+    if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
     const found = await lookAtProcesses(host, host.at, { captured: of, warnings });
     if (found.answer.processes.length === 0) throw withoutMemory(from);
     if (growth.add(found.look) === 'mixed')
-      throw new HostError('unreadable', `${from} has samples of several boots`);
+      throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();
     if (!answer) continue;
     if (index === 0) checkThere(found, options);

@@ -25,21 +25,23 @@ export function addGrowthOptions(command: Command): void {
     .addOption(
       new Option(
         '--watch',
-        'look again and again: which processes grow, how fast, how sure; a live table, in a pipe blocks',
+        'refresh a live table of the processes that grow, with rates and bounds; in a pipe, print blocks of text',
       ).conflicts(['json', ...OF_LISTS]),
     )
-    .option('--interval <time>', 'time between two looks (2)', parseShortInterval)
-    .option('--count <n>', 'look so often, then end', parseNumber)
+    .option('--interval <time>', 'time between samples (default 2 s)', parseShortInterval)
+    .option('--count <n>', 'number of samples, then exit', parseNumber)
     .addOption(
-      new Option(
-        '--ndjson',
-        'print a line of JSON for each process and look, to be stored',
-      ).conflicts(['json', 'prometheus', 'limit', ...OF_LISTS]),
+      new Option('--ndjson', 'print one line of JSON per process and sample').conflicts([
+        'json',
+        'prometheus',
+        'limit',
+        ...OF_LISTS,
+      ]),
     )
     .addOption(
       new Option(
         '--from-samples <file>',
-        'what grew by lines that --ndjson printed; again for each file',
+        'show growth from lines that --ndjson printed (repeat for each file)',
       )
         .argParser(collectFiles)
         .conflicts(['live', 'watch', 'ndjson', 'pid', 'container', ...OF_LISTS]),
@@ -47,7 +49,7 @@ export function addGrowthOptions(command: Command): void {
     .addOption(
       new Option(
         '--prometheus [file]',
-        'print metrics, or write them for the textfile collector; with --watch again and again',
+        'print metrics, or write them to a file for the textfile collector; with --watch on every sample',
       ).conflicts(['json', 'limit', ...OF_LISTS]),
     );
 }
@@ -59,21 +61,21 @@ export function addGrowthOptions(command: Command): void {
  */
 export function asksGrowth(options: AnswerOptions & FromOptions & GrowthOptions): boolean {
   const { watch, interval, count, ndjson, prometheus, live, from, fromSamples, engine } = options;
-  if (!watch && interval !== undefined) throw new UsageError('--interval is for --watch');
-  if (!watch && count !== undefined) throw new UsageError('--count is for --watch');
-  if (count === 0) throw new UsageError('--count takes 1 or more');
+  if (!watch && interval !== undefined) throw new UsageError('--interval requires --watch');
+  if (!watch && count !== undefined) throw new UsageError('--count requires --watch');
+  if (count === 0) throw new UsageError('--count must be 1 or more');
   const asked = watch || ndjson || prometheus !== undefined || fromSamples !== undefined;
   if (!asked) return false;
   if (fromSamples !== undefined && options.vmcore !== undefined)
     throw new UsageError(
-      '--from-samples and a dump: say one of them',
-      'Before each file of samples stands --from-samples.',
+      '--from-samples cannot be combined with a dump',
+      'Repeat --from-samples before each file of samples.',
     );
   const name = watch ? '--watch' : ndjson ? '--ndjson' : '--prometheus';
   if (!live && from === undefined && fromSamples === undefined)
-    throw new UsageError(`${name} is for --live: a dump does not change`);
-  if (engine !== 'auto') throw new UsageError(`${name} reads /proc: it has no --engine`);
+    throw new UsageError(`${name} requires --live: a dump does not change`);
+  if (engine !== 'auto') throw new UsageError(`${name} reads /proc and has no --engine`);
   if (watch && prometheus === true)
-    throw new UsageError('--watch --prometheus takes a file: --prometheus FILE');
+    throw new UsageError('--watch requires a file name: --prometheus FILE');
   return true;
 }

@@ -28,27 +28,27 @@ export function growthOfFiles(files: readonly string[]): {
   for (const { file } of inOrder) readFile(file, growth, warnings);
   const answer = growth.answer();
   if (!answer)
-    throw new HostError('unreadable', `${files.join(', ')}: there is no sample in it`, {
-      next: 'Store some: kdump-mem procs --live --ndjson >> FILE.',
+    throw new HostError('unreadable', `${files.join(', ')}: no samples`, {
+      next: 'Record some: kdump-mem procs --live --ndjson >> FILE.',
     });
   const { notLater, begunAnew, processes } = answer;
   if (notLater > 0)
     warnings.add(
       'unreadable',
       notLater === 1
-        ? '1 sample was left out: its clock is not later than that of the one before'
-        : `${notLater} samples were left out: their clock is not later than that of the one before`,
+        ? '1 sample is ignored: its timestamp is not later than the previous one'
+        : `${notLater} samples are ignored: their timestamps are not later than the previous one`,
     );
   if (begunAnew > 0)
     warnings.add(
       'corrupt',
-      `times of processes contradict each other ${begunAnew === 1 ? 'once' : `${begunAnew} times`}: growth is told from there on`,
+      `start times of processes are inconsistent ${begunAnew === 1 ? 'once' : `${begunAnew} times`}: growth is computed from there on`,
     );
   const unknown = processes.filter(({ sample }) => sample.held === null).length;
   if (unknown > 0)
     warnings.add(
       'unreadable',
-      `what ${unknown} ${unknown === 1 ? 'process holds' : 'processes hold'} is not told`,
+      `memory of ${unknown} ${unknown === 1 ? 'process' : 'processes'} is unknown`,
     );
   return { answer, warnings: warnings.list() };
 }
@@ -57,11 +57,10 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
   let [lines, number] = [0, 0];
   const wrong = (words: string) =>
     new HostError('unreadable', `${file}:${number}: ${words}`, {
-      next: 'Give files that kdump-mem procs --live --ndjson wrote, of one machine.',
+      next: 'Use files that kdump-mem procs --live --ndjson wrote on one machine.',
     });
   const looks = new StoredLooks((look) => {
-    if (growth.add(look) === 'mixed')
-      throw wrong('samples of several machines, or of boots, are mixed');
+    if (growth.add(look) === 'mixed') throw wrong('samples of several machines or boots are mixed');
   });
   let [first, last]: (number | undefined)[] = [];
   const cutter = new LineCutter((bytes, from, to) => {
@@ -89,18 +88,18 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
   if (looks.cut > 0)
     warnings.add(
       'unreadable',
-      `${file}: ${looks.cut === 1 ? '1 sample is not whole: it tells' : `${looks.cut} samples are not whole: they tell`} of no sum, and of no end`,
+      `${file}: ${looks.cut === 1 ? '1 sample is' : `${looks.cut} samples are`} incomplete: sums and exited processes are unknown there`,
     );
   if (looks.partial > 0)
     warnings.add(
       'unreadable',
-      `${file}: ${looks.partial === 1 ? '1 sample has not all processes: it tells' : `${looks.partial} samples have not all processes: they tell`} of no sum, and of no end (--pid, --container, or /proc hides some)`,
+      `${file}: ${looks.partial === 1 ? '1 sample lacks' : `${looks.partial} samples lack`} some processes (--pid, --container or hidepid): sums and exited processes are unknown there`,
     );
 }
 
 /** When its first sample was taken; what is no sample will be told when it is read. */
 function beginningOf(file: string): number {
-  if (file === '-') throw refused('there is no file -, and nothing is read from stdin');
+  if (file === '-') throw refused('-: stdin is not supported');
   if (!attemptFile(file, () => statSync(file)).isFile())
     throw refused(`${file} is not a regular file`);
   const head = attemptFile(file, () => {

@@ -28,19 +28,22 @@ const INTERRUPTED = 130;
 export function addStacksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--stacks <time>', 'who allocates: perf records so long (--live --pid)')
+      new Option(
+        '--stacks <time>',
+        'record allocation sites with perf for this long (requires --live --pid)',
+      )
         .argParser(parseShortInterval)
         .conflicts(['by', 'sort', 'sockets', 'verbose']),
     )
-    .option('--folded', 'of --stacks: folded stacks, bytes of new memory')
+    .option('--folded', 'with --stacks: print folded stacks with bytes of new memory')
     .option(
       '--speedscope <file>',
-      'of --stacks: write a file for speedscope as well; -: to stdout instead',
+      'with --stacks: also write a speedscope file (-: to stdout instead)',
     )
-    .option('--force', 'replace that file')
+    .option('--force', 'overwrite an existing file')
     .option(
       '--max-size <size>',
-      'of --stacks: of what perf writes (256M)',
+      'with --stacks: maximum size of perf.data (default 256M)',
       sizeFrom(LEAST_SIZE, '1M or more'),
     );
 }
@@ -141,10 +144,10 @@ function refuseIfNothingToRecord(
   if (state === 'gone')
     throw new WalkError(
       'no-such-pid',
-      `no process has pid ${pid} here. A container’s own number needs --container ID, or --pid NS:PID`,
+      `no process has pid ${pid}. For a pid inside a container use --container ID or --pid NS:PID`,
     );
   if (state === 'zombie')
-    throw new WalkError('no-such-pid', `pid ${pid} has ended (a zombie): it takes no memory`);
+    throw new WalkError('no-such-pid', `pid ${pid} is a zombie: it allocates no memory`);
   if (state === 'kernel-thread')
     throw new WalkError('kernel-thread', `pid ${pid} is a kernel thread: it has no page faults`);
 }

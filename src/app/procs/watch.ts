@@ -40,10 +40,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
       const found = await lookAtProcesses(source, new Date());
       if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
       if (growth.add(found.look) === 'mixed')
-        throw new HostError(
-          'unreadable',
-          '/proc tells of one boot, then of another, then of the first',
-        );
+        throw new HostError('unreadable', '/proc: boot ids alternate between samples');
       const answer = growth.answer();
       if (!answer) return;
       const look = again.count;

@@ -82,16 +82,13 @@ export function addWatchOptions(command: Command): Command {
 /** @throws {UsageError} for options that mean nothing, or nothing together */
 export function checkWatchOptions(options: WatchOptions): void {
   const { store, rotate, keep, prometheus, html, listen, json } = options;
-  if (store === '-') throw new UsageError('--store takes a file: stdout is for the answer');
-  if (store === '' || prometheus === '' || html === '')
-    throw new UsageError('a file’s name is empty');
-  if (rotate < LEAST_ROTATE) throw new UsageError('--rotate takes 1M or more');
-  if (keep === 0) throw new UsageError('--keep takes 1 or more: what is rotated is kept');
+  if (store === '-') throw new UsageError('--store requires a file: stdout is for the answer');
+  if (store === '' || prometheus === '' || html === '') throw new UsageError('a file’s name is empty');
+  if (rotate < LEAST_ROTATE) throw new UsageError('--rotate must be 1M or more');
+  if (keep === 0) throw new UsageError('--keep must be 1 or more');
   if (options.for !== 0) {
     if (prometheus === true)
-      throw new UsageError(
-        '--prometheus takes a file; with --for 0 metrics of a store are printed',
-      );
+      throw new UsageError('--prometheus requires a file, or --for 0 with a store');
     if (options.for !== undefined && options.for < options.interval)
       throw new UsageError('--for is shorter than --interval');
     return;

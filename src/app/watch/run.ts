@@ -99,11 +99,14 @@ export class Watch {
   /** @throws {HostError} there was no sample */
   answer(): Watched {
     const answer = this.#growth.answer();
-    if (!answer) throw new HostError('unreadable', 'no sample was taken');
+    if (!answer) throw new HostError('unreadable', 'no samples');
     const { store } = this.#options;
     const [warnings, notStored] = [this.#warnings, this.#store?.notStored ?? 0];
     if (notStored > 0)
-      warnings.add('unreadable', `samples could not be stored: ${notStored}; the last said why`);
+      warnings.add(
+        'unreadable',
+        `${notStored} ${notStored === 1 ? 'sample' : 'samples'} could not be stored: see the last error`,
+      );
     return {
       answer,
       ended: this.#ended,

@@ -228,7 +228,7 @@ describe('--from-samples', () => {
     );
     const found = await growthOf(fileOf('back.ndjson', lines));
     expect(found).toMatchObject({ samples: 23, notLater: 2, complete: false });
-    expect(found.warnings[0]?.message).toContain('2 samples were left out: their clock');
+    expect(found.warnings[0]?.message).toContain('2 samples are ignored: their timestamps');
     expect(found.processes[0]?.growth?.perSecond).toBeCloseTo(1000, 6);
     expect(found.processes[0]?.growth?.samples).toBe(17);
   });
@@ -247,7 +247,7 @@ describe('--from-samples', () => {
     expect(stdout).toContain('Source: 20 samples of made-up');
     expect(stderr.split('\n')).toEqual([
       `kdump-mem: warning: ${path}:40: the last line is truncated, and ignored`,
-      `kdump-mem: warning: ${path}: 1 sample is not whole: it tells of no sum, and of no end`,
+      `kdump-mem: warning: ${path}: 1 sample is incomplete: sums and exited processes are unknown there`,
       '',
     ]);
   });
@@ -261,7 +261,7 @@ describe('--from-samples', () => {
     expect(status).toBe(0);
     expect(stdout).toContain('Source: 19 samples of made-up');
     expect(stderr).toContain(`${path}:8: 3 of the lines are truncated, and ignored`);
-    expect(stderr).toContain(': 2 samples are not whole: they tell');
+    expect(stderr).toContain(': 2 samples are incomplete: sums and exited processes are unknown');
   });
 
   test('a time of a process that cannot be, null and what is left out make an incomplete answer that says so', async () => {
@@ -272,7 +272,7 @@ describe('--from-samples', () => {
     const found = await growthOf(fileOf('time.ndjson', wrong));
     expect(found).toMatchObject({ complete: false, processes: [{ course: 'grows' }] });
     expect(found.warnings.map(({ message }) => message)).toEqual([
-      'times of processes contradict each other once: growth is told from there on',
+      'start times of processes are inconsistent once: growth is computed from there on',
     ]);
     const partial = upTo(20).flatMap((at) => {
       const [look = {}, process = {}] = sample(at, 'first', null);
@@ -280,8 +280,8 @@ describe('--from-samples', () => {
     });
     const { warnings } = await growthOf(fileOf('some.ndjson', partial));
     expect(warnings.map(({ message }) => message)).toEqual([
-      `${join(folder, 'some.ndjson')}: 1 sample has not all processes: it tells of no sum, and of no end (--pid, --container, or /proc hides some)`,
-      'what 1 process holds is not told',
+      `${join(folder, 'some.ndjson')}: 1 sample lacks some processes (--pid, --container or hidepid): sums and exited processes are unknown there`,
+      'memory of 1 process is unknown',
     ]);
   });
 
@@ -295,7 +295,7 @@ describe('--from-samples', () => {
   test('what is no sample is refused with its file and line', async () => {
     const path = fileOf('other.ndjson', [...samples([1]), { schema: 'kdump-mem.memory/1' }]);
     expect(await refused(path)).toContain(
-      `${path}:3: kdump-mem.memory/1 is no sample of procs --ndjson. Give files that`,
+      `${path}:3: kdump-mem.memory/1 is no sample of procs --ndjson. Use files that`,
     );
     const [look = {}] = sample(1);
     const wrong = fileOf('wrong.ndjson', [...samples([1]), { ...look, memAvailableBytes: 'much' }]);
@@ -314,7 +314,7 @@ describe('--from-samples', () => {
       [1, 2, 3].flatMap((at) => sample(at, at === 2 ? 'b' : 'a')),
     );
     expect(await refused(path)).toContain(
-      `${path}:6: samples of several machines, or of boots, are mixed`,
+      `${path}:6: samples of several machines or boots are mixed`,
     );
   });
 
@@ -322,8 +322,8 @@ describe('--from-samples', () => {
     expect(await refused(join(folder, 'none'))).toContain('none is not there. Check the path.');
     expect(await refused(folder)).toContain('is not a regular file');
     expect(await refused('/dev/zero')).toContain('/dev/zero is not a regular file');
-    expect(await refused('-')).toContain('nothing is read from stdin');
-    expect(await refused(fileOf('empty', [], ''))).toContain('there is no sample in it');
+    expect(await refused('-')).toContain('-: stdin is not supported');
+    expect(await refused(fileOf('empty', [], ''))).toContain(': no samples');
   });
 });
 
@@ -352,9 +352,9 @@ describe('--prometheus', () => {
 });
 
 test.each([
-  [['--live', '--interval', '2'], '--interval is for --watch'],
-  [['--live', '--count', '2'], '--count is for --watch'],
-  [['--live', '--watch', '--count', '0'], '--count takes 1 or more'],
+  [['--live', '--interval', '2'], '--interval requires --watch'],
+  [['--live', '--count', '2'], '--count requires --watch'],
+  [['--live', '--watch', '--count', '0'], '--count must be 1 or more'],
   [['--live', '--watch', '--interval', '0.05'], 'It must be 0.1 to 3600 seconds'],
   [['--live', '--watch', '--json'], "'--watch' cannot be used with option '--json'"],
   [['--live', '--watch', '--sort', 'uss'], "'--watch' cannot be used with option '--sort"],
@@ -364,10 +364,10 @@ test.each([
     ['--live', '--from-samples', 'x'],
     "'--from-samples <file>' cannot be used with option '--live'",
   ],
-  [['--live', '--watch', '--engine', 'native'], '--watch reads /proc: it has no --engine'],
-  [['--live', '--watch', '--prometheus'], '--watch --prometheus takes a file'],
-  [['--vmcore', '/dev/null', '--ndjson'], '--ndjson is for --live: a dump does not change'],
-  [['--from-samples', '/dev/null', '/dev/null'], 'Before each file of samples stands'],
+  [['--live', '--watch', '--engine', 'native'], '--watch reads /proc and has no --engine'],
+  [['--live', '--watch', '--prometheus'], '--watch requires a file name'],
+  [['--vmcore', '/dev/null', '--ndjson'], '--ndjson requires --live: a dump does not change'],
+  [['--from-samples', '/dev/null', '/dev/null'], 'Repeat --from-samples before each file'],
 ])('%j is refused', async (args, message) => {
   const { status, stderr, stdout } = await kdumpMem('procs', ...args);
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

@@ -319,9 +319,9 @@ test.each([
   [['--interval', '0.05'], 'It must be 0.1 to 3600 seconds'],
   [['--store', ''], 'a file’s name is empty'],
   [['--store', '-'], 'stdout is for the answer'],
-  [['--rotate', '1k'], '--rotate takes 1M or more'],
-  [['--keep', '0'], '--keep takes 1 or more'],
-  [['--prometheus'], '--prometheus takes a file'],
+  [['--rotate', '1k'], '--rotate must be 1M or more'],
+  [['--keep', '0'], '--keep must be 1 or more'],
+  [['--prometheus'], '--prometheus requires a file'],
   [
     ['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'],
     '--listen cannot be combined with --for 0',
