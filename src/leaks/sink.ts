@@ -15,8 +15,11 @@ export interface AllocationSink {
    * kernels tell by this alone. Of pages only.
    */
   pooled?(frame: number, time: number, tid: number, stack: number): void;
-  /** @param length frames, or bytes; 0: the source does not tell (an object is freed whole) */
-  freed(place: number, length: number, time: number): void;
+  /**
+   * @param length frames, or bytes; 0: not reported (an object is freed whole)
+   * @param tid thread that freed it; 0, absent: an interrupt, or not reported
+   */
+  freed(place: number, length: number, time: number, tid?: number): void;
   /** Allocated by a thread that is not followed: the place was free before, and its free will match nothing. */
   skipped?(place: number, length: number, time: number): void;
   /** Events were lost on a CPU before this moment: so many, or null where the kernel does not tell. */

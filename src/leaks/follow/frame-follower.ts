@@ -22,6 +22,8 @@ import { survivorOf } from './survivor-of.js';
 /** Bounds of who follows frames. */
 export interface FrameBounds extends FollowBounds {
   readonly frameBytes: number;
+  /** Threads of kdump-mem itself. The pages that it had before the recording are in no other site's population. */
+  readonly isOwn?: (tid: number) => boolean;
 }
 
 /**
@@ -90,11 +92,11 @@ export class FrameFollower implements Follower {
     if (!this.#blocks.isHeld(frame)) this.allocated(frame, 1, time, tid, stack);
   }
 
-  freed(place: number, length: number): void {
+  freed(place: number, length: number, _time?: number, tid = 0): void {
     const frames = this.#followed(place, length);
     const unmatched = frames > 0 ? frames - this.#release(place, length) : 0;
     if (frames < 0 || unmatched > 0) this.#losses.unknownFrees++;
-    if (unmatched > 0) this.#balance(length, unmatched);
+    if (unmatched > 0 && !(tid > 0 && this.#bounds.isOwn?.(tid))) this.#balance(length, unmatched);
   }
 
   skipped(place: number, length: number): void {

@@ -25,6 +25,14 @@ describe('frames that are followed', () => {
     expect(follower.kept).toBe(0);
   });
 
+  it('of kdump-mem itself from before the recording count against no site', () => {
+    const bounds = { maxBlocks: 1000, frameBytes: 4096, isOwn: (tid: number) => tid === 7 };
+    const follower = new FrameFollower(MODEL_ALL, bounds);
+    for (const tid of [7, 8, 0]) follower.freed(tid, 1, 1, tid);
+    expect(follower.reading(0, siteOf).unmatched).toEqual(new Map([[0, 2 * 4096]]));
+    expect(follower.losses.unknownFrees).toBe(3);
+  });
+
   it('are freed by parts, as split_page and alloc_pages_exact have it', () => {
     const follower = followed();
     follower.allocated(64, 8, 2e6, 10, 1);

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TraceError } from '../../../base/errors/trace.js';
 import { liveHost } from '../../../host/live.js';
@@ -7,7 +7,7 @@ import { readPageSize } from '../../../host/proc/memory.js';
 import type { Words } from '../../../profile/perf/run.js';
 import type { Recording } from '../../recording.js';
 import { SymbolsMeanwhile } from '../symbols-meanwhile.js';
-import { Commands } from '../tracefs/commands.js';
+import { Commands, isFirstPidNamespace } from '../tracefs/commands.js';
 import { findTracefs } from '../tracefs/root.js';
 import { mapKeys } from './map-keys.js';
 import { BpftraceOutput, type OutputState } from './output.js';
@@ -187,17 +187,6 @@ class Session {
 
   async #failure(): Promise<TraceError> {
     return failureOf(await this.#run.ended, this.#run.words);
-  }
-}
-
-/** PROC_PID_INIT_INO of include/linux/proc_ns.h. */
-const FIRST_PID_NAMESPACE = 0xefff_fffc;
-
-function isFirstPidNamespace(): boolean {
-  try {
-    return statSync('/proc/self/ns/pid').ino === FIRST_PID_NAMESPACE;
-  } catch {
-    return false;
   }
 }
 

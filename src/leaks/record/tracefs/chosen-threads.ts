@@ -14,7 +14,7 @@ export function ofThreads(sink: AllocationSink, threads: (tid: number) => boolea
       // Its allocation may have been reported before: it is not taken off the balance twice.
       else sink.freed(frame, 1, time);
     },
-    freed: (place, length, time) => sink.freed(place, length, time),
+    freed: (place, length, time, tid) => sink.freed(place, length, time, tid),
     skipped: (place, length, time) => sink.skipped?.(place, length, time),
     lost: (count, time) => sink.lost(count, time),
   };

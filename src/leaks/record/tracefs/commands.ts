@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { liveHost } from '../../../host/live.js';
 import { startTicks } from '../../../host/proc/process.js';
 import { USER_HZ } from '../../../records/processes.js';
@@ -40,4 +40,30 @@ function textOf(file: string): string | null {
   } catch {
     return null;
   }
+}
+
+/** PROC_PID_INIT_INO of include/linux/proc_ns.h. */
+const FIRST_PID_NAMESPACE = 0xefff_fffc;
+
+/** Whether pids that the kernel prints in events are ours. */
+export function isFirstPidNamespace(): boolean {
+  try {
+    return statSync('/proc/self/ns/pid').ino === FIRST_PID_NAMESPACE;
+  } catch {
+    return false;
+  }
+}
+
+/** Returns a test for threads of this process, by the kernel's own numbers. */
+export function ownThreads(): (tid: number) => boolean {
+  if (!isFirstPidNamespace()) return () => false;
+  const known = new Map<number, boolean>();
+  return (tid) => {
+    let isOwn = known.get(tid);
+    if (isOwn === undefined) {
+      isOwn = existsSync(`/proc/self/task/${tid}`);
+      known.set(tid, isOwn);
+    }
+    return isOwn;
+  };
 }

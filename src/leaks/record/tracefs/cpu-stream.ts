@@ -139,7 +139,8 @@ export class CpuStream implements PageVisitor {
       this.torn(time);
       return;
     }
-    if (decoder.kind === 'page-freed') this.queue.push(FREED, time, frame, 2 ** order, tid);
+    if (decoder.kind === 'page-freed')
+      this.queue.push(FREED, time, frame, 2 ** order, context === 0 ? tid : 0);
     else this.#taken(ALLOCATED, time, frame, 2 ** order, tid, context);
   }
 

@@ -42,7 +42,7 @@ export class Merge {
     if (time < this.#told) this.late++;
     else this.#told = time;
     if (kind === ALLOCATED) this.#sink.allocated(place, length, time, tid, stack);
-    else if (kind === FREED) this.#sink.freed(place, length, time);
+    else if (kind === FREED) this.#sink.freed(place, length, time, tid);
     else if (kind === POOLED) this.#sink.pooled?.(place, time, tid, stack);
     else this.#sink.lost(length === NOT_TOLD ? null : length, time);
   };

@@ -10,7 +10,7 @@ import { LiveSymbols } from '../live-symbols.js';
 import { sizeBuffers } from './buffers.js';
 import { cacheUse } from './cache-use.js';
 import { ofThreads } from './chosen-threads.js';
-import { Commands } from './commands.js';
+import { Commands, ownThreads } from './commands.js';
 import { affordable } from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain } from './drain.js';
@@ -209,7 +209,11 @@ export class TraceSession {
   #follower(sample: Sample): FrameFollower | ObjectFollower {
     const { maxBlocks } = this.#order;
     return this.#type === 'page'
-      ? new FrameFollower(sample, { maxBlocks, frameBytes: readPageSize(liveHost) })
+      ? new FrameFollower(sample, {
+          maxBlocks,
+          frameBytes: readPageSize(liveHost),
+          isOwn: ownThreads(),
+        })
       : new ObjectFollower(sample, { maxBlocks });
   }
 
