@@ -83,7 +83,8 @@ export function addWatchOptions(command: Command): Command {
 export function checkWatchOptions(options: WatchOptions): void {
   const { store, rotate, keep, prometheus, html, listen, json } = options;
   if (store === '-') throw new UsageError('--store requires a file: stdout is for the answer');
-  if (store === '' || prometheus === '' || html === '') throw new UsageError('a file’s name is empty');
+  if (store === '' || prometheus === '' || html === '')
+    throw new UsageError('a file’s name is empty');
   if (rotate < LEAST_ROTATE) throw new UsageError('--rotate must be 1M or more');
   if (keep === 0) throw new UsageError('--keep must be 1 or more');
   if (options.for !== 0) {
