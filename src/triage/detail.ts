@@ -21,7 +21,7 @@ export function triageDetail(kernel: Kernel): TriageDetail {
     return found?.groups;
   };
   return {
-    running: ask('what CPUs ran', { running: true }),
+    running: ask('stacks of running tasks', { running: true }),
     blocked: ask('blocked tasks', { states: new Set(['D']) }),
     warnings: warnings.list(),
   };

@@ -127,10 +127,9 @@ export function incompleteness({
 }: Pick<LogTriage, 'log' | 'boot' | 'missing'>): string[] {
   const { format, boots, bootCount, cutLines } = log;
   const why = [...missing];
-  if (format === undefined)
-    why.push('no line has a form that is known: lines are taken as messages of a kernel');
+  if (format === undefined) why.push('unknown log format: every line is read as a kernel message');
   else why.push(...unknownBeginnings(boots, bootCount, boot));
-  if (cutLines > 0) why.push(`${cutLines} lines are too long: only their first MiB was read`);
+  if (cutLines > 0) why.push(`${cutLines} lines were truncated to 1 MiB`);
   return why;
 }
 
@@ -144,9 +143,7 @@ function unknownBeginnings(
     .filter((boot) => boot > 0 && (only ?? boot) === boot);
   if (unknown.length === 0) return [];
   if (only !== undefined || unknown[0] === 1)
-    return ['the log does not begin at a boot: what came before its oldest message is not known'];
+    return ['the log does not begin at a boot: earlier messages are missing'];
   const first = (unknown[0] ?? 1) - count;
-  return [
-    `${unknown.length} of ${count} boots do not begin with their first message (boot ${first})`,
-  ];
+  return [`${unknown.length} of ${count} boots lack their first messages (such as boot ${first})`];
 }

@@ -191,16 +191,16 @@ export function stalledReaders(
       isTcp(socket.protocol) && (unreadBytes ?? 0) > 0 && holders.length > 0 && !subflowOf,
   );
   if (candidates.length === 0) return [];
-  const told = attempted(warnings, 'how long data waits', () => {
+  const told = attempted(warnings, 'the age of queued data', () => {
     const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
     // One that cannot be read hides no other.
     return candidates.flatMap((entry) => {
       const { sock } = entry.socket;
-      const what = `how long data waits in the socket at ${hex(sock)}`;
+      const what = `the age of the data queued in the socket at ${hex(sock)}`;
       const waiting = attempted(warnings, what, () => reader.read(sock, ticks));
       // Of a running kernel it came after its clock was read.
       if (waiting?.ageSeconds === null && !kernel.facts.live)
-        warnings.add('corrupt', `${what}: it came before the machine ran, or after the dump`);
+        warnings.add('corrupt', `${what}: its time is before boot, or after the dump`);
       return waiting ? [{ entry, waiting }] : [];
     });
   });

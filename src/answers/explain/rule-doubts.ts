@@ -1,86 +1,89 @@
 import type { RuleDoubt } from '../../triage/rules/told.js';
 import type { Explanations } from './explanation.js';
 
-const WHAT_LACKS = 'Look at the warnings of the answer, and dump with makedumpfile -d 1 (or less).';
+const SEE_WARNINGS =
+  'Read the warnings of the answer. Dump with makedumpfile -d 1 (or less) next time.';
 
-/** Of `rules.unknown`: why it could not be told whether what a rule asks for is there. */
+/** Of `rules.unknown`: why a rule could not be evaluated. */
 export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
-  'panic-not-known': {
-    means: 'The rule asks for a panic, and whether or why there was one cannot be told.',
-    known: 'The kernel’s own note (panic_cpu), and its log.',
-    next: WHAT_LACKS,
+  'panic-unknown': {
+    means:
+      'The rule tests the panic. Whether the kernel panicked, or for which reason, is unknown.',
+    known: 'The kernel variable panic_cpu, and the kernel log.',
+    next: SEE_WARNINGS,
   },
-  'release-not-known': {
-    means: 'The rule asks for a release of the kernel, and the log contains none, or several.',
-    known: 'The kernel’s first message (Linux version), for each boot of a log that is text.',
-    next: 'Name a log that begins at a boot, and one boot of it with --boot.',
+  'release-unknown': {
+    means: 'The rule tests the kernel release. The log contains none, or several.',
+    known: 'The first message of the kernel (Linux version), for each boot of a text log.',
+    next: 'Use a log that begins at a boot, and choose one boot with --boot.',
   },
-  'taint-not-read': {
-    means: 'The rule asks for taint, and the kernel’s mask of it cannot be read.',
+  'taint-unreadable': {
+    means: 'The rule tests the taint flags. They cannot be read.',
     known: 'tainted_mask in the dump.',
-    next: WHAT_LACKS,
+    next: SEE_WARNINGS,
   },
-  'modules-not-read': {
-    means: 'The rule asks for a module, and the list of modules cannot be read.',
+  'modules-unreadable': {
+    means: 'The rule tests the loaded modules. Their list cannot be read.',
     known: 'The list `modules` in the dump.',
-    next: WHAT_LACKS,
+    next: SEE_WARNINGS,
   },
-  'memory-not-counted': {
-    means: 'The rule asks where the memory is, which could not be counted.',
-    known: 'The account of memory, which failed.',
-    next: 'Ask kdump-mem memory, which says why.',
+  'memory-unavailable': {
+    means: 'The rule tests the memory breakdown. It is not available.',
+    known: 'The failed memory breakdown.',
+    next: 'Run kdump-mem memory: it reports the reason.',
     deeper: 'kdump-mem memory',
   },
   'category-incomplete': {
-    means: 'The rule asks for a category of which a part is not known.',
+    means: 'The rule tests a memory category that is incomplete.',
     known: '`complete` of that category.',
-    next: WHAT_LACKS,
+    next: SEE_WARNINGS,
     deeper: 'kdump-mem memory',
   },
-  'owners-not-known': {
-    means: 'The rule asks for an owner, and enough of the category has none that is known.',
-    known: 'Bytes of the category beside the sum of its owners.',
-    next: 'Ask for more: kdump-mem memory --all.',
+  'owners-unknown': {
+    means:
+      'The rule tests an owner. The part of the category without a known owner is large enough to hide one.',
+    known: 'The bytes of the category, minus the sum of its owners.',
+    next: 'List all owners: kdump-mem memory --all.',
     deeper: 'kdump-mem memory --all',
   },
   'findings-folded': {
-    means: 'The rule asks for a finding of which there are more than are told one by one.',
+    means: 'The rule tests a finding. More findings of this code exist than the answer lists.',
     known: '`others` of the last of them.',
-    next: 'Ask for it by its count, or make the rule wider.',
+    next: 'Test its count, or make the rule less specific.',
   },
-  'log-not-whole': {
+  'log-incomplete': {
     means:
-      'The rule asks for a line of the log, and the log is not whole: it may be in what lacks.',
-    known: 'Sequence numbers of the log, and its own counts of what was overwritten.',
-    next: 'Boot with a larger log_buf_len; here, look for the line in the journal.',
+      'The rule tests for a line of the log. The log is incomplete: a missing message may match.',
+    known: 'Sequence numbers of the log, and its counts of overwritten messages.',
+    next: 'Search for the line in the journal. Boot with a larger log_buf_len.',
   },
-  'answer-not-whole': {
-    means: 'The rule asks for a finding that was not made, and not everything could be looked at.',
+  'answer-incomplete': {
+    means: 'The rule tests for a finding. There is none, but the answer is incomplete.',
     known: '`complete` of the answer.',
-    next: WHAT_LACKS,
+    next: SEE_WARNINGS,
   },
-  'stacks-not-read': {
-    means: 'The rule asks for stacks or tasks, and none can be read.',
-    known: 'The error that the words have.',
-    next: WHAT_LACKS,
+  'stacks-unreadable': {
+    means: 'The rule tests stacks or tasks. None can be read.',
+    known: 'The error in `why`.',
+    next: SEE_WARNINGS,
     deeper: 'kdump-mem stacks',
   },
-  'stacks-not-whole': {
-    means: 'The rule asks for stacks or tasks, and some of them cannot be read to their end.',
+  'stacks-incomplete': {
+    means: 'The rule tests stacks or tasks. Some of them cannot be read completely.',
     known: 'Stacks that end with `stopped`, and warnings about tasks.',
-    next: WHAT_LACKS,
+    next: SEE_WARNINGS,
     deeper: 'kdump-mem stacks',
   },
   'frame-guessed': {
-    means: 'The function that the rule asks for is on a stack by a guess alone.',
+    means: 'The rule tests for a function on a stack. The only such stack frame is a guess.',
     known: '`guess` of that frame.',
-    next: 'Look at the stack yourself.',
+    next: 'Read the stack, and decide whether the frame is real.',
     deeper: 'kdump-mem stacks',
   },
-  'figures-not-known': {
+  'figures-unknown': {
     means:
-      'The rule asks for figures of a finding that are not known, or not of all that it stands for.',
+      'The rule tests figures of a finding. They are unknown, or unknown for some of the findings that it stands for.',
     known: 'Figures that are null, and `others`.',
-    next: 'Ask for a figure that this finding has.',
+    next: 'Test a figure that this finding has.',
   },
 };

@@ -21,7 +21,7 @@ export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
   };
 }
 
-/** What was the matter, in a sentence; then each finding; then where memory was. */
+/** Summary, findings, memory. */
 export function hostTriageText(answer: CapturedTriage, options: TriageTextOptions): string {
   const { findings, memory, overwritten } = answer;
   const { width, source } = options;
@@ -29,8 +29,15 @@ export function hostTriageText(answer: CapturedTriage, options: TriageTextOption
   const lines = said(summary(answer));
   for (const finding of findings) lines.push(...findingLines(finding, options), '');
   if (memory) lines.push(...said(`Memory: ${headline(memory)}`));
-  if (overwritten) lines.push(...said(`The oldest ${overwritten} messages of the log are gone.`));
-  lines.push(...said('A capture has its log and counters: who lets data wait, skcheck tells.'));
+  if (overwritten)
+    lines.push(
+      ...said(`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`),
+    );
+  lines.push(
+    ...said(
+      'Findings of a snapshot come from its log and memory counters. skcheck shows its stalled sockets.',
+    ),
+  );
   lines.push(`Next: skcheck ${source}`);
   return lines.join('\n');
 }

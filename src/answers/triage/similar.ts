@@ -5,10 +5,10 @@ import { formatCount } from '../text/size.js';
 import type { TriageEndJson } from './line-schema.js';
 import { countWords, type DumpRow, whenWords, wholeNotes } from './table.js';
 
-/** So many of each are named. */
+/** Names listed of each kind. */
 const NAMED = 3;
 
-/** Dumps of the same trouble together, most of them first. */
+/** Dumps grouped by fingerprint, the most frequent first. */
 export function similarText(
   rows: readonly DumpRow[],
   end: TriageEndJson,
@@ -27,7 +27,7 @@ export function similarText(
   );
   const parts = [
     [
-      `${countWords(end)}, of ${formatCount(alike.length)} ${alike.length === 1 ? 'kind' : 'kinds'}`,
+      `${countWords(end)}, ${formatCount(alike.length)} distinct ${alike.length === 1 ? 'problem' : 'problems'}`,
     ],
     ...alike.map(kindLines),
     ...[...unlike].map(([what, dumps]) => [
@@ -40,13 +40,13 @@ export function similarText(
 }
 
 function nothingWords({ ok, error, complete, rules }: DumpRow): string {
-  if (!ok) return `not read: ${escapeText(error?.code ?? '?')}`;
+  if (!ok) return `unreadable: ${escapeText(error?.code ?? '?')}`;
   const but = [
-    ...(complete ? [] : ['not everything could be read']),
-    ...((rules?.unknown.length ?? 0) > 0 ? ['not all rules could be told'] : []),
-    ...((rules?.silenced.length ?? 0) > 0 ? ['your rules silenced some'] : []),
+    ...(complete ? [] : ['incomplete']),
+    ...((rules?.unknown.length ?? 0) > 0 ? ['some rules not evaluated'] : []),
+    ...((rules?.silenced.length ?? 0) > 0 ? ['some silenced by rules'] : []),
   ];
-  return ['nothing was found', ...but].join(', and ');
+  return ['no findings', ...but].join(', ');
 }
 
 function idOf({ fingerprint }: DumpRow): string {
@@ -62,8 +62,8 @@ function kindLines(dumps: readonly DumpRow[]): string[] {
   const releases = [...new Set(dumps.map(({ release }) => escapeText(release ?? '?')))].sort();
   return [
     `${formatCount(dumps.length)} × ${escapeText(kind)} (${id})`,
-    ...(functions.length > 0 ? [`  in ${functions.map(escapeText).join(' ← ')}`] : []),
-    ...(owner === null ? [] : [`  most memory: ${escapeText(owner)}`]),
+    ...(functions.length > 0 ? [`  stack: ${functions.map(escapeText).join(' ← ')}`] : []),
+    ...(owner === null ? [] : [`  largest owner: ${escapeText(owner)}`]),
     `  ${first === undefined ? '' : `${first === last ? first : `${first} to ${last}`}, `}${few(releases)}`,
     ...named(dumps),
   ];

@@ -31,11 +31,11 @@ const columns = (narrow: boolean): readonly Column<DumpRow>[] => [
     shrinks: { keeps: 'start', least: 8 },
   },
   {
-    heading: narrow ? 'WHEN, UTC' : 'WHEN (UTC)',
+    heading: narrow ? 'TIME, UTC' : 'TIME (UTC)',
     value: ({ time }) => whenWords(time).slice(narrow ? 5 : 0) || '-',
   },
-  { heading: 'WHAT', value: whatWords, shrinks: { keeps: 'start', least: 20 } },
-  { heading: 'TOP OWNER', value: ownerWords, shrinks: { keeps: 'start', least: 9 } },
+  { heading: 'FINDING', value: whatWords, shrinks: { keeps: 'start', least: 20 } },
+  { heading: 'LARGEST OWNER', value: ownerWords, shrinks: { keeps: 'start', least: 9 } },
 ];
 
 /** A line for each dump, for people. Paths begin where they differ. */
@@ -46,67 +46,67 @@ export function dumpsTable(
 ): string {
   const folder = commonFolder(rows.map(({ dump }) => dump));
   const shown = rows.map((row) => ({ ...row, dump: row.dump.slice(folder.length) }));
-  const below = folder === '' ? '' : ` below ${escapeText(folder)}`;
-  const parts = [wrap(`${countWords(end)}${below}`, width).join('\n')];
+  const place = folder === '' ? '' : ` in ${escapeText(folder)}`;
+  const parts = [wrap(countWords(end, place), width).join('\n')];
   if (rows.length > 0)
     parts.push(renderTable(columns(width !== null && width < WIDE), shown, width));
   parts.push(...wholeNotes(rows, end).map((line) => wrap(line, width).join('\n')));
   return parts.join('\n\n');
 }
 
-/** What the first line says of all. */
-export function countWords({ dumps, told, failed }: TriageEndJson): string {
-  const bad =
-    failed === 0 ? '' : `: ${formatCount(told)} told, ${formatCount(failed)} not readable`;
-  return `${formatCount(dumps)} ${dumps === 1 ? 'dump' : 'dumps'}${bad}`;
+/** `13 dumps in /var/crash/: 12 read, 1 unreadable` */
+export function countWords({ dumps, told, failed }: TriageEndJson, place = ''): string {
+  const bad = failed === 0 ? '' : `: ${formatCount(told)} read, ${formatCount(failed)} unreadable`;
+  return `${counted(dumps, 'dump')}${place}${bad}`;
 }
 
-/** What must be known to take figures and dashes for what they are. */
+/** Why rows may be incomplete. */
 export function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string[] {
   const partly = rows.filter(({ ok, complete }) => ok && !complete).length;
   return [
     ...(partly > 0
       ? [
-          `Of ${formatCount(partly)} not everything could be read (*): there may be more. kdump-mem triage DUMP says what.`,
+          `* ${counted(partly, 'dump')} could not be read completely and may have more findings. For the reasons: kdump-mem triage DUMP`,
         ]
       : []),
     ...logNotes(rows),
     ...rulesNotes(rows),
     ...end.unlisted.map(
-      ({ path, why }) => `Not looked into: ${escapeText(path)} (${escapeText(why)})`,
+      ({ path, why }) => `Not searched: ${escapeText(path)} (${escapeText(why)})`,
     ),
-    ...(end.otherShards > 0 ? [`${formatCount(end.otherShards)} belong to other shards.`] : []),
+    ...(end.otherShards > 0 ? [`Other shards: ${counted(end.otherShards, 'dump')}.`] : []),
   ];
 }
 
-/** Where nothing was found, what the log has lost may have told of something. */
+/** Missing messages may have been findings. */
 function logNotes(rows: readonly DumpRow[]): string[] {
   const lost = rows.filter(({ overwritten, noRoom }) => (overwritten ?? 0) + (noRoom ?? 0) > 0);
   if (lost.length === 0) return [];
-  return [`Of ${formatCount(lost.length)} the log has lost messages: what they said is not known.`];
+  const of = counted(lost.length, 'dump');
+  return [`Messages are missing from the kernel log of ${of}; findings from them are unknown.`];
 }
 
-/** A team's rules: what they keep from being told, and what they could not tell. */
+/** Findings that rules silenced, and rules that could not be evaluated. */
 function rulesNotes(rows: readonly DumpRow[]): string[] {
   const silenced = rows.flatMap(({ rules }) => rules?.silenced ?? []);
   const findings = silenced.reduce((sum, one) => sum + one.findings, 0);
   const unknown = rows.filter(({ rules }) => (rules?.unknown.length ?? 0) > 0).length;
   return [
-    ...(findings > 0
-      ? [`Your rules silenced ${formatCount(findings)} findings: they are not told here.`]
-      : []),
+    ...(findings > 0 ? [`Rules silenced ${counted(findings, 'finding')}, not listed here.`] : []),
     ...(unknown > 0
-      ? [`Of ${formatCount(unknown)} not all rules could be told: --ndjson says which, and why.`]
+      ? [
+          `Some rules could not be evaluated for ${counted(unknown, 'dump')}. For the reasons: --ndjson`,
+        ]
       : []),
   ];
 }
 
-/** Why it stopped, or else the most severe that was found. */
+/** The cause of the panic, or else the most severe finding. */
 function whatWords({ ok, error, panic, worst, complete }: DumpRow): string {
-  if (!ok) return `not read: ${escapeText(error?.code ?? '?')}`;
+  if (!ok) return `unreadable: ${escapeText(error?.code ?? '?')}`;
   const reason =
     panic?.state === 'panicked' ? (panic.cause ?? panic.message ?? 'panic') : worst?.code;
-  return `${complete ? '' : '* '}${reason === undefined ? '-' : escapeText(reason)}`;
+  return `${complete ? '' : '* '}${reason === undefined ? 'no findings' : escapeText(reason)}`;
 }
 
 function ownerWords({ topOwner }: DumpRow): string {
@@ -116,6 +116,11 @@ function ownerWords({ topOwner }: DumpRow): string {
 /** To the minute. */
 export function whenWords(time: EarlierLine['time']): string {
   return time === null ? '-' : escapeText(time.at.slice(0, 16).replace('T', ' '));
+}
+
+/** `1 dump`, `2 dumps` */
+function counted(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** The kernel calls a host without a name `(none)`. */

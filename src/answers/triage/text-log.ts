@@ -37,7 +37,7 @@ export function textTriageJson(answer: TextTriage): z.infer<typeof textTriageSch
   };
 }
 
-/** What was recognized, then each finding with its title. */
+/** The log’s format, then each finding with its title. */
 export function textTriageText(answer: TextTriage, options: TriageTextOptions): string {
   const { logs, findings, rules } = answer;
   const found = foundWords(answer);
@@ -57,22 +57,21 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
   const lines = [...read, ''];
   for (const finding of findings) {
     const corrupted = finding.report?.corrupted;
-    const title = finding.title === undefined ? [] : [escapeText(finding.title)];
     const note =
       corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
-    lines.push(...title, ...findingLines(finding, options), ...note, '');
+    lines.push(...findingLines(finding, options, true), ...note, '');
   }
   if (rules) lines.push(...rulesLines(rules).flatMap((line) => wrap(line, options.width)));
   return lines.join('\n').trimEnd();
 }
 
-/** How many findings there are, in a sentence. */
+/** The number of findings, in a sentence. */
 export function foundWords({ logs, findings, rules, complete }: TextTriage): string {
   const logsWords = logs.length > 1 ? 'the logs are' : 'the log is';
   const silenced = rules?.silenced.length ? ' except those silenced by rules' : '';
-  const none = findings.length > 0 ? 'Only notes were found' : `No finding${silenced}`;
+  const none = findings.length > 0 ? 'Only notes' : `No findings${silenced}`;
   return (
     severeWords(findings, complete) ??
-    (complete ? `${none}.` : `${none}, and ${logsWords} incomplete.`)
+    (complete ? `${none}.` : `${none}, but ${logsWords} incomplete.`)
   );
 }

@@ -7,20 +7,20 @@ import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { oomLines } from './oom-text.js';
 import { rulesLines } from './rules-words.js';
-import { adviceWords, findingSentences, othersWords } from './words.js';
+import { adviceWords, findingSentences, othersWords, titleWords } from './words.js';
 
 export interface TriageTextOptions {
   /** Columns of the terminal; null: there is none. */
   readonly width: number | null;
-  /** What names the dump on a command line, such as `--vmcore vmcore`. */
+  /** Options that name the dump, such as `--vmcore vmcore`. */
   readonly source: string;
-  /** Show the lines of the log, and commands, of notes too. */
+  /** Shows everything that findings are based on, and commands for more. */
   readonly verbose?: boolean | undefined;
 }
 
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
-/** What is the matter, in a sentence; then each finding; then where memory is. */
+/** Summary, findings, memory, and the next command. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { findings, memory } = answer;
   const parts = [...wrap(summary(answer), options.width), ''];
@@ -40,7 +40,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   return parts.join('\n');
 }
 
-/** What the log does not have any more. */
+/** What is missing from the log. */
 export function lostLines({ lost }: TriageAnswer): string[] {
   if (lost === undefined) return ['The kernel log is not available: findings from it are unknown.'];
   const { overwritten, noRoom } = lost;
@@ -48,11 +48,11 @@ export function lostLines({ lost }: TriageAnswer): string[] {
     ...(overwritten > 0
       ? [`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`]
       : []),
-    ...(noRoom > 0 ? [`The kernel log had no room for ${noRoom} messages: they are missing.`] : []),
+    ...(noRoom > 0 ? [`The kernel log is incomplete: it had no room for ${noRoom} messages.`] : []),
   ];
 }
 
-/** What is the matter, in a sentence; escaped. */
+/** Host, release, uptime, state, number of findings; escaped. */
 export function summary(answer: TriageAnswer): string {
   const { kernel, machine, findings, complete } = answer;
   const { uts, panic, clock } = machine;
@@ -80,7 +80,7 @@ export function severeWords(findings: readonly Finding[], complete: boolean): st
   return `At least ${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}.`;
 }
 
-/** Nothing that was found is silenced, and nothing could not be looked at. */
+/** Nothing is silenced, unknown or missing. */
 function isAllClear(answer: TriageAnswer): boolean {
   const { complete, rules, machine } = answer;
   const isKnown = machine.panic.state !== 'unknown';
@@ -92,6 +92,7 @@ function isAllClear(answer: TriageAnswer): boolean {
 export function findingLines(
   finding: Finding,
   { width, source, verbose }: TriageTextOptions,
+  titled = verbose === true,
 ): string[] {
   const { severity, code, evidence, deeper } = finding;
   const room = roomIn({ width });
@@ -99,6 +100,8 @@ export function findingLines(
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const lines = [`${LABELS[severity]}  ${first}`, ...indented(rest)];
   if (details.length > 0) lines.push(...indented(wrap(details.join(' '), room)));
+  const title = titled ? titleWords(finding) : undefined;
+  if (title !== undefined) lines.push(...indented(wrap(`Title: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Do: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
@@ -127,7 +130,7 @@ function evidenceLines(one: Evidence, room: number | null, verbose: boolean): st
     return wrap(`${logTime(one.timestamp, one.printedTime)} ${escapeText(one.text)}`, room);
   const lines = framesText(one, verbose);
   const left = lines.length - FEW;
-  return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more: -v`];
+  return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more (-v)`];
 }
 
 function duration(nanoseconds: bigint): string {
@@ -138,13 +141,13 @@ function duration(nanoseconds: bigint): string {
   return minutes! > 0 ? `${minutes} min` : `${seconds} s`;
 }
 
-/** A finding, and others that differ from it by their socket alone. */
+/** A finding, and others that differ from it only in their socket. */
 interface Alike {
   readonly finding: Finding;
   readonly others: readonly Finding[];
 }
 
-/** Sockets that a process does not read are one piece of news, however many they are; in the order of the first of each. */
+/** Groups the unread sockets of one process, in the order of the first of each. */
 function alike(findings: readonly Finding[]): Alike[] {
   const groups = new Map<Finding | string, [Finding, ...Finding[]]>();
   for (const finding of findings) {
@@ -158,7 +161,7 @@ function alike(findings: readonly Finding[]): Alike[] {
 
 function keyOf(finding: Finding): Finding | string {
   const { code, severity, figures } = finding;
-  // One that stands for others is none of many.
+  // One that stands for others is not merged with any.
   if (code !== 'stalled-reader' || typeof figures.others === 'number' || figures.pid === null)
     return finding;
   const { pid, doing, symbol } = figures;

@@ -166,7 +166,7 @@ function oopsWords(of: Figures): Words {
   return [what, ...running(of)];
 }
 
-/** A sentence of a team's own rule, with figures by what their names say that they are. */
+/** The sentence of a rule, with figures formatted by their names. */
 function filled(sentence: string, figures: Figures): string {
   return sentence
     .split(PLACE)
@@ -201,12 +201,20 @@ export function findingSentences({
   return [headline, ...details];
 }
 
+/** The name by which bug trackers know it, where the headline does not contain it. */
+export function titleWords(finding: Finding): string | undefined {
+  if (finding.title === undefined) return undefined;
+  const title = escapeText(finding.title);
+  const known = findingSentences(finding)[0].toLowerCase();
+  return known.includes(title.toLowerCase()) ? undefined : title;
+}
+
 /** The same in one text. */
 export function findingWords(finding: Parameters<typeof findingSentences>[0]): string {
   return findingSentences(finding).join(' ');
 }
 
-/** What a team's own rule says to do; undefined: nothing. */
+/** The advice of a rule; undefined: none. */
 export function adviceWords({
   figures,
   told,

@@ -126,9 +126,9 @@ function optionsOf(command: Command, typed: string, before: readonly string[]): 
   return beginning(named, typed);
 }
 
-/** An option that is given again for more. */
+/** An option that may be repeated. */
 function repeats({ description }: Option): boolean {
-  return description.includes('again for');
+  return /\brepeat(able)?\b/.test(description);
 }
 
 function optionOf(command: Command, word: string): Option | undefined {

@@ -33,32 +33,29 @@ type TriageOptions = ManyTriageOptions &
 
 const EXAMPLES = `
 Examples:
-  kdump-mem triage --vmcore vmcore                     what is the matter, the most severe first
-  kdump-mem triage --vmcore vmcore -v                  with the lines of the log behind notes, and what
-                                                       tells more of each
-  kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is anything such
+  kdump-mem triage --vmcore vmcore                     findings, the most severe first
+  kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
+  kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
   kdump-mem triage --vmcore vmcore --fail-on oom-kill,panic
-                                                       the same for findings of these codes
-  kdump-mem triage --vmcore vmcore --html crash.html   a page with all of it: one file, without scripts,
-                                                       that needs nothing from elsewhere
-  kdump-mem triage --vmcore vmcore --rules fleet.yaml  with what your team knows of its machines
-  kdump-mem triage dmesg.txt                           a kernel log as text: of dmesg, the journal, syslog,
-                                                       a console; also compressed
+                                                       the same for findings with these codes
+  kdump-mem triage --vmcore vmcore --html crash.html   one self-contained page for a browser
+  kdump-mem triage --vmcore vmcore --rules fleet.yaml  with your own rules
+  kdump-mem triage dmesg.txt                           a text log (dmesg, journal, syslog, console; also
+                                                       compressed)
   journalctl -k -o short-monotonic | kdump-mem triage - the same from standard input
-  kdump-mem triage --from host.tar.gz                  a snapshot of a host: by its log and counters
-  kdump-mem triage /var/crash                          a table, if there is more than one dump
-  kdump-mem triage /var/crash --similar                which of them have the same trouble
+  kdump-mem triage --from host.tar.gz                  a snapshot, by its log and counters
+  kdump-mem triage /var/crash                          a table, if the folder contains several dumps
+  kdump-mem triage /var/crash --similar                the same dumps, grouped by problem
   kdump-mem triage /var/crash --ndjson --output all.ndjson
-                                                       a line for each dump below, each looked at in a
-                                                       process of its own; killed, it is gone on with
-  kdump-mem triage /nfs/crash --ndjson --shard 0/8     the first of eight that share the work
+                                                       one JSON line per dump; an interrupted run continues
+  kdump-mem triage /nfs/crash --ndjson --shard 0/8     the first of eight parts, for eight machines
 
-It reads the log (panics, faults, lockups, hung tasks, kills of the OOM killer, failed allocations, warnings,
-errors of disks and of the hardware), the panic, where all memory is, and who lets data wait. Docs:
-docs/triage.md.
+triage checks the kernel log (panics, oopses, lockups, hung tasks, the OOM killer, allocation failures,
+warnings, disk and hardware errors), the panic itself, the memory breakdown, and sockets that are not read.
+Docs: docs/triage.md.
 
-Exit status: 0 answered, 1 with --fail-on: found, 2 wrong usage, 3 the dump or kernel could not be opened or
-read (with --ndjson: some of them), 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 success, 1 a finding of --fail-on, 2 usage error, 3 the dump or kernel could not be read (with
+--ndjson: some of them), 5 (with --strict) the answer is incomplete.`;
 
 /** What is of kernels, or of many dumps. */
 const NOT_OF_CAPTURES = [
@@ -66,26 +63,23 @@ const NOT_OF_CAPTURES = [
   ...['output', 'resume', 'symbolsDir', 'retry', 'shard'],
 ];
 
-/** `kdump-mem triage`: what is the matter with a machine. */
+/** `kdump-mem triage`: findings of a machine. */
 export function registerTriage(program: Command): void {
   const triage = addSourceOptions(program.command('triage'))
     .usage('[options] [dump...]')
     .description(
-      'what is the matter: findings of a dump or the running kernel, the most severe first',
+      'find problems in a dump, a kernel log, a snapshot or the running kernel, the most severe first',
     )
     .addOption(
       new Option(
         '--fail-on <what>',
-        'exit with status 1 if anything so severe was found, or such a code; again for more',
+        'exit with status 1 on findings of this severity or worse, or of this code (repeatable)',
       ).argParser(parseFailOn),
     )
     .addOption(
-      new Option(
-        '--rules <file>',
-        'rules of your own: what to find, and what to silence (docs/rules.md)',
-      ),
+      new Option('--rules <file>', 'your own rules: findings to add or silence (docs/rules.md)'),
     )
-    .option('-v, --verbose', 'show all lines of the log behind findings, and what tells more')
+    .option('-v, --verbose', 'show everything that findings are based on, and commands for more')
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option('--html <file>', 'write a page for a browser; - prints it').conflicts('json'),
@@ -116,7 +110,7 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
       return (await import('./text-log.js')).triageTextLog(inputs, options, severe);
     checkBoot(options);
     if (options.html !== undefined || options.rules !== undefined)
-      throw new UsageError('--html and --rules are of dumps and logs: a capture has --json');
+      throw new UsageError('--html and --rules need a dump or a log, not a snapshot');
     const { tellCaptured } = await import('./captured.js');
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
@@ -140,7 +134,7 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   const page = options.html === undefined ? undefined : await pageStep();
   let findings: readonly Finding[] = [];
   const asked = answer(options, {
-    doing: 'looking at page frames',
+    doing: 'reading page frames',
     ask: async (kernel, progress) => {
       const whole = triage(kernel, progress);
       const told =

@@ -30,8 +30,7 @@ export async function checkFailOn(
 ): Promise<void> {
   const own = (words ?? []).filter((word) => OF_RULES.test(word));
   if (own.length === 0) return;
-  if (rules === undefined)
-    throw new UsageError(`--fail-on ${own[0]} is of rules: name their file with --rules`);
+  if (rules === undefined) throw new UsageError(`--fail-on ${own[0]} needs --rules FILE`);
   const { ruleCodes } = await import('./rules.js');
   const known = await ruleCodes(rules);
   const lost = own.find((word) => !known.includes(word));

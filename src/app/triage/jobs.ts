@@ -37,8 +37,8 @@ export function shareOut(
   const bytes = workerMemory ?? Math.floor(most / atOnce);
   if (jobs !== undefined && jobs > 1 && bytes < LEAST_WORKER_BYTES)
     throw new UsageError(
-      `--jobs ${jobs}: each would have ${formatSize(bytes)} of memory, and needs 128 MiB at least`,
-      `Here ${Math.max(1, Math.floor(most / LEAST_WORKER_BYTES))} have that.`,
+      `--jobs ${jobs}: too little memory, ${formatSize(bytes)} for each worker (at least 128 MiB)`,
+      `Use at most --jobs ${Math.max(1, Math.floor(most / LEAST_WORKER_BYTES))} here.`,
     );
   return { atOnce, bytes };
 }

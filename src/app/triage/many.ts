@@ -271,7 +271,7 @@ export function progressWords(
   seconds: number,
 ): string {
   const left = count - skipped - done;
-  const bad = failed === 0 ? '' : `, ${failed} not readable`;
+  const bad = failed === 0 ? '' : `, ${failed} unreadable`;
   const when = done === 0 ? '' : `, about ${timeWords((seconds / done) * left)} left`;
   return `${skipped + done} of ${count} dumps${bad}${when}`;
 }

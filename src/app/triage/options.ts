@@ -22,20 +22,31 @@ export function addManyOptions(command: Command): Command {
     .option('--similar', 'group dumps or logs by the problem they share')
     .option(
       '--jobs <n>',
-      'many dumps: so many at once (default: as many as CPUs and memory allow)',
+      'several dumps: number of workers (default: as many as CPUs and memory allow)',
       parseWhole(1, 4096),
     )
-    .option('--timeout <time>', 'many dumps: for each (default: 600)', parseTimeout)
+    .option('--timeout <time>', 'several dumps: time limit for each (default: 600 s)', parseTimeout)
     .option(
       '--worker-memory <size>',
-      'many dumps: for each, such as 4G',
-      sizeFrom(LEAST_WORKER_BYTES, '128M at least'),
+      'several dumps: memory limit of each worker, such as 4G',
+      sizeFrom(LEAST_WORKER_BYTES, 'at least 128M'),
     )
-    .option('--output <file>', 'with --ndjson: write there, and go on with what is there')
-    .option('--resume <file>', 'many dumps: lines of an earlier run; again for more', collectFiles)
-    .option('--symbols-dir <dir>', 'many dumps: vmlinux or System.map of kernels that lack them')
-    .option('--retry', 'with --output or --resume: look again at what could not be read')
-    .option('--shard <i/n>', 'many dumps: a part of them; also slurm, kubernetes/N', shardOf);
+    .option('--output <file>', 'with --ndjson: write to this file, and continue an earlier run')
+    .option(
+      '--resume <file>',
+      'several dumps: reuse lines of an earlier run (repeatable)',
+      collectFiles,
+    )
+    .option(
+      '--symbols-dir <dir>',
+      'several dumps: folder with vmlinux or System.map files for dumps without symbols',
+    )
+    .option('--retry', 'with --output or --resume: read unreadable dumps again')
+    .option(
+      '--shard <i/n>',
+      'several dumps: read one part of them, such as 0/8; or slurm, kubernetes/N',
+      shardOf,
+    );
 }
 
 const OF_MANY = [
@@ -74,24 +85,28 @@ export function manyAsked(
 ): (() => Found) | undefined {
   const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
   const option = OF_MANY.find((name) => options[name] !== undefined);
-  if (output !== undefined && !ndjson) throw new UsageError('--output goes with --ndjson');
+  if (output !== undefined && !ndjson) throw new UsageError('--output needs --ndjson');
   if (retry && output === undefined && resume === undefined)
-    throw new UsageError('--retry goes with --output or --resume');
+    throw new UsageError('--retry needs --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
   const crash = engine === 'crash' || engine === 'verify';
   const search = once(() => findDumps(vmcore ?? [], true));
   if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search)))
     return undefined;
   if (one !== undefined && option !== undefined)
-    throw new UsageError(`${optionOf(option)} is of many dumps: it has no ${optionOf(one)}`);
-  if (crash) throw new UsageError('many dumps are read without crash: leave --engine out');
-  if (ndjson && similar) throw new UsageError('--similar is a table: lines have the fingerprint');
-  if (vmcore === undefined) throw new UsageError('say what to read: dumps, or folders with dumps');
-  if (vmcore.includes(STDIN)) throw new UsageError('standard input is read alone: take --json');
-  if ([...vmcore, ...(resume ?? []), output].includes(''))
-    throw new UsageError('a file’s name is empty');
+    throw new UsageError(`${optionOf(option)} cannot be combined with ${optionOf(one)}`);
+  if (crash) throw new UsageError('several dumps are read without crash: omit --engine');
+  if (ndjson && similar)
+    throw new UsageError(
+      '--similar cannot be combined with --ndjson, whose lines contain the fingerprint',
+    );
+  if (vmcore === undefined)
+    throw new UsageError('no input: name dumps, or folders that contain dumps');
+  if (vmcore.includes(STDIN))
+    throw new UsageError('standard input must be the only input: use --json');
+  if ([...vmcore, ...(resume ?? []), output].includes('')) throw new UsageError('empty file name');
   if (symbolsDir !== undefined && !isFolder(symbolsDir))
-    throw new UsageError(`--symbols-dir takes a folder, and ${symbolsDir} is none`);
+    throw new UsageError(`--symbols-dir: ${symbolsDir} is not a folder`);
   return search;
 }
 

@@ -26,7 +26,7 @@ export async function rulesStep(file: string): Promise<RulesStep> {
   ]);
   return (answer, kernel) =>
     withRules(answer, rules, (state) => {
-      if (!kernel) throw new KernelError('closed', 'logs that are text do not contain them');
+      if (!kernel) throw new KernelError('closed', 'a text log contains no stacks');
       return groupedStacks(kernel, state === undefined ? {} : { states: new Set([state]) });
     });
 }
@@ -51,7 +51,7 @@ async function rulesOf(file: string): Promise<Rules> {
     return readRules(file, text);
   } catch (error) {
     if (!(error instanceof RulesError)) throw error;
-    throw new UsageError(error.message, 'docs/rules.md has all fields.');
+    throw new UsageError(error.message, 'See docs/rules.md for the fields.');
   }
 }
 
@@ -61,11 +61,11 @@ async function textOf(file: string): Promise<string> {
     const stat = fs.statSync(file);
     if (!stat.isFile()) throw new UsageError(`${file} is not a regular file`);
     if (stat.size > MOST_RULES_BYTES)
-      throw new UsageError(`${file} is larger than 1 MiB, which is no file of rules`);
+      throw new UsageError(`${file} is larger than 1 MiB, the limit for rules`);
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof UsageError) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw new UsageError(`the rules ${file} cannot be read (${code})`, 'Check the path.');
+    throw new UsageError(`rules file ${file} cannot be read (${code})`, 'Check the path.');
   }
 }

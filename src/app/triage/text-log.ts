@@ -83,7 +83,7 @@ export async function withLogBeside(
   const findings = findingsBeside(known, found).filter(
     ({ code }) => code !== 'panic' || !known.some((one) => one.code === code),
   );
-  const message = `the dump lacks its log, or a part of it: findings are also from ${source.name}, beside it`;
+  const message = `the log in the dump is missing or incomplete: findings are also from ${source.name} in the same folder`;
   const missing = [...failures.map((one) => one.message), ...(found.length > 0 ? [message] : [])];
   const warnings = missing.map((one) => ({ code: 'unreadable', message: one }) as const);
   return {
@@ -149,7 +149,7 @@ export async function findingsOf(
     }
   }
   if (lacksBoot && found.length === 0)
-    throw new UsageError('the log does not have that boot', 'Leave --boot out to see all boots.');
+    throw new UsageError('the log does not contain that boot', 'Omit --boot to see all boots.');
   return { found, failures };
 }
 

@@ -116,7 +116,7 @@ export class FiledLines implements LineOutput {
     const { size, nlink } = written(this.#file, () => fstatSync(this.#fd));
     if (size === this.#at && nlink > 0) return;
     const part = partOf(this.#file);
-    const message = `another run writes to ${part}: one file belongs to one run at a time. No line is lost: run it again when the other has ended`;
+    const message = `another run is writing to ${part}. No line is lost: run this command again after that run has ended`;
     throw new OutputError('cannot-write', message);
   }
 }

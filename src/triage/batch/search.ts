@@ -113,7 +113,7 @@ class Search {
     if (this.#listed.has(real)) return;
     this.#listed.add(real);
     if (depth > DEEPEST) {
-      this.#unlisted.push({ path, code: 'too-deep', why: `it lies ${depth} folders deep` });
+      this.#unlisted.push({ path, code: 'too-deep', why: `nested ${depth} folders deep` });
       return;
     }
     let entries: ReturnType<typeof listed>;
@@ -204,7 +204,7 @@ function joined(all: readonly Sighted[]): FoundDump[] {
 function whyNot(path: string, error: unknown): [code: Unfit['code'], message: string] {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'EACCES' || code === 'EPERM' || code === 'permission')
-    return ['permission', `${path} may not be read`];
+    return ['permission', `${path}: permission denied`];
   if (code === 'ENOENT' || code === 'no-such-file')
     return [path.includes('\ufffd') ? 'unsupported-name' : 'no-such-file', missingFile(path)];
   return ['unreadable-file', `${path} cannot be read (${code || String(error)})`];

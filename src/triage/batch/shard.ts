@@ -26,7 +26,7 @@ export function parseShard(text: string, environment: NodeJS.ProcessEnv): Shard 
   if (Number.isNaN(shard.index)) return `${variable} is not set to a number.`;
   if (shard.of < 1 || shard.of > MOST) return `N is a number from 1 to ${MOST}.`;
   if (shard.index >= shard.of)
-    return `I counts from 0: with ${shard.of} shards it is ${shard.of - 1} at most, not ${shard.index}.`;
+    return `I counts from 0: with ${shard.of} shards it is at most ${shard.of - 1}, not ${shard.index}.`;
   return shard;
 }
 
@@ -52,7 +52,7 @@ function ofArray(whole: (name: string) => number): Shard | string {
     index < 0 ||
     index >= of
   )
-    return `the array (${of} tasks from ${min} to ${max}) has gaps: say slurm/N.`;
+    return `the array (${of} tasks from ${min} to ${max}) has gaps: use slurm/N.`;
   return { index, of };
 }
 

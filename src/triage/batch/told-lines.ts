@@ -94,7 +94,10 @@ export class ToldLines {
     for (let done = 0; done < length; ) {
       const read = readSync(fd, bytes, done, length - done, at + done);
       if (read === 0)
-        throw new OutputError('cannot-write', 'a file with earlier lines was cut meanwhile');
+        throw new OutputError(
+          'cannot-write',
+          'a file with earlier lines was truncated during the run',
+        );
       done += read;
     }
     return bytes.toString();
@@ -124,7 +127,7 @@ function opened(file: string): number {
 function notOurs(file: string): OutputError {
   return new OutputError(
     'exists',
-    `${file} is there, and is no output of triage --ndjson: name another`,
+    `${file} exists and is not output of triage --ndjson: name another file`,
   );
 }
 

@@ -41,9 +41,7 @@ export function runWorker(words: readonly string[], limits: WorkerLimits): Promi
       return;
     }
     const run = new Run(child, limits, resolve);
-    child.once('error', (error) =>
-      run.end('exhausted', `no process can be started: ${error.message}`),
-    );
+    child.once('error', (error) => run.end('exhausted', `cannot start a worker: ${error.message}`));
   });
 }
 
@@ -86,7 +84,7 @@ class Run {
     }
     const gone = setTimeout(() => {
       this.#child.unref();
-      failed(`${message}, and its process does not end`, 'SIGKILL');
+      failed(`${message}, and it did not exit`, 'SIGKILL');
     }, GRACE_MS);
     this.#timers.push(gone);
   }
@@ -96,20 +94,21 @@ class Run {
     const due = performance.now() + milliseconds;
     return setTimeout(() => {
       if (performance.now() - due > LATE_MS) this.#timers.push(this.#timeOut(LATE_MS));
-      else this.end('timed-out', `it took more than ${this.#limits.seconds} s`);
+      else this.end('timed-out', `the worker took more than ${this.#limits.seconds} s`);
     }, milliseconds);
   }
 
   #take(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#length += piece.length;
-    if (this.#length > MOST_ANSWER) this.end('worker-failed', 'its answer is too long');
+    if (this.#length > MOST_ANSWER)
+      this.end('worker-failed', 'the answer of the worker is too long');
   }
 
   #look(): void {
     const resident = residentBytes(this.#child.pid);
     if (resident !== undefined && resident > this.#limits.bytes)
-      this.end('out-of-memory', `it took more than ${this.#limits.bytes} bytes of memory`);
+      this.end('out-of-memory', `the worker used more than ${this.#limits.bytes} bytes of memory`);
   }
 
   #endOf(status: number | null, signal: NodeJS.Signals | null): WorkerEnd {
@@ -119,11 +118,14 @@ class Run {
     if (this.#why) return failed(this.#why.code, this.#why.message);
     // V8 aborts the process.
     if (/heap out of memory|Fatal process out of memory/.test(this.#words))
-      return failed('out-of-memory', `its heap came to its limit of ${this.#limits.bytes} bytes`);
-    if (signal) return failed('killed', `its process was ended by ${signal}`);
+      return failed(
+        'out-of-memory',
+        `the heap of the worker reached its limit of ${this.#limits.bytes} bytes`,
+      );
+    if (signal) return failed('killed', `the worker was killed by ${signal}`);
     if (status === 0) return { text: Buffer.concat(this.#pieces).toString() };
     const said = this.#words.split('\n', 1)[0]?.slice(0, 300);
-    return failed('worker-failed', `its process ended with status ${status}: ${said}`);
+    return failed('worker-failed', `the worker exited with status ${status}: ${said}`);
   }
 
   #done(end: WorkerEnd): void {

@@ -89,7 +89,7 @@ function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
       if (one.finding !== finding.code) return false;
       const is = isMeant(finding, one.where ?? {}, 'all');
       if (is === 'unknown')
-        unsure.push({ code: finding.code, reason: 'figures-not-known', why: UNSURE });
+        unsure.push({ code: finding.code, reason: 'figures-unknown', why: UNSURE });
       return is === true;
     });
     if (!known || known.severity === finding.severity) kept.push(finding);
@@ -102,8 +102,7 @@ function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
   return { kept, silenced, changed, unsure };
 }
 
-const UNSURE =
-  'a rule that adjusts it asks for figures that are not known of all that it stands for';
+const UNSURE = 'an adjustment tests figures that are unknown for some of its findings';
 
 function note(
   list: Adjusted[],
@@ -165,5 +164,5 @@ function linesLike(pattern: Pattern, facts: RuleFacts): Told[] {
       return met({ ...captures, logTimes: times, ...more }, evidence);
     });
   const { logLacks } = facts;
-  return [logLacks === undefined ? NOT_MET : unknown('log-not-whole', logLacks)];
+  return [logLacks === undefined ? NOT_MET : unknown('log-incomplete', logLacks)];
 }

@@ -22,20 +22,20 @@ const TESTS: Tests = {
     if (state === 'running') return NOT_MET;
     const reason = findings.find(({ code }) => code === 'panic')?.figures.reason;
     if (state === 'unknown')
-      return unknown('panic-not-known', 'whether the kernel panicked is not known');
+      return unknown('panic-unknown', 'whether the kernel panicked is unknown');
     if (typeof reason !== 'string')
-      return unknown('panic-not-known', 'why the kernel panicked is not known');
+      return unknown('panic-unknown', 'the reason of the panic is unknown');
     const found = pattern.match(reason);
     return found ? met({ panicReason: reason, ...found }) : NOT_MET;
   },
   release: (pattern, { answer: { kernel } }) => {
-    if (kernel.release === '')
-      return unknown('release-not-known', 'the kernel’s release is not known');
+    if (kernel.release === '') return unknown('release-unknown', 'the kernel release is unknown');
     const found = pattern.match(kernel.release);
     return found ? met({ kernelRelease: kernel.release, ...found }) : NOT_MET;
   },
   taint: (letters, { answer: { machine } }) => {
-    if (machine.taint === undefined) return unknown('taint-not-read', 'taint cannot be read');
+    if (machine.taint === undefined)
+      return unknown('taint-unreadable', 'the taint flags cannot be read');
     const set = taintFlags(machine.taint).map(({ letter }) => letter);
     return [...letters].every((letter) => set.includes(letter))
       ? met({ taintFlags: set.join('') })
@@ -43,7 +43,7 @@ const TESTS: Tests = {
   },
   module: (pattern, { answer: { machine } }) => {
     if (machine.modules === undefined)
-      return unknown('modules-not-read', 'loaded modules cannot be read');
+      return unknown('modules-unreadable', 'the list of modules cannot be read');
     for (const name of machine.modules) {
       const found = pattern.match(name);
       if (found) return met({ moduleName: name, ...found });
@@ -51,7 +51,7 @@ const TESTS: Tests = {
     return NOT_MET;
   },
   memory: (asked, { answer: { memory } }) => {
-    if (!memory) return unknown('memory-not-counted', 'memory could not be counted');
+    if (!memory) return unknown('memory-unavailable', 'the memory breakdown is not available');
     const whole = memory.memory.bytes;
     const category = categoriesOf(memory.memory).find((each) => each.category === asked.category);
     // A kernel that has no such thing has no such category.
@@ -59,7 +59,7 @@ const TESTS: Tests = {
     if (category?.complete === false)
       return unknown(
         'category-incomplete',
-        `category ${asked.category} is not known whole: ${category.why ?? 'parts are missing'}`,
+        `category ${asked.category} is incomplete: ${category.why ?? 'parts are missing'}`,
       );
     const share = bytes / whole;
     const { atLeastBytes = 0, atMostBytes = Infinity, atLeastShare = 0, atMostShare = 1 } = asked;
@@ -71,7 +71,7 @@ const TESTS: Tests = {
     return isWithin ? met({ memoryBytes: bytes, memoryShare: share }) : NOT_MET;
   },
   owner: (asked, { answer: { memory } }) => {
-    if (!memory) return unknown('memory-not-counted', 'memory could not be counted');
+    if (!memory) return unknown('memory-unavailable', 'the memory breakdown is not available');
     const { bytes: whole } = memory.memory;
     const categories = leaves(memory.memory).filter(
       ({ category }) =>
@@ -84,33 +84,28 @@ const TESTS: Tests = {
     const told = any(own.map((finding) => meant(finding, asked)));
     if (told.met !== false) return told;
     const folded = own.some(({ figures: { others } }) => typeof others === 'number' && others > 0);
-    if (folded)
-      return unknown('findings-folded', `there are more findings ${asked.code} than are told`);
+    if (folded) return unknown('findings-folded', `not all ${asked.code} findings are listed`);
     const lacks = OF_LOG(asked.code) ? logLacks : undefined;
-    if (lacks !== undefined) return unknown('log-not-whole', lacks);
-    return answer.complete
-      ? NOT_MET
-      : unknown('answer-not-whole', 'not everything could be looked at');
+    if (lacks !== undefined) return unknown('log-incomplete', lacks);
+    return answer.complete ? NOT_MET : unknown('answer-incomplete', 'the answer is incomplete');
   },
   stack: ({ symbol, state }, facts) => {
     const found = facts.stacks(state);
     if (found instanceof Error)
-      return unknown('stacks-not-read', `stacks cannot be read: ${found.message}`);
+      return unknown('stacks-unreadable', `stacks cannot be read: ${found.message}`);
     const told = any(found.groups.map((group) => onStack(group, symbol)));
     if (told.met !== false) return told;
-    if (!found.complete) return unknown('stacks-not-whole', 'not all stacks can be read');
+    if (!found.complete) return unknown('stacks-incomplete', 'some stacks cannot be read');
     const cut = found.groups.some(({ end }) => end === 'stopped');
-    return cut
-      ? unknown('stacks-not-whole', 'some stacks end before their first function')
-      : NOT_MET;
+    return cut ? unknown('stacks-incomplete', 'some stack traces are incomplete') : NOT_MET;
   },
   tasks: ({ state, atLeast = 0, atMost = Infinity }, facts) => {
     const found = facts.stacks(state);
     if (found instanceof Error)
-      return unknown('stacks-not-read', `tasks cannot be read: ${found.message}`);
+      return unknown('stacks-unreadable', `tasks cannot be read: ${found.message}`);
     // Some may not have been met: there are at least as many.
     if (!found.complete && (found.tasks < atLeast || atMost < Infinity))
-      return unknown('stacks-not-whole', 'not all tasks can be read');
+      return unknown('stacks-incomplete', 'some tasks cannot be read');
     const { tasks } = found;
     return tasks >= atLeast && tasks <= atMost ? met({ taskCount: tasks }) : NOT_MET;
   },
@@ -158,7 +153,7 @@ function ownerIn(category: Category, whole: number, asked: Asked<'owner'>): Told
   // Whoever is not named has at most what is left.
   const rest = Math.max(0, category.bytes - named);
   return rest > 0 && rest >= least
-    ? unknown('owners-not-known', `of ${category.category} not all owners are known`)
+    ? unknown('owners-unknown', `some owners of ${category.category} are unknown`)
     : NOT_MET;
 }
 
@@ -169,7 +164,7 @@ function ownerFigures({ name, pid, bytes }: Owner, whole: number) {
 function meant(finding: Finding, asked: Asked<'finding'>): Told {
   const is = isMeant(finding, asked, 'one');
   if (is === 'unknown')
-    return unknown('figures-not-known', `not all figures of ${asked.code} are known`);
+    return unknown('figures-unknown', `some figures of ${asked.code} are unknown`);
   const { times: _, others: __, ...figures } = finding.figures;
   return is ? met(figures, finding.evidence) : NOT_MET;
 }
@@ -200,5 +195,5 @@ function onStack(group: StackGroup, symbol: Asked<'stack'>['symbol']): Told {
   }
   return guessed === undefined
     ? NOT_MET
-    : unknown('frame-guessed', `${guessed} on a stack is a guess`);
+    : unknown('frame-guessed', `${guessed} is a guess of the unwinder`);
 }

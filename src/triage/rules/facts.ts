@@ -66,8 +66,8 @@ export class RuleFacts {
 }
 
 function whyIncomplete(log: RuleLog | undefined): string | undefined {
-  if (log === undefined) return 'there is no log';
-  if (log.overwritten > 0) return `the oldest ${log.overwritten} messages of the log are gone`;
-  if (log.noRoom > 0) return `for ${log.noRoom} messages the log had no room`;
+  if (log === undefined) return 'the log is not available';
+  if (log.overwritten > 0) return `the oldest ${log.overwritten} messages of the log are missing`;
+  if (log.noRoom > 0) return `the log had no room for ${log.noRoom} messages`;
   return log.complete ? undefined : 'parts of the log cannot be read';
 }

@@ -34,7 +34,10 @@ export function unknownNames({ when, says, advice }: Rule): Wrong[] {
   );
   for (const name of asked.flatMap(capturesOf)) {
     if (RESERVED.has(name))
-      wrong.push({ path: ['when'], words: `{${name}} is a figure’s name: call it otherwise` });
+      wrong.push({
+        path: ['when'],
+        words: `{${name}} is the name of a figure: choose another name`,
+      });
     names.add(name);
   }
   // A finding's figures are what its code has.
@@ -44,7 +47,7 @@ export function unknownNames({ when, says, advice }: Rule): Wrong[] {
       if (!names.has(name))
         wrong.push({
           path: [field],
-          words: `nothing in when gives {${name}}; it gives ${[...names].join(', ')}`,
+          words: `unknown figure {${name}}; the conditions provide ${[...names].join(', ')}`,
         });
   }
   return wrong;

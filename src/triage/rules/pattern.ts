@@ -45,7 +45,7 @@ export class Pattern {
     this.#wildcards = wildcards;
     this.names = parts.flatMap((part) => (part.kind === 'text' ? [] : (part.name ?? [])));
     if (new Set(this.names).size < this.names.length)
-      throw new SyntaxError('a name stands for two captures');
+      throw new SyntaxError('two captures have the same name');
   }
 
   /** Undefined: it does not match. Wildcards take as little as they can. */
@@ -122,16 +122,16 @@ function isDigit(text: string, at: number): boolean {
 const CAPTURE = /^\{([a-zA-Z][a-zA-Z0-9]{0,31})(:number)?\}/;
 
 function parsed(source: string): Part[] {
-  if (source === '') throw new SyntaxError('a pattern is empty');
+  if (source === '') throw new SyntaxError('the pattern is empty');
   if (source.length > MOST_PATTERN)
-    throw new SyntaxError(`a pattern is longer than ${MOST_PATTERN} characters`);
+    throw new SyntaxError(`the pattern is longer than ${MOST_PATTERN} characters`);
   const parts: Part[] = [];
   let text = '';
   const add = (part: Part) => {
     if (text !== '') parts.push({ kind: 'text', text });
     text = '';
     if (part.kind !== 'text' && part.kind === parts.at(-1)?.kind)
-      throw new SyntaxError('two wildcards stand side by side: nothing tells where one ends');
+      throw new SyntaxError('two wildcards need text between them');
     parts.push(part);
   };
   for (let at = 0; at < source.length; at++) {
@@ -144,7 +144,9 @@ function parsed(source: string): Part[] {
     else if (char === '{') {
       const [whole, name, number] = CAPTURE.exec(rest) ?? [];
       if (whole === undefined || name === undefined)
-        throw new SyntaxError('{ begins a {name} or a {name:number}; \\{ is the character');
+        throw new SyntaxError(
+          'malformed capture: write {name} or {name:number}, or \\{ for the character',
+        );
       add(number === undefined ? { kind: 'any', name } : { kind: 'number', name });
       at += whole.length - 1;
     } else text += char;

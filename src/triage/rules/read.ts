@@ -62,7 +62,7 @@ export function readRules(name: string, text: string): Rules {
 function issueOf(issue: core.$ZodIssue): { path: readonly PropertyKey[]; words: string } {
   if (issue.code === 'unrecognized_keys') {
     const [key = ''] = issue.keys;
-    return { path: [...issue.path, key], words: 'there is no such field' };
+    return { path: [...issue.path, key], words: 'unknown field' };
   }
   const { path, message } = issue;
   return { path, words: message.slice(0, 1).toLowerCase() + message.slice(1) };

@@ -24,7 +24,10 @@ const pattern = z.string().transform((source, context) => {
 const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
   const found = typeof size === 'number' ? size : bytesOf(size);
   if (found !== undefined && Number.isSafeInteger(found) && found >= 0) return found;
-  context.addIssue({ code: 'custom', message: 'a number of bytes, or such as 512 MiB' });
+  context.addIssue({
+    code: 'custom',
+    message: 'must be a number of bytes, or a size such as 512 MiB',
+  });
   return z.NEVER;
 });
 
@@ -42,7 +45,7 @@ const code = z.enum(FINDING_CODES);
 /** A team's own: ours have no slash. */
 const OWN = /^[a-z0-9][a-z0-9-]{0,40}\/[a-z0-9][a-z0-9-]{0,60}$/;
 const ownCode = z.string().regex(OWN, {
-  error: 'a code of your own has your name before it, such as acme/bad-nic',
+  error: 'must have your name before it, such as acme/bad-nic',
 });
 
 const figure = z.union(
@@ -51,12 +54,12 @@ const figure = z.union(
     pattern,
     z.strictObject({ atLeast: z.number().optional(), atMost: z.number().optional() }),
   ],
-  { error: 'a number, a pattern, or atLeast and atMost' },
+  { error: 'must be a number, a pattern, or atLeast and atMost' },
 );
 const figures = z.record(z.string(), figure);
 
 const bounded = (has: object) => Object.keys(has).some((key) => /^at(Least|Most)/.test(key));
-const UNBOUNDED = { error: 'says no bound: give atLeast… or atMost…' };
+const UNBOUNDED = { error: 'has no bound: add atLeast… or atMost…' };
 
 const conditions = {
   /** A line of the kernel's log. */
@@ -68,7 +71,7 @@ const conditions = {
   /** Letters that are all set, such as `OE`. */
   taint: z
     .string()
-    .regex(/^[A-Z]{1,20}$/, { error: 'letters of taint, such as OE' })
+    .regex(/^[A-Z]{1,20}$/, { error: 'must be taint letters, such as OE' })
     .optional(),
   /** A module that is loaded. */
   module: pattern.optional(),
@@ -107,7 +110,7 @@ const conditions = {
 };
 
 const isAsked = (when: object) => Object.keys(when).length > 0;
-const NOTHING = { error: 'asks for nothing' };
+const NOTHING = { error: 'must have at least one condition' };
 const condition = z.strictObject(conditions).refine(isAsked, NOTHING);
 
 const rule = z.strictObject({
@@ -129,7 +132,7 @@ const rule = z.strictObject({
 
 const adjustment = z.strictObject({
   finding: z.string().refine((text) => code.safeParse(text).success || OWN.test(text), {
-    error: 'a code of a finding, ours or your own',
+    error: 'must be the code of a finding, built-in or your own',
   }),
   where: z
     .strictObject({ severity: severity.optional(), figures: figures.optional() })
@@ -153,7 +156,7 @@ export const rulesSchema = z
         context.addIssue({
           code: 'custom',
           path: ['rules', index, 'code'],
-          message: `${own} is there already`,
+          message: `duplicate code ${own}`,
         });
       seen.add(own);
     }

@@ -2,20 +2,20 @@ import type { Evidence, Figure } from '../finding.js';
 
 /** Why it is not known whether what a rule asks for is there. */
 export const RULE_DOUBTS = [
-  'panic-not-known',
-  'release-not-known',
-  'taint-not-read',
-  'modules-not-read',
-  'memory-not-counted',
+  'panic-unknown',
+  'release-unknown',
+  'taint-unreadable',
+  'modules-unreadable',
+  'memory-unavailable',
   'category-incomplete',
-  'owners-not-known',
+  'owners-unknown',
   'findings-folded',
-  'log-not-whole',
-  'answer-not-whole',
-  'stacks-not-read',
-  'stacks-not-whole',
+  'log-incomplete',
+  'answer-incomplete',
+  'stacks-unreadable',
+  'stacks-incomplete',
   'frame-guessed',
-  'figures-not-known',
+  'figures-unknown',
 ] as const;
 export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 

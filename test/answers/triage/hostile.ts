@@ -58,7 +58,7 @@ export function triageWith(names: readonly string[]): {
       rules: {
         rules: 4,
         met: 1,
-        unknown: names.map((why) => ({ code: 'acme/b', reason: 'log-not-whole', why })),
+        unknown: names.map((why) => ({ code: 'acme/b', reason: 'log-incomplete', why })),
         silenced: [{ ...adjusted, to: 'silent' }],
         changed: [{ ...adjusted, to: 'warning' }],
       },

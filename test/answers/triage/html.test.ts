@@ -55,8 +55,8 @@ test('what is not known, is silenced or could not be told stands before the find
   expect(before).toContain('This answer is incomplete');
   expect(before).toContain('its oldest 3 messages were overwritten');
   expect(before).toContain('<li>name 7</li>');
-  expect(before).toContain('Silenced: 2 findings are not told, tainted (note). name 0');
-  expect(before).toContain('Not known, since name 3: acme/b.');
+  expect(before).toContain('Silenced: 2 tainted findings (note). name 0');
+  expect(before).toContain('Not evaluated: acme/b (name 3).');
 });
 
 test('without memory, log and stacks the page says so', () => {
@@ -66,10 +66,10 @@ test('without memory, log and stacks the page says so', () => {
     { running: undefined, blocked: [], warnings: [] },
     FACTS,
   );
-  expect(markup).toContain('It could not be counted');
+  expect(markup).toContain('Not available: the reason is in the list above.');
   expect(markup).toContain('The kernel log is not available');
-  expect(markup).toContain('What the CPUs ran: not known');
-  expect(markup).toContain('cannot be interrupted: none.');
+  expect(markup).toContain('Tasks running on the CPUs: not available');
+  expect(markup).toContain('uninterruptible sleep (state D): none.');
 });
 
 test('of any number of findings the first are told whole, and none is passed over', () => {
@@ -91,7 +91,7 @@ test('messages of any length are cut, and only the first findings have the log a
   const log = { ...answer.log!, records };
   const markup = triageHtml({ ...answer, findings, log, memory: undefined }, detail, FACTS);
   expect(markup.match(/<summary>The log around/g)).toHaveLength(30);
-  expect(markup).toContain('The log around a finding is shown for the first 30.');
+  expect(markup).toContain('The log around a finding is shown for the first 30 findings.');
   expect([...markup.matchAll(/y{100,}…?/g)].map(([text]) => text.length)).toEqual(
     Array(30 * records.length + records.length).fill(2049),
   );

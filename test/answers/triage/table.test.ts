@@ -80,18 +80,20 @@ function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson
 test.each([80, 100, 60])('in %i columns no line is longer, and each dump has one', (width) => {
   const lines = dumpsTable(ROWS, endOf(ROWS), width).split('\n');
   for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
-  expect(lines.filter((line) => /BUG|not read:|11-20 04:12 +-/.test(line))).toHaveLength(4);
+  expect(
+    lines.filter((line) => /BUG|unreadable:|11-20 04:12 +no findings/.test(line)),
+  ).toHaveLength(4);
 });
 
 test('off a terminal nothing is cut, and nothing in it is obeyed', () => {
   const text = dumpsTable(ROWS, endOf(ROWS), null);
-  expect(text).toContain('4 dumps: 3 told, 1 not readable below /var/crash/');
+  expect(text).toContain('4 dumps in /var/crash/: 3 read, 1 unreadable');
   expect(text).toMatch(
     /^db-1\.example\.com\/202611200412\/vmcore +db-1\.example\.com .*address: 0+8 +java 2\.20 GiB$/m,
   );
   expect(text).toMatch(/^db-2.* \* BUG/m);
-  expect(text).toMatch(/^web-1\\x1b\[31m\/.* not read: timed-out +-$/m);
-  expect(text).toContain('Of 1 not everything could be read (*)');
+  expect(text).toMatch(/^web-1\\x1b\[31m\/.* unreadable: timed-out +-$/m);
+  expect(text).toContain('* 1 dump could not be read completely');
   expect(text).not.toContain('\u001b');
 });
 
@@ -101,14 +103,14 @@ test('what was not looked into is told', () => {
     {
       path: '/var/crash/closed',
       code: 'permission' as const,
-      why: '/var/crash/closed may not be read',
+      why: '/var/crash/closed: permission denied',
     },
   ];
   const end = endOf([], { found: { ...found, unlisted }, otherShards: 7 });
   const text = dumpsTable([], end, 80);
   expect(text).toContain('0 dumps');
-  expect(text).toContain('Not looked into: /var/crash/closed');
-  expect(text).toContain('7 belong to other shards.');
+  expect(text).toContain('Not searched: /var/crash/closed');
+  expect(text).toContain('Other shards: 7 dumps.');
 });
 
 test('--similar has the same trouble together, most of it first', () => {
@@ -121,21 +123,19 @@ test('--similar has the same trouble together, most of it first', () => {
   const rows = [row('a', { fingerprint: other }), ...ROWS];
   const text = similarText(rows, endOf(rows), null);
   const [first, ...kinds] = text.split('\n\n');
-  expect(first).toBe('5 dumps: 4 told, 1 not readable, of 2 kinds');
+  expect(first).toBe('5 dumps: 4 read, 1 unreadable, 2 distinct problems');
   expect(kinds[0]?.split('\n')).toEqual([
     `2 × ${FAULT.kind} (${FAULT.id})`,
-    '  in tcp_ack ← tcp_rcv_established',
+    '  stack: tcp_ack ← tcp_rcv_established',
     '  2026-11-20 04:12, 6.1.0-56-cloud-amd64',
     '  /var/crash/db-1.example.com/202611200412/vmcore',
     '  /var/crash/db-2.example.com/202611200412/vmcore',
   ]);
-  expect(kinds[1]).toMatch(/^1 × oom-kill .*\n {2}in .*\n {2}most memory: process java\n/);
-  expect(text).toMatch(/1 × not read: timed-out\n {2}\/var\/crash\/web-1\\x1b/);
-  expect(text).toMatch(/1 × nothing was found\n {2}\/var\/crash\/web-2/);
+  expect(kinds[1]).toMatch(/^1 × oom-kill .*\n {2}stack: .*\n {2}largest owner: process java\n/);
+  expect(text).toMatch(/1 × unreadable: timed-out\n {2}\/var\/crash\/web-1\\x1b/);
+  expect(text).toMatch(/1 × no findings\n {2}\/var\/crash\/web-2/);
   const partly = [row('b', { fingerprint: null, complete: false })];
-  expect(similarText(partly, endOf(partly), null)).toContain(
-    '1 × nothing was found, and not everything could be read',
-  );
+  expect(similarText(partly, endOf(partly), null)).toContain('1 × no findings, incomplete');
 });
 
 test('what rules silenced or could not tell is said', () => {
@@ -143,10 +143,10 @@ test('what rules silenced or could not tell is said', () => {
   const quiet = { fingerprint: null, panic: null, worst: null };
   const rows = [row('a', { ...quiet, rules: one }), row('b', quiet)];
   const table = dumpsTable(rows, endOf(rows), null);
-  expect(table).toContain('Your rules silenced 3 findings');
-  expect(table).toContain('Of 1 not all rules could be told');
+  expect(table).toContain('Rules silenced 3 findings');
+  expect(table).toContain('Some rules could not be evaluated for 1 dump.');
   expect(similarText(rows, endOf(rows), null)).toContain(
-    '1 × nothing was found, and not all rules could be told, and your rules silenced some\n',
+    '1 × no findings, some rules not evaluated, some silenced by rules\n',
   );
   expect(dumpsTable(ROWS, endOf(ROWS), null)).not.toMatch(/rules/);
 });
@@ -154,8 +154,9 @@ test('what rules silenced or could not tell is said', () => {
 test('a dash is no all-clear where the log has lost messages', () => {
   const quiet = { panic: null, worst: null };
   const rows = [row('a', { ...quiet, overwritten: 9 }), row('b', { ...quiet, noRoom: 1 })];
-  const lost = 'Of 2 the log has lost messages: what they said is not known.';
+  const lost =
+    'Messages are missing from the kernel log of 2 dumps; findings from them are unknown.';
   expect(dumpsTable(rows, endOf(rows), null)).toContain(lost);
   const whole = [row('a', quiet), row('b', { ...quiet, overwritten: null, noRoom: null })];
-  expect(dumpsTable(whole, endOf(whole), null)).not.toContain('lost messages');
+  expect(dumpsTable(whole, endOf(whole), null)).not.toContain('Messages are missing');
 });

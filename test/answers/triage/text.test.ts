@@ -96,7 +96,7 @@ test('the sentence that matters first, then what is worst, then what to do', () 
 });
 
 test('a long stack is cut with a word, and whole with -v', () => {
-  expect(text()).toContain('… 19 more: -v');
+  expect(text()).toContain('… 19 more (-v)');
   expect(text()).not.toContain('step_29');
   expect(text({ verbose: true })).toContain('step_29+0x10');
   expect(text({ verbose: true })).toContain('More: kdump-mem stacks --state D --vmcore v');
@@ -114,7 +114,7 @@ test('what is not there is said', () => {
   const lost = { overwritten: 12, noRoom: 3 };
   const gone = text({}, { findings: [], lost });
   expect(gone).toContain('its oldest 12 messages were overwritten');
-  expect(gone).toContain('The kernel log had no room for 3 messages: they are missing.');
+  expect(gone).toContain('The kernel log is incomplete: it had no room for 3 messages.');
   expect(gone).not.toContain('No problems found.');
 });
 

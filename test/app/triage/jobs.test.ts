@@ -17,6 +17,8 @@ test.each<[Parameters<typeof shareOut>[0], number, number, number]>([
 });
 
 test('so many jobs that each would fail are refused', () => {
-  expect(() => shareOut({ jobs: 4096 }, 64, 4 * GIB)).toThrow(/each would have 819 KiB/);
+  expect(() => shareOut({ jobs: 4096 }, 64, 4 * GIB)).toThrow(
+    /too little memory, 819 KiB for each/,
+  );
   expect(shareOut({ jobs: 1 }, 1, GIB / 10).atOnce).toBe(1);
 });

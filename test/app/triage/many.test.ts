@@ -82,11 +82,11 @@ test('more than one dump is a table, and the same trouble stands together', asyn
   const folders = ['whole-000', 'empty-000'].map((name) => join(tree.path, name));
   const table = await kdumpMem('triage', ...folders);
   expect(table.status).toBe(3);
-  expect(table.stdout).toMatch(/^2 dumps: 1 told, 1 not readable below /);
-  expect(table.stdout).toMatch(/^empty-000\/vmcore .* not read: truncated/m);
-  expect(table.stdout).toMatch(/^whole-000\/vmcore .* \* - /m);
+  expect(table.stdout).toMatch(/^2 dumps in \S+: 1 read, 1 unreadable$/m);
+  expect(table.stdout).toMatch(/^empty-000\/vmcore .* unreadable: truncated/m);
+  expect(table.stdout).toMatch(/^whole-000\/vmcore.* \* no findings /m);
   const similar = await kdumpMem('triage', '--similar', folders[0]!);
-  expect(similar.stdout).toMatch(/^1 dump, of 0 kinds\n/);
+  expect(similar.stdout).toMatch(/^1 dump, 0 distinct problems\n/);
   // A folder with one dump is that dump, as ever.
   const [alone, file] = await Promise.all([
     kdumpMem('triage', '--json', folders[0]!),
@@ -100,8 +100,8 @@ test('a folder with one dump, and one that cannot be looked into, is not that du
   // No file is called what node takes this name for.
   mkdirSync(Buffer.concat([Buffer.from(`${odd.path}/lost-`), Buffer.of(0xff)]));
   const { stdout, status } = await kdumpMem('triage', odd.path);
-  expect(stdout).toMatch(/^1 dump below /);
-  expect(stdout).toMatch(/Not looked into: .*lost-/);
+  expect(stdout).toMatch(/^1 dump in /);
+  expect(stdout).toMatch(/Not searched: .*lost-/);
   expect(status).toBe(3);
   odd.dispose();
 });
@@ -273,7 +273,7 @@ test('what is no dump is never written over', async () => {
   const output = tree.dumps.find((dump) => dump.includes('whole'))!;
   const before = readFileSync(output);
   const { status, stderr } = await ndjson('--output', output, tree.path);
-  expect(stderr).toMatch(/is no output of triage --ndjson/);
+  expect(stderr).toMatch(/is not output of triage --ndjson/);
   expect(status).toBe(2);
   expect(readFileSync(output).equals(before)).toBe(true);
 });
@@ -308,20 +308,20 @@ test('--fail-on ends with 1 as soon as one dump has such a finding, whatever els
 });
 
 test.each([
-  [['--ndjson', '--json'], /has no --json/],
-  [['--ndjson', '--live'], /--live and \S+ cannot be combined|has no --live/],
-  [['--ndjson', '--symbols', 'x'], /has no --symbols/],
-  [['--ndjson', '--engine', 'crash'], /leave --engine out/],
-  [['--ndjson', '--retry'], /--retry goes with/],
-  [['--output', 'x'], /--output goes with --ndjson/],
-  [['--jobs', '2', '--verbose'], /--jobs is of many dumps: it has no --verbose/],
-  [['--worker-memory', '1G', '--json'], /has no --json/],
-  [['--ndjson', '--similar'], /--similar is a table/],
+  [['--ndjson', '--json'], /cannot be combined with --json/],
+  [['--ndjson', '--live'], /--live and \S+ cannot be combined|cannot be combined with --live/],
+  [['--ndjson', '--symbols', 'x'], /cannot be combined with --symbols/],
+  [['--ndjson', '--engine', 'crash'], /omit --engine/],
+  [['--ndjson', '--retry'], /--retry needs/],
+  [['--output', 'x'], /--output needs --ndjson/],
+  [['--jobs', '2', '--verbose'], /--jobs cannot be combined with --verbose/],
+  [['--worker-memory', '1G', '--json'], /cannot be combined with --json/],
+  [['--ndjson', '--similar'], /--similar cannot be combined/],
   [['--ndjson', '--jobs', '0'], /from 1 to/],
-  [['--ndjson', '--worker-memory', '1M'], /128M at least/],
+  [['--ndjson', '--worker-memory', '1M'], /at least 128M/],
   [['--ndjson', '--shard', '2/2'], /counts from 0/],
-  [['--ndjson', '--output', ''], /name is empty/],
-  [['--symbols-dir', '/nowhere'], /takes a folder, and \/nowhere is none/],
+  [['--ndjson', '--output', ''], /empty file name/],
+  [['--symbols-dir', '/nowhere'], /\/nowhere is not a folder/],
 ])('%j is wrong usage', async (words, why) => {
   const { status, stderr } = await kdumpMem('triage', ...words, tree.dumps[0]!);
   expect(stderr).toMatch(why);
@@ -341,7 +341,7 @@ test('a folder without dumps has an end line alone', async () => {
 test('progress tells how long the rest takes', () => {
   expect(progressWords(200, 0, 0, 0, 5)).toBe('0 of 200 dumps');
   expect(progressWords(200, 100, 10, 2, 30)).toBe(
-    '110 of 200 dumps, 2 not readable, about 5 min left',
+    '110 of 200 dumps, 2 unreadable, about 5 min left',
   );
   expect(progressWords(3, 0, 2, 0, 3)).toBe('2 of 3 dumps, about 2 s left');
 });

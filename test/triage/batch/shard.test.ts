@@ -16,7 +16,7 @@ test.each<[string, NodeJS.ProcessEnv, { index: number; of: number }]>([
 });
 
 test.each<[string, NodeJS.ProcessEnv, RegExp]>([
-  ['8/8', {}, /counts from 0.*7 at most/],
+  ['8/8', {}, /counts from 0.*at most 7/],
   ['0/0', {}, /N is a number from 1/],
   ['-1/8', {}, /It takes I\/N/],
   ['1', { SLURM_ARRAY_TASK_ID: '1' }, /It takes I\/N/],
@@ -26,7 +26,7 @@ test.each<[string, NodeJS.ProcessEnv, RegExp]>([
   ['kubernetes/8', { JOB_COMPLETION_INDEX: 'x' }, /JOB_COMPLETION_INDEX is not set/],
   ['kubernetes', { JOB_COMPLETION_INDEX: '1' }, /It takes/],
   // --array=1,3,7: 3 of it is neither the first, the second nor the third by arithmetic.
-  ['slurm', array(3, 1, 7, 3), /gaps: say slurm\/N/],
+  ['slurm', array(3, 1, 7, 3), /gaps: use slurm\/N/],
   ['slurm', array(2, 1, 8, 3), /gaps/],
 ])('--shard %s with %j is refused', (text, environment, why) => {
   expect(parseShard(text, environment)).toMatch(why);

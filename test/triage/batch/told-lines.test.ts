@@ -90,7 +90,7 @@ test.each([
   const file = join(folder.path, 'out');
   writeFileSync(file, text.endsWith('}') ? `${text}\n` : text);
   const told = new ToldLines(parseLine);
-  expect(() => new FiledLines(file, told)).toThrow(/is no output of triage/);
+  expect(() => new FiledLines(file, told)).toThrow(/is not output of triage/);
   expect(readFileSync(file, 'utf8').trimEnd()).toBe(text.trimEnd());
   expect(existsSync(`${file}.part`) && readFileSync(`${file}.part`, 'utf8')).toBeFalsy();
   told.close();
@@ -123,7 +123,7 @@ test('of two runs with one output none copies what it did not write', () => {
   const other = new FiledLines(file, others);
   output.write(0, '/a', line('/a'), { ...facts('/a'), ...TOLD });
   const late = () => other.write(0, '/b', line('/b'), { ...facts('/b'), ...TOLD });
-  expect(late).toThrow(/another run writes to .*out\.part/);
+  expect(late).toThrow(/another run is writing to .*out\.part/);
   output.finish(['/a'], '{}');
   expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
   // Its file is gone by now.

@@ -148,7 +148,7 @@ test.each<[string, object, object]>([
   [
     'a category that is not whole',
     { memory: { category: 'vmalloc', atLeastBytes: 1 } },
-    UNKNOWN('category vmalloc is not known whole: torn'),
+    UNKNOWN('category vmalloc is incomplete: torn'),
   ],
   [
     'an owner',
@@ -158,7 +158,7 @@ test.each<[string, object, object]>([
   [
     'an owner that may hide in what has none',
     { owner: { name: 'x', category: 'network-sockets', atLeastBytes: '400 MiB' } },
-    UNKNOWN('of network-sockets not all owners are known'),
+    UNKNOWN('some owners of network-sockets are unknown'),
   ],
   [
     'an owner of more than what has none',
@@ -187,38 +187,38 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
     'taint',
     { taint: 'O' },
     { machine: { panic: { state: 'running', logRead: true }, running: [] } },
-    'taint cannot be read',
+    'the taint flags cannot be read',
   ],
   [
     'modules',
     { module: '*' },
     { machine: { panic: { state: 'running', logRead: true }, running: [] } },
-    'loaded modules cannot be read',
+    'the list of modules cannot be read',
   ],
   [
     'a panic',
     { panic: '*' },
     { machine: { panic: { state: 'unknown', logRead: false }, running: [] } },
-    'whether the kernel panicked is not known',
+    'whether the kernel panicked is unknown',
   ],
   [
     'its reason',
     { panic: '*' },
     { machine: { panic: { state: 'panicked', logRead: false }, running: [] } },
-    'why the kernel panicked is not known',
+    'the reason of the panic is unknown',
   ],
   [
     'memory',
     { memory: { category: 'anonymous', atLeastBytes: 1 } },
     { memory: undefined },
-    'memory could not be counted',
+    'the memory breakdown is not available',
   ],
-  ['the log', { log: 'x' }, { log: undefined }, 'there is no log'],
+  ['the log', { log: 'x' }, { log: undefined }, 'the log is not available'],
   [
     'a finding',
     { finding: { code: 'queued-data' } },
     { complete: false },
-    'not everything could be looked at',
+    'the answer is incomplete',
   ],
 ])('%s that cannot be read is not known, and not is neither', (_, when, more, why) => {
   expect(told(when, answer(more))).toEqual(UNKNOWN(why));
@@ -228,10 +228,12 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
 
 test('a line that may be gone is not known; one that is there is', () => {
   const torn = answer({}, LOG, { ...WHOLE, overwritten: 9 });
-  expect(told({ log: 'gone' }, torn)).toEqual(UNKNOWN('the oldest 9 messages of the log are gone'));
+  expect(told({ log: 'gone' }, torn)).toEqual(
+    UNKNOWN('the oldest 9 messages of the log are missing'),
+  );
   expect(told({ log: 'mlx *' }, torn).met).toBe(true);
   expect(told({ finding: { code: 'panic' } }, torn)).toEqual(
-    UNKNOWN('the oldest 9 messages of the log are gone'),
+    UNKNOWN('the oldest 9 messages of the log are missing'),
   );
   expect(told({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
 });
@@ -243,12 +245,12 @@ test('stacks that cannot be read, or are guesses, are not known', () => {
   const asked = { stack: { symbol: 'nfs_*' } };
   expect(told(asked, answer(), refuse)).toEqual(UNKNOWN('stacks cannot be read: no tables'));
   expect(told(asked, answer(), () => stacks(true, true))).toEqual(
-    UNKNOWN('nfs_wait on a stack is a guess'),
+    UNKNOWN('nfs_wait is a guess of the unwinder'),
   );
   const other = { stack: { symbol: 'ext4_*' } };
-  expect(told(other, answer(), () => stacks(false))).toEqual(UNKNOWN('not all stacks can be read'));
+  expect(told(other, answer(), () => stacks(false))).toEqual(UNKNOWN('some stacks cannot be read'));
   const tasks = { tasks: { state: 'D', atLeast: 3 } };
-  expect(told(tasks, answer(), () => stacks(false))).toEqual(UNKNOWN('not all tasks can be read'));
+  expect(told(tasks, answer(), () => stacks(false))).toEqual(UNKNOWN('some tasks cannot be read'));
   expect(told({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(true);
 });
 
@@ -302,7 +304,7 @@ test('what is silenced is counted and said, and is no all-clear', () => {
   ]);
   const text = triageText({ ...found, memory: undefined }, { width: null, source: 'v' });
   expect(text).toContain('No findings except those silenced by rules.');
-  expect(text).toContain('Silenced: 1 finding is not told, oom-kill (warning). Known.');
+  expect(text).toContain('Silenced: 1 oom-kill finding (warning). Known.');
   const json = triageSchema.parse(triageJson({ ...found, memory: undefined }));
   expect(json.rules?.silenced).toHaveLength(1);
 });
@@ -347,9 +349,7 @@ test('another severity is told, in its new place', () => {
   const found = applied(rules, answer({ findings }));
   expect(found.findings.map(({ severity }) => severity)).toEqual(['critical', 'critical']);
   const text = triageText({ ...found, memory: undefined }, { width: null, source: 'v' });
-  expect(text).toContain(
-    'Changed: 1 finding tainted, note by itself, told as critical. Ours are pure.',
-  );
+  expect(text).toContain('Severity changed: 1 tainted finding, note to critical. Ours are pure.');
 });
 
 test('hostile text of a log is inert in a rule’s sentence', () => {

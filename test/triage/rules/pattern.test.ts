@@ -25,16 +25,16 @@ test.each([
 });
 
 test.each([
-  ['', 'a pattern is empty'],
-  ['a**b', 'two wildcards stand side by side: nothing tells where one ends'],
-  ['a{b}*', 'two wildcards stand side by side: nothing tells where one ends'],
-  ['{a}{b}', 'two wildcards stand side by side: nothing tells where one ends'],
-  ['{a:number}{b:number}', 'two wildcards stand side by side: nothing tells where one ends'],
-  ['{a} {a}', 'a name stands for two captures'],
-  ['{a b}', '{ begins a {name} or a {name:number}; \\{ is the character'],
-  ['{a:hex}', '{ begins a {name} or a {name:number}; \\{ is the character'],
+  ['', 'the pattern is empty'],
+  ['a**b', 'two wildcards need text between them'],
+  ['a{b}*', 'two wildcards need text between them'],
+  ['{a}{b}', 'two wildcards need text between them'],
+  ['{a:number}{b:number}', 'two wildcards need text between them'],
+  ['{a} {a}', 'two captures have the same name'],
+  ['{a b}', 'malformed capture: write {name} or {name:number}, or \\{ for the character'],
+  ['{a:hex}', 'malformed capture: write {name} or {name:number}, or \\{ for the character'],
   ['a\\', 'nothing follows the last \\'],
-  ['x'.repeat(513), 'a pattern is longer than 512 characters'],
+  ['x'.repeat(513), 'the pattern is longer than 512 characters'],
 ])('%j is refused', (pattern, words) => {
   expect(() => new Pattern(pattern)).toThrow(new SyntaxError(words));
 });

@@ -18,41 +18,41 @@ test('the example of the docs is one, and JSON is too', () => {
 test.each([
   ['', 'r:1: the file: invalid input: expected object, received null'],
   ['schema: kdump-mem.rules/2', 'r:1: schema: invalid input: expected "kdump-mem.rules/1"'],
-  ['schema: kdump-mem.rules/1\nrulez: []', 'r:2: rulez: there is no such field'],
-  [rule('{ logs: x }'), 'r:5: rules[0].when.logs: there is no such field (and 1 more)'],
-  [rule('{}'), 'r:5: rules[0].when: asks for nothing'],
-  [
-    rule("{ log: 'a**' }"),
-    'r:5: rules[0].when.log: two wildcards stand side by side: nothing tells where one ends',
-  ],
+  ['schema: kdump-mem.rules/1\nrulez: []', 'r:2: rulez: unknown field'],
+  [rule('{ logs: x }'), 'r:5: rules[0].when.logs: unknown field (and 1 more)'],
+  [rule('{}'), 'r:5: rules[0].when: must have at least one condition'],
+  [rule("{ log: 'a**' }"), 'r:5: rules[0].when.log: two wildcards need text between them'],
   [
     rule('{ memory: { category: page-cache, atLeastBytes: lots } }'),
-    'r:5: rules[0].when.memory.atLeastBytes: a number of bytes, or such as 512 MiB',
+    'r:5: rules[0].when.memory.atLeastBytes: must be a number of bytes, or a size such as 512 MiB',
   ],
   [
     rule('{ memory: { category: page-cache } }'),
-    'r:5: rules[0].when.memory: says no bound: give atLeast… or atMost…',
+    'r:5: rules[0].when.memory: has no bound: add atLeast… or atMost…',
   ],
   [
     rule('{ release: x }').replace('acme/a', 'panic'),
-    'r:3: rules[0].code: a code of your own has your name before it, such as acme/bad-nic',
+    'r:3: rules[0].code: must have your name before it, such as acme/bad-nic',
   ],
   [
     rule('{ release: x }').replace("'x'", "'{bytes}'"),
-    /^r:6: rules\[0\]\.says: nothing in when gives \{bytes\}; it gives kernelRelease$/,
+    /^r:6: rules\[0\]\.says: unknown figure \{bytes\}; the conditions provide kernelRelease$/,
   ],
-  [rule("{ release: '{stackPid}' }"), /^r:5: rules\[0\]\.when: \{stackPid\} is a figure’s name/],
+  [
+    rule("{ release: '{stackPid}' }"),
+    /^r:5: rules\[0\]\.when: \{stackPid\} is the name of a figure/,
+  ],
   [
     rule('{ release: x }').replace('note', 'fatal'),
     /^r:4: rules\[0\]\.severity: invalid option: expected one of "critical"/,
   ],
   [
     `${rule('{ release: x }')}  - code: acme/a\n    severity: note\n    when: { release: y }\n    says: z\n`,
-    'r:7: rules[1].code: acme/a is there already',
+    'r:7: rules[1].code: duplicate code acme/a',
   ],
   [
     rule('{ release: x }', 'adjust:\n  - finding: panics\n    severity: silent\n    because: x\n'),
-    'r:8: adjust[0].finding: a code of a finding, ours or your own',
+    'r:8: adjust[0].finding: must be the code of a finding, built-in or your own',
   ],
   [
     rule('{ release: x }', 'adjust:\n  - finding: panic\n    severity: silent\n'),
@@ -70,7 +70,7 @@ test.each([
 test('of many errors the first is told, and how many more there are', () => {
   const text = rule('{ log: "", release: "", panic: "" }');
   expect(() => readRules('r', text)).toThrow(
-    'r:5: rules[0].when.log: a pattern is empty (and 2 more)',
+    'r:5: rules[0].when.log: the pattern is empty (and 2 more)',
   );
 });
 

@@ -23,12 +23,12 @@ import { oomLines } from '../oom-text.js';
 import { rulesLines } from '../rules-words.js';
 import { lostLines, summary } from '../text.js';
 import { foundWords } from '../text-log.js';
-import { adviceWords, findingWords } from '../words.js';
+import { adviceWords, findingWords, titleWords } from '../words.js';
 
-/** What a kernel is called before anybody names it. */
+/** The node name of a kernel before it is set. */
 const UNNAMED = '(none)';
 
-/** The answer to `triage` as one file: what matters first, for who decides; all that it rests on, for who digs. */
+/** The answer to `triage` as one file: summary and findings first, then everything that they are based on. */
 export function triageHtml(
   answer: TriageAnswer,
   detail: TriageDetail,
@@ -53,7 +53,7 @@ ${lastMessages(answer.log?.records)}`;
   }: <code>${sentence(source)}</code>.</p>`;
   const name = machine.uts?.nodename;
   return pageHtml({
-    title: `What is the matter${name && name !== UNNAMED ? ` with ${name}` : ''}`,
+    title: `Triage${name && name !== UNNAMED ? ` of ${name}` : ''}`,
     style: `${TRIAGE_STYLE}${map?.style ?? ''}`,
     body,
     about,
@@ -79,16 +79,16 @@ ${rules(answer)}
 <h2>Findings</h2>
 ${findingsSection(findings, recordsOf, source)}
 <h2>Log</h2>
-${older > 0 ? html`<p class="faint">The page has none of the ${formatCount(older)} oldest messages but those of findings.</p>` : undefined}
+${older > 0 ? html`<p class="faint">The oldest ${formatCount(older)} messages are omitted, except those of findings.</p>` : undefined}
 ${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
   const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Log: <code>${sentence(source)}</code>.</p>`;
-  return pageHtml({ title: `What is the matter: ${path}`, style: TRIAGE_STYLE, body, about });
+  return pageHtml({ title: `Triage of ${path}`, style: TRIAGE_STYLE, body, about });
 }
 
-/** Findings that are told whole, and of those the ones with the log around them: a hostile log has any number. */
+/** Findings shown in full, and of those the ones with the log around them: a hostile log has any number. */
 const MOST_WHOLE = 100;
 const MOST_WITH_LOG = 30;
-/** Others, in their sentence. */
+/** Others, by their sentences. */
 const MOST_SAID = 1000;
 
 function findingsSection(
@@ -104,7 +104,7 @@ function findingsSection(
   const others = findings.slice(MOST_WHOLE);
   const without =
     findings.length > MOST_WITH_LOG
-      ? html`<p class="faint">The log around a finding is shown for the first ${MOST_WITH_LOG}.</p>`
+      ? html`<p class="faint">The log around a finding is shown for the first ${MOST_WITH_LOG} findings.</p>`
       : undefined;
   if (others.length === 0) return [without, ...whole];
   const said = others
@@ -131,12 +131,12 @@ function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
 function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
   if (!outcome) return undefined;
   const lines = rulesLines(outcome).map((line) => html`<li>${sentence(line)}</li>\n`);
-  return html`<h2>Rules of your own</h2>
+  return html`<h2>Rules</h2>
 <ul>${lines}</ul>`;
 }
 
 function memorySection({ memory }: TriageAnswer, map: Treemap | undefined): Content {
-  if (!memory || !map) return html`<p>It could not be counted: what is missing stands above.</p>`;
+  if (!memory || !map) return html`<p>Not available: the reason is in the list above.</p>`;
   return html`<p>${sentence(headline(memory))}</p>
 <p><a class="skip" href="#categories">Go to the table of categories</a></p>
 ${map.markup}
@@ -185,18 +185,19 @@ interface Place {
 
 const LABELS = { critical: 'Critical', warning: 'Warning', note: 'Note' } as const;
 
-/** A finding: its sentence and what to do, then what it rests on, behind a line each. */
+/** A finding: its sentences and advice, then what it is based on, in sections to open. */
 function findingSection(finding: Finding, { index, records, source }: Place): Content {
   const { severity, code, evidence, deeper } = finding;
   const id = raw(`finding-${index}`);
   const advice = adviceWords(finding);
+  const title = titleWords(finding);
   const explained = FINDINGS[code as FindingCode] ?? undefined;
   const corrupted = finding.report?.corrupted;
   const lines = evidence.filter((one) => one.kind === 'log');
   const stacks = evidence.filter((one) => one.kind === 'stack');
   return html`<article class="${raw(`finding ${severity}`)}" aria-labelledby="${id}">
 <h3 id="${id}"><span class="severity">${LABELS[severity]}</span> <span class="name">${code}</span></h3>
-${finding.title === undefined ? undefined : html`<p><strong>${sentence(escapeText(finding.title))}</strong></p>`}
+${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong></p>`}
 <p>${sentence(findingWords(finding))}</p>
 ${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
@@ -205,7 +206,7 @@ ${stacks.map(stackBlock)}
 ${finding.oom ? tables(oomLines(finding, null, true)) : undefined}
 ${figures(finding, index)}
 ${nearMessages(records, lines, code)}
-${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Known by: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
+${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Source: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
 ${deeper === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem ${deeper} ${sentence(source)}</code></p>`}
 </article>
 `;
@@ -217,7 +218,7 @@ function logLine({ timestamp, printedTime, text }: LogEvidence): Content {
 
 function tables(lines: readonly string[]): Content {
   if (lines.length === 0) return undefined;
-  return html`<details><summary>Processes, zones and counters then</summary><pre>${lines.join('\n')}</pre></details>`;
+  return html`<details><summary>Processes, zones and counters at that time</summary><pre>${lines.join('\n')}</pre></details>`;
 }
 
 function figures({ code, figures: all }: Finding, index: number): Content {
@@ -235,7 +236,7 @@ function figureText(name: string, figure: Figure): string {
   return Number.isInteger(figure) ? String(figure) : figure.toPrecision(4);
 }
 
-/** Stacks, so that a page of the largest machine is one that a browser shows at once. */
+/** Stacks: a browser must be able to show the page of the largest machine. */
 const MOST = 100;
 
 /** The functions of a stack, one a line. */
@@ -246,16 +247,16 @@ function stackBlock(stack: Pick<StackGroup, 'frames' | 'end' | 'why'>): Content 
 }
 
 function runningStacks({ running }: TriageDetail): Content {
-  return list('What the CPUs ran', running);
+  return list('Tasks running on the CPUs', running);
 }
 
 function blockedStacks({ blocked }: TriageDetail): Content {
-  return list('Tasks that wait and cannot be interrupted', blocked);
+  return list('Tasks in uninterruptible sleep (state D)', blocked);
 }
 
 function list(heading: string, groups: readonly StackGroup[] | undefined): Content {
   if (groups === undefined)
-    return html`<p>${heading}: not known; what is missing stands above.</p>`;
+    return html`<p>${heading}: not available; the reason is in the list above.</p>`;
   if (groups.length === 0) return html`<p>${heading}: none.</p>`;
   const tasks = groups.reduce((sum, group) => sum + group.tasks.length, 0);
   const left = groups.length - MOST;
@@ -269,7 +270,7 @@ ${shown.map((group) => html`<p>${sentence(ownersText(group.tasks, false))}</p>${
 /** Messages at the end of the log. */
 const LAST = 100;
 
-/** What the log has before and after the lines that a finding rests on. */
+/** The log before and after the lines that a finding is based on. */
 function nearMessages(records: Records, lines: readonly LogEvidence[], code: string): Content {
   const near = messagesAround(records, new Set(lines.map(({ seq }) => seq)));
   if (near.length === 0) return undefined;
@@ -281,14 +282,14 @@ function nearMessage({ record, asked, gap }: NearMessage): Content {
   return html`${gap ? '…\n' : ''}${asked ? html`<mark>${text}</mark>` : text}`;
 }
 
-/** The end of the log: of a panic, what came before it. */
+/** The end of the log. */
 function lastMessages(records: Records | undefined): Content {
-  if (records === undefined || records.length === 0) return html`<p>There is none.</p>`;
+  if (records === undefined || records.length === 0) return html`<p>No messages.</p>`;
   const shown = records.slice(-LAST);
   return html`<details><summary>The last ${formatCount(shown.length)} of ${formatCount(records.length)} messages</summary><pre>${shown.map(message)}</pre></details>`;
 }
 
-/** Of one message; kernels write no longer ones, and damage can make one of any length. */
+/** Characters of one message: kernels write no longer ones, damage may. */
 const MOST_TEXT = 2048;
 
 function message({ timestamp, text, ...of }: LogRecord | TextRecord): Content {
