@@ -179,8 +179,8 @@ describe('what does not work is said to', () => {
   });
 });
 
-test('docs/leaks.md lists the versions of bpftrace that were tried', () => {
-  const rows = [...textOf('docs/leaks.md').matchAll(/^\| (0\.\d+\.\d+) \(/gm)];
+test('docs/internals/leaks.md lists the versions of bpftrace that were tried', () => {
+  const rows = [...textOf('docs/internals/leaks.md').matchAll(/^\| (0\.\d+\.\d+) \(/gm)];
   expect(rows.map(([, version]) => version)).toEqual(TRIED_BPFTRACES);
 });
 
