@@ -22,7 +22,7 @@ test('triage names the worker, by drgn’s figures, and what the kernel’s coun
   expect([complete, warnings]).toEqual([true, []]);
   const found = (code: string) => findings.filter((finding) => finding.code === code);
   // Who ran when memory was gone is seldom who has it.
-  expect(found('panic').map(({ deeper }) => deeper)).toEqual(['memory']);
+  expect(found('panic').map(({ next }) => next)).toEqual(['memory']);
   const { pid, comm, sockets, skbs, payloadBytes, pinnedBytes } = drgn;
   expect(found('queued-data-of-process').map(({ figures }) => figures)).toEqual([
     expect.objectContaining({ pid, comm, sockets, skbs, payloadBytes, pinnedBytes }),

@@ -68,6 +68,6 @@ export function triageCaptured(parts: CapturedParts): CapturedTriage {
 }
 
 /** Nothing of a capture tells more where that takes the kernel's memory. */
-function withoutKernel({ deeper, ...finding }: Finding): Finding {
-  return deeper !== undefined && ANSWERED.test(deeper) ? { ...finding, deeper } : finding;
+function withoutKernel({ next, ...finding }: Finding): Finding {
+  return next !== undefined && ANSWERED.test(next) ? { ...finding, next } : finding;
 }

@@ -110,11 +110,11 @@ export interface Finding {
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];
   /** The command that tells more. */
-  readonly deeper?: string;
+  readonly next?: string;
   /** Of a finding that stands for several: these figures all of them have, others are those of the last. */
   readonly by?: readonly string[];
-  /** Of a rule: its sentence, with `{name}` for a figure, and what to do. */
-  readonly told?: { readonly says: string; readonly advice: string | undefined };
+  /** Of a rule: its sentence, with `{name}` for a figure, and its advice. */
+  readonly rule?: { readonly message: string; readonly advice: string | undefined };
 }
 
 /** The most severe first; else as they came. */

@@ -28,7 +28,7 @@ function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator
       mostBlocks: most?.blocks ?? null,
     },
     evidence: [],
-    deeper: 'memory -v',
+    next: 'memory -v',
   };
 }
 
@@ -47,7 +47,7 @@ function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Findi
         minBytes: watermarks.min * pageSize,
       },
       evidence: [],
-      deeper: 'memory --nodes',
+      next: 'memory --nodes',
     };
   }
 }

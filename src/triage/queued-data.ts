@@ -71,7 +71,7 @@ function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: numbe
       fd: holder?.fd ?? null,
     },
     evidence: [],
-    deeper: `skb --sock ${hex(socket.sock)}`,
+    next: `skb --sock ${hex(socket.sock)}`,
   };
 }
 
@@ -87,7 +87,7 @@ function ofProcess({ pid, comm, sockets, total, freedIfKilled }: Group, memory: 
       freedIfKilledBytes: freedIfKilled?.low ?? null,
     },
     evidence: [],
-    deeper: `skb --pid ${pid}`,
+    next: `skb --pid ${pid}`,
   };
 }
 
@@ -107,6 +107,6 @@ function ofMachine(
       mostBytes: most?.total.pinnedBytes ?? null,
     },
     evidence: [],
-    deeper: 'sockets --by process',
+    next: 'sockets --by process',
   };
 }

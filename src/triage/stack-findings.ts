@@ -29,7 +29,7 @@ export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
       ...(others > 0 && index === MOST - 1 ? { others } : {}),
     },
     evidence: [evidenceOf(group)],
-    deeper: 'stacks --state D',
+    next: 'stacks --state D',
   }));
 }
 

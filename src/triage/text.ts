@@ -71,7 +71,7 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
     logs,
     warnings: list,
     complete: list.length === 0,
-    findings: bySeverity(findings.map(({ deeper: _, ...finding }) => finding)),
+    findings: bySeverity(findings.map(({ next: _, ...finding }) => finding)),
   };
 }
 

@@ -132,13 +132,13 @@ function withPanic(
       comm: panic.task?.comm ?? null,
     },
     evidence: [...(logged?.evidence ?? []), ...(stack ? [stack] : [])],
-    deeper: deeperOf(panic),
+    next: nextOf(panic),
   };
   return [found, ...others];
 }
 
 /** Who ran when memory was gone is seldom who has it. */
-function deeperOf({ cause, cpu }: MachineFacts['panic']): string {
+function nextOf({ cause, cpu }: MachineFacts['panic']): string {
   if (cause !== undefined && OOM.test(cause)) return 'memory';
   return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
 }
@@ -151,7 +151,7 @@ function taint({ taint: mask }: MachineFacts): Finding[] {
       severity: 'note',
       figures: { mask: Number(mask) },
       evidence: [],
-      deeper: 'info',
+      next: 'info',
     },
   ];
 }
@@ -251,7 +251,7 @@ function findingOf(
       ...(others > 0 ? { others } : {}),
     },
     evidence: reader ? [reader.stack] : [],
-    deeper: `stacks --pid ${holder?.pid}`,
+    next: `stacks --pid ${holder?.pid}`,
   };
 }
 

@@ -79,7 +79,7 @@ test('a dump that cannot be read has a line too, and the status says that there 
   rmSync(join(work, 'crashes.ndjson'));
   expect((await bash(lines(some))).exitCode).toBe(3);
   const { dumps, end } = told();
-  expect(end).toMatchObject({ dumps: 2, told: 1, failed: 1 });
+  expect(end).toMatchObject({ dumps: 2, read: 1, failed: 1 });
   expect(dumps.map(({ ok }) => ok)).toEqual([false, true]);
   expect(dumps[1]?.release).toBe(fixture('6.1').truth.release);
 });

@@ -80,7 +80,7 @@ test('a process with many sockets, none of which tells by itself', () => {
   expect(told(...ten)).toEqual([['queued-data-of-process', 'warning', 7, 80]]);
   const [finding] = queuedData(census(...ten), MEMORY);
   expect(finding?.figures).toMatchObject({ sockets: 10, comm: 'c7', freedIfKilledBytes: 80 * MIB });
-  expect(finding?.deeper).toBe('skb --pid 7');
+  expect(finding?.next).toBe('skb --pid 7');
 });
 
 test('a process whose one socket is told is told again only for its others', () => {

@@ -65,15 +65,15 @@ interface Whole {
 /** The last line. */
 export function endJson(lines: readonly ToldLine[], whole: Whole): TriageEndJson {
   const { found, failing, seconds, shard, resumed, kept, otherShards } = whole;
-  const told = lines.filter(({ ok }) => ok);
+  const read = lines.filter(({ ok }) => ok);
   const isSevere = ({ findings }: ToldLine) =>
     failing !== null && findings.some((one) => isFailing(failing, one));
   return {
     schema: 'kdump-mem.triage-end/1',
     dumps: lines.length,
-    told: told.length,
-    failed: lines.length - told.length,
-    incomplete: told.filter(({ complete }) => !complete).length,
+    read: read.length,
+    failed: lines.length - read.length,
+    incomplete: read.filter(({ complete }) => !complete).length,
     severe: failing && lines.filter(isSevere).length,
     resumed,
     kept,

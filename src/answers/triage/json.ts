@@ -34,7 +34,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
 
 /** A finding, with its words. */
 export function findingJson(finding: Finding): TriageJson['findings'][number] {
-  const { code, severity, title, report, oom, figures, evidence, deeper } = finding;
+  const { code, severity, title, report, oom, figures, evidence, next } = finding;
   return {
     code,
     severity,
@@ -44,8 +44,8 @@ export function findingJson(finding: Finding): TriageJson['findings'][number] {
     words: findingWords(finding),
     figures: { ...figures },
     ...evidenceJson(evidence),
-    deeper: deeper ?? null,
-    ...(finding.told ? { advice: adviceWords(finding) ?? null } : {}),
+    next: next ?? null,
+    ...(finding.rule ? { advice: adviceWords(finding) ?? null } : {}),
   };
 }
 
@@ -82,11 +82,11 @@ function oomJson(oom: OomReport): NonNullable<TriageJson['findings'][number]['oo
 }
 
 export function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
-  const { rules, met, unknown, silenced, changed } = outcome;
+  const { rules, matched, unknown, silenced, changed } = outcome;
   const copied = (list: RulesOutcome['changed']) => list.map((one) => ({ ...one }));
   return {
     rules,
-    met,
+    matched,
     unknown: unknown.map((one) => ({ ...one })),
     silenced: copied(silenced),
     changed: copied(changed),

@@ -117,8 +117,8 @@ export const triageEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.triage-end/1'),
   /** Lines before this one, of this run and those taken over. */
   dumps: count,
-  /** Of these: looked at, and not. */
-  told: count,
+  /** Of these: read, and unreadable. */
+  read: count,
   failed: count,
   /** Of those looked at: something could not be read. */
   incomplete: count,

@@ -3,9 +3,9 @@ import type { Adjusted, RulesOutcome } from '../../triage/rules/outcome.js';
 import { escapeText } from '../text/escape.js';
 
 /** What rules did besides their findings: silenced and changed ones, and rules that could not be evaluated. */
-export function rulesLines({ rules, met, unknown, silenced, changed }: RulesOutcome): string[] {
+export function rulesLines({ rules, matched, unknown, silenced, changed }: RulesOutcome): string[] {
   return [
-    `Rules: ${met} of ${rules} matched.`,
+    `Rules: ${matched} of ${rules} matched.`,
     ...silenced.map(silencedWords),
     ...changed.map(changedWords),
     ...[...grouped(unknown, ({ why }) => why)].map(([why, all]) => {

@@ -148,7 +148,7 @@ export const findingSchema = z.strictObject({
     .array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() }))
     .optional(),
   /** The command that tells more, without `kdump-mem` and the dump. */
-  deeper: z.string().nullable(),
+  next: z.string().nullable(),
   /** Of a finding of a team's own rule: what it says to do. */
   advice: z.string().nullable().optional(),
 });
@@ -167,7 +167,7 @@ const adjusted = z.array(
 const rulesOutcome = z.strictObject({
   /** How many there are, and of how many what they ask for is there. */
   rules: count,
-  met: count,
+  matched: count,
   /** Those which what could not be read may decide. */
   unknown: z.array(
     z.strictObject({ code: z.string(), reason: z.enum(RULE_DOUBTS), why: z.string() }),

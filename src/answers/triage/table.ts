@@ -55,8 +55,8 @@ export function dumpsTable(
 }
 
 /** `13 dumps in /var/crash/: 12 read, 1 unreadable` */
-export function countWords({ dumps, told, failed }: TriageEndJson, place = ''): string {
-  const bad = failed === 0 ? '' : `: ${formatCount(told)} read, ${formatCount(failed)} unreadable`;
+export function countWords({ dumps, read, failed }: TriageEndJson, place = ''): string {
+  const bad = failed === 0 ? '' : `: ${formatCount(read)} read, ${formatCount(failed)} unreadable`;
   return `${counted(dumps, 'dump')}${place}${bad}`;
 }
 

@@ -36,7 +36,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules)
     parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
   for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
-  parts.push(`Next: kdump-mem ${escapeText(findings[0]?.deeper ?? 'memory')} ${options.source}`);
+  parts.push(`Next: kdump-mem ${escapeText(findings[0]?.next ?? 'memory')} ${options.source}`);
   return parts.join('\n');
 }
 
@@ -94,7 +94,7 @@ export function findingLines(
   { width, source, verbose }: TriageTextOptions,
   titled = verbose === true,
 ): string[] {
-  const { severity, code, evidence, deeper } = finding;
+  const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
   const [headline, ...details] = findingSentences(finding);
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
@@ -107,8 +107,8 @@ export function findingLines(
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
-  if (verbose && deeper !== undefined)
-    lines.push(...indented([`More: kdump-mem ${escapeText(deeper)} ${source}`]));
+  if (verbose && next !== undefined)
+    lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
   return lines;
 }
 

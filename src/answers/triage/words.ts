@@ -184,11 +184,11 @@ function figureWords(name: string, figure: Figure | undefined): string {
 export function findingSentences({
   code,
   figures,
-  told,
+  rule,
   title,
-}: Pick<Finding, 'code' | 'figures' | 'told' | 'title'>): readonly [string, ...string[]] {
+}: Pick<Finding, 'code' | 'figures' | 'rule' | 'title'>): readonly [string, ...string[]] {
   const { times, others, boot, boots, bootId, log } = figures;
-  const words = told ? filled(told.says, figures) : WORDS[code as FindingCode](figures, title);
+  const words = rule ? filled(rule.message, figures) : WORDS[code as FindingCode](figures, title);
   const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;
   if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
   if (typeof others === 'number')
@@ -217,7 +217,7 @@ export function findingWords(finding: Parameters<typeof findingSentences>[0]): s
 /** The advice of a rule; undefined: none. */
 export function adviceWords({
   figures,
-  told,
-}: Pick<Finding, 'figures' | 'told'>): string | undefined {
-  return told?.advice === undefined ? undefined : filled(told.advice, figures);
+  rule,
+}: Pick<Finding, 'figures' | 'rule'>): string | undefined {
+  return rule?.advice === undefined ? undefined : filled(rule.advice, figures);
 }

@@ -128,7 +128,7 @@ function optionsOf(command: Command, typed: string, before: readonly string[]): 
 
 /** An option that may be repeated. */
 function repeats({ description }: Option): boolean {
-  return /\brepeat(able)?\b/.test(description);
+  return /\brepeat(able)?\b|again for/.test(description);
 }
 
 function optionOf(command: Command, word: string): Option | undefined {

@@ -191,11 +191,11 @@ function note(open: Open, message: LogMessage): void {
 }
 
 function single({ pattern, groups }: Start, message: LogMessage): Found {
-  const { code, severity, by, deeper } = pattern;
+  const { code, severity, by, next } = pattern;
   const { title } = titled({ pattern, groups, lines: [message.text] }, true);
   const finding = { code, severity, title, figures: figuresOf(pattern, groups) };
   const evidence = [evidenceOf(message)];
-  return { finding: { ...finding, evidence, ...(deeper === undefined ? {} : { deeper }) }, by };
+  return { finding: { ...finding, evidence, ...(next === undefined ? {} : { next }) }, by };
 }
 
 function figuresOf({ numbers }: Pattern, groups: Groups): Record<string, Figure> {
@@ -208,7 +208,7 @@ function figuresOf({ numbers }: Pattern, groups: Groups): Record<string, Figure>
 /** @param later another report is before it */
 function reported(open: Open, later: boolean): Found {
   const { pattern, groups, lines, evidence } = open;
-  const { code, severity, by, deeper } = pattern;
+  const { code, severity, by, next } = pattern;
   const { title, name, corrupted } = titled(open, later);
   const fields = crashFields(lines);
   const report: CrashReport = { function: name, corrupted, ...fields };
@@ -224,7 +224,7 @@ function reported(open: Open, later: boolean): Found {
       report,
       figures,
       evidence: evidence.map(evidenceOf),
-      ...(deeper === undefined ? {} : { deeper }),
+      ...(next === undefined ? {} : { next }),
     },
     by,
   };

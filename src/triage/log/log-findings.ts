@@ -212,7 +212,7 @@ class AllocationFailureReader implements ReportReader {
         ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
       },
       evidence: [evidenceOf(report.line)],
-      deeper: 'memory --nodes',
+      next: 'memory --nodes',
     };
   }
 }

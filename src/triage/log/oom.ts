@@ -217,7 +217,7 @@ class Report {
       figures: { ...figures, ...this.#shortage(pageSize), ...memory },
       oom,
       evidence: this.#lines.map(evidenceOf),
-      deeper: 'procs',
+      next: 'procs',
     };
   }
 

@@ -35,7 +35,7 @@ export interface Pattern {
   /** Findings of one code with the same of these are one: the last is told, and how often it came. */
   readonly by: readonly string[];
   /** The command that tells more. */
-  readonly deeper?: string;
+  readonly next?: string;
   /** Of a report of many lines. */
   readonly forms?: readonly Form[];
   /**
@@ -209,7 +209,7 @@ const OOPS = {
   code: 'oops',
   severity: 'critical',
   by: ['address', 'place', 'kind', 'trap', 'error', 'symbol'],
-  deeper: 'log',
+  next: 'log',
 } as const;
 const CORRUPTION = {
   code: 'memory-corruption',
@@ -402,7 +402,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /(?:^|\bwatchdog: )BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
     numbers: ['cpu', 'seconds', 'pid'],
     by: ['cpu', 'pid'],
-    deeper: 'stacks',
+    next: 'stacks',
     kernels: '2.6.32-',
     forms: fault('BUG: soft lockup in {f}', STALL),
   },
@@ -432,7 +432,7 @@ export const PATTERNS: readonly Pattern[] = [
     severity: 'critical',
     line: /^(?:NMI )?(?:watchdog: )?BUG: soft lockup\b[^\n]*$/,
     by: ['symbol'],
-    deeper: 'stacks',
+    next: 'stacks',
     kernels: '2.6.32-',
     forms: fault('BUG: soft lockup in {f}', STALL),
   },
@@ -460,7 +460,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^INFO: task (?<comm>.*):(?<pid>\d+) (?:<\w+> )?(?:blocked (?:in I\/O wait )?|can't die )for more than (?<seconds>\d+) seconds\.?/s,
     numbers: ['pid', 'seconds'],
     by: ['comm', 'pid'],
-    deeper: 'stacks --state D',
+    next: 'stacks --state D',
     kernels: '2.6.32-',
     forms: [
       { when: /can't die/, title: "INFO: task can't die in {f}", search: skipping(/schedule/) },
@@ -601,7 +601,7 @@ export const PATTERNS: readonly Pattern[] = [
     severity: 'warning',
     line: /^(?:(?<what>vmap allocation for size \d+ failed)|(?<percpu>percpu: allocation failed, size=\d+ .*)|(?<slab>SLUB: Unable to allocate memory on .*)|(?<xfs>XFS.* possible memory allocation deadlock .*)|(?<zram>zram: Error allocating memory for compressed page.*)|(?<overcommit>__vm_enough_memory: pid: \d+, comm: .*not enough memory for the allocation))/s,
     by: ['what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit'],
-    deeper: 'memory --nodes',
+    next: 'memory --nodes',
     kernels: '2.6.32-',
   },
   // kernel/locking/lockdep.c

@@ -37,7 +37,7 @@ export function withRules<A extends RuleBasis>(
     findings: bySeverity(kept),
     rules: {
       rules: rules.rules.length,
-      met: count,
+      matched: count,
       unknown: each([...unknown, ...unsure]),
       silenced,
       changed,
@@ -66,7 +66,7 @@ function whole({ log, ...rest }: Condition, facts: RuleFacts): Told {
 }
 
 function findingOf(
-  { code, severity, says, advice, deeper }: Rule,
+  { code, severity, message, advice, next }: Rule,
   { figures, evidence }: Extract<Told, { met: true }>,
 ): Finding {
   return {
@@ -75,8 +75,8 @@ function findingOf(
     severity,
     figures,
     evidence,
-    told: { says, advice },
-    ...(deeper === undefined ? {} : { deeper }),
+    rule: { message, advice },
+    ...(next === undefined ? {} : { next }),
   };
 }
 

@@ -25,7 +25,7 @@ interface Wrong {
 }
 
 /** What a rule's sentence names and no condition of it gives, and captures that hide a figure. */
-export function unknownNames({ when, says, advice }: Rule): Wrong[] {
+export function unknownNames({ when, message, advice }: Rule): Wrong[] {
   const { any = [], not: _, ...all } = when;
   const asked = [all, ...any];
   const wrong: Wrong[] = [];
@@ -42,7 +42,7 @@ export function unknownNames({ when, says, advice }: Rule): Wrong[] {
   }
   // A finding's figures are what its code has.
   if (asked.some(({ finding }) => finding !== undefined)) return wrong;
-  for (const [field, text] of Object.entries({ says, advice: advice ?? '' })) {
+  for (const [field, text] of Object.entries({ message, advice: advice ?? '' })) {
     for (const [, name = ''] of text.matchAll(PLACE))
       if (!names.has(name))
         wrong.push({

@@ -14,7 +14,7 @@ export interface RulesOutcome {
   /** Rules that asked for something. */
   readonly rules: number;
   /** Of these: what they ask for is there. */
-  readonly met: number;
+  readonly matched: number;
   /** Of these, and of adjustments: what could not be read may decide. */
   readonly unknown: readonly Undecided[];
   readonly silenced: readonly Adjusted[];

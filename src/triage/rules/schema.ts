@@ -124,10 +124,10 @@ const rule = z.strictObject({
     })
     .refine(isAsked, NOTHING),
   /** The sentence: `{name}` stands for a figure. */
-  says: words,
+  message: words,
   advice: words.optional(),
   /** A command of kdump-mem that tells more, without the dump. */
-  deeper: words.optional(),
+  next: words.optional(),
 });
 
 const adjustment = z.strictObject({

@@ -29,8 +29,8 @@ export function triageWith(names: readonly string[]): {
     severity: 'critical',
     figures: { what: first },
     evidence: [],
-    deeper: first,
-    told: { says: `${first} {what}`, advice: `${first} {what}` },
+    next: first,
+    rule: { message: `${first} {what}`, advice: `${first} {what}` },
   };
   const adjusted = { code: 'tainted', from: 'note', findings: 2, because: first } as const;
   return {
@@ -57,7 +57,7 @@ export function triageWith(names: readonly string[]): {
       warnings: names.map((message) => ({ code: 'unreadable', message })),
       rules: {
         rules: 4,
-        met: 1,
+        matched: 1,
         unknown: names.map((why) => ({ code: 'acme/b', reason: 'log-incomplete', why })),
         silenced: [{ ...adjusted, to: 'silent' }],
         changed: [{ ...adjusted, to: 'warning' }],
@@ -103,7 +103,7 @@ function findingOf(code: Finding['code'], names: readonly string[], index: numbe
       { kind: 'log', seq: index % names.length, timestamp: 1_000_000n, text: name },
       { kind: 'stack', ...stackWith(name) },
     ],
-    deeper: 'memory',
+    next: 'memory',
   };
 }
 

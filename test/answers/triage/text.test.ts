@@ -27,7 +27,7 @@ const FINDINGS: readonly Finding[] = [
       unattributedBytes: 2 * 2 ** 30,
     },
     evidence: [{ kind: 'log', seq: 4, timestamp: 1_234_567_000n, text: HOSTILE }],
-    deeper: 'procs',
+    next: 'procs',
   },
   {
     code: 'blocked-tasks',
@@ -46,9 +46,9 @@ const FINDINGS: readonly Finding[] = [
         })),
       },
     ],
-    deeper: 'stacks --state D',
+    next: 'stacks --state D',
   },
-  { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [], deeper: 'info' },
+  { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [], next: 'info' },
 ];
 
 const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
@@ -147,7 +147,7 @@ test('sockets that a process does not read are told once, and all of them with -
       threads: 1,
     },
     evidence: [],
-    deeper: `stacks --pid ${pid}`,
+    next: `stacks --pid ${pid}`,
   });
   const many = [
     stalled(4, 7),
@@ -179,7 +179,7 @@ test('a dump without its log has no say in why the kernel stopped', () => {
     code: 'panic',
     severity: 'critical',
     evidence: [],
-    deeper: 'log',
+    next: 'log',
     figures: { reason: null, cause: null, cpu: null, pid: null, comm: null, logMessages },
   });
   const words = (logMessages: number | null) =>

@@ -233,7 +233,12 @@ test('a page of a log has its findings, with the log around them', async () => {
 });
 
 test('rules hold for a log; what a log does not contain is not known', async () => {
-  const rule = (code: string, when: object) => ({ code, severity: 'warning', when, says: 'So.' });
+  const rule = (code: string, when: object) => ({
+    code,
+    severity: 'warning',
+    when,
+    message: 'So.',
+  });
   const rules = file(
     'rules.json',
     JSON.stringify({
@@ -258,7 +263,7 @@ test('rules hold for a log; what a log does not contain is not known', async () 
     ['acme/release', 'warning'],
     ['oops', 'note'],
   ]);
-  expect(answer.rules).toMatchObject({ rules: 7, met: 2, changed: [{ code: 'oops' }] });
+  expect(answer.rules).toMatchObject({ rules: 7, matched: 2, changed: [{ code: 'oops' }] });
   expect(answer.rules?.unknown.map(({ code, reason }) => [code, reason])).toEqual([
     ['acme/module', 'modules-unreadable'],
     ['acme/stack', 'stacks-unreadable'],
@@ -291,7 +296,7 @@ test('logs have lines, and the same trouble stands together', async () => {
   const { stdout, status } = await kdumpMem('triage', '--ndjson', one, same, other);
   expect(status).toBe(0);
   const { lines, end } = parseRun(stdout);
-  expect(end).toMatchObject({ dumps: 3, told: 3, failed: 0 });
+  expect(end).toMatchObject({ dumps: 3, read: 3, failed: 0 });
   expect(lines[0]).toMatchObject({
     dump: one,
     ok: true,

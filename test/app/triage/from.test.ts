@@ -68,8 +68,7 @@ describe('triage --from', () => {
     const low = answer.findings.find(({ code }) => code === 'low-memory');
     expect(low?.figures).toMatchObject({ freeBytes: 9 * 4096, minBytes: 1000 * 4096 });
     // A capture has no stacks of the kernel's memory to ask for.
-    for (const { deeper } of answer.findings)
-      expect(deeper ?? 'log').toMatch(/^(log|memory|procs)/);
+    for (const { next } of answer.findings) expect(next ?? 'log').toMatch(/^(log|memory|procs)/);
   });
 
   test('says it in words, and what it does not look at', async () => {

@@ -37,7 +37,7 @@ test('a line for each dump in their order, twice the same but for seconds', asyn
   }
   expect(end).toMatchObject({
     dumps: 8,
-    told: told.length,
+    read: told.length,
     failed: 8 - told.length,
     resumed: 0,
     kept: 0,
@@ -120,7 +120,7 @@ test('where its own folder was removed, dumps elsewhere are looked at', async ()
 });
 
 test('rules of a team’s own hold for each dump', async () => {
-  const rule = { code: 'acme/old', severity: 'warning', when: { release: '*' }, says: 'Old.' };
+  const rule = { code: 'acme/old', severity: 'warning', when: { release: '*' }, message: 'Old.' };
   const rules = tree.write(
     'rules.json',
     JSON.stringify({ schema: 'kdump-mem.rules/1', rules: [rule] }),
@@ -135,7 +135,7 @@ test('rules of a team’s own hold for each dump', async () => {
   const again = await ndjson(...asked);
   expect(again.status).toBe(1);
   expect(parseRun(again.stdout)).toMatchObject({
-    lines: [{ rules: { rules: 1, met: 1, silenced: [] } }],
+    lines: [{ rules: { rules: 1, matched: 1, silenced: [] } }],
     end: { severe: 1, resumed: 0 },
   });
   rmSync(earlier);
@@ -159,7 +159,7 @@ test('a worker that is killed, and one that takes too long, have their lines', a
   const { lines, end } = parseRun(run.stdout);
   expect(lines.map(({ error }) => error?.code)).toEqual(['killed', 'timed-out']);
   expect(lines.map(({ error }) => error?.signal)).toEqual(['SIGKILL', 'SIGKILL']);
-  expect(end).toMatchObject({ dumps: 2, told: 0, failed: 2 });
+  expect(end).toMatchObject({ dumps: 2, read: 0, failed: 2 });
   expect(isRunning(stopped!)).toBe(false);
 });
 
@@ -293,7 +293,7 @@ test('--fail-on ends with 1 as soon as one dump has such a finding, whatever els
   const [whole, empty] = ['whole-000', 'empty-000'].map((name) => join(tree.path, name, 'vmcore'));
   const { lines } = parseRun((await ndjson(whole!)).stdout);
   const finding = { code: 'panic', severity: 'warning', words: '', figures: {}, evidence: [] };
-  const grave = { ...lines[0], findings: [{ ...finding, deeper: null }] };
+  const grave = { ...lines[0], findings: [{ ...finding, next: null }] };
   const earlier = tree.write('earlier.ndjson', `${JSON.stringify(grave)}\n`);
   const least = async (severity: string) => {
     const ran = await ndjson('--resume', earlier, '--fail-on', severity, whole!, empty!);
@@ -333,7 +333,7 @@ test('a folder without dumps has an end line alone', async () => {
   rmSync(empty.dumps[0]!);
   rmSync(join(dirname(empty.dumps[0]!), 'vmcore-dmesg.txt'));
   const { stdout, status } = await ndjson(empty.path);
-  expect(parseRun(stdout)).toMatchObject({ lines: [], end: { dumps: 0, told: 0, failed: 0 } });
+  expect(parseRun(stdout)).toMatchObject({ lines: [], end: { dumps: 0, read: 0, failed: 0 } });
   expect(status).toBe(0);
   empty.dispose();
 });

@@ -21,11 +21,11 @@ const RULE = `${HEAD}rules:
   - code: acme/old-kernel
     severity: critical
     when: { release: '6.1.{patch:number}-*' }
-    says: 'Release {kernelRelease}, patch {patch}.'
+    message: 'Release {kernelRelease}, patch {patch}.'
   - code: acme/line
     severity: note
     when: { log: 'whatever' }
-    says: 'x'
+    message: 'x'
 `;
 
 test('a rule finds, one that asks for what is filtered out is not known, and --fail-on counts', async () => {
@@ -46,7 +46,7 @@ test('a rule finds, one that asks for what is filtered out is not known, and --f
   expect(overwritten).toBeNull();
   expect(outcome).toMatchObject({
     rules: 2,
-    met: 1,
+    matched: 1,
     silenced: [],
     unknown: [{ code: 'acme/line' }],
   });
@@ -84,7 +84,7 @@ test('a finding that is silenced is said, and --fail-on does not count it', asyn
 
 test('a file that is wrong is one line, with line and field', async () => {
   const file = rules(
-    `${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    says: x\n`,
+    `${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    message: x\n`,
   );
   expect(await kdumpMem('triage', vmcore, '--rules', file)).toEqual({
     stdout: '',

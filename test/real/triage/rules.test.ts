@@ -21,7 +21,7 @@ async function told(rules: readonly object[]) {
 const rule = (code: string, when: object) => ({
   code: `test/${code}`,
   severity: 'note',
-  says: 'x',
+  message: 'x',
   when,
 });
 

@@ -110,11 +110,11 @@ function told(
   given = answer(),
   ask: () => StacksAnswer = () => stacks(true),
 ): { met: boolean; figures: object | undefined; why: string | undefined } {
-  const rule = { code: 'acme/a', severity: 'warning', when, says: 'x' };
+  const rule = { code: 'acme/a', severity: 'warning', when, message: 'x' };
   const file = { schema: 'kdump-mem.rules/1', rules: [rule] };
   const { findings, rules } = withRules(given, readRules('r', JSON.stringify(file)), ask);
   const [found] = findings.filter(({ code }) => code === 'acme/a');
-  expect(rules).toMatchObject({ rules: 1, met: found ? 1 : 0 });
+  expect(rules).toMatchObject({ rules: 1, matched: found ? 1 : 0 });
   return { met: found !== undefined, figures: found?.figures, why: rules?.unknown[0]?.why };
 }
 
@@ -271,12 +271,12 @@ test('a finding for each thing that the lines name, with its figures in the sent
       {
         code: 'acme/hot',
         severity: 'critical',
-        deeper: 'log',
+        next: 'log',
         when: {
           log: 'mlx {card}: health: {how}, level {level:number}',
           memory: { category: 'network-sockets', atLeastBytes: 1 },
         },
-        says: '{card} is {how} ({memoryBytes}, {memoryShare}).',
+        message: '{card} is {how} ({memoryBytes}, {memoryShare}).',
         advice: 'Change {card}.',
       },
     ],
@@ -357,7 +357,7 @@ test('hostile text of a log is inert in a rule’s sentence', () => {
   const found = applied(
     {
       rules: [
-        { code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, says: '{card}' },
+        { code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, message: '{card}' },
       ],
     },
     answer({}, lines),

@@ -4,7 +4,7 @@ import { RulesError, readRules } from '../../../src/triage/rules/read.js';
 
 const HEAD = 'schema: kdump-mem.rules/1\nrules:\n';
 const rule = (when: string, more = '') =>
-  `${HEAD}  - code: acme/a\n    severity: note\n    when: ${when}\n    says: 'x'\n${more}`;
+  `${HEAD}  - code: acme/a\n    severity: note\n    when: ${when}\n    message: 'x'\n${more}`;
 
 test('the example of the docs is one, and JSON is too', () => {
   const read = readRules('rules.yaml', readFileSync('docs/rules.yaml', 'utf8'));
@@ -36,7 +36,7 @@ test.each([
   ],
   [
     rule('{ release: x }').replace("'x'", "'{bytes}'"),
-    /^r:6: rules\[0\]\.says: unknown figure \{bytes\}; the conditions provide kernelRelease$/,
+    /^r:6: rules\[0\]\.message: unknown figure \{bytes\}; the conditions provide kernelRelease$/,
   ],
   [
     rule("{ release: '{stackPid}' }"),
@@ -47,7 +47,7 @@ test.each([
     /^r:4: rules\[0\]\.severity: invalid option: expected one of "critical"/,
   ],
   [
-    `${rule('{ release: x }')}  - code: acme/a\n    severity: note\n    when: { release: y }\n    says: z\n`,
+    `${rule('{ release: x }')}  - code: acme/a\n    severity: note\n    when: { release: y }\n    message: z\n`,
     'r:7: rules[1].code: duplicate code acme/a',
   ],
   [

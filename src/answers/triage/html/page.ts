@@ -187,7 +187,7 @@ const LABELS = { critical: 'Critical', warning: 'Warning', note: 'Note' } as con
 
 /** A finding: its sentences and advice, then what it is based on, in sections to open. */
 function findingSection(finding: Finding, { index, records, source }: Place): Content {
-  const { severity, code, evidence, deeper } = finding;
+  const { severity, code, evidence, next } = finding;
   const id = raw(`finding-${index}`);
   const advice = adviceWords(finding);
   const title = titleWords(finding);
@@ -207,7 +207,7 @@ ${finding.oom ? tables(oomLines(finding, null, true)) : undefined}
 ${figures(finding, index)}
 ${nearMessages(records, lines, code)}
 ${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Source: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
-${deeper === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem ${deeper} ${sentence(source)}</code></p>`}
+${next === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem ${next} ${sentence(source)}</code></p>`}
 </article>
 `;
 }
