@@ -9,7 +9,7 @@ export interface CategoryDiff extends Course {
    * Of its change what its children do not tell, since they cannot be compared: their changes and this sum to
    * its own, to the byte. Null: its own is not known.
    */
-  readonly untold: number | null;
+  readonly uncompared: number | null;
 }
 
 /**
@@ -44,7 +44,7 @@ export function diffCategories(
     category: trees.find((tree) => tree !== null)?.category ?? '',
     ...course,
     children,
-    untold: course.change === null ? null : children.length === 0 ? 0 : course.change - told,
+    uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - told,
   };
 }
 

@@ -51,12 +51,15 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     ...order.notes,
     ...differing(states),
     ...(depths.length > 1
-      ? [{ code: 'another-depth', depths } as const]
+      ? [{ code: 'different-sources', depths } as const]
       : strangeCategories(categories)),
     ...(categories?.change
       ? [
           {
-            code: sameBoot === false ? ('another-size' as const) : ('memory-plugged' as const),
+            code:
+              sameBoot === false
+                ? ('different-memory-sizes' as const)
+                : ('memory-hotplug' as const),
             bytes: categories.change,
           },
         ]
@@ -121,8 +124,8 @@ function differing(states: readonly HostState[]): Note[] {
   const releases = unique(states.flatMap(({ release }) => release ?? []));
   const sizes = unique(states.flatMap(({ pageSize }) => pageSize ?? []));
   return [
-    ...(releases.length > 1 ? [{ code: 'another-kernel', releases } as const] : []),
-    ...(sizes.length > 1 ? [{ code: 'another-page-size', sizes } as const] : []),
+    ...(releases.length > 1 ? [{ code: 'different-kernels', releases } as const] : []),
+    ...(sizes.length > 1 ? [{ code: 'different-page-sizes', sizes } as const] : []),
   ];
 }
 
@@ -131,7 +134,7 @@ function strangeCategories(categories: CategoryDiff | null): Note[] {
   const count = categories
     ? leavesOf(categories).filter(({ change }) => change === null).length
     : 0;
-  return count === 0 ? [] : [{ code: 'size-unknown', part: 'categories', count }];
+  return count === 0 ? [] : [{ code: 'change-unknown', part: 'categories', count }];
 }
 
 /** Parts that some inputs have and others lack. */
@@ -147,7 +150,7 @@ function unknownTo(states: readonly HostState[]): Note[] {
     const lacking = states.filter((state) => !knows(state)).map(({ name }) => name);
     return lacking.length === 0 || lacking.length === states.length
       ? []
-      : [{ code: 'not-known-to-all', part, names: lacking }];
+      : [{ code: 'missing-in-input', part, names: lacking }];
   });
 }
 
@@ -159,13 +162,13 @@ function listNotes(lists: Readonly<Record<ListName, ListDiff | null>>, { states 
       if (!list) return [];
       const { whole, missed, otherwise, unknown } = list;
       return [
-        ...(whole ? [] : [{ code: 'not-all-listed', part } as const]),
-        ...(missed > 0 ? [{ code: 'began-before', part, count: missed } as const] : []),
-        ...(otherwise > 0 ? [{ code: 'measured-otherwise', part, count: otherwise } as const] : []),
-        ...(unknown > 0 ? [{ code: 'size-unknown', part, count: unknown } as const] : []),
+        ...(whole ? [] : [{ code: 'list-incomplete', part } as const]),
+        ...(missed > 0 ? [{ code: 'missed-process', part, count: missed } as const] : []),
+        ...(otherwise > 0 ? [{ code: 'lesser-measure', part, count: otherwise } as const] : []),
+        ...(unknown > 0 ? [{ code: 'change-unknown', part, count: unknown } as const] : []),
       ];
     }),
-    ...(lists.processes && again > 0 ? [{ code: 'pid-used-again', count: again } as const] : []),
+    ...(lists.processes && again > 0 ? [{ code: 'pid-reused', count: again } as const] : []),
   ];
 }
 

@@ -2,11 +2,11 @@ import { type Course, courseOf, notCompared } from './course.js';
 import type { CategoryMeasure, Item, Listing, Measure, Who } from './state.js';
 
 /**
- * `new`: it was not there at first. `ended`: it is not there at last. `was-empty`, `is-empty`: it had nothing then, or
- * was not there. `only-after`, `only-before`: it is in one list, and the other is not whole.
+ * `new`: not there at first. `gone`: not there at last. `was-empty`, `is-empty`: without memory then, or not there.
+ * `only-after`, `only-before`: in one list, and the other is incomplete.
  */
 export const STATUSES = [
-  ...(['both', 'new', 'ended', 'was-empty', 'is-empty', 'only-after', 'only-before'] as const),
+  ...(['both', 'new', 'gone', 'was-empty', 'is-empty', 'only-after', 'only-before'] as const),
 ] as const;
 export type Status = (typeof STATUSES)[number];
 
@@ -117,7 +117,7 @@ function statusOf(
   last: Listing,
 ): Status {
   if (!one) return !first.whole ? 'only-after' : first.withoutEmpty ? 'was-empty' : 'new';
-  if (!other) return !last.whole ? 'only-before' : last.withoutEmpty ? 'is-empty' : 'ended';
+  if (!other) return !last.whole ? 'only-before' : last.withoutEmpty ? 'is-empty' : 'gone';
   return 'both';
 }
 

@@ -10,12 +10,12 @@ export interface Loss {
   readonly plugged: number;
   /**
    * Categories that say whose they are: those that grew, and those that shrank. With what nothing explains, and
-   * untold, they make up what was lost and plugged, to the byte. Null: single categories cannot be compared.
+   * uncompared, they make up what was lost and plugged, to the byte. Null: single categories cannot be compared.
    */
   readonly grew: number | null;
   readonly shrank: number | null;
   readonly unattributed: number | null;
-  readonly untold: number | null;
+  readonly uncompared: number | null;
   /**
    * `nothing`: what grew is less than half of what was lost. Null: nothing was lost (it is of another boot or host), or
    * it cannot be told.
@@ -84,15 +84,15 @@ export function lossOf(
     leaves.filter(({ category }) => NOBODYS.has(category)),
     (change) => change,
   );
-  const untold = lost + memory.change - grew - shrank - unattributed;
+  const uncompared = lost + memory.change - grew - shrank - unattributed;
   const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
   return {
     lost,
     plugged: memory.change,
     ...(isTold
-      ? { grew, shrank, unattributed, untold }
-      : { grew: null, shrank: null, unattributed: null, untold: null }),
-    explanation: isLost && isTold ? explanationOf(lost, grew, untold) : null,
+      ? { grew, shrank, unattributed, uncompared }
+      : { grew: null, shrank: null, unattributed: null, uncompared: null }),
+    explanation: isLost && isTold ? explanationOf(lost, grew, uncompared) : null,
     categories: named
       .filter(({ change }) => (change ?? 0) > 0)
       .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))
@@ -101,9 +101,9 @@ export function lossOf(
 }
 
 /** What cannot be compared may be what grew: then it cannot be told. */
-function explanationOf(lost: number, grew: number, untold: number): Loss['explanation'] {
+function explanationOf(lost: number, grew: number, uncompared: number): Loss['explanation'] {
   if (grew >= lost / 2) return 'categories';
-  return grew + Math.max(0, untold) >= lost / 2 ? null : 'nothing';
+  return grew + Math.max(0, uncompared) >= lost / 2 ? null : 'nothing';
 }
 
 /** Who grew most of those whose memory is in a category. */

@@ -19,7 +19,7 @@ export interface HostState {
 }
 
 export interface Flaw {
-  readonly code: 'incomplete' | 'contradictory' | 'spread';
+  readonly code: 'incomplete' | 'inconsistent' | 'spread';
   readonly words: string;
 }
 

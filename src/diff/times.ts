@@ -43,8 +43,8 @@ export function inOrder(given: readonly HostState[]): Order {
     sameBoot: same,
     notes: [
       ...(states.some((state, at) => state !== given[at]) ? [{ code: 'reordered' } as const] : []),
-      ...(otherHost ? [{ code: 'another-host', hosts } as const] : []),
-      ...(otherBoot && !otherHost ? [{ code: 'another-boot' } as const] : []),
+      ...(otherHost ? [{ code: 'different-hosts', hosts } as const] : []),
+      ...(otherBoot && !otherHost ? [{ code: 'different-boots' } as const] : []),
       ...(same === null ? [{ code: 'boot-unknown' } as const] : []),
       ...(!clock
         ? [

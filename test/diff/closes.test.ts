@@ -33,11 +33,11 @@ function sumOf(children: readonly CategoryState[]): number {
 }
 
 function unclosed(diff: CategoryDiff): string[] {
-  const { change, untold, children, category } = diff;
+  const { change, uncompared, children, category } = diff;
   if (children.length === 0) return [];
   const sum = children.reduce((all, one) => all + (one.change ?? 0), 0);
   return [
-    ...(change === sum + (untold ?? Number.NaN) ? [] : [category]),
+    ...(change === sum + (uncompared ?? Number.NaN) ? [] : [category]),
     ...children.flatMap(unclosed),
   ];
 }
@@ -54,9 +54,9 @@ test.each(['kcore', 'counters'])('changes sum to that above (beside %s)', (depth
       const { categories, loss } = looks(first, last, depth);
       if (!categories || !loss) throw new Error('both have categories');
       expect(unclosed(categories)).toEqual([]);
-      const { lost, plugged, grew, shrank, unattributed, untold } = loss;
+      const { lost, plugged, grew, shrank, unattributed, uncompared } = loss;
       if (depth === 'kcore')
-        expect((grew ?? 0) + (shrank ?? 0) + (unattributed ?? 0) + (untold ?? 0)).toBe(
+        expect((grew ?? 0) + (shrank ?? 0) + (unattributed ?? 0) + (uncompared ?? 0)).toBe(
           lost + plugged,
         );
       else {

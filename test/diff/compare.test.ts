@@ -21,7 +21,7 @@ test('what free memory fell by is in what grew, to the byte', () => {
     grew: 300 * MIB,
     shrank: -10 * MIB,
     unattributed: MIB,
-    untold: 0,
+    uncompared: 0,
     plugged: 0,
     explanation: 'categories',
   });
@@ -29,7 +29,7 @@ test('what free memory fell by is in what grew, to the byte', () => {
     category: 'network-sockets',
     change: 300 * MIB,
   });
-  expect(categories).toMatchObject({ change: 0, untold: 0 });
+  expect(categories).toMatchObject({ change: 0, uncompared: 0 });
   const [free] = categories?.children ?? [];
   expect(free?.perSecond).toBeCloseTo((-291 * MIB) / 2700);
 });
@@ -61,8 +61,13 @@ test('memory that was plugged in is said, and closes the sum', () => {
     memory: { depth: 'kcore', tree: treeOf({ anonymous: 100 }, 1200), drift: 0 },
   });
   const { loss, notes } = compareStates([memoryAt(0, { anonymous: 50 }), more]);
-  expect(notes).toEqual([{ code: 'memory-plugged', bytes: 200 * MIB }]);
-  expect(loss).toMatchObject({ lost: -150 * MIB, plugged: 200 * MIB, grew: 50 * MIB, untold: 0 });
+  expect(notes).toEqual([{ code: 'memory-hotplug', bytes: 200 * MIB }]);
+  expect(loss).toMatchObject({
+    lost: -150 * MIB,
+    plugged: 200 * MIB,
+    grew: 50 * MIB,
+    uncompared: 0,
+  });
 });
 
 test('inputs of different depth: groups are compared, single categories are not', () => {
@@ -73,17 +78,17 @@ test('inputs of different depth: groups are compared, single categories are not'
     memoryAt(0, { anonymous: 100, 'network-sockets': 10 }),
     shallow,
   ]);
-  expect(notes).toContainEqual({ code: 'another-depth', depths: ['kcore', 'counters'] });
+  expect(notes).toContainEqual({ code: 'different-sources', depths: ['kcore', 'counters'] });
   expect(complete).toBe(false);
   const kernel = categories?.children.find(({ category }) => category === 'kernel');
-  expect(kernel).toMatchObject({ change: 290 * MIB, untold: 290 * MIB });
+  expect(kernel).toMatchObject({ change: 290 * MIB, uncompared: 290 * MIB });
   expect(kernel?.children.map(({ change }) => change)).toEqual([null, null]);
   // What one does not know is not known, and not nothing.
   expect(kernel?.children.map(({ bytes }) => bytes)).toEqual([
     [10 * MIB, null],
     [null, 300 * MIB],
   ]);
-  expect(loss).toMatchObject({ lost: 290 * MIB, grew: null, untold: null, explanation: null });
+  expect(loss).toMatchObject({ lost: 290 * MIB, grew: null, uncompared: null, explanation: null });
 });
 
 test('a category that only one release knows of is not compared, and the sum closes', () => {
@@ -92,8 +97,8 @@ test('a category that only one release knows of is not compared, and the sum clo
     memoryAt(60, { anonymous: 100, 'of-tomorrow': 50 }),
   ]);
   const kernel = categories?.children.find(({ category }) => category === 'kernel');
-  expect(kernel).toMatchObject({ change: 50 * MIB, untold: 50 * MIB });
-  expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, untold: 50 * MIB, explanation: null });
+  expect(kernel).toMatchObject({ change: 50 * MIB, uncompared: 50 * MIB });
+  expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, uncompared: 50 * MIB, explanation: null });
 });
 
 test('what was given in the wrong order is sorted, and that is said', () => {
@@ -157,7 +162,7 @@ test.each([
       { origin: other, lists: { ...processes([one]), caches: cache(30) } },
     ),
   ]);
-  expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
+  expect(notes.map(({ code }) => code)).toEqual(['different-boots']);
   expect([sameBoot, seconds, lists.processes]).toEqual([false, null, null]);
   expect(loss?.explanation).toBeNull();
   expect(lists.caches?.items[0]).toMatchObject({ change: 20, perSecond: null });
@@ -181,7 +186,7 @@ test('ids tell another boot though clocks of one between them fit both', () => {
     memoryAt(seconds, {}, { origin: taken(seconds, { bootId }) });
   const { sameBoot, seconds, notes } = compareStates([at(0, 'a'), at(60, null), at(120, 'c')]);
   expect([sameBoot, seconds]).toEqual([false, null]);
-  expect(notes.map(({ code }) => code)).toEqual(['another-boot']);
+  expect(notes.map(({ code }) => code)).toEqual(['different-boots']);
 });
 
 test('a category that the first lacks may be what grew: that is said', () => {
@@ -189,24 +194,29 @@ test('a category that the first lacks may be what grew: that is said', () => {
     memoryAt(0, { anonymous: 100 }),
     memoryAt(60, { anonymous: 101, later: 400 }),
   ]);
-  expect(notes).toEqual([{ code: 'size-unknown', part: 'categories', count: 1 }]);
+  expect(notes).toEqual([{ code: 'change-unknown', part: 'categories', count: 1 }]);
   expect(complete).toBe(false);
-  expect(loss).toMatchObject({ lost: 401 * MIB, grew: MIB, untold: 400 * MIB, explanation: null });
+  expect(loss).toMatchObject({
+    lost: 401 * MIB,
+    grew: MIB,
+    uncompared: 400 * MIB,
+    explanation: null,
+  });
 });
 
 test('another host is said, unless one boot id proves that it is one', () => {
   const other = (bootId: string) =>
     memoryAt(60, {}, { origin: taken(60, { host: 'pod', bootId }) });
-  expect(codes(memoryAt(0, {}), other('else'))).toEqual(['another-host']);
+  expect(codes(memoryAt(0, {}), other('else'))).toEqual(['different-hosts']);
   expect(codes(memoryAt(0, {}), other('b00t'))).toEqual([]);
 });
 
 test.each([
-  ['another-kernel', { release: '6.12.0' }],
-  ['another-page-size', { pageSize: 16_384 }],
+  ['different-kernels', { release: '6.12.0' }],
+  ['different-page-sizes', { pageSize: 16_384 }],
   ['incomplete', { flaws: [{ code: 'incomplete', words: 'cut' }] }],
-  ['contradictory', { flaws: [{ code: 'contradictory', words: 'sums' }] }],
-  ['not-known-to-all', { lists: { processes: listing([]) } }],
+  ['inconsistent', { flaws: [{ code: 'inconsistent', words: 'sums' }] }],
+  ['missing-in-input', { lists: { processes: listing([]) } }],
 ] as const)('%s is said, and the answer is not whole', (code, other) => {
   const { notes, complete } = compareStates([memoryAt(0, {}), memoryAt(60, {}, other)]);
   expect(notes.map((note) => note.code)).toEqual([code]);

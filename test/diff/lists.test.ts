@@ -15,14 +15,14 @@ test('a process is the same if its pid and its beginning are; a pid used again i
     at(0, [processItem(7, 100, { pss: 10 }), processItem(8, 200, { pss: 50 })]),
     at(600, [processItem(7, 100, { pss: 70 }), processItem(8, LATER, { pss: 40 })]),
   ]);
-  expect(notes).toEqual([{ code: 'pid-used-again', count: 1 }]);
+  expect(notes).toEqual([{ code: 'pid-reused', count: 1 }]);
   const items = lists.processes?.items.map(({ who, status, change, bytes }) => [
     who.kind === 'process' && who.startTicks,
     ...[status, change, ...bytes],
   ]);
   expect(items).toEqual([
     [100, 'both', 60, 10, 70],
-    [200, 'ended', -50, 50, 0],
+    [200, 'gone', -50, 50, 0],
     [LATER, 'new', 40, 0, 40],
   ]);
   expect(lists.processes).toMatchObject({ grew: 100, shrank: -50, whole: true });
@@ -48,8 +48,8 @@ test('by PSS where both know it, else by RSS; what neither knows is not known', 
     [null, null],
   ]);
   expect(notes).toEqual([
-    { code: 'measured-otherwise', part: 'processes', count: 1 },
-    { code: 'size-unknown', part: 'processes', count: 1 },
+    { code: 'lesser-measure', part: 'processes', count: 1 },
+    { code: 'change-unknown', part: 'processes', count: 1 },
   ]);
   expect(complete).toBe(false);
   expect(lists.processes).toMatchObject({ grew: 12, unknown: 1 });
@@ -88,7 +88,7 @@ test('that another measure was taken is said where some input has the better one
     compareStates(states).notes.map(({ code }) => code);
   expect(codes(rss(0, 1), rss(60, 2))).toEqual([]);
   const better = at(60, [processItem(1, 1, { pss: 1, rss: 2 })]);
-  expect(codes(rss(0, 1), better)).toEqual(['measured-otherwise']);
+  expect(codes(rss(0, 1), better)).toEqual(['lesser-measure']);
 });
 
 test('a process that began before the first input was taken, and is not in it, is not new', () => {
@@ -97,8 +97,8 @@ test('a process that began before the first input was taken, and is not in it, i
     at(600, [processItem(1, 100, { pss: 10 }), processItem(2, LATER, { pss: 4 })]),
   ]);
   expect(notes).toEqual([
-    { code: 'began-before', part: 'processes', count: 1 },
-    { code: 'size-unknown', part: 'processes', count: 1 },
+    { code: 'missed-process', part: 'processes', count: 1 },
+    { code: 'change-unknown', part: 'processes', count: 1 },
   ]);
   expect(lists.processes?.items.map(({ status, change }) => [status, change])).toEqual([
     ['new', 4],

@@ -7,116 +7,107 @@ import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { measureWords, signedSize, whoWords } from './words.js';
 
-/** What became of free memory, where it went, and to whom; of what is known, what matters most. */
+/** The change of free memory, the categories that grew most, and their owners. */
 export function headline(answer: DiffAnswer): string {
   const { loss, sameBoot } = answer;
   const when = whenWords(answer);
-  if (!loss) return `${when} ${ofLists(answer)}`;
+  if (!loss) return `${listSentence(answer)} ${when}.`;
   const { lost } = loss;
-  const hosts = answer.notes.flatMap((note) => (note.code === 'another-host' ? note.hosts : []));
-  if (hosts.length > 0) {
-    const names = hosts.map((host) => escapeText(host)).join(', ');
-    const amount = `${formatSize(Math.abs(lost))} ${lost > 0 ? 'less' : 'more'} free memory`;
-    return `Different hosts are compared (${names}): the last has ${amount}${differenceWords(loss)}`;
-  }
-  if (Math.abs(lost) < LEAST_LOSS)
-    return `${when} free memory stayed the same, to ${formatSize(Math.abs(lost))}. ${ofCategories(loss)}`.trimEnd();
   const size = formatSize(Math.abs(lost));
-  const moved =
-    sameBoot === false
-      ? `is ${size} ${lost > 0 ? 'less' : 'more'}`
-      : `${lost > 0 ? 'fell' : 'rose'} by ${size}`;
-  const reason = sameBoot === false ? differenceWords(loss) : reasonWords(loss);
-  return `${when} free memory ${moved}${rateWords(answer)}${reason}`;
+  if (sameBoot === false) {
+    const hosts = answer.notes.flatMap((note) =>
+      note.code === 'different-hosts' ? note.hosts.map((host) => escapeText(host)) : [],
+    );
+    const inputs = hosts.length > 0 ? `hosts: ${hosts.join(', ')}` : `boots, ${when}`;
+    const amount = lost === 0 ? 'as much' : `${size} ${lost > 0 ? 'less' : 'more'}`;
+    return `The last input has ${amount} free memory ${lost === 0 ? 'as' : 'than'} the first (different ${inputs}).${largestIncrease(loss)}`;
+  }
+  if (Math.abs(lost) < LEAST_LOSS) {
+    const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
+    return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss)}`;
+  }
+  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : ''}`;
 }
 
 function rateWords({ seconds, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
-  return took <= 0 || !loss ? '' : ` (${perMinute(-loss.lost / took)} a minute)`;
+  return took <= 0 || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
 }
 
-function reasonWords(loss: Loss): string {
-  const { lost, explanation, grew, unattributed, untold } = loss;
-  if (lost < 0) return '.';
-  if (grew === null) return '. Single categories cannot be compared: what grew is not known.';
+function reasonWords({
+  lost,
+  explanation,
+  grew,
+  unattributed,
+  uncompared,
+  categories,
+}: Loss): string {
+  if (grew === null) return ' Categories cannot be compared, so what grew is unknown.';
   if (explanation === 'nothing') {
     const rest =
       (unattributed ?? 0) > 0
-        ? `; ${formatSize(unattributed ?? 0)} are in what nothing explains`
+        ? `; unattributed memory grew by ${formatSize(unattributed ?? 0)}`
         : '';
-    return `. Nothing that grew explains the loss: categories that are known grew by ${formatSize(grew)} in all${rest}.`;
+    return ` Loss unexplained: attributed categories grew by only ${formatSize(grew)} in total${rest}.`;
   }
-  const [first, second] = loss.categories;
+  const [first, second] = categories;
   const parts = [
-    ...(first ? [`${shareWords(first, lost)}${byWhom(first)}`] : []),
-    ...(second && (second.category.change ?? 0) >= lost / 10
-      ? [`${nameOf(second)} grew by ${formatSize(second.category.change ?? 0)}${byWhom(second)}`]
-      : []),
-    ...((unattributed ?? 0) >= lost / 10
-      ? [`what nothing explains grew by ${formatSize(unattributed ?? 0)}`]
-      : []),
-    ...((untold ?? 0) >= lost / 10
-      ? [`categories that cannot be compared make up ${formatSize(untold ?? 0)}`]
+    ...(first ? [increaseWords(first)] : []),
+    ...(second && (second.category.change ?? 0) >= lost / 10 ? [increaseWords(second)] : []),
+    ...((unattributed ?? 0) >= lost / 10 ? [`unattributed ${signedSize(unattributed)}`] : []),
+    ...((uncompared ?? 0) >= lost / 10
+      ? [`categories that cannot be compared ${signedSize(uncompared)}`]
       : []),
   ];
-  return parts.length === 0 ? '.' : `: ${parts.join('; ')}.`;
+  if (parts.length === 0) return '';
+  return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.`;
 }
 
-function shareWords(first: GrownCategory, lost: number): string {
-  const size = first.category.change ?? 0;
-  return size <= lost
-    ? `${formatSize(size)} of it are in ${nameOf(first)}`
-    : `${nameOf(first)} grew by ${formatSize(size)}`;
-}
-
-/** Of different boots nothing grew: one has more than the other. */
-function differenceWords({ categories: [first] }: Loss): string {
-  if (!first) return '.';
-  return `. Most of what the last has more of is ${nameOf(first)}, by ${formatSize(first.category.change ?? 0)}.`;
-}
-
-/** What moved though free memory did not. */
-function ofCategories({ categories: [first] }: Loss): string {
+/** The category that grew most, where free memory did not fall or is not of one boot. */
+function largestIncrease({ categories: [first] }: Loss): string {
   if (!first || (first.category.change ?? 0) < LEAST_LOSS) return '';
-  return `What grew most is ${nameOf(first)}, by ${formatSize(first.category.change ?? 0)}${byWhom(first)}.`;
+  return ` Largest increase: ${increaseWords(first)}.`;
 }
 
-function byWhom({ who, ofNoProcess }: GrownCategory): string {
+function increaseWords(grown: GrownCategory): string {
+  const { category, change } = grown.category;
+  return `${anyCategoryWords(category)} ${signedSize(change)}${ownerWords(grown)}`;
+}
+
+function ownerWords({ who, ofNoProcess }: GrownCategory): string {
   if (ofNoProcess) return ' (no process grew by a quarter of it)';
   if (!who || (who.change ?? 0) <= 0) return '';
-  const measure = measureWords(who);
-  return ` (most at ${whoWords(who.who)}, ${signedSize(who.change)}${measure === '' ? '' : ` ${measure}`})`;
+  return ` (led by ${whoWords(who.who)}, ${signedSize(who.change)}${withSpace(measureWords(who))})`;
 }
 
-function nameOf({ category: { category } }: GrownCategory): string {
-  return anyCategoryWords(category);
+function withSpace(words: string): string {
+  return words === '' ? '' : ` ${words}`;
 }
 
-/** Where nothing tells of free memory. */
-function ofLists({ lists }: DiffAnswer): string {
+/** The headline where the change of free memory is unknown. */
+function listSentence({ lists }: DiffAnswer): string {
   const all = LISTS.flatMap((name) => lists[name]?.items ?? []);
-  if (LISTS.every((name) => lists[name] === null)) return 'nothing can be compared.';
+  if (LISTS.every((name) => lists[name] === null)) return 'Nothing can be compared';
   const grown = all.filter(({ change }) => (change ?? 0) > 0);
   const [most] = grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0));
   const unknown = all.filter(({ change }) => change === null).length;
-  if (!most)
-    return unknown === 0
-      ? 'nothing grew of what is known.'
-      : `nothing is known to have grown, but of ${formatCount(unknown)} more it is not known what changed.`;
-  const measure = measureWords(most);
-  return `${whoWords(most.who)} grew most, by ${formatSize(most.change ?? 0)}${measure === '' ? '' : ` (${measure})`}. What became of free memory is not known.`;
+  if (most)
+    return `Change of free memory unknown. Largest increase: ${whoWords(most.who)}, ${signedSize(most.change)}${withSpace(measureWords(most))}`;
+  return unknown === 0
+    ? 'No listed item grew'
+    : `No known growth; the change of ${formatCount(unknown)} listed ${unknown === 1 ? 'item' : 'items'} is unknown`;
 }
 
-/** `Between 10:02 and 10:47 UTC`, as exactly as it needs. */
+/** `between 10:02 and 10:47 UTC on 2026-11-20`; with seconds where the times are close. */
 function whenWords({ states }: DiffAnswer): string {
   const [first, last] = [states[0], states.at(-1)];
   const [from, to] = [first?.origin.at, last?.origin.at];
   if (!from || !to || from > to)
-    return `From ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
+    return `from ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
   const [start, end] = [from.toISOString(), to.toISOString()];
   const precise = to.getTime() - from.getTime() < 600_000 ? 19 : 16;
   const [day, time] = [start.slice(0, 10), (text: string) => text.slice(11, precise)];
   return day === end.slice(0, 10)
-    ? `Between ${time(start)} and ${time(end)} (${day}, UTC)`
-    : `Between ${day} ${time(start)} and ${end.slice(0, 10)} ${time(end)} (UTC)`;
+    ? `between ${time(start)} and ${time(end)} UTC on ${day}`
+    : `between ${day} ${time(start)} and ${end.slice(0, 10)} ${time(end)} UTC`;
 }

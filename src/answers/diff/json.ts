@@ -46,14 +46,14 @@ function inputJson({ name, origin, release, pageSize, memory }: HostState) {
   };
 }
 
-function lossJson({ lost, plugged, grew, shrank, unattributed, untold, explanation }: Loss) {
+function lossJson({ lost, plugged, grew, shrank, unattributed, uncompared, explanation }: Loss) {
   return {
     lostBytes: lost,
     pluggedBytes: plugged,
     grewBytes: grew,
     shrankBytes: shrank,
     unattributedBytes: unattributed,
-    untoldBytes: untold,
+    uncomparedBytes: uncompared,
     explanation,
   };
 }
@@ -75,7 +75,7 @@ function categoryJson(diff: CategoryDiff): CategoryDiffJson {
   return {
     category: diff.category,
     ...courseJson(diff),
-    untoldBytes: diff.untold,
+    uncomparedBytes: diff.uncompared,
     children: diff.children.map(categoryJson),
   };
 }
@@ -97,7 +97,7 @@ function listJson<Fields extends object>(
     grewBytes: grew,
     shrankBytes: shrank,
     between,
-    whole,
+    complete: whole,
   };
 }
 

@@ -3,73 +3,71 @@ import type { ListName } from '../../diff/state.js';
 import { formatSeconds } from '../growth/words.js';
 import { formatCount, formatSize } from '../text/size.js';
 
-/** What is listed, in the plural. */
+/** The parts of an answer, in the plural. */
 export const PARTS: Readonly<Record<ListName | 'categories', string>> = {
-  categories: 'where the memory is',
+  categories: 'categories',
   processes: 'processes',
   sockets: 'sockets',
   caches: 'slab caches',
-  callers: 'callers of vmalloc',
+  callers: 'vmalloc callers',
   cgroups: 'cgroups',
 };
 
-/** How the best measure of a list is called, and what was taken in its place. */
-const OTHERWISE: Readonly<Record<ListName, string>> = {
-  processes: 'by RSS, in which shared memory counts for each, since PSS is not known to both',
-  sockets: 'by an estimate, or by payload that waits: not all inputs count their pages',
-  caches: 'otherwise',
-  callers: 'otherwise',
+/** What a list was measured by in place of its best measure, and why. */
+const LESSER_MEASURE: Readonly<Record<ListName, string>> = {
+  processes: 'by RSS, which counts shared memory in each process: an input lacks PSS',
+  sockets: 'by estimates or unread payload: an input lacks their pages',
+  caches: 'by another measure',
+  callers: 'by another measure',
   cgroups:
-    'by what their processes hold, or by the kernel’s count with cgroups below: not all inputs have page frames by cgroup',
+    'by the memory of their processes or by usage with child cgroups: an input lacks page frames by cgroup',
 };
 
 /** A note in words for people. Names in it are hostile: whoever prints it escapes it. */
 export function noteWords(note: Note): string {
   switch (note.code) {
     case 'reordered':
-      return 'the inputs were not given in the order of their times: they are sorted, the earliest first';
+      return 'inputs sorted by time: they were not given earliest first';
     case 'same-time':
-      return `${note.names.join(', ')}: two of them are of the same time: the same look twice? No rates are told`;
+      return `${note.names.join(', ')}: at least two have the same time of capture, so rates are not available`;
     case 'time-unknown':
-      return `${note.names.join(', ')}: when that was taken is not told: the inputs stand in the order in which they were given, and no rates are told`;
+      return `${note.names.join(', ')}: time of capture unknown, so the inputs stay in the given order and rates are not available`;
     case 'clock-set':
-      return `the clock of the day was set, or the machine slept: by ${formatSeconds(Math.abs(note.seconds))} it went on ${note.seconds > 0 ? 'more' : 'less'} than the time since the boot`;
-    case 'another-host':
-      return `the inputs are of different hosts (${note.hosts.join(', ')}): this is how they differ, not what grew`;
-    case 'another-boot':
-      return 'the machine was booted in between: processes and sockets are others, and no rates are told';
+      return `the clock was set or the machine slept: the clock advanced ${formatSeconds(Math.abs(note.seconds))} ${note.seconds > 0 ? 'more' : 'less'} than the uptime`;
+    case 'different-hosts':
+      return `different hosts (${note.hosts.join(', ')}): changes are differences between hosts, not growth`;
+    case 'different-boots':
+      return 'the machine rebooted in between: processes and sockets are not compared, and rates are not available';
     case 'boot-unknown':
-      return 'nothing tells whether all inputs are of one boot of one host: what is compared as one process or socket may be two';
-    case 'another-kernel':
-      return `the kernels are different: ${note.releases.join(', ')}`;
-    case 'another-page-size':
-      return `the sizes of a page are different: ${note.sizes.join(', ')} bytes`;
-    case 'another-depth':
-      return `the inputs look differently deep (${note.depths.join(', ')}): single categories cannot be compared, only free memory and groups can`;
-    case 'memory-plugged':
-      return note.bytes > 0
-        ? `${formatSize(note.bytes)} of memory were plugged in meanwhile`
-        : `${formatSize(-note.bytes)} of memory were plugged out meanwhile`;
-    case 'another-size':
-      return `the last has ${formatSize(Math.abs(note.bytes))} of memory ${note.bytes > 0 ? 'more' : 'less'} than the first`;
-    case 'not-known-to-all':
-      return `${note.names.join(', ')}: knows nothing of ${PARTS[note.part]}`;
-    case 'not-all-listed':
-      return `not all ${PARTS[note.part]} are listed in every input: what is in one of them alone may have been there before or after`;
-    case 'began-before':
-      return `${formatCount(note.count)} of the ${PARTS[note.part]} began before the first input was taken, which does not list ${note.count === 1 ? 'it' : 'them'}`;
-    case 'measured-otherwise':
-      return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${OTHERWISE[note.part]}`;
-    case 'size-unknown':
-      if (note.part === 'categories')
-        return `first or last lacks ${formatCount(note.count)} of the categories: what ${note.count === 1 ? 'it' : 'they'} changed by is not known`;
-      return `of ${formatCount(note.count)} of the ${PARTS[note.part]} it is not known what changed`;
-    case 'pid-used-again':
-      return `${formatCount(note.count)} ${note.count === 1 ? 'pid is' : 'pids are'} another process’s at last: those that had ${note.count === 1 ? 'it' : 'them'} first have ended`;
+      return 'unknown whether all inputs are of one boot of one host: different processes or sockets may be compared as one';
+    case 'different-kernels':
+      return `different kernels (${note.releases.join(', ')}): names of categories, caches and callers may differ`;
+    case 'different-page-sizes':
+      return `different page sizes: ${note.sizes.join(', ')} bytes`;
+    case 'different-sources':
+      return `different sources (${note.depths.join(', ')}): only free memory and groups of categories are compared`;
+    case 'memory-hotplug':
+      return `${formatSize(Math.abs(note.bytes))} of memory ${note.bytes > 0 ? 'hot-added' : 'hot-removed'} between the inputs`;
+    case 'different-memory-sizes':
+      return `the last input has ${formatSize(Math.abs(note.bytes))} ${note.bytes > 0 ? 'more' : 'less'} memory in total than the first`;
+    case 'missing-in-input':
+      return `${note.names.join(', ')}: ${PARTS[note.part]} not available, so they are not compared`;
+    case 'list-incomplete':
+      return `incomplete list of ${PARTS[note.part]} in an input: an entry that only one input has may be in both`;
+    case 'missed-process':
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} started before the first input was captured, but ${note.count === 1 ? 'is' : 'are'} missing there`;
+    case 'lesser-measure':
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${LESSER_MEASURE[note.part]}`;
+    case 'change-unknown':
+      return note.part === 'categories'
+        ? `change unknown for ${formatCount(note.count)} ${note.count === 1 ? 'category that is' : 'categories that are'} missing in the first or last input`
+        : `change unknown for ${formatCount(note.count)} of the ${PARTS[note.part]}`;
+    case 'pid-reused':
+      return `${formatCount(note.count)} ${note.count === 1 ? 'pid was' : 'pids were'} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
     case 'incomplete':
-      return `${note.name} is not whole: ${note.words}`;
-    case 'contradictory':
-      return `${note.name} contradicts itself: ${note.words}. Was it changed or damaged?`;
+      return `${note.name} is incomplete: ${note.words}`;
+    case 'inconsistent':
+      return `${note.name} is inconsistent (modified or damaged?): ${note.words}`;
     case 'spread':
       return `${note.name}: ${note.words}`;
   }

@@ -41,7 +41,7 @@ const category = z.strictObject({
   course: course.course,
   grewEachTime: course.grewEachTime,
   /** Children's changes and this sum to the change, to the byte: what cannot be compared among them. */
-  untoldBytes: change,
+  uncomparedBytes: change,
   get children() {
     return z.array(category);
   },
@@ -96,7 +96,7 @@ function list<Item extends z.ZodType>(item: Item) {
       /** They came after the first input and had ended before the last. */
       between: count,
       /** Every input lists all of them. */
-      whole: z.boolean(),
+      complete: z.boolean(),
     })
     .nullable();
 }
@@ -130,12 +130,12 @@ export const diffSchema = z.strictObject({
       lostBytes: z.int(),
       /** Memory plugged in, or (below 0) out. */
       pluggedBytes: z.int(),
-      /** lost + plugged = grew + shrank + unattributed + untold. Null: categories cannot be compared. */
+      /** lost + plugged = grew + shrank + unattributed + uncompared. Null: categories cannot be compared. */
       grewBytes: count.nullable(),
       shrankBytes: change,
       /** Of the categories that say of nobody: `unattributed`, `unread`. */
       unattributedBytes: change,
-      untoldBytes: change,
+      uncomparedBytes: change,
       /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, it is of another boot, or it cannot be told. */
       explanation: z.enum(['categories', 'nothing']).nullable(),
     })

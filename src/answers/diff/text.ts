@@ -2,7 +2,7 @@ import type { CategoryDiff } from '../../diff/categories.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { Course } from '../../diff/course.js';
 import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
-import { LISTS, type ListName, MEASURES, type Measure } from '../../diff/state.js';
+import { LISTS, type ListName } from '../../diff/state.js';
 import { perMinute } from '../growth/words.js';
 import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
@@ -12,7 +12,7 @@ import { headline } from './headline.js';
 import { PARTS } from './notes.js';
 import { measureWords, signedSize, sizeOrUnknown, whoWords } from './words.js';
 
-/** What matters first, then categories, then who changed. */
+/** The headline, then categories, then owners that changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
   const { categories, lists, states } = answer;
   const several = states.length > 2;
@@ -30,10 +30,10 @@ interface Row extends CategoryDiff {
   readonly depth: number;
 }
 
-/** Of what changed most, less than this part is not shown. */
+/** Changes below this part of the largest one are not shown. */
 const SMALL = 0.01;
 
-/** The tree by what changed; what hardly did is one line, so that all can be added up. */
+/** The tree by change. Small changes are summed in one line, so that all adds up. */
 export function categoryTable(
   all: CategoryDiff,
   several: boolean,
@@ -51,12 +51,12 @@ export function categoryTable(
   );
   const columns: Column<Row>[] = [
     {
-      heading: 'WHERE',
+      heading: 'CATEGORY',
       value: ({ category, depth }) =>
         `${'  '.repeat(Math.max(0, depth - (verbose ? 0 : 1)))}${anyCategoryWords(category)}`,
       shrinks: { keeps: 'start', least: 16 },
     },
-    ...courseColumns<Row>(several),
+    ...courseColumns<Row>(shown, several),
   ];
   return [renderTable(columns, shown, width), ...wrap(smallWords(small), width)]
     .filter((line) => line !== '')
@@ -77,7 +77,7 @@ function smallWords(small: readonly Row[]): string {
   return [
     ...(known.length > 0
       ? [
-          `${known.length === 1 ? '1 category' : `${formatCount(known.length)} categories`} changed by less, ${signedSize(sum)} in all (-v).`,
+          `${known.length === 1 ? '1 more category' : `${formatCount(known.length)} more categories`} changed, ${signedSize(sum)} in total (-v).`,
         ]
       : []),
     ...(unknown > 0
@@ -92,30 +92,11 @@ const HEADINGS: Readonly<Record<ListName, string>> = {
   processes: 'PROCESS',
   sockets: 'SOCKET',
   caches: 'SLAB CACHE',
-  callers: 'CALLER OF VMALLOC',
+  callers: 'VMALLOC CALLER',
   cgroups: 'CGROUP',
 };
 
-/** What is told without a word: what tells most. */
-const BEST: Readonly<Record<ListName, Measure>> = {
-  processes: MEASURES.processes[0],
-  sockets: MEASURES.sockets[0],
-  caches: MEASURES.caches[0],
-  callers: MEASURES.callers[0],
-  cgroups: MEASURES.cgroups[0],
-};
-
-const STATUS_WORDS: Readonly<Record<Status, string>> = {
-  both: '',
-  new: 'new',
-  ended: 'ended',
-  'was-empty': '',
-  'is-empty': '',
-  'only-after': 'not in all lists',
-  'only-before': 'not in all lists',
-};
-
-/** Those that changed most. */
+/** The rows that changed most, and the sums of all. */
 export function listTable(
   name: ListName,
   list: ListDiff,
@@ -130,54 +111,60 @@ export function listTable(
       value: ({ who }) => whoWords(who),
       shrinks: { keeps: 'ends', least: 20 },
     },
-    ...courseColumns<ItemDiff>(several),
-    ...(shown.some((item) => statusWords(name, item) !== '')
-      ? [{ heading: 'IS', value: (item: ItemDiff) => statusWords(name, item), spare: 1 }]
+    ...courseColumns<ItemDiff>(shown, several),
+    ...(shown.some(({ status }) => statusWord(status) !== '')
+      ? [{ heading: 'STATUS', value: ({ status }: ItemDiff) => statusWord(status), spare: 1 }]
+      : []),
+    ...(new Set(shown.map(({ by }) => by)).size > 1
+      ? [{ heading: 'MEASURE', value: (item: ItemDiff) => measureWords(item), spare: 2 }]
       : []),
   ];
   const table = shown.length > 0 ? [renderTable(columns, shown, width)] : [];
-  return [...table, ...wrap(restWords(name, list, changed.length - shown.length), width)].join(
-    '\n',
-  );
+  return [...table, ...wrap(sumWords(name, list, changed.length, limit), width)].join('\n');
 }
 
-/** What it was measured by, and whether it was there at both ends. */
-function statusWords(name: ListName, item: ItemDiff): string {
-  const { status, by } = item;
-  const there = STATUS_WORDS[status];
-  const measure = by === BEST[name] ? '' : measureWords(item);
-  return [there, measure].filter((word) => word !== '').join(', ');
+/** The code of a status that says more than the figures beside it. */
+function statusWord(status: Status): string {
+  return status === 'both' || status === 'was-empty' || status === 'is-empty' ? '' : status;
 }
 
-function restWords(name: ListName, { items, grew, shrank }: ListDiff, more: number): string {
-  const measures = [...new Set(items.flatMap(({ by: measure }) => measure ?? []))];
-  const by =
-    name === 'processes' && measures.length > 0
-      ? `, by ${measures.map((measure) => measureWords({ by: measure })).join(' and ')}`
-      : '';
-  const all = `Of ${formatCount(items.length)} ${PARTS[name]}${by}: ${signedSize(grew)} where they grew, ${signedSize(shrank)} where they shrank.`;
-  const rest = more > 0 ? ` ${formatCount(more)} more changed: --limit N.` : '';
-  return items.length === 0
-    ? // What holds nothing is not listed.
-      name === 'sockets'
-      ? 'No socket is listed that holds memory.'
-      : `There are no ${PARTS[name]}.`
-    : grew === 0 && shrank === 0
-      ? `Of ${formatCount(items.length)} ${PARTS[name]} none is known to have changed.`
-      : `${all}${rest}`;
+function sumWords(
+  name: ListName,
+  { items, grew, shrank }: ListDiff,
+  changed: number,
+  limit: number,
+): string {
+  const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
+  const by = measures.filter((measure) => measure !== '').join(' and ');
+  const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${by})`}`;
+  const more =
+    changed > limit ? ` ${formatCount(changed - limit)} more changed: --limit ${changed}.` : '';
+  if (items.length === 0)
+    // Sockets that hold no data are not listed.
+    return name === 'sockets' ? 'No listed socket holds memory.' : `No ${PARTS[name]}.`;
+  if (grew === 0 && shrank === 0) return `${all}: no known change.`;
+  return `${all}: increases ${signedSize(grew)}, decreases ${signedSize(shrank)}.${more}`;
 }
+
+const ONE: Readonly<Record<ListName, string>> = {
+  processes: 'process',
+  sockets: 'socket',
+  caches: 'slab cache',
+  callers: 'vmalloc caller',
+  cgroups: 'cgroup',
+};
 
 interface DiffTextOptions {
-  /** So many of each list. */
+  /** Maximum number of rows of each list. */
   readonly limit: number;
-  /** All categories, also those that hardly changed. */
+  /** Show all categories, also those that hardly changed. */
   readonly verbose: boolean;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  /** Columns of the terminal; null: not a terminal, and nothing is cut or wrapped. */
   readonly width: number | null;
 }
 
-/** The columns that show how a figure went; `it` is what it does, where there are more than two inputs. */
-function courseColumns<Row extends Course>(several: boolean): Column<Row>[] {
+/** The columns of a figure over time. Rates are left out where none is known. */
+function courseColumns<Row extends Course>(rows: readonly Row[], several: boolean): Column<Row>[] {
   return [
     {
       heading: 'BEFORE',
@@ -187,17 +174,19 @@ function courseColumns<Row extends Course>(several: boolean): Column<Row>[] {
     },
     { heading: 'AFTER', align: 'right', value: ({ bytes }) => sizeOrUnknown(bytes.at(-1)) },
     { heading: 'CHANGE', align: 'right', value: ({ change }) => signedSize(change) },
-    {
-      heading: 'A MINUTE',
-      align: 'right',
-      value: ({ perSecond }) => (perSecond === null ? '?' : perMinute(perSecond)),
-      spare: 2,
-    },
-    ...(several ? [{ heading: 'IT', value: itWords, spare: 3 }] : []),
+    ...(rows.some(({ perSecond }) => perSecond !== null) ? [RATE] : []),
+    ...(several ? [{ heading: 'TREND', value: trendWord, spare: 3 }] : []),
   ];
 }
 
-function itWords({ trend, grewEachTime, change }: Course): string {
+const RATE: Column<Course> = {
+  heading: 'RATE/MIN',
+  align: 'right',
+  value: ({ perSecond }) => (perSecond === null ? '?' : perMinute(perSecond)),
+  spare: 2,
+};
+
+function trendWord({ trend, grewEachTime, change }: Course): string {
   if (trend) return trend.course;
   return grewEachTime ? 'grew each time' : change === null ? '?' : '';
 }

@@ -2,7 +2,7 @@ import type { CategoryMeasure, Measure, Who } from '../../diff/state.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 
-/** Who it is, escaped: `pid 4711 (nginx)`. */
+/** The name of an owner, escaped: `pid 4711 (nginx)`. */
 export function whoWords(who: Who): string {
   switch (who.kind) {
     case 'process':
@@ -26,11 +26,11 @@ function socketWords({
   peer,
   inode,
 }: Extract<Who, { kind: 'socket' }>): string {
-  const who = holder
+  const owner = holder
     ? `pid ${holder.pid} (${holder.comm === null ? '?' : escapeText(holder.comm)}) fd ${holder.fd}`
-    : `inode ${inode ?? '?'}, of no process`;
+    : `inode ${inode ?? '?'} (no process)`;
   const ends = [local, peer].flatMap((end) => (end === null || end === '' ? [] : escapeText(end)));
-  return `${who}: ${escapeText(protocol || family)} ${ends.join(' ← ')}`.trimEnd();
+  return `${owner}: ${escapeText(protocol || family)} ${ends.join(' ← ')}`.trimEnd();
 }
 
 const MEASURES: Readonly<Record<Measure | CategoryMeasure, string>> = {
@@ -47,14 +47,14 @@ const MEASURES: Readonly<Record<Measure | CategoryMeasure, string>> = {
   unread: 'unread',
   bytes: '',
   charged: 'charged',
-  usage: 'with those below',
+  usage: 'usage with child cgroups',
 };
 
 export function measureWords({ by }: { readonly by: Measure | CategoryMeasure | null }): string {
   return by === null ? '?' : MEASURES[by];
 }
 
-/** `+1.20 MiB`, `-3 B`, `0`; `?` of what is not known. */
+/** `+1.20 MiB`, `-3 B`, `0`; `?` if unknown. */
 export function signedSize(bytes: number | null): string {
   if (bytes === null) return '?';
   return bytes === 0 ? '0' : `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;

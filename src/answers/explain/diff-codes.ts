@@ -2,75 +2,76 @@ import type { Status } from '../../diff/lists.js';
 import type { Measure } from '../../diff/state.js';
 import type { Explanations } from './explanation.js';
 
-const LISTS = 'The lists of the first and of the last input.';
+const LISTS = 'The lists of the first and the last input.';
 
-/** Whether first and last have one of a list. */
+/** Whether the first and the last input have an entry of a list. */
 export const DIFF_STATUSES: Explanations<Status> = {
-  both: { means: 'Both times have it.', known: LISTS, next: 'Nothing.' },
-  new: { means: 'It came after the first time.', known: LISTS, next: 'See who started it.' },
-  ended: { means: 'It was gone by the last time.', known: LISTS, next: 'Nothing.' },
+  both: { means: 'The first and the last input have it.', known: LISTS, next: 'Nothing.' },
+  new: { means: 'It appeared after the first input.', known: LISTS, next: 'See what started it.' },
+  gone: { means: 'It no longer exists in the last input.', known: LISTS, next: 'Nothing.' },
   'was-empty': {
-    means: 'At first it had nothing, or was not there.',
+    means: 'The first input does not list it: it had no memory, or did not exist.',
     known: LISTS,
     next: 'Nothing.',
   },
   'is-empty': {
-    means: 'At last it has nothing, or is not there.',
+    means: 'The last input does not list it: it has no memory, or no longer exists.',
     known: LISTS,
     next: 'Nothing.',
   },
   'only-after': {
-    means: 'Only the last list has it, and the first is not whole: it may have been there before.',
+    means: 'Only the last input has it. The list of the first is incomplete, so it may be older.',
     known: LISTS,
-    next: 'Take both lists as root and without --limit.',
+    next: 'Save both answers as root and without --limit.',
   },
   'only-before': {
-    means: 'Only the first list has it, and the last is not whole: it may be there still.',
+    means:
+      'Only the first input has it. The list of the last is incomplete, so it may still exist.',
     known: LISTS,
-    next: 'Take both lists as root and without --limit.',
+    next: 'Save both answers as root and without --limit.',
   },
 };
 
-/** What was compared of each. */
+/** The figure that was compared. */
 export const DIFF_MEASURES: Explanations<Measure> = {
   pss: {
-    means: 'Memory of a process, each shared page divided among those who map it.',
-    known: 'smaps_rollup; of a dump page tables.',
-    next: 'Nothing: it is the best measure there is, and adds up.',
+    means: 'Memory of a process, each shared page divided among the processes that map it.',
+    known: 'smaps_rollup; page tables in a dump.',
+    next: 'Nothing: it is the best measure, and sums are exact.',
   },
   rss: {
-    means: 'Memory of a process, each shared page counted whole.',
+    means: 'Resident memory of a process, each shared page counted fully.',
     known: '/proc/PID/statm.',
-    next: 'Ask as root: then there is PSS.',
+    next: 'Run procs as root for PSS.',
   },
   pinned: {
     means: 'Pages and slab slots that a socket keeps from being freed.',
-    known: 'The census of skbs, page by page.',
+    known: 'The skbs of its queues, counted page by page.',
     next: 'Nothing: it is counted.',
   },
   estimated: {
-    means: 'What a socket likely pins.',
-    known: 'ss and /proc; skcheck says between which bounds.',
-    next: 'Ask skcheck --exact where /proc/kcore can be read.',
+    means: 'Memory that a socket probably pins.',
+    known: 'ss and /proc; skcheck shows the bounds.',
+    next: 'Run skcheck --exact where /proc/kcore is readable.',
     deeper: 'skcheck --exact',
   },
   unread: {
-    means: 'Payload in a socket that nobody has read; what it pins may be much more.',
-    known: 'The socket’s own counter.',
-    next: 'Take both with skcheck --json, which estimates what is pinned.',
+    means: 'Payload that is queued in a socket, unread. The socket may pin much more.',
+    known: 'The counter of the socket.',
+    next: 'Save both answers with skcheck --json, which estimates the pinned memory.',
   },
   bytes: {
-    means: 'Bytes of a slab cache, or of what a caller asked vmalloc for.',
-    known: 'Slabs and areas; slabinfo and vmallocinfo.',
+    means: 'Memory of a slab cache or of a vmalloc caller.',
+    known: 'Slabs and vmalloc areas; slabinfo and vmallocinfo.',
     next: 'Nothing.',
   },
   charged: {
-    means: 'Pages that are charged to a cgroup, page by page.',
+    means: 'Page frames that are charged to a cgroup.',
     known: 'memcg_data of each struct page.',
     next: 'Nothing: it is counted.',
   },
   usage: {
-    means: 'What a cgroup’s own counter says that it uses.',
+    means: 'Memory usage by the counter of a cgroup, child cgroups included.',
     known: 'memory.current.',
     next: 'Nothing.',
   },

@@ -1,119 +1,120 @@
 import type { Note } from '../../diff/notes.js';
 import type { Explanations } from './explanation.js';
 
-/** What must be known of what `diff` compared. */
+/** Limits of a comparison by `diff`. */
 export const DIFF_NOTES: Explanations<Note['code']> = {
   reordered: {
-    means: 'The inputs were given in another order than that of their times. They were sorted.',
-    known: 'Uptime, of one boot; else the clock of the day.',
-    next: 'Nothing: the answer is that of the right order.',
+    means: 'The inputs were not given in the order of their times. diff sorted them.',
+    known: 'Uptime if all are of one boot, else the clock.',
+    next: 'Nothing: the answer is in the right order.',
   },
   'same-time': {
-    means: 'Two inputs are of the same moment, perhaps copies of one. No rates are told.',
-    known: 'Their times.',
-    next: 'Give the files of two different times.',
+    means: 'Two inputs have the same time of capture, perhaps copies of one. Rates are unknown.',
+    known: 'The times of the inputs.',
+    next: 'Compare files of two different times.',
   },
   'time-unknown': {
     means:
-      'Of an input it is not known when it was taken. The order is that in which they were given, and no rates are told.',
-    known: 'Answers of an older kdump-mem, and some captures and dumps, do not tell.',
-    next: 'Give the earlier one first, or take them again with this kdump-mem.',
+      'The time of capture of an input is unknown. The inputs stay in the given order, and rates are unknown.',
+    known: 'Answers of an older kdump-mem, and some captures and dumps, do not contain it.',
+    next: 'Give the earlier one first, or save them again with this kdump-mem.',
   },
   'clock-set': {
-    means: 'The clock of the day and the time since the boot went on by different amounts.',
-    known: 'Both clocks of first and last. Rates are by the time since the boot.',
-    next: 'Do not take the times of the day by their word.',
+    means: 'The clock and the uptime advanced by different amounts.',
+    known: 'Both clocks in the first and the last input. Rates use the uptime.',
+    next: 'Do not rely on clock times.',
   },
-  'another-host': {
-    means: 'The inputs are of different machines. What is told is how they differ, not what grew.',
+  'different-hosts': {
+    means: 'The inputs are of different hosts. Changes are differences, not growth.',
     known: 'Host names, where boot ids do not prove that it is one boot.',
-    next: 'Compare inputs of one machine, if growth is what you want.',
+    next: 'Compare inputs of one host to find growth.',
   },
-  'another-boot': {
+  'different-boots': {
     means:
-      'The machine was booted in between. Processes and sockets are others and are not compared; there are no rates.',
+      'The machine rebooted in between. Processes and sockets are not compared, and rates are unknown.',
     known:
-      'Boot ids; else the kernel’s release, or the time of the boot (clock less uptime), more than two minutes apart.',
+      'Boot ids; else the kernel release, or boot times (clock minus uptime) more than two minutes apart.',
     next: 'Compare inputs of one boot.',
   },
   'boot-unknown': {
-    means: 'Nothing tells whether the inputs are of one boot of one host.',
-    known: 'Boot ids, or the time of the boot and the host’s name: not all inputs have them.',
-    next: 'Take answers and captures with this kdump-mem: they have it.',
+    means: 'It is unknown whether the inputs are of one boot of one host.',
+    known: 'Not all inputs contain a boot id, or a boot time and host name.',
+    next: 'Save answers and captures with this kdump-mem, which records the boot id.',
   },
-  'another-kernel': {
-    means: 'The kernels have different releases. Categories and caches may be cut differently.',
+  'different-kernels': {
+    means: 'The kernel releases differ. Categories, caches and callers may be divided differently.',
     known: 'uname -r.',
-    next: 'Keep that in mind where caches or callers changed.',
+    next: 'Expect changes of caches and callers that are not growth.',
   },
-  'another-page-size': {
-    means: 'The base pages have different sizes: what takes whole pages takes other bytes.',
-    known: 'The size of a page in each input.',
+  'different-page-sizes': {
+    means: 'The base page sizes differ, so the same objects take different amounts of memory.',
+    known: 'The page size of each input.',
     next: 'Compare inputs of one kernel.',
   },
-  'another-depth': {
+  'different-sources': {
     means:
-      'One input looked at page frames, another at flags or counters. What these cannot see is in other categories, so single categories are not compared.',
-    known: 'The `source` of each.',
-    next: 'Take both in the same way: kdump-mem memory --live --source counters, for example.',
+      'One input is from page frames, another from page flags or counters. These put memory that they cannot see into other categories, so single categories are not compared.',
+    known: 'The `source` of each input.',
+    next: 'Use one source for both, for example: kdump-mem memory --live --source counters.',
     deeper: 'kdump-mem memory --live --source counters',
   },
-  'memory-plugged': {
-    means: 'The machine has more (less) memory than before: it was plugged in or out.',
+  'memory-hotplug': {
+    means: 'Memory was hot-added or hot-removed between the inputs.',
     known: 'The sum of all categories.',
-    next: 'Take it off what free memory changed by.',
+    next: 'Subtract it from the change of free memory.',
   },
-  'another-size': {
-    means: 'The machine of the last input has more (less) memory than that of the first.',
+  'different-memory-sizes': {
+    means: 'The last input has more or less memory in total than the first.',
     known: 'The sum of all categories.',
     next: 'Compare shares, not bytes.',
   },
-  'not-known-to-all': {
-    means: 'An input knows nothing of a part that others know. That part is not compared.',
-    known: 'What is in each input.',
-    next: 'Add the answer that is missing to the file: kdump-mem procs --live --json >> FILE.',
+  'missing-in-input': {
+    means: 'An input lacks a part that others contain. That part is not compared.',
+    known: 'The contents of each input.',
+    next: 'Append the missing answer to the file: kdump-mem procs --live --json >> FILE.',
   },
-  'not-all-listed': {
+  'list-incomplete': {
     means:
-      'A list is not whole (--limit, --container, hidepid). What is in one of them alone may have been there all the time.',
-    known: 'What the list says of itself, and its number beside the total.',
-    next: 'Take it as root, without options that leave something out.',
+      'A list is incomplete (--limit, --container, hidepid). An entry that only one input has may be in both.',
+    known: 'What the list reports about itself, and its length compared with the total.',
+    next: 'Save it as root, without options that leave entries out.',
   },
-  'began-before': {
+  'missed-process': {
     means:
-      'Processes that the first input does not list began before it was taken: it missed them. They do not count as new.',
-    known: 'When they began, beside the uptime of the first input.',
-    next: 'Do not take the sum of processes by its word.',
+      'Processes started before the first input was captured, but are missing there. They do not count as new.',
+    known: 'Their start times, compared with the uptime of the first input.',
+    next: 'Do not rely on the sum of processes.',
   },
-  'measured-otherwise': {
+  'lesser-measure': {
     means:
-      'Some are not compared by the best measure, since not all inputs have it: processes by RSS in place of PSS, sockets by an estimate.',
-    known: 'What the first and the last know of each.',
-    next: 'Take both as root.',
+      'Some entries are not compared by the best measure, because an input lacks it: processes by RSS instead of PSS, sockets by an estimate.',
+    known: 'The measures in the first and the last input.',
+    next: 'Save both as root.',
   },
-  'size-unknown': {
-    means: 'What some changed by is not known, and not in any sum.',
-    known: 'First and last have no measure in common, or one of them lacks the category.',
-    next: 'Take both in the same way.',
+  'change-unknown': {
+    means: 'The change of some entries is unknown, and in no sum.',
+    known: 'First and last input have no measure in common, or one of them lacks the category.',
+    next: 'Save both in the same way.',
   },
-  'pid-used-again': {
-    means: 'A pid is that of another process now. The two are not compared with each other.',
-    known: 'The pid and the time at which the process began.',
-    next: 'Nothing: one has ended, one is new.',
+  'pid-reused': {
+    means: 'A pid belongs to another process now. The two are not compared with each other.',
+    known: 'The pid and the start time of the process.',
+    next: 'Nothing: one has exited, one is new.',
   },
   incomplete: {
-    means: 'An input is not whole. What it lacks may be what grew.',
-    known: 'It says so itself; its first reason is told.',
-    next: 'Ask the command that made it, and read its warnings.',
+    means: 'An input is incomplete. The missing part may be what grew.',
+    known: 'The input reports it; the warning contains the first reason.',
+    next: 'Run the command that made it, and read its warnings.',
   },
-  contradictory: {
-    means: 'Sums in an input do not add up: it was changed or damaged.',
-    known: 'Categories and their parts, processes and their total, pages and slots of a socket.',
-    next: 'Take it again, or find an undamaged copy.',
+  inconsistent: {
+    means: 'Sums in an input do not add up: it was modified or damaged.',
+    known: 'Categories and their children, processes and their total, pages and slots of a socket.',
+    next: 'Save it again, or find an undamaged copy.',
   },
   spread: {
-    means: 'Answers of one file were taken more than a minute apart. They count as of one time.',
-    known: 'The time of each.',
-    next: 'Take them right after each other.',
+    means:
+      'The answers in one file were captured more than a minute apart. They count as one time.',
+    known: 'The time of each answer.',
+    next: 'Save them one directly after the other.',
   },
 };

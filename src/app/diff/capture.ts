@@ -21,7 +21,7 @@ import { askParts } from './parts.js';
 export async function askCapture(path: string): Promise<HostState> {
   const files = await readCapture(path);
   return askParts(path, {
-    'where the memory is': () => memoryJson(memoryOfCapture(path, files)),
+    categories: () => memoryJson(memoryOfCapture(path, files)),
     processes: () => processesOf(path, files),
     sockets: () => socketsOf(files),
   });

@@ -14,44 +14,47 @@ interface DiffOptions {
 
 const EXAMPLES = `
 Examples:
-  what grew between two snapshots of a host
+  compare two snapshots of a host
     kdump-mem diff before.tar.gz after.tar.gz
-  between two dumps of one machine
+  compare two dumps of a host
     kdump-mem diff vmcore.1 vmcore.2
-  between answers that were kept; several in one file are of one time
+  compare saved answers; the answers in one file are of one time
     kdump-mem memory --live --json > a.json; kdump-mem procs --live --json >> a.json
     kdump-mem memory --live --json > b.json; kdump-mem procs --live --json >> b.json
     kdump-mem diff a.json b.json
-  which of them grew all the time
+  find what grew steadily over several samples
     kdump-mem diff *.json
 
-An input is a snapshot (kdump-mem snapshot, skcheck --capture), a dump, or a file of
-answers (--json of memory, procs, sockets, skcheck). They are sorted by their times. Another host,
-boot, kernel or depth is said, and what only one knows is not compared: ? (null).
-A process is the same if its pid and the time at which it began are. Changes of
-categories sum to that of the category above, to the byte. Docs: docs/diff.md.
+An input is a snapshot (kdump-mem snapshot, skcheck --capture), a dump, or a file
+with --json answers of memory, procs, sockets or skcheck. Inputs are sorted by time.
+Warnings name a different host, boot, kernel or source. Items that an input lacks
+are not compared ("?", null in JSON). Processes are matched by pid and start time.
+The changes of categories sum to the change of their parent. Docs: docs/diff.md.
 
-Exit status: 0 answered, 2 wrong usage (one file twice), 3 an input could not be
-read, 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 answered, 2 wrong usage (a file given twice), 3 an input could not
+be read, 5 (with --strict) the answer is incomplete.`;
 
-/** `kdump-mem diff`: what grew between two or more times. */
+/** Registers `kdump-mem diff`, which compares inputs of two or more times. */
 export function registerDiff(program: Command): void {
   program
     .command('diff')
     .usage('[options] <before> <after> [more...]')
-    .argument('<inputs...>', 'snapshots, dumps, or files of answers (--json)')
-    .description('what grew between two or more times: categories, processes, sockets, caches')
-    .option('--limit <n>', 'list so many of each at most (5; JSON: all)', parseNumber)
+    .argument('<inputs...>', 'snapshots, dumps, or files with --json answers')
+    .description('show what grew between two or more times: categories, processes, sockets, caches')
+    .option(
+      '--limit <n>',
+      'maximum number of rows of each table (default 5; JSON: all)',
+      parseNumber,
+    )
     .option('-v, --verbose', 'show all categories')
     .option('--json', 'print the answer as JSON')
-    .option('--strict', 'exit with status 5 if anything could not be compared')
+    .option('--strict', 'exit with status 5 if the comparison is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(diff);
 }
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {
-  if (inputs.length < 2)
-    throw new UsageError('one input has nothing to be compared with: give two or more');
+  if (inputs.length < 2) throw new UsageError('diff needs at least two inputs');
   const [{ compareStates }, { readInputs }, { diffJson }, { diffText }, { noteWords }] =
     await Promise.all([
       import('../../diff/compare.js'),

@@ -21,20 +21,20 @@ export async function askDump(path: string): Promise<HostState> {
   const progress = new Progress();
   try {
     const origin = kernelOrigin(kernel);
-    const looking = (at: string) => progress.of(`looking at ${at} of ${path}`);
+    const reading = (at: string) => progress.of(`reading ${at} of ${path}`);
     let census: ReturnType<typeof accountMemory>['census'];
     return await askParts(path, {
       'page frames': () => {
-        const memory = accountMemory(kernel, looking('page frames'), { cgroups: true });
+        const memory = accountMemory(kernel, reading('page frames'), { cgroups: true });
         census = memory.census;
         return memoryJson({ ...memory, origin });
       },
       processes: () => {
-        const found = kernelProcesses(kernel, looking('processes'));
+        const found = kernelProcesses(kernel, reading('processes'));
         return procsJson(chosen({ ...found, origin }, {}, String));
       },
       sockets: () => {
-        const found = census ?? accountAll(kernel, { progress: looking('sockets') });
+        const found = census ?? accountAll(kernel, { progress: reading('sockets') });
         return socketsJson({ ...found, origin }, found.sockets);
       },
     });

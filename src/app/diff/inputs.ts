@@ -44,7 +44,7 @@ async function readInput(path: string): Promise<HostState> {
       }
     }
   } catch (error) {
-    // Of several archives it must be told which.
+    // The message must name the archive: there are several.
     if (isHostError(error) && !error.message.includes(path))
       throw new HostError(error.code, `${path}: ${error.message}`, {
         cause: error,
@@ -52,14 +52,14 @@ async function readInput(path: string): Promise<HostState> {
       });
     if (!(error instanceof AnswersError)) throw error;
     throw new HostError('unreadable', `${path}: ${error.message}`, {
-      next: 'Give what --json of memory, procs, sockets or skcheck printed, captures, or dumps.',
+      next: 'Pass snapshots, dumps, or --json answers of memory, procs, sockets or skcheck.',
     });
   }
 }
 
 /** By what it begins with: what is neither JSON nor an archive may be a dump. */
 function kindOf(path: string): 'answers' | 'capture' | 'dump' {
-  if (path === '') throw new UsageError('a file’s name is empty');
+  if (path === '') throw new UsageError('empty file name');
   const stat = attempt(path, () => statSync(path));
   if (stat.isDirectory()) {
     const names = attempt(path, () => readdirSync(path));
@@ -67,7 +67,7 @@ function kindOf(path: string): 'answers' | 'capture' | 'dump' {
     return isDump ? 'dump' : 'capture';
   }
   if (!stat.isFile())
-    throw new HostError('unreadable', `${path} is not a regular file`, { next: 'Check the path.' });
+    throw new HostError('unreadable', `${path}: not a regular file`, { next: 'Check the path.' });
   const head = headOf(path);
   // Some editors and shells begin a text with a byte order mark.
   if (/^(?:\xef\xbb\xbf)?\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
@@ -90,11 +90,11 @@ function headOf(path: string): Buffer {
 
 function textOf(path: string): string {
   if (attempt(path, () => statSync(path).size) > MOST_BYTES)
-    throw new AnswersError(`it is larger than ${MOST_BYTES} bytes`);
+    throw new AnswersError(`larger than ${MOST_BYTES} bytes`);
   return attempt(path, () => readFileSync(path, 'utf8')).replace(/^\ufeff/, '');
 }
 
-/** One file held against itself would be all-clear. */
+/** A file compared with itself would show no change. */
 function refuseSame(paths: readonly string[]): void {
   const seen = new Map<string, string>();
   for (const path of paths) {
@@ -103,7 +103,7 @@ function refuseSame(paths: readonly string[]): void {
     const other = seen.get(`${dev} ${ino}`);
     if (other !== undefined)
       throw new UsageError(
-        `${other === path ? `${path} is` : `${other} and ${path} are`} one and the same file: there is nothing to compare`,
+        `${other === path ? `${path} is given twice` : `${other} and ${path} are the same file`}: nothing to compare`,
       );
     seen.set(`${dev} ${ino}`, path);
   }

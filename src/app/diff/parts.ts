@@ -28,7 +28,7 @@ export async function askParts(name: string, questions: Questions): Promise<Host
   const state = stateOfValues(name, told);
   const flaws = missing.map(({ what, error }) => ({
     code: 'incomplete' as const,
-    words: `it does not tell of ${what}: ${error.message}`,
+    words: `${what} not available: ${error.message}`,
   }));
   return { ...state, flaws: [...state.flaws, ...flaws] };
 }

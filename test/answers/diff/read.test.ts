@@ -34,10 +34,10 @@ test('on one line each, as NDJSON has them, too', () => {
 });
 
 test.each([
-  ['', 'it is empty'],
-  ['{"schema":"kdump-mem.memory/1"', 'no whole JSON'],
-  ['[]', 'names no schema'],
-  ['{"schema":"kdump-mem.info/1"}', 'kdump-mem.info/1 is nothing that diff can compare'],
+  ['', 'empty file'],
+  ['{"schema":"kdump-mem.memory/1"', 'malformed JSON'],
+  ['[]', 'no field `schema`'],
+  ['{"schema":"kdump-mem.info/1"}', 'unsupported answer kdump-mem.info/1'],
   ['{"schema":"kdump-mem.procs/1"}', 'kernel: Invalid input'],
   [`{"a":${'['.repeat(100)}${']'.repeat(100)}}`, 'nested more than 32 levels deep'],
 ])('%j is refused with a reason', (text, reason) => {
@@ -47,7 +47,7 @@ test.each([
 
 test('a line of very many braces is read in one pass; too many values are refused', () => {
   const line = `{"a":[${'{},'.repeat(300_000)}{}]}`;
-  expect(() => stateOfAnswers('a', line)).toThrow('names no schema');
+  expect(() => stateOfAnswers('a', line)).toThrow('no field `schema`');
   expect(() => stateOfAnswers('a', `{"a":[${'1,'.repeat(10_000_001)}1]}`)).toThrow(
     'more than 10000000 values',
   );
@@ -93,7 +93,7 @@ test.each([
     .join('\n');
   expect(damage(text)).not.toBe(text);
   const damaged = stateOfAnswers('a', damage(text));
-  expect([...new Set(damaged.flaws.map(({ code }) => code))]).toEqual(['contradictory']);
+  expect([...new Set(damaged.flaws.map(({ code }) => code))]).toEqual(['inconsistent']);
   const whole = stateOfAnswers('a', text);
   expect(compareStates([damaged, whole]).complete).toBe(false);
 });
@@ -225,7 +225,7 @@ test('answers of different boots in one file contradict each other; a minute apa
   expect(state(memoryAnswerAt(1), other).flaws.map(({ code }) => code)).toEqual(['spread']);
   const origin = { ...other.origin, bootId: 'else' };
   expect(state(memoryAnswerAt(5), { ...other, origin }).flaws.map(({ code }) => code)).toEqual([
-    'contradictory',
+    'inconsistent',
   ]);
 });
 
@@ -239,7 +239,7 @@ test.each([
   const origin = { ...other.origin, ...differs };
   const { flaws } = state(memoryAnswerAt(5), { ...other, processes: aged, origin });
   expect(flaws[0]).toMatchObject({
-    code: 'contradictory',
+    code: 'inconsistent',
     words: expect.stringContaining(words),
   });
 });
@@ -254,6 +254,6 @@ test('an answer of before it told when processes began has none that can be know
   const { processes, ...answer } = procsAnswerAt(1, WORKERS);
   const older = processes.map(({ startTicks: _, ...process }) => process);
   const { flaws, lists } = state({ ...answer, processes: older });
-  expect(flaws[0]?.words).toContain('when 2 processes began is not told');
+  expect(flaws[0]?.words).toContain('start times of 2 processes are missing');
   expect(lists.processes).toMatchObject({ whole: false });
 });

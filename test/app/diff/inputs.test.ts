@@ -30,6 +30,6 @@ test('answers that an editor saved with a byte order mark are answers', async ()
 
 test('one file by two names is refused', async () => {
   await expect(readInputs([file('a.json'), file('link.json')])).rejects.toThrow(
-    'link.json are one and the same file',
+    'link.json are the same file: nothing to compare',
   );
 });

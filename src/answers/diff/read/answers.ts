@@ -77,13 +77,13 @@ function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
     memory: null,
     lists: { sockets: { items, whole: isWhole(answer) && twice === 0, withoutEmpty: true } },
     flaws: [
-      ...incompleteness(complete, warnings, 'not everything was looked at'),
+      ...incompleteness(complete, warnings, 'not everything was scanned'),
       ...twiceWords(twice),
     ],
   };
 }
 
-/** It lists sockets in which something waits; `--top` and verdicts asked for leave out more, `--pid` too. */
+/** Sockets with queued data are listed; `--top`, `--pid` and filters by verdict leave out more. */
 function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
   const judged = Object.values(totals.verdicts).reduce(
     (all: number, one) => all + count.catch(Number.NaN).parse(one),
@@ -92,10 +92,10 @@ function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
   return totals.countedBy === 'row' && judged === sockets.length;
 }
 
-/** Answers that are further apart tell of different times, seconds. */
+/** Answers further apart than this are of different times, seconds. */
 const FAR = 60;
 
-/** Several answers of one time as one; what two of them tell, the first does. */
+/** Several answers of one time as one; where two report the same, the first counts. */
 function merged(all: readonly Told[]): Told {
   const first = <T>(pick: (told: Told) => T | null): T | null =>
     all.map(pick).find((one) => one !== null) ?? null;
@@ -141,16 +141,16 @@ function apart(all: readonly Told[]): Flaw[] {
   const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
   return [
     ...(pairs.some(([one, other]) => sameBoot(one, other) === false)
-      ? [contradiction('its answers are of different boots')]
+      ? [contradiction('answers of different boots')]
       : []),
     ...(pairs.some(([one, other]) => areOfTwoHosts(one, other))
-      ? [contradiction('its answers are of different hosts')]
+      ? [contradiction('answers of different hosts')]
       : []),
     ...(spread > FAR
       ? [
           {
             code: 'spread' as const,
-            words: `its answers were taken ${Math.round(spread)} seconds apart`,
+            words: `answers captured ${Math.round(spread)} s apart`,
           },
         ]
       : []),
@@ -163,7 +163,7 @@ function areOfTwoHosts(one: Told, other: Told): boolean {
   return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.origin.bootId);
 }
 
-/** What is wrong with a file that nothing can be compared with it. */
+/** Why a file cannot be compared. */
 export class AnswersError extends Error {}
 
 const answer = z.discriminatedUnion('schema', [
@@ -173,7 +173,7 @@ const answer = z.discriminatedUnion('schema', [
   skcheckAnswer,
 ]);
 
-/** Categories lie three deep; what is nested deeper than this is no answer of ours. */
+/** Categories are three levels deep; deeper nesting is not an answer of kdump-mem. */
 const MOST_LEVELS = 32;
 
 /** 50,000 sockets have a third of that. */
@@ -201,7 +201,7 @@ export function stateOfValues(name: string, values: readonly unknown[]): HostSta
     if (!parsed.success) throw new AnswersError(wordsOf(parsed.error, value));
     const { data } = parsed;
     if (seen.has(data.schema))
-      throw new AnswersError(`it has two answers ${data.schema}: give each a file of its own`);
+      throw new AnswersError(`two answers ${data.schema} (save each in its own file)`);
     seen.add(data.schema);
     return tell(data);
   });
@@ -223,20 +223,20 @@ function tell(data: z.infer<typeof answer>): Told {
 
 /** @throws {AnswersError} */
 function valuesOf(text: string): unknown[] {
-  if (text.trim() === '') throw new AnswersError('it is empty');
+  if (text.trim() === '') throw new AnswersError('empty file');
   // What is small in a file may be large in memory.
   let commas = 0;
   for (let at = text.indexOf(','); at >= 0; at = text.indexOf(',', at + 1)) commas++;
-  if (commas > MOST_VALUES) throw new AnswersError(`it has more than ${MOST_VALUES} values`);
+  if (commas > MOST_VALUES) throw new AnswersError(`more than ${MOST_VALUES} values`);
   return piecesOf(text).map((piece) => {
     let value: unknown;
     try {
       value = JSON.parse(piece);
     } catch {
-      throw new AnswersError('it is no whole JSON (cut off?)');
+      throw new AnswersError('malformed JSON (truncated?)');
     }
     if (levelsOf(value) > MOST_LEVELS)
-      throw new AnswersError(`it is nested more than ${MOST_LEVELS} levels deep`);
+      throw new AnswersError(`nested more than ${MOST_LEVELS} levels deep`);
     return value;
   });
 }
@@ -279,8 +279,7 @@ function levelsOf(value: unknown): number {
 function wordsOf({ issues }: z.ZodError, value: unknown): string {
   const [first] = issues;
   const schema = z.object({ schema: z.string() }).safeParse(value);
-  if (!schema.success) return 'it names no schema';
-  if (first?.path[0] === 'schema')
-    return `${schema.data.schema.slice(0, 80)} is nothing that diff can compare`;
-  return `${first?.path.join('.')}: ${first?.message}`;
+  if (!schema.success) return 'no field `schema` (not an answer of kdump-mem)';
+  if (first?.path[0] === 'schema') return `unsupported answer ${schema.data.schema.slice(0, 80)}`;
+  return `malformed ${schema.data.schema} (saved by another version of kdump-mem?): ${first?.path.join('.')}: ${first?.message}`;
 }

@@ -84,15 +84,15 @@ export function memoryTold(answer: MemoryPart): Told {
     memory: { depth: source, tree: treeOf(memory), drift: driftBytes },
     lists: listsOf(answer),
     flaws: [
-      ...incompleteness(complete, warnings, `it is told by ${source} alone`),
+      ...incompleteness(complete, warnings, `its source is ${source} alone`),
       ...faultsOf(memory, facts?.pageSize ?? 0),
       ...(complete && !isWhole(memory)
-        ? [contradiction('it says that it is whole, and a category that it is not')]
+        ? [contradiction('the answer is complete, but a category is not')]
         : []),
       ...(freeConflict
         ? [
             contradiction(
-              `${freeConflict.foundBytes} bytes are free by page flags or zones, and MemFree counts ${freeConflict.countedBytes}`,
+              `page flags or zones show ${freeConflict.foundBytes} free bytes, MemFree ${freeConflict.countedBytes}`,
             ),
           ]
         : []),
@@ -114,15 +114,15 @@ function faultsOf(part: Category, pageSize: number): Flaw[] {
   const { category: name, bytes, frames, children } = part;
   if (children.length === 0)
     return pageSize > 0 && Math.round(bytes / pageSize) !== frames
-      ? [contradiction(`the category ${name} has ${bytes} bytes in ${frames} page frames`)]
+      ? [contradiction(`category ${name} has ${bytes} bytes in ${frames} page frames`)]
       : [];
   const sum = (of: 'bytes' | 'frames') => children.reduce((all, child) => all + child[of], 0);
   const once = new Set(children.map((child) => child.category)).size === children.length;
   return [
     ...(sum('bytes') === bytes && sum('frames') === frames
       ? []
-      : [contradiction(`the parts of the category ${name} do not sum to it`)]),
-    ...(once ? [] : [contradiction(`a part of the category ${name} is there twice`)]),
+      : [contradiction(`children of category ${name} do not sum to it`)]),
+    ...(once ? [] : [contradiction(`category ${name} has a duplicate child`)]),
     ...children.flatMap((child) => faultsOf(child, pageSize)),
   ];
 }
@@ -144,12 +144,10 @@ function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[]
   ];
   const charges = parts?.reduce((sum, { bytes }) => sum + bytes, 0) ?? memory.bytes;
   return [
-    ...(wrong
-      ? [contradiction(`what is listed of the category ${wrong[0]} does not sum to it`)]
-      : []),
+    ...(wrong ? [contradiction(`caches or callers of category ${wrong[0]} do not sum to it`)] : []),
     ...(charges === memory.bytes
       ? []
-      : [contradiction('what is charged to cgroups and what is not do not sum to all of it')]),
+      : [contradiction('charged and uncharged memory do not sum to the total')]),
   ];
 }
 

@@ -61,5 +61,5 @@ export function incompleteness(
 
 /** Two facts of an answer that must be the same and are not. */
 export function contradiction(words: string): Flaw {
-  return { code: 'contradictory', words };
+  return { code: 'inconsistent', words };
 }

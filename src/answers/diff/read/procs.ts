@@ -82,12 +82,12 @@ export function procsTold(answer: ProcsPart): Told {
       ...cgroupsOf(answer),
     },
     flaws: [
-      ...incompleteness(complete, warnings, `what ${source} tells of processes is not whole`),
+      ...incompleteness(complete, warnings, `processes of ${source} are incomplete`),
       ...(nameless > 0
         ? [
             {
               code: 'incomplete' as const,
-              words: `when ${nameless} processes began is not told: they cannot be known again`,
+              words: `start times of ${nameless} processes are missing, so they cannot be matched`,
             },
           ]
         : []),
@@ -121,15 +121,15 @@ function faultsOf({ processes, total, origin }: ProcsPart): Flaw[] {
   });
   return [
     ...(wrong || total.processes !== processes.length
-      ? [contradiction('its processes do not sum to its total')]
+      ? [contradiction('processes do not sum to the total')]
       : []),
     ...(processes.every(isSumOfKinds)
       ? []
       : [contradiction('PSS of a process is not the sum of its kinds')]),
-    ...(pids.size === processes.length ? [] : [contradiction('a pid is there twice')]),
+    ...(pids.size === processes.length ? [] : [contradiction('duplicate pid')]),
     ...(processes.every((one) => isKnown(one, origin?.uptimeSeconds ?? null))
       ? []
-      : [contradiction('of a process pid, beginning and age do not agree')]),
+      : [contradiction('pid, start time and age of a process disagree')]),
   ];
 }
 

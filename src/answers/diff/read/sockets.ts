@@ -61,11 +61,11 @@ export function socketsTold(answer: SocketsPart): Told {
       ...incompleteness(
         totals.complete && warnings.every(leavesComplete),
         warnings,
-        'not all was counted',
+        'not everything was counted',
       ),
       ...(sockets.every(isSound) && isSum(totals)
         ? []
-        : [contradiction('what a socket pins is not the sum of its pages and slots')]),
+        : [contradiction('memory pinned by a socket is not the sum of its pages and slots')]),
       ...twiceWords(twice),
     ],
   };
@@ -117,7 +117,7 @@ export function socketKey(
 }
 
 export function twiceWords(twice: number): Flaw[] {
-  return twice === 0 ? [] : [contradiction('a socket is there twice')];
+  return twice === 0 ? [] : [contradiction('duplicate socket')];
 }
 
 function isSound({ total, exclusiveBytes, sharedBytes }: SocketPart): boolean {
