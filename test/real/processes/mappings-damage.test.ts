@@ -16,15 +16,14 @@ import { labDump } from '../../support/lab.js';
  * wrong about the answer.
  */
 const UNDETECTABLE: Readonly<Record<string, string>> = {
-  'vm_area_struct.vm_pgoff': 'the offset of a mapping none of whose pages is there to say its own',
-  'vm_area_struct.vm_file': 'the name of a mapping none of whose pages is there to say its file',
-  'vm_area_struct.vm_flags':
-    'permissions (r and s are in no counter), what is locked, and the kind',
-  'vm_area_struct.vm_ops': 'whether it is the vdso',
-  'vm_area_struct.vm_private_data': 'which of the vdso’s mappings it is',
-  'mm_struct.start_brk': 'which mapping is called the heap',
-  'mm_struct.brk': 'the same',
-  'mm_struct.start_stack': 'which mapping is called the stack',
+  'vm_area_struct.vm_pgoff': 'offset of a mapping without resident pages',
+  'vm_area_struct.vm_file': 'file name of a mapping without resident pages',
+  'vm_area_struct.vm_flags': 'permissions (no counter covers r and s), locked state, and kind',
+  'vm_area_struct.vm_ops': 'whether the mapping is the vdso',
+  'vm_area_struct.vm_private_data': 'which vdso mapping it is',
+  'mm_struct.start_brk': 'which mapping is the heap',
+  'mm_struct.brk': 'which mapping is the heap',
+  'mm_struct.start_stack': 'which mapping is the stack',
 };
 
 /** Members that what a process maps is made of. */
@@ -140,8 +139,11 @@ describe.each(['5.10', '6.1', 'newest'] as const)(
   },
 );
 
-test('docs/procs.md names what is undetectable', () => {
-  const docs = readFileSync(new URL('../../../docs/procs.md', import.meta.url), 'utf8');
+test('docs/internals/processes.md names what is undetectable', () => {
+  const docs = readFileSync(
+    new URL('../../../docs/internals/processes.md', import.meta.url),
+    'utf8',
+  );
   for (const [member, what] of Object.entries(UNDETECTABLE))
     expect(docs).toContain(`| \`${member}\` | ${what} |`);
 });
