@@ -8,9 +8,9 @@ const rule = (when: string, more = '') =>
 
 test('the example of the docs is one, and JSON is too', () => {
   const read = readRules('rules.yaml', readFileSync('docs/rules.yaml', 'utf8'));
-  expect(read.rules.map(({ code }) => code)).toContain('acme/backup-holds-memory');
-  expect(read.rules[1]?.when.any?.[0]?.owner?.atLeastBytes).toBe(2 ** 31);
-  expect(read.adjust).toHaveLength(2);
+  expect(read.rules.map(({ code }) => code)).toContain('acme/batch-too-large');
+  expect(read.rules[1]?.when.any?.[0]?.owner?.atLeastBytes).toBe(2 ** 28);
+  expect(read.adjust).toHaveLength(3);
   const json = { schema: 'kdump-mem.rules/1', adjust: [] };
   expect(readRules('r.json', JSON.stringify(json, null, 1))).toMatchObject({ rules: [] });
 });
