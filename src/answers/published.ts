@@ -7,7 +7,7 @@ import {
   processSampleSchema,
   procsEndSchema,
   procsGrowthSchema,
-  procsLookSchema,
+  procsSampleSchema,
 } from './growth/schema.js';
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema } from './leaks/methods-schema.js';
@@ -62,7 +62,7 @@ export const schemas = {
   'kdump-mem.procs/1': procsSchema,
   'kdump-mem.procs-end/1': procsEndSchema,
   'kdump-mem.procs-growth/1': procsGrowthSchema,
-  'kdump-mem.procs-look/1': procsLookSchema,
+  'kdump-mem.procs-sample/1': procsSampleSchema,
   'kdump-mem.read/1': readSchema,
   'kdump-mem.skb/1': skbSchema,
   'kdump-mem.skb-process/1': skbProcessSchema,

@@ -190,7 +190,7 @@ export const socketsSchema = z.strictObject({
   /** How many sockets, or groups if there are some, were left out by `--limit`. */
   omitted: count,
   /** What is not listed pins nothing: no option left out more. */
-  whole: z.boolean(),
+  allListed: z.boolean(),
   groups: z.array(groupSchema).optional(),
   totals: z.strictObject({ sockets: count, ...figuresSchema.shape }),
   outsideQueues: z.array(

@@ -13,7 +13,7 @@ import type {
   ProcessSampleJson,
   ProcsEndJson,
   ProcsGrowthJson,
-  ProcsLookJson,
+  ProcsSampleJson,
 } from './schema.js';
 
 /** Of those that ended between two looks so many are named. */
@@ -29,17 +29,17 @@ export interface LookFacts {
 }
 
 /** First line of a look. */
-export function procsLook(answer: GrowthAnswer, facts: LookFacts): ProcsLookJson {
+export function procsSample(answer: GrowthAnswer, facts: LookFacts): ProcsSampleJson {
   const { machine, loss, ended, complete } = answer;
   return {
-    schema: 'kdump-mem.procs-look/1',
-    look: facts.look,
+    schema: 'kdump-mem.procs-sample/1',
+    sample: facts.look,
     ...machineJson(machine),
     processes: facts.listed,
     ...lossJson(loss),
     ended: ended.slice(0, MOST_ENDED).map(endedJson),
     endedProcesses: ended.length,
-    whole: facts.whole,
+    allListed: facts.whole,
     complete,
     warnings: [...facts.warnings],
   };
@@ -57,7 +57,7 @@ export function processSampleJson(figures: ProcessFigures, grown: GrownProcess):
 
 /** The last line. */
 export function procsEnd(looks: number, interrupted: boolean): ProcsEndJson {
-  return { schema: 'kdump-mem.procs-end/1', looks, interrupted };
+  return { schema: 'kdump-mem.procs-end/1', samples: looks, interrupted };
 }
 
 /** What grew by stored samples. */

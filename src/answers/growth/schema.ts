@@ -113,9 +113,9 @@ export const endedSchema = z.strictObject({
 });
 
 /** First of each look. */
-export const procsLookSchema = z.strictObject({
-  schema: z.literal('kdump-mem.procs-look/1'),
-  look: count,
+export const procsSampleSchema = z.strictObject({
+  schema: z.literal('kdump-mem.procs-sample/1'),
+  sample: count,
   ...machineShape,
   /** So many lines of processes follow. */
   processes: count,
@@ -124,7 +124,7 @@ export const procsLookSchema = z.strictObject({
   ended: z.array(endedSchema),
   endedProcesses: count,
   /** All processes are there (`--pid` and `--container` list fewer); else one that is not has not ended. */
-  whole: z.boolean(),
+  allListed: z.boolean(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
@@ -138,7 +138,7 @@ export const processSampleSchema = z.strictObject({
 
 export const procsEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs-end/1'),
-  looks: count,
+  samples: count,
   /** By a signal, or a key; else it has looked as often as it was asked to. */
   interrupted: z.boolean(),
 });
@@ -177,7 +177,7 @@ export const procsGrowthSchema = z.strictObject({
 
 export type GrowthJson = z.infer<typeof growthSchema>;
 export type PressureJson = z.infer<typeof pressureSchema>;
-export type ProcsLookJson = z.infer<typeof procsLookSchema>;
+export type ProcsSampleJson = z.infer<typeof procsSampleSchema>;
 export type ProcessSampleJson = z.infer<typeof processSampleSchema>;
 export type ProcsEndJson = z.infer<typeof procsEndSchema>;
 export type ProcsGrowthJson = z.infer<typeof procsGrowthSchema>;

@@ -8,7 +8,7 @@ import {
   type ProcsGrowthJson,
   processSampleSchema,
   procsEndSchema,
-  procsLookSchema,
+  procsSampleSchema,
 } from './schema.js';
 
 /** What lines lack that an earlier release stored. */
@@ -16,7 +16,7 @@ export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.c
 
 /** What is read of stored lines; those of a later release may have more. */
 const lookLine = z.object({
-  ...procsLookSchema.pick({
+  ...procsSampleSchema.pick({
     schema: true,
     at: true,
     host: true,
@@ -29,7 +29,7 @@ const lookLine = z.object({
     pressure: true,
     noPressure: true,
     processes: true,
-    whole: true,
+    allListed: true,
   }).shape,
   ...laterMachineShape,
 });
@@ -96,9 +96,9 @@ export class StoredLooks {
     if (!parsed.success) throw new StoredError(wrongWords(parsed.error, value, 'procs --ndjson'));
     const found = parsed.data;
     switch (found.schema) {
-      case 'kdump-mem.procs-look/1':
+      case 'kdump-mem.procs-sample/1':
         this.end();
-        this.#look = { machine: machineOf(found), most: found.processes, whole: found.whole };
+        this.#look = { machine: machineOf(found), most: found.processes, whole: found.allListed };
         return;
       case 'kdump-mem.process-sample/1':
         this.#take(processOf(found));

@@ -105,7 +105,7 @@ export const procsSchema = z.strictObject({
   captured: capturedSchema,
   origin: originSchema,
   /** All processes with memory are listed: none was left out (`--container`), and /proc hides none. */
-  whole: z.boolean(),
+  allListed: z.boolean(),
   /** What comes back if one dies the largest first, or as --sort says. */
   processes: z.array(process),
   total: group.omit({ key: true, freedIfKilledMostBytes: true }),
@@ -113,9 +113,9 @@ export const procsSchema = z.strictObject({
   kernelThreads: z.int().nonnegative(),
   zombies: z.int().nonnegative(),
   /** They ended while others were looked at. */
-  gone: z.int().nonnegative(),
+  exited: z.int().nonnegative(),
   /** Some figure of theirs may not be seen. */
-  notShown: z.int().nonnegative(),
+  omitted: z.int().nonnegative(),
   /**
    * Memory of the machine, each page once: mapped by some process (PSS of all processes, but for hugetlb, adds up
    * to that), or by nobody. Null: live, or not all processes could be read.

@@ -26,7 +26,7 @@ export const snapshotDueSchema = z.strictObject({
 /** The last line: it was told to end, or has taken as many as were asked. */
 export const snapshotDueEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.snapshot-due-end/1'),
-  taken: z.int().nonnegative(),
+  snapshots: z.int().nonnegative(),
   failed: z.int().nonnegative(),
 });
 

@@ -22,7 +22,7 @@ export function socketsJson(
     kernel,
     sockets: listed.map(censusEntryJson),
     omitted: Math.max(0, (groups ?? entries).length - limit),
-    whole: isWhole(answer.sockets, listed),
+    allListed: isWhole(answer.sockets, listed),
     ...(groups
       ? {
           groups: groups

@@ -44,7 +44,7 @@ export const watchSampleSchema = z.strictObject({
     seenBytes: count,
   }),
   /** A process that was in the line before and is not in this one has ended. */
-  whole: z.boolean(),
+  allListed: z.boolean(),
   /** /proc hides some processes. */
   hidden: z.boolean(),
 });

@@ -43,7 +43,7 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
       };
     }),
     otherProcesses: { processes, takenBytes: taken, seenBytes: seen },
-    whole: look.whole,
+    allListed: look.whole,
     hidden,
   };
 }
@@ -79,7 +79,7 @@ export function storedWatchSample(line: string): WatchSample | null {
     look: {
       machine: machineOf(found),
       processes: processes.map((one) => processOf({ ...one, cgroupPressure: null })),
-      whole: found.whole,
+      whole: found.allListed,
       others: {
         processes: others.processes,
         taken: others.takenBytes,

@@ -1,4 +1,4 @@
-import { processSampleJson, procsLook } from '../../answers/growth/json.js';
+import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { WalkError } from '../../base/errors/walk.js';
 import { formatJson } from '../../base/json.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
@@ -33,7 +33,7 @@ export function* lookLines(
   const listed = chosen(found, answer, options);
   const whole = found.look.whole && listed.length === found.look.processes.length;
   const facts = { look, listed: listed.length, whole, warnings };
-  yield `${formatJson(procsLook(answer, facts))}\n`;
+  yield `${formatJson(procsSample(answer, facts))}\n`;
   const figures = new Map(processes.map((process) => [process.pid, process]));
   for (const grown of listed) {
     const own = figures.get(grown.sample.who.pid);

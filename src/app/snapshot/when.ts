@@ -40,7 +40,7 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
   const waiting = waitingWords(readConditions(liveHost, when), { into, keep, apart }, adj);
   removeAbandoned(into, Date.now());
   const again = new SampleLoop();
-  let [taken, failed] = [0, 0];
+  let [snapshots, failed] = [0, 0];
   const warning = new WarnOnce();
   await again.run(every, Number.POSITIVE_INFINITY, async () => {
     // From here on signals stop it in order.
@@ -55,15 +55,15 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
     if (result === null) return;
     if ('failed' in result) failed++;
     else {
-      taken++;
+      snapshots++;
       trigger.snapshotTaken();
     }
     const removed = 'failed' in result ? [] : removeOld(into, keep, name);
     if (strict && !('failed' in result) && !result.complete) process.exitCode = EXIT.incomplete;
     print({ at, due, result, removed }, json ?? false);
-    if (taken + failed >= count) again.stop();
+    if (snapshots + failed >= count) again.stop();
   });
-  if (json) printAnswer(formatJson({ schema: 'kdump-mem.snapshot-due-end/1', taken, failed }));
+  if (json) printAnswer(formatJson({ schema: 'kdump-mem.snapshot-due-end/1', snapshots, failed }));
   if (failed > 0) process.exitCode = EXIT.unreadable;
 }
 

@@ -116,7 +116,7 @@ test('sockets that share pages sum to more than the total: what was left out is 
   expect(wholeOf({})).toBe(true);
   // --limit, --min-bytes
   expect(wholeOf({ omitted: 1 })).toBe(false);
-  expect(wholeOf({ whole: false })).toBe(false);
+  expect(wholeOf({ allListed: false })).toBe(false);
 });
 
 describe('an answer of skcheck', () => {

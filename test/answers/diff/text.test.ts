@@ -61,7 +61,7 @@ test('a process is named for what it has in the category, and only for a good pa
   expect(grown(java(51 * MIB, { shmem: 50 * MIB }))).toContain('(no process grew by a quarter');
   // Nothing is said of processes that are not listed.
   const [memory, procs] = look(3, 102_400);
-  expect(headOf(look(2, 0), [memory, { ...(procs as object), whole: false }])).toMatch(
+  expect(headOf(look(2, 0), [memory, { ...(procs as object), allListed: false }])).toMatch(
     /: shared memory and tmpfs \+400 MiB\.$/,
   );
 });
@@ -112,7 +112,7 @@ test('sums name the measures that are in them', () => {
 });
 
 test('that nothing grew is not said of what is not known', () => {
-  const some = { ...procsAnswerAt(2, [java(MIB)]), whole: false };
+  const some = { ...procsAnswerAt(2, [java(MIB)]), allListed: false };
   const head = headOf([some], [procsAnswerAt(47, [java(MIB), java(500 * MIB, { pid: 9 })])]);
   expect(head).toMatch(/No known growth; the change of 1 listed item is unknown/);
 });

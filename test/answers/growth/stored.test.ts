@@ -3,13 +3,13 @@ import {
   processSampleJson,
   procsEnd,
   procsGrowth,
-  procsLook,
+  procsSample,
 } from '../../../src/answers/growth/json.js';
 import {
   processSampleSchema,
   procsEndSchema,
   procsGrowthSchema,
-  procsLookSchema,
+  procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
 import { StoredLooks } from '../../../src/answers/growth/stored.js';
 import { formatJson } from '../../../src/base/json.js';
@@ -60,7 +60,7 @@ function written(looks: readonly ProcessesLook[]): string[] {
     const listed = answer.processes;
     const facts = { look: index + 1, listed: listed.length, whole: one.whole, warnings: [] };
     return [
-      formatJson(procsLookSchema.parse(procsLook(answer, facts))),
+      formatJson(procsSampleSchema.parse(procsSample(answer, facts))),
       ...listed.map((grown) => {
         const { who } = grown.sample;
         const figures = {

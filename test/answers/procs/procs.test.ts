@@ -173,7 +173,7 @@ test('what sockets pin is an estimate where ss told it, and not zero where nobod
   // An estimate is no promise of what comes back.
   expect(of(9)?.freedIfKilledBytes).toBe(81_920 + 4096 + 8192);
   expect(of(1)).toMatchObject({ networkPinnedBytes: null, networkEstimate: null, complete: false });
-  expect(json).toMatchObject({ complete: false, notShown: 0 });
+  expect(json).toMatchObject({ complete: false, omitted: 0 });
   expect(json.total.networkEstimated).toBe(true);
   expect(json.warnings.map(({ message }) => message)).toEqual([
     'sockets of 1 process are not available: it takes CAP_SYS_PTRACE',

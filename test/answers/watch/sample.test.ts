@@ -92,8 +92,8 @@ test.each([
   ['{}', 'no line of kdump-mem watch --store: it names no schema'],
   ['[]', 'it names no schema'],
   [
-    '{"schema":"kdump-mem.procs-look/1"}',
-    'kdump-mem.procs-look/1 is no sample of kdump-mem watch --store',
+    '{"schema":"kdump-mem.procs-sample/1"}',
+    'kdump-mem.procs-sample/1 is no sample of kdump-mem watch --store',
   ],
   [JSON.stringify({ ...watchSampleJson(sample()), lostBefore: -1 }), 'lostBefore:'],
   [JSON.stringify({ ...watchSampleJson(sample()), categories: { nothing: 1 } }), 'categories'],

@@ -122,7 +122,7 @@ describe('a sosreport', () => {
   test('tells processes by ps: RSS, and nothing else is known', async () => {
     const { stdout } = await kdumpMem('procs', '--json', '--from', REPORT);
     const answer = procsSchema.parse(JSON.parse(stdout));
-    expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, notShown: 2, complete: false });
+    expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, omitted: 2, complete: false });
     expect(answer.processes.map(({ pid, comm, rssBytes }) => [pid, comm, rssBytes])).toEqual([
       [4711, 'postgres:', 104_448 * 1024],
       [1, 'systemd', 13_312 * 1024],

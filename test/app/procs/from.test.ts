@@ -52,8 +52,8 @@ describe('procs --from', () => {
       source: 'proc',
       kernel: null,
       complete: true,
-      notShown: 0,
-      gone: 0,
+      omitted: 0,
+      exited: 0,
       warnings: [],
       captured: { host: 'db1', takenAt: '2026-01-02T03:04:08.000Z' },
       total: { processes: 3, ussBytes: 1240 * 1024 },
@@ -107,7 +107,7 @@ describe('procs --from', () => {
   test('what was not captured of one is not known, and no zero', async () => {
     const path = snapshot([INIT, { ...GROWS, pss: null }]);
     const answer = await asked(path);
-    expect(answer).toMatchObject({ complete: false, notShown: 1 });
+    expect(answer).toMatchObject({ complete: false, omitted: 1 });
     expect(answer.processes.find(({ pid }) => pid === 7)).toMatchObject({
       pssBytes: null,
       ussBytes: null,
@@ -239,9 +239,9 @@ describe('growth between the samples of a capture', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     expect(lines.map(({ schema, pid }) => (pid === undefined ? schema : pid))).toEqual([
-      'kdump-mem.procs-look/1',
+      'kdump-mem.procs-sample/1',
       ...[7, 1],
-      'kdump-mem.procs-look/1',
+      'kdump-mem.procs-sample/1',
       ...[7, 1, 8],
       'kdump-mem.procs-end/1',
     ]);

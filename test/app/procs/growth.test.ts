@@ -9,7 +9,7 @@ import {
   processSampleSchema,
   procsEndSchema,
   procsGrowthSchema,
-  procsLookSchema,
+  procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 
@@ -51,8 +51,8 @@ function sample(
 ): object[] {
   return [
     {
-      schema: 'kdump-mem.procs-look/1',
-      look: 1,
+      schema: 'kdump-mem.procs-sample/1',
+      sample: 1,
       at: new Date(1e12 + 1000 * uptime).toISOString(),
       host: 'made-up',
       bootId,
@@ -65,7 +65,7 @@ function sample(
       noPressure: 'none',
       processes: 1,
       ...NONE,
-      whole: true,
+      allListed: true,
       complete: true,
     },
     {
@@ -98,8 +98,8 @@ describe('--ndjson', () => {
     const { stdout, status } = await kdumpMem('procs', '--live', '--ndjson');
     expect(status).toBe(0);
     const [first, ...rest] = linesOf(stdout);
-    const look = procsLookSchema.parse(first);
-    expect(procsEndSchema.parse(rest.pop())).toMatchObject({ looks: 1, interrupted: false });
+    const look = procsSampleSchema.parse(first);
+    expect(procsEndSchema.parse(rest.pop())).toMatchObject({ samples: 1, interrupted: false });
     expect(rest).toHaveLength(look.processes);
     const processes = rest.map((line) => processSampleSchema.parse(line));
     const own = processes.find(({ pid }) => pid === process.pid);
@@ -112,8 +112,8 @@ describe('--ndjson', () => {
   test('with --watch it tells growth, and its lines are samples again', async () => {
     const { stdout } = await kdumpMem(...WATCH, '--count', '10', '--ndjson');
     const lines = linesOf(stdout);
-    const looks = lines.filter(({ schema }) => schema === 'kdump-mem.procs-look/1');
-    expect(looks.map((line) => procsLookSchema.parse(line).look)).toEqual(upTo(10));
+    const looks = lines.filter(({ schema }) => schema === 'kdump-mem.procs-sample/1');
+    expect(looks.map((line) => procsSampleSchema.parse(line).sample)).toEqual(upTo(10));
     const own = lines
       .filter(({ schema }) => schema === 'kdump-mem.process-sample/1')
       .map((line) => processSampleSchema.parse(line))
@@ -164,7 +164,7 @@ test('one that died is said', async () => {
 test('--pid tells of one, and ends with status 4 where there is none', async () => {
   const { stdout } = await kdumpMem('procs', '--live', '--ndjson', '--pid', String(process.pid));
   const [look, own] = linesOf(stdout);
-  expect(procsLookSchema.parse(look)).toMatchObject({ processes: 1, whole: false });
+  expect(procsSampleSchema.parse(look)).toMatchObject({ processes: 1, allListed: false });
   expect(processSampleSchema.parse(own).pid).toBe(process.pid);
   const { status, stderr } = await kdumpMem(...WATCH, '--pid', '4194304');
   expect(status).toBe(4);
@@ -185,7 +185,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
     }
     expect(await exit).toEqual([0, null]);
     expect(procsEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
-      looks: 1,
+      samples: 1,
       interrupted: true,
     });
   });
@@ -195,11 +195,11 @@ test('a reader that goes away ends it without a word', () => {
   const command = `${process.execPath} ${commandPath('kdump-mem')} ${WATCH.join(' ')}`;
   const { stdout, stderr } = spawnSync(
     'bash',
-    ['-c', `${command} --ndjson | head -n 1 | cut -c 1-34; echo "\${PIPESTATUS[0]}"`],
+    ['-c', `${command} --ndjson | head -n 1 | cut -c 1-36; echo "\${PIPESTATUS[0]}"`],
     { encoding: 'utf8' },
   );
   expect(stderr).toBe('');
-  expect(stdout).toBe('{"schema":"kdump-mem.procs-look/1"\n141\n');
+  expect(stdout).toBe('{"schema":"kdump-mem.procs-sample/1"\n141\n');
 });
 
 describe('--from-samples', () => {
@@ -276,7 +276,7 @@ describe('--from-samples', () => {
     ]);
     const partial = upTo(20).flatMap((at) => {
       const [look = {}, process = {}] = sample(at, 'first', null);
-      return [{ ...look, whole: at > 1 }, process];
+      return [{ ...look, allListed: at > 1 }, process];
     });
     const { warnings } = await growthOf(fileOf('some.ndjson', partial));
     expect(warnings.map(({ message }) => message)).toEqual([

@@ -60,7 +60,7 @@ describe('snapshot --when', () => {
       .slice(0, 2)
       .map((line) => snapshotDueSchema.parse(JSON.parse(line)));
     expect(snapshotDueEndSchema.parse(JSON.parse(lines[2] ?? ''))).toMatchObject({
-      taken: 2,
+      snapshots: 2,
       failed: 0,
     });
     expect(first).toMatchObject({ failed: null, removed: [] });

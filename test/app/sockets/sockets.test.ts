@@ -66,7 +66,7 @@ describe('sockets lists', () => {
     expect(expected.length).toBeLessThan(all.length / 2);
     const answer = await json(name, value);
     expect(socks(answer.sockets)).toEqual(socks(expected));
-    expect([answer.omitted, answer.whole]).toEqual([0, false]);
+    expect([answer.omitted, answer.allListed]).toEqual([0, false]);
     // They choose what is listed, not what the machine has.
     expect(answer.totals).toEqual(whole.totals);
   });
@@ -94,8 +94,8 @@ describe('sockets lists', () => {
     const pinning = all.filter(({ total }) => total.pinnedBytes > 0);
     const answer = await json('--limit', '3');
     expect(socks(answer.sockets)).toEqual(socks(pinning.slice(0, 3)));
-    expect([answer.omitted, answer.whole]).toEqual([pinning.length - 3, false]);
-    expect([whole.whole, (await json()).whole]).toEqual([true, true]);
+    expect([answer.omitted, answer.allListed]).toEqual([pinning.length - 3, false]);
+    expect([whole.allListed, (await json()).allListed]).toEqual([true, true]);
     const { stdout } = await run('--limit', '3');
     expect(stdout).toContain(
       `\n${pinning.length - 3} more sockets: --limit N or --all lists them.\n`,
@@ -176,7 +176,7 @@ describe('sockets --ndjson', () => {
     const { sockets, last } = await stream('--all');
     const entries = sockets.map(({ schema: _, ...entry }) => entry);
     expect(entries.toSorted(bySock)).toEqual(all.toSorted(bySock));
-    const { schema: _, sockets: __, whole: ___, ...rest } = whole;
+    const { schema: _, sockets: __, allListed: ___, ...rest } = whole;
     const { schema, listed, ...end } = last;
     expect(schema).toBe('kdump-mem.sockets-end/1');
     expect(listed).toBe(all.length);

@@ -20,8 +20,7 @@ export const procsAnswer = z.object({
   kernel: kernelPart,
   source: z.string(),
   origin: originPart,
-  /** Answers of before it was told may have left some out. */
-  whole: z.boolean().default(false),
+  allListed: z.boolean(),
   processes: listOf(
     z.object({
       pid: count,
@@ -47,7 +46,7 @@ type ProcsPart = z.infer<typeof procsAnswer>;
 
 /** An answer to `procs`, its sums checked. */
 export function procsTold(answer: ProcsPart): Told {
-  const { kernel, origin, whole, processes, complete, warnings, source } = answer;
+  const { kernel, origin, allListed, processes, complete, warnings, source } = answer;
   const items = new Map<string, Item>();
   let nameless = 0;
   for (const process of processes) {
@@ -78,7 +77,7 @@ export function procsTold(answer: ProcsPart): Told {
     pageSize: kernel?.pageSize ?? null,
     memory: null,
     lists: {
-      processes: { items, whole: whole && nameless === 0 },
+      processes: { items, whole: allListed && nameless === 0 },
       ...cgroupsOf(answer),
     },
     flaws: [
@@ -100,8 +99,8 @@ export function procsTold(answer: ProcsPart): Told {
 const READ_WITHIN = 60;
 
 /** What processes of each cgroup hold together; only where all are listed, with their cgroups. */
-function cgroupsOf({ processes, whole }: ProcsPart): Told['lists'] {
-  if (!whole || processes.some(({ cgroup }) => cgroup === null)) return {};
+function cgroupsOf({ processes, allListed }: ProcsPart): Told['lists'] {
+  if (!allListed || processes.some(({ cgroup }) => cgroup === null)) return {};
   const cgroups = summed(
     processes.map(({ cgroup, rssBytes, pssBytes }) => ({
       key: cgroupKey(cgroup ?? '', false),

@@ -39,8 +39,7 @@ export const socketsAnswer = z.object({
     }),
   ),
   omitted: count,
-  /** Answers of before it was told are judged by their sums. */
-  whole: z.boolean().default(true),
+  allListed: z.boolean(),
   totals: z.object({ sockets: count, complete: z.boolean(), ...pinned.shape }),
   warnings: warningsPart,
 });
@@ -73,14 +72,14 @@ export function socketsTold(answer: SocketsPart): Told {
 
 /** Unless `--all` is given, what pins nothing is left out; `--limit` and others leave out more. */
 function wholeness(
-  { sockets, totals, omitted, whole }: SocketsPart,
+  { sockets, totals, omitted, allListed }: SocketsPart,
   twice: number,
 ): Omit<Listing, 'items'> {
   if (twice > 0) return { whole: false };
   if (sockets.length === totals.sockets) return { whole: true };
   // What several share counts for each of them, and in the total once.
   const sum = sockets.reduce((all, { total }) => all + total.pinnedBytes, 0);
-  const isListed = whole && omitted === 0 && sum >= totals.pinnedBytes;
+  const isListed = allListed && omitted === 0 && sum >= totals.pinnedBytes;
   return { whole: isListed, withoutEmpty: true };
 }
 
