@@ -107,7 +107,7 @@ test('every code is made by something that skcheck sees', () => {
 
 test('docs/skcheck.md names the figures of each, and no others', () => {
   const words = (cell = '') => Array.from(cell.matchAll(/`([^`]+)`/g), ([, word]) => word);
-  const [, section = ''] = textOf('docs/skcheck.md').split('## Reasons for machines');
+  const [, section = ''] = textOf('docs/skcheck.md').split('## Reason codes');
   const told = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(([, codes, figures]) =>
     words(codes).map((code) => [code, words(figures)]),
   );
