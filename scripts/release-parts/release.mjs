@@ -24,10 +24,10 @@ const OUT = resolve('dist/release');
 const CACHE = join(OUT, '.node');
 const OWN = { x64: 'amd64', arm64: 'arm64' }[process.arch];
 const DESCRIPTION = [
-  'finds where the memory of a Linux machine is, and who lost it',
+  'finds where the memory of a Linux machine is, and what holds it',
   'kdump-mem reads a vmcore, the running kernel or a capture of a host:',
   'memory by categories, processes, sockets and what they pin, leaks.',
-  'skcheck finds sockets that nobody reads. Node.js is inside.',
+  'skcheck finds sockets that their process stopped reading. It includes Node.js.',
 ];
 
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
