@@ -61,7 +61,7 @@ test('README’s command writes one line for each dump: release, panic, top owne
   const { stderr, exitCode } = await bash(lines(crash), '-e');
   expect(exitCode, stderr).toBe(0);
   const { dumps, end } = told();
-  expect(end).toMatchObject({ dumps: FIXTURES.length + 1, told: FIXTURES.length + 1, failed: 0 });
+  expect(end).toMatchObject({ dumps: FIXTURES.length + 1, read: FIXTURES.length + 1, failed: 0 });
   const of = (name: string) => dumps.find(({ dump }) => dump === join(crash, name, 'vmcore'));
   for (const name of FIXTURES) {
     const { truth } = fixture(name);

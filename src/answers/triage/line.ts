@@ -56,7 +56,7 @@ function fingerprintJson(print: Fingerprint | undefined): ToldJson['fingerprint'
 /** Another build of the same release has other addresses and maybe other structs. */
 function byReleaseAlone({ path, by }: SymbolFile): ToldJson['warnings'] {
   if (by !== 'release') return [];
-  const message = `${path} was taken for its release: nothing says that it is of this very build`;
+  const message = `${path} was chosen by its release: it may be from another build`;
   return [{ code: 'by-release', message }];
 }
 
