@@ -35,15 +35,15 @@ export interface Scope {
 }
 
 /** A socket that was asked about, by the address of its `struct sock`. */
-export interface AskedSocket {
+export interface VisitedSocket {
   readonly sock: bigint;
   readonly family: string;
   readonly protocol: string;
 }
 
 /** What was met while everything was asked. */
-export interface Asked {
-  readonly sockets: readonly AskedSocket[];
+export interface Visited {
+  readonly sockets: readonly VisitedSocket[];
   /** Where names in paths of files lie. */
   readonly fileNames: readonly NamePlace[];
   /** Addresses of `struct cgroup`s that memory is charged to: of dying ones no task leads to them. */
@@ -56,7 +56,7 @@ export interface Asked {
  *
  * @throws {WalkError} when the process or descriptor of `scope` is not there
  */
-export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
+export function askEverything(kernel: NativeKernel, scope: Scope): Visited {
   const fileNames: NamePlace[] = [];
   const cgroups: bigint[] = [];
   const more = { fileNames, cgroups };
@@ -66,7 +66,7 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
     const { sockets } = accountProcess(kernel, pid);
     return { sockets: sockets.map(({ socket }) => socket), ...more };
   }
-  const sockets = new Map<bigint, AskedSocket>();
+  const sockets = new Map<bigint, VisitedSocket>();
   kernelOrigin(kernel);
   attempt(() => {
     // A pid that nobody has makes it look through all threads too.
@@ -109,7 +109,7 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Asked {
 }
 
 /** Asks since when data waits in connections of TCP. */
-function readWaiting(kernel: NativeKernel, sockets: readonly AskedSocket[]): void {
+function readWaiting(kernel: NativeKernel, sockets: readonly VisitedSocket[]): void {
   const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
   for (const { sock, protocol } of sockets)
     if (isTcp(protocol)) attempt(() => void reader.read(sock, ticks));

@@ -6,7 +6,7 @@ import { type LossSeries, lossOf } from './loss.js';
 import type { Trend } from './trend.js';
 
 /** A machine and its processes at one time. */
-export interface ProcessesLook {
+export interface ProcessesAtTime {
   readonly machine: MachineSample;
   readonly processes: readonly ProcessSample[];
   /** All processes that were among them before are so now, unless they ended. */
@@ -77,7 +77,7 @@ export class ProcessGrowth<H extends History = History> {
   }
 
   /** @returns `mixed`, and nothing is taken: it is of a boot (or machine) before the last one */
-  add(look: ProcessesLook): 'taken' | 'not-later' | 'mixed' {
+  add(look: ProcessesAtTime): 'taken' | 'not-later' | 'mixed' {
     const { machine, processes, whole } = look;
     const known = this.#machine;
     if (!known || known.bootId !== machine.bootId) {
@@ -202,7 +202,7 @@ export class ProcessGrowth<H extends History = History> {
     return { sample, trend: this.kind.trendOf(series), minorPerSecond, majorPerSecond };
   }
 
-  #sum({ machine, processes, whole, others }: ProcessesLook): void {
+  #sum({ machine, processes, whole, others }: ProcessesAtTime): void {
     const { uptime, available } = machine;
     const { clock, available: left, held, rest, restOfSeen } = this.#loss;
     clock.add(uptime, 0);

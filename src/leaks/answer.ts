@@ -169,13 +169,13 @@ function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
   return { blocks, bytes };
 }
 
-interface Looked {
+interface LookupFacts {
   readonly lookup: Lookup;
   readonly foundFree: LeaksAnswer['foundFree'];
   readonly chosen: Chosen | undefined;
 }
 
-function notesOf(recording: Recording, { lookup, foundFree, chosen }: Looked): LeakNote[] {
+function notesOf(recording: Recording, { lookup, foundFree, chosen }: LookupFacts): LeakNote[] {
   const { losses, unseen, readings, endedEarly } = recording;
   const counted = (code: LeakNote['code'], count: number | null): LeakNote[] =>
     count === 0 ? [] : [{ code, ...(count === null ? {} : { count }) }];

@@ -1,5 +1,5 @@
 import type { Held, ProcessSample } from '../../src/account/processes/sample.js';
-import type { ProcessesLook } from '../../src/growth/processes.js';
+import type { ProcessesAtTime } from '../../src/growth/processes.js';
 import type { MachineSample } from '../../src/records/machine-sample.js';
 
 const MIB = 2 ** 20;
@@ -30,7 +30,7 @@ export function look(
   processes: readonly ProcessSample[],
   machine: Partial<MachineSample> = {},
   whole = true,
-): ProcessesLook {
+): ProcessesAtTime {
   return {
     machine: {
       at: new Date(1e12 + 1000 * uptime),

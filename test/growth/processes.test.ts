@@ -3,14 +3,17 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { GrowthAnswer } from '../../src/growth/answer.js';
 import { OF_LOOKS } from '../../src/growth/history.js';
-import { type ProcessesLook, ProcessGrowth } from '../../src/growth/processes.js';
+import { type ProcessesAtTime, ProcessGrowth } from '../../src/growth/processes.js';
 import { noise } from './made-up.js';
 import { held, look } from './made-up-machine.js';
 
 const MIB = 2 ** 20;
 const MINUTE = 60;
 
-function answerOf(looks: Iterable<ProcessesLook>, since: 'first' | 'last' = 'last'): GrowthAnswer {
+function answerOf(
+  looks: Iterable<ProcessesAtTime>,
+  since: 'first' | 'last' = 'last',
+): GrowthAnswer {
   const growth = new ProcessGrowth(since, OF_LOOKS);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
@@ -19,7 +22,7 @@ function answerOf(looks: Iterable<ProcessesLook>, since: 'first' | 'last' = 'las
 }
 
 /** Looks, one a minute. */
-const minutes = <T = ProcessesLook>(many: number, of: (at: number) => T) =>
+const minutes = <T = ProcessesAtTime>(many: number, of: (at: number) => T) =>
   Array.from({ length: many }, (_, at) => of(at));
 
 const coursesOf = ({ processes }: GrowthAnswer) =>

@@ -27,7 +27,7 @@ import { checkFrames, comparison } from './frame-checks.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { attempted, codeOf, Missed } from './missed.js';
-import { claimNetwork, type SocketsAsked } from './network.js';
+import { claimNetwork, type SocketsQuery } from './network.js';
 import { ownersOf } from './owners.js';
 import { processOwners } from './process-owners.js';
 import { type OnSocket, QueueFrames } from './queue-frames.js';
@@ -131,7 +131,7 @@ export interface MemoryPlaces {
 }
 
 /** Parts that take a while on a machine with many files or cgroups. */
-export interface MemoryOptions extends SocketsAsked {
+export interface MemoryOptions extends SocketsQuery {
   readonly files?: boolean;
   /** The lines of /proc/meminfo. */
   readonly counted?: boolean;

@@ -16,7 +16,7 @@ interface NetworkSinks {
 }
 
 /** What is asked of sockets besides. */
-export interface SocketsAsked {
+export interface SocketsQuery {
   /** What they are added up by. */
   readonly socketsBy?: Grouping | undefined;
   /** Whether what each holds is to have the address of every slot of a slab. */
@@ -32,7 +32,7 @@ export function claimNetwork(
   kernel: Kernel,
   { ledger, queues, missed }: NetworkSinks,
   progress: (part: number) => void,
-  { socketsBy, keepsSlots }: SocketsAsked,
+  { socketsBy, keepsSlots }: SocketsQuery,
 ): CensusAnswer | undefined {
   let census: CensusAnswer;
   try {

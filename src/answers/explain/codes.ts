@@ -19,7 +19,7 @@ import { VERDICT_CODES } from '../../skcheck/verdict.js';
 import { SEARCH_ERROR_CODES, type SearchErrorCode } from '../../triage/batch/search.js';
 import { WORKER_FAILURE_CODES } from '../../triage/batch/worker-failure.js';
 import { CORRUPTIONS, FINDING_CODES } from '../../triage/finding.js';
-import { RULE_DOUBTS } from '../../triage/rules/told.js';
+import { RULE_DOUBTS } from '../../triage/rules/match.js';
 import { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
 import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';

@@ -1,4 +1,4 @@
-import type { RuleDoubt } from '../../triage/rules/told.js';
+import type { RuleDoubt } from '../../triage/rules/match.js';
 import type { Explanations } from './explanation.js';
 
 const SEE_WARNINGS =

@@ -20,7 +20,7 @@ import type {
 const MOST_ENDED = 100;
 
 /** What a look says besides what grew. */
-export interface LookFacts {
+export interface SampleFacts {
   readonly look: number;
   /** How many lines of processes follow. */
   readonly listed: number;
@@ -29,7 +29,7 @@ export interface LookFacts {
 }
 
 /** First line of a look. */
-export function procsSample(answer: GrowthAnswer, facts: LookFacts): ProcsSampleJson {
+export function procsSample(answer: GrowthAnswer, facts: SampleFacts): ProcsSampleJson {
   const { machine, loss, ended, complete } = answer;
   return {
     schema: 'kdump-mem.procs-sample/1',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ProcessSample } from '../../account/processes/sample.js';
-import type { ProcessesLook } from '../../growth/processes.js';
+import type { ProcessesAtTime } from '../../growth/processes.js';
 import { placeOf } from '../../records/cgroup-place.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import {
@@ -58,7 +58,7 @@ const line = z.discriminatedUnion('schema', [lookLine, processLine, endLine]);
 export class StoredError extends Error {}
 
 /** A whole line that is none of ours, or one that is where it cannot be, throws; what was cut is counted. */
-export class StoredLooks {
+export class StoredSamples {
   /** Lines that are no whole JSON, as a write leaves that was cut off. */
   torn = 0;
   /** Looks that have fewer processes than they say, or lines of processes whose look is not there. */
@@ -76,7 +76,7 @@ export class StoredLooks {
   #lost = false;
 
   /** @param onLook is given each look when all of its lines have come */
-  constructor(readonly onLook: (look: ProcessesLook) => void) {}
+  constructor(readonly onLook: (look: ProcessesAtTime) => void) {}
 
   /** @throws {StoredError}, and what `onLook` throws */
   line(text: string): void {

@@ -62,17 +62,14 @@ export function dumpTime(
   { crashTime }: { readonly crashTime?: number | undefined },
   clock?: MachineFacts['clock'],
 ): DumpTime | undefined {
-  const time = toldTime(crashTime, clock);
+  const time = timeOf(crashTime, clock);
   return time && time.at >= 0 && time.at < YEAR_10000 ? time : undefined;
 }
 
 /** Milliseconds since 1970: no date that is written with four digits for its year. */
 const YEAR_10000 = 253_402_300_800_000;
 
-function toldTime(
-  crashTime: number | undefined,
-  clock: MachineFacts['clock'],
-): DumpTime | undefined {
+function timeOf(crashTime: number | undefined, clock: MachineFacts['clock']): DumpTime | undefined {
   const wall = clock && Number(clock.wallClock / 1_000_000n);
   if (crashTime === undefined) {
     if (clock === undefined || wall === undefined) return undefined;

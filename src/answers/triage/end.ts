@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import type { ResumedLine } from '../../triage/batch/earlier-lines.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import type { Shard } from '../../triage/batch/shard.js';
-import type { ToldLine } from '../../triage/batch/told-lines.js';
 import { type FailOn, isFailing } from '../../triage/fail-on.js';
 import {
   type EarlierLine,
@@ -32,7 +32,7 @@ export function earlierLine(text: string): EarlierLine | undefined {
 }
 
 /** What a line says of itself: `end` of the last one, undefined of what is no line of ours. */
-export function parseLine(text: string): ToldLine | 'end' | undefined {
+export function parseLine(text: string): ResumedLine | 'end' | undefined {
   const line = jsonOf(text);
   if (endMark.safeParse(line).success) return 'end';
   const told = earlierLineSchema.safeParse(line).data;
@@ -63,10 +63,10 @@ interface Whole {
 }
 
 /** The last line. */
-export function endJson(lines: readonly ToldLine[], whole: Whole): TriageEndJson {
+export function endJson(lines: readonly ResumedLine[], whole: Whole): TriageEndJson {
   const { found, failing, seconds, shard, resumed, kept, otherShards } = whole;
   const read = lines.filter(({ ok }) => ok);
-  const isSevere = ({ findings }: ToldLine) =>
+  const isSevere = ({ findings }: ResumedLine) =>
     failing !== null && findings.some((one) => isFailing(failing, one));
   return {
     schema: 'kdump-mem.triage-end/1',

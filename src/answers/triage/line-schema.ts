@@ -32,7 +32,7 @@ const ownerSchema = z.strictObject({
 });
 
 /** What a dump tells, by the process that looked. */
-export const toldSchema = z.strictObject({
+export const summarySchema = z.strictObject({
   /** Build id and time of the crash: the same of copies of one dump. */
   key: z.string().nullable(),
   /** It was opened and looked at; `complete` says whether all of it could be read. */
@@ -108,7 +108,7 @@ export const triageLineSchema = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{64}$/)
     .nullable(),
-  ...toldSchema.shape,
+  ...summarySchema.shape,
   /** How long it took: the one figure that is another each time. */
   seconds: z.number().nonnegative(),
 });
@@ -185,6 +185,6 @@ export const earlierLineSchema = z.object({
 });
 
 export type EarlierLine = z.infer<typeof earlierLineSchema>;
-export type ToldJson = z.infer<typeof toldSchema>;
+export type SummaryJson = z.infer<typeof summarySchema>;
 export type TriageLineJson = z.infer<typeof triageLineSchema>;
 export type TriageEndJson = z.infer<typeof triageEndSchema>;

@@ -8,18 +8,18 @@ import type { TriageAnswer } from '../../triage/triage.js';
 import { dumpTime, type NotedFacts } from '../info/answer.js';
 import { textLogJson } from '../log/json.js';
 import { findingJson, rulesJson, triageJson } from './json.js';
-import type { ToldJson, TriageLineJson } from './line-schema.js';
+import type { SummaryJson, TriageLineJson } from './line-schema.js';
 
 /** So many categories and cgroups are told. */
 const MOST_CATEGORIES = 8;
 const MOST_CGROUPS = 32;
 
 /** What a dump tells: all of a line but what the file system says of it. */
-export function toldJson(
+export function summaryJson(
   answer: TriageAnswer,
   noted: NotedFacts,
   files: readonly SymbolFile[] = [],
-): ToldJson {
+): SummaryJson {
   const found = triageJson(answer);
   const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
   const { kernel, machine } = answer;
@@ -49,12 +49,12 @@ export function toldJson(
   };
 }
 
-function fingerprintJson(print: Fingerprint | undefined): ToldJson['fingerprint'] {
+function fingerprintJson(print: Fingerprint | undefined): SummaryJson['fingerprint'] {
   return print ? { ...print, functions: [...print.functions], owner: print.owner ?? null } : null;
 }
 
 /** Another build of the same release has other addresses and maybe other structs. */
-function byReleaseAlone({ path, by }: SymbolFile): ToldJson['warnings'] {
+function byReleaseAlone({ path, by }: SymbolFile): SummaryJson['warnings'] {
   if (by !== 'release') return [];
   const message = `${path} was chosen by its release: it may be from another build`;
   return [{ code: 'by-release', message }];
@@ -62,14 +62,14 @@ function byReleaseAlone({ path, by }: SymbolFile): ToldJson['warnings'] {
 
 /** Of a dump that could not be looked at, with what its headers say all the same. */
 export function failedJson(
-  error: NonNullable<ToldJson['error']>,
+  error: NonNullable<SummaryJson['error']>,
   noted: NotedFacts = {},
-): ToldJson {
+): SummaryJson {
   return { ...untold(noted), error };
 }
 
 /** Of logs that are text. */
-export function textToldJson(answer: TextTriage): ToldJson {
+export function textSummaryJson(answer: TextTriage): SummaryJson {
   const { logs, findings, complete, warnings, rules } = answer;
   const release = releaseOf(logs);
   const message = findings.find(({ severity, title }) => severity === 'critical' && title)?.title;
@@ -87,7 +87,7 @@ export function textToldJson(answer: TextTriage): ToldJson {
   };
 }
 
-function untold(noted: NotedFacts): ToldJson {
+function untold(noted: NotedFacts): SummaryJson {
   const { release, buildId, crashTime } = noted;
   const crash = dumpTime({ crashTime });
   const at = crash ? new Date(crash.at).toISOString() : null;
@@ -118,7 +118,7 @@ function untold(noted: NotedFacts): ToldJson {
 /** What the file system says of a dump, and which rules hold. */
 type Filed = Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime' | 'rulesFile'>;
 
-export function lineJson(filed: Filed, told: ToldJson, seconds: number): TriageLineJson {
+export function lineJson(filed: Filed, told: SummaryJson, seconds: number): TriageLineJson {
   const { dump, parts, size, mtime, rulesFile } = filed;
   return {
     schema: 'kdump-mem.triage-line/1',
@@ -132,7 +132,7 @@ export function lineJson(filed: Filed, told: ToldJson, seconds: number): TriageL
   };
 }
 
-function cgroupsJson({ census }: TriageAnswer): ToldJson['cgroups'] {
+function cgroupsJson({ census }: TriageAnswer): SummaryJson['cgroups'] {
   if (census?.groups === undefined) return null;
   const nobody = new Set<string>(Object.values(UNOWNED));
   return census.groups

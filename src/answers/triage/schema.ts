@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CORRUPTIONS, SEVERITIES } from '../../triage/finding.js';
-import { RULE_DOUBTS } from '../../triage/rules/told.js';
+import { RULE_DOUBTS } from '../../triage/rules/match.js';
 import { kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema, stopShape } from '../task-stacks/schema.js';
 

@@ -1,7 +1,7 @@
 import { captureWarnings } from '../../answers/skcheck/capture.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
-import type { Wish } from '../../capture/read/wanted.js';
+import type { WantedParts } from '../../capture/read/wanted.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -19,7 +19,7 @@ export interface CapturedSource {
  *
  * @throws {HostError} `denied`, `not-a-capture`
  */
-export async function openCaptured(path: string, wish: Wish = {}): Promise<CapturedSource> {
+export async function openCaptured(path: string, wish: WantedParts = {}): Promise<CapturedSource> {
   return capturedAt(await readCapture(path, wish), 'last');
 }
 

@@ -37,7 +37,7 @@ export class WatchScreen<Shown> {
     this.#terminal.restore();
   }
 
-  #obey(wish: Wish): void {
+  #obey(wish: ScreenAction): void {
     if (wish === 'quit') {
       this.drawn.quit();
       return;
@@ -97,10 +97,10 @@ const WRAP = '\u001b[?7h';
 const USUAL_ROWS = 24;
 
 /** What somebody wants who pressed a key. */
-type Wish = 'quit' | 'sort' | 'up' | 'down' | 'page-up' | 'page-down' | 'first' | 'last';
+type ScreenAction = 'quit' | 'sort' | 'up' | 'down' | 'page-up' | 'page-down' | 'first' | 'last';
 
 /** By the names that Node gives to keys. */
-const KEYS: Readonly<Record<string, Wish>> = {
+const KEYS: Readonly<Record<string, ScreenAction>> = {
   q: 'quit',
   s: 'sort',
   right: 'sort',
@@ -116,7 +116,7 @@ const KEYS: Readonly<Record<string, Wish>> = {
 };
 
 /** In raw mode nobody else sees to these. */
-const CONTROL_KEYS: Readonly<Record<string, Wish>> = { c: 'quit', d: 'quit' };
+const CONTROL_KEYS: Readonly<Record<string, ScreenAction>> = { c: 'quit', d: 'quit' };
 
 /**
  * A terminal that is redrawn in place. Keys come one by one and unseen where stdin is a terminal; how
@@ -134,7 +134,7 @@ class WatchTerminal {
   readonly #continued = () => this.#enter();
 
   constructor(
-    readonly onWish: (wish: Wish) => void,
+    readonly onWish: (wish: ScreenAction) => void,
     readonly onResize: () => void,
   ) {
     this.keys = process.stdin.isTTY === true;

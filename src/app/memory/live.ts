@@ -54,13 +54,13 @@ class NotOpened extends Error {
   }
 }
 
-type Look = (
+type LiveReader = (
   options: LiveOptions,
   progress: Progress,
   more?: MemoryOptions,
 ) => Promise<MemoryAnswer>;
 
-const LOOKS: Record<LiveSource, Look> = {
+const LOOKS: Record<LiveSource, LiveReader> = {
   kcore: async (options, progress, more) => {
     let kernel: Kernel;
     try {

@@ -11,9 +11,9 @@ import { EXIT } from '../kit/failure.js';
 import { printAnswer, printStream, printWarnings, writeTextfile } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 import { withoutMemory } from './host.js';
-import { lookAtProcesses } from './look.js';
-import { checkThere, chosen, lookLines } from './look-lines.js';
+import { lookAtProcesses } from './live-sample.js';
 import type { ProcsOptions } from './options.js';
+import { checkThere, chosen, lookLines } from './sample-lines.js';
 
 /**
  * What grew between the two samples of a capture: as a table, as the lines that --ndjson stores, as metrics.

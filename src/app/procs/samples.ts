@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
-import { StoredError, StoredLooks } from '../../answers/growth/stored.js';
+import { StoredError, StoredSamples } from '../../answers/growth/stored.js';
 import { attempt, HostError } from '../../base/errors/host.js';
 import type { GrowthAnswer } from '../../growth/answer.js';
 import { OF_LOOKS } from '../../growth/history.js';
@@ -59,7 +59,7 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
     new HostError('unreadable', `${file}:${number}: ${words}`, {
       next: 'Use files that kdump-mem procs --live --ndjson wrote on one machine.',
     });
-  const looks = new StoredLooks((look) => {
+  const looks = new StoredSamples((look) => {
     if (growth.add(look) === 'mixed') throw wrong('samples of several machines or boots are mixed');
   });
   let [first, last]: (number | undefined)[] = [];
@@ -112,7 +112,7 @@ function beginningOf(file: string): number {
     }
   });
   let begins = Number.NaN;
-  const looks = new StoredLooks(({ machine }) => {
+  const looks = new StoredSamples(({ machine }) => {
     begins = machine.at.getTime();
   });
   try {

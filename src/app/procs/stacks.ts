@@ -58,7 +58,7 @@ export function checkStacksOptions(options: StacksOptions): void {
 }
 
 /** What is asked besides. */
-interface Asked extends StacksOptions {
+interface StacksRequest extends StacksOptions {
   readonly live?: true;
   readonly json?: true;
   readonly strict?: true;
@@ -70,7 +70,10 @@ interface Asked extends StacksOptions {
  *
  * @param findPid which process it is: asked when the options make sense
  */
-export async function answerStacks(options: Asked, findPid: () => Promise<number>): Promise<void> {
+export async function answerStacks(
+  options: StacksRequest,
+  findPid: () => Promise<number>,
+): Promise<void> {
   const { stacks: seconds = 0, maxSize = USUAL_SIZE, limit = 10 } = options;
   if (!options.live) throw new UsageError('--stacks records a running process: it needs --live');
   if (options.folded && options.json)
@@ -122,7 +125,7 @@ export async function answerStacks(options: Asked, findPid: () => Promise<number
 
 async function inForm(
   found: Awaited<ReturnType<typeof import('../../profile/faults/ask.js').askStacks>>,
-  { json, folded }: Asked,
+  { json, folded }: StacksRequest,
   limit: number,
 ): Promise<string> {
   if (json) {

@@ -14,9 +14,9 @@ import { printAnswer, printStream, writeTextfile } from '../kit/output.js';
 import { SampleLoop } from '../kit/sampling.js';
 import { WatchScreen } from '../kit/screen.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
-import { lookAtProcesses } from './look.js';
-import { checkThere, chosen, lookLines } from './look-lines.js';
+import { lookAtProcesses } from './live-sample.js';
 import type { ProcsOptions } from './options.js';
+import { checkThere, chosen, lookLines } from './sample-lines.js';
 
 const USUAL_SECONDS = 2;
 

@@ -52,7 +52,7 @@ export function registerStruct(program: Command): void {
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
-    .action(async (asked: AskedType, written: WrittenPlace | undefined, options: StructOptions) => {
+    .action(async (asked: TypeQuery, written: WrittenPlace | undefined, options: StructOptions) => {
       if (options.engine === 'crash' || options.engine === 'verify')
         throw new UsageError('struct needs the native engine: leave --engine out');
       const kernel = await openNativeSource(options);
@@ -65,7 +65,7 @@ export function registerStruct(program: Command): void {
     });
 }
 
-interface AskedType {
+interface TypeQuery {
   readonly name: string;
   /** Paths; empty for the whole type. */
   readonly members: readonly string[];
@@ -73,7 +73,7 @@ interface AskedType {
 
 async function printLayout(
   kernel: NativeKernel,
-  asked: AskedType,
+  asked: TypeQuery,
   { json }: StructOptions,
 ): Promise<void> {
   const text = await import('../../answers/struct/text.js');
@@ -98,7 +98,7 @@ async function printLayout(
 
 async function printInstance(
   kernel: NativeKernel,
-  asked: AskedType,
+  asked: TypeQuery,
   written: WrittenPlace,
   { json, hex, strict, elements }: StructOptions,
 ): Promise<void> {
@@ -195,7 +195,7 @@ function nameIn(kernel: NativeKernel): (address: bigint) => string | undefined {
 const TYPE =
   /^(?<name>(?:(?:struct|union|enum)\s+)?[A-Za-z_$][\w$ ]*)(?:\.(?<members>[\w$.,[\]]+))?$/;
 
-function parseType(text: string): AskedType {
+function parseType(text: string): TypeQuery {
   const { name, members } = TYPE.exec(text.trim())?.groups ?? {};
   if (name === undefined || text.length > 512)
     throw new InvalidArgumentError('It must be a type’s name, or TYPE.MEMBER,MEMBER.');

@@ -18,7 +18,7 @@ import {
 import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, type SourceOptions, sourceWords } from '../kit/kernel-source.js';
 import { checkFailOn, parseFailOn } from './fail-on.js';
-import { addManyOptions, type ManyTriageOptions, manyAsked } from './options.js';
+import { addManyOptions, type ManyTriageOptions, manyOptions } from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
 
 type TriageOptions = ManyTriageOptions &
@@ -115,7 +115,7 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
   checkBoot(options);
-  const many = manyAsked(options, args);
+  const many = manyOptions(options, args);
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
   if (many) {

@@ -15,7 +15,7 @@ export interface Jobs {
   readonly bytes: number;
 }
 
-interface Asked {
+interface JobOptions {
   readonly jobs?: number;
   readonly workerMemory?: number;
 }
@@ -27,7 +27,7 @@ interface Asked {
  * @throws {UsageError} so many jobs were asked for that none would have enough
  */
 export function shareOut(
-  { jobs, workerMemory }: Asked,
+  { jobs, workerMemory }: JobOptions,
   cpus = availableParallelism(),
   memory = memoryHere(),
 ): Jobs {

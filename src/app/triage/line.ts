@@ -1,5 +1,5 @@
 import type { NotedFacts } from '../../answers/info/answer.js';
-import type { ToldJson } from '../../answers/triage/line-schema.js';
+import type { SummaryJson } from '../../answers/triage/line-schema.js';
 import { KernelError } from '../../base/errors/kernel.js';
 import { isLog } from '../../host/logs.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
@@ -19,17 +19,21 @@ type LineOptions = SourceOptions & { readonly rules?: string; readonly symbolsDi
  */
 export async function tellOne(options: LineOptions): Promise<void> {
   endWithParent();
-  printAnswer(JSON.stringify(await told(options)));
+  printAnswer(JSON.stringify(await summaryOf(options)));
 }
 
-async function told(options: LineOptions): Promise<ToldJson> {
-  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textToldJson, toldJson }] =
-    await Promise.all([
-      import('../../kernel/native/open.js'),
-      import('../../triage/triage.js'),
-      import('../../answers/info/noted.js'),
-      import('../../answers/triage/line.js'),
-    ]);
+async function summaryOf(options: LineOptions): Promise<SummaryJson> {
+  const [
+    { openNativeDump },
+    { triage },
+    { notedIn },
+    { failedJson, textSummaryJson: textToldJson, summaryJson: toldJson },
+  ] = await Promise.all([
+    import('../../kernel/native/open.js'),
+    import('../../triage/triage.js'),
+    import('../../answers/info/noted.js'),
+    import('../../answers/triage/line.js'),
+  ]);
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
   const { vmcore = [] } = options;

@@ -1,15 +1,19 @@
 import { earlierLine, endJson, filed, parseLine } from '../../answers/triage/end.js';
 import { failedJson, lineJson } from '../../answers/triage/line.js';
-import type { ToldJson, TriageEndJson, TriageLineJson } from '../../answers/triage/line-schema.js';
+import type {
+  SummaryJson,
+  TriageEndJson,
+  TriageLineJson,
+} from '../../answers/triage/line-schema.js';
 import { similarText } from '../../answers/triage/similar.js';
 import { type DumpRow, dumpRow, dumpsTable } from '../../answers/triage/table.js';
 import { formatJson } from '../../base/json.js';
 import { endAll } from '../../host/child.js';
+import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';
 import { inTurns } from '../../triage/batch/pool.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import { isOfShard, type Shard } from '../../triage/batch/shard.js';
-import { type ToldLine, ToldLines } from '../../triage/batch/told-lines.js';
 import { runWorker } from '../../triage/batch/worker.js';
 import type { FailOn } from '../../triage/fail-on.js';
 import { EXIT } from '../kit/failure.js';
@@ -63,7 +67,7 @@ export async function tellMany(
   const table = options.ndjson ? undefined : new TableLines(options.similar === true);
   const { shard } = options;
   const mine = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
-  const earlier = new ToldLines(parseLine);
+  const earlier = new EarlierLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
     table ??
@@ -108,10 +112,10 @@ function statusOf(
 /** Goes once through the dumps. */
 class Run {
   /** What the line of each dump says. */
-  readonly lines: ToldLine[] = [];
+  readonly lines: ResumedLine[] = [];
   resumed = 0;
   readonly #dumps: readonly FoundDump[];
-  readonly #earlier: ToldLines;
+  readonly #earlier: EarlierLines;
   readonly #output: LineOutput;
   readonly #options: ManyOptions;
   readonly #progress: ManyProgress;
@@ -119,7 +123,7 @@ class Run {
 
   constructor(
     dumps: readonly FoundDump[],
-    earlier: ToldLines,
+    earlier: EarlierLines,
     output: LineOutput,
     options: ManyOptions,
     jobs: Jobs,
@@ -171,7 +175,7 @@ class Run {
     this.#output.write(index, line.dump, text, told);
   }
 
-  async #ask({ files, unfit }: FoundDump): Promise<ToldJson> {
+  async #ask({ files, unfit }: FoundDump): Promise<SummaryJson> {
     if (unfit) return failedJson({ ...unfit, signal: null });
     const { rules, symbolsDir } = this.#options;
     const named = files.flatMap((file) => ['--vmcore', file]);
@@ -192,9 +196,9 @@ class Run {
   }
 }
 
-function answerOf(text: string): ToldJson {
+function answerOf(text: string): SummaryJson {
   try {
-    return JSON.parse(text) as ToldJson;
+    return JSON.parse(text) as SummaryJson;
   } catch {
     const message = 'what its process printed is no answer';
     return failedJson({ code: 'worker-failed', message, signal: null });

@@ -79,7 +79,7 @@ const OF_ONE = [
  * @param words that stand beside the options
  * @throws {UsageError}
  */
-export function manyAsked(
+export function manyOptions(
   options: ManyTriageOptions & { readonly verbose?: true; readonly html?: string },
   words: readonly string[],
 ): (() => Found) | undefined {

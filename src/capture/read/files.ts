@@ -23,7 +23,7 @@ import { cksum } from './cksum.js';
 import { MOST_PROCESS_BYTES } from './contents.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
 import { TarReader } from './tar.js';
-import { isOfLogs, isOfMappings, isOfProcesses, type Wish, wantedName } from './wanted.js';
+import { isOfLogs, isOfMappings, isOfProcesses, type WantedParts, wantedName } from './wanted.js';
 
 /** Of one file, and of all large ones together, no more than this is read. */
 const MAX_FILE_BYTES = 48 * 1024 * 1024;
@@ -105,7 +105,7 @@ export class CapturedFiles {
  */
 export async function readCapture(
   path: string,
-  wish: Wish = {},
+  wish: WantedParts = {},
   limit: UnpackLimit = CAPTURE_LIMIT,
 ): Promise<CapturedFiles> {
   const innerName = (name: string) => wantedName(name, wish);

@@ -24,7 +24,7 @@ const WANTED = new RegExp(
 const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands)\//;
 
 /** What is read of a capture. */
-export interface Wish {
+export interface WantedParts {
   /** What each process maps too, where that was captured. */
   readonly mappings?: boolean;
   /** Logs beside the capture's own. */
@@ -32,7 +32,10 @@ export interface Wish {
 }
 
 /** The name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`), null when it is not wanted. */
-export function wantedName(name: string, { mappings = false, logs = false }: Wish): string | null {
+export function wantedName(
+  name: string,
+  { mappings = false, logs = false }: WantedParts,
+): string | null {
   const plain = name.replace(/^(?:\.?\/)+/, '');
   // Names that a manifest has, or a directory that was unpacked, begin below the top directory.
   const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);

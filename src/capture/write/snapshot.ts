@@ -24,7 +24,7 @@ import {
   takeSlabAttributes,
 } from './host-files.js';
 import { type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
-import { type SocketsTold, takeSockets } from './sockets.js';
+import { type SocketsCaptured, takeSockets } from './sockets.js';
 import type { SnapshotSource } from './source.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
@@ -123,7 +123,7 @@ export async function takeSnapshot(
 }
 
 /** The sockets of a moment, and the processes before or after it. */
-async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsTold> {
+async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsCaptured> {
   const at = `sample-${number}/`;
   const uptime = (name: string) =>
     work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MOST_BYTES).bytes);

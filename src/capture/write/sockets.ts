@@ -12,7 +12,7 @@ const INSTEAD_OF_SS = ['packet', 'tcp', 'tcp6', 'udp', 'udp6', 'raw', 'raw6', 'u
 const BUCKETS = '/proc/sys/net/ipv4/tcp_max_tw_buckets';
 
 /** What is told of all namespaces together. */
-export interface SocketsTold {
+export interface SocketsCaptured {
   readonly namespaces: number;
   /** Those that could not be entered. */
   readonly closed: number;
@@ -21,7 +21,7 @@ export interface SocketsTold {
 }
 
 /** The sockets of each network namespace. */
-export async function takeSockets(work: Work, at: string): Promise<SocketsTold> {
+export async function takeSockets(work: Work, at: string): Promise<SocketsCaptured> {
   const namespaces = findNamespaces(work.source, 'all', (pid) =>
     // By the whole path: whoever reads the snapshot knows by it that sockets may be missing.
     work.failures.add(`/proc/${pid}/ns/net`, 'denied', 'its network namespace is not visible'),
@@ -39,7 +39,7 @@ export async function takeSockets(work: Work, at: string): Promise<SocketsTold> 
   return { namespaces: namespaces.length, closed, unknown };
 }
 
-type Told = 'all' | 'some' | 'nothing' | 'closed' | 'gone';
+type SsCoverage = 'all' | 'some' | 'nothing' | 'closed' | 'gone';
 
 /** Names of the groups in a snapshot. */
 const GROUP_FILES = { tcp: 'inet', datagrams: 'inet', unix: 'unix', others: 'others' } as const;
@@ -49,7 +49,7 @@ async function askSs(
   here: string,
   netns: string | null,
   unknown: Set<string>,
-): Promise<Told> {
+): Promise<SsCoverage> {
   const { source, archive, failures, deadline, parts, anonymizer } = work;
   const lost: string[] = [];
   for (const { group, args } of ssCalls(ALL_GROUPS)) {
@@ -89,7 +89,7 @@ async function askSs(
   return lost.includes('inet') ? 'some' : 'all';
 }
 
-function takeTables(work: Work, here: string, namespace: Namespace, told: Told): void {
+function takeTables(work: Work, here: string, namespace: Namespace, told: SsCoverage): void {
   const { source, archive, failures, parts, anonymizer } = work;
   // Nobody but a process in it shows the tables of a namespace that may not be entered.
   if (told === 'closed' && namespace.pid === null) return;

@@ -8,7 +8,7 @@ import { netNamespaces } from '../../walk/network/net-namespaces.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import { nameHash } from '../../walk/tasks/name-hash.js';
 import type { KeptPages } from '../kept-pages.js';
-import { type Asked, attempt, everyTask, threadsOf } from '../questions.js';
+import { attempt, everyTask, threadsOf, type Visited } from '../questions.js';
 import { Addresses } from './addresses.js';
 import { Interfaces } from './interfaces.js';
 import { Names } from './names.js';
@@ -31,7 +31,7 @@ export interface Anonymous {
  */
 export function anonymous(
   kernel: NativeKernel,
-  { sockets, fileNames, cgroups }: Asked,
+  { sockets, fileNames, cgroups }: Visited,
   kept: KeptPages,
 ): Anonymous {
   const work = { kernel, patcher: new Patcher(kernel, kept), names: new Replacements() };

@@ -1,7 +1,7 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { CategoryName } from '../../account/memory/categories.js';
 import type { UnavailableCode } from '../../base/errors/unavailable.js';
-import type { ProcessesLook } from '../processes.js';
+import type { ProcessesAtTime } from '../processes.js';
 
 /** Where the memory was at one time. */
 export interface LedgerSample {
@@ -12,7 +12,7 @@ export interface LedgerSample {
 
 /** One sample of a watch: the machine, its ledger, its processes. */
 export interface WatchSample {
-  readonly look: ProcessesLook;
+  readonly look: ProcessesAtTime;
   /** Null: it could not be told, for the reason beside it. */
   readonly ledger: LedgerSample | null;
   readonly noLedger: string | null;

@@ -1,5 +1,5 @@
 import type { Survivor } from '../recording.js';
-import type { ToldBlock } from './tally.js';
+import type { ReportedBlock } from './tally.js';
 
 /** Of one site. */
 const MOST_OF_SITE = 500;
@@ -21,7 +21,7 @@ export class SurvivorList {
   constructor(readonly max: number) {}
 
   /** A block of the first reading. */
-  first({ place, time }: ToldBlock): void {
+  first({ place, time }: ReportedBlock): void {
     if (time !== null) {
       this.#began = Math.max(this.#began, time);
       return;
@@ -39,7 +39,7 @@ export class SurvivorList {
   }
 
   /** A block of the last reading. */
-  last({ site, place, bytes, order, time, tid, command }: ToldBlock): void {
+  last({ site, place, bytes, order, time, tid, command }: ReportedBlock): void {
     this.#told++;
     const isNew = time === null ? !this.#before.has(place) : time > this.#began;
     if (!isNew) return;

@@ -12,7 +12,7 @@ const MOST_FRAMES = 128;
 const OTHER = 'other-sites';
 
 /** One allocation that a source tells by itself. */
-export interface ToldBlock {
+export interface ReportedBlock {
   readonly site: string;
   readonly place: bigint;
   readonly bytes: number;
@@ -98,7 +98,7 @@ export class Tally {
     readonly known: KnownSites,
     /** Bytes of a base page. */
     readonly pageSize: number,
-    readonly onBlock: (block: ToldBlock) => void = () => undefined,
+    readonly onBlock: (block: ReportedBlock) => void = () => undefined,
   ) {}
 
   /** @param blocks null: the source does not count them */

@@ -140,7 +140,7 @@ function isAlive(source: HostSource, pid: number): boolean {
   return stateOf(source, pid) === 'alive';
 }
 
-interface Asked {
+interface RecordedFaults {
   readonly comm: string;
   readonly question: StacksQuestion;
   readonly recording: Recording;
@@ -149,7 +149,14 @@ interface Asked {
   readonly watch: Watch;
 }
 
-function answerOf({ comm, question, recording, sums, losses, watch }: Asked): StacksAnswer {
+function answerOf({
+  comm,
+  question,
+  recording,
+  sums,
+  losses,
+  watch,
+}: RecordedFaults): StacksAnswer {
   const { pid, seconds: askedSeconds, stop } = question;
   const { counted, growth, threads } = watch;
   const { lost } = losses;

@@ -9,12 +9,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { checkOutput, OutputError, OutputFile } from '../../base/output-file.js';
-import type { ToldLine, ToldLines } from './told-lines.js';
+import type { EarlierLines, ResumedLine } from './earlier-lines.js';
 
 /** Where lines go: each in the end once, in the order of the dumps. */
 export interface LineOutput {
   /** A dump's line is there, whichever comes first. */
-  write(index: number, dump: string, line: string, told: ToldLine): void;
+  write(index: number, dump: string, line: string, told: ResumedLine): void;
   /** All are there. */
   finish(order: readonly string[], end: string): void;
   /** Nothing more is written. */
@@ -51,7 +51,7 @@ export class StreamedLines implements LineOutput {
  */
 export class FiledLines implements LineOutput {
   readonly #file: string;
-  readonly #told: ToldLines;
+  readonly #told: EarlierLines;
   readonly #fd: number;
   #at: number;
 
@@ -59,7 +59,7 @@ export class FiledLines implements LineOutput {
    * @param told takes what FILE and FILE.part have from an earlier run
    * @throws {OutputError} one of them holds something else, or cannot be written; another run writes there
    */
-  constructor(file: string, told: ToldLines) {
+  constructor(file: string, told: EarlierLines) {
     this.#file = file;
     this.#told = told;
     const part = partOf(file);
@@ -74,7 +74,7 @@ export class FiledLines implements LineOutput {
     this.#at = whole;
   }
 
-  write(_index: number, _dump: string, line: string, told: ToldLine): void {
+  write(_index: number, _dump: string, line: string, told: ResumedLine): void {
     const bytes = Buffer.from(`${line}\n`);
     this.#needAlone();
     written(this.#file, () => {

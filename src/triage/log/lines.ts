@@ -1,5 +1,5 @@
 import type { LogCaller, LogRecord, TextRecord } from '../../records/log-records.js';
-import { beginsWithCommand, isOfKernel } from '../../walk/log/whose.js';
+import { beginsWithCommand, isOfKernel } from '../../walk/log/message-origin.js';
 import type { LogEvidence } from '../finding.js';
 
 /** One line of a message. */

@@ -1,12 +1,12 @@
 import { bySeverity, type Figure, type Finding, type RuleCode } from '../finding.js';
 import { evidenceOf } from '../log/lines.js';
-import { toldOf } from './conditions.js';
+import { matchOf } from './conditions.js';
 import { type AskStacks, type RuleBasis, RuleFacts } from './facts.js';
 import { isMeant } from './figures.js';
+import { all, any, type Match, met, NOT_MET, not, unknown } from './match.js';
 import type { Adjusted, RulesOutcome, Undecided } from './outcome.js';
 import type { Pattern } from './pattern.js';
 import type { Adjustment, Condition, Rule, Rules } from './schema.js';
-import { all, any, met, NOT_MET, not, type Told, unknown } from './told.js';
 
 /** An answer with what a team's rules find in it, and without what they silence. */
 export function withRules<A extends RuleBasis>(
@@ -46,10 +46,10 @@ export function withRules<A extends RuleBasis>(
 }
 
 /** One for each different line of the log that a rule asks for. */
-function verdicts({ when }: Rule, facts: RuleFacts): Told[] {
+function verdicts({ when }: Rule, facts: RuleFacts): Match[] {
   const { any: some, not: none, log, ...rest } = when;
   const parts = function* () {
-    yield toldOf(rest, facts);
+    yield matchOf(rest, facts);
     if (some) yield any(some.map((one) => whole(one, facts)));
     if (none) yield not(whole(none, facts));
   };
@@ -59,15 +59,15 @@ function verdicts({ when }: Rule, facts: RuleFacts): Told[] {
   return linesLike(log, facts).map((line) => all([others, line]));
 }
 
-function whole({ log, ...rest }: Condition, facts: RuleFacts): Told {
-  const others = toldOf(rest, facts);
+function whole({ log, ...rest }: Condition, facts: RuleFacts): Match {
+  const others = matchOf(rest, facts);
   if (log === undefined || others.met === false) return others;
   return all([others, any(linesLike(log, facts))]);
 }
 
 function findingOf(
   { code, severity, message, advice, next }: Rule,
-  { figures, evidence }: Extract<Told, { met: true }>,
+  { figures, evidence }: Extract<Match, { met: true }>,
 ): Finding {
   return {
     // The schema asks for the slash.
@@ -137,7 +137,7 @@ interface Group {
 }
 
 /** Lines that a pattern matches, by what it captures; none: one that says whether there may have been any. */
-function linesLike(pattern: Pattern, facts: RuleFacts): Told[] {
+function linesLike(pattern: Pattern, facts: RuleFacts): Match[] {
   const groups = new Map<string, Group>();
   let others = 0;
   for (const line of facts.lines) {

@@ -6,14 +6,14 @@ import type { Finding } from '../finding.js';
 import { evidenceOf } from '../stack-findings.js';
 import type { RuleFacts } from './facts.js';
 import { isMeant } from './figures.js';
+import { all, any, type Match, met, NOT_MET, unknown } from './match.js';
 import type { Condition } from './schema.js';
-import { all, any, met, NOT_MET, type Told, unknown } from './told.js';
 
 type Asked<Key extends keyof Condition> = NonNullable<Condition[Key]>;
 
 /** How each condition is told; that of the log has its own file. */
 type Tests = {
-  readonly [Key in Exclude<keyof Condition, 'log'>]: (asked: Asked<Key>, facts: RuleFacts) => Told;
+  readonly [Key in Exclude<keyof Condition, 'log'>]: (asked: Asked<Key>, facts: RuleFacts) => Match;
 };
 
 const TESTS: Tests = {
@@ -112,7 +112,7 @@ const TESTS: Tests = {
 };
 
 /** Whether all that is asked holds, but for lines of the log. */
-export function toldOf(condition: Omit<Condition, 'log'>, facts: RuleFacts): Told {
+export function matchOf(condition: Omit<Condition, 'log'>, facts: RuleFacts): Match {
   return all(
     (function* () {
       for (const key of Object.keys(TESTS) as (keyof Tests)[]) yield one(key, condition, facts);
@@ -124,7 +124,7 @@ function one<Key extends keyof Tests>(
   key: Key,
   condition: Omit<Condition, 'log'>,
   facts: RuleFacts,
-): Told {
+): Match {
   const asked = condition[key] as Asked<Key> | undefined;
   return asked === undefined ? met() : TESTS[key](asked, facts);
 }
@@ -139,7 +139,7 @@ function isWithin(memory: Category, wanted: string, leaf: string): boolean {
   return outer !== undefined && categoriesOf(outer).some(({ category }) => category === leaf);
 }
 
-function ownerIn(category: Category, whole: number, asked: Asked<'owner'>): Told {
+function ownerIn(category: Category, whole: number, asked: Asked<'owner'>): Match {
   const least = Math.max(asked.atLeastBytes ?? 0, (asked.atLeastShare ?? 0) * whole);
   const found = category.owners.flatMap((owner) => {
     const captures = asked.name.match(owner.name);
@@ -161,7 +161,7 @@ function ownerFigures({ name, pid, bytes }: Owner, whole: number) {
   return { ownerName: name, ownerPid: pid ?? null, ownerBytes: bytes, ownerShare: bytes / whole };
 }
 
-function meant(finding: Finding, asked: Asked<'finding'>): Told {
+function meant(finding: Finding, asked: Asked<'finding'>): Match {
   const is = isMeant(finding, asked, 'one');
   if (is === 'unknown')
     return unknown('figures-unknown', `some figures of ${asked.code} are unknown`);
@@ -179,7 +179,7 @@ function OF_LOG(code: string): boolean {
   return !NOT_OF_LOG.includes(code);
 }
 
-function onStack(group: StackGroup, symbol: Asked<'stack'>['symbol']): Told {
+function onStack(group: StackGroup, symbol: Asked<'stack'>['symbol']): Match {
   const { frames, tasks } = group;
   let guessed: string | undefined;
   for (const { symbol: named, guess } of frames) {

@@ -1,6 +1,6 @@
 import type { Finding } from '../finding.js';
+import type { RuleDoubt } from './match.js';
 import type { Adjustment } from './schema.js';
-import type { RuleDoubt } from './told.js';
 
 /** Of a rule, by its code: it is not known whether what it asks for is there. */
 export interface Undecided {

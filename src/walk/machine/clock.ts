@@ -49,7 +49,7 @@ export function readClock(kernel: Kernel): ClockFacts {
   return { wallClock, uptime, asleep };
 }
 
-interface Told {
+interface Timekeeper {
   readonly base: bigint;
   readonly toMonotonic: bigint;
   readonly asleep: bigint;
@@ -66,7 +66,11 @@ const TWICE = [
  *
  * @throws {ReadError}
  */
-function agree(kernel: Kernel, at: bigint, { base, toMonotonic, asleep, shift }: Told): boolean {
+function agree(
+  kernel: Kernel,
+  at: bigint,
+  { base, toMonotonic, asleep, shift }: Timekeeper,
+): boolean {
   const layout = kernel.struct('timekeeper');
   if (TWICE.some((path) => layout?.member(path) === undefined)) return true;
   const view = new StructReader(kernel, 'timekeeper', TWICE).read(at);

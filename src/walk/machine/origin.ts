@@ -11,12 +11,12 @@ const UUID_BYTES = 16;
 
 /** By the kernel's own memory: when its clock ticked last, and which boot of which machine it is. */
 export function kernelOrigin(kernel: Kernel): Origin {
-  const clock = told(() => readClock(kernel));
+  const clock = attempted(() => readClock(kernel));
   const milliseconds = clock && Number(clock.wallClock / 1_000_000n);
   return {
     at: milliseconds === undefined ? null : new Date(milliseconds),
-    host: told(() => readUts(kernel, fieldsOf(kernel)).nodename) || null,
-    bootId: told(() => bootId(kernel)) ?? null,
+    host: attempted(() => readUts(kernel, fieldsOf(kernel)).nodename) || null,
+    bootId: attempted(() => bootId(kernel)) ?? null,
     uptime: clock ? Number(clock.uptime / 10_000_000n) / 100 : null,
   };
 }
@@ -33,7 +33,7 @@ function bootId(kernel: Kernel): string | undefined {
 }
 
 /** What a dump lacks, or nobody knows how to read, is not told. */
-function told<T>(read: () => T): T | undefined {
+function attempted<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {

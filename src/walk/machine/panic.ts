@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogCaller } from '../../records/log-records.js';
 import { type LogLine, logBackwards } from '../log/backwards.js';
-import { beginsWithCommand, isOfKernel } from '../log/whose.js';
+import { beginsWithCommand, isOfKernel } from '../log/message-origin.js';
 import { readPartOf } from '../named-read.js';
 import { needSymbol, type RunningTask, runningTask } from './cpus.js';
 import type { Fields } from './fields.js';

@@ -6,7 +6,7 @@ import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import { type PoolPageTest, poolPageTest } from './page-pool.js';
 import { type SkbCache, skbCaches } from './skb-caches.js';
-import type { PageLook, Take } from './slab-scan.js';
+import type { PageVisitor, Take } from './slab-scan.js';
 import { uncountedSlabs } from './slab-totals.js';
 import { SlabUsage } from './slab-usage.js';
 import { flagPlace, MAX_ORDER, orderOffset, struct } from './struct-page.js';
@@ -15,7 +15,7 @@ import { flagPlace, MAX_ORDER, orderOffset, struct } from './struct-page.js';
 const MOST_REMEMBERED = 2 ** 22;
 
 /** What the scan over all page frames tells of the network's memory, in its one pass. */
-export class NetworkPages implements PageLook {
+export class NetworkPages implements PageVisitor {
   /** Caches of skbs and their heads; none where they cannot be found. */
   readonly skbCaches: readonly SkbCache[];
   /** Why they cannot, if that is so. */

@@ -34,7 +34,7 @@ export interface Slab {
 export type Take = (offset: number, length: number) => void;
 
 /** Looks at page frames while they are scanned for slots. */
-export interface PageLook {
+export interface PageVisitor {
   /** A slab: its `struct page` lies at `base` of the view, and behind it the next one. */
   slab(cache: bigint, view: DataView, base: number): void;
   /** Any page that is no slab's, a tail page perhaps. */
@@ -106,7 +106,7 @@ export class SlabScan {
   *slots(
     caches: ReadonlySet<bigint>,
     progress: (part: number) => void = () => {},
-    look?: PageLook,
+    look?: PageVisitor,
   ): Generator<Slot> {
     const shapes = new Map<bigint, Shape>();
     const children = new ChildCaches(this.#kernel);
@@ -167,7 +167,7 @@ export class SlabScan {
     { frame, first, count }: Frames,
     { view, base: start }: Readonly<ByteWindow>,
     shapes: ReadonlyMap<bigint, Shape>,
-    look: PageLook | undefined,
+    look: PageVisitor | undefined,
   ): Slab[] {
     const slabs: Slab[] = [];
     const isSlab = this.#isSlab;
@@ -198,7 +198,7 @@ export class SlabScan {
     first: bigint,
     count: number,
     caches: ReadonlyMap<bigint, unknown>,
-    look: PageLook | undefined,
+    look: PageVisitor | undefined,
   ): { view: DataView; missing: number } {
     const bytes = new Uint8Array(count * this.#stride);
     const view = new DataView(bytes.buffer);

@@ -2,7 +2,7 @@ import { KernelError } from '../../base/errors/kernel.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import type { PageLook } from '../pages/slab-scan.js';
+import type { PageVisitor } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
 import { type Belongings, belongings, type Holder, OpenFiles } from '../tasks/descriptors.js';
 import { RingReader } from '../tasks/io-uring.js';
@@ -38,7 +38,7 @@ export class Census {
    * @param progress told now and then which part of the slabs is done, 0 to 1
    * @param look sees every page frame on the way
    */
-  take(progress?: (part: number) => void, look?: PageLook): CountedSocket[] {
+  take(progress?: (part: number) => void, look?: PageVisitor): CountedSocket[] {
     const owned = belongings(this.#kernel, this.#warnings);
     this.#part('descriptors', () => this.#descriptors(owned));
     this.#part('slabs', () =>

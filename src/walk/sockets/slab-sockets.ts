@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { incompleteness } from '../incompleteness.js';
-import { type PageLook, SlabScan, type Slot } from '../pages/slab-scan.js';
+import { type PageVisitor, SlabScan, type Slot } from '../pages/slab-scan.js';
 import { SlotUse } from '../pages/slot-use.js';
 import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
@@ -27,7 +27,7 @@ export function findInSlabs(
   found: FoundSockets,
   warnings: Warnings,
   progress?: (part: number) => void,
-  look?: PageLook,
+  look?: PageVisitor,
 ): void {
   const registered = protocols(kernel);
   const witness = new CacheWitness(kernel, registered, found.socks());

@@ -36,7 +36,7 @@ export function searchSocks(
   const found = new Map<SockKey, Socket[]>(Array.from(keys, (key) => [key, []]));
   if (found.size === 0) return found;
   const kinds = new Set([...found.keys()].map((key) => key.slice(0, key.indexOf(' '))));
-  const look = new SockLook(kernel, kinds);
+  const look = new SockKeys(kernel, kinds);
   const caches = new Map<bigint, Set<bigint>>();
   for (const { cache, address } of protocols(kernel))
     if (cache !== 0n) caches.set(cache, (caches.get(cache) ?? new Set()).add(address));
@@ -54,7 +54,7 @@ export function searchSocks(
 }
 
 /** Reads the keys that a slot's sock goes by; none when it is free or something else. */
-class SockLook {
+class SockKeys {
   readonly #sock;
   readonly #inode;
   readonly #socks;

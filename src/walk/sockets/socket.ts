@@ -177,7 +177,7 @@ function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
 }
 
 /** Its sock, its file, and its inode's number; null: not known. */
-interface ToldSocket {
+interface SocketFields {
   readonly sock: bigint;
   readonly file: bigint;
   readonly inode: number | null;
@@ -198,7 +198,7 @@ export class SocketStructs {
   }
 
   /** @throws {ReadError} */
-  read(socket: bigint): ToldSocket {
+  read(socket: bigint): SocketFields {
     const view = this.#socket.read(socket);
     const number =
       this.#toInode === undefined ? null : this.#inode.read(socket + this.#toInode).number('i_ino');
@@ -214,7 +214,7 @@ export class SocketStructs {
    *
    * @throws {ReadError} if a live kernel's cannot be read
    */
-  readOrNot(socket: bigint): ToldSocket | undefined {
+  readOrNot(socket: bigint): SocketFields | undefined {
     try {
       return this.read(socket);
     } catch (error) {

@@ -14,9 +14,9 @@ import { stopped, type TaskArea, type UnwoundStack } from './frame.js';
 import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
 import { OrcUnwinder } from './orc-unwinder.js';
 import type { CpuRegisters } from './registers.js';
+import { WhoRan } from './running-tasks.js';
 import { stopAt } from './stop.js';
 import { type TaskState, taskState } from './task-state.js';
-import { WhoRan } from './who-ran.js';
 
 /** A thread, before its stack is looked at. */
 export interface TaskPlace {

@@ -11,10 +11,10 @@ import {
   procsGrowthSchema,
   procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
-import { StoredLooks } from '../../../src/answers/growth/stored.js';
+import { StoredSamples } from '../../../src/answers/growth/stored.js';
 import { formatJson } from '../../../src/base/json.js';
 import { OF_LOOKS } from '../../../src/growth/history.js';
-import { type ProcessesLook, ProcessGrowth } from '../../../src/growth/processes.js';
+import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { placeOf } from '../../../src/records/cgroup-place.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
@@ -51,7 +51,7 @@ const LOOKS = Array.from({ length: 20 }, (_, at) =>
 );
 
 /** What `procs --ndjson` writes of looks. */
-function written(looks: readonly ProcessesLook[]): string[] {
+function written(looks: readonly ProcessesAtTime[]): string[] {
   const growth = new ProcessGrowth('last', OF_LOOKS);
   const lines = looks.flatMap((one, index) => {
     growth.add(one);
@@ -83,8 +83,8 @@ function written(looks: readonly ProcessesLook[]): string[] {
 }
 
 function stored(lines: readonly string[]) {
-  const looks: ProcessesLook[] = [];
-  const reader = new StoredLooks((one) => looks.push(one));
+  const looks: ProcessesAtTime[] = [];
+  const reader = new StoredSamples((one) => looks.push(one));
   for (const line of lines) reader.line(line);
   reader.end();
   return { looks, torn: reader.torn, cut: reader.cut };
@@ -93,7 +93,7 @@ function stored(lines: readonly string[]) {
 test('what was written is read again, with nothing lost and no null made a number', () => {
   const { looks, torn, cut } = stored(written(LOOKS));
   expect({ torn, cut }).toEqual({ torn: 0, cut: 0 });
-  const inOrder = (all: readonly ProcessesLook[]) =>
+  const inOrder = (all: readonly ProcessesAtTime[]) =>
     all.map(({ processes, ...rest }) => ({
       ...rest,
       processes: processes.toSorted((a, b) => a.who.pid - b.who.pid),

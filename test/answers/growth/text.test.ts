@@ -4,13 +4,13 @@ import { growthPage, growthText } from '../../../src/answers/growth/text.js';
 import { formatSeconds, perMinute } from '../../../src/answers/growth/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { OF_LOOKS } from '../../../src/growth/history.js';
-import { type ProcessesLook, ProcessGrowth } from '../../../src/growth/processes.js';
+import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const MIB = 2 ** 20;
 const HOSTILE = 'a"b\\c\n\u001b{x}';
 
-function answerOf(looks: readonly ProcessesLook[]) {
+function answerOf(looks: readonly ProcessesAtTime[]) {
   const growth = new ProcessGrowth('first', OF_LOOKS);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
@@ -18,7 +18,7 @@ function answerOf(looks: readonly ProcessesLook[]) {
   return answer;
 }
 
-const minutes = (many: number, of: (at: number) => ProcessesLook) =>
+const minutes = (many: number, of: (at: number) => ProcessesAtTime) =>
   Array.from({ length: many }, (_, at) => of(at));
 
 const available = (bytes: number) => ({ available: Math.round(bytes) });

@@ -6,7 +6,7 @@ import { netDevices } from '../../../src/walk/network/net-devices.js';
 import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
 import { cpuFragPages, SendFrags } from '../../../src/walk/pages/page-frag-cache.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
-import { type PageLook, SlabScan } from '../../../src/walk/pages/slab-scan.js';
+import { type PageVisitor, SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { freeInCaches, SlabUsage } from '../../../src/walk/pages/slab-usage.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
@@ -50,7 +50,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       expect(names).toEqual(expect.arrayContaining(['skbuff_head_cache', 'kmalloc-512', 'TCP']));
       const caches = new Map(names.map((name) => [name, BigInt(drgn.objects[name]?.cache ?? 0)]));
       const usage = new SlabUsage(kernel, caches.values());
-      const look: PageLook = {
+      const look: PageVisitor = {
         slab: (cache, view, base) => usage.slab(cache, view, base),
         page: () => {},
         fetch: () => {},

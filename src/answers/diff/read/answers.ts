@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import type { Flaw, HostState, Item, Listing, ListName } from '../../../diff/state.js';
 import { namesOf, sameBoot } from '../../../diff/times.js';
-import { memoryAnswer, memoryTold } from './memory.js';
-import { contradiction, count, incompleteness, listOf, type Told, warningsPart } from './parts.js';
-import { procsAnswer, procsTold } from './procs.js';
-import { socketKey, socketsAnswer, socketsTold, twiceWords } from './sockets.js';
+import { memoryAnswer, memoryState } from './memory.js';
+import {
+  contradiction,
+  count,
+  incompleteness,
+  listOf,
+  type ParsedState,
+  warningsPart,
+} from './parts.js';
+import { procsAnswer, procsState } from './procs.js';
+import { socketKey, socketsAnswer, socketsState, twiceWords } from './sockets.js';
 
 const skcheckAnswer = z.object({
   schema: z.literal('skcheck/1'),
@@ -40,7 +47,7 @@ const skcheckAnswer = z.object({
 });
 
 /** An answer of skcheck: what sockets pin, estimated. */
-function skcheckTold(answer: z.infer<typeof skcheckAnswer>): Told {
+function skcheckState(answer: z.infer<typeof skcheckAnswer>): ParsedState {
   const { host, sockets, complete, warnings } = answer;
   const items = new Map<string, Item>();
   let twice = 0;
@@ -96,8 +103,8 @@ function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
 const FAR = 60;
 
 /** Several answers of one time as one; where two report the same, the first counts. */
-function merged(all: readonly Told[]): Told {
-  const first = <T>(pick: (told: Told) => T | null): T | null =>
+function merged(all: readonly ParsedState[]): ParsedState {
+  const first = <T>(pick: (told: ParsedState) => T | null): T | null =>
     all.map(pick).find((one) => one !== null) ?? null;
   return {
     origin: {
@@ -114,7 +121,7 @@ function merged(all: readonly Told[]): Told {
   };
 }
 
-function listsOf(all: readonly Told[]): Told['lists'] {
+function listsOf(all: readonly ParsedState[]): ParsedState['lists'] {
   const lists: Partial<Record<ListName, Listing>> = {};
   for (const { lists: own } of all)
     for (const [name, list] of Object.entries(own)) {
@@ -135,7 +142,7 @@ function both(one: Listing, other: Listing): Listing {
   return { items, whole: one.whole && other.whole };
 }
 
-function apart(all: readonly Told[]): Flaw[] {
+function apart(all: readonly ParsedState[]): Flaw[] {
   const pairs = all.flatMap((one, at) => all.slice(at + 1).map((other) => [one, other] as const));
   const times = all.flatMap(({ origin }) => (origin.at === null ? [] : origin.at.getTime() / 1000));
   const spread = times.length === 0 ? 0 : Math.max(...times) - Math.min(...times);
@@ -158,7 +165,7 @@ function apart(all: readonly Told[]): Flaw[] {
 }
 
 /** Names of one boot may differ: a container has its own. */
-function areOfTwoHosts(one: Told, other: Told): boolean {
+function areOfTwoHosts(one: ParsedState, other: ParsedState): boolean {
   const { bootId } = one.origin;
   return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.origin.bootId);
 }
@@ -196,7 +203,7 @@ export function stateOfAnswers(name: string, text: string): HostState {
  */
 export function stateOfValues(name: string, values: readonly unknown[]): HostState {
   const seen = new Set<string>();
-  const told = values.map((value): Told => {
+  const told = values.map((value): ParsedState => {
     const parsed = answer.safeParse(value);
     if (!parsed.success) throw new AnswersError(wordsOf(parsed.error, value));
     const { data } = parsed;
@@ -208,16 +215,16 @@ export function stateOfValues(name: string, values: readonly unknown[]): HostSta
   return { name, ...merged(told) };
 }
 
-function tell(data: z.infer<typeof answer>): Told {
+function tell(data: z.infer<typeof answer>): ParsedState {
   switch (data.schema) {
     case 'kdump-mem.memory/1':
-      return memoryTold(data);
+      return memoryState(data);
     case 'kdump-mem.procs/1':
-      return procsTold(data);
+      return procsState(data);
     case 'kdump-mem.sockets/1':
-      return socketsTold(data);
+      return socketsState(data);
     case 'skcheck/1':
-      return skcheckTold(data);
+      return skcheckState(data);
   }
 }
 

@@ -9,7 +9,7 @@ import {
   listOf,
   originOf,
   originPart,
-  type Told,
+  type ParsedState,
   warningsPart,
 } from './parts.js';
 
@@ -67,7 +67,7 @@ export const memoryAnswer = z.object({
 type MemoryPart = z.infer<typeof memoryAnswer>;
 
 /** An answer to `memory`, its sums checked. */
-export function memoryTold(answer: MemoryPart): Told {
+export function memoryState(answer: MemoryPart): ParsedState {
   const { kernel, host, captured, source, memory, driftBytes, complete, warnings } = answer;
   const { freeConflict } = answer;
   const facts = kernel ?? host;
@@ -160,7 +160,7 @@ function slabCategory(reclaimable: boolean): string {
 }
 
 /** No machine is without caches and callers: an empty list is one that was not had. */
-function listsOf({ caches, callers, cgroups }: MemoryPart): Told['lists'] {
+function listsOf({ caches, callers, cgroups }: MemoryPart): ParsedState['lists'] {
   return {
     ...(caches.length === 0
       ? {}

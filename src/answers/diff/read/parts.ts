@@ -5,7 +5,7 @@ import { leavesComplete } from '../../../walk/warnings.js';
 import { originSchema } from '../../origin-schema.js';
 
 /** What one answer tells of a host at a time. */
-export type Told = Omit<HostState, 'name'>;
+export type ParsedState = Omit<HostState, 'name'>;
 
 export const count = z.int().nonnegative();
 export const bytesOrNull = count.nullable();

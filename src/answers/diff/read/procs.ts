@@ -11,7 +11,7 @@ import {
   listOf,
   originOf,
   originPart,
-  type Told,
+  type ParsedState,
   warningsPart,
 } from './parts.js';
 
@@ -45,7 +45,7 @@ export const procsAnswer = z.object({
 type ProcsPart = z.infer<typeof procsAnswer>;
 
 /** An answer to `procs`, its sums checked. */
-export function procsTold(answer: ProcsPart): Told {
+export function procsState(answer: ProcsPart): ParsedState {
   const { kernel, origin, allListed, processes, complete, warnings, source } = answer;
   const items = new Map<string, Item>();
   let nameless = 0;
@@ -99,7 +99,7 @@ export function procsTold(answer: ProcsPart): Told {
 const READ_WITHIN = 60;
 
 /** What processes of each cgroup hold together; only where all are listed, with their cgroups. */
-function cgroupsOf({ processes, allListed }: ProcsPart): Told['lists'] {
+function cgroupsOf({ processes, allListed }: ProcsPart): ParsedState['lists'] {
   if (!allListed || processes.some(({ cgroup }) => cgroup === null)) return {};
   const cgroups = summed(
     processes.map(({ cgroup, rssBytes, pssBytes }) => ({

@@ -10,7 +10,7 @@ import {
   listOf,
   originOf,
   originPart,
-  type Told,
+  type ParsedState,
   warningsPart,
 } from './parts.js';
 
@@ -47,7 +47,7 @@ type SocketsPart = z.infer<typeof socketsAnswer>;
 type SocketPart = SocketsPart['sockets'][number];
 
 /** An answer to `sockets`: pages that sockets pin, counted. */
-export function socketsTold(answer: SocketsPart): Told {
+export function socketsState(answer: SocketsPart): ParsedState {
   const { kernel, origin, sockets, totals, warnings } = answer;
   const { items, twice } = itemsOf(sockets);
   return {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { failedJson, lineJson } from '../../../../src/answers/triage/line.js';
-import type { ToldJson } from '../../../../src/answers/triage/line-schema.js';
+import type { SummaryJson } from '../../../../src/answers/triage/line-schema.js';
 import { triageLineSchema } from '../../../../src/answers/triage/line-schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DumpDirectory } from '../../../support/dump/file.js';
@@ -34,8 +34,8 @@ function ask(name: string): Record<string, unknown>[] {
 }
 
 /** A dump that crashed, with what a test says of it. */
-function crashed(dump: string, at: string, more: Partial<ToldJson>): string {
-  const told: ToldJson = {
+function crashed(dump: string, at: string, more: Partial<SummaryJson>): string {
+  const told: SummaryJson = {
     ...failedJson(
       { code: '', message: '', signal: null },
       { buildId: 'ab'.repeat(20), crashTime: Date.parse(at) / 1000 },
@@ -59,7 +59,7 @@ function crashed(dump: string, at: string, more: Partial<ToldJson>): string {
   return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, told, 1)))}\n`;
 }
 
-const owner = (name: string, bytes: number): ToldJson['topOwner'] => ({
+const owner = (name: string, bytes: number): SummaryJson['topOwner'] => ({
   kind: 'process',
   name,
   pid: 1,

@@ -2,11 +2,11 @@ import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { WalkError } from '../../base/errors/walk.js';
 import { formatJson } from '../../base/json.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
-import type { LiveLook } from './look.js';
+import type { LiveSample } from './live-sample.js';
 import { type ProcsOptions, selection } from './options.js';
 
 /** @throws {WalkError} `no-such-pid`: there is nothing to watch */
-export function checkThere({ answer }: LiveLook, options: ProcsOptions): void {
+export function checkThere({ answer }: LiveSample, options: ProcsOptions): void {
   const asked = options.pid !== undefined || options.container !== undefined;
   if (asked && !answer.processes.some(selection(options)))
     throw new WalkError('no-such-pid', 'no process matches --pid and --container');
@@ -14,7 +14,7 @@ export function checkThere({ answer }: LiveLook, options: ProcsOptions): void {
 
 /** Those that --pid and --container mean. */
 export function chosen(
-  { answer: { processes } }: LiveLook,
+  { answer: { processes } }: LiveSample,
   answer: GrowthAnswer,
   options: ProcsOptions,
 ): GrownProcess[] {
@@ -24,7 +24,7 @@ export function chosen(
 
 /** A look as --ndjson prints it. */
 export function* lookLines(
-  found: LiveLook,
+  found: LiveSample,
   answer: GrowthAnswer,
   look: number,
   options: ProcsOptions,

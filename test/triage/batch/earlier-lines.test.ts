@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseLine } from '../../../src/answers/triage/end.js';
 import { failedJson, lineJson } from '../../../src/answers/triage/line.js';
+import { EarlierLines } from '../../../src/triage/batch/earlier-lines.js';
 import { FiledLines } from '../../../src/triage/batch/output.js';
-import { ToldLines } from '../../../src/triage/batch/told-lines.js';
 import { DumpDirectory } from '../../support/dump/file.js';
 
 let folder: DumpDirectory;
@@ -30,8 +30,8 @@ function line(dump: string, size = 100): string {
   return JSON.stringify(lineJson(facts(dump, size), told, 0.1));
 }
 
-function taken(text: string, name = 'earlier'): ToldLines {
-  const told = new ToldLines(parseLine);
+function taken(text: string, name = 'earlier'): EarlierLines {
+  const told = new EarlierLines(parseLine);
   told.take(folder.write(name, text), true);
   return told;
 }
@@ -53,7 +53,7 @@ test.each([1, 20, 60])(
     const whole = `${line('/a')}\n${line('/b')}\n`;
     const file = join(folder.path, 'out');
     writeFileSync(`${file}.part`, whole.slice(0, -lost));
-    const told = new ToldLines(parseLine);
+    const told = new EarlierLines(parseLine);
     const output = new FiledLines(file, told);
     expect(told.find(facts('/b'))).toBeUndefined();
     const again = line('/b');
@@ -89,7 +89,7 @@ test.each([
 ])('%s is not written over', (_, text) => {
   const file = join(folder.path, 'out');
   writeFileSync(file, text.endsWith('}') ? `${text}\n` : text);
-  const told = new ToldLines(parseLine);
+  const told = new EarlierLines(parseLine);
   expect(() => new FiledLines(file, told)).toThrow(/is not output of triage/);
   expect(readFileSync(file, 'utf8').trimEnd()).toBe(text.trimEnd());
   expect(existsSync(`${file}.part`) && readFileSync(`${file}.part`, 'utf8')).toBeFalsy();
@@ -99,7 +99,7 @@ test.each([
 test('a run that was killed in its first line is gone on with', () => {
   const file = join(folder.path, 'out');
   writeFileSync(`${file}.part`, line('/a').slice(0, 50));
-  const told = new ToldLines(parseLine);
+  const told = new EarlierLines(parseLine);
   new FiledLines(file, told).close();
   expect(readFileSync(`${file}.part`, 'utf8')).toBe('');
   told.close();
@@ -118,7 +118,7 @@ const TOLD = { ok: false, complete: false, findings: [] };
 
 test('of two runs with one output none copies what it did not write', () => {
   const file = join(folder.path, 'out');
-  const [told, others] = [new ToldLines(parseLine), new ToldLines(parseLine)];
+  const [told, others] = [new EarlierLines(parseLine), new EarlierLines(parseLine)];
   const output = new FiledLines(file, told);
   const other = new FiledLines(file, others);
   output.write(0, '/a', line('/a'), { ...facts('/a'), ...TOLD });
@@ -133,7 +133,7 @@ test('of two runs with one output none copies what it did not write', () => {
 });
 
 test('a link or a fifo is refused before anything is looked at', () => {
-  const told = new ToldLines(parseLine);
+  const told = new EarlierLines(parseLine);
   const [link, fifo] = [join(folder.path, 'link'), join(folder.path, 'fifo')];
   symlinkSync('target', link);
   execFileSync('mkfifo', [fifo, `${fifo}-2.part`]);

@@ -13,7 +13,7 @@ export interface Identity {
 }
 
 /** What a line says of itself. */
-export interface ToldLine extends Identity {
+export interface ResumedLine extends Identity {
   readonly ok: boolean;
   readonly complete: boolean;
   /** Each code once with each severity. */
@@ -21,9 +21,9 @@ export interface ToldLine extends Identity {
 }
 
 /** Takes a line's text: what it says, `end` of one that tells of the whole, undefined if it is not ours. */
-export type ParseLine = (text: string) => ToldLine | 'end' | undefined;
+export type ParseLine = (text: string) => ResumedLine | 'end' | undefined;
 
-interface Place extends ToldLine {
+interface Place extends ResumedLine {
   /** It stands in the file that is gone on with. */
   readonly own: boolean;
   readonly fd: number;
@@ -39,7 +39,7 @@ const NEWLINE = 10;
  * Lines of earlier runs, which stay in their files: thousands of dumps tell megabytes. Of two of the same
  * dump the later counts.
  */
-export class ToldLines {
+export class EarlierLines {
   readonly #parse: ParseLine;
   readonly #places = new Map<string, Place>();
   readonly #fds: number[] = [];
@@ -71,19 +71,19 @@ export class ToldLines {
   }
 
   /** Notes where a line was written just now. */
-  wrote(told: ToldLine, fd: number, at: number, length: number): void {
+  wrote(told: ResumedLine, fd: number, at: number, length: number): void {
     this.#add({ ...told, own: true, fd, at, length });
   }
 
   /** What was told of just that dump, as it is now. */
-  find({ dump, size, mtime, rulesFile }: Identity): ToldLine | undefined {
+  find({ dump, size, mtime, rulesFile }: Identity): ResumedLine | undefined {
     const told = this.#places.get(dump);
     const isSame = told?.size === size && told.mtime === mtime && told.rulesFile === rulesFile;
     return isSame ? told : undefined;
   }
 
   /** What the file that is gone on with says of every dump in it. */
-  own(): ToldLine[] {
+  own(): ResumedLine[] {
     return [...this.#places.values()].filter(({ own }) => own);
   }
 

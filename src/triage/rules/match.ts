@@ -20,7 +20,7 @@ export const RULE_DOUBTS = [
 export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 
 /** Whether something holds: what could not be read is neither. */
-export type Told =
+export type Match =
   | {
       readonly met: true;
       readonly figures: Readonly<Record<string, Figure>>;
@@ -29,23 +29,23 @@ export type Told =
   | { readonly met: false }
   | { readonly met: 'unknown'; readonly reason: RuleDoubt; readonly why: string };
 
-export const NOT_MET: Told = { met: false };
+export const NOT_MET: Match = { met: false };
 
 export function met(
   figures: Readonly<Record<string, Figure>> = {},
   evidence: readonly Evidence[] = [],
-): Told {
+): Match {
   return { met: true, figures, evidence };
 }
 
-export function unknown(reason: RuleDoubt, why: string): Told {
+export function unknown(reason: RuleDoubt, why: string): Match {
   return { met: 'unknown', reason, why };
 }
 
 /** All must hold: one that does not decides, whatever the others are. */
-export function all(parts: Iterable<Told>): Told {
+export function all(parts: Iterable<Match>): Match {
   let [figures, evidence]: [Record<string, Figure>, Evidence[]] = [{}, []];
-  let missing: Told | undefined;
+  let missing: Match | undefined;
   for (const part of parts) {
     if (part.met === false) return NOT_MET;
     if (part.met === 'unknown') missing ??= part;
@@ -58,8 +58,8 @@ export function all(parts: Iterable<Told>): Told {
 }
 
 /** One must hold; the first that does is told. */
-export function any(parts: Iterable<Told>): Told {
-  let missing: Told | undefined;
+export function any(parts: Iterable<Match>): Match {
+  let missing: Match | undefined;
   for (const part of parts) {
     if (part.met === true) return part;
     if (part.met === 'unknown') missing ??= part;
@@ -67,7 +67,7 @@ export function any(parts: Iterable<Told>): Told {
   return missing ?? NOT_MET;
 }
 
-export function not(part: Told): Told {
+export function not(part: Match): Match {
   if (part.met === 'unknown') return part;
   return part.met ? NOT_MET : met();
 }

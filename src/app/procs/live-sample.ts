@@ -1,7 +1,7 @@
 import type { ProcsAnswer } from '../../account/processes/answer.js';
 import { type Capture, hostProcesses } from '../../account/processes/host.js';
 import { processSample } from '../../account/processes/sample.js';
-import type { ProcessesLook } from '../../growth/processes.js';
+import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readCgroupPressure } from '../../host/proc/pressure.js';
@@ -13,9 +13,9 @@ import type { ProcessMemoryRecord } from '../../records/processes.js';
 const MOST_CGROUPS = 1000;
 
 /** What a look at a running machine finds. */
-export interface LiveLook {
+export interface LiveSample {
   readonly answer: ProcsAnswer;
-  readonly look: ProcessesLook;
+  readonly look: ProcessesAtTime;
 }
 
 /**
@@ -26,7 +26,7 @@ export async function lookAtProcesses(
   source: HostSource,
   at: Date,
   capture?: Capture,
-): Promise<LiveLook> {
+): Promise<LiveSample> {
   const machine = readMachine(source, at);
   const records = await readProcesses(source);
   const known = new Map<string, Pressure | null>();
