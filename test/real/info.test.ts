@@ -111,7 +111,7 @@ describe('info of dumps that lack something', () => {
       expect(answer.time?.from).toBe('crash');
       expect(answer.missing.length).toBeGreaterThan(0);
       const { stdout } = await kdumpMem('info', '--vmcore', cut);
-      expect(stdout).toContain('Not known:');
+      expect(stdout).toContain('Unknown:');
       expect((await kdumpMem('info', '--vmcore', cut, '--strict')).status).toBe(5);
     } finally {
       rmSync(folder, { recursive: true });
@@ -129,7 +129,7 @@ describe('info of dumps that lack something', () => {
       expect(noted.release).toBe(whole.noted.release);
       const lacks = missing.map(({ what }) => what);
       // Which of them has the kernel, and its log, is another one in each guest.
-      if (kernel === null) expect(lacks).toEqual(['the kernel, and with it every figure']);
+      if (kernel === null) expect(lacks).toEqual(['kernel, and every figure']);
       if (kernel === null || lacks.includes('the log')) withoutLog++;
       expect(lacks).not.toEqual([]);
       // What is told of a part is what is told of the whole, or nothing.

@@ -19,28 +19,27 @@ const STAYS: Readonly<Record<ExtractJson['stays'][number], string>> = {
   inodes: 'inode numbers',
   'kernel-threads': 'names of kernel threads',
   modules: 'names of modules',
-  build: 'the kernel’s build',
-  'crash-time': 'the time that its clocks show',
-  log: 'the kernel’s log',
+  build: 'kernel build',
+  'crash-time': 'clock times',
+  log: 'the kernel log',
 };
 
-/** What is inside an extract, for who hands it on. */
+/** The contents of an extract, and what was anonymized. */
 export function extractText(found: ExtractJson): string {
   const { file, sizeBytes, pages, partialPages, sockets, anonymized, log, map } = found;
   const size = `${formatSize(sizeBytes)}, ${count(pages, 'page', 'pages')}`;
-  const parts = `${formatCount(partialPages)} of them in part`;
+  const parts = `${formatCount(partialPages)} of them partial`;
   const lines = [`${escapeText(file)}: ${size} (${parts}), ${count(sockets, 'socket', 'sockets')}`];
   if (anonymized) {
     lines.push(`Replaced: ${listed(found, 'replaced') || 'nothing'}.`);
     const kept = listed(found, 'kept');
-    if (kept) lines.push(`Kept, since they name nobody: ${kept}.`);
+    if (kept) lines.push(`Not replaced, because they identify nothing: ${kept}.`);
   } else {
-    lines.push(`Holds ${listed(found, 'kept') || 'no names'}; --anonymize replaces them.`);
+    lines.push(`Contains ${listed(found, 'kept') || 'no names'}. --anonymize replaces them.`);
   }
-  lines.push(`Stays as it was: ${staysOf(found)}.`);
-  if (log === 'unreadable') lines.push('The kernel’s log is not in it: it could not be read.');
-  if (map !== null)
-    lines.push(`${escapeText(map)} tells what was replaced by what: keep it to yourself.`);
+  lines.push(`Unchanged: ${staysOf(found)}.`);
+  if (log === 'unreadable') lines.push('Kernel log missing: it could not be read.');
+  if (map !== null) lines.push(`${escapeText(map)} contains the original names: keep it private.`);
   return lines.join('\n');
 }
 
@@ -50,7 +49,7 @@ function staysOf({ stays, release, crashTime }: ExtractJson): string {
       if (what === 'build') return `${STAYS.build} (${escapeText(release)})`;
       if (what !== 'crash-time' || crashTime === null) return STAYS[what];
       const at = new Date(crashTime * 1000);
-      return Number.isNaN(at.getTime()) ? STAYS[what] : `the time of the crash (${timeText(at)})`;
+      return Number.isNaN(at.getTime()) ? STAYS[what] : `crash time (${timeText(at)})`;
     })
     .join(', ');
 }

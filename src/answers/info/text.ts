@@ -7,9 +7,9 @@ import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
 
-const UNKNOWN = 'not known (see below)';
+const UNKNOWN = 'unknown (see below)';
 
-/** The answer to `info`: a sentence, what is known line by line, and what is not, and why. */
+/** The answer to `info`: a headline, the facts line by line, then unknown facts with the reason. */
 export function infoText(answer: InfoAnswer): string {
   const { kernel, missing } = answer;
   const lines = [
@@ -22,14 +22,14 @@ export function infoText(answer: InfoAnswer): string {
     lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n'),
   ];
   if (missing.length > 0) {
-    parts.push(['Not known:', ...missingLines(missing)].join('\n'));
+    parts.push(['Unknown:', ...missingLines(missing)].join('\n'));
   }
   return parts.join('\n\n');
 }
 
 type Line = readonly [label: string, value: string];
 
-/** One reason is often behind many unknowns: told once. */
+/** Unknown facts grouped by reason: one reason often explains many. */
 function missingLines(missing: InfoAnswer['missing']): string[] {
   const reasons = new Map<string, string[]>();
   for (const { what, why } of missing) reasons.set(why, [...(reasons.get(why) ?? []), what]);
@@ -41,7 +41,7 @@ function missingLines(missing: InfoAnswer['missing']): string[] {
 function headline({ dump, noted, kernel }: InfoAnswer): string {
   if (!kernel) {
     const of = noted.release === undefined ? '' : ` of Linux ${escapeText(noted.release)}`;
-    return `A dump${of} whose kernel cannot be read`;
+    return `Dump${of}: the kernel cannot be read`;
   }
   const release = escapeText(kernel.facts.release);
   if (dump.live) return `Linux ${release}, running`;
@@ -51,8 +51,8 @@ function headline({ dump, noted, kernel }: InfoAnswer): string {
     return `Linux ${release} panicked${why === undefined ? '' : `: ${escapeText(why)}`}`;
   }
   return panic.state === 'running'
-    ? `Linux ${release}; no panic: the dump was taken of a running kernel`
-    : `Linux ${release}; whether it panicked is not known`;
+    ? `Linux ${release}: no panic, dumped while running`
+    : `Linux ${release}: unknown whether it panicked`;
 }
 
 function dumpLines({ dump }: InfoAnswer): Line[] {
@@ -69,7 +69,7 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
     ],
     ['FORMAT', `${escapeText(dump.description)}${packed}${plain}`],
     ['FILTERED', filterText(dump)],
-    ['MEMORY', `${formatSize(dump.stored)}${dump.storedExact ? '' : ' at least'} in the dump`],
+    ['MEMORY', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} in the dump`],
     ...dump.oddities.map((oddity): Line => ['NOTE', escapeText(oddity)]),
   ];
 }
@@ -83,11 +83,11 @@ const KIND_WORDS: Record<FilteredKind, string> = {
 };
 
 function filterText({ dumpLevel, filtered, live, description }: InfoAnswer['dump']): string {
-  if (live) return 'nothing: it is read as it runs';
+  if (live) return 'nothing (running kernel)';
   if (dumpLevel === undefined || filtered === undefined) {
     return description.includes('filtered')
-      ? 'yes; the format does not say what was left out'
-      : 'nothing that the format tells of';
+      ? 'yes, but the format does not record which pages'
+      : 'not recorded in this format';
   }
   if (filtered.length === 0) return `nothing (level ${dumpLevel})`;
   return `${filtered.map((kind) => KIND_WORDS[kind]).join(', ')} (level ${dumpLevel})`;
@@ -98,7 +98,7 @@ function notedLines(answer: InfoAnswer): Line[] {
   return [
     ['RELEASE', release === undefined ? UNKNOWN : escapeText(release)],
     ...vendorLines(answer),
-    ['BUILD ID', buildId ?? 'not noted in the dump'],
+    ['BUILD ID', buildId ?? 'not in the dump'],
     ...timeLines(answer),
   ];
 }
@@ -117,7 +117,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
     ['RELEASE', `${escapeText(facts.release)} ${facts.arch}, ${provenance.paging}`],
     ['VERSION', uts ? escapeText(uts.version) : UNKNOWN],
     ...vendorLines(answer),
-    ['BUILD ID', answer.noted.buildId ?? 'not noted in the dump'],
+    ['BUILD ID', answer.noted.buildId ?? 'not in the dump'],
     ['HOST', uts ? escapeText(uts.nodename) : UNKNOWN],
     ...timeLines(answer),
     ['CPUS', cpusText(machine)],
@@ -129,7 +129,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   else if (panic.state === 'panicked') {
     lines.push([
       'PANIC',
-      panic.logRead ? 'yes; its log has no message of it' : 'yes; its log cannot be read',
+      panic.logRead ? 'yes (no message in the log)' : 'yes (the log cannot be read)',
     ]);
   }
   if (panic.cause !== undefined) {
@@ -145,7 +145,7 @@ function timeLines(answer: InfoAnswer): Line[] {
   const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
   if (!time) return [['TIME', UNKNOWN]];
   const at = `${new Date(time.at).toISOString().slice(0, 19)}Z`;
-  const from = time.from === 'crash' ? 'the crash' : 'by its own clock, at its last tick';
+  const from = time.from === 'crash' ? 'the crash' : 'kernel clock at the last tick';
   return [
     [
       time.from === 'crash' ? 'CRASHED' : 'TIME',
@@ -182,7 +182,7 @@ function taintText(mask: bigint): string {
     .join(', ');
 }
 
-/** CPUs whose task is told in text. */
+/** CPUs whose task is listed in text. */
 const MOST_TASKS = 8;
 
 function runningText({ running, online }: KernelInfo['machine']): string {
@@ -202,19 +202,17 @@ function taskText({ pid, comm, cpu }: RunningTask): string {
 /** A line for each part that a command leaves out. */
 function limitLines({ limits }: KernelInfo): Line[] {
   if (limits === undefined) return [];
-  if (limits.length === 0) return [['LIMITS', 'none known: every command finds its types']];
+  if (limits.length === 0) return [['LIMITS', 'none: every command finds its types']];
   return limits.map(
-    ({ command, part, why }): Line => [
-      'LIMIT',
-      escapeText(`${command} answers without ${part}: ${why}`),
-    ],
+    ({ command, part, why }): Line => ['LIMIT', escapeText(`${command} omits ${part}: ${why}`)],
   );
 }
 
 function sourceLines({ provenance, moduleTypes, machine }: KernelInfo): Line[] {
   const { modules } = machine;
-  const types = moduleTypes === undefined ? 'types not known' : `types of ${moduleTypes}`;
-  const where = provenance.vmcoreinfo === 'note' ? 'in its note' : 'found in memory, no note';
+  const types = moduleTypes === undefined ? 'types unknown' : `types of ${moduleTypes}`;
+  const where =
+    provenance.vmcoreinfo === 'note' ? 'in the ELF or kdump notes' : 'found in memory (no note)';
   return [
     ['VMCOREINFO', where],
     ['SYMBOLS', foundText(provenance.symbols)],
@@ -237,11 +235,11 @@ const SOURCE_WORDS: Readonly<Record<string, string>> = {
 };
 
 const VERIFIED_WORDS: Readonly<Record<TypesVerified, string>> = {
-  'build-id': '; its build id is the dump’s',
-  banner: '; its banner is the dump’s',
-  release: '; its release is the dump’s',
-  layouts: '; sizes and offsets agree with VMCOREINFO',
-  none: '; types not verified',
+  'build-id': '; build id matches the dump',
+  banner: '; banner matches the dump',
+  release: '; release matches the dump',
+  layouts: '; sizes and offsets match VMCOREINFO',
+  none: '; not verified',
 };
 
 function verifiedText({ typesVerified: by }: Provenance): string {

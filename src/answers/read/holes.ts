@@ -7,14 +7,14 @@ const WORDS: Record<ReadErrorCode, string> = {
   filtered: 'left out of the dump by its filter',
   absent: 'not in the dump',
   unmapped: 'not mapped',
-  damaged: 'in a page that cannot be decoded',
-  truncated: 'behind the end of the file',
+  damaged: 'in a damaged page of the dump',
+  truncated: 'past the end of the file',
   refused: 'not readable',
 };
 
 /** `4096 bytes left out of the dump by its filter` */
 export function holeWords({ length, code, behindTable }: Hole): string {
-  const table = behindTable ? 'behind a page table ' : '';
+  const table = behindTable ? 'reached by a page table ' : '';
   return `${length} ${length === 1 ? 'byte' : 'bytes'} ${table}${WORDS[code]}`;
 }
 

@@ -14,39 +14,41 @@ export interface StacksTextOptions {
   readonly width: number | null;
 }
 
-/** Who allocates: how much, which functions, the tree of their callers, and how sure that is. */
+/** New memory of a process: functions, the tree of their callers, and limits of the figures. */
 export function stacksText(answer: StacksAnswer, { limit, width }: StacksTextOptions): string {
   const { functions, stacks, space } = answer;
-  const said = (text: string) => wrap(text, width).join('\n');
+  const wrapped = (text: string) => wrap(text, width).join('\n');
   const total = newBytes(answer);
   const tree = callTree(stacks, 2 * limit);
   return [
-    said(headline(answer, total)),
+    wrapped(headline(answer, total)),
     ...(total === 0
       ? []
       : [
           renderTable(functionColumns(total), functions.slice(0, limit), width),
-          ...more(functions.length - limit, 'functions').map(said),
+          ...more(functions.length - limit, 'functions').map(wrapped),
           renderTable(treeColumns(total), tree, width),
         ]),
     ...(space ? spaceWords(space, width) : []),
-    said(aboutWords(answer).join(' ')),
+    wrapped(aboutWords(answer).join(' ')),
   ].join('\n\n');
 }
 
 function headline({ pid, comm, seconds, anonymous, shared, hugetlb }: StacksAnswer, total: number) {
-  const who = `pid ${pid} (${escapeText(comm)})`;
+  const owner = `pid ${pid} (${escapeText(comm)})`;
   const time = `${seconds.toFixed(1)} s`;
-  if (total === 0) return `${who}: no new memory in ${time}.`;
-  const rate = seconds > 0 ? `, ${formatSize(Math.round(total / seconds))} a second` : '';
+  if (total === 0) return `${owner}: no new memory in ${time}.`;
+  const rate = seconds > 0 ? `, ${formatSize(Math.round(total / seconds))}/s` : '';
   const parts = [
     ...(anonymous.bytes > 0 ? [`${formatSize(anonymous.bytes)} anonymous`] : []),
     ...(shared.bytes > 0
-      ? [`${formatSize(shared.bytes)} shared (at most: others may have touched it before)`]
+      ? [
+          `${formatSize(shared.bytes)} shared (at most: other processes may have faulted it in before)`,
+        ]
       : []),
-    ...(hugetlb.bytes > 0 ? [`${formatSize(hugetlb.bytes)} of hugetlb`] : []),
+    ...(hugetlb.bytes > 0 ? [`${formatSize(hugetlb.bytes)} hugetlb`] : []),
   ];
-  return `${who}: ${formatSize(total)} of new memory in ${time}${rate}: ${parts.join(', ')}. What was given back meanwhile is not taken off.`;
+  return `${owner} allocated ${formatSize(total)} in ${time}${rate}: ${parts.join(', ')}. Memory freed meanwhile is not subtracted.`;
 }
 
 function more(count: number, what: string): string[] {
@@ -62,12 +64,12 @@ function functionColumns(total: number): Column<StackSum>[] {
     { heading: 'NEW', align: 'right', value: (sum) => formatSize(newBytes(sum)) },
     { heading: 'SHARE', align: 'right', value: (sum) => share(newBytes(sum), total) },
     {
-      heading: 'FUNCTION THAT ALLOCATES',
+      heading: 'ALLOCATING FUNCTION',
       value: ({ frames: [frame] }) => (frame ? frameName(frame) : '(no stack)'),
       shrinks: { keeps: 'start', least: 20 },
     },
     {
-      heading: 'IN',
+      heading: 'MODULE',
       value: ({ frames: [frame] }) => (frame ? escapeText(baseName(frame.module)) : ''),
       shrinks: { keeps: 'ends', least: 12 },
       spare: 1,
@@ -80,7 +82,7 @@ function treeColumns(total: number): Column<TreeLine>[] {
     { heading: 'NEW', align: 'right', value: ({ bytes }) => formatSize(bytes) },
     { heading: 'SHARE', align: 'right', value: ({ bytes }) => share(bytes, total) },
     {
-      heading: 'CALLED BY WHOM',
+      heading: 'CALL TREE',
       value: ({ depth, names }) => `${'  '.repeat(depth)}${names.join(' → ')}`,
       shrinks: { keeps: 'ends', least: 20 },
     },
@@ -98,11 +100,11 @@ function spaceWords(
   ].toSorted((a, b) => b.bytes - a.bytes);
   if (rows.length === 0) return [];
   const columns: Column<SpaceSum & { readonly call: string }>[] = [
-    { heading: 'ASKED FOR', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+    { heading: 'REQUESTED', align: 'right', value: ({ bytes }) => formatSize(bytes) },
     { heading: 'CALLS', align: 'right', value: ({ calls }) => formatCount(calls) },
-    { heading: 'BY', value: ({ call }) => call },
+    { heading: 'CALL', value: ({ call }) => call },
     {
-      heading: 'ADDRESS SPACE, CALLED BY WHOM',
+      heading: 'ADDRESS SPACE BY CALL CHAIN',
       value: ({ frames }) => frames.toReversed().map(frameName).join(' → '),
       shrinks: { keeps: 'ends', least: 20 },
     },
@@ -118,8 +120,8 @@ function aboutWords(answer: StacksAnswer): string[] {
   const faults = `${formatCount(minorFaults + majorFaults)} page faults`;
   return [
     period === 1
-      ? `${faults}, each of them recorded.`
-      : `About ${faults}: one of ${period} was recorded, ${formatCount(samples)} in all; figures are estimates.`,
+      ? `${faults}, all recorded.`
+      : `About ${faults}. One of ${period} was recorded (${formatCount(samples)} in total), so figures are estimates.`,
     ...(kernelCounts
       ? [
           `The kernel counted ${formatCount(kernelCounts.atLeast)}${kernelCounts.atMost === kernelCounts.atLeast ? '' : ` to ${formatCount(kernelCounts.atMost)}`}.`,
@@ -128,21 +130,21 @@ function aboutWords(answer: StacksAnswer): string[] {
     ...(anonymousGrowth === null ? [] : [`RssAnon grew by ${signed(anonymousGrowth)}.`]),
     ...(file.faults > 0 ? [`${formatCount(file.faults)} faults were on files.`] : []),
     ...(unknown.faults > 0
-      ? [`${formatCount(unknown.faults)} were on mappings that perf does not know.`]
+      ? [`${formatCount(unknown.faults)} were on mappings unknown to perf.`]
       : []),
-    ...(swappedIn.bytes > 0 ? [`${formatSize(swappedIn.bytes)} came back from swap.`] : []),
+    ...(swappedIn.bytes > 0 ? [`${formatSize(swappedIn.bytes)} was swapped in.`] : []),
     ...(ofChildren > 0
-      ? [`${formatCount(ofChildren)} faults of its children are not counted.`]
+      ? [`${formatCount(ofChildren)} faults of child processes are not counted.`]
       : []),
     ...(cutBytes > 0 && total > 0
       ? [
-          `The stacks of ${share(cutBytes, total)} do not reach the beginning of their threads: perf copies 8 KiB of a stack, or has nothing to unwind it by.`,
+          `${share(cutBytes, total)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
         ]
       : []),
     ...(pageSizesKnown
       ? []
       : [
-          `Sizes of pages are not told by this perf: each fault counts as ${formatSize(pageSize)}, also of a huge page.`,
+          `This perf does not report page sizes: each fault counts as ${formatSize(pageSize)}, even for huge pages.`,
         ]),
   ];
 }

@@ -17,23 +17,25 @@ export interface TaskStacksTextOptions {
 /** Threads that are named without -v. */
 const NAMED = 6;
 
-/** Stacks as they are asked for: how many, then each with the threads that share it. */
+/** The number of stacks, then each with the threads that share it. */
 export function taskStacksText(
   { groups, tasks, complete }: StacksAnswer,
   { limit, verbose = false, width }: TaskStacksTextOptions,
 ): string {
-  const said = (text: string) => wrap(text, width).join('\n');
+  const wrapped = (text: string) => wrap(text, width).join('\n');
   const more = groups.length - limit;
   return [
-    said(
-      `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')} in ${formatCount(groups.length)} different ${plural(groups.length, 'stack')}.`,
+    wrapped(
+      `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(groups.length)} different ${plural(groups.length, 'stack')}.`,
     ),
     ...groups
       .slice(0, limit)
       .map((group) =>
-        [said(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n'),
+        [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n'),
       ),
-    ...(more > 0 ? [said(`${formatCount(more)} more: --limit N lists them.`)] : []),
+    ...(more > 0
+      ? [wrapped(`${formatCount(more)} more ${plural(more, 'stack')}: --limit ${groups.length}.`)]
+      : []),
   ].join('\n\n');
 }
 
@@ -41,7 +43,7 @@ function plural(count: number, word: string): string {
   return count === 1 ? word : `${word}s`;
 }
 
-/** Whose a stack is: the first ones by name. */
+/** The threads of a stack, the first ones by name. */
 export function ownersText(tasks: readonly StackOwner[], verbose: boolean): string {
   const shown = verbose ? tasks : tasks.slice(0, NAMED);
   const left = tasks.length - shown.length;
@@ -53,7 +55,7 @@ export function ownersText(tasks: readonly StackOwner[], verbose: boolean): stri
 function ownerText({ pid, process, comm, state, cpu, registers }: StackOwner): string {
   const of = pid === process ? '' : ` of ${process}`;
   const ran = cpu === undefined ? '' : ` on CPU ${cpu}`;
-  const by = registers === 'qemu' ? ', registers by QEMU' : '';
+  const by = registers === 'qemu' ? ', registers from QEMU' : '';
   return `pid ${pid}${of} (${escapeText(comm)}) ${state}${ran}${by}`;
 }
 
@@ -67,7 +69,7 @@ export function framesText(
     `  ${frame.guess ? '?' : ' '} ${frameText(frame, verbose)}`,
   ]);
   if (end === 'user') lines.push('    (user space)');
-  if (end === 'stopped') lines.push(`    (it is not whole: ${escapeText(why ?? '')})`);
+  if (end === 'stopped') lines.push(`    (incomplete: ${escapeText(why ?? '')})`);
   return lines;
 }
 

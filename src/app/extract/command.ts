@@ -37,78 +37,81 @@ interface ExtractOptions {
 const EXAMPLES = `
 Examples:
   kdump-mem extract --vmcore /var/crash/vmcore -o small.vmcore
-      all that any question about sockets needs, in a few MB
+      keep the sockets of the machine, in a few MB
   kdump-mem extract --vmcore /var/crash/vmcore -o one.vmcore --pid 4711 --fd 12 --anonymize
-      one socket, with made-up names, addresses and paths
+      keep one socket, with replaced names, addresses and paths
   kdump-mem extract --vmcore vmcore -o case.vmcore --with-triage
-      all that triage, log, stacks and memory say of it, too
+      keep everything that triage, log, stacks and memory read
   kdump-mem extract --vmcore vmcore -o send.vmcore --anonymize --map mine.json
   kdump-mem sockets --vmcore send.vmcore --map mine.json
-      one to hand on, and a map to keep: with it answers have the true names again
+      send one away; the map restores the names in your answers
 
-Kept: the kernel's tables, and of its tasks, files, sockets, queues and pages the bytes that an answer
-reads. Left out: payload, user memory, file contents, environment, arguments, keys, stacks, the log.
-crash and drgn open the result with the vmlinux that the dump needs; kdump-mem needs none. (On 7.2
-crash 9.0.2 needs --no_modules, for the whole dump too.)
+Kept: kernel tables, and the parts of tasks, files, sockets, queues and pages that answers read.
+Left out: payload, user memory, file contents, environment, arguments, keys, stacks, the log.
+crash and drgn open the result with the vmlinux of the dump; kdump-mem needs none. (crash 9.0.2 needs
+--no_modules on 7.2, for the original dump too.)
 
---anonymize replaces IP addresses (by others of their kind), paths of unix sockets and files, command
-names of processes, names of cgroups and of network interfaces, and the host's. Loopback addresses, lo and
-the names of kernel threads stay, and so do ports, pids, inode numbers, modules, the kernel's build
-and the time. In the end it says how many of each there are.
+--anonymize replaces IP addresses (within their kind), paths of unix sockets and files, command names,
+and names of cgroups, network interfaces and the host. Loopback addresses, lo, kernel threads, ports,
+pids, inode numbers, modules, the kernel build and the time are kept. The command prints the counts.
 
-Every answer of skb and sockets is the same, with --with-memory those of memory too, with --with-
-processes those of procs and its --pid: 0.5 MB more for a machine of 512 MB with 34 processes, most of
-it struct pages (1.6 % of the memory, before they are packed). --with-log and --with-stacks take 10 to 40 kB
-each: a full log more. --with-triage is all three of log, memory and stacks, and all that triage reads. Of
-stacks only addresses are kept that lead through them, and none of the registers of user space.
+Answers of skb and sockets are identical to those of the dump. The same holds for memory
+(--with-memory), procs and procs --pid (--with-processes), log, stacks and triage with their options.
+--with-processes adds 0.5 MB for a machine of 512 MB with 34 processes, mostly struct pages (1.6 % of
+the memory before compression). --with-log and --with-stacks add 10 to 40 kB each, a full log more.
+Stacks keep return addresses only, and no user-space registers.
 
-struct knows every type, and every symbol has its address. Whatever else is asked of the memory (read,
-struct TYPE ADDR) is said to be left out. In crash, ps has no memory sizes, files no paths, and there are no
-symbols of modules; bt has functions only --with-stacks. The tables of symbols and types are packed: only
-kdump-mem finds them.
+struct knows every type and symbol address; read and struct TYPE ADDR report other memory as missing.
+In crash, ps shows no memory sizes, files no paths, modules no symbols, and bt needs --with-stacks.
 
-Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file not written,
-4 the pid or fd is not there.`;
+Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file not written, 4 no such
+pid or fd.`;
 
-/** `kdump-mem extract`: a dump cut down to what answers are made of. */
+/** Registers `kdump-mem extract`, which reduces a dump to the structures that answers read. */
 export function registerExtract(program: Command): void {
   addTypesOption(takeDumpArguments(program.command('extract')))
     .usage('[options] -o <file> <dump...>')
-    .description('cut a dump down to what the questions need: small, and without anybody’s data')
-    .option('--vmcore <file>', 'the dump to read; again for each part of a split one', collectFiles)
-    .requiredOption('-o, --output <file>', 'the dump to write')
-    .option('--pid <pid>', 'only what is needed to ask about this process', parseNumber)
-    .option('--fd <fd>', 'only one socket of it (needs --pid)', parseNumber)
-    .addOption(
-      new Option('--compress <method>', 'how to store pages').choices(COMPRESSIONS).default('zlib'),
+    .description('save a small copy of a dump with only the kernel structures that answers need')
+    .option(
+      '--vmcore <file>',
+      'the dump to read (repeat for each part of a split dump)',
+      collectFiles,
     )
-    .option('--anonymize', 'replace addresses, paths of unix sockets and all names, consistently')
-    .option('--map <file>', 'write what was replaced by what (mode 600; needs --anonymize)')
-    .option('--with-log', 'keep the kernel’s log too (not with --anonymize)')
-    .option('--with-memory', 'keep what `memory` reads too: every struct page (not with --pid)')
+    .requiredOption('-o, --output <file>', 'the dump to write')
+    .option('--pid <pid>', 'keep only this process', parseNumber)
+    .option('--fd <fd>', 'keep only this socket of the process (needs --pid)', parseNumber)
+    .addOption(
+      new Option('--compress <method>', 'compression of pages')
+        .choices(COMPRESSIONS)
+        .default('zlib'),
+    )
+    .option('--anonymize', 'replace addresses, paths of unix sockets and names consistently')
+    .option('--map <file>', 'save the original names to this file (mode 600; needs --anonymize)')
+    .option('--with-log', 'also keep the kernel log (not with --anonymize)')
+    .option('--with-memory', 'also keep what `memory` reads: every struct page (not with --pid)')
     .option(
       '--with-processes',
-      'keep what `procs` and its --pid read too: every struct page, page tables (not with --pid)',
+      'also keep what `procs` reads: every struct page, page tables (not with --pid)',
     )
-    .option('--with-stacks', 'keep what `stacks` reads too (not with --pid)')
+    .option('--with-stacks', 'also keep what `stacks` reads (not with --pid)')
     .option(
       '--with-triage',
-      'keep all that `triage` reads: the same as --with-log --with-memory --with-stacks',
+      'also keep what `triage` reads (implies --with-log --with-memory --with-stacks)',
     )
-    .option('--force', 'replace files that exist')
-    .option('--json', 'say what is inside as JSON')
-    .option('--vmlinux <file>', 'symbols and types, where the dump lacks them')
-    .option('--symbols <file>', 'System.map, instead of the dump’s own symbols')
+    .option('--force', 'overwrite existing files')
+    .option('--json', 'print a summary of the extract as JSON')
+    .option('--vmlinux <file>', 'symbols and types, if the dump lacks them')
+    .option('--symbols <file>', 'System.map to use instead of the symbols in the dump')
     .addHelpText('after', EXAMPLES)
     .action(run);
 }
 
-/** What is of all the machine, and why. */
+/** Options that need the complete machine, and why. */
 const WHOLE = [
-  ['withMemory', '--with-memory', 'memory is the machine’s'],
-  ['withProcesses', '--with-processes', 'shares are of all processes'],
-  ['withStacks', '--with-stacks', 'stacks are those of all threads'],
-  ['withTriage', '--with-triage', 'it looks at the whole machine'],
+  ['withMemory', '--with-memory', 'memory is counted for the machine'],
+  ['withProcesses', '--with-processes', 'shared memory is divided among all processes'],
+  ['withStacks', '--with-stacks', 'stacks are kept for all threads'],
+  ['withTriage', '--with-triage', 'triage reads the complete machine'],
 ] as const;
 
 /** @throws {UsageError} */
@@ -116,29 +119,30 @@ function refuseContradictions(options: ExtractOptions): void {
   const { pid, fd, anonymize, withLog, withTriage } = options;
   if (fd !== undefined && pid === undefined) throw new UsageError('--fd needs --pid');
   if (anonymize && withLog)
-    throw new UsageError('the log can name anybody: --with-log and --anonymize exclude each other');
+    throw new UsageError(
+      '--with-log and --anonymize exclude each other: the log can contain any name',
+    );
   if (anonymize && withTriage)
     throw new UsageError(
-      'the log can name anybody: not --with-triage but --with-memory and --with-stacks go with --anonymize',
+      '--with-triage and --anonymize exclude each other: the log can contain any name. Use --with-memory --with-stacks.',
     );
   for (const [name, option, why] of WHOLE)
     if (options[name] && pid !== undefined)
-      throw new UsageError(`${why}: ${option} and --pid exclude each other`);
+      throw new UsageError(`${option} and --pid exclude each other: ${why}`);
 }
 
 async function run(options: ExtractOptions): Promise<void> {
   const { pid, fd, vmcore } = options;
   refuseContradictions(options);
   const { withTriage = false } = options;
-  if (vmcore === undefined) throw new UsageError('say which dump to cut: --vmcore FILE');
+  if (vmcore === undefined) throw new UsageError('no dump given: use --vmcore FILE');
   const { map, output } = options;
-  if (map !== undefined && !options.anonymize)
-    throw new UsageError('--map tells what --anonymize replaced: give both');
+  if (map !== undefined && !options.anonymize) throw new UsageError('--map needs --anonymize');
   const kernel = await openSource({ vmcore, engine: 'native', ...aids(options) });
   const progress = new Progress();
   try {
     const { NativeKernel } = await import('../../kernel/native/kernel.js');
-    if (!(kernel instanceof NativeKernel)) throw new TypeError('only the native engine extracts');
+    if (!(kernel instanceof NativeKernel)) throw new TypeError('extract needs the native engine');
     const { extract } = await import('../../extract/extract.js');
     const found = await extract(kernel, {
       files: await openedAids(options),
@@ -160,12 +164,12 @@ async function run(options: ExtractOptions): Promise<void> {
       import('../../answers/extract/json.js'),
       import('../../answers/extract/text.js'),
     ]);
-    const said = extractJson(found, {
+    const summary = extractJson(found, {
       file: output,
       warnings: kernel.doubts ?? [],
       ...(map === undefined ? {} : { map }),
     });
-    printAnswer(options.json ? formatJson(said, 2) : extractText(said));
+    printAnswer(options.json ? formatJson(summary, 2) : extractText(summary));
     if (!options.json) printWarnings(kernel.doubts ?? []);
   } finally {
     progress.clear();

@@ -25,23 +25,24 @@ interface InfoOptions extends SourceOptions {
 const EXAMPLES = `
 Examples:
   kdump-mem info --vmcore /var/crash/202611200412/vmcore
+      show one dump
   kdump-mem info --vmcore /var/crash/202611200412
-      the dump in a directory
+      show the dump in a directory
 
-Exit status: 0 answered, as far as the dump tells, 2 wrong usage, 3 the dump could not be opened,
-5 (with --strict) something is not known.`;
+Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 5 (with --strict)
+something is unknown.`;
 
-/** `kdump-mem info`: what a dump is, of which kernel, why it crashed, and what it lacks. */
+/** Registers `kdump-mem info`, which describes a dump, its kernel and its crash. */
 export function registerInfo(program: Command): void {
   addSourceOptions(program.command('info'))
     .usage('[options] [dump...]')
-    .description('what a dump is, of which kernel, why that crashed, and what cannot be told')
+    .description('show the format, kernel and crash of a dump, and what cannot be read from it')
     .option('--json', 'print the answer as JSON')
-    .option('--strict', 'exit with status 5 if anything is not known')
+    .option('--strict', 'exit with status 5 if anything is unknown')
     .addHelpText('after', EXAMPLES)
     .action(async (options: InfoOptions) => {
       if (options.engine === 'crash' || options.engine === 'verify')
-        throw new UsageError('info reads the dump itself: leave --engine out');
+        throw new UsageError('info does not support --engine crash or verify');
       const image = await openSourceImage(options);
       try {
         await print(await ask(image, options), options);
@@ -71,7 +72,7 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
   const dump = describeDump(image);
   const unknowns = new Unknowns();
   const open = (files: Files): NativeKernel | undefined =>
-    unknowns.try('the kernel, and with it every figure', () => openNativeImage(image, files));
+    unknowns.try('kernel, and every figure', () => openNativeImage(image, files));
   let native: NativeKernel | undefined;
   try {
     native = openNativeImage(image, await openedAids(options));

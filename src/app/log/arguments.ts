@@ -18,7 +18,7 @@ export function parseLevels(text: string): ReadonlySet<number> {
     const level = LEVELS.indexOf(name);
     if (level < 0 || (less !== '' && worse !== ''))
       throw new InvalidArgumentError(
-        `It must be of ${LEVELS.join(', ')}; err+ is err and all that is worse.`,
+        `Use levels of ${LEVELS.join(', ')}; err+ is err and more severe.`,
       );
     for (let one = worse ? 0 : level; one <= (less ? LEVELS.length - 1 : level); one++)
       chosen.add(one);
@@ -30,16 +30,16 @@ export function parseLevels(text: string): ReadonlySet<number> {
 export function parseFacilities(text: string): ReadonlySet<number> {
   const chosen = text.split(',').map((name) => FACILITIES.indexOf(name));
   if (chosen.includes(-1))
-    throw new InvalidArgumentError(`It must be of ${FACILITIES.join(', ')}.`);
+    throw new InvalidArgumentError(`Use facilities of ${FACILITIES.join(', ')}.`);
   return new Set(chosen);
 }
 
-/** `90.5`: seconds after boot, as messages have it; `-10m`: so long before the newest message. */
+/** `90.5`: seconds after boot, as messages have it; `-10m`: that long before the newest message. */
 export function parseMoment(text: string): LogMoment {
   const nanoseconds = nanosecondsOf(text.replace(/^-/, ''));
   if (nanoseconds === undefined)
     throw new InvalidArgumentError(
-      'It must be seconds after boot (90.5), or a time before the newest message (-10m).',
+      'Use seconds after boot (90.5), or a time before the newest message (-10m).',
     );
   return { nanoseconds, from: text.startsWith('-') ? 'end' : 'boot' };
 }

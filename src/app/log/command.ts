@@ -28,36 +28,44 @@ interface LogOptions extends AnswerOptions, FromOptions {
 
 const EXAMPLES = `
 Examples:
-  kdump-mem log --vmcore vmcore                  the kernel’s log, as dmesg prints it
-  kdump-mem log --vmcore vmcore --level err+     errors, and what is worse
-  kdump-mem log --vmcore vmcore --since -10m     the last ten minutes before the crash
-  kdump-mem log --vmcore vmcore --since 90 --until 95.5   between these times, as in the log
-  kdump-mem log --vmcore vmcore -x --callers     with facility, level, and who called: T123 is the
-                                                 task 123, C1 the CPU 1 that ran no task’s code
-  kdump-mem log messages.gz                      the kernel’s messages of a text: dmesg, syslog, journal
-  kdump-mem log kern.log --boot -1               those of the boot before the last
-  kdump-mem log /sys/fs/pstore                   logs in a folder: pstore, journals, rotated logs, a sosreport
-  kdump-mem log --from host.tar.gz               as a snapshot keeps it
+  kdump-mem log --vmcore vmcore                  print the kernel log, as dmesg does
+  kdump-mem log --vmcore vmcore --level err+     print errors and more severe messages
+  kdump-mem log --vmcore vmcore --since -10m     print the last ten minutes before the crash
+  kdump-mem log --vmcore vmcore --since 90 --until 95.5   print messages between two log times
+  kdump-mem log --vmcore vmcore -x --callers     add facility, level and caller: T123 is task 123,
+                                                 C1 is CPU 1 outside of a task
+  kdump-mem log messages.gz                      print the kernel messages of dmesg, syslog or journal text
+  kdump-mem log kern.log --boot -1               print the boot before the last one
+  kdump-mem log /sys/fs/pstore                   print the logs in a folder: pstore, journals, a sosreport
+  kdump-mem log --from host.tar.gz               print the log in a snapshot
 
-Times are seconds on the kernel’s own clock, which stands still in sleep; -10m counts back from the newest
-message. What a terminal would obey is printed as \\xNN. Docs: docs/log.md.
+Times are seconds on the kernel clock, which stops during suspend; -10m counts back from the newest
+message. Control characters are printed as \\xNN. Docs: docs/log.md.
 
 Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could not
 be opened or read, 5 (with --strict) the answer is incomplete.`;
 
-/** `kdump-mem log`: the kernel's log. */
+/** Registers `kdump-mem log`, which prints the kernel log. */
 export function registerLog(program: Command): void {
   addBootOption(addFromOption(addSourceOptions(program.command('log'))))
     .usage('[options] [dump...]')
-    .description('the kernel’s log, as dmesg prints it')
-    .option('-l, --level <list>', 'only these levels, such as err,warn or err+', parseLevels)
-    .option('-f, --facility <list>', 'only these facilities, such as kern,daemon', parseFacilities)
-    .option('--since <time>', 'from this time on: 90.5, or -10m before the end', parseMoment)
-    .option('--until <time>', 'up to this time', parseMoment)
+    .description('print the kernel log, as dmesg does')
+    .option('-l, --level <list>', 'only these levels, for example err,warn or err+', parseLevels)
+    .option(
+      '-f, --facility <list>',
+      'only these facilities, for example kern,daemon',
+      parseFacilities,
+    )
+    .option(
+      '--since <time>',
+      'only messages from this time on: 90.5, or -10m before the newest',
+      parseMoment,
+    )
+    .option('--until <time>', 'only messages up to this time', parseMoment)
     .option('-x, --decode', 'show facility and level')
-    .option('--callers', 'show the task or CPU that each message is from')
+    .option('--callers', 'show the task or CPU that printed each message')
     .option('--json', 'print the answer as JSON')
-    .addOption(new Option('--ndjson', 'print each message as a line of JSON').conflicts('json'))
+    .addOption(new Option('--ndjson', 'print one JSON line per message').conflicts('json'))
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(answerLog);
@@ -89,8 +97,7 @@ async function answerLog(options: LogOptions): Promise<void> {
     return (await import('./text-log.js')).printTextLog(beside, choice, options);
   };
   if (options.json || options.engine === 'verify') {
-    if (ndjson)
-      throw new UsageError('--ndjson streams what one engine finds; with verify take --json');
+    if (ndjson) throw new UsageError('--ndjson does not support --engine verify: use --json');
     await answer(options, {
       ask: (kernel) => messages(kernel, choice),
       toJson: logJson,
@@ -114,7 +121,7 @@ async function answerLog(options: LogOptions): Promise<void> {
   }).catch(byBeside);
 }
 
-/** What the messages themselves do not tell. */
+/** Messages that are missing, and warnings. */
 function printRest({
   overwritten,
   noRoom,
@@ -128,7 +135,7 @@ function printRest({
     process.stderr.write(`kdump-mem: ${overwritten} older messages were overwritten.\n`);
   if (noRoom > 0)
     process.stderr.write(
-      `kdump-mem: the kernel log had no room for ${noRoom} messages: they are missing.\n`,
+      `kdump-mem: ${noRoom} messages are missing: the kernel log had no room.\n`,
     );
   printWarnings(warnings);
 }

@@ -187,7 +187,7 @@ export async function printTextLog(
   if (read.length === 0) {
     if (failure) throw failure;
     throw lacksBoot
-      ? new UsageError('the log does not have that boot', 'Leave --boot out to see all boots.')
+      ? new UsageError('the log does not contain this boot', 'Omit --boot to see all boots.')
       : noLog(path);
   }
   const notes = read.map(
@@ -201,8 +201,7 @@ export async function printTextLog(
 /** A sosreport's `dmesg`. */
 const OWN_LOG = 'sos_commands/kernel/dmesg';
 
-const UNTIMED =
-  'no kernel timestamps, by which --since and --until choose: no message was left out';
+const UNTIMED = 'no kernel timestamps, so --since and --until were ignored';
 
 /** Which messages of a log are asked for; undefined: it does not have the boot. */
 async function chosenOf(
@@ -219,8 +218,8 @@ async function chosenOf(
   }
   if (source.name === STDIN)
     throw new UsageError(
-      'standard input is read once: its last boot and newest message are not known in time',
-      'Write it to a file, and name that.',
+      'standard input can be read only once, but its last boot or newest message must be found first',
+      'Save it to a file.',
     );
   const { summary } = await readLog(source, { take: () => undefined, isOpen: true, triggers: /^/ });
   const boot = findBoot(asked ?? { number: 0 }, summary);

@@ -33,8 +33,8 @@ interface ReadOptions extends SourceOptions {
 }
 
 const EXAMPLES = `
-ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a CPU's own of a
-per-CPU variable.
+ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a
+per-CPU variable of one CPU.
 
 Examples:
   kdump-mem read linux_banner --vmcore vmcore
@@ -43,24 +43,28 @@ Examples:
   kdump-mem read --phys 0x1000 --vmcore vmcore
 
 Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or none of the range could
-be read (with --raw: not all of it), 4 there is no such symbol, 5 (with --strict) something is
-missing.`;
+be read (with --raw: not all of it), 4 no such symbol, 5 (with --strict) something is missing.`;
 
 const parseLength = sizeFrom(1, '1 at least');
 
-/** `kdump-mem read`: memory in hex, or raw. */
+/** Registers `kdump-mem read`, which prints memory in hex, or raw. */
 export function registerRead(program: Command): void {
   const command: Command = addSourceOptions(program.command('read'))
-    .description('memory at an address or a symbol, in hex or raw')
+    .description('print memory at an address or symbol, in hex or raw')
     .argument(
       '<place>',
       'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET',
       besideDumps(() => command, parseWritten),
     )
-    .option('--phys', 'ADDR is physical; works on any dump that opens')
-    .option('--length <size>', 'how much; decimal or 0x hex, with k, M or G', parseLength, 256)
-    .option('--raw', 'write the bytes themselves; fails if any is missing')
-    .option('--zero-excluded', 'show what the dump does not hold as zeros')
+    .option('--phys', 'ADDR is physical (for any dump that opens)')
+    .option(
+      '--length <size>',
+      'number of bytes; decimal or 0x hex, with k, M or G',
+      parseLength,
+      256,
+    )
+    .option('--raw', 'write raw bytes; fails if any is missing')
+    .option('--zero-excluded', 'show memory that is not in the dump as zeros')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
@@ -87,13 +91,12 @@ interface Range {
 
 async function openRange(written: WrittenPlace, options: ReadOptions): Promise<Range> {
   if (options.engine === 'verify')
-    throw new UsageError('read takes one engine: --engine native or crash');
+    throw new UsageError('read does not support --engine verify: use native or crash');
   if (options.phys) {
-    if (options.engine === 'crash')
-      throw new UsageError('--phys reads the dump itself: leave --engine crash out');
+    if (options.engine === 'crash') throw new UsageError('--phys does not support --engine crash');
     const { number, offset } = written;
     if (number === undefined || written.cpu !== undefined)
-      throw new UsageError(`with --phys, give a physical address in hex: not ${written.base}`);
+      throw new UsageError(`--phys needs a physical address in hex, not ${written.base}`);
     const image = await openSourceImage(options);
     const read = (address: bigint, length: number) => readPhysical(image, address, length);
     const partial = partialPages(image);
@@ -154,7 +157,7 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
   const { place } = range;
   const { length, raw, json } = options;
   if (place.address + BigInt(length) > 2n ** 64n)
-    throw new UsageError(`${length} bytes from ${hex(place.address)} reach past the end`);
+    throw new UsageError(`${length} bytes from ${hex(place.address)} exceed the address space`);
   const seen = new Seen(options.zeroExcluded ?? false);
   const pieces = () =>
     seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
@@ -185,13 +188,13 @@ function* rawBytes(pieces: Iterable<MemoryPiece>): Generator<Uint8Array> {
 }
 
 function incomplete(hole: MemoryHole): ReadError {
-  const advice = mayBeZero(hole) ? '; --zero-excluded writes zeros for it' : '';
-  const table = hole.behindTable ? 'that is, a page table on the way; ' : '';
-  return new ReadError(hole.code, hole.address, `${table}raw bytes cannot say that${advice}`);
+  const advice = mayBeZero(hole) ? '; --zero-excluded writes zeros there' : '';
+  const table = hole.behindTable ? 'a page table on the way; ' : '';
+  return new ReadError(hole.code, hole.address, `${table}--raw needs all bytes${advice}`);
 }
 
-/** Holes that are told one by one. */
-const MOST_TOLD = 50;
+/** Holes that are listed one by one. */
+const MOST_LISTED = 50;
 /** Bytes of zeros that stand for a hole, at a time. */
 const ZEROS = new Uint8Array(65536);
 
@@ -215,7 +218,7 @@ class Seen {
         continue;
       }
       this.complete = false;
-      if (this.#holes.length < MOST_TOLD) this.#holes.push(piece);
+      if (this.#holes.length < MOST_LISTED) this.#holes.push(piece);
       else this.#more++;
       if (this.#zero && mayBeZero(piece)) yield* this.#zeros(piece);
       else yield piece;
@@ -232,7 +235,7 @@ class Seen {
       const zeros = this.#zero && mayBeZero(hole) ? ', shown as zeros' : '';
       return `${hex(hole.address)}: ${holeWords(hole)}${zeros}`;
     });
-    if (this.#more > 0) messages.push(`${this.#more} more such stretches`);
+    if (this.#more > 0) messages.push(`${this.#more} more such ranges`);
     return messages.map((message) => ({ code: 'unreadable', message }));
   }
 

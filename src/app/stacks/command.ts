@@ -15,31 +15,31 @@ interface StacksOptions extends AnswerOptions {
 
 const EXAMPLES = `
 Examples:
-  kdump-mem stacks --vmcore vmcore               what all threads were doing, equal stacks together
-  kdump-mem stacks --vmcore vmcore --state D     who waits and cannot be interrupted
-  kdump-mem stacks --vmcore vmcore --cpu 1       what CPU 1 ran
-  kdump-mem stacks --vmcore vmcore --pid 4711    a process with all its threads
+  kdump-mem stacks --vmcore vmcore               print all kernel stacks, identical ones once
+  kdump-mem stacks --vmcore vmcore --state D     print tasks in uninterruptible sleep
+  kdump-mem stacks --vmcore vmcore --cpu 1       print what CPU 1 was running
+  kdump-mem stacks --vmcore vmcore --pid 4711    print a process with all its threads
 
-The innermost function comes first. ?: a guess, which no table of the kernel leads to. Of a task that ran
-the registers are those that the kernel noted when it crashed, or QEMU from outside. No debug
-information is needed. Docs: docs/stacks.md.
+The innermost function comes first. "?" marks a guess that no unwind table proves. Running tasks need
+registers that the kernel saved when it crashed, or that QEMU saved. No debug information is needed.
+Docs: docs/stacks.md.
 
-Exit status: 0 answered, 2 wrong usage, 3 the dump or kernel could not be opened or read, 4 the pid or
-CPU is not there, 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 answered, 2 wrong usage, 3 the dump or kernel could not be opened or read, 4 no such
+pid or CPU, 5 (with --strict) the answer is incomplete.`;
 
-/** `kdump-mem stacks`: the kernel stacks of tasks. */
+/** Registers `kdump-mem stacks`, which prints the kernel stacks of tasks. */
 export function registerStacks(program: Command): void {
   addSourceOptions(program.command('stacks'))
     .usage('[options] [dump...]')
-    .description('the kernel stacks of all threads, equal ones together')
-    .option('--pid <pid>', 'only this process, with all its threads, or this thread', parseNumber)
-    .option('--cpu <cpu>', 'only what this CPU ran', parseNumber)
+    .description('print the kernel stacks of all threads, identical ones grouped')
+    .option('--pid <pid>', 'only this process with all its threads, or this thread', parseNumber)
+    .option('--cpu <cpu>', 'only tasks that this CPU was running', parseNumber)
     .option(
       '--state <letters>',
-      'only threads in these states, as ps has them: D, or R,D',
+      'only threads in these states of ps, for example D or R,D',
       parseStates,
     )
-    .option('--limit <n>', 'list so many stacks at most (20; JSON: all)', parseNumber)
+    .option('--limit <n>', 'maximum number of stacks (default 20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'name every thread, and show addresses')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
@@ -47,7 +47,7 @@ export function registerStacks(program: Command): void {
     .action(async (options: StacksOptions) => {
       const { engine, pid, cpu, state, limit = 20, verbose } = options;
       if (engine === 'crash' || engine === 'verify')
-        throw new UsageError('stacks needs the native engine: leave --engine out');
+        throw new UsageError('stacks does not support --engine crash or verify');
       const [{ groupedStacks }, { taskStacksJson }, { taskStacksText }] = await Promise.all([
         import('../../account/task-stacks.js'),
         import('../../answers/task-stacks/json.js'),
@@ -65,6 +65,6 @@ function parseStates(text: string): ReadonlySet<TaskState> {
   const chosen = text.split(',').map((letter) => TASK_STATES.find((state) => state === letter));
   const known = chosen.filter((state) => state !== undefined);
   if (known.length < chosen.length)
-    throw new InvalidArgumentError(`It must be of ${TASK_STATES.join(', ')}.`);
+    throw new InvalidArgumentError(`Use states of ${TASK_STATES.join(', ')}.`);
   return new Set(known);
 }

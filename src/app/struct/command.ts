@@ -24,37 +24,37 @@ interface StructOptions extends SourceOptions {
 }
 
 const EXAMPLES = `
-TYPE is the name of a struct, union, enum or typedef, also one of a module; TYPE.MEMBER,MEMBER picks
-members by their paths (sock.__sk_common.skc_family, skb_shared_info.frags[3]).
+TYPE is a struct, union, enum or typedef of the kernel or a module. TYPE.MEMBER,MEMBER selects
+members by path (sock.__sk_common.skc_family, skb_shared_info.frags[3]).
 
 Examples:
   kdump-mem struct sk_buff --vmcore vmcore
-      its layout, as pahole prints it
+      print its layout, as pahole does
   kdump-mem struct task_struct.pid,comm init_task --vmcore vmcore
   kdump-mem struct sock ffff8f07c2592700 --vmcore vmcore
-      an instance with its values
+      print an instance with its values
 
-Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or nothing of the instance
-be read, 4 there is no such type, member or symbol, 5 (with --strict) something is missing.`;
+Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or the instance not be
+read, 4 no such type, member or symbol, 5 (with --strict) something is missing.`;
 
 /** `kdump-mem struct`: the layout of a type, or an instance with its values. */
 export function registerStruct(program: Command): void {
   const command: Command = addSourceOptions(program.command('struct'))
-    .description('the layout of a type, or an instance of it with its values')
+    .description('show the layout of a kernel type, or an instance with its values')
     .argument(
       '<type>',
       'TYPE, or TYPE.MEMBER,MEMBER',
       besideDumps(() => command, parseType),
     )
     .argument('[place]', 'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET', parseWritten)
-    .option('-x, --hex', 'every number in hex')
-    .option('--elements <n>', 'elements of an array that are shown', parseUpTo(999_999), 200)
+    .option('-x, --hex', 'print all numbers in hex')
+    .option('--elements <n>', 'maximum number of array elements', parseUpTo(999_999), 200)
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
     .action(async (asked: TypeQuery, written: WrittenPlace | undefined, options: StructOptions) => {
       if (options.engine === 'crash' || options.engine === 'verify')
-        throw new UsageError('struct needs the native engine: leave --engine out');
+        throw new UsageError('struct does not support --engine crash or verify');
       const kernel = await openNativeSource(options);
       try {
         if (written) await printInstance(kernel, asked, written, options);
@@ -150,7 +150,8 @@ async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[
   const found = namedTypes(kernel, name);
   if (found.length === 0) {
     const { problems } = kernel.moduleTypes;
-    const but = problems.length > 0 ? ` (not all modules’ types can be read: ${problems[0]})` : '';
+    const but =
+      problems.length > 0 ? ` (types of some modules cannot be read: ${problems[0]})` : '';
     const near = didYouMean(
       nearestNames(name.replace(/^(struct|union|enum)\s+/, ''), namesOf(kernel)),
     );
@@ -178,10 +179,7 @@ function onlyType(types: readonly NamedType[], name: string): NamedType {
     const where = module === undefined ? '' : ` of ${module}`;
     return `${type.spelling}${where} of ${type.size} bytes`;
   });
-  throw new WalkError(
-    'ambiguous-type',
-    `${only.length} types are called ${name}: ${all.join(', ')}`,
-  );
+  throw new WalkError('ambiguous-type', `type ${name} is ambiguous: ${all.join(', ')}`);
 }
 
 function nameIn(kernel: NativeKernel): (address: bigint) => string | undefined {
@@ -198,6 +196,6 @@ const TYPE =
 function parseType(text: string): TypeQuery {
   const { name, members } = TYPE.exec(text.trim())?.groups ?? {};
   if (name === undefined || text.length > 512)
-    throw new InvalidArgumentError('It must be a type’s name, or TYPE.MEMBER,MEMBER.');
+    throw new InvalidArgumentError('Use TYPE or TYPE.MEMBER,MEMBER.');
   return { name: name.trim(), members: members?.split(',') ?? [] };
 }

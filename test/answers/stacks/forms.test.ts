@@ -61,7 +61,7 @@ const ANSWER: StacksAnswer = {
 
 test('text names who allocates, and shows no name as it is', () => {
   const text = stacksText(ANSWER, { limit: 10, width: null });
-  expect(text).toMatch(/400 KiB of new memory in 2\.0 s, 200 KiB a second/);
+  expect(text).toMatch(/allocated 400 KiB in 2\.0 s, 200 KiB\/s/);
   expect(text).toMatch(/^ +280 KiB +70 % +leak +x$/m);
   expect(text).toMatch(/engine\.so\+0x1234/);
   expect(text).toMatch(/_start → main\n/);

@@ -35,17 +35,15 @@ test('a stack shows who shares it, guesses, interrupts and why it is not whole',
   const answer = { kernel: KERNEL, groups: [GROUP], tasks: 2, complete: false, warnings: [] };
   expect(taskStacksText(answer, { limit: 20, width: null })).toBe(
     [
-      'At least 2 threads in 1 different stack.',
+      'At least 2 threads, 1 different stack.',
       '',
-      '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1, registers by QEMU',
+      '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1, registers from QEMU',
       '    one+0x10',
       '  ? two+0x20 [m\\x1b[2J]',
       '    --- interrupted ---',
       '    0x3030',
-      '    (it is not whole: no table has 0x3030)',
+      '    (incomplete: no table has 0x3030)',
     ].join('\n'),
   );
-  expect(taskStacksText(answer, { limit: 0, width: null })).toContain(
-    '1 more: --limit N lists them.',
-  );
+  expect(taskStacksText(answer, { limit: 0, width: null })).toContain('1 more stack: --limit 1.');
 });

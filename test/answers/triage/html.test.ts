@@ -45,7 +45,7 @@ test('every finding is there with its sentence, figures, log, stack and what it 
   expect(markup.match(/<article /g)).toHaveLength(FINDING_CODES.length + 1);
   expect(markup).toContain('<mark>[    0.001000] name 1\n</mark>');
   expect(markup).toContain('<dt>freeBytes</dt><dd>4,096 (4.00 KiB)</dd>');
-  expect(markup).toContain('? name 0+0x10 [name 0]\n  (it is not whole: name 0)');
+  expect(markup).toContain('? name 0+0x10 [name 0]\n  (incomplete: name 0)');
   expect(markup).toContain('<strong>Do:</strong> name 0 name 0');
 });
 

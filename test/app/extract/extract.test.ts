@@ -224,10 +224,10 @@ test('an extract says what it holds, in words and in JSON', async () => {
   expect(open).toMatchObject({ status: 0, stderr: '' });
   const lines = open.stdout.split('\n');
   expect(lines[0]).toMatch(
-    /words\.vmcore: [\d.]+ MiB, [\d,]+ pages \([\d,]+ of them in part\), \d+ sockets$/,
+    /words\.vmcore: [\d.]+ MiB, [\d,]+ pages \([\d,]+ of them partial\), \d+ sockets$/,
   );
   expect(lines[1]).toMatch(
-    /^Holds \d+ addresses, 2 unix socket paths, \d+ command names, .*; --anonymize replaces them\.$/,
+    /^Contains \d+ addresses, 2 unix socket paths, \d+ command names, .*\. --anonymize replaces them\.$/,
   );
   expect(lines[2]).toContain('ports, pids, inode numbers, ');
   expect(lines[2]).toContain(truth.release);
@@ -243,5 +243,7 @@ test('an anonymous one says what was replaced', async () => {
   expect(stdout).toMatch(
     /^Replaced: \d+ addresses, 2 unix socket paths, \d+ command names, 2 interface names, 1 host name\.$/m,
   );
-  expect(stdout).toMatch(/^Kept, since they name nobody: 2 addresses, 1 interface name\.$/m);
+  expect(stdout).toMatch(
+    /^Not replaced, because they identify nothing: 2 addresses, 1 interface name\.$/m,
+  );
 });

@@ -6,12 +6,12 @@ test('levels by name, with those above or below', () => {
   expect([...parseLevels('err+')]).toEqual([0, 1, 2, 3]);
   expect([...parseLevels('+notice')]).toEqual([5, 6, 7]);
   for (const wrong of ['', 'error', '+err+', 'err,', '3'])
-    expect(() => parseLevels(wrong)).toThrow(/It must be of emerg/);
+    expect(() => parseLevels(wrong)).toThrow(/Use levels of emerg/);
 });
 
 test('facilities by name', () => {
   expect([...parseFacilities('kern,local7')]).toEqual([0, 23]);
-  expect(() => parseFacilities('kern,')).toThrow(/It must be of kern/);
+  expect(() => parseFacilities('kern,')).toThrow(/Use facilities of kern/);
 });
 
 test('moments after boot and before the end', () => {

@@ -115,7 +115,7 @@ describe('kdump-mem extract', () => {
   test('keeps the log only if it is asked to', async () => {
     const info = async () => (await kdumpMem('info', '--vmcore', output)).stdout;
     await cut();
-    expect(await info()).toMatch(/whether it panicked is not known[\s\S]*Not known:\n {2}the log:/);
+    expect(await info()).toMatch(/unknown whether it panicked[\s\S]*Unknown:\n {2}the log:/);
     await cut('--force', '--with-log');
     const all = await info();
     expect(all).toContain('no panic');
