@@ -1,10 +1,10 @@
 /** Codes of open(2), fork(2), mmap(2) and write(2) for that. */
 const EXHAUSTION: Readonly<Record<string, string>> = {
-  EMFILE: 'this process may open no more files',
-  ENFILE: 'the system can open no more files',
-  ENOMEM: 'there is no memory left',
-  ENOBUFS: 'there is no memory left',
-  EAGAIN: 'no more processes may be started',
+  EMFILE: 'too many open files in this process',
+  ENFILE: 'too many open files on this system',
+  ENOMEM: 'out of memory',
+  ENOBUFS: 'out of memory',
+  EAGAIN: 'process limit reached',
 };
 
 /** Errors of V8 for the same: it has no code for them. */
@@ -23,4 +23,4 @@ export function exhaustionOf(error: unknown): string | undefined {
 
 /** What to do next. */
 export const EXHAUSTION_ADVICE =
-  'Raise the limit of open files (ulimit -n), of processes (ulimit -u, pids.max) or of memory.';
+  'Raise the limit of open files (ulimit -n), processes (ulimit -u, pids.max) or memory.';

@@ -17,17 +17,17 @@ export function checkOutput(file: string, replace: boolean, sources: readonly st
   const there = refused(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
   // A link would be replaced, and not what it leads to (/dev/stdout is one).
   if (there !== undefined && !there.isFile()) {
-    throw new OutputError('cannot-write', `${file} is not a regular file`);
+    throw new OutputError('cannot-write', `${file}: not a regular file`);
   }
   const isThere = (source: string) => {
     const { dev, ino } = fs.statSync(source);
     return dev === there?.dev && ino === there.ino;
   };
   if (there !== undefined && sources.some(isThere)) {
-    throw new OutputError('exists', `${file} is the dump that is read: name another file`);
+    throw new OutputError('exists', `${file}: cannot be replaced (it is the dump that is read)`);
   }
   if (there !== undefined && !replace) {
-    throw new OutputError('exists', `${file} exists; --force replaces it`);
+    throw new OutputError('exists', `${file}: already exists (--force replaces it)`);
   }
   refused(file, () => fs.accessSync(path.dirname(file), fs.constants.W_OK));
 }
@@ -115,7 +115,8 @@ function refused<Result>(file: string, step: () => Result): Result {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === undefined) throw cause;
-    if (code === 'EEXIST') throw new OutputError('exists', `${file} exists; --force replaces it`);
-    throw new OutputError('cannot-write', `${file} cannot be written (${code})`, { cause });
+    if (code === 'EEXIST')
+      throw new OutputError('exists', `${file}: already exists (--force replaces it)`);
+    throw new OutputError('cannot-write', `${file}: write failed (${code})`, { cause });
   }
 }

@@ -157,7 +157,7 @@ function grown(descriptors: Observation['descriptors']): number[] {
 function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
   const table = socketFds(source, `/proc/${pid}/fd`);
   if (table === 'denied')
-    throw new HostError('denied', `the descriptors of process ${pid} may not be read`);
+    throw new HostError('denied', `file descriptors of process ${pid}: permission denied`);
   if (table === 'gone') throw new HostError('no-such-process', `process ${pid} has exited`);
   return new Set(table.keys());
 }

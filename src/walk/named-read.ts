@@ -30,7 +30,7 @@ export function pointerPartOf(kernel: Reads, whole: string, at: bigint, address:
 /** The error of a read, naming what it was part of; any other as it is. */
 export function named(error: unknown, whole: string, at: bigint): unknown {
   if (!(error instanceof ReadError)) return error;
-  const more = error.detail && `${error.detail}: `;
+  const more = error.detail && `${error.detail}, `;
   const detail = `${more}part of ${whole} at ${hex(at)}`;
   return new ReadError(error.code, error.address, detail, { cause: error });
 }

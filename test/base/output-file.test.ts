@@ -28,7 +28,7 @@ test('a file appears whole, with its name, and is replaced when that was asked f
     expect(file.finish()).toBe(bytes.length);
     expect(readFileSync(path('whole'), 'latin1')).toBe(bytes);
   }
-  expect(() => new OutputFile(path('whole'), false)).toThrow('--force replaces it');
+  expect(() => new OutputFile(path('whole'), false)).toThrow('(--force replaces it)');
   expect(readdirSync(folder)).toEqual(['whole']);
 });
 
@@ -43,9 +43,9 @@ test('what is given up leaves nothing', () => {
 test('a link is not replaced: /dev/stdout is one', () => {
   writeFileSync(path('target'), 'kept');
   symlinkSync(path('target'), path('link'));
-  expect(() => checkOutput(path('link'), true)).toThrow('is not a regular file');
+  expect(() => checkOutput(path('link'), true)).toThrow('not a regular file');
   symlinkSync(path('nowhere'), path('dangling'));
-  expect(() => checkOutput(path('dangling'), true)).toThrow('is not a regular file');
+  expect(() => checkOutput(path('dangling'), true)).toThrow('not a regular file');
   expect(lstatSync(path('link')).isSymbolicLink()).toBe(true);
   expect(existsSync(path('nowhere'))).toBe(false);
 });
@@ -62,7 +62,7 @@ test('the dump that is read is not replaced, by whatever name', () => {
 
 test('a folder is told, with and without leave to replace', () => {
   for (const replace of [false, true]) {
-    expect(() => checkOutput(folder, replace)).toThrow('is not a regular file');
+    expect(() => checkOutput(folder, replace)).toThrow('not a regular file');
   }
 });
 

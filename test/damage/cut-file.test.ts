@@ -27,7 +27,7 @@ describe('of a dump that ends before its page tables', () => {
     const { status, stderr } = await runCommand([...args, '--vmcore', file]);
     expect(status).toBe(3);
     expect(stderr).toMatch(
-      /^kdump-mem: .*\/5 is truncated: needs at least \d+ bytes, has \d+\. Copy it again\.$/,
+      /^kdump-mem: .*\/5: truncated \(needs at least \d+ bytes, has \d+\)\. Copy it again\.$/,
     );
   });
 });
@@ -35,7 +35,7 @@ describe('of a dump that ends before its page tables', () => {
 describe('of a dump that ends before its list of tasks does', () => {
   const file = cut(95);
   const list =
-    /warning: the list of processes: .*lies behind the end of the file: .*: part of the list at 0x/;
+    /warning: the list of processes: .*is beyond the end of the file \(.*, part of the list at 0x/;
 
   test('skb finds the process by its pid, and says what is behind the end', async () => {
     const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file, '--strict']);
@@ -50,7 +50,7 @@ describe('of a dump that ends before its list of tasks does', () => {
     expect(stderr).toMatch(list);
     expect(stderr).toMatch(
       // Which of the ways to them ends first is where that kernel's memory lay.
-      /warning: sockets found by slabs: .*lies behind the end of the file: .*(part of|by which struct pages)/,
+      /warning: sockets found by slabs: .*is beyond the end of the file \(.*(part of|needed to find)/,
     );
   });
 });

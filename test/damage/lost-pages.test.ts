@@ -103,7 +103,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
   ])('vmemmap_base and %s are cut: both are named, once', (missing, address) => {
     const kernel = cut.without([variable, cut.frame(address)]);
     const at = `0x${whole.symbol('vmemmap_base')!.toString(16)}`;
-    const message = `${at} was left out of the dump by its filter: vmemmap_base and ${missing}, by which struct pages would be found`;
+    const message = `${at} was filtered out of the dump (vmemmap_base and ${missing}, needed to find the struct pages)`;
     expect(kernel.provenance.pages).toEqual({
       found: false,
       code: 'filtered',
@@ -134,7 +134,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     const [message = '', ...others] = warned(expectQueuesWhole(kernel, cut));
     expect(others).toEqual([]);
     const [, table = ''] =
-      /^0x[0-9a-f]+ was left out of the dump by its filter: the page table at physical 0x([0-9a-f]+), by which struct pages would be found$/.exec(
+      /^0x[0-9a-f]+ was filtered out of the dump \(page table at physical 0x([0-9a-f]+), needed to find the struct pages\)$/.exec(
         message,
       ) ?? [];
     expect(tables).toContain(Math.floor(Number.parseInt(table, 16) / 4096));
@@ -146,7 +146,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     expect(messages.at(-1)).toMatch(/^\d+ more of the same kind$/);
     for (const message of messages.slice(0, -1))
       expect(message).toMatch(
-        /^(0x[0-9a-f]+) was left out of the dump by its filter: physical 0x[0-9a-f]+: part of struct page at \1$/,
+        /^(0x[0-9a-f]+) was filtered out of the dump \(physical 0x[0-9a-f]+, part of struct page at \1\)$/,
       );
     expect(new Set(messages).size).toBe(messages.length);
   });
@@ -157,7 +157,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     expect(kernel.provenance.directMap).toMatchObject({
       found: false,
       why: expect.stringMatching(
-        /was left out of the dump by its filter: page_offset_base and the page table at physical 0x[0-9a-f]+, by which the direct map would be found$/,
+        /was filtered out of the dump \(page_offset_base and page table at physical 0x[0-9a-f]+, needed to find the direct map\)$/,
       ),
     });
     const { pid, fd } = cut.holder;
@@ -167,7 +167,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
       { kind: 'hole', address, length: 16, code: 'filtered', behindTable: true },
     ]);
     expect(() => accountFd(kernel, pid, fd)).toThrow(
-      /the page table at physical 0x[0-9a-f]+: part of the list at 0x/,
+      /page table at physical 0x[0-9a-f]+, part of the list at 0x/,
     );
   });
 });
@@ -181,7 +181,7 @@ describe.each(['6.1-arm64', '6.12-arm64-16k'] as const)('of %s', (name) => {
     const messages = warned(expectQueuesWhole(kernel, cut));
     expect(messages).toEqual([
       expect.stringMatching(
-        /the page table at physical 0x[0-9a-f]+, by which struct pages would be found$/,
+        /page table at physical 0x[0-9a-f]+, needed to find the struct pages\)$/,
       ),
     ]);
   });

@@ -55,7 +55,7 @@ test.each<[string, Damage, RegExp]>([
   ['a zone that never ends', word(zone('spanned_pages'), 2n ** 63n), /has 126944 pages in 92233/],
   ['a zone that spans nothing', word(zone('spanned_pages'), 0n), /has 126944 pages in 0 /],
   ['no nodes', word(NODE_DATA, 0n), /no node has a zone/],
-  ['max_pfn that is not there', denied(MAX_PFN), /left out of the dump.* part of max_pfn/],
+  ['max_pfn that is not there', denied(MAX_PFN), /filtered out of the dump.*part of max_pfn/],
   [
     'too little in max_pfn, and no zones that tell',
     both(word(MAX_PFN, 100_000n), denied(NODE_DATA)),

@@ -59,8 +59,8 @@ function pagesRead(): bigint[] {
   return [...pages];
 }
 
-const MISSING = /0x[0-9a-f]+ was left out of the dump by its filter/;
-const NAMED = /: part of [a-z ]*\w+ at 0x[0-9a-f]+\.?$/;
+const MISSING = /0x[0-9a-f]+ was filtered out of the dump/;
+const NAMED = /[,(] ?part of [a-z ]*\w+ at 0x[0-9a-f]+\)\.?$/;
 /** Of a page in so many. */
 const EACH = 17;
 

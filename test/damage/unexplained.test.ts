@@ -165,6 +165,6 @@ test('where the cache of skbs cannot be found, its row says why', () => {
   const row = rows({ patches: [], denials }).get('skbs');
   expect(row).toMatchObject({ objects: null });
   expect(row?.message).toBe(
-    `Slab cache of skbs: not counted: 0x${address.toString(16)} was left out of the dump by its filter: part of net_hotdata at 0x${hot.toString(16)}.`,
+    `Slab cache of skbs: not counted: 0x${address.toString(16)} was filtered out of the dump (part of net_hotdata at 0x${hot.toString(16)}).`,
   );
 });

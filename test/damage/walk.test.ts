@@ -192,7 +192,7 @@ test('a file in a message that cannot be read hides no other message’s', () =>
       if (other.socket.file !== socket.file)
         expect(carriers.get(other.socket.sock)).toEqual(other.carriedBy);
     expect(answer.warnings.map(({ message }) => message).join()).toMatch(
-      /a file in a message that waits at sock 0x[0-9a-f]+: 0x[0-9a-f]+ was left out of the dump by its filter: part of struct file at 0x/,
+      /a file in a message that waits at sock 0x[0-9a-f]+: 0x[0-9a-f]+ was filtered out of the dump \(part of struct file at 0x/,
     );
   }
 });

@@ -28,10 +28,10 @@ const whole: Machine = {
 };
 
 const denied = (path: string): never => {
-  throw new HostError('denied', `${path} may not be read`);
+  throw new HostError('denied', `${path}: permission denied`);
 };
 const gone = (path: string): never => {
-  throw new HostError('gone', `${path} is not there`);
+  throw new HostError('gone', `${path}: not found`);
 };
 
 /** What is said of one thing on a machine that differs from the whole one. */
@@ -70,7 +70,7 @@ describe('what does not work is said to', () => {
       'root without CAP_SYS_PTRACE',
     ],
     ['root', { readText: () => 'no such line\n' }, 'missing', 'root without CAP_SYS_PTRACE, '],
-    ['root', without('/proc/self/status', gone), 'missing', '/proc/self/status is not there'],
+    ['root', without('/proc/self/status', gone), 'missing', '/proc/self/status: not found'],
     ['processes', without('/proc/1/status', gone), 'missing', 'hidepid'],
     ['processes', { open: denied }, 'partly', '1 visible'],
     [
@@ -96,8 +96,8 @@ describe('what does not work is said to', () => {
     ['ss', program('ss cannot be started (EACCES)'), 'refused', 'EACCES'],
     ['counters', without('/proc/zoneinfo', denied), 'partly', 'without /proc/zoneinfo'],
     ['counters', without('/proc/meminfo', denied), 'missing', '/proc/meminfo cannot be read'],
-    ['pageflags', { open: denied }, 'refused', '/proc/kpageflags may not be read'],
-    ['pressure', { open: gone }, 'missing', '/proc/pressure/memory is not there'],
+    ['pageflags', { open: denied }, 'refused', '/proc/kpageflags: permission denied'],
+    ['pressure', { open: gone }, 'missing', '/proc/pressure/memory: not found'],
     [
       'perf',
       {
@@ -131,7 +131,7 @@ describe('what does not work is said to', () => {
       'refused',
       'does not list the required tracepoint: ERROR: bpftrace currently only',
     ],
-    ['tracefs', { list: denied }, 'refused', '/sys/kernel/tracing may not be read'],
+    ['tracefs', { list: denied }, 'refused', '/sys/kernel/tracing: permission denied'],
     ['tracefs', { list: () => [] }, 'missing', 'not mounted at'],
     [
       'tracefs',

@@ -43,8 +43,8 @@ export class FakeHost implements HostSource {
   readText(path: string): string {
     this.onRead(path);
     const text = this.files.get(path);
-    if (text === undefined) throw new HostError('gone', `${path} is not there`);
-    if (text === 'denied') throw new HostError('denied', `${path} may not be read`);
+    if (text === undefined) throw new HostError('gone', `${path}: not found`);
+    if (text === 'denied') throw new HostError('denied', `${path}: permission denied`);
     return text;
   }
 
@@ -63,24 +63,24 @@ export class FakeHost implements HostSource {
   readLink(path: string): string {
     this.onRead(path);
     const target = this.links.get(path);
-    if (target === undefined) throw new HostError('gone', `${path} is not there`);
-    if (target === 'denied') throw new HostError('denied', `${path} may not be read`);
+    if (target === undefined) throw new HostError('gone', `${path}: not found`);
+    if (target === 'denied') throw new HostError('denied', `${path}: permission denied`);
     return target;
   }
 
   inode(path: string): number {
     const inode = this.inodes.get(path);
-    if (inode === undefined) throw new HostError('gone', `${path} is not there`);
+    if (inode === undefined) throw new HostError('gone', `${path}: not found`);
     return inode;
   }
 
   list(path: string): readonly string[] {
     this.onRead(path);
-    if (this.closed.has(path)) throw new HostError('denied', `${path} may not be read`);
+    if (this.closed.has(path)) throw new HostError('denied', `${path}: permission denied`);
     const names = new Set<string>();
     for (const each of [...this.files.keys(), ...this.links.keys(), ...this.closed])
       if (each.startsWith(`${path}/`)) names.add(each.slice(path.length + 1).split('/')[0] ?? '');
-    if (names.size === 0) throw new HostError('gone', `${path} is not there`);
+    if (names.size === 0) throw new HostError('gone', `${path}: not found`);
     return [...names];
   }
 

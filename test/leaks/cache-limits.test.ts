@@ -8,7 +8,7 @@ const limitsOf = (files: Readonly<Record<string, string>>) =>
   cacheLimits({
     readText: (path) => {
       const text = files[path.replace(FOLDER, '')];
-      if (text === undefined) throw new HostError('gone', `${path} is not there`);
+      if (text === undefined) throw new HostError('gone', `${path}: not found`);
       return text;
     },
   });

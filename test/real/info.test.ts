@@ -106,7 +106,7 @@ describe('info of dumps that lack something', () => {
       const cut = join(folder, 'vmcore');
       writeFileSync(cut, whole.subarray(0, whole.length * 0.6));
       const answer = await info(folder);
-      expect(answer.dump.oddities[0]).toMatch(/^truncated: needs at least \d+ bytes, has \d+$/);
+      expect(answer.dump.oddities[0]).toMatch(/^truncated \(needs at least \d+ bytes, has \d+\)$/);
       expect(answer.noted.release).toBe(labKernel('6.1').release);
       expect(answer.time?.from).toBe('crash');
       expect(answer.missing.length).toBeGreaterThan(0);
@@ -155,6 +155,6 @@ describe('info of dumps that lack something', () => {
       vmlinux,
     );
     expect(status).toBe(3);
-    expect(stderr).toMatch(/^kdump-mem: .* is of another kernel: .*\n$/);
+    expect(stderr).toMatch(/^kdump-mem: .*: from a different kernel build \(.*\n$/);
   });
 });

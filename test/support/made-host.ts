@@ -23,9 +23,9 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
   const textOf = (path: string): string => {
     asked.add(path);
     clock += readMs;
-    if (denied.includes(path)) throw new HostError('denied', `${path} may not be read`);
+    if (denied.includes(path)) throw new HostError('denied', `${path}: permission denied`);
     const text = files[path];
-    if (text === undefined) throw new HostError('gone', `${path} is not there`);
+    if (text === undefined) throw new HostError('gone', `${path}: not found`);
     return text;
   };
   const read = (path: string, most: number) => {
@@ -44,20 +44,20 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
     readTextIn: (_, path) => textOf(path),
     readBytes: (path, onBytes) => onBytes(Buffer.from(textOf(path))),
     log: (onBytes) => {
-      if (host.log === undefined) throw new HostError('denied', '/dev/kmsg may not be read');
+      if (host.log === undefined) throw new HostError('denied', '/dev/kmsg: permission denied');
       onBytes(Buffer.from(host.log));
       return false;
     },
     readLink: (path) => {
       const target = links[path];
-      if (target === undefined) throw new HostError('gone', `${path} is not there`);
+      if (target === undefined) throw new HostError('gone', `${path}: not found`);
       return target;
     },
     list: (path) => {
       const names = new Set<string>();
       for (const each of [...Object.keys(files), ...Object.keys(links)])
         if (each.startsWith(`${path}/`)) names.add(each.slice(path.length + 1).split('/')[0] ?? '');
-      if (names.size === 0) throw new HostError('gone', `${path} is not there`);
+      if (names.size === 0) throw new HostError('gone', `${path}: not found`);
       return [...names];
     },
     size: () => 0,

@@ -3,7 +3,7 @@ import { Warnings } from '../../src/walk/warnings.js';
 
 const messages = (warnings: Warnings) => warnings.list().map(({ message }) => message);
 const lost = (what: string, address: number) =>
-  `0x${address.toString(16)} was left out of the dump by its filter: part of ${what} at 0x${address.toString(16)}`;
+  `0x${address.toString(16)} was filtered out of the dump (part of ${what} at 0x${address.toString(16)})`;
 
 describe('warnings', () => {
   test('many of one kind do not hide the others', () => {

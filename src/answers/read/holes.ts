@@ -4,7 +4,7 @@ import type { MemoryHole } from '../../walk/pages/memory-pieces.js';
 type Hole = Pick<MemoryHole, 'length' | 'code' | 'behindTable'>;
 
 const WORDS: Record<ReadErrorCode, string> = {
-  filtered: 'left out of the dump by its filter',
+  filtered: 'filtered out of the dump',
   absent: 'not in the dump',
   unmapped: 'not mapped',
   damaged: 'in a damaged page of the dump',
@@ -12,7 +12,7 @@ const WORDS: Record<ReadErrorCode, string> = {
   refused: 'not readable',
 };
 
-/** `4096 bytes left out of the dump by its filter` */
+/** `4096 bytes filtered out of the dump` */
 export function holeWords({ length, code, behindTable }: Hole): string {
   const table = behindTable ? 'reached by a page table ' : '';
   return `${length} ${length === 1 ? 'byte' : 'bytes'} ${table}${WORDS[code]}`;

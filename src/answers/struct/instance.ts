@@ -9,7 +9,7 @@ export interface InstanceStyle {
 }
 
 const UNREADABLE = {
-  filtered: 'left out of the dump by its filter',
+  filtered: 'filtered out of the dump',
   absent: 'not in the dump',
   unmapped: 'not mapped',
   damaged: 'cannot be decoded',

@@ -199,20 +199,20 @@ function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'w
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'EACCES' || code === 'EPERM') {
-      throw new KernelError('permission', `${file} may not be read`, { cause });
+      throw new KernelError('permission', `${file}: permission denied`, { cause });
     }
     throw new KernelError('no-such-file', noFile(file, code), { cause });
   }
   // Whoever opens a fifo waits for somebody to write to it; a folder may hold a dump.
   const stat = statSync(file);
   if (!stat.isFile() && !stat.isDirectory()) {
-    throw new KernelError(unfit, `${file} is not a regular file`);
+    throw new KernelError(unfit, `${file}: not a regular file`);
   }
 }
 
 function noFile(file: string, code: string | undefined): string {
   if (file === '-') return 'standard input is not supported here (-)';
-  return code === 'ENOENT' ? missingFile(file) : `${file} cannot be opened (${code})`;
+  return code === 'ENOENT' ? missingFile(file) : `${file}: open failed (${code})`;
 }
 
 function checkKcore(): void {

@@ -101,7 +101,7 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
 function beginningOf(file: string): number {
   if (file === '-') throw refused('-: stdin is not supported');
   if (!attemptFile(file, () => statSync(file)).isFile())
-    throw refused(`${file} is not a regular file`);
+    throw refused(`${file}: not a regular file`);
   const head = attemptFile(file, () => {
     const fd = openSync(file, 'r');
     try {

@@ -59,7 +59,7 @@ async function textOf(file: string): Promise<string> {
   const { MOST_RULES_BYTES } = await import('../../triage/rules/read.js');
   try {
     const stat = fs.statSync(file);
-    if (!stat.isFile()) throw new UsageError(`${file} is not a regular file`);
+    if (!stat.isFile()) throw new UsageError(`${file}: not a regular file`);
     if (stat.size > MOST_RULES_BYTES)
       throw new UsageError(`${file} is larger than 1 MiB, the limit for rules`);
     return fs.readFileSync(file, 'utf8');

@@ -50,20 +50,19 @@ export function attempt<T>(path: string, read: () => T): T {
     // Of whoever is told the bytes.
     if (cause instanceof HostError) throw cause;
     const lacking = exhaustionOf(cause);
-    if (lacking !== undefined)
-      throw new ExhaustedError(`${path} cannot be read: ${lacking}`, { cause });
+    if (lacking !== undefined) throw new ExhaustedError(`${path}: ${lacking}`, { cause });
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     switch (code) {
       case 'ENOENT':
       case 'ESRCH':
       case 'ENOTDIR':
-        throw new HostError('gone', `${path} is not there`, { cause });
+        throw new HostError('gone', `${path}: not found`, { cause });
       case 'EACCES':
       case 'EPERM':
-        throw new HostError('denied', `${path} may not be read`, { cause });
+        throw new HostError('denied', `${path}: permission denied`, { cause });
       default:
         if (typeof code !== 'string') throw cause;
-        throw new HostError('unreadable', `${path} cannot be read (${code})`, { cause });
+        throw new HostError('unreadable', `${path}: read failed (${code})`, { cause });
     }
   }
 }

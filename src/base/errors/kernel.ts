@@ -58,7 +58,7 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
     // what costs most of them.
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
-    super(code, `${hex(address)} ${WORDS[code]}${detail && `: ${detail}`}`, options);
+    super(code, `${hex(address)} ${WORDS[code]}${detail && ` (${detail})`}`, options);
     Error.stackTraceLimit = limit;
     this.address = address;
     this.detail = detail;
@@ -72,10 +72,10 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
 export class PageTableError extends ReadError {}
 
 const WORDS: Record<ReadErrorCode, string> = {
-  filtered: 'was left out of the dump by its filter',
+  filtered: 'was filtered out of the dump',
   absent: 'is not in the dump',
   unmapped: 'is not mapped',
-  damaged: 'lies in a page that cannot be decoded',
-  truncated: 'lies behind the end of the file',
+  damaged: 'is in a corrupt page of the dump',
+  truncated: 'is beyond the end of the file',
   refused: 'cannot be read',
 };

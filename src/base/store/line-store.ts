@@ -15,16 +15,16 @@ const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
 /** A symbolic link is not followed (ELOOP), and a pipe without a writer not waited for. */
 const FLAGS = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 
-const NO_FILE = 'is not a regular file';
+const NO_FILE = 'not a regular file';
 
 /** Why lines are not added to a file: it names processes of all users, and is for its owner alone. */
 function problemOf(found: fs.Stats): string | null {
   if (!found.isFile()) return NO_FILE;
-  if (found.uid !== process.geteuid?.()) return `belongs to another user (uid ${found.uid})`;
-  if (found.nlink > 1) return 'has another name too (a hard link)';
+  if (found.uid !== process.geteuid?.()) return `owned by another user (uid ${found.uid})`;
+  if (found.nlink > 1) return 'has more than one hard link';
   const mode = found.mode & 0o777;
   if ((mode & 0o077) !== 0)
-    return `can be opened by other users (mode ${mode.toString(8)}): chmod 600 it first`;
+    return `accessible to other users (mode ${mode.toString(8)}, must be 600)`;
   return null;
 }
 
@@ -92,7 +92,7 @@ export class LineStore {
       this.#torn = this.#isTorn(this.#fd, size);
       throw new StoreError(
         'other-writer',
-        `${this.file} has ${Math.abs(grown)} bytes ${grown > 0 ? 'more' : 'less'} than were written: another program writes into it`,
+        `${this.file}: another program writes to it (${Math.abs(grown)} bytes ${grown > 0 ? 'more' : 'fewer'} than expected)`,
       );
     }
   }
@@ -107,12 +107,12 @@ export class LineStore {
   #open(): [number, number, boolean] {
     return this.#refused(() => {
       const there = fs.lstatSync(this.file, { throwIfNoEntry: false });
-      if (there?.isDirectory()) throw new StoreError('cannot-write', `${this.file} ${NO_FILE}`);
+      if (there?.isDirectory()) throw new StoreError('cannot-write', `${this.file}: ${NO_FILE}`);
       const fd = fs.openSync(this.file, FLAGS, 0o600);
       try {
         const found = fs.fstatSync(fd);
         const problem = problemOf(found) ?? this.#strange(fd);
-        if (problem !== null) throw new StoreError('cannot-write', `${this.file} ${problem}`);
+        if (problem !== null) throw new StoreError('cannot-write', `${this.file}: ${problem}`);
         return [fd, found.size, this.#isTorn(fd, found.size)];
       } catch (error) {
         fs.closeSync(fd);
@@ -124,7 +124,9 @@ export class LineStore {
   #strange(fd: number): string | null {
     const bytes = Buffer.alloc(Buffer.byteLength(this.head));
     const begins = bytes.toString('latin1', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
-    return this.head.startsWith(begins) ? null : `does not begin with ${this.head}`;
+    return this.head.startsWith(begins)
+      ? null
+      : `not a store of this command (first line is not ${this.head})`;
   }
 
   #isTorn(fd: number, size: number): boolean {
@@ -140,7 +142,7 @@ export class LineStore {
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
       if (cause instanceof StoreError || typeof code !== 'string') throw cause;
-      throw new StoreError('cannot-write', `${this.file} cannot be written (${code})`, { cause });
+      throw new StoreError('cannot-write', `${this.file}: write failed (${code})`, { cause });
     }
   }
 }

@@ -34,7 +34,7 @@ export async function lockStore(file: string): Promise<() => void> {
     try {
       for (let tries = 1; !linked(own, lock); tries++) {
         if (tries > MOST_TRIES || (await isHeld(lock)))
-          throw new StoreError('locked', `${file}: another kdump-mem watch stores into it`);
+          throw new StoreError('locked', `${file}: in use by another kdump-mem watch`);
       }
     } finally {
       fs.rmSync(own, { force: true });
@@ -45,13 +45,9 @@ export async function lockStore(file: string): Promise<() => void> {
     if (folder !== undefined) fs.closeSync(folder);
     const { code } = cause as NodeJS.ErrnoException;
     if (cause instanceof StoreError || typeof code !== 'string') throw cause;
-    throw new StoreError(
-      'cannot-write',
-      `${file} cannot be ${server ? 'locked' : 'written'} (${code})`,
-      {
-        cause,
-      },
-    );
+    throw new StoreError('cannot-write', `${file}: ${server ? 'lock' : 'write'} failed (${code})`, {
+      cause,
+    });
   }
 }
 

@@ -349,9 +349,10 @@ async function unpack(
 function asHostError(path: string, cause: unknown): unknown {
   if (cause instanceof HostError || !(cause instanceof Error) || !('code' in cause)) return cause;
   if (cause.code === 'ENOENT')
-    return new HostError('not-a-capture', `${path} is not there`, { cause });
-  if (cause.code === 'EACCES') return new HostError('denied', `${path} may not be read`, { cause });
-  return new HostError('not-a-capture', `${path} cannot be read (${String(cause.code)})`, {
+    return new HostError('not-a-capture', `${path}: not found`, { cause });
+  if (cause.code === 'EACCES')
+    return new HostError('denied', `${path}: permission denied`, { cause });
+  return new HostError('not-a-capture', `${path}: read failed (${String(cause.code)})`, {
     cause,
   });
 }

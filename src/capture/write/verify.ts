@@ -90,7 +90,7 @@ async function beginsAsGzip(path: string): Promise<boolean> {
     const file = await open(path, 'r');
     try {
       if (!(await file.stat()).isFile())
-        throw new HostError('unreadable', `${path} is not a regular file`);
+        throw new HostError('unreadable', `${path}: not a regular file`);
       const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
       return archiveKind(buffer) === 'gzip';
     } finally {

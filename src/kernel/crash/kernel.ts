@@ -73,7 +73,7 @@ class CrashLayout implements StructLayout {
     if (!at) {
       throw new KernelError(
         'unsupported-layout',
-        `crash does not tell where the bitfield ${this.name}.${path} lies`,
+        `crash: no offset of bit field ${this.name}.${path}`,
       );
     }
     // Read as few bytes, from the first that it touches, as hold the whole of it.
@@ -88,7 +88,7 @@ class CrashLayout implements StructLayout {
   #declarations(): readonly PtypeMember[] {
     const declared = this.#type.declared(false);
     if (declared) return declared;
-    throw new KernelError('unsupported-layout', `crash does not spell out struct ${this.name}`);
+    throw new KernelError('unsupported-layout', `crash: no definition of struct ${this.name}`);
   }
 }
 
@@ -154,7 +154,7 @@ export class CrashKernel implements Kernel {
     if (machine !== 'x86_64') {
       throw new KernelError(
         'unsupported-arch',
-        `the kernel's machine is ${machine}; through crash only x86_64 is read`,
+        `unsupported architecture with --engine crash (${machine}, only x86_64 is supported)`,
       );
     }
     this.facts = {
@@ -230,7 +230,7 @@ export class CrashKernel implements Kernel {
 
   #pageArray(): PageArray {
     const stride = this.struct('page')?.size;
-    if (!stride) throw new KernelError('unsupported-layout', 'crash knows no struct page');
+    if (!stride) throw new KernelError('unsupported-layout', 'crash: no struct page');
     return { address: this.#vmemmap, stride };
   }
 
@@ -255,7 +255,7 @@ export class CrashKernel implements Kernel {
     if (address < 2n ** 63n || address >= 2n ** 64n) return { code: 'unmapped', words: '' };
     const answer = this.#session.readMemory(address, PAGE);
     if (typeof answer !== 'string') return new DataView(answer.buffer, answer.byteOffset, PAGE);
-    return { code: reasonOf(answer), words: `crash says: ${answer.trim().slice(0, 200)}` };
+    return { code: reasonOf(answer), words: `crash: ${answer.trim().slice(0, 200)}` };
   }
 
   #askSymbol(name: string): bigint | undefined {
@@ -274,7 +274,7 @@ export class CrashKernel implements Kernel {
 
   #variable(name: string): bigint {
     const address = this.symbol(name);
-    if (address === undefined) throw new KernelError('no-symbols', `crash knows no symbol ${name}`);
+    if (address === undefined) throw new KernelError('no-symbols', `crash: no symbol ${name}`);
     return this.read(address, 8).getBigUint64(0, true);
   }
 }

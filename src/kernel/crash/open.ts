@@ -31,7 +31,7 @@ export interface OpenCrashOptions {
  */
 export function openCrash(options: OpenCrashOptions): Kernel {
   if (options.vmcore !== undefined && options.vmlinux === undefined) {
-    throw new KernelError('vmlinux-needed', 'crash needs the vmlinux of the dump’s kernel');
+    throw new KernelError('vmlinux-needed', 'crash: requires the vmlinux of the dump’s kernel');
   }
   const crash = options.crash ?? 'crash';
   let session: CrashSession;
@@ -57,7 +57,7 @@ export function openCrash(options: OpenCrashOptions): Kernel {
       if (new RegExp(`^>?\\s*${pid}(\\s+\\d+){2}\\s+[0-9a-f]{16}\\s`, 'm').test(answer)) continue;
       throw new KernelError(
         'crash-too-old',
-        `${crash} opens this kernel but does not find pid ${pid} in it, so nothing it says can be believed`,
+        `${crash}: does not support this kernel (pid ${pid} not found)`,
       );
     }
     return new CrashKernel(session, options.vmcore === undefined ? 'kcore' : 'vmcore');
@@ -85,13 +85,13 @@ function diagnoseFiles(vmcore: string, vmlinux: string): KernelError | undefined
     const image = openImage([vmcore]);
     try {
       const cut = image.facts.oddities.find((oddity) => oddity.startsWith('truncated'));
-      if (cut !== undefined) return new KernelError('truncated', `${vmcore} is ${cut}`);
+      if (cut !== undefined) return new KernelError('truncated', `${vmcore}: ${cut}`);
       const elf = ElfFile.open(vmlinux);
       try {
         if (image.vmcoreinfo !== undefined)
           mustBeBuild(elf, new Vmcoreinfo(image.vmcoreinfo).buildId);
         if (!elf.section('.debug_info')) {
-          return new KernelError('vmlinux-needed', `${vmlinux} has no debuginfo`);
+          return new KernelError('vmlinux-needed', `${vmlinux}: no debug information`);
         }
       } finally {
         elf.close();

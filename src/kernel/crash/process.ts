@@ -45,8 +45,8 @@ function startGuarded(program: string, files: readonly string[], folder: string)
   // Node tells why in the next tick, and we do not wait for one.
   guardian.on('error', () => undefined);
   if (guardian.pid === undefined) {
-    const lacking = 'no file descriptor, process or memory is left';
-    throw new KernelError('exhausted', `${program} cannot be started: ${lacking}`);
+    const lacking = 'out of file descriptors, processes or memory';
+    throw new KernelError('exhausted', `${program}: start failed (${lacking})`);
   }
   guardian.unref();
   (guardian.stdio[3] as Socket | undefined)?.unref();
@@ -132,7 +132,7 @@ export class CrashProcess implements CrashSession {
       this.#guardian = startGuarded(program, links, this.#scratch.path);
     } catch (error) {
       this.close();
-      throw asKernelError(error, `${options.crash} cannot be started`);
+      throw asKernelError(error, `${options.crash}: start failed`);
     }
     this.greeting = this.#await(this.#send(''), options.startTimeout, options.onWait);
   }
@@ -160,11 +160,11 @@ export class CrashProcess implements CrashSession {
     try {
       bytes = fs.readFileSync(file);
     } catch (cause) {
-      if (exhaustionOf(cause) !== undefined) throw asKernelError(cause, `${file} cannot be read`);
+      if (exhaustionOf(cause) !== undefined) throw asKernelError(cause, `${file}: read failed`);
       this.#failElsewhere();
     }
     // It says the same of what it could not write.
-    if (bytes.length !== length) this.#fail('no-room', `could not write to ${this.#scratch.path}`);
+    if (bytes.length !== length) this.#fail('no-room', `write to ${this.#scratch.path} failed`);
     return bytes;
   }
 
@@ -198,18 +198,18 @@ export class CrashProcess implements CrashSession {
         return answer;
       }
       searched = this.#output.length;
-      if (this.#output.length > MAX_OUTPUT) this.#fail('crash-failed', 'prints without an end');
+      if (this.#output.length > MAX_OUTPUT) this.#fail('crash-failed', 'output does not end');
       if (this.#readMore()) continue;
       const exited = EXITED.exec(this.#output);
-      if (exited) this.#fail('crash-failed', `exited (status ${exited[1]})`);
+      if (exited) this.#fail('crash-failed', `exited with status ${exited[1]}`);
       const elapsed = performance.now() - start;
       if (elapsed > timeout) {
-        this.#fail('crash-hung', `has not answered for ${Math.round(elapsed / 1000)} s`);
+        this.#fail('crash-hung', `no answer for ${Math.round(elapsed / 1000)} s`);
       }
       // Where nothing can be written there is no answer to wait for, nor word of crash's end.
-      if (elapsed > FULL_MS && this.#scratch.isFull) this.#fail('no-room', 'cannot answer');
+      if (elapsed > FULL_MS && this.#scratch.isFull) this.#fail('no-room', 'no answer');
       if (elapsed > FULL_MS && this.#scratch.isGone && !this.#readMore())
-        this.#fail('no-room', `ended, and nothing could be written to ${this.#scratch.path}`);
+        this.#fail('no-room', `exited (${this.#scratch.path} is not writable)`);
       // Most answers take 50 µs, start-up takes seconds: waiting costs a twentieth of either.
       sleep(Math.min(elapsed / 20, 20));
       if (elapsed > 100) onWait?.(elapsed / 1000);
@@ -228,8 +228,8 @@ export class CrashProcess implements CrashSession {
     const { path: folder, isFull } = this.#scratch;
     if (said.includes(`${folder}/`) && said.includes('No such file')) this.#failElsewhere(said);
     this.close();
-    if (isFull) throw new KernelError('no-room', `${this.#program} ${what}: ${folder} is full`);
-    throw new KernelError(code, `${this.#program} ${what}${said && `; it last said: ${said}`}`);
+    if (isFull) throw new KernelError('no-room', `${this.#program}: ${what} (${folder} is full)`);
+    throw new KernelError(code, `${this.#program}: ${what}${said && ` (last output: ${said})`}`);
   }
 
   /** crash runs, but not where we do: in a container, or behind a program that changes its root. */
@@ -238,7 +238,7 @@ export class CrashProcess implements CrashSession {
     const paths = [this.#scratch.path, ...this.#files].join(', ');
     throw new KernelError(
       'crash-elsewhere',
-      `${this.#program} does not see the files that kdump-mem sees: ${paths}${said && `; it last said: ${said}`}`,
+      `${this.#program}: cannot see these files of kdump-mem: ${paths}${said && ` (last output: ${said})`}`,
     );
   }
 }
@@ -266,6 +266,6 @@ function sleep(milliseconds: number): void {
  */
 function findProgram(name: string): string {
   const found = programPath(name);
-  if (found === undefined) throw new KernelError('crash-missing', `there is no program ${name}`);
+  if (found === undefined) throw new KernelError('crash-missing', `${name}: program not found`);
   return found;
 }

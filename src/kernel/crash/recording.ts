@@ -61,7 +61,7 @@ function readEntry(line: string, number: number): Entry {
   try {
     return entrySchema.parse(JSON.parse(line));
   } catch (cause) {
-    throw new KernelError('crash-failed', `line ${number} of the recording is damaged`, { cause });
+    throw new KernelError('crash-failed', `recording: malformed line ${number}`, { cause });
   }
 }
 
@@ -72,7 +72,7 @@ function readKey(address: bigint, length: number): string {
 function recorded<Answer>(answers: ReadonlyMap<string, Answer>, question: string): Answer {
   const answer = answers.get(question);
   if (answer === undefined) {
-    throw new KernelError('crash-failed', `the recording has no answer to: ${question}`);
+    throw new KernelError('crash-failed', `recording: no answer to ${question}`);
   }
   return answer;
 }

@@ -22,7 +22,7 @@ export class ScratchFolder {
     try {
       this.path = fs.mkdtempSync(path.join(place, 'kdump-mem-'));
     } catch (cause) {
-      throw asKernelError(cause, `no folder can be made in ${place}`);
+      throw asKernelError(cause, `${place}: directory not created`);
     }
   }
 
@@ -37,8 +37,9 @@ export class ScratchFolder {
     const { error, status, stderr } = spawnSync('mkfifo', ['-m', '600', file], {
       env: { ...process.env, PATH: safePath() },
     });
-    if (error !== undefined) throw asKernelError(error, 'mkfifo cannot be started');
-    if (status !== 0) throw new KernelError('no-room', `${file} cannot be made: ${stderr}`.trim());
+    if (error !== undefined) throw asKernelError(error, 'mkfifo: start failed');
+    if (status !== 0)
+      throw new KernelError('no-room', `${file}: not created (${String(stderr).trim()})`);
     return this.open(file, 'r+');
   }
 
@@ -47,7 +48,7 @@ export class ScratchFolder {
     try {
       return fs.openSync(file, flags, 0o600);
     } catch (cause) {
-      throw asKernelError(cause, `${file} cannot be opened`);
+      throw asKernelError(cause, `${file}: open failed`);
     }
   }
 
@@ -86,7 +87,10 @@ function scratchPlace(): string {
   const places = all.filter((place) => PLAIN_PATH.test(place) && isWritable(place));
   const best = places.find((place) => freeBytes(place) >= ROOM) ?? places[0];
   if (best !== undefined) return best;
-  throw new KernelError('no-room', `no file for crash can be made in any of ${all.join(', ')}`);
+  throw new KernelError(
+    'no-room',
+    `no writable directory for the files of crash (${all.join(', ')})`,
+  );
 }
 
 function isWritable(folder: string): boolean {

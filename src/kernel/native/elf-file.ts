@@ -42,7 +42,7 @@ export class ElfFile {
     this.#source = source;
     const head = bytesOf(readHead(source, 0, ELF_HEADER_BYTES));
     if (!isElf64(head)) {
-      const message = `${this.path} is no 64-bit little-endian ELF file`;
+      const message = `${this.path}: not a 64-bit little-endian ELF file`;
       throw new KernelError('unsupported-format', message);
     }
     const header = viewOf(head);
@@ -67,10 +67,9 @@ export class ElfFile {
 
   /** Bytes of a section, all of them unless told. */
   read({ name, offset, size }: ElfSection, from = 0, length = size - from): Uint8Array {
-    if (length > MOST_SECTION_BYTES)
-      throw this.#damaged(`${name} has ${length} bytes, over ${MOST_SECTION_BYTES}`);
+    if (length > MOST_SECTION_BYTES) throw this.#damaged(`section ${name} of ${length} bytes`);
     if (from + length > size)
-      throw this.#damaged(`${name}: it claims bytes ${from} to ${from + length} of ${size}`);
+      throw this.#damaged(`section ${name} at bytes ${from} to ${from + length} of ${size}`);
     return this.#read(offset + from, length);
   }
 
@@ -122,12 +121,12 @@ export class ElfFile {
   #read(offset: number, length: number): Uint8Array {
     const { size } = this.#source;
     if (!(offset >= 0 && offset + length <= size))
-      throw this.#damaged(`it claims bytes ${offset} to ${offset + length} of ${size}`);
+      throw this.#damaged(`bytes ${offset} to ${offset + length} of ${size}`);
     return readAt(this.#source, offset, length);
   }
 
   #damaged(why: string): KernelError {
-    return new KernelError('wrong-vmlinux', `${this.path} is a damaged ELF file: ${why}`);
+    return new KernelError('wrong-vmlinux', `${this.path}: malformed ELF file (${why})`);
   }
 }
 
@@ -160,7 +159,7 @@ export function readWholeFile(path: string, most: number): Uint8Array {
   try {
     const { size } = source;
     if (size > most) {
-      const message = `${path} has ${size} bytes, and ${most} are the most that are read of such a file`;
+      const message = `${path}: file too large (${size} bytes, at most ${most} supported)`;
       throw new KernelError('unsupported-format', message, { next: 'Check the path.' });
     }
     return readAt(source, 0, size);
@@ -173,7 +172,7 @@ export function readWholeFile(path: string, most: number): Uint8Array {
 function readAt(source: ByteSource, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   if (source.pread(bytes, length, offset) === length) return bytes;
-  const what = `bytes ${offset} to ${offset + length} of ${source.size} cannot be read`;
+  const what = `bytes ${offset} to ${offset + length} of ${source.size} not readable`;
   throw new KernelError('wrong-vmlinux', `${source.name}: ${what}`);
 }
 

@@ -113,7 +113,7 @@ export class NativeKernel implements Kernel {
     if (said !== undefined) return said;
     if (symbols !== undefined) return this.#recover(name);
     const why = provenance.symbols.found ? '' : provenance.symbols.why;
-    throw new KernelError('no-symbols', `cannot tell where ${name} is: ${why}`);
+    throw new KernelError('no-symbols', `symbol ${name}: ${why}`);
   }
 
   #recover(name: string): bigint | undefined {
@@ -248,7 +248,7 @@ export class NativeKernel implements Kernel {
     const { stride } = sought.found;
     const size = this.provenance.types.found ? this.struct('page')?.size : undefined;
     if (size !== undefined && size !== stride) {
-      const message = `a struct page has ${stride} bytes in VMCOREINFO, ${size} in the types`;
+      const message = `struct page: ${stride} bytes in VMCOREINFO, but ${size} in the types`;
       throw new KernelError('damaged', message);
     }
     return sought.found;
@@ -266,7 +266,7 @@ export class NativeKernel implements Kernel {
   userPages(root: bigint, told: UserPages): void {
     const physical = this.physicalOf(root);
     if (physical === undefined)
-      throw new KernelError('damaged', `there are no page tables at ${hex(root)}`);
+      throw new KernelError('damaged', `page tables: none at ${hex(root)}`);
     this.#parts.memory.userPages(physical, told);
   }
 

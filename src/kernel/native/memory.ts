@@ -173,7 +173,7 @@ function virtually(
   if (!(error instanceof ReadError)) return error;
   const into = Number(error.address) - physical;
   const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
-  const more = error.detail && `: ${error.detail}`;
+  const more = error.detail && `, ${error.detail}`;
   const detail = `physical ${hex(error.address)}${more}`;
   return new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
 }

@@ -70,7 +70,7 @@ function* loadedModules(kernel: ModuleSource): Generator<Module> {
   const seen = new Set<bigint>([head]);
   for (let node = pointerAt(head); node !== head; node = pointerAt(node)) {
     if (seen.has(node) || seen.size > MOST_MODULES)
-      throw new KernelError('damaged', 'the list of modules does not end');
+      throw new KernelError('damaged', 'list of modules does not terminate (loop?)');
     seen.add(node);
     const address = node - BigInt(link.offset);
     const text = textOf(bytesOf(kernel.read(address + BigInt(name.offset), name.size)));
@@ -104,7 +104,10 @@ function readSymbols(kernel: ModuleSource, { name, address, ranges }: Module): M
     layout?.member(member),
   );
   if (!pointer || !table || !count || !names)
-    throw new KernelError('unsupported-layout', 'struct module or mod_kallsyms has other members');
+    throw new KernelError(
+      'unsupported-layout',
+      'struct module or mod_kallsyms: unsupported layout',
+    );
   const word = (at: bigint): bigint => kernel.read(at, 8).getBigUint64(0, true);
   const kallsyms = word(address + BigInt(pointer.offset));
   if (kallsyms === 0n) return [];
@@ -112,7 +115,7 @@ function readSymbols(kernel: ModuleSource, { name, address, ranges }: Module): M
   const strtab = word(kallsyms + BigInt(names.offset));
   const number = kernel.read(kallsyms + BigInt(count.offset), 4).getUint32(0, true);
   if (number > MOST_SYMBOLS)
-    throw new KernelError('damaged', `module ${name} claims ${number} symbols`);
+    throw new KernelError('damaged', `module ${name}: malformed symbol table (${number} symbols)`);
   const view = kernel.read(symtab, number * SYMBOL_BYTES);
   const symbols: ModuleSymbol[] = [];
   for (let at = 0; at < view.byteLength; at += SYMBOL_BYTES) {

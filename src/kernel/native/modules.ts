@@ -30,7 +30,7 @@ export interface ModuleBtf {
  */
 export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
   const head = kernel.symbol('btf_modules');
-  if (head === undefined) return { modules: [], problems: ['there is no symbol btf_modules'] };
+  if (head === undefined) return { modules: [], problems: ['no symbol btf_modules'] };
   const list = kernel.struct('btf_module');
   const blob = kernel.struct('btf');
   const link = list?.member('list');
@@ -39,7 +39,7 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
   const size = blob?.member('data_size');
   const name = blob?.member('name');
   if (!link || !pointer || !data || !size || !name)
-    return { modules: [], problems: ['struct btf_module or struct btf has other members'] };
+    return { modules: [], problems: ['struct btf_module or struct btf: unsupported layout'] };
   const startId = blob?.member('start_id');
   const startString = blob?.member('start_str_off');
 
@@ -57,29 +57,32 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
     const bytes = number(size)!;
     total += bytes;
     if (bytes > MOST_BTF_BYTES || total > MOST_TOTAL_BYTES)
-      throw new KernelError('damaged', `${module}: ${bytes} bytes of BTF`);
+      throw new KernelError('damaged', `${module}: BTF too large (${bytes} bytes)`);
     const firstId = number(startId);
     const firstString = number(startString);
     if (firstId !== undefined && firstId !== base.endId)
       throw new KernelError(
         'damaged',
-        `${module}: its types begin at ${firstId}, not ${base.endId}`,
+        `${module}: BTF does not match the kernel (types begin at ${firstId}, not ${base.endId})`,
       );
     if (firstString !== undefined && firstString !== base.stringsEnd)
-      throw new KernelError('damaged', `${module}: its strings begin at ${firstString}`);
+      throw new KernelError(
+        'damaged',
+        `${module}: BTF does not match the kernel (strings begin at ${firstString})`,
+      );
     try {
       const view = kernel.read(whole.getBigUint64(data.offset, true), bytes);
       const types = Btf.parse(bytesOf(view, 0, bytes), base);
       modules.push({ module, btf: types });
     } catch (error) {
-      const what = error instanceof ReadError ? 'its types cannot be read: ' : '';
+      const what = error instanceof ReadError ? 'types not readable: ' : '';
       throw new KernelError('no-types', `${module}: ${what}${problem(error)}`, { cause: error });
     }
   };
   try {
     for (let at = pointerAt(head); at !== head; at = pointerAt(at)) {
       if (seen.has(at) || seen.size > MOST_MODULES) {
-        problems.push('the list btf_modules does not end');
+        problems.push('list btf_modules does not terminate (loop?)');
         break;
       }
       seen.add(at);

@@ -67,7 +67,7 @@ function ofTruncated({ facts }: MemoryImage, error: unknown): unknown {
   const cut = facts.oddities.find((oddity) => oddity.startsWith('truncated'));
   if (cut === undefined || !(error instanceof KernelError) || error.code === 'wrong-vmlinux')
     return error;
-  return new KernelError('truncated', `${facts.files.join(', ')} is ${cut}`, { cause: error });
+  return new KernelError('truncated', `${facts.files.join(', ')}: ${cut}`, { cause: error });
 }
 
 /** What becomes of a VMCOREINFO that is not the running kernel's. */
@@ -97,12 +97,12 @@ export function openNativeImage(
     }
   }
   const where = progress.complete
-    ? 'all its memory'
-    : `${Math.floor(progress.searched / 2 ** 20)} MiB of its memory`;
-  const found = failure ? `one that does not fit (${failure.message})` : 'none';
+    ? 'all memory'
+    : `${Math.floor(progress.searched / 2 ** 20)} MiB of memory`;
+  const found = failure ? `; a copy does not match: ${failure.message}` : '';
   throw new KernelError(
     'unsupported-layout',
-    `${image.facts.description} without VMCOREINFO: it has no such note, and a search through ${where} found ${found}`,
+    `${image.facts.files.join(', ')}: VMCOREINFO not found (no such note, and ${where} searched${found})`,
     { cause: failure },
   );
 }
@@ -191,7 +191,7 @@ function lacksVariables(table: SymbolTable, info: Vmcoreinfo): boolean {
 
 function ofFunctions<T extends string>(found: Found<T>): Found<T> {
   if (!found.found) return found;
-  return { ...found, detail: `${found.detail}; functions only, variables by what is exported` };
+  return { ...found, detail: `${found.detail}; functions only, variables from exported symbols` };
 }
 
 const RELEASE = UTS.release * UTS_BYTES;
@@ -215,12 +215,12 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]
     if (offsets.some(matches)) return;
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
-    oddities.push(`the kernel's own release cannot be compared: ${error.message}`);
+    oddities.push(`kernel release not verified: ${error.message}`);
     return;
   }
   throw new KernelError(
     'damaged',
-    `VMCOREINFO is of ${release}, but the memory where init_uts_ns should be does not say so`,
+    `VMCOREINFO does not match the memory (release ${release} not found in init_uts_ns)`,
   );
 }
 

@@ -26,14 +26,14 @@ export interface Provenance {
 
 /** What dwarf2json loses: it names them all unnamed_field_0, and keeps the last. */
 export const ISF_CAVEAT =
-  'ISF files lack members of unions with several anonymous structs: what seems absent may exist';
+  'ISF files omit members of unions with several anonymous structs; such members may be reported as missing';
 
 /** What a file of types leaves in doubt. */
 export function doubtsOf({ types, typesVerified }: Provenance): KernelDoubt[] {
   const doubts: KernelDoubt[] = [];
   if (!types.found) return doubts;
   if (typesVerified === 'none') {
-    const message = `types not verified: nothing shows that ${types.detail} is of this kernel`;
+    const message = `types not verified: ${types.detail} may belong to a different kernel`;
     doubts.push({ code: 'types-not-verified', message });
   }
   if (types.source === 'ISF') doubts.push({ code: 'types-incomplete', message: ISF_CAVEAT });

@@ -70,7 +70,9 @@ function symbolsOf(
     return { table, found: { found: true, source: 'ISF', detail: path } };
   }
   const also =
-    symbols && !placed ? `; the symbols of ${path} need KERNELOFFSET, which VMCOREINFO lacks` : '';
+    symbols && !placed
+      ? `; the symbols of ${path} require KERNELOFFSET, which VMCOREINFO lacks`
+      : '';
   return { table: undefined, found: { found: false, code: 'no-symbols', why: why + also } };
 }
 
@@ -95,20 +97,20 @@ function findKallsyms(
   };
   try {
     const places = locateKallsyms(memory, info);
-    const found = places && open(places, 'named by VMCOREINFO');
+    const found = places && open(places, 'located by VMCOREINFO');
     if (found) return found;
-    if (!places) reasons.push('VMCOREINFO does not name it');
+    if (!places) reasons.push('not in VMCOREINFO');
     let tries = 0;
     for (const candidate of scanForKallsyms(search, arch)) {
-      const scanned = open(candidate, 'found by a scan of the image');
+      const scanned = open(candidate, 'found by a scan of the kernel image');
       if (scanned) return scanned;
       if (++tries >= MOST_TRIES) break;
     }
-    if (tries === 0) reasons.push('a scan of the kernel image found none');
+    if (tries === 0) reasons.push('not found by a scan of the kernel image');
   } catch (error) {
     reasons.push(reasonOf(error));
   }
-  const why = `the kernel's symbol table was not found (${[...new Set(reasons)].slice(0, 3).join('; ')})`;
+  const why = `kernel symbol table not found (${[...new Set(reasons)].slice(0, 3).join('; ')})`;
   return { table: undefined, found: { found: false, code: 'no-symbols', why } };
 }
 
@@ -121,7 +123,7 @@ function symtabOf(
   try {
     mustBeBuild(elf, info.buildId);
     if (elf.section('.symtab') === undefined && elf.section('.BTF') === undefined)
-      throw new KernelError('unsupported-format', `${path} has neither .symtab nor .BTF`);
+      throw new KernelError('unsupported-format', `${path}: neither .symtab nor .BTF`);
     const table = readSymtab(elf, info.kernelOffset);
     if (table) mustAgree(table, known, path);
     return table;
@@ -138,7 +140,7 @@ export function mustBeBuild(
   if (buildId === undefined || own === undefined || buildId === own) return;
   throw new KernelError(
     'wrong-vmlinux',
-    `${path} is of another kernel: its build id is ${buildId}, the dump's ${own}`,
+    `${path}: from a different kernel build (build id ${buildId}, dump ${own})`,
   );
 }
 
@@ -149,13 +151,13 @@ function mustAgree(table: SymbolTable, known: ReadonlyMap<string, bigint>, path:
     if (found.length === 0) continue;
     if (!found.some((one) => one.address === address)) {
       const there = hex(found[0]!.address);
-      const message = `${path} is of another kernel: it has ${name} at ${there}, the dump at ${hex(address)}`;
+      const message = `${path}: from a different kernel build (${name} at ${there}, dump ${hex(address)})`;
       throw new KernelError('wrong-vmlinux', message);
     }
     agreed++;
   }
   if (agreed === 0)
-    throw new KernelError('wrong-vmlinux', `${path} has none of the symbols that the dump names`);
+    throw new KernelError('wrong-vmlinux', `${path}: none of the symbols in VMCOREINFO`);
 }
 
 function reasonOf(error: unknown): string {
@@ -185,7 +187,7 @@ export function locateKallsyms(memory: Memory, info: Vmcoreinfo): KallsymsPlaces
     return undefined;
   const count = memory.read(countAt, 4).getUint32(0, true);
   if (count < 1 || count > MOST_SYMBOLS)
-    throw new KernelError('no-symbols', `kallsyms_num_syms is ${count}`);
+    throw new KernelError('no-symbols', `kallsyms: kallsyms_num_syms is ${count}`);
 
   const addresses: KallsymsPlaces['addresses'][number][] = [];
   const orders = behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES));
@@ -244,7 +246,7 @@ export function parseSystemMap(
     const address = fits ? hexAt(text, at, digits) : undefined;
     if (address === undefined || text[at + digits + 2] !== SPACE) {
       if (end > at)
-        throw new KernelError('unsupported-format', `${name} is no System.map: see line ${line}`);
+        throw new KernelError('unsupported-format', `${name}: not a System.map (line ${line})`);
     } else {
       nameAt[count] = at + digits + 3;
       types[count] = text[at + digits + 1]!;
@@ -252,7 +254,7 @@ export function parseSystemMap(
     }
     at = end + 1;
   }
-  if (count === 0) throw new KernelError('unsupported-format', `${name} lists no symbols`);
+  if (count === 0) throw new KernelError('unsupported-format', `${name}: no symbols`);
   return new ListedSymbols(
     text,
     nameAt.subarray(0, count),

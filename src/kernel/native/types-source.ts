@@ -66,7 +66,7 @@ export function findTypes(
   }
   if (types !== undefined) {
     const found = readBtfFile(types, 'file', kernel);
-    if (found === undefined) throw new KernelError('no-types', `${types} has no section .BTF`);
+    if (found === undefined) throw new KernelError('no-types', `${types}: no .BTF section`);
     return found;
   }
   const found = vmlinux === undefined ? undefined : readBtfFile(vmlinux, 'vmlinux', kernel);
@@ -75,7 +75,7 @@ export function findTypes(
   if (typeof place === 'string')
     return {
       load: undefined,
-      found: { found: false, code: 'no-types', why: `the kernel's types: ${place}` },
+      found: { found: false, code: 'no-types', why: `kernel types not found (${place})` },
     };
   const detail = `${place.how} at ${hex(place.address)}, ${place.length} bytes`;
   return {
@@ -114,9 +114,9 @@ function locateBtf(
     if (typeof header === 'string' || header.typesLength < LEAST_TYPES_BYTES) continue;
     const length = header.stringsAt + header.stringsLength;
     readAround(memory, address);
-    return { address, header, length, how: 'by its magic' };
+    return { address, header, length, how: 'found by its magic number' };
   }
-  return 'no symbol __start_BTF, and no BTF in the kernel image';
+  return 'no symbol __start_BTF, no BTF in the kernel image';
 }
 
 function headerAt(memory: Memory, address: bigint, available: number): BtfHeader | string {
@@ -135,7 +135,7 @@ function readBtf(memory: Memory, { address, header }: BtfPlace): Btf {
       return memory.read(at, length);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
-      const message = `the kernel's types cannot be read: ${error.message}`;
+      const message = `kernel types: ${error.message}`;
       throw new KernelError('no-types', message, { cause: error });
     }
   };
@@ -215,7 +215,7 @@ function sameBanner(
   if (own === undefined && release === undefined) return undefined;
   const fits = own === undefined ? banner.startsWith(`Linux version ${release} `) : own === banner;
   if (fits) return own === undefined ? 'release' : 'banner';
-  const message = `${path} is of another kernel: its banner is ${JSON.stringify(banner)}, the dump's ${JSON.stringify(own ?? release)}`;
+  const message = `${path}: from a different kernel build (banner ${JSON.stringify(banner)}, dump ${JSON.stringify(own ?? release)})`;
   throw new KernelError('wrong-vmlinux', message);
 }
 
@@ -281,7 +281,7 @@ function mustFit(btf: Btf, info: Vmcoreinfo, path: string): 'layouts' | 'none' {
     if (said === undefined || found === undefined) continue;
     compared++;
     if (said === found) continue;
-    const message = `${path} is of another kernel: ${kind}(${struct}${member ? `.${member}` : ''}) is ${found} in it, ${said} in the dump`;
+    const message = `${path}: from a different kernel build (${kind}(${struct}${member ? `.${member}` : ''}) is ${found}, dump ${said})`;
     throw new KernelError('wrong-vmlinux', message);
   }
   return compared > 0 ? 'layouts' : 'none';

@@ -120,7 +120,7 @@ export class KernelTypes {
     for (const other of others)
       for (const key of new Set([...(first?.keys() ?? []), ...other.keys()]))
         if (first?.get(key) !== other.get(key)) {
-          const message = `the kernel has different enums named ${name}, with different values of ${key}`;
+          const message = `enum ${name}: several definitions with different values of ${key}`;
           throw new KernelError('unsupported-layout', message);
         }
     return first;
@@ -155,7 +155,7 @@ class Shapes {
     const known = this.#shapes.get(id);
     if (known !== undefined) return known;
     if (depth > MOST_DEPTH)
-      throw new KernelError('damaged', `BTF: type ${id} nests without an end`);
+      throw new KernelError('damaged', `BTF: type ${id} is nested too deeply`);
     const text = this.#spell(this.#btf, id, depth);
     const shape = this.#numbers.get(text) ?? this.#numbers.size;
     this.#numbers.set(text, shape);
@@ -214,7 +214,7 @@ class CopiesLayout implements StructLayout {
     this.#copies = copies;
     const sizes = new Set(copies.map(({ size }) => size));
     if (sizes.size > 1)
-      throw this.#differ(`sizes: ${[...sizes].map((size) => `${size} bytes`).join(', ')}`);
+      throw this.#differ(`sizes (${[...sizes].map((size) => `${size} bytes`).join(', ')})`);
   }
 
   get name(): string {
@@ -233,12 +233,12 @@ class CopiesLayout implements StructLayout {
   member(path: string): MemberLayout | undefined {
     const [first, ...others] = this.#copies.map((copy) => copy.member(path));
     if (others.some((other) => placeOf(other) !== placeOf(first)))
-      throw this.#differ(`places of member ${path}`);
+      throw this.#differ(`offsets of member ${path}`);
     return first;
   }
 
   #differ(what: string): KernelError {
-    const message = `the kernel has ${this.#copies.length} different types named ${this.name}, with different ${what}`;
+    const message = `${this.name}: ${this.#copies.length} definitions with different ${what}`;
     return new KernelError('unsupported-layout', message);
   }
 }

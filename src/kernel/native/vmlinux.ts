@@ -29,7 +29,7 @@ export function readSymtab(elf: ElfFile, kernelOffset: bigint): ListedSymbols | 
   const view = viewOf(bytes);
   const most = Math.floor(bytes.length / SYMBOL_BYTES);
   if (most > MOST_SYMBOLS)
-    throw new KernelError('wrong-vmlinux', `${elf.path}: ${most} symbols in .symtab`);
+    throw new KernelError('wrong-vmlinux', `${elf.path}: too many symbols in .symtab (${most})`);
 
   const letters = elf.sections.map(({ type, flags }) =>
     flags & SHF_EXECINSTR ? 't' : type === SHT_NOBITS ? 'b' : flags & SHF_WRITE ? 'd' : 'r',

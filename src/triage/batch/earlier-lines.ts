@@ -58,7 +58,7 @@ export class EarlierLines {
   take(file: string, own: boolean): number {
     const fd = opened(file);
     this.#fds.push(fd);
-    if (!fstatSync(fd).isFile()) throw new OutputError('exists', `${file} is not a regular file`);
+    if (!fstatSync(fd).isFile()) throw new OutputError('exists', `${file}: not a regular file`);
     let end = 0;
     for (const { at, length, text } of wholeLines(fd, file)) {
       const told = this.#parse(text);

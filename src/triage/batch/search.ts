@@ -92,7 +92,7 @@ class Search {
       const real = realpathSync(path);
       if (stat.isDirectory()) this.#folder(path, real, '', 0);
       else if (stat.isFile()) this.#file(path, real, basename(path), true);
-      else this.#unfit(path, basename(path), 'not-a-dump', `${path} is not a regular file`);
+      else this.#unfit(path, basename(path), 'not-a-dump', `${path}: not a regular file`);
     } catch (error) {
       this.#unfit(path, basename(path), ...whyNot(path, error));
     }

@@ -111,7 +111,7 @@ describe('an instance', () => {
       ['gone', int(4), 32],
     ]);
     expect(show(type, Uint8Array.of(7, 0, 0, 0))).toBe(
-      '{\n  here = 7,\n  gone = <left out of the dump by its filter>\n}',
+      '{\n  here = 7,\n  gone = <filtered out of the dump>\n}',
     );
   });
 

@@ -122,7 +122,7 @@ describe('a map', () => {
     const again = ['extract', vmcore, '-o', other, '--anonymize', '--map', map];
     const ran = await kdumpMem(...again);
     expect(ran).toMatchObject({ status: 2, stdout: '' });
-    expect(ran.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+    expect(ran.stderr).toMatch(/^kdump-mem: .*: already exists \(--force replaces it\)\n$/);
     expect(readFileSync(map).equals(before)).toBe(true);
     expect(existsSync(other)).toBe(false);
     expect((await kdumpMem(...again, '--force')).status).toBe(0);

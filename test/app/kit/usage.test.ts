@@ -57,7 +57,7 @@ describe('a dump without --vmcore', () => {
   });
 
   test('is no dump: the word is told', async () => {
-    const line = 'skb accepts only options and a dump: there is no file nowhere';
+    const line = 'skb accepts only options and a dump: nowhere: not found';
     await refused(2, line, 'skb', '--pid', pid, 'nowhere');
     await refused(2, /--live and .* cannot be combined/, 'skb', '--pid', pid, '--live', vmcore);
   });
@@ -164,7 +164,7 @@ describe('a folder', () => {
     writeFileSync(join(empty, 'core'), '');
     await refused(
       3,
-      /^kdump-mem: there is no dump in \S*empty\. Files called vmcore, vmcore\.\*, \*\.vmcore and dump\.YYYYMMDDHHMM count/,
+      /^kdump-mem: \S*empty: no dump found \(no vmcore, vmcore\.\*, \*\.vmcore or dump\.YYYYMMDDHHMM there/,
       ...['info', empty],
     );
   });
@@ -173,7 +173,7 @@ describe('a folder', () => {
     const several = join(folder, 'two of them');
     mkdirSync(several);
     for (const name of ['a.vmcore', 'b.vmcore']) writeFileSync(join(several, name), '');
-    const said = await refused(3, /holds several dumps: /, 'info', several);
+    const said = await refused(3, /several dumps found \(/, 'info', several);
     expect(said).toContain(`. Name one: --vmcore '${several}/a.vmcore'\n`);
   });
 });

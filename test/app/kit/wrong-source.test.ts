@@ -56,7 +56,7 @@ test('any other archive is still said to be packed', async () => {
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, gzipSync('no tar at all'));
   const { stderr } = await kdumpMem('memory', '--vmcore', path);
-  expect(stderr).toContain('is compressed with gzip');
+  expect(stderr).toContain(': compressed with gzip');
 });
 
 test.each(['\x7fELF\x02\x01\x01', 'KDUMP   \x06', 'makedumpfile\0\0\0\0'])(

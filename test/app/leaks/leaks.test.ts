@@ -65,7 +65,7 @@ test('a file that is there is not replaced, and that is said before anything is 
   for (const option of ['--pprof', '--speedscope']) {
     const { stdout, stderr, status } = await kdumpMem('leaks', option, file);
     expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
-    expect(stderr).toBe(`kdump-mem: ${file} exists; --force replaces it\n`);
+    expect(stderr).toBe(`kdump-mem: ${file}: already exists (--force replaces it)\n`);
   }
   expect(fs.readFileSync(file, 'utf8')).toBe('mine');
 });

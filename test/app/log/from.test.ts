@@ -128,9 +128,9 @@ describe('log --from', () => {
     const { status, stdout, stderr } = await kdumpMem('log', '--from', denied);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toContain('log was not captured: permission denied (neither /dev/kmsg');
-    const byNode = withLog(undefined, '/dev/kmsg\tdenied\t/dev/kmsg may not be read\n');
+    const byNode = withLog(undefined, '/dev/kmsg\tdenied\t/dev/kmsg: permission denied\n');
     expect((await kdumpMem('log', '--from', byNode)).stderr).toContain(
-      '/dev/kmsg was not captured: permission denied (/dev/kmsg may not be read)',
+      '/dev/kmsg was not captured: permission denied (/dev/kmsg: permission denied)',
     );
     const without = [...snapshotFiles([])].map(
       ([name, text]) => [name, name === 'left-out' ? 'environment\nlog\nnames\n' : text] as const,

@@ -319,9 +319,9 @@ describe('--from-samples', () => {
   });
 
   test('what is not there, no file, or empty is refused', async () => {
-    expect(await refused(join(folder, 'none'))).toContain('none is not there. Check the path.');
-    expect(await refused(folder)).toContain('is not a regular file');
-    expect(await refused('/dev/zero')).toContain('/dev/zero is not a regular file');
+    expect(await refused(join(folder, 'none'))).toContain('none: not found. Check the path.');
+    expect(await refused(folder)).toContain('not a regular file');
+    expect(await refused('/dev/zero')).toContain('/dev/zero: not a regular file');
     expect(await refused('-')).toContain('-: stdin is not supported');
     expect(await refused(fileOf('empty', [], ''))).toContain(': no samples');
   });

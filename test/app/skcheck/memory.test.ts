@@ -41,7 +41,7 @@ test('a look that fails is a metric, never old figures, and is said once', async
   let now = 0;
   const metrics = new MemoryMetrics(
     async () => {
-      if (fails) throw new HostError('denied', '/proc/kpageflags may not be read\u001b[31m');
+      if (fails) throw new HostError('denied', '/proc/kpageflags: permission denied\u001b[31m');
       return answerOf({ vmalloc: 1 });
     },
     () => now,
@@ -56,7 +56,7 @@ test('a look that fails is a metric, never old figures, and is said once', async
     expect(text).not.toContain('kdump_mem_memory_bytes');
   }
   expect(said.mock.calls).toEqual([
-    ['skcheck: memory: /proc/kpageflags may not be read\\x1b[31m.\n'],
+    ['skcheck: memory: /proc/kpageflags: permission denied\\x1b[31m.\n'],
   ]);
   fails = false;
   expect((await metrics.next()).text).toMatch(/^kdump_mem_memory_up 1$/m);

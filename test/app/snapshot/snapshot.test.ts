@@ -42,11 +42,13 @@ test('a file that is there stays, and a folder that is not there is told', async
   writeFileSync(mine, 'mine');
   const there = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
   expect([there.status, there.stdout]).toEqual([2, '']);
-  expect(there.stderr).toMatch(/^kdump-mem: .*mine\.tar\.gz exists; --force replaces it\n$/);
+  expect(there.stderr).toMatch(
+    /^kdump-mem: .*mine\.tar\.gz: already exists \(--force replaces it\)\n$/,
+  );
   expect(readFileSync(mine, 'utf8')).toBe('mine');
   const none = await kdumpMem('snapshot', '-o', join(dir, 'none', 'x.tar.gz'));
   expect([none.status, none.stdout]).toEqual([3, '']);
-  expect(none.stderr).toMatch(/^kdump-mem: .*cannot be written \(ENOENT\)\n$/);
+  expect(none.stderr).toMatch(/^kdump-mem: .*: write failed \(ENOENT\)\n$/);
   expect(readdirSync(dir)).toEqual(['mine.tar.gz']);
 });
 
@@ -81,14 +83,14 @@ test('--verify has a status of its own for what is not whole', async () => {
   const none = await kdumpMem('snapshot', '--verify', join(dir, 'none'));
   expect([none.status, none.stdout]).toEqual([3, '']);
   expect(none.stderr).toMatch(
-    /none is not there\. Name an archive written by kdump-mem snapshot or [^\n]*\.\n$/,
+    /none: not found\. Name an archive written by kdump-mem snapshot or [^\n]*\.\n$/,
   );
   const folder = await kdumpMem('snapshot', '--verify', dir);
   expect([folder.status, folder.stderr]).toEqual([
     ...[
       3,
       expect.stringMatching(
-        / is not a regular file\. Name an archive written by kdump-mem snapshot /,
+        : not a regular file\. Name an archive written by kdump-mem snapshot /,
       ),
     ],
   ]);

@@ -95,5 +95,5 @@ test('a file that is wrong is one line, with line and field', async () => {
   expect(none).toMatchObject({ stdout: '', status: 2 });
   expect(none.stderr).toMatch(/none\.yaml cannot be read \(ENOENT\)\. Check the path\.\n$/);
   const fold = await kdumpMem('triage', vmcore, '--rules', folder);
-  expect(fold.stderr).toBe(`kdump-mem: ${folder} is not a regular file\n`);
+  expect(fold.stderr).toBe(`kdump-mem: ${folder}: not a regular file\n`);
 });

@@ -100,7 +100,7 @@ describe('a snapshot', () => {
     const { snapshot, files, archive } = await taken({ ...WEB_HOST, denied });
     expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
     for (const path of denied)
-      expect(files.get('errors')).toContain(`${path}\tdenied\t${path} may not be read\n`);
+      expect(files.get('errors')).toContain(`${path}\tdenied\t${path}: permission denied\n`);
     expect(files.get('errors')).toMatch(/^\/proc\/buddyinfo\tabsent\t/m);
     const host = await readBack(archive);
     expect(() => host.readText('/proc/10/stat')).toThrow(/denied/);

@@ -92,7 +92,7 @@ kmalloc-8k             3      4   8192    4    8 : tunables    0    0    0 : sla
 const asked: number[] = [];
 function open(host: FakeHost): (path: string) => FrameFile {
   return (path) => {
-    if (path !== '/proc/kpageflags') throw new HostError('gone', `${path} is not there`);
+    if (path !== '/proc/kpageflags') throw new HostError('gone', `${path}: not found`);
     return {
       words: (first, count) => {
         asked.push(count);
@@ -402,11 +402,11 @@ describe('lists beside flags', () => {
     host.files.delete('/proc/vmallocinfo');
     host.files.delete('/proc/buddyinfo');
     expect(look(host).noDetails).toEqual({
-      caches: '/proc/slabinfo may not be read',
-      callers: '/proc/vmallocinfo is not there',
+      caches: '/proc/slabinfo: permission denied',
+      callers: '/proc/vmallocinfo: not found',
       zones: 'malformed /proc/buddyinfo (a zone is missing)',
     });
-    expect(category(look(host), 'vmalloc').why).toBe('/proc/vmallocinfo is not there');
+    expect(category(look(host), 'vmalloc').why).toBe('/proc/vmallocinfo: not found');
   });
 
   test('with a line that is none are refused', () => {

@@ -29,7 +29,7 @@ test('a kernel without PSI is told, and has no zeros', () => {
   const host = new FakeHost();
   expect(readMachinePressure(host)).toEqual({
     code: 'gone',
-    why: '/proc/pressure/memory is not there',
+    why: '/proc/pressure/memory: not found',
   });
   host.files.set('/proc/pressure/memory', 'broken');
   expect(readMachinePressure(host)).toMatchObject({
@@ -70,7 +70,7 @@ test('what a machine does not tell is null', () => {
     host: null,
     ...none,
     pressure: null,
-    noPressure: '/proc/pressure/memory is not there',
+    noPressure: '/proc/pressure/memory: not found',
     noPressureCode: 'gone',
   });
   host.files.set('/proc/meminfo', 'MemTotal:  100 kB\nMemAvailable:  50 kB\nSwapTotal:  0 kB\n');

@@ -104,7 +104,7 @@ describe('a System.map', () => {
     truncateSync(symbols, 2 ** 28 + 1);
     expect(errorOf(() => openNativeImage(image, { symbols }))).toMatchObject({
       code: 'unsupported-format',
-      message: `${symbols} has 268435457 bytes, and 268435456 are the most that are read of such a file`,
+      message: `${symbols}: file too large (268435457 bytes, at most 268435456 supported)`,
       next: 'Check the path.',
     });
   });
@@ -228,7 +228,7 @@ describe('a BTF file', () => {
     other.struct('page', 64, [{ name: '_refcount', type: int, bitOffset: 48 * 8 }]);
     expect(errorOf(() => openNativeImage(image, { types: fileOf(other.build()) }))).toMatchObject({
       code: 'wrong-vmlinux',
-      message: expect.stringContaining('OFFSET(page._refcount) is 48 in it, 52 in the dump'),
+      message: expect.stringContaining('OFFSET(page._refcount) is 48, dump 52'),
     });
   });
 
@@ -277,8 +277,8 @@ describe('types that are not BTF', () => {
     };
     const other = `${BUILD_ID.slice(0, -1)}3`;
     for (const [types, words] of [
-      [file({ buildId: other, load }), `its build id is ${other}, the dump's ${BUILD_ID}`],
-      [file({ banner, load }), `its banner is "${banner}"`],
+      [file({ buildId: other, load }), `(build id ${other}, dump ${BUILD_ID})`],
+      [file({ banner, load }), `(banner "${banner}"`],
     ] as const)
       expect(errorOf(() => provenanceOf(types))).toMatchObject({
         code: 'wrong-vmlinux',
@@ -312,7 +312,7 @@ describe('types that are not BTF', () => {
     });
     expect(provenanceOf(file({ symbols }), unplaced).symbols).toMatchObject({
       found: false,
-      why: expect.stringContaining('need KERNELOFFSET'),
+      why: expect.stringContaining('require KERNELOFFSET'),
     });
   });
 });

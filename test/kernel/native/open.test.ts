@@ -45,7 +45,7 @@ describe('a kernel opened by nothing but itself', () => {
       // 7.0 made offsets relative to their place, long after the order had become the new one.
       if (encoding === 'place' && order !== 'new') continue;
       for (const named of [true, false]) {
-        const how = named ? 'named by VMCOREINFO' : 'found by a scan';
+        const how = named ? 'located by VMCOREINFO' : 'found by a scan';
         it(`has its symbols: ${order} tables, ${encoding} addresses, ${how}`, () => {
           const extra = Array.from({ length: 700 }, (_, index) => ({
             name: `function_number_${(index * 7919) % 1000}_of_many`,
@@ -99,7 +99,7 @@ describe('a kernel opened by nothing but itself', () => {
     });
     const kernel = openNativeImage(made.image);
     expect(kernel.provenance.directMap).toMatchObject({
-      detail: expect.stringContaining('the usual base, checked in page tables'),
+      detail: expect.stringContaining('default base, verified in the page tables'),
     });
     expect(kernel.pages.pageOf(made.directMap)).toBe(made.pages);
   });
@@ -201,7 +201,9 @@ describe('a kernel opened by nothing but itself', () => {
     made.memory.page(0x1c0_0000).fill(0);
     expect(errorOf(() => openNativeImage(made.memory.image({})))).toMatchObject({
       code: 'unsupported-layout',
-      message: expect.stringContaining('a search through all its memory found none'),
+      message: expect.stringContaining(
+        'VMCOREINFO not found (no such note, and all memory searched)',
+      ),
     });
   });
 
@@ -218,7 +220,7 @@ describe('a kernel opened by nothing but itself', () => {
     made.tables.map(made.at.text, 0x40_0000, 0x20_0000);
     expect(errorOf(() => openNativeImage(made.image))).toMatchObject({
       code: 'damaged',
-      message: expect.stringContaining('page tables lead'),
+      message: expect.stringContaining('page tables and VMCOREINFO are inconsistent'),
     });
   });
 
@@ -229,11 +231,11 @@ describe('a kernel opened by nothing but itself', () => {
     const kernel = openNativeImage(made.image);
     expect(kernel.provenance.directMap).toMatchObject({
       found: false,
-      why: expect.stringContaining('page tables do not agree'),
+      why: expect.stringContaining('page tables disagree'),
     });
     expect(errorOf(() => kernel.pages.pageOf(made.directMap))).toMatchObject({
       code: 'damaged',
-      message: expect.stringMatching(/^the direct map cannot be found: page_offset_base says 0x/),
+      message: expect.stringMatching(/^direct map not found: page_offset_base is 0x/),
     });
   });
 
@@ -244,11 +246,11 @@ describe('a kernel opened by nothing but itself', () => {
     const kernel = openNativeImage(made.image);
     expect(kernel.provenance.pages).toMatchObject({
       found: false,
-      why: expect.stringMatching(/vmemmap_base says .*, mem_section/),
+      why: expect.stringMatching(/vmemmap_base is .*, but mem_section/),
     });
     expect(errorOf(() => kernel.pages.addressOfPage(made.pages))).toMatchObject({
       code: 'damaged',
-      message: expect.stringMatching(/^struct pages cannot be found: vmemmap_base says 0x/),
+      message: expect.stringMatching(/^struct pages not found: vmemmap_base is 0x/),
     });
   });
 
@@ -330,7 +332,7 @@ describe('a kernel opened by nothing but itself', () => {
     const kernel = openNativeImage(image);
     expect(errorOf(() => kernel.read(directMap, 2 ** 28 + 1))).toMatchObject({
       code: 'refused',
-      detail: '268435457 bytes in one read, and 268435456 are the most',
+      detail: 'read of 268435457 bytes, over the limit of 268435456',
     });
   });
 

@@ -25,7 +25,7 @@ export class MadeSource implements ReadingSource {
 
   readonly readText = (path: string): string => {
     const found = this.files[path];
-    if (found === undefined) throw new HostError('gone', `${path} is not there`);
+    if (found === undefined) throw new HostError('gone', `${path}: not found`);
     if (found instanceof HostError) throw found;
     return typeof found === 'string'
       ? found
@@ -37,7 +37,7 @@ export class MadeSource implements ReadingSource {
   readonly list = (path: string): string[] => {
     const below = Object.keys(this.files).filter((name) => name.startsWith(`${path}/`));
     if (below.length === 0 && !(path in this.files))
-      throw new HostError('gone', `${path} is not there`);
+      throw new HostError('gone', `${path}: not found`);
     return [...new Set(below.map((name) => name.slice(path.length + 1).split('/')[0] ?? ''))];
   };
 }

@@ -62,7 +62,7 @@ describe('a wrapper under which crash sees another /dev/shm', () => {
     }
     expect(failure?.code).toBe('crash-elsewhere');
     expect(failure?.message).toMatch(
-      /does not see the files that kdump-mem sees: \/dev\/shm\/kdump-mem-\w+, /,
+      /cannot see these files of kdump-mem: \/dev\/shm\/kdump-mem-\w+, /,
     );
   });
 });

@@ -31,7 +31,7 @@ describe('kdump-mem extract', () => {
     writeFileSync(output, 'mine');
     const refused = await cut();
     expect(refused).toMatchObject({ status: 2, stdout: '' });
-    expect(refused.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+    expect(refused.stderr).toMatch(/^kdump-mem: .*: already exists \(--force replaces it\)\n$/);
     expect(readFileSync(output, 'utf8')).toBe('mine');
     expect((await cut('--force')).status).toBe(0);
     expect(readFileSync(output).subarray(0, 8).toString()).toBe('KDUMP   ');
@@ -67,14 +67,14 @@ describe('kdump-mem extract', () => {
       timeout: 60_000,
     });
     expect(ran.exitCode).toBe(3);
-    expect(ran.stderr).toBe(`kdump-mem: ${output} cannot be written (EFBIG)`);
+    expect(ran.stderr).toBe(`kdump-mem: ${output}: write failed (EFBIG)`);
     expect(readdirSync(folder)).toEqual([]);
   });
 
   test('tells what it cannot write, and what is not there', async () => {
     const nowhere = await kdumpMem('extract', '--vmcore', elf, '-o', join(folder, 'no', 'where'));
     expect(nowhere).toMatchObject({ status: 3, stdout: '' });
-    expect(nowhere.stderr).toContain('cannot be written (ENOENT)');
+    expect(nowhere.stderr).toContain(': write failed (ENOENT)');
     expect((await cut('--pid', '99999')).status).toBe(4);
     expect((await cut('--fd', '3')).status).toBe(2);
     expect((await cut('--anonymize', '--with-log')).status).toBe(2);

@@ -148,7 +148,7 @@ describe('what is nobody’s business', () => {
     const init = full.symbol('init_task') ?? 0n;
     const offset = BigInt(full.struct('task_struct')?.member('nvcsw')?.offset ?? 0);
     expect(full.read(init + offset, 8).byteLength).toBe(8);
-    expect(() => kernel.read(init + offset, 8)).toThrow(/left out of the dump/);
+    expect(() => kernel.read(init + offset, 8)).toThrow(/filtered out of the dump/);
     kernel.close();
     full.close();
   });

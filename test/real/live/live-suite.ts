@@ -205,7 +205,7 @@ export function liveSuite(kernel: LabKernel): void {
         { mayFail: true },
       );
       expect(output.toString()).toBe(
-        'kdump-mem: /proc/kcore may not be read. Run as root, or as a user with read permission.\n',
+        'kdump-mem: /proc/kcore: permission denied. Run as root, or as a user with read permission.\n',
       );
       expect(status).toBe(3);
     });

@@ -21,11 +21,11 @@ test(
   async () => {
     const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
     expect(output.toString().split('\n')[0]).toMatch(
-      / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore may not be read.*\.$/,
+      / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: permission denied.*\.$/,
     );
     expect(status).toBe(0);
     const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
-    expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore may not be read.*\n$/);
+    expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore: permission denied.*\n$/);
     expect(refused.status).toBe(3);
   },
   2 * MOST_MS,

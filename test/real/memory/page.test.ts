@@ -113,7 +113,7 @@ test('a file that is there stays, without --force; the dump stays even so', asyn
   writeFileSync(other, 'mine');
   const kept = await kdumpMem('memory', '--vmcore', elf, '--html', other);
   expect(kept).toMatchObject({ status: 2, stdout: '' });
-  expect(kept.stderr).toBe(`kdump-mem: ${other} exists; --force replaces it\n`);
+  expect(kept.stderr).toBe(`kdump-mem: ${other}: already exists (--force replaces it)\n`);
   expect(readFileSync(other, 'utf8')).toBe('mine');
   const forced = await kdumpMem('memory', '--vmcore', elf, '--html', other, '--force');
   expect(forced.stdout.split('\n').at(-2)).toBe(`${other}: open it in a browser`);
@@ -121,7 +121,7 @@ test('a file that is there stays, without --force; the dump stays even so', asyn
   const before = statSync(elf);
   const dump = await kdumpMem('memory', '--vmcore', elf, '--html', elf, '--force');
   expect(dump).toMatchObject({ status: 2, stdout: '' });
-  expect(dump.stderr).toContain('is the dump that is read');
+  expect(dump.stderr).toContain('it is the dump that is read');
   expect(statSync(elf)).toMatchObject({ ino: before.ino, size: before.size });
 });
 

@@ -211,7 +211,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
         expect(status).toBe(0);
         expect(output.toString().split('\n')[0]).toMatch(
-          / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore is not a regular file\.$/,
+          / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: not a regular file\.$/,
         );
         const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
         expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore is not .*\n$/);
@@ -236,15 +236,15 @@ export function pageflagsSuite(kernel: LabKernel): void {
       const answer = memorySchema.parse(JSON.parse(output.toString()));
       expect(answer.source).toBe('counters');
       expect(answer.unavailable).toEqual([
-        { source: 'kcore', code: 'permission', why: '/proc/kcore may not be read' },
-        { source: 'pageflags', code: 'denied', why: '/proc/kpageflags may not be read' },
+        { source: 'kcore', code: 'permission', why: '/proc/kcore: permission denied' },
+        { source: 'pageflags', code: 'denied', why: '/proc/kpageflags: permission denied' },
       ]);
       const caches = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --caches'", {
         mayFail: true,
         timeoutMs: MOST_MS,
       });
       expect(caches.output.toString()).toMatch(
-        /^kdump-mem: --caches: not available \(\/proc\/slabinfo may not be read\)\. .*\n$/,
+        /^kdump-mem: --caches: not available \(\/proc\/slabinfo: permission denied\)\. .*\n$/,
       );
       expect(caches.status).toBe(3);
     });

@@ -117,7 +117,7 @@ describe.each([
   test('no such file', () =>
     refused(
       3,
-      /^kdump-mem: there is no file \/nonexistent/,
+      /^kdump-mem: \/nonexistent[^ ]*: not found/,
       ...init,
       '--vmcore',
       '/nonexistent',
@@ -127,7 +127,7 @@ describe.each([
   test('a fifo, into which nobody writes', async () => {
     const fifo = join(folder, `fifo-${engine.length}`);
     await execa('mkfifo', [fifo]);
-    await refused(3, /fifo-\d is not a regular file/, ...init, '--vmcore', fifo, ...engine);
+    await refused(3, /fifo-\d: not a regular file/, ...init, '--vmcore', fifo, ...engine);
   });
 
   test('not a dump', async () => {
@@ -142,7 +142,7 @@ describe.each([
     truncateSync(file, 60_000_000);
     await refused(
       3,
-      /cut is truncated: needs \d+ bytes, has 60000000\. Copy it again\.$/m,
+      /cut: truncated \(needs \d+ bytes, has 60000000\)\. Copy it again\.$/m,
       ...init,
       '--vmcore',
       file,
@@ -153,7 +153,7 @@ describe.each([
   test('the vmlinux of another kernel', () =>
     refused(
       3,
-      /^kdump-mem: .* is of another kernel: its build id is [0-9a-f]+, the dump's [0-9a-f]+/,
+      /^kdump-mem: .*: from a different kernel build \(build id [0-9a-f]+, dump [0-9a-f]+\)/,
       ...[...init, '--vmcore', elf, ...engine, '--vmlinux', labKernel('5.10').vmlinux],
     ));
 });
@@ -162,7 +162,7 @@ describe('crash', () => {
   test('is not there', () =>
     refused(
       3,
-      /^kdump-mem: there is no program \/nonexistent/,
+      /^kdump-mem: \/nonexistent[^ ]*: program not found/,
       ...[...init, '--vmcore', elf, '--engine', 'crash', '--vmlinux', vmlinux],
       ...['--crash', '/nonexistent'],
     ));
@@ -173,7 +173,7 @@ describe('crash', () => {
   test('is too old for this kernel, and is not believed', () =>
     refused(
       3,
-      /^kdump-mem: .*crash-8\.0\.2 opens this kernel but does not find pid [12] in it/,
+      /^kdump-mem: .*crash-8\.0\.2: does not support this kernel \(pid [12] not found\)/,
       ...[...init, '--vmcore', elf, '--engine', 'crash', '--vmlinux', vmlinux],
       ...['--crash', labTool('crash-8.0.2')],
     ));

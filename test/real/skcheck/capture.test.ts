@@ -80,7 +80,7 @@ describe('a capture', () => {
     const refused = skcheck(['--interval', '0.5', '--capture', mine]);
     expect(refused).toMatchObject({ status: 2, stdout: '' });
     expect(refused.stderr).toMatch(
-      /^skcheck: .*mine\.tar\.gz exists; --force replaces it\. [^\n]+\n$/,
+      /^skcheck: .*mine\.tar\.gz: already exists \(--force replaces it\)\. [^\n]+\n$/,
     );
     expect(readFileSync(mine, 'utf8')).toBe('mine');
     expect(skcheck(['--interval', '0.5', '--capture', mine, '--force']).status).toBe(0);

@@ -36,7 +36,9 @@ describe('without the right to look into other processes', () => {
     const server = await stage.start('server', { reads: 'healthy' });
     const run = skcheck([...SOON, '--stale', '--pid', `${server.pid}`], POWERLESS);
     expect(run).toMatchObject({ status: 3, stdout: '' });
-    expect(run.stderr).toMatch(/^skcheck: .*may not be read\. Already root: a capability .*\n$/);
+    expect(run.stderr).toMatch(
+      /^skcheck: .*: permission denied\. Already root: a capability .*\n$/,
+    );
   });
 });
 

@@ -132,7 +132,7 @@ describe('--force', () => {
     symlinkSync(target, link);
     const run = skcheck([...SOON, '--capture', link, '--force']);
     expect(run).toMatchObject({ status: 3, stdout: '' });
-    expect(run.stderr).toMatch(/^skcheck: [^\n]*link is not a regular file\. [^\n]+\n$/);
+    expect(run.stderr).toMatch(/^skcheck: [^\n]*link: not a regular file\. [^\n]+\n$/);
     expect(readFileSync(target, 'utf8')).toBe('kept');
   });
 });

@@ -92,10 +92,10 @@ test('a file that is there stays, without --force', async () => {
   writeFileSync(other, 'mine');
   const kept = await kdumpMem('triage', '--vmcore', elf, '--html', other);
   expect(kept).toMatchObject({ status: 2, stdout: '' });
-  expect(kept.stderr).toBe(`kdump-mem: ${other} exists; --force replaces it\n`);
+  expect(kept.stderr).toBe(`kdump-mem: ${other}: already exists (--force replaces it)\n`);
   expect(readFileSync(other, 'utf8')).toBe('mine');
   const dump = await kdumpMem('triage', '--vmcore', elf, '--html', elf, '--force');
-  expect(dump.stderr).toContain('is the dump that is read');
+  expect(dump.stderr).toContain('it is the dump that is read');
 });
 
 test('- prints the page, and --fail-on ends as without it', async () => {

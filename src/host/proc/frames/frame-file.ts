@@ -25,7 +25,7 @@ export function openFrameFile(path: string, most: number): FrameFile {
   // A container may have /dev/null in its place.
   if (!fstatSync(file).isFile()) {
     closeSync(file);
-    throw new HostError('unreadable', `${path} is no regular file`);
+    throw new HostError('unreadable', `${path}: not a regular file`);
   }
   const buffer = Buffer.alloc(most * WORD);
   return {

@@ -16,9 +16,9 @@ export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architectu
   const has = (name: string): boolean => machine === undefined && info.number(name) !== undefined;
   if (machine === 'x86_64' || has('phys_base')) return new X86_64(image, info);
   if (machine === 'aarch64' || has('kimage_voffset')) return new Arm64(image, info);
-  const what =
-    machine === undefined
-      ? `${info.release ?? 'a kernel'} on a machine that neither its headers nor VMCOREINFO name`
-      : `a ${machine} machine`;
-  throw new KernelError('unsupported-arch', `${files.join(', ')} is a dump of ${what}`);
+  const what = machine === undefined ? 'not named by its headers or VMCOREINFO' : machine;
+  throw new KernelError(
+    'unsupported-arch',
+    `${files.join(', ')}: unsupported architecture (${what})`,
+  );
 }

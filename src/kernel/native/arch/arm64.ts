@@ -127,14 +127,14 @@ export class Arm64 implements Architecture {
    * addresses since 5.4, in the upper one before.
    */
   #findDirectMap(kernel: EarlyKernel): Sought<LinearRange> {
-    const search = new RegionSearch('the direct map');
+    const search = new RegionSearch('direct map');
     const offset = this.#info.number('PHYS_OFFSET');
     if (offset === undefined) return search.contradicted('VMCOREINFO has no PHYS_OFFSET');
     const signed = BigInt.asIntN(64, offset);
     const first = signed < 0n ? 0n : signed;
     const end = memoryEnd(kernel, this.#image, this.pageSize, MOST_PHYSICAL);
     if (first >= BigInt(MOST_PHYSICAL) || end - Number(first) < this.pageSize)
-      return search.contradicted('PHYS_OFFSET lies behind all memory');
+      return search.contradicted('PHYS_OFFSET is beyond the end of memory');
     for (const bits of [this.#addressBits, this.#addressBits - 1n]) {
       const start = BigInt.asUintN(64, first - signed - (1n << bits));
       // Below what tables translate there is no memory, even if a signature's bits hide that.
@@ -146,9 +146,9 @@ export class Arm64 implements Architecture {
       if (length < this.pageSize) continue;
       const range = new LinearRange(start + below, length, Number(physical));
       if (this.#mapsDirectly(range, search))
-        return { found: range, from: 'PHYS_OFFSET, checked in page tables' };
+        return { found: range, from: 'PHYS_OFFSET, verified in the page tables' };
     }
-    return search.notFound('page tables do not agree with PHYS_OFFSET');
+    return search.notFound('the page tables contradict PHYS_OFFSET');
   }
 
   /** Whether page tables lead a range where it says: at two places of the image, and the last page. */
@@ -197,14 +197,14 @@ export class Arm64 implements Architecture {
     );
     const first = known[0];
     if (first === undefined)
-      return search.notFound('VMCOREINFO has no VMEMMAP_START and PHYS_OFFSET that lead there');
+      return search.notFound('VMCOREINFO has no usable VMEMMAP_START and PHYS_OFFSET');
     const other = known.find(({ address }) => address !== first.address);
     if (other !== undefined) {
       const says = ({ address, from }: typeof first): string => `${from} ${hex(address)}`;
       return search.contradicted(`${says(first)}, but ${says(other)}`);
     }
     const from = known.map((one) => one.from).join(' and ');
-    if (first.address % 8n !== 0n) return search.contradicted(`${from} says ${hex(first.address)}`);
+    if (first.address % 8n !== 0n) return search.contradicted(`${from} is ${hex(first.address)}`);
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
     if (walkOrNot(this.#walk, page, search) < 0)
       return search.notFound(`${from} leads to unmapped memory`);
@@ -221,5 +221,5 @@ function lacking(info: Vmcoreinfo, name: string): KernelError {
   const keys = [name, `NUMBER(${name})`, `SYMBOL(${name})`];
   const said = keys.map((key) => info.entries.get(key)).find((value) => value !== undefined);
   const what = said === undefined ? `no ${name}` : `${name}=${JSON.stringify(said.slice(0, 40))}`;
-  return new KernelError('unsupported-layout', `VMCOREINFO of an arm64 kernel has ${what}`);
+  return new KernelError('unsupported-layout', `VMCOREINFO: ${what}, which arm64 requires`);
 }

@@ -35,14 +35,14 @@ export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
     const { message: why } = ofTable(error, virtual);
-    const message = `the kernel's page tables cannot be read: ${why}`;
+    const message = `kernel page tables: ${why}`;
     throw new KernelError('damaged', message, { cause: error });
   }
   if (found === physical) return;
   const place = found < 0 ? 'nowhere' : `to physical ${hex(found)}`;
   throw new KernelError(
     'damaged',
-    `page tables lead ${hex(virtual)} ${place}, VMCOREINFO to ${hex(physical)}`,
+    `page tables and VMCOREINFO are inconsistent (${hex(virtual)} maps ${place}, not to ${hex(physical)})`,
   );
 }
 
@@ -78,7 +78,7 @@ export function memoryEnd(
   pageSize: number,
   most: number,
 ): number {
-  const frames = readVariable(kernel, 'max_pfn', new RegionSearch('the end of memory'));
+  const frames = readVariable(kernel, 'max_pfn', new RegionSearch('end of memory'));
   if (frames) return Math.min(Number(frames) * pageSize, most);
   let last = 0;
   let seen = 0;

@@ -38,14 +38,14 @@ export class RegionSearch {
     const [first] = this.#misses.values();
     if (first === undefined) return this.contradicted(why);
     const names = [...this.#misses.keys()].join(' and ');
-    const detail = `${names}, by which ${this.#region} would be found`;
+    const detail = `${names}, needed to find the ${this.#region}`;
     const error = new ReadError(first.code, first.address, detail, { cause: first });
     return { found: undefined, error };
   }
 
   /** Not found, whatever could not be read: what was read rules it out. */
   contradicted(why: string): Sought<never> {
-    const message = `${this.#region} cannot be found: ${why}`;
+    const message = `${this.#region} not found: ${why}`;
     return { found: undefined, error: new KernelError('damaged', message) };
   }
 }

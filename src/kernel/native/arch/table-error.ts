@@ -8,5 +8,5 @@ export function ofTable(error: ReadError, address: bigint): PageTableError {
 
 /** @param error what reading the table has ended in: its address is the table's */
 export function tableName({ address }: ReadError): string {
-  return `the page table at physical ${hex(address)}`;
+  return `page table at physical ${hex(address)}`;
 }

@@ -44,7 +44,7 @@ export function walkUserTables(
   const seen = new Set<number>();
   const walk = (table: number, left: number, first: number): void => {
     if (seen.has(table) || seen.size >= MOST_TABLES)
-      throw new KernelError('damaged', 'the page tables of a process lead into each other');
+      throw new KernelError('damaged', 'user page tables form a loop');
     seen.add(table);
     const count = left === levels - 1 ? topEntries : perTable;
     const pages = perTable ** left;

@@ -60,7 +60,7 @@ export class X86_64 implements Architecture {
 
     const root = info.symbol('init_top_pgt') ?? info.symbol('swapper_pg_dir');
     if (root === undefined)
-      throw new KernelError('unsupported-layout', 'VMCOREINFO names no swapper_pg_dir');
+      throw new KernelError('unsupported-layout', 'VMCOREINFO: no swapper_pg_dir');
     const anchor = info.symbol('_stext') ?? root;
     const physBase = physicalBase(image, info, anchor);
     const physical = (address: bigint): number => Number(address - START_KERNEL_MAP + physBase);
@@ -95,7 +95,7 @@ export class X86_64 implements Architecture {
   }
 
   #findDirectMap(kernel: EarlyKernel): Sought<LinearRange> {
-    const search = new RegionSearch('the direct map');
+    const search = new RegionSearch('direct map');
     const end = memoryEnd(kernel, this.#image, PAGE_SIZE, DEFAULTS[this.#levels].most);
     const length = Math.max(end, PAGE_SIZE);
     const range = (address: bigint): LinearRange => new LinearRange(address, length, 0);
@@ -105,17 +105,17 @@ export class X86_64 implements Architecture {
       // The kernel's own word; page tables must agree wherever they say anything.
       if (this.#mapsDirectly(variable, length, search))
         return { found: range(variable), from: 'page_offset_base' };
-      const why = `page_offset_base says ${hex(variable)}, page tables do not agree`;
+      const why = `page_offset_base is ${hex(variable)}, but the page tables disagree`;
       return search.notFound(why);
     }
     const usual = DEFAULTS[this.#levels].directMap;
     if (this.#mapsDirectly(usual, length, search))
-      return { found: range(usual), from: 'the usual base, checked in page tables' };
+      return { found: range(usual), from: 'default base, verified in the page tables' };
     for (const candidate of this.#tables.largeRegions(search)) {
       if (this.#mapsDirectly(candidate, length, search))
         return { found: range(candidate), from: 'page tables' };
     }
-    return search.notFound('no variable and no page table shows it');
+    return search.notFound('no variable or page table leads to it');
   }
 
   /** Whether page tables lead `base` + p to p: for two places in the image, and the last page. */
@@ -145,7 +145,7 @@ export class X86_64 implements Architecture {
       { base: section, from: 'mem_section' },
     ].filter(({ base }) => base !== undefined) as { base: bigint; from: string }[];
     if (variable !== undefined && section !== undefined && variable !== section) {
-      const says = `vmemmap_base says ${hex(variable)}, mem_section ${hex(section)}`;
+      const says = `vmemmap_base is ${hex(variable)}, but mem_section gives ${hex(section)}`;
       return search.contradicted(says);
     }
     const found = known.filter(({ base }) => mapped(base));
@@ -158,9 +158,9 @@ export class X86_64 implements Architecture {
     if (mapped(usual))
       return {
         found: { address: usual, stride },
-        from: 'the usual base, checked in page tables',
+        from: 'default base, verified in the page tables',
       };
-    return search.notFound('no variable and no page table shows it');
+    return search.notFound('no variable or page table leads to it');
   }
 }
 
@@ -172,5 +172,5 @@ function physicalBase(image: MemoryImage, info: Vmcoreinfo, anchor: bigint): big
     if (physical !== undefined && anchor >= address && anchor < address + BigInt(length))
       return BigInt(physical) + START_KERNEL_MAP - address;
   }
-  throw new KernelError('unsupported-layout', 'VMCOREINFO has no phys_base');
+  throw new KernelError('unsupported-layout', 'VMCOREINFO: no phys_base');
 }

@@ -170,7 +170,7 @@ export class Btf {
           return at;
       }
     }
-    throw new KernelError('damaged', `BTF: type ${id} is a chain without an end`);
+    throw new KernelError('damaged', `BTF: chain of type ${id} does not terminate`);
   }
 
   /** Bytes of a value of that type; 0 for void, functions and forwards. */
@@ -189,7 +189,7 @@ export class Btf {
         case Kind.DATASEC: {
           const bytes = factor * this.sizeOrType(at);
           if (!Number.isSafeInteger(bytes))
-            throw new KernelError('damaged', `BTF: type ${id} has an impossible size`);
+            throw new KernelError('damaged', `BTF: type ${id} has an invalid size`);
           return bytes;
         }
         case Kind.PTR:
@@ -205,7 +205,7 @@ export class Btf {
           return 0;
       }
     }
-    throw new KernelError('damaged', `BTF: type ${id} is an array without an end`);
+    throw new KernelError('damaged', `BTF: array type ${id} does not terminate`);
   }
 
   #anySignedEnum(): boolean {
@@ -238,14 +238,14 @@ export class Btf {
     let home: Btf = this;
     while (id < home.firstId && home.#base) home = home.#base;
     if (id < home.firstId || id >= home.endId)
-      throw new KernelError('damaged', `BTF: there is no type ${id}`);
+      throw new KernelError('damaged', `BTF: no type ${id}`);
     return home;
   }
 
   #word(id: number, word: number): number {
     const at = this.#offsets[id - this.firstId]! + word;
     const value = this.#words[at];
-    if (value === undefined) throw new KernelError('damaged', `BTF: type ${id} is cut off`);
+    if (value === undefined) throw new KernelError('damaged', `BTF: type ${id} is truncated`);
     return value;
   }
 }

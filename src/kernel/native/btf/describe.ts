@@ -83,7 +83,7 @@ function declare(
   left: { types: number },
 ): string {
   if (depth > MOST_DEPTH || --left.types < 0)
-    throw new KernelError('damaged', `BTF: type ${id} is declared without an end`);
+    throw new KernelError('damaged', `BTF: declaration of type ${id} does not terminate`);
   if (inner.length > MOST_LENGTH) return inner;
   const next = (type: number, text: string): string => declare(btf, type, text, depth + 1, left);
   switch (btf.kind(id)) {

@@ -54,21 +54,20 @@ export interface BtfHeader {
  */
 export function parseBtfHeader(view: DataView, available: number): BtfHeader {
   const refuse = (why: string): never => {
-    throw new KernelError('damaged', `the BTF header is not one: ${why}`);
+    throw new KernelError('damaged', `malformed BTF header (${why})`);
   };
-  if (view.byteLength < HEADER_SIZE) return refuse(`only ${view.byteLength} bytes of it are there`);
+  if (view.byteLength < HEADER_SIZE) return refuse(`truncated after ${view.byteLength} bytes`);
   const magic = view.getUint16(0, true);
-  if (magic !== 0xeb9f) return refuse(`magic is ${hex(magic)}, not 0xeb9f`);
+  if (magic !== 0xeb9f) return refuse(`magic ${hex(magic)}, not 0xeb9f`);
   const version = view.getUint8(2);
-  if (version !== 1) return refuse(`version is ${version}, not 1`);
+  if (version !== 1) return refuse(`version ${version}, not 1`);
   const headerLength = view.getUint32(4, true);
-  if (headerLength < HEADER_SIZE || headerLength > 4096)
-    return refuse(`it claims ${headerLength} bytes`);
+  if (headerLength < HEADER_SIZE || headerLength > 4096) return refuse(`length ${headerLength}`);
   const typesAt = headerLength + view.getUint32(8, true);
   const typesLength = view.getUint32(12, true);
   const stringsAt = headerLength + view.getUint32(16, true);
   const stringsLength = view.getUint32(20, true);
-  if (typesAt % 4 !== 0 || typesLength % 4 !== 0) return refuse('types are not aligned to 4 bytes');
+  if (typesAt % 4 !== 0 || typesLength % 4 !== 0) return refuse('types not aligned to 4 bytes');
   for (const [name, at, length] of [
     ['types', typesAt, typesLength],
     ['strings', stringsAt, stringsLength],

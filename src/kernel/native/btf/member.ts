@@ -52,7 +52,7 @@ export function flattenMembers(btf: Btf, id: number): Map<string, Member> {
   let seen = 0;
   const visit = (aggregate: number, bitOffset: number, depth: number): void => {
     if (depth > MOST_DEPTH)
-      throw new KernelError('damaged', `BTF: type ${id} nests without an end`);
+      throw new KernelError('damaged', `BTF: type ${id} is nested too deeply`);
     const count = btf.vlen(aggregate);
     seen += count;
     if (seen > MOST_MEMBERS)

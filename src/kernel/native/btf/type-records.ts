@@ -44,16 +44,13 @@ export function indexTypes(
     if (fixed === undefined || kind === 0)
       throw new KernelError(
         'unsupported-layout',
-        `BTF: type ${firstId + count} is of kind ${kind}, which is not known`,
+        `BTF: type ${firstId + count} is of unknown kind ${kind}`,
       );
     if (NAMED[kind] && words[at] !== 0) named[namedCount++] = count;
     offsets[count++] = at;
     at += TYPE_WORDS + fixed + (info & 0xffffff) * WORDS_PER_ELEMENT[kind]!;
   }
   if (at !== end)
-    throw new KernelError(
-      'damaged',
-      `BTF: type ${firstId + count - 1} runs over the section's end`,
-    );
+    throw new KernelError('damaged', `BTF: type ${firstId + count - 1} exceeds its section`);
   return { offsets: offsets.subarray(0, count), named: named.subarray(0, namedCount) };
 }

@@ -256,5 +256,5 @@ function grown(array: Uint32Array<ArrayBuffer>, length: number): Uint32Array<Arr
 }
 
 function tooMany(what: string): KernelError {
-  return new KernelError('unsupported-format', `more ${what} than a kernel has`);
+  return new KernelError('unsupported-format', `too many ${what}`);
 }

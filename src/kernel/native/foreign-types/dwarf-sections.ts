@@ -48,7 +48,10 @@ export function heldSection(elf: ElfFile, name: string): Uint8Array {
   const section = debugSection(elf, name);
   if (section === undefined) return new Uint8Array(0);
   if (section.size > MOST_HELD)
-    throw new KernelError('wrong-vmlinux', `${elf.path}: .debug_${name} has ${section.size} bytes`);
+    throw new KernelError(
+      'wrong-vmlinux',
+      `${elf.path}: .debug_${name} too large (${section.size} bytes)`,
+    );
   return section.read(0, section.size);
 }
 
@@ -63,7 +66,7 @@ function inflated(elf: ElfFile, section: ElfSection, hasHeader: boolean): Uint8A
   if (kind !== ELFCOMPRESS_ZLIB && kind !== ELFCOMPRESS_ZSTD)
     throw malformed(elf, section, `unsupported compression ${kind}`);
   if (size > MOST_BYTES || size > section.size * MOST_RATIO)
-    throw malformed(elf, section, `it claims ${size} bytes uncompressed`);
+    throw malformed(elf, section, `${size} bytes uncompressed`);
   const packed = elf.read(section, headerBytes, section.size - headerBytes);
   const bytes = (kind === ELFCOMPRESS_ZSTD ? inflateZstd : inflateZlib)(packed, size);
   if (bytes === undefined) throw malformed(elf, section, 'corrupt compressed data');
@@ -71,5 +74,5 @@ function inflated(elf: ElfFile, section: ElfSection, hasHeader: boolean): Uint8A
 }
 
 function malformed(elf: ElfFile, { name }: ElfSection, why: string): KernelError {
-  return new KernelError('wrong-vmlinux', `${elf.path}: ${name} is malformed (${why})`);
+  return new KernelError('wrong-vmlinux', `${elf.path}: malformed ${name} (${why})`);
 }

@@ -147,13 +147,13 @@ export function readAbbreviations(
       const value = form === Form.IMPLICIT_CONST ? cursor.signed() : 0;
       if (attribute === 0 && form === 0) break;
       if (count === MOST_ATTRIBUTES || cursor.at > bytes.length)
-        throw damaged('an abbreviation without an end');
+        throw damaged('abbreviation does not terminate');
       const fixed = READ.has(attribute) ? undefined : sizeOf(form, unit);
       if (fixed === undefined) attributes.push(attribute, form, value);
       else if (attributes.at(-2) === Form.SKIP) attributes[attributes.length - 1]! += fixed;
       else attributes.push(0, Form.SKIP, fixed);
     }
-    if (code > MOST_CODE) throw damaged(`an abbreviation has number ${code}`);
+    if (code > MOST_CODE) throw damaged(`abbreviation number ${code}`);
     abbreviations[code] = { tag, children, attributes };
   }
   return { abbreviations, end: cursor.at };
@@ -393,7 +393,7 @@ export class DwarfUnit {
     if (sibling >= next && sibling <= header.end) return sibling;
     let at = next;
     for (let depth = 1; depth > 0; at = this.next) {
-      if (at >= header.end) throw damaged(`the unit at ${header.start} ends amid its entries`);
+      if (at >= header.end) throw damaged(`unit at ${header.start} truncated`);
       if (!this.read(at)) depth--;
       else if (this.children) {
         if (this.sibling > this.next && this.sibling <= header.end) this.next = this.sibling;
@@ -585,7 +585,7 @@ export class DwarfUnit {
     switch (form) {
       case Form.STRING: {
         const end = cursor.bytes.indexOf(0, cursor.at);
-        if (end < 0) throw damaged('a name without an end');
+        if (end < 0) throw damaged('name does not terminate');
         cursor.at = end + 1;
         return;
       }
@@ -615,19 +615,19 @@ export class DwarfUnit {
         return;
       case Form.INDIRECT: {
         const actual = cursor.unsigned();
-        if (actual === Form.INDIRECT) throw damaged('a form that leads to itself');
+        if (actual === Form.INDIRECT) throw damaged('indirect form refers to itself');
         this.#skip(actual);
         return;
       }
       default:
         throw new KernelError(
           'unsupported-format',
-          `DWARF: form 0x${form.toString(16)} is unsupported`,
+          `unsupported DWARF form 0x${form.toString(16)}`,
         );
     }
   }
 }
 
 export function damaged(why: string): KernelError {
-  return new KernelError('damaged', `DWARF: ${why}`);
+  return new KernelError('damaged', `malformed DWARF (${why})`);
 }

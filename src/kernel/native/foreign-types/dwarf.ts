@@ -62,7 +62,7 @@ const QUALIFIERS: ReadonlyMap<number, number> = new Map([
  */
 export function readDwarf(elf: ElfFile): Btf {
   const info = debugSection(elf, 'info');
-  if (info === undefined) throw new KernelError('no-types', 'there is no .debug_info');
+  if (info === undefined) throw new KernelError('no-types', 'no .debug_info');
   return new DwarfTypes(elf, info).read();
 }
 
@@ -100,10 +100,7 @@ class DwarfTypes {
     }
     const types = this.#types.build();
     if (types.count === 0)
-      throw new KernelError(
-        'no-types',
-        this.#split ? 'DWARF: the types are in .dwo files' : 'DWARF: no types of C',
-      );
+      throw new KernelError('no-types', this.#split ? 'types are in .dwo files' : 'no C types');
     return types;
   }
 
@@ -112,7 +109,7 @@ class DwarfTypes {
     const { size } = this.#info;
     for (let start = 0; start < size; ) {
       const available = Math.min(size - start, 32);
-      if (available < 12) throw damaged(`a unit at ${start} is cut off`);
+      if (available < 12) throw damaged(`unit at ${start} truncated`);
       const bytes = new Uint8Array(32);
       bytes.set(this.#info.read(start, available));
       const view = viewOf(bytes);
@@ -124,9 +121,9 @@ class DwarfTypes {
       const end = start + versionAt + offset(wide ? 4 : 0);
       const version = view.getUint16(versionAt, true);
       if (!(end <= size && end - start >= 11) || end - start > MOST_UNIT_BYTES)
-        throw damaged(`the unit at ${start} claims to end at ${end} of ${size}`);
+        throw damaged(`unit at ${start} ends at ${end} of ${size}`);
       if (version < 2 || version > 5)
-        throw new KernelError('unsupported-format', `DWARF: version ${version} is unsupported`);
+        throw new KernelError('unsupported-format', `unsupported DWARF version ${version}`);
       const modern = version === 5;
       const kind = modern ? view.getUint8(versionAt + 2) : DW_UT_COMPILE;
       const abbreviationsAt = offset(versionAt + (modern ? 4 : 2));
@@ -135,7 +132,7 @@ class DwarfTypes {
       this.#split ||= kind === DW_UT_SKELETON;
       if (kind === DW_UT_COMPILE || kind === DW_UT_PARTIAL)
         headers.push({ start, first, end, version, abbreviationsAt, addressBytes, offsetBytes });
-      if (headers.length > MOST_UNITS) throw damaged('more units than a kernel has');
+      if (headers.length > MOST_UNITS) throw damaged('too many units');
       start = end;
     }
     return headers;
@@ -144,7 +141,7 @@ class DwarfTypes {
   #load(header: UnitHeader): DwarfUnit {
     const length = header.end - header.start;
     this.#bytesLeft -= length;
-    if (this.#bytesLeft < 0) throw damaged('units refer to each other without an end');
+    if (this.#bytesLeft < 0) throw damaged('circular references between units');
     const bytes = this.#info.read(header.start, length);
     return new DwarfUnit(header, bytes, this.#abbreviationsOf(header), this.#names);
   }
@@ -213,7 +210,7 @@ class DwarfTypes {
       if (type === IN_PROGRESS) throw damaged(`type ${place} contains itself`);
       return type;
     }
-    if (depth > MOST_DEPTH) throw damaged(`type ${place} nests without an end`);
+    if (depth > MOST_DEPTH) throw damaged(`type ${place} nested too deeply`);
     known.set(place, IN_PROGRESS);
     const made = this.#make(unit, place, pointee, depth + 1);
     known.set(place, made);
@@ -373,7 +370,7 @@ class StringNames implements Names {
 
   indexed(at: number, offsetBytes: number): number {
     const offsets = this.#offsets;
-    if (at < 0 || at + offsetBytes > offsets.byteLength) throw damaged(`no string number at ${at}`);
+    if (at < 0 || at + offsetBytes > offsets.byteLength) throw damaged(`no string offset at ${at}`);
     return this.stored(
       offsetBytes === 8 ? Number(offsets.getBigUint64(at, true)) : offsets.getUint32(at, true),
     );

@@ -31,12 +31,12 @@ export interface Isf {
  * @throws {KernelError} `unsupported-format`, `damaged`
  */
 export function readIsf(text: string): Isf {
-  const root = fields(parse(text), 'the file');
+  const root = fields(parse(text), 'file');
   const format = fields(root.metadata, 'metadata').format;
   if (typeof format !== 'string' || !FORMAT.test(format))
     throw new KernelError(
       'unsupported-format',
-      `ISF: format ${JSON.stringify(format)?.slice(0, 40)} is unsupported`,
+      `unsupported ISF format ${JSON.stringify(format)?.slice(0, 40)}`,
     );
   const symbols = fields(root.symbols ?? {}, 'symbols');
   return {
@@ -51,7 +51,7 @@ function parse(text: string): unknown {
     return JSON.parse(text.replace(LARGE, '$1"$2"'));
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof RangeError)) throw error;
-    throw malformed('no JSON');
+    throw malformed('not JSON');
   }
 }
 
@@ -107,14 +107,14 @@ class IsfTypes {
     for (const name of Object.keys(this.#structs)) this.#struct(name, 0);
     for (const name of Object.keys(this.#enums)) this.#enum(name);
     const types = this.#built.build();
-    if (types.count === 0) throw new KernelError('no-types', 'ISF: no types');
+    if (types.count === 0) throw new KernelError('no-types', 'no types');
     return types;
   }
 
   /** @throws {KernelError} `damaged` */
   #type(value: unknown, depth: number, pointee = false): number {
-    if (depth > MOST_DEPTH) throw malformed('types nest without an end');
-    const type = fields(value, 'a type');
+    if (depth > MOST_DEPTH) throw malformed('types nested too deeply');
+    const type = fields(value, 'type');
     const { kind, name } = type;
     switch (kind) {
       case 'base':
@@ -136,7 +136,7 @@ class IsfTypes {
           ? this.#declared(text(name), kind)
           : this.#struct(text(name), depth + 1);
       default:
-        throw malformed(`a type of kind ${String(kind).slice(0, 40)}`);
+        throw malformed(`unknown kind of type ${String(kind).slice(0, 40)}`);
     }
   }
 
@@ -165,7 +165,7 @@ class IsfTypes {
     const { size, constants } = fields(this.#enums[name], name);
     const values = Object.entries(fields(constants, name)).map(([key, value]) => ({
       name: this.#built.name(key),
-      value: integer(value) ?? refuse(`enumerator ${key.slice(0, 60)}`),
+      value: integer(value) ?? refuse(`invalid enumerator ${key.slice(0, 60)}`),
     }));
     return this.#built.enumeration(this.#nameOf(name), whole(size, 8), values);
   }
@@ -206,18 +206,18 @@ class IsfTypes {
 
 function fields(value: unknown, of: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw malformed(`${of.slice(0, 60)} is no object`);
+    throw malformed(`${of.slice(0, 60)} is not an object`);
   return value as Fields;
 }
 
 function text(value: unknown): string {
-  return typeof value === 'string' ? value : refuse('a type without a name');
+  return typeof value === 'string' ? value : refuse('type without a name');
 }
 
 function whole(value: unknown, most: number): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most)
     return value;
-  return refuse(`${String(value).slice(0, 40)} where a size or an offset should be`);
+  return refuse(`invalid size or offset ${String(value).slice(0, 40)}`);
 }
 
 function integer(value: unknown): bigint | undefined {
@@ -226,7 +226,7 @@ function integer(value: unknown): bigint | undefined {
 }
 
 function malformed(why: string): KernelError {
-  return new KernelError('damaged', `ISF: ${why}`);
+  return new KernelError('damaged', `malformed ISF (${why})`);
 }
 
 function refuse(why: string): never {

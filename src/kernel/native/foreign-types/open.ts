@@ -25,10 +25,7 @@ export function openTypesFile(path: string): TypesFile {
   const packed = XZ.every((byte, at) => head[at] === byte);
   const isText = packed || /^\s*\{/.test(Buffer.from(head).toString('latin1'));
   if (!isText)
-    throw new KernelError(
-      'unsupported-format',
-      `${path}: unsupported types (no BTF, no ELF file, no ISF)`,
-    );
+    throw new KernelError('unsupported-format', `${path}: unsupported types (not BTF, ELF or ISF)`);
   const isf = named(path, () => readIsf(textOf(path, packed)));
   return { ...isf, path, form: 'ISF', load: () => isf.types };
 }
@@ -39,10 +36,10 @@ function openElf(path: string): TypesFile {
     if (elf.isRelocatable)
       throw new KernelError(
         'unsupported-format',
-        `${path}: types of a module (an object file, whose types are not those of the kernel)`,
+        `${path}: types of a module, not of the kernel (relocatable object file)`,
       );
     if (!elf.section('.debug_info') && !elf.section('.zdebug_info'))
-      throw new KernelError('no-types', `${path} has neither .BTF nor .debug_info`);
+      throw new KernelError('no-types', `${path}: neither .BTF nor .debug_info`);
     const { buildId } = elf;
     let types: Btf | undefined;
     const load = (): Btf => {
@@ -84,7 +81,7 @@ function unpacked(path: string): Uint8Array {
   const xz = programPath('xz');
   if (xz === undefined)
     throw new KernelError('unsupported-format', `${path}: compressed file (xz is not installed)`, {
-      next: 'Install xz-utils, or unpack it first.',
+      next: 'Install xz-utils, or decompress it first.',
     });
   try {
     return execFileSync(xz, ['-dc', '--memlimit=256MiB', '--', path], {

@@ -40,7 +40,7 @@ export class FileSource implements ByteSource {
     const stat = fstatSync(this.#fd);
     if (!stat.isFile()) {
       closeSync(this.#fd);
-      throw new KernelError(unfit, `${path} is not a regular file`);
+      throw new KernelError(unfit, `${path}: not a regular file`);
     }
     this.size = isKcorePath(path) ? Number.POSITIVE_INFINITY : stat.size;
   }
@@ -80,7 +80,7 @@ export function isKcorePath(path: string): boolean {
 const KCORE = '/proc/kcore';
 
 /** The oddity of a source that was cut. */
-export const CUT_STREAM = 'truncated: the flattened stream has no end mark';
+export const CUT_STREAM = 'truncated (the flattened stream has no end mark)';
 
 /** `, flattened` for a description, or nothing. */
 export function wrappingOf({ wrapping }: ByteSource): string {
@@ -101,15 +101,15 @@ function open(path: string, unfit: KernelErrorCode): number {
   } catch (cause) {
     const code = errorCode(cause);
     if (code === 'ENOENT' && path === KCORE) {
-      throw new KernelError('no-live-memory', `this kernel offers no ${KCORE}`, { cause });
+      throw new KernelError('no-live-memory', `${KCORE}: not found`, { cause });
     }
     if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new KernelError('no-such-file', `${path} does not exist`, { cause });
+      throw new KernelError('no-such-file', `${path}: not found`, { cause });
     }
     if (code === 'EACCES' || code === 'EPERM') {
-      throw new KernelError('permission', `${path} may not be read`, { cause });
+      throw new KernelError('permission', `${path}: permission denied`, { cause });
     }
-    throw new KernelError(unfit, `${path} cannot be opened (${code})`, { cause });
+    throw new KernelError(unfit, `${path}: open failed (${code})`, { cause });
   }
 }
 

@@ -15,7 +15,7 @@ import { errorCode } from './byte-source.js';
 export function dumpIn(path: string): string {
   // Node takes such a name for a mistake of the program's.
   if (path.includes('\0'))
-    throw new KernelError('no-such-file', 'the name of the dump has a zero byte in it');
+    throw new KernelError('no-such-file', 'the file name contains a NUL byte');
   if (!isDirectory(path)) return path;
   let found = candidates(path);
   const closed: string[] = [];
@@ -26,21 +26,21 @@ export function dumpIn(path: string): string {
       .flatMap((directory) => candidatesOrNone(directory, closed));
   }
   if (found.length === 0) {
-    const but = closed.length > 0 ? `, and ${closed[0]} cannot be listed` : '';
-    throw new KernelError('no-such-file', `there is no dump in ${path}${but}`, { next: NAMES });
+    const why = closed.length > 0 ? `${closed[0]}: permission denied` : NAMES;
+    const message = `${path}: no dump found (${why})`;
+    throw new KernelError('no-such-file', message, { next: 'Name the file itself.' });
   }
   if (found.length === 1) return found[0]!;
   const named = found.slice(0, MOST_NAMED).join(', ');
   const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
-  throw new KernelError('not-a-dump', `${path} holds several dumps: ${named}${more}`, {
+  throw new KernelError('not-a-dump', `${path}: several dumps found (${named}${more})`, {
     next: `Name one: --vmcore ${shellPath(found[0]!)}`,
   });
 }
 
 const MOST_NAMED = 6;
 /** What {@link DUMP} takes, in words. */
-const NAMES =
-  'Files called vmcore, vmcore.*, *.vmcore and dump.YYYYMMDDHHMM count, there or one folder down; name any other itself.';
+const NAMES = 'no vmcore, vmcore.*, *.vmcore or dump.YYYYMMDDHHMM there or one directory below';
 /** Names that kdump and its kin give to dumps. */
 export const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
 
@@ -73,8 +73,7 @@ function entries(directory: string): string[] {
     const code = errorCode(cause);
     const denied = code === 'EACCES' || code === 'EPERM';
     if (!denied && code !== 'ENOENT') throw cause;
-    throw new KernelError(denied ? 'permission' : 'no-such-file', `${directory} cannot be listed`, {
-      cause,
-    });
+    const message = `${directory}: ${denied ? 'permission denied' : 'not found'}`;
+    throw new KernelError(denied ? 'permission' : 'no-such-file', message, { cause });
   }
 }

@@ -43,65 +43,66 @@ interface Foreign {
   readonly offset?: number;
   /** `unsupported-format` for what holds a dump, `not-a-dump` for what doesn't. */
   readonly code: 'unsupported-format' | 'not-a-dump';
-  /** What it is and, after a colon, what to do. */
-  readonly says: string;
-  /** What makes a dump of it. */
-  readonly unpacking?: Unpacking;
+  readonly kind: string;
+  /** What to do with it: how it is unpacked, or a sentence. */
+  readonly next?: Unpacking | string;
 }
 
-function packed(bytes: string, says: string, unpacking?: Unpacking): Foreign {
-  return { bytes, code: 'unsupported-format', says, ...(unpacking ? { unpacking } : {}) };
+function packed(bytes: string, kind: string, next?: Unpacking | string): Foreign {
+  return { bytes, code: 'unsupported-format', kind, ...(next === undefined ? {} : { next }) };
 }
 
-function other(bytes: string, says: string, offset = 0): Foreign {
-  return { bytes, offset, code: 'not-a-dump', says };
+function other(bytes: string, kind: string, offset = 0): Foreign {
+  return { bytes, offset, code: 'not-a-dump', kind };
 }
+
+const MEMORY_ONLY =
+  'Dump again with virsh dump --memory-only, or with dump-guest-memory of the QEMU monitor.';
 
 /** Magic numbers as Latin-1 text. crash's headers name those of other dump formats. */
 const FOREIGN: readonly Foreign[] = [
-  packed('\x1f\x8b', 'is compressed with gzip', unpacker('gzip', '.gz')),
-  packed('\xfd7zXZ\x00', 'is compressed with xz', unpacker('xz', '.xz')),
-  packed('\x28\xb5\x2f\xfd', 'is compressed with zstd', unpacker('zstd', '.zst')),
-  packed('\x04\x22\x4d\x18', 'is compressed with lz4', unpacker('lz4', '.lz4')),
-  packed('\x02\x21\x4c\x18', 'is compressed with lz4', unpacker('lz4', '.lz4')),
-  packed('BZh', 'is compressed with bzip2', unpacker('bzip2', '.bz2')),
-  packed('\x89LZO\x00', 'is compressed with lzop', unpacker('lzop', '.lzo')),
-  packed('LZIP', 'is compressed with lzip', unpacker('lzip', '.lz')),
-  packed('PK\x03\x04', 'is a zip archive', ZIP),
-  packed('7z\xbc\xaf\x27\x1c', 'is a 7z archive', SEVEN_ZIP),
+  packed('\x1f\x8b', 'compressed with gzip', unpacker('gzip', '.gz')),
+  packed('\xfd7zXZ\x00', 'compressed with xz', unpacker('xz', '.xz')),
+  packed('\x28\xb5\x2f\xfd', 'compressed with zstd', unpacker('zstd', '.zst')),
+  packed('\x04\x22\x4d\x18', 'compressed with lz4', unpacker('lz4', '.lz4')),
+  packed('\x02\x21\x4c\x18', 'compressed with lz4', unpacker('lz4', '.lz4')),
+  packed('BZh', 'compressed with bzip2', unpacker('bzip2', '.bz2')),
+  packed('\x89LZO\x00', 'compressed with lzop', unpacker('lzop', '.lzo')),
+  packed('LZIP', 'compressed with lzip', unpacker('lzip', '.lz')),
+  packed('PK\x03\x04', 'zip archive', ZIP),
+  packed('7z\xbc\xaf\x27\x1c', '7z archive', SEVEN_ZIP),
   {
     bytes: 'ustar',
     offset: 257,
     code: 'unsupported-format',
-    says: 'is a tar archive',
-    unpacking: TAR,
+    kind: 'tar archive',
+    next: TAR,
   },
-  packed('QFI\xfb', 'is a qcow2 disk, not a dump of memory'),
-  packed('KDMV', 'is a VMDK disk, not a dump of memory'),
+  packed('QFI\xfb', 'qcow2 disk image, not a memory dump'),
+  packed('KDMV', 'VMDK disk image, not a memory dump'),
   // What migration sends; libvirt's `virsh dump` writes that to a file unless it is told otherwise.
   packed(
     'QEVM',
-    "is the whole state of a guest (QEMU's migration stream, a plain `virsh dump`): dump again with `virsh dump --memory-only` or QEMU's `dump-guest-memory`",
+    'unsupported format (QEMU migration stream, as plain virsh dump writes)',
+    MEMORY_ONLY,
   ),
   // QEMU_SAVE_MAGIC and QEMU_SAVE_PARTIAL (src/qemu/qemu_saveimage.h), before XML and that stream.
   packed(
     'LibvirtQemudSave',
-    'is a guest that libvirt saved (`virsh save`): start it again and use `virsh dump --memory-only`',
+    'unsupported format (guest state of virsh save)',
+    'Start the guest again, then dump it with virsh dump --memory-only.',
   ),
-  packed(
-    'LibvirtQemudPart',
-    'is a guest that libvirt did not finish saving: use `virsh dump --memory-only`',
-  ),
-  packed('DISKDUMP', 'is a diskdump of a 2.4 or 2.6 kernel, which is not read'),
-  packed('\xed\x23\x8f\x61\x73\x01\x19\xa8', 'is an LKCD dump, which is not read'),
-  packed('\xcd\x23\x8f\x61\x73\x01\x19\xa8', 'is an LKCD live dump, which is not read'),
-  packed('\xa8\x19\x01\x73\x61\x8f\x23\xfd', 'is a stand-alone dump of an s390x machine'),
-  packed('\xed\xeb\x0f\xf0', 'is a core of a Xen guest (xendump), which is not read'),
-  packed('\xee\xeb\x0f\xf0', 'is a core of a Xen HVM guest (xendump), which is not read'),
-  packed('LinuxGuestRecord', 'is a saved guest of Xen, which is not read'),
-  packed('sadump\x00\x00', 'is a sadump, which is not read: convert it with makedumpfile'),
-  packed('PAGEDU64', 'is a dump of Windows'),
-  packed('PAGEDUMP', 'is a dump of 32-bit Windows'),
+  packed('LibvirtQemudPart', 'incomplete guest state of virsh save', MEMORY_ONLY),
+  packed('DISKDUMP', 'unsupported format (diskdump of a 2.4 or 2.6 kernel)'),
+  packed('\xed\x23\x8f\x61\x73\x01\x19\xa8', 'unsupported format (LKCD dump)'),
+  packed('\xcd\x23\x8f\x61\x73\x01\x19\xa8', 'unsupported format (LKCD live dump)'),
+  packed('\xa8\x19\x01\x73\x61\x8f\x23\xfd', 'unsupported format (stand-alone dump of s390x)'),
+  packed('\xed\xeb\x0f\xf0', 'unsupported format (xendump of a Xen guest)'),
+  packed('\xee\xeb\x0f\xf0', 'unsupported format (xendump of a Xen HVM guest)'),
+  packed('LinuxGuestRecord', 'unsupported format (saved Xen guest)'),
+  packed('sadump\x00\x00', 'unsupported format (sadump)', 'Convert it with makedumpfile.'),
+  packed('PAGEDU64', 'unsupported format (Windows dump)'),
+  packed('PAGEDUMP', 'unsupported format (32-bit Windows dump)'),
   ...[
     '\xd0\xbe\xd0\xbe',
     '\xd2\xbe\xd2\xbe',
@@ -109,25 +110,25 @@ const FOREIGN: readonly Foreign[] = [
     '\xd1\xba\xd1\xba',
     '\xd2\xba\xd2\xba',
   ].map((magic) =>
-    packed(magic, "is VMware's saved state (vmss or vmsn): convert it with `vmss2core`"),
+    packed(magic, 'unsupported format (VMware saved state)', 'Convert it with vmss2core.'),
   ),
-  other('\x9f\xeb\x01', 'is a blob of BTF, not a dump'),
-  other('HdrS', 'is a kernel to boot (vmlinuz), not a dump', 0x202),
-  other('!<arch>\n', 'is an ar archive (such as a deb package), not a dump'),
-  other('#!', 'is a script, not a dump'),
+  other('\x9f\xeb\x01', 'BTF data, not a dump'),
+  other('HdrS', 'kernel image (vmlinuz), not a dump', 0x202),
+  other('!<arch>\n', 'ar archive (such as a deb package), not a dump'),
+  other('#!', 'script, not a dump'),
 ];
 
 /** @throws {KernelError} if the file is of a kind that is known and not read. */
 export function refuseForeign(source: ByteSource, head: DataView): void {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const { name } = source;
-  for (const { bytes: magic, offset = 0, code, says, unpacking } of FOREIGN) {
+  for (const { bytes: magic, offset = 0, code, kind, next } of FOREIGN) {
     if (bytes.toString('latin1', offset, offset + magic.length) !== magic) continue;
-    const next = unpacking && `Unpack it: ${unpackCommand(name, unpacking)}`;
-    throw new KernelError(code, `${name} ${says}`, next === undefined ? {} : { next });
+    const advice = typeof next === 'object' ? `Unpack it: ${unpackCommand(name, next)}` : next;
+    throw new KernelError(code, `${name}: ${kind}`, advice === undefined ? {} : { next: advice });
   }
   if (head.byteLength > 0 && bytes.every((byte) => byte === 0)) {
-    const what = `${name} begins with ${head.byteLength} bytes of zeros`;
-    throw new KernelError('damaged', `${what}: its copy or its dump was not finished`);
+    const what = `incomplete dump or copy (first ${head.byteLength} bytes are zero)`;
+    throw new KernelError('damaged', `${name}: ${what}`);
   }
 }

@@ -81,10 +81,10 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
   const pages = new KeptRanges(pageSize, damaged);
   let bytes = 0;
   for (const { data } of lists) {
-    if (shiftOf({ data }) !== shift) throw damaged('has pages of two sizes');
+    if (shiftOf({ data }) !== shift) throw damaged('pages of two sizes');
     const list = inflated(data);
     bytes += list.length;
-    if (bytes > MOST_BYTES) throw damaged('has no end');
+    if (bytes > MOST_BYTES) throw damaged('too long');
     readList(list, pages);
   }
   return { pageSize, pages };
@@ -92,14 +92,14 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
 
 /** log2 of the page size. */
 function shiftOf({ data }: Pick<Note, 'data'>): number {
-  if (data.byteLength < 2) throw damaged('is too short');
+  if (data.byteLength < 2) throw damaged('too short');
   const version = data.getUint8(0);
   if (version !== VERSION) {
-    const message = `the dump was cut by a newer kdump-mem (list ${version})`;
+    const message = `the extract was written by a newer kdump-mem (list version ${version})`;
     throw new KernelError('unsupported-format', message);
   }
   const shift = data.getUint8(1);
-  if (shift > MOST_PAGE_SHIFT) throw damaged(`has pages of 2^${shift} bytes`);
+  if (shift > MOST_PAGE_SHIFT) throw damaged(`page size 2^${shift}`);
   return shift;
 }
 
@@ -122,7 +122,7 @@ class KeptBytesImage extends WrappedImage {
   readonly keptBytes: KeptBytes;
 
   constructor(image: MemoryImage, kept: KeptBytes) {
-    super(image, { description: `${image.facts.description}, cut by kdump-mem extract` });
+    super(image, { description: `${image.facts.description}, extract` });
     this.keptBytes = kept;
   }
 
@@ -131,7 +131,7 @@ class KeptBytesImage extends WrappedImage {
     if (missing < 0) return this.image.readPhysical(address, length);
     // A page that is not stored may come before it.
     if (missing > address) this.image.readPhysical(address, missing - address);
-    const detail = 'kdump-mem extract kept what its questions had read';
+    const detail = 'not in the extract';
     throw new ReadError('filtered', BigInt(missing), detail);
   }
 
@@ -173,10 +173,10 @@ function inflated(data: DataView): Buffer {
   try {
     return inflateSync(body, { maxOutputLength: MOST_LIST_BYTES });
   } catch (cause) {
-    throw damaged('does not inflate', cause);
+    throw damaged('decompression failed', cause);
   }
 }
 
 function damaged(how: string, cause?: unknown): KernelError {
-  return new KernelError('damaged', `the dump’s list of kept bytes ${how}`, { cause });
+  return new KernelError('damaged', `extract: malformed list of stored bytes (${how})`, { cause });
 }

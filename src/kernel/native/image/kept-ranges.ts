@@ -49,12 +49,12 @@ export class KeptRanges {
    * and for each of them the bytes since the last one's end and its length.
    */
   add(page: number, list: Buffer, numbers: VarintReader): void {
-    if (page <= this.#highest) throw this.#damaged('is not in order');
+    if (page <= this.#highest) throw this.#damaged('out of order');
     this.#highest = page;
     this.#pages.set(page, this.#way(list, numbers));
     const { size } = this.#pages;
     if (size > MOST_PAGES || this.#ways.size > MOST_WAYS || this.#wayBytes > MOST_WAY_BYTES)
-      throw this.#damaged('has no end');
+      throw this.#damaged('too long');
   }
 
   /** Reads in which way a page is kept: mostly as the one before it. */
@@ -68,8 +68,7 @@ export class KeptRanges {
       return way;
     }
     const count = numbers.next();
-    if (count === undefined || count > this.#pageSize)
-      throw this.#damaged('counts too many ranges');
+    if (count === undefined || count > this.#pageSize) throw this.#damaged('too many ranges');
     for (let left = 2 * count; left > 0; left--) numbers.next();
     const told = list.toString('latin1', from, numbers.at);
     let same = this.#ways.get(told);
@@ -104,8 +103,7 @@ export class KeptRanges {
     for (let left = numbers.next() ?? 0; left > 0; left--) {
       const start = end + (numbers.next() ?? this.#pageSize);
       end = start + (numbers.next() ?? 0);
-      if (end <= start || end > this.#pageSize)
-        throw this.#damaged('has a range that leaves its page');
+      if (end <= start || end > this.#pageSize) throw this.#damaged('range crosses its page');
       ranges.push({ start, end });
     }
     return ranges;

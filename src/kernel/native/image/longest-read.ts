@@ -11,6 +11,6 @@ export function refuseLength(address: number | bigint, length: number): void {
 
 /** The refusal of a read that is too long, or whose length is no number. */
 export function tooLong(address: bigint, length: number): ReadError {
-  const detail = `${length} bytes in one read, and ${LONGEST_READ} are the most`;
+  const detail = `read of ${length} bytes, over the limit of ${LONGEST_READ}`;
   return new ReadError('refused', address, detail);
 }

@@ -48,6 +48,5 @@ export function machineName(elfMachine: number, bits: 32 | 64, littleEndian: boo
 /** @throws {KernelError} `unsupported-arch`, naming the machine. */
 export function requireMachine(path: string, machine: string): void {
   if (SUPPORTED.has(machine)) return;
-  const article = /^(?:[aeioE]|[ms]\d)/.test(machine) ? 'an' : 'a';
-  throw new KernelError('unsupported-arch', `${path} is a dump of ${article} ${machine} machine`);
+  throw new KernelError('unsupported-arch', `${path}: unsupported architecture (${machine})`);
 }

@@ -35,7 +35,7 @@ const HEAD = 65536;
  * @throws {KernelError} with one line that says what the file is, or why no format takes it.
  */
 export function openImage(files: readonly string[], options: OpenImageOptions = {}): MemoryImage {
-  if (files.length === 0) throw new KernelError('no-such-file', 'no dump is named');
+  if (files.length === 0) throw new KernelError('no-such-file', 'no dump given');
   const sources: ByteSource[] = [];
   try {
     for (const file of files) {
@@ -58,8 +58,10 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
   const [first, ...others] = sources as [ByteSource, ...ByteSource[]];
   const head = readHead(first, 0, HEAD);
   if (head.byteLength === 0) {
-    const what = first.cut ? 'is a flattened stream that ends before its first header' : 'is empty';
-    throw new KernelError('truncated', `${first.name} ${what}`);
+    const what = first.cut
+      ? 'truncated (the flattened stream ends before its first header)'
+      : 'empty file';
+    throw new KernelError('truncated', `${first.name}: ${what}`);
   }
   refuseForeign(first, head);
   const refusals: string[] = [];
@@ -69,12 +71,9 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
       for (const other of others) refuseStranger(other, format, first);
       return withKeptBytes(withPackedPages(format.open(sources, cache)));
     }
-    refusals.push(`${format.name}: ${refusal}`);
+    refusals.push(refusal);
   }
-  throw new KernelError(
-    'not-a-dump',
-    `${first.name} is no dump that is known (${refusals.join('; ')})`,
-  );
+  throw new KernelError('not-a-dump', `${first.name}: unknown format (${refusals.join(', ')})`);
 }
 
 /** @throws {KernelError} for a file that cannot be another part of the dump that begins with `first` */
@@ -83,7 +82,7 @@ function refuseStranger(source: ByteSource, format: ImageFormat, first: ByteSour
   refuseForeign(source, head);
   const refusal = format.probe(head);
   if (refusal === undefined) return;
-  const message = `${source.name} is no part of the dump in ${first.name} (${format.name}: ${refusal})`;
+  const message = `${source.name}: not a part of the same dump as ${first.name} (${refusal})`;
   throw new KernelError('wrong-parts', message);
 }
 
@@ -171,7 +170,7 @@ class PackedImage extends WrappedImage {
       return bytes;
     } catch (cause) {
       this.#damaged.set(group, cause);
-      throw new ReadError('damaged', BigInt(address), 'packed pages do not unpack', { cause });
+      throw new ReadError('damaged', BigInt(address), 'packed pages do not decompress', { cause });
     }
   }
 }

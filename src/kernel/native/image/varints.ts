@@ -52,10 +52,10 @@ export class VarintReader {
     let value = 0;
     for (let scale = 1; scale < 2 ** 49; scale *= 0x80) {
       const byte = this.#bytes[this.#at++];
-      if (byte === undefined) throw this.#damaged('ends within a number');
+      if (byte === undefined) throw this.#damaged('truncated number');
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) return value;
     }
-    throw this.#damaged('has a number without end');
+    throw this.#damaged('number does not end');
   }
 }

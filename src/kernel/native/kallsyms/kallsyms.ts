@@ -95,7 +95,7 @@ export class Kallsyms implements SymbolTable {
     }
     if (anchors.length === 0) anchors = findAnchors(names, known);
     if (anchors.length === 0)
-      throw new KernelError('no-symbols', 'kallsyms: the table has no symbol that is known');
+      throw new KernelError('no-symbols', 'kallsyms: none of the symbols in VMCOREINFO');
     let unreadable: ReadError | undefined;
     for (const { address, encoding, base } of places.addresses) {
       const table = new LazyBytes(memory, address, places.count * entryBytes(encoding));
@@ -120,7 +120,7 @@ export class Kallsyms implements SymbolTable {
       }
     }
     if (unreadable) throw unreadable;
-    throw new KernelError('no-symbols', 'kallsyms: known symbols decode to wrong addresses');
+    throw new KernelError('no-symbols', 'kallsyms: addresses contradict VMCOREINFO');
   }
 
   get count(): number {
@@ -192,7 +192,7 @@ interface Names {
 function readNames(memory: Memory, places: KallsymsPlaces): Names {
   const { names, tokenTable, count } = places;
   if (count < 1 || count > MOST_SYMBOLS)
-    throw new KernelError('no-symbols', `kallsyms: ${count} symbols`);
+    throw new KernelError('no-symbols', `kallsyms: invalid number of symbols (${count})`);
   const gap = tokenTable - names;
   const length =
     gap > 0n && gap <= MOST_NAMES_BYTES ? Number(gap) : Math.min(count * 64, MOST_NAMES_BYTES);

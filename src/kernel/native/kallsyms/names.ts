@@ -80,7 +80,7 @@ export class KallsymsNames {
     const { bytes } = order;
     const index = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
     if (index >= this.count)
-      throw new KernelError('damaged', `kallsyms: place ${place} is of symbol ${index}`);
+      throw new KernelError('damaged', `kallsyms: position ${place} refers to symbol ${index}`);
     return index;
   }
 
@@ -133,7 +133,7 @@ export class KallsymsNames {
         const block = this.#block(index >>> 8);
         // A length that has changed would give all names behind it to the wrong symbols.
         if (index > 0 && at !== block) {
-          const message = `kallsyms: ${NAMES_PER_MARKER} names before symbol ${index} end elsewhere`;
+          const message = `kallsyms: malformed names before symbol ${index}`;
           throw new KernelError('damaged', message);
         }
         at = block;
@@ -162,8 +162,7 @@ export class KallsymsNames {
   #decode(at: number): string {
     const { bytes } = this.#names;
     const end = nextName(bytes, at);
-    if (end > bytes.length)
-      throw new KernelError('damaged', 'kallsyms: a name runs over the end of the table');
+    if (end > bytes.length) throw new KernelError('damaged', 'kallsyms: a name exceeds the table');
     let name = '';
     for (let next = at + (bytes[at]! & 0x80 ? 2 : 1); next < end; next++) {
       name += this.#tokens.strings[bytes[next]!]!;
@@ -179,7 +178,7 @@ export function nextName(names: Uint8Array, at: number): number {
   const first = names[at];
   const second = names[at + 1];
   if (first === undefined || second === undefined)
-    throw new KernelError('damaged', 'kallsyms: names end too early');
+    throw new KernelError('damaged', 'kallsyms: names truncated');
   return first & 0x80 ? at + 2 + ((first & 0x7f) | (second << 7)) : at + 1 + first;
 }
 

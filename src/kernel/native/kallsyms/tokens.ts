@@ -29,7 +29,7 @@ export class Tokens {
         (token === 0 && from !== 0) ||
         end - from > MOST_TOKEN_BYTES
       )
-        throw new KernelError('damaged', `kallsyms: token ${token} does not fit its index`);
+        throw new KernelError('damaged', `kallsyms: token ${token} does not match its index`);
       strings.push(Buffer.from(table.subarray(from, end)).toString('latin1'));
     }
     this.strings = strings;

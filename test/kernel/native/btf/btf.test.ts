@@ -154,12 +154,11 @@ describe('BTF', () => {
     for (const path of ['moved', 'nested.x', '__UNIQUE_ID_11'])
       expect(errorOf(() => copied?.member(path))).toMatchObject({
         code: 'unsupported-layout',
-        message: `the kernel has 3 different types named copied, with different places of member ${path}`,
+        message: `copied: 3 definitions with different offsets of member ${path}`,
       });
     expect(errorOf(() => types.struct('larger'))).toMatchObject({
       code: 'unsupported-layout',
-      message:
-        'the kernel has 2 different types named larger, with different sizes: 4 bytes, 8 bytes',
+      message: 'larger: 2 definitions with different sizes (4 bytes, 8 bytes)',
     });
     expect(types.struct('same')?.member('a')?.offset).toBe(0);
     expect(types.describe('copied')).toHaveLength(3);
@@ -187,7 +186,7 @@ describe('BTF', () => {
     const types = typesOf(w);
     expect(errorOf(() => types.enumerators('flags'))).toMatchObject({
       code: 'unsupported-layout',
-      message: 'the kernel has different enums named flags, with different values of B',
+      message: 'enum flags: several definitions with different values of B',
     });
     expect(types.enumerators('same')).toEqual(new Map([['A', 0n]]));
   });

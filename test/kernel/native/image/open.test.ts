@@ -50,28 +50,33 @@ function libvirtSave(state: 'Save' | 'Part'): Buffer {
 
 describe('a file that is no dump is named', () => {
   it.each([
-    ['gzip', gzipSync(core), 'unsupported-format', / is compressed with gzip$/],
-    ['xz', bytes('\xfd7zXZ\0'), 'unsupported-format', / is compressed with xz$/],
-    ['zstd', bytes('\x28\xb5\x2f\xfd'), 'unsupported-format', / is compressed with zstd$/],
-    ['lz4', bytes('\x04\x22\x4d\x18'), 'unsupported-format', / is compressed with lz4$/],
-    ['bzip2', bytes('BZh91AY'), 'unsupported-format', / is compressed with bzip2$/],
-    ['zip', bytes('PK\x03\x04'), 'unsupported-format', / is a zip archive$/],
+    ['gzip', gzipSync(core), 'unsupported-format', /: compressed with gzip\n/],
+    ['xz', bytes('\xfd7zXZ\0'), 'unsupported-format', /: compressed with xz\n/],
+    ['zstd', bytes('\x28\xb5\x2f\xfd'), 'unsupported-format', /: compressed with zstd\n/],
+    ['lz4', bytes('\x04\x22\x4d\x18'), 'unsupported-format', /: compressed with lz4\n/],
+    ['bzip2', bytes('BZh91AY'), 'unsupported-format', /: compressed with bzip2\n/],
+    ['zip', bytes('PK\x03\x04'), 'unsupported-format', /: zip archive\n/],
     ['qcow2', bytes('QFI\xfb'), 'unsupported-format', /qcow2/],
-    ['virsh dump', qemuStream, 'unsupported-format', /a plain `virsh dump`\): .*--memory-only/],
-    ['virsh save', libvirtSave('Save'), 'unsupported-format', /libvirt saved .*--memory-only/],
-    ['virsh save, cut', libvirtSave('Part'), 'unsupported-format', /did not finish saving/],
+    ['virsh dump', qemuStream, 'unsupported-format', /QEMU migration stream[^]*--memory-only/],
+    [
+      'virsh save',
+      libvirtSave('Save'),
+      'unsupported-format',
+      /guest state of virsh save\)\n.*--memory-only/,
+    ],
+    ['virsh save, cut', libvirtSave('Part'), 'unsupported-format', /incomplete guest state/],
     ['vmss', bytes('\xd2\xbe\xd2\xbe'), 'unsupported-format', /vmss2core/],
     ['diskdump', bytes('DISKDUMP'), 'unsupported-format', /diskdump/],
     ['lkcd', bytes('\xed\x23\x8f\x61\x73\x01\x19\xa8'), 'unsupported-format', /LKCD/],
     ['windows', bytes('PAGEDU64'), 'unsupported-format', /Windows/],
     ['btf', bytes('\x9f\xeb\x01\0'), 'not-a-dump', /BTF/],
-    ['text', bytes('[    0.000000] Linux version 6.1'), 'not-a-dump', /no dump that is known/],
+    ['text', bytes('[    0.000000] Linux version 6.1'), 'not-a-dump', /unknown format/],
     ['zeros', Buffer.alloc(100_000), 'damaged', /zeros/],
     ['empty', Buffer.alloc(0), 'truncated', /empty/],
   ])('%s', (name, content, code, message) => {
     const error = refusal(directory.write(name, content));
     expect(error.code).toBe(code);
-    expect(error.message).toMatch(message);
+    expect(`${error.message}\n${error.next ?? ''}`).toMatch(message);
     expect(error.message).toContain(join(directory.path, name));
     expect(error.message).not.toContain('\n');
   });

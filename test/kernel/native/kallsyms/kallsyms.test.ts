@@ -155,7 +155,7 @@ describe('kallsyms', () => {
     };
     expect(errorOf(() => open(symbolsNamed(NAMES), 'relative', 'new', wrong))).toMatchObject({
       code: 'no-symbols',
-      message: expect.stringContaining('decode to wrong addresses'),
+      message: expect.stringContaining('addresses contradict VMCOREINFO'),
     });
   });
 

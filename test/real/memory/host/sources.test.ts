@@ -67,9 +67,9 @@ describe('rights', () => {
       {
         source: 'kcore',
         code: kcore ? 'permission' : 'no-live-memory',
-        why: kcore ? '/proc/kcore may not be read' : 'this kernel has no /proc/kcore',
+        why: kcore ? '/proc/kcore: permission denied' : 'this kernel has no /proc/kcore',
       },
-      { source: 'pageflags', code: 'denied', why: '/proc/kpageflags may not be read' },
+      { source: 'pageflags', code: 'denied', why: '/proc/kpageflags: permission denied' },
     ]);
   });
 
@@ -79,15 +79,15 @@ describe('rights', () => {
     const refused = memory(POWERLESS, '--source', 'pageflags');
     expect(refused).toMatchObject({ status: 3, stdout: '' });
     expect(refused.stderr).toMatch(
-      /^kdump-mem: \/proc\/\w+ (shows no addresses|may not be read)\. .*\n$/,
+      /^kdump-mem: \/proc\/\w+ (shows no addresses|permission denied)\. .*\n$/,
     );
   });
 
   test.each([
-    [['--source', 'pageflags'], '/proc/kpageflags may not be read'],
-    [['--caches'], '--caches: not available (/proc/slabinfo may not be read)'],
-    [['--vmalloc'], '--vmalloc: not available (/proc/vmallocinfo may not be read)'],
-    [['--files'], kcore ? '/proc/kcore may not be read' : 'this kernel has no /proc/kcore'],
+    [['--source', 'pageflags'], '/proc/kpageflags: permission denied'],
+    [['--caches'], '--caches: not available (/proc/slabinfo: permission denied)'],
+    [['--vmalloc'], '--vmalloc: not available (/proc/vmallocinfo: permission denied)'],
+    [['--files'], kcore ? '/proc/kcore: permission denied' : 'this kernel has no /proc/kcore'],
   ])('what nobody may not see is one line and status 3: %j', (args, message) => {
     const { status, stdout, stderr } = memory(NOBODY, ...args);
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });

@@ -138,7 +138,7 @@ describe('a program that leaks', () => {
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const again = await ask(['--pid', String(pid), '--stacks', '1', '--speedscope', file]);
     expect(again).toMatchObject({ exitCode: 2, stdout: '' });
-    expect(again.stderr).toMatch(/^kdump-mem: .* exists; --force replaces it\n$/);
+    expect(again.stderr).toMatch(/^kdump-mem: .*: already exists \(--force replaces it\)\n$/);
     const printed = await ask(['--pid', String(pid), '--stacks', '1', '--speedscope', '-']);
     expect(JSON.parse(printed.stdout).shared.frames).toContainEqual({
       name: 'leaks_by_malloc',

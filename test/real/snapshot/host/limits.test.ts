@@ -97,7 +97,7 @@ describe('a place that', () => {
     const readOnly = `mount -o remount,ro ${join(dir, 'disk')}`;
     const { status, stdout, stderr } = run([...SOON, '-o', there], onDisk(60_000, readOnly));
     expect([status, stdout]).toEqual([3, '']);
-    expect(stderr).toMatch(/^kdump-mem: [^\n]+ cannot be written \(EROFS\)\n$/);
+    expect(stderr).toMatch(/^kdump-mem: [^\n]+: write failed \(EROFS\)\n$/);
   });
 });
 

@@ -174,7 +174,7 @@ describe('a snapshot where memory is short', () => {
       expect([answer.status, answer.output.toString()]).toEqual([
         3,
         expect.stringContaining(
-          '--when psi is not available here: /proc/pressure/memory is not there',
+          '--when psi is not available here: /proc/pressure/memory: not found',
         ),
       ]);
     },

@@ -19,7 +19,7 @@ import { compressionOf, describe, noteState } from './state.js';
 /** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split one are given together. */
 export const diskdump: ImageFormat = {
   name: 'kdump compressed',
-  probe: (head) => (isKdumpCompressed(head) ? undefined : "it does not begin with 'KDUMP   '"),
+  probe: (head) => (isKdumpCompressed(head) ? undefined : 'no kdump header'),
   open: (sources, cache) => new DiskdumpImage(sources, cache),
 };
 
@@ -145,14 +145,14 @@ class DiskdumpImage implements MemoryImage {
     const { offset, size } = descriptor;
     if (offset === 0) {
       // Space ran out (DUMP_DH_COMPRESSED_INCOMPLETE) before this descriptor was written.
-      throw new ReadError('absent', BigInt(address), 'the dump was not written to its end');
+      throw new ReadError('absent', BigInt(address), 'the dump is incomplete');
     }
     if (size === 0 || size > this.#blockSize) {
-      throw new ReadError('damaged', BigInt(address), `a descriptor claims ${size} bytes`);
+      throw new ReadError('damaged', BigInt(address), `page descriptor of ${size} bytes`);
     }
     const codec = codecOf(descriptor);
     if (codec === undefined && size !== this.#blockSize) {
-      throw new ReadError('damaged', BigInt(address), `a plain page of ${size} bytes`);
+      throw new ReadError('damaged', BigInt(address), `uncompressed page of ${size} bytes`);
     }
     if (codec === undefined && offset === part.zero.offset) return this.#zeroPage!;
     const data = part.data.read(offset, size);
@@ -179,7 +179,7 @@ class DiskdumpImage implements MemoryImage {
       return new ReadError('absent', BigInt(address));
     }
     if (part !== undefined) return new ReadError('filtered', BigInt(address));
-    const detail = 'it belongs to a part of the split dump that is not given';
+    const detail = 'in a part of the split dump that was not given';
     return new ReadError('absent', BigInt(address), detail);
   }
 }
@@ -187,7 +187,7 @@ class DiskdumpImage implements MemoryImage {
 /** Why bytes that end at `end` could not be read: they are not there, or the disk refuses. */
 function unread(source: ByteSource, end: number, address: number): ReadError {
   if (source.cut || end > source.size) return new ReadError('truncated', BigInt(address));
-  return new ReadError('damaged', BigInt(address), 'the file cannot be read there');
+  return new ReadError('damaged', BigInt(address), 'read failed');
 }
 
 function* storedRanges(parts: readonly Part[], blockSize: number): Generator<PhysicalRange> {
@@ -219,7 +219,7 @@ function readNotes(parts: readonly Part[], oddities: string[]): Note[] {
   for (const { source, header } of parts) {
     const area = readExtent(source, header.notes, MOST_NOTE_BYTES);
     if (area !== undefined) return [...notes(area)];
-    if (header.notes !== undefined) oddities.push(`notes are cut or too large in ${source.name}`);
+    if (header.notes !== undefined) oddities.push(`${source.name}: notes truncated or too large`);
   }
   return [];
 }

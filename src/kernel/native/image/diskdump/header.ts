@@ -100,10 +100,10 @@ export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
   const { header_version: version, status, block_size: blockSize } = header;
   const { sub_hdr_size, bitmap_blocks, max_mapnr } = header;
   if (blockSize < 512 || blockSize > LARGEST_BLOCK || (blockSize & (blockSize - 1)) !== 0) {
-    throw damaged(source, `a block size of ${blockSize} bytes`);
+    throw damaged(source, `block size ${blockSize}`);
   }
   if (sub_hdr_size < 1 || sub_hdr_size > 1 << 20) {
-    throw damaged(source, `a sub-header of ${sub_hdr_size} blocks`);
+    throw damaged(source, `sub-header of ${sub_hdr_size} blocks`);
   }
   const subView = readHead(source, blockSize, SUB_HEADER_BYTES);
   requireBytes(source, subView, blockSize, SUB_HEADER_BYTES);
@@ -117,13 +117,13 @@ export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
   // makedumpfile writes two bitmaps, each of half the space (diskdump.c's dump_is_partial).
   const both = bitmap_blocks >= Math.ceil(bitmapBytes / blockSize) * 2;
   if (!both && bitmapSpace < bitmapBytes) {
-    throw damaged(source, `a bitmap of ${bitmapSpace} bytes for ${blocks} blocks of memory`);
+    throw damaged(source, `bitmap of ${bitmapSpace} bytes for ${blocks} blocks of memory`);
   }
   const ramBitmap = (1 + sub_hdr_size) * blockSize;
   const isPart = version >= 2 && sub.split !== 0;
   const start = Number(wide ? sub.start_pfn_64 : sub.start_pfn);
   const end = Math.min(Number(wide ? sub.end_pfn_64 : sub.end_pfn), blocks);
-  if (isPart && start > end) throw damaged(source, `a part from block ${start} to ${end}`);
+  if (isPart && start > end) throw damaged(source, `part from block ${start} to ${end}`);
   return {
     version,
     machine,
@@ -184,5 +184,5 @@ function refuseOtherMachines(
 }
 
 function damaged(source: ByteSource, claim: string): KernelError {
-  return new KernelError('damaged', `${source.name} is damaged: its header claims ${claim}`);
+  return new KernelError('damaged', `${source.name}: malformed kdump header (${claim})`);
 }

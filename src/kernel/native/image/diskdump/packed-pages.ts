@@ -96,15 +96,15 @@ export function packedPagesOf(notes: readonly Note[]): PackedGroup[] {
   const bytes = bytesOf(note.data);
   const [version, shift = MOST_PAGE_SHIFT + 1] = bytes;
   if (version !== undefined && version !== VERSION) {
-    const message = `the dump was cut by a newer kdump-mem (packed pages ${version})`;
+    const message = `the extract was written by a newer kdump-mem (packed pages version ${version})`;
     throw new KernelError('unsupported-format', message);
   }
-  if (shift > MOST_PAGE_SHIFT) throw damaged(`have pages of 2^${shift} bytes`);
+  if (shift > MOST_PAGE_SHIFT) throw damaged(`page size 2^${shift}`);
   const pageSize = 2 ** shift;
   const reader = new VarintReader(bytes.subarray(2), damaged);
   const number = (most: number, what: string): number => {
     const value = reader.next();
-    if (value === undefined || value > most) throw damaged(`have ${value} ${what}`);
+    if (value === undefined || value > most) throw damaged(`${value} ${what}`);
     return value;
   };
   const heads: { runs: PhysicalRange[]; differences: boolean; size: number; sum: number }[] = [];
@@ -112,24 +112,24 @@ export function packedPagesOf(notes: readonly Note[]): PackedGroup[] {
   for (let left = number(MOST_GROUPS, 'groups'); left > 0; left--) {
     const runs: PhysicalRange[] = [];
     for (let more = number(MOST_RUNS, 'runs'); more > 0; more--) {
-      const start = page + number(2 ** 40, 'pages between');
+      const start = page + number(2 ** 40, 'pages between runs');
       page = start + number(MOST_GROUP_BYTES / pageSize, 'pages in a run');
       runs.push({ start: start * pageSize, end: page * pageSize });
     }
-    if (groupBytes({ runs }) > MOST_GROUP_BYTES) throw damaged('have a group that is too large');
-    const differences = number(1, 'kinds of words') === 1;
+    if (groupBytes({ runs }) > MOST_GROUP_BYTES) throw damaged('group too large');
+    const differences = number(1, 'as a flag') === 1;
     const size = number(bytes.length, 'bytes');
-    heads.push({ runs, differences, size, sum: number(2 ** 32, 'as a sum') });
+    heads.push({ runs, differences, size, sum: number(2 ** 32, 'as a checksum') });
   }
   let at = 2 + reader.at;
   return heads.map(({ size, ...group }) => {
     const packed = bytes.subarray(at, at + size);
-    if (packed.length < size) throw damaged('are cut');
+    if (packed.length < size) throw damaged('truncated');
     at += size;
     return { ...group, packed };
   });
 }
 
 function damaged(how: string): KernelError {
-  return new KernelError('damaged', `the dump’s packed pages ${how}`);
+  return new KernelError('damaged', `extract: malformed packed pages (${how})`);
 }

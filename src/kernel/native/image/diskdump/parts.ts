@@ -40,17 +40,17 @@ export function openParts(
   for (const part of parts) {
     const { name } = part.source;
     if (part.header.split === undefined) {
-      const message = `${name} is not a part of a split dump, but ${parts.length} files are given`;
+      const message = `${name}: not a part of a split dump, but ${parts.length} files were given`;
       throw new KernelError('wrong-parts', message);
     }
     if (part.header.identity !== header.identity) {
       throw new KernelError(
         'wrong-parts',
-        `${source.name} and ${name} are parts of different dumps`,
+        `${name}: not a part of the same dump as ${source.name}`,
       );
     }
     if (previous !== undefined && part.start < end && part.start < part.end) {
-      const message = `${previous.source.name} and ${name} hold the same part of a split dump`;
+      const message = `${name}: the same part of the split dump as ${previous.source.name}`;
       throw new KernelError('wrong-parts', message);
     }
     noteGap(end, part.start, header.blockSize, oddities);
@@ -64,7 +64,7 @@ export function openParts(
 function noteGap(from: number, to: number, blockSize: number, oddities: string[]): void {
   if (from >= to) return;
   const range = `${hex(from * blockSize)} to ${hex(to * blockSize)}`;
-  oddities.push(`a part of the split dump is not given: physical ${range} is missing`);
+  oddities.push(`physical memory ${range} missing (a part of the split dump was not given)`);
 }
 
 function openPart(source: ByteSource, cache: BlockCache): Part {

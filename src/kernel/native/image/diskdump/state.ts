@@ -21,22 +21,22 @@ export function noteState(
 ): void {
   const where = header.split === undefined ? '' : ` (${source.name})`;
   if (isNewerVersion(header.version)) {
-    oddities.push(`header version ${header.version} is newer than what is known${where}`);
+    oddities.push(`header version ${header.version} is newer than supported${where}`);
   }
   if ((header.status & DUMP_DH_COMPRESSED_INCOMPLETE) !== 0) {
-    oddities.push(`the dump is incomplete: its writer ran out of space${where}`);
+    oddities.push(`dump incomplete (out of disk space during the dump)${where}`);
   }
   if ((header.status & DUMP_DH_EXCLUDED_VMEMMAP) !== 0) {
-    oddities.push(`parts of the memory map were left out (makedumpfile -e)${where}`);
+    oddities.push(`some struct pages excluded (makedumpfile -e)${where}`);
   }
   if (header.eraseinfo !== undefined) {
-    oddities.push(`data was erased by makedumpfile's filter (eraseinfo)${where}`);
+    oddities.push(`data erased by makedumpfile (eraseinfo)${where}`);
   }
   if (source.cut) oddities.push(`${CUT_STREAM}${where}`);
   if (source.cut || header.blocks > MOST_BLOCKS_COUNTED) return;
   const needed = bytesNeeded(header, stored.countTo(end), descriptors);
   if (needed > source.size) {
-    oddities.push(`truncated: needs at least ${needed} bytes, has ${source.size}${where}`);
+    oddities.push(`truncated (needs at least ${needed} bytes, has ${source.size})${where}`);
   }
 }
 

@@ -23,7 +23,7 @@ import { SegmentMemory } from './segments.js';
  */
 export const elf: ImageFormat = {
   name: 'ELF core',
-  probe: (head) => (isElf(head) ? undefined : 'it does not begin with \x7fELF'),
+  probe: (head) => (isElf(head) ? undefined : 'no ELF header'),
   open: (sources, cache) => new ElfImage(sources, cache),
 };
 
@@ -43,7 +43,7 @@ class ElfImage implements MemoryImage {
   constructor(sources: readonly ByteSource[], cache: BlockCache) {
     const source = sources[0]!;
     if (sources.length > 1) {
-      const message = `${source.name} is an ELF core, which is one file, but ${sources.length} are given`;
+      const message = `${source.name}: an ELF core is one file, but ${sources.length} were given`;
       throw new KernelError('unsupported-format', message);
     }
     this.#source = source;
@@ -60,7 +60,7 @@ class ElfImage implements MemoryImage {
     const { count } = header.programHeaders;
     const segments = loads(headers, count, this.#live, oddities);
     if (segments.length === 0) {
-      throw new KernelError('damaged', `${source.name} is an ELF core that holds no memory`);
+      throw new KernelError('damaged', `${source.name}: the ELF core contains no memory`);
     }
     noteCutEnd(source, segments, oddities);
     const memory = new SegmentMemory(source, segments, cache);
@@ -116,7 +116,7 @@ function readNotes(
     read += area.byteLength;
     for (const note of notes(area)) found.push(note);
   }
-  if (read < claimed) oddities.push(`notes are cut: ${claimed} bytes claimed, ${read} read`);
+  if (read < claimed) oddities.push(`ELF notes truncated (${read} of ${claimed} bytes read)`);
   return found;
 }
 
@@ -154,9 +154,8 @@ function loads(
   }
   if (beyond > 0) {
     const at = hex(first);
-    const which =
-      beyond === 1 ? `a segment at ${at} lies` : `${beyond} segments, from ${at} on, lie`;
-    oddities.push(`${which} beyond any memory; left out`);
+    const which = beyond === 1 ? `segment at ${at}` : `${beyond} segments (first at ${at})`;
+    oddities.push(`${which} beyond physical memory ignored`);
   }
   return segments;
 }
@@ -176,7 +175,7 @@ function noteCutEnd(source: ByteSource, segments: SegmentTable, oddities: string
   }
   if (source.cut) oddities.push(CUT_STREAM);
   else if (needed > source.size) {
-    oddities.push(`truncated: needs ${needed} bytes, has ${source.size}`);
+    oddities.push(`truncated (needs ${needed} bytes, has ${source.size})`);
   }
 }
 
@@ -192,7 +191,7 @@ function isKcore(source: ByteSource, found: readonly Note[]): boolean {
 /** @throws {KernelError} `not-a-dump` for the core of a process (only those carry its auxv). */
 function refuseProcessCore(source: ByteSource, found: readonly Note[]): void {
   if (!found.some((note) => note.name === 'CORE' && note.type === NT_AUXV)) return;
-  throw new KernelError('not-a-dump', `${source.name} is the core of a process, not of a kernel`);
+  throw new KernelError('not-a-dump', `${source.name}: core dump of a process, not of a kernel`);
 }
 
 function describe(kcore: boolean, found: readonly Note[], segments: SegmentTable): string {
@@ -207,5 +206,5 @@ function describe(kcore: boolean, found: readonly Note[], segments: SegmentTable
 /** @throws {KernelError} `unsupported-format` for a Xen host's dump: its addresses are the host's. */
 function refuseXen(source: ByteSource, found: readonly Note[]): void {
   if (!found.some(({ name }) => name === 'Xen' || name === 'VMCOREINFO_XEN')) return;
-  throw new KernelError('unsupported-format', `${source.name} is a dump of Xen, which is not read`);
+  throw new KernelError('unsupported-format', `${source.name}: unsupported format (Xen dump)`);
 }

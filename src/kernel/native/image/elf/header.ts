@@ -56,8 +56,8 @@ export function readElfHeader(source: ByteSource): ElfHeader {
   requireBytes(source, view, 0, 20);
   const [bits, order] = [view.getUint8(4), view.getUint8(5)];
   if ((bits !== 1 && bits !== 2) || (order !== 1 && order !== 2)) {
-    const claim = `a class of ${bits} and a byte order of ${order}`;
-    throw new KernelError('damaged', `${source.name} is damaged: its ELF header claims ${claim}`);
+    const claim = `ELF class ${bits}, byte order ${order}`;
+    throw new KernelError('damaged', `${source.name}: malformed ELF header (${claim})`);
   }
   const littleEndian = order === 1;
   const machine = machineName(view.getUint16(18, littleEndian), bits === 1 ? 32 : 64, littleEndian);
@@ -68,13 +68,16 @@ export function readElfHeader(source: ByteSource): ElfHeader {
   const type = header.e_type;
   if (type !== ET_CORE) {
     const what = KINDS[type] ?? `ELF file of type ${type}`;
-    throw new KernelError('not-a-dump', `${source.name} is an ${what}, not a dump`);
+    throw new KernelError('not-a-dump', `${source.name}: not a dump, but an ${what}`);
   }
   const offset = Number(header.e_phoff);
   const entry = header.e_phentsize;
   let count = header.e_phnum;
   if (count > 0 && entry !== PHDR) {
-    throw new KernelError('damaged', `${source.name}: program headers of ${entry} bytes, not 56`);
+    throw new KernelError(
+      'damaged',
+      `${source.name}: malformed ELF header (program headers of ${entry} bytes, not 56)`,
+    );
   }
   const sections = Number(header.e_shoff);
   // Before it knew PN_XNUM, a writer with 65535 headers had no section to point to.
@@ -84,7 +87,10 @@ export function readElfHeader(source: ByteSource): ElfHeader {
     count = section.getUint32(44, true);
   }
   if (count > MOST_PROGRAM_HEADERS) {
-    throw new KernelError('damaged', `${source.name} claims ${count} program headers`);
+    throw new KernelError(
+      'damaged',
+      `${source.name}: malformed ELF header (${count} program headers)`,
+    );
   }
   return { type, machine, programHeaders: { offset, count } };
 }
@@ -127,6 +133,6 @@ export function requireBytes(
   if (view.byteLength >= length) return;
   throw new KernelError(
     'truncated',
-    `${source.name} is cut in its headers: needs ${position + length} bytes, has ${source.size}`,
+    `${source.name}: truncated within its headers (needs ${position + length} bytes, has ${source.size})`,
   );
 }

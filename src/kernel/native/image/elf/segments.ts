@@ -200,7 +200,7 @@ function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array
   if (Number.isSafeInteger(chunks)) return firsts;
   throw new KernelError(
     'damaged',
-    `${name} is damaged: its segments claim ${chunks * CHUNK} bytes`,
+    `${name}: malformed ELF header (segments of ${chunks * CHUNK} bytes)`,
   );
 }
 

@@ -1,4 +1,5 @@
 import { KernelError } from '../../../../base/errors/kernel.js';
+import { shellPath } from '../../../../base/shell-word.js';
 import type { ByteSource } from '../byte-source.js';
 
 /** struct makedumpfile_header fills a block of this size (MAX_SIZE_MDF_HEADER). */
@@ -96,8 +97,8 @@ export function readRuns(stream: ByteSource): { runs: Runs; cut: boolean } {
     const { offset, size } = header;
     if (offset === -1) return { runs, cut: false };
     if (offset < 0 || size <= 0 || offset + size > LARGEST_OFFSET) {
-      const what = `a record of ${size} bytes for offset ${offset} at ${position}`;
-      throw new KernelError('damaged', `${name} is damaged: its flattened stream has ${what}`);
+      const what = `record of ${size} bytes for offset ${offset} at ${position}`;
+      throw new KernelError('damaged', `${name}: malformed flattened stream (${what})`);
     }
     position += RECORD_HEADER_BYTES;
     const there = Math.min(size, end - position);
@@ -105,13 +106,13 @@ export function readRuns(stream: ByteSource): { runs: Runs; cut: boolean } {
     if (there < size) return { runs, cut: true };
     position += size;
     if (runs.length > MOST_RUNS) {
-      const what = `${name} is a flattened stream of more than ${MOST_RUNS} records`;
-      const message = `${what}: join them with \`makedumpfile -R vmcore < ${name}\``;
-      throw new KernelError('unsupported-format', message);
+      const message = `${name}: flattened stream of more than ${MOST_RUNS} records`;
+      const next = `Convert it: makedumpfile -R vmcore < ${shellPath(name)}`;
+      throw new KernelError('unsupported-format', message, { next });
     }
     if (runs.length > allowed(position)) {
       const what = `${runs.length} scattered records in its first ${position} bytes`;
-      throw new KernelError('damaged', `${name} is damaged: its flattened stream has ${what}`);
+      throw new KernelError('damaged', `${name}: malformed flattened stream (${what})`);
     }
   }
 }

@@ -53,7 +53,7 @@ describe('packed pages', () => {
       for (const length of [8, 512, PAGE, 2 * PAGE, 5 * PAGE]) {
         const end = Math.min(at + length, all.length);
         const hole = at < 5 * PAGE && end > 4 * PAGE;
-        if (hole) expect(() => read(image, at, end - at)).toThrow('left out of the dump');
+        if (hole) expect(() => read(image, at, end - at)).toThrow('filtered out of the dump');
         else expect(read(image, at, end - at).equals(all.subarray(at, end))).toBe(true);
       }
     }

@@ -127,7 +127,7 @@ it('tells in one line of all segments that lie beyond any memory', () => {
   const loads = [{ physical: 0n, data: pageOf(1) }, ...far];
   const image = openImage([directory.write('beyond', writeElf({ loads }))]);
   expect(image.facts.oddities).toEqual([
-    '5 segments, from 0x1000000000000000 on, lie beyond any memory; left out',
+    '5 segments (first at 0x1000000000000000) beyond physical memory ignored',
   ]);
   image.close();
 });
@@ -182,7 +182,7 @@ it('opens a cut core and says what it lacks', () => {
   truncateSync(file, whole.length - 4096);
   const image = openImage([file]);
   expect(image.facts.oddities).toEqual([
-    `truncated: needs ${whole.length} bytes, has ${whole.length - 4096}`,
+    `truncated (needs ${whole.length} bytes, has ${whole.length - 4096})`,
   ]);
   expect([...image.facts.physicalRanges]).toEqual([{ start: 0, end: 4096 }]);
   expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(1))).toBe(true);
