@@ -113,6 +113,6 @@ export class Warnings {
 /** What a message says whatever object it is about: its words up to a number, and its last. */
 function wordsOf(message: string): string {
   const number = message.search(/\d/);
-  const part = /: part of [a-z ]*\w+(?= at 0x[0-9a-f]+$)/.exec(message)?.[0] ?? '';
+  const part = /\bpart of [a-z ]*\w+(?= at 0x[0-9a-f]+\)$)/.exec(message)?.[0] ?? '';
   return `${number < 0 ? message : message.slice(0, number)}${part}`;
 }

@@ -90,7 +90,7 @@ test('--verify has a status of its own for what is not whole', async () => {
     ...[
       3,
       expect.stringMatching(
-        : not a regular file\. Name an archive written by kdump-mem snapshot /,
+        /: not a regular file\. Name an archive written by kdump-mem snapshot /,
       ),
     ],
   ]);

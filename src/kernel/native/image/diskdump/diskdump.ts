@@ -19,7 +19,7 @@ import { compressionOf, describe, noteState } from './state.js';
 /** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split one are given together. */
 export const diskdump: ImageFormat = {
   name: 'kdump compressed',
-  probe: (head) => (isKdumpCompressed(head) ? undefined : 'no kdump header'),
+  probe: (head) => (isKdumpCompressed(head) ? undefined : 'no KDUMP header'),
   open: (sources, cache) => new DiskdumpImage(sources, cache),
 };
 

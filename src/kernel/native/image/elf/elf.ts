@@ -23,7 +23,7 @@ import { SegmentMemory } from './segments.js';
  */
 export const elf: ImageFormat = {
   name: 'ELF core',
-  probe: (head) => (isElf(head) ? undefined : 'no ELF header'),
+  probe: (head) => (isElf(head) ? undefined : 'no \x7fELF header'),
   open: (sources, cache) => new ElfImage(sources, cache),
 };
 

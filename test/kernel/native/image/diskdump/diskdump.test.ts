@@ -360,7 +360,7 @@ describe('a split dump', () => {
     const text = join(directory.path, 'text');
     writeFileSync(text, 'no dump\n');
     expect(() => openImage([first, text])).toThrow(
-      /: not a part of the same dump as .*no kdump header/,
+      /: not a part of the same dump as .*no KDUMP header/,
     );
   });
 
