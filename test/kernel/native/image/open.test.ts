@@ -57,7 +57,12 @@ describe('a file that is no dump is named', () => {
     ['bzip2', bytes('BZh91AY'), 'unsupported-format', /: compressed with bzip2\n/],
     ['zip', bytes('PK\x03\x04'), 'unsupported-format', /: zip archive\n/],
     ['qcow2', bytes('QFI\xfb'), 'unsupported-format', /qcow2/],
-    ['virsh dump', qemuStream, 'unsupported-format', /QEMU migration stream[^]*--memory-only/],
+    [
+      'virsh dump',
+      qemuStream,
+      'unsupported-format',
+      /QEMU migration stream[^)]*\)\n.*--memory-only/,
+    ],
     [
       'virsh save',
       libvirtSave('Save'),
