@@ -6,17 +6,17 @@ export interface CategoryDiff extends Course {
   readonly category: string;
   readonly children: readonly CategoryDiff[];
   /**
-   * Of its change what its children do not tell, since they cannot be compared: their changes and this sum to
-   * its own, to the byte. Null: its own is not known.
+   * The part of its change in children that cannot be compared: their changes and this sum to its own, to the byte.
+   * Null: its own is unknown.
    */
   readonly uncompared: number | null;
 }
 
 /**
- * The trees of several looks as one.
+ * Merges the trees of several samples.
  *
- * @param trees of each input; null: it knows of none
- * @param leaves single categories can be compared: all looked equally deep
+ * @param trees of each input; null: it has none
+ * @param leaves single categories can be compared: all have the same source
  */
 export function diffCategories(
   trees: readonly (CategoryState | null)[],
@@ -39,12 +39,12 @@ export function diffCategories(
   const bytes = trees.map((tree) => tree?.bytes ?? null);
   const compared = leaves || children.length > 0;
   const course = compared ? courseOf(bytes, seconds) : notCompared(bytes);
-  const told = children.reduce((sum, { change }) => sum + (change ?? 0), 0);
+  const sum = children.reduce((all, { change }) => all + (change ?? 0), 0);
   return {
     category: trees.find((tree) => tree !== null)?.category ?? '',
     ...course,
     children,
-    uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - told,
+    uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - sum,
   };
 }
 

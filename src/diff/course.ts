@@ -1,15 +1,15 @@
 import { Series } from '../growth/series.js';
 import { type Trend, trendOf } from '../growth/trend.js';
 
-/** How one figure went from input to input. Bytes; null: not known. */
+/** A figure over all inputs. Bytes; null: unknown. */
 export interface Course {
   /** At each input. */
   readonly bytes: readonly (number | null)[];
   /** The last less the first. */
   readonly change: number | null;
-  /** Bytes a second between these two; null: not known, or the time is not. */
+  /** Bytes per second between these two; null: unknown, or the time is. */
   readonly perSecond: number | null;
-  /** Null: of so few inputs it cannot be told. */
+  /** Null: too few inputs. */
   readonly trend: Trend | null;
   /** It grew from each input to the next; null: there are two, or one is not known. */
   readonly grewEachTime: boolean | null;
@@ -36,7 +36,7 @@ export function courseOf(
   };
 }
 
-/** Of the same figure where nothing may be compared. */
+/** Returns the course of a figure that cannot be compared. */
 export function notCompared(bytes: readonly (number | null)[]): Course {
   return { bytes, change: null, perSecond: null, trend: null, grewEachTime: null };
 }

@@ -2,7 +2,7 @@ import { type CategoryDiff, leavesOf } from './categories.js';
 import type { ItemDiff, ListDiff } from './lists.js';
 import type { CategoryMeasure, ListName, Measure, Who } from './state.js';
 
-/** What became of free memory. Bytes; what fell is below 0. */
+/** The change of free memory, and the categories that explain it. Bytes; negative: fell. */
 export interface Loss {
   /** What free memory fell by; below 0: it rose. */
   readonly lost: number;
@@ -39,10 +39,10 @@ export interface GrownCategory {
 /** An owner that grew by less than this part of a category's growth is not named. */
 export const GOOD_PART = 1 / 4;
 
-/** Less than this is no loss: memory moves while it is looked at. */
+/** A smaller change is no loss: memory moves while it is sampled. */
 export const LEAST_LOSS = 1 << 20;
 
-const NOBODYS: ReadonlySet<string> = new Set(['unattributed', 'unread']);
+const OWNERLESS: ReadonlySet<string> = new Set(['unattributed', 'unread']);
 
 /** Where owners of a category are listed; those of memory of processes are measured by category. */
 export const OWNERS: Readonly<Record<string, ListName>> = {
@@ -75,13 +75,13 @@ export function lossOf(
   const lost = -free.change;
   const leaves = memory.children.filter((child) => child !== free).flatMap(leavesOf);
   const isTold = leaves.some(({ change }) => change !== null);
-  const named = leaves.filter(({ category }) => !NOBODYS.has(category));
+  const named = leaves.filter(({ category }) => !OWNERLESS.has(category));
   const sum = (of: readonly CategoryDiff[], pick: (change: number) => number) =>
     of.reduce((all, { change }) => all + pick(change ?? 0), 0);
   const grew = sum(named, (change) => Math.max(0, change));
   const shrank = sum(named, (change) => Math.min(0, change));
   const unattributed = sum(
-    leaves.filter(({ category }) => NOBODYS.has(category)),
+    leaves.filter(({ category }) => OWNERLESS.has(category)),
     (change) => change,
   );
   const uncompared = lost + memory.change - grew - shrank - unattributed;
@@ -100,13 +100,13 @@ export function lossOf(
   };
 }
 
-/** What cannot be compared may be what grew: then it cannot be told. */
+/** Null if the categories that cannot be compared may explain the loss. */
 function explanationOf(lost: number, grew: number, uncompared: number): Loss['explanation'] {
   if (grew >= lost / 2) return 'categories';
   return grew + Math.max(0, uncompared) >= lost / 2 ? null : 'nothing';
 }
 
-/** Who grew most of those whose memory is in a category. */
+/** Returns the owner that grew most in a category. */
 function whoGrew(
   { category, change }: CategoryDiff,
   owners: ReturnType<OwnersOf>,

@@ -1,6 +1,6 @@
 import type { ListName } from './state.js';
 
-/** What must be known of a comparison; codes are part of the JSON. `names` are inputs, hostile. */
+/** A limit of a comparison; codes are part of the JSON. `names` are inputs, hostile. */
 export type Note =
   | { readonly code: 'reordered' }
   | { readonly code: 'same-time'; readonly names: readonly string[] }
@@ -50,7 +50,7 @@ export const NOTE_CODES = [
   ...['pid-reused', 'incomplete', 'inconsistent', 'spread'],
 ] as readonly Note['code'][];
 
-/** With these the whole is told all the same. */
+/** With these the answer is complete all the same. */
 const HARMLESS: ReadonlySet<Note['code']> = new Set<Note['code']>([
   ...([
     'reordered',
@@ -61,7 +61,7 @@ const HARMLESS: ReadonlySet<Note['code']> = new Set<Note['code']>([
   ] as const),
 ]);
 
-/** What one of them makes incomplete. */
+/** Returns whether a note leaves the answer complete. */
 export function isHarmless({ code }: Note): boolean {
   return HARMLESS.has(code);
 }

@@ -1,8 +1,8 @@
 import type { Origin } from '../records/sample-origin.js';
 
 /**
- * What is known of a host at one time. Whoever reads an input makes it; whoever compares knows no input's
- * form. Sizes are bytes; null: it is not known. Names are hostile.
+ * The state of a host at one time. Readers of inputs make it; the comparison does not know their
+ * formats. Sizes are bytes; null: it is not known. Names are hostile.
  */
 export interface HostState {
   /** The input, as it was named. */
@@ -14,7 +14,7 @@ export interface HostState {
   readonly memory: MemoryState | null;
   /** A list that is not there is not known. */
   readonly lists: Readonly<Partial<Record<ListName, Listing>>>;
-  /** What is missing in it or contradicts itself, in words; none: it is whole. */
+  /** Missing or inconsistent parts, in words; none: it is complete. */
   readonly flaws: readonly Flaw[];
 }
 
@@ -23,9 +23,9 @@ export interface Flaw {
   readonly words: string;
 }
 
-/** The categories, as one look told them. */
+/** The categories of one sample. */
 export interface MemoryState {
-  /** How deep it looked: `vmcore`, `kcore`, `pageflags`, `counters`. */
+  /** Its source: `vmcore`, `kcore`, `pageflags`, `counters`. */
   readonly depth: string;
   readonly tree: CategoryState;
   /** By how much counters of a running kernel changed meanwhile. */
@@ -100,7 +100,7 @@ export type Who =
       readonly protocol: string;
       readonly local: string | null;
       readonly peer: string | null;
-      /** The first that has it open; null: nobody is known. */
+      /** The first process that has it open; null: unknown. */
       readonly holder: {
         readonly pid: number;
         readonly comm: string | null;

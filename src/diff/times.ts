@@ -19,7 +19,7 @@ export interface Order {
   readonly notes: readonly Note[];
 }
 
-/** Puts inputs in the order of their times, and says whether they are of one boot of one host. */
+/** Sorts inputs by time, and reports whether they are of one boot of one host. */
 export function inOrder(given: readonly HostState[]): Order {
   const hosts = namesOf(given);
   const boots = given.slice(1).map((state, at) => sameBoot(given[at]!, state));
@@ -84,7 +84,7 @@ function bootedAt({ at, uptime }: Origin): number | null {
   return at === null || uptime === null ? null : at.getTime() / 1000 - uptime;
 }
 
-/** The clock that all have: of one boot that which nobody sets. Undefined: there is none. */
+/** The clock that all inputs have: uptime within one boot, else the wall clock. Undefined: none. */
 function clockOf(
   states: readonly HostState[],
   oneBoot: boolean,
@@ -103,7 +103,7 @@ function clockMoved(states: readonly HostState[], times: readonly number[]): num
   return (last.getTime() - first.getTime()) / 1000 - ((times.at(-1) ?? 0) - (times[0] ?? 0));
 }
 
-/** `(none)` is the name of a machine that nobody has named. */
+/** `(none)` is the kernel's name of a host without one. */
 function nameOf({ host }: Origin): string | null {
   return host === '(none)' ? null : host;
 }

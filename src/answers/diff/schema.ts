@@ -133,10 +133,10 @@ export const diffSchema = z.strictObject({
       /** lost + plugged = grew + shrank + unattributed + uncompared. Null: categories cannot be compared. */
       grewBytes: count.nullable(),
       shrankBytes: change,
-      /** Of the categories that say of nobody: `unattributed`, `unread`. */
+      /** Of the categories without owners: `unattributed`, `unread`. */
       unattributedBytes: change,
       uncomparedBytes: change,
-      /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, it is of another boot, or it cannot be told. */
+      /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, another boot, or unknown. */
       explanation: z.enum(['categories', 'nothing']).nullable(),
     })
     .nullable(),

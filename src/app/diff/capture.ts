@@ -11,16 +11,16 @@ import { capturedAt } from '../kit/captured-source.js';
 import { memoryOfCapture } from '../memory/captured.js';
 import { withoutMemory } from '../procs/host.js';
 import { scan } from '../skcheck/scan.js';
-import { askParts } from './parts.js';
+import { queryParts } from './parts.js';
 
 /**
- * Asks a capture what it knows of a host.
+ * Reads the state of a host from a capture.
  *
- * @throws {HostError} it cannot be read, or knows nothing that can be compared
+ * @throws {HostError} it cannot be read, or contains nothing that can be compared
  */
-export async function askCapture(path: string): Promise<HostState> {
+export async function queryCapture(path: string): Promise<HostState> {
   const files = await readCapture(path);
-  return askParts(path, {
+  return queryParts(path, {
     categories: () => memoryJson(memoryOfCapture(path, files)),
     processes: () => processesOf(path, files),
     sockets: () => socketsOf(files),
@@ -35,7 +35,7 @@ async function processesOf(path: string, files: CapturedFiles) {
   return procsJson(chosen({ ...found, origin: hostOrigin(host, of.taken) }, {}, String));
 }
 
-/** As `skcheck --from` tells them all. */
+/** All sockets, as `skcheck --from` reports them. */
 async function socketsOf(files: CapturedFiles) {
   const { report } = await scan(new CapturedHost(files), { interval: 0, minBytes: 0, minAge: 0 });
   return report;

@@ -9,21 +9,21 @@ import type { HostState } from '../../diff/state.js';
 import { kernelOrigin } from '../../walk/machine/origin.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
-import { askParts } from './parts.js';
+import { queryParts } from './parts.js';
 
 /**
- * Asks a dump what memory, sockets and procs tell; an extract may lack some of it.
+ * Reads the answers of memory, sockets and procs from a dump; an extract may lack some of them.
  *
- * @throws {KernelError}, {@link ReadError}: it cannot be opened, or tells nothing
+ * @throws {KernelError}, {@link ReadError}: it cannot be opened, or contains none of them
  */
-export async function askDump(path: string): Promise<HostState> {
+export async function queryDump(path: string): Promise<HostState> {
   const kernel = await openNativeSource({ vmcore: [path], engine: 'native' });
   const progress = new Progress();
   try {
     const origin = kernelOrigin(kernel);
     const reading = (at: string) => progress.of(`reading ${at} of ${path}`);
     let census: ReturnType<typeof accountMemory>['census'];
-    return await askParts(path, {
+    return await queryParts(path, {
       'page frames': () => {
         const memory = accountMemory(kernel, reading('page frames'), { cgroups: true });
         census = memory.census;

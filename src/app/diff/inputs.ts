@@ -14,13 +14,13 @@ import type { HostState } from '../../diff/state.js';
 import { archiveKind } from '../../host/recognise.js';
 import { UsageError } from '../kit/failure.js';
 
-/** Of a file with answers; those of a host with 50,000 sockets have half as much. */
+/** Maximum size of a file with answers; those of a host with 50,000 sockets have half of it. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
 /**
- * What the inputs tell: files of answers, captures, dumps.
+ * Reads the states of all inputs: files of answers, captures, dumps.
  *
- * @throws {UsageError} one is there twice; {@link HostError}, {@link KernelError}: one cannot be read
+ * @throws {UsageError} one is given twice; {@link HostError}, {@link KernelError}: one cannot be read
  */
 export async function readInputs(paths: readonly string[]): Promise<HostState[]> {
   refuseSame(paths);
@@ -35,12 +35,12 @@ async function readInput(path: string): Promise<HostState> {
       case 'answers':
         return stateOfAnswers(path, textOf(path));
       case 'capture': {
-        const { askCapture } = await import('./capture.js');
-        return await askCapture(path);
+        const { queryCapture } = await import('./capture.js');
+        return await queryCapture(path);
       }
       case 'dump': {
-        const { askDump } = await import('./dump.js');
-        return await askDump(path);
+        const { queryDump } = await import('./dump.js');
+        return await queryDump(path);
       }
     }
   } catch (error) {
@@ -57,7 +57,7 @@ async function readInput(path: string): Promise<HostState> {
   }
 }
 
-/** By what it begins with: what is neither JSON nor an archive may be a dump. */
+/** By its first bytes: neither JSON nor an archive means a dump. */
 function kindOf(path: string): 'answers' | 'capture' | 'dump' {
   if (path === '') throw new UsageError('empty file name');
   const stat = attempt(path, () => statSync(path));

@@ -3,29 +3,29 @@ import { HostError } from '../../base/errors/host.js';
 import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { HostState } from '../../diff/state.js';
 
-/** What an input is asked, by what it tells of. */
-export type Questions = Readonly<Record<string, () => unknown>>;
+/** The queries of an input, by the part that each returns. */
+export type Queries = Readonly<Record<string, () => unknown>>;
 
 /**
- * What an input tells, as far as it does; why it does not tell the rest is a flaw of it.
+ * The state that an input contains. Each query that fails is a flaw of the state.
  *
- * @throws what the first question throws, if it tells nothing
+ * @throws the error of the first query, if all fail
  */
-export async function askParts(name: string, questions: Questions): Promise<HostState> {
-  const told: unknown[] = [];
+export async function queryParts(name: string, queries: Queries): Promise<HostState> {
+  const answers: unknown[] = [];
   const missing: { readonly what: string; readonly error: Error }[] = [];
-  for (const [what, ask] of Object.entries(questions)) {
+  for (const [what, ask] of Object.entries(queries)) {
     try {
       const answer = await ask();
-      if (answer !== undefined) told.push(answer);
+      if (answer !== undefined) answers.push(answer);
     } catch (error) {
       if (!isLacking(error)) throw error;
       missing.push({ what, error });
     }
   }
   const [first] = missing;
-  if (told.length === 0 && first) throw first.error;
-  const state = stateOfValues(name, told);
+  if (answers.length === 0 && first) throw first.error;
+  const state = stateOfValues(name, answers);
   const flaws = missing.map(({ what, error }) => ({
     code: 'incomplete' as const,
     words: `${what} not available: ${error.message}`,
@@ -33,7 +33,7 @@ export async function askParts(name: string, questions: Questions): Promise<Host
   return { ...state, flaws: [...state.flaws, ...flaws] };
 }
 
-/** What we ran out of ourselves is not the input's lack. */
+/** Exhausted memory of kdump-mem is not a flaw of the input. */
 function isLacking(error: unknown): error is Error {
   if (error instanceof KernelError) return error.code !== 'exhausted';
   return error instanceof HostError || error instanceof ReadError;

@@ -52,13 +52,13 @@ export function registerStruct(program: Command): void {
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addHelpText('after', EXAMPLES)
-    .action(async (asked: TypeQuery, written: WrittenPlace | undefined, options: StructOptions) => {
+    .action(async (query: TypeQuery, written: WrittenPlace | undefined, options: StructOptions) => {
       if (options.engine === 'crash' || options.engine === 'verify')
         throw new UsageError('struct does not support --engine crash or verify');
       const kernel = await openNativeSource(options);
       try {
-        if (written) await printInstance(kernel, asked, written, options);
-        else await printLayout(kernel, asked, options);
+        if (written) await printInstance(kernel, query, written, options);
+        else await printLayout(kernel, query, options);
       } finally {
         kernel.close();
       }
@@ -73,17 +73,17 @@ interface TypeQuery {
 
 async function printLayout(
   kernel: NativeKernel,
-  asked: TypeQuery,
+  query: TypeQuery,
   { json }: StructOptions,
 ): Promise<void> {
   const text = await import('../../answers/struct/text.js');
-  let types = await findTypes(kernel, asked.name);
+  let types = await findTypes(kernel, query.name);
   let members: LayoutMember[] | undefined;
-  if (asked.members.length > 0) {
-    types = [onlyType(types, asked.name)];
+  if (query.members.length > 0) {
+    types = [onlyType(types, query.name)];
     const outer = types[0]!.type;
     const { selectMember, selectedLayout } = await import('../../answers/struct/select.js');
-    members = asked.members.map((path) => selectedLayout(outer, selectMember(outer, path)));
+    members = query.members.map((path) => selectedLayout(outer, selectMember(outer, path)));
   }
   if (json) {
     const { structJson } = await import('../../answers/struct/json.js');
@@ -98,11 +98,11 @@ async function printLayout(
 
 async function printInstance(
   kernel: NativeKernel,
-  asked: TypeQuery,
+  query: TypeQuery,
   written: WrittenPlace,
   { json, hex, strict, elements }: StructOptions,
 ): Promise<void> {
-  const { type } = onlyType(await findTypes(kernel, asked.name), asked.name);
+  const { type } = onlyType(await findTypes(kernel, query.name), query.name);
   if (type.size === 0 && type.kind !== 'struct')
     throw new WalkError('no-such-type', `${type.spelling} has no values`);
   const place = findPlace(kernel, written);
@@ -111,7 +111,7 @@ async function printInstance(
     { elements },
   );
   const { selectMember } = await import('../../answers/struct/select.js');
-  const members = asked.members.map((path) => {
+  const members = query.members.map((path) => {
     const member = selectMember(type, path);
     const value = reader.read(member.type, place.address, member.bitOffset, member.bitSize);
     return { path, offset: Math.floor(member.bitOffset / 8), value };
