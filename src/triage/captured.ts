@@ -11,11 +11,11 @@ import { findingsBeside, type LogTriage } from './text.js';
 /** What of a capture findings rest on; a string: why it cannot be had. */
 export interface CapturedParts {
   readonly of: CaptureOrigin;
-  /** '' where it is not told. */
+  /** '' if unknown. */
   readonly release: string;
   readonly pageSize: number;
   readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
-  /** Logs beside it, which tell of other boots too. */
+  /** Logs beside it, also of other boots. */
   readonly otherLogs?: readonly LogTriage[];
   readonly memory: MemoryAnswer | string;
   readonly warnings: readonly Warning[];
@@ -67,7 +67,7 @@ export function triageCaptured(parts: CapturedParts): CapturedTriage {
   };
 }
 
-/** Nothing of a capture tells more where that takes the kernel's memory. */
+/** A capture cannot answer commands that read the kernel's memory. */
 function withoutKernel({ next, ...finding }: Finding): Finding {
   return next !== undefined && ANSWERED.test(next) ? { ...finding, next } : finding;
 }

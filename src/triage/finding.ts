@@ -2,7 +2,7 @@ import type { StackGroup } from '../account/task-stacks.js';
 import type { OomReport } from './oom-report.js';
 import type { PrintedFrame } from './printed-frame.js';
 
-/** How bad: something stopped or died; something is wrong; worth to know. */
+/** A failure; a problem; a remark. */
 export const SEVERITIES = ['critical', 'warning', 'note'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
@@ -97,7 +97,7 @@ export interface CrashReport {
   readonly freedBy: readonly PrintedFrame[];
 }
 
-/** Something that a person should know of, with what it rests on. */
+/** A problem, with its evidence. */
 export interface Finding {
   readonly code: FindingCode | RuleCode;
   readonly severity: Severity;
@@ -109,7 +109,7 @@ export interface Finding {
   /** By names that each code has for good. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];
-  /** The command that tells more. */
+  /** The command that shows more. */
   readonly next?: string;
   /** Of a finding that stands for several: these figures all of them have, others are those of the last. */
   readonly by?: readonly string[];

@@ -4,7 +4,7 @@ import type { Finding } from './finding.js';
 import { queuedData } from './queued-data.js';
 import { severityOf } from './severity-of.js';
 
-/** What the ledger and the census of a machine tell that somebody should know of. */
+/** Findings of the memory breakdown and the sockets. */
 export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
   const { census, memory } = answer;

@@ -3,7 +3,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { Warnings } from '../walk/warnings.js';
 import type { Finding, StackEvidence } from './finding.js';
 
-/** Stacks that tasks wait in: so many different ones are told. */
+/** Maximum number of different stacks of blocked tasks. */
 const MOST = 10;
 
 /** So many tasks in one place do not wait for a disk: they wait for each other. */

@@ -21,7 +21,7 @@ import { queuedData } from './queued-data.js';
 import type { RulesOutcome } from './rules/outcome.js';
 import { blockedTasks, evidenceOf, stackOfCpu, waitsIn } from './stack-findings.js';
 
-/** What is the matter with a machine. */
+/** Findings of a machine, with what they are based on. */
 export interface TriageAnswer {
   readonly kernel: KernelFacts;
   readonly machine: MachineFacts;
@@ -47,9 +47,9 @@ export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
 }
 
 /**
- * Looks at all that this program knows to look at: the log, the panic, where memory is.
+ * Checks the log, the panic, the memory breakdown, tasks and sockets.
  *
- * @param progress told now and then which part is done, 0 to 1
+ * @param progress called now and then with the part that is done, 0 to 1
  */
 export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
   const warnings = new Warnings(kernel.doubts);
@@ -137,7 +137,7 @@ function withPanic(
   return [found, ...others];
 }
 
-/** Who ran when memory was gone is seldom who has it. */
+/** The task that ran out of memory is seldom the one that uses it. */
 function nextOf({ cause, cpu }: MachineFacts['panic']): string {
   if (cause !== undefined && OOM.test(cause)) return 'memory';
   return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
@@ -162,7 +162,7 @@ const LEAST_SECONDS = 10;
 /** A peer that may still send is held up by nobody; so much that waits is worth to know all the same. */
 const LEAST_BYTES = 2 ** 20;
 
-/** Sockets that are told: those whose peer may send no more, then those that pin most. */
+/** Maximum number of sockets: first those whose peer may send no more, then those that pin most. */
 const MOST = 20;
 
 const RECEIVES =
@@ -178,7 +178,7 @@ type Doing = 'stopped' | 'running' | 'receiving' | 'polling' | 'elsewhere';
  * Sockets of other kinds do not note when data came.
  *
  * @param warnings takes what could not be read
- * @param leastSeconds of less nothing is told
+ * @param leastSeconds of less nothing is reported
  */
 export function stalledReaders(
   kernel: Kernel,

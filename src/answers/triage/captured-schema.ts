@@ -7,7 +7,7 @@ import { findingSchema, triageSchema } from './schema.js';
 export const hostTriageSchema = z.strictObject({
   schema: z.literal('kdump-mem.host-triage/1'),
   captured: capturedSchema,
-  /** Null: not told. */
+  /** Null: unknown. */
   release: z.string().nullable(),
   /** The most severe first. */
   findings: z.array(findingSchema),

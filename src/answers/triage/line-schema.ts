@@ -31,7 +31,7 @@ const ownerSchema = z.strictObject({
   of: z.enum(['memory', 'sockets']),
 });
 
-/** What a dump tells, by the process that looked. */
+/** A dump, as its worker reports it. */
 export const summarySchema = z.strictObject({
   /** Build id and time of the crash: the same of copies of one dump. */
   key: z.string().nullable(),
@@ -88,7 +88,7 @@ export const summarySchema = z.strictObject({
       by: z.enum(['build-id', 'release']),
     }),
   ),
-  /** What rules of a team’s own silenced, changed, or could not tell. Absent: there were none. */
+  /** What custom rules silenced, changed, or could not evaluate. Absent: there were none. */
   rules: triageSchema.shape.rules,
   complete: z.boolean(),
   warnings: triageSchema.shape.warnings,

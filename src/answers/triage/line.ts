@@ -10,11 +10,11 @@ import { textLogJson } from '../log/json.js';
 import { findingJson, rulesJson, triageJson } from './json.js';
 import type { SummaryJson, TriageLineJson } from './line-schema.js';
 
-/** So many categories and cgroups are told. */
+/** Maximum number of categories and cgroups. */
 const MOST_CATEGORIES = 8;
 const MOST_CGROUPS = 32;
 
-/** What a dump tells: all of a line but what the file system says of it. */
+/** A line without the facts of the file system. */
 export function summaryJson(
   answer: TriageAnswer,
   noted: NotedFacts,

@@ -122,7 +122,7 @@ export const findingSchema = z.strictObject({
   oom: oomReport.optional(),
   /** For people. */
   words: z.string(),
-  /** By names that each code has for good; bytes where the name ends so. `times`: how often it was told. */
+  /** By names that each code has for good; bytes where the name ends so. `times`: how often it was seen. */
   figures: z.record(z.string(), z.union([z.number(), z.string(), z.null()])),
   /** Lines of the log, and stacks: their functions, outermost last. */
   evidence: z.array(
@@ -147,7 +147,7 @@ export const findingSchema = z.strictObject({
   lines: z
     .array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() }))
     .optional(),
-  /** The command that tells more, without `kdump-mem` and the dump. */
+  /** The command that shows more, without `kdump-mem` and the dump. */
   next: z.string().nullable(),
   /** Of a finding of a team's own rule: what it says to do. */
   advice: z.string().nullable().optional(),
@@ -172,9 +172,9 @@ const rulesOutcome = z.strictObject({
   unknown: z.array(
     z.strictObject({ code: z.string(), reason: z.enum(RULE_DOUBTS), why: z.string() }),
   ),
-  /** Findings that are not told, by what was said of them. */
+  /** Silenced findings, by code, severity and reason. */
   silenced: adjusted,
-  /** Findings that are told with another severity than ours. */
+  /** Findings whose severity a rule changed. */
   changed: adjusted,
 });
 

@@ -4,7 +4,7 @@ import { UsageError } from '../kit/failure.js';
 
 /** Node itself needs some 60 MiB. */
 export const LEAST_WORKER_BYTES = 128 * 2 ** 20;
-/** What each has unless told otherwise: few dumps need so much. */
+/** Default memory of a worker: few dumps need so much. */
 const USUAL_WORKER_BYTES = 512 * 2 ** 20;
 /** Of the machine's memory, for all processes together. */
 const SHARE = 0.8;

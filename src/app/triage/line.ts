@@ -14,8 +14,8 @@ import { rulesStep } from './rules.js';
 type LineOptions = SourceOptions & { readonly rules?: string; readonly symbolsDir?: string };
 
 /**
- * Looks at one dump for a run that looks at many (`triage-many.ts`), and prints what is between the dump's
- * name and the seconds in its line: also why it could not look. What is no answer is a bug, and ends us.
+ * Reads one dump for a run that reads many (`many.ts`), and prints what is between the dump's
+ * name and the seconds in its line, or the reason why it is unreadable. Other errors are bugs, and end the process.
  */
 export async function tellOne(options: LineOptions): Promise<void> {
   endWithParent();

@@ -49,7 +49,7 @@ const TIMEOUT = 600;
 
 /**
  * Looks at every dump that is found, each in a process of its own, and writes a line of each and one of
- * the whole, or a table for people. The exit status says whether all were told.
+ * the whole, or a table for people. The exit status says whether all were read.
  *
  * @param search looks for them, once
  * @param failing findings with which a line ends the program with status 1; null: none
@@ -242,7 +242,7 @@ class ManyProgress {
     this.#count = count;
   }
 
-  /** An earlier run told it. */
+  /** An earlier run has its line. */
   skip(): void {
     this.#skipped++;
     this.#show();

@@ -108,7 +108,7 @@ export async function textTriage(
 }
 
 /**
- * What each log tells, in bounded memory; of several those without a message of the kernel are left out.
+ * Findings of each log, in bounded memory. Of several logs those without a kernel message are left out.
  *
  * @param needs.choice of a boot
  * @param needs.holds messages are needed too

@@ -1,14 +1,14 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { OutputError } from '../../base/output-file.js';
 
-/** What tells that a dump is still the one that was looked at, and was asked the same. */
+/** Identifies a dump and the rules with which it was read. */
 export interface Identity {
   /** Its path. */
   readonly dump: string;
   readonly size: number;
   /** ISO 8601, in UTC; null: not known. */
   readonly mtime: string | null;
-  /** What tells the rules that held from others; null: there were none. */
+  /** Checksum of the rules; null: there were none. */
   readonly rulesFile: string | null;
 }
 
@@ -20,7 +20,7 @@ export interface ResumedLine extends Identity {
   readonly findings: readonly { readonly code: string; readonly severity: string }[];
 }
 
-/** Takes a line's text: what it says, `end` of one that tells of the whole, undefined if it is not ours. */
+/** Parses a line: `end` for the end line, undefined if it is not ours. */
 export type ParseLine = (text: string) => ResumedLine | 'end' | undefined;
 
 interface Place extends ResumedLine {
@@ -36,7 +36,7 @@ const LONGEST = 64 * 2 ** 20;
 const NEWLINE = 10;
 
 /**
- * Lines of earlier runs, which stay in their files: thousands of dumps tell megabytes. Of two of the same
+ * Lines of earlier runs, which stay in their files: those of thousands of dumps are megabytes. Of two of the same
  * dump the later counts.
  */
 export class EarlierLines {
@@ -75,7 +75,7 @@ export class EarlierLines {
     this.#add({ ...told, own: true, fd, at, length });
   }
 
-  /** What was told of just that dump, as it is now. */
+  /** The line of that very dump. */
   find({ dump, size, mtime, rulesFile }: Identity): ResumedLine | undefined {
     const told = this.#places.get(dump);
     const isSame = told?.size === size && told.mtime === mtime && told.rulesFile === rulesFile;
@@ -87,7 +87,7 @@ export class EarlierLines {
     return [...this.#places.values()].filter(({ own }) => own);
   }
 
-  /** The line of a dump that something was told of. */
+  /** The text of the line of a dump. */
   text(dump: string): string {
     const { fd, at, length } = this.#places.get(dump)!;
     const bytes = Buffer.alloc(length);

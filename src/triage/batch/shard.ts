@@ -35,7 +35,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   kubernetes: 'JOB_COMPLETION_INDEX',
 };
 
-/** Of `--array=MIN-MAX:STEP`. Of an array with gaps no task can tell which of them it is. */
+/** Of `--array=MIN-MAX:STEP`. In an array with gaps no task knows its own place. */
 function ofArray(whole: (name: string) => number): Shard | string {
   const [id, of, min, max] = ['ID', 'COUNT', 'MIN', 'MAX'].map((what) =>
     whole(`SLURM_ARRAY_TASK_${what}`),

@@ -8,7 +8,7 @@ export const WORKER_FAILURE_CODES = [
 ] as const;
 export type WorkerFailureCode = (typeof WORKER_FAILURE_CODES)[number];
 
-/** Why a process told nothing. */
+/** Why a worker has no answer. */
 export interface WorkerFailure {
   readonly code: WorkerFailureCode;
   readonly message: string;

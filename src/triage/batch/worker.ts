@@ -161,7 +161,7 @@ function takeFirst(pid: number | undefined): void {
   } catch {}
 }
 
-/** Undefined where no /proc tells: then V8's limit alone holds. */
+/** Undefined without /proc: then only V8's limit holds. */
 function residentBytes(pid: number | undefined): number | undefined {
   try {
     const [, kilobytes] =

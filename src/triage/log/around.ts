@@ -1,19 +1,19 @@
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 
-/** Messages before and after each that is asked for. */
+/** Messages before and after each given one. */
 const BEFORE = 15;
 const AFTER = 15;
 
 /** A message near an event. */
 export interface NearMessage {
   readonly record: LogRecord | TextRecord;
-  /** It is one of those that were asked for. */
+  /** It is one of the given messages. */
   readonly asked: boolean;
   /** Others stand between it and the one before. */
   readonly gap: boolean;
 }
 
-/** Messages around some of them, in their order, each once. @param seqs of those asked for */
+/** Messages around some of them, in their order, each once. @param seqs of the given messages */
 export function messagesAround(
   records: readonly (LogRecord | TextRecord)[],
   seqs: ReadonlySet<number>,

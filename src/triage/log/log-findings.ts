@@ -11,7 +11,7 @@ import { OomReader, Reaper } from './oom.js';
 
 /**
  * Different findings of one code and severity: a log that is full of one hides no other. Of those beyond
- * the last is told, and how many there were.
+ * the last is reported, and how many there were.
  */
 const MOST_ALIKE = 50;
 
@@ -25,7 +25,7 @@ const MOST_EVIDENCE = 4;
 const TRIGGERS =
   /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
-/** What a kernel's log tells that somebody should know of, in the order of when it was first told. */
+/** Findings of a kernel's log, in the order of their first lines. */
 export function logFindings(
   records: Iterable<LogRecord | TextRecord>,
   pageSize: number,
@@ -71,7 +71,7 @@ export class LogFindings {
   }
 
   /**
-   * @param log whose boots are told apart
+   * @param log whose boots are separated
    * @param only findings of this boot, from 1 on; undefined: of all
    */
   finish(log?: Pick<TextLogSummary, 'boots' | 'bootCount'>, only?: number): Finding[] {

@@ -83,7 +83,7 @@ export class Reaper {
   }
 }
 
-/** What the OOM killer tells from when it is called until it has killed (mm/oom_kill.c). */
+/** A report of the OOM killer, from its invocation to the kill (mm/oom_kill.c). */
 class Report {
   readonly #lines: LogLine[] = [];
   readonly #memory = new MemInfoReader();
@@ -299,7 +299,7 @@ class Report {
     };
   }
 
-  /** Null: no line that tells was printed. */
+  /** Null: no line with it was printed. */
   #scope(choice: Choice | undefined, why: string | undefined, memcg: MemcgReader) {
     if (choice) return choice.constraint === 'MEMCG' ? 'cgroup' : 'machine';
     if (why !== undefined) return /^Memory cgroup/.test(why) ? 'cgroup' : 'machine';

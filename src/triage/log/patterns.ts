@@ -32,9 +32,9 @@ export interface Pattern {
   /** The first line. Its named groups are figures; numbers where they are. */
   readonly line: RegExp;
   readonly numbers?: readonly string[];
-  /** Findings of one code with the same of these are one: the last is told, and how often it came. */
+  /** Findings of one code with the same of these are one: the last is reported, and how often it came. */
   readonly by: readonly string[];
-  /** The command that tells more. */
+  /** The command that shows more. */
   readonly next?: string;
   /** Of a report of many lines. */
   readonly forms?: readonly Form[];
@@ -793,7 +793,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hardware-error',
     severity: 'critical',
-    // Others tell more of the one before, or of how to read it (print_mce, amd_decode_mce).
+    // Others are details of the one before, or how to read it (print_mce, amd_decode_mce).
     line: /^(?:mce: )?\[Hardware Error\]: (?!RIP |TSC |PROCESSOR |PPIN|Run the above |CPU:\d+ \(|Error Addr|IPID|cache level: )(?<what>.*)$/s,
     kernels: '2.6.32-',
     by: [],

@@ -16,7 +16,7 @@ interface Row {
 
 /** So many of the largest are kept. */
 const MOST_KEPT = 100;
-/** Names that are told apart; processes of others are counted as one group. */
+/** Maximum number of names; other processes are counted as one group. */
 const MOST_NAMES = 4096;
 
 const HEADER = /^\[ *pid *\] +(\S.* name)$/;

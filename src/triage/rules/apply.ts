@@ -125,7 +125,7 @@ function each(list: readonly Undecided[]): Undecided[] {
   return [...new Map(list.map((one) => [JSON.stringify(one), one])).values()];
 }
 
-/** Different captures of one rule's pattern: so many are told apart. */
+/** Different captures of one rule's pattern: more are not listed. */
 const MOST_DIFFERENT = 50;
 /** Lines that a finding shows: the first, and the last ones. */
 const MOST_EVIDENCE = 4;

@@ -11,7 +11,7 @@ import type { Condition } from './schema.js';
 
 type Asked<Key extends keyof Condition> = NonNullable<Condition[Key]>;
 
-/** How each condition is told; that of the log has its own file. */
+/** How each condition is evaluated; that of the log has its own file. */
 type Tests = {
   readonly [Key in Exclude<keyof Condition, 'log'>]: (asked: Asked<Key>, facts: RuleFacts) => Match;
 };
@@ -169,7 +169,7 @@ function meant(finding: Finding, asked: Asked<'finding'>): Match {
   return is ? met(figures, finding.evidence) : NOT_MET;
 }
 
-/** What no message of the log tells. */
+/** Findings that do not come from the log. */
 const NOT_OF_LOG: readonly string[] = [
   ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'stalled-reader'],
   ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted'],

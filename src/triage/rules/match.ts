@@ -1,6 +1,6 @@
 import type { Evidence, Figure } from '../finding.js';
 
-/** Why it is not known whether what a rule asks for is there. */
+/** Why a rule could not be evaluated. */
 export const RULE_DOUBTS = [
   'panic-unknown',
   'release-unknown',
@@ -19,7 +19,7 @@ export const RULE_DOUBTS = [
 ] as const;
 export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 
-/** Whether something holds: what could not be read is neither. */
+/** Whether a condition holds; unknown where data is missing. */
 export type Match =
   | {
       readonly met: true;
@@ -57,7 +57,7 @@ export function all(parts: Iterable<Match>): Match {
   return missing ?? met(figures, evidence);
 }
 
-/** One must hold; the first that does is told. */
+/** One must hold; the first that does counts. */
 export function any(parts: Iterable<Match>): Match {
   let missing: Match | undefined;
   for (const part of parts) {

@@ -14,7 +14,7 @@ export class RulesError extends KdumpMemError<'wrong-rules'> {
 /** A file of rules is no larger. */
 export const MOST_RULES_BYTES = 2 ** 20;
 
-/** So many errors are told of one file. */
+/** Maximum number of errors reported for one file. */
 const MOST_TOLD = 1;
 
 /**

@@ -5,7 +5,7 @@ import { TASK_STATES } from '../../walk/stacks/task-state.js';
 import { FINDING_CODES, SEVERITIES } from '../finding.js';
 import { Pattern } from './pattern.js';
 
-/** A file of rules, version 1: what a team knows of its machines. Docs: docs/rules.md. */
+/** A file of custom rules, version 1. Docs: docs/rules.md. */
 
 const MOST_WORDS = 1000;
 const words = z.string().trim().min(1).max(MOST_WORDS);
@@ -126,7 +126,7 @@ const rule = z.strictObject({
   /** The sentence: `{name}` stands for a figure. */
   message: words,
   advice: words.optional(),
-  /** A command of kdump-mem that tells more, without the dump. */
+  /** The command that shows more, without the dump. */
   next: words.optional(),
 });
 
@@ -138,7 +138,7 @@ const adjustment = z.strictObject({
     .strictObject({ severity: severity.optional(), figures: figures.optional() })
     .refine(isAsked, NOTHING)
     .optional(),
-  /** What it is then; `silent`: it is counted, and not told. */
+  /** The new severity; `silent`: counted, not listed. */
   severity: z.enum([...SEVERITIES, 'silent']),
   because: words,
 });
