@@ -6,14 +6,14 @@ import type { MachineFacts } from '../../walk/machine/machine.js';
 import type { Unknown } from '../../walk/machine/unknowns.js';
 import { type Vendor, vendorOf } from '../../walk/machine/vendor.js';
 
-/** All that `kdump-mem info` tells. */
+/** The answer to `kdump-mem info`. */
 export interface InfoAnswer {
   readonly dump: DumpFacts;
   /** What the dump says of its kernel before anything in memory is looked at. */
   readonly noted: NotedFacts;
   /** Absent if no kernel could be found in the dump; `missing` says why. */
   readonly kernel?: KernelInfo;
-  /** What could not be told, and which figures that makes impossible. */
+  /** Unknown facts, and the answers that depend on them. */
   readonly missing: readonly Unknown[];
 }
 
@@ -45,7 +45,7 @@ export function infoVendor({ noted, kernel }: InfoAnswer): Vendor | undefined {
     : vendorOf(release, kernel?.machine.uts?.version, kernel?.banner);
 }
 
-/** When the dump was taken, as well as that can be told, and for how long the kernel had run. */
+/** The time of the dump, and the uptime of the kernel. */
 export interface DumpTime {
   /** Milliseconds since 1970. */
   readonly at: number;
