@@ -84,7 +84,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   checkOutput(output, force, kernel.image.facts.files);
   checkOutput(map, force, kernel.image.facts.files);
   if (path.resolve(map) === path.resolve(output))
-    throw new OutputError('exists', `${map} is the extract itself: name another file for its map`);
+    throw new OutputError('exists', `${map}: also the output (the map must be another file)`);
   // Made first: what cannot have its map is not begun.
   const file = new OutputFile(map, force);
   try {
@@ -109,7 +109,7 @@ async function cut(
   const recording = openNativeImage(recorded, options.files, image);
   progress('reading the kernel’s tables');
   readTables(recording);
-  progress('asking every question');
+  progress('running every command');
   const asked = askEverything(recording, options);
   const isStored = storedIn(image);
   const store = (address: bigint): void => {
@@ -177,7 +177,7 @@ function checkReadable(notes: readonly Note[]): void {
     keptBytesOf(notes);
   } catch (cause) {
     if (!(cause instanceof KernelError)) throw cause;
-    const message = 'more memory is to be kept than one file can tell of; --pid keeps less';
+    const message = 'too much memory for one extract (--pid selects less)';
     throw new ExtractError('cannot-write', message, { cause });
   }
 }

@@ -23,10 +23,11 @@ export async function restored(image: MemoryImage, file: string): Promise<Memory
     others.length === 0 &&
     size === map.extract.sizeBytes &&
     (await identityOf(extract)).sha256 === map.extract.sha256;
-  if (!isIts) throw new KernelError('wrong-map', `${file} is the map of another extract`);
+  if (!isIts) throw new KernelError('wrong-map', `${file}: map of a different extract`);
   let end = 0;
   for (const [at, hex] of map.places) {
-    if (at < end) throw new KernelError('wrong-map', `${file} has places that are out of order`);
+    if (at < end)
+      throw new KernelError('wrong-map', `${file}: malformed map (places out of order)`);
     end = at + hex.length / 2;
   }
   return new RestoredImage(image, map.places);
@@ -36,9 +37,10 @@ function readBounded(file: string): string {
   const fd = fs.openSync(file, 'r');
   try {
     const stat = fs.fstatSync(fd);
-    if (!stat.isFile()) throw new KernelError('wrong-map', `${file} is no file`);
+    if (!stat.isFile()) throw new KernelError('wrong-map', `${file}: not a regular file`);
     const { size } = stat;
-    if (size > MOST_MAP_BYTES) throw new KernelError('wrong-map', `${file} is too large for a map`);
+    if (size > MOST_MAP_BYTES)
+      throw new KernelError('wrong-map', `${file}: file too large for a map`);
     const bytes = Buffer.alloc(size);
     let done = 0;
     for (let read = -1; read !== 0 && done < size; done += read)
@@ -54,12 +56,12 @@ async function parse(file: string, text: string): Promise<MapJson> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new KernelError('wrong-map', `${file} is no map: it is not JSON`, { cause });
+    throw new KernelError('wrong-map', `${file}: malformed map (not JSON)`, { cause });
   }
   // zod is half of all the code; who reads no map does not wait for it.
   const { mapSchema } = await import('./schema.js');
   const { success, data, error } = mapSchema.safeParse(value);
-  if (!success) throw new KernelError('wrong-map', `${file} is no map: ${firstIssue(error)}`);
+  if (!success) throw new KernelError('wrong-map', `${file}: malformed map (${firstIssue(error)})`);
   return data;
 }
 

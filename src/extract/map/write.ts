@@ -23,10 +23,7 @@ export function writeMap(
   const put = (text: string): void => {
     const bytes = Buffer.from(text, 'latin1');
     if (appender.position + bytes.length > MOST_MAP_BYTES)
-      throw new ExtractError(
-        'cannot-write',
-        `more is replaced than one map can tell: ${file.path}`,
-      );
+      throw new ExtractError('cannot-write', `${file.path}: too many replacements for one map`);
     appender.append(bytes);
   };
   put(`{"schema":"kdump-mem.map/1",\n"extract":${formatJson(extract)}`);

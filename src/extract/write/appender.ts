@@ -24,7 +24,7 @@ export class Appender {
   /** @throws {OutputError} `cannot-write` */
   append(bytes: Uint8Array): void {
     if (this.#filled + bytes.length > PIECE) this.flush();
-    if (bytes.length > PIECE) throw new RangeError(`${bytes.length} bytes at once`);
+    if (bytes.length > PIECE) throw new RangeError(`write of ${bytes.length} bytes`);
     this.#piece.set(bytes, this.#filled);
     this.#filled += bytes.length;
   }

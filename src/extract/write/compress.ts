@@ -27,7 +27,7 @@ export async function compressor(compression: Compression): Promise<Compressor> 
         zstdCompressSync?: (data: Uint8Array, options?: object) => Uint8Array;
       };
       if (zstdCompressSync === undefined) {
-        const message = `Node ${process.versions.node} cannot compress zstd; it takes 22.15 or later`;
+        const message = `Node ${process.versions.node}: no zstd compression (requires 22.15 or later)`;
         throw new ExtractError('no-compressor', message);
       }
       // ZSTD_c_compressionLevel

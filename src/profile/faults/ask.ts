@@ -70,10 +70,10 @@ export async function askStacks(
     };
     const recording = await record(order).catch((error: unknown) => {
       if (error instanceof TraceError && error.code !== 'perf-missing' && !isAlive(source, pid))
-        throw new TraceError('process-ended', `pid ${pid} ended before perf began to record`);
+        throw new TraceError('process-ended', `pid ${pid} exited before perf began to record`);
       // perf itself says nothing then.
       if (error instanceof TraceError && error.code === 'perf-failed' && scratch.isFull)
-        throw new TraceError('no-room', 'there is no room for perf.data', { cause: error });
+        throw new TraceError('no-room', 'no space left for perf.data', { cause: error });
       throw error;
     });
     const pageSize = readPageSize(source);
@@ -131,7 +131,7 @@ async function choosePeriod(
   await delay(LOOK_MS);
   const after = readFaultCounts(source, pid);
   if (!before || !after)
-    throw new TraceError('process-ended', `pid ${pid} ended before perf began to record`);
+    throw new TraceError('process-ended', `pid ${pid} exited before perf began to record`);
   const rate = (1000 * (after.minor - before.minor)) / (performance.now() - began);
   return periodFor(rate, seconds, maxBytes);
 }

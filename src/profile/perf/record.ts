@@ -53,7 +53,7 @@ const PATIENCE_MS = 20_000;
 export async function record(order: RecordOrder): Promise<Recording> {
   const options = await optionsOfPerf();
   if (!options.includes('--control') || !options.includes('--data '))
-    throw new TraceError('perf-failed', 'this perf is too old: it has no --control (5.10 has)');
+    throw new TraceError('perf-failed', 'perf: version too old (--control requires 5.10)');
   const pageSizes = options.includes('--data-page-size');
   // Where not each fault is recorded, such calls would fill the file before faults do.
   const spaceCalls =
@@ -215,9 +215,9 @@ class Session {
     if (missing) return missing;
     const { reason, text } = this.#words;
     if (over && signal !== undefined)
-      return new TraceError('perf-failed', `perf record was ended by ${signal}`, { cause });
+      return new TraceError('perf-failed', `perf record: killed by ${signal}`, { cause });
     if (/No space left on device/.test(text))
-      return new TraceError('no-room', 'there is no room for perf.data', { cause });
+      return new TraceError('no-room', 'no space left for perf.data', { cause });
     const refused = /paranoid|permission|not permitted|access to performance/i.test(text);
     return new TraceError(refused ? 'perf-refused' : 'perf-failed', `perf record: ${reason}`, {
       cause,
@@ -235,7 +235,7 @@ async function optionsOfPerf(): Promise<string> {
   const text = out.text + errors.text;
   if (/--output/.test(text)) return text;
   // Ubuntu’s is a script that looks for the perf of the kernel that runs.
-  throw new TraceError('perf-missing', `perf does not start: ${errors.reason}`);
+  throw new TraceError('perf-missing', `perf: start failed (${errors.reason})`);
 }
 
 function isReadable(file: string): boolean {

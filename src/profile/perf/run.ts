@@ -104,7 +104,7 @@ export class Words {
       .split('\n')
       .map((line) => line.trim())
       .filter((line) => line !== '' && !NO_REASON.test(line));
-    return lines.slice(0, 3).join(' ').slice(0, 400) || 'it does not say why';
+    return lines.slice(0, 3).join(' ').slice(0, 400) || 'no error message';
   }
 }
 

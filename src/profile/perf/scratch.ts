@@ -30,7 +30,7 @@ export class PerfScratch {
       this.path = fs.mkdtempSync(path.join(tmpdir(), 'kdump-mem-perf-'));
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
-      throw new TraceError('no-room', `no folder can be made in ${tmpdir()} (${code})`, { cause });
+      throw new TraceError('no-room', `${tmpdir()}: directory not created (${code})`, { cause });
     }
     process.on('exit', this.#clean);
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);

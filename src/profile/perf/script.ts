@@ -26,7 +26,7 @@ export async function readRecording(
   stop: AbortSignal,
 ): Promise<Losses> {
   if (statSync(file, { throwIfNoEntry: false }) === undefined)
-    throw new TraceError('perf-failed', 'perf record wrote no file');
+    throw new TraceError('perf-failed', 'perf record: no output file');
   const parser = new ScriptParser(names, onSample);
   const perf = startPerf(
     [

@@ -136,28 +136,28 @@ describe('a map', () => {
     expect(without).toMatchObject({ status: 2, stdout: '' });
     const same = await kdumpMem('extract', vmcore, '-o', own, '--anonymize', '--map', own);
     expect(same).toMatchObject({ status: 2, stdout: '' });
-    expect(same.stderr).toContain('is the extract itself');
+    expect(same.stderr).toContain('also the output (the map must be another file)');
     expect(existsSync(own)).toBe(false);
   });
 
   test('of another extract is refused', async () => {
     const ran = await told(join(folder, '5.10.map'));
     expect(ran).toMatchObject({ status: 3, stdout: '' });
-    expect(ran.stderr).toContain('is the map of another extract. Give --map the file that');
+    expect(ran.stderr).toContain('map of a different extract. Give --map the file that');
   });
 
   test.each([
-    ['no JSON', () => 'names', /is no map: it is not JSON\. /],
-    ['an array', () => '[]', /is no map: it: /],
+    ['no JSON', () => 'names', /malformed map \(not JSON\)\. /],
+    ['an array', () => '[]', /malformed map \(it: /],
     [
       'an escape sequence for a key',
       () => JSON.stringify({ ...mapOf(map), '\x1b]0;t\x07': 1 }),
-      /is no map: it: [^\n]*\\x1b/,
+      /malformed map \(it: [^\n]*\\x1b/,
     ],
     [
       'places that are no bytes',
       () => JSON.stringify({ ...mapOf(map), places: [[0, 'zz']] }),
-      /is no map: places\.0\.1: /,
+      /malformed map \(places\.0\.1: /,
     ],
     [
       'places one over the other',
@@ -169,7 +169,7 @@ describe('a map', () => {
             [4097, '00'],
           ],
         }),
-      /has places that are out of order\. /,
+      /malformed map \(places out of order\)\. /,
     ],
   ])('that is %s ends in one line', async (_, text, line) => {
     writeFileSync(bad, text());
@@ -185,7 +185,7 @@ describe('a map', () => {
     truncateSync(bad, 2 ** 31);
     expect(await told(bad)).toMatchObject({
       status: 3,
-      stderr: expect.stringMatching(/^kdump-mem: .* is too large for a map\. [^\n]*\n$/),
+      stderr: expect.stringMatching(/^kdump-mem: .*: file too large for a map\. [^\n]*\n$/),
     });
     for (const file of [folder, join(folder, 'nowhere'), '/dev/zero'])
       expect(await told(file)).toMatchObject({

@@ -195,7 +195,7 @@ describe('ends early', () => {
       const { stdout, stderr, exitCode } = await run;
       if (signal === 'SIGKILL') {
         expect(exitCode).toBe(3);
-        expect(stderr).toMatch(/^kdump-mem: perf record was ended by SIGKILL\. [^\n]+\n$/);
+        expect(stderr).toMatch(/^kdump-mem: perf record: killed by SIGKILL\. [^\n]+\n$/);
         continue;
       }
       const answer = stacksSchema.parse(JSON.parse(stdout));
@@ -213,9 +213,7 @@ describe('ends early', () => {
       try {
         writeFileSync(join(small, 'filled'), Buffer.alloc((128 - spare) * 1024));
         const { stderr, exitCode } = await ask(args, { temporary: small });
-        expect(stderr).toMatch(
-          /^kdump-mem: there is no room for perf\.data\. Set TMPDIR [^\n]+\n$/,
-        );
+        expect(stderr).toMatch(/^kdump-mem: no space left for perf\.data\. Set TMPDIR [^\n]+\n$/);
         expect(exitCode).toBe(3);
       } finally {
         execFileSync('umount', [small]);
