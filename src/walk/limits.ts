@@ -81,7 +81,7 @@ const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) 
     'trace rings': (kernel) => traceRingFrames(kernel).next(),
     'page tables': (kernel) => {
       if (!tablesHaveType(kernel))
-        throw new KernelError('unsupported-layout', 'pages do not say that they are page tables');
+        throw new KernelError('unsupported-layout', 'pages are not marked as page tables');
     },
   },
   procs: {

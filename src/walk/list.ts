@@ -31,7 +31,7 @@ export class CycleTest {
   pass(node: bigint): void {
     if (node === this.#mark)
       throw new OtherRing(
-        `the list at ${hex(this.#head)} is torn: ${hex(node)} is on another list`,
+        `the list at ${hex(this.#head)} is inconsistent: ${hex(node)} is on another list`,
       );
     if (++this.#passed < this.#most) return;
     [this.#mark, this.#passed, this.#most] = [node, 0, 2 * this.#most];
@@ -58,7 +58,7 @@ export function* listNodes(kernel: Kernel, head: bigint, after = head): Generato
     const back = links.getBigUint64(8, true);
     if (back !== previous) {
       throw new TornList(
-        `the list at ${hex(head)} is torn: ${hex(node)} follows ` +
+        `the list at ${hex(head)} is inconsistent: ${hex(node)} follows ` +
           `${hex(previous)} but points back to ${hex(back)}`,
       );
     }
@@ -127,8 +127,8 @@ export function* hlistNodes(kernel: Kernel, head: bigint): Generator<bigint> {
     const back = links.getBigUint64(8, true);
     if (back !== link) {
       throw new TornList(
-        `the list at ${hex(head)} is torn: ${hex(link)} leads to ` +
-          `${hex(node)}, which names ${hex(back)}`,
+        `the list at ${hex(head)} is inconsistent: ${hex(link)} points to ` +
+          `${hex(node)}, but its pprev is ${hex(back)}`,
       );
     }
     yield node;

@@ -55,7 +55,8 @@ export class RhashtableReader {
     const seen = new Set<bigint>();
     let buckets = table.pointer('tbl');
     for (let tables = 0; buckets !== 0n; tables++) {
-      if (tables > MOST_TABLES) throw new TornList(`the hash table at ${hex(address)} never ends`);
+      if (tables > MOST_TABLES)
+        throw new TornList(`hash table ${hex(address)} does not terminate (loop?)`);
       yield* this.#ofBuckets(buckets, seen, count);
       buckets = this.#buckets.read(buckets).pointer('future_tbl');
     }

@@ -33,7 +33,7 @@ function findNetns(kernel: Kernel, inode: number): void {
   }
   throw new WalkError(
     'no-such-netns',
-    `no network namespace ${inode} among the ${count} of this kernel: kdump-mem sockets --by netns lists them`,
+    `network namespace ${inode} not found among ${count}: kdump-mem sockets --by netns lists them`,
   );
 }
 

@@ -33,7 +33,8 @@ export class XarrayReader {
       const node = entry - INTERNAL;
       const view = this.#node.read(node);
       const shift = view.number('shift');
-      if (shift >= (last ?? 64)) throw new KernelError('damaged', 'an xarray never ends');
+      if (shift >= (last ?? 64))
+        throw new KernelError('damaged', 'xarray does not terminate (loop?)');
       const slot = index >> BigInt(shift);
       if (last === undefined && slot >= slots) return 0n;
       const at = view.addressOf('slots');

@@ -35,7 +35,7 @@ describe('of a dump that ends before its page tables', () => {
 describe('of a dump that ends before its list of tasks does', () => {
   const file = cut(95);
   const list =
-    /warning: the list of processes: .*is beyond the end of the file \(.*, part of the list at 0x/;
+    /warning: the process list: .*is beyond the end of the file \(.*, part of the list at 0x/;
 
   test('skb finds the process by its pid, and says what is behind the end', async () => {
     const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file, '--strict']);

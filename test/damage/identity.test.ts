@@ -46,9 +46,7 @@ describe('a process', () => {
     const answer = all(damage);
     expect(answer.total).toEqual({ ...truth.total, complete: false });
     expect(messages(answer)).toContainEqual(
-      expect.stringMatching(
-        `claims pid ${other!.pid}, and its struct pid has number ${victim!.pid}`,
-      ),
+      expect.stringMatching(`has pid ${other!.pid}, but its struct pid has number ${victim!.pid}`),
     );
     for (const { pid, fd, comm } of [victim!, other!])
       expect(accountFd(damagedKernel(kernel, damage), pid, fd)).toMatchObject({
@@ -64,7 +62,7 @@ describe('a process', () => {
     );
     expect(answer.total.complete).toBe(false);
     expect(messages(answer)).toContainEqual(
-      `the task at 0x${task.toString(16)} claims pid ${pid}, and to be of process ${victim!.pid}`,
+      `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
     );
     const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
     expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
@@ -74,7 +72,7 @@ describe('a process', () => {
     const answer = all(setPid(77_777));
     expect(answer.total.complete).toBe(false);
     expect(messages(answer).join()).toMatch(
-      `claims pid 77777, and its struct pid has number ${victim!.pid}`,
+      `has pid 77777, but its struct pid has number ${victim!.pid}`,
     );
   });
 
@@ -82,7 +80,7 @@ describe('a process', () => {
     const cpu = [0, 1].find((number) => runningTask(kernel, number).pid >= 0)!;
     const { address } = runningTask(kernel, cpu);
     const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 2n ** 32n - 16n));
-    expect(() => runningTask(damaged, cpu)).toThrow(`claims pid -16`);
+    expect(() => runningTask(damaged, cpu)).toThrow(`has an invalid pid (-16)`);
   });
 });
 
@@ -102,7 +100,7 @@ describe('a network namespace', () => {
     const second = word(at(apart.sock, 'sock', '__sk_common.skc_net.net'));
     const answer = all(change(second, 'net', 'ns.inum', BigInt(netns!)));
     expect(answer.total.complete).toBe(false);
-    expect(messages(answer).join()).toMatch(/has number \d+, as another has/);
+    expect(messages(answer).join()).toMatch(/has number \d+, like another one/);
   });
 });
 
@@ -132,7 +130,7 @@ describe('a socket', () => {
     const bytes = new Uint8Array(member('socket_alloc', 'socket').size);
     const answer = all({ patches: [{ address, bytes }], denials: [] });
     expect(answer.total.complete).toBe(false);
-    expect(messages(answer).join()).toMatch(/has no sock, and its file 0x\w+ is open/);
+    expect(messages(answer).join()).toMatch(/has no sock, but its file 0x\w+ is open/);
   });
 
   test.each([-1n, 0n, 2n ** 62n])('whose file counts %i references', (count) => {
@@ -147,7 +145,7 @@ describe('a socket', () => {
     const answer = all(change(socket.file, 'file', 'f_count', 1n));
     expect(answer.total.complete).toBe(false);
     expect(messages(answer).join()).toMatch(
-      `counts 1 references, and ${holders.length} descriptors lead to it`,
+      `counts 1 references, but ${holders.length} descriptors refer to it`,
     );
   });
 });

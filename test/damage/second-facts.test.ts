@@ -93,37 +93,37 @@ test.each<[string, () => Patch, string]>([
   [
     'a socket of the kernel’s own without operations',
     () => word(own.socket + offsetOf('socket', 'ops'), 0n),
-    'it has no operations, and its sock',
+    'it has no operations, but its sock',
   ],
   [
     'a socket of the kernel’s own whose sock names none',
     () => word(own.sock + offsetOf('sock', 'sk_socket'), 0n),
-    'names the socket 0x0',
+    'points to the socket 0x0',
   ],
   [
     'a socket of the kernel’s own whose sock names another',
     () => word(own.sock + offsetOf('sock', 'sk_socket'), 2n ** 64n - 1n),
-    'names the socket 0xffffffffffffffff',
+    'points to the socket 0xffffffffffffffff',
   ],
   [
     'a page of zeros under a sock of the kernel’s own',
     () => ({ address: own.sock & ~0xfffn, bytes: new Uint8Array(4096) }),
-    'names the socket 0x0',
+    'points to the socket 0x0',
   ],
   [
     'an orphan without references',
     () => word(orphan + offsetOf('sock_common', 'skc_refcnt'), 0n, 4),
-    'a sock without references is in state 4',
+    'a sock without references has state 4',
   ],
   [
     'a protocol at an odd address',
     () => word(own.sock + offsetOf('sock_common', 'skc_prot'), named('NETLINK').address + 1n),
-    'its protocol is at 0x',
+    'invalid protocol pointer 0x',
   ],
   [
     'a protocol of another family',
     () => word(own.sock + offsetOf('sock_common', 'skc_prot'), named('UNIX').address),
-    'and its protocol at 0x',
+    'but its protocol 0x',
   ],
   [
     'a protocol without a name',
@@ -133,32 +133,32 @@ test.each<[string, () => Patch, string]>([
   [
     'a type that is none',
     () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 0n, 2),
-    'its type is 0',
+    'invalid type 0',
   ],
   [
     'a process that is none of its own threads',
     () => word(tasks[0]!.address + offsetOf('task_struct', 'signal'), tasks[1]!.signal),
-    'is none of the threads of its process',
+    'is not among the threads of its process',
   ],
   [
     'a type that no unix socket has',
     () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 4n, 2),
-    'its type is 4',
+    'invalid type 4',
   ],
   [
     'two messages with one list of files',
     () => word(lists[0]!, pointer(lists[1]!)),
-    'have one list of files',
+    'share a list of files',
   ],
   [
     'a socket that names the sock of another',
     () => word(socketOf(0) + offsetOf('socket', 'sk'), inet[1]!.socket.sock),
-    'which is that of 0x',
+    'but that points to socket 0x',
   ],
   [
     'no possible CPU',
     () => ({ address: variable('__cpu_possible_mask') & ~0xfffn, bytes: new Uint8Array(4096) }),
-    '__cpu_possible_mask has no CPU',
+    '__cpu_possible_mask is empty',
   ],
   [
     'a cache of pairs of skbs that is that of single ones',
@@ -173,14 +173,18 @@ test.each<[string, () => Patch, string]>([
   [
     'a CPU that fell out of the mask',
     () => word(variable('__cpu_possible_mask'), 1n),
-    '__cpu_possible_mask ends at 0, of 2 CPUs',
+    '__cpu_possible_mask ends at CPU 0, but nr_cpu_ids is 2',
   ],
   [
     'a CPU before the last that fell out of it',
     () => word(variable('__cpu_possible_mask'), 2n),
-    'CPU 0 is online and not in __cpu_possible_mask',
+    'CPU 0 is online, but not in __cpu_possible_mask',
   ],
-  ['a connection that waits and is none', () => word(waiting[0]!, 0n), 'names a connection twice'],
+  [
+    'a connection that waits and is none',
+    () => word(waiting[0]!, 0n),
+    'has a duplicate or null entry',
+  ],
   [
     'an accept queue that leads back to its first',
     () =>
@@ -188,12 +192,12 @@ test.each<[string, () => Patch, string]>([
         waiting[0]! - offsetOf('request_sock', 'sk') + offsetOf('request_sock', 'dl_next'),
         waiting[0]! - offsetOf('request_sock', 'sk'),
       ),
-    'has no end',
+    'does not terminate',
   ],
   [
     'a connection that waits twice',
     () => word(waiting[0]!, pointer(waiting[1]!)),
-    'names a connection twice',
+    'has a duplicate or null entry',
   ],
   [
     'a protocol without its cache',
@@ -203,7 +207,7 @@ test.each<[string, () => Patch, string]>([
   [
     'a protocol with the cache of another',
     () => word(named('TCP').address + offsetOf('proto', 'slab'), named('UDP').cache),
-    'open TCP sockets lies in the slab cache of TCP',
+    'open TCP sockets is in the slab cache of TCP',
   ],
   [
     'an address of a unix socket that is too short for one',
@@ -213,7 +217,7 @@ test.each<[string, () => Patch, string]>([
         0n,
         4,
       ),
-    'a unix address of 0 bytes',
+    'invalid unix address length (0 bytes',
   ],
   [
     'an address of a unix socket that is longer than any',
@@ -223,7 +227,7 @@ test.each<[string, () => Patch, string]>([
         300n,
         4,
       ),
-    'a unix address of 300 bytes',
+    'invalid unix address length (300 bytes',
   ],
   [
     'an inode of a socket without a number',
@@ -231,7 +235,7 @@ test.each<[string, () => Patch, string]>([
       const inside = offsetOf('socket_alloc', 'vfs_inode') - offsetOf('socket_alloc', 'socket');
       return word(socketOf(0) + inside + offsetOf('inode', 'i_ino'), 0n);
     },
-    'claims the number 0',
+    'has an invalid number (0',
   ],
   [
     'an inode of the kernel’s own socket without a number',
@@ -244,7 +248,7 @@ test.each<[string, () => Patch, string]>([
   [
     'a sock that lost the way to its socket',
     () => word(held('AF_INET') + offsetOf('sock', 'sk_socket'), 0n),
-    'names no socket',
+    'has no socket',
   ],
 ])('%s is told', (_, damage, message) => {
   const answer = accountAll(damagedKernel(kernel, { patches: [damage()], denials: [] }));

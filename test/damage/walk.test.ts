@@ -154,7 +154,7 @@ test('a table of 2³⁰ descriptors runs into memory that is none, and soon ends
   const answer = accountProcess(full, victim.pid);
   expect(answer.total.complete).toBe(false);
   expect(answer.sockets.length).toBeGreaterThan(0);
-  expect(answer.warnings.map(({ message }) => message).join()).toContain('not sound');
+  expect(answer.warnings.map(({ message }) => message).join()).toContain('but are not in open_fds');
 });
 
 test('a bitmap that calls open descriptors closed is told', () => {
@@ -162,7 +162,7 @@ test('a bitmap that calls open descriptors closed is told', () => {
   const bitmap = pointer(table, 'fdtable', 'open_fds');
   const damage = { patches: [{ address: bitmap, bytes: new Uint8Array(8) }], denials: [] };
   const damaged = damagedKernel(kernel, damage);
-  expect(() => [...openFiles(damaged, task)]).toThrow('the table is not sound');
+  expect(() => [...openFiles(damaged, task)]).toThrow('but are not in open_fds');
   expect(findFile(damaged, task, victim.fd).file).toBe(file);
 });
 
@@ -177,7 +177,7 @@ test('an accept queue that has lost its beginning is told by its count', () => {
   const answer = accountAll(damagedKernel(kernel, damage));
   expect(answer.total.complete).toBe(false);
   expect(answer.warnings.map(({ message }) => message).join()).toContain(
-    'holds 0 connections, and counts 3',
+    'contains 0 connections, but counts 3',
   );
 });
 
@@ -192,7 +192,7 @@ test('a file in a message that cannot be read hides no other message’s', () =>
       if (other.socket.file !== socket.file)
         expect(carriers.get(other.socket.sock)).toEqual(other.carriedBy);
     expect(answer.warnings.map(({ message }) => message).join()).toMatch(
-      /a file in a message that waits at sock 0x[0-9a-f]+: 0x[0-9a-f]+ was filtered out of the dump \(part of struct file at 0x/,
+      /a file in a message queued at sock 0x[0-9a-f]+: 0x[0-9a-f]+ was filtered out of the dump \(part of struct file at 0x/,
     );
   }
 });

@@ -113,7 +113,7 @@ describe('read, as a user asks', () => {
     expect(shared.status).toBe(4);
     expect(shared.stderr).toMatch(
       new RegExp(
-        `^kdump-mem: ${count} symbols are called udp_lib_close: (0x[0-9a-f]{16} \\(t\\)(, |;)){${count}}? give the address\n$`,
+        `^kdump-mem: ${count} symbols have the name udp_lib_close: (0x[0-9a-f]{16} \\(t\\)(, |;)){${count}}? give the address\n$`,
       ),
     );
   });

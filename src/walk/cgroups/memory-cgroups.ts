@@ -120,7 +120,8 @@ export class MemoryCgroups {
     for (let met = 0; ; met++) {
       const group = next.pop();
       if (group === undefined) return;
-      if (met > MOST) throw new KernelError('damaged', 'memory cgroups never end');
+      if (met > MOST)
+        throw new KernelError('damaged', 'memory cgroup list does not terminate (loop?)');
       yield group;
       const children = group + BigInt(links.offset('children'));
       for (const node of listNodes(this.#kernel, children))

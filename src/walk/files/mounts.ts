@@ -90,7 +90,10 @@ export class Mounts {
     const found: Mount[] = [];
     for (const address of this.#addresses(superBlock)) {
       if (found.length >= MOST_MOUNTS)
-        throw new KernelError('damaged', `the mounts of ${hex(superBlock)} never end`);
+        throw new KernelError(
+          'damaged',
+          `mount list of the superblock ${hex(superBlock)} does not terminate (loop?)`,
+        );
       found.push(this.read(address));
     }
     this.#all.set(superBlock, found);

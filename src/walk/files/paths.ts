@@ -134,7 +134,10 @@ export class Paths {
       const { parent } = this.#name(at);
       if (parent === at) return up;
       if (up.length >= MOST_FOLDERS) {
-        throw new KernelError('damaged', `the folders above ${hex(dentry)} never end`);
+        throw new KernelError(
+          'damaged',
+          `parent chain of the dentry ${hex(dentry)} does not terminate (loop?)`,
+        );
       }
       up.push(parent);
       at = parent;
@@ -166,7 +169,10 @@ export class Paths {
       up = this.#up(mount.on);
       mount = this.#mounts.read(mount.parent);
     }
-    throw new KernelError('damaged', `the mounts above ${hex(first.address)} never end`);
+    throw new KernelError(
+      'damaged',
+      `parent chain of the mount ${hex(first.address)} does not terminate (loop?)`,
+    );
   }
 
   #name(dentry: bigint): Name {

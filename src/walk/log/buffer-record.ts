@@ -56,9 +56,9 @@ export function readRecord(
   const rest = length - header;
   const bytes = bytesOf(readPartOf(kernel, 'the log', buffer.address, from, rest));
   if (bytes.subarray(textLength + dictLength).some((byte) => byte !== 0))
-    throw new KernelError('damaged', 'a record is padded with other than zeros');
+    throw new KernelError('damaged', 'padding of a log record is not zero');
   if (textLength > 0 && bytes[textLength - 1] === 0)
-    throw new KernelError('damaged', 'a text has padding at its end');
+    throw new KernelError('damaged', 'text of a log record has padding at its end');
   // Behind the length of the dictionary, in all kernels (struct printk_log): u8 facility; u8 flags:5, level:3.
   const facility = view.getUint8(buffer.dictLength + 2);
   const level = view.getUint8(buffer.dictLength + 3) >>> 5;
@@ -91,22 +91,25 @@ function stepOver(
 ): Step & { readonly record?: Place } {
   const { size, header, first, next, address } = buffer;
   if (at > size - header)
-    throw new KernelError('damaged', `records lead to ${hex(at)}, in a log of ${hex(size)} bytes`);
+    throw new KernelError(
+      'damaged',
+      `log records lead to ${hex(at)}, beyond the log size of ${hex(size)} bytes`,
+    );
   const { length } = readHeader(kernel, buffer, at, true);
   if (length === 0) {
-    if (wrapped || next > first) throw new KernelError('damaged', 'a record is empty');
+    if (wrapped || next > first) throw new KernelError('damaged', 'a log record is empty');
     const empty = bytesOf(readPartOf(kernel, 'the log', address, address + BigInt(at), header));
-    if (empty.some((byte) => byte !== 0)) throw new KernelError('damaged', 'a record is empty');
+    if (empty.some((byte) => byte !== 0)) throw new KernelError('damaged', 'a log record is empty');
     // The record that went to the start had no room here, in this buffer or in a smaller one at boot.
     const moved = readHeader(kernel, buffer, 0).length;
     if (at + moved + header <= 2 ** Math.ceil(Math.log2(at + header)))
-      throw new KernelError('damaged', 'a record is empty');
+      throw new KernelError('damaged', 'a log record is empty');
     return { at: 0, wrapped: true };
   }
   const end = at + length;
   const limit = wrapped || next > first ? next : size - header;
   if (end > limit)
-    throw new KernelError('damaged', `a record ends at ${hex(end)}, behind the newest`);
+    throw new KernelError('damaged', `a log record ends at ${hex(end)}, beyond the newest`);
   return { at: end, wrapped, record: { kind: 'record', at, end } };
 }
 
@@ -140,7 +143,10 @@ function readHeader(kernel: Kernel, buffer: RecordBuffer, at: number, mayWrap = 
   const used = header + textLength + dictLength;
   const padded = Math.ceil(used / RECORD_ALIGNMENT) * RECORD_ALIGNMENT;
   if (length !== padded && !(mayWrap && length === 0))
-    throw new KernelError('damaged', `a record claims ${length} bytes, and has ${used}`);
+    throw new KernelError(
+      'damaged',
+      `a log record has a length of ${length} bytes, but contains ${used}`,
+    );
   return { header, view, length, textLength, dictLength };
 }
 
@@ -150,7 +156,7 @@ function readDictionary(bytes: Uint8Array): Pick<LogRecord, 'subsystem' | 'devic
   if (bytes.length === 0) return found;
   for (const entry of decodeBytes(bytes).split('\0')) {
     const equals = entry.indexOf('=');
-    if (equals <= 0) throw new KernelError('damaged', 'a record’s dictionary is malformed');
+    if (equals <= 0) throw new KernelError('damaged', 'dictionary of a log record is malformed');
     const key = entry.slice(0, equals);
     if (key === 'SUBSYSTEM') found.subsystem = entry.slice(equals + 1);
     if (key === 'DEVICE') found.device = entry.slice(equals + 1);

@@ -50,7 +50,7 @@ function* readRing(
   const rest: LogRest = { overwritten: 0, noRoom: 0 };
   const span = (ring.head - ring.tail) & ID_MASK;
   if (span >= ring.count)
-    throw new KernelError('damaged', 'the log has more messages than descriptors');
+    throw new KernelError('damaged', 'kernel log has more messages than descriptors');
   checkEnds(kernel, ring, span, warnings);
   for (let step = 0n; step <= span; step++) {
     const id = (ring.tail + step) & ID_MASK;
@@ -60,34 +60,34 @@ function* readRing(
     try {
       slot = readStill(kernel, fields, ring, id);
     } catch (error) {
-      warnings.add(incompleteness(error), `of the log: ${(error as Error).message}`);
+      warnings.add(incompleteness(error), `kernel log: ${(error as Error).message}`);
       continue;
     }
     switch (slot.kind) {
       case 'overwritten':
         // Of a text that is still there, the descriptor says so wrongly.
         if ((slot.begin & 1n) === 0n && positions?.holds(slot.begin))
-          wrong('marked as overwritten, and its text is there');
+          wrong('marked as overwritten, but its text exists');
         else if (id !== ring.tail || seqOf(ring, id) >= 0) rest.overwritten++;
         continue;
       case 'writing':
-        warnings.add('torn-list', `its text is not known, since it was being written: ${name}`);
+        warnings.add('torn-list', `text unknown, because it was being written: ${name}`);
         continue;
       case 'no-room':
         rest.noRoom++;
         continue;
       case 'other':
-        wrong('another one is in its place');
+        wrong('its descriptor belongs to another message');
         continue;
       case 'wrong':
         wrong(slot.why);
         continue;
     }
     const seq = Number(slot.info.getBigUint64(ring.seq, true));
-    if (seq !== seqOf(ring, id)) wrong(`another number is noted, ${seq}`);
+    if (seq !== seqOf(ring, id)) wrong(`inconsistent sequence number ${seq}`);
     const { block, text } = slot;
     if (block && positions && !(positions.holds(block.begin) && positions.holds(block.next)))
-      wrong('its text lies outside of what the log holds');
+      wrong('its text is outside the used part of the log');
     if (block) lengths.add(name, block);
     const timestamp = slot.info.getBigUint64(ring.timestamp, true);
     times.add(name, timestamp);
@@ -112,16 +112,16 @@ function seqOf({ count, head }: LogRing, id: bigint): number {
 function checkEnds(kernel: Kernel, ring: LogRing, span: bigint, warnings: Warnings): void {
   if (kernel.facts.live) return;
   const ends: readonly [bigint, string][] = [
-    [(ring.head + 1n) & ID_MASK, 'behind its newest'],
+    [(ring.head + 1n) & ID_MASK, 'after the newest'],
     ...(span + 1n < ring.count
-      ? [[(ring.tail - 1n) & ID_MASK, 'before its oldest'] as [bigint, string]]
+      ? [[(ring.tail - 1n) & ID_MASK, 'before the oldest'] as [bigint, string]]
       : []),
   ];
   for (const [id, where] of ends) {
     try {
       const { kind } = readSlot(kernel, ring, id);
       if (kind !== 'other' && !(kind === 'overwritten' && id !== ends[0]?.[0]))
-        warnings.add('corrupt', `the log has a message ${where} one`);
+        warnings.add('corrupt', `kernel log has a message ${where} one`);
     } catch (error) {
       // It is no message's: what cannot be read there is nobody's.
       if (!(error instanceof ReadError)) throw error;
@@ -201,7 +201,7 @@ class BlockLengths {
 
   finish(): void {
     for (const name of this.#unfit[blockForm(this.#spare)])
-      this.#warnings.add('corrupt', `the length of its text does not fit where it lies: ${name}`);
+      this.#warnings.add('corrupt', `text length does not match its block: ${name}`);
   }
 }
 

@@ -81,14 +81,20 @@ export function openRecordBuffer(kernel: Kernel, fields: Fields): RecordBuffer {
   };
   const { size, header, first, next } = buffer;
   if (size > MOST_BYTES || size < header || size % RECORD_ALIGNMENT !== 0)
-    throw new KernelError('damaged', `the log claims ${size} bytes`);
+    throw new KernelError('damaged', `kernel log has an invalid size (${size} bytes)`);
   for (const [name, index] of Object.entries({ log_first_idx: first, log_next_idx: next }))
     if (index > size - header || index % RECORD_ALIGNMENT !== 0)
-      throw new KernelError('damaged', `${name} is ${hex(index)}, in a log of ${hex(size)} bytes`);
+      throw new KernelError(
+        'damaged',
+        `${name} is ${hex(index)}, beyond the log size of ${hex(size)} bytes`,
+      );
   const { firstSeq = 0, nextSeq = firstSeq } = buffer;
   const empty = nextSeq === firstSeq && buffer.nextSeq !== undefined;
   if (nextSeq < firstSeq || nextSeq - firstSeq > size / header || (empty && first !== next))
-    throw new KernelError('damaged', `the log claims messages ${firstSeq} to ${nextSeq}`);
+    throw new KernelError(
+      'damaged',
+      `kernel log has an invalid message range (${firstSeq} to ${nextSeq})`,
+    );
   return buffer;
 }
 

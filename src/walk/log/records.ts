@@ -38,7 +38,7 @@ export function* readRecords(
   for (const [index, place] of places.entries()) {
     if (place.kind === 'gap') {
       const { code, message } = whyNot(place.error);
-      warnings.add(code, `of the log, before message ${seqs[index]}: ${message}`);
+      warnings.add(code, `kernel log, before message ${seqs[index]}: ${message}`);
       continue;
     }
     const seq = seqs[index]!;
@@ -83,7 +83,7 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
       if (bytes > 0)
         warnings.add(
           'torn-list',
-          `a message of ${bytes} bytes so far was not yet in the log${text}`,
+          `an incomplete message of ${bytes} bytes was not yet in the log${text}`,
         );
     }
     if (!typeOf(kernel, 'printk_safe_seq_buf')) return;
@@ -168,14 +168,17 @@ function numbers(
   if (firstSeq === undefined || nextSeq === undefined)
     warnings.add(
       'unsupported-layout',
-      'no symbol tells messages’ numbers: they are counted from 0',
+      'sequence numbers of messages are unknown (missing symbol): they are counted from 0',
     );
   const gap = places.findIndex(({ kind }) => kind === 'gap');
   const counted = places.filter(({ kind }) => kind === 'record').length;
   const first = firstSeq ?? 0;
   const next = nextSeq ?? first + counted;
   if (gap < 0 && first + counted !== next && !live)
-    warnings.add('corrupt', `the log has ${counted} messages, and counts ${next - first}`);
+    warnings.add(
+      'corrupt',
+      `kernel log has ${counted} messages, but its counters say ${next - first}`,
+    );
   const seqs: number[] = [];
   let seq = next;
   for (let index = places.length - 1; index >= 0; index--) {

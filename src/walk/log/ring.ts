@@ -56,7 +56,10 @@ export function openRing(kernel: Kernel, fields: Fields): LogRing {
   const countBits = bits(at(descs, 'prb_desc_ring', 'count_bits'));
   const sizeBits = bits(at(texts, 'prb_data_ring', 'size_bits'));
   if (countBits === 0 || countBits > MOST_COUNT_BITS || sizeBits > MOST_SIZE_BITS)
-    throw new KernelError('damaged', `the log claims 2^${countBits} records, 2^${sizeBits} bytes`);
+    throw new KernelError(
+      'damaged',
+      `kernel log has an invalid size (2^${countBits} records, 2^${sizeBits} bytes)`,
+    );
   const block = fields.offset('prb_desc', 'text_blk_lpos');
   return {
     address,

@@ -69,7 +69,8 @@ export function readSlot(kernel: Kernel, ring: LogRing, id: bigint): Slot {
   const info = readPartOf(kernel, 'struct printk_info', from, from, ring.infoSize);
   const length = info.getUint16(ring.textLength, true);
   if (begin === EMPTY_LINE_LPOS && next === EMPTY_LINE_LPOS) {
-    if (length > 0) return { kind: 'wrong', why: `it has ${length} bytes of text, and no text` };
+    if (length > 0)
+      return { kind: 'wrong', why: `its text length is ${length}, but it has no text` };
     return { kind: 'record', info, text: '', block: undefined };
   }
   return readBlock(kernel, ring, id, info, begin, next);
@@ -85,19 +86,20 @@ function readBlock(
   next: bigint,
 ): Slot {
   if (((begin | next) & (ID_BYTES - 1n)) !== 0n)
-    return { kind: 'wrong', why: 'its text begins or ends off the line' };
+    return { kind: 'wrong', why: 'its text block is misaligned' };
   const end = ((next - 1n) & (dataSize - 1n)) + 1n;
   const wraps = begin / dataSize !== BigInt.asUintN(64, next - 1n) / dataSize;
   const start = wraps ? 0n : begin & (dataSize - 1n);
   const room = Number(end - start - ID_BYTES);
   if (room < 0 || BigInt.asUintN(64, next - begin) > dataSize)
-    return { kind: 'wrong', why: 'its text ends before it begins, or is longer than the ring' };
+    return { kind: 'wrong', why: 'its text block has an invalid range' };
   const from = data + start;
   const owner = pointerPartOf(kernel, 'the log', data, from);
-  if ((owner & ID_MASK) !== id) return { kind: 'wrong', why: 'its text is that of another record' };
+  if ((owner & ID_MASK) !== id)
+    return { kind: 'wrong', why: 'its text block belongs to another record' };
   const length = info.getUint16(textLength, true);
   if (length > room)
-    return { kind: 'wrong', why: `it has ${length} bytes of text, in a block for ${room}` };
+    return { kind: 'wrong', why: `its text length is ${length}, but its block has ${room} bytes` };
   const bytes = bytesOf(readPartOf(kernel, 'the log', data, from + ID_BYTES, room));
   const text = decodeBytes(bytes.subarray(0, length));
   return { kind: 'record', info, text, block: { begin, next, bytes, length } };

@@ -29,9 +29,9 @@ export class TimeOrder {
 
   add(name: string, timestamp: bigint): void {
     if (this.#latest - timestamp > MOST_BACK)
-      this.#warnings.add('corrupt', `much older than one before it: ${name}`);
+      this.#warnings.add('corrupt', `much older than the preceding message: ${name}`);
     if (this.#end !== undefined && timestamp > this.#end)
-      this.#warnings.add('corrupt', `of a time after the kernel stopped: ${name}`);
+      this.#warnings.add('corrupt', `timestamp is after the kernel stopped: ${name}`);
     if (timestamp > this.#latest) this.#latest = timestamp;
   }
 }

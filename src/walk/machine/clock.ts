@@ -45,7 +45,7 @@ export function readClock(kernel: Kernel): ClockFacts {
   const told = { base: seconds * SECOND + toMonotonic, toMonotonic, asleep, shift };
   const sound = part < SECOND && (readOrNot(() => agree(kernel, at, told)) ?? true);
   if (!sound || seconds > LATEST || uptime < 0n || uptime > LONGEST * SECOND)
-    throw new KernelError('damaged', 'the timekeeper holds no sound time');
+    throw new KernelError('damaged', 'timekeeper contains no valid time');
   return { wallClock, uptime, asleep };
 }
 
@@ -96,6 +96,6 @@ function findTimekeeper(kernel: Kernel): bigint {
   if (shadow !== undefined) return shadow;
   throw new KernelError(
     'no-symbols',
-    'there is no symbol timekeeper_data, tk_core or shadow_timekeeper that is known',
+    'unsupported timekeeper: no symbol timekeeper_data, tk_core or shadow_timekeeper',
   );
 }

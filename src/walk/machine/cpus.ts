@@ -16,7 +16,7 @@ export function cpuMask(
   const address = needSymbol(kernel, mask);
   const size = kernel.struct('cpumask')?.size;
   if (size === undefined || size === 0 || size > MOST_CPUS / 8)
-    throw new KernelError('unsupported-layout', 'this kernel has no struct cpumask that is known');
+    throw new KernelError('unsupported-layout', 'unsupported layout of struct cpumask');
   const view = readPartOf(kernel, mask, address, address, size);
   const cpus: number[] = [];
   for (let cpu = 0; cpu < size * 8; cpu++) {
@@ -31,19 +31,19 @@ export function cpuMask(
  * possible: of a CPU that fell out of the mask nothing would be looked at.
  */
 function checkPossible(kernel: Parameters<typeof cpuMask>[0], cpus: readonly number[]): void {
-  if (cpus.length === 0) throw new KernelError('damaged', '__cpu_possible_mask has no CPU');
+  if (cpus.length === 0) throw new KernelError('damaged', '__cpu_possible_mask is empty');
   const last = kernel.symbol('nr_cpu_ids');
   try {
     const ids = last && readPartOf(kernel, 'nr_cpu_ids', last, last, 4).getUint32(0, true);
     if (ids !== undefined && ids !== (cpus.at(-1) ?? -1) + 1)
       throw new KernelError(
         'damaged',
-        `__cpu_possible_mask ends at ${cpus.at(-1)}, of ${ids} CPUs`,
+        `__cpu_possible_mask ends at CPU ${cpus.at(-1)}, but nr_cpu_ids is ${ids}`,
       );
     if (kernel.symbol('__cpu_online_mask') === undefined) return;
     const odd = cpuMask(kernel, '__cpu_online_mask').find((cpu) => !cpus.includes(cpu));
     if (odd !== undefined)
-      throw new KernelError('damaged', `CPU ${odd} is online and not in __cpu_possible_mask`);
+      throw new KernelError('damaged', `CPU ${odd} is online, but not in __cpu_possible_mask`);
   } catch (error) {
     // What is held against it need not be there.
     if (!(error instanceof ReadError)) throw error;
@@ -65,7 +65,7 @@ export function cpusThatRan(kernel: Pick<Kernel, 'symbol' | 'read' | 'struct'>):
   const active = cpuMask(kernel, '__cpu_active_mask');
   const odd = active.find((cpu) => !possible.includes(cpu));
   if (odd !== undefined)
-    throw new KernelError('damaged', `CPU ${odd} is active and not in __cpu_possible_mask`);
+    throw new KernelError('damaged', `CPU ${odd} is active, but not in __cpu_possible_mask`);
   return possible.filter((cpu) => online.includes(cpu) || active.includes(cpu));
 }
 
@@ -90,7 +90,7 @@ export function perCpuAddress(
   cpu: number,
 ): bigint {
   const offsets = needSymbol(kernel, '__per_cpu_offset');
-  if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `there is no CPU ${cpu}`);
+  if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `CPU ${cpu} not found`);
   const at = offsets + BigInt(cpu * 8);
   const offset = pointerPartOf(kernel, '__per_cpu_offset', offsets, at);
   return BigInt.asUintN(64, address + offset);
@@ -131,7 +131,7 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
   const view = task.read(address);
   const pid = view.number('pid') | 0;
   if (pid !== 0 && !isPid(pid)) {
-    throw new KernelError('damaged', `the task at ${hex(address)} claims pid ${pid}`);
+    throw new KernelError('damaged', `task ${hex(address)} has an invalid pid (${pid})`);
   }
   return { cpu, address, pid, comm: view.text('comm') };
 }
@@ -139,6 +139,7 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
 /** @throws {KernelError} `no-symbols` */
 export function needSymbol(kernel: Pick<Kernel, 'symbol'>, name: string): bigint {
   const address = kernel.symbol(name);
-  if (address === undefined) throw new KernelError('no-symbols', `there is no symbol ${name}`);
+  if (address === undefined)
+    throw new KernelError('no-symbols', `the kernel has no symbol ${name}`);
   return address;
 }

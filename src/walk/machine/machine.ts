@@ -51,19 +51,19 @@ export function describeMachine(
   unknowns: Unknowns,
 ): MachineFacts {
   const facts = {
-    uts: unknowns.try('the kernel’s version and host name', () => readUts(kernel, fields)),
-    clock: unknowns.try('the kernel’s clock and uptime', () => readClock(kernel)),
+    uts: unknowns.try('kernel version and host name', () => readUts(kernel, fields)),
+    clock: unknowns.try('kernel clock and uptime', () => readClock(kernel)),
     online: unknowns.try('online CPUs', () => cpuMask(kernel, '__cpu_online_mask')),
     possible: unknowns.try('possible CPUs', () => cpuMask(kernel, '__cpu_possible_mask')),
-    ram: unknowns.try('the machine’s memory', () => ramBytes(kernel)),
+    ram: unknowns.try('memory of the machine', () => ramBytes(kernel)),
     taint: unknowns.try('taint', () => readWord(kernel, 'tainted_mask')),
     processes: unknowns.try('processes', () => countProcesses(kernel)),
     modules: unknowns.try('loaded modules', () => moduleNames(kernel)),
   };
   const running: RunningTask[] = [];
-  const ran = unknowns.try('CPUs that ran something', () => cpusThatRan(kernel)) ?? facts.online;
+  const ran = unknowns.try('CPUs that were not idle', () => cpusThatRan(kernel)) ?? facts.online;
   for (const cpu of ran?.slice(0, MOST_RUNNING) ?? []) {
-    const task = unknowns.try(`what CPU ${cpu} was running`, () => runningTask(kernel, cpu));
+    const task = unknowns.try(`current task of CPU ${cpu}`, () => runningTask(kernel, cpu));
     if (task) running.push(task);
   }
   const panic = readPanic(kernel, fields, crashed, unknowns);
@@ -86,7 +86,7 @@ export function ramBytes(kernel: Kernel): number {
   const name = atomic ? '_totalram_pages' : 'totalram_pages';
   const bytes = Number(readWord(kernel, name)) * kernel.facts.pageSize;
   if (bytes <= MOST_MEMORY) return bytes;
-  throw new KernelError('damaged', `${name} would be ${bytes} bytes`);
+  throw new KernelError('damaged', `${name} has an invalid size (${bytes} bytes)`);
 }
 
 function readWord(kernel: Kernel, name: string): bigint {

@@ -65,7 +65,7 @@ export function readPanic(
   unknowns: Unknowns,
 ): PanicFacts {
   const logged = unknowns.try('the log', () => searchLog(kernel, fields));
-  const cpu = unknowns.try('the CPU that panicked', () => panicCpu(kernel));
+  const cpu = unknowns.try('panicked CPU', () => panicCpu(kernel));
   const panicked = crashed || logged?.message !== undefined || (cpu ?? -1) >= 0;
   const sure = logged?.whole === true && cpu !== undefined;
   const facts = {
@@ -75,7 +75,7 @@ export function readPanic(
   };
   if (!panicked) return { state: sure || kernel.facts.live ? 'running' : 'unknown', ...facts };
   if (cpu === undefined || cpu < 0) return { state: 'panicked', ...facts };
-  const task = unknowns.try('the task that panicked', () => runningTask(kernel, cpu));
+  const task = unknowns.try('panicked task', () => runningTask(kernel, cpu));
   return { state: 'panicked', ...facts, cpu, ...(task === undefined ? {} : { task }) };
 }
 

@@ -35,7 +35,7 @@ export function readTicks(kernel: Kernel): Ticks {
   const nanoseconds = view.number('mult') / 2 ** view.number('shift');
   const perSecond = RATES.find((rate) => Math.abs(SECOND / rate - nanoseconds) < 100);
   if (perSecond === undefined)
-    throw new KernelError('damaged', `a tick would be ${nanoseconds} ns long`);
+    throw new KernelError('damaged', `tick length is invalid (${nanoseconds} ns)`);
   const at = needSymbol(kernel, 'jiffies_64');
   const now = pointerPartOf(kernel, 'jiffies_64', at, at);
   const first = (1n << 32n) - BigInt(300 * perSecond);
@@ -45,7 +45,7 @@ export function readTicks(kernel: Kernel): Ticks {
   if (Math.abs(seconds - awake) > MOST_APART)
     throw new KernelError(
       'damaged',
-      `ticks tell ${seconds} s since boot, and the clock ${awake} s`,
+      `jiffies show ${seconds} s since boot, but the clock shows ${awake} s`,
     );
   return { now, perSecond, seconds };
 }

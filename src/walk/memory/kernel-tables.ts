@@ -121,12 +121,12 @@ function* ftraceFrames(kernel: Kernel): Generator<number> {
   let found = 0;
   for (let at = pointerPartOf(kernel, 'ftrace_pages_start', start, start); at !== 0n; ) {
     if (seen.has(at) || seen.size > MOST_FTRACE_PAGES)
-      throw new KernelError('damaged', 'ftrace_pages_start has no end');
+      throw new KernelError('damaged', 'ftrace_pages_start list does not terminate (loop?)');
     seen.add(at);
     const view = reader.read(at);
     const told = view.number(many);
     const bytes = many === 'order' ? 2 ** told * kernel.facts.pageSize : told * record;
-    if (bytes > MOST_BYTES) throw new KernelError('damaged', 'a page of ftrace has no end');
+    if (bytes > MOST_BYTES) throw new KernelError('damaged', 'a ftrace_page does not terminate');
     found += Math.ceil(bytes / kernel.facts.pageSize);
     yield* directFrames(kernel, view.pointer('records'), bytes);
     at = view.pointer('next');

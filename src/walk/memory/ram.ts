@@ -127,7 +127,7 @@ function systemRam(kernel: Kernel): [number, number][] {
     let before = -1;
     for (let at = first; at !== 0n; ) {
       if (++looked > MOST_RESOURCES) {
-        throw new KernelError('damaged', 'the tree of memory resources has no end');
+        throw new KernelError('damaged', 'iomem resource tree does not terminate (loop?)');
       }
       const one = reader.read(at);
       const [start, end] = [one.number('start'), one.number('end')];

@@ -86,7 +86,8 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   const flags = flagged ? new StructReader(kernel, 'vmap_area', ['flags']) : undefined;
   let found = 0;
   for (const link of changingListNodes(kernel, head)) {
-    if (++found > MOST_AREAS) throw new KernelError('damaged', 'the list of vmap areas has no end');
+    if (++found > MOST_AREAS)
+      throw new KernelError('damaged', 'vmap area list does not terminate (loop?)');
     const view = area.read(link - node);
     if (flags && (flags.read(view.address).number('flags') & HAS_VM) === 0) continue;
     const vm = view.pointer('vm');

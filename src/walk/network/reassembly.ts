@@ -135,7 +135,7 @@ class FragmentReader {
     for (const first of this.#lists.tree(root)) {
       let next = first;
       while (next !== 0n) {
-        if (seen.has(next)) throw new TornList(`fragments come back to skb ${hex(next)}`);
+        if (seen.has(next)) throw new TornList(`the fragment list loops back to skb ${hex(next)}`);
         // Each has a byte at least, of a packet of 64 KiB.
         if (found > bytes) break;
         seen.add(next);
@@ -146,7 +146,7 @@ class FragmentReader {
     }
     // The first two members of an skb of a tree are its links there: of a list, the next one.
     for (let next = list; next !== 0n && found <= bytes; ) {
-      if (seen.has(next)) throw new TornList(`fragments come back to skb ${hex(next)}`);
+      if (seen.has(next)) throw new TornList(`the fragment list loops back to skb ${hex(next)}`);
       seen.add(next);
       yield next;
       const view = skb.read(next);

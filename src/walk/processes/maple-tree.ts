@@ -77,7 +77,7 @@ export class MapleTreeReader {
     const root = this.#tree.read(tree).pointer('ma_root');
     if (root === 0n) return;
     if (!isNode(root)) {
-      lost(new KernelError('damaged', `the maple tree at ${hex(tree)} has no node for its root`));
+      lost(new KernelError('damaged', `maple tree ${hex(tree)} has no root node`));
       return;
     }
     const met = { entries: 0 };
@@ -121,7 +121,10 @@ export class MapleTreeReader {
       } else if (!leaf) lost(this.#torn(address, `leads to no node from its slot ${slot}`));
       else if (entry !== 0n && !isInternal(entry)) {
         if (++met.entries > MOST_ENTRIES)
-          throw new KernelError('damaged', `the maple tree at ${hex(place.tree)} never ends`);
+          throw new KernelError(
+            'damaged',
+            `maple tree ${hex(place.tree)} does not terminate (loop?)`,
+          );
         yield found;
       }
     }

@@ -91,7 +91,8 @@ export class ProcessAreaReader {
     const found = this.#tree ? this.#inTree(mm, doubts) : this.#inList(mm);
     try {
       for (const area of found) {
-        if (areas.length >= MOST_AREAS) throw new KernelError('damaged', 'the mappings never end');
+        if (areas.length >= MOST_AREAS)
+          throw new KernelError('damaged', 'VMA list does not terminate (loop?)');
         const last = areas.at(-1);
         if (last && area.start < last.end)
           doubts.push(new KernelError('damaged', `${name(area)} overlaps ${name(last)}`));

@@ -58,7 +58,8 @@ export class ReverseMapReader {
     for (let met = 0; next.length > 0; ) {
       const node = next.pop();
       if (!node) continue;
-      if (met++ > MOST_NODES) throw new KernelError('damaged', 'a tree of mappings never ends');
+      if (met++ > MOST_NODES)
+        throw new KernelError('damaged', 'mapping tree (i_mmap) does not terminate (loop?)');
       yield node;
       const links = this.#node.read(node);
       next.push(links.pointer('rb_left'), links.pointer('rb_right'));

@@ -71,9 +71,8 @@ export class SkbLists {
     const offset = BigInt(this.#skb.offset('next'));
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
-      if (seen.has(skb)) throw new TornList(`the chain comes back to skb ${hex(skb)}`);
-      if (seen.size >= MOST_REMEMBERED)
-        throw new TornList(`the chain goes on after ${seen.size} skbs`);
+      if (seen.has(skb)) throw new TornList(`the chain loops back to skb ${hex(skb)}`);
+      if (seen.size >= MOST_REMEMBERED) throw new TornList(`the chain exceeds ${seen.size} skbs`);
       seen.add(skb);
       yield skb;
       skb = pointerPartOf(this.#kernel, 'struct sk_buff', skb, skb + offset);
@@ -106,9 +105,9 @@ export class SkbLists {
     while (true) {
       while (node !== 0n) {
         if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
-          throw new TornList(`the tree comes back to, or never ends at, ${hex(node)}`);
+          throw new TornList(`the tree does not terminate (loop?) at ${hex(node)}`);
         }
-        if (seen.size >= MOST_REMEMBERED) throw new TornList(`the tree has over ${seen.size} skbs`);
+        if (seen.size >= MOST_REMEMBERED) throw new TornList(`the tree exceeds ${seen.size} skbs`);
         seen.add(node);
         const links = tree.read(node);
         const up = links.pointer('__rb_parent_color');

@@ -193,7 +193,7 @@ export class SkbReader {
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
       if (seen.has(skb) || seen.size >= MAX_FRAG_LIST_LENGTH) {
-        throw new KernelError('damaged', `the frag_list at ${hex(first)} has no end`);
+        throw new KernelError('damaged', `frag_list ${hex(first)} does not terminate (loop?)`);
       }
       seen.add(skb);
       const listed = this.#follow({ ...visit, address: skb });

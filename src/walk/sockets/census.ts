@@ -58,8 +58,8 @@ export class Census {
   }
 
   #follow(owned: Belongings): CountedSocket[] {
-    this.#part('accept queues and messages', () => this.#links());
-    this.#part('what they say of themselves', () => this.#own());
+    this.#part('accept queues and queued messages', () => this.#links());
+    this.#part('scanned socks', () => this.#own());
     this.#part('mappings', () => this.#mappings(owned));
     return this.#found.counted();
   }
@@ -89,7 +89,7 @@ export class Census {
         const { socket } = found;
         if (socket) this.#found.noteFile(socket, 'fd').holders.push(...holders);
         if (socket && !live && socket.fileReferences < slots.length) {
-          const message = `file ${hex(file)} counts ${socket.fileReferences} references, and ${slots.length} descriptors lead to it`;
+          const message = `file ${hex(file)} counts ${socket.fileReferences} references, but ${slots.length} descriptors refer to it`;
           this.#warnings.add('corrupt', message);
         }
         if (!socket) this.#ring(file, { files, holders, rings }, finder, owned);
@@ -159,7 +159,7 @@ export class Census {
         for (const child of links.accepting(sock)) this.#accepted(child, sock);
         for (const one of links.subflows(sock)) this.#found.note(one, 'mptcp').subflowOf = sock;
         for (const file of links.carriedFiles(sock)) {
-          const socket = this.#socketOf(file, finder, `a message that waits at sock ${hex(sock)}`);
+          const socket = this.#socketOf(file, finder, `a message queued at sock ${hex(sock)}`);
           if (!socket) continue;
           const { registeredWith } = this.#found.get(socket.sock) ?? { registeredWith: [] };
           if (registeredWith.some((ring) => ring.sock === sock)) continue;
@@ -173,7 +173,7 @@ export class Census {
   #accepted(child: bigint, listener: bigint): void {
     const found = this.#found.note(child, 'accept');
     if (found.acceptedFrom !== undefined && found.acceptedFrom !== listener) {
-      const message = `sock ${hex(child)} waits to be accepted at ${hex(found.acceptedFrom)} and at ${hex(listener)}`;
+      const message = `sock ${hex(child)} is in two accept queues, of ${hex(found.acceptedFrom)} and ${hex(listener)}`;
       this.#warnings.add('corrupt', message);
     }
     found.acceptedFrom = listener;
@@ -195,11 +195,11 @@ export class Census {
             found.inode = socket.inode;
           } else {
             if (socket?.sock === 0n && this.#isOpen(socket.file, finder)) {
-              const message = `sock ${hex(address)} is that of the socket ${hex(at)}, which has none`;
+              const message = `sock ${hex(address)} points to the socket ${hex(at)}, which has no sock`;
               this.#warnings.add('corrupt', message);
             }
             if (socket && socket.sock !== 0n && !live && !isConnection(socket.sock)) {
-              const message = `sock ${hex(address)} names the socket ${hex(at)}, which is that of ${hex(socket.sock)}`;
+              const message = `sock ${hex(address)} points to the socket ${hex(at)}, which belongs to sock ${hex(socket.sock)}`;
               this.#warnings.add('corrupt', message);
             }
             found.inode = 0;

@@ -69,7 +69,7 @@ export class TcpCharges {
     if (locked || taken) return [];
     const faults: ChargeFault[] = [];
     const told = (queues: readonly QueueName[], charged: number, found: number) => {
-      const message = `${queues.join(' and ')} queue: the sock is charged ${charged} bytes, the skbs found make ${found}`;
+      const message = `${queues.join(' and ')} queue: the sock is charged ${charged} bytes, but its skbs have ${found}`;
       faults.push({ queues, message });
     };
     const sent = truesize('write') + truesize('retransmit');

@@ -61,10 +61,13 @@ export function inodeSlots(
       // Every inode has a number from the moment it is made.
       const isBlank = sk === 0n && view.number('vfs_inode.i_ino') === 0;
       if (isBlank && use.isInUse(slot))
-        throw new KernelError('damaged', 'an inode in use is blank');
+        throw new KernelError('damaged', 'an allocated inode is blank');
       if (sk === 0n || !backs.isNamedBy(sk, own)) return;
       // A socket that is closed lets go of its sock first.
-      throw new KernelError('damaged', `it has no operations, and its sock ${hex(sk)} names it`);
+      throw new KernelError(
+        'damaged',
+        `it has no operations, but its sock ${hex(sk)} points to it`,
+      );
     }
     if (sk === 0n) {
       const file = view.pointer('socket.file');
@@ -73,16 +76,16 @@ export function inodeSlots(
         view.number('socket.state') !== CONNECTED;
       if (kernel.facts.live || accepts) return;
       if (file !== 0n && !isInUse(finder.references(file))) return;
-      throw new KernelError('damaged', 'a socket that is in use has no sock');
+      throw new KernelError('damaged', 'a socket in use has no sock');
     }
     const back = backs.of(sk);
     if (back === 0n && view.pointer('socket.file') !== 0n) {
       // Closing takes the operations away first, and a sock's way back only then.
-      throw new KernelError('damaged', `its sock at ${hex(sk)} names no socket`);
+      throw new KernelError('damaged', `its sock ${hex(sk)} has no socket`);
     }
     if (back !== own) {
       if (kernel.facts.live || !backs.mustLead(object, sk)) return;
-      throw new KernelError('damaged', `its sock at ${hex(sk)} names the socket ${hex(back)}`);
+      throw new KernelError('damaged', `its sock ${hex(sk)} points to the socket ${hex(back)}`);
     }
     const number = view.number('vfs_inode.i_ino');
     // get_next_ino (fs/inode.c) gives numbers of 32 bits, and never 0.

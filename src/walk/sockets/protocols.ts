@@ -20,7 +20,7 @@ export interface Protocol {
 export function protocols(kernel: Kernel): Protocol[] {
   const head = kernel.symbol('proto_list');
   if (head === undefined) {
-    throw new KernelError('no-symbols', 'the symbol proto_list is missing, which names protocols');
+    throw new KernelError('no-symbols', 'protocols are unknown (no symbol proto_list)');
   }
   const reader = new StructReader(kernel, 'proto', ['name', 'slab', 'node']);
   const offset = BigInt(reader.offset('node'));

@@ -63,7 +63,7 @@ export class PartReader {
       const bytes = read();
       const { length } = queue.first;
       if (bytes >= 0 && bytes <= length) return bytes;
-      throw new KernelError('damaged', `${bytes} bytes of an skb of ${length} have been read`);
+      throw new KernelError('damaged', `${bytes} bytes of an skb of ${length} bytes were read`);
     } catch (error) {
       if (error instanceof KernelError && error.code === 'unsupported-layout') return undefined;
       throw error;
@@ -86,7 +86,7 @@ export class PartReader {
     if (beyond === 0 || (beyond === 1 && mayHaveEnded)) return read;
     throw new KernelError(
       'damaged',
-      `TCP counts ${beyond < 0 ? 'less' : 'more'} to be read than its queue holds`,
+      `TCP counts ${beyond < 0 ? 'fewer' : 'more'} unread bytes than its queue contains`,
     );
   }
 }

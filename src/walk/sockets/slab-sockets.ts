@@ -82,7 +82,7 @@ function checkUnixCount(
   for (const sock of socks)
     if (readOrNot(() => common.read(sock).number('skc_family')) === AF_UNIX) found++;
   if (counted === BigInt(found)) return;
-  const message = `the kernel counts ${counted} unix sockets, and ${found} were found`;
+  const message = `the kernel counts ${counted} unix sockets, but ${found} were found`;
   warnings.add('corrupt', message);
 }
 
@@ -145,7 +145,7 @@ class CacheWitness {
     for (const { name, all, met } of this.#witnesses) {
       // A single one may lie in KFENCE's pool, outside of its slot.
       if (all < 2 || met > 0) continue;
-      const message = `none of ${all} open ${name} sockets lies in the slab cache of ${name}: ${lost}`;
+      const message = `none of ${all} open ${name} sockets is in the slab cache of ${name}: ${lost}`;
       warnings.add('corrupt', message);
     }
   }
@@ -213,7 +213,7 @@ class SockSlots {
     if (known || this.#copies.usesCache(protocol, cache)) {
       // The allocator may have given it out after its lists were read.
       if (this.#live || this.#use.isInUse(slot) !== false) return true;
-      throw new KernelError('damaged', 'a sock with references lies in a free slot');
+      throw new KernelError('damaged', 'a sock with references is in a free slab slot');
     }
     if (own.some(({ address }) => address === this.#creatorOf(object))) {
       throw new KernelError('damaged', `its protocol is ${hex(protocol)}`);
@@ -228,12 +228,12 @@ class SockSlots {
     if (known && STATEFUL.includes(known.name)) {
       const state = readOrNot(() => this.#state.read(object).number('skc_state'));
       if (state === undefined || state === CLOSED || this.#use.isInUse(slot) === false) return;
-      throw new KernelError('damaged', `a sock without references is in state ${state}`);
+      throw new KernelError('damaged', `a sock without references has state ${state}`);
     }
     if (known && UNIX.includes(known.name) && this.#use.isInUse(slot) !== false) this.#leaving++;
     // A slab of one slot is KFENCE's, which keeps no lists.
     if (protocol !== 0n || slab.objects === 1 || this.#isMerged(cache)) return;
-    if (this.#use.isInUse(slot)) throw new KernelError('damaged', 'a sock in use is blank');
+    if (this.#use.isInUse(slot)) throw new KernelError('damaged', 'an allocated sock is blank');
   }
 
   #isMerged(cache: bigint): boolean {

@@ -68,7 +68,7 @@ const STATES: Readonly<Record<number, string>> = {
 
 /** By state: what is shorter than a sock and begins like one (sk_fullsock, include/net/sock.h). */
 const MINI_SOCKS: Readonly<Record<number, string>> = {
-  6: 'what a closed connection leaves behind (TIME_WAIT)',
+  6: 'a closed connection in TIME_WAIT',
   12: 'a connection request (NEW_SYN_RECV)',
 };
 
@@ -161,11 +161,14 @@ export function inetContradiction(
 ): string | undefined {
   const known = INET_NAMES[name];
   if (known !== undefined) {
-    if (known.protocol !== protocol) return `its protocol is ${protocol}, its operations' ${name}`;
-    return known.types.includes(type) ? undefined : `its type is ${type}, its operations' ${name}`;
+    if (known.protocol !== protocol)
+      return `its protocol is ${protocol}, but its operations belong to ${name}`;
+    return known.types.includes(type)
+      ? undefined
+      : `its type is ${type}, but its operations belong to ${name}`;
   }
   const ofType = INET_TYPES[type];
   const odd =
     ofType !== undefined && INET_PROTOCOLS[protocol] !== undefined && !ofType.includes(protocol);
-  return odd ? `its type is ${type}, its protocol ${protocol}` : undefined;
+  return odd ? `its type is ${type}, but its protocol is ${protocol}` : undefined;
 }

@@ -143,7 +143,7 @@ export class SockReader {
     const number = this.#net.read(net).number('ns.inum');
     const taken = [...this.#namespaces.values()].includes(number);
     if (number < FIRST_NAMESPACE || taken) {
-      const what = taken ? `, as another has` : '';
+      const what = taken ? `, like another one` : '';
       throw new KernelError('damaged', `the namespace at ${hex(net)} has number ${number}${what}`);
     }
     if (!this.#kernel.facts.live) this.#namespaces.set(net, number);
@@ -162,8 +162,8 @@ export class SockReader {
     const type = sock.number('sk_type');
     const state = sock.number('__sk_common.skc_state');
     const protocol = sock.number('sk_protocol');
-    if (isNoState(FAMILIES[family] ?? '', state)) return `its state is ${state}`;
-    if (!isType(FAMILIES[family] ?? '', type)) return `its type is ${type}`;
+    if (isNoState(FAMILIES[family] ?? '', state)) return `invalid state ${state}`;
+    if (!isType(FAMILIES[family] ?? '', type)) return `invalid type ${type}`;
     const wrong = this.#wrongProtocol(sock.pointer('__sk_common.skc_prot'), family);
     if (wrong !== undefined) return wrong;
     if (family === AF_INET || family === AF_INET6) {
@@ -173,29 +173,31 @@ export class SockReader {
       // Raw sockets have their protocol for a number too (inet_create, net/ipv4/af_inet.c).
       const number = sock.number('__sk_common.skc_num');
       if (TYPES[type] === 'SOCK_RAW' && number !== protocol) {
-        return `its protocol is ${protocol}, its number ${number}`;
+        return `its protocol is ${protocol}, but its number is ${number}`;
       }
     }
     const at = sock.pointer('sk_socket');
     if (at === 0n) return undefined;
     const socket = this.#socket.read(at);
     if (socket.number('type') !== type) {
-      return `its type is ${type}, its socket's ${socket.number('type')}`;
+      return `its type is ${type}, but its socket has type ${socket.number('type')}`;
     }
     const operations = socket.pointer('ops');
     if (operations === 0n) return 'its socket has no operations';
     const told = this.#operations.read(operations).number('family');
-    return told === family ? undefined : `its family is ${family}, its operations' ${told}`;
+    return told === family
+      ? undefined
+      : `its family is ${family}, but its operations belong to family ${told}`;
   }
 
   /** A `struct proto` is of one family: those of IPv4 and of IPv6 are two, and so are copies of them. */
   #wrongProtocol(proto: bigint, family: number): string | undefined {
-    if (proto % 8n !== 0n) return `its protocol is at ${hex(proto)}`;
+    if (proto % 8n !== 0n) return `invalid protocol pointer ${hex(proto)}`;
     if (this.#protocolName(proto) === '') return `its protocol at ${hex(proto)} has no name`;
     const known = this.#families.get(proto) ?? family;
     this.#families.set(proto, known);
     if (known === family) return undefined;
-    return `its family is ${family}, and its protocol at ${hex(proto)} is one of family ${known}`;
+    return `its family is ${family}, but its protocol ${hex(proto)} has family ${known}`;
   }
 
   #protocolName(proto: bigint): string {
@@ -243,7 +245,10 @@ export class SockReader {
     const length = reader.read(address).number('len') - FAMILY_SIZE;
     // Who never was bound has no address at all; a path may end in a NUL of its own.
     if (!(length >= 1 && length <= UNIX_PATH_MAX + 1)) {
-      throw new KernelError('damaged', `a unix address of ${length + FAMILY_SIZE} bytes`);
+      throw new KernelError(
+        'damaged',
+        `invalid unix address length (${length + FAMILY_SIZE} bytes)`,
+      );
     }
     const at = address + BigInt(reader.offset('name') + FAMILY_SIZE);
     const path = readPartOf(this.#kernel, 'struct unix_address', address, at, length);

@@ -118,7 +118,7 @@ export class SocketLinks {
     const met = new Set<bigint>();
     for (let next = listener.read(sock).pointer(HEAD); next !== 0n; ) {
       if (met.has(next) || socks.length >= MAX_ACCEPT_QUEUE) {
-        this.#warnings.add('torn-list', `the accept queue of ${hex(sock)} has no end`);
+        this.#warnings.add('torn-list', `accept queue of ${hex(sock)} does not terminate (loop?)`);
         return socks;
       }
       met.add(next);
@@ -127,12 +127,12 @@ export class SocketLinks {
       next = view.pointer('dl_next');
     }
     if (socks.length !== counted) {
-      const message = `the accept queue of ${hex(sock)} holds ${socks.length} connections, and counts ${counted}`;
+      const message = `accept queue of ${hex(sock)} contains ${socks.length} connections, but counts ${counted}`;
       this.#warnings.add('torn-list', message);
     }
     const children = new Set(socks);
     if (children.size < socks.length || children.has(0n)) {
-      const message = `the accept queue of ${hex(sock)} names a connection twice, or none`;
+      const message = `accept queue of ${hex(sock)} has a duplicate or null entry`;
       this.#warnings.add('corrupt', message);
     }
     return socks.filter((child) => child !== 0n);
@@ -154,13 +154,13 @@ export class SocketLinks {
       const other = lists.get(fp) ?? skb;
       lists.set(fp, other);
       if (other !== skb && !this.#kernel.facts.live) {
-        const message = `the messages at ${hex(other)} and ${hex(skb)} have one list of files`;
+        const message = `messages ${hex(other)} and ${hex(skb)} share a list of files`;
         this.#warnings.add('corrupt', message);
       }
       const view = list.read(fp);
       const count = view.number('count');
       if (count > SCM_MAX_FD) {
-        const message = `a message at ${hex(skb)} claims ${count} files`;
+        const message = `message ${hex(skb)} has an invalid number of files (${count})`;
         this.#warnings.add('corrupt', message);
         continue;
       }

@@ -69,15 +69,17 @@ export class SocketFinder {
     const inode = view.pointer('f_inode');
     // A socket and its inode are one object (struct socket_alloc in include/net/sock.h).
     if (view.pointer('f_op') >> 56n !== 0xffn) {
-      throw damaged(`file ${hex(file)} has operations at ${hex(view.pointer('f_op'))}`);
+      throw damaged(`file ${hex(file)} is not a socket (f_op ${hex(view.pointer('f_op'))})`);
     }
     const together = this.#toInode === undefined || inode === socket + this.#toInode;
     if (!isSocket) {
       if (this.#toInode === undefined || !together) return undefined;
-      throw damaged(`file ${hex(file)} has a socket's inode and is none by its operations`);
+      throw damaged(
+        `file ${hex(file)} has a socket inode, but its operations are not those of sockets`,
+      );
     }
     if (!together && !this.#isFallback(inode)) {
-      throw damaged(`file ${hex(file)} has socket ${hex(socket)} and the inode ${hex(inode)}`);
+      throw damaged(`file ${hex(file)} has socket ${hex(socket)}, but the inode ${hex(inode)}`);
     }
     const held = this.#heldBy(file, socket);
     if ('sock' in held) return held;
@@ -85,16 +87,18 @@ export class SocketFinder {
     if (sock === 0n) {
       // One that a live kernel closes meanwhile; a dump's files are open.
       if (held.pointer('ops') === 0n && this.#kernel.facts.live) return undefined;
-      throw damaged(`socket ${hex(socket)} has no sock, and its file ${hex(file)} is open`);
+      throw damaged(`socket ${hex(socket)} has no sock, but its file ${hex(file)} is open`);
     }
     const back = this.#sock.read(sock).pointer('sk_socket');
     if (back !== socket) {
-      throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, whose socket is ${hex(back)}`);
+      throw damaged(
+        `socket ${hex(socket)} has sock ${hex(sock)}, but that points to socket ${hex(back)}`,
+      );
     }
     const number = this.#inode.read(inode).number('i_ino');
     // get_next_ino (fs/inode.c) gives numbers of 32 bits, and never 0.
     if (number > MOST_INODE || (number === 0 && !this.#kernel.facts.live))
-      throw damaged(`inode ${hex(inode)} claims the number ${number}`);
+      throw damaged(`inode ${hex(inode)} has an invalid number (${number})`);
     const fileReferences = this.#references(file);
     if (!isInUse(fileReferences) && !this.#kernel.facts.live) {
       throw damaged(`file ${hex(file)} counts ${fileReferences} references`);
@@ -144,11 +148,11 @@ export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
     '__sk_common.skc_state',
     'sk_socket',
   ]).read(sock);
-  const is = (what: string) => new WalkError('not-a-socket', `what is at ${hex(sock)} is ${what}`);
+  const is = (what: string) => new WalkError('not-a-socket', `${hex(sock)} is ${what}`);
   if (!hasProtocol(kernel, sock, view.pointer('__sk_common.skc_prot'))) throw is('no sock');
   const family = FAMILIES[view.number('__sk_common.skc_family')] ?? '';
   const mini = miniSock(family, view.number('__sk_common.skc_state'));
-  if (mini !== undefined) throw is(`${mini}: it has no queues`);
+  if (mini !== undefined) throw is(`${mini}, which has no queues`);
   const none = { file: 0n, sock, fileReferences: 0 };
   const at = view.pointer('sk_socket');
   if (at === 0n) {

@@ -90,10 +90,7 @@ export function orcVersion(kernel: Kernel): OrcVersion {
     const hash = Buffer.from(bytes.buffer, bytes.byteOffset, HASH_BYTES).toString('hex');
     const version = HASHES[hash];
     if (version !== undefined) return version;
-    throw new KernelError(
-      'unsupported-layout',
-      `tables of stacks in a form that is not known: ${hash}`,
-    );
+    throw new KernelError('unsupported-layout', `unsupported format of ORC unwind tables: ${hash}`);
   }
   const layout = kernel.struct('orc_entry');
   const type = layout?.member('type')?.bits?.size;
@@ -101,5 +98,5 @@ export function orcVersion(kernel: Kernel): OrcVersion {
     if (type === 3 && layout.member('signal')) return 3;
     if (type === 2 && layout.member('end')) return layout.member('signal') ? 2 : 1;
   }
-  throw new KernelError('unsupported-layout', 'this kernel has no struct orc_entry that is known');
+  throw new KernelError('unsupported-layout', 'unsupported layout of struct orc_entry');
 }

@@ -45,8 +45,8 @@ export class OrcTables {
     const stop = kernel.symbol('__stop_orc_unwind');
     const fits = stop === undefined || stop - entries === BigInt(count * ORC_ENTRY_BYTES);
     if (!(count > 0 && count < MOST_ENTRIES && Number.isInteger(count) && fits))
-      throw new KernelError('damaged', 'the two tables of stacks differ in length');
-    this.#own = { what: 'the table of stacks', places, entries, count };
+      throw new KernelError('damaged', 'ORC tables differ in length');
+    this.#own = { what: 'the ORC table', places, entries, count };
     const range = (from: string, to: string) => {
       const [start, stopAt] = [kernel.symbol(from), kernel.symbol(to)];
       return start === undefined || stopAt === undefined ? [] : [{ start, end: stopAt }];
@@ -89,7 +89,7 @@ export class OrcTables {
     const at = table.entries + BigInt(index * ORC_ENTRY_BYTES);
     const view = readPartOf(this.#kernel, table.what, table.entries, at, ORC_ENTRY_BYTES);
     const entry = decodeOrc(this.#version, view);
-    if (entry === undefined) throw new KernelError('damaged', `${table.what} has no sound entry`);
+    if (entry === undefined) throw new KernelError('damaged', `${table.what} has no valid entry`);
     return entry;
   }
 
@@ -122,8 +122,9 @@ function* moduleTables(kernel: Kernel): Generator<readonly [string, Table]> {
     const count = view.number('arch.num_orcs');
     if (count === 0) continue;
     const name = view.text('name');
-    const what = `the table of stacks of module ${name}`;
-    if (count > MOST_ENTRIES) throw new KernelError('damaged', `${what} claims ${count} entries`);
+    const what = `ORC table of module ${name}`;
+    if (count > MOST_ENTRIES)
+      throw new KernelError('damaged', `${what} has an invalid number of entries (${count})`);
     const [places, entries] = [view.pointer('arch.orc_unwind_ip'), view.pointer('arch.orc_unwind')];
     yield [name, { what, places, entries, count }];
   }

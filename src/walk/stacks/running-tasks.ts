@@ -32,16 +32,16 @@ export class WhoRan {
         if (other !== undefined)
           warnings.add(
             kernel.facts.live ? 'torn-list' : 'corrupt',
-            `CPUs ${other} and ${cpu} would have run one task, of pid ${pid}`,
+            `CPUs ${other} and ${cpu} both run the same task, pid ${pid}`,
           );
         this.#running.set(address, cpu);
         const noted = this.registers(cpu)?.pid;
         if (noted === undefined || noted === pid) continue;
         if (this.#isOnCpu(noted, cpu)) {
           this.#leaving.set(cpu, noted);
-          warnings.add('torn-list', `CPU ${cpu} was changing from pid ${noted} to pid ${pid}`);
+          warnings.add('torn-list', `CPU ${cpu} was switching from pid ${noted} to pid ${pid}`);
         } else {
-          const message = `registers are noted to be those of pid ${noted}: of CPU ${cpu}, which ran pid ${pid}`;
+          const message = `saved registers are those of pid ${noted}, but CPU ${cpu} ran pid ${pid}`;
           warnings.add('corrupt', message);
         }
       } catch (error) {
@@ -93,9 +93,9 @@ export class WhoRan {
     if (cpu === undefined)
       this.#warnings.add(
         'torn-list',
-        `a CPU had not left it, or its on_cpu is wrong: of pid ${pid}`,
+        `a CPU was still leaving the task, or its on_cpu is wrong: pid ${pid}`,
       );
-    else this.#warnings.add('corrupt', `on a CPU or not, that is said in two ways: of pid ${pid}`);
+    else this.#warnings.add('corrupt', `on_cpu and the run queue are inconsistent: pid ${pid}`);
   }
 
   /** Whether a task says that it is on a CPU. @param cpu whose idle task it is, of pid 0 */

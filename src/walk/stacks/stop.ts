@@ -25,22 +25,22 @@ export type StackStopCode = OwnCode | KernelErrorCode | ReadErrorCode;
 
 /** Of the place that a code is about, where it has one. */
 const WORDS: Record<OwnCode, (at: string) => string> = {
-  'comes-back': (at) => `it comes back to ${at}`,
-  endless: () => 'it does not end',
-  'returns-to-nothing': () => 'it is to return to 0',
-  'returns-to-no-code': (at) => `it is to return to ${at}, which is no code`,
-  'returns-to-no-call': () => 'it is to return to where no call ends',
-  'return-traced': () => 'a tracer has taken its return address, and there is no note of it',
-  'no-table': (at) => `no table has ${at}`,
-  'table-ends': (at) => `the table does not tell on at ${at}`,
-  'register-unknown': (at) => `a register that the table names is not known at ${at}`,
-  'pointer-off': (at) => `it would go on at ${at}, amid a word`,
-  'record-unknown': (at) => `a record of no kind that is known, at ${at}`,
-  'registers-amid': (at) => `registers of user space lie amid the stack, at ${at}`,
-  'ends-amid': (at) => `it would end amid the stack, at ${at}`,
-  'gave-up-outside': (at) => `it gave up its CPU outside of its stack, at ${at}`,
-  'no-registers': () => 'nobody noted the registers of its CPU',
-  scanned: () => 'the kernel has no tables for it, and its return addresses are guesses of a scan',
+  'comes-back': (at) => `the trace loops back to ${at}`,
+  endless: () => 'the trace does not terminate',
+  'returns-to-nothing': () => 'the return address is 0',
+  'returns-to-no-code': (at) => `the return address ${at} is not code`,
+  'returns-to-no-call': () => 'the return address does not follow a call instruction',
+  'return-traced': () => 'a tracer replaced the return address, and the original was not found',
+  'no-table': (at) => `no unwind table covers ${at}`,
+  'table-ends': (at) => `the unwind table ends at ${at}`,
+  'register-unknown': (at) => `a register that the unwind table requires is unknown at ${at}`,
+  'pointer-off': (at) => `the next stack pointer ${at} is misaligned`,
+  'record-unknown': (at) => `unsupported unwind record at ${at}`,
+  'registers-amid': (at) => `user registers in the middle of the stack, at ${at}`,
+  'ends-amid': (at) => `the trace ends in the middle of the stack, at ${at}`,
+  'gave-up-outside': (at) => `the saved stack pointer ${at} is outside the stack`,
+  'no-registers': () => 'the registers of its CPU were not saved',
+  scanned: () => 'no unwind tables: return addresses are guesses from a stack scan',
 };
 
 /** Why a stack stops: the code of it, the place that it is about, and both in words. */

@@ -58,7 +58,7 @@ function stackSize(kernel: Kernel): bigint {
     const size = BigInt(found.number('nr_pages') * kernel.facts.pageSize);
     if (size > 0n && size <= MOST_STACK) return size;
   }
-  throw new KernelError('unsupported-layout', 'how large stacks are cannot be told');
+  throw new KernelError('unsupported-layout', 'stack size is unknown');
 }
 
 /** How often a stack of a live kernel is read that contradicts itself. */
@@ -83,7 +83,7 @@ export class TaskStacks {
     this.#kernel = kernel;
     this.#warnings = warnings;
     if (kernel.symbolAt === undefined)
-      throw new KernelError('unsupported-layout', 'stacks are read by the native engine alone');
+      throw new KernelError('unsupported-layout', 'only the native engine reads stacks');
     // Since 5.14 `__state`, and no longer a long.
     this.#state = kernel.struct('task_struct')?.member('__state') ? '__state' : 'state';
     const members = ['stack', 'exit_state', this.#state] as const;
@@ -117,7 +117,7 @@ export class TaskStacks {
       try {
         const address = this.#whoRan.idleTask(cpu);
         if (seen.has(address))
-          this.#warnings.add('corrupt', `CPU ${cpu} has the idle task of another`);
+          this.#warnings.add('corrupt', `idle task of CPU ${cpu} belongs to another CPU`);
         seen.add(address);
         const view = plain.read(address);
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
@@ -175,7 +175,7 @@ export class TaskStacks {
       if (start === 0n) {
         // What is left of a task that has ended (release_task_stack).
         if (state !== 'X' && state !== 'Z')
-          warnings.add('corrupt', `pid ${task.pid} has no stack, and has not ended`);
+          warnings.add('corrupt', `pid ${task.pid} has no stack, but has not exited`);
         const stack = { frames: [], end: 'first' } as const;
         return { ...facts, registers: undefined, stack };
       }
@@ -191,7 +191,7 @@ export class TaskStacks {
           `pid ${task.pid} is a kernel thread, but its stack ends in user space`,
         );
       if (stack.end === 'stopped')
-        warnings.add('unreadable', `a stack is not whole, of pid ${task.pid}: ${stack.why}`);
+        warnings.add('unreadable', `incomplete stack trace of pid ${task.pid}: ${stack.why}`);
       return { ...facts, registers: registers?.source, stack };
     } catch (error) {
       this.#missing(`the stack of pid ${task.pid}, at ${hex(task.address)}`, error, warnings);

@@ -91,7 +91,10 @@ export class TracedReturns {
     let at = this.#task([list]).read(task).pointer(list);
     for (let left = MOST_PROBES; at !== 0n; left--) {
       if (left === 0)
-        throw new KernelError('damaged', `return probes of the task at ${hex(task)} have no end`);
+        throw new KernelError(
+          'damaged',
+          `kretprobe list of the task ${hex(task)} does not terminate (loop?)`,
+        );
       const view = node.read(at - BigInt(node.offset('llist')));
       const address = view.pointer('ret_addr');
       if (view.pointer(by) === place && !this.isTrampoline(address)) return address;
@@ -109,6 +112,6 @@ export class TracedReturns {
   }
 
   #word(start: bigint, address: bigint): bigint {
-    return pointerPartOf(this.#kernel, 'notes of function_graph', start, address);
+    return pointerPartOf(this.#kernel, 'the function_graph return stack', start, address);
   }
 }

@@ -141,7 +141,7 @@ class Backlinks {
       const neighbour = other - BigInt(this.#task.offset('cg_list'));
       const theirs = readOrNot(() => this.#task.read(neighbour).pointer('cgroups'));
       if (theirs === undefined || theirs === set) continue;
-      const message = `the task at ${hex(task)} has the css_set ${hex(set)}, and is listed beside a task of ${hex(theirs)}`;
+      const message = `task ${hex(task)} has the css_set ${hex(set)}, but is listed with a task of ${hex(theirs)}`;
       throw new KernelError('damaged', message);
     }
   }
@@ -155,7 +155,7 @@ class Backlinks {
       );
     const linked = this.#linked.get(set);
     if (!linked || linked.has(cgroup)) return;
-    const message = `the css_set ${hex(set)} names the cgroup ${hex(cgroup)}, and is not linked to it`;
+    const message = `css_set ${hex(set)} points to the cgroup ${hex(cgroup)}, but is not linked to it`;
     throw new KernelError('damaged', message);
   }
 
@@ -173,16 +173,19 @@ class Backlinks {
   ): bigint | undefined {
     const back = readOrNot(() => this.#node.read(node));
     if (back && cgroup !== undefined && back.pointer('priv') !== cgroup) {
-      const message = `the cgroup ${hex(cgroup)} has the kernfs node ${hex(node)}, which is that of ${hex(back.pointer('priv'))}`;
+      const message = `cgroup ${hex(cgroup)} has the kernfs node ${hex(node)}, which belongs to ${hex(back.pointer('priv'))}`;
       throw new KernelError('damaged', message);
     }
     if (back && name && !isNameHash(back.number('hash'), name))
-      throw new KernelError('damaged', `the name of the kernfs node ${hex(node)} has another hash`);
+      throw new KernelError(
+        'damaged',
+        `kernfs node ${hex(node)} has a name that does not match its hash`,
+      );
     if (cgroup === undefined) return undefined;
     const parent = readOrNot(() => this.#cgroup.read(cgroup).pointer('self.parent'));
     if (parent === undefined) return undefined;
     if ((parent === 0n) !== (name === undefined)) {
-      const message = `the cgroup ${hex(cgroup)} has a parent, and its kernfs node ${hex(node)} has none, or the other way round`;
+      const message = `cgroup ${hex(cgroup)} and its kernfs node ${hex(node)} are inconsistent: only one has a parent`;
       throw new KernelError('damaged', message);
     }
     return parent - BigInt(this.#cgroup.offset('self'));

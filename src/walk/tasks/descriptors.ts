@@ -205,7 +205,7 @@ function memoriesOf(
       try {
         addOwner(memories, memory(thread), process);
       } catch (error) {
-        const message = `the memory of pid ${process.pid}: ${(error as Error).message}`;
+        const message = `memory of pid ${process.pid}: ${(error as Error).message}`;
         warnings.add(incompleteness(error), message);
       }
     }

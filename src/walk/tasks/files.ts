@@ -107,7 +107,7 @@ export class FileTables {
     const many = odd.length > MOST_ODD ? `more than ${MOST_ODD} descriptors` : 'descriptors';
     throw new KernelError(
       'damaged',
-      `${many}, such as ${odd[0]}, have a file but count as not open: the table is not sound`,
+      `${many} (such as ${odd[0]}) have a file, but are not in open_fds`,
     );
   }
 
@@ -124,7 +124,7 @@ export class FileTables {
     if (reserved === 0 || this.#kernel.facts.live) return;
     const users = readOrNot(() => this.#users.read(files).number('count.counter'));
     if (users === undefined || reserved <= users * MOST_RESERVED) return;
-    const message = `the file table at ${hex(address)} has ${reserved} descriptors in open_fds without a file, and ${users} users (files_struct.count)`;
+    const message = `file table ${hex(address)} has ${reserved} descriptors in open_fds without a file, but ${users} users (files_struct.count)`;
     throw new KernelError('damaged', message);
   }
 
@@ -140,7 +140,7 @@ export class FileTables {
     if (maxFds > MAX_FDS || maxFds === 0 || maxFds % 64 !== 0) {
       throw new KernelError(
         'damaged',
-        `the file table at ${hex(fdt)} claims ${maxFds} descriptors`,
+        `file table ${hex(fdt)} has an invalid size (${maxFds} descriptors)`,
       );
     }
     const fd = view.pointer('fd');
@@ -148,7 +148,7 @@ export class FileTables {
     const { fdtab, fdArray } = this.#inside;
     const expected = fdt === files + fdtab ? fd === files + fdArray : fd % 64n === 0n;
     if (!expected) {
-      const message = `the file table at ${hex(fdt)} has its array at ${hex(fd)}`;
+      const message = `file table ${hex(fdt)} has an invalid array pointer (${hex(fd)})`;
       throw new KernelError('damaged', message);
     }
     const [openFds, closeOnExec] = [view.pointer('open_fds'), view.pointer('close_on_exec')];
@@ -160,7 +160,7 @@ export class FileTables {
         : closeOnExec === openFds + BigInt(maxFds / 8);
     const oddity = isSound
       ? undefined
-      : `the file table at ${hex(fdt)} contradicts itself: max_fds is ${maxFds}, open_fds ${hex(openFds)}, and close_on_exec ${hex(closeOnExec)}`;
+      : `file table ${hex(fdt)} is inconsistent: max_fds is ${maxFds}, open_fds ${hex(openFds)}, and close_on_exec ${hex(closeOnExec)}`;
     return { address: fdt, maxFds, fd, openFds, oddity };
   }
 }

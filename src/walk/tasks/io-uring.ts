@@ -64,7 +64,7 @@ export class RingReader {
     if (readOrNot(() => links.read(next).pointer('prev')) !== head)
       throw new KernelError(
         'damaged',
-        `file ${hex(file)} leads to ${hex(ring)}, which is no ring of io_uring`,
+        `file ${hex(file)} points to ${hex(ring)}, which is not an io_uring`,
       );
     return ring;
   }
@@ -77,9 +77,10 @@ export class RingReader {
  */
 function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
   const pointers = function* (at: bigint, count: number): Generator<bigint> {
-    if (count > MAX_FILES) throw new KernelError('damaged', `a ring claims ${count} files`);
+    if (count > MAX_FILES)
+      throw new KernelError('damaged', `an io_uring has an invalid number of files (${count})`);
     if (count === 0 || at === 0n) return;
-    const view = readPartOf(kernel, 'the table of files', at, at, count * 8);
+    const view = readPartOf(kernel, 'the io_uring file table', at, at, count * 8);
     for (let index = 0; index < count; index++) {
       const pointer = view.getBigUint64(index * 8, true);
       if (pointer !== 0n) yield pointer;

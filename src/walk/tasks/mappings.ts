@@ -43,7 +43,10 @@ export class MappingReader {
     for (let node = next.pop(); node !== undefined; node = next.pop()) {
       if (node === 0n) continue;
       if (++met > MOST) {
-        throw new KernelError('damaged', `the mappings of file ${hex(file)} never end`);
+        throw new KernelError(
+          'damaged',
+          `mapping list of file ${hex(file)} does not terminate (loop?)`,
+        );
       }
       const area = this.#area.read(node - toArea);
       // The inode may be that of many files.

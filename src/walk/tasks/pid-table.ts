@@ -103,7 +103,7 @@ class PidTableReader {
       const low = entry & 3n;
       if (low === mark && shift !== 0) this.#attempt(() => children(entry - mark, index, shift));
       else if (low !== 0n || !isPid(index))
-        this.#faults.push(`init_pid_ns.idr has ${hex(entry)} at index ${index}`);
+        this.#faults.push(`init_pid_ns.idr has an invalid entry ${hex(entry)} at index ${index}`);
       else this.#attempt(() => this.#entries.push(this.#pidAt(entry, index)));
     };
     /** @param above the shift of the node that leads here; undefined: the head does */
@@ -113,7 +113,7 @@ class PidTableReader {
       const bits = Math.log2(slots);
       const isExpected = above === undefined ? shift % bits === 0 : shift === above - bits;
       if (!isExpected || shift > MOST_SHIFT) {
-        this.#faults.push(`the node of init_pid_ns.idr at ${hex(address)} has shift ${shift}`);
+        this.#faults.push(`init_pid_ns.idr node ${hex(address)} has an invalid shift (${shift})`);
         return;
       }
       const at = address + BigInt(nodes.offset('slots'));
@@ -132,7 +132,7 @@ class PidTableReader {
     const chains = pointerPartOf(this.#kernel, 'pid_hash', hash, hash);
     const bits = this.#kernel.symbol('pidhash_shift') ?? 0n;
     const shift = readPartOf(this.#kernel, 'pidhash_shift', bits, bits, 4).getUint32(0, true);
-    if (shift > MOST_HASH_SHIFT) this.#faults.push(`pidhash_shift is ${shift}`);
+    if (shift > MOST_HASH_SHIFT) this.#faults.push(`pidhash_shift is invalid (${shift})`);
     else {
       const upid = new StructReader(this.#kernel, 'upid', ['nr', 'ns', 'pid_chain']);
       for (let chain = 0; chain < 2 ** shift; chain++)

@@ -98,21 +98,21 @@ export class TaskFacts {
         parent === init || (above !== undefined && (above.flags & PF_KTHREAD) !== 0);
       const isBelowUser = above !== undefined && !isBelowKernel;
       const fault = (isKernelThread: boolean, why: string) => {
-        const claim = process.kernelThread ? 'a kernel thread' : 'a process of user space';
+        const claim = process.kernelThread ? 'a kernel thread' : 'a user process';
         check.faults.push(`task_struct.flags make pid ${pid} ${claim}, but ${why}`);
         check.kinds.set(address, isKernelThread);
       };
       if (process.kernelThread) {
-        if (isBelowUser) fault(false, `its real_parent is pid ${above.pid}, which is none`);
+        if (isBelowUser) fault(false, `its real_parent, pid ${above.pid}, is not one`);
         else if ((flags & PF_FORKNOEXEC) === 0) fault(false, 'it has called exec (PF_FORKNOEXEC)');
       } else if ((flags & PF_EXITING) === 0) {
         const mm = readOrNot(() => this.#mm.read(address).pointer('mm'));
         // A user-mode helper has files of its own, and no memory until exec.
         const isHelper = isBelowKernel && (flags & PF_FORKNOEXEC) !== 0 && files !== ownFiles;
         if (mm === 0n && files === ownFiles)
-          fault(true, 'it has no task_struct.mm, and the files of init_task');
+          fault(true, 'it has no task_struct.mm and shares the files of init_task');
         else if (files === ownFiles)
-          check.faults.push(`pid ${pid} has the files of init_task (task_struct.files)`);
+          check.faults.push(`pid ${pid} shares the files of init_task (task_struct.files)`);
         else if (files === 0n)
           check.faults.push(`pid ${pid} has no task_struct.files, but is not exiting`);
         if (isHelper) check.helpers.add(address);
@@ -120,7 +120,7 @@ export class TaskFacts {
       for (const thread of threads)
         if (thread.kernelThread !== process.kernelThread)
           check.faults.push(
-            `task_struct.flags of thread ${thread.pid} and of its process ${pid} contradict each other (PF_KTHREAD)`,
+            `task_struct.flags of thread ${thread.pid} and of its process ${pid} are inconsistent (PF_KTHREAD)`,
           );
     }
   }
@@ -159,7 +159,7 @@ export class TaskFacts {
     if (isSound) return mm;
     const says = mm === 0n ? 'is 0, but it is not exiting' : `is ${hex(mm)}`;
     const other = active === undefined ? 'unknown' : hex(active);
-    check.faults.push(`task_struct.mm of pid ${pid} ${says}, and its active_mm is ${other}`);
+    check.faults.push(`task_struct.mm of pid ${pid} ${says}, but its active_mm is ${other}`);
     const isOwned = (one: bigint) => {
       const owner =
         one === 0n ? undefined : readOrNot(() => this.#owner?.read(one).pointer('owner'));
@@ -182,7 +182,7 @@ export class TaskFacts {
       const other = address === undefined ? undefined : seen.get(address);
       if (other !== undefined)
         check.faults.push(
-          `the files_structs at ${hex(other)} and ${hex(files)} have one ${what} at ${hex(address ?? 0n)}`,
+          `files_structs ${hex(other)} and ${hex(files)} share the ${what} at ${hex(address ?? 0n)}`,
         );
       else if (address !== undefined) seen.set(address, files);
     };
@@ -212,7 +212,7 @@ export class TaskFacts {
         const other = seen.get(stack);
         if (other)
           check.faults.push(
-            `pid ${other.pid} and pid ${thread.pid} have one kernel stack (task_struct.stack), at ${hex(stack)}`,
+            `pid ${other.pid} and pid ${thread.pid} share a kernel stack (task_struct.stack) at ${hex(stack)}`,
           );
         seen.set(stack, thread);
       }
@@ -258,7 +258,7 @@ function compareUsers(
   if (counted === undefined || counted >= found.length) return;
   const pids = found.slice(0, 2).map(({ pid }) => pid);
   check.faults.push(
-    `${what} is ${counted}, and ${found.length} tasks have it, such as pid ${pids.join(' and ')}`,
+    `${what} is ${counted}, but ${found.length} tasks use it, such as pid ${pids.join(' and ')}`,
   );
 }
 

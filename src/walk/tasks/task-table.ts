@@ -107,7 +107,7 @@ class TableReader {
   }
 
   read(): TaskTable {
-    const lostProcesses = this.#attempt('the list of processes', () => {
+    const lostProcesses = this.#attempt('the process list', () => {
       for (const process of this.#reader.processes()) this.#addProcess(process);
     });
     const pids = this.#pidTable();
@@ -181,12 +181,12 @@ class TableReader {
   /** The pid table; undefined: there is nothing to compare the lists with but the kernel's counters. */
   #pidTable(): PidTable | undefined {
     const without = (code: WarningCode, why: string, rest: string) =>
-      this.#fault(code, `the pid table: ${why}; tasks are those of the task list${rest}`);
+      this.#fault(code, `pid table: ${why}. Tasks are taken from the task list${rest}`);
     try {
       const pids = pidTable(this.#kernel);
       const { name, unread, faults } = pids;
       for (const message of faults) this.#fault('corrupt', message);
-      if (unread) without('unreadable', unread.message, ` and of what can be read of ${name}`);
+      if (unread) without('unreadable', unread.message, ` and the readable part of ${name}`);
       return pids;
     } catch (error) {
       const isUnknown = error instanceof KernelError && error.code === 'unsupported-layout';
@@ -204,7 +204,7 @@ class TableReader {
       if (entry.number !== entry.index)
         this.#fault(
           'corrupt',
-          `the struct pid at index ${entry.index} of ${name} has number ${entry.number}`,
+          `struct pid at index ${entry.index} of ${name} has number ${entry.number}`,
         );
       if (entry.task !== 0n) byTask.set(entry.task, entry);
     }
@@ -216,7 +216,7 @@ class TableReader {
         if (this.#all.has(task.address) || (task.pid === task.group) !== leads) continue;
         this.#fault(
           'corrupt',
-          `the pid table (${name}) and the ${leads ? 'task list (init_task.tasks)' : 'thread lists (signal_struct.thread_head)'} contradict each other: only the first contains pid ${task.pid}`,
+          `the pid table (${name}) and the ${leads ? 'task list (init_task.tasks)' : 'thread lists (signal_struct.thread_head)'} are inconsistent: only the first contains pid ${task.pid}`,
         );
         if (leads) this.#addProcess(task);
         else this.#addThread(task);
@@ -227,14 +227,14 @@ class TableReader {
       else if (isWhole)
         this.#fault(
           'corrupt',
-          `the task list (init_task.tasks) and the pid table (${name}) contradict each other: only the first contains pid ${task.pid}`,
+          `the task list (init_task.tasks) and the pid table (${name}) are inconsistent: only the first contains pid ${task.pid}`,
         );
     }
   }
 
   /** The task that a struct pid leads to; undefined: it is none, which is a fault. */
   #taskOf(name: string, entry: PidEntry): ListedTask | undefined {
-    const contradiction = `the struct pid of ${entry.index} in ${name} leads to ${hex(entry.task)}`;
+    const contradiction = `struct pid of ${entry.index} in ${name} points to ${hex(entry.task)}`;
     try {
       const task = this.#reader.at(entry.task, false);
       const back = this.#facts.pidOf(task);
@@ -267,7 +267,7 @@ class TableReader {
       this.#fault(
         'corrupt',
         task.oddity ??
-          `the task at ${hex(task.address)} claims pid ${task.pid}, and its struct pid has number ${entry.number}`,
+          `task ${hex(task.address)} has pid ${task.pid}, but its struct pid has number ${entry.number}`,
       );
       this.#replace({ ...task, pid: entry.index, oddity: undefined });
     }
@@ -288,14 +288,14 @@ class TableReader {
       if (counted === undefined || counted === found) return;
       // fork and exit change both under one lock, one after the other.
       const isAmid = Math.abs(counted - found) === 1;
-      const reason = isAmid ? ': one is wrong, or a CPU stopped amid a change' : '';
-      const message = `${name} counts ${counted} ${what}, and ${found} are found${reason}`;
+      const reason = isAmid ? '; one is wrong, or a CPU stopped during an update' : '';
+      const message = `${name} counts ${counted} ${what}, but ${found} were found${reason}`;
       this.#fault(isAmid ? 'torn-list' : 'corrupt', message);
     };
     compare(counters.threads, 'nr_threads', this.#all.size, 'threads');
     compare(counters.processes, 'process_counts', this.#processes.length, 'processes');
     if (pids && isComplete(pids))
-      compare(pids.allocated, `the count of ${pids.name}`, pids.entries.length, 'pids');
+      compare(pids.allocated, `count of ${pids.name}`, pids.entries.length, 'pids');
   }
 
   /** Processes with numbers that cannot be, or that two have. */
@@ -332,7 +332,7 @@ export function findTask(kernel: Kernel, pid: number): Task {
   if (lost) throw lost;
   throw new WalkError(
     'no-such-pid',
-    `no process ${pid} among the ${processes.length} of this kernel`,
+    `pid ${pid} not found among the ${processes.length} processes of this kernel`,
   );
 }
 

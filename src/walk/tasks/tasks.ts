@@ -62,7 +62,7 @@ export class TaskReader {
   *processes(): Generator<ListedTask> {
     const init = this.#kernel.symbol('init_task');
     if (init === undefined) {
-      throw new KernelError('no-symbols', 'the symbol init_task is missing, which leads to tasks');
+      throw new KernelError('no-symbols', 'tasks cannot be found (no symbol init_task)');
     }
     const offset = BigInt(this.#task.offset('tasks'));
     for (const node of changingListNodes(this.#kernel, init + offset)) {
@@ -84,7 +84,7 @@ export class TaskReader {
     if (met || this.#kernel.facts.live) return;
     throw new KernelError(
       'damaged',
-      `the task at ${hex(process.address)} is none of the threads of its process`,
+      `task ${hex(process.address)} is not among the threads of its process`,
     );
   }
 
@@ -114,7 +114,7 @@ export class TaskReader {
       address,
       pid: isPid(pid) || !isPid(group) ? pid : group,
       oddity: odd
-        ? `the task at ${hex(address)} claims pid ${pid}, and to be of process ${group}`
+        ? `task ${hex(address)} has an invalid pid or tgid (${pid}, ${group})`
         : undefined,
       comm: view.text('comm'),
       files: view.pointer('files'),
@@ -141,5 +141,5 @@ export function isPid(pid: number): boolean {
 
 /** Says of two processes that they cannot both have their pid. */
 export function samePid(one: Task, other: Task): string {
-  return `two processes have pid ${one.pid}: the tasks at ${hex(one.address)} and ${hex(other.address)}`;
+  return `two processes have pid ${one.pid}: tasks ${hex(one.address)} and ${hex(other.address)}`;
 }

@@ -79,10 +79,10 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
   }
   const perCpu = isPerCpu(kernel, found);
   if (!perCpu && cpu !== undefined)
-    throw new WalkError('no-such-symbol', `${base} is no per-CPU variable`);
+    throw new WalkError('no-such-symbol', `${base} is not a per-CPU variable`);
   if (!perCpu) return { address: add(found), symbol: base };
   if (cpu === undefined) {
-    const message = `${base} is a per-CPU variable: say whose, as in ${base}:0 for CPU 0`;
+    const message = `${base} is a per-CPU variable: give a CPU, for example ${base}:0`;
     throw new WalkError('ambiguous-symbol', message);
   }
   const possible = cpuMask(kernel, '__cpu_possible_mask');
@@ -100,7 +100,7 @@ function* namesOf(kernel: SymbolSource): Generator<string> {
 }
 
 function noSuchCpu(cpu: number, possible: readonly number[]): WalkError {
-  const message = `there is no CPU ${cpu}: the highest of this kernel’s ${possible.length} is ${possible.at(-1)}`;
+  const message = `CPU ${cpu} not found: this kernel has ${possible.length} CPUs, the highest is ${possible.at(-1)}`;
   return new WalkError('no-such-cpu', message);
 }
 
@@ -113,6 +113,6 @@ function ambiguous(
     .map(({ address, type }) => `${hex(address)} (${type})`);
   const more =
     candidates.length > MOST_CANDIDATES ? ` and ${candidates.length - MOST_CANDIDATES} more` : '';
-  const message = `${candidates.length} symbols are called ${name}: ${shown.join(', ')}${more}; give the address`;
+  const message = `${candidates.length} symbols have the name ${name}: ${shown.join(', ')}${more}; give the address`;
   return new WalkError('ambiguous-symbol', message);
 }

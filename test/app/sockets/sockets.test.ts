@@ -242,7 +242,7 @@ describe('the text of sockets', () => {
     [['--pid', '999999'], 'no process 999999 among the '],
     [['--pid', '999999', '--ndjson'], 'no process 999999 among the '],
     [['--pid', '2'], 'pid 2 is a kernel thread and has no files'],
-    [['--netns', '1', '--by', 'port'], 'no network namespace 1 among the 2 of this kernel'],
+    [['--netns', '1', '--by', 'port'], 'network namespace 1 not found among 2'],
   ])('%j is not there: status 4, and one line', async (options, message) => {
     const { status, stdout, stderr } = await run(...options);
     expect([status, stdout]).toEqual([4, '']);

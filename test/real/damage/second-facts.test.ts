@@ -147,7 +147,7 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
   test('a freed sock that counts a reference is told', () => {
     const [one] = freedSocks(kernel);
     const address = one! + offsetOf('sock_common', 'skc_refcnt');
-    expect(ask({ address, bytes: littleEndian(1n, 4) })).toContain('lies in a free slot');
+    expect(ask({ address, bytes: littleEndian(1n, 4) })).toContain('is in a free slab slot');
   });
 
   test('a slab of another cache whose struct page is zeros is told', () => {

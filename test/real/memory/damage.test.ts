@@ -422,7 +422,7 @@ describe('one damaged word makes an incomplete answer', () => {
     const ring = ringFile() + offset('file', 'private_data');
     const damaged = damagedKernel(kernel, word(ring, wordAt(ring) ^ 32n));
     expect(accountAll(damaged).warnings).toEqual([
-      { code: 'corrupt', message: expect.stringMatching(/which is no ring of io_uring$/) },
+      { code: 'corrupt', message: expect.stringMatching(/which is not an io_uring$/) },
     ]);
   });
 

@@ -13,7 +13,7 @@ export function notTold(dump: string): readonly string[] {
 export function expectTold({ warnings, complete }: MemoryJson, dump: string): void {
   const lacks = notTold(dump);
   const words = lacks.map((name) =>
-    expect.stringMatching(new RegExp(`^incomplete: ${name}: there is no symbol `)),
+    expect.stringMatching(new RegExp(`^incomplete: ${name}: the kernel has no symbol `)),
   );
   expect(warnings.map(({ message }) => message)).toEqual(words);
   expect(complete).toBe(lacks.length === 0);

@@ -85,7 +85,7 @@ describe('after a panic', () => {
       const { warnings, complete } = groupedStacks(without, {});
       expect(complete).toBe(false);
       expect(warnings.map(({ message }) => message).join('\n')).toContain(
-        'nobody noted the registers of its CPU',
+        'the registers of its CPU were not saved',
       );
     });
   });

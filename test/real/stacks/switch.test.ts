@@ -37,7 +37,7 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
     expect(answer.warnings).toEqual([
       {
         code: 'torn-list',
-        message: `CPU ${cpu} was changing from pid ${before.pid} to pid ${next.pid}`,
+        message: `CPU ${cpu} was switching from pid ${before.pid} to pid ${next.pid}`,
       },
     ]);
     // Who ran, by whose registers, and all stacks: as if nothing had been chosen.
@@ -63,7 +63,7 @@ test('a task whose registers were noted, and that was on no CPU, is damage', () 
     bytes: littleEndian(0n, 4),
   });
   expect(warnings).toEqual([
-    { code: 'corrupt', message: `on a CPU or not, that is said in two ways: of pid ${own.pid}` },
+    { code: 'corrupt', message: `on_cpu and the run queue are inconsistent: pid ${own.pid}` },
   ]);
 });
 
@@ -81,7 +81,7 @@ test.each(['curr', 'idle'] as const)(
       expect(warnings).toContainEqual(
         expect.objectContaining({
           code: 'corrupt',
-          message: expect.stringMatching(/^CPUs 0 and 1 would have run|^CPU 1 has the idle task/),
+          message: expect.stringMatching(/^CPUs 0 and 1 both run|^idle task of CPU 1/),
         }),
       );
     } finally {

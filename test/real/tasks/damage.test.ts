@@ -95,7 +95,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   test('PF_KTHREAD set in a process', () => {
     const asked = expectReported(
-      new RegExp(`flags make pid ${culprit.pid} a kernel thread, but its real_parent is pid`),
+      new RegExp(`flags make pid ${culprit.pid} a kernel thread, but its real_parent, pid`),
       flip(culprit.address, 'flags', 0x20_0000n),
     );
     expectFound(asked);
@@ -115,7 +115,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     ['off by a bit', () => pointer(at(culprit.address, 'mm')) ^ 0x1000n],
   ])('task_struct.mm %s', (_, value) => {
     const asked = expectReported(
-      new RegExp(`task_struct.mm of pid ${culprit.pid} is .*, and its active_mm is 0x`),
+      new RegExp(`task_struct.mm of pid ${culprit.pid} is .*, but its active_mm is 0x`),
       set(culprit.address, 'mm', value()),
     );
     expectFound(asked);
@@ -124,7 +124,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   test('mm and active_mm of another process', () => {
     const mm = pointer(at(bystander.address, 'mm'));
     expectReported(
-      /mm_struct.mm_users at 0x\w+ is 1, and 2 tasks have it/,
+      /mm_struct.mm_users at 0x\w+ is 1, but 2 tasks use it/,
       set(culprit.address, 'mm', mm),
       set(culprit.address, 'active_mm', mm),
     );
@@ -132,7 +132,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   test('task_struct.files of another process', () => {
     expectReported(
-      /files_struct.count at 0x\w+ is 1, and 2 tasks have it/,
+      /files_struct.count at 0x\w+ is 1, but 2 tasks use it/,
       set(culprit.address, 'files', bystander.files),
     );
   });
@@ -167,7 +167,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   test('the fdtable of another process', () => {
     expectReported(
-      /the files_structs at 0x\w+ and 0x\w+ have one fdtable/,
+      /files_structs 0x\w+ and 0x\w+ have one fdtable/,
       set(culprit.files, 'fdt', table(true), 'files_struct'),
     );
   });
@@ -177,7 +177,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const [next, previous] = [pointer(links), pointer(links + 8n)];
     const asked = expectReported(
       new RegExp(
-        `pid table .*task list .*contradict each other: only the first contains pid ${culprit.pid}$`,
+        `pid table .*task list .*are inconsistent: only the first contains pid ${culprit.pid}$`,
         'm',
       ),
       word(previous, next),
@@ -190,7 +190,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const init = at(kernel.symbol('init_task')!, 'tasks');
     const first = at(sound.processes[0]!.address, 'tasks');
     const asked = expectReported(
-      /pid table .*task list .*contradict each other/,
+      /pid table .*task list .*are inconsistent/,
       word(first, init),
       word(init + 8n, first),
     );
@@ -199,7 +199,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   });
 
   test('the task list torn in one place', () => {
-    const asked = expectReported(/is torn/, set(culprit.address, 'tasks.prev', 0n));
+    const asked = expectReported(/is inconsistent/, set(culprit.address, 'tasks.prev', 0n));
     expectFound(asked);
   });
 
@@ -207,7 +207,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const pid = pointer(at(culprit.address, 'thread_pid'));
     expectReported(
       new RegExp(
-        `task list .*pid table .*contradict each other: only the first contains pid ${culprit.pid}$`,
+        `task list .*pid table .*are inconsistent: only the first contains pid ${culprit.pid}$`,
         'm',
       ),
       word(at(pid, 'tasks', 'pid'), 0n),
@@ -218,7 +218,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const swap = (one: Task, other: Task) =>
       ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
     const asked = expectReported(
-      new RegExp(`claims pid ${bystander.pid}, and its struct pid has number ${culprit.pid}`),
+      new RegExp(`has pid ${bystander.pid}, but its struct pid has number ${culprit.pid}`),
       ...swap(culprit, bystander),
       ...swap(bystander, culprit),
     );
@@ -240,7 +240,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   test('two tasks on one stack', () => {
     expectReported(
-      /pid \d+ and pid \d+ have one kernel stack \(task_struct.stack\)/,
+      /pid \d+ and pid \d+ share a kernel stack \(task_struct.stack\)/,
       set(kernelThread.address, 'stack', pointer(at(culprit.address, 'stack'))),
     );
   });
@@ -299,7 +299,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const [next, previous] = [pointer(links), pointer(links + 8n)];
     const asked = expectReported(
       new RegExp(
-        `pid table .*thread lists .*contradict each other: only the first contains pid ${lost.pid}$`,
+        `pid table .*thread lists .*are inconsistent: only the first contains pid ${lost.pid}$`,
         'm',
       ),
       word(previous, next),

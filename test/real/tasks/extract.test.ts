@@ -47,7 +47,7 @@ describe.each(extracts)('an extract of %s', (_, kernel, whole) => {
   test.each([
     ['flags', 0x20_0000n, 'make pid'],
     ['mm', 0n, 'but it is not exiting'],
-    ['active_mm', 0n, 'and its active_mm is 0x0'],
+    ['active_mm', 0n, 'but its active_mm is 0x0'],
     ['files', other.files, 'files_struct.count'],
     ['pid', 1n, 'and its struct pid has number'],
     ['thread_pid', 0n, 'has its struct pid at'],

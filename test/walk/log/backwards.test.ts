@@ -156,7 +156,7 @@ describe('a panic', () => {
       symbol: (name: string) => (name === 'prb' ? undefined : kernel.symbol(name)),
     };
     expect(readPanic(blind, logFields(kernel), false, unknowns).state).toBe('unknown');
-    const why = 'there is no symbol prb';
+    const why = 'the kernel has no symbol prb';
     expect(unknowns.list()).toEqual([{ what: 'the log', code: 'no-symbols', why }]);
   });
 
@@ -164,6 +164,6 @@ describe('a panic', () => {
     const found = panicOf(['booting'], 1);
     expect(found).toMatchObject({ state: 'panicked', cpu: 1 });
     expect(found.task).toBeUndefined();
-    expect(found.unknowns.map(({ what }) => what)).toEqual(['the task that panicked']);
+    expect(found.unknowns.map(({ what }) => what)).toEqual(['panicked task']);
   });
 });

@@ -57,9 +57,7 @@ test('whoever was amid a message is said, and its text is not known', () => {
   const id = ((1n << 62n) - 8n + 4n) & ((1n << 62n) - 1n);
   const { records, messages } = logOf(5, descriptor(4), id);
   expect(records.map(({ seq }) => seq)).toEqual([0, 1, 2, 3]);
-  expect(messages).toEqual([
-    'its text is not known, since it was being written: message 4 of the log',
-  ]);
+  expect(messages).toEqual(['text unknown, because it was being written: message 4 of the log']);
 });
 
 test('a message for which there was no room is counted', () => {
@@ -71,15 +69,15 @@ test('a message for which there was no room is counted', () => {
 
 test('a gap in the numbers is a contradiction', () => {
   const { messages } = logOf(5, LOG_AT.infos + 3 * 88, 33n);
-  expect(messages).toEqual(['another number is noted, 33: message 3 of the log']);
+  expect(messages).toEqual(['inconsistent sequence number 33: message 3 of the log']);
 });
 
 test('an end of the ring that hides messages is a contradiction', () => {
   const id = (seq: number) => ((1n << 62n) - 8n + BigInt(seq)) & ((1n << 62n) - 1n);
   expect(logOf(7, LOG_AT.ring + 24, id(3)).messages).toEqual([
-    'the log has a message behind its newest one',
+    'kernel log has a message after the newest one',
   ]);
   expect(logOf(7, LOG_AT.ring + 32, id(3)).messages).toEqual([
-    'the log has a message before its oldest one',
+    'kernel log has a message before the oldest one',
   ]);
 });

@@ -86,7 +86,7 @@ test('messages on their way to the log are named, and are not in it', () => {
   expect(records.map(({ text }) => text)).toEqual(LINES.slice(0, 9));
   const [nul] = JSON.stringify('\0').match(/[^"]+/)!;
   expect(messages).toEqual([
-    `a message of 17 bytes so far was not yet in the log: "${nul.repeat(17)}"`,
+    `an incomplete message of 17 bytes was not yet in the log: "${nul.repeat(17)}"`,
     `CPU 1 had 212 bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages: "${nul.repeat(212)}"`,
     `CPU 0 had 30 bytes of messages (safe_print_seq) that were not yet in the log, and lost 4 messages: "${nul.repeat(30)}"`,
   ]);
@@ -107,7 +107,7 @@ test('messages on their way to the log are shown, without the levels before them
   const lengths = { [0x100 + 992]: BigInt(begun.length), [0x5000]: [nmi.length, 4] as const };
   const kernel = withPending({ ...Object.fromEntries(written), ...lengths });
   expect(read(kernel).messages).toEqual([
-    'a message of 23 bytes so far was not yet in the log: "Freeing unused memory:"',
+    'an incomplete message of 23 bytes was not yet in the log: "Freeing unused memory:"',
     `CPU 1 had ${nmi.length} bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages: "NMI backtrace for cpu 1\\nCPU: 1 PID: 0"`,
   ]);
   // More than its buffer holds.
@@ -208,7 +208,9 @@ describe('the log of records before 5.10', () => {
     const { records, messages } = read(kernelWithRecords(log, { without }));
     expect(records.map(({ text }) => text)).toEqual(keptOf(log));
     expect(records[0]?.seq).toBe(0);
-    expect(messages).toEqual(['no symbol tells messages’ numbers: they are counted from 0']);
+    expect(messages).toEqual([
+      'sequence numbers of messages are unknown (missing symbol): they are counted from 0',
+    ]);
   });
 
   test('a panic is found in it', () => {
@@ -251,7 +253,7 @@ describe('damage to a log of records', () => {
   const at = (offset: number) => RECORDS_AT.buffer + offset;
   const kept = keptOf(log);
 
-  test('one record that contradicts itself: those behind it are found again, with their numbers', () => {
+  test('one record that is inconsistent: those behind it are found again, with their numbers', () => {
     const second = log.firstIdx + new DataView(log.bytes.buffer).getUint16(log.firstIdx + 8, true);
     const { records, messages } = damaged(log, at(second + 8), 7n, 2);
     expect(records.map(({ seq }) => seq)).toEqual(
@@ -261,7 +263,7 @@ describe('damage to a log of records', () => {
     expect(messages).toHaveLength(1);
     expect(messages[0]).toMatch(
       new RegExp(
-        `^of the log, before message ${log.firstSeq + 2}: a record claims 7 bytes, and has`,
+        `^kernel log, before message ${log.firstSeq + 2}: a log record has a length of 7 bytes, but contains`,
       ),
     );
   });

@@ -22,7 +22,7 @@ test('a CPU that no interrupt reached for a minute printed on', () => {
 });
 
 test('a time long after the end is a contradiction', () => {
-  const wrong = ['of a time after the kernel stopped: message 0'];
+  const wrong = ['timestamp is after the kernel stopped: message 0'];
   expect(said(30n * DAY, 31n * DAY)).toEqual(wrong);
   expect(said(300n * SECOND, 1n << 63n)).toEqual(wrong);
   expect(said(undefined, 1n << 63n)).toEqual([]);
@@ -30,6 +30,6 @@ test('a time long after the end is a contradiction', () => {
 
 test('a time long before one that came earlier is a contradiction', () => {
   expect(said(DAY, 100n * SECOND, 95n * SECOND, 80n * SECOND)).toEqual([
-    'much older than one before it: message 2',
+    'much older than the preceding message: message 2',
   ]);
 });

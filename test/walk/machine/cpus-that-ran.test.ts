@@ -17,7 +17,7 @@ function masked(online: number, active: number) {
   return damagedKernel(kernel, { patches, denials: [] });
 }
 
-describe('CPUs that ran something', () => {
+describe('CPUs that were not idle', () => {
   test('are those online, and those that a panic took out of there', () => {
     expect(cpuMask(masked(3, 3), '__cpu_possible_mask')).toEqual([0, 1]);
     expect(cpusThatRan(masked(3, 3))).toEqual([0, 1]);

@@ -118,7 +118,7 @@ test('buffers of a driver that is not known are said, with their bytes', () => {
 
 describe('one word that is wrong is no complete answer', () => {
   test.each<[string, Patch, string]>([
-    ['the list', [AT.nodeSecond + 8, LIST, 8], 'is torn'],
+    ['the list', [AT.nodeSecond + 8, LIST, 8], 'is inconsistent'],
     ['the size', [AT.size, 4096n, 8], 'says 4096 elsewhere'],
     ['the length', [AT.length, 4096n, 8], 'has 4096 bytes'],
     ['too few pieces', [AT.count, 1n, 4], 'that is none'],

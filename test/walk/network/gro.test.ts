@@ -59,7 +59,7 @@ test.each([2, 4])('such a list of three that counts %i is torn', (count) => {
 
 test('a list that comes back to itself is torn', () => {
   const words = { ...CHAIN, [THREE]: made(ONE), [NAPI + 40]: [9, 4] as const };
-  expect(() => skbsOf(OLD, words)).toThrow('comes back');
+  expect(() => skbsOf(OLD, words)).toThrow('loops back');
 });
 
 /** Two lists of packets that may be merged, of which the second has one. */

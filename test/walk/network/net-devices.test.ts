@@ -37,7 +37,7 @@ test('every qdisc is told once, however many queues share it', () => {
 test('a list of devices that is torn says so', () => {
   const at = card.address + offset('net_device', 'dev_list');
   const damaged = damagedKernel(kernel, change(card.address, 'net_device', 'dev_list.next', at, 8));
-  expect(() => [...netDevices(damaged)]).toThrow(/is torn/);
+  expect(() => [...netDevices(damaged)]).toThrow(/is inconsistent/);
 });
 
 test('more transmit queues than there can be are damage', () => {

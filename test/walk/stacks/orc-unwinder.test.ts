@@ -82,7 +82,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     const amid = { ...WORDS, [0x1f0 + REGS.cs]: 0x33n };
     expect(unwound(madeStack(version, FUNCTIONS, amid))).toMatchObject({
       end: 'stopped',
-      why: expect.stringContaining('amid the stack'),
+      why: expect.stringContaining('in the middle of the stack'),
     });
   });
 
@@ -92,7 +92,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     expect(unwound(kernel)).toEqual({
       frames: ['one', '?two'],
       end: 'stopped',
-      why: 'it is to return to where no call ends',
+      why: 'the return address does not follow a call instruction',
     });
   });
 
@@ -108,7 +108,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     const words = { ...WORDS, 488: 0n };
     expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({
       end: 'stopped',
-      why: 'it is to return to 0',
+      why: 'the return address is 0',
     });
   });
 
@@ -130,13 +130,13 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     expect(unwound(madeStack(version, looped, words)).end).toBe('stopped');
   });
 
-  test('a table that does not tell on stops, and says where', () => {
+  test('a table that the unwind table ends stops, and says where', () => {
     const ends: typeof FUNCTIONS = [['one', { type: 'undefined' }], ...FUNCTIONS.slice(1)];
     const { end, why } = unwound(
       madeStack(version, ends, { ...WORDS, [INACTIVE + 56 + 16]: 0n, 488: 0n }),
     );
     expect(end).toBe('stopped');
-    expect(why).toContain('does not tell on');
+    expect(why).toContain('the unwind table ends');
   });
 });
 

@@ -147,7 +147,7 @@ describe.each([
     expect(faults).toEqual([
       {
         code: 'corrupt',
-        message: `the pid table (${name}) and the task list (init_task.tasks) contradict each other: only the first contains pid 70`,
+        message: `the pid table (${name}) and the task list (init_task.tasks) are inconsistent: only the first contains pid 70`,
       },
     ]);
   });
@@ -173,15 +173,19 @@ test.each([
     {
       code: 'unreadable',
       message: expect.stringMatching(
-        /^the pid table: .*; tasks are those of the task list and of what can be read of/,
+        /^pid table: .*\. Tasks are taken from the task list and the readable part of/,
       ),
     },
   ]);
 });
 
 test.each([
-  ['a torn chain', { [chained(70) + 8]: made(0x1234) }, /is torn/],
-  ['more chains than a kernel makes', { [HASH + 8]: [13, 4] as const }, /^pidhash_shift is 13$/],
+  ['a torn chain', { [chained(70) + 8]: made(0x1234) }, /is inconsistent/],
+  [
+    'more chains than a kernel makes',
+    { [HASH + 8]: [13, 4] as const },
+    /^pidhash_shift is invalid \(13\)$/,
+  ],
 ])('%s is reported', (_, change, message) => {
   const words = { ...hashed.words, ...change };
   const { processes, faults } = taskTable(madeKernel({ ...hashed, words }));
@@ -199,7 +203,7 @@ test.each([
   expect(faults).toEqual([
     {
       code: 'unsupported-layout',
-      message: `the pid table: the kernel has ${lacks}; tasks are those of the task list alone`,
+      message: `pid table: the kernel has ${lacks}. Tasks are taken from the task list alone`,
     },
   ]);
 });

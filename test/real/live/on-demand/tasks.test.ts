@@ -24,7 +24,7 @@ const COMMANDS = {
 
 /** Warnings of src/walk/tasks/task-table.ts. */
 const OF_TASKS =
-  /list of processes|^threads of pid|init_pid_ns|task_struct|mm_users|files_struct|kernel stack \(|two processes/;
+  /process list|^threads of pid|init_pid_ns|task_struct|mm_users|files_struct|kernel stack \(|two processes/;
 
 for (const kernel of LAB_KERNELS)
   describe(`${kernel}: tasks of every kind come and go`, () => {
