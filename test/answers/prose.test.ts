@@ -21,7 +21,7 @@ const NAMES = [
   // Of a report of the log, as the kernel printed it.
   ...['function', 'taint', 'hardware', 'address', 'modules', 'printedTime'],
   // Codes that the schema does not enumerate, and where something was found.
-  ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'reaper'],
+  ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'next', 'reaper'],
   // Of `info`: a line of releases, a part of an answer.
   ...['stream', 'part'],
   // What `leaks` met in tracefs: names of instances and of settings.

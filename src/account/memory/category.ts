@@ -22,7 +22,7 @@ export interface Category {
   readonly owners: readonly Owner[];
   readonly children: readonly Category[];
   /** The command that tells more, without the dump's name. */
-  readonly deeper?: string;
+  readonly next?: string;
   /** Nothing that would belong here was missed. */
   readonly complete: boolean;
   /** Why it is not whole: what is not complete says so, and so does what is not walked on such a kernel. */

@@ -83,7 +83,7 @@ const UNTOLD: Partial<Record<CategoryName, string>> = {
 };
 
 /** The command that tells more. */
-const DEEPER: Partial<Record<CategoryName, string>> = {
+const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
   'slab-reclaimable': 'memory --caches',
   'slab-unreclaimable': 'memory --caches',
   vmalloc: 'memory --vmalloc',
@@ -128,7 +128,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
         : (part.why ??
           (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = (part?.frames ?? 0) * pageSize;
-    const deeper = DEEPER[category];
+    const next = NEXT_COMMANDS[category];
     return {
       category,
       frames: part?.frames ?? 0,
@@ -137,7 +137,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
       counterBytes: counted,
       owners: owners.get(category) ?? [],
       children: [],
-      ...(deeper === undefined ? {} : { deeper }),
+      ...(next === undefined ? {} : { next }),
       complete: why === undefined,
       ...(why === undefined ? {} : { why }),
       elsewhere: [],

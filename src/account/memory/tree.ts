@@ -13,7 +13,7 @@ interface Parts {
 }
 
 /** The command that tells more of a category. */
-const DEEPER: Partial<Record<CategoryName, string>> = {
+const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
   'page-cache': 'memory --files',
   shared: 'memory --files',
   'network-sockets': 'sockets',
@@ -45,7 +45,7 @@ export function categoryTree(
     const rest = category === 'unattributed' && anyMissed;
     const why = missed.why(category) ?? (rest ? 'not every walk came to its end' : undefined);
     const spoiled = missed.spoils(category) || rest || (category === 'unread' && frames > 0);
-    const deeper = DEEPER[category];
+    const next = NEXT_COMMANDS[category];
     return {
       category,
       frames,
@@ -54,7 +54,7 @@ export function categoryTree(
       counterBytes: counter(category),
       owners: owners.get(category) ?? [],
       children: [],
-      ...(deeper === undefined ? {} : { deeper }),
+      ...(next === undefined ? {} : { next }),
       complete: !spoiled,
       ...(why === undefined ? {} : { why }),
       elsewhere: ledger.elsewhere(category),

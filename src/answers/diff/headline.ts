@@ -48,7 +48,7 @@ function reasonWords({
       (unattributed ?? 0) > 0
         ? `; unattributed memory grew by ${formatSize(unattributed ?? 0)}`
         : '';
-    return ` Loss unexplained: attributed categories grew by only ${formatSize(grew)} in total${rest}.`;
+    return ` Loss not attributed: categories with an owner grew by only ${formatSize(grew)} in total${rest}.`;
   }
   const [first, second] = categories;
   const parts = [

@@ -1,29 +1,29 @@
 import type { CaptureFault } from '../../capture/read/manifest.js';
 import type { Explanations } from './explanation.js';
 
-const AGAIN = 'Copy it again from where it was taken, in binary; else take another.';
-const SUMS = 'The manifest, which has the size and checksum of each file.';
+const AGAIN = 'Copy the file again from its host, in binary mode, or take a new snapshot.';
+const SUMS = 'The size and checksum of each file in the manifest.';
 
 /** What `kdump-mem snapshot --verify` finds wrong. */
 export const CAPTURE_FAULTS: Explanations<CaptureFault['code']> = {
   'archive-damaged': {
-    means: 'The archive ends too early, or is no tar of the kind that snapshots are.',
-    known: 'Checksums of gzip and of the tar’s headers.',
+    means: 'The archive is truncated, or is not a tar archive as snapshots are.',
+    known: 'Checksums of gzip and of tar headers.',
     next: AGAIN,
   },
   'archive-unreadable': {
     means: 'The archive could not be read to its end, for a reason of this machine.',
-    known: 'errno, which the words have.',
-    next: 'Copy it to another disk, or look at the machine’s log.',
+    known: 'The errno in the message.',
+    next: 'Copy it to another disk, or check the log of this machine.',
   },
   'manifest-missing': {
-    means: 'The archive has no manifest: it was cut off, or is no snapshot.',
+    means: 'The archive has no manifest: it is truncated, or not a snapshot.',
     known: 'The file `manifest`, which is written last.',
     next: AGAIN,
   },
   'manifest-damaged': {
-    means: 'The manifest is not as it is written: nothing can be held against it.',
-    known: 'Its last line, which counts the others, and the form of each.',
+    means: 'The manifest is malformed: files cannot be verified.',
+    known: 'Its last line, which has the number of lines, and the format of each line.',
     next: AGAIN,
   },
   'file-missing': {
@@ -32,17 +32,17 @@ export const CAPTURE_FAULTS: Explanations<CaptureFault['code']> = {
     next: AGAIN,
   },
   'file-changed': {
-    means: 'A file is not what was captured: its size or checksum is another.',
+    means: 'A file changed after the capture: its size or checksum differs.',
     known: SUMS,
-    next: `Do not trust what it tells. ${AGAIN}`,
+    next: `Do not trust its content. ${AGAIN}`,
   },
   'file-foreign': {
-    means: 'A file is in the archive that the manifest does not list: somebody put it there.',
+    means: 'The archive contains a file that is not in the manifest: it was added later.',
     known: SUMS,
-    next: 'Ask who packed it again, and for the snapshot as it was taken.',
+    next: 'Ask for the original snapshot.',
   },
   'file-twice': {
-    means: 'The archive has a file more than once: which of them was captured is not known.',
+    means: 'The archive contains a file more than once. Which of them was captured is unknown.',
     known: 'The names in the archive.',
     next: AGAIN,
   },

@@ -114,7 +114,7 @@ const LEAK_VERDICTS_EXPLAINED: Explanations<LeakVerdict> = {
 /** Why one of many files was not opened: `error.code` of its line. */
 const SEARCH_ERRORS: Explanations<SearchErrorCode> = {
   'unsupported-name': {
-    means: 'The name of a file is not UTF-8: it cannot be told, and cannot be opened by it.',
+    means: 'The file name is not UTF-8. It cannot be printed, and the file cannot be opened by it.',
     known: 'readdir(3)',
     next: 'Rename it.',
   },
@@ -187,7 +187,7 @@ export const KINDS: readonly Kind[] = [
     SNAPSHOT_ERRORS,
   ),
   kindOf('capture-fault', 'What is wrong with a snapshot', CAPTURE_FAULT_CODES, CAPTURE_FAULTS),
-  kindOf('stack-stop', 'Why a stack is not whole', STACK_STOP_CODES, STACK_STOPS),
+  kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOP_CODES, STACK_STOPS),
   kindOf(
     'rule-doubt',
     'Why it is not known what a rule of a team’s own asks for',
@@ -205,7 +205,7 @@ export const KINDS: readonly Kind[] = [
   ),
   kindOf(
     'worker-failure',
-    'Why a process that looked at one of many dumps told nothing',
+    'Why a dump among many has no answer',
     WORKER_FAILURE_CODES,
     WORKER_FAILURES,
   ),
@@ -248,7 +248,7 @@ export const KINDS: readonly Kind[] = [
   kindOfWords('loss-explanation', 'What has the memory that became less', LOSS_EXPLANATIONS),
   kindOf('diff-status', 'Whether both times of kdump-mem diff have it', STATUSES, DIFF_STATUSES),
   kindOfWords('diff-measure', 'What kdump-mem diff compared of each', DIFF_MEASURES),
-  kindOfWords('frame-note', 'What flags say of page frames besides', FRAME_NOTES),
+  kindOfWords('frame-note', 'Further properties of page frames, by their flags', FRAME_NOTES),
   kindOfWords('unnamed', 'Why pages have no file or cgroup by name', UNNAMED),
   kindOfWords('source', 'What an answer was read from', SOURCES),
   kindOfWords('severity', 'How much a finding matters', SEVERITIES_EXPLAINED),

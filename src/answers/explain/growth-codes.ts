@@ -7,73 +7,72 @@ const SLOPE = 'A Theil-Sen slope with an interval of 99 % confidence.';
 /** How a process, category or what else is followed changed. */
 export const COURSES: Explanations<Course> = {
   grows: {
-    means: 'It grew over the whole time for sure, and still does in the later half of it.',
+    means: 'Significant growth over the whole time, and in its second half.',
     known: SLOPE,
-    next: 'See the rate, and between which bounds it is; then who has it.',
+    next: 'Check the rate and its bounds, then find the owner.',
   },
   grew: {
-    means: 'It grew over the whole time for sure. That it still does cannot be told.',
+    means:
+      'Significant growth over the whole time, but not in its second half: it may have stopped.',
     known: SLOPE,
     next: 'Watch for longer.',
   },
   steady: {
-    means: 'It neither grew nor shrank for sure: the interval of its rate has zero in it.',
+    means: 'No significant change: the interval of the rate contains zero.',
     known: SLOPE,
-    next: 'A wide interval hides much: see how far it reaches, and watch for longer.',
+    next: 'Check how wide the interval is. Watch longer to narrow it.',
   },
   shrank: {
-    means: 'It shrank over the whole time for sure. That it still does cannot be told.',
+    means:
+      'Significant decline over the whole time, but not in its second half: it may have stopped.',
     known: SLOPE,
-    next: 'Nothing, unless it is free memory: then see what grows.',
+    next: 'Nothing, unless it is free memory: then find what grows.',
   },
   shrinks: {
-    means: 'It shrank over the whole time for sure, and still does in the later half of it.',
+    means: 'Significant decline over the whole time, and in its second half.',
     known: SLOPE,
-    next: 'Nothing, unless it is free memory: then see what grows.',
+    next: 'Nothing, unless it is free memory: then find what grows.',
   },
 };
 
-/** What `kdump-mem watch` says of the machine. */
+/** Verdicts of `kdump-mem watch`. */
 export const WATCH_VERDICTS: Explanations<WatchVerdict> = {
   grows: {
-    means:
-      'A category that the kernel does not take back by itself grows, whatever comes back daily.',
-    known: `${SLOPE} Samples of the same time of the day are compared with each other.`,
-    next: 'The category that grows stands first: kdump-mem explain tells what to do about it.',
+    means: 'A category that the kernel does not reclaim by itself grows, daily patterns removed.',
+    known: `${SLOPE} Samples of the same time of day are compared.`,
+    next: 'Run kdump-mem explain with the first category that is listed.',
     deeper: 'kdump-mem memory --live',
   },
   'nothing-grows': {
-    means: 'It is known that nothing grows faster than the bound that the answer has.',
-    known:
-      'The upper ends of the intervals of all categories, over long enough a time without large gaps.',
+    means: 'No category grows faster than the reported bound.',
+    known: 'The upper ends of all intervals, over enough time without large gaps.',
     next: 'Nothing.',
   },
   inconclusive: {
-    means: 'Neither that something grows is known, nor that nothing does. It is no all-clear.',
-    known: 'Too few samples, gaps, or what else stands among the doubts.',
-    next: 'Read the doubts; watch for longer. Of a daily rhythm two days are needed.',
+    means: 'Growth is neither shown nor excluded. This is not an all-clear.',
+    known: 'Too few samples, gaps, or another of the listed doubts.',
+    next: 'Read the doubts, and watch longer. A daily pattern needs two days.',
   },
 };
 
 /** What takes the memory that became less. */
 export const LOSS_EXPLANATIONS: Explanations<'categories' | 'processes' | 'nothing'> = {
   categories: {
-    means: 'What grew is at least half of what free memory fell by.',
-    known: 'All categories add up to the memory of the machine: what one lost others have.',
-    next: 'Look at the category that grew most.',
+    means: 'The categories that grew account for at least half of the loss of free memory.',
+    known: 'All categories add up to the memory of the machine.',
+    next: 'Inspect the category that grew most.',
     deeper: 'kdump-mem memory --live',
   },
   processes: {
-    means:
-      'At most half of what MemAvailable falls by is in something else than the processes that grow.',
-    known: 'The rate of MemAvailable beside that of what processes take.',
-    next: 'Look at the process that grows fastest.',
+    means: 'Growing processes account for at least half of the decline of MemAvailable.',
+    known: 'The rate of MemAvailable, compared with the rates of processes.',
+    next: 'Inspect the process that grows fastest.',
     deeper: 'kdump-mem procs --live --watch',
   },
   nothing: {
-    means: 'More than half of what was lost is in nothing that grew here.',
-    known: 'The loss beside the sum of all that grew.',
-    next: 'Look at the kernel: categories, then who allocates.',
+    means: 'Less than half of the loss is attributed to anything that grew.',
+    known: 'The loss, compared with the sum of all growth.',
+    next: 'Inspect kernel memory: its categories, then its allocation sites.',
     deeper: 'kdump-mem leaks',
   },
 };

@@ -93,7 +93,7 @@ function sampleJson({ number, at, changes }: MemorySample): MemoryJson['sample']
 }
 
 function categoryJson(category: Category, pageSize: number): CategoryJson {
-  const { bytes, counterBytes, deeper, why } = category;
+  const { bytes, counterBytes, next, why } = category;
   return {
     category: category.category,
     bytes,
@@ -103,7 +103,7 @@ function categoryJson(category: Category, pageSize: number): CategoryJson {
     differenceBytes: counterBytes === null ? null : bytes - counterBytes,
     owners: category.owners.map((owner) => ({ ...owner })),
     children: category.children.map((child) => categoryJson(child, pageSize)),
-    deeper: deeper === undefined ? null : `kdump-mem ${deeper}`,
+    next: next === undefined ? null : `kdump-mem ${next}`,
     complete: category.complete,
     why: why ?? null,
     elsewhere: category.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),

@@ -112,7 +112,7 @@ export const categorySchema = z.strictObject({
     return z.array(categorySchema);
   },
   /** The command that lists details; null: there is none. */
-  deeper: z.string().nullable(),
+  next: z.string().nullable(),
   complete: z.boolean(),
   /** Why it is incomplete, or not walked on this kernel; else null. */
   why: z.string().nullable(),

@@ -98,7 +98,7 @@ export function nextOfProc(
   const [largest] = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
-  if (largest?.deeper !== undefined) return `kdump-mem ${largest.deeper} ${from}`;
+  if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
   const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
   return isFromProcesses ? `kdump-mem procs ${from}` : `skcheck ${captured ? from : '--stale'}`;
 }
@@ -106,9 +106,9 @@ export function nextOfProc(
 /** The command that details the largest category, without the options that name the dump. */
 export function nextCommand(answer: MemoryAnswer): string {
   const deeper = leaves(answer.memory)
-    .filter((category) => category.deeper !== undefined && !QUIET.has(category.category))
+    .filter((category) => category.next !== undefined && !QUIET.has(category.category))
     .toSorted((a, b) => b.frames - a.frames);
   const queues = deeper.find(({ category }) => category === 'network-sockets');
   if (queues && queues.bytes >= NOTABLE * answer.memory.bytes) return 'sockets --by process';
-  return deeper[0]?.deeper ?? 'sockets --by process';
+  return deeper[0]?.next ?? 'sockets --by process';
 }

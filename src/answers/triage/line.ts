@@ -27,7 +27,7 @@ export function summaryJson(
   const owner = topOwner(answer);
   const print = fingerprint(answer, owner);
   return {
-    ...untold(noted),
+    ...unreadableJson(noted),
     ok: true,
     error: null,
     release: kernel.release || null,
@@ -65,7 +65,7 @@ export function failedJson(
   error: NonNullable<SummaryJson['error']>,
   noted: NotedFacts = {},
 ): SummaryJson {
-  return { ...untold(noted), error };
+  return { ...unreadableJson(noted), error };
 }
 
 /** Of logs that are text. */
@@ -76,7 +76,7 @@ export function textSummaryJson(answer: TextTriage): SummaryJson {
   const panic = { state: 'unknown', logRead: true, ...(message ? { message } : {}) } as const;
   const print = fingerprint({ findings, machine: { panic } }, undefined);
   return {
-    ...untold(release === undefined ? {} : { release }),
+    ...unreadableJson(release === undefined ? {} : { release }),
     ok: true,
     findings: findings.map(findingJson),
     fingerprint: fingerprintJson(print),
@@ -87,7 +87,7 @@ export function textSummaryJson(answer: TextTriage): SummaryJson {
   };
 }
 
-function untold(noted: NotedFacts): SummaryJson {
+function unreadableJson(noted: NotedFacts): SummaryJson {
   const { release, buildId, crashTime } = noted;
   const crash = dumpTime({ crashTime });
   const at = crash ? new Date(crash.at).toISOString() : null;

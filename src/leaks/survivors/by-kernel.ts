@@ -48,7 +48,7 @@ export function lookupByKernel(
       places = found;
     },
   });
-  if (!places) throw new TypeError('places are told before the answer');
+  if (!places) throw new TypeError('places must be known before the answer');
   const finder = new BlockFinder(kernel, places, sockets);
   return {
     source: 'kcore',

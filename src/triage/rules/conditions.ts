@@ -9,11 +9,14 @@ import { isMeant } from './figures.js';
 import { all, any, type Match, met, NOT_MET, unknown } from './match.js';
 import type { Condition } from './schema.js';
 
-type Asked<Key extends keyof Condition> = NonNullable<Condition[Key]>;
+type Operand<Key extends keyof Condition> = NonNullable<Condition[Key]>;
 
 /** How each condition is evaluated; that of the log has its own file. */
 type Tests = {
-  readonly [Key in Exclude<keyof Condition, 'log'>]: (asked: Asked<Key>, facts: RuleFacts) => Match;
+  readonly [Key in Exclude<keyof Condition, 'log'>]: (
+    asked: Operand<Key>,
+    facts: RuleFacts,
+  ) => Match;
 };
 
 const TESTS: Tests = {
@@ -125,7 +128,7 @@ function one<Key extends keyof Tests>(
   condition: Omit<Condition, 'log'>,
   facts: RuleFacts,
 ): Match {
-  const asked = condition[key] as Asked<Key> | undefined;
+  const asked = condition[key] as Operand<Key> | undefined;
   return asked === undefined ? met() : TESTS[key](asked, facts);
 }
 
@@ -139,7 +142,7 @@ function isWithin(memory: Category, wanted: string, leaf: string): boolean {
   return outer !== undefined && categoriesOf(outer).some(({ category }) => category === leaf);
 }
 
-function ownerIn(category: Category, whole: number, asked: Asked<'owner'>): Match {
+function ownerIn(category: Category, whole: number, asked: Operand<'owner'>): Match {
   const least = Math.max(asked.atLeastBytes ?? 0, (asked.atLeastShare ?? 0) * whole);
   const found = category.owners.flatMap((owner) => {
     const captures = asked.name.match(owner.name);
@@ -161,7 +164,7 @@ function ownerFigures({ name, pid, bytes }: Owner, whole: number) {
   return { ownerName: name, ownerPid: pid ?? null, ownerBytes: bytes, ownerShare: bytes / whole };
 }
 
-function meant(finding: Finding, asked: Asked<'finding'>): Match {
+function meant(finding: Finding, asked: Operand<'finding'>): Match {
   const is = isMeant(finding, asked, 'one');
   if (is === 'unknown')
     return unknown('figures-unknown', `some figures of ${asked.code} are unknown`);
@@ -179,7 +182,7 @@ function OF_LOG(code: string): boolean {
   return !NOT_OF_LOG.includes(code);
 }
 
-function onStack(group: StackGroup, symbol: Asked<'stack'>['symbol']): Match {
+function onStack(group: StackGroup, symbol: Operand<'stack'>['symbol']): Match {
   const { frames, tasks } = group;
   let guessed: string | undefined;
   for (const { symbol: named, guess } of frames) {

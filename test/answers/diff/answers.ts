@@ -32,7 +32,7 @@ function category(name: string, frames: number, children: readonly Category[] = 
     differenceBytes: null,
     owners: [],
     children: [...children],
-    deeper: null,
+    next: null,
     complete: true,
     why: null,
     elsewhere: [],

@@ -68,7 +68,7 @@ test('a process is named for what it has in the category, and only for a good pa
 
 test('a loss that no category explains', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unattributed: 256_100 })])).toContain(
-    'Free memory fell by 1000 MiB (-22.2 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Loss unexplained: attributed categories grew by only 0 in total; unattributed memory grew by 1000 MiB.',
+    'Free memory fell by 1000 MiB (-22.2 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Loss not attributed: categories with an owner grew by only 0 in total; unattributed memory grew by 1000 MiB.',
   );
 });
 

@@ -71,7 +71,7 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
         name: largest?.path,
         bytes: largest?.sharedBytes,
       });
-      expect(shared?.deeper).toBe('kdump-mem memory --files');
+      expect(shared?.next).toBe('kdump-mem memory --files');
     });
   });
 }

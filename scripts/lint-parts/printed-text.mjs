@@ -1,0 +1,110 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import ts from 'typescript';
+
+/**
+ * @typedef {object} Text
+ * @property {string} file from the repository's root
+ * @property {number} line
+ * @property {string} text
+ */
+
+/**
+ * Text of string literals and templates under a folder that reads as prose: three words or more. Each substitution
+ * of a template stands as `…`.
+ *
+ * @param {string} root the repository
+ * @param {string} folder
+ * @returns {Text[]}
+ */
+export function printedText(root, folder) {
+  return filesOf(root, folder).flatMap((file) => textOfFile(root, file));
+}
+
+/**
+ * @param {string} root
+ * @param {string} file
+ * @returns {Text[]}
+ */
+function textOfFile(root, file) {
+  const source = ts.createSourceFile(
+    file,
+    readFileSync(join(root, file), 'utf8'),
+    ts.ScriptTarget.Latest,
+    true,
+  );
+  /** @type {Text[]} */
+  const found = [];
+  /** @param {ts.Node} node */
+  const visit = (node) => {
+    const text = wordsOf(node);
+    if (text !== null && /[a-z’]+ [a-z’]+ [a-z’]+/i.test(text))
+      found.push({
+        file,
+        line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1,
+        text,
+      });
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return found;
+}
+
+/**
+ * @param {ts.Node} node
+ * @returns {string | null}
+ */
+function wordsOf(node) {
+  if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) return node.text;
+  if (!ts.isTemplateExpression(node)) return null;
+  return [node.head.text, ...node.templateSpans.map(({ literal }) => literal.text)].join('…');
+}
+
+/**
+ * Names of types, classes and functions that a folder's files declare.
+ *
+ * @param {string} root the repository
+ * @param {string} folder
+ * @returns {{ file: string, name: string }[]}
+ */
+export function declaredNames(root, folder) {
+  return filesOf(root, folder).flatMap((file) => {
+    /** @type {{ file: string, name: string }[]} */
+    const found = [];
+    /** @param {ts.Node} node */
+    const visit = (node) => {
+      const isDeclared =
+        ts.isInterfaceDeclaration(node) ||
+        ts.isTypeAliasDeclaration(node) ||
+        ts.isClassDeclaration(node) ||
+        ts.isFunctionDeclaration(node);
+      if (isDeclared && node.name) found.push({ file, name: node.name.text });
+      ts.forEachChild(node, visit);
+    };
+    visit(parsed(root, file));
+    return found;
+  });
+}
+
+/**
+ * @param {string} root
+ * @param {string} folder
+ */
+function filesOf(root, folder) {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => `${folder}/${name}`);
+}
+
+/**
+ * @param {string} root
+ * @param {string} file
+ */
+function parsed(root, file) {
+  return ts.createSourceFile(
+    file,
+    readFileSync(join(root, file), 'utf8'),
+    ts.ScriptTarget.Latest,
+    true,
+  );
+}
