@@ -179,10 +179,7 @@ function chargeObjects(
     }
   }
   if (why)
-    warnings.add(
-      incompleteness(why),
-      `to whom objects of ${lost} slabs are charged: ${why.message}`,
-    );
+    warnings.add(incompleteness(why), `memcg charges of objects in ${lost} slabs: ${why.message}`);
 }
 
 /** All cgroups, and those that pages led to: on a dump each of these must be among all. */

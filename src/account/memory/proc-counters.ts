@@ -100,7 +100,8 @@ export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCou
     found.set('free-buddy', { bytes: buddy.bytes - free.uninitialized });
   if (free) found.set('free-uninitialized', { bytes: free.uninitialized });
   if (onCpus !== undefined) found.set('free-cpu-lists', { bytes: onCpus });
-  else found.set('free-cpu-lists', { why: counted.whyNoZones ?? 'zones do not tell of all CPUs' });
+  else
+    found.set('free-cpu-lists', { why: counted.whyNoZones ?? 'zoneinfo does not list all CPUs' });
   if (compressed !== undefined) found.set('compressed', { bytes: compressed });
   return found;
 }

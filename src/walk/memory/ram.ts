@@ -47,7 +47,7 @@ export function ramRanges(
     const other = error instanceof ReadError ? formerMemblock(kernel) : undefined;
     if (other === undefined) throw error;
     const { message } = error as ReadError;
-    note(`what is RAM is told by memblock, and not by the tree of resources: ${message}`);
+    note(`RAM ranges come from memblock instead of the iomem resource tree: ${message}`);
     return other;
   }
 }

@@ -166,7 +166,7 @@ function buffers(kernel: Kernel, ring: SplitRing, queue: StructView<'num_free'>)
   // struct vring_avail: flags and index, both u16, then the entries.
   const last = ring.avail + BigInt(4 + 2 * ((ring.given - 1) & (entries - 1)));
   if (!found.has(numberInRing(kernel, ring.avail, last))) {
-    const message = 'its ring is drained: the page that buffers are cut from cannot be told';
+    const message = 'its ring is drained: the current buffer page is unknown';
     throw new KernelError('unsupported-layout', message);
   }
   return [...found.values()];

@@ -64,8 +64,7 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
       damaged(`max_pfn is ${last}, and ${what} up to page frame ${other}`);
     }
   }
-  if (ends.length === 0)
-    throw unread ?? new KernelError('damaged', 'nothing tells where memory ends');
+  if (ends.length === 0) throw unread ?? new KernelError('damaged', 'the end of memory is unknown');
   return {
     frame: Math.max(...ends),
     agreed: ends.length > 1 ? Math.min(...ends) : 0,

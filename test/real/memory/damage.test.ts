@@ -486,7 +486,7 @@ describe('one damaged word makes an incomplete answer', () => {
     const denials = [{ address, length: 64, code: 'filtered' as const }];
     const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
     expect(answer.memory.frames).toBe(frames.size);
-    expect(answer.warnings[0]?.message).toMatch(/^what is RAM is told by memblock/);
+    expect(answer.warnings[0]?.message).toMatch(/^RAM ranges come from memblock/);
     expect(answer.complete).toBe(false);
   });
 });
