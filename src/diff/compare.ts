@@ -155,7 +155,7 @@ function unknownTo(states: readonly HostState[]): Note[] {
 }
 
 function listNotes(lists: Readonly<Record<ListName, ListDiff | null>>, { states }: Order): Note[] {
-  const again = pidsUsedAgain(states);
+  const again = pidsReused(states);
   return [
     ...LISTS.flatMap((part): Note[] => {
       const list = lists[part];
@@ -173,7 +173,7 @@ function listNotes(lists: Readonly<Record<ListName, ListDiff | null>>, { states 
 }
 
 /** Pids of the first input that another process has in the last. */
-function pidsUsedAgain(states: readonly HostState[]): number {
+function pidsReused(states: readonly HostState[]): number {
   const startsOf = (state: HostState | undefined) =>
     new Map(
       [...(state?.lists.processes?.items.values() ?? [])].flatMap(({ who }) =>

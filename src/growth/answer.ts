@@ -19,7 +19,7 @@ export interface EndedProcess extends GrownProcess {
   /** Seconds after the boot, when it was last seen. */
   readonly seenAt: number;
   /** Another process has its pid now. */
-  readonly pidUsedAgain: boolean;
+  readonly pidReused: boolean;
 }
 
 /** What grew, how fast, how sure; of the machine's last boot. */
@@ -37,7 +37,7 @@ export interface GrowthAnswer {
   readonly ended: readonly EndedProcess[];
   /** Of all that have ended, those that grew to the last; the fastest first, and no more than a few. */
   readonly endedGrowing: readonly EndedProcess[];
-  readonly pidsUsedAgain: number;
+  readonly pidsReused: number;
   readonly boots: number;
   /** Samples that were not later than the one before. */
   readonly notLater: number;

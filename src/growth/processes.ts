@@ -63,7 +63,7 @@ export class ProcessGrowth<H extends History = History> {
   #loss: LossSeries<H>;
   #ended: EndedProcess[] = [];
   #endedGrowing: EndedProcess[] = [];
-  #pidsUsedAgain = 0;
+  #pidsReused = 0;
   #notLater = 0;
   #begunAnew = 0;
   #complete = false;
@@ -113,7 +113,7 @@ export class ProcessGrowth<H extends History = History> {
       processes: [...this.#tracks.values()].map((track) => this.#grownOf(track)).sort(byGrowth),
       ended: this.#ended,
       endedGrowing: this.#endedGrowing,
-      pidsUsedAgain: this.#pidsUsedAgain,
+      pidsReused: this.#pidsReused,
       boots: this.#bootCount,
       notLater: this.#notLater,
       begunAnew: this.#begunAnew,
@@ -177,11 +177,11 @@ export class ProcessGrowth<H extends History = History> {
   #letGo(seen: ReadonlySet<string>, pids: ReadonlySet<number>, whole: boolean): void {
     for (const [key, track] of this.#tracks) {
       if (seen.has(key)) continue;
-      const pidUsedAgain = pids.has(track.sample.who.pid);
-      if (!whole && !pidUsedAgain) continue;
+      const pidReused = pids.has(track.sample.who.pid);
+      if (!whole && !pidReused) continue;
       this.#tracks.delete(key);
-      if (pidUsedAgain) this.#pidsUsedAgain++;
-      this.#ended.push({ ...this.#grownOf(track), seenAt: track.seenAt, pidUsedAgain });
+      if (pidReused) this.#pidsReused++;
+      this.#ended.push({ ...this.#grownOf(track), seenAt: track.seenAt, pidReused });
     }
     const growing = this.#ended.filter(({ trend }) => trend?.course === 'grows');
     if (growing.length > 0)

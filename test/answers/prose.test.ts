@@ -54,18 +54,18 @@ const WITHOUT: Readonly<Record<string, string>> = {
 };
 
 /** Whose codes are still to come. */
-const OWED = [...['info-1.dump.oddities', 'info-1.kernel.sources.oddities', 'memory-1.why']];
+const OWED = [...['info-1.dump.anomalies', 'info-1.kernel.sources.anomalies', 'memory-1.why']];
 
 /** Fields that are a code of what stands beside them, or tell one from the others. */
 const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter'];
 /** Codes of one field among others. */
 const CODE_OF: Readonly<Record<string, string>> = {
   noPressure: 'noPressureCode',
-  noLedger: 'noLedgerCode',
+  noCategories: 'noCategoriesCode',
   noDetails: 'noDetailCodes',
   failed: 'failedCode',
   problems: 'faults',
-  oddities: 'oddityCodes',
+  anomalies: 'anomalyCodes',
 };
 
 interface Node {

@@ -116,11 +116,11 @@ describe('who ends', () => {
         look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { started: 999 })]),
       ),
     );
-    expect(answer.pidsUsedAgain).toBe(1);
+    expect(answer.pidsReused).toBe(1);
     expect(coursesOf(answer)[7]).toBe('shrank');
     expect(answer.endedGrowing).toHaveLength(1);
     const [ended] = answer.endedGrowing;
-    expect(ended).toMatchObject({ pidUsedAgain: true, seenAt: 49 });
+    expect(ended).toMatchObject({ pidReused: true, seenAt: 49 });
     expect(ended?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
   });
 

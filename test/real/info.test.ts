@@ -106,7 +106,7 @@ describe('info of dumps that lack something', () => {
       const cut = join(folder, 'vmcore');
       writeFileSync(cut, whole.subarray(0, whole.length * 0.6));
       const answer = await info(folder);
-      expect(answer.dump.oddities[0]).toMatch(/^truncated \(needs at least \d+ bytes, has \d+\)$/);
+      expect(answer.dump.anomalies[0]).toMatch(/^truncated \(needs at least \d+ bytes, has \d+\)$/);
       expect(answer.noted.release).toBe(labKernel('6.1').release);
       expect(answer.time?.from).toBe('crash');
       expect(answer.missing.length).toBeGreaterThan(0);
@@ -125,7 +125,7 @@ describe('info of dumps that lack something', () => {
     let withoutLog = 0;
     for (const part of parts) {
       const { dump, noted, kernel, missing } = await info(part);
-      expect(dump.oddities.join('\n')).toContain('a part of the split dump is not given');
+      expect(dump.anomalies.join('\n')).toContain('a part of the split dump is not given');
       expect(noted.release).toBe(whole.noted.release);
       const lacks = missing.map(({ what }) => what);
       // Which of them has the kernel, and its log, is another one in each guest.

@@ -70,7 +70,7 @@ export class SparseMemory {
         files: ['synthetic'],
         physicalRanges: ranges,
         live: facts.format === 'kcore',
-        oddities: [],
+        anomalies: [],
       },
       vmcoreinfo: facts.vmcoreinfo,
       virtualRanges,

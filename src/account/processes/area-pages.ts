@@ -61,7 +61,7 @@ export class AreaPages {
 }
 
 /** What is odd about the pages of a process. */
-export interface Oddities {
+export interface Anomalies {
   /** Pages in no mapping, and the first one's number. */
   outside: number;
   firstOutside: number;
@@ -83,10 +83,10 @@ export function pagesOfAreas(
   space: AddressSpace,
   counts: MappingCounts,
   areas: readonly AreaPages[],
-): Oddities {
+): Anomalies {
   const walk = new Walk(kernel, counts, areas);
   counts.walk(space, walk);
-  return walk.oddities;
+  return walk.anomalies;
 }
 
 /** The files of mappings, by their `struct file`s, for {@link AreaPages}. */
@@ -104,7 +104,7 @@ export class FileMappings {
 }
 
 class Walk implements MappedVisitor {
-  readonly oddities: Oddities = {
+  readonly anomalies: Anomalies = {
     outside: 0,
     firstOutside: 0,
     strays: 0,
@@ -128,8 +128,8 @@ class Walk implements MappedVisitor {
   page(page: number, pages: number, frame: number, index: number, marks: number): void {
     const area = this.#areaOf(page, pages);
     if (!area) {
-      if (this.oddities.outside === 0) this.oddities.firstOutside = page;
-      this.oddities.outside += pages;
+      if (this.anomalies.outside === 0) this.anomalies.firstOutside = page;
+      this.anomalies.outside += pages;
       return;
     }
     const kind = this.#counts.kindAt(index);
@@ -175,7 +175,7 @@ class Walk implements MappedVisitor {
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
       area.unread++;
-      this.oddities.whyUnread ??= error;
+      this.anomalies.whyUnread ??= error;
       return undefined;
     }
     const { mapping, index, anonymous } = this.#read;
@@ -183,11 +183,11 @@ class Walk implements MappedVisitor {
     const place = area.area.pageOffset + BigInt(page - area.first);
     const elsewhere = !anonymous && mapping !== area.mapping;
     if (elsewhere || index !== place) {
-      if (this.oddities.strays === 0)
-        this.oddities.firstStray = elsewhere
+      if (this.anomalies.strays === 0)
+        this.anomalies.firstStray = elsewhere
           ? `page frame ${frame}, which belongs to another file`
           : `page frame ${frame}, which is page ${index} of its file, as page ${place}`;
-      this.oddities.strays++;
+      this.anomalies.strays++;
     }
     return this.#read;
   }

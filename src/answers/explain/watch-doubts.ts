@@ -22,7 +22,7 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
     known: 'The watch counts them; the next stored line has the number.',
     next: 'Check its messages on stderr (journalctl -u kdump-mem-watch).',
   },
-  'no-ledger': {
+  'no-categories': {
     means: 'Some samples have no memory breakdown. They show no growth of kernel memory.',
     known: 'The sample contains the reason.',
     next: 'Check that the source is readable: kdump-mem memory --live --source counters.',

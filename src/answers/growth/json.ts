@@ -73,7 +73,7 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
     endedGrowing: endedGrowing.map(endedJson),
     boots: answer.boots,
     notLater: answer.notLater,
-    pidsUsedAgain: answer.pidsUsedAgain,
+    pidsReused: answer.pidsReused,
     complete: answer.complete && warnings.length === 0,
     warnings: [...warnings],
   };
@@ -114,9 +114,9 @@ export function lossJson({ available, held, rest, ends, explanation }: Loss) {
   return {
     memAvailableGrowth: growthJson(available?.growth),
     memAvailableCourse: courseOf(available),
-    takenGrowth: growthJson(held?.growth),
-    restGrowth: growthJson(rest?.growth),
-    memAvailableEnds: ends && { ...ends },
+    processesGrowth: growthJson(held?.growth),
+    otherGrowth: growthJson(rest?.growth),
+    memAvailableExhausted: ends && { ...ends },
     explanation,
   };
 }
@@ -150,7 +150,7 @@ function grownJson({ trend, minorPerSecond, majorPerSecond }: GrownProcess) {
   };
 }
 
-export function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess) {
+export function endedJson({ sample, trend, seenAt, pidReused }: EndedProcess) {
   const { who, started, held } = sample;
   return {
     pid: who.pid,
@@ -160,7 +160,7 @@ export function endedJson({ sample, trend, seenAt, pidUsedAgain }: EndedProcess)
     growth: growthJson(trend?.growth),
     course: courseOf(trend),
     seenSeconds: seenAt,
-    pidUsedAgain,
+    pidReused,
   };
 }
 

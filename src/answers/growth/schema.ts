@@ -45,11 +45,11 @@ export const lossShape = {
   memAvailableGrowth: growthSchema,
   memAvailableCourse: courseSchema,
   /** Of what all processes take of it together: the sum of `takenBytes`. */
-  takenGrowth: growthSchema,
+  processesGrowth: growthSchema,
   /** Of MemAvailable and that together: what no process explains. */
-  restGrowth: growthSchema,
+  otherGrowth: growthSchema,
   /** Seconds until MemAvailable is nothing; null: it does not fall for sure. */
-  memAvailableEnds: z
+  memAvailableExhausted: z
     .strictObject({ soonest: seconds, likely: seconds, latest: seconds })
     .nullable(),
   /** `nothing`: nothing that grew explains the fall of MemAvailable. Null: it does not fall, or not told. */
@@ -109,7 +109,7 @@ export const endedSchema = z.strictObject({
   /** Seconds after the boot, when it was last seen. */
   seenSeconds: seconds,
   /** Another process has its pid now. */
-  pidUsedAgain: z.boolean(),
+  pidReused: z.boolean(),
 });
 
 /** First of each look. */
@@ -170,7 +170,7 @@ export const procsGrowthSchema = z.strictObject({
   boots: count,
   /** Samples that were not taken: their clock was not later than that before. */
   notLater: count,
-  pidsUsedAgain: count,
+  pidsReused: count,
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

@@ -57,15 +57,15 @@ export function growthPage(
   };
 }
 
-function samplesWords({ machine, samples, seconds, boots, pidsUsedAgain }: GrowthAnswer): string {
+function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAnswer): string {
   const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
   const earlier =
     boots > 1
       ? ` The machine was booted ${boots === 2 ? 'once more' : `${formatCount(boots - 1)} times more`} meanwhile: figures are for the last boot.`
       : '';
   const again =
-    pidsUsedAgain > 0
-      ? ` ${pidsUsedAgain === 1 ? '1 pid was reused by another process' : `${formatCount(pidsUsedAgain)} pids were reused by other processes`}.`
+    pidsReused > 0
+      ? ` ${pidsReused === 1 ? '1 pid was reused by another process' : `${formatCount(pidsReused)} pids were reused by other processes`}.`
       : '';
   return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} RATE/MIN is between LOW and HIGH with 99 % confidence.`;
 }

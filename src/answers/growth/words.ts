@@ -25,7 +25,7 @@ export function perMinute(bytesPerSecond: number): string {
 export function endedWords({ ended }: GrowthAnswer): string | null {
   if (ended.length === 0) return null;
   const named = ended.slice(0, 5).map((one) => {
-    const again = one.pidUsedAgain ? ', now the pid of another process' : '';
+    const again = one.pidReused ? ', now the pid of another process' : '';
     return `${who(one)} with ${sizeOf(one)}${again}`;
   });
   const more = ended.length > 5 ? `, and ${formatCount(ended.length - 5)} more` : '';

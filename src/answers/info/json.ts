@@ -22,7 +22,7 @@ export function infoJson(answer: InfoAnswer): InfoJson {
       storedBytes: dump.stored,
       storedExact: dump.storedExact,
       live: dump.live,
-      oddities: [...dump.oddities],
+      anomalies: [...dump.anomalies],
     },
     noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
     vendor: vendor ? { ...vendor, stream: vendor.stream ?? null } : null,
@@ -42,7 +42,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
   const { facts, machine, provenance } = kernel;
   const { panic, modules, taint } = machine;
   const { release, arch, pageSize, source, engine } = facts;
-  const { vmcoreinfo, symbols, types, directMap, pages, oddities } = provenance;
+  const { vmcoreinfo, symbols, types, directMap, pages, anomalies } = provenance;
   return {
     release,
     arch,
@@ -76,7 +76,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
       typesVerified: provenance.typesVerified ?? null,
       directMap,
       pages,
-      oddities: [...oddities],
+      anomalies: [...anomalies],
     },
     limits: kernel.limits?.map((limit) => ({ ...limit })) ?? null,
   };

@@ -35,7 +35,7 @@ export const infoSchema = z.strictObject({
     /** False: at least so many. */
     storedExact: z.boolean(),
     live: z.boolean(),
-    oddities: z.array(z.string()),
+    anomalies: z.array(z.string()),
   }),
   /** What VMCOREINFO or the header says of the kernel, whether or not it can be read. */
   noted: z.strictObject({ release: z.string().nullable(), buildId: z.string().nullable() }),
@@ -93,7 +93,7 @@ export const infoSchema = z.strictObject({
         typesVerified: z.enum(TYPES_VERIFIED).nullable(),
         directMap: found,
         pages: found,
-        oddities: z.array(z.string()),
+        anomalies: z.array(z.string()),
       }),
       /**
        * Parts of answers that this kernel's types or symbols do not lead to: `command` answers without them, or not at all. Null

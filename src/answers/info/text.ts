@@ -70,7 +70,7 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
     ['FORMAT', `${escapeText(dump.description)}${packed}${plain}`],
     ['FILTERED', filterText(dump)],
     ['MEMORY', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} in the dump`],
-    ...dump.oddities.map((oddity): Line => ['NOTE', escapeText(oddity)]),
+    ...dump.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }
 
@@ -220,7 +220,7 @@ function sourceLines({ provenance, moduleTypes, machine }: KernelInfo): Line[] {
     ['MODULES', modules ? `${modules.length} loaded, ${types}` : UNKNOWN],
     ['DIRECT MAP', foundText(provenance.directMap)],
     ['PAGES', foundText(provenance.pages)],
-    ...provenance.oddities.map((oddity): Line => ['NOTE', escapeText(oddity)]),
+    ...provenance.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }
 

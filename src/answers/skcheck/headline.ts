@@ -76,7 +76,7 @@ function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): s
     ([order, count]) => `${formatCount(count)} of order ${order}`,
   );
   const words = [
-    `Census: ${formatSize(census.bytes)} in pages that can hold packets (${orders.join(', ') || 'none'}), counted in ${formatSpan(census.tookMs)}.`,
+    `Census: ${formatSize(census.bytes)} in pages that can hold packets (${orders.join(', ') || 'none'}), counted in ${formatSpan(census.durationMs)}.`,
   ];
   if (theoreticalWorstBytes !== null)
     words.push(

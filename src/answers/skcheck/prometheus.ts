@@ -11,7 +11,7 @@ export const MAX_OWNERS = 30;
  * are named by comm, container and pod, not by pid; `via` is `accept-queue` where that is the process
  * whose listener has not accepted them.
  */
-export function formatPrometheus(report: SkcheckReport, tookMs: number): string {
+export function formatPrometheus(report: SkcheckReport, durationMs: number): string {
   const { totals } = report;
   const metrics: Metric[] = [
     gauge('skcheck_sockets', 'Sockets scanned.', [[{}, totals.sockets]]),
@@ -54,7 +54,7 @@ export function formatPrometheus(report: SkcheckReport, tookMs: number): string 
       [{}, report.complete ? 1 : 0],
     ]),
     gauge('skcheck_namespaces', 'Network namespaces scanned.', [[{}, report.host.namespaces]]),
-    gauge('skcheck_scan_seconds', 'Duration of the scan.', [[{}, tookMs / 1000]]),
+    gauge('skcheck_scan_seconds', 'Duration of the scan.', [[{}, durationMs / 1000]]),
     gauge(
       'skcheck_scan_timestamp_seconds',
       'Time of the scan, Unix time.',

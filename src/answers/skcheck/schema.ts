@@ -253,7 +253,7 @@ export const skcheckSchema = z.strictObject({
         /** Allocations by order. */
         orders: z.record(z.string(), count),
         bytes,
-        tookMs: milliseconds,
+        durationMs: milliseconds,
       })
       .nullable(),
     /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: possible in theory, never seen. */

@@ -12,7 +12,7 @@ export function stacksJson(answer: StacksAnswer): StacksJson {
     pid: answer.pid,
     comm: answer.comm,
     seconds: Math.round(answer.seconds * 1000) / 1000,
-    askedSeconds: answer.askedSeconds,
+    requestedSeconds: answer.requestedSeconds,
     ended: answer.ended,
     period: answer.period,
     samples: answer.samples,
@@ -32,7 +32,7 @@ export function stacksJson(answer: StacksAnswer): StacksJson {
     kernelFaults: answer.kernelCounts && { ...answer.kernelCounts },
     anonymousGrowthBytes: answer.anonymousGrowth,
     lostRecords: answer.lost,
-    cutBytes: answer.cutBytes,
+    truncatedBytes: answer.truncatedBytes,
     functions: answer.functions.map((sum) => ({
       frame: sum.frames[0] ? frameJson(sum.frames[0]) : null,
       ...kindsJson(sum),

@@ -42,7 +42,7 @@ export const stacksSchema = z.strictObject({
   pid: z.int().positive(),
   comm: z.string(),
   seconds: z.number().nonnegative(),
-  askedSeconds: z.number().positive(),
+  requestedSeconds: z.number().positive(),
   ended: z.enum(['time', 'interrupted', 'process-ended', 'size-limit']),
   /** One of so many minor faults was recorded; figures are what was recorded times this. */
   period: z.int().positive(),
@@ -69,7 +69,7 @@ export const stacksSchema = z.strictObject({
   /** Records that the kernel had no room for. */
   lostRecords: count,
   /** New memory whose stacks are cut off before the beginning of their threads. */
-  cutBytes: count,
+  truncatedBytes: count,
   /** What brings most first. */
   functions: z.array(stack.omit({ frames: true }).extend({ frame: frame.nullable() })),
   stacks: z.array(stack),

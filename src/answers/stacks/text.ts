@@ -115,7 +115,8 @@ function spaceWords(
 /** How far the figures are known. */
 function aboutWords(answer: StacksAnswer): string[] {
   const { period, samples, kernelCounts, minorFaults, majorFaults, ofChildren } = answer;
-  const { file, unknown, swappedIn, cutBytes, pageSizesKnown, pageSize, anonymousGrowth } = answer;
+  const { file, unknown, swappedIn, truncatedBytes, pageSizesKnown, pageSize, anonymousGrowth } =
+    answer;
   const total = newBytes(answer);
   const faults = `${formatCount(minorFaults + majorFaults)} page faults`;
   return [
@@ -136,9 +137,9 @@ function aboutWords(answer: StacksAnswer): string[] {
     ...(ofChildren > 0
       ? [`${formatCount(ofChildren)} faults of child processes are not counted.`]
       : []),
-    ...(cutBytes > 0 && total > 0
+    ...(truncatedBytes > 0 && total > 0
       ? [
-          `${share(cutBytes, total)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
+          `${share(truncatedBytes, total)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
         ]
       : []),
     ...(pageSizesKnown

@@ -43,7 +43,7 @@ export function watchJson(watched: Watched): WatchJson {
       }),
     ),
     notLater: growth.notLater,
-    pidsUsedAgain: growth.pidsUsedAgain,
+    pidsReused: growth.pidsReused,
     store: store && { file: store.file, tornLines: store.torn, notStored: store.notStored },
     ended,
     complete: isComplete(watched),

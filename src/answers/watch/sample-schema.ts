@@ -31,8 +31,8 @@ export const watchSampleSchema = z.strictObject({
   /** Bytes of each; one of which nothing is known is not there. */
   categories: z.partialRecord(z.enum(CATEGORIES), count).nullable(),
   /** Why there are none. */
-  noLedger: z.string().nullable(),
-  noLedgerCode: unavailableCode.nullable(),
+  noCategories: z.string().nullable(),
+  noCategoriesCode: unavailableCode.nullable(),
   /** Those that hold most, and those that were among them before. */
   processes: z.array(processSchema.omit({ cgroupPressure: true })),
   /** All others together. */

@@ -19,7 +19,7 @@ const MOST_NAMESPACES = 4;
 
 /** The line of a sample; less than 64 KiB, whatever names are. */
 export function watchSampleJson(sample: WatchSample): WatchSampleJson {
-  const { look, ledger, noLedger, noLedgerCode, hidden, interval, lost } = sample;
+  const { look, ledger, noCategories, noCategoriesCode, hidden, interval, lost } = sample;
   const { processes = 0, taken = 0, seen = 0 } = look.others ?? {};
   return {
     schema: 'kdump-mem.watch-sample/1',
@@ -28,8 +28,8 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
     lostBefore: lost,
     source: ledger?.source ?? null,
     categories: ledger && Object.fromEntries(ledger.categories),
-    noLedger,
-    noLedgerCode: noLedgerCode ?? null,
+    noCategories,
+    noCategoriesCode: noCategoriesCode ?? null,
     processes: look.processes.map((process) => {
       const { pid, comm, nsPids, cgroup } = process.who;
       const { cgroupPressure: _, ...figures } = sampleJson(process);
@@ -52,7 +52,7 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
 const storedSample = z.object({
   ...watchSampleSchema.shape,
   ...laterMachineShape,
-  noLedgerCode: watchSampleSchema.shape.noLedgerCode.catch(null),
+  noCategoriesCode: watchSampleSchema.shape.noCategoriesCode.catch(null),
   processes: z.array(z.object(watchSampleSchema.shape.processes.element.shape)),
   otherProcesses: z.object(watchSampleSchema.shape.otherProcesses.shape),
 });
@@ -90,8 +90,8 @@ export function storedWatchSample(line: string): WatchSample | null {
       source === null || categories === null
         ? null
         : { source, categories: new Map(entriesOf(categories)) },
-    noLedger: found.noLedger,
-    noLedgerCode: found.noLedgerCode,
+    noCategories: found.noCategories,
+    noCategoriesCode: found.noCategoriesCode,
     hidden: found.hidden,
     interval: found.intervalSeconds,
     lost: found.lostBefore,

@@ -69,7 +69,7 @@ export const watchSchema = z.strictObject({
     }),
   ),
   notLater: count,
-  pidsUsedAgain: count,
+  pidsReused: count,
   /** Null: samples were not stored. */
   store: z
     .strictObject({

@@ -61,7 +61,7 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
     `Samples are missing for ${formatSeconds(seconds)} in total (${count === 1 ? '1 gap' : `${formatCount(count)} gaps`}).`,
   'lost-samples': ({ count = 0 }) =>
     `${count === 1 ? '1 sample' : `${formatCount(count)} samples`} could not be taken or stored.`,
-  'no-ledger': ({ count = 0, why = '' }) =>
+  'no-categories': ({ count = 0, why = '' }) =>
     count === 0
       ? 'No sample has a memory breakdown.'
       : `${count === 1 ? '1 sample has' : `${formatCount(count)} samples have`} no memory breakdown${why === '' ? '' : `: ${escapeText(why)}`}.`,

@@ -11,7 +11,7 @@ const KEPT_TIMES = 20;
 interface Taken {
   readonly answer: MemoryAnswer;
   readonly at: number;
-  readonly tookMs: number;
+  readonly durationMs: number;
 }
 
 /**
@@ -33,13 +33,13 @@ export class MemoryMetrics {
 
   async next(): Promise<{ readonly text: string; readonly ok: boolean }> {
     const kept = this.#taken;
-    if (kept && this.#now() - kept.at < KEPT_TIMES * kept.tookMs)
+    if (kept && this.#now() - kept.at < KEPT_TIMES * kept.durationMs)
       return { text: this.#metrics(kept), ok: true };
     const begun = this.#now();
     try {
       const answer = await this.#look();
       const at = this.#now();
-      this.#taken = { answer, at, tookMs: at - begun };
+      this.#taken = { answer, at, durationMs: at - begun };
       this.#said = '';
       return { text: this.#metrics(this.#taken), ok: true };
     } catch (error) {
@@ -52,12 +52,12 @@ export class MemoryMetrics {
     }
   }
 
-  #metrics({ answer, at, tookMs }: Taken): string {
+  #metrics({ answer, at, durationMs }: Taken): string {
     const figures = [
       gauge('kdump_mem_memory_age_seconds', 'Age of the memory figures.', [
         [{}, (this.#now() - at) / 1000],
       ]),
-      gauge('kdump_mem_memory_scan_seconds', 'Duration of the scan.', [[{}, tookMs / 1000]]),
+      gauge('kdump_mem_memory_scan_seconds', 'Duration of the scan.', [[{}, durationMs / 1000]]),
     ];
     return `${up(1)}${memoryMetrics(answer)}\n${figures.map(formatMetric).join('')}`;
   }

@@ -81,7 +81,7 @@ export async function scan(
     census: census && {
       orders: Object.fromEntries(census.orders),
       bytes: census.bytes,
-      tookMs: Math.round(census.tookMs),
+      durationMs: Math.round(census.durationMs),
     },
     ...(options.top === undefined ? {} : { top: options.top }),
   });

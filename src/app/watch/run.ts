@@ -136,10 +136,10 @@ export class Watch {
       throw new HostError('unreadable', 'samples of several machines or boots are mixed');
     const failed = this.#store?.add(sample) ?? null;
     const unwritten = this.#writeMetrics();
-    const { noLedger } = sample;
+    const { noCategories } = sample;
     if (failed) this.#say(`sample not stored: ${failed.message}`);
     else if (unwritten !== null) this.#say(unwritten);
-    else if (noLedger !== null) this.#say(`memory breakdown not available: ${noLedger}`);
+    else if (noCategories !== null) this.#say(`memory breakdown not available: ${noCategories}`);
     else this.#said = '';
   }
 

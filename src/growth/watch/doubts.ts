@@ -3,7 +3,7 @@ import type { GrownCategory } from './categories.js';
 /**
  * What makes it doubtful that nothing grew, or was met besides. `too-short`: less than two days, in which the hour of
  * the day explains as much. `gaps`: times without samples. `lost-samples`: that could not be taken or stored.
- * `no-ledger`: where the memory is was not told in some. `source-changed`: another source told of it meanwhile.
+ * `no-categories`: where the memory is was not told in some. `source-changed`: another source told of it meanwhile.
  * `sum-changed`: categories together have more or less than before, and the machine has not.
  * `may-grow`: what grows more than can be ruled out. `available-falls`: MemAvailable does, and no category grows.
  * `rebooted`: all this is of the last boot. `clock`: times that contradict each other. `hidden`: /proc hides processes.
@@ -12,7 +12,7 @@ export const WATCH_DOUBT_CODES = [
   'too-short',
   'gaps',
   'lost-samples',
-  'no-ledger',
+  'no-categories',
   'source-changed',
   'sum-changed',
   'may-grow',

@@ -15,8 +15,8 @@ export interface WatchSample {
   readonly look: ProcessesAtTime;
   /** Null: it could not be told, for the reason beside it. */
   readonly ledger: LedgerSample | null;
-  readonly noLedger: string | null;
-  readonly noLedgerCode?: UnavailableCode | null;
+  readonly noCategories: string | null;
+  readonly noCategoriesCode?: UnavailableCode | null;
   /** /proc hides some processes. */
   readonly hidden: boolean;
   /** Seconds after which the next was to come. */

@@ -28,7 +28,7 @@ class Boot {
 
   constructor(readonly from: Date) {}
 
-  follow({ look: { machine }, ledger, noLedger, hidden, interval, lost }: WatchSample): void {
+  follow({ look: { machine }, ledger, noCategories, hidden, interval, lost }: WatchSample): void {
     const { at, uptime } = machine;
     const before = this.last;
     this.last = { at, uptime, interval };
@@ -52,7 +52,7 @@ class Boot {
     this.lost += lost;
     this.hidden = hidden;
     if (ledger) this.categories.add(ledger, uptime, machine.total);
-    else this.withoutLedger = { count: this.withoutLedger.count + 1, why: noLedger };
+    else this.withoutLedger = { count: this.withoutLedger.count + 1, why: noCategories };
   }
 }
 
@@ -132,7 +132,7 @@ export class WatchGrowth {
 
 /** With these it is not known that nothing grew. */
 const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
-  ...(['too-short', 'gaps', 'no-ledger', 'sum-changed'] as const),
+  ...(['too-short', 'gaps', 'no-categories', 'sum-changed'] as const),
   ...(['may-grow', 'available-falls', 'clock'] as const),
 ]);
 
@@ -156,7 +156,11 @@ function judge(facts: WatchFacts): Judgement {
     doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
   if (withoutLedger.count > MOST_GAPS * growth.samples || categories.length === 0)
-    doubts.push({ code: 'no-ledger', count: withoutLedger.count, why: withoutLedger.why ?? '' });
+    doubts.push({
+      code: 'no-categories',
+      count: withoutLedger.count,
+      why: withoutLedger.why ?? '',
+    });
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
   if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
   if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });

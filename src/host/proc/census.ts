@@ -8,7 +8,7 @@ export interface Census {
   readonly orders: ReadonlyMap<number, number>;
   /** All of them in bytes: no more pages than these can hold packet data. */
   readonly bytes: number;
-  readonly tookMs: number;
+  readonly durationMs: number;
 }
 
 /** What says that a page is somebody else's. */
@@ -85,7 +85,7 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
   return {
     orders,
     bytes: (pages + single) * pageSize,
-    tookMs: Math.max(0, source.now() - began),
+    durationMs: Math.max(0, source.now() - began),
   };
 }
 

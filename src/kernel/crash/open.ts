@@ -84,7 +84,7 @@ function diagnoseFiles(vmcore: string, vmlinux: string): KernelError | undefined
   try {
     const image = openImage([vmcore]);
     try {
-      const cut = image.facts.oddities.find((oddity) => oddity.startsWith('truncated'));
+      const cut = image.facts.anomalies.find((anomaly) => anomaly.startsWith('truncated'));
       if (cut !== undefined) return new KernelError('truncated', `${vmcore}: ${cut}`);
       const elf = ElfFile.open(vmlinux);
       try {

@@ -64,7 +64,7 @@ export function openNativeDump(image: MemoryImage, files: Files = {}): NativeKer
 
 /** What is missing at the end of the file says more than what could not be read because of it. */
 function ofTruncated({ facts }: MemoryImage, error: unknown): unknown {
-  const cut = facts.oddities.find((oddity) => oddity.startsWith('truncated'));
+  const cut = facts.anomalies.find((anomaly) => anomaly.startsWith('truncated'));
   if (cut === undefined || !(error instanceof KernelError) || error.code === 'wrong-vmlinux')
     return error;
   return new KernelError('truncated', `${facts.files.join(', ')}: ${cut}`, { cause: error });
@@ -119,10 +119,10 @@ function openWith(
   files: Files,
   search: MemoryImage,
 ): NativeKernel {
-  const oddities: string[] = [];
+  const anomalies: string[] = [];
   const arch = architectureOf(image, info);
   const memory = new KernelMemory(image, arch);
-  checkRelease(memory, info, oddities);
+  checkRelease(memory, info, anomalies);
 
   const searched =
     search === image ? memory : new KernelMemory(search, architectureOf(search, info));
@@ -138,7 +138,7 @@ function openWith(
     place: typesAt,
   } = findTypes(memory, arch, info, symbol, files, searched);
 
-  if (types.found && types.source === 'ISF') oddities.push(ISF_CAVEAT);
+  if (types.found && types.source === 'ISF') anomalies.push(ISF_CAVEAT);
   const facts: KernelFacts = {
     release: info.release ?? '',
     arch: arch.name,
@@ -156,7 +156,7 @@ function openWith(
     ...(verified === undefined ? {} : { typesVerified: verified }),
     ...foundBases(bases),
     paging: arch.paging,
-    oddities,
+    anomalies,
   };
   return new NativeKernel({
     image,
@@ -197,7 +197,7 @@ function ofFunctions<T extends string>(found: Found<T>): Found<T> {
 const RELEASE = UTS.release * UTS_BYTES;
 
 /** The release that the kernel's memory holds must be the one that VMCOREINFO says. */
-function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]): void {
+function checkRelease(memory: KernelMemory, info: Vmcoreinfo, anomalies: string[]): void {
   const address = info.symbol('init_uts_ns');
   const { release } = info;
   if (address === undefined || release === undefined) return;
@@ -215,7 +215,7 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, oddities: string[]
     if (offsets.some(matches)) return;
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
-    oddities.push(`kernel release not verified: ${error.message}`);
+    anomalies.push(`kernel release not verified: ${error.message}`);
     return;
   }
   throw new KernelError(

@@ -21,7 +21,7 @@ export interface Provenance {
   /** How memory is paged: `4-level page tables`. */
   readonly paging: string;
   /** What is odd and does not keep the kernel from being read, one line each. */
-  readonly oddities: readonly string[];
+  readonly anomalies: readonly string[];
 }
 
 /** What dwarf2json loses: it names them all unnamed_field_0, and keeps the last. */

@@ -16,7 +16,7 @@ export interface StacksAnswer {
   readonly comm: string;
   /** Of the recording. */
   readonly seconds: number;
-  readonly askedSeconds: number;
+  readonly requestedSeconds: number;
   readonly ended: RecordingEnd;
   /** Each so many minor faults one was recorded: figures are that many times what was recorded. */
   readonly period: number;
@@ -43,7 +43,7 @@ export interface StacksAnswer {
   /** Records that the kernel had no room for. */
   readonly lost: number;
   /** Of new memory, bytes whose stack ends before it reaches the beginning of its thread. */
-  readonly cutBytes: number;
+  readonly truncatedBytes: number;
   /** What brings most first. */
   readonly stacks: readonly StackSum[];
   readonly functions: readonly StackSum[];

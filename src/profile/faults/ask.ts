@@ -157,12 +157,12 @@ function answerOf({
   losses,
   watch,
 }: RecordedFaults): StacksAnswer {
-  const { pid, seconds: askedSeconds, stop } = question;
+  const { pid, seconds: requestedSeconds, stop } = question;
   const { counted, growth, threads } = watch;
   const { lost } = losses;
   const ended = endOf(recording, stop, watch.isAlive);
   const warnings = [
-    ...early(ended, recording, askedSeconds),
+    ...early(ended, recording, requestedSeconds),
     ...lossWords(losses),
     ...(counted ? checkFaults(sums, counted, lost, threads) : []),
   ];
@@ -173,7 +173,7 @@ function answerOf({
   return {
     pid,
     comm,
-    askedSeconds,
+    requestedSeconds,
     ended,
     lost,
     seconds: recording.seconds,
@@ -188,7 +188,7 @@ function answerOf({
     majorFaults: sums.major,
     kernelCounts: counted && grown(counted, ({ minor, major }) => minor + major),
     anonymousGrowth: growth,
-    cutBytes: sums.cutBytes,
+    truncatedBytes: sums.truncatedBytes,
     stacks: [...sums.stacks.values()].toSorted((a, b) => newBytes(b) - newBytes(a)),
     functions: sums.functions().toSorted((a, b) => newBytes(b) - newBytes(a)),
     space: recording.spaceCalls

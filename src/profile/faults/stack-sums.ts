@@ -52,7 +52,7 @@ export class StackSums {
   /** Faults of processes that it forked. */
   ofChildren = 0;
   /** Bytes of new memory whose stack does not reach the beginning of its thread. */
-  cutBytes = 0;
+  truncatedBytes = 0;
   /** Faults on anonymous memory whose page's size is not told: counted as a base page. */
   sizesUnknown = 0;
   readonly #frames = new Map<string, Frame>();
@@ -89,7 +89,7 @@ export class StackSums {
     grow(this.kinds[kind], fault);
     if (kind === 'file' || kind === 'unknown') return;
     if (what.pageBytes === null) this.sizesUnknown += times;
-    if (!reachesStart(frames)) this.cutBytes += fault.bytes;
+    if (!reachesStart(frames)) this.truncatedBytes += fault.bytes;
     this.#stack(kind, frames, fault);
   }
 

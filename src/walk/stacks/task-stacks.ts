@@ -169,7 +169,7 @@ export class TaskStacks {
       const cpu = this.#whoRan.cpuOf(task, own);
       const facts = { task, process, state, cpu };
       if (!asked(facts)) return undefined;
-      if (task.oddity !== undefined) warnings.add('corrupt', task.oddity);
+      if (task.anomaly !== undefined) warnings.add('corrupt', task.anomaly);
       if (own === undefined) this.#checkPid(task, warnings);
       this.#whoRan.check(task, cpu);
       if (start === 0n) {

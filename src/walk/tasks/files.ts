@@ -33,7 +33,7 @@ interface FdTable {
   readonly fd: bigint;
   readonly openFds: bigint;
   /** What contradicts that its bitmap lies there and has so many bits; undefined: nothing. */
-  readonly oddity: string | undefined;
+  readonly anomaly: string | undefined;
 }
 
 /** Reads tables of open files (include/linux/fdtable.h). */
@@ -100,7 +100,7 @@ export class FileTables {
       if (odd.length > MOST_ODD) break;
     }
     if (odd.length === 0) {
-      if (table.oddity !== undefined) throw new KernelError('damaged', table.oddity);
+      if (table.anomaly !== undefined) throw new KernelError('damaged', table.anomaly);
       this.#checkReserved(files, table, reserved);
       return;
     }
@@ -158,10 +158,10 @@ export class FileTables {
       fdt === files + fdtab
         ? openFds === files + own && closeOnExec === files + ownCloseOnExec && maxFds === SMALL
         : closeOnExec === openFds + BigInt(maxFds / 8);
-    const oddity = isSound
+    const anomaly = isSound
       ? undefined
       : `file table ${hex(fdt)} is inconsistent: max_fds is ${maxFds}, open_fds ${hex(openFds)}, and close_on_exec ${hex(closeOnExec)}`;
-    return { address: fdt, maxFds, fd, openFds, oddity };
+    return { address: fdt, maxFds, fd, openFds, anomaly };
   }
 }
 

@@ -262,14 +262,14 @@ class TableReader {
         'corrupt',
         `pid ${task.pid} has its struct pid at ${hex(back)} (task_struct.thread_pid) and at ${hex(entry.pid)} (${name})`,
       );
-    else if (task.oddity === undefined && task.pid === entry.index) return;
+    else if (task.anomaly === undefined && task.pid === entry.index) return;
     else if (entry.number === entry.index) {
       this.#fault(
         'corrupt',
-        task.oddity ??
+        task.anomaly ??
           `task ${hex(task.address)} has pid ${task.pid}, but its struct pid has number ${entry.number}`,
       );
-      this.#replace({ ...task, pid: entry.index, oddity: undefined });
+      this.#replace({ ...task, pid: entry.index, anomaly: undefined });
     }
   }
 
@@ -302,7 +302,7 @@ class TableReader {
   #checkPids(): void {
     const byPid = new Map<number, Task>();
     for (const process of this.#processes) {
-      if (process.oddity !== undefined) this.#fault('corrupt', process.oddity);
+      if (process.anomaly !== undefined) this.#fault('corrupt', process.anomaly);
       const other = byPid.get(process.pid);
       if (other && !this.#kernel.facts.live) this.#fault('corrupt', samePid(other, process));
       byPid.set(process.pid, process);
@@ -320,7 +320,7 @@ export function findTask(kernel: Kernel, pid: number): Task {
   if (live) return live;
   const { processes, threads, lost } = taskTable(kernel);
   const [found, other] = processes.filter((task) => task.pid === pid);
-  if (found?.oddity !== undefined) throw new KernelError('damaged', found.oddity);
+  if (found?.anomaly !== undefined) throw new KernelError('damaged', found.anomaly);
   if (found && other && !kernel.facts.live) throw new KernelError('damaged', samePid(found, other));
   if (found) return found;
   const process = processes.find((each) => threads(each).some((thread) => thread.pid === pid));
@@ -340,7 +340,7 @@ export function findTask(kernel: Kernel, pid: number): Task {
 function findListed(kernel: Kernel, pid: number): Task | undefined {
   try {
     for (const task of new TaskReader(kernel).processes())
-      if (task.pid === pid && task.oddity === undefined) return task;
+      if (task.pid === pid && task.anomaly === undefined) return task;
   } catch (error) {
     if (!(error instanceof TornList || error instanceof ReadError)) throw error;
   }

@@ -12,7 +12,7 @@ export interface Task {
   /** As the initial pid namespace numbers it; a thread's own id. */
   readonly pid: number;
   /** What its numbers say that cannot be; undefined: all agrees. */
-  readonly oddity?: string | undefined;
+  readonly anomaly?: string | undefined;
   /** At most 15 bytes; hostile. */
   readonly comm: string;
   /** Address of its `struct files_struct`, or 0n: one that is exiting has none. */
@@ -113,7 +113,7 @@ export class TaskReader {
     return {
       address,
       pid: isPid(pid) || !isPid(group) ? pid : group,
-      oddity: odd
+      anomaly: odd
         ? `task ${hex(address)} has an invalid pid or tgid (${pid}, ${group})`
         : undefined,
       comm: view.text('comm'),

@@ -29,7 +29,7 @@ const ANSWER: StacksAnswer = {
   pid: 7,
   comm: HOSTILE,
   seconds: 2,
-  askedSeconds: 2,
+  requestedSeconds: 2,
   ended: 'time',
   period: 1,
   samples: 100,
@@ -45,7 +45,7 @@ const ANSWER: StacksAnswer = {
   minorFaults: 100,
   majorFaults: 0,
   lost: 0,
-  cutBytes: 0,
+  truncatedBytes: 0,
   kernelCounts: { atLeast: 99, atMost: 101 },
   anonymousGrowth: 409_600,
   stacks: [

@@ -22,8 +22,8 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
         ['unattributed', 0],
       ]),
     },
-    noLedger: null,
-    noLedgerCode: null,
+    noCategories: null,
+    noCategoriesCode: null,
     hidden: true,
     interval: 60,
     lost: 3,
@@ -40,7 +40,7 @@ test('a line is what was sampled, and has its schema', () => {
 });
 
 test('one without categories says why', () => {
-  const why = { noLedger: 'it may not be read', noLedgerCode: 'denied' } as const;
+  const why = { noCategories: 'it may not be read', noCategoriesCode: 'denied' } as const;
   const one = { ...sample(), ledger: null, ...why };
   expect(storedWatchSample(formatJson(watchSampleJson(one)))).toEqual(one);
 });
@@ -74,7 +74,7 @@ test('a line that was cut off is none', () => {
 
 test('a line of an earlier release has no codes, and is read', () => {
   const one = sample();
-  const { noPressureCode: _, noLedgerCode: __, ...earlier } = watchSampleJson(one);
+  const { noPressureCode: _, noCategoriesCode: __, ...earlier } = watchSampleJson(one);
   const { machine } = one.look;
   expect(storedWatchSample(JSON.stringify(earlier))).toEqual({
     ...one,

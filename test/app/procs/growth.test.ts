@@ -34,9 +34,9 @@ function fileOf(name: string, lines: readonly object[], end = '\n'): string {
 const NONE = {
   memAvailableGrowth: null,
   memAvailableCourse: null,
-  takenGrowth: null,
-  restGrowth: null,
-  memAvailableEnds: null,
+  processesGrowth: null,
+  otherGrowth: null,
+  memAvailableExhausted: null,
   explanation: null,
   ended: [],
   endedProcesses: 0,
@@ -158,7 +158,7 @@ test('one that died is said', async () => {
     ended = gone;
     watching.kill('SIGTERM');
   }
-  expect(ended).toMatchObject([{ pid: child.pid, comm: 'sleep', pidUsedAgain: false }]);
+  expect(ended).toMatchObject([{ pid: child.pid, comm: 'sleep', pidReused: false }]);
 });
 
 test('--pid tells of one, and ends with status 4 where there is none', async () => {

@@ -8,11 +8,11 @@ afterEach(() => {
 });
 
 /** A machine whose looks take so long, on a clock of its own. */
-function machine(tookMs: number) {
+function machine(durationMs: number) {
   const clock = { now: 0, looks: 0 };
   const metrics = new MemoryMetrics(
     async () => {
-      clock.now += tookMs;
+      clock.now += durationMs;
       clock.looks++;
       return answerOf({ vmalloc: clock.looks });
     },

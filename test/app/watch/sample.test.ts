@@ -23,17 +23,17 @@ test('a source that never told of memory is refused, one that fails later leaves
   await expect(sampler(CLOSED).take(new Date(), 0)).rejects.toBe(CLOSED);
   const later = sampler(ANSWER, CLOSED);
   const first = await later.take(new Date(), 0);
-  expect(first).toMatchObject({ noLedger: null, ledger: { source: 'counters' } });
+  expect(first).toMatchObject({ noCategories: null, ledger: { source: 'counters' } });
   const sample = await later.take(new Date(), 2);
-  expect(sample).toMatchObject({ ledger: null, noLedger: 'it may not be read', lost: 2 });
+  expect(sample).toMatchObject({ ledger: null, noCategories: 'it may not be read', lost: 2 });
   expect(sample.look.processes.length).toBeGreaterThan(0);
 });
 
 test('free memory that is contradictory leaves a sample without', async () => {
   const freeConflict = { foundBy: 'counters', foundBytes: 1, countedBytes: 2 } as const;
   const sample = await sampler({ ...ANSWER, freeConflict }).take(new Date(), 0);
-  expect(sample).toMatchObject({ ledger: null, noLedgerCode: 'damaged' });
-  expect(sample.noLedger).toBe('zones count 1 free bytes, and MemFree counts 2');
+  expect(sample).toMatchObject({ ledger: null, noCategoriesCode: 'damaged' });
+  expect(sample.noCategories).toBe('zones count 1 free bytes, and MemFree counts 2');
 });
 
 test('a bug is no reason to go on', async () => {

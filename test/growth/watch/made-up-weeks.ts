@@ -132,7 +132,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
         { available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0) },
       ),
       ledger: { source: 'counters', categories: bytes },
-      noLedger: null,
+      noCategories: null,
       hidden: false,
       interval: INTERVAL,
       lost: 0,

@@ -26,7 +26,7 @@ function sample(
   return {
     look: look(uptime, processes, { available: 3 * GB, ...machine }),
     ledger: { source: 'counters', categories },
-    noLedger: null,
+    noCategories: null,
     hidden: false,
     interval: HOUR,
     lost: 0,
@@ -64,10 +64,13 @@ describe('that nothing grew', () => {
     ['too-short', () => hours(40, (at) => sample(HOUR * at))],
     ['gaps', () => hours(72, (at) => sample(HOUR * (at < 60 ? at : at + 20)))],
     [
-      'no-ledger',
-      () => hours(72, (at) => sample(HOUR * at, at % 2 ? {} : { ledger: null, noLedger: 'x' })),
+      'no-categories',
+      () => hours(72, (at) => sample(HOUR * at, at % 2 ? {} : { ledger: null, noCategories: 'x' })),
     ],
-    ['no-ledger', () => hours(72, (at) => sample(HOUR * at, { ledger: null, noLedger: 'denied' }))],
+    [
+      'no-categories',
+      () => hours(72, (at) => sample(HOUR * at, { ledger: null, noCategories: 'denied' })),
+    ],
     [
       'may-grow',
       () => hours(72, (at) => sample(HOUR * at, { slab: 1000 + 700 * Math.sin(at ** 2) })),
@@ -150,10 +153,10 @@ describe('what grows', () => {
         }),
       ),
     );
-    expect(answer.growth.pidsUsedAgain).toBe(1);
+    expect(answer.growth.pidsReused).toBe(1);
     expect(answer.growth.processes).toHaveLength(1);
     expect(answer.growth.processes[0]?.trend?.growth.samples).toBe(12);
-    expect(answer.growth.endedGrowing[0]).toMatchObject({ pidUsedAgain: true });
+    expect(answer.growth.endedGrowing[0]).toMatchObject({ pidReused: true });
   });
 
   test('so it is where a sample has not all that were in the one before', () => {
@@ -163,7 +166,7 @@ describe('what grows', () => {
     part(0, [held(7, 10), held(8, 10)]);
     part(1, [held(7, 10, { started: 999 })]);
     const answer = growth.answer();
-    expect(answer?.growth.pidsUsedAgain).toBe(1);
+    expect(answer?.growth.pidsReused).toBe(1);
     expect(answer?.growth.ended.map(({ sample: { who } }) => who.pid)).toEqual([7]);
   });
 });

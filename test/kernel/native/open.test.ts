@@ -34,7 +34,7 @@ describe('a kernel opened by nothing but itself', () => {
       directMap: { found: true, detail: `0x${directMap.toString(16)}, from page_offset_base` },
       pages: { found: true, detail: `0x${pages.toString(16)}, from vmemmap_base and mem_section` },
       paging: '4-level page tables',
-      oddities: [],
+      anomalies: [],
     });
     expect(kernel.struct('page')?.member('_refcount')?.offset).toBe(52);
     expect(kernel.enumerators('pageflags')?.get('PG_head')).toBe(16n);

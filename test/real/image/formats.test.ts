@@ -72,7 +72,7 @@ describe.each(guests)('the dumps of %s', (guest) => {
     expect(image.vmcoreinfo).toBe(reference.vmcoreinfo);
     expect(image.vmcoreinfo).toContain('OSRELEASE=');
     expect(image.facts.machine).toBe(guest.includes('arm64') ? 'aarch64' : 'x86_64');
-    expect(image.facts.oddities).toEqual([]);
+    expect(image.facts.anomalies).toEqual([]);
     const level = /-d(\d+)\./.exec(name);
     if (level && image.facts.format === 'diskdump') {
       expect(image.facts.dumpLevel).toBe(Number(level[1]));
@@ -100,7 +100,7 @@ describe('a copy that was cut', () => {
     copyFileSync(join(dumps, folder, name), path);
     truncateSync(path, Math.floor(statSync(path).size * part));
     const image = openImage([path]);
-    expect(image.facts.oddities.join()).toMatch(/truncated \(/);
+    expect(image.facts.anomalies.join()).toMatch(/truncated \(/);
     const { same, different, errors } = compare(reference, image);
     expect(different).toBe(0);
     expect(same).toBeGreaterThan(100);

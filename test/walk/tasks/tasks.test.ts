@@ -52,7 +52,7 @@ test('a task whose pid and tgid differ is odd, and is known by its struct pid', 
   const { address } = findTask(kernel, pid);
   const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 77_777n, 4));
   const odd = [...new TaskReader(damaged).processes()].find((task) => task.address === address);
-  expect(odd?.oddity).toMatch(`(77777, ${pid})`);
+  expect(odd?.anomaly).toMatch(`(77777, ${pid})`);
   expect(findTask(damaged, pid).address).toBe(address);
   expect(() => findTask(damaged, 77_777)).toThrow(expect.objectContaining({ code: 'no-such-pid' }));
 });

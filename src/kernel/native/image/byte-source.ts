@@ -79,7 +79,7 @@ export function isKcorePath(path: string): boolean {
 
 const KCORE = '/proc/kcore';
 
-/** The oddity of a source that was cut. */
+/** The anomaly of a source that was cut. */
 export const CUT_STREAM = 'truncated (the flattened stream has no end mark)';
 
 /** `, flattened` for a description, or nothing. */

@@ -90,5 +90,5 @@ export interface ImageFacts {
   /** The memory changes while it is read. */
   readonly live: boolean;
   /** What is odd about the file and does not stop reading it (such as a cut end), one line each. */
-  readonly oddities: readonly string[];
+  readonly anomalies: readonly string[];
 }

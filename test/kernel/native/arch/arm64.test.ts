@@ -37,7 +37,7 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
       types: { found: true },
       directMap: { found: true },
       pages: { found: true },
-      oddities: [],
+      anomalies: [],
     });
     for (const { name, address } of made.symbols) expect(kernel.symbol(name)).toBe(address);
     expect(kernel.struct('page')?.size).toBe(64);

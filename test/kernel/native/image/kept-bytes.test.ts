@@ -110,7 +110,7 @@ describe('a read ends at the first byte that is not there', () => {
       live: false,
       machine: undefined,
       physicalRanges: [{ start: 4096, end: 3 * 4096 }],
-      oddities: [],
+      anomalies: [],
     },
     vmcoreinfo: undefined,
     virtualRanges: [],

@@ -98,7 +98,7 @@ describe('a program that leaks', () => {
     expect(faults).toBeLessThanOrEqual(answer.kernelFaults?.atMost ?? Number.NaN);
     expect(answer.kernelFaults?.atLeast).toBeGreaterThan(500);
     expect(answer.stacks[0]?.frames.map(({ symbol }) => symbol)).toContain('leak');
-    expect(answer.cutBytes).toBe(0);
+    expect(answer.truncatedBytes).toBe(0);
     expect(leftOver()).toEqual([]);
   });
 

@@ -41,20 +41,20 @@ class DiskdumpImage implements MemoryImage {
   #zeroPage: Uint8Array | undefined;
 
   constructor(sources: readonly ByteSource[], cache: BlockCache) {
-    const oddities: string[] = [];
-    const parts = openParts(sources, cache, oddities);
+    const anomalies: string[] = [];
+    const parts = openParts(sources, cache, anomalies);
     this.#parts = parts;
     const { source, header } = parts[0]!;
     this.#blockSize = header.blockSize;
     this.#ram = new PageBitmap(source, header.ramBitmap, header.blocks, 0, cache);
     this.#pages = cache.space();
 
-    const found = readNotes(parts, oddities);
+    const found = readNotes(parts, anomalies);
     this.notes = found;
     this.vmcoreinfo = readVmcoreinfo(parts) ?? first(found.map(vmcoreinfoOf));
     const machine = header.machine ?? first(found.map(machineOfNote));
     if (machine !== undefined) requireMachine(source.name, machine);
-    for (const part of parts) noteState(part, oddities);
+    for (const part of parts) noteState(part, anomalies);
     // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does. On arm64
     // QEMU writes no note of its own, and doesn't know the machine either.
     const qemu =
@@ -74,7 +74,7 @@ class DiskdumpImage implements MemoryImage {
         [Symbol.iterator]: () => rangesOf(this.#ram.runs(0, header.blocks), header.blockSize),
       },
       live: false,
-      oddities,
+      anomalies,
     };
   }
 
@@ -215,11 +215,11 @@ function readVmcoreinfo(parts: readonly Part[]): string | undefined {
 }
 
 /** The notes of the first part that has them. */
-function readNotes(parts: readonly Part[], oddities: string[]): Note[] {
+function readNotes(parts: readonly Part[], anomalies: string[]): Note[] {
   for (const { source, header } of parts) {
     const area = readExtent(source, header.notes, MOST_NOTE_BYTES);
     if (area !== undefined) return [...notes(area)];
-    if (header.notes !== undefined) oddities.push(`${source.name}: notes truncated or too large`);
+    if (header.notes !== undefined) anomalies.push(`${source.name}: notes truncated or too large`);
   }
   return [];
 }

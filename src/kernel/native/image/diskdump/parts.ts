@@ -23,13 +23,13 @@ export interface Part {
 /**
  * The parts of a dump, in the order of their blocks.
  *
- * @param oddities is told what part is not given
+ * @param anomalies is told what part is not given
  * @throws {KernelError} `wrong-parts` for files that do not belong together; what a header ends in
  */
 export function openParts(
   sources: readonly ByteSource[],
   cache: BlockCache,
-  oddities: string[],
+  anomalies: string[],
 ): readonly Part[] {
   const parts = sources.map((source) => openPart(source, cache));
   const { source, header } = parts[0]!;
@@ -53,18 +53,18 @@ export function openParts(
       const message = `${name}: the same part of the split dump as ${previous.source.name}`;
       throw new KernelError('wrong-parts', message);
     }
-    noteGap(end, part.start, header.blockSize, oddities);
+    noteGap(end, part.start, header.blockSize, anomalies);
     end = Math.max(end, part.end);
     previous = part;
   }
-  noteGap(end, header.blocks, header.blockSize, oddities);
+  noteGap(end, header.blocks, header.blockSize, anomalies);
   return parts;
 }
 
-function noteGap(from: number, to: number, blockSize: number, oddities: string[]): void {
+function noteGap(from: number, to: number, blockSize: number, anomalies: string[]): void {
   if (from >= to) return;
   const range = `${hex(from * blockSize)} to ${hex(to * blockSize)}`;
-  oddities.push(`physical memory ${range} missing (a part of the split dump was not given)`);
+  anomalies.push(`physical memory ${range} missing (a part of the split dump was not given)`);
 }
 
 function openPart(source: ByteSource, cache: BlockCache): Part {

@@ -17,26 +17,26 @@ const MOST_BLOCKS_COUNTED = 2 ** 29;
 /** What happened while the file was written or copied. */
 export function noteState(
   { source, header, end, stored, descriptors }: Part,
-  oddities: string[],
+  anomalies: string[],
 ): void {
   const where = header.split === undefined ? '' : ` (${source.name})`;
   if (isNewerVersion(header.version)) {
-    oddities.push(`header version ${header.version} is newer than supported${where}`);
+    anomalies.push(`header version ${header.version} is newer than supported${where}`);
   }
   if ((header.status & DUMP_DH_COMPRESSED_INCOMPLETE) !== 0) {
-    oddities.push(`dump incomplete (out of disk space during the dump)${where}`);
+    anomalies.push(`dump incomplete (out of disk space during the dump)${where}`);
   }
   if ((header.status & DUMP_DH_EXCLUDED_VMEMMAP) !== 0) {
-    oddities.push(`some struct pages excluded (makedumpfile -e)${where}`);
+    anomalies.push(`some struct pages excluded (makedumpfile -e)${where}`);
   }
   if (header.eraseinfo !== undefined) {
-    oddities.push(`data erased by makedumpfile (eraseinfo)${where}`);
+    anomalies.push(`data erased by makedumpfile (eraseinfo)${where}`);
   }
-  if (source.cut) oddities.push(`${CUT_STREAM}${where}`);
+  if (source.cut) anomalies.push(`${CUT_STREAM}${where}`);
   if (source.cut || header.blocks > MOST_BLOCKS_COUNTED) return;
   const needed = bytesNeeded(header, stored.countTo(end), descriptors);
   if (needed > source.size) {
-    oddities.push(`truncated (needs at least ${needed} bytes, has ${source.size})${where}`);
+    anomalies.push(`truncated (needs at least ${needed} bytes, has ${source.size})${where}`);
   }
 }
 

@@ -49,8 +49,8 @@ class ElfImage implements MemoryImage {
     this.#source = source;
     const header = readElfHeader(source);
     const headers = { [Symbol.iterator]: () => programHeaders(source, header) };
-    const oddities: string[] = [];
-    const found = readNotes(source, headers, oddities);
+    const anomalies: string[] = [];
+    const found = readNotes(source, headers, anomalies);
     refuseProcessCore(source, found);
     refuseXen(source, found);
     this.notes = found;
@@ -58,11 +58,11 @@ class ElfImage implements MemoryImage {
     this.#live = isKcore(source, found);
 
     const { count } = header.programHeaders;
-    const segments = loads(headers, count, this.#live, oddities);
+    const segments = loads(headers, count, this.#live, anomalies);
     if (segments.length === 0) {
       throw new KernelError('damaged', `${source.name}: the ELF core contains no memory`);
     }
-    noteCutEnd(source, segments, oddities);
+    noteCutEnd(source, segments, anomalies);
     const memory = new SegmentMemory(source, segments, cache);
     this.#memory = memory;
     this.virtualRanges = { [Symbol.iterator]: () => memory.virtualRanges() };
@@ -75,7 +75,7 @@ class ElfImage implements MemoryImage {
       files: [source.name],
       physicalRanges: { [Symbol.iterator]: () => memory.physicalRanges() },
       live: this.#live,
-      oddities,
+      anomalies,
     };
   }
 
@@ -103,7 +103,7 @@ class ElfImage implements MemoryImage {
 function readNotes(
   source: ByteSource,
   headers: Iterable<ProgramHeader>,
-  oddities: string[],
+  anomalies: string[],
 ): Note[] {
   const found: Note[] = [];
   let claimed = 0;
@@ -116,7 +116,7 @@ function readNotes(
     read += area.byteLength;
     for (const note of notes(area)) found.push(note);
   }
-  if (read < claimed) oddities.push(`ELF notes truncated (${read} of ${claimed} bytes read)`);
+  if (read < claimed) anomalies.push(`ELF notes truncated (${read} of ${claimed} bytes read)`);
   return found;
 }
 
@@ -125,7 +125,7 @@ function loads(
   headers: Iterable<ProgramHeader>,
   most: number,
   kcore: boolean,
-  oddities: string[],
+  anomalies: string[],
 ): SegmentTable {
   // /proc/kcore before 4.11 writes 0 for every physical address.
   const physicalKnown = !kcore || anyPhysical(headers);
@@ -155,7 +155,7 @@ function loads(
   if (beyond > 0) {
     const at = hex(first);
     const which = beyond === 1 ? `segment at ${at}` : `${beyond} segments (first at ${at})`;
-    oddities.push(`${which} beyond physical memory ignored`);
+    anomalies.push(`${which} beyond physical memory ignored`);
   }
   return segments;
 }
@@ -167,15 +167,15 @@ function anyPhysical(headers: Iterable<ProgramHeader>): boolean {
   return false;
 }
 
-function noteCutEnd(source: ByteSource, segments: SegmentTable, oddities: string[]): void {
+function noteCutEnd(source: ByteSource, segments: SegmentTable, anomalies: string[]): void {
   let needed = 0;
   for (let segment = 0; segment < segments.length; segment++) {
     const stored = segments.stored[segment]!;
     if (stored > 0) needed = Math.max(needed, Number(segments.offset(segment)) + stored);
   }
-  if (source.cut) oddities.push(CUT_STREAM);
+  if (source.cut) anomalies.push(CUT_STREAM);
   else if (needed > source.size) {
-    oddities.push(`truncated (needs ${needed} bytes, has ${source.size})`);
+    anomalies.push(`truncated (needs ${needed} bytes, has ${source.size})`);
   }
 }
 

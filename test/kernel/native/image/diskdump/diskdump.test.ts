@@ -101,7 +101,7 @@ describe.each([1, 2, 3, 4, 5, 6])('kdump compressed, version %i', (version) => {
       machine: 'x86_64',
       release: '6.1.0-test',
       dumpLevel: 17,
-      oddities: [],
+      anomalies: [],
     });
     expect([...image.facts.compression].sort()).toEqual(['lzo', 'none', 'snappy', 'zlib', 'zstd']);
     expect(image.vmcoreinfo).toBe(version >= 3 ? 'OSRELEASE=6.1.0-test\n' : undefined);
@@ -174,7 +174,7 @@ it('says what was lost when the writer ran out of space', () => {
   const image = openImage([dump({ blocks: 2, memory, status: 0x8 | 0x10, eraseinfo: true })]);
   expect(page(image, 0).equals(pageOf(1))).toBe(true);
   expect(() => image.readPhysical(4096, 8)).toThrow(/the dump is incomplete/);
-  expect(image.facts.oddities).toEqual([
+  expect(image.facts.anomalies).toEqual([
     'dump incomplete (out of disk space during the dump)',
     'some struct pages excluded (makedumpfile -e)',
     'data erased by makedumpfile (eraseinfo)',
@@ -210,7 +210,7 @@ describe('a cut file', () => {
   it('says at opening what it lacks, and reads what is there', () => {
     const cut = whole.length - 1000;
     const image = openImage([directory.write('cut', whole.subarray(0, cut))]);
-    expect(image.facts.oddities).toEqual([
+    expect(image.facts.anomalies).toEqual([
       `truncated (needs at least ${whole.length} bytes, has ${cut})`,
     ]);
     expect(page(image, 0).equals(pageOf(0))).toBe(true);
@@ -227,7 +227,7 @@ describe('a cut file', () => {
         continue;
       }
       const image = openImage([path]);
-      expect(image.facts.oddities.length).toBeGreaterThan(0);
+      expect(image.facts.anomalies.length).toBeGreaterThan(0);
       for (let i = 0; i < 32; i++) {
         const got = code(() => expect(page(image, i * 2).equals(pageOf(i))).toBe(true));
         expect(['none', 'truncated']).toContain(got);
@@ -291,7 +291,7 @@ describe('what is written is what is read', () => {
           const turned = [...extents.slice(turn % extents.length), ...extents];
           const stream = flatten(turned, { recordBytes: size });
           const image = openImage([directory.write(`flat${files++}`, stream)]);
-          expect(image.facts.oddities).toEqual([]);
+          expect(image.facts.anomalies).toEqual([]);
           expectMemory(image, memory);
           image.close();
         },
@@ -312,7 +312,7 @@ describe('what is written is what is read', () => {
             dump({ blocks: 80001, memory, split: { start, end } });
           const parts = [part(0, at), part(at, 80001)];
           const image = openImage(turn ? parts.reverse() : parts);
-          expect(image.facts.oddities).toEqual([]);
+          expect(image.facts.anomalies).toEqual([]);
           expectMemory(image, memory);
           image.close();
         },
@@ -330,7 +330,7 @@ describe('a split dump', () => {
 
   it('opens without a part, says which one is missing, and does not call its pages filtered', () => {
     const image = openImage([third, first]);
-    expect(image.facts.oddities).toEqual([
+    expect(image.facts.anomalies).toEqual([
       'physical memory 0x6000 to 0x7530000 missing (a part of the split dump was not given)',
     ]);
     expect(image.facts.files).toEqual([first, third]);
@@ -367,7 +367,7 @@ describe('a split dump', () => {
   it('takes a part whose writer alone ran out of space', () => {
     const cut = dump({ ...spec, status: 8, split: { start: 6, end: 30000 } });
     const image = openImage([first, cut, third]);
-    expect(image.facts.oddities).toEqual([
+    expect(image.facts.anomalies).toEqual([
       `dump incomplete (out of disk space during the dump) (${cut})`,
     ]);
     for (const [block, seed] of [

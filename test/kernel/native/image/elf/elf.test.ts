@@ -76,7 +76,7 @@ describe('an ELF core of kdump', () => {
       format: 'elf',
       machine: 'x86_64',
       live: false,
-      oddities: [],
+      anomalies: [],
     });
     expect([...image.facts.physicalRanges]).toEqual([
       { start: 0x1000, end: 0x4000 },
@@ -126,7 +126,7 @@ it('tells in one line of all segments that lie beyond any memory', () => {
   }));
   const loads = [{ physical: 0n, data: pageOf(1) }, ...far];
   const image = openImage([directory.write('beyond', writeElf({ loads }))]);
-  expect(image.facts.oddities).toEqual([
+  expect(image.facts.anomalies).toEqual([
     '5 segments (first at 0x1000000000000000) beyond physical memory ignored',
   ]);
   image.close();
@@ -162,7 +162,7 @@ it('reads at file offsets beyond 4 GiB', () => {
   ]);
   const image = openImage([file]);
   expect(bytes(image.readPhysical(2 ** 40, 4096)).equals(pageOf(8))).toBe(true);
-  expect(image.facts.oddities).toEqual([]);
+  expect(image.facts.anomalies).toEqual([]);
   image.close();
 });
 
@@ -181,7 +181,7 @@ it('opens a cut core and says what it lacks', () => {
   const file = directory.write('cut', whole);
   truncateSync(file, whole.length - 4096);
   const image = openImage([file]);
-  expect(image.facts.oddities).toEqual([
+  expect(image.facts.anomalies).toEqual([
     `truncated (needs ${whole.length} bytes, has ${whole.length - 4096})`,
   ]);
   expect([...image.facts.physicalRanges]).toEqual([{ start: 0, end: 4096 }]);

@@ -136,7 +136,7 @@ it('says so when it was cut, and reads what is there', () => {
   });
   const stream = flatten([{ offset: 0, bytes: joinExtents(extents) }]);
   const image = openImage([directory.write('flat-cut', stream.subarray(0, stream.length - 6000))]);
-  expect(image.facts.oddities.join()).toMatch(/flattened stream has no end mark/);
+  expect(image.facts.anomalies.join()).toMatch(/flattened stream has no end mark/);
   const view = image.readPhysical(0, 4096);
   expect(Buffer.from(view.buffer, view.byteOffset, 4096).equals(pageOf(1))).toBe(true);
   expect(() => image.readPhysical(15 * 4096, 8)).toThrow(
