@@ -272,7 +272,7 @@ describe('one line, and a status', () => {
   });
 
   test('a process that is none, has ended, or is the kernel’s', async () => {
-    await refusal(4, /no process has pid 4194303 here/, ['--pid', '4194303', '--stacks', '1']);
+    await refusal(4, /no process has pid 4194303\./, ['--pid', '4194303', '--stacks', '1']);
     await refusal(4, /kernel thread/, ['--pid', '2', '--stacks', '1']);
   });
 
