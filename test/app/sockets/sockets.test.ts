@@ -239,8 +239,8 @@ describe('the text of sockets', () => {
   });
 
   test.each([
-    [['--pid', '999999'], 'no process 999999 among the '],
-    [['--pid', '999999', '--ndjson'], 'no process 999999 among the '],
+    [['--pid', '999999'], 'pid 999999 not found among the '],
+    [['--pid', '999999', '--ndjson'], 'pid 999999 not found among the '],
     [['--pid', '2'], 'pid 2 is a kernel thread and has no files'],
     [['--netns', '1', '--by', 'port'], 'network namespace 1 not found among 2'],
   ])('%j is not there: status 4, and one line', async (options, message) => {

@@ -36,7 +36,7 @@ describe('what is not there', () => {
   test('a pid', () =>
     refused(
       4,
-      /^kdump-mem: no process 4000000 among the \d+/,
+      /^kdump-mem: pid 4000000 not found among the \d+/,
       ...['skb', '--pid', '4000000', ...source],
     ));
 
@@ -53,13 +53,13 @@ describe('what is not there', () => {
   test('a sock, at the address of something else', () =>
     refused(
       4,
-      /^kdump-mem: what is at 0x[0-9a-f]+ is no sock/,
+      /^kdump-mem: 0x[0-9a-f]+ is no sock/,
       ...['skb', '--sock', oracle.sockets[0]?.file ?? '', ...source],
     ));
 
   test.each([
-    ['requests', /^kdump-mem: what is at 0x[0-9a-f]+ is a connection request \(NEW_SYN_RECV\)/],
-    ['freed', /^kdump-mem: what is at 0x[0-9a-f]+ is a sock that was freed$/m],
+    ['requests', /^kdump-mem: 0x[0-9a-f]+ is a connection request \(NEW_SYN_RECV\)/],
+    ['freed', /^kdump-mem: 0x[0-9a-f]+ is a sock that was freed$/m],
   ] as const)('a sock, at the address of what begins like one: %s', async (kind, line) => {
     const script = new URL('no-socks.py', import.meta.url);
     const found = drgnJson<Record<typeof kind, string[]>>(elf, '6.1', script)[kind];

@@ -103,7 +103,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   test('PF_KTHREAD cleared in a kernel thread', () => {
     const asked = expectReported(
-      new RegExp(`flags make pid ${kernelThread.pid} a process .*, but it has no task_struct.mm`),
+      new RegExp(`flags make pid ${kernelThread.pid} a user process, but it has no task_struct.mm`),
       flip(kernelThread.address, 'flags', 0x20_0000n),
     );
     expect(kernelProcesses(asked).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
@@ -167,7 +167,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   test('the fdtable of another process', () => {
     expectReported(
-      /files_structs 0x\w+ and 0x\w+ have one fdtable/,
+      /files_structs 0x\w+ and 0x\w+ share the fdtable/,
       set(culprit.files, 'fdt', table(true), 'files_struct'),
     );
   });
@@ -264,7 +264,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const counter = kernel.symbol('nr_threads')!;
     const threads = number(counter);
     expectReported(
-      new RegExp(`nr_threads counts ${threads + 2} threads, and ${threads} are found$`, 'm'),
+      new RegExp(`nr_threads counts ${threads + 2} threads, but ${threads} were found$`, 'm'),
       word(counter, BigInt(threads + 2), 4),
     );
   });

@@ -49,7 +49,7 @@ describe.each(extracts)('an extract of %s', (_, kernel, whole) => {
     ['mm', 0n, 'but it is not exiting'],
     ['active_mm', 0n, 'but its active_mm is 0x0'],
     ['files', other.files, 'files_struct.count'],
-    ['pid', 1n, 'and its struct pid has number'],
+    ['pid', 1n, 'but its struct pid has number'],
     ['thread_pid', 0n, 'has its struct pid at'],
   ])('reports a task_struct.%s that others contradict', (path, value, said) => {
     expect(faults(path, value)).toContain(said);
