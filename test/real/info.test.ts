@@ -125,7 +125,7 @@ describe('info of dumps that lack something', () => {
     let withoutLog = 0;
     for (const part of parts) {
       const { dump, noted, kernel, missing } = await info(part);
-      expect(dump.anomalies.join('\n')).toContain('a part of the split dump is not given');
+      expect(dump.anomalies.join('\n')).toContain('a part of the split dump was not given');
       expect(noted.release).toBe(whole.noted.release);
       const lacks = missing.map(({ what }) => what);
       // Which of them has the kernel, and its log, is another one in each guest.

@@ -133,7 +133,7 @@ describe.each([
   test('not a dump', async () => {
     const file = join(folder, 'text');
     writeFileSync(file, 'no dump at all\n'.repeat(1000));
-    await refused(3, /text is no dump that is known/, ...init, '--vmcore', file, ...engine);
+    await refused(3, /text: unknown format/, ...init, '--vmcore', file, ...engine);
   });
 
   test('truncated', async () => {
@@ -168,7 +168,7 @@ describe('crash', () => {
     ));
 
   test('is given no vmlinux', () =>
-    refused(3, /^kdump-mem: crash needs the vmlinux/, ...init, '--vmcore', elf, ...crash));
+    refused(3, /^kdump-mem: crash: requires the vmlinux/, ...init, '--vmcore', elf, ...crash));
 
   test('is too old for this kernel, and is not believed', () =>
     refused(
