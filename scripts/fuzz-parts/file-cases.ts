@@ -29,7 +29,7 @@ import { wildValue } from './values.js';
 const DESCRIPTOR = 24;
 
 /** How an answer says that it lacks something: in text, and in JSON. */
-const ADMISSION = /incomplete|Not known|NOTE|anomalies|not in the dump|"complete": ?false/;
+const ADMISSION = /incomplete|Unknown|NOTE|anomalies|not in the dump|"complete": ?false/;
 
 /** What a command answers of the undamaged file. */
 interface Command {
