@@ -22,6 +22,7 @@ import { CORRUPTIONS, FINDING_CODES } from '../../triage/finding.js';
 import { RULE_DOUBTS } from '../../triage/rules/match.js';
 import { STACK_STOP_CODES } from '../../walk/stacks/stop.js';
 import { WARNING_CODES } from '../../walk/warnings.js';
+import { categoryOf } from '../memory/words.js';
 import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';
 import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
 import { CAPTURE_FAULTS } from './capture-faults.js';
@@ -269,8 +270,18 @@ export interface Explained extends Explanation {
   readonly code: string;
 }
 
-/** One code in each kind that has it, or all; none: there is no such code. */
+/**
+ * One code in each kind that has it, or all; none: there is no such code.
+ *
+ * @param code as JSON has it, or as it is printed: "page cache", "Stalled reader"
+ */
 export function explained(code?: string): Explained[] {
+  if (code === undefined || allCodes().includes(code)) return explainedCode(code);
+  const printed = code.trim().toLowerCase();
+  return explainedCode(categoryOf(printed) ?? printed.replaceAll(' ', '-'));
+}
+
+function explainedCode(code: string | undefined): Explained[] {
   return KINDS.flatMap(({ kind, codes, words }) =>
     codes
       .filter((each) => code === undefined || each === code)

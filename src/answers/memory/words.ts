@@ -50,6 +50,11 @@ export function categoryWords({ category }: Pick<Category, 'category'>): string 
   return WORDS[category];
 }
 
+/** The code of a category by the name that is printed, in lower case; undefined: there is none. */
+export function categoryOf(printed: string): string | undefined {
+  return Object.entries(WORDS).find(([, words]) => words.toLowerCase() === printed)?.[0];
+}
+
 /** The same by a name that an answer has, which may be of a later release, or hostile. */
 export function anyCategoryWords(name: string): string {
   return Object.hasOwn(WORDS, name) ? WORDS[name as Category['category']] : escapeText(name);

@@ -16,6 +16,16 @@ test.each(KINDS)('$kind: every code has its words, and no other has', ({ codes, 
   expect(new Set(codes).size).toBe(codes.length);
 });
 
+test.each([
+  ['network: socket queues', 'network-sockets'],
+  ['Page cache', 'page-cache'],
+  ['Stalled reader', 'stalled-reader'],
+  ['low memory', 'low-memory'],
+])('what is printed is explained, too: %s', (printed, code) => {
+  expect(new Set(explained(printed).map((one) => one.code))).toEqual(new Set([code]));
+  expect(explained('no such label')).toEqual([]);
+});
+
 test('codes that answers print are among them', () => {
   const codesOf = (wanted: string) => KINDS.find(({ kind }) => kind === wanted)?.codes;
   expect(codesOf('finding')).toEqual(FINDING_CODES);
