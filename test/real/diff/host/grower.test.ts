@@ -207,6 +207,6 @@ test('one file twice is refused; one that is nothing, too', async () => {
   const none = await kdumpMem('diff', file('a.json'), file('none.json'));
   expect(none).toMatchObject({ status: 3, stdout: '' });
   expect(none.stderr).toMatch(
-    /^kdump-mem: .*none\.json: unsupported answer kdump-mem\.info\/1 .*\n$/,
+    /^kdump-mem: .*none\.json: unsupported answer kdump-mem\.info\/1\. .*\n$/,
   );
 });
