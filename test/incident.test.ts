@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Category } from '../src/account/memory/category.js';
+import type { Category } from '../src/account/memory/tree.js';
 import { memorySchema } from '../src/answers/memory/schema.js';
 import { procsSchema } from '../src/answers/procs/schema.js';
 import { formatSize } from '../src/answers/text/size.js';
@@ -18,18 +18,35 @@ async function asked(...words: readonly string[]): Promise<unknown> {
 }
 
 test('triage names the worker, by drgn’s figures, and what the kernel’s counters leave out', async () => {
-  const { findings, complete, warnings } = triageSchema.parse(await asked('triage'));
+  const { findings, causes, conclusion, complete, warnings } = triageSchema.parse(
+    await asked('triage'),
+  );
   expect([complete, warnings]).toEqual([true, []]);
   const found = (code: string) => findings.filter((finding) => finding.code === code);
   // Who ran when memory was gone is seldom who has it.
   expect(found('panic').map(({ next }) => next)).toEqual(['memory']);
-  const { pid, comm, sockets, skbs, payloadBytes, pinnedBytes } = drgn;
+  const { pid, comm, skbs, payloadBytes, pinnedBytes } = drgn;
+  // drgn counts the listener, which has no data.
+  const sockets = drgn.sockets - 1;
   expect(found('queued-data-of-process').map(({ figures }) => figures)).toEqual([
     expect.objectContaining({ pid, comm, sockets, skbs, payloadBytes, pinnedBytes }),
   ]);
-  // A listener has no data.
   const stalled = found('stalled-reader').map(({ figures }) => figures.pid);
-  expect(stalled).toEqual(Array(sockets - 1).fill(pid));
+  expect(stalled).toEqual(Array(sockets).fill(pid));
+  const links = causes.map(({ effect, cause }) => [findings[effect]?.code, findings[cause]?.code]);
+  expect(links).toEqual([
+    ['panic', 'oom-kill'],
+    ['oom-kill', 'queued-data-of-process'],
+    ['queued-data-of-process', 'stalled-reader'],
+    ['low-memory', 'queued-data-of-process'],
+  ]);
+  // The largest process is innocent, and named as what to check.
+  expect(conclusion).toMatchObject({
+    confidence: 'likely',
+    cause: findings.findIndex(({ code }) => code === 'queued-data-of-process'),
+    figures: { bytes: pinnedBytes, largestComm: 'nightly-batch' },
+  });
+  expect(conclusion?.words).toContain(`pid ${pid} (${comm})`);
   // What the OOM killer printed leaves out what they pin, all but the part that is in slab.
   const [oom] = found('oom-kill');
   expect(Number(oom?.figures.unattributedBytes)).toBeGreaterThan(0.95 * pinnedBytes);

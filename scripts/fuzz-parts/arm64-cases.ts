@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
 import {

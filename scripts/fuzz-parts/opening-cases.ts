@@ -1,4 +1,4 @@
-import { KernelError } from '../../src/base/errors/kernel.js';
+import { KernelError } from '../../src/base/errors.js';
 import type { MemoryImage, PhysicalRange } from '../../src/kernel/native/image/image.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';

@@ -10,15 +10,15 @@ import { skbProcessText, skbText } from '../../src/answers/skb/text.js';
 import { socketsJson } from '../../src/answers/sockets/json.js';
 import { socketsText } from '../../src/answers/sockets/text.js';
 import { instanceText } from '../../src/answers/struct/instance.js';
-import { instanceJson } from '../../src/answers/struct/json.js';
+import { instanceJson } from '../../src/answers/struct/render.js';
 import { instanceSchema } from '../../src/answers/struct/schema.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { describeDump } from '../../src/kernel/native/image/describe.js';
+import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { fieldsOf } from '../../src/walk/machine/fields.js';
-import { describeMachine } from '../../src/walk/machine/machine.js';
 import { Unknowns } from '../../src/walk/machine/unknowns.js';
+import { describeMachine } from '../../src/walk/machine-facts.js';
 import { InstanceReader } from '../../src/walk/values/instance.js';
 import type { Answered } from './rules.js';
 
@@ -111,7 +111,12 @@ function info(clean: NativeKernel): Question {
         missing,
       };
       const json = infoSchema.parse(infoJson(answer));
-      return { kind: 'answered', text: infoText(answer), json, complete: missing.length === 0 };
+      return {
+        kind: 'answered',
+        text: infoText(answer, null),
+        json,
+        complete: missing.length === 0,
+      };
     },
   };
 }

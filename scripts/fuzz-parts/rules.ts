@@ -1,5 +1,5 @@
 import { explainFailure } from '../../src/app/kit/failure.js';
-import { KdumpMemError } from '../../src/base/error.js';
+import { KdumpMemError } from '../../src/base/errors.js';
 
 /** How a question ended. */
 export type Outcome = Answered | Refused;

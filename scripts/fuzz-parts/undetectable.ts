@@ -28,6 +28,8 @@ const FREE: readonly RegExp[] = [
   /^page\._refcount/,
   // Another object of the same kind is as good.
   /^(file\.(f_op|private_data|f_inode)|socket\.file|fdtable\.|files_struct\.|request_sock\.|socket_alloc\.|sockfs_inode\.|sock\.sk_socket|cgroup|css_set|kernfs|rq\.)/,
+  // Which objects wait in a CPU's sheaf only its size says (docs/internals/undetectable.md).
+  /^slab_sheaf\.size$/,
   /^timekeeper\./,
   // Bytes that are shown, one by one, as what they are.
   /^memory$/,

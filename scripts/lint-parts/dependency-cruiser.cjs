@@ -45,6 +45,29 @@ const BELOW = {
 
 const GROUND = ['base', 'records'];
 
+/** What folders of one room may import of each other; what is not named here imports no sibling. */
+const SIBLINGS = {
+  walk: {
+    cgroups: ['tasks'],
+    files: ['tasks'],
+    log: ['machine'],
+    memory: ['machine', 'network', 'pages', 'tasks'],
+    network: ['pages', 'queues', 'tasks'],
+    pages: ['tasks'],
+    processes: ['files', 'machine', 'pages', 'tasks'],
+    queues: ['pages', 'skbs'],
+    skbs: ['pages'],
+    sockets: ['machine', 'pages', 'queues', 'tasks'],
+    stacks: ['processes', 'tasks'],
+  },
+  host: { procnet: ['proc', 'ss'], ss: ['proc'] },
+  leaks: { from: ['follow', 'readings'], record: ['follow'] },
+  triage: { rules: ['log'] },
+};
+
+/** The one declaration of what an answer has: rooms below take their types from it, and never load it. */
+const SCHEMAS = '^src/answers/.*schema\\.ts$';
+
 /** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
 const KNOWS_ENGINES = '^src/(app|doctor|extract|kernel|library|triage/batch|answers/info)/';
 
@@ -55,8 +78,39 @@ module.exports = {
       name: `${room}-looks-down`,
       severity: 'error',
       from: { path: `^src/${room}/` },
-      to: { path: '^src/', pathNot: `^src/(${[room, ...below, ...GROUND].join('|')})/` },
+      to: { path: '^src/', pathNot: [`^src/(${[room, ...below, ...GROUND].join('|')})/`, SCHEMAS] },
     })),
+    ...Object.entries(BELOW)
+      .filter(([room, below]) => room !== 'answers' && !below.includes('answers'))
+      .map(([room]) => ({
+        name: `${room}-loads-no-schema`,
+        severity: 'error',
+        from: { path: `^src/${room}/` },
+        to: { path: SCHEMAS, dependencyTypesNot: ['type-only'] },
+      })),
+    ...Object.entries(SIBLINGS).flatMap(([room, folders]) => {
+      const named = Object.entries(folders).map(([folder, others]) => ({
+        name: `${room}-${folder}-beside`,
+        severity: 'error',
+        from: { path: `^src/${room}/${folder}/` },
+        to: {
+          path: `^src/${room}/[^/]+/`,
+          pathNot: `^src/${room}/(${[folder, ...others].join('|')})/`,
+        },
+      }));
+      return [
+        ...named,
+        {
+          name: `${room}-beside`,
+          severity: 'error',
+          from: {
+            path: `^src/${room}/([^/]+)/`,
+            pathNot: `^src/${room}/(${Object.keys(folders).join('|')})/`,
+          },
+          to: { path: `^src/${room}/[^/]+/`, pathNot: `^src/${room}/$1/` },
+        },
+      ];
+    }),
     {
       name: 'one-interface-to-kernels',
       severity: 'error',

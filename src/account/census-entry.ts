@@ -1,24 +1,17 @@
+import type { CensusEntryJson } from '../answers/schema.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import type { Figures } from './figures.js';
 import type { Freed } from './freed.js';
 import type { SocketAccount } from './socket.js';
 import type { Ownership } from './tally.js';
 
-/** A process that has a socket. */
-export interface CensusOwner {
-  readonly pid: number;
-  /** Hostile. */
-  readonly comm: string;
-  /** Path of its cgroup; null where it could not be read. Hostile. */
-  readonly cgroup: string | null;
-}
+/** A process that references a socket. */
+export type CensusOwner = CensusEntryJson['mappedBy'][number];
 
 /** A process that holds a socket. */
-export interface CensusHolder extends CensusOwner {
-  readonly fd: number;
-}
+export type CensusHolder = CensusEntryJson['holders'][number];
 
-/** One socket of the machine, accounted for. */
+/** One socket of the machine, with its memory. */
 export interface CensusEntry
   extends SocketAccount,
     Pick<
@@ -26,25 +19,25 @@ export interface CensusEntry
       'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'
     > {
   readonly holders: readonly CensusHolder[];
-  /** Those that map its file, once a mapping. */
+  /** Processes that map its file, once for each mapping. */
   readonly mappedBy: readonly CensusOwner[];
-  /** Of a subflow: who has its connection open. */
+  /** For a subflow: processes that have its MPTCP connection open. */
   readonly connectionHolders: readonly CensusHolder[];
 }
 
-/** What sockets can be grouped by. */
+/** Ways to group sockets. */
 export const GROUPINGS = ['process', 'cgroup', 'netns', 'port', 'family', 'state'] as const;
 export type Grouping = (typeof GROUPINGS)[number];
 
-/** What the sockets of a group pin together. A socket that two processes hold is in both groups. */
+/** Memory that the sockets of a group pin together. A socket that two processes hold is in both groups. */
 export interface Group {
   readonly key: string;
-  /** Of a process; comm is hostile. Null: the group is none. */
+  /** Process; comm is untrusted. Null: the group is not a process. */
   readonly pid: number | null;
   readonly comm: string | null;
   readonly sockets: number;
   readonly total: Figures;
   readonly ownership: Ownership;
-  /** What goes back if it is killed; null: the group is no process. */
+  /** Memory freed if it is killed; null: the group is not a process. */
   readonly freedIfKilled: Freed | null;
 }

@@ -1,14 +1,13 @@
 import { AddressIndex } from '../walk/address-index.js';
-import { longer, MOST_COUNTED } from './columns.js';
+import { longer, MOST_COUNTED } from './counts.js';
 
 /**
- * Shared infos that several clones have in common, by their addresses, with what hangs in each, as rows
- * of the tables of pages and slots: in columns of typed arrays, 32 bytes an info and 8 for each thing
- * that hangs in it, since there may be millions.
+ * Shared infos of several clones, by address, with the pages and slots that they reference: typed arrays, 32
+ * bytes an info and 8 a reference, since there may be millions.
  */
 export class CloneCounts {
   #index = new AddressIndex();
-  /** How many clones there are of each, and how many of them were found. */
+  /** Number of clones of each info, and the number found. */
   #clones = new Uint32Array(0);
   #found = new Uint32Array(0);
   #frags = new Uint32Array(0);
@@ -19,8 +18,10 @@ export class CloneCounts {
     return this.#index.size;
   }
 
-  /** Counts a clone found; true if it is the first of its shared info. @throws as AddressIndex.add */
-  meet(sharedInfo: bigint, clones: number): boolean {
+  /**
+   * Counts a clone; returns true if it is the first one found of its shared info. @throws as AddressIndex.add
+   */
+  countClone(sharedInfo: bigint, clones: number): boolean {
     const known = this.#index.size;
     const row = this.#index.add(sharedInfo);
     if (row === known) this.#set(row, clones, 0, 0);
@@ -29,13 +30,13 @@ export class CloneCounts {
     return row === known;
   }
 
-  /** A reference to a page hangs in a shared info that was met. */
+  /** Records that a known shared info references a page. */
   addPage(sharedInfo: bigint, page: number): void {
     const row = this.#index.find(sharedInfo);
     if (row >= 0) this.#pages.push(row, page);
   }
 
-  /** A reference to a slot does. */
+  /** Records that a known shared info references a slot. */
   addSlot(sharedInfo: bigint, slot: number): void {
     const row = this.#index.find(sharedInfo);
     if (row >= 0) this.#slots.push(row, slot);
@@ -52,7 +53,7 @@ export class CloneCounts {
    *
    * @param pageRows for each row of its pages the row here
    * @param slotRows for each row of its slots
-   * @throws as {@link meet}
+   * @throws as {@link countClone}
    */
   add(other: CloneCounts, pageRows: Uint32Array, slotRows: Uint32Array): number {
     let both = 0;
@@ -76,8 +77,8 @@ export class CloneCounts {
   }
 
   /**
-   * Adds the references that hang in the infos of which all clones were found: a clone elsewhere keeps
-   * the shared info, and so everything in it.
+   * Adds the references of infos of which all clones were found: another clone keeps the shared info, and
+   * everything in it.
    *
    * @param pages counts by the rows of pages
    * @param slots counts by the rows of slots
@@ -88,7 +89,7 @@ export class CloneCounts {
     this.#slots.countOf(isWhole, slots);
   }
 
-  /** Adds the references that hang in any info: each holds its own, wherever its clones are. */
+  /** Adds the references of all infos: each holds its own, whether or not its clones were found. */
   countAll(pages: Uint32Array, slots: Uint32Array): void {
     const all = () => true;
     this.#pages.countOf(all, pages);
@@ -100,12 +101,12 @@ export class CloneCounts {
     return this.#index.address(row);
   }
 
-  /** How many clones have it; an skb that several have counts as often. */
+  /** Number of clones of a shared info; an skb with several users counts once for each. */
   clones(row: number): number {
     return this.#clones[row]!;
   }
 
-  /** How many of them were found. */
+  /** Number of its clones that were found. */
   found(row: number): number {
     return this.#found[row]!;
   }
@@ -121,7 +122,7 @@ export class CloneCounts {
     return copy;
   }
 
-  /** Of clones that several have, one may have more users than another. */
+  /** Two clones may show different user counts. */
   #atLeast(row: number, clones: number): void {
     this.#clones[row] = Math.max(this.#clones[row]!, Math.min(clones, MOST_COUNTED));
   }
@@ -138,7 +139,7 @@ export class CloneCounts {
   }
 }
 
-/** What hangs in infos: pairs of an info's row and the row of a thing. */
+/** Contents of infos: pairs of an info's row and the row of a page or slot. */
 class Links {
   #infos = new Uint32Array(0);
   #things = new Uint32Array(0);
@@ -155,8 +156,8 @@ class Links {
   }
 
   /**
-   * @param infoRows for each row of the other's infos the row here; -1: not to be added
-   * @param thingRows for each row of what hangs in them
+   * @param infoRows row here for each row of the other's infos; -1: not added
+   * @param thingRows row here for each row of their contents
    */
   add(other: Links, infoRows: Int32Array, thingRows: Uint32Array): void {
     for (let link = 0; link < other.#count; link++) {
@@ -165,7 +166,7 @@ class Links {
     }
   }
 
-  /** Counts each thing once for every time that it hangs in such an info. */
+  /** Counts each thing once for every reference from a selected info. */
   countOf(isCounted: (info: number) => boolean, counts: Uint32Array): void {
     for (let link = 0; link < this.#count; link++) {
       if (!isCounted(this.#infos[link]!)) continue;

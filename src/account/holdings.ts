@@ -3,26 +3,26 @@ import type { SockIdentity } from '../walk/sockets/sock.js';
 import type { Figures } from './figures.js';
 import type { Tally } from './tally.js';
 
-/** What a socket holds, and what its close does to it. */
+/** Memory that a socket holds, and the effect of its close. */
 export interface Holdings {
   readonly all: Tally;
-  /** What of it goes as soon as the socket is closed. */
+  /** The part that is freed when the socket is closed. */
   readonly atClose: Tally;
-  /** Of a connection of TCP's or MPTCP's. */
+  /** A TCP or MPTCP connection. */
   readonly connection?: Connection;
 }
 
 export interface Connection extends Pick<SockIdentity, 'netns' | 'local' | 'peer'> {
-  /** What it has sent or will send, which goes if the other end resets it; undefined: nothing. */
+  /** Sent or unsent data, which is freed if the peer resets the connection; undefined: none. */
   readonly sending: Tally | undefined;
-  /** It has data that nobody has read: a close resets the connection, and all of it goes. */
+  /** Whether it has unread data: closing it then resets the connection and frees all of it. */
   readonly resets: boolean;
 }
 
-/** What a connection keeps after its close, and what of that is on its way to the peer. */
+/** Queues that a connection keeps after its close, including data in flight to the peer. */
 const LINGERING = queuesThat(({ atClose }) => atClose === 'kept');
 const SENDING = LINGERING.filter((name) => queueFacts(name).payload === 'sent');
-/** What goes to the peer before a socket lets go of it. */
+/** Data that is sent to the peer before the socket is freed. */
 const SENT_FIRST = queuesThat(({ atClose }) => atClose === 'sent');
 
 export interface CountedQueue {
@@ -32,9 +32,9 @@ export interface CountedQueue {
 }
 
 /**
- * @param all of all queues
- * @param queues each queue by itself
- * @param mptcpResets whether MPTCP's close resets a connection with unread data (since 6.1)
+ * @param all memory of all queues
+ * @param queues memory of each queue
+ * @param mptcpResets whether closing an MPTCP connection with unread data resets it (since 6.1)
  */
 export function holdingsOf(
   { type, protocol, state, netns, local, peer }: SockIdentity,
@@ -59,7 +59,7 @@ export function holdingsOf(
   const unread = queues.some(({ name, figures }) => name === 'receive' && figures.payloadBytes > 0);
   const resets = unread && (!mptcp || mptcpResets());
   const connection = { netns, local, peer, sending, resets };
-  // MPTCP without such a reset keeps what it has received as well.
+  // MPTCP without such a reset keeps received data, too.
   const lingers = holdsAny(LINGERING) || (mptcp && unread);
   if (resets || !lingers) return { all, atClose: all, connection };
   const atClose = sum((name) => !mptcp && !LINGERING.includes(name));

@@ -3,7 +3,7 @@ import { droppedBytes, type Freed, freedOfStages } from './freed.js';
 import type { Connection, Holdings } from './holdings.js';
 import type { Tally } from './tally.js';
 
-/** Returns one number for all processes that are killed together. */
+/** Returns the same number for all processes that are killed together. */
 export type KilledWith = (pid: number) => number;
 
 interface Waiting {
@@ -12,32 +12,35 @@ interface Waiting {
 }
 
 /**
- * Determines which sockets the kernel frees with a process. A socket whose file references all come from
- * descriptors and mappings of one process is freed. Otherwise its other references decide: a message in the
- * queue of a socket that goes as well (also its own: the kernel collects such cycles when the next unix
- * socket is closed), a ring of io_uring that goes, the listener that it waits at, the MPTCP connection
- * that it is part of; a reference that nothing explains may be a system
- * call of the same process, which ends with it, or somebody else's.
+ * Determines which sockets the kernel frees when a process is killed. A socket is freed if all references to
+ * its file come from descriptors and mappings of that process. Otherwise its other references decide: a
+ * message in the queue of a socket that is freed as well (including its own queue: the kernel collects such
+ * cycles when the next unix socket is closed), an io_uring instance that is freed, the listener whose accept
+ * queue it is in, or its MPTCP connection. A reference of unknown origin may be a system call of the same
+ * process, which ends with it, or belong to another holder.
  */
 export class KillImpact {
   readonly #newTally: () => Tally;
   readonly #killedWith: KilledWith;
-  /** By pid: what goes for sure, and the socks that it came from. */
+  /** By pid: memory that is certainly freed, and the socks that hold it. */
   readonly #plain = new Map<number, Holdings & { readonly socks: Set<bigint> }>();
-  /** By pid: connections that keep some of it after their close, unless they are reset. */
+  /** By pid: connections that keep part of their memory after close, unless they are reset. */
   readonly #lingering = new Map<number, Waiting[]>();
   readonly #connections = new Map<bigint, Connection>();
-  /** Socks with unread data, which reset their peer when they are closed, by the peer's name. */
+  /** Socks with unread data, which reset their peer on close, by the peer's name. */
   readonly #resetting = new Map<string, bigint>();
-  /** Socks with something to send, by their name without a namespace. */
+  /** Socks with unsent data, by their name without the namespace. */
   readonly #sending = new Map<string, bigint[]>();
-  /** Those that depend on others, by sock. */
-  readonly #waiting = new Map<bigint, Waiting>();
-  /** From a carrier, a listener or a whole, or a process, to the waiting ones that may go with it. */
+  /** Sockets that depend on others, by sock. */
+  readonly #dependents = new Map<bigint, Waiting>();
+  /** Dependents of a carrier, a listener, an MPTCP socket or a process. */
   readonly #bySock = new Map<bigint, bigint[]>();
   readonly #byPid = new Map<number, bigint[]>();
 
-  /** @param killedWith names what is killed as one, by pid: a process by itself, or a group of them */
+  /**
+   * @param killedWith returns the id of the group that is killed together, by pid: a process alone, or
+   * several
+   */
   constructor(newTally: () => Tally, killedWith: KilledWith = (pid) => pid) {
     this.#newTally = newTally;
     this.#killedWith = killedWith;
@@ -65,10 +68,10 @@ export class KillImpact {
     }
     const kept = acceptedFrom ?? subflowOf ?? carriedBy[0];
     if (pid === undefined && kept === undefined && !registeredWith.length) return;
-    this.#waiting.set(sock, { socket, held });
+    this.#dependents.set(sock, { socket, held });
   }
 
-  /** Memory that is freed if a process is killed. */
+  /** Returns the memory that is freed if a process is killed. */
   freed(process: number): Freed {
     const pid = this.#killedWith(process);
     const plain = this.#plain.get(pid) ?? { ...this.#newHeld(), socks: new Set<bigint>() };
@@ -87,14 +90,14 @@ export class KillImpact {
     const closing = new Set([...plain.socks, ...certain]);
     for (const one of lingering) atClose.add(this.#atClose(one, closing));
     for (const sock of certain) {
-      const waiting = this.#waiting.get(sock);
+      const waiting = this.#dependents.get(sock);
       if (!waiting) continue;
       all.add(waiting.held.all);
       atClose.add(this.#atClose(waiting, closing));
     }
     const own = droppedBytes(all);
     for (const sock of possible) {
-      const waiting = this.#waiting.get(sock);
+      const waiting = this.#dependents.get(sock);
       if (waiting && !certain.has(sock)) all.add(waiting.held.all);
     }
     const most = possible.size > certain.size ? droppedBytes(all) : own;
@@ -109,7 +112,10 @@ export class KillImpact {
     if (sending && local && peer) push(this.#sending, `${local} ${peer}`, sock);
   }
 
-  /** A peer on the same machine that closes with unread data resets the connection: all of it goes. */
+  /**
+   * Returns the memory freed at close: all of it if a peer on the same machine closes with unread data, which
+   * resets the connection.
+   */
   #atClose({ held }: Waiting, closing: ReadonlySet<bigint>): Tally {
     if (!held.connection) return held.atClose;
     const { netns, local, peer } = held.connection;
@@ -118,8 +124,8 @@ export class KillImpact {
   }
 
   /**
-   * What waits to be sent at the other ends of connections, on this machine, of sockets that may go: a
-   * reset frees it too. The other end may be in another namespace, and have the same name in a third.
+   * Unsent data of local peers of sockets that may close: a reset frees it, too. The peer may be in another
+   * namespace, and have the same name in a third.
    */
   #otherEnds(going: ReadonlySet<bigint>): Tally[] {
     const ends = new Map<bigint, Tally>();
@@ -138,20 +144,20 @@ export class KillImpact {
     return { all: this.#newTally(), atClose: this.#newTally() };
   }
 
-  /** Waiting sockets that something of the process leads to. */
+  /** Returns the dependent sockets that can be reached from the process. */
   #reachedFrom(pid: number, socks: Iterable<bigint>): Set<bigint> {
     const reached = new Set<bigint>();
     const next = [...(this.#byPid.get(pid) ?? [])];
     for (const sock of socks) next.push(...(this.#bySock.get(sock) ?? []));
     for (let sock = next.pop(); sock !== undefined; sock = next.pop()) {
-      if (reached.has(sock) || !this.#waiting.has(sock)) continue;
+      if (reached.has(sock) || !this.#dependents.has(sock)) continue;
       reached.add(sock);
       next.push(...(this.#bySock.get(sock) ?? []));
     }
     return reached;
   }
 
-  /** Of these, the most that can go together, with none kept by anything outside. */
+  /** The largest subset that can be closed together, because nothing outside keeps any of it. */
   #remaining(
     pid: number,
     plain: Iterable<bigint>,
@@ -163,8 +169,8 @@ export class KillImpact {
     for (let changed = true; changed; ) {
       changed = false;
       for (const sock of from) {
-        const waiting = this.#waiting.get(sock);
-        if (!waiting || !going.has(sock) || goes(waiting.socket, isKilled, going, certain))
+        const waiting = this.#dependents.get(sock);
+        if (!waiting || !going.has(sock) || isFreed(waiting.socket, isKilled, going, certain))
           continue;
         going.delete(sock);
         changed = true;
@@ -174,7 +180,7 @@ export class KillImpact {
   }
 }
 
-/** The socks that a socket goes with: those that carry it, accept it, or that it is part of. */
+/** Returns the socks that keep a socket: those whose messages carry it, its listener, or its MPTCP socket. */
 export function keepersOf({ acceptedFrom, subflowOf, carriedBy }: CountedSocket): bigint[] {
   const one = acceptedFrom ?? subflowOf;
   return one === undefined ? [...carriedBy] : [one, ...carriedBy];
@@ -191,8 +197,8 @@ function isPlain(socket: CountedSocket): boolean {
   return fileReferences <= holders.length + mappedBy.length;
 }
 
-/** @param certain every reference is to be explained */
-function goes(
+/** @param certain whether every reference must be attributed */
+function isFreed(
   socket: CountedSocket,
   isKilled: (pid: number) => boolean,
   going: ReadonlySet<bigint>,

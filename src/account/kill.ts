@@ -1,14 +1,13 @@
 import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { incompleteness } from '../walk/incompleteness.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import type { Socket } from '../walk/sockets/socket.js';
 import { SocketLinks } from '../walk/sockets/socket-links.js';
-import { belongings, type Holder } from '../walk/tasks/descriptors.js';
+import { type Holder, sharedTables } from '../walk/tasks/descriptors.js';
 import { FileTables } from '../walk/tasks/files.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { Warnings } from '../walk/warnings.js';
+import { addError, incompleteness, Warnings } from '../walk/warnings.js';
 import { atLeastFreed, type Freed } from './freed.js';
 import type { Holdings } from './holdings.js';
 import { KillImpact, keepersOf } from './kill-impact.js';
@@ -16,9 +15,9 @@ import type { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
 /**
- * Returns what a kill of a process frees of one of its sockets and of those that depend on it: connections
- * in its accept queue, and files in its messages. What the other ends of connections hold is left out.
- * Null: the socket was not found again among the process's.
+ * Memory that a kill of a process frees of one of its sockets and of its dependents: connections in its
+ * accept queue, and files in its messages. Data of the peers is excluded. Null: the socket is not among the
+ * process's.
  */
 export function freedOf(
   kernel: Kernel,
@@ -38,7 +37,7 @@ export function freedOf(
     warnings.merge(missed);
     return null;
   }
-  // Without the connection's names, by which other ends are found.
+  // Omits the connection's names, by which peers are found.
   const known = new Map([[socket.sock, { all: held.all, atClose: held.atClose }]]);
   return new KillOfProcess(kernel, accountant, all, missed).freed(
     task,
@@ -49,10 +48,10 @@ export function freedOf(
 }
 
 /**
- * The same of a process as a whole, also of sockets that it has without a descriptor: mapped, or
- * registered with a ring of io_uring. Of the other ends of its connections those that are its own count.
+ * The same for the complete process, including sockets without a descriptor: mapped, or registered with
+ * io_uring. Of local peers only its own count.
  *
- * @param known what its sockets hold, by their socks
+ * @param known holdings of its sockets, by sock
  * @param whole whether these are all that it has open
  */
 export function freedOfProcess(
@@ -80,7 +79,7 @@ export function freedOfProcess(
   return whole && [...known.keys()].every((sock) => found.has(sock)) ? freed : atLeastFreed(freed);
 }
 
-/** What a kill of a process frees, by all sockets that can be reached. */
+/** Memory that a kill of a process frees, by all reachable sockets. */
 class KillOfProcess {
   readonly #kernel: Kernel;
   readonly #accountant: SocketAccountant;
@@ -99,7 +98,7 @@ class KillOfProcess {
     this.#missed = missed;
   }
 
-  /** @param socks of the sockets that count, with those that hang on them */
+  /** @param socks socks to count, together with their dependents */
   freed(
     task: Task,
     known: ReadonlyMap<bigint, Holdings>,
@@ -110,14 +109,13 @@ class KillOfProcess {
     const newTally = () => new Tally(pageSize, new Warnings());
     const nothing: Holdings = { all: newTally(), atClose: newTally() };
     const impact = new KillImpact(newTally);
-    const counted = hangingOn(socks, this.#all);
+    const counted = dependentsOf(socks, this.#all);
     for (const one of this.#all) {
       try {
         const isCounted = known.has(one.sock) || counted.has(one.sock);
         impact.add(one, isCounted ? this.#heldOf(one, known) : nothing);
       } catch (error) {
-        const message = `sock ${hex(one.sock)}: ${(error as Error).message}`;
-        this.#missed.add(incompleteness(error), message);
+        addError(this.#missed, `sock ${hex(one.sock)}`, error);
       }
     }
     const freed = impact.freed(task.pid);
@@ -133,8 +131,8 @@ class KillOfProcess {
 }
 
 /**
- * The socket by itself, if descriptors of this process are all that refers to it, and nothing hangs on
- * it: what other processes have open need not be known then.
+ * Returns the socket alone if only descriptors of this process reference it and nothing depends on it: the
+ * open files of other processes are not needed then.
  */
 function aloneOf(
   kernel: Kernel,
@@ -142,7 +140,7 @@ function aloneOf(
   socket: Socket,
   missed: Warnings,
 ): CountedSocket[] | undefined {
-  const { tables } = belongings(kernel, missed);
+  const { tables } = sharedTables(kernel, missed);
   const links = new SocketLinks(kernel, missed);
   const reader = new FileTables(kernel);
   const holders: Holder[] = [];
@@ -171,8 +169,8 @@ function aloneOf(
   return [{ ...socket, ...nothing, foundBy: ['fd'], holders, mappedBy: [] }];
 }
 
-/** These socks, and those that they keep: directly, or through others that they keep. */
-function hangingOn(socks: readonly bigint[], all: readonly CountedSocket[]): Set<bigint> {
+/** Returns these socks and all socks that they keep, directly or indirectly. */
+function dependentsOf(socks: readonly bigint[], all: readonly CountedSocket[]): Set<bigint> {
   const kept = new Map<bigint, bigint[]>();
   for (const one of all) {
     for (const keeper of keepersOf(one)) {

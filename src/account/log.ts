@@ -1,10 +1,11 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import type { LogRecord, TextRecord } from '../records/log-records.js';
+import type { CaptureOrigin } from '../records/sample-origin.js';
 import { readLog } from '../walk/log/log.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 
-/** Which messages are asked for. What a message does not tell (null) is never left out for it. */
+/** Message filter. A field that a message lacks (null) excludes no message. */
 export interface LogChoice {
   readonly levels?: ReadonlySet<number> | undefined;
   readonly facilities?: ReadonlySet<number> | undefined;
@@ -12,20 +13,20 @@ export interface LogChoice {
   readonly until?: LogMoment | undefined;
 }
 
-/** A moment on the log's clock, in nanoseconds: after boot, or before the newest message. */
+/** A point in time on the log's clock, in nanoseconds: since boot, or before the newest message. */
 export interface LogMoment {
   readonly nanoseconds: bigint;
   readonly from: 'boot' | 'end';
 }
 
-/** What the log holds besides the messages that were asked for. */
+/** Facts about the log besides the selected messages. */
 export interface LogWhole {
   readonly kernel: KernelFacts;
-  /** Messages that were left out, since others were asked for. */
+  /** Number of messages that were not selected. */
   readonly omitted: number;
-  /** Messages that newer ones have overwritten; 0: all since boot are there. */
+  /** Messages that newer ones have overwritten; 0: all since boot exist. */
   readonly overwritten: number;
-  /** Messages for which the kernel had no room when they came. */
+  /** Messages that the kernel dropped because it had no room for them. */
   readonly noRoom: number;
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
@@ -35,7 +36,7 @@ export interface LogAnswer extends LogWhole {
   readonly records: readonly LogRecord[];
 }
 
-/** The messages that were asked for, the oldest first, one by one. @throws as readLog does */
+/** Yields the selected messages, oldest first. @throws as readLog does */
 export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRecord, LogWhole> {
   const warnings = new Warnings(kernel.doubts);
   const log = readLog(kernel, fieldsOf(kernel), warnings);
@@ -50,14 +51,14 @@ export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRe
   };
 }
 
-/** Those of a log that were asked for. */
+/** Yields the selected messages of a log. */
 export function* chosenMessages<Rest>(
   log: Generator<LogRecord, Rest>,
   choice: LogChoice,
 ): Generator<LogRecord, ChosenRest<Rest>> {
-  // A moment before the end is known when the end is.
+  // A time relative to the newest message requires reading the complete log first.
   const relative = [choice.since, choice.until].some((moment) => moment?.from === 'end');
-  const held = relative ? hold(log) : undefined;
+  const held = relative ? bufferLog(log) : undefined;
   const end = held?.end ?? 0n;
   const meant = chosenBy(choice, end);
   const left = held?.log ?? log;
@@ -73,14 +74,14 @@ export function* chosenMessages<Rest>(
 }
 
 interface ChosenRest<Rest> {
-  /** What the log returned. */
+  /** Result of reading the log. */
   readonly rest: Rest;
   readonly omitted: number;
-  /** Number of its first message. */
+  /** Sequence number of the first message. */
   readonly first: number | undefined;
 }
 
-/** The same all at once. @throws as readLog does */
+/** Returns the selected messages at once. @throws as readLog does */
 export function messages(kernel: Kernel, choice: LogChoice): LogAnswer {
   const records: LogRecord[] = [];
   const each = eachMessage(kernel, choice);
@@ -91,8 +92,8 @@ export function messages(kernel: Kernel, choice: LogChoice): LogAnswer {
   }
 }
 
-/** Reads a log to its end, and gives it again from its start. */
-function hold<Rest>(log: Generator<LogRecord, Rest>): {
+/** Reads a log to its end; returns a generator that replays it from the start. */
+function bufferLog<Rest>(log: Generator<LogRecord, Rest>): {
   readonly end: bigint;
   readonly log: Generator<LogRecord, Rest>;
 } {
@@ -113,9 +114,9 @@ function hold<Rest>(log: Generator<LogRecord, Rest>): {
 }
 
 /**
- * What tells whether a message is asked for.
+ * Returns a message filter.
  *
- * @param end the time of the newest message
+ * @param end time of the newest message
  */
 export function chosenBy(
   { levels, facilities, ...times }: LogChoice,
@@ -132,7 +133,55 @@ export function chosenBy(
   };
 }
 
-function moment(asked: LogMoment | undefined, end: bigint): bigint | undefined {
-  if (asked === undefined) return undefined;
-  return asked.from === 'boot' ? asked.nanoseconds : end - asked.nanoseconds;
+function moment(requested: LogMoment | undefined, end: bigint): bigint | undefined {
+  if (requested === undefined) return undefined;
+  return requested.from === 'boot' ? requested.nanoseconds : end - requested.nanoseconds;
+}
+
+/** Properties of a captured log beside its messages. */
+export interface CapturedRest {
+  readonly overwritten: number | null;
+  readonly missing: number;
+  readonly foreign: number;
+}
+
+/** A captured log. */
+export interface CapturedLog {
+  readonly of: CaptureOrigin;
+  readonly log: Generator<LogRecord, CapturedRest>;
+  /** Whether its end is missing. */
+  readonly cut: boolean;
+  /** Reasons why messages may be missing in the capture. */
+  readonly warnings: readonly Warning[];
+}
+
+/** Facts about a captured log besides the selected messages. */
+export interface CapturedLogWhole {
+  readonly captured: CaptureOrigin;
+  /** Number of messages that were not selected. */
+  readonly omitted: number;
+  /** Messages that had been overwritten by newer ones; null: unknown. */
+  readonly overwritten: number | null;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+/** Yields the selected messages of a captured log, oldest first. */
+export function* eachCaptured(
+  { of, log, cut, warnings: damage }: CapturedLog,
+  choice: LogChoice,
+): Generator<LogRecord, CapturedLogWhole> {
+  const warnings = new Warnings();
+  for (const { code, message } of damage) warnings.add(code, message);
+  const { rest, omitted, first } = yield* chosenMessages(log, choice);
+  const { overwritten, missing, foreign } = rest;
+  const say = (message: string): void => warnings.add('unreadable', message);
+  if (first === undefined) say('the captured log contains no messages');
+  else if (overwritten === null)
+    say('the log was captured with dmesg: older messages may have been overwritten');
+  if (missing > 0) say(`${missing} messages in the middle are missing`);
+  if (foreign > 0) say(`${foreign} lines of the captured log are malformed or out of order`);
+  if (cut) say('the captured log is truncated: the newest messages are missing');
+  const list = warnings.list();
+  return { captured: of, omitted, overwritten, complete: list.length === 0, warnings: list };
 }

@@ -1,16 +1,16 @@
 import type { CensusEntry, CensusOwner, Group, Grouping } from './census-entry.js';
 import { atLeastFreed, type Freed } from './freed.js';
-import { portsOf } from './ports.js';
+import { portsOf } from './socket.js';
 import type { Tally } from './tally.js';
 
 interface Sum {
-  /** The process that the group is; null: it is none. */
+  /** The process of the group; null if the group is not a process. */
   readonly process: Process | null;
   sockets: number;
   readonly tally: Tally;
 }
 
-/** Adds sockets up by what they have in common. */
+/** Sums sockets by a common property. */
 export class Owners {
   readonly #grouping: Grouping;
   readonly #newTally: () => Tally;
@@ -31,10 +31,10 @@ export class Owners {
   }
 
   /**
-   * The groups, what pins most first.
+   * Returns the groups, largest first.
    *
-   * @param missed sockets or their holders are missing, perhaps from any group
-   * @param freed how much a kill of a process frees
+   * @param missed whether sockets or their holders are missing, possibly from any group
+   * @param freed returns the memory freed if a process is killed
    */
   groups(missed: boolean, freed: (pid: number) => Freed): Group[] {
     const freedBy = (pid: number): Freed => {
@@ -59,15 +59,12 @@ export class Owners {
   }
 }
 
-/** Comm is hostile. */
-interface Process {
-  readonly pid: number;
-  readonly comm: string;
-}
+/** `comm` is untrusted. */
+type Process = Pick<CensusOwner, 'pid' | 'comm'>;
 
 /**
- * Under which keys a socket counts, and which of them are processes. Keys are for people, and hostile
- * where comm or path are.
+ * Returns the group keys of a socket, with the process of each, if it is one. Keys are for display, and
+ * untrusted if they contain a comm or a path.
  */
 function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Process | null> {
   const one = (key: string) => new Map([[key, null]]);
@@ -91,7 +88,10 @@ function keysOf(entry: CensusEntry, grouping: Grouping): ReadonlyMap<string, Pro
   }
 }
 
-/** The processes that have it open; else those that map it; else those that have its MPTCP connection open. */
+/**
+ * The processes that have it open; otherwise those that map it; otherwise those that have its MPTCP
+ * connection open.
+ */
 export function ownersOf(entry: CensusEntry): readonly CensusOwner[] {
   const { holders, mappedBy, connectionHolders } = entry;
   return [holders, mappedBy, connectionHolders].find(({ length }) => length > 0) ?? [];
@@ -101,7 +101,7 @@ function unownedKey(entry: CensusEntry): string {
   return UNOWNED[keptBy(entry)];
 }
 
-/** What keeps a socket that no process has open or mapped. */
+/** Kind of object that keeps a socket that no process has open or maps. */
 export type Keeper =
   | 'listener'
   | 'message'
@@ -111,7 +111,7 @@ export type Keeper =
   | 'kernel'
   | 'unknown';
 
-/** `nothing` only of a sock that says itself that it has no socket. */
+/** Returns the keeper of a socket; `nothing` only if the sock itself records that it has no socket. */
 export function keptBy(entry: CensusEntry): Keeper {
   if (entry.acceptedFrom !== undefined) return 'listener';
   if (entry.carriedBy.length > 0) return 'message';
@@ -121,7 +121,7 @@ export function keptBy(entry: CensusEntry): Keeper {
   return entry.socket.inode !== null && entry.socket.file === 0n ? 'kernel' : 'unknown';
 }
 
-/** Group keys of sockets without a process. */
+/** Group keys of sockets without an owner process. */
 export const UNOWNED: Readonly<Record<Keeper, string>> = {
   listener: '(in accept queue)',
   message: '(in unread message: SCM_RIGHTS)',

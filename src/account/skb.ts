@@ -1,12 +1,11 @@
-import { KdumpMemError } from '../base/error.js';
-import { WalkError } from '../base/errors/walk.js';
+import type { SkbProcessJson } from '../answers/schema.js';
+import { KdumpMemError, WalkError } from '../base/errors.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { incompleteness } from '../walk/incompleteness.js';
 import { type Socket, SocketFinder, socketOfSock } from '../walk/sockets/socket.js';
 import { findFile, openFiles } from '../walk/tasks/files.js';
 import { contradictions, findTask, taskTable } from '../walk/tasks/task-table.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import { incompleteness, type Warning, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import type { Freed } from './freed.js';
 import type { Holdings } from './holdings.js';
@@ -14,50 +13,46 @@ import { freedOf, freedOfProcess } from './kill.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
-export interface ProcessName {
-  readonly pid: number;
-  /** Hostile. */
-  readonly comm: string;
-}
+export type ProcessName = SkbProcessJson['process'];
 
-/** The answer to `skb --pid --fd`, and to `skb --sock`, which leads through no process. */
+/** The answer to `skb --pid --fd`, and to `skb --sock`, which needs no process. */
 export interface SkbAnswer extends SocketAccount {
   readonly kernel: KernelFacts;
   readonly process: ProcessName | null;
   readonly fd: number | null;
   /**
-   * What goes back if the process is killed, of this socket and of what hangs on it: nothing where
-   * another process has it too, perhaps nothing where it is not known what refers to it. Null: no
-   * process was asked for, or the way back to the socket could not be read.
+   * Memory of this socket and its dependents that is freed if the process is killed: none if another process
+   * holds the socket too, and possibly none if a reference is of unknown origin. Null: no process was
+   * requested, or the holders of the socket could not be read.
    */
   readonly freedIfKilled: Freed | null;
   readonly warnings: readonly Warning[];
 }
 
-/** The answer to `skb --pid`: every socket of a process, what pins most first. */
+/** The answer to `skb --pid`: every socket of a process, largest first. */
 export interface ProcessAnswer {
   readonly kernel: KernelFacts;
   readonly process: ProcessName;
   readonly sockets: readonly (SocketAccount & { readonly fds: readonly number[] })[];
-  /** Over all of them; what two sockets share is counted once. */
+  /** Total of all sockets; shared memory is counted once. */
   readonly total: Figures;
-  /** What goes back if the process is killed, also of sockets that it has without a descriptor. */
+  /** Memory freed if the process is killed, including sockets without a descriptor. */
   readonly freedIfKilled: Freed;
   readonly warnings: readonly Warning[];
 }
 
 /**
- * What waits in the queues of the socket behind one descriptor.
+ * Queues of the socket behind one descriptor.
  *
- * @throws {WalkError} if the process or the descriptor is not there or is no socket;
- *   {@link ReadError} or {@link KernelError} if the way to the socket cannot be read.
+ * @throws {WalkError} if the process or descriptor does not exist, or is no socket; {@link ReadError} or
+ * {@link KernelError} if the path to the socket cannot be read.
  */
 export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = false): SkbAnswer {
   const task = findTask(kernel, pid);
   const finder = new SocketFinder(kernel);
   const socket = findSocket(kernel, finder, task, fd);
   const warnings = new Warnings(kernel.doubts);
-  // Which process has the socket is part of the answer.
+  // The answer names the process of the socket, so contradictions in the task table matter.
   for (const { code, message } of contradictions(taskTable(kernel))) warnings.add(code, message);
   const isSound = warnings.complete;
   const accountant = new SocketAccountant(kernel);
@@ -73,7 +68,7 @@ export function accountFd(kernel: Kernel, pid: number, fd: number, keepSkbs = fa
   };
 }
 
-/** @throws {WalkError} `no-such-fd` or `not-a-socket`, with descriptors of the process that are some */
+/** @throws {WalkError} `no-such-fd` or `not-a-socket`, with the socket descriptors of the process */
 function findSocket(kernel: Kernel, finder: SocketFinder, task: Task, fd: number): Socket {
   let open = false;
   try {
@@ -91,10 +86,10 @@ function findSocket(kernel: Kernel, finder: SocketFinder, task: Task, fd: number
   );
 }
 
-/** Descriptors that are looked at to name those of sockets. */
+/** Maximum number of descriptors read to list those that are sockets. */
 const MOST_LOOKED_AT = 4096;
 
-/** Which descriptors of a process are sockets, in a few words. */
+/** Describes the descriptors of a process that are sockets. */
 function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
   const fds = new Set<number>();
   let looked = 0;
@@ -120,10 +115,10 @@ function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
 }
 
 /**
- * What waits in the queues of a sock, whether or not a file leads to it.
+ * Queues of a sock, whether or not a file refers to it.
  *
- * @throws {WalkError} `not-a-socket` if what is at the address is of no protocol that the kernel
- *   has; {@link ReadError} or {@link KernelError} if it cannot be read.
+ * @throws {WalkError} `not-a-socket` if the address is of no known protocol; {@link ReadError} or {@link
+ * KernelError} if it cannot be read.
  */
 export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): SkbAnswer {
   const warnings = new Warnings(kernel.doubts);
@@ -136,7 +131,7 @@ export function accountSock(kernel: Kernel, sock: bigint, keepSkbs = false): Skb
 }
 
 /**
- * What waits in the queues of every socket of a process. Descriptors of one file are one socket.
+ * Queues of every socket of a process. Descriptors of one file are one socket.
  *
  * @throws as {@link accountFd}; one socket that cannot be read is a warning instead.
  */
@@ -152,7 +147,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
   try {
     for (const { fd, file } of openFiles(kernel, task)) {
       const fds = fdsByFile.get(file);
-      // Threads with tables of their own may have it at the same one.
+      // Threads with their own descriptor tables may use the same descriptor number.
       if (fds && !fds.includes(fd)) fds.push(fd);
       else if (fds) continue;
       else fdsByFile.set(file, [fd]);
@@ -193,7 +188,7 @@ function nameOf({ pid, comm }: Task): ProcessName {
   return { pid, comm };
 }
 
-/** Descriptors of one file, of which a damaged table may claim any number. */
+/** Descriptors of one file; a damaged table may claim any number. */
 function someOf(fds: readonly number[]): string {
   const more = fds.length > MOST_TOLD ? ` and ${fds.length - MOST_TOLD} more` : '';
   return `${fds.slice(0, MOST_TOLD).join(', ')}${more}`;

@@ -1,56 +1,54 @@
 import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { incompleteness } from '../walk/incompleteness.js';
 import { PageReader } from '../walk/pages/pages.js';
 import { HeldReader } from '../walk/queues/held-reader.js';
-import { type QueueName, queueFacts } from '../walk/queues/queue.js';
+import { type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
 import { QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skbs/skb.js';
 import { TcpCharges } from '../walk/sockets/charges.js';
 import { PartReader } from '../walk/sockets/read-part.js';
 import { type SockIdentity, SockReader } from '../walk/sockets/sock.js';
 import type { Socket } from '../walk/sockets/socket.js';
-import { type WarningCode, Warnings } from '../walk/warnings.js';
+import { incompleteness, type WarningCode, Warnings } from '../walk/warnings.js';
 import type { Figures } from './figures.js';
 import { type CountedQueue, type Holdings, holdingsOf } from './holdings.js';
 import { type Ownership, Tally } from './tally.js';
-import { payloadOf, tellsUnread } from './unread.js';
 
-/** A socket, what waits in each of its queues, and what all of them pin together. */
+/** A socket, the contents of each of its queues, and the memory that they pin together. */
 export interface SocketAccount {
   readonly socket: Socket & SockIdentity;
   readonly queues: Readonly<Partial<Record<QueueName, Figures>>>;
-  /** Over all queues; what two of them share is counted once. */
+  /** Total of all queues; shared memory is counted once. */
   readonly total: Figures;
-  /** Of `total.pinnedBytes`, what goes back if this socket alone drops its queues, and the rest. */
+  /** Of `total.pinnedBytes`, the part freed if only this socket drops its queues, and the remainder. */
   readonly ownership: Ownership;
   /**
-   * Payload that has come and that the process has not read, without what it has read of the first
-   * skb; null: that could not be told.
+   * Received payload that the process has not read, excluding the part of the first skb that it has read;
+   * null: unknown.
    */
   readonly unreadBytes: number | null;
-  /** Each queue's entries, if they were asked for. */
+  /** Entries of each queue, if requested. */
   readonly skbs?: Readonly<Partial<Record<QueueName, readonly Skb[]>>>;
 }
 
 export interface AccountOptions {
-  /** Takes what could not be read. */
+  /** Receives unreadable data. */
   readonly warnings: Warnings;
-  /** Keep every queue entry for a listing. */
+  /** Whether to keep every queue entry for a listing. */
   readonly keepSkbs?: boolean;
-  /** Keep the address of every slot of a slab. */
+  /** Whether to keep the address of every slab slot. */
   readonly keepsSlots?: boolean | undefined;
-  /** Sums over several sockets, to which this one is added. */
+  /** Sums over several sockets that this one is added to. */
   readonly sums?: readonly Tally[];
 }
 
-/** How often a queue of a live kernel is walked anew when it changed under the reader. */
+/** Maximum number of walks of a live kernel's queue that changes during the walk. */
 const LIVE_ATTEMPTS = 5;
 
-/** What a change under the reader looks like. */
+/** Warnings that a change during the walk can cause. */
 const RACES: readonly WarningCode[] = ['torn-list', 'unreadable', 'corrupt'];
 
-/** Accounts for sockets of one kernel; what it learns of pages and layouts serves the next one. */
+/** Accounts for sockets of one kernel; page and layout data is reused for the next one. */
 export class SocketAccountant {
   readonly #kernel: Kernel;
   readonly #socks: SockReader;
@@ -76,8 +74,8 @@ export class SocketAccountant {
   }
 
   /**
-   * A live kernel's queues change under the reader: of a socket that did not read whole all that was
-   * read is read anew, a few times, and only the last attempt's warnings stand.
+   * Queues of a live kernel change during the scan: a socket that was not read completely is read again a few
+   * times, and only the last attempt's warnings count.
    *
    * @throws {ReadError} if the sock itself cannot be read.
    */
@@ -85,7 +83,7 @@ export class SocketAccountant {
     return this.accountWithTallies(socket, options).account;
   }
 
-  /** The same, and what was counted, to be added up with other sockets'. */
+  /** The same, with its tallies, to be added to other sockets'. */
   accountWithTallies(
     socket: Socket,
     options: AccountOptions,
@@ -104,7 +102,7 @@ export class SocketAccountant {
         for (const sum of options.sums ?? []) sum.add(total);
         return { account, held };
       }
-      // What this attempt has read, and what it took for known of pages, may have changed.
+      // Data read in this attempt, and assumptions about pages, may be stale.
       forget();
       this.#pages.forget();
     }
@@ -170,13 +168,13 @@ export class SocketAccountant {
       total: total.figures(),
       ownership: total.ownership(),
       unreadBytes:
-        read === undefined || !tellsUnread(queues) ? null : payloadOf(queues).received - read,
+        read === undefined || !equalsUnread(queues) ? null : payloadOf(queues).received - read,
       ...(keepSkbs ? { skbs } : {}),
     };
     return { account, held: holdingsOf(identity, total, counted, newTally, this.#mptcpResets) };
   }
 
-  /** Says of queues that were read whole if they are not what the sock is charged for. */
+  /** Warns if completely read queues differ from the sock's charge. */
   #checkCharges(
     sock: bigint,
     { family, type, protocol }: SockIdentity,
@@ -192,12 +190,12 @@ export class SocketAccountant {
         for (const name of fault.queues) tallies.get(name)?.incomplete('corrupt', message);
       }
     } catch (error) {
-      // Nothing that the answer tells is missing.
+      // The answer is complete without it.
       incompleteness(error);
     }
   }
 
-  /** Bytes of a queue's first skb that have been read; undefined if that is not known. */
+  /** Returns the bytes of a queue's first skb that have been read; undefined if unknown. */
   #readPart(sock: bigint, identity: SockIdentity, first: Skb, tally: Tally): number | undefined {
     const { complete, payloadBytes } = tally.figures();
     try {
@@ -212,4 +210,45 @@ export class SocketAccountant {
       return undefined;
     }
   }
+}
+
+/** Returns the ports of a socket from its addresses; raw sockets and other families have none. */
+export function portsOf({
+  family,
+  type,
+  local,
+  peer,
+}: Pick<SockIdentity, 'family' | 'type' | 'local' | 'peer'>): {
+  readonly local?: string | undefined;
+  readonly peer?: string | undefined;
+} {
+  if ((family !== 'AF_INET' && family !== 'AF_INET6') || type === 'SOCK_RAW') return {};
+  const portOf = (end: string | null) => /:(\d+)$/.exec(end ?? '')?.[1];
+  return { local: portOf(local), peer: portOf(peer) };
+}
+
+const RECEIVED = queuesThat(({ payload }) => payload === 'received');
+const SENT = queuesThat(({ payload }) => payload === 'sent');
+const ERRORS = queuesThat(({ payload }) => payload === 'errors');
+const UNSORTED = queuesThat(({ unsorted }) => unsorted === true);
+
+/** Payload by its destination, in bytes. */
+export interface Payload {
+  /** In received skbs that are not fully read. */
+  readonly received: number;
+  /** Not yet sent or not yet acknowledged. */
+  readonly unsent: number;
+  /** In the error queue. */
+  readonly errors: number;
+}
+
+export function payloadOf(queues: Readonly<Partial<Record<QueueName, Figures>>>): Payload {
+  const sumOf = (names: readonly QueueName[]) =>
+    names.reduce((sum, name) => sum + (queues[name]?.payloadBytes ?? 0), 0);
+  return { received: sumOf(RECEIVED), unsent: sumOf(SENT), errors: sumOf(ERRORS) };
+}
+
+/** Whether the payload of the queues equals the unread bytes. */
+function equalsUnread(queues: Readonly<Partial<Record<QueueName, Figures>>>): boolean {
+  return UNSORTED.every((name) => (queues[name]?.payloadBytes ?? 0) === 0);
 }

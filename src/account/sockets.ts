@@ -1,67 +1,66 @@
 import { hex } from '../base/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import type { Origin } from '../records/sample-origin.js';
-import { incompleteness } from '../walk/incompleteness.js';
-import { NetworkPages } from '../walk/pages/network-pages.js';
+import { NetworkPages } from '../walk/network/network-pages.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import { addError, incompleteness, type Warning, Warnings } from '../walk/warnings.js';
 import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
 import type { Figures } from './figures.js';
 import type { Holdings } from './holdings.js';
 import { type KilledWith, KillImpact } from './kill-impact.js';
-import { ledger } from './ledger/ledger.js';
-import type { LedgerRow } from './ledger/row.js';
+import { outsideQueues } from './outside-queues/outside-queues.js';
+import type { OutsideRow } from './outside-queues/row.js';
 import { Owners } from './owners.js';
 import { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 
-/** What a census says of the machine as a whole. */
+/** Machine-wide part of a census. */
 export interface CensusWhole {
   readonly kernel: KernelFacts;
-  /** When, and of which boot; undefined: nobody asked. */
+  /** Time and boot; undefined if they were not requested. */
   readonly origin?: Origin;
-  /** How many sockets were read. */
+  /** Number of sockets read. */
   readonly count: number;
-  /** Over all of them; what several share is counted once. */
+  /** Total of all sockets; shared memory is counted once. */
   readonly total: Figures;
-  /** What of the network's memory is in no socket's queue. */
-  readonly outsideQueues: readonly LedgerRow[];
-  /** Nothing of all this is missing: neither of the total nor of what is in no queue. */
+  /** Network memory outside socket queues. */
+  readonly outsideQueues: readonly OutsideRow[];
+  /** Nothing is missing, in the total or outside queues. */
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
 }
 
-/** The answer to `sockets`: every socket of the machine, what pins most first. */
+/** The answer to `sockets`: every socket of the machine, largest first. */
 export interface CensusAnswer extends CensusWhole {
   readonly sockets: readonly CensusEntry[];
-  /** Every process that has sockets, and what else keeps some; what pins most first. */
+  /** Every process with sockets, and other keepers; the largest first. */
   readonly processes: readonly Group[];
-  /** The chosen sockets by what was asked for, what pins most first; undefined: nothing was. */
+  /** Groups of the selected sockets, largest first; undefined without grouping. */
   readonly groups: readonly Group[] | undefined;
 }
 
 export interface CensusOptions {
   readonly by?: Grouping | undefined;
-  /** Which sockets are added up by that; undefined: all of them. */
+  /** Returns whether a socket is included in the groups; undefined: all are. */
   readonly select?: ((entry: CensusEntry) => boolean) | undefined;
-  /** What is killed as one, for `freedIfKilled`; undefined: each process by itself. */
+  /** Group that is killed together, for `freedIfKilled`; undefined: each process alone. */
   readonly killedWith?: KilledWith | undefined;
-  /** Told now and then which part of the search is done, 0 to 1. */
+  /** Called now and then with the completed part of the search, 0 to 1. */
   readonly progress?: (part: number) => void;
-  /** Whether what `onSocket` is told has the address of every slot. */
+  /** Whether `onSocket` receives the address of every slot. */
   readonly keepsSlots?: boolean | undefined;
-  /** Told what each socket holds, as they are found. */
+  /** Receives the holdings of each socket as they are found. */
   readonly onSocket?: (entry: CensusEntry, tally: Tally) => void;
-  /** Told what all sockets hold, then what each row of the ledger holds that nothing before does. */
-  readonly onHeld?: (by: 'sockets' | LedgerRow, tally: Tally) => void;
+  /** Receives the holdings of all sockets, then the additional ones of each row. */
+  readonly onHeld?: (by: 'sockets' | OutsideRow, tally: Tally) => void;
 }
 
 /**
- * Every socket of the machine. One that cannot be read is a warning.
+ * Returns every socket of the machine. An unreadable socket is a warning.
  *
  * @throws {KernelError} `unsupported-layout`, `no-symbols`
  */
@@ -100,8 +99,7 @@ export function accountAll(
 }
 
 /**
- * The same sockets one by one, as they are found, and nothing kept of them but what is needed to tell
- * the whole in the end.
+ * Yields the same sockets as they are found, and stores only what the totals need.
  *
  * @throws as {@link accountAll}
  */
@@ -120,7 +118,7 @@ interface Accounted {
   readonly held: Holdings;
 }
 
-/** Accounts for every socket in turn, and adds them up. */
+/** Accounts for each socket in turn, and sums them. */
 class AccountedCensus {
   readonly #kernel: Kernel;
   readonly #seen: NetworkPages;
@@ -136,11 +134,11 @@ class AccountedCensus {
     this.#sum = new Tally(kernel.facts.pageSize, this.#warnings);
     this.#seen = new NetworkPages(kernel);
     this.#all = new Census(kernel, this.#missed).take(progress, this.#seen);
-    // Sockets that were not found are missing in every sum.
+    // Sockets that were not found are missing from every sum.
     this.#sum.without(this.#missed);
   }
 
-  /** Sockets were not found, or not read, or who has them is not known. */
+  /** Whether some sockets were not found or not read, or have unknown holders. */
   get anyMissed(): boolean {
     return !this.#missed.complete || this.#count < this.#all.length;
   }
@@ -160,7 +158,7 @@ class AccountedCensus {
     for (const { sock, holders } of this.#all)
       if (subflows.has(sock)) connections.set(sock, holders);
     for (const found of this.#all) {
-      let told: Accounted;
+      let accounted: Accounted;
       try {
         const { file, sock, inode, fileReferences } = found;
         const socket = { file, sock, inode, fileReferences };
@@ -178,26 +176,26 @@ class AccountedCensus {
           registeredWith,
           fileReferences,
         };
-        told = { found, entry, held };
+        accounted = { found, entry, held };
       } catch (error) {
         const message = `sock ${hex(found.sock)}: ${(error as Error).message}`;
         this.#sum.incomplete(incompleteness(error), message);
         continue;
       }
       this.#count++;
-      yield told;
+      yield accounted;
     }
   }
 
-  /** To be asked for when all accounts were taken. */
+  /** Returns the totals; complete only after the last socket was accounted for. */
   whole(onHeld?: CensusOptions['onHeld']): CensusWhole {
-    // A live kernel's pages were read at other times than some of the skbs that lead to them.
+    // The pages of a live kernel are read at other times than the skbs that reference them.
     if (!this.#kernel.facts.live) this.#sum.checkReferences();
     const socks = this.#all.map(({ sock }) => sock);
     const total = this.#sum.figures();
     onHeld?.('sockets', this.#sum);
-    const rows: LedgerRow[] = [];
-    for (const { row, holds } of ledger(this.#kernel, this.#seen, this.#sum, socks)) {
+    const rows: OutsideRow[] = [];
+    for (const { row, holds } of outsideQueues(this.#kernel, this.#seen, this.#sum, socks)) {
       rows.push(row);
       if (holds) onHeld?.(row, holds);
     }
@@ -216,8 +214,7 @@ function cgroupOf(reader: CgroupReader, task: bigint, warnings: Warnings): strin
   try {
     return reader.path(task);
   } catch (error) {
-    const message = `the cgroup of task ${hex(task)}: ${(error as Error).message}`;
-    warnings.add(incompleteness(error), message);
+    addError(warnings, `the cgroup of task ${hex(task)}`, error);
     return null;
   }
 }

@@ -1,24 +1,21 @@
 import type { Pointer } from '../kernel/pointer.js';
-import type { PagePool } from '../walk/pages/pool-room.js';
+import type { PagePool } from '../walk/pages/page-pool.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 import type { Skb } from '../walk/skbs/skb.js';
 import type { SkbSink } from '../walk/skbs/skb-sink.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
-import { SharedTable } from './columns.js';
+import { PageCounts, SharedTable, SlotCounts } from './counts.js';
 import type { Figures } from './figures.js';
-import { overcounted, overlapping } from './overcounted.js';
-import { PageCounts } from './page-counts.js';
-import { type Pooled, PooledSum } from './pooled.js';
-import { SlotCounts } from './slot-counts.js';
+import { overcounted, overlapping, type Pooled, PooledSum } from './pooled.js';
 
-/** Bytes that nobody else holds, and bytes that somebody does. */
+/** Bytes without another holder, and with one. */
 export interface Ownership {
-  /** All references found here: this much goes back if all of it is dropped. */
+  /** All references are found here: these bytes are freed if all of them are dropped. */
   readonly exclusiveBytes: number;
   /**
-   * Others hold references as well: socket, process, driver or page-frag cache; or a driver's page pool
-   * has room for it, and may take it back.
+   * Other holders have references as well: a socket, process, driver or page-frag cache. Or a driver's page
+   * pool has room for it, and may take it back.
    */
   readonly sharedBytes: number;
 }
@@ -28,17 +25,17 @@ const NO_SLOTS = new SlotCounts();
 const NO_CLONES = new CloneCounts();
 const NO_ROWS = new Uint32Array(0);
 
-/** Counts what skbs pin: every page, every slab slot and every shared info once. */
+/** Counts the memory that skbs pin: each page, slab slot and shared info once. */
 export class Tally implements SkbSink {
   readonly #pageSize: number;
   readonly #warnings: Warnings;
-  /** References through the shared infos of clones are not among those found, here and of slots. */
+  /** References through the shared infos of clones are not included, neither here nor for slots. */
   readonly #pages = new SharedTable(NO_PAGES);
   readonly #slots = new SharedTable(NO_SLOTS);
   readonly #clones = new SharedTable(NO_CLONES);
-  /** Slots that one reference holds, by their cache. */
+  /** Number of slots with a single reference, by cache. */
   readonly #soleSlots = new Map<SlabCache, number>();
-  /** Their addresses, where they are asked for. */
+  /** Addresses of these slots, if requested. */
   readonly #soleAddresses: bigint[] | undefined;
   #skbs = 0;
   #payloadBytes = 0;
@@ -49,8 +46,8 @@ export class Tally implements SkbSink {
 
   /**
    * @param pageSize bytes of a base page
-   * @param warnings take what could not be told
-   * @param keepsSlots whether {@link slots} is to tell all of them
+   * @param warnings receives what could not be determined
+   * @param keepsSlots whether {@link slots} returns all of them
    */
   constructor(pageSize: number, warnings: Warnings, keepsSlots = false) {
     this.#pageSize = pageSize;
@@ -87,13 +84,13 @@ export class Tally implements SkbSink {
     this.#soleAddresses?.push(typeof place === 'bigint' ? place : place.address);
   }
 
-  /** Payload that is in no skb. */
+  /** Adds payload that is in no skb. */
   payload(bytes: number): void {
     this.#payloadBytes += bytes;
   }
 
   clone(sharedInfo: bigint, clones: number): boolean {
-    return this.#clones.own().meet(sharedInfo, clones);
+    return this.#clones.own().countClone(sharedInfo, clones);
   }
 
   cloneFrags(sharedInfo: bigint, frags: number): void {
@@ -105,7 +102,7 @@ export class Tally implements SkbSink {
     this.#warnings.add(code, message);
   }
 
-  /** Whatever was missed here is missing in this sum. */
+  /** Marks this sum as incomplete if anything was missed. */
   without(missed: Warnings): void {
     if (!missed.complete) this.#complete = false;
     this.#warnings.merge(missed);
@@ -123,7 +120,7 @@ export class Tally implements SkbSink {
     this.#maxFragsPerSkb = Math.max(this.#maxFragsPerSkb, skb.frags);
   }
 
-  /** Adds another tally's things to this one: what both hold is still counted once. */
+  /** Adds the contents of another tally; memory in both is counted once. */
   add(other: Tally): void {
     this.#addTables(other);
     for (const [cache, count] of other.#soleSlots) {
@@ -168,20 +165,20 @@ export class Tally implements SkbSink {
     };
   }
 
-  /** Says what was found to be led to more often than the kernel counts: then either is wrong. */
+  /** Warns if more references were found than the kernel counts: one of the two is wrong. */
   checkReferences(): void {
     const [pages, slots, clones] = [this.#pages.table, this.#slots.table, this.#clones.table];
     for (const fault of overcounted(pages, slots, clones)) this.incomplete('corrupt', fault);
     for (const fault of overlapping(pages)) this.incomplete('corrupt', fault);
   }
 
-  /** What of it would go back to the allocators if all of it were dropped. */
+  /** The part that returns to the allocators if all of it is dropped. */
   ownership(): Ownership {
     const { exclusiveBytes, sharedBytes } = this.shares();
     return { exclusiveBytes, sharedBytes };
   }
 
-  /** The same, and what of it page pools have lent: `freed` is exclusive, the rest of that shared. */
+  /** The same, and the part lent by page pools: `freed` is exclusive, the remainder is shared. */
   shares(): Ownership & { readonly pooled: Pooled } {
     const [pages, slots] = [this.#pages.table, this.#slots.table];
     const pagesOfClones = new Uint32Array(pages.size);
@@ -210,12 +207,12 @@ export class Tally implements SkbSink {
     return { exclusiveBytes, sharedBytes, pooled };
   }
 
-  /** Whether anything counted here lies in the allocation that begins with this page frame. */
+  /** Whether the allocation that begins with this frame is counted here. */
   holdsPage(frame: number): boolean {
     return this.#pages.table.find(frame) >= 0;
   }
 
-  /** The allocations that it holds: first frames, and log2 of their base pages where it is known. */
+  /** Yields the counted allocations: first frame, and log2 of the number of base pages if known. */
   *pages(): Generator<{ readonly frame: number; readonly order: number | undefined }> {
     const pages = this.#pages.table;
     for (let row = 0; row < pages.size; row++) {
@@ -223,14 +220,14 @@ export class Tally implements SkbSink {
     }
   }
 
-  /** Addresses of the slots that it holds; of those that one skb alone can hold only where they are kept. */
+  /** Addresses of its slots; those that only one skb can hold are included only if they are stored. */
   *slots(): Generator<bigint> {
     yield* this.#soleAddresses ?? [];
     const slots = this.#slots.table;
     for (let row = 0; row < slots.size; row++) yield slots.address(row);
   }
 
-  /** Bytes that another tally pins and this one does not: by so much it grows if that is added. */
+  /** Bytes that another tally pins and this one does not: the growth if it is added. */
   missingBytes(other: Tally): number {
     const [pages, others] = [this.#pages.table, other.#pages.table];
     let bytes = other.#soleSlotBytes();
@@ -238,7 +235,7 @@ export class Tally implements SkbSink {
       const order = others.order(row);
       const known = pages.find(others.frame(row));
       if (known < 0) bytes += this.#bytes(order);
-      // What one leaves unknown the other may know.
+      // An order unknown to one may be known to the other.
       else if (order !== undefined && pages.order(known) === undefined)
         bytes += this.#bytes(order) - this.#bytes(undefined);
     }
@@ -248,7 +245,7 @@ export class Tally implements SkbSink {
     return bytes;
   }
 
-  /** How many slots of each cache were met, by the address of the `struct kmem_cache`. */
+  /** Returns the number of slots found for each cache, by the address of its `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
     const counts = new Map<bigint, number>();
     const count = ({ address }: SlabCache, more: number) =>
@@ -273,8 +270,8 @@ export class Tally implements SkbSink {
   }
 
   /**
-   * The smaller tables are added to the larger ones, and those copied only then: of a million pages
-   * there would soon be five tables.
+   * Adds the smaller tables to the larger ones, and copies only if needed: otherwise a million pages would
+   * soon have five tables.
    */
   #addTables(other: Tally): void {
     let less = other.#tables();
@@ -288,7 +285,7 @@ export class Tally implements SkbSink {
     const pageRows = pages.size > 0 ? this.#pages.own().add(pages) : NO_ROWS;
     const slotRows = slots.size > 0 ? this.#slots.own().add(slots) : NO_ROWS;
     if (clones.size === 0) return;
-    // Both counted what hangs in those that both have.
+    // Both tallies counted the frags of shared infos that are in both.
     this.#frags -= this.#clones.own().add(clones, pageRows, slotRows);
   }
 
@@ -301,7 +298,7 @@ export class Tally implements SkbSink {
     return pages.size + slots.size + clones.size;
   }
 
-  /** Of an allocation of unknown order at least the first page is held. */
+  /** An allocation of unknown order holds at least its first page. */
   #bytes(order: number | undefined): number {
     return this.#pageSize * 2 ** (order ?? 0);
   }

@@ -1,55 +1,110 @@
-import { KernelError, ReadError } from '../base/errors/kernel.js';
-import { WalkError } from '../base/errors/walk.js';
+import { KernelError, ReadError, WalkError } from '../base/errors.js';
 import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
 import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
-import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
+import type { CpuRegisters } from '../walk/stacks/registers.js';
+import { type TaskPlace, type TaskStack, TaskStacks } from '../walk/stacks/task-stacks.js';
 import type { TaskState } from '../walk/stacks/task-state.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { StackGroups, type StackOwner } from './stack-groups.js';
 
-/** Whose stacks are asked for; nothing: all. */
+/** A thread that has this stack. */
+export interface StackOwner {
+  /** Thread id; 0: the idle task of a CPU. */
+  readonly pid: number;
+  /** Pid of its process. */
+  readonly process: number;
+  /** Untrusted. */
+  readonly comm: string;
+  readonly state: TaskState;
+  readonly cpu: number | undefined;
+  readonly registers: CpuRegisters['source'] | undefined;
+}
+
+/** Threads with the same stack trace. */
+export interface EqualStacks {
+  readonly stack: TaskStack['stack'];
+  /** Sorted by pid. */
+  readonly tasks: readonly StackOwner[];
+}
+
+interface Group {
+  readonly stack: TaskStack['stack'];
+  readonly tasks: StackOwner[];
+  leastPid: number;
+}
+
+/** Groups equal stacks. Each is stored once, for any number of threads. */
+export class StackGroups {
+  /** Number of threads added. */
+  tasks = 0;
+  readonly #groups = new Map<string, Group>();
+
+  add({ task, process, state, cpu, registers, stack }: TaskStack): void {
+    this.tasks++;
+    const { frames, end, why } = stack;
+    const places = frames.map(({ address, guess }) => `${address}${guess ? '?' : ''}`);
+    const key = `${places.join(' ')} ${end} ${why}`;
+    let group = this.#groups.get(key);
+    if (group === undefined) {
+      group = { stack, tasks: [], leastPid: task.pid };
+      this.#groups.set(key, group);
+    }
+    if (task.pid < group.leastPid) group.leastPid = task.pid;
+    group.tasks.push({ pid: task.pid, process, comm: task.comm, state, cpu, registers });
+  }
+
+  /** Stacks of most threads first. */
+  list(): EqualStacks[] {
+    const groups = [...this.#groups.values()];
+    groups.sort((a, b) => b.tasks.length - a.tasks.length || a.leastPid - b.leastPid);
+    for (const { tasks } of groups)
+      tasks.sort((a, b) => a.pid - b.pid || (a.cpu ?? 0) - (b.cpu ?? 0));
+    return groups;
+  }
+}
+
+/** Task filter; without criteria it selects all tasks. */
 export interface StackChoice {
   /** A process with all its threads, or one thread. */
   readonly pid?: number | undefined;
-  /** What this CPU ran. */
+  /** The thread that this CPU ran. */
   readonly cpu?: number | undefined;
   readonly states?: ReadonlySet<TaskState> | undefined;
-  /** Only what CPUs ran. */
+  /** Only tasks that were running on a CPU. */
   readonly running?: true | undefined;
 }
 
-/** A function, with its name. */
+/** A stack frame with its function name. */
 export interface NamedFrame extends StackFrame {
-  /** Undefined where no symbol tells. `offset` is that of `address`. */
+  /** Undefined if no symbol matches. `offset` is the offset of `address`. */
   readonly symbol: NamedAddress | undefined;
 }
 
-/** Threads that were at the same places in the same functions. */
+/** Threads with the same stack trace. */
 export interface StackGroup {
   readonly frames: readonly NamedFrame[];
   readonly end: UnwoundStack['end'];
   readonly why: string | undefined;
   readonly stop?: UnwoundStack['stop'];
-  /** By pid. */
+  /** Sorted by pid. */
   readonly tasks: readonly StackOwner[];
 }
 
 export interface StacksAnswer {
   readonly kernel: KernelFacts;
-  /** What most threads share comes first. */
+  /** Panicking task first, then other running tasks, then by number of threads. */
   readonly groups: readonly StackGroup[];
-  /** Threads whose stacks these are. */
+  /** Number of threads with these stacks. */
   readonly tasks: number;
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
 }
 
-/** Stacks of tasks, equal ones together. @throws as TaskStacks does */
+/** Returns the stacks of tasks, with equal ones grouped. @throws as TaskStacks does */
 export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer {
   const warnings = new Warnings(kernel.doubts);
   const groups = new StackGroups();
-  const asked = (place: TaskPlace) => isChosen(place, choice);
-  for (const one of new TaskStacks(kernel, warnings).all(asked)) groups.add(one);
+  const isRequested = (place: TaskPlace) => isChosen(place, choice);
+  for (const one of new TaskStacks(kernel, warnings).all(isRequested)) groups.add(one);
   const { tasks } = groups;
   if (tasks === 0 && warnings.complete) {
     const { pid, cpu } = choice;
@@ -64,8 +119,17 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
     ...(stack.stop === undefined ? {} : { stop: stack.stop }),
     tasks: same,
   }));
+  list.sort((a, b) => rank(a) - rank(b));
   const { complete } = warnings;
   return { kernel: kernel.facts, groups: list, tasks, complete, warnings: warnings.list() };
+}
+
+/** Functions that a panicking CPU runs. */
+const PANIC = new Set(['panic', 'vpanic', 'crash_kexec', '__crash_kexec']);
+
+function rank({ tasks, frames }: StackGroup): number {
+  if (tasks.every(({ pid, cpu }) => pid === 0 || cpu === undefined)) return 2;
+  return frames.some(({ symbol, guess }) => !guess && PANIC.has(symbol?.name ?? '')) ? 0 : 1;
 }
 
 function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice): boolean {
@@ -75,7 +139,7 @@ function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice)
   return choice.states === undefined || choice.states.has(state);
 }
 
-/** Names of places, each looked up once. */
+/** Symbol names of addresses, each looked up once. */
 class Names {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
@@ -88,7 +152,8 @@ class Names {
 
   frame(frame: StackFrame): NamedFrame {
     const { address, interrupted } = frame;
-    // Behind a call that never returns, another function may begin: the call's own place names it.
+    // After a call that never returns, another function may begin: the address of the call itself has the
+    // name.
     const back = interrupted ? 0 : 1;
     const near = this.#at(address - BigInt(back));
     return { ...frame, symbol: near && { ...near, offset: near.offset + back } };

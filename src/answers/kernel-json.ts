@@ -1,7 +1,7 @@
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { SkbJson } from './schema.js';
 
-/** What every answer says of its kernel. */
+/** Returns the kernel facts that every answer contains. */
 export function kernelJson({
   release,
   arch,

@@ -10,11 +10,10 @@ import {
   procsSampleSchema,
 } from './growth/schema.js';
 import { infoSchema } from './info/schema.js';
-import { leakMethodsSchema } from './leaks/methods-schema.js';
-import { leaksSchema } from './leaks/schema.js';
+import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
-import { processSchema } from './process/schema.js';
+import { processFdsSchema, processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
 import { readSchema } from './read/schema.js';
 import {
@@ -26,21 +25,25 @@ import {
   verifySchema,
 } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
-import { snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
-import { snapshotDueEndSchema, snapshotDueSchema } from './snapshot/when-schema.js';
+import {
+  snapshotDueEndSchema,
+  snapshotDueSchema,
+  snapshotSchema,
+  snapshotVerifySchema,
+} from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';
-import { hostTriageSchema } from './triage/captured-schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
-import { triageSchema } from './triage/schema.js';
+import { hostTriageEndSchema, hostTriageSchema, triageSchema } from './triage/schema.js';
 import { textTriageSchema } from './triage/text-log.js';
 import { watchSampleSchema } from './watch/sample-schema.js';
 import { watchSchema } from './watch/schema.js';
+import { whatisSchema } from './whatis/schema.js';
 
 /**
- * The schema of every answer and of every line of JSON that the commands print, by the name that stands in
- * its `schema`. The folder `schemas/` has the same as JSON Schema.
+ * Schemas of all answers and JSON lines that the commands print, by the value of their field `schema`. The
+ * directory `schemas/` contains them as JSON Schema.
  */
 export const schemas = {
   'kdump-mem.diff/1': diffSchema,
@@ -49,6 +52,7 @@ export const schemas = {
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,
   'kdump-mem.host-triage/1': hostTriageSchema,
+  'kdump-mem.host-triage-end/1': hostTriageEndSchema,
   'kdump-mem.leak-methods/1': leakMethodsSchema,
   'kdump-mem.leaks/1': leaksSchema,
   'kdump-mem.log/1': logSchema,
@@ -58,6 +62,7 @@ export const schemas = {
   'kdump-mem.memory/1': memorySchema,
   'kdump-mem.memory-end/1': memoryEndSchema,
   'kdump-mem.process/1': processSchema,
+  'kdump-mem.process-fds/1': processFdsSchema,
   'kdump-mem.process-sample/1': processSampleSchema,
   'kdump-mem.procs/1': procsSchema,
   'kdump-mem.procs-end/1': procsEndSchema,
@@ -85,4 +90,5 @@ export const schemas = {
   'kdump-mem.watch/1': watchSchema,
   'kdump-mem.watch-sample/1': watchSampleSchema,
   'skcheck/1': skcheckSchema,
+  'kdump-mem.whatis/1': whatisSchema,
 } as const;

@@ -1,15 +1,38 @@
 import { z } from 'zod';
+import type { Immutable } from '../base/immutable.js';
 import { QUEUE_NAMES } from '../walk/queues/queue.js';
-import { originSchema } from './origin-schema.js';
 
 /**
- * The JSON contract that commands of kdump-mem share, version 1. Addresses are hex strings, sizes
- * bytes, counts integers. Text from a dump (comm, addresses, protocol names) is as the kernel has
- * it: JSON escapes it.
+ * Common JSON contract of kdump-mem commands, version 1. Addresses are hex strings, sizes are bytes, counts
+ * are integers. Text from a dump (comm, addresses, protocol names) is copied from the kernel and
+ * JSON-escaped.
  */
 
-const count = z.int().nonnegative();
-const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
+export const count = z.int().nonnegative();
+export const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
+
+/**
+ * Origin of an answer: host, boot and time of its source (for a dump, the time of its clock's last tick);
+ * null: unknown. `kdump-mem diff` uses it to decide whether two answers are comparable.
+ */
+export const originSchema = z
+  .strictObject({
+    at: z.iso.datetime().nullable(),
+    host: z.string().nullable(),
+    /** Differs after each boot. */
+    bootId: z.string().nullable(),
+    uptimeSeconds: z.number().nonnegative().nullable(),
+  })
+  .nullable();
+
+export type OriginJson = Immutable<z.infer<typeof originSchema>>;
+
+/** Host and time of the capture read with `--from`; null: the source is not a capture. */
+export const capturedSchema = z
+  .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
+  .nullable();
+
+export type CapturedJson = Immutable<z.infer<typeof capturedSchema>>;
 
 export const kernelSchema = z.strictObject({
   release: z.string(),
@@ -19,22 +42,35 @@ export const kernelSchema = z.strictObject({
   engine: z.enum(['crash', 'native']),
 });
 
-/** `Q`: the figures of a queue, or of several. */
+/** Figures of one queue, or the sum of several. */
 export const figuresSchema = z.strictObject({
+  /** List entries. */
   skbs: count,
+  /** Σ `skb->len`. */
   payloadBytes: count,
+  /** Σ `skb->truesize`. */
   truesizeBytes: count,
+  /** Frag entries, including those of frag_lists; entries that clones share count once. */
   frags: count,
+  /** Maximum number of frags of a list entry, including its frag_list. */
   maxFragsPerSkb: count,
+  /** Unique page allocations. */
   pages: count,
+  /** Number of allocations by order; `unknown` if the kernel does not record it. */
   orders: z.record(z.string().regex(/^(\d{1,2}|unknown)$/), count),
+  /** Σ page size << order over the unique allocations; one page if the order is unknown. */
   pageBytes: count,
+  /** Slab slots in use: skb objects and slab-allocated linear heads, each once. */
   slabBytes: count,
   pinnedBytes: count,
+  /** False if something could not be read; a warning describes it. */
   complete: z.boolean(),
 });
 
-/** The two ends of a socket, apart (src/records/socket-ends.ts); null: there is none, or it is a name. */
+/**
+ * The two ends of a socket as fields (src/records/socket-ends.ts); null: no end, or a name instead of an
+ * address.
+ */
 export const socketEndsShape = {
   localAddress: z.string().nullable(),
   localPort: count.nullable(),
@@ -45,7 +81,7 @@ export const socketEndsShape = {
 export const socketSchema = z.strictObject({
   file: address,
   sock: address,
-  /** 0: it has no `struct socket` of its own; null: the dump lacks that. */
+  /** 0: no `struct socket`; null: not in the dump. */
   inode: count.nullable(),
   family: z.string(),
   type: z.string(),
@@ -54,37 +90,44 @@ export const socketSchema = z.strictObject({
   local: z.string().nullable(),
   peer: z.string().nullable(),
   ...socketEndsShape,
-  /** Null where the namespace cannot be read. */
+  /** Null if the namespace cannot be read. */
   netns: count.nullable(),
 });
 
-/** Payload that has come, without what was read of the first skb; null: that could not be told. */
+/** Received payload, without the part of the first skb that was already read; null: unknown. */
 const unreadBytes = count.nullable();
 
-/** Of `total.pinnedBytes`: what nobody else holds, and what somebody does. */
+/** Parts of `total.pinnedBytes`: memory without other holders, and with other holders. */
 const ownership = { exclusiveBytes: count, sharedBytes: count };
 
-/** Between so many bytes go back if the process is killed. */
+/** Bounds of the bytes freed if the process is killed. */
 const freed = z.strictObject({
+  /**
+   * Memory whose references are all held by objects that would be freed; includes pages that a driver’s page
+   * pool has no room for.
+   */
   low: count,
-  /** Null: something could not be read, or is not known to belong to the process or not. */
+  /**
+   * Memory freed if every other holder releases its part, including unsent data of peers on this machine,
+   * without pages that page pools keep. Null: something could not be read, or may not belong to the process.
+   */
   high: count.nullable(),
-  /** Of what lies between: page pools of drivers may take this back, and keep it. */
+  /** Part of the difference that the page pools of drivers may take back and keep. */
   toPools: count,
-  /** What page pools take back and keep: in any case, and at most; null: not known. */
+  /** Memory that page pools take back and keep: lower and upper bound; null: unknown. */
   keptByPools: z.strictObject({ low: count, high: count.nullable() }),
-  /** What lies between, by why; the parts make up the difference. Null where `high` is. */
+  /** The difference between `low` and `high` by reason; its parts sum to it. Null if `high` is null. */
   between: z
     .strictObject({
-      /** Others hold it too. */
+      /** Also held by others. */
       shared: count,
-      /** Page pools may have room for it, or others have a part of their pages. */
+      /** Page pools may have room for it, or parts of its pages are in use elsewhere. */
       pools: count,
-      /** Connections keep it after their close until it is acknowledged or given up. */
+      /** Unsent data that connections keep after close until it is acknowledged or they time out. */
       unsent: count,
-      /** Other ends on this machine have it still to send. */
+      /** Unsent data of peers on this machine. */
       peers: count,
-      /** Of sockets to which something refers that was not found. */
+      /** Memory of sockets for which a reference was not found. */
       uncertain: count,
     })
     .nullable(),
@@ -98,7 +141,7 @@ export const processSchema = z.strictObject({ pid: z.int().nonnegative(), comm: 
 
 export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
 
-/** One queue entry, listed by `--verbose`. */
+/** A queue entry, listed by `--verbose`. */
 export const skbEntrySchema = z.strictObject({
   address,
   length: count,
@@ -106,7 +149,7 @@ export const skbEntrySchema = z.strictObject({
   frags: count,
 });
 
-/** `kdump-mem skb --pid N --fd N --json`; with `--sock` there is neither process nor fd. */
+/** `kdump-mem skb --pid N --fd N --json`; with `--sock`, there is no process and no fd. */
 export const skbSchema = z.strictObject({
   schema: z.literal('kdump-mem.skb/1'),
   kernel: kernelSchema,
@@ -117,13 +160,16 @@ export const skbSchema = z.strictObject({
   total: figuresSchema,
   unreadBytes,
   ...ownership,
-  /** Of this socket and what hangs on it. Null: not asked for a process, or not found again. */
+  /**
+   * Includes this socket with its subflows and pending connections. Null: no process was requested, or it was
+   * not found again.
+   */
   freedIfKilled: freed.nullable(),
   skbs: z.partialRecord(queueNameSchema, z.array(skbEntrySchema)).optional(),
   warnings: z.array(warningSchema),
 });
 
-/** `kdump-mem skb --pid N --json`: every socket of the process, what pins most first. */
+/** `kdump-mem skb --pid N --json`: all sockets of the process, in decreasing order of pinned memory. */
 export const skbProcessSchema = z.strictObject({
   schema: z.literal('kdump-mem.skb-process/1'),
   kernel: kernelSchema,
@@ -139,7 +185,7 @@ export const skbProcessSchema = z.strictObject({
     }),
   ),
   total: figuresSchema,
-  /** Of all that it has, also of sockets without a descriptor. */
+  /** Includes all memory of the process, and sockets without a descriptor. */
   freedIfKilled: freed,
   warnings: z.array(warningSchema),
 });
@@ -147,20 +193,20 @@ export const skbProcessSchema = z.strictObject({
 const owner = { pid: count, comm: z.string(), cgroup: z.string().nullable() };
 const holder = z.strictObject({ ...owner, fd: count });
 
-/** One socket of the census. */
+/** A socket of the census. */
 export const censusEntrySchema = z.strictObject({
   socket: socketSchema,
   holders: z.array(holder),
-  /** Those that map its file, as rings of AF_PACKET are, once a mapping. */
+  /** Processes that map its file (as for AF_PACKET rings), once per mapping. */
   mappedBy: z.array(z.strictObject(owner)),
   foundBy: z.array(z.enum(['fd', 'slab', 'accept', 'scm', 'io_uring', 'mptcp'])),
-  /** The listener in whose accept queue it waits. */
+  /** Listener whose accept queue contains it. */
   acceptedFrom: address.nullable(),
-  /** The MPTCP connection that it is part of. */
+  /** MPTCP connection of this subflow. */
   subflowOf: address.nullable(),
-  /** Sockets in whose queues messages carry its file, once a message. */
+  /** Sockets whose queued messages carry its file, once per message. */
   carriedBy: z.array(address),
-  /** Who holds rings of io_uring with which its file is registered. */
+  /** Processes with io_uring instances that its file is registered with. */
   registeredWith: z.array(z.strictObject({ pid: count, comm: z.string(), fd: count })),
   queues: queuesSchema,
   total: figuresSchema,
@@ -168,28 +214,28 @@ export const censusEntrySchema = z.strictObject({
   ...ownership,
 });
 
-/** A row of `--by`: what a group of sockets pins together. */
+/** A row of `--by`: the memory that a group of sockets pins. */
 export const groupSchema = z.strictObject({
   key: z.string(),
-  /** Of a process; null: the group is none. */
+  /** Pid if the group is a process, otherwise null. */
   pid: count.nullable(),
   comm: z.string().nullable(),
   sockets: count,
   total: figuresSchema,
   ...ownership,
-  /** Null: the group is no process. */
+  /** Null: the group is not a process. */
   freedIfKilled: freed.nullable(),
 });
 
-/** `kdump-mem sockets --json`; totals count a page once over the whole machine. */
+/** `kdump-mem sockets --json`; totals count each page of the machine once. */
 export const socketsSchema = z.strictObject({
   schema: z.literal('kdump-mem.sockets/1'),
   kernel: kernelSchema,
   origin: originSchema,
   sockets: z.array(censusEntrySchema),
-  /** How many sockets, or groups if there are some, were left out by `--limit`. */
+  /** Number of sockets (of groups, if there are any) omitted by `--limit`. */
   omitted: count,
-  /** What is not listed pins nothing: no option left out more. */
+  /** Whether all sockets that are not listed pin nothing, since no other option omitted any. */
   allListed: z.boolean(),
   groups: z.array(groupSchema).optional(),
   totals: z.strictObject({ sockets: count, ...figuresSchema.shape }),
@@ -199,7 +245,7 @@ export const socketsSchema = z.strictObject({
       objects: count.nullable(),
       bytes: count.nullable(),
       message: z.string(),
-      /** False if memory that it would be counted from is missing or damaged. */
+      /** False if memory that the count requires is missing or damaged. */
       complete: z.boolean(),
     }),
   ),
@@ -212,10 +258,10 @@ export const socketLineSchema = z.strictObject({
   ...censusEntrySchema.shape,
 });
 
-/** The last line of `kdump-mem sockets --ndjson`: the whole. A stream without it was cut off. */
+/** The last line of `kdump-mem sockets --ndjson`: totals. A stream without it is truncated. */
 export const socketsEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.sockets-end/1'),
-  /** How many lines of sockets came before, and how many sockets more `--limit` left out. */
+  /** Number of socket lines before this one, and number of sockets omitted by `--limit`. */
   listed: count,
   ...socketsSchema.pick({
     kernel: true,
@@ -227,12 +273,12 @@ export const socketsEndSchema = z.strictObject({
   }).shape,
 });
 
-export type SocketLineJson = z.infer<typeof socketLineSchema>;
-export type SocketsEndJson = z.infer<typeof socketsEndSchema>;
-export type CensusEntryJson = z.infer<typeof censusEntrySchema>;
-export type SocketsJson = z.infer<typeof socketsSchema>;
+export type SocketLineJson = Immutable<z.infer<typeof socketLineSchema>>;
+export type SocketsEndJson = Immutable<z.infer<typeof socketsEndSchema>>;
+export type CensusEntryJson = Immutable<z.infer<typeof censusEntrySchema>>;
+export type SocketsJson = Immutable<z.infer<typeof socketsSchema>>;
 
-/** `--engine verify --json`, of any command. */
+/** `--engine verify --json` of any command. */
 export const verifySchema = z.strictObject({
   schema: z.literal('kdump-mem.verify/1'),
   compared: count,
@@ -241,5 +287,5 @@ export const verifySchema = z.strictObject({
   ),
 });
 
-export type SkbJson = z.infer<typeof skbSchema>;
-export type SkbProcessJson = z.infer<typeof skbProcessSchema>;
+export type SkbJson = Immutable<z.infer<typeof skbSchema>>;
+export type SkbProcessJson = Immutable<z.infer<typeof skbProcessSchema>>;

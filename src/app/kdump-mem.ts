@@ -1,8 +1,7 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
-import { EXIT, explainFailure } from './kit/failure.js';
+import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
-import { reportBugs } from './kit/last-resort.js';
 import { endWithReader } from './kit/output.js';
 import { escapeUsage, usageSentences } from './kit/usage.js';
 import { VERSION } from './kit/version.js';
@@ -13,12 +12,12 @@ Examples:
   kdump-mem triage --vmcore vmcore         findings in a dump, most severe first
   kdump-mem snapshot -o before.tar.gz      save the state of this machine
 
-Exit status: 0 success, 1 the engines differ (verify) or there is a finding
-(triage --fail-on), 2 usage error, 3 the dump or kernel could not be read,
-4 the requested object does not exist, 5 (with --strict) the answer is
-incomplete, 70 internal error (please report it).`;
+Exit status: 0 success, 1 a requested check failed (triage --fail-on,
+snapshot --verify, --engine verify), 2 usage error, 3 the dump or kernel could
+not be read, 4 the requested object does not exist, 5 the answer is incomplete
+(with --strict), 70 internal error (please report it).`;
 
-/** Commands under the headings of the help, in its order. */
+/** Commands by help heading, in the order of the help. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
   'Investigate a running machine or a dump:': [
     'triage',
@@ -29,17 +28,17 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'stacks',
     'log',
   ],
-  'Examine a dump in detail:': ['info', 'read', 'struct'],
+  'Examine a dump in detail:': ['info', 'whatis', 'read', 'struct'],
   'Capture:': ['snapshot', 'extract'],
   'Compare over time:': ['diff', 'watch', 'leaks'],
   'Set up and look up:': ['doctor', 'explain', 'completion', 'help'],
 };
 
 /**
- * Runs kdump-mem with some of its commands: the bundler (scripts/bundle-parts/entries.mjs) gives each
- * file of commands/ a bundle of its own, so that none waits for the code of all others.
+ * Runs kdump-mem with some of its commands. The bundler (scripts/bundle-parts/entries.mjs) creates one bundle
+ * per file in commands/, so that a command does not load the code of all others.
  *
- * @param register declares each of them
+ * @param register functions that register the commands
  */
 export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
   reportBugs('kdump-mem');
@@ -51,7 +50,7 @@ export async function main(...register: readonly ((program: Command) => void)[])
     await program.parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Help and version end here too, with status 0; commander has printed what there is to say.
+      // --help and --version end here too, with status 0. commander has already printed the message.
       process.exitCode = error.exitCode === 0 ? EXIT.answered : EXIT.usage;
     } else {
       const { line, status } = explainFailure(error);
@@ -61,7 +60,7 @@ export async function main(...register: readonly ((program: Command) => void)[])
   }
 }
 
-/** The program, with its commands declared and nothing done. */
+/** Returns the program with its commands registered, without running any. */
 export function kdumpMemCommand(...register: readonly ((program: Command) => void)[]): Command {
   const program = new Command('kdump-mem')
     .description(
@@ -78,7 +77,7 @@ export function kdumpMemCommand(...register: readonly ((program: Command) => voi
   return program.configureHelp({ groupItems });
 }
 
-/** Groups the program's commands as GROUPS has them; options stay one list. */
+/** Groups the program's commands by GROUPS; options remain one list. */
 function groupItems<T extends Command | Option>(
   _declared: T[],
   visible: T[],
@@ -97,7 +96,10 @@ function isNamed(item: Command | Option, name: string): boolean {
   return item instanceof Command && item.name() === name;
 }
 
-/** commander's own `help` shows everything, and says nothing, for a command that there is not: here it is refused. */
+/**
+ * Replaces commander's own `help`, which prints the complete help for an unknown command without an error.
+ * This one rejects it.
+ */
 function registerHelp(program: Command): void {
   program
     .helpCommand(false)

@@ -2,28 +2,26 @@ import { CommanderError } from 'commander';
 import type { SkcheckReport } from '../answers/skcheck/schema.js';
 import { formatSkcheckText } from '../answers/skcheck/text.js';
 import { escapeText } from '../answers/text/escape.js';
-import { ExhaustedError, HostError } from '../base/errors/host.js';
-import { EXHAUSTION_ADVICE } from '../base/exhaustion.js';
+import { EXHAUSTION_ADVICE, ExhaustedError, HostError } from '../base/errors.js';
 import { formatJson } from '../base/json.js';
 import { OutputError } from '../base/output-file.js';
 import { endAll } from '../host/child.js';
 import type { HostSource } from '../host/host-source.js';
 import { liveHost } from '../host/live.js';
-import { reportBugs } from './kit/last-resort.js';
-import { endWithReader } from './kit/output.js';
+import { asCalled } from './kit/called-as.js';
+import { reportBugs } from './kit/failure.js';
+import { endWithReader, printAnswer, printText } from './kit/output.js';
 import { Progress } from './kit/terminal.js';
 import { escapeUsage, usageSentences } from './kit/usage.js';
-import { refuseContradictions } from './skcheck/conflicts.js';
-import { adviceFor, EXIT, OUTPUT_ADVICE } from './skcheck/failure.js';
-import { skcheckCommand } from './skcheck/options.js';
-import type { SkcheckOptions } from './skcheck/request.js';
+import { refuseContradictions, skcheckCommand } from './skcheck/options.js';
+import { adviceFor, EXIT, OUTPUT_ADVICE, type SkcheckOptions } from './skcheck/request.js';
 import { scan, statusOf, textOptions } from './skcheck/scan.js';
 
 void main();
 
 async function main(): Promise<void> {
   reportBugs('skcheck');
-  endWithReader('skcheck', EXIT.couldNotLook);
+  endWithReader('skcheck', EXIT.scanIncomplete);
   const program = skcheckCommand();
   try {
     program.parse();
@@ -38,25 +36,25 @@ async function main(): Promise<void> {
   try {
     process.exitCode = await run(options);
   } catch (error) {
-    // Of several calls of ss at once others may go on.
+    // Other concurrent ss processes may still be running.
     endAll();
     if (error instanceof ExhaustedError) {
       complain(`${escapeText(error.message)}. ${EXHAUSTION_ADVICE}`);
-      process.exitCode = EXIT.couldNotLook;
+      process.exitCode = EXIT.scanIncomplete;
       return;
     }
     if (error instanceof OutputError) {
       complain(`${escapeText(error.message)}. ${OUTPUT_ADVICE[error.code]}`);
-      process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.couldNotLook;
+      process.exitCode = error.code === 'exists' ? EXIT.usage : EXIT.scanIncomplete;
       return;
     }
     if (!(error instanceof HostError)) throw error;
     complain(`${escapeText(error.message)}. ${adviceFor(error.code, options.from !== undefined)}`);
-    process.exitCode = EXIT.couldNotLook;
+    process.exitCode = EXIT.scanIncomplete;
   }
 }
 
-/** What the options choose to do. Returns the exit status. */
+/** Runs the action that the options select. Returns the exit status. */
 async function run(options: SkcheckOptions): Promise<number> {
   if (options.doctor) return doctor(options);
   if (options.captureScript || options.capture !== undefined) {
@@ -67,17 +65,17 @@ async function run(options: SkcheckOptions): Promise<number> {
   if (options.watch) return (await import('./skcheck/watch.js')).watch(source, options);
   if (options.listen || options.prometheus) {
     if (options.listen)
-      return (await import('./skcheck/serve.js')).serve(source, options, options.listen);
-    return (await import('./skcheck/textfile.js')).printMetrics(source, options);
+      return (await import('./skcheck/metrics.js')).serve(source, options, options.listen);
+    return (await import('./skcheck/metrics.js')).printMetrics(source, options);
   }
   return check(source, options);
 }
 
-/** What skcheck itself asks of a machine. */
+/** Doctor checks that skcheck needs. */
 const OWN_CHECKS = ['root', 'processes', 'ss', 'namespaces', 'counters', 'kcore'] as const;
 
 async function doctor(options: SkcheckOptions): Promise<number> {
-  const { printDoctor: tellDoctor } = await import('./doctor/run.js');
+  const { printDoctor: tellDoctor } = await import('./doctor/command.js');
   await tellDoctor('skcheck', options, OWN_CHECKS);
   return EXIT.nothingStale;
 }
@@ -103,26 +101,24 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
   const status = statusOf(report, options);
   if (options.quiet && status === EXIT.nothingStale) return status;
   if (!options.quiet || status === EXIT.stale) {
-    const text = options.json
-      ? formatJson(report)
-      : formatSkcheckText(report, textOptions(options));
-    process.stdout.write(`${text}\n`);
+    if (options.json) printAnswer(formatJson(report));
+    else printText(formatSkcheckText(report, textOptions(options)));
   }
-  // Names that the host, or a capture, chose are among the words.
+  // Warnings can contain names chosen by the host or a capture.
   for (const { message } of report.warnings) complain(`note: ${escapeText(message)}.`);
-  if (status === EXIT.couldNotLook)
+  if (status === EXIT.scanIncomplete)
     complain('no stalled socket found, but the scan is incomplete.');
   return status;
 }
 
 function complain(words: string): void {
-  process.stderr.write(`skcheck: ${words}\n`);
+  process.stderr.write(`skcheck: ${asCalled(words)}\n`);
 }
 
-/** commander's message, in one inert line and without its own "error:". */
+/** Returns commander's message in one escaped line, without its own "error:". */
 function usageWords({ code, message }: CommanderError, args: readonly string[]): string {
   if (code === 'commander.excessArguments')
-    return `there is no command "${escapeText(args.join(' '))}": skcheck takes options only.`;
+    return `unknown argument "${escapeText(args.join(' '))}": skcheck accepts only options.`;
   const words = usageSentences(escapeUsage(message));
   return /[.!?]$/.test(words) ? words : `${words}.`;
 }

@@ -3,9 +3,9 @@ import { runInNewContext } from 'node:vm';
 
 type Collect = (how?: { readonly type: 'minor' | 'major' }) => void;
 
-/** So many bytes are read between two collections of what is not used any more. */
+/** Bytes read between two garbage collections. */
 const BETWEEN = 2 * 1024 * 1024;
-/** So many of them are quick ones, of what is young. */
+/** Number of fast collections (young generation only) between full ones. */
 const MINORS = 6;
 
 let collect: Collect | null = null;
@@ -13,8 +13,8 @@ let read = 0;
 let minors = 0;
 
 /**
- * Is told of what is read, and has it collected in time. Buffers lie outside of V8's heap, so V8 by itself
- * is in no hurry: a host with 50,000 sockets took 20 MB more.
+ * Records bytes that were read, and collects garbage in time. Buffers are outside of V8's heap, so V8
+ * does not collect them early: a host with 50,000 sockets took 20 MB more.
  */
 export function noteRead(bytes: number): void {
   read += bytes;
@@ -25,21 +25,18 @@ export function noteRead(bytes: number): void {
   collect({ type: minors === 0 ? 'major' : 'minor' });
 }
 
-/**
- * Young objects stay where there is little room: V8 would take 48 MB for them where much is made and thrown away,
- * and all is collected as it stands.
- */
+/** Keeps the young generation small: otherwise V8 uses 48 MB for it under a high allocation rate. */
 export function staySmall(): void {
   setFlagsFromString('--semi-space-growth-factor=1');
 }
 
-/** Now: what is not used any more shall be gone before much else is made. It takes some milliseconds. */
+/** Collects all garbage now, before further large allocations. Takes some milliseconds. */
 export function collectNow(): void {
   collect ??= collector();
   collect({ type: 'major' });
 }
 
-/** V8's own, which it shows by a flag alone. */
+/** Returns V8's collector, which is only exposed through a flag. */
 function collector(): Collect {
   setFlagsFromString('--expose-gc');
   const found: unknown = runInNewContext('gc');

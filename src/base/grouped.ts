@@ -1,4 +1,4 @@
-/** Items by what they have in common, in the order of the first of each. */
+/** Groups items by key, in the order of each key's first item. */
 export function grouped<Key, Item>(
   items: Iterable<Item>,
   keyOf: (item: Item) => Key,

@@ -1,7 +1,7 @@
 /**
- * JSON that is all ASCII: whatever the names in it, a terminal shows it and does not obey.
+ * Formats JSON in ASCII only, so that no name in it can control a terminal.
  *
- * @param indent blanks a level; none: on one line
+ * @param indent blanks per level; none: on one line
  */
 export function formatJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(

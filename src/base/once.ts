@@ -1,14 +1,14 @@
-/** Makes something when it is first asked for, and never again. What making it throws, it throws again. */
+/** Returns a function that creates a value on the first call and caches it, or the error thrown. */
 export function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | { readonly error: unknown } | undefined;
+  let result: { readonly value: T } | { readonly error: unknown } | undefined;
   return () => {
-    if (!made)
+    if (!result)
       try {
-        made = { value: make() };
+        result = { value: make() };
       } catch (error) {
-        made = { error };
+        result = { error };
       }
-    if ('error' in made) throw made.error;
-    return made.value;
+    if ('error' in result) throw result.error;
+    return result.value;
   };
 }

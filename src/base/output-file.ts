@@ -1,41 +1,41 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { KdumpMemError } from './error.js';
+import { KdumpMemError } from './errors.js';
 
-/** Why a file could not be written: it is there and may not be replaced, or the file system refuses. */
+/** Why a file could not be written: it exists and must not be replaced, or the file system returned an error. */
 export class OutputError extends KdumpMemError<'exists' | 'cannot-write'> {}
 
 /**
- * Whether a file could be written, before there is anything to write.
+ * Checks whether a file can be written, before there is anything to write.
  *
- * @param replace a file of that name may be replaced
- * @param sources files that may not
+ * @param replace an existing file may be replaced
+ * @param sources files that must not be replaced
  * @throws {OutputError} `exists` or `cannot-write`
  */
 export function checkOutput(file: string, replace: boolean, sources: readonly string[] = []): void {
-  const there = refused(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
-  // A link would be replaced, and not what it leads to (/dev/stdout is one).
-  if (there !== undefined && !there.isFile()) {
+  const existing = refused(file, () => fs.lstatSync(file, { throwIfNoEntry: false }));
+  // A symlink itself would be replaced, not its target (/dev/stdout is one).
+  if (existing !== undefined && !existing.isFile()) {
     throw new OutputError('cannot-write', `${file}: not a regular file`);
   }
   const isThere = (source: string) => {
     const { dev, ino } = fs.statSync(source);
-    return dev === there?.dev && ino === there.ino;
+    return dev === existing?.dev && ino === existing.ino;
   };
-  if (there !== undefined && sources.some(isThere)) {
+  if (existing !== undefined && sources.some(isThere)) {
     throw new OutputError('exists', `${file}: cannot be replaced (it is the dump that is read)`);
   }
-  if (there !== undefined && !replace) {
+  if (existing !== undefined && !replace) {
     throw new OutputError('exists', `${file}: already exists (--force replaces it)`);
   }
   refused(file, () => fs.accessSync(path.dirname(file), fs.constants.W_OK));
 }
 
 /**
- * A file that appears under its name only when it is whole: it is written beside it under another
- * one, which goes away if it is not finished, also when a signal ends the program. A signal is heard
- * when whoever writes awaits something.
+ * A file that appears under its name only when it is complete: it is written under a temporary name
+ * next to it, and removed if it is not finished, also when a signal ends the program. Signals are
+ * handled when the writer awaits.
  */
 export class OutputFile {
   readonly path: string;
@@ -46,30 +46,38 @@ export class OutputFile {
   readonly #onSignal = (signal: NodeJS.Signals): void => {
     this.discard();
     this.#unhook();
-    // With the handlers gone the signal does what it does to every program.
+    // Without the handlers, the signal has its default effect.
     process.kill(process.pid, signal);
   };
-  #open = true;
+  #open = false;
 
   /**
-   * @param replace a file of that name may be replaced
-   * @param mode of the file, whatever the umask: for its owner's eyes unless said, as memory of a kernel is
+   * @param replace an existing file may be replaced
+   * @param mode file mode, regardless of the umask (default: readable only by its owner, as for kernel
+   * memory)
    * @throws {OutputError} `exists` or `cannot-write`
    */
   constructor(file: string, replace: boolean, mode = 0o600) {
     this.path = file;
     this.#replace = replace;
     checkOutput(file, replace);
-    // In a container every run may have the same pid, and a killed one leaves its file.
+    // In a container every run may have the same pid, and a killed run leaves its file.
     const name = `.${path.basename(file)}.${randomBytes(6).toString('hex')}.partial`;
     this.#partial = path.join(path.dirname(file), name);
-    this.#fd = refused(file, () => fs.openSync(this.#partial, 'wx', 0o600));
-    if (mode !== 0o600) refused(file, () => fs.fchmodSync(this.#fd, mode));
-    process.on('exit', this.#cleanUp);
+    // Before the file exists: a signal in between would end the program and leave the file.
     for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+    try {
+      this.#fd = refused(file, () => fs.openSync(this.#partial, 'wx', 0o600));
+    } catch (error) {
+      this.#unhookLater();
+      throw error;
+    }
+    process.on('exit', this.#cleanUp);
+    this.#open = true;
+    if (mode !== 0o600) refused(file, () => fs.fchmodSync(this.#fd, mode));
   }
 
-  /** Writes bytes at a place; what lies between places reads as zeros. */
+  /** Writes bytes at a position; gaps read as zeros. */
   write(position: number, bytes: Uint8Array): void {
     refused(this.path, () => {
       for (let done = 0; done < bytes.length; )
@@ -77,12 +85,12 @@ export class OutputFile {
     });
   }
 
-  /** Gives the file its name. @returns its size in bytes */
+  /** Gives the file its final name. @returns its size in bytes */
   finish(): number {
     const size = refused(this.path, () => {
       fs.fsyncSync(this.#fd);
       const stat = fs.fstatSync(this.#fd);
-      // A link fails where the name is taken by now; a rename would replace it.
+      // A hard link fails if the name exists by now; a rename would replace it.
       if (this.#replace) fs.renameSync(this.#partial, this.path);
       else fs.linkSync(this.#partial, this.path);
       return stat.size;
@@ -91,14 +99,18 @@ export class OutputFile {
     return size;
   }
 
-  /** Removes what was written so far, if it is not finished. Safe to call twice. */
+  /** Removes the unfinished file. Idempotent. */
   discard(): void {
     if (!this.#open) return;
     this.#open = false;
     fs.closeSync(this.#fd);
     fs.rmSync(this.#partial, { force: true });
     process.off('exit', this.#cleanUp);
-    // A signal that has come and was not heard yet is delivered before this.
+    this.#unhookLater();
+  }
+
+  /** Removes the handlers after pending signals were delivered. */
+  #unhookLater(): void {
     setImmediate(() => this.#unhook());
   }
 

@@ -1,7 +1,7 @@
-/** The forms of a duration, for error messages. */
+/** Duration formats, for error messages. */
 export const DURATION_FORMS = '30, 1.5, 500ms, 90s, 10m, 2h, 1d';
 
-/** The forms of a size, for error messages. */
+/** Size formats, for error messages. */
 export const SIZE_FORMS = '4096, 0x1000, 64k, 1.5M, 2GiB';
 
 const NANOSECONDS = {
@@ -13,17 +13,17 @@ const NANOSECONDS = {
   d: 86_400n * 10n ** 9n,
 } as const;
 
-/** A duration in nanoseconds: seconds without a unit, with at most nine decimal places. Undefined: malformed. */
+/** Parses a duration in nanoseconds: seconds without a unit, with at most nine decimal places. Undefined: malformed. */
 export function nanosecondsOf(text: string): bigint | undefined {
   const parts = /^(\d{1,10})(?:\.(\d{1,9}))?(ms|[smhd]?)$/.exec(text);
   if (!parts) return undefined;
-  const [, whole = '', part = '', unit = ''] = parts;
+  const [, integer = '', part = '', unit = ''] = parts;
   const scaled =
-    BigInt(whole + part.padEnd(9, '0')) * NANOSECONDS[unit as keyof typeof NANOSECONDS];
+    BigInt(integer + part.padEnd(9, '0')) * NANOSECONDS[unit as keyof typeof NANOSECONDS];
   return scaled / 10n ** 9n;
 }
 
-/** The same in seconds. */
+/** Parses a duration in seconds. */
 export function secondsOf(text: string): number | undefined {
   const nanoseconds = nanosecondsOf(text);
   return nanoseconds === undefined ? undefined : Number(nanoseconds) / 1e9;
@@ -31,12 +31,12 @@ export function secondsOf(text: string): number | undefined {
 
 const POWERS = ['', 'k', 'm', 'g', 't'];
 
-/** No memory and no file has more: 4 PiB. */
-const MOST_BYTES = 2 ** 52;
+/** Larger than any memory or file: 4 PiB. */
+const MAX_BYTES = 2 ** 52;
 
 /**
- * A size in bytes, with k, M, G or T (KiB, MiB …) for binary units. Undefined: malformed, a fraction
- * without a unit (0.5), or beyond 2^52.
+ * Parses a size in bytes, with k, M, G or T (KiB, MiB …) for binary units. Undefined: malformed, a
+ * fraction without a unit (0.5), or beyond 2^52.
  */
 export function bytesOf(text: string): number | undefined {
   const parts = /^(0x[0-9a-f]{1,13}|\d{1,16}(?:\.\d{1,9})?) ?(?:([kmgt])(?:i?b)?|b)?$/i.exec(text);
@@ -45,5 +45,5 @@ export function bytesOf(text: string): number | undefined {
   const power = POWERS.indexOf(unit.toLowerCase());
   if (power === 0 && digits.includes('.')) return undefined;
   const bytes = Math.floor(Number(digits) * 1024 ** power);
-  return bytes <= MOST_BYTES ? bytes : undefined;
+  return bytes <= MAX_BYTES ? bytes : undefined;
 }

@@ -1,5 +1,4 @@
-import { type CategoryDiff, diffCategories, leavesOf } from './categories.js';
-import { diffLists, type ListDiff } from './lists.js';
+import { type CategoryDiff, diffCategories, diffLists, type ListDiff, leavesOf } from './lists.js';
 import { type Loss, lossOf, OWNERS, type OwnersOf } from './loss.js';
 import { isHarmless, type Note } from './notes.js';
 import {
@@ -14,22 +13,22 @@ import {
 } from './state.js';
 import { inOrder, type Order } from './times.js';
 
-/** What changed from the first input to the last. */
+/** Changes from the first input to the last. */
 export interface DiffAnswer {
-  /** In the order of time, where that is known. */
+  /** In chronological order, if known. */
   readonly states: readonly HostState[];
   readonly seconds: readonly number[] | null;
   readonly sameBoot: boolean | null;
-  /** Null: not all know of categories, or of a list. */
+  /** Null: some inputs have no categories, or no list. */
   readonly categories: CategoryDiff | null;
   readonly lists: Readonly<Record<ListName, ListDiff | null>>;
   readonly loss: Loss | null;
   readonly notes: readonly Note[];
-  /** All inputs are whole, and all that they know could be compared. */
+  /** All inputs are complete, and everything in them could be compared. */
   readonly complete: boolean;
 }
 
-/** Holds two or more times of a host against each other. */
+/** Compares two or more states of a host. */
 export function compareStates(given: readonly HostState[]): DiffAnswer {
   const order = inOrder(given);
   const { states, seconds, sameBoot } = order;
@@ -81,7 +80,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   };
 }
 
-/** Of processes the part that each has in the category, and not all that it has. */
+/** Processes count with their part in the category, not with their total. */
 function ownersOf(order: Order, lists: Readonly<Record<ListName, ListDiff | null>>): OwnersOf {
   return (category) => {
     if (Object.hasOwn(CATEGORY_MEASURES, category))
@@ -108,14 +107,14 @@ function diffListBy<By extends Measure | CategoryMeasure>(
     const list = all[name];
     return list === undefined ? null : sameBoot === false ? ofAnyBoot(list) : list;
   });
-  // Inputs of which none has what outlives a boot have nothing to compare.
+  // Inputs without data that survives a reboot cannot be compared.
   if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0))
     return null;
   const firstUptime = sameBoot === true ? (states[0]?.origin.uptime ?? null) : null;
   return diffLists(lists, measures, { seconds, firstUptime });
 }
 
-/** What is the same after a boot, too. */
+/** Items that keep their identity over a reboot. */
 function ofAnyBoot({ items, whole }: Listing): Listing {
   return { items: new Map([...items].filter(([, item]) => !item.ofBoot)), whole };
 }
@@ -129,7 +128,9 @@ function differing(states: readonly HostState[]): Note[] {
   ];
 }
 
-/** Categories that first or last lacks, though both looked equally deep: a later release may have more of them. */
+/**
+ * Returns categories that one input lacks although both have the same source: a later release may have more.
+ */
 function strangeCategories(categories: CategoryDiff | null): Note[] {
   const count = categories
     ? leavesOf(categories).filter(({ change }) => change === null).length
@@ -137,7 +138,7 @@ function strangeCategories(categories: CategoryDiff | null): Note[] {
   return count === 0 ? [] : [{ code: 'change-unknown', part: 'categories', count }];
 }
 
-/** Parts that some inputs have and others lack. */
+/** Returns parts that some inputs have and others lack. */
 function unknownTo(states: readonly HostState[]): Note[] {
   const parts = [
     { part: 'categories' as const, knows: ({ memory }: HostState) => memory !== null },
@@ -172,7 +173,7 @@ function listNotes(lists: Readonly<Record<ListName, ListDiff | null>>, { states 
   ];
 }
 
-/** Pids of the first input that another process has in the last. */
+/** Counts pids of the first input that belong to another process in the last. */
 function pidsReused(states: readonly HostState[]): number {
   const startsOf = (state: HostState | undefined) =>
     new Map(

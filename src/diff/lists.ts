@@ -1,8 +1,9 @@
-import { type Course, courseOf, notCompared } from './course.js';
-import type { CategoryMeasure, Item, Listing, Measure, Who } from './state.js';
+import { Series } from '../growth/series.js';
+import { type Trend, trendOf } from '../growth/trend.js';
+import type { CategoryMeasure, CategoryState, Item, Listing, Measure, Who } from './state.js';
 
 /**
- * `new`: not there at first. `gone`: not there at last. `was-empty`, `is-empty`: without memory then, or not there.
+ * `new`: absent at first. `gone`: absent at last. `was-empty`, `is-empty`: without memory then, or absent.
  * `only-after`, `only-before`: in one list, and the other is incomplete.
  */
 export const STATUSES = [
@@ -10,45 +11,45 @@ export const STATUSES = [
 ] as const;
 export type Status = (typeof STATUSES)[number];
 
-/** How one of a list changed. */
+/** Change of a list item. */
 export interface ItemDiff<By = Measure> extends Course {
-  /** As it was last. */
+  /** The item as last listed. */
   readonly who: Who;
-  /** What was measured; null: nothing that first and last know of it. */
+  /** The compared measure; null: the first and last have none in common. */
   readonly by: By | null;
   readonly status: Status;
 }
 
 export interface ListDiff<By = Measure> {
-  /** What changed most first. */
+  /** Largest change first. */
   readonly items: readonly ItemDiff<By>[];
-  /** The sum of what grew, and of what shrank (below 0), as far as that is known. */
+  /** Sum of the increases, and of the decreases (negative), as far as known. */
   readonly grew: number;
   readonly shrank: number;
-  /** They were there between first and last alone. */
+  /** Items that exist only between first and last. */
   readonly between: number;
-  /** They began before the first input was taken, and it has them not. */
+  /** Items that started before the first input, which lacks them. */
   readonly missed: number;
-  /** What the change of is not known. */
+  /** Items whose change is unknown. */
   readonly unknown: number;
-  /** What was not measured by what tells most, though some input does. */
+  /** Items that are not compared by the best measure, although an input has it. */
   readonly otherwise: number;
-  /** Every list of it is whole. */
+  /** Every list of it is complete. */
   readonly whole: boolean;
 }
 
 interface Times {
   readonly seconds: readonly number[] | null;
-  /** Uptime of the first input, if all are of one boot. */
+  /** Uptime of the first input, if all inputs are of one boot. */
   readonly firstUptime: number | null;
 }
 
-/** Clocks of ticks and of uptime may be so far apart. */
+/** Maximum difference in seconds between start times in ticks and the uptime. */
 const TOLERANCE = 1;
 
 /**
- * @param lists of each input; null: it knows of none
- * @returns null: first or last knows of none
+ * @param lists list of each input; null: not available
+ * @returns null if the first or last input has no list
  */
 export function diffLists<By extends Measure | CategoryMeasure>(
   lists: readonly (Listing | null)[],
@@ -105,7 +106,7 @@ function began(item: Item | undefined): number {
   return item?.began ?? Number.POSITIVE_INFINITY;
 }
 
-/** What is not there needs no measure. */
+/** An absent item needs no measure. */
 function knows(item: Item | undefined, measure: Measure | CategoryMeasure): boolean {
   return item === undefined || (item.sizes[measure] ?? null) !== null;
 }
@@ -121,8 +122,105 @@ function statusOf(
   return 'both';
 }
 
-/** What changed most, whichever way; then what is not known. */
+/** Largest absolute change first, unknown changes last. */
 function byChange(a: Course, b: Course): number {
   const size = ({ change }: Course) => (change === null ? -1 : Math.abs(change));
   return size(b) - size(a);
+}
+
+/** Change of a category. */
+export interface CategoryDiff extends Course {
+  readonly category: string;
+  readonly children: readonly CategoryDiff[];
+  /**
+   * Part of its change in children that cannot be compared: this and the changes of its children sum to its
+   * own change, to the byte. Null: its own is unknown.
+   */
+  readonly uncompared: number | null;
+}
+
+/**
+ * Merges the trees of several samples.
+ *
+ * @param trees tree of each input; null: none
+ * @param leaves whether single categories can be compared, because all inputs have the same source
+ */
+export function diffCategories(
+  trees: readonly (CategoryState | null)[],
+  leaves: boolean,
+  seconds: readonly number[] | null,
+): CategoryDiff {
+  const names = new Set(
+    trees.flatMap((tree) => tree?.children.map(({ category }) => category) ?? []),
+  );
+  const parts = trees.map(
+    (tree) => new Map(tree?.children.map((child) => [child.category, child])),
+  );
+  const children = [...names].map((name) =>
+    diffCategories(
+      parts.map((part) => part.get(name) ?? null),
+      leaves,
+      seconds,
+    ),
+  );
+  const bytes = trees.map((tree) => tree?.bytes ?? null);
+  const compared = leaves || children.length > 0;
+  const course = compared ? courseOf(bytes, seconds) : notCompared(bytes);
+  const sum = children.reduce((all, { change }) => all + (change ?? 0), 0);
+  return {
+    category: trees.find((tree) => tree !== null)?.category ?? '',
+    ...course,
+    children,
+    uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - sum,
+  };
+}
+
+/** Returns all leaf categories. */
+export function leavesOf(diff: CategoryDiff): CategoryDiff[] {
+  return diff.children.length === 0 ? [diff] : diff.children.flatMap(leavesOf);
+}
+
+/** A figure over all inputs. Bytes; null: unknown. */
+export interface Course {
+  /** Value at each input. */
+  readonly bytes: readonly (number | null)[];
+  /** Last value minus the first. */
+  readonly change: number | null;
+  /** Bytes per second between first and last; null: unknown value or time. */
+  readonly perSecond: number | null;
+  /** Null: not enough inputs. */
+  readonly trend: Trend | null;
+  /** It grew from each input to the next; null: there are only two, or one is unknown. */
+  readonly grewEachTime: boolean | null;
+}
+
+/** @param seconds time of each input since the first, strictly increasing; null: unknown */
+function courseOf(bytes: readonly (number | null)[], seconds: readonly number[] | null): Course {
+  const [first = null, last = null] = [bytes[0], bytes.at(-1)];
+  const change = first === null || last === null ? null : last - first;
+  const took = seconds?.at(-1) ?? 0;
+  const known = bytes.every((one) => one !== null);
+  return {
+    bytes,
+    change,
+    perSecond: change === null || took <= 0 ? null : change / took,
+    trend: seconds ? trendOf(seriesOf(bytes, seconds)) : null,
+    grewEachTime:
+      bytes.length > 2 && known
+        ? bytes.every((one, at) => at === 0 || (one ?? 0) > (bytes[at - 1] ?? 0))
+        : null,
+  };
+}
+
+/** Returns the course of a figure without a comparison. */
+function notCompared(bytes: readonly (number | null)[]): Course {
+  return { bytes, change: null, perSecond: null, trend: null, grewEachTime: null };
+}
+
+function seriesOf(bytes: readonly (number | null)[], seconds: readonly number[]): Series {
+  const series = new Series();
+  bytes.forEach((one, at) => {
+    if (one !== null) series.add(seconds[at] ?? 0, one);
+  });
+  return series;
 }

@@ -1,50 +1,52 @@
-import { type CategoryDiff, leavesOf } from './categories.js';
-import type { ItemDiff, ListDiff } from './lists.js';
+import { type CategoryDiff, type ItemDiff, type ListDiff, leavesOf } from './lists.js';
 import type { CategoryMeasure, ListName, Measure, Who } from './state.js';
 
-/** The change of free memory, and the categories that explain it. Bytes; negative: fell. */
+/** Change of free memory, and the categories that account for it. Bytes; negative: decrease. */
 export interface Loss {
-  /** What free memory fell by; below 0: it rose. */
+  /** Decrease of free memory; negative: it rose. */
   readonly lost: number;
-  /** Memory that was plugged in, or out (below 0). */
+  /** Hot-added memory; negative: removed. */
   readonly plugged: number;
   /**
-   * Categories that say whose they are: those that grew, and those that shrank. With what nothing explains, and
-   * uncompared, they make up what was lost and plugged, to the byte. Null: single categories cannot be compared.
+   * Categories with known owners: increases, and decreases. With unattributed and uncompared memory they sum
+   * to the lost and plugged memory, to the byte. Null: single categories cannot be compared.
    */
   readonly grew: number | null;
   readonly shrank: number | null;
   readonly unattributed: number | null;
   readonly uncompared: number | null;
   /**
-   * `nothing`: what grew is less than half of what was lost. Null: nothing was lost (it is of another boot or host), or
-   * it cannot be told.
+   * `nothing`: the increases are less than half of the loss. Null: nothing was lost (another boot or host),
+   * or undecided.
    */
   readonly explanation: 'categories' | 'nothing' | null;
-  /** What grew, the most first, each with who grew most of those that it may be. */
+  /** Growth by category, largest first, each with the owner that may account for most of it. */
   readonly categories: readonly GrownCategory[];
 }
 
-/** How an owner of memory changed, by its part in one category where that is known. */
+/** Change of an owner of memory, by its part in one category if known. */
 export type OwnerDiff = ItemDiff<Measure | CategoryMeasure>;
 
 export interface GrownCategory {
   readonly category: CategoryDiff;
-  /** Who grew by a good part of it; null: not known, or no owner did. */
+  /** Owner that grew by a large part of it; null: unknown, or none. */
   readonly who: OwnerDiff | null;
-  /** Every process is known by its part in the category, and none grew by a good part of it. */
+  /**
+   * Whether every process's part in the category is known, and none grew by a large part of the category's
+   * growth.
+   */
   readonly ofNoProcess: boolean;
 }
 
-/** An owner that grew by less than this part of a category's growth is not named. */
+/** Minimum part of a category's growth for an owner to be named. */
 export const GOOD_PART = 1 / 4;
 
-/** A smaller change is no loss: memory moves while it is sampled. */
+/** Minimum change that counts as a loss: memory changes during sampling. */
 export const LEAST_LOSS = 1 << 20;
 
 const OWNERLESS: ReadonlySet<string> = new Set(['unattributed', 'unread']);
 
-/** Where owners of a category are listed; those of memory of processes are measured by category. */
+/** Lists with the owners of a category; owners of process memory are measured by category. */
 export const OWNERS: Readonly<Record<string, ListName>> = {
   anonymous: 'processes',
   shared: 'processes',
@@ -58,12 +60,12 @@ export const OWNERS: Readonly<Record<string, ListName>> = {
   bpf: 'callers',
 };
 
-/** Returns owners of a category, each by its part in it; null: not known. */
+/** Returns the owners of a category, each by its part in it; null: unknown. */
 export type OwnersOf = (category: string) => ListDiff<Measure | CategoryMeasure> | null;
 
 /**
- * @param drift by how much counters changed while inputs were taken; null: the inputs are of different boots
- * @returns null: free memory of first or last is not known
+ * @param drift change of the counters while the inputs were captured; null: the inputs are of different boots
+ * @returns null if free memory of the first or last input is unknown
  */
 export function lossOf(
   memory: CategoryDiff,
@@ -100,18 +102,18 @@ export function lossOf(
   };
 }
 
-/** Null if the categories that cannot be compared may explain the loss. */
+/** Returns null if categories that cannot be compared may account for the loss. */
 function explanationOf(lost: number, grew: number, uncompared: number): Loss['explanation'] {
   if (grew >= lost / 2) return 'categories';
   return grew + Math.max(0, uncompared) >= lost / 2 ? null : 'nothing';
 }
 
-/** Returns the owner that grew most in a category. */
+/** Finds the owner that grew most in a category. */
 function whoGrew(
   { category, change }: CategoryDiff,
   owners: ReturnType<OwnersOf>,
 ): Omit<GrownCategory, 'category'> {
-  // Items are in the order of what changed most.
+  // Items are sorted by change.
   const most = owners?.items.find((item) => (item.change ?? 0) > 0 && mayBeIn(item.who, category));
   const isGood = most && (most.change ?? 0) >= GOOD_PART * (change ?? 0);
   const isKnown = owners?.whole === true && owners.unknown === 0 && owners.missed === 0;

@@ -1,11 +1,11 @@
 import type { ListName } from './state.js';
 
-/** A limit of a comparison; codes are part of the JSON. `names` are inputs, hostile. */
+/** A limitation of a comparison; codes are part of the JSON. `names` are inputs, untrusted. */
 export type Note =
   | { readonly code: 'reordered' }
   | { readonly code: 'same-time'; readonly names: readonly string[] }
   | { readonly code: 'time-unknown'; readonly names: readonly string[] }
-  /** By so many seconds the clock of the day and the time since the boot went apart. */
+  /** Difference between wall clock and uptime, in seconds. */
   | { readonly code: 'clock-set'; readonly seconds: number }
   | { readonly code: 'different-hosts'; readonly hosts: readonly string[] }
   | { readonly code: 'different-boots' }
@@ -14,9 +14,9 @@ export type Note =
   | { readonly code: 'different-page-sizes'; readonly sizes: readonly number[] }
   | { readonly code: 'different-sources'; readonly depths: readonly string[] }
   | { readonly code: 'memory-hotplug'; readonly bytes: number }
-  /** Of another host or boot: the last has so much more. */
+  /** Another host or boot: the last has this much more memory. */
   | { readonly code: 'different-memory-sizes'; readonly bytes: number }
-  /** Only some inputs know of it: of `categories`, or of a list. */
+  /** Only some inputs contain it: `categories`, or a list. */
   | {
       readonly code: 'missing-in-input';
       readonly part: ListName | 'categories';
@@ -35,7 +35,7 @@ export type Note =
   | { readonly code: 'inconsistent'; readonly name: string; readonly words: string }
   | { readonly code: 'spread'; readonly name: string; readonly words: string };
 
-/** All of them. */
+/** All note codes. */
 export const NOTE_CODES = [
   ...['reordered', 'same-time', 'time-unknown', 'clock-set', 'different-hosts', 'different-boots'],
   ...[
@@ -50,7 +50,7 @@ export const NOTE_CODES = [
   ...['pid-reused', 'incomplete', 'inconsistent', 'spread'],
 ] as readonly Note['code'][];
 
-/** With these the answer is complete all the same. */
+/** Notes that leave the answer complete. */
 const HARMLESS: ReadonlySet<Note['code']> = new Set<Note['code']>([
   ...([
     'reordered',

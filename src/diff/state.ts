@@ -1,20 +1,20 @@
 import type { Origin } from '../records/sample-origin.js';
 
 /**
- * The state of a host at one time. Readers of inputs make it; the comparison does not know their
- * formats. Sizes are bytes; null: it is not known. Names are hostile.
+ * State of a host at one time. Readers of inputs produce it; the comparison does not depend on their formats.
+ * Sizes are bytes; null: unknown. Names are untrusted.
  */
 export interface HostState {
-  /** The input, as it was named. */
+  /** Name of the input, as given. */
   readonly name: string;
   readonly origin: Origin;
   /** `uname -r`. */
   readonly release: string | null;
   readonly pageSize: number | null;
   readonly memory: MemoryState | null;
-  /** A list that is not there is not known. */
+  /** An absent list is unknown. */
   readonly lists: Readonly<Partial<Record<ListName, Listing>>>;
-  /** Missing or inconsistent parts, in words; none: it is complete. */
+  /** Descriptions of missing or inconsistent parts; empty: it is complete. */
   readonly flaws: readonly Flaw[];
 }
 
@@ -28,7 +28,7 @@ export interface MemoryState {
   /** Its source: `vmcore`, `kcore`, `pageflags`, `counters`. */
   readonly depth: string;
   readonly tree: CategoryState;
-  /** By how much counters of a running kernel changed meanwhile. */
+  /** Change of a running kernel's counters during the scan. */
   readonly drift: number;
 }
 
@@ -38,13 +38,13 @@ export interface CategoryState {
   readonly children: readonly CategoryState[];
 }
 
-/** What is known one by one. */
+/** Lists of single items. */
 export const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups'] as const;
 export type ListName = (typeof LISTS)[number];
 
 /**
- * How each is measured, what tells most first. Sockets: counted page by page, estimated, and payload that waits.
- * Cgroups: frames that are charged to it alone, the kernel's count of it and those below, and the sum of its processes.
+ * Measures of each list, most precise first. Sockets: counted by page, estimated, and queued payload.
+ * Cgroups: frames charged to it alone, the kernel's counter including children, and the sum of its processes.
  */
 export const MEASURES = {
   processes: ['pss', 'rss'],
@@ -54,7 +54,7 @@ export const MEASURES = {
   cgroups: ['charged', 'usage', 'pss', 'rss'],
 } as const satisfies Record<ListName, readonly string[]>;
 
-/** How memory of processes in a category is measured, what tells most first; in others no process is named. */
+/** Measures of process memory by category, the best first; other categories have no processes. */
 export const CATEGORY_MEASURES = {
   anonymous: ['pssAnon', 'rssAnon'],
   shared: ['pssShmem', 'rssShmem'],
@@ -65,24 +65,24 @@ export type CategoryMeasure = (typeof CATEGORY_MEASURES)[keyof typeof CATEGORY_M
 export type Measure = (typeof MEASURES)[ListName][number];
 
 export interface Listing {
-  /** By what makes each the same one at another time. */
+  /** By a key that is the same at other times. */
   readonly items: ReadonlyMap<string, Item>;
-  /** What is not listed was not there, or had nothing. */
+  /** Unlisted items were absent or empty. */
   readonly whole: boolean;
-  /** What has nothing is not listed: it may be there. */
+  /** Empty items are not listed, and may exist. */
   readonly withoutEmpty?: boolean;
 }
 
 export interface Item {
   readonly who: Who;
   readonly sizes: Readonly<Partial<Record<Measure | CategoryMeasure, number | null>>>;
-  /** It means nothing after another boot, or on another host. */
+  /** Whether it is meaningful only within the same boot of the same host. */
   readonly ofBoot: boolean;
-  /** Seconds after the boot at which it began; null: not known. */
+  /** Start time in seconds since boot; null: unknown. */
   readonly began: number | null;
 }
 
-/** What grows. */
+/** Kinds of items. */
 export type Who =
   | {
       readonly kind: 'process';
@@ -93,7 +93,7 @@ export type Who =
     }
   | {
       readonly kind: 'socket';
-      /** Null: it has none of its own. */
+      /** Null: it has no inode. */
       readonly inode: number | null;
       readonly netns: number | null;
       readonly family: string;

@@ -2,32 +2,35 @@ import type { Origin } from '../records/sample-origin.js';
 import type { Note } from './notes.js';
 import type { HostState } from './state.js';
 
-/** Seconds by which a boot's time may seem to differ: NTP moves the clock, and a dump's is of its last tick. */
+/**
+ * Maximum difference in seconds between boot times of the same boot: NTP adjusts the clock, and a dump's time
+ * is that of its last tick.
+ */
 const SAME_BOOT = 120;
 
-/** What tells of which boot something is. */
+/** Facts that identify a boot. */
 type BootFacts = Pick<HostState, 'origin' | 'release'>;
 
-/** How inputs stand to each other in time. */
+/** Inputs in chronological order. */
 export interface Order {
-  /** The earliest first, where that is known; else as they were given. */
+  /** The earliest first if known; otherwise in the given order. */
   readonly states: readonly HostState[];
-  /** Of each since the first; null: not known, or they are of several boots. */
+  /** Seconds since the first; null: unknown, or of several boots. */
   readonly seconds: readonly number[] | null;
-  /** All are of one host and boot; null: nothing tells. */
+  /** Whether all are of one boot of one host; null: unknown. */
   readonly sameBoot: boolean | null;
   readonly notes: readonly Note[];
 }
 
-/** Sorts inputs by time, and reports whether they are of one boot of one host. */
+/** Sorts inputs by time, and determines whether they are of one boot of one host. */
 export function inOrder(given: readonly HostState[]): Order {
   const hosts = namesOf(given);
   const boots = given.slice(1).map((state, at) => sameBoot(given[at]!, state));
   const known = boots.every((one) => one !== null);
-  // Neighbours may agree by their clocks where ids further apart do not.
+  // Clocks of adjacent inputs may agree although the boot ids of others differ.
   const ids = new Set(given.flatMap(({ origin }) => origin.bootId ?? []));
   const otherBoot = boots.includes(false) || ids.size > 1;
-  // Names of one boot may differ: a container has its own.
+  // Host names may differ within one boot: a container has its own.
   const proved = ids.size === 1 && given.every(({ origin }) => origin.bootId !== null);
   const otherHost = hosts.length > 1 && !proved;
   const same = otherHost || otherBoot ? false : known ? true : null;
@@ -65,8 +68,8 @@ export function inOrder(given: readonly HostState[]): Order {
 }
 
 /**
- * By ids, which are made anew at each boot; else by when each was booted, which two machines may share unless names
- * tell them apart. Null: nothing tells.
+ * Compares boot ids, which are new for each boot; otherwise boot times, which two machines may share unless
+ * names differ. Null: unknown.
  */
 export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
   const [a, b] = [one.origin, other.origin];
@@ -79,12 +82,12 @@ export function sameBoot(one: BootFacts, other: BootFacts): boolean | null {
   return isOneLook || (nameOf(a) !== null && nameOf(a) === nameOf(b)) ? true : null;
 }
 
-/** Seconds since 1970. */
+/** Returns the boot time in seconds since 1970; null: unknown. */
 function bootedAt({ at, uptime }: Origin): number | null {
   return at === null || uptime === null ? null : at.getTime() / 1000 - uptime;
 }
 
-/** The clock that all inputs have: uptime within one boot, else the wall clock. Undefined: none. */
+/** The clock that all inputs have: uptime within one boot, otherwise the wall clock. Undefined: none. */
 function clockOf(
   states: readonly HostState[],
   oneBoot: boolean,
@@ -96,19 +99,19 @@ function clockOf(
   return clocks.find((clock) => states.every((state) => clock(state) !== null));
 }
 
-/** By how much the clock of the day went on more than the other. */
+/** Returns the seconds by which the wall clock advanced more than the other clock. */
 function clockMoved(states: readonly HostState[], times: readonly number[]): number {
   const [first, last] = [states[0]?.origin.at, states.at(-1)?.origin.at];
   if (!first || !last) return 0;
   return (last.getTime() - first.getTime()) / 1000 - ((times.at(-1) ?? 0) - (times[0] ?? 0));
 }
 
-/** `(none)` is the kernel's name of a host without one. */
+/** Returns the host name; `(none)` is the kernel's name for a host without one. */
 function nameOf({ host }: Origin): string | null {
   return host === '(none)' ? null : host;
 }
 
-/** The names of the machines that something is of. */
+/** Returns the distinct host names of inputs. */
 export function namesOf(states: readonly BootFacts[]): string[] {
   return [...new Set(states.flatMap(({ origin }) => nameOf(origin) ?? []))];
 }

@@ -1,11 +1,16 @@
-import { KdumpMemError } from '../base/error.js';
-import { NEEDED_PROBE, TRIED_BPFTRACES } from '../host/bpftrace-tried.js';
+import { KdumpMemError } from '../base/errors.js';
+import { TRACEFS_PLACES } from '../host/facts.js';
 import { listedPids } from '../host/proc/pids.js';
-import { TRACEFS_PLACES } from '../host/tracefs-places.js';
 import { lackingRights, lacksAll } from '../records/capabilities.js';
-import { CHECK_CODES, type Check, type CheckCode, type CheckState, type Machine } from './check.js';
+import {
+  CHECK_CODES,
+  type Check,
+  type CheckCode,
+  type CheckState,
+  type Machine,
+} from './machine.js';
 
-/** What can be used here, and what cannot. Nothing is changed; nothing that hangs is waited for. */
+/** Checks which features are usable on this machine. Modifies nothing, and waits for nothing that hangs. */
 export function examine(here: Machine, codes: readonly CheckCode[] = CHECK_CODES): Check[] {
   return codes.map((code) => CHECKS[code](here));
 }
@@ -29,32 +34,32 @@ function root(here: Machine): Check {
   const code = 'root';
   const lacking = attempt(code, () => lackingRights(here.readText('/proc/self/status')));
   if (!Array.isArray(lacking)) return lacking;
-  const user = here.uid === 0 ? 'root' : `user ${here.uid}`;
+  const user = `running as ${here.uid === 0 ? 'root' : `user ${here.uid}`}`;
   if (lacking.length === 0) return { code, state: 'works', found: user };
   const state = lacksAll(lacking) ? 'missing' : 'partly';
   return { code, state, found: `${user} without ${lacking.join(', ')}` };
 }
 
-/** PROC_PID_INIT_INO (include/linux/proc_ns.h): the namespace in which all processes are. */
+/** PROC_PID_INIT_INO (include/linux/proc_ns.h): the initial pid namespace. */
 const ALL_PIDS = 'pid:[4026531836]';
 
-/** Others' processes: hidden, in other namespaces, or shown without what they map. */
+/** Other users' processes: hidden, in other namespaces, or without readable mappings. */
 function processes(here: Machine): Check {
   const code = 'processes';
   const first = attempt(code, () => here.readText('/proc/1/status'));
   if (typeof first !== 'string')
     return { ...first, found: `${first.found}: processes of other users are hidden (hidepid)` };
-  // The kernel checks rights when it is opened; a read would wait for the mmap_lock.
+  // The kernel checks permissions on open; a read would wait for the mmap_lock.
   const refused = attempt(code, () => here.open('/proc/1/smaps_rollup', false));
   const space = attempt(code, () => here.readLink('/proc/self/ns/pid'));
   if (refused === undefined && space === ALL_PIDS)
-    return { code, state: 'works', found: 'all are visible, with PSS and USS' };
+    return { code, state: 'works', found: 'all visible, with PSS and USS' };
   const alone = listedPids(here).length;
   const why =
     refused === undefined
       ? 'other pid namespaces are not visible'
-      : `mappings of other processes are not readable (${refused.found})`;
-  return { code, state: 'partly', found: `${alone} visible, but ${why}` };
+      : `mappings of some processes are not readable (${refused.found})`;
+  return { code, state: 'partly', found: `${alone} visible; ${why}` };
 }
 
 function ss(here: Machine): Check {
@@ -86,7 +91,7 @@ function kcore(here: Machine): Check {
     : { code, state: 'partly', found: `kernel ${release}, ${lacking.join('; ')}` };
 }
 
-/** That it is there does not mean that it may enter one, be it its own. */
+/** Even if it is installed, it may not be permitted to enter a namespace, even its own. */
 function namespaces(here: Machine): Check {
   const code = 'namespaces';
   const check = program(here, code, 'nsenter', ['--version']);
@@ -100,7 +105,7 @@ function namespaces(here: Machine): Check {
   };
 }
 
-/** That it is there does not mean that the kernel lets it count. */
+/** Even if it is installed, the kernel may not permit it to count. */
 function perf(here: Machine): Check {
   const code = 'perf';
   const check = program(here, code, 'perf', ['--version']);
@@ -133,12 +138,12 @@ function readable(here: Machine, code: CheckCode, path: string): Check {
 }
 
 function program(here: Machine, code: CheckCode, name: string, args: readonly string[]): Check {
-  const said = here.run(name, args);
-  if (said === null) return { code, state: 'missing', found: `${name} not found in PATH` };
-  return { code, state: said.ok ? 'works' : 'refused', found: said.line };
+  const output = here.run(name, args);
+  if (output === null) return { code, state: 'missing', found: `${name} not found in PATH` };
+  return { code, state: output.ok ? 'works' : 'refused', found: output.line };
 }
 
-/** What a step gives, or the check that says why it gave nothing. */
+/** Returns the result of a step, or the check that reports its failure. */
 function attempt<Result>(code: CheckCode, step: () => Result): Result | Check {
   try {
     return step();
@@ -154,13 +159,13 @@ function isCheck(value: object): value is Check {
   return 'state' in value;
 }
 
-/** That it is there does not mean that it may look at the kernel; listing what it could trace starts nothing. */
+/** Even if it is installed, it may not be permitted to trace the kernel; listing probes starts nothing. */
 function bpftrace(here: Machine): Check {
   const code = 'bpftrace';
-  const said = here.run('bpftrace', ['--version']);
-  if (said === null) return { code, state: 'missing', found: 'bpftrace not found in PATH' };
-  const version = said.ok ? /^bpftrace v(\d+\.\d+(?:\.\d+)?)/.exec(said.line)?.[1] : undefined;
-  if (version === undefined) return { code, state: 'refused', found: said.line };
+  const output = here.run('bpftrace', ['--version']);
+  if (output === null) return { code, state: 'missing', found: 'bpftrace not found in PATH' };
+  const version = output.ok ? /^bpftrace v(\d+\.\d+(?:\.\d+)?)/.exec(output.line)?.[1] : undefined;
+  if (version === undefined) return { code, state: 'refused', found: output.line };
   const [oldest] = TRIED_BPFTRACES;
   const listed = here.run('bpftrace', ['-l', NEEDED_PROBE]);
   if (listed?.line.trim() !== NEEDED_PROBE)
@@ -175,17 +180,23 @@ function bpftrace(here: Machine): Check {
       state: 'partly',
       found: `${version}; versions before ${oldest} are untested`,
     };
-  const untried = TRIED_BPFTRACES.some((one) => one === version)
+  const untried = TRIED_BPFTRACES.some((tried) => tried === version)
     ? ''
     : `; tested: ${TRIED_BPFTRACES.join(', ')}`;
   return { code, state: 'works', found: `${version}${untried}` };
 }
 
 function isOlder(version: string, than: string): boolean {
-  const [one, other] = [version, than].map((each) => each.split('.').map(Number));
-  for (const [index, part] of (other ?? []).entries()) {
-    const own = one?.[index] ?? 0;
+  const [left, right] = [version, than].map((each) => each.split('.').map(Number));
+  for (const [index, part] of (right ?? []).entries()) {
+    const own = left?.[index] ?? 0;
     if (own !== part) return own < part;
   }
   return false;
 }
+
+/** Versions of bpftrace with which `leaks --engine bpftrace` was tested against modules with known allocations. */
+export const TRIED_BPFTRACES = ['0.17.0', '0.23.2', '0.27.1'] as const;
+
+/** Probe required for recording, as listed by `bpftrace -l`. */
+const NEEDED_PROBE = 'tracepoint:kmem:mm_page_alloc';

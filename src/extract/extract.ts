@@ -1,9 +1,8 @@
-// The room of `extract`: which bytes of a dump its answers take, and a dump of just these. It asks the
-// questions of walk/ and account/ over a recorded kernel. It must not know how structs of sockets are
-// laid out (what is read is what is kept), how formats are read, or how anything is shown.
+// Extracts: selects the bytes of a dump that its answers need, and writes a dump of just these. It asks the
+// questions of walk/ and account/ over a recording kernel. It must not know the layout of sockets (whatever
+// is read is kept), how formats are read, or how anything is shown.
 import path from 'node:path';
-import { ExtractError } from '../base/errors/extract.js';
-import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { ExtractError, KernelError, ReadError } from '../base/errors.js';
 import { checkOutput, OutputError, OutputFile } from '../base/output-file.js';
 import {
   architectureOf,
@@ -20,46 +19,42 @@ import {
 import { anonymous } from './anonymize/anonymous.js';
 import type { Replacements } from './anonymize/replacements.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
-import { kernelVersion } from './debuggers/uts-names.js';
+import { kernelVersion } from './debuggers/store.js';
 import { KeptPages } from './kept-pages.js';
-import { readLog } from './log.js';
-import { identityOf } from './map/identity.js';
-import { truePlaces } from './map/places.js';
-import { writeMap } from './map/write.js';
-import { infoText, keptNotes } from './notes.js';
-import { bytesOfPage, settle } from './page-bytes.js';
-import { askEverything, attempt, type Scope } from './questions.js';
-import { RecordingImage } from './recording-image.js';
+import { identityOf, truePlaces, writeMap } from './map/write.js';
+import { infoText, keptNotes, readLog } from './notes.js';
+import { bytesOfPage, RecordingImage, settle } from './page-bytes.js';
+import { attempt, readEverything, type Scope } from './questions.js';
 import { forgetOrderOfNames, packTables, readTables } from './tables.js';
 import { type Compression, compressor } from './write/compress.js';
 import { type DumpHead, writeDiskdump } from './write/diskdump.js';
 
 export interface ExtractOptions extends Scope {
-  /** What the kernel was opened with, where it does not explain itself. */
+  /** Files with which the kernel was opened, if it lacks symbols or types. */
   readonly files?: Pick<NativeOptions, 'symbols' | 'types' | 'vmlinux'>;
   readonly output: string;
-  /** Replace a file that is there. */
+  /** Replace an existing file. */
   readonly force?: boolean;
   readonly compression: Compression;
   readonly anonymize?: boolean;
-  /** Where to write what was replaced by what; needs `anonymize`. */
+  /** File for the map of replacements; needs `anonymize`. */
   readonly map?: string;
-  /** Keep the kernel's log. */
+  /** Whether to keep the kernel log. */
   readonly log?: boolean;
-  /** Told now and then what is being done. */
+  /** Called now and then with the current step. */
   readonly onProgress?: (words: string) => void;
 }
 
 export interface Extracted {
-  /** Bytes of the file. */
+  /** File size in bytes. */
   readonly size: number;
   readonly pages: number;
-  /** Those of which only a part is kept. */
+  /** Pages of which only a part is kept. */
   readonly partialPages: number;
-  /** Those that can be asked about. */
+  /** Number of sockets in the extract. */
   readonly sockets: number;
   readonly anonymized: boolean;
-  /** All names in it, and what stands or would stand in their place. */
+  /** All names in it, and their replacements. */
   readonly names: Replacements;
   readonly release: string;
   /** Seconds since 1970. */
@@ -67,16 +62,16 @@ export interface Extracted {
   readonly log: 'kept' | 'left-out' | 'unreadable';
 }
 
-/** makedumpfile's level for zero pages, cache, private, user and free pages: all that can be left out. */
+/** makedumpfile's dump level that excludes all optional pages: zero, cache, private, user and free pages. */
 const DUMP_LEVEL = 31;
 
 /**
- * Writes a dump that holds what this program reads to answer its questions, and what crash and drgn
- * need to open it, and nothing else: of a page only the bytes that were read are kept.
+ * Writes a dump that contains only the bytes that kdump-mem reads to answer its queries, and those that crash
+ * and drgn need to open it. The other bytes of a page are not kept.
  *
  * @param kernel the dump, opened without recording; stays open
- * @throws {ExtractError} when it cannot be written; {@link WalkError} when what `options` ask for is
- *   not there; {@link KernelError} or {@link ReadError} when the dump cannot be read
+ * @throws {ExtractError} if it cannot be written; {@link WalkError} if an object requested in `options` does
+ * not exist; {@link KernelError} or {@link ReadError} if the dump cannot be read
  */
 export async function extract(kernel: NativeKernel, options: ExtractOptions): Promise<Extracted> {
   const { map, output, force = false } = options;
@@ -85,7 +80,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   checkOutput(map, force, kernel.image.facts.files);
   if (path.resolve(map) === path.resolve(output))
     throw new OutputError('exists', `${map}: also the output (the map must be another file)`);
-  // Made first: what cannot have its map is not begun.
+  // Created first: without its map no extract is started.
   const file = new OutputFile(map, force);
   try {
     return await cut(kernel, options, file);
@@ -107,10 +102,10 @@ async function cut(
   const kept = new KeptPages(kernel.facts.pageSize);
   const recorded = new RecordingImage(image, infoText(vmcoreinfo), kept);
   const recording = openNativeImage(recorded, options.files, image);
-  progress('reading the kernel’s tables');
+  progress('reading kernel tables');
   readTables(recording);
   progress('running every command');
-  const asked = askEverything(recording, options);
+  const visited = readEverything(recording, options);
   const isStored = storedIn(image);
   const store = (address: bigint): void => {
     const physical = recording.physicalOf(address);
@@ -128,9 +123,9 @@ async function cut(
   readDirectMapTables(kernel, arch, kept.pages);
 
   const anonymized = options.anonymize ?? false;
-  const { patches: made, names } = anonymous(kernel, asked, kept);
+  const { patches: made, names } = anonymous(kernel, visited, kept);
   const patches = anonymized ? made : new Map();
-  progress('packing the kernel’s tables');
+  progress('compressing kernel tables');
   const tables = packTables(kernel, kept, (page) => bytesOfPage(image, kept, page, patches));
   const packed = tables.flatMap(({ runs }) => runs);
   for (const { start, end } of packed)
@@ -162,7 +157,7 @@ async function cut(
     size,
     pages: numbers.length + packedBytes / kept.pageSize,
     partialPages,
-    sockets: asked.sockets.length,
+    sockets: visited.sockets.length,
     anonymized,
     names,
     release: kernel.facts.release,
@@ -171,13 +166,13 @@ async function cut(
   };
 }
 
-/** @throws {ExtractError} `cannot-write` if nobody could open what has these notes */
+/** @throws {ExtractError} `cannot-write` if a dump with these notes could not be opened */
 function checkReadable(notes: readonly Note[]): void {
   try {
     keptBytesOf(notes);
   } catch (cause) {
     if (!(cause instanceof KernelError)) throw cause;
-    const message = 'too much memory for one extract (--pid selects less)';
+    const message = 'the extract would be too large (--pid selects one process)';
     throw new ExtractError('cannot-write', message, { cause });
   }
 }
@@ -202,16 +197,16 @@ function headOf(
   };
 }
 
-/** Tells of a physical address whether a dump has any of its page. */
+/** Returns whether a dump has any data of the page of a physical address. */
 function storedIn(image: MemoryImage): (physical: number) => boolean {
   const bounds: number[] = [];
   for (const { start, end } of image.facts.physicalRanges) bounds.push(start, end);
   const sorted = Float64Array.from(bounds);
-  // From a start to its end.
+  // Starts have even indices, ends have odd ones.
   return (physical) => lastAtOrBelow(sorted, physical) % 2 === 0;
 }
 
-/** Numbers of the pages below `limit` of which the dump says that they exist. */
+/** Numbers of the pages below `limit` that exist according to the dump. */
 function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
   const { pageSize } = kept;
   for (const { start, end } of image.facts.existingRanges ?? image.facts.physicalRanges) {
@@ -221,13 +216,13 @@ function* existing(image: MemoryImage, kept: KeptPages, limit: number) {
   for (const page of kept.missing) if (page < limit) yield { start: page, end: page + 1 };
 }
 
-/** Larger than any kernel's constants, in bytes. */
+/** Upper bound of a kernel's constants, in bytes. */
 const MOST_BYTES = 256n << 20n;
 
 /**
- * Keeps whole what is kept in part of the kernel image's constants: they are the same in every copy of
- * this build and nobody's data, and a search through them must find tables whole. Variables that
- * become constants after boot (`__ro_after_init`) are not among them.
+ * Keeps partly kept constants of the kernel image completely: they are the same in every copy of this build,
+ * contain no user data, and a search must find complete tables. Variables that become constants after boot
+ * (`__ro_after_init`) are excluded.
  */
 function keepConstantsWhole(kernel: NativeKernel, kept: KeptPages): void {
   const pageSize = BigInt(kernel.facts.pageSize);

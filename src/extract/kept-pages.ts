@@ -1,28 +1,28 @@
 import type { ByteRange } from '../kernel/native/parts.js';
 
-/** A page of which everything is kept. */
+/** A page that is kept completely. */
 export const WHOLE = 'whole';
 
-/** Pages whose bits may still be set one by one: 2 MiB of bits where pages have 4 KiB. */
+/** Maximum number of pages whose bits can still be changed individually: 2 MiB of bits for pages of 4 KiB. */
 const MOST_OPEN = 4096;
 
-/** Patterns of bits that are looked for among the last so many. */
+/** Number of recent bit patterns that are compared. */
 const MOST_PATTERNS = 65_536;
 
 /**
- * Which bytes of physical memory an extract keeps. Pages are numbered: physical address ÷ page size.
- * A million struct pages are kept alike, so pages share their bits: but for those that were touched
- * last, a page takes no more than its number.
+ * The bytes of physical memory that an extract keeps. Pages are numbered: physical address ÷ page size. A
+ * million struct pages are kept alike, so pages share their bitmaps: except for recent ones, a page takes
+ * only the room of its number.
  */
 export class KeptPages {
   readonly pageSize: number;
-  /** A bit for each byte of a page, or the word that all are kept. */
+  /** A bit for each byte of a page, or a mark that all are kept. */
   readonly #pages = new Map<number, Uint8Array | typeof WHOLE>();
-  /** Pages that have their bits for themselves. */
+  /** Pages that do not share their bits. */
   readonly #open = new Set<number>();
-  /** Bits that pages share, by what they are. */
+  /** Shared bitmaps by content. */
   readonly #patterns = new Map<string, Uint8Array>();
-  /** Pages that could not be read though the memory exists. */
+  /** Pages of existing memory that could not be read. */
   readonly #missing = new Set<number>();
 
   constructor(pageSize: number) {
@@ -43,19 +43,19 @@ export class KeptPages {
     }
   }
 
-  /** Keeps all of a page. */
+  /** Keeps a complete page. */
   keepWhole(page: number): void {
     this.#pages.set(page, WHOLE);
     this.#open.delete(page);
   }
 
-  /** Keeps nothing of a page. */
+  /** Discards everything kept of a page. */
   drop(page: number): void {
     this.#pages.delete(page);
     this.#open.delete(page);
   }
 
-  /** Keeps none of `length` bytes, but for those of pages that were read whole for another's sake. */
+  /** Drops `length` bytes, except on pages that were read completely for other reasons. */
   forget(address: number, length: number): void {
     const { pageSize } = this;
     const end = address + length;
@@ -72,22 +72,22 @@ export class KeptPages {
     }
   }
 
-  /** Stores the page of a physical address, even if nothing of it is kept. */
+  /** Stores the page of a physical address, even if none of its bytes are kept. */
   store(address: number): void {
     this.#mark(Math.floor(address / this.pageSize), 0, 0);
   }
 
-  /** Notes that memory exists, and is not to be had. */
+  /** Records that memory exists, but is not available. */
   miss(address: number): void {
     this.#missing.add(Math.floor(address / this.pageSize));
   }
 
-  /** Numbers of pages of which something is kept, ascending. */
+  /** Numbers of pages with kept bytes, ascending. */
   get pages(): number[] {
     return [...this.#pages.keys()].sort((a, b) => a - b);
   }
 
-  /** Pages of which only a part is kept, ascending, and what that is. */
+  /** Partly kept pages, ascending, with their ranges. */
   *partial(): Generator<[page: number, ranges: readonly ByteRange[]]> {
     for (const page of this.pages) {
       const ranges = this.rangesOf(page);
@@ -95,12 +95,12 @@ export class KeptPages {
     }
   }
 
-  /** Numbers of pages that were wanted and are missing. */
+  /** Numbers of required pages that are missing. */
   get missing(): Iterable<number> {
     return this.#missing;
   }
 
-  /** What is kept of a page. */
+  /** Kept ranges of a page. */
   rangesOf(page: number): readonly ByteRange[] | typeof WHOLE {
     const bits = this.#pages.get(page);
     if (bits === WHOLE) return WHOLE;
@@ -110,7 +110,7 @@ export class KeptPages {
     return first?.start === 0 && first.end === this.pageSize ? WHOLE : ranges;
   }
 
-  /** Whether any of `length` bytes at a place in a page is kept. */
+  /** Whether any of `length` bytes at an offset in a page is kept. */
   keepsAny(page: number, at: number, length: number): boolean {
     const bits = this.#pages.get(page);
     if (bits === undefined || bits === WHOLE) return bits === WHOLE;
@@ -134,7 +134,7 @@ export class KeptPages {
     }
   }
 
-  /** The bits of a page, which no other page has. */
+  /** Returns a page's bits in a copy that it does not share. */
   #writable(page: number, known: Uint8Array | undefined): Uint8Array {
     if (known !== undefined && this.#open.has(page)) return known;
     if (this.#open.size >= MOST_OPEN) this.#share();
@@ -144,7 +144,7 @@ export class KeptPages {
     return bits;
   }
 
-  /** Gives pages with the same bits one copy of them. */
+  /** Lets pages with the same bits share one copy. */
   #share(): void {
     for (const page of this.#open) {
       const bits = this.#pages.get(page);
@@ -155,7 +155,7 @@ export class KeptPages {
         this.#pages.set(page, same);
         continue;
       }
-      // Those that are forgotten go on being shared, but not by pages that are yet to come.
+      // Dropped patterns stay shared by their pages, but not with later ones.
       if (this.#patterns.size >= MOST_PATTERNS) this.#patterns.clear();
       this.#patterns.set(spelled, bits);
     }
@@ -163,7 +163,7 @@ export class KeptPages {
   }
 }
 
-/** Bytes whose bits are set, from the lowest bit of the first byte on. */
+/** Returns the ranges of bytes whose bits are set, starting with the lowest bit of the first byte. */
 function rangesOfBits(bits: Uint8Array): ByteRange[] {
   const ranges: ByteRange[] = [];
   const end = bits.length * 8;
@@ -175,7 +175,7 @@ function rangesOfBits(bits: Uint8Array): ByteRange[] {
   return ranges;
 }
 
-/** The first bit from `at` on that is set, or is not; the number of bits if there is none. */
+/** Index of the first set (or clear) bit from `at` on; the number of bits if there is none. */
 function next(bits: Uint8Array, at: number, isSet: boolean): number {
   const end = bits.length * 8;
   const passed = isSet ? 0 : 0xff;

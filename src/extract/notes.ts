@@ -1,23 +1,36 @@
 import { viewOf } from '../kernel/bytes.js';
-import { type Note, NT_PRSTATUS, type Vmcoreinfo } from '../kernel/native/parts.js';
+import {
+  type NativeKernel,
+  type Note,
+  NT_PRSTATUS,
+  type Vmcoreinfo,
+} from '../kernel/native/parts.js';
+import { needSymbol } from '../walk/cpus.js';
+import { hasRecordBuffer, openRecordBuffer } from '../walk/log/record-buffer.js';
+import { notePending } from '../walk/log/records.js';
+import { fieldsOf } from '../walk/machine/fields.js';
+import { StructReader } from '../walk/struct-reader.js';
+import { Warnings } from '../walk/warnings.js';
+import type { Store } from './debuggers/store.js';
 
-/** Where struct elf_prstatus has `pr_pid` (linux/elfcore.h). */
+/** Offset of `pr_pid` in struct elf_prstatus (linux/elfcore.h). */
 const PR_PID = 32;
 
 /** Offsets of registers. */
 interface Registers {
-  /** Whether that was in user space. */
+  /** Registers that show whether the CPU was in user space. */
   readonly mode: readonly number[];
-  /** Addresses: where the CPU was, its stack pointer, and where its frames are. */
+  /** Registers with addresses: instruction pointer, stack pointer and frame pointers. */
   readonly place: readonly number[];
   readonly flags: readonly number[];
-  /** What else may lead through a stack. */
+  /** Further pointers for unwinding. */
   readonly more: readonly number[];
 }
 
 /**
- * By the note's size (struct user_regs_struct, struct user_pt_regs): x86_64's cs, rip and rsp, eflags, then
- * r13, rbp, r10, rax, rdx and rdi; arm64's pstate, sp, pc and x29, then x30. All others may hold anything.
+ * Registers by size of the note (struct user_regs_struct, struct user_pt_regs): x86_64's cs, rip and rsp,
+ * eflags, then r13, rbp, r10, rax, rdx and rdi; arm64's pstate, sp, pc and x29, then x30. All others may
+ * contain arbitrary data.
  */
 const REGISTERS: Readonly<Record<number, Registers>> = {
   336: { mode: [248], place: [240, 264], flags: [256], more: [128, 144, 168, 192, 208, 224] },
@@ -25,16 +38,16 @@ const REGISTERS: Readonly<Record<number, Registers>> = {
 };
 
 /**
- * The notes of an extract: VMCOREINFO, and of each CPU's status where in the kernel it was. Of a CPU that
- * ran a process nothing but that is kept: its registers were the process's.
+ * The notes of an extract: VMCOREINFO, and the kernel-mode position of each CPU's status. Of a CPU that ran a
+ * process nothing else is kept: its registers belonged to the process.
  *
- * @param stacks keep what else stacks are unwound from, as far as it is addresses of the kernel
+ * @param stacks also keep other values for unwinding, if they are kernel addresses
  */
 export function keptNotes(notes: readonly Note[], info: Vmcoreinfo, stacks: boolean): Note[] {
   const statuses = notes
     .filter(({ name, type }) => name === 'CORE' && type === NT_PRSTATUS)
     .map(({ name, type, data }) => ({ name, type, data: statusOf(data, stacks) }));
-  // Whose numbers those of CPUs are hangs on it.
+  // The numbering of CPUs depends on it.
   const qemu = notes.find(({ name }) => name === 'QEMU');
   return [
     ...statuses,
@@ -45,7 +58,7 @@ export function keptNotes(notes: readonly Note[], info: Vmcoreinfo, stacks: bool
   ];
 }
 
-/** VMCOREINFO's lines, and nothing that may lie behind them. */
+/** VMCOREINFO's lines, without any data behind them. */
 export function infoText(info: Vmcoreinfo): string {
   return Array.from(info.entries, ([key, value]) => `${key}=${value}\n`).join('');
 }
@@ -58,10 +71,63 @@ function statusOf(status: DataView, stacks: boolean): DataView {
   kept.setUint32(PR_PID, status.getUint32(PR_PID, true), true);
   const keep = (at: number) => kept.setBigUint64(at, status.getBigUint64(at, true), true);
   mode.forEach(keep);
-  // Addresses of the kernel have the uppermost bit set.
+  // The highest bit of kernel addresses is set.
   const isAddress = (at: number) => status.getInt8(at + 7) < 0;
   if (!place.every(isAddress)) return kept;
   [...place, ...flags].forEach(keep);
   if (stacks) more.filter(isAddress).forEach(keep);
   return kept;
+}
+
+const RING_FIELDS = [
+  'desc_ring.count_bits',
+  'desc_ring.descs',
+  'desc_ring.infos',
+  'text_data_ring.size_bits',
+  'text_data_ring.data',
+] as const;
+
+/** The largest log buffer has 2^26 records and 2^31 bytes. */
+const MOST_COUNT_BITS = 26;
+const MOST_SIZE_BITS = 31;
+
+/**
+ * Reads the kernel's log: the printk ring buffer, or the older records. crash searches it for a panic at
+ * start, and fails without a buffer: the buffer's structure is always kept, its records and text only on
+ * request.
+ */
+export function readLog(kernel: NativeKernel, store: Store, records: boolean): void {
+  const step = kernel.facts.pageSize;
+  for (const [at, length] of hasRecordBuffer(kernel) ? recordParts(kernel) : ringParts(kernel)) {
+    for (let done = 0; done < length; done += step) {
+      if (records) kernel.read(at + BigInt(done), Math.min(step, length - done));
+      else store(at + BigInt(done));
+    }
+    if (!records) store(at + BigInt(length - 1));
+  }
+}
+
+type Part = readonly [at: bigint, length: number];
+
+function ringParts(kernel: NativeKernel): Part[] {
+  const pointer = kernel.read(needSymbol(kernel, 'prb'), 8).getBigUint64(0, true);
+  const reader = new StructReader(kernel, 'printk_ringbuffer', RING_FIELDS);
+  kernel.read(pointer, reader.size);
+  const ring = reader.read(pointer);
+  const count = 2 ** Math.min(ring.number('desc_ring.count_bits'), MOST_COUNT_BITS);
+  const bytes = 2 ** Math.min(ring.number('text_data_ring.size_bits'), MOST_SIZE_BITS);
+  const sizeOf = (struct: string): number => kernel.struct(struct)?.size ?? 0;
+  return [
+    [ring.pointer('desc_ring.descs'), count * sizeOf('prb_desc')],
+    [ring.pointer('desc_ring.infos'), count * sizeOf('printk_info')],
+    [ring.pointer('text_data_ring.data'), bytes],
+  ];
+}
+
+function recordParts(kernel: NativeKernel): Part[] {
+  // Further data for crash and makedumpfile.
+  kernel.read(needSymbol(kernel, 'clear_idx'), 4);
+  notePending(kernel, new Warnings());
+  const { address, size } = openRecordBuffer(kernel, fieldsOf(kernel));
+  return [[address, size]];
 }

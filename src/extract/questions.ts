@@ -5,13 +5,13 @@ import { accountFd, accountProcess } from '../account/skb.js';
 import { SocketAccountant } from '../account/socket.js';
 import { accountAll } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import { KernelError, ReadError } from '../base/errors/kernel.js';
-import { WalkError } from '../base/errors/walk.js';
+import { KernelError, ReadError, WalkError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/parts.js';
 import type { NamePlace } from '../walk/files/paths.js';
+import { readTicks } from '../walk/machine/clock.js';
+import { readCpuTimes } from '../walk/machine/cpu-times.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
-import { readTicks } from '../walk/machine/ticks.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
 import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
@@ -21,42 +21,42 @@ import { findTask, taskTable } from '../walk/tasks/task-table.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { Warnings } from '../walk/warnings.js';
 
-/** What the answers must be about. */
+/** Subject of the answers. */
 export interface Scope {
   readonly pid?: number;
-  /** One descriptor of `pid`. */
+  /** A single descriptor of `pid`. */
   readonly fd?: number;
-  /** Where all of the memory is, too: that takes every `struct page`, 1.6 % of the memory. */
+  /** Whether to include the memory breakdown: it needs every `struct page`, 1.6 % of the memory. */
   readonly memory?: boolean;
-  /** What each process maps, too: every `struct page`, and page tables. */
+  /** Include mappings of processes: every `struct page`, and page tables. */
   readonly processes?: boolean;
-  /** What all threads were doing, too: stacks, and of the tables to unwind them what they take. */
+  /** Include stacks of all threads, and the needed parts of the unwind tables. */
   readonly stacks?: boolean;
 }
 
-/** A socket that was asked about, by the address of its `struct sock`. */
+/** A requested socket, by the address of its `struct sock`. */
 export interface VisitedSocket {
   readonly sock: bigint;
   readonly family: string;
   readonly protocol: string;
 }
 
-/** What was met while everything was asked. */
+/** Errors that occurred while the answers were computed. */
 export interface Visited {
   readonly sockets: readonly VisitedSocket[];
-  /** Where names in paths of files lie. */
+  /** Addresses of names in file paths. */
   readonly fileNames: readonly NamePlace[];
-  /** Addresses of `struct cgroup`s that memory is charged to: of dying ones no task leads to them. */
+  /** Addresses of charged `struct cgroup`s: no task leads to dying ones. */
   readonly cgroups: readonly bigint[];
 }
 
 /**
- * Asks what the commands ask, so that everything that an answer takes is read. What cannot be read is
- * passed over: the same question will meet it again.
+ * Asks the questions of all commands, so that all data of the answers is read. Unreadable data is skipped:
+ * the same question will fail again.
  *
- * @throws {WalkError} when the process or descriptor of `scope` is not there
+ * @throws {WalkError} if the process or descriptor of `scope` does not exist
  */
-export function askEverything(kernel: NativeKernel, scope: Scope): Visited {
+export function readEverything(kernel: NativeKernel, scope: Scope): Visited {
   const fileNames: NamePlace[] = [];
   const cgroups: bigint[] = [];
   const more = { fileNames, cgroups };
@@ -69,7 +69,7 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Visited {
   const sockets = new Map<bigint, VisitedSocket>();
   kernelOrigin(kernel);
   attempt(() => {
-    // A pid that nobody has makes it look through all threads too.
+    // With an unused pid it also searches all threads.
     findTask(kernel, -1);
   });
   const finder = new SocketFinder(kernel);
@@ -93,45 +93,46 @@ export function askEverything(kernel: NativeKernel, scope: Scope): Visited {
     for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
       sockets.set(socket.sock, socket);
   });
-  // What the dump does not tell of it the extract does not tell either.
+  // Data that the dump lacks is missing from the extract too.
   new Unknowns().try('since when data waits', () => readWaiting(kernel, [...sockets.values()]));
-  const asked = {
+  new Unknowns().try('CPU time', () => readCpuTimes(kernel));
+  const visited = {
     files: true,
     cgroups: true,
     onFileName: (place: NamePlace) => void fileNames.push(place),
     onCgroup: (cgroup: bigint) => void cgroups.push(cgroup),
   };
-  if (scope.processes) attempt(() => readProcesses(kernel, asked.onFileName));
-  if (scope.memory) attempt(() => void accountMemory(kernel, undefined, asked));
-  // What the dump does not tell of stacks the extract does not tell either.
+  if (scope.processes) attempt(() => readProcesses(kernel, visited.onFileName));
+  if (scope.memory) attempt(() => void accountMemory(kernel, undefined, visited));
+  // Stacks that the dump lacks are missing from the extract too.
   if (scope.stacks) new Unknowns().try('stacks', () => groupedStacks(kernel, {}));
   return { sockets: [...sockets.values()], ...more };
 }
 
-/** Asks since when data waits in connections of TCP. */
+/** Reads the age of queued data of TCP connections. */
 function readWaiting(kernel: NativeKernel, sockets: readonly VisitedSocket[]): void {
   const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
   for (const { sock, protocol } of sockets)
     if (isTcp(protocol)) attempt(() => void reader.read(sock, ticks));
 }
 
-/** Asks what every process maps, and keeps what tells that to be whole. */
+/** Reads the mappings of every process, and keeps the data that proves them complete. */
 function readProcesses(kernel: NativeKernel, onName: (place: NamePlace) => void): void {
   const survey = surveyProcesses(kernel, () => {});
   for (const space of survey.spaces)
     attempt(() => mappingsOf(kernel, space, survey, new Warnings(), onName));
 }
 
-/** A scan takes more than this of the array of struct pages at a time, in bytes. */
+/** Maximum length in bytes of a read of struct pages that is not a scan. */
 const LONGEST_READ = 4096;
 
 /**
- * A kernel that refuses to read struct pages wholesale: the census then reads them member by member,
- * and no more of them is kept.
+ * A kernel that refuses bulk reads of struct pages: the census then reads single members, and only these are
+ * kept.
  */
 function withoutScans(kernel: NativeKernel): Kernel {
   let first = 0n;
-  // Where they cannot be found, nothing is read of them.
+  // If the struct pages cannot be located, none of them is read.
   attempt(() => {
     first = kernel.pages.pageOfFrame(0);
   });
@@ -141,7 +142,7 @@ function withoutScans(kernel: NativeKernel): Kernel {
     facts: kernel.facts,
     read(address, length) {
       if (length > LONGEST_READ && address >= first && address < end) {
-        // A hole in the array is one for whoever asks the extract, too.
+        // A hole in the array is also a hole in the extract.
         const isHole = kernel.physicalOf(address) === undefined;
         throw new ReadError(isHole ? 'unmapped' : 'filtered', address);
       }
@@ -156,10 +157,10 @@ function withoutScans(kernel: NativeKernel): Kernel {
   };
 }
 
-/** Slots of a table of descriptors that are kept at most: of the first 65,536. */
+/** Maximum number of kept slots of a descriptor table. */
 const MOST_SLOTS = 65_536;
 
-/** Reads the slots of closed descriptors too: who asks for one must be told that it is closed. */
+/** Reads the slots of closed descriptors as well: a query for one must find that it is closed. */
 function readSlots(kernel: Kernel, { files }: Task): void {
   if (files === 0n) return;
   const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(files).pointer('fdt');
@@ -168,7 +169,7 @@ function readSlots(kernel: Kernel, { files }: Task): void {
   kernel.read(table.pointer('fd'), slots * 8);
 }
 
-/** Every process, as far as the list can be followed. */
+/** Returns every process, as far as the list can be followed. */
 export function everyTask(kernel: Kernel): Task[] {
   const found: Task[] = [];
   attempt(() => {
@@ -177,7 +178,7 @@ export function everyTask(kernel: Kernel): Task[] {
   return found;
 }
 
-/** The threads of a process, its leader among them, as far as the list can be followed. */
+/** Returns the threads of a process, including its leader, as far as the list can be followed. */
 export function threadsOf(kernel: Kernel, process: Task): Task[] {
   const found: Task[] = [];
   attempt(() => {
@@ -186,7 +187,7 @@ export function threadsOf(kernel: Kernel, process: Task): Task[] {
   return found;
 }
 
-/** Runs a step that the dump may refuse. */
+/** Runs a step that may fail if the dump lacks its data. */
 export function attempt(step: () => void): void {
   try {
     step();

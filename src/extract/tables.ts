@@ -1,7 +1,7 @@
 import {
   CHUNK,
   Kallsyms,
-  MOST_GROUP_BYTES,
+  MAX_GROUP_BYTES,
   type NativeKernel,
   type PackedGroup,
   type PhysicalRange,
@@ -10,8 +10,8 @@ import {
 import { type KeptPages, WHOLE } from './kept-pages.js';
 
 /**
- * Reads all of the tables by which a kernel explains itself: its symbols, its types and its modules'
- * types. What is not there is not needed either: it fails in the same way.
+ * Reads all tables that describe a kernel: symbols, types, and types of modules. An absent one is not needed:
+ * it fails in the same way later.
  */
 export function readTables(kernel: NativeKernel): void {
   const { symbolTable, typesAt } = kernel;
@@ -25,17 +25,17 @@ export function readTables(kernel: NativeKernel): void {
   }
 }
 
-/** A part of the kernel's virtual memory, in bytes. */
+/** A range of the kernel's virtual memory, in bytes. */
 interface Table {
   readonly address: bigint;
   readonly length: number;
-  /** It consists of ascending words of 32 bits. */
+  /** Whether it consists of ascending 32-bit words. */
   readonly words?: boolean;
 }
 
 /**
- * Forgets the order of symbols by name: it only makes a search faster, and does not compress. Its
- * beginning stays, since names that lie before it are read with what follows.
+ * Drops the sorting of symbols by name: it only speeds up a search, and does not compress. Its beginning
+ * stays, since the preceding names are read together with it.
  */
 export function forgetOrderOfNames(kernel: NativeKernel, kept: KeptPages): void {
   const { symbolTable } = kernel;
@@ -52,11 +52,11 @@ export function forgetOrderOfNames(kernel: NativeKernel, kept: KeptPages): void 
 }
 
 /**
- * Packs the pages of the tables of symbols and of types together, which takes two thirds of what they
- * take one by one. crash and drgn don't look at them: they have a vmlinux.
+ * Compresses the pages of symbol and type tables together, which saves a third. crash and drgn do not read
+ * them: they use a vmlinux.
  *
  * @param bytesOf the bytes of a page
- * @returns groups in the order of their addresses
+ * @returns groups ordered by address
  */
 export function packTables(
   kernel: NativeKernel,
@@ -76,7 +76,7 @@ export function packTables(
       .filter((page) => kept.rangesOf(page) === WHOLE && !packed.has(page))
       .sort((a, b) => a - b);
     for (const page of pages) packed.add(page);
-    const most = MOST_GROUP_BYTES / kept.pageSize;
+    const most = MAX_GROUP_BYTES / kept.pageSize;
     for (let first = 0; first < pages.length; first += most) {
       const group = pages.slice(first, first + most);
       const bytes = Buffer.concat(group.map(bytesOf));
@@ -86,7 +86,7 @@ export function packTables(
   return groups.sort((a, b) => a.runs[0]!.start - b.runs[0]!.start);
 }
 
-/** Numbers of the pages that lie in a table with all their bytes. */
+/** Numbers of the pages that are completely within a table. */
 function pagesOf(kernel: NativeKernel, { address, length }: Table): number[] {
   const { pageSize } = kernel.facts;
   const size = BigInt(pageSize);

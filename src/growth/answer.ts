@@ -1,48 +1,110 @@
-import type { ProcessSample } from '../account/processes/sample.js';
+import type { ProcessSample } from '../account/processes/answer.js';
 import type { MachineSample } from '../records/machine-sample.js';
-import type { Loss } from './loss.js';
+import type { History, HistoryKind } from './history.js';
 import type { Trend } from './trend.js';
 
-/** How fast a process grows. */
+/** Growth of a process. */
 export interface GrownProcess {
-  /** As it was last. */
+  /** Its last sample. */
   readonly sample: ProcessSample;
-  /** Of what it holds; null: too few samples. */
+  /** Trend of the held memory; null: too few samples. */
   readonly trend: Trend | null;
-  /** Page faults a second; null: there is nothing before to compare with. */
+  /** Page faults per second; null: there is no earlier sample. */
   readonly minorPerSecond: number | null;
   readonly majorPerSecond: number | null;
 }
 
-/** A process that was there and is not any more. */
+/** A process that has exited. */
 export interface EndedProcess extends GrownProcess {
-  /** Seconds after the boot, when it was last seen. */
+  /** Time when it was last seen, seconds since boot. */
   readonly seenAt: number;
   /** Another process has its pid now. */
   readonly pidReused: boolean;
 }
 
-/** What grew, how fast, how sure; of the machine's last boot. */
+/** Growth of processes since the machine's last boot, with rates and confidence. */
 export interface GrowthAnswer {
-  /** The last sample of it. */
+  /** The last sample of the machine. */
   readonly machine: MachineSample;
-  /** Samples of this boot that were taken. */
+  /** Number of samples of this boot. */
   readonly samples: number;
-  /** From the first of them to the last. */
+  /** Seconds from the first sample to the last. */
   readonly seconds: number;
   readonly loss: Loss;
-  /** What grows for sure first, the fastest of it first. */
+  /** Significant growth first, fastest first. */
   readonly processes: readonly GrownProcess[];
-  /** Since the sample before. */
+  /** Processes that exited since the previous sample. */
   readonly ended: readonly EndedProcess[];
-  /** Of all that have ended, those that grew to the last; the fastest first, and no more than a few. */
+  /** Exited processes that grew until they exited; a few, fastest first. */
   readonly endedGrowing: readonly EndedProcess[];
   readonly pidsReused: number;
   readonly boots: number;
-  /** Samples that were not later than the one before. */
+  /** Number of samples that were not later than the previous one. */
   readonly notLater: number;
-  /** Times of processes that were not later than those before: what came before them was let go. */
-  readonly begunAnew: number;
-  /** Every process was in the last sample, what it holds is known, and no times contradict each other. */
+  /**
+   * Number of samples of processes that were not later than previous ones: the earlier history was dropped.
+   */
+  readonly restartedSeries: number;
+  /** The last sample contains every process with its memory, and no times contradict each other. */
   readonly complete: boolean;
+}
+
+/** Trend of MemAvailable, and whether processes explain it. */
+export interface Loss {
+  /** Trend of MemAvailable; null: too few samples, or not available. */
+  readonly available: Trend | null;
+  /** Trend of the sum of all processes; null: some are unknown. */
+  readonly held: Trend | null;
+  /** Trend of the sum of both, which processes do not change by taking available memory. */
+  readonly rest: Trend | null;
+  /** Seconds until MemAvailable reaches zero at this rate; null: no significant decline. */
+  readonly ends: {
+    readonly soonest: number;
+    readonly likely: number;
+    readonly latest: number;
+  } | null;
+  /**
+   * What explains the decline. `processes`: they explain at least half of it; `nothing`: nothing that grew
+   * here explains half of it. Null: no significant decline, or undecided.
+   */
+  readonly explanation: 'processes' | 'nothing' | null;
+}
+
+/** Figures of a machine that losses are computed from, in bytes. */
+export interface LossSeries<H extends History> {
+  /** Times of all samples, without values. */
+  readonly clock: H;
+  readonly available: H;
+  /** Upper bound: shared memory of some processes counts for each of them. */
+  readonly held: H;
+  readonly rest: H;
+  /** Lower bound: only processes whose shared memory is counted once. */
+  readonly restOfSeen: H;
+}
+
+export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKind<H>): Loss {
+  const [available, held, rest] = [series.available, series.held, series.rest].map(kind.trendOf);
+  const trends = { available: available ?? null, held: held ?? null, rest: rest ?? null };
+  if (available?.course !== 'shrinks') return { ...trends, ends: null, explanation: null };
+  const { growth } = available;
+  const left = series.available.last?.value ?? 0;
+  return {
+    ...trends,
+    ends: {
+      soonest: left / -growth.low,
+      likely: left / -growth.perSecond,
+      latest: left / -growth.high,
+    },
+    explanation: explanationOf(-growth.perSecond, rest ?? null, kind.trendOf(series.restOfSeen)),
+  };
+}
+
+/** Each claim is tested with the bound that can refute it. */
+function explanationOf(
+  fall: number,
+  rest: Trend | null,
+  restOfSeen: Trend | null,
+): Loss['explanation'] {
+  if (restOfSeen && -restOfSeen.growth.low <= fall / 2) return 'processes';
+  return rest && -rest.growth.high > fall / 2 ? 'nothing' : null;
 }

@@ -1,23 +1,103 @@
-import { DAY, DaySeries } from './day-series.js';
 import { CONFIDENCE } from './growth.js';
 import type { HistoryKind } from './history.js';
-import { medianOf } from './median.js';
-import { laterHalf, type Points } from './points.js';
+import { laterHalf, medianOf, type Points, Samples } from './series.js';
 import { type Course, courseOf, fitOf, type Trend, trendOf } from './trend.js';
 
-/** In less nothing tells what goes on from what comes back each day. */
+/** Seconds of a day: the period of daily load. */
+export const DAY = 86_400;
+
+/** Each width divides the next, and all divide a day: pieces of two days begin at the same hours. */
+const WIDTHS = [1, 5, 15, 60, 300, 900, 3600, 7200, 14_400, 28_800, DAY];
+
+/** Eight days in pieces of one hour. */
+const MOST_PIECES = 192;
+
+/**
+ * Samples of one figure over days, in limited memory: means of time pieces that begin at the same hours of
+ * each day. When it is full, the pieces are widened, so that all of the time is kept.
+ */
+export class DaySeries extends Samples {
+  /** Non-empty pieces in order of time: number of the piece, number of samples, sums of times and values. */
+  readonly #pieces: { at: number; samples: number; time: number; value: number }[] = [];
+  #width = 1;
+
+  /** Width of a piece, seconds. */
+  get width(): number {
+    return this.#width;
+  }
+
+  protected keep(time: number, value: number): void {
+    const at = Math.floor(time / this.#width);
+    const open = this.#pieces.at(-1);
+    if (open?.at === at) {
+      open.samples++;
+      open.time += time;
+      open.value += value;
+      return;
+    }
+    this.#pieces.push({ at, samples: 1, time, value });
+    while (this.#pieces.length > MOST_PIECES) this.#widen();
+  }
+
+  /**
+   * Means of pieces that divide a day, at least this wide; the last one may be partial.
+   *
+   * @param least seconds, a part of a day or several days
+   */
+  points(least = 0): Points {
+    let width = this.#width;
+    while (width < least) width = nextWidth(width);
+    const pieces = joined(this.#pieces, width / this.#width);
+    return {
+      times: Float64Array.from(pieces, ({ time, samples }) => time / samples),
+      values: Float64Array.from(pieces, ({ value, samples }) => value / samples),
+    };
+  }
+
+  #widen(): void {
+    const wider = nextWidth(this.#width);
+    const pieces = joined(this.#pieces, wider / this.#width);
+    this.#pieces.splice(0, this.#pieces.length, ...pieces);
+    this.#width = wider;
+  }
+}
+
+type Piece = { at: number; samples: number; time: number; value: number };
+
+function joined(pieces: readonly Readonly<Piece>[], factor: number): Piece[] {
+  const found: Piece[] = [];
+  for (const { at, ...sums } of pieces) {
+    const number = Math.floor(at / factor);
+    const open = found.at(-1);
+    if (open?.at === number) {
+      open.samples += sums.samples;
+      open.time += sums.time;
+      open.value += sums.value;
+    } else found.push({ at: number, ...sums });
+  }
+  return found;
+}
+
+function nextWidth(width: number): number {
+  return WIDTHS.find((one) => one > width) ?? 2 * width;
+}
+
+/** Minimum time to distinguish growth from daily patterns. */
 export const LEAST_SECONDS = 2 * DAY;
 
-/** Seconds. A rate per day from a shorter time multiplies what was observed by more than 24: none is reported. */
+/**
+ * Seconds. A daily rate from a shorter time would multiply the observation by more than 24: it is not
+ * reported.
+ */
 export const LEAST_RATE_SECONDS = 3600;
 
 /**
- * Hundreds of figures are judged again and again: that one goes on growing must be as sure as 4 deviations, where its
- * interval has 2.58. The variance is that much more.
+ * Hundreds of figures are judged repeatedly: growth requires 4 standard deviations instead of the 2.58 of its
+ * interval. The variance is increased accordingly.
  */
 const CAUTION = 2.41;
 
-/** Slopes between all pairs of points cost by the square: some hundred points tell as much as thousands. */
+/** Slopes between all pairs take quadratic time, and about a hundred points are as good as thousands. */
 const MOST_POINTS = 96;
 
 const COURSES_OF_LESS: Readonly<Record<Course, Course>> = {
@@ -29,10 +109,10 @@ const COURSES_OF_LESS: Readonly<Record<Course, Course>> = {
 };
 
 /**
- * What a figure does over days, whatever comes back each day. In less than two days that it goes on cannot be told:
- * it `grew`, which the hour of the day may explain.
+ * Trend of a figure over days, without its daily rhythm. With less than two days continued growth cannot be
+ * shown: it `grew`, which the time of day may explain.
  *
- * @returns null: of so few samples, or so short a time, it cannot be told
+ * @returns null: too few samples, or too short a time
  */
 export function dayTrendOf(series: DaySeries): Trend | null {
   if (series.seconds < LEAST_RATE_SECONDS) return null;
@@ -61,10 +141,13 @@ export function dayTrendOf(series: DaySeries): Trend | null {
   };
 }
 
-/** Over days. */
-export const OF_DAYS: HistoryKind<DaySeries> = { make: () => new DaySeries(), trendOf: dayTrendOf };
+/** For samples over days. */
+export const DAY_HISTORY: HistoryKind<DaySeries> = {
+  make: () => new DaySeries(),
+  trendOf: dayTrendOf,
+};
 
-/** Seconds of each point: an hour, or so many that there are not too many points. */
+/** Seconds of each point: an hour, or more to limit the number of points. */
 function widthFor(seconds: number): number {
   for (const hours of [1, 2, 4, 8]) if (seconds <= MOST_POINTS * 3600 * hours) return 3600 * hours;
   let width = DAY;
@@ -72,22 +155,22 @@ function widthFor(seconds: number): number {
   return width;
 }
 
-/** Points without what comes back each day. */
+/** Points without their daily pattern. */
 interface Bare {
   readonly points: Points;
-  /** By how much more their trend varies than that of points that had no rhythm to be taken away. */
+  /** Factor by which removing the daily pattern widens the interval of the trend. */
   readonly more: number;
 }
 
 /**
- * Takes away what comes back at the same hour of each day: the slope is the median of those between like hours
- * (R. M. Hirsch, J. R. Slack, R. A. Smith, Techniques of trend analysis for monthly water quality data, Water
- * Resources Research 18, 1982), the rhythm the mean of each hour without that slope.
+ * Removes the daily pattern. The slope is the median of the slopes between equal hours of the day (R. M.
+ * Hirsch, J. R. Slack, R. A. Smith, Techniques of trend analysis for monthly water quality data, Water
+ * Resources Research 18, 1982), and the pattern is the mean of each hour without that slope.
  *
- * A trend then is known by what differs from day to day alone, and what is left varies less than it did before its
- * middle was taken away: of D days by D^2 / (D^2 - 1) and D / (D - 1).
+ * The trend then depends only on differences between days. Removing the mean reduces the variance of the
+ * residuals, which is corrected for D days by D^2 / (D^2 - 1) and D / (D - 1).
  *
- * @param width seconds of which each point is the mean; a part of a day
+ * @param width seconds averaged in each point; a part of a day
  */
 function withoutRhythm({ times, values }: Points, width: number): Bare {
   const hours = DAY / width;

@@ -1,20 +1,12 @@
+import type { GrowthJson } from '../answers/growth/schema.js';
 /**
- * How fast something changes, by samples of it; bytes a second where the samples are bytes. The true rate lies
- * between `low` and `high` with the confidence that is told.
+ * Rate of change by samples, in bytes per second if the samples are bytes. The true rate is between `low` and
+ * `high` with the given confidence.
  */
-export interface Growth {
-  readonly perSecond: number;
-  readonly low: number;
-  readonly high: number;
-  /** 0 to 1, of the interval. */
-  readonly confidence: number;
-  readonly samples: number;
-  /** From the first sample to the last. */
-  readonly seconds: number;
-}
+export type Growth = NonNullable<GrowthJson>;
 
-/** Of every interval here. Hundreds of processes are looked at: at 95 % some would be named by chance. */
+/** Confidence of every interval. With hundreds of processes, 95 % would report some by chance. */
 export const CONFIDENCE = 0.99;
 
-/** Quantile of the standard normal distribution that goes with it, for both ends. */
+/** Two-sided quantile of the standard normal distribution for this confidence. */
 export const Z = 2.575_829;

@@ -1,24 +1,23 @@
-import type { Sampled } from './points.js';
-import { Series } from './series.js';
+import { type Sampled, Series } from './series.js';
 import { type Trend, trendOf } from './trend.js';
 
-/** Samples of one figure, in bounded memory however many come. */
+/** Samples of one figure, in limited memory. */
 export interface History extends Sampled {
-  /** What came last. */
+  /** The last sample. */
   readonly last: { readonly time: number; readonly value: number } | undefined;
   /**
    * @param time seconds
-   * @returns false: it is not later than the one before, and was not taken
+   * @returns false if the sample is not later than the previous one, and was ignored
    */
   add(time: number, value: number): boolean;
 }
 
-/** How histories are kept, and what they tell. */
+/** Bounds and parameters of histories. */
 export interface HistoryKind<H extends History = History> {
   make(): H;
-  /** @returns null: it cannot be told */
+  /** @returns null: unknown */
   trendOf(history: H): Trend | null;
 }
 
-/** Of looks that follow each other, for minutes or hours. */
-export const OF_LOOKS: HistoryKind<Series> = { make: () => new Series(), trendOf };
+/** For consecutive samples over minutes or hours. */
+export const SAMPLE_HISTORY: HistoryKind<Series> = { make: () => new Series(), trendOf };

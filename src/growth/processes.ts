@@ -1,44 +1,49 @@
-import type { Held, ProcessSample } from '../account/processes/sample.js';
+import type { Held, ProcessSample } from '../account/processes/answer.js';
 import type { MachineSample } from '../records/machine-sample.js';
-import type { EndedProcess, GrownProcess, GrowthAnswer } from './answer.js';
+import {
+  type EndedProcess,
+  type GrownProcess,
+  type GrowthAnswer,
+  type LossSeries,
+  lossOf,
+} from './answer.js';
 import type { History, HistoryKind } from './history.js';
-import { type LossSeries, lossOf } from './loss.js';
 import type { Trend } from './trend.js';
 
 /** A machine and its processes at one time. */
 export interface ProcessesAtTime {
   readonly machine: MachineSample;
   readonly processes: readonly ProcessSample[];
-  /** All processes that were among them before are so now, unless they ended. */
+  /** Every process of the previous samples is still included, unless it exited. */
   readonly whole: boolean;
-  /** What those take of MemAvailable that are not among them, bytes; undefined: there are no others. */
+  /** MemAvailable used by processes that are not in the sample, bytes; undefined: there are no others. */
   readonly others?: OtherProcesses | undefined;
 }
 
-/** Processes of which only sums are known, as those of {@link Held}. */
+/** Processes of which only sums are known, as in {@link Held}. */
 export interface OtherProcesses {
   readonly processes: number;
-  /** Null: of some nothing is known. */
+  /** Null: some are unknown. */
   readonly taken: number | null;
-  /** Of those alone that share nothing twice. */
+  /** Only of processes whose shared memory is counted once. */
   readonly seen: number;
 }
 
-/** Of processes that grew until they ended, so many are kept. */
+/** Maximum number of exited processes that grew until they exited. */
 const MOST_ENDED = 20;
 
-/** Machines do not boot so often: what says so is no history of one. */
+/** More boots than any machine has: such input is no history of one. */
 const MOST_BOOTS = 10_000;
 
-/** Processes that are followed where looks have not all: more are let go, those first that were not seen longest. */
+/** Maximum number of followed processes if samples are partial: those not seen for longest are dropped first. */
 const MOST_FOLLOWED = 400;
 
-/** What is kept of one process. */
+/** State of one process. */
 interface Track<H> {
   sample: ProcessSample;
   seenAt: number;
   series: H;
-  /** How that was measured. */
+  /** How the held memory was measured. */
   by: Held['by'] | undefined;
   faults: FaultCount | undefined;
   minorPerSecond: number | null;
@@ -52,8 +57,8 @@ interface FaultCount {
 }
 
 /**
- * Follows the processes of a machine from sample to sample, in memory that is bounded by how many there are at
- * once: of each some kilobytes, of those that have ended nothing but a few that grew.
+ * Follows the processes of a machine from sample to sample. Memory is limited by the number of concurrent
+ * processes, some kilobytes each; of exited ones only a few that grew are kept.
  */
 export class ProcessGrowth<H extends History = History> {
   #machine: MachineSample | undefined;
@@ -68,7 +73,7 @@ export class ProcessGrowth<H extends History = History> {
   #begunAnew = 0;
   #complete = false;
 
-  /** @param faultsSince what faults are compared with: the sample before, or the first of the process */
+  /** @param faultsSince reference for page faults: the previous sample, or the first one of the process */
   constructor(
     readonly faultsSince: 'last' | 'first',
     readonly kind: HistoryKind<H>,
@@ -76,7 +81,7 @@ export class ProcessGrowth<H extends History = History> {
     this.#loss = emptyLoss(kind);
   }
 
-  /** @returns `mixed`, and nothing is taken: it is of a boot (or machine) before the last one */
+  /** @returns `mixed` if the sample is of an earlier boot or another machine; it is not added */
   add(look: ProcessesAtTime): 'taken' | 'not-later' | 'mixed' {
     const { machine, processes, whole } = look;
     const known = this.#machine;
@@ -95,12 +100,12 @@ export class ProcessGrowth<H extends History = History> {
       this.#follow(key, sample, machine.uptime);
     }
     this.#ended = [];
-    this.#letGo(seen, new Set(processes.map(({ who }) => who.pid)), whole);
+    this.#removeExited(seen, new Set(processes.map(({ who }) => who.pid)), whole);
     this.#sum(look);
     return 'taken';
   }
 
-  /** @returns undefined: there was no sample */
+  /** @returns undefined if there was no sample */
   answer(): GrowthAnswer | undefined {
     const machine = this.#machine;
     if (!machine) return undefined;
@@ -116,7 +121,7 @@ export class ProcessGrowth<H extends History = History> {
       pidsReused: this.#pidsReused,
       boots: this.#bootCount,
       notLater: this.#notLater,
-      begunAnew: this.#begunAnew,
+      restartedSeries: this.#begunAnew,
       complete: this.#complete && this.#begunAnew === 0,
     };
   }
@@ -149,11 +154,11 @@ export class ProcessGrowth<H extends History = History> {
       this.#tracks.set(key, track);
     }
     if (held) {
-      // Measured in another way it is another figure.
+      // Values that were measured differently are not comparable.
       if (track.by !== undefined && track.by !== held.by) track.series = this.kind.make();
       track.by = held.by;
       if (!track.series.add(at, held.bytes)) {
-        // Its time or one before is wrong: which of them, nobody knows.
+        // Either its time or an earlier one is wrong; it is unknown which.
         this.#begunAnew++;
         track.series = this.kind.make();
         track.series.add(at, held.bytes);
@@ -173,8 +178,8 @@ export class ProcessGrowth<H extends History = History> {
     track.seenAt = at;
   }
 
-  /** Those that ended: of looks that have not all, those whose pid another process has. */
-  #letGo(seen: ReadonlySet<string>, pids: ReadonlySet<number>, whole: boolean): void {
+  /** Removes exited processes: in partial samples those whose pid belongs to another process. */
+  #removeExited(seen: ReadonlySet<string>, pids: ReadonlySet<number>, whole: boolean): void {
     for (const [key, track] of this.#tracks) {
       if (seen.has(key)) continue;
       const pidReused = pids.has(track.sample.who.pid);
@@ -186,11 +191,11 @@ export class ProcessGrowth<H extends History = History> {
     const growing = this.#ended.filter(({ trend }) => trend?.course === 'grows');
     if (growing.length > 0)
       this.#endedGrowing = [...this.#endedGrowing, ...growing].sort(byGrowth).slice(0, MOST_ENDED);
-    if (!whole) this.#letGoUnseen(seen);
+    if (!whole) this.#evictUnseen(seen);
   }
 
-  /** Many at once: to find those that were not seen longest costs as much for one. */
-  #letGoUnseen(seen: ReadonlySet<string>): void {
+  /** Removes many at once: finding the ones not seen for longest costs as much for a single one. */
+  #evictUnseen(seen: ReadonlySet<string>): void {
     if (this.#tracks.size <= MOST_FOLLOWED) return;
     const unseen = [...this.#tracks].filter(([key]) => !seen.has(key));
     unseen.sort(([, a], [, b]) => a.seenAt - b.seenAt);
@@ -213,7 +218,7 @@ export class ProcessGrowth<H extends History = History> {
     for (const { held: own } of processes) {
       if (own) all += own.taken;
       else known = false;
-      // What several map is divided among them: it counts once.
+      // PSS divides shared memory among its processes: it counts once.
       if (own?.by === 'pss') seen += own.taken;
     }
     if (known) held.add(uptime, all);
@@ -227,12 +232,12 @@ function emptyLoss<H extends History>({ make }: HistoryKind<H>): LossSeries<H> {
   return { clock, available, held, rest, restOfSeen };
 }
 
-/** A pid is used again; the time at which a process began is not, with the same pid. */
+/** Key of a process. A pid is reused, but not with the same start time. */
 export function keyOf({ who, started }: ProcessSample): string {
   return `${who.pid} ${started ?? '?'}`;
 }
 
-/** What grows for sure first; then by how fast it does, then by how much there is. */
+/** Significant growth first, then by rate, then by size. */
 function byGrowth(a: GrownProcess, b: GrownProcess): number {
   const [one, other] = [a, b].map(({ trend }) => (trend?.course === 'grows' ? 1 : 0));
   const rate = (trend: Trend | null) => trend?.growth.perSecond ?? 0;

@@ -1,18 +1,16 @@
 import { CONFIDENCE, type Growth, Z } from './growth.js';
-import { medianOf } from './median.js';
-import { laterHalf, type Points, type Sampled } from './points.js';
-import { pairSlopes, type Slope, theilSen } from './theil-sen.js';
+import { laterHalf, medianOf, type Points, type Sampled } from './series.js';
 
-/** Of fewer nothing is told. */
+/** Minimum number of points for a trend. */
 export const LEAST_POINTS = 8;
 
-/** From so many on the later half has as many: that something goes on growing can be told. */
+/** From this number on the later half has enough points to confirm growth. */
 export const LEAST_TO_GROW = 2 * LEAST_POINTS - 1;
 
 /**
- * What a series does: `grows` and `shrinks` as a whole and still in its second half; `grew` and `shrank` as a
- * whole, but that it goes on cannot be told (a cache that is full now, a step, too few samples); `steady`: its
- * interval has zero in it.
+ * Course of a series. `grows` and `shrinks`: overall, and still in its second half. `grew` and `shrank`:
+ * overall, but continuation is not significant (a cache that is full now, a step, too few samples). `steady`:
+ * its interval contains zero.
  */
 export type Course = 'grows' | 'grew' | 'steady' | 'shrank' | 'shrinks';
 
@@ -21,7 +19,7 @@ export interface Trend {
   readonly course: Course;
 }
 
-/** @returns null: of so few samples it cannot be told */
+/** @returns null: too few samples */
 export function trendOf(series: Sampled): Trend | null {
   const points = series.points();
   const whole = fitOf(points)?.();
@@ -45,16 +43,17 @@ export function courseOf(whole: Slope, later: Slope | null | undefined): Course 
 }
 
 /**
- * The Theil-Sen slope. Its interval allows for neighbours that are alike: where they may be a random walk it
- * takes in the interval of the mean step, else the variance is made larger by their correlation, as for a
- * process of first order (S. Yue, C. Wang, The Mann-Kendall test modified by effective sample size, Water
- * Resources Management 18, 2004). To tell first which of both it is, is what P. Perron and T. Yabu do
- * (Estimating deterministic trends with an integrated or stationary noise component, J. Econometrics 151, 2009).
+ * The Theil-Sen slope. Its interval accounts for correlated neighbours. If the series may be a random walk,
+ * it includes the interval of the mean step; otherwise the variance is increased by the correlation, as for a
+ * first-order process (S. Yue, C. Wang, The Mann-Kendall test modified by effective sample size, Water
+ * Resources Management 18, 2004). Testing first which of the two applies follows P. Perron and T. Yabu
+ * (Estimating deterministic trends with an integrated or stationary noise component, J. Econometrics 151,
+ * 2009).
  */
 export function fitOf(points: Points): Fit | null {
   const { times, values } = points;
   if (times.length < LEAST_POINTS) return null;
-  // Most of thousands of processes sleep.
+  // Most of thousands of processes sleep: their values are constant.
   if (values.every((value) => value === values[0])) return () => ({ slope: 0, low: 0, high: 0 });
   const slopes = pairSlopes(points);
   const slope = medianOf(slopes);
@@ -69,20 +68,20 @@ export function fitOf(points: Points): Fit | null {
 }
 
 /**
- * A slope with its interval; null: for so few points there is none.
+ * A slope with its interval; null: too few points.
  *
- * @param more by how much more the variance is than that of these points
+ * @param more factor of the variance
  */
 export type Fit = (more?: number) => Slope | null;
 
 /**
- * The mean of the steps between neighbours, with its interval (Student's t): right for what wanders, as a sum
- * of chance steps does, whose level tells nothing of where it will go. The variance of a step goes with its
- * time, so that gaps may be between them. Steps that go on as the one before make it wider: those between means of a
- * random walk do (H. Working, Note on the correlation of first differences of averages in a random chain,
+ * The mean step between neighbours, with its interval (Student's t). It suits series that wander like a sum
+ * of random steps, whose level does not predict their course. The variance of a step is proportional to its
+ * duration, so that gaps are allowed. Positively correlated steps widen the interval: those between means of
+ * a random walk are (H. Working, Note on the correlation of first differences of averages in a random chain,
  * Econometrica 28, 1960).
  *
- * @param more by how much more the variance is than that of these points
+ * @param more factor of the variance
  */
 function drift({ times, values }: Points, more = 1): Slope {
   const last = times.length - 1;
@@ -102,7 +101,10 @@ function drift({ times, values }: Points, more = 1): Slope {
   return { slope, low: slope - reach, high: slope + reach };
 }
 
-/** Student's t for {@link Z} (Abramowitz and Stegun 26.7.5): from 6 degrees on less than 0.3 % too small. */
+/**
+ * Student's t for {@link Z} (Abramowitz and Stegun 26.7.5): less than 0.3 % too small from 6 degrees of
+ * freedom on.
+ */
 function studentT(degrees: number): number {
   return (
     Z +
@@ -112,26 +114,26 @@ function studentT(degrees: number): number {
   );
 }
 
-/** How alike neighbours are, which makes a series wander without a trend. */
+/** Correlation of neighbours, which makes a series wander without a trend. */
 interface Likeness {
-  /** Its mean moves as the sum of chance steps does, or that cannot be ruled out. */
+  /** Its mean moves like a sum of random steps, or this cannot be excluded. */
   readonly wanders: boolean;
-  /** By how much more a sum of such values varies than one of values that are not alike; 1 or more. */
+  /** Factor by which the variance of a sum of such values exceeds that of uncorrelated ones; at least 1. */
   readonly inflation: number;
 }
 
 /**
- * The number of points times (1 - correlation), which of a random walk is more in one case of a hundred:
- * W. A. Fuller, Introduction to Statistical Time Series, 1976, table 8.5.1, with a linear trend.
+ * Threshold for the number of points times (1 - correlation), which a random walk exceeds in one case of a
+ * hundred: W. A. Fuller, Introduction to Statistical Time Series, 1976, table 8.5.1, with a linear trend.
  */
 const WANDERS_BELOW = 29.5;
 
 /**
- * By the correlation of ranks of neighbours, which no single value spoils. Taking the trend away makes it less
- * than it was: what is added are the first terms of that bias (A. Roy, W. A. Fuller, Estimation for
- * Autoregressive Time Series with a Root Near 1, J. Business & Econ. Statistics 19, 2001).
+ * Uses the rank correlation of neighbours, which is robust against outliers. Removing the trend reduces it:
+ * the first terms of that bias are added (A. Roy, W. A. Fuller, Estimation for Autoregressive Time Series
+ * with a Root Near 1, J. Business & Econ. Statistics 19, 2001).
  *
- * @param residuals what is left of the values without their trend
+ * @param residuals the values without their trend
  */
 function likeness(residuals: Float64Array): Likeness {
   const count = residuals.length;
@@ -150,7 +152,7 @@ function likeness(residuals: Float64Array): Likeness {
   return { wanders, inflation: (1 + corrected) / (1 - corrected) };
 }
 
-/** From 0 on; equal values share the mean of theirs. */
+/** Ranks from 0; equal values share their mean rank. */
 function ranksOf(values: Float64Array): Float64Array {
   const order = [...values.keys()].sort((a, b) => (values[a] ?? 0) - (values[b] ?? 0));
   const ranks = new Float64Array(values.length);
@@ -161,4 +163,65 @@ function ranksOf(values: Float64Array): Float64Array {
     start = at;
   }
   return ranks;
+}
+
+/** A slope with its interval. */
+interface Slope {
+  readonly slope: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Slopes between all pairs of points, sorted. */
+function pairSlopes({ times, values }: Points): Float64Array {
+  const count = times.length;
+  const slopes = new Float64Array((count * (count - 1)) / 2);
+  let at = 0;
+  for (let left = 0; left < count; left++)
+    for (let right = left + 1; right < count; right++)
+      slopes[at++] =
+        ((values[right] ?? 0) - (values[left] ?? 0)) / ((times[right] ?? 0) - (times[left] ?? 0));
+  return slopes.sort();
+}
+
+/**
+ * The median slope between all pairs of points, with its interval for uncorrelated neighbours: P. K. Sen,
+ * Estimates of the regression coefficient based on Kendall's tau, JASA 63 (1968), with the variance for ties
+ * (R. O. Gilbert, Statistical Methods for Environmental Pollution Monitoring, 1987, 16.4.2 and 17.3.2). It
+ * tolerates arbitrary values in nearly a third of the points.
+ *
+ * @param inflation factor of the variance, compared with independent points
+ * @returns null if there are too few points for an interval
+ */
+function theilSen(points: Points, slopes: Float64Array, inflation: number): Slope | null {
+  const reach = Z * Math.sqrt(kendallVariance(points.values) * inflation);
+  const rank = (slopes.length - reach) / 2;
+  if (rank < 0) return null;
+  // Ranks count from 1: the M-th lowest, and the (N - M + 1)-th.
+  const at = (index: number) => interpolated(slopes, index);
+  return {
+    slope: at((slopes.length - 1) / 2),
+    low: at(rank - 0.5),
+    high: at(slopes.length - 0.5 - rank),
+  };
+}
+
+/** Variance of Kendall's S for these values; ties reduce it. */
+function kendallVariance(values: Float64Array): number {
+  const of = (count: number) => count * (count - 1) * (2 * count + 5);
+  let variance = of(values.length);
+  const sorted = values.toSorted();
+  for (let start = 0, at = 1; at <= sorted.length; at++) {
+    if (sorted[at] === sorted[start]) continue;
+    variance -= of(at - start);
+    start = at;
+  }
+  return variance / 18;
+}
+
+function interpolated(sorted: Float64Array, index: number): number {
+  const inside = Math.min(sorted.length - 1, Math.max(0, index));
+  const below = Math.floor(inside);
+  const [one, next] = [sorted[below] ?? 0, sorted[Math.min(below + 1, sorted.length - 1)] ?? 0];
+  return one + (next - one) * (inside - below);
 }

@@ -1,18 +1,17 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
-import { ExhaustedError } from '../base/errors/host.js';
-import { exhaustionOf } from '../base/exhaustion.js';
-import { safePath } from '../base/program-path.js';
+import { ExhaustedError, exhaustionOf } from '../base/errors.js';
+import { safePath } from '../base/shell.js';
 
-/** What runs now: each leads a process group of its own, and its children are in it too. */
+/** Running commands: each leads its own process group, which contains its children. */
 const running = new Set<ChildProcess>();
 
 /**
- * Starts a command as the leader of a process group, so that all that it starts can be ended with it:
- * a child of it that keeps the pipe open would keep us waiting. The groups are ended when we end, also
- * by a signal; a terminal's own does not reach them.
+ * Starts a command as the leader of a process group, so that its descendants can be killed with it: a
+ * descendant that keeps the pipe open would block us. The groups are killed when this process exits,
+ * also by a signal; a terminal's signals do not reach them.
  *
- * Throws `ExhaustedError` where there is no descriptor, process or memory left. All else that keeps it
- * from starting comes as its `error` event.
+ * Throws `ExhaustedError` if no descriptor, process or memory is left. All other start failures arrive
+ * as its `error` event.
  */
 export function startGroup(
   command: string,
@@ -31,7 +30,7 @@ export function startGroup(
     throw asExhausted(command, cause) ?? cause;
   }
   if (child.pid === undefined) {
-    // Node tells why in the next tick, and leaves out the pipes where there was no descriptor for them.
+    // Node reports the reason on the next tick, and omits the pipes if no descriptors were left for them.
     if (!child.stdio) {
       child.on('error', () => undefined);
       throw new ExhaustedError(`${command} cannot be started: too many open files (EMFILE)`);
@@ -47,7 +46,7 @@ export function startGroup(
   return child;
 }
 
-/** The error that says what was lacking, null when a command did not start for another reason. */
+/** Returns the error that names the exhausted resource; null if a command failed to start for another reason. */
 export function asExhausted(command: string, cause: unknown): ExhaustedError | null {
   const lacking = exhaustionOf(cause);
   return lacking === undefined
@@ -55,16 +54,16 @@ export function asExhausted(command: string, cause: unknown): ExhaustedError | n
     : new ExhaustedError(`${command} cannot be started: ${lacking}`, { cause });
 }
 
-/** Ends a command and all that it has started. What still comes of its output is not waited for. */
+/** Kills a command and its process group. Does not wait for remaining output. */
 export function endGroup(child: ChildProcess, signal: NodeJS.Signals = 'SIGKILL'): void {
   if (child.pid === undefined) return;
   try {
     process.kill(-child.pid, signal);
   } catch {
-    // All of it has ended.
+    // The whole group has exited.
   }
   if (signal !== 'SIGKILL') return;
-  // Who has left the group may keep the pipes.
+  // A process that left the group may keep the pipes open.
   child.stdout?.destroy();
   child.stderr?.destroy();
 }
@@ -81,12 +80,12 @@ function unhook(): void {
   for (const signal of SIGNALS) process.off(signal, onSignal);
 }
 
-/** Ends all that runs. */
+/** Kills all running commands. */
 export function endAll(): void {
   for (const child of running) endGroup(child);
 }
 
-/** Where nobody else listens the signal does what it does to every program. */
+/** Without other listeners, the signal has its default effect. */
 function onSignal(signal: NodeJS.Signals): void {
   if (process.listenerCount(signal) > 1) return;
   endAll();

@@ -1,24 +1,24 @@
-import { HostError } from '../base/errors/host.js';
+import { HostError } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
 import { type NetworkLimits, readNetworkLimits } from './proc/limits.js';
 import { readMaxSkbFrags, readUnplacedMemory } from './proc/memory.js';
 
-/** What is known of the host as a whole. */
+/** Properties of the whole host. */
 export interface HostFacts {
   readonly name: string;
   readonly release: string;
-  /** The inode of our own network namespace, null when it is not shown. */
+  /** The inode of our own network namespace, null if not available. */
   readonly netns: number | null;
   /** Bytes: see `readUnplacedMemory`. */
   readonly unplacedMemory: number;
-  /** It was counted page by page (`takeCensus`): else it follows the memory that happens to be free. */
+  /** Whether it was counted page by page (`takeCensus`): otherwise it varies with free memory. */
   readonly unplacedIsCounted: boolean;
   readonly maxSkbFrags: number;
   readonly limits: NetworkLimits;
 }
 
-/** Throws `unreadable` when /proc/meminfo does not say how much memory there is. */
+/** Throws `unreadable` if /proc/meminfo lacks the amount of memory. */
 export function readHostFacts(source: HostSource, namespaces: readonly Namespace[]): HostFacts {
   return {
     name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
@@ -49,3 +49,6 @@ function readNetns(source: HostSource): number | null {
     throw error;
   }
 }
+
+/** Mount points of tracefs; the kernel itself mounts the second one within debugfs. */
+export const TRACEFS_PLACES = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'] as const;

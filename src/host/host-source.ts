@@ -1,47 +1,62 @@
-/** Receives bytes as they come; it must be done with them when it returns. */
+/** Receives bytes in pieces; the buffer is only valid during the call. */
 export type OnBytes = (bytes: Buffer) => void;
 
+/** Identity and kind of a file. */
+export interface FileFacts {
+  readonly device: number;
+  readonly inode: number;
+  /** Allocated bytes; for a file in memory including swapped pages. */
+  readonly bytes: number;
+  readonly isFile: boolean;
+  readonly isFolder: boolean;
+}
+
 /**
- * Everything that is read from a host goes through this: the live host now, and whatever stands in
- * for it (a captured directory, a test). Paths are absolute, as on the host.
+ * Access to a host: the live host, or a substitute (a capture, a test). Paths are absolute, as on the host.
  *
- * Reads are synchronous: /proc answers at once, but for `readSlowText`, and a scan of ten thousand links should be a
- * loop.
- * Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own codes. Where we
- * have no descriptor, process or memory left it is an `ExhaustedError`.
+ * Reads are synchronous: except for `readSlowText`, /proc answers immediately, and scans of ten thousand
+ * links are plain loops. Every method throws `HostError`: `gone`, `denied` or `unreadable`; `ss` also its own
+ * codes. If no descriptor, process or memory is left, it is an `ExhaustedError`.
  */
 export interface HostSource {
   /**
-   * The output of `ss` with these arguments, piece by piece. `netns` is a path that names a network
-   * namespace to run it in (`/proc/PID/ns/net`, `/run/netns/NAME`), null for our own. An ss that does not
-   * know `-O` or `-H` prints what it prints without them.
+   * Runs `ss` with these arguments and passes its output on in pieces. `netns` is the path of a network
+   * namespace to run it in (`/proc/PID/ns/net`, `/run/netns/NAME`), null for our own. An ss without
+   * `-O` or `-H` prints its output without them.
    *
-   * Resolves to those of the tables asked for (`-A`) that this ss does not know.
+   * Resolves to the requested tables (`-A`) that this ss does not support.
    */
   ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<readonly string[]>;
-  /** A whole small file as text. Bytes that are not UTF-8 come out as U+FFFD. */
+  /** Reads a small file as text. Bytes that are not UTF-8 become U+FFFD. */
   readText(path: string): string;
   /**
-   * A file of /proc/PID that the kernel answers under the mmap_lock of the process, such as smaps: `blocked` while
-   * another task holds that lock.
+   * Reads a file of /proc/PID that the kernel generates under the process's mmap_lock, such as smaps:
+   * `blocked` while another task holds that lock.
    */
   readSlowText(path: string): Promise<string>;
-  /** Bytes at a place of such a file. Absent: those of a capture. */
+  /** Reads bytes at an offset of such a file. Not available for captures. */
   readSlowBytes?(path: string, from: number, length: number): Promise<Buffer>;
-  /** A small file as it reads inside of a network namespace, which is entered: slow. `netns` as for `ss`. */
+  /** Reads a small file inside a network namespace, which is entered: slow. `netns` as for `ss`. */
   readTextIn(netns: string, path: string): string;
-  /** A large file's bytes, piece by piece. */
+  /** Reads a large file in pieces. */
   readBytes(path: string, onBytes: OnBytes): void;
   /** The target of a symbolic link. */
   readLink(path: string): string;
   /** The names in a directory, in any order. */
   list(path: string): readonly string[];
-  /** The size that a file or directory says it has (`st_size`). */
+  /** Returns the size of a file or directory (`st_size`). */
   size(path: string): number;
-  /** The inode of a file (`st_ino`). What was captured tells none: `denied`. */
+  /** Returns identity and kind of a file. Follows only links of /proc. Not available for captures. */
+  file?(path: string): FileFacts;
+  /**
+   * Returns whether a file is in tmpfs. Blocks if the path's file system does not respond: only for memfds.
+   * Not available for captures.
+   */
+  isTmpfs?(path: string): boolean;
+  /** Returns the inode of a file (`st_ino`). Not available in a capture: `denied`. */
   inode(path: string): number;
-  /** Milliseconds on a clock that never goes back; only differences mean something. */
+  /** Milliseconds on a monotonic clock; only differences are meaningful. */
   now(): number;
-  /** Lets `ms` milliseconds pass. A source that stands still returns at once. */
+  /** Waits `ms` milliseconds. Returns immediately for a source that does not change. */
   sleep(ms: number): Promise<void>;
 }

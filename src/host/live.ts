@@ -1,27 +1,29 @@
 import { spawnSync } from 'node:child_process';
 import {
   closeSync,
+  lstatSync,
   openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
   readSync,
+  statfsSync,
   statSync,
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { attempt, HostError } from '../base/errors/host.js';
-import { searchPath } from '../base/program-path.js';
+import { attempt, HostError } from '../base/errors.js';
+import { searchPath } from '../base/shell.js';
 import { asExhausted } from './child.js';
-import type { HostSource, OnBytes } from './host-source.js';
+import type { FileFacts, HostSource, OnBytes } from './host-source.js';
 import { MemoryFiles } from './proc/memory-files.js';
 import { runSs } from './ss/run.js';
 
 export const memoryFiles = new MemoryFiles();
 
-/** Some 300,000 mappings in smaps. Bytes. */
-const MOST_TEXT = 256 * 1024 * 1024;
+/** About 300,000 mappings in smaps. Bytes. */
+const MAX_TEXT = 256 * 1024 * 1024;
 
-/** The host that this process runs on: its network namespace, its /proc. */
+/** The local host: its network namespace, its /proc. */
 export const liveHost: HostSource = {
   ss: runSs,
   readText: (path) => attempt(path, () => readFileSync(path, 'utf8')),
@@ -32,6 +34,8 @@ export const liveHost: HostSource = {
   readLink: (path) => attempt(path, () => readlinkSync(path)),
   list: (path) => attempt(path, () => readdirSync(path)),
   size: (path) => attempt(path, () => statSync(path).size),
+  file: (path) => attempt(path, () => fileFacts(path)),
+  isTmpfs: (path) => attempt(path, () => statfsSync(path).type === TMPFS),
   inode: (path) => attempt(path, () => statSync(path).ino),
   now: () => performance.now(),
   sleep: async (ms) => {
@@ -39,9 +43,25 @@ export const liveHost: HostSource = {
   },
 };
 
+/** TMPFS_MAGIC (include/uapi/linux/magic.h). */
+const TMPFS = 0x01021994;
+
+function fileFacts(path: string): FileFacts {
+  // A link of /proc/PID/fd refers to the open file, whatever its text.
+  const stats = path.startsWith('/proc/') ? statSync(path) : lstatSync(path);
+  const { dev: device, ino: inode, blocks } = stats;
+  return {
+    device,
+    inode,
+    bytes: blocks * 512,
+    isFile: stats.isFile(),
+    isFolder: stats.isDirectory(),
+  };
+}
+
 async function readSlowText(path: string): Promise<string> {
-  const { bytes, cut } = await memoryFiles.read(path, MOST_TEXT);
-  if (cut) throw new HostError('unreadable', `${path} has more than ${MOST_TEXT} bytes`);
+  const { bytes, cut } = await memoryFiles.read(path, MAX_TEXT);
+  if (cut) throw new HostError('unreadable', `${path} has more than ${MAX_TEXT} bytes`);
   return bytes.toString('utf8');
 }
 

@@ -1,47 +1,48 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { HostError } from '../base/errors/host.js';
+import { HostError } from '../base/errors.js';
 import { LogFormat } from '../log/format.js';
 import { pstoreText } from '../log/pstore.js';
 import { isText, openText } from './text-input.js';
 
 /** A file that contains a log, or a part of one. */
 export interface LogFile {
-  /** As it is printed: below the folder or archive that it was found in. */
+  /** Printed name: relative to the folder or archive in which it was found. */
   readonly name: string;
-  /** Its path, or its bytes where it is a member of an archive. */
+  /** Its path, or its bytes if it is a member of an archive. */
   readonly content: string | Buffer;
 }
 
-/** A log: one file, or several that continue each other. */
+/** A log: one file, or several consecutive ones. */
 export interface LogSource {
   readonly name: string;
-  /** The oldest first; records of pstore as they come. */
+  /** Oldest first; pstore records in the order found. */
   readonly files: readonly LogFile[];
   readonly isPstore: boolean;
 }
 
-/** Folders in folders, and entries, of a folder that logs are looked for in. */
+/** Maximum depth of nested folders, and maximum number of entries, in a search for logs. */
 const MAX_DEPTH = 8;
 const MAX_ENTRIES = 20_000;
-/** Of a file so much is read to know whether it is a log. */
-const SNIFFED = 1 << 18;
+/** Bytes to read to determine whether a file is a log. */
+const SNIFF_BYTES = 1 << 18;
 
-/** A record of pstore: `dmesg-efi-170123456700001`, `dmesg-ramoops-0`, `.enc.z` where it is compressed. */
+/** A pstore record: `dmesg-efi-170123456700001`, `dmesg-ramoops-0`, `.enc.z` if compressed. */
 const RECORD = /(?:^|\/)dmesg-[a-z_]+-\d{1,20}(?:\.enc\.z)?$/;
 
-/** A rotated log: of logrotate a number (the largest is the oldest) or a date. */
+/** A rotated log: logrotate appends a number (the largest is the oldest) or a date. */
 const ROTATED =
   /^(?<base>(?:.*\/)?(?:messages|syslog|dmesg|[^/]*\.log))(?:\.(?<number>\d{1,3})|-(?<date>\d{8}(?:-\d{1,10})?))(?:\.(?:gz|xz|bz2|zst))?$/;
 
-/** Puts files together that are one log: rotated ones in order, all records of pstore in a folder. */
+/** Groups files that belong to one log: rotated ones in order, all pstore records in a folder. */
 export function groupLogs(files: readonly LogFile[]): LogSource[] {
   const logs = new Map<string, LogFile[]>();
   const names = new Set(files.map(({ name }) => name));
   const records = files.filter(({ name }) => RECORD.test(name)).map(({ name }) => folderOf(name));
   for (const file of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = file;
-    // Of journals of one boot the one without explanations; systemd-pstore keeps records beside their text.
+    // Of two journals of one boot, the one without explanations is used; systemd-pstore keeps records
+    // next to their text.
     if (name.includes('_--catalog') && names.has(name.replace('_--catalog', ''))) continue;
     if (/(?:^|\/)dmesg\.txt$/.test(name) && records.some((at) => at.startsWith(folderOf(name))))
       continue;
@@ -50,8 +51,8 @@ export function groupLogs(files: readonly LogFile[]): LogSource[] {
   }
   return [...logs].map(([key, parts]) => {
     const isPstore = key.endsWith('dmesg-*');
-    const [only, ...others] = parts;
-    const name = only && others.length === 0 && !isPstore ? only.name : key;
+    const [only, ...rest] = parts;
+    const name = only && rest.length === 0 && !isPstore ? only.name : key;
     return { name, files: parts.sort((a, b) => ageOf(b.name) - ageOf(a.name)), isPstore };
   });
 }
@@ -64,31 +65,31 @@ function baseOf(name: string): string {
   return ROTATED.exec(name)?.groups?.base ?? name;
 }
 
-/** Larger of older parts of a log. */
+/** Larger for older parts of a log. */
 function ageOf(name: string): number {
   const { number, date } = ROTATED.exec(name)?.groups ?? {};
   if (number !== undefined) return Number(number) + 1;
   return date === undefined ? 0 : 1 / Number(date.replace('-', '.'));
 }
 
-/** Logs in a folder, and what could not be looked at. */
+/** Logs in a folder, and the entries that could not be read. */
 export interface FoundLogs {
   readonly logs: readonly LogSource[];
   readonly warnings: readonly string[];
 }
 
 /**
- * Looks for files with kernel logs in a folder and below it, by what they contain. Links are not followed.
+ * Finds files with kernel logs in a folder and below it, by their content. Symlinks are not followed.
  *
  * @throws {HostError} the folder cannot be listed
  */
 export async function findLogs(folder: string): Promise<FoundLogs> {
   const files: LogFile[] = [];
   const warnings: string[] = [];
-  let left = MAX_ENTRIES;
+  let budget = MAX_ENTRIES;
   const walk = async (inside: string, depth: number): Promise<void> => {
     for (const name of listed(join(folder, inside))) {
-      if (--left < 0) return;
+      if (--budget < 0) return;
       const below = inside === '' ? name : `${inside}/${name}`;
       const content = join(folder, below);
       try {
@@ -105,17 +106,18 @@ export async function findLogs(folder: string): Promise<FoundLogs> {
       }
     }
   };
-  // What is asked for is an error, what lies below it a warning.
+  // An unreadable top folder is an error, an unreadable subfolder a warning.
   listed(folder);
   await walk('', 0);
-  if (left < 0) warnings.push(`only the first ${MAX_ENTRIES} files were searched`);
+  if (budget < 0) warnings.push(`only the first ${MAX_ENTRIES} files were searched`);
   return { logs: groupLogs(files), warnings };
 }
 
 /**
- * The log that kdump wrote beside a dump: `vmcore-dmesg.txt`, `dmesg.txt`, of Debian `dmesg.DATE` beside `dump.DATE`.
+ * Finds the log that kdump wrote next to a dump: `vmcore-dmesg.txt`, `dmesg.txt`, on Debian
+ * `dmesg.DATE` next to `dump.DATE`.
  *
- * @param dump its path; a folder with other dumps has logs of those too
+ * @param dump its path; a folder with several dumps contains their logs too
  */
 export function logBeside(dump: string): LogSource | undefined {
   const base = basename(dump);
@@ -123,9 +125,9 @@ export function logBeside(dump: string): LogSource | undefined {
   const [date] = /\d{12}$/.exec(base) ?? [];
   const names = listed(dirname(dump)).filter((name) => KDUMP_LOG.test(name));
   const name =
-    names.find((one) => date !== undefined && one.endsWith(`.${date}`)) ??
-    names.find((one) => one.endsWith('.txt') && !one.includes('incomplete')) ??
-    names.find((one) => date === undefined || one.endsWith('.txt'));
+    names.find((name) => date !== undefined && name.endsWith(`.${date}`)) ??
+    names.find((file) => file.endsWith('.txt') && !file.includes('incomplete')) ??
+    names.find((file) => date === undefined || file.endsWith('.txt'));
   if (name === undefined) return undefined;
   const path = join(dirname(dump), name);
   return { name: path, files: [{ name: path, content: path }], isPstore: false };
@@ -145,24 +147,24 @@ function listed(folder: string): string[] {
   }
 }
 
-/** Whether a file is text in the form of a log. */
+/** Whether a file is text in a log format. */
 export async function isLog(path: string): Promise<boolean> {
   const format = new LogFormat();
   if (!(await isText(path))) return false;
   let head = '';
   for await (const part of openText(path)) {
     head += part.toString('latin1');
-    if (head.length >= SNIFFED) break;
+    if (head.length >= SNIFF_BYTES) break;
   }
-  format.sniff(head.slice(0, SNIFFED));
+  format.sniff(head.slice(0, SNIFF_BYTES));
   return format.form !== undefined;
 }
 
 /**
- * The text of a log, part by part.
+ * The text of a log in pieces.
  *
- * @param warn takes what is missing of it
- * @throws {HostError} nothing of it can be read
+ * @param warn receives a message for each missing part
+ * @throws {HostError} nothing can be read
  */
 export async function* openLog(
   { name, files, isPstore }: LogSource,
@@ -217,6 +219,6 @@ async function openRecords(
   if (records.length === 0 && failure) throw failure;
   const { text, missing, unreadable } = pstoreText(records);
   if (missing.length > 0) warn(`${folder}: missing ${missing.join(', ')}`);
-  for (const one of unreadable) warn(`${one}: malformed pstore record`);
+  for (const record of unreadable) warn(`${record}: malformed pstore record`);
   return Buffer.from(text);
 }

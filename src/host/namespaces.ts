@@ -1,32 +1,32 @@
-import { HostError, isHostError } from '../base/errors/host.js';
+import { HostError, isHostError } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
 import { listedPids } from './proc/pids.js';
 
 /** One network namespace. */
 export interface Namespace {
-  /** Its inode in nsfs, unique on the host; null when we may not even see our own. */
+  /** Its inode in nsfs, unique on the host; null if even our own is not readable. */
   readonly inode: number | null;
-  /** A path that nsenter(1) can enter it by. */
+  /** A path for nsenter(1). */
   readonly path: string;
-  /** A process that lives in it ('self' for our own), null when only a mount holds it. */
+  /** A process in it ('self' for our own), null if only a mount keeps it alive. */
   readonly pid: number | 'self' | null;
-  /** It is the one that we run in. */
+  /** Whether it is the namespace of kdump-mem itself. */
   readonly own: boolean;
-  /** The name under /run/netns or the like, null without one. */
+  /** Its name under /run/netns or a similar folder, null if unnamed. */
   readonly name: string | null;
 }
 
-/** Which namespaces to look at: all that can be found, our own, or one by name, path, pid or inode. */
+/** Selection of namespaces: all, our own, or one by name, path, pid or inode. */
 export type NetnsChoice = 'all' | 'own' | (string & {});
 
-/** A host with more namespaces than this is not looked at as a whole. */
+/** On a host with more namespaces than this, not all are read. */
 const MAX_NAMESPACES = 10_000;
 
 /**
- * The network namespaces of the host, our own first: those of all processes, and those that a mount
- * keeps (`ip netns`, CNI, docker). Not found: one that lives only in a descriptor or in a thread.
- * `onHidden`: told of each process whose namespace we may not see (ptrace(2), PTRACE_MODE_READ) and that is
- * in none of those found, or may not be. Throws `no-such-netns`.
+ * Finds the network namespaces of the host, our own first: those of all processes, and mounted ones
+ * (`ip netns`, CNI, docker). Not found: a namespace that only a descriptor or a thread keeps alive.
+ * `onHidden` is called for each process whose namespace is not readable (ptrace(2), PTRACE_MODE_READ)
+ * and is, or may be, none of those found. Throws `no-such-netns`.
  */
 export function findNamespaces(
   source: HostSource,
@@ -58,13 +58,13 @@ export function findNamespaces(
     if (!known) found.set(inode, { inode, path, pid: Number(pid), own: false, name: null });
     else if (known.pid === null) found.set(inode, { ...known, pid: Number(pid) });
   }
-  for (const pid of elsewhere(source, denied, [...found.values()])) onHidden(pid);
+  for (const pid of outsideKnown(source, denied, [...found.values()])) onHidden(pid);
   const all = own.inode === null ? [own, ...found.values()] : [...found.values()];
   if (choice === 'all') return all;
-  const chosen = all.find(
+  const selected = all.find(
     (each) => each.name === choice || each.path === choice || `${each.inode}` === choice,
   );
-  if (chosen) return [chosen];
+  if (selected) return [selected];
   const path = /^\d{1,10}$/.test(choice) ? `/proc/${choice}/ns/net` : choice;
   const inode = path.startsWith('/') ? namespaceOf(source, path) : null;
   const same = all.find((each) => inode !== null && each.inode === inode);
@@ -72,7 +72,7 @@ export function findNamespaces(
   return [same];
 }
 
-/** The inode that a link `net:[4026531840]` names, null when it is gone or hidden. */
+/** The inode in a link `net:[4026531840]`, null if it is gone or hidden. */
 function namespaceOf(source: HostSource, path: string, onDenied = () => {}): number | null {
   try {
     const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink(path))?.[1];
@@ -85,10 +85,10 @@ function namespaceOf(source: HostSource, path: string, onDenied = () => {}): num
 }
 
 /**
- * Those of processes that are in no namespace that is known. /proc/PID/net takes no right (fs/proc/proc_net.c),
- * and what is in it has an inode of its own in each namespace (proc_register() in fs/proc/generic.c).
+ * Processes in none of the known namespaces. /proc/PID/net requires no privilege (fs/proc/proc_net.c),
+ * and its files have different inodes in each namespace (proc_register() in fs/proc/generic.c).
  */
-function elsewhere(
+function outsideKnown(
   source: HostSource,
   pids: readonly string[],
   known: readonly Namespace[],
@@ -105,7 +105,7 @@ function elsewhere(
   const inodes = new Set(known.flatMap(({ pid }) => (pid === null ? [] : [inodeOf(pid)])));
   return pids.filter((pid) => {
     const inode = inodeOf(pid);
-    // A process that has ended is in none.
+    // An exited process is in none.
     return inode === 'denied' || (inode !== 'gone' && !inodes.has(inode));
   });
 }
@@ -120,9 +120,8 @@ function namespaceMounts(source: HostSource): { inode: number; path: string }[] 
 }
 
 /**
- * The namespaces that are mounted, by /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5):
- * field 4 is the root within the file system, for nsfs `net:[inode]`; field 5 the mount point, with
- * blanks as octal `\040`.
+ * Mounted namespaces, from /proc/self/mountinfo (Documentation/filesystems/proc.rst, 3.5): field 4 is the
+ * root within the file system, for nsfs `net:[inode]`; field 5 the mount point, with blanks as octal `\040`.
  */
 export function parseNamespaceMounts(mountinfo: string): { inode: number; path: string }[] {
   return [...mountinfo.matchAll(/^\d+ \d+ \S+ net:\[(\d{1,15})\] (\S+) /gm)].map((mount) => ({

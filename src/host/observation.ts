@@ -1,44 +1,106 @@
 import type { HostFacts } from './facts.js';
-import type { Losses } from './losses.js';
 import type { Namespace } from './namespaces.js';
 import type { HolderScan } from './proc/holders.js';
 import type { CpuTime, ProcessRecord } from './proc/process.js';
+import type { SocketRecord } from './socket.js';
 import type { Sample } from './ss/read.js';
 
-/** What was seen of a host's sockets: one sample, or several and what lay between them. */
+/** Observation of a host's sockets: one sample, or several with the readings between them. */
 export interface Observation {
   readonly host: HostFacts;
-  /** What the sockets were read by. */
+  /** Source of the sockets. */
   readonly reader: 'ss' | 'procfs';
   readonly namespaces: readonly Namespace[];
-  /** All samples, at least one; `first` and `last` are its ends. */
+  /** All samples, at least one; `first` and `last` are the first and last of them. */
   readonly samples: readonly Sample[];
   readonly first: Sample;
-  /** Null when one sample was asked for. */
+  /** Null if a single sample was requested. */
   readonly last: Sample | null;
-  /** Of all samples, and of what was read between them. */
+  /** Of all samples and of the readings between them. */
   readonly losses: Losses;
   /**
-   * The time between the samples, cut into pieces. For each: the queues of all sockets but TCP's at
-   * its end, and which processes stood still from before its beginning until after its end.
+   * The time between the samples in consecutive windows. For each: the queues of all sockets except
+   * TCP's at its end, and the processes that did not run from before its start until after its end.
    */
   readonly windows: readonly Window[];
   readonly holders: HolderScan;
-  /** The processes that hold a socket of interest or have more descriptors than at first, at the end. */
+  /** Processes, at the end, that hold a socket of interest or have more descriptors than at first. */
   readonly processes: ReadonlyMap<number, ProcessRecord>;
-  /** CPU time that these processes used or waited for since the first sample, in so much time at most. */
+  /** CPU time that these processes used or waited for since the first sample, within at most this much time. */
   readonly cpu: ReadonlyMap<number, CpuTime & { readonly withinMs: number }>;
-  /** For each sample the number of descriptors of each process; empty with less than 3 samples. */
+  /** Number of descriptors of each process at each sample; empty with fewer than 3 samples. */
   readonly descriptors: readonly ReadonlyMap<number, number>[];
-  /** The sockets (inodes) of the one process that was asked about, or null for all. */
+  /** Sockets (inodes) of the one requested process, or null for all. */
   readonly onlyInodes: ReadonlySet<number> | null;
 }
 
 export interface Window {
   readonly startMs: number;
   readonly endMs: number;
-  /** Recv-Q at the beginning and the end, by `socketKey`; not there: not known. */
+  /** Recv-Q at the start and the end, by `socketKey`; missing: unknown. */
   readonly recvQ: ReadonlyMap<string, { readonly from: number; readonly to: number }>;
-  /** pid → it ran at no time in the window; null: unknown. */
+  /** pid → whether the process did not run in the window; null: unknown. */
   readonly still: ReadonlyMap<number, boolean | null>;
+}
+
+/** Whether the bytes received by a TCP socket are unknown. */
+export function lacksFigures({ protocol, tcp, state }: SocketRecord): boolean {
+  return protocol === 'TCP' && (tcp?.bytesReceived ?? null) === null && state !== 'LISTEN';
+}
+
+/** Whether a queue of the socket is not empty, or it has rings, so that its owner matters. */
+export function wantsOwner(socket: SocketRecord): boolean {
+  const { recvQ, sendQ, state, ringBytes = 0 } = socket;
+  return recvQ > 0 || ringBytes > 0 || (sendQ > 0 && state !== 'LISTEN');
+}
+
+/** Whether the socket has dropped packets. */
+export function drops({ skmem }: SocketRecord): boolean {
+  return (skmem?.drops ?? 0) > 0;
+}
+
+/** Inodes needed to find the owners, including those of peers and of pending clients. */
+export function inodesWanted(sockets: readonly SocketRecord[]): ReadonlySet<number> {
+  const wanted = new Set<number>();
+  for (const socket of sockets)
+    for (const inode of [socket.inode, socket.peerInode, ...(socket.waiting ?? [])])
+      if (inode !== 0) wanted.add(inode);
+  return wanted;
+}
+
+/** Losses over all readings of an observation, including those between the samples. */
+export interface Losses {
+  /** Number of readings. */
+  readonly readings: number;
+  /** Sums over the readings: a line that is lost in every reading counts every time. */
+  readonly unreadable: number;
+  readonly contested: number;
+  readonly leftOut: number;
+  readonly failed: number;
+  /** Each namespace and each table once. */
+  readonly closed: readonly Namespace[];
+  /** Processes with an unreadable network namespace, if all were requested. */
+  readonly hidden: number;
+  readonly unknown: ReadonlySet<string>;
+}
+
+export function lossesOf(readings: readonly Sample[], hidden: number): Losses {
+  const sum = (of: (sample: Sample) => number) =>
+    readings.reduce((total, sample) => total + of(sample), 0);
+  const closed = new Map<string, Namespace>();
+  const unknown = new Set<string>();
+  for (const sample of readings) {
+    for (const each of sample.closed) closed.set(`${each.inode} ${each.path}`, each);
+    for (const table of sample.unknown) unknown.add(table);
+  }
+  return {
+    readings: readings.length,
+    unreadable: sum(({ unreadable }) => unreadable),
+    contested: sum(({ contested }) => contested),
+    leftOut: sum(({ leftOut }) => leftOut),
+    failed: sum(({ failed }) => failed),
+    closed: [...closed.values()],
+    hidden,
+    unknown,
+  };
 }

@@ -1,12 +1,8 @@
-import { HostError, isHostError } from '../base/errors/host.js';
-import { AcceptQueues, belongsTo } from './accept-queues.js';
+import { HostError, isHostError } from '../base/errors.js';
 import { readHostFacts } from './facts.js';
 import type { HostSource } from './host-source.js';
-import { lossesOf } from './losses.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
-import type { Observation } from './observation.js';
-import { drops, inodesWanted, wantsOwner } from './of-interest.js';
-import { OtherEnds } from './pairs.js';
+import { drops, inodesWanted, lossesOf, type Observation, wantsOwner } from './observation.js';
 import {
   countAllDescriptors,
   DescriptorScan,
@@ -23,34 +19,34 @@ import {
 } from './proc/process.js';
 import { readProcfsSample } from './procnet/read.js';
 import type { SocketRecord } from './socket.js';
+import { AcceptQueues, belongsTo, OtherEnds } from './socket-pairs.js';
 import { ALL_GROUPS, readSample, type Sample } from './ss/read.js';
-import { watch, weakOnes } from './watch.js';
+import { watch, weakSockets } from './watch.js';
 
 export interface ObserveOptions {
-  /** Milliseconds between two samples; 0 takes one. */
+  /** Milliseconds between two samples; 0 for a single sample. */
   readonly intervalMs: number;
-  /** How many samples: 2 when there is an interval. */
+  /** Number of samples (default 2 if there is an interval). */
   readonly samples?: number;
   readonly pid?: number;
-  /** Which sockets are asked about: nobody looks for the owners of others. All if not said. */
+  /** Selects sockets: owners of other sockets are not searched (default: all). */
   readonly accepts?: (socket: SocketRecord) => boolean;
-  /** Which network namespaces; our own if not said. */
+  /** Network namespaces to read (default: our own). */
   readonly netns?: NetnsChoice;
-  /** The newest sample of an earlier observation, to begin with instead of taking a first one. */
+  /** The newest sample of an earlier observation, used instead of a new first one. */
   readonly since?: Sample;
-  /** What the first sample lacks may have been lost: a capture is damaged. */
+  /** Sockets missing in the first sample may have been lost: the capture is damaged. */
   readonly torn?: boolean;
-  /** Into how many windows to cut the time between two samples; 4. */
+  /** Number of windows between two samples (default 4). */
   readonly windows?: number;
-  /** Where to read sockets: `auto` takes /proc/net only where there is no ss. */
+  /** Source of sockets: `auto` uses /proc/net only if ss is missing. */
   readonly reader?: 'auto' | 'ss' | 'procfs';
 }
 
 /**
- * Samples the host's sockets. When sockets other than TCP hold unread data these are read again in
- * between, because their evidence is weaker.
- * Throws `HostError`: `ss-…`, `no-such-process`, `no-such-netns`, `denied` (the fds of `pid`),
- * `unreadable`.
+ * Samples the host's sockets. If sockets other than TCP hold unread data, these are read again between
+ * samples, because their evidence is weaker. Throws `HostError`: `ss-…`, `no-such-process`,
+ * `no-such-netns`, `denied` (the fds of `pid`), `unreadable`.
  */
 export async function observe(source: HostSource, options: ObserveOptions): Promise<Observation> {
   const pid = options.pid === undefined ? null : findProcess(source, options.pid);
@@ -64,7 +60,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const scan = new DescriptorScan(source);
   const accepts = options.accepts ?? (() => true);
   const startScan = (socket: SocketRecord) => {
-    // Whoever waits for it is told of its failure, too.
+    // The function that awaits the scan gets the error as well.
     if (wantsOwner(socket) && accepts(socket)) scan.run().catch(() => undefined);
   };
   const { reader, first: sample } = await readFirst(source, namespaces, options, startScan);
@@ -77,7 +73,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   );
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
-  // A capture's first states are from before its first sample, a host's from after it.
+  // A capture's first process states precede its first sample, a host's follow it.
   const cpuBeganMs = options.since ? source.now() : first.startedMs;
   const cpu = new CpuWatch(source, pidsOf(early), cpuBeganMs);
   const descriptors: ReadonlyMap<number, number>[] = [];
@@ -87,17 +83,17 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   countFds();
   const read = reader === 'ss' ? readSample : readProcfsSample;
   const { intervalMs, windows } = options;
-  const weak = weakOnes(interesting);
+  const weak = weakSockets(interesting);
   const watched = { source, namespaces, read, count, intervalMs, windows, weak, holders: early };
-  const seen =
+  const observed =
     count > 1 ? await watch(watched, countFds) : { samples: [], readings: [], windows: [] };
-  const samples = [first, ...seen.samples];
-  const last = seen.samples.at(-1) ?? null;
+  const samples = [first, ...observed.samples];
+  const last = observed.samples.at(-1) ?? null;
   const late = (last?.sockets ?? []).filter(
     (socket) => (wantsOwner(socket) || drops(socket)) && accepts(socket),
   );
   const wanted = [...interesting, ...late];
-  // Who holds the listener owns what waits at it.
+  // The owner of a listener owns its pending connections.
   const queues = new AcceptQueues((last ?? first).sockets);
   const ends = new OtherEnds((last ?? first).sockets);
   const inodes = inodesWanted(
@@ -112,8 +108,8 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     samples,
     first,
     last,
-    losses: lossesOf([first, ...seen.readings], hidden),
-    windows: seen.windows,
+    losses: lossesOf([first, ...observed.readings], hidden),
+    windows: observed.windows,
     holders,
     ...cpu.since(new Set([...pidsOf(holders), ...grown(descriptors)])),
     descriptors,
@@ -121,7 +117,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   };
 }
 
-/** Our first sample tells what all others are read by. */
+/** The first sample determines how all others are read. */
 async function readFirst(
   source: HostSource,
   namespaces: readonly Namespace[],
@@ -145,7 +141,7 @@ function pidsOf(holders: HolderScan): number[] {
   return [...pids];
 }
 
-/** The processes with more descriptors at the last sample than at the first. */
+/** Processes with more descriptors at the last sample than at the first. */
 function grown(descriptors: Observation['descriptors']): number[] {
   const [from] = descriptors;
   const to = descriptors.at(-1);
@@ -162,27 +158,27 @@ function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
   return new Set(table.keys());
 }
 
-/** Processes at the end of a look, and what CPU time they had since its beginning. */
+/** Processes at the end of the observation, and their CPU time since its start. */
 interface WatchedProcesses {
   readonly processes: ReadonlyMap<number, ProcessRecord>;
-  /** Used or waited for, in so much time at most. */
+  /** CPU time used or waited for, within at most this much time. */
   readonly cpu: ReadonlyMap<number, CpuTime & { readonly withinMs: number }>;
 }
 
-/** Notes the CPU time of some processes, to say later what they had since. */
+/** Records the CPU time of processes, to compute their use since then. */
 class CpuWatch {
   readonly #source: HostSource;
   readonly #beganMs: number;
   readonly #before: ReadonlyMap<number, CpuTime | null>;
 
-  /** @param beganMs the time, by the source's clock, from which on that counts */
+  /** @param beganMs start of the measured time by the source's clock */
   constructor(source: HostSource, pids: Iterable<number>, beganMs: number) {
     this.#source = source;
     this.#beganMs = beganMs;
     this.#before = new Map(Array.from(pids, (pid) => [pid, readCpuTime(source, pid)] as const));
   }
 
-  /** Of these processes those that are still there; CPU time of those that were noted. */
+  /** Of these processes, the ones that still exist; CPU time of the recorded ones. */
   since(pids: Iterable<number>): WatchedProcesses {
     const source = this.#source;
     const processes = new Map<number, ProcessRecord>();

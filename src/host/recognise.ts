@@ -2,18 +2,18 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { constants as flush, gunzipSync } from 'node:zlib';
 
-/** In so much of an archive its first member begins. */
+/** An archive's first member begins within this many bytes. */
 const HEAD_BYTES = 16 * 1024;
 
-/** gzip makes no more of that. */
-const MOST_UNPACKED = 1100 * HEAD_BYTES;
+/** Upper bound on what gzip can expand that to. */
+const MAX_UNPACKED = 1100 * HEAD_BYTES;
 
-/** What a capture’s top directory is called, and what it begins with. */
+/** Names of a capture's top directory. */
 const TOP = /^(?:\.\/)?(?:kdump-mem-snapshot|skcheck-capture|sosreport-[^/]{1,200})(?:\/|$)/;
 
 /**
- * Whether this is a capture or a sosreport, by its first bytes: a directory, or a tar archive, plain or of gzip.
- * What cannot be read is none.
+ * Whether a path is a capture or a sosreport, by its first bytes: a directory, or a tar archive, plain
+ * or gzipped. False if it cannot be read.
  */
 export function looksCaptured(path: string): boolean {
   try {
@@ -21,7 +21,7 @@ export function looksCaptured(path: string): boolean {
       return statSync(join(path, 'sample-1'), { throwIfNoEntry: false }) !== undefined;
     return isCapture(headOf(path));
   } catch {
-    // Whoever opens it says why it cannot be.
+    // The error is reported when it is opened.
     return false;
   }
 }
@@ -37,7 +37,7 @@ function headOf(path: string): Buffer {
   }
 }
 
-/** What a file is packed by, or that it is a tar archive, by its first bytes; null: neither. */
+/** Compression format of a file, or `tar`, by its first bytes; null: neither. */
 export function archiveKind(head: Buffer): 'gzip' | 'xz' | 'zstd' | 'tar' | null {
   const hex = head.toString('hex', 0, 4);
   if (hex.startsWith('1f8b')) return 'gzip';
@@ -50,13 +50,13 @@ function isCapture(head: Buffer): boolean {
   const kind = archiveKind(head);
   if (kind === 'gzip')
     return isCapture(
-      gunzipSync(head, { finishFlush: flush.Z_SYNC_FLUSH, maxOutputLength: MOST_UNPACKED }),
+      gunzipSync(head, { finishFlush: flush.Z_SYNC_FLUSH, maxOutputLength: MAX_UNPACKED }),
     );
   if (kind !== 'tar') return false;
   return TOP.test(head.toString('latin1', 0, 100).replace(/\0.*$/s, ''));
 }
 
-/** What a file that begins so holds: a dump of a kernel. */
+/** Whether these first bytes are those of a kernel dump. */
 export function looksLikeDump(head: Buffer): boolean {
   const text = head.toString('latin1');
   return (

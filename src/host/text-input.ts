@@ -4,17 +4,17 @@ import { createReadStream, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { HostError } from '../base/errors/host.js';
-import { programPath, safePath } from '../base/program-path.js';
+import { HostError } from '../base/errors.js';
+import { programPath, safePath } from '../base/shell.js';
 import { exportedLines, JOURNAL_EXPORT } from '../log/journal-export.js';
 import { splitPrefix } from '../log/prefix.js';
 import { looksLikeDump } from './recognise.js';
-import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from './unpack-limit.js';
+import { CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from './unpack-limit.js';
 
-/** Standard input, where a file is named. */
+/** Name that stands for standard input. */
 export const STDIN = '-';
 
-/** How compressed files begin, and the program that reads them where Node does not. */
+/** Magic numbers of compressed files, and the program that decompresses them if Node cannot. */
 const COMPRESSED = [
   { magic: [0x1f, 0x8b], program: undefined },
   { magic: [0x28, 0xb5, 0x2f, 0xfd], program: 'zstd' },
@@ -26,19 +26,19 @@ const LONGEST_MAGIC = JOURNAL_EXPORT.length;
 const HEAD = 4096;
 const PART = 1 << 20;
 
-/** Whether a file is text, compressed or not; a dump is not. Errors are left to whoever opens it. */
+/** Whether a file is text, compressed or not; a dump is not. Errors are reported when it is opened. */
 export async function isText(path: string): Promise<boolean> {
   if (path === STDIN) return true;
   if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) return false;
   try {
     for await (const part of openText(path)) return looksLikeText(part.subarray(0, HEAD));
   } catch {
-    // What it is cannot be told.
+    // The content type is unknown.
   }
   return false;
 }
 
-/** Blocks of zeros are in a log that a crash of the machine cut off, and on serial consoles. */
+/** Logs contain blocks of zeros after a machine crash, and on serial consoles. */
 function looksLikeText(head: Buffer): boolean {
   if (!head.includes(0)) return true;
   if (looksLikeDump(head)) return false;
@@ -47,10 +47,10 @@ function looksLikeText(head: Buffer): boolean {
 }
 
 /**
- * The bytes of a text, uncompressed, part by part.
+ * The bytes of a text, decompressed, in pieces.
  *
- * @param content of a file that is a member of an archive
- * @param limit of what is unpacked, where it is compressed
+ * @param content bytes of a file that is a member of an archive
+ * @param limit limit on decompression
  * @throws {HostError} `denied`, `unreadable`
  */
 export async function* openText(
@@ -63,12 +63,12 @@ export async function* openText(
     const { head, all } = await peeked(input);
     const kind = COMPRESSED.find(({ magic }) => magic.every((byte, at) => head[at] === byte));
     if (kind === undefined) return yield* asLines(all);
-    const limited = new LimitedPieces(limit);
+    const limited = new LimitedStream(limit);
     const unpacked = kind.program ? decompressed(path, all, kind.program) : gunzipped(all);
     yield* asLines(limited.of(unpacked));
-    if (limited.met === null) return;
+    if (limited.exceeded === null) return;
     const next = 'Decompress it first: a plain file has no limit.';
-    const why = `${path}: incomplete (reading stopped after ${limited.met})`;
+    const why = `${path}: incomplete (reading stopped after ${limited.exceeded})`;
     throw new HostError('unreadable', why, { next });
   } catch (error) {
     if (error instanceof HostError) throw error;
@@ -78,13 +78,13 @@ export async function* openText(
   }
 }
 
-/** An export of a journal as lines of JSON; all else as it is. */
+/** Converts a journal export to lines of JSON; passes everything else through. */
 async function* asLines(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peeked(text);
   yield* head.toString('latin1').startsWith(JOURNAL_EXPORT) ? exportedLines(all) : all;
 }
 
-/** The first bytes of a stream, and all of it. */
+/** Returns the first bytes of a stream, and the whole stream. */
 async function peeked(
   stream: Readable | AsyncGenerator<Buffer>,
 ): Promise<{ readonly head: Buffer; readonly all: AsyncGenerator<Buffer> }> {
@@ -125,23 +125,23 @@ async function* decompressed(
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, PATH: safePath() },
   });
-  const ended = once(child, 'close');
-  let said = '';
+  const closed = once(child, 'close');
+  let complaint = '';
   child.stderr.on('data', (part: Buffer) => {
-    if (said.length < HEAD) said += part.toString();
+    if (complaint.length < HEAD) complaint += part.toString();
   });
   child.on('error', (error) => child.stdout.destroy(error));
   let fault: unknown;
-  // A program that ends early says why itself.
+  // A program that exits early reports its own error.
   const fed = pipeline(packed, child.stdin).catch((error: unknown) => {
     fault = error;
   });
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
-    const [status] = await ended;
+    const [status] = await closed;
     await fed;
     if (fault instanceof HostError) throw fault;
-    if (status !== 0) throw new HostError('unreadable', `${path}: corrupt (${said.trim()})`);
+    if (status !== 0) throw new HostError('unreadable', `${path}: corrupt (${complaint.trim()})`);
   } finally {
     child.kill();
   }

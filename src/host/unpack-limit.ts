@@ -1,17 +1,17 @@
-/** How much of a packed file is unpacked at most: a few kilobytes may stand for terabytes. */
+/** Limits on decompression: a few kilobytes may expand to terabytes. */
 export interface UnpackLimit {
-  /** Unpacked. */
+  /** Decompressed bytes. */
   readonly bytes: number;
   readonly seconds: number;
 }
 
-/** No snapshot and no sosreport has more. */
+/** No snapshot or sosreport is larger. */
 export const CAPTURE_LIMIT: UnpackLimit = { bytes: 8 * 2 ** 30, seconds: 300 };
 
-/** Hands pieces on until the limit is met. */
-export class LimitedPieces {
-  /** What was met; null: nothing. */
-  met: string | null = null;
+/** Passes pieces on until the limit is reached. */
+export class LimitedStream {
+  /** The limit that was reached; null: none. */
+  exceeded: string | null = null;
   readonly #limit: UnpackLimit;
   readonly #end: number;
   #bytes = 0;
@@ -26,9 +26,9 @@ export class LimitedPieces {
       yield piece;
       this.#bytes += piece.length;
       if (this.#bytes >= this.#limit.bytes)
-        this.met = `${(this.#limit.bytes / 2 ** 30).toFixed(1)} GiB were unpacked`;
-      else if (performance.now() >= this.#end) this.met = `${this.#limit.seconds} seconds`;
-      if (this.met !== null) return;
+        this.exceeded = `${(this.#limit.bytes / 2 ** 30).toFixed(1)} GiB were unpacked`;
+      else if (performance.now() >= this.#end) this.exceeded = `${this.#limit.seconds} seconds`;
+      if (this.exceeded !== null) return;
     }
   }
 }

@@ -1,84 +1,81 @@
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
-import type { Window } from './observation.js';
-import { lacksFigures } from './of-interest.js';
+import { lacksFigures, type Window } from './observation.js';
 import type { HolderScan } from './proc/holders.js';
 import { readSwitches, type Switches, stoodStill } from './proc/process.js';
 import { type SocketRecord, socketKey } from './socket.js';
 import { ALL_GROUPS, type readSample, type Sample, type SsGroup } from './ss/read.js';
 
-/** Hidden processes are watched too, as possible holders, as long as they are not more than this. */
+/** Hidden processes are watched too, as possible holders, up to this number. */
 const MAX_HIDDEN_WATCHED = 64;
 
-/** Into so many windows the time between two samples is cut; with more samples, into two. */
+/** Number of windows between two samples; two if there are more samples. */
 const WINDOWS = 4;
 
 const NOT_TCP: readonly SsGroup[] = ['datagrams', 'unix', 'others'];
 
-/** What is watched, and how. */
-export interface Watched {
+export interface WatchParameters {
   readonly source: HostSource;
   readonly namespaces: readonly Namespace[];
   readonly read: typeof readSample;
-  /** Samples to take, that before the watch among them. */
+  /** Number of samples, including the one before the watch. */
   readonly count: number;
-  /** Milliseconds between two of them. */
+  /** Milliseconds between two samples. */
   readonly intervalMs: number;
-  /** Into how many windows the time between two samples is cut, if not the usual ones. */
+  /** Number of windows between two samples, if not the default. */
   readonly windows: number | undefined;
-  /** The sockets whose evidence is weak, and who may hold them. */
+  /** Sockets with weak evidence, and their possible holders. */
   readonly weak: readonly SocketRecord[];
   readonly holders: HolderScan;
 }
 
-/** What a watch saw. */
-export interface Seen {
+export interface WatchResult {
   /** The samples after the first. */
   readonly samples: readonly Sample[];
-  /** All that was read, in between as well. */
+  /** All readings, including those in between. */
   readonly readings: readonly Sample[];
   readonly windows: readonly Window[];
 }
 
-/** Sockets that hold unread data, and of which no figure tells whether somebody reads. */
-export function weakOnes(sockets: readonly SocketRecord[]): SocketRecord[] {
+/** Sockets with unread data for which no counter shows whether the data is read. */
+export function weakSockets(sockets: readonly SocketRecord[]): SocketRecord[] {
   return sockets.filter(
     (socket) => socket.recvQ > 0 && (socket.protocol !== 'TCP' || lacksFigures(socket)),
   );
 }
 
 /**
- * Takes all samples but the first, each after its time, and reads weak sockets in between.
+ * Takes all samples after the first, each at its time, and reads weak sockets in between.
  *
- * @param onSample told of every whole sample, when it was taken
+ * @param onSample called after every full sample
  */
-export async function watch(watched: Watched, onSample: () => void): Promise<Seen> {
+export async function watch(watched: WatchParameters, onSample: () => void): Promise<WatchResult> {
   const { source, count, intervalMs, weak } = watched;
   const [samples, readings, windows]: [Sample[], Sample[], Window[]] = [[], [], []];
   const between = weak.some(({ protocol }) => protocol === 'TCP') ? ALL_GROUPS : NOT_TCP;
-  const begun = source.now();
+  const started = source.now();
   const waitFor = async (part: number) =>
-    source.sleep(Math.max(0, begun + intervalMs * part - source.now()));
+    source.sleep(Math.max(0, started + intervalMs * part - source.now()));
   const pids = pidsWatched(watched);
   const pieces = weak.length === 0 ? 1 : (watched.windows ?? (count === 2 ? WINDOWS : 2));
   let before = weak.length === 0 ? null : await readTick(watched, pids, between);
   if (before) readings.push(before.sample);
   for (let piece = 1; piece <= pieces * (count - 1); piece++) {
     await waitFor(piece / pieces);
-    const whole = piece % pieces === 0;
-    const after = await readTick(watched, pids, whole ? ALL_GROUPS : between);
+    const isFull = piece % pieces === 0;
+    const after = await readTick(watched, pids, isFull ? ALL_GROUPS : between);
     readings.push(after.sample);
     if (before) windows.push(windowBetween(weak, pids, before, after));
     before = before && after;
-    if (!whole) continue;
+    if (!isFull) continue;
     samples.push(after.sample);
     onSample();
   }
   return { samples, readings, windows };
 }
 
-/** Who may read weak sockets. */
-function pidsWatched({ weak, holders }: Watched): ReadonlySet<number> {
+/** Processes that may read weak sockets. */
+function pidsWatched({ weak, holders }: WatchParameters): ReadonlySet<number> {
   const pids = new Set<number>();
   for (const socket of weak)
     for (const inode of [socket.inode, socket.peerInode])
@@ -88,7 +85,7 @@ function pidsWatched({ weak, holders }: Watched): ReadonlySet<number> {
   return pids;
 }
 
-/** A sample with the switches of some processes before and after it. */
+/** A sample with the context switches of some processes before and after it. */
 interface Tick {
   readonly sample: Sample;
   readonly before: ReadonlyMap<number, Switches | null>;
@@ -96,7 +93,7 @@ interface Tick {
 }
 
 async function readTick(
-  { source, read, namespaces }: Watched,
+  { source, read, namespaces }: WatchParameters,
   pids: ReadonlySet<number>,
   groups: readonly SsGroup[],
 ): Promise<Tick> {
@@ -117,12 +114,12 @@ function windowBetween(
   const recvQ = new Map<string, { from: number; to: number }>();
   for (const socket of sockets) {
     const key = socketKey(socket);
-    // A sample keeps only sockets with something in a queue, so a missing one is read empty, or gone,
-    // unless its line is among those that were lost.
+    // A sample contains only sockets with data in a queue, so a missing one is empty or closed, unless
+    // its line may have been lost.
     const at = (queue: ReadonlyMap<string, number>, { torn }: Sample) =>
       queue.get(key) ?? (torn.has(socket.netns) ? null : 0);
-    const [one, other] = [at(start, from.sample), at(end, to.sample)];
-    if (one !== null && other !== null) recvQ.set(key, { from: one, to: other });
+    const [first, second] = [at(start, from.sample), at(end, to.sample)];
+    if (first !== null && second !== null) recvQ.set(key, { from: first, to: second });
   }
   const still = new Map<number, boolean | null>();
   for (const pid of pids)

@@ -1,9 +1,9 @@
-import type { ReadError } from '../base/errors/kernel.js';
-import type { FastReads } from './fast-reads.js';
+import type { ReadError } from '../base/errors.js';
+import type { FastReads } from './bytes.js';
 import type { StructLayout } from './layout.js';
 import type { PageMap } from './page-map.js';
 
-/** What a kernel says of itself, fixed for as long as it is open. */
+/** Properties of a kernel that stay constant while it is open. */
 export interface KernelFacts {
   /** `uname -r`, for example `6.1.0-39-cloud-amd64`. */
   readonly release: string;
@@ -12,31 +12,30 @@ export interface KernelFacts {
   readonly pageSize: number;
   readonly source: 'vmcore' | 'kcore';
   readonly engine: 'crash' | 'native';
-  /** The memory changes while it is read: a torn list is then a race, not damage. */
+  /** The memory changes while it is read: a torn list is then a race, not corruption. */
   readonly live: boolean;
   /**
-   * Bits in which pointer authentication signs a return address, all set in a plain one; absent where
-   * the kernel does not say that it does (KERNELPACMASK, arm64).
+   * Pointer authentication bits of a return address, all set in an unsigned one; absent where the
+   * kernel does not state them (KERNELPACMASK, arm64).
    */
   readonly signatureMask?: bigint;
 }
 
-/** What makes all answers of a kernel doubtful: its types come from a file. */
+/** Why every result from this kernel is uncertain: its types come from a file. */
 export interface KernelDoubt {
   readonly code: 'types-not-verified' | 'types-incomplete';
   readonly message: string;
 }
 
-/** The name of an address in the kernel's code. */
 export interface NamedAddress {
   readonly name: string;
-  /** Bytes behind the symbol's start. */
+  /** Bytes from the symbol's start. */
   readonly offset: number;
-  /** The module whose code it is; absent for the kernel's own. Hostile. */
+  /** Module that contains the code; absent for the kernel image. Hostile. */
   readonly module?: string;
 }
 
-/** What the kernel itself writes down of its structs for readers of its dump (VMCOREINFO). Bytes. */
+/** Struct layouts that the kernel exports for dump readers (VMCOREINFO). Bytes. */
 export interface StatedLayout {
   /** OFFSET(struct.member). */
   offset(name: string): number | undefined;
@@ -44,71 +43,71 @@ export interface StatedLayout {
   size(name: string): number | undefined;
 }
 
-/** Sections of the sparse memory model: memory that is plugged in or out is so by sections. */
+/** Sections of the sparse memory model, the unit of memory hotplug. */
 export interface MemorySections {
-  /** Page frames of a section; the first begins at frame 0. */
+  /** Page frames per section; section 0 begins at frame 0. */
   readonly frames: number;
   /**
-   * Whether the kernel uses the memory of a frame's section: of memory that was plugged in and not
-   * taken `struct page`s say nothing. False of all sections of a kernel older than 4.13.
+   * Whether the section of a frame is online: the `struct page`s of memory that was hot-added but
+   * not onlined are meaningless. Always false before 4.13.
    *
    * @throws {ReadError}
    */
   isOnline(frame: number): boolean;
 }
 
-/** What hardware, or the kernel in its place, notes in an entry that maps a page: written to, used. */
+/** Dirty and accessed bits of a page table entry, set by hardware or by the kernel in its place. */
 export const MARK = { dirty: 1, young: 2 } as const;
 
-/** Is told what page tables of a process map. Pages are numbered by their address, in base pages. */
+/** Visitor of a process's page tables. Pages are numbered by virtual address, in base pages. */
 export interface UserPages {
-  /** A table, by its page frame. */
+  /** A page table, by its page frame. */
   table(frame: number): void;
   /**
-   * A page of memory that counts as the process's: what a device or the zero page backs is left out
-   * (pte_special). `pages` base pages from `frame` on are mapped at once.
+   * A page that counts towards the process's memory; device memory and the zero page are excluded
+   * (pte_special). Maps `pages` base pages from `frame` on.
    *
-   * @param marks of MARK: what hardware noted in the entry
+   * @param marks bits of MARK from the entry
    */
   page(page: number, pages: number, frame: number, marks: number): void;
-  /** What was left out there. */
+  /** A page that `page` excludes. */
   special?(page: number, pages: number, frame: number): void;
   /**
-   * An entry that maps nothing and is not empty: swapped out, on its way, or a marker.
+   * A non-empty entry that maps nothing: swapped out, under migration, or a marker.
    *
-   * @param type number of the swap area (swp_type), behind those that there are what else it is; -1 where the
-   *   layout of such entries does not tell
-   * @param offset page of that area (swp_offset)
+   * @param type number of the swap area (swp_type); above the last area, special entries; -1 where the layout
+   *   of such entries is unknown
+   * @param offset page in that area (swp_offset)
    */
   absent(page: number, pages: number, type: number, offset: number): void;
-  /** A table that cannot be read: so many pages may be mapped, or not. */
+  /** A table that cannot be read: this many pages may or may not be mapped. */
   missing(page: number, pages: number, error: ReadError): void;
 }
 
 /**
- * One interface to a kernel's memory; both engines give exactly this, and walkers ask nothing else.
+ * Common interface to a kernel's memory, implemented by both engines; walkers use nothing else.
  *
- * Addresses are kernel virtual addresses as unsigned 64-bit bigints. Reads are synchronous: a linked
- * list is a chain of dependent reads, and plain loops are what a walker should look like.
+ * Addresses are kernel virtual addresses as unsigned 64-bit bigints. Reads are synchronous: a
+ * linked list is a chain of dependent reads, so walkers are plain loops.
  */
 export interface Kernel {
   readonly facts: KernelFacts;
 
   /**
-   * Reads `length` bytes at `address`, little-endian as in memory. The view may show a shared page
-   * of a cache: never write to it; it stays valid for as long as it is referenced.
+   * Reads `length` bytes at `address`, little-endian as in memory. The view may alias a shared
+   * cached page: never write to it; it stays valid as long as it is referenced.
    *
-   * @throws {ReadError} when any byte of the range cannot be had. Never answers with made-up zeros.
+   * @throws {ReadError} when any byte of the range cannot be read. Never substitutes zeros.
    */
   read(address: bigint, length: number): DataView;
 
-  /** The address of a symbol of the kernel image, or undefined if the kernel names none. */
+  /** Returns the address of a symbol of the kernel image, or undefined if there is none. */
   symbol(name: string): bigint | undefined;
 
   /**
-   * The layout of a struct, union or typedef of one, by its bare name (`sk_buff`, `skb_frag_t`), or
-   * undefined if the kernel has no such type. `ring_buffer{data_pages}` is the one that has such a
-   * member, for names that several structs share (the native engine alone). Resolved once and remembered: cheap to ask again.
+   * Returns the layout of a struct, union, or typedef of one, by its bare name (`sk_buff`, `skb_frag_t`);
+   * undefined if the kernel has no such type. `ring_buffer{data_pages}` selects the type with that member,
+   * for names that several structs share (native engine only). Cached after the first call.
    */
   struct(name: string): StructLayout | undefined;
 
@@ -119,72 +118,70 @@ export interface Kernel {
   readonly pages: PageMap;
 
   /**
-   * The number behind the last page frame that the source of the bytes has; absent, or undefined,
-   * where it doesn't tell. Firmware's memory may be among it.
+   * Number of page frames up to the last one in the dump; absent, or undefined, where unknown. May
+   * include firmware's memory.
    */
   memoryEnd?(): number | undefined;
 
-  /**
-   * Sections in which memory comes and goes. Absent, or undefined, where the engine does not know them.
-   */
+  /** Memory hotplug sections. Absent, or undefined, where the engine does not know them. */
   readonly sections?: MemorySections | undefined;
 
   /**
-   * Physical address of the byte at any kernel address, by the kernel's page tables; undefined where
-   * nothing is mapped. Absent where the engine walks no page tables (crash).
+   * Translates a kernel address by the kernel's page tables; undefined where nothing is mapped.
+   * Absent where the engine walks no page tables (crash).
    *
    * @throws {ReadError} when a table cannot be read
    */
   physicalOf?(address: bigint): number | undefined;
 
   /**
-   * Physical addresses of the kernel's own page tables, each once. Absent as physicalOf is.
+   * Physical addresses of the kernel's own page tables, each once. Absent where physicalOf is.
    *
-   * @throws {ReadError} when one that leads to others cannot be read
+   * @throws {ReadError} when an upper-level table cannot be read
    */
   pageTables?(): Iterable<number>;
 
   /**
-   * Goes through the page tables of a process, in the order of its addresses. Absent as physicalOf is.
+   * Walks the page tables of a process in address order. Absent where physicalOf is.
    *
-   * @param root address of the top table in the direct map (`mm_struct.pgd`)
-   * @throws {KernelError} `damaged` where they lead into each other, or `root` is none
+   * @param root direct-map address of the top table (`mm_struct.pgd`)
+   * @throws {KernelError} `damaged` where tables form a loop, or `root` is not a page table
    */
-  userPages?(root: bigint, told: UserPages): void;
+  userPages?(root: bigint, visitor: UserPages): void;
 
   /**
-   * What the kernel's own messages call an address in its code or in a module's; undefined for one in
-   * neither. Absent where the engine has no list of symbols (crash).
+   * Symbolizes a code address of the kernel or a module as the kernel's own messages do; undefined
+   * for any other address. Absent where the engine has no symbol list (crash).
    *
    * @throws {ReadError}, {@link KernelError} where a module's symbols cannot be read
    */
   symbolAt?(address: bigint): NamedAddress | undefined;
 
   /**
-   * What the source of the bytes notes of CPUs (`struct elf_prstatus`, NT_PRSTATUS), in its order; `by`
-   * whom. Absent where the engine does not look at notes (crash).
+   * Per-CPU register notes of the dump (`struct elf_prstatus`, NT_PRSTATUS), in order; `by`: the
+   * writer. Absent where the engine does not read notes (crash).
    */
   readonly cpuNotes?: { readonly by: 'kernel' | 'qemu'; readonly notes: readonly DataView[] };
 
-  /** Layouts that hold without types too. Absent where the engine does not look at VMCOREINFO (crash). */
+  /** Layouts that are known without types. Absent where the engine does not read VMCOREINFO (crash). */
   readonly stated?: StatedLayout;
 
-  /** The kernel noted when it crashed (CRASHTIME). Absent where the engine does not look at VMCOREINFO (crash). */
+  /** Whether VMCOREINFO records a crash (CRASHTIME). Absent where the engine does not read VMCOREINFO (crash). */
   readonly crashed?: boolean;
 
-  /** Warnings of every answer. Absent where types are the kernel's own (crash checks them itself). */
+  /** Warnings that apply to every result. Absent where types are the kernel's own (crash checks them itself). */
   readonly doubts?: readonly KernelDoubt[];
 
   /**
-   * Notes what is read of a live kernel from here on. The returned function forgets that, so that the next read shows
-   * memory as it is then, and ends the note; a note within another is no part of it. Dumps do not change: nothing is
-   * done.
+   * Starts recording which memory of a live kernel is read. The returned function stops recording
+   * and drops the recorded memory from the cache, so that the next read is fresh; recordings nested
+   * within another are separate. No effect on dumps, which do not change.
    */
   noteReads(): () => void;
 
-  /** Absent where there is nothing faster than {@link read}, which then takes its place. */
+  /** Absent where the engine has nothing faster than {@link read}. */
   readonly fast?: FastReads;
 
-  /** Ends the engine: closes files, ends processes. Safe to call twice. */
+  /** Closes files and ends child processes. Idempotent. */
   close(): void;
 }

@@ -1,30 +1,67 @@
-/** Where a member lies in a struct. Offsets and sizes are bytes; bit positions are bits. */
+/** Position of a member in a struct. Offsets and sizes are bytes; bit positions are bits. */
 export interface MemberLayout {
-  /** Bytes from the start of the outermost struct asked for. */
+  /** Bytes from the start of the outermost queried struct. */
   readonly offset: number;
-  /** Bytes of the whole member: of all elements, for an array. For a bitfield, of its storage unit. */
+  /** Bytes of the member; of all elements for an array, of the storage unit for a bitfield. */
   readonly size: number;
-  /** A bitfield's place in the little-endian storage unit of `size` bytes at `offset`. */
+  /** Position of a bitfield in the little-endian storage unit of `size` bytes at `offset`. */
   readonly bits?: { readonly offset: number; readonly size: number };
-  /** Elements of an array; 0 for a flexible array. Absent for what is no array. */
+  /** Elements of an array; 0 for a flexible array. Absent for other members. */
   readonly count?: number;
-  /** The bare name of the struct, union or typedef, of the element for an array; '' if it has none. */
+  /** Bare name of the struct, union or typedef (of an array: of its element); '' if unnamed. */
   readonly type: string;
   /** The member is a pointer (or an array of pointers) to `type`. */
   readonly pointer: boolean;
 }
 
-/** The layout of a struct or union. */
 export interface StructLayout {
   readonly name: string;
   readonly size: number;
-  /** Names of the members, those of anonymous structs and unions inside among them. */
+  /** Names of the members, including those of anonymous structs and unions. */
   readonly members: readonly string[];
   /**
-   * Resolves a path such as `__sk_common.skc_family`; anonymous structs and unions are looked
-   * through, and `frags[3].len` steps into an array. Undefined where the type has no such member.
+   * Resolves a path such as `__sk_common.skc_family`, also through anonymous structs and unions;
+   * `frags[3].len` indexes an array. Undefined if the type has no such member.
    */
   member(path: string): MemberLayout | undefined;
-  /** Resolves several at once, where asking for one after the other takes longer. */
+  /** Resolves several paths at once, where one query per path is slower. */
   resolve?(paths: readonly string[]): void;
 }
+
+/**
+ * Returns the bytes to read for a bitfield: the aligned unit of its declared type or, if a packed struct
+ * spreads it across two units or the unit would exceed the struct's end, the bytes that it touches.
+ */
+export function storageUnit(
+  bits: number,
+  bitSize: number,
+  unit: number,
+  structSize: number,
+): Pick<MemberLayout, 'offset' | 'size'> & { bits: { offset: number; size: number } } {
+  if (unit > 0) {
+    const offset = Math.floor(bits / (unit * 8)) * unit;
+    const within = bits - offset * 8;
+    if (within + bitSize <= unit * 8 && offset + unit <= structSize)
+      return { offset, size: unit, bits: { offset: within, size: bitSize } };
+  }
+  const offset = Math.floor(bits / 8);
+  const within = bits % 8;
+  return {
+    offset,
+    size: Math.ceil((within + bitSize) / 8),
+    bits: { offset: within, size: bitSize },
+  };
+}
+
+/** Bytes of each string in `struct new_utsname` (include/uapi/linux/utsname.h), including its NUL. */
+export const UTS_BYTES = 65;
+
+/** Indices of its strings. */
+export const UTS = {
+  sysname: 0,
+  nodename: 1,
+  release: 2,
+  version: 3,
+  machine: 4,
+  domain: 5,
+} as const;

@@ -1,6 +1,6 @@
 import { Pointer } from './pointer.js';
 
-/** Kernel addresses that map memory in one piece (page_offset_base). Lengths are bytes, below 2^53. */
+/** The direct map: linearly mapped kernel addresses (page_offset_base). Lengths are bytes, below 2^53. */
 export interface DirectMap {
   readonly address: bigint;
   readonly length: number;
@@ -16,23 +16,22 @@ export interface PageArray {
   readonly stride: number;
 }
 
-/** What an engine knows of both, found when it is first asked for. */
+/** Regions that an engine has located; each is searched for on first use. */
 export interface PageRegions {
   /** Bytes of a base page. */
   readonly pageSize: number;
-  /** @throws {ReadError}, {@link KernelError} `damaged`: why it is not known */
+  /** @throws {ReadError}, {@link KernelError} `damaged`: why the direct map was not found */
   directMap(): DirectMap;
   /** @throws as directMap does */
   pageArray(): PageArray;
 }
 
 /**
- * Converts between memory by its direct-map address, page frames by their number, and the `struct
- * page`s that describe them: the one place with such arithmetic. Frames are numbers, physical
- * addresses divided by the size of a base page.
+ * Converts between direct-map addresses, page frame numbers (PFNs) and addresses of `struct page`; no other
+ * code does this arithmetic. A PFN is the physical address divided by the size of a base page.
  *
- * Every method throws {@link ReadError} when the direct map or the struct pages cannot be found, since
- * what tells where they lie cannot be read; {@link KernelError} `damaged` when that contradicts itself.
+ * Every method throws {@link ReadError} when the direct map or the struct pages cannot be located because the
+ * data that locates them cannot be read; {@link KernelError} `damaged` when that data is inconsistent.
  */
 export class PageMap {
   readonly #regions: PageRegions;
@@ -49,21 +48,21 @@ export class PageMap {
   }
 
   /**
-   * The address of the `struct page` that describes the byte at a direct-map address; undefined when
-   * that is none (vmalloc, modules, the image).
+   * Returns the address of the `struct page` of a direct-map address; undefined for any other
+   * address (vmalloc, modules, the image).
    */
   pageOf(address: bigint): bigint | undefined {
     const frame = this.frameOf(this.#at.set(address));
     return frame < 0 ? undefined : this.pageOfFrame(frame);
   }
 
-  /** The direct-map address of the memory that a `struct page` describes: the inverse of pageOf. */
+  /** Returns the direct-map address of the page that a `struct page` describes: the inverse of pageOf. */
   addressOfPage(page: bigint): bigint | undefined {
     const frame = this.frameOfPage(this.#at.set(page));
     return frame < 0 ? undefined : this.addressOfFrame(frame);
   }
 
-  /** The page frame that holds the byte at a direct-map address; -1 where pageOf says undefined. */
+  /** Returns the PFN of a direct-map address; -1 where pageOf returns undefined. */
   frameOf(address: Pointer): number {
     const direct = this.#directMap();
     const offset = address.minus(this.#directStart);
@@ -71,7 +70,7 @@ export class PageMap {
     return Math.floor((direct.physical + offset) / this.#pageSize);
   }
 
-  /** The page frame that a `struct page` describes; -1 where addressOfPage says undefined. */
+  /** Returns the PFN that a `struct page` describes; -1 where addressOfPage returns undefined. */
   frameOfPage(page: Pointer): number {
     this.#directMap();
     const { stride } = this.#pageArray();
@@ -80,13 +79,13 @@ export class PageMap {
     return this.#hasFrame(frame) ? frame : -1;
   }
 
-  /** The address of the `struct page` of a frame, whether or not the kernel has that frame. */
+  /** Returns the address of the `struct page` of a PFN, whether or not that frame exists. */
   pageOfFrame(frame: number): bigint {
     const { address, stride } = this.#pageArray();
     return address + BigInt(frame * stride);
   }
 
-  /** The direct-map address of a frame; undefined where that maps none such. */
+  /** Returns the direct-map address of a PFN; undefined where the direct map does not cover it. */
   addressOfFrame(frame: number): bigint | undefined {
     const { address, physical } = this.#directMap();
     return this.#hasFrame(frame) ? address + BigInt(frame * this.#pageSize - physical) : undefined;

@@ -1,11 +1,9 @@
-import { highHalf, joinHalves, lowHalf } from './halves.js';
-
-/** How many values a half has. */
+/** Number of values of a 32-bit half. */
 export const HALF = 0x1_0000_0000;
 
 /**
- * A 64-bit address that can be moved: for loops over hundreds of thousands of objects, where a bigint
- * for each step would be garbage. The one place that knows of halves of addresses and their carry.
+ * A mutable 64-bit address for loops over hundreds of thousands of objects, where a bigint per step
+ * would be garbage. Only this class splits addresses into halves and handles the carry.
  */
 export class Pointer {
   // Never small integers, so that V8 keeps both as doubles from the start.
@@ -18,7 +16,6 @@ export class Pointer {
     this.set(address);
   }
 
-  /** The address, modulo 2^64, as a bigint. */
   get address(): bigint {
     return joinHalves(this.high, this.low);
   }
@@ -33,27 +30,26 @@ export class Pointer {
     return this;
   }
 
-  /** Whether both are the same address. */
+  /** Whether both pointers hold the same address. */
   equals(other: Pointer): boolean {
     return this.low === other.low && this.high === other.high;
   }
 
-  /** Takes the pointer that lies at `offset` of a view. */
   load(view: DataView, offset: number): this {
     this.low = view.getUint32(offset, true);
     this.high = view.getUint32(offset + 4, true);
     return this;
   }
 
-  /** Without these bits, in which the kernel says what it points to; below 2^31. */
+  /** Clears flag bits that the kernel stores in a pointer; below 2^31. */
   clearLowBits(flags: number): this {
     this.low = (this.low & ~flags) >>> 0;
     return this;
   }
 
   /**
-   * Goes so many bytes behind another pointer, which may be this one; wraps at 2^64, as the kernel's
-   * own arithmetic does.
+   * Sets this pointer to another one (possibly itself) plus an offset; wraps at 2^64 like the
+   * kernel's own arithmetic.
    *
    * @param bytes 0 to 2^53
    */
@@ -65,8 +61,34 @@ export class Pointer {
     return this;
   }
 
-  /** Bytes from another pointer to this one: exact up to 2^53, beyond that only large enough. */
+  /** Distance in bytes from another pointer to this one: exact up to 2^53, only large enough beyond that. */
   minus(other: Pointer): number {
     return (this.high - other.high) * HALF + (this.low - other.low);
   }
+}
+
+// Virtual addresses are 64-bit bigints at the interface. Inner loops compute with their 32-bit
+// halves: storing a bigint into a typed array and loading the halves allocates nothing.
+const wide = new BigUint64Array(1);
+const halves = new Uint32Array(wide.buffer);
+wide[0] = 1n;
+const LOW = halves[0] === 1 ? 0 : 1;
+const HIGH = 1 - LOW;
+
+/** Upper 32 bits of an address modulo 2^64. */
+export function highHalf(address: bigint): number {
+  wide[0] = address;
+  return halves[HIGH]!;
+}
+
+/** Lower 32 bits of an address modulo 2^64. */
+export function lowHalf(address: bigint): number {
+  wide[0] = address;
+  return halves[LOW]!;
+}
+
+export function joinHalves(high: number, low: number): bigint {
+  halves[HIGH] = high;
+  halves[LOW] = low;
+  return wide[0]!;
 }

@@ -1,20 +1,20 @@
 import { join } from 'node:path';
 
-/** The command's name, and which of its subcommands have a bundle of their own; put in by the bundler. */
+/** The command's name, and its subcommands with bundles of their own; inserted by the bundler. */
 declare const KDUMP_MEM_COMMAND: string;
 declare const KDUMP_MEM_SUBCOMMANDS: readonly string[];
 
-/** A file of code, and whether its users mostly want something else of it than help. */
+/** A code file, and whether most of its runs do more than print help. */
 export interface Bundle {
   readonly filename: string;
   readonly acts: boolean;
 }
 
 /**
- * The bundle that answers a command line: that of the subcommand it begins with, so that none waits
- * for the code of all others; else the command's own, which has the help of all.
+ * Returns the bundle for a command line: that of its subcommand, so that other code is not loaded; else
+ * the command's own, which contains the help of all.
  *
- * @param folder that the command's launcher is in
+ * @param folder contains the command's launcher
  */
 export function chooseBundle(folder: string, args: readonly string[]): Bundle {
   const first = args.find((argument) => argument !== '--');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Becomes dist/bin/COMMAND.js (scripts/bundle.mjs): runs the bundle of what was asked for, with V8's
-// code cache of it where there is one. Compiling is a sixth of a cold start.
+// Becomes dist/bin/COMMAND.js (scripts/bundle.mjs): runs the requested bundle, with its V8 code cache
+// if there is one. Compiling takes a sixth of a cold start.
 import './node-version.js';
 import { readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -13,13 +13,13 @@ const { filename, acts } = chooseBundle(dirname(__filename), args);
 const code = readFileSync(filename);
 const cache = CodeCache.of(filename, code);
 const cachedData = cache?.read();
-// All of it is ASCII (esbuild escapes the rest), and so V8 needs one byte a character.
+// The code is pure ASCII (esbuild escapes the rest), so V8 needs one byte per character.
 const script = new Script(code.toString('latin1'), {
   filename,
   ...(cachedData ? { cachedData } : {}),
 });
 if (cache && (cachedData === undefined || script.cachedDataRejected)) {
-  // Functions are compiled when they are first called: at the end all are that such a run needs.
+  // Functions are compiled on their first call: at exit all that such a run needs are compiled.
   process.on('exit', (status) => {
     if (isTypical(status, args, acts)) cache.write(() => script.createCachedData());
   });

@@ -8,23 +8,23 @@ import { lookUp, type SiteSurvivors } from './site-survivors.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
 
-/** What a site holds at the end, and what is known of it. */
+/** Amount that a site holds at the end, with its verdict. */
 export interface LeakSite extends Judged {
   readonly site: Site;
-  /** What was allocated since it began, without blocks that were found free. */
+  /** Amount allocated since the recording began, without blocks that were found free. */
   readonly held: Held;
-  /** What it held when it began, bytes; null: not known, as where events are followed. */
+  /** Amount held at the beginning, in bytes; null if unknown, as for sources that follow events. */
   readonly before: number | null;
   readonly growth: Growth | null;
-  /** What was looked up; undefined: nothing of this site was. */
+  /** Looked-up blocks; undefined if the site has none. */
   readonly survivors: SiteSurvivors | undefined;
 }
 
-/** Whose allocations were followed. */
-export interface Chosen {
-  /** In words; hostile. */
+/** Threads whose allocations were followed. */
+export interface ThreadFilterFacts {
+  /** Description of the threads; untrusted. */
   readonly who: string;
-  /** Allocations of threads that ended before it could be told whether they are among them. */
+  /** Allocations of threads that exited before they could be matched with the filter. */
   readonly ended: number;
 }
 
@@ -33,11 +33,11 @@ export interface LeaksAnswer {
   /** Milliseconds. */
   readonly duration: number;
   readonly windows: number;
-  /** What leaks first, then what grows; of each the largest first. */
+  /** Leaking sites first, then growing ones, each the largest first. */
   readonly sites: readonly LeakSite[];
   readonly total: Held;
   readonly lookup: Pick<Lookup, 'source' | 'unavailable'>;
-  /** Blocks that were looked up, and those of them that were free. */
+  /** Number of looked-up blocks, and the free ones among them. */
   readonly lookedUp: number;
   readonly foundFree: { readonly blocks: number; readonly bytes: number };
   readonly notes: readonly LeakNote[];
@@ -45,11 +45,15 @@ export interface LeaksAnswer {
 }
 
 /**
- * What a recording and a look at its survivors tell together.
+ * Combines a recording with the lookup of its survivors.
  *
- * @param chosen only some threads were followed
+ * @param chosen the threads that were followed, if not all
  */
-export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen): LeaksAnswer {
+export function leaksAnswer(
+  recorded: Recording,
+  lookup: Lookup,
+  chosen?: ThreadFilterFacts,
+): LeaksAnswer {
   const recording = merged(recorded);
   const { readings, sample } = recording;
   const last = readings.at(-1);
@@ -63,14 +67,14 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
       if (!site) throw new TypeError(`a reading has the site ${id}, and the recording has not`);
       const survivors = bySite.get(id);
       const growth = siteGrowth(recording, id);
-      // Of large blocks more are in the sample than one in so many.
+      // The sample contains more large blocks than one in `oneIn`.
       const seen =
         growth.last.blocks === null || sample.oneIn === 1
           ? null
           : Math.max(growth.last.blocks / sample.oneIn, survivors?.blocks ?? 0);
       const before = knows ? (readings[0]?.held.get(id) ?? NOTHING) : null;
       const held = before === null ? growth.last : difference(growth.last, before);
-      // It has given back more than it took since.
+      // The site freed more than it allocated.
       if (held.high <= 0) return [];
       const balance = balances.of(id);
       const judged = judge(growth, survivors, seen, balance?.keepsPace);
@@ -111,12 +115,12 @@ export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: Chosen
   };
 }
 
-/** What is held more than before. Sources that know what was before sample nothing. */
+/** The increase since the beginning. Sources that know the earlier amount do not sample. */
 function difference(now: Held, before: Held): Held {
   const blocks = now.blocks === null || before.blocks === null ? null : now.blocks - before.blocks;
   return {
     bytes: now.bytes - before.bytes,
-    // More bytes in fewer blocks: how many of them came since is not told.
+    // More bytes in fewer blocks: the number of new ones is unknown.
     blocks: blocks === null || blocks <= 0 ? null : blocks,
     low: now.low - before.high,
     high: now.high - before.low,
@@ -124,13 +128,13 @@ function difference(now: Held, before: Held): Held {
   };
 }
 
-/** Without those that are gone: the share of them among those that were looked up is one of all. */
+/** Subtracts freed blocks: their share of the looked-up blocks is applied to all. */
 function stillHeld(held: Held, survivors: SiteSurvivors | undefined): Held {
   if (!survivors || survivors.bytes === 0) return held;
-  const gone = survivors.places.filter(({ keeper }) => keeper === 'freed');
-  if (gone.length === 0) return held;
-  const left = 1 - gone.reduce((sum, { bytes }) => sum + bytes, 0) / survivors.bytes;
-  const blocks = 1 - gone.reduce((sum, one) => sum + one.blocks, 0) / survivors.blocks;
+  const freed = survivors.places.filter(({ keeper }) => keeper === 'freed');
+  if (freed.length === 0) return held;
+  const left = 1 - freed.reduce((sum, { bytes }) => sum + bytes, 0) / survivors.bytes;
+  const blocks = 1 - freed.reduce((sum, one) => sum + one.blocks, 0) / survivors.blocks;
   return {
     bytes: Math.round(held.bytes * left),
     blocks: held.blocks === null ? null : Math.round(held.blocks * blocks),
@@ -140,7 +144,7 @@ function stillHeld(held: Held, survivors: SiteSurvivors | undefined): Held {
   };
 }
 
-/** Samples of sites have nothing to do with each other: variances add up. */
+/** Samples of sites are independent: variances add up. */
 function sumOf(all: readonly Held[]): Held {
   const sum = (of: (held: Held) => number | null) =>
     all.reduce<number | null>((total, held) => {
@@ -172,7 +176,7 @@ function freeOf(all: Iterable<SiteSurvivors>): LeaksAnswer['foundFree'] {
 interface LookupFacts {
   readonly lookup: Lookup;
   readonly foundFree: LeaksAnswer['foundFree'];
-  readonly chosen: Chosen | undefined;
+  readonly chosen: ThreadFilterFacts | undefined;
 }
 
 function notesOf(recording: Recording, { lookup, foundFree, chosen }: LookupFacts): LeakNote[] {
@@ -186,7 +190,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: LookupFact
     ...(readings.length - 1 < LEAST_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
     ...(chosen === undefined ? [] : [{ code: 'filtered' as const, why: chosen.who }]),
     ...some('exited-threads', chosen?.ended ?? 0),
-    // Readings of the kernel's own have nothing that could be lost.
+    // The kernel's own records are not based on events, so no events can be lost.
     ...(followsEvents(recording.method) && losses.overrun === null
       ? [{ code: 'overrun-unknown' as const }]
       : some('overrun', losses.overrun)),
@@ -210,7 +214,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: LookupFact
   ];
 }
 
-/** Of caches that may only be filling: what is called leaking there is no leak as long as the limit holds. */
+/** Notes on caches that fill up to a limit: blocks in them are no leak while the limit holds. */
 function limitNotes(sites: readonly LeakSite[], limits: Lookup['limits']): LeakNote[] {
   const leaking = sites.filter(({ verdict }) => verdict === 'leaking');
   const caches = new Set(leaking.flatMap(({ survivors }) => survivors?.places.map(cacheOf) ?? []));
@@ -225,13 +229,13 @@ function cacheOf({ cache }: SiteSurvivors['places'][number]): string | null {
   return cache;
 }
 
-/** Whether what was allocated is known by events, which may be lost, or not fire. */
+/** Whether allocations are known by events, which may be lost or may not fire. */
 function followsEvents(method: Recording['method']): boolean {
   return ['tracefs', 'bpftrace', 'perf-script', 'trace-text'].includes(method);
 }
 
 function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): LeakNote[] {
-  // Nothing counts those, as /proc/vmstat does pages.
+  // No kernel counter includes these, as /proc/vmstat does for pages.
   if (type === 'slab' && followsEvents(method)) return [{ code: 'unseen-objects' }];
   if (unseen === null)
     return type === 'page' && followsEvents(method) ? [{ code: 'unseen-unknown' }] : [];
@@ -248,7 +252,7 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
     ...(changed.length > 0
       ? [{ code: 'settings-changed' as const, count: changed.length, why: changed.join(', ') }]
       : []),
-    // Where the kernel does not count, it is not known whether events were lost either: that is said.
+    // If the kernel does not count them, lost events are unknown: this is reported.
     ...(unmatched === null || unmatched === 0
       ? []
       : [{ code: 'events-unmatched' as const, count: unmatched }]),
@@ -262,7 +266,7 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
   ];
 }
 
-/** With how much less there is at the end: what grew, in the wrong order, shrinks. */
+/** The decrease at the end: growth that is read in the wrong order appears as a decrease. */
 function orderNotes({ unknownOrder = 0, readings }: Recording): LeakNote[] {
   if (unknownOrder === 0) return [];
   const [first = 0, last = 0] = [readings[0], readings.at(-1)].map((reading) =>
@@ -275,16 +279,16 @@ function orderNotes({ unknownOrder = 0, readings }: Recording): LeakNote[] {
 function lookupNotes(lookup: Lookup, recording: Recording): LeakNote[] {
   const { method, survivorsLeftOut: leftOut } = recording;
   const survivors = recording.survivors.length;
-  // It has a line for each area: what is missing are their addresses.
+  // It has a line for each area, but may lack their addresses.
   const noBlocks = method === 'vmallocinfo' ? 'no-addresses' : 'no-blocks';
   const why = lookup.unavailable.map((one) => `${one.source}: ${one.why}`).join('; ');
-  const told = why === '' ? {} : { why };
+  const reason = why === '' ? {} : { why };
   return [
     ...(leftOut === null ? [{ code: noBlocks } as const] : []),
     ...(leftOut !== null && lookup.source === 'none' && survivors > 0
-      ? [{ code: 'not-looked-up' as const, ...told }]
+      ? [{ code: 'not-looked-up' as const, ...reason }]
       : []),
-    ...(lookup.source === 'pageflags' ? [{ code: 'flags-only' as const, ...told }] : []),
+    ...(lookup.source === 'pageflags' ? [{ code: 'flags-only' as const, ...reason }] : []),
     ...(lookup.source !== 'none' && leftOut !== null && leftOut > 0
       ? [{ code: 'left-out' as const, count: leftOut }]
       : []),

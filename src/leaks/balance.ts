@@ -3,21 +3,23 @@ import type { Reading, Recording } from './recording.js';
 import { NOTHING } from './site-growth.js';
 import type { SiteSurvivors } from './site-survivors.js';
 
-/** Share of a site's growth that frees of older blocks of its order or cache may match. */
+/** Maximum share of a site's growth that frees of older blocks of its order or cache may match. */
 const MOST_MATCHED = 0.5;
 
-/** Growth of one site beside the balance of its orders or caches, over the last half of the time. */
+/** Growth of one site compared with the balance of its orders or caches, over the second half of the time. */
 export interface Balance {
-  /** Bytes a second that the site has gained at least, if every unmatched free was one of its older blocks. */
+  /** Minimum growth of the site, bytes per second, if every unmatched free was one of its older blocks. */
   readonly leastPerSecond: number;
-  /** Frees of older blocks account for too much of its growth to tell a leak from a stationary population. */
+  /**
+   * Frees of older blocks match too much of its growth to distinguish a leak from a stationary population.
+   */
   readonly keepsPace: boolean;
 }
 
 /**
- * Holds the growth of sites against frees that match no recorded allocation. A population whose blocks outlive the
- * recording looks like a leak: everything it allocates is still held at the end. The blocks it allocated before are
- * freed meanwhile, at the same rate. Which site a free belongs to is unknown, so that each free counts against every
+ * Compares the growth of sites with frees that match no recorded allocation. A population whose blocks
+ * outlive the recording looks like a leak: all its new blocks are still held at the end. Its older blocks are
+ * freed meanwhile, at the same rate. The site of such a free is unknown, so each free counts against every
  * site of its order or cache.
  */
 export class Balances {
@@ -25,7 +27,7 @@ export class Balances {
   readonly #from: Reading | undefined;
   readonly #to: Reading | undefined;
   readonly #orders = new Map<string, Set<number>>();
-  /** Bytes that recorded sites gained, by cache. */
+  /** Growth of recorded sites in bytes, by cache. */
   readonly #caches = new Map<string, number>();
   readonly #bySite: ReadonlyMap<string, SiteSurvivors>;
 
@@ -33,7 +35,7 @@ export class Balances {
     const { readings, survivors } = recording;
     this.#recording = recording;
     this.#bySite = bySite;
-    // The population of a short life has come to its balance by then, and frees of older blocks have ended.
+    // By then a short-lived population is in balance, and its older blocks have been freed.
     this.#from = readings[Math.floor((readings.length - 1) / 2)];
     this.#to = readings.at(-1);
     for (const { site, order } of survivors) {
@@ -46,7 +48,7 @@ export class Balances {
         this.#caches.set(cache, (this.#caches.get(cache) ?? 0) + share * this.#gained(site));
   }
 
-  /** Undefined: the source knows what was allocated before, or does not report unmatched frees. */
+  /** Undefined if the source knows earlier allocations, or does not report unmatched frees. */
   of(site: string): Balance | undefined {
     const [from, to] = [this.#from, this.#to];
     const matched = this.#matched(site);
@@ -58,7 +60,7 @@ export class Balances {
     };
   }
 
-  /** Bytes that were freed and may have been older blocks of this site. */
+  /** Freed bytes that may have been older blocks of this site. */
   #matched(site: string): number | undefined {
     const [from, to] = [this.#from, this.#to];
     if (from === undefined || to === undefined || from === to) return undefined;
@@ -83,7 +85,7 @@ export class Balances {
     return held(this.#to) - held(this.#from);
   }
 
-  /** Caches that a site's objects lie in, with the share of each. */
+  /** Caches that contain a site's objects, with the share of each. */
   #sharesOf(site: string): Map<string, number> {
     const shares = new Map<string, number>();
     const survivors = this.#bySite.get(site);
@@ -94,7 +96,7 @@ export class Balances {
   }
 }
 
-/** The same growth with what the balance leaves of it as its lower end. */
+/** The same growth, with its lower bound reduced by the balance. */
 export function bounded(growth: Growth | null, balance: Balance | undefined): Growth | null {
   if (growth === null || balance === undefined) return growth;
   return { ...growth, low: Math.min(growth.low, balance.leastPerSecond) };

@@ -2,17 +2,17 @@ import type { Held, Reading, Recording, Site, SiteFrame } from './recording.js';
 import { ownFrames } from './site-frames.js';
 
 /**
- * The same recording with stacks that differ only beyond where a CPU was interrupted as one site: a driver
- * receives upon whatever ran.
+ * Merges stacks that differ only beyond the point where a CPU was interrupted into one site: a driver
+ * receives packets on top of any interrupted code.
  */
 export function merged(recording: Recording): Recording {
   const sites = new Map<string, Site>();
   const keys = new Map<string, string>();
-  /** By what they have in common, the first id. */
+  /** The first id by common key. */
   const known = new Map<string, string>();
   for (const [id, site] of recording.sites) {
     const frames = site.kind === 'stack' ? ownFrames(site.frames) : site.frames;
-    // Of functions without a name it is not known whether they are the same.
+    // Functions without a name may be the same or not.
     const isNamed = frames.length > 0 && frames.every(({ symbol, line }) => symbol ?? line);
     const common = isNamed ? `${site.kind} ${frames.map(frameKey).join(';')}` : `id ${id}`;
     const to = known.get(common) ?? id;
@@ -39,13 +39,13 @@ function mergedReading(reading: Reading, of: (id: string) => string): Reading {
   for (const [id, one] of reading.held) {
     const to = of(id);
     const sum = sums.get(to);
-    sums.set(to, sum === undefined ? one : together(sum, one));
+    sums.set(to, sum === undefined ? one : sumHeld(sum, one));
   }
   return { ...reading, held: sums };
 }
 
-/** Samples of two sites have nothing to do with each other: variances add up. */
-function together(one: Held, other: Held): Held {
+/** Samples of two sites are independent: variances add up. */
+function sumHeld(one: Held, other: Held): Held {
   const bytes = one.bytes + other.bytes;
   const reach = (end: 'low' | 'high') => Math.hypot(one.bytes - one[end], other.bytes - other[end]);
   const orNull = (a: number | null, b: number | null) => (a === null || b === null ? null : a + b);

@@ -1,83 +1,86 @@
-/** What makes an answer of `kdump-mem leaks` doubtful or incomplete. */
+/** Causes that make an answer of `kdump-mem leaks` doubtful or incomplete. */
 export const LEAK_NOTE_CODES = [
-  /** The kernel's buffers lost events: some blocks are missing, some that were freed are not known to be. */
+  /**
+   * The kernel's trace buffers lost events: some blocks are missing, and some freed blocks still count as
+   * held.
+   */
   'overrun',
-  /** Whether events were lost is not known. */
+  /** It is unknown whether events were lost. */
   'overrun-unknown',
-  /** Blocks were allocated where something was held still. */
+  /** Blocks were allocated in memory that still counted as held. */
   'missed-frees',
-  /** Blocks were free when they were looked up. */
+  /** Blocks were free at the lookup. */
   'found-free',
-  /** Frees of what was never seen allocated. */
+  /** Frees without a recorded allocation. */
   'unknown-frees',
   'without-stack',
-  /** Blocks were no longer followed since memory of our own is bounded. */
+  /** Blocks were no longer followed because our own memory is limited. */
   'dropped',
   /** Pages that the kernel allocated without an event. */
   'unseen',
-  /** Pages that the kernel freed without an event: some of what is listed may be free. */
+  /** Pages that the kernel freed without an event: some listed pages may be free. */
   'unseen-frees',
-  /** It is not known how many were allocated unseen. */
+  /** The number of allocations without an event is unknown. */
   'unseen-unknown',
-  /** Objects that are allocated in bulk fire no event, and some frees fire none. */
+  /** Bulk allocations of objects fire no event, and neither do some frees. */
   'unseen-objects',
-  /** Where blocks are was not looked up. */
+  /** The current use of the blocks was not looked up. */
   'not-looked-up',
-  /** The method tells no single blocks that could be looked up. */
+  /** The method reports only totals: no block can be looked up. */
   'no-blocks',
-  /** The kernel printed numbers that stand for addresses (kernel.kptr_restrict): no area can be looked up. */
+  /** The kernel printed hashed addresses (kernel.kptr_restrict): no area can be looked up. */
   'no-addresses',
-  /** By flags of page frames alone. */
+  /** The use of blocks is known only from page flags. */
   'flags-only',
   /** Not all blocks were looked up. */
   'left-out',
-  /** What was looked up made warnings of its own. */
+  /** The lookup has warnings. */
   'lookup',
-  /** Objects that may be free: the lists of free ones of their slabs could not be read. They count as held. */
+  /** Objects that may be free: the freelists of their slabs could not be read. They count as held. */
   'maybe-free',
-  /** What is called leaking lies in a cache that the kernel fills up to a limit, and empties by time. */
+  /** Leaking memory is in a cache that the kernel fills up to a limit, and empties over time. */
   'limited-cache',
   'ended-early',
   'too-few-windows',
-  /** Only what some threads allocated is followed. */
+  /** Only allocations of some threads are followed. */
   'filtered',
-  /** Threads that ended before it could be told whether they are chosen. */
+  /** Threads that exited before they could be matched with the filter. */
   'exited-threads',
-  /** Events came after later ones had been told. */
+  /** Events arrived after later ones were processed. */
   'late',
-  /** Somebody else changed how our instances record: it was ended then. */
+  /** Another program changed the settings of our trace instances: recording stopped then. */
   'settings-changed',
-  /** Somebody else read our buffers, or emptied them. */
+  /** Another program read or emptied our trace buffers. */
   'events-unmatched',
-  /** What a run that was killed had left in the kernel was removed. */
+  /** Remains of a killed run were removed from the kernel. */
   'orphans',
-  /** Something of ours could not be removed. */
+  /** Some of our trace instances could not be removed. */
   'left-behind',
-  /** It cost more than it was allowed. */
+  /** The recording exceeded its CPU budget. */
   'over-budget',
-  /** What the kernel keeps, or a file, is not whole. */
+  /** A kernel record or a file is incomplete. */
   'source-truncated',
   'source-malformed',
   'source-unreadable',
   'source-sites',
   'source-inaccurate',
   'source-order',
-  /** Nothing in copies tells which of them is the later one. */
+  /** The order of the copies is unknown. */
   'unknown-order',
 ] as const;
 export type LeakNoteCode = (typeof LEAK_NOTE_CODES)[number];
 
 export interface LeakNote {
   readonly code: LeakNoteCode;
-  /** How many of them. */
+  /** Number of affected items. */
   readonly count?: number;
-  /** How much, bytes. */
+  /** Affected amount, bytes. */
   readonly bytes?: number;
-  /** In words of whoever found it; hostile. */
+  /** Text from the source; untrusted. */
   readonly why?: string;
 }
 
-/** Notes that say that something may be allocated that is not among what was followed. */
+/** Notes that mean that allocations may exist which were not followed. */
 const HIDES: readonly LeakNoteCode[] = [
   ...([
     'overrun',
@@ -101,7 +104,7 @@ const HIDES: readonly LeakNoteCode[] = [
   ] as const),
 ];
 
-/** Notes that say that figures may be wrong or that something is missing. */
+/** Notes that mean that figures may be wrong or incomplete. */
 const SPOILS: readonly LeakNoteCode[] = [
   ...HIDES,
   ...(['missed-frees', 'unseen-frees', 'not-looked-up', 'lookup', 'maybe-free'] as const),
@@ -109,12 +112,12 @@ const SPOILS: readonly LeakNoteCode[] = [
   ...(['too-few-windows', 'late'] as const),
 ];
 
-/** Whether all that was to be followed was: else it cannot be said that nothing leaks. */
+/** Whether everything requested was followed: otherwise a leak may be missing. */
 export function sawAll(notes: readonly LeakNote[]): boolean {
   return notes.every(({ code }) => !HIDES.includes(code));
 }
 
-/** Whether an answer is whole with these notes. */
+/** Whether an answer with these notes is complete. */
 export function isWhole(notes: readonly LeakNote[]): boolean {
   return notes.every(({ code }) => !SPOILS.includes(code));
 }

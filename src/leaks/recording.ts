@@ -1,151 +1,151 @@
-/** What kinds of allocation are followed: pages of the buddy allocator, objects of slabs, areas of vmalloc. */
+/** Allocation types: pages of the buddy allocator, slab objects, vmalloc areas. */
 export type AllocationType = 'page' | 'slab' | 'vmalloc';
 
-/** One place in code that allocates. */
+/** A code location of an allocation site. */
 export interface SiteFrame {
-  /** As kallsyms has it; null where no symbol is known for the address. */
+  /** Name in kallsyms; null if the address has no symbol. */
   readonly symbol: string | null;
   /** Bytes from the start of the function. */
   readonly offset: number | null;
   readonly module: string | null;
-  /** File and line, where the source says those (allocation profiling). */
+  /** Source file and line, if the source reports them (allocation profiling). */
   readonly line: string | null;
 }
 
-/** Who allocates: a stack, or as much of one as the source remembers. */
+/** Allocation site: a stack, or the part of it that the source records. */
 export interface Site {
   readonly id: string;
   /** `caller`: one function. `line`: one line of source. */
   readonly kind: 'stack' | 'caller' | 'line';
-  /** Innermost first. Functions of the allocator itself may be among them. */
+  /** Innermost first. May include functions of the allocator itself. */
   readonly frames: readonly SiteFrame[];
 }
 
-/** What a site holds at one moment, of what is followed. */
+/** Amount that a site holds at one moment. */
 export interface Held {
-  /** Outstanding, bytes. Scaled where only a sample is followed. */
+  /** Outstanding bytes. Scaled if only a sample is followed. */
   readonly bytes: number;
-  /** Outstanding allocations. Scaled where only a sample is followed; null where the source does not count them. */
+  /** Outstanding allocations. Scaled if only a sample is followed; null if the source does not count them. */
   readonly blocks: number | null;
-  /** The true figure of `bytes` lies between them (95 %). Equal to `bytes` where nothing is sampled. */
+  /** Bounds of the true amount (95 % confidence). Equal to `bytes` without sampling. */
   readonly low: number;
   readonly high: number;
-  /** What was seen itself, not scaled; null where nothing is sampled. */
+  /** The observed amount, not scaled; null without sampling. */
   readonly sampled: number | null;
 }
 
-/** All sites at one moment. A site that is missing holds nothing. */
+/** All sites at one moment. A missing site holds nothing. */
 export interface Reading {
-  /** Since the recording began, milliseconds on a clock that does not jump. */
+  /** Milliseconds since the recording began, on a monotonic clock. */
   readonly at: number;
   readonly held: ReadonlyMap<string, Held>;
   /**
-   * Pages, where events are followed: bytes freed since the recording began that match no recorded allocation, by order,
-   * less what unfollowed threads allocated. Missing: not known.
+   * Pages, if events are followed: bytes freed since the recording began that match no recorded allocation,
+   * by order, minus allocations of unfollowed threads. Absent: unknown.
    */
   readonly unmatched?: ReadonlyMap<number, number>;
-  /** Objects: bytes that each slab cache has in use, by its name. Missing: not known. */
+  /** Objects: bytes in use of each slab cache, by cache name. Absent: unknown. */
   readonly caches?: ReadonlyMap<string, CacheUse>;
 }
 
-/** What a slab cache has in use, by /proc/slabinfo. */
+/** Objects in use of a slab cache, from /proc/slabinfo. */
 export interface CacheUse {
   readonly bytes: number;
-  /** Bytes by which that may be off: slabs of CPUs count as in use. */
+  /** Uncertainty in bytes: slabs of CPUs count as in use. */
   readonly slack: number;
 }
 
 /** One allocation that was not freed when the recording ended. */
 export interface Survivor {
   readonly site: string;
-  /**
-   * Pages: number of the first frame. Objects: address in the kernel, whole (64 bits). Areas: address.
-   */
+  /** Pages: number of the first frame. Objects: kernel address (64 bits). Areas: address. */
   readonly place: bigint;
-  /** Bytes still held; frames freed by parts are not among them. */
+  /** Bytes still held, without freed parts. */
   readonly bytes: number;
-  /** Of pages: as it was allocated. */
+  /** Order of pages when they were allocated. */
   readonly order: number | null;
-  /** Milliseconds since the recording began; null where the source does not tell. */
+  /** Milliseconds since the recording began; null if unknown. */
   readonly since: number | null;
-  /** Who allocated (a thread), as the source tells. */
+  /** The allocating thread as the source names it. */
   readonly tid: number | null;
   readonly command: string | null;
 }
 
-/** What of a sample of frames or objects is followed. */
+/** The part of all frames or objects that is followed. */
 export interface Sample {
-  /** One frame (object) in so many is followed. 1: all. */
+  /** One frame (object) in this many is followed. 1: all. */
   readonly oneIn: number;
-  /** Bits of the frame's number, or of the object's address, that decide; and what they must be. */
+  /** Deciding bits of the frame number or object address, and their required values. */
   readonly mask: bigint;
   readonly residue: bigint;
 }
 
-/** What a recording lost. None of these is ever counted as zero: null is not known. */
+/** Losses of a recording. None is ever counted as zero: null is unknown. */
 export interface Losses {
-  /** Events that the kernel's buffers lost, since nobody read in time. */
+  /** Events lost because the kernel's buffers were not read in time. */
   readonly overrun: number | null;
-  /** Frees of what was never seen allocated: mostly older than the recording. */
+  /** Frees without a recorded allocation, mostly older than the recording. */
   readonly unknownFrees: number | null;
-  /** Allocations where something was still held: a free was missed. */
+  /** Allocations of memory that still counted as held: a free was missed. */
   readonly missedFrees: number | null;
   /** Allocations without a stack. */
   readonly withoutStack: number | null;
-  /** What was no longer followed since memory of our own is bounded. */
+  /** Allocations that were dropped because our own memory is limited. */
   readonly dropped: number | null;
 }
 
-/** Pages that the kernel allocated and whose event did not fire (`alloc_pages_bulk` of some kernels). */
+/** Pages that the kernel allocated without firing an event (`alloc_pages_bulk` of some kernels). */
 export interface Unseen {
-  /** By /proc/vmstat (pgalloc_*), frames, while it was recorded. */
+  /** Frames allocated during the recording, from /proc/vmstat (pgalloc_*). */
   readonly allocated: number;
-  /** By events (scaled), frames. */
+  /** Frames allocated according to events, scaled. */
   readonly traced: number;
   readonly low: number;
   readonly high: number;
 }
 
-/** What it cost to follow events, as far as it can be told. */
+/** Cost of following events, as far as known. */
 export interface TraceCost {
-  /** Share of one CPU: our own time, and the kernel's by what an event costs on this machine; null: not known. */
+  /**
+   * Share of one CPU: our own time, and kernel time by the cost of an event on this machine; null if unknown.
+   */
   readonly share: number | null;
-  /** Share of one CPU that it was allowed; null: the sample was given. */
+  /** Maximum share of one CPU; null if the sample was given. */
   readonly budget: number | null;
-  /** Allocations and frees that were read. */
+  /** Number of allocations and frees that were read. */
   readonly events: number;
-  /** Of each second, those that a sample was taken of, estimated; null: not known. */
+  /** Estimated events per second before sampling; null: unknown. */
   readonly offeredPerSecond: number | null;
 }
 
-/** What else is to be told of a recording by events. */
+/** Further facts about a recording by events. */
 export interface Tracing {
   readonly cost: TraceCost;
-  /** Instances of earlier runs that had been killed: removed. Names. */
+  /** Names of removed instances that killed runs had left behind. */
   readonly orphans: readonly string[];
-  /** Our own instances that could not be removed, since somebody else has them open. Paths. */
+  /** Paths of our instances that could not be removed because another program has them open. */
   readonly left: readonly string[];
-  /** Events that came after later ones had been told: frees among them may have been taken for missing. */
+  /** Number of events that arrived after later ones. Frees among them may count as missing. */
   readonly late: number;
-  /** Settings of our instances that somebody else changed; it was ended then. Paths. */
+  /** Paths of our settings that another program changed, which ended the recording. */
   readonly changed: readonly string[];
   /**
-   * By how many events what the kernel counts as read differs from what was read: somebody else read the buffers, or
-   * emptied them. Null: it does not count.
+   * Difference between the events that the kernel counts as read, and those read: another program read or
+   * emptied the buffers. Null if the kernel does not count.
    */
   readonly unmatched: number | null;
 }
 
-/** Why what a source says is not whole. */
+/** Why a source is incomplete. */
 export interface Gap {
   /**
-   * `cut`: it ends too early, or says itself that it is not whole. `strange`: lines of no known form, or that contradict themselves. `unreadable`:
-   * a part of it could not be read. `sites`: allocations of sites that found no room, added up as one.
-   * `inaccurate`: the kernel says of sites that it did not count all of theirs. `order`: times of its events, or of
-   * files, do not follow each other.
+   * `truncated`: it ends early, or reports itself as incomplete. `malformed`: lines of unknown format, or
+   * that contradict themselves. `unreadable`: a part could not be read. `sites`: allocations of sites that
+   * found no room, summed as one. `inaccurate`: sites with allocations that the kernel did not count.
+   * `order`: times of events or files are out of order.
    */
   readonly code: 'truncated' | 'malformed' | 'unreadable' | 'sites' | 'inaccurate' | 'order';
-  /** A file; hostile where somebody gave it. */
+  /** A file; untrusted if given by the user. */
   readonly source: string;
   readonly count: number;
 }
@@ -163,8 +163,8 @@ export type MethodCode =
   | 'trace-text';
 
 /**
- * What was recorded, whoever recorded it: at least two readings, the first at the beginning. Of methods that follow
- * events the first reading is empty: what was allocated before is not known.
+ * A recording by any method: at least two readings, the first at the beginning. Methods that follow events
+ * start with an empty reading: earlier allocations are unknown.
  */
 export interface Recording {
   readonly type: AllocationType;
@@ -172,20 +172,20 @@ export interface Recording {
   readonly sample: Sample;
   readonly sites: ReadonlyMap<string, Site>;
   readonly readings: readonly Reading[];
-  /** Held at the end, one by one, as far as the method knows them; at most as many as were asked for. */
+  /** Blocks held at the end, if the method knows them; limited to the requested number. */
   readonly survivors: readonly Survivor[];
-  /** Of `survivors`: left out by that bound, or unknown to the method (null). */
+  /** Survivors left out by that limit; null: the method does not know survivors. */
   readonly survivorsLeftOut: number | null;
   readonly losses: Losses;
   readonly unseen: Unseen | null;
-  /** Page frames that were freed, by /proc/vmstat, and no event told of; missing: not known. */
+  /** Page frames freed without an event, by /proc/vmstat; absent: unknown. */
   readonly unseenFrees?: number;
-  /** Missing: there are none. */
+  /** Absent: none. */
   readonly gaps?: readonly Gap[];
-  /** Pairs of copies, each with the next, in which nothing tells that they are in order. Missing: there are none. */
+  /** Number of adjacent copies whose order is unknown. Absent: none. */
   readonly unknownOrder?: number;
-  /** It was ended before its time (Ctrl-C): what there is counts. */
+  /** It was stopped early (Ctrl-C): its results are valid. */
   readonly endedEarly: boolean;
-  /** Of recordings through tracefs. */
+  /** Facts of recordings through tracefs. */
   readonly tracing?: Tracing;
 }

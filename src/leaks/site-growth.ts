@@ -3,47 +3,49 @@ import { Series } from '../growth/series.js';
 import { trendOf } from '../growth/trend.js';
 import type { Held, MethodCode, Reading, Recording } from './recording.js';
 
-/** Methods that know what was allocated before they began: their first reading is one as the others. */
+/** Methods that know earlier allocations: their first reading is a full one. */
 const KNOW_WHAT_WAS: readonly MethodCode[] = [
   ...(['allocinfo', 'page-owner', 'page-owner-stacks', 'slab-traces', 'vmallocinfo'] as const),
 ];
 
-/** Whether a method tells what was allocated before it began. */
+/** Whether a method knows earlier allocations. */
 export function knowsWhatWas(method: MethodCode): boolean {
   return KNOW_WHAT_WAS.includes(method);
 }
 
-/** Windows that at least must pass before it can be said that anything leaks. */
+/** Minimum number of windows before a leak can be reported. */
 export const LEAST_WINDOWS = 3;
 
-/** From so many readings on the interval is that of a slope; of fewer, that of the rates of windows. */
+/**
+ * From this number of readings on the interval is that of a slope; with fewer, that of the rates of windows.
+ */
 const LEAST_FOR_SLOPE = 8;
 
 /**
- * `throughout`: it grew from the first to the second and to the last third of the time, and in the end at least
- * half as fast as before. `slows`: not a quarter as fast. `unclear`: neither.
+ * `throughout`: it grew from each third of the time to the next, at the end at least half as fast as before.
+ * `slowing`: less than a quarter as fast. `unclear`: neither.
  */
 export type SiteCourse = 'throughout' | 'slowing' | 'unclear';
 
-/** What a site held, reading by reading, and how fast that grows. */
+/** Amounts of a site, reading by reading, and their growth. */
 export interface SiteGrowth {
-  /** Null: it cannot be told of so few readings. */
+  /** Null: too few readings. */
   readonly growth: Growth | null;
   readonly course: SiteCourse;
   readonly last: Held;
-  /** Since the first reading that counts. */
+  /** Number of windows of the recording. */
   readonly windows: number;
-  /** More than half of what it took came in the last third of the time: whether that goes on is not known. */
+  /** More than half of the growth was in the last third of the time: whether it continues is unknown. */
   readonly lately: boolean;
 }
 
-/** Of a site that a reading has not. */
+/** Amount of a site that a reading does not contain. */
 export const NOTHING: Held = { bytes: 0, blocks: 0, low: 0, high: 0, sampled: null };
 
-/** Of one site of a recording. */
+/** Growth of one site of a recording. */
 export function siteGrowth(recording: Recording, site: string): SiteGrowth {
   const of = ({ held }: Reading) => held.get(site) ?? NOTHING;
-  // What was held before is not known where events are followed: that nothing is, is no reading.
+  // If events are followed, the initial amount is unknown: the empty first reading does not count.
   const known = knowsWhatWas(recording.method);
   const readings = known ? recording.readings : recording.readings.slice(1);
   const windows = recording.readings.length - 1;
@@ -54,7 +56,7 @@ export function siteGrowth(recording: Recording, site: string): SiteGrowth {
     bytes: of(reading).bytes,
   }));
   if (!known) {
-    // It is one all the same of three windows: nothing was followed when it began.
+    // With three windows it counts anyway: nothing was followed at the beginning.
     const first = recording.readings[0];
     if (windows === LEAST_WINDOWS && first) points.unshift({ seconds: first.at / 1000, bytes: 0 });
   }
@@ -89,14 +91,14 @@ function growthOf(points: readonly Point[]): Growth | null {
     perSecond: (last.bytes - first.bytes) / seconds,
     low: Math.min(...rates),
     high: Math.max(...rates),
-    // That the median of all windows' rates lies outside of all that were seen has a chance of 2 / 2^n.
+    // The median of all windows' rates is outside of all observed ones with probability 2 / 2^n.
     confidence: 1 - 2 ** (1 - rates.length),
     samples: points.length,
     seconds,
   };
 }
 
-/** A sample that has too much or too little has it in each window: the frames are the same. */
+/** A sample with too much or too little has the same error in each window: the frames are the same. */
 function widened(growth: Growth | null, { bytes, low, high }: Held): Growth | null {
   if (growth === null || bytes === 0 || low === high) return growth;
   const [less, more] = [low / bytes, high / bytes];
@@ -107,7 +109,7 @@ function widened(growth: Growth | null, { bytes, low, high }: Held): Growth | nu
   };
 }
 
-/** A cache that fills, or what lives long and comes to its balance, grows less and less. */
+/** The growth of a filling cache, or of a long-lived population that reaches its balance, slows down. */
 function courseOf(points: readonly Point[]): SiteCourse {
   if (points.length < LEAST_WINDOWS) return 'unclear';
   const [first = 0, second = 0, third = 0] = thirds(points).map(
@@ -118,7 +120,7 @@ function courseOf(points: readonly Point[]): SiteCourse {
   return after <= 0 || after < before / 4 ? 'slowing' : 'unclear';
 }
 
-/** @param before what it held before it was recorded */
+/** @param before amount before the recording */
 function cameLately(points: readonly Point[], before: number): boolean {
   const [first, second] = thirds(points);
   const last = points.at(-1)?.bytes ?? 0;
@@ -126,7 +128,7 @@ function cameLately(points: readonly Point[], before: number): boolean {
   return last > before && last - most > (last - before) / 2;
 }
 
-/** In order, the last ones as long as the first or longer. */
+/** In order; later parts are at least as long as the first. */
 function thirds<T>(list: readonly T[]): [readonly T[], readonly T[], readonly T[]] {
   const [one, two] = [Math.floor(list.length / 3), Math.floor((2 * list.length) / 3)];
   return [list.slice(0, one), list.slice(one, two), list.slice(two)];

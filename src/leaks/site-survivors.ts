@@ -3,12 +3,12 @@ import type { Survivor } from './recording.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Found, type Keeper, keeperOf, type Place, type Unplaced } from './survivors/place.js';
 
-/** Blocks of a site that are in one place. */
+/** Blocks of a site in one place. */
 export interface PlaceSum {
   readonly place: Place;
-  /** As `kdump-mem memory` names it; null: not known by that. */
+  /** Category as in `kdump-mem memory`; null if unknown. */
   readonly category: Found['category'];
-  /** Slab cache; hostile. */
+  /** Slab cache; untrusted. */
   readonly cache: string | null;
   readonly why: Unplaced | null;
   readonly keeper: Keeper;
@@ -23,38 +23,41 @@ export interface SocketSum {
   bytes: number;
 }
 
-/** What was looked up of one site; none of it scaled. */
+/** Looked-up blocks of one site; not scaled. */
 export interface SiteSurvivors {
   readonly blocks: number;
   readonly bytes: number;
-  /** Blocks, of those in `places`, that count as held and may be free: their slab's freelist could not be read. */
+  /**
+   * Number of blocks in `places` that count as held but may be free: the freelist of their slab could not be
+   * read.
+   */
   readonly maybeFree: number;
-  /** The most first. */
+  /** Largest first. */
   readonly places: readonly PlaceSum[];
   readonly sockets: readonly SocketSum[];
-  /** Milliseconds since they were allocated, of those that are held still; null: not told of any. */
+  /** Age of the blocks still held, milliseconds; null: unknown. */
   readonly ages: { readonly median: number; readonly oldest: number } | null;
   /**
-   * Of those that nobody gives back, by when they were allocated: in the first, second and last third of the time.
-   * Null: the method does not tell when.
+   * Unreferenced blocks by allocation time: in the first, second and last third of the recording. Null: the
+   * method does not report times.
    */
   readonly thirds: readonly [number, number, number] | null;
-  /** log2 of the pages of each block that is held still, as it was allocated; null: they differ, or are not told. */
+  /** Order of the blocks still held, as allocated; null: different or unknown. */
   readonly order: number | null;
-  /** Of those still held, who allocated: how many threads, and the name of the first. Hostile. */
+  /** Number of blocks still held, by command of the allocating thread; untrusted. */
   readonly commands: ReadonlyMap<string, number>;
 }
 
-/** Keepers of which nobody says that it ends. */
+/** Keepers whose blocks may never be freed. */
 const UNOWNED: readonly Keeper[] = ['unreferenced', 'queued'];
 
-/** Commands that are told apart for a site. */
+/** Maximum number of distinct commands of a site. */
 const MOST_COMMANDS = 32;
 
 /**
  * Looks up all survivors.
  *
- * @param ended when the recording ended, milliseconds since its beginning
+ * @param ended end of the recording, milliseconds since its beginning
  */
 export function lookUp(
   survivors: readonly Survivor[],
@@ -67,7 +70,7 @@ export function lookUp(
     sums.set(survivor.site, sum);
     sum.add(survivor, lookup.of(survivor));
   }
-  return new Map([...sums].map(([site, sum]) => [site, sum.told()]));
+  return new Map([...sums].map(([site, sum]) => [site, sum.result()]));
 }
 
 class Sum {
@@ -120,14 +123,14 @@ class Sum {
       this.#untimed = true;
       return;
     }
-    // The last reading takes its time, and clocks are compared to the microsecond.
+    // The last reading takes time, and clocks are compared with microsecond precision.
     this.#ages.push(Math.max(0, this.#ended - since));
     if (!UNOWNED.includes(keeper)) return;
     const third = Math.min(2, Math.max(0, Math.floor((3 * since) / this.#ended)));
     this.#thirds[third]!++;
   }
 
-  told(): SiteSurvivors {
+  result(): SiteSurvivors {
     const ages = this.#ages.toSorted((a, b) => a - b);
     return {
       blocks: this.#blocks,

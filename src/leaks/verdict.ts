@@ -2,39 +2,42 @@ import { LEAST_WINDOWS, type SiteGrowth } from './site-growth.js';
 import type { SiteSurvivors } from './site-survivors.js';
 import type { Keeper } from './survivors/place.js';
 
-/** What becomes of what a site holds. */
+/** Prospects of the memory that a site holds. */
 export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'transient'] as const;
 export type LeakVerdict = (typeof LEAK_VERDICTS)[number];
 
-/** Why. */
+/** Reasons for verdicts. */
 export const LEAK_REASONS = [
-  /** leaking: it grows all the time, and nothing leads to what is held. */
+  /** leaking: steady growth, and nothing references the blocks. */
   'unreferenced',
-  /** leaking: it grows all the time, and waits in queues that nobody empties. */
+  /** leaking: steady growth, in queues that are not read. */
   'queued',
-  /** growing: the kernel takes it back where memory is short. */
+  /** growing: the kernel reclaims it if memory is short. */
   'reclaimable',
-  /** growing: it is of processes, and ends with them. */
+  /** growing: it belongs to processes, and is freed when they exit. */
   'process-owned',
-  /** growing: the kernel has it for something known. */
+  /** growing: the kernel uses it for a known purpose. */
   'kernel-owned',
-  /** growing: where the blocks are is not known. */
+  /** growing: the location of the blocks is unknown. */
   'location-unknown',
-  /** growing: that it goes on is not known: it grew unevenly, or what nobody gives back is not of all times alike. */
+  /** growing: it may stop, since growth was uneven, or since held blocks are not from all of the time. */
   'unsteady',
-  /** transient: what was held at first has been freed meanwhile. */
+  /** transient: the first blocks have been freed meanwhile. */
   'turns-over',
-  /** transient: it grew less and less, or not at all. */
+  /** transient: growth slowed down, or there was none. */
   'slowing',
-  /** transient: nothing of it is held any more. */
+  /** transient: none of it is still held. */
   'freed',
   'too-few-windows',
   'sample-too-small',
-  /** unknown: the interval of its growth reaches from below zero to far above, or most of it came at last. */
+  /**
+   * unknown: the interval of its growth reaches from below zero to far above, or most of the growth came at
+   * the end.
+   */
   'inconclusive',
-  /** unknown: it would leak, but as much of its order or cache was freed that had been allocated before. */
+  /** unknown: it would be a leak, but frees of older memory of its order or cache keep pace. */
   'frees-keep-pace',
-  /** unknown: it would leak, but whether its objects are free could not be read. */
+  /** unknown: it would be a leak, but it could not be read whether its objects are free. */
   'maybe-free',
 ] as const;
 export type LeakReason = (typeof LEAK_REASONS)[number];
@@ -44,28 +47,28 @@ export interface Judged {
   readonly reason: LeakReason;
 }
 
-/** Blocks that must have been seen in a sample before anything is said of them. */
+/** Minimum number of sampled blocks for a verdict. */
 const LEAST_SAMPLED = 8;
 
-/** Blocks of each third of the time that must be there still, of what leaks. */
+/** Minimum number of remaining blocks from each third of the time, for a leak. */
 const LEAST_KEPT = 2;
 
-/** Share of what was looked up that may have been freed by then: what leaks never is. */
+/** Maximum share of freed blocks at the lookup: leaked blocks are never freed. */
 const MOST_GONE = 0.25;
 
-/** What a site was seen to hold, itself and not scaled: blocks; null: the source does not count them. */
-export type Seen = number | null;
+/** Observed blocks of a site, not scaled; null: the source does not count them. */
+export type ObservedBlocks = number | null;
 
 /**
- * What is known of one site. Nothing is called leaking that has an owner who may end it, that slows down, or whose
- * old blocks are gone: what is merely long-lived must not be.
+ * Judges one site. It is no leak if an owner may free the memory, if growth slows down, or if its old blocks
+ * are gone: merely long-lived memory must not be reported.
  *
  * @param keepsPace frees of older blocks of its order or cache keep pace with its allocations
  */
 export function judge(
   { growth, course, last, windows, lately }: SiteGrowth,
   survivors: SiteSurvivors | undefined,
-  seen: Seen,
+  seen: ObservedBlocks,
   keepsPace = false,
 ): Judged {
   const shares = sharesOf(survivors);
@@ -73,11 +76,11 @@ export function judge(
     return verdictOf('transient', 'freed');
   if (windows < LEAST_WINDOWS || growth === null) return verdictOf('unknown', 'too-few-windows');
   if (seen !== null && seen < LEAST_SAMPLED) return verdictOf('unknown', 'sample-too-small');
-  // What began lately looks like what turns over: nothing of it is old.
+  // A site that began recently resembles turnover: it has no old blocks.
   const mayGoOn = lately && (last.blocks ?? LEAST_SAMPLED) >= LEAST_SAMPLED;
   if (turnsOver(survivors))
     return mayGoOn ? verdictOf('unknown', 'inconclusive') : verdictOf('transient', 'turns-over');
-  // A leak may hide below what goes up and down.
+  // A leak may be hidden by fluctuations.
   if (course === 'slowing' && !mayLeak(survivors)) return verdictOf('transient', 'slowing');
   if (growth.low <= 0) {
     const mayGrow = growth.high > 0 && growth.high * growth.seconds > last.bytes / 2;
@@ -119,23 +122,23 @@ function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): J
   );
 }
 
-/** What leaks is there still, whenever it was allocated. */
+/** Leaked blocks remain from every third of the time. */
 function isSteady({ thirds, blocks }: SiteSurvivors): boolean {
   if (thirds === null) return true;
   const [first, second, third] = thirds;
-  // A few large blocks, one in each window or so.
+  // Allows for a few large blocks, about one per window.
   const least = Math.min(LEAST_KEPT, Math.ceil(blocks / 6));
   return first >= least && second >= least && third >= least && first >= third / 2;
 }
 
-/** What was allocated at first is there as well as what came after it. */
+/** Early blocks remain like later ones. */
 function mayLeak(survivors: SiteSurvivors | undefined): boolean {
   if (!survivors?.thirds) return false;
   const [first, second] = survivors.thirds;
   return first >= LEAST_KEPT && second >= LEAST_KEPT && second >= first / 2 && first >= second / 2;
 }
 
-/** Of what nobody gives back almost nothing is old. */
+/** Almost no held block is old. */
 function turnsOver(survivors: SiteSurvivors | undefined): boolean {
   if (!survivors?.thirds) return false;
   const [first, second, third] = survivors.thirds;
@@ -144,7 +147,7 @@ function turnsOver(survivors: SiteSurvivors | undefined): boolean {
 
 type Shares = Readonly<Record<Keeper, number>>;
 
-/** By bytes, of all that was looked up. */
+/** Shares of all looked-up blocks, in bytes. */
 function sharesOf(survivors: SiteSurvivors | undefined): Shares {
   const shares: Record<Keeper, number> = {
     freed: 0,

@@ -7,7 +7,7 @@ import { surveyProcesses } from '../account/processes/kernel.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import { logJson } from '../answers/log/json.js';
+import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
@@ -22,11 +22,11 @@ import type {
 } from '../answers/schema.js';
 import { skbJson, skbProcessJson } from '../answers/skb/json.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
-import { taskStacksJson } from '../answers/task-stacks/json.js';
+import { taskStacksJson } from '../answers/task-stacks/render.js';
 import type { TaskStacksJson } from '../answers/task-stacks/schema.js';
 import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
-import { KernelError } from '../base/errors/kernel.js';
+import { KernelError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
 import { type Files, openNative } from '../kernel/native/open.js';
@@ -34,56 +34,56 @@ import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
 
-/** Files that stand in for what a dump lacks. */
+/** Files that supply what a dump lacks. */
 export interface DumpOptions {
-  /** A System.map of its kernel. */
+  /** A System.map of the dump's kernel. */
   readonly symbols?: string;
-  /** Types of its kernel: raw BTF, a vmlinux or .debug file with BTF or DWARF, or Volatility's ISF. */
+  /** Types of the dump's kernel: raw BTF, a vmlinux or .debug file with BTF or DWARF, or Volatility's ISF. */
   readonly types?: string;
   /** Alias of `types`. */
   readonly btf?: string;
-  /** A vmlinux of its kernel: the source of symbols and types, as far as it has them. */
+  /** A vmlinux of the dump's kernel: source of symbols and types, if it contains them. */
   readonly vmlinux?: string;
 }
 
-/** Is told now and then which part of a question is done, 0 to 1. */
+/** Called repeatedly with the completed fraction of a query, 0 to 1. */
 export type Progress = (part: number) => void;
 
-/** Which socket: a descriptor of a process, or a `struct sock` by its address in the kernel. */
-export type WhichSocket = { pid: number; fd: number } | { sock: bigint };
+/** Selects a socket: a descriptor of a process, or the kernel address of a `struct sock`. */
+export type SocketSelector = { pid: number; fd: number } | { sock: bigint };
 
 /**
  * Opens a dump.
  *
  * @param files one file, all parts of a split dump, or a folder with one dump in it
- * @throws {KernelError} when it is no dump, or of no kernel that can be read
+ * @throws {KernelError} when it is not a dump, or its kernel cannot be read
  */
 export function openDump(files: string | readonly string[], options: DumpOptions = {}): Dump {
   const dump = typeof files === 'string' ? [files] : files;
-  return new Dump(openNative({ ...aids(options), files: dump }));
+  return new Dump(openNative({ ...supportFiles(options), files: dump }));
 }
 
 /**
- * Opens the running kernel through /proc/kcore, as root. What moves while it is read is said.
+ * Opens the running kernel through /proc/kcore, as root. Changes during reading are reported.
  *
- * @throws {KernelError} when this kernel has no /proc/kcore, or it may not be read
+ * @throws {KernelError} when this kernel has no /proc/kcore, or permission is denied
  */
 export function openLive(options: DumpOptions = {}): Dump {
-  return new Dump(openNative({ ...aids(options), files: [], live: true }));
+  return new Dump(openNative({ ...supportFiles(options), files: [], live: true }));
 }
 
-function aids({ btf, types = btf, ...others }: DumpOptions): Files {
-  if (types === undefined) return others;
-  return { ...others, types: isBtf(types) ? types : openTypesFile(types) };
+function supportFiles({ btf, types = btf, ...rest }: DumpOptions): Files {
+  if (types === undefined) return rest;
+  return { ...rest, types: isBtf(types) ? types : openTypesFile(types) };
 }
 
 /**
- * The kernel in a dump. Each question gives what the command of that name prints with `--json`: plain
- * objects, sizes in bytes, addresses as hex strings, null for what is not known, `warnings` for what could
- * not be read. Everything is synchronous; a question may take seconds.
+ * The kernel in a dump. Each method returns the output of the command of that name with `--json`: plain
+ * objects, sizes in bytes, addresses as hex strings, null for unknown values, `warnings` for unreadable
+ * data. Everything is synchronous; a query may take seconds.
  *
- * Questions throw `WalkError` for what is not there, `KernelError` where a whole answer is impossible, and `ReadError`
- * where the dump lacks memory without which there is none.
+ * Methods throw `WalkError` if the requested object does not exist, `KernelError` if a complete answer
+ * is impossible, and `ReadError` if the dump lacks memory that every answer requires.
  */
 export class Dump implements Disposable {
   #kernel: Kernel | null;
@@ -94,7 +94,8 @@ export class Dump implements Disposable {
   }
 
   /**
-   * Its memory, symbols and types, for questions of your own: docs/internals/architecture.md has the interface.
+   * The kernel's memory, symbols and types, for custom queries: docs/internals/architecture.md
+   * describes the interface.
    *
    * @throws {KernelError} `closed`
    */
@@ -103,7 +104,7 @@ export class Dump implements Disposable {
     return this.#kernel;
   }
 
-  /** Where all memory is: every page frame in one category. */
+  /** Returns the memory breakdown: every page frame in one category. */
   memory(progress?: Progress): MemoryJson {
     return memoryJson({
       ...accountMemory(this.kernel, progress),
@@ -111,21 +112,21 @@ export class Dump implements Disposable {
     });
   }
 
-  /** What each process really holds, what comes back most first. */
+  /** Returns the memory use of each process, largest freed if killed first. */
   procs(by?: ProcessGrouping, progress: Progress = () => undefined): ProcsJson {
     const { answer, killedTogether } = surveyProcesses(this.kernel, progress);
     const found = { ...answer, origin: kernelOrigin(this.kernel) };
     return procsJson(chosen(found, { by }, String, killedTogether));
   }
 
-  /** Every socket of the machine, what pins most first; also those that pin nothing, as with `--all`. */
+  /** Returns every socket of the machine, most pinned memory first; also those that pin nothing, as with `--all`. */
   sockets(by?: Grouping, progress: Progress = () => undefined): SocketsJson {
     const origin = kernelOrigin(this.kernel);
     const found = { ...accountAll(this.kernel, { by, progress }), origin };
     return socketsJson(found, found.sockets);
   }
 
-  /** Every socket as it is found, and what there is to say of the whole when it returns: memory for one. */
+  /** Yields each socket as it is found, and returns the summary, such as memory. */
   *eachSocket(progress?: Progress): Generator<SocketLineJson, SocketsEndJson> {
     const entries = accountEach(this.kernel, progress);
     for (let listed = 0; ; listed++) {
@@ -135,36 +136,36 @@ export class Dump implements Disposable {
     }
   }
 
-  /** What waits in the queues of one socket, and which pages that pins; with every skb. */
-  skb(which: WhichSocket): SkbJson {
+  /** Returns the data in the queues of one socket, and the pages that it pins; with every skb. */
+  skb(socket: SocketSelector): SkbJson {
     return skbJson(
-      'sock' in which
-        ? accountSock(this.kernel, which.sock, true)
-        : accountFd(this.kernel, which.pid, which.fd, true),
+      'sock' in socket
+        ? accountSock(this.kernel, socket.sock, true)
+        : accountFd(this.kernel, socket.pid, socket.fd, true),
     );
   }
 
-  /** The same of every socket of a process. */
+  /** Returns the same for every socket of a process. */
   skbsOf(pid: number): SkbProcessJson {
     return skbProcessJson(accountProcess(this.kernel, pid));
   }
 
-  /** The kernel's log. */
+  /** Returns the kernel log. */
   log(): LogJson {
     return logJson(messages(this.kernel, {}));
   }
 
-  /** The kernel stacks of all threads, equal ones together. */
+  /** Returns the kernel stacks of all threads, equal ones grouped. */
   stacks(): TaskStacksJson {
     return taskStacksJson(groupedStacks(this.kernel, {}));
   }
 
-  /** What is the matter: findings, the most severe first. */
+  /** Returns findings, most severe first. */
   triage(progress?: Progress): TriageJson {
     return triageJson(triage(this.kernel, progress));
   }
 
-  /** Lets go of the files. Nothing can be asked afterwards; to close it again does nothing. */
+  /** Closes the files. The object cannot be queried afterwards. Idempotent. */
   close(): void {
     this.#kernel?.close();
     this.#kernel = null;

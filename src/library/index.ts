@@ -1,13 +1,11 @@
 /**
- * kdump-mem as a library: opens a dump and asks it.
+ * kdump-mem as a library: opens a dump and queries it.
  *
  * @packageDocumentation
  */
 
 export { schemas } from '../answers/published.js';
-export { KdumpMemError } from '../base/error.js';
-export { KernelError, ReadError } from '../base/errors/kernel.js';
-export { WalkError } from '../base/errors/walk.js';
+export { KdumpMemError, KernelError, ReadError, WalkError } from '../base/errors.js';
 export type {
   Kernel,
   KernelDoubt,
@@ -25,5 +23,5 @@ export {
   openDump,
   openLive,
   type Progress,
-  type WhichSocket,
+  type SocketSelector,
 } from './dump.js';

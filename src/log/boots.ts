@@ -3,36 +3,44 @@ import type { Prefixed } from './prefix.js';
 /** `linux_banner` (init/version.c). */
 const BANNER = /^Linux version (?<release>\d[^\s]*)/;
 
-/** What journalctl prints between two boots; before systemd 254 without an id. */
+/** Separator that journalctl prints between two boots; before systemd 254 without a boot ID. */
 const MARK = /^-- (?:Boot (?<id>[0-9a-f]{32})|Reboot) --$/;
 
 /** Lines that begin a boot contain one of these. */
 export const BOOT_TRIGGERS = 'Linux version |-- Boot [0-9a-f]|-- Reboot --';
 
-/** The kernel's clock never goes back so far within a boot, whatever the order of CPUs. */
+/**
+ * A clock that goes back by more than this starts a new boot: messages of one boot are never that far out of
+ * order, on any CPU. Nanoseconds.
+ */
 const BACK = 60_000_000_000n;
-/** Of a boot that goes on no message is so young, and so few stand before its banner (arm64 has one). */
+/**
+ * A banner belongs to the current boot if no message so far is later than this, and there are at most FEW
+ * (arm64 prints one before its banner). Nanoseconds.
+ */
 const YOUNG = 5_000_000_000n;
 const FEW = 5;
 
-/** Boots of which more than their number is kept: a hostile log may have millions. */
+/**
+ * Maximum number of boots with details; further ones are only counted. An untrusted log may contain millions.
+ */
 const MOST_KEPT = 100_000;
 
-/** A boot of a log. */
+/** A boot in a log. */
 export interface Boot {
-  /** As the journal names it; undefined: the log does not. */
+  /** The journal's boot ID; undefined if the log has none. */
   readonly id: string | undefined;
   readonly release: string | undefined;
-  /** The log contains the first message of it. */
+  /** Whether the log contains the first message of the boot. */
   readonly fromStart: boolean;
-  /** The latest time on its clock; null: the log has no such times. */
+  /** The latest kernel timestamp; null if the log has no kernel timestamps. */
   readonly newest: bigint | null;
 }
 
-/** The boot that is asked for: by its id, or counted from the first (1) or the last (0, -1, …). */
+/** Selects a boot by id, or counted from the first (1) or the last (0, -1, …). */
 export type BootChoice = { readonly id: string } | { readonly number: number };
 
-/** The number of the boot that is asked for, from 1 on; undefined: the log does not have it. */
+/** Returns the number of the selected boot, counted from 1; undefined if the log lacks it. */
 export function findBoot(
   choice: BootChoice,
   { boots, bootCount }: { readonly boots: readonly Boot[]; readonly bootCount: number },
@@ -45,9 +53,9 @@ export function findBoot(
   return number >= 1 && number <= bootCount ? number : undefined;
 }
 
-/** Assigns the messages of a text to boots: a file of syslog or of a serial console has several. */
+/** Assigns the messages of a text to boots: a syslog file or serial console log can contain several. */
 export class BootCounter {
-  /** Those before the current one. */
+  /** Boots before the current one. */
   readonly #ended: Boot[] = [];
   #newest: bigint | null = null;
   #messages = 0;
@@ -57,7 +65,7 @@ export class BootCounter {
   #fromStart = false;
   #number = 1;
 
-  /** @returns the number of the boot that a message belongs to, from 1 on */
+  /** @returns the number of the boot that a message belongs to, counted from 1 */
   take({ text, timestamp, bare, bootId }: Omit<Prefixed, 'form'>): number {
     const found = bare ? null : BANNER.exec(text);
     if (bootId !== undefined) {
@@ -80,7 +88,7 @@ export class BootCounter {
     return this.#number;
   }
 
-  /** @returns whether a line is what journalctl prints between two boots */
+  /** @returns whether a line is journalctl's separator between two boots */
   mark(line: string): boolean {
     const found = MARK.exec(line);
     if (found === null) return false;
@@ -97,7 +105,7 @@ export class BootCounter {
     return this.#id;
   }
 
-  /** The oldest first. */
+  /** Returns the boots, the oldest first. */
   list(): Boot[] {
     return [...this.#ended, this.#current()];
   }

@@ -1,6 +1,6 @@
 import { type LineForm, monotonicHost, splitPrefix } from './prefix.js';
 
-/** What people call a log whose lines have such a form. */
+/** Common names of logs with lines of each form. */
 const NAMES: Readonly<Record<LineForm, string>> = {
   json: 'journal (JSON or export)',
   kmsg: '/dev/kmsg',
@@ -8,30 +8,33 @@ const NAMES: Readonly<Record<LineForm, string>> = {
   dmesg: 'dmesg',
 };
 
-/** Lines of other output from which on a log of printk's form is that of a console: 1 of so many. */
+/**
+ * A dmesg log counts as console output if it has more than one line without a prefix per this many lines with
+ * one.
+ */
 const MIXED = 10;
-/** The form of a text is that of so many first lines. */
+/** Maximum number of first lines that determine the form of a text. */
 const MOST_LINES = 4000;
 const BRACKET = '['.charCodeAt(0);
 const LESS = '<'.charCodeAt(0);
 
-/** Which form the lines of a text have, and how many messages of the kernel it contains. */
+/** Determines the form of a text's lines, and counts its kernel messages. */
 export class LogFormat {
   readonly #seen = new Map<LineForm, number>();
   #bare = 0;
   messages = 0;
 
   /**
-   * Learns the form from the first lines of a text.
+   * Detects the form from the first lines of a text.
    *
-   * @returns the host whose journal it is, where lines begin with the kernel's clock
+   * @returns the host of the journal, if lines begin with the kernel's clock
    */
   sniff(text: string): string | undefined {
     const lines = text.split('\n', MOST_LINES);
     const host = lines.map(monotonicHost).find((one) => one !== undefined);
     for (const line of lines) {
       const split = splitPrefix(line, host);
-      // A log in which other programs have written first may have messages of the kernel further on.
+      // A log that begins with lines of other programs may contain kernel messages further on.
       const form = split ? split.form : line.startsWith('{"') ? 'json' : 'syslog';
       if (form) this.#seen.set(form, (this.#seen.get(form) ?? 0) + 1);
       else if (split && split.text.trim() !== '') this.#bare++;
@@ -39,7 +42,7 @@ export class LogFormat {
     return host;
   }
 
-  /** Undefined: no line of those that were seen has a form that is known. */
+  /** Undefined if no line so far has a known form. */
   get form(): LineForm | undefined {
     return [...this.#seen].sort(([, a], [, b]) => b - a)[0]?.[0];
   }
@@ -50,14 +53,14 @@ export class LogFormat {
     return form && (isMixed ? 'console output' : NAMES[form]);
   }
 
-  /** Counts the messages in whole lines. */
+  /** Counts the messages in complete lines. */
   count(text: string): void {
     const { form } = this;
     if (form === 'syslog' || form === 'json') {
       const mark = form === 'syslog' ? ' kernel: ' : '"_TRANSPORT":"kernel"';
       for (let at = text.indexOf(mark); at >= 0; ) {
         this.messages++;
-        // A message may have the mark in it again.
+        // A message may contain the mark more than once.
         const next = text.indexOf('\n', at);
         at = next < 0 ? -1 : text.indexOf(mark, next);
       }

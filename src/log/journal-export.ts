@@ -1,7 +1,7 @@
-/** How `journalctl -o export` begins. */
+/** Start of the output of `journalctl -o export`. */
 export const JOURNAL_EXPORT = '__CURSOR=';
 
-/** Fields of an entry that are of use. */
+/** Fields of an entry that are read. */
 const FIELDS = new Set([
   ...['MESSAGE', 'PRIORITY', 'SYSLOG_FACILITY', '_TRANSPORT', '_BOOT_ID'],
   ...['_SOURCE_MONOTONIC_TIMESTAMP', '__MONOTONIC_TIMESTAMP', '__REALTIME_TIMESTAMP'],
@@ -9,21 +9,21 @@ const FIELDS = new Set([
 
 const NEWLINE = 10;
 const EQUALS = '='.charCodeAt(0);
-/** Of a field: its size, where it is not a line of text. */
+/** Length in bytes of a binary field's size. */
 const SIZE_BYTES = 8;
-/** A field of use is no larger: others are passed over, whatever their size. */
+/** Maximum size of a field that is read. Other fields are skipped, whatever their size. */
 const MOST_FIELD = 1 << 24;
 
 /**
- * The entries of a journal as `journalctl -o json` has them, a line each
- * (systemd: docs/JOURNAL_EXPORT_FORMATS.md).
+ * Converts the entries of a journal to the format of `journalctl -o json`, one line each (systemd:
+ * docs/JOURNAL_EXPORT_FORMATS.md).
  *
  * @throws {Error} it ends within an entry, or is malformed
  */
 export async function* exportedLines(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
   let entry: Record<string, string> = {};
-  /** Bytes of a large field that are still to come. */
+  /** Remaining bytes of a large field to skip. */
   let passed = 0;
   for await (const part of parts) {
     const skipped = Math.min(passed, part.length);
@@ -47,7 +47,7 @@ export async function* exportedLines(parts: AsyncIterable<Buffer>): AsyncGenerat
         if (size <= MOST_FIELD && rest.length <= from + size) break;
         if (size <= MOST_FIELD && FIELDS.has(name))
           entry[name] = rest.toString('utf8', from, from + size);
-        // The end of its line too.
+        // Includes the line feed after the field.
         end = from + size;
         passed = Math.max(0, end + 1 - rest.length);
       }
@@ -55,8 +55,8 @@ export async function* exportedLines(parts: AsyncIterable<Buffer>): AsyncGenerat
     }
     rest = rest.subarray(at);
     yield Buffer.from(lines.join(''));
-    if (rest.length > 2 * MOST_FIELD) throw new Error('malformed export of a journal');
+    if (rest.length > 2 * MOST_FIELD) throw new Error('malformed journal export');
   }
   if (rest.length + passed > 0 || Object.keys(entry).length > 0)
-    throw new Error('the export of a journal ends within an entry');
+    throw new Error('the journal export is truncated within an entry');
 }

@@ -1,27 +1,30 @@
 import type { LogCaller } from '../records/log-records.js';
 
-/** Whose form a line has: `journalctl -o json`, /dev/kmsg and netconsole, syslog and the journal, printk and dmesg. */
+/**
+ * Form of a line, by its source: `journalctl -o json`, /dev/kmsg and netconsole, syslog and the journal,
+ * printk and dmesg.
+ */
 export type LineForm = 'json' | 'kmsg' | 'syslog' | 'dmesg';
 
-/** What stands before the text of a printed line: of printk, dmesg, syslog or the journal. */
+/** A line split into its prefix (by printk, dmesg, syslog or the journal) and its text. */
 export interface Prefixed {
-  /** Null: not printed. */
+  /** Null if not printed. */
   readonly level: number | null;
   readonly facility: number | null;
-  /** Nanoseconds on the kernel's own clock; null: not printed. */
+  /** Nanoseconds on the kernel's clock; null if not printed. */
   readonly timestamp: bigint | null;
   readonly printedTime: string;
   readonly caller: LogCaller | null;
-  /** Nothing of printk, dmesg, syslog or the journal stands before it. */
+  /** Whether the line has no prefix of printk, dmesg, syslog or the journal. */
   readonly bare: boolean;
-  /** What stands before it; undefined: nothing. */
+  /** Form of the prefix; undefined if there is none. */
   readonly form: LineForm | undefined;
-  /** The journal's id of the boot; undefined: not printed. */
+  /** The journal's boot ID; undefined if not printed. */
   readonly bootId?: string | undefined;
   readonly text: string;
 }
 
-/** `dmesg -x`, in the order of <sys/syslog.h>. */
+/** Facility names of `dmesg -x`, in the order of <sys/syslog.h>. */
 const FACILITIES = 'kern user mail daemon auth syslog lpr news uucp cron authpriv ftp'.split(' ');
 const LEVELS = 'emerg alert crit err warn notice info debug'.split(' ');
 
@@ -29,40 +32,42 @@ const LEVELS = 'emerg alert crit err warn notice info debug'.split(' ');
 const SYSLOG =
   /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}) (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
 
-/** `journalctl -o short-monotonic`: what printk prints looks the same but for the kernel's tag. */
+/** `journalctl -o short-monotonic`: like printk's output, with the tag `kernel`. */
 const MONOTONIC =
   /^\[ *(\d{1,9})\.(\d{6})\] (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
 
-/** Before the time: `dmesg -x`, or `<N>`, which a console has in front of the level too. */
+/** Prefix before the time: `dmesg -x`, or `<N>`, which a console also prints before the level. */
 const KIND = /^(?:<(\d{1,5})>|([a-z]{3,8}) *:([a-z]{3,6}) *: ?)/;
 
-/** printk's clock, `dmesg -d` and `-e`, with the caller as CONFIG_PRINTK_CALLER has it, apart or in one. */
+/** printk's clock, `dmesg -d` and `-e`, with the caller of CONFIG_PRINTK_CALLER, separate or in the same brackets. */
 const CLOCK = /^\[ *(\d{1,12})\.(\d{6})(?: <[ \d.]{12,20}>)?\](?:\[ *([TC])(\d{1,9})\])? ?/;
 
-/** `dmesg -T` (names of days and months are in the language of who ran it), `-e`, `--time-format iso`. */
+/** `dmesg -T` (names of days and months by locale), `-e`, `--time-format iso`. */
 const WALL =
   /^(?:\[([^[\]]{3,24} [ \d]\d \d\d:\d\d:\d\d \d{4}|[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *[+-]\d+\.\d{6})\](?:\[ *([TC])(\d{1,9})\])?|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)) /;
 
-/** Other output on the same line of a console: a prompt for a login, a note of printk itself. */
+/** Other console output on the same line: a login prompt, a note of printk itself. */
 const BEFORE =
   /^(?:\*\* \d+ printk messages dropped \*\* ?|.{0,80} login: |.{0,80}\$ )(?=(?:<\d+>)?\[ *\d+\.\d{6}\])/;
 
-/** `PRIORITY,SEQ,MICROSECONDS,FLAGS;TEXT`: /dev/kmsg, and netconsole, which may have the release before it. */
+/**
+ * `PRIORITY,SEQ,MICROSECONDS,FLAGS;TEXT`: /dev/kmsg, and netconsole, which may print the release before it.
+ */
 const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),\d{1,15},(\d{1,15}),([^;]{0,200});(.*)$/s;
 
-/** Facility and level of a number (include/linux/kern_levels.h). */
+/** Splits a priority into facility and level (include/linux/kern_levels.h). */
 function priority(number: number): Pick<Prefixed, 'facility' | 'level'> {
   return { facility: number >> 3, level: number & 7 };
 }
 
-/** Tags by which syslog and the journal know the kernel. */
+/** Tags that syslog and the journal use for the kernel. */
 const OF_KERNEL = /^(?:kernel|klogd|vmunix)$/;
 
 /**
- * Splits a line; undefined: another program than the kernel wrote it, as the line itself says.
+ * Splits a line; undefined if its tag shows that another program wrote it.
  *
- * @param line without its end
- * @param host whose journal it is, where its lines begin with the kernel's clock (`monotonicHost`)
+ * @param line without its line ending
+ * @param host host of the journal, if its lines begin with the kernel's clock (`monotonicHost`)
  */
 export function splitPrefix(line: string, host?: string): Prefixed | undefined {
   if (line.startsWith('{"')) return ofJournal(line);
@@ -112,14 +117,14 @@ export function splitPrefix(line: string, host?: string): Prefixed | undefined {
     bare = false;
   }
   const form = bare ? undefined : syslog || monotonic ? 'syslog' : 'dmesg';
-  // rsyslog writes ends of lines like this.
+  // rsyslog escapes line feeds like this.
   const text = rest.replaceAll('#012', '\n');
   return { level, facility, timestamp, printedTime, caller, bare, form, text };
 }
 
 const NOTHING = { level: null, facility: null, timestamp: null, printedTime: '', caller: null };
 
-/** A line of `journalctl -o json`: its kernel's clock is that of when printk was called. */
+/** Splits a line of `journalctl -o json`. Its kernel timestamp is the time of the printk call. */
 function ofJournal(line: string): Prefixed | undefined {
   const bare = { ...NOTHING, bare: true, form: undefined, text: line };
   let entry: unknown;
@@ -132,8 +137,7 @@ function ofJournal(line: string): Prefixed | undefined {
   const message: unknown = fields.get('MESSAGE');
   if (message === undefined) return bare;
   if ((fields.get('_TRANSPORT') ?? 'kernel') !== 'kernel') return undefined;
-  // Bytes, where they are no UTF-8 that can be printed.
-  // Null: longer than journalctl prints without --all.
+  // An array contains bytes that are not printable UTF-8. Null: longer than journalctl prints without --all.
   const text = Array.isArray(message)
     ? Buffer.from(message).toString('utf8')
     : String(message ?? '');
@@ -170,14 +174,20 @@ function ofKmsg([, number, microseconds, flags = '', text = '']: RegExpExecArray
   };
 }
 
-/** `\x0a` as /dev/kmsg has what is no printable ASCII, a backslash among it; bytes are UTF-8. */
+/**
+ * Decodes `\x0a`: /dev/kmsg escapes bytes that are not printable ASCII, and backslashes, like this. The bytes
+ * are UTF-8.
+ */
 export function unescapeBytes(text: string): string {
   return text.replace(/(?:\\x[0-9a-f]{2})+/g, (bytes) =>
     Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString('utf8'),
   );
 }
 
-/** Whose journal a line is of that begins with the kernel's clock; undefined: it is none of the kernel's there. */
+/**
+ * Returns the host of a journal line that begins with the kernel's clock; undefined if it is not a kernel
+ * message.
+ */
 export function monotonicHost(line: string): string | undefined {
   const { host, tag = '' } = MONOTONIC.exec(line)?.groups ?? {};
   return OF_KERNEL.test(tag) ? host : undefined;

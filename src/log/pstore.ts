@@ -1,16 +1,18 @@
 import { constants, inflateRawSync, inflateSync } from 'node:zlib';
 
-/** A record of pstore: part of what the kernel dumped of its log when it crashed. */
+/** A pstore record: a part of the log that the kernel saved when it crashed. */
 export interface PstoreRecord {
   /** `dmesg-efi-170123456700001`, `dmesg-ramoops-0`. */
   readonly name: string;
   readonly content: Buffer;
 }
 
-/** `Panic#1 Part3`, before the messages (`pstore_dump`, fs/pstore/platform.c). Part 1 is the newest. */
+/**
+ * Header before the messages: `Panic#1 Part3` (`pstore_dump`, fs/pstore/platform.c). Part 1 is the newest.
+ */
 const HEADER = /^(?:====\d+\.\d+(?:-[CD])?\n)?(\w{1,32})#(\d{1,9}) Part(\d{1,9})\n/;
 
-/** Before the number that a backend adds: `efi` writes the time, the part and the count. */
+/** File name with the number that the backend adds: `efi` combines the time, the part and the count. */
 const NAME = /(?:^|\/)dmesg-[a-z_]+-(\d{1,20})(?:\.enc\.z)?$/;
 
 interface Part {
@@ -25,17 +27,20 @@ interface Dump {
   readonly parts: Part[];
 }
 
-/** What the records hold, and what is missing of them. */
+/** Text of the records, and what is missing. */
 export interface PstoreText {
-  /** The oldest message first. */
+  /** Messages, the oldest first. */
   readonly text: string;
-  /** `Panic#1 Part2`: other parts of the same dump are there. */
+  /** Missing parts of dumps with other parts available: `Panic#1 Part2`. */
   readonly missing: readonly string[];
-  /** Names of records whose text has no header: damaged, or not compressed with deflate. */
+  /** Names of records without a header: corrupt, or not compressed with deflate. */
   readonly unreadable: readonly string[];
 }
 
-/** Puts records in order: dumps by their counts and times, their parts from the last, which is the oldest. */
+/**
+ * Joins records in order: dumps by count and time, parts in descending order, since the last part is the
+ * oldest.
+ */
 export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
   const dumps = new Map<string, Dump>();
   const unreadable: string[] = [];
@@ -46,7 +51,7 @@ export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
       unreadable.push(name);
       continue;
     }
-    // efi: the first ten digits are the time of the dump, the same in all its parts.
+    // efi: the first ten digits are the time of the dump, which is the same in all its parts.
     const id = NAME.exec(name)?.[1] ?? '';
     const since = id.length >= 15 ? BigInt(id.slice(0, 10)) : 0n;
     const key = `${reason}#${count} ${since}`;
@@ -68,10 +73,13 @@ export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
   return { text: texts.reduce(joined, ''), missing, unreadable };
 }
 
-/** The kernel gives a buffer of some kilobytes for a record. */
+/** Maximum decompressed size: the kernel's buffer for a record has only some kilobytes. */
 const MOST_INFLATED = 1 << 24;
 
-/** A record that the kernel did not decompress: raw deflate (6.6 on, crypto_comp), or with zlib's header (3.x). */
+/**
+ * Decompresses a record that the kernel left compressed: raw deflate (since 6.6, crypto_comp), or with a zlib
+ * header (3.x).
+ */
 function inflated(content: Buffer): string {
   for (const inflate of [inflateRawSync, inflateSync])
     try {
@@ -79,12 +87,12 @@ function inflated(content: Buffer): string {
       const text = inflate(content, options).toString('utf8');
       if (HEADER.test(text)) return text;
     } catch {
-      // Compressed otherwise, or damaged: it has no header then.
+      // Another compression, or corrupt: the record then has no header.
     }
   return '';
 }
 
-/** A later dump begins with messages that the one before has too: those are taken once. */
+/** Joins two dumps without duplicates: a later dump begins with messages of the previous one. */
 function joined(before: string, after: string): string {
   const [first = ''] = after.split('\n', 1);
   const at = first === '' ? -1 : before.indexOf(`${first}\n`);

@@ -3,44 +3,44 @@ import { BOOT_TRIGGERS, type Boot, BootCounter } from './boots.js';
 import { LogFormat } from './format.js';
 import { splitPrefix, unescapeBytes } from './prefix.js';
 
-/** What takes the messages of a text. */
+/** Receives the messages of a text. */
 export interface MessageSink {
   take(record: TextRecord): void;
-  /** It needs each message that follows; else only lines in which `triggers` match. */
+  /** Whether it needs every following message; otherwise only lines that match `triggers`. */
   readonly isOpen: boolean;
   readonly triggers: RegExp;
 }
 
-/** What a text is, and what of it was read. */
+/** Format of a text, and how much of it was read. */
 export interface TextLogSummary {
-  /** `dmesg`, `journal`, …; undefined: it contains no message of a kernel. */
+  /** `dmesg`, `journal`, …; undefined if it contains no kernel message. */
   readonly format: string | undefined;
   readonly messages: number;
   readonly lines: number;
   readonly bytes: number;
-  /** How many boots are told apart, and what is known of them, the oldest first. */
+  /** Number of boots; `boots` has their details, the oldest first. */
   readonly bootCount: number;
   readonly boots: readonly Boot[];
-  /** Lines that were longer than any message: only their first part was read. */
+  /** Number of lines longer than any message: only their first part was read. */
   readonly cutLines: number;
 }
 
 const UNKNOWN = { comm: '', subsystem: '', device: '' };
 const LINE_END = 10;
 const BLANK = 32;
-/** A line has so many bytes at most. */
+/** Maximum length of a line, bytes. */
 const MOST_LINE = 1 << 20;
-/** The form of a text is that of its first lines. */
+/** Number of bytes at the start of a text that determine its form. */
 const SNIFFED = 1 << 18;
 const NOT_ASCII = /[^\0-\x7f]/;
-/** Of lines that are passed over one in so many bytes is split, to notice a clock that goes back. */
+/** One line per this many skipped bytes is parsed, to detect a clock that goes back. */
 const SAMPLED = 1 << 12;
-/** What /dev/kmsg prints below a message. */
+/** A property line, which /dev/kmsg prints below a message. */
 const PROPERTY = /^ (?<key>[A-Z]\w{0,40})=(?<value>.*)$/;
 
 /**
- * Reads a text that contains a kernel log, part by part, in bounded memory: lines that begin no finding are
- * passed over without taking them apart.
+ * Reads a text that contains a kernel log, part by part, in bounded memory. Lines that begin no finding are
+ * skipped without parsing.
  */
 export class TextLogReader {
   readonly #sink: MessageSink;
@@ -50,7 +50,7 @@ export class TextLogReader {
   #rest: Buffer = Buffer.alloc(0);
   #host: string | undefined;
   #isFirst = true;
-  /** In the rest of a line that is too long. */
+  /** Whether the input is within the rest of a line that is too long. */
   #isSkipping = false;
   #lines = 0;
   #bytes = 0;
@@ -104,7 +104,10 @@ export class TextLogReader {
     };
   }
 
-  /** Where the last whole line ends; of /dev/kmsg that before the last message, whose properties follow it. */
+  /**
+   * Returns the end of the last complete line. For /dev/kmsg: the start of the last message, whose property
+   * lines may follow.
+   */
   #wholeLines(data: Buffer): number {
     let end = data.lastIndexOf(LINE_END) + 1;
     if (this.#format.form !== 'kmsg') return end;
@@ -117,9 +120,9 @@ export class TextLogReader {
     return end;
   }
 
-  /** @param data whole lines */
+  /** @param data complete lines */
   #read(data: Buffer): void {
-    // A letter a byte: places in the text are those of the data.
+    // One character per byte, so offsets in the text equal those in the data.
     const text = data.toString('latin1');
     if (this.#isFirst) this.#sniff(text);
     this.#format.count(text);
@@ -139,7 +142,7 @@ export class TextLogReader {
         const line = NOT_ASCII.test(letters)
           ? data.toString('utf8', from, from + letters.length)
           : letters;
-        // Blocks of zeros are in a file whose last pages a crash of the machine left unwritten.
+        // A file has blocks of zeros if a crash of the machine left its last pages unwritten.
         const whole = line.includes('\0') ? line.replaceAll('\0', '') : line;
         return whole.endsWith('\r') ? whole.replace(/\r+$/, '') : whole;
       };
@@ -151,7 +154,7 @@ export class TextLogReader {
     }
   }
 
-  /** Passes over lines that nothing is looked for in. */
+  /** Skips lines without a trigger. */
   #pass(text: string, from: number, to: number): void {
     for (let line = text.indexOf('\n', from); line >= 0 && line < to; this.#lines++)
       line = text.indexOf('\n', line + 1);
@@ -176,7 +179,7 @@ export class TextLogReader {
     this.#sink.take({ seq, ...about, ...message, boot, bootId });
   }
 
-  /** What the first lines tell: the form. */
+  /** Detects the format from the first lines. */
   #sniff(text: string): void {
     this.#isFirst = false;
     this.#host = this.#format.sniff(text.slice(0, SNIFFED));
@@ -192,4 +195,14 @@ function deviceOf(properties: readonly string[]): { subsystem?: string; device?:
   );
   const [subsystem, device] = [known.get('SUBSYSTEM'), known.get('DEVICE')];
   return { ...(subsystem ? { subsystem } : {}), ...(device ? { device } : {}) };
+}
+
+/** Returns the messages of a text that contains a kernel log, one record per line, the oldest first. */
+export function textRecords(text: string): TextRecord[] {
+  const records: TextRecord[] = [];
+  const take = (record: TextRecord) => void records.push(record);
+  const reader = new TextLogReader({ take, isOpen: true, triggers: /^/ });
+  reader.push(Buffer.from(text));
+  reader.end();
+  return records;
 }

@@ -1,6 +1,6 @@
 import type { ReaderRights } from './processes.js';
 
-/** Numbers of the rights that matter here (include/uapi/linux/capability.h). */
+/** Numbers of the relevant capabilities (include/uapi/linux/capability.h). */
 const BITS = {
   dac_override: 1n,
   dac_read_search: 2n,
@@ -13,7 +13,7 @@ const BITS = {
 
 type Right = keyof typeof BITS;
 
-/** Rights without which something is not seen. */
+/** Capabilities without which some data is not visible. */
 const RIGHTS: readonly Right[] = [
   'sys_ptrace',
   'dac_read_search',
@@ -23,14 +23,14 @@ const RIGHTS: readonly Right[] = [
   'syslog',
 ];
 
-/** The names of the effective capabilities that a /proc/PID/status tells (CapEff), of those that matter here. */
+/** Names of the relevant effective capabilities in /proc/PID/status (CapEff). */
 export function capabilitiesOf(status: string): string[] {
   const digits = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1] ?? '0';
   const held = BigInt(`0x${digits}`);
   return Object.entries(BITS).flatMap(([name, bit]) => ((held >> bit) & 1n ? [name] : []));
 }
 
-/** Those without which something is not seen, and that are lacking: `CAP_SYS_PTRACE`, … */
+/** Missing capabilities that hide something: `CAP_SYS_PTRACE`, … */
 export function lackingRights(status: string): string[] {
   const held = capabilitiesOf(status);
   return RIGHTS.filter(
@@ -39,22 +39,27 @@ export function lackingRights(status: string): string[] {
   ).map((right) => `CAP_${right.toUpperCase()}`);
 }
 
-/** Whether none of them is there. */
+/** Whether all of them are missing. */
 export const lacksAll = (lacking: readonly string[]) => lacking.length === RIGHTS.length;
 
-/** The rights of the process whose /proc/PID/status this is; undefined: it does not say. */
+/**
+ * Returns the user and capabilities of a process from its /proc/PID/status; undefined if the text lacks them.
+ */
 export function rightsOf(status: string): ReaderRights | undefined {
   const uid = /^Uid:\s+\d+\s+(\d+)/m.exec(status)?.[1];
   if (uid === undefined || !/^CapEff:/m.test(status)) return undefined;
   return { root: uid === '0', capabilities: capabilitiesOf(status) };
 }
 
-/** Why the kernel refuses what this capability allows, and what helps. Root is never advised to be root. */
+/**
+ * Explains why the kernel denies what this capability permits, and what helps. Root is never advised to use
+ * root.
+ */
 export function refusalWords(reader: ReaderRights | undefined, right: Right): string {
   const name = `CAP_${right.toUpperCase()}`;
-  if (reader === undefined) return `it takes ${name}`;
+  if (reader === undefined) return `requires ${name}`;
   if (reader.capabilities.includes(right))
-    return `permission denied despite ${name} (another user namespace or a security module?)`;
+    return `permission denied despite ${name} (a process in another user namespace, or a security module)`;
   if (reader.root) return `root lacks ${name} here, as in a container`;
-  return `run it as root, or with ${name}`;
+  return `requires root, or ${name}`;
 }

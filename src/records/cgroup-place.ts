@@ -1,26 +1,26 @@
-/** Where a process belongs. Text is what its makers chose: hostile. */
+/** Cgroup, container and pod of a process. The text is chosen by its creators, and untrusted. */
 export interface CgroupPlace {
-  /** The path in the v2 hierarchy, or in v1's most telling one. */
+  /** The path in the v2 hierarchy, or in the most informative one of v1. */
   readonly path: string;
-  /** The container's id: 64 hex digits, sometimes fewer; null outside of one. */
+  /** Container id: 64 hex digits, sometimes fewer; null: not in a container. */
   readonly container: string | null;
-  /** What runs the container, as its path says: `docker`, `containerd`, `crio`, `podman`, `lxc`, … */
+  /** The container runtime according to the path: `docker`, `containerd`, `crio`, `podman`, `lxc`, … */
   readonly runtime: string | null;
-  /** The Kubernetes pod's uid, null outside of one. */
+  /** Uid of the Kubernetes pod; null: not in a pod. */
   readonly pod: string | null;
 }
 
-/** /proc/PID/cgroup has under 20 lines of at most 4 KiB each. */
+/** Upper bound: /proc/PID/cgroup has less than 20 lines of at most 4 KiB each. */
 const MAX_LINES = 64;
 
 /**
- * /proc/PID/cgroup: lines of `hierarchy:controllers:path` (cgroups(7)); v2's is `0::/path`. The path
- * may hold colons and is one line (the kernel escapes newlines). With both versions mounted, the
- * line that names a container wins, then the deepest path. Null when there is no line.
+ * Parses /proc/PID/cgroup: lines of `hierarchy:controllers:path` (cgroups(7)); v2 has `0::/path`. The path
+ * may contain colons, but no newline (the kernel escapes them). If both versions are mounted, the line that
+ * names a container is used, otherwise the deepest path. Returns null without a line.
  */
 export function parseCgroups(text: string): CgroupPlace | null {
-  const told = knownTexts.get(text);
-  if (told !== undefined) return told;
+  const cached = knownTexts.get(text);
+  if (cached !== undefined) return cached;
   const place = readCgroups(text);
   if (knownTexts.size >= MAX_KNOWN) knownTexts.clear();
   knownTexts.set(text, place);
@@ -38,12 +38,12 @@ function readCgroups(text: string): CgroupPlace | null {
   return best;
 }
 
-/** Thousands of sockets and processes live in a few cgroups: what was told of so many paths is kept. */
+/** Size of the cache of parsed paths: thousands of sockets and processes share few cgroups. */
 const MAX_KNOWN = 1024;
 const known = new Map<string, CgroupPlace>();
 const knownTexts = new Map<string, CgroupPlace | null>();
 
-/** What a cgroup's path tells by itself. */
+/** Returns the container, pod and other facts in a cgroup path. */
 export function placeOf(path: string): CgroupPlace {
   const place = known.get(path) ?? readPlace(path);
   if (known.size >= MAX_KNOWN) known.clear();
@@ -70,8 +70,8 @@ const POD =
   /[/-]pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice|\/|$)/;
 
 /**
- * The last container in the path: the innermost, when one runs in another. Tried from the path's beginning alone:
- * who may make cgroups would have each look take seconds.
+ * The last container in the path: the innermost, if containers are nested. Anchored at the path's beginning:
+ * otherwise a crafted cgroup name could take seconds to match.
  */
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/^.*\/docker-([0-9a-f]{12,64})\.scope(?:\/|$)/s, 'docker'],

@@ -1,39 +1,39 @@
-/** Who called printk. */
+/** The caller of printk. */
 export interface LogCaller {
-  /** A task's own id, or a CPU that ran no task's code. */
+  /** Whether the id is that of a task, or of a CPU outside task context. */
   readonly kind: 'task' | 'cpu';
   readonly id: number;
 }
 
-/** A message of the kernel's log, of a dump or of a capture. */
+/** A message of the kernel log, from a dump or a capture. */
 export interface LogRecord {
-  /** Counts messages since boot. */
+  /** Sequence number since boot. */
   readonly seq: number;
-  /** Nanoseconds on the kernel's own clock, which starts near 0 at boot and stands still in sleep. */
+  /** Nanoseconds on the kernel's own clock, which starts near 0 at boot and stops during suspend. */
   readonly timestamp: bigint;
-  /** 0 (emerg) to 7 (debug); null: this kernel's types do not tell where it stands. */
+  /** 0 (emerg) to 7 (debug); null: the kernel's types lack the member. */
   readonly level: number | null;
-  /** As syslog counts them; 0: the kernel itself. Null as level is. */
+  /** Syslog facility number; 0: the kernel itself. Null under the same condition as level. */
   readonly facility: number | null;
   readonly caller: LogCaller | null;
-  /** Name of the task that called; '' where the kernel does not note it. Hostile. */
+  /** Name of the calling task, untrusted; '' if the kernel does not record it. */
   readonly comm: string;
-  /** The device that a message is about, where it is about one; '' otherwise. Hostile. */
+  /** Device that the message is about, untrusted; '' if none. */
   readonly subsystem: string;
   readonly device: string;
-  /** One line, or several; hostile. */
+  /** One or more lines; untrusted. */
   readonly text: string;
 }
 
-/** A message of a log that is text (src/log): null is what the text does not have. */
+/** A message of a text log (src/log): null if the text lacks it. */
 export interface TextRecord extends Omit<LogRecord, 'timestamp'> {
   readonly timestamp: bigint | null;
-  /** Wall-clock time as the text has it; '' where it has none. Hostile. */
+  /** Wall-clock time in the text; '' if it has none. Untrusted. */
   readonly printedTime: string;
-  /** Nothing of printk stands before it: a further line of the message before, or other output. */
+  /** Without a printk prefix: a further line of the previous message, or other output. */
   readonly bare: boolean;
-  /** Counts the boots of the text from 1 on. */
+  /** Number of the boot in the text, starting at 1. */
   readonly boot: number;
-  /** The journal's id of it; '' where the text has none. */
+  /** Boot id of the journal; '' if the text has none. */
   readonly bootId: string;
 }

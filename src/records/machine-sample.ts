@@ -1,36 +1,55 @@
-import type { HostErrorCode } from '../base/errors/host.js';
+import type { ProcsGrowthJson } from '../answers/growth/schema.js';
+import type { HostErrorCode } from '../base/errors.js';
 
-/** A line of a PSI file (Documentation/accounting/psi.rst): how much of the time tasks waited for memory. */
-export interface PressureLine {
-  /** Per cent of the last 10, 60 and 300 seconds. */
-  readonly avg10: number;
-  readonly avg60: number;
-  readonly avg300: number;
-  /** Since the machine or the cgroup began. */
-  readonly totalMicroseconds: number;
-}
+/** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
+export type PressureLine = Pressure['some'];
 
-/** What a PSI file says: of some tasks, and of all that could have run at once. */
-export interface Pressure {
-  readonly some: PressureLine;
-  readonly full: PressureLine;
-}
+/** Content of a PSI file: for some tasks, and for all. */
+export type Pressure = NonNullable<ProcsGrowthJson['machine']['pressure']>;
 
-/** The machine at one time. Bytes; null: it does not tell. */
+/** State of the machine at one time. Bytes; null: unknown. */
 export interface MachineSample {
   readonly at: Date;
-  /** Since it was booted: of all clocks the one that nobody sets. */
+  /** Time since boot: the only clock that cannot be set. */
   readonly uptime: number;
-  /** Another one after each boot; null: it is hidden. */
+  /** Unique for each boot; null: hidden. */
   readonly bootId: string | null;
   readonly host: string | null;
   readonly total: number | null;
-  /** MemAvailable: what could be had without swapping, as the kernel thinks. */
+  /** MemAvailable: the kernel's estimate of memory available without swapping. */
   readonly available: number | null;
   readonly swapTotal: number | null;
   readonly swapFree: number | null;
   readonly pressure: Pressure | null;
-  /** Why there is no pressure. */
+  /** Why pressure is not available. */
   readonly noPressure: string | null;
   readonly noPressureCode?: HostErrorCode | null;
+}
+
+/** Memory counters of /proc, in bytes. Counters that this kernel lacks are absent. */
+export interface MemoryCounters {
+  readonly release: string;
+  /** Size of a base page in bytes. */
+  readonly pageSize: number;
+  /** Memory present in zones, and the part managed by the buddy allocator (/proc/zoneinfo). */
+  readonly present: number | undefined;
+  readonly managed: number | undefined;
+  /**
+   * Free memory in the buddy allocators of all zones (/proc/zoneinfo); undefined: some zones do not count it.
+   */
+  readonly zoneFree: number | undefined;
+  /** Free memory on per-CPU free lists. */
+  readonly onCpus: number | undefined;
+  /** Why zones are not available. */
+  readonly whyNoZones: string | undefined;
+  /** Number of CPUs, each of which holds back up to 125 pages of each counter (mm/vmstat.c). */
+  readonly cpus: number;
+  /** Lines of /proc/meminfo, by name. */
+  readonly meminfo: ReadonlyMap<string, number>;
+  /** Malformed lines by name, with their content. Untrusted. */
+  readonly damaged: ReadonlyMap<string, string>;
+  /** Memory of zsmalloc (/proc/vmstat, nr_zspages). */
+  readonly compressed: number | undefined;
+  /** Memory of struct pages: boot memory, and allocated later (/proc/vmstat, since 6.12). */
+  readonly memmap: { readonly boot: number; readonly later: number } | undefined;
 }

@@ -1,66 +1,42 @@
-/** What memory a mapping of a process shows. */
+/** Kinds of mappings. */
 export const MAPPING_KINDS = [
   'file',
-  /** A file of tmpfs. */
+  /** A tmpfs file. */
   'shmem',
   'memfd',
   'sysv',
-  /** Without a file, shared with children (MAP_SHARED | MAP_ANONYMOUS). */
+  /** Without a file, shared with child processes (MAP_SHARED | MAP_ANONYMOUS). */
   'shared-anonymous',
   'hugetlb',
-  /** A file of /dev, or a device's memory. */
+  /** A file in /dev, or device memory. */
   'device',
   'heap',
-  /** That of the first thread: others have theirs in anonymous memory. */
+  /** Stack of the first thread: the others' are anonymous memory. */
   'stack',
   'anonymous',
-  /** The kernel's own code and clock, which it shows to everybody. */
+  /** Kernel code and clock data that are mapped into every process. */
   'vdso',
-  /** Rings and other memory that the kernel and the process share. */
+  /** Rings and other memory shared by the kernel and the process. */
   'kernel',
 ] as const;
 
 export type MappingKind = (typeof MAPPING_KINDS)[number];
 
-/**
- * What of a mapping is in memory and in swap, bytes, as /proc/PID/smaps has it (fs/proc/task_mmu.c); null: it
- * cannot be told.
- */
-export interface MappingSizes {
-  /** Pages that it maps; huge pages of hugetlb are not among them. */
-  readonly rss: number | null;
-  /** Each divided among all mappings of it. */
-  readonly pss: number | null;
-  /** Pages that no other mapping has, and those that others have too; dirty: not as on the disk. */
-  readonly privateClean: number | null;
-  readonly privateDirty: number | null;
-  readonly sharedClean: number | null;
-  readonly sharedDirty: number | null;
-  /** Used since the kernel last looked. */
-  readonly referenced: number | null;
-  readonly anonymous: number | null;
-  /** Mapped by one entry of a huge page. */
-  readonly anonymousHuge: number | null;
-  readonly shmemHuge: number | null;
-  readonly fileHuge: number | null;
-  readonly privateHugetlb: number | null;
-  readonly sharedHugetlb: number | null;
-  readonly swap: number | null;
-  readonly swapPss: number | null;
-  /** What of PSS mlock keeps in memory. */
-  readonly locked: number | null;
-}
-
-/** Names of the sizes, and how /proc/PID/smaps calls them. */
+/** Names of the sizes here and in /proc/PID/smaps (fs/proc/task_mmu.c). */
 export const MAPPING_SIZES = {
+  /** Mapped pages, without hugetlb pages. */
   rss: 'Rss',
+  /** Each page divided by the number of its mappings. */
   pss: 'Pss',
+  /** Pages with no other mapping, and pages with others; dirty: not the same as on disk. */
   privateClean: 'Private_Clean',
   privateDirty: 'Private_Dirty',
   sharedClean: 'Shared_Clean',
   sharedDirty: 'Shared_Dirty',
+  /** Referenced since the last reclaim scan. */
   referenced: 'Referenced',
   anonymous: 'Anonymous',
+  /** Pages mapped by a huge page table entry. */
   anonymousHuge: 'AnonHugePages',
   shmemHuge: 'ShmemPmdMapped',
   fileHuge: 'FilePmdMapped',
@@ -68,29 +44,35 @@ export const MAPPING_SIZES = {
   sharedHugetlb: 'Shared_Hugetlb',
   swap: 'Swap',
   swapPss: 'SwapPss',
+  /** Part of PSS that is locked by mlock. */
   locked: 'Locked',
-} as const satisfies Record<keyof MappingSizes, string>;
+} as const;
+
+/** Bytes of a mapping in memory and in swap; null: unknown. */
+export type MappingSizes = Readonly<Record<keyof typeof MAPPING_SIZES, number | null>>;
 
 /** A mapping of a process. */
 export interface Mapping extends MappingSizes {
-  /** Addresses of the process; `end` is behind the last byte. */
+  /** Address range in the process; `end` is exclusive. */
   readonly start: bigint;
   readonly end: bigint;
-  /** As in /proc/PID/maps: `r-xp`. */
+  /** Permissions as in /proc/PID/maps: `r-xp`. */
   readonly permissions: string;
-  /** Where in its file it begins, bytes. */
+  /** Offset in its file, bytes. */
   readonly offset: bigint;
-  /** As /proc/PID/maps names it: a path, `[heap]`, `[anon:NAME]`; '': nothing names it. Hostile. */
+  /** Name as in /proc/PID/maps, untrusted: a path, `[heap]`, `[anon:NAME]`; '': none. */
   readonly name: string;
   readonly kind: MappingKind;
 }
 
-/** What tells of a mapping's kind besides its name. */
+/** Facts about a mapping beside its name. */
 export interface MappingTraits {
   readonly hugetlb: boolean;
-  /** It shows a device's memory (VM_IO, VM_PFNMAP). */
+  /** Whether it maps device memory (VM_IO, VM_PFNMAP). */
   readonly device: boolean;
-  /** Type of its file's file system, where that is mounted; undefined: the kernel's own, or no file. */
+  /**
+   * Type of the file system of its file, if that is mounted; undefined: no file, or internal to the kernel.
+   */
   readonly fsType: string | undefined;
 }
 
@@ -104,7 +86,7 @@ const BRACKETS: readonly (readonly [string, MappingKind])[] = [
   ['[vsyscall]', 'vdso'],
 ];
 
-/** What the kernel calls files of its own that are in no folder. */
+/** The kernel's names for its own files without a directory. */
 const OWN_FILES: readonly (readonly [string, MappingKind])[] = [
   ['/memfd:', 'memfd'],
   ['/SYSV', 'sysv'],
@@ -118,7 +100,7 @@ const BY_FILE_SYSTEM: ReadonlyMap<string, MappingKind> = new Map([
   ['hugetlbfs', 'hugetlb'],
 ]);
 
-/** What a mapping shows, by its name in /proc/PID/maps. Names of files begin with a slash. */
+/** Kind of a mapping by its name in /proc/PID/maps. File names begin with a slash. */
 export function kindOfMapping(name: string, traits: MappingTraits): MappingKind {
   const { hugetlb, device, fsType } = traits;
   const called = (known: typeof OWN_FILES) => known.find(([text]) => name.startsWith(text))?.[1];

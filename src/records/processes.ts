@@ -1,36 +1,33 @@
 import type { CgroupPlace } from './cgroup-place.js';
 
-/** Ticks a second by which /proc/PID/stat counts: 100 on every Linux that Node runs on (include/asm-generic/param.h). */
+/** Ticks per second in /proc/PID/stat: 100 on every Linux that Node runs on (include/asm-generic/param.h). */
 export const USER_HZ = 100;
 
-/**
- * What /proc/PID/smaps says of mappings, and smaps_rollup of all of them together (fs/proc/task_mmu.c): the
- * sums, bytes.
- */
+/** Sums of /proc/PID/smaps by mapping, and of smaps_rollup for all (fs/proc/task_mmu.c), in bytes. */
 export interface SmapsSums {
   readonly rss: number;
   readonly pss: number;
-  /** Pages that no other mapping has: Private_Clean and Private_Dirty. */
+  /** Pages with no other mapping: Private_Clean and Private_Dirty. */
   readonly uss: number;
-  /** Null, here and below: this kernel does not tell. */
+  /** Null, here and below: this kernel does not report it. */
   readonly anonymous: number | null;
-  /** Since 5.4, of smaps_rollup alone. */
+  /** Since 5.4, smaps_rollup only. */
   readonly pssAnonymous: number | null;
   readonly pssShmem: number | null;
   readonly swap: number | null;
   /** Since 4.3. */
   readonly swapPss: number | null;
-  /** Private_Hugetlb and Shared_Hugetlb, which are in none of the figures before. */
+  /** Private_Hugetlb and Shared_Hugetlb, which are not included in the figures above. */
   readonly hugetlb: number | null;
   readonly locked: number | null;
 }
 
-/** Which process it is, and what it is besides its memory; null: not shown. Text is hostile. */
+/** Identity and properties of a process beside its memory; null: not readable. Text is untrusted. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly comm: string;
   readonly uid: number | null;
-  /** Its pid in each pid namespace, ours first; [] when not shown. */
+  /** Pid in each pid namespace, starting with that of the reader; [] if not available. */
   readonly nsPids: readonly number[];
   readonly cgroup: CgroupPlace | null;
   readonly threads: number | null;
@@ -39,26 +36,29 @@ export interface ProcessIdentity {
   readonly oomScoreAdj: number | null;
 }
 
-/** What /proc tells of one process and its memory, bytes. */
+/** A process and its memory according to /proc, in bytes. */
 export interface ProcessMemoryRecord extends ProcessIdentity {
-  /** VmRSS and what it is made of, as /proc/PID/status shows it to everybody. */
+  /** VmRSS and its parts, which every user can read in /proc/PID/status. */
   readonly status: StatusSizes | null;
-  /** Null: it may not be looked at, or `blocked`. */
+  /** Null: permission denied, or `blocked`. */
   readonly sums: SmapsSums | null;
-  /** Its mmap_lock was held: a read of its smaps made no progress. */
+  /** Whether its smaps could not be read because its mmap_lock was held. */
   readonly blocked?: boolean;
-  /** Other processes that share its memory (CLONE_VM) and have no record of their own. */
+  /** Other processes that share its memory (CLONE_VM), which have no record of their own. */
   readonly sharedWith?: readonly number[];
-  /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
+  /** Start time in ticks of USER_HZ since boot: with the pid, it identifies a process. */
   readonly started: number | null;
-  /** When it was read, in seconds after the boot. */
+  /** Time of the read, in seconds since boot. */
   readonly readAt: number | null;
-  /** Page faults since it began, of all its threads: those that found a page, and those that had to wait for one. */
+  /**
+   * Page faults of all its threads since the start: minor ones that found the page, and major ones that had
+   * to wait for it.
+   */
   readonly minorFaults: number | null;
   readonly majorFaults: number | null;
 }
 
-/** The kernel keeps these counters for each CPU, and adds them now and then: they may be some pages off. */
+/** Counters that the kernel keeps per CPU and adds up from time to time: they may be off by several pages. */
 export interface StatusSizes {
   readonly rss: number;
   readonly anonymous: number | null;
@@ -70,22 +70,22 @@ export interface StatusSizes {
   readonly hugetlb: number | null;
 }
 
-/** The rights of the process that read /proc: its effective user and capabilities, such as `sys_ptrace`. */
+/** Effective user and capabilities, such as `sys_ptrace`, of the process that read /proc. */
 export interface ReaderRights {
   readonly root: boolean;
   readonly capabilities: readonly string[];
 }
 
-/** All processes of a host that have memory. */
+/** All processes of a host that have memory of their own. */
 export interface ProcessRecords {
   readonly processes: readonly ProcessMemoryRecord[];
   readonly kernelThreads: number;
-  /** They have ended, and wait for their parents to ask how. */
+  /** They have exited, and their parents have not waited for them. */
   readonly zombies: number;
-  /** They ended while the others were read. */
+  /** They exited during the scan. */
   readonly gone: number;
-  /** /proc hides processes of other users (hidepid): how many is not known. */
+  /** Whether /proc hides an unknown number of processes of other users (hidepid). */
   readonly hidden: boolean;
-  /** Absent: unknown, as of a capture. */
+  /** Absent: unknown, for example in a capture. */
   readonly reader?: ReaderRights | undefined;
 }

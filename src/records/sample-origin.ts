@@ -1,10 +1,17 @@
-/** When something was looked at, and of which boot of which machine; null: that is not told. */
+/** Time, boot and machine of a sample; null: unknown. */
 export interface Origin {
   readonly at: Date | null;
-  /** The machine's name; hostile. */
+  /** Host name, untrusted. */
   readonly host: string | null;
-  /** /proc/sys/kernel/random/boot_id: another one after each boot. */
+  /** /proc/sys/kernel/random/boot_id: unique for each boot. */
   readonly bootId: string | null;
-  /** Seconds since the machine was booted, those that it slept among them. */
+  /** Seconds since boot, including suspend. */
   readonly uptime: number | null;
+}
+
+/** Host and time of a capture; its own statements are untrusted. */
+export interface CaptureOrigin {
+  /** Undefined: not reported. */
+  readonly name: string | undefined;
+  readonly taken: Date | null;
 }

@@ -1,6 +1,9 @@
-/** The two ends of a socket, apart: what `local` and `peer` say in one text each. */
+/** The two ends of a socket as separate fields: `local` and `peer` are one text each. */
 export interface SocketEnds {
-  /** An IP address without brackets and interface, `*` for any of both families, or the CID of a vsock; null: none. */
+  /**
+   * IP address without brackets and interface, `*` for any address of either family, or the CID of a vsock;
+   * null: none.
+   */
   readonly localAddress: string | null;
   /** Null: none. */
   readonly localPort: number | null;
@@ -8,13 +11,13 @@ export interface SocketEnds {
   readonly peerPort: number | null;
 }
 
-/** Families and protocols whose ends are names, also where such a name looks like an address. */
+/** Families and protocols whose ends are names, even if they look like addresses. */
 const NAMED = /^(?:AF_)?(?:UNIX|LOCAL|NETLINK|PACKET)$/i;
 
 /** `10.0.0.1:80`, `[fe80::1]%eth0:80`, `[fe80::1%eth0]:80`, `10.0.0.1%eth0:80`, `*:*`. */
 const END = /^(?:\[([0-9a-fA-F:.]+)(?:%[^\]]*)?\]|([^[\]%:]+))(?:%[^:]*)?:(\d{1,10}|\*)$/;
 
-/** @param kind family or protocol @param local as ss prints it; hostile, where it is a name */
+/** @param kind family or protocol @param local as ss prints it; untrusted if it is a name */
 export function socketEnds(
   kind: { readonly family?: string; readonly protocol?: string },
   local: string | null,

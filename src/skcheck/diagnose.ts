@@ -1,15 +1,13 @@
-import { AcceptQueues, belongsTo } from '../host/accept-queues.js';
 import type { Observation } from '../host/observation.js';
-import { OtherEnds } from '../host/pairs.js';
 import { dropsAreLosses, type SocketRecord, socketKey } from '../host/socket.js';
-import type { Ages } from './ages.js';
+import { AcceptQueues, belongsTo, OtherEnds } from '../host/socket-pairs.js';
 import { type FdLeak, findFdLeaks } from './fd-leak.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
-import { judge, unreadBytes } from './judge.js';
+import { judge, judgeSender, unreadBytes } from './judge.js';
 import { judgeAccepting, judgeBacklog } from './judge-listener.js';
-import { judgeSender } from './judge-sender.js';
 import { type PinnedEstimate, sumPinned } from './pinned.js';
-import { SocketHistory } from './socket-history.js';
+import type { SocketPinned } from './pinned-by-socket.js';
+import { type Ages, SocketHistory } from './socket-history.js';
 import {
   bySeverity,
   isProblem,
@@ -20,49 +18,70 @@ import {
 } from './verdict.js';
 
 export interface Diagnosis {
-  /** The worst verdict first, within it what pins most. */
+  /** Most severe verdict first, then by pinned memory. */
   readonly findings: readonly Finding[];
   readonly fdLeaks: readonly FdLeak[];
-  /** Sockets looked at, idle and listening ones too. */
+  /** Number of sockets examined, including idle and listening ones. */
   readonly examined: number;
-  /** Sockets that nobody reads any more. */
+  /** Number of sockets that are no longer read. */
   readonly stalled: number;
   readonly undecided: number;
   readonly counts: Readonly<Record<VerdictCode, number>>;
-  /** Of the sockets that nobody reads any more. */
+  /** Totals over the sockets that are no longer read. */
   readonly totals: {
     readonly unread: number;
-    readonly pinned: PinnedEstimate;
-    /** How many of them have no upper bound that is known. */
+    /** Number of them without a known upper bound. */
     readonly unbounded: number;
-    /** What the send queues of their local peers keep, as far as `pinned` does not have it. */
-    readonly localPeers: {
-      readonly sockets: number;
-      readonly unsent: number;
-      readonly pinned: PinnedEstimate;
-    };
+  } & PinnedTogether;
+}
+
+/** What several findings pin. */
+export interface PinnedTogether {
+  readonly pinned: PinnedEstimate;
+  /** Memory pinned by the send queues of their local peers, if not included in `pinned`. */
+  readonly localPeers: {
+    readonly sockets: number;
+    readonly unsent: number;
+    readonly pinned: PinnedEstimate;
+  };
+}
+
+export function pinnedTogether(
+  findings: readonly Finding[],
+  host: Observation['host'],
+): PinnedTogether {
+  const sumOf = (each: readonly SocketPinned[]) =>
+    sumPinned(
+      each.map(({ pinned }) => pinned),
+      each.reduce((sum, { charge }) => sum + charge, 0),
+      host,
+    );
+  const peers = localPeersOf(findings);
+  const unsent = peers.reduce((sum, each) => sum + each.unsent, 0);
+  return {
+    pinned: sumOf(findings),
+    localPeers: { sockets: peers.length, unsent, pinned: sumOf(peers) },
   };
 }
 
 export interface DiagnoseOptions {
-  /** Less unread data than this is passed over; 1. */
+  /** Minimum unread data in bytes (default 1). */
   readonly minBytes?: number;
-  /** What is wrong for less time than this (or for an unknown one) is passed over; 0. */
+  /** Minimum known duration of a problem in milliseconds (default 0). */
   readonly minAgeMs?: number;
   readonly accepts?: (socket: SocketRecord) => boolean;
-  /** What earlier looks concluded. */
+  /** Conclusions of earlier samples. */
   readonly ages?: Ages;
-  /** Within one verdict: what pins most first, or what grew most. */
+  /** Order within a verdict: by pinned memory, or by growth. */
   readonly sort?: 'pinned' | 'growth';
 }
 
-/** Turns what was observed into verdicts. */
+/** Derives verdicts from an observation. */
 export function diagnose(observation: Observation, options: DiagnoseOptions = {}): Diagnosis {
   const { onlyInodes } = observation;
   const newest = observation.last ?? observation.first;
   const history = new SocketHistory(observation);
   const findings: Finding[] = [];
-  const charges = new Map<Finding, number>();
   const belongs = belongsTo(onlyInodes, new AcceptQueues(newest.sockets));
   let unaccepted = 0;
   for (const socket of newest.sockets) {
@@ -70,17 +89,16 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     if (onlyInodes && !onlyInodes.has(socket.inode)) unaccepted++;
     if (!(options.accepts?.(socket) ?? true)) continue;
     const hasUnread = unreadBytes(socket) >= Math.max(1, options.minBytes ?? 1);
-    const [one, ...others] = [
+    const [single, ...rest] = [
       ...(hasUnread ? [judgeReader(socket, history)] : []),
       ...judgeOthers(socket, history),
     ].map((each) => options.ages?.extend(socketKey(socket), each, newest.startedMs) ?? each);
-    if (!one) continue;
-    const { finding, charge } = findingOf(socket, [one, ...others], observation, history);
+    if (!single) continue;
+    const finding = findingOf(socket, [single, ...rest], observation, history);
     const { verdict, waitedMs } = finding.verdict;
     const age = options.minAgeMs ?? 0;
     if (age > 0 && isProblem(verdict) && (waitedMs === null || waitedMs < age)) continue;
     findings.push(finding);
-    charges.set(finding, charge);
   }
   markDeadlockedPairs(observation, findings);
   findings.sort(
@@ -97,7 +115,6 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     number
   >;
   for (const each of findings) counts[each.verdict.verdict]++;
-  const peers = localPeersOf(stalled);
   return {
     findings,
     fdLeaks: findFdLeaks(observation),
@@ -108,25 +125,12 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     totals: {
       unread: stalled.reduce((sum, each) => sum + each.unread, 0),
       unbounded: stalled.filter(({ pinned }) => pinned.atMost === null).length,
-      localPeers: {
-        sockets: peers.length,
-        unsent: peers.reduce((sum, each) => sum + each.unsent, 0),
-        pinned: sumPinned(
-          peers.map(({ pinned }) => pinned),
-          peers.reduce((sum, each) => sum + each.charge, 0),
-          observation.host,
-        ),
-      },
-      pinned: sumPinned(
-        stalled.map((each) => each.pinned),
-        stalled.reduce((sum, each) => sum + (charges.get(each) ?? 0), 0),
-        observation.host,
-      ),
+      ...pinnedTogether(stalled, observation.host),
     },
   };
 }
 
-/** Makes a deadlocked pair of two stalled readers that are each other's peers and both have sent. */
+/** Turns two stalled readers that are each other's peers, and have both sent data, into a deadlocked pair. */
 function markDeadlockedPairs(observation: Observation, findings: Finding[]): void {
   const { last } = observation;
   if (!last) return;
@@ -135,8 +139,8 @@ function markDeadlockedPairs(observation: Observation, findings: Finding[]): voi
   const ends = new OtherEnds(stalled.map((each) => each.socket));
   for (const [index, finding] of findings.entries()) {
     if (!bySocket.has(finding.socket)) continue;
-    const other = ends.of(finding.socket);
-    const peer = other && bySocket.get(other);
+    const otherEnd = ends.of(finding.socket);
+    const peer = otherEnd && bySocket.get(otherEnd);
     if (!peer) continue;
     const tcp = finding.socket.protocol === 'TCP';
     const stuck = (each: Finding) => each.also.some(({ verdict }) => verdict === 'stalled-sender');
@@ -160,7 +164,7 @@ function markDeadlockedPairs(observation: Observation, findings: Finding[]): voi
   }
 }
 
-/** What is to be said of the reading of a socket with unread data. */
+/** Judges whether a socket with unread data is being read. */
 function judgeReader(socket: SocketRecord, history: SocketHistory): Verdict {
   return judge({
     first: history.first(socket),
@@ -170,7 +174,7 @@ function judgeReader(socket: SocketRecord, history: SocketHistory): Verdict {
   });
 }
 
-/** What is wrong besides with its reading: as a listener, as a sender, or because it drops. */
+/** Finds further problems: as a listener, as a sender, or because of drops. */
 function judgeOthers(socket: SocketRecord, history: SocketHistory): Verdict[] {
   const verdicts =
     socket.state === 'LISTEN'

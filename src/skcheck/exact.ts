@@ -1,7 +1,6 @@
 import { SocketAccountant } from '../account/socket.js';
 import { Tally } from '../account/tally.js';
-import { KernelError, ReadError } from '../base/errors/kernel.js';
-import { WalkError } from '../base/errors/walk.js';
+import { KernelError, ReadError, WalkError } from '../base/errors.js';
 import { once } from '../base/once.js';
 import type { SocketRecord } from '../host/socket.js';
 import type { Kernel } from '../kernel/kernel.js';
@@ -14,28 +13,28 @@ import type { Diagnosis } from './diagnose.js';
 import type { Finding } from './finding.js';
 import { STALE_CODES } from './verdict.js';
 
-/** What was counted of one socket, over all its queues: bytes, except `skbs` and `pages`. */
+/** Exact counts for one socket, over all its queues: bytes, except `skbs` and `pages`. */
 export interface Count {
   readonly skbs: number;
   readonly pages: number;
   readonly pinnedBytes: number;
-  /** False when something of it could not be read: then it is a lower bound. */
+  /** False if parts could not be read: the count is then a lower bound. */
   readonly complete: boolean;
 }
 
 export interface ExactCounts {
-  /** By finding; those that could not be counted are not in it. */
+  /** By finding; without those that could not be counted. */
   readonly counts: ReadonlyMap<Finding, Count>;
-  /** The stale ones together, what two of them share counted once; null unless all are complete. */
+  /** Total of the stale ones, with shared memory counted once; null unless all are complete. */
   readonly stalePinnedBytes: number | null;
-  /** How many were not counted, and the first reason. */
+  /** Number of findings that were not counted, and the first reason. */
   readonly failed: { readonly count: number; readonly because: string } | null;
 }
 
 /**
- * Counts in a kernel's memory what the findings' sockets hold. The way is pid → descriptor → socket,
- * and the socket's inode must be the one that was found: descriptors are closed and used again. Those
- * that no process has open are searched for in the slabs ({@link OwnerlessSocks}).
+ * Counts the contents of the findings' sockets in a kernel's memory. Follows pid → descriptor → socket. The
+ * socket's inode must match the finding, since descriptors are closed and reused. Sockets without a holder
+ * are searched for in the slabs ({@link OwnerlessSocks}).
  */
 export function countExactly(kernel: Kernel, findings: readonly Finding[]): ExactCounts {
   const accountant = new SocketAccountant(kernel);
@@ -75,20 +74,22 @@ export function countExactly(kernel: Kernel, findings: readonly Finding[]): Exac
   };
 }
 
-/** A diagnosis with counts in the place of estimates, where there is a complete one. */
+/** A diagnosis with counts instead of estimates where complete. */
 export interface CountedDiagnosis {
   readonly diagnosis: Diagnosis;
-  /** By the findings of this diagnosis; those that could not be counted are not in it. */
+  /** By the findings of this diagnosis; without those that could not be counted. */
   readonly counts: ReadonlyMap<Finding, Count>;
 }
 
 export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): CountedDiagnosis {
-  const one = (bytes: number) => ({ low: bytes, likely: bytes, high: bytes, atMost: bytes });
+  const exactly = (bytes: number) => ({ low: bytes, likely: bytes, high: bytes, atMost: bytes });
   const counts = new Map<Finding, Count>();
   const findings = diagnosis.findings.map((estimated) => {
     const count = exact.counts.get(estimated);
     if (!count) return estimated;
-    const finding = count.complete ? { ...estimated, pinned: one(count.pinnedBytes) } : estimated;
+    const finding = count.complete
+      ? { ...estimated, pinned: exactly(count.pinnedBytes) }
+      : estimated;
     counts.set(finding, count);
     return finding;
   });
@@ -96,7 +97,7 @@ export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): CountedDia
   const totals =
     stalePinnedBytes === null || diagnosis.stalled === 0
       ? diagnosis.totals
-      : { ...diagnosis.totals, pinned: one(stalePinnedBytes), unbounded: 0 };
+      : { ...diagnosis.totals, pinned: exactly(stalePinnedBytes), unbounded: 0 };
   return { diagnosis: { ...diagnosis, findings, totals }, counts };
 }
 
@@ -120,18 +121,17 @@ function isMissing(error: unknown): error is Error {
 }
 
 /**
- * Finds, in a kernel's memory, sockets that no process has open: connections that nobody accepted,
- * orphans, what travels in a message. They hang on no descriptor, so the slabs of all protocols are
- * gone through, once for all of them. (Unix connections that wait to be accepted, ss does not list.)
- * A sock is known by
- * - its cookie (`skc_cookie`, which inet_diag gave it when ss asked, never twice since boot);
- * - without one, the number of its inode;
+ * Finds sockets without a holder in a kernel's memory: connections that are not accepted, orphans, sockets in
+ * transit in a message. No descriptor refers to them, so the slabs of all protocols are scanned once for all
+ * of them. (ss does not list unix connections that wait to be accepted.) A sock is identified by
+ * - its cookie (`skc_cookie`, which inet_diag assigned when ss ran, unique since boot);
+ * - without one, its inode number;
  * - a TCP socket of /proc/net, by its namespace and both addresses.
  */
 class OwnerlessSocks {
   readonly #found: ReadonlyMap<SockKey, readonly Socket[]>;
 
-  /** @throws {KernelError}, {@link ReadError} when slabs cannot be gone through */
+  /** @throws {KernelError}, {@link ReadError} if slabs cannot be scanned */
   constructor(kernel: Kernel, wanted: readonly SocketRecord[]) {
     this.#found = searchSocks(
       kernel,
@@ -139,24 +139,24 @@ class OwnerlessSocks {
     );
   }
 
-  /** @throws {WalkError} `not-a-socket` when there is none, or more than one that fits */
+  /** @throws {WalkError} `not-a-socket` if none matches, or more than one */
   find(record: SocketRecord): Socket {
     const key = keyOf(record);
-    const [socket, ...more] = (key && this.#found.get(key)) ?? [];
-    if (socket && more.length === 0) return socket;
-    const what = 'no process holds it, and';
+    const [socket, ...duplicates] = (key && this.#found.get(key)) ?? [];
+    if (socket && duplicates.length === 0) return socket;
+    const prefix = 'no process holds it, and';
     throw new WalkError(
       'not-a-socket',
       socket
-        ? `${what} ${more.length + 1} socks in kernel memory match`
-        : `${what} no sock in kernel memory matches`,
+        ? `${prefix} ${duplicates.length + 1} socks in kernel memory match`
+        : `${prefix} no sock in kernel memory matches`,
     );
   }
 }
 
 function keyOf(record: SocketRecord): SockKey | null {
   const { cookie, inode, protocol, netns, local, peer, skmem } = record;
-  // Where the kernel lacks inet_diag, ss reads /proc/net/tcp: no skmem, and its `sk:` is no cookie.
+  // If the kernel lacks inet_diag, ss reads /proc/net/tcp: no skmem, and its `sk:` is not a cookie.
   if (skmem && /^[0-9a-f]{1,16}$/.test(cookie) && !/^0+$/.test(cookie))
     return `cookie ${BigInt(`0x${cookie}`)}`;
   if (inode !== 0) return `inode ${inode}`;
@@ -165,7 +165,7 @@ function keyOf(record: SocketRecord): SockKey | null {
     : null;
 }
 
-/** ss names the device of a link-local address: `[fe80::1%eth0]:80`, `[fe80::1]%eth0:80`. */
+/** ss includes the device of a link-local address: `[fe80::1%eth0]:80`, `[fe80::1]%eth0:80`. */
 function unzoned(address: string): string {
   return address.replace(/%[^\]:]*/, '');
 }

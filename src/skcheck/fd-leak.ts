@@ -1,6 +1,6 @@
 import type { Observation } from '../host/observation.js';
 
-/** A process whose open descriptors became more from each sample to the next. */
+/** A process whose number of open descriptors grew from each sample to the next. */
 export interface FdLeak {
   readonly pid: number;
   readonly from: number;
@@ -9,27 +9,27 @@ export interface FdLeak {
   readonly watchedMs: number;
 }
 
-/** Growth by fewer than this is everyday life. */
-const LEAST_GROWTH = 10;
-const LEAST_SAMPLES = 3;
+/** Smaller growth is normal. */
+const MIN_GROWTH = 10;
+const MIN_SAMPLES = 3;
 
 /**
- * Processes with more descriptors at each of three or more samples than at the one before. A server
- * that fills up after its start looks the same, so this is a hint, never a proof.
+ * Finds processes that had more descriptors at each of three or more samples than at the one before. A server
+ * that is warming up looks the same, so this is a hint, never proof.
  */
 export function findFdLeaks({ descriptors, first, last }: Observation): FdLeak[] {
   const counts = descriptors[0];
-  if (!counts || !last || descriptors.length < LEAST_SAMPLES) return [];
+  if (!counts || !last || descriptors.length < MIN_SAMPLES) return [];
   const leaks: FdLeak[] = [];
   for (const [pid, from] of counts) {
     let before = -1;
     const grew = descriptors.every((sample) => {
       const now = sample.get(pid) ?? -1;
-      const more = now > before;
+      const increased = now > before;
       before = now;
-      return more;
+      return increased;
     });
-    if (grew && before - from >= LEAST_GROWTH)
+    if (grew && before - from >= MIN_GROWTH)
       leaks.push({
         pid,
         from,

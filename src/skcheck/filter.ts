@@ -1,18 +1,18 @@
 import { BlockList, isIP } from 'node:net';
 import type { SocketRecord } from '../host/socket.js';
 
-/** Which sockets to look at, in ss's own terms. Null: all. */
+/** Selection of sockets, in the terms of ss. Null: all. */
 export interface SocketFilter {
-  /** States as ss prints them, lower or upper case: `established`, `listening`, `close-wait`, … */
+  /** States as printed by ss, in lower or upper case: `established`, `listening`, `close-wait`, … */
   readonly states?: readonly string[];
   /** The local and the remote port. */
   readonly sport?: number;
   readonly dport?: number;
-  /** An address or prefix (`10.0.0.0/8`) that either end must lie in, or a part of a unix path. */
+  /** An address or prefix (`10.0.0.0/8`) that contains either end, or a part of a unix path. */
   readonly address?: string;
 }
 
-/** ss's names for states, beside those that it prints. */
+/** State names of ss's filters, in addition to those that it prints. */
 const STATE_NAMES: Record<string, readonly string[]> = {
   LISTENING: ['LISTEN'],
   ESTAB: ['ESTABLISHED'],
@@ -21,13 +21,13 @@ const STATE_NAMES: Record<string, readonly string[]> = {
   'SYN-RECEIVED': ['SYN-RECV'],
 };
 
-/** States of TCP as ss prints them; sockets of other families are in some of them. */
+/** TCP states as printed by ss; sockets of other families use some of them. */
 const STATES: ReadonlySet<string> = new Set([
   ...['ESTABLISHED', 'SYN-SENT', 'SYN-RECV', 'NEW-SYN-RECV', 'FIN-WAIT-1', 'FIN-WAIT-2'],
   ...['TIME-WAIT', 'UNCONN', 'CLOSE-WAIT', 'LAST-ACK', 'LISTEN', 'CLOSING', 'BOUND-INACTIVE'],
 ]);
 
-/** Whether a state has that name, of those that {@link SocketFilter} takes. */
+/** Whether {@link SocketFilter} accepts this state name. */
 export function isState(name: string): boolean {
   return statesNamed(name).every((state) => STATES.has(state));
 }
@@ -37,12 +37,12 @@ function statesNamed(name: string): readonly string[] {
   return STATE_NAMES[state] ?? [state];
 }
 
-/** True when it can be read as an address or a prefix, or could be a unix path. */
+/** Whether the text is a valid address or prefix, or could be a unix path. */
 export function isAddressFilter(text: string): boolean {
   return isPath(text) || addresses(text) !== null;
 }
 
-/** A test for one socket. Throws a RangeError for an address that `isAddressFilter` refuses. */
+/** Returns a predicate for sockets. Throws a RangeError for an address that `isAddressFilter` rejects. */
 export function socketFilter(filter: SocketFilter): (socket: SocketRecord) => boolean {
   const states = filter.states?.flatMap(statesNamed);
   const { address, sport, dport } = filter;

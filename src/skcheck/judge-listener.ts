@@ -1,23 +1,23 @@
-import type { AcceptQueues } from '../host/accept-queues.js';
 import type { SocketRecord } from '../host/socket.js';
+import type { AcceptQueues } from '../host/socket-pairs.js';
 import type { Moment, TrackWindow } from './judge.js';
 import type { Verdict } from './verdict.js';
 
-/** What is known of a listener: itself twice, the connections that wait at it, its process. */
+/** Data about a listener: itself at both samples, its pending connections, its process. */
 export interface ListenerTrack {
   readonly first: Moment;
   readonly last: Moment;
-  /** The connections that waited at each sample: cookies (TCP), inodes of their clients (unix). */
+  /** Pending connections at each sample: cookies (TCP), inodes of their clients (unix). */
   readonly waitingFirst: ReadonlySet<string>;
   readonly waitingLast: ReadonlySet<string>;
-  /** Unix: the pieces of the time in between, where its clients are not told. */
+  /** Unix: the windows between the samples, if its clients are not reported. */
   readonly windows: readonly TrackWindow[];
 }
 
 /**
- * A listener that has connections waiting at both samples: `never-accepting` when all that waited at
- * first still wait (told by their cookies, or by the inodes of a unix listener's clients), or when nobody
- * who holds it ran and the queue did not shrink (unix). Recv-Q of a listener is sk_ack_backlog.
+ * Judges a listener with pending connections at both samples: `never-accepting` if all of the first
+ * sample still wait (identified by their cookies, or by the inodes of a unix listener's clients), or if
+ * no holder ran and the queue did not shrink (unix). Recv-Q of a listener is sk_ack_backlog.
  */
 export function judgeAccepting(track: ListenerTrack): Verdict | null {
   const { first, last, waitingFirst, waitingLast, windows } = track;
@@ -41,12 +41,12 @@ export function judgeAccepting(track: ListenerTrack): Verdict | null {
 }
 
 /**
- * `backlog-full` when both samples find more connections waiting than the limit (Send-Q of a listener,
- * sk_max_ack_backlog): sk_acceptq_is_full, new ones are dropped. Proved when some were.
+ * `backlog-full` if both samples have more pending connections than the limit (Send-Q of a listener,
+ * sk_max_ack_backlog): sk_acceptq_is_full, new ones are dropped. Proved if some were.
  */
 export function judgeBacklog(first: SocketRecord | null, last: SocketRecord): Verdict | null {
   const full = (socket: SocketRecord) => socket.recvQ > socket.sendQ;
-  // Without skmem it was read from /proc/net, which does not tell the limit.
+  // Without skmem the socket was read from /proc/net, which lacks the limit.
   if (!first || !last.skmem || !full(first) || !full(last)) return null;
   const dropped = Math.max(0, (last.skmem?.drops ?? 0) - (first.skmem?.drops ?? 0));
   return {
@@ -58,8 +58,8 @@ export function judgeBacklog(first: SocketRecord | null, last: SocketRecord): Ve
 }
 
 /**
- * By listener: what tells the connections that nobody has accepted. TCP's have no inode and a cookie each.
- * Unix ones are not listed by the kernel, but their clients are, oldest first.
+ * Identities of connections that are not accepted, by listener. TCP connections have a cookie but no inode.
+ * For unix sockets, the kernel lists only their clients, oldest first.
  */
 export class WaitingConnections {
   readonly #cookies = new Map<SocketRecord, Set<string>>();
@@ -78,7 +78,7 @@ export class WaitingConnections {
   of(listener: SocketRecord): ReadonlySet<string> {
     if (listener.protocol === 'UNIX') {
       const clients = listener.waiting ?? [];
-      // The oldest is accepted first: unless it is known, others may stay while it goes.
+      // The oldest is accepted first. If it is unknown, the others cannot prove that none was accepted.
       return new Set(clients[0] === 0 ? [] : clients.filter((inode) => inode !== 0).map(String));
     }
     return this.#cookies.get(listener) ?? new Set();

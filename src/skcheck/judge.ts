@@ -1,14 +1,14 @@
 import type { SocketRecord } from '../host/socket.js';
 import type { Evidence, Verdict } from './verdict.js';
 
-/** One socket, seen at one or two moments (milliseconds on one clock). */
+/** One socket at one or two points in time (milliseconds on one clock). */
 export interface Track {
   readonly first: Moment | null;
-  /** Null when only one sample was taken. */
+  /** Null if only one sample was taken. */
   readonly last: Moment | null;
-  /** The first sample lost lines: that it lacks this socket says nothing, and the last one is judged alone. */
+  /** The first sample lost lines: if it lacks this socket, only the last one is judged. */
   readonly firstIsTorn?: boolean;
-  /** For UDP and unix: the pieces of the time in between. */
+  /** UDP and unix: the windows between the samples. */
   readonly windows: readonly TrackWindow[];
 }
 
@@ -22,25 +22,25 @@ export interface TrackWindow {
   readonly startMs: number;
   readonly endMs: number;
   readonly recvQ: { readonly from: number; readonly to: number };
-  /** All holders that we know ran at no time in the window; null: no holder is known. */
+  /** Whether no known holder ran in the window; null: no holder is known. */
   readonly readersStill: boolean | null;
-  /** The same of those who could write, for connected unix streams; else null. */
+  /** The same for potential writers of connected unix streams; null for others. */
   readonly writersStill: boolean | null;
-  /** No process whose descriptors are hidden from us, so that it may be a holder too, ran. */
+  /** Whether no process with unreadable descriptors ran: such a process could hold the socket. */
   readonly hiddenStill: boolean;
 }
 
-/** With one sample, younger data than this is in the normal way of things. */
+/** With one sample, data younger than this counts as normal. */
 export const ONE_SAMPLE_AGE_MS = 1000;
 
-/** Data that waits for less than this is in the normal way of things, with two samples too. */
-export const LEAST_SLOW_MS = 900;
+/** Data unread for less than this counts as normal, even with two samples. */
+const MIN_SLOW_MS = 900;
 
 /**
  * Unread payload in bytes. TCP's Recv-Q is rcv_nxt − copied_seq, and a FIN takes a sequence number
  * (tcp_diag_get_info, tcp_fin): in the states after the peer's FIN one of it is not data. For UDP, raw,
- * packet, netlink, MPTCP and SCTP it is truesize, for a unix datagram socket the length of the next
- * datagram only.
+ * packet, netlink, MPTCP and SCTP it is truesize, for a unix datagram socket only the length of the
+ * next datagram.
  */
 export function unreadBytes(socket: SocketRecord): number {
   if (socket.state === 'LISTEN') return 0;
@@ -52,18 +52,19 @@ export function unreadBytes(socket: SocketRecord): number {
 const AFTER_FIN = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT']);
 
 /**
- * Judges one socket that holds unread data at its newest moment. Pure.
+ * Judges one socket with unread data at its newest moment. Pure.
  *
  * TCP, two samples: the application has consumed `bytes_received − Recv-Q` (= copied_seq less a
- * constant; where the kernel does not count bytes, `−Recv-Q` if none came). The same twice proves that it took nothing in between, and then what was unread at the
- * first sample still is: it waits since the newest of it came, `lastrcv` before the first sample.
+ * constant; if the kernel does not count bytes, `−Recv-Q` if none arrived). An unchanged value proves
+ * that it read nothing in between, so data unread at the first sample still is: for at least the time
+ * since the newest of it arrived, `lastrcv` before the first sample.
  *
- * TCP, one sample: Recv-Q > 0 and `lastrcv` N ms prove that all unread data waits for N ms or more.
- * They do not prove that the application reads nothing: it may be working through older data.
+ * TCP, one sample: Recv-Q > 0 and `lastrcv` N ms prove that all unread data has waited for N ms or
+ * more. They do not prove that the application has stopped reading: it may be processing older data.
  *
- * UDP and unix have no counter of bytes. What is proved there is that those who hold the socket did
- * not run on any CPU (so nobody read), or that those who could write did not while the queue's
- * length stayed the same (so nobody read either). Holders that are hidden from us could have: then it is likely only.
+ * UDP and unix have no byte counter. The proof is that no holder ran on any CPU (so no reader), or that
+ * no potential writer ran while the queue's length stayed the same (so no reader either). Holders with
+ * unreadable descriptors could have read: then the result is only likely.
  */
 export function judge(track: Track): Verdict {
   const { first, last } = track;
@@ -76,7 +77,7 @@ export function judge(track: Track): Verdict {
     const watchedMs = first ? Math.max(0, last.endedMs - first.startedMs) : 0;
     return reading({ kind: 'came-since', watchedMs });
   }
-  // Where it is not known what came (/proc/net alone, old kernels) a TCP socket is judged as the others are.
+  // If the received bytes are unknown (/proc/net only, old kernels), a TCP socket is judged like the others.
   const counted = receivedBetween(first, last) !== null;
   return last.socket.protocol === 'TCP' && (counted || track.windows.length === 0)
     ? judgeTcp(first, last)
@@ -99,8 +100,8 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
   const bytes = received - last.socket.recvQ + first.socket.recvQ;
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
   if (bytes > 0) {
-    // Read in order: what is left of the first sample's data has waited all the time.
-    if (bytes < unreadBytes(first.socket) && watchedMs >= LEAST_SLOW_MS)
+    // Data is read in order: what remains of the first sample's data has waited all the time.
+    if (bytes < unreadBytes(first.socket) && watchedMs >= MIN_SLOW_MS)
       return {
         verdict: 'slow-reader',
         certainty: 'proved',
@@ -114,8 +115,8 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
       };
     return reading({ kind: 'consumed', bytes, watchedMs });
   }
-  // inet_diag reads Recv-Q before it locks the socket for tcp_info: data that comes in between
-  // makes one sample's difference too large.
+  // inet_diag reads Recv-Q before it locks the socket for tcp_info: data that arrives in between makes
+  // one sample's difference too large.
   if (bytes < 0) return undecided({ kind: 'raced' });
   return {
     verdict: 'stalled-reader',
@@ -126,16 +127,16 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
 }
 
 /**
- * Bytes that came between two samples, by the kernel's counter; without one, none where the newest is
- * older than the first sample. Null when it is not known.
+ * Bytes received between two samples, by the kernel's counter; without one, 0 if the newest data is
+ * older than the first sample. Null if unknown.
  */
 function receivedBetween(first: Moment, last: Moment): number | null {
-  const one = first.socket.tcp;
-  const other = last.socket.tcp;
-  if (!one || !other) return null;
-  if (one.bytesReceived !== null && other.bytesReceived !== null)
-    return other.bytesReceived - one.bytesReceived;
-  return other.lastReceivedMs > last.endedMs - first.startedMs ? 0 : null;
+  const before = first.socket.tcp;
+  const after = last.socket.tcp;
+  if (!before || !after) return null;
+  if (before.bytesReceived !== null && after.bytesReceived !== null)
+    return after.bytesReceived - before.bytesReceived;
+  return after.lastReceivedMs > last.endedMs - first.startedMs ? 0 : null;
 }
 
 function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
@@ -144,12 +145,12 @@ function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
   const from = windows[0];
   const to = windows.at(-1);
   if (!from || !to) return undecided({ kind: 'one-sample' });
-  // Recv-Q of a unix datagram socket is the first datagram's length: another one is the next one's.
+  // Recv-Q of a unix datagram socket is the first datagram's length: a changed value is that of the next one.
   const firstOnly = socket.protocol === 'UNIX' && socket.type === 'SOCK_DGRAM';
   if (windows.some(({ recvQ: q }) => q.to < q.from || (firstOnly && q.from > 0 && q.to > q.from)))
     return reading({ kind: 'queue-was-read' });
   const watchedMs = Math.max(0, to.endMs - from.startMs);
-  const still = windows.filter((window) => readersStood(window) || writersStood(window));
+  const still = windows.filter((window) => readersDidNotRun(window) || writersDidNotRun(window));
   if (still.length === 0)
     return undecided(
       windows.every((window) => window.readersStill === null && window.writersStill === null)
@@ -157,17 +158,17 @@ function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
         : { kind: 'both-ran', watchedMs },
     );
   const lengths = still.map((window) => Math.max(0, window.endMs - window.startMs));
-  const whole = still.length === windows.length;
+  const complete = still.length === windows.length;
   return {
     verdict: 'stalled-reader',
-    certainty: whole && holdersComplete ? 'proved' : 'likely',
-    waitedMs: !holdersComplete ? null : whole ? watchedMs : Math.max(...lengths),
-    evidence: whole
+    certainty: complete && holdersComplete ? 'proved' : 'likely',
+    waitedMs: !holdersComplete ? null : complete ? watchedMs : Math.max(...lengths),
+    evidence: complete
       ? {
           kind: 'did-not-run',
-          side: windows.every(readersStood)
+          side: windows.every(readersDidNotRun)
             ? 'reader'
-            : windows.every(writersStood)
+            : windows.every(writersDidNotRun)
               ? 'writer'
               : 'either',
           watchedMs,
@@ -177,11 +178,11 @@ function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
   };
 }
 
-function readersStood({ recvQ, readersStill }: TrackWindow): boolean {
+function readersDidNotRun({ recvQ, readersStill }: TrackWindow): boolean {
   return recvQ.from > 0 && readersStill === true;
 }
 
-function writersStood({ recvQ, writersStill }: TrackWindow): boolean {
+function writersDidNotRun({ recvQ, writersStill }: TrackWindow): boolean {
   return recvQ.from > 0 && recvQ.to === recvQ.from && writersStill === true;
 }
 
@@ -191,4 +192,47 @@ function reading(evidence: Evidence): Verdict {
 
 function undecided(evidence: Evidence): Verdict {
   return { verdict: 'undecided', certainty: null, waitedMs: null, evidence };
+}
+
+/** States in which sent data waits for the peer (SYN-SENT's one byte is not data). */
+const SENDING = new Set(['ESTABLISHED', 'CLOSE-WAIT', 'FIN-WAIT-1', 'LAST-ACK', 'CLOSING']);
+
+/**
+ * Judges a TCP socket whose peer acknowledged nothing between two samples: Send-Q (write_seq − snd_una)
+ * was not empty at both, and `bytes_acked` did not change. If the persist timer runs, the peer has
+ * closed its window, so it does not read; otherwise it does not respond, or the path is broken. Null if
+ * there is no problem.
+ */
+export function judgeSender(first: Moment | null, last: Moment | null): Verdict | null {
+  if (!first || !last || last.socket.protocol !== 'TCP') return null;
+  const before = first.socket;
+  const after = last.socket;
+  if (!SENDING.has(after.state) || unsentBytes(before) === 0 || unsentBytes(after) === 0)
+    return null;
+  if (!before.tcp || !after.tcp || before.tcp.bytesAcked === null || after.tcp.bytesAcked === null)
+    return null;
+  if (before.tcp.bytesAcked !== after.tcp.bytesAcked) return null;
+  const watchedMs = Math.max(0, last.startedMs - first.endedMs);
+  if (watchedMs < MIN_SLOW_MS) return null;
+  const probing = after.timer?.kind === 'persist';
+  const retransmits = after.timer?.kind === 'on' && after.timer.expired > 0;
+  if (!probing && !retransmits && before.sendQ > after.sendQ) return null;
+  return {
+    verdict: 'stalled-sender',
+    certainty: probing ? 'proved' : 'likely',
+    waitedMs: watchedMs,
+    evidence: {
+      kind: 'acknowledged-nothing',
+      unsentBytes: unsentBytes(after),
+      probing,
+      expired: after.timer?.expired ?? 0,
+      watchedMs,
+    },
+  };
+}
+
+/** Bytes written that the peer has not acknowledged. The local FIN counts one in Send-Q. */
+export function unsentBytes({ state, sendQ }: Moment['socket']): number {
+  if (!SENDING.has(state)) return 0;
+  return state === 'ESTABLISHED' || state === 'CLOSE-WAIT' ? sendQ : Math.max(0, sendQ - 1);
 }

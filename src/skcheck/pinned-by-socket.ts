@@ -1,7 +1,6 @@
 import type { HostFacts } from '../host/facts.js';
 import { queueIsTruesize, type SocketRecord } from '../host/socket.js';
-import { unreadBytes } from './judge.js';
-import { unsentBytes } from './judge-sender.js';
+import { unreadBytes, unsentBytes } from './judge.js';
 import {
   estimatePinned,
   estimateUnixBacklog,
@@ -14,15 +13,15 @@ import type { SocketHistory } from './socket-history.js';
 
 export interface SocketPinned {
   readonly pinned: PinnedEstimate;
-  /** What the socket is charged for that, or an upper guess of it. */
+  /** Memory charged to the socket for the pinned data, or an upper estimate. */
   readonly charge: number;
 }
 
 /**
- * What a socket keeps from the allocators: its unread data, what its peer has not taken, and what
- * waits at a unix listener.
+ * Estimates the memory that a socket pins: its unread data, data that its peer has not read, and connections
+ * pending at a unix listener.
  *
- * @param sends what the peer has not taken counts
+ * @param sends whether to include the data that the peer has not read
  */
 export function pinnedBy(
   socket: SocketRecord,
@@ -76,7 +75,7 @@ export function pinnedBy(
   return { pinned, charge };
 }
 
-/** What the send queue of a TCP socket keeps; null: it is empty. */
+/** Estimates the memory pinned by the send queue of a TCP socket; null: it is empty. */
 export function sendQueueOf(socket: SocketRecord, host: HostFacts): SocketPinned | null {
   const unsent = socket.protocol === 'TCP' ? unsentBytes(socket) : 0;
   if (unsent === 0) return null;
@@ -104,21 +103,23 @@ function pinnedKind({ protocol }: SocketRecord): 'TCP' | 'UDP' | 'UNIX' {
   return queueIsTruesize(protocol) ? 'UDP' : 'TCP';
 }
 
-/** data_segs_in has 32 bits: behind 4 GiB received it may have wrapped, and says nothing. */
+/** Returns data_segs_in. It has 32 bits: after 4 GiB received it may have wrapped, and is not used. */
 function segmentsOf({ tcp }: SocketRecord): number {
   return tcp && tcp.bytesReceived !== null && tcp.bytesReceived < 2 ** 32 ? tcp.dataSegments : 0;
 }
 
-/** Out-of-order data and the backlog are charged, and are not in Recv-Q. */
+/**
+ * Whether Recv-Q may lack charged data: out-of-order data and the backlog are charged, but not included in
+ * Recv-Q.
+ */
 function payloadIsPart({ protocol, tcp, skmem }: SocketRecord): boolean {
   if (protocol === 'TCP' && (!tcp || tcp.outOfOrder > 0)) return true;
   return !skmem || skmem.backlog > 0;
 }
 
 /**
- * What the kernel charges for the receive side. A unix stream's data is charged to its sender
- * (skb_set_owner_w), which has nowhere else to send it. A sender that a sample leaves out has nothing
- * charged.
+ * Memory charged for the receive side. A unix stream's data is charged to its sender (skb_set_owner_w),
+ * which can only send to this socket. A sender missing in the sample has nothing charged.
  */
 function chargeOf(socket: SocketRecord, peer: SocketRecord | undefined): number | null {
   if (!socket.skmem) return null;

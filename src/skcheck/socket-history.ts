@@ -1,14 +1,14 @@
-import { AcceptQueues } from '../host/accept-queues.js';
 import type { Observation } from '../host/observation.js';
-import { OtherEnds } from '../host/pairs.js';
 import { type SocketRecord, socketKey } from '../host/socket.js';
+import { AcceptQueues, OtherEnds } from '../host/socket-pairs.js';
 import type { Moment, TrackWindow } from './judge.js';
 import { WaitingConnections } from './judge-listener.js';
+import type { Verdict } from './verdict.js';
 
-/** An observation, asked about one socket of its newest sample at a time. */
+/** Per-socket view of an observation, for sockets of its newest sample. */
 export class SocketHistory {
   readonly #observation: Observation;
-  /** The first sample's sockets by `socketKey`, null when it is the only one. */
+  /** The first sample's sockets by `socketKey`, null if it is the only one. */
   readonly #earlier: ReadonlyMap<string, SocketRecord> | null;
   readonly #unix: ReadonlyMap<number, SocketRecord>;
   /** Unix datagram sockets by the inode of the socket that they are connected to. */
@@ -43,56 +43,56 @@ export class SocketHistory {
     this.#waitingLast = new WaitingConnections(newest.sockets, this.#queues);
   }
 
-  /** The same socket in the first sample. */
+  /** Returns the same socket in the first sample. */
   earlier(socket: SocketRecord): SocketRecord | undefined {
     return this.#earlier ? this.#earlier.get(socketKey(socket)) : socket;
   }
 
-  /** The first sample lost something where this socket lives: that it lacks it says nothing. */
+  /** Whether the first sample lost lines in the socket's namespace: its absence there is then inconclusive. */
   firstIsTorn({ netns }: SocketRecord): boolean {
     return this.#observation.first.torn.has(netns);
   }
 
-  /** The socket at the first sample, null when that lacks it. */
+  /** Returns the socket at the first sample, null if missing there. */
   first(socket: SocketRecord): Moment | null {
     const earlier = this.earlier(socket);
     const { first } = this.#observation;
     return earlier ? { ...(first.spans.get(socket.netns) ?? first), socket: earlier } : null;
   }
 
-  /** The socket at the last sample, null when there was only one. */
+  /** Returns the socket at the last sample, null if there was only one sample. */
   last(socket: SocketRecord): Moment | null {
     const { last } = this.#observation;
     return last ? { ...(last.spans.get(socket.netns) ?? last), socket } : null;
   }
 
-  /** The listeners in one of whose queues it waits to be accepted, as the newest sample has them. */
+  /** Returns the listeners in one of whose queues it waits, from the newest sample. */
   listeners(socket: SocketRecord): readonly SocketRecord[] {
     return this.#queues.of(socket);
   }
 
-  /** The other end of a unix socket, as the newest sample has it. */
+  /** Returns the peer of a unix socket, from the newest sample. */
   unixPeer(socket: SocketRecord): SocketRecord | undefined {
     return this.#unix.get(socket.peerInode);
   }
 
-  /** The other end of a TCP connection, where that is a socket of this host with something in a queue. */
+  /** Returns the peer of a TCP connection if it is a socket of this host with data in a queue. */
   tcpPeer(socket: SocketRecord): SocketRecord | null {
     return socket.protocol === 'TCP' && socket.state !== 'LISTEN' ? this.#ends.of(socket) : null;
   }
 
-  /** The unix datagram sockets that are connected to this one and have data on its way, as the newest sample has them. */
+  /** Returns the unix datagram sockets connected to this one with data in flight, from the newest sample. */
   unixSenders({ inode }: SocketRecord): readonly SocketRecord[] {
     return (this.#senders.get(inode) ?? []).filter(({ skmem }) => (skmem?.wmem ?? 0) > 0);
   }
 
-  /** Packets dropped between the samples; 0 where that is not told. */
+  /** Packets dropped between the samples; 0 if unknown. */
   dropped(socket: SocketRecord): number {
     const before = this.earlier(socket)?.skmem?.drops ?? null;
     return before === null ? 0 : Math.max(0, (socket.skmem?.drops ?? 0) - before);
   }
 
-  /** Packets dropped in the past, when the samples count no other; null: none, or not known. */
+  /** Packets dropped earlier, if none was dropped between the samples; null: none, or unknown. */
   droppedBefore(socket: SocketRecord): { packets: number; watchedMs: number | null } | null {
     const packets = socket.skmem?.drops ?? 0;
     if (packets === 0 || this.dropped(socket) > 0) return null;
@@ -102,7 +102,7 @@ export class SocketHistory {
     return { packets, watchedMs };
   }
 
-  /** What waited at a listener, at the first and at the newest sample. */
+  /** Returns the pending connections of a listener, at the first and at the newest sample. */
   waiting(first: SocketRecord, last: SocketRecord) {
     return {
       waitingFirst: this.#waitingFirst.of(first),
@@ -110,7 +110,7 @@ export class SocketHistory {
     };
   }
 
-  /** The pieces of the time in between; none for a socket that was not watched in all of them. */
+  /** Returns the windows between the samples; none for a socket that was not watched in all of them. */
   windows(socket: SocketRecord): TrackWindow[] {
     const key = socketKey(socket);
     if (!this.#observation.windows.every(({ recvQ }) => recvQ.has(key))) return [];
@@ -133,14 +133,49 @@ export class SocketHistory {
   }
 }
 
-/** Null when no holder is known. Whether others may be hidden from us is said apart. */
+/** Null if no holder is known. Whether there may be hidden holders is reported separately. */
 function sideStill(
   { holders }: Observation,
   inode: number,
   still: ReadonlyMap<number, boolean | null>,
 ): boolean | null {
-  const held = holders.byInode.get(inode) ?? [];
-  if (held.some(({ pid }) => still.get(pid) === false)) return false;
-  if (held.length === 0) return null;
-  return held.every(({ pid }) => still.get(pid) === true) ? true : null;
+  const descriptors = holders.byInode.get(inode) ?? [];
+  if (descriptors.some(({ pid }) => still.get(pid) === false)) return false;
+  if (descriptors.length === 0) return null;
+  return descriptors.every(({ pid }) => still.get(pid) === true) ? true : null;
+}
+
+/**
+ * Conclusions of earlier samples, which extend the known duration of a problem: a socket not read
+ * between samples 1 and 2 nor between 2 and 3 was not read from 1 to 3.
+ */
+export class Ages {
+  #byKey = new Map<string, { readonly waitedMs: number; readonly atMs: number }>();
+
+  /** Extends a verdict by the time known from earlier samples. `nowMs`: end of this sample. */
+  extend(key: string, verdict: Verdict, nowMs: number): Verdict {
+    const known = this.#byKey.get(`${verdict.verdict} ${key}`);
+    if (!known || verdict.waitedMs === null) return verdict;
+    const waitedMs = known.waitedMs + Math.max(0, nowMs - known.atMs);
+    return waitedMs > verdict.waitedMs ? { ...verdict, waitedMs } : verdict;
+  }
+
+  /** Records the verdicts of a sample; sockets missing in it are dropped. */
+  note(
+    findings: readonly { readonly socket: SocketRecord; readonly verdict: Verdict }[],
+    nowMs: number,
+  ): void {
+    this.#byKey = new Map(
+      findings.flatMap(({ socket, verdict }) =>
+        verdict.waitedMs === null
+          ? []
+          : [
+              [
+                `${verdict.verdict} ${socketKey(socket)}`,
+                { waitedMs: verdict.waitedMs, atMs: nowMs },
+              ] as const,
+            ],
+      ),
+    );
+  }
 }

@@ -1,8 +1,7 @@
 import type { NetworkEstimate } from '../account/processes/process.js';
-import { isHostError } from '../base/errors/host.js';
+import { isHostError } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
-import type { Losses } from '../host/losses.js';
-import type { Observation } from '../host/observation.js';
+import type { Losses, Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
 import { socketFds } from '../host/proc/holders.js';
 import { optionalText } from '../host/proc/process.js';
@@ -11,19 +10,19 @@ import { type PinnedEstimate, sumPinned } from './pinned.js';
 import { pinnedBy } from './pinned-by-socket.js';
 import { SocketHistory } from './socket-history.js';
 
-/** What the sockets of each process pin, as far as it may be seen. */
+/** Memory pinned by the sockets of each process, as far as readable. */
 export interface SocketsOfProcesses {
-  /** Null: its sockets may not be seen, or not all of them. */
+  /** Null if at least some of its sockets are unreadable. */
   of(pid: number): NetworkEstimate | null;
-  /** What could not be seen of sockets, in words. */
+  /** Descriptions of sockets that could not be read. */
   readonly lost: readonly string[];
 }
 
 /**
- * One look at all sockets, without judging them: what waits to be read, to be taken by the peer, and to be
- * accepted. What several processes hold counts for each.
+ * Samples all sockets once, without judging them: unread data, data that the peer has not read, and
+ * pending connections. A socket with several holders counts for each.
  *
- * @param root may enter other network namespaces
+ * @param root whether other network namespaces can be entered
  * @throws {HostError} as observe does
  */
 export async function socketsOfProcesses(
@@ -36,15 +35,15 @@ export async function socketsOfProcesses(
     reader: 'auto',
   });
   const estimates = estimatesOf(observation);
-  const seen = new Set(openNamespaces(observation));
+  const visited = new Set(openNamespaces(observation));
   return {
-    lost: lostWords(observation, source),
+    lost: lossMessages(observation, source),
     of(pid) {
       const table = socketFds(source, `/proc/${pid}/fd`);
       if (table === 'denied') return null;
       if (table === 'gone' || table.size === 0) return NONE;
       const namespace = namespaceOf(source, pid);
-      if (namespace === null || !seen.has(namespace)) return null;
+      if (namespace === null || !visited.has(namespace)) return null;
       return estimates.get(pid) ?? NONE;
     },
   };
@@ -52,7 +51,7 @@ export async function socketsOfProcesses(
 
 const NONE: NetworkEstimate = { low: 0, likely: 0, atMost: 0 };
 
-/** By pid: of those alone that hold a socket with something in it. */
+/** Returns estimates by pid, only for processes that hold a socket with data in a queue. */
 function estimatesOf(observation: Observation): ReadonlyMap<number, NetworkEstimate> {
   const { host, holders, first } = observation;
   const history = new SocketHistory(observation);
@@ -94,7 +93,7 @@ function namespaceOf(source: HostSource, pid: number): number | null {
   }
 }
 
-function lostWords({ losses, reader }: Observation, source: HostSource): string[] {
+function lossMessages({ losses, reader }: Observation, source: HostSource): string[] {
   const { closed, unreadable, contested, leftOut, failed }: Losses = losses;
   const lines = unreadable + contested + leftOut + failed;
   return [

@@ -1,14 +1,14 @@
 /**
- * What is wrong with a socket, worst first.
+ * Possible problems of a socket, most severe first.
  * - `deadlocked-pair`: both ends are on this host, neither reads, and each waits to be read.
- * - `stalled-reader`: its application takes nothing of what has come.
- * - `stalled-sender`: the peer takes nothing of what was sent.
+ * - `stalled-reader`: its application reads none of the received data.
+ * - `stalled-sender`: the peer acknowledges none of the sent data.
  * - `never-accepting`: connections wait at a listener that accepts none.
- * - `backlog-full`: a listener has as many waiting connections as it lets wait.
+ * - `backlog-full`: a listener's accept queue is full.
  * - `udp-dropping`: datagrams are dropped because its queue is full (also raw, packet, netlink).
- * - `slow-reader`: it reads, and data waits longer than we watched.
- * - `undecided`: there is unread data, and no way to tell.
- * - `reading`: it took something.
+ * - `slow-reader`: it reads, but data waits longer than the observation.
+ * - `undecided`: there is unread data, and the evidence is inconclusive.
+ * - `reading`: it read some data.
  */
 export const VERDICT_CODES = [
   'deadlocked-pair',
@@ -23,53 +23,52 @@ export const VERDICT_CODES = [
 ] as const;
 export type VerdictCode = (typeof VERDICT_CODES)[number];
 
-/** The verdicts that say: who has this socket open has stopped reading it. */
+/** Verdicts that mean that the holder has stopped reading the socket. */
 export const STALE_CODES: readonly VerdictCode[] = ['deadlocked-pair', 'stalled-reader'];
 
-/** True for the verdicts that name something wrong. */
 export function isProblem(code: VerdictCode): boolean {
   return code !== 'undecided' && code !== 'reading';
 }
 
-/** `proved` by what the kernel counts, or `likely`: the evidence fits and could have another cause. */
+/** `proved` by kernel counters, or `likely`: the evidence fits but allows another cause. */
 export type Certainty = 'proved' | 'likely';
 
 export interface Verdict {
   readonly verdict: VerdictCode;
-  /** Null when nothing is wrong, or not known to be. */
+  /** Null if there is no problem, or none is known. */
   readonly certainty: Certainty | null;
-  /** Data has certainly waited unread for so long, milliseconds; null when that is not known. */
+  /** Minimum time for which data has been unread, milliseconds; null if unknown. */
   readonly waitedMs: number | null;
   readonly evidence: Evidence;
 }
 
-/** Orders the worst first. */
+/** Compares verdicts: most severe first. */
 export function bySeverity(a: Verdict, b: Verdict): number {
   return VERDICT_CODES.indexOf(a.verdict) - VERDICT_CODES.indexOf(b.verdict);
 }
 
-/** What a verdict rests on; `answers/` puts it into words. Times are milliseconds. */
+/** Evidence for a verdict; `answers/` formats it. Times are milliseconds. */
 export type Evidence =
-  /** TCP: bytes received less bytes unread, the same in both samples. */
+  /** TCP: received minus unread bytes, unchanged between the samples. */
   | { readonly kind: 'consumed-nothing'; readonly watchedMs: number }
   | { readonly kind: 'consumed'; readonly bytes: number; readonly watchedMs: number }
-  /** One sample: the newest data came so long ago, and all unread data before it. */
+  /** One sample: age of the newest data; all unread data is at least as old. */
   | { readonly kind: 'newest-data'; readonly ageMs: number }
-  /** The queue held nothing at the first sample, so the data came after it. */
+  /** The queue was empty at the first sample, so the data arrived later. */
   | { readonly kind: 'came-since'; readonly watchedMs: number }
-  /** Nobody who could read, or nobody who could write, ran; the queue stayed as it was. */
+  /** No potential reader, or no potential writer, ran; the queue was unchanged. */
   | {
       readonly kind: 'did-not-run';
-      /** Which of the two stood still; `either`: now the one, now the other. */
+      /** The side that did not run; `either`: alternately. */
       readonly side: 'reader' | 'writer' | 'either';
       readonly watchedMs: number;
-      /** False: processes that we may not look into could hold the socket too. */
+      /** False: processes with unreadable descriptors could hold the socket too. */
       readonly holdersComplete: boolean;
     }
-  /** The same, in a part of the time only. */
+  /** The same, but only for part of the time. */
   | { readonly kind: 'partly-idle'; readonly idleMs: number; readonly watchedMs: number }
   | { readonly kind: 'queue-was-read' }
-  /** It took less than was waiting when we began: what is left of that waits still. */
+  /** Less was read than was queued at the start, so the rest of that data is still unread. */
   | {
       readonly kind: 'consumed-part';
       readonly bytes: number;
@@ -81,11 +80,11 @@ export type Evidence =
       readonly kind: 'acknowledged-nothing';
       readonly unsentBytes: number;
       readonly probing: boolean;
-      /** How often the timer has run out: probes, or retransmissions. */
+      /** Number of timer expirations: probes, or retransmissions. */
       readonly expired: number;
       readonly watchedMs: number;
     }
-  /** A connection that waited at the first sample still does, and all others from then too. */
+  /** The connections that were pending at the first sample are still pending. */
   | { readonly kind: 'accepted-nothing'; readonly waiting: number; readonly watchedMs: number }
   | {
       readonly kind: 'backlog-full';
@@ -97,25 +96,25 @@ export type Evidence =
   | {
       readonly kind: 'dropped';
       readonly packets: number;
-      /** sk_rmem_alloc and sk_rcvbuf at the last sample; null: not known. */
+      /** sk_rmem_alloc and sk_rcvbuf at the last sample; null: unknown. */
       readonly queue: { readonly bytes: number; readonly limit: number } | null;
       readonly watchedMs: number;
     }
-  /** Both ends hold unread data and have sent what the other does not read. */
+  /** Both ends have unread data and have sent data that the other does not read. */
   | {
       readonly kind: 'waits-for-each-other';
       readonly peerInode: number;
       readonly peerPid: number | null;
       readonly watchedMs: number;
     }
-  /** Both sides ran: the queue may have been emptied and filled again. */
+  /** Both sides ran: the queue may have been emptied and refilled. */
   | { readonly kind: 'both-ran'; readonly watchedMs: number }
-  /** UDP, unix: we know of no process that holds the socket. */
+  /** UDP, unix: no known process holds the socket. */
   | { readonly kind: 'no-holder' }
   | { readonly kind: 'no-tcp-info' }
-  /** The two figures of one sample were taken apart in time and contradict each other. */
+  /** The two values of one sample were read at different times and are inconsistent. */
   | { readonly kind: 'raced' }
-  /** The first sample has lost lines, and this socket may have been in one of them. */
+  /** Lines of the first sample were lost, possibly including this socket. */
   | { readonly kind: 'first-sample-torn' }
-  /** One sample says nothing about a socket of this protocol. */
+  /** One sample is inconclusive for a socket of this protocol. */
   | { readonly kind: 'one-sample' };

@@ -1,73 +1,120 @@
-import type { CapturedLogWhole } from '../account/captured-log.js';
+import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
-import type { CaptureOrigin } from '../records/capture-origin.js';
+import { HostError } from '../base/errors.js';
 import type { LogRecord } from '../records/log-records.js';
+import type { CaptureOrigin } from '../records/sample-origin.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
+import { memoryFindings } from './findings.js';
+import type { HostCheckName, HostReader, Unread } from './host-reader.js';
+import { withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
-import { memoryFindings } from './memory-findings.js';
 import { findingsBeside, type LogTriage } from './text.js';
 
-/** What of a capture findings rest on; a string: why it cannot be had. */
-export interface CapturedParts {
-  readonly of: CaptureOrigin;
+/** Sources of a host's findings; a string: why a source is not available. */
+export interface HostParts {
+  readonly of: HostOrigin;
   /** '' if unknown. */
   readonly release: string;
   readonly pageSize: number;
   readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
-  /** Logs beside it, also of other boots. */
+  /** Other logs of the host, including those of other boots. */
   readonly otherLogs?: readonly LogTriage[];
   readonly memory: MemoryAnswer | string;
+  /** Findings from its other files and its sockets. */
+  readonly found: readonly Finding[];
+  readonly reader: HostReader;
   readonly warnings: readonly Warning[];
 }
 
-/** What was the matter with a host when it was captured, by its log and counters of its memory. */
-export interface CapturedTriage {
-  readonly captured: CaptureOrigin;
+/** The host, and when it was read. */
+export interface HostOrigin extends CaptureOrigin {
+  readonly isCaptured: boolean;
+}
+
+/** Problems of a host, live or captured. */
+export interface HostTriage {
+  readonly of: HostOrigin;
   readonly release: string;
   /** The most severe first. */
   readonly findings: readonly Finding[];
-  /** Messages of the log that are gone; null: not known. */
+  /** Number of overwritten log messages; null: unknown. */
   readonly overwritten: number | null;
   readonly memory: MemoryAnswer | undefined;
+  /** Checks whose sources were all read. */
+  readonly checked: readonly HostCheckName[];
+  readonly unread: readonly Unread[];
   readonly warnings: readonly Warning[];
-  /** All of the log is there, and the counters are. */
+  /** Whether the log and the counters are complete. */
   readonly complete: boolean;
 }
 
-/** Commands that a capture answers. */
-const ANSWERED = /^(?:log|memory|procs)(?: |$)/;
+/** Commands that work without readable kernel memory. */
+const ANSWERED = {
+  live: /^(?:memory|procs|skcheck)(?: |$)/,
+  captured: /^(?:log|memory|procs|skcheck)(?: |$)/,
+};
 
-export function triageCaptured(parts: CapturedParts): CapturedTriage {
-  const { of, release, pageSize, log, otherLogs = [], memory } = parts;
+/** Problems that stay hidden without the log, or without the memory counters. */
+const HIDES = {
+  log: 'panics, OOM kills, hung tasks and errors in the kernel log',
+  memory: 'memory that is not attributed to any owner',
+};
+
+export function triageHost(parts: HostParts): HostTriage {
+  const { of, release, pageSize, log, otherLogs = [], memory, found, reader } = parts;
   const warnings = new Warnings();
-  const told = typeof log === 'string' ? undefined : log;
+  const logged = typeof log === 'string' ? undefined : log;
   const counted = typeof memory === 'string' ? undefined : memory;
   const beside = otherLogs.map(({ name }) => name).join(', ');
   if (typeof log === 'string')
     warnings.add('unreadable', beside === '' ? log : `${log}: findings rest on ${beside}`);
   if (typeof memory === 'string') warnings.add('unreadable', memory);
-  const known = [...parts.warnings, ...(told?.warnings ?? []), ...(counted?.warnings ?? [])];
+  const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
-  const own = told ? logFindings(told.records, pageSize) : [];
+  const own = logged ? logFindings(logged.records, pageSize) : [];
   const findings = [
     ...own,
     ...findingsBeside(own, otherLogs),
     ...(counted ? memoryFindings(counted) : []),
   ];
+  const zones = new Set(findings.map(zoneOf));
+  findings.push(...found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one))));
+  if (typeof log === 'string') reader.miss('log', HIDES.log, new HostError('unreadable', log));
+  else if (logged?.overwritten !== 0)
+    reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));
+  else reader.checked.unshift('log');
+  if (typeof memory === 'string')
+    reader.miss('memory', HIDES.memory, new HostError('unreadable', memory));
+  else reader.checked.push('memory');
   const list = warnings.list();
+  const all = withHypervisor(findings, counted).map((one) => withoutKernel(one, of.isCaptured));
   return {
-    captured: of,
+    of,
+    checked: reader.checked,
+    unread: reader.unread,
     release,
     memory: counted,
     warnings: list,
-    findings: bySeverity(findings.map(withoutKernel)),
-    overwritten: told?.overwritten ?? null,
-    complete: list.length === 0 && told?.overwritten === 0,
+    findings: bySeverity(all),
+    overwritten: logged?.overwritten ?? null,
+    complete: list.length === 0 && logged?.overwritten === 0,
   };
 }
 
-/** A capture cannot answer commands that read the kernel's memory. */
-function withoutKernel({ next, ...finding }: Finding): Finding {
-  return next !== undefined && ANSWERED.test(next) ? { ...finding, next } : finding;
+function lostWords(overwritten: number | null | undefined): string {
+  return typeof overwritten === 'number'
+    ? `the oldest ${overwritten} messages of the kernel log were overwritten`
+    : 'the kernel log may lack its oldest messages';
+}
+
+/** Zone of a low-memory finding; null for others. Counters and watermarks may both report a zone. */
+function zoneOf({ code, figures }: Finding): string | null {
+  return code === 'low-memory' ? `${figures.node} ${figures.zone}` : null;
+}
+
+/** Drops the next command if it needs kernel memory. */
+function withoutKernel({ next, ...finding }: Finding, isCaptured: boolean): Finding {
+  const answered = isCaptured ? ANSWERED.captured : ANSWERED.live;
+  return next !== undefined && answered.test(next) ? { ...finding, next } : finding;
 }

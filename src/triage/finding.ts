@@ -1,12 +1,14 @@
-import type { StackGroup } from '../account/task-stacks.js';
-import type { OomReport } from './oom-report.js';
-import type { PrintedFrame } from './printed-frame.js';
+import { attempted } from '../account/memory/missed.js';
+import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import type { CrashReport, OomReport } from '../answers/triage/report-schema.js';
+import type { Kernel } from '../kernel/kernel.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
 
-/** A failure; a problem; a remark. */
+/** Severities from high to low: a failure, a problem, a remark. */
 export const SEVERITIES = ['critical', 'warning', 'note'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** What was found. Codes are stable: they are part of the JSON. */
+/** Codes of findings. They are stable: they are part of the JSON. */
 export const FINDING_CODES = [
   'panic',
   'oops',
@@ -34,28 +36,45 @@ export const FINDING_CODES = [
   'queued-data-of-process',
   'queued-data-of-machine',
   'stalled-reader',
+  'unread-sockets',
   'unattributed-memory',
   'low-memory',
+  'low-available',
+  'shared-memory',
+  'pipes',
+  'vmalloc',
   'tainted',
+  'fragmentation',
+  'memory-pressure',
+  'cgroup-near-limit',
+  'oom-kills',
+  'writeback-stuck',
+  'unreclaimable-slab',
+  'kernel-stacks',
+  'page-tables',
+  'limit-near',
+  'hugetlb-unused',
+  'zombies',
+  'hypervisor-overcommitted',
 ] as const;
 export type FindingCode = (typeof FINDING_CODES)[number];
 
-/** Of a team's own rules: none of ours has a slash. */
+/** Code of a team's rule: built-in codes have no slash. */
 export type RuleCode = `${string}/${string}`;
 
-/** A line of the log that a finding rests on. */
+/** A log line that supports a finding. */
 export interface LogEvidence {
   readonly kind: 'log';
   readonly seq: number;
-  /** Nanoseconds on the log's clock; null: the log is text that does not have it. */
+  /** Nanoseconds on the log's clock; null: a text log without it. */
   readonly timestamp: bigint | null;
-  /** Wall-clock time as a text has it. Hostile. */
+  /** Wall-clock time as printed in a text log. Untrusted. */
   readonly printedTime?: string;
-  /** Hostile. */
+  /** Untrusted. */
   readonly text: string;
 }
 
-/** What a thread was doing. */
+/** Stack trace of a thread. */
 export type StackEvidence = { readonly kind: 'stack' } & Pick<
   StackGroup,
   'frames' | 'end' | 'why' | 'stop'
@@ -63,62 +82,98 @@ export type StackEvidence = { readonly kind: 'stack' } & Pick<
 
 export type Evidence = LogEvidence | StackEvidence;
 
-/** A figure that a finding rests on, or a name: hostile. */
+/** A figure that supports a finding, or a name: untrusted. */
 export type Figure = number | string | null;
-
-/** Why a report of the log cannot be trusted: lines of it are missing, or others stand among them. */
-export const CORRUPTIONS = [
-  ...(['no-function', 'no-first-lines', 'interleaved', 'lines-missing'] as const),
-  ...(['cut', 'no-frames', 'no-trace'] as const),
-] as const;
-export type Corruption = (typeof CORRUPTIONS)[number];
-
-/** What the kernel printed of one fault, from its first line to its last. Text is hostile; null: not printed. */
-export interface CrashReport {
-  /** The function to blame; null: none could be named. */
-  readonly function: string | null;
-  /** Why the report cannot be trusted; null: nothing says so. */
-  readonly corrupted: Corruption | null;
-  readonly cpu: number | null;
-  readonly pid: number | null;
-  /** Printed since 6.12. */
-  readonly uid: number | null;
-  readonly comm: string | null;
-  readonly taint: string | null;
-  readonly release: string | null;
-  readonly hardware: string | null;
-  /** Hexadecimal, as printed. */
-  readonly address: string | null;
-  readonly access: 'read' | 'write' | null;
-  readonly accessBytes: number | null;
-  readonly modules: readonly string[];
-  readonly stack: readonly PrintedFrame[];
-  readonly allocatedBy: readonly PrintedFrame[];
-  readonly freedBy: readonly PrintedFrame[];
-}
 
 /** A problem, with its evidence. */
 export interface Finding {
   readonly code: FindingCode | RuleCode;
   readonly severity: Severity;
-  /** The form that people search for: `KASAN: slab-use-after-free Read in f`. Hostile. */
+  /** Title as people search for it: `KASAN: slab-use-after-free Read in f`. Untrusted. */
   readonly title?: string;
   readonly report?: CrashReport;
-  /** Of `oom-kill`: what the kernel printed of it. */
+  /** For `oom-kill`: the kernel's report. */
   readonly oom?: OomReport;
-  /** By names that each code has for good. */
+  /** Figures, with fixed names for each code. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];
   /** The command that shows more. */
   readonly next?: string;
-  /** Of a finding that stands for several: these figures all of them have, others are those of the last. */
+  /**
+   * Names of the figures that are equal in all findings which this one represents. Other figures are those of
+   * the last one.
+   */
   readonly by?: readonly string[];
-  /** Of a rule: its sentence, with `{name}` for a figure, and its advice. */
-  readonly rule?: { readonly message: string; readonly advice: string | undefined };
+  /** For a rule: its sentence, with `{name}` for a figure, and its advice. */
+  readonly rule?: {
+    readonly message: string;
+    readonly advice: string | undefined;
+    /** Codes of the findings that follow from this one. */
+    readonly causes?: readonly string[] | undefined;
+  };
 }
 
-/** The most severe first; else as they came. */
+/** Sorts by severity, keeping the order within one. */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
   const rank = ({ severity }: Finding) => SEVERITIES.indexOf(severity);
   return findings.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Details of the HTML page. Undefined: unreadable, and a warning gives the reason. */
+export interface TriageDetail {
+  /** Stack of each CPU. */
+  readonly running: readonly StackGroup[] | undefined;
+  /** Tasks in uninterruptible sleep (state D), grouped by stack. */
+  readonly blocked: readonly StackGroup[] | undefined;
+  readonly warnings: readonly Warning[];
+}
+
+/** Reads the details of the HTML page. */
+export function triageDetail(kernel: Kernel): TriageDetail {
+  const warnings = new Warnings();
+  const stacksOf = (what: string, choice: Parameters<typeof groupedStacks>[1]) => {
+    const found = attempted(warnings, what, () => groupedStacks(kernel, choice));
+    for (const { code, message } of found?.warnings ?? []) warnings.add(code, message);
+    return found?.groups;
+  };
+  return {
+    running: stacksOf('stacks of running tasks', { running: true }),
+    blocked: stacksOf('blocked tasks', { states: new Set(['D']) }),
+    warnings: warnings.list(),
+  };
+}
+
+/** Minimum shares of the machine's memory for a warning, and for a critical finding. */
+const TOLD = 0.05;
+const SEVERE = 0.25;
+
+/** Smaller amounts are no problem, however small the machine is. */
+const LEAST_BYTES = 32 * 2 ** 20;
+
+/** Severity of memory that one owner holds; undefined: not a finding. */
+export function severityOf(bytes: number, whole: number): Severity | undefined {
+  if (bytes < LEAST_BYTES || bytes < TOLD * whole) return undefined;
+  return bytes >= SEVERE * whole ? 'critical' : 'warning';
+}
+
+/** Criteria that make a run fail: a minimum severity, or one of these codes. */
+export interface FailOn {
+  readonly severities: readonly Severity[];
+  readonly codes: readonly string[];
+}
+
+/** @param words severities, which include higher ones, and codes */
+export function failOn(words: readonly string[]): FailOn {
+  const least = Math.max(...words.map((word) => SEVERITIES.indexOf(word as Severity)));
+  return {
+    severities: SEVERITIES.slice(0, least + 1),
+    codes: words.filter((word) => !SEVERITIES.includes(word as Severity)),
+  };
+}
+
+export function isFailing(
+  { severities, codes }: FailOn,
+  { code, severity }: { readonly code: string; readonly severity: string },
+): boolean {
+  return severities.some((one) => one === severity) || codes.includes(code);
 }

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
-import type { MachineFacts } from '../walk/machine/machine.js';
+import type { MachineFacts } from '../walk/machine-facts.js';
 import type { Finding, StackEvidence } from './finding.js';
 import type { TopOwner } from './top-owner.js';
 
-/** What dumps of the same trouble have in common. Text is out of the dump: hostile. */
+/** Features that dumps with the same problem share. Text is from the dump: untrusted. */
 export interface Fingerprint {
-  /** Equal where all the rest is: 16 hex digits. */
+  /** Hash of the other fields: 16 hex digits. */
   readonly id: string;
-  /** Why it panicked, without numbers; else the codes of what was found. */
+  /** Cause of the panic without numbers; otherwise the codes of the findings. */
   readonly kind: string;
-  /** What the CPU was doing that panicked: functions without offsets, outermost last. */
+  /** Stack of the panicked CPU: functions without offsets, outermost last. */
   readonly functions: readonly string[];
-  /** Who has most memory, where memory is what is wrong. */
+  /** Largest owner, if the problem is memory. */
   readonly owner: string | undefined;
 }
 
-/** Functions that count: what called them is the same for much. */
+/** Number of functions to compare: outer callers are the same for many problems. */
 const MOST_FUNCTIONS = 12;
 
 const OF_MEMORY: ReadonlySet<string> = new Set([
@@ -28,7 +28,7 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
   'low-memory',
 ]);
 
-/** Undefined where nothing was found that could be compared. */
+/** Undefined if no finding is more severe than a note. */
 export function fingerprint(
   {
     findings,
@@ -56,7 +56,7 @@ export function fingerprint(
   return { id: id.digest('hex').slice(0, 16), kind, functions, owner: who };
 }
 
-/** Addresses, CPUs, pids, seconds, and the task in brackets differ each time. */
+/** Removes addresses, CPUs, pids, seconds, and the task in brackets, which differ each time. */
 function withoutNumbers(text: string): string {
   return text
     .replace(/\[[^\]]*:\d+\]/g, '[#]')
@@ -65,15 +65,15 @@ function withoutNumbers(text: string): string {
     .replace(/\d+/g, '#');
 }
 
-/** What ends a kernel, on top of what it was doing. */
+/** Functions of the panic path, above the cause. */
 const ENDING =
   /^(v?panic|.*crash_kexec.*|machine_kexec|crash_setup_regs|oops_end|die|die_.*|nmi_panic|__die.*|page_fault_oops|no_context|__bad_area.*|bad_area.*)$/;
 
-/** Guesses differ from dump to dump of the same. */
+/** Functions of a stack without guessed frames, which differ between dumps of the same problem. */
 function functionsOf({ evidence }: Finding): string[] {
   const stack = evidence.find((one): one is StackEvidence => one.kind === 'stack');
   const frames = stack?.frames.filter(({ guess }) => !guess) ?? [];
-  // A fault interrupts what made it.
+  // The interrupted frame caused the fault; frames before it handle the fault.
   const fault = frames.findIndex(({ interrupted }, index) => interrupted && index > 0);
   const names = frames
     .slice(Math.max(0, fault))
@@ -82,7 +82,7 @@ function functionsOf({ evidence }: Finding): string[] {
   return names.slice(Math.max(0, first), Math.max(0, first) + MOST_FUNCTIONS);
 }
 
-/** As the log has them, where there is no stack of the dump. */
+/** Functions as printed in the log, if the dump has no stack. */
 function printedFunctions(grave: readonly Finding[]): string[] {
   const report = grave.find((finding) => finding.report)?.report;
   const frames = report?.stack.filter(({ guess }) => !guess) ?? [];
@@ -91,7 +91,7 @@ function printedFunctions(grave: readonly Finding[]): string[] {
   return names.slice(Math.max(0, first)).slice(0, MOST_FUNCTIONS);
 }
 
-/** Compilers split functions and clone them. */
+/** Removes suffixes of functions that the compiler split or cloned. */
 function plainName(name: string): string {
   return name.replace(/\.(isra|constprop|part|cold|llvm)\b.*$/, '');
 }

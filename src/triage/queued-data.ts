@@ -2,14 +2,13 @@ import type { CensusEntry, Group } from '../account/census-entry.js';
 import { ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../base/hex.js';
-import type { Finding } from './finding.js';
-import { severityOf } from './severity-of.js';
+import { type Finding, severityOf } from './finding.js';
 
 /**
- * Who holds a notable part of the memory in queues of sockets: one socket; else a process, in many of them; else
- * many processes.
+ * Owners of a large part of the memory in socket queues: a single socket, otherwise a process with many,
+ * otherwise many processes.
  *
- * @param memory bytes that the machine has
+ * @param memory bytes of the machine
  */
 export function queuedData(
   {
@@ -33,12 +32,17 @@ export function queuedData(
   const rest = small.filter((entry) => !many.some((group) => heldBy(group)(entry)));
   return [
     ...single.map((entry) => ofSocket(entry, memory)),
-    ...many.map((group) => ofProcess(group, memory)),
+    ...many.map((group) => {
+      const holding = sockets.filter(({ total }) => total.pinnedBytes > 0).filter(heldBy(group));
+      return ofProcess(group, holding.length, memory);
+    }),
     ...(isMuch(together(rest, total)) ? [ofMachine({ processes, total, count }, memory)] : []),
   ];
 }
 
-/** What these pin, bytes: of what several share more than there is, but no more than all of it. */
+/**
+ * Bytes that these sockets pin. Shared memory counts several times, but the result is limited to the total.
+ */
 function together(some: readonly CensusEntry[], whole: Sum): number {
   const bytes = some.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
   return Math.min(bytes, whole.pinnedBytes);
@@ -75,7 +79,12 @@ function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: numbe
   };
 }
 
-function ofProcess({ pid, comm, sockets, total, freedIfKilled }: Group, memory: number): Finding {
+/** @param sockets number of its sockets that pin memory */
+function ofProcess(
+  { pid, comm, total, freedIfKilled }: Group,
+  sockets: number,
+  memory: number,
+): Finding {
   return {
     code: 'queued-data-of-process',
     severity: severityOf(total.pinnedBytes, memory) ?? 'note',

@@ -3,34 +3,35 @@ import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
+import { withHypervisor } from './hypervisor.js';
 import type { RuleBasis } from './rules/facts.js';
 import type { RulesOutcome } from './rules/outcome.js';
 
-/** What was found in a log that is text. */
+/** Findings of a text log. */
 export interface LogTriage {
   readonly name: string;
-  /** The files that it is made of, the oldest first. */
+  /** Files of the log, the oldest first. */
   readonly files: readonly string[];
   readonly log: TextLogSummary;
-  /** The boot that was asked for, from 1 on; undefined: all. */
+  /** The selected boot, from 1 on; undefined: all. */
   readonly boot?: number | undefined;
   readonly findings: readonly Finding[];
   /** Parts that could not be read. */
   readonly missing: readonly string[];
-  /** The newest messages, for a page and for rules; undefined: nothing needs them. */
+  /** The newest messages, for the HTML page and for rules; undefined: not needed. */
   readonly held?: HeldMessages | undefined;
 }
 
-/** The page size is not printed: findings in pages are of the most common one. */
+/** Most common page size, used for text logs, which do not contain the page size. */
 export const PAGE_SIZE = 4096;
 
-/** So many messages of a log are held at least. */
+/** Minimum number of messages to hold of a longer log. */
 const HELD = 100_000;
 
 /** The newest messages of a log, in bounded memory. */
 export class HeldMessages {
   records: TextRecord[] = [];
-  /** Older messages, which are not held. */
+  /** Number of older messages, which are not held. */
   older = 0;
 
   take(record: TextRecord): void {
@@ -40,25 +41,25 @@ export class HeldMessages {
     this.records = this.records.slice(HELD);
   }
 
-  /** Leaves out messages of other boots. */
+  /** Removes messages of other boots. */
   choose(boot: number): void {
     this.records = this.records.filter((record) => record.boot === boot);
   }
 }
 
-/** What was the matter, by logs that are text. */
+/** Findings of text logs. */
 export interface TextTriage {
   readonly logs: readonly LogTriage[];
   /** The most severe first. */
   readonly findings: readonly Finding[];
   readonly warnings: readonly Warning[];
-  /** All of each log since a boot is there. */
+  /** Whether each log is complete since a boot. */
   readonly complete: boolean;
-  /** What a team's own rules did; undefined: there are none. */
+  /** Effects of a team's rules; undefined: none. */
   readonly rules?: RulesOutcome;
 }
 
-/** @param missing what could not be looked at */
+/** @param missing sources that could not be read */
 export function triageText(logs: readonly LogTriage[], missing: readonly string[]): TextTriage {
   const warnings = new Warnings();
   for (const message of missing) warnings.add('unreadable', message);
@@ -71,11 +72,13 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
     logs,
     warnings: list,
     complete: list.length === 0,
-    findings: bySeverity(findings.map(({ next: _, ...finding }) => finding)),
+    findings: bySeverity(
+      withHypervisor(findings, undefined).map(({ next: _, ...finding }) => finding),
+    ),
   };
 }
 
-/** What rules ask of an answer of logs that are text. */
+/** Input of rules from an answer about text logs. */
 export function ruleBasis<A extends TextTriage>(answer: A): A & RuleBasis {
   const { logs, findings, complete } = answer;
   const overwritten = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
@@ -104,7 +107,10 @@ export function releaseOf(logs: readonly LogTriage[]): string | undefined {
   return releases.size === 1 ? [...releases][0] : undefined;
 }
 
-/** Findings of further logs, but for those whose lines a finding before rests on. Each names its log. */
+/**
+ * Findings of further logs, without those that rest on the same lines as an earlier finding. Each names its
+ * log.
+ */
 export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage[]): Finding[] {
   const keyOf = ({ code, evidence }: Finding) =>
     JSON.stringify([code, ...evidence.map((one) => (one.kind === 'log' ? one.text : ''))]);
@@ -119,7 +125,7 @@ export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage
   return found;
 }
 
-/** Why a log, or the boot of it that was asked for, is incomplete. */
+/** Why a log, or its selected boot, is incomplete. */
 export function incompleteness({
   log,
   boot,

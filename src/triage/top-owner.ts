@@ -1,19 +1,18 @@
-import type { Owner } from '../account/memory/category.js';
-import { leaves } from '../account/memory/leaves.js';
+import { leaves, type Owner } from '../account/memory/tree.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import type { TriageAnswer } from './triage.js';
 
-/** Who has most of the memory, of those who are known by name. Names are hostile. */
+/** The named owner of the most memory. Names are untrusted. */
 export interface TopOwner {
   readonly kind: Owner['kind'];
   readonly name: string;
   readonly pid?: number;
   readonly bytes: number;
-  /** `memory`: of all categories that have room for several; `sockets`: what sockets pin alone. */
+  /** `memory`: all categories with owners; `sockets`: memory pinned by sockets. */
   readonly of: 'memory' | 'sockets';
 }
 
-/** By the categories of memory, and where they could not be counted by the sockets. */
+/** Returns the owner by memory categories, or by sockets if memory could not be counted. */
 export function topOwner({
   memory,
   census,
@@ -39,7 +38,7 @@ function topOfSockets({ processes }: CensusAnswer): TopOwner | undefined {
   return largest(owners);
 }
 
-/** Of two that have the same, the first. */
+/** The first of the largest. */
 function largest(owners: readonly TopOwner[]): TopOwner | undefined {
   return owners.reduce<TopOwner | undefined>(
     (most, one) => (one.bytes > (most?.bytes ?? 0) ? one : most),

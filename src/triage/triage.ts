@@ -5,39 +5,48 @@ import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import { NOT_KEPT, ReadError } from '../base/errors.js';
+import { grouped } from '../base/grouped.js';
 import { hex } from '../base/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { OOM } from '../walk/log/panic.js';
+import { readTicks } from '../walk/machine/clock.js';
+import { type CpuTimes, readCpuTimes } from '../walk/machine/cpu-times.js';
 import { fieldsOf } from '../walk/machine/fields.js';
-import { describeMachine, type MachineFacts } from '../walk/machine/machine.js';
-import { OOM } from '../walk/machine/panic.js';
-import { readTicks } from '../walk/machine/ticks.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
+import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence } from './finding.js';
+import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
+import type { HostReader } from './host-reader.js';
+import { steal, withHypervisor } from './hypervisor.js';
+import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
-import { memoryFindings } from './memory-findings.js';
 import { queuedData } from './queued-data.js';
 import type { RulesOutcome } from './rules/outcome.js';
-import { blockedTasks, evidenceOf, stackOfCpu, waitsIn } from './stack-findings.js';
 
-/** Findings of a machine, with what they are based on. */
+/** Findings of a machine, with their sources. */
 export interface TriageAnswer {
   readonly kernel: KernelFacts;
   readonly machine: MachineFacts;
   /** The most severe first. */
   readonly findings: readonly Finding[];
-  /** Messages of the log that are gone: what they said is not known. Undefined: no log could be read. */
+  /** Lost messages of the log, whose content is unknown. Undefined: no log could be read. */
   readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
-  /** The log that findings rest on; undefined: there is none. */
+  /** The log used for findings; undefined: none. */
   readonly log: LogAnswer | undefined;
-  /** Undefined: it could not be counted, and a warning says why. */
+  /** Undefined: memory could not be counted, and a warning gives the reason. */
   readonly memory: MemoryAnswer | undefined;
-  /** Every socket, also where frames could not be counted; by cgroup. Undefined: they could not be counted. */
+  /**
+   * All sockets by cgroup, even if page frames could not be counted. Undefined: sockets could not be counted.
+   */
   readonly census: CensusAnswer | undefined;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
-  /** What a team's own rules did; undefined: there are none. */
+  /** Checks of the running host's files; undefined: a dump, which has none. */
+  readonly host?: Pick<HostReader, 'checked' | 'unread'>;
+  /** Effects of a team's rules; undefined: none. */
   readonly rules?: RulesOutcome;
 }
 
@@ -49,7 +58,7 @@ export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
 /**
  * Checks the log, the panic, the memory breakdown, tasks and sockets.
  *
- * @param progress called now and then with the part that is done, 0 to 1
+ * @param progress called repeatedly with the completed part, 0 to 1
  */
 export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
   const warnings = new Warnings(kernel.doubts);
@@ -69,18 +78,23 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     panic.state === 'panicked' && cpu !== undefined
       ? attempted(warnings, 'the stack of the panic', () => stackOfCpu(kernel, cpu, warnings))
       : undefined;
-  const told = log ? logFindings(log.records, kernel.facts.pageSize) : [];
+  const times = attempted(warnings, 'CPU time', () => cpuTimesOf(kernel));
+  const logged = log ? logFindings(log.records, kernel.facts.pageSize) : [];
   const findings = [
-    ...withPanic(told, machine, { stack: panicStack, log }),
+    ...withPanic(logged, machine, { stack: panicStack, log }),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
-    ...(memory ? memoryFindings(memory) : socketFindings(machine, census)),
+    ...(memory
+      ? [...memoryFindings(memory), ...kernelMemory(kernel, memory, warnings)]
+      : socketFindings(machine, census)),
     ...(census ? stalledReaders(kernel, census, warnings) : []),
+    ...(census ? unaccepted(kernel, census, warnings) : []),
     ...taint(machine),
+    ...(times ? steal(times) : []),
   ];
   return {
     kernel: kernel.facts,
     machine,
-    findings: bySeverity(findings),
+    findings: bySeverity(withHypervisor(findings, memory)),
     log,
     lost: lostOf(log),
     memory,
@@ -90,14 +104,27 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   };
 }
 
-/** Where frames cannot be counted, sockets may be all the same: of an extract, say. */
+/** Undefined: an extract of an earlier release of kdump-mem, which did not keep them. */
+function cpuTimesOf(kernel: Kernel): CpuTimes | undefined {
+  try {
+    return readCpuTimes(kernel);
+  } catch (error) {
+    if (error instanceof ReadError && error.detail.includes(NOT_KEPT)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Sockets without the memory breakdown: they may be readable even if page frames are not, for example in an
+ * extract.
+ */
 function socketsAlone(kernel: Kernel, warnings: Warnings): CensusAnswer | undefined {
   const census = attempted(warnings, 'sockets', () => accountAll(kernel, { by: 'cgroup' }));
   for (const { code, message } of census?.warnings ?? []) warnings.add(code, message);
   return census;
 }
 
-/** Of a log of which nothing could be read it is not known how much is gone. */
+/** Without any readable message the loss is unknown. */
 function lostOf(log: LogAnswer | undefined): TriageAnswer['lost'] {
   if (log === undefined || (!log.complete && log.records.length === 0)) return undefined;
   return { overwritten: log.overwritten, noRoom: log.noRoom };
@@ -107,18 +134,18 @@ function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined)
   return ram === undefined || census === undefined ? [] : queuedData(census, ram);
 }
 
-/** The panic once: what the log says of it, and what the kernel's own variables say of who it was. */
+/** Merges the panic into one finding: facts from the log, and the CPU and task from kernel variables. */
 function withPanic(
-  told: readonly Finding[],
+  known: readonly Finding[],
   { panic }: MachineFacts,
   {
     stack,
     log,
   }: { readonly stack: StackEvidence | undefined; readonly log: LogAnswer | undefined },
 ): Finding[] {
-  const others = told.filter(({ code }) => code !== 'panic');
-  const logged = told.find(({ code }) => code === 'panic');
-  if (panic.state !== 'panicked') return [...told];
+  const others = known.filter(({ code }) => code !== 'panic');
+  const logged = known.find(({ code }) => code === 'panic');
+  if (panic.state !== 'panicked') return [...known];
   const found: Finding = {
     code: 'panic',
     severity: 'critical',
@@ -137,7 +164,7 @@ function withPanic(
   return [found, ...others];
 }
 
-/** The task that ran out of memory is seldom the one that uses it. */
+/** Command that shows more about a panic. The task that ran out of memory is seldom the one that uses it. */
 function nextOf({ cause, cpu }: MachineFacts['panic']): string {
   if (cause !== undefined && OOM.test(cause)) return 'memory';
   return cpu === undefined ? 'log --since -1m' : `stacks --cpu ${cpu}`;
@@ -156,13 +183,13 @@ function taint({ taint: mask }: MachineFacts): Finding[] {
   ];
 }
 
-/** Data that waits for less is read by programs that are busy. */
+/** Minimum age of queued data: younger data belongs to programs that are busy. */
 const LEAST_SECONDS = 10;
 
-/** A peer that may still send is held up by nobody; so much that waits is worth to know all the same. */
+/** Minimum queued data to report if the peer may still send. */
 const LEAST_BYTES = 2 ** 20;
 
-/** Maximum number of sockets: first those whose peer may send no more, then those that pin most. */
+/** Maximum number of sockets: first those with a closed receive window, then those that pin most. */
 const MOST = 20;
 
 const RECEIVES =
@@ -170,15 +197,15 @@ const RECEIVES =
 const POLLS =
   /^(do_poll|do_sys_poll|do_select|core_sys_select|ep_poll|do_epoll_wait|io_cqring_wait)$/;
 
-/** What a thread does that could read. */
+/** Activity of a thread that could read. */
 type Doing = 'stopped' | 'running' | 'receiving' | 'polling' | 'elsewhere';
 
 /**
- * Connections of TCP whose data nobody takes: the newest of it came long ago, and the peer may send no more.
- * Sockets of other kinds do not note when data came.
+ * TCP connections that are not being read: their newest data arrived long ago, and the receive window is
+ * closed or much data is queued. Other sockets do not record when data arrived.
  *
- * @param warnings takes what could not be read
- * @param leastSeconds of less nothing is reported
+ * @param warnings receives unreadable data
+ * @param leastSeconds minimum age of the newest data
  */
 export function stalledReaders(
   kernel: Kernel,
@@ -190,28 +217,14 @@ export function stalledReaders(
     ({ socket, unreadBytes, holders, subflowOf }) =>
       isTcp(socket.protocol) && (unreadBytes ?? 0) > 0 && holders.length > 0 && !subflowOf,
   );
-  if (candidates.length === 0) return [];
-  const told = attempted(warnings, 'the age of queued data', () => {
-    const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
-    // One that cannot be read hides no other.
-    return candidates.flatMap((entry) => {
-      const { sock } = entry.socket;
-      const what = `the age of the data queued in the socket at ${hex(sock)}`;
-      const waiting = attempted(warnings, what, () => reader.read(sock, ticks));
-      // Of a running kernel it came after its clock was read.
-      if (waiting?.ageSeconds === null && !kernel.facts.live)
-        warnings.add('corrupt', `${what}: its time is before boot, or after the dump`);
-      return waiting ? [{ entry, waiting }] : [];
-    });
-  });
-  const stalled = (told ?? [])
+  const stalled = waitingOf(kernel, candidates, warnings)
     .filter(
       ({ entry, waiting: { ageSeconds, closed } }) =>
         ageSeconds !== null &&
         ageSeconds >= leastSeconds &&
         (closed || entry.total.pinnedBytes >= LEAST_BYTES),
     )
-    // The last stands for the rest, which must not be worse.
+    // The last one represents the others, which must not be more severe.
     .toSorted((a, b) => Number(b.waiting.closed) - Number(a.waiting.closed));
   const others = stalled.length - MOST;
   return stalled
@@ -219,6 +232,68 @@ export function stalledReaders(
     .map(({ entry, waiting }, index) =>
       findingOf(kernel, entry, waiting, others > 0 && index === MOST - 1 ? others : 0, warnings),
     );
+}
+
+interface Waiting {
+  readonly entry: CensusEntry;
+  readonly waiting: TcpWaiting;
+}
+
+/** Ages of the data in TCP queues. An unreadable socket does not hide the others. */
+function waitingOf(kernel: Kernel, entries: readonly CensusEntry[], warnings: Warnings): Waiting[] {
+  if (entries.length === 0) return [];
+  const found = attempted(warnings, 'the age of queued data', () => {
+    const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
+    return entries.flatMap((entry) => {
+      const { sock } = entry.socket;
+      const what = `the age of the data queued in the socket at ${hex(sock)}`;
+      const waiting = attempted(warnings, what, () => reader.read(sock, ticks));
+      // In a running kernel it arrived after the clock was read.
+      if (waiting?.ageSeconds === null && !kernel.facts.live)
+        warnings.add('corrupt', `${what}: its time is before boot, or after the dump`);
+      return waiting ? [{ entry, waiting }] : [];
+    });
+  });
+  return found ?? [];
+}
+
+/** Connections with data that a listener has not accepted for long, by listener. */
+function unaccepted(
+  kernel: Kernel,
+  { sockets }: Pick<CensusAnswer, 'sockets'>,
+  warnings: Warnings,
+): Finding[] {
+  const queued = sockets.filter(
+    ({ socket, unreadBytes, acceptedFrom }) =>
+      acceptedFrom !== undefined && isTcp(socket.protocol) && (unreadBytes ?? 0) > 0,
+  );
+  const old = waitingOf(kernel, queued, warnings).filter(
+    ({ waiting: { ageSeconds } }) => ageSeconds !== null && ageSeconds >= LEAST_SECONDS,
+  );
+  const listeners = new Map(sockets.map((entry) => [entry.socket.sock, entry]));
+  const findings = [...grouped(old, ({ entry }) => entry.acceptedFrom)].map(
+    ([sock, each]): Finding => {
+      const [holder] = listeners.get(sock ?? 0n)?.holders ?? [];
+      const sum = (of: (entry: CensusEntry) => number) =>
+        each.reduce((all, { entry }) => all + of(entry), 0);
+      const figures = {
+        sockets: each.length,
+        pid: holder?.pid ?? null,
+        comm: holder?.comm ?? null,
+        unaccepted: each.length,
+        unreadBytes: sum(({ unreadBytes }) => unreadBytes ?? 0),
+        pinnedBytes: sum(({ total }) => total.pinnedBytes),
+        peersBytes: null,
+        ageSeconds: Math.floor(Math.min(...each.map(({ waiting }) => waiting.ageSeconds ?? 0))),
+      };
+      const next = holder ? `stacks --pid ${holder.pid}` : 'sockets';
+      return { code: 'unread-sockets', severity: 'note', figures, evidence: [], next };
+    },
+  );
+  return findings
+    .filter(({ figures }) => Number(figures.pinnedBytes) >= LEAST_BYTES)
+    .toSorted((a, b) => Number(b.figures.pinnedBytes) - Number(a.figures.pinnedBytes))
+    .slice(0, MOST);
 }
 
 function findingOf(
@@ -262,7 +337,7 @@ interface Reader {
   readonly stack: StackEvidence;
 }
 
-/** What a process does in place of reading: its thread that is nearest to it. */
+/** The thread of a process that is closest to reading. */
 function readerOf(kernel: Kernel, { pid }: CensusHolder, warnings: Warnings): Reader | undefined {
   const found = attempted(warnings, `stacks of pid ${pid}`, () => groupedStacks(kernel, { pid }));
   for (const { code, message } of found?.warnings ?? []) warnings.add(code, message);

@@ -1,60 +1,58 @@
-import { KernelError } from '../base/errors/kernel.js';
+import { damaged } from '../base/errors.js';
 import { HALF, Pointer } from '../kernel/pointer.js';
 import { FrameIndex } from './pages/frame-index.js';
 
-/** More upper halves than this could not be told apart below; 2^20 of them span all of memory. */
+/** Maximum number of distinct upper halves; 2^20 of them cover all memory. */
 const MOST_UPPER_HALVES = 2 ** 21;
 
 /**
- * Numbers addresses in the order in which they turn up, as {@link FrameIndex} does page frames. An
- * address does not fit into a double, but few upper halves occur: it is known by the number of its
- * upper half and by its lower half.
+ * Numbers addresses in the order in which they are added, as {@link FrameIndex} does for page frames. A
+ * 64-bit address does not fit in a double, but only few upper halves occur: the key combines the number of
+ * the upper half with the lower half.
  */
 export class AddressIndex {
   #upperHalves = new FrameIndex();
   #keys = new FrameIndex();
   readonly #at = new Pointer();
 
-  /** How many addresses have a row. */
+  /** Number of addresses that have a row. */
   get size(): number {
     return this.#keys.size;
   }
 
-  /** The row of an address, or -1. */
+  /** Returns the row of an address, or -1. */
   find(address: bigint): number {
     return this.findPointer(this.#at.set(address));
   }
 
-  /** The same, for loops over millions. */
+  /** Like {@link find}, for loops over millions of addresses. */
   findPointer({ high, low }: Pointer): number {
     const upper = this.#upperHalves.find(high);
     return upper < 0 ? -1 : this.#keys.find(upper * HALF + low);
   }
 
   /**
-   * The row of an address; a new one, the last, if it has none.
+   * Returns the row of an address; a new address gets a new last row.
    *
-   * @throws {KernelError} `damaged` if addresses are scattered as no kernel's are
+   * @throws {KernelError} `damaged` if the addresses are scattered more than in any kernel
    */
   add(address: bigint): number {
     return this.addPointer(this.#at.set(address));
   }
 
-  /** The same, for loops over millions. @throws as {@link add} */
+  /** Like {@link add}, for loops over millions of addresses. @throws as {@link add} */
   addPointer({ high, low }: Pointer): number {
     const upper = this.#upperHalves.add(high);
-    if (upper >= MOST_UPPER_HALVES) {
-      throw new KernelError('damaged', 'addresses are scattered as no kernel’s are');
-    }
+    if (upper >= MOST_UPPER_HALVES) throw damaged('addresses are scattered more than any kernel’s');
     return this.#keys.add(upper * HALF + low);
   }
 
-  /** The row of the address that has this row in another index. @throws as {@link add} */
+  /** Adds the address in this row of another index; returns its row here. @throws as {@link add} */
   addFrom(other: AddressIndex, row: number): number {
     return this.addPointer(other.#load(row));
   }
 
-  /** The address of a row. */
+  /** Returns the address of a row. */
   address(row: number): bigint {
     return this.#load(row).address;
   }
@@ -66,7 +64,7 @@ export class AddressIndex {
     return copy;
   }
 
-  /** The address of a row, until the next is asked for. */
+  /** Returns the address of a row; valid until the next call. */
   #load(row: number): Pointer {
     const key = this.#keys.frame(row);
     const at = this.#at;

@@ -1,15 +1,18 @@
-/** `10.0.2.15:9000` or `[fe80::1]:80` from an address in network byte order and a port. */
+/** Formats an address in network byte order and a port: `10.0.2.15:9000` or `[fe80::1]:80`. */
 export function formatInet(address: Uint8Array, port: number): string {
   const text = formatAddress(address);
   return address.length === 4 ? `${text}:${port}` : `[${text}]:${port}`;
 }
 
-/** `10.0.2.15` or `fe80::1` from an address in network byte order. */
+/** Formats an address in network byte order: `10.0.2.15` or `fe80::1`. */
 export function formatAddress(address: Uint8Array): string {
   return address.length === 4 ? address.join('.') : formatIpv6(address);
 }
 
-/** RFC 5952: lower case, the longest run of two or more zero groups as `::`, IPv4-mapped dotted. */
+/**
+ * Formats as in RFC 5952: lower case, the longest run of two or more zero groups as `::`, IPv4-mapped
+ * addresses dotted.
+ */
 function formatIpv6(address: Uint8Array): string {
   const groups = Array.from(
     { length: 8 },

@@ -1,11 +1,11 @@
-import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { KernelError, ReadError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 
-/** A running kernel changes its lists all the time: so often is one read before it is given up. */
+/** Maximum number of attempts to read a list: a running kernel changes its lists all the time. */
 const TRIES = 200;
 
-/** Reads what a running kernel changes meanwhile until it agrees with itself. Of a dump it is read once. */
-export function again<Found>(kernel: Kernel, read: () => Found, most = TRIES): Found {
+/** Reads changing data of a running kernel until it is consistent. A dump is read once. */
+export function readUntilConsistent<Found>(kernel: Kernel, read: () => Found, most = TRIES): Found {
   for (let tries = kernel.facts.live ? most : 1; ; tries--) {
     const forget = kernel.noteReads();
     try {
@@ -18,8 +18,8 @@ export function again<Found>(kernel: Kernel, read: () => Found, most = TRIES): F
   }
 }
 
-/** Reads memory of a running kernel as it is now, also where it was read before. */
-export function anew<Found>(kernel: Kernel, read: () => Found): Found {
+/** Reads the current memory of a running kernel, even if it was read before. */
+export function readFresh<Found>(kernel: Kernel, read: () => Found): Found {
   const forget = kernel.noteReads();
   try {
     read();

@@ -1,16 +1,16 @@
-/** Memory that is taken at a time: a buffer for the few bytes of each struct would cost more than they do. */
+/** Bytes allocated at once: a separate buffer for each small struct would cost more than its contents. */
 const SLAB_BYTES = 65_536;
 
-/** Room for copies of bytes that stay as they are: many lie in one buffer, which lives as long as they. */
+/** Buffer for copies of constant bytes: many share one buffer, which lives as long as they do. */
 export class Copies {
-  /** The room that was made last: bytes of these, from `base` on. */
+  /** Buffer of the latest copy, which begins at `base`. */
   bytes = new Uint8Array(0);
-  /** The same bytes. */
+  /** View of the same buffer. */
   view = new DataView(this.bytes.buffer);
   base = 0;
   #used = 0;
 
-  room(length: number): void {
+  allocate(length: number): void {
     if (this.#used + length > this.bytes.length) {
       this.bytes = new Uint8Array(Math.max(length, SLAB_BYTES));
       this.view = new DataView(this.bytes.buffer);

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { KernelError, ReadError, unsupportedLayout } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { MemoryCgroups } from './cgroups/memory-cgroups.js';
 import { MappedFileReader } from './files/mapped-file.js';
@@ -6,24 +6,22 @@ import { Mounts } from './files/mounts.js';
 import { readClock } from './machine/clock.js';
 import { cpuLists } from './memory/cpu-lists.js';
 import { kindTest, tablesHaveType } from './memory/page-kinds.js';
-import { perfRingFrames } from './memory/perf-rings.js';
 import { PipeReader } from './memory/pipes.js';
-import { SlabCacheNames } from './memory/slab-cache-names.js';
-import { traceRingFrames } from './memory/trace-rings.js';
+import { perfRingFrames, traceRingFrames } from './memory/rings.js';
 import { vmAreas } from './memory/vm-areas.js';
 import { zones } from './memory/zones.js';
-import { NapiReader } from './network/gro.js';
 import { neighbourSkbs } from './network/neighbours.js';
 import { netDevices } from './network/net-devices.js';
 import { QdiscReader } from './network/qdisc.js';
 import { fragmentSkbs } from './network/reassembly.js';
-import { softnetSkbs } from './network/softnet.js';
+import { NapiReader, softnetSkbs } from './network/softnet.js';
 import { PageReader } from './pages/pages.js';
 import { skbCaches } from './pages/skb-caches.js';
+import { SlabCacheNames } from './pages/slab-caches.js';
 import { SlabScan } from './pages/slab-scan.js';
 import { NodeCounters, ZoneCounters } from './pages/vm-counters.js';
+import { ResidentCountReader } from './processes/address-spaces.js';
 import { PidNumberReader } from './processes/pid-numbers.js';
-import { ResidentCountReader } from './processes/resident-counts.js';
 import { SkbLists } from './queues/skb-lists.js';
 import { QueueReader } from './queues.js';
 import { SharedInfo } from './skbs/skb.js';
@@ -37,7 +35,7 @@ import { CgroupReader } from './tasks/cgroup.js';
 import { TaskReader } from './tasks/tasks.js';
 import { Warnings } from './warnings.js';
 
-/** A command that answers without a part, since this kernel's types or symbols do not lead to it. */
+/** Part that a command omits because this kernel's types or symbols do not support it. */
 export interface Limit {
   readonly command: string;
   readonly part: string;
@@ -45,7 +43,7 @@ export interface Limit {
   readonly why: string;
 }
 
-/** Each walker as its command makes it; generators are asked for their first result. */
+/** Creates each walker as its command does; only the first result of a generator is read. */
 const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) => unknown>>>> = {
   skb: {
     socket: (kernel) => new SocketFinder(kernel),
@@ -80,8 +78,7 @@ const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) 
     'perf rings': (kernel) => perfRingFrames(kernel, function* () {}).next(),
     'trace rings': (kernel) => traceRingFrames(kernel).next(),
     'page tables': (kernel) => {
-      if (!tablesHaveType(kernel))
-        throw new KernelError('unsupported-layout', 'pages are not marked as page tables');
+      if (!tablesHaveType(kernel)) throw unsupportedLayout('pages are not marked as page tables');
     },
   },
   procs: {
@@ -98,20 +95,20 @@ const WALKERS: Readonly<Record<string, Readonly<Record<string, (kernel: Kernel) 
   log: {
     records: (kernel) => {
       if (!kernel.struct('printk_log') && !kernel.struct('printk_ringbuffer'))
-        throw new KernelError('unsupported-layout', 'neither printk_log nor printk_ringbuffer');
+        throw unsupportedLayout('neither printk_log nor printk_ringbuffer');
     },
   },
 };
 
-/** What a kernel without a type, a member or a symbol ends in. */
+/** Errors of a kernel without a type, a member or a symbol. */
 export const LIMIT_CODES = ['unsupported-layout', 'no-symbols'] as const;
 export type LimitCode = (typeof LIMIT_CODES)[number];
 
 /**
- * Names the parts that commands leave out on this kernel. Only types and symbols are looked at: memory that a dump
- * lacks is no limit of its kernel.
+ * Returns the parts that commands omit on this kernel, according to its types and symbols. Memory missing in
+ * a dump is not a limit of the kernel.
  *
- * @throws {KernelError} where there are no types
+ * @throws {KernelError} without types
  */
 export function limitsOf(kernel: Kernel): Limit[] {
   const { facts, pages } = kernel;

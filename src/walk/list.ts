@@ -1,23 +1,22 @@
-import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { KernelError, ReadError } from '../base/errors.js';
 import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { readPartOf } from './named-read.js';
-import { readOrNot } from './read-or-not.js';
+import { readOrNot, readPartOf } from './named-read.js';
 
-/** A list that cannot be followed to its end; what was seen before stands. */
+/** A list that cannot be followed to its end; entries before that are valid. */
 export class TornList extends KernelError {
   constructor(message: string) {
     super('damaged', message);
   }
 }
 
-/** A ring without the head: entries that were moved to another list while they were read. */
+/** A ring that does not contain the head: its entries were moved to another list during the read. */
 class OtherRing extends TornList {}
 
-/** Notices, by Brent's algorithm, that the nodes of a list come round without its head. */
+/** Detects, by Brent's algorithm, a cycle in a list that does not contain its head. */
 export class CycleTest {
   readonly #head: bigint;
-  /** No node that passes. */
+  /** Node to compare with; initially the head, which is never passed. */
   #mark: bigint;
   #passed = 0;
   #most = 1;
@@ -27,7 +26,7 @@ export class CycleTest {
     this.#mark = head;
   }
 
-  /** @throws {TornList} after three rounds at most */
+  /** @throws {TornList} after at most three rounds of a cycle */
   pass(node: bigint): void {
     if (node === this.#mark)
       throw new OtherRing(
@@ -39,13 +38,13 @@ export class CycleTest {
 }
 
 /**
- * Follows a `struct list_head` ring from its head and gives the address of each entry's node. Each
- * node's `prev` must lead back to the node before it. In a dump this alone rules out a cycle that skips
- * the head, since the node where it closes would need two different `prev`. A running kernel may move all
- * entries to another list meanwhile (list_splice): such a cycle is found when it comes back to a node.
+ * Follows a `struct list_head` ring from its head and yields the address of each entry's node. Each node's
+ * `prev` must point back to the node before it. In a dump, this alone rules out a cycle that skips the head,
+ * since the node where it closes would need two different `prev`. A running kernel may move all entries to
+ * another list during the walk (list_splice): such a cycle is detected when a node repeats.
  * (include/linux/list.h; `next` and `prev` are its only two members, in this order.)
  *
- * @param after the node to begin behind; the head where it is left out
+ * @param after the node to start behind (default: the head)
  * @throws {TornList} when the links disagree, {@link ReadError} when a node cannot be read.
  */
 export function* listNodes(kernel: Kernel, head: bigint, after = head): Generator<bigint> {
@@ -68,14 +67,14 @@ export function* listNodes(kernel: Kernel, head: bigint, after = head): Generato
   }
 }
 
-/** So often a list of a running kernel may change while it is followed. */
+/** Maximum number of changes to a list of a running kernel during a walk. */
 const MOST_CHANGES = 1000;
 
 /**
- * The same of a running kernel, which changes the list meanwhile: from a tear it goes back to the last node that is
- * still on the list. Every node that is there all the time is found.
+ * The same for a running kernel, which changes the list meanwhile: from a tear it goes back to the last node
+ * that is still on the list. Every node that is on it all the time is found.
  *
- * @throws as {@link listNodes}; after what can be read of a list that changes too fast, or is torn
+ * @throws as {@link listNodes}; after all readable nodes of a list that changes too fast, or is torn
  */
 export function* changingListNodes(kernel: Kernel, head: bigint): Generator<bigint> {
   if (!kernel.facts.live) {
@@ -92,7 +91,7 @@ export function* changingListNodes(kernel: Kernel, head: bigint): Generator<bigi
       break;
     } catch (error) {
       if (!(error instanceof TornList || error instanceof ReadError)) throw error;
-      // Nodes of another list are behind each other, too.
+      // Nodes on another list are linked to each other, too.
       if (error instanceof OtherRing) nodes.length = 0;
       if (changes < MOST_CHANGES) continue;
       yield* new Set(nodes);
@@ -101,11 +100,13 @@ export function* changingListNodes(kernel: Kernel, head: bigint): Generator<bigi
       forget();
     }
   }
-  // What left the list may be at its end again: the allocator gives memory out anew.
+  // A removed node may be at the end again: the allocator reuses memory.
   yield* new Set(nodes);
 }
 
-/** Whether a node is behind another one by the links of both; one that has left a list names neither. */
+/**
+ * Whether a node directly follows another according to the links of both; a removed node has neither link.
+ */
 function isBehind(kernel: Kernel, node: bigint, previous: bigint): boolean {
   const word = (address: bigint) =>
     readOrNot(() => readPartOf(kernel, 'the list', address, address, 8).getBigUint64(0, true));
@@ -113,9 +114,9 @@ function isBehind(kernel: Kernel, node: bigint, previous: bigint): boolean {
 }
 
 /**
- * Follows a `struct hlist_head` and gives the address of each entry's node. Each node's `pprev` must be
- * the address of the pointer that led to it, which rules out every cycle. (include/linux/list.h;
- * `next` and `pprev` are its only two members, in this order.)
+ * Follows a `struct hlist_head` and yields the address of each entry's node. Each node's `pprev` must be the
+ * address of the pointer that led to it, which rules out every cycle. (include/linux/list.h; `next` and
+ * `pprev` are its only two members, in this order.)
  *
  * @throws as {@link listNodes}
  */

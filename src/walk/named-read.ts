@@ -1,12 +1,12 @@
-import { ReadError } from '../base/errors/kernel.js';
+import { KernelError, ReadError } from '../base/errors.js';
 import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 
 type Reads = Pick<Kernel, 'read'>;
 
 /**
- * Like {@link Kernel.read}, for what is not a member of a struct of its own: an error names `whole`,
- * which lies, or begins, at `at`: `part of the list at 0xffff…`.
+ * Like {@link Kernel.read}, for data that is not a member of a struct: an error names `whole` and its address
+ * `at`: `part of the list at 0xffff…`.
  */
 export function readPartOf(
   kernel: Reads,
@@ -22,15 +22,47 @@ export function readPartOf(
   }
 }
 
-/** The pointer that lies at an address, in the same way. */
+/** Reads a pointer in the same way. */
 export function pointerPartOf(kernel: Reads, whole: string, at: bigint, address: bigint): bigint {
   return readPartOf(kernel, whole, at, address, 8).getBigUint64(0, true);
 }
 
-/** The error of a read, naming what it was part of; any other as it is. */
+/** Reads an array of `count` pointers at `address`. */
+export function pointersPartOf(
+  kernel: Reads,
+  whole: string,
+  at: bigint,
+  address: bigint,
+  count: number,
+): bigint[] {
+  const view = readPartOf(kernel, whole, at, address, count * 8);
+  return Array.from({ length: count }, (_, index) => view.getBigUint64(index * 8, true));
+}
+
+/** A read error that names the enclosing object; any other error is unchanged. */
 export function named(error: unknown, whole: string, at: bigint): unknown {
   if (!(error instanceof ReadError)) return error;
   const more = error.detail && `${error.detail}, `;
   const detail = `${more}part of ${whole} at ${hex(at)}`;
   return new ReadError(error.code, error.address, detail, { cause: error });
+}
+
+/** Result of a read; undefined if the dump lacks the data. Other errors are rethrown. */
+export function readOrNot<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
+}
+
+/** Result of a step; undefined also if structures are damaged or unsupported. Other errors are rethrown. */
+export function findOrNot<T>(find: () => T): T | undefined {
+  try {
+    return find();
+  } catch (error) {
+    if (error instanceof ReadError || error instanceof KernelError) return undefined;
+    throw error;
+  }
 }

@@ -3,8 +3,8 @@ import type { Kernel } from '../kernel/kernel.js';
 const FOUND = new WeakMap<Kernel, Map<unknown, unknown>>();
 
 /**
- * Returns what a walk finds, and walks a dump only once for all callers. The memory of a live kernel changes: it is
- * read again each time.
+ * Returns the result of a walk, and walks a dump only once for all callers. A live kernel changes: it is
+ * walked each time.
  */
 export function oncePerDump<Found>(kernel: Kernel, walk: (kernel: Kernel) => Found): Found {
   if (kernel.facts.live) return walk(kernel);
@@ -14,7 +14,7 @@ export function oncePerDump<Found>(kernel: Kernel, walk: (kernel: Kernel) => Fou
   return found.get(walk) as Found;
 }
 
-/** Makes the next caller walk again: for a kernel whose memory was changed on purpose. */
+/** Makes the next caller walk again, for a kernel whose memory was changed intentionally. */
 export function forgetFound(kernel: Kernel): void {
   FOUND.delete(kernel);
 }

@@ -1,15 +1,20 @@
-import { KernelError, ReadError } from '../base/errors/kernel.js';
+import { KernelError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { incompleteness } from './incompleteness.js';
-import { pointerPartOf } from './named-read.js';
-import type { Entry } from './queues/entry.js';
+import { pointerPartOf, readOrNot } from './named-read.js';
 import { FamilyQueues } from './queues/families.js';
-import { QUEUE_NAMES, type Queue, type QueueName, type SockKind, UDP } from './queues/queue.js';
+import {
+  type Entry,
+  QUEUE_NAMES,
+  type Queue,
+  type QueueName,
+  type SockKind,
+  UDP,
+} from './queues/queue.js';
 import { SkbLists } from './queues/skb-lists.js';
 import { StructReader } from './struct-reader.js';
-import type { WarningCode } from './warnings.js';
+import { incompleteness, type WarningCode } from './warnings.js';
 
-/** Finds the queues of a sock. A queue that the family or the kernel doesn't have is absent. */
+/** Finds the queues of a sock. Queues that the family or the kernel does not have are absent. */
 export class QueueReader {
   readonly #kernel: Kernel;
   readonly #sock;
@@ -49,7 +54,7 @@ export class QueueReader {
       ring('error', sock.addressOf('sk_error_queue')),
       ring('write', sock.addressOf('sk_write_queue')),
     ];
-    // A listener's tcp_sock has these too, but they are never used, nor set up on every kernel.
+    // A listener's tcp_sock contains these too, but never uses them, and not every kernel initializes them.
     if (tcp && kind.state !== 'LISTEN') {
       queues.push(
         ...this.#rbtree('outOfOrder', kind.sock, 'tcp_sock', 'out_of_order_queue'),
@@ -62,30 +67,25 @@ export class QueueReader {
     return queues.sort((a, b) => QUEUE_NAMES.indexOf(a.name) - QUEUE_NAMES.indexOf(b.name));
   }
 
-  /** A tree of skbs, or nothing where the kernel's type lacks it. */
+  /** Returns a tree of skbs, or nothing if the kernel's type lacks it. */
   #rbtree(name: QueueName, sock: bigint, type: string, member: string): Queue[] {
     const layout = this.#kernel.struct(type)?.member(member);
     if (!layout) return [];
-    // A sock may lie in two pages of which the dump has one: then that queue alone is missing.
+    // A sock may be in two pages of which the dump has one: then only that queue is missing.
     const root = () =>
       pointerPartOf(this.#kernel, `struct ${type}`, sock, sock + BigInt(layout.offset));
     return [{ name, expected: undefined, entries: () => this.#lists.tree(root()) }];
   }
 
-  /** Undefined where the queue's head cannot be read: whoever walks it is told. */
+  /** Undefined if the queue's head cannot be read: the walk reports that. */
   #lengthOrNot(head: bigint): number | undefined {
-    try {
-      return this.#lists.length(head);
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
+    return readOrNot(() => this.#lists.length(head));
   }
 }
 
 /**
- * Visits all that is in a queue. A queue that cannot be followed to its end, or doesn't hold as many
- * skbs as the kernel counted, is told as incomplete.
+ * Visits all entries of a queue. A queue that cannot be followed to its end, or whose number of skbs differs from
+ * the kernel's count, is reported as incomplete.
  */
 export function walkQueue(
   queue: Queue,
@@ -115,7 +115,10 @@ export function walkQueue(
   }
 }
 
-/** A socket can use what this program does not know the layout of; its other queues stand. */
+/**
+ * Returns the warning code for an error: a queue with an unsupported layout does not affect the socket's
+ * other queues.
+ */
 function queueIncompleteness(error: unknown): WarningCode {
   const unknown = error instanceof KernelError && error.code === 'unsupported-layout';
   return unknown ? 'unsupported-layout' : incompleteness(error);

@@ -1,27 +1,27 @@
-import { KernelError } from '../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../base/errors.js';
 import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
 import { pointerPartOf, readPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
 
-/** Buckets of a table: an array of 2^24 takes 128 MiB. */
+/** Maximum number of buckets of a table: an array of 2^24 takes 128 MiB. */
 const MOST_BUCKETS = 2 ** 24;
 
-/** Nodes of a table; what was met is remembered. */
+/** Maximum number of nodes; visited ones are remembered. */
 const MOST_NODES = 2 ** 23;
 
-/** Tables that a table is being moved to, one after the other. */
+/** Maximum number of successive tables that a table is being moved to. */
 const MOST_TABLES = 16;
 
-/** How many buckets are read at a time. */
+/** Number of buckets per read. */
 const CHUNK = 512;
 
 const WHOLE = 'the hash table';
 
 /**
- * Walks the kernel's resizable hash tables (include/linux/rhashtable.h): an array of buckets, each a
- * chain of `struct rhash_head`, and while it is resized another array that nodes move to.
+ * Walks the kernel's resizable hash tables (include/linux/rhashtable.h): an array of buckets, each a chain of
+ * `struct rhash_head`. During a resize, nodes move to another array.
  */
 export class RhashtableReader {
   readonly #kernel: Kernel;
@@ -41,17 +41,17 @@ export class RhashtableReader {
   }
 
   /**
-   * Addresses of the `struct rhash_head` of all that is in the table.
+   * Addresses of the `struct rhash_head` of all entries.
    *
    * @param address of the `struct rhashtable`
-   * @throws {TornList} where there are more or fewer than it counts; {@link KernelError}
-   *   `damaged`, `unsupported-layout`; {@link ReadError}
+   * @throws {TornList} if there are more or fewer than it counts; {@link KernelError} `damaged`,
+   * `unsupported-layout`; {@link ReadError}
    */
   *nodes(address: bigint): Generator<bigint> {
     const table = this.#table.read(address);
     const count = table.number('nelems');
     if (count === 0) return;
-    if (count > MOST_NODES) throw new KernelError('damaged', `a hash table of ${count} nodes`);
+    if (count > MOST_NODES) throw damaged(`a hash table of ${count} nodes`);
     const seen = new Set<bigint>();
     let buckets = table.pointer('tbl');
     for (let tables = 0; buckets !== 0n; tables++) {
@@ -67,11 +67,9 @@ export class RhashtableReader {
   *#ofBuckets(address: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
     const view = this.#buckets.read(address);
     const size = view.number('size');
-    if (size > MOST_BUCKETS) throw new KernelError('damaged', `a hash table of ${size} buckets`);
-    // An array in pieces, for as long as there is no memory for one in one piece.
-    if (view.number('nest') !== 0) {
-      throw new KernelError('unsupported-layout', 'a hash table whose buckets are nested');
-    }
+    if (size > MOST_BUCKETS) throw damaged(`a hash table of ${size} buckets`);
+    // A nested array, used while there is no memory for a contiguous one.
+    if (view.number('nest') !== 0) throw unsupportedLayout('a hash table whose buckets are nested');
     for (let from = 0; from < size; from += CHUNK) {
       const many = Math.min(CHUNK, size - from);
       const at = view.addressOf('buckets') + BigInt(from * 8);
@@ -82,12 +80,15 @@ export class RhashtableReader {
     }
   }
 
-  /** Bit 0 of a bucket is its lock, that of a link the end of the chain (`rht_ptr`, `rht_is_a_nulls`). */
+  /**
+   * Yields the nodes of a chain. Bit 0 of a bucket is its lock; bit 0 of a link marks the end of the chain
+   * (`rht_ptr`, `rht_is_a_nulls`).
+   */
   *#chain(bucket: bigint, buckets: bigint, seen: Set<bigint>, most: number): Generator<bigint> {
     let node = bucket & ~1n;
-    // A node that is just being moved is in two chains.
+    // A node that is being moved is in two chains.
     while (node !== 0n && (node & 1n) === 0n && !seen.has(node)) {
-      if (seen.size >= most) throw new TornList(`a hash table has over ${most} nodes`);
+      if (seen.size >= most) throw new TornList(`a hash table has more than ${most} nodes`);
       seen.add(node);
       yield node;
       // rhash_head.next, its only member.

@@ -1,15 +1,15 @@
-import { KernelError, ReadError } from '../base/errors/kernel.js';
-import { bytesOf } from '../kernel/bytes.js';
-import type { ByteWindow } from '../kernel/fast-reads.js';
+import { ReadError, unsupportedLayout } from '../base/errors.js';
+import { type ByteWindow, bytesOf } from '../kernel/bytes.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 import type { Pointer } from '../kernel/pointer.js';
 import { Copies } from './copies.js';
 import { Cursor } from './cursor.js';
+import { listNodes } from './list.js';
 
 /**
- * Members that lie farther apart than this are fetched by reads of their own: what lies between may
- * be missing where they are not, and is nobody's business (`extract` keeps what was read). Bytes.
+ * Maximum gap between members in one read, in bytes. Memory in between may be missing and is private
+ * (`extract` keeps all memory that is read).
  */
 const WIDEST_GAP = 16;
 
@@ -17,45 +17,44 @@ const COPIES = new Copies();
 
 const NOTHING: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
 
-/** Neighbouring members, fetched in one go: bytes from the start of the struct. */
+/** Neighbouring members fetched in one read; bytes from the start of the struct. */
 interface Part {
   readonly start: number;
   readonly length: number;
 }
 
 /**
- * Reads chosen members of one struct. Paths are resolved once, when it is made; a read fetches the
- * members, and of what lies around them no more than narrow gaps.
+ * Reads selected members of one struct. Paths are resolved once, when it is created; a read fetches the
+ * members and narrow gaps between them.
  */
 export class StructReader<Path extends string> {
   readonly name: string;
-  /** Bytes of the whole struct. */
+  /** Size of the struct in bytes. */
   readonly size: number;
   readonly members: Readonly<Record<Path, MemberLayout>>;
   readonly #kernel: Kernel;
   readonly #parts: readonly Part[];
-  /** From the first member to the last. */
+  /** Range from the first member to the last. */
   readonly #span: Part;
   readonly #together: boolean;
   readonly #cursor: Cursor;
-  /** Parts of the struct that was looked at last, put together. */
+  /** Parts of the last struct read, concatenated. */
   readonly #assembled: Readonly<ByteWindow>;
 
   /**
-   * @param together one read for all members, where memory has all that lies between: for structs
-   *   that are read by the hundred thousand
+   * @param together one read for all members, if memory has everything between them: for structs that are
+   * read by the hundred thousand
    * @throws {KernelError} `unsupported-layout`, naming the members found, if one is missing.
    */
   constructor(kernel: Kernel, name: string, paths: readonly Path[], together = false) {
     const layout = kernel.struct(name);
-    if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
+    if (!layout) throw unsupportedLayout(`this kernel has no struct ${name}`);
     layout.resolve?.(paths);
     const members: Partial<Record<Path, MemberLayout>> = {};
     for (const path of paths) {
       const member = layout.member(path);
       if (!member) {
-        throw new KernelError(
-          'unsupported-layout',
+        throw unsupportedLayout(
           `struct ${name} of this kernel has no member ${path}; it has ${someOf(layout.members)}`,
         );
       }
@@ -74,21 +73,36 @@ export class StructReader<Path extends string> {
     this.#assembled = { view: new DataView(parts), base: -start };
   }
 
+  /**
+   * Returns a reader of members that some kernels lack.
+   *
+   * @returns undefined if the struct or one of the members does not exist
+   */
+  static ifPresent<Path extends string>(
+    kernel: Kernel,
+    name: string,
+    paths: readonly Path[],
+  ): StructReader<Path> | undefined {
+    const layout = kernel.struct(name);
+    if (!layout || paths.some((path) => !layout.member(path))) return undefined;
+    return new StructReader(kernel, name, paths);
+  }
+
   /** @throws {ReadError}, naming the struct, if the members at `address` cannot be read. */
   read(address: bigint): StructView<Path> {
     const { view, base } = this.look(this.#cursor.to(address));
     const { start, length } = this.#span;
-    COPIES.room(length);
+    COPIES.allocate(length);
     COPIES.bytes.set(bytesOf(view, base + start, length), COPIES.base);
     return new StructView(address, COPIES.view, COPIES.base - start, this.members);
   }
 
-  /** For loops over hundreds of thousands of such structs. */
+  /** Returns a cursor for loops over hundreds of thousands of these structs. */
   cursor(): StructCursor<Path> {
     return new StructCursor(this, new Cursor(this.#kernel, `struct ${this.name}`));
   }
 
-  /** Reads the members of the struct that a cursor stands on, whose first byte is then at `base`. */
+  /** Reads the members of the struct at the cursor; its first byte is at `base` in the result. */
   look(cursor: Cursor): Readonly<ByteWindow> {
     if (this.#together) {
       try {
@@ -107,9 +121,43 @@ export class StructReader<Path extends string> {
     return this.#assembled;
   }
 
-  /** Bytes from the start of the struct to a member. */
+  /** Returns the offset of a member, in bytes. */
   offset(path: Path): number {
     return this.members[path].offset;
+  }
+
+  /** Returns the address of a member of the struct at `address`: `&address->path`. Reads nothing. */
+  addressOf(address: bigint, path: Path): bigint {
+    return address + BigInt(this.members[path].offset);
+  }
+
+  /** Address of the struct that contains `member`: `container_of`. Nothing is read. */
+  containerOf(member: bigint, path: Path): bigint {
+    return member - BigInt(this.members[path].offset);
+  }
+
+  /** Reads the struct that contains `member`. @throws as read */
+  readContainer(member: bigint, path: Path): StructView<Path> {
+    return this.read(this.containerOf(member, path));
+  }
+
+  /** Returns the address of element `index` of an array of these structs at `array`. Reads nothing. */
+  element(array: bigint, index: number): bigint {
+    return array + BigInt(index * this.size);
+  }
+
+  /**
+   * Yields the addresses of the structs linked by `path`, a `struct list_head`, into the list at `head`.
+   *
+   * @throws {TornList}; {@link ReadError}
+   */
+  *entryAddresses(head: bigint, path: Path): Generator<bigint> {
+    for (const node of listNodes(this.#kernel, head)) yield this.containerOf(node, path);
+  }
+
+  /** Reads each struct of a list: `list_for_each_entry`. @throws as entryAddresses */
+  *entries(head: bigint, path: Path): Generator<StructView<Path>> {
+    for (const address of this.entryAddresses(head, path)) yield this.read(address);
   }
 }
 
@@ -127,7 +175,7 @@ function partsOf(members: readonly MemberLayout[]): Part[] {
   return parts;
 }
 
-/** Everything from the first part to the last. */
+/** Returns the range from the first part to the last. */
 function around(parts: readonly Part[]): Part {
   const { start } = parts[0]!;
   const last = parts[parts.length - 1]!;
@@ -143,7 +191,7 @@ function someOf(names: readonly string[]): string {
 export class StructView<Path extends string> {
   readonly address: bigint;
   readonly #view: DataView;
-  /** Byte of the view at which the struct would begin; below 0 where its start was not read. */
+  /** Offset in the view at which the struct would begin; negative if its start was not read. */
   readonly #base: number;
   readonly #members: Readonly<Record<Path, MemberLayout>>;
 
@@ -164,13 +212,13 @@ export class StructView<Path extends string> {
     return this.#view.getBigUint64(this.#base + this.#members[path].offset, true);
   }
 
-  /** An unsigned integer of any width, or a bitfield; beyond 2^53 it is rounded. */
+  /** An unsigned integer of any width, or a bitfield; rounded above 2^53. */
   number(path: Path): number {
     const member = this.#members[path];
     return readUnsigned(this.#view, this.#base + member.offset, member);
   }
 
-  /** A char array up to its NUL, as UTF-8; hostile. */
+  /** A char array up to its NUL, as UTF-8; untrusted. */
   text(path: Path): string {
     const { offset, size } = this.#members[path];
     return decodeText(this.#view, this.#base + offset, size);
@@ -182,15 +230,23 @@ export class StructView<Path extends string> {
     return bytesOf(this.#view, this.#base + offset, size);
   }
 
-  /** The address of a member, in the kernel's memory. */
+  /** The elements of an array of pointers. */
+  pointers(path: Path): bigint[] {
+    const { offset, count = 0 } = this.#members[path];
+    return Array.from({ length: count }, (_, index) =>
+      this.#view.getBigUint64(this.#base + offset + 8 * index, true),
+    );
+  }
+
+  /** The address of a member in the kernel's memory. */
   addressOf(path: Path): bigint {
     return this.address + BigInt(this.#members[path].offset);
   }
 }
 
 /**
- * Goes from struct to struct of one type and shows their members, without making anything: for loops
- * over hundreds of thousands. What it shows holds until the kernel reads something else.
+ * Reads structs of one type in turn without allocating: for loops over hundreds of thousands. A view is valid
+ * until the kernel reads something else.
  */
 export class StructCursor<Path extends string> {
   readonly #reader: StructReader<Path>;
@@ -204,7 +260,7 @@ export class StructCursor<Path extends string> {
     this.#cursor = cursor;
   }
 
-  /** Where the struct lies that it stands on. */
+  /** Address of the current struct. */
   get at(): Pointer {
     return this.#cursor.at;
   }
@@ -215,7 +271,7 @@ export class StructCursor<Path extends string> {
     return this;
   }
 
-  /** The same, so many bytes behind a pointer. */
+  /** The same, at an offset from a pointer. */
   follow(pointer: Pointer, bytes = 0): this {
     this.#window = this.#reader.look(this.#cursor.follow(pointer, bytes));
     return this;
@@ -264,7 +320,7 @@ export function readUnsigned(
   }
   if (!member.bits) return value;
   if (member.size < 4) return (value >>> member.bits.offset) & ((1 << member.bits.size) - 1);
-  // Up to 32 bits: division keeps clear of the sign that a 32-bit shift would bring.
+  // Up to 32 bits: division avoids the sign of a 32-bit shift.
   return Math.floor(value / 2 ** member.bits.offset) % 2 ** member.bits.size;
 }
 
@@ -278,8 +334,8 @@ export function decodeText(view: DataView, offset: number, size: number): string
 }
 
 /**
- * UTF-8 text. If the bytes are none, nothing of them is lost: each byte from 0x80 up becomes a lone
- * surrogate, U+DC80 to U+DCFF (Python's "surrogateescape").
+ * Decodes UTF-8. Invalid bytes are preserved: each byte from 0x80 up becomes a lone surrogate, U+DC80 to
+ * U+DCFF (Python's "surrogateescape").
  */
 export function decodeBytes(bytes: Uint8Array): string {
   try {

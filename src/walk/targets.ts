@@ -1,16 +1,15 @@
-import { KernelError } from '../base/errors/kernel.js';
-import { WalkError } from '../base/errors/walk.js';
+import { KernelError, WalkError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { incompleteness } from './incompleteness.js';
-import { netNamespaces } from './network/net-namespaces.js';
+import { netNamespaces } from './network/net-devices.js';
 import { StructReader } from './struct-reader.js';
 import { refuseKernelThread } from './tasks/files.js';
 import { findTask } from './tasks/task-table.js';
+import { incompleteness } from './warnings.js';
 
-/** What an answer is restricted to. */
+/** Restrictions of an answer. */
 export interface Targets {
   readonly pid?: number | undefined;
-  /** Inode of a network namespace. */
+  /** Inode number of a network namespace. */
   readonly netns?: number | undefined;
 }
 
@@ -42,7 +41,7 @@ function ifReadable(find: () => void): void {
     find();
   } catch (error) {
     if (error instanceof WalkError) throw error;
-    // As of a kernel without the symbol of the list.
+    // For example, the kernel lacks the symbol of the list.
     if (!(error instanceof KernelError)) incompleteness(error);
   }
 }

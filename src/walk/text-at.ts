@@ -1,13 +1,13 @@
-import { ReadError } from '../base/errors/kernel.js';
+import { ReadError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { readPartOf } from './named-read.js';
 import { decodeText } from './struct-reader.js';
 
-/** The shortest that is asked for. */
+/** Minimum length of a read, in bytes. */
 const LEAST = 8;
 
 /**
- * Text up to its NUL, or the first `most` bytes of it: what lies behind the end may be missing. Hostile.
+ * Text up to its NUL, or its first `most` bytes: memory behind the end may be missing. Untrusted.
  *
  * @param most a power of two
  * @throws {ReadError}

@@ -1,74 +1,79 @@
+import { KernelError, ReadError } from '../base/errors.js';
 import type { KernelDoubt } from '../kernel/kernel.js';
+import { TornList } from './list.js';
 
-/** What makes an answer incomplete or doubtful. `code` is for programs, `message` for people. */
+/** Reason why an answer is incomplete or doubtful. `code` is for programs, `message` for people. */
 export interface Warning {
   readonly code: WarningCode;
   readonly message: string;
 }
 
 export const WARNING_CODES = [
-  /** Bytes that the answer needs were not in the dump, or could not be read. */
+  /** Required bytes are missing in the dump, or could not be read. */
   'unreadable',
-  /** A list whose links do not agree: damage in a dump, a race on a live kernel. */
+  /** A list with inconsistent links: corruption in a dump, a race on a live kernel. */
   'torn-list',
-  /** A count or a pointer that no sound kernel would hold. */
+  /** A count or a pointer that is invalid in any intact kernel. */
   'corrupt',
   /** An allocation whose order the kernel does not record. */
   'order-unknown',
-  /** Frags in device memory (net_iov): they pin no page of this machine. */
+  /** Frags in device memory (net_iov): they pin no page of this machine's memory. */
   'device-memory',
   /** A linear head outside the direct map, whose pages were not followed. */
   'head-not-counted',
-  /** The kernel has a feature whose layout this program does not know. */
+  /** The kernel has a feature whose layout is not supported. */
   'unsupported-layout',
-  /** Symbols or types were taken for the kernel's release: they may be of another build. */
+  /** Symbols or types were chosen by kernel release and may be from another build. */
   'by-release',
-  /** Nothing shows that the types of a file are this kernel's. */
+  /** Nothing proves that the types of a file are this kernel's. */
   'types-not-verified',
-  /** The file of types lacks members that the kernel's structs have. */
+  /** The types file lacks members that the kernel's structs have. */
   'types-incomplete',
-  /** Objects of a live kernel, such as processes, were freed while they were read. Nothing that exists is missing. */
+  /**
+   * Objects of a live kernel, such as processes, were freed during the read. Nothing that still exists is
+   * missing.
+   */
   'freed-while-read',
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 
-/** Whether a warning is a note on normal change. */
+/** Whether a warning only notes a normal change. */
 export function isNote({ code }: { readonly code?: string | undefined }): boolean {
   return code === 'freed-while-read';
 }
 
 /**
- * Whether an answer with this warning may be complete: it is a note, or it doubts the source of all figures and
- * not that everything was counted.
+ * Whether an answer with this warning may be complete: the warning is a note, or it concerns the source of
+ * all figures, not whether everything was counted.
  */
 export function leavesComplete(warning: { readonly code?: string | undefined }): boolean {
   return isNote(warning) || warning.code === 'types-not-verified';
 }
 
-/** How many messages of one kind are kept whole; the rest is counted. */
+/** Number of messages of one kind that are kept; the others are counted. */
 const KEPT_PER_KIND = 3;
 
-/** Kinds that are told apart, of one code: messages quote what damage can make anything of. */
+/** Maximum number of distinct messages per code: a damaged dump can cause any number. */
 const MOST_KINDS = 12;
 
-/** Messages that say the same of different objects. */
+/** Messages that report the same problem for different objects. */
 interface Kind {
   readonly code: WarningCode;
   readonly messages: string[];
   dropped: number;
 }
 
-/** Collects warnings, bounded however damaged the memory is. */
+/** Collects warnings; their number is limited however damaged the memory is. */
 export class Warnings {
   readonly #kinds = new Map<string, Kind>();
   readonly #kindsOfCode = new Map<WarningCode, number>();
 
-  /** @param doubts of the kernel that an answer is about: they are part of it */
+  /** @param doubts about the kernel that an answer describes: they are part of it */
   constructor(doubts: readonly KernelDoubt[] = []) {
     for (const { code, message } of doubts) this.add(code, message);
   }
 
-  /** Nothing that is collected makes an answer incomplete. */
+  /** No collected warning makes the answer incomplete. */
   get complete(): boolean {
     return this.list().every(leavesComplete);
   }
@@ -80,7 +85,7 @@ export class Warnings {
     else kind.dropped++;
   }
 
-  /** Adds another collector's warnings to these. */
+  /** Adds the warnings of another collector. */
   merge(other: Warnings): void {
     for (const { code, messages, dropped } of other.#kinds.values()) {
       for (const message of messages) this.add(code, message);
@@ -95,7 +100,7 @@ export class Warnings {
     ]);
   }
 
-  /** The kind of a message; one for all the others of its code, when there are too many. */
+  /** The kind of a message; one kind for all others of its code if there are too many. */
   #kind(code: WarningCode, message: string): Kind {
     const key = `${code}: ${wordsOf(message)}`;
     const known = this.#kinds.get(key);
@@ -110,9 +115,30 @@ export class Warnings {
   }
 }
 
-/** What a message says whatever object it is about: its words up to a number, and its last. */
+/** The fixed words of a message: up to a number, and the last ones. */
 function wordsOf(message: string): string {
   const number = message.search(/\d/);
   const part = /\bpart of [a-z ]*\w+(?= at 0x[0-9a-f]+\)$)/.exec(message)?.[0] ?? '';
   return `${number < 0 ? message : message.slice(0, number)}${part}`;
+}
+
+/**
+ * Returns the warning code for an error that makes an answer incomplete.
+ *
+ * @throws the error itself, if it is of any other kind
+ */
+export function incompleteness(error: unknown): WarningCode {
+  if (error instanceof TornList) return 'torn-list';
+  if (error instanceof ReadError) return 'unreadable';
+  if (error instanceof KernelError && error.code === 'damaged') return 'corrupt';
+  throw error;
+}
+
+/**
+ * Adds the warning for an error that makes an answer incomplete: `what`, a colon and the error's message.
+ *
+ * @throws as incompleteness
+ */
+export function addError(warnings: Pick<Warnings, 'add'>, what: string, error: unknown): void {
+  warnings.add(incompleteness(error), `${what}: ${(error as Error).message}`);
 }

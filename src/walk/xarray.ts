@@ -1,4 +1,4 @@
-import { KernelError } from '../base/errors/kernel.js';
+import { damaged } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf } from './named-read.js';
 import { StructReader } from './struct-reader.js';
@@ -6,15 +6,15 @@ import { StructReader } from './struct-reader.js';
 /** Bits 1 and 0 of an entry: 2 marks a node, or a sibling of the slot with the entry itself (linux/xarray.h). */
 const [INTERNAL, TAGS] = [2n, 3n];
 
-/** An internal entry up to this one is no node's address. */
+/** Internal entries up to this value are not node addresses. */
 const LARGEST_SIBLING = 4096n;
 
-/** Looks entries of xarrays up by their index. */
+/** Looks up xarray entries by index. */
 export class XarrayReader {
   readonly #kernel: Kernel;
   readonly #node;
 
-  /** @throws {KernelError} `unsupported-layout` of a kernel without xarrays (before 4.20) */
+  /** @throws {KernelError} `unsupported-layout` if the kernel has no xarrays (before 4.20) */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#node = new StructReader(kernel, 'xa_node', ['shift', 'slots']);
@@ -22,8 +22,8 @@ export class XarrayReader {
 
   /**
    * @param head `xa_head`
-   * @returns 0n: there is none
-   * @throws {ReadError}; {@link KernelError} `damaged` if nodes lie deeper and deeper
+   * @returns 0n: none
+   * @throws {ReadError}; {@link KernelError} `damaged` if nodes are nested too deeply
    */
   load(head: bigint, index: bigint): bigint {
     const slots = BigInt(this.#node.members.slots.count ?? 0);
@@ -33,15 +33,14 @@ export class XarrayReader {
       const node = entry - INTERNAL;
       const view = this.#node.read(node);
       const shift = view.number('shift');
-      if (shift >= (last ?? 64))
-        throw new KernelError('damaged', 'xarray does not terminate (loop?)');
+      if (shift >= (last ?? 64)) throw damaged('xarray does not terminate (loop?)');
       const slot = index >> BigInt(shift);
       if (last === undefined && slot >= slots) return 0n;
       const at = view.addressOf('slots');
       const load = (place: bigint) =>
         pointerPartOf(this.#kernel, 'struct xa_node', node, at + 8n * place);
       entry = load(slot % slots);
-      // The entry of several slots lies in the first of them.
+      // The entry of several slots is in the first of them.
       if ((entry & TAGS) === INTERNAL && entry < LARGEST_SIBLING) entry = load(entry >> 2n);
       last = shift;
     }

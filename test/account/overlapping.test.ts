@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { overlapping } from '../../src/account/overcounted.js';
-import { PageCounts } from '../../src/account/page-counts.js';
+import { PageCounts } from '../../src/account/counts.js';
+import { overlapping } from '../../src/account/pooled.js';
 
 function faults(...pages: readonly (readonly [frame: number, order: number | undefined])[]) {
   const counts = new PageCounts();

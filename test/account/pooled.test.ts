@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { KillImpact } from '../../src/account/kill-impact.js';
 import { Tally } from '../../src/account/tally.js';
-import type { PagePool } from '../../src/walk/pages/pool-room.js';
-import { UNKNOWN_POOL } from '../../src/walk/pages/pool-room.js';
+import { type PagePool, UNKNOWN_POOL } from '../../src/walk/pages/page-pool.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
 import { Warnings } from '../../src/walk/warnings.js';
 

@@ -12,6 +12,8 @@ const NAMES = [
   ...['files', 'log'],
   ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
   ...['name', 'names', 'owner', 'key', 'category', 'zone', 'line', 'subsystem', 'waitsIn'],
+  'limitCgroup',
+  'member',
   ...['letter', 'threadStates', 'levelName', 'facilityName', 'permissions', 'signal', 'offset'],
   ...['type', 'typedef', 'declaration', 'removed', 'caches', 'rows', 'real', 'made'],
   // Letters of migrate types, and a call site, as the kernel prints them.
@@ -57,7 +59,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
 const OWED = [...['info-1.dump.anomalies', 'info-1.kernel.sources.anomalies', 'memory-1.why']];
 
 /** Fields that are a code of what stands beside them, or tell one from the others. */
-const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter'];
+const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter', 'confidence'];
 /** Codes of one field among others. */
 const CODE_OF: Readonly<Record<string, string>> = {
   noPressure: 'noPressureCode',

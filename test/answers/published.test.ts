@@ -24,7 +24,7 @@ function publishedForm(name: string, schema: z.ZodType): JsonSchema {
   return { $id: `urn:kdump-mem:${fileOf(name).replace('.json', '')}`, ...json } as JsonSchema;
 }
 
-// `npx vitest run --project quick test/answers/published.test.ts -u` writes what was added. What would break a
+// `npx vitest run --project unit test/answers/published.test.ts -u` writes what was added. What would break a
 // promise is refused then too: it needs another version, and so another file.
 describe.each(Object.entries(schemas))('%s', (name, schema) => {
   const file = `${ROOT}schemas/${fileOf(name)}`;

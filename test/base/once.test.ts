@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { once } from '../../src/base/once.js';
 
-test('something is made when it is asked for, once, also if it is undefined', () => {
+test('a value is created once, on demand, even if it is undefined', () => {
   let made = 0;
   const get = once(() => {
     made++;
@@ -11,7 +11,7 @@ test('something is made when it is asked for, once, also if it is undefined', ()
   expect(made).toBe(1);
 });
 
-test('what making it throws is thrown again, and it is not tried again', () => {
+test('an error is thrown again, without a retry', () => {
   let tries = 0;
   const get = once(() => {
     throw new Error(`try ${++tries}`);

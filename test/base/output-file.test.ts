@@ -1,4 +1,4 @@
-import {
+import fs, {
   existsSync,
   linkSync,
   lstatSync,
@@ -11,14 +11,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { checkOutput, OutputFile } from '../../src/base/output-file.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-output-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const path = (name: string) => join(folder, name);
 
-test('a file appears whole, with its name, and is replaced when that was asked for', () => {
+test('a file appears complete under its name, and is replaced on request', () => {
   for (const [bytes, replace] of [
     ['first', false],
     ['second', true],
@@ -32,7 +32,7 @@ test('a file appears whole, with its name, and is replaced when that was asked f
   expect(readdirSync(folder)).toEqual(['whole']);
 });
 
-test('what is given up leaves nothing', () => {
+test('a discarded file leaves nothing', () => {
   const file = new OutputFile(path('given-up'), false);
   file.write(4096, Buffer.from('x'));
   file.discard();
@@ -60,20 +60,38 @@ test('the dump that is read is not replaced, by whatever name', () => {
   expect(() => checkOutput(path('same'), true, [path('target')])).not.toThrow();
 });
 
-test('a folder is told, with and without leave to replace', () => {
+test('a folder is reported, with and without permission to replace', () => {
   for (const replace of [false, true]) {
     expect(() => checkOutput(folder, replace)).toThrow('not a regular file');
   }
 });
 
-test('a folder that is a file is told', () => {
+test('a folder that is a file is reported', () => {
   writeFileSync(path('file'), '');
   expect(() => checkOutput(join(path('file'), 'out'), false)).toThrow('(ENOTDIR)');
 });
 
-test('what a killed run of the same pid has left is in nobody’s way', () => {
+test('the file of a killed run with the same pid does no harm', () => {
   writeFileSync(path(`.again.${process.pid}.partial`), 'left');
   const file = new OutputFile(path('again'), true);
   file.finish();
   expect(existsSync(path('again'))).toBe(true);
+});
+
+test('signals are handled from before the file exists until it is gone', async () => {
+  const pending = () => new Promise((done) => setImmediate(done));
+  await pending();
+  const before = process.listenerCount('SIGINT');
+  let whenOpened = before;
+  const real = fs.openSync;
+  const open = vi.spyOn(fs, 'openSync').mockImplementation((...args) => {
+    whenOpened = process.listenerCount('SIGINT');
+    return real(...args);
+  });
+  const file = new OutputFile(path('signalled'), false);
+  open.mockRestore();
+  expect(whenOpened).toBe(before + 1);
+  file.discard();
+  await pending();
+  expect(process.listenerCount('SIGINT')).toBe(before);
 });

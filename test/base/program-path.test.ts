@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
-import { programPath, safePath, searchPath } from '../../src/base/program-path.js';
+import { programPath, safePath, searchPath } from '../../src/base/shell.js';
 import { CAPTURE_SCRIPT } from '../../src/capture/read/script.js';
 import { commandPath } from '../support/cli.js';
 import { fixture } from '../support/fixtures.js';
@@ -66,7 +66,7 @@ test('PATH is read in one place, and whatever starts a program uses it', () => {
   );
   const texts = files.map((name) => [name, readFileSync(join(SOURCE, name), 'utf8')] as const);
   const reads = texts.filter(([, text]) => /process\.env\.PATH|env\['PATH'\]/.test(text));
-  expect(reads.map(([name]) => name)).toEqual(['base/program-path.ts']);
+  expect(reads.map(([name]) => name)).toEqual(['base/shell.ts']);
   const starts = texts.filter(([, text]) => /\b(spawn|spawnSync|execa|execFileSync)\(/.test(text));
   expect(starts.length).toBeGreaterThan(5);
   const careless = starts.filter(([, text]) => !/PATH: (searchPath|safePath)\(/.test(text));

@@ -27,7 +27,7 @@ describe('of a dump that ends before its page tables', () => {
     const { status, stderr } = await runCommand([...args, '--vmcore', file]);
     expect(status).toBe(3);
     expect(stderr).toMatch(
-      /^kdump-mem: .*\/5: truncated \(needs at least \d+ bytes, has \d+\)\. Copy it again\.$/,
+      /^kdump-mem: .*\/5: truncated \(needs at least \d+ bytes, has \d+\)\. Copy the file again\.$/,
     );
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { accountFd } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { runningTask } from '../../src/walk/machine/cpus.js';
+import { runningTask } from '../../src/walk/cpus.js';
 import { Census } from '../../src/walk/sockets/census.js';
 import { TaskReader } from '../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';

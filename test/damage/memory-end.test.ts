@@ -66,7 +66,7 @@ test.each<[string, Damage, RegExp]>([
   expect(answer.count).toBe(truth.count);
   expect(answer.total).toEqual({ ...truth.total, complete: false });
   expect(answer.warnings.map(({ message }) => message)).toContainEqual(
-    expect.stringMatching(new RegExp(`where memory ends: .*${told.source}`)),
+    expect.stringMatching(new RegExp(`end of memory: .*${told.source}`)),
   );
 });
 

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { type Denial, damagedKernel } from '../support/damaged-kernel.js';

@@ -265,11 +265,11 @@ test('an order that no allocation can have where it begins is told', () => {
   const answer = accountAll(damagedKernel(kernel, { patches: [order], denials: [] }));
   expect(answer.complete).toBe(false);
   expect(answer.warnings.map(({ message }) => message).join()).toMatch(
-    /claims order 6, and its frame \d+ is no multiple of 64/,
+    /claims order 6, and its frame \d+ is not a multiple of 64/,
   );
 });
 
-/** The first struct page of an allocation in a queue whose frame is no multiple of 64. */
+/** The first struct page of an allocation in a queue whose frame is not a multiple of 64. */
 function compoundHead(): bigint {
   const pages = new PageReader(kernel);
   for (const { socket } of sockets) {

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../src/account/sockets.js';
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { needSymbol, perCpuAddress } from '../../src/walk/machine/cpus.js';
+import { needSymbol, perCpuAddress } from '../../src/walk/cpus.js';
 import { netDevices } from '../../src/walk/network/net-devices.js';
 import { skbCaches } from '../../src/walk/pages/skb-caches.js';
 import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
@@ -65,7 +65,7 @@ describe('skbs are not counted from', () => {
       change(ofCpu('napi_alloc_cache') + offset('napi_alloc_cache', 'skb_count'), 2n ** 31n, 4),
     ],
     [
-      'a slab with more objects in use than it has',
+      'a slab with more objects in use than it contains',
       change(slab + offset('slab', 'inuse'), 0xffffn, 2),
     ],
     ['a sheaf of another cache', change(sheaf + offset('slab_sheaf', 'cache'), cache + 64n, 8)],
@@ -112,7 +112,7 @@ const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net
 test.each(['max_queue_pairs', 'rq'])(
   'a card that has lost its rings is not counted: %s',
   (path) => {
-    const at = (card?.own ?? 0n) + offset('virtnet_info', path);
+    const at = (card?.privateData ?? 0n) + offset('virtnet_info', path);
     const row = rows(change(at, path === 'rq' ? pointer(at) + 8n : 0n, path === 'rq' ? 8 : 2));
     expect(row.get('receive-rings virtio_net')?.objects).toBeNull();
   },
@@ -120,7 +120,7 @@ test.each(['max_queue_pairs', 'rq'])(
 
 /** Of the card's first receive queue. */
 const ring = pointer(
-  pointer((card?.own ?? 0n) + offset('virtnet_info', 'rq')) + offset('receive_queue', 'vq'),
+  pointer((card?.privateData ?? 0n) + offset('virtnet_info', 'rq')) + offset('receive_queue', 'vq'),
 );
 
 test.each([-11n, 1n, 256n])('a ring that counts entries otherwise is not counted: %d', (wrong) => {
@@ -128,7 +128,7 @@ test.each([-11n, 1n, 256n])('a ring that counts entries otherwise is not counted
   const entries = BigInt(kernel.read(at, 4).getUint32(0, true)) + wrong;
   const row = rows(change(at, entries, 4)).get('receive-rings virtio_net');
   expect(row?.objects).toBeNull();
-  expect(row?.message).toContain(`a virtqueue of ${entries} entries, whose parts lie otherwise`);
+  expect(row?.message).toContain(`a virtqueue of ${entries} entries has an unexpected layout`);
 });
 
 test('a ring that lacks a buffer is not counted', () => {
@@ -144,9 +144,11 @@ test('a ring that lacks a buffer is not counted', () => {
 describe('of a card whose driver', () => {
   const driver = (card?.parent ?? 0n) + offset('device', 'driver');
 
-  test('is of another bus, nothing is claimed', () => {
+  test('belongs to another bus, nothing is claimed', () => {
     const damaged = rows(change(pointer(driver) + offset('device_driver', 'bus'), driver, 8));
-    expect(damaged.get('receive-rings')?.message).toMatch(/the driver at 0x\w+ is of another bus/);
+    expect(damaged.get('receive-rings')?.message).toMatch(
+      /the driver at 0x\w+ belongs to another bus/,
+    );
     for (const what of ['receive-rings', 'other-pages'])
       expect(damaged.get(what)?.objects, what).toBeNull();
   });

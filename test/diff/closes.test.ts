@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type CategoryDiff, leavesOf } from '../../src/diff/categories.js';
 import { compareStates } from '../../src/diff/compare.js';
+import { type CategoryDiff, leavesOf } from '../../src/diff/lists.js';
 import type { CategoryState } from '../../src/diff/state.js';
 import { stateOf } from './made-up.js';
 

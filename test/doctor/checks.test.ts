@@ -1,12 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { doctorJson } from '../../src/answers/doctor/json.js';
+import { doctorJson, doctorText } from '../../src/answers/doctor/render.js';
 import { doctorSchema } from '../../src/answers/doctor/schema.js';
-import { doctorText } from '../../src/answers/doctor/text.js';
-import { HostError } from '../../src/base/errors/host.js';
-import { KernelError } from '../../src/base/errors/kernel.js';
-import { CHECK_CODES, type CheckCode, type Machine } from '../../src/doctor/check.js';
-import { examine } from '../../src/doctor/checks.js';
-import { TRIED_BPFTRACES } from '../../src/host/bpftrace-tried.js';
+import { HostError, KernelError } from '../../src/base/errors.js';
+import { examine, TRIED_BPFTRACES } from '../../src/doctor/checks.js';
+import { CHECK_CODES, type CheckCode, type Machine } from '../../src/doctor/machine.js';
 import { capabilitiesOf } from '../../src/records/capabilities.js';
 import { textOf } from '../support/documents.js';
 
@@ -40,11 +37,11 @@ function told(code: CheckCode, differs: Partial<Machine>) {
   return [check?.state, check?.found];
 }
 
-test('where everything works each thing is said to', () => {
+test('if everything works, each check reports that', () => {
   expect(examine(whole).map(({ state }) => state)).toEqual(CHECK_CODES.map(() => 'works'));
 });
 
-describe('what does not work is said to', () => {
+describe('failures are reported', () => {
   const program = (line: string, ok = false) => ({ run: () => ({ line, ok }) });
   const bpftraceOf = (version: string, listed?: string): Partial<Machine> => ({
     run: (_, [first, probe = '']) =>
@@ -77,7 +74,7 @@ describe('what does not work is said to', () => {
       'processes',
       { readLink: () => 'pid:[4026532201]' },
       'partly',
-      '1 visible, but other pid namespaces are not visible',
+      '1 visible; other pid namespaces are not visible',
     ],
     ['processes', { readLink: denied }, 'partly', 'other pid namespaces are not visible'],
     ['namespaces', { run: () => null }, 'missing', 'nsenter not found in PATH'],
@@ -189,19 +186,17 @@ test('capabilities are the effective ones', () => {
   expect(capabilitiesOf(status)).toEqual(['sys_ptrace']);
 });
 
-test('as text: each thing a line, and of what does not work who needs it and what to do', () => {
+test('as text: one line per check, and for a failure the commands that need it and the advice', () => {
   const checks = examine({ ...whole, run: () => null });
   const text = doctorText(checks, 'kdump-mem 1.2.3', null);
   expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 features work here\.$/m);
   expect(text).toContain('missing  ss          ss not found in PATH\n');
-  expect(text).toContain(
-    'ss: needed by skcheck, kdump-mem procs --live --sockets.\n  Without it: ',
-  );
+  expect(text).toContain('ss: used by skcheck, kdump-mem procs --live --sockets.\n  Without it: ');
   for (const line of doctorText(checks, 'kdump-mem 1.2.3', 80).split('\n'))
     expect(line.length).toBeLessThanOrEqual(80);
 });
 
-test('what a program says does nothing to a terminal', () => {
+test('output of a program cannot control a terminal', () => {
   const checks = examine({ ...whole, run: () => ({ line: '\u001b[31mred', ok: true }) });
   expect(doctorText(checks, 'x 1', null)).not.toContain('\u001b');
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Interfaces } from '../../src/extract/anonymize/interfaces.js';
-import { Names } from '../../src/extract/anonymize/names.js';
+import { Interfaces } from '../../src/extract/anonymize/addresses.js';
+import { Names } from '../../src/extract/anonymize/replacements.js';
 
 function interfaces(...names: readonly string[]) {
   const found = names.map((name) => {

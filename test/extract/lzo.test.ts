@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { compressLzo } from '../../src/extract/write/lzo.js';
+import { compressLzo } from '../../src/extract/write/compress.js';
 import { inflateLzo } from '../../src/kernel/native/image/codecs/lzo.js';
 
 describe('LZO', () => {

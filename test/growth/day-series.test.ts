@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DAY, DaySeries } from '../../src/growth/day-series.js';
+import { DAY, DaySeries } from '../../src/growth/day-trend.js';
 
 const of = (count: number, interval: number, begun = 0) => {
   const series = new DaySeries();

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { DAY, DaySeries } from '../../src/growth/day-series.js';
-import { dayTrendOf, LEAST_RATE_SECONDS, LEAST_SECONDS } from '../../src/growth/day-trend.js';
+import {
+  DAY,
+  DaySeries,
+  dayTrendOf,
+  LEAST_RATE_SECONDS,
+  LEAST_SECONDS,
+} from '../../src/growth/day-trend.js';
 import { CONFIDENCE } from '../../src/growth/growth.js';
 import type { Trend } from '../../src/growth/trend.js';
 import { noise } from './made-up.js';

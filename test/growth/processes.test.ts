@@ -2,7 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { GrowthAnswer } from '../../src/growth/answer.js';
-import { OF_LOOKS } from '../../src/growth/history.js';
+import { SAMPLE_HISTORY } from '../../src/growth/history.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../src/growth/processes.js';
 import { noise } from './made-up.js';
 import { held, look } from './made-up-machine.js';
@@ -14,7 +14,7 @@ function answerOf(
   looks: Iterable<ProcessesAtTime>,
   since: 'first' | 'last' = 'last',
 ): GrowthAnswer {
-  const growth = new ProcessGrowth(since, OF_LOOKS);
+  const growth = new ProcessGrowth(since, SAMPLE_HISTORY);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
   if (!answer) throw new Error('there was no look');
@@ -125,7 +125,7 @@ describe('who ends', () => {
   });
 
   test('is told once, and leaves nothing behind', () => {
-    const growth = new ProcessGrowth('last', OF_LOOKS);
+    const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
     const endings = minutes(40, (at) => {
       // Another process at each look.
       growth.add(look(at, [held(1, 10), held(100 + at, 5)]));
@@ -185,7 +185,7 @@ describe('clocks', () => {
   });
 
   test('a boot that was before the last one comes of another machine', () => {
-    const growth = new ProcessGrowth('first', OF_LOOKS);
+    const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
     const of = (bootId: string) => growth.add(look(growth.answer() ? 9 : 1, [], { bootId }));
     expect(['a', 'b', 'a'].map(of)).toEqual(['taken', 'taken', 'mixed']);
   });
@@ -281,7 +281,7 @@ function inUse(): number {
 }
 
 test('memory is bounded by how many processes there are at once, and is 20 MiB of 5,000', () => {
-  const growth = new ProcessGrowth('last', OF_LOOKS);
+  const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
   const looking = (from: number, to: number) => {
     for (let at = from; at < to; at++)
       // A tenth of them are others at each look.

@@ -41,7 +41,7 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
-  test('free pages look like single ones: buddyinfo takes them off', () => {
+  test('free pages look like single ones: buddyinfo subtracts them', () => {
     // A free block of four pages and one of one: only their first pages say BUDDY.
     const host = hostWith(
       [BUDDY, 0, 0, 0, BUDDY, 0],
@@ -50,7 +50,7 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
-  test('where all pages of a free block say so, none is taken off twice', () => {
+  test('if all pages of a free block are marked, none is subtracted twice', () => {
     const host = hostWith(
       [BUDDY, BUDDY, BUDDY, BUDDY, BUDDY, 0],
       'Node 0, zone   Normal      1      0      1\n',
@@ -58,12 +58,12 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
-  test('a line with more orders than there are says nothing', () => {
+  test('a line with too many orders is ignored', () => {
     const host = hostWith([0], `Node 0, zone   Normal${' 0'.repeat(1100)}\n`);
     expect(takeCensus(host, 4096)).toMatchObject({ bytes: 4096, orders: new Map([[0, 1]]) });
   });
 
-  test('without the right to look it is denied', () => {
+  test('without permission it is denied', () => {
     const host = new FakeHost();
     host.files.set('/proc/buddyinfo', '');
     host.files.set('/proc/kpageflags', 'denied');

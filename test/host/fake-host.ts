@@ -1,4 +1,4 @@
-import { HostError } from '../../src/base/errors/host.js';
+import { HostError } from '../../src/base/errors.js';
 import type { HostSource, OnBytes } from '../../src/host/host-source.js';
 
 /** A host in memory: files by path, links by path, and what ss says, one text per call. */

@@ -32,7 +32,7 @@ test('a process that dies between two reads is no error', async () => {
   ]);
 });
 
-test('a process that we may not look into is told', async () => {
+test('a process without permission is reported', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 3: 500 } });
   host.closed.add('/proc/99/fd');

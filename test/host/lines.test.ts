@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LineCutter } from '../../src/host/ss/lines.js';
+import { LineCutter } from '../../src/host/lines.js';
 
 function cut(bytes: Buffer, piece: number): { lines: string[]; overlong: number } {
   const lines: string[] = [];
@@ -22,7 +22,7 @@ test.each([1, 2, 3, 7, 1000])('lines are the same in pieces of %i bytes', (piece
   });
 });
 
-test('a line that is too long is left out and told; what follows is read', () => {
+test('a line that is too long is skipped and reported; later ones are read', () => {
   const bytes = Buffer.from(`before\n${'x'.repeat(200_000)}\nafter\n`);
   expect(cut(bytes, 4096)).toEqual({ lines: ['before', 'after'], overlong: 1 });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isHostError } from '../../src/base/errors/host.js';
+import { isHostError } from '../../src/base/errors.js';
 import { findNamespaces } from '../../src/host/namespaces.js';
 import { observe } from '../../src/host/observe.js';
 import { diagnose } from '../../src/skcheck/diagnose.js';
@@ -42,7 +42,7 @@ describe('network namespaces', () => {
     expect(findNamespaces(host(), choice).map((each) => each.inode)).toEqual([inode]);
   });
 
-  test('processes that are in none of them, as far as is shown, are told of', async () => {
+  test('processes in none of them, as far as visible, are reported', async () => {
     const fake = host();
     // 30 is where nobody else is, 31 where 20 is, 32 has ended, and 33 is gone.
     for (const pid of [30, 31, 32]) fake.links.set(`/proc/${pid}/ns/net`, 'denied');
@@ -70,7 +70,7 @@ describe('network namespaces', () => {
     }
   });
 
-  test('where we may not see even our own, that is still the one to look at', () => {
+  test('if even our own is not readable, it is still the one to read', () => {
     expect(findNamespaces(new FakeHost(), 'own')).toMatchObject([{ inode: null, own: true }]);
   });
 });
@@ -95,7 +95,7 @@ test('the same cookie and addresses in two namespaces are two sockets', async ()
 test('a namespace that goes away meanwhile is no error', async () => {
   const fake = host();
   const ss = fake.ss.bind(fake);
-  const { HostError } = await import('../../src/base/errors/host.js');
+  const { HostError } = await import('../../src/base/errors.js');
   fake.ss = async (args, netns, onBytes) => {
     if (netns?.includes('left')) throw new HostError('gone', 'no');
     if (netns?.includes('we b')) throw new HostError('netns-closed', 'no');

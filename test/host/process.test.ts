@@ -9,11 +9,11 @@ function host(threads: [number, string, number][]) {
   return fake;
 }
 
-test('comm is taken as it is, newlines and all', () => {
+test('comm is returned unchanged, including newlines', () => {
   expect(readProcess(host([[10, 'S', 1]]), 10)?.comm).toBe('a\u001b[31m,"\nb');
 });
 
-test('a process that has ended reads as null, and is no pid to ask for', () => {
+test('an exited process is null, and not a valid pid', () => {
   expect(readProcess(new FakeHost(), 10)).toBeNull();
   expect(() => findProcess(new FakeHost(), 10)).toThrow('no process has pid 10');
 });
@@ -71,7 +71,7 @@ describe('stoodStill', () => {
 });
 
 describe('memory that packets can lie in', () => {
-  test('is what no counter places, and never more than there is', () => {
+  test('is memory in no counter, and never more than exists', () => {
     const fake = new FakeHost();
     fake.files.set(
       '/proc/meminfo',
@@ -94,7 +94,7 @@ describe('memory that packets can lie in', () => {
     expect(readUnplacedMemory(fake)).toBe(1024 * 1024);
   });
 
-  test('cannot be said without MemTotal', () => {
+  test('is unknown without MemTotal', () => {
     const fake = new FakeHost();
     fake.files.set('/proc/meminfo', 'MemFree: 12 kB\n');
     expect(() => readUnplacedMemory(fake)).toThrow('MemTotal');

@@ -43,7 +43,7 @@ describe('rows of a real ss', () => {
     expect(row.tcp?.bytesReceived).toBe(101);
   });
 
-  test('a connection that nobody has accepted has no inode', () => {
+  test('a connection that is not accepted has no inode', () => {
     expect(find(5)).toMatchObject({ inode: 0, state: 'ESTABLISHED', cookie: '72' });
   });
 
@@ -87,7 +87,7 @@ describe('hostile rows', () => {
     });
   });
 
-  test('whatever the cgroup, the other figures stay', () => {
+  test('for any cgroup, the other values are unchanged', () => {
     const plain = parseInetRow(row('/'));
     fc.assert(
       fc.property(
@@ -101,7 +101,7 @@ describe('hostile rows', () => {
     );
   });
 
-  test('no text makes the parser throw or give a figure that is no count', () => {
+  test('no text makes the parser throw or return an invalid count', () => {
     const pieces = [
       'tcp ',
       'ESTAB ',

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { SocketRecord } from '../../src/host/socket.js';
 import { InetScan } from '../../src/host/ss/inet-scan.js';
-import { Refusals } from '../../src/host/ss/run.js';
+import { RejectedOptions } from '../../src/host/ss/run.js';
 import { UnixScan } from '../../src/host/ss/unix.js';
 
 /**
@@ -93,7 +93,7 @@ describe('an ss without -O', () => {
     expect(scan(INET['4.11'] ?? '').sockets).toEqual(today.sockets);
   });
 
-  test('of 3.16 does not tell what came, what was dropped, and who takes IPv4 too', () => {
+  test('of 3.16 does not report received bytes, drops, and dual-stack sockets', () => {
     const less = ({ skmem, local, peer, ...socket }: SocketRecord) => ({
       ...socket,
       local: local.replace('*', '[::]'),
@@ -139,11 +139,11 @@ line 7 z 7222510                 * 0
   });
 });
 
-describe('what ss refuses', () => {
+describe('options that ss rejects', () => {
   const ARGS = ['-H', '-O', '-n', '-A', 'packet,vsock_stream,mptcp'];
 
   test('is left out, one after the other', () => {
-    const refusals = new Refusals();
+    const refusals = new RejectedOptions();
     const learn = (complaint: string) => refusals.learn(complaint, refusals.without(ARGS) ?? []);
     expect(learn("ss: invalid option -- 'O'\nUsage: ss [ OPTIONS ]")).toBe(true);
     expect(learn('ss: "mptcp" is illegal socket table id\nUsage')).toBe(true);
@@ -155,8 +155,8 @@ describe('what ss refuses', () => {
     expect(refusals.tablesOf(['-n', '-x'])).toEqual([]);
   });
 
-  test('as it was not asked for, or cannot be done without, is no reason to try again', () => {
-    const refusals = new Refusals();
+  test('if it was not passed, or is required, is no reason to retry', () => {
+    const refusals = new RejectedOptions();
     for (const complaint of [
       "ss: invalid option -- 'm'",
       "ss: invalid option -- 'e'",
@@ -168,8 +168,8 @@ describe('what ss refuses', () => {
     expect(refusals.learn("ss: invalid option -- 'O'", ['-H', '-x'])).toBe(false);
   });
 
-  test('completely is not asked at all', () => {
-    const refusals = new Refusals();
+  test('completely is not called at all', () => {
+    const refusals = new RejectedOptions();
     refusals.learn('ss: "mptcp" is illegal socket table id', ['-A', 'mptcp']);
     expect(refusals.without(['-n', '-A', 'mptcp'])).toBeNull();
   });

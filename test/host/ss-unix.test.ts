@@ -55,13 +55,13 @@ describe('rows of a real ss', () => {
   });
 });
 
-test('idle sockets are counted and not kept', () => {
+test('idle sockets are counted but not stored', () => {
   const { sockets, total } = parseUnixRows(text);
   expect(sockets.length).toBeLessThan(total);
   expect(sockets.every(({ recvQ, sendQ }) => recvQ + sendQ > 0)).toBe(true);
 });
 
-test('a listener names the clients that wait, and those are kept though they are idle', () => {
+test('a listener names the pending clients, which are stored though they are idle', () => {
   const rows = [
     `u_str ESTAB 0 0 * 902 * 0 ${MEMORY} <->`,
     `u_str LISTEN 3 5 /x 900 * 0 ${MEMORY} <-> ino:7 dev:0/65024 peers: 901 902 0`,
@@ -78,7 +78,7 @@ test('a listener names the clients that wait, and those are kept though they are
   }
 });
 
-test('it does not matter in which pieces the text comes', () => {
+test('the result does not depend on the pieces of the text', () => {
   for (const piece of [1, 7, 4096]) expect(parseUnixRows(text, piece)).toEqual(parseUnixRows(text));
 });
 
@@ -90,7 +90,7 @@ test('of two rows that claim one inode neither is believed', () => {
   expect(contested).toBe(2);
 });
 
-test('when both ends have names with numbers, the ends that name each other decide', () => {
+test('if both ends have names with numbers, the ends that name each other decide', () => {
   const rows = [
     `u_str ESTAB 7 0 /a 5 b 101 /c 6 d 102 ${MEMORY} <->`,
     `u_str ESTAB 0 9 /c 6 d 102 /a 5 b 101 ${MEMORY} <->`,
@@ -101,7 +101,7 @@ test('when both ends have names with numbers, the ends that name each other deci
   ]);
 });
 
-test('any name of a listening socket is read back, unless it pretends to be figures', () => {
+test('any name of a listening socket is read back, unless it imitates numbers', () => {
   fc.assert(
     fc.property(
       fc.string({

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openText } from '../../src/host/text-input.js';
 
-test('a small file that unpacks to much is read up to a limit, and says so', async () => {
+test('a small file that expands to much is read up to a limit, which is reported', async () => {
   const content = gzipSync(Buffer.alloc(64 << 20));
   let bytes = 0;
   const read = async () => {

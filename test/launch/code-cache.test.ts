@@ -39,7 +39,7 @@ function entry(): string {
   return join(installed.cache, name);
 }
 
-describe('compiled code is kept', () => {
+describe('compiled code is cached', () => {
   test('at the first run, in a folder and a file that only its user can read', async () => {
     expect(await version()).toBe('compiled');
     expect(statSync(installed.cache).mode & 0o7777).toBe(0o700);
@@ -78,7 +78,7 @@ describe('compiled code is kept', () => {
     expect(installed.kept()).toHaveLength(1);
   });
 
-  test('no longer than there are newer files, also what others did not finish', async () => {
+  test('old files are removed, including unfinished ones', async () => {
     await version();
     for (let old = 0; old < 60; old++) {
       const file = join(installed.cache, `old-${old}`);
@@ -193,7 +193,7 @@ describe('compiled code that others may have written is not given to V8', () => 
     expect(await version()).toBe('cached');
   });
 
-  test('in a folder that somebody above can replace', async () => {
+  test('in a folder that another user can replace', async () => {
     chmodSync(installed.folder, 0o777);
     await never();
     // As in /tmp, where nobody moves another's folder.
@@ -237,7 +237,7 @@ describe('compiled code that others may have written is not given to V8', () => 
   });
 });
 
-describe('a command answers, and says no word about it, where nothing can be kept', () => {
+describe('a command answers, without a message, if nothing can be cached', () => {
   test.each([
     ['no home', { XDG_CACHE_HOME: '', HOME: undefined }],
     ['a home that is not there', { XDG_CACHE_HOME: '', HOME: '/nonexistent' }],

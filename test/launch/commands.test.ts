@@ -36,7 +36,7 @@ describe('kdump-mem', () => {
     },
   );
 
-  test('loads schemas only for what is read by them: maps, stores, answers', () => {
+  test('loads schemas only for data that they parse: maps, stores, answers', () => {
     const has = (name: string) =>
       readFileSync(join(installed.bin, `bundles/${name}.js`), 'utf8').includes('ZodError');
     expect(has('map-schema')).toBe(true);

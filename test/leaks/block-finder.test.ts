@@ -274,3 +274,16 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     expect(of({}, { ...area, place: area.place + 4096n })).toBe('free');
   });
 });
+
+test.each([
+  ['task_struct', 'process'],
+  ['skbuff_head_cache', 'queued'],
+  ['request_sock_TCP', 'queued'],
+  // Their timer frees them after a minute, which may be longer than the recording.
+  ['tw_sock_TCP', 'kernel'],
+  ['tw_sock_TCPv6', 'kernel'],
+  ['kmalloc-192', 'unreferenced'],
+])('objects of %s are with: %s', (cache, keeper) => {
+  const found = { place: 'slab', category: 'slab-unreclaimable', cache, socket: null, why: null };
+  expect(keeperOf(found as Parameters<typeof keeperOf>[0])).toBe(keeper);
+});

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HostError } from '../../src/base/errors/host.js';
+import { HostError } from '../../src/base/errors.js';
 import type { FrameFile } from '../../src/host/proc/frames/frame-file.js';
 import { lookupByFlags } from '../../src/leaks/survivors/by-flags.js';
 import { survivor } from './made-recording.js';

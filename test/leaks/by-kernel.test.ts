@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { lookupByKernel } from '../../src/leaks/survivors/by-kernel.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { HostError } from '../../src/base/errors/host.js';
-import { cacheLimits } from '../../src/leaks/survivors/cache-limits.js';
+import { HostError } from '../../src/base/errors.js';
+import { cacheLimits } from '../../src/leaks/survivors/lookup.js';
 
 const FOLDER = '/proc/sys/net/netfilter/';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { structJson } from '../../src/answers/struct/json.js';
+import { structJson } from '../../src/answers/struct/render.js';
 import type { KernelDoubt } from '../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
@@ -9,7 +9,7 @@ import { fixture, incident } from '../support/fixtures.js';
 
 const { vmcore } = fixture('6.1');
 
-test('a dump that was closed says so, whatever it is asked', () => {
+test('a closed dump reports that for every query', () => {
   const dump = openDump(vmcore);
   const { kernel } = dump;
   expect(kernel.facts.release).toMatch(/^6\.1\./);

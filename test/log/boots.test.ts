@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { findBoot } from '../../src/log/boots.js';
-import { TextLogReader } from '../../src/log/reader.js';
-import { textRecords } from '../../src/log/text.js';
+import { TextLogReader, textRecords } from '../../src/log/reader.js';
 import type { TextRecord } from '../../src/records/log-records.js';
 
 function boots(...lines: readonly string[]): number[] {

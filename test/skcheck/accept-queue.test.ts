@@ -86,12 +86,12 @@ describe('one listener', () => {
     );
   });
 
-  test('also where its own row is not asked for', async () => {
+  test('even if its own row is not requested', async () => {
     const { sockets } = await reportOf(host([70]), { states: ['established'] });
     expect(unaccepted(sockets).map(({ pid }) => pid)).toEqual([20, 20]);
   });
 
-  test('--pid has what waits at its listeners, and counts it', async () => {
+  test('--pid includes connections pending at its listeners, and counts them', async () => {
     const { sockets, totals } = await reportOf(host([70]), { pid: 20 });
     expect(unaccepted(sockets)).toHaveLength(2);
     expect(sockets.map(({ inode }) => inode)).not.toContain(600);
@@ -113,7 +113,7 @@ describe('one listener', () => {
 });
 
 describe('listeners that share a port', () => {
-  test('nobody is named as the owner, all as those who may be', async () => {
+  test('names no owner, but all possible ones', async () => {
     const { sockets, text, totals } = await reportOf(host([70, 71]));
     expect(unaccepted(sockets)[0]).toMatchObject({
       pid: null,

@@ -74,14 +74,14 @@ describe('TCP, two samples', () => {
     });
   });
 
-  test('who has consumed all that waited at first is no slow reader, however full the queue is', () => {
+  test('a reader that has consumed all initially queued data is not slow, however full the queue is', () => {
     expect(twice(tcp(500, 1500), tcp(90_000, 91_500))).toMatchObject({
       verdict: 'reading',
       evidence: { kind: 'consumed', bytes: 500 },
     });
   });
 
-  test('in too short a time nobody is slow', () => {
+  test('in too short a time no reader is slow', () => {
     const soon = judge({
       first: at(0, tcp(500, 1500)),
       last: at(600, tcp(499, 1500)),
@@ -94,7 +94,7 @@ describe('TCP, two samples', () => {
     expect(twice(tcp(500, 1500), tcp(500, 9500)).verdict).toBe('reading');
   });
 
-  test('a socket that was not there at the first sample is no stall', () => {
+  test('a socket missing at the first sample is no stall', () => {
     expect(twice(null, tcp(500, 500)).verdict).toBe('reading');
   });
 
@@ -110,7 +110,7 @@ describe('TCP, two samples', () => {
     expect(twice(first, last)).toMatchObject({ verdict: 'undecided', evidence: { kind } });
   });
 
-  test('where the kernel does not count bytes, the age of the newest tells that none came', () => {
+  test('if the kernel does not count bytes, the age of the newest shows that none arrived', () => {
     const uncounted = (recvQ: number, ageMs: number) => tcp(recvQ, null, ageMs);
     expect(twice(uncounted(500, 3000), uncounted(500, 5005))).toMatchObject({
       verdict: 'stalled-reader',
@@ -128,7 +128,7 @@ describe('TCP, two samples', () => {
     });
   });
 
-  test('where it is not known what came, by who stood still', () => {
+  test('if received bytes are unknown, judges by processes that did not run', () => {
     const window = { startMs: 105, endMs: 2105, recvQ: { from: 500, to: 500 }, hiddenStill: true };
     const judged = (readersStill: boolean) =>
       twice(tcp(500, null), tcp(500, null), [{ ...window, readersStill, writersStill: null }]);
@@ -208,10 +208,10 @@ describe('UDP and unix', () => {
       evidence: { kind: 'partly-idle', idleMs: 495, watchedMs: 1995 },
     });
   });
-  test('when both sides ran all the time nothing can be told', () => {
+  test('if both sides ran all the time, the result is undecided', () => {
     expect(four({})).toMatchObject({ verdict: 'undecided', evidence: { kind: 'both-ran' } });
   });
-  test('a queue that got shorter was read, whoever else stood still', () => {
+  test('a queue that shrank was read, whichever process did not run', () => {
     expect(four({ readersStill: true }, { recvQ: { from: 80, to: 79 } }, {}).verdict).toBe(
       'reading',
     );
@@ -237,7 +237,7 @@ describe('UDP and unix', () => {
       evidence: { kind: 'no-holder' },
     });
   });
-  test('one sample says nothing', () => {
+  test('one sample is inconclusive', () => {
     expect(once(unix(80)).verdict).toBe('undecided');
   });
 });

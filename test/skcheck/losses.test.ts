@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { skcheckReport } from '../../src/answers/skcheck/report.js';
 import { formatSkcheckText } from '../../src/answers/skcheck/text.js';
-import { HostError } from '../../src/base/errors/host.js';
+import { HostError } from '../../src/base/errors.js';
 import type { OnBytes } from '../../src/host/host-source.js';
 import { observe } from '../../src/host/observe.js';
 import { diagnose } from '../../src/skcheck/diagnose.js';
@@ -48,8 +48,8 @@ async function answer(host: FakeHost) {
   return { report, codes: report.warnings.map(({ code }) => code) };
 }
 
-describe('what the first sample loses is told, and is no all-clear', () => {
-  test('lines that cannot be read: who was in them is judged by the last alone', async () => {
+describe('losses of the first sample are reported, and not treated as all-clear', () => {
+  test('sockets in unreadable lines are judged by the last sample only', async () => {
     const whole = Array.from({ length: 7 }, (_, index) => tcp(500 + index)).join('\n');
     const garbage = 'tcp ESTAB not a row\n'.repeat(70);
     const { report, codes } = await answer(new Host([garbage, whole]));
@@ -102,7 +102,7 @@ describe('what the first sample loses is told, and is no all-clear', () => {
   });
 });
 
-test('what is lost between the samples does not make a queue read', async () => {
+test('a loss between the samples does not count as a read queue', async () => {
   const waits = udp(600, 1280);
   for (const at of [1, 2, 3, 4]) {
     const texts = [waits, waits, waits, waits, waits, waits];

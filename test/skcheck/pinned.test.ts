@@ -29,7 +29,7 @@ const inputs: fc.Arbitrary<PinnedInput> = fc.record({
 });
 
 describe('whatever is put in', () => {
-  test('low ≤ likely ≤ high, all whole numbers', () => {
+  test('low ≤ likely ≤ high, all integers', () => {
     fc.assert(
       fc.property(inputs, (input) => {
         const { low, likely, high } = estimatePinned(input);
@@ -148,7 +148,7 @@ describe('what bounds it', () => {
     const { high } = estimatePinned({ ...plain, unplacedMemory: 3_000_000 });
     expect(high).toBe(3_000_000 + 1.5 * 1_608_448);
   });
-  test('and is not told as an upper bound: it is what happens to be free', () => {
+  test('and is not reported as an upper bound: it depends on free memory', () => {
     expect(estimatePinned({ ...plain, unplacedMemory: 3_000_000 }).atMost).toBeNull();
     expect(estimatePinned({ ...plain, charge: null }).atMost).toBeNull();
     const counted = { ...plain, unplacedMemory: 3_000_000, unplacedIsCounted: true };

@@ -1,6 +1,6 @@
 import { accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { KdumpMemError } from '../../src/base/error.js';
+import { KdumpMemError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { TaskReader } from '../../src/walk/tasks/tasks.js';
 

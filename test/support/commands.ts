@@ -12,8 +12,8 @@ export async function commands(): Promise<readonly Command[]> {
   const program = new Command();
   for (const name of COMMAND_NAMES) {
     const exported: Record<string, unknown> = await import(fileOf(name).href);
-    for (const register of Object.values(exported))
-      if (typeof register === 'function') register(program);
+    for (const [exportedName, register] of Object.entries(exported))
+      if (exportedName.startsWith('register') && typeof register === 'function') register(program);
   }
   return program.commands;
 }

@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { MemoryImage, PhysicalRange } from '../../src/kernel/native/image/image.js';
 
 /** Bytes that stand at a physical address instead of what is there; none for memory that is missing. */

@@ -1,4 +1,4 @@
-import { ReadError, type ReadErrorCode } from '../../src/base/errors/kernel.js';
+import { ReadError, type ReadErrorCode } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { kernelReading } from './kernel-reading.js';
 

@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Btf } from '../../src/kernel/native/btf/btf.js';
 import { KernelTypes } from '../../src/kernel/native/types.js';

@@ -1,6 +1,6 @@
 import type { CensusWhole } from '../../src/account/sockets.js';
 import type { SocketsJson } from '../../src/answers/schema.js';
-import { ledgerJson } from '../../src/answers/sockets/json.js';
+import { outsideQueuesJson } from '../../src/answers/sockets/json.js';
 
 export type LedgerRowJson = SocketsJson['outsideQueues'][number];
 
@@ -8,5 +8,5 @@ export type LedgerRowJson = SocketsJson['outsideQueues'][number];
 export function ledgerOf({
   outsideQueues,
 }: Pick<CensusWhole, 'outsideQueues'>): Map<string, LedgerRowJson> {
-  return new Map(outsideQueues.map((row) => [ledgerJson(row).what, ledgerJson(row)]));
+  return new Map(outsideQueues.map((row) => [outsideQueuesJson(row).what, outsideQueuesJson(row)]));
 }

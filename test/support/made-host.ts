@@ -1,4 +1,4 @@
-import { HostError } from '../../src/base/errors/host.js';
+import { HostError } from '../../src/base/errors.js';
 import type { SnapshotSource } from '../../src/capture/write/source.js';
 
 /** A host that is made up: its files, links and what ss says, by absolute paths. */

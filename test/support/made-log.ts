@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { fieldsOf } from '../../src/walk/machine/fields.js';
 import { noPages } from './no-pages.js';

@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import { bytesOf } from '../../src/kernel/bytes.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';

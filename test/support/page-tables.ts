@@ -1,4 +1,4 @@
-import { ReadError } from '../../src/base/errors/kernel.js';
+import { ReadError } from '../../src/base/errors.js';
 import type { MemoryImage, VirtualRange } from '../../src/kernel/native/image/image.js';
 
 const PAGE = 4096;

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cksum } from '../../src/capture/read/cksum.js';
+import { cksum } from '../../src/capture/read/tar.js';
 
 /** One process of a made-up snapshot; kB. */
 export interface MadeProcess {

@@ -29,3 +29,21 @@ it('shows members that lie apart, to each cursor its own', () => {
     expect(kernel.read(address + BigInt(offset), 4).getInt32(0, true)).toBe(pid);
   }
 });
+
+it('goes through a list as the kernel does, from a member to its struct', () => {
+  const reader = new StructReader(kernel, 'task_struct', ['pid', 'tasks']);
+  const head = reader.addressOf(kernel.symbol('init_task')!, 'tasks');
+  const listed = [...reader.entries(head, 'tasks')];
+  expect(reader.containerOf(head, 'tasks')).toBe(kernel.symbol('init_task'));
+  expect([...reader.entryAddresses(head, 'tasks')]).toEqual(listed.map(({ address }) => address));
+  expect(listed.map((view) => view.number('pid'))).toEqual(
+    [...new TaskReader(kernel).processes()].map(({ pid }) => pid),
+  );
+  expect(reader.element(head, 2)).toBe(head + 2n * BigInt(reader.size));
+});
+
+it('is not made where the kernel lacks a member', () => {
+  expect(StructReader.ifPresent(kernel, 'task_struct', ['pid', 'comm'])?.name).toBe('task_struct');
+  expect(StructReader.ifPresent(kernel, 'task_struct', ['pid', 'no_member'])).toBeUndefined();
+  expect(StructReader.ifPresent(kernel, 'no_struct', ['pid'])).toBeUndefined();
+});

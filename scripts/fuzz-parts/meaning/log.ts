@@ -1,5 +1,5 @@
 import { messages } from '../../../src/account/log.js';
-import { logJson } from '../../../src/answers/log/json.js';
+import { logJson } from '../../../src/answers/log/render.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Command, Said } from './answers.js';
 

@@ -1,7 +1,7 @@
-import { ReadError } from '../../../src/base/errors/kernel.js';
+import { ReadError } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { slabsCounted } from '../../../src/walk/pages/slab-totals.js';
-import { readOrNot } from '../../../src/walk/read-or-not.js';
+import { readOrNot } from '../../../src/walk/named-read.js';
+import { slabsCounted } from '../../../src/walk/pages/slab-caches.js';
 import type { Patch } from '../../../test/support/damaged-kernel.js';
 import { Random } from '../random.js';
 import { Broken, clock, refusal } from '../rules.js';

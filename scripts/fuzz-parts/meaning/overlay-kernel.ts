@@ -1,8 +1,7 @@
-import type { ByteWindow, FastReads } from '../../../src/kernel/fast-reads.js';
-import { highHalf, joinHalves, lowHalf } from '../../../src/kernel/halves.js';
+import type { ByteWindow, FastReads } from '../../../src/kernel/bytes.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { PageMap } from '../../../src/kernel/page-map.js';
-import { Pointer } from '../../../src/kernel/pointer.js';
+import { highHalf, joinHalves, lowHalf, Pointer } from '../../../src/kernel/pointer.js';
 import { forgetFound } from '../../../src/walk/once-per-dump.js';
 import type { Patch } from '../../../test/support/damaged-kernel.js';
 

@@ -1,4 +1,4 @@
-import type { ByteWindow } from '../../../src/kernel/fast-reads.js';
+import type { ByteWindow } from '../../../src/kernel/bytes.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Cursor } from '../../../src/walk/cursor.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';

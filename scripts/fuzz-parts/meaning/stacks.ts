@@ -1,5 +1,5 @@
 import { groupedStacks } from '../../../src/account/task-stacks.js';
-import { taskStacksJson } from '../../../src/answers/task-stacks/json.js';
+import { taskStacksJson } from '../../../src/answers/task-stacks/render.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Command, Said } from './answers.js';
 

@@ -1,140 +1,122 @@
-import type { UnavailableCode } from '../../base/errors/unavailable.js';
+import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
+import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
-import type { Origin } from '../../records/sample-origin.js';
+import type { CaptureOrigin, Origin } from '../../records/sample-origin.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CategoryName } from './categories.js';
-import type { Category, Owner } from './category.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { MemorySample } from './changes.js';
 import type { FormattedFigures } from './figure-format.js';
 import type { FilesAnswer } from './files.js';
 import type { FrameNote } from './frame-note.js';
-import type { FreeConflict } from './free-conflict.js';
+import type { FreeConflict } from './proc-counters.js';
+import type { Category, Owner } from './tree.js';
 
-/** Blocks of one size that nothing explains. */
-export interface LooseSize {
-  /** log2 of the base pages; of a block that is none, the next larger. */
-  readonly order: number;
-  readonly blocks: number;
-  readonly frames: number;
-}
+/** Unattributed blocks of one size. */
+export type LooseSize = NonNullable<MemoryJson['unflagged']>['sizes'][number];
 
-/** What nothing explains, described. */
+/** Details of unattributed memory. */
 export interface Loose {
   readonly sizes: readonly LooseSize[];
-  /** Frames by zone, such as `Normal` or, of several NUMA nodes, `0 Normal`. */
+  /** Frames by zone, such as `Normal` or, with several NUMA nodes, `0 Normal`. */
   readonly zones: readonly { readonly zone: string; readonly frames: number }[];
-  /** Frames that are charged to some cgroup. */
+  /** Frames that are charged to a cgroup. */
   readonly charged: number;
-  /** Large kmallocs that the kernel counts and whose pages do not say it; undefined: they do. */
+  /** Large kmallocs that the kernel counts, and whose pages have no mark; undefined: they have one. */
   readonly largeKmallocs?: number;
 }
 
 /** A slab cache. */
-export interface CacheFigures {
-  /** As /proc/slabinfo has it; hostile. */
-  readonly name: string;
-  /** Null: nothing tells. */
-  readonly reclaimable: boolean | null;
-  readonly bytes: number;
-  readonly slabs: number;
-  /** Slots of its slabs, and those given out, those that CPUs keep ready among them. */
-  readonly slots: number;
-  readonly used: number;
-  /** Bytes of an object, and of the slot that it lies in; null: they could not be read. */
-  readonly objectSize: number | null;
-  readonly slotSize: number | null;
-}
+export type CacheFigures = SlabCacheJson;
 
-/** What a socket's queues have of a category; what several share counts for the first that was found. */
+/** Pages of a category in the queues of a socket; shared pages count for the first socket found. */
 export interface QueueBytes {
   readonly entry: CensusEntry;
   readonly bytes: number;
 }
 
-/** What no flag of a page frame tells of, where frames are known by flags alone. */
+/** Frames without a distinctive flag, if frames are known by flags only. */
 export interface UnflaggedFrames {
   readonly frames: number;
-  /** Compound pages by order; single pages have order 0, and so have parts of blocks that are none. */
+  /** Compound pages by order; single pages have order 0, and so have parts of non-compound blocks. */
   readonly sizes: readonly LooseSize[];
   readonly zones: Loose['zones'];
-  /** Frames that are charged to some cgroup; null: nothing tells. */
+  /** Frames that are charged to a cgroup; null if unknown. */
   readonly charged: number | null;
-  /** Frames that are mapped into some address space. */
+  /** Frames that are mapped into an address space. */
   readonly mapped: number;
-  /** Counters of what is among them and is not taken off, since it cannot be told how much of it. */
+  /** Counters of memory that is among these frames in an unknown part, and therefore not subtracted. */
   readonly counters: readonly { readonly name: string; readonly bytes: number }[];
 }
 
 /**
- * How deep an answer looks: page frames of a dump, of the running kernel through its memory, the same by
- * their flags in /proc, or counters alone.
+ * Source of an answer: page frames of a dump, page frames of the running kernel, page flags in /proc, or only
+ * counters.
  */
 export type MemorySource = 'vmcore' | 'kcore' | 'pageflags' | 'counters';
 
-/** A source that tells more. */
+/** A more detailed source that is not available. */
 export interface Unavailable {
   readonly source: MemorySource;
   readonly code: UnavailableCode;
   readonly why: string;
 }
 
-/** A zone, as /proc/zoneinfo and the free lists count it. */
+/** A zone, as counted by /proc/zoneinfo and the free lists. */
 export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
 
-/** The parts of an answer that `memory` tells in more detail, and why one is not there. */
+/** Details that `memory` can show, and why one is not available. */
 export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
 export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
 
 /** The answer to `memory`. */
 export interface MemoryAnswer {
-  /** Undefined where only counters were read: then `host` tells of it. */
+  /** Undefined if only counters were read: `host` describes it then. */
   readonly kernel: KernelFacts | undefined;
   readonly host?: { readonly release: string; readonly pageSize: number };
   readonly source: MemorySource;
-  /** When, and of which boot; undefined: nobody asked. */
+  /** Time and boot; undefined: not requested. */
   readonly origin?: Origin;
-  /** Of a host that was captured: its name, hostile, and when. Undefined: it is this machine, or a dump. */
+  /** Name (untrusted) and time of a captured host. Undefined: this machine, or a dump. */
   readonly captured?: CaptureOrigin;
-  /** Of a running kernel: sources that tell more, and why they could not be had. */
+  /** More detailed sources of a running kernel, and why they are not available. */
   readonly unavailable?: readonly Unavailable[];
   readonly memory: Category;
-  /** Two facts that contradict each other on how much memory is free; undefined: they agree. */
+  /** Two contradicting amounts of free memory; undefined: they agree. */
   readonly freeConflict?: FreeConflict;
   readonly loose: Loose | undefined;
   readonly unflagged?: UnflaggedFrames;
-  /** Notes on frames, which have categories all the same. */
+  /** Notes on frames, in addition to their categories. */
   readonly notes?: readonly FrameNote[];
   /**
-   * Of a running kernel: by how much its counters changed while it was read, in bytes; each change counts
-   * where it came from and where it went. 0 of a dump.
+   * Change of the counters of a running kernel during the scan, in bytes; each change counts at its origin
+   * and its destination. 0 for a dump.
    */
   readonly drift: number;
-  /** What takes most first. */
+  /** Largest first. */
   readonly caches: readonly CacheFigures[];
-  /** Memory of vmalloc's address space by who asked for it, what takes most first. */
+  /** vmalloc memory by caller, largest first. */
   readonly callers: readonly (Owner & { readonly category: CategoryName })[];
-  /** Whose the page cache and shared memory are; undefined: it was not asked, or cannot be told. */
+  /** Owners of page cache and shared memory; undefined: not requested, or unknown. */
   readonly files?: FilesAnswer | undefined;
   readonly zones: readonly ZoneFigures[];
-  /** Of caches, callers and zones that are not there: why. */
+  /** Why caches, callers or zones are not available. */
   readonly noDetails?: NoDetails;
   readonly noDetailCodes?: NoDetailCodes;
-  /** Whom memory is charged to; undefined as that. */
+  /** Memory by charged cgroup; undefined as above. */
   readonly cgroups?: CgroupsAnswer | undefined;
-  /** The sockets, as `sockets` tells them; undefined: they could not be counted. */
+  /** Sockets, as `sockets` reports them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
-  /** Sockets whose queues have frames of the category `network-sockets`, the most first; they add up to it. */
+  /** Sockets whose queues have frames of the category `network-sockets`, largest first; they sum to it. */
   readonly queues: readonly QueueBytes[];
-  /** Lines of /proc/meminfo, in bytes; of a dump what they would be (`BuffersCached` is both). */
+  /** Lines of /proc/meminfo, in bytes; computed for a dump (`BuffersCached` is the sum of both). */
   readonly counted?: ReadonlyMap<string, number>;
-  /** How figures that people know come from categories; undefined: it was not asked. */
+  /** How figures of other tools follow from categories; undefined: not requested. */
   readonly figures?: FormattedFigures;
-  /** Which of several looks it is, and what changed; undefined: it is the only one. */
+  /** Number of this sample, and changes since earlier ones; undefined: the only sample. */
   readonly sample?: MemorySample;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;

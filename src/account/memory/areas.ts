@@ -1,30 +1,30 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { again } from '../../walk/again.js';
+import { readUntilConsistent } from '../../walk/again.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
-import { remembered } from '../../walk/memory/remembered.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
-import { settledAreas, type VmArea } from '../../walk/memory/vm-areas.js';
-import { readOrNot } from '../../walk/read-or-not.js';
+import { cachedWalk, settledAreas, type VmArea } from '../../walk/memory/vm-areas.js';
+import { findOrNot, readOrNot } from '../../walk/named-read.js';
 import type { Warnings } from '../../walk/warnings.js';
+import type { CategoryName } from './categories.js';
 
-/** Bytes below the top of a stack that any thread which has run has written to. */
+/** Bytes below the top of a stack that every thread that has run has written to. */
 const DEEPEST = 4096;
-/** Bytes that copy_thread fills in: `pt_regs` and the frame of a return (arch's process.c). */
+/** Bytes that copy_thread fills in: `pt_regs` and the return frame (arch's process.c). */
 const FIRST_FRAME = 512;
 
-/** How often the pages of an area of a live kernel are read. */
+/** Number of attempts to read the pages of an area of a live kernel. */
 const LIVE_READS = 3;
 
-/** The areas of vmalloc's address space, read once, and whose they are. */
+/** The vmalloc areas, read once, and their owners. */
 export class Areas {
   readonly #kernel: Kernel;
-  /** Throws after the last that could be read, if there are others. */
+  /** Throws after the last readable one if others are unreadable. */
   readonly all: () => Generator<VmArea>;
   #stacks: ReadonlySet<bigint> | undefined;
-  /** Where each thread's stack lies, by the `struct vm_struct` that the thread names. */
+  /** Address of each thread's stack, by its `struct vm_struct`. */
   readonly #places = new Map<bigint, bigint>();
   readonly #ending = new Set<bigint>();
   #lostStacks: unknown;
@@ -34,13 +34,13 @@ export class Areas {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.all = remembered(() => settledAreas(kernel));
+    this.all = cachedWalk(() => settledAreas(kernel));
   }
 
   /**
-   * Frames of the pages of areas. Of a live kernel, areas that are freed meanwhile have none.
+   * Frames of the pages of areas. Areas of a live kernel that are freed meanwhile have none.
    *
-   * @param what an area is, for errors
+   * @param what description of an area, for errors
    * @throws as {@link all}; after the frames of all others: {@link KernelError} `damaged`, {@link ReadError}
    */
   *frames(
@@ -68,14 +68,18 @@ export class Areas {
           this.#freed++;
           continue;
         }
-        for (const frame of again(this.#kernel, () => [...framesOf(area)], LIVE_READS))
+        for (const frame of readUntilConsistent(
+          this.#kernel,
+          () => [...framesOf(area)],
+          LIVE_READS,
+        ))
           yield { area, frame };
       }
     }
     if (lost !== undefined) throw lost;
   }
 
-  /** Adds how many areas a live kernel freed while their pages were read. */
+  /** Adds a warning with the number of areas that a live kernel freed during the scan. */
   note(warnings: Warnings): void {
     if (this.#freed === 0) return;
     const message = `vmap areas that were freed while their pages were read: ${this.#freed}`;
@@ -87,9 +91,10 @@ export class Areas {
   }
 
   /**
-   * Pages of stacks by which the kernel's counter may differ from what threads have: less by those of threads that
-   * are exiting, and more by those that fork has allocated for a thread that is on no list yet. Stacks that CPUs
-   * cache for the next fork (`cached_stacks`, kernel/fork.c) are not counted, and neither is a lost thread's excused.
+   * Number of stack pages by which the kernel's counter may differ from the stacks of threads. `less`: stacks
+   * of exiting threads. `more`: stacks that fork has allocated for threads that are on no list yet. Stacks
+   * that CPUs cache for the next fork (`cached_stacks`, kernel/fork.c) are not included, nor are stacks of
+   * lost threads.
    */
   stackSlack(): { readonly less: number; readonly more: number } {
     let [less, more] = [0, 0];
@@ -103,37 +108,34 @@ export class Areas {
     return { less, more };
   }
 
-  /** Whether no thread has run on a stack: fork clears it, and fills in the registers of its first return. */
+  /**
+   * Whether no thread has run on a stack yet: fork clears it and fills in the registers of the first return.
+   */
   #isFresh({ address, count }: VmArea): boolean {
     const top = address + BigInt(count * this.#kernel.facts.pageSize);
     const used = readOrNot(() => this.#kernel.read(top - BigInt(DEEPEST), DEEPEST - FIRST_FRAME));
     return used !== undefined && bytesOf(used).every((byte) => byte === 0);
   }
 
-  /** Stacks that lie in the direct map. */
+  /** Stacks in the direct map. */
   directStacks(): readonly bigint[] {
     this.#stackAreas();
     return this.#direct;
   }
 
-  /** The function that asked for it, as `%ps` prints it; undefined: it, or its module, cannot be named. */
+  /** The calling function, as `%ps` prints it; undefined: it, or its module, is unknown. */
   caller({ caller }: VmArea): string | undefined {
     if (!this.#callers.has(caller)) this.#callers.set(caller, this.#nameOf(caller));
     return this.#callers.get(caller);
   }
 
   #nameOf(address: bigint): string | undefined {
-    try {
-      const found = this.#kernel.symbolAt?.(address);
-      return found?.module === undefined ? found?.name : `${found.name} [${found.module}]`;
-    } catch (error) {
-      // Modules that cannot be read name none of theirs.
-      if (error instanceof KernelError || error instanceof ReadError) return undefined;
-      throw error;
-    }
+    // The functions of unreadable modules have no names.
+    const found = findOrNot(() => this.#kernel.symbolAt?.(address));
+    return found?.module === undefined ? found?.name : `${found.name} [${found.module}]`;
   }
 
-  /** Whose stacks could be read: of others the memory is vmalloc's. */
+  /** Areas of readable stacks: the memory of others counts as vmalloc. */
   #stackAreas(): ReadonlySet<bigint> {
     if (this.#stacks) return this.#stacks;
     const found = new Set<bigint>();
@@ -144,19 +146,22 @@ export class Areas {
         if (vm === 0n) {
           if (stack !== 0n) this.#direct.push(stack);
         } else {
+          const known = this.#places.get(vm);
+          if (known !== undefined && known !== stack && !this.#kernel.facts.live)
+            this.#lostStacks ??= damaged(`two threads name the area of the stack at ${hex(stack)}`);
           found.add(vm);
           this.#places.set(vm, stack);
         }
       }
     } catch (error) {
-      this.#lostStacks = error;
+      this.#lostStacks ??= error;
     }
     return found;
   }
 
   /**
-   * @throws if not every task could be read; {@link KernelError} `damaged` if a thread's stack does not lie
-   *   in the area that it names, which on a live kernel may have changed meanwhile
+   * @throws if not every task could be read; {@link KernelError} `damaged` if a thread's stack is not in its
+   * own area, which may have changed meanwhile on a live kernel
    */
   checkStacks(): void {
     this.#stackAreas();
@@ -166,12 +171,34 @@ export class Areas {
     const direct = new Set(this.#direct);
     for (const { vm, address, owns } of this.all()) {
       if (elsewhere.get(vm) === address) elsewhere.delete(vm);
-      // arm64 has the image among the areas, and in it the stack of the first task.
+      // arm64 lists the image as an area, and the image contains the stack of the first task.
       if (owns && direct.has(address)) elsewhere.set(vm, address);
     }
     const [lost] = elsewhere;
     if (!lost) return;
-    const message = `a thread has its stack at ${hex(lost[1])}, which is not the area that it names`;
-    throw new KernelError('damaged', message);
+    throw damaged(`a thread has its stack at ${hex(lost[1])}, which is not the area that it names`);
   }
+}
+
+/** Callers of vmalloc whose memory has its own category. */
+const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
+const BPF =
+  /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
+
+/** alloc_thread_stack_node, or the functions that the compiler inlined it into (kernel/fork.c). */
+const STACKS =
+  /^(alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\b/;
+
+/** A module's function: `name [module]`. */
+const OF_A_MODULE = / \[/;
+
+/** Returns the category of an area by its caller; thread stacks are found by other means. */
+export function categoryOfCaller(caller = ''): CategoryName {
+  if (OF_A_MODULE.test(caller)) return 'vmalloc';
+  return MODULES.test(caller) ? 'modules' : BPF.test(caller) ? 'bpf' : 'vmalloc';
+}
+
+/** Whether a function allocates thread stacks. */
+export function takesStacks(caller: string): boolean {
+  return STACKS.test(caller) && !OF_A_MODULE.test(caller);
 }

@@ -1,6 +1,6 @@
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 
-/** What a category is part of; the groups make up all of the memory. */
+/** Parent of a category; the groups sum to all memory. */
 export type CategoryGroup = 'free' | 'applications-and-files' | 'kernel' | 'reserved' | 'unknown';
 
 /** How the frames of a category are found. */
@@ -8,41 +8,50 @@ export type Known = 'walked' | 'flags' | 'counter';
 
 interface CategoryFacts {
   readonly group: CategoryGroup;
-  /** Kinds of page frames that are of this category, if none before has them. */
+  /** Kinds of page frames of this category, unless an earlier category claimed them. */
   readonly kinds?: readonly PageKind[];
-  /** Kinds of page frames that a walk may put here; others that it leads to stay where they are. */
+  /**
+   * Kinds of page frames that a walk may claim for this category; others that it finds keep their category.
+   */
   readonly takes?: readonly PageKind[];
 }
 
-/** Nobody else tells whose they are. */
-const NOBODYS = ['held', 'unreferenced'] as const;
+/** Kinds of frames that no other source attributes. */
+const UNATTRIBUTED_KINDS = ['held', 'unreferenced'] as const;
 
 /**
- * All categories, and with them the table of precedence: walks put frames into categories in this order, and
- * the first that takes a frame has it. What then is in none goes by its kind.
+ * All categories in order of precedence: walks assign frames to categories in this order, and the first match
+ * wins. Remaining frames are assigned by their kind.
  *
- * So a stack that lies in vmalloc's address space is a stack; a page of a file that sendfile put into a
- * socket's queue stays in the page cache; a per-CPU variable of the image's is per-CPU memory once it
- * was copied; a linear head that is a large kmalloc is the network's.
+ * So a stack in vmalloc memory is a stack; a page cache page that sendfile put into a socket queue stays in
+ * the page cache; a per-CPU variable of the image is per-CPU memory once it was copied; a linear head that is
+ * a large kmalloc belongs to the network.
  */
 const TABLE = {
   'free-cpu-lists': { group: 'free', takes: ['unreferenced', 'held'] },
-  percpu: { group: 'kernel', takes: ['reserved', ...NOBODYS] },
+  percpu: { group: 'kernel', takes: ['reserved', ...UNATTRIBUTED_KINDS] },
   image: { group: 'kernel', takes: ['reserved'] },
-  memmap: { group: 'kernel', takes: ['reserved', ...NOBODYS] },
-  'kernel-stacks': { group: 'kernel', takes: ['reserved', ...NOBODYS] },
-  modules: { group: 'kernel', takes: NOBODYS },
-  bpf: { group: 'kernel', takes: NOBODYS },
-  vmalloc: { group: 'kernel', takes: ['reserved', 'file', ...NOBODYS] },
-  'page-tables': { group: 'kernel', kinds: ['page-table'], takes: ['reserved', ...NOBODYS] },
-  'network-sockets': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
-  'network-other': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...NOBODYS] },
+  memmap: { group: 'kernel', takes: ['reserved', ...UNATTRIBUTED_KINDS] },
+  'kernel-stacks': { group: 'kernel', takes: ['reserved', ...UNATTRIBUTED_KINDS] },
+  modules: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
+  bpf: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
+  vmalloc: { group: 'kernel', takes: ['reserved', 'file', ...UNATTRIBUTED_KINDS] },
+  'page-tables': {
+    group: 'kernel',
+    kinds: ['page-table'],
+    takes: ['reserved', ...UNATTRIBUTED_KINDS],
+  },
+  'network-sockets': {
+    group: 'kernel',
+    takes: ['large-kmalloc', 'reserved', ...UNATTRIBUTED_KINDS],
+  },
+  'network-other': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...UNATTRIBUTED_KINDS] },
   secret: { group: 'applications-and-files', takes: ['file'] },
-  pipes: { group: 'kernel', takes: NOBODYS },
-  rings: { group: 'kernel', takes: ['file', ...NOBODYS] },
-  'dma-buf': { group: 'kernel', takes: NOBODYS },
-  gpu: { group: 'kernel', takes: NOBODYS },
-  tables: { group: 'kernel', takes: NOBODYS },
+  pipes: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
+  rings: { group: 'kernel', takes: ['file', ...UNATTRIBUTED_KINDS] },
+  'dma-buf': { group: 'kernel', takes: UNATTRIBUTED_KINDS },
+  gpu: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
+  tables: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
   'free-buddy': { group: 'free', kinds: ['free'] },
   'free-unaccepted': { group: 'free', kinds: ['unaccepted'] },
   'free-uninitialized': { group: 'free', kinds: ['uninitialized'] },
@@ -57,21 +66,21 @@ const TABLE = {
   compressed: { group: 'kernel', kinds: ['zsmalloc'] },
   movable: { group: 'kernel', kinds: ['movable'] },
   balloon: { group: 'kernel', kinds: ['offline'] },
-  unattributed: { group: 'kernel', kinds: NOBODYS },
+  unattributed: { group: 'kernel', kinds: UNATTRIBUTED_KINDS },
   'crash-kernel': { group: 'reserved', takes: ['reserved'] },
   'reserved-other': { group: 'reserved', kinds: ['reserved'] },
   unread: { group: 'unknown', kinds: ['unseen', 'unread', 'torn'] },
 } as const satisfies Record<string, CategoryFacts>;
 
-/** Names are stable: they are part of the JSON. */
+/** Category names are stable: they are part of the JSON. */
 export type CategoryName = keyof typeof TABLE;
 
-/** In the order of precedence. */
+/** All categories in order of precedence. */
 export const CATEGORIES = Object.keys(TABLE) as readonly CategoryName[];
 
 const NUMBERS = new Map(CATEGORIES.map((category, index) => [category, index + 1]));
 
-/** The place of a category in that order, from 1 on. */
+/** Returns the position of a category in the order of precedence, starting at 1. */
 export function categoryNumber(name: CategoryName): number {
   return NUMBERS.get(name) ?? 0;
 }

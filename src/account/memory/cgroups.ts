@@ -1,56 +1,58 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
-import { incompleteness } from '../../walk/incompleteness.js';
 import { CHARGE, scanCharges } from '../../walk/memory/charges.js';
-import type { FrameMap } from '../../walk/memory/frame-map.js';
+import type { FrameMap } from '../../walk/memory/page-array.js';
 import { slabCharges } from '../../walk/memory/slab-charges.js';
-import type { Warnings } from '../../walk/warnings.js';
+import { addError, incompleteness, type Warnings } from '../../walk/warnings.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 
-/** Page frames by category, the most first. */
+/** Page frames by category, largest first. */
 export interface ChargedPart {
   readonly bytes: number;
   readonly categories: readonly { readonly category: CategoryName; readonly bytes: number }[];
 }
 
-/** A memory cgroup that has pages or objects, or that is dying. */
+/** A memory cgroup that has pages or objects, or is dying. */
 export interface CgroupFigures extends ChargedPart {
-  /** From the root of its hierarchy; hostile. */
+  /** Path from the root of its hierarchy; untrusted. */
   readonly path: string;
-  /** Its folder was removed; what it has keeps it. */
+  /** Its directory was removed; its remaining charges keep it. */
   readonly dying: boolean;
-  /** Objects in slabs that are charged to it, and the bytes of their slots. */
+  /** Slab objects that are charged to it, and the bytes of their slots. */
   readonly slabObjects: number;
   readonly slabBytes: number;
-  /** What the kernel counts, with those below and what CPUs keep in stock; undefined: of the root. */
+  /** The kernel's counter, including children and the CPUs' stocks; undefined for the root. */
   readonly usageBytes: number | undefined;
 }
 
-/** Frames of which it is not known who is charged. */
+/** Frames whose charged cgroup is unknown. */
 export interface UnnamedCharges extends ChargedPart {
-  /** The `struct page`; what it points to; more cgroups than are listed. */
+  /**
+   * `unread`: the `struct page`; `unreadable`: its pointer; `not-listed`: beyond the maximum number of
+   * cgroups.
+   */
   readonly reason: 'unread' | 'unreadable' | 'damaged' | 'not-listed';
   readonly why: string | undefined;
 }
 
-/** Whom memory is charged to: all parts sum to all of the memory. */
+/** Memory by charged cgroup: all parts sum to all memory. */
 export interface CgroupsAnswer {
-  /** Those with the most first. */
+  /** Largest first. */
   readonly cgroups: readonly CgroupFigures[];
   readonly uncharged: ChargedPart;
-  /** Slabs: their objects are charged one by one. */
+  /** Slabs: their objects are charged individually. */
   readonly slabs: ChargedPart;
   readonly unnamed: readonly UnnamedCharges[];
-  /** Cgroups that have neither pages nor objects, and live. */
+  /** Number of cgroups that are not dying and have neither pages nor objects. */
   readonly empty: number;
 }
 
-/** How many cgroups are told. */
+/** Maximum number of listed cgroups. */
 const MOST_CGROUPS = 10_000;
 
-/** Frames by category. */
+/** Number of frames by category. */
 type Sums = Float64Array;
 
 interface Known {
@@ -60,10 +62,10 @@ interface Known {
 }
 
 /**
- * Whom each frame is charged to (mm/memcontrol.c).
+ * Determines the cgroup to which each frame is charged (mm/memcontrol.c).
  *
- * @param onCgroup told the address of each `struct cgroup` whose path is read
- * @throws {KernelError} `unsupported-layout` of a kernel without memory cgroups, `no-symbols`
+ * @param onCgroup receives the address of each `struct cgroup` whose path is read
+ * @throws {KernelError} `unsupported-layout` for a kernel without memory cgroups, `no-symbols`
  */
 export function accountCgroups(
   kernel: Kernel,
@@ -146,7 +148,7 @@ export function accountCgroups(
     }
     own.delete(address);
   }
-  // Those that could not be read.
+  // Cgroups that could not be read.
   for (const [address, { sum }] of own) unname('unreadable', sum, `a cgroup at ${hex(address)}`);
   return {
     cgroups: listed,
@@ -157,7 +159,7 @@ export function accountCgroups(
   };
 }
 
-/** Adds the objects of slabs to the cgroups that they are charged to. */
+/** Adds slab objects to the cgroups that they are charged to. */
 function chargeObjects(
   kernel: Kernel,
   slabs: readonly number[],
@@ -172,17 +174,14 @@ function chargeObjects(
       group.objects += objects;
       group.bytes += bytes;
     } catch (error) {
-      warnings.add(
-        incompleteness(error),
-        `what objects are charged to: ${(error as Error).message}`,
-      );
+      warnings.add(incompleteness(error), `memcg charges of objects: ${(error as Error).message}`);
     }
   }
   if (why)
     warnings.add(incompleteness(why), `memcg charges of objects in ${lost} slabs: ${why.message}`);
 }
 
-/** All cgroups, and those that pages led to: on a dump each of these must be among all. */
+/** Returns all cgroups, including those found by their pages: in a dump each of these must be in the tree. */
 function everyGroup(
   kernel: Kernel,
   groups: MemoryCgroups,
@@ -194,7 +193,7 @@ function everyGroup(
     try {
       all.set(address, groups.read(address));
     } catch (error) {
-      warnings.add(incompleteness(error), `a memory cgroup: ${(error as Error).message}`);
+      addError(warnings, 'a memory cgroup', error);
     }
   };
   let whole = true;
@@ -202,18 +201,21 @@ function everyGroup(
     for (const address of groups.all()) read(address);
   } catch (error) {
     whole = false;
-    warnings.add(incompleteness(error), `the tree of memory cgroups: ${(error as Error).message}`);
+    addError(warnings, 'the tree of memory cgroups', error);
   }
   for (const address of met) {
     if (all.has(address)) continue;
     read(address);
     if (whole && !kernel.facts.live)
-      warnings.add('corrupt', `the memory cgroup at ${hex(address)} has pages, and is in no tree`);
+      warnings.add(
+        'corrupt',
+        `the memory cgroup at ${hex(address)} has pages, but is not in the tree`,
+      );
   }
   return all;
 }
 
-/** A dump's pages are no more than the kernel counts of the cgroups that they are charged to. */
+/** Checks that a dump has no more charged pages than the kernel counts for each cgroup. */
 function checkUsage(
   kernel: Kernel,
   all: ReadonlyMap<bigint, MemoryCgroup>,
@@ -234,7 +236,7 @@ function checkUsage(
     if (usage === undefined || frames <= usage) continue;
     warnings.add(
       'corrupt',
-      `the cgroup ${path} at ${hex(address)} counts ${usage} pages, and ${frames} are charged to it`,
+      `the cgroup ${path} at ${hex(address)} counts ${usage} pages, but ${frames} are charged to it`,
     );
   }
 }

@@ -1,9 +1,9 @@
-import type { Category } from './category.js';
+import type { Category } from './tree.js';
 
-/** Bytes of each category, groups too, in one sample. */
+/** Bytes of each category and group in one sample. */
 export type CategoryBytes = ReadonlyMap<Category['category'], number>;
 
-/** Change of a category since earlier samples, bytes; null: there is none. */
+/** Change of a category since earlier samples, bytes; null: unknown. */
 export interface CategoryChange {
   readonly category: Category['category'];
   readonly sinceFirst: number | null;
@@ -12,14 +12,14 @@ export interface CategoryChange {
 
 /** One of several samples of a running machine. */
 export interface MemorySample {
-  /** From 1 on. */
+  /** Sample number, starting at 1. */
   readonly number: number;
-  /** When it was done. */
+  /** Time of the sample. */
   readonly at: Date;
   readonly changes: readonly CategoryChange[];
 }
 
-/** Compares each sample with the first and the previous one; keeps only these two. */
+/** Compares each sample with the first and the previous one, and keeps only these two. */
 export class MemorySamples {
   #first: CategoryBytes | undefined;
   #last: CategoryBytes | undefined;

@@ -1,26 +1,31 @@
-import { KernelError } from '../../base/errors/kernel.js';
-import type { MemoryCounters } from '../../records/memory-counters.js';
+import { damaged } from '../../base/errors.js';
+import type { MemoryCounters } from '../../records/machine-sample.js';
 import type { MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
-import type { Category } from './category.js';
 import { detailsOf, type MachineLists } from './details.js';
-import { conflictWhy, DEPENDS_ON_FREE, zonesConflict } from './free-conflict.js';
-import { leafTree } from './leaf-tree.js';
-import { freeCounts, type ProcCounter, procCounters } from './proc-counters.js';
+import {
+  conflictWhy,
+  DEPENDS_ON_FREE,
+  freeCounts,
+  type ProcCounter,
+  procCounters,
+  zonesConflict,
+} from './proc-counters.js';
+import { type Category, leafTree } from './tree.js';
 
 const NO_COUNTER = 'no counter exists; counted as unattributed';
 const AS_FILES = 'counters do not distinguish it from files; counted as page cache';
 const AT_BOOT = 'no counter exists; counted as other reserved';
 
-/** Categories that lie in memory that the buddy allocator never got. */
+/** Categories in memory that the buddy allocator never received. */
 const BOOT: ReadonlySet<CategoryName> = new Set(['image', 'memmap', 'crash-kernel']);
 
 /**
- * Where the memory is as far as counters tell, for who cannot look at page frames. What no counter tells
- * of is the rest, so the rows sum to the whole here too; but where counters overlap, it is too small.
+ * Memory breakdown by counters, for hosts whose page frames cannot be read. Memory without a counter is
+ * unattributed, so that rows sum to the total; if counters overlap, it is too small.
  *
- * @param lists what lists of /proc tell besides
- * @throws {KernelError} `damaged` if the counters add up to more than there is
+ * @param lists lists of /proc beside counters
+ * @throws {KernelError} `damaged` if the counters exceed RAM
  */
 export function countedMemory(counted: MemoryCounters, lists?: MachineLists): MemoryAnswer {
   const { pageSize } = counted;
@@ -28,20 +33,18 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
   const conflict = zonesConflict(counted);
   for (const [category, counter] of known) {
     if (!('bytes' in counter) || counter.bytes >= 0) continue;
-    const message = `/proc counters are inconsistent: ${counter.bytes} bytes remain for ${category}`;
-    throw new KernelError('damaged', message);
+    throw damaged(`/proc counters are inconsistent: ${counter.bytes} bytes remain for ${category}`);
   }
-  // What the buddy allocator got; zones say the same, but for guests whose memory was changed.
+  // Memory of the buddy allocator; zones agree, except for guests whose memory was resized.
   const total = counted.meminfo.get('MemTotal') ?? counted.managed ?? 0;
   const boot = (counted.present ?? total) - total;
   if (boot < 0) {
     const message = `/proc counters are inconsistent: MemTotal is ${total} bytes, zones have ${counted.present}`;
-    throw new KernelError('damaged', message);
+    throw damaged(message);
   }
   const rest = total - [...known.values()].reduce((all, one) => all + bytesOf(one), 0);
   if (rest < 0) {
-    const message = `/proc counters are inconsistent: their sum exceeds RAM by ${-rest} bytes`;
-    throw new KernelError('damaged', message);
+    throw damaged(`/proc counters are inconsistent: their sum exceeds RAM by ${-rest} bytes`);
   }
   const leaf = (category: CategoryName): Category => {
     const counter =
@@ -50,7 +53,7 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
         : category === 'unattributed'
           ? { bytes: rest }
           : known.get(category);
-    // Frames that cannot be read are for who reads frames.
+    // Only a source that reads frames has unreadable frames.
     const why =
       category === 'unread'
         ? undefined

@@ -1,14 +1,17 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { needSymbol } from '../../walk/machine/cpus.js';
-import { ramBytes } from '../../walk/machine/machine.js';
+import { needSymbol } from '../../walk/cpus.js';
+import { ramBytes } from '../../walk/machine-facts.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
-import { readPartOf } from '../../walk/named-read.js';
-import { gpuPages } from '../../walk/pages/gpu-pages.js';
-import { memoryNodes } from '../../walk/pages/memory-nodes.js';
+import { readOrNot, readPartOf } from '../../walk/named-read.js';
 import { hugePages } from '../../walk/pages/memory-use.js';
-import { long, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
-import { readOrNot } from '../../walk/read-or-not.js';
+import {
+  gpuPages,
+  long,
+  memoryNodes,
+  NodeCounters,
+  ZoneCounters,
+} from '../../walk/pages/vm-counters.js';
 import type { CategoryGroup, CategoryName } from './categories.js';
 
 /** `enum lru_list` (include/linux/mmzone.h). */
@@ -17,7 +20,7 @@ const LRU_LISTS = [
   'NR_UNEVICTABLE',
 ];
 
-/** Base pages, as the kernel counts them, of what its counters name. */
+/** The kernel's counters, in base pages. */
 export type KernelCounts = ReadonlyMap<
   | CategoryName
   | CategoryGroup
@@ -33,20 +36,20 @@ export type KernelCounts = ReadonlyMap<
 >;
 
 /**
- * The kernel's own counters of what categories hold, with what CPUs have counted and not added; of those
- * that this kernel lacks, or that cannot be read, there is none.
+ * Returns the kernel's own counters of categories, including per-CPU differences. Counters that are
+ * unreadable, or that this kernel lacks, are omitted.
  *
- * @param lost told of what a sound dump has and this one lacks; not of counters that a kernel has not
+ * @param lost receives data that an intact dump has and this one lacks, but not counters that the kernel
+ * lacks
  * @param deferred frames whose struct pages were not initialized
- *
- * - `all-free` is NR_FREE_PAGES, what a confidential guest has not accepted among it; `free-buddy` is without
- *   that. Pages of CPUs' lists are in no counter.
- * - `anonymous` counts what is mapped: what is in the swap cache too is among it.
- * - `page-cache` is NR_FILE_PAGES less shared memory and the swap cache; MemInfo's Cached and Buffers.
- * - `all-vmalloc` counts stacks, modules and BPF with vmalloc; `all-slab` large kmallocs with slabs.
- * - `all-lru` counts pages of the lists of those that were used last, and `all-isolated` those that reclaim or
- *   migration took off; `all-locked` those that mlock keeps.
- * - `all-reserved` is what zones have and the buddy allocator never gets.
+ * - `all-free` is NR_FREE_PAGES, including memory that a confidential guest has not accepted; `free-buddy`
+ * excludes it. Pages on per-CPU free lists are in no counter.
+ * - `anonymous` counts mapped pages, including those in the swap cache.
+ * - `page-cache` is NR_FILE_PAGES without shared memory and the swap cache: MemInfo's Cached and Buffers.
+ * - `all-vmalloc` counts vmalloc with stacks, modules and BPF; `all-slab` counts slabs with large kmallocs.
+ * - `all-lru` counts pages on the LRU lists, `all-isolated` those that reclaim or migration isolated, and
+ * `all-locked` those that are mlocked.
+ * - `all-reserved` is memory of zones that the buddy allocator never gets.
  */
 export function kernelCounts(
   kernel: Kernel,
@@ -62,7 +65,7 @@ export function kernelCounts(
       if (error instanceof ReadError || error.code === 'damaged') lost(error);
     }
   };
-  /** Of a page. */
+  /** Kilobytes of a page. */
   const kilobytes = kernel.facts.pageSize / 1024;
   const add = (name: string, pages: number) => counts.set(name, (counts.get(name) ?? 0) + pages);
   attempt(() => {
@@ -85,7 +88,7 @@ export function kernelCounts(
         'all-lru',
         lists.reduce<number>((all, one) => all + (one ?? 0), 0),
       );
-    // An extract need not have them.
+    // An extract may lack them.
     const isolated = readOrNot(() => ['NR_ISOLATED_ANON', 'NR_ISOLATED_FILE'].map(sum));
     set('all-isolated', isolated && (isolated[0] ?? 0) + (isolated[1] ?? 0));
     set('balloon', sum('NR_BALLOON_PAGES'));
@@ -113,7 +116,7 @@ export function kernelCounts(
           add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));
         const locked = readOrNot(() => zones.item(zone.address, 'NR_MLOCK'));
         if (locked !== undefined) add('all-locked', locked);
-        // Of zones in 5.10, of nodes later; so were stacks before 5.9.
+        // Counters of zones in 5.10, of nodes later; likewise stacks before 5.9.
         if (ofZone) add('page-tables', zones.item(zone.address, 'NR_PAGETABLE'));
         if (zones.has('NR_KERNEL_STACK_KB'))
           add('kernel-stacks', zones.item(zone.address, 'NR_KERNEL_STACK_KB') / kilobytes);
@@ -123,7 +126,7 @@ export function kernelCounts(
   attempt(() => {
     if (deferred.length === 0) return;
     const [memory, reserved] = [counts.get('memory') ?? 0, counts.get('all-reserved') ?? 0];
-    // No zone manages them yet, and MemTotal has them.
+    // No zone manages these pages yet, but MemTotal includes them.
     const pages = ramBytes(kernel) / kernel.facts.pageSize - (memory - reserved);
     add('free-uninitialized', pages);
     add('all-reserved', -pages);
@@ -147,7 +150,7 @@ export function kernelCounts(
   return counts as KernelCounts;
 }
 
-/** By how many pages counters differ, all together. */
+/** Returns the total difference between counters, in pages. */
 export function driftBetween(before: KernelCounts, after: KernelCounts): number {
   let pages = 0;
   for (const [name, count] of before) {

@@ -1,4 +1,4 @@
-import type { UnavailableCode } from '../../base/errors/unavailable.js';
+import type { UnavailableCode } from '../../base/errors.js';
 import type {
   CacheFigures,
   MemoryAnswer,
@@ -6,18 +6,18 @@ import type {
   NoDetails,
   ZoneFigures,
 } from './answer.js';
-import { categoryOfCaller, takesStacks } from './vmalloc-callers.js';
+import { categoryOfCaller, takesStacks } from './areas.js';
 
-/** What a file of /proc lists; or why it cannot be had. */
+/** Content of a list in /proc, or why it is not available. */
 export type Listed<T> =
   | { readonly list: T }
   | { readonly code: UnavailableCode; readonly why: string };
 
-/** What lists of /proc tell of a running machine's memory beside counters. */
+/** Lists of /proc about the memory of a running machine, beside counters. */
 export interface MachineLists {
-  /** Pages of vmalloc's address space by the function that asked for them. */
+  /** vmalloc pages by caller. */
   readonly vmalloc: Listed<ReadonlyMap<string, number>>;
-  /** The largest first. */
+  /** Largest first. */
   readonly caches: Listed<readonly CacheFigures[]>;
   readonly zones: Listed<readonly ZoneFigures[]>;
 }
@@ -27,7 +27,7 @@ type Details = Pick<MemoryAnswer, 'caches' | 'callers' | 'zones'> & {
   readonly noDetailCodes: NoDetailCodes;
 };
 
-/** The parts of an answer that lists tell, and why those are not there that none tells. */
+/** Returns the parts of an answer that come from lists, and why others are not available. */
 export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: number): Details {
   return {
     caches: 'list' in caches ? caches.list : [],
@@ -46,7 +46,7 @@ export function detailsOf({ vmalloc, caches, zones }: MachineLists, pageSize: nu
   };
 }
 
-/** Stacks of threads, which have a category of their own, left out. */
+/** Returns the callers without thread stacks, which have their own category. */
 function callersOf(pages: ReadonlyMap<string, number>, pageSize: number): MemoryAnswer['callers'] {
   return [...pages]
     .filter(([name]) => !takesStacks(name))

@@ -2,23 +2,26 @@ import type { MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import type { KernelCounts } from './counters.js';
 import type { FigureFormat, FigureLine, FormattedFigures } from './figure-format.js';
-import { leaves } from './leaves.js';
+import { leaves } from './tree.js';
 
 interface Definition {
   readonly name: string;
   readonly rows?: readonly CategoryName[];
   readonly bound?: FigureLine['bound'];
-  /** Lines of /proc/meminfo that it adds up, if it is none itself. */
+  /** Computes it from lines of /proc/meminfo, if it is not one itself. */
   readonly kernel?: (of: (name: string) => number) => number;
 }
 
-// Secret memory is a file's to the kernel's counters.
+// The kernel's counters count secret memory as file pages.
 const CACHE = ['page-cache', 'shared', 'slab-reclaimable', 'secret'] as const;
 const FREE_PAGES = ['free-buddy', 'free-unaccepted', 'free-uninitialized'] as const;
 const AVAILABLE = [...FREE_PAGES, 'page-cache', 'slab-reclaimable'] as const;
 const buffCache = (of: (name: string) => number) => of('BuffersCached') + of('SReclaimable');
 
-/** free(1) of procps-ng: `used` is what is not available since 4.0.1, and was what is not free nor cache. */
+/**
+ * free(1) of procps-ng: `used` is memory that is not available since 4.0.1; before, memory that is neither
+ * free nor cache.
+ */
 const FREE: readonly Definition[] = [
   { name: 'total', kernel: (of) => of('MemTotal') },
   { name: 'used (procps 4)', kernel: (of) => of('MemTotal') - of('MemAvailable') },
@@ -44,12 +47,12 @@ const MEMINFO: readonly Definition[] = [
   {
     name: 'Buffers + Cached',
     rows: ['page-cache', 'shared', 'secret'],
-    // Pages that were truncated stay in the cache's category while somebody holds them.
+    // Truncated pages stay in the page cache category while they are referenced.
     bound: 'at-most',
     kernel: (of) => of('BuffersCached'),
   },
   { name: 'SwapCached', rows: ['swap-cache'] },
-  // It counts what is mapped; and what is mapped may be in the swap cache.
+  // It counts mapped pages, which may be in the swap cache.
   { name: 'AnonPages', rows: ['anonymous', 'swap-cache'], bound: 'at-most' },
   { name: 'Shmem', rows: ['shared'] },
   {
@@ -60,7 +63,7 @@ const MEMINFO: readonly Definition[] = [
   { name: 'SReclaimable', rows: ['slab-reclaimable'] },
   { name: 'SUnreclaim', rows: ['slab-unreclaimable', 'large-kmalloc'], bound: 'at-least' },
   { name: 'KernelStack', rows: ['kernel-stacks'] },
-  // The top ones of processes and the kernel's own are in no counter.
+  // No counter includes the top-level tables of processes and the kernel's own tables.
   { name: 'PageTables', rows: ['page-tables'], bound: 'at-most' },
   { name: 'VmallocUsed', rows: ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] },
   { name: 'Percpu', rows: ['percpu'] },
@@ -106,8 +109,8 @@ export function formatFigures(answer: MemoryAnswer, format: FigureFormat): Forma
 }
 
 /**
- * What zones gave to the buddy allocator, and what it is to get once it is initialized: all of it less what the
- * boot kept, in whatever category.
+ * Memory that zones gave to the buddy allocator, and memory it will get once initialized, less what the boot
+ * reserved in any category.
  */
 function totalOf({ zones, host, kernel, memory }: MemoryAnswer): number | null {
   const pageSize = kernel?.pageSize ?? host?.pageSize;
@@ -117,7 +120,7 @@ function totalOf({ zones, host, kernel, memory }: MemoryAnswer): number | null {
   return managed + (uninitialized?.bytes ?? 0);
 }
 
-/** Null: figures that contradict each other make no figure. */
+/** Returns null for a negative figure, which results from contradicting counters. */
 function notBelow0(bytes: number): number | null {
   return bytes < 0 ? null : bytes;
 }
@@ -140,8 +143,8 @@ function kernelFigure(
 }
 
 /**
- * The lines of /proc/meminfo by the counters of a kernel, with what CPUs have not added yet, in bytes.
- * Buffers are not told from Cached: `BuffersCached` is both.
+ * Computes lines of /proc/meminfo from the counters of a kernel, including per-CPU differences, in bytes.
+ * Buffers cannot be separated from Cached: `BuffersCached` is the sum of both.
  *
  * @param available base pages
  */

@@ -1,78 +1,78 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../../walk/cursor.js';
 import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.js';
 import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js';
-import { incompleteness } from '../../walk/incompleteness.js';
 import type { FileFrameCount, FileFrames } from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
-import type { WarningCode, Warnings } from '../../walk/warnings.js';
+import { addError, incompleteness, type WarningCode, type Warnings } from '../../walk/warnings.js';
 import { CATEGORIES, categoryFacts } from './categories.js';
-import type { Owner } from './category.js';
 import type { FrameLedger } from './frame-ledger.js';
+import type { Owner } from './tree.js';
 
-/** A file, or a block device, that has page frames. */
+/** A file or block device that has page frames. */
 export interface FileFigures {
   readonly bytes: number;
-  /** Of these: in each of both categories. */
+  /** Part in the category page cache, and in shared memory. */
   readonly cacheBytes: number;
   readonly sharedBytes: number;
-  /** Of these: changed and not written to the disk yet, and being written. */
+  /** Part that is dirty, and part under writeback. */
   readonly dirtyBytes: number;
   readonly writebackBytes: number;
-  /** Undefined: the kernel has forgotten its name, or it is a block device. Hostile. */
+  /** Untrusted. Undefined: a block device, or the kernel no longer has its name. */
   readonly path: FilePath | undefined;
-  /** Such as `sda1`; hostile. Undefined: a file. */
+  /** Such as `sda1`; untrusted. Undefined: a file. */
   readonly blockDevice: string | undefined;
-  /** No folder has it any more. */
+  /** Whether it is unlinked. */
   readonly deleted: boolean;
-  /** Some process has it mapped. */
+  /** Whether a process maps it. */
   readonly mapped: boolean;
-  /** Such as `ext4`; hostile. */
+  /** Such as `ext4`; untrusted. */
   readonly fsType: string;
-  /** `major:minor` of what its file system lies on, of a block device its own. */
+  /** `major:minor` of the device of its file system, or of the block device itself. */
   readonly device: string;
   readonly inode: bigint;
-  /** Bytes that reading it would give. */
+  /** File size in bytes. */
   readonly size: number;
 }
 
-/** Frames of which it is not known whose file they are. */
+/** Frames whose file is unknown. */
 export interface UnnamedFiles {
   /**
-   * The inode could not be read; what their pages name is no file's; more files than are listed; others
-   * had their frames meanwhile (of a running kernel: below 0, files above have them too).
+   * `unreadable`: the inode; `damaged`: the mapping of its pages is not a file's; `not-listed`: beyond the
+   * maximum number of files; `moved`: pages changed owner during the scan (negative on a running kernel if
+   * listed files include them too).
    */
   readonly reason: 'unreadable' | 'damaged' | 'not-listed' | 'moved';
   readonly files: number;
   readonly bytes: number;
-  /** What is said of the first. */
+  /** Reason for the first of them. */
   readonly why: string | undefined;
 }
 
-/** Whose the page cache and shared memory are: all sums to the bytes of both categories. */
+/** Owners of page cache and shared memory: all parts sum to the bytes of both categories. */
 export interface FilesAnswer {
-  /** Those with the most first. */
+  /** Largest first. */
   readonly files: readonly FileFigures[];
   readonly unnamed: readonly UnnamedFiles[];
 }
 
-/** How many files are told. */
+/** Maximum number of listed files. */
 const MOST_FILES = 10_000;
 
-/** Names the files that page frames are of; `onName` is told where each name that is read lies. */
+/** Names the files of page frames; `onName` receives the address of each name read. */
 export class FileAccount {
   readonly #kernel: Kernel;
   readonly #frames: FileFrames;
   readonly #pageSize: number;
   readonly #onName: ((place: NamePlace) => void) | undefined;
-  /** Frames of both categories. */
+  /** Number of frames in both categories. */
   readonly #all: number;
   readonly #whole: boolean;
-  readonly #told = new Set<string>();
+  readonly #warned = new Set<string>();
   #opened: { readonly files: MappedFileReader; readonly paths: Paths } | undefined;
 
   constructor(
@@ -88,12 +88,13 @@ export class FileAccount {
     this.#whole = scan.unread + scan.torn === 0;
     const sums = ledger.sums();
     this.#all = (sums.get('page-cache') ?? 0) + (sums.get('shared') ?? 0);
-    this.#takeAwayOthers(ledger);
+    this.#removeForeignPages(ledger);
   }
 
   /**
-   * The files with the most in a category; one that cannot be read goes by the address of its mapping, and one
-   * whose path cannot by its inode, and both are warnings. None where this kernel's files cannot be read.
+   * Returns the largest files of a category. An unreadable file is named by the address of its mapping, and a
+   * file with an unreadable path by its inode; both are warnings. Returns none if the files of this kernel
+   * cannot be read.
    */
   owners(category: 'page-cache' | 'shared', most: number, warnings: Warnings): Owner[] {
     const of = category === 'page-cache' ? 'cache' : 'shared';
@@ -115,7 +116,7 @@ export class FileAccount {
   }
 
   /**
-   * All of them. What contradicts itself, or cannot be read, is a warning as well.
+   * Returns all files. Inconsistent or unreadable data is also a warning.
    *
    * @throws {KernelError} `unsupported-layout`
    */
@@ -149,24 +150,28 @@ export class FileAccount {
   }
 
   #lostPath(error: unknown, warnings: Warnings): void {
-    this.#tell(incompleteness(error), `the path of a file: ${(error as Error).message}`, warnings);
+    this.#warnOnce(
+      incompleteness(error),
+      `the path of a file: ${(error as Error).message}`,
+      warnings,
+    );
   }
 
-  /** @throws the error itself, if it is of any other kind */
+  /** @throws the error itself if it is of any other kind */
   #lostFile(error: unknown, warnings: Warnings): WarningCode {
     const code = incompleteness(error);
-    this.#tell(code, `the file of pages: ${(error as Error).message}`, warnings);
+    this.#warnOnce(code, `the file of pages: ${(error as Error).message}`, warnings);
     return code;
   }
 
-  /** Once, whether a file is asked for as an owner, in the list of all, or both. */
-  #tell(code: WarningCode, message: string, warnings: Warnings): void {
-    if (this.#told.has(message)) return;
-    this.#told.add(message);
+  /** Warns once, whether a file is read as an owner, in the list, or both. */
+  #warnOnce(code: WarningCode, message: string, warnings: Warnings): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
     warnings.add(code, message);
   }
 
-  /** @param lost told why a path cannot be had */
+  /** @param lost receives the reason if a path is unknown */
   #figures(count: FileFrameCount, lost: (error: unknown) => void): FileFigures {
     const { files } = this.#readers();
     const file = files.read(count.mapping);
@@ -205,7 +210,7 @@ export class FileAccount {
     return this.#opened;
   }
 
-  /** Holds what a file counts of its pages against those that were found. */
+  /** Compares a file's page count with the pages that were found. */
   #compare({ mapping, cache, shared }: FileFrameCount, warnings: Warnings): void {
     if (this.#kernel.facts.live || !this.#whole || mapping === 0n) return;
     try {
@@ -214,15 +219,15 @@ export class FileAccount {
       const found = `${cache + shared} are found`;
       warnings.add(
         'corrupt',
-        `the file of mapping ${hex(mapping)} counts ${counted} pages, and ${found}`,
+        `the file of mapping ${hex(mapping)} counts ${counted} pages, but ${found}`,
       );
     } catch (error) {
-      warnings.add(incompleteness(error), `the file of pages: ${(error as Error).message}`);
+      addError(warnings, 'the file of pages', error);
     }
   }
 
-  /** Pages of rings and of areas in vmalloc's address space may name a mapping too, for who maps them. */
-  #takeAwayOthers(ledger: FrameLedger): void {
+  /** Removes pages of rings and vmalloc areas, which also have a mapping if processes map them. */
+  #removeForeignPages(ledger: FrameLedger): void {
     if (this.#frames.frames === this.#all) return;
     const page = struct(this.#kernel, 'page');
     const headOf = headFinder(this.#kernel, page);
@@ -244,7 +249,7 @@ export class FileAccount {
   }
 }
 
-/** The path of a file, the name of a block device, or what a file without a name is known by; hostile. */
+/** The path of a file, the name of a block device, or a description of a file without a name; untrusted. */
 export function fileName(
   file: Pick<FileFigures, 'path' | 'blockDevice' | 'fsType' | 'device' | 'inode'>,
 ): string {

@@ -1,27 +1,35 @@
 import { Warnings } from '../../walk/warnings.js';
 import type { MemoryAnswer, UnflaggedFrames } from './answer.js';
 import type { CategoryName } from './categories.js';
-import type { Category, Owner } from './category.js';
 import { detailsOf } from './details.js';
 import {
   type FlaggedFrames,
   type FlaggedMachine,
   FRAME_KINDS,
   type FrameKind,
+  type Split,
+  splitFrames,
 } from './flagged-machine.js';
 import type { FrameNote } from './frame-note.js';
-import { conflictWhy, DEPENDS_ON_FREE, type FreeConflict, zonesConflict } from './free-conflict.js';
-import { leafTree } from './leaf-tree.js';
-import { counterDrift, counterSlack, freeCounts, procCounters } from './proc-counters.js';
-import { type Split, splitFrames } from './split-frames.js';
+import {
+  conflictWhy,
+  counterDrift,
+  counterSlack,
+  DEPENDS_ON_FREE,
+  type FreeConflict,
+  freeCounts,
+  procCounters,
+  zonesConflict,
+} from './proc-counters.js';
+import { type Category, leafTree, type Owner } from './tree.js';
 
-/** Categories whose frames say what they are, and that the kernel counts; of some it counts only a part. */
+/** Categories that frames identify and that the kernel counts, completely or in part. */
 const COMPARED: readonly { readonly category: CategoryName; readonly counts: 'all' | 'some' }[] = [
   { category: 'free-buddy', counts: 'all' },
   { category: 'shared', counts: 'all' },
   { category: 'swap-cache', counts: 'all' },
   { category: 'hugetlb', counts: 'all' },
-  // What is mapped; and pages of files that are truncated stay where they are.
+  // Only mapped pages; truncated file pages keep their flags.
   { category: 'anonymous', counts: 'some' },
   { category: 'page-cache', counts: 'some' },
 ];
@@ -32,7 +40,9 @@ interface Disagreement {
   readonly message: string;
 }
 
-/** Categories and counters of the same that differ by more than a look at a running machine explains. */
+/**
+ * Returns the categories that differ from their counters by more than changes during the scan account for.
+ */
 function disagreements(
   machine: FlaggedMachine,
   frames: ReadonlyMap<CategoryName, { readonly frames: number }>,
@@ -72,8 +82,8 @@ const PER_CPU =
   'not identified by page flags; counted as unattributed or, if allocated at boot, as other reserved';
 const LARGE = '/proc/kpageflags does not mark these pages; counted as unattributed';
 
-/** Why a category that has no frames may have some all the same. */
-const UNTOLD: Partial<Record<CategoryName, string>> = {
+/** Why a category without frames may have some nevertheless. */
+const WHY_NO_FRAMES: Partial<Record<CategoryName, string>> = {
   'network-sockets': NETWORK,
   'network-other': NETWORK,
   percpu: PER_CPU,
@@ -82,7 +92,7 @@ const UNTOLD: Partial<Record<CategoryName, string>> = {
   secret: 'page flags do not distinguish it from files; counted as page cache',
 };
 
-/** The command that tells more. */
+/** Command that shows details of a category. */
 const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
   'slab-reclaimable': 'memory --caches',
   'slab-unreclaimable': 'memory --caches',
@@ -92,9 +102,9 @@ const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
 };
 
 /**
- * Where the memory of a running machine is, by the flags of its page frames: every frame of RAM in one
- * category as far as flags tell. What no flag tells of is split by counters where these are exact, and is
- * what nothing explains else; it is never whole, since nothing tells of the network's pages.
+ * Memory breakdown of a running machine by page flags: every frame of RAM in one category. Frames without a
+ * distinctive flag are divided by exact counters; the others are unattributed. The answer is never complete,
+ * since flags do not identify network memory.
  */
 export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const { frames, before, after } = machine;
@@ -102,7 +112,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const warnings = new Warnings();
   const split = splitFrames(machine);
   const counters = procCounters(after);
-  // Flags tell of the first kind of page tables.
+  // Page flags cover the first kind of page tables.
   const tables = after.meminfo.get('PageTables');
   if (tables !== undefined) counters.set('page-tables', { bytes: tables });
   const unread = unreadFrames(machine, warnings);
@@ -124,7 +134,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     const counted = counter && 'bytes' in counter && ALIKE.has(category) ? counter.bytes : null;
     const why =
       part === undefined
-        ? (UNTOLD[category] ?? NO_FLAG)
+        ? (WHY_NO_FRAMES[category] ?? NO_FLAG)
         : (part.why ??
           (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = (part?.frames ?? 0) * pageSize;
@@ -162,7 +172,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   };
 }
 
-/** @param byFlags frames that are free by their flags are not as many as MemFree counts */
+/** @param byFlags the number of free frames by flags differs from MemFree */
 function freeConflict(
   { frames, after }: FlaggedMachine,
   split: Split,
@@ -173,7 +183,7 @@ function freeConflict(
     const counter = counters.get(category);
     return counter && 'bytes' in counter ? counter.bytes : 0;
   };
-  // MemFree has frames that are in use by their flags.
+  // MemFree includes frames whose flags mark them as in use.
   const tooFew = split.get('free-uninitialized')?.why !== undefined;
   if (!byFlags && !tooFew) return zonesConflict(after);
   return {
@@ -183,7 +193,7 @@ function freeConflict(
   };
 }
 
-/** Categories of which counters count the same pages, as far as both say. */
+/** Categories whose counters count exactly the same pages, if both exist. */
 const ALIKE: ReadonlySet<CategoryName> = new Set<CategoryName>([
   ...(['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'free-uninitialized'] as const),
   ...(['anonymous', 'page-cache'] as const),
@@ -191,7 +201,7 @@ const ALIKE: ReadonlySet<CategoryName> = new Set<CategoryName>([
   ...(['kernel-stacks', 'percpu', 'compressed', 'large-kmalloc', 'balloon'] as const),
 ]);
 
-/** Frames that could not be looked at, and those that zones have and nobody says where. */
+/** Unreadable frames, and frames of zones at unknown addresses. */
 function unreadFrames(
   { frames, after }: FlaggedMachine,
   warnings: Warnings,
@@ -214,14 +224,14 @@ function unreadFrames(
   return { frames: sum, ...(whys.length === 0 ? {} : { why: whys.join('; ') }) };
 }
 
-/** What the kernel counts of slabs and is none: large kmallocs. */
+/** Pages that the kernel counts as slabs although they are none: large kmallocs. */
 function largeKmallocs({ frames, after }: FlaggedMachine): { bytes: number } | undefined {
   const slab = after.meminfo.get('Slab');
   if (slab === undefined) return undefined;
   return { bytes: slab - frames.kinds.slab * after.pageSize };
 }
 
-/** Counters of what is, in a part that nobody can tell, among what no flag tells of. */
+/** Returns counters of memory that is in an unknown part among the frames without flags. */
 function counterList(
   { after }: FlaggedMachine,
   large: { bytes: number } | undefined,
@@ -255,7 +265,7 @@ function describeUnflagged(
   };
 }
 
-/** The category that frames of a kind are in, for the most part. */
+/** Category of most frames of a kind. */
 const CATEGORY_OF: Readonly<Record<FrameKind, CategoryName>> = {
   free: 'free-buddy',
   slab: 'slab-unreclaimable',

@@ -1,29 +1,28 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { cpuMask } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
-import { cpuMask } from '../../walk/machine/cpus.js';
-import { cpuLists } from '../../walk/memory/cpu-lists.js';
+import { batchedPages, cpuLists } from '../../walk/memory/cpu-lists.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { batchedPages } from '../../walk/memory/lru-batches.js';
 import { KIND, KINDS, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
-import { slabsCounted } from '../../walk/pages/slab-totals.js';
+import { readOrNot } from '../../walk/named-read.js';
+import { slabsCounted } from '../../walk/pages/slab-caches.js';
 import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
-import { readOrNot } from '../../walk/read-or-not.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Warnings } from '../../walk/warnings.js';
 import { XarrayReader } from '../../walk/xarray.js';
 import type { KernelCounts } from './counters.js';
 import { codeOf } from './missed.js';
 
-/** Bits 1 and 0 of `page.mapping`: anonymous, and with both of them KSM's (linux/page-flags.h). */
+/** Bits 1 and 0 of `page.mapping`: anonymous, or KSM if both are set (linux/page-flags.h). */
 const [ANONYMOUS, KSM] = [1n, 3n];
 
 /**
- * Explains pages that say that they are anonymous or a file's and are on no LRU list: a process maps them, a CPU
- * has them in a batch, the file has them, or they are being freed. Pages of a device that a process may map (perf, frame buffers) name
- * a file that has none.
+ * Explains anonymous and file pages that are on no LRU list: a process maps them, a CPU has them in a batch,
+ * the file contains them, or they are being freed. Pages of a device that a process may map (perf, frame
+ * buffers) name a file that does not contain them.
  */
 export class UnlistedPages {
   readonly #kernel: Kernel;
@@ -34,7 +33,7 @@ export class UnlistedPages {
   readonly #anonymous;
   readonly #index: number;
   readonly #isUptodate;
-  /** Frames of free blocks in lists of CPUs. */
+  /** Frames of free blocks on per-CPU free lists. */
   #free: ReadonlySet<number> | undefined;
   readonly #trees: XarrayReader | undefined;
 
@@ -45,7 +44,7 @@ export class UnlistedPages {
     this.#batched = readOrNot(() => batchedPages(kernel));
     this.#page = new StructReader(kernel, 'page', ['mapping', '_mapcount', '_refcount']);
     this.#isUptodate = flagTest(kernel, page, 'PG_uptodate');
-    // By its folio's name since 6.14 or so.
+    // Since about 6.14 the member is named __folio_index.
     this.#index = (page.member('index') ?? memberOf(page, '__folio_index')).offset;
     this.#host = new StructReader(kernel, 'inode', ['i_mapping']);
     this.#anonymous = new StructReader(kernel, 'anon_vma', ['root']);
@@ -57,7 +56,10 @@ export class UnlistedPages {
     ]);
   }
 
-  /** How many pages CPUs have in batches that have no reference, though a batch holds one. */
+  /**
+   * Returns the number of pages in per-CPU LRU batches with a reference count of 0, though a batch holds a
+   * reference.
+   */
   lostOfBatches(): number {
     let lost = 0;
     for (const page of this.#batched ?? [])
@@ -65,7 +67,10 @@ export class UnlistedPages {
     return lost;
   }
 
-  /** Whether the first page of an allocation may be on no list. @throws {ReadError} if it cannot be read */
+  /**
+   * Whether there is a reason why the first page of an allocation is on no LRU list. @throws {ReadError} if
+   * it cannot be read
+   */
   isExplained(frame: number): boolean {
     const at = this.#kernel.pages.pageOfFrame(frame);
     const page = this.#page.read(at);
@@ -83,8 +88,8 @@ export class UnlistedPages {
   }
 
   /**
-   * A page without a reference keeps its mapping until free_pages_prepare (mm/page_alloc.c) clears it, together
-   * with its flags; every page that was anonymous has PG_uptodate until then.
+   * Whether a page is being freed: without a reference it keeps its mapping and flags until
+   * free_pages_prepare (mm/page_alloc.c) clears them. Every anonymous page has PG_uptodate until then.
    */
   #isBeingFreed(frame: number, mapping: bigint): boolean {
     this.#free ??= new Set(freeOfCpus(this.#kernel));
@@ -107,7 +112,7 @@ export class UnlistedPages {
     try {
       return test();
     } catch (error) {
-      // What the dump lacks contradicts nothing.
+      // Data that the dump lacks is no contradiction.
       if (error instanceof ReadError) return error.code === 'filtered';
       if (error instanceof KernelError) return false;
       throw error;
@@ -121,17 +126,18 @@ function* freeOfCpus(kernel: Kernel): Generator<number> {
 }
 
 /**
- * Base pages that a CPU moves before it counts them: isolate_lru_folios (mm/vmscan.c) takes 32 off their list,
- * and rmqueue_bulk (mm/page_alloc.c, before 6.9) 63 out of the buddy allocator. A panic stops CPUs amid that.
+ * Base pages that a CPU moves before it counts them: isolate_lru_folios (mm/vmscan.c) takes 32 off their
+ * list, and rmqueue_bulk (mm/page_alloc.c, before 6.9) 63 out of the buddy allocator. A panic stops CPUs in
+ * between.
  */
 const UNCOUNTED = 64;
 
-/** What only boot and hotplug change. */
+/** Figures that only boot and memory hotplug change. */
 const FIXED: ReadonlySet<string> = new Set(['memory', 'all-reserved', 'free-uninitialized']);
 
 type Compare = (what: string, ours: number, name: Parameters<KernelCounts['get']>[0]) => void;
 
-/** Reports where the kernel counts another number of pages than were found. */
+/** Reports pages whose number differs from the kernel's counter. */
 export function comparison(kernel: Kernel, counts: KernelCounts, warnings: Warnings): Compare {
   const cpus = possibleCpus(kernel);
   return (what, ours, name) => {
@@ -146,11 +152,11 @@ export function comparison(kernel: Kernel, counts: KernelCounts, warnings: Warni
 }
 
 /**
- * Holds what all struct pages say against the kernel's counters of them, free blocks against the free lists, slabs
- * against their caches, and the kinds of pages against the lists of those that were used last. On a live kernel
- * these change between two reads: nothing is said.
+ * Compares all struct pages with the kernel's counters of them, free blocks with the free lists, slabs with
+ * their caches, and page types with the LRU lists. On a live kernel these change between two reads, so
+ * nothing is reported.
  *
- * @param frames how many there are
+ * @param frames number of frames
  */
 export function checkFrames(
   kernel: Kernel,
@@ -168,14 +174,14 @@ export function checkFrames(
   warnings: Warnings,
 ): void {
   if (kernel.facts.live) return;
-  const tell = (message: string) => warnings.add('corrupt', message);
+  const report = (message: string) => warnings.add('corrupt', message);
   const compare = comparison(kernel, counts, warnings);
   compare('memory', frames, 'memory');
   const kinds = new Array<number>(KINDS.length).fill(0);
   for (const kind of scan.kinds) kinds[kind]!++;
   const ofKind = (kind: PageKind) => kinds[KIND[kind]] ?? 0;
   compare('reserved memory', ofKind('reserved'), 'all-reserved');
-  if (scan.whyDeferred) tell(scan.whyDeferred.message);
+  if (scan.whyDeferred) report(scan.whyDeferred.message);
   compare('uninitialized memory', ofKind('uninitialized'), 'free-uninitialized');
   compare('the buddy allocator', ofKind('free'), 'free-buddy');
   if (tablesHaveType(kernel)) compare('page tables', ofKind('page-table'), 'page-tables');
@@ -184,40 +190,43 @@ export function checkFrames(
   compare('huge pages', ofKind('hugetlb'), 'hugetlb');
   compare('the LRU lists', scan.lru, 'all-lru');
   compare('reclaimable slabs', ofKind('slab-reclaimable'), 'slab-reclaimable');
-  // Before 6.15 large kmallocs do not say what they are, and are counted with these.
+  // Before 6.15 large kmallocs have no mark, and are counted with these.
   const slabs = ofKind('slab') + ofKind('large-kmalloc');
   if (ofKind('large-kmalloc') > 0) compare('other slabs and large kmalloc', slabs, 'all-slab');
-  else atLeast(tell, 'other slabs', counts.get('all-slab'), slabs);
+  else atLeast(report, 'other slabs', counts.get('all-slab'), slabs);
   atLeast(
-    tell,
+    report,
     'anonymous memory',
     ofKind('anonymous') + ofKind('swap-cache'),
     counts.get('anonymous'),
   );
-  atLeast(tell, 'the page cache', ofKind('file'), counts.get('page-cache'));
+  atLeast(report, 'the page cache', ofKind('file'), counts.get('page-cache'));
   checkLists(kernel, scan, counts, warnings);
   if (scan.unread > 0) return;
   try {
     for (const { name, counted, slabs: ours } of slabsOfCaches(kernel, scan))
-      if (counted !== ours) tell(`${name} counts ${counted} slabs, but ${ours} were found`);
+      if (counted !== ours) report(`${name} counts ${counted} slabs, but ${ours} were found`);
   } catch (error) {
     warnings.add(codeOf(error), `slab counts of caches: ${(error as Error).message}`);
   }
   for (const [order, counted] of freeBlocks(places).entries()) {
     const ours = scan.freeBlocks[order] ?? 0;
     if (ours !== counted)
-      tell(`the free lists count ${counted} order-${order} blocks, but ${ours} were found`);
+      report(`the free lists count ${counted} order-${order} blocks, but ${ours} were found`);
   }
 }
 
-/** Pages of some kinds are on an LRU list, but for those on their way, and pages of no other kind are. */
+/**
+ * Checks that pages of LRU kinds are on an LRU list, unless they are in transit, and that other pages are
+ * not.
+ */
 function checkLists(
   kernel: Kernel,
   scan: FrameScan,
   counts: KernelCounts,
   warnings: Warnings,
 ): void {
-  const { pages, first } = scan.strays;
+  const { pages, first } = scan.unexpectedOnLru;
   if (pages > 0)
     warnings.add(
       'torn-list',
@@ -233,7 +242,7 @@ function checkLists(
         'torn-list',
         `${lost} pages in per-CPU LRU batches have no reference; one is wrong, or a CPU stopped during an update`,
       );
-    const odd = scan.unlisted.filter((frame) => !unlisted.isExplained(frame));
+    const odd = scan.missingFromLru.filter((frame) => !unlisted.isExplained(frame));
     if (odd.length <= isolated) return;
     warnings.add(
       'torn-list',
@@ -244,7 +253,7 @@ function checkLists(
   }
 }
 
-/** 0: they cannot be told, and no difference is excused by them. */
+/** Returns the number of possible CPUs, or 0 if unknown: then it excuses no difference. */
 function possibleCpus(kernel: Kernel): number {
   try {
     return cpuMask(kernel, '__cpu_possible_mask').length;
@@ -254,18 +263,18 @@ function possibleCpus(kernel: Kernel): number {
   }
 }
 
-/** Some of what is found the kernel does not count, and never the other way round. */
+/** The kernel may count less than is found, never more. */
 function atLeast(
-  tell: (message: string) => void,
+  report: (message: string) => void,
   what: string,
   more: number | undefined,
   less: number | undefined,
 ): void {
   if (more === undefined || less === undefined || more >= less) return;
-  tell(`there are ${more} pages of ${what}, and ${less} of them are counted`);
+  report(`there are ${more} pages of ${what}, and ${less} of them are counted`);
 }
 
-/** What each slab cache counts of its slabs; none where the kernel keeps no such count. */
+/** Slab counts of each cache; nothing if the kernel has no such count. */
 function* slabsOfCaches(
   kernel: Kernel,
   scan: FrameScan,
@@ -282,7 +291,7 @@ function* slabsOfCaches(
   }
 }
 
-/** Free blocks of each order, over all zones. */
+/** Returns the number of free blocks of each order in all zones. */
 function freeBlocks(places: readonly Zone[]): number[] {
   const counts: number[] = [];
   for (const { freeBlocks: own } of places)

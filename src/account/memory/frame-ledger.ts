@@ -1,11 +1,11 @@
-import { alignedBlock } from '../../walk/memory/aligned-block.js';
-import type { FrameMap } from '../../walk/memory/frame-map.js';
+import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
+import { alignedBlock } from '../../walk/pages/block.js';
 import { CATEGORIES, type CategoryName, categoryFacts, categoryNumber } from './categories.js';
 
-/** Frames that a walk led to and that are not in its category, by where they are. */
+/** Frames that a walk found and that other categories have, by category. */
 export interface Elsewhere {
-  /** The category that has them. */
+  /** The category that contains them. */
   readonly category: CategoryName;
   readonly frames: number;
 }
@@ -13,23 +13,23 @@ export interface Elsewhere {
 const NONE = 0;
 
 /**
- * Puts every page frame of a machine into exactly one category. Walks claim frames; the first that takes
- * one has it; the rest goes by what the `struct page`s say.
+ * Assigns every page frame of a machine to exactly one category. Walks claim frames, and the first claim
+ * wins; the other frames are assigned by their `struct page`.
  */
 export class FrameLedger {
   readonly #frames: FrameMap;
   readonly #kinds: Uint8Array;
-  /** Of each frame the number of its category in CATEGORIES, plus 1. */
+  /** Number of each frame's category in CATEGORIES, plus 1. */
   readonly #categories: Uint8Array;
-  /** Frames in each category, as long as none is claimed. */
+  /** Cached frames by category; undefined after a claim. */
   #sums: ReadonlyMap<CategoryName, number> | undefined;
-  /** By category, then by owner: frames. */
+  /** Frames by category and owner. */
   readonly #owners = new Map<CategoryName, Map<string, number>>();
-  /** By the category that claimed, what it was led to that others have: frames by category. */
+  /** Frames that a category's walk reached and that other categories have claimed: by category. */
   readonly #elsewhere = new Map<CategoryName, Map<number, number>>();
-  /** Frames that a walk was led to and that are free, by the category that claimed. */
+  /** Free frames that a walk found, by the claiming category. */
   readonly #free = new Map<CategoryName, number>();
-  /** The same, and that are no RAM. */
+  /** Frames outside RAM that a walk found, by the claiming category. */
   readonly #outside = new Map<CategoryName, number>();
 
   constructor(frames: FrameMap, kinds: Uint8Array) {
@@ -38,7 +38,7 @@ export class FrameLedger {
     this.#categories = new Uint8Array(frames.size);
   }
 
-  /** How many frames there are. */
+  /** Number of frames. */
   get size(): number {
     return this.#frames.size;
   }
@@ -46,8 +46,8 @@ export class FrameLedger {
   /**
    * Claims a frame for a category.
    *
-   * @param owner whoever would have to let go of it, as the category names owners
-   * @returns whether the category has it now, and had it not before
+   * @param owner its owner, as the category names owners
+   * @returns whether the frame was added to the category
    */
   claim(category: CategoryName, frame: number, owner?: string): boolean {
     const index = this.#frames.indexOf(frame);
@@ -74,14 +74,14 @@ export class FrameLedger {
     return false;
   }
 
-  /** Claims the frames of an allocation. */
+  /** Claims the frames of an allocation; returns the number of frames added. */
   claimBlock(category: CategoryName, frame: number, order: number, owner?: string): number {
     let taken = 0;
     for (let at = 0; at < 2 ** order; at++) if (this.claim(category, frame + at, owner)) taken++;
     return taken;
   }
 
-  /** Puts what no walk claimed into the category of its kind: every frame is in one then. */
+  /** Assigns unclaimed frames to the category of their kind: every frame has a category then. */
   close(): void {
     this.#sums = undefined;
     this.#closeBlocks();
@@ -94,9 +94,8 @@ export class FrameLedger {
   }
 
   /**
-   * A frame without references that is in nobody's free list belongs to the block that begins before it:
-   * only the first page of a block has a count, if it is no compound page. Blocks of the buddy allocator
-   * are aligned to their size.
+   * Assigns each unreferenced frame outside the free lists to the block before it: in a non-compound block,
+   * only the first page has a reference count. Buddy blocks are aligned to their size.
    */
   #closeBlocks(): void {
     let [head, end, category] = [-1, -1, NONE];
@@ -114,18 +113,18 @@ export class FrameLedger {
     }
   }
 
-  /** Of each frame, by its place in the map, the number of its category in CATEGORIES, plus 1; not to be changed. */
+  /** Number of each frame's category in CATEGORIES, plus 1, by its place in the map; read-only. */
   get numbers(): Readonly<Uint8Array> {
     return this.#categories;
   }
 
-  /** The category of a frame; undefined: it is no RAM. */
+  /** Returns the category of a frame; undefined if it is not RAM. */
   categoryOf(frame: number): CategoryName | undefined {
     const index = this.#frames.indexOf(frame);
     return index < 0 ? undefined : CATEGORIES[this.#categories[index]! - 1];
   }
 
-  /** Frames in each category. */
+  /** Returns the number of frames in each category. */
   sums(): ReadonlyMap<CategoryName, number> {
     this.#sums ??= this.#count();
     return this.#sums;
@@ -137,25 +136,25 @@ export class FrameLedger {
     return new Map(CATEGORIES.map((category, index) => [category, counts[index + 1]!]));
   }
 
-  /** The frames of a category, in order. */
+  /** Yields the frames of a category, in order. */
   *framesOf(category: CategoryName): Generator<number> {
     const number = categoryNumber(category);
     for (let index = 0; index < this.#categories.length; index++)
       if (this.#categories[index] === number) yield this.#frames.frameAt(index);
   }
 
-  /** The kind that the `struct page` of a frame of RAM says. */
+  /** Returns the kind of a frame of RAM, according to its `struct page`. */
   kindOf(frame: number): PageKind | undefined {
     const index = this.#frames.indexOf(frame);
     return index < 0 ? undefined : KINDS[this.#kinds[index]!];
   }
 
-  /** Frames of a category by owner. */
+  /** Returns the frames of a category by owner. */
   ownersOf(category: CategoryName): ReadonlyMap<string, number> {
     return this.#owners.get(category) ?? new Map();
   }
 
-  /** What walks for a category were led to, and other categories have. */
+  /** Frames that walks of a category reached and that other categories have. */
   elsewhere(category: CategoryName): Elsewhere[] {
     return [...(this.#elsewhere.get(category) ?? [])].map(([from, frames]) => ({
       category: from > 0 ? CATEGORIES[from - 1]! : categoryOfKind(KINDS[-from]!),
@@ -163,12 +162,12 @@ export class FrameLedger {
     }));
   }
 
-  /** Frames that walks for a category were led to, and that are free: one of both is wrong. */
+  /** Number of free frames that walks for a category found: either the walk or the free list is wrong. */
   freeButHeld(category: CategoryName): number {
     return this.#free.get(category) ?? 0;
   }
 
-  /** The same, and that are no RAM: of a device. */
+  /** The same for frames that are not RAM: memory of a device. */
   outside(category: CategoryName): number {
     return this.#outside.get(category) ?? 0;
   }

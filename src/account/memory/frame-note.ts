@@ -1,8 +1,8 @@
 import type { CategoryName } from './categories.js';
 
-/** What flags say of frames besides whose they are. */
+/** Further properties of frames by flags. */
 export interface FrameNote {
-  /** Part of a transparent huge page or large folio, mlocked, damaged memory, a page of zeros. */
+  /** Part of a transparent huge page or large folio, mlocked, damaged memory, or the zero page. */
   readonly note: 'thp' | 'mlocked' | 'hwpoison' | 'zero-page';
   readonly category: CategoryName;
   readonly frames: number;

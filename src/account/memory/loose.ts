@@ -1,14 +1,13 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../../walk/incompleteness.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { looseBlocks } from '../../walk/memory/loose-blocks.js';
 import type { Zone } from '../../walk/memory/zones.js';
-import type { Warnings } from '../../walk/warnings.js';
+import { addError, type Warnings } from '../../walk/warnings.js';
 import type { Loose } from './answer.js';
 import type { KernelCounts } from './counters.js';
 import type { FrameLedger } from './frame-ledger.js';
 
-/** What is known of the machine. */
+/** Facts about the machine. */
 interface LooseFacts {
   readonly scan: FrameScan;
   readonly counts: KernelCounts;
@@ -16,8 +15,8 @@ interface LooseFacts {
 }
 
 /**
- * Describes what nothing explains: blocks by size, where they lie, how much is charged to cgroups.
- * Undefined where it cannot be described; a warning says why.
+ * Describes unattributed memory: blocks by size, zones, and the amount charged to cgroups. Undefined if that
+ * is impossible; a warning gives the reason.
  */
 export function describeLoose(
   kernel: Kernel,
@@ -52,14 +51,14 @@ export function describeLoose(
       ...largeKmallocs(scan, ledger, counts),
     };
   } catch (error) {
-    warnings.add(incompleteness(error), `unattributed memory: ${(error as Error).message}`);
+    addError(warnings, 'unattributed memory', error);
     return undefined;
   }
 }
 
 /**
- * Before 6.15 the pages of large kmallocs do not say what they are; the kernel counts them with the slabs
- * that cannot be reclaimed, whose pages do.
+ * Before 6.15 the pages of large kmallocs have no mark; the kernel counts them with unreclaimable slab, whose
+ * pages have one.
  */
 function largeKmallocs(
   scan: FrameScan,

@@ -1,21 +1,17 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { NamePlace } from '../../walk/files/paths.js';
-import { incompleteness } from '../../walk/incompleteness.js';
-import { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
-import { onlineRanges } from '../../walk/memory/online.js';
 import { FilesOfProcesses } from '../../walk/memory/open-files.js';
+import { FrameMap } from '../../walk/memory/page-array.js';
 import { tablesHaveType } from '../../walk/memory/page-kinds.js';
-import { ramRanges } from '../../walk/memory/ram.js';
+import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { secretFrames } from '../../walk/memory/secret.js';
-import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import { SlabShapes } from '../../walk/memory/slab-shape.js';
-import { type Zone, zones } from '../../walk/memory/zones.js';
-import { availablePages } from '../../walk/pages/available.js';
-import { ChildCaches } from '../../walk/pages/child-caches.js';
-import { type WarningCode, Warnings } from '../../walk/warnings.js';
+import { availablePages, type Zone, zones } from '../../walk/memory/zones.js';
+import { ChildCaches, SlabCacheNames } from '../../walk/pages/slab-caches.js';
+import { addError, type WarningCode, Warnings } from '../../walk/warnings.js';
 import type { CacheFigures, MemoryAnswer } from './answer.js';
 import { Areas } from './areas.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
@@ -27,20 +23,18 @@ import { checkFrames, comparison } from './frame-checks.js';
 import { FrameLedger } from './frame-ledger.js';
 import { describeLoose } from './loose.js';
 import { attempted, codeOf, Missed } from './missed.js';
-import { claimNetwork, type SocketsQuery } from './network.js';
-import { ownersOf } from './owners.js';
-import { processOwners } from './process-owners.js';
-import { type OnSocket, QueueFrames } from './queue-frames.js';
+import { claimNetwork, type OnSocket, QueueFrames, type SocketsQuery } from './network.js';
+import { ownersOf, processOwners } from './owners.js';
 import { categoryTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
 /**
- * Where the memory of a machine is: every page frame of RAM in exactly one category.
+ * Memory breakdown of a machine: every page frame of RAM in exactly one category.
  *
- * @param progress told now and then which part is done, 0 to 1
- * @param more what is asked besides the categories
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: where RAM is, or
- *   the array of struct pages, cannot be found
+ * @param progress called with the completed part, 0 to 1
+ * @param more what to return beside the categories
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: RAM or the array of
+ * struct pages cannot be found
  */
 export function accountMemory(
   kernel: Kernel,
@@ -67,8 +61,8 @@ export function accountMemory(
   };
   const areas = new Areas(kernel);
   run(walksBefore(kernel, ram, ledger, areas));
-  const told = (part: number) => progress((1 + part) / 2);
-  const census = claimNetwork(kernel, { ledger, queues, missed }, told, more);
+  const secondHalf = (part: number) => progress((1 + part) / 2);
+  const census = claimNetwork(kernel, { ledger, queues, missed }, secondHalf, more);
   const files = new FilesOfProcesses(kernel);
   const secret = () => secretFrames(kernel, frames, scan);
   run(walksAfter(kernel, ram, ledger, areas, { secret, files }));
@@ -123,33 +117,33 @@ export function accountMemory(
   };
 }
 
-/** By whom single frames and areas are found. */
+/** Lookup of the category of single frames and areas. */
 export interface MemoryPlaces {
   readonly ledger: FrameLedger;
   readonly queues: QueueFrames;
   readonly areas: Areas;
 }
 
-/** Parts that take a while on a machine with many files or cgroups. */
+/** Optional parts, which take a while on a machine with many files or cgroups. */
 export interface MemoryOptions extends SocketsQuery {
   readonly files?: boolean;
-  /** The lines of /proc/meminfo. */
+  /** Whether to compute the lines of /proc/meminfo. */
   readonly counted?: boolean;
   readonly cgroups?: boolean;
-  /** Told where each name in a path of a file lies. */
+  /** Receives the address of each name in the path of a file. */
   readonly onFileName?: (place: NamePlace) => void;
-  /** Told what each socket holds. */
+  /** Receives the holdings of each socket. */
   readonly onSocket?: OnSocket;
-  /** Told, when all is in its category, by whom single frames and areas can be found. */
+  /** Receives the lookup of single frames and areas once all frames have a category. */
   readonly onPlaces?: (places: MemoryPlaces) => void;
-  /** Told the address of each `struct cgroup` whose path is read. */
+  /** Receives the address of each `struct cgroup` whose path is read. */
   readonly onCgroup?: (cgroup: bigint) => void;
 }
 
 const UNTYPED_TABLES =
   'kernels before 4.18 do not mark page tables; those of processes are counted as unattributed';
 
-/** Pages of graphics drivers cannot be found: that there are some is all that can be told. */
+/** Notes that graphics drivers have pages, which cannot be found individually. */
 function noteGraphics(counts: KernelCounts, missed: Missed): void {
   const pages = counts.get('gpu') ?? 0;
   if (pages === 0) return;
@@ -157,7 +151,7 @@ function noteGraphics(counts: KernelCounts, missed: Missed): void {
   missed.note('gpu', why, 'unsupported-layout');
 }
 
-/** A dump may lack what MemAvailable is estimated from: that line is then not known. */
+/** Computes the lines of /proc/meminfo; MemAvailable is unknown if the dump lacks its inputs. */
 function countedLines(kernel: Kernel, counts: KernelCounts): ReadonlyMap<string, number> {
   let available: number | undefined;
   try {
@@ -168,7 +162,7 @@ function countedLines(kernel: Kernel, counts: KernelCounts): ReadonlyMap<string,
   return meminfoOfCounts(counts, available, kernel.facts.pageSize);
 }
 
-/** Warnings that say that something was missed. */
+/** Warnings that mean that something is missing. */
 const SPOILS: ReadonlySet<WarningCode> = new Set<WarningCode>([
   'unreadable',
   'torn-list',
@@ -209,7 +203,7 @@ function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers
 
 function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFigures[] {
   const names = new SlabCacheNames(kernel);
-  // On a live kernel a slab may change while others are read.
+  // A live kernel may change a slab while others are read.
   const shapes = kernel.facts.live ? undefined : new SlabShapes(kernel);
   const children = new ChildCaches(kernel);
   const rows = new Map<bigint, CacheFigures>();
@@ -224,17 +218,16 @@ function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFig
       root = children.rootOf(cache);
       row = { ...row, ...(root === cache ? facts : names.of(root)) };
     } catch (error) {
-      const message = `the slab cache at ${hex(cache)}: ${(error as Error).message}`;
-      warnings.add(incompleteness(error), message);
+      addError(warnings, `the slab cache at ${hex(cache)}`, error);
     }
     const known = rows.get(root);
-    rows.set(root, known ? together(known, row) : row);
+    rows.set(root, known ? mergeCaches(known, row) : row);
   }
   return [...rows.values()].toSorted((a, b) => b.bytes - a.bytes);
 }
 
-/** A cache and its copies for memory cgroups, as one. */
-function together(one: CacheFigures, other: CacheFigures): CacheFigures {
+/** Merges a cache with its copies for memory cgroups. */
+function mergeCaches(one: CacheFigures, other: CacheFigures): CacheFigures {
   return {
     ...one,
     bytes: one.bytes + other.bytes,
@@ -244,7 +237,7 @@ function together(one: CacheFigures, other: CacheFigures): CacheFigures {
   };
 }
 
-/** What is held against each other. */
+/** Facts that are compared. */
 interface Facts {
   readonly ledger: FrameLedger;
   readonly areas: Areas;
@@ -255,9 +248,9 @@ interface Facts {
 }
 
 /**
- * Facts of a dump that cannot all be true: categories against the kernel's own counters where both count the
- * same to the page, what all struct pages say ({@link checkFrames}), and pages that are held and free.
- * On a live kernel both change between two reads: nothing is said.
+ * Facts of a dump that contradict each other: categories and kernel counters that count exactly the same
+ * pages, struct pages ({@link checkFrames}), and pages that are both held and free. On a live kernel both
+ * change between two reads, so nothing is reported.
  */
 function checkContradictions(
   kernel: Kernel,
@@ -265,7 +258,7 @@ function checkContradictions(
   warnings: Warnings,
 ): void {
   if (kernel.facts.live) return;
-  const tell = (message: string) => warnings.add('corrupt', message);
+  const report = (message: string) => warnings.add('corrupt', message);
   const sums = ledger.sums();
   const frames = (category: CategoryName) => sums.get(category) ?? 0;
   checkFrames(kernel, { scan, frames: ledger.size, counts, places }, warnings);
@@ -286,7 +279,8 @@ function checkContradictions(
   }
   for (const category of CATEGORIES) {
     const free = ledger.freeButHeld(category);
-    // The image: what only the boot needed was given to the buddy allocator.
-    if (free > 0 && category !== 'image') tell(`${category}: ${free} of its pages are marked free`);
+    // The image is exempt: boot-only parts of it were given to the buddy allocator.
+    if (free > 0 && category !== 'image')
+      report(`${category}: ${free} of its pages are marked free`);
   }
 }

@@ -1,25 +1,24 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { grouped } from '../../base/grouped.js';
-import { incompleteness } from '../../walk/incompleteness.js';
 import { TornList } from '../../walk/list.js';
-import type { WarningCode, Warnings } from '../../walk/warnings.js';
+import { incompleteness, type WarningCode, type Warnings } from '../../walk/warnings.js';
 import type { CategoryName } from './categories.js';
 
-/** Why a category is not known whole. */
+/** Why a category is incomplete. */
 export interface Reason {
   readonly why: string;
-  /** Undefined: this program walks it on no such kernel, and the dump is as good as any. */
+  /** Undefined: kdump-mem does not support this walk on this kernel; the dump is intact. */
   readonly code: WarningCode | undefined;
 }
 
-/** One fault may spoil more than one category. */
+/** A reason with the categories that it makes incomplete. */
 export type Spoiled = Reason & { readonly categories: readonly CategoryName[] };
 
 /**
- * The warning for an error that spoils part of an answer. A kernel without what a walk needs lacks what it
- * looks for, or this program does not know it.
+ * Returns the warning for an error that makes part of an answer incomplete. A missing struct or symbol means
+ * that the kernel lacks these objects, or that kdump-mem does not support them.
  *
- * @throws the error itself, if it is a fault of this program
+ * @throws the error itself if it is a bug in kdump-mem
  */
 export function codeOf(error: unknown): WarningCode {
   const unknown = error instanceof KernelError && !(error instanceof TornList);
@@ -27,7 +26,8 @@ export function codeOf(error: unknown): WarningCode {
 }
 
 /**
- * A part of an answer that some kernels' layout, or what a dump lacks, makes impossible: why is a warning.
+ * Computes a part of an answer that the layout of some kernels, or missing data, makes impossible: the reason
+ * becomes a warning.
  *
  * @throws the error itself, if it is a fault of this program
  */
@@ -44,11 +44,11 @@ export function attempted<Part>(
   }
 }
 
-/** What walks could not have, by category. */
+/** What walks could not read, by category. */
 export class Missed {
   readonly #byCategory = new Map<CategoryName, Reason[]>();
 
-  /** @throws the error itself, if it is a fault of this program */
+  /** @throws the error itself if it is a bug in kdump-mem */
   add(category: CategoryName, error: unknown): void {
     this.note(category, (error as Error).message, codeOf(error));
   }
@@ -59,12 +59,12 @@ export class Missed {
     if (reasons.every((reason) => reason.why !== why)) reasons.push({ why, code });
   }
 
-  /** Something of this category is missing that a sound dump has. */
+  /** Whether the category lacks data that an intact dump has. */
   spoils(category: CategoryName): boolean {
     return (this.#byCategory.get(category) ?? []).some(({ code }) => code !== undefined);
   }
 
-  /** Why a category is not whole, all of it; undefined: it is. */
+  /** All reasons why a category is incomplete; undefined: it is complete. */
   why(category: CategoryName): string | undefined {
     return this.#byCategory
       .get(category)
@@ -72,7 +72,7 @@ export class Missed {
       .join('; ');
   }
 
-  /** Every reason once, with the categories that it spoils. */
+  /** Returns each reason once, with the categories that it makes incomplete. */
   reasons(): Spoiled[] {
     const all = [...this.#byCategory].flatMap(([category, reasons]) =>
       reasons.map((reason) => ({ category, ...reason })),

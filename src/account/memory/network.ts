@@ -1,32 +1,33 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Grouping } from '../census-entry.js';
-import { type LedgerRow, rowName } from '../ledger/row.js';
+import type { CensusEntry, Grouping } from '../census-entry.js';
+import { type OutsideRow, rowName } from '../outside-queues/row.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
+import type { Tally } from '../tally.js';
+import type { QueueBytes } from './answer.js';
 import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
-import type { QueueFrames } from './queue-frames.js';
 
-/** What is told of the network's memory. */
+/** Receivers of the network's memory. */
 interface NetworkSinks {
   readonly ledger: FrameLedger;
   readonly queues: QueueFrames;
   readonly missed: Missed;
 }
 
-/** What is asked of sockets besides. */
+/** Further options for sockets. */
 export interface SocketsQuery {
-  /** What they are added up by. */
+  /** How they are grouped. */
   readonly socketsBy?: Grouping | undefined;
-  /** Whether what each holds is to have the address of every slot of a slab. */
+  /** Whether to keep the address of every slab slot that a socket holds. */
   readonly keepsSlots?: boolean | undefined;
 }
 
 /**
- * Puts what sockets and the rest of the network hold into categories; the census is asked once.
+ * Puts network memory into categories; the census runs once.
  *
- * @param progress told now and then which part is done, 0 to 1
+ * @param progress called with the completed part, 0 to 1
  */
 export function claimNetwork(
   kernel: Kernel,
@@ -56,24 +57,67 @@ export function claimNetwork(
     return undefined;
   }
   if (!census.total.complete)
-    missed.note('network-sockets', 'not every socket’s queues are known whole', 'unreadable');
+    missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
   for (const row of census.outsideQueues) noteRow(row, missed);
   return census;
 }
 
-/** Rows of what holds no pages of its own: slots in slabs, and what is left. */
-const WITHOUT_PAGES: readonly LedgerRow['code'][] = [
+/** Rows without pages of their own: slab slots, and remainders. */
+const WITHOUT_PAGES: readonly OutsideRow['code'][] = [
   ...(['skbs', 'skb-fclones', 'skb-heads', 'other-pages'] as const),
 ];
 
-/** What the census does not tell whole of a place where packets lie, its category does not hold whole. */
-function noteRow(row: LedgerRow, missed: Missed): void {
+/** Records why the row of a part of `network-other` is incomplete. */
+function noteRow(row: OutsideRow, missed: Missed): void {
   const category: CategoryName = 'network-other';
   if (WITHOUT_PAGES.includes(row.code)) return;
   const name = rowName(row);
   if (row.status === 'not-counted')
     missed.note(category, `${name} is not counted: ${row.reason}`, 'unreadable');
   if (row.status === 'contradicted')
-    missed.note(category, `figures of ${name} contradict each other`, 'corrupt');
+    missed.note(category, `the figures of ${name} are inconsistent`, 'corrupt');
   if (row.status === 'not-walked') missed.note(category, `${name} is not walked`);
+}
+
+export type OnSocket = (entry: CensusEntry, tally: Tally) => void;
+
+/** The socket whose queue contains each page: the first one found, if several share it. */
+export class QueueFrames {
+  readonly #entries: CensusEntry[] = [];
+  /** Index of a socket in the entries, by the first frame of an allocation. */
+  readonly #sockets = new Map<number, number>();
+  readonly #onSocket: OnSocket | undefined;
+
+  /** @param onSocket receives the memory that each socket holds */
+  constructor(onSocket?: OnSocket) {
+    this.#onSocket = onSocket;
+  }
+
+  add(entry: CensusEntry, tally: Tally): void {
+    const place = this.#entries.push(entry) - 1;
+    for (const { frame } of tally.pages())
+      if (!this.#sockets.has(frame)) this.#sockets.set(frame, place);
+    this.#onSocket?.(entry, tally);
+  }
+
+  /** Owner of a page for the ledger; undefined if no socket holds it. */
+  ownerOf(frame: number): string | undefined {
+    return this.#sockets.get(frame)?.toString();
+  }
+
+  /** The socket that has the allocation beginning with this frame; undefined if it has no single socket. */
+  entryOf(frame: number): CensusEntry | undefined {
+    const place = this.#sockets.get(frame);
+    return place === undefined ? undefined : this.#entries[place];
+  }
+
+  /** Bytes of the category by socket once every frame is assigned, largest first. */
+  bytes(ledger: FrameLedger, pageSize: number): QueueBytes[] {
+    return [...ledger.ownersOf('network-sockets')]
+      .map(([place, frames]) => ({
+        entry: this.#entries[Number(place)]!,
+        bytes: frames * pageSize,
+      }))
+      .toSorted((a, b) => b.bytes - a.bytes);
+  }
 }

@@ -1,16 +1,30 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import type { FrameScan } from '../../walk/memory/frame-scan.js';
+import type { FrameMap } from '../../walk/memory/page-array.js';
+import { KIND } from '../../walk/memory/page-kinds.js';
+import {
+  type AddressSpace,
+  addressSpaces,
+  isFreed,
+  ResidentCountReader,
+  spaceName,
+} from '../../walk/processes/address-spaces.js';
+import { reportedTasks } from '../../walk/tasks/task-table.js';
 import type { Warnings } from '../../walk/warnings.js';
+import { checkMapcounts, countsAgree } from '../processes/map-checks.js';
+import { MappingCounts } from '../processes/mapped-pages.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures } from './answer.js';
 import type { CategoryName } from './categories.js';
-import type { Owner } from './category.js';
 import type { FileAccount } from './files.js';
 import type { FrameLedger } from './frame-ledger.js';
-import type { ProcessOwners } from './process-owners.js';
+import { codeOf } from './missed.js';
+import type { Owner } from './tree.js';
 
-/** How many owners of a category are told. */
+/** Maximum number of listed owners of a category. */
 const MOST_OWNERS = 10;
 
-/** Categories whose frames are claimed by name: of a caller, a kind of ring, a table. */
+/** Categories whose frames are claimed with a name: a caller, a kind of ring, a table. */
 const NAMED = ['modules', 'bpf', 'vmalloc', 'rings', 'tables', 'network-other'] as const;
 
 interface Known {
@@ -20,7 +34,7 @@ interface Known {
   readonly processes: ProcessOwners;
 }
 
-/** The largest owners of categories, of those that have any. */
+/** Returns the largest owners of each category that has owners. */
 export function ownersOf(
   pageSize: number,
   ledger: FrameLedger,
@@ -37,6 +51,10 @@ export function ownersOf(
     );
     owners.set(category, largest(named));
   }
+  const readers = [...ledger.ownersOf('pipes')].map(
+    ([key, frames]): Owner => ({ ...processOf(key), kind: 'process', bytes: frames * pageSize }),
+  );
+  owners.set('pipes', largest(readers));
   for (const category of ['page-cache', 'shared'] as const)
     owners.set(category, files.owners(category, MOST_OWNERS, warnings));
   for (const reclaimable of [true, false]) {
@@ -60,8 +78,108 @@ export function ownersOf(
   return owners;
 }
 
-/** A group of sockets by process has the pid and the command in its key; what no process has, words. */
+/** The key of a group by process contains pid and command; without a process, words. */
 function processOf(key: string): Pick<Owner, 'name' | 'pid'> {
   const [pid, ...comm] = key.split(' ');
   return /^\d+$/.test(pid ?? '') ? { pid: Number(pid), name: comm.join(' ') } : { name: key };
+}
+
+/** Largest owners of categories that processes map and that belong to no file. */
+interface ProcessOwners {
+  readonly anonymous: readonly Owner[];
+  readonly hugetlb: readonly Owner[];
+}
+
+const NOBODY = 0;
+const SEVERAL = 1;
+/** Number of the first address space. */
+const FIRST = 2;
+
+/**
+ * The processes that map the anonymous and huge pages of a machine, by their page tables. Pages shared by
+ * processes after fork belong to none of them alone.
+ *
+ * @param scan result for each frame
+ */
+export function processOwners(
+  kernel: Kernel,
+  frames: FrameMap,
+  scan: FrameScan,
+  warnings: Warnings,
+): ProcessOwners {
+  const none: ProcessOwners = { anonymous: [], hugetlb: [] };
+  if (!kernel.userPages) return none;
+  try {
+    let whole = reportedTasks(kernel, warnings).lost === undefined;
+    const spaces = addressSpaces(kernel, ({ pid }, error) => {
+      whole = false;
+      warnings.add(
+        codeOf(error),
+        `pid ${pid}: owners of anonymous memory: ${(error as Error).message}`,
+      );
+    });
+    const owners = new Uint32Array(frames.size);
+    const counts = new MappingCounts(kernel, frames, scan);
+    const reader = new ResidentCountReader(kernel);
+    /** Address spaces whose page tables may have been reused before they were read. */
+    const freed = new Set<number>();
+    for (const [index, space] of spaces.entries()) {
+      const own = FIRST + index;
+      try {
+        const found = counts.add(space, (at) => {
+          if (owners[at] === NOBODY) owners[at] = own;
+          else if (owners[at] !== own) owners[at] = SEVERAL;
+        });
+        countsAgree(kernel, space, found, reader.read(space), warnings);
+        if (isFreed(kernel, space)) freed.add(index);
+      } catch (error) {
+        if (isFreed(kernel, space)) {
+          freed.add(index);
+          continue;
+        }
+        whole = false;
+        const message = `${spaceName(space)}: owners of anonymous memory: ${(error as Error).message}`;
+        warnings.add(codeOf(error), message);
+      }
+    }
+    if (freed.size > 0) {
+      const message = `address spaces that were freed while their page tables were read: ${freed.size} of ${spaces.length}`;
+      warnings.add('freed-while-read', message);
+    }
+    checkMapcounts(kernel, counts, whole ? spaces : undefined, warnings);
+    const { pageSize } = kernel.facts;
+    const known = spaces.map((space, index) => (freed.has(index) ? undefined : space));
+    return {
+      anonymous: sums(known, owners, scan.kinds, KIND.anonymous, pageSize),
+      hugetlb: sums(known, owners, scan.kinds, KIND.hugetlb, pageSize),
+    };
+  } catch (error) {
+    warnings.add(codeOf(error), `owners of anonymous memory: ${(error as Error).message}`);
+    return none;
+  }
+}
+
+function sums(
+  spaces: readonly (AddressSpace | undefined)[],
+  owners: Uint32Array,
+  kinds: Uint8Array,
+  kind: number,
+  pageSize: number,
+): Owner[] {
+  const frames = new Array<number>(spaces.length + FIRST).fill(0);
+  for (let index = 0; index < owners.length; index++)
+    if (kinds[index] === kind) frames[owners[index]!]!++;
+  const several: Owner = {
+    kind: 'process',
+    name: '(several processes)',
+    bytes: (frames[SEVERAL] ?? 0) * pageSize,
+  };
+  const own = spaces.flatMap((space, index): Owner[] => {
+    if (!space) return [];
+    const [first] = space.processes;
+    const bytes = (frames[index + FIRST] ?? 0) * pageSize;
+    const pid = first === undefined ? {} : { pid: first.pid };
+    return [{ kind: 'process', name: first?.comm ?? '', ...pid, bytes }];
+  });
+  return [...own, several].filter(({ bytes }) => bytes > 0);
 }

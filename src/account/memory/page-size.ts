@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from './answer.js';
 
-/** Bytes of a base page, of whatever was looked at. */
+/** Returns the base page size of the kernel or host in bytes. */
 export function pageSizeOf({ kernel, host }: Pick<MemoryAnswer, 'kernel' | 'host'>): number {
   const size = kernel?.pageSize ?? host?.pageSize;
   if (size === undefined) throw new TypeError('an answer of neither a kernel nor a host');

@@ -1,65 +1,65 @@
-import type { MemoryCounters } from '../../records/memory-counters.js';
+import type { MemoryJson } from '../../answers/memory/schema.js';
+import type { MemoryCounters } from '../../records/machine-sample.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 
-/** A category by lines of /proc/meminfo, with what counters have in common taken apart. */
+/** Definition of a category by lines of /proc/meminfo, without overlapping counters. */
 interface Formula {
-  /** Without these the category is not counted. */
+  /** Required lines; without them the category is not counted. */
   readonly plus?: readonly string[];
-  /** The same, but a kernel that does not show it has none. */
+  /** Optional lines, which count as 0 if the kernel lacks them. */
   readonly maybe?: readonly string[];
   readonly minus?: readonly string[];
 }
 
-/** Which lines of /proc/meminfo a category is made of (fs/proc/meminfo.c). */
+/** Lines of /proc/meminfo that make up a category (fs/proc/meminfo.c). */
 const FORMULAS: Readonly<Partial<Record<CategoryName, Formula>>> = {
-  // What a confidential guest has not accepted yet counts as free (6.5).
+  // Unaccepted memory of a confidential guest counts as free (6.5).
   'free-buddy': { plus: ['MemFree'], minus: ['Unaccepted'] },
   'free-unaccepted': { maybe: ['Unaccepted'] },
   anonymous: { plus: ['AnonPages'] },
   shared: { plus: ['Shmem'] },
   'swap-cache': { plus: ['SwapCached'] },
-  // Shared memory is in Cached.
+  // Cached includes shared memory.
   'page-cache': { plus: ['Cached'], maybe: ['Buffers'], minus: ['Shmem'] },
   hugetlb: { plus: ['Hugetlb'] },
   'slab-reclaimable': { plus: ['SReclaimable'] },
   'slab-unreclaimable': { plus: ['SUnreclaim'] },
   'page-tables': { plus: ['PageTables'], maybe: ['SecPageTables'] },
   'kernel-stacks': { plus: ['KernelStack'] },
-  // Stacks lie in vmalloc's address space.
+  // Stacks are in vmalloc memory.
   vmalloc: { plus: ['VmallocUsed'], minus: ['KernelStack'] },
   percpu: { plus: ['Percpu'] },
   balloon: { maybe: ['Balloon'] },
   gpu: { maybe: ['GPUActive', 'GPUReclaim'] },
 };
 
-/** Bytes of a category, or why they cannot be had though there is a counter. */
+/** Bytes of a category, or why they are not available although a counter exists. */
 export type ProcCounter = { readonly bytes: number } | { readonly why: string };
 
-/** Counters differ by so many pages of what they count on each CPU (mm/vmstat.c: threshold). */
+/** Maximum difference of a counter on each CPU, in pages (mm/vmstat.c: threshold). */
 export const MOST_ON_CPU = 125;
 
-/** So much of RAM may come and go between two reads without a counter showing it before or after. */
+/** Share of RAM that may come and go between two reads without a visible change of a counter. */
 const MOVES = 1 / 200;
 
-/** Bytes by which two counts of the same memory may differ on a running machine. */
+/** Returns the bytes by which two counts of the same memory may differ on a running machine. */
 export function counterSlack({ present, pageSize, cpus }: MemoryCounters): number {
   return pageSize * Math.ceil(Math.max(MOST_ON_CPU * cpus, ((present ?? 0) / pageSize) * MOVES));
 }
 
-/** Free memory as two counters of the kernel have it; bytes. */
+/** Free memory according to two counters of the kernel; bytes. */
 export interface FreeCounts {
-  /** MemFree, without memory whose struct pages are not initialized. */
+  /** MemFree, excluding memory without initialized struct pages. */
   readonly counted: number;
-  /** Free pages of all zones; undefined: zones do not count them. */
+  /** Free pages of all zones; undefined if zones do not count them. */
   readonly inZones: number | undefined;
-  /** MemTotal and MemFree have it, and no zone manages it yet (deferred_init). */
+  /** Memory in MemTotal and MemFree that no zone manages yet (deferred_init). */
   readonly uninitialized: number;
 }
 
 /**
- * Returns free memory apart from memory that the kernel has not initialized: by as much as MemTotal exceeds the
- * managed pages of all zones, MemFree exceeds their free pages. Where only one of the two is so, nothing is
- * taken as uninitialized.
+ * Returns free memory, excluding uninitialized memory. Uninitialized memory exists if MemTotal exceeds the
+ * managed pages of all zones, and MemFree exceeds their free pages by about the same amount.
  */
 export function freeCounts(counts: MemoryCounters): FreeCounts | undefined {
   const { meminfo, managed, zoneFree } = counts;
@@ -71,12 +71,12 @@ export function freeCounts(counts: MemoryCounters): FreeCounts | undefined {
   const isBoth =
     unmanaged > 0 &&
     Math.abs(beyond - unmanaged) <= counterSlack(counts) &&
-    // Nearer to all of it than to nothing.
+    // Closer to all of it than to zero.
     2 * beyond > unmanaged;
   return isBoth ? { ...plain, counted: free - unmanaged, uninitialized: unmanaged } : plain;
 }
 
-/** Of each category that /proc counts what it says; of others nothing. */
+/** Counters of categories that /proc counts. */
 export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCounter> {
   const { meminfo, damaged, onCpus, compressed } = counted;
   const found = new Map<CategoryName, ProcCounter>();
@@ -106,7 +106,7 @@ export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCou
   return found;
 }
 
-/** By how much counters differ, all together; bytes. */
+/** Returns the total difference between counters, in bytes. */
 export function counterDrift(before: MemoryCounters, after: MemoryCounters): number {
   const later = procCounters(after);
   let bytes = 0;
@@ -116,4 +116,26 @@ export function counterDrift(before: MemoryCounters, after: MemoryCounters): num
       bytes += Math.abs(other.bytes - counter.bytes);
   }
   return bytes;
+}
+
+/** Free memory by page flags or zones, and by MemFree, if they differ by more than drift; bytes. */
+export type FreeConflict = NonNullable<MemoryJson['freeConflict']>;
+
+/** Categories whose size is unknown while the amount of free memory is unknown. */
+export const DEPENDS_ON_FREE: ReadonlySet<string> = new Set<CategoryName>([
+  ...(['free-buddy', 'free-uninitialized', 'unattributed'] as const),
+]);
+
+/** Returns the contradiction between MemFree and the free pages of all zones; undefined if there is none. */
+export function zonesConflict(counts: MemoryCounters): FreeConflict | undefined {
+  const { counted, inZones } = freeCounts(counts) ?? {};
+  if (counted === undefined || inZones === undefined) return undefined;
+  if (Math.abs(counted - inZones) <= counterSlack(counts)) return undefined;
+  return { foundBy: 'counters', foundBytes: inZones, countedBytes: counted };
+}
+
+/** Why a category that depends on free memory is incomplete. */
+export function conflictWhy({ foundBy, foundBytes, countedBytes }: FreeConflict): string {
+  const found = foundBy === 'counters' ? 'zones count' : 'page flags show';
+  return `${found} ${foundBytes} free bytes, and MemFree counts ${countedBytes}`;
 }

@@ -1,8 +1,12 @@
-import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts } from './categories.js';
-import type { Category, Owner } from './category.js';
+import {
+  CATEGORIES,
+  type CategoryGroup,
+  type CategoryName,
+  categoryFacts,
+  type Known,
+} from './categories.js';
 import type { KernelCounts } from './counters.js';
-import type { FrameLedger } from './frame-ledger.js';
-import { leafTree } from './leaf-tree.js';
+import type { Elsewhere, FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
 
 interface Parts {
@@ -12,7 +16,7 @@ interface Parts {
   readonly owners: ReadonlyMap<CategoryName, readonly Owner[]>;
 }
 
-/** The command that tells more of a category. */
+/** Command that shows details of a category. */
 const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
   'page-cache': 'memory --files',
   shared: 'memory --files',
@@ -25,16 +29,16 @@ const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
   bpf: 'memory --vmalloc',
 };
 
-/** Those that have no walk of their own: what a page is, its flags say. */
+/** Whether a category has a walk; the others are known by page flags. */
 const isWalked = (category: CategoryName): boolean => categoryFacts(category).takes !== undefined;
 
-/** All categories as one tree, whose parts add up to the frame: siblings sum to their parent. */
+/** Returns all categories as one tree: siblings sum to their parent, exact to the frame. */
 export function categoryTree(
   pageSize: number,
   { ledger, counts, missed, owners }: Parts,
 ): Category {
   const sums = ledger.sums();
-  // What a walk missed is among what nothing explains.
+  // Whatever a walk missed is unattributed.
   const anyMissed = CATEGORIES.some((category) => isWalked(category) && missed.spoils(category));
   const counter = (name: CategoryName | CategoryGroup | 'memory'): number | null => {
     const pages = counts.get(name);
@@ -43,7 +47,9 @@ export function categoryTree(
   const leaf = (category: CategoryName): Category => {
     const frames = sums.get(category) ?? 0;
     const rest = category === 'unattributed' && anyMissed;
-    const why = missed.why(category) ?? (rest ? 'not every walk came to its end' : undefined);
+    const why =
+      missed.why(category) ??
+      (rest ? 'some kernel structures could not be read completely' : undefined);
     const spoiled = missed.spoils(category) || rest || (category === 'unread' && frames > 0);
     const next = NEXT_COMMANDS[category];
     return {
@@ -61,4 +67,79 @@ export function categoryTree(
     };
   };
   return leafTree({ known: 'walked', leaf, counter });
+}
+
+/** Top-level groups of memory. */
+const GROUPS: readonly CategoryGroup[] = [
+  'free',
+  'applications-and-files',
+  'kernel',
+  'reserved',
+  'unknown',
+];
+
+interface Leaves {
+  readonly known: Category['known'];
+  readonly leaf: (category: CategoryName) => Category;
+  /** Returns the kernel's counter for a group or for all memory, in bytes; null or absent: there is none. */
+  readonly counter?: (of: CategoryGroup | 'memory') => number | null;
+}
+
+/** Returns all categories as one tree: siblings sum to their parent. */
+export function leafTree({ known, leaf, counter = () => null }: Leaves): Category {
+  const parent = (category: CategoryGroup | 'memory', children: readonly Category[]): Category => ({
+    category,
+    frames: children.reduce((all, child) => all + child.frames, 0),
+    bytes: children.reduce((all, child) => all + child.bytes, 0),
+    known,
+    counterBytes: counter(category),
+    owners: [],
+    children,
+    complete: children.every(({ complete }) => complete),
+    elsewhere: [],
+  });
+  return parent(
+    'memory',
+    GROUPS.map((group) =>
+      parent(
+        group,
+        CATEGORIES.filter((category) => categoryFacts(category).group === group).map(leaf),
+      ),
+    ),
+  );
+}
+
+/** Returns the categories without the groups. */
+export function leaves(category: Category): Category[] {
+  return category.children.length === 0 ? [category] : category.children.flatMap(leaves);
+}
+
+/** Holder of memory. Names are untrusted. */
+export interface Owner {
+  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row' | 'file' | 'segment' | 'device';
+  readonly name: string;
+  /** Of a process; for a file, one that has it open; for a System V segment, its creator. */
+  readonly pid?: number;
+  readonly bytes: number;
+}
+
+/** A category of page frames, or a group of categories. */
+export interface Category {
+  readonly category: CategoryName | CategoryGroup | 'memory';
+  readonly frames: number;
+  readonly bytes: number;
+  readonly known: Known;
+  /** The kernel's own counter; null: it has none. */
+  readonly counterBytes: number | null;
+  /** Largest known owners. */
+  readonly owners: readonly Owner[];
+  readonly children: readonly Category[];
+  /** Command that shows details, without the name of the dump. */
+  readonly next?: string;
+  /** Nothing of it is missing. */
+  readonly complete: boolean;
+  /** Why it is incomplete, or not walked on such a kernel. */
+  readonly why?: string;
+  /** Frames that a walk for this category reached and that other categories have. */
+  readonly elsewhere: readonly Elsewhere[];
 }

@@ -1,45 +1,42 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { needSymbol } from '../../walk/machine/cpus.js';
+import { needSymbol } from '../../walk/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
 import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
-import { kernelTables } from '../../walk/memory/kernel-tables.js';
-import { framesBehind } from '../../walk/memory/mapped.js';
+import { kernelTables, pageDirectories } from '../../walk/memory/kernel-tables.js';
+import { mappedFrames } from '../../walk/memory/mapped.js';
 import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
-import { pageDirectories } from '../../walk/memory/page-directories.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 import { type AddressRange, firstPerCpuChunk } from '../../walk/memory/percpu.js';
-import { perfRingFrames } from '../../walk/memory/perf-rings.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
-import { traceRingFrames } from '../../walk/memory/trace-rings.js';
+import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
-import { virtioRings } from '../../walk/memory/virtio-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
+import { readOrNot } from '../../walk/named-read.js';
 import { StructReader } from '../../walk/struct-reader.js';
-import type { Areas } from './areas.js';
+import { type Areas, categoryOfCaller } from './areas.js';
 import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
-import { categoryOfCaller } from './vmalloc-callers.js';
 
-/** A walk that fills a category, as far as it comes. */
+/** A walk that fills a category as far as possible. */
 export interface Walk {
   readonly category: CategoryName;
-  /** @throws as the walkers: the category is then not known whole */
+  /** @throws as the walkers: the category is then incomplete */
   run(): void;
 }
 
 const BPF_RING = /^(ringbuf_map_alloc|bpf_ringbuf_)/;
 const PER_CPU = 'pcpu_get_vm_areas';
 
-/** Kinds of pages that tables may lie in and that have categories of their own. */
+/** Page types that tables may be in and that have categories of their own. */
 const TABLE_KINDS: readonly PageKind[] = ['large-kmalloc', 'reserved'];
 
 /**
- * The walks of all categories but the network's, in the order of precedence (categories.ts).
+ * The walks of all categories before the network's, in order of precedence (categories.ts).
  *
- * @param ram all of it, also what is offline: its struct pages take memory
+ * @param ram all of it, including offline memory: its struct pages take memory
  */
 export function walksBefore(
   kernel: Kernel,
@@ -84,7 +81,7 @@ export function walksBefore(
       for (const { frame } of areas.frames('a stack', (area) => areas.isStack(area))) yield frame;
       const bytes = kernel.struct('thread_union')?.size;
       for (const stack of areas.directStacks())
-        if (bytes !== undefined) yield* framesBehind(kernel, { address: stack, bytes });
+        if (bytes !== undefined) yield* mappedFrames(kernel, { address: stack, bytes });
       areas.checkStacks();
     }),
     mapped('modules', (caller) => categoryOfCaller(caller) === 'modules'),
@@ -98,8 +95,8 @@ export function walksBefore(
           ledger.claim('page-tables', Math.floor(table / pageSize));
         for (const frame of pageDirectories(kernel)) {
           ledger.claim('page-tables', frame);
-          // The user's half of KPTI: behind the other, in one block of two. Without KPTI there may be a
-          // page that a CPU lists as free.
+          // The user half of KPTI is behind the other, in one block of two. Without KPTI a page there may be
+          // on a free list.
           const other = frame + 1;
           const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.categoryOf(other);
           if (frame % 2 === 0 && nobodys) ledger.claim('page-tables', other);
@@ -109,7 +106,7 @@ export function walksBefore(
   ];
 }
 
-/** Those that come after the network's. */
+/** The walks after the network's. */
 export function walksAfter(
   kernel: Kernel,
   ram: readonly FrameRange[],
@@ -133,7 +130,8 @@ export function walksAfter(
     {
       category: 'pipes',
       run: () => {
-        for (const frame of pipeFrames(kernel, files.each)) ledger.claim('pipes', frame);
+        for (const { frame, owner } of pipeFrames(kernel, files.each))
+          ledger.claim('pipes', frame, owner);
       },
     },
     {
@@ -160,17 +158,17 @@ export function walksAfter(
     {
       category: 'rings',
       run: () => {
-        // It maps pages that it took one by one, which count with no area.
+        // A BPF ring buffer maps pages that it allocated one by one: its area does not own them.
         for (const area of areas.all())
           if (!area.owns && BPF_RING.test(areas.caller(area) ?? ''))
-            for (const frame of framesBehind(kernel, area)) ledger.claim('rings', frame, 'bpf');
+            for (const frame of mappedFrames(kernel, area)) ledger.claim('rings', frame, 'bpf');
       },
     },
     {
       category: 'rings',
       run: () => {
         for (const ring of virtioRings(kernel))
-          for (const frame of framesBehind(kernel, ring)) ledger.claim('rings', frame, 'virtio');
+          for (const frame of mappedFrames(kernel, ring)) ledger.claim('rings', frame, 'virtio');
       },
     },
     {
@@ -183,9 +181,12 @@ export function walksAfter(
     {
       category: 'tables',
       run: () => {
-        const tables = { category: 'tables', besides: TABLE_KINDS } as const;
+        const tables = {
+          category: 'tables',
+          besides: TABLE_KINDS,
+        } as const satisfies Partial<Claim>;
         for (const { name, frames } of kernelTables(kernel)) {
-          // Both tables of UDP are one block.
+          // Both UDP tables are in one allocation.
           const mayShare = name.startsWith('udp');
           claimOwn(kernel, ledger, { ...tables, owner: name, frames, mayShare });
         }
@@ -199,39 +200,67 @@ function* framesOfBlocks(blocks: Iterable<ListedBlock>): Generator<number> {
 }
 
 function* behindEach(kernel: Kernel, ranges: Iterable<AddressRange>): Generator<number> {
-  for (const range of ranges) yield* framesBehind(kernel, range);
+  for (const range of ranges) yield* mappedFrames(kernel, range);
 }
 
-/** Frames of the pipes among files, each pipe once: FIFOs among them. @throws {KernelError} `no-symbols` */
-function* pipeFrames(kernel: Kernel, each: EachFile): Generator<number> {
+/** FMODE_READ of include/linux/fs.h. */
+const FOR_READING = 1;
+
+/**
+ * Yields the frames of open pipes and FIFOs, each pipe once, with a process that should read it, otherwise one
+ * that has it open.
+ *
+ * @throws {KernelError} `no-symbols`
+ */
+function* pipeFrames(
+  kernel: Kernel,
+  each: EachFile,
+): Generator<{ readonly frame: number; readonly owner: string | undefined }> {
   const anonymous = kernel.symbol('pipeanon_fops');
   const operations = [needSymbol(kernel, 'pipefifo_fops'), anonymous];
   const file = new StructReader(kernel, 'file', ['f_op', 'private_data']);
+  const mode = new StructReader(kernel, 'file', ['f_mode']);
   const pipes = new PipeReader(kernel);
-  const seen = new Set<bigint>([0n]);
-  yield* each(function* (one) {
-    const view = file.read(one);
-    if (!operations.includes(view.pointer('f_op'))) return;
-    const pipe = view.pointer('private_data');
-    if (!seen.has(pipe)) yield* pipes.frames(pipe);
-    seen.add(pipe);
-  });
+  const found = new Map<bigint, { readonly frames: readonly number[]; owner?: string }>();
+  let lost: unknown;
+  try {
+    const opened = each(function* (one, { holders: [holder] }) {
+      const view = file.read(one);
+      if (!operations.includes(view.pointer('f_op'))) return;
+      const pipe = view.pointer('private_data');
+      // Extracts of before do not have it.
+      const bits = readOrNot(() => mode.read(one))?.number('f_mode') ?? 0;
+      const frames = pipe === 0n || found.has(pipe) ? [] : [...pipes.frames(pipe)];
+      yield { pipe, frames, task: holder?.task, isReader: (bits & FOR_READING) !== 0 };
+    });
+    for (const { pipe, frames, task, isReader } of opened) {
+      const known = found.get(pipe) ?? { frames };
+      found.set(pipe, known);
+      if (task && (isReader || known.owner === undefined)) known.owner = `${task.pid} ${task.comm}`;
+    }
+  } catch (error) {
+    lost = error;
+  }
+  for (const { frames, owner } of found.values())
+    for (const frame of frames) yield { frame, owner };
+  if (lost !== undefined) throw lost;
 }
 
 interface Claim {
   readonly category: CategoryName;
   readonly frames: Iterable<number>;
   readonly owner?: string;
-  /** Kinds of pages that they may be of all the same, and stay where they are. */
+  /** Kinds of pages that are also permitted, and that keep their category. */
   readonly besides?: readonly PageKind[];
-  /** Two of the category may share a page, as the two halves of one table do. */
+  /** Whether frames of this category may share a page, as the two halves of one table do. */
   readonly mayShare?: boolean;
 }
 
 /**
- * Claims frames that nobody else can have, each once unless told.
+ * Claims frames that must have no other owner, each once unless stated otherwise.
  *
- * @throws {KernelError} `damaged` after the last, if others have some; on a live kernel they may by now
+ * @throws {KernelError} `damaged` after the last one if some have another owner; not on a live kernel, where
+ * the owner may have changed
  */
 function claimOwn(
   kernel: Kernel,
@@ -246,6 +275,5 @@ function claimOwn(
     if (kind === undefined || !besides.includes(kind)) others++;
   }
   if (others === 0 || kernel.facts.live) return;
-  const message = `${others} pages of ${owner ?? category} are of something else as well`;
-  throw new KernelError('damaged', message);
+  throw damaged(`${others} pages of ${owner ?? category} also belong to something else`);
 }

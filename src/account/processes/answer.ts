@@ -1,30 +1,97 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
-import type { Origin } from '../../records/sample-origin.js';
+import type { Pressure } from '../../records/machine-sample.js';
+import type { ProcessIdentity, ProcessMemoryRecord } from '../../records/processes.js';
+import type { CaptureOrigin, Origin } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
 import type { ProcessFigures } from './process.js';
 
-/** The answer to `procs`: what each process really holds. */
+/** The answer to `procs`: memory held by each process. */
 export interface ProcsAnswer {
-  /** Undefined: /proc told it, and no kernel's memory was read. */
+  /** Undefined for an answer from /proc, without kernel memory. */
   readonly kernel: KernelFacts | undefined;
-  /** Of a host that was captured; undefined: it is this machine, or a dump. */
+  /** A captured host; undefined: this machine, or a dump. */
   readonly captured?: CaptureOrigin;
-  /** When, and of which boot; undefined: nobody asked. */
+  /** Time and boot; undefined if they were not requested. */
   readonly origin?: Origin | undefined;
   readonly processes: readonly ProcessFigures[];
   readonly kernelThreads: number;
-  /** They have ended, and have no memory. */
+  /** They have exited, and have no memory. */
   readonly zombies: number;
-  /** They ended while others were looked at. */
+  /** Processes that exited during the scan. */
   readonly gone: number;
-  /** There are others that we may not see, nobody knows how many. */
+  /** Whether /proc hides an unknown number of other processes (hidepid). */
   readonly hidden?: boolean;
-  /** Processes of which some figure may not be seen. */
+  /** Processes with a figure that is not readable. */
   readonly notShown: number;
-  /** Of a dump whose processes could all be read: what they map, and what nobody does. */
+  /** Mapped and unmapped pages, for a dump in which all processes are readable. */
   readonly pages?: MachinePages | undefined;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
+}
+
+/**
+ * Memory that is freed only if this process (or processes that share it) releases it, bytes: anonymous and
+ * shared memory, including swapped pages. File pages, which the kernel can reclaim, and page tables are
+ * excluded.
+ */
+export interface Held {
+  readonly bytes: number;
+  /** Its part of MemAvailable: the same without swap, with page tables. */
+  readonly taken: number;
+  /**
+   * `pss`: shared pages are divided among the processes that map them, so sums are exact. `rss`: shared pages
+   * count in full for each process; used without permission for PSS, and before 5.4.
+   */
+  readonly by: 'pss' | 'rss';
+}
+
+/** Figures of one process in one sample. */
+export interface ProcessSample {
+  readonly who: Pick<ProcessIdentity, 'pid' | 'comm' | 'nsPids' | 'cgroup'>;
+  readonly held: Held | null;
+  /** Start time in ticks since boot; null: unknown. */
+  readonly started: number | null;
+  /** Time of the read in seconds since boot; null: the same as the machine's. */
+  readonly readAt: number | null;
+  readonly minorFaults: number | null;
+  readonly majorFaults: number | null;
+  /** Pressure of its cgroup. */
+  readonly pressure: Pressure | null;
+}
+
+export function processSample(
+  record: ProcessMemoryRecord,
+  pressure: Pressure | null,
+): ProcessSample {
+  const { pid, comm, nsPids, cgroup, started, readAt, minorFaults, majorFaults } = record;
+  return {
+    who: { pid, comm, nsPids, cgroup },
+    held: heldBy(record),
+    started,
+    readAt,
+    minorFaults,
+    majorFaults,
+    pressure,
+  };
+}
+
+function heldBy({ sums, status }: ProcessMemoryRecord): Held | null {
+  const tables = status?.pageTables ?? null;
+  return (
+    held('pss', sums?.pssAnonymous, sums?.pssShmem, sums?.swapPss, tables) ??
+    held('rss', status?.anonymous, status?.shmem, status?.swap, tables)
+  );
+}
+
+function held(
+  by: Held['by'],
+  anonymous: number | null = null,
+  shmem: number | null = null,
+  swap: number | null = null,
+  tables: number | null = null,
+): Held | null {
+  if (anonymous === null || shmem === null || swap === null || tables === null) return null;
+  const inMemory = anonymous + shmem;
+  return { bytes: inMemory + swap, taken: inMemory + tables, by };
 }

@@ -1,4 +1,4 @@
-import { ReadError } from '../../base/errors/kernel.js';
+import { ReadError } from '../../base/errors.js';
 import { type Kernel, MARK } from '../../kernel/kernel.js';
 import type { MappingSizes } from '../../records/mappings.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
@@ -6,16 +6,16 @@ import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../../walk/processes/mapped-page.js';
 import { type ProcessArea, VM } from '../../walk/processes/process-areas.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import type { SwapEntry } from './machine-pages.js';
 import type { MappedVisitor, MappingCounts } from './mapped-pages.js';
-import type { SwapEntry } from './swap-key.js';
 
-/** A mapping, and what its pages come to; counts are of base pages. */
+/** A mapping, and the sums of its pages; counts are in base pages. */
 export class AreaPages {
   readonly area: ProcessArea;
-  /** Pages of the process's addresses. */
+  /** Page numbers of the address range: the first, and the one after the last. */
   readonly first: number;
   readonly end: number;
-  /** Address of its file's `struct address_space`; 0n: it has none. */
+  /** Address of its file's `struct address_space`; 0n: none. */
   readonly mapping: bigint;
   resident = 0;
   proportional = 0;
@@ -25,10 +25,10 @@ export class AreaPages {
   anonymous = 0;
   readonly huge = { anonymous: 0, shmem: 0, file: 0 };
   readonly hugetlb = { private: 0, shared: 0 };
-  /** Entries of swap areas, and their numbers there; without: of what kind they are cannot be told. */
+  /** Swap entries with their offsets; absent if their kind is unknown. */
   readonly swap: SwapEntry[] = [];
-  untold = 0;
-  /** Pages whose `struct page` cannot be read. */
+  unknownEntries = 0;
+  /** Pages whose `struct page` is unreadable. */
   unread = 0;
 
   constructor(area: ProcessArea, pageSize: number, mapping: bigint) {
@@ -38,21 +38,21 @@ export class AreaPages {
     this.mapping = mapping;
   }
 
-  /** What smaps says of it, without swap. @param bytes of base pages */
+  /** Figures as in smaps, without swap. @param bytes of base pages */
   sizes(bytes: (pages: number) => number): Omit<MappingSizes, 'swap' | 'swapPss'> {
-    const told = (pages: number) => (this.unread > 0 ? null : bytes(pages));
+    const known = (pages: number) => (this.unread > 0 ? null : bytes(pages));
     return {
       rss: bytes(this.resident),
       pss: bytes(this.proportional),
-      privateClean: told(this.private.clean),
-      privateDirty: told(this.private.dirty),
-      sharedClean: told(this.shared.clean),
-      sharedDirty: told(this.shared.dirty),
-      referenced: told(this.referenced),
-      anonymous: told(this.anonymous),
-      anonymousHuge: told(this.huge.anonymous),
-      shmemHuge: told(this.huge.shmem),
-      fileHuge: told(this.huge.file),
+      privateClean: known(this.private.clean),
+      privateDirty: known(this.private.dirty),
+      sharedClean: known(this.shared.clean),
+      sharedDirty: known(this.shared.dirty),
+      referenced: known(this.referenced),
+      anonymous: known(this.anonymous),
+      anonymousHuge: known(this.huge.anonymous),
+      shmemHuge: known(this.huge.shmem),
+      fileHuge: known(this.huge.file),
       privateHugetlb: bytes(this.hugetlb.private),
       sharedHugetlb: bytes(this.hugetlb.shared),
       locked: (this.area.flags & VM.locked) === 0n ? 0 : bytes(this.proportional),
@@ -60,22 +60,22 @@ export class AreaPages {
   }
 }
 
-/** What is odd about the pages of a process. */
+/** Anomalies of the pages of a process. */
 export interface Anomalies {
-  /** Pages in no mapping, and the first one's number. */
+  /** Pages outside all mappings, and the number of the first. */
   outside: number;
   firstOutside: number;
-  /** Pages that say that they belong elsewhere, and what the first of them says. */
+  /** Pages whose type contradicts the mapping, with a description of the first. */
   strays: number;
   firstStray: string;
   whyUnread: ReadError | undefined;
 }
 
 /**
- * Gives each page that an address space maps to its mapping. Each page's `struct page` must name the file of
- * that mapping, and the place in it.
+ * Assigns each page of an address space to its mapping. The `struct page` must name the file of that mapping,
+ * and the position in it.
  *
- * @param areas in the order of their addresses
+ * @param areas in order of address
  * @throws as MappingCounts.walk
  */
 export function pagesOfAreas(
@@ -89,7 +89,7 @@ export function pagesOfAreas(
   return walk.anomalies;
 }
 
-/** The files of mappings, by their `struct file`s, for {@link AreaPages}. */
+/** Files of mappings by `struct file`, for {@link AreaPages}. */
 export class FileMappings {
   readonly #file;
 
@@ -121,7 +121,7 @@ class Walk implements MappedVisitor {
     this.#counts = counts;
     this.#areas = areas;
     this.#read = new MappedPageReader(kernel);
-    // A running kernel moves pages between two looks.
+    // A running kernel may move pages between two reads.
     this.#held = !kernel.facts.live;
   }
 
@@ -159,7 +159,7 @@ class Walk implements MappedVisitor {
   absent(page: number, pages: number, type: number, offset: number): void {
     const area = this.#areaOf(page, pages);
     if (!area || pages > 1) return;
-    if (type < 0) area.untold++;
+    if (type < 0) area.unknownEntries++;
     else area.swap.push({ type, offset });
   }
 

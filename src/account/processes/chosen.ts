@@ -1,9 +1,15 @@
+import type { CgroupMemory } from '../../records/cgroup-memory.js';
 import type { ProcsAnswer } from './answer.js';
-import { groupsOf, type ProcessGroup, type ProcessGrouping } from './groups.js';
-import { type KilledTogether, killedByShares } from './killed-together.js';
+import {
+  groupsOf,
+  type KilledTogether,
+  killedByShares,
+  type ProcessGroup,
+  type ProcessGrouping,
+} from './groups.js';
 import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
 
-/** By what processes can be sorted: the largest first. */
+/** Sort orders of processes: largest first. */
 export type ProcessSort =
   | keyof ProcessSizes
   | 'threads'
@@ -11,23 +17,25 @@ export type ProcessSort =
   | 'oomScore'
   | 'oomScoreAdj';
 
-/** Which processes are asked for; undefined: all. */
+/** Process filter; undefined fields select all. */
 export interface Choice {
   readonly sort?: ProcessSort | undefined;
   readonly by?: ProcessGrouping | undefined;
   readonly select?: ((process: ProcessFigures) => boolean) | undefined;
 }
 
-/** An answer as it was asked for: the processes that were chosen, sorted, and added up. */
+/** The selected processes of an answer, sorted, with their sums. */
 export interface ChosenProcs extends ProcsAnswer {
   readonly groups: readonly ProcessGroup[] | undefined;
-  /** None was left out, and none is hidden. */
+  /** Whether no process was excluded or hidden. */
   readonly whole: boolean;
+  /** Memory of the cgroups of `groups`, by path; undefined: not requested, or the source has none. */
+  readonly cgroups?: ReadonlyMap<string, CgroupMemory | null>;
 }
 
 /**
- * @param nameOf the name of a user by its number
- * @param killedTogether where more is known than shares tell
+ * @param nameOf returns the name of a user by id
+ * @param killedTogether returns exact figures, if more than shares is known
  */
 export function chosen(
   answer: ProcsAnswer,
@@ -50,17 +58,22 @@ export function chosen(
   return { ...answer, processes, groups, whole };
 }
 
-/** Sizes that are part of RSS, which any user may read: where one is unknown, RSS is the most it can be. */
+/** Sizes that are part of RSS, which any user may read: if one is unknown, RSS is its maximum. */
 const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
   ...(['freed', 'uss', 'pss', 'anonymous', 'file', 'shmem', 'locked'] as const),
 ]);
 
-/** Its place in the order. An unknown part of RSS counts as all of it, so that no limit hides the largest. */
+/**
+ * Returns the sort key of a process. An unknown part of RSS counts as all of RSS, so that no limit hides the
+ * largest process.
+ */
 function keyOf(process: ProcessFigures, sort: ProcessSort): number {
   return process[sort] ?? (PARTS_OF_RSS.has(sort) ? process.rss : null) ?? -1;
 }
 
-/** The same of a group: its figure, or what its processes count as where some figure is unknown. */
+/**
+ * Returns the sort key of a group: its figure, or the sum of its processes' sort keys if a figure is unknown.
+ */
 function groupKey(group: ProcessGroup, size: keyof ProcessSizes): number {
   const { members } = group;
   if (members.every((process) => process[size] !== null)) return group[size] ?? -1;

@@ -1,32 +1,32 @@
 import { grouped } from '../../base/grouped.js';
-import type { KilledTogether } from './killed-together.js';
-import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
+import type { ProcsAnswer } from './answer.js';
+import { ownSwap, type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
 
-/** By what processes are added up. */
+/** Ways to group processes. */
 export const GROUPINGS = ['user', 'cgroup', 'pod', 'container', 'command'] as const;
 
 export type ProcessGrouping = (typeof GROUPINGS)[number];
 
-/** Processes that have something in common. */
+/** Processes with a common property. */
 export interface ProcessGroup extends ProcessSizes {
-  /** What they have in common; null: they have none, or it is not known. Hostile. */
+  /** Common property; null: none, or unknown. Untrusted. */
   readonly key: string | null;
   readonly members: readonly ProcessFigures[];
-  /** Killing all of them frees no more than this; null: nothing bounds it. `freed` is the least. */
+  /** Upper bound of the memory freed if all of them are killed; null: unknown. `freed` is the lower bound. */
   readonly freedMost: number | null;
   readonly processes: number;
-  /** What sockets pin is no count. */
+  /** The memory pinned by sockets is an estimate. */
   readonly networkEstimated: boolean;
-  /** Every figure of every process is known: else sums are of those that are. */
+  /** Every figure of every process is known; otherwise sums are of known ones. */
   readonly complete: boolean;
 }
 
 /**
- * Sums of processes by what they have in common. RSS counts pages that several map once for each: only PSS,
- * USS, swap and page tables add up to memory.
+ * Sums of processes by a common property. RSS counts shared pages in each process: only PSS, USS, swap and
+ * page tables sum to memory.
  *
  * @param nameOf the name of a user by its number
- * @param killedTogether what killing each group as a whole frees
+ * @param killedTogether memory freed by killing each complete group
  */
 export function groupsOf(
   processes: readonly ProcessFigures[],
@@ -42,7 +42,7 @@ export function groupsOf(
   });
 }
 
-/** What all of some processes come to. */
+/** Sums of processes. */
 export function totalOf(
   processes: readonly ProcessFigures[],
 ): Omit<ProcessGroup, 'key' | 'members' | 'freedMost'> {
@@ -55,7 +55,7 @@ export function totalOf(
   };
 }
 
-/** Null where it is known of none of them. */
+/** Returns the sum of the known sizes; null if none is known. */
 function sumOf(processes: readonly ProcessFigures[], size: keyof ProcessSizes): number | null {
   let sum: number | null = null;
   for (const process of processes) {
@@ -82,4 +82,100 @@ function keyOf(
     case 'container':
       return cgroup?.container ?? null;
   }
+}
+
+/** Bytes that killing a complete group frees; null: unknown. */
+export interface KillBounds {
+  readonly least: number | null;
+  readonly most: number | null;
+}
+
+/** Memory that killing all processes of each group frees. */
+export type KilledTogether = (groups: readonly (readonly ProcessFigures[])[]) => KillBounds[];
+
+/**
+ * Computes bounds from the shares that the kernel reports. Upper bound: a freed page has all its mappings in
+ * the group, so that the PSS of the group includes all of it; the maximum is the sum of PSS. Lower bound: a
+ * page that is mapped outside the group as well adds to the PSS of the group at most the difference between
+ * RSS and PSS that it causes outside: with k mappings, j of them outside, its part in the group is (k - j)/k
+ * <= j(k - 1)/k. The PSS of the group in excess of these differences is therefore the group's own. This holds
+ * only for anonymous memory, and only if all its sharers (children of one process, KSM) are visible.
+ */
+export function killedByShares(answer: ProcsAnswer): KilledTogether {
+  const all = answer.processes;
+  // Kernel threads, and all processes, are visible only in the initial pid namespace.
+  const seen = !answer.hidden && (answer.kernel !== undefined || answer.kernelThreads > 0);
+  const anonymous = seen
+    ? sharedParts(all, ({ anonymous, pssByKind }) => [anonymous, pssByKind?.anonymous])
+    : null;
+  const swap = seen ? sharedParts(all, ({ swap, swapPss }) => [swap, swapPss]) : null;
+  return (groups) => groups.map((members) => boundsOf(members, anonymous, swap));
+}
+
+/**
+ * For each process the part of its size that is shared according to PSS; all of it if PSS is unknown. Null:
+ * the size of one is unknown.
+ */
+function sharedParts(
+  processes: readonly ProcessFigures[],
+  of: (process: ProcessFigures) => readonly [number | null, number | null | undefined],
+): ReadonlyMap<ProcessFigures, number> | null {
+  const parts = new Map<ProcessFigures, number>();
+  for (const process of processes) {
+    const [whole, share] = of(process);
+    if (whole === null) return null;
+    parts.set(process, Math.max(whole - (share ?? 0), 0));
+  }
+  return parts;
+}
+
+function boundsOf(
+  members: readonly ProcessFigures[],
+  anonymous: ReadonlyMap<ProcessFigures, number> | null,
+  swap: ReadonlyMap<ProcessFigures, number> | null,
+): KillBounds {
+  const known = members.filter(({ freed }) => freed !== null);
+  if (known.length === 0) return { least: null, most: null };
+  const own = sum(known, ({ uss }) => uss);
+  const pages = anonymous
+    ? sum(known, ({ uss, pssByKind }) => Math.max(uss ?? 0, pssByKind?.anonymous ?? 0)) -
+      outside(anonymous, members)
+    : 0;
+  // Beside USS and swap: page tables, and in a dump the memory that only their sockets hold.
+  const others = sum(known, (one) => one.freed! - one.uss! - (ownSwap(one) ?? 0));
+  const least = Math.max(own, pages) + others + leastSwap(known, members, swap);
+  const whole = known.length === members.length && members.every(({ pss }) => pss !== null);
+  const most = sum(members, ({ pss, swap: swapped }) => (pss ?? 0) + (swapped ?? 0)) + others;
+  // Shares are rounded down.
+  return { least, most: whole ? Math.max(most, least) : null };
+}
+
+/**
+ * Returns a lower bound of freed swap. A shared entry is freed with its last user, and counts for each of
+ * them.
+ */
+function leastSwap(
+  known: readonly ProcessFigures[],
+  members: readonly ProcessFigures[],
+  parts: ReadonlyMap<ProcessFigures, number> | null,
+): number {
+  const alone = sum(known, ownSwap);
+  if (parts === null) return alone;
+  return Math.max(alone, sum(known, ({ swapPss }) => swapPss) - outside(parts, members));
+}
+
+function outside(
+  parts: ReadonlyMap<ProcessFigures, number>,
+  members: readonly ProcessFigures[],
+): number {
+  let all = 0;
+  for (const part of parts.values()) all += part;
+  return all - sum(members, (member) => parts.get(member) ?? 0);
+}
+
+function sum(
+  processes: readonly ProcessFigures[],
+  of: (process: ProcessFigures) => number | null,
+): number {
+  return processes.reduce((total, process) => total + (of(process) ?? 0), 0);
 }

@@ -1,11 +1,10 @@
 import { refusalWords } from '../../records/capabilities.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { Mapping } from '../../records/mappings.js';
 import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../records/processes.js';
+import type { CaptureOrigin } from '../../records/sample-origin.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import type { ProcsAnswer } from './answer.js';
-import { sumOfMappings } from './mapping-groups.js';
-import type { ProcessAnswer } from './mappings.js';
+import { type ProcessAnswer, sumOfMappings } from './mappings.js';
 import {
   type NetworkEstimate,
   ownBytes,
@@ -14,30 +13,30 @@ import {
   type PssByKind,
 } from './process.js';
 
-/** What was seen of the sockets of processes. */
+/** Sockets of processes as observed. */
 interface SeenSockets {
-  /** Null: they may not be seen. */
+  /** Returns null without permission. */
   of(pid: number): NetworkEstimate | null;
   readonly lost: readonly string[];
 }
 
-/** A capture that /proc was read from. */
+/** Facts about a captured /proc. */
 export interface Capture {
   readonly captured?: CaptureOrigin | undefined;
-  /** What keeps it from proving that nothing is missing in it. */
+  /** Reasons why something may be missing. */
   readonly warnings: readonly Warning[];
-  /** Why it has no more than it has, in words; undefined: what hinders a user hindered it. */
+  /** Why it is not more detailed, in words; undefined: missing permissions. */
   readonly why?: string;
-  /** The same of what processes map alone. */
+  /** The same for mappings only. */
   readonly whyMemory?: string;
 }
 
 const LIVE: Capture = { warnings: [] };
 
 /**
- * What /proc told of processes.
+ * Returns the processes as read from /proc.
  *
- * @param sockets what theirs pin, where that was asked
+ * @param sockets memory that their sockets pin, if requested
  */
 export function hostProcesses(
   host: ProcessRecords,
@@ -48,21 +47,23 @@ export function hostProcesses(
   const warnings = new Warnings();
   for (const { code, message } of damage) warnings.add(code, message);
   const [lacks, advice] = captured
-    ? ['were not captured', why ?? 'the processes had exited, or root is required']
+    ? ['were not captured', why ?? 'no permission, or the processes had exited']
     : ['are not available', refusalWords(host.reader, 'sys_ptrace')];
-  const told = host.processes.map(figuresOf);
-  const notShown = told.filter(({ complete }) => !complete).length;
+  const figures = host.processes.map(figuresOf);
+  const notShown = figures.filter(({ complete }) => !complete).length;
   const blocked = host.processes.filter((process) => process.blocked);
   if (blocked.length > 0) warnings.add('unreadable', blockedWords(blocked));
   const refused = notShown - blocked.length;
-  if (refused > 0)
-    warnings.add(
-      'unreadable',
-      `PSS and USS of ${refused} ${refused === 1 ? 'process' : 'processes'} ${lacks}: ${whyMemory ?? advice}`,
+  if (refused > 0) {
+    const [one] = figures.filter(
+      ({ complete, pid }) => !complete && blocked.every((each) => each.pid !== pid),
     );
+    const which = one && refused === 1 ? `pid ${one.pid} (${one.comm})` : `${refused} processes`;
+    warnings.add('unreadable', `PSS and USS of ${which} ${lacks}: ${whyMemory ?? advice}`);
+  }
   if (hidden)
     warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
-  const processes = sockets ? told.map((process) => withSockets(process, sockets)) : told;
+  const processes = sockets ? figures.map((process) => withSockets(process, sockets)) : figures;
   const unseen = sockets ? processes.filter(({ network }) => network === null).length : 0;
   if (unseen > 0)
     warnings.add(
@@ -105,7 +106,7 @@ function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigu
   };
 }
 
-/** What /proc/PID/smaps told of one process, and the rest of /proc/PID. */
+/** Returns the figures of one process from /proc/PID/smaps and the other files of /proc/PID. */
 export function hostProcess(
   process: ProcessMemoryRecord,
   mappings: readonly Mapping[],
@@ -113,21 +114,21 @@ export function hostProcess(
   capture: Capture = LIVE,
 ): ProcessAnswer {
   const alone = { kernelThreads: 0, zombies: 0, gone: 0, hidden: false };
-  const told = hostProcesses({ processes: [process], ...alone }, sockets, capture);
+  const answer = hostProcesses({ processes: [process], ...alone }, sockets, capture);
   const contradiction = contradictionOf(process, mappings);
   return {
     ...(capture.captured ? { captured: capture.captured } : {}),
     kernel: undefined,
-    process: told.processes[0]!,
+    process: answer.processes[0]!,
     mappings,
-    warnings: [...told.warnings, ...(contradiction ? [contradiction] : [])],
-    complete: told.complete && contradiction === undefined,
+    warnings: [...answer.warnings, ...(contradiction ? [contradiction] : [])],
+    complete: answer.complete && contradiction === undefined,
   };
 }
 
 const HELD_AGAINST = ['rss', 'pss', 'uss', 'anonymous', 'swap', 'swapPss', 'locked'] as const;
 
-/** All lines of smaps, added up without a look at mappings, are what the mappings add up to. */
+/** Checks that the sums over all lines of smaps equal the sums over mappings. */
 function contradictionOf(
   { sums }: ProcessMemoryRecord,
   mappings: readonly Mapping[],
@@ -145,7 +146,7 @@ function contradictionOf(
 
 function pssByKindOf({ pss, pssAnonymous, pssShmem }: SmapsSums): PssByKind | undefined {
   if (pssAnonymous === null || pssShmem === null) return undefined;
-  // Each is rounded down to KiB by itself: less than nothing is a contradiction.
+  // Each is rounded down to KiB separately: a negative result is a contradiction.
   const file = pss - pssAnonymous - pssShmem;
   return file < 0 ? undefined : { anonymous: pssAnonymous, shmem: pssShmem, file };
 }
@@ -166,7 +167,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     locked: sums?.locked ?? status?.locked ?? null,
     network: null,
   };
-  // One by one: for thousands of them that takes a fifth of what `...` takes.
+  // One by one: for thousands of them this takes a fifth of the time of a spread.
   return {
     pid: found.pid,
     comm: found.comm,

@@ -1,21 +1,20 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { placeOf } from '../../records/cgroup-place.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
-import { FrameMap } from '../../walk/memory/frame-map.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';
-import { onlineRanges } from '../../walk/memory/online.js';
-import { ramRanges } from '../../walk/memory/ram.js';
+import { FrameMap } from '../../walk/memory/page-array.js';
+import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { zones } from '../../walk/memory/zones.js';
+import { readOrNot } from '../../walk/named-read.js';
 import {
   type AddressSpace,
   addressSpaces,
+  ResidentCountReader,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { LockedPageReader } from '../../walk/processes/locked-pages.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
-import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
-import { readOrNot } from '../../walk/read-or-not.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
 import { Warnings } from '../../walk/warnings.js';
@@ -25,20 +24,20 @@ import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
 import type { ProcsAnswer } from './answer.js';
-import { type KillBounds, type KilledTogether, killedByShares } from './killed-together.js';
+import { type KillBounds, type KilledTogether, killedByShares } from './groups.js';
 import { checkMapcounts, countsAgree } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
 import { ownBytes, type ProcessFigures, type PssByKind } from './process.js';
 
-/** All processes of a kernel, and what they map. */
+/** All processes of a kernel, and their mappings. */
 export interface ProcessSurvey extends Mapped {
   readonly answer: ProcsAnswer;
-  /** By page tables and sockets; it takes another pass over both. */
+  /** Computed from page tables and sockets, in another pass over both. */
   readonly killedTogether: KilledTogether;
 }
 
-/** What each process holds. @throws as surveyProcesses */
+/** Memory of each process. @throws as surveyProcesses */
 export function kernelProcesses(
   kernel: Kernel,
   progress: (part: number) => void = () => {},
@@ -47,18 +46,15 @@ export function kernelProcesses(
 }
 
 /**
- * What each process holds, by its page tables, and by the census what its sockets pin.
+ * Memory of each process by its page tables, and memory pinned by its sockets by the census.
  *
- * @param progress told now and then which part is done, 0 to 1
- * @throws {KernelError} `unsupported-layout` where the engine walks no page tables; `no-symbols`,
- *   `damaged`; {@link ReadError}: processes, RAM or its struct pages cannot be found
+ * @param progress called with the completed part, 0 to 1
+ * @throws {KernelError} `unsupported-layout` if the engine walks no page tables; `no-symbols`, `damaged`;
+ * {@link ReadError}: processes, RAM or its struct pages cannot be found
  */
 export function surveyProcesses(kernel: Kernel, progress: (part: number) => void): ProcessSurvey {
   if (!kernel.userPages)
-    throw new KernelError(
-      'unsupported-layout',
-      'this engine does not walk page tables of processes',
-    );
+    throw unsupportedLayout('this engine does not walk page tables of processes');
   const warnings = new Warnings(kernel.doubts);
   const lost = (message: string) => warnings.add('unreadable', message);
   const ram = ramRanges(kernel, lost);
@@ -86,12 +82,12 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
       warnings.add(codeOf(error), `${spaceName(space)}: ${(error as Error).message}`);
     }
   }
-  // Of what others share with one that cannot be read, or is not found, the shares are not known.
+  // If one process is missing or unreadable, shares of the others are unknown.
   const shares = whole.size === spaces.length && missing === 0 && lostTasks === undefined;
   checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
   const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
   const reader = new Reader(kernel, (counted.get('all-locked') ?? 0) > 0, warnings);
-  // Entries that several have are freed with the last of them: one more pass over all page tables.
+  // Shared entries are freed with their last user: this needs one more pass over all page tables.
   const numbers = new Map(spaces.map((space, at) => [space, at]));
   const swapped = [...whole.values()].some(({ swapped }) => swapped !== 0);
   const alone =
@@ -102,7 +98,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     const own = network?.get(space.processes[0]?.pid ?? 0);
     const found = whole.get(space);
     return reader.figures(space, found && { ...found, ...counts.of(space) }, {
-      // Who has no sockets pins nothing.
+      // A process without sockets pins nothing.
       pinned: network && (own?.pinned ?? 0),
       freed: network && (own?.freed ?? 0),
       shares,
@@ -126,7 +122,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   return { answer, spaces, counts, whole: shares, killedTogether };
 }
 
-/** What goes with each group, by the page tables of all processes and by all sockets. */
+/** Memory freed with each group, by the page tables of all processes and by all sockets. */
 function togetherBounds(
   kernel: Kernel,
   processes: readonly ProcessFigures[],
@@ -144,7 +140,7 @@ function togetherBounds(
   const pages = counts.together(spaces, groups.length, (space) => bySpace.get(space));
   const killedWith: KilledWith = (pid) => {
     const group = byPid.get(pid);
-    // No pid is negative.
+    // Negative numbers cannot collide with pids.
     return group === undefined ? pid : -1 - group;
   };
   const network = networkOf(kernel, new Warnings(), () => {}, killedWith);
@@ -174,11 +170,11 @@ interface Network {
   readonly pinned: number | undefined;
   readonly freed: number | undefined;
   readonly shares: boolean;
-  /** Entries of swap areas that no other process has, at least; absent: none is in swap. */
+  /** Lower bound of the swap entries that no other process has; absent: nothing is swapped. */
   readonly swapAlone?: number;
 }
 
-/** Reads what is known of an address space, and puts it beside what its page tables map. */
+/** Reads an address space, and compares its counters with its page tables. */
 class Reader {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
@@ -188,7 +184,7 @@ class Reader {
   readonly #locked: LockedPageReader;
   readonly #someLocked: boolean;
 
-  /** @param someLocked the machine has locked pages */
+  /** @param someLocked whether the machine has locked pages */
   constructor(kernel: Kernel, someLocked: boolean, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
@@ -206,10 +202,10 @@ class Reader {
   ): ProcessFigures {
     const { pageSize } = this.#kernel.facts;
     const [first, ...others] = space.processes;
-    const counted = this.#told(space, () => this.#counts.read(space));
-    const facts = first && this.#told(space, () => this.#facts.read(first));
-    const path = first && this.#told(space, () => this.#cgroups.path(first.address));
-    const locked = this.#told(space, () => this.#locked.read(space, this.#someLocked));
+    const counted = this.#orWarn(space, () => this.#counts.read(space));
+    const facts = first && this.#orWarn(space, () => this.#facts.read(first));
+    const path = first && this.#orWarn(space, () => this.#cgroups.path(first.address));
+    const locked = this.#orWarn(space, () => this.#locked.read(space, this.#someLocked));
     const agree =
       mapped !== undefined &&
       counted !== undefined &&
@@ -224,7 +220,7 @@ class Reader {
       file: bytes(mapped?.file),
       shmem: bytes(mapped?.shmem),
       swap: bytes(counted?.swapped),
-      // Who else has a page in swap is not read.
+      // Other users of a page in swap are not read.
       swapPss: counted?.swapped === 0 ? 0 : null,
       hugetlb: bytes(mapped?.hugetlb),
       pageTables: bytes(mapped?.tables),
@@ -251,7 +247,9 @@ class Reader {
     };
   }
 
-  /** A kernel whose clock is not found is no damage: no age is told then. */
+  /**
+   * Returns undefined for a kernel without a known clock: it is not damaged, but its processes have no age.
+   */
   #clock(): ClockFacts | undefined {
     try {
       return readClock(this.#kernel);
@@ -263,7 +261,7 @@ class Reader {
     }
   }
 
-  #told<T>(space: AddressSpace, read: () => T): T | undefined {
+  #orWarn<T>(space: AddressSpace, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
@@ -280,7 +278,10 @@ function pssByKind(mapped: MappedPages, pageSize: number): PssByKind {
   return { anonymous, shmem, file: all - anonymous - shmem };
 }
 
-/** What the sockets of each process pin, and what of it nobody else holds; undefined: it cannot be told. */
+/**
+ * Returns the memory that the sockets of each process pin, and the part without another holder; undefined if
+ * unknown.
+ */
 function networkOf(
   kernel: Kernel,
   warnings: Warnings,
@@ -307,7 +308,7 @@ function networkOf(
   }
 }
 
-/** Tasks that have no memory of their own. */
+/** Counts tasks without memory of their own. */
 function othersOf(
   kernel: Kernel,
   spaces: readonly AddressSpace[],

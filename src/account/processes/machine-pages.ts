@@ -1,30 +1,29 @@
 import { KIND } from '../../walk/memory/page-kinds.js';
 
-/** Memory of one kind, bytes, each page once. */
+/** Memory of one kind in bytes, each page counted once. */
 export interface KindOfPages {
-  /** Some process maps it. */
+  /** Mapped by a process. */
   readonly mapped: number;
   readonly unmapped: number;
 }
 
 /**
- * What of a machine's memory processes map, and what of the same kinds nobody does: PSS of all processes adds up
- * to what is mapped. Bytes.
+ * Mapped and unmapped memory of the machine by kind: the PSS of all processes sums to the mapped part. Bytes.
  */
 export interface MachinePages {
   readonly anonymous: KindOfPages;
   readonly swapCache: KindOfPages;
   readonly pageCache: KindOfPages;
   readonly shared: KindOfPages;
-  /** In no PSS. */
+  /** Not included in PSS. */
   readonly hugetlb: KindOfPages;
-  /** The kernel's own memory that it shows to processes: code, clocks, rings. */
+  /** The kernel's own memory that processes map: code, clocks, rings. */
   readonly otherMapped: number;
 }
 
 /**
- * @param kinds of each frame
- * @param isMapped whether some process maps it
+ * @param kinds kind of each frame
+ * @param isMapped whether a process maps it
  */
 export function machinePages(
   kinds: Uint8Array,
@@ -38,7 +37,7 @@ export function machinePages(
     all[kind]!++;
     if (!isMapped(index)) continue;
     mapped[kind]!++;
-    if (!TOLD.has(kind)) other++;
+    if (!LISTED_KINDS.has(kind)) other++;
   }
   const of = (kind: number): KindOfPages => ({
     mapped: mapped[kind]! * pageSize,
@@ -54,6 +53,19 @@ export function machinePages(
   };
 }
 
-const TOLD: ReadonlySet<number> = new Set([
+const LISTED_KINDS: ReadonlySet<number> = new Set([
   ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem, KIND.hugetlb],
 ]);
+
+export interface SwapEntry {
+  readonly type: number;
+  readonly offset: number;
+}
+
+/** Maximum number of swapped pages whose sharers are determined: 16 GiB. */
+export const MOST_ENTRIES = 2 ** 22;
+
+/** Offsets have 50 bits, of which a swap area of 2^47 bytes uses 35. */
+export function swapKey({ type, offset }: SwapEntry): number {
+  return type * 2 ** 47 + (offset % 2 ** 47);
+}

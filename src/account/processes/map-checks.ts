@@ -1,9 +1,12 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask } from '../../walk/machine/cpus.js';
+import { cpuMask } from '../../walk/cpus.js';
 import { memberOf, struct } from '../../walk/pages/struct-page.js';
-import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
-import type { ResidentCounts } from '../../walk/processes/resident-counts.js';
+import {
+  type AddressSpace,
+  type ResidentCounts,
+  spaceName,
+} from '../../walk/processes/address-spaces.js';
 import { ReverseMapReader } from '../../walk/processes/reverse-maps.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { PF_EXITING } from '../../walk/tasks/tasks.js';
@@ -11,7 +14,7 @@ import type { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import type { MappingCounts, ResidentPages } from './mapped-pages.js';
 
-/** What a process counts, and its page tables have. */
+/** Counters of a process that its page tables show, too. */
 const COUNTED = [
   ['anonymous', 'anonymous pages'],
   ['shmem', 'pages of shared memory'],
@@ -19,13 +22,13 @@ const COUNTED = [
   ['swapped', 'pages in swap'],
 ] as const;
 
-/** Trees of mappings that are read to explain pages that are mapped less often than they count. */
+/** Maximum number of mapping trees read to find the missing mappings of pages. */
 const MOST_TREES = 4096;
 
 /**
- * Holds what a process counts of its pages (`rss_stat`) against its page tables: both change under one lock.
- * Only for a process that a CPU was running may they differ, by the entries of one table on each CPU. Pages on
- * their way (migration) count and are not mapped.
+ * Compares a process's page counters (`rss_stat`) with its page tables: both change under one lock. They may
+ * differ only for a process that was running, by the entries of one table on each CPU. Migrating pages count
+ * although they are not mapped.
  *
  * @returns whether they agree, or the kernel is live
  */
@@ -53,12 +56,13 @@ export function countsAgree(
 }
 
 /**
- * Holds how often page tables map each frame against what its `struct page` counts (`_mapcount`). More mappings
- * than that mean an entry that leads to another's frame. Fewer mean page tables that were not found: those of an
- * address space without a process, while it is torn down or being made by execve, or of a process that is not in
- * the list of tasks. The tree of the page's mappings tells which. Pages of large folios are left out.
+ * Compares the number of page table entries for each frame with the count in its `struct page` (`_mapcount`).
+ * More entries mean that one of them points to a wrong frame. Fewer mean that page tables were not found:
+ * those of an address space without a process, which is being torn down or created by execve, or of a process
+ * that is not in the task list. The mapping tree of the page shows which of them. Pages of large folios are
+ * excluded.
  *
- * @param spaces all of them; undefined: some were not found or not read, and pages may be mapped there too
+ * @param spaces all address spaces; undefined if some were not found or not read, and may map pages as well
  */
 export function checkMapcounts(
   kernel: Kernel,
@@ -98,7 +102,7 @@ class Miscounts {
   }
 }
 
-/** Tells why page tables that map a page were not found. */
+/** Finds out why page tables that map a page were not found. */
 class MissingMaps {
   readonly #kernel: Kernel;
   readonly #spaces: ReadonlyMap<bigint, AddressSpace>;
@@ -107,7 +111,7 @@ class MissingMaps {
   readonly #memory;
   readonly #task;
   readonly #owner: StructReader<'owner'> | undefined;
-  /** By `page.mapping`; undefined: it is known, and no contradiction. */
+  /** Results by `page.mapping`; undefined: checked, without a contradiction. */
   readonly #known = new Map<bigint, string | undefined>();
 
   /** @throws {KernelError} `unsupported-layout` */
@@ -118,12 +122,10 @@ class MissingMaps {
     this.#trees = new ReverseMapReader(kernel);
     this.#memory = new StructReader(kernel, 'mm_struct', ['mm_users.counter']);
     this.#task = new StructReader(kernel, 'task_struct', ['flags', 'mm', 'in_execve']);
-    this.#owner = kernel.struct('mm_struct')?.member('owner')
-      ? new StructReader(kernel, 'mm_struct', ['owner'])
-      : undefined;
+    this.#owner = StructReader.ifPresent(kernel, 'mm_struct', ['owner']);
   }
 
-  /** What is known of who maps a frame besides; undefined: it is in order. */
+  /** Returns the other mappers of a frame; undefined if there is no contradiction. */
   why(frame: number): string | undefined {
     const at = this.#kernel.pages.pageOfFrame(frame) + BigInt(this.#page);
     const mapping = this.#kernel.read(at, 8).getBigUint64(0, true);
@@ -149,7 +151,7 @@ class MissingMaps {
     }
   }
 
-  /** Whether an address space is being torn down or made, and rightly no process's. */
+  /** Whether an address space is being torn down or created, and therefore belongs to no process. */
   #isPassing(mm: bigint): boolean {
     if (this.#memory.read(mm).number('mm_users.counter') === 0) return true;
     const owner = this.#owner?.read(mm).pointer('owner') ?? 0n;

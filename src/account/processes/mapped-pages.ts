@@ -1,85 +1,87 @@
-import type { ReadError } from '../../base/errors/kernel.js';
+import type { ReadError } from '../../base/errors.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
-import type { FrameMap } from '../../walk/memory/frame-map.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
+import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
-import { hugeZeroFrame } from '../../walk/processes/huge-zero.js';
-import { swapAreas } from '../../walk/processes/swap-areas.js';
-import { type MachinePages, machinePages } from './machine-pages.js';
-import { MOST_ENTRIES, swapKey } from './swap-key.js';
+import { hugeZeroFrame } from '../../walk/processes/mapped-page.js';
+import { swapAreas } from '../../walk/processes/shmem-swap.js';
+import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './machine-pages.js';
 
-/** What the entries of an address space's page tables come to, in base pages. */
+/** Sums of the page table entries of an address space, in base pages. */
 export interface ResidentPages {
   anonymous: number;
   shmem: number;
   file: number;
   hugetlb: number;
-  /** Entries of swap areas; undefined: some entries do not tell what they are. */
+  /** Swap entries; undefined if some entries are of an unknown kind. */
   swapped: number | undefined;
-  /** Entries of pages on their way (migration), which count as resident, and of markers, which do not. */
+  /** Migration entries, which count as resident, and markers, which do not. */
   moving: number;
 }
 
-/** What the page tables of an address space map, in base pages. */
+/** Pages that the page tables of an address space map, in base pages. */
 export interface MappedPages {
   readonly anonymous: number;
   readonly shmem: number;
-  /** Of files, and what else counts with them: the kernel's own pages that it shows to everybody. */
+  /** File pages, and pages that count with them: the kernel's own pages that all processes see. */
   readonly file: number;
   readonly hugetlb: number;
-  /** Pages divided among all mappings of them. */
+  /** Pages divided by their number of mappings (PSS). */
   readonly proportional: number;
-  /** Of these, anonymous pages and pages of shared memory. */
+  /** Part that is anonymous, and part that is shared memory. */
   readonly proportionalAnonymous: number;
   readonly proportionalShmem: number;
-  /** Pages that have one mapping. */
+  /** Pages with exactly one mapping. */
   readonly alone: number;
-  /** Page tables, the top one among them, and those that are kept to split huge pages by. */
+  /** Page tables, including the top one, and those reserved for splitting huge pages. */
   readonly tables: number;
 }
 
-/** Is told of what an address space maps; see {@link UserPages}. */
+/** Receives the pages that an address space maps; see {@link UserPages}. */
 export interface MappedVisitor {
   /**
-   * An entry of its page tables.
+   * Receives a present page table entry.
    *
-   * @param index place of its first frame in the map of frames
+   * @param index index of its first frame in the map of frames
    */
   page(page: number, pages: number, frame: number, index: number, marks: number): void;
   absent?(page: number, pages: number, type: number, offset: number): void;
 }
 
-/** Kinds whose `struct page`s count their mappings, in `_mapcount`, which is -1 for none. */
+/** Kinds whose `struct page` counts mappings in `_mapcount`, which is -1 for none. */
 const COUNTED: ReadonlySet<number> = new Set([
   ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem],
 ]);
 
-/** The bit of a count that says that a process which was running maps the frame. */
+/** Bit of a count: a process that was running maps the frame. */
 const RUNNING = 2 ** 31;
 
-/** What all mappings in a group of address spaces keep, base pages. */
+/** Memory of all mappings in a group of address spaces, base pages. */
 export interface SharedInGroup {
   readonly least: number;
-  /** With shared memory that several of them map, which a file in tmpfs may keep. */
+  /** Includes shared memory that several of them map, which a file in tmpfs may keep. */
   readonly most: number;
-  /** Entries of swap areas; undefined: unknown. */
+  /** Swap entries; undefined: unknown. */
   readonly swapped: number | undefined;
 }
 
-/** What is mapped in several groups, or outside of all. */
+/** Mapped in several groups, or outside of all. */
 const NO_GROUP = 2 ** 32 - 1;
 
 interface Tables {
-  /** Those that were met. */
+  /** Number of page tables found. */
   readonly tables: number;
-  /** One for each huge page that is anonymous or of zeros, to split it by (pgtable_trans_huge_deposit). */
+  /**
+   * Page tables reserved for splitting huge pages, one for each anonymous huge page or huge zero page
+   * (pgtable_trans_huge_deposit).
+   */
   readonly spare: number;
 }
 
 /**
- * Counts how often each page frame is mapped, over all address spaces, and then what each one's share is:
- * the division that the kernel makes for /proc/PID/smaps by the count of each page (smaps_account).
+ * Counts the mappings of each page frame in all address spaces, and then computes shares: the same division
+ * that the kernel makes for /proc/PID/smaps by the count of each page (smaps_account).
  */
 export class MappingCounts {
   readonly #kernel: Kernel;
@@ -90,7 +92,7 @@ export class MappingCounts {
   readonly #hugeZero: number;
   readonly #swapAreas: number | undefined;
 
-  /** @param scan of each frame */
+  /** @param scan result for each frame */
   constructor(
     kernel: Kernel,
     frames: FrameMap,
@@ -106,16 +108,16 @@ export class MappingCounts {
   }
 
   /**
-   * Counts the pages of one address space in.
+   * Counts the pages of one address space.
    *
-   * @param visit told of each frame, by its place in the map of frames
-   * @throws {ReadError} if not all its page tables can be read; {@link KernelError} `damaged`
+   * @param visit called for each frame with its index in the map of frames
+   * @throws {ReadError} if some of its page tables are unreadable; {@link KernelError} `damaged`
    */
   add(space: AddressSpace, visit: (index: number) => void = () => {}): ResidentPages {
     const counts = this.#counts;
     const mark = space.running ? RUNNING : 0;
     const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0, moving: 0 };
-    let [swapped, untold] = [0, 0];
+    let [swapped, unknownEntries] = [0, 0];
     this.walk(space, {
       page: (_page, pages, _frame, first) => {
         const end = Math.min(first + pages, this.#kinds.length);
@@ -126,29 +128,29 @@ export class MappingCounts {
         }
       },
       absent: (_page, pages, type) => {
-        if (type < 0 || this.#swapAreas === undefined) untold += pages;
+        if (type < 0 || this.#swapAreas === undefined) unknownEntries += pages;
         else if (type < this.#swapAreas) swapped += pages;
         else found.moving += pages;
       },
     });
-    return { ...found, swapped: untold > 0 ? undefined : swapped };
+    return { ...found, swapped: unknownEntries > 0 ? undefined : swapped };
   }
 
   /**
-   * Frames of one page each that are mapped more or less often than their `struct page`s count, but for those
-   * that a process maps which was running, and those of large folios.
+   * Visits single-page frames whose number of mappings differs from the count in their `struct page`. Frames
+   * mapped by a process that was running, and those of large folios, are excluded.
    */
-  eachMiscounted(visit: (frame: number, found: number, told: number) => void): void {
+  eachMiscounted(visit: (frame: number, found: number, counted: number) => void): void {
     const counts = this.#counts;
     for (let index = 0; index < counts.length; index++) {
-      const [found, told] = [counts[index]!, this.#mappings[index]!];
-      if (Math.min(found, MAPPINGS.more) === told || told === MAPPINGS.unknown) continue;
+      const [found, mapped] = [counts[index]!, this.#mappings[index]!];
+      if (Math.min(found, MAPPINGS.more) === mapped || mapped === MAPPINGS.unknown) continue;
       if (found < RUNNING && COUNTED.has(this.#kinds[index]!))
-        visit(this.#frames.frameAt(index), found, told);
+        visit(this.#frames.frameAt(index), found, mapped);
     }
   }
 
-  /** All frames by kind, those that are mapped apart. */
+  /** Returns all frames by kind, mapped ones separately. */
   machine(): MachinePages {
     return machinePages(
       this.#kinds,
@@ -157,17 +159,17 @@ export class MappingCounts {
     );
   }
 
-  /** How often the frame at a place is mapped: once where it has been mapped since they were counted. */
+  /** Returns the number of mappings of a frame; at least 1, for frames mapped since the count. */
   at(index: number): number {
     return Math.max(this.#counts[index]! % RUNNING, 1);
   }
 
-  /** What the scan said of the frame at a place. */
+  /** Kind of the frame at an index, by the scan. */
   kindAt(index: number): number {
     return this.#kinds[index]!;
   }
 
-  /** What an address space that was counted in maps. @throws as add */
+  /** Pages that an added address space maps. @throws as add */
   of(space: AddressSpace): MappedPages {
     const found = { anonymous: 0, shmem: 0, file: 0, hugetlb: 0 };
     const shares = { anonymous: 0, shmem: 0, file: 0 };
@@ -191,10 +193,10 @@ export class MappingCounts {
   }
 
   /**
-   * What goes with each group when all its address spaces go, in base pages: pages and swap entries all of whose
-   * mappings are in it. Pages of hugetlb are not counted, as in USS.
+   * Memory freed with each group if all its address spaces exit, in base pages: pages and swap entries whose
+   * mappings are all in it. hugetlb pages are not counted, as in USS.
    *
-   * @param groupOf the number of its group, from 0; undefined: it is in none, and keeps what it maps
+   * @param groupOf number of a space's group, from 0; undefined: it is in none, and keeps its pages
    * @throws as add
    */
   together(
@@ -229,7 +231,7 @@ export class MappingCounts {
       const group = found[owners[index]! - 1];
       if (!group || this.#kinds[index] === KIND.hugetlb) continue;
       group.most++;
-      if (this.#goesWithMappings(index)) group.least++;
+      if (this.#isFreedWithMappings(index)) group.least++;
     }
     for (const owner of slots.values()) {
       const group = found[owner - 1];
@@ -240,21 +242,24 @@ export class MappingCounts {
       : found.map(({ least, most }) => ({ least, most, swapped: undefined }));
   }
 
-  /** A file in tmpfs and the kernel's own pages may stay; so does a page that counts mappings which were not found. */
-  #goesWithMappings(index: number): boolean {
+  /**
+   * Whether a page is freed with its mappings. A tmpfs file and the kernel's own pages may remain, and so
+   * does a page whose count exceeds the mappings found.
+   */
+  #isFreedWithMappings(index: number): boolean {
     const found = this.at(index);
-    // As USS has it.
+    // The same as in USS.
     if (found === 1) return true;
     const told = this.#mappings[index]!;
     if (told !== MAPPINGS.unknown && told > Math.min(found, MAPPINGS.more)) return false;
     return this.#isAnonymous(index) || this.#kinds[index] === KIND.file;
   }
 
-  /** Goes through the entries of an address space, in the order of its addresses. @throws as add */
+  /** Walks the entries of an address space, in order of address. @throws as add */
   walk({ pgd }: AddressSpace, visitor: MappedVisitor): Tables {
     let [tables, spare] = [0, 0];
     let lost: ReadError | undefined;
-    const told: UserPages = {
+    const user: UserPages = {
       page: (page, pages, frame, marks) => {
         const index = this.#frames.indexOf(frame);
         if (index < 0) return;
@@ -273,7 +278,7 @@ export class MappingCounts {
         lost ??= error;
       },
     };
-    this.#kernel.userPages?.(pgd, told);
+    this.#kernel.userPages?.(pgd, user);
     if (lost) throw lost;
     return { tables, spare };
   }

@@ -1,40 +1,48 @@
+import { grouped } from '../../base/grouped.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
-import type { Mapping } from '../../records/mappings.js';
+import {
+  MAPPING_SIZES,
+  type Mapping,
+  type MappingKind,
+  type MappingSizes,
+} from '../../records/mappings.js';
+import type { CaptureOrigin } from '../../records/sample-origin.js';
 import type { NamePlace } from '../../walk/files/paths.js';
-import { type AddressSpace, spaceName } from '../../walk/processes/address-spaces.js';
+import {
+  type AddressSpace,
+  ResidentCountReader,
+  spaceName,
+} from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';
 import { type ProcessArea, ProcessAreaReader, VM } from '../../walk/processes/process-areas.js';
-import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
-import { ShmemSwapReader } from '../../walk/processes/shmem-swap.js';
-import { swapAreas } from '../../walk/processes/swap-areas.js';
+import { ShmemSwapReader, swapAreas } from '../../walk/processes/shmem-swap.js';
 import type { Warning, Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';
+import { MOST_ENTRIES, type SwapEntry, swapKey } from './machine-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
 import type { ProcessFigures } from './process.js';
-import { MOST_ENTRIES, type SwapEntry, swapKey } from './swap-key.js';
 
-/** The answer to `procs --pid`: one process, and what it maps. */
+/** The answer to `procs --pid`: one process, and its mappings. */
 export interface ProcessAnswer {
-  /** Undefined: /proc told it, and no kernel's memory was read. */
+  /** Undefined for an answer from /proc, without kernel memory. */
   readonly kernel: KernelFacts | undefined;
-  /** Of a host that was captured; undefined: it is this machine, or a dump. */
+  /** A captured host; undefined: this machine, or a dump. */
   readonly captured?: CaptureOrigin;
   readonly process: ProcessFigures;
-  /** In the order of their addresses. */
+  /** In order of address. */
   readonly mappings: readonly Mapping[];
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
 }
 
 /**
- * What an address space of a dump maps.
+ * Mappings of an address space of a dump.
  *
- * @param counts how often each frame is mapped, of all spaces
- * @param whole every page table of every process could be read: else shares are not known
- * @param warnings takes what contradicts, and what cannot be read
- * @param onName told where each name in a path or of a mapping lies
+ * @param counts number of mappings of each frame, in all spaces
+ * @param whole every page table of every process could be read; otherwise shares are unknown
+ * @param warnings receives contradictions and unreadable data
+ * @param onName receives the address of each name in a path or of a mapping
  */
 export function mappingsOf(
   kernel: Kernel,
@@ -105,14 +113,14 @@ export function mappingsOf(
   });
 }
 
-/** All address spaces of a dump, and what they map. */
+/** All address spaces of a dump, and their mappings. */
 export interface Mapped {
   readonly spaces: readonly AddressSpace[];
   readonly counts: MappingCounts;
   readonly whole: boolean;
 }
 
-/** Of what others share with one that cannot be read, the shares are not known. */
+/** If another process is unreadable, shares are unknown. */
 const SHARES_UNKNOWN = {
   pss: null,
   locked: null,
@@ -128,7 +136,7 @@ function sumOfSwap(own: Swapped | undefined, ofFile: Swapped | undefined): Swapp
   if (!own || !ofFile) return undefined;
   return {
     pages: own.pages + ofFile.pages,
-    // What of a file is in swap smaps leaves out of SwapPss.
+    // smaps does not count swapped file pages in SwapPss.
     proportional: own.proportional,
   };
 }
@@ -143,20 +151,20 @@ function permissionsOf({ flags }: ProcessArea): string {
   ].join('');
 }
 
-/** Pages of one mapping that are in swap: how many, and each divided among all who have it. */
+/** Pages of one mapping in swap: their number, and their proportional share (SwapPss). */
 interface Swapped {
   readonly pages: number;
-  /** Undefined: who else has them is not known. */
+  /** Undefined if the other users are unknown. */
   readonly proportional: number | undefined;
 }
 
 /**
- * What of each mapping is in swap, by its page tables: where the kind of entries cannot be told, all are taken
- * for such if there are as many as the process counts.
+ * Returns the swapped pages of each mapping, by page tables. If the kind of swap entries is unknown, all
+ * non-present entries count, provided that their number equals the process's own counter.
  *
- * @param counted what the process counts (MM_SWAPENTS)
- * @param spaces all address spaces, for who else has a page
- * @returns undefined: it cannot be told
+ * @param counted the process's counter (MM_SWAPENTS)
+ * @param spaces all address spaces, to find other users of an entry
+ * @returns undefined if unknown
  */
 function swappedOf(
   kernel: Kernel,
@@ -166,12 +174,12 @@ function swappedOf(
   counts: MappingCounts,
 ): Swapped[] | undefined {
   const most = swapAreas(kernel);
-  const untold = areas.reduce((sum, area) => sum + area.untold, 0);
-  if (untold > 0) {
-    if (untold !== counted) return undefined;
+  const unknownEntries = areas.reduce((sum, area) => sum + area.unknownEntries, 0);
+  if (unknownEntries > 0) {
+    if (unknownEntries !== counted) return undefined;
     return areas.map((area) => ({
-      pages: area.untold,
-      proportional: area.untold === 0 ? 0 : undefined,
+      pages: area.unknownEntries,
+      proportional: area.unknownEntries === 0 ? 0 : undefined,
     }));
   }
   if (most === undefined) return counted === 0 ? areas.map(() => NONE) : undefined;
@@ -187,7 +195,7 @@ function swappedOf(
 
 const NONE: Swapped = { pages: 0, proportional: 0 };
 
-/** How many entries of all page tables lead to each of these. */
+/** Returns the number of page table entries for each of these swap entries. */
 function sharersOf(
   entries: readonly SwapEntry[],
   spaces: readonly AddressSpace[],
@@ -207,4 +215,52 @@ function sharersOf(
     });
   }
   return sharers;
+}
+
+/** Mappings of one file, or of one kind of memory. */
+export interface MappingGroup extends MappingSizes {
+  /** Name as in /proc/PID/maps, untrusted; '': none. */
+  readonly name: string;
+  readonly kind: MappingKind;
+  readonly mappings: number;
+  /** Size of their address ranges in bytes. */
+  readonly size: number;
+  /** Pages without another mapping, including huge pages of hugetlb, and pages in swap; null: unknown. */
+  readonly own: number | null;
+}
+
+const SIZE_NAMES = Object.keys(MAPPING_SIZES) as (keyof MappingSizes)[];
+
+/** Returns the sums of mappings; a sum is null if one of its values is unknown. */
+export function sumOfMappings(mappings: readonly MappingSizes[]): MappingSizes {
+  const sums = SIZE_NAMES.map((name) => {
+    let sum: number | null = 0;
+    for (const { [name]: own } of mappings) sum = sum === null || own === null ? null : sum + own;
+    return [name, sum] as const;
+  });
+  return Object.fromEntries(sums) as unknown as MappingSizes;
+}
+
+/** Mappings by file and kind; the largest private memory first. */
+export function groupsOfMappings(mappings: readonly Mapping[]): MappingGroup[] {
+  const groups = grouped(mappings, ({ name, kind }) => `${kind} ${name}`);
+  return [...groups.values()]
+    .map((own) => ({ ...totalOfMappings(own), name: own[0]?.name ?? '', kind: own[0]!.kind }))
+    .sort((a, b) => (b.own ?? -1) - (a.own ?? -1) || (b.pss ?? -1) - (a.pss ?? -1));
+}
+
+/** Returns the totals of several mappings. */
+export function totalOfMappings(mappings: readonly Mapping[]): Omit<MappingGroup, 'name' | 'kind'> {
+  const sum = sumOfMappings(mappings);
+  return {
+    ...sum,
+    mappings: mappings.length,
+    size: Number(mappings.reduce((size, { start, end }) => size + end - start, 0n)),
+    own: ownOf(sum),
+  };
+}
+
+function ownOf({ privateClean, privateDirty, privateHugetlb, swap }: MappingSizes): number | null {
+  if (privateClean === null || privateDirty === null || swap === null) return null;
+  return privateClean + privateDirty + (privateHugetlb ?? 0) + swap;
 }

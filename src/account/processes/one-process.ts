@@ -3,11 +3,10 @@ import { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { surveyProcesses } from './kernel.js';
 import { mappingsOf, type ProcessAnswer } from './mappings.js';
-import { onlyOne } from './only-one.js';
-import type { ProcessFigures } from './process.js';
+import { onlyOne, type ProcessFigures } from './process.js';
 
 /**
- * One process of a dump, and what it maps.
+ * One process of a dump, and its mappings.
  *
  * @throws {WalkError} `no-such-pid`; and as surveyProcesses
  */

@@ -1,37 +1,37 @@
+import { WalkError } from '../../base/errors.js';
 import type { ProcessIdentity } from '../../records/processes.js';
 
-/** What a process's memory comes to, bytes; null: it cannot be told. */
-export interface ProcessSizes {
-  /** Pages that it maps, those that others map too among them; huge pages of hugetlb are not. */
-  readonly rss: number | null;
-  /** The same, each page divided among all mappings of it. */
-  readonly pss: number | null;
-  /** Of its pages, those that have no other mapping. */
-  readonly uss: number | null;
-  readonly anonymous: number | null;
-  readonly file: number | null;
-  readonly shmem: number | null;
-  readonly swap: number | null;
-  readonly swapPss: number | null;
-  readonly hugetlb: number | null;
-  readonly pageTables: number | null;
-  readonly locked: number | null;
-  /** Memory of the network that its sockets pin, with what others hold of it too. */
-  readonly network: number | null;
-  /**
-   * What its death gives back at least: USS, swap, page tables, and what its sockets alone hold. Null where
-   * one of the first three is; the sockets' part counts where it is known.
-   */
-  readonly freed: number | null;
-}
-
-/** Names of the sizes, in the order in which they are told. */
+/** Names of the sizes, in the order of the output. */
 export const SIZES = [
-  ...(['rss', 'pss', 'uss', 'anonymous', 'file', 'shmem', 'swap', 'swapPss'] as const),
-  ...(['hugetlb', 'pageTables', 'locked', 'network', 'freed'] as const),
-] as const satisfies readonly (keyof ProcessSizes)[];
+  /** Mapped pages, including those that other processes map; without hugetlb pages. */
+  'rss',
+  /** The same, with each page divided by its number of mappings. */
+  'pss',
+  /** Pages without another mapping. */
+  'uss',
+  ...([
+    'anonymous',
+    'file',
+    'shmem',
+    'swap',
+    'swapPss',
+    'hugetlb',
+    'pageTables',
+    'locked',
+  ] as const),
+  /** Network memory pinned by its sockets, including shared parts. */
+  'network',
+  /**
+   * Lower bound of the memory freed by a kill: USS, swap, page tables, and the exclusive memory of its
+   * sockets. Null if one of the first three is unknown; the sockets' part counts if it is known.
+   */
+  'freed',
+] as const;
 
-/** What sockets pin, bytes, where it is no count: low ≤ likely; null: nothing bounds it. */
+/** Memory of a process, bytes; null: unknown. */
+export type ProcessSizes = Readonly<Record<(typeof SIZES)[number], number | null>>;
+
+/** Estimate of the memory pinned by sockets, bytes: low ≤ likely; null: no upper bound. */
 export interface NetworkEstimate {
   readonly low: number;
   readonly likely: number;
@@ -45,21 +45,21 @@ export interface PssByKind {
   readonly file: number;
 }
 
-/** A process, or several that share their memory. */
+/** A process, or several processes that share their memory. */
 export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
-  /** When it began, in ticks of USER_HZ after the boot: no other process has its pid and this. */
+  /** Start time in ticks of USER_HZ since boot: with the pid, it identifies a process. */
   readonly started: number | null;
   /** Other processes with the same memory (CLONE_VM, vfork), which have no row of their own. */
   readonly sharedWith: readonly number[];
-  /** What makes up `pss`; absent: not known, or the kernel does not report it (smaps_rollup since 5.4). */
+  /** Parts of `pss`; absent: unknown, or not reported by the kernel (smaps_rollup since 5.4). */
   readonly pssByKind?: PssByKind | undefined;
-  /** `network` is the likely one of these, and no count; absent: it is a count, or not known. */
+  /** Present if `network` is only an estimate within these bounds. */
   readonly networkEstimate?: NetworkEstimate | undefined;
-  /** Of what can be told of a process here, all is. */
+  /** Whether all figures that this source has for a process were readable. */
   readonly complete: boolean;
 }
 
-/** Memory that comes back when a process dies, but for what its sockets hold. */
+/** Returns the memory that is freed when a process exits, excluding memory of its sockets. */
 export function ownBytes(
   { uss, pageTables }: Pick<ProcessSizes, 'uss' | 'pageTables'>,
   swap: number | null,
@@ -67,7 +67,28 @@ export function ownBytes(
   return uss === null || swap === null || pageTables === null ? null : uss + swap + pageTables;
 }
 
-/** What of its swap no other process has, at least: an entry that others have too counts at most half in its share. */
+/** Lower bound of the swap that no other process has: a shared entry counts at most half in its share. */
 export function ownSwap({ swap, swapPss }: Pick<ProcessSizes, 'swap' | 'swapPss'>): number | null {
   return swap === null ? null : Math.max(2 * (swapPss ?? 0) - swap, 0);
+}
+
+/**
+ * Returns the only selected process.
+ *
+ * @throws {WalkError} `no-such-pid` if there is none, or several
+ */
+export function onlyOne(
+  processes: readonly ProcessFigures[],
+  select: (process: ProcessFigures) => boolean,
+): ProcessFigures {
+  const [first, ...others] = processes.filter(select);
+  if (!first) throw new WalkError('no-such-pid', 'no process matches --pid and --container');
+  if (others.length > 0) {
+    const pids = [first, ...others].map(({ pid }) => pid).join(', ');
+    throw new WalkError(
+      'no-such-pid',
+      `--pid and --container match several processes (pid ${pids} on the host): give more of the container’s id`,
+    );
+  }
+  return first;
 }

@@ -7,7 +7,7 @@ import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { measureWords, signedSize, whoWords } from './words.js';
 
-/** The change of free memory, the categories that grew most, and their owners. */
+/** Formats the change of free memory, the categories that grew most, and their owners. */
 export function headline(answer: DiffAnswer): string {
   const { loss, sameBoot } = answer;
   const when = whenWords(answer);
@@ -63,7 +63,10 @@ function reasonWords({
   return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.`;
 }
 
-/** The category that grew most, where free memory did not fall or is not of one boot. */
+/**
+ * Names the category that grew most. Used if free memory did not fall, or if the inputs are from different
+ * boots.
+ */
 function largestIncrease({ categories: [first] }: Loss): string {
   if (!first || (first.category.change ?? 0) < LEAST_LOSS) return '';
   return ` Largest increase: ${increaseWords(first)}.`;
@@ -98,7 +101,7 @@ function listSentence({ lists }: DiffAnswer): string {
     : `No known growth; the change of ${formatCount(unknown)} listed ${unknown === 1 ? 'item' : 'items'} is unknown`;
 }
 
-/** `between 10:02 and 10:47 UTC on 2026-11-20`; with seconds where the times are close. */
+/** Returns `between 10:02 and 10:47 UTC on 2026-11-20`; seconds are included if the times are close. */
 function whenWords({ states }: DiffAnswer): string {
   const [first, last] = [states[0], states.at(-1)];
   const [from, to] = [first?.origin.at, last?.origin.at];

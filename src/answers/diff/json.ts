@@ -1,15 +1,13 @@
-import type { CategoryDiff } from '../../diff/categories.js';
 import type { DiffAnswer } from '../../diff/compare.js';
-import type { Course } from '../../diff/course.js';
-import type { ListDiff } from '../../diff/lists.js';
+import type { CategoryDiff, Course, ListDiff } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
 import type { HostState, Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import { headline } from './headline.js';
-import { noteWords } from './notes.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
+import { noteWords } from './words.js';
 
-/** The answer to `diff` as the JSON contract has it. */
+/** Returns the answer to `diff` according to the JSON contract. */
 export function diffJson(answer: DiffAnswer): DiffJson {
   const { states, seconds, sameBoot, loss, categories, lists, notes, complete } = answer;
   return {
@@ -64,7 +62,7 @@ function courseJson({ bytes, change, perSecond, trend, grewEachTime }: Course) {
     afterBytes: bytes.at(-1) ?? null,
     changeBytes: change,
     perMinuteBytes: perSecond === null ? null : perSecond * 60,
-    bytes: [...bytes],
+    bytes,
     growth: trend?.growth ?? null,
     course: trend?.course ?? null,
     grewEachTime,
@@ -80,7 +78,7 @@ function categoryJson(diff: CategoryDiff): CategoryDiffJson {
   };
 }
 
-/** @param whoOf null: it is none of these */
+/** @param whoOf returns null if the item is none of these */
 function listJson<Fields extends object>(
   diff: ListDiff | null,
   whoOf: (who: Who) => Fields | null,

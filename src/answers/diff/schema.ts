@@ -1,37 +1,37 @@
 import { z } from 'zod';
+import type { Immutable } from '../../base/immutable.js';
 import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/notes.js';
 import { growthSchema } from '../growth/schema.js';
-import { socketEndsShape } from '../schema.js';
+import { count, socketEndsShape } from '../schema.js';
 
 /**
- * `kdump-mem diff --json`, version 1: what changed from the first input to the last. Sizes are bytes; null: it is not
- * known, 0: known to be nothing. Text is as inputs have it: JSON escapes it.
+ * `kdump-mem diff --json`, version 1: changes from the first input to the last. Sizes are bytes; null:
+ * unknown, 0: known to be zero. Text is copied from the inputs and JSON-escaped.
  */
 
-const count = z.int().nonnegative();
 const bytes = count.nullable();
 const change = z.int().nullable();
 
 const course = {
   beforeBytes: bytes,
   afterBytes: bytes,
-  /** After less before. */
+  /** After minus before. */
   changeBytes: change,
-  /** That, a minute; null: times are not known, or of different boots. */
+  /** Change per minute; null: the times are unknown, or from different boots. */
   perMinuteBytes: z.number().nullable(),
-  /** At each input, in the order of `inputs`. */
+  /** Value at each input, in the order of `inputs`. */
   bytes: z.array(bytes),
-  /** Bytes a second by all inputs, with its interval; null: there are too few. */
+  /** Growth in bytes per second over all inputs, with its confidence interval; null: too few inputs. */
   growth: growthSchema,
   course: z.enum(['grows', 'grew', 'steady', 'shrank', 'shrinks']).nullable(),
-  /** It grew from each input to the next; null: there are two, or it is not known. */
+  /** Whether it grew from each input to the next; null: only two inputs, or unknown. */
   grewEachTime: z.boolean().nullable(),
 };
 
 const category = z.strictObject({
   category: z.string(),
-  // A schema that has itself in it cannot be spread into.
+  // A recursive schema cannot be built with the spread operator.
   beforeBytes: course.beforeBytes,
   afterBytes: course.afterBytes,
   changeBytes: course.changeBytes,
@@ -40,7 +40,10 @@ const category = z.strictObject({
   growth: course.growth,
   course: course.course,
   grewEachTime: course.grewEachTime,
-  /** Children's changes and this sum to the change, to the byte: what cannot be compared among them. */
+  /**
+   * Part of the change that the children cannot account for because they are not comparable: this plus the
+   * children's changes equals the change, to the byte.
+   */
   uncomparedBytes: change,
   get children() {
     return z.array(category);
@@ -49,13 +52,13 @@ const category = z.strictObject({
 
 const measured = {
   ...course,
-  /** What was measured; null: nothing that both first and last know. */
+  /** The compared measure; null: the first and last input have none in common. */
   measure: z
     .enum(['pss', 'rss', 'pinned', 'estimated', 'unread', 'bytes', 'charged', 'usage'])
     .nullable(),
   /**
-   * `was-empty`, `is-empty`: it had nothing then, or was not there. `only-after`, `only-before`: the other list is not
-   * whole.
+   * `was-empty`, `is-empty`: it held nothing then, or was absent. `only-after`, `only-before`: the other list
+   * is incomplete.
    */
   status: z.enum(STATUSES),
 };
@@ -84,18 +87,18 @@ const cache = z.strictObject({ name: z.string(), category: z.string().nullable()
 const caller = z.strictObject({ name: z.string(), category: z.string(), ...measured });
 const cgroup = z.strictObject({ path: z.string(), dying: z.boolean(), ...measured });
 
-/** Null: not all inputs know of such. */
+/** Null: not all inputs contain such a list. */
 function list<Item extends z.ZodType>(item: Item) {
   return z
     .strictObject({
-      /** What changed most first. */
+      /** Largest change first. */
       items: z.array(item),
       grewBytes: count,
       /** 0 or less. */
       shrankBytes: z.int(),
-      /** They came after the first input and had ended before the last. */
+      /** Number of items that appeared after the first input and disappeared before the last. */
       between: count,
-      /** Every input lists all of them. */
+      /** Whether every input lists all items. */
       complete: z.boolean(),
     })
     .nullable();
@@ -103,7 +106,7 @@ function list<Item extends z.ZodType>(item: Item) {
 
 export const diffSchema = z.strictObject({
   schema: z.literal('kdump-mem.diff/1'),
-  /** In the order of time, where it is known; else as they were given. */
+  /** Ordered by time if known, otherwise as given. */
   inputs: z.array(
     z.strictObject({
       name: z.string(),
@@ -113,30 +116,33 @@ export const diffSchema = z.strictObject({
       uptimeSeconds: z.number().nullable(),
       release: z.string().nullable(),
       pageSize: count.nullable(),
-      /** How deep its categories were looked at; null: it knows none. */
+      /** Source of the categories; null: the input has none. */
       source: z.string().nullable(),
     }),
   ),
-  /** From the first to the last; null: not known, or of different boots. */
+  /** Seconds from the first input to the last; null: unknown, or from different boots. */
   seconds: z.number().nullable(),
-  /** All are of one boot of one host; null: nothing tells. */
+  /** Whether all inputs are from one boot of one host; null: unknown. */
   sameBoot: z.boolean().nullable(),
-  /** The sentence that matters first. */
+  /** The headline: the most important result. */
   summary: z.string(),
-  /** What became of free memory; null: categories are not known to all. */
+  /** Change of free memory; null: not all inputs contain categories. */
   loss: z
     .strictObject({
-      /** What free memory fell by; below 0: it rose. */
+      /** Decrease of free memory; negative: free memory rose. */
       lostBytes: z.int(),
-      /** Memory plugged in, or (below 0) out. */
+      /** Memory that was hot-added; negative: hot-removed. */
       pluggedBytes: z.int(),
       /** lost + plugged = grew + shrank + unattributed + uncompared. Null: categories cannot be compared. */
       grewBytes: count.nullable(),
       shrankBytes: change,
-      /** Of the categories without owners: `unattributed`, `unread`. */
+      /** Change of the categories without owners: `unattributed`, `unread`. */
       unattributedBytes: change,
       uncomparedBytes: change,
-      /** `nothing`: what grew is less than half of the loss. Null: nothing was lost, another boot, or unknown. */
+      /**
+       * `nothing`: the growth is less than half of the loss. Null: nothing was lost, the boots differ, or
+       * unknown.
+       */
       explanation: z.enum(['categories', 'nothing']).nullable(),
     })
     .nullable(),
@@ -150,5 +156,5 @@ export const diffSchema = z.strictObject({
   warnings: z.array(z.strictObject({ code: z.enum(NOTE_CODES), message: z.string() })),
 });
 
-export type DiffJson = z.infer<typeof diffSchema>;
-export type CategoryDiffJson = z.infer<typeof category>;
+export type DiffJson = Immutable<z.infer<typeof diffSchema>>;
+export type CategoryDiffJson = Immutable<z.infer<typeof category>>;

@@ -1,7 +1,5 @@
-import type { CategoryDiff } from '../../diff/categories.js';
 import type { DiffAnswer } from '../../diff/compare.js';
-import type { Course } from '../../diff/course.js';
-import type { ItemDiff, ListDiff, Status } from '../../diff/lists.js';
+import type { CategoryDiff, Course, ItemDiff, ListDiff, Status } from '../../diff/lists.js';
 import { LISTS, type ListName } from '../../diff/state.js';
 import { perMinute } from '../growth/words.js';
 import { anyCategoryWords } from '../memory/words.js';
@@ -9,10 +7,9 @@ import { wrap } from '../text/cut.js';
 import { formatCount } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { headline } from './headline.js';
-import { PARTS } from './notes.js';
-import { measureWords, signedSize, sizeOrUnknown, whoWords } from './words.js';
+import { measureWords, PARTS, signedSize, sizeOrUnknown, whoWords } from './words.js';
 
-/** The headline, then categories, then owners that changed. */
+/** Formats the headline, then categories, then owners that changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
   const { categories, lists, states } = answer;
   const several = states.length > 2;
@@ -30,10 +27,10 @@ interface Row extends CategoryDiff {
   readonly depth: number;
 }
 
-/** Changes below this part of the largest one are not shown. */
+/** Changes below this fraction of the largest one are not shown. */
 const SMALL = 0.01;
 
-/** The tree by change. Small changes are summed in one line, so that all adds up. */
+/** Formats the category tree by change. Small changes are summed in one row, so that the figures add up. */
 export function categoryTable(
   all: CategoryDiff,
   several: boolean,
@@ -77,12 +74,12 @@ function smallWords(small: readonly Row[]): string {
   return [
     ...(known.length > 0
       ? [
-          `${known.length === 1 ? '1 more category' : `${formatCount(known.length)} more categories`} changed, ${signedSize(sum)} in total (-v).`,
+          `${known.length === 1 ? '1 more category' : `${formatCount(known.length)} more categories`} changed, ${signedSize(sum)} in total (-v lists ${known.length === 1 ? 'it' : 'them'}).`,
         ]
       : []),
     ...(unknown > 0
       ? [
-          `${unknown === 1 ? '1 category' : `${formatCount(unknown)} categories`} cannot be compared (-v).`,
+          `${unknown === 1 ? '1 category' : `${formatCount(unknown)} categories`} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`,
         ]
       : []),
   ].join(' ');
@@ -96,7 +93,7 @@ const HEADINGS: Readonly<Record<ListName, string>> = {
   cgroups: 'CGROUP',
 };
 
-/** The rows that changed most, and the sums of all. */
+/** Formats the rows that changed most, and the totals. */
 export function listTable(
   name: ListName,
   list: ListDiff,
@@ -109,7 +106,7 @@ export function listTable(
     {
       heading: HEADINGS[name],
       value: ({ who }) => whoWords(who),
-      shrinks: { keeps: 'ends', least: 20 },
+      shrinks: { keeps: name === 'processes' ? 'start' : 'ends', least: 20 },
     },
     ...courseColumns<ItemDiff>(shown, several),
     ...(shown.some(({ status }) => statusWord(status) !== '')
@@ -123,26 +120,33 @@ export function listTable(
   return [...table, ...wrap(sumWords(name, list, changed.length, limit), width)].join('\n');
 }
 
-/** The code of a status that says more than the figures beside it. */
+/** Returns the code of a status that adds information to the figures beside it. */
 function statusWord(status: Status): string {
   return status === 'both' || status === 'was-empty' || status === 'is-empty' ? '' : status;
 }
 
 function sumWords(
   name: ListName,
-  { items, grew, shrank }: ListDiff,
+  { items, grew, shrank, unknown, whole }: ListDiff,
   changed: number,
   limit: number,
 ): string {
   const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
   const by = measures.filter((measure) => measure !== '').join(' and ');
-  const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${by})`}`;
+  const sums = name === 'cgroups' && by.includes('SS') ? 'sums of their processes’ ' : '';
+  const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by})`}`;
+  const hidden = changed - limit;
   const more =
-    changed > limit ? ` ${formatCount(changed - limit)} more changed: --limit ${changed}.` : '';
+    hidden > 0
+      ? ` ${formatCount(hidden)} more ${hidden === 1 ? ONE[name] : PARTS[name]} changed: --limit ${changed} lists all.`
+      : '';
   if (items.length === 0)
     // Sockets that hold no data are not listed.
-    return name === 'sockets' ? 'No listed socket holds memory.' : `No ${PARTS[name]}.`;
-  if (grew === 0 && shrank === 0) return `${all}: no known change.`;
+    return name === 'sockets'
+      ? `No socket${whole ? '' : ' that could be read'} held memory in the first or last input.`
+      : `No ${PARTS[name]}.`;
+  if (grew === 0 && shrank === 0)
+    return `${all}: ${unknown > 0 ? `no known change (unknown for ${formatCount(unknown)})` : 'unchanged'}.`;
   return `${all}: increases ${signedSize(grew)}, decreases ${signedSize(shrank)}.${more}`;
 }
 
@@ -157,13 +161,13 @@ const ONE: Readonly<Record<ListName, string>> = {
 interface DiffTextOptions {
   /** Maximum number of rows of each list. */
   readonly limit: number;
-  /** Show all categories, also those that hardly changed. */
+  /** Show all categories, including those that hardly changed. */
   readonly verbose: boolean;
   /** Columns of the terminal; null: not a terminal, and nothing is cut or wrapped. */
   readonly width: number | null;
 }
 
-/** The columns of a figure over time. Rates are left out where none is known. */
+/** Returns the columns of a figure over time. The rate column is omitted if no rate is known. */
 function courseColumns<Row extends Course>(rows: readonly Row[], several: boolean): Column<Row>[] {
   return [
     {

@@ -1,8 +1,10 @@
-import type { CategoryMeasure, Measure, Who } from '../../diff/state.js';
+import type { Note } from '../../diff/notes.js';
+import type { CategoryMeasure, ListName, Measure, Who } from '../../diff/state.js';
+import { formatSeconds } from '../growth/words.js';
 import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
+import { formatCount, formatSize } from '../text/size.js';
 
-/** The name of an owner, escaped: `pid 4711 (nginx)`. */
+/** Returns the name of an owner, escaped: `pid 4711 (nginx)`. */
 export function whoWords(who: Who): string {
   switch (who.kind) {
     case 'process':
@@ -54,7 +56,7 @@ export function measureWords({ by }: { readonly by: Measure | CategoryMeasure | 
   return by === null ? '?' : MEASURES[by];
 }
 
-/** `+1.20 MiB`, `-3 B`, `0`; `?` if unknown. */
+/** Formats a change: `+1.20 MiB`, `-3 B`, `0`; `?` if unknown. */
 export function signedSize(bytes: number | null): string {
   if (bytes === null) return '?';
   return bytes === 0 ? '0' : `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;
@@ -62,4 +64,85 @@ export function signedSize(bytes: number | null): string {
 
 export function sizeOrUnknown(bytes: number | null | undefined): string {
   return bytes === null || bytes === undefined ? '?' : formatSize(bytes);
+}
+
+/** Plural names of the parts of an answer. */
+export const PARTS: Readonly<Record<ListName | 'categories', string>> = {
+  categories: 'categories',
+  processes: 'processes',
+  sockets: 'sockets',
+  caches: 'slab caches',
+  callers: 'vmalloc callers',
+  cgroups: 'cgroups',
+};
+
+/** The measure used if a list's preferred one is not available, and why. */
+const LESSER_MEASURE: Readonly<Record<ListName, string>> = {
+  processes: 'by RSS, which counts shared memory in each process: an input lacks PSS',
+  sockets: 'by estimates or unread payload: an input lacks their pages',
+  caches: 'by another measure',
+  callers: 'by another measure',
+  cgroups:
+    'by the memory of their processes or by usage with child cgroups: an input lacks page frames by cgroup',
+};
+
+/** Merges notes of inputs with the same problem. */
+export function joinedNotes(notes: readonly Note[]): Note[] {
+  const joined = new Map<string, Note>();
+  for (const note of notes) {
+    const key = JSON.stringify('words' in note ? [note.code, note.words] : note);
+    const same = joined.get(key);
+    const names = same && 'words' in same && 'words' in note ? [same.name, note.name] : [];
+    joined.set(key, names.length > 0 ? ({ ...note, name: names.join(', ') } as Note) : note);
+  }
+  return [...joined.values()];
+}
+
+/** Formats a note. Its names are untrusted: the caller must escape the text. */
+export function noteWords(note: Note): string {
+  switch (note.code) {
+    case 'reordered':
+      return 'inputs sorted by time: they were not given earliest first';
+    case 'same-time':
+      return `${note.names.join(', ')}: at least two have the same time of capture, so rates are not available`;
+    case 'time-unknown':
+      return `${note.names.join(', ')}: time of capture unknown, so the inputs stay in the given order and rates are not available`;
+    case 'clock-set':
+      return `the clock was set or the machine slept: the clock advanced ${formatSeconds(Math.abs(note.seconds))} ${note.seconds > 0 ? 'more' : 'less'} than the uptime`;
+    case 'different-hosts':
+      return `different hosts (${note.hosts.join(', ')}): changes are differences between hosts, not growth`;
+    case 'different-boots':
+      return 'the machine rebooted in between: processes and sockets are not compared, and rates are not available';
+    case 'boot-unknown':
+      return 'unknown whether all inputs are of one boot of one host: different processes or sockets may be compared as one';
+    case 'different-kernels':
+      return `different kernels (${note.releases.join(', ')}): names of categories, caches and callers may differ`;
+    case 'different-page-sizes':
+      return `different page sizes: ${note.sizes.join(', ')} bytes`;
+    case 'different-sources':
+      return `different sources (${note.depths.join(', ')}): only free memory and groups of categories are compared`;
+    case 'memory-hotplug':
+      return `${formatSize(Math.abs(note.bytes))} of memory ${note.bytes > 0 ? 'hot-added' : 'hot-removed'} between the inputs`;
+    case 'different-memory-sizes':
+      return `the last input has ${formatSize(Math.abs(note.bytes))} ${note.bytes > 0 ? 'more' : 'less'} memory in total than the first`;
+    case 'missing-in-input':
+      return `${note.names.join(', ')}: ${PARTS[note.part]} not available, so they are not compared`;
+    case 'list-incomplete':
+      return `incomplete list of ${PARTS[note.part]} in an input: an entry that only one input has may be in both`;
+    case 'missed-process':
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} started before the first input was captured, but ${note.count === 1 ? 'is' : 'are'} missing there`;
+    case 'lesser-measure':
+      return `${formatCount(note.count)} of the ${PARTS[note.part]} ${note.count === 1 ? 'is' : 'are'} compared ${LESSER_MEASURE[note.part]}`;
+    case 'change-unknown':
+      return note.part === 'categories'
+        ? `change unknown for ${formatCount(note.count)} ${note.count === 1 ? 'category that is' : 'categories that are'} missing in the first or last input`
+        : `change unknown for ${formatCount(note.count)} of the ${PARTS[note.part]}`;
+    case 'pid-reused':
+      return `${formatCount(note.count)} ${note.count === 1 ? 'pid was' : 'pids were'} reused: the first ${note.count === 1 ? 'process has' : 'processes have'} exited`;
+    case 'incomplete':
+    case 'spread':
+      return `${note.name}: ${note.words}`;
+    case 'inconsistent':
+      return `${note.name} is inconsistent (modified or damaged?): ${note.words}`;
+  }
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { CHECK_CODES } from '../../doctor/check.js';
+import type { Immutable } from '../../base/immutable.js';
+import { CHECK_CODES } from '../../doctor/machine.js';
 
 /** `kdump-mem doctor --json`, version 1. */
 export const doctorSchema = z.strictObject({
@@ -14,11 +15,11 @@ export const doctorSchema = z.strictObject({
       found: z.string(),
       /** Commands that need it. */
       needs: z.array(z.string()),
-      /** What works all the same where it cannot be used, and what to do about it. */
+      /** What works without the feature, and the remedy. */
       without: z.string(),
       remedy: z.string(),
     }),
   ),
 });
 
-export type DoctorJson = z.infer<typeof doctorSchema>;
+export type DoctorJson = Immutable<z.infer<typeof doctorSchema>>;

@@ -1,7 +1,10 @@
 import type { CategoryName } from '../../account/memory/categories.js';
+import type { UnnamedCharges } from '../../account/memory/cgroups.js';
+import type { UnnamedFiles } from '../../account/memory/files.js';
+import type { FrameNote } from '../../account/memory/frame-note.js';
 import type { Explanation, Explanations } from './explanation.js';
 
-/** @param deeper defaults to the breakdown with the kernel's own counters */
+/** @param deeper default: the memory breakdown with the kernel's own counters */
 const category = (
   means: string,
   known: string,
@@ -9,14 +12,14 @@ const category = (
   deeper = 'kdump-mem memory -v',
 ): Explanation => ({ means, known, next, deeper });
 
-const NOTHING = 'Nothing to do.';
+const NOTHING = 'None.';
 const PROCESSES = 'kdump-mem procs';
 const FILES = 'kdump-mem memory --files';
 const CACHES = 'kdump-mem memory --caches';
 const VMALLOC = 'kdump-mem memory --vmalloc';
 const ZONES = 'kdump-mem memory --nodes';
 
-/** Categories of `kdump-mem memory`; docs/memory.md lists what each is checked against. */
+/** Categories of `kdump-mem memory`; docs/memory.md lists the counters each is checked against. */
 export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   'free-cpu-lists': category(
     'Free pages on per-CPU free lists (pcp); no kernel counter includes them.',
@@ -73,13 +76,13 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   'network-other': category(
     'Network memory outside socket queues: driver rings, page pools, qdiscs.',
     'The rows outside socket queues (kdump-mem sockets -v).',
-    'See which row is the largest.',
+    'Find the largest row.',
     'kdump-mem sockets -v',
   ),
   secret: category(
     'Memory of memfd_secret, which is not in the kernel’s direct map.',
     'secretmem inodes.',
-    'See which process has it open.',
+    'Find the process that has it open (/proc/PID/fd).',
     PROCESSES,
   ),
   pipes: category(
@@ -90,7 +93,7 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   rings: category(
     'Ring buffers of ftrace, perf, io_uring, BPF and virtio.',
     'The structures of each owner.',
-    'See which owner is the largest. Reduce buffer_size_kb for ftrace.',
+    'Find the largest owner. For ftrace, reduce buffer_size_kb.',
   ),
   'dma-buf': category(
     'dma-buf buffers of the system heap, shared between devices.',
@@ -128,7 +131,7 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   anonymous: category(
     'Anonymous memory of processes: heap, stacks.',
     'The mapping of the struct page; owners through page tables.',
-    'See which process has it open.',
+    'List the processes by memory.',
     PROCESSES,
   ),
   'page-cache': category(
@@ -184,7 +187,7 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   unattributed: category(
     'Pages that are allocated but not attributed to any owner, mostly by drivers that call the page allocator directly.',
     'The remainder after all walks and page flags.',
-    'See the orders of the blocks (-v). Boot with page_owner=on to record allocation sites.',
+    'Check the orders of the blocks (-v). Boot with page_owner=on to record allocation sites.',
   ),
   'crash-kernel': category(
     'Reserved for the crash kernel that writes dumps.',
@@ -202,4 +205,63 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
     'Create a dump with less filtering (makedumpfile -d).',
     'kdump-mem info',
   ),
+};
+
+const FLAGS = 'Page flags (/proc/kpageflags, include/uapi/linux/kernel-page-flags.h).';
+
+/** Additional properties of frames in a category, from page flags. */
+export const FRAME_NOTES: Explanations<FrameNote['note']> = {
+  thp: {
+    means: 'The pages are part of transparent huge pages or large folios.',
+    known: FLAGS,
+    next: 'A process that uses little of each huge page holds more memory than it needs: see its AnonHugePages.',
+    deeper: 'kdump-mem procs --live',
+  },
+  mlocked: {
+    means: 'A process locked the pages (mlock): the kernel cannot swap or reclaim them.',
+    known: FLAGS,
+    next: 'If large: see VmLck in /proc/PID/status.',
+  },
+  hwpoison: {
+    means: 'The hardware reported memory errors in these frames; the kernel no longer uses them.',
+    known: FLAGS,
+    next: 'Search the log for memory errors, and replace the memory module.',
+    deeper: 'kdump-mem log --level err+',
+  },
+  'zero-page': {
+    means: 'The zero pages, shared by all processes.',
+    known: FLAGS,
+    next: 'None.',
+  },
+};
+
+type Unnamed = UnnamedCharges['reason'] | UnnamedFiles['reason'];
+
+/** Why the file or cgroup of pages is unknown. */
+export const UNNAMED: Explanations<Unnamed> = {
+  unread: {
+    means: 'The cgroup charge of these pages could not be read.',
+    known: 'The struct page, or its target, is not in the dump.',
+    next: 'Create a dump that contains it (makedumpfile -d 31 keeps it).',
+  },
+  unreadable: {
+    means: 'The file or cgroup of these pages is unknown: its memory is not available.',
+    known: 'The inode, dentry or cgroup that the struct page references.',
+    next: 'Use an unfiltered dump, or --live.',
+  },
+  damaged: {
+    means: 'The inode, dentry or cgroup of these pages is inconsistent.',
+    known: 'The inode, dentry or cgroup that the struct page references.',
+    next: 'With --live, run the command again. For a dump, see the warnings.',
+  },
+  'not-listed': {
+    means: 'The list reached its limit; the memory of further entries is in the total.',
+    known: 'A limit of entries, so that kdump-mem itself needs little memory.',
+    next: 'None: the total is complete.',
+  },
+  moved: {
+    means: 'Pages changed during the scan: the category and its files differ by this amount.',
+    known: 'The sum of all files, compared with the category.',
+    next: 'If large, run the command again when the machine is less busy.',
+  },
 };

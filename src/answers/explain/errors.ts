@@ -1,10 +1,15 @@
-import type { KernelErrorCode, ReadErrorCode } from '../../base/errors/kernel.js';
-import type { StoreErrorCode } from '../../base/errors/store.js';
-import type { TraceErrorCode } from '../../base/errors/trace.js';
-import { EXHAUSTION_ADVICE } from '../../base/exhaustion.js';
+import {
+  EXHAUSTION_ADVICE,
+  type HostErrorCode,
+  type KernelErrorCode,
+  type ReadErrorCode,
+  type StoreErrorCode,
+  type TraceErrorCode,
+  type WalkErrorCode,
+} from '../../base/errors.js';
 import type { Explanations } from './explanation.js';
 
-/** Why a dump or kernel could not be opened or asked. `next` stands in the one line that is printed then. */
+/** Why a dump or kernel could not be opened or read. The error message ends with `next`. */
 export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
   'no-such-file': {
     means: 'The named file does not exist.',
@@ -19,17 +24,17 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
   'not-a-dump': {
     means: 'The file is not in a supported dump format.',
     known: 'The first bytes of the file match no supported format.',
-    next: 'Give --vmcore a file that kdump, makedumpfile, QEMU or libvirt wrote.',
+    next: 'Name a dump written by kdump, makedumpfile, QEMU or libvirt (triage, memory, procs and log also accept a snapshot).',
   },
   'wrong-parts': {
     means: 'The files are not all the parts of one split dump.',
     known: 'The headers of split dumps.',
-    next: 'Give every part of one split dump once, and nothing else.',
+    next: 'Name each part of one split dump once, and no other file.',
   },
   truncated: {
     means: 'The file is truncated: it is shorter than its headers state.',
     known: 'The file size, compared with the headers.',
-    next: 'Copy it again.',
+    next: 'Copy the file again.',
   },
   damaged: {
     means: 'The dump is corrupt: its headers or kernel structures are inconsistent.',
@@ -39,12 +44,12 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
   'unsupported-format': {
     means: 'The dump, or another file given with it, has an unsupported format.',
     known: 'Its header.',
-    next: 'The README lists the supported formats.',
+    next: 'See the list of supported formats in the README.',
   },
   'unsupported-arch': {
     means: 'The architecture of the dump is unsupported.',
     known: 'The ELF or kdump header.',
-    next: 'Only x86_64 and arm64 kernels are supported.',
+    next: 'Use a dump of an x86_64 or arm64 kernel.',
   },
   'unsupported-layout': {
     means: 'This kernel has no known form of a structure or member that the command needs.',
@@ -118,13 +123,13 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: EXHAUSTION_ADVICE,
   },
   closed: {
-    means: 'A program queried a dump after closing it.',
+    means: 'The library’s caller read a dump after closing it.',
     known: 'close() was called earlier.',
     next: 'Call close() after the last query.',
   },
 };
 
-/** Why bytes could not be read. Ends the answer, or is a warning `unreadable`. */
+/** Why bytes could not be read. Aborts the answer, or is reported as warning `unreadable`. */
 export const READ_ERRORS: Explanations<ReadErrorCode> = {
   filtered: {
     means: 'The page was filtered out of the dump (makedumpfile -d).',
@@ -166,7 +171,7 @@ export const TRACE_ERRORS: Explanations<TraceErrorCode> = {
     next: 'Install it: linux-perf (Debian), linux-tools-$(uname -r) (Ubuntu), perf (Fedora, RHEL, SUSE).',
   },
   'perf-refused': {
-    means: 'Permission denied: the kernel does not let this user record.',
+    means: 'Permission denied: this user may not record the process.',
     known: 'The output of perf.',
     next: 'Run it as root, or with CAP_PERFMON and CAP_SYS_PTRACE; a container’s seccomp profile may forbid it too.',
   },
@@ -196,12 +201,12 @@ export const TRACE_ERRORS: Explanations<TraceErrorCode> = {
     next: 'Run bpftrace -e "BEGIN { exit(); }" to see the cause, or omit --engine bpftrace.',
   },
   'bpftrace-ended': {
-    means: 'It was interrupted before bpftrace had started: nothing was recorded.',
+    means: 'The recording was interrupted before bpftrace started, so nothing was recorded.',
     known: 'A signal arrived while bpftrace was compiling.',
     next: 'Record for longer: on a loaded machine bpftrace takes minutes to compile.',
   },
   'trace-no-root': {
-    means: 'Permission denied: the kernel does not let this user trace it.',
+    means: 'Permission denied: this user may not trace the kernel.',
     known: 'The error of open(2), mkdir(2) or write(2) below /sys/kernel/tracing.',
     next: 'Run it as root on the host; in a container /sys/kernel/tracing must be mounted and writable.',
   },
@@ -248,5 +253,144 @@ export const STORE_ERRORS: Explanations<StoreErrorCode> = {
     means: 'Another program writes to the file, so the lines would be mixed.',
     known: 'The file size, compared with the bytes written.',
     next: 'Stop the other program, or use another file.',
+  },
+};
+
+/**
+ * Why a host could not be read; `skcheck_scan_failure` uses these codes. `next` is for users without root
+ * privileges.
+ */
+export const HOST_ERRORS: Explanations<HostErrorCode> = {
+  gone: {
+    means: 'A file, process or link does not exist, or no longer exists.',
+    known: 'ENOENT, ESRCH.',
+    next: 'Check that /proc is mounted: skcheck needs Linux with procfs.',
+  },
+  denied: {
+    means: 'Permission denied: the object exists, but this user cannot read it.',
+    known: 'EACCES, EPERM.',
+    next: 'Run as root, or as the owner of the process.',
+  },
+  unreadable: {
+    means: 'The content is malformed or unsupported.',
+    known: 'The format of the content.',
+    next: 'skcheck needs Linux with procfs.',
+  },
+  'no-such-process': {
+    means: 'There is no process with this pid.',
+    known: '/proc.',
+    next: 'Check the pid: it must be from this pid namespace.',
+  },
+  'no-such-netns': {
+    means: 'There is no such network namespace.',
+    known: '/run/netns, and the namespaces of processes.',
+    next: 'Give a name (ip netns), a path, the pid of a process in it, or "all".',
+  },
+  'netns-closed': {
+    means: 'Permission denied: the network namespace cannot be entered.',
+    known: 'nsenter, or setns(2), refused.',
+    next: 'Run as root, with nsenter (util-linux) installed.',
+  },
+  'not-a-capture': {
+    means: 'The file is neither a capture nor a sosreport.',
+    known: 'Its members.',
+    next: 'Give a file that skcheck --capture wrote, or a sosreport.',
+  },
+  'capture-failed': {
+    means: 'The capture could not be made.',
+    known: 'The script’s exit status.',
+    next: 'Nothing was captured.',
+  },
+  'ss-missing': {
+    means: 'The program ss is not installed.',
+    known: 'execve(2).',
+    next: 'Install it (package iproute2; iproute on Fedora and RHEL).',
+  },
+  'ss-failed': {
+    means: 'ss exited with an error.',
+    known: 'The exit status and the last line of output.',
+    next: 'Run "ss -nemita" to see the error.',
+  },
+  blocked: {
+    means:
+      'A read of /proc/PID made no progress and was abandoned: another task holds the mmap_lock of the process.',
+    known: 'The process that read was asleep, and used no CPU time, for up to 2 s.',
+    next: 'Read wchan and stack of the threads of that process: cat /proc/PID/task/*/stack.',
+  },
+  'ss-hung': {
+    means: 'ss did not answer in time.',
+    known: 'The time limit.',
+    next: 'Run "ss -nemita": on a very large host it can exceed the time limit.',
+  },
+  'ss-too-much': {
+    means: 'ss printed more than one sample can contain.',
+    known: 'The limit on its output.',
+    next: 'Check one network namespace at a time (ip netns exec).',
+  },
+};
+
+/** Why a requested object was not found. */
+export const WALK_ERRORS: Explanations<WalkErrorCode> = {
+  'no-such-pid': {
+    means: 'No process or thread has this pid.',
+    known: 'The kernel’s list of tasks, or /proc.',
+    next: 'List processes: kdump-mem procs.',
+    deeper: 'kdump-mem procs',
+  },
+  'kernel-thread': {
+    means: 'The pid is that of a kernel thread, which has neither files nor memory of its own.',
+    known: 'task_struct.mm is null.',
+    next: 'See its stack.',
+    deeper: 'kdump-mem stacks',
+  },
+  'no-such-netns': {
+    means: 'No network namespace has this inode number.',
+    known: 'The kernel’s list of them (net_namespace_list).',
+    next: 'List namespaces: kdump-mem sockets --by netns.',
+    deeper: 'kdump-mem sockets',
+  },
+  'no-such-fd': {
+    means: 'The process has no open descriptor with this number.',
+    known: 'Its table of files (files_struct).',
+    next: 'List its sockets: kdump-mem skb --pid N.',
+    deeper: 'kdump-mem skb',
+  },
+  'not-a-socket': {
+    means: 'The object is not a socket, or no longer one.',
+    known: 'file.f_op, or the fields of the sock.',
+    next: 'List the sockets of the process.',
+    deeper: 'kdump-mem skb',
+  },
+  'no-such-symbol': {
+    means: 'This kernel has no such symbol; other versions or configurations may.',
+    known: 'The kernel’s own table of symbols (kallsyms).',
+    next: 'Check the name. Symbols of modules are written MODULE:NAME.',
+  },
+  'ambiguous-symbol': {
+    means: 'Several kernel symbols have this name.',
+    known: 'The kernel’s own table of symbols (kallsyms).',
+    next: 'Use the address instead of the name.',
+  },
+  'no-such-cpu': {
+    means: 'No CPU has this number, or it ran no matching task.',
+    known: 'The masks of CPUs that are online and possible.',
+    next: 'List the CPUs.',
+    deeper: 'kdump-mem info',
+  },
+  'no-such-type': {
+    means: 'The kernel has no type with this name.',
+    known: 'BTF of the kernel and of its modules.',
+    next: 'Check the name. Types of modules need their BTF.',
+  },
+  'ambiguous-type': {
+    means: 'The kernel or its modules have several different types with this name.',
+    known: 'BTF of the kernel and of its modules.',
+    next: 'Name the module.',
+  },
+  'no-such-member': {
+    means: 'The type has no such member; other kernel versions may.',
+    known: 'BTF of the kernel.',
+    next: 'List its members.',
+    deeper: 'kdump-mem struct TYPE',
   },
 };

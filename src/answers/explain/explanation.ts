@@ -1,14 +1,14 @@
-/** What a code stands for, in words for people. Nothing in it is from a dump. */
+/** Explanation of a code. It contains no data from a dump. */
 export interface Explanation {
-  /** What it is, and what that means. */
+  /** Meaning of the code, and its consequence. */
   readonly means: string;
-  /** What it is known by: source of the kernel, its documentation, or what this program compares. */
+  /** How it is known: kernel source, kernel documentation, or a comparison by this program. */
   readonly known: string;
-  /** What to do. */
+  /** Recommended action. */
   readonly next: string;
-  /** The command that tells more, a whole one but for the dump; undefined: there is none. */
+  /** The command that prints details, complete except for the dump; undefined: none. */
   readonly deeper?: string;
 }
 
-/** The words of all codes of a kind. */
+/** Explanations of all codes of a kind. */
 export type Explanations<Code extends string> = Readonly<Record<Code, Explanation>>;

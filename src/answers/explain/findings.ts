@@ -1,4 +1,8 @@
-import type { Corruption, FindingCode } from '../../triage/finding.js';
+import type { WorkerFailureCode } from '../../triage/batch/worker.js';
+import type { CauseRelation, Confidence } from '../../triage/causes.js';
+import type { Corruption } from '../../triage/corruption.js';
+import type { FindingCode, Severity } from '../../triage/finding.js';
+import type { RuleDoubt } from '../../triage/rules/match.js';
 import type { Explanation, Explanations } from './explanation.js';
 
 /** Findings of `kdump-mem triage`; their sentences, with figures, are in answers/triage/words.ts. */
@@ -59,15 +63,15 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'oom-kill': {
     means:
-      'An allocation or a charge failed, and the kernel called the OOM killer. `reason` is what was out of memory: the whole machine (`global`), a memory cgroup at its limit (`memcg`), the nodes of a cpuset or of a memory policy (`cpuset`, `mempolicy`), or none of them, because SysRq-f requested it (`sysrq`). `outcome` is the result: `killed`, `chosen` (the log does not contain the kill), `exiting`, `no-killable-process`, `panic` (vm.panic_on_oom: no process was killed) or `unknown`. `shortage` is `watermark` if no zone had enough free pages, and `fragmentation` if a zone had, but only in blocks that are too small.',
+      'A page allocation or a cgroup charge failed, and the kernel invoked the OOM killer. The JSON field `reason` names what ran out of memory: the machine (`global`), a memory cgroup at its limit (`memcg`), or the nodes that a cpuset or memory policy allows (`cpuset`, `mempolicy`). It is `sysrq` if SysRq-f invoked the OOM killer. The field `outcome` is the result: `killed`, `chosen` (the log does not contain the kill), `exiting`, `no-killable-process`, `panic` (vm.panic_on_oom: no process was killed) or `unknown`. The field `shortage` is `watermark` if no zone had enough free pages. It is `fragmentation` if a zone had enough free pages, but no free block as large as the allocation.',
     known:
       'The report of mm/oom_kill.c, read from its lines (kernels since 2.6.32); counters and zones are from mm/show_mem.c (before 6.4: mm/page_alloc.c), those of a cgroup from mm/memcontrol.c. A figure that the kernel did not print, or that was cut off, is null.',
-    next: 'The victim is the process with the highest badness (oom_score_adj counts), not always the one that uses the memory. Compare it with the largest processes, and with the unattributed memory, which is in no counter that the kernel printed.',
+    next: 'Compare the largest processes, and the victim if there is one, with the memory that no printed counter includes (figure unattributedBytes). The kernel kills the process with the highest badness, which includes oom_score_adj. That is not always the largest process.',
     deeper: 'kdump-mem procs',
   },
   'allocation-failure': {
     means:
-      'The page allocator had no block of that order for the process, or took too long to find one (`milliseconds`); or vmalloc, the per-CPU allocator, a slab cache or overcommit accounting refused. If much is free but little of it in large blocks, memory is fragmented. If little is free, memory was short.',
+      'The page allocator had no free block of the order in the title, or needed too long to find one (JSON: `milliseconds`). It can also be vmalloc, the per-CPU allocator, a slab cache or overcommit accounting. If much memory was free, but not in large blocks, memory was fragmented. If little was free, memory was short.',
     known:
       'warn_alloc’s report (mm/page_alloc.c): order, flags, and the free blocks of each zone then; lines of mm/vmalloc.c, mm/percpu.c, mm/slub.c, mm/util.c and fs/xfs.',
     next: 'Order 0 to 3: memory was short; find where it is. Order 4 and above: the caller should fall back to smaller orders; compaction and min_free_kbytes help.',
@@ -101,7 +105,7 @@ export const FINDINGS: Explanations<FindingCode> = {
       'Lockdep found a lock order or context that can deadlock; or a lock that is released, freed or held where it must not be; or an RCU access outside a read-side critical section. A deadlock need not have occurred.',
     known:
       'Reports of kernel/locking/lockdep.c (Documentation/locking/lockdep-design.rst) and kernel/rcu. They need CONFIG_PROVE_LOCKING; lockdep turns itself off after the first.',
-    next: 'Read the two chains of the report: which lock is taken while which is held. The function in the title takes the lock that closes the cycle.',
+    next: 'Read the two chains of the report: they show which lock was taken while another was held. The function in the title takes the lock that closes the cycle.',
     deeper: 'kdump-mem log --level warn+',
   },
   'atomic-sleep': {
@@ -174,7 +178,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
-      'Every skb of its queues and the pages behind them, counted once (docs/memory.md, "pinned"). The share is of all RAM.',
+      'Every skb of its queues and the pages behind them, counted once (docs/glossary.md, "pinned"). The share is of all RAM.',
     next: 'Find out what its process waits for. Killing it frees the memory, unless other processes hold the same socket.',
     deeper: 'kdump-mem skb --sock ADDRESS',
   },
@@ -182,8 +186,8 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
-      'Every skb of their queues and the pages behind them, counted once for all of them (docs/memory.md, "pinned"). The share is of all RAM.',
-    next: 'Find out what the process waits for, and why it does not read. Killing it frees at least `freedIfKilledBytes`.',
+      'Every skb of their queues and the pages behind them, counted once for all of them (docs/glossary.md, "pinned"). The share is of all RAM.',
+    next: 'Find out what the process waits for, and why it does not read. Killing it frees at least the size in the finding.',
     deeper: 'kdump-mem skb --pid N',
   },
   'queued-data-of-machine': {
@@ -196,17 +200,25 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'stalled-reader': {
     means:
-      'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the time since the newest data arrived: all of it is at least that old. `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
+      'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. All unread data is at least as old as the newest (JSON: `ageSeconds`). The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
       'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
     next: 'Find out what the process waits for: a lock, a disk, another process. A stopped process (T) needs a SIGCONT. A process that waits for events may not have registered this socket.',
     deeper: 'kdump-mem stacks --pid N',
   },
+  'unread-sockets': {
+    means:
+      'A process does not read several sockets, or one that holds little. Together with the send queues of peers on the same machine they pin at least 1 MiB. A warning from 5 % of memory on.',
+    known:
+      'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers.',
+    next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
+    deeper: 'skcheck --stale -v',
+  },
   'unattributed-memory': {
     means:
       'Pages are allocated but not attributed to any owner by a walk, a flag or a counter. Most were allocated by a driver with alloc_pages(), such as one for graphics, storage or a hypervisor.',
     known:
-      'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that is read leads to them (docs/memory.md).',
+      'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md).',
     next: 'Check their orders and the loaded modules. On a running machine boot with page_owner=on, or read /proc/allocinfo.',
     deeper: 'kdump-mem memory -v',
   },
@@ -217,6 +229,129 @@ export const FINDINGS: Explanations<FindingCode> = {
       'Free blocks of each zone beside zone._watermark (mm/page_alloc.c; Documentation/admin-guide/sysctl/vm.rst).',
     next: 'Find where the memory is. If only one node is short, check which processes are bound to it.',
     deeper: 'kdump-mem memory --nodes',
+  },
+  'low-available': {
+    means:
+      'Less than 10 % of memory is available to applications: MemAvailable is free memory and what the kernel can reclaim without swapping. A warning below 5 %.',
+    known:
+      'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status.',
+    next: 'Check whether the largest use is normal. Page cache is reclaimed when needed; anonymous memory, slab and uncounted memory are not.',
+    deeper: 'kdump-mem memory --live',
+  },
+  'shared-memory': {
+    means:
+      'A memfd, a file in tmpfs or a System V segment holds at least 5 % of memory. It is a warning from 10 % on if no process maps that much: only its descriptor, its name or its id keeps it.',
+    known:
+      'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap.',
+    next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
+    deeper: 'kdump-mem memory --live',
+  },
+  pipes: {
+    means:
+      'Data in pipes uses at least 5 % of memory. Or, without kernel memory: memory is unattributed, and the pipes of a process can hold at least half of it. No counter includes data that is written to a pipe and not read.',
+    known:
+      'Links in /proc/PID/fd, each pipe counted once, multiplied by /proc/sys/fs/pipe-max-size (pipe_resize_ring, fs/pipe.c): the contents of a pipe are not visible from outside. In a dump and with /proc/kcore: the pages of each pipe_inode_info, once, and a process that has its read end open.',
+    next: 'Find out who reads these pipes. Their memory is freed when both ends are closed, or when the data is read.',
+    deeper: 'kdump-mem procs --pid N',
+  },
+  vmalloc: {
+    means:
+      'Areas of vmalloc use at least 5 % of memory. Typical users are BPF maps, modules, file systems and hash tables.',
+    known:
+      'VmallocUsed without KernelStack of /proc/meminfo (5.3 and later), pages by caller in /proc/vmallocinfo, and `memlock` in the fdinfo of BPF maps. A map that is pinned in bpffs and open in no process has no owner here. In a dump: each of the categories vmalloc, bpf and modules, by caller.',
+    next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool map` shows their sizes.',
+    deeper: 'kdump-mem memory -v',
+  },
+  fragmentation: {
+    means:
+      'A zone has free memory, but no free block of order 3 or larger. Network buffers and many drivers need such blocks. Allocations then wait for compaction, or fail.',
+    known:
+      '/proc/buddyinfo, the zone in /proc/zoneinfo, and compact_stall and compact_fail of /proc/vmstat (mm/vmstat.c).',
+    next: 'Check for page allocation failures in the log. Unmovable memory (slab, queued packets) prevents compaction: find its owner.',
+    deeper: 'kdump-mem memory --nodes',
+  },
+  'memory-pressure': {
+    means:
+      'Tasks wait for memory: for reclaim, compaction, or pages that were evicted and are read again. `full` is the time in which no task could run.',
+    known:
+      '/proc/pressure/memory (Documentation/accounting/psi.rst), and SwapFree of /proc/meminfo.',
+    next: 'Find the processes and cgroups that use the most memory, and those that grow.',
+    deeper: 'kdump-mem procs --live --watch 5s',
+  },
+  'cgroup-near-limit': {
+    means:
+      'A cgroup uses at least 90 % of its memory limit, page cache that can be reclaimed not counted. Or its tasks are throttled because it exceeds memory.high. At memory.max the OOM killer kills one of its processes.',
+    known:
+      'memory.current, memory.max, memory.high, memory.stat, memory.events and memory.pressure (Documentation/admin-guide/cgroup-v2.rst); of version 1 memory.usage_in_bytes, memory.limit_in_bytes and memory.stat.',
+    next: 'Find the process of the cgroup that grows. If its need is normal, raise the limit.',
+    deeper: 'kdump-mem procs --live --by cgroup',
+  },
+  'oom-kills': {
+    means:
+      'The OOM killer has killed processes since boot. The counters do not show when: an `oom-kill` finding of the log does.',
+    known:
+      'oom_kill of /proc/vmstat (since 4.13), and of memory.events or memory.oom_control by cgroup. Kills in a cgroup count for the machine too.',
+    next: 'Read the kernel log, or the journal, for the reports.',
+    deeper: 'kdump-mem triage',
+  },
+  'writeback-stuck': {
+    means:
+      'Much memory is dirty or under writeback, and all tasks wait for I/O. Writers are throttled until the disk or the server responds.',
+    known: 'Dirty and Writeback of /proc/meminfo, and /proc/pressure/io.',
+    next: 'Check the disks and network file systems, and errors in the log.',
+    deeper: 'kdump-mem triage',
+  },
+  'unreclaimable-slab': {
+    means:
+      'Slab caches that cannot be reclaimed use a large share of memory. Often one cache leaks, or a program makes the kernel hold many objects.',
+    known:
+      'SUnreclaim of /proc/meminfo, and /proc/slabinfo for the largest caches; in a dump the category slab-unreclaimable.',
+    next: 'Check whether the largest cache grows, and record its call sites.',
+    deeper: 'kdump-mem leaks',
+  },
+  'kernel-stacks': {
+    means: 'The stacks of threads use at least 5 % of memory (16 KiB for each thread).',
+    known:
+      'KernelStack of /proc/meminfo, and Threads of /proc/PID/status; in a dump the category kernel-stacks, and signal_struct.nr_threads.',
+    next: 'Check why the named process has so many threads.',
+    deeper: 'kdump-mem procs --live --sort threads',
+  },
+  'page-tables': {
+    means:
+      'Page tables use at least 5 % of memory. Many processes that map one large shared area without huge pages are the usual cause.',
+    known:
+      'PageTables of /proc/meminfo, and VmPTE of /proc/PID/status; in a dump the category page-tables, and mm_struct.pgtables_bytes.',
+    next: 'Use huge pages for large shared memory, or fewer processes.',
+    deeper: 'kdump-mem procs --live --sort page-tables',
+  },
+  'limit-near': {
+    means:
+      'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
+    known:
+      '/proc/loadavg, threads-max, pid_max, file-nr, nf_conntrack_count, sockstat with tcp_mem and udp_mem, key-users, inotify descriptors by user (one inherited by fork counts for each process), /proc/PID/limits, and pids.max of cgroups (version 2).',
+    next: 'Find what uses it, then decide whether to raise the limit.',
+    deeper: 'kdump-mem procs --live',
+  },
+  'hugetlb-unused': {
+    means:
+      'Huge pages are reserved, but no process uses or has reserved them. No other allocation can use that memory.',
+    known: 'nr_hugepages, free_hugepages and resv_hugepages in /sys/kernel/mm/hugepages.',
+    next: 'Reduce vm.nr_hugepages, or start the program that they are for.',
+    deeper: 'kdump-mem memory --live',
+  },
+  zombies: {
+    means: 'A process does not wait for its children that exited. Each zombie keeps its pid.',
+    known: 'State and PPid of /proc/PID/status.',
+    next: 'Restart or repair the parent. When the parent exits, the zombies are reaped.',
+    deeper: 'kdump-mem procs --live',
+  },
+  'hypervisor-overcommitted': {
+    means:
+      'The host did not run this guest while it had work to do: the host has more guests than CPUs, or this guest was paused (live migration, snapshot). Timeouts, soft lockups, RCU stalls and slow I/O then have their cause outside of the guest.',
+    known:
+      'Steal time, as a share of the CPU time that the guest needed (busy and steal): since boot, and live also during the check. From 10 % on it is a note, from 25 % on a warning. In /proc/stat, or in a dump kernel_cpustat, which must agree with rq.prev_steal_time. Soft lockups of idle CPUs (swapper) in the log whose stack begins in a halt: such a CPU runs nothing that could be stuck. If the log has no stack, it is a note, because interrupts can loop on an idle CPU. Memory that the balloon holds is shown beside it. A hypervisor that reports no steal time can hide this.',
+    next: 'Confirm it on the host: CPU contention of this guest (ready or steal time), overcommitted memory, and whether it was migrated at that time.',
+    deeper: 'kdump-mem triage',
   },
   tainted: {
     means:
@@ -262,5 +397,246 @@ export const CORRUPTIONS_EXPLAINED: Explanations<Corruption> = {
   'no-trace': corruption(
     'The report contains no stack trace, and such a report always does.',
     'No line that begins a trace, or none with a frame.',
+  ),
+};
+
+/** Why one finding is considered the cause of another. */
+export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
+  'panic-message': {
+    means:
+      'The message of the panic names this kind of problem, and this is the last one before it.',
+    known: 'The panic message (kernel/panic.c and its callers).',
+    next: 'Investigate the cause: the panic only follows from it.',
+  },
+  'share-of-shortfall': {
+    means:
+      'Memory ran out, and a large part was in no kernel counter. The owner of most of that part is known now, and it had the memory at that time: the dump is of the same moment, or the queued data is older than the report.',
+    known:
+      'MemTotal without all counters of the OOM report, and the owner’s bytes in the dump. At least 10 % of MemTotal must be in no counter, and the owner must have 50 % to 150 % of it.',
+    next: 'Free the owner’s memory, or keep it from growing.',
+  },
+  'same-process': {
+    means: 'The process that pins the memory does not read the sockets.',
+    known: 'The age of the data in the receive queues, and the owners of the sockets.',
+    next: 'Find out what the process waits for: stacks.',
+  },
+  'idle-cpu': {
+    means:
+      'The CPU of a soft lockup was halted, with nothing to run. It could not be stuck by itself: the hypervisor did not run it, or the guest was paused.',
+    known: 'The task of the soft lockup is swapper (pid 0), and its stack begins in a halt.',
+    next: 'Confirm it on the host. The lockup itself needs no search in the guest.',
+    deeper: 'kdump-mem triage',
+  },
+  'same-zone': {
+    means: 'The zone that was short when memory ran out is still short.',
+    known: 'The zone of the OOM report, and the watermarks of the dump.',
+    next: 'Investigate the cause of the shortage.',
+  },
+  rule: {
+    means: 'One of your rules says that this finding follows from its own.',
+    known: 'Field `causes` of the rule (--rules).',
+    next: 'Follow the rule’s advice.',
+  },
+};
+
+export const CONFIDENCES_EXPLAINED: Explanations<Confidence> = {
+  likely: {
+    means:
+      'Printed as “Probable cause”. Figures of the dump support it, and the answer is complete.',
+    known: 'The links between findings.',
+    next: 'Check what the conclusion names as an alternative, then act on the cause.',
+  },
+  possible: {
+    means:
+      'Printed as “Possible cause”. The counters of the report name the largest part of memory, the answer is incomplete, or the cause is the hypervisor, which a guest cannot see.',
+    known: 'The links between findings, or the counters of the OOM report.',
+    next: 'Check whether that much is normal for this machine, or check the host.',
+  },
+  unknown: {
+    means: 'Printed as “Cause not found”. No finding and no counter explains why memory ran out.',
+    known: 'The counters of the OOM report, and all findings.',
+    next: 'Take a dump or a snapshot when it happens again, or read the rest of the log.',
+  },
+};
+
+export const SEVERITIES_EXPLAINED: Explanations<Severity | 'silent'> = {
+  critical: {
+    means: 'The machine crashed, hangs, or lost memory that it needs.',
+    known: 'The finding’s own rule, or yours (--rules).',
+    next: 'Investigate it first. --fail-on critical turns it into an exit status.',
+  },
+  warning: {
+    means: 'A problem that may be the cause, or may become one.',
+    known: 'The finding’s own rule, or yours (--rules).',
+    next: 'Investigate it after critical findings.',
+  },
+  note: {
+    means: 'Information: not a problem by itself.',
+    known: 'The finding’s own rule, or yours (--rules).',
+    next: 'None.',
+  },
+  silent: {
+    means: 'One of your rules silences this finding.',
+    known: '--rules; the answer lists silenced findings with the reason.',
+    next: 'None, as long as the reason holds.',
+  },
+};
+
+/** Certainty of a skcheck verdict. */
+export const CERTAINTIES: Explanations<'proved' | 'likely'> = {
+  proved: {
+    means: 'The samples have no other explanation.',
+    known: 'Counters of two samples.',
+    next: 'Act on it.',
+  },
+  likely: {
+    means: 'The most frequent cause of these samples; others are possible.',
+    known: 'The samples lack a counter that would prove it.',
+    next: 'Sample for longer: --interval 10, or --samples 5.',
+    deeper: 'skcheck --samples 5 --interval 2',
+  },
+};
+
+/** Whether the kernel of a dump had panicked. */
+export const PANIC_STATES: Explanations<'panicked' | 'running' | 'unknown'> = {
+  panicked: {
+    means: 'The kernel had panicked; the answer has the reason.',
+    known: 'The panic message in the log, panic_cpu, or a dump written by the crash kernel.',
+    next: 'See the finding, the log and the stack of the task.',
+    deeper: 'kdump-mem triage',
+  },
+  running: {
+    means: 'The kernel had not panicked: the machine was running.',
+    known: 'The complete log contains no panic, and panic_cpu names no CPU.',
+    next: 'None: the dump was taken on purpose, for example by a hypervisor.',
+  },
+  unknown: {
+    means: 'It is unknown whether the kernel had panicked.',
+    known: 'The log and panic_cpu are unreadable or inconclusive.',
+    next: 'See the end of the log, if the dump has it.',
+    deeper: 'kdump-mem log',
+  },
+};
+
+const SEE_WARNINGS =
+  'Read the warnings of the answer. Dump with makedumpfile -d 1 (or less) next time.';
+
+/** Codes of `rules.unknown`: why a rule could not be evaluated. */
+export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
+  'panic-unknown': {
+    means:
+      'The rule tests the panic. Whether the kernel panicked, or for which reason, is unknown.',
+    known: 'The kernel variable panic_cpu, and the kernel log.',
+    next: SEE_WARNINGS,
+  },
+  'release-unknown': {
+    means: 'The rule tests the kernel release. The log contains none, or several.',
+    known: 'The first message of the kernel (Linux version), for each boot of a text log.',
+    next: 'Use a log that begins at a boot, and choose one boot with --boot.',
+  },
+  'taint-unreadable': {
+    means: 'The rule tests the taint flags. They cannot be read.',
+    known: 'tainted_mask in the dump.',
+    next: SEE_WARNINGS,
+  },
+  'modules-unreadable': {
+    means: 'The rule tests the loaded modules. Their list cannot be read.',
+    known: 'The list `modules` in the dump.',
+    next: SEE_WARNINGS,
+  },
+  'memory-unavailable': {
+    means: 'The rule tests the memory breakdown. It is not available.',
+    known: 'The failed memory breakdown.',
+    next: 'Run kdump-mem memory: it reports the reason.',
+    deeper: 'kdump-mem memory',
+  },
+  'category-incomplete': {
+    means: 'The rule tests a memory category that is incomplete.',
+    known: '`complete` of that category.',
+    next: SEE_WARNINGS,
+    deeper: 'kdump-mem memory',
+  },
+  'owners-unknown': {
+    means:
+      'The rule tests an owner. The part of the category without a known owner is large enough to hide one.',
+    known: 'The bytes of the category, minus the sum of its owners.',
+    next: 'List all owners: kdump-mem memory --all.',
+    deeper: 'kdump-mem memory --all',
+  },
+  'findings-folded': {
+    means: 'The rule tests a finding. More findings of this code exist than the answer lists.',
+    known: '`others` of the last of them.',
+    next: 'Test its count, or make the rule less specific.',
+  },
+  'log-incomplete': {
+    means:
+      'The rule tests for a line of the log. The log is incomplete: a missing message may match.',
+    known: 'Sequence numbers of the log, and its counts of overwritten messages.',
+    next: 'Search for the line in the journal. Boot with a larger log_buf_len.',
+  },
+  'answer-incomplete': {
+    means: 'The rule tests for a finding. There is none, but the answer is incomplete.',
+    known: '`complete` of the answer.',
+    next: SEE_WARNINGS,
+  },
+  'stacks-unreadable': {
+    means: 'The rule tests stacks or tasks. None can be read.',
+    known: 'The error in `why`.',
+    next: SEE_WARNINGS,
+    deeper: 'kdump-mem stacks',
+  },
+  'stacks-incomplete': {
+    means: 'The rule tests stacks or tasks. Some of them cannot be read completely.',
+    known: 'Stacks that end with `stopped`, and warnings about tasks.',
+    next: SEE_WARNINGS,
+    deeper: 'kdump-mem stacks',
+  },
+  'frame-guessed': {
+    means: 'The rule tests for a function on a stack. The only such stack frame is a guess.',
+    known: '`guess` of that frame.',
+    next: 'Read the stack, and decide whether the frame is real.',
+    deeper: 'kdump-mem stacks',
+  },
+  'figures-unknown': {
+    means:
+      'The rule tests figures of a finding. They are unknown, or unknown for some of the findings that it stands for.',
+    known: 'Figures that are null, and `others`.',
+    next: 'Test a figure that this finding has.',
+  },
+};
+
+const of = (means: string, known: string, next: string): Explanation => ({
+  means,
+  known,
+  next,
+  deeper: 'kdump-mem triage --ndjson --retry --resume FILE',
+});
+
+/** Why the worker process of a dump reported nothing: `error.code` of the dump's line. */
+export const WORKER_FAILURES: Explanations<WorkerFailureCode> = {
+  'timed-out': of(
+    'The worker exceeded the time limit for one dump and was killed.',
+    'The limit of --timeout.',
+    'Raise --timeout. A network drive or a corrupt dump is slow.',
+  ),
+  killed: of(
+    'A signal that kdump-mem did not send killed the worker.',
+    'The signal in the exit status.',
+    'Check the kernel log: the OOM killer may have killed it.',
+  ),
+  'out-of-memory': of(
+    'The worker exceeded the memory limit for one dump and was killed.',
+    'The limit of --worker-memory: resident memory, sampled a few times a second, and the V8 heap.',
+    'Raise --worker-memory, and use fewer workers (--jobs).',
+  ),
+  exhausted: of(
+    'The machine ran out of processes, file descriptors or memory. The dump is not the cause.',
+    'errno.',
+    'Raise the limits (ulimit), or use fewer workers (--jobs).',
+  ),
+  'worker-failed': of(
+    'The worker failed. The line contains its last output.',
+    'Its exit status.',
+    'Run triage on that dump alone, and report its output.',
   ),
 };

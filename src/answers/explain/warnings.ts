@@ -1,7 +1,10 @@
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { TypesVerified } from '../../kernel/type-description.js';
+import type { LookupSource } from '../../leaks/survivors/lookup.js';
 import type { WarningCode } from '../../walk/warnings.js';
 import type { Explanations } from './explanation.js';
 
-/** What makes an answer of kdump-mem incomplete or doubtful. */
+/** Reasons why an answer is incomplete or doubtful. */
 export const WARNINGS: Explanations<WarningCode> = {
   'by-release': {
     means:
@@ -39,7 +42,7 @@ export const WARNINGS: Explanations<WarningCode> = {
       'Processes exited, files were closed, or vmap areas were freed while a running kernel was read. This is normal, and the answer is complete: their memory is free by now, or belongs to another object.',
     known:
       'A second read: the thread is exiting (PF_EXITING) or its task_struct was reused, the descriptor has another file, or the area is off the list. If the object is still there, the answer is incomplete instead.',
-    next: 'Nothing. For a consistent moment, take a dump.',
+    next: 'None. For a consistent moment, take a dump.',
     deeper: 'kdump-mem memory --live',
   },
   'torn-list': {
@@ -69,7 +72,7 @@ export const WARNINGS: Explanations<WarningCode> = {
       'Packet frags in device memory (net_iov, devmem TCP) pin no page of this machine and are not counted.',
     known:
       'The lowest bit of the frag’s netmem (NET_IOV, include/net/netmem.h), and the owner of the area.',
-    next: 'Nothing: no memory of this machine is missing. Use the tools of the device for its memory.',
+    next: 'None: no memory of this machine is missing. Use the tools of the device for its memory.',
   },
   'head-not-counted': {
     means:
@@ -84,5 +87,79 @@ export const WARNINGS: Explanations<WarningCode> = {
     known: 'A structure or member that is not in the kernel’s types (BTF).',
     next: 'Report it with the kernel release. If only the types are missing, use --types FILE.',
     deeper: 'kdump-mem struct TYPE',
+  },
+};
+
+const FIT = 'None: a file from another kernel is refused.';
+
+/** How types from a file were verified to belong to the dump's kernel. */
+export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
+  'build-id': {
+    means: 'The file and the dump have the same build id.',
+    known: 'The file’s GNU build id; BUILD-ID of VMCOREINFO, or the kernel’s own notes.',
+    next: FIT,
+  },
+  banner: {
+    means: 'The file and the dump have the same banner: release, compiler and time of the build.',
+    known: 'linux_banner of the ISF file and in the kernel’s memory.',
+    next: FIT,
+  },
+  release: {
+    means:
+      'The banner of the file has the release of the dump. Two builds can have the same release.',
+    known: 'linux_banner of the ISF file; OSRELEASE of VMCOREINFO.',
+    next: 'Make sure that the file is from exactly this build.',
+  },
+  layouts: {
+    means:
+      'The file agrees with all sizes and offsets in VMCOREINFO. Kernels of one series can share all of them.',
+    known: 'SIZE() and OFFSET() of VMCOREINFO.',
+    next: 'Make sure that the file is from exactly this build.',
+  },
+  none: {
+    means: 'Unverified: the file may be from another kernel, and every answer may be wrong.',
+    known: 'Neither a build id nor a banner nor a size of VMCOREINFO could be compared.',
+    next: 'Give --types a vmlinux or .debug file with a build id.',
+  },
+};
+
+const DEPTHS = 'kdump-mem memory --live --source counters';
+
+/** Data sources of an answer. */
+export const SOURCES: Explanations<MemoryAnswer['source'] | LookupSource | 'proc'> = {
+  vmcore: {
+    means: 'A dump: every page frame and object in it was scanned.',
+    known: 'The dump file.',
+    next: 'See what the dump omits: kdump-mem info.',
+    deeper: 'kdump-mem info',
+  },
+  kcore: {
+    means: 'The memory of the running kernel: every page frame was scanned, while memory changed.',
+    known: '/proc/kcore.',
+    next: 'None.',
+  },
+  pageflags: {
+    means:
+      'Page flags of the running kernel: each frame has a category, but counters provide most kernel memory.',
+    known: '/proc/kpageflags and /proc/kpagecount.',
+    next: 'As root, /proc/kcore provides more detail where the kernel allows it.',
+    deeper: 'kdump-mem doctor',
+  },
+  counters: {
+    means: 'Counters of the running kernel only: no page frame was scanned.',
+    known: '/proc/meminfo, vmstat, zoneinfo and similar files.',
+    next: 'As root, /proc/kcore or page flags provide more detail.',
+    deeper: DEPTHS,
+  },
+  proc: {
+    means: 'What the running kernel reports for each process.',
+    known: '/proc/PID/smaps_rollup, statm and status.',
+    next: 'None.',
+  },
+  none: {
+    means: 'No source of block locations was readable. This does not mean that there is no leak.',
+    known: 'Each source was tried; the answer lists their errors.',
+    next: 'Run the command as root, on a machine where /proc/kcore is readable.',
+    deeper: 'kdump-mem doctor',
   },
 };

@@ -1,20 +1,19 @@
 import { z } from 'zod';
-import { warningSchema } from '../schema.js';
+import type { Immutable } from '../../base/immutable.js';
+import { count, warningSchema } from '../schema.js';
 
-const count = z.int().nonnegative();
-
-/** Names of one kind, each counted once: how many others stand in place of, and how many are true. */
+/** Number of distinct names of one kind that were replaced, and that were kept. */
 const names = z.strictObject({ replaced: count, kept: count });
 
-/** `kdump-mem extract --json`: what is inside the file that was written. */
+/** `kdump-mem extract --json`: contents of the written file. */
 export const extractSchema = z.strictObject({
   schema: z.literal('kdump-mem.extract/1'),
   file: z.string(),
   sizeBytes: count,
   pages: count,
-  /** Pages of which only some bytes are kept. */
+  /** Pages of which only part was kept. */
   partialPages: count,
-  /** Sockets that can be asked about. */
+  /** Sockets that the extract contains. */
   sockets: count,
   anonymized: z.boolean(),
   names: z.strictObject({
@@ -25,18 +24,18 @@ export const extractSchema = z.strictObject({
     interfaces: names,
     hosts: names,
   }),
-  /** What is as it was, whatever was replaced. */
+  /** Data that is never anonymized. */
   stays: z.array(
     z.enum(['ports', 'pids', 'inodes', 'kernel-threads', 'modules', 'build', 'crash-time', 'log']),
   ),
   release: z.string(),
-  /** Seconds since 1970; null where the dump does not say. */
+  /** Seconds since 1970; null if the dump does not contain it. */
   crashTime: count.nullable(),
-  /** The kernel's: asked for and there, not asked for, or asked for and not to be read. */
+  /** The kernel log: included, not requested, or requested and unreadable. */
   log: z.enum(['kept', 'left-out', 'unreadable']),
-  /** The file that tells what was replaced by what. */
+  /** The file that maps replacements to original names. */
   map: z.string().nullable(),
   warnings: z.array(warningSchema),
 });
 
-export type ExtractJson = z.infer<typeof extractSchema>;
+export type ExtractJson = Immutable<z.infer<typeof extractSchema>>;

@@ -1,34 +1,32 @@
+import type { Held, ProcessSample } from '../../account/processes/answer.js';
 import type { ProcessFigures } from '../../account/processes/process.js';
-import type { Held, ProcessSample } from '../../account/processes/sample.js';
-import type { EndedProcess, GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
 import type { Growth } from '../../growth/growth.js';
-import type { Loss } from '../../growth/loss.js';
 import type { Trend } from '../../growth/trend.js';
-import type { MachineSample, Pressure } from '../../records/machine-sample.js';
+import type { MachineSample } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
 import { processJson } from '../procs/json.js';
 import type {
   GrowthJson,
-  PressureJson,
   ProcessSampleJson,
   ProcsEndJson,
   ProcsGrowthJson,
   ProcsSampleJson,
 } from './schema.js';
 
-/** Of those that ended between two looks so many are named. */
+/** Maximum number of named processes that exited between two samples. */
 const MOST_ENDED = 100;
 
-/** What a look says besides what grew. */
+/** Fields of a sample other than growth. */
 export interface SampleFacts {
   readonly look: number;
-  /** How many lines of processes follow. */
+  /** Number of process lines that follow. */
   readonly listed: number;
   readonly whole: boolean;
   readonly warnings: readonly Warning[];
 }
 
-/** First line of a look. */
+/** Returns the first line of a sample. */
 export function procsSample(answer: GrowthAnswer, facts: SampleFacts): ProcsSampleJson {
   const { machine, loss, ended, complete } = answer;
   return {
@@ -41,11 +39,11 @@ export function procsSample(answer: GrowthAnswer, facts: SampleFacts): ProcsSamp
     endedProcesses: ended.length,
     allListed: facts.whole,
     complete,
-    warnings: [...facts.warnings],
+    warnings: facts.warnings,
   };
 }
 
-/** The line of a process. */
+/** Returns the line of a process. */
 export function processSampleJson(figures: ProcessFigures, grown: GrownProcess): ProcessSampleJson {
   return {
     schema: 'kdump-mem.process-sample/1',
@@ -55,12 +53,12 @@ export function processSampleJson(figures: ProcessFigures, grown: GrownProcess):
   };
 }
 
-/** The last line. */
-export function procsEnd(looks: number, interrupted: boolean): ProcsEndJson {
-  return { schema: 'kdump-mem.procs-end/1', samples: looks, interrupted };
+/** Returns the last line. */
+export function procsEnd(samples: number, interrupted: boolean): ProcsEndJson {
+  return { schema: 'kdump-mem.procs-end/1', samples: samples, interrupted };
 }
 
-/** What grew by stored samples. */
+/** Returns the growth computed from stored samples. */
 export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]): ProcsGrowthJson {
   const { machine, loss, processes, endedGrowing, samples, seconds } = answer;
   return {
@@ -75,17 +73,17 @@ export function procsGrowth(answer: GrowthAnswer, warnings: readonly Warning[]):
     notLater: answer.notLater,
     pidsReused: answer.pidsReused,
     complete: answer.complete && warnings.length === 0,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
-/** A process, and how fast it grows. */
+/** Returns a process with its growth rate. */
 export function grownProcessJson(grown: GrownProcess): ProcsGrowthJson['processes'][number] {
   const { pid, comm, nsPids, cgroup } = grown.sample.who;
   return {
     pid,
     comm,
-    nsPids: [...nsPids],
+    nsPids,
     cgroup: cgroup?.path ?? null,
     pod: cgroup?.pod ?? null,
     container: cgroup?.container ?? null,
@@ -104,7 +102,7 @@ export function machineJson(machine: MachineSample): ProcsGrowthJson['machine'] 
     memAvailableBytes: machine.available,
     swapTotalBytes: machine.swapTotal,
     swapFreeBytes: machine.swapFree,
-    pressure: pressureJson(machine.pressure),
+    pressure: machine.pressure,
     noPressure: machine.noPressure,
     noPressureCode: machine.noPressureCode ?? null,
   };
@@ -116,7 +114,7 @@ export function lossJson({ available, held, rest, ends, explanation }: Loss) {
     memAvailableCourse: courseOf(available),
     processesGrowth: growthJson(held?.growth),
     otherGrowth: growthJson(rest?.growth),
-    memAvailableExhausted: ends && { ...ends },
+    memAvailableExhausted: ends,
     explanation,
   };
 }
@@ -129,7 +127,7 @@ export function sampleJson(sample: ProcessSample) {
     ...heldJson(held),
     minorFaults,
     majorFaults,
-    cgroupPressure: pressureJson(pressure),
+    cgroupPressure: pressure,
   };
 }
 
@@ -165,13 +163,9 @@ export function endedJson({ sample, trend, seenAt, pidReused }: EndedProcess) {
 }
 
 export function growthJson(growth: Growth | undefined): GrowthJson {
-  return growth === undefined ? null : { ...growth };
+  return growth ?? null;
 }
 
 export function courseOf(trend: Trend | null) {
   return trend?.course ?? null;
-}
-
-function pressureJson(pressure: Pressure | null): PressureJson {
-  return pressure && { some: { ...pressure.some }, full: { ...pressure.full } };
 }

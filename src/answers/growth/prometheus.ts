@@ -9,13 +9,13 @@ import {
   type Series,
 } from '../text/prometheus.js';
 
-/** So many owners have series of their own, those that hold most; the others are summed as `(others)`. */
+/** Maximum number of owners with their own series, largest first; all others are summed as `(others)`. */
 export const MAX_OWNERS = 30;
 
 /**
- * What grows, in Prometheus' text format (0.0.4), also for node_exporter's textfile collector. The number of
- * series has a bound whatever the machine does, and no label changes with each process: owners are named by
- * command, container and pod, not by pid. What is not known has no series.
+ * Growth in the Prometheus text format (0.0.4), also for node_exporter's textfile collector. The number of
+ * series is bounded, and labels do not change with each process: owners are identified by command, container
+ * and pod, not by pid. Unknown values have no series.
  */
 export function processMetrics(answer: GrowthAnswer): string {
   const { machine, loss, processes, samples, seconds, complete } = answer;
@@ -24,7 +24,7 @@ export function processMetrics(answer: GrowthAnswer): string {
   const metrics: Metric[] = [
     gauge(
       'kdump_mem_process_held_bytes',
-      'Anonymous and shared memory, in swap too, by owner.',
+      'Anonymous and shared memory by owner, swap included.',
       owners.map(({ labels, bytes }) => [labels, bytes]),
     ),
     gauge(
@@ -43,7 +43,7 @@ export function processMetrics(answer: GrowthAnswer): string {
       boundsOf({}, loss.available?.growth),
     ),
     gauge(
-      'kdump_mem_available_ends_seconds',
+      'kdump_mem_available_exhausted_seconds',
       'Seconds until MemAvailable is exhausted at this rate; absent: no significant decline.',
       loss.ends === null
         ? []
@@ -59,11 +59,13 @@ export function processMetrics(answer: GrowthAnswer): string {
       loss.explanation === null ? [] : [[{}, loss.explanation === 'nothing' ? 1 : 0]],
     ),
     gauge('kdump_mem_procs_samples', 'Samples used to measure growth.', [[{}, samples]]),
-    gauge('kdump_mem_procs_window_seconds', 'From the first of them to the last.', [[{}, seconds]]),
-    gauge('kdump_mem_procs_complete', '0: the memory of some process is unknown.', [
+    gauge('kdump_mem_procs_window_seconds', 'Time from the first sample to the last.', [
+      [{}, seconds],
+    ]),
+    gauge('kdump_mem_procs_complete', '0: the memory of a process is unknown.', [
       [{}, complete ? 1 : 0],
     ]),
-    gauge('kdump_mem_procs_timestamp_seconds', 'When the last sample was taken, in Unix time.', [
+    gauge('kdump_mem_procs_timestamp_seconds', 'Unix time of the last sample.', [
       [{}, Math.floor(machine.at.getTime() / 1000)],
     ]),
   ];
@@ -76,7 +78,7 @@ interface Owner {
   growth: Growth | undefined;
 }
 
-/** Processes of one name, container and pod together; those whose amount is not known are in none. */
+/** Groups processes by name, container and pod. Processes whose size is unknown are omitted. */
 function ownersOf(processes: readonly GrownProcess[]): Owner[] {
   const byName = new Map<string, Owner>();
   for (const { sample, trend } of processes) {
@@ -94,7 +96,7 @@ function ownersOf(processes: readonly GrownProcess[]): Owner[] {
     if (trend?.course === 'grows') owner.growth = faster(owner.growth, trend.growth);
   }
   const owners = [...byName.values()].sort((a, b) => b.bytes - a.bytes);
-  // What grows has a series of its own, whatever it holds yet.
+  // A growing owner has its own series, however small it is.
   const growing = owners
     .filter(({ growth }) => growth)
     .sort((a, b) => (b.growth?.perSecond ?? 0) - (a.growth?.perSecond ?? 0));
@@ -118,7 +120,7 @@ function faster(one: Growth | undefined, other: Growth | undefined): Growth | un
   return other.perSecond > one.perSecond ? other : one;
 }
 
-/** At least, likely, at most. */
+/** Returns the lower bound, the likely value and the upper bound. */
 export function boundsOf(labels: Labels, growth: Growth | undefined): Series[] {
   if (!growth) return [];
   return [

@@ -1,89 +1,95 @@
 import { z } from 'zod';
-import { HOST_ERROR_CODES } from '../../base/errors/host.js';
+import { HOST_ERROR_CODES } from '../../base/errors.js';
+import type { Immutable } from '../../base/immutable.js';
 import { processShape } from '../procs/schema.js';
-import { warningSchema } from '../schema.js';
+import { count, warningSchema } from '../schema.js';
 
 /**
- * `kdump-mem procs --live --ndjson` (with or without `--watch`): for each look a line of the machine, then one
- * for each process; at last one that says that it is the last. And `--from-samples … --json`, what grew by them.
- * Version 1; sizes are bytes, null: it cannot be told.
+ * `kdump-mem procs --live --ndjson` (with or without `--watch`): each sample is a line for the machine, then
+ * a line for each process; an end line follows the last sample. Also `--from-samples … --json`: growth
+ * computed from stored samples. Version 1; sizes are bytes, null: unknown.
  */
 
-const count = z.int().nonnegative();
 const bytes = count.nullable();
 const seconds = z.number().nonnegative();
 
-/** Bytes a second; the true rate is between low and high with that confidence. Null: too few samples. */
+/**
+ * Bytes per second; the true rate is between low and high with the given confidence. Null: too few samples.
+ */
 export const growthSchema = z
   .strictObject({
     perSecond: z.number(),
     low: z.number(),
     high: z.number(),
+    /** Confidence level of the interval, 0 to 1. */
     confidence: z.number(),
     samples: count,
+    /** Duration from the first sample to the last. */
     seconds,
   })
   .nullable();
 
 /**
- * `grows`, `shrinks`: as a whole, and still in the later half of the time. `grew`, `shrank`: that it goes on
- * cannot be told. `steady`: its interval has zero in it. Null: too few samples.
+ * `grows`, `shrinks`: over the whole time, and still in its second half. `grew`, `shrank`: no significant
+ * trend in the second half. `steady`: the interval contains zero. Null: too few samples.
  */
 export const courseSchema = z.enum(['grows', 'grew', 'steady', 'shrank', 'shrinks']).nullable();
 
 const pressureLine = z.strictObject({
+  /** Percentage of the last 10, 60 and 300 seconds. */
   avg10: z.number(),
   avg60: z.number(),
   avg300: z.number(),
+  /** Since boot, or since the cgroup was created. */
   totalMicroseconds: count,
 });
 
-/** PSI: how much of the time some tasks, or all at once, waited for memory; per cent. Null: not told. */
+/** PSI: percentage of time that some tasks, or all, stalled on memory. Null: not available. */
 const pressureSchema = z.strictObject({ some: pressureLine, full: pressureLine }).nullable();
 
 export const lossShape = {
   memAvailableGrowth: growthSchema,
   memAvailableCourse: courseSchema,
-  /** Of what all processes take of it together: the sum of `takenBytes`. */
+  /** Growth of the sum of `takenBytes` over all processes. */
   processesGrowth: growthSchema,
-  /** Of MemAvailable and that together: what no process explains. */
+  /** Growth of MemAvailable plus that sum: the part that no process accounts for. */
   otherGrowth: growthSchema,
-  /** Seconds until MemAvailable is nothing; null: it does not fall for sure. */
+  /** Seconds until MemAvailable reaches zero; null: no significant decline. */
   memAvailableExhausted: z
     .strictObject({ soonest: seconds, likely: seconds, latest: seconds })
     .nullable(),
-  /** `nothing`: nothing that grew explains the fall of MemAvailable. Null: it does not fall, or not told. */
+  /** `nothing`: no growth accounts for the decline of MemAvailable. Null: no decline, or unknown. */
   explanation: z.enum(['processes', 'nothing']).nullable(),
 };
 
-/** What is known of the machine at the time of a sample. */
+/** Facts about the machine at the time of a sample. */
 export const machineShape = {
   at: z.iso.datetime(),
   host: z.string().nullable(),
-  /** Another one after each boot. */
+  /** Differs after each boot. */
   bootId: z.string().nullable(),
-  /** The clock that rates are told by: seconds since the machine was booted. */
+  /** Clock of the rates: seconds since boot. */
   uptimeSeconds: seconds,
   memTotalBytes: bytes,
   memAvailableBytes: bytes,
   swapTotalBytes: bytes,
   swapFreeBytes: bytes,
   pressure: pressureSchema,
-  /** Why there is none. */
+  /** Why pressure is not available. */
   noPressure: z.string().nullable(),
   noPressureCode: z.enum(HOST_ERROR_CODES).nullable(),
 };
 
-/** Which process, and what it holds. */
+/** Identity and memory of a process. */
 export const heldShape = {
-  /** Ticks after the boot at which it began: with its pid it names the process. */
+  /** Start time in ticks since boot; with the pid it identifies the process. */
   startTicks: bytes,
   uptimeSeconds: seconds.nullable(),
-  /** Anonymous and shared memory, in swap too; pages of files and page tables are not in it. */
+  /** Anonymous and shared memory, including swap; without file pages and page tables. */
   heldBytes: bytes,
-  /** What of MemAvailable it takes: the same without swap, with page tables. */
+  /** Reduction of MemAvailable by the process: `heldBytes` without swap, plus page tables. */
   takenBytes: bytes,
-  /** `pss`: shared pages are divided among those who map them; `rss`: they count for each. */
+  /** `pss`: shared pages are divided among the processes that map them; `rss`: they count fully for each. */
   heldBy: z.enum(['pss', 'rss']).nullable(),
   minorFaults: bytes,
   majorFaults: bytes,
@@ -91,7 +97,7 @@ export const heldShape = {
 };
 
 const grown = {
-  /** Of `heldBytes`. */
+  /** Growth of `heldBytes`. */
   growth: growthSchema,
   course: courseSchema,
   minorFaultsPerSecond: seconds.nullable(),
@@ -106,24 +112,27 @@ export const endedSchema = z.strictObject({
   heldBytes: bytes,
   growth: growthSchema,
   course: courseSchema,
-  /** Seconds after the boot, when it was last seen. */
+  /** Time of the last sample that contains it, seconds since boot. */
   seenSeconds: seconds,
-  /** Another process has its pid now. */
+  /** Whether another process now has its pid. */
   pidReused: z.boolean(),
 });
 
-/** First of each look. */
+/** First line of each sample. */
 export const procsSampleSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs-sample/1'),
   sample: count,
   ...machineShape,
-  /** So many lines of processes follow. */
+  /** Number of process lines that follow. */
   processes: count,
   ...lossShape,
-  /** Since the look before; of very many not all. */
+  /** Processes that exited since the previous sample; a limited number of them. */
   ended: z.array(endedSchema),
   endedProcesses: count,
-  /** All processes are there (`--pid` and `--container` list fewer); else one that is not has not ended. */
+  /**
+   * Whether all processes are listed (`--pid` and `--container` list fewer); if not, a process that is not
+   * listed may still exist.
+   */
   allListed: z.boolean(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
@@ -139,11 +148,11 @@ export const processSampleSchema = z.strictObject({
 export const procsEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs-end/1'),
   samples: count,
-  /** By a signal, or a key; else it has looked as often as it was asked to. */
+  /** Whether a signal or a key stopped it; otherwise the requested number of samples was reached. */
   interrupted: z.boolean(),
 });
 
-/** A process, and how fast it grows. */
+/** A process and its growth rate. */
 export const grownProcessSchema = z.strictObject({
   ...named,
   nsPids: z.array(z.int()),
@@ -156,28 +165,27 @@ export const grownProcessSchema = z.strictObject({
 
 export const procsGrowthSchema = z.strictObject({
   schema: z.literal('kdump-mem.procs-growth/1'),
-  /** At the last sample. */
+  /** State at the last sample. */
   machine: z.strictObject(machineShape),
-  /** Of the last boot. */
+  /** Number of samples of the last boot. */
   samples: count,
   seconds,
   ...lossShape,
-  /** What grows for sure first, the fastest of it first. */
+  /** Processes with significant growth first, ordered by rate. */
   processes: z.array(grownProcessSchema),
-  /** Those that grew until they ended, and no more than a few. */
+  /** Processes that grew until they exited; a limited number of them. */
   endedGrowing: z.array(endedSchema),
-  /** How many boots samples are of; what they tell is of the last alone. */
+  /** Number of boots; figures cover only the last one. */
   boots: count,
-  /** Samples that were not taken: their clock was not later than that before. */
+  /** Skipped samples: their clock was not later than that of the previous one. */
   notLater: count,
   pidsReused: count,
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
-export type GrowthJson = z.infer<typeof growthSchema>;
-export type PressureJson = z.infer<typeof pressureSchema>;
-export type ProcsSampleJson = z.infer<typeof procsSampleSchema>;
-export type ProcessSampleJson = z.infer<typeof processSampleSchema>;
-export type ProcsEndJson = z.infer<typeof procsEndSchema>;
-export type ProcsGrowthJson = z.infer<typeof procsGrowthSchema>;
+export type GrowthJson = Immutable<z.infer<typeof growthSchema>>;
+export type ProcsSampleJson = Immutable<z.infer<typeof procsSampleSchema>>;
+export type ProcessSampleJson = Immutable<z.infer<typeof processSampleSchema>>;
+export type ProcsEndJson = Immutable<z.infer<typeof procsEndSchema>>;
+export type ProcsGrowthJson = Immutable<z.infer<typeof procsGrowthSchema>>;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ProcessSample } from '../../account/processes/sample.js';
+import type { ProcessSample } from '../../account/processes/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import { placeOf } from '../../records/cgroup-place.js';
 import type { MachineSample } from '../../records/machine-sample.js';
@@ -11,10 +11,10 @@ import {
   procsSampleSchema,
 } from './schema.js';
 
-/** What lines lack that an earlier release stored. */
+/** Defaults for fields that an earlier release did not store. */
 export const laterMachineShape = { noPressureCode: machineShape.noPressureCode.catch(null) };
 
-/** What is read of stored lines; those of a later release may have more. */
+/** Fields read from stored lines; lines of a later release may contain more. */
 const lookLine = z.object({
   ...procsSampleSchema.pick({
     schema: true,
@@ -54,16 +54,19 @@ type StoredProcess = Omit<z.infer<typeof processLine>, 'schema'>;
 const endLine = z.object({ schema: procsEndSchema.shape.schema });
 const line = z.discriminatedUnion('schema', [lookLine, processLine, endLine]);
 
-/** What is wrong with stored samples that nothing can be told of the line. */
+/** Error in stored samples, without a line number. */
 export class StoredError extends Error {}
 
-/** A whole line that is none of ours, or one that is where it cannot be, throws; what was cut is counted. */
+/**
+ * Reader of stored samples. Throws on a complete line that is unknown or out of place; counts truncated
+ * lines.
+ */
 export class StoredSamples {
-  /** Lines that are no whole JSON, as a write leaves that was cut off. */
+  /** Number of lines with incomplete JSON, as left by an interrupted write. */
   torn = 0;
-  /** Looks that have fewer processes than they say, or lines of processes whose look is not there. */
+  /** Number of samples with fewer processes than stated, or with process lines that have no first line. */
   cut = 0;
-  /** Looks that say themselves that not all processes are in them. */
+  /** Number of samples that are marked as not containing all processes. */
   partial = 0;
   #look: {
     readonly machine: MachineSample;
@@ -72,13 +75,13 @@ export class StoredSamples {
   } | null = null;
   #processes: ProcessSample[] = [];
   readonly #pids = new Set<number>();
-  /** Lines of processes come whose look is not there. */
+  /** Whether process lines without the first line of their sample were read. */
   #lost = false;
 
-  /** @param onLook is given each look when all of its lines have come */
+  /** @param onLook called with each sample after its last line */
   constructor(readonly onLook: (look: ProcessesAtTime) => void) {}
 
-  /** @throws {StoredError}, and what `onLook` throws */
+  /** @throws {StoredError}, and errors thrown by `onLook` */
   line(text: string): void {
     if (text.trim() === '') return;
     let value: unknown;
@@ -86,7 +89,7 @@ export class StoredSamples {
       value = JSON.parse(text);
     } catch {
       this.torn++;
-      // What comes now may be of another look, whose first line was cut.
+      // The next lines may belong to another sample whose first line is truncated.
       const cut = this.cut;
       this.end();
       this.#lost = this.cut > cut;
@@ -108,7 +111,7 @@ export class StoredSamples {
     }
   }
 
-  /** The look that came last is over: another one comes, or the file ends. */
+  /** Completes the current sample, at the next sample or at the end of the file. */
   end(): void {
     const [look, processes] = [this.#look, this.#processes];
     this.#look = null;
@@ -129,15 +132,15 @@ export class StoredSamples {
       return;
     }
     if (this.#processes.length === this.#look.most)
-      throw new StoredError(`more than the ${this.#look.most} processes that its look has`);
+      throw new StoredError(`more than the ${this.#look.most} processes of its sample`);
     const { pid } = sample.who;
-    if (this.#pids.has(pid)) throw new StoredError(`pid ${pid} is twice in its look`);
+    if (this.#pids.has(pid)) throw new StoredError(`pid ${pid} occurs twice in one sample`);
     this.#pids.add(pid);
     this.#processes.push(sample);
   }
 }
 
-/** @param found what {@link machineJson} made of it */
+/** @param found output of {@link machineJson} */
 export function machineOf(found: ProcsGrowthJson['machine']): MachineSample {
   return {
     at: new Date(found.at),
@@ -154,7 +157,7 @@ export function machineOf(found: ProcsGrowthJson['machine']): MachineSample {
   };
 }
 
-/** @param found what {@link sampleJson} made of it, and which it is */
+/** @param found output of {@link sampleJson}, and the identity of the process */
 export function processOf(found: StoredProcess): ProcessSample {
   const { pid, comm, nsPids, cgroup, heldBytes, takenBytes, heldBy } = found;
   const known = heldBytes !== null && takenBytes !== null && heldBy !== null;
@@ -169,12 +172,12 @@ export function processOf(found: StoredProcess): ProcessSample {
   };
 }
 
-/** What is wrong with a line that its schema does not take. @param command whose lines they should be */
+/** Returns why a line does not match its schema. @param command the command that should have printed it */
 export function wrongWords({ issues }: z.ZodError, value: unknown, command: string): string {
   const [first] = issues;
   const schema = z.object({ schema: z.string() }).safeParse(value);
-  if (!schema.success) return `no line of ${command}: it names no schema`;
+  if (!schema.success) return `not a line of ${command}: it contains no schema`;
   if (first?.code === 'invalid_union' || first?.path[0] === 'schema')
-    return `${schema.data.schema.slice(0, 80)} is no sample of ${command}`;
+    return `${schema.data.schema.slice(0, 80)} is not a sample of ${command}`;
   return `${first?.path.join('.')}: ${first?.message}`;
 }

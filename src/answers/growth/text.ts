@@ -1,6 +1,6 @@
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { Warning } from '../../walk/warnings.js';
-import { whereOf } from '../procs/where.js';
+import { whereOf } from '../procs/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -8,16 +8,16 @@ import { type Column, renderTable, tableLines } from '../text/table.js';
 import type { WatchPage } from '../text/watch-page.js';
 import { endedGrowingWords, endedWords, formatSeconds, growthWords, perMinute } from './words.js';
 
-/** Which rows there are, and how much of each. */
+/** Rows to print, and their level of detail. */
 export interface GrowthTextOptions {
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
   readonly width: number | null;
-  /** Which of the processes are listed. */
+  /** Processes to list. */
   readonly listed: readonly GrownProcess[];
   readonly verbose?: boolean | undefined;
 }
 
-/** What grew by stored samples: who, what becomes of memory, then a table. */
+/** Formats the growth in stored samples: processes, MemAvailable, then a table. */
 export function growthText(
   answer: GrowthAnswer,
   { limit, ...options }: GrowthTextOptions & { readonly limit: number },
@@ -35,7 +35,7 @@ export function growthText(
   ].join('\n\n');
 }
 
-/** One look of several. */
+/** Formats one of several samples. */
 export function growthPage(
   answer: GrowthAnswer,
   warnings: readonly Warning[],
@@ -58,10 +58,10 @@ export function growthPage(
 }
 
 function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAnswer): string {
-  const host = machine.host === null ? '' : ` of ${escapeText(machine.host)}`;
+  const host = machine.host === null ? '' : ` on ${escapeText(machine.host)}`;
   const earlier =
     boots > 1
-      ? ` The machine was booted ${boots === 2 ? 'once more' : `${formatCount(boots - 1)} times more`} meanwhile: figures are for the last boot.`
+      ? ` The machine rebooted ${boots === 2 ? 'once' : `${formatCount(boots - 1)} times`} meanwhile: figures are for the last boot.`
       : '';
   const again =
     pidsReused > 0
@@ -70,13 +70,13 @@ function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAn
   return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} RATE/MIN is between LOW and HIGH with 99 % confidence.`;
 }
 
-/** Shared memory counts for each process where it may not be looked into. */
+/** Notes that shared memory counts fully for each process whose smaps is not readable. */
 function notesOf(listed: readonly GrownProcess[]): string[] {
   const rough = listed.filter(({ sample: { held } }) => held?.by === 'rss').length;
   return rough === 0
     ? []
     : [
-        `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process. PSS needs root.`,
+        `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process. PSS requires root.`,
       ];
 }
 

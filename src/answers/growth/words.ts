@@ -1,11 +1,10 @@
-import type { EndedProcess, GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
 import type { Growth } from '../../growth/growth.js';
-import type { Loss } from '../../growth/loss.js';
 import { LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 
-/** The headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
+/** Returns the headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
 export function growthWords(answer: GrowthAnswer): string[] {
   return [
     growingWords(answer),
@@ -15,13 +14,13 @@ export function growthWords(answer: GrowthAnswer): string[] {
   ];
 }
 
-/** Bytes a second for people, who think of leaks by the minute: `+1.02 MiB`. */
+/** Formats a rate in bytes per second as bytes per minute, the usual scale of leaks: `+1.02 MiB`. */
 export function perMinute(bytesPerSecond: number): string {
   const bytes = Math.round(60 * bytesPerSecond);
   return bytes === 0 ? '0' : `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;
 }
 
-/** Those that ended since the look before, or null. */
+/** Lists processes that exited since the previous sample; null: none. */
 export function endedWords({ ended }: GrowthAnswer): string | null {
   if (ended.length === 0) return null;
   const named = ended.slice(0, 5).map((one) => {
@@ -32,7 +31,7 @@ export function endedWords({ ended }: GrowthAnswer): string | null {
   return `Exited: ${named.join(', ')}${more}.`;
 }
 
-/** Those that grew until they ended. */
+/** Lists processes that grew until they exited. */
 export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
   return endedGrowing.map(
     (one) =>
@@ -40,8 +39,9 @@ export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
   );
 }
 
-/** Seconds for people: `48 s`, `52 min`, `7.3 h`, `12 days`. */
+/** Formats a duration: `48 s`, `52 min`, `7.3 h`, `12 days`. */
 export function formatSeconds(seconds: number): string {
+  if (seconds < 10 && !Number.isInteger(seconds)) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
   if (seconds < 172_800) return `${(seconds / 3600).toFixed(1)} h`;
@@ -64,19 +64,19 @@ function growingWords({ processes, samples }: GrowthAnswer): string {
 }
 
 function availableWords({ machine, loss }: GrowthAnswer): string {
-  if (machine.available === null) return 'MemAvailable is not available in this kernel.';
+  if (machine.available === null) return 'This kernel does not report MemAvailable.';
   const now = `MemAvailable is ${formatSize(machine.available)}`;
   const { available, ends } = loss;
   if (!available) return `${now}.`;
   if (ends) {
-    return `${now} and falls by ${rateWords(negative(available.growth))}: at this rate it is exhausted in ${endsWords(ends)}.`;
+    return `${now} and falls by ${rateWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.`;
   }
   if (available.course === 'shrank')
-    return `${now}; it fell, but a continuing decline is not significant.`;
-  return `${now}; no significant decline.`;
+    return `${now}. It fell, but a continuing decline is not significant.`;
+  return `${now}, with no significant decline.`;
 }
 
-/** `4.2 h to 5.1 h`. */
+/** Formats the time until exhaustion: `4.2 h to 5.1 h`. */
 export function endsWords({ soonest, likely, latest }: NonNullable<Loss['ends']>): string {
   return formatSeconds(soonest) === formatSeconds(latest)
     ? formatSeconds(likely)
@@ -89,7 +89,7 @@ function explanationWords({ loss }: GrowthAnswer): string[] {
     return [`Processes account for it: their memory grows by ${rateWords(held?.growth)}.`];
   if (explanation === 'nothing')
     return [
-      `No process accounts for the decline of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} belong to no process. Next: kdump-mem memory --live --watch`,
+      `No process accounts for the decline of MemAvailable: ${rateWords(rest ? negative(rest.growth) : undefined)} are not in any process. Next: kdump-mem memory --live --watch`,
     ];
   return [];
 }
@@ -101,12 +101,12 @@ function pressureWords({ machine: { pressure, noPressure } }: GrowthAnswer): str
   return `Memory pressure (PSI): some ${some.avg10} %, full ${full.avg10} % of the last 10 s.`;
 }
 
-/** Of what falls: by how much it does. */
+/** Returns the rate of a decline as a positive figure. */
 export function negative({ perSecond, low, high, ...rest }: Growth): Growth {
   return { ...rest, perSecond: -perSecond, low: -high, high: -low };
 }
 
-/** `57.2 MiB/min (56.1 MiB to 58.3 MiB)`. */
+/** Formats a rate: `57.2 MiB/min (56.1 MiB to 58.3 MiB)`. */
 function rateWords(growth: Growth | undefined): string {
   if (!growth) return '?';
   const { perSecond, low, high } = growth;

@@ -1,28 +1,29 @@
 import { createHash } from 'node:crypto';
+import { formatCount } from '../text/size.js';
 import { type Content, html, raw } from './html.js';
 
-/** What the foot of a page says of it. */
+/** Facts for the footer of a page. */
 export interface PageFacts {
-  /** The options that name the dump; a line of shell words. */
+  /** Options that name the dump, as shell words. */
   readonly source: string;
   readonly version: string;
   readonly made: Date;
 }
 
-/** What a page has between its frame. */
+/** Content of a page. */
 export interface Page {
-  /** For the window's title and the first heading. */
+  /** Text of the window title and the first heading. */
   readonly title: string;
-  /** Rules of this page alone, after those of all pages; ours, without a word from a dump. */
+  /** Style rules of this page, appended to the common ones; contains no text from a dump. */
   readonly style?: string;
   readonly body: Content;
-  /** What the page was made of, by what, and when. */
+  /** Source, program version and time. */
   readonly about: Content;
 }
 
 /**
- * One file that needs nothing else: no script, nothing from elsewhere, and a policy that forbids both to
- * whatever might get into it. The style is allowed by its hash, so that no other is.
+ * Returns a self-contained file: no script, no external resources, and a content security policy that forbids
+ * both. The policy allows the style by its hash.
  */
 export function pageHtml({ title, style = '', body, about }: Page): string {
   const rules = `${STYLE}${style}`;
@@ -51,8 +52,8 @@ ${body}
 }
 
 /**
- * The rules of all pages. Colours are pairs for light and dark, each with the contrast of WCAG 2 AA
- * (text 4.5, edges 3); no meaning hangs on a colour alone.
+ * Style of all pages. Colours are pairs for light and dark, with the contrast of WCAG 2 AA (text 4.5, edges
+ * 3). No information depends on colour alone.
  */
 const STYLE = `
 :root {
@@ -130,3 +131,18 @@ tr:target > * { background: var(--soft); outline: 2px solid var(--link); outline
   .map { print-color-adjust: exact; }
 }
 `;
+
+const MOST = 50;
+
+/** Returns the section with reasons why an answer is incomplete, or with warnings; undefined without any. */
+export function missingSection(complete: boolean, all: readonly Content[]): Content {
+  if (complete && all.length === 0) return undefined;
+  const shown = all.slice(0, MOST).map((said) => html`<li>${said}</li>\n`);
+  const left = all.length - MOST;
+  const more = left > 0 ? html`<li>and ${formatCount(left)} more</li>` : undefined;
+  const said = complete ? 'Warnings' : 'This answer is incomplete: it does not include everything';
+  return html`<section${raw(complete ? '' : ' class="alarm"')} aria-labelledby="missing">
+<h2 id="missing">${said}</h2>
+<ul>${shown}${more}</ul>
+</section>`;
+}

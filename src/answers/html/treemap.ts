@@ -1,29 +1,30 @@
+import { type HierarchyRectangularNode, hierarchy, treemap } from 'd3-hierarchy';
 import { columnsOf, cutMiddle } from '../text/cut.js';
-import { type Area, type Place, type Placed, placeAreas } from './areas.js';
+import { formatCount } from '../text/size.js';
 import { type Html, html, raw, sentence } from './html.js';
 
-/** A picture of what something consists of: its markup, and the rules that it needs. */
+/** Treemap: markup and style rules. */
 export interface Treemap {
   readonly markup: Html;
-  /** For the page's style; nothing in it is from a dump. */
+  /** Rules for the page's style; contains no data from a dump. */
   readonly style: string;
 }
 
-/** Width over height: of a telephone, and of all that is wider. */
+/** Ratios of width to height, on phones and on wider screens. */
 interface Shapes {
   readonly narrow: number;
   readonly wide: number;
 }
 
-/** Of what has many parts, and of what has a few. */
+/** Shapes of a treemap with many parts; STRIP is for a few. */
 const FIELD: Shapes = { narrow: 3 / 4, wide: 2 };
 export const STRIP: Shapes = { narrow: 5, wide: 16 };
-/** Columns that the first line may have: the most that there is room for, cut in the middle. */
+/** Maximum lengths of the first line in columns, cut in the middle; the longest that fits is shown. */
 const CUTS = [9, 16, 28];
 const MOST_COLUMNS = 28;
 
 interface TreemapFacts {
-  /** Of the picture, and the beginning of the ids in it; ours. */
+  /** Id of the picture and prefix of ids within it; trusted. */
   readonly id: string;
   readonly name: string;
   readonly whole: Area;
@@ -31,9 +32,9 @@ interface TreemapFacts {
 }
 
 /**
- * Boxes in boxes, as large as what they stand for. Each innermost box leads to where the page tells of it;
- * what it is stands in it as far as there is room, and at the foot of the window where one looks at it by
- * mouse or keys. For a screen reader it is a list of lists.
+ * Returns a treemap: nested boxes whose area is proportional to their size. Each innermost box links to its
+ * details on the page. The box shows its description as far as it fits; the full text appears at the bottom
+ * of the window on hover or keyboard focus. Screen readers read it as nested lists.
  */
 export function treemapHtml({ id, name, whole, shapes = FIELD }: TreemapFacts): Treemap {
   const root = placeAreas(whole, [shapes.narrow, shapes.wide]);
@@ -64,7 +65,7 @@ function item({ area, places, parts }: Placed, id: string, rules: Rules): Html {
 `;
 }
 
-/** What stands in a cell: its first line in one of several lengths, and others only below that. */
+/** Returns the text of a cell: its first line in one of several lengths, followed by the other lines. */
 function lines({ lines: [first = '', ...others] }: Area, rules: Rules): Html[] {
   const heads = [...new Set(CUTS.map((columns) => cutMiddle(first, columns)))];
   const widths = heads.map(stepped);
@@ -80,7 +81,7 @@ function lines({ lines: [first = '', ...others] }: Area, rules: Rules): Html[] {
   ];
 }
 
-/** Columns, in steps, so that there are few rules. */
+/** Rounds the columns of a text to steps, which limits the number of rules. */
 function stepped(text: string): number {
   return 2 * Math.ceil(columnsOf(text) / 2);
 }
@@ -89,15 +90,15 @@ function span(text: string, name: string): Html {
   return html`<span class="${raw(name)}" aria-hidden="true">${sentence(text)}</span>`;
 }
 
-/** What a line of a cell needs to be shown. */
+/** Space that a line of a cell requires. */
 interface Room {
-  /** Columns: as many as this, and fewer than these. */
+  /** Minimum columns (inclusive); `below` is the maximum (exclusive). */
   readonly from: number | undefined;
   readonly below?: number | undefined;
   readonly lines: number;
 }
 
-/** Rules of a page's own style: as attributes, a policy that forbids scripts would forbid them too. */
+/** Style rules of a page. Inline style attributes would be blocked by the policy that forbids scripts. */
 class Rules {
   readonly #narrow: string[];
   readonly #wide: string[];
@@ -117,7 +118,7 @@ class Rules {
     if (wide !== undefined) this.#wide.push(wide);
   }
 
-  /** The class of a line that is shown where there is room for it. */
+  /** Returns the class of a line that is shown only if it fits. */
   line({ from = 0, below, lines }: Room): string {
     const name = `l${from}-${below ?? ''}-${lines}`;
     const high = `(height >= ${(lines * LINE_EM + 0.3).toFixed(2)}em)`;
@@ -144,7 +145,7 @@ function percent(part: number): string {
 
 const LINE_EM = 1.35;
 
-/** Rules of all treemaps of a page, before those of each. */
+/** Common rules of all treemaps of a page. */
 export const TREEMAP_STYLE = `
 .map { position: relative; margin: 1rem 0; }
 .map > ul { position: absolute; inset: 0; }
@@ -177,3 +178,104 @@ export const TREEMAP_STYLE = `
 .swatch { display: inline-block; width: 1em; height: 1em; border: 1px solid var(--line); vertical-align: -.15em; margin-right: .4em; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .5rem 0; padding: 0; list-style: none; }
 `;
+
+/** An area of a treemap: a part of the whole, with or without parts of its own. */
+export interface Area {
+  /** Lines of its cell, most important first; only those that fit are shown. Escaped. */
+  readonly lines: readonly string[];
+  /** Full text of the cell, for screen readers and for cells that are too small. Escaped. */
+  readonly said: string;
+  readonly bytes: number;
+  /** A colour of style.ts. */
+  readonly colour: string;
+  /** Link to the details on the page; trusted. */
+  readonly href?: string;
+  readonly parts: readonly Area[];
+}
+
+/** Rectangle in fractions (0 to 1) of its parent. */
+interface Place {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** An area with its position in its parent for each shape. */
+export interface Placed {
+  readonly area: Area;
+  readonly places: readonly Place[];
+  readonly parts: readonly Placed[];
+}
+
+/** Smallest fraction of the whole that is large enough to see and to click. */
+const LEAST = 1 / 1500;
+/** Maximum number of parts of an area; the others share one cell. */
+const MOST_PARTS = 24;
+
+/**
+ * Computes the positions of all cells; areas are proportional to their sizes, largest first.
+ *
+ * @param shapes ratio of width to height, for each layout
+ */
+export function placeAreas(whole: Area, shapes: readonly number[]): Placed {
+  const seen = gathered(whole, whole.bytes * LEAST);
+  const layouts = shapes.map((shape) => {
+    const root = hierarchy(seen, ({ parts }) => parts)
+      .sum(({ bytes, parts }) => (parts.length > 0 ? 0 : bytes))
+      .sort((a, b) => (b.value ?? 0) - (a.value ?? 0));
+    return treemap<Area>().size([shape, 1])(root);
+  });
+  return placed(layouts);
+}
+
+/**
+ * Returns an area whose parts sum to it. Parts that are too small to see share one cell with the remainder.
+ * Parts that exceed the whole overlap, and are not shown.
+ */
+function gathered(area: Area, least: number): Area {
+  const sum = area.parts.reduce((all, { bytes }) => all + bytes, 0);
+  if (sum === 0 || sum > area.bytes) return { ...area, parts: [] };
+  const sorted = area.parts.toSorted((a, b) => b.bytes - a.bytes);
+  const shown = sorted.slice(0, MOST_PARTS).filter(({ bytes }) => bytes >= least);
+  const parts = shown.map((part) => gathered(part, least));
+  const rest = area.bytes - shown.reduce((all, { bytes }) => all + bytes, 0);
+  const small = sorted.filter(({ bytes }) => bytes > 0).length - shown.length;
+  return { ...area, parts: rest > 0 ? [...parts, restOf(area, rest, small)] : parts };
+}
+
+function restOf({ said, colour, href }: Area, bytes: number, small: number): Area {
+  const rest = small > 0 ? `the rest, ${formatCount(small)} smaller ones among it` : 'the rest';
+  return {
+    lines: ['the rest'],
+    said: `${rest} of: ${said}`,
+    bytes,
+    colour,
+    parts: [],
+    ...(href === undefined ? {} : { href }),
+  };
+}
+
+/** Returns the position of one node in each layout; all layouts are sorted alike. */
+function placed(nodes: readonly HierarchyRectangularNode<Area>[]): Placed {
+  const [first] = nodes;
+  if (!first) throw new TypeError('a treemap has a shape');
+  return {
+    area: first.data,
+    places: nodes.map(placeOf),
+    parts: (first.children ?? []).map((_, index) =>
+      placed(nodes.map(({ children }) => children![index]!)),
+    ),
+  };
+}
+
+function placeOf({ parent, x0, y0, x1, y1 }: HierarchyRectangularNode<Area>): Place {
+  const outer = parent ?? { x0, y0, x1, y1 };
+  const [width, height] = [outer.x1 - outer.x0, outer.y1 - outer.y0];
+  return {
+    left: (x0 - outer.x0) / width,
+    top: (y0 - outer.y0) / height,
+    width: (x1 - x0) / width,
+    height: (y1 - y0) / height,
+  };
+}

@@ -1,15 +1,17 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { DumpFacts } from '../../kernel/native/image/describe.js';
+import type { MemoryImage } from '../../kernel/native/image/image.js';
+import type { DumpFacts } from '../../kernel/native/image/open.js';
 import type { Provenance } from '../../kernel/native/provenance.js';
+import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
 import type { Limit } from '../../walk/limits.js';
-import type { MachineFacts } from '../../walk/machine/machine.js';
 import type { Unknown } from '../../walk/machine/unknowns.js';
 import { type Vendor, vendorOf } from '../../walk/machine/vendor.js';
+import type { MachineFacts } from '../../walk/machine-facts.js';
 
 /** The answer to `kdump-mem info`. */
 export interface InfoAnswer {
   readonly dump: DumpFacts;
-  /** What the dump says of its kernel before anything in memory is looked at. */
+  /** Facts of the dump's headers, without reading memory. */
   readonly noted: NotedFacts;
   /** Absent if no kernel could be found in the dump; `missing` says why. */
   readonly kernel?: KernelInfo;
@@ -17,7 +19,7 @@ export interface InfoAnswer {
   readonly missing: readonly Unknown[];
 }
 
-/** From VMCOREINFO, or the dump's header. */
+/** Facts from VMCOREINFO or the dump's header. */
 export interface NotedFacts {
   readonly release?: string;
   readonly buildId?: string;
@@ -28,16 +30,16 @@ export interface NotedFacts {
 export interface KernelInfo {
   readonly facts: KernelFacts;
   readonly provenance: Provenance;
-  /** How many modules' types could be read; absent if they could not be looked for. */
+  /** Number of modules whose types could be read; absent if the list could not be read. */
   readonly moduleTypes?: number;
   readonly machine: MachineFacts;
-  /** linux_banner, where it can be read. */
+  /** linux_banner, if readable. */
   readonly banner?: string | undefined;
-  /** Parts that commands leave out; absent where there are no types. */
+  /** Parts that commands omit for this kernel; absent without types. */
   readonly limits?: readonly Limit[] | undefined;
 }
 
-/** Who built the kernel, as far as its names say. */
+/** Returns the vendor of the kernel. */
 export function infoVendor({ noted, kernel }: InfoAnswer): Vendor | undefined {
   const release = kernel?.facts.release ?? noted.release;
   return release === undefined
@@ -45,7 +47,7 @@ export function infoVendor({ noted, kernel }: InfoAnswer): Vendor | undefined {
     : vendorOf(release, kernel?.machine.uts?.version, kernel?.banner);
 }
 
-/** The time of the dump, and the uptime of the kernel. */
+/** Time of the dump, and uptime of the kernel. */
 export interface DumpTime {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -55,8 +57,8 @@ export interface DumpTime {
 }
 
 /**
- * The time of the crash is the kernel's note of it. Without a crash it is that of its clock, which
- * stands at the last tick. The clock also tells when it booted.
+ * Returns the time of the crash as recorded by the kernel, otherwise the kernel's clock at its last tick. The
+ * clock also provides the boot time.
  */
 export function dumpTime(
   { crashTime }: { readonly crashTime?: number | undefined },
@@ -66,7 +68,7 @@ export function dumpTime(
   return time && time.at >= 0 && time.at < YEAR_10000 ? time : undefined;
 }
 
-/** Milliseconds since 1970: no date that is written with four digits for its year. */
+/** Upper bound of plausible times, milliseconds since 1970: the first year with five digits. */
 const YEAR_10000 = 253_402_300_800_000;
 
 function timeOf(crashTime: number | undefined, clock: MachineFacts['clock']): DumpTime | undefined {
@@ -82,7 +84,7 @@ function timeOf(crashTime: number | undefined, clock: MachineFacts['clock']): Du
   return { at, from: 'crash', ...(uptime >= 0 ? { uptime } : {}) };
 }
 
-/** What a figure needs that is not there, in terms of the commands that show it. */
+/** Returns the missing requirements of figures, with the commands that show those figures. */
 export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
   const { symbols, types, directMap, pages } = provenance;
   const missing: Unknown[] = [];
@@ -106,4 +108,17 @@ export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
     missing.push({ what: 'pages, orders and pinned bytes', code: pages.code, why: pages.why });
   }
   return missing;
+}
+
+/** @param found VMCOREINFO found in memory, if the image contains none */
+export function notedIn(image: MemoryImage, found?: Vmcoreinfo): NotedFacts {
+  const text = image.vmcoreinfo;
+  const info = found ?? (text === undefined ? undefined : new Vmcoreinfo(text));
+  const release = info?.release ?? image.facts.release;
+  const { buildId, crashTime } = info ?? {};
+  return {
+    ...(release === undefined ? {} : { release }),
+    ...(buildId === undefined ? {} : { buildId }),
+    ...(crashTime === undefined ? {} : { crashTime }),
+  };
 }

@@ -1,10 +1,10 @@
 import { hex } from '../../base/hex.js';
-import type { RunningTask } from '../../walk/machine/cpus.js';
-import { taintFlags } from '../../walk/machine/taint.js';
+import type { RunningTask } from '../../walk/cpus.js';
+import { taintFlags } from '../../walk/machine-facts.js';
 import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
 import type { InfoJson } from './schema.js';
 
-/** The answer to `info` as the JSON contract has it. */
+/** Returns the answer to `info` according to the JSON contract. */
 export function infoJson(answer: InfoAnswer): InfoJson {
   const { dump, noted, kernel, missing } = answer;
   const time = dumpTime(answer.noted, answer.kernel?.machine.clock);
@@ -12,17 +12,17 @@ export function infoJson(answer: InfoAnswer): InfoJson {
   return {
     schema: 'kdump-mem.info/1',
     dump: {
-      files: dump.files.map((file) => ({ ...file })),
+      files: dump.files,
       format: dump.format,
       description: dump.description,
-      compression: [...dump.compression],
+      compression: dump.compression,
       machine: dump.machine ?? null,
       dumpLevel: dump.dumpLevel ?? null,
       filtered: dump.filtered ? [...dump.filtered] : null,
       storedBytes: dump.stored,
       storedExact: dump.storedExact,
       live: dump.live,
-      anomalies: [...dump.anomalies],
+      anomalies: dump.anomalies,
     },
     noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
     vendor: vendor ? { ...vendor, stream: vendor.stream ?? null } : null,
@@ -34,7 +34,7 @@ export function infoJson(answer: InfoAnswer): InfoJson {
         }
       : null,
     kernel: kernel ? kernelJson(kernel) : null,
-    missing: missing.map((one) => ({ ...one })),
+    missing,
   };
 }
 
@@ -68,7 +68,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
     running: machine.running.map(taskJson),
     taint: taint === undefined ? null : { mask: hex(taint), flags: taintFlags(taint) },
     processes: machine.processes ?? null,
-    modules: modules ? { names: [...modules], withTypes: kernel.moduleTypes ?? null } : null,
+    modules: modules ? { names: modules, withTypes: kernel.moduleTypes ?? null } : null,
     sources: {
       vmcoreinfo,
       symbols,
@@ -76,9 +76,9 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
       typesVerified: provenance.typesVerified ?? null,
       directMap,
       pages,
-      anomalies: [...anomalies],
+      anomalies,
     },
-    limits: kernel.limits?.map((limit) => ({ ...limit })) ?? null,
+    limits: kernel.limits ?? null,
   };
 }
 

@@ -1,24 +1,22 @@
 import { z } from 'zod';
-import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../base/errors/kernel.js';
-import { WALK_ERROR_CODES } from '../../base/errors/walk.js';
-import { TYPES_VERIFIED } from '../../kernel/symbol-file.js';
+import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../../base/errors.js';
+import type { Immutable } from '../../base/immutable.js';
+import { TYPES_VERIFIED } from '../../kernel/type-description.js';
 import { LIMIT_CODES } from '../../walk/limits.js';
 import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';
-import { kernelSchema } from '../schema.js';
+import { address, count, kernelSchema } from '../schema.js';
 
-const count = z.int().nonnegative();
-const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() });
 
 const notFoundCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES]);
 
-/** A part of what is needed, and where it was found; or why it was not. */
+/** A required part with its origin, or why it was not found. */
 const found = z.union([
   z.strictObject({ found: z.literal(true), source: z.string(), detail: z.string() }),
   z.strictObject({ found: z.literal(false), code: notFoundCode, why: z.string() }),
 ]);
 
-/** `kdump-mem info --json`. What could not be told is null, and `missing` says why. */
+/** `kdump-mem info --json`. Unknown fields are null, and `missing` lists the reasons. */
 export const infoSchema = z.strictObject({
   schema: z.literal('kdump-mem.info/1'),
   dump: z.strictObject({
@@ -27,28 +25,28 @@ export const infoSchema = z.strictObject({
     description: z.string(),
     compression: z.array(z.enum(['none', 'zlib', 'lzo', 'snappy', 'zstd'])),
     machine: z.string().nullable(),
-    /** makedumpfile's -d; null where no header says it. */
+    /** Dump level (-d) of makedumpfile; null if no header contains it. */
     dumpLevel: z.int().nullable(),
     filtered: z.array(z.enum(['zero', 'cache', 'private-cache', 'user', 'free'])).nullable(),
-    /** Bytes of memory that are stored or known to be zero. */
+    /** Bytes of memory that are stored, or known to be zero. */
     storedBytes: count,
-    /** False: at least so many. */
+    /** False: `storedBytes` is a lower bound. */
     storedExact: z.boolean(),
     live: z.boolean(),
     anomalies: z.array(z.string()),
   }),
-  /** What VMCOREINFO or the header says of the kernel, whether or not it can be read. */
+  /** Kernel according to VMCOREINFO or the header, even if its memory cannot be read. */
   noted: z.strictObject({ release: z.string().nullable(), buildId: z.string().nullable() }),
-  /** Who built the kernel, by its release, version and banner; null where these do not say. */
+  /** Vendor of the kernel, from its release, version and banner; null if unknown. */
   vendor: z
     .strictObject({
       id: z.enum(Object.keys(VENDOR_NAMES) as [VendorCode, ...VendorCode[]]),
       name: z.string(),
-      /** Its line of releases, such as `EL 8.4`; null where the texts do not say. */
+      /** Release stream, such as `EL 8.4`; null if these texts do not contain it. */
       stream: z.string().nullable(),
     })
     .nullable(),
-  /** When it crashed, or without a crash when the dump was taken; UTC. */
+  /** Time of the crash, or of the dump if there was no crash; UTC. */
   time: z
     .strictObject({
       at: z.iso.datetime(),
@@ -56,7 +54,7 @@ export const infoSchema = z.strictObject({
       uptimeSeconds: z.number().nonnegative().nullable(),
     })
     .nullable(),
-  /** Null where no kernel was found that can be read. */
+  /** Null if no readable kernel was found. */
   kernel: z
     .strictObject({
       ...kernelSchema.shape,
@@ -73,7 +71,7 @@ export const infoSchema = z.strictObject({
         cpu: count.nullable(),
         task: task.nullable(),
       }),
-      /** What each online CPU was running; the idle task has pid 0. */
+      /** Running task of each online CPU; pid 0 is the idle task. */
       running: z.array(task),
       taint: z
         .strictObject({
@@ -89,15 +87,15 @@ export const infoSchema = z.strictObject({
         vmcoreinfo: z.enum(['note', 'memory']),
         symbols: found,
         types: found,
-        /** What showed that a file's types are of this kernel; null where they are the dump's own. */
+        /** How a file's types were verified; null for the dump's own types. */
         typesVerified: z.enum(TYPES_VERIFIED).nullable(),
         directMap: found,
         pages: found,
         anomalies: z.array(z.string()),
       }),
       /**
-       * Parts of answers that this kernel's types or symbols do not lead to: `command` answers without them, or not at all. Null
-       * where there are no types.
+       * Parts of answers that this kernel's types or symbols do not support: `command` omits them, or does
+       * not work at all. Null without types.
        */
       limits: z
         .array(
@@ -120,4 +118,4 @@ export const infoSchema = z.strictObject({
   ),
 });
 
-export type InfoJson = z.infer<typeof infoSchema>;
+export type InfoJson = Immutable<z.infer<typeof infoSchema>>;

@@ -1,35 +1,46 @@
-import type { FilteredKind } from '../../kernel/native/image/filter.js';
+import type { FilteredKind } from '../../kernel/native/image/image.js';
 import type { Found, Provenance } from '../../kernel/native/provenance.js';
-import type { TypesVerified } from '../../kernel/symbol-file.js';
-import type { RunningTask } from '../../walk/machine/cpus.js';
-import { taintFlags } from '../../walk/machine/taint.js';
+import type { TypesVerified } from '../../kernel/type-description.js';
+import type { RunningTask } from '../../walk/cpus.js';
+import { taintFlags } from '../../walk/machine-facts.js';
+import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
 
 const UNKNOWN = 'unknown (see below)';
 
-/** The answer to `info`: a headline, the facts line by line, then unknown facts with the reason. */
-export function infoText(answer: InfoAnswer): string {
+/**
+ * Formats the answer to `info`: a headline, facts line by line, then unknown facts with the reason.
+ *
+ * @param columns of the terminal; null: no terminal, and nothing is wrapped
+ */
+export function infoText(answer: InfoAnswer, columns: number | null): string {
   const { kernel, missing } = answer;
   const lines = [
     ...dumpLines(answer),
     ...(kernel ? kernelLines(answer, kernel) : notedLines(answer)),
   ];
   const width = Math.max(...lines.map(([label]) => label.length));
+  const room = columns === null ? null : Math.max(20, columns - width - 2);
   const parts = [
-    headline(answer),
-    lines.map(([label, value]) => `${label.padEnd(width)}  ${value}`).join('\n'),
+    wrap(headline(answer), columns).join('\n'),
+    lines
+      .flatMap(([label, value]) =>
+        wrap(value, room).map((part, at) => `${(at === 0 ? label : '').padEnd(width)}  ${part}`),
+      )
+      .join('\n'),
   ];
   if (missing.length > 0) {
-    parts.push(['Unknown:', ...missingLines(missing)].join('\n'));
+    const reasons = missingLines(missing).flatMap((line) => wrap(line, columns));
+    parts.push(['Unknown:', ...reasons].join('\n'));
   }
   return parts.join('\n\n');
 }
 
 type Line = readonly [label: string, value: string];
 
-/** Unknown facts grouped by reason: one reason often explains many. */
+/** Formats unknown facts grouped by reason, since one reason often applies to many. */
 function missingLines(missing: InfoAnswer['missing']): string[] {
   const reasons = new Map<string, string[]>();
   for (const { what, why } of missing) reasons.set(why, [...(reasons.get(why) ?? []), what]);
@@ -47,7 +58,7 @@ function headline({ dump, noted, kernel }: InfoAnswer): string {
   if (dump.live) return `Linux ${release}, running`;
   const { panic } = kernel.machine;
   if (panic.state === 'panicked') {
-    const why = panic.cause ?? panic.message?.replace(/^Kernel panic - (not syncing: )?/, '');
+    const why = panic.message?.replace(/^Kernel panic - (not syncing: )?/, '') ?? panic.cause;
     return `Linux ${release} panicked${why === undefined ? '' : `: ${escapeText(why)}`}`;
   }
   return panic.state === 'running'
@@ -69,7 +80,10 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
     ],
     ['FORMAT', `${escapeText(dump.description)}${packed}${plain}`],
     ['FILTERED', filterText(dump)],
-    ['MEMORY', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} in the dump`],
+    [
+      'CONTENT',
+      `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} of memory pages (uncompressed)`,
+    ],
     ...dump.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }
@@ -121,7 +135,12 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
     ['HOST', uts ? escapeText(uts.nodename) : UNKNOWN],
     ...timeLines(answer),
     ['CPUS', cpusText(machine)],
-    ['RAM', machine.ram === undefined ? UNKNOWN : formatSize(machine.ram)],
+    [
+      'RAM',
+      machine.ram === undefined
+        ? UNKNOWN
+        : `${formatSize(machine.ram)} (MemTotal: without the kernel image, struct pages and other memory reserved at boot)`,
+    ],
     ['TASKS', processes ? tasksText(processes) : UNKNOWN],
     ['TAINT', taint === undefined ? UNKNOWN : taintText(taint)],
   ];
@@ -133,12 +152,12 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
     ]);
   }
   if (panic.cause !== undefined) {
-    lines.push([panic.state === 'panicked' ? 'CAUSE' : 'LOGGED', escapeText(panic.cause)]);
+    lines.push([panic.state === 'panicked' ? 'PRECEDED BY' : 'LOGGED', escapeText(panic.cause)]);
   }
   if (panic.task) lines.push(['BY', taskText(panic.task)]);
   else if (panic.state === 'panicked') lines.push(['BY', UNKNOWN]);
   if (panic.state !== 'panicked') lines.push(['RUNNING', runningText(machine)]);
-  return [...lines, ...sourceLines(kernel), ...limitLines(kernel)];
+  return [...lines, ...sourceLines(answer, kernel), ...limitLines(kernel)];
 }
 
 function timeLines(answer: InfoAnswer): Line[] {
@@ -155,7 +174,7 @@ function timeLines(answer: InfoAnswer): Line[] {
   ];
 }
 
-/** `3 days 04:12:09` */
+/** Formats an uptime: `3 days 04:12:09`. */
 function uptimeText(seconds: number): string {
   const whole = Math.floor(seconds);
   const two = (value: number): string => `${Math.floor(value)}`.padStart(2, '0');
@@ -164,10 +183,15 @@ function uptimeText(seconds: number): string {
   return days === 0 ? clock : `${days} ${days === 1 ? 'day' : 'days'} ${clock}`;
 }
 
-function cpusText({ online, possible }: KernelInfo['machine']): string {
+function cpusText({ online, possible, panic }: KernelInfo['machine']): string {
   if (online === undefined) return UNKNOWN;
   const of = possible === undefined ? '' : `, ${possible.length} possible`;
-  return `${online.length} online${of}`;
+  // stop_this_cpu() clears the online bit.
+  const stopped =
+    panic.state === 'panicked' && online.length < (possible?.length ?? 0)
+      ? ' (a panic stops the other CPUs)'
+      : '';
+  return `${online.length} online${of}${stopped}`;
 }
 
 function tasksText({ user, kernel }: { user: number; kernel: number }): string {
@@ -182,7 +206,7 @@ function taintText(mask: bigint): string {
     .join(', ');
 }
 
-/** CPUs whose task is listed in text. */
+/** Maximum number of CPUs whose task is listed in text. */
 const MOST_TASKS = 8;
 
 function runningText({ running, online }: KernelInfo['machine']): string {
@@ -199,23 +223,31 @@ function taskText({ pid, comm, cpu }: RunningTask): string {
   return `pid ${pid} (${escapeText(comm)}) on CPU ${cpu}`;
 }
 
-/** A line for each part that a command leaves out. */
+/** Returns a line for each part that a command omits. */
 function limitLines({ limits }: KernelInfo): Line[] {
   if (limits === undefined) return [];
-  if (limits.length === 0) return [['LIMITS', 'none: every command finds its types']];
+  if (limits.length === 0)
+    return [['LIMITS', 'none by types: every command finds the structures that it reads']];
   return limits.map(
     ({ command, part, why }): Line => ['LIMIT', escapeText(`${command} omits ${part}: ${why}`)],
   );
 }
 
-function sourceLines({ provenance, moduleTypes, machine }: KernelInfo): Line[] {
+function sourceLines(
+  { dump }: InfoAnswer,
+  { provenance, moduleTypes, machine }: KernelInfo,
+): Line[] {
   const { modules } = machine;
   const types = moduleTypes === undefined ? 'types unknown' : `types of ${moduleTypes}`;
   const where =
-    provenance.vmcoreinfo === 'note' ? 'in the ELF or kdump notes' : 'found in memory (no note)';
+    provenance.vmcoreinfo === 'note'
+      ? dump.description.startsWith('kdump')
+        ? 'note in the kdump header'
+        : 'ELF note'
+      : 'found in memory (no note)';
   return [
     ['VMCOREINFO', where],
-    ['SYMBOLS', foundText(provenance.symbols)],
+    ['SYMBOLS', foundText(provenance.symbols).replace(', one linear pass', '')],
     ['TYPES', foundText(provenance.types) + verifiedText(provenance)],
     ['MODULES', modules ? `${modules.length} loaded, ${types}` : UNKNOWN],
     ['DIRECT MAP', foundText(provenance.directMap)],

@@ -6,7 +6,7 @@ import { socketEnds } from '../../records/socket-ends.js';
 import type { LeaksJson } from './schema.js';
 import { noteWords } from './words.js';
 
-/** `kdump-mem.leaks/1`. @param limit so many sites at most; undefined: all */
+/** Returns `kdump-mem.leaks/1`. @param limit maximum number of sites; undefined: all */
 export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
   const { recording, sites, lookup, losses, unseen } = { ...answer, ...pick(answer) };
   const listed = limit === undefined ? sites : sites.slice(0, limit);
@@ -26,10 +26,10 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
     sites: listed.map(siteJson),
     omitted: sites.length - listed.length,
     lookedUpBy: lookup.source,
-    unavailable: lookup.unavailable.map((one) => ({ ...one })),
+    unavailable: lookup.unavailable,
     lookedUp: answer.lookedUp,
-    foundFree: { ...answer.foundFree },
-    losses: { ...losses },
+    foundFree: answer.foundFree,
+    losses,
     unseen: unseen && {
       allocated: unseen.allocated,
       traced: Math.round(unseen.traced),
@@ -43,7 +43,7 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
       code: note.code,
       count: note.count ?? null,
       bytes: note.bytes ?? null,
-      message: noteWords(note),
+      message: noteWords(note, recording.type),
     })),
   };
 }
@@ -54,9 +54,9 @@ function tracingJson({ recording: { tracing } }: LeaksAnswer): LeaksJson['tracin
   return {
     ...cost,
     lateEvents: late,
-    orphansRemoved: [...orphans],
-    leftBehind: [...left],
-    settingsChanged: [...changed],
+    orphansRemoved: orphans,
+    leftBehind: left,
+    settingsChanged: changed,
     unmatchedEvents: unmatched,
   };
 }
@@ -79,7 +79,7 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
     verdict,
     reason,
     kind: site.kind,
-    // The kernel unwinds by its own tables.
+    // The kernel unwinds with its own tables.
     frames: site.frames.map(({ symbol, offset, module, line }) => ({
       symbol,
       offset,
@@ -88,9 +88,9 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
       guess: false,
     })),
     ...heldJson(held),
-    // Counts of each CPU are read one after the other: a sum may come out below zero.
+    // Per-CPU counters are not read atomically: a sum may be negative.
     beforeBytes: before === null ? null : Math.max(0, before),
-    growth: growth && { ...growth },
+    growth,
     survivors: survivors ? survivorsJson(survivors) : null,
   };
 }
@@ -109,8 +109,8 @@ function survivorsJson({ places, sockets, ages, thirds, commands, ...rest }: Sit
       bytes,
     })),
     sockets: sockets.map(socketJson),
-    ages: ages && { ...ages },
-    thirds: thirds && [...thirds],
+    ages,
+    thirds,
     commands: [...commands].map(([command, blocks]) => ({ command, blocks })),
   };
 }

@@ -7,9 +7,9 @@ import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { type Column, renderTable } from '../text/table.js';
-import type { LeakMethodsJson } from './methods-schema.js';
+import type { LeakMethodsJson } from './schema.js';
 
-/** What a method reports, and what it costs. */
+/** Results and cost of a method. */
 const WORDS: Readonly<
   Record<OfferedMethod['method'], { readonly reports: string; readonly costs: string }>
 > = {
@@ -54,7 +54,7 @@ const REFUSALS: Readonly<Record<MethodRefusal, string>> = {
   'not-readable': 'not readable',
 };
 
-/** How each method is turned on. */
+/** How to enable each method. */
 const TURNED_ON_BY: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
   'page-owner-stacks': 'boot with page_owner=on',
   'page-owner': 'boot with page_owner=on',
@@ -70,7 +70,7 @@ const MOUNTS: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
   bpftrace: 'mount -t tracefs none /sys/kernel/tracing',
 };
 
-/** Whether a method is available, and how to make it so. */
+/** Returns whether a method is available, and otherwise how to enable it. */
 export function refusalWords({ method, refusal, why }: OfferedMethod): string {
   if (refusal === null) return method === 'bpftrace' ? 'yes, with --engine bpftrace' : 'yes';
   const ask =
@@ -83,7 +83,7 @@ export function refusalWords({ method, refusal, why }: OfferedMethod): string {
   return `no: ${reason}${ask === undefined ? '' : ` (${ask})`}`;
 }
 
-/** The methods of this kernel, the best first; the first available one is the default. */
+/** Lists the methods of this kernel, best first; the first available one is the default. */
 export function methodsText(
   type: AllocationType,
   methods: readonly OfferedMethod[],

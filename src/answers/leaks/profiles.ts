@@ -6,27 +6,30 @@ import { untraced } from '../../leaks/site-frames.js';
 import { speedscopeFile } from '../speedscope-file.js';
 import { siteFrameName } from './site-words.js';
 
-/** Stacks of nothing say nothing. */
+/** Returns the sites that hold memory. */
 function heldSites({ sites }: LeaksAnswer): readonly LeakSite[] {
   return sites.filter(({ held }) => Math.round(held.bytes) > 0);
 }
 
-/** Names, the outermost function first. */
+/** Returns function names, outermost first. */
 function namesOf({ frames }: Site): string[] {
   const own = untraced(frames);
   return own.length === 0 ? ['[no stack]'] : own.toReversed().map(siteFrameName);
 }
 
-/** Folded stacks, as flamegraph.pl and others read them: a line each, and the bytes that are held. */
+/**
+ * Returns folded stacks, as read by flamegraph.pl and similar tools: one stack per line, with the bytes it
+ * holds.
+ */
 export function leaksFolded(answer: LeaksAnswer): string[] {
   return heldSites(answer).map(({ site, held }) => {
-    // A semicolon parts functions.
+    // Semicolons separate functions.
     const names = namesOf(site).map((name) => name.replaceAll(';', '\\x3b'));
     return `${names.join(';')} ${Math.round(held.bytes)}`;
   });
 }
 
-/** A file for speedscope, weighed by bytes that are held. */
+/** Returns a file for speedscope, weighted by held bytes. */
 export function leaksSpeedscope(answer: LeaksAnswer, version: string): object {
   const frames: { name: string; file?: string }[] = [];
   const numbers = new Map<string, number>();
@@ -44,8 +47,8 @@ export function leaksSpeedscope(answer: LeaksAnswer, version: string): object {
 }
 
 /**
- * A profile for pprof (profile.proto of github.com/google/pprof), packed with gzip: bytes and blocks that are held,
- * what becomes of them as a label.
+ * Returns a gzip-compressed pprof profile (profile.proto of github.com/google/pprof): held bytes and blocks,
+ * with the verdict as a label.
  */
 export function leaksPprof(answer: LeaksAnswer): Buffer {
   const strings = new StringTable();

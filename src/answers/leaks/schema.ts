@@ -1,27 +1,71 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
+import type { Immutable } from '../../base/immutable.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES } from '../../leaks/survivors/lookup.js';
 import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
-import { socketEndsShape } from '../schema.js';
+import { address, count, socketEndsShape } from '../schema.js';
 import { unavailableCode } from '../unavailable-code.js';
 
+const method = z.enum([
+  ...(['page-owner-stacks', 'page-owner', 'allocinfo', 'slab-traces', 'vmallocinfo'] as const),
+  'tracefs',
+  'bpftrace',
+]);
+
+/** `kdump-mem leaks --methods --json`, version 1. */
+export const leakMethodsSchema = z.strictObject({
+  schema: z.literal('kdump-mem.leak-methods/1'),
+  type: z.enum(['page', 'slab', 'vmalloc']),
+  /** Default of `--method`; null: no method is available. */
+  default: method.nullable(),
+  /** Best method first. */
+  methods: z.array(
+    z.strictObject({
+      method,
+      /**
+       * Null: available. `absent`: this kernel was built without it, or is too old. `off`: it must be enabled
+       * at boot. `not-mounted`: debugfs or tracefs is not mounted. `denied`: root only. `threshold`: it omits
+       * small amounts. `not-installed`: a required program is not installed. `not-readable`: see `why`.
+       */
+      refusal: z
+        .enum([
+          'absent',
+          'off',
+          'not-mounted',
+          'denied',
+          'threshold',
+          'not-installed',
+          'not-readable',
+        ])
+        .nullable(),
+      /** Message of the host; untrusted. */
+      why: z.string().nullable(),
+      reports: z.string(),
+      costs: z.string(),
+      message: z.string(),
+    }),
+  ),
+});
+
+export type LeakMethodsJson = Immutable<z.infer<typeof leakMethodsSchema>>;
+
 /**
- * `kdump-mem leaks --json`, version 1. Sizes are bytes; null: not known. Names (of functions, modules, caches, commands)
- * are as the kernel has them.
+ * `kdump-mem leaks --json`, version 1. Sizes are bytes; null: unknown. Names (functions, modules, caches,
+ * commands) are as in the kernel.
  */
 
-const count = z.int().nonnegative();
-const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
-
-/** What was allocated since it began and is held. Scaled where only a sample is followed: then the true bytes are between `lowBytes` and `highBytes` with 95 %. */
+/**
+ * Memory that was allocated during the recording and is still held. Scaled if sampled: the true value is
+ * between `lowBytes` and `highBytes` with 95 % confidence.
+ */
 const held = {
   bytes: count,
   lowBytes: count,
   highBytes: count,
-  /** Null: the source does not count them; or there are fewer than before, which are larger. */
+  /** Null: the source does not count blocks, or there are fewer but larger ones than before. */
   blocks: count.nullable(),
 };
 
@@ -30,9 +74,9 @@ const frame = z.strictObject({
   /** Bytes from the start of the function. */
   offset: count.nullable(),
   module: z.string().nullable(),
-  /** File and line; null: the source does not say. */
+  /** File and line; null: the source does not report them. */
   line: z.string().nullable(),
-  /** The kernel’s own unwinder has it. */
+  /** Always false: frames come from the kernel’s own unwinder. */
   guess: z.boolean(),
 });
 
@@ -48,7 +92,7 @@ const socket = z.strictObject({
   bytes: count,
 });
 
-/** What was looked up of a site; not scaled. */
+/** Looked-up blocks of a site; not scaled. */
 const survivors = z.strictObject({
   blocks: count,
   bytes: count,
@@ -56,7 +100,7 @@ const survivors = z.strictObject({
   places: z.array(
     z.strictObject({
       place: z.enum(PLACES),
-      /** As kdump-mem memory names it. */
+      /** Category of kdump-mem memory. */
       category: z.enum(CATEGORIES as [string, ...string[]]).nullable(),
       cache: z.string().nullable(),
       /** Why a place is unknown. */
@@ -66,11 +110,14 @@ const survivors = z.strictObject({
     }),
   ),
   sockets: z.array(socket),
-  /** Milliseconds since they were allocated. */
+  /** Milliseconds since their allocation. */
   ages: z
     .strictObject({ median: z.number().nonnegative(), oldest: z.number().nonnegative() })
     .nullable(),
-  /** Unreferenced or queued blocks that were allocated in the first, second and last third of the time. */
+  /**
+   * Number of unreferenced or queued blocks that were allocated in the first, second and last third of the
+   * recording.
+   */
   thirds: z.array(count).length(3).nullable(),
   commands: z.array(z.strictObject({ command: z.string(), blocks: count })),
 });
@@ -91,11 +138,11 @@ export const leaksSchema = z.strictObject({
   ]),
   seconds: z.number().nonnegative(),
   windows: count,
-  /** One in so many is followed: those whose number (page frames) or address (objects) has these bits. */
+  /** One block in `oneIn` is traced: those whose frame number or object address matches these bits. */
   sample: z.strictObject({ oneIn: z.int().positive(), mask: address, residue: address }),
   endedEarly: z.boolean(),
   total: z.strictObject(held),
-  /** By verdict: leaking, growing, unknown, transient. */
+  /** Ordered by verdict: leaking, growing, unknown, transient. */
   sites: z.array(
     z.strictObject({
       verdict: z.enum(LEAK_VERDICTS),
@@ -104,16 +151,16 @@ export const leaksSchema = z.strictObject({
       /** Innermost first. */
       frames: z.array(frame),
       ...held,
-      /** What it held before; null: not known, as where events are followed. */
+      /** Bytes at the beginning; null: unknown, as for traced events. */
       beforeBytes: count.nullable(),
       growth: growthSchema,
-      /** Null: nothing of it was looked up. */
+      /** Null: no block was looked up. */
       survivors: survivors.nullable(),
     }),
   ),
-  /** Sites that --limit left out. */
+  /** Number of sites omitted by --limit. */
   omitted: count,
-  /** The source of the blocks’ current use. */
+  /** Source of the blocks’ current use. */
   lookedUpBy: z.enum(LOOKUP_SOURCES),
   unavailable: z.array(
     z.strictObject({ source: z.enum(LOOKUP_SOURCES), code: unavailableCode, why: z.string() }),
@@ -127,11 +174,11 @@ export const leaksSchema = z.strictObject({
     withoutStack: count.nullable(),
     dropped: count.nullable(),
   }),
-  /** Page frames that were allocated while it was recorded, by /proc/vmstat and by events. */
+  /** Page frames allocated during the recording, according to /proc/vmstat and to events. */
   unseen: z.strictObject({ allocated: count, traced: count, low: count, high: count }).nullable(),
   /** Page frames freed without an event; null: unknown. */
   unseenFrees: count.nullable(),
-  /** Of events: what it cost. Shares are of one CPU. Null: no events were followed. */
+  /** Cost of tracing, as a share of one CPU. Null: no events were traced. */
   tracing: z
     .strictObject({
       share: z.number().nonnegative().nullable(),
@@ -139,12 +186,12 @@ export const leaksSchema = z.strictObject({
       events: count,
       offeredPerSecond: z.number().nonnegative().nullable(),
       lateEvents: count,
-      /** Instances of tracefs that a run that was killed had left. */
+      /** Tracefs instances left by a killed run. */
       orphansRemoved: z.array(z.string()),
       leftBehind: z.array(z.string()),
-      /** Trace settings that another program changed, which ended the recording. */
+      /** Trace settings that another program changed, which stopped the recording. */
       settingsChanged: z.array(z.string()),
-      /** Events by which the kernel's count of what was read differs from ours. */
+      /** Difference between the kernel's count of read events and our count. */
       unmatchedEvents: count.nullable(),
     })
     .nullable(),
@@ -159,4 +206,4 @@ export const leaksSchema = z.strictObject({
   ),
 });
 
-export type LeaksJson = z.infer<typeof leaksSchema>;
+export type LeaksJson = Immutable<z.infer<typeof leaksSchema>>;

@@ -3,10 +3,10 @@ import type { Site, SiteFrame } from '../../leaks/recording.js';
 import { callers } from '../../leaks/site-frames.js';
 import { escapeText } from '../text/escape.js';
 
-/** Functions that a line shows of a site. */
+/** Number of functions of a site that a row shows. */
 const NAMED = 3;
 
-/** A stack frame for people: the function, or file and line. */
+/** Returns the printed name of a stack frame: the function, or file and line. */
 export function siteFrameName({ symbol, module, line }: SiteFrame): string {
   const name = symbol === null ? '?' : escapeText(symbol);
   const of = module === null ? '' : ` [${escapeText(module)}]`;
@@ -15,13 +15,16 @@ export function siteFrameName({ symbol, module, line }: SiteFrame): string {
     : `${escapeText(line)}${symbol === null ? '' : ` ${name}`}${of}`;
 }
 
-/** The allocation site, without the allocator’s own functions: `receive_mergeable ← virtnet_poll ← __napi_poll`. */
+/**
+ * Returns the allocation site without the allocator’s own functions: `receive_mergeable ← virtnet_poll ←
+ * __napi_poll`.
+ */
 export function siteName({ frames }: Site, most = NAMED): string {
   const named = callers(frames).slice(0, most).map(siteFrameName);
   return named.length === 0 ? '(no stack)' : named.join(' ← ');
 }
 
-/** The owner of a socket: `pid 4711 (nginx) fd 11`. */
+/** Returns the owner of a socket: `pid 4711 (nginx) fd 11`. */
 export function socketOwner(entry: CensusEntry): string {
   const [holder] = entry.holders;
   if (!holder) return 'a socket without a process';

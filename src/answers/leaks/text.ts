@@ -1,34 +1,37 @@
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
+import type { LeakNote } from '../../leaks/notes.js';
 import { formatSeconds } from '../growth/words.js';
-import { wrap } from '../text/cut.js';
+import { columnsOf, wrap } from '../text/cut.js';
 import { formatCount, formatSize } from '../text/size.js';
-import { type Column, renderTable } from '../text/table.js';
+import { type Column, type ListOptions, tableLines } from '../text/table.js';
 import { siteName } from './site-words.js';
 import {
   growthCell,
   headline,
+  heldByCell,
+  isDecisive,
   methodWords,
   nextWords,
   noteWords,
-  nowCell,
   reasonWords,
 } from './words.js';
 
-export interface LeaksTextOptions {
-  /** Rows of the table. */
-  readonly limit: number;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
-  readonly width: number | null;
-}
-
-/** The answer as text: a headline, a table of stacks, the notes, and the next command. */
-export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOptions): string {
-  const { sites } = answer;
+/** Formats the answer: a headline, a table of stacks, the notes, and the next command. */
+export function leaksText(answer: LeaksAnswer, { limit, width }: ListOptions): string {
+  const { sites, notes } = answer;
   const wrapped = (text: string) => wrap(text, width).join('\n');
   const more = sites.length - limit;
+  const table = sites.length === 0 ? null : tableOf(answer, sites.slice(0, limit), width);
+  // The headline already mentions stacks without a verdict.
+  const isRepeated = ({ code }: LeakNote) => code === 'too-few-windows' && sites.length > 0;
+  const noted = (isFirst: boolean) =>
+    notes
+      .filter((note) => isDecisive(note, answer) === isFirst && !isRepeated(note))
+      .map((note) => wrapped(noteWords(note, answer.recording.type)));
   return [
     wrapped(headline(answer)),
-    ...(sites.length === 0 ? [] : [renderTable(columns(answer), sites.slice(0, limit), width)]),
+    ...noted(true),
+    ...(table === null ? [] : [table.lines.join('\n')]),
     ...(more > 0
       ? [
           wrapped(
@@ -36,10 +39,33 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: LeaksTextOption
           ),
         ]
       : []),
-    wrapped(aboutWords(answer)),
-    ...answer.notes.map((note) => wrapped(noteWords(note))),
+    wrapped(aboutWords(answer, table?.heading ?? '')),
+    ...noted(false),
     ...nextWords(answer).map(wrapped),
   ].join('\n\n');
+}
+
+const INDENT = 4;
+
+/**
+ * Formats the table. If a row is too long for the terminal, its allocation site and holders move to a second
+ * line.
+ */
+function tableOf(answer: LeaksAnswer, sites: readonly LeakSite[], width: number | null) {
+  const all = columns(answer).filter(({ value }) => sites.some((site) => value(site) !== ''));
+  const whole = tableLines(all, sites, null);
+  if (width === null || [whole.heading, ...whole.rows].every((line) => columnsOf(line) <= width))
+    return { heading: whole.heading, lines: [whole.heading, ...whole.rows] };
+  const short = all.filter(({ heading }) => heading !== 'HELD BY' && heading !== 'ALLOCATION SITE');
+  const { heading, rows, note } = tableLines(short, sites, width);
+  const lines = rows.flatMap((row, index) => [row, ...siteLines(sites[index]!, width)]);
+  return { heading, lines: [heading, ...lines, ...wrap(note ?? '', width).filter(Boolean)] };
+}
+
+function siteLines({ site, survivors }: LeakSite, width: number): string[] {
+  const heldBy = heldByCell(survivors);
+  const words = `${siteName(site)}${heldBy === '' ? '' : `, held by ${heldBy}`}`;
+  return wrap(words, Math.max(1, width - INDENT)).map((line) => `${' '.repeat(INDENT)}${line}`);
 }
 
 function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
@@ -80,54 +106,47 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
       heading: 'RATE/MIN',
       align: 'right',
       value: ({ growth }) => growthCell(growth, 'perSecond'),
-      spare: 1,
     },
     {
       heading: 'LOW',
       align: 'right',
       value: ({ growth }) => growthCell(growth, 'low'),
-      spare: 5,
     },
     {
       heading: 'HIGH',
       align: 'right',
       value: ({ growth }) => growthCell(growth, 'high'),
-      spare: 5,
     },
     {
       heading: 'REASON',
       value: ({ reason }) => reasonWords(reason),
-      shrinks: { keeps: 'words', least: 12 },
-      spare: 6,
+      spare: 2,
     },
     {
       heading: 'HELD BY',
-      value: ({ survivors }) => nowCell(survivors),
-      shrinks: { keeps: 'words', least: 16 },
-      spare: 2,
+      value: ({ survivors }) => heldByCell(survivors),
     },
     {
       heading: 'ALLOCATION SITE',
       value: ({ site }) => siteName(site),
-      shrinks: { keeps: 'start', least: 20 },
     },
   ];
 }
 
-/** How the allocations were recorded. */
-function aboutWords({ recording, windows, duration, sites }: LeaksAnswer): string {
+/** Describes how the allocations were recorded. */
+function aboutWords({ recording, windows, duration, sites }: LeaksAnswer, heading: string): string {
   const { method, sample, type, tracing } = recording;
   const what = { page: 'page frame', slab: 'object', vmalloc: 'area' }[type];
   const of =
     sample.oneIn === 1
       ? ''
-      : `, one ${what} in ${formatCount(sample.oneIn)}. HELD is an estimate, between HELD MIN and HELD MAX with 95 % confidence`;
+      : `, one ${what} in ${formatCount(sample.oneIn)}. HELD is an estimate${heading.includes('HELD MIN') ? ', between HELD MIN and HELD MAX with 95 % confidence' : ''}`;
   const share = tracing?.cost.share ?? null;
   const cost = share === null ? '' : ` Recording cost ${(100 * share).toFixed(1)} % of a CPU.`;
-  return `Source: ${methodWords(method)}, ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}.${sureWords(sites)}${cost}`;
+  return `Source: ${methodWords(method)}, ${formatSeconds(duration / 1000)}, ${formatCount(windows)} ${windows === 1 ? 'window' : 'windows'}${of}. HELD: allocated in this time and not freed.${sureWords(sites)}${cost}`;
 }
 
-/** The confidence of the growth rates, which few windows make weak. */
+/** Returns the confidence of the growth rates, which is low with few windows. */
 function sureWords(sites: readonly LeakSite[]): string {
   const confidence = sites.find(({ growth }) => growth !== null)?.growth?.confidence;
   if (confidence === undefined) return '';

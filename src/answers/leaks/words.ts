@@ -6,7 +6,7 @@ import { sawAll } from '../../leaks/notes.js';
 import type { AllocationType, MethodCode, Recording } from '../../leaks/recording.js';
 import type { PlaceSum, SiteSurvivors } from '../../leaks/site-survivors.js';
 import type { Place } from '../../leaks/survivors/place.js';
-import type { LeakReason, LeakVerdict } from '../../leaks/verdict.js';
+import { LEAK_VERDICTS, type LeakReason, type LeakVerdict } from '../../leaks/verdict.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { categoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
@@ -30,7 +30,7 @@ const PLACE_WORDS: Readonly<Record<Place, string>> = {
   ring: 'rings',
   kernel: 'kernel memory',
   unreferenced: 'unreferenced',
-  unknown: 'unknown',
+  unknown: 'not located',
 };
 
 export function placeWords({ place, cache, category }: PlaceSum): string {
@@ -61,7 +61,7 @@ const REASON_WORDS: Readonly<Record<LeakReason, string>> = {
   reclaimable: 'reclaimable',
   'process-owned': 'owned by processes',
   'kernel-owned': 'in use by the kernel',
-  'location-unknown': 'location unknown',
+  'location-unknown': 'not looked up',
   unsteady: 'unsteady growth',
   'turns-over': 'blocks turn over',
   slowing: 'growth slows',
@@ -77,48 +77,64 @@ export function reasonWords(reason: LeakReason): string {
   return REASON_WORDS[reason];
 }
 
-/** `3 order-2 blocks`, `1 object`. */
+/** Returns `3 order-2 blocks` or `1 object`. */
 function blocksOf(type: AllocationType, count: number, order: number | null): string {
   const one = { page: 'block', slab: 'object', vmalloc: 'area' }[type];
   return `${formatCount(count)} ${order === null ? '' : `order-${order} `}${one}${count === 1 ? '' : 's'}`;
 }
 
-/** Answers whether anything leaks, and names the largest suspect. */
+/** Returns whether anything leaks, the number of stacks by verdict, and the largest suspect. */
 export function headline(answer: LeaksAnswer): string {
-  const { recording, sites, duration } = answer;
+  const { sites, duration, recording } = answer;
   const time = formatSeconds(duration / 1000);
   const of = (verdict: LeakVerdict) => sites.filter((site) => site.verdict === verdict);
-  const [leaking, growing, unknown] = [of('leaking'), of('growing'), of('unknown')];
-  const more = (count: number, what: string) =>
-    count > 0 ? ` ${formatCount(count)} more ${count === 1 ? 'stack' : 'stacks'} ${what}.` : '';
-  const [first] = leaking;
-  if (first)
-    return `Leak: ${siteSentence(first, recording, time)}${more(leaking.length - 1, leaking.length === 2 ? 'leaks' : 'leak')}`;
-  const [grown] = growing;
-  if (grown) {
-    const unsure = unknown.length === 0 ? '' : `; ${formatCount(unknown.length)} are inconclusive`;
-    return `No leak confirmed after ${time}${unsure}. Largest growth: ${siteSentence(grown, recording, time)}`;
+  const [[first, ...leaking], [grown], unknown] = [of('leaking'), of('growing'), of('unknown')];
+  const counts = LEAK_VERDICTS.flatMap((verdict) => {
+    const count = of(verdict).length;
+    return count === 0 ? [] : [`${formatCount(count)} ${verdict}`];
+  }).join(', ');
+  if (first) {
+    const more =
+      leaking.length === 0
+        ? ''
+        : ` ${formatCount(leaking.length)} more ${leaking.length === 1 ? 'stack leaks' : 'stacks leak'}.`;
+    return `Leak in ${siteSentence(first, answer)}${more}`;
   }
-  if (unknown.length > 0) return `Inconclusive after ${time}: ${adviceFor(unknown)}`;
+  if (grown)
+    return `Possible leaks, none confirmed, after ${time}: ${counts}. Largest growth in ${siteSentence(grown, answer)}`;
+  const inconclusive = `Inconclusive after ${time}`;
+  if (unknown.length > 0) return `${inconclusive}: ${counts}. ${adviceFor(unknown)}`;
   if (answer.notes.some(({ code }) => code === 'unknown-order'))
-    return `Inconclusive after ${time}: no stack grows if the copies are in the right order, which they do not show.`;
+    return `${inconclusive}: no stack grows if the copies are in the right order, which they do not show.`;
   if (!sawAll(answer.notes)) {
     const what =
       sites.length === 0 ? 'no recorded allocation is still held' : 'no recorded stack grows';
-    return `Inconclusive after ${time}: ${what}, but the recording is incomplete.`;
+    return `${inconclusive}: ${what}, but the recording is incomplete.`;
   }
   if (sites.length === 0)
     return `No leak: every allocation of these ${time} was freed.${beyondSample(recording)}`;
   return `No leak after ${time}: no stack grows steadily.${beyondSample(recording)}`;
 }
 
-/** How much of a leak a sample may have missed. */
+/** Whether a note explains why no leak can be confirmed, while stacks grow or may grow. */
+export function isDecisive({ code }: LeakNote, { sites }: LeaksAnswer): boolean {
+  return (
+    CONFIRMS_NOTHING.includes(code) &&
+    sites.some(({ verdict }) => verdict === 'growing' || verdict === 'unknown')
+  );
+}
+
+const CONFIRMS_NOTHING: readonly LeakNoteCode[] = [
+  ...(['not-looked-up', 'no-blocks', 'no-addresses', 'flags-only'] as const),
+];
+
+/** Returns how much of a leak a sample may have missed. */
 function beyondSample({ type, sample: { oneIn } }: Recording): string {
   if (oneIn === 1) return '';
   return ` The sample may miss a leak of fewer than ${blocksOf(type, mostUnmet(oneIn), null)}; --sample 1/1 follows every block.`;
 }
 
-/** The next command, for the first site. */
+/** Returns the next command, for the first site. */
 export function nextWords({ sites }: LeaksAnswer): string[] {
   const [first] = sites;
   if (!first || (first.verdict !== 'leaking' && first.verdict !== 'growing')) return [];
@@ -139,84 +155,87 @@ const NEXT: Readonly<Partial<Record<LeakReason, string>>> = {
   'kernel-owned': 'kdump-mem memory --live',
 };
 
-/** How to get a verdict on sites that are inconclusive. */
+/** Advises how to get a verdict on inconclusive sites. */
 function adviceFor(unknown: readonly LeakSite[]): string {
   const has = (reason: LeakReason) => unknown.some((site) => site.reason === reason);
   if (has('too-few-windows'))
-    return 'fewer than three windows. Use --windows 3 or more, or give at least four copies.';
+    return 'Growth needs at least three windows: record with --windows 3, or give --from at least four copies.';
   if (has('frees-keep-pace'))
-    return 'frees of older blocks keep pace with allocations. Record for longer than the blocks live (--interval 1h).';
+    return 'Frees of older blocks keep pace with allocations: record for longer than the blocks live (--interval 1h).';
   if (has('sample-too-small'))
-    return 'too few blocks in the sample. Use --sample 1/1, or record longer (--interval).';
-  return 'record longer (--interval 1h).';
+    return 'Too few blocks in the sample: use --sample 1/1, or record longer (--interval).';
+  return 'Record longer (--interval 1h).';
 }
 
-function siteSentence(site: LeakSite, { type }: Recording, time: string): string {
+function siteSentence(site: LeakSite, answer: LeaksAnswer): string {
   const { held, survivors } = site;
+  const { type } = answer.recording;
   const size = formatSize(held.bytes);
   const blocks =
     held.blocks === null
       ? size
       : `${blocksOf(type, held.blocks, survivors?.order ?? null)} (${size})`;
-  return `${siteName(site.site, 2)}: ${blocks} in ${time}${nowWords(site, type)}.`;
+  const time = formatSeconds(answer.duration / 1000);
+  return `${siteName(site.site, 2)}: ${blocks} in ${time}.${locationWords(site, type)}`;
 }
 
-/** Where the blocks are now, for the sentence. */
-function nowWords({ held, survivors }: LeakSite, type: AllocationType): string {
-  if (!survivors) return '';
-  const still = survivors.places.filter(({ keeper }) => keeper !== 'freed');
+/** Returns the current location of the blocks as a sentence; empty if unknown. */
+function locationWords({ held, survivors }: LeakSite, type: AllocationType): string {
+  const still = survivors?.places.filter(({ keeper }) => keeper !== 'freed') ?? [];
   const [most] = still;
-  if (!most) return '';
+  if (!survivors || !most || most.place === 'unknown') return '';
   const [socket] = survivors.sockets;
   const scale = scaleOf(held.blocks, still);
-  const scaled = (blocks: number) => (scale === null ? null : Math.round(blocks * scale));
-  const many = (blocks: number) => {
-    const count = scaled(blocks);
-    return count === null ? 'most' : count === held.blocks ? 'all' : formatCount(count);
+  const share = (blocks: number) => {
+    if (held.blocks === 1) return 'It is';
+    if (scale === null) return blocks === sumOf(still) ? 'All of it is' : 'Most of it is';
+    const count = Math.round(blocks * scale);
+    if (count === held.blocks) return 'All of them are';
+    return `${formatCount(count)} of them ${count === 1 ? 'is' : 'are'}`;
   };
-  if (socket && survivors.sockets.reduce((sum, { blocks }) => sum + blocks, 0) * 2 > sumOf(still)) {
-    const all = survivors.sockets.reduce((sum, { blocks }) => sum + blocks, 0);
+  const queued = survivors.sockets.reduce((sum, { blocks }) => sum + blocks, 0);
+  if (socket && queued * 2 > sumOf(still)) {
     const sockets = survivors.sockets.length;
     const first = socketOwner(socket.entry);
-    return `, ${many(all)} of them unread in ${sockets === 1 ? `1 socket: ${first}` : `${formatCount(sockets)} sockets: ${first} and others`}`;
+    return ` ${share(queued)} unread in ${sockets === 1 ? `1 socket: ${first}` : `${formatCount(sockets)} sockets: ${first} and others`}.`;
   }
-  if (most.place === 'unreferenced')
-    return `, ${most.blocks === sumOf(still) ? 'all' : many(most.blocks)} of them unreferenced`;
-  if (most.place === 'unknown') return ', location unknown';
+  if (most.place === 'unreferenced') return ` ${share(most.blocks)} unreferenced.`;
   const what =
     type === 'slab' && most.place === 'slab' && most.cache !== null
       ? `slab cache ${escapeText(most.cache)}`
       : placeWords(most);
-  return `, ${many(most.blocks)} of them in ${what}`;
+  return ` ${share(most.blocks)} in ${what}.`;
 }
 
 function sumOf(places: readonly PlaceSum[]): number {
   return places.reduce((sum, { blocks }) => sum + blocks, 0);
 }
 
-/** How many blocks there are for each that was looked up and is still held. */
+/** Returns the ratio of all blocks to the looked-up blocks that are still held. */
 function scaleOf(held: number | null, still: readonly PlaceSum[]): number | null {
   const sum = sumOf(still);
   return held === null || sum === 0 ? null : held / sum;
 }
 
-/** `sockets 98 %, unreferenced 2 %`, by bytes that are still held. */
-export function nowCell(survivors: SiteSurvivors | undefined): string {
+/**
+ * Returns `sockets 98 %, unreferenced 2 %`, by bytes that are still held; empty if all locations are unknown.
+ */
+export function heldByCell(survivors: SiteSurvivors | undefined): string {
   const still = survivors?.places.filter(({ keeper }) => keeper !== 'freed') ?? [];
   const all = still.reduce((sum, { bytes }) => sum + bytes, 0);
-  if (all === 0) return '';
+  if (still.every(({ place }) => place === 'unknown')) return '';
   return still
     .slice(0, 3)
     .map((one) => `${placeWords(one)} ${Math.round((100 * one.bytes) / all)} %`)
     .join(', ');
 }
 
-/** `+1.02 MiB`, or nothing where the growth is unknown. */
+/** Returns `+1.02 MiB`, or nothing if the growth is unknown. */
 export function growthCell(growth: Growth | null, bound: 'perSecond' | 'low' | 'high'): string {
   return growth === null ? '' : perMinute(growth[bound]);
 }
 
-const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
+const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType) => string>> = {
   overrun: ({ count }) =>
     `The kernel dropped ${many(count, 'event')}: some listed blocks may be free, and others are missing.`,
   'overrun-unknown': () =>
@@ -235,17 +254,20 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `At least ${many(count, 'page')} ${count === 1 ? 'was' : 'were'} allocated without an event (bulk allocations by vmalloc or page pools) and ${count === 1 ? 'is' : 'are'} not listed.`,
   'unseen-frees': ({ count }) =>
     `${many(count, 'page')} ${count === 1 ? 'was' : 'were'} freed without an event: some listed blocks may be free.`,
-  'unseen-unknown': () => 'The number of pages allocated without an event is unknown.',
+  'unseen-unknown': () =>
+    'Some pages may be missing: bulk allocations (vmalloc, page pools) fire no event, and their number is unknown.',
   'unseen-objects': () =>
     'Bulk allocations (kmem_cache_alloc_bulk) fire no event: an unknown number of objects is missing.',
-  'not-looked-up': ({ why }) =>
-    `The blocks’ current use was not checked${why === undefined ? '' : ` (${escapeText(why)})`}, so no stack gets the verdict leaking.`,
-  'no-blocks': () =>
-    'This method reports no individual blocks, so no stack gets the verdict leaking. Use --method tracefs or page-owner.',
+  'not-looked-up': ({ why }, type) =>
+    why === undefined
+      ? `This input cannot confirm a leak: it does not show whether the blocks are still in use. To confirm, run on that machine as root (/proc/kcore required): ${leaksCommand(type)}`
+      : `No leak can be confirmed here: where the blocks are now could not be read (${escapeText(why)}). Next: kdump-mem doctor`,
+  'no-blocks': (_, type) =>
+    `This source cannot confirm a leak: it reports totals, not individual blocks. To confirm, run on that machine as root (/proc/kcore required): ${leaksCommand(type)} --method tracefs`,
   'no-addresses': () =>
-    'The kernel hides the addresses of vmalloc areas, and /proc/kcore is not available. No stack gets the verdict leaking. Next: sysctl kernel.kptr_restrict=1',
+    'This source cannot confirm a leak: the kernel hides the addresses of vmalloc areas, and /proc/kcore is not available. Next: sysctl kernel.kptr_restrict=1',
   'flags-only': ({ why }) =>
-    `Source: page flags only${why === undefined ? '' : ` (${escapeText(why)})`}. They do not distinguish socket buffers from unreferenced pages. Next: skcheck --stale`,
+    `Page flags cannot confirm a leak: they do not distinguish socket buffers from unreferenced pages${why === undefined ? '' : ` (${escapeText(why)})`}. Next: skcheck --stale`,
   'left-out': ({ count }) =>
     `${many(count, 'held block')} ${count === 1 ? 'was' : 'were'} not checked: shares are of the blocks that were.`,
   lookup: ({ why = '' }) => `Checking the blocks’ current use: ${escapeText(why)}`,
@@ -269,7 +291,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
     `A tracefs instance could not be removed (another program has it open): ${escapeText(why)}. Remove it with rmdir when it is closed.`,
   'over-budget': () => 'Recording cost more than --budget: the event rate rose.',
   'source-truncated': ({ why = '' }) =>
-    `Truncated input: ${escapeText(why)}. Allocations are missing.`,
+    `Truncated input: ${escapeText(why)}. Allocations and frees are missing: sites may be missing too, and HELD may be too low or too high.`,
   'source-malformed': ({ count, why = '' }) =>
     `${escapeText(why)}: skipped ${many(count, 'malformed or inconsistent line')}.`,
   'source-unreadable': ({ count, why = '' }) =>
@@ -281,7 +303,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote) => string>> = {
   'unknown-order': ({ bytes }) =>
     `The copies do not show their order or their machine: the first one given counts as the oldest.${bytes === undefined ? '' : ` In this order ${formatSize(bytes)} were freed; in the reverse order, they leaked.`}`,
   'source-inaccurate': ({ count, why = '' }) =>
-    `${escapeText(why)} marks ${many(count, 'site')} as inaccurate: the kernel did not count every allocation.`,
+    `${many(count, 'site')} ${count === 1 ? 'is' : 'are'} marked as inaccurate in ${escapeText(why)}: the kernel did not count every allocation, and their figures may be too low.`,
 };
 
 function many(count: number | undefined, what: string): string {
@@ -289,6 +311,11 @@ function many(count: number | undefined, what: string): string {
   return `${formatCount(count)} ${what}${count === 1 ? '' : 's'}`;
 }
 
-export function noteWords(note: LeakNote): string {
-  return NOTES[note.code](note);
+function leaksCommand(type: AllocationType): string {
+  return `kdump-mem leaks${type === 'page' ? '' : ` --type ${type}`}`;
+}
+
+/** @param type type of the allocations, for the next command */
+export function noteWords(note: LeakNote, type: AllocationType = 'page'): string {
+  return NOTES[note.code](note, type);
 }

@@ -1,47 +1,45 @@
 import { z } from 'zod';
-import { capturedSchema } from '../captured-schema.js';
-import { kernelSchema, warningSchema } from '../schema.js';
+import type { Immutable } from '../../base/immutable.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
 
 /**
- * `kdump-mem log --json`, version 1, and its lines with --ndjson: of a kernel, a capture or text. Text (messages,
- * comm, devices) is as the kernel has it: JSON escapes it. Null: the source does not have it.
+ * `kdump-mem log --json`, version 1, and its lines with --ndjson, for a kernel, a capture or text. Text
+ * (messages, comm, devices) is copied from the kernel and JSON-escaped. Null: not in the source.
  */
 
-const count = z.int().nonnegative();
-
-/** What a log that is text was recognized as. */
+/** Recognized format of a text log. */
 export const textLogSchema = z.strictObject({
   name: z.string(),
-  /** Files that continue each other (rotated logs, records of pstore), the oldest first. */
+  /** Files that continue each other (rotated logs, records of pstore), oldest first. */
   files: z.array(z.string()),
-  /** `dmesg`, `syslog or journal`, …; null: lines have no form that is known. */
+  /** `dmesg`, `syslog or journal`, …; null: unknown format. */
   format: z.string().nullable(),
   messages: count,
   lines: count,
   bytes: count,
-  /** Boots that are told apart. */
+  /** Maximum number of distinct boots. */
   bootCount: count.min(1),
-  /** The newest 100 of them, the oldest first. */
+  /** The newest 100 boots, oldest first. */
   boots: z.array(
     z.strictObject({
-      /** As journalctl counts them: 0 is the last, -1 the one before. */
+      /** Boot offset as in journalctl: 0 is the last boot, -1 the one before. */
       boot: z.int().max(0),
       bootId: z.string().nullable(),
       release: z.string().nullable(),
-      /** The log contains its first message. */
+      /** Whether the log contains the first message of the boot. */
       fromStart: z.boolean(),
     }),
   ),
 });
 
 const message = {
-  /** Counts messages since boot; of text lines from 0 on. */
+  /** Message number since boot; for text, line number from 0. */
   seq: count,
-  /** Since boot, on the log's clock, as dmesg prints it: parts of a microsecond are cut off. */
+  /** Time since boot on the log's clock, as dmesg prints it: truncated to microseconds. */
   timestampMicroseconds: count.nullable(),
-  /** Wall-clock time as a text prints it. */
+  /** Wall-clock time as printed in the text. */
   printedTime: z.string().nullable(),
-  /** Of a text: which of `logs`, its boot from 1 (the oldest) on, and the journal's id of that. */
+  /** For text: its entry in `logs`, its boot from 1 (the oldest), and the boot ID of the journal. */
   log: z.string().nullable(),
   bootNumber: count.min(1).nullable(),
   bootId: z.string().nullable(),
@@ -49,11 +47,11 @@ const message = {
   level: z.int().min(0).max(7).nullable(),
   levelName: z.string().nullable(),
   facility: z.int().min(0).max(255).nullable(),
-  /** Null also of one without a name. */
+  /** Also null if the facility has no name. */
   facilityName: z.string().nullable(),
-  /** Who called: a task by its own id, or a CPU that ran no task's code. */
+  /** Caller: a task with its id, or a CPU outside task context. */
   caller: z.strictObject({ kind: z.enum(['task', 'cpu']), id: count }).nullable(),
-  /** Name of the calling task; null: this kernel does not note it. */
+  /** Name of the calling task; null: this kernel does not record it. */
   comm: z.string().nullable(),
   /** The device that the message is about. */
   subsystem: z.string().nullable(),
@@ -63,17 +61,17 @@ const message = {
 
 const whole = {
   source: z.enum(['kernel', 'capture', 'text']),
-  /** Of a kernel. */
+  /** Set for a kernel. */
   kernel: kernelSchema.nullable(),
-  /** Of a capture. */
+  /** Set for a capture. */
   captured: capturedSchema,
-  /** Of text. */
+  /** Set for text. */
   logs: z.array(textLogSchema),
-  /** Messages that were not asked for. */
+  /** Messages that were not selected. */
   omitted: count,
-  /** Messages that newer ones have overwritten; 0: all since boot are there; null: not known. */
+  /** Number of messages overwritten by newer ones; 0: all messages since boot exist; null: unknown. */
   overwritten: count.nullable(),
-  /** Messages for which the kernel had no room when they came; null: not known. */
+  /** Number of messages dropped for lack of space; null: unknown. */
   noRoom: count.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
@@ -91,14 +89,14 @@ export const logMessageSchema = z.strictObject({
   ...message,
 });
 
-/** The last line of --ndjson, after so many messages. */
+/** The last line of --ndjson, with the number of messages. */
 export const logEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.log-end/1'),
   listed: count,
   ...whole,
 });
 
-export type LogJson = z.infer<typeof logSchema>;
-export type LogMessageJson = z.infer<typeof logMessageSchema>;
-export type LogEndJson = z.infer<typeof logEndSchema>;
-export type TextLogJson = z.infer<typeof textLogSchema>;
+export type LogJson = Immutable<z.infer<typeof logSchema>>;
+export type LogMessageJson = Immutable<z.infer<typeof logMessageSchema>>;
+export type LogEndJson = Immutable<z.infer<typeof logEndSchema>>;
+export type TextLogJson = Immutable<z.infer<typeof textLogSchema>>;

@@ -1,15 +1,14 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Category } from '../../account/memory/category.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
 import type { MemorySample } from '../../account/memory/changes.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
-import { capturedJson } from '../captured.js';
+import type { Category } from '../../account/memory/tree.js';
 import { kernelJson } from '../kernel-json.js';
-import { originJson } from '../origin-json.js';
+import { capturedJson, originJson } from '../origin.js';
 import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
 
-/** The answer to `memory` as the JSON contract has it. */
+/** Returns the answer to `memory` according to the JSON contract. */
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
   const { kernel, source, memory, loose, unflagged, caches, callers, complete, warnings } = answer;
   const pageSize = pageSizeOf(answer);
@@ -20,12 +19,12 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     origin: originJson(answer.origin),
     source,
     captured: capturedJson(answer.captured),
-    unavailable: (answer.unavailable ?? []).map((one) => ({ ...one })),
+    unavailable: answer.unavailable ?? [],
     memory: categoryJson(memory, pageSize),
     unattributed: loose
       ? {
-          sizes: loose.sizes.map((size) => ({ ...size })),
-          zones: loose.zones.map((zone) => ({ ...zone })),
+          sizes: loose.sizes,
+          zones: loose.zones,
           chargedBytes: loose.charged * pageSize,
           largeKmallocBytes:
             loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
@@ -34,11 +33,11 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     unflagged: unflagged
       ? {
           bytes: unflagged.frames * pageSize,
-          sizes: unflagged.sizes.map((size) => ({ ...size })),
-          zones: unflagged.zones.map((zone) => ({ ...zone })),
+          sizes: unflagged.sizes,
+          zones: unflagged.zones,
           chargedBytes: unflagged.charged === null ? null : unflagged.charged * pageSize,
           mappedBytes: unflagged.mapped * pageSize,
-          counters: unflagged.counters.map((counter) => ({ ...counter })),
+          counters: unflagged.counters,
         }
       : null,
     notes: (answer.notes ?? []).map(({ note, category, frames }) => ({
@@ -46,36 +45,30 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       category,
       bytes: frames * pageSize,
     })),
-    freeConflict: answer.freeConflict === undefined ? null : { ...answer.freeConflict },
+    freeConflict: answer.freeConflict ?? null,
     driftBytes: answer.drift,
-    caches: caches.map((cache) => ({ ...cache })),
+    caches,
     callers: callers.map(({ name, bytes, category }) => ({ caller: name, bytes, category })),
     zones: answer.zones.map((zone) => ({
       node: zone.nodeId,
       zone: zone.name,
       presentPages: zone.present,
       managedPages: zone.managed,
-      freeBlocks: [...zone.freeBlocks],
-      watermarks: zone.watermarks === null ? null : { ...zone.watermarks },
+      freeBlocks: zone.freeBlocks,
+      watermarks: zone.watermarks,
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
-    figures: answer.figures
-      ? {
-          format: answer.figures.format,
-          lines: answer.figures.lines.map((line) => ({ ...line, rows: [...line.rows] })),
-          onlyInTotal: answer.figures.onlyInTotal.map((one) => ({ ...one })),
-        }
-      : null,
+    figures: answer.figures ?? null,
     sample: answer.sample ? sampleJson(answer.sample) : null,
-    noDetails: { ...answer.noDetails },
-    noDetailCodes: { ...answer.noDetailCodes },
+    noDetails: answer.noDetails ?? {},
+    noDetailCodes: answer.noDetailCodes ?? {},
     cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
     complete,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
-/** The last line of `--watch --json`. */
+/** Returns the last line of `--watch --json`. */
 export function memoryWatchEnd(samples: number, interrupted: boolean): MemoryEndJson {
   return { schema: 'kdump-mem.memory-end/1', samples, interrupted };
 }
@@ -101,7 +94,7 @@ function categoryJson(category: Category, pageSize: number): CategoryJson {
     known: category.known,
     counterBytes,
     differenceBytes: counterBytes === null ? null : bytes - counterBytes,
-    owners: category.owners.map((owner) => ({ ...owner })),
+    owners: category.owners,
     children: category.children.map((child) => categoryJson(child, pageSize)),
     next: next === undefined ? null : `kdump-mem ${next}`,
     complete: category.complete,
@@ -110,7 +103,7 @@ function categoryJson(category: Category, pageSize: number): CategoryJson {
   };
 }
 
-/** Files that have page frames, as the JSON contract has them. */
+/** Returns the files that have page frames, according to the JSON contract. */
 function filesJson({ files, unnamed }: FilesAnswer): FilesJson {
   return {
     files: files.map((file) => ({
@@ -133,7 +126,7 @@ function filesJson({ files, unnamed }: FilesAnswer): FilesJson {
   };
 }
 
-/** Memory cgroups and what is charged to them, as the JSON contract has them. */
+/** Returns memory cgroups with their charges. */
 function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
   return {
     cgroups: answer.cgroups.map((cgroup) => ({
@@ -156,5 +149,5 @@ function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
 }
 
 function charged({ bytes, categories }: ChargedPart) {
-  return { bytes, categories: categories.map((one) => ({ ...one })) };
+  return { bytes, categories };
 }

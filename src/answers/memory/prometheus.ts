@@ -1,12 +1,12 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Category } from '../../account/memory/category.js';
-import { DEPENDS_ON_FREE } from '../../account/memory/free-conflict.js';
+import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
+import type { Category } from '../../account/memory/tree.js';
 import { formatMetric, gauge, type Labels, type Metric, type Series } from '../text/prometheus.js';
 
 /**
- * The answer in Prometheus' text format (0.0.4), also for node_exporter's textfile collector. The number of
- * series has a bound whatever the machine does, and no label changes with each process: owners are named by
- * command, cache or caller, not by pid.
+ * Returns the answer in the Prometheus text format (0.0.4), also for node_exporter's textfile collector. The
+ * number of series is bounded, and labels do not change with each process: owners are identified by command,
+ * cache or caller, not by pid.
  */
 export function memoryMetrics(answer: MemoryAnswer): string {
   const leaves = answer.memory.children.flatMap((group) =>
@@ -50,7 +50,7 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   return metrics.map(formatMetric).join('').trimEnd();
 }
 
-/** Bytes of each category. */
+/** Returns the bytes of each category. */
 export function categoryBytes(
   categories: readonly {
     readonly group: string;
@@ -71,7 +71,7 @@ export function sourceMetric(source: string): Metric {
   ]);
 }
 
-/** One series for owners of the same kind and name. */
+/** Merges owners of the same kind and name into one series. */
 function ownersOf({ category, owners }: Category): Series[] {
   const sums = new Map<string, [Labels, number]>();
   for (const { kind, name, bytes } of owners) {

@@ -1,18 +1,17 @@
 import type { LooseSize, MemoryAnswer } from '../../account/memory/answer.js';
-import type { Category } from '../../account/memory/category.js';
-import { leaves } from '../../account/memory/leaves.js';
+import type { FrameNote } from '../../account/memory/frame-note.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
+import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
+import { type Category, leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/grouped.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
-import { NOTABLE, QUIET } from './headline.js';
-import { isFromProc } from './source-words.js';
-import { categoryWords } from './words.js';
+import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';
 
 /**
- * Incomplete categories by reason.
+ * Lists incomplete categories by reason.
  *
- * @param verbose give the reason for each category that /proc cannot identify, too
+ * @param verbose also give the reason for each category that /proc cannot identify
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
   const incomplete = leaves(answer.memory).filter(({ why }) => why !== undefined);
@@ -41,8 +40,8 @@ export function isNotable(answer: MemoryAnswer): boolean {
   return unattributed(answer) >= NOTABLE * answer.memory.frames;
 }
 
-/** `88 order-0 blocks (352 KiB)` for each size. */
-export function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
+/** Returns `88 order-0 blocks (352 KiB)` for each size. */
+function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
   return sizes
     .map(({ order, blocks, frames }) => {
       const noun = blocks === 1 ? 'block' : 'blocks';
@@ -51,7 +50,7 @@ export function blocksWords(sizes: readonly LooseSize[], pageSize: number): stri
     .join(', ');
 }
 
-/** Unattributed blocks by size, zone and cgroup charge. */
+/** Lists unattributed blocks by size, zone and cgroup charge. */
 export function looseWords(answer: MemoryAnswer): string[] {
   const { loose } = answer;
   if (!loose || unattributed(answer) === 0) return [];
@@ -70,7 +69,7 @@ export function looseWords(answer: MemoryAnswer): string[] {
   ];
 }
 
-/** Memory of socket queues that other categories contain. */
+/** Reports memory of socket queues that is counted in other categories. */
 export function elsewhereWords(answer: MemoryAnswer): string[] {
   const queues = leaves(answer.memory).find(({ category }) => category === 'network-sockets');
   const others = (queues?.elsewhere ?? []).filter(({ category }) => !category.startsWith('free'));
@@ -87,23 +86,22 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
 }
 
 /**
- * The next command where no kernel memory is read: the lists behind the largest category, or sockets, which
- * neither page flags nor counters attribute.
+ * Returns the next command if no kernel memory is read: the one for the largest category, or for sockets if
+ * much memory is unattributed, since neither page flags nor counters identify them. Undefined: none applies.
  */
-export function nextOfProc(
-  { memory, captured, freeConflict, source }: MemoryAnswer,
-  from: string,
-): string {
+export function nextOfProc(answer: MemoryAnswer, from: string): string | undefined {
+  const { memory, captured, freeConflict, source } = answer;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
   const [largest] = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
   const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
-  return isFromProcesses ? `kdump-mem procs ${from}` : `skcheck ${captured ? from : '--stale'}`;
+  if (isFromProcesses) return `kdump-mem procs ${from}`;
+  return isNotable(answer) ? `skcheck ${captured ? from : '--stale'}` : undefined;
 }
 
-/** The command that details the largest category, without the options that name the dump. */
+/** Returns the command that details the largest category, without the options that name the dump. */
 export function nextCommand(answer: MemoryAnswer): string {
   const deeper = leaves(answer.memory)
     .filter((category) => category.next !== undefined && !QUIET.has(category.category))
@@ -111,4 +109,116 @@ export function nextCommand(answer: MemoryAnswer): string {
   const queues = deeper.find(({ category }) => category === 'network-sockets');
   if (queues && queues.bytes >= NOTABLE * answer.memory.bytes) return 'sockets --by process';
   return deeper[0]?.next ?? 'sockets --by process';
+}
+
+/** Returns total memory, its groups, and the largest consumer. */
+export function headline(answer: MemoryAnswer): string {
+  // Without kernel memory a category may also be too large, since frames of others are counted in it.
+  const least = isFromProc(answer) ? 'about' : 'at least';
+  const size = (name: Category['category']) => {
+    const { bytes, complete } = group(answer, name) ?? { bytes: 0, complete: true };
+    return `${complete ? '' : `${least} `}${formatSize(bytes)}`;
+  };
+  const unread = group(answer, 'unknown')?.bytes ?? 0;
+  const parts = [
+    `${size('free')} free`,
+    `${size('applications-and-files')} applications and files`,
+    `${size('kernel')} kernel`,
+    `${size('reserved')} reserved at boot${answer.source === 'counters' ? ' (kernel image and struct pages included)' : ''}`,
+    ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
+  ];
+  return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;
+}
+
+/** Describes the contradiction that makes free and unattributed memory unknown; empty if there is none. */
+function conflictWords({ freeConflict }: MemoryAnswer): string {
+  if (!freeConflict) return '';
+  const { foundBy, foundBytes, countedBytes } = freeConflict;
+  const found = foundBy === 'counters' ? 'zones count' : 'page flags show';
+  const sizes = `${found} ${formatSize(foundBytes)}, MemFree counts ${formatSize(countedBytes)}`;
+  return `Free memory is contradictory: ${sizes}. Do not rely on free and unattributed memory below. `;
+}
+
+/** Minimum share of memory for which sockets, or unattributed memory, are mentioned. */
+const NOTABLE = 0.05;
+
+function standsOut(answer: MemoryAnswer): string {
+  const { memory, census } = answer;
+  const top = census?.sockets[0];
+  const queues = leaves(memory).find(({ category }) => category === 'network-sockets');
+  if (top && queues && queues.bytes >= NOTABLE * memory.bytes) {
+    const { pinnedBytes } = top.total;
+    const holder = top.holders[0];
+    if (pinnedBytes >= queues.bytes / 2 && holder !== undefined)
+      return `One socket pins ${formatSize(pinnedBytes)}: pid ${holder.pid} (${escapeText(holder.comm)}), fd ${holder.fd}.`;
+    const [process] = queues.owners;
+    const most = process === undefined ? '' : `; largest owner: ${ownerWords(process)}`;
+    return `Socket queues hold ${formatSize(queues.bytes)}${most}.`;
+  }
+  const held = leaves(memory).filter(
+    ({ category }) =>
+      !category.startsWith('free') &&
+      !QUIET.has(category) &&
+      !(answer.freeConflict && DEPENDS_ON_FREE.has(category)),
+  );
+  const [largest] = held.toSorted((a, b) => b.frames - a.frames);
+  if (!largest || largest.frames === 0) return '';
+  if (largest.category === 'unattributed')
+    return `${formatSize(largest.bytes)} is allocated but not attributed to any owner.`;
+  const [owner] = largest.owners;
+  const most =
+    owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`;
+  const larger = leaves(memory).filter(
+    ({ category, frames }) => QUIET.has(category) && frames > largest.frames,
+  );
+  const except = larger.length === 0 ? '' : ` except ${larger.map(categoryWords).join(', ')}`;
+  return `Largest category${except}: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+}
+
+function group({ memory }: MemoryAnswer, name: Category['category']): Category | undefined {
+  return memory.children.find(({ category }) => category === name);
+}
+
+/** Categories whose size depends on the machine, not on its load. */
+const QUIET: ReadonlySet<Category['category']> = new Set<Category['category']>([
+  'image',
+  'memmap',
+  'reserved-other',
+  'crash-kernel',
+]);
+
+/** Reports frames without an identifying flag, and the counters that partly cover them. */
+export function unflaggedWords(answer: MemoryAnswer): string[] {
+  if (!answer.unflagged || answer.unflagged.frames === 0) return [];
+  const { frames, sizes, zones, charged, mapped, counters } = answer.unflagged;
+  const pageSize = pageSizeOf(answer);
+  const size = (pages: number) => formatSize(pages * pageSize);
+  const where = zones.map(({ zone, frames: many }) => `${size(many)} in ${escapeText(zone)}`);
+  const paid = charged === null ? 'unknown' : charged === 0 ? 'none' : size(charged);
+  const userMapped = mapped === 0 ? '' : ` Mapped by processes: ${size(mapped)}.`;
+  const beside =
+    counters.length === 0
+      ? ''
+      : ` Counters partly included: ${counters.map(({ name, bytes }) => `${name} ${formatSize(bytes)}`).join(', ')}.`;
+  return [
+    `Pages without an identifying flag: ${size(frames)} in ${blocksWords(sizes, pageSize)}. Zones: ${where.join(', ')}. Charged to cgroups: ${paid}.${userMapped} Rows known by a counter are subtracted; the remainder is unattributed.${beside}`,
+  ];
+}
+
+const NOTES: Readonly<Record<FrameNote['note'], string>> = {
+  thp: 'in transparent huge pages or large folios',
+  mlocked: 'mlocked',
+  hwpoison: 'poisoned by hardware errors (hwpoison)',
+  'zero-page': 'zero pages',
+};
+
+/** Lists notes of page flags on frames in categories. */
+export function noteWords(answer: MemoryAnswer): string[] {
+  const notes = (answer.notes ?? []).filter(({ frames }) => frames > 0);
+  if (notes.length === 0) return [];
+  const size = (frames: number) => formatSize(frames * pageSizeOf(answer));
+  const words = notes.map(
+    (one) => `${size(one.frames)} of ${categoryWords(one)} (${NOTES[one.note]})`,
+  );
+  return [`Included above: ${words.join(', ')}.`];
 }

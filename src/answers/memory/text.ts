@@ -1,34 +1,41 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { leaves } from '../../account/memory/leaves.js';
+import type { CategoryChange, MemorySample } from '../../account/memory/changes.js';
+import { leaves } from '../../account/memory/tree.js';
 import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
-import { headline } from './headline.js';
+import { type Column, tableLines } from '../text/table.js';
+import { type WatchPage, watchPageBlock } from '../text/watch-page.js';
 import {
   elsewhereWords,
+  headline,
   incompleteWords,
   isNotable,
   looseWords,
   nextCommand,
   nextOfProc,
+  noteWords,
+  unflaggedWords,
 } from './sentences.js';
-import { isFromProc } from './source-words.js';
-import { treeTable } from './tree-table.js';
-import { noteWords, unflaggedWords } from './unflagged-words.js';
-import { categoryWords } from './words.js';
+import { type TreeRow, treeColumns, treeRows, treeTable } from './tree-table.js';
+import { categoryWords, isFromProc } from './words.js';
 
 export interface MemoryTextOptions {
-  /** Show the kernel's counters, how each row is known, and all reasons and notes. */
+  /** Show the kernel's counters, the source of each row, and all reasons and notes. */
   readonly verbose?: boolean | undefined;
-  /** The options that name the dump, for the commands that go deeper; a line of shell words. */
+  /** The options that name the dump, for follow-up commands, as shell words. */
   readonly source: string;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
   readonly width?: number | null;
 }
 
-/** The memory breakdown: a headline, the tree of categories, remarks, and the next command. */
+/** Formats the memory breakdown: a headline, the tree of categories, remarks, and the next command. */
 export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): string {
   const { source, verbose = false, width = null } = options;
   const said = (text: string) => wrap(text, width).join('\n');
+  const next = isFromProc(answer)
+    ? nextOfProc(answer, source)
+    : `kdump-mem ${nextCommand(answer)} ${source}`;
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
     said(headline(answer)),
@@ -45,6 +52,62 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose && answer.drift > 0
       ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)]
       : []),
-    `Next: ${isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`}`,
+    ...(next === undefined ? [] : [`Next: ${next}`]),
   ].join('\n\n');
+}
+
+/** Minimum width of the column with which all columns fit into 80. */
+const LEAST_WHERE = 20;
+
+/** @param width columns of the terminal; null: no terminal, and nothing is cut or wrapped */
+export function watchPage(
+  answer: MemoryAnswer,
+  look: MemorySample,
+  width: number | null,
+): WatchPage {
+  const changes = new Map(look.changes.map((change) => [change.category, change]));
+  const [where, bytes, ...others] = treeColumns(answer, false);
+  const changed = (
+    heading: string,
+    spare: number,
+    of: (change: CategoryChange) => number | null,
+  ): Column<TreeRow> => ({
+    heading,
+    spare,
+    align: 'right',
+    value: ({ category }) => {
+      const change = changes.get(category.category);
+      return change === undefined ? '' : signed(of(change));
+    },
+  });
+  const { heading, rows, note } = tableLines<TreeRow>(
+    [
+      ...(where ? [{ ...where, shrinks: { keeps: 'words' as const, least: LEAST_WHERE } }] : []),
+      ...(bytes ? [bytes] : []),
+      changed('SINCE LAST', 1, ({ sinceLast }) => sinceLast),
+      changed('SINCE FIRST', 2, ({ sinceFirst }) => sinceFirst),
+      ...others,
+    ],
+    treeRows(answer),
+    width,
+  );
+  return {
+    top: wrap(headline(answer), width),
+    heading,
+    rows,
+    end: [
+      ...(note === undefined ? [] : wrap(note, width)),
+      ...answer.warnings.flatMap(({ message }) => wrap(`warning: ${escapeText(message)}`, width)),
+    ],
+  };
+}
+
+/** Formats one of several samples, for a pipe or a terminal that cannot redraw. */
+export function watchBlock(answer: MemoryAnswer, look: MemorySample, width: number | null): string {
+  return watchPageBlock(watchPage(answer, look, width), look.number, look.at);
+}
+
+function signed(bytes: number | null): string {
+  if (bytes === null || bytes === 0) return '';
+  return `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;
 }

@@ -1,31 +1,30 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { Category, Owner } from '../../account/memory/category.js';
+import type { Category, Owner } from '../../account/memory/tree.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import { isFromProc } from './source-words.js';
-import { categoryWords, ownerWords } from './words.js';
+import { categoryWords, isFromProc, ownerWords } from './words.js';
 
-/** The tree of all categories that contain memory. */
+/** Formats the tree of all categories that contain memory. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
   return renderTable(treeColumns(answer, verbose), treeRows(answer), width);
 }
 
-/** A category, and how many others it is part of. */
+/** A category and its depth in the tree. */
 export interface TreeRow {
   readonly category: Category;
   readonly depth: number;
 }
 
-/** Categories that contain memory, each before its children. */
+/** Returns the categories that contain memory, each before its children. */
 export function treeRows(answer: MemoryAnswer): TreeRow[] {
   return [...rowsWithin(answer.memory)].filter(
-    // /proc identifies many categories not at all: no row for those.
+    // Many categories cannot be identified from /proc: they get no row.
     ({ category }) => category.frames > 0 || !isFromProc(answer),
   );
 }
 
 function* rowsWithin({ children }: Category, depth = 0): Generator<TreeRow> {
-  // Groups in fixed order, free memory first; within them by size.
+  // Groups are in fixed order, free memory first; within them categories are sorted by size.
   const shown = children.filter(({ frames, complete }) => frames > 0 || !complete);
   const sorted = depth === 0 ? shown : shown.toSorted((a, b) => b.frames - a.frames);
   for (const category of sorted) {
@@ -68,7 +67,7 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     {
       heading: 'LARGEST OWNERS',
       value: ({ category }) => ownersCell(category.owners),
-      shrinks: { keeps: 'words', least: 12 },
+      shrinks: { keeps: 'items', least: 12 },
     },
   ];
 }
@@ -77,7 +76,7 @@ function counterCell(bytes: number, counted: number): string {
   return counted === bytes ? 'equal' : formatSize(counted);
 }
 
-/** Percent, with a decimal below 1. */
+/** Formats a percentage, with a decimal below 1. */
 export function share(frames: number, all: number): string {
   const percent = (100 * frames) / all;
   return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;

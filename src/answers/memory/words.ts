@@ -1,7 +1,9 @@
-import type { Category, Owner } from '../../account/memory/category.js';
+import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
+import type { Category, Owner } from '../../account/memory/tree.js';
+import { capturedWords } from '../origin.js';
 import { escapeText } from '../text/escape.js';
 
-/** Categories in words for people. */
+/** Printed names of categories. */
 const WORDS: Readonly<Record<Category['category'], string>> = {
   memory: 'total',
   free: 'free',
@@ -11,8 +13,8 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   unknown: 'unknown',
   'free-buddy': 'buddy allocator',
   'free-cpu-lists': 'per-CPU free lists',
-  'free-unaccepted': 'unaccepted (confidential guest)',
-  'free-uninitialized': 'not initialized yet',
+  'free-unaccepted': 'unaccepted guest memory',
+  'free-uninitialized': 'free, not yet initialized',
   anonymous: 'anonymous',
   'page-cache': 'page cache',
   shared: 'shared memory and tmpfs',
@@ -35,7 +37,7 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   compressed: 'compressed (zsmalloc)',
   movable: 'non-LRU movable pages',
   pipes: 'pipes',
-  rings: 'rings (trace, perf, io_uring, BPF, virtio)',
+  rings: 'trace and I/O rings',
   'dma-buf': 'dma-buf heaps',
   gpu: 'graphics drivers',
   tables: 'kernel hash tables and pools',
@@ -50,16 +52,38 @@ export function categoryWords({ category }: Pick<Category, 'category'>): string 
   return WORDS[category];
 }
 
-/** The code of a category by the name that is printed, in lower case; undefined: there is none. */
+/** Returns the category with a printed name in lower case; undefined: there is none. */
 export function categoryOf(printed: string): string | undefined {
   return Object.entries(WORDS).find(([, words]) => words.toLowerCase() === printed)?.[0];
 }
 
-/** The same by a name that an answer has, which may be of a later release, or hostile. */
+/** Returns the printed name of a category in an answer, which may be from a later release, or untrusted. */
 export function anyCategoryWords(name: string): string {
   return Object.hasOwn(WORDS, name) ? WORDS[name as Category['category']] : escapeText(name);
 }
 
-export function ownerWords({ name, pid }: Owner): string {
+export function ownerWords({ kind, name, pid }: Owner): string {
+  if (kind === 'file' && pid !== undefined) return `${escapeText(name)} (pid ${pid})`;
+  if (kind === 'segment') return `${escapeText(name)} (created by pid ${pid})`;
   return pid === undefined ? escapeText(name) : `pid ${pid} (${escapeText(name)})`;
+}
+
+/** Names of the sources of a running kernel; a dump is not mentioned. */
+const SOURCE_WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = {
+  kcore: 'kernel memory (/proc/kcore)',
+  pageflags: 'page flags (/proc/kpageflags)',
+  counters: 'counters in /proc only',
+};
+
+/** Returns the source of an answer, and why more detailed sources are not available. */
+export function sourceText({ source, captured, unavailable = [] }: MemoryAnswer): string {
+  if (source === 'vmcore') return '';
+  if (captured) return ` Source: ${SOURCE_WORDS[source]}, ${capturedWords(captured)}.`;
+  const parts = [SOURCE_WORDS[source], ...unavailable.map(({ why }) => escapeText(why))];
+  return ` Source: ${parts.join('; ')}.`;
+}
+
+/** Whether the answer is from /proc, which lacks the data that most other commands require. */
+export function isFromProc({ source }: MemoryAnswer): boolean {
+  return source === 'pageflags' || source === 'counters';
 }

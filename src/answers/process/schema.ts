@@ -1,18 +1,19 @@
 import { z } from 'zod';
+import type { Immutable } from '../../base/immutable.js';
+import { DESCRIPTOR_KINDS } from '../../host/proc/descriptors.js';
 import { MAPPING_KINDS } from '../../records/mappings.js';
-import { capturedSchema } from '../captured-schema.js';
 import { processShape } from '../procs/schema.js';
-import { kernelSchema, warningSchema } from '../schema.js';
+import { capturedSchema, kernelSchema, warningSchema } from '../schema.js';
 
 /**
- * `kdump-mem procs --pid N --json`, version 1: the process as `kdump-mem.procs/1` has it, and its mappings.
- * Sizes are bytes, null where they cannot be told. Names are as the kernel has them: JSON escapes them.
+ * `kdump-mem procs --pid N --json`, version 1: the process as in `kdump-mem.procs/1`, and its mappings. Sizes
+ * are bytes, null if unknown. Names are copied from the kernel and JSON-escaped.
  */
 
 const bytes = z.int().nonnegative().nullable();
 
 const sizes = {
-  /** Pages that it maps, without huge pages of hugetlb, and those divided among all mappings of them. */
+  /** Resident pages (RSS) without hugetlb pages; `pssBytes` divides them among all their mappings. */
   rssBytes: bytes,
   pssBytes: bytes,
   privateCleanBytes: bytes,
@@ -28,22 +29,22 @@ const sizes = {
   sharedHugetlbBytes: bytes,
   swapBytes: bytes,
   swapPssBytes: bytes,
-  /** What of PSS mlock keeps in memory. */
+  /** Part of PSS locked by mlock. */
   lockedBytes: bytes,
 };
 
 const address = z.string().regex(/^0x[0-9a-f]+$/);
 
 const mapping = z.strictObject({
-  /** Addresses of the process; `end` is behind the last byte. */
+  /** Virtual address range; `end` is exclusive. */
   start: address,
   end: address,
   /** As in /proc/PID/maps: `r-xp`. */
   permissions: z.string(),
-  /** Where in its file it begins, bytes. */
+  /** Offset in its file, bytes. */
   offset: address,
   kind: z.enum(MAPPING_KINDS),
-  /** As /proc/PID/maps names it: a path, `[heap]`, `[anon:NAME]`; null: nothing names it. */
+  /** Name as in /proc/PID/maps: a path, `[heap]`, `[anon:NAME]`; null: no name. */
   path: z.string().nullable(),
   sizeBytes: z.int().nonnegative(),
   ...sizes,
@@ -63,13 +64,41 @@ export const processSchema = z.strictObject({
   source: z.enum(['vmcore', 'kcore', 'proc']),
   captured: capturedSchema,
   ...processShape,
-  /** In the order of their addresses. */
+  /** Ordered by address. */
   mappings: z.array(mapping),
-  /** By file and kind: those with most that no other process has first. */
+  /** Grouped by file and kind, in decreasing order of memory that no other process holds. */
   groups: z.array(group),
   mapped: group.omit({ kind: true, path: true }),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
-export type ProcessJson = z.infer<typeof processSchema>;
+export type ProcessJson = Immutable<z.infer<typeof processSchema>>;
+
+/** `kdump-mem procs --live --pid N --fds --json`, version 1: open descriptors by kind. */
+export const processFdsSchema = z.strictObject({
+  schema: z.literal('kdump-mem.process-fds/1'),
+  pid: z.int().positive(),
+  comm: z.string().nullable(),
+  /** Number of open descriptors; unreadable ones are in no group. */
+  count: z.int().nonnegative(),
+  /** RLIMIT_NOFILE; null: unlimited or unknown. */
+  limit: z.int().nonnegative().nullable(),
+  /** Most descriptors first. */
+  groups: z.array(
+    z.strictObject({
+      kind: z.enum(DESCRIPTOR_KINDS),
+      count: z.int().nonnegative(),
+      /** Memory of memfds, dma-bufs and BPF maps, counting each object once; null: not reported. */
+      bytes,
+      /** Number of files that epoll or inotify watches; null: another kind. */
+      items: bytes,
+      /** Most frequent names; sockets and pipes have no names of their own. */
+      names: z.array(z.strictObject({ name: z.string(), count: z.int().positive() })),
+    }),
+  ),
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+export type ProcessFdsJson = Immutable<z.infer<typeof processFdsSchema>>;

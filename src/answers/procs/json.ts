@@ -7,13 +7,14 @@ import type {
   ProcessSizes,
   PssByKind,
 } from '../../account/processes/process.js';
-import { capturedJson } from '../captured.js';
+import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { PressureLine } from '../../records/machine-sample.js';
 import { kernelJson } from '../kernel-json.js';
-import { originJson } from '../origin-json.js';
+import { capturedJson, originJson } from '../origin.js';
 import type { ProcsJson } from './schema.js';
 
 export function procsJson(answer: ChosenProcs): ProcsJson {
-  const { kernel, processes, groups, kernelThreads, zombies, gone, notShown } = answer;
+  const { kernel, processes, groups, cgroups, kernelThreads, zombies, gone, notShown } = answer;
   const { processes: many, complete: summed, networkEstimated, ...total } = totalOf(processes);
   return {
     schema: 'kdump-mem.procs/1',
@@ -34,6 +35,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
             freedIfKilledMostBytes: group.freedMost,
             networkEstimated: group.networkEstimated,
             complete: group.complete,
+            ...(cgroups === undefined ? {} : { cgroup: cgroupJson(cgroups.get(group.key ?? '')) }),
           })),
         }),
     kernelThreads,
@@ -42,7 +44,33 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
     omitted: notShown,
     pages: pagesJson(answer.pages),
     complete: answer.complete,
-    warnings: [...answer.warnings],
+    warnings: answer.warnings,
+  };
+}
+
+function cgroupJson(memory: CgroupMemory | null | undefined) {
+  if (!memory) return null;
+  const { current, pressure, highEvents, maxEvents, oomKills } = memory;
+  const stalls = ({ avg10, avg60, avg300 }: PressureLine) => ({ avg10, avg60, avg300 });
+  return {
+    currentBytes: current,
+    peakBytes: memory.peak,
+    limitBytes: memory.limit,
+    limitCgroup: memory.limitOf,
+    limitKnown: memory.limitKnown,
+    highBytes: memory.high,
+    anonBytes: memory.anonymous,
+    fileBytes: memory.file,
+    shmemBytes: memory.shmem,
+    kernelBytes: memory.kernel,
+    slabBytes: memory.slab,
+    sockBytes: memory.sock,
+    reclaimableBytes: memory.reclaimable,
+    highEvents,
+    maxEvents,
+    oomKills,
+    pressureFull: pressure && stalls(pressure.full),
+    pressureSome: pressure && stalls(pressure.some),
   };
 }
 
@@ -62,14 +90,14 @@ function pagesJson(pages: MachinePages | undefined): ProcsJson['pages'] {
   };
 }
 
-/** One process, as an element of `processes` and as a line of --ndjson. */
+/** Returns one process, as an element of `processes` and as a line of --ndjson. */
 export function processJson(process: ProcessFigures): ProcsJson['processes'][number] {
   const { pid, comm, uid, nsPids, cgroup, threads, oomScore, oomScoreAdj, ageSeconds } = process;
   return {
     pid,
     comm,
     uid,
-    nsPids: [...nsPids],
+    nsPids,
     cgroup: cgroup?.path ?? null,
     pod: cgroup?.pod ?? null,
     container: cgroup?.container ?? null,
@@ -81,7 +109,7 @@ export function processJson(process: ProcessFigures): ProcsJson['processes'][num
     oomScoreAdj,
     ageSeconds,
     startTicks: process.started,
-    sharedWith: [...process.sharedWith],
+    sharedWith: process.sharedWith,
     complete: process.complete,
   };
 }

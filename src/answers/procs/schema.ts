@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { capturedSchema } from '../captured-schema.js';
-import { originSchema } from '../origin-schema.js';
-import { kernelSchema, warningSchema } from '../schema.js';
+import type { Immutable } from '../../base/immutable.js';
+import { capturedSchema, kernelSchema, originSchema, warningSchema } from '../schema.js';
 
 /**
- * `kdump-mem procs --json`, version 1. Sizes are bytes, null where they cannot be told. Text (comm, paths of
- * cgroups) is as the kernel has it: JSON escapes it.
+ * `kdump-mem procs --json`, version 1. Sizes are bytes, null if unknown. Text (comm, cgroup paths) is copied
+ * from the kernel and JSON-escaped.
  */
 
 const bytes = z.int().nonnegative().nullable();
@@ -21,28 +20,28 @@ const sizes = {
   shmemBytes: bytes,
   swapBytes: bytes,
   swapPssBytes: bytes,
-  /** Huge pages of hugetlb, which are in none of the figures before. */
+  /** Huge pages of hugetlb, which the figures above do not include. */
   hugetlbBytes: bytes,
   pageTableBytes: bytes,
   lockedBytes: bytes,
-  /** Memory of the network that its sockets pin. Null: not told by this source. */
+  /** Network memory that its sockets pin. Null: not available from this source. */
   networkPinnedBytes: bytes,
-  /** USS, swap, page tables, and what its sockets alone hold. */
+  /** USS, swap, page tables, and memory that only its sockets hold. */
   freedIfKilledBytes: bytes,
 };
 
-/** One process, as an element of `processes` and in `kdump-mem.process/1`. */
+/** A process, as an element of `processes` and in `kdump-mem.process/1`. */
 export const processShape = {
   pid: z.int().nonnegative(),
   comm: z.string(),
   uid: number,
-  /** Its pid in each pid namespace, the machine's first. */
+  /** Its pid in each pid namespace, starting with the initial one. */
   nsPids: z.array(z.int()),
   cgroup: z.string().nullable(),
   pod: z.string().nullable(),
   container: z.string().nullable(),
   ...sizes,
-  /** What makes up pssBytes, by kind of page; null: not known. */
+  /** Parts of pssBytes by kind of page; null: unknown. */
   pssByKind: z
     .strictObject({
       anonBytes: z.int().nonnegative(),
@@ -51,8 +50,8 @@ export const processShape = {
     })
     .nullable(),
   /**
-   * networkPinnedBytes is the likely one of these, and no count (--live --sockets); null: it is a count, or not
-   * known. mostBytes null: nothing bounds it.
+   * Bounds if networkPinnedBytes is the likely value of an estimate (--live --sockets); null: it was counted,
+   * or is unknown. mostBytes null: no upper bound.
    */
   networkEstimate: z
     .strictObject({ leastBytes: z.int(), likelyBytes: z.int(), mostBytes: number })
@@ -61,27 +60,59 @@ export const processShape = {
   oomScore: number,
   oomScoreAdj: number,
   ageSeconds: number,
-  /** Ticks (100 a second) after the boot at which it began: with its pid it names the process. */
+  /** Start time in ticks (100 per second) since boot; with the pid it identifies the process. */
   startTicks: bytes,
-  /** Processes that share this memory, and have no entry of their own. */
+  /** Processes that share this memory and have no entries of their own. */
   sharedWith: z.array(z.int()),
   complete: z.boolean(),
 };
 
 const process = z.strictObject(processShape);
 
+/** Averages of PSI over seconds, percent of the time. */
+const stalls = z.strictObject({ avg10: z.number(), avg60: z.number(), avg300: z.number() });
+
+/** Memory that the kernel charges to a cgroup and those below it. Null: the kernel does not report it. */
+const cgroupMemory = z.strictObject({
+  currentBytes: z.int().nonnegative(),
+  peakBytes: bytes,
+  /** The smallest limit of the cgroup and those above it, and the cgroup that has it; null: no limit. */
+  limitBytes: bytes,
+  limitCgroup: z.string().nullable(),
+  /** Whether all of these limits were read; false: a smaller one may exist. */
+  limitKnown: z.boolean(),
+  highBytes: bytes,
+  anonBytes: bytes,
+  /** Includes shmemBytes. */
+  fileBytes: bytes,
+  shmemBytes: bytes,
+  kernelBytes: bytes,
+  slabBytes: bytes,
+  sockBytes: bytes,
+  /** Page cache on the file lists, and reclaimable slab. */
+  reclaimableBytes: bytes,
+  highEvents: bytes,
+  maxEvents: bytes,
+  oomKills: bytes,
+  /** memory.pressure: time in which all tasks, or some, waited for memory. */
+  pressureFull: stalls.nullable(),
+  pressureSome: stalls.nullable(),
+});
+
 const group = z.strictObject({
   key: z.string().nullable(),
   processes: z.int().nonnegative(),
   ...sizes,
   /**
-   * Killing the whole group frees freedIfKilledBytes at least, with what only its processes share, and at most this;
-   * live, sockets are in neither. Null: nothing bounds it.
+   * Upper bound of the memory freed if the complete group is killed. It includes memory shared only within
+   * the group; freedIfKilledBytes is the lower bound. Live, neither includes sockets. Null: no upper bound.
    */
   freedIfKilledMostBytes: bytes,
-  /** networkPinnedBytes adds up estimates. */
+  /** Whether networkPinnedBytes is a sum of estimates. */
   networkEstimated: z.boolean(),
   complete: z.boolean(),
+  /** With `--by cgroup` on a machine or in a snapshot; null: not readable there. */
+  cgroup: cgroupMemory.nullable().optional(),
 });
 
 const kindOfPages = z.strictObject({
@@ -104,25 +135,25 @@ export const procsSchema = z.strictObject({
   source: z.enum(['vmcore', 'kcore', 'proc']),
   captured: capturedSchema,
   origin: originSchema,
-  /** All processes with memory are listed: none was left out (`--container`), and /proc hides none. */
+  /** Whether all processes with memory are listed: none was omitted (`--container`), and /proc hides none. */
   allListed: z.boolean(),
-  /** What comes back if one dies the largest first, or as --sort says. */
+  /** Ordered by memory freed if killed, largest first, or by --sort. */
   processes: z.array(process),
-  total: group.omit({ key: true, freedIfKilledMostBytes: true }),
+  total: group.omit({ key: true, freedIfKilledMostBytes: true, cgroup: true }),
   groups: z.array(group).optional(),
   kernelThreads: z.int().nonnegative(),
   zombies: z.int().nonnegative(),
-  /** They ended while others were looked at. */
+  /** Processes that exited during the scan. */
   exited: z.int().nonnegative(),
-  /** Some figure of theirs may not be seen. */
+  /** Number of processes with a figure that could not be read. */
   omitted: z.int().nonnegative(),
   /**
-   * Memory of the machine, each page once: mapped by some process (PSS of all processes, but for hugetlb, adds up
-   * to that), or by nobody. Null: live, or not all processes could be read.
+   * Memory of the machine that processes map (the sum of PSS of all processes, without hugetlb) and that no
+   * process maps; each page counts once. Null: live, or not all processes could be read.
    */
   pages: machinePages.nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
-export type ProcsJson = z.infer<typeof procsSchema>;
+export type ProcsJson = Immutable<z.infer<typeof procsSchema>>;

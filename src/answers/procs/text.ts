@@ -1,26 +1,27 @@
 import type { ChosenProcs } from '../../account/processes/chosen.js';
 import { type ProcessGroup, totalOf } from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
-import { capturedWords } from '../captured.js';
+import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { ProcessIdentity } from '../../records/processes.js';
+import { capturedWords } from '../origin.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import { whereOf } from './where.js';
 
 export interface ProcsTextOptions {
-  /** Rows. */
+  /** Maximum number of rows. */
   readonly limit: number;
   readonly verbose?: boolean | undefined;
-  /** What `groups` are sums of: their column's heading. */
+  /** Heading of the group column. */
   readonly by?: string | undefined;
-  /** The options that name the dump, for the next command; a line of shell words. */
+  /** The options that name the dump, for the next command, as shell words. */
   readonly source: string;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
   readonly width: number | null;
 }
 
-/** The answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
+/** Formats the answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
 export function procsText(answer: ChosenProcs, options: ProcsTextOptions): string {
   const { limit, width, source, verbose = false, by = 'group' } = options;
   const { processes, groups } = answer;
@@ -32,6 +33,7 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
     groups
       ? renderTable(groupColumns(by), groups.slice(0, limit), width)
       : renderTable(columnsOf(answer, verbose), processes.slice(0, limit), width),
+    ...cgroupTable(answer, limit, width),
     ...(more > 0 ? [said(`${formatCount(more)} more rows: --limit N lists them.`)] : []),
     said(totalWords(answer)),
     ...othersWords(answer).map(said),
@@ -48,14 +50,17 @@ function headline({ processes, captured, hidden = false }: ChosenProcs): string 
   return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS), ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
 }
 
-/** The process whose kill frees the most, whatever the order of the list, and a larger one whose figure is unknown. */
+/**
+ * Reports the process whose kill frees the most, regardless of the order of the list, and a larger one whose
+ * figure is unknown.
+ */
 function mostFreedWords(processes: ChosenProcs['processes']): string {
   const most = largestBy(processes, ({ freed }) => freed);
   if (most === undefined) return '';
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
   if ((larger?.rss ?? 0) <= (most.freed ?? 0))
-    return ` Killing ${processName(most)} frees the most: at least ${known(most.freed)}.`;
+    return ` Largest by memory freed if killed: ${processName(most)}, at least ${known(most.freed)}.`;
   return ` Killing ${processName(most)} frees at least ${known(most.freed)}, the largest known figure. ${processName(larger!)} has RSS ${known(larger!.rss)}; the amount that killing it frees is unknown.`;
 }
 
@@ -71,7 +76,7 @@ function largestBy(
   return largest;
 }
 
-/** The headline where PSS is not known, as by ps. */
+/** Returns the headline if PSS is unknown; it uses RSS, as ps does. */
 function residentWords(processes: ChosenProcs['processes'], rss: number): string {
   const first = largestBy(processes, ({ rss }) => rss);
   const largest = first ? ` The largest is ${processName(first)}, ${known(first.rss)}.` : '';
@@ -83,7 +88,7 @@ function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const part = complete && !hidden ? '' : ' of all readable figures';
   const sockets =
     network === null ? '' : `, sockets ${networkEstimated ? '~' : ''}${formatSize(network)}`;
-  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (shared pages once per process), swap ${known(swap)}${sockets}.`;
+  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
 }
 
 function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
@@ -95,7 +100,7 @@ function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
 }
 
-/** Memory of the kinds that processes map, which no process maps. */
+/** Reports memory that no process maps, of kinds that processes usually map. */
 function unmappedWords({ pages }: ChosenProcs): string[] {
   if (!pages) return [];
   const { pageCache, shared, anonymous, swapCache } = pages;
@@ -180,7 +185,7 @@ function commandOf({ comm, sharedWith }: ProcessFigures): string {
   return `${escapeText(comm)}${others}`;
 }
 
-/** A sum in which some figures are missing is a lower bound. */
+/** Returns the column of a sum, which is a lower bound if some figures are missing. */
 function sumColumn(
   heading: string,
   size: keyof ProcessSizes,
@@ -210,4 +215,67 @@ function groupColumns(by: string): readonly Column<ProcessGroup>[] {
     sumColumn('SWAP', 'swap', 1),
     sumColumn('SOCKETS', 'network', 2),
   ];
+}
+
+interface CgroupRow extends CgroupMemory {
+  readonly path: string;
+}
+
+function limitWords({ limit, limitKnown }: CgroupRow): string {
+  if (limit === null) return limitKnown ? 'none' : '?';
+  return `${limitKnown ? '' : '≤ '}${formatSize(limit)}`;
+}
+
+/** Memory that the kernel charges to each cgroup: also for what no process maps. */
+function cgroupTable(
+  { groups = [], cgroups }: ChosenProcs,
+  limit: number,
+  width: number | null,
+): string[] {
+  const rows = groups.slice(0, limit).flatMap(({ key }): CgroupRow[] => {
+    const memory = key === null ? null : cgroups?.get(key);
+    return key !== null && memory ? [{ path: key, ...memory }] : [];
+  });
+  if (rows.length === 0) return [];
+  const column = (heading: string, of: (row: CgroupRow) => string, spare?: number) =>
+    ({
+      heading,
+      align: 'right',
+      value: of,
+      ...(spare === undefined ? {} : { spare }),
+    }) as const;
+  const heading =
+    'Charged to each cgroup and those below it, with the smallest limit of it and those above it:';
+  return [
+    `${wrap(heading, width).join('\n')}\n\n${renderTable<CgroupRow>(
+      [
+        {
+          heading: 'CGROUP',
+          value: ({ path }) => escapeText(path),
+          shrinks: { keeps: 'ends', least: 12 },
+        },
+        column('USED', ({ current }) => formatSize(current)),
+        column('LIMIT', limitWords),
+        column('RECLAIMABLE', ({ reclaimable }) => known(reclaimable), 2),
+        column('ANON', ({ anonymous }) => known(anonymous), 3),
+        column('FILE', ({ file }) => known(file), 3),
+        column('SHMEM', ({ shmem }) => known(shmem), 5),
+        column('KERNEL', ({ kernel }) => known(kernel), 4),
+        column('SOCK', ({ sock }) => known(sock), 6),
+        column('PEAK', ({ peak }) => known(peak), 7),
+        column('OOM KILLS', ({ oomKills }) => String(oomKills ?? '?'), 1),
+        column('STALLED', ({ pressure }) => (pressure ? `${pressure.full.avg60} %` : '?'), 6),
+      ],
+      rows,
+      width,
+    )}`,
+  ];
+}
+
+/** Returns the pod, container or cgroup of a process, and its pid there. */
+export function whereOf({ cgroup, nsPids }: Pick<ProcessIdentity, 'cgroup' | 'nsPids'>): string {
+  const own = nsPids.length > 1 ? ` pid ${nsPids.at(-1)} inside` : '';
+  if (cgroup?.pod) return `pod ${escapeText(cgroup.pod)}${own}`;
+  if (cgroup?.container) return `container ${escapeText(cgroup.container.slice(0, 12))}${own}`;
+  return `${cgroup === null || cgroup.path === '/' ? '' : escapeText(cgroup.path)}${own}`.trim();
 }

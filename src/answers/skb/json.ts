@@ -5,7 +5,7 @@ import { socketEnds } from '../../records/socket-ends.js';
 import { kernelJson } from '../kernel-json.js';
 import type { SkbJson, SkbProcessJson } from '../schema.js';
 
-/** The answer to `skb --pid --fd` as the JSON contract has it. */
+/** Returns the answer to `skb --pid --fd` according to the JSON contract. */
 export function skbJson(answer: SkbAnswer): SkbJson {
   return {
     schema: 'kdump-mem.skb/1',
@@ -15,23 +15,23 @@ export function skbJson(answer: SkbAnswer): SkbJson {
     ...accountJson(answer),
     freedIfKilled: answer.freedIfKilled,
     ...(answer.skbs ? { skbs: entriesJson(answer.skbs) } : {}),
-    warnings: [...answer.warnings],
+    warnings: answer.warnings,
   };
 }
 
-/** The answer to `skb --pid` as the JSON contract has it. */
+/** Returns the answer to `skb --pid` according to the JSON contract. */
 export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
   return {
     schema: 'kdump-mem.skb-process/1',
     kernel: kernelJson(answer.kernel),
     process: answer.process,
     sockets: answer.sockets.map((account) => ({
-      fds: [...account.fds],
+      fds: account.fds,
       ...accountJson(account),
     })),
     total: answer.total,
     freedIfKilled: answer.freedIfKilled,
-    warnings: [...answer.warnings],
+    warnings: answer.warnings,
   };
 }
 
@@ -44,7 +44,7 @@ export function accountJson({ socket, queues, total, ownership, unreadBytes }: S
       file: hex(socket.file),
       sock: hex(socket.sock),
     },
-    queues: { ...queues },
+    queues,
     total,
     unreadBytes,
     ...ownership,

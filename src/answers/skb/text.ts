@@ -1,7 +1,6 @@
 import type { Figures } from '../../account/figures.js';
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
-import type { SocketAccount } from '../../account/socket.js';
-import { payloadOf } from '../../account/unread.js';
+import { payloadOf, type SocketAccount } from '../../account/socket.js';
 import { hex } from '../../base/hex.js';
 import type { Skb } from '../../walk/skbs/skb.js';
 import { wrap } from '../text/cut.js';
@@ -11,9 +10,9 @@ import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 
 /**
- * The answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested.
+ * Formats the answer to `skb --pid --fd`: a sentence, the queues, and every skb if requested.
  *
- * @param width columns of the terminal; null: there is none, and nothing is cut or broken
+ * @param width columns of the terminal; null: no terminal, and nothing is cut or wrapped
  */
 export function skbText(answer: SkbAnswer, width: number | null = null): string {
   const { process, fd, socket, skbs, freedIfKilled, total } = answer;
@@ -32,14 +31,16 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
   return parts.join('\n\n');
 }
 
-/** The answer to `skb --pid`: a sentence, then a line for each socket. */
+/** Formats the answer to `skb --pid`: a sentence, then a line for each socket. */
 export function skbProcessText(answer: ProcessAnswer, width: number | null = null): string {
   const { process, sockets, total: sum, freedIfKilled } = answer;
   const subject = `pid ${process.pid} (${escapeText(process.comm)})`;
   const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes);
   const more = killing === undefined ? [] : [said(killing, width)];
   if (sockets.length === 0) return [`${subject} has no sockets.`, ...more].join('\n\n');
-  const many = sockets.length === 1 ? '1 socket' : `${sockets.length} sockets`;
+  const busy = sockets.filter(({ total }) => isBusy(total) || !total.complete).length;
+  const all = busy === 0 || busy === sockets.length ? '' : ` of ${sockets.length}`;
+  const many = `${busy || sockets.length}${all} ${sockets.length === 1 ? 'socket' : 'sockets'}`;
   const hold = sockets.length === 1 ? 'holds' : 'hold';
   const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
   const headline = said(`${subject}: ${many} ${hold} ${sums}`, width);
@@ -55,7 +56,11 @@ function processTable(sockets: readonly ProcessSocket[], width: number | null): 
   const table = renderTable<ProcessSocket>(
     [
       { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
-      { heading: 'SOCKET', value: socketText, shrinks: { keeps: 'ends', least: 24 } },
+      {
+        heading: 'SOCKET (LOCAL ← PEER)',
+        value: socketText,
+        shrinks: { keeps: 'ends', least: 36 },
+      },
       { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
       ...figureColumns<ProcessSocket>(({ total }) => total),
       { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
@@ -74,7 +79,7 @@ function processTable(sockets: readonly ProcessSocket[], width: number | null): 
 
 const MOST_FDS = 20;
 
-/** `2 more sockets (fd 3, 7) hold no data.` */
+/** Returns `2 more sockets (fd 3, 7) hold no data.` */
 function idleText(idle: readonly ProcessSocket[], more: boolean): string {
   const fds = idle.map((one) => one.fds.join(','));
   const shown = fds.slice(0, MOST_FDS).join(', ');
@@ -83,12 +88,12 @@ function idleText(idle: readonly ProcessSocket[], more: boolean): string {
   return `${formatCount(idle.length)} ${more ? 'more ' : ''}${noun} (fd ${shown}${rest}) ${verb} no data.`;
 }
 
-/** Prose, broken at spaces where the terminal ends. */
+/** Wraps prose at the width of the terminal. */
 function said(text: string, width: number | null): string {
   return wrap(text, width).join('\n');
 }
 
-/** `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`; what the socket lacks is left out. */
+/** Returns `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`, without parts that the socket lacks. */
 export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
   const protocol =
     socket.family === 'AF_UNIX'
@@ -109,7 +114,7 @@ function holdsText(account: Pick<SocketAccount, 'total' | 'queues' | 'unreadByte
   return `holds ${sumText(total, payloadText(account))}`;
 }
 
-/** `7.63 MiB for 58.6 KiB of unread data (133×), in 244 order-3 blocks of 32.0 KiB.` */
+/** Returns `7.63 MiB for 58.6 KiB of unread data (133×), in 244 order-3 blocks of 32.0 KiB.` */
 function sumText(total: Figures, payload: string): string {
   const factor = amplificationText(total);
   const times = factor === undefined ? '' : ` (${factor}×)`;
@@ -124,7 +129,7 @@ function blocksText({ pages, orders, pageBytes }: Figures): string {
   return `${formatCount(pages)} order-${order} block${pages === 1 ? '' : 's'} of ${formatSize(pageBytes / pages)}`;
 }
 
-/** How much of the payload is unread, and how much is to be sent. */
+/** Returns how much of the payload is unread, and how much is unsent. */
 function payloadText({
   queues,
   unreadBytes,
@@ -140,14 +145,14 @@ function payloadText({
   return parts.join(' and ');
 }
 
-/** `at least ` before a figure that something is missing from. */
+/** Returns `at least ` for an incomplete figure. */
 export function atLeast({ complete }: Figures): string {
   return complete ? '' : 'at least ';
 }
 
 /**
- * How many times the payload is pinned, `6.4` or `27`; undefined where there is no payload, or nothing
- * is known of what it pins.
+ * Returns the ratio of pinned memory to payload, `6.4` or `27`; undefined without payload, or if the pinned
+ * memory is unknown.
  */
 export function amplificationText(figures: Figures): string | undefined {
   const { pinnedBytes, payloadBytes, complete } = figures;
@@ -156,7 +161,7 @@ export function amplificationText(figures: Figures): string | undefined {
   return factor < 10 ? factor.toFixed(1) : formatCount(Math.round(factor));
 }
 
-/** Figure columns; a narrow terminal leaves out the one with the largest `spare` first. */
+/** Returns the figure columns; a narrow terminal drops those with the largest `spare` first. */
 function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
   const figure = (heading: string, text: (figures: Figures) => string, spare?: number) => ({
     heading,
@@ -173,7 +178,7 @@ function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
   ];
 }
 
-/** Marks rows that are incomplete; no column where none is. */
+/** Returns a column that marks incomplete rows; none if all rows are complete. */
 function incompleteColumn<Row>(
   all: readonly Figures[],
   figuresOf: (row: Row) => Figures,
@@ -182,7 +187,7 @@ function incompleteColumn<Row>(
   return [{ heading: '', value: (row) => (figuresOf(row).complete ? '' : 'incomplete') }];
 }
 
-/** Rings and messages hold pages without an skb. */
+/** Whether a socket holds memory. Rings and messages hold pages without an skb. */
 function isBusy({ skbs, pinnedBytes }: Figures): boolean {
   return skbs > 0 || pinnedBytes > 0;
 }

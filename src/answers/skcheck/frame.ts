@@ -4,7 +4,7 @@ import type { ScreenFrame, ScreenView } from '../text/watch-page.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 import { skcheckPage, type TextOptions } from './text.js';
 
-/** What `--watch` can order its rows by; `worst` is the order that a report has. */
+/** Sort orders of `--watch`; `worst` is the order of a report. */
 export const WATCH_SORTS = ['worst', 'pinned', 'unread', 'age'] as const;
 export type WatchSort = (typeof WATCH_SORTS)[number];
 
@@ -14,16 +14,16 @@ const KEY: Record<Exclude<WatchSort, 'worst'>, (socket: SkcheckSocket) => number
   age: ({ stalled }) => stalled.forMs ?? -1,
 };
 
-/** What the screen shows of a report. */
+/** The visible part of a report. */
 export interface View extends ScreenView {
   readonly sort: WatchSort;
-  /** What stands first in the last line: when, and how often. */
+  /** Start of the last line: time and interval. */
   readonly when: string;
 }
 
 /**
- * A screenful: the headline stays at the top and the keys at the bottom, whatever there is between. Where
- * there is room for few lines, advice goes first, then what stands under the headline.
+ * Returns one screen: the headline stays at the top and the keys at the bottom. On a small screen, the advice
+ * is dropped first, then the lines below the headline.
  */
 export function watchFrame(report: SkcheckReport, view: View, options: TextOptions): ScreenFrame {
   const { columns, rows, sort } = view;
@@ -31,9 +31,16 @@ export function watchFrame(report: SkcheckReport, view: View, options: TextOptio
     sort === 'worst'
       ? report.sockets
       : [...report.sockets].sort((a, b) => KEY[sort](b) - KEY[sort](a));
-  const page = skcheckPage({ ...report, sockets }, { ...options, width: columns });
+  const page = skcheckPage(
+    { ...report, sockets },
+    {
+      ...options,
+      width: columns,
+      limit: Number.POSITIVE_INFINITY,
+    },
+  );
   const heading = page.heading === null ? [] : [page.heading];
-  // The footer, the heading and one row have their place; the headline takes what else there is.
+  // The footer, the heading and one row are reserved; the headline gets the remaining lines.
   const least = 1 + heading.length + Math.min(1, page.rows.length);
   const top = page.top.slice(0, Math.max(1, rows - least));
   const gap = heading.length > 0 && rows > top.length + least + 3 ? [''] : [];
@@ -57,12 +64,16 @@ export function watchFrame(report: SkcheckReport, view: View, options: TextOptio
   const lines = [...top, ...gap, ...heading, ...shown, ...end].slice(0, Math.max(0, rows - 1));
   const free = Math.max(0, rows - 1 - lines.length);
   return {
-    lines: [...lines, ...Array<string>(free).fill(''), footer(view, place)].slice(-rows),
+    lines: [
+      ...lines,
+      ...Array<string>(free).fill(''),
+      footer(view, place, report.groups === null),
+    ].slice(-rows),
     mostSkipped,
   };
 }
 
-/** From which row on the rest fits into the room. */
+/** Returns the index of the first row of the last page. */
 function lastPage(lengths: readonly number[], room: number): number {
   let first = lengths.length;
   for (let used = 0; first > 0; first--) {
@@ -72,9 +83,9 @@ function lastPage(lengths: readonly number[], room: number): number {
   return Math.min(first, Math.max(0, lengths.length - 1));
 }
 
-function footer({ columns, when, keys, sort }: View, place: string): string {
+function footer({ columns, when, keys, sort }: View, place: string, sorts: boolean): string {
   const words = keys
-    ? ['q: quit', `s: sort (${sort})`, '↑↓: scroll', place, when]
+    ? ['q: quit', sorts ? `s: sort (${sort})` : '', '↑↓: scroll', place, when]
     : ['Ctrl-C: quit', place, when];
   return cutWords(words.filter((each) => each !== '').join('  '), columns);
 }

@@ -1,12 +1,14 @@
+import { STALE_CODES } from '../../skcheck/verdict.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
-import type { SkcheckReport } from './schema.js';
-import { formatSpan } from './words.js';
+import { comesBack } from './owners.js';
+import type { SkcheckReport, SkcheckSocket } from './schema.js';
+import { formatSpan, peerWords, processWords, socketWords } from './words.js';
 
-/** What stands above the table, a line each: what matters first, then what it was judged by. */
+/** Returns the lines above the table: the most important fact first, then the basis of the verdicts. */
 export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
   const { host, totals, processes, bounds } = report;
-  const lines: [string, ...string[]] = [headlineOf(report)];
+  const lines: [string, ...string[]] = [headlineOf(report), ...peersOf(report)];
   if (host.source === 'capture') lines.push(captureWords(host));
   const others = othersOf(report);
   if (others !== '') lines.push(others);
@@ -17,13 +19,11 @@ export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
     );
   if (bounds.census) lines.push(...boundsOf(bounds));
   for (const { pid, comm, because } of processes)
-    lines.push(
-      `Possible descriptor leak in pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}: ${because}`,
-    );
+    lines.push(`Possible descriptor leak in ${processWords(pid, comm)}: ${because}`);
   return lines;
 }
 
-function headlineOf({ totals, host, complete }: SkcheckReport): string {
+function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport): string {
   const { stalled, sockets } = totals;
   const of = `${formatCount(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
   if (stalled === 0) {
@@ -35,25 +35,54 @@ function headlineOf({ totals, host, complete }: SkcheckReport): string {
       ? `No stalled socket among ${of}`
       : `No stalled socket found among ${of}: ${doubts.join(', ')}`;
   }
-  const is = stalled === 1 ? 'is' : 'are';
-  const seems = host.samples === 1 ? `${is} probably` : is;
-  const pins = stalled === 1 ? 'pins' : 'pin';
-  const { localPeers } = totals;
-  const peers =
-    localPeers.sockets === 0
-      ? ''
-      : `. The send ${localPeers.sockets === 1 ? 'queue of a local peer pins' : `queues of ${formatCount(localPeers.sockets)} local peers pin`} ${pinnedWords(localPeers.pinned)}`;
-  return `${formatCount(stalled)} of ${of} ${seems} stalled and ${pins} ${pinnedWords(totals.pinned)}${peers}`;
+  const probably = host.samples === 1 ? 'probably ' : '';
+  const pinned = pinnedWords(totals.pinned);
+  const [largest] = listed
+    .filter(({ stalled: { verdict } }) => STALE_CODES.includes(verdict))
+    .toSorted((a, b) => freedBytes(b) - freedBytes(a));
+  const name = largest && descriptorWords(largest);
+  if (stalled === 1)
+    return name === undefined
+      ? `1 of ${of} is ${probably}not being read and pins ${pinned}.`
+      : `1 of ${of} is ${probably}not being read: ${name}. It pins ${pinned}.`;
+  const first = name === undefined ? '' : ` The largest is ${name}.`;
+  return `${formatCount(stalled)} of ${of} are ${probably}not being read and pin ${pinned}.${first}`;
 }
 
-/** `about 33.0 KiB (4.88 KiB to 585 KiB)`, or without an upper bound where none is known. */
+function freedBytes({ pinned, localPeer }: SkcheckSocket): number {
+  return pinned.likely + (localPeer?.pinned.likely ?? 0);
+}
+
+/** Returns `fd 21 of pid 6879 (node)`, or the addresses if no process is known. */
+function descriptorWords(socket: SkcheckSocket): string {
+  const { pid, comm, fds, via } = socket;
+  const [fd] = fds;
+  if (pid === null || fd === undefined) return `${socketWords(socket)} (owner unknown)`;
+  const what = via === 'accept-queue' ? `a pending connection of listener fd ${fd}` : `fd ${fd}`;
+  return `${what} of ${processWords(pid, comm)}`;
+}
+
+/** Reports memory pinned by local peers of stalled readers, and names one peer. */
+function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
+  if (localPeers.sockets === 0) return [];
+  const pinned = pinnedWords(localPeers.pinned);
+  if (localPeers.sockets > 1)
+    return [
+      `The send queues of their ${formatCount(localPeers.sockets)} local peers pin ${pinned}.`,
+    ];
+  const names = sockets.flatMap((reader) => peerWords(reader));
+  const name = names.length === 1 ? ` (${names[0]})` : '';
+  return [`The send queue of its local peer${name} pins ${pinned}.`];
+}
+
+/** Returns `127 KiB to 4.69 MiB, likely 129 KiB`; the upper bound is omitted if unknown. */
 function pinnedWords({ low, likely, atMost }: SkcheckReport['totals']['pinned']): string {
-  return atMost === null
-    ? `at least ${formatSize(low)}, likely ${formatSize(likely)}`
-    : `about ${formatSize(likely)} (${formatSize(low)} to ${formatSize(atMost)})`;
+  const range =
+    atMost === null ? `at least ${formatSize(low)}` : `${formatSize(low)} to ${formatSize(atMost)}`;
+  return `${range}, likely ${formatSize(likely)}`;
 }
 
-/** Where and when a capture was taken, so that nobody takes it for this host, now. */
+/** Returns the host and time of a capture. */
 function captureWords({ name, takenAt, takenAtKnown }: SkcheckReport['host']): string {
   const where = name === '' ? 'an unnamed host' : escapeText(name);
   const when = takenAtKnown
@@ -69,7 +98,7 @@ function mptcpWords({ mptcp, countedBy }: SkcheckReport['totals']): string {
   return `(${all}: ss also lists their TCP subflows; ${counted})`;
 }
 
-/** With --census: what all sockets together can pin at most. */
+/** With --census: returns the maximum that all sockets together can pin. */
 function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): string[] {
   if (!census) return [];
   const orders = Object.entries(census.orders).map(
@@ -85,19 +114,148 @@ function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): s
   return words;
 }
 
-/** What else is wrong on the host, by number: `2 senders are stalled, 1 listener is full`. */
-function othersOf({ totals: { verdicts } }: SkcheckReport): string {
-  const said = OTHERS.flatMap(([code, one, many]) => {
+/** Counts the verdicts of other sockets; senders may include a peer of a stalled reader. */
+function othersOf({ totals: { verdicts, localPeers } }: SkcheckReport): string {
+  const counts = OTHERS.flatMap((code) => {
     const count = verdicts[code] ?? 0;
-    return count === 0 ? [] : [`${formatCount(count)} ${count === 1 ? one : many}`];
+    const senders =
+      localPeers.sockets === 1 && count === 1
+        ? ' (probably the local peer)'
+        : ' (local peers included)';
+    const peers = code === 'stalled-sender' && localPeers.sockets > 0 ? senders : '';
+    return count === 0 ? [] : [`${formatCount(count)} ${code}${peers}`];
   });
-  return said.length === 0 ? '' : `Also: ${said.join(', ')}`;
+  return counts.length === 0 ? '' : `Other verdicts: ${counts.join(', ')}`;
 }
 
 const OTHERS = [
-  ['stalled-sender', 'sender waits for its peer', 'senders wait for their peers'],
-  ['never-accepting', 'listener accepts nothing', 'listeners accept nothing'],
-  ['backlog-full', 'listener has a full backlog', 'listeners have a full backlog'],
-  ['udp-dropping', 'socket drops packets', 'sockets drop packets'],
-  ['slow-reader', 'reader is too slow', 'readers are too slow'],
+  ...(['stalled-sender', 'never-accepting', 'backlog-full'] as const),
+  ...(['udp-dropping', 'slow-reader'] as const),
+];
+
+/** Returns the advice: which process has to read, and how much memory that frees. */
+export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
+  const owner = totals.worstOwner;
+  if (!owner || !sockets.some(isStale)) return [];
+  const { pid, unaccepted } = owner;
+  const process = processWords(pid, owner.comm);
+  const whole = owner.sockets === totals.stalled;
+  const share = whole
+    ? 'The memory'
+    : `About ${formatSize(comesBack(owner))} of the ${formatSize(totals.pinned.likely + totals.localPeers.pinned.likely)}`;
+  const own = sockets.filter((each) => each.pid === pid && isStale(each));
+  const read = own.filter(({ via }) => via === 'descriptor');
+  const all = own.length === owner.sockets;
+  const fds = all ? fdWords(read.flatMap((each) => each.fds)) : '';
+  const listener = fdWords(own.flatMap((each) => (each.via === 'accept-queue' ? each.fds : [])));
+  const how =
+    unaccepted === 0
+      ? `reads or closes ${fds || 'its sockets'}, or exits`
+      : unaccepted === owner.sockets
+        ? `accepts and reads its pending connections, closes its listener${listener && ` (${listener})`}, or exits`
+        : `reads or closes ${fds || 'its sockets'}, accepts its pending connections, or exits`;
+  const lines = owner.stopped
+    ? [
+        `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
+      ]
+    : [`${share} is freed when ${process} ${how}.`];
+  if (owner.localPeers > 0) {
+    const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
+    const names = [
+      ...new Set(sockets.flatMap((each) => (each.pid === pid ? peerWords(each) : []))),
+    ];
+    const first =
+      names.length === 0
+        ? ''
+        : `: ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ' and others' : ''}`;
+    lines.push(
+      `That is about ${sizes[0]} in its ${owner.sockets === 1 ? 'socket' : 'sockets'} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}${first}.`,
+    );
+  }
+  if (owner.shared > 0)
+    lines.push(
+      `Other processes hold ${owner.sockets === 1 ? 'it' : `${formatCount(owner.shared)} of its ${formatCount(owner.sockets)} sockets`} too: killing pid ${pid} alone does not free that memory.`,
+    );
+  return lines;
+}
+
+const MOST_NAMED = 3;
+
+/** Returns `fd 4, 6, 9 and 13 more`; empty for none. */
+function fdWords(fds: readonly number[]): string {
+  const all = [...new Set(fds)];
+  if (all.length === 0) return '';
+  const more = all.length - MOST_NAMED;
+  return `fd ${all.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${formatCount(more)} more` : ''}`;
+}
+
+/** Minimum size from which a sentence mentions that the likely figure may be far too low. */
+const MUCH_BYTES = 32 * 2 ** 20;
+const MUCH_TIMES = 10;
+
+/**
+ * Warns that the pinned memory may be much larger than the likely figure. A packet charged with 1.5 KiB may
+ * pin a 32 KiB block (docs/estimates.md), which is not visible from user space; the only bound is the memory
+ * outside all counters.
+ */
+export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
+  const { likely, high } = totals.pinned;
+  if (totals.stalled === 0 || high < MUCH_BYTES || high < MUCH_TIMES * likely) return [];
+  const counts =
+    host.source === 'capture'
+      ? 'A vmcore has the exact figure.'
+      : 'skcheck --exact counts it (root, /proc/kcore).';
+  return [
+    `${formatSize(likely)} is what the sockets are charged. Packets can pin larger pages: up to ${formatSize(high)} may be pinned. No counter accounts for ${formatSize(bounds.unplacedBytes)} of memory. ${counts}`,
+  ];
+}
+
+/** Returns the meaning of the columns that `heading` shows. */
+export function legendOf(
+  { sockets }: SkcheckReport,
+  { verbose, heading }: { readonly verbose: boolean; readonly heading: string },
+): string[] {
+  const shown = heading.split(/ +/);
+  const words = meanings(LEGEND, heading);
+  if (!shown.includes('SOCKET')) words.push('Addresses: local ← peer.');
+  if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
+    words.push('A verdict with ? is likely, not proven.');
+  if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
+    words.push('FD in parentheses: the listener that has not accepted the connection.');
+  const ages = sockets.flatMap(({ stalled: { forMs } }) => forMs ?? []);
+  if (ages.length > 0 && Math.max(...ages) < SHORT_MS)
+    words.push('A stall of a few seconds can be normal: confirm with a longer --interval.');
+  if (!verbose) words.push('-v shows the reasons.');
+  return [words.join(' ')];
+}
+
+/** Maximum duration of a stall that also occurs in busy programs. */
+const SHORT_MS = 10_000;
+
+/** Returns the meaning of the columns of groups. */
+export function groupLegendOf(heading: string): string {
+  return meanings([...GROUP_LEGEND, ...LEGEND], heading).join(' ');
+}
+
+/** Meanings of columns, of those that a heading shows. */
+function meanings(legend: readonly (readonly [string, string])[], heading: string): string[] {
+  return legend.flatMap(([column, meaning]) =>
+    heading.split(/ {2,}/).includes(column) ? [`${column}: ${meaning}`] : [],
+  );
+}
+
+const GROUP_LEGEND = [
+  ['IN PEERS', 'likely memory in the send queues of local peers, not in PINNED of this row.'],
+  ['DROPS', 'packets between the samples.'],
 ] as const;
+
+const LEGEND = [
+  ['AGE', 'stalled for at least this long.'],
+  ['QUEUED', 'unread data (stalled-sender: unacknowledged data).'],
+  ['PINNED', 'estimate of the kernel memory.'],
+  ['BOUNDS', 'its least and greatest possible value.'],
+] as const;
+
+function isStale({ stalled }: SkcheckSocket): boolean {
+  return STALE_CODES.includes(stalled.verdict);
+}

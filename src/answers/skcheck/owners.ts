@@ -1,14 +1,19 @@
+import { grouped } from '../../base/grouped.js';
+import type { Observation } from '../../host/observation.js';
 import type { Holder } from '../../host/proc/holders.js';
 import type { ProcessRecord } from '../../host/proc/process.js';
+import { type PinnedTogether, pinnedTogether } from '../../skcheck/diagnose.js';
 import { type Finding, localPeersOf } from '../../skcheck/finding.js';
+import type { PinnedEstimate } from '../../skcheck/pinned.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
-import type { SkcheckReport, SkcheckSocket } from './schema.js';
+import type { SkcheckGrouping, SkcheckGroups, SkcheckReport, SkcheckSocket } from './schema.js';
 
 type Owners = Pick<SkcheckSocket, 'via' | 'holders'>;
 
 /**
- * Who could read a socket: those who have it open, else those who have the listener open that has not
- * accepted it. Where several listeners may have it, nobody, unless one process has all of them.
+ * Returns the processes that could read a socket: those that have it open, or, if it is not accepted, those
+ * that have its listener open. If several listeners are possible, returns none unless one process has all of
+ * them.
  */
 export function ownersOf({ holders, processes, acceptQueue }: Finding): Owners {
   if (holders.length > 0) return { via: 'descriptor', holders: entries(holders, processes) };
@@ -32,7 +37,7 @@ function entries(
       fds: [...fds],
       threadStates: process?.threadStates ?? null,
       waitsIn: process?.waitsIn ?? null,
-      nsPids: [...(process?.nsPids ?? [])],
+      nsPids: process?.nsPids ?? [],
       cgroup: process?.cgroup?.path ?? null,
       container: process?.cgroup?.container ?? null,
       runtime: process?.cgroup?.runtime ?? null,
@@ -42,8 +47,8 @@ function entries(
 }
 
 /**
- * The process whose stalled sockets pin most, and how much of the whole that is. A socket that several
- * hold is told of the first of them, as its row is.
+ * Returns the process whose stalled sockets pin most, and its share. A socket with several holders counts for
+ * the first one, as in its row.
  */
 export function worstOwnerOf(findings: readonly Finding[]): SkcheckReport['totals']['worstOwner'] {
   const byPid = new Map<number, { owner: WorstOwner; findings: Finding[] }>();
@@ -73,7 +78,9 @@ export function worstOwnerOf(findings: readonly Finding[]): SkcheckReport['total
   );
 }
 
-type WorstOwner = NonNullable<SkcheckReport['totals']['worstOwner']>;
+type WorstOwnerJson = NonNullable<SkcheckReport['totals']['worstOwner']>;
+/** A worst owner while its sums are computed. */
+type WorstOwner = { -readonly [Key in keyof WorstOwnerJson]: WorstOwnerJson[Key] };
 
 function ownerWithout({ pid, comm }: SkcheckSocket['holders'][number]): WorstOwner {
   return {
@@ -89,7 +96,80 @@ function ownerWithout({ pid, comm }: SkcheckSocket['holders'][number]): WorstOwn
   };
 }
 
-/** What is freed when an owner reads or exits, its local peers' send queues included. */
+/** Returns the memory freed when an owner reads or exits, including the send queues of its local peers. */
 export function comesBack(owner: WorstOwner): number {
   return owner.likelyPinnedBytes + owner.likelyLocalPeersBytes;
+}
+
+/** A finding, and its entry in the answer. */
+interface Listed {
+  readonly finding: Finding;
+  readonly socket: SkcheckSocket;
+}
+
+/** Groups sockets; those with stalled ones first, then by the memory freed with them. */
+export function groupsOf(
+  listed: readonly Listed[],
+  by: SkcheckGrouping,
+  host: Observation['host'],
+): SkcheckGroups['rows'] {
+  const groups = grouped(listed, ({ socket }) => KEYS[by](socket));
+  const freed = ({ pinned, localPeers }: SkcheckGroups['rows'][number]) =>
+    pinned.likely + localPeers.pinned.likely;
+  return [...groups.values()]
+    .map((members) => groupOf(members, by, host))
+    .sort((a, b) => Number(b.stalled > 0) - Number(a.stalled > 0) || freed(b) - freed(a));
+}
+
+const KEYS: Record<SkcheckGrouping, (socket: SkcheckSocket) => number | string | null> = {
+  process: ({ pid }) => pid,
+  cgroup: ({ cgroup }) => cgroup,
+  pod: ({ pod }) => pod,
+};
+
+function groupOf(
+  members: readonly Listed[],
+  by: SkcheckGrouping,
+  host: Observation['host'],
+): SkcheckGroups['rows'][number] {
+  const sockets = members.map(({ socket }) => socket);
+  const findings = members.map(({ finding }) => finding);
+  const sum = (of: (each: SkcheckSocket) => number) =>
+    sockets.reduce((all, each) => all + of(each), 0);
+  const ages = sockets.flatMap(({ stalled }) => stalled.forMs ?? []);
+  const { pinned, localPeers } = pinnedTogether(findings, host);
+  const [first] = sockets;
+  return {
+    pid: (by === 'process' && first?.pid) || null,
+    comm: (by === 'process' && first?.comm) || null,
+    cgroup: (by === 'cgroup' && first?.cgroup) || null,
+    pod: (by === 'pod' && first?.pod) || null,
+    sockets: sockets.length,
+    stalled: sum(({ stalled }) => Number(STALE_CODES.includes(stalled.verdict))),
+    shared: sum(({ holders }) => Number(holders.length > 1)),
+    unreadBytes: sum(({ unreadBytes }) => unreadBytes),
+    unsentBytes: sum(({ unsentBytes }) => unsentBytes),
+    drops: findings.reduce((all, { dropped }) => all + dropped, 0),
+    forMs: ages.length === 0 ? null : Math.max(...ages),
+    pinned: pinnedEntry(pinned),
+    localPeers: peersEntry(localPeers),
+  };
+}
+
+export function peersEntry({
+  sockets,
+  unsent,
+  pinned,
+}: PinnedTogether['localPeers']): SkcheckReport['totals']['localPeers'] {
+  return { sockets, unsentBytes: unsent, pinned: pinnedEntry(pinned) };
+}
+
+/** An estimate in whole bytes. */
+export function pinnedEntry(range: PinnedEstimate): SkcheckSocket['pinned'] {
+  return {
+    low: Math.floor(range.low),
+    likely: Math.round(range.likely),
+    high: Math.ceil(range.high),
+    atMost: range.atMost === null ? null : Math.ceil(range.atMost),
+  };
 }

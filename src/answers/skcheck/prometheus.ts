@@ -1,15 +1,23 @@
+import type { HostErrorCode } from '../../base/errors.js';
 import { STALE_CODES, VERDICT_CODES } from '../../skcheck/verdict.js';
-import { formatMetric, gauge, type Labels, labelValue, type Metric } from '../text/prometheus.js';
+import {
+  counter,
+  formatMetric,
+  gauge,
+  type Labels,
+  labelValue,
+  type Metric,
+} from '../text/prometheus.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 
-/** So many owners have series of their own; the others are summed under the name `(others)`. */
+/** Maximum number of owners with their own series; all others are summed as `(others)`. */
 export const MAX_OWNERS = 30;
 
 /**
- * The report in Prometheus' text format (0.0.4), also for node_exporter's textfile collector. The
- * number of series has a bound whatever the host does, and no label changes with each process: owners
- * are named by comm, container and pod, not by pid; `via` is `accept-queue` where that is the process
- * whose listener has not accepted them.
+ * Returns the report in the Prometheus text format (0.0.4), also for node_exporter's textfile collector. The
+ * number of series is bounded, and labels do not change with each process: owners are identified by comm,
+ * container and pod, not by pid. `via` is `accept-queue` if the owner has not accepted the sockets from its
+ * listener.
  */
 export function formatPrometheus(report: SkcheckReport, durationMs: number): string {
   const { totals } = report;
@@ -128,4 +136,54 @@ function sumByCode({ warnings }: SkcheckReport): [string, number][] {
   const sums = new Map<string, number>();
   for (const { code, count } of warnings) sums.set(code, (sums.get(code) ?? 0) + count);
   return [...sums];
+}
+
+/** State of the scans, exported even if a scan fails and there are no figures. */
+export interface ScanHealth {
+  /** Why the last scan failed; null if it succeeded. */
+  readonly failure: HostErrorCode | 'exhausted' | null;
+  /** Number of failed scans, as far as known. */
+  readonly failures: number;
+  /** Time of the last successful scan, milliseconds of Unix time; null: unknown. */
+  readonly lastSuccessMs: number | null;
+}
+
+/** Returns the Prometheus text format; the metrics are the same whether or not a scan failed. */
+export function formatHealth({ failure, failures, lastSuccessMs }: ScanHealth): string {
+  return [
+    gauge(
+      'skcheck_up',
+      '1: the last scan succeeded. 0: it failed, and there are no other figures.',
+      [[{}, failure === null ? 1 : 0]],
+    ),
+    counter(FAILURES, 'Failed scans.', [[{}, failures]]),
+    gauge(
+      'skcheck_scan_failure',
+      'Why the last scan failed, by code; absent if it succeeded.',
+      failure === null ? [] : [[{ code: failure }, 1]],
+    ),
+    gauge(
+      LAST_SUCCESS,
+      'Time of the last successful scan, Unix time; absent if unknown.',
+      lastSuccessMs === null ? [] : [[{}, Math.floor(lastSuccessMs / 1000)]],
+    ),
+  ]
+    .map(formatMetric)
+    .join('');
+}
+
+const FAILURES = 'skcheck_scan_failures_total';
+const LAST_SUCCESS = 'skcheck_last_success_timestamp_seconds';
+
+/** Reads the counts of earlier scans from an existing file; absent ones are 0. */
+export function readHealth(text: string): Pick<ScanHealth, 'failures' | 'lastSuccessMs'> {
+  const figure = (name: string) => {
+    const digits = new RegExp(`^${name} (\\d{1,15})$`, 'm').exec(text)?.[1];
+    return digits === undefined ? null : Number(digits);
+  };
+  const seconds = figure(LAST_SUCCESS);
+  return {
+    failures: figure(FAILURES) ?? 0,
+    lastSuccessMs: seconds === null ? null : seconds * 1000,
+  };
 }

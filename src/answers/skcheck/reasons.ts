@@ -3,7 +3,10 @@ import type { FdLeak } from '../../skcheck/fd-leak.js';
 import type { Finding, LocalPeer } from '../../skcheck/finding.js';
 import type { Evidence } from '../../skcheck/verdict.js';
 
-/** Of the evidence itself; besides; what the owner does; why nobody is known; of a process. */
+/**
+ * Codes of evidence: about the socket, further facts, the owner's state, why there is no owner, about the
+ * process.
+ */
 export const SKCHECK_REASON_CODES = [
   ...(['consumed-nothing', 'consumed', 'consumed-part', 'newest-data', 'came-since'] as const),
   ...(['did-not-run', 'partly-idle', 'queue-was-read', 'both-ran'] as const),
@@ -30,7 +33,10 @@ interface Of<Code extends ReasonCode, Figures = Record<never, never>> {
   readonly figures: Figures;
 }
 
-/** What the kernel counted, or did not: milliseconds, bytes and counts, as each name says. */
+/**
+ * Evidence from kernel counters that changed or did not. Units (milliseconds, bytes, counts) are in the
+ * names.
+ */
 export type SeenReason =
   | Of<'consumed-nothing', { watchedMs: number }>
   | Of<'consumed', { readBytes: number; watchedMs: number }>
@@ -57,7 +63,7 @@ export type SeenReason =
     >
   | Of<'waits-for-each-other', { peerInode: number; peerPid: number | null; watchedMs: number }>;
 
-/** What the process does that has the socket open first. Shares: 1 is all of one CPU’s time. */
+/** Evidence from the process that opened the socket first. Shares: 1 is all of one CPU’s time. */
 export type OwnerReason =
   | Of<
       'owner-spins' | 'owner-busy' | 'owner-lacks-cpu',
@@ -69,7 +75,7 @@ export type OwnerReason =
   | Of<'owner-in-state', { threads: number; state: string }>
   | Of<'owner-state-unknown'>;
 
-/** Why no process is known that has it open. */
+/** Why no process is known that has the socket open. */
 export type OwnerlessReason =
   | Of<'in-accept-queue', { listeners: number; holders: number }>
   | Of<'unaccepted' | 'orphan' | 'owner-not-shown' | 'owner-not-found'>;
@@ -94,7 +100,7 @@ export type SkcheckReason =
   | OwnerlessReason
   | LeakReason;
 
-/** Why a verdict is what it is: what was seen first, then what the owner is doing. */
+/** Returns the reasons for a verdict: observations first, then the owner's activity. */
 export function reasonsOf(finding: Finding): SkcheckReason[] {
   const { verdict, socket, dropped } = finding;
   const reasons: SkcheckReason[] = [seenReason(verdict.evidence, socket.protocol)];
@@ -122,7 +128,7 @@ function peerReason({ inode, holder, process, unsent, pinned }: LocalPeer): Skch
   };
 }
 
-/** Why a process is said to leak descriptors; `lives`: its name could be read. */
+/** Returns the reasons for a descriptor leak; `lives`: the name of the process could be read. */
 export function leakReasons(leak: FdLeak, lives: boolean): LeakReason[] {
   const { samples, from, to } = leak;
   const grew: LeakReason = {
@@ -192,10 +198,10 @@ export function seenReason(evidence: Evidence, protocol: string): SeenReason {
   }
 }
 
-/** A process that would use more of a CPU than this is busy: with something else, if it reads nothing. */
+/** CPU share above which a process is considered busy: if it reads nothing, with something else. */
 const SPINNING = 0.8;
 
-/** Undefined: no process is known. */
+/** Returns the owner's activity; undefined: no process is known. */
 function ownerReason({ verdict, processes, cpuShare }: Finding): OwnerReason | undefined {
   const [process] = processes;
   if (!process) return undefined;
@@ -236,8 +242,9 @@ function threadReason({ threadStates, waitsIn }: ProcessRecord): OwnerReason {
 }
 
 /**
- * Where a frozen thread sleeps: v1's freezer in __refrigerator, v2's in do_freezer_trap, which newer
- * compilers inline into get_signal; there a thread in state S sleeps for nothing else.
+ * Whether all threads are frozen. Frozen threads sleep in __refrigerator (v1 freezer) or do_freezer_trap (v2
+ * freezer). Newer compilers inline the latter into get_signal, where a thread in state S sleeps for no other
+ * reason.
  */
 function isFrozen(threadStates: string, waitsIn: string | null): boolean {
   if (waitsIn === '__refrigerator' || waitsIn === 'do_freezer_trap') return true;

@@ -1,52 +1,67 @@
-import { AcceptQueues, belongsTo } from '../../host/accept-queues.js';
 import type { Observation } from '../../host/observation.js';
 import type { SocketMemory } from '../../host/socket.js';
+import { AcceptQueues, belongsTo } from '../../host/socket-pairs.js';
 import { placeOf } from '../../records/cgroup-place.js';
 import type { Origin } from '../../records/sample-origin.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
 import type { Finding, LocalPeer, OtherEnd } from '../../skcheck/finding.js';
-import type { PinnedEstimate } from '../../skcheck/pinned.js';
 import type { VerdictCode } from '../../skcheck/verdict.js';
-import { hostWarnings } from './host.js';
-import { ownersOf, worstOwnerOf } from './owners.js';
+import { groupsOf, ownersOf, peersEntry, pinnedEntry, worstOwnerOf } from './owners.js';
 import { leakReasons, reasonsOf, seenReason } from './reasons.js';
-import type { SkcheckBounds, SkcheckReport, SkcheckSocket, SkcheckWarning } from './schema.js';
-import { LEAVES_OUT, scanWarnings } from './warnings.js';
+import type {
+  SkcheckBounds,
+  SkcheckGrouping,
+  SkcheckReport,
+  SkcheckSocket,
+  SkcheckWarning,
+} from './schema.js';
+import { hostWarnings, LEAVES_OUT, scanWarnings } from './warnings.js';
 import { because } from './words.js';
 
 export interface ReportOptions {
-  /** When the last sample was taken; null: not told. */
+  /** Time of the last sample; null: unknown. */
   readonly takenAt: Date | null;
-  /** Of which boot the host was, and how long it ran; undefined: nobody asked. */
+  /** Boot and uptime of the host; undefined if not requested. */
   readonly boot?: Pick<Origin, 'bootId' | 'uptime'>;
-  /** Which verdicts to list; null: all, also what is being read. */
+  /** Verdicts to list; null: all, including sockets that are being read. */
   readonly only: readonly VerdictCode[] | null;
-  /** List no more sockets than this. */
+  /** Maximum number of sockets to list, or of groups. */
   readonly top?: number;
-  /** It was read from a capture, not from a host. */
+  readonly by?: SkcheckGrouping;
+  /** Whether the source is a capture, not a host. */
   readonly captured?: boolean;
-  /** Who looks is root already, so is not told to be. */
+  /** Whether it ran as root, which makes advice to do so unnecessary. */
   readonly root?: boolean;
-  /** The rights that root lacks: `CAP_SYS_PTRACE`, … */
+  /** Capabilities that root lacks: `CAP_SYS_PTRACE`, … */
   readonly lacking?: readonly string[];
   readonly census?: SkcheckBounds['census'];
   readonly theoreticalWorstBytes?: number | null;
-  /** With --exact: what the kernel's memory says of a finding. */
+  /** With --exact: returns the count of a finding from kernel memory. */
   readonly counted?: (finding: Finding) => SkcheckSocket['counted'];
   readonly warnings?: readonly SkcheckWarning[];
 }
 
-/** The one object that `--json`, the text and the metrics are printed from. */
+/** Returns the object from which `--json`, the text and the metrics are printed. */
 export function skcheckReport(
   observation: Observation,
   diagnosis: Diagnosis,
   options: ReportOptions,
 ): SkcheckReport {
   const { host, first, last, namespaces } = observation;
+  const { by, top } = options;
+  const names = new Map(namespaces.map((each) => [each.inode, each.name] as const));
   const listed = diagnosis.findings
     .filter((each) => options.only?.includes(each.verdict.verdict) ?? true)
-    .slice(0, options.top);
+    .slice(0, by === undefined ? top : undefined)
+    .map((finding) => ({
+      finding,
+      socket: {
+        ...socketEntry(finding, names.get(finding.socket.netns) ?? null),
+        counted: options.counted?.(finding) ?? null,
+      },
+    }));
+  const groups = by === undefined ? [] : groupsOf(listed, by, host);
   const warnings = [
     ...scanWarnings(observation, diagnosis, {
       captured: options.captured ?? false,
@@ -56,7 +71,6 @@ export function skcheckReport(
     ...hostWarnings(host.limits),
     ...(options.warnings ?? []),
   ];
-  const names = new Map(namespaces.map((each) => [each.inode, each.name] as const));
   return {
     schema: 'skcheck/1',
     host: {
@@ -72,10 +86,8 @@ export function skcheckReport(
       source: options.captured ? 'capture' : observation.reader,
       watchedMs: last ? Math.max(0, Math.floor(last.startedMs - first.endedMs)) : 0,
     },
-    sockets: listed.map((finding) => ({
-      ...socketEntry(finding, names.get(finding.socket.netns) ?? null),
-      counted: options.counted?.(finding) ?? null,
-    })),
+    sockets: listed.map(({ socket }) => socket),
+    groups: by === undefined ? null : { by, count: groups.length, rows: groups.slice(0, top) },
     totals: {
       sockets: diagnosis.examined,
       stalled: diagnosis.stalled,
@@ -86,12 +98,8 @@ export function skcheckReport(
       worstOwner: worstOwnerOf(diagnosis.findings),
       mptcp: mptcpOf(observation),
       countedBy: observation.onlyInodes ? 'descriptor' : 'row',
-      pinned: whole(diagnosis.totals.pinned),
-      localPeers: {
-        sockets: diagnosis.totals.localPeers.sockets,
-        unsentBytes: diagnosis.totals.localPeers.unsent,
-        pinned: whole(diagnosis.totals.localPeers.pinned),
-      },
+      pinned: pinnedEntry(diagnosis.totals.pinned),
+      localPeers: peersEntry(diagnosis.totals.localPeers),
     },
     processes: diagnosis.fdLeaks.map((leak) => {
       const process = observation.processes.get(leak.pid);
@@ -116,7 +124,7 @@ export function skcheckReport(
   };
 }
 
-/** The MPTCP sockets among those looked at; a sample keeps all of them. */
+/** Counts the MPTCP sockets among the checked ones; a sample contains all of them. */
 function mptcpOf({ first, last, onlyInodes }: Observation): number {
   const { sockets } = last ?? first;
   const belongs = belongsTo(onlyInodes, new AcceptQueues(sockets));
@@ -172,7 +180,7 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
       const { verdict, certainty } = each;
       return { verdict, certainty, because: because(seen, null), reasons: seen };
     }),
-    pinned: whole(finding.pinned),
+    pinned: pinnedEntry(finding.pinned),
   };
 }
 
@@ -191,7 +199,7 @@ function peerEntry(peer: LocalPeer): NonNullable<SkcheckSocket['localPeer']> {
     ...endEntry(peer),
     netns: socket.netns,
     unsentBytes: unsent,
-    pinned: whole(pinned),
+    pinned: pinnedEntry(pinned),
   };
 }
 
@@ -206,14 +214,5 @@ function memoryEntry(memory: SocketMemory): NonNullable<SkcheckSocket['skmem']> 
     o: memory.optmem,
     bl: memory.backlog,
     d: memory.drops,
-  };
-}
-
-function whole(range: PinnedEstimate) {
-  return {
-    low: Math.floor(range.low),
-    likely: Math.round(range.likely),
-    high: Math.ceil(range.high),
-    atMost: range.atMost === null ? null : Math.ceil(range.atMost),
   };
 }

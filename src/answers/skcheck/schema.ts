@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Immutable } from '../../base/immutable.js';
 import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../../host/socket.js';
 import { VERDICT_CODES } from '../../skcheck/verdict.js';
 import { socketEndsShape } from '../schema.js';
@@ -9,9 +10,9 @@ const count = z.number().int().nonnegative();
 const milliseconds = z.number().int().nonnegative();
 
 /**
- * `atMost` is the upper bound: null where it is not known, because only the memory of the host that
- * happens to be free bounds it. `high` is a number always, as it was published: `atMost` where that is
- * known, else that memory, which changes from look to look and says nothing of the socket.
+ * `atMost` is the upper bound; null if the only bound is the free memory of the host. `high` is always a
+ * number: `atMost` if known, otherwise that free memory, which differs between scans and is not a property of
+ * the socket.
  */
 const pinned = z
   .strictObject({ low: bytes, likely: bytes, high: bytes, atMost: bytes.nullable() })
@@ -26,19 +27,19 @@ const holder = z.strictObject({
   pid: count,
   comm: z.string().nullable(),
   fds: z.array(count).min(1),
-  /** One state letter for each thread; null when the process ended meanwhile. */
+  /** One state letter per thread; null if the process exited meanwhile. */
   threadStates: z.string().nullable(),
   waitsIn: z.string().nullable(),
-  /** Its pid in each pid namespace, ours first. */
+  /** Its pid in each pid namespace, starting with ours. */
   nsPids: z.array(count),
-  /** The path of its cgroup, and what that path says of container and pod. */
+  /** Path of its cgroup, which contains the container and pod. */
   cgroup: z.string().nullable(),
   container: z.string().nullable(),
   runtime: z.string().nullable(),
   pod: z.string().nullable(),
 });
 
-/** A unix socket at the other end, and the first process that has it open, where one is known. */
+/** A unix socket at the other end, and the first process that has it open, if known. */
 const otherEnd = z.strictObject({
   inode: count,
   pid: count.nullable(),
@@ -48,7 +49,7 @@ const otherEnd = z.strictObject({
 
 const verdict = z.enum(VERDICT_CODES);
 
-/** What `because` says, one after another. Figures have names that each code has for good. */
+/** Elements of `because`. Each code has fixed names of figures. */
 const reasons = z
   .array(
     z.strictObject({
@@ -60,20 +61,54 @@ const reasons = z
 
 const certainty = z.enum(['proved', 'likely']).nullable();
 
+/** Groups of `skcheck --by`. */
+export const SKCHECK_GROUPINGS = ['process', 'cgroup', 'pod'] as const;
+export type SkcheckGrouping = (typeof SKCHECK_GROUPINGS)[number];
+
+/** Memory in the send queues of local peers, each counted once; `pinned` of the readers does not include it. */
+const localPeers = z.strictObject({ sockets: count, unsentBytes: bytes, pinned });
+
+/**
+ * Listed sockets of one process, cgroup or pod. A socket with several holders counts for the first one, as in
+ * its row.
+ */
+const group = z.strictObject({
+  /** By process; null if no holder is known. */
+  pid: count.nullable(),
+  comm: z.string().nullable(),
+  /** By cgroup: its path; null if unknown. */
+  cgroup: z.string().nullable(),
+  /** By pod: its uid; null for all sockets outside pods. */
+  pod: z.string().nullable(),
+  sockets: count,
+  /** Number of `sockets` that are no longer read. */
+  stalled: count,
+  /** Number of `sockets` that further processes hold. */
+  shared: count,
+  unreadBytes: bytes,
+  unsentBytes: bytes,
+  /** Packets dropped between the samples. */
+  drops: count,
+  /** The longest minimum duration; null: unknown for all of them. */
+  forMs: milliseconds.nullable(),
+  pinned,
+  localPeers,
+});
+
 const socket = z.strictObject({
-  /** The first of `holders`; null when there is none that we know. Its descriptors are `fds`. */
+  /** The first of `holders`; null if none is known. `fds` lists its descriptors. */
   pid: count.nullable(),
   comm: z.string().nullable(),
   fds: z.array(count),
   /**
-   * `descriptor`: `holders` have it open. `accept-queue`: nobody has accepted it, `holders` have the
-   * listener open at which it waits, by `fds`. Null: nobody is known.
+   * `descriptor`: `holders` have the socket open. `accept-queue`: it is not accepted yet, and `holders` have
+   * its listener open, as `fds`. Null: no holder is known.
    */
   via: z.enum(['descriptor', 'accept-queue']).nullable(),
   holders: z.array(holder),
   /**
-   * The listener that has not accepted it. Several when they share its port (SO_REUSEPORT): which of
-   * them it waits at is not told, and `holders` is empty unless all of them are one process's.
+   * The listener that has not accepted it yet. Several if they share its port (SO_REUSEPORT): ss does not
+   * report which one, and `holders` is empty unless one process has all of them.
    */
   listeners: z.array(
     z.strictObject({
@@ -91,26 +126,26 @@ const socket = z.strictObject({
   peer: z.string(),
   ...socketEndsShape,
   inode: count,
-  /** The inode of its network namespace, and the name that it is mounted under. */
+  /** Inode of its network namespace; `netnsName`: the name under which it is mounted. */
   netns: count.nullable(),
   netnsName: z.string().nullable(),
-  /** The socket's own cgroup (v2), which ss tells; else its first holder's. */
+  /** The socket's own cgroup (v2) according to ss; otherwise that of its first holder. */
   cgroup: z.string().nullable(),
   container: z.string().nullable(),
   pod: z.string().nullable(),
-  /** Unix listeners: the known clients whose connections wait to be accepted, oldest first. */
+  /** Unix listeners: known clients whose connections are not accepted yet, oldest first. */
   waiting: z.array(otherEnd),
-  /** Unix: the end that this one is connected to; null where there is none. */
+  /** Unix sockets: the connected end; null if there is none. */
   otherEnd: otherEnd.nullable(),
   /**
-   * TCP readers that are stalled: the peer, where that is a socket of this host (in any network namespace
-   * that was read) with data in its send queue. Its first process, where one is known, and what the send
-   * queue keeps until the reader reads or exits; that is not in the `pinned` of this socket.
+   * Stalled TCP readers: the peer, if it is a socket of this host (in any network namespace that was read)
+   * with data in its send queue. Contains its first process, if known, and the memory that the send queue
+   * holds until the reader reads or exits; `pinned` of this socket does not include it.
    */
   localPeer: otherEnd.extend({ netns: count.nullable(), unsentBytes: bytes, pinned }).nullable(),
   recvQ: count,
   sendQ: count,
-  /** The names of `ss -m`: bytes, `d` is a count. */
+  /** Fields of `ss -m`: bytes, except `d`, which is a count. */
   skmem: z
     .strictObject({
       r: bytes,
@@ -124,28 +159,31 @@ const socket = z.strictObject({
       d: count.nullable(),
     })
     .nullable(),
-  /** Payload; for UDP, raw, packet, netlink, MPTCP and SCTP truesize, for unix datagrams the next one only. */
+  /**
+   * Payload. For UDP, raw, packet, netlink, MPTCP and SCTP it is truesize; for unix datagrams, only the next
+   * one.
+   */
   unreadBytes: bytes,
-  /** TCP: written, and not acknowledged by the peer. */
+  /** TCP: written, but not acknowledged by the peer. */
   unsentBytes: bytes,
   stalled: z.strictObject({
     verdict,
     certainty,
-    /** It has been like this for at least so long; null: not known. */
+    /** Minimum duration of this state; null: unknown. */
     forMs: milliseconds.nullable(),
     because: z.string(),
     reasons,
   }),
-  /** What else is wrong with it. */
+  /** Further problems of the socket. */
   also: z.array(z.strictObject({ verdict, certainty, because: z.string(), reasons })),
   pinned,
-  /** With --exact: counted in the kernel's memory, bytes; null where it was not counted. */
+  /** With --exact: bytes counted in kernel memory; null if not counted. */
   counted: z
     .strictObject({ skbs: count, pages: count, pinnedBytes: bytes, complete: z.boolean() })
     .nullable(),
 });
 
-/** What limits an answer, or is near a limit. */
+/** Limits of an answer, and of the host. */
 export const SKCHECK_WARNING_CODES = [
   'one-sample',
   'owner-unknown',
@@ -167,7 +205,7 @@ export const SKCHECK_WARNING_CODES = [
   'capture',
 ] as const;
 
-/** What `skcheck --json` prints. Text in it is what the host said, hostile or not. */
+/** Output of `skcheck --json`. Text from the host is untrusted. */
 export const skcheckSchema = z.strictObject({
   schema: z.literal('skcheck/1'),
   host: z.strictObject({
@@ -175,23 +213,27 @@ export const skcheckSchema = z.strictObject({
     release: z.string(),
     netns: count.nullable(),
     takenAt: z.iso.datetime(),
-    /** False: a sosreport or capture does not tell it, and `takenAt` is when it was read. */
+    /** False: the sosreport or capture does not contain the time, and `takenAt` is the time of reading. */
     takenAtKnown: z.boolean(),
-    /** Another one after each boot; null: it is not told. */
+    /** Differs after each boot; null: unknown. */
     bootId: z.string().nullable(),
     uptimeSeconds: z.number().nonnegative().nullable(),
     samples: z.number().int().min(1),
-    /** The network namespaces looked at. */
+    /** Number of checked network namespaces. */
     namespaces: count,
-    /** Where the sockets were read: by `ss`, from `/proc/net` alone, or from a capture. */
+    /** Source of the sockets: `ss`, `/proc/net` only, or a capture. */
     source: z.enum(['ss', 'procfs', 'capture']),
-    /** From the end of the first sample to the beginning of the last; 0 with one sample. */
+    /** Time from the end of the first sample to the start of the last; 0 with one sample. */
     watchedMs: milliseconds,
   }),
   sockets: z.array(socket),
-  /** False: something could not be looked at (`warnings` say what), so that none found is no all-clear. */
+  /** With --by: groups of the listed sockets, and their number before --top. Null without it. */
+  groups: z.strictObject({ by: z.enum(SKCHECK_GROUPINGS), count, rows: z.array(group) }).nullable(),
+  /** False: something could not be checked (see `warnings`), and the absence of findings proves nothing. */
   complete: z.boolean(),
-  /** `unreadBytes` and `pinned` are those of the stalled sockets; `unbounded`: how many of them have no `atMost`. */
+  /**
+   * `unreadBytes` and `pinned` cover the stalled sockets; `unbounded` is the number of them without `atMost`.
+   */
   totals: z.strictObject({
     sockets: count,
     stalled: count,
@@ -201,41 +243,40 @@ export const skcheckSchema = z.strictObject({
     unreadBytes: bytes,
     unbounded: count,
     pinned,
-    /** What the send queues of their local peers keep, each once, and without what `pinned` has. */
-    localPeers: z.strictObject({ sockets: count, unsentBytes: bytes, pinned }),
-    /** The process whose stalled sockets likely pin most, and what they pin together. */
+    localPeers,
+    /** The process whose stalled sockets likely pin the most, with their sum. */
     worstOwner: z
       .strictObject({
         pid: count,
         comm: z.string().nullable(),
         sockets: count,
-        /** Of `sockets`, those that other processes hold as well. */
+        /** Number of `sockets` that other processes hold, too. */
         shared: count,
-        /** It and all who hold these with it are stopped (SIGSTOP). */
+        /** Whether the process and all other holders are stopped (SIGSTOP). */
         stopped: z.boolean(),
-        /** Of `sockets`, those that wait in the accept queue of a listener of its. */
+        /** Number of `sockets` in the accept queues of its listeners. */
         unaccepted: count,
         likelyPinnedBytes: bytes,
-        /** What the send queues of their local peers likely keep besides. */
+        /** Additional memory in the send queues of local peers (likely value). */
         localPeers: count,
         likelyLocalPeersBytes: bytes,
       })
       .nullable(),
     /**
-     * Of `sockets`, those of MPTCP. Each has TCP sockets beneath it (subflows), which ss lists as well;
-     * both have the inode of one descriptor. `sockets` counts rows of ss, and with --pid descriptors'
-     * inodes (and what waits at its listeners), so that it differs by the subflows.
+     * Number of MPTCP sockets among `sockets`. Each consists of TCP sockets (subflows) with the inode of the
+     * same descriptor, which ss also lists. `sockets` counts rows of ss, but with --pid inodes of descriptors
+     * (and connections in its accept queues); the two differ by the subflows.
      */
     mptcp: count,
-    /** What `sockets` counts. */
+    /** Unit of `sockets`. */
     countedBy: z.enum(['row', 'descriptor']),
   }),
-  /** Processes with something wrong that is not one socket's. */
+  /** Processes with problems that do not concern a single socket. */
   processes: z.array(
     z.strictObject({
       verdict: z.literal('fd-leak'),
       pid: count,
-      /** Null when it ended before its name was read: `because` says so. */
+      /** Null if it exited before its name was read: `because` reports that. */
       comm: z.string().nullable(),
       from: count,
       to: count,
@@ -243,11 +284,11 @@ export const skcheckSchema = z.strictObject({
       reasons,
     }),
   ),
-  /** The host's own bounds on what sockets pin; null where they are not known or not asked for. */
+  /** Host-wide bounds of pinned memory; null if unknown or not requested. */
   bounds: z.strictObject({
-    /** Memory that no counter of /proc/meminfo places: pages of packets are within it. */
+    /** Memory outside all counters of /proc/meminfo; it includes the pages of packets. */
     unplacedBytes: bytes,
-    /** From /proc/kpageflags: allocations that are neither slab, file, anonymous nor page tables. */
+    /** Allocations that are neither slab, file, anonymous nor page tables, from /proc/kpageflags. */
     census: z
       .strictObject({
         /** Allocations by order. */
@@ -256,7 +297,7 @@ export const skcheckSchema = z.strictObject({
         durationMs: milliseconds,
       })
       .nullable(),
-    /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: possible in theory, never seen. */
+    /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: a theoretical maximum that was never observed. */
     theoreticalWorstBytes: bytes.nullable(),
   }),
   warnings: z.array(
@@ -268,7 +309,8 @@ export const skcheckSchema = z.strictObject({
   ),
 });
 
-export type SkcheckReport = z.infer<typeof skcheckSchema>;
+export type SkcheckReport = Immutable<z.infer<typeof skcheckSchema>>;
 export type SkcheckSocket = SkcheckReport['sockets'][number];
+export type SkcheckGroups = NonNullable<SkcheckReport['groups']>;
 export type SkcheckBounds = SkcheckReport['bounds'];
 export type SkcheckWarning = SkcheckReport['warnings'][number];

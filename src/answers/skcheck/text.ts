@@ -1,38 +1,39 @@
-import { wrap } from '../text/cut.js';
+import { columnsOf, wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, tableLines } from '../text/table.js';
-import { adviceOf, doubtsOf, legendOf } from './advice.js';
-import { headlinesOf } from './headline.js';
-import type { SkcheckReport, SkcheckSocket } from './schema.js';
-import { formatSpan, socketWords } from './words.js';
+import { adviceOf, doubtsOf, groupLegendOf, headlinesOf, legendOf } from './headline.js';
+import type { SkcheckGroups, SkcheckReport, SkcheckSocket } from './schema.js';
+import { formatSpan, processWords, socketWords } from './words.js';
 
-/** How a word is made to stand out; without colours it stays as it is. */
+/** Highlights a word; without colours, returns it unchanged. */
 export type Paint = (style: 'bold' | 'red' | 'dim', text: string) => string;
 
 export interface TextOptions {
   readonly paint?: Paint;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
   readonly width?: number | null;
-  /** Under each row: why, who else, and where. */
+  /** Print below each row: the reason, other holders, and where it runs. */
   readonly verbose?: boolean;
+  /** Maximum number of rows (default: all). A line below the table then counts the others. */
+  readonly limit?: number;
 }
 
-/** The answer for people in parts, each a list of lines that fit: for who shows a part of it. */
+/** The text answer in parts, each a list of lines that fit, for a screen that shows only some of them. */
 export interface SkcheckPage {
-  /** The headline, and what the answer rests on. */
+  /** The headline, and the basis of the answer. */
   readonly top: readonly string[];
-  /** The table's; null: there is nothing to list. */
+  /** Heading of the table; null: nothing to list. */
   readonly heading: string | null;
-  /** For each socket its row, and with `verbose` the reason under it. */
+  /** For each socket its row, and with `verbose` the reason below it. */
   readonly rows: readonly (readonly string[])[];
-  /** What to do, and what the columns mean. */
+  /** Advice, and the meaning of the columns. */
   readonly end: readonly string[];
 }
 
 const INDENT = 6;
 
-/** The answer for people: a headline, one table, what to do. */
+/** Formats the answer: a headline, one table, and advice. */
 export function formatSkcheckText(report: SkcheckReport, options: TextOptions = {}): string {
   const { top, heading, rows, end } = skcheckPage(report, options);
   if (heading === null) return top.join('\n');
@@ -41,33 +42,71 @@ export function formatSkcheckText(report: SkcheckReport, options: TextOptions = 
 
 export function skcheckPage(
   report: SkcheckReport,
-  { paint = (_, text) => text, width = null, verbose = false }: TextOptions = {},
+  {
+    paint = (_, text) => text,
+    width = null,
+    verbose = false,
+    limit = Number.POSITIVE_INFINITY,
+  }: TextOptions = {},
 ): SkcheckPage {
   const [headline, ...others] = headlinesOf(report);
   const fit = (lines: readonly string[]) => lines.flatMap((line) => wrap(line, width));
   const style = report.totals.stalled > 0 ? 'red' : 'bold';
   const top = [...fit([headline]).map((line) => paint(style, line)), ...fit(others)];
   if (report.sockets.length === 0) return { top, heading: null, rows: [], end: [] };
-  const table = tableLines(COLUMNS, report.sockets, width);
-  const rows = report.sockets.map((socket, index) => {
-    const row = table.rows[index] ?? '';
-    if (!verbose) return [row];
-    const name = socketWords(socket);
-    const words = `${row.includes(name) ? '' : `${name}, `}${reasonOf(socket)}`;
-    const reason = wrap(words, width === null ? null : Math.max(1, width - INDENT));
-    return [row, ...reason.map((line) => paint('dim', `${' '.repeat(INDENT)}${line}`))];
-  });
-  const note = table.note === undefined ? [] : [table.note];
+  if (report.groups) {
+    const { heading, rows, note } = tableLines(
+      groupColumns(report.groups),
+      report.groups.rows.slice(0, limit),
+      width,
+    );
+    const end = fit([
+      ...adviceOf(report),
+      ...doubtsOf(report),
+      ...restOf(report.groups.count, rows.length, GROUP_NAMES[report.groups.by]),
+      groupLegendOf(heading),
+      ...(note === undefined ? [] : [note]),
+    ]);
+    return { top, heading: paint('bold', heading), rows: rows.map((row) => [row]), end };
+  }
+  const listed = report.sockets.slice(0, limit);
+  const { table, isNamed } = tableOf(listed, width);
+  const indented = (words: string) =>
+    wrap(words, width === null ? null : Math.max(1, width - INDENT)).map(
+      (line) => `${' '.repeat(INDENT)}${line}`,
+    );
+  const rows = listed.map((socket, index) => [
+    table.rows[index] ?? '',
+    ...(isNamed ? [] : indented(socketWords(socket))),
+    ...(verbose ? reasonLines(socket, width).flatMap(indented) : []).map((line) =>
+      paint('dim', line),
+    ),
+  ]);
   const end = fit([
     ...adviceOf(report),
     ...doubtsOf(report),
-    ...legendOf(report, verbose),
-    ...note,
+    ...restOf(report.sockets.length, listed.length, 'sockets'),
+    ...legendOf({ ...report, sockets: listed }, { verbose, heading: table.heading }),
+    ...(table.note === undefined ? [] : [table.note]),
   ]);
   return { top, heading: paint('bold', table.heading), rows, end };
 }
 
-/** One line a socket: who, which, what is wrong, how much and for how long, what it pins. */
+/**
+ * Formats each socket as one line. If the line is too long, the addresses move to a second line and are never
+ * cut.
+ */
+function tableOf(sockets: readonly SkcheckSocket[], width: number | null) {
+  const table = tableLines(COLUMNS, sockets, null);
+  const isNamed =
+    width === null || [table.heading, ...table.rows].every((line) => columnsOf(line) <= width);
+  if (isNamed) return { table, isNamed };
+  const others = COLUMNS.filter(({ heading }) => heading !== SOCKET);
+  return { table: tableLines(others, sockets, width), isNamed };
+}
+
+const SOCKET = 'SOCKET (LOCAL ← PEER)';
+
 const COLUMNS: readonly Column<SkcheckSocket>[] = [
   { heading: 'PID', align: 'right', value: ({ pid }) => (pid === null ? '-' : String(pid)) },
   {
@@ -76,10 +115,10 @@ const COLUMNS: readonly Column<SkcheckSocket>[] = [
     shrinks: { keeps: 'start', least: 6 },
   },
   { heading: 'FD', align: 'right', value: fdWords, spare: 2 },
-  { heading: 'SOCKET', value: socketWords, shrinks: { keeps: 'ends', least: 14 } },
-  { heading: 'VERDICT', value: verdictWords, shrinks: { keeps: 'start', least: 10 } },
+  { heading: SOCKET, value: socketWords },
+  { heading: 'VERDICT', value: verdictWords },
   {
-    heading: 'UNREAD',
+    heading: 'QUEUED',
     align: 'right',
     value: ({ unreadBytes, unsentBytes }) => formatSize(unreadBytes || unsentBytes),
     spare: 1,
@@ -89,7 +128,70 @@ const COLUMNS: readonly Column<SkcheckSocket>[] = [
   { heading: 'BOUNDS', value: boundsWords, spare: 4 },
 ];
 
-/** `3+1`: descriptor 3, and another; `(3)`: that of the listener that has not accepted it. */
+/** Counts the rows that are not shown. */
+function restOf(all: number, shown: number, what: string): string[] {
+  return shown === all
+    ? []
+    : [`${formatCount(shown)} of ${formatCount(all)} ${what} are listed: --top ${all} lists all.`];
+}
+
+type Group = SkcheckGroups['rows'][number];
+
+const GROUP_NAMES = { process: 'processes', cgroup: 'cgroups', pod: 'pods' } as const;
+
+function groupColumns({ by }: SkcheckGroups): readonly Column<Group>[] {
+  return [GROUPED[by], ...GROUP_COLUMNS];
+}
+
+const GROUPED: Record<SkcheckGroups['by'], Column<Group>> = {
+  process: {
+    heading: 'PROCESS',
+    value: ({ pid, comm }) => (pid === null ? '(owner unknown)' : processWords(pid, comm)),
+    shrinks: { keeps: 'start', least: 16 },
+  },
+  cgroup: {
+    heading: 'CGROUP',
+    value: ({ cgroup }) => (cgroup === null ? '(unknown)' : escapeText(cgroup)),
+    shrinks: { keeps: 'ends', least: 16 },
+  },
+  pod: {
+    heading: 'POD',
+    value: ({ pod }) => (pod === null ? '(not in a pod)' : escapeText(pod)),
+  },
+};
+
+const GROUP_COLUMNS: readonly Column<Group>[] = [
+  { heading: 'SOCKETS', align: 'right', value: ({ sockets }) => formatCount(sockets) },
+  { heading: 'STALLED', align: 'right', value: ({ stalled }) => formatCount(stalled) },
+  {
+    heading: 'QUEUED',
+    align: 'right',
+    value: ({ unreadBytes, unsentBytes }) => formatSize(unreadBytes || unsentBytes),
+    spare: 2,
+  },
+  { heading: 'AGE', align: 'right', value: ({ forMs }) => ageWords(forMs, '?'), spare: 4 },
+  { heading: 'PINNED', align: 'right', value: ({ pinned }) => sizeOrNone(pinned.likely) },
+  {
+    heading: 'IN PEERS',
+    align: 'right',
+    value: ({ localPeers }) => sizeOrNone(localPeers.pinned.likely),
+    spare: 3,
+  },
+  { heading: 'DROPS', align: 'right', value: ({ drops }) => formatCount(drops), spare: 6 },
+  {
+    heading: 'BOUNDS',
+    value: ({ pinned }) => (pinned.high === 0 ? '' : formatRange(pinned.low, pinned.atMost)),
+    spare: 5,
+  },
+];
+
+function sizeOrNone(bytes: number): string {
+  return bytes === 0 ? '-' : formatSize(bytes);
+}
+
+/**
+ * Returns `3+1` for descriptor 3 and one more, and `(3)` for the listener that has not accepted the socket.
+ */
 function fdWords({ fds, via }: SkcheckSocket): string {
   if (fds.length === 0) return '-';
   const words = `${fds[0]}${fds.length > 1 ? `+${fds.length - 1}` : ''}`;
@@ -101,8 +203,11 @@ function verdictWords({ stalled: { verdict, certainty } }: SkcheckSocket): strin
 }
 
 function forWords({ stalled: { verdict, forMs } }: SkcheckSocket): string {
-  if (forMs === null) return verdict === 'reading' ? '-' : '?';
-  return formatSpan(forMs).replace(' min', 'm').replace(' ', '');
+  return ageWords(forMs, verdict === 'reading' ? '-' : '?');
+}
+
+function ageWords(ms: number | null, unknown: string): string {
+  return ms === null ? unknown : formatSpan(ms).replace(' min', 'm').replace(' ', '');
 }
 
 function pinnedWords({ pinned, counted }: SkcheckSocket): string {
@@ -115,7 +220,9 @@ function boundsWords({ pinned, counted }: SkcheckSocket): string {
   return pinned.high === 0 ? '' : formatRange(pinned.low, pinned.atMost);
 }
 
-/** `0.84-2.9 MiB`; the unit once where both ends share it; `0.84 MiB-?`: at most is not known. */
+/**
+ * Returns `0.84-2.9 MiB` with the unit once if both ends share it; `0.84 MiB-?`: the upper bound is unknown.
+ */
 export function formatRange(low: number, high: number | null): string {
   if (high === null) return `${formatSize(low)}-?`;
   const [from, to] = [formatSize(low), formatSize(high)];
@@ -125,9 +232,15 @@ export function formatRange(low: number, high: number | null): string {
     : `${from}-${to}`;
 }
 
+/** Formats reasons; on a terminal each starts a new line. */
+function reasonLines(socket: SkcheckSocket, width: number | null): string[] {
+  const words = reasonOf(socket);
+  return width === null ? [words] : words.split('; ');
+}
+
 /**
- * The reason under a row: what was seen, who holds the socket or waits for it too, and where that runs. All
- * text in it is inert.
+ * Returns the reason below a row: the evidence, other holders and waiting clients, and where it runs. All
+ * text is escaped.
  */
 function reasonOf(socket: SkcheckSocket): string {
   const { verdict, certainty, because } = socket.stalled;
@@ -137,7 +250,8 @@ function reasonOf(socket: SkcheckSocket): string {
     socket.holders.slice(1),
   );
   const waiting = holdersWords('waiting clients:', known(socket.waiting));
-  // A unix socket seldom has a name that tells who is behind it; of a pair it is told already.
+  // Unix sockets seldom have a name that identifies the process; the reason of a socket pair already contains
+  // it.
   const other = holdersWords(
     'other end:',
     known(verdict === 'deadlocked-pair' || !socket.otherEnd ? [] : [socket.otherEnd]),
@@ -153,7 +267,7 @@ interface HolderWords {
   readonly fds: readonly number[];
 }
 
-/** Those of which a process is known. */
+/** Returns the ends whose process is known. */
 function known(ends: SkcheckSocket['waiting']): HolderWords[] {
   return ends.flatMap(({ pid, comm, fds }) => (pid === null ? [] : [{ pid, comm, fds }]));
 }
@@ -171,7 +285,7 @@ function holdersWords(lead: string, holders: readonly HolderWords[]): string {
   return `; ${lead} pid ${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
 }
 
-/** Where it runs, when that is not plainly this host. */
+/** Returns where a socket's process runs (pod, container, namespace); empty if directly on this host. */
 function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocket): string {
   const words: string[] = [];
   if (pod !== null) words.push(`pod ${escapeText(pod)}`);

@@ -1,11 +1,14 @@
+import type { Namespace } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
+import type { NetworkLimits, Use } from '../../host/proc/limits.js';
 import { dropsAreLosses } from '../../host/socket.js';
-import { MOST_SOCKETS } from '../../host/ss/room.js';
+import { MAX_SOCKETS } from '../../host/ss/inet.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
+import { escapeText } from '../text/escape.js';
 import { formatCount } from '../text/size.js';
 import type { SkcheckWarning } from './schema.js';
 
-/** What says that something was not looked at, so that none found is no all-clear. */
+/** Warnings about sockets that were not checked: without findings the answer is no all-clear. */
 export const LEAVES_OUT: ReadonlySet<SkcheckWarning['code']> = new Set([
   'row-unreadable',
   'row-contested',
@@ -16,18 +19,24 @@ export const LEAVES_OUT: ReadonlySet<SkcheckWarning['code']> = new Set([
   'capture',
 ]);
 
-/** What the sample could read: `captured` elsewhere; or here as `root`, without the capabilities in `lacking`. */
+/**
+ * Access rights of the sample: `captured` elsewhere, or taken here as `root` without the capabilities in
+ * `lacking`.
+ */
 interface Access {
   readonly captured: boolean;
   readonly root: boolean;
   readonly lacking: readonly string[];
 }
 
-/** What links of others in /proc take (proc(5), ptrace(2)), and what setns(2) does. */
+/**
+ * Capabilities required to read links of other processes in /proc (proc(5), ptrace(2)); TO_ENTER: to call
+ * setns(2).
+ */
 const TO_SEE = ['CAP_SYS_PTRACE', 'CAP_DAC_READ_SEARCH'];
 const TO_ENTER = ['CAP_SYS_ADMIN'];
 
-/** What limits the answer: what could not be seen, read or judged. */
+/** Warns about limits of the answer: parts that could not be seen, read or judged. */
 export function scanWarnings(
   observation: Observation,
   diagnosis: Diagnosis,
@@ -89,7 +98,7 @@ export function scanWarnings(
   warn(
     'row-left-out',
     losses.leftOut,
-    `${formatCount(losses.leftOut)} sockets${often} not read: one scan reads at most ${formatCount(MOST_SOCKETS)}. Scan one network namespace at a time (--netns)`,
+    `${formatCount(losses.leftOut)} sockets${often} not read: one scan reads at most ${formatCount(MAX_SOCKETS)}. Scan one network namespace at a time (--netns)`,
   );
   if (observation.reader === 'procfs')
     warn(
@@ -148,4 +157,97 @@ function enterMore({ captured, root, lacking }: Access): string {
 
 function sockets(count: number): string {
   return count === 1 ? '1 socket' : `${formatCount(count)} sockets`;
+}
+
+/** Share of a limit from which it is mentioned. */
+const NEAR = 0.8;
+
+/**
+ * Warns about limits of the host's network stack that are nearly reached or exceeded. They apply to our own
+ * namespace unless the warning names another.
+ */
+export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
+  const warnings: SkcheckWarning[] = [];
+  const near = (
+    code: SkcheckWarning['code'],
+    use: Use | null,
+    words: (used: string, limit: string) => string,
+  ) => {
+    if (use && use.limit > 0 && use.used >= NEAR * use.limit)
+      warnings.push({
+        code,
+        count: use.used,
+        message: words(formatCount(use.used), formatCount(use.limit)),
+      });
+  };
+  near(
+    'tcp-orphans',
+    limits.orphans,
+    (used, limit) =>
+      `${used} orphaned TCP ${used === '1' ? 'socket' : 'sockets'}, near or over tcp_max_orphans (${limit})`,
+  );
+  for (const use of limits.timeWait)
+    near(
+      'time-wait',
+      use,
+      (used, limit) =>
+        `${used} TCP sockets in TIME-WAIT${namespaceWords(use.netns)}, near or over tcp_max_tw_buckets (${limit})`,
+    );
+  for (const [code, name, pages] of [
+    ['tcp-memory', 'tcp', limits.tcpPages],
+    ['udp-memory', 'udp', limits.udpPages],
+  ] as const) {
+    const mark = pages && Math.min(pages.pressure, NEAR * pages.limit);
+    if (pages && mark !== null && pages.used >= mark)
+      warnings.push({
+        code,
+        count: pages.used,
+        message: `${formatCount(pages.used)} pages charged to ${name.toUpperCase()}: ${
+          pages.used >= pages.limit
+            ? `over the limit of ${name}_mem (${formatCount(pages.limit)}), packets are dropped`
+            : `under memory pressure from ${formatCount(pages.pressure)} on, limit ${formatCount(pages.limit)} (${name}_mem)`
+        }`,
+      });
+  }
+  return warnings;
+}
+
+function namespaceWords({ own, name, inode, pid }: Namespace): string {
+  if (own) return '';
+  const where = name === null ? `${inode}${pid === null ? '' : ` (of pid ${pid})`}` : name;
+  return ` in network namespace ${escapeText(where)}`;
+}
+
+/** Maximum number of listed faults of a capture. */
+const MOST_TOLD = 3;
+
+/** Warns about possibly missing data in a capture. */
+export function captureWarnings(capture: {
+  readonly kind: 'capture' | 'sosreport';
+  readonly damage: readonly string[];
+  /** Contradictions between facts in the capture. */
+  readonly contradictions: readonly string[];
+  /** Whether the capture contains no list of its files. */
+  readonly unproved: boolean;
+}): SkcheckWarning[] {
+  const { kind, damage, unproved, contradictions } = capture;
+  const warnings: SkcheckWarning[] = [];
+  const more = damage.length - MOST_TOLD;
+  if (damage.length > 0)
+    warnings.push({
+      code: 'capture',
+      count: damage.length,
+      message: `the capture is incomplete: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. Capture that host again`,
+    });
+  for (const message of contradictions) warnings.push({ code: 'capture', count: 1, message });
+  if (unproved)
+    warnings.push({
+      code: 'capture',
+      count: 1,
+      message:
+        kind === 'sosreport'
+          ? 'a sosreport covers one network namespace and has no manifest: no stalled socket found does not prove there is none'
+          : 'the capture has no manifest (older skcheck, or truncated): no stalled socket found does not prove there is none',
+    });
+  return warnings;
 }

@@ -2,8 +2,9 @@ import type { AcceptQueue } from '../../skcheck/finding.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import type { SkcheckReason } from './reasons.js';
+import type { SkcheckSocket } from './schema.js';
 
-/** Why a verdict is what it is, in words: what was seen, then what the owner is doing. */
+/** Explains a verdict: observations, then the owner's activity. */
 export function because(
   reasons: readonly SkcheckReason[],
   acceptQueue: AcceptQueue | null,
@@ -11,7 +12,7 @@ export function because(
   return reasons.map((reason) => reasonWords(reason, acceptQueue)).join('; ');
 }
 
-/** A reason in words, all of them from its code and figures; `acceptQueue` has the names. */
+/** Formats a reason from its code and figures; `acceptQueue` contains the names. */
 function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue | null): string {
   switch (code) {
     case 'consumed-nothing':
@@ -118,7 +119,10 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
   }
 }
 
-/** sk_drops counts packets that did not fit, and those of a wrong checksum or cut by a filter too. */
+/**
+ * Describes dropped packets. sk_drops counts packets that did not fit, but also those with a wrong checksum
+ * or rejected by a filter.
+ */
 function queueWords(queue: {
   readonly queueBytes: number | null;
   readonly limitBytes: number | null;
@@ -131,7 +135,10 @@ function queueWords(queue: {
     : `; its queue has room now (${sizes}): it overflowed earlier, or packets were invalid`;
 }
 
-/** The kernel refuses what would exceed the limit: less room than the largest datagram may be none. */
+/**
+ * Whether a queue is full. The kernel rejects packets that would exceed the limit, so that less room than the
+ * largest datagram may be too little.
+ */
 function isFull(bytes: number, limit: number): boolean {
   return bytes >= limit - Math.min(LARGEST_DATAGRAM_CHARGE, limit / 4);
 }
@@ -170,7 +177,7 @@ function whereWords({ waitsIn }: { readonly waitsIn: string | null }): string {
 
 const MOST_LISTENERS = 3;
 
-/** `the accept queue of pid 25 (perl) fd 3`, made inert. */
+/** Returns `the accept queue of pid 25 (perl) fd 3`, escaped. */
 function acceptQueueWords(
   counts: { readonly listeners: number; readonly holders: number },
   queue: AcceptQueue | null,
@@ -194,7 +201,7 @@ function rate(bytes: number, ms: number): string {
   return `${formatSize(Math.round((bytes * 1000) / Math.max(1, ms)))}/s`;
 }
 
-/** A time for people, never more than it is: `0.8 s`, `12 s`, `41 min`, `3 h`, `2 d`. */
+/** Formats a duration, rounded down: `0.8 s`, `12 s`, `41 min`, `3 h`, `2 d`. */
 export function formatSpan(ms: number): string {
   if (ms < 10_000) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
   const seconds = Math.floor(ms / 1000);
@@ -204,7 +211,22 @@ export function formatSpan(ms: number): string {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
-/** `tcp LOCAL ← PEER`, made inert; the end that reads stands first. */
+/** Returns `pid 10 (node)`, escaped. */
+export function processWords(pid: number, comm: string | null): string {
+  return `pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}`;
+}
+
+/**
+ * Returns the local peer of a reader: `fd 20 of the same process`, `fd 3 of pid 12 (curl)`; empty if unknown.
+ */
+export function peerWords({ pid, localPeer }: Pick<SkcheckSocket, 'pid' | 'localPeer'>): string[] {
+  if (localPeer?.pid == null) return [];
+  const process =
+    localPeer.pid === pid ? 'the same process' : processWords(localPeer.pid, localPeer.comm);
+  return [`fd ${localPeer.fds[0]} of ${process}`];
+}
+
+/** Returns `tcp LOCAL ← PEER`, escaped; the reading end comes first. */
 export function socketWords(socket: {
   readonly protocol: string;
   readonly type: string;

@@ -1,28 +1,28 @@
 import { z } from 'zod';
+import type { Immutable } from '../../base/immutable.js';
 import { LEFT_OUT, OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { CAPTURE_FAULT_CODES } from '../../capture/read/manifest.js';
 import { FAILURE_CODES } from '../../capture/write/failures.js';
+import { count } from '../schema.js';
 
-const count = z.int().nonnegative();
-
-/** `kdump-mem snapshot --json`: what it contains, and what is missing. */
+/** `kdump-mem snapshot --json`: contents, and missing data. */
 export const snapshotSchema = z.strictObject({
   schema: z.literal('kdump-mem.snapshot/1'),
   file: z.string(),
   sizeBytes: count,
-  /** Start of the first sample, by the host's clock. */
+  /** Start of the first sample, according to the host's clock. */
   takenAt: z.iso.datetime(),
   seconds: z.number(),
   intervalSeconds: z.number(),
-  /** Files that the manifest lists. */
+  /** Number of files in the manifest. */
   files: count,
   processes: count,
-  /** Network namespaces, and those of them that could not be entered. */
+  /** Number of network namespaces, and of those that could not be entered. */
   namespaces: count,
   closedNamespaces: count,
   /** Requested optional parts. */
   parts: z.array(z.enum(OPTIONAL_PARTS)),
-  /** What was excluded on purpose. */
+  /** Data excluded on purpose. */
   leftOut: z.array(z.enum(LEFT_OUT)),
   anonymized: z.boolean(),
   /** Number of host files that could not be read, by cause. */
@@ -31,15 +31,15 @@ export const snapshotSchema = z.strictObject({
   errors: z.array(
     z.strictObject({ path: z.string(), code: z.enum(FAILURE_CODES), words: z.string() }),
   ),
-  /** True: nothing was denied, unreadable or cut. */
+  /** Whether nothing was denied, unreadable or cut. */
   complete: z.boolean(),
-  /** CPU priority, and whether I/O ran in the idle class (ionice -c3). */
+  /** CPU priority, and whether I/O used the idle class (ionice -c3). */
   priority: z.strictObject({ nice: z.int(), idleIo: z.boolean() }),
-  /** The file was dropped from the page cache. */
+  /** Whether the file was dropped from the page cache. */
   uncached: z.boolean(),
 });
 
-export type SnapshotJson = z.infer<typeof snapshotSchema>;
+export type SnapshotJson = Immutable<z.infer<typeof snapshotSchema>>;
 
 /** `kdump-mem snapshot --verify FILE --json`. */
 export const snapshotVerifySchema = z.strictObject({
@@ -49,6 +49,8 @@ export const snapshotVerifySchema = z.strictObject({
   files: count,
   /** Size of all files, unpacked. */
   bytes: count,
+  /** Number of host files that could not be read completely when the snapshot was taken. */
+  unreadFiles: count,
   /** Descriptions of the first problems. */
   problems: z.array(z.string()),
   /** The same as codes, in the same order; `path` is null for problems of the archive itself. */
@@ -58,4 +60,35 @@ export const snapshotVerifySchema = z.strictObject({
   problemCount: count,
 });
 
-export type SnapshotVerifyJson = z.infer<typeof snapshotVerifySchema>;
+export type SnapshotVerifyJson = Immutable<z.infer<typeof snapshotVerifySchema>>;
+
+/** A line of `kdump-mem snapshot --when … --json`: a condition was met. */
+export const snapshotDueSchema = z.strictObject({
+  schema: z.literal('kdump-mem.snapshot-due/1'),
+  at: z.iso.datetime(),
+  reasons: z.array(
+    z.strictObject({
+      condition: z.enum(['psi', 'psi-full', 'available', 'oom']),
+      /** Measured value: percentage of 10 s, available bytes, or processes killed since the last snapshot. */
+      value: z.number(),
+      /** The requested limit in the same unit; null for oom. */
+      limit: z.number().nullable(),
+    }),
+  ),
+  /** Null: the snapshot failed, and `failed` has the reason. */
+  snapshot: snapshotSchema.nullable(),
+  failed: z.string().nullable(),
+  /** Code of `failed`; also null if the error has none. */
+  failedCode: z.string().nullable(),
+  /** Names of older snapshots that were removed to make room. */
+  removed: z.array(z.string()),
+});
+
+/** The last line: stopped by a signal, or after the requested number of snapshots. */
+export const snapshotDueEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.snapshot-due-end/1'),
+  snapshots: z.int().nonnegative(),
+  failed: z.int().nonnegative(),
+});
+
+export type SnapshotDueJson = Immutable<z.infer<typeof snapshotDueSchema>>;

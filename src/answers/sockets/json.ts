@@ -1,14 +1,14 @@
 import type { CensusEntry } from '../../account/census-entry.js';
-import { type LedgerRow, rowName } from '../../account/ledger/row.js';
+import { type OutsideRow, rowName } from '../../account/outside-queues/row.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
 import { hex } from '../../base/hex.js';
 import { kernelJson } from '../kernel-json.js';
-import { originJson } from '../origin-json.js';
+import { originJson } from '../origin.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';
 import { accountJson } from '../skb/json.js';
-import { ledgerWords } from './ledger-words.js';
+import { outsideQueuesWords } from './outside-queues.js';
 
-/** The answer to `sockets` as the JSON contract has it. */
+/** Returns the answer to `sockets` according to the JSON contract. */
 export function socketsJson(
   answer: CensusAnswer,
   entries: readonly CensusEntry[],
@@ -41,12 +41,12 @@ function isWhole(all: readonly CensusEntry[], listed: readonly CensusEntry[]): b
   );
 }
 
-/** A line of `--ndjson`: one socket. */
+/** Returns a line of `--ndjson`: one socket. */
 export function socketLine(entry: CensusEntry): SocketLineJson {
   return { schema: 'kdump-mem.socket/1', ...censusEntryJson(entry) };
 }
 
-/** The last line of `--ndjson`, after so many sockets. */
+/** The last line of `--ndjson`, with the number of sockets. */
 export function socketsEnd(whole: CensusWhole, listed: number, omitted: number): SocketsEndJson {
   return { schema: 'kdump-mem.sockets-end/1', listed, omitted, ...wholeJson(whole) };
 }
@@ -56,17 +56,17 @@ function wholeJson({ kernel, origin, count, total, outsideQueues, warnings }: Ce
     kernel: kernelJson(kernel),
     origin: originJson(origin),
     totals: { sockets: count, ...total },
-    outsideQueues: outsideQueues.map(ledgerJson),
-    warnings: [...warnings],
+    outsideQueues: outsideQueues.map(outsideQueuesJson),
+    warnings,
   };
 }
 
 function censusEntryJson(entry: CensusEntry): CensusEntryJson {
   return {
     ...accountJson(entry),
-    holders: entry.holders.map((holder) => ({ ...holder })),
-    mappedBy: entry.mappedBy.map((owner) => ({ ...owner })),
-    foundBy: [...entry.foundBy],
+    holders: entry.holders,
+    mappedBy: entry.mappedBy,
+    foundBy: entry.foundBy,
     acceptedFrom: entry.acceptedFrom === undefined ? null : hex(entry.acceptedFrom),
     subflowOf: entry.subflowOf === undefined ? null : hex(entry.subflowOf),
     carriedBy: entry.carriedBy.map(hex),
@@ -76,10 +76,10 @@ function censusEntryJson(entry: CensusEntry): CensusEntryJson {
   };
 }
 
-/** A row of what is in no socket's queue as the JSON contract has it. */
-export function ledgerJson(row: LedgerRow): SocketsJson['outsideQueues'][number] {
+/** A row of memory outside socket queues, for JSON. */
+export function outsideQueuesJson(row: OutsideRow): SocketsJson['outsideQueues'][number] {
   const { objects, bytes, complete } = row;
-  const [what, message] = [rowName(row), ledgerWords(row)];
+  const [what, message] = [rowName(row), outsideQueuesWords(row)];
   // Keys stand where they always stood.
   return row.status === 'at-most' || row.status === 'not-counted'
     ? { what, objects, bytes, message, complete }

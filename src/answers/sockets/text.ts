@@ -1,5 +1,5 @@
 import type { CensusEntry, CensusHolder, Group, Grouping } from '../../account/census-entry.js';
-import type { LedgerRow } from '../../account/ledger/row.js';
+import type { OutsideRow } from '../../account/outside-queues/row.js';
 import { type Keeper, keptBy, UNOWNED } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { hex } from '../../base/hex.js';
@@ -9,7 +9,7 @@ import { escapeText } from '../text/escape.js';
 import { freedCell, freedLegend } from '../text/freed.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable, tableLines } from '../text/table.js';
-import { ledgerWords } from './ledger-words.js';
+import { outsideQueuesWords } from './outside-queues.js';
 
 export interface SocketsTextOptions {
   readonly by?: Grouping | undefined;
@@ -17,7 +17,7 @@ export interface SocketsTextOptions {
   readonly limit: number;
   /** Adds to each socket its holders, address and queues, and lists small rows outside queues. */
   readonly verbose?: boolean | undefined;
-  /** Columns of the terminal; null: there is none, and nothing is cut or broken. */
+  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
   readonly width?: number | null;
   /** The options that name the dump, for the next command; undefined: none is named. */
   readonly source?: string;
@@ -90,7 +90,7 @@ function headline(answer: CensusAnswer): string {
   const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
-  return `${pinned} ${ownerText(top.key)} holds ${share} % of that.`;
+  return `${pinned} ${ownerText(top.key)} holds ${share} % of the pinned memory.`;
 }
 
 function ownerText(key: string): string {
@@ -132,7 +132,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
   { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
-  { heading: 'SOCKET', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
+  { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
   // An address, for skb --sock, is 18 characters.
   { heading: 'OWNER', value: holdersText, shrinks: { keeps: 'start', least: 19 } },
 ];
@@ -303,7 +303,7 @@ function outsideQueuesText(
   verbose: boolean,
   width: number | null,
 ): string {
-  const isNotable = ({ bytes, complete, status }: LedgerRow) =>
+  const isNotable = ({ bytes, complete, status }: OutsideRow) =>
     !complete || status === 'not-walked' || (bytes ?? 0) >= SMALL_BYTES;
   const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0);
   const rows = outsideQueues.filter((row) => (verbose ? !empty.includes(row) : isNotable(row)));
@@ -312,19 +312,18 @@ function outsideQueuesText(
   const column = Math.max(0, ...sizes.map(({ length }) => length));
   const room = width === null ? null : Math.max(20, width - column - 4);
   const lines = rows.flatMap((row, index) =>
-    wrap(escapeText(ledgerWords(row, verbose)), room).map(
+    wrap(escapeText(outsideQueuesWords(row, verbose)), room).map(
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );
-  const others = [
-    ...(small.length > 0 ? [smallText(small)] : []),
-    ...(empty.length > 0 ? [`${empty.length} empty.`] : []),
-  ];
-  if (others.length > 0) lines.push(...wrap(`Other places: ${others.join(', ')}`, width));
+  if (small.length > 0) lines.push(...wrap(smallText(small), width));
+  if (verbose && empty.length > 0)
+    lines.push(...wrap(`${empty.length} other places hold none.`, width));
   return ['Network memory outside socket queues:', ...lines].join('\n');
 }
 
-function smallText(rows: readonly LedgerRow[]): string {
+function smallText(rows: readonly OutsideRow[]): string {
   const bytes = rows.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
-  return `${rows.length} below 1 MiB or not measurable (${formatSize(bytes)}, listed with -v)`;
+  const known = rows.every((row) => row.bytes !== null) ? '' : 'at least ';
+  return `Smaller amounts in ${rows.length} other ${rows.length === 1 ? 'place' : 'places'}: ${known}${formatSize(bytes)} in total (-v lists them).`;
 }

@@ -1,33 +1,33 @@
 import { z } from 'zod';
+import type { Immutable } from '../../base/immutable.js';
+import { count } from '../schema.js';
 
 /**
- * `kdump-mem procs --stacks --json`, version 1. Sizes are bytes. Text (comm, symbols, modules) is as the
- * process has it: JSON escapes it.
+ * `kdump-mem procs --stacks --json`, version 1. Sizes are bytes. Text (comm, symbols, modules) is as in the
+ * process: JSON escapes it.
  */
-
-const count = z.int().nonnegative();
 
 const frame = z.strictObject({
   /** Null: no symbol covers it. */
   symbol: z.string().nullable(),
-  /** The file that is mapped there. */
+  /** The mapped file. */
   module: z.string(),
-  /** Of a frame without a symbol its address in the module; null: stacks are added up by function. */
+  /** Address in the module of a frame without a symbol; null: stacks are grouped by function. */
   offset: z.string().nullable(),
-  /** The frame was not unwound, and may be none. */
+  /** The frame is a guess, not unwound. */
   guess: z.boolean(),
 });
 
 const faults = z.strictObject({
   faults: count,
-  /** Pages that were there after these faults. */
+  /** Pages present after these faults. */
   bytes: count,
 });
 
 const kinds = {
-  /** New memory of the process alone. */
+  /** New private memory of the process. */
   anonymous: faults,
-  /** tmpfs, memfd, shared anonymous memory: new for who is the first to touch it. */
+  /** tmpfs, memfd, shared anonymous memory: counted for the process that touches a page first. */
   shared: faults,
   hugetlb: faults,
 };
@@ -44,7 +44,7 @@ export const stacksSchema = z.strictObject({
   seconds: z.number().nonnegative(),
   requestedSeconds: z.number().positive(),
   ended: z.enum(['time', 'interrupted', 'process-ended', 'size-limit']),
-  /** One of so many minor faults was recorded; figures are what was recorded times this. */
+  /** One in this many minor faults was recorded; figures are scaled by it. */
   period: z.int().positive(),
   samples: count,
   pageSize: z.int().positive(),
@@ -70,13 +70,13 @@ export const stacksSchema = z.strictObject({
   lostRecords: count,
   /** New memory whose stacks are cut off before the beginning of their threads. */
   truncatedBytes: count,
-  /** What brings most first. */
+  /** Largest first. */
   functions: z.array(stack.omit({ frames: true }).extend({ frame: frame.nullable() })),
   stacks: z.array(stack),
-  /** Calls that ask for address space; null: not recorded. */
+  /** Calls that request address space; null: not recorded. */
   addressSpace: z.strictObject({ mmap: z.array(call), brk: z.array(call) }).nullable(),
   complete: z.boolean(),
   warnings: z.array(z.strictObject({ code: z.string(), message: z.string() })),
 });
 
-export type StacksJson = z.infer<typeof stacksSchema>;
+export type StacksJson = Immutable<z.infer<typeof stacksSchema>>;

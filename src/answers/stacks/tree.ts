@@ -1,18 +1,18 @@
-import type { StackSum } from '../../profile/faults/stack-sums.js';
-import { newBytes } from '../../profile/faults/stack-sums.js';
-import { frameName } from './frame-name.js';
+import { newBytes, type StackSum } from '../../profile/faults/stack-sums.js';
+import type { Frame } from '../../profile/perf/script.js';
+import { escapeText } from '../text/escape.js';
 
 /** A function, and the new memory of it and of all that it called. Its callees are found when it is shown. */
 interface Node {
   readonly name: string;
   bytes: number;
-  /** So many functions stand before what it called, from the outermost on. */
+  /** Number of functions before its callee, from the outermost on. */
   readonly depth: number;
   /** Stacks that lead through it. */
   readonly stacks: StackSum[];
 }
 
-/** A line of a tree: how deep it stands, and the functions that call each other alone. */
+/** A line of a tree: its depth, and a chain of functions without a fork. */
 export interface TreeLine {
   readonly depth: number;
   readonly names: readonly string[];
@@ -23,15 +23,15 @@ export interface TreeLine {
 const LEAST_SHARE = 0.01;
 
 /**
- * The callers' tree, outermost first, chains without a fork on one line; what brings most first. Tens of
- * thousands of stacks take no more than a few times their number: of branches that are not shown nothing is made.
+ * The tree of callers, outermost first, chains without a fork on one line; largest first. Memory is a small
+ * multiple of the number of stacks: branches that are not shown are not built.
  *
  * @param most lines
  */
 export function callTree(stacks: readonly StackSum[], most: number): TreeLine[] {
   const whole = stacks.reduce((sum, stack) => sum + newBytes(stack), 0);
   const lines: TreeLine[] = [];
-  // Those that are next stand last.
+  // A stack: the next node is last.
   const open = calleesOf({ name: '', bytes: whole, depth: 0, stacks: [...stacks] })
     .reverse()
     .map((node) => ({ node, depth: 0 }));
@@ -55,7 +55,7 @@ export function callTree(stacks: readonly StackSum[], most: number): TreeLine[] 
   return lines;
 }
 
-/** What brings most first. */
+/** Largest first. */
 function calleesOf({ depth, stacks }: Node): Node[] {
   const callees = new Map<string, Node>();
   for (const stack of stacks) {
@@ -71,4 +71,14 @@ function calleesOf({ depth, stacks }: Node): Node[] {
     callee.stacks.push(stack);
   }
   return [...callees.values()].sort((a, b) => b.bytes - a.bytes);
+}
+
+/** A frame for people: its function, or the file and the address in it. */
+export function frameName({ symbol, module, offset }: Frame): string {
+  return escapeText(symbol ?? `${baseName(module)}+${offset ?? '?'}`);
+}
+
+/** The last part of a module's path. */
+export function baseName(module: string): string {
+  return module.startsWith('/') ? module.slice(module.lastIndexOf('/') + 1) : module;
 }

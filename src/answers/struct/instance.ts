@@ -13,7 +13,7 @@ const UNREADABLE = {
   absent: 'not in the dump',
   unmapped: 'not mapped',
   damaged: 'cannot be decoded',
-  truncated: 'behind the end of the file',
+  truncated: 'beyond the end of the file',
   refused: 'cannot be read',
 } as const;
 
@@ -99,7 +99,7 @@ function intText(
   return large ? `${value} (${signedHex(value)})` : `${value}`;
 }
 
-/** Also of what is negative. */
+/** In hex, also for negative values. */
 function signedHex(value: bigint): string {
   return value < 0n ? `-${hex(-value)}` : hex(value);
 }

@@ -1,5 +1,5 @@
-import { KernelError } from '../../base/errors/kernel.js';
-import { storageUnit } from '../../kernel/bitfields.js';
+import { KernelError } from '../../base/errors.js';
+import { storageUnit } from '../../kernel/layout.js';
 import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
 
 export type Aggregate = Extract<TypeDescription, { kind: 'struct' | 'union' }>;
@@ -8,15 +8,15 @@ export type Aggregate = Extract<TypeDescription, { kind: 'struct' | 'union' }>;
 export interface LayoutMember {
   /** '' for an anonymous struct or union, and for unnamed bits. */
   readonly name: string;
-  /** As C declares it, without `;`; of an anonymous struct only what comes before its brace. */
+  /** C declaration without `;`; for an anonymous struct only the part before its brace. */
   readonly declaration: string;
-  /** What stands behind the closing brace of an anonymous struct: its name, or nothing. */
+  /** Text after the closing brace of an anonymous struct: its name, or nothing. */
   readonly suffix: string;
-  /** Of a bitfield: of its storage unit. */
+  /** For a bitfield, offset of its storage unit. */
   readonly offset: number;
   readonly size: number;
   readonly bits?: { readonly offset: number; readonly size: number };
-  /** What lies unused before it. */
+  /** Unused bytes before it. */
   readonly hole: Hole;
   /** Members of an anonymous struct or union. */
   readonly members?: readonly LayoutMember[];
@@ -41,7 +41,7 @@ export function layoutOf(type: Aggregate): LayoutMember[] {
   return layMembers(type, 0, 0, budget);
 }
 
-/** What lies unused between the last member and the struct's end. */
+/** Unused bytes between the last member and the struct's end. */
 export function paddingOf(type: Aggregate): Hole {
   if (type.kind === 'union') return NO_HOLE;
   let cursor: Cursor = { end: 0, unitEnd: 0 };
@@ -94,7 +94,7 @@ function anonymous(type: TypeDescription): Aggregate | undefined {
   return at.spelling.endsWith('{...}') ? at : undefined;
 }
 
-/** Where a member lies, in bytes; of a bitfield, its storage unit and its bits in it. */
+/** Position of a member in bytes; for a bitfield, its storage unit and its bits in it. */
 export function placeOf(
   { bitOffset, bitSize, type }: Pick<MemberDescription, 'bitOffset' | 'bitSize' | 'type'>,
   structSize: number,
@@ -119,7 +119,7 @@ function advance(cursor: Cursor, member: MemberDescription, structSize: number):
 function holeBetween({ end, unitEnd }: Cursor, start: number): Hole {
   if (start <= end) return NO_HOLE;
   const unit = Math.min(Math.max(unitEnd, Math.ceil(end / 8) * 8), start);
-  // Bytes of the unit that nothing touches count as bytes where a whole member could lie in them.
+  // Unused bytes of the unit count as bytes if a complete member would fit.
   const bits = unit - end;
   const bytes = Math.floor((start - unit) / 8);
   return { bits: bits + ((start - unit) % 8), bytes };

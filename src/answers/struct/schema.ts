@@ -1,33 +1,23 @@
 import { z } from 'zod';
-import { kernelSchema, warningSchema } from '../schema.js';
+import type { Immutable } from '../../base/immutable.js';
+import { address, count, kernelSchema, warningSchema } from '../schema.js';
 
-const count = z.int().nonnegative();
-const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 /** A number, or beyond 2^53 its decimal digits. */
 const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);
 
 /** A member with its place; offsets and sizes are bytes from the start of the outermost type. */
-export interface LayoutMemberJson {
-  name: string;
-  /** As C declares it; of an anonymous struct or union only its keyword. */
-  declaration: string;
-  offset: number;
-  size: number;
+const layoutMemberSchema = z.strictObject({
+  name: z.string(),
+  /** C declaration; for an anonymous struct or union only its keyword. */
+  declaration: z.string(),
+  offset: count,
+  size: count,
   /** A bitfield's place in the storage unit of `size` bytes at `offset`. */
-  bits?: { offset: number; size: number } | undefined;
-  members?: LayoutMemberJson[] | undefined;
-}
-
-const layoutMemberSchema: z.ZodType<LayoutMemberJson> = z.lazy(() =>
-  z.strictObject({
-    name: z.string(),
-    declaration: z.string(),
-    offset: count,
-    size: count,
-    bits: z.strictObject({ offset: count, size: count }).optional(),
-    members: z.array(layoutMemberSchema).optional(),
-  }),
-);
+  bits: z.strictObject({ offset: count, size: count }).optional(),
+  get members() {
+    return z.array(layoutMemberSchema).optional();
+  },
+});
 
 const typeSchema = z.strictObject({
   /** As C writes it, typedefs stripped. */
@@ -93,7 +83,7 @@ export const instanceSchema = z.strictObject({
   address,
   symbol: z.string().optional(),
   cpu: count.optional(),
-  /** The whole instance, or where members were chosen those alone. */
+  /** The complete instance, or only the selected members. */
   value: valueSchema.optional(),
   members: z
     .array(z.strictObject({ path: z.string(), offset: count, value: valueSchema }))
@@ -101,5 +91,6 @@ export const instanceSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type StructJson = z.infer<typeof structSchema>;
-export type InstanceJson = z.infer<typeof instanceSchema>;
+export type LayoutMemberJson = Immutable<z.infer<typeof layoutMemberSchema>>;
+export type StructJson = Immutable<z.infer<typeof structSchema>>;
+export type InstanceJson = Immutable<z.infer<typeof instanceSchema>>;

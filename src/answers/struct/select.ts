@@ -1,16 +1,16 @@
-import { WalkError } from '../../base/errors/walk.js';
+import { WalkError } from '../../base/errors.js';
 import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
 import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
 import { type LayoutMember, placeOf } from './layout.js';
 
-/** A member that was asked for by its path, placed in the outermost type. */
+/** A requested member by its path, with its offset in the outermost type. */
 export interface SelectedMember {
   /** As it was written: `sk_buff.len` without the type, `__sk_common.skc_family`, `frags[3]`. */
   readonly path: string;
   readonly type: TypeDescription;
   /** Bits from the start of the outermost type. */
   readonly bitOffset: number;
-  /** Bits of a bitfield; 0 for what is none. */
+  /** Bits of a bitfield; 0 otherwise. */
   readonly bitSize: number;
 }
 
@@ -73,7 +73,7 @@ function findMember(
 function noSuchMember(type: TypeDescription, step: string): WalkError {
   const names = memberNames(type, 0);
   const near = nearestNames(/^[\w$]*/.exec(step)?.[0] ?? '', names);
-  // What is short is told whole, where nothing in it is like what was asked for.
+  // A short list is printed in full if no name is similar.
   const few = names.length > 0 && names.length <= MOST_NAMED ? `; it has ${names.join(', ')}` : '';
   const hint = near.length > 0 ? didYouMean(near) : few;
   return new WalkError('no-such-member', `${type.spelling} has no member ${step}${hint}`);

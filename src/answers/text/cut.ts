@@ -1,4 +1,4 @@
-/** Text of which every UTF-16 unit is one column: almost all of ours. */
+/** Text in which every UTF-16 unit is one column: almost all of ours. */
 const PLAIN = /^[\u0020-\u007e\u00a0-\u00ac\u00ae-\u02ff\u2010-\u2027\u2190-\u21ff\u2260-\u2265]*$/;
 
 /** How many columns of a terminal a text takes, once it is escaped. */
@@ -9,7 +9,7 @@ export function columnsOf(text: string): number {
   return columns;
 }
 
-/** V8 looks up Unicode's tables for a pattern where it stands: here, as few starts come so far. */
+/** A pattern literal costs V8 a lookup of Unicode tables: created here, since few runs need it. */
 function columnsOfChar(char: string): number {
   // Accents stand over the letter before: a terminal does not move on.
   if (/[\p{Mn}\p{Me}]/u.test(char)) return 0;
@@ -18,7 +18,7 @@ function columnsOfChar(char: string): number {
   return isWide.test(char) ? 2 : 1;
 }
 
-/** So much of the beginning as fits into so many columns. */
+/** The beginning of a text that fits into the columns. */
 export function cut(text: string, width: number): string {
   return columnsOf(text) <= width ? text : `${firstOf([...text], width - 1)}…`;
 }
@@ -37,15 +37,40 @@ export function cutWords(text: string, width: number): string {
   return words === '' ? short : `${words}…`;
 }
 
-/** So much of both ends as fits. */
+/** The first items of a list of names with sizes, `a 2 MiB, b 1 MiB`: a name loses its end rather than its size. */
+export function cutItems(text: string, width: number): string {
+  if (columnsOf(text) <= width) return text;
+  const items = text.split(', ');
+  for (let kept = items.length - 1; kept > 0; kept--) {
+    const list = `${items.slice(0, kept).join(', ')}, …`;
+    if (columnsOf(list) <= width) return list;
+  }
+  const [, name = '', size = ''] = /^(.*?)( [\d.]+ [A-Z]i?B)?$/s.exec(items[0] ?? '') ?? [];
+  const room = width - size.length;
+  return room < 2
+    ? cut(text, width)
+    : `${columnsOf(name) <= room ? name : cut(name, room).replace(/\d+\u2026$/, '…')}${size}`;
+}
+
+/** The two ends of a connection; a host may be cut, a port not. */
+const ENDS = /^(.*?)((?::\d+)?) ([\u2190\u2192\u2194]) (.*?)((?::\d+)?)$/s;
+
+/** Both ends of a text, as far as they fit. */
 export function cutMiddle(text: string, width: number): string {
   if (columnsOf(text) <= width) return text;
+  const [, local = '', port = '', arrow = '', peer = '', peerPort = ''] = ENDS.exec(text) ?? [];
+  const room = width - port.length - peerPort.length - 3;
+  if (port + peerPort !== '' && room >= 2) {
+    const half = Math.max(Math.floor(room / 2), room - columnsOf(peer));
+    const near = cut(local, Math.min(half, columnsOf(local)));
+    return `${near}${port} ${arrow} ${cut(peer, room - columnsOf(near))}${peerPort}`;
+  }
   const front = firstOf([...text], Math.ceil((width - 1) / 2));
   const back = firstOf([...text].reverse(), width - 1 - columnsOf(front));
   return `${front}…${[...back].reverse().join('')}`;
 }
 
-/** So many of these characters as fit. */
+/** The first characters that fit. */
 function firstOf(chars: readonly string[], width: number): string {
   let [taken, columns] = ['', 0];
   for (const char of chars) {
@@ -57,19 +82,21 @@ function firstOf(chars: readonly string[], width: number): string {
 }
 
 /**
- * Breaks at spaces; a word longer than a line is broken where the line ends.
+ * Wraps at spaces; a word longer than a line is split.
  *
- * @param width columns of the terminal; null: there is none, and nothing is broken
+ * @param width columns of the terminal; null: no terminal, and nothing is wrapped
  */
 export function wrap(text: string, width: number | null): string[] {
   if (width === null || columnsOf(text) <= width) return [text];
   const lines: string[] = [];
   let rest = text;
   while (columnsOf(rest) > width) {
-    // At least one character, or there were no end.
+    // At least one character, so that the loop ends.
     const fits = firstOf([...rest], width) || [...rest].slice(0, 1).join('');
     const space = rest[fits.length] === ' ' ? fits.length : fits.lastIndexOf(' ');
-    const end = space > fits.length / 2 ? space : fits.length;
+    // Flags of a mask: `A|B|C`.
+    const bar = fits.lastIndexOf('|') + 1;
+    const end = [space, bar].find((at) => at > fits.length / 2) ?? fits.length;
     lines.push(rest.slice(0, end).trimEnd());
     rest = rest.slice(end).trimStart();
   }

@@ -23,7 +23,7 @@ const UNSAFE: readonly string[] = [
   // Control and format characters (those that reorder text among them), halves of surrogate pairs,
   // what each font draws as it likes, ends of lines and paragraphs.
   String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]`,
-  // What is drawn as nothing: fillers, variation selectors, tags, and code points set aside for such.
+  // Invisible characters: fillers, variation selectors, tags, and reserved code points.
   String.raw`[\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]`,
   // Letters and symbols that are blank in Unicode's own charts, and belong to none of these classes:
   // Braille without dots, a filler of Khitan, a note without its head.

@@ -2,15 +2,15 @@ import type { Freed } from '../../account/freed.js';
 import { formatSize } from './size.js';
 
 /**
- * Returns sentences: how much a kill frees, and why that is not one figure.
+ * Returns sentences: how much a kill frees, and why there are bounds.
  *
- * @param pinnedBytes what is at issue; undefined: there is nothing to say where that is 0
+ * @param pinnedBytes amount in question; undefined result if it is 0
  */
 export function killingText(pid: number, freed: Freed, pinnedBytes: number): string | undefined {
   const { low, high, keptByPools } = freed;
   const killing = `Killing pid ${pid}`;
   if (high === null) {
-    if (low > 0) return `${killing} frees at least ${formatSize(low)}.`;
+    if (low > 0) return `${killing} frees at least ${formatSize(low)} of socket memory.`;
     return `The amount that killing pid ${pid} frees is unknown.`;
   }
   const kept =
@@ -23,8 +23,9 @@ export function killingText(pid: number, freed: Freed, pinnedBytes: number): str
     return `${killing} alone frees none of it: all of it has another holder.`;
   }
   const why = reasonsOf(freed).join(', ');
-  const range = low === 0 ? `up to ${formatSize(high)}` : rangeOf(low, high);
-  return `${killing} frees ${range}.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
+  const about = low < high && formatSize(low) === formatSize(high) ? 'about ' : '';
+  const range = low === 0 ? `up to ${formatSize(high)}` : `${about}${rangeOf(low, high)}`;
+  return `${killing} frees ${range} of socket memory.${why === '' ? '' : ` May stay allocated: ${why}.`}${kept}`;
 }
 
 /** A cell of the table of processes. */
@@ -64,7 +65,7 @@ const LEGEND = {
 function reasonsOf({ between }: Freed): string[] {
   if (!between) return [];
   const words = {
-    shared: (size: string) => `${size} with other holders`,
+    shared: (size: string) => `${size} that is also held elsewhere`,
     pools: (size: string) => `${size} that the driver’s page pool may keep for new packets`,
     unsent: (size: string) => `${size} that connections keep until it is acknowledged or times out`,
     peers: (size: string) => `${size} of unsent data of peers on this machine`,

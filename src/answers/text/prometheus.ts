@@ -31,7 +31,7 @@ export function formatMetric({ name, type, help, series }: Metric): string {
   return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`;
 }
 
-/** Made inert first, then cut, then escaped as the format wants it. */
+/** Escaped for terminals first, then cut, then escaped for the format. */
 export function labelValue(text: string): string {
   return escapeText(text).slice(0, MAX_LABEL).replace(/\\/g, '\\\\').replace(/"/g, '\\"');
 }

@@ -1,6 +1,14 @@
-import { columnsOf, cut, cutMiddle, cutWords, wrap } from './cut.js';
+import { columnsOf, cut, cutItems, cutMiddle, cutWords, wrap } from './cut.js';
 
-/** A column of a table: how it is headed, and what it shows of a row. */
+/** How much of a list is printed. */
+export interface ListOptions {
+  /** Rows at most. */
+  readonly limit: number;
+  /** Columns of the terminal; null: no terminal, and nothing is cut or wrapped. */
+  readonly width: number | null;
+}
+
+/** A column of a table: its heading, and the text of each row. */
 export interface Column<Row> {
   readonly heading: string;
   /** The cell's text: hostile text is to be escaped here. */
@@ -9,10 +17,10 @@ export interface Column<Row> {
   readonly align?: 'left' | 'right';
   /**
    * Its cells may be cut where the terminal is too narrow: what is kept of them, and down to which
-   * width before other columns are left out. A column without it is never cut. `words`: whole words from
-   * the start, and no figure without its unit.
+   * width before other columns are left out. A column without it is never cut. `words`: complete words from
+   * the start, and no figure without its unit. `items`: complete items of a list of names with sizes.
    */
-  readonly shrinks?: { readonly keeps: 'start' | 'words' | 'ends'; readonly least: number };
+  readonly shrinks?: { readonly keeps: keyof typeof CUTTERS; readonly least: number };
   /** It may be left out where the terminal is too narrow: the highest first. */
   readonly spare?: number;
 }
@@ -22,9 +30,11 @@ export interface TableLines {
   readonly heading: string;
   /** One for each row. */
   readonly rows: readonly string[];
-  /** Names the columns that the terminal had no room for; undefined: it had room for all. */
+  /** Names the columns that are left out; undefined: none is. */
   readonly note: string | undefined;
 }
+
+const CUTTERS = { start: cut, words: cutWords, items: cutItems, ends: cutMiddle } as const;
 
 const GAP = 2;
 
@@ -32,9 +42,9 @@ const GAP = 2;
 const LEAST_CELL = 4;
 
 /**
- * Lays out rows under headings, two spaces between columns, no boxes, no spaces at line ends.
+ * Formats rows under headings, two spaces between columns, no boxes, no trailing spaces.
  *
- * @param width columns of the terminal; null: there is none (a pipe, a file), and nothing is cut
+ * @param width columns of the terminal; null: no terminal (a pipe, a file), and nothing is cut
  */
 export function renderTable<Row>(
   columns: readonly Column<Row>[],
@@ -45,7 +55,7 @@ export function renderTable<Row>(
   return [heading, ...lines, ...wrap(note ?? '', width).filter((line) => line !== '')].join('\n');
 }
 
-/** The same by lines, for who has something to add to them. */
+/** The same by lines, for a caller that adds lines between them. */
 export function tableLines<Row>(
   columns: readonly Column<Row>[],
   rows: readonly Row[],
@@ -66,7 +76,7 @@ export function tableLines<Row>(
     note:
       left.length === 0
         ? undefined
-        : `(no room for ${left.join(', ')}: a wider terminal or a pipe shows ${left.length === 1 ? 'it' : 'them'})`,
+        : `Hidden at this width: column${left.length === 1 ? '' : 's'} ${left.join(', ')} (widen the terminal or pipe the output).`,
   };
 }
 
@@ -86,7 +96,7 @@ function laidOut<Row>(column: Column<Row>, rows: readonly Row[]): LaidOut<Row> {
   return { column, cells, natural };
 }
 
-/** Those that there is room for, if each that shrinks is cut as far as it may be. */
+/** The columns that fit, if those that shrink are cut as far as allowed. */
 function withRoom<Row>(all: readonly LaidOut<Row>[], width: number): LaidOut<Row>[] {
   const least = ({ column, natural }: LaidOut<Row>) =>
     Math.min(natural, column.shrinks?.least ?? natural);
@@ -117,7 +127,7 @@ function shrunk<Row>(shown: readonly LaidOut<Row>[], width: number): number[] {
       const others = shown.map((one, index) =>
         index !== widest && one.column.shrinks ? (widths[index] ?? 0) : 0,
       );
-      // Down to the next widest at once, one by one from there.
+      // Down to the second-widest at once, then one by one.
       const own = widths[widest] ?? 0;
       const next = Math.max(...others, leastOf(shown[widest]!));
       widths[widest] = own > next ? Math.max(next, own - excess) : own - 1;
@@ -134,9 +144,7 @@ function total(widths: readonly number[]): number {
 }
 
 function padded<Row>(column: Column<Row>, cell: string, width: number): string {
-  const keeps = column.shrinks?.keeps;
-  const cutter = keeps === 'ends' ? cutMiddle : keeps === 'words' ? cutWords : cut;
-  const text = cutter(cell, width);
+  const text = CUTTERS[column.shrinks?.keeps ?? 'start'](cell, width);
   const space = ' '.repeat(width - columnsOf(text));
   return column.align === 'right' ? `${space}${text}` : `${text}${space}`;
 }

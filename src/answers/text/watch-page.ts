@@ -14,7 +14,7 @@ export interface ScreenView {
   readonly rows: number;
   /** How many rows are scrolled past. */
   readonly skipped: number;
-  /** Keys are read; else the last line names none. */
+  /** Keys are read; otherwise the last line names none. */
   readonly keys: boolean;
 }
 
@@ -36,7 +36,7 @@ export function watchPageFrame(
   { columns, rows, skipped, keys }: ScreenView,
   when: string,
 ): ScreenFrame {
-  // The footer, the heading and one row have their place; the headline takes what else there is.
+  // The footer, the heading and one row are reserved; the headline takes the remaining lines.
   const top = page.top.slice(0, Math.max(1, rows - 3));
   const room = Math.max(0, rows - top.length - 2);
   const mostSkipped = Math.max(0, page.rows.length - room);

@@ -1,53 +1,113 @@
-import type { CapturedTriage } from '../../triage/captured.js';
-import { capturedJson, capturedWords } from '../captured.js';
-import { headline } from '../memory/headline.js';
+import type { HostTriage } from '../../triage/captured.js';
+import type { CauseFacts } from '../../triage/causes.js';
+import type { Finding } from '../../triage/finding.js';
+import type { HostCheckName } from '../../triage/host-reader.js';
+import { headline } from '../memory/sentences.js';
+import { capturedJson, capturedWords } from '../origin.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import type { HostTriageJson } from './captured-schema.js';
+import { causesJson, concluded } from './causes.js';
 import { categoriesJson, findingJson } from './json.js';
-import { findingLines, severeWords, type TriageTextOptions } from './text.js';
+import type { HostTriageJson } from './schema.js';
+import {
+  conclusionLines,
+  findingLines,
+  severeWords,
+  type TriageTextOptions,
+  treeLines,
+  unreadWords,
+} from './text.js';
 
-export function hostTriageJson(answer: CapturedTriage): HostTriageJson {
-  const { captured, release, findings, overwritten, memory, complete, warnings } = answer;
+/** Logs of a capture may be of other boots: no common uptime exists. */
+export const capturedFacts = ({ complete, memory }: HostTriage): CauseFacts => ({
+  uptimeSeconds: undefined,
+  complete,
+  socketsUncounted: memory?.source === 'counters' || memory?.source === 'pageflags',
+});
+
+export function hostTriageJson(answer: HostTriage): HostTriageJson {
+  const { of, release, findings, overwritten, memory, complete, warnings, checked, unread } =
+    answer;
   return {
     schema: 'kdump-mem.host-triage/1',
-    captured: capturedJson(captured),
+    captured: capturedJson(of.isCaptured ? of : undefined),
+    nodename: of.name ?? null,
+    takenAt: of.taken?.toISOString() ?? null,
     release: release === '' ? null : release,
     findings: findings.map(findingJson),
+    ...causesJson(findings, capturedFacts(answer)),
     overwritten,
     memory: memory ? categoriesJson(memory) : null,
+    checked,
+    unread,
     complete,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
-/** Summary, findings, memory. */
-export function hostTriageText(answer: CapturedTriage, options: TriageTextOptions): string {
-  const { findings, memory, overwritten } = answer;
-  const { width, source } = options;
+/** Summary, findings with a command for each, unread sources, memory. */
+export function hostTriageText(answer: HostTriage, options: TriageTextOptions): string {
+  const { findings, memory, checked } = answer;
+  const { width } = options;
+  const { sentences, trees, next = 'skcheck' } = concluded(findings, capturedFacts(answer));
   const said = (text: string): string[] => [...wrap(text, width), ''];
-  const lines = said(summary(answer));
-  for (const finding of findings) lines.push(...findingLines(finding, options), '');
+  const lines = [...wrap(hostSummary(answer), width), ...conclusionLines(sentences, options)];
+  const missing = unreadWords(answer, options.verbose);
+  if (missing !== undefined) lines.push(...wrap(missing, width));
+  // A healthy machine is one line.
+  if (findings.length === 0 && !options.verbose) return lines.join('\n');
+  lines.push('', ...treeLines(trees, options, withCommand));
+  if (options.verbose) lines.push(...said(`Checked: ${checked.join(', ')}.`));
   if (memory) lines.push(...said(`Memory: ${headline(memory)}`));
-  if (overwritten)
-    lines.push(
-      ...said(`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`),
-    );
-  lines.push(
-    ...said(
-      'Findings of a snapshot come from its log and memory counters. skcheck shows its stalled sockets.',
-    ),
-  );
-  lines.push(`Next: skcheck ${source}`);
+  lines.push(`Next: ${hostCommand(next, options.source)}`);
   return lines.join('\n');
 }
 
-function summary({ captured, release, findings, complete }: CapturedTriage): string {
+/** A finding, also without -v with the command that shows more. */
+function withCommand(finding: Finding, options: TriageTextOptions): string[] {
+  const { next, ...rest } = finding;
+  const lines = findingLines(rest, options);
+  return next === undefined
+    ? lines
+    : [...lines, `          More: ${hostCommand(next, options.source)}`];
+}
+
+/** skcheck is a command of its own, and reads this machine without an option. */
+export function hostCommand(next: string, source: string): string {
+  if (!next.startsWith('skcheck')) return `kdump-mem ${escapeText(next)} ${source}`;
+  return source === '--live' ? escapeText(next) : `${escapeText(next)} ${source}`;
+}
+
+/** Checks that a reader looks for first. */
+const MAIN_CHECKS: readonly HostCheckName[] = ['log', 'memory', 'processes', 'cgroups', 'sockets'];
+
+/** The main checks by name, and the number of the others. */
+function checkedWords(checked: readonly HostCheckName[]): string {
+  const main = MAIN_CHECKS.filter((name) => checked.includes(name));
+  const others = checked.length - main.length;
+  if (others <= 1) return checked.join(', ') || 'nothing';
+  return [...main, `${others} more`].join(', ');
+}
+
+/** Host, kernel, time, number of findings; escaped. */
+export function hostSummary({
+  of,
+  release,
+  findings,
+  complete,
+  checked,
+  unread,
+}: HostTriage): string {
+  const notes = findings.length > 0 ? 'Only notes.' : undefined;
   const found =
     severeWords(findings, complete) ??
-    (complete
-      ? 'No problems found in its log and counters.'
-      : 'No findings, but some checks could not be completed.');
+    notes ??
+    (complete && unread.length === 0
+      ? `No problems found. Checked: ${checkedWords(checked)}.`
+      : `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`);
   const linux = release === '' ? 'Linux' : `Linux ${escapeText(release)}`;
-  return `${linux}, ${capturedWords(captured)}. ${found}`;
+  if (of.isCaptured) return `${linux}, ${capturedWords(of)}. ${found}`;
+  const host = of.name === undefined ? '' : `${escapeText(of.name)}, `;
+  const at = of.taken ? `, ${of.taken.toISOString().slice(0, 19).replace('T', ' ')} UTC` : '';
+  return `${host}${linux}${at}. ${found}`;
 }

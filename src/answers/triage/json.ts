@@ -1,13 +1,23 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { leaves } from '../../account/memory/leaves.js';
-import type { CrashReport, Evidence, Finding } from '../../triage/finding.js';
-import type { OomReport } from '../../triage/oom-report.js';
-import type { RulesOutcome } from '../../triage/rules/outcome.js';
+import { leaves } from '../../account/memory/tree.js';
+import type { CauseFacts } from '../../triage/causes.js';
+import type { Evidence, Finding } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { kernelJson } from '../kernel-json.js';
-import { frameJson, stopJson } from '../task-stacks/json.js';
+import { frameJson, stopJson } from '../task-stacks/render.js';
+import { causesJson } from './causes.js';
 import type { TriageJson } from './schema.js';
 import { adviceWords, findingWords } from './words.js';
+
+/** The uptime is the moment that findings about memory are of. */
+export function causeFacts({
+  machine: { clock },
+  complete,
+}: Pick<TriageAnswer, 'machine' | 'complete'>): CauseFacts {
+  return { uptimeSeconds: clock && Number(clock.uptime) / 1e9, complete };
+}
+
+type FindingJson = TriageJson['findings'][number];
 
 export function triageJson(answer: TriageAnswer): TriageJson {
   const { kernel, machine, findings, lost, memory, complete, warnings } = answer;
@@ -23,82 +33,38 @@ export function triageJson(answer: TriageAnswer): TriageJson {
       cause: panic.cause ?? null,
     },
     findings: findings.map(findingJson),
+    ...causesJson(findings, causeFacts(answer)),
     overwritten: lost?.overwritten ?? null,
     noRoom: lost?.noRoom ?? null,
     memory: memory ? categoriesJson(memory) : null,
-    ...(answer.rules ? { rules: rulesJson(answer.rules) } : {}),
+    ...(answer.host ? { checked: answer.host.checked, unread: answer.host.unread } : {}),
+    ...(answer.rules ? { rules: answer.rules } : {}),
     complete,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
 /** A finding, with its words. */
-export function findingJson(finding: Finding): TriageJson['findings'][number] {
+export function findingJson(finding: Finding): FindingJson {
   const { code, severity, title, report, oom, figures, evidence, next } = finding;
   return {
     code,
     severity,
     ...(title === undefined ? {} : { title }),
-    ...(report === undefined ? {} : { report: reportJson(report) }),
-    ...(oom === undefined ? {} : { oom: oomJson(oom) }),
+    ...(report === undefined ? {} : { report }),
+    ...(oom === undefined ? {} : { oom }),
     words: findingWords(finding),
-    figures: { ...figures },
+    figures,
     ...evidenceJson(evidence),
     next: next ?? null,
     ...(finding.rule ? { advice: adviceWords(finding) ?? null } : {}),
   };
 }
 
-function reportJson(report: CrashReport): NonNullable<TriageJson['findings'][number]['report']> {
-  const copied = (frames: CrashReport['stack']) => frames.map((frame) => ({ ...frame }));
-  return {
-    ...report,
-    modules: [...report.modules],
-    stack: copied(report.stack),
-    allocatedBy: copied(report.allocatedBy),
-    freedBy: copied(report.freedBy),
-  };
-}
-
-function oomJson(oom: OomReport): NonNullable<TriageJson['findings'][number]['oom']> {
-  const copied = <T extends object>(list: readonly T[]) => list.map((one) => ({ ...one }));
-  const zones = oom.zones.map(({ reserves, freeBlocks, ...zone }) => ({
-    ...zone,
-    reserves: [...reserves],
-    freeBlocks: freeBlocks && copied(freeBlocks),
-  }));
-  const memcgs = oom.memcgs.map(({ path, counters }) => ({ path, counters: { ...counters } }));
-  return {
-    victims: copied(oom.victims),
-    stack: copied(oom.stack),
-    pages: { ...oom.pages },
-    zones,
-    memcgs,
-    tasks: copied(oom.tasks),
-    byName: copied(oom.byName),
-    slabs: copied(oom.slabs),
-    sites: copied(oom.sites),
-  };
-}
-
-export function rulesJson(outcome: RulesOutcome): NonNullable<TriageJson['rules']> {
-  const { rules, matched, unknown, silenced, changed } = outcome;
-  const copied = (list: RulesOutcome['changed']) => list.map((one) => ({ ...one }));
-  return {
-    rules,
-    matched,
-    unknown: unknown.map((one) => ({ ...one })),
-    silenced: copied(silenced),
-    changed: copied(changed),
-  };
-}
-
-/** Lines without the log's clock stand apart: evidence promises it. */
-function evidenceJson(
-  all: readonly Evidence[],
-): Pick<TriageJson['findings'][number], 'evidence' | 'lines'> {
-  const evidence: TriageJson['findings'][number]['evidence'] = [];
-  const lines: NonNullable<TriageJson['findings'][number]['lines']> = [];
+/** Lines without a timestamp are listed separately: `evidence` requires one. */
+function evidenceJson(all: readonly Evidence[]): Pick<FindingJson, 'evidence' | 'lines'> {
+  const evidence: FindingJson['evidence'][number][] = [];
+  const lines: NonNullable<FindingJson['lines']>[number][] = [];
   for (const one of all) {
     if (one.kind === 'stack') {
       const { kind, frames, end, why, stop } = one;

@@ -1,19 +1,20 @@
 import { z } from 'zod';
-import { KERNEL_ERROR_CODES } from '../../base/errors/kernel.js';
+import { KERNEL_ERROR_CODES } from '../../base/errors.js';
+import type { Immutable } from '../../base/immutable.js';
 import { SEARCH_ERROR_CODES } from '../../triage/batch/search.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { textLogSchema } from '../log/schema.js';
+import { count } from '../schema.js';
 import { findingSchema, triageSchema } from './schema.js';
 
 /** `kdump-mem triage --ndjson`, version 1: a line for each dump, and one in the end. Null: not known. */
 
-const count = z.int().nonnegative();
 const hostile = z.string();
 
 export const lineErrorSchema = z.strictObject({
   /**
-   * Of the dump (`not-a-dump`, `truncated`, `damaged`, `no-symbols`, `permission`, …), or of the process that
-   * looked: `timed-out`, `out-of-memory`, `killed`, `exhausted`, `worker-failed`.
+   * Error of the dump (`not-a-dump`, `truncated`, `damaged`, `no-symbols`, `permission`, …), or of the worker
+   * process: `timed-out`, `out-of-memory`, `killed`, `exhausted`, `worker-failed`.
    */
   code: z.string(),
   message: z.string(),
@@ -22,9 +23,9 @@ export const lineErrorSchema = z.strictObject({
 });
 
 const ownerSchema = z.strictObject({
-  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'device']),
+  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'device']),
   name: hostile,
-  /** Of a process. */
+  /** Process id. */
   pid: count.nullable(),
   bytes: count,
   /** `memory`: in all categories together; `sockets`: what its sockets pin, where memory could not be counted. */
@@ -35,7 +36,7 @@ const ownerSchema = z.strictObject({
 export const summarySchema = z.strictObject({
   /** Build id and time of the crash: the same of copies of one dump. */
   key: z.string().nullable(),
-  /** It was opened and looked at; `complete` says whether all of it could be read. */
+  /** The dump was read; `complete` says whether all of it could be. */
   ok: z.boolean(),
   error: lineErrorSchema.nullable(),
   release: hostile.nullable(),
@@ -48,7 +49,7 @@ export const summarySchema = z.strictObject({
   nodename: hostile.nullable(),
   uptimeSeconds: count.nullable(),
   panic: triageSchema.shape.panic.nullable(),
-  /** The most severe first; null: nobody could look. */
+  /** The most severe first; null: the dump could not be read. */
   findings: z.array(findingSchema).nullable(),
   /** Messages of the log that newer ones have overwritten, or that it had no room for; null: no log was read. */
   overwritten: triageSchema.shape.overwritten,
@@ -56,7 +57,7 @@ export const summarySchema = z.strictObject({
   /** The largest categories. */
   memory: triageSchema.shape.memory,
   topOwner: ownerSchema.nullable(),
-  /** What sockets pin, by the cgroup of who holds them; what two of them hold is in both. Null: not known. */
+  /** Memory pinned by sockets, by cgroup of the holder; shared memory counts in both. Null: unknown. */
   cgroups: z
     .array(
       z.strictObject({
@@ -80,7 +81,7 @@ export const summarySchema = z.strictObject({
     .nullable(),
   /** Logs that are text, on which findings rest. Absent: on the dump. */
   logs: z.array(textLogSchema).optional(),
-  /** Files of --symbols-dir that were needed. `release`: nothing says that it is of this very build. */
+  /** Required files of --symbols-dir. `release`: nothing shows that it is of this very build. */
   symbolFiles: z.array(
     z.strictObject({
       path: hostile,
@@ -88,7 +89,7 @@ export const summarySchema = z.strictObject({
       by: z.enum(['build-id', 'release']),
     }),
   ),
-  /** What custom rules silenced, changed, or could not evaluate. Absent: there were none. */
+  /** Effects of custom rules: silenced, changed and undecided ones. Absent: none. */
   rules: triageSchema.shape.rules,
   complete: z.boolean(),
   warnings: triageSchema.shape.warnings,
@@ -96,7 +97,7 @@ export const summarySchema = z.strictObject({
 
 export const triageLineSchema = z.strictObject({
   schema: z.literal('kdump-mem.triage-line/1'),
-  /** The absolute path; of a split dump that of its first part. */
+  /** Absolute path; for a split dump, of its first part. */
   dump: hostile,
   /** Files that it consists of. */
   parts: count,
@@ -115,18 +116,18 @@ export const triageLineSchema = z.strictObject({
 
 export const triageEndSchema = z.strictObject({
   schema: z.literal('kdump-mem.triage-end/1'),
-  /** Lines before this one, of this run and those taken over. */
+  /** Lines before this one, of this run and of resumed ones. */
   dumps: count,
-  /** Of these: read, and unreadable. */
+  /** Of these: readable ones, and unreadable ones. */
   read: count,
   failed: count,
-  /** Of those looked at: something could not be read. */
+  /** Readable dumps with unreadable parts. */
   incomplete: count,
   /** With --fail-on: lines with a finding so severe, or of such a code. */
   severe: count.nullable(),
   /** Lines that an earlier run had made, of dumps that did not change. */
   resumed: count,
-  /** Lines of an earlier run, of dumps that this one was not asked for. */
+  /** Lines of an earlier run about dumps that this run does not include. */
   kept: count,
   /** Dumps that belong to other shards. */
   otherShards: count,
@@ -144,7 +145,7 @@ export const triageEndSchema = z.strictObject({
   seconds: z.number().nonnegative(),
 });
 
-/** What is read again of a line that an earlier run wrote: what later versions add does not matter. */
+/** Fields that are read again from a line of an earlier run: additions of later versions do not matter. */
 export const earlierLineSchema = z.object({
   schema: z.literal('kdump-mem.triage-line/1'),
   dump: hostile,
@@ -184,7 +185,7 @@ export const earlierLineSchema = z.object({
   complete: z.boolean(),
 });
 
-export type EarlierLine = z.infer<typeof earlierLineSchema>;
-export type SummaryJson = z.infer<typeof summarySchema>;
-export type TriageLineJson = z.infer<typeof triageLineSchema>;
-export type TriageEndJson = z.infer<typeof triageEndSchema>;
+export type EarlierLine = Immutable<z.infer<typeof earlierLineSchema>>;
+export type SummaryJson = Immutable<z.infer<typeof summarySchema>>;
+export type TriageLineJson = Immutable<z.infer<typeof triageLineSchema>>;
+export type TriageEndJson = Immutable<z.infer<typeof triageEndSchema>>;

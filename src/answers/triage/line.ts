@@ -1,14 +1,26 @@
+import { z } from 'zod';
 import { UNOWNED } from '../../account/owners.js';
-import type { SymbolFile } from '../../kernel/symbol-file.js';
+import type { SymbolFile } from '../../kernel/type-description.js';
 import { placeOf } from '../../records/cgroup-place.js';
+import type { ResumedLine } from '../../triage/batch/earlier-lines.js';
+import type { Found, FoundDump } from '../../triage/batch/search.js';
+import type { Shard } from '../../triage/batch/shard.js';
+import { type FailOn, isFailing } from '../../triage/finding.js';
 import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
 import { releaseOf, type TextTriage } from '../../triage/text.js';
 import { topOwner } from '../../triage/top-owner.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { dumpTime, type NotedFacts } from '../info/answer.js';
-import { textLogJson } from '../log/json.js';
-import { findingJson, rulesJson, triageJson } from './json.js';
-import type { SummaryJson, TriageLineJson } from './line-schema.js';
+import { textLogJson } from '../log/render.js';
+import { findingJson, triageJson } from './json.js';
+import {
+  type EarlierLine,
+  earlierLineSchema,
+  type SummaryJson,
+  type TriageEndJson,
+  type TriageLineJson,
+  triageEndSchema,
+} from './line-schema.js';
 
 /** Maximum number of categories and cgroups. */
 const MOST_CATEGORIES = 8;
@@ -42,7 +54,7 @@ export function summaryJson(
     topOwner: owner ? { ...owner, pid: owner.pid ?? null } : null,
     cgroups: cgroupsJson(answer),
     fingerprint: fingerprintJson(print),
-    symbolFiles: files.map((file) => ({ ...file })),
+    symbolFiles: files,
     ...(rules ? { rules } : {}),
     complete,
     warnings: [...warnings, ...files.flatMap(byReleaseAlone)],
@@ -50,7 +62,7 @@ export function summaryJson(
 }
 
 function fingerprintJson(print: Fingerprint | undefined): SummaryJson['fingerprint'] {
-  return print ? { ...print, functions: [...print.functions], owner: print.owner ?? null } : null;
+  return print ? { ...print, functions: print.functions, owner: print.owner ?? null } : null;
 }
 
 /** Another build of the same release has other addresses and maybe other structs. */
@@ -60,7 +72,7 @@ function byReleaseAlone({ path, by }: SymbolFile): SummaryJson['warnings'] {
   return [{ code: 'by-release', message }];
 }
 
-/** Of a dump that could not be looked at, with what its headers say all the same. */
+/** Line of an unreadable dump, with the facts of its headers. */
 export function failedJson(
   error: NonNullable<SummaryJson['error']>,
   noted: NotedFacts = {},
@@ -68,7 +80,7 @@ export function failedJson(
   return { ...unreadableJson(noted), error };
 }
 
-/** Of logs that are text. */
+/** Summary of text logs. */
 export function textSummaryJson(answer: TextTriage): SummaryJson {
   const { logs, findings, complete, warnings, rules } = answer;
   const release = releaseOf(logs);
@@ -81,9 +93,9 @@ export function textSummaryJson(answer: TextTriage): SummaryJson {
     findings: findings.map(findingJson),
     fingerprint: fingerprintJson(print),
     logs: logs.map(textLogJson),
-    ...(rules ? { rules: rulesJson(rules) } : {}),
+    ...(rules ? { rules } : {}),
     complete,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
@@ -115,10 +127,10 @@ function unreadableJson(noted: NotedFacts): SummaryJson {
   };
 }
 
-/** What the file system says of a dump, and which rules hold. */
+/** File system facts of a dump, and the rules in force. */
 type Filed = Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime' | 'rulesFile'>;
 
-export function lineJson(filed: Filed, told: SummaryJson, seconds: number): TriageLineJson {
+export function lineJson(filed: Filed, summary: SummaryJson, seconds: number): TriageLineJson {
   const { dump, parts, size, mtime, rulesFile } = filed;
   return {
     schema: 'kdump-mem.triage-line/1',
@@ -127,7 +139,7 @@ export function lineJson(filed: Filed, told: SummaryJson, seconds: number): Tria
     size,
     mtime,
     rulesFile,
-    ...told,
+    ...summary,
     seconds: Math.round(seconds * 1000) / 1000,
   };
 }
@@ -142,4 +154,78 @@ function cgroupsJson({ census }: TriageAnswer): SummaryJson['cgroups'] {
       const { pod, container } = placeOf(key);
       return { cgroup: key, pod, container, sockets, pinnedBytes: total.pinnedBytes };
     });
+}
+
+/** File system facts of a dump for its line, and the rules in force. */
+export function filed(
+  { dump, files, size, mtime }: FoundDump,
+  rulesFile: string | null,
+): Pick<TriageLineJson, 'dump' | 'parts' | 'size' | 'mtime' | 'rulesFile'> {
+  return { dump, parts: files.length, size, mtime: timeJson(mtime), rulesFile };
+}
+
+/** Any number of seconds can be set as the time of a file. */
+function timeJson(milliseconds: number | undefined): string | null {
+  const date = new Date(milliseconds ?? Number.NaN);
+  const year = date.getUTCFullYear();
+  return year >= 0 && year <= 9999 ? date.toISOString() : null;
+}
+
+/** Parses one of our lines; undefined for any other text, which is untrusted. */
+export function earlierLine(text: string): EarlierLine | undefined {
+  return earlierLineSchema.safeParse(jsonOf(text)).data;
+}
+
+/** Fields of a line: `end` for the last one, undefined for any other text. */
+export function parseLine(text: string): ResumedLine | 'end' | undefined {
+  const line = jsonOf(text);
+  if (endMark.safeParse(line).success) return 'end';
+  const parsed = earlierLineSchema.safeParse(line).data;
+  if (parsed === undefined) return undefined;
+  const { dump, size, mtime, rulesFile, ok, complete, findings } = parsed;
+  const found = new Map(findings?.map((one) => [`${one.code} ${one.severity}`, one]));
+  return { dump, size, mtime, rulesFile, ok, complete, findings: [...found.values()] };
+}
+
+const endMark = z.object({ schema: triageEndSchema.shape.schema });
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Whole {
+  readonly found: Found;
+  readonly failing: FailOn | null;
+  readonly seconds: number;
+  readonly shard: Shard | null;
+  readonly resumed: number;
+  readonly kept: number;
+  readonly otherShards: number;
+}
+
+/** The last line. */
+export function endJson(lines: readonly ResumedLine[], whole: Whole): TriageEndJson {
+  const { found, failing, seconds, shard, resumed, kept, otherShards } = whole;
+  const read = lines.filter(({ ok }) => ok);
+  const isSevere = ({ findings }: ResumedLine) =>
+    failing !== null && findings.some((one) => isFailing(failing, one));
+  return {
+    schema: 'kdump-mem.triage-end/1',
+    dumps: lines.length,
+    read: read.length,
+    failed: lines.length - read.length,
+    incomplete: read.filter(({ complete }) => !complete).length,
+    severe: failing && lines.filter(isSevere).length,
+    resumed,
+    kept,
+    otherShards,
+    skipped: { files: found.otherFiles, links: found.links, special: found.special },
+    unlisted: found.unlisted,
+    shard,
+    seconds: Math.round(seconds * 1000) / 1000,
+  };
 }

@@ -1,115 +1,19 @@
 import { z } from 'zod';
-import { CORRUPTIONS, SEVERITIES } from '../../triage/finding.js';
+import type { Immutable } from '../../base/immutable.js';
+import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
+import { SEVERITIES } from '../../triage/finding.js';
+import { HOST_CHECKS } from '../../triage/host-reader.js';
 import { RULE_DOUBTS } from '../../triage/rules/match.js';
-import { kernelSchema, warningSchema } from '../schema.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema, stopShape } from '../task-stacks/schema.js';
+import { crashReportSchema, oomReportSchema } from './report-schema.js';
 
 /**
- * `kdump-mem triage --json`, version 1. Text of the log, names and commands are as the kernel has them: JSON
- * escapes them. Null: not known.
+ * `kdump-mem triage --json`, version 1. Log text, names and commands are as in the kernel: JSON escapes them.
+ * Null: unknown.
  */
 
-const count = z.int().nonnegative();
 const severity = z.enum(SEVERITIES);
-
-const printedFrames = z.array(
-  z.strictObject({
-    symbol: z.string(),
-    offset: count.nullable(),
-    module: z.string().nullable(),
-    source: z.string().nullable(),
-    inline: z.boolean(),
-    /** The unwinder was not sure. */
-    guess: z.boolean(),
-  }),
-);
-
-/** What the kernel printed of one fault; null: not printed. */
-const crashReport = z.strictObject({
-  /** The function to blame. */
-  function: z.string().nullable(),
-  /** Why the report cannot be trusted; null: nothing says so. */
-  corrupted: z.enum(CORRUPTIONS).nullable(),
-  cpu: count.nullable(),
-  pid: count.nullable(),
-  /** Printed since 6.12. */
-  uid: count.nullable(),
-  comm: z.string().nullable(),
-  taint: z.string().nullable(),
-  release: z.string().nullable(),
-  hardware: z.string().nullable(),
-  /** Hexadecimal, as printed. */
-  address: z.string().nullable(),
-  access: z.enum(['read', 'write']).nullable(),
-  accessBytes: count.nullable(),
-  modules: z.array(z.string()),
-  stack: printedFrames,
-  allocatedBy: printedFrames,
-  freedBy: printedFrames,
-});
-
-const bytes = count.nullable();
-/** RSS counts shared pages with each process. */
-const taskMemory = { rssBytes: count, swapBytes: bytes, pageTableBytes: bytes };
-
-/** What the kernel printed when memory ran out; null: not printed, or cut off. Names are hostile. */
-const oomReport = z.strictObject({
-  /** In the order in which they were killed. */
-  victims: z.array(
-    z.strictObject({
-      pid: count,
-      comm: z.string(),
-      uid: count.nullable(),
-      totalVmBytes: bytes,
-      anonBytes: bytes,
-      fileBytes: bytes,
-      shmemBytes: bytes,
-      pageTableBytes: bytes,
-      oomScoreAdj: z.int().nullable(),
-      /** What the OOM reaper printed of it: `reaped` or `failed`. */
-      reaper: z.string().nullable(),
-    }),
-  ),
-  /** The stack of the process that invoked the OOM killer. */
-  stack: printedFrames,
-  /** Counters of the whole machine by the kernel's names, in pages. */
-  pages: z.record(z.string(), count),
-  zones: z.array(
-    z.strictObject({
-      node: count,
-      zone: z.string(),
-      freeBytes: count,
-      minBytes: count,
-      lowBytes: bytes,
-      highBytes: bytes,
-      presentBytes: bytes,
-      managedBytes: bytes,
-      /** `lowmem_reserve`: pages. */
-      reserves: z.array(count),
-      /** Letters of migrate types as printed. */
-      freeBlocks: z.array(z.strictObject({ order: count, count, types: z.string() })).nullable(),
-    }),
-  ),
-  /** The largest by RSS, page tables and swap. */
-  tasks: z.array(
-    z.strictObject({
-      pid: count,
-      tgid: bytes,
-      name: z.string(),
-      uid: count.nullable(),
-      ...taskMemory,
-      totalVmBytes: bytes,
-      oomScoreAdj: z.int().nullable(),
-    }),
-  ),
-  byName: z.array(z.strictObject({ name: z.string(), tasks: count, ...taskMemory })),
-  /** By the names of memory.stat: bytes, or events. */
-  memcgs: z.array(z.strictObject({ path: z.string(), counters: z.record(z.string(), count) })),
-  /** Unreclaimable slab caches. */
-  slabs: z.array(z.strictObject({ cache: z.string(), usedBytes: count, totalBytes: count })),
-  /** Memory allocation profiling; the kernel rounds to three digits. */
-  sites: z.array(z.strictObject({ site: z.string(), calls: count, aboutBytes: count })),
-});
 
 export const findingSchema = z.strictObject({
   /** `panic`, `oom-kill`, …: stable. */
@@ -117,9 +21,9 @@ export const findingSchema = z.strictObject({
   severity,
   /** The form that people search for, such as `KASAN: slab-use-after-free Read in f`. */
   title: z.string().optional(),
-  report: crashReport.optional(),
-  /** Of `oom-kill`. */
-  oom: oomReport.optional(),
+  report: crashReportSchema.optional(),
+  /** For `oom-kill`. */
+  oom: oomReportSchema.optional(),
   /** For people. */
   words: z.string(),
   /** By names that each code has for good; bytes where the name ends so. `times`: how often it was seen. */
@@ -149,9 +53,32 @@ export const findingSchema = z.strictObject({
     .optional(),
   /** The command that shows more, without `kdump-mem` and the dump. */
   next: z.string().nullable(),
-  /** Of a finding of a team's own rule: what it says to do. */
+  /** Advice of a team's own rule. */
   advice: z.string().nullable().optional(),
 });
+
+/** By names that each code, relation or conclusion has for good. */
+const figures = z.record(z.string(), z.union([z.number(), z.string(), z.null()]));
+
+export const causesShape = {
+  /** Findings that follow from others; numbers are places in `findings`. A finding has one cause at most. */
+  causes: z.array(
+    z.strictObject({ effect: count, cause: count, relation: z.enum(CAUSE_RELATIONS), figures }),
+  ),
+  /** Cause of the most severe finding; null: no finding follows from another. */
+  conclusion: z
+    .strictObject({
+      /** `unknown`: no finding and no counter explains the effect. */
+      confidence: z.enum(CONFIDENCES),
+      effect: count,
+      /** Null: a figure of the effect explains it, or nothing does. */
+      cause: count.nullable(),
+      figures,
+      /** For people. */
+      words: z.string(),
+    })
+    .nullable(),
+};
 
 const adjusted = z.array(
   z.strictObject({
@@ -163,12 +90,13 @@ const adjusted = z.array(
   }),
 );
 
-/** What a team's own rules did (--rules). */
+/** Effects of a team's own rules (--rules). */
 const rulesOutcome = z.strictObject({
-  /** How many there are, and of how many what they ask for is there. */
+  /** Number of rules, and number of those that matched. */
   rules: count,
+  /** Of these: matched. */
   matched: count,
-  /** Those which what could not be read may decide. */
+  /** Rules that unreadable data may decide. */
   unknown: z.array(
     z.strictObject({ code: z.string(), reason: z.enum(RULE_DOUBTS), why: z.string() }),
   ),
@@ -177,6 +105,21 @@ const rulesOutcome = z.strictObject({
   /** Findings whose severity a rule changed. */
   changed: adjusted,
 });
+
+/** Checks of a host's files. */
+const hostChecks = {
+  /** Checks whose sources were all read. */
+  checked: z.array(z.enum(HOST_CHECKS)),
+  /** Unread sources, and problems that they may hide. */
+  unread: z.array(
+    z.strictObject({
+      check: z.enum(HOST_CHECKS),
+      code: z.string(),
+      why: z.string(),
+      hides: z.string(),
+    }),
+  ),
+};
 
 export const triageSchema = z.strictObject({
   schema: z.literal('kdump-mem.triage/1'),
@@ -190,6 +133,7 @@ export const triageSchema = z.strictObject({
   }),
   /** The most severe first. */
   findings: z.array(findingSchema),
+  ...causesShape,
   /** Messages of the log that newer ones have overwritten; null: no log could be read. */
   overwritten: count.nullable(),
   /** Messages for which the log had no room when they came. */
@@ -201,10 +145,45 @@ export const triageSchema = z.strictObject({
       categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
     })
     .nullable(),
-  /** Absent: there were none. */
+  /** Checks of the running host's files; absent: a dump, which has none. */
+  checked: hostChecks.checked.optional(),
+  unread: hostChecks.unread.optional(),
+  /** Absent: none. */
   rules: rulesOutcome.optional(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
-export type TriageJson = z.infer<typeof triageSchema>;
+export type TriageJson = Immutable<z.infer<typeof triageSchema>>;
+
+/** `triage --json` and `triage --from FILE --json` of a host, version 1. */
+export const hostTriageSchema = z.strictObject({
+  schema: z.literal('kdump-mem.host-triage/1'),
+  /** Null: the answer is of this machine, at `takenAt`. */
+  captured: capturedSchema,
+  nodename: z.string().nullable(),
+  takenAt: z.iso.datetime().nullable(),
+  /** Null: unknown. */
+  release: z.string().nullable(),
+  /** The most severe first. */
+  findings: z.array(findingSchema),
+  ...causesShape,
+  /** Messages of the log that newer ones have overwritten; null: not known. */
+  overwritten: z.int().nonnegative().nullable(),
+  /** Categories of `memory` that have something, by counters; null: they could not be counted. */
+  memory: triageSchema.shape.memory,
+  ...hostChecks,
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+/** The last line of `kdump-mem triage --watch --json`; a stream without it is truncated. */
+export const hostTriageEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.host-triage-end/1'),
+  samples: count,
+  /** Whether a signal or a key stopped it; otherwise `--count` or a finding of `--fail-on` did. */
+  interrupted: z.boolean(),
+});
+
+export type HostTriageEndJson = Immutable<z.infer<typeof hostTriageEndSchema>>;
+export type HostTriageJson = Immutable<z.infer<typeof hostTriageSchema>>;

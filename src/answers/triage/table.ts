@@ -1,10 +1,11 @@
+import { grouped } from '../../base/grouped.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { EarlierLine, TriageEndJson } from './line-schema.js';
 
-/** What a table shows of a line; the rest of it is not kept. */
+/** Fields of a line that a table shows; others are not kept. */
 export type DumpRow = Omit<EarlierLine, 'schema' | 'size' | 'mtime' | 'rulesFile' | 'findings'> & {
   readonly worst: { readonly code: string; readonly severity: string } | null;
 };
@@ -55,13 +56,13 @@ export function dumpsTable(
 }
 
 /** `13 dumps in /var/crash/: 12 read, 1 unreadable` */
-export function countWords({ dumps, read, failed }: TriageEndJson, place = ''): string {
+function countWords({ dumps, read, failed }: TriageEndJson, place = ''): string {
   const bad = failed === 0 ? '' : `: ${formatCount(read)} read, ${formatCount(failed)} unreadable`;
   return `${counted(dumps, 'dump')}${place}${bad}`;
 }
 
 /** Why rows may be incomplete. */
-export function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string[] {
+function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string[] {
   const partly = rows.filter(({ ok, complete }) => ok && !complete).length;
   return [
     ...(partly > 0
@@ -101,7 +102,7 @@ function rulesNotes(rows: readonly DumpRow[]): string[] {
   ];
 }
 
-/** The cause of the panic, or else the most severe finding. */
+/** The cause of the panic, otherwise the most severe finding. */
 function whatWords({ ok, error, panic, worst, complete }: DumpRow): string {
   if (!ok) return `unreadable: ${escapeText(error?.code ?? '?')}`;
   const reason =
@@ -114,7 +115,7 @@ function ownerWords({ topOwner }: DumpRow): string {
 }
 
 /** To the minute. */
-export function whenWords(time: EarlierLine['time']): string {
+function whenWords(time: EarlierLine['time']): string {
   return time === null ? '-' : escapeText(time.at.slice(0, 16).replace('T', ' '));
 }
 
@@ -136,4 +137,79 @@ function commonFolder(paths: readonly string[]): string {
   while (others.some((path) => !path.startsWith(folder)))
     folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1);
   return folder === '/' ? '' : folder;
+}
+
+/** Names listed of each kind. */
+const NAMED = 3;
+
+/** Dumps grouped by fingerprint, the most frequent first. */
+export function similarText(
+  rows: readonly DumpRow[],
+  end: TriageEndJson,
+  width: number | null,
+): string {
+  const alike = [
+    ...grouped(
+      rows.filter(({ fingerprint }) => fingerprint),
+      idOf,
+    ).values(),
+  ];
+  alike.sort((a, b) => b.length - a.length);
+  const unlike = grouped(
+    rows.filter(({ fingerprint }) => fingerprint === null),
+    nothingWords,
+  );
+  const parts = [
+    [
+      `${countWords(end)}, ${formatCount(alike.length)} distinct ${alike.length === 1 ? 'problem' : 'problems'}`,
+    ],
+    ...alike.map(kindLines),
+    ...[...unlike].map(([what, dumps]) => [
+      `${formatCount(dumps.length)} × ${what}`,
+      ...named(dumps),
+    ]),
+    ...wholeNotes(rows, end).map((line) => [line]),
+  ];
+  return parts.map((lines) => lines.flatMap((line) => wrap(line, width)).join('\n')).join('\n\n');
+}
+
+function nothingWords({ ok, error, complete, rules }: DumpRow): string {
+  if (!ok) return `unreadable: ${escapeText(error?.code ?? '?')}`;
+  const but = [
+    ...(complete ? [] : ['incomplete']),
+    ...((rules?.unknown.length ?? 0) > 0 ? ['some rules not evaluated'] : []),
+    ...((rules?.silenced.length ?? 0) > 0 ? ['some silenced by rules'] : []),
+  ];
+  return ['no findings', ...but].join(', ');
+}
+
+function idOf({ fingerprint }: DumpRow): string {
+  return fingerprint?.id ?? '';
+}
+
+function kindLines(dumps: readonly DumpRow[]): string[] {
+  const { id = '', kind = '', functions = [], owner = null } = dumps[0]?.fingerprint ?? {};
+  const times = dumps.flatMap(({ time }) => (time ? [time.at] : [])).sort();
+  const [first, last] = [times[0], times.at(-1)].map(
+    (at) => at && whenWords({ at, from: 'crash' }),
+  );
+  const releases = [...new Set(dumps.map(({ release }) => escapeText(release ?? '?')))].sort();
+  return [
+    `${formatCount(dumps.length)} × ${escapeText(kind)} (${id})`,
+    ...(functions.length > 0 ? [`  stack: ${functions.map(escapeText).join(' ← ')}`] : []),
+    ...(owner === null ? [] : [`  largest owner: ${escapeText(owner)}`]),
+    `  ${first === undefined ? '' : `${first === last ? first : `${first} to ${last}`}, `}${few(releases)}`,
+    ...named(dumps),
+  ];
+}
+
+function named(dumps: readonly DumpRow[]): string[] {
+  const paths = dumps.slice(0, NAMED).map(({ dump }) => `  ${escapeText(dump)}`);
+  const left = dumps.length - NAMED;
+  return left > 0 ? [...paths, `  and ${formatCount(left)} more`] : paths;
+}
+
+function few(words: readonly string[]): string {
+  const left = words.length - NAMED;
+  return `${words.slice(0, NAMED).join(', ')}${left > 0 ? ` and ${left} more` : ''}`;
 }

@@ -1,39 +1,48 @@
 import { z } from 'zod';
+import type { Immutable } from '../../base/immutable.js';
 import type { TextTriage } from '../../triage/text.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
-import { textLogJson } from '../log/json.js';
+import { textLogJson, textLogWords } from '../log/render.js';
 import { textLogSchema } from '../log/schema.js';
-import { textLogWords } from '../log/text.js';
 import { warningSchema } from '../schema.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { findingJson, rulesJson } from './json.js';
-import { rulesLines } from './rules-words.js';
-import { findingSchema, triageSchema } from './schema.js';
-import { findingLines, severeWords, type TriageTextOptions } from './text.js';
+import { causesJson, concluded } from './causes.js';
+import { findingJson } from './json.js';
+import { causesShape, findingSchema, triageSchema } from './schema.js';
+import {
+  conclusionLines,
+  findingLines,
+  severeWords,
+  type TriageTextOptions,
+  treeLines,
+} from './text.js';
+import { rulesLines } from './words.js';
 
 /** `triage FILE --json` of logs that are text, version 1. */
 export const textTriageSchema = z.strictObject({
   schema: z.literal('kdump-mem.text-triage/1'),
-  /** Logs with messages of a kernel; of several each finding names its own (figure `log`). */
+  /** Logs with kernel messages; if there are several, each finding names its own (figure `log`). */
   logs: z.array(textLogSchema),
   /** The most severe first. */
   findings: z.array(findingSchema),
-  /** Absent: there were no rules of a team's own. */
+  ...causesShape,
+  /** Absent: no custom rules. */
   rules: triageSchema.shape.rules,
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
-export function textTriageJson(answer: TextTriage): z.infer<typeof textTriageSchema> {
+export function textTriageJson(answer: TextTriage): Immutable<z.infer<typeof textTriageSchema>> {
   const { logs, findings, rules, complete, warnings } = answer;
   return {
     schema: 'kdump-mem.text-triage/1',
     logs: logs.map(textLogJson),
     findings: findings.map(findingJson),
-    ...(rules ? { rules: rulesJson(rules) } : {}),
+    ...causesJson(findings, { uptimeSeconds: undefined, complete }),
+    ...(rules ? { rules } : {}),
     complete,
-    warnings: [...warnings],
+    warnings,
   };
 }
 
@@ -54,13 +63,19 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
           ),
           ...['', ...wrap(found, options.width)],
         ];
-  const lines = [...read, ''];
-  for (const finding of findings) {
-    const corrupted = finding.report?.corrupted;
-    const note =
-      corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
-    lines.push(...findingLines(finding, options, true), ...note, '');
-  }
+  const { sentences, trees } = concluded(findings, {
+    uptimeSeconds: undefined,
+    complete: answer.complete,
+  });
+  const lines = [...read, ...conclusionLines(sentences, options), ''];
+  lines.push(
+    ...treeLines(trees, options, (finding, of) => {
+      const corrupted = finding.report?.corrupted;
+      const note =
+        corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
+      return [...findingLines(finding, of, true), ...note];
+    }),
+  );
   if (rules) lines.push(...rulesLines(rules).flatMap((line) => wrap(line, options.width)));
   return lines.join('\n').trimEnd();
 }

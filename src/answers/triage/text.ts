@@ -1,16 +1,19 @@
+import { grouped } from '../../base/grouped.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
+import type { Unread } from '../../triage/host-reader.js';
 import type { TriageAnswer } from '../../triage/triage.js';
-import { logTime } from '../log/text.js';
-import { headline } from '../memory/headline.js';
-import { framesText } from '../task-stacks/text.js';
+import { logTime } from '../log/render.js';
+import { headline } from '../memory/sentences.js';
+import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { oomLines } from './oom-text.js';
-import { rulesLines } from './rules-words.js';
-import { adviceWords, findingSentences, othersWords, titleWords } from './words.js';
+import { concluded, type FindingTree } from './causes.js';
+import { causeFacts } from './json.js';
+import { oomLines } from './oom.js';
+import { adviceWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
 
 export interface TriageTextOptions {
-  /** Columns of the terminal; null: there is none. */
+  /** Columns of the terminal; null: no terminal. */
   readonly width: number | null;
   /** Options that name the dump, such as `--vmcore vmcore`. */
   readonly source: string;
@@ -23,24 +26,24 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 /** Summary, findings, memory, and the next command. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { findings, memory } = answer;
-  const parts = [...wrap(summary(answer), options.width), ''];
-  for (const { finding, others } of alike(findings)) {
-    parts.push(...findingLines(finding, options));
-    if (options.verbose)
-      for (const other of others) parts.push('', ...findingLines(other, options));
-    else if (others.length > 0)
-      parts.push(...indented(wrap(`${othersWords(others)} -v lists them.`, roomIn(options))));
-    parts.push('');
-  }
+  const { sentences, trees, next } = concluded(findings, causeFacts(answer));
+  const missing = answer.host && unreadWords(answer.host, options.verbose);
+  const parts = [
+    ...wrap(summary(answer), options.width),
+    ...conclusionLines(sentences, options),
+    ...(missing === undefined ? [] : wrap(missing, options.width)),
+    '',
+    ...treeLines(trees, options),
+  ];
   if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
   if (answer.rules)
     parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
   for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
-  parts.push(`Next: kdump-mem ${escapeText(findings[0]?.next ?? 'memory')} ${options.source}`);
+  parts.push(`Next: kdump-mem ${escapeText(next ?? 'memory')} ${options.source}`);
   return parts.join('\n');
 }
 
-/** What is missing from the log. */
+/** Missing parts of the log. */
 export function lostLines({ lost }: TriageAnswer): string[] {
   if (lost === undefined) return ['The kernel log is not available: findings from it are unknown.'];
   const { overwritten, noRoom } = lost;
@@ -50,6 +53,25 @@ export function lostLines({ lost }: TriageAnswer): string[] {
       : []),
     ...(noRoom > 0 ? [`The kernel log is incomplete: it had no room for ${noRoom} messages.`] : []),
   ];
+}
+
+/** Sources that the line about missing ones names. */
+const MOST_UNREAD = 4;
+
+/** What was not read, and what that may hide; undefined: nothing. */
+export function unreadWords(
+  { unread }: { readonly unread: readonly Unread[] },
+  verbose = false,
+): string | undefined {
+  if (unread.length === 0) return undefined;
+  // One unreadable file may hide several things.
+  const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
+    const hides = [...new Set(of.map((one) => one.hides))];
+    return `${escapeText(why)} (may hide ${hides.join(', and ')})`;
+  });
+  const listed = verbose ? all : all.slice(0, MOST_UNREAD);
+  const more = all.length - listed.length;
+  return `Not read: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists them)` : ''}.`;
 }
 
 /** Host, release, uptime, state, number of findings; escaped. */
@@ -82,10 +104,15 @@ export function severeWords(findings: readonly Finding[], complete: boolean): st
 
 /** Nothing is silenced, unknown or missing. */
 function isAllClear(answer: TriageAnswer): boolean {
-  const { complete, rules, machine } = answer;
+  const { complete, rules, machine, host } = answer;
   const isKnown = machine.panic.state !== 'unknown';
   const isWhole = complete && isKnown && lostLines(answer).length === 0;
-  return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
+  return (
+    isWhole &&
+    (host?.unread.length ?? 0) === 0 &&
+    (rules?.silenced.length ?? 0) === 0 &&
+    (rules?.unknown.length ?? 0) === 0
+  );
 }
 
 /** A finding: headline and code, further sentences, evidence, and with -v the command that shows more. */
@@ -103,7 +130,7 @@ export function findingLines(
   const title = titled ? titleWords(finding) : undefined;
   if (title !== undefined) lines.push(...indented(wrap(`Title: ${title}`, room)));
   const advice = adviceWords(finding);
-  if (advice !== undefined) lines.push(...indented(wrap(`Do: ${advice}`, room)));
+  if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
@@ -141,27 +168,57 @@ function duration(nanoseconds: bigint): string {
   return minutes! > 0 ? `${minutes} min` : `${seconds} s`;
 }
 
+/** Findings, those that follow from another indented below it; an empty line after each. */
+export function treeLines(
+  trees: readonly FindingTree[],
+  options: TriageTextOptions,
+  linesOf: typeof findingLines = findingLines,
+): string[] {
+  return alike(trees).flatMap(({ tree, others }) => {
+    const lines = linesOf(tree.finding, options);
+    if (options.verbose)
+      for (const { finding } of others) lines.push('', ...linesOf(finding, options));
+    else if (others.length > 0) {
+      const words = othersWords(others.map(({ finding }) => finding));
+      lines.push(...indented(wrap(`${words} -v lists them.`, roomIn(options))));
+    }
+    const narrower = options.width === null ? null : options.width - STEP.length;
+    const below = treeLines(tree.below, { ...options, width: narrower }, linesOf);
+    return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`))];
+  });
+}
+
+/** The conclusion below the summary: no line without one. */
+export function conclusionLines(
+  sentences: readonly string[],
+  { width }: Pick<TriageTextOptions, 'width'>,
+): string[] {
+  return sentences.length === 0 ? [] : wrap(sentences.join(' '), width);
+}
+
+const STEP = '  ';
+
 /** A finding, and others that differ from it only in their socket. */
 interface Alike {
-  readonly finding: Finding;
-  readonly others: readonly Finding[];
+  readonly tree: FindingTree;
+  readonly others: readonly FindingTree[];
 }
 
 /** Groups the unread sockets of one process, in the order of the first of each. */
-function alike(findings: readonly Finding[]): Alike[] {
-  const groups = new Map<Finding | string, [Finding, ...Finding[]]>();
-  for (const finding of findings) {
-    const key = keyOf(finding);
+function alike(trees: readonly FindingTree[]): Alike[] {
+  const groups = new Map<Finding | string, [FindingTree, ...FindingTree[]]>();
+  for (const tree of trees) {
+    const key = keyOf(tree.finding);
     const group = groups.get(key);
-    if (group) group.push(finding);
-    else groups.set(key, [finding]);
+    if (group) group.push(tree);
+    else groups.set(key, [tree]);
   }
-  return [...groups.values()].map(([finding, ...others]) => ({ finding, others }));
+  return [...groups.values()].map(([tree, ...others]) => ({ tree, others }));
 }
 
 function keyOf(finding: Finding): Finding | string {
   const { code, severity, figures } = finding;
-  // One that stands for others is not merged with any.
+  // A finding that represents others is not merged.
   if (code !== 'stalled-reader' || typeof figures.others === 'number' || figures.pid === null)
     return finding;
   const { pid, doing, symbol } = figures;

@@ -1,9 +1,11 @@
+import { grouped } from '../../base/grouped.js';
 import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
 import { PLACE } from '../../triage/rules/names.js';
-import { taintFlags } from '../../walk/machine/taint.js';
+import type { Adjusted, RulesOutcome } from '../../triage/rules/outcome.js';
+import { taintFlags } from '../../walk/machine-facts.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
-import { oomWords } from './oom-words.js';
+import { oomWords } from './oom.js';
 
 type Figures = Readonly<Record<string, Figure>>;
 
@@ -14,7 +16,7 @@ const size = (figure: Figure | undefined): string =>
 const percent = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? `${Math.round(100 * figure)} %` : '?';
 const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(comm)})`;
-/** Headline, then further sentences. A string is a headline alone. */
+/** Headline and further sentences. A string is only a headline. */
 type Words = string | readonly [headline: string, ...details: string[]];
 
 /** The figures that a line of the log had, whichever of its forms it has. */
@@ -47,8 +49,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
   'blocked-tasks': (of) =>
     of.tasks === 1
-      ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D) in ${text(of.symbol)}.`
-      : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D) in ${text(of.symbol)}.`,
+      ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
+      : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
   'oom-kill': oomWords,
   'allocation-failure': allocationWords,
   'memory-corruption': (of) =>
@@ -77,31 +79,168 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `${queued(of)}, most in its ${text(of.queue)} queue.`,
   ],
   'queued-data-of-process': (of) => [
-    `Memory pinned by sockets: ${text(of.sockets)} sockets of ${process(of)} pin ${pinned(of)}.`,
+    `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
     `${queued(of)}.`,
-    of.freedIfKilledBytes === null
-      ? 'The amount freed if the process is killed is unknown.'
-      : `Killing the process frees at least ${size(of.freedIfKilledBytes)}.`,
+    ...(of.ringBytes ? [`Packet rings are ${size(of.ringBytes)} of it.`] : []),
+    ...(of.leastBytes !== undefined
+      ? []
+      : [
+          of.freedIfKilledBytes === null
+            ? 'The amount freed if the process is killed is unknown.'
+            : `Freed if killed: at least ${size(of.freedIfKilledBytes)}.`,
+        ]),
   ],
-  'queued-data-of-machine': (of) => [
-    `Memory pinned by sockets: all ${text(of.sockets)} sockets of the machine pin ${pinned(of)}.`,
-    `${queued(of)}.`,
-    `The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
-  ],
+  'queued-data-of-machine': (of) =>
+    of.leastBytes !== undefined
+      ? `Memory pinned by sockets: ${text(of.sockets)} sockets without a known process pin ${pinned(of)}.`
+      : [
+          `Memory pinned by sockets: the ${text(of.sockets)} sockets of the machine pin ${pinned(of)}.`,
+          `${queued(of)}.`,
+          `The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
+        ],
   'stalled-reader': stalledWords,
+  'unread-sockets': (of) => [
+    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.peersBytes == null ? 'They pin' : 'With their local peers they pin about'} ${size(Number(of.pinnedBytes) + Number(of.peersBytes ?? 0))}.`,
+    ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
+    ...(of.peersBytes == null
+      ? [`${size(of.unreadBytes)} is queued.`]
+      : [
+          `${size(of.unreadBytes)} is queued and pins about ${size(of.pinnedBytes)}; the send queues of local peers pin about ${size(of.peersBytes)}.`,
+        ]),
+    `The newest data of each arrived at least ${text(of.ageSeconds)} s ago.`,
+  ],
   'unattributed-memory': (of) =>
     `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
-  'low-memory': (of) =>
-    `Low memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, below its min watermark (${size(of.minBytes)}).`,
+  'low-memory': (of) => [
+    `Low memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} in free blocks, below its ${lowWords(of)}.`,
+    'Watermarks do not count pages on per-CPU free lists.',
+  ],
+  'low-available': (of) => [
+    `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
+    `Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`,
+    ...(of.pid == null
+      ? []
+      : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`]),
+  ],
+  'shared-memory': (of) => [
+    `Shared memory: ${text(of.name)} holds ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`}.`,
+    ...(of.mapped === 0
+      ? ['No process maps that much shared memory, so that no RSS shows it.']
+      : []),
+  ],
+  pipes: (of) =>
+    of.bytes == null
+      ? [
+          `Pipes: ${process(of)} has ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`,
+          'The kernel does not report how much they hold, and no counter includes it.',
+        ]
+      : `Pipes: ${size(of.bytes)} (${percent(of.share)} of memory) is in pipes${of.pid == null ? '' : `, ${size(of.mostBytes)} of it in those that ${process(of)} reads or has open`}.`,
+  vmalloc: (of) => [
+    `vmalloc: ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : `; ${process(of)} has BPF maps of ${size(of.mapBytes)} open`}.`,
+    of.caller == null
+      ? 'The largest caller is unknown.'
+      : `Largest caller: ${text(of.caller)}, ${size(of.callerBytes)}.`,
+  ],
+  fragmentation: (of) => [
+    `Fragmented memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, but no free block of order ${text(of.order)} or larger.`,
+    `Since boot, allocations waited for compaction ${text(of.compactStalls)} times, and it failed ${text(of.compactFails)} times.`,
+  ],
+  'memory-pressure': (of) => [
+    `Memory pressure: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
+    `In the last 60 s: ${text(of.fullAvg60)} % (some tasks: ${text(of.someAvg60)} %).`,
+    ...(of.swapUsedBytes ? [`${size(of.swapUsedBytes)} of swap is in use.`] : []),
+  ],
+  'cgroup-near-limit': (of) =>
+    of.fullAvg60 == null
+      ? [
+          `Cgroup near its limit: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
+          `Only ${size(of.reclaimableBytes)} of that is page cache, which the kernel can reclaim.`,
+        ]
+      : [
+          `Cgroup throttled: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
+          `All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`,
+        ],
+  'oom-kills': (of) =>
+    `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in cgroup ${text(of.cgroup)}`}.`,
+  'writeback-stuck': (of) => [
+    `Writeback stuck: ${percent(of.share)} of memory is dirty (${size(of.dirtyBytes)}) or under writeback (${size(of.writebackBytes)}).`,
+    `All tasks stalled for I/O in ${text(of.ioFullAvg60)} % of the last 60 s.`,
+  ],
+  'unreclaimable-slab': (of) => [
+    `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+    of.caches == null
+      ? 'The largest caches are unknown.'
+      : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`,
+  ],
+  'kernel-stacks': (of) =>
+    `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${process(of)} has the most threads (${text(of.threads)}).`,
+  'page-tables': (of) =>
+    `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${process(of)} has the most (${size(of.mostBytes)}).`,
+  'limit-near': (of) =>
+    `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} (${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+  'hugetlb-unused': (of) =>
+    `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
+  zombies: (of) => `Zombies: ${text(of.zombies)} exited children of ${process(of)} are not reaped.`,
+  'hypervisor-overcommitted': hypervisorWords,
   tainted: (of) =>
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
 };
 
-const pinned = (of: Figures): string => `${size(of.pinnedBytes)} (${percent(of.share)} of memory)`;
+const USE_WORDS: Readonly<Record<string, string>> = {
+  anonymous: 'anonymous memory',
+  'page-cache': 'page cache and shared memory',
+  slab: 'slab',
+  'kernel-stacks': 'kernel stacks',
+  'page-tables': 'page tables',
+  'huge-pages': 'huge pages',
+  uncounted: 'memory in no counter of /proc/meminfo',
+};
+
+const place = ({ symbol }: Figures): string => (symbol == null ? '' : ` in ${text(symbol)}`);
+
+const lowWords = ({ freeBytes, minBytes, lowBytes }: Figures): string =>
+  lowBytes != null && Number(freeBytes) >= Number(minBytes)
+    ? `low watermark (${size(lowBytes)})`
+    : `min watermark (${size(minBytes)})`;
+
+const socketsWords = ({ sockets }: Figures): string =>
+  `${text(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
+
+/** On a host the amount is an estimate with bounds. */
+const pinned = (of: Figures): string =>
+  of.leastBytes === undefined
+    ? `${size(of.pinnedBytes)} (${percent(of.share)} of memory)`
+    : `about ${size(of.pinnedBytes)} (${percent(of.share)} of memory; at least ${size(of.leastBytes)}${of.mostBytes == null ? '' : `, at most ${size(of.mostBytes)}`})`;
 const queued = (of: Figures): string =>
+  of.leastBytes === undefined
+    ? skbsWords(of)
+    : `Their queues contain ${size(of.payloadBytes)} of data`;
+const skbsWords = (of: Figures): string =>
   `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data`;
+
+function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Figures): Words {
+  const shares = [
+    ...(stealShare == null ? [] : [`${percent(stealShare)} since boot`]),
+    ...(recentShare == null ? [] : [`${percent(recentShare)} during this check`]),
+  ].join(', ');
+  const lockups =
+    idleLockups === 1
+      ? '1 soft lockup of an idle CPU'
+      : `${text(idleLockups)} soft lockups of idle CPUs`;
+  return [
+    `The hypervisor may be overcommitted: ${[
+      ...(shares === '' ? [] : [`it took away part of the CPU time that was needed (${shares})`]),
+      ...(idleLockups ? [`the log has ${lockups}`] : []),
+    ].join(', and ')}.`,
+    ...(idleLockups
+      ? ['A CPU that is halted cannot be stuck: the host did not run it in time.']
+      : []),
+    ...(balloonBytes == null ? [] : [`The balloon driver holds ${size(balloonBytes)}.`]),
+    'Confirm on the host: its CPU load, and ready or steal time of this guest.',
+  ];
+}
 
 function allocationWords(of: Figures): Words {
   if (of.comm === undefined)
@@ -142,14 +281,14 @@ const DOING: Readonly<Record<string, (of: Figures) => string>> = {
   running: () => 'One of its threads is running.',
   receiving: () =>
     'One of its threads waits in a receive call, on this socket or another (stack trace).',
-  polling: () => 'One of its threads waits for events (stack trace).',
+  polling: () => 'At least one of its threads is not hung: it waits for events (stack trace).',
   elsewhere: (of) => `It waits in ${text(of.symbol)} (stack trace).`,
 };
 
 function stalledWords(of: Figures): Words {
   return [
     `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
-    `${size(of.unreadBytes)} is queued and pins ${size(of.pinnedBytes)}.`,
+    `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
     `The newest data arrived ${text(of.ageSeconds)} s ago.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
@@ -220,4 +359,31 @@ export function adviceWords({
   rule,
 }: Pick<Finding, 'figures' | 'rule'>): string | undefined {
   return rule?.advice === undefined ? undefined : filled(rule.advice, figures);
+}
+
+/**
+ * Effects of rules beside their findings: silenced and changed ones, and rules that could not be evaluated.
+ */
+export function rulesLines({ rules, matched, unknown, silenced, changed }: RulesOutcome): string[] {
+  return [
+    `Rules: ${matched} of ${rules} matched.`,
+    ...silenced.map(silencedWords),
+    ...changed.map(changedWords),
+    ...[...grouped(unknown, ({ why }) => why)].map(([why, all]) => {
+      const codes = [...new Set(all.map(({ code }) => code))].join(', ');
+      return `Not evaluated: ${escapeText(codes)} (${escapeText(why)}).`;
+    }),
+  ];
+}
+
+function silencedWords({ code, from, findings, because }: Adjusted): string {
+  return `Silenced: ${counted(findings, code)} (${from}). ${escapeText(because)}`;
+}
+
+function changedWords({ code, from, to, findings, because }: Adjusted): string {
+  return `Severity changed: ${counted(findings, code)}, ${from} to ${to}. ${escapeText(because)}`;
+}
+
+function counted(findings: number, code: string): string {
+  return `${findings} ${code} ${findings === 1 ? 'finding' : 'findings'}`;
 }

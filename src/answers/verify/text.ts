@@ -1,9 +1,8 @@
 import { escapeText } from '../text/escape.js';
 import { formatCount } from '../text/size.js';
 import { renderTable } from '../text/table.js';
-import type { Difference } from './differences.js';
 
-/** What `--engine verify` found: a sentence, then every figure that differs. */
+/** Result of `--engine verify`: a sentence, then every figure that differs. */
 export function verifyText(
   compared: number,
   differences: readonly Difference[],
@@ -27,4 +26,51 @@ export function verifyText(
 
 function cell(value: unknown): string {
   return value === undefined ? '(absent)' : escapeText(String(value));
+}
+
+/** A figure of an answer on which two engines differ; undefined where one of them lacks it. */
+export interface Difference {
+  /** Such as `queues.receive.pages`. */
+  readonly path: string;
+  readonly native: unknown;
+  readonly crash: unknown;
+}
+
+/**
+ * Compares two JSON answers leaf by leaf, without the name of the engine and without warning messages, which
+ * quote it; their codes count. Only one engine may count a row of `outsideQueues`, since crash does not know
+ * types of modules.
+ */
+export function compareAnswers(
+  native: unknown,
+  crash: unknown,
+): { readonly compared: number; readonly differences: readonly Difference[] } {
+  const nativeLeaves = new Map(leaves(native, ''));
+  const crashLeaves = new Map(leaves(crash, ''));
+  const paths = new Set([...nativeLeaves.keys(), ...crashLeaves.keys()]);
+  const differences = [...paths]
+    .filter((path) => {
+      const [native, crash] = [nativeLeaves.get(path), crashLeaves.get(path)];
+      const uncounted = OUTSIDE_QUEUES.test(path) && (native === null || crash === null);
+      return native !== crash && !uncounted;
+    })
+    .map((path) => ({ path, native: nativeLeaves.get(path), crash: crashLeaves.get(path) }));
+  return { compared: paths.size, differences };
+}
+
+/** A count of a row outside socket queues. */
+const OUTSIDE_QUEUES = /^outsideQueues\.\d+\.(objects|bytes)$/;
+
+/** Words of warnings, and completeness of a row: one engine may know more than the other. */
+const APART = /^(warnings\.\d+\.message|outsideQueues\.\d+\.(message|complete))$/;
+
+function* leaves(value: unknown, path: string): Generator<[string, unknown]> {
+  if (typeof value !== 'object' || value === null) {
+    yield [path, value];
+    return;
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    const at = path === '' ? key : `${path}.${key}`;
+    if (at !== 'kernel.engine' && !APART.test(at)) yield* leaves(inner, at);
+  }
 }

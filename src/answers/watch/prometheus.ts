@@ -5,9 +5,9 @@ import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js
 
 /** How the watch itself does. */
 export interface WatchHealth {
-  /** The last sample that was to be taken was. */
+  /** The last sample succeeded. */
   readonly up: boolean;
-  /** Samples of this run that could not be taken, and that were and could not be stored. */
+  /** Samples of this run that failed, and samples that could not be stored. */
   readonly lost: number;
   readonly notStored: number;
 }
@@ -39,12 +39,14 @@ function ofWatch({ up, lost, notStored }: WatchHealth): Metric[] {
 function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: WatchAnswer): Metric[] {
   const known = categories.filter(({ trend }) => trend !== null);
   return [
-    gauge('kdump_mem_watch_timestamp_seconds', 'When the last sample was taken, in Unix time.', [
+    gauge('kdump_mem_watch_timestamp_seconds', 'Unix time of the last sample.', [
       [{}, Math.floor(growth.machine.at.getTime() / 1000)],
     ]),
-    gauge('kdump_mem_watch_window_seconds', 'From the first sample of this boot to the last.', [
-      [{}, seconds],
-    ]),
+    gauge(
+      'kdump_mem_watch_window_seconds',
+      'Time from the first sample of this boot to the last.',
+      [[{}, seconds]],
+    ),
     gauge(
       'kdump_mem_watch_verdict',
       '1: the current verdict.',

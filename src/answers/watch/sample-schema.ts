@@ -1,13 +1,11 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
+import type { Immutable } from '../../base/immutable.js';
 import { heldShape, machineShape } from '../growth/schema.js';
+import { count } from '../schema.js';
 import { unavailableCode } from '../unavailable-code.js';
 
-/**
- * A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: it cannot be told.
- */
-
-const count = z.int().nonnegative();
+/** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */
 
 export const MEMORY_SOURCES = ['vmcore', 'kcore', 'pageflags', 'counters'] as const;
 
@@ -22,25 +20,25 @@ const processSchema = z.strictObject({
 export const watchSampleSchema = z.strictObject({
   schema: z.literal('kdump-mem.watch-sample/1'),
   ...machineShape,
-  /** After so many seconds the next is to come. */
+  /** Seconds until the next sample. */
   intervalSeconds: z.number().positive(),
-  /** Samples since the line before that could not be taken or stored. */
+  /** Samples since the previous line that failed or could not be stored. */
   lostBefore: count,
-  /** What tells of the categories; null: nothing could. */
+  /** Source of the categories; null: none could be read. */
   source: z.enum(MEMORY_SOURCES).nullable(),
-  /** Bytes of each; one of which nothing is known is not there. */
+  /** Bytes of each category; unknown ones are absent. */
   categories: z.partialRecord(z.enum(CATEGORIES), count).nullable(),
   /** Why there are none. */
   noCategories: z.string().nullable(),
   noCategoriesCode: unavailableCode.nullable(),
-  /** Those that hold most, and those that were among them before. */
+  /** The largest processes, and those of the previous sample. */
   processes: z.array(processSchema.omit({ cgroupPressure: true })),
   /** All others together. */
   otherProcesses: z.strictObject({
     processes: count,
-    /** Of MemAvailable. */
+    /** Part of MemAvailable. */
     takenBytes: count.nullable(),
-    /** Of those alone whose shared memory is divided. */
+    /** Only processes whose shared memory is divided. */
     seenBytes: count,
   }),
   /** A process that was in the line before and is not in this one has ended. */
@@ -49,4 +47,4 @@ export const watchSampleSchema = z.strictObject({
   hidden: z.boolean(),
 });
 
-export type WatchSampleJson = z.infer<typeof watchSampleSchema>;
+export type WatchSampleJson = Immutable<z.infer<typeof watchSampleSchema>>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { formatJson } from '../../base/json.js';
-import type { WatchSample } from '../../growth/watch/sample.js';
+import type { WatchSample } from '../../growth/watch/categories.js';
 import { machineJson, sampleJson } from '../growth/json.js';
 import {
   laterMachineShape,
@@ -11,10 +11,10 @@ import {
 } from '../growth/stored.js';
 import { type WatchSampleJson, watchSampleSchema } from './sample-schema.js';
 
-/** Paths of cgroups are as long as somebody likes; those of Kubernetes have 200. As they stand in the line. */
+/** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
 const MOST_PATH = 240;
 
-/** Namespaces of pids lie in each other, 32 deep at most. */
+/** pid namespaces are nested, at most 32 deep. */
 const MOST_NAMESPACES = 4;
 
 /** The line of a sample; less than 64 KiB, whatever names are. */
@@ -48,7 +48,7 @@ export function watchSampleJson(sample: WatchSample): WatchSampleJson {
   };
 }
 
-/** What is read of a stored line; those of a later release may have more. */
+/** Fields read from a stored line; those of a later release may have more. */
 const storedSample = z.object({
   ...watchSampleSchema.shape,
   ...laterMachineShape,
@@ -60,8 +60,8 @@ const storedSample = z.object({
 /**
  * The sample of a line.
  *
- * @returns null: the line is no whole JSON, as a write leaves that was cut off
- * @throws {StoredError} it is one, and no sample
+ * @returns null: incomplete JSON, as an interrupted write leaves it
+ * @throws {StoredError} it is complete, and no sample
  */
 export function storedWatchSample(line: string): WatchSample | null {
   let value: unknown;

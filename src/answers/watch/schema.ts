@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
-import { WATCH_DOUBT_CODES } from '../../growth/watch/doubts.js';
+import type { Immutable } from '../../base/immutable.js';
+import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import {
   courseSchema,
   endedSchema,
@@ -9,12 +10,11 @@ import {
   lossShape,
   machineShape,
 } from '../growth/schema.js';
-import { warningSchema } from '../schema.js';
+import { count, warningSchema } from '../schema.js';
 import { MEMORY_SOURCES } from './sample-schema.js';
 
-/** `kdump-mem watch --json`: what grew. Version 1; sizes are bytes, null: it cannot be told. */
+/** `kdump-mem watch --json`: what grew. Version 1; sizes are bytes, null: unknown. */
 
-const count = z.int().nonnegative();
 const seconds = z.number().nonnegative();
 const verdict = z.enum(['grows', 'nothing-grows', 'inconclusive']);
 const category = z.strictObject({
@@ -31,30 +31,30 @@ export const watchSchema = z.strictObject({
   schema: z.literal('kdump-mem.watch/1'),
   /** `nothing-grows`: that is known. `inconclusive`: neither that nor that something does. */
   verdict,
-  /** What makes it doubtful, or was met besides: `kdump-mem explain CODE`. */
+  /** Doubts and notes: `kdump-mem explain CODE`. */
   doubts: z.array(z.strictObject({ code: z.enum(WATCH_DOUBT_CODES), message: z.string() })),
-  /** No category that counts grows faster; null: of some it is not known. */
+  /** Maximum growth of a category; null: unknown for some. */
   atMostPerSecond: seconds.nullable(),
   /** At the last sample. */
   machine: z.strictObject(machineShape),
-  /** When the first sample of this boot was taken. */
+  /** Time of the first sample of this boot. */
   from: z.iso.datetime(),
-  /** Of the last boot. */
+  /** Samples of the last boot. */
   samples: count,
   seconds,
   source: z.enum(MEMORY_SOURCES).nullable(),
   ...lossShape,
-  /** What grows for sure first, the fastest of it first. */
+  /** Significant growth first, fastest first. */
   categories: z.array(category),
-  /** As `categories`. Of processes that hold little there are none. */
+  /** As `categories`. Small processes are left out. */
   processes: z.array(grownProcessSchema),
-  /** Those that grew until they ended, and no more than a few. */
+  /** Exited processes that grew until they exited; only a few. */
   endedGrowing: z.array(endedSchema),
   /** Times without samples. */
   gaps: z.strictObject({ count, seconds, longestSeconds: seconds }),
-  /** Samples that could not be taken, or not be stored by who stored the others. */
+  /** Samples that failed, or could not be stored. */
   lostSamples: count,
-  /** How many boots samples are of; what they tell is of the last alone. */
+  /** Number of boots; figures are of the last one only. */
   boots: count,
   /** The latest of those before. */
   earlierBoots: z.array(
@@ -80,11 +80,11 @@ export const watchSchema = z.strictObject({
       notStored: count,
     })
     .nullable(),
-  /** `signal`: it was told to end. `time`: its time was over. `stored`: nothing was watched. */
+  /** `signal`: ended by a signal. `time`: the requested time was over. `stored`: a store was read, nothing was watched. */
   ended: z.enum(['signal', 'time', 'stored']),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 
-export type WatchJson = z.infer<typeof watchSchema>;
-export type WatchCategoryJson = z.infer<typeof category>;
+export type WatchJson = Immutable<z.infer<typeof watchSchema>>;
+export type WatchCategoryJson = Immutable<z.infer<typeof category>>;

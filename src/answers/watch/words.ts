@@ -1,14 +1,18 @@
-import { DAY } from '../../growth/day-series.js';
-import { LEAST_SECONDS } from '../../growth/day-trend.js';
+import { DAY, LEAST_SECONDS } from '../../growth/day-trend.js';
 import type { Growth } from '../../growth/growth.js';
-import type { EarlierBoot, WatchAnswer } from '../../growth/watch/answer.js';
-import type { WatchDoubt, WatchDoubtCode } from '../../growth/watch/doubts.js';
+import type {
+  EarlierBoot,
+  WatchAnswer,
+  WatchDoubt,
+  WatchDoubtCode,
+} from '../../growth/watch/answer.js';
+import type { Warning } from '../../walk/warnings.js';
 import { endsWords, formatSeconds, negative } from '../growth/words.js';
 import { categoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 
-/** Bytes a second for people, who think of slow leaks by the day: `+1.34 GiB`. */
+/** Bytes per second as bytes per day, the scale of slow leaks: `+1.34 GiB`. */
 export function perDay(bytesPerSecond: number): string {
   const bytes = Math.round(DAY * bytesPerSecond);
   return bytes === 0 ? '0' : `${bytes > 0 ? '+' : '-'}${formatSize(Math.abs(bytes))}`;
@@ -24,7 +28,7 @@ export function verdictWords(answer: WatchAnswer): string {
   return `Inconclusive after ${time} and ${growth.samples === 1 ? '1 sample' : `${formatCount(growth.samples)} samples`}.`;
 }
 
-/** Those that grow for sure; categories first: a process is in them. */
+/** Significantly growing categories first, since they include the processes. */
 function growingWords({ categories, growth: { processes }, seconds }: WatchAnswer): string {
   const grown = [
     ...categories
@@ -56,7 +60,7 @@ function plain(bytesPerSecond: number): string {
 
 const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = {
   'too-short': ({ seconds = 0 }) =>
-    `${formatSeconds(seconds)} are too short: a verdict needs at least ${formatSeconds(LEAST_SECONDS)}, so that days can be compared.`,
+    `The samples cover ${formatSeconds(seconds)}. A verdict needs at least ${formatSeconds(LEAST_SECONDS)}, because load follows a daily pattern.`,
   gaps: ({ count = 0, seconds = 0 }) =>
     `Samples are missing for ${formatSeconds(seconds)} in total (${count === 1 ? '1 gap' : `${formatCount(count)} gaps`}).`,
   'lost-samples': ({ count = 0 }) =>
@@ -76,7 +80,7 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
   'available-falls': () =>
     'MemAvailable falls significantly, but no category shows matching growth.',
   rebooted: ({ count = 0 }) =>
-    `The machine was booted ${count === 1 ? 'once more' : `${formatCount(count)} times more`} meanwhile: figures are for the last boot.`,
+    `The machine rebooted ${count === 1 ? 'once' : `${formatCount(count)} times`} during the watch: figures are for the last boot.`,
   clock: ({ count = 0, seconds }) =>
     seconds === undefined
       ? `The uptime went backwards in ${countWords(count)}: these samples are ignored, or growth restarts there.`
@@ -93,16 +97,16 @@ export function doubtWords(doubt: WatchDoubt): string {
   return DOUBTS[doubt.code](doubt);
 }
 
-/** What becomes of MemAvailable, if it falls for sure. */
+/** The decline of MemAvailable, if it is significant. */
 export function availableWords({ growth: { machine, loss } }: WatchAnswer): string[] {
   const { available, ends, explanation } = loss;
   if (!available || !ends) return [];
-  const who = {
-    processes: ', taken by growing processes',
-    nothing: ', taken by no process',
+  const cause = {
+    processes: ' Growing processes account for it.',
+    nothing: ' No process accounts for it.',
   };
   return [
-    `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}${explanation === null ? '' : who[explanation]}: at this rate it is exhausted in ${endsWords(ends)}.`,
+    `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.${explanation === null ? '' : cause[explanation]}`,
   ];
 }
 
@@ -128,4 +132,21 @@ function bootWords({ verdict, growing, seconds }: EarlierBoot): string {
 
 function minute(date: Date): string {
   return `${date.toISOString().slice(0, 16)}Z`;
+}
+
+/** A watch that has ended, or one that was stored. */
+export interface Watched {
+  readonly answer: WatchAnswer;
+  readonly ended: 'signal' | 'time' | 'stored';
+  readonly store: {
+    readonly file: string;
+    readonly torn: number;
+    readonly notStored: number;
+  } | null;
+  readonly warnings: readonly Warning[];
+}
+
+/** No figure is missing. */
+export function isComplete({ answer, warnings }: Watched): boolean {
+  return answer.verdict !== 'inconclusive' && !answer.hidden && warnings.length === 0;
 }

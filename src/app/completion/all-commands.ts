@@ -16,8 +16,9 @@ import { registerStacks } from '../stacks/command.js';
 import { registerStruct } from '../struct/command.js';
 import { registerTriage } from '../triage/command.js';
 import { registerWatch } from '../watch/command.js';
+import { registerWhatis } from '../whatis/command.js';
 
-/** Declares every command but `completion`, which asks what the others have. */
+/** Functions that register every command except `completion`, which completes the others. */
 export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerDiff,
   registerDoctor,
@@ -36,4 +37,5 @@ export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerStruct,
   registerTriage,
   registerWatch,
+  registerWhatis,
 ];

@@ -19,7 +19,7 @@ interface CompletionOptions {
   readonly line?: string;
 }
 
-/** `kdump-mem completion`: what a shell needs to complete our command lines. */
+/** Registers `kdump-mem completion`, which prints shell completions. */
 export function registerCompletion(program: Command): void {
   program
     .command('completion')
@@ -39,17 +39,17 @@ export function registerCompletion(program: Command): void {
 }
 
 /**
- * Prints how a command line may go on, a word a line.
+ * Prints completion candidates, one per line.
  *
- * @param line the whole of it, of a shell whose words have quotes and end at colons
+ * @param line the complete line, for shells that keep quotes in words and split them at colons
  */
 async function suggestWords(of: string, words: readonly string[], line?: string): Promise<void> {
   const [{ suggest }, { values }, { namedSource }, { lineWords }, { escapeText }] =
     await Promise.all([
       import('./suggest.js'),
-      import('./values.js'),
-      import('./named-source.js'),
-      import('./line-words.js'),
+      import('./suggest.js'),
+      import('./command-line.js'),
+      import('./command-line.js'),
       import('../../answers/text/escape.js'),
     ]);
   const program = await declared(of);
@@ -61,7 +61,7 @@ async function suggestWords(of: string, words: readonly string[], line?: string)
     ...candidates,
     ...found.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` })),
   ];
-  // Names of processes are whatever they like.
+  // Process names are untrusted.
   const lines = all.map(({ value, description }) => `${value}\t${escapeText(description)}`);
   const text = [...lines, ...(files ? [':files'] : [])].join('\n');
   if (text !== '') printAnswer(text);

@@ -1,13 +1,12 @@
-/** The shells that are completed for. */
+/** Shells with completion support. */
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 export type Shell = (typeof SHELLS)[number];
 
 /**
- * What a shell reads once. Whenever somebody asks how a command line goes on, it asks
- * `kdump-mem completion --of PROGRAM -- WORD…`, which prints a candidate a line, behind a tab what it is,
- * and at last `:files` where files may stand there too. Words are handed on as they are, and nothing is
- * evaluated.
+ * Completion script of each shell. For each completion the script runs `kdump-mem completion --of PROGRAM --
+ * WORD…`, which prints one candidate per line, followed by a tab and its description, and finally `:files` if
+ * file names are valid too. Words are passed unchanged, and nothing is evaluated.
  */
 export const SCRIPTS: Readonly<Record<Shell, string>> = {
   bash: String.raw`# bash completion of kdump-mem and skcheck: kdump-mem completion bash

@@ -1,35 +1,38 @@
 import type { Argument, Command, Option } from 'commander';
+import { KdumpMemError } from '../../base/errors.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import type { SourceOptions } from '../kit/kernel-source.js';
 import { SHELLS } from './scripts.js';
 
-/** A word that may stand there, and what it is. */
+/** A completion candidate with its description. */
 export interface Candidate {
   readonly value: string;
   readonly description: string;
 }
 
-/** What only a dump or this machine can tell. */
+/** Kinds of values that are looked up in a dump or on this machine. */
 export type ValueKind = 'pid' | 'type' | 'symbol' | 'code';
 
-/** What may stand in place of the last word of a command line. */
+/** Completions of the last word of a command line. */
 export interface Suggestion {
-  /** Words that begin as it does. */
+  /** Words that begin with the typed text. */
   readonly candidates: readonly Candidate[];
-  /** Files may stand there too. */
+  /** Whether file names are valid too. */
   readonly files: boolean;
-  /** More that is looked up. */
+  /** Kind of values to look up in addition, and the prefix to put before each. */
   readonly values?: { readonly of: ValueKind; readonly prefix: string };
 }
 
 const NOTHING: Suggestion = { candidates: [], files: false };
 const FILES: Suggestion = { candidates: [], files: true };
 
-/** What options take that begins so in their flags: `--html <file>`. */
+/** Matches the flags of options that take a file: `--html <file>`. */
 const TAKES_FILES = /<(?:file|path|dir)\b/;
 
-/** Arguments that are one of few words. */
+/** Arguments with a fixed set of values. */
 const ONE_OF: Readonly<Record<string, readonly string[]>> = { shell: SHELLS };
 
-/** Arguments and options whose values are looked up, by what they are called. */
+/** Arguments and options with looked-up values, by name. */
 const LOOKED_UP: Readonly<Record<string, ValueKind>> = {
   pid: 'pid',
   type: 'type',
@@ -38,9 +41,9 @@ const LOOKED_UP: Readonly<Record<string, ValueKind>> = {
 };
 
 /**
- * What may be typed next.
+ * Returns completions of the word being typed.
  *
- * @param words all behind the program's name; the last one is being typed, and may be empty
+ * @param words all words after the program's name; the last one is being typed, and may be empty
  */
 export function suggest(program: Command, words: readonly string[]): Suggestion {
   const typed = words.at(-1) ?? '';
@@ -52,7 +55,7 @@ export function suggest(program: Command, words: readonly string[]): Suggestion 
     const option = optionOf(command, inlined[1] ?? '');
     return option ? ofOption(option, inlined[2] ?? '', `${inlined[1]}=`) : NOTHING;
   }
-  // bash takes --option=value for three words.
+  // bash splits --option=value into three words.
   const option = optionOf(command, before.at(before.at(-1) === '=' ? -2 : -1) ?? '');
   if (option?.required) return ofOption(option, typed, '');
   if (typed.startsWith('-')) return { candidates: optionsOf(command, typed, before), files: false };
@@ -79,7 +82,7 @@ function ofOption(option: Option, typed: string, prefix: string): Suggestion {
 
 function ofArgument(command: Command, before: readonly string[], typed: string): Suggestion {
   const { registeredArguments } = command;
-  // Commands without arguments of their own take dumps.
+  // Commands without arguments of their own accept dumps.
   if (registeredArguments.length === 0) return FILES;
   const given = argumentsAmong(command, before).length;
   const argument: Argument | undefined = registeredArguments[given] ?? registeredArguments.at(-1);
@@ -93,7 +96,7 @@ function ofArgument(command: Command, before: readonly string[], typed: string):
   return of ? { ...NOTHING, values: { of, prefix: '' } } : FILES;
 }
 
-/** Files that stand beside the options of a command without arguments of its own: dumps. */
+/** Returns the file arguments of a command without arguments of its own: dumps. */
 export function dumpsAmong(program: Command, words: readonly string[]): string[] {
   const command = commandAmong(program, words);
   const takes = command !== program && command.registeredArguments.length === 0;
@@ -106,7 +109,7 @@ function commandAmong(program: Command, words: readonly string[]): Command {
   return commands.find((each) => each.name() === name) ?? program;
 }
 
-/** The arguments among the words of a command line: no options, none of their values, not its name. */
+/** Returns the arguments in a command line, without options, option values and the command's name. */
 function argumentsAmong(command: Command, words: readonly string[]): string[] {
   const found: string[] = [];
   for (let at = 0; at < words.length; at++) {
@@ -126,7 +129,7 @@ function optionsOf(command: Command, typed: string, before: readonly string[]): 
   return beginning(named, typed);
 }
 
-/** An option that may be repeated. */
+/** Whether an option may be repeated. */
 function repeats({ description }: Option): boolean {
   return /\brepeat(able)?\b|again for/.test(description);
 }
@@ -147,4 +150,95 @@ function beginning(candidates: readonly Candidate[], typed: string): Candidate[]
 
 function candidate(value: string, description: string): Candidate {
   return { value, description };
+}
+
+/** Maximum number of suggestions. */
+const MOST = 500;
+
+/**
+ * Returns values of a dump or of this machine that begin with the typed text. Empty if the source cannot be
+ * opened: completion prints no errors.
+ *
+ * @param source null if unknown
+ */
+export async function values(
+  of: ValueKind,
+  source: SourceOptions | null,
+  typed: string,
+): Promise<Candidate[]> {
+  try {
+    if (of === 'code') return await codes(typed);
+    return source === null ? [] : await LOOKUPS[of](source, typed);
+  } catch (error) {
+    if (error instanceof KdumpMemError) return [];
+    throw error;
+  }
+}
+
+const LOOKUPS: Readonly<
+  Record<Exclude<ValueKind, 'code'>, (source: SourceOptions, typed: string) => Promise<Candidate[]>>
+> = {
+  pid: async (source, typed) =>
+    source.vmcore ? inKernel(source, (kernel) => tasks(kernel, typed)) : running(typed),
+  type: (source, typed) => inKernel(source, (kernel) => named(kernel.types.names(), typed)),
+  symbol: (source, typed) => inKernel(source, (kernel) => named(kernel.symbolNames(), typed)),
+};
+
+async function codes(typed: string): Promise<Candidate[]> {
+  const { allCodes } = await import('../../answers/explain/codes.js');
+  return named(allCodes(), typed);
+}
+
+async function inKernel(
+  source: SourceOptions,
+  look: (kernel: NativeKernel) => Candidate[] | Promise<Candidate[]>,
+): Promise<Candidate[]> {
+  const { openNativeSource } = await import('../kit/kernel-source.js');
+  const kernel = await openNativeSource(source);
+  try {
+    return await look(kernel);
+  } finally {
+    kernel.close();
+  }
+}
+
+/** Returns the processes of a dump without kernel threads, which have no sockets and no memory. */
+async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> {
+  const { taskTable } = await import('../../walk/tasks/task-table.js');
+  const found: Candidate[] = [];
+  for (const { pid, comm, kernelThread } of taskTable(kernel).processes) {
+    if (found.length >= MOST) break;
+    if (!kernelThread && `${pid}`.startsWith(typed))
+      found.push({ value: `${pid}`, description: comm });
+  }
+  return found;
+}
+
+/** Returns the processes that run on this machine. */
+async function running(typed: string): Promise<Candidate[]> {
+  const { liveHost } = await import('../../host/live.js');
+  const { listedPids } = await import('../../host/proc/pids.js');
+  const { optionalText } = await import('../../host/proc/process.js');
+  return listedPids(liveHost)
+    .filter((name) => name.startsWith(typed))
+    .slice(0, MOST)
+    .map((pid) => ({
+      value: pid,
+      description: optionalText(liveHost, `/proc/${pid}/comm`).trim(),
+    }));
+}
+
+/**
+ * Names that are offered: C identifiers with the characters that the kernel adds. The names in a dump are
+ * untrusted.
+ */
+const WORD = /^[\w.$@-]{1,128}$/;
+
+function named(names: Iterable<string>, typed: string): Candidate[] {
+  const found = new Set<string>();
+  for (const name of names) {
+    if (found.size >= MOST) break;
+    if (name.startsWith(typed) && WORD.test(name)) found.add(name);
+  }
+  return [...found].toSorted().map((value) => ({ value, description: '' }));
 }

@@ -5,7 +5,7 @@ import { procsJson } from '../../answers/procs/json.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { HostState } from '../../diff/state.js';
-import { hostOrigin } from '../../host/proc/origin.js';
+import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { memoryOfCapture } from '../memory/captured.js';
@@ -16,7 +16,7 @@ import { queryParts } from './parts.js';
 /**
  * Reads the state of a host from a capture.
  *
- * @throws {HostError} it cannot be read, or contains nothing that can be compared
+ * @throws {HostError} it cannot be read, or contains nothing to compare
  */
 export async function queryCapture(path: string): Promise<HostState> {
   const files = await readCapture(path);
@@ -35,7 +35,7 @@ async function processesOf(path: string, files: CapturedFiles) {
   return procsJson(chosen({ ...found, origin: hostOrigin(host, of.taken) }, {}, String));
 }
 
-/** All sockets, as `skcheck --from` reports them. */
+/** Returns all sockets as `skcheck --from` reports them. */
 async function socketsOf(files: CapturedFiles) {
   const { report } = await scan(new CapturedHost(files), { interval: 0, minBytes: 0, minAge: 0 });
   return report;

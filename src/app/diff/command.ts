@@ -34,7 +34,7 @@ The changes of categories sum to the change of their parent. Docs: docs/diff.md.
 Exit status: 0 answered, 2 wrong usage (a file given twice), 3 an input could not
 be read, 5 (with --strict) the answer is incomplete.`;
 
-/** Registers `kdump-mem diff`, which compares inputs of two or more times. */
+/** Registers `kdump-mem diff`, which compares inputs from two or more points in time. */
 export function registerDiff(program: Command): void {
   program
     .command('diff')
@@ -55,14 +55,19 @@ export function registerDiff(program: Command): void {
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {
   if (inputs.length < 2) throw new UsageError('diff needs at least two inputs');
-  const [{ compareStates }, { readInputs }, { diffJson }, { diffText }, { noteWords }] =
-    await Promise.all([
-      import('../../diff/compare.js'),
-      import('./inputs.js'),
-      import('../../answers/diff/json.js'),
-      import('../../answers/diff/text.js'),
-      import('../../answers/diff/notes.js'),
-    ]);
+  const [
+    { compareStates },
+    { readInputs },
+    { diffJson },
+    { diffText },
+    { joinedNotes, noteWords },
+  ] = await Promise.all([
+    import('../../diff/compare.js'),
+    import('./inputs.js'),
+    import('../../answers/diff/json.js'),
+    import('../../answers/diff/text.js'),
+    import('../../answers/diff/words.js'),
+  ]);
   const answer = compareStates(await readInputs(inputs));
   const { json, strict, limit = 5, verbose = false } = options;
   printAnswer(
@@ -70,7 +75,7 @@ async function diff(inputs: readonly string[], options: DiffOptions): Promise<vo
       ? formatJson(diffJson(answer), 2)
       : diffText(answer, { limit, verbose, width: terminalWidth() }),
   );
-  // With --json they are part of the answer.
-  if (!json) printWarnings(answer.notes.map((note) => ({ message: noteWords(note) })));
+  // With --json the notes are part of the answer.
+  if (!json) printWarnings(joinedNotes(answer.notes).map((note) => ({ message: noteWords(note) })));
   if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
 }

@@ -12,7 +12,7 @@ import { Progress } from '../kit/terminal.js';
 import { queryParts } from './parts.js';
 
 /**
- * Reads the answers of memory, sockets and procs from a dump; an extract may lack some of them.
+ * Computes the answers of memory, sockets and procs from a dump; an extract may lack some of them.
  *
  * @throws {KernelError}, {@link ReadError}: it cannot be opened, or contains none of them
  */

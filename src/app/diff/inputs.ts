@@ -9,18 +9,19 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { AnswersError, stateOfAnswers } from '../../answers/diff/read/answers.js';
-import { attempt as attemptAt, HostError, isHostError } from '../../base/errors/host.js';
+import { attempt as attemptAt, HostError, isHostError } from '../../base/errors.js';
 import type { HostState } from '../../diff/state.js';
 import { archiveKind } from '../../host/recognise.js';
 import { UsageError } from '../kit/failure.js';
 
-/** Maximum size of a file with answers; those of a host with 50,000 sockets have half of it. */
+/** Maximum size of a file with answers: twice the size for a host with 50,000 sockets. */
 const MOST_BYTES = 256 * 1024 * 1024;
 
 /**
- * Reads the states of all inputs: files of answers, captures, dumps.
+ * Reads the states of all inputs: files with answers, captures, dumps.
  *
- * @throws {UsageError} one is given twice; {@link HostError}, {@link KernelError}: one cannot be read
+ * @throws {UsageError} an input is given twice; {@link HostError}, {@link KernelError}: an input cannot be
+ * read
  */
 export async function readInputs(paths: readonly string[]): Promise<HostState[]> {
   refuseSame(paths);
@@ -44,7 +45,7 @@ async function readInput(path: string): Promise<HostState> {
       }
     }
   } catch (error) {
-    // The message must name the archive: there are several.
+    // There may be several archives, so the message must name this one.
     if (isHostError(error) && !error.message.includes(path))
       throw new HostError(error.code, `${path}: ${error.message}`, {
         cause: error,
@@ -57,7 +58,7 @@ async function readInput(path: string): Promise<HostState> {
   }
 }
 
-/** By its first bytes: neither JSON nor an archive means a dump. */
+/** Detects the kind of an input by its first bytes: anything except JSON and archives is a dump. */
 function kindOf(path: string): 'answers' | 'capture' | 'dump' {
   if (path === '') throw new UsageError('empty file name');
   const stat = attempt(path, () => statSync(path));
@@ -69,7 +70,7 @@ function kindOf(path: string): 'answers' | 'capture' | 'dump' {
   if (!stat.isFile())
     throw new HostError('unreadable', `${path}: not a regular file`, { next: 'Check the path.' });
   const head = headOf(path);
-  // Some editors and shells begin a text with a byte order mark.
+  // Some editors and shells write a byte order mark at the start of a text.
   if (/^(?:\xef\xbb\xbf)?\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
   return archiveKind(head) === null ? 'dump' : 'capture';
 }
@@ -94,7 +95,7 @@ function textOf(path: string): string {
   return attempt(path, () => readFileSync(path, 'utf8')).replace(/^\ufeff/, '');
 }
 
-/** A file compared with itself would show no change. */
+/** Rejects duplicate inputs: a file compared with itself would show no change. */
 function refuseSame(paths: readonly string[]): void {
   const seen = new Map<string, string>();
   for (const path of paths) {
@@ -109,7 +110,7 @@ function refuseSame(paths: readonly string[]): void {
   }
 }
 
-/** @throws {HostError} it is not there, or may not be read */
+/** @throws {HostError} the file does not exist or is not readable */
 function attempt<T>(path: string, read: () => T): T {
   try {
     return attemptAt(path, read);

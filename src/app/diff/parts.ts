@@ -1,13 +1,12 @@
 import { stateOfValues } from '../../answers/diff/read/answers.js';
-import { HostError } from '../../base/errors/host.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { HostError, KernelError, ReadError } from '../../base/errors.js';
 import type { HostState } from '../../diff/state.js';
 
-/** The queries of an input, by the part that each returns. */
+/** Queries of an input, by the name of the part that each returns. */
 export type Queries = Readonly<Record<string, () => unknown>>;
 
 /**
- * The state that an input contains. Each query that fails is a flaw of the state.
+ * Returns the state that an input contains. Each failed query is recorded as a flaw of the state.
  *
  * @throws the error of the first query, if all fail
  */
@@ -33,7 +32,7 @@ export async function queryParts(name: string, queries: Queries): Promise<HostSt
   return { ...state, flaws: [...state.flaws, ...flaws] };
 }
 
-/** Exhausted memory of kdump-mem is not a flaw of the input. */
+/** Whether an error is a flaw of the input. Memory exhaustion in kdump-mem is not. */
 function isLacking(error: unknown): error is Error {
   if (error instanceof KernelError) return error.code !== 'exhausted';
   return error instanceof HostError || error instanceof ReadError;

@@ -1,5 +1,9 @@
 import type { Command } from 'commander';
-import { printDoctor } from './run.js';
+import { formatJson } from '../../base/json.js';
+import type { CheckCode } from '../../doctor/machine.js';
+import { printAnswer, printText } from '../kit/output.js';
+import { terminalWidth } from '../kit/terminal.js';
+import { VERSION } from '../kit/version.js';
 
 const EXAMPLES = `
 Examples:
@@ -11,7 +15,9 @@ It changes nothing. Reading dumps needs none of these features.
 
 Exit status: 0 answered, 2 wrong usage.`;
 
-/** `kdump-mem doctor`: what is missing here, and what works all the same. */
+/**
+ * Registers `kdump-mem doctor`, which reports missing features of this machine and what works without them.
+ */
 export function registerDoctor(program: Command): void {
   program
     .command('doctor')
@@ -19,4 +25,24 @@ export function registerDoctor(program: Command): void {
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
     .action((options: { readonly json?: true }) => printDoctor('kdump-mem', options));
+}
+
+/** Reports which features of this machine can be used. @param codes limits the report to these */
+export async function printDoctor(
+  program: 'kdump-mem' | 'skcheck',
+  { json }: { readonly json?: boolean },
+  codes?: readonly CheckCode[],
+): Promise<void> {
+  const [{ examine }, { here }] = await Promise.all([
+    import('../../doctor/checks.js'),
+    import('../../doctor/machine.js'),
+  ]);
+  const checks = examine(here, codes);
+  if (json) {
+    const { doctorJson } = await import('../../answers/doctor/render.js');
+    printAnswer(formatJson(doctorJson(checks, VERSION), 2));
+    return;
+  }
+  const { doctorText } = await import('../../answers/doctor/render.js');
+  printText(doctorText(checks, `${program} ${VERSION}`, terminalWidth()));
 }

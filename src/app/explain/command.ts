@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatJson } from '../../base/json.js';
 import { UsageError } from '../kit/failure.js';
-import { printAnswer } from '../kit/output.js';
+import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
 interface ExplainOptions {
@@ -21,13 +21,15 @@ two kinds is explained for both. Reads no dump.
 
 Exit status: 0 success, 2 usage error or unknown code.`;
 
-/** `kdump-mem explain`: what a code means. */
+/** Registers `kdump-mem explain`, which prints the meaning of a code. */
 export function registerExplain(program: Command): void {
   program
     .command('explain')
     .usage('[options] [code]')
     .argument('[code]', 'code to explain, such as hung-task (default: list all)')
-    .description('explain a code in an answer: its meaning, its source, and what to do')
+    .description(
+      'explain a code, such as the one in brackets of a finding: its meaning, its source, and what to do',
+    )
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
     .action(explain);
@@ -43,11 +45,11 @@ async function explain(code: string | undefined, { json }: ExplainOptions): Prom
     throw new UsageError(`unknown code ${code}`, next.join(' '));
   }
   if (json) {
-    const { explainJson } = await import('../../answers/explain/json.js');
+    const { explainJson } = await import('../../answers/explain/render.js');
     printAnswer(formatJson(explainJson(found), 2));
     return;
   }
-  const { explainText, listText } = await import('../../answers/explain/text.js');
+  const { explainText, listText } = await import('../../answers/explain/render.js');
   const toText = code === undefined ? listText : explainText;
-  printAnswer(toText(found, terminalWidth()));
+  printText(toText(found, terminalWidth()));
 }

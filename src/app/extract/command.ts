@@ -11,7 +11,7 @@ import {
   openedAids,
   openSource,
 } from '../kit/kernel-source.js';
-import { printAnswer, printWarnings } from '../kit/output.js';
+import { printAnswer, printText, printWarnings } from '../kit/output.js';
 import { Progress } from '../kit/terminal.js';
 
 interface ExtractOptions {
@@ -44,7 +44,7 @@ Examples:
       keep everything that triage, log, stacks and memory read
   kdump-mem extract --vmcore vmcore -o send.vmcore --anonymize --map mine.json
   kdump-mem sockets --vmcore send.vmcore --map mine.json
-      send one away; the map restores the names in your answers
+      share the extract; the map restores the names in your answers
 
 Kept: kernel tables, and the parts of tasks, files, sockets, queues and pages that answers read.
 Left out: payload, user memory, file contents, environment, arguments, keys, stacks, the log.
@@ -64,14 +64,14 @@ Stacks keep return addresses only, and no user-space registers.
 struct knows every type and symbol address; read and struct TYPE ADDR report other memory as missing.
 In crash, ps shows no memory sizes, files no paths, modules no symbols, and bt needs --with-stacks.
 
-Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file not written, 4 no such
-pid or fd.`;
+Exit status: 0 written, 2 wrong usage, 3 the dump could not be read or the file could not be written,
+4 no such pid or fd.`;
 
-/** Registers `kdump-mem extract`, which reduces a dump to the structures that answers read. */
+/** Registers `kdump-mem extract`, which reduces a dump to the structures that the commands read. */
 export function registerExtract(program: Command): void {
   addTypesOption(takeDumpArguments(program.command('extract')))
     .usage('[options] -o <file> <dump...>')
-    .description('save a small copy of a dump with only the kernel structures that answers need')
+    .description('save a small copy of a dump with only the kernel structures that kdump-mem reads')
     .option(
       '--vmcore <file>',
       'the dump to read (repeat for each part of a split dump)',
@@ -106,7 +106,7 @@ export function registerExtract(program: Command): void {
     .action(run);
 }
 
-/** Options that need the complete machine, and why. */
+/** Options that require the complete machine, with the reason. */
 const WHOLE = [
   ['withMemory', '--with-memory', 'memory is counted for the machine'],
   ['withProcesses', '--with-processes', 'shared memory is divided among all processes'],
@@ -114,7 +114,7 @@ const WHOLE = [
   ['withTriage', '--with-triage', 'triage reads the complete machine'],
 ] as const;
 
-/** @throws {UsageError} */
+/** Rejects options that cannot be combined. @throws {UsageError} */
 function refuseContradictions(options: ExtractOptions): void {
   const { pid, fd, anonymize, withLog, withTriage } = options;
   if (fd !== undefined && pid === undefined) throw new UsageError('--fd needs --pid');
@@ -161,15 +161,16 @@ async function run(options: ExtractOptions): Promise<void> {
     });
     progress.clear();
     const [{ extractJson }, { extractText }] = await Promise.all([
-      import('../../answers/extract/json.js'),
-      import('../../answers/extract/text.js'),
+      import('../../answers/extract/render.js'),
+      import('../../answers/extract/render.js'),
     ]);
     const summary = extractJson(found, {
       file: output,
       warnings: kernel.doubts ?? [],
       ...(map === undefined ? {} : { map }),
     });
-    printAnswer(options.json ? formatJson(summary, 2) : extractText(summary));
+    if (options.json) printAnswer(formatJson(summary, 2));
+    else printText(extractText(summary));
     if (!options.json) printWarnings(kernel.doubts ?? []);
   } finally {
     progress.clear();

@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
-import type { InfoAnswer, KernelInfo } from '../../answers/info/answer.js';
-import { notedIn } from '../../answers/info/noted.js';
-import { KernelError } from '../../base/errors/kernel.js';
+import { type InfoAnswer, type KernelInfo, notedIn } from '../../answers/info/answer.js';
+import { KernelError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
-import { readOrNot } from '../../walk/read-or-not.js';
+import { readOrNot } from '../../walk/named-read.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import {
   addSourceOptions,
@@ -15,7 +14,8 @@ import {
   openSourceImage,
   type SourceOptions,
 } from '../kit/kernel-source.js';
-import { printAnswer } from '../kit/output.js';
+import { printAnswer, printText } from '../kit/output.js';
+import { terminalWidth } from '../kit/terminal.js';
 
 interface InfoOptions extends SourceOptions {
   readonly json?: true;
@@ -58,14 +58,14 @@ async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise
     printAnswer(formatJson(infoJson(answer), 2));
   } else {
     const { infoText } = await import('../../answers/info/text.js');
-    printAnswer(infoText(answer));
+    printText(infoText(answer, terminalWidth()));
   }
   if (strict && answer.missing.length > 0) process.exitCode = EXIT.incomplete;
 }
 
 async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer> {
   const [{ describeDump }, { openNativeImage }, { impossibleFigures }] = await Promise.all([
-    import('../../kernel/native/image/describe.js'),
+    import('../../kernel/native/image/open.js'),
     import('../../kernel/native/open.js'),
     import('../../answers/info/answer.js'),
   ]);
@@ -78,7 +78,7 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
     native = openNativeImage(image, await openedAids(options));
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    // If the dump alone is no better, it is its fault; else that of a file which was given.
+    // If the dump alone fails as well, the dump is at fault; otherwise one of the given files is.
     if (open({})) throw error;
   }
   if (!native) return { dump, noted: notedIn(image), missing: unknowns.list() };
@@ -89,7 +89,7 @@ async function ask(image: MemoryImage, options: InfoOptions): Promise<InfoAnswer
 
 async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<KernelInfo> {
   const [{ describeMachine }, { fieldsOf }, { limitsOf }, { decodeText }] = await Promise.all([
-    import('../../walk/machine/machine.js'),
+    import('../../walk/machine-facts.js'),
     import('../../walk/machine/fields.js'),
     import('../../walk/limits.js'),
     import('../../walk/struct-reader.js'),

@@ -3,13 +3,13 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { openSource, type SourceOptions } from './kernel-source.js';
-import { printAnswer, printStream, printWarnings } from './output.js';
+import { printAnswer, printStream, printText, printWarnings } from './output.js';
 import { Progress, terminalWidth } from './terminal.js';
 
-/** What every answer tells of itself. */
+/** Fields common to all answers. */
 interface Answer {
   readonly total?: { readonly complete: boolean };
-  /** Of an answer that tells more than a total, or another thing: whether all of it is whole. */
+  /** Whether the answer is complete; if undefined, `total.complete` applies. */
   readonly complete?: boolean;
   readonly warnings: readonly Warning[];
 }
@@ -19,54 +19,53 @@ export interface AnswerOptions extends SourceOptions {
   readonly strict?: true;
 }
 
-/** One question of a command: how to ask it of a kernel, and how to print the answer. */
+/** A query of a command: how to compute the answer from a kernel, and how to print it. */
 export interface Question<A extends Answer> extends Words<A> {
-  /** What takes long, for the line that shows how much of it is done. */
+  /** Description of a slow computation, for the progress line. */
   readonly doing?: string;
-  /** @param progress to be told now and then which part is done, 0 to 1 */
+  /** @param progress called with the completed part, 0 to 1 */
   ask(kernel: Kernel, progress: (part: number) => void): A | Promise<A>;
 }
 
-/** How an answer is printed. */
+/** Output formats of an answer. */
 interface Words<A> {
   toJson(answer: A): unknown;
-  /** @param width columns of the terminal; null: there is none, and nothing is cut */
+  /** @param width columns of the terminal; null: no terminal, so nothing is truncated */
   toText(answer: A, width: number | null): string;
 }
 
 /**
- * Asks a question of the kernel that the options name and prints the answer; with
- * `--engine verify`, asks it of both engines and prints what differs.
+ * Computes an answer from the kernel that the options name, and prints it. With `--engine verify`, computes
+ * it with both engines and prints the differences.
  *
- * @throws what opening and asking throw
+ * @throws errors of opening the kernel and of computing the answer
  */
 export async function answer<A extends Answer>(
   options: AnswerOptions,
   question: Question<A>,
 ): Promise<void> {
   if (options.engine === 'verify') return verify(options, question);
-  tell(await askOnce(options, question), options, question);
+  present(await answerOnce(options, question), options, question);
 }
 
-/** Prints an answer, and says by the exit status what --strict asks for. */
-export function tell<A extends Answer>(
+/** Prints an answer, and sets the exit status for --strict. */
+export function present<A extends Answer>(
   found: A,
   options: Pick<AnswerOptions, 'json' | 'strict'>,
   words: Words<A>,
 ): void {
-  printAnswer(
-    options.json ? formatJson(words.toJson(found), 2) : words.toText(found, terminalWidth()),
-  );
+  if (options.json) printAnswer(formatJson(words.toJson(found), 2));
+  else printText(words.toText(found, terminalWidth()));
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
   if (options.strict && !isComplete(found)) process.exitCode = EXIT.incomplete;
 }
 
 /**
- * Prints an answer piece by piece while it is found, and keeps none of it.
+ * Prints an answer piece by piece while it is computed, without storing it.
  *
  * @param ask returns whether the answer was complete
- * @throws what opening and asking throw
+ * @throws errors of opening the kernel and of computing the answer
  */
 export async function streamAnswer(
   options: AnswerOptions,
@@ -94,9 +93,9 @@ async function verify<A extends Answer>(
   options: AnswerOptions,
   question: Question<A>,
 ): Promise<void> {
-  const { compareAnswers } = await import('../../answers/verify/differences.js');
-  const native = await askOnce(options, question, 'native');
-  const crash = await askOnce(options, question, 'crash');
+  const { compareAnswers } = await import('../../answers/verify/text.js');
+  const native = await answerOnce(options, question, 'native');
+  const crash = await answerOnce(options, question, 'crash');
   const found = compareAnswers(question.toJson(native), question.toJson(crash));
   if (options.json) {
     printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
@@ -109,7 +108,7 @@ async function verify<A extends Answer>(
   else if (options.strict && !complete) process.exitCode = EXIT.incomplete;
 }
 
-async function askOnce<A extends Answer>(
+async function answerOnce<A extends Answer>(
   options: AnswerOptions,
   question: Question<A>,
   engine?: 'native' | 'crash',

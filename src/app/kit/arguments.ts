@@ -2,7 +2,7 @@ import { InvalidArgumentError } from 'commander';
 import { bytesOf, DURATION_FORMS, SIZE_FORMS, secondsOf } from '../../base/quantity.js';
 import { parsePlace, type WrittenPlace } from '../../walk/values/place.js';
 
-/** Returns a parser of whole numbers up to a bound. */
+/** Returns a parser for integers up to a maximum. */
 export function parseUpTo(most: number): (text: string) => number {
   return (text) => {
     const number = parseNumber(text);
@@ -11,15 +11,18 @@ export function parseUpTo(most: number): (text: string) => number {
   };
 }
 
-/** Digits that a number of JavaScript holds exactly. */
+/** Number of decimal digits that a JavaScript number represents exactly. */
 const MOST_DIGITS = 15;
 
-/** A whole number in decimal; NaN for anything else, and for more than a number holds exactly. */
+/**
+ * Parses a decimal integer. NaN for anything else, and for more digits than a JavaScript number represents
+ * exactly.
+ */
 export function decimal(text: string): number {
   return /^\d+$/.test(text) && text.length <= MOST_DIGITS ? Number(text) : Number.NaN;
 }
 
-/** An argument that counts or numbers something (pids and fds too): decimal, as the shell shows it. */
+/** Parses an argument that is a count or a number (also a pid or fd): decimal, as the shell shows it. */
 export function parseNumber(text: string): number {
   const number = decimal(text);
   if (!Number.isNaN(number)) return number;
@@ -29,7 +32,7 @@ export function parseNumber(text: string): number {
   throw new InvalidArgumentError(`It must be a whole number${hex}.`);
 }
 
-/** An argument that is a number of bytes: decimal or 0x hex, with k, M, G or T for binary units. */
+/** Parses a number of bytes: decimal or 0x hex, with k, M, G or T for binary units. */
 export function parseSize(text: string): number {
   const bytes = bytesOf(text);
   if (bytes === undefined)
@@ -38,10 +41,10 @@ export function parseSize(text: string): number {
 }
 
 /**
- * Parses a size that has a least one.
+ * Returns a parser for sizes with a minimum.
  *
  * @param least bytes
- * @param takes the bound in words
+ * @param takes the minimum in words, for the error message
  */
 export function sizeFrom(least: number, takes: string): (text: string) => number {
   return (text) => {
@@ -51,7 +54,7 @@ export function sizeFrom(least: number, takes: string): (text: string) => number
   };
 }
 
-/** `30`, `500ms`, `1.5s`, `10m`, `2h`, `1d` in seconds. */
+/** Parses `30`, `500ms`, `1.5s`, `10m`, `2h`, `1d`; returns seconds. */
 export function parseTime(text: string): number {
   const seconds = secondsOf(text);
   if (seconds === undefined)
@@ -60,10 +63,10 @@ export function parseTime(text: string): number {
 }
 
 /**
- * Parses a time within bounds.
+ * Returns a parser for times within bounds.
  *
- * @param least seconds; so is `most`
- * @param takes the bounds in words
+ * @param least seconds, as is `most`
+ * @param takes the bounds in words, for the error message
  */
 export function timeWithin(least: number, most: number, takes: string): (text: string) => number {
   return (text) => {
@@ -74,19 +77,19 @@ export function timeWithin(least: number, most: number, takes: string): (text: s
   };
 }
 
-/** Time between two samples. In less than half a second a healthy machine may well do nothing. */
+/** Parses the time between two samples. In less than half a second even a healthy process may do nothing. */
 export const parseInterval = timeWithin(0.5, 3600, '0.5 to 3600 seconds');
 
-/** The same where a sample shows a trend over many of them, and not what was done since the last. */
+/** Parses a shorter interval, for commands that derive a trend from many samples instead of comparing two. */
 export const parseShortInterval = timeWithin(0.1, 3600, '0.1 to 3600 seconds');
 
-/** The same, or 0: no time at all, and so one sample. */
+/** Parses an interval, or 0 for a single sample. */
 export function parseIntervalOrNone(text: string): number {
   if (parseTime(text) === 0) return 0;
   return timeWithin(0.5, 3600, '0, or 0.5 to 3600 seconds')(text);
 }
 
-/** An argument that names a place in memory. */
+/** Parses an argument that names a memory location. */
 export function parseWritten(text: string): WrittenPlace {
   const written = parsePlace(text);
   if (!written) {
@@ -100,7 +103,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** An address and a port to listen on. */
+/** Parses an address and port to listen on. */
 export function parseListen(text: string): ListenAddress {
   const found = /^(?:(\d+\.\d+\.\d+\.\d+|localhost)|\[([0-9a-f:]+)\]):(\d{1,5})$/i.exec(text);
   const port = Number(found?.[3]);

@@ -1,26 +1,29 @@
-import { captureWarnings } from '../../answers/skcheck/capture.js';
+import { captureWarnings } from '../../answers/skcheck/warnings.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { WantedParts } from '../../capture/read/wanted.js';
 import { optionalText } from '../../host/proc/process.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
+import type { CaptureOrigin } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 
-/** A capture as a command asks it. */
+/** A capture, opened for a command. */
 export interface CapturedSource {
   readonly host: CapturedHost;
   readonly of: CaptureOrigin;
-  /** What keeps it from proving that nothing is missing in it. */
+  /** Reasons why the capture may be incomplete. */
   readonly warnings: readonly Warning[];
 }
 
 /**
- * A capture at its last moment, which tells most.
+ * Opens a capture at its last sample, which contains the most data.
  *
  * @throws {HostError} `denied`, `not-a-capture`
  */
-export async function openCaptured(path: string, wish: WantedParts = {}): Promise<CapturedSource> {
-  return capturedAt(await readCapture(path, wish), 'last');
+export async function openCaptured(
+  path: string,
+  wanted: WantedParts = {},
+): Promise<CapturedSource> {
+  return capturedAt(await readCapture(path, wanted), 'last');
 }
 
 export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): CapturedSource {

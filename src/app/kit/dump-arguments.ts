@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import { missingFile } from '../../base/missing-file.js';
-import { shellPath, shellWord } from '../../base/shell-word.js';
+import { shellPath, shellWord } from '../../base/shell.js';
 import { UsageError } from './failure.js';
 
-/** What a command is asked to read; options of the same names say so. */
+/** Input options of a command, by option name. */
 interface Named {
   readonly vmcore?: readonly string[];
   readonly live?: true;
@@ -12,32 +12,32 @@ interface Named {
 }
 
 /**
- * Takes files and folders that stand beside the options for the dump, as if `--vmcore` stood before
- * each. Where a command has arguments of its own (`read ADDR`) nothing tells a symbol from a file of
- * that name, and the error says what to write.
+ * Accepts files and directories among the arguments as dumps, as if each followed `--vmcore`. Commands with
+ * arguments of their own (`read ADDR`) cannot distinguish a symbol from a file of that name, so they reject
+ * dumps with an error that prints the correct command.
  */
 export function takeDumpArguments(command: Command): Command {
-  return command.allowExcessArguments().hook('preAction', (_, asked) => {
-    if (asked.registeredArguments.length > 0) return refuseDumpsAmong(asked);
-    if (asked.args.length === 0) return;
-    const { vmcore = [], live, from } = asked.opts<Named>();
-    for (const word of asked.args) {
+  return command.allowExcessArguments().hook('preAction', (_, invoked) => {
+    if (invoked.registeredArguments.length > 0) return refuseDumpsAmong(invoked);
+    if (invoked.args.length === 0) return;
+    const { vmcore = [], live, from } = invoked.opts<Named>();
+    for (const word of invoked.args) {
       if (word !== '-' && !isThere(word))
         throw new UsageError(
-          `${asked.name()} accepts only options and a dump: ${missingFile(word)}`,
+          `${invoked.name()} accepts only options and a dump: ${missingFile(word)}`,
         );
     }
-    if (from !== undefined) throw new UsageError(`--from and ${asked.args[0]} cannot be combined`);
-    if (live) throw new UsageError(`--live and ${asked.args[0]} cannot be combined`);
-    asked.setOptionValueWithSource('vmcore', [...vmcore, ...asked.args], 'cli');
+    if (from !== undefined)
+      throw new UsageError(`--from and ${invoked.args[0]} cannot be combined`);
+    if (live) throw new UsageError(`--live and ${invoked.args[0]} cannot be combined`);
+    invoked.setOptionValueWithSource('vmcore', [...vmcore, ...invoked.args], 'cli');
   });
 }
 
 /**
- * The parser of an argument that a command has for itself: looks for dumps among all of them first,
- * which are no such argument.
+ * Returns a parser for a command's own argument that first rejects dumps among all arguments.
  *
- * @param command is asked for when there is something to parse
+ * @param command called when there is an argument to parse
  */
 export function besideDumps<T>(
   command: () => Command,
@@ -49,14 +49,14 @@ export function besideDumps<T>(
   };
 }
 
-/** @throws {UsageError} if a dump is among a command's own arguments, or one is too many */
+/** @throws {UsageError} if a dump is among a command's own arguments, or there is an extra argument */
 function refuseDumpsAmong(command: Command): void {
   const { args, registeredArguments } = command;
   const own = registeredArguments.map((argument) => argument.name().toUpperCase());
   const { vmcore, live } = command.opts<Named>();
-  const extra = args[own.length];
+  const extra = registeredArguments.at(-1)?.variadic ? undefined : args[own.length];
   if (vmcore === undefined && !live) {
-    // The last of them: what a symbol is called, the file of a dump may be called, too.
+    // The last match: an earlier argument may be a symbol that has the same name as a file.
     const dump = args.filter(isThere).at(-1);
     if (dump === undefined && extra === undefined) return;
     if (dump !== undefined) throw new UsageError(...withVmcore(command, dump, own));
@@ -77,7 +77,7 @@ function withVmcore(command: Command, dump: string, own: readonly string[]): [st
 }
 
 /**
- * Refuses a command line that begins with what a command is to be asked of: a dump, or an option.
+ * Rejects a command line that begins with a dump or an option instead of a command.
  *
  * @throws {UsageError}
  */
@@ -98,7 +98,24 @@ function isThere(word: string): boolean {
   try {
     return statSync(word, { throwIfNoEntry: false }) !== undefined;
   } catch {
-    // A part of the path is no folder, or may not be looked into: whoever opens it says which.
+    // A component of the path is not a directory, or not searchable. Opening the path reports which.
     return word.includes('/');
   }
 }
+
+/** Returns advice on reading a snapshot that was passed to a command as a dump. */
+export function snapshotNext(command: string, file: string): string {
+  const next = IN_PLACE[command] ?? 'Run: kdump-mem triage --from FILE';
+  const name = TAKES_SNAPSHOTS.includes(command) ? `Run: kdump-mem ${command} --from FILE` : next;
+  return name.replace('FILE', () => file);
+}
+
+const TAKES_SNAPSHOTS = ['triage', 'memory', 'procs', 'log'];
+
+/** Advice on reading a snapshot, for commands that need kernel memory. */
+export const IN_PLACE: Readonly<Record<string, string>> = {
+  sockets: 'Run: skcheck --from FILE',
+  skb: 'Run: skcheck --from FILE',
+  stacks: 'A snapshot made with --with stacks has them as text, in its file sample-2/stacks',
+  info: 'Run: kdump-mem triage --from FILE',
+};

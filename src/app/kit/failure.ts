@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import {
   KERNEL_ERRORS,
   READ_ERRORS,
@@ -5,38 +6,44 @@ import {
   TRACE_ERRORS,
 } from '../../answers/explain/errors.js';
 import { escapeText } from '../../answers/text/escape.js';
-import { KdumpMemError } from '../../base/error.js';
-import { ExtractError } from '../../base/errors/extract.js';
-import { ExhaustedError, HostError } from '../../base/errors/host.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
-import { StoreError } from '../../base/errors/store.js';
-import { TraceError } from '../../base/errors/trace.js';
-import { WalkError } from '../../base/errors/walk.js';
-import { EXHAUSTION_ADVICE, exhaustionOf } from '../../base/exhaustion.js';
+import {
+  EXHAUSTION_ADVICE,
+  ExhaustedError,
+  ExtractError,
+  exhaustionOf,
+  HostError,
+  KdumpMemError,
+  KernelError,
+  ReadError,
+  StoreError,
+  TraceError,
+  WalkError,
+} from '../../base/errors.js';
 import { OutputError } from '../../base/output-file.js';
+import { asCalled } from './called-as.js';
 
 /** Exit statuses of kdump-mem. */
 export const EXIT = {
   answered: 0,
-  /** `--engine verify` found a figure that differs. */
+  /** `--engine verify` found a different value. */
   differs: 1,
   usage: 2,
   /** The dump or the kernel could not be opened or read. */
   unreadable: 3,
-  /** The pid, fd, socket or network namespace asked for is not there. */
-  notThere: 4,
+  /** The requested pid, fd, socket or network namespace does not exist. */
+  notFound: 4,
   /** With --strict: the answer is incomplete. */
   incomplete: 5,
 } as const;
 
-/** What the command line asked for makes no sense. */
+/** An invalid command line. */
 export class UsageError extends KdumpMemError<'usage'> {
   constructor(message: string, next?: string) {
     super('usage', message, next === undefined ? {} : { next });
   }
 }
 
-/** The next step where /proc has no answer. */
+/** Advice for errors of /proc. */
 const HOST_ADVICE: Readonly<Partial<Record<HostError['code'], string>>> = {
   denied: 'Run it as root; a container may need more capabilities.',
   'not-a-capture': 'Name an archive written by kdump-mem snapshot or skcheck --capture.',
@@ -44,28 +51,31 @@ const HOST_ADVICE: Readonly<Partial<Record<HostError['code'], string>>> = {
 const OTHER_HOST_ADVICE = 'Choose another source with --source, or read a dump.';
 
 /**
- * The one line and the exit status for an error that a user should see, or for what we ran out of.
- * Anything else is a bug of ours and is thrown on.
+ * Returns the line and the exit status for an error to show to the user, or for an exhausted resource. Any
+ * other error is a bug and is rethrown.
  */
 export function explainFailure(error: unknown): { line: string; status: number } {
   if (error instanceof UsageError)
-    return { line: say(error.message, error.next), status: EXIT.usage };
+    return { line: errorLine(error.message, error.next), status: EXIT.usage };
   if (error instanceof ExtractError || error instanceof OutputError) {
     const status = error.code === 'cannot-write' ? EXIT.unreadable : EXIT.usage;
-    return { line: say(error.message), status };
+    return { line: errorLine(error.message), status };
   }
   if (error instanceof StoreError)
-    return { line: say(error.message, STORE_ERRORS[error.code].next), status: EXIT.unreadable };
-  if (error instanceof WalkError) return { line: say(error.message), status: EXIT.notThere };
+    return {
+      line: errorLine(error.message, STORE_ERRORS[error.code].next),
+      status: EXIT.unreadable,
+    };
+  if (error instanceof WalkError) return { line: errorLine(error.message), status: EXIT.notFound };
   if (error instanceof KernelError) {
     const { cause, code, message } = error;
     const isMissing = code === 'damaged' && cause instanceof ReadError;
     const advice = (isMissing ? READ_ERRORS[cause.code] : KERNEL_ERRORS[code]).next;
-    return { line: say(message, error.next ?? advice), status: EXIT.unreadable };
+    return { line: errorLine(message, error.next ?? advice), status: EXIT.unreadable };
   }
   if (error instanceof ReadError) {
     return {
-      line: say(
+      line: errorLine(
         `what the answer needs cannot be read: ${error.message}`,
         READ_ERRORS[error.code].next,
       ),
@@ -74,20 +84,60 @@ export function explainFailure(error: unknown): { line: string; status: number }
   }
   if (error instanceof HostError) {
     const advice = HOST_ADVICE[error.code] ?? OTHER_HOST_ADVICE;
-    return { line: say(error.message, error.next ?? advice), status: EXIT.unreadable };
+    return { line: errorLine(error.message, error.next ?? advice), status: EXIT.unreadable };
   }
   if (error instanceof TraceError) {
-    const status = error.code === 'process-ended' ? EXIT.notThere : EXIT.unreadable;
-    return { line: say(error.message, error.next ?? TRACE_ERRORS[error.code].next), status };
+    const status = error.code === 'process-ended' ? EXIT.notFound : EXIT.unreadable;
+    return { line: errorLine(error.message, error.next ?? TRACE_ERRORS[error.code].next), status };
   }
   if (error instanceof ExhaustedError)
-    return { line: say(error.message, EXHAUSTION_ADVICE), status: EXIT.unreadable };
+    return { line: errorLine(error.message, EXHAUSTION_ADVICE), status: EXIT.unreadable };
   const exhausted = exhaustionOf(error);
   if (exhausted === undefined) throw error;
-  return { line: say(exhausted, EXHAUSTION_ADVICE), status: EXIT.unreadable };
+  return { line: errorLine(exhausted, EXHAUSTION_ADVICE), status: EXIT.unreadable };
 }
 
-/** Messages can quote paths and bytes of a dump. */
-function say(message: string, advice?: string): string {
-  return `kdump-mem: ${escapeText(message)}${advice ? `. ${advice}` : ''}`;
+/** Formats an error line. Messages can quote paths and bytes of a dump, so they are escaped. */
+function errorLine(message: string, advice?: string): string {
+  return `kdump-mem: ${escapeText(message)}${advice ? `. ${asCalled(advice)}` : ''}`;
+}
+
+/** Exit status after an uncaught error: EX_SOFTWARE of sysexits.h. No answer has this status. */
+const BUG_STATUS = 70;
+
+/** Environment variable that makes {@link reportBugs} print the stack trace of the error. */
+const STACK_VARIABLE = 'KDUMP_MEM_STACK';
+
+const MOST_WORDS = 300;
+
+/**
+ * Makes the program exit with one line and status 70 after an uncaught error (also in a promise or emitter).
+ * Node's default status, 1, has another meaning here.
+ *
+ * @param program its name, for the message
+ */
+export function reportBugs(program: string): void {
+  process.on('uncaughtException', (error: unknown) => {
+    // Pending work is abandoned.
+    printLine(`${program}: ${wordsOf(error)}\n`);
+    if (process.env[STACK_VARIABLE] && error instanceof Error) {
+      const lines = (error.stack ?? '').split('\n').slice(1);
+      printLine(lines.map((line) => `${escapeText(line)}\n`).join(''));
+    }
+    process.exit(BUG_STATUS);
+  });
+}
+
+function wordsOf(error: unknown): string {
+  const exhausted = exhaustionOf(error);
+  if (exhausted !== undefined) return `${exhausted}. ${EXHAUSTION_ADVICE}`;
+  const what = escapeText(String(error)).slice(0, MOST_WORDS);
+  return `internal error (${what}). Please report it with the output of a run with ${STACK_VARIABLE}=1.`;
+}
+
+/** Prints synchronously, since the program exits next. stderr may be closed. */
+function printLine(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {}
 }

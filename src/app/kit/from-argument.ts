@@ -1,32 +1,57 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BootChoice } from '../../log/boots.js';
+import { IN_PLACE } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import type { SourceOptions } from './kernel-source.js';
 
-/** Where a snapshot may be given in place of a kernel. */
+/** Options of a command that accepts a snapshot instead of a kernel. */
 export interface FromOptions extends SourceOptions {
   readonly from?: string;
 }
 
-/** Options that name a kernel, or help to read one. */
+/** Options that name a kernel, or files for reading one. */
 const OF_KERNELS = ['vmcore', 'live', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map'];
 
-/** @param others options of the command that mean nothing beside it */
+/** @param others options of the command that cannot be combined with --from */
 export function addFromOption(command: Command, others: readonly string[] = []): Command {
-  return command.addOption(
-    new Option('--from <file>', 'snapshot to read instead of a kernel (see kdump-mem snapshot)')
-      .argParser(parseFrom)
-      .conflicts([...OF_KERNELS, ...others]),
-  );
+  const excluded = [...OF_KERNELS, ...others];
+  return command
+    .addOption(
+      new Option('--from <file>', 'snapshot to read instead of a kernel (see kdump-mem snapshot)')
+        .argParser(parseFrom)
+        .conflicts(excluded),
+    )
+    .hook('preAction', (_, invoked) => takeSnapshot(invoked, excluded));
+}
+
+/**
+ * Accepts a snapshot among the arguments as if it followed `--from`.
+ *
+ * @throws {UsageError} combined with an option that --from excludes
+ */
+async function takeSnapshot(invoked: Command, excluded: readonly string[]): Promise<void> {
+  const [file, ...others] = invoked.opts<SourceOptions>().vmcore ?? [];
+  if (file === undefined || others.length > 0 || file !== invoked.args[0]) return;
+  const { looksCaptured } = await import('../../host/recognise.js');
+  if (!looksCaptured(file)) return;
+  const other = invoked.options.find((option) => {
+    const name = option.attributeName();
+    return (
+      name !== 'vmcore' && excluded.includes(name) && invoked.getOptionValueSource(name) === 'cli'
+    );
+  });
+  if (other) throw new UsageError(`${other.long} does not apply to the snapshot ${file}`);
+  invoked.setOptionValue('vmcore', undefined);
+  invoked.setOptionValueWithSource('from', file, 'cli');
 }
 
 function parseFrom(file: string): string {
-  // A script's variable that is not set.
+  // Typically from an unset variable in a script.
   if (file === '') throw new InvalidArgumentError('The file name is empty.');
   return file;
 }
 
-/** Where a log that is text may be named, one of its boots may be chosen. */
+/** Adds `--boot`, for commands that accept text logs. */
 export function addBootOption(command: Command): Command {
   return command.addOption(
     new Option(
@@ -36,12 +61,12 @@ export function addBootOption(command: Command): Command {
   );
 }
 
-/** @throws {UsageError} a dump, a kernel or a snapshot has one boot */
+/** @throws {UsageError} if --boot is given: a dump, kernel or snapshot contains only one boot */
 export function checkBoot({ boot }: { readonly boot?: BootChoice }): void {
   if (boot !== undefined) throw new UsageError('--boot applies only to text logs');
 }
 
-/** `--boot`, as journalctl takes it. */
+/** Parses `--boot` in the syntax of journalctl. */
 function parseBoot(text: string): BootChoice {
   const id = text.replaceAll('-', '').toLowerCase();
   if (/^[0-9a-f]{32}$/.test(id)) return { id };
@@ -51,15 +76,7 @@ function parseBoot(text: string): BootChoice {
   );
 }
 
-/** What to ask of a snapshot in place of a command that takes the kernel's memory. */
-const IN_PLACE: Readonly<Record<string, string>> = {
-  sockets: 'Run: skcheck --from FILE',
-  skb: 'Run: skcheck --from FILE',
-  stacks: 'A snapshot made with --with stacks has them as text, in its file sample-2/stacks',
-  info: 'Run: kdump-mem triage --from FILE',
-};
-
-/** Has commands that take no snapshot say so, and what does. */
+/** Makes commands that do not accept snapshots reject --from with advice on which command does. */
 export function refuseFrom(program: Command): void {
   for (const command of program.commands) {
     const { options } = command;
@@ -76,8 +93,18 @@ export function refuseFrom(program: Command): void {
   }
 }
 
-/** @throws {UsageError} for an engine, which reads kernels */
+/** @throws {UsageError} if --engine is given with --from: engines read only kernels */
 export function checkFrom({ from, engine }: FromOptions): void {
   if (from !== undefined && engine !== 'auto')
     throw new UsageError('--engine does not apply to --from');
+}
+
+/** Sources of memory data of a running kernel, the most detailed first. */
+export const LIVE_SOURCES = ['kcore', 'pageflags', 'counters'] as const;
+
+export type LiveSource = (typeof LIVE_SOURCES)[number];
+
+export interface LiveOptions extends FromOptions {
+  /** The required source; by default the first that can be opened. */
+  readonly source?: LiveSource;
 }

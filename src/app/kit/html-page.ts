@@ -6,13 +6,13 @@ import { STDOUT } from './output.js';
 import { VERSION } from './version.js';
 
 export interface PageOptions {
-  /** The file to write; `-` is stdout. */
+  /** Output file; `-` is stdout. */
   readonly html?: string;
   readonly force?: true;
 }
 
 /**
- * Whether a page could be written, before anything is asked; it must not be a dump that is read.
+ * Checks in advance that the page can be written, and does not overwrite the dump.
  *
  * @throws {UsageError}, {@link OutputError}
  */
@@ -31,10 +31,10 @@ export function checkPage({
 /**
  * Writes a page.
  *
- * @param source where its figures are from, as a part of the command line
- * @param render makes it
- * @param headline is printed where the page itself is not
- * @returns what to print: the page itself, or that it is written
+ * @param source origin of the data, as command line options
+ * @param render creates the page
+ * @param headline creates the text to print if the page goes to a file
+ * @returns the text to print: the page itself, or a confirmation
  * @throws {OutputError}
  */
 export function writePage(
@@ -45,7 +45,7 @@ export function writePage(
 ): string {
   const page = render({ source, version: VERSION, made: new Date() });
   if (file === STDOUT) return page;
-  // For whom the umask lets read it, as if it were printed.
+  // Permissions follow the umask, as for redirected output.
   const output = new OutputFile(file, force ?? false, 0o666 & ~process.umask());
   try {
     output.write(0, Buffer.from(`${page}\n`));

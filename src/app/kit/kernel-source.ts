@@ -1,19 +1,19 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { missingFile } from '../../base/missing-file.js';
-import { shellPath } from '../../base/shell-word.js';
+import { shellPath } from '../../base/shell.js';
 import { looksCaptured } from '../../host/recognise.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
-import type { TypesFile } from '../../kernel/native/types-file.js';
-import { takeDumpArguments } from './dump-arguments.js';
+import type { TypesFile } from '../../kernel/native/provenance.js';
+import { snapshotNext, takeDumpArguments } from './dump-arguments.js';
 import { UsageError } from './failure.js';
 import { Progress } from './terminal.js';
 
-/** Where a command's kernel comes from, and how it is read; every command takes the same options. */
+/** Options that select a command's kernel, and how to read it; the same for all commands. */
 export interface SourceOptions {
   readonly vmcore?: readonly string[];
   readonly live?: true;
@@ -28,9 +28,12 @@ export interface SourceOptions {
 export function addSourceOptions(command: Command): Command {
   const taking = takeDumpArguments(command)
     .option('--vmcore <file>', 'dump to read (repeat for each part of a split dump)', collectFiles)
-    .option('--live', 'read the running kernel through /proc/kcore')
+    .option('--live', 'read the running kernel instead of a dump (as root)')
     .addOption(
-      new Option('--engine <engine>', 'how to read the kernel (auto is native)')
+      new Option(
+        '--engine <engine>',
+        'reader: native (auto), crash, or verify, which compares both',
+      )
         .choices(['auto', 'native', 'crash', 'verify'])
         .default('auto'),
     )
@@ -41,7 +44,7 @@ export function addSourceOptions(command: Command): Command {
   return addTypesOption(taking);
 }
 
-/** `--types`, and `--btf`, its name when it took BTF only. */
+/** Adds `--types`, and `--btf`, its former name from when it supported only BTF. */
 export function addTypesOption(command: Command): Command {
   return command
     .option(
@@ -49,13 +52,13 @@ export function addTypesOption(command: Command): Command {
       'types to use instead of the dump’s: BTF, vmlinux or .debug file, Volatility ISF',
     )
     .addOption(new Option('--btf <file>', 'alias of --types').conflicts('types'))
-    .hook('preAction', (_, asked) => {
-      const { btf } = asked.opts<{ readonly btf?: string }>();
-      if (btf !== undefined) asked.setOptionValueWithSource('types', btf, 'cli');
+    .hook('preAction', (_, invoked) => {
+      const { btf } = invoked.opts<{ readonly btf?: string }>();
+      if (btf !== undefined) invoked.setOptionValueWithSource('types', btf, 'cli');
     });
 }
 
-/** An option’s file, again for each more. */
+/** Collects the files of a repeatable option. */
 export function collectFiles(file: string, files?: readonly string[]): readonly string[] {
   if (file.startsWith('--'))
     throw new InvalidArgumentError(
@@ -65,7 +68,7 @@ export function collectFiles(file: string, files?: readonly string[]): readonly 
 }
 
 /**
- * Opens the kernel that the options name, with the native engine unless crash is asked for.
+ * Opens the kernel that the options name, with the native engine unless crash is requested.
  *
  * @throws {UsageError} if they name none or two; {@link KernelError} if it cannot be opened.
  */
@@ -77,7 +80,7 @@ export async function openSource(
 }
 
 /**
- * Opens the same with the native engine, for commands that ask more of it than walkers do.
+ * Opens the same kernel with the native engine, for commands that need more than the walkers do.
  *
  * @throws as openSource does
  */
@@ -97,7 +100,7 @@ export async function openNativeSource(options: SourceOptions): Promise<NativeKe
 }
 
 /**
- * Opens only what holds the memory, and no kernel in it: works on any dump of a known format.
+ * Opens only the memory image, without identifying a kernel in it: works for any dump in a known format.
  *
  * @throws as openSource does
  */
@@ -117,7 +120,7 @@ export async function openSourceImage(options: SourceOptions): Promise<MemoryIma
 
 type Aids = Pick<SourceOptions, 'vmlinux' | 'symbols' | 'types'>;
 
-/** The files that help to understand a dump, as far as they are named. */
+/** Returns the given files for reading a dump. */
 export function aids({ vmlinux, symbols, types }: Aids): Aids {
   return {
     ...(vmlinux === undefined ? {} : { vmlinux }),
@@ -127,7 +130,7 @@ export function aids({ vmlinux, symbols, types }: Aids): Aids {
 }
 
 /**
- * The same, with types that are not BTF opened: what reads those is loaded for them only.
+ * Returns the same files, and opens types that are not BTF. The code for those is loaded only if needed.
  *
  * @throws {KernelError}
  */
@@ -142,7 +145,10 @@ export async function openedAids(options: Aids): Promise<Files> {
   return { ...files, types: opened };
 }
 
-/** By their paths: some commands open a kernel more than once, and such a file takes seconds. */
+/**
+ * Opened types files by path: some commands open a kernel more than once, and reading such a file takes
+ * seconds.
+ */
 const typesFiles = new Map<string, TypesFile>();
 
 function checkSource(options: SourceOptions): readonly string[] {
@@ -155,7 +161,7 @@ function checkSource(options: SourceOptions): readonly string[] {
     checkFile(file, 'not-a-dump');
     if (looksCaptured(file))
       throw new KernelError('not-a-dump', `${file} is a snapshot, not a kernel dump`, {
-        next: `Run: kdump-mem memory --from ${shellPath(file)} (procs, log, …; skcheck for sockets)`,
+        next: `${snapshotNext(process.argv[2] ?? '', shellPath(file))}.`,
       });
   }
   for (const file of Object.values(aids(options))) checkFile(file, 'unsupported-format');
@@ -190,9 +196,9 @@ async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
   }
 }
 
-/** @param unfit of what is neither a file nor a folder */
+/** @param unfit error code for anything except a file or directory */
 function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'wrong-map'): void {
-  // A script's variable that is not set.
+  // Typically from an unset variable in a script.
   if (file === '') throw new UsageError('a file’s name is empty');
   try {
     accessSync(file, constants.R_OK);
@@ -203,7 +209,7 @@ function checkFile(file: string, unfit: 'not-a-dump' | 'unsupported-format' | 'w
     }
     throw new KernelError('no-such-file', noFile(file, code), { cause });
   }
-  // Whoever opens a fifo waits for somebody to write to it; a folder may hold a dump.
+  // Opening a FIFO would wait for a writer. A directory may contain a dump.
   const stat = statSync(file);
   if (!stat.isFile() && !stat.isDirectory()) {
     throw new KernelError(unfit, `${file}: not a regular file`);
@@ -222,7 +228,7 @@ function checkKcore(): void {
   checkFile('/proc/kcore', 'not-a-dump');
 }
 
-/** The options that name the same source again, for a command that is printed to be copied. */
+/** Returns the options that select the same source, for a printed command. */
 export function sourceWords(options: SourceOptions & { readonly from?: string }): string {
   const { live, vmcore = [], map, from } = options;
   if (from !== undefined) return `--from ${shellPath(from)}`;

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs';
-import { HostError, isHostError } from '../../base/errors/host.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { HostError, isHostError, KernelError, ReadError } from '../../base/errors.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { findLogs, groupLogs, type LogSource, logBeside, openLog } from '../../host/logs.js';
 import { isText, STDIN } from '../../host/text-input.js';
@@ -9,25 +8,25 @@ import { findDumps } from '../../triage/batch/search.js';
 import { UsageError } from './failure.js';
 import type { SourceOptions } from './kernel-source.js';
 
-/** Logs that are text. */
+/** Text logs to read. */
 export interface LogInputs {
-  /** What the command line names. */
+  /** The path as given on the command line. */
   readonly path: string;
   readonly logs: readonly LogSource[];
-  /** What could not be looked at. */
+  /** Warnings about unreadable inputs. */
   readonly warnings: readonly string[];
 }
 
-/** What a command is to read: logs that are text, a capture, or (undefined) a dump. */
+/** Input of a command: text logs, a capture, or (undefined) a dump. */
 export type Inputs = LogInputs | CaptureInputs | undefined;
 
-/** A capture of a host. */
+/** A capture of a host to read. */
 export interface CaptureInputs {
   readonly from: string;
   readonly files: CapturedFiles;
 }
 
-/** What the words of a command line name, if it is no dump: text, or a folder without a dump. */
+/** Returns the input that the arguments name, unless it is a dump: text, or a directory without a dump. */
 export async function inputsAmong(words: readonly string[] | undefined): Promise<Inputs> {
   const [first, ...others] = words ?? [];
   if (first === undefined) return undefined;
@@ -44,9 +43,9 @@ export async function inputsAmong(words: readonly string[] | undefined): Promise
 }
 
 /**
- * The log beside a dump that cannot be read.
+ * Returns the log next to a dump that cannot be read.
  *
- * @throws the error itself, where there is no such log
+ * @throws the given error if there is no such log
  */
 export function inputsBeside(error: unknown, { vmcore, live, engine }: SourceOptions): LogInputs {
   const [dump, ...others] = live ? [] : findDumps(vmcore ?? []).dumps;
@@ -59,7 +58,7 @@ export function inputsBeside(error: unknown, { vmcore, live, engine }: SourceOpt
 }
 
 /**
- * What a folder or an archive is: a capture, or nothing but logs.
+ * Returns the contents of a directory or archive: a capture, or only logs.
  *
  * @throws {HostError} neither
  */
@@ -84,19 +83,20 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
-/** The error of a text without a message of the kernel. */
+/** Creates the error for a text without a kernel message. */
 export function noLog(path: string): HostError {
-  const next = 'Name a log of dmesg, the journal or syslog, a folder with logs, or a dump.';
+  const next =
+    'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.';
   return new HostError('unreadable', `${path}: contains no kernel log`, { next });
 }
 
-/** What was read of a log, and what is missing of it. */
+/** Summary of a log, and its missing parts. */
 export interface ReadSummary {
   readonly summary: TextLogSummary;
   readonly missing: readonly string[];
 }
 
-/** Reads a log as far as it goes. @throws {HostError} nothing of it can be read */
+/** Reads as much of a log as possible. @throws {HostError} none of it can be read */
 export async function readLog(
   source: LogSource,
   sink: MessageSink,

@@ -4,21 +4,23 @@ import type { ListenAddress } from './arguments.js';
 
 const MAX_CONNECTIONS = 32;
 const REQUEST_TIMEOUT_MS = 10_000;
-/** From its first byte to its last answer: a scrape takes seconds at most. */
+/**
+ * Maximum duration of a connection, from its first byte to its last answer. A scrape takes seconds at most.
+ */
 const CONNECTION_MS = 60_000;
 
-/** What answers scrapes of Prometheus. */
+/** HTTP server for Prometheus scrapes. */
 export interface MetricsServer {
-  /** No more scrapes are answered; resolves once it is closed. */
+  /** Stops answering scrapes; resolves when the server is closed. */
   close(): Promise<void>;
 }
 
 /**
- * Serves `/metrics` over HTTP, and says on stderr where.
+ * Serves `/metrics` over HTTP, and prints the address on stderr.
  *
  * @param program its name
- * @param metrics of each scrape: its text
- * @returns null: it cannot listen, which stderr says
+ * @param metrics returns the text of a scrape
+ * @returns null if it cannot listen, after printing the reason on stderr
  */
 export function serveMetrics(
   program: string,
@@ -28,7 +30,7 @@ export function serveMetrics(
   const limits = {
     requestTimeout: REQUEST_TIMEOUT_MS,
     headersTimeout: REQUEST_TIMEOUT_MS,
-    // Node looks for who is late every 30 s unless told.
+    // Node's default interval for checking for slow clients is 30 s.
     connectionsCheckingInterval: 1000,
   };
   const server = createServer(limits, (request, response) => {
@@ -42,7 +44,7 @@ export function serveMetrics(
     if (path !== '/metrics') return reply(404, 'not here: see /metrics\n');
     void metrics().then((text) => reply(200, text, 'text/plain; version=0.0.4; charset=utf-8'));
   });
-  // Further requests of a client that reads nothing would all be answered, into memory.
+  // Pipelined requests of a client that reads nothing would all be answered, into memory.
   server.maxRequestsPerSocket = 1;
   const open = new Set<Socket>();
   server.on('connection', (socket) => {
@@ -52,7 +54,7 @@ export function serveMetrics(
       clearTimeout(late);
       open.delete(socket);
     });
-    // The oldest makes room: clients that keep theirs open keep no other out.
+    // The oldest connection is closed, so clients that keep connections open cannot block others.
     const [oldest] = open;
     if (open.size > MAX_CONNECTIONS) oldest?.destroy();
   });

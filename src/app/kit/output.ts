@@ -3,20 +3,21 @@ import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../../answers/text/escape.js';
 import { OutputFile } from '../../base/output-file.js';
 import { isNote } from '../../walk/warnings.js';
+import { asCalled } from './called-as.js';
+import { UsageError } from './failure.js';
 
-/** Status of a program that SIGPIPE ended, as shells tell it: what others that feed `head` end with. */
+/** Exit status after SIGPIPE, as shells report it for other programs before `head`. */
 const NOT_READ = 141;
 
 /**
- * From now on the program ends where its answer cannot be written: a disk that is full or a terminal that
- * is gone with one line and a status, a reader that goes away (`| head`) without a word. Neither status is
- * that of an answer.
+ * Exits if the answer cannot be written: on a full disk or closed terminal with one line and a status, after
+ * a closed pipe (`| head`) silently. Neither status is that of an answer.
  *
- * A stdout that is closed (`>&-`) cannot be told: before any of our code runs, node opens /dev/null in
- * its place, for reading and writing, just as callers do that ignore what is printed.
+ * A closed stdout (`>&-`) cannot be detected: before any of our code runs, node replaces it with /dev/null,
+ * which is also where callers redirect unwanted output.
  *
  * @param program its name, for the message
- * @param status of a program whose answer cannot be written
+ * @param status exit status if the answer cannot be written
  */
 export function endWithReader(program: string, status: number): void {
   process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
@@ -24,11 +25,11 @@ export function endWithReader(program: string, status: number): void {
     process.stderr.write(`${program}: the answer cannot be written (${code}).\n`);
     process.exit(status);
   });
-  // Nobody is left to be told.
+  // stderr has no reader any more.
   process.stderr.on('error', () => undefined);
 }
 
-/** As the name of a file that is to be written. */
+/** Output file name that means stdout. */
 export const STDOUT = '-';
 
 /** Prints an answer to stdout. */
@@ -36,9 +37,14 @@ export function printAnswer(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** Prints a human-readable answer; its commands are printed the way this program was called. */
+export function printText(text: string): void {
+  printAnswer(asCalled(text));
+}
+
 /**
- * Prints a long answer piece by piece, no faster than it is read; a reader that goes away is noticed
- * between two pieces.
+ * Prints a long answer piece by piece, no faster than it is read. A closed reader is detected between two
+ * pieces.
  */
 export async function printStream(pieces: Iterable<string | Uint8Array>): Promise<void> {
   for (const piece of pieces) {
@@ -47,24 +53,36 @@ export async function printStream(pieces: Iterable<string | Uint8Array>): Promis
   }
 }
 
-/** Prints what makes an answer incomplete or doubtful to stderr. */
+/** Prints warnings about an incomplete or doubtful answer to stderr. */
 export function printWarnings(
   warnings: readonly { readonly code?: string | undefined; readonly message: string }[],
 ): void {
   for (const warning of warnings) {
     const kind = isNote(warning) ? 'note' : 'warning';
-    process.stderr.write(`kdump-mem: ${kind}: ${escapeText(warning.message)}\n`);
+    process.stderr.write(`kdump-mem: ${kind}: ${asCalled(escapeText(warning.message))}\n`);
   }
 }
 
 /**
- * Writes metrics for node_exporter's textfile collector: the file appears whole or not at all.
+ * Writes metrics for node_exporter's textfile collector. The file is replaced atomically.
  *
  * @throws {OutputError}
  */
 export function writeTextfile(file: string, text: string): void {
-  // The collector is another user.
+  // The collector runs as another user.
   const output = new OutputFile(file, true, 0o644);
   output.write(0, Buffer.from(text));
   output.finish();
+}
+
+/** @throws {UsageError} if a profile on stdout would be mixed with another output format */
+export function checkPrintedProfile(
+  files: readonly (string | undefined)[],
+  { json, folded }: { readonly json?: true; readonly folded?: true },
+): void {
+  const printed = json ? 'json' : folded ? 'folded' : undefined;
+  if (printed && files.includes(STDOUT))
+    throw new UsageError(
+      `the profile goes to stdout: --${printed} has no place there. Name a file`,
+    );
 }

@@ -1,19 +1,20 @@
 import { emitKeypressEvents, type Key } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import { columnsOf, cutWords } from '../../answers/text/cut.js';
 import type { ScreenFrame, ScreenView } from '../../answers/text/watch-page.js';
 import { terminalWidth } from './terminal.js';
 
 interface Drawn<Shown> {
-  /** The line that stands there before there is anything to show. */
+  /** Line shown before the first data. */
   readonly waiting: string;
   readonly quit: () => void;
   readonly frame: (shown: Shown, view: ScreenView) => ScreenFrame;
-  /** The key that sorts was pressed; the screen then begins at its first row. */
+  /** Called when the sort key is pressed; the screen then scrolls to its first row. */
   readonly sort?: () => void;
 }
 
-/** A table that is redrawn in place and can be scrolled: the last of what was shown. */
+/** A scrollable table of the latest data that is redrawn in place. */
 export class WatchScreen<Shown> {
   #shown: Shown | undefined;
   #skipped = 0;
@@ -22,7 +23,7 @@ export class WatchScreen<Shown> {
 
   constructor(readonly drawn: Drawn<Shown>) {
     this.#terminal = new WatchTerminal(
-      (wish) => this.#obey(wish),
+      (action) => this.#obey(action),
       () => this.#draw(),
     );
     this.#terminal.open();
@@ -37,12 +38,12 @@ export class WatchScreen<Shown> {
     this.#terminal.restore();
   }
 
-  #obey(wish: ScreenAction): void {
-    if (wish === 'quit') {
+  #obey(requested: ScreenAction): void {
+    if (requested === 'quit') {
       this.drawn.quit();
       return;
     }
-    if (wish === 'sort') {
+    if (requested === 'sort') {
       this.drawn.sort?.();
       if (this.drawn.sort) this.#skipped = 0;
     } else {
@@ -54,7 +55,7 @@ export class WatchScreen<Shown> {
         'page-down': page,
         first: Number.NEGATIVE_INFINITY,
         last: Number.POSITIVE_INFINITY,
-      }[wish];
+      }[requested];
       this.#skipped = Math.min(this.#mostSkipped, Math.max(0, this.#skipped + by));
     }
     this.#draw();
@@ -79,7 +80,7 @@ export class WatchScreen<Shown> {
   }
 }
 
-/** A line that is too wide, without its colours: the terminal would cut its figures. */
+/** Truncates a line that is too wide, and removes its colours: the terminal would cut through its values. */
 function fitted(line: string, columns: number): string {
   const plain = stripVTControlCharacters(line);
   return columnsOf(plain) <= columns ? line : cutWords(plain, columns);
@@ -90,16 +91,16 @@ const ERASE_LINE = '\u001b[K';
 const ERASE_BELOW = '\u001b[J';
 const SHOW_CURSOR = '\u001b[?25h';
 const HIDE_CURSOR = '\u001b[?25l';
-/** What is longer than a line is cut by the terminal too, should we count wrongly. */
+/** Makes the terminal truncate long lines instead of wrapping them, in case our column count is wrong. */
 const NO_WRAP = '\u001b[?7l';
 const WRAP = '\u001b[?7h';
 
 const USUAL_ROWS = 24;
 
-/** What somebody wants who pressed a key. */
+/** Action that a key triggers. */
 type ScreenAction = 'quit' | 'sort' | 'up' | 'down' | 'page-up' | 'page-down' | 'first' | 'last';
 
-/** By the names that Node gives to keys. */
+/** Actions by node's key names. */
 const KEYS: Readonly<Record<string, ScreenAction>> = {
   q: 'quit',
   s: 'sort',
@@ -115,16 +116,16 @@ const KEYS: Readonly<Record<string, ScreenAction>> = {
   end: 'last',
 };
 
-/** In raw mode nobody else sees to these. */
+/** Actions of Ctrl-C and Ctrl-D, which the terminal does not handle in raw mode. */
 const CONTROL_KEYS: Readonly<Record<string, ScreenAction>> = { c: 'quit', d: 'quit' };
 
 /**
- * A terminal that is redrawn in place. Keys come one by one and unseen where stdin is a terminal; how
- * the terminal was before is brought back by {@link restore}, at the latest when the process exits:
- * also by a signal that is handled, or an exception.
+ * A terminal that is redrawn in place. If stdin is a terminal, keys are read one by one without echo. {@link
+ * restore} restores the terminal's state. It runs at the latest when the process exits, also after a handled
+ * signal or an exception.
  */
 class WatchTerminal {
-  /** Keys are read. */
+  /** Whether keys are read. */
   readonly keys: boolean;
   #open = false;
   #suspended = false;
@@ -134,13 +135,13 @@ class WatchTerminal {
   readonly #continued = () => this.#enter();
 
   constructor(
-    readonly onWish: (wish: ScreenAction) => void,
+    readonly onAction: (action: ScreenAction) => void,
     readonly onResize: () => void,
   ) {
     this.keys = process.stdin.isTTY === true;
   }
 
-  /** Takes the terminal over; `onResize` is called for a first time. */
+  /** Takes over the terminal, and calls `onResize` for the first time. */
   open(): void {
     this.#open = true;
     process.once('exit', this.#restore);
@@ -158,8 +159,8 @@ class WatchTerminal {
   }
 
   /**
-   * Draws all lines, which are no more than there are rows: the last one ends without a line feed. Each is erased
-   * before it is written: after a line of full width the cursor still stands on its last character.
+   * Draws all lines, at most as many as the terminal has rows; the last one ends without a line feed. Each
+   * row is erased before it is written: after a line of full width the cursor is still on its last character.
    */
   draw(lines: readonly string[]): void {
     if (!this.#open || this.#suspended) return;
@@ -168,7 +169,7 @@ class WatchTerminal {
     process.stdout.write(`${HOME}${text.join('\r\n')}`);
   }
 
-  /** The terminal is as it was, and the cursor under what was drawn last. */
+  /** Restores the terminal, and leaves the cursor below the last output. */
   restore(): void {
     if (!this.#open) return;
     this.#leave();
@@ -194,14 +195,62 @@ class WatchTerminal {
 
   #press({ name = '', ctrl }: Key): void {
     if (ctrl && name === 'z') this.#suspend();
-    const wish = (ctrl ? CONTROL_KEYS : KEYS)[name];
-    if (wish && this.#open) this.onWish(wish);
+    const keyAction = (ctrl ? CONTROL_KEYS : KEYS)[name];
+    if (keyAction && this.#open) this.onAction(keyAction);
   }
 
-  /** Ctrl-Z, which in raw mode nobody else sees to. */
+  /** Handles Ctrl-Z, which the terminal does not handle in raw mode. */
   #suspend(): void {
     this.#leave();
     this.#suspended = true;
     process.kill(process.pid, 'SIGTSTP');
+  }
+}
+
+/** Samples repeatedly until a signal, a key, or the requested number of samples. */
+export class SampleLoop {
+  readonly #stopped = new AbortController();
+  #samples = 0;
+
+  /** Number of started samples. */
+  get count(): number {
+    return this.#samples;
+  }
+
+  /** Whether it was stopped before the requested number of samples. */
+  get interrupted(): boolean {
+    return this.#stopped.signal.aborted;
+  }
+
+  readonly stop = (): void => this.#stopped.abort();
+
+  /**
+   * Runs the loop. SIGINT, SIGTERM and SIGHUP stop it after the current sample.
+   *
+   * @param interval seconds between the starts of two samples
+   */
+  async run(interval: number, most: number, sample: () => Promise<void>): Promise<void> {
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+    for (const signal of signals) process.on(signal, this.stop);
+    try {
+      while (this.#samples < most && !this.interrupted) {
+        const begun = performance.now();
+        this.#samples++;
+        await sample();
+        if (this.#samples < most) await this.#rest(1000 * interval - (performance.now() - begun));
+      }
+    } finally {
+      for (const signal of signals) process.off(signal, this.stop);
+    }
+  }
+
+  /** Waits while keys and signals are handled; returns early on a stop. */
+  async #rest(milliseconds: number): Promise<void> {
+    const { signal } = this.#stopped;
+    try {
+      await delay(Math.max(0, milliseconds), undefined, { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 }

@@ -1,7 +1,7 @@
 import { escapeText } from '../../answers/text/escape.js';
 
 /**
- * commander's words for wrong usage in one line: its suggestions (`(Did you mean --vmcore?)`) stand on a line of
+ * Joins commander's usage error into one line: its suggestions (`(Did you mean --vmcore?)`) are on a line of
  * their own.
  */
 export function usageSentences(text: string): string {
@@ -13,8 +13,8 @@ export function usageSentences(text: string): string {
 }
 
 /**
- * commander's words for wrong usage, made inert: they quote arguments as they are. The line break
- * before its own suggestion stays, and the last one; every other is an argument's.
+ * Escapes commander's usage error, which quotes arguments unchanged. The line break before commander's
+ * suggestion and the final one remain; any other belongs to an argument.
  */
 export function escapeUsage(text: string): string {
   const { words = '', suggestion = '' } =

@@ -1,4 +1,4 @@
-/** Put in by the bundler (scripts/bundle.mjs, scripts/package). */
+/** Inserted by the bundler (scripts/bundle.mjs, scripts/package). */
 declare const KDUMP_MEM_VERSION: string | undefined;
 
 /** The version in package.json. */

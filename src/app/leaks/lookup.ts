@@ -1,21 +1,19 @@
-import { HostError } from '../../base/errors/host.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { HostError, KernelError, ReadError } from '../../base/errors.js';
 import { liveHost } from '../../host/live.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { KernelArea } from '../../leaks/readings/kernel-areas.js';
 import { liveReadings } from '../../leaks/readings/reading-source.js';
 import { type ReadingMethod, VMALLOCINFO } from '../../leaks/readings/take.js';
-import { hidesAddresses } from '../../leaks/readings/vmallocinfo.js';
+import { hidesAddresses, type KernelArea } from '../../leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../leaks/recording.js';
 import { type Lookup, noLookup } from '../../leaks/survivors/lookup.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import type { Progress } from '../kit/terminal.js';
 
 /**
- * Looks up where the survivors of a recording are, by what tells most of what can be opened, and hands that to
- * whoever asks; it is closed then.
+ * Looks up the recorded surviving allocations in the most detailed source that can be opened, passes the
+ * lookup to `ask`, and closes the source afterwards.
  *
- * @throws as accountMemory: /proc/kcore was opened, and where RAM is cannot be found
+ * @throws as accountMemory: /proc/kcore was opened, but the RAM ranges cannot be found
  */
 export async function withLookup<T>(
   { type, survivors }: Recording,
@@ -29,10 +27,10 @@ export async function withLookup<T>(
     kernel = await openNativeSource({ live: true, engine: 'native' });
     const [{ lookupByKernel }, { cacheLimits }] = await Promise.all([
       import('../../leaks/survivors/by-kernel.js'),
-      import('../../leaks/survivors/cache-limits.js'),
+      import('../../leaks/survivors/lookup.js'),
     ]);
-    const told = progress.of('locating the blocks that were not freed');
-    return ask(lookupByKernel(kernel, type, survivors, told, cacheLimits(liveHost)));
+    const progressOf = progress.of('locating the blocks that were not freed');
+    return ask(lookupByKernel(kernel, type, survivors, progressOf, cacheLimits(liveHost)));
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
     if (error.code === 'exhausted') throw error;
@@ -70,7 +68,7 @@ async function byFlags<T>(
 }
 
 /**
- * Hands on how to read the kernel's own list of vmalloc areas where /proc/vmallocinfo hides their addresses and
+ * Passes a reader of the kernel's own vmap area list to `record` if /proc/vmallocinfo hides addresses and
  * /proc/kcore can be read.
  */
 export async function withAreas<T>(
@@ -88,12 +86,12 @@ export async function withAreas<T>(
     return record();
   }
   try {
-    const { kernelAreas } = await import('../../leaks/readings/kernel-areas.js');
+    const { kernelAreas } = await import('../../leaks/readings/vmallocinfo.js');
     return await record(() => {
       try {
         return kernelAreas(kernel);
       } catch (error) {
-        // What is not known of one reading is not known of any.
+        // The failure applies to every lookup, so another source is used for all of them.
         if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
         return null;
       }

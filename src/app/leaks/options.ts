@@ -1,19 +1,23 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { TraceError, TraceErrorCode } from '../../base/errors.js';
+import { programPath } from '../../base/shell.js';
+import type { MethodRefusal, OfferedMethod } from '../../leaks/offered-method.js';
+import { offeredReadings } from '../../leaks/readings/methods.js';
 import { READING_METHODS } from '../../leaks/readings/take.js';
-import { MOST_ONE_IN } from '../../leaks/record/tracefs/sample.js';
+import { tracefsRefusal } from '../../leaks/record/tracefs/refusal.js';
+import { MOST_ONE_IN } from '../../leaks/record/tracefs/trace-order.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { LEAST_WINDOWS } from '../../leaks/site-growth.js';
 import { parseNumber, parseUpTo, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
-import { STDOUT } from '../kit/output.js';
-import { checkPrintedProfile } from '../kit/printed-profile.js';
+import { checkPrintedProfile, STDOUT } from '../kit/output.js';
 
-/** What can record allocations live. */
+/** Methods that record allocations live. */
 const LEAK_METHODS = [...READING_METHODS, 'tracefs'] as const;
 export type LeakMethod = (typeof LEAK_METHODS)[number];
 
-/** What follows events. */
+/** Engines that trace allocation events. */
 const ENGINES = ['tracefs', 'bpftrace'] as const;
 
 export interface LeaksOptions {
@@ -21,9 +25,9 @@ export interface LeaksOptions {
   readonly interval?: number;
   readonly windows?: number;
   readonly order?: number;
-  /** One in so many. */
+  /** Sampling rate: one in this many. */
   readonly sample?: 'auto' | number;
-  /** Share of a core. */
+  /** Maximum CPU use, as a share of one core. */
   readonly budget?: number;
   readonly pid?: number;
   readonly cgroup?: string;
@@ -40,7 +44,7 @@ export interface LeaksOptions {
   readonly strict?: true;
 }
 
-/** The largest block that the buddy allocator of common kernels has. */
+/** The largest order of the buddy allocator in common kernels. */
 const MOST_ORDER = 10;
 const MOST_SECONDS = 7 * 86_400;
 const MOST_WINDOWS = 1000;
@@ -107,11 +111,11 @@ export function addLeaksOptions(command: Command): Command {
     .option('--strict', 'exit with status 5 if the answer is incomplete');
 }
 
-/** @throws {UsageError} for options that mean nothing together */
+/** @throws {UsageError} for options that cannot be combined */
 export function checkLeaksOptions(options: LeaksOptions): void {
   const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
   if (json && folded) throw new UsageError('--folded and --json exclude each other');
-  const profiles = ofProfiles(options);
+  const profiles = profileFiles(options);
   if (force && profiles.every((file) => file === STDOUT))
     throw new UsageError('--force needs --pprof or --speedscope');
   checkPrintedProfile(profiles, options);
@@ -120,7 +124,7 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     throw new UsageError('--pprof and --speedscope name the same file');
   if (options.order !== undefined && type !== 'page')
     throw new UsageError('--order needs --type page');
-  const [alone] = method === undefined || method === 'tracefs' ? [] : ofEvents(options);
+  const [alone] = method === undefined || method === 'tracefs' ? [] : eventOptions(options);
   if (alone !== undefined)
     throw new UsageError(
       `--${alone} needs an event-based method: --method ${method} records no events`,
@@ -137,12 +141,12 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     throw new UsageError(`--methods cannot be combined with --${other[0]}`);
 }
 
-/** Where profiles go. */
-export function ofProfiles({ pprof, speedscope }: LeaksOptions): string[] {
+/** Returns the output files of profiles. */
+export function profileFiles({ pprof, speedscope }: LeaksOptions): string[] {
   return [pprof, speedscope].filter((file) => file !== undefined);
 }
 
-/** What it cannot do, it does not do by half. */
+/** Rejects options that bpftrace does not support. */
 function checkBpftrace({ type = 'page', sample, budget, cgroup }: LeaksOptions): void {
   if (type !== 'page')
     throw new UsageError(`--engine bpftrace supports pages only, not --type ${type}`);
@@ -154,8 +158,8 @@ function checkBpftrace({ type = 'page', sample, budget, cgroup }: LeaksOptions):
     throw new UsageError('--engine bpftrace does not support --cgroup: use --engine tracefs');
 }
 
-/** Options that only those ways have that follow events. */
-export function ofEvents(options: LeaksOptions): string[] {
+/** Returns the given options that apply only to event tracing. */
+export function eventOptions(options: LeaksOptions): string[] {
   const { order, sample, budget, pid, cgroup, engine } = options;
   return Object.entries({ order, sample, budget, pid, cgroup, engine }).flatMap(([name, value]) =>
     value === undefined ? [] : [name],
@@ -173,7 +177,7 @@ function parseSample(text: string): 'auto' | number {
   if (text === 'auto') return text;
   const parts = /^1\/([1-9]\d{0,6})$/.exec(text);
   const oneIn = Number(parts?.[1]);
-  // Bits of a number decide.
+  // Sampling selects by bits of a number, so the rate must be a power of two.
   if (!parts || !Number.isInteger(Math.log2(oneIn)))
     throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
   if (oneIn > MOST_ONE_IN)
@@ -196,4 +200,31 @@ function parseCgroup(text: string): string {
   if (!path.startsWith('/') || names.some((name) => ['', '.', '..'].includes(name)))
     throw new InvalidArgumentError('It takes a path as in /proc/PID/cgroup: /system.slice/…');
   return path;
+}
+
+/** Returns the methods for an allocation type on this machine, in order of preference; tracing is last. */
+export function methodsHere(type: AllocationType): OfferedMethod[] {
+  const readings = offeredReadings(type);
+  if (type === 'vmalloc') return readings;
+  const traced = tracedMethod(tracefsRefusal(type));
+  return [...readings, traced, ...(type === 'page' ? [pairedMethod(traced)] : [])];
+}
+
+/** Returns bpftrace as a method: it requires tracefs and an installed bpftrace. */
+function pairedMethod(traced: OfferedMethod): OfferedMethod {
+  if (programPath('bpftrace') !== undefined) return { ...traced, method: 'bpftrace' };
+  return { method: 'bpftrace', refusal: 'not-installed', why: null };
+}
+
+const REFUSALS: Readonly<Partial<Record<TraceErrorCode, MethodRefusal>>> = {
+  'trace-no-root': 'denied',
+  'trace-not-mounted': 'not-mounted',
+  'trace-unsupported': 'absent',
+};
+
+/** Returns tracing as a method; refused if recording would fail with `error`. */
+export function tracedMethod(error: TraceError | null): OfferedMethod {
+  if (error === null) return { method: 'tracefs', refusal: null, why: null };
+  const refusal = REFUSALS[error.code] ?? 'not-readable';
+  return { method: 'tracefs', refusal, why: error.message };
 }

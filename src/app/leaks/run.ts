@@ -2,15 +2,14 @@ import { methodsJson, methodsText } from '../../answers/leaks/methods.js';
 import { methodWords } from '../../answers/leaks/words.js';
 import { formatCount } from '../../answers/text/size.js';
 import { collectNow, staySmall } from '../../base/collect-garbage.js';
-import { HostError } from '../../base/errors/host.js';
-import { WalkError } from '../../base/errors/walk.js';
+import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { checkOutput, OutputFile } from '../../base/output-file.js';
 import { liveHost } from '../../host/live.js';
-import { ChosenThreads } from '../../host/proc/chosen-threads.js';
+import { ThreadFilter } from '../../host/proc/chosen-threads.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { findProcess } from '../../host/proc/process.js';
-import { type Chosen, type LeaksAnswer, leaksAnswer } from '../../leaks/answer.js';
+import { type LeaksAnswer, leaksAnswer, type ThreadFilterFacts } from '../../leaks/answer.js';
 import { recordingFrom } from '../../leaks/from/recording-from.js';
 import { defaultMethod } from '../../leaks/offered-method.js';
 import { recordReadings } from '../../leaks/readings/record.js';
@@ -19,34 +18,41 @@ import type { TraceFigures } from '../../leaks/record/tracefs/trace-order.js';
 import type { Recording } from '../../leaks/recording.js';
 import { noLookup } from '../../leaks/survivors/lookup.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { printAnswer, printWarnings, STDOUT } from '../kit/output.js';
+import { printAnswer, printText, printWarnings, STDOUT } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
 import { withAreas, withLookup } from './lookup.js';
-import { methodsHere } from './methods.js';
 import {
   checkLeaksOptions,
+  eventOptions,
   type LeakMethod,
   type LeaksOptions,
-  ofEvents,
-  ofProfiles,
+  methodsHere,
+  profileFiles,
 } from './options.js';
 
 const USUAL_SECONDS = 600;
 const USUAL_WINDOWS = 15;
-/** Where a reading has hundreds of bytes for each allocation of the machine. */
-const DEAR_WINDOWS = 5;
+/**
+ * Default number of windows for page_owner: each reading has hundreds of bytes per allocation of the machine.
+ */
+const PAGE_OWNER_WINDOWS = 5;
 const USUAL_BUDGET = 0.02;
 
-/** Allocations that are kept at most: this program then takes less than 150 MiB. */
+/** Maximum number of stored allocations, which limits this program to less than 150 MiB. */
 const MOST_BLOCKS = 500_000;
-/** Those that are looked up one by one, taken evenly from each stack. */
+/**
+ * Maximum number of surviving allocations that are looked up individually, sampled evenly from each stack
+ * trace.
+ */
 const MOST_SURVIVORS = 50_000;
 
-/** Status of a program that Ctrl-C ended, as shells tell it. */
+/** Exit status after Ctrl-C, as shells report it. */
 const INTERRUPTED = 130;
 
-/** `kdump-mem leaks`. @throws {UsageError}, {@link TraceError}, {@link HostError}, {@link OutputError} */
+/**
+ * Runs `kdump-mem leaks`. @throws {UsageError}, {@link TraceError}, {@link HostError}, {@link OutputError}
+ */
 export async function runLeaks(options: LeaksOptions): Promise<void> {
   checkLeaksOptions(options);
   if (options.methods) return printMethods(options);
@@ -62,7 +68,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
     );
     progress.clear();
     signals.recorded();
-    // What followed events is of no more use, and the look at all memory takes as much.
+    // Frees the event tracer's memory, since the scan of all memory needs as much.
     collectNow();
     const chosen = chosenOf(options, threads);
     const answer = await withLookup(recording, progress, (lookup) =>
@@ -75,7 +81,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
   }
 }
 
-/** Of files: blocks of another time or machine are not looked up. */
+/** Answers from files. Allocations are not looked up, since they are from another time or machine. */
 async function answerFrom(options: LeaksOptions, paths: readonly string[]): Promise<void> {
   const { type = 'page', interval, windows } = options;
   const recording = await advised(
@@ -94,7 +100,7 @@ async function answerFrom(options: LeaksOptions, paths: readonly string[]): Prom
   await printLeaks(leaksAnswer(recording, noLookup('from-file')), options);
 }
 
-/** With what to do next where whoever failed does not tell. */
+/** Adds advice to an error that has none. */
 async function advised<T>(next: string, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
@@ -106,7 +112,7 @@ async function advised<T>(next: string, ask: () => Promise<T>): Promise<T> {
 
 function record(
   options: LeaksOptions,
-  threads: ChosenThreads | null,
+  threads: ThreadFilter | null,
   progress: Progress,
   stop: AbortSignal,
 ): Promise<Recording> {
@@ -120,7 +126,7 @@ function record(
         seconds: interval,
         stop,
         maxSurvivors: MOST_SURVIVORS,
-        windows: options.windows ?? (method === 'page-owner' ? DEAR_WINDOWS : USUAL_WINDOWS),
+        windows: options.windows ?? (method === 'page-owner' ? PAGE_OWNER_WINDOWS : USUAL_WINDOWS),
         pageSize: readPageSize(liveHost),
         progress: ({ readings, of }) =>
           progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
@@ -143,7 +149,7 @@ function record(
   });
 }
 
-/** By bpftrace, which is loaded where it is asked for. */
+/** Records with bpftrace, whose code is loaded on demand. */
 async function recordPaired(
   { windows, order, pid }: LeaksOptions,
   seconds: number,
@@ -166,7 +172,7 @@ async function recordPaired(
   });
 }
 
-/** How to record: what was asked for, or the first that this kernel offers. @throws {UsageError} */
+/** Returns the requested method, or the first that this kernel offers. @throws {UsageError} */
 function methodOf(options: LeaksOptions): LeakMethod {
   const { type = 'page', method } = options;
   const offered = methodsHere(type);
@@ -178,22 +184,21 @@ function methodOf(options: LeaksOptions): LeakMethod {
       );
     return method;
   }
-  const [alone] = ofEvents(options);
+  const [alone] = eventOptions(options);
   if (alone !== undefined && !names.includes('tracefs'))
     throw new UsageError(
       `--${alone} needs events, and --type ${type} has none (methods: ${names.join(', ')})`,
     );
-  // Who says how to sample, or whom to follow, asks for events.
+  // Options for sampling and filtering require event tracing.
   if (alone !== undefined) return 'tracefs';
-  // What it is refused for it says itself, in more words.
+  // If no method is available, the error of this one has the details.
   return defaultMethod(offered) ?? (names.includes('tracefs') ? 'tracefs' : names[0]!);
 }
 
 function printMethods({ type = 'page', json }: LeaksOptions): void {
   const offered = methodsHere(type);
-  printAnswer(
-    json ? formatJson(methodsJson(type, offered), 2) : methodsText(type, offered, terminalWidth()),
-  );
+  if (json) printAnswer(formatJson(methodsJson(type, offered), 2));
+  else printText(methodsText(type, offered, terminalWidth()));
 }
 
 function figuresWords(figures: TraceFigures, seconds: number): string {
@@ -203,12 +208,12 @@ function figuresWords(figures: TraceFigures, seconds: number): string {
   return `${Math.round(figures.seconds)} of ${Math.round(seconds)} s: ${formatCount(Math.round(perSecond))} events a second${of}, ${formatCount(kept)} held, ${cost}`;
 }
 
-/** @throws {WalkError} the process is not there */
-function threadsOf({ pid, cgroup }: LeaksOptions): ChosenThreads | null {
-  if (cgroup !== undefined) return ChosenThreads.ofCgroup(liveHost, cgroup);
+/** @throws {WalkError} the process does not exist */
+function threadsOf({ pid, cgroup }: LeaksOptions): ThreadFilter | null {
+  if (cgroup !== undefined) return ThreadFilter.ofCgroup(liveHost, cgroup);
   if (pid === undefined) return null;
   try {
-    return ChosenThreads.ofProcess(liveHost, findProcess(liveHost, pid));
+    return ThreadFilter.ofProcess(liveHost, findProcess(liveHost, pid));
   } catch (error) {
     if (!(error instanceof HostError) || error.code !== 'no-such-process') throw error;
     throw new WalkError('no-such-pid', error.message, { cause: error });
@@ -217,15 +222,18 @@ function threadsOf({ pid, cgroup }: LeaksOptions): ChosenThreads | null {
 
 function chosenOf(
   { pid, cgroup }: LeaksOptions,
-  threads: ChosenThreads | null,
-): Chosen | undefined {
+  threads: ThreadFilter | null,
+): ThreadFilterFacts | undefined {
   if (threads === null) return undefined;
-  return { who: pid === undefined ? `cgroup ${cgroup}` : `pid ${pid}`, ended: threads.ended };
+  return { who: pid === undefined ? `cgroup ${cgroup}` : `pid ${pid}`, ended: threads.exited };
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** The first ends the recording with what there is; a later one, once that is over, all of it. */
+/**
+ * Signal handling: the first signal stops the recording and keeps its results. A signal after the recording
+ * exits the program.
+ */
 class Signals {
   readonly #stop = new AbortController();
   #recorded = false;
@@ -242,7 +250,10 @@ class Signals {
     return this.#stop.signal;
   }
 
-  /** Nothing of ours is left in the kernel. */
+  /**
+   * Marks the recording as finished: nothing of kdump-mem is left in the kernel, so the next signal may exit
+   * at once.
+   */
   recorded(): void {
     this.#recorded = true;
   }
@@ -254,9 +265,9 @@ class Signals {
 
 const USUAL_LIMIT = 20;
 
-/** Whether files could be written, before minutes are spent. @throws {UsageError}, {@link OutputError} */
+/** Checks before a long recording that the files can be written. @throws {UsageError}, {@link OutputError} */
 function checkLeaksOutput(options: LeaksOptions): void {
-  for (const file of ofProfiles(options))
+  for (const file of profileFiles(options))
     if (file !== STDOUT) checkOutput(file, options.force ?? false, options.from ?? []);
   if (options.pprof === STDOUT && process.stdout.isTTY)
     throw new UsageError(
@@ -265,8 +276,8 @@ function checkLeaksOutput(options: LeaksOptions): void {
 }
 
 /**
- * Writes the files that were asked for, and prints the answer; where a profile goes to stdout, what makes the answer
- * doubtful goes to stderr, as with folded stacks. @throws {OutputError}
+ * Writes the requested files, and prints the answer. If a profile goes to stdout, warnings go to stderr, as
+ * with folded stacks. @throws {OutputError}
  */
 async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<void> {
   const { pprof, speedscope, folded, json, limit, strict } = options;
@@ -284,13 +295,15 @@ async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<v
   }
   if (pprof === STDOUT || speedscope === STDOUT || folded) {
     const { noteWords } = await import('../../answers/leaks/words.js');
-    printWarnings(answer.notes.map((note) => ({ message: noteWords(note) })));
+    printWarnings(
+      answer.notes.map((note) => ({ message: noteWords(note, answer.recording.type) })),
+    );
   } else if (json) {
     const { leaksJson } = await import('../../answers/leaks/json.js');
     printAnswer(formatJson(leaksJson(answer, limit), 2));
   } else {
     const { leaksText } = await import('../../answers/leaks/text.js');
-    printAnswer(leaksText(answer, { limit: limit ?? USUAL_LIMIT, width: terminalWidth() }));
+    printText(leaksText(answer, { limit: limit ?? USUAL_LIMIT, width: terminalWidth() }));
   }
   if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
 }

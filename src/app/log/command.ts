@@ -1,7 +1,9 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { LogChoice, LogMoment } from '../../account/log.js';
 import { formatJson } from '../../base/json.js';
+import { nanosecondsOf } from '../../base/quantity.js';
 import type { BootChoice } from '../../log/boots.js';
+import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import {
@@ -13,7 +15,6 @@ import {
 } from '../kit/from-argument.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
 import { printWarnings } from '../kit/output.js';
-import { parseFacilities, parseLevels, parseMoment } from './arguments.js';
 
 interface LogOptions extends AnswerOptions, FromOptions {
   readonly level?: ReadonlySet<number>;
@@ -42,8 +43,8 @@ Examples:
 Times are seconds on the kernel clock, which stops during suspend; -10m counts back from the newest
 message. Control characters are printed as \\xNN. Docs: docs/log.md.
 
-Exit status: 0 answered, 1 the engines differ (verify), 2 wrong usage, 3 the dump or kernel could not
-be opened or read, 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 answered, 1 crash and kdump-mem disagree (--engine verify), 2 wrong usage, 3 the dump
+or kernel could not be opened or read, 5 (with --strict) the answer is incomplete.`;
 
 /** Registers `kdump-mem log`, which prints the kernel log. */
 export function registerLog(program: Command): void {
@@ -75,8 +76,8 @@ async function answerLog(options: LogOptions): Promise<void> {
   const [{ eachMessage, messages }, { logEnd, logJson, messageLine }, { messageText }] =
     await Promise.all([
       import('../../account/log.js'),
-      import('../../answers/log/json.js'),
-      import('../../answers/log/text.js'),
+      import('../../answers/log/render.js'),
+      import('../../answers/log/render.js'),
     ]);
   const { level, facility, since, until, ndjson, from } = options;
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
@@ -121,7 +122,7 @@ async function answerLog(options: LogOptions): Promise<void> {
   }).catch(byBeside);
 }
 
-/** Messages that are missing, and warnings. */
+/** Prints the number of missing messages, and warnings. */
 function printRest({
   overwritten,
   noRoom,
@@ -135,7 +136,48 @@ function printRest({
     process.stderr.write(`kdump-mem: ${overwritten} older messages were overwritten.\n`);
   if (noRoom > 0)
     process.stderr.write(
-      `kdump-mem: ${noRoom} messages are missing: the kernel log had no room.\n`,
+      `kdump-mem: ${noRoom} messages are missing because the kernel log buffer was full.\n`,
     );
   printWarnings(warnings);
+}
+
+/**
+ * Parses comma-separated level names as dmesg does: `err+` means err and more severe levels, `+info` info and
+ * less severe ones.
+ */
+export function parseLevels(text: string): ReadonlySet<number> {
+  const chosen = new Set<number>();
+  for (const word of text.split(',')) {
+    const {
+      less = '',
+      name = '',
+      worse = '',
+    } = /^(?<less>\+?)(?<name>[a-z]+)(?<worse>\+?)$/.exec(word)?.groups ?? {};
+    const level = LEVELS.indexOf(name);
+    if (level < 0 || (less !== '' && worse !== ''))
+      throw new InvalidArgumentError(
+        `Use levels of ${LEVELS.join(', ')}; err+ is err and more severe.`,
+      );
+    for (let one = worse ? 0 : level; one <= (less ? LEVELS.length - 1 : level); one++)
+      chosen.add(one);
+  }
+  return chosen;
+}
+
+/** Parses comma-separated facility names. */
+export function parseFacilities(text: string): ReadonlySet<number> {
+  const chosen = text.split(',').map((name) => FACILITIES.indexOf(name));
+  if (chosen.includes(-1))
+    throw new InvalidArgumentError(`Use facilities of ${FACILITIES.join(', ')}.`);
+  return new Set(chosen);
+}
+
+/** Parses `90.5` (seconds after boot, as in messages) or `-10m` (time before the newest message). */
+export function parseMoment(text: string): LogMoment {
+  const nanoseconds = nanosecondsOf(text.replace(/^-/, ''));
+  if (nanoseconds === undefined)
+    throw new InvalidArgumentError(
+      'Use seconds after boot (90.5), or a time before the newest message (-10m).',
+    );
+  return { nanoseconds, from: text.startsWith('-') ? 'end' : 'boot' };
 }

@@ -1,17 +1,23 @@
-import { eachCaptured } from '../../account/captured-log.js';
-import { chosenBy, type LogChoice } from '../../account/log.js';
-import { logEnd, messageJson, messageLine, wholeJson } from '../../answers/log/json.js';
-import { type LogTextOptions, messageText, textLogWords } from '../../answers/log/text.js';
+import { chosenBy, eachCaptured, type LogChoice } from '../../account/log.js';
+import {
+  type LogTextOptions,
+  logEnd,
+  messageJson,
+  messageLine,
+  messageText,
+  textLogWords,
+  wholeJson,
+} from '../../answers/log/render.js';
 import { escapeText } from '../../answers/text/escape.js';
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { groupLogs, type LogSource } from '../../host/logs.js';
 import { STDIN } from '../../host/text-input.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
+import type { CaptureOrigin } from '../../records/sample-origin.js';
 import { logFindings } from '../../triage/log/log-findings.js';
 import { HeldMessages, incompleteness, PAGE_SIZE } from '../../triage/text.js';
 import { Warnings } from '../../walk/warnings.js';
@@ -27,7 +33,7 @@ interface PrintOptions extends LogTextOptions {
   readonly strict?: true;
 }
 
-/** Prints messages of a log as they come, in the form that the options name. */
+/** Prints log messages as they arrive, in the requested format. */
 class MessagePrinter {
   readonly #options: PrintOptions;
   #waiting: string[] = [];
@@ -37,7 +43,7 @@ class MessagePrinter {
     this.#options = options;
   }
 
-  /** @param log of which logs it is, where they are text */
+  /** @param log name of the text log that contains the message */
   take(record: LogRecord | TextRecord, log?: string): void {
     const { json, ndjson } = this.#options;
     if (json) {
@@ -48,20 +54,20 @@ class MessagePrinter {
     this.listed++;
   }
 
-  /** Names the log whose messages follow, as tail does. */
+  /** Prints the name of the log whose messages follow, as tail does. */
   head(name: string): void {
     const { json, ndjson } = this.#options;
     if (!json && !ndjson) this.#waiting.push(`==> ${escapeText(name)} <==\n`);
   }
 
-  /** Writes what waits. */
+  /** Writes the buffered output. */
   async print(): Promise<void> {
     const pieces = this.#waiting;
     this.#waiting = [];
     if (pieces.length > 0) await printStream([pieces.join('')]);
   }
 
-  /** Writes what stands behind the messages. */
+  /** Writes the output after the messages. */
   async end(whole: Parameters<typeof wholeJson>[0], notes: readonly string[]): Promise<void> {
     const { json, ndjson, strict } = this.#options;
     if (json) {
@@ -77,13 +83,16 @@ class MessagePrinter {
   }
 }
 
-/** `logJson` in parts: of a log that is larger than memory no list of messages is made. */
+/**
+ * Start of `logJson`, which is printed in parts: a log may be larger than memory, so no list of messages is
+ * built.
+ */
 const JSON_START = '{\n  "schema": "kdump-mem.log/1",\n  "messages": [';
 
 /**
- * Prints the logs that a capture has, as that of a kernel is printed.
+ * Prints the logs in a capture in the format of a kernel's log.
  *
- * @throws {HostError} it has none
+ * @throws {HostError} it contains none
  */
 export async function printCapturedLog(
   { from: path, files }: CaptureInputs,
@@ -110,8 +119,8 @@ export async function printCapturedLog(
   for (let next = each.next(); ; next = each.next()) {
     if (next.done) {
       const { overwritten } = next.value;
-      const gone = overwritten ? [`${overwritten} older messages were overwritten`] : [];
-      return printer.end(next.value, gone);
+      const lost = overwritten ? [`${overwritten} older messages were overwritten`] : [];
+      return printer.end(next.value, lost);
     }
     printer.take(next.value);
     await printer.print();
@@ -119,7 +128,7 @@ export async function printCapturedLog(
 }
 
 /**
- * Prints the kernel's messages of logs that are text, as the log of a kernel is printed.
+ * Prints the kernel messages in text logs in the format of a kernel's log.
  *
  * @throws {HostError} they cannot be read, or contain no kernel log
  */
@@ -142,7 +151,7 @@ export async function printTextLog(
       lacksBoot = true;
       return;
     }
-    const { boot, meant } = chosen;
+    const { boot, meant: isSelected } = chosen;
     let [isFirst, isTimed] = [true, false];
     const bare = new HeldMessages();
     let isBare = true;
@@ -153,7 +162,7 @@ export async function printTextLog(
     };
     const print = (record: TextRecord): void => {
       isTimed ||= record.timestamp !== null;
-      if (!meant(record)) {
+      if (!isSelected(record)) {
         omitted++;
         return;
       }
@@ -166,7 +175,7 @@ export async function printTextLog(
       { take, isOpen: true, triggers: /^/ },
       () => printer.print(),
     );
-    // Lines without a known form are messages of a kernel where one of them begins a finding.
+    // Lines without a known format count as kernel messages if one of them begins a finding.
     if (summary.format === undefined && logFindings(bare.records, PAGE_SIZE).length > 0)
       for (const record of bare.records) print(record);
     else if (summary.format === undefined || summary.messages === 0) return;
@@ -198,21 +207,21 @@ export async function printTextLog(
   await printer.end(captured ? { ...whole, captured } : whole, notes);
 }
 
-/** A sosreport's `dmesg`. */
+/** Path of dmesg output in a sosreport. */
 const OWN_LOG = 'sos_commands/kernel/dmesg';
 
 const UNTIMED = 'no kernel timestamps, so --since and --until were ignored';
 
-/** Which messages of a log are asked for; undefined: it does not have the boot. */
+/** Returns a filter for the messages of a log; undefined if the log lacks the boot. */
 async function chosenOf(
   source: LogSource,
   choice: LogChoice,
-  asked: BootChoice | undefined,
+  requested: BootChoice | undefined,
 ): Promise<{ readonly boot: number | undefined; meant(record: TextRecord): boolean } | undefined> {
   const isFromEnd = [choice.since, choice.until].some((moment) => moment?.from === 'end');
-  const isFirst = asked && 'number' in asked && asked.number > 0;
-  if (!isFromEnd && (asked === undefined || isFirst)) {
-    const boot = asked && 'number' in asked ? asked.number : undefined;
+  const isFirst = requested && 'number' in requested && requested.number > 0;
+  if (!isFromEnd && (requested === undefined || isFirst)) {
+    const boot = requested && 'number' in requested ? requested.number : undefined;
     const meant = chosenBy(choice, 0n);
     return { boot, meant: (record) => (boot ?? record.boot) === record.boot && meant(record) };
   }
@@ -222,7 +231,7 @@ async function chosenOf(
       'Save it to a file.',
     );
   const { summary } = await readLog(source, { take: () => undefined, isOpen: true, triggers: /^/ });
-  const boot = findBoot(asked ?? { number: 0 }, summary);
+  const boot = findBoot(requested ?? { number: 0 }, summary);
   if (boot === undefined) return undefined;
   const meant = chosenBy(choice, summary.boots[boot - 1]?.newest ?? 0n);
   return { boot, meant: (record) => record.boot === boot && meant(record) };

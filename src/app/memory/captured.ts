@@ -1,30 +1,28 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
-import { HostError } from '../../base/errors/host.js';
-import { KernelError } from '../../base/errors/kernel.js';
+import { HostError, KernelError } from '../../base/errors.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { readHostDetails } from '../../host/proc/details.js';
-import { knownPageSize } from '../../host/proc/memory.js';
-import { readHostCounts } from '../../host/proc/memory-counts.js';
-import { hostOrigin } from '../../host/proc/origin.js';
+import { hostOrigin } from '../../host/proc/machine-sample.js';
+import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
- * Returns the memory breakdown of a captured host, by its counters.
+ * Returns the memory breakdown of a captured host, based on its counters.
  *
- * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks what this reads
+ * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks required files
  * @throws {KernelError} `damaged`: its counters contradict each other
  */
 export async function capturedMemory(path: string): Promise<MemoryAnswer> {
   return memoryOfCapture(path, await readCapture(path));
 }
 
-/** @throws as lookCaptured */
+/** @throws as capturedMemory */
 export function memoryOfCapture(path: string, files: CapturedFiles): MemoryAnswer {
   try {
     return memoryAt(path, capturedAt(files, 'last'));
   } catch (error) {
-    // Files that are read one after the other contradict each other where memory moves fast.
+    // Files are read one after the other, so they can contradict each other if memory changes quickly.
     if (!(error instanceof KernelError) || !files.has('sample-2/proc/meminfo')) throw error;
     return memoryAt(path, capturedAt(files, 'first'));
   }
@@ -41,7 +39,7 @@ function memoryAt(
     });
   }
   const answer = countedMemory(readHostCounts(host), readHostDetails(host));
-  const taken = host.timeOf('/proc/meminfo');
-  const captured = { name: of.name, taken };
-  return { ...answer, warnings, captured, origin: hostOrigin(host, taken) };
+  const at = host.timeOf('/proc/meminfo');
+  const captured = { name: of.name, taken: at };
+  return { ...answer, warnings, captured, origin: hostOrigin(host, at) };
 }

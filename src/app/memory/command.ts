@@ -1,15 +1,16 @@
 import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { FigureFormat } from '../../account/memory/figure-format.js';
-import { type AnswerOptions, answer, tell } from '../kit/answer.js';
+import { escapeText } from '../../answers/text/escape.js';
+import { type AnswerOptions, answer, present } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
-import { addFromOption } from '../kit/from-argument.js';
+import { addFromOption, LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
-import { LIVE_SOURCES, type LiveSource } from '../kit/live-sources.js';
 import { Progress } from '../kit/terminal.js';
 import { addDepthOptions, DEPTH_NAMES, requestedDepth } from './depths.js';
 import { liveSampler, refuseWithout } from './source.js';
+import { checkThresholds, parseThreshold, type Threshold } from './thresholds.js';
 import type { WatchOptions } from './watch.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
@@ -18,6 +19,7 @@ interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
+  readonly failOn?: readonly Threshold[];
 }
 
 const EXAMPLES = `
@@ -46,10 +48,11 @@ drivers that call the page allocator directly are the usual cause.
 (/proc/kpageflags, root), and otherwise counters in /proc. The first line names the source, and why
 others are not available. --source requires one of them.
 
-Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 the dump or kernel could not be
-opened or read, 5 (with --strict) the answer is incomplete.`;
+Exit status: 0 success, 1 a limit of --fail-on is exceeded, or crash and kdump-mem disagree (--engine
+verify), 2 wrong usage, 3 the dump or kernel could not be opened or read, 5 (with --strict) the answer is
+incomplete, or (with --fail-on) too incomplete to compare.`;
 
-/** `kdump-mem memory`: the memory breakdown of a machine. */
+/** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */
 export function registerMemory(program: Command): void {
   const command = addSourceOptions(program.command('memory'))
     .usage('[options] [dump...]')
@@ -79,7 +82,7 @@ export function registerMemory(program: Command): void {
         'write an HTML page with a treemap; - writes to stdout',
       ).conflicts(['json', 'prometheus', ...DEPTH_NAMES]),
     )
-    .option('--force', 'overwrite an existing page')
+    .option('--force', 'replace an existing HTML file')
     .addOption(
       new Option(
         '--watch',
@@ -88,10 +91,18 @@ export function registerMemory(program: Command): void {
     )
     .option('--interval <time>', 'time between samples (default 2 s)', parseInterval)
     .option('--count <n>', 'number of samples, then exit', parseNumber)
+    .addOption(
+      new Option(
+        '--fail-on <limit>',
+        'exit with status 1 if a category exceeds a size or share, such as unattributed=10% (repeatable)',
+      )
+        .argParser(parseThreshold)
+        .conflicts('watch'),
+    )
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      const [ask, taken, figures, json, text, metrics] = await Promise.all([
+      const [ask, origin, figures, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
         import('../../walk/machine/origin.js'),
         import('../../account/memory/figures.js'),
@@ -139,16 +150,27 @@ export function registerMemory(program: Command): void {
         } finally {
           progress.clear();
         }
-        tell(found, options, words);
+        present(found, options, words);
+        fail(found, options);
         return;
       }
+      let accounted: MemoryAnswer | undefined;
       await answer(options, {
         doing,
-        ask: (kernel, show) => ({
-          ...figured(ask.accountMemory(kernel, show, depth?.walks)),
-          origin: taken.kernelOrigin(kernel),
-        }),
+        ask: (kernel, show) => {
+          accounted = figured(ask.accountMemory(kernel, show, depth?.walks));
+          return { ...accounted, origin: origin.kernelOrigin(kernel) };
+        },
         ...words,
       });
+      if (accounted) fail(accounted, options);
     });
+}
+
+/** Prints which limits of --fail-on are exceeded, and sets the exit status. */
+function fail({ memory }: MemoryAnswer, { failOn }: MemoryOptions): void {
+  if (!failOn) return;
+  const { status, lines } = checkThresholds(memory, failOn);
+  for (const line of lines) process.stderr.write(`kdump-mem: ${escapeText(line)}\n`);
+  if (status !== undefined) process.exitCode = status;
 }

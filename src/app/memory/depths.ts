@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
 import type { NoDetails } from '../../account/memory/answer.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
-import type { DepthText } from '../../answers/memory/depths/depth.js';
+import type { DepthText } from '../../answers/memory/depths/tables.js';
 
-/** A part of the answer that `memory` lists in detail, in place of its tree. */
+/** A part of the answer that `memory` can list in detail instead of its tree. */
 export interface MemoryDepth {
   /** Option name without dashes. */
   readonly name: string;
@@ -12,13 +12,13 @@ export interface MemoryDepth {
   readonly title?: string;
   /** Values of the option. */
   readonly choices?: readonly string[];
-  /** Requires kernel memory. */
+  /** Whether it requires kernel memory. */
   readonly needsFrames: boolean;
   /** Additional walks that it requires. */
   readonly walks?: MemoryOptions;
-  /** The part of the answer that lists in /proc can provide, too. */
+  /** The part of the answer, if lists in /proc can provide it too. */
   readonly part?: keyof NoDetails;
-  /** Printed after the tree. */
+  /** Whether it is printed after the tree. */
   readonly withTree?: true;
   text(): Promise<DepthText>;
 }
@@ -30,7 +30,7 @@ const DEPTHS: readonly MemoryDepth[] = [
     title: 'Slab caches',
     needsFrames: false,
     part: 'caches',
-    text: async () => (await import('../../answers/memory/depths/caches.js')).cachesTable,
+    text: async () => (await import('../../answers/memory/depths/tables.js')).cachesTable,
   },
   {
     name: 'vmalloc',
@@ -38,7 +38,7 @@ const DEPTHS: readonly MemoryDepth[] = [
     title: 'vmalloc areas by caller',
     needsFrames: false,
     part: 'callers',
-    text: async () => (await import('../../answers/memory/depths/callers.js')).callersTable,
+    text: async () => (await import('../../answers/memory/depths/tables.js')).callersTable,
   },
   {
     name: 'files',
@@ -62,7 +62,7 @@ const DEPTHS: readonly MemoryDepth[] = [
     title: 'Zones, with free blocks by order',
     needsFrames: false,
     part: 'zones',
-    text: async () => (await import('../../answers/memory/depths/zones.js')).zonesTable,
+    text: async () => (await import('../../answers/memory/depths/tables.js')).zonesTable,
   },
   {
     name: 'as',
@@ -70,7 +70,7 @@ const DEPTHS: readonly MemoryDepth[] = [
     choices: ['free', 'meminfo'],
     needsFrames: false,
     walks: { counted: true },
-    text: async () => (await import('../../answers/memory/depths/figures.js')).figuresTable,
+    text: async () => (await import('../../answers/memory/depths/tables.js')).figuresTable,
   },
 ];
 
@@ -96,7 +96,7 @@ const OFFERED: readonly MemoryDepth[] = [...DEPTHS, ALL];
 /** Names of all depths, for options that conflict with them. */
 export const DEPTH_NAMES: readonly string[] = OFFERED.map(({ name }) => name);
 
-/** Adds an option for each, of which one may be given. */
+/** Adds one option for each detail list; they exclude each other. */
 export function addDepthOptions(command: Command): Command {
   for (const [index, { name, help, choices }] of OFFERED.entries()) {
     const flags = choices === undefined ? `--${name}` : `--${name} <${choices.join('|')}>`;
@@ -106,7 +106,7 @@ export function addDepthOptions(command: Command): Command {
   return command;
 }
 
-/** The depth that the options request; undefined: the tree of categories. */
+/** Returns the detail list that the options request; undefined: the tree of categories. */
 export function requestedDepth(options: object): MemoryDepth | undefined {
   return OFFERED.find(({ name }) => name in options);
 }

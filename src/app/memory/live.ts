@@ -2,44 +2,47 @@ import type { MemoryAnswer, Unavailable } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { flaggedMemory } from '../../account/memory/flagged.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
-import { HostError } from '../../base/errors/host.js';
-import { KernelError } from '../../base/errors/kernel.js';
+import type { Category } from '../../account/memory/tree.js';
+import { HostError, KernelError } from '../../base/errors.js';
 import { liveHost } from '../../host/live.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
-import { readHostCounts } from '../../host/proc/memory-counts.js';
-import { hostOrigin } from '../../host/proc/origin.js';
+import { hostOrigin } from '../../host/proc/machine-sample.js';
+import { readHostCounts } from '../../host/proc/memory.js';
+import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
-import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/live-sources.js';
 
-/** Told now and then which part of a look is done, 0 to 1. */
+/** Called with the completed part of a scan, 0 to 1. */
 type Progress = (part: number) => void;
 
 /**
- * Where this machine's memory is, from the source that tells most of those that can be opened. Which it
- * was, and why those before it could not be had, is part of the answer.
+ * Returns the memory breakdown of this machine from the most detailed source that can be opened. The answer
+ * names the source, and why more detailed ones are not available.
  *
- * @param more what takes a while, and only the kernel's memory tells
- * @throws {KernelError}, {@link HostError}: the source that was asked for cannot be opened, or none can
+ * @param more additional slow parts, available only from kernel memory
+ * @throws {KernelError}, {@link HostError}: the required source cannot be opened, or none can
  */
 export async function liveMemory(
   options: LiveOptions,
   progress: Progress,
   more?: MemoryOptions,
 ): Promise<MemoryAnswer> {
-  // Files that help to understand kcore are for kcore.
-  const { source: asked = Object.keys(aids(options)).length > 0 ? 'kcore' : undefined } = options;
+  // Files for reading kcore imply that source.
+  const { source: requested = Object.keys(aids(options)).length > 0 ? 'kcore' : undefined } =
+    options;
   const unavailable: Unavailable[] = [];
   for (const source of LIVE_SOURCES) {
-    if (asked !== undefined && asked !== source) continue;
+    if (requested !== undefined && requested !== source) continue;
     try {
       const origin = hostOrigin(liveHost, new Date());
-      const answer = await LOOKS[source](options, progress, more);
-      return { ...answer, origin, unavailable };
+      const answer = await LIVE_READERS[source](options, progress, more);
+      const named = source === 'kcore' ? answer : withSharedFiles(answer);
+      return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;
-      if (source === asked || source === 'counters') throw error.reason;
+      if (source === requested || source === 'counters') throw error.reason;
       const { code, message: why } = error.reason;
       unavailable.push({ source, code, why });
     }
@@ -47,7 +50,18 @@ export async function liveMemory(
   throw new TypeError('counters either answer or fail');
 }
 
-/** A source cannot be opened: the next one may. Whatever else goes wrong is no reason to take another. */
+/** Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. */
+function withSharedFiles(answer: MemoryAnswer): MemoryAnswer {
+  const owners = sharedFiles(liveHost);
+  const named = (category: Category): Category => ({
+    ...category,
+    ...(category.category === 'shared' ? { owners } : {}),
+    children: category.children.map(named),
+  });
+  return { ...answer, memory: named(answer.memory) };
+}
+
+/** A source cannot be opened, so the next one is tried. Any other error is passed on. */
 class NotOpened extends Error {
   constructor(readonly reason: KernelError | HostError) {
     super(reason.message);
@@ -60,7 +74,7 @@ type LiveReader = (
   more?: MemoryOptions,
 ) => Promise<MemoryAnswer>;
 
-const LOOKS: Record<LiveSource, LiveReader> = {
+const LIVE_READERS: Record<LiveSource, LiveReader> = {
   kcore: async (options, progress, more) => {
     let kernel: Kernel;
     try {
@@ -91,7 +105,7 @@ const LOOKS: Record<LiveSource, LiveReader> = {
           countedMemory(readHostCounts(liveHost), readHostDetails(liveHost)),
         );
       } catch (error) {
-        // Files that are read one after the other contradict each other where memory moves fast.
+        // Files are read one after the other, so they can contradict each other if memory changes quickly.
         if (error instanceof KernelError && left > 1) continue;
         if (error instanceof HostError || error instanceof KernelError) throw new NotOpened(error);
         throw error;
@@ -100,10 +114,13 @@ const LOOKS: Record<LiveSource, LiveReader> = {
   },
 };
 
-/** Memory that moves fast contradicts itself in one sample, and hardly in each of several. */
+/**
+ * Maximum number of samples. Quickly changing memory can make one sample inconsistent, but hardly several in
+ * a row.
+ */
 const MOST_SAMPLES = 3;
 
-/** Samples again while free memory is contradictory. */
+/** Samples until free memory is consistent, at most MOST_SAMPLES times. */
 export async function settled(sample: () => Promise<MemoryAnswer>): Promise<MemoryAnswer> {
   for (let left = MOST_SAMPLES; ; left--) {
     const answer = await sample();
@@ -111,5 +128,5 @@ export async function settled(sample: () => Promise<MemoryAnswer>): Promise<Memo
   }
 }
 
-/** How often counters are read that add up to more than there is. */
+/** Maximum number of attempts if the counters add up to more than the total. */
 const MOST_TRIES = 10;

@@ -1,13 +1,13 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { headline } from '../../answers/memory/headline.js';
 import { memoryHtml } from '../../answers/memory/html/page.js';
+import { headline } from '../../answers/memory/sentences.js';
 import { type PageOptions, writePage } from '../kit/html-page.js';
 import { type SourceOptions, sourceWords } from '../kit/kernel-source.js';
 
 /**
  * Writes the page of `memory`.
  *
- * @returns what to print
+ * @returns the text to print
  * @throws {OutputError}
  */
 export function writeMemoryPage(

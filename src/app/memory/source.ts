@@ -1,20 +1,18 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { UsageError } from '../kit/failure.js';
-import { checkFrom } from '../kit/from-argument.js';
-import { LIVE_SOURCES, type LiveOptions } from '../kit/live-sources.js';
+import { checkFrom, LIVE_SOURCES, type LiveOptions } from '../kit/from-argument.js';
 import type { MemoryDepth } from './depths.js';
 
 /** Options that apply to /proc/kcore only. */
 const OF_KCORE = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 
 /**
- * How to look at this machine, if that is what is asked for, by our own engine.
+ * Returns a sampler of this machine if the options request one. It uses the native engine. The sampler takes
+ * the source of an earlier sample, to use the same one again.
  *
- * What comes back takes the source of a look before, to look at the same again.
- *
- * @param depth what of the answer is asked for
- * @throws {UsageError} for options that mean nothing together
+ * @param depth requested detail list
+ * @throws {UsageError} for options that conflict
  */
 export async function liveSampler(
   options: LiveOptions,
@@ -47,10 +45,10 @@ export async function liveSampler(
       `--${depth.name} needs kernel memory and conflicts with --source ${source}`,
     );
   const { liveMemory: lookLive } = await import('./live.js');
-  const asked = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
+  const request = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
   return (again) => {
     const pinned = LIVE_SOURCES.find((one) => one === again);
-    return lookLive(pinned ? { ...asked, source: pinned } : asked, progress, depth?.walks);
+    return lookLive(pinned ? { ...request, source: pinned } : request, progress, depth?.walks);
   };
 }
 

@@ -1,18 +1,17 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { type MemorySample, MemorySamples } from '../../account/memory/changes.js';
 import { memoryJson, memoryWatchEnd } from '../../answers/memory/json.js';
-import { watchBlock, watchPage } from '../../answers/memory/watch.js';
+import { watchBlock, watchPage } from '../../answers/memory/text.js';
 import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
 import { formatJson } from '../../base/json.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
-import { SampleLoop } from '../kit/sampling.js';
-import { WatchScreen } from '../kit/screen.js';
+import { SampleLoop, WatchScreen } from '../kit/screen.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
 
 export interface WatchOptions {
   readonly watch?: true;
-  /** Seconds between the beginnings of two looks. */
+  /** Seconds between the starts of two samples. */
   readonly interval?: number;
   readonly count?: number;
   readonly live?: true;
@@ -22,7 +21,7 @@ export interface WatchOptions {
 
 const USUAL_SECONDS = 2;
 
-/** @throws {UsageError} for options that mean nothing without or beside `--watch` */
+/** @throws {UsageError} for options that require `--watch`, or cannot be combined with it */
 export function checkWatch({ watch, interval, count, live }: WatchOptions): void {
   if (!watch && interval !== undefined) throw new UsageError('--interval requires --watch');
   if (!watch && count !== undefined) throw new UsageError('--count requires --watch');
@@ -31,11 +30,11 @@ export function checkWatch({ watch, interval, count, live }: WatchOptions): void
 }
 
 /**
- * Looks again and again until it is interrupted or has looked as often as it should: on a terminal a
- * table that is redrawn in place, in a pipe a block of text for each look, with `--json` a JSON object in
- * a line for each, and a last line that says that it is the last.
+ * Samples until it is interrupted, or the requested number of times. On a terminal it redraws a table, in a
+ * pipe it prints a block of text per sample. With `--json` it prints one JSON object per line, and a last
+ * line that marks the end.
  *
- * @param look asks once; all looks are of the source of the first
+ * @param look takes one sample, from the source of the first
  */
 export async function watchMemory(
   look: (source: MemoryAnswer['source'] | undefined) => Promise<MemoryAnswer>,
@@ -43,15 +42,15 @@ export async function watchMemory(
 ): Promise<void> {
   const again = new SampleLoop();
   const screen = takesEscapes() && !json ? memoryScreen(interval, again.stop) : null;
-  const looks = new MemorySamples();
+  const samples = new MemorySamples();
   let source: MemoryAnswer['source'] | undefined;
   try {
     await again.run(interval, count, async () => {
       const answer = await look(source);
       source = answer.source;
       if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
-      const one = looks.next(answer, new Date());
-      if (screen) screen.show({ answer, look: one });
+      const one = samples.next(answer, new Date());
+      if (screen) screen.show({ answer, sample: one });
       else
         printAnswer(
           json
@@ -59,7 +58,7 @@ export async function watchMemory(
             : watchBlock(answer, one, terminalWidth()),
         );
     });
-    if (json) printAnswer(formatJson(memoryWatchEnd(looks.count, again.interrupted)));
+    if (json) printAnswer(formatJson(memoryWatchEnd(samples.count, again.interrupted)));
   } finally {
     screen?.end();
   }
@@ -67,7 +66,7 @@ export async function watchMemory(
 
 interface Shown {
   readonly answer: MemoryAnswer;
-  readonly look: MemorySample;
+  readonly sample: MemorySample;
 }
 
 /** The live table of `memory --watch`. */
@@ -75,7 +74,7 @@ function memoryScreen(interval: number, quit: () => void): WatchScreen<Shown> {
   return new WatchScreen<Shown>({
     waiting: 'scanning …',
     quit,
-    frame: ({ answer, look }, view) =>
+    frame: ({ answer, sample: look }, view) =>
       watchPageFrame(
         watchPage(answer, look, view.columns),
         view,

@@ -1,24 +1,35 @@
 import { procsEnd } from '../../answers/growth/json.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthText } from '../../answers/growth/text.js';
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { readCapture } from '../../capture/read/files.js';
-import { OF_LOOKS } from '../../growth/history.js';
+import { SAMPLE_HISTORY } from '../../growth/history.js';
 import { ProcessGrowth } from '../../growth/processes.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { EXIT } from '../kit/failure.js';
-import { printAnswer, printStream, printWarnings, writeTextfile } from '../kit/output.js';
+import {
+  printAnswer,
+  printStream,
+  printText,
+  printWarnings,
+  writeTextfile,
+} from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
-import { withoutMemory } from './host.js';
-import { lookAtProcesses } from './live-sample.js';
+import {
+  checkProcessExists,
+  lookLines,
+  sampleProcesses,
+  selectProcesses,
+  withoutMemory,
+} from './host.js';
 import type { ProcsOptions } from './options.js';
-import { checkThere, chosen, lookLines } from './sample-lines.js';
 
 /**
- * What grew between the two samples of a capture: as a table, as the lines that --ndjson stores, as metrics.
+ * Reports growth between the two samples of a capture: as a table, as lines in the format of --ndjson, or as
+ * metrics.
  *
- * @throws {HostError} it has no memory of processes, one sample alone, or does not say when it was taken
+ * @throws {HostError} it has no process memory, only one sample, or no time of capture
  */
 export async function answerCapturedGrowth(from: string, options: ProcsOptions): Promise<void> {
   const { ndjson, prometheus, verbose, limit = 20, strict } = options;
@@ -28,17 +39,17 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
     throw new HostError('unreadable', `${from} has only one sample: growth is unknown`, {
       next: 'Run it without --watch.',
     });
-  const growth = new ProcessGrowth(ndjson ? 'last' : 'first', OF_LOOKS);
+  const growth = new ProcessGrowth(ndjson ? 'last' : 'first', SAMPLE_HISTORY);
   for (const [index, sample] of samples.entries()) {
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
-    const found = await lookAtProcesses(host, host.at, { captured: of, warnings });
+    const found = await sampleProcesses(host, host.at, { captured: of, warnings });
     if (found.answer.processes.length === 0) throw withoutMemory(from);
     if (growth.add(found.look) === 'mixed')
       throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();
     if (!answer) continue;
-    if (index === 0) checkThere(found, options);
+    if (index === 0) checkProcessExists(found, options);
     if (ndjson) await printStream(lookLines(found, answer, index + 1, options));
     if (index + 1 < samples.length) continue;
     if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
@@ -46,8 +57,8 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
     else if (prometheus === true) process.stdout.write(processMetrics(answer));
     else if (prometheus !== undefined) writeTextfile(prometheus, processMetrics(answer));
     else {
-      const listed = chosen(found, answer, options);
-      printAnswer(growthText(answer, { listed, limit, verbose, width: terminalWidth() }));
+      const listed = selectProcesses(found, answer, options);
+      printText(growthText(answer, { listed, limit, verbose, width: terminalWidth() }));
     }
     if (!ndjson) printWarnings(found.answer.warnings);
   }

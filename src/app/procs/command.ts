@@ -1,12 +1,19 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
+import { HostError } from '../../base/errors.js';
+import type { NamespacedPid } from '../../walk/processes/pid-numbers.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption } from '../kit/from-argument.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
-import { addGrowthOptions, asksGrowth } from './growth-options.js';
-import { checkProcsSource, SORT_WORDS } from './options.js';
-import { type GivenProcsOptions, parsePid, withMachinePid } from './pid.js';
+import { openProcessHost, readsHost } from './host.js';
+import {
+  addGrowthOptions,
+  checkProcsSource,
+  isGrowthRequested,
+  type ProcsOptions,
+  SORT_WORDS,
+} from './options.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from './stacks.js';
 
 const EXAMPLES = `
@@ -28,6 +35,8 @@ Examples:
     kdump-mem procs --live --pid 4711
     kdump-mem procs --live --container 3f2a --pid 1
     kdump-mem procs --live --pid 4026532201:7
+  open descriptors of one process: files, sockets, pipes, memfds, BPF maps
+    kdump-mem procs --live --pid 4711 --fds
   processes that grow, with rate and confidence interval
     kdump-mem procs --live --watch
   the same over hours: store samples from cron, then read the file
@@ -55,7 +64,7 @@ the answer says how many processes lack them. Docs: docs/procs.md.
 Exit status: 0 success, 2 wrong usage, 3 dump or /proc unreadable, or perf
 failed (--stacks), 4 pid or container not found, 5 (with --strict) incomplete.`;
 
-/** `kdump-mem procs`: memory of each process. */
+/** Registers `kdump-mem procs`, which lists the memory of each process. */
 export function registerProcs(program: Command): void {
   const command = addSourceOptions(program.command('procs'))
     .usage('[options] [dump...]')
@@ -66,6 +75,11 @@ export function registerProcs(program: Command): void {
       new Option('--pid <pid>', 'mappings of this process; NS:PID is a pid in a pid namespace')
         .argParser(parsePid)
         .conflicts('sort'),
+    )
+    .addOption(
+      new Option('--fds', 'with --live --pid: open descriptors by kind').conflicts([
+        ...['by', 'limit', 'sockets', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples'],
+      ]),
     )
     .option('--container <id>', 'only processes of this container (id or its beginning)')
     .addOption(new Option('--by <what>', 'group processes and show sums').choices(GROUPINGS))
@@ -90,9 +104,9 @@ async function answerProcs(given: GivenProcsOptions): Promise<void> {
   checkProcsSource(given);
   const options = await withMachinePid(given);
   checkStacksOptions(options);
-  const growth = asksGrowth(options);
+  const growth = isGrowthRequested(options);
   if (options.stacks !== undefined) {
-    const { onePid } = await import('./one-process.js');
+    const { onePid } = await import('./options.js');
     const { liveHost } = await import('../../host/live.js');
     return answerStacks(options, () => onePid(options, liveHost));
   }
@@ -103,9 +117,87 @@ async function answerProcs(given: GivenProcsOptions): Promise<void> {
   if (options.pid !== undefined) {
     if (options.by !== undefined)
       throw new UsageError('--by and --pid exclude each other: --by adds up several processes');
+    if (options.fds) {
+      const { showDescriptors } = await import('./mappings.js');
+      return showDescriptors(options);
+    }
     const { showMappings } = await import('./mappings.js');
     return showMappings(options);
   }
+  if (options.fds) throw new UsageError('--fds requires --pid: it lists one process');
   const { listProcesses } = await import('./list.js');
   await listProcesses(options);
+}
+
+/** A pid in the machine's initial pid namespace, or in another. */
+export type PidArgument = number | NamespacedPid;
+
+/** Options as given: --pid may be NS:PID. */
+type GivenProcsOptions = Omit<ProcsOptions, 'pid'> & { readonly pid?: PidArgument };
+
+/** Parses `4711` or `4026532201:7`. */
+function parsePid(text: string): PidArgument {
+  const [, namespace, inside] = /^(\d{1,15}):(\d{1,10})$/.exec(text) ?? [];
+  const pid = parseNumber(inside ?? text);
+  if (pid < 1) throw new InvalidArgumentError('It must be 1 or more.');
+  return namespace === undefined ? pid : { namespace: Number(namespace), pid };
+}
+
+/**
+ * Replaces NS:PID by the pid in the machine's initial pid namespace.
+ *
+ * @throws {WalkError} `no-such-pid`; {@link HostError}, {@link KernelError}: it is ambiguous
+ */
+async function withMachinePid(given: GivenProcsOptions): Promise<ProcsOptions> {
+  const { pid, ...options } = given;
+  if (pid === undefined) return options;
+  if (typeof pid === 'number') return { ...options, pid };
+  if (options.container !== undefined)
+    throw new UsageError('--pid NS:PID and --container exclude each other');
+  return {
+    ...options,
+    pid: await (readsHost(options) ? ofHost(pid, options) : inDump(pid, options)),
+  };
+}
+
+async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
+  const [{ openSource }, { findInPidNamespace }] = await Promise.all([
+    import('../kit/kernel-source.js'),
+    import('../../walk/processes/pid-numbers.js'),
+  ]);
+  const kernel = await openSource(options);
+  try {
+    return findInPidNamespace(kernel, wanted);
+  } finally {
+    kernel.close();
+  }
+}
+
+async function ofHost(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
+  const [{ source }, { findPids }, { notThere }] = await Promise.all([
+    openProcessHost(options),
+    import('../../host/proc/pids.js'),
+    import('../../walk/processes/pid-numbers.js'),
+  ]);
+  const { namespace, pid } = wanted;
+  const { pids, known, deeper, denied } = findPids(source, namespace, pid);
+  const [first, ...others] = pids;
+  const what = `pid ${pid} in pid namespace ${namespace}`;
+  if (others.length > 0)
+    throw new HostError('unreadable', `several processes have ${what}: pid ${pids.join(', ')}`, {
+      next: 'One of them has exited since: run the command again.',
+    });
+  if (first !== undefined) return first;
+  if (denied > 0)
+    throw new HostError(
+      'denied',
+      `${what} not found, but permission is denied for the namespaces of ${denied} processes`,
+    );
+  if (deeper.length > 0)
+    throw new HostError(
+      'unreadable',
+      `${what} not found; it may belong to a nested namespace: pid ${deeper.join(', ')}`,
+      { next: 'Use that pid, or the number of the nested namespace.' },
+    );
+  throw notThere(wanted, known);
 }

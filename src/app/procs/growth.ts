@@ -1,10 +1,10 @@
 import { formatJson } from '../../base/json.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { printAnswer, printWarnings } from '../kit/output.js';
+import { printAnswer, printText, printWarnings } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 import type { ProcsOptions } from './options.js';
 
-/** Which processes grow, by looks at this machine or by samples that were stored. */
+/** Finds growing processes from samples of this machine, or from stored ones. */
 export async function answerGrowth(options: ProcsOptions): Promise<void> {
   const { from, fromSamples } = options;
   if (from !== undefined)
@@ -35,7 +35,7 @@ async function answerSamples(files: readonly string[], options: ProcsOptions): P
   } else if (json) printAnswer(formatJson(procsGrowth(answer, warnings), 2));
   else {
     const { processes: listed } = answer;
-    printAnswer(growthText(answer, { listed, limit, verbose, width: terminalWidth() }));
+    printText(growthText(answer, { listed, limit, verbose, width: terminalWidth() }));
   }
   if (!json) printWarnings(warnings);
   if (strict && (warnings.length > 0 || !answer.complete)) process.exitCode = EXIT.incomplete;

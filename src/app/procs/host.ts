@@ -1,29 +1,39 @@
-import { HostError } from '../../base/errors/host.js';
+import { type ProcsAnswer, processSample } from '../../account/processes/answer.js';
+import { type Capture, hostProcesses } from '../../account/processes/host.js';
+import { processSampleJson, procsSample } from '../../answers/growth/json.js';
+import { HostError, WalkError } from '../../base/errors.js';
+import { formatJson } from '../../base/json.js';
+import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
+import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
-import type { CaptureOrigin } from '../../records/capture-origin.js';
+import { readCgroupPressure, readMachine } from '../../host/proc/machine-sample.js';
+import { readProcesses } from '../../host/proc/process-memory.js';
+import type { Pressure } from '../../records/machine-sample.js';
+import type { ProcessMemoryRecord } from '../../records/processes.js';
+import type { CaptureOrigin } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';
-import type { ProcsOptions } from './options.js';
+import { type ProcsOptions, selection } from './options.js';
 
 /** The host whose processes are listed. */
 export interface ProcessHost {
   readonly source: HostSource;
-  /** Undefined: it is this machine. */
+  /** Undefined for this machine. */
   readonly captured?: CaptureOrigin;
   readonly warnings: readonly Warning[];
-  /** Of a sosreport: what `ps aux` printed, its only source about processes. */
+  /** Output of `ps aux`, the only source about processes in a sosreport. */
   readonly psText?: string;
 }
 
-/** Whether the source is a host's /proc or a capture, not a kernel's memory. */
+/** Whether the source is a host's /proc or a capture instead of kernel memory. */
 export function readsHost({ live, from }: Pick<ProcsOptions, 'live' | 'from'>): boolean {
   return live === true || from !== undefined;
 }
 
 /**
- * This machine, or a capture.
+ * Opens this machine or a capture.
  *
- * @param mappings mappings of processes are needed
+ * @param mappings whether mappings of processes are needed
  * @throws {UsageError} for an engine; {@link HostError}
  */
 export async function openProcessHost(
@@ -45,7 +55,9 @@ export async function openProcessHost(
   return { source: host, captured: of, warnings, ...(psText === undefined ? {} : { psText }) };
 }
 
-/** Captures have memory of processes since their third layout. */
+/**
+ * Creates the error for a capture without process memory, which captures contain since their third layout.
+ */
 export function withoutMemory(from: string): HostError {
   return new HostError(
     'unreadable',
@@ -54,4 +66,92 @@ export function withoutMemory(from: string): HostError {
       next: 'Take a new snapshot: kdump-mem snapshot.',
     },
   );
+}
+
+/** Maximum number of cgroups whose PSI is read per sample. */
+const MOST_CGROUPS = 1000;
+
+/** A sample of a running machine. */
+interface LiveSample {
+  readonly answer: ProcsAnswer;
+  readonly look: ProcessesAtTime;
+}
+
+/**
+ * @param capture the capture, if it is the source
+ * @throws {HostError} /proc lacks the processes or the time
+ */
+export async function sampleProcesses(
+  source: HostSource,
+  at: Date,
+  capture?: Capture,
+): Promise<LiveSample> {
+  const machine = readMachine(source, at);
+  const records = await readProcesses(source);
+  const known = new Map<string, Pressure | null>();
+  const pressureOf = (path: string | undefined): Pressure | null => {
+    if (path === undefined) return null;
+    const cached = known.get(path);
+    if (cached !== undefined) return cached;
+    const pressure = known.size < MOST_CGROUPS ? readCgroupPressure(source, path) : null;
+    known.set(path, pressure);
+    return pressure;
+  };
+  const answer = hostProcesses(records, undefined, capture);
+  // A program that has just started grows, so kdump-mem would report itself.
+  const others = capture
+    ? records.processes.map(withoutMappingSums)
+    : records.processes.filter(({ pid }) => pid !== process.pid);
+  const processes = others.map((record) => processSample(record, pressureOf(record.cgroup?.path)));
+  return { answer, look: { machine, processes, whole: !records.hidden } };
+}
+
+/**
+ * Removes the sums of mappings: they are captured only with the last sample, and growth compares values of
+ * both samples.
+ */
+function withoutMappingSums(record: ProcessMemoryRecord): ProcessMemoryRecord {
+  return { ...record, sums: null };
+}
+
+/** @throws {WalkError} `no-such-pid`: no process matches */
+export function checkProcessExists({ answer }: LiveSample, options: ProcsOptions): void {
+  const isRestricted = options.pid !== undefined || options.container !== undefined;
+  if (isRestricted && !answer.processes.some(selection(options)))
+    throw new WalkError('no-such-pid', 'no process matches --pid and --container');
+}
+
+/** Returns the processes that --pid and --container select. */
+export function selectProcesses(
+  { answer: { processes } }: LiveSample,
+  answer: GrowthAnswer,
+  options: ProcsOptions,
+): GrownProcess[] {
+  const meant = new Set(processes.filter(selection(options)).map(({ pid }) => pid));
+  return answer.processes.filter(({ sample }) => meant.has(sample.who.pid));
+}
+
+/** Returns the lines of a sample in the format of --ndjson. */
+export function* lookLines(
+  found: LiveSample,
+  answer: GrowthAnswer,
+  look: number,
+  options: ProcsOptions,
+): Generator<string> {
+  const { processes, warnings } = found.answer;
+  const listed = selectProcesses(found, answer, options);
+  const whole = found.look.whole && listed.length === found.look.processes.length;
+  const facts = { look, listed: listed.length, whole, warnings };
+  yield `${formatJson(procsSample(answer, facts))}\n`;
+  const figures = new Map(processes.map((process) => [process.pid, process]));
+  for (const grown of listed) {
+    const own = figures.get(grown.sample.who.pid);
+    if (own) yield `${formatJson(processSampleJson(own, grown))}\n`;
+  }
+}
+
+/** Reads sockets with ss, for the estimates of skcheck. */
+export async function readSockets(source: HostSource, captured: boolean) {
+  const { socketsOfProcesses } = await import('../../skcheck/sockets-of-processes.js');
+  return socketsOfProcesses(source, captured || process.geteuid?.() === 0);
 }

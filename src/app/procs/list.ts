@@ -1,19 +1,23 @@
 import type { ProcsAnswer } from '../../account/processes/answer.js';
 import type { ChosenProcs } from '../../account/processes/chosen.js';
-import type { KilledTogether } from '../../account/processes/killed-together.js';
-import { type HostErrorCode, isHostError } from '../../base/errors/host.js';
-import { WalkError } from '../../base/errors/walk.js';
+import type { KilledTogether } from '../../account/processes/groups.js';
+import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
-import { answer, tell } from '../kit/answer.js';
+import { answer, present } from '../kit/answer.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { openProcessHost, type ProcessHost, readsHost, withoutMemory } from './host.js';
+import {
+  openProcessHost,
+  type ProcessHost,
+  readSockets,
+  readsHost,
+  withoutMemory,
+} from './host.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
-import { seenSockets } from './sockets.js';
 
 /**
- * The list of processes, or sums of them.
+ * Lists processes, or totals of groups.
  *
  * @param more warnings of the host
  */
@@ -43,7 +47,9 @@ export async function listProcesses(
   if (readsHost(options)) {
     const host = await openProcessHost(options);
     const warnings = [...host.warnings, ...more];
-    tell(choose(await ofHost({ ...host, warnings }, options)), options, words);
+    const picked = choose(await ofHost({ ...host, warnings }, options));
+    const cgroups = by === 'cgroup' ? await cgroupsOf(host.source, picked) : undefined;
+    present(cgroups ? { ...picked, cgroups } : picked, options, words);
     return;
   }
   const [{ surveyProcesses }, { kernelOrigin }] = await Promise.all([
@@ -61,16 +67,16 @@ export async function listProcesses(
 }
 
 /**
- * All processes of a host.
+ * Returns all processes of a host.
  *
- * @throws {HostError}; `unreadable`: a capture has none
+ * @throws {HostError}; `unreadable`: a capture contains none
  */
 async function ofHost(
   { source, captured, warnings, psText }: ProcessHost,
   options: ProcsOptions,
 ): Promise<ProcsAnswer> {
   const [{ hostOrigin }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
-    import('../../host/proc/origin.js'),
+    import('../../host/proc/machine-sample.js'),
     import('../../host/proc/pids.js'),
     import('../../host/proc/process-memory.js'),
     import('../../account/processes/host.js'),
@@ -81,15 +87,22 @@ async function ofHost(
   const records =
     psText === undefined
       ? await readProcesses(source, { withoutOom: !showsOom(options) })
-      : (await import('../../capture/read/sos-processes.js')).processesOfPs(psText);
+      : (await import('../../capture/read/sosreport.js')).processesOfPs(psText);
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
-  const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
+  const sockets = options.sockets && (await readSockets(source, captured !== undefined));
   const byPs = psText === undefined ? {} : { why: 'a sosreport contains RSS only' };
   const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
   return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), origin };
 }
 
-/** @throws {WalkError} `no-such-pid`: no process is what was asked for */
+/** Memory that the kernel charges to the cgroup of each group. */
+async function cgroupsOf(source: HostSource, { groups = [] }: ChosenProcs) {
+  const { readCgroupMemory } = await import('../../host/proc/cgroup-memory.js');
+  const paths = groups.flatMap(({ key }) => key ?? []);
+  return new Map(paths.map((path) => [path, readCgroupMemory(source, path)]));
+}
+
+/** @throws {WalkError} `no-such-pid`: no process matches */
 function refuseNone({ container, pid }: ProcsOptions): void {
   if (container !== undefined)
     throw new WalkError('no-such-pid', 'no process with memory matches --container');
@@ -100,7 +113,7 @@ function showsOom({ json, verbose, sort }: ProcsOptions): boolean {
   return json === true || verbose === true || sort === 'oom';
 }
 
-/** The names in /etc/passwd; other users keep their number. */
+/** Returns user names by /etc/passwd; other users are shown by uid. */
 async function userNames(): Promise<(uid: number) => string> {
   const { readFileSync } = await import('node:fs');
   const names = new Map<number, string>();
@@ -110,12 +123,12 @@ async function userNames(): Promise<(uid: number) => string> {
       if (/^\d{1,10}$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name);
     }
   } catch {
-    // Numbers do as well.
+    // Without names, uids are shown.
   }
   return (uid) => names.get(uid) ?? String(uid);
 }
 
-/** Why a capture lacks smaps_rollup of a process. */
+/** Reasons why a capture lacks smaps_rollup of a process. */
 const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
   gone: 'the processes had exited',
   denied: 'root is required',

@@ -1,19 +1,18 @@
 import type { ProcessAnswer } from '../../account/processes/mappings.js';
-import { WalkError } from '../../base/errors/walk.js';
+import { isHostError, WalkError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { optionalText } from '../../host/proc/process.js';
-import { answer, tell } from '../kit/answer.js';
+import { answer, present } from '../kit/answer.js';
+import { UsageError } from '../kit/failure.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { openProcessHost, type ProcessHost, readsHost } from './host.js';
-import { onePid } from './one-process.js';
-import { type ProcsOptions, selection } from './options.js';
-import { seenSockets } from './sockets.js';
+import { openProcessHost, type ProcessHost, readSockets, readsHost } from './host.js';
+import { onePid, type ProcsOptions, selection } from './options.js';
 
-/** One process, and what it maps. */
+/** Prints one process with its mappings. */
 export async function showMappings(options: ProcsOptions): Promise<void> {
   const [{ processJson }, { processText }] = await Promise.all([
-    import('../../answers/process/json.js'),
-    import('../../answers/process/text.js'),
+    import('../../answers/process/render.js'),
+    import('../../answers/process/render.js'),
   ]);
   const { limit, verbose } = options;
   const words = {
@@ -31,7 +30,7 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
         { code: 'unreadable', message },
       ]);
     }
-    tell(await ofHost(host, pid, options), options, words);
+    present(await ofHost(host, pid, options), options, words);
     return;
   }
   const { kernelProcess } = await import('../../account/processes/one-process.js');
@@ -42,14 +41,34 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
   });
 }
 
-/** Why a process has no memory. */
+/** Open descriptors of one process. */
+export async function showDescriptors(options: ProcsOptions): Promise<void> {
+  if (!options.live) throw new UsageError('--fds requires --live: it reads /proc/PID/fd');
+  const [{ readDescriptors }, render, { liveHost }] = await Promise.all([
+    import('../../host/proc/descriptors.js'),
+    import('../../answers/process/descriptors.js'),
+    import('../../host/live.js'),
+  ]);
+  const pid = await onePid(options, liveHost);
+  try {
+    present(render.descriptorsAnswer(readDescriptors(liveHost, pid)), options, {
+      toJson: render.descriptorsJson,
+      toText: render.descriptorsText,
+    });
+  } catch (error) {
+    if (!isHostError(error, 'gone')) throw error;
+    throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY.gone}`);
+  }
+}
+
+/** Reasons why a process has no memory. */
 const WITHOUT_MEMORY = {
   'kernel thread': 'is a kernel thread and has no memory of its own',
   zombie: 'is a zombie and has no memory',
   gone: 'does not exist or has just exited',
 } as const;
 
-/** The answer then has the figures of the list. */
+/** Note if mappings were not captured: the values are then those of the process list. */
 const NOT_CAPTURED =
   'were not captured: the figures are those of the list. Capture mappings: kdump-mem snapshot --with smaps';
 
@@ -58,7 +77,7 @@ function hasMappings(source: HostSource, pid: number): boolean {
   return optionalText(source, `/proc/${pid}/smaps`) !== '';
 }
 
-/** @throws {WalkError} `no-such-pid`; {@link HostError} `denied`: it may not be looked at */
+/** @throws {WalkError} `no-such-pid`; {@link HostError} `denied` */
 async function ofHost(
   { source, captured, warnings }: ProcessHost,
   pid: number,
@@ -71,6 +90,6 @@ async function ofHost(
   const found = await readMappings(source, pid);
   if (typeof found === 'string')
     throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
-  const sockets = options.sockets && (await seenSockets(source, captured !== undefined));
+  const sockets = options.sockets && (await readSockets(source, captured !== undefined));
   return hostProcess(found.process, found.mappings, sockets, { captured, warnings });
 }

@@ -1,26 +1,26 @@
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { StoredError, StoredSamples } from '../../answers/growth/stored.js';
-import { attempt, HostError } from '../../base/errors/host.js';
+import { attempt, HostError } from '../../base/errors.js';
 import type { GrowthAnswer } from '../../growth/answer.js';
-import { OF_LOOKS } from '../../growth/history.js';
+import { SAMPLE_HISTORY } from '../../growth/history.js';
 import { ProcessGrowth } from '../../growth/processes.js';
+import { LineCutter } from '../../host/lines.js';
 import { liveHost } from '../../host/live.js';
-import { LineCutter } from '../../host/ss/lines.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 
-/** Bytes of a file in which its first line is. */
+/** Number of bytes at the start of a file that contain its first line. */
 const HEAD_BYTES = 64 * 1024;
 
 /**
- * What grew by samples that `procs --ndjson` stored in these files, in the order of their times.
+ * Computes growth from samples that `procs --ndjson` stored in these files, ordered by time.
  *
- * @throws {HostError} a file cannot be read, or has something else in it
+ * @throws {HostError} a file cannot be read, or contains something else
  */
 export function growthOfFiles(files: readonly string[]): {
   readonly answer: GrowthAnswer;
   readonly warnings: readonly Warning[];
 } {
-  const growth = new ProcessGrowth('first', OF_LOOKS);
+  const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
   const warnings = new Warnings();
   const inOrder = files
     .map((file) => ({ file, begins: beginningOf(file) }))
@@ -31,7 +31,7 @@ export function growthOfFiles(files: readonly string[]): {
     throw new HostError('unreadable', `${files.join(', ')}: no samples`, {
       next: 'Record some: kdump-mem procs --live --ndjson >> FILE.',
     });
-  const { notLater, begunAnew, processes } = answer;
+  const { notLater, restartedSeries: begunAnew, processes } = answer;
   if (notLater > 0)
     warnings.add(
       'unreadable',
@@ -59,45 +59,45 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
     new HostError('unreadable', `${file}:${number}: ${words}`, {
       next: 'Use files that kdump-mem procs --live --ndjson wrote on one machine.',
     });
-  const looks = new StoredSamples((look) => {
+  const stored = new StoredSamples((look) => {
     if (growth.add(look) === 'mixed') throw wrong('samples of several machines or boots are mixed');
   });
   let [first, last]: (number | undefined)[] = [];
   const cutter = new LineCutter((bytes, from, to) => {
     lines++;
     number = lines + cutter.overlong;
-    const torn = looks.torn;
+    const torn = stored.torn;
     try {
-      looks.line(bytes.toString('utf8', from, to));
+      stored.line(bytes.toString('utf8', from, to));
     } catch (error) {
       throw error instanceof StoredError ? wrong(error.message) : error;
     }
-    if (looks.torn === torn) return;
+    if (stored.torn === torn) return;
     first ??= number;
     last = number;
   });
   liveHost.readBytes(file, (bytes) => cutter.push(bytes));
   cutter.end();
-  looks.end();
+  stored.end();
   if (number === 0) warnings.add('unreadable', `${file} is empty`);
-  const torn = looks.torn + cutter.overlong;
+  const torn = stored.torn + cutter.overlong;
   if (torn > 0) {
     const where = torn === 1 && last === number ? 'the last line is' : `${torn} of the lines are`;
     warnings.add('unreadable', `${file}:${first ?? number}: ${where} truncated, and ignored`);
   }
-  if (looks.cut > 0)
+  if (stored.cut > 0)
     warnings.add(
       'unreadable',
-      `${file}: ${looks.cut === 1 ? '1 sample is' : `${looks.cut} samples are`} incomplete: sums and exited processes are unknown there`,
+      `${file}: ${stored.cut === 1 ? '1 sample is' : `${stored.cut} samples are`} incomplete: sums and exited processes are unknown there`,
     );
-  if (looks.partial > 0)
+  if (stored.partial > 0)
     warnings.add(
       'unreadable',
-      `${file}: ${looks.partial === 1 ? '1 sample lacks' : `${looks.partial} samples lack`} some processes (--pid, --container or hidepid): sums and exited processes are unknown there`,
+      `${file}: ${stored.partial === 1 ? '1 sample lacks' : `${stored.partial} samples lack`} some processes (--pid, --container or hidepid): sums and exited processes are unknown there`,
     );
 }
 
-/** When its first sample was taken; what is no sample will be told when it is read. */
+/** Returns the time of a file's first sample; an invalid file is reported later, when it is read. */
 function beginningOf(file: string): number {
   if (file === '-') throw refused('-: stdin is not supported');
   if (!attemptFile(file, () => statSync(file)).isFile())
@@ -112,14 +112,14 @@ function beginningOf(file: string): number {
     }
   });
   let begins = Number.NaN;
-  const looks = new StoredSamples(({ machine }) => {
+  const stored = new StoredSamples(({ machine }) => {
     begins = machine.at.getTime();
   });
   try {
-    looks.line(head.split('\n', 1)[0] ?? '');
-    looks.end();
+    stored.line(head.split('\n', 1)[0] ?? '');
+    stored.end();
   } catch {
-    // Whoever reads all of it tells where and why.
+    // Reading the complete file reports where and why.
   }
   return Number.isNaN(begins) ? 0 : begins;
 }

@@ -1,11 +1,10 @@
 import { type Command, Option } from 'commander';
-import { WalkError } from '../../base/errors/walk.js';
+import { WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
 import { parseShortInterval, sizeFrom } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { printAnswer, printWarnings, STDOUT } from '../kit/output.js';
-import { checkPrintedProfile } from '../kit/printed-profile.js';
+import { checkPrintedProfile, printAnswer, printWarnings, STDOUT } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
 
@@ -18,11 +17,11 @@ export interface StacksOptions {
   readonly maxSize?: number;
 }
 
-/** Of perf.data, bytes. */
+/** Default maximum size of perf.data, bytes. */
 const USUAL_SIZE = 256 * 2 ** 20;
 const LEAST_SIZE = 2 ** 20;
 
-/** Status of a program that Ctrl-C ended, as shells tell it. */
+/** Exit status after Ctrl-C, as shells report it. */
 const INTERRUPTED = 130;
 
 export function addStacksOptions(command: Command): Command {
@@ -48,7 +47,7 @@ export function addStacksOptions(command: Command): Command {
     );
 }
 
-/** @throws {UsageError} where an option has no --stacks that it belongs to */
+/** @throws {UsageError} for options that require --stacks */
 export function checkStacksOptions(options: StacksOptions): void {
   const { stacks, folded, speedscope, force, maxSize } = options;
   if (stacks !== undefined) return;
@@ -57,7 +56,7 @@ export function checkStacksOptions(options: StacksOptions): void {
   if (alone !== undefined) throw new UsageError(`--${alone} belongs to --stacks`);
 }
 
-/** What is asked besides. */
+/** Options of `procs --stacks`, with the general options of `procs` that apply. */
 interface StacksRequest extends StacksOptions {
   readonly live?: true;
   readonly json?: true;
@@ -66,9 +65,9 @@ interface StacksRequest extends StacksOptions {
 }
 
 /**
- * `kdump-mem procs --stacks`.
+ * Runs `kdump-mem procs --stacks`.
  *
- * @param findPid which process it is: asked when the options make sense
+ * @param findPid returns the process; called after the options were checked
  */
 export async function answerStacks(
   options: StacksRequest,
@@ -81,7 +80,7 @@ export async function answerStacks(
   checkPrintedProfile([options.speedscope], options);
   const isPrinted = options.speedscope === STDOUT;
   const pid = await findPid();
-  const [{ liveHost }, { askStacks }, { stateOf }] = await Promise.all([
+  const [{ liveHost }, { recordStacks }, { stateOf }] = await Promise.all([
     import('../../host/live.js'),
     import('../../profile/faults/ask.js'),
     import('../../profile/faults/counts.js'),
@@ -94,7 +93,7 @@ export async function answerStacks(
   const progress = new Progress();
   const interrupts = new Interrupts();
   try {
-    const found = await askStacks(liveHost, {
+    const found = await recordStacks(liveHost, {
       pid,
       seconds,
       maxBytes: maxSize,
@@ -104,7 +103,7 @@ export async function answerStacks(
     });
     progress.clear();
     if (options.speedscope) {
-      const { speedscope } = await import('../../answers/stacks/speedscope.js');
+      const { speedscope } = await import('../../answers/stacks/render.js');
       const profile = formatJson(speedscope(found, VERSION));
       output?.write(0, Buffer.from(`${profile}\n`));
       output?.finish();
@@ -124,19 +123,19 @@ export async function answerStacks(
 }
 
 async function inForm(
-  found: Awaited<ReturnType<typeof import('../../profile/faults/ask.js').askStacks>>,
+  found: Awaited<ReturnType<typeof import('../../profile/faults/ask.js').recordStacks>>,
   { json, folded }: StacksRequest,
   limit: number,
 ): Promise<string> {
   if (json) {
-    const { stacksJson } = await import('../../answers/stacks/json.js');
+    const { stacksJson } = await import('../../answers/stacks/render.js');
     return formatJson(stacksJson(found), 2);
   }
   if (folded) {
-    const { foldedStacks } = await import('../../answers/stacks/folded.js');
+    const { foldedStacks } = await import('../../answers/stacks/render.js');
     return foldedStacks(found).join('\n');
   }
-  const { stacksText } = await import('../../answers/stacks/text.js');
+  const { stacksText } = await import('../../answers/stacks/render.js');
   return stacksText(found, { limit, width: terminalWidth() });
 }
 
@@ -155,7 +154,7 @@ function refuseIfNothingToRecord(
     throw new WalkError('kernel-thread', `pid ${pid} is a kernel thread: it has no page faults`);
 }
 
-/** The first Ctrl-C ends the recording, the second all of it. */
+/** Ctrl-C handling: the first one stops the recording, the second one cancels everything. */
 class Interrupts {
   readonly first = new AbortController();
   readonly second = new AbortController();

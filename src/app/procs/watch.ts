@@ -2,31 +2,29 @@ import { procsEnd } from '../../answers/growth/json.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthPage } from '../../answers/growth/text.js';
 import { watchPageBlock, watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
-import { OF_LOOKS } from '../../growth/history.js';
+import { SAMPLE_HISTORY } from '../../growth/history.js';
 import { ProcessGrowth } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from '../kit/failure.js';
 import { printAnswer, printStream, writeTextfile } from '../kit/output.js';
-import { SampleLoop } from '../kit/sampling.js';
-import { WatchScreen } from '../kit/screen.js';
+import { SampleLoop, WatchScreen } from '../kit/screen.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
-import { lookAtProcesses } from './live-sample.js';
+import { checkProcessExists, lookLines, sampleProcesses, selectProcesses } from './host.js';
 import type { ProcsOptions } from './options.js';
-import { checkThere, chosen, lookLines } from './sample-lines.js';
 
 const USUAL_SECONDS = 2;
 
-/** A block in a pipe lists so many processes. */
+/** Default number of processes in a block of text. */
 const USUAL_ROWS = 20;
 
 /**
- * Looks at the processes of this machine, once or again and again, and tells which of them grow: on a terminal a
- * table that is redrawn in place, in a pipe blocks, with --ndjson lines and a last one that says so, with
- * --prometheus metrics.
+ * Samples the processes of this machine once or repeatedly, and shows which of them grow. On a terminal it
+ * redraws a table, in a pipe it prints blocks. With --ndjson it prints lines and a last one that marks the
+ * end, with --prometheus metrics.
  */
 export async function watchProcesses(source: HostSource, options: ProcsOptions): Promise<void> {
   const { watch, ndjson, prometheus, verbose, strict } = options;
@@ -34,24 +32,24 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   const again = new SampleLoop();
   const onScreen = takesEscapes() && !ndjson && prometheus === undefined;
   const screen = onScreen ? growthScreen(interval, verbose, again.stop) : null;
-  const growth = new ProcessGrowth('last', OF_LOOKS);
+  const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
   try {
     await again.run(interval, count, async () => {
-      const found = await lookAtProcesses(source, new Date());
+      const found = await sampleProcesses(source, new Date());
       if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
       if (growth.add(found.look) === 'mixed')
         throw new HostError('unreadable', '/proc: boot ids alternate between samples');
       const answer = growth.answer();
       if (!answer) return;
-      const look = again.count;
-      if (look === 1) checkThere(found, options);
+      const index = again.count;
+      if (index === 1) checkProcessExists(found, options);
       const { warnings } = found.answer;
-      if (ndjson) await printStream(lookLines(found, answer, look, options));
+      if (ndjson) await printStream(lookLines(found, answer, index, options));
       else if (prometheus === true) process.stdout.write(processMetrics(answer));
       else if (prometheus !== undefined) writeTextfile(prometheus, processMetrics(answer));
       else {
-        const listed = chosen(found, answer, options);
-        if (screen) screen.show({ answer, listed, warnings, look });
+        const listed = selectProcesses(found, answer, options);
+        if (screen) screen.show({ answer, listed, warnings, look: index });
         else {
           const rows = listed.slice(0, options.limit ?? USUAL_ROWS);
           const page = growthPage(answer, warnings, {
@@ -59,7 +57,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
             width: terminalWidth(),
             verbose,
           });
-          printAnswer(watchPageBlock(page, look, answer.machine.at));
+          printAnswer(watchPageBlock(page, index, answer.machine.at));
         }
       }
     });
@@ -69,7 +67,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   }
 }
 
-/** One look at processes, and which of them are to be shown. */
+/** A sample of processes, and the ones to show. */
 interface ShownGrowth {
   readonly answer: GrowthAnswer;
   readonly listed: readonly GrownProcess[];

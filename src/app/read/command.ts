@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
-import { holeWords, mayBeZero } from '../../answers/read/holes.js';
-import { readJson } from '../../answers/read/json.js';
-import { hexDump } from '../../answers/read/text.js';
-import { ReadError } from '../../base/errors/kernel.js';
+import { hexDump, holeWords, mayBeZero, readJson } from '../../answers/read/render.js';
+import { ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { partialPages } from '../../kernel/native/image/elf/partial-pages.js';
+import { partialPages } from '../../kernel/native/image/elf/elf.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { type MemoryHole, type MemoryPiece, memoryPieces } from '../../walk/pages/memory-pieces.js';
@@ -47,7 +45,7 @@ be read (with --raw: not all of it), 4 no such symbol, 5 (with --strict) somethi
 
 const parseLength = sizeFrom(1, '1 at least');
 
-/** Registers `kdump-mem read`, which prints memory in hex, or raw. */
+/** Registers `kdump-mem read`, which prints memory as hex or raw bytes. */
 export function registerRead(program: Command): void {
   const command: Command = addSourceOptions(program.command('read'))
     .description('print memory at an address or symbol, in hex or raw')
@@ -121,7 +119,7 @@ async function openRange(written: WrittenPlace, options: ReadOptions): Promise<R
   return { ...kernelRange(kernel, written), isPartial };
 }
 
-/** Undefined also where the page tables cannot be read. */
+/** Returns the physical address; undefined also if the page tables cannot be read. */
 function physicalOf(kernel: NativeKernel, address: bigint): number | undefined {
   try {
     return kernel.physicalOf(address);
@@ -158,11 +156,11 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
   const { length, raw, json } = options;
   if (place.address + BigInt(length) > 2n ** 64n)
     throw new UsageError(`${length} bytes from ${hex(place.address)} exceed the address space`);
-  const seen = new Seen(options.zeroExcluded ?? false);
+  const seen = new HoleRecorder(options.zeroExcluded ?? false);
   const pieces = () =>
     seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
   if (raw) {
-    // Bytes cannot say what they lack: nothing is written before all is known to be there.
+    // Raw output cannot mark holes, so nothing is written until all bytes are known to be available.
     for (const piece of pieces()) if (piece.kind === 'hole') throw incomplete(piece);
     seen.forget();
     await printStream(rawBytes(pieces()));
@@ -181,7 +179,7 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
 
 function* rawBytes(pieces: Iterable<MemoryPiece>): Generator<Uint8Array> {
   for (const piece of pieces) {
-    // A live kernel may have changed since it was looked at.
+    // The memory of a live kernel may have changed since the check.
     if (piece.kind === 'hole') throw incomplete(piece);
     yield piece.bytes;
   }
@@ -193,13 +191,13 @@ function incomplete(hole: MemoryHole): ReadError {
   return new ReadError(hole.code, hole.address, `${table}--raw needs all bytes${advice}`);
 }
 
-/** Holes that are listed one by one. */
+/** Maximum number of holes that are listed individually. */
 const MOST_LISTED = 50;
-/** Bytes of zeros that stand for a hole, at a time. */
+/** Block of zeros that is written for holes. */
 const ZEROS = new Uint8Array(65536);
 
-/** What was missing among the pieces that went by; puts zeros in its place if asked. */
-class Seen {
+/** Records holes, and replaces them by zeros if requested. */
+class HoleRecorder {
   anything = false;
   complete = true;
   readonly #zero: boolean;

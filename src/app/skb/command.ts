@@ -26,7 +26,7 @@ Examples:
 Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 dump or kernel unreadable, 4 pid or
 fd not found or not a socket, 5 (with --strict) incomplete answer.`;
 
-/** `kdump-mem skb`: what waits in a socket's queues, and the pages that it pins. */
+/** Registers `kdump-mem skb`, which shows the queues of a socket and the pages that they pin. */
 export function registerSkb(program: Command): void {
   addSourceOptions(program.command('skb'))
     .usage('[options] [dump...]')
@@ -73,7 +73,7 @@ export function registerSkb(program: Command): void {
     });
 }
 
-/** Addresses: hex with 0x, as `sockets` prints them, or all 16 digits, as crash does. */
+/** Parses an address: hex with 0x, as `sockets` prints it, or all 16 digits, as crash does. */
 function parseAddress(text: string): bigint {
   const { number, surelyNumber } = parsePlace(text) ?? {};
   if (number !== undefined && surelyNumber && !text.includes('+')) return number;

@@ -4,12 +4,13 @@ import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { escapeText } from '../../answers/text/escape.js';
 import { formatSize } from '../../answers/text/size.js';
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { OutputError, OutputFile } from '../../base/output-file.js';
+import { shellPath } from '../../base/shell.js';
 import { CAPTURE_SCRIPT } from '../../capture/read/script.js';
 import { asExhausted, endGroup, startGroup } from '../../host/child.js';
-import { EXIT } from './failure.js';
-import type { SkcheckOptions } from './request.js';
+import { printText } from '../kit/output.js';
+import { EXIT, type SkcheckOptions } from './request.js';
 
 export function printScript(): number {
   process.stdout.write(CAPTURE_SCRIPT);
@@ -17,9 +18,9 @@ export function printScript(): number {
 }
 
 /**
- * Runs the script that `--capture-script` prints: there is one way to capture, and it is tested. The file
- * appears when it is whole; what was there stays until then. Returns the exit status, after a signal that
- * of a program which the signal has ended.
+ * Runs the script that `--capture-script` prints, so that there is only one, tested way to capture. The file
+ * is replaced only when the new one is complete. Returns the exit status; after a signal, the status of a
+ * program killed by it.
  */
 export async function capture(file: string, options: SkcheckOptions): Promise<number> {
   const interrupts = new Interrupts();
@@ -38,7 +39,7 @@ export async function capture(file: string, options: SkcheckOptions): Promise<nu
       }
       const size = output.finish();
       const name = escapeText(file);
-      process.stdout.write(`${name}: ${formatSize(size)}. Read it with: skcheck --from ${name}\n`);
+      printText(`${name}: ${formatSize(size)}. Read it with: skcheck --from ${shellPath(file)}`);
       return EXIT.nothingStale;
     } finally {
       output.discard();
@@ -48,7 +49,10 @@ export async function capture(file: string, options: SkcheckOptions): Promise<nu
   }
 }
 
-/** What the script writes before it packs it: removed with all that is in it, however the script ends. */
+/**
+ * Creates the temporary directory for the script's output before packing. It is removed with its contents
+ * however the script exits.
+ */
 function temporaryFolder(): string {
   try {
     return mkdtempSync(join(tmpdir(), 'skcheck-'));
@@ -106,13 +110,13 @@ async function runScript(
 }
 
 const MAX_COMPLAINT = 2000;
-/** The script cleans up when it is told to end; then it is made to. */
+/** Time for the script to clean up after SIGTERM, before it is killed. */
 const GRACE_MS = 5000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Hears signals while a capture runs, and has its script end. */
+/** Handles signals during a capture, and terminates its script. */
 class Interrupts {
-  /** 128 and the number of the signal that came, null while none has. */
+  /** 128 plus the number of the received signal, null if none was received. */
   status: number | null = null;
   child: ChildProcess | null = null;
   #timer: NodeJS.Timeout | undefined;

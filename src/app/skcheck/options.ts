@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { SKCHECK_GROUPINGS } from '../../answers/skcheck/schema.js';
 import { isAddressFilter, isState } from '../../skcheck/filter.js';
 import { STALE_CODES, VERDICT_CODES, type VerdictCode } from '../../skcheck/verdict.js';
 import {
@@ -8,9 +9,8 @@ import {
   parseSize,
   parseTime,
 } from '../kit/arguments.js';
-import { LIVE_SOURCES } from '../kit/live-sources.js';
+import { LIVE_SOURCES } from '../kit/from-argument.js';
 import { VERSION } from '../kit/version.js';
-import { declareConflicts } from './conflicts.js';
 import type { SkcheckOptions } from './request.js';
 
 const EXAMPLES = `
@@ -23,6 +23,7 @@ Examples:
   skcheck --stale -v               also show why, other holders, cgroup and container
   skcheck --watch                  live table; in a pipe one JSON object per scan
   skcheck --stale --pid 4711       sockets of one process
+  skcheck --stale --by cgroup      sums by process, cgroup or pod
   skcheck --netns web              one network namespace, by name, path, pid or inode
   skcheck --capture-script > c.sh  on another host: sh c.sh c.tar.gz; then skcheck --from c.tar.gz
   skcheck --stale --quiet          print nothing unless a socket is stalled (for cron)
@@ -34,7 +35,7 @@ Exit status: 0 nothing stale, 1 stale sockets (--verdict: one of these), 2 usage
 3 scan failed, or nothing found in an incomplete scan,
 70 internal error (please report it).`;
 
-/** The command, with its options declared and nothing done. */
+/** Returns the command with its options registered, without running it. */
 export function skcheckCommand(): Command {
   const command = new Command('skcheck')
     .description('Find sockets whose owner has stopped reading, and the memory they pin.')
@@ -93,8 +94,13 @@ export function skcheckCommand(): Command {
     .addOption(
       new Option(
         '--top <count>',
-        'maximum number of sockets, worst first (default: all)',
-      ).argParser(wholeNumber('a number of sockets', 1)),
+        'maximum number of rows, worst first (default: 50; JSON: all)',
+      ).argParser(wholeNumber('a number of rows', 1)),
+    )
+    .addOption(
+      new Option('--by <what>', 'group the listed sockets and show sums').choices(
+        SKCHECK_GROUPINGS,
+      ),
     )
     .option('-v, --verbose', 'under each row: reason, other holders, cgroup and container')
     .option('--quiet', 'print nothing if no socket is found')
@@ -174,4 +180,55 @@ function wholeNumber(what: string, low: number, high = Number.MAX_SAFE_INTEGER) 
     if (!(value >= low && value <= high)) throw new InvalidArgumentError(`It takes ${what}.`);
     return value;
   };
+}
+
+type Name = keyof SkcheckOptions;
+
+/**
+ * Options that are rejected in combination with another because they would have no effect: ignoring them
+ * would answer a different question.
+ */
+const MEANINGLESS: Partial<Record<Name, readonly Name[]>> = {
+  stale: ['verdict'],
+  // A capture has fixed samples, and its host is not this machine.
+  from: ['interval', 'samples', 'watch', 'procfs', 'census', 'exact', 'listen', 'memory'],
+  // Metrics cover all findings, whatever is listed.
+  prometheus: ['stale', 'verdict', 'top', 'by', 'verbose', 'quiet', 'json', 'watch', 'listen'],
+  listen: ['stale', 'verdict', 'top', 'by', 'verbose', 'quiet', 'json', 'watch'],
+  json: ['verbose'],
+  by: ['verbose'],
+};
+
+/** Options that may accompany options that do not scan. */
+const ALONE: Partial<Record<Name, readonly Name[]>> = {
+  capture: ['interval', 'force'],
+  captureScript: [],
+  doctor: ['json'],
+};
+
+/** Makes commander reject options that cannot be combined. */
+function declareConflicts(command: Command): void {
+  const names = command.options.map((option) => option.attributeName());
+  for (const option of command.options) {
+    const name = option.attributeName() as Name;
+    const beside = ALONE[name] as readonly string[] | undefined;
+    const others = beside && names.filter((each) => each !== name && !beside.includes(each));
+    option.conflicts([...(others ?? MEANINGLESS[name] ?? [])]);
+  }
+}
+
+/** Rejects option values that cannot be combined, with commander's errors. */
+export function refuseContradictions(command: Command): void {
+  const { capture, force, interval, samples, watch, memory, listen, prometheus } =
+    command.opts<SkcheckOptions>();
+  if (force && capture === undefined) command.error("option '--force' requires '--capture <file>'");
+  if (memory !== undefined && !listen && !prometheus)
+    command.error("option '--memory' requires '--listen <address>' or '--prometheus'");
+  if (interval > 0) return;
+  for (const [given, words] of [
+    [samples !== undefined, '--samples <count>'],
+    [watch, '--watch'],
+    [capture !== undefined, '--capture <file>'],
+  ] as const)
+    if (given) command.error(`option '${words}' requires two samples: '--interval 0' takes one`);
 }

@@ -1,35 +1,34 @@
 import { styleText } from 'node:util';
-import { captureWarnings } from '../../answers/skcheck/capture.js';
 import { skcheckReport } from '../../answers/skcheck/report.js';
 import type { SkcheckReport, SkcheckWarning } from '../../answers/skcheck/schema.js';
 import type { Paint, TextOptions } from '../../answers/skcheck/text.js';
+import { captureWarnings } from '../../answers/skcheck/warnings.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
 import { takeCensus, theoreticalWorst } from '../../host/proc/census.js';
+import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readPageSize } from '../../host/proc/memory.js';
-import { hostOrigin } from '../../host/proc/origin.js';
 import type { Sample } from '../../host/ss/read.js';
 import { lackingRights } from '../../records/capabilities.js';
-import type { Ages } from '../../skcheck/ages.js';
 import { type Diagnosis, diagnose } from '../../skcheck/diagnose.js';
 import type { CountedDiagnosis } from '../../skcheck/exact.js';
 import { socketFilter } from '../../skcheck/filter.js';
 import type { Finding } from '../../skcheck/finding.js';
+import type { Ages } from '../../skcheck/socket-history.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
-import { EXIT } from './failure.js';
 import { requestedVerdicts } from './options.js';
-import type { SkcheckOptions } from './request.js';
+import { EXIT, type SkcheckOptions } from './request.js';
 
-/** What a look can go on from: the newest sample of the one before, and what that concluded. */
+/** State kept between scans: the newest sample, and the conclusions so far. */
 export interface Earlier {
   readonly since: Sample | null;
   readonly ages: Ages;
 }
 
-/** One look at a host. */
+/** Scans a host once. */
 export async function scan(
   source: HostSource,
   options: SkcheckOptions,
@@ -59,7 +58,7 @@ export async function scan(
   });
   const exact = options.exact ? await countLive(estimated) : null;
   const report = skcheckReport(observation, exact?.diagnosis ?? estimated, {
-    takenAt: captured ? captured.taken : new Date(),
+    takenAt: captured ? captured.capturedAt : new Date(),
     boot: hostOrigin(source, null),
     captured: captured !== null,
     root,
@@ -84,24 +83,25 @@ export async function scan(
       durationMs: Math.round(census.durationMs),
     },
     ...(options.top === undefined ? {} : { top: options.top }),
+    ...(options.by === undefined ? {} : { by: options.by }),
   });
   return { report, observation };
 }
 
-/** No more than what the census found can hold packets. */
+/** Limits the memory that packets can occupy to what the census found. */
 function bounded(observation: Observation, bytes: number): Observation {
   const unplacedMemory = Math.min(observation.host.unplacedMemory, bytes);
   return { ...observation, host: { ...observation.host, unplacedMemory, unplacedIsCounted: true } };
 }
 
 /**
- * The exit status of a look: one of the verdicts asked for was found (without any asked for, a stale
- * one); none was; or none was and something could not be looked at.
+ * Returns the exit status of a scan: a requested verdict was found (by default a stale one), none was found,
+ * or none was found but something could not be checked.
  */
 export function statusOf(report: SkcheckReport, options: SkcheckOptions): number {
   const codes = requestedVerdicts(options) ?? STALE_CODES;
   if (codes.some((code) => (report.totals.verdicts[code] ?? 0) > 0)) return EXIT.stale;
-  return report.complete ? EXIT.nothingStale : EXIT.couldNotLook;
+  return report.complete ? EXIT.nothingStale : EXIT.scanIncomplete;
 }
 
 function filterOf({ state, sport, dport, address }: SkcheckOptions) {
@@ -113,33 +113,40 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
   });
 }
 
-/** How the answer is laid out for stdout. One socket alone is told of whole. */
-export function textOptions({ verbose = false, top }: SkcheckOptions): Required<TextOptions> {
+/** Rows without --top. */
+const USUAL_ROWS = 50;
+
+/** Returns the layout of the answer for stdout. A single socket is shown in full. */
+export function textOptions({
+  verbose = false,
+  top = USUAL_ROWS,
+}: SkcheckOptions): Required<TextOptions> {
   return {
     paint: painter(),
     width: terminalWidth(),
     verbose: verbose || top === 1,
+    limit: top,
   };
 }
 
-/** Colours for a terminal that wants them. */
+/** Returns colours if the terminal supports them. */
 function painter(): Paint {
   return takesEscapes() && !process.env.NO_COLOR
-    ? // What it would check again on its own is also whether this is CI.
+    ? // The library's own check would also detect CI environments.
       (style, words) => styleText(style, words, { validateStream: false })
     : (_, words) => words;
 }
 
 /**
- * `skcheck --exact`: counts what was found in the memory of the running kernel, where that can be read;
- * elsewhere the diagnosis stays as it is, and a warning says why.
+ * `skcheck --exact`: counts the contents of the findings' sockets in the running kernel's memory. If that is
+ * not readable, returns the diagnosis unchanged, with a warning that states why.
  */
 async function countLive(
   diagnosis: Diagnosis,
 ): Promise<CountedDiagnosis & { readonly warnings: readonly SkcheckWarning[] }> {
   const { countExactly, withCounts } = await import('../../skcheck/exact.js');
   const { openNative } = await import('../../kernel/native/open.js');
-  const { KernelError } = await import('../../base/errors/kernel.js');
+  const { KernelError } = await import('../../base/errors.js');
   const warning = (count: number, message: string) => ({ code: 'exact', count, message }) as const;
   try {
     const kernel = openNative({ files: [], live: true });
@@ -154,7 +161,7 @@ async function countLive(
     }
   } catch (error) {
     if (!(error instanceof KernelError)) throw error;
-    const message = `--exact could not count, the figures are estimates: ${error.message}`;
+    const message = `--exact is not available, so the figures are estimates: ${error.message}`;
     const warnings = [warning(diagnosis.findings.length, message)];
     return { diagnosis, counts: new Map(), warnings };
   }

@@ -4,21 +4,19 @@ import { formatSkcheckText } from '../../answers/skcheck/text.js';
 import { formatJson } from '../../base/json.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { Sample } from '../../host/ss/read.js';
-import { Ages } from '../../skcheck/ages.js';
+import { Ages } from '../../skcheck/socket-history.js';
 import { WatchScreen } from '../kit/screen.js';
 import { takesEscapes } from '../kit/terminal.js';
-import { EXIT } from './failure.js';
-import type { SkcheckOptions } from './request.js';
+import { EXIT, type SkcheckOptions } from './request.js';
 import { scan, statusOf, textOptions } from './scan.js';
 
 /**
- * Looks again and again until it is interrupted, each look going on from the one before: on a terminal
- * a table that is redrawn in place, or one text after another where its TERM is dumb; else one JSON object in a line
- * for each look. Sorted by growth.
- * With `--samples N` it ends by itself after N − 1 looks. Returns the exit status of the last one.
+ * Scans until it is interrupted; each scan continues the previous one. On a terminal it redraws a table (with
+ * TERM=dumb it prints one text after another), otherwise it prints one JSON object per line. Sorted by
+ * growth. `--samples N` stops it after N − 1 scans. Returns the exit status of the last one.
  */
 export async function watch(source: HostSource, options: SkcheckOptions): Promise<number> {
-  const looks = options.samples === undefined ? Number.POSITIVE_INFINITY : options.samples - 1;
+  const repeats = options.samples === undefined ? Number.POSITIVE_INFINITY : options.samples - 1;
   const interval = options.interval === 0 ? 2 : options.interval;
   const { samples: _, ...each } = { ...options, interval };
   const ages = new Ages();
@@ -39,7 +37,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
             : `${formatJson(report)}\n`,
         );
   try {
-    for (let count = 0; count < looks; count++) {
+    for (let count = 0; count < repeats; count++) {
       const { report, observation } = await scan(source, each, { since, ages });
       since = observation.last;
       status = statusOf(report, options);

@@ -3,10 +3,14 @@ import { formatJson } from '../../base/json.js';
 import { OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { printAnswer } from '../kit/output.js';
-import type { SnapshotCommandOptions } from './options.js';
-import { parseParts, refuseParts } from './parts.js';
-import { addWhenOptions, checkWhen } from './when-options.js';
+import { printAnswer, printText } from '../kit/output.js';
+import {
+  addWhenOptions,
+  checkWhen,
+  parseParts,
+  refuseParts,
+  type SnapshotCommandOptions,
+} from './options.js';
 
 const EXAMPLES = `
 Examples:
@@ -36,11 +40,13 @@ file, or cannot read /proc or the archive; 5 (with --strict) the snapshot is inc
 
 const parseTimeout = timeWithin(0, 3600, '0 to 3600 seconds');
 
-/** `kdump-mem snapshot`: the state of a running host in one file. */
+/** Registers `kdump-mem snapshot`, which saves the state of a running host in one file. */
 export function registerSnapshot(program: Command): void {
   const command = program
     .command('snapshot')
-    .description('save the memory, sockets and processes of this host to a file for later analysis')
+    .description(
+      'save figures of memory, sockets and processes of this host to a file, without memory contents',
+    )
     .addOption(
       new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'),
     )
@@ -90,10 +96,11 @@ async function run(options: SnapshotCommandOptions): Promise<void> {
 async function verify(file: string, { json }: SnapshotCommandOptions): Promise<void> {
   const [{ verifySnapshot }, { snapshotVerifyJson }, { snapshotVerifyText }] = await Promise.all([
     import('../../capture/write/verify.js'),
-    import('../../answers/snapshot/json.js'),
-    import('../../answers/snapshot/text.js'),
+    import('../../answers/snapshot/render.js'),
+    import('../../answers/snapshot/render.js'),
   ]);
   const answer = snapshotVerifyJson(file, await verifySnapshot(file));
-  printAnswer(json ? formatJson(answer, 2) : snapshotVerifyText(answer));
+  if (json) printAnswer(formatJson(answer, 2));
+  else printText(snapshotVerifyText(answer));
   if (!answer.intact) process.exitCode = EXIT.differs;
 }

@@ -1,19 +1,18 @@
-import { snapshotJson } from '../../answers/snapshot/json.js';
+import { snapshotJson, snapshotText, snapshotWarning } from '../../answers/snapshot/render.js';
 import type { SnapshotJson } from '../../answers/snapshot/schema.js';
-import { snapshotText, snapshotWarning } from '../../answers/snapshot/text.js';
 import { staySmall } from '../../base/collect-garbage.js';
 import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
-import { lowerPriority, type Priority, uncache } from '../../capture/write/priority.js';
-import { checkRoom, roomNeeded } from '../../capture/write/room.js';
+import { checkRoom, roomNeeded } from '../../capture/write/archive.js';
 import { type Snapshot, takeSnapshot } from '../../capture/write/snapshot.js';
 import { liveSnapshot } from '../../capture/write/source.js';
+import { lowerPriority, type Priority, uncache } from '../../capture/write/work.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import { printAnswer, printWarnings, STDOUT } from '../kit/output.js';
+import { printAnswer, printText, printWarnings, STDOUT } from '../kit/output.js';
 import { VERSION } from '../kit/version.js';
 import type { SnapshotCommandOptions } from './options.js';
 
-/** Takes a snapshot of this machine and prints a summary; with --when whenever a condition holds. */
+/** Takes a snapshot of this machine and prints a summary; with --when, whenever a condition holds. */
 export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
   staySmall();
   if (options.when !== undefined) {
@@ -29,7 +28,10 @@ export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
     file === STDOUT
       ? answerOf(await toStdout(options), STDOUT, options, priority, false)
       : await toFile(file, options, priority);
-  if (file !== STDOUT) printAnswer(options.json ? formatJson(answer, 2) : snapshotText(answer));
+  if (file !== STDOUT) {
+    if (options.json) printAnswer(formatJson(answer, 2));
+    else printText(snapshotText(answer));
+  }
   const warning = snapshotWarning(answer);
   if (warning !== undefined && !(options.json && file !== STDOUT))
     printWarnings([{ message: warning }]);

@@ -1,36 +1,40 @@
 import { join } from 'node:path';
-import type { SnapshotJson } from '../../answers/snapshot/schema.js';
-import { snapshotText, snapshotWarning } from '../../answers/snapshot/text.js';
-import { limitOf, reasonJson, reasonWords, waitingWords } from '../../answers/snapshot/when.js';
-import type { SnapshotDueJson } from '../../answers/snapshot/when-schema.js';
+import {
+  limitOf,
+  reasonJson,
+  reasonWords,
+  snapshotText,
+  snapshotWarning,
+  waitingWords,
+} from '../../answers/snapshot/render.js';
+import type { SnapshotDueJson, SnapshotJson } from '../../answers/snapshot/schema.js';
 import { escapeText } from '../../answers/text/escape.js';
-import { KdumpMemError } from '../../base/error.js';
-import { exhaustionOf } from '../../base/exhaustion.js';
+import { exhaustionOf, KdumpMemError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
-import { readConditions } from '../../capture/write/when/readings.js';
 import {
   nameOf,
   removeAbandoned,
   removeOldest,
   snapshotsIn,
 } from '../../capture/write/when/stored.js';
-import { type Reason, SnapshotTrigger } from '../../capture/write/when/trigger.js';
+import { type Reason, readConditions, SnapshotTrigger } from '../../capture/write/when/trigger.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { optionalText } from '../../host/proc/process.js';
 import { EXIT } from '../kit/failure.js';
-import { printAnswer, printWarnings } from '../kit/output.js';
-import { SampleLoop } from '../kit/sampling.js';
+import { printAnswer, printText, printWarnings } from '../kit/output.js';
+import { SampleLoop } from '../kit/screen.js';
 import type { SnapshotCommandOptions } from './options.js';
 
 /** Writes a snapshot to the file and returns its summary. */
 type Take = (file: string) => Promise<SnapshotJson>;
 
 /**
- * Takes a snapshot whenever a condition holds, until it is interrupted or `count` is reached. A failed snapshot
- * or sample is reported, and it continues.
+ * Takes a snapshot whenever a condition holds, until it is interrupted or `count` is reached. A failed
+ * snapshot or sample is reported, and the loop continues.
  *
- * @throws {HostError} a condition is not available on this host; {@link OutputError} there is no such folder
+ * @throws {HostError} a condition is not available on this host; {@link OutputError} the directory does not
+ * exist
  */
 export async function waitForSnapshots(options: SnapshotCommandOptions, take: Take): Promise<void> {
   const { when = [], into = '', keep = 8, apart = 600, every = 1, json, strict } = options;
@@ -43,7 +47,7 @@ export async function waitForSnapshots(options: SnapshotCommandOptions, take: Ta
   let [snapshots, failed] = [0, 0];
   const warning = new WarnOnce();
   await again.run(every, Number.POSITIVE_INFINITY, async () => {
-    // From here on signals stop it in order.
+    // From here on, signals stop the loop cleanly.
     if (again.count === 1) process.stderr.write(`kdump-mem: ${waiting}\n`);
     const due = dueNow(liveHost, trigger, when, warning);
     if (due.length === 0) return;
@@ -146,12 +150,12 @@ function print({ at, due, result, removed }: Due, json: boolean): void {
     return;
   }
   const why = due.map(reasonWords).join('; ');
-  printAnswer(`${at.toISOString()} ${why}${snapshot ? `\n${snapshotText(snapshot)}` : ''}`);
+  printText(`${at.toISOString()} ${why}${snapshot ? `\n${snapshotText(snapshot)}` : ''}`);
   const warning = snapshot ? snapshotWarning(snapshot) : `snapshot failed: ${failed}`;
   if (warning !== undefined) printWarnings([{ message: warning }]);
 }
 
-/** Prints a warning, but a repeated one only once. */
+/** Prints a warning unless it equals the previous one. */
 class WarnOnce {
   #last: string | undefined;
 

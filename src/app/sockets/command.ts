@@ -1,8 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { CensusEntry, Grouping } from '../../account/census-entry.js';
+import { portsOf } from '../../account/socket.js';
+import type { CensusAnswer } from '../../account/sockets.js';
+import { formatJson } from '../../base/json.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
+import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { parseNumber, parseSize } from '../kit/arguments.js';
-import { addSourceOptions } from '../kit/kernel-source.js';
-import { answerSockets, type SocketsOptions, streamSockets } from './answer.js';
+import { UsageError } from '../kit/failure.js';
+import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
+import { Progress } from '../kit/terminal.js';
 
 const EXAMPLES = `
 Examples:
@@ -23,7 +29,7 @@ A socket with several holders counts in the group of each. --by adds up only soc
 Exit status: 0 success, 1 engines differ (verify), 2 wrong usage, 3 dump or kernel unreadable, 4 pid or
 network namespace not found, 5 (with --strict) incomplete answer.`;
 
-/** `kdump-mem sockets`: sockets of the machine and the memory that they pin. */
+/** Registers `kdump-mem sockets`, which lists the sockets of the machine and the memory that they pin. */
 export function registerSockets(program: Command): void {
   addSourceOptions(program.command('sockets'))
     .usage('[options] [dump...]')
@@ -70,7 +76,10 @@ export function registerSockets(program: Command): void {
 /** States that `ss` names differently. */
 const SS_STATES: Readonly<Record<string, string>> = { ESTAB: 'ESTABLISHED', UNCONN: 'CLOSE' };
 
-/** A state's name as `ss` spells it (FIN-WAIT-1) or the kernel (FIN_WAIT1), in large or small letters. */
+/**
+ * Parses a state name in the spelling of `ss` (FIN-WAIT-1) or of the kernel (FIN_WAIT1), in upper or lower
+ * case.
+ */
 function parseState(text: string): string {
   const bare = (state: string) => state.toUpperCase().replaceAll(/[-_]/g, '');
   const name = SS_STATES[text.toUpperCase()] ?? text;
@@ -84,4 +93,119 @@ function parsePort(text: string): number {
   const port = parseNumber(text);
   if (port < 1 || port > 65535) throw new InvalidArgumentError('It must be 1 to 65535.');
   return port;
+}
+
+/** Options of `kdump-mem sockets`. */
+interface SocketsOptions extends AnswerOptions {
+  readonly by?: Grouping;
+  readonly minBytes: number;
+  readonly pid?: number;
+  readonly netns?: number;
+  readonly state?: string;
+  readonly port?: number;
+  readonly limit?: number;
+  readonly all?: true;
+  readonly verbose?: true;
+  readonly ndjson?: true;
+}
+
+/** Prints all sockets after the last one was found, largest first. */
+async function answerSockets(options: SocketsOptions): Promise<void> {
+  const [
+    { checkTargets: checkThere },
+    { accountAll },
+    { kernelOrigin },
+    { socketsJson },
+    { socketsText },
+  ] = await Promise.all([
+    import('../../walk/targets.js'),
+    import('../../account/sockets.js'),
+    import('../../walk/machine/origin.js'),
+    import('../../answers/sockets/json.js'),
+    import('../../answers/sockets/text.js'),
+  ]);
+  const { by, verbose, pid, netns, state, port } = options;
+  const limit = limitOf(options);
+  const listed = (found: CensusAnswer) => found.sockets.filter((one) => isListed(one, options));
+  const select = [pid, netns, state, port].some((value) => value !== undefined)
+    ? (entry: CensusEntry) => matches(entry, options)
+    : undefined;
+  await answer(options, {
+    doing: SEARCH,
+    ask: (kernel, progress) => {
+      checkThere(kernel, options);
+      return { ...accountAll(kernel, { by, select, progress }), origin: kernelOrigin(kernel) };
+    },
+    toJson: (found) => socketsJson(found, listed(found), limit),
+    toText: (found, width) => {
+      const source = sourceWords(options);
+      return socketsText(found, listed(found), { by, limit, verbose, width, source });
+    },
+  });
+}
+
+const SEARCH = 'scanning for sockets';
+
+/** Prints each socket as a line of JSON when it is found. */
+async function streamSockets(options: SocketsOptions): Promise<void> {
+  const [{ checkTargets: checkThere }, { accountEach }, { kernelOrigin }, words] =
+    await Promise.all([
+      import('../../walk/targets.js'),
+      import('../../account/sockets.js'),
+      import('../../walk/machine/origin.js'),
+      import('../../answers/sockets/json.js'),
+    ]);
+  if (options.engine === 'verify') {
+    throw new UsageError('--ndjson: not supported with --engine verify; use --json');
+  }
+  const limit = limitOf(options);
+  const search = new Progress();
+  await streamAnswer(options, function* (kernel) {
+    checkThere(kernel, options);
+    const entries = accountEach(kernel, search.of(SEARCH));
+    let [listed, omitted] = [0, 0];
+    try {
+      for (;;) {
+        const { done, value } = entries.next();
+        search.clear();
+        if (done) {
+          const whole = { ...value, origin: kernelOrigin(kernel) };
+          yield `${formatJson(words.socketsEnd(whole, listed, omitted))}\n`;
+          return value.complete;
+        }
+        if (!isListed(value, options)) continue;
+        if (listed >= limit) {
+          omitted++;
+          continue;
+        }
+        listed++;
+        yield `${formatJson(words.socketLine(value))}\n`;
+      }
+    } finally {
+      search.clear();
+    }
+  });
+}
+
+function limitOf({ limit, all, json, ndjson }: SocketsOptions): number {
+  return limit ?? (all || json || ndjson ? Number.POSITIVE_INFINITY : 20);
+}
+
+function isListed(entry: CensusEntry, options: SocketsOptions): boolean {
+  return isBigEnough(entry, options) && matches(entry, options);
+}
+
+function isBigEnough({ total }: CensusEntry, { all, minBytes }: SocketsOptions): boolean {
+  return all === true || !total.complete || total.pinnedBytes >= minBytes;
+}
+
+function matches(entry: CensusEntry, options: SocketsOptions): boolean {
+  const { socket, holders, mappedBy, connectionHolders } = entry;
+  const { pid, netns, state, port } = options;
+  const owners = [...holders, ...mappedBy, ...connectionHolders];
+  if (pid !== undefined && !owners.some((owner) => owner.pid === pid)) return false;
+  if (netns !== undefined && socket.netns !== netns) return false;
+  if (state !== undefined && socket.state !== state) return false;
+  const { local, peer } = portsOf(socket);
+  return port === undefined || [local, peer].includes(String(port));
 }

@@ -50,8 +50,8 @@ export function registerStacks(program: Command): void {
         throw new UsageError('stacks does not support --engine crash or verify');
       const [{ groupedStacks }, { taskStacksJson }, { taskStacksText }] = await Promise.all([
         import('../../account/task-stacks.js'),
-        import('../../answers/task-stacks/json.js'),
-        import('../../answers/task-stacks/text.js'),
+        import('../../answers/task-stacks/render.js'),
+        import('../../answers/task-stacks/render.js'),
       ]);
       await answer(options, {
         ask: (kernel) => groupedStacks(kernel, { pid, cpu, states: state }),

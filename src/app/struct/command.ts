@@ -1,7 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { LayoutMember } from '../../answers/struct/layout.js';
-import { KdumpMemError } from '../../base/error.js';
-import { WalkError } from '../../base/errors/walk.js';
+import { KdumpMemError, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { formatJson } from '../../base/json.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
@@ -37,7 +36,7 @@ Examples:
 Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, or the instance not be
 read, 4 no such type, member or symbol, 5 (with --strict) something is missing.`;
 
-/** `kdump-mem struct`: the layout of a type, or an instance with its values. */
+/** Registers `kdump-mem struct`, which prints the layout of a type, or an instance with its values. */
 export function registerStruct(program: Command): void {
   const command: Command = addSourceOptions(program.command('struct'))
     .description('show the layout of a kernel type, or an instance with its values')
@@ -67,7 +66,7 @@ export function registerStruct(program: Command): void {
 
 interface TypeQuery {
   readonly name: string;
-  /** Paths; empty for the whole type. */
+  /** Paths of members; empty for the complete type. */
   readonly members: readonly string[];
 }
 
@@ -76,7 +75,7 @@ async function printLayout(
   query: TypeQuery,
   { json }: StructOptions,
 ): Promise<void> {
-  const text = await import('../../answers/struct/text.js');
+  const text = await import('../../answers/struct/render.js');
   let types = await findTypes(kernel, query.name);
   let members: LayoutMember[] | undefined;
   if (query.members.length > 0) {
@@ -86,7 +85,7 @@ async function printLayout(
     members = query.members.map((path) => selectedLayout(outer, selectMember(outer, path)));
   }
   if (json) {
-    const { structJson } = await import('../../answers/struct/json.js');
+    const { structJson } = await import('../../answers/struct/render.js');
     printAnswer(formatJson(structJson(kernel, types, members), 2));
   } else if (members) {
     printAnswer(text.membersText(types[0]!.type, members));
@@ -121,7 +120,7 @@ async function printInstance(
   if (reader.failure) warnings.push({ code: 'unreadable', message: reader.failure.message });
   if (reader.failure && !reader.readable) throw reader.failure;
   if (json) {
-    const { instanceJson } = await import('../../answers/struct/json.js');
+    const { instanceJson } = await import('../../answers/struct/render.js');
     const answer = {
       kernel: kernel.facts,
       type: type.spelling,
@@ -146,7 +145,7 @@ async function printInstance(
 /** @throws {WalkError} `no-such-type` */
 async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[]> {
   const { namedTypes } = await import('../../kernel/native/named-types.js');
-  const { typeText } = await import('../../answers/struct/text.js');
+  const { typeText } = await import('../../answers/struct/render.js');
   const found = namedTypes(kernel, name);
   if (found.length === 0) {
     const { problems } = kernel.moduleTypes;
@@ -157,11 +156,11 @@ async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[
     );
     throw new WalkError('no-such-type', `the kernel has no type ${name}${but}${near}`);
   }
-  // The same struct may be there several times, once for each compilation that saw it otherwise.
+  // The same struct may occur several times, once per compilation unit with a different definition.
   return [...new Map(found.map((one) => [typeText({ ...one, module: '' }), one])).values()];
 }
 
-/** As many names as can be read: they are only there to be suggested. */
+/** Returns as many type names as can be read: they only serve for suggestions. */
 function* namesOf(kernel: NativeKernel): Generator<string> {
   try {
     yield* kernel.types.names();
@@ -170,7 +169,10 @@ function* namesOf(kernel: NativeKernel): Generator<string> {
   }
 }
 
-/** The one type that a name means; a struct before a typedef, which C lets be another type. */
+/**
+ * Returns the one type that a name refers to. A struct takes precedence over a typedef, since C allows both
+ * with different meanings.
+ */
 function onlyType(types: readonly NamedType[], name: string): NamedType {
   const tagged = types.filter(({ typedef }) => typedef === undefined);
   const only = tagged.length > 0 ? tagged : types;

@@ -1,39 +1,47 @@
-import { eachCaptured } from '../../account/captured-log.js';
+import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { hostTriageJson, hostTriageText } from '../../answers/triage/captured.js';
-import { HostError } from '../../base/errors/host.js';
-import { KernelError } from '../../base/errors/kernel.js';
+import { briefText } from '../../answers/triage/brief.js';
+import { hostSummary, hostTriageJson, hostTriageText } from '../../answers/triage/captured.js';
+import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
+import type { HostSource } from '../../host/host-source.js';
 import { groupLogs } from '../../host/logs.js';
-import { readPageSize } from '../../host/proc/memory.js';
+import { hostOrigin } from '../../host/proc/machine-sample.js';
+import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { LogRecord } from '../../records/log-records.js';
-import { type CapturedParts, type CapturedTriage, triageCaptured } from '../../triage/captured.js';
-import type { FailOn } from '../../triage/fail-on.js';
-import { isFailing } from '../../triage/fail-on.js';
-import { type AnswerOptions, tell } from '../kit/answer.js';
-import { type CapturedSource, capturedAt } from '../kit/captured-source.js';
+import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
+import { type FailOn, isFailing } from '../../triage/finding.js';
+import { memoryFindings } from '../../triage/findings.js';
+import { hostFindings, pipeFindings } from '../../triage/host-checks.js';
+import { HostReader } from '../../triage/host-reader.js';
+import { type AnswerOptions, present } from '../kit/answer.js';
+import { capturedAt } from '../kit/captured-source.js';
 import { EXIT } from '../kit/failure.js';
+import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import { memoryOfCapture } from '../memory/captured.js';
+import { hostSockets } from './host-sockets.js';
 import { findingsOf } from './text-log.js';
 
-interface CapturedTriageOptions extends AnswerOptions {
+interface HostTriageOptions extends AnswerOptions, PageOptions {
   readonly verbose?: true;
+  readonly brief?: true;
 }
 
 /**
- * What was the matter with a host when it was captured.
+ * Prints the problems of a host at the time of capture.
  *
  * @throws {HostError} the capture cannot be read
  */
-export async function tellCaptured(
+export async function printCapturedTriage(
   from: string,
   files: CapturedFiles,
-  options: CapturedTriageOptions,
+  options: HostTriageOptions,
   failing: FailOn | null,
 ): Promise<void> {
+  checkPage({ ...options, vmcore: [from] });
   const source = capturedAt(files, 'last');
   const { host, of } = source;
   const pageSize = readPageSize(host);
@@ -43,30 +51,110 @@ export async function tellCaptured(
     ...logs.flatMap((log) => log.missing),
   ];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
-  const parts: CapturedParts = {
-    of,
+  const answer = await triageOf(host, pageSize, {
+    of: { ...of, isCaptured: true },
     warnings: [...source.warnings, ...warnings],
-    pageSize,
-    release: optionalText(host, '/proc/sys/kernel/osrelease').trim(),
-    log: logOf(source),
+    log: logOf(() => ({ text: host.logText(), isCut: host.logCut })),
     otherLogs: logs,
-    memory: memoryOf(from, files),
-  };
-  const found = triageCaptured(parts);
-  const verbose = options.verbose;
-  tell(found, options, {
-    toJson: hostTriageJson,
-    toText: (answer: CapturedTriage, width: number | null) =>
-      hostTriageText(answer, { width, verbose, source: sourceWords({ ...options, from }) }),
+    memory: memoryOf(() => memoryOfCapture(from, files)),
+    // A capture contains its own list of namespaces, so none has to be entered.
+    sockets: true,
   });
+  await print(answer, options, failing, sourceWords({ ...options, from }));
+}
+
+/** Prints the problems of this machine. @throws as hostTriage */
+export async function printHostTriage(
+  options: HostTriageOptions,
+  failing: FailOn | null,
+): Promise<void> {
+  checkPage(options);
+  await print(await hostTriage(options), options, failing, '--live');
+}
+
+/**
+ * Checks this machine once, without reading kernel memory.
+ *
+ * @throws {HostError} /proc is not available
+ */
+export async function hostTriage(options: AnswerOptions): Promise<HostTriage> {
+  const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
+    import('../../host/live.js'),
+    import('../../capture/write/source.js'),
+    import('../memory/live.js'),
+  ]);
+  const { at, host } = hostOrigin(liveHost, new Date());
+  const pageSize = knownPageSize(liveHost) ?? 4096;
+  const memory = await settledMemory(() =>
+    liveMemory({ ...options, source: 'counters' }, () => undefined),
+  );
+  return triageOf(liveHost, pageSize, {
+    of: { name: host ?? undefined, taken: at, isCaptured: false },
+    warnings: [],
+    log: logOf(() => {
+      const pieces: Buffer[] = [];
+      const isCut = liveSnapshot.log((bytes) => pieces.push(Buffer.from(bytes)));
+      return { text: Buffer.concat(pieces).toString('utf8'), isCut };
+    }),
+    memory,
+    sockets: process.geteuid?.() === 0,
+  });
+}
+
+async function triageOf(
+  source: HostSource,
+  pageSize: number,
+  {
+    sockets,
+    ...parts
+  }: Omit<HostParts, 'release' | 'pageSize' | 'found' | 'reader'> & {
+    readonly sockets: boolean;
+  },
+): Promise<HostTriage> {
+  const reader = new HostReader(source, pageSize);
+  const { memory } = parts;
+  const known = typeof memory === 'string' ? [] : memoryFindings(memory);
+  const found = [
+    ...hostFindings(reader),
+    ...pipeFindings(reader, known),
+    ...(await hostSockets(reader, sockets)),
+  ];
+  const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
+  return triageHost({ ...parts, release, pageSize, found, reader });
+}
+
+async function print(
+  found: HostTriage,
+  options: HostTriageOptions,
+  failing: FailOn | null,
+  source: string,
+): Promise<void> {
+  const { verbose, brief, html } = options;
+  const page = html === undefined ? undefined : await import('../../answers/triage/html/page.js');
+  present(found, options, {
+    toJson: hostTriageJson,
+    toText: (answer: HostTriage, width: number | null) =>
+      page
+        ? writePage(
+            options,
+            source,
+            (facts) => page.hostTriageHtml(answer, facts),
+            () => hostSummary(answer),
+          )
+        : brief
+          ? briefText(hostSummary(answer), answer.findings)
+          : hostTriageText(answer, { width, verbose, source }),
+  });
+  if (options.strict && found.unread.length > 0) process.exitCode = EXIT.incomplete;
   if (failing && found.findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
 }
 
-function logOf({ host, of }: CapturedSource): CapturedParts['log'] {
+function logOf(read: () => { readonly text: string; readonly isCut: boolean }): HostParts['log'] {
   try {
-    const log = capturedLog(host.logText());
-    const each = eachCaptured({ of, log, cut: host.logCut, warnings: [] }, {});
+    const { text, isCut } = read();
+    const of = { name: undefined, taken: null };
+    const each = eachCaptured({ of, log: capturedLog(text), cut: isCut, warnings: [] }, {});
     const records: LogRecord[] = [];
     for (;;) {
       const { done, value } = each.next();
@@ -79,9 +167,18 @@ function logOf({ host, of }: CapturedSource): CapturedParts['log'] {
   }
 }
 
-function memoryOf(from: string, files: CapturedFiles): MemoryAnswer | string {
+function memoryOf(read: () => MemoryAnswer): MemoryAnswer | string {
   try {
-    return memoryOfCapture(from, files);
+    return read();
+  } catch (error) {
+    if (error instanceof HostError || error instanceof KernelError) return error.message;
+    throw error;
+  }
+}
+
+async function settledMemory(read: () => Promise<MemoryAnswer>): Promise<MemoryAnswer | string> {
+  try {
+    return await read();
   } catch (error) {
     if (error instanceof HostError || error instanceof KernelError) return error.message;
     throw error;

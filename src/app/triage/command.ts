@@ -1,12 +1,12 @@
+import { closeSync, openSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
-import type { TriageDetail } from '../../triage/detail.js';
-import { failOn, isFailing } from '../../triage/fail-on.js';
-import type { Finding } from '../../triage/finding.js';
+import { type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
+import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import {
   addBootOption,
@@ -17,8 +17,13 @@ import {
 } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, type SourceOptions, sourceWords } from '../kit/kernel-source.js';
-import { checkFailOn, parseFailOn } from './fail-on.js';
-import { addManyOptions, type ManyTriageOptions, manyOptions } from './options.js';
+import {
+  addManyOptions,
+  checkFailOn,
+  type ManyTriageOptions,
+  manyOptions,
+  parseFailOn,
+} from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
 
 type TriageOptions = ManyTriageOptions &
@@ -27,12 +32,22 @@ type TriageOptions = ManyTriageOptions &
     readonly asWorker?: true;
     readonly failOn?: readonly string[];
     readonly verbose?: true;
+    readonly brief?: true;
     readonly rules?: string;
     readonly boot?: BootChoice;
+    readonly watch?: true;
+    readonly interval?: number;
+    readonly count?: number;
   };
 
 const EXAMPLES = `
 Examples:
+  kdump-mem triage                                     this machine: kernel memory if /proc/kcore is readable,
+                                                       otherwise log, counters, cgroups, processes and sockets
+  kdump-mem triage --html now.html                     the same as one page for a browser
+  kdump-mem triage --brief                             the headline and the most severe findings, for a chat
+  kdump-mem triage --watch                             a live table; in a pipe, findings that begin or end
+  kdump-mem triage --watch --fail-on warning           wait until something is wrong: status 1
   kdump-mem triage --vmcore vmcore                     findings, the most severe first
   kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
@@ -43,7 +58,7 @@ Examples:
   kdump-mem triage dmesg.txt                           a text log (dmesg, journal, syslog, console; also
                                                        compressed)
   journalctl -k -o short-monotonic | kdump-mem triage - the same from standard input
-  kdump-mem triage --from host.tar.gz                  a snapshot, by its log and counters
+  kdump-mem triage --from host.tar.gz                  the same findings of a snapshot
   kdump-mem triage /var/crash                          a table, if the folder contains several dumps
   kdump-mem triage /var/crash --similar                the same dumps, grouped by problem
   kdump-mem triage /var/crash --ndjson --output all.ndjson
@@ -57,13 +72,13 @@ Docs: docs/triage.md.
 Exit status: 0 success, 1 a finding of --fail-on, 2 usage error, 3 the dump or kernel could not be read (with
 --ndjson: some of them), 5 (with --strict) the answer is incomplete.`;
 
-/** What is of kernels, or of many dumps. */
+/** Options that apply only to kernels, or to many dumps. */
 const NOT_OF_CAPTURES = [
-  ...['rules', 'html', 'force', 'ndjson', 'similar', 'jobs', 'timeout', 'workerMemory'],
+  ...['rules', 'ndjson', 'similar', 'jobs', 'timeout', 'workerMemory'],
   ...['output', 'resume', 'symbolsDir', 'retry', 'shard'],
 ];
 
-/** `kdump-mem triage`: findings of a machine. */
+/** Registers `kdump-mem triage`, which reports findings of a machine. */
 export function registerTriage(program: Command): void {
   const triage = addSourceOptions(program.command('triage'))
     .usage('[options] [dump...]')
@@ -80,11 +95,28 @@ export function registerTriage(program: Command): void {
       new Option('--rules <file>', 'your own rules: findings to add or silence (docs/rules.md)'),
     )
     .option('-v, --verbose', 'show everything that findings are based on, and commands for more')
+    .addOption(
+      new Option('--brief', 'print only the headline and the most severe findings').conflicts([
+        'json',
+        'html',
+        'verbose',
+        'ndjson',
+        'similar',
+      ]),
+    )
     .option('--json', 'print the answer as JSON')
     .addOption(
       new Option('--html <file>', 'write a page for a browser; - prints it').conflicts('json'),
     )
     .option('--force', 'replace the page if it exists')
+    .addOption(
+      new Option(
+        '--watch',
+        'check this machine again and again, without its kernel memory, until a finding of --fail-on appears',
+      ).conflicts(['html', 'brief', 'verbose']),
+    )
+    .option('--interval <time>', 'time between checks (default 10 s)', parseInterval)
+    .option('--count <n>', 'number of checks, then exit', parseNumber)
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addOption(new Option('--as-worker').hideHelp())
     .addHelpText('after', EXAMPLES)
@@ -92,10 +124,20 @@ export function registerTriage(program: Command): void {
   addBootOption(addFromOption(addManyOptions(triage), NOT_OF_CAPTURES));
 }
 
-async function answerTriage(options: TriageOptions, { args }: Command): Promise<void> {
-  if (options.asWorker) return (await import('./line.js')).tellOne(options);
+async function answerTriage(options: TriageOptions, command: Command): Promise<void> {
+  const { args } = command;
+  if (options.asWorker) return (await import('./line.js')).printTriageLine(options);
   const { from } = options;
   checkFrom(options);
+  if (checkWatch(options, args)) {
+    await checkFailOn(options.failOn, options.rules);
+    const severe = options.failOn === undefined ? null : failOn(options.failOn);
+    const [{ hostTriage }, { watchTriage }] = await Promise.all([
+      import('./captured.js'),
+      import('./watch.js'),
+    ]);
+    return watchTriage(() => hostTriage(options), options, severe);
+  }
   const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
   const isOfMany = options.ndjson || options.similar;
   const inputs = await (from !== undefined
@@ -109,9 +151,9 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
     if ('logs' in inputs)
       return (await import('./text-log.js')).triageTextLog(inputs, options, severe);
     checkBoot(options);
-    if (options.html !== undefined || options.rules !== undefined)
-      throw new UsageError('--html and --rules need a dump or a log, not a snapshot');
-    const { tellCaptured } = await import('./captured.js');
+    if (options.rules !== undefined)
+      throw new UsageError('--rules needs a dump or a log, not a snapshot');
+    const { printCapturedTriage: tellCaptured } = await import('./captured.js');
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
   checkBoot(options);
@@ -119,12 +161,17 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
   if (many) {
-    // What is wrong with the rules is wrong with each dump's.
+    // Checked once here: invalid rules would fail for each dump.
     const rulesFile = options.rules && (await rulesSum(options.rules));
-    const { tellMany } = await import('./many.js');
+    const { triageMany: tellMany } = await import('./many.js');
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
-  const [{ hasWholeLog, triage }, { triageJson }, { triageText }] = await Promise.all([
+  if (readsThisHost(options, args)) {
+    if (!isKcoreReadable())
+      return (await import('./captured.js')).printHostTriage(options, failing);
+    if (!options.live) return answerTriage({ ...options, live: true }, command);
+  }
+  const [{ hasWholeLog, triage }, { triageJson }, { summary, triageText }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../answers/triage/json.js'),
     import('../../answers/triage/text.js'),
@@ -132,39 +179,94 @@ async function answerTriage(options: TriageOptions, { args }: Command): Promise<
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
+  const brief = options.brief && (await import('../../answers/triage/brief.js')).briefText;
   let findings: readonly Finding[] = [];
-  const asked = answer(options, {
+  let isUnread = false;
+  const printed = answer(options, {
     doing: 'reading page frames',
     ask: async (kernel, progress) => {
       const whole = triage(kernel, progress);
-      const told =
+      const logged =
         options.live || hasWholeLog(whole)
           ? whole
           : await (await import('./text-log.js')).withLogBeside(whole, options.vmcore);
-      const found = rules ? rules(told, kernel) : told;
+      const here = options.live ? await withHost(logged) : logged;
+      const found = rules ? rules(here, kernel) : here;
       findings = found.findings;
+      isUnread = (found.host?.unread.length ?? 0) > 0;
       return page ? page.look(kernel, found) : found;
     },
     toJson: triageJson,
     toText: (found, width) =>
       page?.write(found, options) ??
+      (brief ? brief(summary(found), found.findings) : undefined) ??
       triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
   });
   try {
-    await asked;
+    await printed;
   } catch (error) {
     process.exitCode = EXIT.unreadable;
     const inputs = inputsBeside(error, options);
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
+  if (options.strict && isUnread) process.exitCode = EXIT.incomplete;
   if (failing && findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
 }
 
-/** Makes a page of an answer, and of what it shows beside it, which is asked for while the kernel is open. */
+/** With the findings of this host's files. */
+async function withHost(found: TriageAnswer): Promise<TriageAnswer> {
+  const [{ withHostFindings }, { HostReader }, { liveHost }] = await Promise.all([
+    import('../../triage/host-checks.js'),
+    import('../../triage/host-reader.js'),
+    import('../../host/live.js'),
+  ]);
+  return withHostFindings(found, new HostReader(liveHost, found.kernel.pageSize));
+}
+
+/** Options that name a kernel, or need its memory. */
+const OF_KERNEL = [
+  ...['vmcore', 'from', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map', 'rules'],
+] as const;
+
+/** Whether to watch this machine. @throws {UsageError} for anything else that is to be watched */
+function checkWatch(options: TriageOptions, words: readonly string[]): boolean {
+  const { watch, interval, count, ndjson, similar } = options;
+  if (!watch && interval !== undefined) throw new UsageError('--interval requires --watch');
+  if (!watch && count !== undefined) throw new UsageError('--count requires --watch');
+  if (!watch) return false;
+  if (count === 0) throw new UsageError('--count must be at least 1');
+  if (!readsThisHost(options, words) || ndjson || similar)
+    throw new UsageError('--watch checks this machine: a dump, log or snapshot does not change');
+  return true;
+}
+
+/** Whether the command is about this machine, and does not need its kernel memory. */
+function readsThisHost(options: TriageOptions, words: readonly string[]): boolean {
+  const given: Readonly<Record<string, unknown>> = { ...options };
+  return (
+    words.length === 0 &&
+    options.engine === 'auto' &&
+    OF_KERNEL.every((name) => given[name] === undefined)
+  );
+}
+
+/** Tests by opening /proc/kcore, which fails under lockdown or without the required capabilities. */
+function isKcoreReadable(): boolean {
+  try {
+    closeSync(openSync('/proc/kcore', 'r'));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Returns a step that creates a page from an answer and its details, which are read while the kernel is open.
+ */
 async function pageStep() {
   const [{ triageDetail }, { writeTriagePage }] = await Promise.all([
-    import('../../triage/detail.js'),
+    import('../../triage/finding.js'),
     import('./page.js'),
   ]);
   let detail: TriageDetail | undefined;

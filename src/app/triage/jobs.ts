@@ -2,14 +2,14 @@ import { availableParallelism, totalmem } from 'node:os';
 import { formatSize } from '../../answers/text/size.js';
 import { UsageError } from '../kit/failure.js';
 
-/** Node itself needs some 60 MiB. */
+/** Minimum memory of a worker: node itself needs about 60 MiB. */
 export const LEAST_WORKER_BYTES = 128 * 2 ** 20;
-/** Default memory of a worker: few dumps need so much. */
+/** Default memory of a worker: few dumps need as much. */
 const USUAL_WORKER_BYTES = 512 * 2 ** 20;
-/** Of the machine's memory, for all processes together. */
+/** Share of the machine's memory for all worker processes together. */
 const SHARE = 0.8;
 
-/** How many dumps are looked at at once, and with how much memory each. */
+/** Number of dumps read at once, and the memory of each. */
 export interface Jobs {
   readonly atOnce: number;
   readonly bytes: number;
@@ -21,10 +21,10 @@ interface JobOptions {
 }
 
 /**
- * Shares what there is. A container may see all CPUs of a machine and have little of its memory: then fewer are
- * looked at at once, since with too little each of them would fail.
+ * Divides the available memory among workers. A container may have access to all CPUs of a machine but little
+ * of its memory. Then fewer dumps are read at once, since with too little memory each would fail.
  *
- * @throws {UsageError} so many jobs were asked for that none would have enough
+ * @throws {UsageError} too many jobs for the available memory
  */
 export function shareOut(
   { jobs, workerMemory }: JobOptions,
@@ -43,7 +43,7 @@ export function shareOut(
   return { atOnce, bytes };
 }
 
-/** Bytes that this machine has, or its container may take. */
+/** Memory of this machine, or the limit of its container, in bytes. */
 function memoryHere(): number {
   const most = process.constrainedMemory();
   return most > 0 && most < totalmem() ? most : totalmem();

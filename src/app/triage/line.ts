@@ -1,23 +1,24 @@
 import type { NotedFacts } from '../../answers/info/answer.js';
 import type { SummaryJson } from '../../answers/triage/line-schema.js';
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { isLog } from '../../host/logs.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { endWithParent } from '../../triage/batch/parent.js';
+import { symbolFiles } from '../../kernel/native/symbol-files.js';
+import type { SymbolFile } from '../../kernel/type-description.js';
+import { endWithParent } from '../../triage/batch/worker.js';
 import { explainFailure } from '../kit/failure.js';
 import { type aids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
 import type { LogInputs } from '../kit/log-inputs.js';
 import { printAnswer } from '../kit/output.js';
-import { openAided } from './aids.js';
 import { rulesStep } from './rules.js';
 
 type LineOptions = SourceOptions & { readonly rules?: string; readonly symbolsDir?: string };
 
 /**
- * Reads one dump for a run that reads many (`many.ts`), and prints what is between the dump's
- * name and the seconds in its line, or the reason why it is unreadable. Other errors are bugs, and end the process.
+ * Reads one dump for a run over many (`many.ts`), and prints the part of the dump's line between its name and
+ * the duration, or the reason why it is unreadable. Other errors are bugs, and terminate the process.
  */
-export async function tellOne(options: LineOptions): Promise<void> {
+export async function printTriageLine(options: LineOptions): Promise<void> {
   endWithParent();
   printAnswer(JSON.stringify(await summaryOf(options)));
 }
@@ -27,17 +28,17 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
     { openNativeDump },
     { triage },
     { notedIn },
-    { failedJson, textSummaryJson: textToldJson, summaryJson: toldJson },
+    { failedJson, textSummaryJson, summaryJson },
   ] = await Promise.all([
     import('../../kernel/native/open.js'),
     import('../../triage/triage.js'),
-    import('../../answers/info/noted.js'),
+    import('../../answers/info/answer.js'),
     import('../../answers/triage/line.js'),
   ]);
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
   const { vmcore = [] } = options;
-  const textOf = async (inputs: LogInputs) => textToldJson(await textTriage(inputs, options));
+  const textOf = async (inputs: LogInputs) => textSummaryJson(await textTriage(inputs, options));
   const [path = ''] = vmcore;
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let noted: NotedFacts = {};
@@ -54,7 +55,7 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
       const answer = await withLogBeside(triage(kernel), vmcore);
-      return toldJson(rules ? rules(answer, kernel) : answer, noted, used);
+      return summaryJson(rules ? rules(answer, kernel) : answer, noted, used);
     } finally {
       image.close();
     }
@@ -62,10 +63,10 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
     const message = explainFailure(error).line.replace(/^kdump-mem: /, '');
     const failed = failedJson({ code: codeOf(error), message, signal: null }, noted);
     try {
-      const { findings, fingerprint, logs, warnings, ...told } = await textOf(
+      const { findings, fingerprint, logs, warnings, ...rest } = await textOf(
         inputsBeside(error, options),
       );
-      const release = failed.release ?? told.release;
+      const release = failed.release ?? rest.release;
       return { ...failed, release, findings, fingerprint, logs, warnings };
     } catch {
       return failed;
@@ -75,7 +76,7 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
 
 const GIVE = 'Give --symbols-dir a folder with the vmlinux of that build.';
 
-/** Without them every question has the same answer: that nothing is known. @throws {KernelError} */
+/** Requires symbols and types, without which all facts would be unknown. @throws {KernelError} */
 function needTables({ provenance: { symbols, types } }: NativeKernel): void {
   if (!symbols.found) throw new KernelError('no-symbols', symbols.why, { next: GIVE });
   if (!types.found) throw new KernelError('no-types', types.why, { next: GIVE });
@@ -83,4 +84,55 @@ function needTables({ provenance: { symbols, types } }: NativeKernel): void {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : 'exhausted';
+}
+
+type Opened = Pick<NativeKernel, 'provenance'>;
+/** Files by the option that they are passed as. */
+type Files = Readonly<Partial<Record<'vmlinux' | 'symbols' | 'types', string>>>;
+
+/** Parts that a dump may lack, with the files that can replace them, the best first. */
+const PARTS = [
+  { part: 'symbols', as: ['vmlinux', 'symbols'] },
+  { part: 'types', as: ['vmlinux', 'btf'] },
+] as const;
+
+/**
+ * Opens a dump with what is in it, and where it lacks symbols or types with files of a folder. A file that turns
+ * out to be of another kernel is passed over.
+ *
+ * @param open with files; the last kernel that it opened is the one to use
+ * @returns the kernel, and which files it needed
+ * @throws what opening it without files throws
+ */
+export function openAided<K extends Opened>(
+  open: (files: Files) => K,
+  folder: string | undefined,
+  noted: NotedFacts,
+): { readonly kernel: K; readonly used: readonly SymbolFile[] } {
+  let kernel = open({});
+  let used: readonly SymbolFile[] = [];
+  if (folder === undefined) return { kernel, used };
+  for (const { part, as } of PARTS) {
+    const files = as.flatMap((kind) => symbolFiles(folder, noted, kind));
+    for (const file of files) {
+      if (kernel.provenance[part].found) break;
+      const all = [...used.filter((other) => other.as !== file.as), file];
+      const better = attempt(() =>
+        open(Object.fromEntries(all.map(({ as, path }) => [as === 'btf' ? 'types' : as, path]))),
+      );
+      if (!better?.provenance[part].found) continue;
+      [kernel, used] = [better, all];
+    }
+  }
+  return { kernel, used };
+}
+
+/** Returns undefined if the files do not match the dump. */
+function attempt<K>(open: () => K): K | undefined {
+  try {
+    return open();
+  } catch (error) {
+    if (error instanceof KernelError) return undefined;
+    throw error;
+  }
 }

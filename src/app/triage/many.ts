@@ -1,27 +1,31 @@
-import { earlierLine, endJson, filed, parseLine } from '../../answers/triage/end.js';
-import { failedJson, lineJson } from '../../answers/triage/line.js';
+import {
+  earlierLine,
+  endJson,
+  failedJson,
+  filed,
+  lineJson,
+  parseLine,
+} from '../../answers/triage/line.js';
 import type {
   SummaryJson,
   TriageEndJson,
   TriageLineJson,
 } from '../../answers/triage/line-schema.js';
-import { similarText } from '../../answers/triage/similar.js';
-import { type DumpRow, dumpRow, dumpsTable } from '../../answers/triage/table.js';
+import { type DumpRow, dumpRow, dumpsTable, similarText } from '../../answers/triage/table.js';
 import { formatJson } from '../../base/json.js';
 import { endAll } from '../../host/child.js';
 import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';
-import { inTurns } from '../../triage/batch/pool.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import { isOfShard, type Shard } from '../../triage/batch/shard.js';
-import { runWorker } from '../../triage/batch/worker.js';
-import type { FailOn } from '../../triage/fail-on.js';
+import { inTurns, runWorker } from '../../triage/batch/worker.js';
+import type { FailOn } from '../../triage/finding.js';
 import { EXIT } from '../kit/failure.js';
-import { printAnswer } from '../kit/output.js';
+import { printText } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
 import { type Jobs, shareOut } from './jobs.js';
 
-/** How many dumps are looked at. */
+/** Number of dumps. */
 export interface ManyOptions {
   readonly jobs?: number;
   /** Seconds for each dump. */
@@ -32,31 +36,31 @@ export interface ManyOptions {
   readonly output?: string;
   readonly resume?: readonly string[];
   readonly retry?: true;
-  /** Lines of JSON, not a table. */
+  /** Prints JSON lines instead of a table. */
   readonly ndjson?: true;
-  /** The table is of kinds of trouble. */
+  /** Groups the table by kind of problem. */
   readonly similar?: true;
   readonly strict?: true;
-  /** A team's own, of which each process reads them. */
+  /** File of custom rules, read by each process. */
   readonly rules?: string;
   /** SHA-256 of that file. */
   readonly rulesFile?: string;
-  /** A folder with what dumps may lack of symbols and types. */
+  /** Directory with symbols and types that dumps may lack. */
   readonly symbolsDir?: string;
 }
 
 const TIMEOUT = 600;
 
 /**
- * Looks at every dump that is found, each in a process of its own, and writes a line of each and one of
- * the whole, or a table for people. The exit status says whether all were read.
+ * Reads each dump in a separate process, and writes a line for each dump and a final one, or a table. The
+ * exit status tells whether all dumps were read.
  *
- * @param search looks for them, once
- * @param failing findings with which a line ends the program with status 1; null: none
- * @throws {OutputError} the output cannot be written, or is something else
- * @throws {UsageError} so many jobs that none has enough memory
+ * @param search finds the dumps, once
+ * @param failing findings that cause exit status 1; null: none
+ * @throws {OutputError} the output cannot be written, or is another file
+ * @throws {UsageError} too many jobs for the available memory
  */
-export async function tellMany(
+export async function triageMany(
   search: () => Found,
   options: ManyOptions,
   failing: FailOn | null,
@@ -109,9 +113,9 @@ function statusOf(
   return strict && incomplete > 0 ? EXIT.incomplete : EXIT.answered;
 }
 
-/** Goes once through the dumps. */
+/** A single pass over the dumps. */
 class Run {
-  /** What the line of each dump says. */
+  /** Parsed lines of the dumps. */
   readonly lines: ResumedLine[] = [];
   resumed = 0;
   readonly #dumps: readonly FoundDump[];
@@ -140,7 +144,7 @@ class Run {
     try {
       await inTurns(this.#dumps.length, this.#jobs.atOnce, (index) => this.#one(index));
     } catch (error) {
-      // Lines that cannot be written need nobody who finds more of them.
+      // If lines cannot be written, the workers are stopped.
       endAll();
       throw error;
     } finally {
@@ -151,17 +155,17 @@ class Run {
   async #one(index: number): Promise<void> {
     const dump = this.#dumps[index]!;
     const facts = filed(dump, this.#options.rulesFile ?? null);
-    const told = this.#earlier.find(facts);
-    if (told && (told.ok || !this.#options.retry)) {
-      this.lines[index] = told;
+    const resumed = this.#earlier.find(facts);
+    if (resumed && (resumed.ok || !this.#options.retry)) {
+      this.lines[index] = resumed;
       this.resumed++;
       this.#progress.skip();
       if (this.#options.output === undefined)
-        this.#output.write(index, dump.dump, this.#earlier.text(dump.dump), told);
+        this.#output.write(index, dump.dump, this.#earlier.text(dump.dump), resumed);
       return;
     }
     const begun = performance.now();
-    const answer = await this.#ask(dump);
+    const answer = await this.#read(dump);
     const line = lineJson(facts, answer, (performance.now() - begun) / 1000);
     this.#write(index, line);
     this.#progress.done(line.ok);
@@ -169,13 +173,13 @@ class Run {
 
   #write(index: number, line: TriageLineJson): void {
     const text = formatJson(line);
-    const told = parseLine(text);
-    if (told === undefined || told === 'end') throw new Error('a line of ours that is none');
-    this.lines[index] = told;
-    this.#output.write(index, line.dump, text, told);
+    const parsed = parseLine(text);
+    if (parsed === undefined || parsed === 'end') throw new Error('a line of ours that is none');
+    this.lines[index] = parsed;
+    this.#output.write(index, line.dump, text, parsed);
   }
 
-  async #ask({ files, unfit }: FoundDump): Promise<SummaryJson> {
+  async #read({ files, unfit }: FoundDump): Promise<SummaryJson> {
     if (unfit) return failedJson({ ...unfit, signal: null });
     const { rules, symbolsDir } = this.#options;
     const named = files.flatMap((file) => ['--vmcore', file]);
@@ -205,12 +209,12 @@ function answerOf(text: string): SummaryJson {
   }
 }
 
-/** Keeps what a table shows of each line, and prints it in the end. */
+/** Stores the fields of each line that the table shows, and prints the table at the end. */
 class TableLines implements LineOutput {
   readonly #similar: boolean;
   readonly #rows: DumpRow[] = [];
 
-  /** @param similar by kinds of trouble */
+  /** @param similar groups the table by kind of problem */
   constructor(similar: boolean) {
     this.#similar = similar;
   }
@@ -223,13 +227,13 @@ class TableLines implements LineOutput {
 
   finish(_order: readonly string[], end: string): void {
     const show = this.#similar ? similarText : dumpsTable;
-    printAnswer(show(this.#rows, JSON.parse(end) as TriageEndJson, terminalWidth()));
+    printText(show(this.#rows, JSON.parse(end) as TriageEndJson, terminalWidth()));
   }
 
   close(): void {}
 }
 
-/** How far a run over many dumps is, and when it ends if the rest takes as long as what is done. */
+/** Progress of a run over many dumps, with the remaining time estimated from the average so far. */
 class ManyProgress {
   readonly #progress = new Progress();
   readonly #begun = performance.now();
@@ -242,7 +246,7 @@ class ManyProgress {
     this.#count = count;
   }
 
-  /** An earlier run has its line. */
+  /** Skips a dump whose line an earlier run has written. */
   skip(): void {
     this.#skipped++;
     this.#show();
@@ -266,7 +270,7 @@ class ManyProgress {
   }
 }
 
-/** @param skipped dumps that took no time */
+/** @param skipped dumps that were skipped, and took no time */
 export function progressWords(
   count: number,
   skipped: number,

@@ -4,6 +4,8 @@ import { once } from '../../base/once.js';
 import { STDIN } from '../../host/text-input.js';
 import { type Found, findDumps } from '../../triage/batch/search.js';
 import { parseShard, type Shard } from '../../triage/batch/shard.js';
+import { FINDING_CODES, SEVERITIES } from '../../triage/finding.js';
+import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { decimal, sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
@@ -11,7 +13,7 @@ import { collectFiles } from '../kit/kernel-source.js';
 import { LEAST_WORKER_BYTES } from './jobs.js';
 import type { ManyOptions } from './many.js';
 
-/** What triage of many dumps is asked. */
+/** Options of triage for many dumps. */
 export type ManyTriageOptions = AnswerOptions & ManyOptions;
 
 const parseTimeout = timeWithin(1, 7 * 86_400, '1 second to 7 days');
@@ -59,7 +61,7 @@ const OF_MANY = [
   'shard',
   'symbolsDir',
 ] as const;
-/** What is of one kernel or one dump. */
+/** Options that apply only to one kernel or one dump. */
 const OF_ONE = [
   'live',
   'json',
@@ -73,10 +75,10 @@ const OF_ONE = [
 ] as const;
 
 /**
- * Which dumps the options ask to look at in processes of their own; undefined: one is to be looked at here. The
- * parts of a split dump are one. Nothing that was given is passed over. What comes back searches, once.
+ * Returns a search for the dumps to read in worker processes; undefined: a single dump, read in this process.
+ * The parts of a split dump count as one. No input is ignored. The result searches only once.
  *
- * @param words that stand beside the options
+ * @param words arguments that are not options
  * @throws {UsageError}
  */
 export function manyOptions(
@@ -110,7 +112,10 @@ export function manyOptions(
   return search;
 }
 
-/** Files that are one dump are asked about as ever, and so is a folder in which one is all that there may be. */
+/**
+ * Whether the inputs are several dumps. The parts of one dump are not, and neither is a directory with a
+ * single dump.
+ */
 function leadsToMany(words: readonly string[], search: () => Found): boolean {
   if (words.length <= 1 && !words.some(isFolder)) return false;
   const { dumps, unlisted } = search();
@@ -121,7 +126,7 @@ function isFolder(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
   } catch {
-    // A part of the path is no folder, or may not be looked into.
+    // A component of the path is not a directory, or not searchable.
     return false;
   }
 }
@@ -143,4 +148,39 @@ function shardOf(text: string): Shard {
   const shard = parseShard(text, process.env);
   if (typeof shard === 'string') throw new InvalidArgumentError(shard);
   return shard;
+}
+
+/** Parses severities and codes of findings, separated by commas or in repeated options. */
+export function parseFailOn(text: string, before: readonly string[] = []): readonly string[] {
+  const words = text.split(',').map((word) => word.trim());
+  for (const word of words) {
+    if (KNOWN.includes(word) || OF_RULES.test(word)) continue;
+    const near = didYouMean(nearestNames(word, KNOWN)).replace('; did', ' Did');
+    throw new InvalidArgumentError(
+      `It takes ${SEVERITIES.join(', ')} or the code of a finding.${near}`,
+    );
+  }
+  return [...before, ...words];
+}
+
+const KNOWN: readonly string[] = [...SEVERITIES, ...FINDING_CODES];
+const OF_RULES = /^[^/]+\/./;
+
+/**
+ * Checks the codes of --fail-on: one that no rule has would never fail.
+ *
+ * @throws {UsageError} for a rule code that `--rules` does not define
+ */
+export async function checkFailOn(
+  words: readonly string[] | undefined,
+  rules: string | undefined,
+): Promise<void> {
+  const own = (words ?? []).filter((word) => OF_RULES.test(word));
+  if (own.length === 0) return;
+  if (rules === undefined) throw new UsageError(`--fail-on ${own[0]} needs --rules FILE`);
+  const { ruleCodes } = await import('./rules.js');
+  const known = await ruleCodes(rules);
+  const lost = own.find((word) => !known.includes(word));
+  if (lost !== undefined)
+    throw new UsageError(`no rule in ${rules} has the code ${lost} of --fail-on`);
 }

@@ -1,6 +1,6 @@
 import { triageHtml } from '../../answers/triage/html/page.js';
 import { summary } from '../../answers/triage/text.js';
-import type { TriageDetail } from '../../triage/detail.js';
+import type { TriageDetail } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { type PageOptions, writePage } from '../kit/html-page.js';
 import { type SourceOptions, sourceWords } from '../kit/kernel-source.js';
@@ -8,7 +8,7 @@ import { type SourceOptions, sourceWords } from '../kit/kernel-source.js';
 /**
  * Writes the page of `triage`.
  *
- * @returns what to print
+ * @returns the text to print
  * @throws {OutputError}
  */
 export function writeTriagePage(

@@ -1,22 +1,22 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { withRules } from '../../triage/rules/apply.js';
 import type { RuleBasis } from '../../triage/rules/facts.js';
 import type { Rules } from '../../triage/rules/schema.js';
 import { UsageError } from '../kit/failure.js';
 
-/** What a file of rules makes of an answer. */
+/** Applies a rules file to an answer. */
 export type RulesStep = <A extends RuleBasis>(
   answer: A,
   kernel?: Kernel,
 ) => ReturnType<typeof withRules<A>>;
 
 /**
- * A team's own rules.
+ * Loads custom rules.
  *
- * @throws {UsageError} if the file cannot be read, or is none
+ * @throws {UsageError} if the file cannot be read, or is not a rules file
  */
 export async function rulesStep(file: string): Promise<RulesStep> {
   const [rules, { withRules }, { groupedStacks }] = await Promise.all([
@@ -31,12 +31,12 @@ export async function rulesStep(file: string): Promise<RulesStep> {
     });
 }
 
-/** Codes of findings that a file of rules can make. @throws as rulesStep */
+/** Returns the codes of findings that a rules file can create. @throws as rulesStep */
 export async function ruleCodes(file: string): Promise<string[]> {
   return (await rulesOf(file)).rules.map(({ code }) => code);
 }
 
-/** SHA-256 of the file, in hex: which rules they are. @throws as rulesStep */
+/** Returns the SHA-256 of the rules file in hex, which identifies the rules. @throws as rulesStep */
 export async function rulesSum(file: string): Promise<string> {
   await rulesOf(file);
   return createHash('sha256')

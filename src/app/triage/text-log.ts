@@ -1,13 +1,12 @@
 import { escapeText } from '../../answers/text/escape.js';
 import { foundWords, textTriageJson, textTriageText } from '../../answers/triage/text-log.js';
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { logBeside } from '../../host/logs.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { MessageSink } from '../../log/reader.js';
 import type { TextRecord } from '../../records/log-records.js';
 import { findDumps } from '../../triage/batch/search.js';
-import { type FailOn, isFailing } from '../../triage/fail-on.js';
-import { bySeverity } from '../../triage/finding.js';
+import { bySeverity, type FailOn, isFailing } from '../../triage/finding.js';
 import { LogFindings } from '../../triage/log/log-findings.js';
 import {
   findingsBeside,
@@ -19,7 +18,7 @@ import {
   triageText,
 } from '../../triage/text.js';
 import { hasWholeLog, type TriageAnswer } from '../../triage/triage.js';
-import { type AnswerOptions, tell } from '../kit/answer.js';
+import { type AnswerOptions, present } from '../kit/answer.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { type LogInputs, noLog, readLog } from '../kit/log-inputs.js';
@@ -32,9 +31,9 @@ interface TextTriageOptions extends AnswerOptions, PageOptions {
 }
 
 /**
- * What was the matter, by logs that are text.
+ * Prints findings from text logs.
  *
- * @throws {HostError} none can be read, or contains a kernel log; {@link UsageError} none has that boot
+ * @throws {HostError} none can be read, or none contains a kernel log; {@link UsageError} none has that boot
  */
 export async function triageTextLog(
   inputs: LogInputs,
@@ -48,7 +47,7 @@ export async function triageTextLog(
   const page =
     options.html === undefined ? undefined : await import('../../answers/triage/html/page.js');
   const answer = await textTriage(inputs, { ...options, holds: page !== undefined });
-  tell(answer, options, {
+  present(answer, options, {
     toJson: textTriageJson,
     toText: (told, width) =>
       page
@@ -64,7 +63,10 @@ export async function triageTextLog(
     process.exitCode = EXIT.differs;
 }
 
-/** Where a dump lacks its log, or a part of it: findings of that beside it too, each with its name (figure `log`). */
+/**
+ * Adds findings from the log next to the dump if the dump lacks all or part of its log. Each such finding
+ * names that log (figure `log`).
+ */
 export async function withLogBeside(
   answer: TriageAnswer,
   vmcore: readonly string[] = [],
@@ -94,7 +96,7 @@ export async function withLogBeside(
   };
 }
 
-/** @throws as triageTextLog does; {@link UsageError} the rules cannot be read */
+/** @throws as triageTextLog; {@link UsageError} the rules cannot be read */
 export async function textTriage(
   { path, logs, warnings }: LogInputs,
   { boot, rules, holds = false }: Pick<TextTriageOptions, 'boot' | 'rules'> & { holds?: boolean },
@@ -108,10 +110,11 @@ export async function textTriage(
 }
 
 /**
- * Findings of each log, in bounded memory. Of several logs those without a kernel message are left out.
+ * Returns findings of each log, in bounded memory. If there are several logs, those without a kernel message
+ * are omitted.
  *
- * @param needs.choice of a boot
- * @param needs.holds messages are needed too
+ * @param needs.choice selected boot
+ * @param needs.holds whether the messages are needed too
  * @throws {UsageError} no log has the boot
  */
 export async function findingsOf(
@@ -153,7 +156,7 @@ export async function findingsOf(
   return { found, failures };
 }
 
-/** Each message goes to findings, and is held. */
+/** Passes each message to the findings, and stores it. */
 function bothOf(findings: LogFindings, held: HeldMessages): MessageSink {
   const take = (record: TextRecord): void => {
     findings.take(record);

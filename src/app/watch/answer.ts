@@ -1,18 +1,16 @@
 import { watchHtml } from '../../answers/watch/html/page.js';
-import { watchJson } from '../../answers/watch/json.js';
 import { watchMetrics } from '../../answers/watch/prometheus.js';
-import { watchText } from '../../answers/watch/text.js';
-import { isComplete, type Watched } from '../../answers/watch/watched.js';
-import { verdictWords } from '../../answers/watch/words.js';
+import { watchJson, watchText } from '../../answers/watch/render.js';
+import { isComplete, verdictWords, type Watched } from '../../answers/watch/words.js';
 import { formatJson } from '../../base/json.js';
-import { shellPath } from '../../base/shell-word.js';
+import { shellPath } from '../../base/shell.js';
 import { EXIT } from '../kit/failure.js';
 import { writePage } from '../kit/html-page.js';
-import { printAnswer, printWarnings, writeTextfile } from '../kit/output.js';
+import { printAnswer, printText, printWarnings, writeTextfile } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 import type { WatchOptions } from './options.js';
 
-/** Prints what grew, in the form that is asked for. */
+/** Prints the growth in the requested format. */
 export function printWatched(watched: Watched, options: WatchOptions): void {
   const { html, json, limit, strict, prometheus } = options;
   const metrics = () => watchMetrics(watched.answer, null);
@@ -21,7 +19,7 @@ export function printWatched(watched: Watched, options: WatchOptions): void {
   if (watched.ended === 'stored' && prometheus === true) process.stdout.write(metrics());
   else if (json) printAnswer(formatJson(watchJson(watched), 2));
   else if (html !== undefined) printAnswer(page(watched, options));
-  else printAnswer(watchText(watched, { limit, width: terminalWidth() }));
+  else printText(watchText(watched, { limit, width: terminalWidth() }));
   if (!json) printWarnings(watched.warnings);
   if (strict && !isComplete(watched)) process.exitCode = EXIT.incomplete;
 }

@@ -5,24 +5,25 @@ import { addWatchOptions, checkWatchOptions, type WatchOptions } from './options
 
 const EXAMPLES = `
 Examples:
-  a sample each minute until Ctrl-C, then what grew; the file goes on where it ends
-    kdump-mem watch --store watch.ndjson
-  what grew so far, while that goes on or after it; the same as a page
-    kdump-mem watch --store watch.ndjson --for 0
-    kdump-mem watch --store watch.ndjson --for 0 --html watch.html
-  for a week, with metrics for Prometheus
-    kdump-mem watch --for 7d --store watch.ndjson --listen 127.0.0.1:9701
+  kdump-mem watch --store watch.ndjson
+      sample each minute until Ctrl-C, then print the growth; an existing store is continued
+  kdump-mem watch --store watch.ndjson --for 0
+      print the growth so far, also while another watch is recording
+  kdump-mem watch --store watch.ndjson --for 0 --html watch.html
+      the same as a page
+  kdump-mem watch --for 7d --store watch.ndjson --listen 127.0.0.1:9701
+      record for a week, with metrics for Prometheus
 
-A verdict needs two days of samples, so that a daily rhythm is not taken for a leak.
+A verdict needs two days of samples, because a daily load pattern looks like a leak.
 Before that, the answer shows the growth so far and is inconclusive.
-FILE is bounded: after --rotate bytes it becomes FILE.1, then FILE.2.
+The store is bounded: after --rotate bytes FILE becomes FILE.1, then FILE.2.
 --source pageflags and kcore show more of the kernel, and take seconds per sample.
 Docs: docs/watch.md.
 
 Exit status: 0 answered, 2 wrong usage, 3 /proc or the store could not be read or
 written, 5 (with --strict) the answer is inconclusive or incomplete.`;
 
-/** `kdump-mem watch`: what grows slowly, over days. */
+/** Registers `kdump-mem watch`, which finds slow growth over days. */
 export function registerWatch(program: Command): void {
   addWatchOptions(program.command('watch'))
     .description('find slow memory growth of this machine over days')
@@ -34,7 +35,7 @@ async function runWatch(options: WatchOptions): Promise<void> {
   checkWatchOptions(options);
   const { store, listen } = options;
   checkPage(options);
-  const [{ askStore, Watch }, { printWatched }] = await Promise.all([
+  const [{ reportStore: askStore, Watch }, { printWatched }] = await Promise.all([
     import('./run.js'),
     import('./answer.js'),
   ]);

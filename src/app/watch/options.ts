@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { MOST_KEPT } from '../../base/store/rotated.js';
+import { MAX_KEPT } from '../../base/store/line-store.js';
 import {
   type ListenAddress,
   parseListen,
@@ -10,11 +10,11 @@ import {
   parseUpTo,
 } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { LIVE_SOURCES, type LiveSource } from '../kit/live-sources.js';
+import { LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
 
 export interface WatchOptions {
   readonly interval: number;
-  /** Seconds; 0: nothing is watched, the store is asked. Undefined: until a signal ends it. */
+  /** Seconds. 0: reads the store without sampling. Undefined: runs until a signal. */
   readonly for?: number;
   readonly store?: string;
   readonly rotate: number;
@@ -25,13 +25,13 @@ export interface WatchOptions {
   readonly json?: true;
   readonly html?: string;
   readonly force?: true;
-  /** A file; true: stdout. */
+  /** Output file; true: stdout. */
   readonly prometheus?: string | true;
   readonly listen?: ListenAddress;
   readonly strict?: true;
 }
 
-/** A line of a sample has at most so much: a file has at least some. */
+/** Minimum size for rotation: no sample's line is longer, so that each file holds at least some. */
 const LEAST_ROTATE = 2 ** 20;
 
 export function addWatchOptions(command: Command): Command {
@@ -49,7 +49,7 @@ export function addWatchOptions(command: Command): Command {
     )
     .option('--store <file>', 'file to append samples to')
     .option('--rotate <size>', 'start a new file after this size', parseSize, 64 * 2 ** 20)
-    .option('--keep <n>', 'number of older files to keep', parseUpTo(MOST_KEPT), 4)
+    .option('--keep <n>', 'number of older files to keep', parseUpTo(MAX_KEPT), 4)
     .addOption(
       new Option('--source <source>', 'source of the memory breakdown')
         .choices(LIVE_SOURCES)
@@ -79,7 +79,7 @@ export function addWatchOptions(command: Command): Command {
     .option('--strict', 'exit with status 5 if the answer is inconclusive or incomplete');
 }
 
-/** @throws {UsageError} for options that mean nothing, or nothing together */
+/** @throws {UsageError} for options that do not apply, or cannot be combined */
 export function checkWatchOptions(options: WatchOptions): void {
   const { store, rotate, keep, prometheus, html, listen, json } = options;
   if (store === '-') throw new UsageError('--store requires a file: stdout is for the answer');

@@ -2,43 +2,42 @@ import { StoredError } from '../../answers/growth/stored.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { watchMetrics } from '../../answers/watch/prometheus.js';
 import { storedWatchSample } from '../../answers/watch/sample.js';
-import type { Watched } from '../../answers/watch/watched.js';
-import { KdumpMemError } from '../../base/error.js';
-import { HostError } from '../../base/errors/host.js';
-import { storeFiles } from '../../base/store/rotated.js';
-import type { WatchSample } from '../../growth/watch/sample.js';
+import type { Watched } from '../../answers/watch/words.js';
+import { HostError, KdumpMemError } from '../../base/errors.js';
+import { storeFiles } from '../../base/store/line-store.js';
+import type { WatchSample } from '../../growth/watch/categories.js';
 import { WatchGrowth } from '../../growth/watch/watch.js';
+import { LineCutter } from '../../host/lines.js';
 import { liveHost } from '../../host/live.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
-import { LineCutter } from '../../host/ss/lines.js';
 import { Warnings } from '../../walk/warnings.js';
 import { writeTextfile } from '../kit/output.js';
-import { SampleLoop } from '../kit/sampling.js';
+import { SampleLoop } from '../kit/screen.js';
 import { liveMemory } from '../memory/live.js';
 import type { WatchOptions } from './options.js';
 import { Sampler } from './sample.js';
 import { checkSameHost, WatchStore } from './store.js';
 
-/** A machine that is watched, and the store that its samples go to. */
+/** Watches a machine, and stores its samples. */
 export class Watch {
   readonly #growth = new WatchGrowth();
   readonly #warnings = new Warnings();
   readonly #again = new SampleLoop();
-  readonly #sampler: Pick<Sampler, 'take' | 'goOn'>;
+  readonly #sampler: Pick<Sampler, 'take' | 'resume'>;
   readonly #options: WatchOptions;
   #store: WatchStore | undefined;
   #stored: StoredSamples = { last: undefined, torn: 0 };
-  #taken = 0;
-  /** Samples that could not be taken: in all, and since the last that was. */
+  #count = 0;
+  /** Failed samples: in total, and since the last successful one. */
   #lost = { all: 0, since: 0 };
   #up = true;
   #metrics: { readonly tried: number; readonly text: string } | undefined;
   #ended: Watched['ended'] = 'signal';
-  /** What was said last, so that what fails each minute is said once. */
-  #said = '';
+  /** The last message, so that a failure that repeats every minute is printed only once. */
+  #lastMessage = '';
 
-  /** @param sampler takes samples: of this machine, unless it is given */
-  constructor(options: WatchOptions, sampler?: Pick<Sampler, 'take' | 'goOn'>) {
+  /** @param sampler takes the samples; by default, samples this machine */
+  constructor(options: WatchOptions, sampler?: Pick<Sampler, 'take' | 'resume'>) {
     this.#options = options;
     const { source } = options;
     this.#sampler =
@@ -50,7 +49,7 @@ export class Watch {
       );
   }
 
-  /** @throws {StoreError}, {@link HostError}: it cannot be gone on with */
+  /** @throws {StoreError}, {@link HostError}: the store cannot be continued */
   async open(): Promise<void> {
     const { store: file, rotate, keep } = this.#options;
     if (file === undefined) return;
@@ -59,21 +58,21 @@ export class Watch {
     const { last } = this.#stored;
     if (!last) return;
     checkSameHost(file, last, readMachine(liveHost, new Date()));
-    this.#sampler.goOn(last);
+    this.#sampler.resume(last);
   }
 
   /**
-   * Takes samples until a signal ends it, or its time is over.
+   * Takes samples until a signal, or until the requested time is over.
    *
-   * @throws {HostError} the first of them cannot be taken; samples are of another machine
+   * @throws {HostError} the first sample fails, or samples are of another machine
    * @throws {StoreError} `other-writer`
    */
   async run(): Promise<void> {
     const { interval, for: time = Number.POSITIVE_INFINITY } = this.#options;
     const begun = performance.now();
     await this.#again.run(interval, Number.POSITIVE_INFINITY, async () => {
-      await this.#look();
-      // The next would come after its time.
+      await this.#sample();
+      // Stops if the next sample would be after the requested time.
       if ((performance.now() - begun) / 1000 + interval <= time) return;
       if (!this.#again.interrupted) this.#ended = 'time';
       this.#again.stop();
@@ -81,9 +80,12 @@ export class Watch {
     this.#store?.close();
   }
 
-  /** As they were after the last sample: scrapes may come more often than samples, and trends cost. */
+  /**
+   * Returns the metrics as of the last sample. They are cached: scrapes may be more frequent than samples,
+   * and computing trends is expensive.
+   */
   readonly metrics = (): string => {
-    const tried = this.#taken + this.#lost.all;
+    const tried = this.#count + this.#lost.all;
     if (this.#metrics?.tried !== tried)
       this.#metrics = {
         tried,
@@ -96,7 +98,7 @@ export class Watch {
     return this.#metrics.text;
   };
 
-  /** @throws {HostError} there was no sample */
+  /** @throws {HostError} there is no sample */
   answer(): Watched {
     const answer = this.#growth.answer();
     if (!answer) throw new HostError('unreadable', 'no samples');
@@ -115,21 +117,21 @@ export class Watch {
     };
   }
 
-  async #look(): Promise<void> {
+  async #sample(): Promise<void> {
     let sample: WatchSample;
     try {
       sample = await this.#sampler.take(new Date(), this.#lost.since);
     } catch (error) {
-      // What never worked will not: whoever started it is there to hear it.
-      if (!(error instanceof KdumpMemError) || this.#taken === 0) throw error;
+      // If the first sample fails, the command exits: its user is still there to read the error.
+      if (!(error instanceof KdumpMemError) || this.#count === 0) throw error;
       this.#lost = { all: this.#lost.all + 1, since: this.#lost.since + 1 };
       this.#up = false;
-      // A file that still says `up` would be an all-clear.
+      // A stale file that still reports `up` would hide the failure.
       const unwritten = this.#writeMetrics();
       this.#say(`sample failed: ${error.message}${unwritten === null ? '' : `; ${unwritten}`}`);
       return;
     }
-    this.#taken++;
+    this.#count++;
     this.#lost.since = 0;
     this.#up = true;
     if (this.#growth.add(sample) === 'mixed')
@@ -140,10 +142,10 @@ export class Watch {
     if (failed) this.#say(`sample not stored: ${failed.message}`);
     else if (unwritten !== null) this.#say(unwritten);
     else if (noCategories !== null) this.#say(`memory breakdown not available: ${noCategories}`);
-    else this.#said = '';
+    else this.#lastMessage = '';
   }
 
-  /** @returns why they cannot be written */
+  /** @returns why the metrics cannot be written, or null */
   #writeMetrics(): string | null {
     const { prometheus } = this.#options;
     if (typeof prometheus !== 'string') return null;
@@ -157,17 +159,17 @@ export class Watch {
   }
 
   #say(words: string): void {
-    if (words !== this.#said) process.stderr.write(`kdump-mem: ${escapeText(words)}\n`);
-    this.#said = words;
+    if (words !== this.#lastMessage) process.stderr.write(`kdump-mem: ${escapeText(words)}\n`);
+    this.#lastMessage = words;
   }
 }
 
 /**
- * What was stored, without watching.
+ * Reports the growth in a store, without watching.
  *
- * @throws {HostError} there is nothing, or something else
+ * @throws {HostError} it does not exist, or contains something else
  */
-export function askStore(file: string): Watched {
+export function reportStore(file: string): Watched {
   const [growth, warnings] = [new WatchGrowth(), new Warnings()];
   const { torn } = readStore(file, growth, warnings);
   const answer = growth.answer();
@@ -183,18 +185,18 @@ export function askStore(file: string): Watched {
   };
 }
 
-/** What a store has. */
+/** Contents of a store. */
 interface StoredSamples {
-  /** Undefined: there is none in it. */
+  /** Undefined if the store has no sample. */
   readonly last: WatchSample | undefined;
-  /** Lines that were cut off. */
+  /** Number of truncated lines. */
   readonly torn: number;
 }
 
 /**
  * Reads all samples of a store, the oldest first.
  *
- * @throws {HostError} a file cannot be read, or has something else in it
+ * @throws {HostError} a file cannot be read, or contains something else
  */
 function readStore(file: string, growth: WatchGrowth, warnings: Warnings): StoredSamples {
   let last: WatchSample | undefined;

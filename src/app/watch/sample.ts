@@ -1,54 +1,60 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { CategoryName } from '../../account/memory/categories.js';
-import type { Category } from '../../account/memory/category.js';
-import { conflictWhy } from '../../account/memory/free-conflict.js';
-import { processSample } from '../../account/processes/sample.js';
-import { KdumpMemError } from '../../base/error.js';
-import { HostError } from '../../base/errors/host.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
-import type { UnavailableCode } from '../../base/errors/unavailable.js';
+import { conflictWhy } from '../../account/memory/proc-counters.js';
+import type { Category } from '../../account/memory/tree.js';
+import { processSample } from '../../account/processes/answer.js';
+import {
+  HostError,
+  KdumpMemError,
+  KernelError,
+  ReadError,
+  type UnavailableCode,
+} from '../../base/errors.js';
 import { keyOf } from '../../growth/processes.js';
-import { choose } from '../../growth/watch/chosen.js';
-import type { LedgerSample, WatchSample } from '../../growth/watch/sample.js';
+import type { CategorySample, WatchSample } from '../../growth/watch/categories.js';
+import { choose } from '../../growth/watch/watch.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
 
 export interface SampleOptions {
   readonly interval: number;
-  /** What processes hold by smaps_rollup, which divides what is shared, and costs much more. */
+  /** Whether process memory is read from smaps_rollup, which divides shared memory, but costs much more. */
   readonly pss?: true;
 }
 
-/** Samples of a machine, each of the processes of the one before and those that hold most. */
+/**
+ * Samples a machine. Each sample contains the processes of the previous one and those that hold the most
+ * memory.
+ */
 export class Sampler {
   #before: ReadonlySet<string> = new Set();
-  /** Where the memory is has been told. */
-  #told = false;
+  /** Whether the memory breakdown has succeeded before. */
+  #answered = false;
 
-  /** @param lookMemory where the memory is, at one time */
+  /** @param readMemory returns the current memory breakdown */
   constructor(
     readonly source: HostSource,
-    readonly lookMemory: () => Promise<MemoryAnswer>,
+    readonly readMemory: () => Promise<MemoryAnswer>,
     readonly options: SampleOptions,
   ) {}
 
-  /** Goes on after a sample that was stored. */
-  goOn({ look }: WatchSample): void {
+  /** Continues from a stored sample. */
+  resume({ look }: WatchSample): void {
     this.#before = new Set(look.processes.map(keyOf));
   }
 
   /**
-   * @param lost samples since the one before that could not be taken
-   * @throws {HostError} /proc does not tell of processes, or of the time; what `lookMemory` throws before it ever
-   *   answered
+   * @param lost failed samples since the previous one
+   * @throws {HostError} /proc lacks the processes or the time; errors of `lookMemory` until it has succeeded
+   * once
    */
   async take(at: Date, lost: number): Promise<WatchSample> {
     const machine = readMachine(this.source, at);
     const { interval, pss } = this.options;
     const cheap = { withoutOom: true, sumsOf: async () => undefined };
     const records = await readProcesses(this.source, pss ? { withoutOom: true } : cheap);
-    // A watch that has just begun grows: we would name ourselves.
+    // A watch that has just started grows, so kdump-mem would report itself.
     const others = records.processes.filter(({ pid }) => pid !== process.pid);
     const chosen = choose(
       others.map((record) => processSample(record, null)),
@@ -62,9 +68,9 @@ export class Sampler {
         machine,
         processes: chosen.processes,
         others: chosen.others,
-        whole: !hidden && chosen.letGo === 0,
+        whole: !hidden && chosen.droppedProcesses === 0,
       },
-      ledger: 'why' in memory ? null : ledgerOf(memory),
+      ledger: 'why' in memory ? null : categorySample(memory),
       noCategories: 'why' in memory ? memory.why : null,
       noCategoriesCode: 'why' in memory ? memory.code : null,
       hidden,
@@ -73,24 +79,27 @@ export class Sampler {
     };
   }
 
-  /** Or why it cannot be told, once it could: what never could be is not waited for. */
+  /**
+   * Returns the memory breakdown, or why it failed if it has succeeded before. The error of a source that
+   * never worked is thrown.
+   */
   async #memory(): Promise<MemoryAnswer | NoMemory> {
     try {
-      const answer = await this.lookMemory();
-      this.#told = true;
-      // What is free would grow or shrink with whichever of both facts is wrong.
+      const answer = await this.readMemory();
+      this.#answered = true;
+      // One of the two conflicting values is wrong, so free memory would show a false trend.
       return answer.freeConflict
         ? { code: 'damaged', why: conflictWhy(answer.freeConflict) }
         : answer;
     } catch (error) {
-      if (this.#told && error instanceof KdumpMemError)
+      if (this.#answered && error instanceof KdumpMemError)
         return { code: codeOf(error), why: error.message };
       throw error;
     }
   }
 }
 
-/** Why it cannot be told; null: what ended it has no such code. */
+/** Reason why the memory breakdown failed; null: an error without a code. */
 interface NoMemory {
   readonly code: UnavailableCode | null;
   readonly why: string;
@@ -102,8 +111,8 @@ function codeOf(error: KdumpMemError): UnavailableCode | null {
   return known ? error.code : null;
 }
 
-/** Of what nothing is known 0 would be a figure. */
-function ledgerOf({ source, memory }: MemoryAnswer): LedgerSample {
+/** Omits unknown categories: 0 would be a false value. */
+function categorySample({ source, memory }: MemoryAnswer): CategorySample {
   const leaves = memory.children.flatMap(({ children }) => children);
   const known = leaves.filter(({ bytes, complete }) => bytes > 0 || complete);
   return { source, categories: new Map(known.map((leaf) => [nameOf(leaf), leaf.bytes])) };

@@ -1,22 +1,21 @@
 import { watchSampleJson } from '../../answers/watch/sample.js';
-import { HostError } from '../../base/errors/host.js';
-import { StoreError } from '../../base/errors/store.js';
+import { HostError, StoreError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { LineStore, type StoreLimits } from '../../base/store/line-store.js';
 import { lockStore } from '../../base/store/lock.js';
-import type { WatchSample } from '../../growth/watch/sample.js';
+import type { WatchSample } from '../../growth/watch/categories.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 
-/** Every sample begins so: a file that does not is not a store. */
+/** Start of every sample's line: a file that begins differently is not a store. */
 const HEAD = '{"schema":"kdump-mem.watch-sample/1"';
 
-/** A line for each sample, in a file that nobody else writes into. */
+/** A file with one line per sample, and a single writer. */
 export class WatchStore {
-  /** Samples of this run that could not be stored. */
+  /** Number of samples of this run that could not be stored. */
   notStored = 0;
   readonly #lines: LineStore;
   readonly #unlock: () => void;
-  /** Since the last line. */
+  /** Number of missing samples since the last stored line. */
   #missing = 0;
 
   private constructor(lines: LineStore, unlock: () => void) {
@@ -24,17 +23,17 @@ export class WatchStore {
     this.#unlock = unlock;
   }
 
-  /** @throws {StoreError} it cannot be written, or another one stores into it */
+  /** @throws {StoreError} it cannot be written, or another process writes to it */
   static async open(file: string, limits: StoreLimits): Promise<WatchStore> {
     const unlock = await lockStore(file);
     return new WatchStore(new LineStore(file, limits, HEAD), unlock);
   }
 
   /**
-   * Stores a sample. One that cannot be is counted, and the next line says so.
+   * Stores a sample. If that fails, the sample is counted, and the next line reports the number.
    *
    * @returns why it could not be stored, or null
-   * @throws {StoreError} `other-writer`: another program writes into the file
+   * @throws {StoreError} `other-writer`: another program writes to the file
    */
   add(sample: WatchSample): StoreError | null {
     const lost = sample.lost + this.#missing;
@@ -57,7 +56,7 @@ export class WatchStore {
 }
 
 /**
- * Samples of two machines are never put together: one that has another name and another boot is another one.
+ * Rejects samples of another machine: one with a different host name and a different boot ID.
  *
  * @throws {HostError}
  */
@@ -65,12 +64,12 @@ export function checkSameHost(file: string, last: WatchSample, here: MachineSamp
   const { machine: there } = last.look;
   const sameBoot = there.bootId !== null && there.bootId === here.bootId;
   if (sameBoot || there.host === here.host) return;
-  const [theirs, ours] = [there, here].map(({ host }) => host ?? 'a machine without a name');
+  const [theirs, ours] = [there, here].map(({ host }) => host ?? 'an unnamed host');
   throw new HostError(
     'unreadable',
     `${file}: contains samples of ${theirs}, but this host is ${ours}`,
     {
-      next: 'Name another file, or move it away.',
+      next: 'Name another file, or move this one away.',
     },
   );
 }

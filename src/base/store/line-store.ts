@@ -1,23 +1,22 @@
 import fs from 'node:fs';
-import { StoreError } from '../errors/store.js';
-import { rotate } from './rotated.js';
+import { StoreError } from '../errors.js';
 
 export interface StoreLimits {
-  /** Bytes after which a new file is begun. */
+  /** Size in bytes at which a new file is started. */
   readonly rotate: number;
-  /** How many older files are kept; 1 or more. */
+  /** Number of older files to keep; 1 or more. */
   readonly keep: number;
 }
 
 const NEWLINE = 0x0a;
 
 const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
-/** A symbolic link is not followed (ELOOP), and a pipe without a writer not waited for. */
+/** Does not follow a symbolic link (ELOOP), nor wait for a writer of a pipe. */
 const FLAGS = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 
 const NO_FILE = 'not a regular file';
 
-/** Why lines are not added to a file: it names processes of all users, and is for its owner alone. */
+/** Why a file must not be appended to: it names processes of all users, so only its owner may read it. */
 function problemOf(found: fs.Stats): string | null {
   if (!found.isFile()) return NO_FILE;
   if (found.uid !== process.geteuid?.()) return `owned by another user (uid ${found.uid})`;
@@ -29,18 +28,18 @@ function problemOf(found: fs.Stats): string | null {
 }
 
 /**
- * A file that lines are added to, each whole or not at all: what a full disk cuts off is taken back. A line that
- * was torn by who wrote before (it was killed, the machine crashed) stays, and the next begins behind it. Disk space
- * is bounded: a file that is full is renamed (`FILE.1`, then `FILE.2`), the oldest removed.
+ * A file to which lines are appended atomically: a partial write on a full disk is undone. A line torn
+ * by an earlier writer (killed, or machine crash) stays, and the next line starts after it. Disk space
+ * is bounded: a full file is renamed (`FILE.1`, then `FILE.2`), and the oldest removed.
  */
 export class LineStore {
   #fd: number;
-  /** Bytes that are ours, or were there. */
+  /** Size of the file: existing bytes plus those appended. */
   #size: number;
   #torn: boolean;
 
   /**
-   * @param head what each file of this store begins with: no other is written into
+   * @param head first line of each file of this store: a file with another one is not written
    * @throws {StoreError} `cannot-write`
    */
   constructor(
@@ -52,7 +51,7 @@ export class LineStore {
   }
 
   /**
-   * @param line without its newline, and with none within
+   * @param line without newlines
    * @throws {StoreError}: nothing of it is stored
    */
   append(line: string): void {
@@ -77,12 +76,12 @@ export class LineStore {
     fs.closeSync(this.#fd);
   }
 
-  /** Another one may have written, renamed or removed the file: nobody’s lines are cut or mixed with ours. */
+  /** Another process may have written, renamed or removed the file: lines of different writers must not mix. */
   #checkOurs(): void {
     const { size, ino, dev } = this.#refused(() => fs.fstatSync(this.#fd));
     const named = this.#refused(() => fs.lstatSync(this.file, { throwIfNoEntry: false }));
     if (named?.ino !== ino || named.dev !== dev) {
-      // What has rotated it began a new one.
+      // The process that rotated it created a new one.
       const opened = this.#open();
       fs.closeSync(this.#fd);
       [this.#fd, this.#size, this.#torn] = opened;
@@ -106,12 +105,12 @@ export class LineStore {
 
   #open(): [number, number, boolean] {
     return this.#refused(() => {
-      const there = fs.lstatSync(this.file, { throwIfNoEntry: false });
-      if (there?.isDirectory()) throw new StoreError('cannot-write', `${this.file}: ${NO_FILE}`);
+      const stat = fs.lstatSync(this.file, { throwIfNoEntry: false });
+      if (stat?.isDirectory()) throw new StoreError('cannot-write', `${this.file}: ${NO_FILE}`);
       const fd = fs.openSync(this.file, FLAGS, 0o600);
       try {
         const found = fs.fstatSync(fd);
-        const problem = problemOf(found) ?? this.#strange(fd);
+        const problem = problemOf(found) ?? this.#unexpected(fd);
         if (problem !== null) throw new StoreError('cannot-write', `${this.file}: ${problem}`);
         return [fd, found.size, this.#isTorn(fd, found.size)];
       } catch (error) {
@@ -121,7 +120,7 @@ export class LineStore {
     });
   }
 
-  #strange(fd: number): string | null {
+  #unexpected(fd: number): string | null {
     const bytes = Buffer.alloc(Buffer.byteLength(this.head));
     const begins = bytes.toString('latin1', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
     return this.head.startsWith(begins)
@@ -145,4 +144,41 @@ export class LineStore {
       throw new StoreError('cannot-write', `${this.file}: write failed (${code})`, { cause });
     }
   }
+}
+
+/** Upper bound on the number of kept files. */
+export const MAX_KEPT = 1000;
+
+/** Returns the name of a file after `age` rotations. */
+export function rotatedName(file: string, age: number): string {
+  return age === 0 ? file : `${file}.${age}`;
+}
+
+/** Existing files of a store, oldest first. */
+export function storeFiles(file: string): string[] {
+  const older = agesOf(file).map((age) => rotatedName(file, age));
+  return isThere(file) ? [...older, file] : older;
+}
+
+/** Rotates existing files to free the name; at most `limit` remain. */
+function rotate(file: string, limit: number): void {
+  const ages = agesOf(file);
+  for (const age of ages) if (age > limit) fs.rmSync(rotatedName(file, age), { force: true });
+  // A program killed during rotation has left a gap.
+  let free = 1;
+  while (free <= limit && ages.includes(free)) free++;
+  if (free > limit) fs.rmSync(rotatedName(file, limit), { force: true });
+  for (let age = Math.min(free, limit) - 1; age >= 0; age--)
+    fs.renameSync(rotatedName(file, age), rotatedName(file, age + 1));
+}
+
+/** Ages of rotated files, oldest first. */
+function agesOf(file: string): number[] {
+  const ages: number[] = [];
+  for (let age = MAX_KEPT; age >= 1; age--) if (isThere(rotatedName(file, age))) ages.push(age);
+  return ages;
+}
+
+function isThere(name: string): boolean {
+  return fs.statSync(name, { throwIfNoEntry: false })?.isFile() === true;
 }

@@ -3,18 +3,18 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import path from 'node:path';
-import { StoreError } from '../errors/store.js';
+import { StoreError } from '../errors.js';
 
-/** So often a lock of a process that is gone is removed, while others make theirs. */
-const MOST_TRIES = 10;
+/** Maximum number of times that a stale lock is removed while other processes create theirs. */
+const MAX_TRIES = 10;
 
 /**
- * Ensures a single writer per store: a Unix socket `.NAME.lock` beside the file. Who may not write into that folder
- * cannot hold the lock, and a socket that nothing listens on is that of a process that was killed. Network and pid
- * namespaces make no difference.
+ * Ensures a single writer per store: a Unix socket `.NAME.lock` next to the file. A process without
+ * write permission for the folder cannot hold the lock, and a socket without a listener belongs to a
+ * killed process. Works across network and pid namespaces.
  *
- * @returns releases the lock
- * @throws {StoreError} `locked`: another process has it; `cannot-write`: no lock can be made there
+ * @returns a function that releases the lock
+ * @throws {StoreError} `locked`: another process holds it; `cannot-write`: no lock can be created there
  */
 export async function lockStore(file: string): Promise<() => void> {
   const name = `.${path.basename(file)}.lock`;
@@ -22,18 +22,18 @@ export async function lockStore(file: string): Promise<() => void> {
   let server: Server | undefined;
   try {
     folder = fs.openSync(path.dirname(file), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
-    // An address has room for 107 bytes, a path for more.
+    // A socket address has only 107 bytes, less than a path.
     const place = `/proc/self/fd/${folder}`;
     const [lock, own] = [`${place}/${name}`, `${place}/.kdump-mem-${randomUUID()}.lock`];
     server = createServer((socket) => socket.destroy());
-    // It keeps no process alive.
+    // Does not keep the process alive.
     server.unref();
     server.listen({ path: own });
     await once(server, 'listening');
     fs.chmodSync(own, 0o600);
     try {
       for (let tries = 1; !linked(own, lock); tries++) {
-        if (tries > MOST_TRIES || (await isHeld(lock)))
+        if (tries > MAX_TRIES || (await isHeld(lock)))
           throw new StoreError('locked', `${file}: in use by another kdump-mem watch`);
       }
     } finally {
@@ -51,7 +51,7 @@ export async function lockStore(file: string): Promise<() => void> {
   }
 }
 
-/** Gives the lock its name, unless another one has it. */
+/** Gives the lock its name, unless another process holds it. */
 function linked(own: string, lock: string): boolean {
   try {
     fs.linkSync(own, lock);
@@ -62,21 +62,21 @@ function linked(own: string, lock: string): boolean {
   }
 }
 
-/** Whether a process has the lock. One that nothing listens on, or that another user made, is removed. */
+/** Whether a process holds the lock. A lock without a listener, or of another user, is removed. */
 async function isHeld(lock: string): Promise<boolean> {
   const found = fs.lstatSync(lock, { throwIfNoEntry: false });
   if (!found) return false;
   if (isTrusted(found.uid) && (await answers(lock))) return true;
   const aside = `${lock}.${randomUUID()}`;
   fs.renameSync(lock, aside);
-  // Meanwhile another one may have removed it too, and made its own.
+  // Another process may have removed it meanwhile, and created its own.
   const { ino } = fs.lstatSync(aside);
   if (ino !== found.ino) linked(aside, lock);
   fs.rmSync(aside);
   return ino !== found.ino;
 }
 
-/** In a folder that all may write into, such as /tmp, another user's lock counts for nothing. */
+/** In a world-writable folder such as /tmp, another user's lock is ignored. */
 function isTrusted(uid: number): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }

@@ -1,9 +1,10 @@
 import { LEFT_OUT_NAME } from './contents.js';
 
 /**
- * Messages that repeat the kernel's command line, or words of it: setup and start_kernel ("Command line:", "Kernel
- * command line:", "Unknown kernel command line parameters"), dracut ("Using kernel command line parameters:"), and
- * words that the kernel does not take (init/main.c, kernel/params.c). What stands behind is masked.
+ * Messages that repeat the kernel's command line, or words of it: setup and start_kernel ("Command
+ * line:", "Kernel command line:", "Unknown kernel command line parameters"), dracut ("Using kernel
+ * command line parameters:"), and words that the kernel rejects (init/main.c, kernel/params.c). The
+ * text after them is masked.
  */
 const REPEATS = [
   '[Cc]ommand line[^:"]*[:"]',
@@ -13,8 +14,8 @@ const REPEATS = [
 ] as const;
 
 /**
- * run_init_process() names what the command line leaves for init, a word a line, each after four spaces. Messages of
- * other CPUs may lie between them.
+ * run_init_process() prints the words passed to init, one per line, each after four spaces. Messages of
+ * other CPUs may be in between.
  */
 const BEFORE_WORDS = '  with \\(arguments\\|environment\\):$';
 const WORD = '\\([];] \\{0,1\\}\\)    [^ ].*$';
@@ -35,7 +36,7 @@ function pattern(basic: string): RegExp {
   return new RegExp(basic.replace(/\\([(){}|])/g, '$1').replace('[];]', '[\\];]'));
 }
 
-/** Masks the kernel's command line in its log, which comes in pieces; lines are those of /dev/kmsg or dmesg. */
+/** Masks the kernel's command line in its log, a stream of lines of /dev/kmsg or dmesg. */
 export class CommandLineMask {
   readonly #write: (bytes: Buffer) => void;
   #rest = '';

@@ -1,12 +1,12 @@
 /**
- * What a snapshot holds of a host: the one list for the script (script.ts) and for the collector in Node
- * (src/capture/write). Paths are absolute; `*` stands for any name, without a slash.
+ * Contents of a snapshot: the list shared by the script (script.ts) and the collector in Node
+ * (src/capture/write). Paths are absolute; `*` matches any name, without a slash.
  */
 
-/** The version of the layout, which the file `version` has. docs/snapshot.md describes it. */
+/** Version of the layout, stored in the file `version`. docs/internals/snapshot.md describes it. */
 export const LAYOUT_VERSION = 3;
 
-/** The directory that all of a snapshot lies in. Readers take any name. */
+/** Top directory of a snapshot. Readers accept any name. */
 export const TOP_DIRECTORY = 'kdump-mem-snapshot';
 
 const KERNEL = 'hostname osrelease version ostype tainted pid_max threads-max random/boot_id';
@@ -26,15 +26,15 @@ const NET_CORE = 'max_skb_frags rmem_max rmem_default wmem_max wmem_default optm
 const NET_IPV4 =
   'tcp_mem tcp_rmem tcp_wmem udp_mem tcp_max_orphans tcp_max_tw_buckets tcp_moderate_rcvbuf';
 
-/** These under that directory. */
+/** Returns these paths below a directory. */
 const under = (directory: string, names: string): string[] =>
   names.split(' ').map((name) => `${directory}/${name}`);
 
-/** Files with one name each. What a kernel or a user lacks is noted among the errors. */
+/** Files with fixed names. Missing or unreadable ones are recorded among the errors. */
 export const HOST_FILES: readonly string[] = [
   ...under(
     '/proc',
-    'meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo swaps modules cgroups version uptime loadavg',
+    'meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo stat swaps modules cgroups version uptime loadavg key-users',
   ),
   ...under('/proc', 'self/auxv self/mountinfo net/sockstat net/sockstat6 net/protocols allocinfo'),
   ...under('/proc/pressure', 'memory cpu io'),
@@ -43,12 +43,13 @@ export const HOST_FILES: readonly string[] = [
   ...under('/proc/sys/fs', FS),
   ...under('/proc/sys/net/core', NET_CORE),
   ...under('/proc/sys/net/ipv4', NET_IPV4),
+  ...under('/proc/sys/net/netfilter', 'nf_conntrack_count nf_conntrack_max'),
   ...under('/sys/kernel/mm/transparent_hugepage', 'enabled defrag shmem_enabled'),
   ...under('/sys/kernel/mm/ksm', 'run pages_shared pages_sharing pages_unshared pages_volatile'),
   '/etc/os-release',
 ];
 
-/** Files of which there may be none or many. */
+/** Patterns that may match no file, or many. */
 export const HOST_PATTERNS: readonly string[] = [
   ...under(
     '/sys/kernel/mm/hugepages/*',
@@ -58,30 +59,30 @@ export const HOST_PATTERNS: readonly string[] = [
   '/sys/block/zram*/mm_stat',
 ];
 
-/** The kernel's command line may hold passwords: it goes with the arguments of processes. */
+/** The kernel's command line may contain passwords: it is only captured with the arguments of processes. */
 export const WITH_ARGUMENTS: readonly string[] = ['/proc/cmdline'];
 
-/** What is read again with each sample: the figures that move. */
+/** Changing counters, read again for each sample. */
 export const SAMPLED_FILES: readonly string[] = under(
   '/proc',
-  'meminfo vmstat slabinfo buddyinfo zoneinfo pressure/memory',
+  'meminfo vmstat slabinfo buddyinfo zoneinfo pressure/memory pressure/io loadavg',
 );
 
-/** Of each process at each sample, besides its status. */
+/** Files of each process at each sample, besides its status. */
 export const PROCESS_FILES =
   'comm wchan cgroup stat schedstat oom_score oom_score_adj limits'.split(' ');
 
-/** Lines of a thread's status that are kept. */
+/** Captured lines of a thread's status. */
 export const THREAD_STATUS =
   /^(State|Tgid|NSpid|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):/;
 
-/** The namespaces of each process that are noted. */
+/** Captured namespaces of each process. */
 export const NAMESPACES = ['net', 'pid', 'mnt', 'user'] as const;
 
-/** What SLUB tells of each cache, in `slab-attributes`. */
+/** SLUB attributes of each cache, in `slab-attributes`. */
 export const SLAB_ATTRIBUTES = ['object_size', 'reclaim_account', 'order', 'objs_per_slab'];
 
-/** Of each memory cgroup: v2's files, then v1's. */
+/** Files of each memory cgroup: v2's, then v1's. */
 export const CGROUP_FILES = [
   ...'memory.current memory.peak memory.max memory.high memory.low memory.min'.split(' '),
   ...'memory.swap.current memory.swap.max memory.stat memory.events memory.pressure'.split(' '),
@@ -91,29 +92,30 @@ export const CGROUP_FILES = [
   ...'memory.memsw.usage_in_bytes memory.kmem.usage_in_bytes memory.kmem.tcp.usage_in_bytes'.split(
     ' ',
   ),
+  ...'memory.oom_control pids.current pids.max'.split(' '),
   'cgroup.procs',
 ];
 
-/** Where cgroups are looked for, and so many of them. */
+/** Root of the search for cgroups, and their maximum number. */
 export const CGROUP_ROOT = '/sys/fs/cgroup';
-export const MOST_CGROUPS = 20_000;
+export const MAX_CGROUPS = 20_000;
 
-/** Of the kernel's log, and of smaps: more is cut off, and said. Bytes. */
-export const MOST_BYTES = 40 * 1024 * 1024;
+/** Limit for the kernel log, and for smaps: the rest is truncated and reported. Bytes. */
+export const MAX_BYTES = 40 * 1024 * 1024;
 
 /**
- * Of one list of processes (states, memory, links): 30,000 processes take 160 MiB at most. Writers cut it there and
- * report it, and readers take as much. Bytes.
+ * Limit for one list of processes (states, memory, links): 30,000 processes need at most 160 MiB.
+ * Writers truncate there and report it, and readers accept as much. Bytes.
  */
-export const MOST_PROCESS_BYTES = 256 * 1024 * 1024;
+export const MAX_PROCESS_BYTES = 256 * 1024 * 1024;
 
-/** Files of processes in one list, of a dozen for each process. */
-export const MOST_PROCESS_FILES = 2_000_000;
+/** Maximum number of files of processes in one list, a dozen per process. */
+export const MAX_PROCESS_FILES = 2_000_000;
 
-/** So many errors are told one by one. */
-export const MOST_ERRORS = 10_000;
+/** Maximum number of errors to list individually. */
+export const MAX_ERRORS = 10_000;
 
-/** Parts that are there only when they are asked for. */
+/** Parts that are only captured on request. */
 export const OPTIONAL_PARTS = [
   'smaps',
   'stacks',
@@ -124,21 +126,21 @@ export const OPTIONAL_PARTS = [
 ] as const;
 export type OptionalPart = (typeof OPTIONAL_PARTS)[number];
 
-/** Parts that the script can take too. */
+/** Optional parts that the script supports too. */
 export const SCRIPT_PARTS: readonly OptionalPart[] = ['smaps', 'stacks', 'arguments', 'unix-paths'];
 
-/** Secrets that stay out unless they are asked for by these names. */
+/** Secrets that are omitted unless requested by these names. */
 export const SECRET_PARTS = ['arguments', 'unix-paths'] as const satisfies readonly OptionalPart[];
 
-/** What stays out always. */
+/** Parts that are always omitted. */
 export const NEVER_TAKEN = ['environment'] as const;
 
-/** What stays out of one that is to name nobody. */
+/** Parts that are omitted from an anonymized snapshot. */
 export const NAMING = ['log', 'names'] as const;
 
-/** All that may stay out on purpose. */
+/** All parts that may be omitted on purpose. */
 export const LEFT_OUT = [...NEVER_TAKEN, ...SECRET_PARTS, ...NAMING] as const;
 export type LeftOut = (typeof LEFT_OUT)[number];
 
-/** What stands in place of a name that was left out. */
+/** Replacement for omitted names. */
 export const LEFT_OUT_NAME = '(left-out)';

@@ -1,26 +1,26 @@
-import { kilobytesOf } from '../../host/proc/kilobytes.js';
+import { kilobytesOf } from '../../host/proc/memory.js';
 import { USER_HZ } from '../../records/processes.js';
 
-/** What a capture has of one moment, for facts that must agree. */
+/** A capture's data for one moment, for consistency checks. */
 export interface MomentFiles {
-  /** A file of the machine, or of a process; undefined: it was not captured. */
+  /** Returns a file of the machine or of a process; undefined: it was not captured. */
   readonly text: (path: string) => string | undefined;
-  /** Pids with files, by the list that has them: states and memory of processes. */
+  /** Pids with files, by list: states and memory of processes. */
   readonly states: ReadonlySet<string>;
   readonly memory: ReadonlySet<string>;
-  /** The list of namespaces, which is made before both. */
+  /** Pids in the list of namespaces, which precedes both. */
   readonly namespaces: ReadonlySet<string>;
 }
 
 interface CaptureFiles {
-  /** Null: the capture has one moment. */
+  /** Null: the capture has a single moment. */
   readonly first: MomentFiles | null;
   readonly last: MomentFiles;
-  /** Seconds after the boot at which the first moment began; null: not known. */
+  /** Uptime in seconds at the start of the first moment; null: unknown. */
   readonly firstBegan: number | null;
-  /** Whether the capture says why files of a process are missing, or process lists are not whole. */
+  /** Whether the capture explains why files of a process are missing, or process lists are incomplete. */
   readonly isExcused: (pid: string) => boolean;
-  /** Bytes of a base page, where counters were read at once and may be compared; null: not. */
+  /** Bytes of a base page, if counters were read at the same time and can be compared; null otherwise. */
   readonly pageSize: number | null;
 }
 
@@ -30,7 +30,7 @@ const PARTS = [
   ...['SReclaimable', 'SUnreclaim', 'KernelStack', 'PageTables', 'Percpu', 'Unevictable'],
 ];
 
-/** The same counter in /proc/meminfo and, in base pages, in /proc/vmstat. */
+/** Counters that are in both /proc/meminfo and, in base pages, /proc/vmstat. */
 const IN_BOTH = {
   Shmem: 'nr_shmem',
   PageTables: 'nr_page_table_pages',
@@ -39,30 +39,30 @@ const IN_BOTH = {
   Mapped: 'nr_mapped',
 } as const;
 
-/** So much of RAM may move between two files, and so much on a small machine. */
-const MOVES = 1 / 100;
-const LEAST_MOVES = 16 << 20;
+/** Share of RAM that may change between reads of two files, and its minimum. */
+const MOVED_SHARE = 1 / 100;
+const MIN_MOVED_BYTES = 16 << 20;
 
-/** smaps rounds each figure down to KiB. */
+/** smaps rounds each value down to KiB. */
 const ROUNDING = 4096;
 
-/** So many of a kind are reported one by one. */
-const MOST_OF_KIND = 3;
+/** Maximum number of reports of one kind. */
+const MAX_OF_KIND = 3;
 
-/** Facts in a capture that contradict each other, in words: one of each pair is wrong. */
+/** Inconsistent facts in a capture, in words: one of each pair is wrong. */
 export function contradictionsOf(files: CaptureFiles): string[] {
   const found = new Map<string, number>();
   const words: string[] = [];
   const add = (kind: string, message: string): void => {
     const count = (found.get(kind) ?? 0) + 1;
     found.set(kind, count);
-    if (count <= MOST_OF_KIND) words.push(message);
+    if (count <= MAX_OF_KIND) words.push(message);
   };
   const machine = machineOf(files.last, files.pageSize, add);
   for (const pid of files.last.states) processFacts(files.last, pid, machine, add);
   listFacts(files, add);
   for (const [kind, count] of found)
-    if (count > MOST_OF_KIND) words.push(`${count - MOST_OF_KIND} more of ${kind}`);
+    if (count > MAX_OF_KIND) words.push(`${count - MAX_OF_KIND} more of ${kind}`);
   return words;
 }
 
@@ -91,7 +91,7 @@ function machineOf({ text }: MomentFiles, pageSize: number | null, add: Add): Ma
 }
 
 interface Meminfo {
-  /** A line, in bytes. */
+  /** Value of a line, in bytes. */
   readonly of: (name: string) => number | null;
   readonly total: number;
   readonly pageSize: number;
@@ -103,13 +103,13 @@ function vmstatFacts(text: MomentFiles['text'], { of, total, pageSize }: Meminfo
     const digits = new RegExp(`^${name} (\\d{1,13})$`, 'm').exec(vmstat)?.[1];
     return digits === undefined ? null : Number(digits) * pageSize;
   };
-  const slack = Math.max(MOVES * total, LEAST_MOVES);
+  const slack = Math.max(MOVED_SHARE * total, MIN_MOVED_BYTES);
   const managed = [...zoneinfo.matchAll(/^ +managed +(\d{1,13})$/gm)].reduce(
     (sum, [, count]) => sum + Number(count) * pageSize,
     0,
   );
   const [memFree, free] = [of('MemFree'), pages('nr_free_pages')];
-  // Memory that is not initialized yet is in MemTotal and MemFree alone.
+  // Memory that is not initialized yet is only in MemTotal and MemFree.
   const late = managed > 0 ? total - managed : 0;
   if (memFree !== null && free !== null) {
     const beyond = memFree - free;
@@ -117,9 +117,9 @@ function vmstatFacts(text: MomentFiles['text'], { of, total, pageSize }: Meminfo
       add('counters', `MemFree is ${memFree} bytes, but nr_free_pages in /proc/vmstat is ${free}`);
   }
   for (const [line, name] of Object.entries(IN_BOTH)) {
-    const [one, other] = [of(line), pages(name)];
-    if (one !== null && other !== null && Math.abs(one - other) > slack)
-      add('counters', `${line} is ${one} bytes, but ${name} in /proc/vmstat is ${other}`);
+    const [expected, second] = [of(line), pages(name)];
+    if (expected !== null && second !== null && Math.abs(expected - second) > slack)
+      add('counters', `${line} is ${expected} bytes, but ${name} in /proc/vmstat is ${second}`);
   }
 }
 
@@ -127,13 +127,14 @@ function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add:
   const { total, swapTotal, pageTables } = machine;
   const status = `\n${text(`/proc/${pid}/status`) ?? ''}`;
   const rollup = `\n${text(`/proc/${pid}/smaps_rollup`) ?? ''}`;
-  const swaps = [kilobytesOf(status, 'VmSwap') ?? 0, once(rollup, 'Swap') ?? 0];
+  const swaps = [kilobytesOf(status, 'VmSwap') ?? 0, firstValue(rollup, 'Swap') ?? 0];
   const swap = Math.max(...swaps);
   if (swapTotal !== null && swap > swapTotal)
     add('swap', `pid ${pid} has ${swap} bytes in swap, but SwapTotal is ${swapTotal}`);
   const tables = kilobytesOf(status, 'VmPTE') ?? 0;
-  const most = total === null ? null : Math.min(total, (pageTables ?? total) + MOVES * total);
-  if (most !== null && tables > most)
+  const limit =
+    total === null ? null : Math.min(total, (pageTables ?? total) + MOVED_SHARE * total);
+  if (limit !== null && tables > limit)
     add(
       'page tables',
       `pid ${pid} has ${tables} bytes of page tables, but the machine only ${pageTables ?? total}`,
@@ -142,25 +143,26 @@ function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add:
     add('smaps_rollup', `duplicate smaps_rollup of pid ${pid}`);
     return;
   }
-  const [rss, pss] = [once(rollup, 'Rss'), once(rollup, 'Pss')];
+  const [rss, pss] = [firstValue(rollup, 'Rss'), firstValue(rollup, 'Pss')];
   if (rss === null || pss === null) return;
   if (pss > rss) add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but an RSS of ${rss}`);
-  const own = (once(rollup, 'Private_Clean') ?? 0) + (once(rollup, 'Private_Dirty') ?? 0);
+  const own =
+    (firstValue(rollup, 'Private_Clean') ?? 0) + (firstValue(rollup, 'Private_Dirty') ?? 0);
   if (own > pss + ROUNDING) add('USS', `pid ${pid} has a USS of ${own} bytes, but a PSS of ${pss}`);
   if (total !== null && pss > total)
     add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but MemTotal is ${total}`);
 }
 
-/** The first line of a name: of a file that is there twice, sums mislead. */
-function once(text: string, name: string): number | null {
+/** The first line with a name: sums would be wrong for a duplicated file. */
+function firstValue(text: string, name: string): number | null {
   const at = text.indexOf(`\n${name}:`);
   return at < 0 ? null : kilobytesOf(text.slice(at, text.indexOf('\n', at + 1) + 1), name);
 }
 
 /**
- * Every process that ran throughout is in each list. One that is in that of states alone may have ended before its
- * memory was read: its sizes are not known then, which is reported with them. One in that of memory alone may have begun
- * after the others were made.
+ * Every process that ran throughout is in each list. One that is only in the list of states may have
+ * exited before its memory was read: its sizes are then unknown, which is reported with them. One that
+ * is only in that of memory may have started after the others were made.
  */
 function listFacts({ first, last, firstBegan, isExcused }: CaptureFiles, add: Add): void {
   const lists = 'process lists';
@@ -181,7 +183,7 @@ function listFacts({ first, last, firstBegan, isExcused }: CaptureFiles, add: Ad
   }
 }
 
-/** Seconds after the boot. */
+/** Start time in seconds after boot. */
 function startOf(stat: string): number | null {
   const field = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   return /^\d{1,15}$/.test(field) ? Number(field) / USER_HZ : null;

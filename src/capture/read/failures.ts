@@ -1,7 +1,7 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 
-/** So many are kept: one of each process and file that could not be read. */
-const MOST_FAILURES = 300_000;
+/** Maximum number of failures to keep: one per unreadable process and file. */
+const MAX_FAILURES = 300_000;
 
 const CODES = {
   gone: 'gone',
@@ -11,46 +11,46 @@ const CODES = {
   cut: 'unreadable',
 } as const;
 
-/** No source of this machine tells of another one. */
-const AGAIN = 'Take a new snapshot of that host as root: kdump-mem snapshot.';
+/** Advice for missing data: this machine's own files cannot replace another host's. */
+const ADVICE = 'Take a new snapshot of that host as root: kdump-mem snapshot.';
 
-type Why = keyof typeof CODES;
+type CapturedFailure = keyof typeof CODES;
 
-/** What could not be read when it was captured, by path: `PATH<TAB>WHY<TAB>words`, a line of each. */
+/** Failures recorded in a capture, by path: one line `PATH<TAB>WHY<TAB>words` each. */
 export class CapturedFailures {
-  readonly #whys = new Map<string, { readonly why: Why; readonly words: string }>();
+  readonly #failures = new Map<string, { readonly why: CapturedFailure; readonly words: string }>();
 
   constructor(text: string) {
     for (const [, path = '', why, words = ''] of text.matchAll(
       /^([^\t\n]{1,4096})\t(gone|absent|denied|unreadable|cut)(?:\t(.{0,500}))?.*$/gm,
     )) {
-      if (this.#whys.size >= MOST_FAILURES) break;
-      this.#whys.set(path, { why: why as Why, words });
+      if (this.#failures.size >= MAX_FAILURES) break;
+      this.#failures.set(path, { why: why as CapturedFailure, words });
     }
   }
 
-  /** Whether something is told of a path. */
+  /** Whether a failure was recorded for a path. */
   has(path: string): boolean {
-    return this.#whys.has(path);
+    return this.#failures.has(path);
   }
 
-  /** What is in the capture and not whole: paths of the host, and names in the capture. */
+  /** Truncated files in the capture: paths of the host, and names in the capture. */
   cut(): ReadonlySet<string> {
-    return new Set([...this.#whys].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));
+    return new Set([...this.#failures].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));
   }
 
   /**
-   * Why a path is not in the capture.
+   * Returns why a path is not in the capture.
    *
-   * @param leftOut on purpose
+   * @param leftOut omitted on purpose
    */
   of(path: string, leftOut = false): HostError {
     if (leftOut)
       return new HostError('gone', `${path} is excluded from this capture`, {
         next: 'Take a capture without --anonymize if it may be disclosed.',
       });
-    const failure = this.#whys.get(path);
-    if (!failure) return new HostError('gone', `${path} was not captured`, { next: AGAIN });
+    const failure = this.#failures.get(path);
+    if (!failure) return new HostError('gone', `${path} was not captured`, { next: ADVICE });
     const { why, words } = failure;
     const reason = {
       denied: 'permission denied',
@@ -61,7 +61,7 @@ export class CapturedFailures {
     return new HostError(
       CODES[why],
       `${path} was not captured: ${cause}${words ? ` (${words})` : ''}`,
-      { next: AGAIN },
+      { next: ADVICE },
     );
   }
 }

@@ -13,48 +13,47 @@ import {
 import { join, posix } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { HostError } from '../../base/errors/host.js';
-import { shellPath } from '../../base/shell-word.js';
+import { HostError } from '../../base/errors.js';
+import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
 import type { LogFile } from '../../host/logs.js';
 import { archiveKind, looksLikeDump } from '../../host/recognise.js';
-import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from '../../host/unpack-limit.js';
-import { cksum } from './cksum.js';
-import { MOST_PROCESS_BYTES } from './contents.js';
+import { CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from '../../host/unpack-limit.js';
+import { MAX_PROCESS_BYTES } from './contents.js';
 import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
-import { TarReader } from './tar.js';
+import { cksum, TarReader } from './tar.js';
 import { isOfLogs, isOfMappings, isOfProcesses, type WantedParts, wantedName } from './wanted.js';
 
-/** Of one file, and of all large ones together, no more than this is read. */
+/** Maximum bytes to read of one file, and of all large ones together. */
 const MAX_FILE_BYTES = 48 * 1024 * 1024;
 const MAX_BYTES = 96 * 1024 * 1024;
-/** The small ones have room of their own, so that a large one does not displace the facts of the host. */
+/** Small files have a separate limit, so that large ones do not displace the host's facts. */
 const SMALL_BYTES = 64 * 1024;
 const MAX_SMALL_BYTES = 32 * 1024 * 1024;
-/** Lists of processes, of both samples: states, memory, links. */
-const MAX_PROCESSES_BYTES = 3 * MOST_PROCESS_BYTES;
-/** What processes map, where that is asked for. */
+/** Limit for lists of processes, for both samples: states, memory, links. */
+const MAX_PROCESSES_BYTES = 3 * MAX_PROCESS_BYTES;
+/** Limit for mappings of processes, if requested. */
 const MAX_MAPPINGS_BYTES = 256 * 1024 * 1024;
-/** Logs beside the capture's own, where they are asked for. */
+/** Limit for logs besides the capture's own, if requested. */
 const MAX_LOGS_BYTES = 192 * 1024 * 1024;
 const MAX_ENTRIES = 200_000;
 const MAX_DEPTH = 12;
-/** Links of a sosreport, their text, and how many lead to each other. */
+/** Limits on symlinks of a sosreport: their number, text, and chain length. */
 const MAX_LINKS = 10_000;
 const MAX_LINK_BYTES = 256;
 const MAX_HOPS = 8;
 
-/** What a capture or a sosreport holds that is of use here, by path below its top directory. */
+/** Relevant files of a capture or a sosreport, by path below its top directory. */
 export class CapturedFiles {
   readonly #bytes: ReadonlyMap<string, Buffer>;
 
   constructor(
     files: Iterable<readonly [string, Buffer | string]>,
-    /** What is known to be missing or damaged, in words. */
+    /** Known missing or damaged parts, in words. */
     readonly damage: readonly string[] = [],
-    /** Those of which only the beginning is there. */
+    /** Files that are truncated. */
     readonly cut: ReadonlySet<string> = new Set(),
-    /** Logs that lie in a folder, by their paths: they are read part by part. */
+    /** Logs in a folder, by path: read in pieces later. */
     private readonly logPaths: ReadonlyMap<string, string> = new Map(),
   ) {
     this.#bytes = new Map(
@@ -73,7 +72,7 @@ export class CapturedFiles {
     return [...this.#bytes.keys()];
   }
 
-  /** Logs beside the capture's own. */
+  /** Logs besides the capture's own. */
   logs(): LogFile[] {
     const read = this.names().filter(isOfLogs);
     return [
@@ -82,7 +81,7 @@ export class CapturedFiles {
     ];
   }
 
-  /** It contains nothing else. */
+  /** Whether the capture contains only logs. */
   get hasLogsAlone(): boolean {
     return this.names().every(isOfLogs);
   }
@@ -91,55 +90,55 @@ export class CapturedFiles {
     return this.#bytes.get(name);
   }
 
-  /** A file as text, made anew each time. Bytes that are not UTF-8 come out as U+FFFD. */
+  /** Returns a file as text, decoded on each call. Bytes that are not UTF-8 become U+FFFD. */
   get(name: string): string | undefined {
     return this.#bytes.get(name)?.toString('utf8');
   }
 }
 
 /**
- * The files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).
+ * Reads the files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).
  * Throws `HostError`: `gone`, `denied`, `unreadable`.
  *
- * @param limit where reading an archive stops; what follows is missing then, and reported as damage
+ * @param limit where reading an archive stops; later files are then missing, and reported as damage
  */
 export async function readCapture(
   path: string,
-  wish: WantedParts = {},
+  requested: WantedParts = {},
   limit: UnpackLimit = CAPTURE_LIMIT,
 ): Promise<CapturedFiles> {
-  const innerName = (name: string) => wantedName(name, wish);
+  const innerName = (name: string) => wantedName(name, requested);
   const files = new Map<string, Buffer>();
-  const seen = new Map<string, CapturedFile>();
-  let left = MAX_BYTES;
+  const entries = new Map<string, CapturedFile>();
+  let bytesLeft = MAX_BYTES;
   let leftForSmall = MAX_SMALL_BYTES;
   let leftForMappings = MAX_MAPPINGS_BYTES;
   let leftForProcesses = MAX_PROCESSES_BYTES;
   let leftForLogs = MAX_LOGS_BYTES;
-  /** How much of a file is read; null: it is not wanted. */
+  /** Number of bytes of a file to read; null: not needed. */
   const room = (name: string) => {
     const inner = innerName(name);
     if (inner === null) return null;
     if (isOfMappings(inner)) return leftForMappings;
-    if (isOfProcesses(inner)) return Math.min(leftForProcesses, MOST_PROCESS_BYTES);
+    if (isOfProcesses(inner)) return Math.min(leftForProcesses, MAX_PROCESS_BYTES);
     if (isOfLogs(inner)) return Math.min(leftForLogs, MAX_FILE_BYTES);
-    return Math.max(Math.min(left, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
+    return Math.max(Math.min(bytesLeft, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
   };
   const add = (name: string, bytes: Buffer, size: number) => {
     const inner = innerName(name);
     if (inner === null) return;
-    const times = (seen.get(inner)?.times ?? 0) + 1;
-    if (seen.size === MAX_ENTRIES && times === 1)
+    const times = (entries.get(inner)?.times ?? 0) + 1;
+    if (entries.size === MAX_ENTRIES && times === 1)
       throw new HostError('not-a-capture', `${path} has too many files`);
-    seen.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
+    entries.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
     if (isOfMappings(inner)) leftForMappings -= bytes.length;
     else if (isOfProcesses(inner)) leftForProcesses -= bytes.length;
     else if (isOfLogs(inner)) leftForLogs -= bytes.length;
     else if (size <= SMALL_BYTES) leftForSmall -= bytes.length;
-    else left = Math.max(0, left - bytes.length);
+    else bytesLeft = Math.max(0, bytesLeft - bytes.length);
     files.set(inner, bytes);
   };
-  let met: string | null = null;
+  let reached: string | null = null;
   const links = new Map<string, string>();
   const addLink = (name: string, target: string) => {
     const inner = innerName(name);
@@ -154,23 +153,24 @@ export async function readCapture(
   };
   const budget = { left: MAX_ENTRIES, room, addPath };
   if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
-  else met = await readArchive(path, new TarReader(room, add, addLink), limit);
-  const stopped = met === null ? [] : [`reading stopped after ${met}, the remainder is missing`];
+  else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
+  const stopped =
+    reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
       `${path} is neither a capture nor a sosreport${stopped.map((why) => ` (${why})`).join('')}`,
     );
-  // A snapshot has no links: its manifest lists files.
+  // A snapshot contains no symlinks: its manifest lists files.
   if (!files.has(MANIFEST)) followLinks(files, links);
-  const cut = [...seen].filter(([, { read, size }]) => read < size).map(([name]) => name);
-  const damage = [...stopped, ...damageOf(files, seen, innerName)];
+  const cut = [...entries].filter(([, { read, size }]) => read < size).map(([name]) => name);
+  const damage = [...stopped, ...damageOf(files, entries, innerName)];
   return new CapturedFiles(files, damage, new Set(cut), logPaths);
 }
 
 /**
- * Gives each link the bytes of the file of the capture that it leads to; a file that has a path of the capture alone is
- * a link that was unpacked where there are none. Nothing outside is opened.
+ * Replaces each symlink by the bytes of its target in the capture; a file that only contains a path of
+ * the capture is a symlink that was unpacked on a file system without them. Opens nothing outside.
  */
 function followLinks(files: Map<string, Buffer>, links: ReadonlyMap<string, string>): void {
   const targets = new Map(links);
@@ -190,11 +190,11 @@ function followLinks(files: Map<string, Buffer>, links: ReadonlyMap<string, stri
 
 function damageOf(
   files: ReadonlyMap<string, Buffer>,
-  seen: ReadonlyMap<string, CapturedFile>,
+  entries: ReadonlyMap<string, CapturedFile>,
   innerName: (name: string) => string | null,
 ): string[] {
   const damage: string[] = [];
-  for (const [name, { size, read, times }] of seen) {
+  for (const [name, { size, read, times }] of entries) {
     if (read < size) damage.push(`${name} is too large: only its first ${read} bytes were read`);
     if (times > 1) damage.push(`${name} occurs ${times} times`);
   }
@@ -203,7 +203,7 @@ function damageOf(
   return manifest
     ? [
         ...damage,
-        ...checkManifest(manifest.toString('utf8'), seen, wanted).map(({ words }) => words),
+        ...checkManifest(manifest.toString('utf8'), entries, wanted).map(({ words }) => words),
       ]
     : damage;
 }
@@ -216,7 +216,7 @@ function isDirectory(path: string): boolean {
   }
 }
 
-/** Links are told and not opened: they may lead out of the capture, to files of this host. */
+/** Symlinks are recorded but not opened: they may point outside the capture, to files of this host. */
 function readDirectory(
   root: string,
   inside: string,
@@ -224,7 +224,7 @@ function readDirectory(
   budget: {
     left: number;
     readonly room: (name: string) => number | null;
-    /** @returns whether its path is enough */
+    /** @returns whether its path is sufficient */
     readonly addPath: (name: string, path: string) => boolean;
   },
   add: (name: string, bytes: Buffer, size: number) => void,
@@ -262,18 +262,18 @@ function entriesOf(path: string): Dirent[] {
   }
 }
 
-/** The beginning of a file, no more than so many bytes; never of a fifo or a device. */
-function readSome(path: string, most: number): { bytes: Buffer; size: number } {
+/** Reads the beginning of a file, up to a maximum; never of a fifo or a device. */
+function readSome(path: string, maximum: number): { bytes: Buffer; size: number } {
   try {
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = fstatSync(file);
       if (!stat.isFile())
         throw new HostError('not-a-capture', `${path} is neither a file nor a directory`);
-      const bytes = Buffer.alloc(Math.min(stat.size, most));
+      const bytes = Buffer.alloc(Math.min(stat.size, maximum));
       let read = 0;
-      for (let more = 1; more > 0 && read < bytes.length; read += more)
-        more = readSync(file, bytes, read, bytes.length - read, read);
+      for (let count = 1; count > 0 && read < bytes.length; read += count)
+        count = readSync(file, bytes, read, bytes.length - read, read);
       return { bytes: bytes.subarray(0, read), size: stat.size };
     } finally {
       closeSync(file);
@@ -283,22 +283,22 @@ function readSome(path: string, most: number): { bytes: Buffer; size: number } {
   }
 }
 
-/** @returns at which limit it stopped; null: it was read to its end */
+/** @returns the limit at which reading stopped; null: it was read to its end */
 async function readArchive(
   path: string,
   reader: TarReader,
   limit: UnpackLimit,
 ): Promise<string | null> {
-  const limited = new LimitedPieces(limit);
-  /** Why it was not read on. A pipeline may tell in its place that its first stage was aborted. */
+  const limited = new LimitedStream(limit);
+  /** Why reading stopped. Kept separately: a pipeline reports that its first stage was aborted instead. */
   let refusal: HostError | undefined;
   const sink = async (pieces: AsyncIterable<Buffer>) => {
     try {
       for await (const piece of limited.of(pieces)) {
         reader.push(piece);
-        if (reader.ended) break;
+        if (reader.isComplete) break;
       }
-      if (limited.met === null) reader.end();
+      if (limited.exceeded === null) reader.end();
     } catch (cause) {
       if (cause instanceof HostError) refusal = cause;
       throw cause;
@@ -316,17 +316,17 @@ async function readArchive(
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
     if (refusal) throw refusal;
-    // What follows the end, or the limit, was not waited for.
+    // Data after the end, or the limit, was not awaited.
     if (
       !(
-        (reader.ended || limited.met !== null) &&
+        (reader.isComplete || limited.exceeded !== null) &&
         cause instanceof Error &&
         cause.name === 'AbortError'
       )
     )
       throw asHostError(path, cause);
   }
-  return reader.ended ? null : limited.met;
+  return reader.isComplete ? null : limited.exceeded;
 }
 
 async function unpack(

@@ -1,61 +1,62 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import type { HostSource, OnBytes } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { LAYOUT_VERSION } from './contents.js';
 import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import { CapturedFailures } from './failures.js';
 import type { CapturedFiles } from './files.js';
+import { type LinesOf, PathLines } from './lines.js';
 import { linksOf } from './links.js';
 import { MANIFEST } from './manifest.js';
-import { insidePath, MOST_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
-import { type LinesOf, PathLines } from './path-lines.js';
+import { insidePath, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
 import { readSosreport, type Sosreport } from './sosreport.js';
 
 /**
- * A host as a capture or a sosreport shows it: time stands still, and goes on to the next sample when it
- * is slept. What was not captured is `gone`.
+ * A host as recorded in a capture or a sosreport: time does not pass, except that a sleep advances to
+ * the next sample. Data that was not captured is `gone`.
  */
 export class CapturedHost implements HostSource {
   readonly #moments: readonly Moment[];
-  /** The first of all, and whether lists of processes may lack some: facts that must agree. */
+  /** The earliest moment, and whether lists of processes may be incomplete: for consistency checks. */
   readonly #earliest: Moment | undefined;
   readonly #isPartial: boolean;
   readonly #files: ReadonlyMap<string, string>;
   readonly #links: ReadonlyMap<string, string>;
   readonly #children = new Map<string, Set<string>>();
-  /** What the kernel told the program that captured, the size of a page among it. */
+  /** Auxiliary vector of the capturing program, which contains the page size. */
   readonly #auxv: Buffer | undefined;
-  /** What the ss there did not know. */
+  /** Tables that the captured host's ss did not support. */
   readonly #unknown: readonly string[];
   /** Files of memory cgroups, by paths with line breaks and backslashes as \\ooo. */
   readonly #cgroups: PathLines;
   readonly #failures: CapturedFailures;
   readonly #log: string | undefined;
-  /** What was left out on purpose. */
+  /** Parts left out on purpose. */
   readonly #leftOut: ReadonlySet<string>;
-  /** Of the log there is the beginning. */
+  /** Only the beginning of the log was captured. */
   readonly logCut: boolean;
+  #hasCgroups = false;
   #index = 0;
-  /** Something of this moment's sockets was read: it is as late as its end. */
+  /** Sockets of this moment were read: the time is that of its end. */
   #read = false;
-  /** When the last sample was taken, as the host's clock said; null when it is not told. */
-  readonly taken: Date | null;
-  /** When the last of its moments was, as the host's clock said when it was begun. */
+  /** Time of the last sample by the host's clock; null if unknown. */
+  readonly capturedAt: Date | null;
+  /** Start of the last moment by the host's clock. */
   readonly at: Date | null;
-  /** Of a sosreport: what `ps aux` printed. Undefined: it has none, or is a capture of our own. */
+  /** Output of `ps aux` in a sosreport. Undefined: it has none, or is a capture. */
   readonly psText: string | undefined;
-  /** `capture`: our own; `sosreport`. */
+  /** `capture`: a snapshot of kdump-mem; `sosreport`. */
   readonly kind: 'capture' | 'sosreport';
 
   /**
-   * What is missing or damaged, in words: never an all-clear then. A capture without a manifest is older
-   * than those, or has lost it: `unproved` says so.
+   * Missing or damaged parts, in words: no problem may then be ruled out. A capture without a manifest
+   * predates them, or has lost it: `unproved` states that.
    */
   readonly damage: readonly string[];
   readonly unproved: boolean;
 
   /**
-   * @param only one of its moments, in place of both
+   * @param only use only one of its moments
    * @throws {HostError} `not-a-capture`: it has no sample
    */
   constructor(captured: CapturedFiles, only?: 'first' | 'last') {
@@ -66,9 +67,9 @@ export class CapturedHost implements HostSource {
     this.#failures = new CapturedFailures(captured.get('errors') ?? '');
     this.#leftOut = new Set((captured.get('left-out') ?? '').split('\n'));
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
-    // What was read in part here stands in the damage already.
+    // Files that are truncated here are already listed as damage.
     for (const path of this.#failures.cut())
-      if (!ASKED_ALONE.test(path)) damage.push(`${path} is truncated in this capture`);
+      if (!OPTIONAL_FILES.test(path)) damage.push(`${path} is truncated in this capture`);
     this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
     this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
     this.#isPartial = captured.cut.size > 0;
@@ -77,35 +78,37 @@ export class CapturedHost implements HostSource {
       if (/^(?:proc|sys)\//.test(name)) files.set(`/${name}`, captured.get(name) ?? '');
     let auxv = captured.bytes(AUXV.slice(1));
     const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
-    this.taken = Number.isNaN(date.getTime()) ? null : date;
+    this.capturedAt = Number.isNaN(date.getTime()) ? null : date;
     if (this.kind === 'sosreport') {
       const report = readSosreport(captured);
-      this.taken = report.taken;
+      this.capturedAt = report.capturedAt;
       auxv ??= report.auxv;
       this.psText = report.psText;
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
       this.#moments = [reportedMoment(report)];
       this.#earliest = undefined;
-      this.at = this.taken;
+      this.at = this.capturedAt;
     } else {
       damage.push(...newerThanKnown(captured));
-      const taken = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
-      const all = taken.map((sample) => momentOf(captured, { sample, cut, damage }));
+      const begunSamples = ([1, 2] as const).filter((sample) =>
+        captured.has(`sample-${sample}/began`),
+      );
+      const all = begunSamples.map((sample) => momentOf(captured, { sample, cut, damage }));
       damage.push(...outOfOrder(all), ...lostSockets(all));
       for (const sample of [1, 2] as const)
-        if (!taken.includes(sample)) damage.push(`sample ${sample} is missing`);
+        if (!begunSamples.includes(sample)) damage.push(`sample ${sample} is missing`);
       this.#earliest = all.length > 1 ? all[0] : undefined;
-      const chosen = only === undefined ? all.length : only === 'first' ? 1 : all.length;
-      this.#moments = only === undefined ? all : all.slice(chosen - 1, chosen);
-      this.#links = linksOf(captured, chosen, damage);
-      this.at = momentAt(this.taken, all[0], this.#moments.at(-1));
+      const count = only === undefined ? all.length : only === 'first' ? 1 : all.length;
+      this.#moments = only === undefined ? all : all.slice(count - 1, count);
+      this.#links = linksOf(captured, count, damage);
+      this.at = momentAt(this.capturedAt, all[0], this.#moments.at(-1));
     }
     if (this.#moments.length === 0)
       throw new HostError('not-a-capture', 'the capture contains no socket sample');
     this.#files = files;
-    this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), OF_CGROUPS);
-    if (this.#cgroups.cut) damage.push(`it has more than ${MOST_PATHS} cgroup files`);
+    this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), CGROUP_LINES);
+    if (this.#cgroups.cut) damage.push(`it has more than ${MAX_PATHS} cgroup files`);
     this.#auxv = auxv;
     this.#unknown = (captured.get('unknown-tables') ?? '')
       .split(/\s+/)
@@ -120,7 +123,7 @@ export class CapturedHost implements HostSource {
     for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
   }
 
-  /** Facts in it that contradict each other, in words. */
+  /** Inconsistent facts in the capture, in words. */
   contradictions(): string[] {
     const last = this.#moments.at(-1);
     if (!last) return [];
@@ -158,7 +161,7 @@ export class CapturedHost implements HostSource {
     };
   }
 
-  /** How many samples there are: 1 or 2. */
+  /** Number of samples: 1 or 2. */
   get samples(): number {
     return this.#moments.length;
   }
@@ -213,25 +216,25 @@ export class CapturedHost implements HostSource {
   }
 
   /**
-   * The kernel's log, as /dev/kmsg or dmesg told it.
+   * Returns the kernel log in the format of /dev/kmsg or dmesg.
    *
    * @throws {HostError} `gone`, `denied`, `unreadable`: it was not captured
    */
   logText(): string {
     if (this.#log === undefined) {
-      // Who captured it says why of what he read, or of what he writes.
+      // Failures name either the source file or the file in the capture.
       const named = this.#failures.has(KMSG) ? KMSG : 'log';
       throw this.#failures.of(named, this.#leftOut.has('log'));
     }
     return this.#log;
   }
 
-  /** When a file of the whole machine was read: at the moment that is looked at, or when all began. */
+  /** Time at which a machine-wide file was read: the selected moment, or the start of the capture. */
   timeOf(path: string): Date | null {
-    return this.#moment.files.has(path) ? this.at : this.taken;
+    return this.#moment.files.has(path) ? this.at : this.capturedAt;
   }
 
-  /** A table of /proc/PID/net is kept once for each namespace. */
+  /** A table of /proc/PID/net is stored once per namespace. */
   #netTable(path: string): string | undefined {
     const [, pid = '', table = ''] = /^\/proc\/(\d{1,10}|self)\/net\/(\w+)$/.exec(path) ?? [];
     const inode = this.#moment.namespaces.get(pid);
@@ -262,6 +265,7 @@ export class CapturedHost implements HostSource {
   }
 
   list(path: string): readonly string[] {
+    if (path.startsWith('/sys/fs/cgroup')) this.#noteCgroups();
     const names = this.#children.get(path);
     if (!names) throw this.#failures.of(path);
     return [...names];
@@ -285,6 +289,14 @@ export class CapturedHost implements HostSource {
     this.#read = false;
   }
 
+  /** Cgroups are many, and few commands list them. */
+  #noteCgroups(): void {
+    if (this.#hasCgroups) return;
+    this.#hasCgroups = true;
+    for (const path of this.#cgroups.paths())
+      this.#note(path.replaceAll('\\012', '\n').replaceAll('\\134', '\\'));
+  }
+
   get #moment(): Moment {
     const moment = this.#moments[this.#index];
     if (!moment) throw new RangeError('no such moment');
@@ -306,35 +318,35 @@ export class CapturedHost implements HostSource {
   }
 }
 
-/** Files of a process that a failure excuses from lists. */
+/** Files of a process whose read failure excuses its absence from lists. */
 const EACH_PROCESS = ['', '/stat', '/status', '/smaps_rollup'];
 
 const AUXV = '/proc/self/auxv';
 const KMSG = '/dev/kmsg';
 
-/** Who asks for these is told what they lack; no other answer is made of them. */
-const ASKED_ALONE = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
+/** Queries for these report what they lack; no other result depends on them. */
+const OPTIONAL_FILES = /^(?:log|sample-2\/(?:smaps|stacks|arguments))$/;
 
-/** A cgroup may be called anything but a line break: what follows the last name of a file is its value. */
-const OF_CGROUPS: LinesOf = {
+/** A cgroup's name may contain anything but a line break: the value follows the last file name in the line. */
+const CGROUP_LINES: LinesOf = {
   path: /^(\/sys\/fs\/cgroup\/.*(?<=\/)(?:memory\.[a-z_.]{1,40}|cgroup\.procs|cgroup\.events)):/,
   head: 8192,
-  most: MOST_PATHS,
+  limit: MAX_PATHS,
 };
 
-/** Some network namespace was queried with ss. */
+/** Whether at least one network namespace was read by ss. */
 function hasSockets({ ss }: Moment): boolean {
   return [...ss.keys()].some((key) => key.endsWith(' inet'));
 }
 
-/** Outputs of ss that the first sample has and the last lacks, of network namespaces that were still there. */
+/** Outputs of ss that the first sample has and the last lacks, for network namespaces that still existed. */
 function lostSockets(all: readonly Moment[]): string[] {
   const [first, last] = [all[0], all.at(-1)];
   if (!first || !last) return [];
-  const there = new Set(last.namespaces.values());
+  const listed = new Set(last.namespaces.values());
   return [...first.ss.keys()].flatMap((key) => {
     const [inode = '', group = ''] = key.split(' ');
-    return last.ss.has(key) || last.closed.has(inode) || !there.has(inode)
+    return last.ss.has(key) || last.closed.has(inode) || !listed.has(inode)
       ? []
       : [`sample 2 has no sockets (${group}) of network namespace ${inode}`];
   });
@@ -347,7 +359,7 @@ function newerThanKnown(captured: CapturedFiles): string[] {
     : [];
 }
 
-/** A host says what time it is when a capture begins; its uptime tells the rest. */
+/** The host's time is recorded once, at the start of a capture; uptimes give the other times. */
 function momentAt(
   taken: Date | null,
   first: Moment | undefined,

@@ -1,9 +1,75 @@
-/** The lines of a text one by one, not all of them at once. */
+/** Yields the lines of a text without splitting all of it at once. */
 export function* linesOf(text: string): Generator<string> {
   for (let from = 0; from < text.length; ) {
     const end = text.indexOf('\n', from);
     const to = end < 0 ? text.length : end;
     yield text.slice(from, to);
     from = to + 1;
+  }
+}
+
+const NEWLINE = 0x0a;
+
+/** Format of a capture file that contains many small files. */
+export interface LinesOf {
+  /** The first group is the path, which is followed by a colon. */
+  readonly path: RegExp;
+  /** Maximum bytes of a line up to the end of its path. */
+  readonly head: number;
+  /** Maximum number of runs of lines of one path. */
+  readonly limit: number;
+}
+
+/**
+ * Many small files in one, each line as `PATH:LINE` (the output of `grep -H ^`), indexed by path.
+ * Stores the bytes and the positions of each path's lines, but no strings.
+ */
+export class PathLines {
+  readonly #bytes: Buffer;
+  /** Path → start and end of each run of its lines. */
+  readonly #runs = new Map<string, number[]>();
+  /** Whether some lines were skipped. */
+  readonly cut: boolean = false;
+
+  /** @param endless whether the file is truncated: the last path then lacks lines */
+  constructor(bytes: Buffer, { path: form, head, limit: most }: LinesOf, endless = false) {
+    this.#bytes = bytes;
+    let runs = 0;
+    let [before, last] = ['', ''];
+    for (let from = 0; from < bytes.length; ) {
+      const newline = bytes.indexOf(NEWLINE, from);
+      const to = newline < 0 ? bytes.length : newline + 1;
+      const path = form.exec(bytes.toString('utf8', from, Math.min(to, from + head)))?.[1] ?? '';
+      const own = this.#runs.get(path);
+      if (own && path === before) own[own.length - 1] = to;
+      else if (path !== '') {
+        if (runs++ === most) {
+          this.cut = true;
+          return;
+        }
+        if (own) own.push(from, to);
+        else this.#runs.set(path, [from, to]);
+      }
+      before = path;
+      last = path || last;
+      from = to;
+    }
+    if (endless) this.#runs.delete(last);
+  }
+
+  paths(): Iterable<string> {
+    return this.#runs.keys();
+  }
+
+  /** Returns all lines of a path, without the path, each with a newline; undefined: it has none. */
+  text(path: string): string | undefined {
+    const runs = this.#runs.get(path);
+    if (!runs) return undefined;
+    let text = '';
+    for (let index = 0; index < runs.length; index += 2) {
+      const run = this.#bytes.toString('utf8', runs[index], runs[index + 1]).replace(/\n$/, '');
+      for (const line of run.split('\n')) text += `${line.slice(path.length + 1)}\n`;
+    }
+    return text;
   }
 }

@@ -2,8 +2,8 @@ import { parseNamespaceMounts } from '../../host/namespaces.js';
 import type { CapturedFiles } from './files.js';
 import { linesOf } from './lines.js';
 
-/** So many descriptors of sockets are taken. */
-const MOST_LINKS = 300_000;
+/** Maximum number of socket descriptors to read. */
+const MAX_LINKS = 300_000;
 
 /** pid (or `self`) → the inode of its network namespace, from `ls -l`. */
 export function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, string> {
@@ -16,9 +16,9 @@ export function namespacesOf(captured: CapturedFiles, prefix: string): Map<strin
 }
 
 /**
- * The links of a sample: namespaces of each kind that was captured, and descriptors of sockets from `ls -l`.
+ * The links of a sample: namespaces of each captured kind, and socket descriptors from `ls -l`.
  *
- * @param damage is told what is wrong with it, in words
+ * @param damage receives a message for each problem
  */
 export function linksOf(
   captured: CapturedFiles,
@@ -34,11 +34,11 @@ export function linksOf(
       / (\/proc\/(?:\d{1,10}|self)\/ns\/(\w{1,20})) -> (\w{1,20}:\[\d{1,15}\])$/.exec(line) ?? [];
     if (path !== undefined && target?.startsWith(`${kind}:`)) links.set(path, target);
   }
-  const most = links.size + MOST_LINKS;
+  const limit = links.size + MAX_LINKS;
   let directory = '';
   for (const line of linesOf(captured.get(`${prefix}descriptors`) ?? '')) {
-    if (links.size >= most) {
-      damage.push(`it has more than ${MOST_LINKS} socket descriptors`);
+    if (links.size >= limit) {
+      damage.push(`it has more than ${MAX_LINKS} socket descriptors`);
       break;
     }
     const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];

@@ -2,52 +2,52 @@ import { unescapeBytes } from '../../log/prefix.js';
 import type { LogRecord } from '../../records/log-records.js';
 import { linesOf } from './lines.js';
 
-/** Records are a line each: of a log of 48 MB no more are taken. */
-const MOST_RECORDS = 2_000_000;
+/** Maximum number of records, one per line: a log of 48 MB has no more. */
+const MAX_RECORDS = 2_000_000;
 
-/** What a captured log tells besides its messages. */
+/** Properties of a captured log besides its messages. */
 export interface CapturedLogRest {
-  /** Messages before the first that newer ones have overwritten; null: `dmesg` does not tell. */
+  /** Messages before the first one that were overwritten; null: unknown from `dmesg`. */
   readonly overwritten: number | null;
-  /** Messages between others that are not there. */
+  /** Missing messages between others. */
   readonly missing: number;
-  /** Lines that are no message. */
+  /** Lines that are not messages. */
   readonly foreign: number;
 }
 
 /** `PRIORITY,SEQ,MICROSECONDS,FLAGS[,caller=T1];TEXT` (Documentation/ABI/testing/dev-kmsg). */
-const OF_KMSG = /^(\d{1,10}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$/;
+const KMSG_LINE = /^(\d{1,10}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$/;
 
-/** `<PRIORITY>[ SECONDS.MICROSECONDS][ CALLER] TEXT`, as `dmesg -r` prints it; a plain dmesg lacks the first. */
-const OF_DMESG = /^(?:<(\d{1,10})>)?\[ *(\d{1,9})\.(\d{6})\](?:\[ *([TC])(\d{1,9})\])? ?(.*)$/;
+/** `<PRIORITY>[ SECONDS.MICROSECONDS][ CALLER] TEXT`, as printed by `dmesg -r`; a plain dmesg lacks the first field. */
+const DMESG_LINE = /^(?:<(\d{1,10})>)?\[ *(\d{1,9})\.(\d{6})\](?:\[ *([TC])(\d{1,9})\])? ?(.*)$/;
 
 /**
- * The kernel's log of a capture, as /dev/kmsg or dmesg told it, the oldest message first.
+ * Parses the kernel log of a capture, in the format of /dev/kmsg or dmesg, oldest message first.
  *
  * @param text is hostile
  */
 export function* capturedLog(text: string): Generator<LogRecord, CapturedLogRest> {
-  let [next, missing, foreign, taken] = [0, 0, 0, 0];
+  let [next, missing, foreign, used] = [0, 0, 0, 0];
   let first: number | null = null;
-  let held: Held | undefined;
+  let pending: PendingRecord | undefined;
   for (const line of linesOf(text)) {
-    const record = ofKmsg(line) ?? ofDmesg(line, taken);
+    const record = parseKmsg(line) ?? parseDmesg(line, used);
     if (record) {
-      if (held) yield finished(held);
-      if (++taken > MOST_RECORDS) return { overwritten: first, missing, foreign: foreign + 1 };
-      if (taken === 1) first = record.numbered ? record.seq : null;
+      if (pending) yield finished(pending);
+      if (++used > MAX_RECORDS) return { overwritten: first, missing, foreign: foreign + 1 };
+      if (used === 1) first = record.numbered ? record.seq : null;
       else if (record.seq < next) foreign++;
       else missing += record.seq - next;
       next = record.seq + 1;
-      held = record;
-    } else if (!(held && goesOn(held, line))) foreign++;
+      pending = record;
+    } else if (!(pending && continues(pending, line))) foreign++;
   }
-  if (held) yield finished(held);
+  if (pending) yield finished(pending);
   return { overwritten: first, missing, foreign };
 }
 
-type Held = Omit<LogRecord, 'text'> & {
-  /** By /dev/kmsg, which escapes what a line cannot hold. */
+type PendingRecord = Omit<LogRecord, 'text'> & {
+  /** Whether the record is from /dev/kmsg, which escapes special characters. */
   readonly numbered: boolean;
   subsystem: string;
   device: string;
@@ -56,8 +56,8 @@ type Held = Omit<LogRecord, 'text'> & {
 
 const UNKNOWN = { comm: '', subsystem: '', device: '' };
 
-function ofKmsg(line: string): Held | undefined {
-  const [, priority, seq, microseconds, flags = '', text = ''] = OF_KMSG.exec(line) ?? [];
+function parseKmsg(line: string): PendingRecord | undefined {
+  const [, priority, seq, microseconds, flags = '', text = ''] = KMSG_LINE.exec(line) ?? [];
   if (priority === undefined) return undefined;
   const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
   return {
@@ -71,8 +71,8 @@ function ofKmsg(line: string): Held | undefined {
   };
 }
 
-function ofDmesg(line: string, seq: number): Held | undefined {
-  const [, priority, seconds, microseconds, kind, id, text = ''] = OF_DMESG.exec(line) ?? [];
+function parseDmesg(line: string, seq: number): PendingRecord | undefined {
+  const [, priority, seconds, microseconds, kind, id, text = ''] = DMESG_LINE.exec(line) ?? [];
   if (seconds === undefined) return undefined;
   const time = BigInt(seconds) * 1_000_000n + BigInt(microseconds ?? 0);
   return {
@@ -86,7 +86,7 @@ function ofDmesg(line: string, seq: number): Held | undefined {
   };
 }
 
-/** Eight levels of each facility (include/linux/kern_levels.h). */
+/** Eight levels per facility (include/linux/kern_levels.h). */
 function ofPriority(priority: string | undefined): Pick<LogRecord, 'level' | 'facility'> {
   if (priority === undefined) return { level: null, facility: null };
   const number = Number(priority);
@@ -97,18 +97,18 @@ function callerOf(kind: string | undefined, id: string | undefined): LogRecord['
   return kind === undefined ? null : { kind: kind === 'C' ? 'cpu' : 'task', id: Number(id) };
 }
 
-/** A line that belongs to the message before: its device, or by dmesg more of its text. */
-function goesOn(held: Held, line: string): boolean {
-  if (!held.numbered) {
-    held.text += `\n${line}`;
+/** Whether a line continues the previous message: its device, or in dmesg more of its text. */
+function continues(pending: PendingRecord, line: string): boolean {
+  if (!pending.numbered) {
+    pending.text += `\n${line}`;
     return true;
   }
   const [, key, value = ''] = /^ ([A-Z]\w{0,40})=(.*)$/.exec(line) ?? [];
-  if (key === 'SUBSYSTEM') held.subsystem = unescapeBytes(value);
-  if (key === 'DEVICE') held.device = unescapeBytes(value);
+  if (key === 'SUBSYSTEM') pending.subsystem = unescapeBytes(value);
+  if (key === 'DEVICE') pending.device = unescapeBytes(value);
   return key !== undefined;
 }
 
-function finished({ numbered, ...record }: Held): LogRecord {
+function finished({ numbered, ...record }: PendingRecord): LogRecord {
   return numbered ? { ...record, text: unescapeBytes(record.text) } : record;
 }

@@ -1,15 +1,15 @@
-/** What there is of one file of a capture. */
+/** A file found in a capture. */
 export interface CapturedFile {
-  /** Its whole size, also where only its beginning was read. */
+  /** Its full size, also if only its beginning was read. */
   readonly size: number;
   readonly read: number;
-  /** By `cksum`, of what was read. */
+  /** Checksum by `cksum` of the bytes read. */
   readonly sum: number;
-  /** How often the archive has it. */
+  /** Number of occurrences in the archive. */
   readonly times: number;
 }
 
-/** What can be wrong with a capture. */
+/** Possible problems of a capture. */
 export const CAPTURE_FAULT_CODES = [
   'archive-damaged',
   'archive-unreadable',
@@ -24,7 +24,7 @@ export const CAPTURE_FAULT_CODES = [
 
 export interface CaptureFault {
   readonly code: (typeof CAPTURE_FAULT_CODES)[number];
-  /** The file that it is about; null: the archive as a whole. Hostile. */
+  /** The affected file; null: the whole archive. Hostile. */
   readonly path: string | null;
   readonly words: string;
 }
@@ -41,17 +41,17 @@ const FAULT_WORDS: Record<CaptureFault['code'], string> = {
   'file-too-large': 'is too large to checksum',
 };
 
-/** @param detail of the archive: why it cannot be read */
+/** @param detail for the archive: why it cannot be read */
 export function fault(code: CaptureFault['code'], path?: string, detail?: string): CaptureFault {
   const words = `${path === undefined ? '' : `${path} `}${detail ?? FAULT_WORDS[code]}`;
   return { code, path: path ?? null, words };
 }
 
 /**
- * What is wrong with a capture by its own manifest: a line `CHECKSUM SIZE ./NAME` for each other file, as
- * cksum prints it, and a last one, `whole COUNT`. Nothing: it is whole.
+ * Verifies a capture against its manifest: a line `CHECKSUM SIZE ./NAME` for each other file, as
+ * printed by cksum, and a last one, `whole COUNT`. Empty: it is complete.
  *
- * @param files by name below the top directory; what is not of interest may be missing, if `wanted` says so
+ * @param files by name below the top directory; irrelevant ones may be missing, according to `wanted`
  */
 export function checkManifest(
   manifest: string,

@@ -5,9 +5,9 @@ import {
   HOST_FILES,
   HOST_PATTERNS,
   LAYOUT_VERSION,
-  MOST_BYTES,
-  MOST_CGROUPS,
-  MOST_ERRORS,
+  MAX_BYTES,
+  MAX_CGROUPS,
+  MAX_ERRORS,
   NEVER_TAKEN,
   SAMPLED_FILES,
   SCRIPT_PARTS,
@@ -20,9 +20,8 @@ import { SAMPLES } from './script/samples.js';
 import { SOCKETS } from './script/sockets.js';
 
 /**
- * Options, the directory that is filled, and the words that the other parts are made of. `keep` writes
- * whatever is written through a cat of its own, so that a write that fails (a full disk, a limit) is
- * told from a process that has ended.
+ * Options, the output directory, and the functions used by the other parts. `keep` writes through a cat
+ * of its own, so that a failed write (full disk, limit) is distinguished from an exited process.
  */
 const SETUP = String.raw`#!/bin/sh
 # A snapshot of this host, for: kdump-mem --from FILE.tar.gz, skcheck --from FILE.tar.gz
@@ -131,12 +130,12 @@ bounded() {
 }
 `;
 
-/** A list for `for`, on lines of its own. */
+/** Formats a list for `for`, one item per line. */
 const list = (paths: readonly string[]): string => paths.join(' \\\n  ');
 
 /**
- * The files of the host, its log, its cgroups. /proc's files say a size of 0, so tar cannot take them by
- * itself: each is read by cat, and the many small ones by one grep that puts the path before each line.
+ * The host's files, log and cgroups. /proc's files report a size of 0, so tar cannot archive them directly:
+ * each is read by cat, and the many small ones by one grep that prefixes each line with the path.
  */
 export const HOST = String.raw`
 host_files() {
@@ -169,15 +168,15 @@ tell_complaints() {
     -e 's/^grep: \(\/.*\): \(.*\)$/\1	unreadable	\2/p;t' \
     -e 's/^ls: .*\(\/proc\/[0-9]*\/[a-z]*\).*: \(Permission denied\|Operation not permitted\)$/\1	denied	\2/p;t' \
     -e '/^ls: .*: No such [a-z ]*$/d' -e 's/^/sample	unreadable	/p' "$complaints" | sort -u > "$dir/told"
-  head -n ${MOST_ERRORS} "$dir/told" >> "$top/errors" || full
-  more=$(($(grep -c '' "$dir/told") - ${MOST_ERRORS}))
+  head -n ${MAX_ERRORS} "$dir/told" >> "$top/errors" || full
+  more=$(($(grep -c '' "$dir/told") - ${MAX_ERRORS}))
   [ "$more" -le 0 ] || note errors cut "$more more"
 }
 attributes() {
   over 'grep -H ^' ${SLAB_ATTRIBUTES.map((name) => `/sys/kernel/slab/*/${name}`).join(' ')}
 }
 cgroups() {
-  find ${CGROUP_ROOT} -name memory.stat 2>> "$complaints" | head -n ${MOST_CGROUPS} > "$dir/cgroups"
+  find ${CGROUP_ROOT} -name memory.stat 2>> "$complaints" | head -n ${MAX_CGROUPS} > "$dir/cgroups"
   sed -n 's/memory.stat$//
 h
 ${CGROUP_FILES.map((name) => `g;s/$/${name}/p`).join('\n')}' "$dir/cgroups" | tr '\n' '\0' |
@@ -185,14 +184,14 @@ ${CGROUP_FILES.map((name) => `g;s/$/${name}/p`).join('\n')}' "$dir/cgroups" | tr
 }
 take_cgroups() {
   keep "$top/cgroups" cgroups
-  [ "$(grep -c '' "$dir/cgroups")" -lt ${MOST_CGROUPS} ] || note cgroups cut 'after ${MOST_CGROUPS} of them'
+  [ "$(grep -c '' "$dir/cgroups")" -lt ${MAX_CGROUPS} ] || note cgroups cut 'after ${MAX_CGROUPS} of them'
 }
 # As /dev/kmsg has it: a record a read, from the oldest that is left, until it would have to wait.
 log() {
-  dd if=/dev/kmsg iflag=nonblock bs=16384 2> "$dir/dd" | masked | head -c ${MOST_BYTES}
+  dd if=/dev/kmsg iflag=nonblock bs=16384 2> "$dir/dd" | masked | head -c ${MAX_BYTES}
 }
 older_log() {
-  dmesg -r | masked | head -c ${MOST_BYTES}
+  dmesg -r | masked | head -c ${MAX_BYTES}
 }
 # Without the kernel's command line.
 masked() {
@@ -210,7 +209,7 @@ take_log() {
     keep "$top/log" older_log
     [ -s "$top/log" ] || note log denied 'neither /dev/kmsg nor dmesg gives it'
   fi
-  bounded log ${MOST_BYTES}
+  bounded log ${MAX_BYTES}
 }
 facts() {
   keep "$top/version" echo ${LAYOUT_VERSION}
@@ -228,7 +227,7 @@ lines() {
 }
 `;
 
-/** The manifest and the archive, which appears under its name when it is whole; see manifest.ts. */
+/** Writes the manifest and the archive, which appears under its final name when it is complete; see manifest.ts. */
 const PACK = `
 # The manifest: checksum, size and name of each file, and a last line that says how many they are.
 cd "$top" || exit 3
@@ -264,12 +263,12 @@ part=
 `;
 
 /**
- * The snapshot by POSIX sh, and tar, cat, ls, grep, sed, find, xargs, cksum, tr, cut, head, wc, sort, mkdir,
- * mktemp, sleep, gzip; `ss`, and `nsenter` or `ip`, `dd`, `dmesg`, `stat`, `renice`, `ionice` where they
- * are. For hosts where not even Node fits, and for `skcheck --capture`. contents.ts says what it takes, and
- * docs/snapshot.md how that lies in the archive. It changes nothing.
+ * The collector in POSIX sh, with tar, cat, ls, grep, sed, find, xargs, cksum, tr, cut, head, wc, sort,
+ * mkdir, mktemp, sleep, gzip; `ss`, and `nsenter` or `ip`, `dd`, `dmesg`, `stat`, `renice`, `ionice` if
+ * available. For hosts without Node, and for `skcheck --capture`. contents.ts lists what it reads, and
+ * docs/internals/snapshot.md describes the archive. It modifies nothing.
  *
- * It writes all of it or ends with status 3 and one line; 2 for a wrong command line. The last member of
- * the archive, `manifest`, names all others with what cksum says of them; see manifest.ts.
+ * It writes a complete archive or exits with status 3 and one line; 2 for an invalid command line. The
+ * last member of the archive, `manifest`, lists all others with the output of cksum; see manifest.ts.
  */
 export const CAPTURE_SCRIPT = [SETUP, HOST, SOCKETS, SAMPLES, PACK].join('');

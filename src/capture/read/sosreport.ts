@@ -1,25 +1,27 @@
+import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
 import type { CapturedFiles } from './files.js';
+import { linesOf } from './lines.js';
 
-/** What a sosreport tells, in the form that a live host has it. */
+/** Data of a sosreport, in the format of a live host. */
 export interface Sosreport {
-  /** `NETNS inet|unix|others` → rows as `ss -HO` prints them; none: it has no output of ss. */
+  /** `NETNS inet unix others` → rows as printed by `ss -HO`; empty: it contains no output of ss. */
   readonly ss: ReadonlyMap<string, string>;
   readonly files: ReadonlyMap<string, string>;
   readonly links: ReadonlyMap<string, string>;
-  /** Undefined: it does not tell the size of a page. */
+  /** Undefined: the page size is unknown. */
   readonly auxv: Buffer | undefined;
-  /** What `ps aux` printed. */
+  /** Output of `ps aux`. */
   readonly psText: string | undefined;
-  /** Null: it does not tell, or not in UTC. */
-  readonly taken: Date | null;
+  /** Null: unknown, or not in UTC. */
+  readonly capturedAt: Date | null;
 }
 
-/** The inode that stands for the host's own namespace: sosreport does not tell the true one. */
+/** Substitute inode of the host's own namespace: a sosreport lacks the real one. */
 const OWN = '1';
 
 /**
- * A sosreport has the output of `ss -peaonmi` (one sample), with a heading, each socket's details on a
- * line of its own, and the owners in the row. Owners become descriptors, rows become those of `-O`.
+ * A sosreport contains the output of `ss -peaonmi` (one sample), with a heading, each socket's details on a
+ * separate line, and the owners in the row. Owners are converted to descriptors, rows to those of `-O`.
  */
 export function readSosreport(captured: CapturedFiles): Sosreport {
   const files = new Map<string, string>();
@@ -55,13 +57,13 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
     ss,
     files,
     links,
-    taken: takenOf(captured),
+    capturedAt: captureTimeOf(captured),
     auxv: auxvOf(pageSizeOf(captured)),
     psText: psOf(captured),
   };
 }
 
-/** As the kernel tells programs the size of a page: AT_PAGESZ. */
+/** The page size as in the auxiliary vector: AT_PAGESZ. */
 function auxvOf(pageSize: number | null): Buffer | undefined {
   if (pageSize === null) return undefined;
   const auxv = Buffer.alloc(16);
@@ -70,24 +72,24 @@ function auxvOf(pageSize: number | null): Buffer | undefined {
   return auxv;
 }
 
-/** Each process once stands in the shortest. */
+/** The shortest output lists each process only once. */
 function psOf(captured: CapturedFiles): string | undefined {
   const names = captured.names().filter((name) => name.startsWith('sos_commands/process/ps_aux'));
   const [name] = names.toSorted((a, b) => a.length - b.length);
   return name === undefined ? undefined : captured.get(name);
 }
 
-/** Architectures with one size of a page alone. */
-const OF_4K = / (?:x86_64|i[3-6]86|s390x) /;
+/** Architectures with a single page size. */
+const ALWAYS_4K = / (?:x86_64|i[3-6]86|s390x) /;
 
 function pageSizeOf(captured: CapturedFiles): number | null {
   const [getconf = ''] = captured.names().filter((name) => name.endsWith('/getconf_-a'));
-  const told = /^PAGE_?SIZE +(\d{4,6})$/m.exec(captured.get(getconf) ?? '')?.[1];
-  if (told !== undefined) return Number(told);
-  return OF_4K.test(captured.get('sos_commands/kernel/uname_-a') ?? '') ? 4096 : null;
+  const reported = /^PAGE_?SIZE +(\d{4,6})$/m.exec(captured.get(getconf) ?? '')?.[1];
+  if (reported !== undefined) return Number(reported);
+  return ALWAYS_4K.test(captured.get('sos_commands/kernel/uname_-a') ?? '') ? 4096 : null;
 }
 
-function takenOf(captured: CapturedFiles): Date | null {
+function captureTimeOf(captured: CapturedFiles): Date | null {
   const text = ['date_--utc', 'date'].map(
     (name) => captured.get(`sos_commands/date/${name}`) ?? '',
   );
@@ -100,8 +102,8 @@ function takenOf(captured: CapturedFiles): Date | null {
 }
 
 /**
- * A row and its details, which follow on lines that begin with a blank, as one line. A line that does
- * not begin as a row does is the rest of a name with a newline in it.
+ * Joins a row with its details, which follow on lines that begin with a blank. Any other line that does
+ * not begin a row is part of a name with a newline.
  */
 function joinRows(text: string): string[] {
   const rows: string[][] = [];
@@ -128,23 +130,86 @@ interface Owner {
 }
 
 /**
- * ` users:(("comm",pid=1,fd=2),…)`. A comm is up to 15 bytes of anything, so it may look like the end
- * of an owner, never like one and more: the longest comm that fits is the true one.
+ * ` users:(("comm",pid=1,fd=2),…)`. A comm is up to 15 arbitrary bytes, so it may imitate the end of an
+ * owner, but not a complete additional owner: the longest comm that fits is the real one.
  */
 function withoutOwners(row: string): { text: string; owners: Owner[] } {
   const at = row.indexOf(START);
   if (at < 0) return { text: row, owners: [] };
   const owners: Owner[] = [];
-  const one = /\("([\s\S]{0,15})",pid=(\d{1,10}),fd=(\d{1,10})\)([,)])/y;
-  one.lastIndex = at + START.length;
-  for (let found = one.exec(row); found; found = one.exec(row)) {
+  const pattern = /\("([\s\S]{0,15})",pid=(\d{1,10}),fd=(\d{1,10})\)([,)])/y;
+  pattern.lastIndex = at + START.length;
+  for (let found = pattern.exec(row); found; found = pattern.exec(row)) {
     owners.push({ comm: found[1] ?? '', pid: Number(found[2]), fd: Number(found[3]) });
-    if (found[4] === ')') return { text: row.slice(0, at) + row.slice(one.lastIndex), owners };
+    if (found[4] === ')') return { text: row.slice(0, at) + row.slice(pattern.lastIndex), owners };
   }
   return { text: row, owners: [] };
 }
 
 const START = ' users:(';
 
-/** `… 1143416 * 1143415 skmem:(…`: the inode of a unix socket, whose peer has a name without blanks. */
+/** `… 1143416 * 1143415 skmem:(…`: the inode of a unix socket whose peer has a name without blanks. */
 const UNIX_INODE = / (\d{1,15}) +\S+ +\d{1,15} +(?:skmem:|<->|-->|<--|---)/;
+
+/** Maximum number of processes to read. */
+const MAX_PROCESSES = 300_000;
+
+/** Columns of `ps aux`: user, pid, %CPU, %MEM, VSZ and RSS in KiB, terminal, state, start, time, command. */
+const ROW =
+  /^\S{1,64} +(\d{1,10}) +\d[\d.]* +\d[\d.]* +(\d{1,15}) +(\d{1,15}) +\S+ +([A-Zt-])\S* +\S+ +\S+ (.*)$/;
+
+/** The only known size of a process is its resident size. */
+const UNKNOWN = {
+  uid: null,
+  nsPids: [],
+  cgroup: null,
+  threads: null,
+  ageSeconds: null,
+  oomScore: null,
+  oomScoreAdj: null,
+  sums: null,
+  started: null,
+  readAt: null,
+  minorFaults: null,
+  majorFaults: null,
+} as const;
+
+const RSS_ONLY = {
+  anonymous: null,
+  file: null,
+  shmem: null,
+  swap: null,
+  pageTables: null,
+  locked: null,
+  hugetlb: null,
+} as const;
+
+/** The processes of a sosreport, from `ps aux`. Rows of threads (`m`) have no pid. */
+export function processesOfPs(text: string): ProcessRecords {
+  const processes: ProcessMemoryRecord[] = [];
+  let [kernelThreads, zombies] = [0, 0];
+  const visited = new Set<number>();
+  for (const line of linesOf(text)) {
+    const [, digits, size, resident, state, command = ''] = ROW.exec(line) ?? [];
+    const pid = Number(digits);
+    if (digits === undefined || visited.has(pid) || visited.size === MAX_PROCESSES) continue;
+    visited.add(pid);
+    // With `m`, the state is listed for threads, not for the process.
+    if (state === 'Z' || (size === '0' && command.endsWith('<defunct>'))) zombies++;
+    else if (size === '0' && command.startsWith('[')) kernelThreads++;
+    else
+      processes.push({
+        ...UNKNOWN,
+        pid,
+        comm: nameOf(command),
+        status: { ...RSS_ONLY, rss: Number(resident) * 1024 },
+      });
+  }
+  return { processes, kernelThreads, zombies, gone: 0, hidden: !visited.has(1) };
+}
+
+/** File name of a program, as its comm would contain it; hostile. */
+function nameOf(command: string): string {
+  const [program = ''] = command.split(' ');
+  return program.slice(program.lastIndexOf('/') + 1).slice(0, 15) || program.slice(0, 15);
+}

@@ -1,29 +1,29 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 
 const BLOCK = 512;
-/** A name in a header record of its own (GNU `L`, pax `path`) is not longer than this. */
+/** Maximum length of a name in a header record of its own (GNU `L`, pax `path`). */
 const MAX_NAME_BYTES = 64 * 1024;
 
 /**
- * Reads a tar stream (ustar, GNU, pax) that comes in pieces and hands on the regular files that are
- * wanted. Links, devices and everything else are passed over; nothing is ever written to disk.
- * Throws `HostError` `unreadable` when it is no tar, or cut.
+ * Reads a streamed tar archive (ustar, GNU, pax) and passes on the requested regular files. Links,
+ * devices and all other entries are skipped; nothing is written to disk. Throws `HostError`
+ * `unreadable` if it is malformed or truncated.
  */
 export class TarReader {
   #pending: Buffer[] = [];
   #pendingBytes = 0;
-  /** The open entry: bytes still to come of it, and of the padding behind it. */
+  /** The current entry: remaining bytes of its data, and of the padding after it. */
   #entry: Entry | null = null;
   #longName: string | null = null;
   #ended = false;
   #entries = 0;
 
   constructor(
-    /** How many bytes of a file are wanted at most; null: it is not. */
+    /** Returns the maximum number of bytes to read of a file; null: skip it. */
     readonly wants: (name: string) => number | null,
-    /** Told of the bytes that were wanted, and of the file's whole size. */
+    /** Receives the bytes of a file, and its full size. */
     readonly onFile: (name: string, bytes: Buffer, size: number) => void,
-    /** Told of a symbolic link and its target, as the archive has them. */
+    /** Receives a symbolic link and its target, as stored in the archive. */
     readonly onLink: (name: string, target: string) => void = () => undefined,
   ) {}
 
@@ -34,8 +34,8 @@ export class TarReader {
     while (!this.#ended && (this.#entry ? this.#body(this.#entry) : this.#header()));
   }
 
-  /** The archive's own end has been seen: what follows is of no interest. */
-  get ended(): boolean {
+  /** Whether the archive's end marker was read: later data is ignored. */
+  get isComplete(): boolean {
     return this.#ended;
   }
 
@@ -69,7 +69,7 @@ export class TarReader {
     this.#entry = {
       name,
       type,
-      kept: limit === null ? null : Buffer.allocUnsafe(Math.min(size, limit)),
+      data: limit === null ? null : Buffer.allocUnsafe(Math.min(size, limit)),
       filled: 0,
       size,
       left: size,
@@ -83,14 +83,14 @@ export class TarReader {
       if (this.#pendingBytes === 0) return false;
       const bytes = this.#take(Math.min(entry.left, this.#pendingBytes));
       entry.left -= bytes.length;
-      entry.filled += entry.kept ? bytes.copy(entry.kept, entry.filled) : 0;
+      entry.filled += entry.data ? bytes.copy(entry.data, entry.filled) : 0;
       return true;
     }
     if (this.#pendingBytes < entry.padding) return false;
     this.#take(entry.padding);
     this.#entry = null;
-    if (!entry.kept) return true;
-    const bytes = entry.kept;
+    if (!entry.data) return true;
+    const bytes = entry.data;
     if (entry.type === 'L') this.#longName = text(bytes, 0, bytes.length);
     else if (entry.type === 'x')
       this.#longName = /(?:^|\n)\d+ path=(.*)\n/.exec(bytes.toString('utf8'))?.[1] ?? null;
@@ -114,8 +114,8 @@ export class TarReader {
 interface Entry {
   readonly name: string;
   readonly type: string;
-  /** What is kept of it, null when nothing is. */
-  readonly kept: Buffer | null;
+  /** Data to keep, null if the entry is skipped. */
+  readonly data: Buffer | null;
   filled: number;
   readonly size: number;
   left: number;
@@ -143,4 +143,70 @@ function sizeOf(block: Buffer): number {
 function text(bytes: Buffer, at: number, length: number): string {
   const end = bytes.indexOf(0, at);
   return bytes.toString('utf8', at, end < 0 || end > at + length ? at + length : end);
+}
+
+/**
+ * CRC-32 as computed by cksum (POSIX): polynomial 0x04C11DB7, highest bit first. Eight bytes at a time:
+ * table K has the effect of a byte that K others follow.
+ */
+const TABLES: Int32Array[] = [
+  Int32Array.from({ length: 256 }, (_, byte) => {
+    let remainder = byte << 24;
+    for (let bit = 0; bit < 8; bit++)
+      remainder = remainder < 0 ? (remainder << 1) ^ 0x04c11db7 : remainder << 1;
+    return remainder;
+  }),
+];
+for (let index = 1; index < 8; index++) {
+  const before = TABLES[index - 1]!;
+  TABLES.push(before.map((each) => next(each, 0)));
+}
+const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as unknown as Eight;
+type Eight = [
+  ...[Int32Array, Int32Array, Int32Array, Int32Array],
+  ...[Int32Array, Int32Array, Int32Array, Int32Array],
+];
+
+/** Checksum of `cksum` for streamed bytes. */
+export class Cksum {
+  #crc = 0;
+  #length = 0;
+
+  add(bytes: Uint8Array): void {
+    let crc = this.#crc;
+    const end = bytes.length - (bytes.length % 8);
+    let at = 0;
+    for (; at < end; at += 8)
+      crc =
+        T7[(crc >>> 24) ^ bytes[at]!]! ^
+        T6[((crc >>> 16) & 0xff) ^ bytes[at + 1]!]! ^
+        T5[((crc >>> 8) & 0xff) ^ bytes[at + 2]!]! ^
+        T4[(crc & 0xff) ^ bytes[at + 3]!]! ^
+        T3[bytes[at + 4]!]! ^
+        T2[bytes[at + 5]!]! ^
+        T1[bytes[at + 6]!]! ^
+        T0[bytes[at + 7]!]!;
+    for (; at < bytes.length; at++) crc = next(crc, bytes[at]!);
+    this.#crc = crc;
+    this.#length += bytes.length;
+  }
+
+  /** Checksum of all bytes so far; their count is included, lowest byte first. */
+  get value(): number {
+    let crc = this.#crc;
+    for (let remaining = this.#length; remaining > 0; remaining = Math.floor(remaining / 256))
+      crc = next(crc, remaining & 0xff);
+    return ~crc >>> 0;
+  }
+}
+
+/** Returns the checksum of `cksum` for these bytes. */
+export function cksum(bytes: Uint8Array): number {
+  const sum = new Cksum();
+  sum.add(bytes);
+  return sum.value;
+}
+
+function next(crc: number, byte: number): number {
+  return (crc << 8) ^ TABLES[0]![(crc >>> 24) ^ byte]!;
 }

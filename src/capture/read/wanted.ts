@@ -1,18 +1,18 @@
-/** A part of a path. */
+/** A path component. */
 const NAME = String.raw`[\w][\w.@:-]*`;
 
-/** Files of /proc that tell of the whole machine, below proc/ or sample-N/proc/. */
-const OF_MACHINE = [
+/** Machine-wide files of /proc, below proc/ or sample-N/proc/. */
+const MACHINE_FILES = [
   'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
-  'uptime|loadavg|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
+  'uptime|loadavg|key-users|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
   String.raw`pressure/\w+|self/(?:mountinfo|auxv)`,
-  String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4)/\w+`,
+  String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4|netfilter)/\w+`,
 ].join('|');
 
 const WANTED = new RegExp(
   `^(?:${[
     'version|taken|taken-by|asked|left-out|errors|log|cgroups|unknown-tables|manifest|hostname',
-    `(?:sample-\\d/)?proc/(?:${OF_MACHINE})`,
+    `(?:sample-\\d/)?proc/(?:${MACHINE_FILES})`,
     `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
     String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
@@ -20,24 +20,24 @@ const WANTED = new RegExp(
   ].join('|')})$`,
 );
 
-/** Directories of a capture, and none that it lies in: proc/cgroups is not its file cgroups. */
+/** Top-level directories within a capture, which cannot be its enclosing one: proc/cgroups is not its file cgroups. */
 const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands)\//;
 
-/** What is read of a capture. */
+/** Parts of a capture to read. */
 export interface WantedParts {
-  /** What each process maps too, where that was captured. */
+  /** Mappings of each process, if captured. */
   readonly mappings?: boolean;
-  /** Logs beside the capture's own. */
+  /** Logs besides the capture's own. */
   readonly logs?: boolean;
 }
 
-/** The name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`), null when it is not wanted. */
+/** Returns the name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`); null if it is not needed. */
 export function wantedName(
   name: string,
   { mappings = false, logs = false }: WantedParts,
 ): string | null {
   const plain = name.replace(/^(?:\.?\/)+/, '');
-  // Names that a manifest has, or a directory that was unpacked, begin below the top directory.
+  // Names in a manifest, or in an unpacked directory, lack the top directory.
   const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);
   if (plain.startsWith('../')) return null;
   for (const inner of [plain, below]) {
@@ -47,21 +47,21 @@ export function wantedName(
   return null;
 }
 
-/** A list of all processes: with many of them it is large. */
+/** Whether it is a list of all processes: potentially large. */
 export function isOfProcesses(name: string): boolean {
   return /^sample-\d\/(?:before|after|memory|namespaces|descriptors)$/.test(name);
 }
 
-/** What every process maps: large, and of use to one question alone. */
+/** Whether it contains the mappings of every process: large, and needed for a single query only. */
 export function isOfMappings(name: string): boolean {
   return /^sample-\d\/smaps$/.test(name);
 }
 
-/** Logs of a sosreport, a supportconfig, a folder of kdump or of pstore, beside a capture's own. */
+/** Logs of a sosreport, a supportconfig, a folder of kdump or of pstore, besides a capture's own. */
 const LOGS = [
-  // kdump writes the log beside the dump (RHEL, SUSE, Debian); sos copies it.
+  // kdump writes the log next to the dump (RHEL, SUSE, Debian); sos copies it.
   /^(?:var\/crash\/[^/]{1,100}\/)?(?:vmcore-dmesg(?:-incomplete)?\.txt|dmesg\.(?:txt|\d{12}))$/,
-  // pstore, and what systemd-pstore moved away: a folder for each dump.
+  // pstore, and records that systemd-pstore moved: one folder per dump.
   /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}(?:\.enc\.z)?|\.txt)$/,
   // sos: its dmesg is the capture's own log.
   /^sos_commands\/logs\/journalctl_--no-pager(?:_--catalog)?(?:_--boot(?:_-\d+)?)?$/,

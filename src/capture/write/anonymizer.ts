@@ -1,26 +1,26 @@
 import { isIP } from 'node:net';
-import { Addresses } from '../../extract/anonymize/addresses.js';
-import { Interfaces } from '../../extract/anonymize/interfaces.js';
-import { Names } from '../../extract/anonymize/names.js';
+import { Addresses, Interfaces } from '../../extract/anonymize/addresses.js';
+import { Names } from '../../extract/anonymize/replacements.js';
+import { isHeading, LineCutter } from '../../host/lines.js';
 import { parseNamespaceMounts } from '../../host/namespaces.js';
-import { isHeading, LineCutter } from '../../host/ss/lines.js';
 import { CGROUP_ROOT } from '../read/contents.js';
 import { withoutKeys } from './ss-keys.js';
 
 /** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
 const PF_KTHREAD = 0x0020_0000;
 
-/** Directories right below the root that are hierarchies of cgroup v1, and no cgroups. */
+/** Directories directly below the root that are cgroup v1 hierarchies, not cgroups. */
 const HIERARCHIES =
   /^(?:memory|unified|systemd|cpu|cpuacct|cpu,cpuacct|cpuset|devices|freezer|blkio|pids|hugetlb|net_cls|net_prio|net_cls,net_prio|perf_event|rdma|misc)$/;
 
-/** Tables of /proc/net with addresses, which are not rewritten: ss has them too. */
+/** Tables of /proc/net with addresses, which are omitted: ss reports them too. */
 const WITH_ADDRESSES = /^(?:tcp|udp|raw)6?$/;
 
 /**
- * Made-up names in a snapshot, the same for the same: of processes, cgroups (and so pods and containers),
- * network interfaces and the host, and addresses by others of their kind, as `extract --anonymize` makes
- * them. Kernel threads keep theirs, but for interfaces in them. Texts are latin1: a byte is a character.
+ * Replaces names in a snapshot consistently: those of processes, cgroups (and thus pods and
+ * containers), network interfaces and the host, and addresses by others of their kind, as `extract
+ * --anonymize` does. Kernel threads keep their names, except for interface names in them. Texts are
+ * latin1: one character per byte.
  */
 export class Anonymizer {
   readonly #comms = new Names('c');
@@ -29,7 +29,7 @@ export class Anonymizer {
   readonly #interfaces: Interfaces;
   readonly #rows: SsRows;
 
-  /** @param interfaces names of network devices, which kernel threads are called after */
+  /** @param interfaces names of network devices, which also occur in names of kernel threads */
   constructor(interfaces: readonly Buffer[]) {
     const names = new Names('i');
     const known = interfaces.map((bytes) => ({ bytes }));
@@ -37,7 +37,7 @@ export class Anonymizer {
     this.#rows = new SsRows((path) => this.cgroup(path), names);
   }
 
-  /** A file of the whole machine; undefined: there is no name in it. */
+  /** Anonymizes a machine-wide file; undefined: it contains no names. */
   file(path: string, bytes: Buffer): string | undefined {
     switch (path) {
       case '/proc/sys/kernel/hostname':
@@ -51,15 +51,15 @@ export class Anonymizer {
           .map((line, index) => (index === 0 ? line : line.replace(/^\S+/, `swap-${index}`)))
           .join('\n');
       case '/proc/slabinfo':
-        return bytes.toString('latin1').replaceAll(OF_CGROUP, '($1)');
+        return bytes.toString('latin1').replaceAll(CGROUP_NAME, '($1)');
       default:
         return undefined;
     }
   }
 
-  /** Kernels before 5.9 have caches of each cgroup, with its name. */
+  /** Kernels before 5.9 have slab caches for each cgroup, named after it. */
   slabPath(path: string): string {
-    return path.replaceAll(OF_CGROUP, '($1)');
+    return path.replaceAll(CGROUP_NAME, '($1)');
   }
 
   /** A folder below /sys/fs/cgroup. */
@@ -71,18 +71,18 @@ export class Anonymizer {
     return `${CGROUP_ROOT}/${first}${this.cgroup(below.slice(first.length))}`;
   }
 
-  /** A path of a cgroup within its hierarchy, as /proc/PID/cgroup and ss have it. */
+  /** A cgroup's path within its hierarchy, as in /proc/PID/cgroup and ss. */
   cgroup(path: string): string {
     return path
       .split('/')
-      .map((name) => (name === '' || name === '..' ? name : made(this.#cgroups, name)))
+      .map((name) => (name === '' || name === '..' ? name : madeUp(this.#cgroups, name)))
       .join('/');
   }
 
   /**
    * Lines of a small file of a process.
    *
-   * @param stat its file `stat`, which tells kernel threads
+   * @param stat the process's file `stat`, which identifies kernel threads
    */
   processLines(file: string, lines: readonly string[], stat: readonly string[]): readonly string[] {
     if (file === 'cgroup')
@@ -95,29 +95,30 @@ export class Anonymizer {
     const end = text.lastIndexOf(')');
     const begin = text.indexOf('(');
     const flags = Number(text.slice(end + 2).split(' ')[6]);
-    // A process that is gone, or hidden, is nobody's thread: its name goes.
+    // For a process that has exited or is hidden, the name is replaced.
     if (begin > 0 && end > begin && (flags & PF_KTHREAD) !== 0) {
       const real = text.slice(begin + 1, end);
-      const shown = Buffer.from(this.#interfaces.within(Buffer.from(real, 'latin1'), MOST_COMM));
+      const shown = Buffer.from(this.#interfaces.within(Buffer.from(real, 'latin1'), MAX_COMM));
       return lines.map((line) => line.replace(real, () => shown.toString('latin1')));
     }
-    if (file === 'comm') return lines.length === 0 ? lines : [made(this.#comms, lines.join('\n'))];
+    if (file === 'comm')
+      return lines.length === 0 ? lines : [madeUp(this.#comms, lines.join('\n'))];
     if (begin < 0 || end < begin) return [];
-    const name = made(this.#comms, text.slice(begin + 1, end));
+    const name = madeUp(this.#comms, text.slice(begin + 1, end));
     return [`${text.slice(0, begin + 1)}${name}${text.slice(end)}`];
   }
 
-  /** What ss prints, as it comes. */
+  /** Anonymizes the streamed output of ss. */
   ssRows(write: (text: string) => void): { push(bytes: Buffer): void; end(): void } {
     return this.#rows.into(write);
   }
 
-  /** A table of /proc/net; null: it cannot be told without names. */
+  /** Anonymizes a table of /proc/net; null: not possible. */
   netTable(table: string, text: string): string | null {
     return WITH_ADDRESSES.test(table) ? null : text;
   }
 
-  /** A path that something went wrong with. */
+  /** Anonymizes a path in an error. */
   failedPath(path: string): string {
     if (path.startsWith(CGROUP_ROOT)) return this.cgroupPath(path);
     return /^\/(?:proc|sys|dev|etc)\//.test(path) || !path.startsWith('/')
@@ -125,7 +126,7 @@ export class Anonymizer {
       : this.#place(path);
   }
 
-  /** Of all mounts those that keep a network namespace. */
+  /** Keeps only mounts that keep a network namespace alive. */
   #mounts(text: string): string {
     return parseNamespaceMounts(text)
       .map(
@@ -136,29 +137,29 @@ export class Anonymizer {
   }
 
   #place(path: string): string {
-    return `/run/netns/${made(this.#places, path.slice(path.lastIndexOf('/') + 1))}`;
+    return `/run/netns/${madeUp(this.#places, path.slice(path.lastIndexOf('/') + 1))}`;
   }
 }
 
-/** A longer name of a task is cut off (TASK_COMM_LEN, without its NUL). */
-const MOST_COMM = 15;
+/** Longer task names are truncated (TASK_COMM_LEN, without its NUL). */
+const MAX_COMM = 15;
 
-/** To the last parenthesis: a name may hold others. */
-const OF_CGROUP = /\((\d+):.*\)/g;
+/** Greedy up to the last parenthesis: a name may contain others. */
+const CGROUP_NAME = /\((\d+):.*\)/g;
 
-function made(names: Names, name: string): string {
+function madeUp(names: Names, name: string): string {
   return Buffer.from(names.of(Buffer.from(name, 'latin1'))).toString('latin1');
 }
 
-/** Rewrites rows of ss: addresses, interfaces, cgroups. Ports, figures and inodes stay. */
+/** Rewrites rows of ss: addresses, interfaces, cgroups. Ports, counters and inodes stay. */
 class SsRows {
   readonly #addresses = new Addresses();
   readonly #interfaces: Names;
   readonly #cgroup: (path: string) => string;
 
   /**
-   * @param cgroup makes a path of a cgroup
-   * @param interfaces makes names of network devices
+   * @param cgroup maps a cgroup path
+   * @param interfaces maps names of network devices
    */
   constructor(cgroup: (path: string) => string, interfaces: Names) {
     this.#cgroup = cgroup;
@@ -174,7 +175,7 @@ class SsRows {
   row(line: string): string {
     if (isHeading(line)) return line;
     const bare = withoutKeys(line);
-    // What goes on from the line before has no ends.
+    // A continuation line contains no addresses.
     const [head, tail] = [/^\s/.test(line) ? 'tail' : 'head', 'tail'] as const;
     const at = bare.indexOf(CGROUP);
     if (at < 0) return this.#words(bare, head);
@@ -189,12 +190,12 @@ class SsRows {
       .map((word) => {
         if (word === '' || word.startsWith(' ')) return word;
         column++;
-        // Netid, State, Recv-Q, Send-Q, then the two ends.
+        // Netid, State, Recv-Q, Send-Q, then the two addresses.
         if (part === 'head' && (column === 5 || column === 6)) return this.#end(word);
-        // Of SCTP, whose ends have several.
-        const [, which, hosts] = /^(locals|peers):(.*)$/.exec(word) ?? [];
+        // SCTP sockets have several addresses per end.
+        const [, side, hosts] = /^(locals|peers):(.*)$/.exec(word) ?? [];
         if (hosts === undefined) return word;
-        return `${which}:${hosts
+        return `${side}:${hosts
           .split(',')
           .map((host) => this.#host(host))
           .join(',')}`;
@@ -202,7 +203,7 @@ class SsRows {
       .join('');
   }
 
-  /** `ADDRESS%INTERFACE:PORT`; a packet socket has its interface where others have a port. */
+  /** `ADDRESS%INTERFACE:PORT`; a packet socket has its interface in place of the port. */
   #end(word: string): string {
     const colon = word.lastIndexOf(':');
     if (colon < 0) return /^(?:\*|\d+)$/.test(word) ? word : this.#interface(word);
@@ -235,10 +236,10 @@ class SsRows {
 const CGROUP = ' cgroup:';
 
 /**
- * A cgroup's name may hold blanks, and words of ss: its path goes as far as the last of ss's own that follow it, which
- * are the flag of IPv6 alone and the ways that are open (`<->`), or memory.
+ * A cgroup's name may contain blanks and words used by ss: its path extends to the last field of ss
+ * that follows it, which is the v6only flag and the shutdown directions (`<->`), or memory.
  *
- * @returns the path, and what follows it
+ * @returns the path, and the text after it
  */
 function cgroupIn(text: string): readonly [string, string] {
   const ways = /^.*(?= [-<]-[->](?: |$))/.exec(text)?.[0].length;
@@ -249,10 +250,10 @@ function cgroupIn(text: string): readonly [string, string] {
   return [path, text.slice(path.length)];
 }
 
-/** The bytes of an address in text that `isIP` takes, in network order: 4, or 16. */
+/** The bytes of an address that `isIP` accepts, in network order: 4, or 16. */
 function bytesOfAddress(text: string): Uint8Array {
   if (!text.includes(':')) return Uint8Array.from(text.split('.'), Number);
-  // What ends as an IPv4 address has two groups in it.
+  // An IPv4 suffix stands for two groups.
   const plain = text.replace(
     /(\d+)\.(\d+)\.(\d+)\.(\d+)$/,
     (_, a: string, b: string, c: string, d: string) =>

@@ -1,25 +1,32 @@
+import { statfsSync } from 'node:fs';
+import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { noteRead } from '../../base/collect-garbage.js';
-import { Cksum } from '../read/cksum.js';
+import { isHostError } from '../../base/errors.js';
+import { OutputError } from '../../base/output-file.js';
+import type { HostSource } from '../../host/host-source.js';
+import { listedPids } from '../../host/proc/pids.js';
 import { TOP_DIRECTORY } from '../read/contents.js';
-/** Takes bytes in order. */
+import { Cksum } from '../read/tar.js';
+
+/** Receives bytes in order. */
 export type Sink = (bytes: Buffer) => void;
 
-/** So much is packed at once. */
+/** Bytes to compress at a time. */
 const PIECE_BYTES = 256 * 1024;
 const FIRST_BYTES = 4096;
-/** A level at which the packing of a large host takes a second, not three. */
+/** Compresses a large host's snapshot in one second instead of three. */
 const LEVEL = 4;
 
 const pack = (bytes: Buffer): Buffer => gzipSync(bytes, { level: LEVEL });
 
 /**
- * Writes a tar.gz of files whose sizes are not known before they end. tar wants the size first, so a file
- * is packed as it comes and kept packed until then: one gzip member after the other, which every gunzip
- * reads as one stream. Memory: a piece of each open file, and what it was packed to.
+ * Writes a tar.gz of files whose sizes are unknown until they end. tar requires the size first, so a file is
+ * compressed while it is written and its compressed data kept until then: consecutive gzip members, which
+ * every gunzip reads as one stream. Memory: one piece of each open file, and its compressed data.
  */
 export class Archive {
-  /** Bytes of the archive so far. */
+  /** Size of the archive so far, bytes. */
   bytes = 0;
   readonly #sink: Sink;
   readonly #seconds: number;
@@ -28,18 +35,17 @@ export class Archive {
   #waitingBytes = 0;
   #isFinished = false;
 
-  /** @param now when it is written; milliseconds since 1970 */
+  /** @param now time of writing; milliseconds since 1970 */
   constructor(sink: Sink, now: number) {
     this.#sink = sink;
     this.#seconds = now / 1000;
   }
 
-  /** How many files it has; the manifest, which lists them, does not count. */
   get files(): number {
     return this.#sums.length - (this.#isFinished ? 1 : 0);
   }
 
-  /** A file that is written piece by piece. */
+  /** Adds a file that is written in pieces. */
   member(name: string): Member {
     return new Member((raw, packed, size, sum) => {
       this.#sums.push(`${sum} ${size} ./${name}\n`);
@@ -54,14 +60,14 @@ export class Archive {
     });
   }
 
-  /** A whole file. */
+  /** Adds a complete file. */
   add(name: string, content: string | Buffer): void {
     const member = this.member(name);
     member.write(content);
     member.end();
   }
 
-  /** The manifest (capture/read/manifest.ts), and the archive's end. */
+  /** Writes the manifest (capture/read/manifest.ts) and the archive's end. */
   finish(): void {
     const lines = this.#sums.join('');
     this.add('manifest', `${lines}whole ${this.files}\n`);
@@ -90,12 +96,12 @@ export class Archive {
 
 type OnEnd = (raw: Buffer, packed: readonly Buffer[], size: number, sum: number) => void;
 
-/** A file of an archive. One that is never ended is not in it. */
+/** A file of an archive. It is omitted if it is never ended. */
 export class Member {
   readonly #onEnd: OnEnd;
   readonly #sum = new Cksum();
   readonly #packed: Buffer[] = [];
-  /** What is not packed yet. One buffer for all of it: what is thrown away is memory until it is collected. */
+  /** Uncompressed data. A single reused buffer: discarded ones use memory until they are collected. */
   #raw = Buffer.allocUnsafe(FIRST_BYTES);
   #filled = 0;
   #before = 0;
@@ -109,7 +115,7 @@ export class Member {
     return this.#before + this.#filled;
   }
 
-  /** A string has a byte in each character. Bytes are copied: they may be used again. */
+  /** A string has one byte per character. Bytes are copied: the caller may reuse its buffer. */
   write(content: string | Buffer): void {
     for (let from = 0; from < content.length; ) {
       const count = Math.min(content.length - from, PIECE_BYTES - this.#filled);
@@ -132,17 +138,17 @@ export class Member {
     let { length } = this.#raw;
     while (length < this.#filled + count) length *= 2;
     if (length === this.#raw.length) return;
-    const more = Buffer.allocUnsafe(Math.min(length, PIECE_BYTES));
-    this.#raw.copy(more, 0, 0, this.#filled);
-    this.#raw = more;
+    const chunk = Buffer.allocUnsafe(Math.min(length, PIECE_BYTES));
+    this.#raw.copy(chunk, 0, 0, this.#filled);
+    this.#raw = chunk;
   }
 
   #pack(): void {
-    const bytes = this.#take();
+    const bytes = this.#copy();
     if (bytes.length > 0) this.#packed.push(pack(bytes));
   }
 
-  #take(): Buffer {
+  #copy(): Buffer {
     const bytes = this.#raw.subarray(0, this.#filled);
     this.#sum.add(bytes);
     this.#before += bytes.length;
@@ -152,30 +158,29 @@ export class Member {
   }
 
   end(): void {
-    const rest = this.#take();
+    const rest = this.#copy();
     this.#onEnd(rest, this.#packed, this.size, this.#sum.value);
   }
 }
 
 const BLOCK = 512;
-/** A header has room for no longer name; those of a snapshot are short. */
-const MOST_NAME = 100;
+/** Maximum name length in a header; names in a snapshot are short. */
+const MAX_NAME = 100;
 
-/** The zeros that fill a member's last block. */
+/** Zero padding of a member's last block. */
 function padding(size: number): Buffer {
   return Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
-/** What ends an archive. */
 const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK);
 
 /**
- * The header of a regular file in a tar archive (POSIX ustar), for its owner's eyes alone.
+ * Header of a regular file in a tar archive (POSIX ustar), readable only by its owner.
  *
- * @param seconds when it was written, since 1970
+ * @param seconds time of writing, since 1970
  */
 function tarHeader(name: string, size: number, seconds: number): Buffer {
-  if (Buffer.byteLength(name) > MOST_NAME) throw new RangeError(`${name} is too long for tar`);
+  if (Buffer.byteLength(name) > MAX_NAME) throw new RangeError(`${name} is too long for tar`);
   const header = Buffer.alloc(BLOCK);
   const octal = (value: number, digits: number) =>
     `${Math.floor(value).toString(8).padStart(digits, '0')}\0`;
@@ -185,11 +190,69 @@ function tarHeader(name: string, size: number, seconds: number): Buffer {
   header.write(octal(0, 7), 116);
   header.write(octal(size, 11), 124);
   header.write(octal(seconds, 11), 136);
-  // The sum is made with its own field as blanks.
+  // The checksum is computed with its own field as blanks.
   header.write('        ', 148);
   header.write('0', 156);
   header.write('ustar\x0000', 257);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
   return header;
+}
+
+/** Magic numbers of memory-backed file systems (include/uapi/linux/magic.h; statfs(2)). */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x0102_1994, 0x8584_58f6]);
+
+const MIB = 1024 * 1024;
+/** Compressed size for a small host. */
+const MIN = 4 * MIB;
+/** Compressed bytes per process and per socket, for two samples; less on large hosts. */
+const BYTES_PER_PROCESS = 4096;
+const BYTES_PER_SOCKET = 192;
+
+/** Estimated maximum size of a snapshot of this host in bytes. */
+export function roomNeeded(source: HostSource): number {
+  const processes = listedPids(source).length;
+  return MIN + processes * BYTES_PER_PROCESS + sockets(source) * BYTES_PER_SOCKET;
+}
+
+function sockets(source: HostSource): number {
+  try {
+    return Number(
+      /^sockets: used (\d{1,9})$/m.exec(source.readText('/proc/net/sockstat'))?.[1] ?? 0,
+    );
+  } catch (error) {
+    if (isHostError(error)) return 0;
+    throw error;
+  }
+}
+
+/**
+ * Rejects a folder that is memory-backed (which would increase memory pressure) or lacks space.
+ *
+ * @param memoryToo accepts memory-backed file systems
+ * @throws {OutputError} `cannot-write`
+ */
+export function checkRoom(file: string, needed: number, memoryToo: boolean): void {
+  const folder = path.dirname(path.resolve(file));
+  const { type, bavail, bsize } = statfs(folder);
+  if (!memoryToo && IN_MEMORY.has(type))
+    throw new OutputError(
+      'cannot-write',
+      `${folder} is in memory (tmpfs). Name a file on disk, write to stdout (-o -), or add --tmpfs`,
+    );
+  const free = bavail * bsize;
+  if (free < needed)
+    throw new OutputError(
+      'cannot-write',
+      `${folder} has ${Math.floor(free / MIB)} MiB free, but a snapshot of this host may need ${Math.ceil(needed / MIB)} MiB. Name another file, or write to stdout (-o -)`,
+    );
+}
+
+function statfs(folder: string): { type: number; bavail: number; bsize: number } {
+  try {
+    return statfsSync(folder);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new OutputError('cannot-write', `${folder} cannot be written (${code})`, { cause });
+  }
 }

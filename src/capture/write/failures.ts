@@ -1,9 +1,9 @@
-import { ExhaustedError, isHostError } from '../../base/errors/host.js';
-import { MOST_ERRORS } from '../read/contents.js';
+import { ExhaustedError, isHostError } from '../../base/errors.js';
+import { MAX_ERRORS } from '../read/contents.js';
 
 /**
- * Why something is not in a snapshot. `absent`: this host, or kernel, has no such thing; `gone`: it ended
- * meanwhile; `cut`: only its beginning is in it.
+ * Why data is missing in a snapshot. `absent`: this host or kernel does not have it; `gone`: it
+ * disappeared meanwhile; `cut`: only its beginning is included.
  */
 export const FAILURE_CODES = ['gone', 'denied', 'unreadable', 'absent', 'cut'] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
@@ -14,23 +14,23 @@ export interface Failure {
   readonly words: string;
 }
 
-/** What could not be taken. Each path once. */
+/** Data that could not be read. Each path once. */
 export class Failures {
   readonly #all = new Map<string, Failure>();
-  /** Those that there was no room for. */
+  /** Number of failures beyond the maximum. */
   #more = 0;
 
   add(path: string, code: FailureCode, words: string): void {
     if (this.#all.has(path)) return;
-    if (this.#all.size < MOST_ERRORS) this.#all.set(path, { path, code, words });
+    if (this.#all.size < MAX_ERRORS) this.#all.set(path, { path, code, words });
     else this.#more++;
   }
 
   /**
-   * Notes why a path could not be read.
+   * Records why a path could not be read.
    *
-   * @param absent it was not there from the beginning, rather than gone
-   * @throws what is no error of the host
+   * @param absent it did not exist from the start, rather than disappearing
+   * @throws any error other than a HostError
    */
   note(path: string, error: unknown, absent = false): void {
     if (error instanceof ExhaustedError) this.add(path, 'unreadable', error.message);
@@ -44,22 +44,25 @@ export class Failures {
     return [...this.#all.values()];
   }
 
-  /** Without words, and with other paths: for who is not to know the host's names. */
+  /** Returns a copy without messages and with anonymized paths. */
   anonymous(path: (real: string) => string): Failures {
-    const made = new Failures();
-    for (const failure of this.#all.values()) made.add(path(failure.path), failure.code, '');
-    made.#more = this.#more;
-    return made;
+    const failures = new Failures();
+    for (const failure of this.#all.values()) failures.add(path(failure.path), failure.code, '');
+    failures.#more = this.#more;
+    return failures;
   }
 
-  /** How many there are of each code. */
+  /** Number of failures by code. */
   counts(): Readonly<Record<FailureCode, number>> {
     const counts = { gone: 0, denied: 0, unreadable: this.#more, absent: 0, cut: 0 };
     for (const { code } of this.#all.values()) counts[code]++;
     return counts;
   }
 
-  /** The file `errors`: a line of each. Paths are a host's: what would break a line is written as octal. */
+  /**
+   * Contents of the file `errors`: one line per failure. Characters in paths that would break a line
+   * are written in octal.
+   */
   text(): string {
     const lines = this.list().map(
       ({ path, code, words }) => `${octal(path)}\t${code}\t${words.replaceAll(/\s+/g, ' ')}\n`,
@@ -69,7 +72,7 @@ export class Failures {
   }
 }
 
-/** As mountinfo writes paths: backslash, tab and line break in octal. */
+/** Escapes a path as mountinfo does: backslash, tab and newline in octal. */
 export function octal(path: string): string {
   return path.replaceAll(
     /[\\\t\n]/g,

@@ -1,4 +1,4 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { CommandLineMask } from '../read/command-line.js';
 import {
@@ -6,8 +6,8 @@ import {
   CGROUP_ROOT,
   HOST_FILES,
   HOST_PATTERNS,
-  MOST_BYTES,
-  MOST_CGROUPS,
+  MAX_BYTES,
+  MAX_CGROUPS,
   SAMPLED_FILES,
   SLAB_ATTRIBUTES,
   WITH_ARGUMENTS,
@@ -15,38 +15,42 @@ import {
 import { octal } from './failures.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
-/** Files of the whole machine, each under its own path. */
-export async function takeHostFiles(work: Work): Promise<void> {
+/** Records machine-wide files, each under its own path. */
+export async function recordHostFiles(work: Work): Promise<void> {
   const extra = work.parts.has('arguments') ? WITH_ARGUMENTS : [];
   for (const path of [...HOST_FILES, ...extra]) {
-    takeFile(work, path, '');
+    recordFile(work, path, '');
     await work.deadline.breathe();
   }
   for (const pattern of HOST_PATTERNS)
-    for (const path of expand(work.source, pattern)) takeFile(work, path, '');
+    for (const path of expand(work.source, pattern)) recordFile(work, path, '');
 }
 
-/** What moves, once with each sample. */
-export function takeMovingFiles(work: Work, at: string): void {
-  for (const path of SAMPLED_FILES) takeFile(work, path, at);
+/** Records changing counters, once per sample. */
+export function recordCounters(work: Work, at: string): void {
+  for (const path of SAMPLED_FILES) recordFile(work, path, at);
 }
 
-function takeFile({ source, archive, failures, anonymizer }: Work, path: string, at: string): void {
+function recordFile(
+  { source, archive, failures, anonymizer }: Work,
+  path: string,
+  at: string,
+): void {
   try {
-    const { bytes, cut } = source.read(path, MOST_BYTES);
+    const { bytes, cut } = source.read(path, MAX_BYTES);
     archive.add(`${at}${path.slice(1)}`, anonymizer?.file(path, bytes) ?? bytes);
-    if (cut) failures.add(path, 'cut', `only its first ${MOST_BYTES} bytes`);
+    if (cut) failures.add(path, 'cut', `only its first ${MAX_BYTES} bytes`);
   } catch (error) {
     failures.note(path, error, true);
   }
 }
 
-/** The kernel's log, without its command line unless arguments are queried. */
-export function takeLog({ source, archive, failures, parts }: Work): void {
+/** Records the kernel log, with the kernel command line masked unless arguments are requested. */
+export function recordLog({ source, archive, failures, parts }: Work): void {
   const member = archive.member('log');
   const write = (bytes: Buffer) => {
-    if (member.size < MOST_BYTES) member.write(bytes);
-    else failures.add('log', 'cut', `only its first ${MOST_BYTES} bytes`);
+    if (member.size < MAX_BYTES) member.write(bytes);
+    else failures.add('log', 'cut', `only its first ${MAX_BYTES} bytes`);
   };
   const mask = parts.has('arguments') ? undefined : new CommandLineMask(write);
   try {
@@ -59,8 +63,8 @@ export function takeLog({ source, archive, failures, parts }: Work): void {
   }
 }
 
-/** What SLUB tells of each cache, in lines `PATH:LINE`. */
-export async function takeSlabAttributes(work: Work): Promise<void> {
+/** Records SLUB's attributes of each cache, in lines `PATH:LINE`. */
+export async function recordSlabAttributes(work: Work): Promise<void> {
   const member = work.archive.member('slab-attributes');
   for (const name of SLAB_ATTRIBUTES)
     for (const path of expand(work.source, `/sys/kernel/slab/*/${name}`)) {
@@ -72,15 +76,15 @@ export async function takeSlabAttributes(work: Work): Promise<void> {
   member.end();
 }
 
-/** The files of each memory cgroup, in lines `PATH:LINE`. */
-export async function takeCgroups(work: Work): Promise<void> {
+/** Records the files of each memory cgroup, in lines `PATH:LINE`. */
+export async function recordCgroups(work: Work): Promise<void> {
   const { source, archive, failures, deadline, anonymizer } = work;
   const member = archive.member('cgroups');
   const waiting = [CGROUP_ROOT];
   let count = 0;
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
     await deadline.breathe();
-    if (deadline.passed || count >= MOST_CGROUPS) {
+    if (deadline.isOver || count >= MAX_CGROUPS) {
       failures.add('cgroups', 'cut', `after ${count} of them`);
       break;
     }
@@ -91,23 +95,23 @@ export async function takeCgroups(work: Work): Promise<void> {
       failures.note(folder, error, folder === CGROUP_ROOT);
       continue;
     }
-    // Files of cgroups have a dot in their names, and so may cgroups: a file cannot be listed.
+    // Names of cgroup files contain a dot, but so may names of cgroups: listing a file fails.
     for (const name of names) if (!isFile(name)) waiting.push(`${folder}/${name}`);
     if (!names.has('memory.stat')) continue;
     count++;
-    const told = anonymizer?.cgroupPath(folder) ?? folder;
+    const shown = anonymizer?.cgroupPath(folder) ?? folder;
     for (const file of CGROUP_FILES) {
       if (!names.has(file)) continue;
       for (const line of linesOf(textOf(work, `${folder}/${file}`)))
         member.write(
-          `${Buffer.from(octal(`${told}/${file}`), 'utf8').toString('latin1')}:${line}\n`,
+          `${Buffer.from(octal(`${shown}/${file}`), 'utf8').toString('latin1')}:${line}\n`,
         );
     }
   }
   member.end();
 }
 
-/** Whether a name in a cgroup is that of a file, by what controllers are called. */
+/** Whether a name in a cgroup folder is that of a file, by the prefixes of controllers. */
 function isFile(name: string): boolean {
   return /^(?:cgroup|memory|cpu|cpuacct|cpuset|io|blkio|pids|hugetlb|misc|rdma|irq|devices|freezer|net_cls|net_prio|perf_event|dmem)\.[a-z0-9_.]+$|^(?:tasks|notify_on_release|release_agent)$/i.test(
     name,
@@ -118,13 +122,13 @@ function textOf({ source, failures }: Work, path: string): string {
   try {
     return source.read(path, SMALL_FILE).bytes.toString('latin1');
   } catch (error) {
-    // Attributes that some caches lack, and what ends meanwhile.
+    // Attributes that some caches lack, and cgroups that were removed meanwhile.
     if (!isHostError(error, 'gone')) failures.note(path, error);
     return '';
   }
 }
 
-/** The paths that a pattern stands for: `*` is any run of characters of a name. None where nothing is there. */
+/** Expands a pattern to existing paths: `*` matches any characters of a name. Empty without a match. */
 function expand(source: HostSource, pattern: string): string[] {
   let paths = [''];
   for (const part of pattern.split('/').slice(1)) {

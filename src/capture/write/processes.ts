@@ -1,59 +1,59 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import { isPid, listedPids } from '../../host/proc/pids.js';
-import { MOST_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../read/contents.js';
+import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
-/** The processes of a moment. */
-export interface Seen {
+/** Processes at one point in time. */
+export interface ListedProcesses {
   readonly pids: readonly string[];
-  /** Those that have memory of their own. */
+  /** Those with memory of their own. */
   readonly withMemory: readonly string[];
 }
 
 /**
- * The states of all processes and threads, in lines `PATH:LINE`; of a process all of its status but its
- * name, which may hold anything.
+ * Records the states of all processes and threads in lines `PATH:LINE`; for a process its complete
+ * status except the name, which may contain anything.
  *
  * @throws {HostError} /proc cannot be listed
  */
-export async function takeStates(work: Work, name: string): Promise<Seen> {
+export async function recordStates(work: Work, name: string): Promise<ListedProcesses> {
   const { source, archive, deadline, failures } = work;
   const member = archive.member(name);
   const pids = listedPids(source);
   const withMemory: string[] = [];
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();
-    if (deadline.passed) {
+    if (deadline.isOver) {
       failures.add(name, 'cut', `timeout after ${index} of ${pids.length} processes`);
       break;
     }
-    if (member.size >= MOST_PROCESS_BYTES) {
+    if (member.size >= MAX_PROCESS_BYTES) {
       failures.add(name, 'cut', `only ${index} of ${pids.length} processes fit`);
       break;
     }
-    if (takeState(work, member, pid)) withMemory.push(pid);
+    if (recordState(work, member, pid)) withMemory.push(pid);
   }
   member.end();
   return { pids, withMemory };
 }
 
-/** @returns whether it has memory of its own */
-function takeState(work: Work, member: Member, pid: string): boolean {
+/** @returns whether the process has memory of its own */
+function recordState(work: Work, member: Member, pid: string): boolean {
   const folder = `/proc/${pid}`;
   const status = linesIn(work, `${folder}/status`);
-  // It has ended since it was listed.
+  // The process exited after it was listed.
   if (status === null) return false;
-  const put = (path: string, lines: readonly string[]) => {
+  const putFile = (path: string, lines: readonly string[]) => {
     for (const line of lines) member.write(`${path}:${line}\n`);
   };
-  put(
+  putFile(
     `${folder}/status`,
     status.filter((line) => !line.startsWith('Name:')),
   );
   for (const thread of threadsOf(work, folder)) {
     const path = `${folder}/task/${thread}/status`;
-    put(
+    putFile(
       path,
       (linesIn(work, path) ?? []).filter((line) => THREAD_STATUS.test(line)),
     );
@@ -62,7 +62,7 @@ function takeState(work: Work, member: Member, pid: string): boolean {
   for (const file of PROCESS_FILES) {
     const path = `${folder}/${file}`;
     const lines = file === 'stat' ? stat : (linesIn(work, path) ?? []);
-    put(path, work.anonymizer?.processLines(file, lines, stat) ?? lines);
+    putFile(path, work.anonymizer?.processLines(file, lines, stat) ?? lines);
   }
   return status.some((line) => line.startsWith('VmRSS:'));
 }
@@ -76,7 +76,7 @@ function threadsOf({ source, failures }: Work, folder: string): readonly string[
   }
 }
 
-/** The lines of a small file; null: it could not be read, and that is noted. */
+/** Returns the lines of a small file; null: it could not be read, which is recorded as a failure. */
 function linesIn({ source, failures }: Work, path: string): string[] | null {
   try {
     return linesOf(source.read(path, SMALL_FILE).bytes.toString('latin1'));
@@ -86,8 +86,8 @@ function linesIn({ source, failures }: Work, path: string): string[] | null {
   }
 }
 
-/** The namespaces of each process, as `ls -l` shows links. */
-export async function takeNamespaces(
+/** Records the namespaces of each process in the format of `ls -l`. */
+export async function recordNamespaces(
   work: Work,
   at: string,
   pids: readonly string[],
@@ -102,35 +102,35 @@ export async function takeNamespaces(
     try {
       member.write(`lrwxrwxrwx 1 0 0 0 Jan 1 00:00 ${path} -> ${work.source.readLink(path)}\n`);
     } catch (error) {
-      // One line of a process: its namespaces are shown or not.
+      // One failure per process, since all its namespaces are readable or none is.
       work.failures.note(path.slice(0, path.lastIndexOf('/')), error);
     }
   }
   member.end();
 }
 
-/** So many links are looked at. */
-const MOST_DESCRIPTORS = 2_000_000;
+/** Maximum number of links to read. */
+const MAX_DESCRIPTORS = 2_000_000;
 
-/** The descriptors of sockets, as `ls -l` shows those of each process. */
-export async function takeDescriptors(
+/** Records the socket descriptors of each process in the format of `ls -l`. */
+export async function recordDescriptors(
   work: Work,
   at: string,
   pids: readonly string[],
 ): Promise<void> {
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}descriptors`);
-  let left = MOST_DESCRIPTORS;
+  let budget = MAX_DESCRIPTORS;
   for (const pid of pids) {
     const folder = `/proc/${pid}/fd`;
-    if (deadline.passed || left < 0) {
+    if (deadline.isOver || budget < 0) {
       failures.add(`${at}descriptors`, 'cut', `from process ${pid} on`);
       break;
     }
     try {
       let text = `${folder}:\n`;
       for (const name of source.list(folder)) {
-        left--;
+        budget--;
         const target = linkOf(work, `${folder}/${name}`);
         if (target?.startsWith('socket:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
@@ -144,7 +144,7 @@ export async function takeDescriptors(
   member.end();
 }
 
-/** Undefined: it has been closed since it was listed. @throws {HostError} of another kind */
+/** Undefined: closed after it was listed. @throws {HostError} of another kind */
 function linkOf({ source }: Work, path: string): string | undefined {
   try {
     return source.readLink(path);

@@ -1,12 +1,12 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import { endAll } from '../../host/child.js';
 import { findNamespaces } from '../../host/namespaces.js';
 import { listedPids } from '../../host/proc/pids.js';
 import {
   LAYOUT_VERSION,
   type LeftOut,
-  MOST_BYTES,
-  MOST_PROCESS_BYTES,
+  MAX_BYTES,
+  MAX_PROCESS_BYTES,
   NAMING,
   NEVER_TAKEN,
   type OptionalPart,
@@ -14,34 +14,38 @@ import {
 } from '../read/contents.js';
 import { Anonymizer } from './anonymizer.js';
 import { Archive, type Member, type Sink } from './archive.js';
-import { Deadline } from './deadline.js';
 import { type Failure, type FailureCode, Failures } from './failures.js';
 import {
-  takeCgroups,
-  takeHostFiles,
-  takeLog,
-  takeMovingFiles,
-  takeSlabAttributes,
+  recordCgroups,
+  recordCounters,
+  recordHostFiles,
+  recordLog,
+  recordSlabAttributes,
 } from './host-files.js';
-import { type Seen, takeDescriptors, takeNamespaces, takeStates } from './processes.js';
-import { type SocketsCaptured, takeSockets } from './sockets.js';
+import {
+  type ListedProcesses,
+  recordDescriptors,
+  recordNamespaces,
+  recordStates,
+} from './processes.js';
+import { recordSockets, type SocketsCaptured } from './sockets.js';
 import type { SnapshotSource } from './source.js';
-import { linesOf, SMALL_FILE, type Work } from './work.js';
+import { Deadline, linesOf, SMALL_FILE, type Work } from './work.js';
 
 export interface SnapshotOptions {
   readonly parts: ReadonlySet<OptionalPart>;
-  /** Between the samples. */
+  /** Time between the samples. */
   readonly intervalMs: number;
-  /** What is not taken by then is said to be missing. */
+  /** Parts that are not finished by then are reported as missing. */
   readonly timeoutSeconds: number;
   readonly anonymize: boolean;
   /** Program and version, for the file `taken-by`. */
   readonly program: string;
 }
 
-/** What a snapshot has, and what it has not. */
+/** Contents of a snapshot, and what is missing. */
 export interface Snapshot {
-  readonly taken: Date;
+  readonly takenAt: Date;
   readonly bytes: number;
   readonly files: number;
   readonly processes: number;
@@ -56,10 +60,10 @@ export interface Snapshot {
 }
 
 /**
- * Takes a snapshot of a host: layout version 3 (docs/snapshot.md). It changes nothing, and starts `ss`
- * alone (by nsenter for other network namespaces).
+ * Takes a snapshot of a host: layout version 3 (docs/internals/snapshot.md). It modifies nothing, and
+ * runs only `ss` (by nsenter for other network namespaces).
  *
- * @param sink takes the archive
+ * @param sink receives the archive
  * @throws {HostError} /proc cannot be listed or has no uptime
  */
 export async function takeSnapshot(
@@ -67,7 +71,7 @@ export async function takeSnapshot(
   sink: Sink,
   options: SnapshotOptions,
 ): Promise<Snapshot> {
-  const begun = source.now();
+  const start = source.now();
   const archive = new Archive(sink, Date.now());
   const failures = new Failures();
   const deadline = new Deadline(options.timeoutSeconds, () => source.now());
@@ -84,27 +88,29 @@ export async function takeSnapshot(
   archive.add('taken-by', `${options.program}\n`);
   archive.add('asked', lines(parts));
   archive.add('left-out', lines(leftOut));
-  // What ss has not told by then it does not tell.
+  // At the time limit, ss is killed.
   const late = setTimeout(endAll, options.timeoutSeconds * 1000);
   try {
-    await takeHostFiles(work);
-    if (!options.anonymize) takeLog(work);
-    await takeCgroups(work);
-    await takeSlabAttributes(work);
-    const taken = new Date();
-    archive.add('taken', `${taken.toISOString().replace(/\.\d+/, '')}\n`);
+    await recordHostFiles(work);
+    if (!options.anonymize) recordLog(work);
+    await recordCgroups(work);
+    await recordSlabAttributes(work);
+    const takenAt = new Date();
+    archive.add('taken', `${takenAt.toISOString().replace(/\.\d+/, '')}\n`);
     const first = await takeSample(work, 1);
-    await source.sleep(Math.min(options.intervalMs, deadline.left));
+    await source.sleep(Math.min(options.intervalMs, deadline.timeLeft));
     const second = await takeSample(work, 2);
-    await takeMemory(work, 'sample-2/', second.withMemory);
-    if (options.parts.has('stacks')) await takeStacks(work, 'sample-2/', second.pids);
+    await recordMemory(work, 'sample-2/', second.withMemory);
+    if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);
     const unknown = [...new Set([...first.unknown, ...second.unknown])];
     if (unknown.length > 0) archive.add('unknown-tables', `${unknown.join(' ')}\n`);
-    const told = anonymizer ? failures.anonymous((path) => anonymizer.failedPath(path)) : failures;
-    archive.add('errors', told.text());
+    const reported = anonymizer
+      ? failures.anonymous((path) => anonymizer.failedPath(path))
+      : failures;
+    archive.add('errors', reported.text());
     archive.finish();
     return {
-      taken,
+      takenAt,
       parts,
       leftOut,
       anonymized: options.anonymize,
@@ -113,33 +119,36 @@ export async function takeSnapshot(
       processes: second.pids.length,
       namespaces: second.namespaces,
       closedNamespaces: second.closed,
-      failures: told.list(),
-      failureCounts: told.counts(),
-      seconds: (source.now() - begun) / 1000,
+      failures: reported.list(),
+      failureCounts: reported.counts(),
+      seconds: (source.now() - start) / 1000,
     };
   } finally {
     clearTimeout(late);
   }
 }
 
-/** The sockets of a moment, and the processes before or after it. */
-async function takeSample(work: Work, number: 1 | 2): Promise<Seen & SocketsCaptured> {
+/** The sockets at one point in time, and the processes before or after it. */
+async function takeSample(work: Work, number: 1 | 2): Promise<ListedProcesses & SocketsCaptured> {
   const at = `sample-${number}/`;
   const uptime = (name: string) =>
-    work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MOST_BYTES).bytes);
+    work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MAX_BYTES).bytes);
   uptime('began');
-  takeMovingFiles(work, at);
-  // What ran between the samples is told from before the first until after the last.
-  const before = number === 1 ? await takeStates(work, `${at}before`) : null;
+  recordCounters(work, at);
+  // States are recorded before the first sample and after the last, to detect processes that ran in between.
+  const before = number === 1 ? await recordStates(work, `${at}before`) : null;
   const pids = listedPids(work.source);
-  await takeNamespaces(work, at, pids);
-  // While ss is waited for.
-  const [told] = await Promise.all([takeSockets(work, at), takeDescriptors(work, at, pids)]);
+  await recordNamespaces(work, at, pids);
+  // Runs while waiting for ss.
+  const [coverage] = await Promise.all([
+    recordSockets(work, at),
+    recordDescriptors(work, at, pids),
+  ]);
   uptime('ended');
-  return { ...(before ?? (await takeStates(work, `${at}after`))), ...told };
+  return { ...(before ?? (await recordStates(work, `${at}after`))), ...coverage };
 }
 
-/** The names of the network devices of all namespaces that a process lives in, as /proc/PID/net/dev has them. */
+/** Names of the network devices in all namespaces of processes, from /proc/PID/net/dev. */
 function interfaceList(source: SnapshotSource): Buffer[] {
   const names = new Set<string>();
   for (const { pid } of findNamespaces(source, 'all')) {
@@ -154,13 +163,13 @@ function interfaceList(source: SnapshotSource): Buffer[] {
   return [...names].map((name) => Buffer.from(name, 'latin1'));
 }
 
-/** The kernel stacks of all threads, in lines `PATH:LINE`. */
-async function takeStacks(work: Work, at: string, pids: readonly string[]): Promise<void> {
+/** Records the kernel stacks of all threads, in lines `PATH:LINE`. */
+async function recordStacks(work: Work, at: string, pids: readonly string[]): Promise<void> {
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}stacks`);
   for (const pid of pids) {
     await deadline.breathe();
-    if (deadline.passed || member.size >= MOST_BYTES) {
+    if (deadline.isOver || member.size >= MAX_BYTES) {
       failures.add(`${at}stacks`, 'cut', `from process ${pid} on`);
       break;
     }
@@ -177,58 +186,58 @@ async function takeStacks(work: Work, at: string, pids: readonly string[]): Prom
   member.end();
 }
 
-/** What is read of processes where the kernel may take its time: it waits for their memory maps. */
+/** A file of processes that may be slow to read: the kernel takes the mmap_lock. */
 interface SlowPart {
-  /** The member of the archive, below its sample. */
+  /** Member of the archive, within its sample. */
   readonly name: string;
-  readonly asked: OptionalPart | null;
+  readonly option: OptionalPart | null;
   /** A file of /proc/PID. */
   readonly file: string;
   lines(text: string): readonly string[];
 }
 
 const SLOW_PARTS: readonly SlowPart[] = [
-  { name: 'memory', asked: null, file: 'smaps_rollup', lines: linesOf },
-  { name: 'smaps', asked: 'smaps', file: 'smaps', lines: linesOf },
+  { name: 'memory', option: null, file: 'smaps_rollup', lines: linesOf },
+  { name: 'smaps', option: 'smaps', file: 'smaps', lines: linesOf },
   {
     name: 'arguments',
-    asked: 'arguments',
+    option: 'arguments',
     file: 'cmdline',
     lines: (text) => linesOf(text).map((line) => line.replaceAll('\0', ' ')),
   },
 ];
 
-/** What each process maps, in sum and (where that was asked for) one by one; its arguments. */
-async function takeMemory(work: Work, at: string, withMemory: readonly string[]): Promise<void> {
+/** Records each process's memory, summed up and (if requested) per mapping; its arguments. */
+async function recordMemory(work: Work, at: string, withMemory: readonly string[]): Promise<void> {
   for (const part of SLOW_PARTS) {
-    if (part.asked !== null && !work.parts.has(part.asked)) continue;
+    if (part.option !== null && !work.parts.has(part.option)) continue;
     const member = work.archive.member(`${at}${part.name}`);
-    for (const pid of withMemory) await takeSlow(work, part, member, `/proc/${pid}/${part.file}`);
+    for (const pid of withMemory) await recordSlow(work, part, member, `/proc/${pid}/${part.file}`);
     member.end();
   }
 }
 
-async function takeSlow(
+async function recordSlow(
   { source, deadline, failures }: Work,
   part: SlowPart,
   member: Member,
   path: string,
 ): Promise<void> {
-  const limit = part.name === 'memory' ? MOST_PROCESS_BYTES : MOST_BYTES;
+  const limit = part.name === 'memory' ? MAX_PROCESS_BYTES : MAX_BYTES;
   if (member.size >= limit) {
     failures.add(path, 'cut', `${part.name} has ${limit} bytes before it`);
     return;
   }
   try {
-    const most = part.name === 'memory' ? SMALL_FILE : MOST_BYTES - member.size;
-    const answer = source.readSlow(path, most);
-    // What comes too late is nobody's.
+    const maximum = part.name === 'memory' ? SMALL_FILE : MAX_BYTES - member.size;
+    const answer = source.readSlow(path, maximum);
+    // A late answer is ignored.
     answer.catch(() => undefined);
     const { bytes, cut } = await deadline.within(path, answer);
     for (const line of part.lines(bytes.toString('latin1'))) member.write(`${path}:${line}\n`);
     if (cut) failures.add(path, 'cut', 'only its beginning');
   } catch (error) {
-    // Those that ended meanwhile are told with their states.
+    // Exits are already recorded with the states.
     if (!isHostError(error, 'gone')) failures.note(path, error);
   }
 }

@@ -1,29 +1,30 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
+import { isHeading, LineCutter } from '../../host/lines.js';
 import { findNamespaces, type Namespace } from '../../host/namespaces.js';
-import { readNetTable } from '../../host/procnet/table.js';
+import { readNetTable } from '../../host/proc/net-tables.js';
 import { ALL_GROUPS, ssCalls } from '../../host/ss/read.js';
+import { LEFT_OUT_NAME } from '../read/contents.js';
 import { WithoutKeys } from './ss-keys.js';
-import { netTableWithoutNames, UnixNames } from './unix-names.js';
 import type { Work } from './work.js';
 
-/** Tables of /proc/net that are read always, and those where ss told nothing. */
+/** Tables of /proc/net that are always read, and those read where ss failed. */
 const ALWAYS = ['netlink', 'sockstat'];
 const INSTEAD_OF_SS = ['packet', 'tcp', 'tcp6', 'udp', 'udp6', 'raw', 'raw6', 'unix'];
 const BUCKETS = '/proc/sys/net/ipv4/tcp_max_tw_buckets';
 
-/** What is told of all namespaces together. */
+/** Summary over all namespaces. */
 export interface SocketsCaptured {
   readonly namespaces: number;
-  /** Those that could not be entered. */
+  /** Namespaces that could not be entered. */
   readonly closed: number;
-  /** Tables that this ss does not know. */
+  /** Tables that this ss does not support. */
   readonly unknown: ReadonlySet<string>;
 }
 
-/** The sockets of each network namespace. */
-export async function takeSockets(work: Work, at: string): Promise<SocketsCaptured> {
+/** Records the sockets of each network namespace. */
+export async function recordSockets(work: Work, at: string): Promise<SocketsCaptured> {
   const namespaces = findNamespaces(work.source, 'all', (pid) =>
-    // By the whole path: whoever reads the snapshot knows by it that sockets may be missing.
+    // The full path tells readers of the snapshot that sockets may be missing.
     work.failures.add(`/proc/${pid}/ns/net`, 'denied', 'its network namespace is not visible'),
   );
   const unknown = new Set<string>();
@@ -31,20 +32,20 @@ export async function takeSockets(work: Work, at: string): Promise<SocketsCaptur
   for (const namespace of namespaces) {
     const here = `${at}netns-${namespace.inode ?? 0}/`;
     const path = namespace.own ? null : namespace.path;
-    const told = await askSs(work, here, path, unknown);
-    if (told === 'closed') closed++;
-    if (told === 'gone') continue;
-    takeTables(work, here, namespace, told);
+    const coverage = await recordSs(work, here, path, unknown);
+    if (coverage === 'closed') closed++;
+    if (coverage === 'gone') continue;
+    recordTables(work, here, namespace, coverage);
   }
   return { namespaces: namespaces.length, closed, unknown };
 }
 
 type SsCoverage = 'all' | 'some' | 'nothing' | 'closed' | 'gone';
 
-/** Names of the groups in a snapshot. */
+/** File names of the groups in a snapshot. */
 const GROUP_FILES = { tcp: 'inet', datagrams: 'inet', unix: 'unix', others: 'others' } as const;
 
-async function askSs(
+async function recordSs(
   work: Work,
   here: string,
   netns: string | null,
@@ -64,10 +65,10 @@ async function askSs(
         : (anonymizer?.ssRows(write) ?? new WithoutKeys(write));
     try {
       deadline.check(`${here}${file}`);
-      const asked = source.ss(args, netns, (bytes) =>
+      const answer = source.ss(args, netns, (bytes) =>
         lines ? lines.push(bytes) : member.write(bytes),
       );
-      for (const table of await asked) unknown.add(table);
+      for (const table of await answer) unknown.add(table);
       lines?.end();
       member.end();
     } catch (error) {
@@ -89,17 +90,17 @@ async function askSs(
   return lost.includes('inet') ? 'some' : 'all';
 }
 
-function takeTables(work: Work, here: string, namespace: Namespace, told: SsCoverage): void {
+function recordTables(work: Work, here: string, namespace: Namespace, coverage: SsCoverage): void {
   const { source, archive, failures, parts, anonymizer } = work;
-  // Nobody but a process in it shows the tables of a namespace that may not be entered.
-  if (told === 'closed' && namespace.pid === null) return;
-  for (const table of told === 'all' ? ALWAYS : [...ALWAYS, ...INSTEAD_OF_SS])
+  // A namespace that cannot be entered is only readable through a process in it.
+  if (coverage === 'closed' && namespace.pid === null) return;
+  for (const table of coverage === 'all' ? ALWAYS : [...ALWAYS, ...INSTEAD_OF_SS])
     try {
       const text = readNetTable(source, namespace, table);
       const shown =
         table === 'unix' && !parts.has('unix-paths') ? netTableWithoutNames(text) : text;
-      const told = anonymizer ? anonymizer.netTable(table, shown) : shown;
-      if (told !== null) archive.add(`${here}net/${table}`, utf8(told));
+      const written = anonymizer ? anonymizer.netTable(table, shown) : shown;
+      if (written !== null) archive.add(`${here}net/${table}`, utf8(written));
       else
         failures.add(
           `${here}net/${table}`,
@@ -109,7 +110,7 @@ function takeTables(work: Work, here: string, namespace: Namespace, told: SsCove
     } catch (error) {
       failures.note(`${here}net/${table}`, error, true);
     }
-  if (told === 'closed') return;
+  if (coverage === 'closed') return;
   try {
     const buckets = namespace.own
       ? source.readText(BUCKETS)
@@ -120,7 +121,60 @@ function takeTables(work: Work, here: string, namespace: Namespace, told: SsCove
   }
 }
 
-/** A text as the bytes that an archive takes. */
+/** Encodes text as the bytes for an archive. */
 function utf8(text: string): Buffer {
   return Buffer.from(text, 'utf8');
+}
+
+/** Fields of a unix socket in ss output before its names, and after them. */
+const HEAD = /^u_[a-z]{3} +[A-Z0-9-]+ +\d+ +\d+ */;
+const TAIL = / *skmem:\([a-z0-9,]*\) [-<>]+(?: ino:\d* dev:\d*\/\d*)*(?: peers:[ \d]*)* *$/;
+const SHORT_TAIL = / *<-> *$/;
+
+/**
+ * Replaces the names in a line of `ss -x`. A name is a path that may contain blanks and line breaks, so
+ * every word in the position of a name is replaced, and rows stay parsable. Numbers and `*` stay, since
+ * such a word in a name cannot be told from an inode. `nameless` in the script does the same.
+ *
+ * @param first whether it is the first line, which is a heading if this ss lacks -H
+ */
+function withoutNames(line: string, first: boolean): string {
+  if (first && isHeading(line)) return line;
+  const head = HEAD.exec(line)?.[0] ?? '';
+  const rest = line.slice(head.length);
+  const tail = (TAIL.exec(rest) ?? SHORT_TAIL.exec(rest))?.[0] ?? '';
+  const names = rest.slice(0, rest.length - tail.length);
+  return head + names.replaceAll(/[^ ]*[^ 0-9*][^ ]*/g, LEFT_OUT_NAME) + tail;
+}
+
+/** The same for a stream. Lines too long for a row are passed on as one word. */
+export class UnixNames {
+  readonly #lines: LineCutter;
+  #first = true;
+
+  constructor(write: (text: string) => void) {
+    this.#lines = new LineCutter((bytes, from, to) => {
+      write(`${withoutNames(bytes.toString('latin1', from, to), this.#first)}\n`);
+      this.#first = false;
+    });
+  }
+
+  push(bytes: Buffer): void {
+    this.#lines.push(bytes);
+  }
+
+  end(): void {
+    this.#lines.end();
+  }
+}
+
+/** Removes the names at the ends of rows of /proc/net/unix. */
+function netTableWithoutNames(text: string): string {
+  const row = /^[0-9A-Fa-f]*: [0-9A-F]* [0-9A-F]* [0-9A-F]* [0-9A-F]* [0-9A-F]* *[0-9]*/;
+  return text
+    .split('\n')
+    .map((line, index) =>
+      index === 0 || line === '' ? line : (row.exec(line)?.[0] ?? LEFT_OUT_NAME),
+    )
+    .join('\n');
 }

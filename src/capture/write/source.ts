@@ -1,19 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { attempt } from '../../base/errors/host.js';
-import { searchPath } from '../../base/program-path.js';
+import { attempt } from '../../base/errors.js';
+import { searchPath } from '../../base/shell.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost, memoryFiles } from '../../host/live.js';
 import type { Piece } from '../../host/proc/memory-files.js';
 
-/** A host that a snapshot is taken of. Errors as those of `HostSource`. */
+/** A host to take a snapshot of. Errors as in `HostSource`. */
 export interface SnapshotSource extends HostSource {
-  /** So many bytes of a file at most. */
-  read(path: string, most: number): Piece;
-  /** The same of a file that `readSlowText` is for. */
-  readSlow(path: string, most: number): Promise<Piece>;
+  /** Reads at most this many bytes of a file. */
+  read(path: string, limit: number): Piece;
+  /** The same for a file that requires `readSlowText`. */
+  readSlow(path: string, limit: number): Promise<Piece>;
   /**
-   * The kernel's log, as /dev/kmsg or `dmesg -r` has it, piece by piece.
+   * Reads the kernel log in pieces, in the format of /dev/kmsg or `dmesg -r`.
    *
    * @returns whether lines were lost while it was read
    */
@@ -23,25 +23,25 @@ export interface SnapshotSource extends HostSource {
 const FIRST_BYTES = 64 * 1024;
 let scratch = Buffer.alloc(FIRST_BYTES);
 
-function room(filled: number, most: number): Buffer {
+function room(filled: number, limit: number): Buffer {
   if (filled < scratch.length) return scratch;
-  const more = Buffer.alloc(Math.min(Math.max(most + 1, FIRST_BYTES), scratch.length * 2));
-  scratch.copy(more, 0, 0, filled);
-  scratch = more;
-  return more;
+  const larger = Buffer.alloc(Math.min(Math.max(limit + 1, FIRST_BYTES), scratch.length * 2));
+  scratch.copy(larger, 0, 0, filled);
+  scratch = larger;
+  return larger;
 }
 
-function read(path: string, most: number): Piece {
+function read(path: string, limit: number): Piece {
   return attempt(path, () => {
-    // A fifo or a device in the place of a file must not keep us waiting.
+    // O_NONBLOCK: a fifo or device in place of the file must not block.
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       let filled = 0;
-      for (let got = 1; got > 0 && filled <= most; filled += got) {
-        const buffer = room(filled, most);
-        got = readSync(file, buffer, filled, Math.min(buffer.length, most + 1) - filled, null);
+      for (let got = 1; got > 0 && filled <= limit; filled += got) {
+        const buffer = room(filled, limit);
+        got = readSync(file, buffer, filled, Math.min(buffer.length, limit + 1) - filled, null);
       }
-      return { bytes: scratch.subarray(0, Math.min(filled, most)), cut: filled > most };
+      return { bytes: scratch.subarray(0, Math.min(filled, limit)), cut: filled > limit };
     } finally {
       closeSync(file);
     }
@@ -49,10 +49,10 @@ function read(path: string, most: number): Piece {
 }
 
 const KMSG = '/dev/kmsg';
-/** A record has no more. */
+/** Maximum size of a record. */
 const RECORD_BYTES = 16 * 1024;
 const DMESG_TIMEOUT_MS = 5000;
-const MOST_DMESG = 64 * 1024 * 1024;
+const MAX_DMESG = 64 * 1024 * 1024;
 
 function log(onBytes: (bytes: Buffer) => void): boolean {
   let file: number;
@@ -63,7 +63,7 @@ function log(onBytes: (bytes: Buffer) => void): boolean {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
       timeout: DMESG_TIMEOUT_MS,
-      maxBuffer: MOST_DMESG,
+      maxBuffer: MAX_DMESG,
     });
     if (status !== 0)
       return attempt(KMSG, () => {
@@ -79,7 +79,7 @@ function log(onBytes: (bytes: Buffer) => void): boolean {
   }
 }
 
-/** A record a read, until it would have to wait for the next. */
+/** Reads one record at a time, until a read would block. */
 function records(file: number, onBytes: (bytes: Buffer) => void): boolean {
   const record = Buffer.alloc(RECORD_BYTES);
   let lost = false;
@@ -91,7 +91,7 @@ function records(file: number, onBytes: (bytes: Buffer) => void): boolean {
     } catch (cause) {
       const code = (cause as NodeJS.ErrnoException).code;
       if (code === 'EAGAIN') return lost;
-      // What was to be read next has been overwritten: it goes on with what is oldest now.
+      // The next record was overwritten: continues with the oldest one.
       if (code !== 'EPIPE')
         return attempt(KMSG, () => {
           throw cause;
@@ -101,10 +101,9 @@ function records(file: number, onBytes: (bytes: Buffer) => void): boolean {
   }
 }
 
-/** This machine. */
 export const liveSnapshot: SnapshotSource = {
   ...liveHost,
   read,
-  readSlow: (path, most) => memoryFiles.read(path, most),
+  readSlow: (path, limit) => memoryFiles.read(path, limit),
   log,
 };

@@ -1,19 +1,19 @@
-/** `ss -i` prints the keys of TCP-MD5 to root: nobody has asked for those. */
+/** `ss -i` prints TCP-MD5 keys to root, which a snapshot must not contain. */
 const KEYS = / md5keys:\S*/g;
 const MARK = ' md5keys:';
 const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
-/** No row has more: what is longer is not kept waiting for its end. */
-const MOST_LINE = 1024 * 1024;
+/** Maximum length of a row: longer lines are not buffered to their end. */
+const MAX_LINE = 1024 * 1024;
 
 export function withoutKeys(line: string): string {
   return line.includes(MARK) ? line.replaceAll(KEYS, '') : line;
 }
 
-/** What ss prints, as it comes, without keys. Hardly a host has any: lines are made only of those that do. */
+/** Removes keys from the streamed output of ss. Few hosts have any: only lines with keys are converted to strings. */
 export class WithoutKeys {
   readonly #write: (bytes: Buffer | string) => void;
-  /** The beginning of a line that goes on. */
+  /** The beginning of an incomplete line. */
   #open: Buffer = NOTHING;
 
   constructor(write: (bytes: Buffer | string) => void) {
@@ -23,10 +23,10 @@ export class WithoutKeys {
   push(bytes: Buffer): void {
     let from = 0;
     if (this.#open.length > 0) {
-      // Only the line that was cut is joined.
+      // Joins only the line that was split.
       const end = bytes.indexOf(NEWLINE) + 1;
       const line = Buffer.concat([this.#open, end > 0 ? bytes.subarray(0, end) : bytes]);
-      if (end === 0 && line.length < MOST_LINE) {
+      if (end === 0 && line.length < MAX_LINE) {
         this.#open = line;
         return;
       }
@@ -37,7 +37,7 @@ export class WithoutKeys {
     }
     const end = bytes.lastIndexOf(NEWLINE) + 1;
     if (end > from) this.#put(bytes.subarray(from, end));
-    // A copy: the piece's memory may be used again.
+    // A copy: the piece's memory may be reused.
     this.#open = Buffer.from(bytes.subarray(Math.max(from, end)));
   }
 

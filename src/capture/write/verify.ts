@@ -2,11 +2,10 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { attempt, HostError, isHostError } from '../../base/errors/host.js';
+import { attempt, HostError, isHostError } from '../../base/errors.js';
 import { archiveKind } from '../../host/recognise.js';
-import { CAPTURE_LIMIT, LimitedPieces, type UnpackLimit } from '../../host/unpack-limit.js';
-import { cksum } from '../read/cksum.js';
-import { MOST_PROCESS_BYTES } from '../read/contents.js';
+import { CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from '../../host/unpack-limit.js';
+import { MAX_PROCESS_BYTES } from '../read/contents.js';
 import {
   type CapturedFile,
   type CaptureFault,
@@ -14,57 +13,60 @@ import {
   fault,
   MANIFEST,
 } from '../read/manifest.js';
-import { TarReader } from '../read/tar.js';
+import { cksum, TarReader } from '../read/tar.js';
 
-/** Whether a snapshot is what was written. */
 export interface Verified {
-  /** Files besides the manifest. */
+  /** Number of files besides the manifest. */
   readonly files: number;
-  /** Bytes of them. */
+  /** Their bytes. */
   readonly bytes: number;
-  /** What is wrong with it. Nothing: it is whole. */
+  /** Host files that could not be read when it was taken (the archive's file `errors`). */
+  readonly unread: number;
+  /** Problems found. Empty: the archive is as it was written. */
   readonly faults: readonly CaptureFault[];
 }
 
-/** A file of a snapshot is not larger: a file is summed as a whole. */
-const MOST_FILE = MOST_PROCESS_BYTES;
-const MOST_TOTAL = 2 ** 31;
-const MOST_FILES = 200_000;
+/** Maximum size of a file in a snapshot: each file is held in memory for its checksum. */
+const MAX_FILE = MAX_PROCESS_BYTES;
+const MAX_TOTAL = 2 ** 31;
+const MAX_FILES = 200_000;
 
 /**
- * Holds an archive against its manifest.
+ * Verifies an archive against its manifest.
  *
- * @throws {HostError} `gone`, `denied`, `unreadable`: there is no such file, or it may not be read
+ * @throws {HostError} `gone`, `denied`, `unreadable`: the file does not exist or cannot be read
  */
 export async function verifySnapshot(
   path: string,
   limit: UnpackLimit = CAPTURE_LIMIT,
 ): Promise<Verified> {
   const isPacked = await beginsAsGzip(path);
-  const seen = new Map<string, CapturedFile>();
+  const entries = new Map<string, CapturedFile>();
   let manifest: string | undefined;
+  let unread = 0;
   let bytes = 0;
   const reader = new TarReader(
-    () => MOST_FILE,
+    () => MAX_FILE,
     (name, content, size) => {
       bytes += content.length;
-      if (bytes > MOST_TOTAL || seen.size >= MOST_FILES)
+      if (bytes > MAX_TOTAL || entries.size >= MAX_FILES)
         throw new HostError('not-a-capture', 'it is too large for a snapshot');
       const inner = name.slice(name.indexOf('/') + 1);
-      const times = (seen.get(inner)?.times ?? 0) + 1;
-      seen.set(inner, { size, read: content.length, sum: cksum(content), times });
+      const times = (entries.get(inner)?.times ?? 0) + 1;
+      entries.set(inner, { size, read: content.length, sum: cksum(content), times });
       if (inner === MANIFEST) manifest = content.toString('utf8');
+      if (inner === 'errors') unread = unreadIn(content.toString('utf8'));
     },
   );
   const faults: CaptureFault[] = [];
-  /** A pipeline reports in its place that its first stage was aborted. */
+  /** Kept separately: a pipeline reports that its first stage was aborted instead. */
   let tooLarge: HostError | undefined;
   try {
     const sink = async (pieces: AsyncIterable<Buffer>) => {
-      const limited = new LimitedPieces(limit);
+      const limited = new LimitedStream(limit);
       for await (const piece of limited.of(pieces)) reader.push(piece);
-      if (limited.met !== null && !reader.ended) {
-        const message = `it is too large for a snapshot (${limited.met})`;
+      if (limited.exceeded !== null && !reader.isComplete) {
+        const message = `it is too large for a snapshot (${limited.exceeded})`;
         tooLarge = new HostError('not-a-capture', message);
         return;
       }
@@ -76,13 +78,18 @@ export async function verifySnapshot(
     if (tooLarge === undefined) faults.push(faultOf(cause));
   }
   if (tooLarge) faults.push(faultOf(tooLarge));
-  for (const [name, { size, read, times }] of seen) {
+  for (const [name, { size, read, times }] of entries) {
     if (read < size) faults.push(fault('file-too-large', name));
     if (times > 1) faults.push(fault('file-twice', name));
   }
   if (manifest === undefined) faults.push(fault('manifest-missing'));
-  else faults.push(...checkManifest(manifest, seen, () => true));
-  return { files: seen.size - (manifest === undefined ? 0 : 1), bytes, faults };
+  else faults.push(...checkManifest(manifest, entries, () => true));
+  return { files: entries.size - (manifest === undefined ? 0 : 1), bytes, unread, faults };
+}
+
+/** Lines of the file `errors` (path, code, words) that mean missing data. */
+function unreadIn(errors: string): number {
+  return [...errors.matchAll(/^[^\t\n]*\t(?:denied|unreadable|cut)\t/gm)].length;
 }
 
 async function beginsAsGzip(path: string): Promise<boolean> {

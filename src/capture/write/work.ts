@@ -1,27 +1,123 @@
+import { spawnSync } from 'node:child_process';
+import os from 'node:os';
+import { setImmediate } from 'node:timers/promises';
+import type { SnapshotJson } from '../../answers/snapshot/schema.js';
+import { HostError } from '../../base/errors.js';
+import { searchPath } from '../../base/shell.js';
 import type { OptionalPart } from '../read/contents.js';
 import type { Anonymizer } from './anonymizer.js';
 import type { Archive } from './archive.js';
-import type { Deadline } from './deadline.js';
 import type { Failures } from './failures.js';
 import type { SnapshotSource } from './source.js';
 
-/** What all parts of a snapshot are taken with. */
+/** Context shared by all parts of a snapshot. */
 export interface Work {
   readonly source: SnapshotSource;
   readonly archive: Archive;
   readonly failures: Failures;
   readonly deadline: Deadline;
   readonly parts: ReadonlySet<OptionalPart>;
-  /** Null: true names. */
+  /** Null: real names. */
   readonly anonymizer: Anonymizer | null;
 }
 
-/** A file of /proc or /sys that holds one line or a few. Bytes. */
+/** Maximum size of a file of /proc or /sys with one or a few lines. Bytes. */
 export const SMALL_FILE = 1024 * 1024;
 
-/** The lines of a text, the last one without its line break too. */
+/** Lines of a text, including an unterminated last one. */
 export function linesOf(text: string): string[] {
   const lines = text.split('\n');
   if (lines.at(-1) === '') lines.pop();
   return lines;
+}
+
+/** Maximum time without handling signals and output of ss. Milliseconds. */
+const MAX_BUSY_MS = 5;
+
+/** Time limit of a snapshot. Parts that are not finished by then are reported as missing. */
+export class Deadline {
+  readonly #end: number;
+  readonly #now: () => number;
+  #heard: number;
+
+  /** @param now milliseconds on a monotonic clock */
+  constructor(seconds: number, now: () => number) {
+    this.#now = now;
+    this.#heard = now();
+    this.#end = this.#heard + seconds * 1000;
+  }
+
+  /** Milliseconds left; 0: none. */
+  get timeLeft(): number {
+    return Math.max(0, this.#end - this.#now());
+  }
+
+  get isOver(): boolean {
+    return this.timeLeft === 0;
+  }
+
+  /** Yields to the event loop from time to time, so that signals are handled. */
+  async breathe(): Promise<void> {
+    if (this.#now() - this.#heard < MAX_BUSY_MS) return;
+    await setImmediate();
+    this.#heard = this.#now();
+  }
+
+  /** @throws {HostError} `unreadable` if the time limit is reached */
+  check(part: string): void {
+    if (this.isOver) throw new HostError('unreadable', `${part}: ${OUT_OF_TIME}`);
+  }
+
+  /**
+   * Returns the result of a promise if it resolves in time.
+   *
+   * @throws {HostError} `unreadable`
+   */
+  async within<T>(part: string, answer: Promise<T>): Promise<T> {
+    this.check(part);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new HostError('unreadable', `${part}: ${OUT_OF_TIME}`)),
+        this.timeLeft,
+      );
+    });
+    try {
+      return await Promise.race([answer, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+const OUT_OF_TIME = 'timeout (--timeout)';
+
+/** CPU and I/O priority of this process. */
+export type Priority = SnapshotJson['priority'];
+
+const NICE = 10;
+const TIMEOUT_MS = 2000;
+
+/** Lowers the priority of this process; returns what the system granted. */
+export function lowerPriority(): Priority {
+  try {
+    if (os.getPriority() < NICE) os.setPriority(NICE);
+  } catch {
+    // The result shows the remaining priority.
+  }
+  return { nice: os.getPriority(), idleIo: runs('ionice', '-c3', '-p', `${process.pid}`) };
+}
+
+/** Drops a written file from the page cache by dd (Node lacks posix_fadvise); returns whether that worked. */
+export function uncache(file: string): boolean {
+  return runs('dd', `of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync', 'count=0');
+}
+
+function runs(command: string, ...args: string[]): boolean {
+  const { status } = spawnSync(command, args, {
+    stdio: 'ignore',
+    env: { ...process.env, PATH: searchPath() },
+    timeout: TIMEOUT_MS,
+  });
+  return status === 0;
 }

@@ -1,7 +1,10 @@
+import { untilNul } from '../../kernel/bytes.js';
+import type { Names } from './replacements.js';
+
 /**
- * Made-up addresses for real ones: the same for the same, other ones for others, and of the same kind
- * (loopback, private, link-local, multicast, public), which an answer may turn on. Numbers are given
- * in the order of first use, so that nothing of an address can be read out of its replacement.
+ * Replaces addresses: the same address always has the same replacement, different addresses have different
+ * ones, and the kind (loopback, private, link-local, multicast, public), which an answer may depend on, is
+ * kept. Replacements are numbered in order of first use, so that they reveal nothing of the address.
  */
 export class Addresses {
   readonly #v4 = new Map<string, Uint8Array>();
@@ -32,7 +35,7 @@ export class Addresses {
 
   #makeV4(address: Uint8Array): Uint8Array {
     const [a, b] = [address[0]!, address[1]!];
-    // Any, loopback and broadcast name nobody.
+    // Unspecified, loopback and broadcast addresses identify no machine.
     if (a === 0 || a === 127 || address.every((byte) => byte === 255)) return address.slice();
     const under = (kind: string, prefix: readonly number[]): Uint8Array =>
       withNumber(prefix, this.#next(kind), 4);
@@ -41,7 +44,7 @@ export class Addresses {
     if (a === 192 && b === 168) return under('192', [192, 168]);
     if (a === 169 && b === 254) return under('169', [169, 254]);
     if (a >= 224 && a < 240) return under('multicast', [239]);
-    // Class E: public to every program, and given to nobody.
+    // Class E: accepted by every program, and not assigned.
     return under('public', [240]);
   }
 
@@ -71,7 +74,7 @@ export class Addresses {
   }
 }
 
-/** A prefix, zeros, and a number in the last bytes (as many as there is room for, four at most). */
+/** A prefix, zeros, and a number in the last bytes (at most four). */
 function withNumber(prefix: readonly number[], number: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let rest = number;
@@ -81,4 +84,69 @@ function withNumber(prefix: readonly number[], number: number, length: number): 
   }
   bytes.set(prefix);
   return bytes;
+}
+
+/** Name of the loopback device of every machine. */
+const LOOPBACK = 'lo';
+
+/** Replaces names of network interfaces, including those inside other names. */
+export class Interfaces {
+  readonly #names: Names;
+  /** Longest first, because `eth0` is a part of `eth0.100`. */
+  readonly #known: readonly string[];
+
+  constructor(found: readonly { readonly bytes: Uint8Array }[], names: Names) {
+    this.#names = names;
+    const known = new Set(found.map(({ bytes }) => latin1(untilNul(bytes))));
+    this.#known = [...known].filter(isSomebodys).sort((a, b) => b.length - a.length);
+  }
+
+  of(name: Uint8Array): Uint8Array {
+    return isSomebodys(latin1(name)) ? this.#names.of(name) : name;
+  }
+
+  /**
+   * Replaces the interfaces in the command name of a kernel thread: `napi/eth0-8193`, `irq/28-eth0`,
+   * `wg-crypt-wg0`, including a name that the kernel truncated at its end.
+   *
+   * @param most maximum length of such a name in characters
+   */
+  within(comm: Uint8Array, most: number): Uint8Array {
+    const text = latin1(comm);
+    for (const known of this.#known) {
+      const made = latin1(this.#names.of(Buffer.from(known, 'latin1')));
+      for (let at = text.indexOf(known); at >= 0; at = text.indexOf(known, at + 1)) {
+        if (!isEdge(text[at - 1]) || !isEdge(text[at + known.length])) continue;
+        return Buffer.from(text.slice(0, at) + made + text.slice(at + known.length), 'latin1');
+      }
+      const cut = text.length === most ? cutAt(text, known) : undefined;
+      if (cut === undefined) continue;
+      return Buffer.from(text.slice(0, cut) + made.slice(0, text.length - cut), 'latin1');
+    }
+    return comm;
+  }
+}
+
+/** A shorter common prefix may be chance. */
+const SHORTEST_CUT = 3;
+
+/** Returns the position at which the text ends with the beginning of a name; undefined if it does not. */
+function cutAt(text: string, name: string): number | undefined {
+  for (let length = Math.min(name.length - 1, text.length); length >= SHORTEST_CUT; length--) {
+    const at = text.length - length;
+    if (text.endsWith(name.slice(0, length)) && isEdge(text[at - 1])) return at;
+  }
+  return undefined;
+}
+
+function isEdge(char: string | undefined): boolean {
+  return char === undefined || !/[A-Za-z0-9_]/.test(char);
+}
+
+function isSomebodys(name: string): boolean {
+  return name !== '' && name !== LOOPBACK;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

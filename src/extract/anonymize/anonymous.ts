@@ -1,33 +1,29 @@
 import { bytesOf, untilNul } from '../../kernel/bytes.js';
+import { UTS, UTS_BYTES } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
-import { UTS, UTS_BYTES } from '../../kernel/utsname.js';
 import { formatAddress } from '../../walk/address.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { listNodes } from '../../walk/list.js';
-import { netNamespaces } from '../../walk/network/net-namespaces.js';
+import { netNamespaces } from '../../walk/network/net-devices.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
-import { nameHash } from '../../walk/tasks/name-hash.js';
+import { nameHash } from '../../walk/tasks/cgroup.js';
 import type { KeptPages } from '../kept-pages.js';
 import { attempt, everyTask, threadsOf, type Visited } from '../questions.js';
-import { Addresses } from './addresses.js';
-import { Interfaces } from './interfaces.js';
-import { Names } from './names.js';
-import { Patcher, type Patches } from './patcher.js';
-import { Replacements } from './replacements.js';
+import { Addresses, Interfaces } from './addresses.js';
+import { Names, Patcher, type Patches, Replacements } from './replacements.js';
 
-/** What becomes of the names in an extract. */
+/** Replacement of the names in an extract. */
 export interface Anonymous {
   readonly patches: Patches;
   readonly names: Replacements;
 }
 
 /**
- * What an anonymous extract says instead of the truth: of sockets their addresses and paths, of files
- * those that were asked about, of processes, cgroups and network devices their names, of the machine its name. Kernel threads are
- * called what the kernel's code calls them, but for interfaces in that. What cannot be read is not
- * kept either.
+ * Replaces the names in an anonymous extract: addresses and paths of sockets, requested file names, names of
+ * processes, cgroups and network devices, and of the machine. Kernel threads keep their names, except for
+ * interfaces within them. Unreadable data is not kept either.
  *
- * @param kept what the extract keeps: nothing else is patched or told
+ * @param kept pages of the extract: only these are patched
  */
 export function anonymous(
   kernel: NativeKernel,
@@ -119,7 +115,7 @@ function patchCgroups(
   }
 }
 
-/** With zeros to its end: behind a name may be what it was before. */
+/** Padded with zeros: remains of an earlier name may follow it. */
 function padded(name: Uint8Array, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   bytes.set(name);
@@ -142,7 +138,7 @@ function patchSock(
       ['__sk_common.skc_v6_daddr', '__sk_common.skc_v6_rcv_saddr'],
       (bytes: Uint8Array) => addresses.v6(bytes),
     ],
-    // Made of the addresses and ports, or of a path.
+    // A hash of the addresses and ports, or of a path.
     [['__sk_common.skc_hash'], (bytes: Uint8Array) => new Uint8Array(bytes.length)],
   ] as const) {
     for (const path of members) {
@@ -153,16 +149,16 @@ function patchSock(
         const real = bytesOf(kernel.read(address, member.size), 0, member.size);
         const made = make(real);
         if (!patcher.put(address, made)) return;
-        // Other families have something else there, and IPv6 both.
-        const tells = path.includes('v6') ? 'AF_INET6' : path.includes('addr') ? 'AF_INET' : '';
-        if (family === tells && real.some((byte) => byte !== 0))
+        // Other families have other data there, and IPv6 has both.
+        const symbol = path.includes('v6') ? 'AF_INET6' : path.includes('addr') ? 'AF_INET' : '';
+        if (family === symbol && real.some((byte) => byte !== 0))
           names.add('addresses', formatAddress(real), formatAddress(made));
       });
     }
   }
 }
 
-/** Longest address of a unix socket, `sun_path`, and what comes before it: the family. */
+/** Maximum length of a unix socket's path, `sun_path`, and the length of the family before it. */
 const UNIX_PATH_MAX = 108;
 const FAMILY_BYTES = 2;
 
@@ -181,7 +177,7 @@ function patchUnix({ kernel, patcher, names }: Work, paths: Names, sock: bigint)
     if (length <= 0) continue;
     const start = address + BigInt(name.offset('name') + FAMILY_BYTES);
     const whole = bytesOf(kernel.read(start, length), 0, length);
-    // An abstract name begins with NUL and may hold more of them.
+    // An abstract name begins with NUL and may contain more.
     const isAbstract = whole[0] === 0;
     const real = isAbstract ? whole.subarray(1) : untilNul(whole);
     const made = paths.of(real);
@@ -193,13 +189,13 @@ function patchUnix({ kernel, patcher, names }: Work, paths: Names, sock: bigint)
   }
 }
 
-/** Each name in a path, and what was computed from it: the hash by which the kernel finds it. */
+/** Each name in a path, and its hash, by which the kernel finds it. */
 function patchFiles({ kernel, patcher, names }: Work, places: readonly NamePlace[]): void {
   const made = new Names('f');
   for (const { dentry, address, length } of places) {
     attempt(() => {
       const real = bytesOf(kernel.read(address, length), 0, length);
-      // Roots are called so everywhere.
+      // The root has the same name on every machine.
       if (real.length === 0 || decodeBytes(real) === '/') return;
       const name = made.of(real);
       if (patcher.put(address, name)) names.addBytes('paths', real, name);
@@ -212,13 +208,13 @@ function patchFiles({ kernel, patcher, names }: Work, places: readonly NamePlace
   }
 }
 
-/** Where the name of a network device lies, and all bytes of its member. */
+/** Address of the name of a network device, and all bytes of its member. */
 interface InterfaceName {
   readonly address: bigint;
   readonly bytes: Uint8Array;
 }
 
-/** Names of the devices of all namespaces, as far as the lists can be followed. */
+/** Returns the names of the devices of all namespaces, as far as the lists can be read. */
 function interfaceNames(kernel: NativeKernel): InterfaceName[] {
   const found: InterfaceName[] = [];
   attempt(() => {
@@ -241,20 +237,20 @@ function interfaceNames(kernel: NativeKernel): InterfaceName[] {
   return found;
 }
 
-/** Deeper than this no cgroup lies. */
+/** Maximum depth of a cgroup. */
 const MAX_DEPTH = 128;
-/** NAME_MAX, with its NUL. */
+/** NAME_MAX plus NUL. */
 const MAX_NAME = 256;
 
-/** The name of a cgroup's kernfs node. */
+/** Name of a cgroup's kernfs node. */
 interface CgroupName {
   readonly address: bigint;
   readonly bytes: Uint8Array;
-  /** Address of the hash that the node keeps of its name (`unsigned int`). */
+  /** Address of the node's name hash (`unsigned int`). */
   readonly hash: bigint;
 }
 
-/** Where the names of a task's cgroups lie, from each leaf up; the root has none. */
+/** Addresses of the names of a task's cgroups, from each leaf up; the root has none. */
 function* cgroupNames(kernel: NativeKernel, task: bigint): Generator<CgroupName> {
   const set = new StructReader(kernel, 'css_set', ['dfl_cgrp', 'subsys']);
   const view = set.read(
@@ -269,9 +265,9 @@ function* cgroupNames(kernel: NativeKernel, task: bigint): Generator<CgroupName>
   }
 }
 
-/** The same of a `struct cgroup`. */
+/** Yields the same for a `struct cgroup`. */
 function* cgroupNamesUp(kernel: NativeKernel, cgroup: bigint): Generator<CgroupName> {
-  // Since 6.15 the parent is under RCU and so named.
+  // Since 6.15 the parent is RCU-protected and has another name.
   const parent = kernel.struct('kernfs_node')?.member('__parent') ? '__parent' : 'parent';
   const reader = new StructReader(kernel, 'kernfs_node', [parent, 'name', 'hash']);
   if (cgroup === 0n) return;

@@ -1,22 +1,18 @@
 import { viewOf } from '../../kernel/bytes.js';
 import { type Architecture, type NativeKernel, walkTables } from '../../kernel/native/parts.js';
+import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
-import { cpuMask, perCpuAddress } from '../../walk/machine/cpus.js';
-import { addressSpaces } from '../../walk/processes/address-spaces.js';
-import { ResidentCountReader } from '../../walk/processes/resident-counts.js';
+import { addressSpaces, ResidentCountReader } from '../../walk/processes/address-spaces.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
-import { pointerAt } from './pointer.js';
-import { present } from './present.js';
-import { type Store, storePages } from './store.js';
+import { pointerAt, present, readUtsNames, type Store, storePages } from './store.js';
 import { readTasks } from './tasks.js';
-import { readUtsNames } from './uts-names.js';
 import { readVariables } from './variables.js';
 
 /**
- * Reads what crash and drgn must find to open a dump with their vmlinux, found out by watching them
- * (crash 9.0, drgn 0.0.33 on kernels 5.10 to 7.2). All of it describes the machine, none of it what
- * ran there: of a task no more than its names, numbers, resident size and place in the lists.
+ * Reads the data that crash and drgn need to open a dump with their vmlinux, determined by tracing them
+ * (crash 9.0, drgn 0.0.33 on kernels 5.10 to 7.2). It describes the machine, not its programs: a task's
+ * names, ids, resident size and list links only.
  */
 export function readForDebuggers(kernel: NativeKernel, store: Store): void {
   readVariables(kernel);
@@ -32,7 +28,10 @@ export function readForDebuggers(kernel: NativeKernel, store: Store): void {
   attempt(() => readModules(kernel));
 }
 
-/** drgn goes through page tables to the direct map too: reads those that lead to these pages. */
+/**
+ * Reads the page tables that map these pages in the direct map: drgn uses page tables for such addresses as
+ * well.
+ */
 export function readDirectMapTables(
   kernel: NativeKernel,
   arch: Architecture,
@@ -46,10 +45,13 @@ export function readDirectMapTables(
   }
 }
 
-/** Code of the scheduler is some 30 KiB. */
+/** Upper bound; the scheduler's code has about 30 KiB. */
 const MOST_TEXT = 256 << 10;
 
-/** crash disassembles how tasks are switched, and stops if it cannot: code, the same in every copy. */
+/**
+ * Reads the scheduler code that crash disassembles to find how tasks are switched; crash exits without it. It
+ * is code, the same in every copy of this kernel.
+ */
 function readSchedulerText(kernel: NativeKernel): void {
   const start = kernel.symbol('__sched_text_start');
   const end = kernel.symbol('__sched_text_end');
@@ -57,12 +59,12 @@ function readSchedulerText(kernel: NativeKernel): void {
   kernel.read(start, Math.min(Number(end - start), MOST_TEXT));
 }
 
-/** Modules that can be loaded at once, by any measure. */
+/** Upper bound of loaded modules. */
 const MOST_MODULES = 4096;
-/** Exported symbols of a module that are kept at most. */
+/** Maximum number of exported symbols of a module. */
 const MOST_EXPORTS = 65_536;
 
-/** The loaded modules: their names and places, and which symbols they export. */
+/** Reads the loaded modules: their names, addresses and exported symbols. */
 function readModules(kernel: NativeKernel): void {
   const head = kernel.symbol('modules');
   const symbol = kernel.struct('kernel_symbol')?.size ?? 0;
@@ -72,7 +74,7 @@ function readModules(kernel: NativeKernel): void {
   let modules = 0;
   for (const node of listNodes(kernel, head)) {
     if (++modules > MOST_MODULES) return;
-    const address = node - BigInt(module.offset('list'));
+    const address = module.containerOf(node, 'list');
     attempt(() => {
       kernel.read(address, module.size);
       const view = exports.read(address);
@@ -86,10 +88,12 @@ function readModules(kernel: NativeKernel): void {
   }
 }
 
-/** Nodes of the pids' tree: 64 to a node. */
+/** Maximum number of nodes in the pid tree, each of which has 64 slots. */
 const MOST_PID_NODES = 1 << 20;
 
-/** The initial namespace's pids (an xarray since 4.15), by which both find tasks. */
+/**
+ * Reads the pids of the initial namespace (an xarray since 4.15), by which both crash and drgn find tasks.
+ */
 function readPids(kernel: NativeKernel): void {
   const namespace = kernel.symbol('init_pid_ns');
   if (namespace === undefined) return;
@@ -102,7 +106,7 @@ function readPids(kernel: NativeKernel): void {
   ]).read(namespace);
   const head = new StructReader(kernel, 'pid_namespace', ['idr.idr_rt.xa_head']);
   const slots = new StructReader(kernel, 'xa_node', ['slots']);
-  // The number in the initial namespace comes first; since 6.5 the array of them has no size.
+  // The number in the initial namespace comes first; since 6.5 the array has no declared size.
   const numbers = kernel.struct('pid')?.member('numbers');
   const pid = Math.max(
     kernel.struct('pid')?.size ?? 0,
@@ -111,7 +115,7 @@ function readPids(kernel: NativeKernel): void {
   const pending = [head.read(namespace).pointer('idr.idr_rt.xa_head')];
   const seen = new Set<bigint>();
   for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
-    // 0b10 in the low bits marks a node, none a pointer (linux/xarray.h).
+    // The low bits are 0b10 for a node, and 0 for a pointer (linux/xarray.h).
     const address = entry & ~3n;
     if (address === 0n || seen.has(entry) || seen.size > MOST_PID_NODES) continue;
     seen.add(entry);
@@ -126,17 +130,17 @@ function readPids(kernel: NativeKernel): void {
   }
 }
 
-/** crash's `ps` ends at the first process whose `mm_struct` is there and whose resident size is not. */
+/** crash's `ps` stops at the first process whose `mm_struct` exists and whose resident size does not. */
 function readResidentCounts(kernel: NativeKernel): void {
   const counts = new ResidentCountReader(kernel);
   for (const space of addressSpaces(kernel, () => undefined)) attempt(() => counts.read(space));
 }
 
-/** More than any machine has. */
+/** Upper bound of NUMA nodes. */
 const MOST_NODES = 1024;
 const MOST_SECTIONS = 1 << 20;
 
-/** The nodes of memory with their zones, by which crash knows how much there is. */
+/** Memory nodes with their zones, from which crash knows the amount of memory. */
 function readNodes(kernel: NativeKernel): void {
   const size = kernel.struct('pglist_data')?.size ?? 0;
   const zone = kernel.struct('zone');
@@ -158,15 +162,15 @@ function readNodes(kernel: NativeKernel): void {
   }
 }
 
-/** `Movable`, with its NUL. */
+/** Length of `Movable` plus NUL. */
 const LONGEST_ZONE_NAME = 8;
 
-/** The sections of memory that have a memory map (linux/mmzone.h): a table of tables of them. */
+/** Reads the memory sections that have a memory map (linux/mmzone.h), a two-level table. */
 function readSections(kernel: NativeKernel): void {
   const { vmcoreinfo } = kernel;
   const size = kernel.struct('mem_section')?.size ?? 0;
   const roots = vmcoreinfo.length('mem_section') ?? 0;
-  // SYMBOL(mem_section) is the variable's value.
+  // SYMBOL(mem_section) is the value of the variable.
   const table = vmcoreinfo.symbol('mem_section');
   if (table === undefined || size === 0 || roots === 0 || roots > MOST_SECTIONS) return;
   const view = kernel.read(table, roots * 8);
@@ -177,13 +181,13 @@ function readSections(kernel: NativeKernel): void {
   }
 }
 
-/** More than a machine has that is made of blocks of 128 MiB at least. */
+/** Upper bound of memory blocks, which have at least 128 MiB each. */
 const MOST_BLOCKS = 1 << 20;
-/** Kinds of buses that drivers register: dozens. */
+/** Upper bound of bus types registered by drivers; dozens are usual. */
 const MOST_BUSES = 4096;
 const LONGEST_BUS_NAME = 32;
 
-/** The devices that stand for blocks of memory, which crash counts (drivers/base/memory.c). */
+/** Devices of memory blocks, which crash counts (drivers/base/memory.c). */
 function readMemoryBlocks(kernel: NativeKernel): void {
   const bus = memoryBus(kernel);
   if (bus === undefined) return;
@@ -192,17 +196,17 @@ function readMemoryBlocks(kernel: NativeKernel): void {
   const block = new StructReader(kernel, 'memory_block', ['dev', 'dev.kobj.name']);
   kernel.read(bus, owner.size);
   let blocks = 0;
-  for (const link of listNodes(kernel, bus + BigInt(owner.offset('klist_devices.k_list')))) {
+  for (const link of listNodes(kernel, owner.addressOf(bus, 'klist_devices.k_list'))) {
     if (++blocks > MOST_BLOCKS) return;
-    const held = link - BigInt(node.offset('knode_bus.n_node'));
+    const held = node.containerOf(link, 'knode_bus.n_node');
     kernel.read(held, node.size);
-    const address = node.read(held).pointer('device') - BigInt(block.offset('dev'));
+    const address = block.containerOf(node.read(held).pointer('device'), 'dev');
     kernel.read(address, block.size);
     attempt(() => readName(kernel, block.read(address).pointer('dev.kobj.name')));
   }
 }
 
-/** Address of the bus's `struct subsys_private`: of a variable, or since 6.4 by name among all. */
+/** Address of the bus's `struct subsys_private`: from a variable, or since 6.4 by name in a list. */
 function memoryBus(kernel: NativeKernel): bigint | undefined {
   const variable = kernel.symbol('memory_subsys');
   const bus = variable === undefined ? undefined : kernel.struct('bus_type')?.member('p');
@@ -217,13 +221,12 @@ function memoryBus(kernel: NativeKernel): bigint | undefined {
   const head = pointerAt(kernel, all);
   kernel.read(head, set.size);
   let buses = 0;
-  for (const link of listNodes(kernel, head + BigInt(set.offset('list')))) {
+  for (const link of listNodes(kernel, set.addressOf(head, 'list'))) {
     if (++buses > MOST_BUSES) return found;
-    const address = link - BigInt(object.offset('entry'));
+    const address = object.containerOf(link, 'entry');
     kernel.read(address, object.size);
     const name = readName(kernel, object.read(address).pointer('name'));
-    if (name === 'memory')
-      found = address - BigInt(set.offset('kobj')) - BigInt(owner.offset('subsys'));
+    if (name === 'memory') found = owner.containerOf(set.containerOf(address, 'kobj'), 'subsys');
   }
   return found;
 }
@@ -236,14 +239,14 @@ function readName(kernel: NativeKernel, address: bigint): string {
   return '';
 }
 
-/** What is read of each CPU's own variables: 8 bytes, or as much as a struct takes. */
+/** Bytes that are read of per-CPU variables: 8, or the size of a struct. */
 const PER_CPU: Readonly<Record<string, string | 8>> = {
-  // What ran.
+  // Running tasks.
   runqueues: 'rq',
   current_task: 8,
-  // 6.2 to 6.14 keep the task, the CPU's number and the stack of interrupts in one struct.
+  // 6.2 to 6.14 keep the current task, the CPU number and the interrupt stack in one struct.
   pcpu_hot: 'pcpu_hot',
-  // The stacks that interrupts run on.
+  // Interrupt stacks.
   cpu_tss_rw: 'x86_hw_tss',
   hardirq_stack_ptr: 8,
   cea_exception_stacks: 8,
@@ -252,7 +255,7 @@ const PER_CPU: Readonly<Record<string, string | 8>> = {
   this_cpu_off: 8,
 };
 
-/** What crash reads of each CPU: what ran there, and where its stacks are. */
+/** Data that crash reads of each CPU: its running task, and the addresses of its stacks. */
 function readCpus(kernel: NativeKernel, store: Store): void {
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     for (const [name, type] of Object.entries(PER_CPU)) {
@@ -262,13 +265,16 @@ function readCpus(kernel: NativeKernel, store: Store): void {
         if (address !== undefined && size !== undefined) kernel.read(address, size);
       });
     }
-    // crash checks that these stacks are mapped: it takes their page tables, not their bytes.
+    // crash checks that these stacks are mapped: it needs their page tables, not their contents.
     attempt(() => readExceptionStacks(kernel, cpu));
     attempt(() => storeInterruptStack(kernel, store, cpu));
   }
 }
 
-/** Where they lie is up to chance: one CPU's may be in two page tables. Guards between them are not mapped. */
+/**
+ * Their addresses vary: the stacks of one CPU may be in two page tables. Guard pages between them are not
+ * mapped.
+ */
 function readExceptionStacks(kernel: NativeKernel, cpu: number): void {
   const at = ofCpu(kernel, 'cea_exception_stacks', cpu);
   if (at === undefined) return;
@@ -278,13 +284,13 @@ function readExceptionStacks(kernel: NativeKernel, cpu: number): void {
     attempt(() => kernel.physicalOf(stacks + BigInt(page)));
 }
 
-/** Where a CPU has its own of a variable. */
+/** Returns the address of a CPU's copy of a per-CPU variable. */
 function ofCpu(kernel: NativeKernel, name: string, cpu: number): bigint | undefined {
   const address = kernel.symbol(name);
   return address === undefined ? undefined : perCpuAddress(kernel, address, cpu);
 }
 
-/** crash reads the stacks of interrupts whole. `hardirq_stack_ptr` points close to a stack's end. */
+/** crash reads interrupt stacks completely. `hardirq_stack_ptr` points close to a stack's end. */
 function storeInterruptStack(kernel: NativeKernel, store: Store, cpu: number): void {
   const bytes = kernel.struct('irq_stack')?.size;
   const member = kernel.struct('pcpu_hot')?.member('hardirq_stack_ptr');

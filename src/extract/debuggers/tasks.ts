@@ -1,12 +1,10 @@
 import type { NativeKernel } from '../../kernel/native/parts.js';
-import { cpuMask, perCpuAddress } from '../../walk/machine/cpus.js';
+import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { attempt, everyTask, threadsOf } from '../questions.js';
-import { pointerAt } from './pointer.js';
-import { present } from './present.js';
-import { type Store, storePages } from './store.js';
+import { pointerAt, present, type Store, storePages } from './store.js';
 
-/** What `ps` of crash and drgn's tasks show; nothing of what a task's memory holds. */
+/** Members for `ps` of crash and drgn's tasks; none of a task's own memory. */
 const TASK_MEMBERS = [
   'thread_info.flags',
   'thread_info.cpu',
@@ -44,7 +42,7 @@ const TASK_MEMBERS = [
   'thread.sp',
 ] as const;
 
-/** What each CPU ran, and its idle task, which is in no list. */
+/** The running task of each CPU, and its idle task, which is in no list. */
 function onCpus(kernel: NativeKernel): bigint[] {
   const found: bigint[] = [];
   attempt(() => {
@@ -58,10 +56,12 @@ function onCpus(kernel: NativeKernel): bigint[] {
   return found.filter((task) => task !== 0n);
 }
 
-/** A table has a bit for each descriptor; of huge ones those of the first 65,536 are kept. */
+/** Maximum number of descriptors kept of a table, which has a bit for each. */
 const MOST_DESCRIPTORS = 65_536;
 
-/** drgn looks into the tables of kernel threads too, whose files are those of init_task. */
+/**
+ * Reads the descriptor tables; drgn also reads those of kernel threads, which share the files of init_task.
+ */
 function readDescriptors(kernel: NativeKernel, files: bigint): void {
   if (files === 0n) return;
   const fdt = new StructReader(kernel, 'files_struct', ['fdt']).read(files).pointer('fdt');
@@ -73,11 +73,11 @@ function readDescriptors(kernel: NativeKernel, files: bigint): void {
   kernel.read(table.pointer('fd'), count * 8);
 }
 
-/** States have a bit each, and words of a few letters in parentheses behind them. */
+/** Maximum number of task states: each has a bit and a short name in parentheses. */
 const MOST_STATES = 32;
 const LONGEST_STATE = 32;
 
-/** The words for states that crash prints (`task_state_array`, fs/proc/array.c). */
+/** Reads the state names that crash prints (`task_state_array`, fs/proc/array.c). */
 function readStateWords(kernel: NativeKernel): void {
   const array = kernel.symbol('task_state_array');
   const start = kernel.symbol('__start_rodata');
@@ -85,13 +85,13 @@ function readStateWords(kernel: NativeKernel): void {
   if (array === undefined || start === undefined || end === undefined) return;
   for (let state = 0; state < MOST_STATES; state++) {
     const word = pointerAt(kernel, array + BigInt(state * 8));
-    // Behind the array lies something else.
+    // Other data follows the array.
     if (word < start || word >= end - BigInt(LONGEST_STATE)) return;
     kernel.read(word, LONGEST_STATE);
   }
 }
 
-/** What crash and drgn show of each task, and the pages of its struct and stack. */
+/** Data that crash and drgn show of each task, and the pages of its struct and stack. */
 export function readTasks(kernel: NativeKernel, store: Store): void {
   attempt(() => readStateWords(kernel));
   const members = present(kernel, 'task_struct', TASK_MEMBERS);
@@ -101,31 +101,35 @@ export function readTasks(kernel: NativeKernel, store: Store): void {
   const stackSize = stackBytes(kernel);
   for (const task of new Set(all)) {
     attempt(() => members.read(task));
-    // crash reads a task whole or not at all; of its other pages it gets zeros.
+    // crash reads a task completely or not at all; other bytes of its pages are zeros.
     storePages(kernel, store, task, taskSize);
     attempt(() => readDescriptors(kernel, members.read(task).pointer('files')));
-    // It looks through all stacks for one that panics. They hold what user space passed in.
+    // crash searches all stacks for the panicking task. They contain user data.
     attempt(() => storePages(kernel, store, members.read(task).pointer('stack'), stackSize));
   }
 }
 
-/** The state of the FPU makes tasks larger than their type on x86_64: it is not a megabyte. */
+/** Upper bound: on x86_64 FPU state makes tasks larger than their type, but not larger than 1 MiB. */
 const MOST_TASK = 1 << 20;
 
-/** Bytes of a task: `arch_task_struct_size` where its type does not tell (arch/x86, since 4.2). */
+/**
+ * Returns the size of a task: `arch_task_struct_size` if its type excludes FPU state (arch/x86, since 4.2).
+ */
 function taskBytes(kernel: NativeKernel, typed: number): number {
-  let told = 0;
+  let found = 0;
   attempt(() => {
     const symbol = kernel.symbol('arch_task_struct_size');
-    if (symbol !== undefined) told = kernel.read(symbol, 4).getUint32(0, true);
+    if (symbol !== undefined) found = kernel.read(symbol, 4).getUint32(0, true);
   });
-  return Math.min(Math.max(typed, told), MOST_TASK);
+  return Math.min(Math.max(typed, found), MOST_TASK);
 }
 
-/** THREAD_SIZE without KASAN, where no page is larger (x86_64 and arm64 alike). */
+/** THREAD_SIZE without KASAN, unless pages are larger (x86_64 and arm64). */
 const USUAL_STACK = 16_384;
 
-/** THREAD_SIZE: the first task's stack is as large as any (since 6.9; with its task before). */
+/**
+ * Returns THREAD_SIZE from the size of the first task's stack (since 6.9; before, together with its task).
+ */
 function stackBytes(kernel: NativeKernel): number {
   const usual = Math.max(USUAL_STACK, kernel.facts.pageSize);
   for (const name of ['stack', 'task']) {
@@ -137,7 +141,7 @@ function stackBytes(kernel: NativeKernel): number {
   return usual;
 }
 
-/** Addresses of every `struct task_struct`: of the processes and their threads. */
+/** Addresses of every `struct task_struct`: processes and their threads. */
 function everyThread(kernel: NativeKernel): bigint[] {
   const found = new Set<bigint>();
   for (const process of everyTask(kernel)) {

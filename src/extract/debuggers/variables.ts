@@ -3,23 +3,23 @@ import { readClock } from '../../walk/machine/clock.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { attempt } from '../questions.js';
 
-/** Variables of the image, and how many bytes of each are kept at most; `page` for a page of them. */
+/** Variables of the image, and the maximum number of bytes of each; `page` for a page of them. */
 const VARIABLES: Readonly<Record<string, number | 'page'>> = {
-  // crash: which kernel this is, and whether it fits the vmlinux.
+  // crash: identifies the kernel, and checks that it matches the vmlinux.
   linux_banner: 512,
-  // Both: CPUs, and where each has its own variables.
+  // Both: CPUs, and the addresses of their per-CPU variables.
   __cpu_possible_mask: 1024,
   __cpu_present_mask: 1024,
   __cpu_online_mask: 1024,
   __cpu_active_mask: 1024,
   __per_cpu_offset: 65_536,
   nr_cpu_ids: 8,
-  // crash: the time of the dump and since boot.
+  // crash: time of the dump and uptime.
   shadow_timekeeper: 512,
   tk_core: 512,
   timekeeper: 512,
   jiffies_64: 8,
-  // crash: memory's size and its nodes; drgn: the vmemmap.
+  // crash: memory size and nodes; drgn: vmemmap.
   mem_section: 8,
   _totalram_pages: 8,
   totalram_pages: 8,
@@ -35,28 +35,28 @@ const VARIABLES: Readonly<Record<string, number | 'page'>> = {
   zero_pfn: 8,
   huge_zero_pfn: 8,
   nr_swapfiles: 4,
-  // crash: hypervisors and a capture kernel.
+  // crash: detection of hypervisors and of a capture kernel.
   xen_start_info: 8,
   pv_info: 64,
   kexec_crash_image: 8,
   crashing_cpu: 4,
   panic_cpu: 8,
-  // crash: slab caches, which it lists when asked.
+  // crash: list of slab caches.
   slab_caches: 16,
   kmem_cache: 8,
-  // crash: how tasks are laid out, and how many there are.
+  // crash: layout of tasks, and their number.
   arch_task_struct_size: 4,
   nr_threads: 4,
   modules: 16,
-  // drgn: tasks and sockets by the kernel's own lists.
+  // drgn: tasks and sockets in the kernel's own lists.
   net_namespace_list: 16,
   memory_block_size_probed: 8,
-  // crash: load, clock rate and taints, which it greets with.
+  // crash: load, clock rate and taints in its banner.
   avenrun: 24,
   cpu_khz: 4,
   tainted_mask: 8,
   taint_flags: 1024,
-  // crash: interrupt vectors and the top of the page tables.
+  // crash: interrupt vectors and top-level page table.
   idt_table: 'page',
   init_top_pgt: 'page',
   swapper_pg_dir: 'page',
@@ -64,13 +64,13 @@ const VARIABLES: Readonly<Record<string, number | 'page'>> = {
   level2_kernel_pgt: 'page',
   level2_fixmap_pgt: 'page',
   nr_irqs: 4,
-  // crash: whether stacks can be unwound by the kernel's own tables.
+  // crash: whether the kernel's own tables can unwind stacks.
   lookup_num_blocks: 4,
 };
 
-/** The variables that crash and drgn look at when they open a dump. */
+/** Reads the variables that crash and drgn read when they open a dump. */
 export function readVariables(kernel: NativeKernel): void {
-  // Kernels whose symbols are few need not tell of it.
+  // Kernels with few symbols may lack it.
   new Unknowns().try('the clock', () => readClock(kernel));
   for (const [name, most] of Object.entries(VARIABLES)) {
     attempt(() => readVariable(kernel, name, most === 'page' ? kernel.facts.pageSize : most));
@@ -80,7 +80,7 @@ export function readVariables(kernel: NativeKernel): void {
 function readVariable(kernel: NativeKernel, name: string, most: number): void {
   const address = kernel.symbol(name);
   if (address === undefined) return;
-  // As far as the next symbol: a variable's own size is told nowhere.
+  // The size of a variable is unknown: read up to the next symbol.
   const isBehind = (offset: number): boolean => {
     const symbol = kernel.symbolTable?.before(address + BigInt(offset));
     return symbol !== undefined && symbol.address > address;

@@ -1,17 +1,15 @@
 import fs from 'node:fs';
 import type { ZodError } from 'zod';
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { bytesOf, viewOf } from '../../kernel/bytes.js';
 import { lastAtOrBelow, type MemoryImage, WrappedImage } from '../../kernel/native/parts.js';
-import { identityOf } from './identity.js';
-import { MOST_MAP_BYTES } from './limits.js';
 import type { MapJson } from './schema.js';
+import { identityOf, MOST_MAP_BYTES } from './write.js';
 
 /**
- * An anonymous extract with the names that it had: whatever is asked of it is answered as by the
- * dump that it was cut from.
+ * Restores the names of an anonymous extract: all answers are then those of the original dump.
  *
- * @param image the extract, which the result wraps; is not closed when this throws
+ * @param image the extract, wrapped by the result; not closed if this throws
  * @throws {KernelError} `wrong-map` if the file is no map, or the map of another extract
  */
 export async function restored(image: MemoryImage, file: string): Promise<MemoryImage> {
@@ -27,7 +25,7 @@ export async function restored(image: MemoryImage, file: string): Promise<Memory
   let end = 0;
   for (const [at, hex] of map.places) {
     if (at < end)
-      throw new KernelError('wrong-map', `${file}: malformed map (places out of order)`);
+      throw new KernelError('wrong-map', `${file}: malformed map (offsets out of order)`);
     end = at + hex.length / 2;
   }
   return new RestoredImage(image, map.places);
@@ -58,7 +56,7 @@ async function parse(file: string, text: string): Promise<MapJson> {
   } catch (cause) {
     throw new KernelError('wrong-map', `${file}: malformed map (not JSON)`, { cause });
   }
-  // zod is half of all the code; who reads no map does not wait for it.
+  // zod is half of the program's code, so load it only to read a map.
   const { mapSchema } = await import('./schema.js');
   const { success, data, error } = mapSchema.safeParse(value);
   if (!success) throw new KernelError('wrong-map', `${file}: malformed map (${firstIssue(error)})`);
@@ -72,12 +70,12 @@ function firstIssue({ issues }: ZodError): string {
 
 const MOST_WORDS = 200;
 
-/** Shows other bytes at some places of physical memory, if there are any at all. */
+/** Overlays other bytes at some places of physical memory, if they exist in the image. */
 class RestoredImage extends WrappedImage {
   readonly #starts: Float64Array;
   readonly #bytes: readonly Uint8Array[];
 
-  /** @param places ascending, none over another */
+  /** @param places in ascending order, without overlap */
   constructor(image: MemoryImage, places: MapJson['places']) {
     super(image, {});
     this.#starts = Float64Array.from(places, ([at]) => at);

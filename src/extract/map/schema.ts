@@ -5,12 +5,12 @@ const name = z.string().max(4096);
 const replacements = z.array(z.strictObject({ made: name, real: name }));
 
 /**
- * What `kdump-mem extract --map` writes: what an anonymous extract says, and what is true. `--map` of
- * other commands reads it. Names are as the kernel has them: JSON escapes them.
+ * Output of `kdump-mem extract --map`: the replacements of an anonymous extract, and the true names. `--map`
+ * of other commands reads it. Names are as in the kernel: JSON escapes them.
  */
 export const mapSchema = z.strictObject({
   schema: z.literal('kdump-mem.map/1'),
-  /** The extract that it belongs to, and no other. */
+  /** The only extract that the map belongs to. */
   extract: z.strictObject({
     sizeBytes: z.int().nonnegative(),
     sha256: z.string().regex(/^[0-9a-f]{64}$/),
@@ -21,7 +21,7 @@ export const mapSchema = z.strictObject({
   cgroups: replacements,
   interfaces: replacements,
   hosts: replacements,
-  /** Physical addresses, ascending, and the bytes that were there, in hex. */
+  /** Physical addresses, ascending, and the original bytes, in hex. */
   places: z.array(z.tuple([z.int().nonnegative(), z.string().regex(/^([0-9a-f]{2}){1,4096}$/)])),
 });
 

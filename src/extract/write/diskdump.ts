@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { OutputFile } from '../../base/output-file.js';
 import { bytesOf } from '../../kernel/bytes.js';
+import { UTS_BYTES } from '../../kernel/layout.js';
 import {
   COMPRESSION_FLAGS,
   DESCRIPTOR_BYTES,
@@ -9,52 +10,47 @@ import {
   SUB_HEADER_BYTES,
   UTSNAME_AT,
 } from '../../kernel/native/parts.js';
-import { UTS_BYTES } from '../../kernel/utsname.js';
-import { Appender } from './appender.js';
 import type { Compression, Compressor } from './compress.js';
 
-/** What the file says of itself, besides its pages. */
+/** Header of the file, without its pages. */
 export interface DumpHead {
   readonly pageSize: number;
   readonly machine: string;
   readonly release: string;
   /** `uname -v`. */
   readonly version: string;
-  /** What the kernel image's physical addresses are above its link-time ones (x86_64's phys_base). */
+  /** Offset of the kernel image's physical addresses from its link-time ones (x86_64's phys_base). */
   readonly physBase: bigint;
-  /** makedumpfile's -d: which kinds of pages were left out. */
+  /** makedumpfile's -d: the excluded kinds of pages. */
   readonly dumpLevel: number;
-  /** Online CPUs. */
+  /** Number of online CPUs. */
   readonly cpus: number;
-  /** The VMCOREINFO note among them. */
+  /** ELF notes, including VMCOREINFO. */
   readonly notes: readonly Note[];
 }
 
-/** The pages to write. */
+/** Pages to write. */
 export interface DumpPages {
-  /** Ascending. */
+  /** Page numbers in ascending order. */
   readonly numbers: readonly number[];
-  /** What a page holds. Each is asked for once, in that order. */
+  /** Returns the bytes of a page. Called once for each page, in the order of the numbers. */
   readonly bytesOf: (number: number) => Uint8Array;
-  /**
-   * Pages of memory that exist, stored or not, by their numbers below `limit`; those that are stored
-   * need not be among them.
-   */
+  /** Ranges of existing pages, stored or not, with numbers below `limit`; stored pages may be omitted. */
   readonly existing: (limit: number) => Iterable<{ readonly start: number; readonly end: number }>;
 }
 
 const HEADER_VERSION = 6;
 
-/** A signal is heard after so many pages: within a tenth of a second, by the slowest compression. */
+/** Pages between checks for a signal: a tenth of a second with the slowest compression. */
 const PAGES_AT_ONCE = 256;
 
 /**
- * Writes a "kdump compressed" dump, as makedumpfile lays it out (diskdump_mod.h): a block of header,
- * blocks of sub-header with notes behind it, two bitmaps, the descriptors of the stored pages, then
- * their data, as they come. Pages of zeros share one block.
+ * Writes a "kdump compressed" dump in makedumpfile's layout (diskdump_mod.h): header blocks, sub-header
+ * blocks followed by notes, two bitmaps, the descriptors of the stored pages, then their data in order. Zero
+ * pages share one block.
  *
- * @param file is finished, or discarded if that fails
- * @returns the file's size in bytes
+ * @param file is finished, or discarded on failure
+ * @returns file size in bytes
  * @throws {ExtractError}
  */
 export async function writeDiskdump(
@@ -113,7 +109,10 @@ export async function writeDiskdump(
   }
 }
 
-/** Where a page lies in the file, and how (struct page_desc; nobody reads its last word). */
+/**
+ * Returns the page descriptor with position and encoding of a page in the file (struct page_desc; its last
+ * word is unused).
+ */
 function descriptor(position: number, size: number, flags: number): Uint8Array {
   const bytes = Buffer.alloc(DESCRIPTOR_BYTES);
   bytes.writeBigUInt64LE(BigInt(position), 0);
@@ -132,7 +131,7 @@ function header(
   const bytes = Buffer.alloc(464);
   bytes.write('KDUMP   ', 0, 'latin1');
   bytes.writeInt32LE(HEADER_VERSION, 8);
-  // Not the node's name nor its domain, which say whose machine it was.
+  // Omits node name and domain name, which identify the machine.
   const utsname = ['Linux', '', head.release, head.version, head.machine, ''];
   utsname.forEach((text, index) => {
     bytes.write(text.slice(0, UTS_BYTES - 1), UTSNAME_AT + index * UTS_BYTES, 'latin1');
@@ -162,11 +161,11 @@ function subHeader(head: DumpHead, limit: number, notesAt: number, notes: LaidNo
 
 interface LaidNotes {
   readonly bytes: Uint8Array;
-  /** Where the text of VMCOREINFO lies among them. */
+  /** Position of the text of VMCOREINFO in them. */
   readonly vmcoreinfo: { readonly at: number; readonly length: number } | undefined;
 }
 
-/** ELF notes one after the other; names end in NUL, names and data are padded to 4 bytes. */
+/** Returns consecutive ELF notes; names end in NUL, and names and data are padded to 4 bytes. */
 function layNotes(notes: readonly Note[]): LaidNotes {
   const parts: Uint8Array[] = [];
   let at = 0;
@@ -190,7 +189,7 @@ function layNotes(notes: readonly Note[]): LaidNotes {
   return { bytes: Buffer.concat(parts), vmcoreinfo };
 }
 
-/** Memory that exists, then memory that is stored: a bit for each page. */
+/** Returns the bitmaps of existing and of stored memory, with one bit for each page. */
 function bitmaps(
   numbers: readonly number[],
   exists: Iterable<{ readonly start: number; readonly end: number }>,
@@ -206,4 +205,41 @@ function bitmaps(
     set(length, page);
   }
   return bytes;
+}
+
+/** Number of bytes in one write. */
+const PIECE = 1 << 20;
+
+/** Appends bytes to a file from a start position, with buffering. */
+export class Appender {
+  readonly #file: OutputFile;
+  readonly #piece = Buffer.alloc(PIECE);
+  #filled = 0;
+  /** Position of the piece in the file. */
+  #at: number;
+
+  constructor(file: OutputFile, position: number) {
+    this.#file = file;
+    this.#at = position;
+  }
+
+  /** Position of the next bytes in the file. */
+  get position(): number {
+    return this.#at + this.#filled;
+  }
+
+  /** @throws {OutputError} `cannot-write` */
+  append(bytes: Uint8Array): void {
+    if (this.#filled + bytes.length > PIECE) this.flush();
+    if (bytes.length > PIECE) throw new RangeError(`write of ${bytes.length} bytes`);
+    this.#piece.set(bytes, this.#filled);
+    this.#filled += bytes.length;
+  }
+
+  /** Writes pending data. @throws {OutputError} `cannot-write` */
+  flush(): void {
+    this.#file.write(this.#at, this.#piece.subarray(0, this.#filled));
+    this.#at += this.#filled;
+    this.#filled = 0;
+  }
 }

@@ -1,7 +1,6 @@
 import type { MemorySource } from '../../account/memory/answer.js';
 import type { GrowthAnswer } from '../answer.js';
 import type { GroupHistory, GrownCategory } from './categories.js';
-import type { Judgement, WatchVerdict } from './doubts.js';
 
 /** Times without samples. */
 export interface Gaps {
@@ -10,7 +9,7 @@ export interface Gaps {
   readonly longest: number;
 }
 
-/** What was told of a boot before the last. */
+/** Result of an earlier boot. */
 export interface EarlierBoot {
   readonly bootId: string | null;
   readonly from: Date;
@@ -18,36 +17,84 @@ export interface EarlierBoot {
   readonly samples: number;
   readonly seconds: number;
   readonly verdict: WatchVerdict;
-  /** Categories that grew for sure, the fastest first. */
+  /** Categories with significant growth, fastest first. */
   readonly growing: readonly GrownCategory[];
 }
 
-/** What is known of a machine's last boot. */
+/** Facts about a machine since its last boot. */
 export interface WatchFacts {
   readonly growth: GrowthAnswer;
-  /** When the first sample of this boot was taken, by the clock on the wall. */
+  /** Wall-clock time of the first sample of this boot. */
   readonly from: Date;
   readonly seconds: number;
-  /** Undefined: no sample told where the memory is. */
+  /** Undefined: no sample has a memory breakdown. */
   readonly source: MemorySource | undefined;
   readonly sourceChanges: number;
-  /** How often categories together had more or less than before, and the machine had not. */
+  /** Number of times the sum of all categories changed, but not the memory of the machine. */
   readonly sumChanges: number;
   readonly categories: readonly GrownCategory[];
   readonly groups: readonly GroupHistory[];
-  /** Samples between which the wall clock and the uptime advanced by different times; by so many seconds together. */
+  /**
+   * Samples between which the wall clock and the uptime advanced differently, and the sum of the differences
+   * in seconds.
+   */
   readonly clockSteps: { readonly count: number; readonly seconds: number };
   readonly gaps: Gaps;
-  /** Samples that were to be taken, and are not there. */
+  /** Number of missing samples. */
   readonly lost: number;
-  /** Samples that do not tell where the memory is, and why the last of them does not. */
+  /** Number of samples without a memory breakdown, and the reason of the last one. */
   readonly withoutLedger: { readonly count: number; readonly why: string | null };
-  /** Of some processes nothing is told. */
+  /** Some processes are missing. */
   readonly hidden: boolean;
 }
 
-/** What grew while a machine was watched. */
+/** Growth of a watched machine. */
 export interface WatchAnswer extends WatchFacts, Judgement {
-  /** The latest of them; no more than a few. */
+  /** The latest earlier boots; at most a few. */
   readonly earlier: readonly EarlierBoot[];
+}
+
+/**
+ * Reasons to doubt that nothing grew, and further observations. `too-short`: less than two days, so that the
+ * time of day may explain the changes. `gaps`: times without samples. `lost-samples`: samples that could not
+ * be taken or stored. `no-categories`: samples without a memory breakdown. `source-changed`: the memory
+ * breakdown changed its source. `sum-changed`: the sum of all categories changed, but not the memory of the
+ * machine. `may-grow`: growth of a category cannot be excluded. `available-falls`: MemAvailable declines, but
+ * no category grows. `rebooted`: the result covers only the last boot. `clock`: times that contradict each
+ * other. `hidden`: /proc hides processes.
+ */
+export const WATCH_DOUBT_CODES = [
+  'too-short',
+  'gaps',
+  'lost-samples',
+  'no-categories',
+  'source-changed',
+  'sum-changed',
+  'may-grow',
+  'available-falls',
+  'rebooted',
+  'clock',
+  'hidden',
+] as const;
+export type WatchDoubtCode = (typeof WATCH_DOUBT_CODES)[number];
+
+export interface WatchDoubt {
+  readonly code: WatchDoubtCode;
+  /** Number of gaps, samples or boots. */
+  readonly count?: number;
+  readonly seconds?: number;
+  readonly category?: GrownCategory;
+  readonly why?: string;
+}
+
+/**
+ * `grows`: something grows significantly. `nothing-grows`: known that nothing does. `inconclusive`: neither.
+ */
+export type WatchVerdict = 'grows' | 'nothing-grows' | 'inconclusive';
+
+export interface Judgement {
+  readonly verdict: WatchVerdict;
+  readonly doubts: readonly WatchDoubt[];
+  /** Maximum growth of a category, bytes per second; null: unknown for some. */
+  readonly atMost: number | null;
 }

@@ -4,22 +4,22 @@ import {
   type CategoryName,
   categoryFacts,
 } from '../../account/memory/categories.js';
-import { DaySeries } from '../day-series.js';
-import { dayTrendOf } from '../day-trend.js';
-import type { Points } from '../points.js';
+import type { UnavailableCode } from '../../base/errors.js';
+import { DaySeries, dayTrendOf } from '../day-trend.js';
+import type { ProcessesAtTime } from '../processes.js';
+import type { Points } from '../series.js';
 import type { Trend } from '../trend.js';
-import type { LedgerSample } from './sample.js';
 
-/** How fast a category grows. */
+/** Growth of a category. */
 export interface GrownCategory {
   readonly category: CategoryName;
   readonly group: CategoryGroup;
   readonly bytes: number;
-  /** The kernel takes it back itself where memory is short. */
+  /** The kernel itself reclaims it if memory is short. */
   readonly reclaimable: boolean;
   /** Null: too few samples. */
   readonly trend: Trend | null;
-  /** Bytes over time; seconds after the boot. */
+  /** Bytes over time, in seconds since boot. */
   readonly points: Points;
 }
 
@@ -29,19 +29,21 @@ export interface GroupHistory {
   readonly points: Points;
 }
 
-/** Of memory that is plugged in the kernel takes some for itself, before MemTotal has it: struct pages above all. */
+/** The kernel uses a part of hot-plugged memory before MemTotal includes it: mainly struct pages. */
 const OWN_SHARE = 0.05;
 
 const RECLAIMABLE: ReadonlySet<CategoryName> = new Set(['page-cache', 'slab-reclaimable']);
 
-/** Follows the categories of a machine, in memory that is bounded by how many categories there are. */
+/** Follows the categories of a machine, in memory limited by their number. */
 export class CategoryGrowth {
   #source: MemorySource | undefined;
   readonly #categories = new Map<CategoryName, DaySeries>();
   readonly #groups = new Map<CategoryGroup, DaySeries>();
-  /** How often another source told: what it tells is other figures. */
+  /** Number of source changes: figures of different sources differ. */
   sourceChanges = 0;
-  /** How often categories had another sum than before, and the machine no other memory: one of them is wrong. */
+  /**
+   * Number of times the sum of categories changed, but not the memory of the machine: a category is wrong.
+   */
   sumChanges = 0;
   samples = 0;
   #sum: { readonly categories: number; readonly total: number | null } | undefined;
@@ -51,10 +53,10 @@ export class CategoryGrowth {
   }
 
   /**
-   * @param uptime seconds after the boot, later than before
-   * @param total MemTotal, of which categories know nothing
+   * @param uptime seconds since boot, later than before
+   * @param total MemTotal, which is not part of the categories
    */
-  add({ source, categories }: LedgerSample, uptime: number, total: number | null): void {
+  add({ source, categories }: CategorySample, uptime: number, total: number | null): void {
     if (this.#source !== undefined && this.#source !== source) {
       this.sourceChanges++;
       this.#categories.clear();
@@ -71,14 +73,14 @@ export class CategoryGrowth {
       seriesOf(this.#categories, category).add(uptime, bytes);
     }
     for (const [group, bytes] of groups) seriesOf(this.#groups, group).add(uptime, bytes);
-    this.#hold(
+    this.#checkSum(
       [...groups.values()].reduce((sum, bytes) => sum + bytes, 0),
       total,
     );
   }
 
-  /** Every frame is in one category: their sum is another one where memory was plugged in or out, and only there. */
-  #hold(categories: number, total: number | null): void {
+  /** Each frame is in exactly one category: their sum changes only if memory is plugged in or removed. */
+  #checkSum(categories: number, total: number | null): void {
     const before = this.#sum;
     this.#sum = { categories, total };
     if (!before || categories === before.categories) return;
@@ -87,7 +89,7 @@ export class CategoryGrowth {
     if (plugged === 0 || rest > OWN_SHARE * Math.abs(plugged)) this.sumChanges++;
   }
 
-  /** What grows for sure first, the fastest of it first; then by how much there is. */
+  /** Categories with significant growth first, fastest first, then by size. */
   categories(): GrownCategory[] {
     const found = [...this.#categories].map(([category, series]) => ({
       category,
@@ -113,4 +115,26 @@ function seriesOf<Key>(all: Map<Key, DaySeries>, key: Key): DaySeries {
   const series = new DaySeries();
   all.set(key, series);
   return series;
+}
+
+/** Memory breakdown at one time. */
+export interface CategorySample {
+  readonly source: MemorySource;
+  /** Bytes; unknown categories are absent. */
+  readonly categories: ReadonlyMap<CategoryName, number>;
+}
+
+/** One sample of a watch: the machine, its memory breakdown, its processes. */
+export interface WatchSample {
+  readonly look: ProcessesAtTime;
+  /** Null: unknown, for the given reason. */
+  readonly ledger: CategorySample | null;
+  readonly noCategories: string | null;
+  readonly noCategoriesCode?: UnavailableCode | null;
+  /** /proc hides some processes. */
+  readonly hidden: boolean;
+  /** Expected seconds until the next sample. */
+  readonly interval: number;
+  /** Samples since the previous one that failed or could not be stored. */
+  readonly lost: number;
 }

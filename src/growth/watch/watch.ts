@@ -1,28 +1,40 @@
-import { DAY, type DaySeries } from '../day-series.js';
-import { LEAST_SECONDS, OF_DAYS } from '../day-trend.js';
-import { ProcessGrowth } from '../processes.js';
-import type { EarlierBoot, Gaps, WatchAnswer, WatchFacts } from './answer.js';
-import { CategoryGrowth, type GrownCategory } from './categories.js';
-import type { Judgement, WatchDoubt, WatchDoubtCode } from './doubts.js';
-import type { WatchSample } from './sample.js';
+import type { ProcessSample } from '../../account/processes/answer.js';
+import { DAY, DAY_HISTORY, type DaySeries, LEAST_SECONDS } from '../day-trend.js';
+import { keyOf, type OtherProcesses, ProcessGrowth } from '../processes.js';
+import type {
+  EarlierBoot,
+  Gaps,
+  Judgement,
+  WatchAnswer,
+  WatchDoubt,
+  WatchDoubtCode,
+  WatchFacts,
+} from './answer.js';
+import { CategoryGrowth, type GrownCategory, type WatchSample } from './categories.js';
 
-/** Of boots before the last. */
+/** Maximum number of earlier boots. */
 const MOST_EARLIER = 10;
 
-/** A sample that is so many times its interval later than the one before leaves a gap. */
+/** A sample that is this many times its interval later than the previous one leaves a gap. */
 const LATE = 2.5;
 
-/** Seconds by which two clocks may differ between samples: reads take time, and /proc/uptime has hundredths. */
+/**
+ * Seconds by which two clocks may differ between samples: reads take time, and /proc/uptime has a resolution
+ * of 0.01 s.
+ */
 const CLOCK_SLACK = 1;
 
-/** What is kept of one boot beside its figures. */
+/** State of one boot. */
 class Boot {
   readonly categories = new CategoryGrowth();
   gaps: Gaps = { count: 0, seconds: 0, longest: 0 };
   lost = 0;
   withoutLedger: WatchFacts['withoutLedger'] = { count: 0, why: null };
   hidden = false;
-  /** Samples between which the wall clock and the uptime advanced by different times, and by how many seconds. */
+  /**
+   * Samples between which the wall clock and the uptime advanced differently, and the sum of the differences
+   * in seconds.
+   */
   clockSteps = { count: 0, seconds: 0 };
   last: { readonly at: Date; readonly uptime: number; readonly interval: number } | undefined;
 
@@ -56,20 +68,20 @@ class Boot {
   }
 }
 
-/** Follows a machine over days: its categories and processes, in bounded memory however long it goes on. */
+/** Follows the categories and processes of a machine over days, in limited memory. */
 export class WatchGrowth {
-  readonly #processes = new ProcessGrowth<DaySeries>('last', OF_DAYS);
+  readonly #processes = new ProcessGrowth<DaySeries>('last', DAY_HISTORY);
   #boot: Boot | undefined;
   #bootId: string | null = null;
   #earlier: EarlierBoot[] = [];
 
-  /** @returns `mixed`, and nothing is taken: it is of a boot (or machine) before the last one */
+  /** @returns `mixed` if the sample is of an earlier boot or another machine; it is not added */
   add(sample: WatchSample): 'taken' | 'not-later' | 'mixed' {
     const { machine } = sample.look;
     const ended =
       this.#boot && machine.bootId !== this.#bootId ? this.#ended(this.#boot) : undefined;
-    const taken = this.#processes.add(sample.look);
-    if (taken !== 'taken') return taken;
+    const added = this.#processes.add(sample.look);
+    if (added !== 'taken') return added;
     if (ended) this.#earlier = [...this.#earlier, ended].slice(-MOST_EARLIER);
     if (ended || !this.#boot) this.#boot = new Boot(machine.at);
     this.#bootId = machine.bootId;
@@ -77,7 +89,7 @@ export class WatchGrowth {
     return 'taken';
   }
 
-  /** @returns undefined: there was no sample */
+  /** @returns undefined if there was no sample */
   answer(): WatchAnswer | undefined {
     const facts = this.#boot && this.#facts(this.#boot);
     return facts && { ...facts, ...judge(facts), earlier: this.#earlier };
@@ -130,23 +142,23 @@ export class WatchGrowth {
   }
 }
 
-/** With these it is not known that nothing grew. */
+/** Doubts that rule out `nothing-grows`. */
 const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
   ...(['too-short', 'gaps', 'no-categories', 'sum-changed'] as const),
   ...(['may-grow', 'available-falls', 'clock'] as const),
 ]);
 
-/** Of the time, without samples or with clocks that disagree. */
+/** Maximum share of the time without samples, or with clocks that disagree. */
 const MOST_GAPS = 0.1;
 
-/** What takes MemAvailable in less than a month matters. */
+/** Growth that uses up MemAvailable in less than a month matters. */
 const MONTH = 30 * DAY;
 
 function judge(facts: WatchFacts): Judgement {
   const { growth, categories, gaps, lost, sourceChanges, withoutLedger, hidden } = facts;
   const doubts: WatchDoubt[] = [];
   const judged = categories.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
-  // Where another source told before, or nobody told of a category, it was followed for less than all of the time.
+  // A category that was absent, or whose source changed, was followed only for a part of the time.
   const seconds = Math.min(
     facts.seconds,
     ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []),
@@ -164,7 +176,7 @@ function judge(facts: WatchFacts): Judgement {
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
   if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
   if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });
-  const outOfOrder = growth.notLater + growth.begunAnew;
+  const outOfOrder = growth.notLater + growth.restartedSeries;
   const { clockSteps } = facts;
   if (clockSteps.seconds > MOST_GAPS * facts.seconds)
     doubts.push({
@@ -186,7 +198,7 @@ function judge(facts: WatchFacts): Judgement {
   return { verdict, doubts, atMost };
 }
 
-/** What cannot be ruled out, the most of it; and what contradicts that nothing grows. */
+/** The largest growth that cannot be excluded, and contradictions to "nothing grows". */
 function mayGrow({ growth }: WatchFacts, judged: readonly GrownCategory[]): WatchDoubt[] {
   const { available, total } = growth.machine;
   const room = available ?? (total ?? 0) / 10;
@@ -197,4 +209,46 @@ function mayGrow({ growth }: WatchFacts, judged: readonly GrownCategory[]): Watc
     ...(category ? [{ code: 'may-grow' as const, count: worst.length, category }] : []),
     ...(growth.loss.available?.course === 'shrinks' ? [{ code: 'available-falls' as const }] : []),
   ];
+}
+
+/**
+ * A sample contains this many of the largest processes. Those of the previous sample stay, up to twice as
+ * many.
+ */
+export const MOST_PROCESSES = 50;
+
+export interface ProcessSelection {
+  readonly processes: readonly ProcessSample[];
+  readonly others: OtherProcesses;
+  /** Number of processes of the previous sample that still exist, but are no longer included. */
+  readonly droppedProcesses: number;
+}
+
+/**
+ * Chooses the processes of a sample, so that its line is short and processes of the previous one are still
+ * followed.
+ *
+ * @param before keys of those in the previous sample
+ */
+export function choose(
+  all: readonly ProcessSample[],
+  before: ReadonlySet<string>,
+): ProcessSelection {
+  const sorted = [...all].sort((a, b) => (b.held?.bytes ?? -1) - (a.held?.bytes ?? -1));
+  const largest = sorted.slice(0, MOST_PROCESSES);
+  const followed = sorted.slice(MOST_PROCESSES).filter((one) => before.has(keyOf(one)));
+  const processes = [...largest, ...followed.slice(0, MOST_PROCESSES)];
+  const chosen = new Set(processes);
+  let [taken, seen, known] = [0, 0, true];
+  for (const one of all) {
+    if (chosen.has(one)) continue;
+    taken += one.held?.taken ?? 0;
+    known &&= one.held !== null;
+    if (one.held?.by === 'pss') seen += one.held.taken;
+  }
+  return {
+    processes,
+    others: { processes: all.length - processes.length, taken: known ? taken : null, seen },
+    droppedProcesses: Math.max(0, followed.length - MOST_PROCESSES),
+  };
 }

@@ -1,17 +1,17 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { KPF, RESERVED_HIGH } from './kpageflags.js';
+import { KPF, RESERVED_HIGH } from './frames/flags.js';
 
-/** Memory that only something without a counter of its own can have taken: packets, drivers, … */
+/** Memory whose users have no counter of their own: packets, drivers, … */
 export interface Census {
   /** Allocations by order: compound ones, and single pages under 0. */
   readonly orders: ReadonlyMap<number, number>;
-  /** All of them in bytes: no more pages than these can hold packet data. */
+  /** Total bytes: an upper bound on pages that contain packet data. */
   readonly bytes: number;
   readonly durationMs: number;
 }
 
-/** What says that a page is somebody else's. */
+/** Flags that identify another owner of a page. */
 const PLACED =
   KPF.LRU |
   KPF.SLAB |
@@ -30,17 +30,16 @@ const PLACED =
   KPF.PGTABLE;
 
 /**
- * Counts the pages of all memory by /proc/kpageflags, one 64-bit word a page, that are neither slab,
- * nor in a file or anonymous, nor page tables, nor free: pages of received packets are among them.
- * Packet pages are compound where they are larger than one page (__GFP_COMP), and have no flag at all
- * where they are single.
+ * Counts the pages in /proc/kpageflags, one 64-bit word per page, that are neither slab, nor in a file
+ * or anonymous, nor page tables, nor free: pages of received packets are among them. Packet pages are
+ * compound if they are larger than one page (__GFP_COMP), and have no flags if they are single.
  *
- * Some kernels set KPF_BUDDY on the first page of a free block only: the others look like single pages,
- * and are taken off by /proc/buddyinfo, as many as are not marked. Pages in the allocator's per-CPU
- * lists stay in: a cap, not a count.
- * Pages that user space lent (sendfile, splice, zerocopy) are in none of it.
+ * Some kernels set KPF_BUDDY only on the first page of a free block: the others look like single pages,
+ * and are subtracted according to /proc/buddyinfo. Pages in the allocator's per-CPU free lists are
+ * included: the result is an upper bound, not a count. User pages lent to the network (sendfile,
+ * splice, zerocopy) are not included.
  *
- * Throws `denied` without root, `gone` where the kernel lacks it, `unreadable`.
+ * Throws `denied` without root, `gone` if the kernel lacks the file, `unreadable`.
  */
 export function takeCensus(source: HostSource, pageSize: number): Census {
   const began = source.now();
@@ -49,7 +48,7 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
   let pages = 0;
   let loose = 0;
   let free = 0;
-  /** Base pages of the compound page that is open, 0 when it is somebody else's or none. */
+  /** Base pages of the current compound page, 0 if it has another owner or there is none. */
   let open = 0;
   const close = () => {
     if (open === 0) return;
@@ -78,7 +77,7 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
     carried = Buffer.from(bytes.subarray(words * 8));
   });
   close();
-  // The smaller of two figures: rather too many pages under the cap than too few.
+  // The smaller of two values: the bound should rather be too high than too low.
   const unmarked = Math.max(0, Math.min(freeBefore, freePages(source)) - free);
   const single = Math.max(0, loose - unmarked);
   if (single > 0) orders.set(0, single);
@@ -89,7 +88,7 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
   };
 }
 
-/** Free pages: /proc/buddyinfo has the number of blocks of each order, of which no kernel has 64. */
+/** Number of free pages: /proc/buddyinfo has the number of blocks of each order; no kernel has 64 orders. */
 function freePages(source: HostSource): number {
   let pages = 0;
   for (const line of source.readText('/proc/buddyinfo').split('\n')) {
@@ -109,9 +108,9 @@ function freePages(source: HostSource): number {
 const LARGEST_PAGE_BYTES = 32 * 1024;
 
 /**
- * What packets could pin at the very most in theory: each skb in use with all its frags and a head, each
- * alone in an allocation of 32 KiB. No host is like this. Null where /proc/slabinfo is not shown
- * or does not list the cache.
+ * Theoretical maximum that packets can pin: each skb in use has all its frags and a head, each alone in
+ * an allocation of 32 KiB. Unrealistic on any host. Null if /proc/slabinfo is not available or does not
+ * list the cache.
  */
 export function theoreticalWorst(source: HostSource, maxSkbFrags: number): number | null {
   try {

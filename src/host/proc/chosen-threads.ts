@@ -1,33 +1,32 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { parseCgroups } from '../../records/cgroup-place.js';
 import type { HostSource } from '../host-source.js';
 import { startTicks } from './process.js';
 
-/** Threads whose membership is remembered; beyond it all is asked anew. */
-const MOST_REMEMBERED = 65_536;
+/** Maximum number of cached threads; the cache is cleared beyond it. */
+const MAX_CACHED = 65_536;
 
-/** So long a thread is not asked about again: its number may be given to another, its cgroup changed. */
-const REMEMBERED_MS = 1000;
+/** Lifetime of a cached result: the thread id may be reused, its cgroup may change. */
+const CACHED_MS = 1000;
 
-/** Tells of threads whether they are among those that were chosen: of a process, or in a cgroup. */
-export class ChosenThreads {
+/** Filters threads: those of a process, or in a cgroup. */
+export class ThreadFilter {
   readonly #source: HostSource;
-  readonly #asks: (tid: number) => 'yes' | 'no' | 'ended';
-  /** When each was asked about, and whether it is one. */
-  readonly #known = new Map<number, { readonly at: number; readonly isOne: boolean }>();
+  readonly #query: (tid: number) => 'yes' | 'no' | 'ended';
+  /** Time of the last query for each thread, and its result. */
+  readonly #known = new Map<number, { readonly at: number; readonly matches: boolean }>();
   #ended = 0;
 
-  private constructor(source: HostSource, asks: (tid: number) => 'yes' | 'no' | 'ended') {
+  private constructor(source: HostSource, query: (tid: number) => 'yes' | 'no' | 'ended') {
     this.#source = source;
-    this.#asks = asks;
+    this.#query = query;
   }
 
-  /** Threads of a process. */
-  static ofProcess(source: HostSource, pid: number): ChosenThreads {
+  static ofProcess(source: HostSource, pid: number): ThreadFilter {
     const start = startTicks(source, pid);
-    return new ChosenThreads(source, (tid) => {
+    return new ThreadFilter(source, (tid) => {
       if (isThere(source, `/proc/${pid}/task/${tid}/comm`)) {
-        // Its number may be another's meanwhile.
+        // The pid may have been reused.
         const now = startTicks(source, pid);
         if (now === start) return 'yes';
         return now === null ? 'ended' : 'no';
@@ -37,14 +36,14 @@ export class ChosenThreads {
   }
 
   /**
-   * Threads in a cgroup, or in one below it.
+   * Threads in a cgroup or its descendants.
    *
    * @param path as in /proc/PID/cgroup
-   * @throws {HostError} `gone`: there is no such cgroup, so that nobody would be followed
+   * @throws {HostError} `gone`: there is no such cgroup, so no thread would match
    */
-  static ofCgroup(source: HostSource, path: string): ChosenThreads {
+  static ofCgroup(source: HostSource, path: string): ThreadFilter {
     const below = path === '/' ? '/' : `${path}/`;
-    const asks = (tid: number | string) => {
+    const query = (tid: number | string) => {
       try {
         const own = parseCgroups(source.readText(`/proc/${tid}/cgroup`))?.path ?? '';
         return own === path || own.startsWith(below) ? 'yes' : 'no';
@@ -53,39 +52,39 @@ export class ChosenThreads {
         throw error;
       }
     };
-    // One that is empty now may have processes later.
-    if (!hasCgroup(source, path) && !isAnyOf(source, (pid) => asks(pid) === 'yes'))
+    // An empty cgroup may get processes later.
+    if (!hasCgroup(source, path) && !isAnyOf(source, (pid) => query(pid) === 'yes'))
       throw new HostError('gone', `no such cgroup: ${path}`, {
         next: 'Give its path as shown in /proc/PID/cgroup.',
       });
-    return new ChosenThreads(source, asks);
+    return new ThreadFilter(source, query);
   }
 
-  /** How often a thread was asked about that had ended. */
-  get ended(): number {
+  /** Number of queries for threads that had exited. */
+  get exited(): number {
     return this.#ended;
   }
 
-  /** @param tid 0: of the idle task of a CPU, which is nobody's */
+  /** @param tid 0: the idle task of a CPU, which belongs to no process */
   has(tid: number): boolean {
     if (tid === 0) return false;
     const now = this.#source.now();
     const known = this.#known.get(tid);
-    if (known !== undefined && now - known.at < REMEMBERED_MS) return known.isOne;
-    const told = this.#asks(tid);
-    if (told === 'ended') {
+    if (known !== undefined && now - known.at < CACHED_MS) return known.matches;
+    const answer = this.#query(tid);
+    if (answer === 'ended') {
       this.#ended++;
       return false;
     }
-    if (this.#known.size >= MOST_REMEMBERED) this.#known.clear();
-    this.#known.set(tid, { at: now, isOne: told === 'yes' });
-    return told === 'yes';
+    if (this.#known.size >= MAX_CACHED) this.#known.clear();
+    this.#known.set(tid, { at: now, matches: answer === 'yes' });
+    return answer === 'yes';
   }
 }
 
 const CGROUPS = '/sys/fs/cgroup';
 
-/** In the hierarchy of version 2, or in one of a controller. */
+/** In the version 2 hierarchy, or in that of a version 1 controller. */
 function hasCgroup(source: HostSource, path: string): boolean {
   const hierarchies = namesIn(source, CGROUPS).map((name) => `${CGROUPS}/${name}`);
   return [CGROUPS, ...hierarchies].some((root) => namesIn(source, `${root}${path}`).length > 0);
@@ -95,7 +94,7 @@ function isAnyOf(source: HostSource, isOne: (pid: string) => boolean): boolean {
   return namesIn(source, '/proc').some((name) => /^\d+$/.test(name) && isOne(name));
 }
 
-/** None where it is no folder, or cannot be read. */
+/** Empty if it is not a folder, or cannot be read. */
 function namesIn(source: HostSource, folder: string): readonly string[] {
   try {
     return source.list(folder);

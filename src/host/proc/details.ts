@@ -1,14 +1,13 @@
-import { HostError } from '../../base/errors/host.js';
+import type { SlabCacheJson } from '../../answers/memory/schema.js';
+import { HostError, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { type Listed, listed } from './listed.js';
 import { readPageSize } from './memory.js';
-import { type HostSlabCache, readSlabCaches } from './slab-caches.js';
-import { type HostZone, readZones } from './zones.js';
+import { type Listed, listed } from './pids.js';
 
-/** What lists of /proc tell of memory beside counters; of each that cannot be read why. */
+/** Lists in /proc that describe memory, besides counters; for each unreadable one, the reason. */
 export interface HostDetails {
   readonly vmalloc: Listed<VmallocPages>;
-  /** The largest first. */
+  /** Largest first. */
   readonly caches: Listed<readonly HostSlabCache[]>;
   readonly zones: Listed<readonly HostZone[]>;
 }
@@ -21,7 +20,7 @@ export function readHostDetails(source: HostSource): HostDetails {
   };
 }
 
-/** Zones are told with their free blocks, or not at all. */
+/** Requires free blocks for zones: without them the zones are not listed. */
 function withBlocks(zones: Listed<readonly HostZone[]>): Listed<readonly HostZone[]> {
   const lacks = 'list' in zones && zones.list.some(({ freeBlocks }) => freeBlocks.length === 0);
   return lacks
@@ -29,35 +28,195 @@ function withBlocks(zones: Listed<readonly HostZone[]>): Listed<readonly HostZon
     : zones;
 }
 
-/** Pages of vmalloc's address space by who asked for them (/proc/vmallocinfo). */
+/** Pages of the vmalloc area by caller (/proc/vmallocinfo). */
 type VmallocPages = ReadonlyMap<string, number>;
 
-/** One with many BPF programs has a hundred thousand. */
-const MOST_AREAS = 2 ** 22;
+/** A machine with many BPF programs has a hundred thousand. */
+const MAX_AREAS = 2 ** 22;
 
-/** Functions are a few thousand; a hostile table is no reason to grow without end. */
-const MOST_CALLERS = 65_536;
+/** Kernels have a few thousand callers; bounds memory for hostile input. */
+const MAX_CALLERS = 65_536;
 
 /**
- * Of each function the base pages that its areas own; those that map pages of somebody else have no
- * `pages=` (s_show of mm/vmalloc.c).
+ * Base pages of the areas of each caller; areas that map pages owned elsewhere have no `pages=` (s_show
+ * of mm/vmalloc.c).
  *
  * @throws {HostError} `gone`, `denied`: without root; `unreadable`
  */
-function readVmallocPages(source: HostSource): VmallocPages {
+export function readVmallocPages(source: HostSource): VmallocPages {
   const pages = new Map<string, number>();
   const lines = source.readText('/proc/vmallocinfo').split('\n');
-  if (lines.length > MOST_AREAS) throw new HostError('unreadable', '/proc/vmallocinfo is too long');
+  if (lines.length > MAX_AREAS) throw new HostError('unreadable', '/proc/vmallocinfo is too long');
   for (const line of lines) {
     const parts = /^0x[0-9a-f]+-0x[0-9a-f]+ +\d+ (.*?) ?pages=(\d{1,12})(?: |$)/.exec(line);
     if (!parts) continue;
-    // function+offset/size, and of a module's [its name]
+    // function+offset/size, followed by [module] for a module's function
     const name = /^([^+ ]+)\+0x[0-9a-f]+\/0x[0-9a-f]+( \[[^\] ]+\])?/.exec(parts[1] ?? '');
     const caller = name ? `${name[1]}${name[2] ?? ''}` : '';
     const known = pages.get(caller);
-    if (known === undefined && pages.size >= MOST_CALLERS)
+    if (known === undefined && pages.size >= MAX_CALLERS)
       throw new HostError('unreadable', '/proc/vmallocinfo names too many functions');
     pages.set(caller, (known ?? 0) + Number(parts[2]));
   }
   return pages;
+}
+
+/** A zone of /proc/zoneinfo with memory; base pages. */
+export interface HostZone {
+  readonly nodeId: number;
+  /** `DMA`, `DMA32`, `Normal`, `Movable`; hostile in a capture. */
+  readonly name: string;
+  /** First page frame. */
+  readonly start: number;
+  readonly spanned: number;
+  readonly present: number;
+  readonly managed: number;
+  /** Free blocks of each order (/proc/buddyinfo); empty: not available. */
+  readonly freeBlocks: readonly number[];
+  /**
+   * Min, low and high watermarks in pages: below them allocations wait or fail, kswapd wakes, kswapd
+   * sleeps; null: not available.
+   */
+  readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
+}
+
+/** Enough for 1,024 NUMA nodes with all zones. */
+const MAX_ZONES = 8192;
+
+/**
+ * Reads zones with memory from /proc/zoneinfo and /proc/buddyinfo.
+ *
+ * @throws {HostError} `gone`, `denied`, `unreadable`: of /proc/zoneinfo
+ */
+export function readZones(source: HostSource): HostZone[] {
+  const blocks = freeBlocks(source);
+  const zones: HostZone[] = [];
+  const parts = source.readText('/proc/zoneinfo').split(/^(?=Node )/m);
+  for (const part of parts.slice(0, MAX_ZONES)) {
+    const head = /^Node (\d{1,6}), zone +(\S{1,32})$/m.exec(part);
+    const figure = (pattern: RegExp) => {
+      const digits = pattern.exec(part)?.[1];
+      return digits === undefined ? undefined : Number(digits);
+    };
+    const present = figure(/^ +present +(\d{1,15})$/m);
+    if (!head || present === undefined || present === 0) continue;
+    const [node, name] = [head[1] ?? '', head[2] ?? ''];
+    const [start, spanned, managed] = [
+      figure(/^ +start_pfn: +(\d{1,15})$/m),
+      figure(/^ +spanned +(\d{1,15})$/m),
+      figure(/^ +managed +(\d{1,15})$/m),
+    ];
+    if (start === undefined || spanned === undefined || managed === undefined)
+      throw new HostError('unreadable', `malformed /proc/zoneinfo (zone ${name})`);
+    const [min, low, high] = [
+      figure(/^ +min +(\d{1,15})$/m),
+      figure(/^ +low +(\d{1,15})$/m),
+      figure(/^ +high +(\d{1,15})$/m),
+    ];
+    zones.push({
+      nodeId: Number(node),
+      name,
+      start,
+      spanned,
+      present,
+      managed,
+      freeBlocks: blocks.get(`${node} ${name}`) ?? [],
+      watermarks:
+        min === undefined || low === undefined || high === undefined ? null : { min, low, high },
+    });
+  }
+  if (zones.length === 0) throw new HostError('unreadable', '/proc/zoneinfo has no zone');
+  return zones;
+}
+
+function freeBlocks(source: HostSource): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  let text: string;
+  try {
+    text = source.readText('/proc/buddyinfo');
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return found;
+  }
+  for (const line of text.split('\n')) {
+    const parts = /^Node +(\d{1,6}), zone +(\S{1,32})((?: +\d{1,12}){1,64}) *$/.exec(line);
+    if (parts)
+      found.set(`${parts[1]} ${parts[2]}`, (parts[3] ?? '').trim().split(/ +/).map(Number));
+  }
+  return found;
+}
+
+/** A slab cache according to /proc/slabinfo and /sys/kernel/slab. */
+interface HostSlabCache extends SlabCacheJson {
+  /** Bytes from one object to the next. */
+  readonly slotSize: number;
+}
+
+/** A kernel has about 200, more with modules. */
+const MAX_CACHES = 65_536;
+
+/**
+ * name, active objects, objects, slot, objects and pages of a slab, then "slabdata" with active slabs and
+ * slabs (mm/slab_common.c).
+ */
+const LINE =
+  /^(\S{1,128}) +(\d{1,12}) +(\d{1,12}) +(\d{1,9}) +(\d{1,9}) +(\d{1,9}) : .*: slabdata +\d{1,12} +(\d{1,12}) +\d{1,12}$/;
+
+/**
+ * Reads the caches, largest first.
+ *
+ * @param pageSize bytes of a base page
+ * @throws {HostError} `gone`, `denied`: without root; `unreadable`: a malformed line
+ */
+function readSlabCaches(source: HostSource, pageSize: number): HostSlabCache[] {
+  return slabLines(source)
+    .map(({ name, used, slots, slotSize, pagesPerSlab, slabs }) => {
+      const reclaims = attribute(source, name, 'reclaim_account');
+      return {
+        name,
+        reclaimable: reclaims === null ? null : reclaims === 1,
+        bytes: slabs * pagesPerSlab * pageSize,
+        slabs,
+        slots,
+        used,
+        slotSize,
+        objectSize: attribute(source, name, 'object_size'),
+      };
+    })
+    .toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/** A cache's line in /proc/slabinfo. */
+export interface SlabLine
+  extends Pick<HostSlabCache, 'name' | 'used' | 'slots' | 'slotSize' | 'slabs'> {
+  readonly slotsPerSlab: number;
+  readonly pagesPerSlab: number;
+}
+
+/** @throws as {@link readSlabCaches} */
+export function slabLines(source: Pick<HostSource, 'readText'>): SlabLine[] {
+  const lines = source.readText('/proc/slabinfo').split('\n').slice(0, MAX_CACHES);
+  return lines.flatMap((line) => {
+    if (line === '' || line.startsWith('slabinfo - version') || line.startsWith('# name'))
+      return [];
+    const parts = LINE.exec(line);
+    if (!parts)
+      throw new HostError('unreadable', `malformed line in /proc/slabinfo: ${line.slice(0, 60)}`);
+    const [, name = '', ...figures] = parts;
+    const [used = 0, slots = 0, slotSize = 0, slotsPerSlab = 0, pagesPerSlab = 0, slabs = 0] =
+      figures.map(Number);
+    return [{ name, used, slots, slotSize, slotsPerSlab, pagesPerSlab, slabs }];
+  });
+}
+
+/** Reads SLUB's sysfs attributes, which some kernels lack. */
+function attribute(source: HostSource, cache: string, name: string): number | null {
+  if (cache.includes('/') || cache.startsWith('.')) return null;
+  try {
+    const text = source.readText(`/sys/kernel/slab/${cache}/${name}`).trim();
+    return /^\d{1,9}$/.test(text) ? Number(text) : null;
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return null;
+  }
 }

@@ -1,8 +1,8 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { isPid, listedPids } from './pids.js';
 
-/** A process that has a socket open, with all its descriptors of it, lowest first. */
+/** A process that holds a socket open, with all its descriptors of it, lowest first. */
 export interface Holder {
   readonly pid: number;
   readonly fds: readonly number[];
@@ -12,28 +12,28 @@ export interface HolderScan {
   /** Socket inode → the processes that hold it, by pid. Threads of one process are one holder. */
   readonly byInode: ReadonlyMap<number, readonly Holder[]>;
   readonly processes: number;
-  /** The pids of processes whose descriptors we may not see: each could be a holder too. */
+  /** Pids of processes with unreadable descriptors: each could be a holder as well. */
   readonly denied: readonly number[];
 }
 
-/** RLIMIT_NOFILE ends at sysctl fs.nr_open, a million by default: more is no process's fd table. */
+/** RLIMIT_NOFILE is limited by sysctl fs.nr_open, a million by default: no fd table is larger. */
 const MAX_FDS_PER_PROCESS = 4_000_000;
 /**
- * A scan lets others have their turn after so much time: ss waits when nobody takes its output, and its
- * pipe holds 64 KiB, which it fills in a tenth of a millisecond.
+ * Time after which a scan yields: ss blocks while its output is not read, and its pipe of 64 KiB fills
+ * in a tenth of a millisecond.
  */
-const TURN_MS = 0.1;
+const YIELD_MS = 0.1;
 
 /**
- * Who holds which socket: the `socket:[inode]` links of /proc/PID/fd of every process. A process or
- * descriptor that goes away meanwhile is no error.
+ * Finds the holders of sockets from the `socket:[inode]` links of /proc/PID/fd of every process. A
+ * process or descriptor that disappears meanwhile is no error.
  *
- * All sockets are noted, not only wanted ones, so that the scan can run while ss still tells which
- * ones matter: on a second CPU it then costs no time of its own.
+ * All sockets are recorded, not only selected ones, so that the scan can run while ss still reports
+ * them: on a second CPU it then takes no extra time.
  */
 export class DescriptorScan {
   readonly #source: HostSource;
-  /** Parallel columns, one row for each descriptor of a socket. */
+  /** Parallel columns, one row per socket descriptor. */
   readonly #pids: number[] = [];
   readonly #fds: number[] = [];
   readonly #inodes: number[] = [];
@@ -45,17 +45,16 @@ export class DescriptorScan {
     this.#source = source;
   }
 
-  /** Starts the scan, if it has not been; resolves when it is done. */
+  /** Starts the scan if needed; resolves when it is complete. */
   run(): Promise<void> {
     this.#done ??= this.#scan();
     return this.#done;
   }
 
   /**
-   * The holders of these inodes. /proc/PID/fd is the main thread's table. It is empty when the main
-   * thread has ended before the others, and a thread may have a table of its own (CLONE_FILES not
-   * shared): for inodes that are still without a holder, tables of other threads are read too,
-   * those that do not look like the main thread's.
+   * Returns the holders of these inodes. /proc/PID/fd is the main thread's table. It is empty if the main
+   * thread has exited before the others, and a thread may have its own table (no CLONE_FILES): for inodes
+   * still without a holder, the tables of other threads that differ from the main thread's are read too.
    */
   holdersOf(wanted: ReadonlySet<number>): HolderScan {
     const found = new Map<number, Map<number, Set<number>>>();
@@ -71,7 +70,7 @@ export class DescriptorScan {
       note(this.#inodes[row] ?? 0, this.#pids[row] ?? 0, this.#fds[row] ?? 0);
     if (found.size < wanted.size)
       for (const pid of this.#processes)
-        for (const directory of unlikeTables(this.#source, pid))
+        for (const directory of differingTables(this.#source, pid))
           readTable(this.#source, directory, (inode, fd) => note(inode, pid, fd));
     const byInode = new Map<number, Holder[]>();
     for (const [inode, holders] of found)
@@ -86,7 +85,7 @@ export class DescriptorScan {
 
   async #scan(): Promise<void> {
     this.#processes = listedPids(this.#source).map(Number);
-    let turnEnds = performance.now() + TURN_MS;
+    let turnEnds = performance.now() + YIELD_MS;
     for (const pid of this.#processes) {
       const before = this.#inodes.length;
       let denied = false;
@@ -101,7 +100,7 @@ export class DescriptorScan {
           }
           if (++read % 16 === 0 && performance.now() > turnEnds) {
             await new Promise((resolve) => setImmediate(resolve));
-            turnEnds = performance.now() + TURN_MS;
+            turnEnds = performance.now() + YIELD_MS;
           }
         }
       } catch (error) {
@@ -113,7 +112,7 @@ export class DescriptorScan {
   }
 }
 
-/** What a scan found, and the holders of those that were opened, or handed on, since it began. */
+/** Combines a scan with the holders of sockets that were opened, or passed on, since it began. */
 export async function withLateHolders(
   source: HostSource,
   early: HolderScan,
@@ -125,7 +124,7 @@ export async function withLateHolders(
   return { ...early, byInode: new Map([...early.byInode, ...late.byInode]) };
 }
 
-/** The holders of these sockets, all at once. Without a wanted one no descriptor is read. */
+/** Returns the holders of these sockets, in one pass. Reads no descriptors if none is given. */
 export async function scanHolders(
   source: HostSource,
   wanted: ReadonlySet<number>,
@@ -136,14 +135,14 @@ export async function scanHolders(
 }
 
 /**
- * How many descriptors a process has open, null when it is gone or hidden. Since Linux 6.2 the
- * directory's size says it (proc_fd_getattr); before, it is 0 and the names are counted.
+ * Number of open descriptors of a process, null if it has exited or is hidden. Since Linux 6.2 the
+ * directory's size is the number (proc_fd_getattr); before, it is 0 and the names are counted.
  */
 export function countDescriptors(source: HostSource, pid: number): number | null {
   return countTable(source, `/proc/${pid}/fd`);
 }
 
-/** The socket inodes of one descriptor table (`/proc/PID/fd`), each with its descriptors. */
+/** Socket inodes of one descriptor table (`/proc/PID/fd`), each with its descriptors. */
 export function socketFds(
   source: HostSource,
   directory: string,
@@ -175,28 +174,28 @@ function readTable(
   return denied ? 'denied' : 'read';
 }
 
-/** A descriptor, and the inode of the socket that it is: null when it is something else. */
+/** A descriptor and its socket's inode: null for anything else. */
 interface Descriptor {
   readonly fd: number;
   readonly inode: number | 'denied' | null;
 }
 
-/** A table with so many descriptors is worth not to be listed. */
+/** Tables of at least this size are probed instead of listed. */
 const LARGE_TABLE = 256;
-/** So many numbers without a descriptor, and a large table is listed after all. */
-const MOST_GAPS = 16;
+/** After this many unused numbers, a large table is listed after all. */
+const MAX_GAPS = 16;
 
 /**
- * The descriptors of one table. Descriptors are given out lowest number first, so a large table has
- * few gaps: where its size is known (Linux 6.2), its numbers are tried one after the other, which costs
- * a third less than to list them first. Throws `HostError` when the table is gone or denied.
+ * The descriptors of one table. The kernel allocates the lowest free number, so a large table has few
+ * gaps: if its size is known (Linux 6.2), numbers are probed sequentially, which costs a third less
+ * than listing them first. Throws `HostError` if the table is gone or denied.
  */
 function* descriptors(source: HostSource, directory: string): Generator<Descriptor> {
   let next = 0;
   const count = Math.min(source.size(directory), MAX_FDS_PER_PROCESS);
   if (count >= LARGE_TABLE) {
     let found = 0;
-    for (let gaps = 0; found < count && gaps <= MOST_GAPS; next++) {
+    for (let gaps = 0; found < count && gaps <= MAX_GAPS; next++) {
       const inode = socketInode(source, `${directory}/${next}`);
       if (inode === 'denied') break;
       if (inode === 'gone') gaps++;
@@ -214,7 +213,7 @@ function* descriptors(source: HostSource, directory: string): Generator<Descript
   }
 }
 
-/** Null for what is no socket. */
+/** Null for anything but a socket. */
 function socketInode(source: HostSource, path: string): number | 'denied' | 'gone' | null {
   try {
     const link = source.readLink(path);
@@ -230,11 +229,11 @@ function socketInode(source: HostSource, path: string): number | 'denied' | 'gon
 /** `socket:[inode]`: sockfs_dname in net/socket.c. */
 const SOCKET = 'socket:[';
 
-/** Tables of so many descriptors are compared by name; larger ones by their number only. */
+/** Tables up to this size are compared by name; larger ones only by size. */
 const MAX_COMPARED = 1024;
 
-/** The tables of threads that are not the main thread's, by the numbers of their descriptors. */
-function unlikeTables(source: HostSource, pid: number): string[] {
+/** Tables of threads that differ from the main thread's, by their descriptor numbers. */
+function differingTables(source: HostSource, pid: number): string[] {
   try {
     const threads = source.list(`/proc/${pid}/task`).filter(isPid);
     if (threads.length < 2) return [];
@@ -253,9 +252,9 @@ function unlikeTables(source: HostSource, pid: number): string[] {
   }
 }
 
-function sameNames(source: HostSource, one: string, other: string): boolean {
+function sameNames(source: HostSource, first: string, second: string): boolean {
   const names = (directory: string) => [...source.list(directory)].sort().join(' ');
-  return names(one) === names(other);
+  return names(first) === names(second);
 }
 
 function countTable(source: HostSource, directory: string): number | null {
@@ -267,7 +266,7 @@ function countTable(source: HostSource, directory: string): number | null {
   }
 }
 
-/** The number of descriptors of every process that shows it. */
+/** Number of descriptors of every readable process. */
 export function countAllDescriptors(source: HostSource): ReadonlyMap<number, number> {
   const counts = new Map<number, number>();
   for (const name of listedPids(source)) {

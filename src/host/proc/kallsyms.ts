@@ -1,43 +1,43 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { LineCutter } from '../ss/lines.js';
-import type { ModuleRanges } from './module-ranges.js';
+import { LineCutter } from '../lines.js';
 
-/** A function of the kernel that an address lies in. */
+/** The kernel function that contains an address. */
 export interface KernelSymbol {
   readonly name: string;
   /** Bytes from its start. */
   readonly offset: number;
-  /** Of modules and of programs (`bpf`). */
+  /** For modules and BPF programs (`bpf`). */
   readonly module: string | null;
 }
 
 /** Functions of the running kernel, modules and BPF programs (/proc/kallsyms). */
 export interface KernelSymbols {
-  /** Null: no function is there. */
+  /** Null: the address is in no function. */
   at(address: bigint): KernelSymbol | null;
 }
 
-/** As it was read. */
+/** The complete table. */
 export interface KernelSymbolTable extends KernelSymbols {
-  /** Those of modules and BPF programs alone. */
+  /** Only the symbols of modules and BPF programs. */
   ofModules(): KernelSymbols;
 }
 
 const PATH = '/proc/kallsyms';
 
-/** 200,000 are usual; with all of a distribution’s modules 500,000. */
-const MOST_SYMBOLS = 4_000_000;
+/** 200,000 are usual; with all modules of a distribution 500,000. */
+const MAX_SYMBOLS = 4_000_000;
 
-/** Behind its last symbol a module, or the kernel, ends somewhere: no function is that long. */
+/** No function is longer: an address farther behind the last symbol is outside the module or kernel. */
 const LONGEST = 4n << 20n;
 
 const LINE =
   /^(?<address>[0-9a-f]{1,16}) (?<type>\S) (?<name>[^\t]{1,512})(?:\t\[(?<module>[^\]]{1,64})\])?$/;
 
 /**
- * @param modules where modules are, so that what lies behind one is not taken for its last function
- * @throws {HostError} `gone`; `denied`: it may not be read, or shows no addresses (kernel.kptr_restrict);
+ * @param modules address ranges of modules, so that addresses behind one are not assigned to its last
+ * function
+ * @throws {HostError} `gone`; `denied`: not readable, or shows no addresses (kernel.kptr_restrict);
  *   `unreadable`
  */
 export function readKernelSymbols(
@@ -48,7 +48,7 @@ export function readKernelSymbols(
   const cutter = new LineCutter((bytes, from, to) => {
     const found = LINE.exec(bytes.toString('latin1', from, to))?.groups;
     if (!found) return;
-    if (columns.size >= MOST_SYMBOLS) throw new HostError('unreadable', `${PATH} is too long`);
+    if (columns.size >= MAX_SYMBOLS) throw new HostError('unreadable', `${PATH} is too long`);
     const { address = '', type = '', name = '', module = null } = found;
     columns.add(address, /[tw]/i.test(type) ? name : null, module);
   });
@@ -60,7 +60,7 @@ export function readKernelSymbols(
   return new SortedSymbols(columns, modules);
 }
 
-/** Addresses apart from names: what is sought is found among numbers. */
+/** Stores addresses separately from names: lookups search only numbers. */
 class SortedSymbols implements KernelSymbolTable {
   readonly #columns: SymbolColumns;
   readonly #order: Uint32Array;
@@ -98,7 +98,7 @@ class SortedSymbols implements KernelSymbolTable {
     if (address - start >= LONGEST) return null;
     const module = columns.module(found);
     const range = module === null ? undefined : this.#modules.get(module);
-    // From 6.4 on a module has parts that lie elsewhere: of those it is not told where they end.
+    // From 6.4 on a module has several memory areas: the ends of the others are unknown.
     if (range && start >= range.from && start < range.to && address >= range.to) return null;
     return { name, module, offset: Number(address - start) };
   }
@@ -107,7 +107,7 @@ class SortedSymbols implements KernelSymbolTable {
 const FIRST_SYMBOLS = 32_768;
 const FIRST_NAME_BYTES = 2 ** 20;
 
-/** What is data: it ends a function, and its name is of no use. */
+/** Marks data: it ends a function, and its name is not needed. */
 const NO_NAME = 0xffff_ffff;
 
 /** Upper and lower 32 bits of an address. */
@@ -116,19 +116,19 @@ function halves(address: bigint): readonly [number, number] {
 }
 
 /**
- * Symbols of a kernel as columns of numbers, and their names as bytes: 50 bytes a symbol, where an object with its
- * strings takes 200, and a kernel has hundreds of thousands.
+ * Kernel symbols as columns of numbers, and names as bytes: 50 bytes per symbol instead of 200 for an
+ * object with strings, for hundreds of thousands of symbols.
  */
 class SymbolColumns {
   size = 0;
-  /** Whether all addresses are zero, as a kernel shows them that hides them. */
+  /** Whether all addresses are zero: the kernel hides them. */
   areHidden = true;
   #uppers = new Uint32Array(FIRST_SYMBOLS);
   #lowers = new Uint32Array(FIRST_SYMBOLS);
-  /** Where names begin among the bytes of all. */
+  /** Offsets of names in the name bytes. */
   #starts = new Uint32Array(FIRST_SYMBOLS);
   #lengths = new Uint16Array(FIRST_SYMBOLS);
-  /** Numbers of modules; 0: of the kernel itself. */
+  /** Indices of modules; 0: the kernel itself. */
   #owners = new Uint32Array(FIRST_SYMBOLS);
   #bytes = Buffer.alloc(FIRST_NAME_BYTES);
   #used = 0;
@@ -136,8 +136,8 @@ class SymbolColumns {
   readonly #numbers = new Map<string | null, number>([[null, 0]]);
 
   /**
-   * @param address hexadecimal, 16 digits at most
-   * @param name ISO 8859-1, 65,535 characters at most; null: it is no code
+   * @param address hexadecimal, at most 16 digits
+   * @param name ISO 8859-1, at most 65,535 characters; null: not code
    */
   add(address: string, name: string | null, module: string | null): void {
     if (this.size === this.#uppers.length) this.#grow();
@@ -153,7 +153,7 @@ class SymbolColumns {
     this.#used += this.#bytes.write(name, this.#used, 'latin1');
   }
 
-  /** By address. Of several at one the last is what counts: code, and of that what came last. */
+  /** Sorts by address. Of several at one address the last code symbol counts. */
   order(): Uint32Array {
     const [uppers, lowers, starts] = [this.#uppers, this.#lowers, this.#starts];
     const isData = (at: number) => Number(starts[at] === NO_NAME);
@@ -166,7 +166,7 @@ class SymbolColumns {
     );
   }
 
-  /** Below 0: the symbol lies before the address. */
+  /** Negative: the symbol is before the address. */
   compare(at: number, upper: number, lower: number): number {
     return (this.#uppers[at] ?? 0) - upper || (this.#lowers[at] ?? 0) - lower;
   }
@@ -175,7 +175,7 @@ class SymbolColumns {
     return (BigInt(this.#uppers[at] ?? 0) << 32n) | BigInt(this.#lowers[at] ?? 0);
   }
 
-  /** Null: it is no code. */
+  /** Null: not code. */
   name(at: number): string | null {
     const start = this.#starts[at] ?? NO_NAME;
     if (start === NO_NAME) return null;
@@ -211,4 +211,23 @@ class SymbolColumns {
     this.#bytes.copy(bytes);
     this.#bytes = bytes;
   }
+}
+
+/** Address ranges of loaded modules by name, end exclusive. */
+export type ModuleRanges = ReadonlyMap<string, { readonly from: bigint; readonly to: bigint }>;
+
+/** `name bytes users … state address (flags)` (m_show of kernel/module/procfs.c). */
+const MODULE_LINE =
+  /^(?<name>\S{1,64}) (?<bytes>\d{1,12}) -?\d{1,10} \S+ \w+ 0x(?<address>[0-9a-f]{1,16})(?: \(\w+\))?$/;
+
+/** Parses /proc/modules. Modules with hidden addresses (kernel.kptr_restrict) are omitted. */
+export function moduleRanges(text: string): ModuleRanges {
+  const ranges = new Map<string, { from: bigint; to: bigint }>();
+  for (const line of text.split('\n')) {
+    const { name, bytes, address } = MODULE_LINE.exec(line)?.groups ?? {};
+    const from = BigInt(`0x${address ?? '0'}`);
+    if (name !== undefined && from !== 0n)
+      ranges.set(name, { from, to: from + BigInt(bytes ?? 0) });
+  }
+  return ranges;
 }

@@ -1,15 +1,15 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
-import { readNetTable } from '../procnet/table.js';
+import { readNetTable } from './net-tables.js';
 
-/** How much of TCP's and UDP's limits is used. Pages are truesize; null: not shown. */
+/** Use of TCP's and UDP's limits. Pages are truesize; null: not available. */
 export interface NetworkLimits {
-  /** Of the whole machine, as are the pages: net.ipv4.tcp_max_orphans. */
+  /** Machine-wide, like the pages: net.ipv4.tcp_max_orphans. */
   readonly orphans: Use | null;
-  /** Of each network namespace that tells: net.ipv4.tcp_max_tw_buckets is one of each. */
+  /** For each readable network namespace: net.ipv4.tcp_max_tw_buckets is per namespace. */
   readonly timeWait: readonly NamespaceUse[];
-  /** Pages of memory charged to TCP, against tcp_mem's pressure mark and its end. */
+  /** Pages of memory charged to TCP, against tcp_mem's pressure and maximum. */
   readonly tcpPages: (Use & { readonly pressure: number }) | null;
   readonly udpPages: (Use & { readonly pressure: number }) | null;
 }
@@ -26,15 +26,15 @@ export interface NamespaceUse extends Use {
 const SOCKSTAT = '/proc/net/sockstat';
 const SYSCTL = '/proc/sys/net/ipv4';
 
-/** In another namespace fewer are nobody's trouble, and not worth the process that asks for its limit. */
-const FEWEST_TIME_WAIT = 100;
+/** With fewer in another namespace, the limit does not matter and is not worth a process to read it. */
+const MIN_TIME_WAIT = 100;
 
 /**
  * /proc/net/sockstat against net.ipv4.{tcp_max_orphans,tcp_max_tw_buckets,tcp_mem,udp_mem}.
  *
- * In sockstat (net/ipv4/proc.c) `orphan` and `mem` are the machine's, whichever namespace shows them, and
- * `tw` is the namespace's. The limits of the former are in the first namespace only (ipv4_table of
- * net/ipv4/sysctl_net_ipv4.c); in another one of our own they are not known.
+ * In sockstat (net/ipv4/proc.c) `orphan` and `mem` are machine-wide in every namespace, and `tw` is per
+ * namespace. The limits of the former exist only in the initial namespace (ipv4_table of
+ * net/ipv4/sysctl_net_ipv4.c); from any other namespace they are unknown.
  */
 export function readNetworkLimits(
   source: HostSource,
@@ -72,8 +72,8 @@ function timeWaitOf(source: HostSource, namespace: Namespace): Use | null {
     );
   const sockstat = textIfShown(() => readNetTable(source, namespace, 'sockstat'));
   const used = figure(sockstat, 'TCP', 'tw');
-  if (used === null || used < FEWEST_TIME_WAIT) return null;
-  // /proc/sys shows the namespace of who reads it, so that one has to be entered.
+  if (used === null || used < MIN_TIME_WAIT) return null;
+  // /proc/sys shows the reader's namespace, so the namespace must be entered.
   return use(used, numbers(textIfShown(() => source.readTextIn(path, limit)))[0]);
 }
 
@@ -93,7 +93,7 @@ function use(used: number | null, limit: number | null | undefined): Use | null 
   return used === null || limit === null || limit === undefined ? null : { used, limit };
 }
 
-/** No text, where it is not shown. */
+/** Empty if not available. */
 function textIfShown(read: () => string): string {
   try {
     return read();

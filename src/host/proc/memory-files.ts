@@ -2,22 +2,23 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isSea } from 'node:sea';
-import { attempt, HostError } from '../../base/errors/host.js';
+import { attempt, HostError } from '../../base/errors.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
 import { statFields } from './process.js';
 
 /** The beginning of a file. */
 export interface Piece {
   readonly bytes: Buffer;
-  /** There was more. */
+  /** Whether the file is longer. */
   readonly cut: boolean;
 }
 
 const HEADER_BYTES = 32;
 
 /**
- * The program of a reader. For each line of stdin, `MOST FROM PATH`, it writes a header (`CODE CUT LENGTH`, padded) and
- * that many bytes of the file; CODE is `-` or that of an error. It ends with its stdin.
+ * Program of a reader process. For each line of stdin, `MOST FROM PATH`, it writes a header (`CODE CUT
+ * LENGTH`, padded) and that many bytes of the file; CODE is `-` or an error code. It exits at the end
+ * of stdin.
  */
 const READER = `
 const fs = process.getBuiltinModule('node:fs');
@@ -26,7 +27,7 @@ function take(path, most, from) {
   try {
     const pieces = [];
     let filled = 0;
-    // pagemap reads whole entries only.
+    // pagemap returns only entire entries.
     const end = from ? most : most + 1;
     for (let got = 1; got > 0 && filled < end; filled += got) {
       const piece = Buffer.allocUnsafe(Math.min(65536, end - filled));
@@ -64,20 +65,23 @@ for (let got = 1; got > 0; ) {
 process.exit(0);
 `;
 
-/** How often a reader is checked. Milliseconds. */
+/** Interval between checks of a reader. Milliseconds. */
 const CHECK_MS = 100;
-/** How long a read may make no progress: a fork of a large process holds the mmap_lock for a while too. */
-const PATIENCE_MS = 2000;
-/** Each process that blocks a read halves the patience with the next, down to this. */
-const LEAST_PATIENCE_MS = 200;
-/** How long a process that blocked a read is not read again. */
-const AVOIDED_MS = 10_000;
-/** How long a reader without requests stays. */
+/**
+ * Time without progress until a read counts as blocked: the fork of a large process also holds the
+ * mmap_lock for a while.
+ */
+const STALL_MS = 2000;
+/** Each process that blocks a read halves the time allowed for the next, down to this minimum. */
+const MIN_STALL_MS = 200;
+/** Time during which a process that blocked a read is not read again. */
+const AVOID_MS = 10_000;
+/** Time that an idle reader stays alive. */
 const IDLE_MS = 100;
 
 interface Request {
   readonly path: string;
-  readonly most: number;
+  readonly limit: number;
   readonly from: number;
   readonly resolve: (piece: Piece) => void;
   readonly reject: (error: unknown) => void;
@@ -86,25 +90,26 @@ interface Request {
 type ReaderEnd = 'blocked' | 'idle' | Error;
 
 /**
- * Reads files of /proc/PID that the kernel answers under the mmap_lock of the process: smaps, smaps_rollup, maps,
- * cmdline, environ, numa_maps (fs/proc/task_mmu.c, __access_remote_vm() in mm/memory.c).
+ * Reads files of /proc/PID that the kernel generates under the process's mmap_lock: smaps, smaps_rollup,
+ * maps, cmdline, environ, numa_maps (fs/proc/task_mmu.c, __access_remote_vm() in mm/memory.c).
  *
- * While another task holds that lock such a read sleeps and cannot be cancelled, and a Node process does not exit
- * before its threads do. So a child process reads. Once a read makes no progress the child is killed, that request
- * fails, and another child reads the rest.
+ * While another task holds that lock, such a read sleeps and cannot be cancelled, and Node does not exit
+ * before its threads do. Therefore a child process reads. If a read makes no progress, the child is killed,
+ * that request fails, and another child handles the rest.
  */
 export class MemoryFiles {
   #reader: Reader | undefined;
-  /** By folder (`/proc/PID`): when it blocked a read, and the child that read it. */
+  /** By folder (`/proc/PID`): time at which it blocked a read, and the child that read it. */
   readonly #blocked = new Map<string, { readonly at: number; readonly child: ChildProcess }>();
 
   /**
-   * Reads the first `most` bytes of a file, or those at `from`.
+   * Reads the first `limit` bytes of a file, or those at `from`.
    *
-   * @throws {HostError} `gone`, `denied`, `unreadable`, `blocked`: the read makes no progress; {@link ExhaustedError}
+   * @throws {HostError} `gone`, `denied`, `unreadable`, `blocked`: the read makes no progress; {@link
+   * ExhaustedError}
    */
-  read(path: string, most: number, from = 0): Promise<Piece> {
-    return new Promise((resolve, reject) => this.#send({ path, most, from, resolve, reject }));
+  read(path: string, limit: number, from = 0): Promise<Piece> {
+    return new Promise((resolve, reject) => this.#send({ path, limit, from, resolve, reject }));
   }
 
   #send(request: Request): void {
@@ -114,7 +119,7 @@ export class MemoryFiles {
     }
     try {
       this.#reader ??= new Reader(
-        () => Math.max(LEAST_PATIENCE_MS, PATIENCE_MS / 2 ** this.#blocked.size),
+        () => Math.max(MIN_STALL_MS, STALL_MS / 2 ** this.#blocked.size),
         (reader, end) => this.#ended(reader, end),
       );
       this.#reader.send(request);
@@ -124,30 +129,30 @@ export class MemoryFiles {
   }
 
   #avoids(path: string): boolean {
-    // Before Linux 5.3 the sleep is not killable: each sample would leave another child.
+    // Before Linux 5.3 the sleep is not killable: each sample would leave another child behind.
     for (const [folder, { at, child }] of this.#blocked)
-      if (performance.now() - at > AVOIDED_MS && hasExited(child)) this.#blocked.delete(folder);
+      if (performance.now() - at > AVOID_MS && hasExited(child)) this.#blocked.delete(folder);
     return this.#blocked.has(folderOf(path));
   }
 
   #ended(reader: Reader, end: ReaderEnd): void {
     if (this.#reader === reader) this.#reader = undefined;
-    const [first, ...others] = reader.requests;
+    const [first, ...rest] = reader.requests;
     if (!first) return;
     if (end === 'blocked') {
       this.#blocked.set(folderOf(first.path), { at: performance.now(), child: reader.child });
       first.reject(noAnswer(first.path));
     } else first.reject(end);
-    for (const request of others) this.#send(request);
+    for (const request of rest) this.#send(request);
   }
 }
 
-/** One child process that reads. */
+/** One reader process. */
 class Reader {
   readonly child: ChildProcess;
-  /** Those without an answer, in their order. */
+  /** Pending requests, in order. */
   readonly requests: Request[] = [];
-  readonly #patience: () => number;
+  readonly #stallLimit: () => number;
   readonly #onEnd: (reader: Reader, end: ReaderEnd) => void;
   readonly #checks: NodeJS.Timeout;
   #pieces: Buffer[] = [];
@@ -155,17 +160,20 @@ class Reader {
   #header: Header | undefined;
   #progress = '';
   #progressAt = performance.now();
-  /** For how long checks have seen none: of a machine too busy to make them in time each counts once. */
+  /**
+   * Duration without progress, summed over checks: on an overloaded machine with late checks, each
+   * counts as one interval.
+   */
   #stalledMs = 0;
   #ended = false;
 
   /** @throws {ExhaustedError} */
   constructor(patience: () => number, onEnd: (reader: Reader, end: ReaderEnd) => void) {
-    this.#patience = patience;
+    this.#stallLimit = patience;
     this.#onEnd = onEnd;
     this.child = startGroup(process.execPath, isSea() ? [] : ['-e', READER], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      // An executable that carries its program takes no -e.
+      // A single executable application does not accept -e.
       env: { ...process.env, NODE_OPTIONS: isSea() ? IMPORT : '' },
       cwd: '/',
     });
@@ -182,9 +190,9 @@ class Reader {
   }
 
   send(request: Request): void {
-    if (this.requests.length === 0) this.#hold(true);
+    if (this.requests.length === 0) this.#setReferenced(true);
     this.requests.push(request);
-    this.child.stdin?.write(`${request.most} ${request.from} ${request.path}\n`, 'latin1');
+    this.child.stdin?.write(`${request.limit} ${request.from} ${request.path}\n`, 'latin1');
   }
 
   #take(bytes: Buffer): void {
@@ -203,7 +211,7 @@ class Reader {
   #answer({ code, cut }: Header, bytes: Buffer): void {
     this.#header = undefined;
     const request = this.requests.shift();
-    if (this.requests.length === 0) this.#hold(false);
+    if (this.requests.length === 0) this.#setReferenced(false);
     if (!request) return;
     try {
       request.resolve(
@@ -217,8 +225,8 @@ class Reader {
     }
   }
 
-  /** Whether our process stays for it. */
-  #hold(holds: boolean): void {
+  /** Sets whether the reader keeps this process alive. */
+  #setReferenced(holds: boolean): void {
     [this.#progressAt, this.#stalledMs] = [performance.now(), 0];
     for (const each of [this.child, this.child.stdin, this.child.stdout, this.#checks])
       (each as ChildProcess | Socket | NodeJS.Timeout | null)?.[holds ? 'ref' : 'unref']();
@@ -233,7 +241,7 @@ class Reader {
     const progress = `${this.requests.length} ${this.#received} ${cpuTicks(this.child.pid)}`;
     if (progress === this.#progress && !progress.endsWith('R')) {
       this.#stalledMs += CHECK_MS;
-      if (this.#stalledMs > this.#patience()) this.#end('blocked');
+      if (this.#stalledMs > this.#stallLimit()) this.#end('blocked');
     } else [this.#progress, this.#progressAt, this.#stalledMs] = [progress, now, 0];
   }
 
@@ -259,7 +267,7 @@ function headerOf(bytes: Buffer): Header {
   return { code, cut: cut === '1', length: Number(length) };
 }
 
-/** CPU time that it used, and its state: one that computes, or waits for a CPU, is not blocked. */
+/** CPU time and state of the reader: a process that computes, or waits for a CPU, is not blocked. */
 function cpuTicks(pid: number | undefined): string {
   try {
     const fields = statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'));
@@ -271,7 +279,7 @@ function cpuTicks(pid: number | undefined): string {
 
 const IMPORT = `--import=data:text/javascript,${encodeURIComponent(READER)}`;
 
-/** `/proc/PID`, or the path where it has no such form. */
+/** Returns `/proc/PID`, or the path if it has another form. */
 function folderOf(path: string): string {
   return /^\/proc\/\d+/.exec(path)?.[0] ?? path;
 }

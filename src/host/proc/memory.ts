@@ -1,16 +1,18 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
+import type { MemoryCounters } from '../../records/machine-sample.js';
+import type { SmapsSums } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 
-/** Counters drift: each CPU keeps up to 125 pages of each to itself (mm/vmstat.c). */
+/** Error of counters: each CPU keeps a local delta of up to 125 pages per counter (mm/vmstat.c). */
 const DRIFT_BYTES = 16 * 1024 * 1024;
 
 /**
- * What /proc/meminfo cannot place, in bytes: memory that is not free, on no LRU list, not slab, not
- * page tables, not kernel stacks. Pages that drivers and sockets take from the buddy allocator for
- * packets have no counter of their own, so all of them together fit into this (fs/proc/meminfo.c).
- * Not in it: pages that user space owns and lends to the network (sendfile, zerocopy).
+ * Memory that /proc/meminfo does not attribute, in bytes: not free, on no LRU list, not slab, page
+ * tables or kernel stacks. Pages that drivers and sockets allocate from the buddy allocator for packets
+ * have no counter of their own, so their total cannot exceed this (fs/proc/meminfo.c). Not included:
+ * user-space pages lent to the network (sendfile, zerocopy).
  *
- * An upper bound, made wider by the counters' drift. Throws `unreadable` without MemTotal.
+ * An upper bound, widened by the error of counters. Throws `unreadable` without MemTotal.
  */
 export function readUnplacedMemory(source: HostSource): number {
   const text = source.readText('/proc/meminfo');
@@ -34,11 +36,11 @@ const PLACED = [
   'KernelStack',
 ] as const;
 
-/** The longest frag array of an skb: net.core.max_skb_frags, 17 where it is not shown (≤ 45). */
+/** Maximum number of frags of an skb: net.core.max_skb_frags, 17 if not available (≤ 45). */
 export function readMaxSkbFrags(source: HostSource): number {
   try {
     const limit = Number(source.readText('/proc/sys/net/core/max_skb_frags').trim());
-    // The sysctl may be lowered below what the kernel still builds when it merges skbs.
+    // The sysctl may be below the number of frags that the kernel still creates when it merges skbs.
     return Number.isInteger(limit) ? Math.min(45, Math.max(17, limit)) : 17;
   } catch (error) {
     if (error instanceof HostError) return 17;
@@ -46,12 +48,12 @@ export function readMaxSkbFrags(source: HostSource): number {
   }
 }
 
-/** As {@link knownPageSize}; 4096 where it is not shown. */
+/** Like {@link knownPageSize}; 4096 if not available. */
 export function readPageSize(source: HostSource): number {
   return knownPageSize(source) ?? 4096;
 }
 
-/** AT_PAGESZ of /proc/self/auxv (pairs of native words), a power of two; undefined: it is not shown. */
+/** AT_PAGESZ of /proc/self/auxv (pairs of native words), a power of two; undefined: not available. */
 export function knownPageSize(source: HostSource): number | undefined {
   const AT_PAGESZ = 6n;
   let size: number | undefined;
@@ -67,3 +69,139 @@ export function knownPageSize(source: HostSource): number | undefined {
 }
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
+
+/** /proc/meminfo has about 60 lines. */
+const MAX_LINES = 1000;
+
+/** @throws {HostError} `gone`, `denied`, `unreadable`: /proc/meminfo cannot be read, or lacks the amount of memory */
+export function readHostCounts(source: HostSource): MemoryCounters {
+  const meminfo = new Map<string, number>();
+  const damaged = new Map<string, string>();
+  const text = source.readText('/proc/meminfo');
+  // Read immediately after it: memory that moves in between is counted in neither, or in both.
+  const zoneinfo = zoneText(source);
+  for (const line of text.split('\n').slice(0, MAX_LINES)) {
+    const parts = /^([\w()]{1,40}):(.*)$/.exec(line);
+    if (!parts) continue;
+    const [, name = '', rest = ''] = parts;
+    const kib = /^ *(\d{1,13}) kB *$/.exec(rest)?.[1];
+    if (kib !== undefined) meminfo.set(name, Number(kib) * 1024);
+    else if (!/^ *\d{1,13} *$/.test(rest)) damaged.set(name, rest.trim().slice(0, 40));
+  }
+  for (const name of ['MemTotal', 'MemFree']) {
+    if (meminfo.has(name)) continue;
+    const reason = damaged.get(name);
+    const words = reason === undefined ? `has no ${name}` : `says “${reason}” of ${name}`;
+    throw new HostError('unreadable', `/proc/meminfo ${words}`);
+  }
+  const pageSize = readPageSize(source);
+  const vmstat = optional(source, '/proc/vmstat');
+  const pages = (name: string) => {
+    const digits = new RegExp(`^${name} (\\d{1,13})$`, 'm').exec(vmstat)?.[1];
+    return digits === undefined ? undefined : Number(digits) * pageSize;
+  };
+  const [boot, later] = [pages('nr_memmap_boot_pages'), pages('nr_memmap_pages')];
+  return {
+    release: optional(source, '/proc/sys/kernel/osrelease').trim(),
+    pageSize,
+    meminfo,
+    damaged,
+    ...zoneCounts(zoneinfo, pageSize),
+    compressed: pages('nr_zspages'),
+    memmap: boot === undefined || later === undefined ? undefined : { boot, later },
+  };
+}
+
+type ZoneCounts = Pick<
+  MemoryCounters,
+  'present' | 'managed' | 'zoneFree' | 'onCpus' | 'whyNoZones' | 'cpus'
+>;
+
+/** Text of /proc/zoneinfo; or why it cannot be read. */
+function zoneText(source: HostSource): { readonly text: string } | { readonly why: string } {
+  try {
+    return { text: source.readText('/proc/zoneinfo') };
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return { why: error.message };
+  }
+}
+
+function zoneCounts(zoneinfo: ReturnType<typeof zoneText>, pageSize: number): ZoneCounts {
+  const none = { present: undefined, managed: undefined, zoneFree: undefined, onCpus: undefined };
+  if ('why' in zoneinfo) return { ...none, cpus: 0, whyNoZones: zoneinfo.why };
+  const { text } = zoneinfo;
+  const sum = (pattern: RegExp) =>
+    [...text.matchAll(pattern)].reduce((all, [, pages]) => all + Number(pages), 0) * pageSize;
+  const [zones, presents] = [/^Node \d+, zone /gm, /^ +present +(\d{1,13})$/gm].map(
+    (pattern) => [...text.matchAll(pattern)].length,
+  );
+  const present = sum(/^ +present +(\d{1,13})$/gm);
+  const managed = sum(/^ +managed +(\d{1,13})$/gm);
+  if (present === 0 || managed > present || presents !== zones)
+    return { ...none, cpus: 0, whyNoZones: 'malformed /proc/zoneinfo (present pages)' };
+  const cpus = new Set([...text.matchAll(/^ +cpu: +(\d{1,5})$/gm)].map(([, cpu]) => cpu)).size;
+  const [lists, counts] = [/^ +cpu: /gm, /^ +count: +(\d{1,13})$/gm].map(
+    (pattern) => [...text.matchAll(pattern)].length,
+  );
+  // A zone without memory counts as well: 0.
+  const frees = /^ +pages free +(\d{1,13})$/gm;
+  const zoneFree = [...text.matchAll(frees)].length === zones ? sum(frees) : undefined;
+  const onCpus = lists === counts ? sum(/^ +count: +(\d{1,13})$/gm) : undefined;
+  return { present, managed, zoneFree, onCpus, whyNoZones: undefined, cpus };
+}
+
+function optional(source: HostSource, path: string): string {
+  try {
+    return source.readText(path);
+  } catch (error) {
+    if (error instanceof HostError) return '';
+    throw error;
+  }
+}
+
+/**
+ * Sums the values of lines `NAME:   123 kB` in /proc/PID/status or smaps, bytes; null if there is no
+ * such line.
+ *
+ * Only a newline ends a line: a path in smaps may contain other characters that regular expressions
+ * treat as line ends.
+ *
+ * @param text begins with a newline, so that each line does
+ */
+export function kilobytesOf(text: string, name: string): number | null {
+  const key = `\n${name}:`;
+  let sum: number | null = null;
+  for (let at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + key.length)) {
+    const from = at + key.length;
+    const end = text.indexOf('\n', from);
+    const value = text.slice(from, end < 0 ? text.length : end);
+    if (VALUE.test(value)) sum = (sum ?? 0) + Number.parseInt(value, 10) * 1024;
+  }
+  return sum;
+}
+
+const VALUE = /^[ \t]{1,24}\d{1,15} kB$/;
+
+/** Undefined if the text lacks the fields that every kernel reports: the process has no memory. */
+export function sumSmaps(text: string): SmapsSums | undefined {
+  const lines = `\n${text}`;
+  const of = (name: string) => kilobytesOf(lines, name);
+  const [rss, pss, clean, dirty] = [
+    ...[of('Rss'), of('Pss'), of('Private_Clean'), of('Private_Dirty')],
+  ] as const;
+  if (rss === null || pss === null || clean === null || dirty === null) return undefined;
+  const [own, shared] = [of('Private_Hugetlb'), of('Shared_Hugetlb')];
+  return {
+    rss,
+    pss,
+    uss: clean + dirty,
+    anonymous: of('Anonymous'),
+    pssAnonymous: of('Pss_Anon'),
+    pssShmem: of('Pss_Shmem'),
+    swap: of('Swap'),
+    swapPss: of('SwapPss'),
+    hugetlb: own === null || shared === null ? null : own + shared,
+    locked: of('Locked'),
+  };
+}

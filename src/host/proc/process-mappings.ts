@@ -6,17 +6,17 @@ import {
 } from '../../records/mappings.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
+import { sumSmaps } from './memory.js';
 import { optionalText } from './process.js';
 import { readProcess, type WithoutMemory } from './process-memory.js';
-import { sumSmaps } from './smaps.js';
 
-/** A process of a host, and what it maps, both of one look at /proc/PID/smaps. */
+/** A process of a host and its mappings, from a single read of /proc/PID/smaps. */
 export interface MappedProcess {
   readonly process: ProcessMemoryRecord;
   readonly mappings: readonly Mapping[];
 }
 
-/** @throws {HostError} `denied`: it may not be looked at; `blocked` */
+/** @throws {HostError} `denied`: permission denied; `blocked` */
 export async function readMappings(
   source: HostSource,
   pid: number,
@@ -27,9 +27,9 @@ export async function readMappings(
     return sumSmaps(text);
   });
   if (typeof process === 'string') return process;
-  // It ended between its status and its mappings.
+  // The process exited between reads of its status and its mappings.
   if (process.sums === null) return 'gone';
-  // Devices have the same numbers in every mount namespace: another one knows most of them.
+  // Device numbers are the same in every mount namespace: another namespace knows most of them.
   const mounts = fileSystemsOf(
     optionalText(source, `/proc/${pid}/mountinfo`) || optionalText(source, '/proc/self/mountinfo'),
   );
@@ -37,8 +37,8 @@ export async function readMappings(
 }
 
 /**
- * Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c): a name may hold
- * all but a newline, as a carriage return.
+ * Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c): a name may
+ * contain anything except a newline, such as a carriage return.
  */
 const HEADER =
   /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/s;
@@ -54,9 +54,9 @@ const UNKNOWN = Object.fromEntries(
 ) as Readonly<Record<keyof MappingSizes, null>>;
 
 /**
- * Mappings as /proc/PID/smaps lists them.
+ * Parses the mappings in /proc/PID/smaps.
  *
- * @param mounts types of file systems that are mounted, by `major:minor`
+ * @param mounts types of mounted file systems, by `major:minor`
  */
 export function parseSmaps(text: string, mounts: ReadonlyMap<string, string>): Mapping[] {
   const mappings: Mapping[] = [];
@@ -103,7 +103,7 @@ function placed(
   };
 }
 
-/** Types by `major:minor`, of /proc/PID/mountinfo (Documentation/filesystems/proc.rst, 3.5). */
+/** File system types by `major:minor`, from /proc/PID/mountinfo (Documentation/filesystems/proc.rst, 3.5). */
 export function fileSystemsOf(text: string): Map<string, string> {
   const types = new Map<string, string>();
   for (const line of text.split('\n')) {

@@ -1,40 +1,39 @@
-import { HostError, isHostError } from '../../base/errors/host.js';
+import { HostError, isHostError } from '../../base/errors.js';
 import { rightsOf } from '../../records/capabilities.js';
 import { parseCgroups } from '../../records/cgroup-place.js';
-import type {
-  ProcessMemoryRecord,
-  ProcessRecords,
-  SmapsSums,
-  StatusSizes,
+import {
+  type ProcessMemoryRecord,
+  type ProcessRecords,
+  type SmapsSums,
+  type StatusSizes,
+  USER_HZ,
 } from '../../records/processes.js';
-import { USER_HZ } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
-import { kilobytesOf } from './kilobytes.js';
+import { readUptime } from './machine-sample.js';
+import { kilobytesOf, sumSmaps } from './memory.js';
 import { listedPids } from './pids.js';
 import { nsPidsOf, optionalText, statusFields } from './process.js';
-import { withoutShared } from './shared-memory.js';
-import { sumSmaps } from './smaps.js';
-import { readUptime } from './uptime.js';
+import { mergeShared } from './shared-memory.js';
 
-/** Undefined: it has no memory of its own, or may not be looked at. `blocked`: its mmap_lock is held. */
+/** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. */
 type SumsOf = (source: HostSource, folder: string) => Promise<SmapsSums | 'blocked' | undefined>;
 
-/** So many processes are read at a time: their smaps by another process than ours. */
+/** Number of processes to read at a time: a child process reads their smaps. */
 const BATCH = 16;
 
 /** How processes are read. */
 interface ReadOptions {
-  /** Without oom_score and oom_score_adj: two files less of each. */
+  /** Skips oom_score and oom_score_adj: two files fewer per process. */
   readonly withoutOom?: boolean;
-  /** What a process maps, added up. */
+  /** Reads the sums of a process's mappings. */
   readonly sumsOf?: SumsOf;
-  /** Receives where the stack of a process began (`start_stack`). */
+  /** Receives the start of a process's stack (`start_stack`). */
   readonly onStack?: (pid: number, address: number) => void;
 }
 
 /**
- * Reads all of them, one after the other: each is a moment of its own. Processes that share memory (CLONE_VM, vfork)
- * are one record, where page maps show it: that takes CAP_SYS_ADMIN.
+ * Reads all processes one after the other, each at its own time. Processes that share memory (CLONE_VM,
+ * vfork) become one record if pagemap shows it, which requires CAP_SYS_ADMIN.
  *
  * @throws {HostError} if /proc cannot be listed
  */
@@ -43,12 +42,12 @@ export async function readProcesses(
   options: ReadOptions = {},
 ): Promise<ProcessRecords> {
   const uptime = readUptime(source);
-  const begun = source.now();
-  const clock = () => (uptime === null ? null : uptime + (source.now() - begun) / 1000);
+  const start = source.now();
+  const clock = () => (uptime === null ? null : uptime + (source.now() - start) / 1000);
   const processes: ProcessMemoryRecord[] = [];
   const stacks = new Map<number, number>();
   const onStack = (pid: number, address: number) => void stacks.set(pid, address);
-  let [kernelThreads, zombies, gone, closed] = [0, 0, 0, 0];
+  let [kernelThreads, zombies, exited, closed] = [0, 0, 0, 0];
   const names = listedPids(source);
   for (let at = 0; at < names.length; at += BATCH) {
     const batch = names.slice(at, at + BATCH);
@@ -58,20 +57,20 @@ export async function readProcesses(
     for (const read of await Promise.all(found)) {
       if (read === 'kernel thread') kernelThreads++;
       else if (read === 'zombie') zombies++;
-      else if (read === 'gone') gone++;
+      else if (read === 'gone') exited++;
       else if (read === 'closed') closed++;
       else processes.push(read);
     }
   }
-  if (processes.length + kernelThreads + zombies + gone + closed === 0)
+  if (processes.length + kernelThreads + zombies + exited + closed === 0)
     throw new HostError('unreadable', '/proc lists no process', { next: NOT_MOUNTED });
   const hidden = closed > 0 || !names.includes('1');
   const reader = rightsOf(optionalText(source, '/proc/self/status'));
-  const rows = await withoutShared(source, processes, stacks);
-  return { processes: rows, kernelThreads, zombies, gone, hidden, reader };
+  const rows = await mergeShared(source, processes, stacks);
+  return { processes: rows, kernelThreads, zombies, gone: exited, hidden, reader };
 }
 
-/** Mounted with hidepid=1, /proc lists processes and opens nothing of them. */
+/** With hidepid=1, /proc lists processes but denies access to their files. */
 async function readListed(
   source: HostSource,
   pid: number,
@@ -91,13 +90,13 @@ const NOT_MOUNTED = 'Mount it: mount -t proc proc /proc.';
 /** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
 const PF_KTHREAD = 0x0020_0000;
 
-/** What a process is that has no memory. */
+/** Kinds of processes without memory. */
 export type WithoutMemory = 'kernel thread' | 'zombie' | 'gone';
 
 /**
- * One process, its sums as they are read of it.
+ * Reads one process, with sums from the given function.
  *
- * @throws {HostError} what `sumsOf` throws, but for `gone`
+ * @throws {HostError} what `sumsOf` throws, except `gone`
  */
 export function readProcess(
   source: HostSource,
@@ -116,7 +115,7 @@ async function readOne(
   const folder = `/proc/${pid}`;
   try {
     const stat = source.readText(`${folder}/stat`);
-    // The name may hold anything: fields are counted from its last parenthesis.
+    // The name may contain anything: fields are counted from its last parenthesis.
     const end = stat.lastIndexOf(')');
     const comm = stat.slice(stat.indexOf('(') + 1, end);
     const fields = stat.slice(end + 2).split(' ');
@@ -127,9 +126,9 @@ async function readOne(
     const status = statusOf(source.readText(`${folder}/status`));
     const { sizes, sums } =
       state === 'Z' && (status.threads ?? 1) > 1
-        ? await ofOtherThread(source, folder, sumsOf)
+        ? await readOtherThread(source, folder, sumsOf)
         : { sizes: status.sizes, sums: await sumsOf(source, folder) };
-    // A zombie has let go of its memory; so has, for a moment, one that ends while it is read.
+    // A zombie has freed its memory; so has, briefly, a process that exits while it is read.
     if (!sums && !sizes) return state === 'Z' ? 'zombie' : 'gone';
     const uptime = clock();
     return {
@@ -157,8 +156,8 @@ async function readOne(
 }
 
 /**
- * Null: not known, as where /proc/uptime is another clock than that of /proc/PID/stat (lxcfs has a container's).
- * It may be read a moment before the process begins.
+ * Null: unknown, as when /proc/uptime uses another clock than /proc/PID/stat (lxcfs reports a
+ * container's). Uptime may be read just before the process starts.
  */
 function ageOf(uptime: number | null, started: number | null): number | null {
   if (uptime === null || started === null) return null;
@@ -166,8 +165,8 @@ function ageOf(uptime: number | null, started: number | null): number | null {
   return age < -1 ? null : Math.round(Math.max(0, age));
 }
 
-/** A main thread that has ended has let go of the memory, and the others go on with it. */
-async function ofOtherThread(
+/** After the main thread exits, its status lacks the memory that the other threads still use. */
+async function readOtherThread(
   source: HostSource,
   folder: string,
   sumsOf: SumsOf,
@@ -227,7 +226,7 @@ function statusOf(text: string): {
   };
 }
 
-/** The first number of a line; null where there is none. */
+/** The first number of a line; null if missing. */
 function numberAfter(text: string, key: string): number | null {
   const at = text.indexOf(key);
   const number = at < 0 ? Number.NaN : Number.parseInt(text.slice(at + key.length), 10);

@@ -1,25 +1,25 @@
-import { HostError, isHostError } from '../../base/errors/host.js';
+import { HostError, isHostError } from '../../base/errors.js';
 import { type CgroupPlace, parseCgroups } from '../../records/cgroup-place.js';
 import { USER_HZ } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 
-/** One process. `comm` is text that the process chose itself: up to 15 bytes of anything. */
+/** One process. `comm` is set by the process itself: up to 15 arbitrary bytes. */
 export interface ProcessRecord {
   readonly pid: number;
   readonly comm: string;
-  /** The state letter of each thread: `S` asleep, `D`, `R`, `T` stopped, `t` traced, `Z`, … */
+  /** State letter of each thread: `S` asleep, `D`, `R`, `T` stopped, `t` traced, `Z`, … */
   readonly threadStates: string;
-  /** The kernel function that the main thread sleeps in; null when awake or not shown to us. */
+  /** Kernel function in which the main thread sleeps; null if awake or not available. */
   readonly waitsIn: string | null;
-  /** Its pid in each pid namespace, ours first, its own last; [] when not shown. */
+  /** Its pid in each pid namespace, ours first, its own last; [] if not available. */
   readonly nsPids: readonly number[];
   readonly cgroup: CgroupPlace | null;
 }
 
-/** A process with this many threads is not looked at thread by thread. */
+/** Threads of a process with more than this many are not read individually. */
 const MAX_THREADS = 4096;
 
-/** The pid (thread group) that a pid or thread id belongs to. Throws `no-such-process`. */
+/** Returns the pid (thread group) of a pid or thread id. Throws `no-such-process`. */
 export function findProcess(source: HostSource, id: number): number {
   try {
     const tgid = /^Tgid:\s*(\d+)$/m.exec(statusFields(source.readText(`/proc/${id}/status`)))?.[1];
@@ -31,7 +31,7 @@ export function findProcess(source: HostSource, id: number): number {
   }
 }
 
-/** Reads one process, or null when it ended meanwhile or may not be looked at. */
+/** Reads one process; null if it has exited or permission is denied. */
 export function readProcess(source: HostSource, pid: number): ProcessRecord | null {
   try {
     const comm = source.readText(`/proc/${pid}/comm`).replace(/\n$/, '');
@@ -50,16 +50,16 @@ export function readProcess(source: HostSource, pid: number): ProcessRecord | nu
   }
 }
 
-/** How often each thread of a process was switched out, to tell whether it ran in between. */
+/** Context switch counts of a process's threads, to detect whether any ran in between. */
 export interface Switches {
   readonly states: string;
-  /** Thread id → voluntary plus forced switches. */
+  /** Thread id → voluntary plus involuntary switches. */
   readonly counts: ReadonlyMap<number, number>;
 }
 
 /**
  * /proc/PID/task/TID/status: `voluntary_ctxt_switches` (nvcsw) and `nonvoluntary_ctxt_switches`
- * (nivcsw), counted in __schedule() whenever a thread leaves a CPU. Null when it cannot be said.
+ * (nivcsw), counted in __schedule() whenever a thread leaves a CPU. Null if unknown.
  */
 export function readSwitches(source: HostSource, pid: number): Switches | null {
   try {
@@ -84,9 +84,9 @@ export function readSwitches(source: HostSource, pid: number): Switches | null {
 }
 
 /**
- * True when no thread ran between two readings: the same threads, none on a CPU at either end, and
- * none switched out in between (a thread that ran and sleeps again has been). False when one did
- * or may have; null when a reading is missing.
+ * True if no thread ran between two readings: the same threads, none on a CPU at either end, and none
+ * switched out in between (which also covers a thread that ran and sleeps again). False if one ran or
+ * may have; null if a reading is missing.
  */
 export function stoodStill(before: Switches | null, after: Switches | null): boolean | null {
   if (!before || !after) return null;
@@ -96,28 +96,31 @@ export function stoodStill(before: Switches | null, after: Switches | null): boo
   return true;
 }
 
-/** Cuts the Name line off, which the process writes itself (the kernel escapes its newlines). */
+/** Removes the Name line, which the process controls (the kernel escapes its newlines). */
 export function statusFields(status: string): string {
   return status.slice(status.indexOf('\n') + 1);
 }
 
-/** What a process has had of the CPUs since it began, milliseconds. */
+/** CPU time of a process since its start, milliseconds. */
 export interface CpuTime {
-  /** By all its threads, user and system. */
+  /** User and system time of all threads. */
   readonly usedMs: number;
-  /** Its main thread could have run and waited for a CPU; 0 where the kernel does not tell. */
+  /** Time during which the main thread was runnable but waited for a CPU; 0 if the kernel does not report it. */
   readonly waitedMs: number;
 }
 
 /**
- * Fields of the text of /proc/PID/stat from the third (the state) on. The second, the name, may hold anything: they are
- * counted from its last parenthesis.
+ * Fields of the text of /proc/PID/stat from the third (the state) on. The second, the name, may contain
+ * anything: fields are counted from the last parenthesis.
  */
 export function statFields(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
-/** When a process or thread started, clock ticks since boot (field 22); null: there is none, or it cannot be told. */
+/**
+ * Start time of a process or thread, clock ticks since boot (field 22); null: it does not exist, or the
+ * time is unknown.
+ */
 export function startTicks(
   source: Pick<HostSource, 'readText'>,
   pid: number | 'self',
@@ -131,8 +134,8 @@ export function startTicks(
 }
 
 /**
- * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ. /proc/PID/schedstat, field 2: run_delay in nanoseconds (Documentation/scheduler/
- * sched-stats.rst). Null when it is gone.
+ * /proc/PID/stat, fields 14 and 15 (utime, stime) in ticks of USER_HZ. /proc/PID/schedstat, field 2:
+ * run_delay in nanoseconds (Documentation/scheduler/ sched-stats.rst). Null if it has exited.
  */
 export function readCpuTime(source: HostSource, pid: number): CpuTime | null {
   const stat = optionalText(source, `/proc/${pid}/stat`);
@@ -143,13 +146,13 @@ export function readCpuTime(source: HostSource, pid: number): CpuTime | null {
   return { usedMs: (ticks * 1000) / USER_HZ, waitedMs: Number(delay ?? 0) / 1e6 };
 }
 
-/** The pids in the fields of /proc/PID/status; []: before 4.1 it did not tell. */
+/** The pids in the fields of /proc/PID/status; []: not reported before 4.1. */
 export function nsPidsOf(fields: string): number[] {
   const pids = /^NSpid:((?:\s+\d{1,10})+)$/m.exec(fields)?.[1];
   return pids === undefined ? [] : pids.trim().split(/\s+/).map(Number);
 }
 
-/** No text where it is not shown. */
+/** Reads a file; empty text if not available. */
 export function optionalText(source: HostSource, path: string): string {
   try {
     return source.readText(path);
@@ -161,7 +164,7 @@ export function optionalText(source: HostSource, path: string): string {
 
 function readWait(source: HostSource, pid: number): string | null {
   try {
-    // The kernel ends it without a newline, a capture with one.
+    // The kernel omits the final newline, captures add one.
     const name = source.readText(`/proc/${pid}/wchan`).trimEnd();
     return /^[A-Za-z_][\w.]{0,63}$/.test(name) ? name : null;
   } catch (error) {

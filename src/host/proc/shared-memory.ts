@@ -1,26 +1,27 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { grouped } from '../../base/grouped.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';
 
-/** Pages below the place where a stack began: a process that runs has written to some of its own. */
+/** Pages below the start of a stack to check: a running process has written to some of its own. */
 const PAGES = 32;
 
 /**
- * Entries of /proc/PID/pagemap (fs/proc/task_mmu.c): present, not of a file and not shared, mapped once (4.2), and the
- * frame, which is 0 without CAP_SYS_ADMIN.
+ * Bits of /proc/PID/pagemap entries (fs/proc/task_mmu.c): present, file-mapped or shared, mapped
+ * exclusively (4.2), and the frame, which is 0 without CAP_SYS_ADMIN.
  */
 const [PRESENT, OF_FILE, ALONE, FRAME] = [1n << 63n, 1n << 61n, 1n << 56n, (1n << 55n) - 1n];
 
 /**
- * Puts processes that share an address space (CLONE_VM without CLONE_THREAD, vfork) into one record: each would show
- * all of its memory, as PSS divides by address spaces. Two processes share it for sure if both map an anonymous page
- * that is mapped once. Only those whose stacks began at the same place are compared: forks and these.
+ * Merges processes that share an address space (CLONE_VM without CLONE_THREAD, vfork) into one record:
+ * each would report all of its memory, since PSS divides by address spaces. Two processes certainly
+ * share it if both map an anonymous page that is mapped once. Only processes whose stacks start at the
+ * same address are compared: forks and these.
  *
- * @param stacks where the stack of each process began
+ * @param stacks start address of each process's stack
  */
-export async function withoutShared(
+export async function mergeShared(
   source: HostSource,
   records: ProcessMemoryRecord[],
   stacks: ReadonlyMap<number, number>,
@@ -34,7 +35,7 @@ export async function withoutShared(
   );
   if (families.length === 0) return records;
   const pageSize = readPageSize(source);
-  const others = new Map<number, number[]>();
+  const shared = new Map<number, number[]>();
   for (const [stack = 0, members] of families) {
     const from = Math.max(0, Math.floor(stack / pageSize) - PAGES + 1) * 8;
     const read = ({ pid }: ProcessMemoryRecord) => ownFrames(source, pid, from);
@@ -43,21 +44,21 @@ export async function withoutShared(
       const member = members[at]!;
       const known = [...frames].find((frame) => byFrame.has(frame));
       const first = known === undefined ? undefined : byFrame.get(known);
-      // It may have been the page of one, and then, after a fork, of the other.
+      // After a fork, the page may have passed from one process to the other.
       if (first && known !== undefined && (await read(first)).has(known))
-        others.set(first.pid, [...(others.get(first.pid) ?? []), member.pid]);
+        shared.set(first.pid, [...(shared.get(first.pid) ?? []), member.pid]);
       else for (const frame of frames) byFrame.set(frame, member);
     }
   }
-  const sharing = new Set([...others.values()].flat());
+  const sharing = new Set([...shared.values()].flat());
   return records.flatMap((record) => {
     if (sharing.has(record.pid)) return [];
-    const sharedWith = others.get(record.pid);
+    const sharedWith = shared.get(record.pid);
     return [sharedWith ? { ...record, sharedWith } : record];
   });
 }
 
-/** Frames of anonymous pages that a process alone maps. */
+/** Frames of anonymous pages that only this process maps. */
 async function ownFrames(source: HostSource, pid: number, from: number): Promise<Set<bigint>> {
   const frames = new Set<bigint>();
   try {
@@ -68,7 +69,7 @@ async function ownFrames(source: HostSource, pid: number, from: number): Promise
       if (isOwn && (entry & FRAME) !== 0n) frames.add(entry & FRAME);
     }
   } catch (error) {
-    // Unknown: it keeps its own record.
+    // Unknown: the process keeps its own record.
     if (!(error instanceof HostError)) throw error;
   }
   return frames;

@@ -1,16 +1,15 @@
 import { endianness } from 'node:os';
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
+import { parseNetlinkTable, readNetTable } from '../proc/net-tables.js';
 import type { SocketRecord } from '../socket.js';
+import { Room } from '../ss/inet.js';
 import type { Sample, Span, SsGroup } from '../ss/read.js';
-import { Room } from '../ss/room.js';
-import { parseNetlinkTable } from './netlink.js';
-import { readNetTable } from './table.js';
 
 /**
- * The same sample as `readSample` takes, without ss: from /proc/PID/net. What is missing then: bytes
- * received and acknowledged (so only who stood still is proved), the age of data, what is charged
+ * Takes the same sample as `readSample` without ss, from /proc/PID/net. Missing data: bytes received and
+ * acknowledged (so only processes that did not run are proved stuck), the age of data, memory charged
  * (skmem), cookies, the limits of listeners, and the queues of unix sockets, which are only counted.
  */
 export async function readProcfsSample(
@@ -29,11 +28,11 @@ export async function readProcfsSample(
   for (const namespace of namespaces) {
     const began = source.now();
     const lost = { unreadable: 0, leftOut: 0 };
-    const keep = (socket: SocketRecord) => {
-      if (room.take()) sockets.push(socket);
+    const addSocket = (socket: SocketRecord) => {
+      if (room.reserve()) sockets.push(socket);
       else lost.leftOut++;
     };
-    if (!TOLD_EVERYWHERE.some((name) => shows(source, namespace, name))) {
+    if (!IN_EVERY_NAMESPACE.some((name) => isReadable(source, namespace, name))) {
       closed.push(namespace);
       continue;
     }
@@ -43,19 +42,19 @@ export async function readProcfsSample(
       for (const line of table(inet.file)) {
         const socket = parseInetTableRow(line, inet, namespace.inode);
         if (!socket) {
-          if (!isPassedOver(line)) lost.unreadable++;
+          if (!isSkipped(line)) lost.unreadable++;
           continue;
         }
         total++;
         const unaccepted = socket.inode === 0;
         const idle = socket.recvQ === 0 && socket.sendQ === 0 && !unaccepted;
-        if (socket.protocol !== 'TCP' || !idle) keep(socket);
+        if (socket.protocol !== 'TCP' || !idle) addSocket(socket);
       }
     }
     if (groups.includes('unix')) total += Math.max(0, table('unix').length - 1);
     if (groups.includes('others')) {
       const netlink = parseNetlinkTable(table('netlink').join('\n'), namespace.inode);
-      for (const socket of netlink) keep(socket);
+      for (const socket of netlink) addSocket(socket);
       total += netlink.length + Math.max(0, table('packet').length - 1);
     }
     sums.unreadable += lost.unreadable;
@@ -78,11 +77,11 @@ export async function readProcfsSample(
   };
 }
 
-/** One of these is in every network namespace that can be looked into. */
-const TOLD_EVERYWHERE = ['sockstat', 'tcp', 'udp', 'unix', 'netlink'];
+/** At least one of these exists in every readable network namespace. */
+const IN_EVERY_NAMESPACE = ['sockstat', 'tcp', 'udp', 'unix', 'netlink'];
 
-/** False where a namespace cannot be looked into. */
-function shows(source: HostSource, namespace: Namespace, name: string): boolean {
+/** False if a namespace is not readable. */
+function isReadable(source: HostSource, namespace: Namespace, name: string): boolean {
   try {
     readNetTable(source, namespace, name);
     return true;
@@ -92,7 +91,7 @@ function shows(source: HostSource, namespace: Namespace, name: string): boolean 
   }
 }
 
-/** The lines of a table, heading and all; none when the kernel has no such table. */
+/** Lines of a table, including its heading; none if the kernel has no such table. */
 function lines(source: HostSource, namespace: Namespace, name: string): string[] {
   try {
     return readNetTable(source, namespace, name)
@@ -104,7 +103,7 @@ function lines(source: HostSource, namespace: Namespace, name: string): string[]
   }
 }
 
-/** A table of /proc/net and what its rows are. */
+/** A table of /proc/net and the type of its rows. */
 interface InetTable {
   readonly file: 'tcp' | 'tcp6' | 'udp' | 'udp6' | 'raw' | 'raw6';
   readonly kind: Pick<SocketRecord, 'family' | 'type' | 'protocol'>;
@@ -122,12 +121,12 @@ export const INET_TABLES: readonly InetTable[] = (
 ]);
 
 /**
- * A row of /proc/net/tcp, udp, raw and their IPv6 forms (Documentation/networking/proc_net_tcp.rst):
- * `sl local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode ref pointer …`, with `drops`
- * last for udp and raw. Null for the heading, for a row that is none, and for TIME-WAIT.
+ * Parses a row of /proc/net/tcp, udp, raw and their IPv6 forms (Documentation/networking/proc_net_tcp.rst):
+ * `sl local:port remote:port st tx:rx tr:when retrnsmt uid timeout inode ref pointer …`, with `drops` last
+ * for udp and raw. Null for the heading, a malformed row, and TIME-WAIT.
  *
- * There is no cookie: the kernel's (hashed) pointer serves instead. rx is what Recv-Q is for ss;
- * for a listener it is the accept queue, and its limit is not shown.
+ * There is no cookie: the kernel's (hashed) pointer is used instead. rx equals Recv-Q in ss; for a listener
+ * it is the accept queue, without its limit.
  */
 export function parseInetTableRow(
   line: string,
@@ -151,7 +150,7 @@ export function parseInetTableRow(
     peer: addressOf(peer, true),
     inode,
     peerInode: 0,
-    // All zeros where the kernel hides pointers (kptr_restrict).
+    // All zeros if the kernel hides pointers (kptr_restrict).
     cookie: /[1-9a-f]/.test(found[9] ?? '') ? (found[9] ?? '') : '',
     recvQ,
     sendQ: Number.parseInt(tx, 16),
@@ -165,8 +164,8 @@ export function parseInetTableRow(
   };
 }
 
-/** True for what is no socket with data: the heading, and TIME-WAIT. */
-function isPassedOver(line: string): boolean {
+/** True for rows without a socket that can hold data: the heading, and TIME-WAIT. */
+function isSkipped(line: string): boolean {
   return /^\s*sl /.test(line) || ROW.exec(line)?.[3] === '06';
 }
 
@@ -185,7 +184,7 @@ const NO_MEMORY = {
   drops: 0,
 };
 
-/** include/net/tcp_states.h, as ss spells them. */
+/** include/net/tcp_states.h, in the spelling of ss. */
 const TCP_STATES: Record<number, string> = {
   1: 'ESTABLISHED',
   2: 'SYN-SENT',
@@ -204,7 +203,7 @@ const TCP_STATES: Record<number, string> = {
 /** tcp4_seq_show: timer_active. */
 const TIMERS: Record<number, string> = { 1: 'on', 2: 'keepalive', 3: 'timewait', 4: 'persist' };
 
-/** An address is printed as 32-bit words in the machine's byte order, the port as a number. */
+/** Parses an address: 32-bit words in host byte order, and the port as a number. */
 function addressOf(text: string, remote: boolean): string {
   const [hex = '', portHex = ''] = text.split(':');
   const bytes = Buffer.from(hex, 'hex');

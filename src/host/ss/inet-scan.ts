@@ -1,7 +1,6 @@
+import { RowCutter } from '../lines.js';
 import type { SocketRecord } from '../socket.js';
-import { parseInetRow } from './inet.js';
-import { RowCutter } from './lines.js';
-import { Room } from './room.js';
+import { parseInetRow, Room } from './inet.js';
 
 const SPACE = 0x20;
 const ZERO = 0x30;
@@ -10,18 +9,17 @@ const L = 0x4c;
 const T = 0x74;
 
 /**
- * Reads the inet rows of `ss` as they come and keeps those that something can be concluded from: TCP
- * with data in a queue, listeners with connections that wait, those connections, and every socket of
- * another protocol. Idle TCP sockets, most of a busy host's table, are counted from their first few
- * bytes; no string is made of them.
+ * Reads inet rows of `ss` as they arrive and keeps those that are relevant: TCP with data in a queue,
+ * listeners with pending connections, those connections, and every socket of another protocol. Idle TCP
+ * sockets, most of a busy host's table, are counted from their first bytes, without creating strings.
  */
 export class InetScan {
   readonly sockets: SocketRecord[] = [];
   total = 0;
-  /** Sockets that there was no room for. */
+  /** Number of sockets beyond the maximum. */
   leftOut = 0;
   #unreadable = 0;
-  /** A listener with waiting connections was seen, so sockets without an inode matter. */
+  /** A listener with pending connections was found, so sockets without an inode matter. */
   #waiting = false;
   readonly #rows = new RowCutter(
     (row) => this.#row(row),
@@ -30,7 +28,7 @@ export class InetScan {
 
   constructor(
     readonly netns: number | null,
-    /** Told of every row that is kept. */
+    /** Called for every row that is kept. */
     readonly onKept: (socket: SocketRecord) => void = () => undefined,
     readonly room: Room = new Room(),
   ) {}
@@ -49,7 +47,7 @@ export class InetScan {
 
   #isIdle(bytes: Buffer, from: number, to: number): boolean {
     const idle = isIdleTcp(bytes, from, to) && !(this.#waiting && hasNoInode(bytes, from, to));
-    // What there is no room for is not worth a string either.
+    // Beyond the maximum, creates no strings either.
     const full = !idle && this.room.isFull;
     if (full) this.leftOut++;
     if (idle || full) this.total++;
@@ -63,7 +61,7 @@ export class InetScan {
       return;
     }
     this.total++;
-    if (!this.room.take()) {
+    if (!this.room.reserve()) {
       this.leftOut++;
       return;
     }
@@ -73,7 +71,7 @@ export class InetScan {
   }
 }
 
-/** `tcp STATE 0 0 …`: nothing in either queue; for LISTEN, whose Send-Q is a limit, `0` alone. */
+/** `tcp STATE 0 0 …`: both queues are empty; for LISTEN, whose Send-Q is a limit, `0` alone. */
 function isIdleTcp(bytes: Buffer, from: number, to: number): boolean {
   if (bytes[from] !== T || bytes[from + 3] !== SPACE) return false;
   let at = skipSpaces(bytes, from + 3, to);
@@ -86,7 +84,7 @@ function isIdleTcp(bytes: Buffer, from: number, to: number): boolean {
   return bytes[at] === ZERO && bytes[at + 1] === SPACE;
 }
 
-/** True for connections that nobody has accepted and for orphans; at times for others too. */
+/** True for connections that are not accepted and for orphans; occasionally for others too. */
 function hasNoInode(bytes: Buffer, from: number, to: number): boolean {
   return bytes.toString('latin1', from, Math.min(to, from + 400)).includes(' ino:0 ');
 }

@@ -1,15 +1,13 @@
-import type { SocketRecord, TcpInfo } from '../socket.js';
-import { parseSkmem } from './skmem.js';
-import { socketState } from './state.js';
+import type { SocketMemory, SocketRecord, TcpInfo } from '../socket.js';
 
 /**
- * One row of `ss -H -O -n -e -m -i -a` for TCP, UDP, raw, MPTCP or SCTP, or null when it is not one;
- * without `-O` in one line again.
+ * Parses a row of `ss -H -O -n -e -m -i -a` for TCP, UDP, raw, MPTCP or SCTP; null if malformed;
+ * without `-O`, its lines joined.
  *
- * The order is that of inet_show_sock in iproute2's misc/ss.c: netid, state, the queues, the
- * addresses; timer, uid, ino, sk, cgroup, v6only, an arrow; skmem and, for TCP, tcp_info. The one
- * text in it that a user may choose is the cgroup's path, which may hold spaces (never a newline):
- * it is taken as everything up to the *last* skmem, so that it cannot add a field of its own.
+ * The order is that of inet_show_sock in iproute2's misc/ss.c: netid, state, the queues, the addresses;
+ * timer, uid, ino, sk, cgroup, v6only, an arrow; skmem and, for TCP, tcp_info. The only text that users
+ * control is the cgroup's path, which may contain spaces (never a newline): it extends to the *last*
+ * skmem, so that it cannot forge a field.
  */
 export function parseInetRow(line: string, netns: number | null = null): SocketRecord | null {
   const head = HEAD.exec(line);
@@ -32,10 +30,10 @@ export function parseInetRow(line: string, netns: number | null = null): SocketR
   const tcp = netid === 'tcp';
   const timer = TIMER.exec(ids);
   const v6only = / v6only:([01])(?= |$)/.exec(details)?.[1] ?? null;
-  // What ss read from /proc/net has no skmem, and no v6only either.
+  // Rows that ss read from /proc/net have neither skmem nor v6only.
   const old = v6only === null && figures !== '';
-  const local = addressAsToday(head[5] ?? '', v6only, old);
-  const peer = addressAsToday(head[6] ?? '', v6only, old);
+  const local = normalizeAddress(head[5] ?? '', v6only, old);
+  const peer = normalizeAddress(head[6] ?? '', v6only, old);
   return {
     ...record,
     family: isIpv6(local) || isIpv6(peer) ? 'AF_INET6' : 'AF_INET',
@@ -53,7 +51,7 @@ export function parseInetRow(line: string, netns: number | null = null): SocketR
   };
 }
 
-// Addresses hold no space: device names (zones) may not. A cut `[` or a missing port is refused.
+// Addresses contain no spaces: device names (zones) cannot. A truncated `[` or a missing port is rejected.
 const HEAD =
   /^(tcp|udp|raw|mptcp|sctp) +([A-Z0-9-]+) +(\d+) +(\d+) +(\S+:(?:\d+|\*)) +(\S+:(?:\d+|\*))(?= |$)/;
 
@@ -69,14 +67,14 @@ const INODE = / ino:(\d+)/;
 const TIMER = / timer:\((on|off|keepalive|timewait|persist|unknown),[^,)]*,(\d{1,9})\)/;
 const COOKIE = / sk:([0-9a-f]+)/;
 
-/** Which directions are shut down; very old kernels do not tell. */
+/** Directions that are shut down; not reported by very old kernels. */
 const ARROW = / (?:<->|-->|<--|---)$/;
 
 /**
- * An address as ss prints it since iproute2 4.13: before, IPv6 had no brackets, and all of IPv4 was `*`.
- * Today `*` is a socket of both, of which `v6only:0` is told: `old` says that it was not.
+ * Normalizes an address to the format of iproute2 since 4.13: before, IPv6 had no brackets, and `*` was
+ * printed for all of IPv4. Now `*` is a dual-stack socket, marked `v6only:0`; `old`: no such marker.
  */
-function addressAsToday(address: string, v6only: string | null, old: boolean): string {
+function normalizeAddress(address: string, v6only: string | null, old: boolean): string {
   const at = address.lastIndexOf(':');
   const host = address.slice(0, at);
   const port = address.slice(at + 1);
@@ -87,18 +85,18 @@ function addressAsToday(address: string, v6only: string | null, old: boolean): s
   return `[${ip}]${zone}:${port}`;
 }
 
-/** A wildcard `*:80` is an IPv6 socket that takes IPv4 too. */
+/** A wildcard `*:80` is an IPv6 socket that accepts IPv4 too. */
 function isIpv6(address: string): boolean {
   return address.startsWith('[') || address.startsWith('*:');
 }
 
-/** The fields of tcp_info that we want; ss leaves out those that are zero. */
+/** The tcp_info fields in use; ss omits those that are zero. */
 const TCP_FIELDS =
   / (rcvmss|bytes_received|bytes_acked|data_segs_in|lastsnd|lastrcv|notsent|rcv_ooopack|segs_(?:in|out)):(\d+)/g;
 
 /**
- * Null when ss gave no tcp_info, which always has an `rcvmss` once a connection stands. Bytes are counted
- * since Linux 4.1, segments (of which each connection has some) since 4.2: without both, they are not known.
+ * Null if ss printed no tcp_info, which always has an `rcvmss` on an established connection. Bytes are
+ * counted since Linux 4.1, segments (every connection has some) since 4.2: without both, they are unknown.
  */
 function parseTcpInfo(figures: string): TcpInfo | null {
   let rcvMss = 0;
@@ -133,4 +131,62 @@ function parseTcpInfo(figures: string): TcpInfo | null {
     lastSentMs,
     notSent,
   };
+}
+
+/**
+ * Maximum number of sockets to keep per sample: each needs up to 10 KB until the answer is printed, and
+ * a sample must stay below 500 MB. A host in trouble has thousands of sockets with queued data.
+ */
+export const MAX_SOCKETS = 20_000;
+
+/** The remaining number of sockets to keep in one sample, over all its namespaces and families. */
+export class Room {
+  #remaining: number;
+
+  constructor(limit = MAX_SOCKETS) {
+    this.#remaining = limit;
+  }
+
+  get isFull(): boolean {
+    return this.#remaining <= 0;
+  }
+
+  /** Reserves room for one more socket; false if there is none. */
+  reserve(): boolean {
+    if (this.#remaining <= 0) return false;
+    this.#remaining--;
+    return true;
+  }
+}
+
+/** `skmem:(r0,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)`; kernels before 4.7 have no `d`. */
+export const SKMEM =
+  /skmem:\(r(\d+),rb(\d+),t(\d+),tb(\d+),f(\d+),w(\d+),o(\d+)(?:,bl(\d+))?(?:,d(\d+))?\)/;
+
+/** Parses the first `skmem:(…)` in trusted text, or returns null. */
+export function parseSkmem(text: string): SocketMemory | null {
+  const found = SKMEM.exec(text);
+  if (!found) return null;
+  const figure = (index: number) => Number(found[index] ?? 0);
+  const memory = {
+    rmem: figure(1),
+    rcvbuf: figure(2),
+    wmem: figure(3),
+    sndbuf: figure(4),
+    forward: figure(5),
+    wmemQueued: figure(6),
+    optmem: figure(7),
+    backlog: figure(8),
+    drops: found[9] === undefined ? null : figure(9),
+  };
+  return Object.values(memory).every((each) => each === null || Number.isSafeInteger(each))
+    ? memory
+    : null;
+}
+
+const FULL_NAMES: Record<string, string> = { ESTAB: 'ESTABLISHED' };
+
+/** Expands the one state that ss abbreviates; all others (`UNCONN`, `CLOSE-WAIT`, …) stay unchanged. */
+export function socketState(word: string): string {
+  return FULL_NAMES[word] ?? word;
 }

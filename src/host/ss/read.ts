@@ -1,37 +1,34 @@
-import { isHostError } from '../../base/errors/host.js';
+import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
+import { RowCutter } from '../lines.js';
 import type { Namespace } from '../namespaces.js';
-import { parseNetlinkTable } from '../procnet/netlink.js';
-import { readNetTable } from '../procnet/table.js';
+import { parseNetlinkTable, readNetTable } from '../proc/net-tables.js';
 import type { SocketRecord } from '../socket.js';
-import { parseInetRow } from './inet.js';
+import { parseInetRow, parseSkmem, Room } from './inet.js';
 import { InetScan } from './inet-scan.js';
-import { RowCutter } from './lines.js';
-import { Room } from './room.js';
-import { parseSkmem } from './skmem.js';
 import { UnixScan } from './unix.js';
 
-/** The sockets of one moment, on the source's clock: between `startedMs` and `endedMs`. */
+/** A sample of the sockets, taken between `startedMs` and `endedMs` on the source's clock. */
 export interface Sample extends Span {
-  /** When each namespace was read, by its inode. */
+  /** Time at which each namespace was read, by its inode. */
   readonly spans: ReadonlyMap<number | null, Span>;
-  /** Sockets with something in a queue, those that wait to be accepted, and all datagram sockets. */
+  /** Sockets with data in a queue, those that wait to be accepted, and all datagram sockets. */
   readonly sockets: readonly SocketRecord[];
-  /** All sockets, idle ones too. */
+  /** Number of all sockets, including idle ones. */
   readonly total: number;
-  /** Lines of ss that we could not read. */
+  /** Lines of ss that could not be parsed. */
   readonly unreadable: number;
-  /** Rows refused because several claim one inode: a unix socket's name pretends to be a row. */
+  /** Rows rejected because several claim one inode: a unix socket's name imitates a row. */
   readonly contested: number;
-  /** Sockets beyond the most that are kept ({@link Room}): counted, and not looked at. */
+  /** Sockets beyond the maximum ({@link Room}): counted, but not analyzed. */
   readonly leftOut: number;
-  /** Calls of ss that failed and whose sockets are missing. */
+  /** Failed calls of ss, whose sockets are missing. */
   readonly failed: number;
-  /** The namespaces (inodes) of which something was lost: what is not in `sockets` may exist there. */
+  /** Namespaces (inodes) with losses: sockets missing in `sockets` may exist there. */
   readonly torn: ReadonlySet<number | null>;
-  /** The namespaces that could not be read. */
+  /** Namespaces that could not be read. */
   readonly closed: readonly Namespace[];
-  /** The tables (`mptcp`, `vsock_stream`, …) that this ss does not know. */
+  /** The tables (`mptcp`, `vsock_stream`, …) that this ss does not support. */
   readonly unknown: ReadonlySet<string>;
 }
 
@@ -48,10 +45,10 @@ export const ALL_GROUPS: readonly SsGroup[] = ['tcp', 'datagrams', 'unix', 'othe
 const COMMON = ['-H', '-O', '-n', '-e', '-m', '-a'];
 
 /**
- * The arguments of the `ss` calls that read these groups. Unix sockets have a call of their own,
- * because one's name may hold a newline and so a forged row; it must not reach TCP.
- * Not `-p`: it goes through /proc for every socket, we need it for the few that are in trouble.
- * TIME-WAIT holds no data, has no inode, and is most of a busy server's table.
+ * Arguments of the `ss` calls that read these groups. Unix sockets are read by a separate call, because
+ * a name may contain a newline and thus a forged row; it must not affect TCP. Without `-p`: it scans
+ * /proc for every socket, but owners are needed only for a few. TIME-WAIT has no data and no inode, and
+ * is most of a busy server's table.
  */
 export function ssCalls(groups: readonly SsGroup[]): { group: SsGroup; args: string[] }[] {
   const calls: { group: SsGroup; args: string[] }[] = [];
@@ -75,13 +72,13 @@ export function ssCalls(groups: readonly SsGroup[]): { group: SsGroup; args: str
   return calls;
 }
 
-/** So many namespaces are read at a time. */
-const AT_ONCE = 2;
+/** Number of namespaces to read at a time. */
+const PARALLEL = 2;
 
 /**
- * Reads one sample of these namespaces. `onKept` is told of every TCP and UDP row as it comes.
- * Throws `HostError` when ss is missing, fails or hangs, or the only namespace is gone or closed; one
- * of several that is gone is left out, one that may not be entered is told in `closed`.
+ * Reads one sample of these namespaces. `onKept` is called for every TCP and UDP row. Throws
+ * `HostError` if ss is missing, fails or hangs, or the only namespace is gone or not accessible; one of
+ * several that is gone is omitted, one that is not accessible is listed in `closed`.
  */
 export async function readSample(
   source: HostSource,
@@ -113,13 +110,13 @@ export async function readSample(
         if (part.unreadable + part.contested + part.leftOut + part.failed > 0) torn.add(next.inode);
         spans.set(next.inode, { startedMs: began, endedMs: source.now() });
       } catch (error) {
-        const asked = next.own || namespaces.length === 1;
-        if (asked || !isHostError(error, 'gone', 'denied', 'netns-closed')) throw error;
+        const queried = next.own || namespaces.length === 1;
+        if (queried || !isHostError(error, 'gone', 'denied', 'netns-closed')) throw error;
         if (error.code !== 'gone') closed.push(next);
       }
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await Promise.all(Array.from({ length: PARALLEL }, work));
   return { startedMs, endedMs: source.now(), spans, sockets, ...sums, torn, closed, unknown };
 }
 
@@ -176,7 +173,7 @@ async function readNamespace(
   return part;
 }
 
-/** Families that few kernels have all of: what the kernel does not know is not there. */
+/** Families that few kernels support completely: unsupported ones have no sockets. */
 async function readOthers(
   source: HostSource,
   namespace: Namespace,
@@ -184,14 +181,14 @@ async function readOthers(
   room: Room,
   part: Part,
 ): Promise<void> {
-  const keep = (socket: SocketRecord) => {
+  const addSocket = (socket: SocketRecord) => {
     part.total++;
-    if (room.take()) part.sockets.push(socket);
+    if (room.reserve()) part.sockets.push(socket);
     else part.leftOut++;
   };
   const rows = new RowCutter((row) => {
     const socket = parsePacketRow(row, namespace.inode) ?? parseInetRow(row, namespace.inode);
-    if (socket) keep(socket);
+    if (socket) addSocket(socket);
     else part.unreadable++;
   });
   const path = namespace.own ? null : namespace.path;
@@ -206,7 +203,7 @@ async function readOthers(
   part.unreadable += rows.overlong;
   try {
     const table = readNetTable(source, namespace, 'netlink');
-    for (const socket of parseNetlinkTable(table, namespace.inode)) keep(socket);
+    for (const socket of parseNetlinkTable(table, namespace.inode)) addSocket(socket);
   } catch (error) {
     if (!isHostError(error)) throw error;
   }
@@ -223,14 +220,24 @@ const KINDS: Record<string, Pick<SocketRecord, 'family' | 'type' | 'protocol'>> 
   v_dgr: { family: 'AF_VSOCK', type: 'SOCK_DGRAM', protocol: 'VSOCK' },
 };
 
-/** One row of `ss -H -O -n -e -m -a -A packet,vsock_stream`, or null when it is not one. */
+/** Bytes of `ring_rx(blk_size:N,blk_nr:N,…)` and `ring_tx(…)` (packet_show_ring, misc/ss.c). */
+function ringsOf(details: string): number {
+  return [...details.matchAll(/ ring_[rt]x\(blk_size:(\d{1,10}),blk_nr:(\d{1,10}),/g)].reduce(
+    (sum, [, size, count]) => sum + Number(size) * Number(count),
+    0,
+  );
+}
+
+/** Parses a row of `ss -H -O -n -e -m -a -A packet,vsock_stream`; null if malformed. */
 function parsePacketRow(line: string, netns: number | null = null): SocketRecord | null {
   const head = HEAD.exec(line);
   const kind = KINDS[head?.[1] ?? ''];
   if (!head || !kind) return null;
   const rest = line.slice(head[0].length);
+  const ringBytes = ringsOf(rest);
   return {
     ...kind,
+    ...(ringBytes > 0 ? { ringBytes } : {}),
     netns,
     state: head[2] ?? '',
     recvQ: Number(head[3]),

@@ -1,45 +1,45 @@
-import { HostError } from '../../base/errors/host.js';
-import { searchPath } from '../../base/program-path.js';
+import { HostError } from '../../base/errors.js';
+import { searchPath } from '../../base/shell.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
 import type { OnBytes } from '../host-source.js';
 
 /**
- * What an older ss refuses and skcheck can do without: `-O` (iproute2 5.2; without it details follow on
- * lines of their own), `-H` (4.10; a heading then), and tables of `-A` that it does not know, such as mptcp
- * (5.6), vsock_stream (4.15) and sctp (4.18). Learned from its own answers, never from its version.
+ * Options that an older ss rejects and skcheck can do without: `-O` (iproute2 5.2; without it details follow
+ * on separate lines), `-H` (4.10; without it there is a heading), and unknown tables of `-A`, such as mptcp
+ * (5.6), vsock_stream (4.15) and sctp (4.18). Learned from its error messages, never from its version.
  */
-export class Refusals {
+export class RejectedOptions {
   readonly #options = new Set<string>();
   readonly #tables = new Set<string>();
 
-  /** The arguments without what was refused; null when no table is left to ask for. */
+  /** Returns the arguments without rejected ones; null if no table is left. */
   without(args: readonly string[]): string[] | null {
-    const left: string[] = [];
+    const incomplete: string[] = [];
     for (const [index, arg] of args.entries()) {
       if (this.#options.has(arg)) continue;
       const tables = args[index - 1] === '-A' ? this.#known(arg) : [arg];
       if (tables.length === 0) return null;
-      left.push(tables.join(','));
+      incomplete.push(tables.join(','));
     }
-    return left;
+    return incomplete;
   }
 
-  /** The tables among the arguments that were refused. */
+  /** The rejected tables among the arguments. */
   tablesOf(args: readonly string[]): string[] {
     const tables = args[args.indexOf('-A') + 1] ?? '';
     return args.includes('-A') ? tables.split(',').filter((each) => this.#tables.has(each)) : [];
   }
 
-  /** Learns from a complaint of ss run with these arguments. True: try without what it names. */
+  /** Learns from an error message of ss run with these arguments. True: retry without what it names. */
   learn(complaint: string, args: readonly string[]): boolean {
     const option = OPTION.exec(complaint)?.[1];
-    if (option !== undefined && DISPENSABLE.has(`-${option}`) && args.includes(`-${option}`)) {
+    if (option !== undefined && OPTIONAL_FLAGS.has(`-${option}`) && args.includes(`-${option}`)) {
       this.#options.add(`-${option}`);
       return true;
     }
     const table = TABLE.exec(complaint)?.[1];
-    const asked = args[args.indexOf('-A') + 1]?.split(',') ?? [];
-    if (table === undefined || !args.includes('-A') || !asked.includes(table)) return false;
+    const requested = args[args.indexOf('-A') + 1]?.split(',') ?? [];
+    if (table === undefined || !args.includes('-A') || !requested.includes(table)) return false;
     this.#tables.add(table);
     return true;
   }
@@ -49,26 +49,26 @@ export class Refusals {
   }
 }
 
-const DISPENSABLE: ReadonlySet<string> = new Set(['-O', '-H']);
+const OPTIONAL_FLAGS: ReadonlySet<string> = new Set(['-O', '-H']);
 
 /** getopt_long of glibc, and of musl. */
 const OPTION = /^\S+: (?:invalid option -- '|unrecognized option: )(\w)/;
-/** The parsing of `-A` in misc/ss.c. */
+/** Parsing of `-A` in misc/ss.c. */
 const TABLE = /^ss: "(\w+)" is illegal socket table id/;
 
-/** How long one `ss` may take: a quarter of a million sockets take it some seconds. */
+/** Time limit of one `ss`: a quarter of a million sockets take some seconds. */
 const TIMEOUT_MS = 60_000;
 /** 1 GiB: more than a million TCP sockets with all their details. */
 const MAX_BYTES = 1024 ** 3;
 const MAX_COMPLAINT = 2000;
 const USAGE = 'Usage:';
 
-/** What the ss of this host refused: it is asked for it once. */
-const refusals = new Refusals();
+/** Options that this host's ss rejects: each is tried only once. */
+const rejected = new RejectedOptions();
 
 /**
- * Runs `ss`, without what it refuses. Resolves to the tables asked for that it does not know.
- * `netns`: the namespace to enter first, by nsenter(1), which needs CAP_SYS_ADMIN.
+ * Runs `ss` without rejected options. Resolves to the requested tables that it does not support.
+ * `netns`: the namespace to enter first, by nsenter(1), which requires CAP_SYS_ADMIN.
  */
 export async function runSs(
   args: readonly string[],
@@ -76,19 +76,19 @@ export async function runSs(
   onBytes: OnBytes,
 ): Promise<readonly string[]> {
   for (;;) {
-    const understood = refusals.without(args);
-    if (understood === null) return refusals.tablesOf(args);
+    const understood = rejected.without(args);
+    if (understood === null) return rejected.tablesOf(args);
     const outcome = await runOnce(understood, netns, onBytes, (complaint) =>
-      refusals.learn(complaint, understood),
+      rejected.learn(complaint, understood),
     );
-    if (outcome === 'answered') return refusals.tablesOf(args);
+    if (outcome === 'answered') return rejected.tablesOf(args);
   }
 }
 
 /**
- * Runs `ss` and hands on what it prints as it comes; nothing of it is kept. Through node's own
- * `spawn`: the output must not be collected, and execa's import takes as long as a run of ss.
- * `isRefusal` is told of its complaint when it failed before it printed anything.
+ * Runs `ss` and passes its output on in pieces, without storing it. Uses node's `spawn`: the output
+ * must not be buffered, and importing execa takes as long as a run of ss. `isRefusal` receives its
+ * error message if it failed without output.
  */
 async function runOnce(
   args: readonly string[],
@@ -100,10 +100,10 @@ async function runOnce(
     netns === null ? ['ss', args] : ['nsenter', [`--net=${netns}`, '--', 'ss', ...args]];
   const child = startGroup(command, all, {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // ss often lies in a directory that only root has in its PATH.
+    // ss is often in a directory that is only in root's PATH.
     env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
   });
-  let taken = 0;
+  let received = 0;
   let usage = false;
   let complaint = '';
   let timer: NodeJS.Timeout | undefined;
@@ -112,7 +112,7 @@ async function runOnce(
   });
   try {
     return await new Promise<'answered' | 'refused'>((resolve, reject) => {
-      // What does not end even so is not waited for.
+      // Does not wait for a process that survives even that.
       const end = (error: unknown) => {
         reject(error);
         endGroup(child);
@@ -122,11 +122,11 @@ async function runOnce(
         TIMEOUT_MS,
       );
       child.stdout?.on('data', (bytes: Buffer) => {
-        // Old ones explain themselves on stdout, and with status 0.
-        usage ||= taken === 0 && bytes.toString('latin1', 0, USAGE.length) === USAGE;
-        taken += bytes.length;
+        // Old versions print their usage to stdout, with status 0.
+        usage ||= received === 0 && bytes.toString('latin1', 0, USAGE.length) === USAGE;
+        received += bytes.length;
         if (usage) return;
-        if (taken > MAX_BYTES)
+        if (received > MAX_BYTES)
           return end(new HostError('ss-too-much', 'ss printed more than 1 GiB'));
         try {
           onBytes(bytes);
@@ -144,7 +144,7 @@ async function runOnce(
       );
       child.on('close', (status, signal) => {
         if (status === 0 && !usage) resolve('answered');
-        else if ((taken === 0 || usage) && isRefusal(complaint)) resolve('refused');
+        else if ((received === 0 || usage) && isRefusal(complaint)) resolve('refused');
         else reject(failure(status, signal, complaint, netns));
       });
     });
@@ -165,13 +165,13 @@ function failure(
   complaint: string,
   netns: string | null,
 ): HostError {
-  const said = (complaint.trim().split('\n')[0] ?? '').slice(0, 200);
-  if (netns !== null && /^nsenter: .*No such file/.test(said))
-    return said.includes('execute')
+  const message = (complaint.trim().split('\n')[0] ?? '').slice(0, 200);
+  if (netns !== null && /^nsenter: .*No such file/.test(message))
+    return message.includes('execute')
       ? missing('ss')
       : new HostError('gone', `network namespace ${netns} does not exist`);
-  if (netns !== null && said.startsWith('nsenter:'))
-    return new HostError('netns-closed', `${netns} cannot be entered: ${said}`);
+  if (netns !== null && message.startsWith('nsenter:'))
+    return new HostError('netns-closed', `${netns} cannot be entered: ${message}`);
   const how = status === null ? `(${signal ?? 'unknown'})` : `with status ${status}`;
-  return new HostError('ss-failed', `ss failed ${how}${said && `: ${said}`}`);
+  return new HostError('ss-failed', `ss failed ${how}${message && `: ${message}`}`);
 }

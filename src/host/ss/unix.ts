@@ -1,24 +1,22 @@
+import { isHeading, LineCutter } from '../lines.js';
 import type { SocketRecord } from '../socket.js';
-import { isHeading, LineCutter } from './lines.js';
-import { Room } from './room.js';
-import { parseSkmem, SKMEM } from './skmem.js';
-import { socketState } from './state.js';
+import { parseSkmem, Room, SKMEM, socketState } from './inet.js';
 
 /**
- * Reads the rows of `ss -H -O -n -e -m -x -a` as they come, and keeps those with something in a queue
+ * Reads the rows of `ss -H -O -n -e -m -x -a` as they arrive, and keeps sockets with data in a queue
  * and those that wait to be accepted.
  *
- * A unix socket's name is up to 108 bytes of anything, spaces and newlines included, and ss prints
- * it raw. So a record ends where its `skmem:(…) <->` ends a line, not at any newline, and names are
- * split from inodes by checking that both ends name each other. A name can still pretend to be a
- * row: rows that claim an inode which another row claims too are all refused.
+ * A unix socket's name is up to 108 arbitrary bytes, including spaces and newlines, and ss prints it
+ * raw. So a record ends where its `skmem:(…) <->` ends a line, not at any newline, and names are split
+ * from inodes by checking that both ends refer to each other. A name can still imitate a row: if
+ * several rows claim an inode, all of them are rejected.
  */
 export class UnixScan {
-  /** Of all rows: inode → the number of rows that claim it. */
+  /** For all rows: inode → the number of rows that claim it. */
   readonly #claims = new Map<number, number>();
-  /** Rows that are kept, or that can be read in several ways. */
+  /** Rows that are kept, or that are ambiguous. */
   readonly #rows: { readonly row: Row; readonly splits: readonly Split[] }[] = [];
-  /** inode and peer's inode of each way to read each row, as `peersKey`. */
+  /** Inode and peer inode of each interpretation of each row, as `peersKey`. */
   readonly #peers = new Set<string>();
   #unreadable = 0;
   #leftOut = 0;
@@ -38,7 +36,7 @@ export class UnixScan {
     this.#lines.push(bytes);
   }
 
-  /** What was read, once all bytes are in. */
+  /** Returns the result after all input. */
   end(): UnixRows {
     this.#lines.end();
     if (this.#openLines > 0) this.#unreadable += this.#openLines;
@@ -52,7 +50,7 @@ export class UnixScan {
               (each) =>
                 each.peerInode !== 0 && this.#peers.has(peersKey(each.peerInode, each.inode)),
             ) ??
-            // Only what nobody has accepted has no inode; a name can pretend that.
+            // Only a connection that is not accepted has no inode; a name can imitate that.
             splits.find(({ inode }) => inode !== 0) ??
             splits[0]);
       if (!split) continue;
@@ -67,7 +65,7 @@ export class UnixScan {
     let contested = 0;
     let total = 0;
     for (const [inode, claims] of this.#claims) {
-      // A row with inode 0 is a connection that nobody has accepted: there may be many.
+      // A row with inode 0 is a connection that is not accepted: there may be many.
       if (claims > 1 && inode !== 0) contested += claims;
       else total += claims;
     }
@@ -81,7 +79,7 @@ export class UnixScan {
   }
 
   #keep(sockets: SocketRecord[], socket: SocketRecord): void {
-    if (this.room.take()) sockets.push(socket);
+    if (this.room.reserve()) sockets.push(socket);
     else this.#leftOut++;
   }
 
@@ -105,7 +103,7 @@ export class UnixScan {
   }
 
   #row(text: string, tailAt: number): void {
-    if (++this.#seen > MOST_ROWS) {
+    if (++this.#seen > MAX_ROWS) {
       this.#leftOut++;
       return;
     }
@@ -142,15 +140,15 @@ export class UnixScan {
 }
 
 export interface UnixRows {
-  /** Sockets with something in a queue, and those that wait to be accepted. */
+  /** Sockets with data in a queue, and those that wait to be accepted. */
   readonly sockets: readonly SocketRecord[];
-  /** All sockets. */
+  /** Number of all sockets. */
   readonly total: number;
-  /** Lines that could not be read as (part of) a row. */
+  /** Lines that could not be parsed as (part of) a row. */
   readonly unreadable: number;
-  /** Rows refused because two of them claim one inode. */
+  /** Rows rejected because several claim the same inode. */
   readonly contested: number;
-  /** Sockets that there was no room for. */
+  /** Number of sockets beyond the maximum. */
   readonly leftOut: number;
 }
 
@@ -187,7 +185,7 @@ function record(row: Row, split: Split, netns: number | null): SocketRecord | nu
   };
 }
 
-/** Nothing in a queue; a listener's Send-Q is a limit. */
+/** Both queues are empty; a listener's Send-Q is a limit. */
 function isIdle({ recvQ, sendQ, state }: Row): boolean {
   return recvQ === 0 && (sendQ === 0 || state === 'LISTEN');
 }
@@ -208,14 +206,14 @@ interface Row {
   readonly tail: string;
 }
 
-/** So many rows are compared with each other: what is noted of each takes some hundred bytes. */
-const MOST_ROWS = 300_000;
+/** Maximum number of rows to compare: each takes some hundred bytes of memory. */
+const MAX_ROWS = 300_000;
 
 const START = /^(u_str|u_dgr|u_seq) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +/;
 const END = new RegExp(
   `${SKMEM.source} (?:<->|-->|<--|---)(?: ino:\\d+ dev:\\d+/\\d+)?(?: peers:[ \\d]*)? *$`,
 );
-/** A name of 108 bytes cannot hold more newlines than that; ss prints two names in a row. */
+/** Two names of 108 bytes cannot contain more newlines than that. */
 const MAX_LINES_OF_A_ROW = 217;
 
 interface Split {
@@ -225,10 +223,10 @@ interface Split {
   readonly peerInode: number;
 }
 
-/** Names without spaces: one way to read them. */
+/** Names without spaces: only one interpretation. */
 const SIMPLE = /^(\S+) +(\d{1,15}) +(\S+) +(\d{1,15})$/;
 
-/** All ways to read `NAME INODE PEERNAME INODE`: one, unless a name has a number in its middle. */
+/** All interpretations of `NAME INODE PEERNAME INODE`: one, unless a name contains a number. */
 function possibleSplits(names: string): Split[] {
   const simple = SIMPLE.exec(names);
   if (simple)
@@ -250,7 +248,7 @@ function possibleSplits(names: string): Split[] {
     const peer = front.slice(found.index + found[0].length).trimEnd();
     if (local !== '') splits.push({ local, inode: Number(found[1]), peer, peerInode });
   }
-  // Where nothing else decides: an end without a name is `*`, so the other one has the number.
+  // If nothing else decides: an unnamed end is `*`, so the number belongs to the other name.
   return splits.sort((a, b) => rank(a) - rank(b));
 }
 

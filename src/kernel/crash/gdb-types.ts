@@ -2,9 +2,7 @@ import { hex } from '../../base/hex.js';
 import { type PtypeMember, parsePtype } from './ptype.js';
 import type { CrashSession } from './session.js';
 
-/** A member as gdb tells of it. */
 export interface GdbMember {
-  /** Its type, in gdb's words (`whatis`). */
   readonly whatis: string;
   /** Bytes from the start of the struct. */
   readonly offset: number;
@@ -12,33 +10,33 @@ export interface GdbMember {
   readonly size: number;
 }
 
-/** What an integer, or what may be one, turns out to be. */
+/** Classification of a member that may be an integer. */
 export type Scalar = 'integer' | 'aggregate' | 'unsure';
 
-/** Asks the gdb inside crash about one struct, union or typedef of one. */
+/** Queries the gdb inside crash about one struct, union, or typedef of one. */
 export interface GdbType {
   /** Bytes. */
   readonly size: number;
-  /** Undefined for a member that it doesn't have. */
+  /** Undefined for members that the type does not have. */
   members(paths: readonly string[]): (GdbMember | undefined)[];
-  /** Whether each of its members fills its bytes with an integer, or is a struct by a typedef's name. */
+  /** For each member: whether an integer fills its bytes, or it is a struct known by a typedef name. */
   scalars(members: readonly { readonly path: string; readonly size: number }[]): Scalar[];
-  /** The members as declared; with their places if `placed`. Undefined if gdb will not tell. */
+  /** The members as declared, with their positions if `placed`. Undefined if gdb does not print them. */
   declared(placed: boolean): readonly PtypeMember[] | undefined;
 }
 
-/** Asks the gdb inside crash about types. Names must be plain words; see PLAIN_NAME in kernel.ts. */
+/** Queries the gdb inside crash about types. Names must match PLAIN_NAME in kernel.ts. */
 export class GdbTypes {
   readonly #session: CrashSession;
   readonly #readable: () => bigint | undefined;
 
-  /** @param readable an address from which as many bytes as any struct has can be read */
+  /** @param readable an address from which the bytes of the largest struct can be read */
   constructor(session: CrashSession, readable: () => bigint | undefined) {
     this.#session = session;
     this.#readable = readable;
   }
 
-  /** Undefined if there is no struct, union or typedef of that name, or it is incomplete. */
+  /** Undefined if no struct, union or typedef has that name, or it is incomplete. */
   struct(name: string): GdbType | undefined {
     const [null_, answer] = this.#null(name, ['struct', 'union', ''], 'gdb print/d (long)sizeof');
     const size = parseValue(answer);
@@ -51,12 +49,12 @@ export class GdbTypes {
   }
 
   /**
-   * A variable of gdb's that is a null pointer to the type of that name, and the answer to a question
-   * about what it points to; '' where there is no such type.
+   * Defines a gdb convenience variable that is a null pointer to the named type, and evaluates an
+   * expression on its target; '' if there is no such type.
    *
-   * gdb's C parser takes a word that is no variable for the name of a source file first and compares
-   * it with all of them, 13 ms at a time. Its Fortran parser looks for a tag at once. Where that finds
-   * none, C has the last word: Fortran has keywords of its own.
+   * gdb's C parser first takes a word that is not a variable for a source file name and compares it
+   * with all of them (13 ms each). Its Fortran parser looks up a tag directly. Where that fails,
+   * the C parser is the fallback, because Fortran has keywords of its own.
    */
   #null(
     name: string,
@@ -65,7 +63,7 @@ export class GdbTypes {
   ): [variable: string, answer: string] {
     const variable = variableFor(`${kinds[0]}_${name}`);
     const described = kinds.map((kind) => `type = ${kind}${kind && ' '}${name} *`);
-    const [, , , , found = '', answer = ''] = this.#session.ask([
+    const [, , , , found = '', answer = ''] = this.#session.execute([
       'gdb set case-sensitive on',
       'gdb set language fortran',
       `gdb set ${variable} = (${name} *) 0`,
@@ -76,8 +74,8 @@ export class GdbTypes {
     if (described.includes(found.trim())) return [variable, answer];
     const inC = `${variable}_in_c`;
     for (const kind of kinds) {
-      const refusal = this.#ask(`gdb set ${inC} = (${kind} ${name} *)0`);
-      if (refusal === '') return [inC, this.#ask(`${question}(*${inC})`)];
+      const refusal = this.#query(`gdb set ${inC} = (${kind} ${name} *)0`);
+      if (refusal === '') return [inC, this.#query(`${question}(*${inC})`)];
     }
     return [inC, ''];
   }
@@ -96,7 +94,7 @@ export class GdbTypes {
       declared: (placed) => {
         if (!members.has(placed)) {
           const command = placed ? `ptype /o __typeof__(*${null_})` : `ptype *${null_}`;
-          members.set(placed, parsePtype(this.#ask(`gdb ${command}`)));
+          members.set(placed, parsePtype(this.#query(`gdb ${command}`)));
         }
         return members.get(placed);
       },
@@ -104,26 +102,26 @@ export class GdbTypes {
   }
 
   /**
-   * Whatever stands behind `->`, the C parser looks for a symbol of that name as well, and reads in
-   * every source file that has one: `compound_head` takes it 0.3 s. The Rust parser takes a member for
-   * a member. Where that finds none, C has the last word here too.
+   * The C parser also looks up any name behind `->` as a symbol and reads in every source file that
+   * has one: 0.3 s for `compound_head`. The Rust parser treats a member as a member. Where that
+   * fails, the C parser is the fallback here too.
    */
   #members(null_: string, paths: readonly string[]): (GdbMember | undefined)[] {
     if (paths.length === 0) return [];
-    const asked = paths.map((path) => ({ path, at: variableFor(`${null_}.${path}`) }));
-    const answers = this.#session.ask([
+    const queries = paths.map((path) => ({ path, at: variableFor(`${null_}.${path}`) }));
+    const answers = this.#session.execute([
       'gdb set language rust',
-      ...asked.map(({ path, at }) => `gdb set ${at} = &(*${null_}).${path}`),
+      ...queries.map(({ path, at }) => `gdb set ${at} = &(*${null_}).${path}`),
       'gdb set language c',
-      ...asked.flatMap(({ at }) => [
+      ...queries.flatMap(({ at }) => [
         `gdb whatis *${at}`,
         `gdb printf "%ld %ld\\n", (long)${at}, (long)sizeof(*${at})`,
       ]),
     ]);
     const refusals = answers.slice(1);
-    const told = answers.slice(paths.length + 2);
+    const sizeAnswers = answers.slice(paths.length + 2);
     return paths.map((path, index) => {
-      const [whatis = '', numbers = ''] = told.slice(2 * index);
+      const [whatis = '', numbers = ''] = sizeAnswers.slice(2 * index);
       const found = refusals[index] === '' ? parseMember(whatis, numbers) : undefined;
       return found ?? this.#memberInC(null_, path);
     });
@@ -131,33 +129,33 @@ export class GdbTypes {
 
   #memberInC(null_: string, path: string): GdbMember | undefined {
     const member = `${null_}->${path}`;
-    const [inC = '', numbersInC = ''] = this.#session.ask([
+    const [inC = '', numbersInC = ''] = this.#session.execute([
       `gdb whatis ${member}`,
       `gdb printf "%ld %ld\\n", (long)&${member}, (long)sizeof(${member})`,
     ]);
     return parseMember(inC, numbersInC);
   }
 
-  /** A struct of gdb's own that can be written to. What is in it doesn't matter. */
+  /** A writable copy of the struct in gdb's memory. Its contents do not matter. */
   #copy(null_: string): string {
     const copy = `${null_}_copy`;
     const from = this.#readable();
     if (from !== undefined) {
-      this.#ask(`gdb set ${copy} = *(__typeof__(${null_}))${hex(from)}`);
+      this.#query(`gdb set ${copy} = *(__typeof__(${null_}))${hex(from)}`);
     }
     return copy;
   }
 
   /**
-   * gdb gives address and size of a bitfield without a word, and `ptype` spells the whole struct
-   * (task_struct: 300 ms). But of -1, put into a copy of the struct, as much remains as there is room
-   * for: all ones where every bit of those bytes is the member's.
+   * gdb returns address and size of a bitfield without reporting that it is one, and `ptype` prints
+   * the whole struct (task_struct: 300 ms). Therefore -1 is stored into a copy of the struct: the
+   * value reads back as all ones only if the member owns every bit of its bytes.
    */
   #scalars(
     copy: string,
     members: readonly { readonly path: string; readonly size: number }[],
   ): Scalar[] {
-    const [, ...answers] = this.#session.ask([
+    const [, ...answers] = this.#session.execute([
       'gdb set language rust',
       ...members.flatMap(({ path }) => [
         `gdb set ${copy}.${path} = -1`,
@@ -173,14 +171,14 @@ export class GdbTypes {
     });
   }
 
-  #ask(command: string): string {
-    return this.#session.ask([command])[0] ?? '';
+  #query(command: string): string {
+    return this.#session.execute([command])[0] ?? '';
   }
 }
 
-/** A variable of gdb's. Its name tells what is in it, so that each question has one answer, ever. */
-function variableFor(what: string): string {
-  return `$kdump_mem_${what.replace('$kdump_mem_', '').replaceAll(/\W+/g, '__')}`;
+/** A gdb convenience variable. Its name encodes the expression, so each query always has the same result. */
+function variableFor(expression: string): string {
+  return `$kdump_mem_${expression.replace('$kdump_mem_', '').replaceAll(/\W+/g, '__')}`;
 }
 
 function parseMember(whatis: string, numbers: string): GdbMember | undefined {
@@ -189,7 +187,7 @@ function parseMember(whatis: string, numbers: string): GdbMember | undefined {
   return { whatis, offset: Number(found[1]), size: Number(found[2]) };
 }
 
-/** The value in gdb's `$1 = 2432`. */
+/** Parses the value in gdb's `$1 = 2432`. */
 function parseValue(text: string): number | undefined {
   const value = /^\$\d+ = (\d+)$/m.exec(text)?.[1];
   return value === undefined ? undefined : Number(value);

@@ -1,4 +1,4 @@
-import { KernelError, ReadError, type ReadErrorCode } from '../../base/errors/kernel.js';
+import { KernelError, ReadError, type ReadErrorCode } from '../../base/errors.js';
 import type { Kernel, KernelFacts } from '../kernel.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
 import { type PageArray, PageMap } from '../page-map.js';
@@ -9,8 +9,8 @@ import type { CrashSession } from './session.js';
 const PATH = /^\w+(\[\d+\])?(\.\w+(\[\d+\])?)*$/;
 
 /**
- * The layout of one struct, asked for by its members: an address in a null struct takes gdb
- * 0.2 ms, but spelling task_struct out takes it 400 the first time.
+ * The layout of one struct, queried member by member: gdb takes 0.2 ms for an address in a null
+ * struct, but 400 ms to print task_struct the first time.
  */
 class CrashLayout implements StructLayout {
   readonly name: string;
@@ -19,7 +19,7 @@ class CrashLayout implements StructLayout {
   readonly #struct: (name: string) => StructLayout | undefined;
   readonly #known = new Map<string, MemberLayout | undefined>();
 
-  /** @param struct finds other structs */
+  /** @param struct looks up other structs */
   constructor(name: string, type: GdbType, struct: (name: string) => StructLayout | undefined) {
     this.name = name;
     this.size = type.size;
@@ -38,16 +38,16 @@ class CrashLayout implements StructLayout {
 
   resolve(paths: readonly string[]): void {
     const unknown = paths.filter((path) => !this.#known.has(path));
-    const asked = unknown.filter((path) => PATH.test(path));
-    const found = this.#type.members(asked).map((member) => member && described(member));
-    // gdb gives an address for a bitfield too, without a word: what may be one must be looked up.
-    const doubted = asked.flatMap((path, index) => {
+    const queried = unknown.filter((path) => PATH.test(path));
+    const found = this.#type.members(queried).map((member) => member && described(member));
+    // gdb returns an address for a bitfield too, so possible bitfields are checked separately.
+    const doubted = queried.flatMap((path, index) => {
       const member = found[index];
-      return member && !member.isWhole ? [{ path, size: member.layout.size }] : [];
+      return member && !member.notBitfield ? [{ path, size: member.layout.size }] : [];
     });
     const scalars = this.#type.scalars(doubted);
     const unsure = doubted.filter((_, index) => scalars[index] === 'unsure');
-    const known = new Map(asked.map((path, index) => [path, found[index]?.layout]));
+    const known = new Map(queried.map((path, index) => [path, found[index]?.layout]));
     for (const { path } of unsure) {
       const { type, pointer, ...place } = known.get(path)!;
       known.set(path, { ...place, ...this.#bits(path), type, pointer });
@@ -55,7 +55,7 @@ class CrashLayout implements StructLayout {
     for (const path of unknown) this.#known.set(path, known.get(path));
   }
 
-  /** The place of a bitfield; nothing for any other member. */
+  /** Position of a bitfield; empty for any other member. */
   #bits(path: string): Partial<Pick<MemberLayout, 'offset' | 'size' | 'bits'>> {
     const steps = path.split('.');
     const parent = steps.slice(0, -1).join('.');
@@ -76,7 +76,7 @@ class CrashLayout implements StructLayout {
         `crash: no offset of bit field ${this.name}.${path}`,
       );
     }
-    // Read as few bytes, from the first that it touches, as hold the whole of it.
+    // The fewest bytes that contain the whole bitfield, from the first one that it touches.
     const bytes = Math.ceil((at.bit + width) / 8);
     return {
       offset: at.byte,
@@ -94,14 +94,14 @@ class CrashLayout implements StructLayout {
 
 interface Described {
   readonly layout: MemberLayout;
-  /** It is surely no bitfield. */
-  readonly isWhole: boolean;
+  /** The member is certainly not a bitfield. */
+  readonly notBitfield: boolean;
 }
 
 function described({ whatis, offset, size }: GdbMember): Described {
   const { aggregate, ...type } = parseWhatis(whatis);
-  const isWhole = aggregate || type.pointer || type.count !== undefined;
-  return { layout: { offset, size, ...type }, isWhole };
+  const notBitfield = aggregate || type.pointer || type.count !== undefined;
+  return { layout: { offset, size, ...type }, notBitfield };
 }
 
 function follow(
@@ -120,15 +120,15 @@ function follow(
 const PAGE = 4096;
 const PAGE_BITS = BigInt(PAGE - 1);
 
-/** Pages kept: 64 MiB at most. */
+/** Maximum number of cached pages: 64 MiB. */
 const MAX_PAGES = 16_384;
 
-/** Names of types and symbols that may stand in a crash command. */
+/** Names of types and symbols that are safe in a crash command. */
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_.]{0,127}$/;
 
 /**
- * A kernel seen through crash: symbols from `sym`, layouts from its gdb, memory from `rd -r`, a page
- * at a time through a cache.
+ * A kernel read through crash: symbols from `sym`, layouts from its gdb, memory from `rd -r`, page
+ * by page through a cache.
  */
 export class CrashKernel implements Kernel {
   readonly facts: KernelFacts;
@@ -136,7 +136,7 @@ export class CrashKernel implements Kernel {
   readonly #session: CrashSession;
   readonly #types: GdbTypes;
   readonly #pages = new Map<bigint, DataView | Refusal>();
-  /** Pages that reads have touched since noteReads. */
+  /** Pages that were read since noteReads. */
   #noted: Set<bigint> | undefined;
   readonly #symbols = new Map<string, bigint | undefined>();
   readonly #structs = new Map<string, StructLayout | undefined>();
@@ -144,11 +144,11 @@ export class CrashKernel implements Kernel {
   readonly #directMap: bigint;
   readonly #vmemmap: bigint;
 
-  /** @throws {KernelError} if crash doesn't know what every kernel has, or the machine is another. */
+  /** @throws {KernelError} if crash lacks symbols that every kernel has, or the machine is unsupported. */
   constructor(session: CrashSession, source: KernelFacts['source']) {
     this.#session = session;
     this.#types = new GdbTypes(session, () => this.symbol('_stext'));
-    const [system = ''] = session.ask(['sys']);
+    const [system = ''] = session.execute(['sys']);
     const release = /^ +RELEASE: (.*)$/m.exec(system)?.[1] ?? '';
     const machine = /^ +MACHINE: (\S+)/m.exec(system)?.[1] ?? '';
     if (machine !== 'x86_64') {
@@ -170,7 +170,7 @@ export class CrashKernel implements Kernel {
     const address = this.#directMap;
     this.pages = new PageMap({
       pageSize: PAGE,
-      // It ends, at the latest, where its struct pages begin.
+      // It ends, at the latest, where the struct pages begin.
       directMap: () => ({ address, length: Number(this.#vmemmap - address), physical: 0 }),
       pageArray: () => this.#pageArray(),
     });
@@ -196,12 +196,12 @@ export class CrashKernel implements Kernel {
   }
 
   symbol(name: string): bigint | undefined {
-    if (!this.#symbols.has(name)) this.#symbols.set(name, this.#askSymbol(name));
+    if (!this.#symbols.has(name)) this.#symbols.set(name, this.#querySymbol(name));
     return this.#symbols.get(name);
   }
 
   struct(name: string): StructLayout | undefined {
-    if (!this.#structs.has(name)) this.#structs.set(name, this.#askStruct(name));
+    if (!this.#structs.has(name)) this.#structs.set(name, this.#queryStruct(name));
     return this.#structs.get(name);
   }
 
@@ -234,7 +234,7 @@ export class CrashKernel implements Kernel {
     return { address: this.#vmemmap, stride };
   }
 
-  /** The page at `first`, for a read that begins at `address`. */
+  /** Returns the page at `first`, for a read that begins at `address`. */
   #page(first: bigint, address: bigint): DataView {
     this.#noted?.add(first);
     let page = this.#pages.get(first);
@@ -251,23 +251,23 @@ export class CrashKernel implements Kernel {
   }
 
   #readPage(address: bigint): DataView | Refusal {
-    // crash would take anything lower for a user address, of whatever task it stands on.
+    // crash would treat any lower address as a user address of its current task.
     if (address < 2n ** 63n || address >= 2n ** 64n) return { code: 'unmapped', words: '' };
     const answer = this.#session.readMemory(address, PAGE);
     if (typeof answer !== 'string') return new DataView(answer.buffer, answer.byteOffset, PAGE);
     return { code: reasonOf(answer), words: `crash: ${answer.trim().slice(0, 200)}` };
   }
 
-  #askSymbol(name: string): bigint | undefined {
+  #querySymbol(name: string): bigint | undefined {
     if (!PLAIN_NAME.test(name)) return undefined;
-    const [answer = ''] = this.#session.ask([`sym ${name}`]);
+    const [answer = ''] = this.#session.execute([`sym ${name}`]);
     const lines = answer.split('\n').map((line) => /^([0-9a-f]{1,16}) \(\w\) (\S+)/.exec(line));
     const found = lines.filter((line) => line?.[2] === name);
-    // Statics of several files can have one name: which is meant cannot be told.
+    // Static variables of several files can share a name: the match is ambiguous.
     return found.length === 1 ? BigInt(`0x${found[0]?.[1]}`) : undefined;
   }
 
-  #askStruct(name: string): StructLayout | undefined {
+  #queryStruct(name: string): StructLayout | undefined {
     const type = PLAIN_NAME.test(name) ? this.#types.struct(name) : undefined;
     return type && new CrashLayout(name, type, (inner) => this.struct(inner));
   }
@@ -279,13 +279,12 @@ export class CrashKernel implements Kernel {
   }
 }
 
-/** Why a page cannot be had. */
 interface Refusal {
   readonly code: ReadErrorCode;
   readonly words: string;
 }
 
-/** What crash's refusal of a read means (its `error_invalid` and readmem() messages). */
+/** Maps crash's read errors to codes (its `error_invalid` and readmem() messages). */
 function reasonOf(words: string): ReadErrorCode {
   if (words.includes('page excluded')) return 'filtered';
   if (words.includes('seek error')) return 'absent';

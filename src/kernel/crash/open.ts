@@ -1,8 +1,8 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import type { Kernel } from '../kernel.js';
 import { ElfFile } from '../native/elf-file.js';
 import { openImage } from '../native/image/open.js';
-import { mustBeBuild } from '../native/symbols-source.js';
+import { checkBuildId } from '../native/symbols-source.js';
 import { Vmcoreinfo } from '../native/vmcoreinfo.js';
 import { CrashKernel } from './kernel.js';
 import { CrashProcess } from './process.js';
@@ -11,23 +11,23 @@ import type { CrashSession } from './session.js';
 export interface OpenCrashOptions {
   /** Undefined for the live kernel (/proc/kcore). */
   readonly vmcore?: string | undefined;
-  /** Needed for a dump; for the live kernel crash looks in the usual places. */
+  /** Required for a dump; for the live kernel, crash searches the usual places. */
   readonly vmlinux?: string | undefined;
   /** Path or name of the program; `crash` by default. */
   readonly crash?: string | undefined;
-  /** Milliseconds; 600,000 (crash reads all debuginfo before it says a word) and 30,000 by default. */
+  /** Milliseconds; by default 600,000 (crash reads all debuginfo before its first output) and 30,000. */
   readonly startTimeout?: number | undefined;
   readonly requestTimeout?: number | undefined;
-  /** Told, while crash starts, how many seconds it has taken. */
+  /** Called while crash starts, with the seconds since. */
   readonly onWait?: ((seconds: number) => void) | undefined;
-  /** Put around the session: a recorder, for example. */
+  /** Wraps the session, for example in a recorder. */
   readonly wrap?: ((session: CrashSession) => CrashSession) | undefined;
 }
 
 /**
  * Opens a dump, or the live kernel, through crash.
  *
- * @throws {KernelError} with crash's own words where they are the reason.
+ * @throws {KernelError} with crash's own message where that is the reason.
  */
 export function openCrash(options: OpenCrashOptions): Kernel {
   if (options.vmcore !== undefined && options.vmlinux === undefined) {
@@ -49,11 +49,11 @@ export function openCrash(options: OpenCrashOptions): Kernel {
   }
   session = options.wrap?.(session) ?? session;
   try {
-    // Debian 12's crash 8.0.2 opens a dump of Debian 12's own kernel and then knows only the tasks
-    // that were on a CPU, without an error. Its answer is not believed until it lists pid 1 and
-    // kthreadd, which do not run all the time, let alone both at once.
+    // Debian 12's crash 8.0.2 opens a dump of Debian 12's own kernel but, without an error, knows
+    // only the tasks that were on a CPU. Its answers are rejected unless it lists pid 1 and
+    // kthreadd, which rarely run, let alone both at once.
     for (const pid of [1, 2]) {
-      const [answer = ''] = session.ask([`ps ${pid}`]);
+      const [answer = ''] = session.execute([`ps ${pid}`]);
       if (new RegExp(`^>?\\s*${pid}(\\s+\\d+){2}\\s+[0-9a-f]{16}\\s`, 'm').test(answer)) continue;
       throw new KernelError(
         'crash-too-old',
@@ -67,7 +67,7 @@ export function openCrash(options: OpenCrashOptions): Kernel {
   }
 }
 
-/** What is wrong with the files says more than crash's last words; those stay as the cause. */
+/** A problem with the files explains more than crash's last lines, which become the cause. */
 function explain(error: unknown, { vmcore, vmlinux }: OpenCrashOptions): unknown {
   if (!(error instanceof KernelError) || error.code !== 'crash-failed') return error;
   if (vmcore === undefined || vmlinux === undefined) return error;
@@ -76,9 +76,9 @@ function explain(error: unknown, { vmcore, vmlinux }: OpenCrashOptions): unknown
 }
 
 /**
- * Why crash would not open these files, from the files themselves; undefined if nothing is wrong
- * with them that we know. crash's own words are for its developers, and sometimes misleading: an
- * old one says "do not match" of a kernel that is only too new for it.
+ * Diagnoses from the files why crash cannot open them; undefined if no problem is found. crash's
+ * own messages address its developers and can mislead: an old crash reports "do not match" for a
+ * kernel that is only too new for it.
  */
 function diagnoseFiles(vmcore: string, vmlinux: string): KernelError | undefined {
   try {
@@ -89,7 +89,7 @@ function diagnoseFiles(vmcore: string, vmlinux: string): KernelError | undefined
       const elf = ElfFile.open(vmlinux);
       try {
         if (image.vmcoreinfo !== undefined)
-          mustBeBuild(elf, new Vmcoreinfo(image.vmcoreinfo).buildId);
+          checkBuildId(elf, new Vmcoreinfo(image.vmcoreinfo).buildId);
         if (!elf.section('.debug_info')) {
           return new KernelError('vmlinux-needed', `${vmlinux}: no debug information`);
         }

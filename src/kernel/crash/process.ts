@@ -3,17 +3,15 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import type { Socket } from 'node:net';
 import path from 'node:path';
-import { KernelError } from '../../base/errors/kernel.js';
-import { exhaustionOf } from '../../base/exhaustion.js';
-import { programPath, safePath } from '../../base/program-path.js';
+import { exhaustionOf, KernelError } from '../../base/errors.js';
+import { programPath, safePath } from '../../base/shell.js';
 import { asKernelError, ScratchFolder } from './scratch.js';
 import type { CrashSession } from './session.js';
 
 /**
- * crash's parent: a small shell that leads a process group of its own. It ends the whole group and
- * removes the folder when crash exits or when we are gone, however that happens: descriptor 3 is
- * the read end of a pipe whose other end only we hold. So neither Ctrl-C nor kill -9 leaves a crash
- * behind at 100 % CPU.
+ * crash's parent: a small shell that leads its own process group. It kills the group and removes the scratch
+ * folder when crash exits or kdump-mem exits for any reason: descriptor 3 is the read end of a pipe whose
+ * write end only kdump-mem holds. So neither Ctrl-C nor kill -9 leaves a crash process behind at 100 % CPU.
  */
 const GUARDIAN = String.raw`
 ulimit -f 65536 # of 512 bytes: the output goes to a file, which may be one in memory
@@ -26,11 +24,11 @@ rm -rf -- "$PWD"
 kill -KILL 0
 `;
 
-/** What we never ask of crash, and what would only make it start later. */
+/** Turns off features that kdump-mem does not use and that only delay start-up. */
 const ARGUMENTS = ['-s', '--no_modules', '--no_kmem_cache', '--no_panic', '--no_scroll'];
 
 /**
- * Starts crash under its guardian, in a folder whose `requests` it reads and whose `answers` it writes.
+ * Starts crash under its guardian, in a folder where crash reads `requests` and writes `answers`.
  *
  * @throws {KernelError} `exhausted`; what spawn throws
  */
@@ -39,10 +37,10 @@ function startGuarded(program: string, files: readonly string[], folder: string)
     cwd: folder,
     detached: true,
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    // No rc file, pager or translation of the user's may change what crash prints.
+    // No rc file, pager or locale of the user may change crash's output.
     env: { PATH: safePath(), HOME: folder, LC_ALL: 'C', TERM: 'dumb' },
   });
-  // Node tells why in the next tick, and we do not wait for one.
+  // Node reports the reason on the next tick, which is not awaited.
   guardian.on('error', () => undefined);
   if (guardian.pid === undefined) {
     const lacking = 'out of file descriptors, processes or memory';
@@ -53,10 +51,9 @@ function startGuarded(program: string, files: readonly string[], folder: string)
   return guardian;
 }
 
-/** Ends crash and all that it started. */
 function endGuarded({ pid }: ChildProcess): void {
   try {
-    // The guardian's group; at worst it is gone already.
+    // The guardian's group; it may have exited already.
     if (pid !== undefined) process.kill(-pid, 'SIGKILL');
   } catch {}
 }
@@ -78,13 +75,13 @@ export interface CrashOptions {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the mark that GUARDIAN prints
 const EXITED = /\u001eexited (\d+)\n/;
 
-/** crash's output can be endless on a damaged dump: more than this from one request is refused. */
+/** On a damaged dump, crash's output can be endless: more than this for one request is rejected. */
 const MAX_OUTPUT = 16 * 2 ** 20;
 
-/** Milliseconds without an answer until a full folder is taken for the reason. */
+/** Milliseconds without an answer until a full scratch folder is assumed to be the cause. */
 const FULL_MS = 1000;
 
-/** Requests under way at a time: few enough to lie in the pipe to crash (64 KiB) unread. */
+/** Maximum number of requests in flight: few enough to fit unread into the pipe to crash (64 KiB). */
 const PIPELINED = 256;
 
 /** A running crash. Every call blocks; see {@link CrashSession}. */
@@ -98,17 +95,17 @@ export class CrashProcess implements CrashSession {
   readonly #requestTimeout: number;
   readonly #nonce = randomBytes(8).toString('hex');
   readonly #buffer = Buffer.allocUnsafe(2 ** 20);
-  /** Bytes of the answers file that were read. */
+  /** Number of bytes read from the answers file. */
   #position = 0;
-  /** What was read and belongs to no answer yet. */
+  /** Output that was read but not yet assigned to a request. */
   #output = '';
   #serial = 0;
   #closed = false;
-  /** What crash printed while it started: warnings about the dump. Hostile. */
+  /** crash's start-up output: warnings about the dump. Hostile. */
   readonly greeting: string;
 
   /**
-   * Starts crash and waits until it answers.
+   * Starts crash and waits for its first answer.
    *
    * @throws {KernelError} `crash-missing`, `crash-hung`, `crash-failed` (with its last lines),
    *   `crash-elsewhere`, `exhausted` or `no-room`
@@ -124,7 +121,7 @@ export class CrashProcess implements CrashSession {
     this.#files = named.map(({ file }) => file);
     this.#scratch = new ScratchFolder();
     try {
-      // Links under plain names: crash reads meaning into some (`core@0x1000`, a leading dash).
+      // Symlinks with plain names: crash interprets some paths (`core@0x1000`, a leading dash).
       for (const { name, file } of named) fs.symlinkSync(file, this.#scratch.file(name));
       this.#requests = this.#scratch.openFifo('requests');
       this.#answers = this.#scratch.open(this.#scratch.file('answers'), 'a+');
@@ -137,14 +134,14 @@ export class CrashProcess implements CrashSession {
     this.greeting = this.#await(this.#send(''), options.startTimeout, options.onWait);
   }
 
-  ask(commands: readonly string[]): string[] {
+  execute(commands: readonly string[]): string[] {
     const answers: string[] = [];
     for (let first = 0; first < commands.length; first += PIPELINED) {
       const serials = commands
         .slice(first, first + PIPELINED)
         .map((command) => this.#send(command));
       for (const serial of serials) answers.push(this.#await(serial, this.#requestTimeout));
-      // crash has nothing more to say: its file can begin anew.
+      // crash has no pending output: its file can be truncated.
       fs.ftruncateSync(this.#answers);
       this.#position = 0;
     }
@@ -153,7 +150,7 @@ export class CrashProcess implements CrashSession {
 
   readMemory(address: bigint, length: number): Uint8Array | string {
     const file = this.#scratch.file('memory');
-    const [words = ''] = this.ask([`rd -r ${file} ${address.toString(16)} ${length}`]);
+    const [words = ''] = this.execute([`rd -r ${file} ${address.toString(16)} ${length}`]);
     if (words.startsWith('rd: cannot open output file')) this.#failElsewhere();
     if (!words.startsWith(`${length} bytes copied from `)) return words;
     let bytes: Uint8Array;
@@ -163,7 +160,7 @@ export class CrashProcess implements CrashSession {
       if (exhaustionOf(cause) !== undefined) throw asKernelError(cause, `${file}: read failed`);
       this.#failElsewhere();
     }
-    // It says the same of what it could not write.
+    // crash does not report failed writes otherwise.
     if (bytes.length !== length) this.#fail('no-room', `write to ${this.#scratch.path} failed`);
     return bytes;
   }
@@ -176,16 +173,16 @@ export class CrashProcess implements CrashSession {
     this.#scratch.remove();
   }
 
-  /** Writes a command and, behind it, one that prints a mark no dump can know. */
+  /** Sends a command, followed by one that prints a marker that a dump cannot contain. */
   #send(command: string): number {
     const serial = this.#serial++;
     const newline = command === '' ? '' : '\n';
-    // gdb's echo knows octal escapes; crash hands the line over untouched.
+    // gdb's echo expands octal escapes; crash passes the line through unchanged.
     fs.writeSync(this.#requests, `${command}${newline}gdb echo \\036${this.#nonce}.${serial}\\n\n`);
     return serial;
   }
 
-  /** Everything that crash prints before the mark of a request. */
+  /** Returns all output up to the marker of a request. */
   #await(serial: number, timeout: number, onWait?: (seconds: number) => void): string {
     const mark = `\u001e${this.#nonce}.${serial}\n`;
     const start = performance.now();
@@ -206,11 +203,11 @@ export class CrashProcess implements CrashSession {
       if (elapsed > timeout) {
         this.#fail('crash-hung', `no answer for ${Math.round(elapsed / 1000)} s`);
       }
-      // Where nothing can be written there is no answer to wait for, nor word of crash's end.
+      // On a full file system no answer arrives, nor a notice that crash exited.
       if (elapsed > FULL_MS && this.#scratch.isFull) this.#fail('no-room', 'no answer');
-      if (elapsed > FULL_MS && this.#scratch.isGone && !this.#readMore())
+      if (elapsed > FULL_MS && this.#scratch.isRemoved && !this.#readMore())
         this.#fail('no-room', `exited (${this.#scratch.path} is not writable)`);
-      // Most answers take 50 µs, start-up takes seconds: waiting costs a twentieth of either.
+      // Most answers take 50 µs, start-up takes seconds: waiting adds at most 5 %.
       sleep(Math.min(elapsed / 20, 20));
       if (elapsed > 100) onWait?.(elapsed / 1000);
     }
@@ -223,27 +220,28 @@ export class CrashProcess implements CrashSession {
     return count > 0;
   }
 
-  #fail(code: 'crash-failed' | 'crash-hung' | 'no-room', what: string): never {
-    const said = lastLines(this.#output.replace(EXITED, ''));
+  #fail(code: 'crash-failed' | 'crash-hung' | 'no-room', problem: string): never {
+    const last = lastLines(this.#output.replace(EXITED, ''));
     const { path: folder, isFull } = this.#scratch;
-    if (said.includes(`${folder}/`) && said.includes('No such file')) this.#failElsewhere(said);
+    if (last.includes(`${folder}/`) && last.includes('No such file')) this.#failElsewhere(last);
     this.close();
-    if (isFull) throw new KernelError('no-room', `${this.#program}: ${what} (${folder} is full)`);
-    throw new KernelError(code, `${this.#program}: ${what}${said && ` (last output: ${said})`}`);
+    if (isFull)
+      throw new KernelError('no-room', `${this.#program}: ${problem} (${folder} is full)`);
+    throw new KernelError(code, `${this.#program}: ${problem}${last && ` (last output: ${last})`}`);
   }
 
-  /** crash runs, but not where we do: in a container, or behind a program that changes its root. */
-  #failElsewhere(said = ''): never {
+  /** crash runs with another root or mount namespace: in a container, or behind a program that changes its root. */
+  #failElsewhere(lines = ''): never {
     this.close();
     const paths = [this.#scratch.path, ...this.#files].join(', ');
     throw new KernelError(
       'crash-elsewhere',
-      `${this.#program}: cannot see these files of kdump-mem: ${paths}${said && ` (last output: ${said})`}`,
+      `${this.#program}: cannot see these files of kdump-mem: ${paths}${lines && ` (last output: ${lines})`}`,
     );
   }
 }
 
-/** The end of what crash said, in one line, without the usage that it prints behind an error. */
+/** The last lines of crash's output joined into one, without the usage text after an error. */
 function lastLines(output: string): string {
   const [words = ''] = output.split('\nUsage:');
   const lines = words
@@ -260,7 +258,7 @@ function sleep(milliseconds: number): void {
 }
 
 /**
- * The path of a program.
+ * Returns the path of a program.
  *
  * @throws {KernelError} `crash-missing`
  */

@@ -1,9 +1,9 @@
 /**
- * Reads what gdb, inside crash, prints for `ptype`: the members of a struct, anonymous structs and
- * unions spelled out; and with `/o`, everything spelled out with its place in front.
+ * Parses the `ptype` output of the gdb inside crash: the members of a struct, with anonymous
+ * structs and unions expanded; with `/o`, everything expanded and preceded by its offset.
  */
 
-/** A member as gdb declares it; `members` are those of a struct or union spelled out in place. */
+/** A member as gdb declares it; `members` are those of a struct or union that is expanded in place. */
 export interface PtypeMember {
   /** Empty for an anonymous struct or union. */
   readonly name: string;
@@ -14,7 +14,7 @@ export interface PtypeMember {
   readonly pointer: boolean;
   /** Bits of a bitfield. */
   readonly width?: number;
-  /** With `/o`, where a bitfield begins: bytes from the outermost struct, and bits from there. */
+  /** With `/o`, the start of a bitfield: bytes from the outermost struct, and bits from there. */
   readonly at?: { readonly byte: number; readonly bit: number };
   readonly members?: readonly PtypeMember[];
 }
@@ -24,7 +24,7 @@ const PLACE = /^\/\*\s*(?:(\d+)(?::\s*(\d+))?\s*\|)?\s*\d+\s*\*\/\s*/;
 const OPEN = /^(?:(?:const|volatile) )*(?:struct|union) (?:(\w+) )?\{$/;
 const CLOSE = /^\} ?(?:(\w+)((?:\[\d*\])*))?;?$/;
 
-/** The members of the struct or union that the text describes, or undefined if it describes none. */
+/** Parses the members of a struct or union; undefined if the text describes neither. */
 export function parsePtype(text: string): readonly PtypeMember[] | undefined {
   const stack: { type: string; members: PtypeMember[] }[] = [];
   for (const raw of text.split('\n')) {
@@ -61,7 +61,7 @@ export function parsePtype(text: string): readonly PtypeMember[] | undefined {
   return undefined;
 }
 
-/** Finds a member by name, looking through anonymous structs and unions. */
+/** Finds a member by name, also within anonymous structs and unions. */
 export function findMember(members: readonly PtypeMember[], name: string): PtypeMember | undefined {
   for (const member of members) {
     if (member.name === name) return member;
@@ -73,7 +73,7 @@ export function findMember(members: readonly PtypeMember[], name: string): Ptype
   return undefined;
 }
 
-/** Names of all members, those of anonymous structs and unions among them. */
+/** Names of all members, including those of anonymous structs and unions. */
 export function memberNames(members: readonly PtypeMember[]): string[] {
   return members.flatMap((member) =>
     member.name === '' ? memberNames(member.members ?? []) : [member.name],
@@ -103,8 +103,8 @@ function parseDeclaration(declaration: string): PtypeMember | undefined {
 }
 
 /**
- * Reads `whatis`: `type = struct list_head`, `type = char [16]`, `type = struct files_struct *`,
- * `type = struct {...}`. `aggregate`: it is a struct or union by its own name, not by a typedef's.
+ * Parses `whatis` output: `type = struct list_head`, `type = char [16]`, `type = struct files_struct *`,
+ * `type = struct {...}`. `aggregate`: a struct or union under its own name, not a typedef's.
  */
 export function parseWhatis(text: string): {
   readonly type: string;
@@ -119,7 +119,7 @@ export function parseWhatis(text: string): {
     .replace(/\b(?:const|volatile|struct|union|enum)\b|\*|\{\.\.\.\}/g, '')
     .trim();
   return {
-    // `(*)(struct sk_buff *)`: a pointer to what has no name.
+    // `(*)(struct sk_buff *)`: a pointer to an unnamed type.
     type: element.includes('(') ? '' : name,
     pointer: element.includes('*'),
     ...arrayCount(array),
@@ -134,7 +134,7 @@ function arrayCount(dimensions: string): { count?: number } {
 }
 
 /**
- * Reads `ptype enum NAME`: `type = enum pageflags {PG_locked, PG_referenced, PG_readahead = 18}`.
+ * Parses `ptype enum NAME`: `type = enum pageflags {PG_locked, PG_referenced, PG_readahead = 18}`.
  * A name without a value is one more than the name before it.
  */
 export function parseEnum(text: string): Map<string, bigint> | undefined {

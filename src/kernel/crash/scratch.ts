@@ -2,21 +2,20 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { KernelError } from '../../base/errors/kernel.js';
-import { exhaustionOf } from '../../base/exhaustion.js';
-import { safePath } from '../../base/program-path.js';
+import { exhaustionOf, KernelError } from '../../base/errors.js';
+import { safePath } from '../../base/shell.js';
 
-/** Bytes: all that crash may write (see GUARDIAN), and a page of memory at a time. */
+/** Bytes: the maximum that crash may write (see GUARDIAN), and one page of memory. */
 const ROOM = 33 * 2 ** 20;
 
-/** crash reads meaning into blanks, `@`, `|` and other signs in a command or a file's name. */
+/** crash interprets blanks, `@`, ` ` and other characters in commands and file names. */
 const PLAIN_PATH = /^\/[\w./-]*$/;
 
-/** A folder of ours that crash and we exchange files in. Its path is plain: crash may be told it. */
+/** A temporary folder for exchanging files with crash. Its path is plain, so crash commands can contain it. */
 export class ScratchFolder {
   readonly path: string;
 
-  /** @throws {KernelError} `no-room` if there is no place for one */
+  /** @throws {KernelError} `no-room` if no suitable folder exists */
   constructor() {
     const place = scratchPlace();
     try {
@@ -26,12 +25,12 @@ export class ScratchFolder {
     }
   }
 
-  /** The absolute path of a file in it: crash may not stand in the folder that we started it in. */
+  /** Returns the absolute path of a file in the folder: crash may change its working directory. */
   file(name: string): string {
     return path.join(this.path, name);
   }
 
-  /** Makes a fifo and opens it, for reading too, so that opening does not wait for a reader. */
+  /** Creates a fifo and opens it for reading and writing, so that opening does not block. */
   openFifo(name: string): number {
     const file = this.file(name);
     const { error, status, stderr } = spawnSync('mkfifo', ['-m', '600', file], {
@@ -52,13 +51,13 @@ export class ScratchFolder {
     }
   }
 
-  /** Whether it is there and nothing more can be written to it. */
+  /** Whether the folder exists and its file system is full. */
   get isFull(): boolean {
     return freeBytes(this.path) === 0;
   }
 
-  /** Whether it was removed: crash's guardian does that when crash has ended. */
-  get isGone(): boolean {
+  /** Whether the folder was removed; crash's guardian removes it when crash exits. */
+  get isRemoved(): boolean {
     return !fs.existsSync(this.path);
   }
 
@@ -67,20 +66,19 @@ export class ScratchFolder {
   }
 }
 
-/** Why the system would not let us start crash. */
-export function asKernelError(cause: unknown, what: string): KernelError {
+/** Converts a system error from starting crash into a KernelError. */
+export function asKernelError(cause: unknown, action: string): KernelError {
   if (cause instanceof KernelError) return cause;
   const exhausted = exhaustionOf(cause);
   if (exhausted !== undefined)
-    return new KernelError('exhausted', `${what}: ${exhausted}`, { cause });
+    return new KernelError('exhausted', `${action}: ${exhausted}`, { cause });
   const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
-  return new KernelError('no-room', `${what} (${code})`, { cause });
+  return new KernelError('no-room', `${action} (${code})`, { cause });
 }
 
 /**
- * A folder that can be written to and has a plain path. Memory-backed where there is one, since every
- * page that is read passes through a file; but not a small one that is almost full (containers give
- * /dev/shm 64 MiB).
+ * Returns a writable folder with a plain path, preferably memory-backed, since every page that is read passes
+ * through a file; but not a small one that is almost full (containers give /dev/shm 64 MiB).
  */
 function scratchPlace(): string {
   const all = [...new Set(['/dev/shm', os.tmpdir(), '/tmp', '/var/tmp'])];
@@ -102,7 +100,7 @@ function isWritable(folder: string): boolean {
   }
 }
 
-/** Bytes free for us on the file system of a folder; Infinity where it does not say. */
+/** Bytes available on the file system of a folder; Infinity if unknown. */
 function freeBytes(folder: string): number {
   try {
     const { bavail, bsize, blocks } = fs.statfsSync(folder);

@@ -1,8 +1,8 @@
-import { highHalf, lowHalf } from '../halves.js';
+import { highHalf, lowHalf } from '../pointer.js';
 
 /**
- * Virtual addresses that lie in physical memory in one piece, such as the direct map. Lengths and
- * physical addresses are bytes, below 2^53.
+ * Virtual addresses that map physical memory linearly, such as the direct map. Lengths and physical
+ * addresses are bytes, below 2^53.
  */
 export class LinearRange {
   readonly address: bigint;
@@ -19,7 +19,7 @@ export class LinearRange {
     this.#low = lowHalf(address);
   }
 
-  /** Bytes from the start to an address in halves: exact while inside, else negative or too large. */
+  /** Bytes from the start to an address in halves: exact inside the range, else negative or too large. */
   offset(high: number, low: number): number {
     return (high - this.#high) * 0x1_0000_0000 + (low - this.#low);
   }

@@ -1,23 +1,23 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { bytesOf, textOf, viewOf } from '../bytes.js';
 import { type ByteSource, FileSource, readHead } from './image/byte-source.js';
 import { notes } from './image/notes.js';
+import { ListedSymbols, relocated } from './symbols.js';
 
 const ELF_HEADER_BYTES = 64;
 const SECTION_BYTES = 64;
-/** The sections of a kernel built with -ffunction-sections are this many at most. */
-const MOST_SECTIONS = 65_536;
-/** Of a section that is read whole. */
-const MOST_SECTION_BYTES = 256 << 20;
-/** Bytes of a name that are looked at; a longer one is none that we ask for. */
-const MOST_NAME = 256;
+/** Upper bound on the sections of a kernel built with -ffunction-sections. */
+const MAX_SECTIONS = 65_536;
+/** Maximum size of a section that is read completely. */
+const MAX_SECTION_BYTES = 256 << 20;
+/** Maximum length of a name; longer ones are never looked up. */
+const MAX_NAME = 256;
 /** A section without bytes in the file. */
 const SHT_NOBITS = 8;
 const SHT_NOTE = 7;
 const NT_GNU_BUILD_ID = 3;
 const ET_REL = 1;
 
-/** A section of an ELF file. */
 export interface ElfSection {
   readonly name: string;
   readonly type: number;
@@ -25,15 +25,15 @@ export interface ElfSection {
   /** Bytes from the start of the file. */
   readonly offset: number;
   readonly size: number;
-  /** For `.symtab`: the number of the section with its strings. */
+  /** For `.symtab`: index of the section with its strings. */
   readonly link: number;
 }
 
-/** A vmlinux, of which only sections that are asked for are read. ELF64, little-endian. */
+/** A vmlinux whose sections are read on demand. ELF64, little-endian. */
 export class ElfFile {
   readonly path: string;
   readonly sections: readonly ElfSection[];
-  /** An object file, such as a module: it is not linked. */
+  /** An object file that is not linked, such as a module. */
   readonly isRelocatable: boolean;
   readonly #source: ByteSource;
 
@@ -50,7 +50,7 @@ export class ElfFile {
     this.sections = this.#readSections(header);
   }
 
-  /** @throws {KernelError} when it cannot be opened or is no such ELF file; `wrong-vmlinux` when damaged */
+  /** @throws {KernelError} when it cannot be opened or is not such an ELF file; `wrong-vmlinux` when damaged */
   static open(path: string): ElfFile {
     const source = new FileSource(path, 'unsupported-format');
     try {
@@ -65,9 +65,9 @@ export class ElfFile {
     return this.sections.find((section) => section.name === name && section.type !== SHT_NOBITS);
   }
 
-  /** Bytes of a section, all of them unless told. */
+  /** Reads bytes of a section, by default all of them. */
   read({ name, offset, size }: ElfSection, from = 0, length = size - from): Uint8Array {
-    if (length > MOST_SECTION_BYTES) throw this.#damaged(`section ${name} of ${length} bytes`);
+    if (length > MAX_SECTION_BYTES) throw this.#damaged(`section ${name} of ${length} bytes`);
     if (from + length > size)
       throw this.#damaged(`section ${name} at bytes ${from} to ${from + length} of ${size}`);
     return this.#read(offset + from, length);
@@ -92,12 +92,12 @@ export class ElfFile {
     const entryBytes = header.getUint16(58, true);
     if (table === 0) return [];
     if (entryBytes !== SECTION_BYTES) throw this.#damaged(`sections of ${entryBytes} bytes`);
-    // Numbers that do not fit are in section 0.
+    // Counts that do not fit are stored in section 0.
     const first = viewOf(this.#read(table, SECTION_BYTES));
     const count = header.getUint16(60, true) || Number(first.getBigUint64(32, true));
     const small = header.getUint16(62, true);
     const names = small === 0xffff ? first.getUint32(40, true) : small;
-    if (count > MOST_SECTIONS) throw this.#damaged(`${count} sections`);
+    if (count > MAX_SECTIONS) throw this.#damaged(`${count} sections`);
     const bytes = this.#read(table, count * SECTION_BYTES);
     const raw = Array.from({ length: count }, (_, index) => {
       const view = viewOf(bytes.subarray(index * SECTION_BYTES, (index + 1) * SECTION_BYTES));
@@ -130,7 +130,7 @@ export class ElfFile {
   }
 }
 
-/** Whether a file begins as a 64-bit little-endian ELF file. */
+/** Whether a file begins with a 64-bit little-endian ELF header. */
 export function isElf64(head: Uint8Array): boolean {
   return (
     head.length >= ELF_HEADER_BYTES &&
@@ -143,7 +143,7 @@ export function isElf64(head: Uint8Array): boolean {
   );
 }
 
-/** The first bytes of a file, fewer if it is shorter. */
+/** Reads the first bytes of a file, fewer if it is shorter. */
 export function readFileHead(path: string, length: number): Uint8Array {
   const source = new FileSource(path, 'unsupported-format');
   try {
@@ -153,13 +153,13 @@ export function readFileHead(path: string, length: number): Uint8Array {
   }
 }
 
-/** A whole file of at most `most` bytes; /sys/kernel/btf/vmlinux is one whose size fstat knows. */
-export function readWholeFile(path: string, most: number): Uint8Array {
+/** Reads a complete file of at most `limit` bytes; fstat knows the size of /sys/kernel/btf/vmlinux. */
+export function readFullFile(path: string, limit: number): Uint8Array {
   const source = new FileSource(path, 'unsupported-format');
   try {
     const { size } = source;
-    if (size > most) {
-      const message = `${path}: file too large (${size} bytes, at most ${most} supported)`;
+    if (size > limit) {
+      const message = `${path}: file too large (${size} bytes, at most ${limit} supported)`;
       throw new KernelError('unsupported-format', message, { next: 'Check the path.' });
     }
     return readAt(source, 0, size);
@@ -168,15 +168,15 @@ export function readWholeFile(path: string, most: number): Uint8Array {
   }
 }
 
-/** Bytes that must be there. */
+/** Reads bytes that must exist. */
 function readAt(source: ByteSource, offset: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   if (source.pread(bytes, length, offset) === length) return bytes;
-  const what = `bytes ${offset} to ${offset + length} of ${source.size} not readable`;
-  throw new KernelError('wrong-vmlinux', `${source.name}: ${what}`);
+  const problem = `bytes ${offset} to ${offset + length} of ${source.size} not readable`;
+  throw new KernelError('wrong-vmlinux', `${source.name}: ${problem}`);
 }
 
-/** The GNU build id among notes, in lower-case hex. */
+/** Finds the GNU build id among notes, in lower-case hex. */
 export function buildIdOf(section: DataView): string | undefined {
   for (const { name, type, data } of notes(section))
     if (name === 'GNU' && type === NT_GNU_BUILD_ID)
@@ -184,7 +184,63 @@ export function buildIdOf(section: DataView): string | undefined {
   return undefined;
 }
 
-/** The name at a place of a table of them. */
+/** Returns the string at an offset of a string table. */
 function stringAt(names: Uint8Array, from: number): string {
-  return textOf(names.subarray(from, from + MOST_NAME));
+  return textOf(names.subarray(from, from + MAX_NAME));
+}
+
+const SYMBOL_BYTES = 24;
+const MAX_SYMBOLS = 1 << 23;
+const SHN_UNDEF = 0;
+const SHN_ABS = 0xfff1;
+const STB_LOCAL = 0;
+const STB_WEAK = 2;
+const STT_SECTION = 3;
+const STT_FILE = 4;
+const SHF_WRITE = 1n;
+const SHF_EXECINSTR = 4n;
+
+/**
+ * Reads the symbols in a vmlinux's `.symtab`, relocated by the KASLR offset; undefined if it has none.
+ *
+ * @throws {KernelError} `wrong-vmlinux` when the section is inconsistent
+ */
+export function readSymtab(elf: ElfFile, kernelOffset: bigint): ListedSymbols | undefined {
+  const section = elf.section('.symtab');
+  const strings = section && elf.sections[section.link];
+  if (section === undefined || strings === undefined) return undefined;
+  const bytes = elf.read(section);
+  const text = elf.read(strings);
+  const view = viewOf(bytes);
+  const limit = Math.floor(bytes.length / SYMBOL_BYTES);
+  if (limit > MAX_SYMBOLS)
+    throw new KernelError('wrong-vmlinux', `${elf.path}: too many symbols in .symtab (${limit})`);
+
+  const letters = elf.sections.map(({ type, flags }) =>
+    flags & SHF_EXECINSTR ? 't' : type === SHT_NOBITS ? 'b' : flags & SHF_WRITE ? 'd' : 'r',
+  );
+  const nameAt = new Int32Array(limit);
+  const types = new Uint8Array(limit);
+  const addresses = new BigUint64Array(limit);
+  let count = 0;
+  for (let at = 0; at + SYMBOL_BYTES <= bytes.length; at += SYMBOL_BYTES) {
+    const name = view.getUint32(at, true);
+    const info = bytes[at + 4]!;
+    const home = view.getUint16(at + 6, true);
+    const kind = info & 15;
+    if (name === 0 || name >= text.length || home === SHN_UNDEF) continue;
+    if (kind === STT_FILE || kind === STT_SECTION) continue;
+    const binding = info >>> 4;
+    const letter = binding === STB_WEAK ? 'w' : home === SHN_ABS ? 'a' : (letters[home] ?? 'n');
+    nameAt[count] = name;
+    types[count] = (binding === STB_LOCAL ? letter : letter.toUpperCase()).charCodeAt(0);
+    addresses[count++] = relocated(view.getBigUint64(at + 8, true), kernelOffset);
+  }
+  return new ListedSymbols(
+    text,
+    nameAt.subarray(0, count),
+    0,
+    types.subarray(0, count),
+    addresses.subarray(0, count),
+  );
 }

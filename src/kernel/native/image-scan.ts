@@ -1,18 +1,18 @@
-import { ReadError } from '../../base/errors/kernel.js';
+import { ReadError } from '../../base/errors.js';
 import { bytesOf } from '../bytes.js';
 import type { Architecture } from './arch/arch.js';
 import type { KernelMemory } from './memory.js';
 
-/** Bytes of a step: images are mapped in pieces of 2 MiB. */
+/** Bytes per step: images are mapped in units of 2 MiB. */
 const STEP = 2n << 20n;
-/** No kernel image comes near this. */
-const MOST_BYTES = 256n << 20n;
-/** Of holes: the smallest page. */
+/** Larger than any kernel image. */
+const MAX_BYTES = 256n << 20n;
+/** Granularity of holes: the smallest page. */
 const PAGE = 4096;
 
 /**
- * Addresses at which `needle` lies in the kernel image: first in what is mapped as constants, where
- * the kernel's tables are, then in the rest. Missing pages are skipped. Bounded by the image's range.
+ * Addresses at which `needle` occurs in the kernel image: first in read-only data, where the kernel's
+ * tables are, then in the rest. Missing pages are skipped. Bounded by the image's range.
  */
 export function* scanImage(
   memory: Pick<KernelMemory, 'read'>,
@@ -21,14 +21,14 @@ export function* scanImage(
 ): Generator<bigint> {
   const { start, end } = arch.imageRange;
   const constants: bigint[] = [];
-  const others: bigint[] = [];
-  for (let at = start; at < end && at - start < MOST_BYTES; at += STEP) {
+  const rest: bigint[] = [];
+  for (let at = start; at < end && at - start < MAX_BYTES; at += STEP) {
     const protection = protectionOf(arch, at);
     if (protection === undefined) continue;
-    if (protection.writable || protection.executable) others.push(at);
+    if (protection.writable || protection.executable) rest.push(at);
     else constants.push(at);
   }
-  for (const steps of [constants, others]) {
+  for (const steps of [constants, rest]) {
     let tail = Buffer.alloc(0);
     let expected = -1n;
     for (const address of steps) {
@@ -53,16 +53,16 @@ function protectionOf(arch: Architecture, address: bigint): ReturnType<Architect
 }
 
 /**
- * Bytes to search in: pages that are missing are zeros here. Only for looking where something may be;
- * what is found must be read again, by means that do not fill in.
+ * Bytes to search, with zeros for missing pages. Only for locating candidates: matches must be read
+ * again by functions that do not substitute zeros.
  */
 export function readWithHoles(
   memory: Pick<KernelMemory, 'read'>,
   address: bigint,
   length: number,
 ): Uint8Array {
-  const whole = readOrNot(memory, address, length);
-  if (whole) return whole;
+  const block = readOrNot(memory, address, length);
+  if (block) return block;
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; ) {
     const part = Math.min(length - at, PAGE - ((Number(BigInt.asUintN(12, address)) + at) % PAGE));
@@ -74,8 +74,8 @@ export function readWithHoles(
 }
 
 /**
- * Reads all of the page that a find lies in, as a scan reads it: what records reads then keeps enough
- * for another scan to find it again.
+ * Reads the whole page around a match, so that a recording of reads contains enough for another scan to
+ * find the match again.
  */
 export function readAround(memory: Pick<KernelMemory, 'read'>, address: bigint): void {
   readOrNot(memory, address - BigInt.asUintN(12, address), PAGE);

@@ -1,6 +1,6 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import type { FastReads } from '../fast-reads.js';
+import type { FastReads } from '../bytes.js';
 import type {
   Kernel,
   KernelDoubt,
@@ -17,8 +17,7 @@ import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
 import { statusNotes } from './image/notes.js';
 import type { KernelMemory } from './memory.js';
-import { ModuleSymbols } from './module-symbols.js';
-import { type ModuleBtf, readModuleBtf } from './modules.js';
+import { type ModuleBtf, ModuleSymbols, readModuleBtf } from './modules.js';
 import { doubtsOf, type Provenance } from './provenance.js';
 import type { RecoverySource } from './recovered/evidence.js';
 import type { RecoveredSymbols } from './recovered/recovered-symbols.js';
@@ -26,19 +25,18 @@ import { type KernelSymbol, onlyAddress, type SymbolTable } from './symbols.js';
 import { KernelTypes } from './types.js';
 import { NOT_ADDRESSES, type Vmcoreinfo } from './vmcoreinfo.js';
 
-/** What the native engine was opened with. */
 export interface NativeParts {
   readonly image: MemoryImage;
   readonly info: Vmcoreinfo;
   readonly memory: KernelMemory;
   readonly symbols: SymbolTable | undefined;
-  /** Finds variables by other ways, where `symbols` has functions only. */
+  /** Recovers variables by other means if `symbols` contains only functions. */
   readonly recover: ((types: RecoverySource['types']) => RecoveredSymbols) | undefined;
-  /** Reads the kernel's types, when they are first asked for. */
+  /** Reads the kernel's types on first use. */
   readonly types: (() => Btf) | undefined;
-  /** Reads the kernel's own BTF, where `types` are others. */
+  /** Reads the kernel's own BTF if `types` come from elsewhere. */
   readonly ownTypes: (() => Btf) | undefined;
-  /** Where those lie, if they are the kernel's own. */
+  /** Position of the types if they are the kernel's own. */
   readonly typesAt: { readonly address: bigint; readonly length: number } | undefined;
   readonly bases: Bases;
   readonly facts: KernelFacts;
@@ -80,7 +78,7 @@ export class NativeKernel implements Kernel {
     this.sections = this.#sections();
   }
 
-  /** What tells of sections, by this kernel's memory. */
+  /** Memory sections, read from this kernel's memory. */
   #sections(): MemorySections | undefined {
     const table = SectionTable.of(this.vmcoreinfo, this.facts.pageSize);
     const read = (_: string, address: bigint) =>
@@ -93,10 +91,10 @@ export class NativeKernel implements Kernel {
   }
 
   /**
-   * Undefined also where several local symbols share the name and lie at different addresses, since
-   * none of them is the one: `symbols(name)` lists them.
+   * Undefined also if several local symbols share the name at different addresses, since the name is
+   * ambiguous: `symbols(name)` lists them.
    *
-   * @throws {KernelError} `no-symbols` when the kernel's table was not found
+   * @throws {KernelError} `no-symbols` when the kernel's symbol table was not found
    */
   symbol(name: string): bigint | undefined {
     if (!this.#addresses.has(name)) this.#addresses.set(name, this.#findAddress(name));
@@ -109,8 +107,8 @@ export class NativeKernel implements Kernel {
       const found = symbols.find(name);
       if (found.length > 0) return onlyAddress(found);
     }
-    const said = NOT_ADDRESSES.has(name) ? undefined : info.symbol(name);
-    if (said !== undefined) return said;
+    const stated = NOT_ADDRESSES.has(name) ? undefined : info.symbol(name);
+    if (stated !== undefined) return stated;
     if (symbols !== undefined) return this.#recover(name);
     const why = provenance.symbols.found ? '' : provenance.symbols.why;
     throw new KernelError('no-symbols', `symbol ${name}: ${why}`);
@@ -120,30 +118,30 @@ export class NativeKernel implements Kernel {
     const { recover, types } = this.#parts;
     if (recover === undefined || types === undefined) return undefined;
     if (this.#recovered === undefined) {
-      // The kernel's own types alone: those of its modules are found by such symbols.
+      // Only the kernel's own types: finding those of its modules requires such symbols.
       this.#recovered = recover(new KernelTypes(this.types.base, () => []));
     }
     return this.#recovered.find(name);
   }
 
-  /** All symbols of a name; empty also when the kernel's table was not found. */
+  /** All symbols of a name; empty also if the kernel's symbol table was not found. */
   symbols(name: string): readonly KernelSymbol[] {
     return this.#parts.symbols?.find(name) ?? [];
   }
 
-  /** The names of all symbols of the image, some of them more than once. */
+  /** Names of all symbols of the image, with duplicates. */
   *symbolNames(): Generator<string> {
     for (const { name } of this.#parts.symbols?.all() ?? []) yield name;
   }
 
-  /** The table of the image's symbols, or undefined if it was not found. */
+  /** Symbol table of the image, or undefined if it was not found. */
   get symbolTable(): SymbolTable | undefined {
     return this.#parts.symbols;
   }
 
   /**
-   * The symbol of the kernel image that an address belongs to, and the bytes in between: the nearest
-   * one before, as long as the address is in the image.
+   * Returns the symbol of the kernel image that contains an address, and the offset: the nearest one
+   * before, if the address is in the image.
    */
   nearestSymbol(address: bigint): { symbol: KernelSymbol; offset: number } | undefined {
     const { symbols } = this.#parts;
@@ -155,7 +153,7 @@ export class NativeKernel implements Kernel {
     const symbol = symbols.before(address);
     if (symbol === undefined) return undefined;
     const offset = address - symbol.address;
-    return offset < MOST_SYMBOL_BYTES ? { symbol, offset: Number(offset) } : undefined;
+    return offset < MAX_SYMBOL_BYTES ? { symbol, offset: Number(offset) } : undefined;
   }
 
   symbolAt(address: bigint): NamedAddress | undefined {
@@ -189,11 +187,11 @@ export class NativeKernel implements Kernel {
     return this.types.enumerators(name);
   }
 
-  /** The kernel's types and its modules'. Read and indexed when first asked for. */
+  /** Types of the kernel and its modules. Read and indexed on first use. */
   get types(): KernelTypes {
     if (this.#types !== undefined) return this.#types;
     const { types, provenance } = this.#parts;
-    // What cannot be read once is not read again for every struct that is asked for.
+    // After a failure, reading is not retried for every struct.
     if (this.#typesFailure !== undefined) throw this.#typesFailure;
     try {
       if (types === undefined)
@@ -206,15 +204,15 @@ export class NativeKernel implements Kernel {
     }
   }
 
-  /** Where the kernel's own types lie, in bytes; undefined where they come out of a file. */
+  /** Position of the kernel's own types, in bytes; undefined if they come from a file. */
   get typesAt(): { readonly address: bigint; readonly length: number } | undefined {
     return this.#parts.typesAt;
   }
 
-  /** The types of the loaded modules, and why some could not be read. */
+  /** Types of the loaded modules, and why some could not be read. */
   get moduleTypes(): ModuleBtf {
     if (this.#modules === undefined) {
-      // The types that describe the list are the kernel's own: no way back into here.
+      // The kernel's own types describe the list: using all types here would recurse.
       const own = new KernelTypes(this.types.base, () => []);
       const source = {
         symbol: (name: string) => this.symbol(name),
@@ -241,7 +239,7 @@ export class NativeKernel implements Kernel {
     return directMap.found;
   }
 
-  /** Not known also where types and VMCOREINFO differ on a struct page's size. */
+  /** Unknown also if types and VMCOREINFO disagree on the size of a struct page. */
   #pageArray(): PageArray {
     const { pages: sought } = this.#parts.bases;
     if (sought.found === undefined) throw sought.error;
@@ -254,7 +252,7 @@ export class NativeKernel implements Kernel {
     return sought.found;
   }
 
-  /** Physical address of a byte, or undefined where no page table leads. */
+  /** Translates an address; undefined if no page table maps it. */
   physicalOf(address: bigint): number | undefined {
     return this.#parts.memory.physical(address);
   }
@@ -263,11 +261,11 @@ export class NativeKernel implements Kernel {
     return this.#parts.memory.tables();
   }
 
-  userPages(root: bigint, told: UserPages): void {
+  userPages(root: bigint, visitor: UserPages): void {
     const physical = this.physicalOf(root);
     if (physical === undefined)
       throw new KernelError('damaged', `page tables: none at ${hex(root)}`);
-    this.#parts.memory.userPages(physical, told);
+    this.#parts.memory.userPages(physical, visitor);
   }
 
   memoryEnd(): number | undefined {
@@ -288,5 +286,5 @@ export class NativeKernel implements Kernel {
   }
 }
 
-/** Farther than this from any symbol, an address is not named after it. */
-const MOST_SYMBOL_BYTES = 64n << 20n;
+/** Maximum distance from a symbol to an address that is named after it. */
+const MAX_SYMBOL_BYTES = 64n << 20n;

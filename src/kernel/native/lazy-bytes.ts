@@ -5,17 +5,17 @@ import type { KernelMemory } from './memory.js';
 export const CHUNK = 4096;
 const CHUNK_BITS = Math.log2(CHUNK);
 
-/** A table in the kernel's memory of which only the parts looked at are read. */
+/** A table in the kernel's memory that is read on demand, in chunks. */
 export class LazyBytes {
-  /** The whole table; only what `need` was asked for holds anything. */
+  /** The whole table; only ranges passed to `need` are valid. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
   readonly #memory: Pick<KernelMemory, 'read'>;
   readonly #address: bigint;
-  /** One byte for each CHUNK: not 0 where it has been read. */
+  /** One byte per CHUNK: not 0 if it has been read. */
   readonly have: Uint8Array;
 
-  /** @param length bytes, which are allocated: the caller has checked that they are plausible. */
+  /** @param length bytes to allocate: the caller has checked that they are plausible. */
   constructor(memory: Pick<KernelMemory, 'read'>, address: bigint, length: number) {
     this.#memory = memory;
     this.#address = address;
@@ -25,7 +25,7 @@ export class LazyBytes {
   }
 
   /**
-   * Makes bytes `from` to `end` readable, as far as the table reaches.
+   * Reads bytes `from` to `end`, within the table.
    *
    * @throws {ReadError} when they cannot be read.
    */
@@ -37,14 +37,14 @@ export class LazyBytes {
   }
 
   /**
-   * Makes the byte at each of these places readable, and what is near: neighbours in one read.
+   * Reads the byte at each of these offsets with its surroundings; adjacent chunks in one read.
    *
    * @throws as {@link need}
    */
   needEach(places: Int32Array): void {
     const wanted = new Uint8Array(this.have.length);
     for (let index = 0; index < places.length; index++) {
-      // A quotient would be a number on the heap, as long as this runs unoptimized.
+      // A division would allocate a heap number as long as this code is not optimized.
       wanted[places[index]! >> CHUNK_BITS] = 1;
     }
     for (let chunk = 0; chunk < this.have.length; chunk++) {

@@ -1,26 +1,24 @@
-import { ReadError } from '../../base/errors/kernel.js';
+import { ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import { bytesOf } from '../bytes.js';
-import type { ByteWindow, FastReads } from '../fast-reads.js';
-import { highHalf, joinHalves, lowHalf } from '../halves.js';
+import { type ByteWindow, bytesOf, type FastReads } from '../bytes.js';
 import type { UserPages } from '../kernel.js';
-import type { Pointer } from '../pointer.js';
+import { highHalf, joinHalves, lowHalf, type Pointer } from '../pointer.js';
 import type { LinearRange } from './address.js';
 import type { Architecture } from './arch/arch.js';
-import { ofTable } from './arch/table-error.js';
+import { pageTableError } from './arch/checked-walk.js';
 import { walkUserTables } from './arch/user-tables.js';
+import { LONGEST_READ, lengthError } from './image/byte-source.js';
 import type { MemoryImage } from './image/image.js';
-import { LONGEST_READ, tooLong } from './image/longest-read.js';
 
 /**
- * A kernel's virtual memory over an image's physical one. Works by page tables alone until the direct
- * map is known, which then takes the shortest way.
+ * A kernel's virtual memory on top of an image's physical memory. Uses page tables only until the
+ * direct map is known, which is then preferred.
  */
 export class KernelMemory implements FastReads {
   readonly image: MemoryImage;
   readonly #arch: Architecture;
   readonly #pageSize: number;
-  /** /proc/kcore maps everything by itself, and what it maps is fresher than a table read before. */
+  /** /proc/kcore maps all memory itself, and its mappings are more current than cached tables. */
   readonly #mapsItself: boolean;
   #directMap: LinearRange | undefined;
 
@@ -31,15 +29,15 @@ export class KernelMemory implements FastReads {
     this.#mapsItself = image.facts.format === 'kcore';
   }
 
-  /** From now on addresses in this range are read without page tables. */
+  /** From now on, addresses in this range are translated without page tables. */
   useDirectMap(range: LinearRange | undefined): void {
     this.#directMap = range;
   }
 
   /**
-   * Reads `length` bytes at a virtual address, over pages and blocks as they come.
+   * Reads `length` bytes at a virtual address, across pages and blocks.
    *
-   * @throws {ReadError} with the virtual address of the first byte that cannot be had.
+   * @throws {ReadError} with the virtual address of the first unreadable byte.
    */
   read(address: bigint, length: number): DataView {
     const high = highHalf(address);
@@ -56,15 +54,15 @@ export class KernelMemory implements FastReads {
   locate({ high, low }: Pointer, length: number, window: ByteWindow): void {
     const physical = this.#near(high, low, length);
     try {
-      if (physical >= 0 && this.image.show?.(physical, length, window)) return;
+      if (physical >= 0 && this.image.locate?.(physical, length, window)) return;
     } catch (error) {
-      throw virtually(error, physical, length, high, low);
+      throw withVirtualAddress(error, physical, length, high, low);
     }
     window.view = this.read(joinHalves(high, low), length);
     window.base = 0;
   }
 
-  /** Physical address of a few bytes that a map tells with certainty to lie together; or -1. */
+  /** Physical address of a few bytes that a linear mapping guarantees to be contiguous; or -1. */
   #near(high: number, low: number, length: number): number {
     const direct = this.#directMap;
     if (direct !== undefined) {
@@ -74,10 +72,10 @@ export class KernelMemory implements FastReads {
     if (this.#mapsItself || !(length > 0 && length <= LONGEST_READ)) return -1;
     const physical = this.#translateOrNot(high, low);
     if (physical < 0) return -1;
-    return this.#run(high, low, physical, length) === length ? physical : -1;
+    return this.#contiguous(high, low, physical, length) === length ? physical : -1;
   }
 
-  /** Physical address of a byte, or undefined where no page table leads. */
+  /** Translates an address; undefined if no page table maps it. */
   physical(address: bigint): number | undefined {
     const high = highHalf(address);
     const low = lowHalf(address);
@@ -96,21 +94,21 @@ export class KernelMemory implements FastReads {
   }
 
   /** @throws {KernelError} `damaged` */
-  userPages(root: number, told: UserPages): void {
-    walkUserTables(this.image, this.#arch.userEntries, root, told);
+  userPages(root: number, visitor: UserPages): void {
+    walkUserTables(this.image, this.#arch.userEntries, root, visitor);
   }
 
   #physical(physical: number, length: number, high: number, low: number): DataView {
     try {
       return this.image.readPhysical(physical, length);
     } catch (error) {
-      throw virtually(error, physical, length, high, low);
+      throw withVirtualAddress(error, physical, length, high, low);
     }
   }
 
   #mapped(high: number, low: number, length: number): DataView {
     if (!(length >= 0 && length <= LONGEST_READ)) {
-      throw tooLong(joinHalves(high, low), length);
+      throw lengthError(joinHalves(high, low), length);
     }
     if (length === 0) return new DataView(new ArrayBuffer(0));
     if (this.#mapsItself) {
@@ -118,22 +116,22 @@ export class KernelMemory implements FastReads {
       if (view !== undefined) return view;
     }
     const physical = this.#translate(high, low);
-    let run = this.#run(high, low, physical, length);
+    let run = this.#contiguous(high, low, physical, length);
     if (run === length) return this.#physical(physical, length, high, low);
-    const whole = new Uint8Array(length);
-    copy(this.#physical(physical, run, high, low), whole, 0);
+    const bytes = new Uint8Array(length);
+    copy(this.#physical(physical, run, high, low), bytes, 0);
     for (let done = run; done < length; done += run) {
       const nextLow = (low + done) % 0x1_0000_0000;
       const nextHigh = high + Math.floor((low + done) / 0x1_0000_0000);
       const next = this.#translate(nextHigh, nextLow);
-      run = this.#run(nextHigh, nextLow, next, length - done);
-      copy(this.#physical(next, run, nextHigh, nextLow), whole, done);
+      run = this.#contiguous(nextHigh, nextLow, next, length - done);
+      copy(this.#physical(next, run, nextHigh, nextLow), bytes, done);
     }
-    return new DataView(whole.buffer);
+    return new DataView(bytes.buffer);
   }
 
-  /** Bytes from an address on, at most `length`, that are physically in one piece. */
-  #run(high: number, low: number, physical: number, length: number): number {
+  /** Number of bytes from an address on, at most `length`, that are physically contiguous. */
+  #contiguous(high: number, low: number, physical: number, length: number): number {
     let run = this.#pageSize - (low % this.#pageSize);
     while (run < length) {
       const nextLow = (low + run) % 0x1_0000_0000;
@@ -151,19 +149,19 @@ export class KernelMemory implements FastReads {
   }
 
   #translateOrNot(high: number, low: number): number {
-    // Past the end of the address space, where an addition has carried over.
+    // Past the end of the address space after a carry.
     if (high > 0xffffffff) return -1;
     try {
       return this.#arch.translate(high, low);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
-      throw ofTable(error, joinHalves(high, low));
+      throw pageTableError(error, joinHalves(high, low));
     }
   }
 }
 
-/** The image knows physical addresses; whoever asked knows the virtual one. */
-function virtually(
+/** Replaces the image's physical address in an error by the virtual one that was read. */
+function withVirtualAddress(
   error: unknown,
   physical: number,
   length: number,
@@ -173,8 +171,8 @@ function virtually(
   if (!(error instanceof ReadError)) return error;
   const into = Number(error.address) - physical;
   const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);
-  const more = error.detail && `, ${error.detail}`;
-  const detail = `physical ${hex(error.address)}${more}`;
+  const suffix = error.detail && `, ${error.detail}`;
+  const detail = `physical ${hex(error.address)}${suffix}`;
   return new ReadError(error.code, BigInt.asUintN(64, address), detail, { cause: error });
 }
 

@@ -7,9 +7,9 @@ const KEYWORD = /^(struct|union|enum)\s+/;
 
 /**
  * Every type of a name, `struct x` before a typedef x: the kernel's own, or else its modules'. The name
- * may be written with its keyword (`union nf_inet_addr`), which then chooses.
+ * may include its keyword (`union nf_inet_addr`), which then selects.
  *
- * @throws {KernelError} as Btf does, on types that lead nowhere
+ * @throws {KernelError} as Btf does, on invalid types
  */
 export function namedTypes(kernel: NativeKernel, written: string): NamedType[] {
   const keyword = KEYWORD.exec(written)?.[1];
@@ -23,7 +23,7 @@ export function namedTypes(kernel: NativeKernel, written: string): NamedType[] {
     const module =
       btf === kernel.types.base
         ? undefined
-        : kernel.moduleTypes.modules.find((one) => one.btf === btf)?.module;
+        : kernel.moduleTypes.modules.find((entry) => entry.btf === btf)?.module;
     const found = { type, ...(module === undefined ? {} : { module }) };
     if (isTypedef) typedefs.push({ ...found, typedef: name });
     else tagged.push(found);

@@ -1,47 +1,45 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { KernelFacts } from '../kernel.js';
-import { UTS, UTS_BYTES } from '../utsname.js';
-import type { Bases, Sought } from './arch/arch.js';
+import { UTS, UTS_BYTES } from '../layout.js';
+import type { Bases, RegionResult } from './arch/arch.js';
 import { architectureOf } from './arch/architecture-of.js';
-import { findVmcoreinfo } from './find-vmcoreinfo.js';
 import type { MemoryImage } from './image/image.js';
 import { openImage } from './image/open.js';
 import { NativeKernel } from './kernel.js';
 import { KernelMemory } from './memory.js';
-import { type Found, ISF_CAVEAT } from './provenance.js';
+import { type Found, ISF_CAVEAT, type TypesFile } from './provenance.js';
 import { RecoveredSymbols } from './recovered/recovered-symbols.js';
 import { onlyAddress, type SymbolTable } from './symbols.js';
 import { findSymbols } from './symbols-source.js';
-import type { TypesFile } from './types-file.js';
 import { findTypes } from './types-source.js';
-import { Vmcoreinfo } from './vmcoreinfo.js';
+import { findVmcoreinfo, Vmcoreinfo } from './vmcoreinfo.js';
 
 export interface NativeOptions {
-  /** The dump: one file, or all parts of a split one. Not looked at where `live`. */
+  /** The dump: one file, or all parts of a split dump. Ignored if `live`. */
   readonly files: readonly string[];
   /** The running kernel, through /proc/kcore. */
   readonly live?: boolean;
-  /** A System.map of this kernel, instead of its kallsyms. */
+  /** A System.map of this kernel, used instead of its kallsyms. */
   readonly symbols?: string;
   /**
-   * Types of this kernel, instead of its own: raw BTF or an ELF file with a `.BTF` section; any other
-   * file as `openTypesFile` opens it.
+   * Types of this kernel, used instead of its own: raw BTF or an ELF file with a `.BTF` section; any
+   * other file is opened by `openTypesFile`.
    */
   readonly types?: string | TypesFile;
-  /** A vmlinux of this kernel: the source of symbols and types, as far as it has them. */
+  /** A vmlinux of this kernel: source of symbols and types, if it contains them. */
   readonly vmlinux?: string;
 }
 
 export type Files = Pick<NativeOptions, 'symbols' | 'types' | 'vmlinux'>;
 
 /**
- * Opens a dump, or the running kernel, with nothing but itself.
+ * Opens a dump, or the running kernel, without other programs.
  *
- * Symbols or types that are not found are no error here: `provenance` says so, and asking for one is.
+ * Missing symbols or types are no error here: `provenance` reports them, and looking one up throws.
  *
- * @throws {KernelError} when it is no dump, or of no kernel that can be read; `wrong-vmlinux` when a
- * file that was given is of another kernel
+ * @throws {KernelError} when it is not a dump, or its kernel cannot be read; `wrong-vmlinux` when a
+ * given file belongs to another kernel
  */
 export function openNative(options: NativeOptions): NativeKernel {
   const image = openImage(options.live ? ['/proc/kcore'] : options.files);
@@ -53,30 +51,30 @@ export function openNative(options: NativeOptions): NativeKernel {
   }
 }
 
-/** As openNative, over an image that is open already. It is not closed when this throws. */
+/** Like openNative, for an image that is open already. Does not close it on errors. */
 export function openNativeDump(image: MemoryImage, files: Files = {}): NativeKernel {
   try {
     return openNativeImage(image, files);
   } catch (error) {
-    throw ofTruncated(image, error);
+    throw explainTruncation(image, error);
   }
 }
 
-/** What is missing at the end of the file says more than what could not be read because of it. */
-function ofTruncated({ facts }: MemoryImage, error: unknown): unknown {
+/** Truncation of the file explains more than the read errors that it causes. */
+function explainTruncation({ facts }: MemoryImage, error: unknown): unknown {
   const cut = facts.anomalies.find((anomaly) => anomaly.startsWith('truncated'));
   if (cut === undefined || !(error instanceof KernelError) || error.code === 'wrong-vmlinux')
     return error;
   return new KernelError('truncated', `${facts.files.join(', ')}: ${cut}`, { cause: error });
 }
 
-/** What becomes of a VMCOREINFO that is not the running kernel's. */
+/** Errors that mean that a VMCOREINFO does not belong to the running kernel. */
 const STALE: ReadonlySet<string> = new Set(['damaged', 'unsupported-layout', 'unsupported-arch']);
 
 /**
- * As openNative, over an image that is open already. It is not closed when this throws.
+ * Like openNative, for an image that is open already. Does not close it on errors.
  *
- * @param search an image of the same memory, which takes the reads that only look for tables
+ * @param search an image of the same memory, for reads that only search for tables
  */
 export function openNativeImage(
   image: MemoryImage,
@@ -91,7 +89,7 @@ export function openNativeImage(
     try {
       return openWith(image, new Vmcoreinfo(text), 'memory', files, search);
     } catch (error) {
-      // A stale copy, of a kernel that ran before; files that do not fit are the user's to mend.
+      // A stale copy, left by a previously running kernel; errors of given files are the user's to fix.
       if (!(error instanceof KernelError) || !STALE.has(error.code)) throw error;
       failure ??= error;
     }
@@ -184,7 +182,10 @@ function openWith(
   });
 }
 
-/** CONFIG_KALLSYMS_ALL=n: a variable that every kernel has and VMCOREINFO names is not listed. */
+/**
+ * Whether the symbols lack variables (CONFIG_KALLSYMS_ALL=n): one that every kernel has and VMCOREINFO
+ * names is missing.
+ */
 function lacksVariables(table: SymbolTable, info: Vmcoreinfo): boolean {
   return info.symbol('init_uts_ns') !== undefined && table.find('init_uts_ns').length === 0;
 }
@@ -196,18 +197,18 @@ function ofFunctions<T extends string>(found: Found<T>): Found<T> {
 
 const RELEASE = UTS.release * UTS_BYTES;
 
-/** The release that the kernel's memory holds must be the one that VMCOREINFO says. */
+/** Checks that the release in the kernel's memory is the one in VMCOREINFO. */
 function checkRelease(memory: KernelMemory, info: Vmcoreinfo, anomalies: string[]): void {
   const address = info.symbol('init_uts_ns');
   const { release } = info;
   if (address === undefined || release === undefined) return;
-  const said = info.offset('uts_namespace.name');
-  // Before 5.11, where the offset is not told, a kref comes first.
-  const offsets = said === undefined ? [0, 4, 8] : [said];
+  const nameOffset = info.offset('uts_namespace.name');
+  // Before 5.11, which does not export the offset, a kref precedes the name.
+  const offsets = nameOffset === undefined ? [0, 4, 8] : [nameOffset];
   try {
-    const most = Math.max(...offsets);
-    if (most > 4096) return;
-    const view = memory.read(address, most + RELEASE + UTS_BYTES);
+    const limit = Math.max(...offsets);
+    if (limit > 4096) return;
+    const view = memory.read(address, limit + RELEASE + UTS_BYTES);
     const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
     const expected = Buffer.from(`${release}\0`, 'latin1');
     const matches = (offset: number): boolean =>
@@ -225,11 +226,11 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, anomalies: string[
 }
 
 function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'kernel'> } {
-  const told = (region: Sought<{ readonly address: bigint }>): Found<'kernel'> => {
+  const sourceOf = (region: RegionResult<{ readonly address: bigint }>): Found<'kernel'> => {
     if (region.found === undefined)
       return { found: false, code: region.error.code, why: region.error.message };
     const detail = `${hex(region.found.address)}, from ${region.from}`;
     return { found: true, source: 'kernel', detail };
   };
-  return { directMap: told(bases.directMap), pages: told(bases.pages) };
+  return { directMap: sourceOf(bases.directMap), pages: sourceOf(bases.pages) };
 }

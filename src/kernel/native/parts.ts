@@ -1,5 +1,5 @@
-// The parts of the native engine that `extract` works with, which makes a dump of a dump: formats, page
-// tables, symbols. Nobody else looks inside of the engine.
+// Parts of the native engine that `extract` needs for writing a dump from a dump: formats, page tables,
+// symbols. No other module accesses the engine's internals.
 export type { Architecture } from './arch/arch.js';
 export { architectureOf } from './arch/architecture-of.js';
 export { walkTables } from './arch/walk-tables.js';
@@ -9,19 +9,18 @@ export {
   STATUS_AT,
   SUB_HEADER_BYTES,
   UTSNAME_AT,
-} from './image/diskdump/format.js';
+} from './image/diskdump/descriptor.js';
 export {
-  MOST_GROUP_BYTES,
+  MAX_GROUP_BYTES,
   type PackedGroup,
   packedPagesNote,
   packGroup,
 } from './image/diskdump/packed-pages.js';
 export type { ImageFacts, MemoryImage, PhysicalRange } from './image/image.js';
+export { lastAtOrBelow, WrappedImage } from './image/image.js';
 export { keptBytesNotes, keptBytesOf } from './image/kept-bytes.js';
 export type { ByteRange } from './image/kept-ranges.js';
 export { type Note, NT_PRSTATUS } from './image/notes.js';
-export { lastAtOrBelow } from './image/sorted.js';
-export { WrappedImage } from './image/wrapped-image.js';
 export { Kallsyms } from './kallsyms/kallsyms.js';
 export type { NativeKernel } from './kernel.js';
 export { CHUNK } from './lazy-bytes.js';

@@ -1,34 +1,32 @@
-import type { KernelErrorCode, ReadErrorCode } from '../../base/errors/kernel.js';
+import type { KernelErrorCode, ReadErrorCode } from '../../base/errors.js';
 import type { KernelDoubt } from '../kernel.js';
-import type { TypesVerified } from '../symbol-file.js';
+import type { TypesVerified } from '../type-description.js';
+import type { Btf } from './btf/btf.js';
+import type { ListedSymbols } from './symbols.js';
 
-/**
- * Where what the native engine knows comes from. Nothing is taken silently from elsewhere: what was
- * not found says why.
- */
+/** Sources of the native engine's data. No source is substituted silently: missing parts have a reason. */
 export interface Provenance {
-  /** Where VMCOREINFO was: the image's note, or a search through its memory. */
+  /** Source of VMCOREINFO: the image's note, or a search of its memory. */
   readonly vmcoreinfo: 'note' | 'memory';
   readonly symbols: Found<'kallsyms' | 'System.map' | 'vmlinux' | 'ISF'>;
-  /** The kernel's own types; its modules' are reported by `NativeKernel.moduleTypes`. */
+  /** The kernel's own types; `NativeKernel.moduleTypes` reports those of modules. */
   readonly types: Found<'dump' | 'vmlinux' | 'file' | 'DWARF' | 'ISF'>;
-  /** What showed that a file's types are of this kernel; absent where they are the dump's own. */
+  /** How a file's types were matched to this kernel; absent if they are the dump's own. */
   readonly typesVerified?: TypesVerified;
-  /** Base of the direct map. */
   readonly directMap: Found<'kernel'>;
   /** Base of the array of `struct page`. */
   readonly pages: Found<'kernel'>;
-  /** How memory is paged: `4-level page tables`. */
+  /** Description of the paging mode: `4-level page tables`. */
   readonly paging: string;
-  /** What is odd and does not keep the kernel from being read, one line each. */
+  /** Problems that do not prevent reading the kernel, one line each. */
   readonly anomalies: readonly string[];
 }
 
-/** What dwarf2json loses: it names them all unnamed_field_0, and keeps the last. */
+/** Limitation of dwarf2json: it names all anonymous members unnamed_field_0, and keeps the last. */
 export const ISF_CAVEAT =
   'ISF files omit members of unions with several anonymous structs; such members may be reported as missing';
 
-/** What a file of types leaves in doubt. */
+/** Doubts that remain when types come from a file. */
 export function doubtsOf({ types, typesVerified }: Provenance): KernelDoubt[] {
   const doubts: KernelDoubt[] = [];
   if (!types.found) return doubts;
@@ -40,10 +38,22 @@ export function doubtsOf({ types, typesVerified }: Provenance): KernelDoubt[] {
   return doubts;
 }
 
-/** What kept it from being found. */
 export type NotFoundCode = KernelErrorCode | ReadErrorCode;
 
-/** A part that was found, and where; or not, and why. */
+/** A part that was found, with its source; or not, with the reason. */
 export type Found<Source extends string> =
   | { readonly found: true; readonly source: Source; readonly detail: string }
   | { readonly found: false; readonly code: NotFoundCode; readonly why: string };
+
+/** An open file with types in a format other than BTF. */
+export interface TypesFile {
+  readonly path: string;
+  readonly form: 'DWARF' | 'ISF';
+  readonly buildId?: string;
+  /** `linux_banner` of the file's kernel, without the newline. */
+  readonly banner?: string | undefined;
+  /** Converts the types to BTF on the first call. @throws {KernelError} */
+  readonly load: () => Btf;
+  /** Symbols in the file, if any. */
+  readonly symbols?: (kernelOffset: bigint) => ListedSymbols | undefined;
+}

@@ -1,16 +1,16 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { KernelError } from '../../base/errors/kernel.js';
-import type { SymbolFile } from '../symbol-file.js';
+import { KernelError } from '../../base/errors.js';
+import type { SymbolFile } from '../type-description.js';
 import { ElfFile } from './elf-file.js';
 
-/** What is known of a kernel before anything in its memory is looked at. Hostile. */
-interface Noted {
+/** Identity of a kernel before its memory is interpreted. Hostile. */
+interface KernelIdentity {
   readonly buildId?: string;
   readonly release?: string;
 }
 
-/** Where files lie under a build id, as debuginfod, GNU tools and people put them. */
+/** Paths of files by build id, as debuginfod, GNU tools and users store them. */
 const BY_ID: Readonly<Record<SymbolFile['as'], (id: string) => readonly string[]>> = {
   vmlinux: (id) => [
     ...[
@@ -24,7 +24,7 @@ const BY_ID: Readonly<Record<SymbolFile['as'], (id: string) => readonly string[]
   btf: (id) => [`${id}/vmlinux.btf`],
 };
 
-/** And under a release, as distributions' packages have them when they are unpacked there. */
+/** Paths of files by release, as in distributions' packages when unpacked there. */
 const BY_RELEASE: Readonly<Record<SymbolFile['as'], (release: string) => readonly string[]>> = {
   vmlinux: (release) => [
     ...[`vmlinux-${release}`, `${release}/vmlinux`, `boot/vmlinux-${release}`],
@@ -37,21 +37,21 @@ const BY_RELEASE: Readonly<Record<SymbolFile['as'], (release: string) => readonl
 };
 
 /**
- * Looks in a folder for what a dump lacks, the surest first. A vmlinux whose own build id is another is passed
- * over, wherever it lies.
+ * Searches a folder for files that a dump lacks, the most reliable match first. A vmlinux with a
+ * different build id is skipped, wherever it is.
  */
 export function symbolFiles(
   folder: string,
-  { buildId, release }: Noted,
+  { buildId, release }: KernelIdentity,
   as: SymbolFile['as'],
 ): SymbolFile[] {
-  const there = (places: readonly string[]) =>
+  const existing = (places: readonly string[]) =>
     places.map((place) => join(folder, place)).filter(isFile);
   const byId =
-    buildId !== undefined && /^[0-9a-f]{8,}$/.test(buildId) ? there(BY_ID[as](buildId)) : [];
-  // No path: `..` would lead out of the folder.
+    buildId !== undefined && /^[0-9a-f]{8,}$/.test(buildId) ? existing(BY_ID[as](buildId)) : [];
+  // Rejects paths: `..` would leave the folder.
   const isName = release !== undefined && /^[\w.+~-]{1,200}$/.test(release);
-  const byRelease = isName && !release.includes('..') ? there(BY_RELEASE[as](release)) : [];
+  const byRelease = isName && !release.includes('..') ? existing(BY_RELEASE[as](release)) : [];
   const file = (path: string, by: SymbolFile['by']): SymbolFile[] => {
     const own = as === 'vmlinux' ? buildIdOf(path) : undefined;
     if (own === undefined || buildId === undefined) return [{ path, as, by }];
@@ -81,7 +81,7 @@ function isFile(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
   } catch {
-    // A part of the path is no folder, or may not be looked into.
+    // A path component is not a folder, or is not accessible.
     return false;
   }
 }

@@ -1,30 +1,28 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Architecture } from './arch/arch.js';
-import { ElfFile, readWholeFile } from './elf-file.js';
-import { behind, Kallsyms, type KallsymsPlaces, MOST_SYMBOLS } from './kallsyms/kallsyms.js';
+import { ElfFile, readFullFile, readSymtab } from './elf-file.js';
+import { behind, Kallsyms, type KallsymsPlaces, MAX_SYMBOLS } from './kallsyms/kallsyms.js';
 import { scanForKallsyms } from './kallsyms/scan.js';
 import { TOKEN_INDEX_BYTES } from './kallsyms/tokens.js';
 import type { KernelMemory } from './memory.js';
-import type { Provenance } from './provenance.js';
+import type { Provenance, TypesFile } from './provenance.js';
 import { ListedSymbols, relocated, type SymbolTable } from './symbols.js';
-import type { TypesFile } from './types-file.js';
 import { NOT_ADDRESSES, type Vmcoreinfo } from './vmcoreinfo.js';
-import { readSymtab } from './vmlinux.js';
 
 export interface SymbolsFound {
   readonly table: SymbolTable | undefined;
   readonly found: Provenance['symbols'];
 }
 
-/** Tables that a scan tries before it gives up: each is consistent, and one is right. */
-const MOST_TRIES = 256;
+/** Maximum number of tables that a scan tries: each is consistent, but only one is right. */
+const MAX_TRIES = 256;
 
 /**
- * The kernel's symbols: from the file that was given for them, or else from its own table.
+ * Finds the kernel's symbols: from the given file, or else from its own table.
  *
- * @param search the same memory: reads that only look for the table go there
- * @throws {KernelError} when a file was given and is not of this kernel, or cannot be read
+ * @param search the same memory: for reads that only search for the table
+ * @throws {KernelError} when a given file does not belong to this kernel, or cannot be read
  */
 export function findSymbols(
   memory: KernelMemory,
@@ -41,7 +39,7 @@ export function findSymbols(
   for (const name of NOT_ADDRESSES) known.delete(name);
   if (files.symbols !== undefined) {
     const table = readSystemMap(files.symbols, info.kernelOffset);
-    mustAgree(table, known, files.symbols);
+    checkAgreement(table, known, files.symbols);
     return { table, found: { found: true, source: 'System.map', detail: files.symbols } };
   }
   if (files.vmlinux !== undefined) {
@@ -54,8 +52,8 @@ export function findSymbols(
 }
 
 /**
- * The symbols of a table of Volatility, where the kernel's own cannot be read. They are link-time
- * addresses: without KERNELOFFSET it is unknown where the kernel runs.
+ * Symbols of a Volatility table, if the kernel's own cannot be read. They are link-time addresses:
+ * without KERNELOFFSET the runtime address is unknown.
  */
 function symbolsOf(
   { path, symbols }: TypesFile,
@@ -66,7 +64,7 @@ function symbolsOf(
   const placed = info.entries.has('KERNELOFFSET');
   const table = placed ? symbols?.(info.kernelOffset) : undefined;
   if (table) {
-    mustAgree(table, known, path);
+    checkAgreement(table, known, path);
     return { table, found: { found: true, source: 'ISF', detail: path } };
   }
   const also =
@@ -76,7 +74,7 @@ function symbolsOf(
   return { table: undefined, found: { found: false, code: 'no-symbols', why: why + also } };
 }
 
-/** The kernel's own table: where VMCOREINFO says (since 6.0), or wherever in the image it is. */
+/** Finds the kernel's own table: where VMCOREINFO states it (since 6.0), or by a scan of the image. */
 function findKallsyms(
   memory: KernelMemory,
   arch: Architecture,
@@ -104,7 +102,7 @@ function findKallsyms(
     for (const candidate of scanForKallsyms(search, arch)) {
       const scanned = open(candidate, 'found by a scan of the kernel image');
       if (scanned) return scanned;
-      if (++tries >= MOST_TRIES) break;
+      if (++tries >= MAX_TRIES) break;
     }
     if (tries === 0) reasons.push('not found by a scan of the kernel image');
   } catch (error) {
@@ -121,19 +119,19 @@ function symtabOf(
 ): SymbolTable | undefined {
   const elf = ElfFile.open(path);
   try {
-    mustBeBuild(elf, info.buildId);
+    checkBuildId(elf, info.buildId);
     if (elf.section('.symtab') === undefined && elf.section('.BTF') === undefined)
       throw new KernelError('unsupported-format', `${path}: neither .symtab nor .BTF`);
     const table = readSymtab(elf, info.kernelOffset);
-    if (table) mustAgree(table, known, path);
+    if (table) checkAgreement(table, known, path);
     return table;
   } finally {
     elf.close();
   }
 }
 
-/** @throws {KernelError} `wrong-vmlinux` when both say which build they are, and differ */
-export function mustBeBuild(
+/** @throws {KernelError} `wrong-vmlinux` when both have a build id, and they differ */
+export function checkBuildId(
   { path, buildId }: { readonly path: string; readonly buildId?: string | undefined },
   own: string | undefined,
 ): void {
@@ -144,14 +142,18 @@ export function mustBeBuild(
   );
 }
 
-function mustAgree(table: SymbolTable, known: ReadonlyMap<string, bigint>, path: string): void {
+function checkAgreement(
+  table: SymbolTable,
+  known: ReadonlyMap<string, bigint>,
+  path: string,
+): void {
   let agreed = 0;
   for (const [name, address] of known) {
     const found = table.find(name);
     if (found.length === 0) continue;
-    if (!found.some((one) => one.address === address)) {
-      const there = hex(found[0]!.address);
-      const message = `${path}: from a different kernel build (${name} at ${there}, dump ${hex(address)})`;
+    if (!found.some((symbol) => symbol.address === address)) {
+      const actual = hex(found[0]!.address);
+      const message = `${path}: from a different kernel build (${name} at ${actual}, dump ${hex(address)})`;
       throw new KernelError('wrong-vmlinux', message);
     }
     agreed++;
@@ -168,10 +170,10 @@ function reasonOf(error: unknown): string {
 type Memory = { read(address: bigint, length: number): DataView };
 
 /**
- * Where VMCOREINFO says that the tables lie (since 6.0, kernel/crash_core.c or vmcore_info.c), or
- * undefined when it doesn't.
+ * Position of the tables according to VMCOREINFO (since 6.0, kernel/crash_core.c or vmcore_info.c), or
+ * undefined if it does not state it.
  *
- * @throws {ReadError} when what it names cannot be read
+ * @throws {ReadError} when the variables cannot be read
  */
 export function locateKallsyms(memory: Memory, info: Vmcoreinfo): KallsymsPlaces | undefined {
   const names = info.symbol('kallsyms_names');
@@ -186,7 +188,7 @@ export function locateKallsyms(memory: Memory, info: Vmcoreinfo): KallsymsPlaces
   )
     return undefined;
   const count = memory.read(countAt, 4).getUint32(0, true);
-  if (count < 1 || count > MOST_SYMBOLS)
+  if (count < 1 || count > MAX_SYMBOLS)
     throw new KernelError('no-symbols', `kallsyms: kallsyms_num_syms is ${count}`);
 
   const addresses: KallsymsPlaces['addresses'][number][] = [];
@@ -210,38 +212,38 @@ export function locateKallsyms(memory: Memory, info: Vmcoreinfo): KallsymsPlaces
   return { count, names, tokenTable, tokenIndex, addresses, orders };
 }
 
-const MOST_BYTES = 256 << 20;
-/** Of an address. */
-const MOST_DIGITS = 16;
+const MAX_BYTES = 256 << 20;
+/** Maximum number of hex digits of an address. */
+const MAX_DIGITS = 16;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 
 /**
- * The symbols that a System.map lists (`ffffffff81000000 T _stext`), moved by what KASLR added.
+ * Reads the symbols in a System.map (`ffffffff81000000 T _stext`), relocated by the KASLR offset.
  *
- * @throws {KernelError} `unsupported-format` when it is no such file
+ * @throws {KernelError} `unsupported-format` for any other file
  */
 function readSystemMap(path: string, kernelOffset: bigint): ListedSymbols {
-  return parseSystemMap(readWholeFile(path, MOST_BYTES), kernelOffset, path);
+  return parseSystemMap(readFullFile(path, MAX_BYTES), kernelOffset, path);
 }
 
-/** As readSystemMap, of a text. */
+/** Like readSystemMap, for a text. */
 export function parseSystemMap(
   text: Uint8Array,
   kernelOffset: bigint,
   name = 'System.map',
 ): ListedSymbols {
-  const most = linesOf(text);
-  const nameAt = new Int32Array(most);
-  const types = new Uint8Array(most);
-  const addresses = new BigUint64Array(most);
+  const limit = linesOf(text);
+  const nameAt = new Int32Array(limit);
+  const types = new Uint8Array(limit);
+  const addresses = new BigUint64Array(limit);
   let count = 0;
   let line = 0;
   for (let at = 0; at < text.length; ) {
     line++;
     const found = text.indexOf(NEWLINE, at);
     const end = found < 0 ? text.length : found;
-    const digits = text.subarray(at, Math.min(end, at + MOST_DIGITS + 1)).indexOf(SPACE);
+    const digits = text.subarray(at, Math.min(end, at + MAX_DIGITS + 1)).indexOf(SPACE);
     const fits = digits > 0 && at + digits + 3 < end;
     const address = fits ? hexAt(text, at, digits) : undefined;
     if (address === undefined || text[at + digits + 2] !== SPACE) {

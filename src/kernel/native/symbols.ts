@@ -1,53 +1,51 @@
-import { highHalf, lowHalf } from '../halves.js';
-import { ascending } from './ascending.js';
+import { highHalf, lowHalf } from '../pointer.js';
 
 /** A symbol as `nm` and /proc/kallsyms print it. */
 export interface KernelSymbol {
   readonly name: string;
-  /** nm's letter: upper case for global, lower case for local ones. */
+  /** nm's type letter: upper case for global, lower case for local symbols. */
   readonly type: string;
-  /** Where it lies while the kernel runs. Per-CPU variables may be offsets into each CPU's area. */
+  /** Runtime address. Per-CPU variables may be offsets into each CPU's area. */
   readonly address: bigint;
 }
 
-/** The symbols of the kernel image (not of its modules), wherever they come from. */
+/** Symbols of the kernel image (not of its modules), from any source. */
 export interface SymbolTable {
-  /** Number of symbols. */
   readonly count: number;
-  /** All symbols of that name: names of local ones can repeat. */
+  /** All symbols of that name: local names can repeat. */
   find(name: string): readonly KernelSymbol[];
-  /** The last symbol at or before an address, or undefined where the address is before all. */
+  /** Returns the last symbol at or before an address, or undefined if all are after it. */
   before(address: bigint): KernelSymbol | undefined;
-  /** The same; of several that lie at one address the first in the table: the kernel names that. */
+  /** Like `before`, but of several symbols at one address returns the first in the table, as the kernel does. */
   namedAt(address: bigint): KernelSymbol | undefined;
-  /** Every symbol, in the table's own order. */
+  /** All symbols in table order. */
   all(): Iterable<KernelSymbol>;
 }
 
 /**
- * The one address that a name stands for. Where several symbols share it, a single global one is
- * meant; several local ones at different places are nobody's, and give undefined rather than a guess.
+ * Returns the unambiguous address of a name. If several symbols share it, a single global one is used;
+ * several local ones at different addresses are ambiguous: undefined.
  */
 export function onlyAddress(found: readonly KernelSymbol[]): bigint | undefined {
   const first = found[0];
-  if (first === undefined || found.every((one) => one.address === first.address))
+  if (first === undefined || found.every((symbol) => symbol.address === first.address))
     return first?.address;
-  const globals = found.filter((one) => one.type !== one.type.toLowerCase());
+  const globals = found.filter((symbol) => symbol.type !== symbol.type.toLowerCase());
   const global = globals[0];
-  return global !== undefined && globals.every((one) => one.address === global.address)
+  return global !== undefined && globals.every((symbol) => symbol.address === global.address)
     ? global.address
     : undefined;
 }
 
 /**
- * Where a symbol lies, from its link-time address: KASLR moves the image, but not absolute symbols
+ * Converts a link-time address to the runtime address: KASLR moves the image, but not absolute symbols
  * nor offsets into the per-CPU areas, both of which are in the lower half of the address space.
  */
 export function relocated(address: bigint, kernelOffset: bigint): bigint {
   return address >= 1n << 63n ? BigInt.asUintN(64, address + kernelOffset) : address;
 }
 
-/** A table that lists its symbols one after the other in a text: a System.map, a `.symtab`. */
+/** A symbol table in text form: a System.map, a `.symtab`. */
 export class ListedSymbols implements SymbolTable {
   readonly count: number;
   readonly #names: NameIndex;
@@ -58,7 +56,7 @@ export class ListedSymbols implements SymbolTable {
   readonly #addresses: BigUint64Array;
   #byAddress: Uint32Array | undefined;
 
-  /** Arrays of one element a symbol; `types` are codes of nm's letters. */
+  /** The arrays have one element per symbol; `types` contains codes of nm's letters. */
   constructor(
     text: Uint8Array,
     nameAt: Int32Array,
@@ -93,7 +91,7 @@ export class ListedSymbols implements SymbolTable {
     return this.#at(rows[place]!);
   }
 
-  /** Among those sorted by address; -1 before all. */
+  /** Index among the symbols sorted by address; -1 before the first. */
   #placeBefore(address: bigint): number {
     this.#byAddress ??= this.#sort();
     let low = 0;
@@ -131,13 +129,10 @@ export class ListedSymbols implements SymbolTable {
   }
 }
 
-/** Longest name that can be found, in bytes; bounds the hash of text without terminators. */
-const MOST_NAME = 512;
+/** Maximum length in bytes of a name that can be found; bounds the hashing of unterminated text. */
+const MAX_NAME = 512;
 
-/**
- * A hash table over names that stay where they are, in one large text: nothing is decoded, and a hit
- * is compared byte by byte.
- */
+/** A hash table of names within one large text: names are not decoded, and hits are compared byte by byte. */
 class NameIndex {
   readonly #text: Uint8Array;
   readonly #nameAt: Int32Array;
@@ -146,7 +141,7 @@ class NameIndex {
   readonly #next: Int32Array;
 
   /**
-   * @param nameAt where in `text` the name of each entry begins
+   * @param nameAt offset in `text` of each entry's name
    * @param terminator the byte that ends every name: 0 or a newline
    */
   constructor(text: Uint8Array, nameAt: Int32Array, terminator: number) {
@@ -164,11 +159,11 @@ class NameIndex {
     }
   }
 
-  /** Numbers of all entries of that name, in no order. */
+  /** Indices of all entries of that name, in no order. */
   find(name: string): number[] {
     const bytes = Buffer.from(name, 'latin1');
     const found: number[] = [];
-    if (bytes.length === 0 || bytes.length >= MOST_NAME || bytes.includes(this.#terminator))
+    if (bytes.length === 0 || bytes.length >= MAX_NAME || bytes.includes(this.#terminator))
       return found;
     const bucket = hash(bytes, 0, this.#terminator) & (this.#heads.length - 1);
     for (let entry = this.#heads[bucket]!; entry >= 0; entry = this.#next[entry]!) {
@@ -190,11 +185,66 @@ class NameIndex {
 /** FNV-1a of the bytes up to the terminator. */
 function hash(text: Uint8Array, from: number, terminator: number): number {
   let value = 0x811c9dc5;
-  const end = Math.min(text.length, from + MOST_NAME);
+  const end = Math.min(text.length, from + MAX_NAME);
   for (let at = from; at < end; at++) {
     const byte = text[at]!;
     if (byte === terminator) break;
     value = Math.imul(value ^ byte, 0x01000193);
   }
   return value ^ (value >>> 15);
+}
+
+/** Non-negative 64-bit numbers by index, in halves of 32 bits. */
+export interface Keys {
+  readonly length: number;
+  low(index: number): number;
+  high(index: number): number;
+}
+
+/** Uses the first `length` of `values`, integers below 2^53, as keys. */
+export function numberKeys(values: Float64Array, length = values.length): Keys {
+  return {
+    length,
+    // `>>>` yields a number's lowest 32 bits.
+    low: (index) => values[index]! >>> 0,
+    high: (index) => (values[index]! * 2 ** -32) >>> 0,
+  };
+}
+
+const DIGITS = [
+  { shift: 0, bits: 11 },
+  { shift: 11, bits: 11 },
+  { shift: 22, bits: 10 },
+] as const;
+
+/**
+ * Returns the indices of keys in ascending order (stable radix sort). Sorts millions in about a second,
+ * ten times as fast as a comparison sort.
+ */
+export function ascending(keys: Keys): Uint32Array {
+  const { length } = keys;
+  let order = new Uint32Array(length);
+  for (let index = 0; index < length; index++) order[index] = index;
+  let sorted = new Uint32Array(length);
+  for (const half of [keys.low, keys.high]) {
+    for (const { shift, bits } of DIGITS) {
+      const mask = (1 << bits) - 1;
+      const places = new Uint32Array(1 << bits);
+      for (let index = 0; index < length; index++) places[(half(index) >>> shift) & mask]!++;
+      // Skips a digit that is equal in all keys.
+      if (length > 0 && places[(half(0) >>> shift) & mask] === length) continue;
+      let place = 0;
+      for (let digit = 0; digit < places.length; digit++) {
+        const having = places[digit]!;
+        places[digit] = place;
+        place += having;
+      }
+      for (let i = 0; i < length; i++) {
+        const index = order[i]!;
+        sorted[places[(half(index) >>> shift) & mask]!++] = index;
+      }
+      [order, sorted] = [sorted, order];
+    }
+  }
+  return order;
 }

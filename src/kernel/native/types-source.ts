@@ -1,48 +1,46 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { bytesOf, textOf } from '../bytes.js';
-import type { TypesVerified } from '../symbol-file.js';
+import type { TypesVerified } from '../type-description.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';
 import { BtfStructLayout } from './btf/layout.js';
-import { buildIdOf, ElfFile, isElf64, readFileHead, readWholeFile } from './elf-file.js';
+import { buildIdOf, ElfFile, isElf64, readFileHead, readFullFile } from './elf-file.js';
 import { readAround, scanImage } from './image-scan.js';
 import { LazyBytes } from './lazy-bytes.js';
 import type { KernelMemory } from './memory.js';
-import type { Provenance } from './provenance.js';
-import { mustBeBuild } from './symbols-source.js';
-import type { TypesFile } from './types-file.js';
+import type { Provenance, TypesFile } from './provenance.js';
+import { checkBuildId } from './symbols-source.js';
 import type { Vmcoreinfo } from './vmcoreinfo.js';
 
 type Memory = Pick<KernelMemory, 'read'>;
 
 /** Larger than any kernel's types. */
-const MOST_BYTES = 256 << 20;
-/** Magic, version 1, no flags, a header of 24 bytes, types right behind it. */
+const MAX_BYTES = 256 << 20;
+/** Magic, version 1, no flags, a header of 24 bytes, directly followed by types. */
 const MAGIC = Uint8Array.of(0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0);
-/** A kernel has some 50,000 types; its modules, which carry the magic as well, far fewer. */
-const LEAST_TYPES_BYTES = 256 << 10;
-const MOST_BANNER = 512;
-const MOST_NOTES = 1 << 16;
+/** A kernel has about 50,000 types; its modules, whose BTF has the same magic, far fewer. */
+const MIN_TYPES_BYTES = 256 << 10;
+const MAX_BANNER = 512;
+const MAX_NOTES = 1 << 16;
 
 export interface TypesFound {
-  /** Reads and indexes the types; undefined when there are none. */
+  /** Reads and indexes the types; undefined if there are none. */
   readonly load: (() => Btf) | undefined;
   readonly found: Provenance['types'];
   readonly verified?: TypesVerified;
-  /** The kernel's own BTF, which its modules' refers to, where `load` makes other types. */
+  /** The kernel's own BTF, which its modules' extends, if `load` reads other types. */
   readonly own?: () => Btf;
-  /** Where they lie, if they are the kernel's own. */
+  /** Position of the types if they are the kernel's own. */
   readonly place?: { readonly address: bigint; readonly length: number };
 }
 
 /**
- * The kernel's types: from the file that was given for them, or else its own, of which only the header
- * is read here.
+ * Finds the kernel's types: from the given file, or else its own, of which only the header is read here.
  *
- * @param search the same memory: reads that only look for them go there
- * @throws {KernelError} when a file was given and is not of this kernel, or cannot be read
+ * @param search the same memory: for reads that only search for the types
+ * @throws {KernelError} when a given file does not belong to this kernel, or cannot be read
  */
 export function findTypes(
   memory: Memory,
@@ -92,7 +90,7 @@ interface BtfPlace {
   readonly how: string;
 }
 
-/** A sentence says why not. */
+/** Returns the reason as a sentence if not found. */
 function locateBtf(
   memory: Memory,
   arch: Architecture,
@@ -103,15 +101,15 @@ function locateBtf(
   const stop = symbol('__stop_BTF');
   if (start !== undefined && stop !== undefined) {
     const length = Number(BigInt.asUintN(64, stop - start));
-    if (length < HEADER_SIZE || length > MOST_BYTES)
+    if (length < HEADER_SIZE || length > MAX_BYTES)
       return `${length} bytes between __start_BTF and __stop_BTF`;
     const header = headerAt(memory, start, length);
     if (typeof header === 'string') return header;
     return { address: start, header, length, how: '__start_BTF' };
   }
   for (const address of scanImage(search, arch, MAGIC)) {
-    const header = headerAt(memory, address, MOST_BYTES);
-    if (typeof header === 'string' || header.typesLength < LEAST_TYPES_BYTES) continue;
+    const header = headerAt(memory, address, MAX_BYTES);
+    if (typeof header === 'string' || header.typesLength < MIN_TYPES_BYTES) continue;
     const length = header.stringsAt + header.stringsLength;
     readAround(memory, address);
     return { address, header, length, how: 'found by its magic number' };
@@ -128,7 +126,7 @@ function headerAt(memory: Memory, address: bigint, available: number): BtfHeader
   }
 }
 
-/** @throws {KernelError} `no-types` when a page of it is missing, `damaged` when it is no BTF */
+/** @throws {KernelError} `no-types` when a page of it is missing, `damaged` when it is not valid BTF */
 function readBtf(memory: Memory, { address, header }: BtfPlace): Btf {
   const read = (at: bigint, length: number): DataView => {
     try {
@@ -140,19 +138,19 @@ function readBtf(memory: Memory, { address, header }: BtfPlace): Btf {
     }
   };
   const types = read(address + BigInt(header.typesAt), header.typesLength);
-  // Half the strings name functions and their parameters, which nobody asks for.
+  // Half of the strings name functions and their parameters, which are never looked up.
   const strings = new LazyBytes({ read }, address + BigInt(header.stringsAt), header.stringsLength);
   return new Btf(new Uint8Array(types.buffer, types.byteOffset, header.typesLength), strings);
 }
 
-/** What a dump says of the build of its kernel, as far as it can be read. */
+/** Build identity of a dump's kernel, as far as it can be read. */
 interface Identity {
   readonly info: Vmcoreinfo;
   readonly buildId: () => string | undefined;
   readonly banner: () => string | undefined;
 }
 
-/** The build id in the kernel's own notes, which VMCOREINFO has since 5.9. */
+/** Build id in the kernel's own notes; VMCOREINFO contains it since 5.9. */
 function notedBuildId(
   memory: Memory,
   symbol: (name: string) => bigint | undefined,
@@ -161,12 +159,12 @@ function notedBuildId(
   const stop = symbol('__stop_notes');
   if (start === undefined || stop === undefined) return undefined;
   const length = Number(BigInt.asUintN(64, stop - start));
-  return length > MOST_NOTES ? undefined : tried(() => buildIdOf(memory.read(start, length)));
+  return length > MAX_NOTES ? undefined : tried(() => buildIdOf(memory.read(start, length)));
 }
 
 function bannerOf(memory: Memory, address: bigint | undefined): string | undefined {
   if (address === undefined) return undefined;
-  return tried(() => textOf(bytesOf(memory.read(address, MOST_BANNER))).trim());
+  return tried(() => textOf(bytesOf(memory.read(address, MAX_BANNER))).trim());
 }
 
 function tried<T>(read: () => T): T | undefined {
@@ -185,12 +183,12 @@ function typesOf(file: TypesFile, kernel: Identity): TypesFound {
   const same = file.buildId === undefined ? sameBanner(file, kernel) : sameBuild(file, kernel);
   if (same === undefined) {
     const types = load();
-    return { load: () => types, found, verified: mustFit(types, kernel.info, path) };
+    return { load: () => types, found, verified: checkLayouts(types, kernel.info, path) };
   }
-  // Megabytes are read when types are first asked for.
+  // Defers reading megabytes until types are first used.
   const checked = (): Btf => {
     const types = load();
-    mustFit(types, kernel.info, path);
+    checkLayouts(types, kernel.info, path);
     return types;
   };
   return { load: checked, found, verified: same };
@@ -201,7 +199,7 @@ function sameBuild(
   kernel: Identity,
 ): 'build-id' | undefined {
   const id = kernel.buildId();
-  mustBeBuild({ path, buildId }, id);
+  checkBuildId({ path, buildId }, id);
   return buildId === undefined || id === undefined ? undefined : 'build-id';
 }
 
@@ -219,7 +217,7 @@ function sameBanner(
   throw new KernelError('wrong-vmlinux', message);
 }
 
-/** Whether a file is raw BTF, or an ELF file that has some. @throws {KernelError} */
+/** Whether a file is raw BTF, or an ELF file that contains BTF. @throws {KernelError} */
 export function isBtf(path: string): boolean {
   const head = readFileHead(path, 64);
   if (!isElf64(head)) return head[0] === MAGIC[0] && head[1] === MAGIC[1];
@@ -231,7 +229,7 @@ export function isBtf(path: string): boolean {
   }
 }
 
-/** Types out of a raw blob or a vmlinux; undefined when the vmlinux has none. */
+/** Reads types from a raw blob or a vmlinux; undefined if the vmlinux has none. */
 function readBtfFile(
   path: string,
   source: 'file' | 'vmlinux',
@@ -250,7 +248,7 @@ function readBtfFile(
       elf.close();
     }
   } else {
-    blob = readWholeFile(path, MOST_BYTES);
+    blob = readFullFile(path, MAX_BYTES);
   }
   let btf: Btf;
   try {
@@ -259,16 +257,16 @@ function readBtfFile(
     if (!(error instanceof KernelError)) throw error;
     throw new KernelError('no-types', `${path}: ${error.message}`, { cause: error });
   }
-  const verified = mustFit(btf, kernel.info, path);
+  const verified = checkLayouts(btf, kernel.info, path);
   const found = { found: true, source, detail: path } as const;
   return { load: () => btf, found, verified: same ?? verified };
 }
 
-/** Sizes and offsets that VMCOREINFO states are compared with the types. */
-function mustFit(btf: Btf, info: Vmcoreinfo, path: string): 'layouts' | 'none' {
+/** Compares the sizes and offsets in VMCOREINFO with the types. */
+function checkLayouts(btf: Btf, info: Vmcoreinfo, path: string): 'layouts' | 'none' {
   let compared = 0;
   const layoutOf = (name: string): BtfStructLayout | undefined => {
-    const id = btf.find(name).find((one) => btf.vlen(one) > 0);
+    const id = btf.find(name).find((candidate) => btf.vlen(candidate) > 0);
     return id === undefined ? undefined : new BtfStructLayout(btf, id, name, new Map());
   };
   for (const key of info.entries.keys()) {
@@ -276,12 +274,12 @@ function mustFit(btf: Btf, info: Vmcoreinfo, path: string): 'layouts' | 'none' {
     if (struct === undefined) continue;
     const layout = layoutOf(struct);
     if (layout === undefined) continue;
-    const said = member === undefined ? info.size(struct) : info.offset(`${struct}.${member}`);
+    const stated = member === undefined ? info.size(struct) : info.offset(`${struct}.${member}`);
     const found = member === undefined ? layout.size : layout.member(member)?.offset;
-    if (said === undefined || found === undefined) continue;
+    if (stated === undefined || found === undefined) continue;
     compared++;
-    if (said === found) continue;
-    const message = `${path}: from a different kernel build (${kind}(${struct}${member ? `.${member}` : ''}) is ${found}, dump ${said})`;
+    if (stated === found) continue;
+    const message = `${path}: from a different kernel build (${kind}(${struct}${member ? `.${member}` : ''}) is ${found}, dump ${stated})`;
     throw new KernelError('wrong-vmlinux', message);
   }
   return compared > 0 ? 'layouts' : 'none';

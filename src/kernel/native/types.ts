@@ -1,29 +1,26 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
 import type { TypeDescription } from '../type-description.js';
 import type { Btf } from './btf/btf.js';
-import { describeType } from './btf/describe.js';
-import { enumeratorsOf } from './btf/enumerators.js';
+import { describeType, enumeratorsOf } from './btf/describe.js';
 import { Kind } from './btf/format.js';
-import { BtfStructLayout, type MemberCache } from './btf/layout.js';
-import { flattenMembers, isAggregate } from './btf/member.js';
+import { BtfStructLayout, flattenMembers, isAggregate, type MemberCache } from './btf/layout.js';
 import { type SectionVariable, sectionVariables } from './btf/section-variables.js';
 
-/** A type by name, and the blob that defines it. */
+/** A type by id, and the blob that defines it. */
 export interface FoundType {
   readonly btf: Btf;
   readonly id: number;
 }
 
-/** Types of one module. */
 export interface ModuleTypes {
   readonly module: string;
   readonly btf: Btf;
 }
 
 /**
- * All types of a kernel: its own first, and those of its modules where its own have no such name.
- * Modules are not even listed before a name is asked for that the kernel lacks.
+ * All types of a kernel: its own first, and those of its modules for names that its own lack. Modules
+ * are not even listed before such a lookup.
  */
 export class KernelTypes {
   readonly base: Btf;
@@ -39,10 +36,10 @@ export class KernelTypes {
   }
 
   /**
-   * The layout of a struct or union, or of a typedef of one.
+   * Returns the layout of a struct or union, or of a typedef of one.
    *
-   * @throws {KernelError} `unsupported-layout` when types of that name differ in their size, or later in
-   * a member that is asked for; `damaged` when the types lead nowhere
+   * @throws {KernelError} `unsupported-layout` when types of that name differ in size, or later in a
+   * requested member; `damaged` when the types are invalid
    */
   struct(name: string): StructLayout | undefined {
     if (!this.#structs.has(name)) this.#structs.set(name, this.#findStruct(name));
@@ -54,12 +51,12 @@ export class KernelTypes {
     return this.#enums.get(name);
   }
 
-  /** The kernel's own per-CPU variables, by their places in the template; empty where not told. */
+  /** The kernel's own per-CPU variables, by their offsets in the template; empty if unknown. */
   perCpuVariables(): ReadonlyMap<string, SectionVariable> {
     return sectionVariables(this.base, '.data..percpu');
   }
 
-  /** Every struct, union, enum or typedef of that name; the kernel's, or else its modules'. */
+  /** Every struct, union, enum or typedef of that name: the kernel's, or else its modules'. */
   find(name: string): readonly FoundType[] {
     const own = this.base.find(name).map((id) => ({ btf: this.base, id }));
     if (own.length > 0) return own;
@@ -73,8 +70,8 @@ export class KernelTypes {
   }
 
   /**
-   * Every type of that name, to be printed: `struct x`, `union x`, `enum x` and a typedef may all be
-   * called x, and some names are defined more than once.
+   * Every type of that name, for printing: `struct x`, `union x`, `enum x` and a typedef may share the
+   * name x, and some names are defined several times.
    */
   describe(name: string): TypeDescription[] {
     return this.find(name).map(({ btf, id }) => describeType(btf, id));
@@ -85,41 +82,41 @@ export class KernelTypes {
     const found = this.find(plain).filter(
       ({ btf, id }) => member === undefined || hasMember(btf, id, member),
     );
-    // `struct x` and `union x` come before a typedef x, which C lets be another type.
+    // `struct x` and `union x` precede a typedef x, which C allows to be another type.
     const tagged = found.filter(({ btf, id }) => isAggregate(btf, id));
     const resolved = (tagged.length > 0 ? tagged : found)
       .map(({ btf, id }) => ({ btf, id: btf.resolve(id) }))
       .filter(({ btf, id }) => isAggregate(btf, id));
-    const [first, ...others] = this.#distinct(resolved).map(({ btf, id }) => {
+    const [first, ...rest] = this.#distinct(resolved).map(({ btf, id }) => {
       const cache = this.#caches.get(btf) ?? new Map();
       this.#caches.set(btf, cache);
       return new BtfStructLayout(btf, id, name, cache);
     });
-    return first && others.length > 0 ? new CopiesLayout([first, ...others]) : first;
+    return first && rest.length > 0 ? new CopiesLayout([first, ...rest]) : first;
   }
 
-  /** One of each shape: two types in different blobs count as two. */
+  /** One type per shape: types in different blobs count as different. */
   #distinct(types: readonly FoundType[]): readonly FoundType[] {
     if (types.length < 2) return types;
-    const seen = new Map<Btf, Set<number>>();
+    const visited = new Map<Btf, Set<number>>();
     return types.filter(({ btf, id }) => {
       const shapes = this.#shapes.get(btf) ?? new Shapes(btf);
       this.#shapes.set(btf, shapes);
       const shape = shapes.of(id);
-      const known = seen.get(btf) ?? new Set();
-      seen.set(btf, known);
+      const known = visited.get(btf) ?? new Set();
+      visited.set(btf, known);
       return !known.has(shape) && known.add(shape);
     });
   }
 
   #findEnum(name: string): ReadonlyMap<string, bigint> | undefined {
-    const [first, ...others] = this.find(name)
+    const [first, ...rest] = this.find(name)
       .map(({ btf, id }) => ({ btf, id: btf.resolve(id) }))
       .filter(({ btf, id }) => btf.kind(id) === Kind.ENUM || btf.kind(id) === Kind.ENUM64)
       .map(({ btf, id }) => enumeratorsOf(btf, id));
-    for (const other of others)
-      for (const key of new Set([...(first?.keys() ?? []), ...other.keys()]))
-        if (first?.get(key) !== other.get(key)) {
+    for (const candidate of rest)
+      for (const key of new Set([...(first?.keys() ?? []), ...candidate.keys()]))
+        if (first?.get(key) !== candidate.get(key)) {
           const message = `enum ${name}: several definitions with different values of ${key}`;
           throw new KernelError('unsupported-layout', message);
         }
@@ -132,14 +129,14 @@ function hasMember(btf: Btf, id: number, member: string): boolean {
   return isAggregate(btf, resolved) && flattenMembers(btf, resolved).has(member);
 }
 
-/** Nested deeper than this, types are damage or a cycle. */
-const MOST_DEPTH = 64;
+/** Deeper nesting of types indicates corruption or a cycle. */
+const MAX_DEPTH = 64;
 
 /**
- * The shapes of types: equal for types of the same size whose members have the same names, places and
- * sizes, all the way down. Pointers are equal where the names that they point to are.
+ * Shapes of types: equal for types of the same size whose members have equal names, offsets and sizes,
+ * recursively. Pointers are equal if the names of their targets are.
  *
- * One for each blob: names are compared by their place in its strings.
+ * One instance per blob: names are compared by their offset in its strings.
  */
 class Shapes {
   readonly #btf: Btf;
@@ -150,12 +147,11 @@ class Shapes {
     this.#btf = btf;
   }
 
-  /** A number that types of one shape share. @throws {KernelError} `damaged` as Btf does */
+  /** Returns a number that types of one shape share. @throws {KernelError} `damaged` as Btf does */
   of(id: number, depth = 0): number {
     const known = this.#shapes.get(id);
     if (known !== undefined) return known;
-    if (depth > MOST_DEPTH)
-      throw new KernelError('damaged', `BTF: type ${id} is nested too deeply`);
+    if (depth > MAX_DEPTH) throw new KernelError('damaged', `BTF: type ${id} is nested too deeply`);
     const text = this.#spell(this.#btf, id, depth);
     const shape = this.#numbers.get(text) ?? this.#numbers.size;
     this.#numbers.set(text, shape);
@@ -193,7 +189,7 @@ class Shapes {
     }
   }
 
-  /** A struct that is only declared where it is pointed to is the one that is defined elsewhere. */
+  /** A forward declaration counts as the struct that is defined elsewhere. */
   #pointee(btf: Btf, id: number): string {
     const target = btf.resolve(id);
     const tagged = isAggregate(btf, target) || btf.kind(target) === Kind.FWD;
@@ -202,14 +198,14 @@ class Shapes {
 }
 
 /**
- * Types of one name whose shapes differ, as one: what is read of them must lie in the same place in
- * all. pahole before its dedup wrote a copy for each object file, and names that a macro makes up
- * (`__UNIQUE_ID_rh_kabi_hide11`) are others in each.
+ * Types of one name with different shapes, combined: every requested member must have the same position
+ * in all. pahole before deduplication wrote a copy for each object file, and generated names
+ * (`__UNIQUE_ID_rh_kabi_hide11`) differ between them.
  */
 class CopiesLayout implements StructLayout {
   readonly #copies: readonly StructLayout[];
 
-  /** @throws {KernelError} `unsupported-layout` where their sizes differ */
+  /** @throws {KernelError} `unsupported-layout` if their sizes differ */
   constructor(copies: readonly [StructLayout, ...StructLayout[]]) {
     this.#copies = copies;
     const sizes = new Set(copies.map(({ size }) => size));
@@ -229,16 +225,16 @@ class CopiesLayout implements StructLayout {
     return this.#copies[0]!.members;
   }
 
-  /** @throws {KernelError} `unsupported-layout` where the copies have it in different places */
+  /** @throws {KernelError} `unsupported-layout` if the member's position differs between copies */
   member(path: string): MemberLayout | undefined {
-    const [first, ...others] = this.#copies.map((copy) => copy.member(path));
-    if (others.some((other) => placeOf(other) !== placeOf(first)))
+    const [first, ...rest] = this.#copies.map((copy) => copy.member(path));
+    if (rest.some((layout) => placeOf(layout) !== placeOf(first)))
       throw this.#differ(`offsets of member ${path}`);
     return first;
   }
 
-  #differ(what: string): KernelError {
-    const message = `${this.name}: ${this.#copies.length} definitions with different ${what}`;
+  #differ(subject: string): KernelError {
+    const message = `${this.name}: ${this.#copies.length} definitions with different ${subject}`;
     return new KernelError('unsupported-layout', message);
   }
 }

@@ -1,23 +1,26 @@
-/** The note is a page of text; arm64's pages have up to 64 KiB. What comes after is not read. */
-const MOST_TEXT = 1 << 17;
-const MOST_LINES = 4096;
+import { ReadError } from '../../base/errors.js';
+import type { ByteWindow } from '../bytes.js';
+import type { MemoryImage } from './image/image.js';
 
-/** Variables of which SYMBOL() gives the value, not the address. */
+/** The note is a page of text; arm64's pages have up to 64 KiB. Later text is ignored. */
+const MAX_TEXT = 1 << 17;
+const MAX_LINES = 4096;
+
+/** Variables for which SYMBOL() contains the value, not the address. */
 export const NOT_ADDRESSES: ReadonlySet<string> = new Set(['mem_section', 'vmemmap']);
 
 const DECIMAL = /^-?\d{1,20}$/;
 const HEX = /^(?:0x)?[0-9a-f]{1,16}$/i;
 
 /**
- * What the kernel wrote down for whoever reads its dump (Documentation/admin-guide/kdump/
- * vmcoreinfo.rst). The text comes out of the dump and may hold anything: a value that is no number
- * reads as if it were not there.
+ * The kernel's notes for dump readers (Documentation/admin-guide/kdump/ vmcoreinfo.rst). The text comes
+ * from the dump and is untrusted: an invalid number counts as missing.
  */
 export class Vmcoreinfo {
   readonly #values = new Map<string, string>();
 
   constructor(text: string) {
-    const lines = text.slice(0, MOST_TEXT).split('\0', 1)[0]!.split('\n', MOST_LINES);
+    const lines = text.slice(0, MAX_TEXT).split('\0', 1)[0]!.split('\n', MAX_LINES);
     for (const line of lines) {
       const equals = line.indexOf('=');
       if (equals > 0) this.#values.set(line.slice(0, equals), line.slice(equals + 1));
@@ -45,12 +48,12 @@ export class Vmcoreinfo {
     return small(this.#values.get('PAGESIZE'));
   }
 
-  /** Seconds since 1970 when the kernel crashed; a dump of a running guest has none. */
+  /** Seconds since 1970 when the kernel crashed; missing in a dump of a running guest. */
   get crashTime(): number | undefined {
     return small(this.#values.get('CRASHTIME'));
   }
 
-  /** What KASLR added to the kernel's link addresses; 0 where nothing is said. */
+  /** KASLR offset of the kernel's link addresses; 0 if not stated. */
   get kernelOffset(): bigint {
     return hex(this.#values.get('KERNELOFFSET')) ?? 0n;
   }
@@ -108,4 +111,67 @@ function small(text: string | undefined): number | undefined {
   return value !== undefined && value >= 0n && value <= 0x1f_ffff_ffff_ffffn
     ? Number(value)
     : undefined;
+}
+
+/** Time limit of a search in milliseconds: a large dump takes minutes to decompress. */
+const MAX_MILLISECONDS = 20_000;
+/** Number of pages between two checks of the time limit. */
+const PAGES_PER_CHECK = 4096;
+const MAX_CANDIDATES = 64;
+const STEP = 4096;
+/** The kernel's VMCOREINFO_BYTES is a page; its text has stayed below 4 KiB. */
+const TEXT_BYTES = 4096;
+/** An ELF note's header and the padded name `VMCOREINFO`. */
+const NOTE_HEADER = 24;
+/** `OSRE` as a little-endian word: every kernel writes OSRELEASE first. */
+const START = 0x4552534f;
+
+/**
+ * Texts in memory that look like VMCOREINFO, for dumps without a note (a guest without QEMU's `-device
+ * vmcoreinfo`): the kernel keeps it at the start of a page, plain and as an ELF note. A candidate may
+ * be stale or a copy: the caller must check it against the kernel.
+ *
+ * @param search receives the number of bytes searched, and whether that was all memory
+ */
+export function* findVmcoreinfo(
+  image: MemoryImage,
+  search: { searched: number; complete: boolean },
+): Generator<string> {
+  const began = performance.now();
+  const window: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
+  let pages = 0;
+  let found = 0;
+  for (const { start, end } of image.facts.physicalRanges) {
+    for (let page = Math.ceil(start / STEP) * STEP; page + STEP <= end; page += STEP) {
+      search.searched += STEP;
+      if (++pages % PAGES_PER_CHECK === 0 && performance.now() - began > MAX_MILLISECONDS) return;
+      const text = textAt(image, page, window);
+      if (text === undefined) continue;
+      yield text;
+      if (++found >= MAX_CANDIDATES) return;
+    }
+  }
+  search.complete = true;
+}
+
+function textAt(image: MemoryImage, page: number, window: ByteWindow): string | undefined {
+  try {
+    if (!image.locate?.(page, NOTE_HEADER + 4, window)) {
+      window.view = image.readPhysical(page, NOTE_HEADER + 4);
+      window.base = 0;
+    }
+    const { view: head, base } = window;
+    const plain = head.getUint32(base, true) === START;
+    if (!plain && head.getUint32(base + NOTE_HEADER, true) !== START) return undefined;
+    const view = image.readPhysical(page, TEXT_BYTES);
+    const bytes = Buffer.from(view.buffer, view.byteOffset, TEXT_BYTES);
+    const text = bytes.subarray(plain ? 0 : NOTE_HEADER);
+    // The text ends at the first byte that cannot be part of a line.
+    const last = text.findIndex((byte) => byte !== 0x0a && (byte < 0x20 || byte > 0x7e));
+    const words = text.toString('latin1', 0, last < 0 ? text.length : last);
+    return words.startsWith('OSRELEASE=') && words.includes('\nSYMBOL(') ? words : undefined;
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
+  }
 }

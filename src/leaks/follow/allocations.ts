@@ -1,11 +1,11 @@
-/** There is none. */
+/** No allocation. */
 export const NONE = -1;
 
-/** Allocations that are held, in typed arrays: 32 bytes each. A number that is given back is given again. */
+/** Held allocations in typed arrays, 32 bytes each. Numbers are reused. */
 export class Allocations {
   size = 0;
   #next = 0;
-  /** The number that was given back last; in its `held` is the one before. */
+  /** The number that was freed last; its `held` contains the previous one. */
   #free = NONE;
   readonly #place: Float64Array;
   readonly #time: Float64Array;
@@ -14,7 +14,7 @@ export class Allocations {
   readonly #tid: Int32Array;
   readonly #stack: Int32Array;
 
-  /** Room for all of them is asked for at once: what is not written to is no memory yet. */
+  /** Reserves all space at once: untouched pages use no memory. */
   constructor(readonly max: number) {
     this.#place = new Float64Array(max);
     this.#time = new Float64Array(max);
@@ -24,7 +24,7 @@ export class Allocations {
     this.#stack = new Int32Array(max);
   }
 
-  /** @returns its number; -1: there is no room */
+  /** @returns its number; -1 if there is no room */
   add(place: number, length: number, time: number, tid: number, stack: number): number {
     if (this.size >= this.max) return NONE;
     let number = this.#free;
@@ -42,12 +42,12 @@ export class Allocations {
 
   remove(number: number): void {
     this.size--;
-    // Negative, which what is held never is.
+    // Negative, unlike any held amount.
     this.#held[number] = -2 - this.#free;
     this.#free = number;
   }
 
-  /** What of it is held, in units of who follows it. @returns what it is now */
+  /** Adds to the held amount, in units of the follower. @returns the new amount */
   hold(number: number, more: number): number {
     const held = (this.#held[number] ?? 0) + more;
     this.#held[number] = held;
@@ -78,9 +78,114 @@ export class Allocations {
     return this.#stack[number] ?? 0;
   }
 
-  /** By number, so that it is the same each time. Those that it visits may be removed. */
+  /** Visits allocations by number, so that the order is reproducible. A visited allocation may be removed. */
   each(visit: (number: number) => void): void {
     for (let number = 0; number < this.#next; number++)
       if ((this.#held[number] ?? NONE) >= 0) visit(number);
+  }
+}
+
+/** Marks an empty slot: neither a frame number nor an address. */
+const EMPTY = -1;
+
+const FIRST_SLOTS = 1024;
+
+/** Maximum share of full slots: beyond it linear probing becomes slow. */
+const MOST_FULL = 0.7;
+
+/**
+ * Numbers by place (up to 2^53), in typed arrays: 12 bytes a slot, where a Map takes 50 or more. Open
+ * addressing with linear probing, and removal without tombstones.
+ */
+export class PlaceTable {
+  size = 0;
+  #places: Float64Array;
+  #values: Uint32Array;
+  #shift: number;
+  /**
+   * Random for each table: visiting one table in order while filling another would crowd its beginning, and
+   * crafted numbers could crowd any part.
+   */
+  readonly #seed = Math.floor(Math.random() * 2 ** 32);
+
+  constructor() {
+    this.#places = new Float64Array(FIRST_SLOTS).fill(EMPTY);
+    this.#values = new Uint32Array(FIRST_SLOTS);
+    this.#shift = 32 - Math.log2(FIRST_SLOTS);
+  }
+
+  /** -1 if not found. */
+  get(place: number): number {
+    const slot = this.#slotOf(place);
+    return this.#places[slot] === place ? (this.#values[slot] ?? EMPTY) : EMPTY;
+  }
+
+  /** @param value 0 … 2^32 - 1 */
+  set(place: number, value: number): void {
+    let slot = this.#slotOf(place);
+    if (this.#places[slot] !== place) {
+      if (this.size + 1 > this.#places.length * MOST_FULL) {
+        this.#grow();
+        slot = this.#slotOf(place);
+      }
+      this.#places[slot] = place;
+      this.size++;
+    }
+    this.#values[slot] = value;
+  }
+
+  delete(place: number): void {
+    const places = this.#places;
+    const values = this.#values;
+    const last = places.length - 1;
+    let hole = this.#slotOf(place);
+    if (places[hole] !== place) return;
+    this.size--;
+    // Later entries of the same probe sequence move up.
+    for (let slot = (hole + 1) & last; places[slot] !== EMPTY; slot = (slot + 1) & last) {
+      const moved = places[slot] ?? EMPTY;
+      if (((slot - this.#homeOf(moved)) & last) < ((slot - hole) & last)) continue;
+      places[hole] = moved;
+      values[hole] = values[slot] ?? 0;
+      hole = slot;
+    }
+    places[hole] = EMPTY;
+  }
+
+  /** Visits entries in no particular order. The table must not change meanwhile. */
+  each(visit: (place: number, value: number) => void): void {
+    for (let slot = 0; slot < this.#places.length; slot++) {
+      const place = this.#places[slot] ?? EMPTY;
+      if (place !== EMPTY) visit(place, this.#values[slot] ?? 0);
+    }
+  }
+
+  /** Slot of a place, or the slot where it would be inserted. */
+  #slotOf(place: number): number {
+    const places = this.#places;
+    const last = places.length - 1;
+    let slot = this.#homeOf(place);
+    while (places[slot] !== place && places[slot] !== EMPTY) slot = (slot + 1) & last;
+    return slot;
+  }
+
+  #homeOf(place: number): number {
+    const high = Math.imul(Math.floor(place / 2 ** 32) ^ this.#seed, 0x85eb_ca6b);
+    const mixed = Math.imul((place | 0) ^ high, 0xcc9e_2d51);
+    return Math.imul(mixed ^ (mixed >>> 15), 0x9e37_79b1) >>> this.#shift;
+  }
+
+  #grow(): void {
+    const [places, values] = [this.#places, this.#values];
+    this.#places = new Float64Array(places.length * 2).fill(EMPTY);
+    this.#values = new Uint32Array(places.length * 2);
+    this.#shift--;
+    for (let from = 0; from < places.length; from++) {
+      const place = places[from] ?? EMPTY;
+      if (place === EMPTY) continue;
+      const slot = this.#slotOf(place);
+      this.#places[slot] = place;
+      this.#values[slot] = values[from] ?? 0;
+    }
   }
 }

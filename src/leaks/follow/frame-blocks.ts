@@ -1,22 +1,21 @@
-import type { Allocations } from './allocations.js';
-import { PlaceTable } from './place-table.js';
+import { type Allocations, PlaceTable } from './allocations.js';
 import type { SampleSet } from './sample-set.js';
 
-/** MAX_PAGE_ORDER is 13 at most (arm64 with pages of 64 KiB); nothing larger comes from the buddy allocator. */
+/** MAX_PAGE_ORDER is at most 13 (arm64 with 64 KiB pages): the buddy allocator returns no larger block. */
 export const MOST_ORDER = 14;
 
-/** In a table's value: what an order takes. */
+/** Factor in a table value: number * ORDERS + order. */
 const ORDERS = 64;
 
 /**
- * Which page frames are held, and by which allocation: as blocks of 2^order frames that begin at a multiple of
- * their length, as the buddy allocator has them. What is left of a block of which a part was freed is several.
+ * Held page frames and their allocations: as blocks of 2^order frames that begin at a multiple of their
+ * length, as in the buddy allocator. If a part of a block is freed, the remainder is several blocks.
  */
 export class FrameBlocks {
-  /** Blocks that were given up since there was no room for what is left of them. */
+  /** Blocks dropped because there was no room for their remainder. */
   dropped = 0;
   #blocks = new PlaceTable();
-  /** How many there are of each order. */
+  /** Number of blocks of each order. */
   readonly #live = new Int32Array(MOST_ORDER + 1);
   readonly #allocations: Allocations;
   readonly #max: number;
@@ -30,7 +29,7 @@ export class FrameBlocks {
     return this.#blocks.size;
   }
 
-  /** Nothing of it may be held. Where nothing of it is followed, nothing is kept. */
+  /** No part of it may be held yet. A block without followed frames is not stored. */
   hold(start: number, order: number, number: number, set: SampleSet): void {
     const frames = set.framesOf(start, order);
     if (frames === 0) return;
@@ -44,9 +43,9 @@ export class FrameBlocks {
   }
 
   /**
-   * Lets go of a block, or of what lies in it, or of a part of what is larger.
+   * Releases a block, the blocks within it, or a part of a larger one.
    *
-   * @returns frames that were held and are followed
+   * @returns number of frames that were held and are followed
    */
   release(start: number, order: number, set: SampleSet): number {
     const wanted = set.framesOf(start, order);
@@ -66,24 +65,25 @@ export class FrameBlocks {
     return released;
   }
 
-  /** Whether a frame lies in something that is held. */
+  /** Whether a frame belongs to a held block. */
   isHeld(frame: number): boolean {
     for (let order = 0; order <= MOST_ORDER; order++)
       if (this.#blockOf(frame, order) >= 0) return true;
     return false;
   }
 
-  /** Keeps of all blocks what is still followed. */
+  /** Keeps only the parts of blocks that are still followed. */
   narrow(before: SampleSet, after: SampleSet): void {
     const all = this.#blocks;
     this.#blocks = new PlaceTable();
     this.#live.fill(0);
-    // What is held is counted anew before anything is let go: an allocation with nothing held would be gone.
+    // The new amounts are added before the old ones are released: an allocation that holds nothing would be
+    // removed.
     all.each((start, value) => {
       this.hold(start, value % ORDERS, Math.floor(value / ORDERS), after);
     });
     all.each((start, value) => {
-      this.#letGo(Math.floor(value / ORDERS), before.framesOf(start, value % ORDERS));
+      this.#release(Math.floor(value / ORDERS), before.framesOf(start, value % ORDERS));
     });
   }
 
@@ -93,14 +93,14 @@ export class FrameBlocks {
     });
   }
 
-  /** The value of the block of this very order that a frame lies in; -1: there is none. */
+  /** The value of the block of exactly this order that contains a frame; -1 if there is none. */
   #blockOf(frame: number, order: number): number {
     if (this.#live[order] === 0) return -1;
     const value = this.#blocks.get(frame - (frame % 2 ** order));
     return value >= 0 && value % ORDERS === order ? value : -1;
   }
 
-  /** Of a chunk of the sample, and of all blocks below an order that it lies in. */
+  /** Releases a chunk of the sample, in all blocks below an order that contain it. */
   #releaseChunk(chunk: number, below: number, set: SampleSet): number {
     const start = chunk * set.chunkLength;
     for (let order = below - 1; order > set.chunkOrder; order--) {
@@ -110,7 +110,7 @@ export class FrameBlocks {
     return this.#releaseWithin(start, set.chunkOrder, set);
   }
 
-  /** Blocks that begin in it. */
+  /** Releases the blocks that begin within this range. */
   #releaseWithin(start: number, order: number, set: SampleSet): number {
     let smallest = 0;
     while (smallest <= order && this.#live[smallest] === 0) smallest++;
@@ -128,11 +128,11 @@ export class FrameBlocks {
     const order = value % ORDERS;
     const frames = set.framesOf(start, order);
     this.#forget(start, order);
-    this.#letGo(Math.floor(value / ORDERS), frames);
+    this.#release(Math.floor(value / ORDERS), frames);
     return frames;
   }
 
-  /** Takes a part out of a block; what is left stays held, in halves. */
+  /** Removes a part of a block. The remainder stays held, in halves. */
   #cut(start: number, order: number, from: number, value: number, set: SampleSet): void {
     const number = Math.floor(value / ORDERS);
     let rest = start - (start % 2 ** from);
@@ -143,7 +143,7 @@ export class FrameBlocks {
       this.hold(start < middle ? middle : rest, half, number, set);
       if (start >= middle) rest = middle;
     }
-    this.#letGo(number, before);
+    this.#release(number, before);
   }
 
   #forget(start: number, order: number): void {
@@ -151,7 +151,7 @@ export class FrameBlocks {
     this.#live[order]!--;
   }
 
-  #letGo(number: number, frames: number): void {
+  #release(number: number, frames: number): void {
     if (this.#allocations.hold(number, -frames) === 0) this.#allocations.remove(number);
   }
 }

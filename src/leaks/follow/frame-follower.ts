@@ -1,34 +1,34 @@
 import type { Losses, Reading, Sample } from '../recording.js';
-import { Allocations, NONE } from './allocations.js';
-import { chooseEvenly } from './choose.js';
+import { Allocations, NONE, PlaceTable } from './allocations.js';
 import { estimate } from './estimate.js';
-import type {
-  FollowBounds,
-  Follower,
-  SiteOf,
-  SurvivorOrder,
-  Survivors,
-  Total,
+import {
+  type FollowBounds,
+  type Follower,
+  LossesCount,
+  type SiteOf,
+  type SurvivorOrder,
+  type Survivors,
+  survivorOf,
+  type Total,
 } from './follower.js';
 import { FrameBlocks, MOST_ORDER } from './frame-blocks.js';
-import { LossesCount } from './losses-count.js';
-import { PlaceTable } from './place-table.js';
-import { SampleSet } from './sample-set.js';
+import { chooseEvenly, SampleSet, stratumOf } from './sample-set.js';
 import { type KnownClusters, SiteSums } from './site-sums.js';
 import { NO_STACK } from './stack-table.js';
-import { stratumOf } from './strata.js';
-import { survivorOf } from './survivor-of.js';
 
-/** Bounds of who follows frames. */
+/** Bounds of a follower of frames. */
 export interface FrameBounds extends FollowBounds {
   readonly frameBytes: number;
-  /** Threads of kdump-mem itself. The pages that it had before the recording are in no other site's population. */
+  /**
+   * Whether a thread belongs to kdump-mem itself. Pages that it allocated before the recording are not part
+   * of any other site's population.
+   */
   readonly isOwn?: (tid: number) => boolean;
 }
 
 /**
- * Follows page frames: what was taken as one block may be freed by parts (split_page, alloc_pages_exact), and
- * an allocation on frames that are still held says that a free was missed. Only frames of the sample count.
+ * Follows page frames. A block may be freed in parts (split_page, alloc_pages_exact), and an allocation of
+ * frames that are still held means that a free was missed. Only frames of the sample count.
  */
 export class FrameFollower implements Follower {
   #set: SampleSet;
@@ -38,7 +38,7 @@ export class FrameFollower implements Follower {
   readonly #losses = new LossesCount();
   readonly #known: KnownClusters = new Map();
   readonly #total: AllocatedTotal;
-  /** Bytes by order, scaled by the sample at that time. */
+  /** Bytes of unmatched frees by order, scaled by the sample at that time. */
   readonly #unmatched = new Map<number, number>();
 
   constructor(sample: Sample, bounds: FrameBounds) {
@@ -62,7 +62,7 @@ export class FrameFollower implements Follower {
     return { ...losses, dropped: this.#losses.dropped + this.#blocks.dropped };
   }
 
-  /** Frames of all that was allocated, freed by now or not; null: memory of our own was short. */
+  /** Number of frames in all allocations, freed or not; null if a table was full. */
   get allocatedFrames(): Total | null {
     return this.#total.total(this.#set);
   }
@@ -138,7 +138,7 @@ export class FrameFollower implements Follower {
     return { at, held: sums.held(set, this.#known), unmatched: new Map(this.#unmatched) };
   }
 
-  /** Of a block whose followed frames are held all, the rest counts as held too. */
+  /** If all followed frames of a block are held, its other frames count as held, too. */
   survivors(order: SurvivorOrder): Survivors {
     const all = this.#allocations;
     const chosen = chooseEvenly(all, order.siteOf, order.max);
@@ -156,7 +156,7 @@ export class FrameFollower implements Follower {
     return { survivors, leftOut: all.size - chosen.length };
   }
 
-  /** Of allocations that are held in part the first block that is. */
+  /** The first held block of each partly held allocation. */
   #firstHeld(numbers: ReadonlySet<number>): Map<number, number> {
     const first = new Map<number, number>();
     this.#blocks.each((start, _, number) => {
@@ -165,7 +165,7 @@ export class FrameFollower implements Follower {
     return first;
   }
 
-  /** How many of these frames are in the sample; -1: no allocator gives such a block. */
+  /** Number of these frames in the sample; -1 if no allocator returns such a block. */
   #followed(place: number, length: number): number {
     if (!(length >= 1 && length <= 2 ** MOST_ORDER && place >= 0 && place <= MOST_FRAME)) return -1;
     const end = place + length;
@@ -196,15 +196,15 @@ export class FrameFollower implements Follower {
   }
 }
 
-/** Blocks that are held may be so many times the allocations: those that are freed by parts. */
+/** Maximum number of held blocks for each allocation: blocks that are freed in parts need several. */
 const PARTS = 2;
 
-/** Frames of 4 KiB in 64 bits of address. */
+/** Number of 4 KiB frames in a 64-bit address space. */
 const MOST_FRAME = 2 ** 52;
 
 /**
- * Order of the largest block that begins there, at a multiple of its length, and is no longer than that. What the
- * buddy allocator gives is one such block; a range that somebody wrote by hand is several.
+ * Order of the largest block that begins there at a multiple of its length, and is not longer. The buddy
+ * allocator returns exactly one such block; a range typed by hand may be several.
  */
 function fittingOrder(start: number, length: number): number {
   const low = start | 0;
@@ -212,12 +212,12 @@ function fittingOrder(start: number, length: number): number {
   return Math.min(aligned, 31 - Math.clz32(length));
 }
 
-/** Where all is followed: frames that a sample taken later will hardly divide. */
+/** Chunk order without sampling: the unit in which a later sample would select frames. */
 const CHUNK_ORDER = 3;
 
 /**
- * Adds up the frames of all allocations that were seen, freed by now or not. The same frames are taken again and
- * again, so that chunks, not allocations, are what is sampled.
+ * Sums the frames of all observed allocations, freed or not. The same frames are allocated repeatedly, so
+ * chunks are sampled instead of allocations.
  */
 class AllocatedTotal {
   #counts = new PlaceTable();
@@ -252,7 +252,7 @@ class AllocatedTotal {
     });
   }
 
-  /** In frames; null where memory was short, and no interval can be told. */
+  /** Total in frames; null if a table was full, so that there is no interval. */
   total({ oneIn }: SampleSet): Total | null {
     if (oneIn === 1) return { bytes: this.#sum, low: this.#sum, high: this.#sum };
     if (!this.#known) return null;

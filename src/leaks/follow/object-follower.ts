@@ -1,16 +1,19 @@
 import type { Losses, Reading, Sample } from '../recording.js';
-import { Allocations, NONE } from './allocations.js';
-import { chooseEvenly } from './choose.js';
-import type { FollowBounds, Follower, SiteOf, SurvivorOrder, Survivors } from './follower.js';
-import { LossesCount } from './losses-count.js';
-import { PlaceTable } from './place-table.js';
-import { SampleSet } from './sample-set.js';
+import { Allocations, NONE, PlaceTable } from './allocations.js';
+import {
+  type FollowBounds,
+  type Follower,
+  LossesCount,
+  type SiteOf,
+  type SurvivorOrder,
+  type Survivors,
+  survivorOf,
+} from './follower.js';
+import { chooseEvenly, SampleSet, stratumOf } from './sample-set.js';
 import { type KnownClusters, SiteSums } from './site-sums.js';
 import { NO_STACK } from './stack-table.js';
-import { stratumOf } from './strata.js';
-import { survivorOf } from './survivor-of.js';
 
-/** Follows objects of slabs by their address: each is freed as a whole. */
+/** Follows slab objects by address. An object is always freed as a whole. */
 export class ObjectFollower implements Follower {
   #set: SampleSet;
   readonly #objects = new PlaceTable();

@@ -1,22 +1,20 @@
 import type { Held } from '../recording.js';
-import type { Allocations } from './allocations.js';
-import { estimate, type Seen } from './estimate.js';
+import { type Allocations, PlaceTable } from './allocations.js';
+import { estimate, type StratumSample } from './estimate.js';
 import type { SiteOf } from './follower.js';
-import { PlaceTable } from './place-table.js';
-import type { SampleSet } from './sample-set.js';
-import { STRATA } from './strata.js';
+import { type SampleSet, STRATA } from './sample-set.js';
 
-/** The largest cluster, bytes, that each stratum of a site was ever met with. */
+/** The largest cluster ever observed in each stratum of a site, bytes. */
 export type KnownClusters = Map<string, Map<number, number>>;
 
-/** Adds up what sites hold at one moment, by strata. Stacks that have one site are one. */
+/** Sums what sites hold at one moment, by strata. Stacks of the same site are combined. */
 export class SiteSums {
   readonly #names: string[] = [];
   readonly #bySite = new Map<string, number>();
   readonly #byStack = new Map<number, number>();
   readonly #blocks: Float64Array;
   readonly #clusters: ClusterSums;
-  /** Numbers of strata of sites among the clusters. */
+  /** Cluster numbers by site and stratum (site * STRATA + stratum). */
   readonly #groups = new Map<number, number>();
 
   constructor(allocations: Allocations, siteOf: SiteOf, stratumOf: (number: number) => number) {
@@ -34,7 +32,7 @@ export class SiteSums {
     this.#clusters = new ClusterSums(this.#groups.size);
   }
 
-  /** @param times how many allocations one that is followed stands for */
+  /** @param times number of allocations that a followed one represents */
   addBlock(stack: number, times: number): void {
     const site = this.#siteOf(stack);
     this.#blocks[site] = (this.#blocks[site] ?? 0) + times;
@@ -44,18 +42,18 @@ export class SiteSums {
     this.#clusters.add(chunk, this.#groupOf(stack, stratum), bytes);
   }
 
-  /** Whole chunks, or what nobody has sampled. */
+  /** Complete chunks, or unsampled blocks. */
   addWhole(stack: number, stratum: number, chunks: number, bytes: number): void {
     this.#clusters.addWhole(chunks, this.#groupOf(stack, stratum), bytes);
   }
 
   /**
-   * @param known what is met now is added. A site that holds nothing that is followed may hold something all the
-   *   same, and stays among what is told
+   * @param known clusters seen so far; new ones are added. A site without followed blocks may still hold
+   * memory, and stays in the result
    */
   held({ oneIn }: SampleSet, known: KnownClusters): Map<string, Held> {
     const { sum, squares, largest } = this.#clusters;
-    const strata = new Map<string, Seen[]>(this.#names.map((name) => [name, []]));
+    const strata = new Map<string, StratumSample[]>(this.#names.map((name) => [name, []]));
     for (const [key, group] of this.#groups) {
       const name = this.#names[Math.floor(key / STRATA)] ?? '';
       const clusters = known.get(name) ?? new Map<number, number>();
@@ -76,7 +74,7 @@ export class SiteSums {
       [...strata].map(([name, seen]) => {
         const blocks = this.#blocks[this.#bySite.get(name) ?? -1] ?? 0;
         const { bytes, low, high, sampled } = estimate(seen, oneIn);
-        // Of a literal with another's parts V8 makes several times as much.
+        // V8 allocates several times as much for a literal with a spread.
         return [name, { bytes, blocks, low, high, sampled }];
       }),
     );
@@ -108,14 +106,15 @@ export class SiteSums {
 const NONE = -1;
 
 /**
- * Adds up what sites have in chunks, and the squares of that (`estimate` needs both). Sites are numbers from 0 on.
+ * Sums the bytes that sites hold in each chunk, and their squares: `estimate` needs both. Sites are numbers
+ * from 0.
  */
 class ClusterSums {
   readonly sum: Float64Array;
   readonly squares: Float64Array;
-  /** The largest cluster of each. */
+  /** The largest cluster of each site. */
   readonly largest: Float64Array;
-  /** Of each chunk the first of its sums; each sum has the number of the next. */
+  /** The first sum of each chunk; each sum contains the number of the next. */
   readonly #first = new PlaceTable();
   #room = 1024;
   #size = 0;
@@ -143,7 +142,7 @@ class ClusterSums {
     this.largest[site] = Math.max(this.largest[site] ?? 0, before + amount);
   }
 
-  /** Chunks that are one site's alone. */
+  /** Chunks that belong to one site only. */
   addWhole(chunks: number, site: number, amount: number): void {
     this.#grow(site, chunks * amount, chunks * amount ** 2);
     this.largest[site] = Math.max(this.largest[site] ?? 0, amount);

@@ -1,41 +1,43 @@
-/** Stacks beyond the bound. */
+/** Stacks beyond the limit. */
 export const OTHER_STACK = 0;
-/** What was allocated without a stack. */
+/** Allocations without a stack. */
 export const NO_STACK = -1;
 
 const FRAME_BYTES = 8;
 
 /**
- * Numbers stacks of addresses in the kernel, from 1 on: each different stack is kept once. Beyond the bounds all
- * others are one, {@link OTHER_STACK}.
+ * Numbers stacks of kernel addresses, from 1 on: each different stack is stored once. Beyond the limits all
+ * others are {@link OTHER_STACK}.
  */
 export class StackTable {
-  /** How often a stack found no room. */
+  /** Number of times a stack found no room. */
   others = 0;
   readonly #maxStacks: number;
   readonly #maxFrames: number;
-  /** Low and high halves of addresses, one stack behind the other. */
+  /** Low and high halves of addresses, one stack after another. */
   #words = new Uint32Array(4096);
   #used = 0;
-  /** Of stack n the end of its words at n; its start is the end of the one before. */
+  /** End of the words of stack n at index n; its start is the end of the previous one. */
   readonly #ends: number[] = [0];
   readonly #hashes: number[] = [0];
-  /** Open addressing: numbers of stacks, 0 where there is none. */
+  /** Open addressing: numbers of stacks, 0 for an empty slot. */
   readonly #slots: Int32Array;
 
-  /** @param maxFrames of all stacks together */
+  /** @param maxFrames limit for all stacks together */
   constructor({ maxStacks = 16_384, maxFrames = 1_000_000 } = {}) {
     this.#maxStacks = maxStacks;
     this.#maxFrames = maxFrames;
     this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(maxStacks * 2 + 2)));
   }
 
-  /** How many different ones there are. */
+  /** Number of different stacks. */
   get size(): number {
     return this.#ends.length - 1;
   }
 
-  /** A stack as the kernel writes it: 64 bits each, little-endian, innermost first. */
+  /**
+   * Returns the number of a stack in the kernel's format: 64-bit addresses, little-endian, innermost first.
+   */
   number(bytes: DataView, offset: number, count: number): number {
     let hash = 0x811c_9dc5;
     for (let word = 0; word < count * 2; word++)
@@ -56,7 +58,7 @@ export class StackTable {
     return this.size;
   }
 
-  /** As `number`, of addresses. */
+  /** Same as `number`, for an array of addresses. */
   numberOf(addresses: readonly bigint[]): number {
     const view = new DataView(new ArrayBuffer(addresses.length * FRAME_BYTES));
     addresses.forEach((address, at) => {
@@ -65,7 +67,7 @@ export class StackTable {
     return this.number(view, 0, addresses.length);
   }
 
-  /** Innermost first; empty for what is no stack's number. */
+  /** Innermost first; empty for an invalid number. */
   addresses(stack: number): bigint[] {
     if (stack <= OTHER_STACK || stack > this.size) return [];
     const found: bigint[] = [];

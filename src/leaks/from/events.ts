@@ -1,22 +1,28 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import type { Follower } from '../follow/follower.js';
 import { FrameFollower } from '../follow/frame-follower.js';
 import { ObjectFollower } from '../follow/object-follower.js';
 import { NO_STACK } from '../follow/stack-table.js';
 import { KnownSites } from '../readings/tally.js';
 import type { Gap, Reading, Recording } from '../recording.js';
-import type { FromOrder } from './order.js';
 import { packedLines } from './packed-lines.js';
-import { PerfScriptParser } from './perf-script.js';
-import { type EventParser, type FrameNumbers, noFrames, type TextEvent } from './text-event.js';
-import { TraceTextParser } from './trace-text.js';
+import { PerfScriptParser, TraceTextParser } from './parsers.js';
+import {
+  type EventParser,
+  type FrameNumbers,
+  type FromOrder,
+  noFrames,
+  type TextEvent,
+} from './text-event.js';
 
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
 const USUAL_WINDOWS = 15;
-/** Threads whose names are kept. */
+/** Maximum number of thread names. */
 const MOST_THREADS = 100_000;
 
-/** Events that somebody else recorded. @throws {HostError} `unreadable`: none of this type among them */
+/**
+ * Reads events that another program recorded. @throws {HostError} `unreadable`: none of this type among them
+ */
 export async function recordingOfEvents(
   method: 'trace-text' | 'perf-script',
   order: FromOrder,
@@ -36,7 +42,7 @@ export async function recordingOfEvents(
   const commands = new Map<number, string>();
   const readings: Reading[] = [];
   const length = (span.last - span.first) / windows;
-  /** Of all addresses the same; null: of some it is not known, or another. */
+  /** The same for all addresses; null if some are unknown or differ. */
   let upper: bigint | null | undefined;
   const read = () => {
     readings.push({
@@ -62,7 +68,7 @@ export async function recordingOfEvents(
   while (readings.length <= windows) read();
   const parsers = streams.map(({ parser }) => parser);
   for (const { lost } of parsers) if (lost !== 0) follower.lost(lost, span.last);
-  const told = follower.survivors({
+  const listed = follower.survivors({
     max: maxSurvivors,
     siteOf: stacks.siteOf,
     began: span.first,
@@ -75,9 +81,9 @@ export async function recordingOfEvents(
     readings,
     sample: ALL,
     sites: stacks.known.sites,
-    // Numbers that stand for addresses pair events, and lead nowhere.
-    survivors: upper === null ? [] : told.survivors,
-    survivorsLeftOut: upper === null ? null : told.leftOut,
+    // Numbers printed instead of addresses pair events, but cannot be looked up.
+    survivors: upper === null ? [] : listed.survivors,
+    survivorsLeftOut: upper === null ? null : listed.leftOut,
     losses: follower.losses,
     unseen: null,
     endedEarly: false,
@@ -104,7 +110,7 @@ function gapsOf(
 interface Stream {
   readonly parser: EventParser;
   readonly order: TimeOrder;
-  /** It ends amid a line. To be asked when it was read. */
+  /** Whether the file ends within a line. Known only after reading it. */
   readonly isCut: () => boolean;
   readonly events: AsyncGenerator<TextEvent[]>;
 }
@@ -137,7 +143,9 @@ function eventsOf(
   return { parser, order, isCut: () => isCut, events: read() };
 }
 
-/** When the first and the last event of a type were, nanoseconds. @throws {HostError} there are none, or no frees */
+/**
+ * Time of the first and last event of a type, nanoseconds. @throws {HostError} there are none, or no frees
+ */
 async function spanOf(
   method: 'trace-text' | 'perf-script',
   { type, paths }: FromOrder,
@@ -163,7 +171,7 @@ async function spanOf(
           ? `Use --type ${type === 'page' ? 'slab' : 'page'}.`
           : 'Record kmem:mm_page_alloc and kmem:mm_page_free, with stacks.',
     });
-  // All that was allocated would look held, or nothing would.
+  // Without frees all allocations would look held; without allocations none.
   if (frees === 0 || allocations === 0) {
     const [has, lacks] = frees === 0 ? ['allocations', 'frees'] : ['frees', 'allocations'];
     throw new HostError('unreadable', `${paths.join(', ')}: contains ${has}, but no ${lacks}`, {
@@ -173,7 +181,7 @@ async function spanOf(
   return { first, last };
 }
 
-/** Numbers stacks of text; those that differ beyond an interruption only are one site. */
+/** Numbers stacks in text. Stacks that differ only beyond an interruption are one site. */
 class TextStacks {
   readonly known = new KnownSites();
   readonly #ids: string[] = [];
@@ -184,7 +192,7 @@ class TextStacks {
 
   readonly frameOf: FrameNumbers = (line, read) => this.known.numberOf(line, read);
 
-  /** @param frames innermost first, as {@link frameOf} numbers them; none: {@link NO_STACK} */
+  /** @param frames innermost first, numbered by {@link frameOf}; empty: {@link NO_STACK} */
   numberOf(frames: readonly number[]): number {
     if (frames.length === 0) return NO_STACK;
     const entry = frames.findIndex((frame) => this.known.isEntry(frame));
@@ -197,14 +205,17 @@ class TextStacks {
   }
 }
 
-/** Buffers of CPUs are printed one after the other, and an event that was interrupted comes late; but not so late. */
+/**
+ * Maximum delay of an event: per-CPU buffers are printed one after another, and an interrupted event is
+ * printed late, but not later than this.
+ */
 const MOST_LATE_NS = 1e9;
 
 /** Times of events of one file, in the order of the file. */
 class TimeOrder {
   first = Number.POSITIVE_INFINITY;
   last = Number.NEGATIVE_INFINITY;
-  /** Events that are earlier than one before them: of another recording, or one of the two is damaged. */
+  /** Events that are earlier than a previous one: of another recording, or one of the two is damaged. */
   back = 0;
 
   /** @param time nanoseconds */
@@ -215,7 +226,10 @@ class TimeOrder {
   }
 }
 
-/** Events that go back in time, and files that begin when all before them have ended: what was freed between is not known. */
+/**
+ * Events that go back in time, and files that begin after all previous ones ended: frees in between are
+ * unknown.
+ */
 function disorderOf(files: readonly TimeOrder[]): number {
   let [gaps, until] = [0, Number.POSITIVE_INFINITY];
   const used = files.filter(({ last }) => last >= 0);
@@ -226,7 +240,7 @@ function disorderOf(files: readonly TimeOrder[]): number {
   return gaps + used.reduce((sum, { back }) => sum + back, 0);
 }
 
-/** Events of several files as one, by their time. Each file is in order itself. */
+/** Merges the events of several files by time. Each file is in order. */
 async function* mergedEvents<T extends { readonly time: number }>(
   streams: readonly AsyncGenerator<T[]>[],
 ): AsyncGenerator<T[]> {
@@ -247,7 +261,7 @@ async function* mergedEvents<T extends { readonly time: number }>(
     const open = heads.filter((head) => !head.ended);
     if (open.length === 0) return;
     const merged: T[] = [];
-    // Until one of them has to be read on.
+    // Until one of the files must be read further.
     while (open.every((head) => head.at < head.events.length)) {
       let first: (typeof open)[number] | undefined;
       let least = Number.POSITIVE_INFINITY;

@@ -2,25 +2,28 @@ import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { ExecaError, execa } from 'execa';
-import { attempt, HostError } from '../../base/errors/host.js';
-import { safePath } from '../../base/program-path.js';
+import { attempt, HostError } from '../../base/errors.js';
+import { safePath } from '../../base/shell.js';
+import { LineCutter } from '../../host/lines.js';
 import { archiveKind } from '../../host/recognise.js';
-import { LineCutter } from '../../host/ss/lines.js';
-import { LimitedPieces, type UnpackLimit } from '../../host/unpack-limit.js';
+import { LimitedStream, type UnpackLimit } from '../../host/unpack-limit.js';
 
-/** Of a packed file: an hour of a busy machine's events. Of one that is not, its own size is the limit. */
+/**
+ * Limit of a compressed file: events of one hour of a busy machine. An uncompressed file is limited by its
+ * own size.
+ */
 const USUAL_LIMIT: UnpackLimit = { bytes: 16 * 2 ** 30, seconds: 600 };
 
-/** Of a file that is read at once: lines of it are strings until they are done with. */
+/** Size of a piece of a file: its lines are strings until they are parsed. */
 const PIECE_BYTES = 16_384;
 
 const RETURN = 0x0d;
 
 /**
- * The lines of a file that somebody gave, packed with gzip, xz or zstd or not, piece by piece. A last line without
- * its newline is left out: a copy that was interrupted may end amid a figure.
+ * The lines of a user's file, compressed with gzip, xz or zstd or not, piece by piece. A last line without a
+ * newline is left out: an interrupted copy may end within a number.
  *
- * @param onCut is called where there was such a line, or where the limit ended reading
+ * @param onCut is called if there was such a line, or if the limit stopped reading
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
 export async function* packedLines(
@@ -31,9 +34,9 @@ export async function* packedLines(
   if (!attempt(path, () => statSync(path)).isFile())
     throw new HostError('unreadable', `${path}: not a file`);
   let lines: string[] = [];
-  const limited = new LimitedPieces(limit);
+  const limited = new LimitedStream(limit);
   const cutter = new LineCutter((bytes, from, to) => {
-    // Mail and other systems end lines with two characters.
+    // Mail and other systems end lines with CR LF.
     const end = to > from && bytes[to - 1] === RETURN ? to - 1 : to;
     lines.push(bytes.toString('utf8', from, end));
   });
@@ -49,10 +52,10 @@ export async function* packedLines(
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new HostError('unreadable', `${path} cannot be read: ${why}`, { cause });
   }
-  if (cutter.isAmid || limited.met !== null) onCut();
+  if (cutter.endsWithinLine || limited.exceeded !== null) onCut();
 }
 
-async function* unpacked(path: string, limited: LimitedPieces): AsyncGenerator<Buffer> {
+async function* unpacked(path: string, limited: LimitedStream): AsyncGenerator<Buffer> {
   const kind = archiveKind(beginning(path));
   if (kind === 'gzip')
     yield* limited.of(createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>);
@@ -68,7 +71,7 @@ async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer
     encoding: 'buffer',
     env: { PATH: safePath() },
   });
-  // Who has read enough ends it: that is no failure of anybody's.
+  // The caller stops it after reading enough: this is no failure.
   child.catch(() => {});
   try {
     yield* child.stdout as Readable;

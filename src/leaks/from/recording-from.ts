@@ -1,20 +1,19 @@
 import { statSync } from 'node:fs';
-import { attempt, HostError } from '../../base/errors/host.js';
+import { attempt, HostError } from '../../base/errors.js';
 import { SlabTracesParser } from '../readings/slab-traces.js';
 import { parserOf, type ReadingMethod } from '../readings/take.js';
-import { Takes } from '../readings/takes.js';
+import { ReadingCollector } from '../readings/takes.js';
 import type { Tally, TallyParser } from '../readings/tally.js';
 import type { Recording } from '../recording.js';
-import type { CopyOrder } from './copy-order/copy-facts.js';
-import { factsOf } from './copy-order/facts-of.js';
+import { type CopyOrder, factsOf } from './copy-order.js';
 import { recordingOfEvents } from './events.js';
-import type { FromOrder } from './order.js';
 import { packedLines } from './packed-lines.js';
+import type { FromOrder } from './text-event.js';
 
 /**
- * A recording out of files: what `perf script` or tracefs printed of kmem events with stacks, or copies of what
- * the kernel keeps by itself (page_owner, page_owner_stacks, allocinfo, alloc_traces, vmallocinfo). Which of them it
- * is, is seen by what they say.
+ * Makes a recording from files: output of `perf script` or tracefs with kmem events and stacks, or copies of
+ * the kernel's own records (page_owner, page_owner_stacks, allocinfo, alloc_traces, vmallocinfo). The format
+ * is recognized by content.
  *
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
@@ -35,7 +34,10 @@ export async function recordingFrom(order: FromOrder): Promise<Recording> {
     : recordingOfCopies(form, order);
 }
 
-/** Of one file, given twice, nothing would seem to grow, and each event would come twice. @throws {HostError} */
+/**
+ * With the same file twice nothing would seem to grow, and each event would be counted twice. @throws
+ * {HostError}
+ */
 function checkDifferent(paths: readonly string[]): void {
   const known = new Map<string, string>();
   for (const path of paths) {
@@ -50,7 +52,7 @@ function checkDifferent(paths: readonly string[]): void {
   }
 }
 
-/** What would be passed over is refused. @throws {HostError} */
+/** Refuses options that would be ignored. @throws {HostError} */
 function checkMeant(form: FileForm, { paths, seconds, windows }: FromOrder): void {
   const areEvents = form === 'trace-text' || form === 'perf-script';
   if (areEvents && seconds !== null)
@@ -63,7 +65,7 @@ function checkMeant(form: FileForm, { paths, seconds, windows }: FromOrder): voi
     });
 }
 
-/** What a file holds. */
+/** Format of a file. */
 type FileForm = ReadingMethod | 'trace-text' | 'perf-script';
 
 const FORMS: readonly (readonly [FileForm, RegExp])[] = [
@@ -76,10 +78,10 @@ const FORMS: readonly (readonly [FileForm, RegExp])[] = [
   ['perf-script', /^ *\S.* +\d+ .*\d+\.\d+: +(\d+ +)?\w+:\w+: /],
 ];
 
-/** Enough for a stack and the line behind it. */
+/** Enough lines for a stack and the line after it. */
 const MOST_LINES = 300;
 
-/** @throws {HostError} `gone`, `denied`, `unreadable`: it is none of those that are known */
+/** @throws {HostError} `gone`, `denied`, `unreadable`: the format is unknown */
 export async function recognise(path: string): Promise<FileForm> {
   let seen = 0;
   for await (const lines of packedLines(path)) {
@@ -95,7 +97,7 @@ export async function recognise(path: string): Promise<FileForm> {
   });
 }
 
-/** Copies of what the kernel keeps by itself, each a reading. @throws {HostError} */
+/** Copies of the kernel's own records, each a reading. @throws {HostError} */
 async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promise<Recording> {
   const { type, paths, pageSize, maxSurvivors } = order;
   if (paths.length < 2)
@@ -103,9 +105,9 @@ async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promi
       next: 'Give two copies or more, oldest first.',
     });
   const moments = momentsOf(order);
-  const takes = new Takes({ source: paths.join(', '), pageSize, maxSurvivors });
+  const takes = new ReadingCollector({ source: paths.join(', '), pageSize, maxSurvivors });
   let earlier = factsOf(method);
-  let untold = 0;
+  let unordered = 0;
   for (const [at, path] of paths.entries()) {
     const facts = factsOf(method);
     await takes.one(moments[at] ?? 0, async (tally) => {
@@ -125,15 +127,15 @@ async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promi
     if (before !== undefined) {
       const order = facts.after(earlier);
       checkOrder(order, before, path);
-      if (order === 'untold') untold++;
+      if (order === 'untold') unordered++;
     }
     earlier = facts;
   }
   const recording = takes.recording(type, method, false);
-  return untold === 0 ? recording : { ...recording, unknownOrder: untold };
+  return unordered === 0 ? recording : { ...recording, unknownOrder: unordered };
 }
 
-/** @throws {HostError} what came and what went would be told the wrong way round, or of nothing at all */
+/** @throws {HostError} the copies are in the wrong order, or unrelated */
 function checkOrder(order: CopyOrder, before: string, path: string): void {
   if (order === 'earlier')
     throw new HostError('unreadable', `${path} is not later than ${before}`, {
@@ -149,7 +151,7 @@ function checkOrder(order: CopyOrder, before: string, path: string): void {
 
 function copyParser(method: ReadingMethod, path: string, tally: Tally): TallyParser {
   if (method !== 'slab-traces') return parserOf(method, tally);
-  // The file does not tell how large its objects are; its cache's name may.
+  // The file does not contain the object size, but the name of the cache may.
   const size = /(?:^|[^a-z0-9])kmalloc-(?:[a-z]+-)*(\d{1,5})(k?)(?![0-9a-z])/.exec(path);
   if (!size)
     throw new HostError('unreadable', `${path}: the object size is unknown`, {
@@ -158,16 +160,19 @@ function copyParser(method: ReadingMethod, path: string, tally: Tally): TallyPar
   return new SlabTracesParser(tally, Number(size[1]) * (size[2] === 'k' ? 1024 : 1));
 }
 
-/** Milliseconds from the first copy on. @throws {HostError} nobody tells when they were made */
+/** Milliseconds since the first copy. @throws {HostError} the time of the copies is unknown */
 function momentsOf({ paths, seconds }: FromOrder): number[] {
   if (seconds !== null) return paths.map((_, at) => (seconds * 1000 * at) / (paths.length - 1));
   const times = paths.map((path) => attempt(path, () => statSync(path)).mtimeMs);
   const began = times[0] ?? 0;
-  if (times.some((time, at) => at > 0 && time < (times[at - 1] ?? 0) + LEAST_APART_MS))
+  const at = times.findIndex((time, index) => time < (times[index - 1] ?? 0) + LEAST_APART_MS);
+  if (at > 0)
     throw new HostError(
       'unreadable',
-      'the times of the copies are unknown (file times must be at least 1 s apart)',
-      { next: 'Give them oldest first, with the time from first to last: --interval 10m' },
+      `the time between the copies is unknown (the file time of ${paths[at]} is not at least 1 s after that of ${paths[at - 1]})`,
+      {
+        next: 'List the copies oldest first, and add --interval DURATION, the time from the first copy to the last (10m if ten minutes apart)',
+      },
     );
   return times.map((time) => time - began);
 }

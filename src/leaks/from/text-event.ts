@@ -1,7 +1,10 @@
 import { NO_FRAME } from '../readings/known-frames.js';
-import type { SiteFrame } from '../recording.js';
+import type { AllocationType, SiteFrame } from '../recording.js';
 
-/** An allocation or a free, as text tells it. A class: of a literal with many parts V8 makes ten times as much. */
+/**
+ * An allocation or a free in text. A class, since V8 allocates ten times as much for a literal with many
+ * parts.
+ */
 export class TextEvent {
   readonly kind: 'page' | 'slab';
   readonly free: boolean;
@@ -11,11 +14,11 @@ export class TextEvent {
   readonly command: string;
   /** Number of the first frame, or the lower 52 bits of an address. */
   readonly place: number;
-  /** Frames or bytes; of an object that is freed 0. */
+  /** Frames or bytes; 0 for a free of an object. */
   readonly length: number;
-  /** Of an object: bits 52 … 63 of its address, in place. Null: it is a number that stands for the address. */
+  /** Bits 52 … 63 of an object's address, in place. Null: a number is printed instead of the address. */
   readonly upper: bigint | null;
-  /** Innermost first: numbers of functions, as {@link FrameNumbers} has them. */
+  /** Innermost first: function numbers from {@link FrameNumbers}. */
   stack: readonly number[] = NO_FRAMES;
 
   constructor(
@@ -40,13 +43,13 @@ type EventKind = Pick<TextEvent, 'kind' | 'free'>;
 
 const NO_FRAMES: readonly number[] = [];
 
-/** Reads text line by line and hands events on, in the order of the text. */
+/** Parses text line by line and passes on events, in the order of the text. */
 export interface EventParser {
-  /** Lines of no known form. */
+  /** Lines of unknown format. */
   readonly strange: number;
-  /** Events that were lost, as the text says; null: it does not say whether there were any. */
+  /** Lost events according to the text; null if it does not report them. */
   readonly lost: number | null;
-  /** It ends within an event, once `end` was called. */
+  /** Whether the text ends within an event. Valid after `end`. */
   readonly isCut: boolean;
   line(text: string): void;
   end(): void;
@@ -55,7 +58,7 @@ export interface EventParser {
 /** Numbers functions on stacks by their lines ({@link KnownFrames}). */
 export type FrameNumbers = (line: string, read: (line: string) => SiteFrame | null) => number;
 
-/** Where stacks are of no interest. */
+/** For callers that do not need stacks. */
 export const noFrames: FrameNumbers = () => NO_FRAME;
 
 const PAGE = /\bpfn=(?<pfn>0x[0-9a-f]{1,16}|\d{1,20}) order=(?<order>\d{1,2})\b/;
@@ -63,14 +66,14 @@ const OBJECT = /\bptr=(?:0x)?(?<ptr>[0-9a-f]{1,16}|\(null\)|\(nil\))/;
 const ASKED = /\bbytes_req=(?<bytes>\d{1,15})\b/;
 const BYTES = /\bbytes_alloc=(?<bytes>\d{1,15})\b/;
 
-/** No machine has as many; a kernel says so where it found no page. */
+/** More than any machine has: the kernel prints such a number if it found no page. */
 const MOST_FRAME = 2 ** 45;
 const ADDRESS_BITS = 0xf_ffff_ffff_ffffn;
 const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
 
 const EVENTS: ReadonlyMap<string, EventKind> = new Map<string, EventKind>([
   ['mm_page_alloc', { kind: 'page', free: false }],
-  // What is freed in batches is told by this one too.
+  // Batched frees fire this event too.
   ['mm_page_free', { kind: 'page', free: true }],
   ...['kmalloc', 'kmalloc_node', 'kmem_cache_alloc', 'kmem_cache_alloc_node'].map(
     (name) => [name, { kind: 'slab', free: false }] as const,
@@ -78,7 +81,7 @@ const EVENTS: ReadonlyMap<string, EventKind> = new Map<string, EventKind>([
   ...['kfree', 'kmem_cache_free'].map((name) => [name, { kind: 'slab', free: true }] as const),
 ]);
 
-/** What all texts say alike: the event's name, and its fields. */
+/** The common part of all text formats: the name of the event, and its fields. */
 export interface EventLine {
   readonly event: string;
   readonly fields: string;
@@ -87,7 +90,7 @@ export interface EventLine {
   readonly command: string;
 }
 
-/** Null: it is of no interest. Undefined: its fields are not what they should be, or contradict each other. */
+/** Null: irrelevant. Undefined: its fields are malformed or contradict each other. */
 export function textEvent(line: EventLine): TextEvent | null | undefined {
   const what = EVENTS.get(line.event);
   if (!what) return null;
@@ -105,17 +108,37 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
   const ptr = OBJECT.exec(line.fields)?.groups?.ptr;
   const bytes = BYTES.exec(line.fields)?.groups?.bytes;
   if (ptr === undefined || (bytes === undefined && !what.free)) return undefined;
-  const asked = ASKED.exec(line.fields)?.groups?.bytes;
-  // An object is never smaller than what was asked for.
-  if (asked !== undefined && bytes !== undefined && Number(asked) > Number(bytes)) return undefined;
+  const requested = ASKED.exec(line.fields)?.groups?.bytes;
+  // An object is never smaller than the request.
+  if (requested !== undefined && bytes !== undefined && Number(requested) > Number(bytes))
+    return undefined;
   if (/^(0+|\(n.*)$/.test(ptr)) return null;
   const address = BigInt(`0x${ptr}`);
   const upper = address >= LEAST_ADDRESS ? address & ~ADDRESS_BITS : null;
   return new TextEvent(line, what, Number(address & ADDRESS_BITS), Number(bytes ?? 0), upper);
 }
 
-/** Seconds with a fraction of micro- or nanoseconds. */
+/** Converts seconds with a fraction of micro- or nanoseconds. */
 function nanoseconds(seconds: string): number {
   const [whole = '0', fraction = ''] = seconds.split('.');
   return Number(whole) * 1e9 + Number(fraction.padEnd(9, '0').slice(0, 9));
+}
+
+/** Input of a recording from files. */
+export interface FromOrder {
+  readonly type: AllocationType;
+  /** Events: files of one format and the same time. Copies of kernel records: the oldest first. */
+  readonly paths: readonly string[];
+  /** Number of windows for events; null: the default. */
+  readonly windows: number | null;
+  /**
+   * Seconds from the first copy to the last; null: by modification times of the files. Events contain their
+   * times.
+   */
+  readonly seconds: number | null;
+  /** Page size of the recorded machine, bytes. */
+  readonly pageSize: number;
+  /** Maximum number of allocations that are kept while events are followed. */
+  readonly maxBlocks: number;
+  readonly maxSurvivors: number;
 }

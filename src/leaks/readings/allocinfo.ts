@@ -1,16 +1,18 @@
+import { isHostError } from '../../base/errors.js';
+import type { ReadingSource } from './reading-source.js';
 import type { Tally, TallyParser } from './tally.js';
 
 /** Bytes, calls, and a line of source (allocinfo_show of lib/alloc_tag.c, codetag_to_text of lib/codetag.c). */
 const LINE =
   /^ *(?<bytes>-?\d{1,18}) +(?<calls>-?\d{1,18}) (?<file>\S{1,512}?):(?<number>\d{1,9})(?: (?:module:|\[)(?<module>[^\] ]{1,64})\]?)? func:(?<func>\S{1,512})(?<rest> .*)?$/;
 const HEADER = /^allocinfo - version: (?<version>\d+)\.\d+$/;
-/** Those whose form is known. */
+/** Known versions of the format. */
 const VERSIONS = new Set(['1', '2']);
 
-/** Slabs' pages: what lies on them is counted where it is allocated. */
+/** Pages of slabs: their objects are counted at their own sites. */
 const SLAB_PAGES = /(^|\/)mm\/slub\.c$/;
 
-/** /proc/allocinfo: allocation profiling, from 6.10 on. */
+/** /proc/allocinfo: allocation profiling, since 6.10. */
 export class AllocinfoParser implements TallyParser {
   readonly #tally: Tally;
   #hasHeader = false;
@@ -33,7 +35,7 @@ export class AllocinfoParser implements TallyParser {
       return;
     }
     const { bytes, calls, file = '', number = '', module = null, func = '', rest } = found;
-    // For want of memory some of its allocations are not counted (version 2).
+    // Some of its allocations are not counted for lack of memory (version 2).
     if (rest?.includes('accurate:no')) this.#tally.inaccurate++;
     if (SLAB_PAGES.test(file)) return;
     if (bytes === '0' && calls === '0') return;
@@ -46,5 +48,18 @@ export class AllocinfoParser implements TallyParser {
 
   end(): void {
     if (!this.#hasHeader) this.#tally.cut++;
+  }
+}
+
+/** Whether allocations are counted (allocation profiling, since 6.10). */
+export const PROFILING = '/proc/sys/vm/mem_profiling';
+
+/** Null: unknown. */
+export function isSwitchOn(source: Pick<ReadingSource, 'readText'>, path: string): boolean | null {
+  try {
+    return source.readText(path).trim() === '1';
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return null;
   }
 }

@@ -1,20 +1,22 @@
 import type { SiteFrame } from '../recording.js';
 import { isEntry } from '../site-frames.js';
 
-/** A kernel calls its allocators from some ten thousand places; more are not told apart. */
+/** Maximum number of distinct call sites; a kernel has some ten thousand. */
 const MOST_FRAMES = 0xffff;
-/** Lines that say the same in other words (addresses, modules' build ids) are several. */
+/**
+ * Maximum number of distinct lines. One function may have several: addresses and build ids of modules differ.
+ */
 const MOST_LINES = 131_072;
 const MOST_CHARACTERS = 8 * 2 ** 20;
 
-/** What a line is that is no function of the kernel's. */
+/** A line that is no kernel function. */
 export const NO_FRAME = -1;
-/** A function beyond the bounds. */
+/** A function beyond the limit. */
 export const NO_ROOM = -2;
 
 /**
- * Numbers functions on stacks that come as text: each is kept once, however many stacks it is on. A stack is then a
- * few numbers, and no string of a file stays.
+ * Numbers functions of stacks in text: each is stored once, however many stacks contain it. A stack is then a
+ * few numbers, and no string of the file is kept.
  */
 export class KnownFrames {
   readonly #frames: SiteFrame[] = [];
@@ -23,7 +25,7 @@ export class KnownFrames {
   readonly #byLine = new Map<string, number>();
   #characters = 0;
 
-  /** @param read is asked when the line is met for the first time */
+  /** @param read called for the first occurrence of the line */
   numberOf(line: string, read: (line: string) => SiteFrame | null): number {
     const known = this.#byLine.get(line);
     if (known !== undefined) return known;
@@ -41,14 +43,14 @@ export class KnownFrames {
     return frame;
   }
 
-  /** Whether what stands behind it on a stack was interrupted there. */
+  /** Whether the functions below it on a stack were interrupted there. */
   isEntry(number: number): boolean {
     return this.#isEntry[number] ?? false;
   }
 
   #numbered(frame: SiteFrame, text: string): number {
     const { symbol, offset, module } = frame;
-    // What has no name is told apart by its address.
+    // Functions without a name are identified by address.
     const key = symbol === null ? text.trim() : `${symbol}+${offset} ${module}`;
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
@@ -71,12 +73,12 @@ export class KnownFrames {
   }
 }
 
-/** A copy: V8 keeps a part of a string as a view of all of it. */
+/** Copies a string: V8 keeps a substring as a view of the complete string. */
 function whole(text: string): string {
   return Buffer.from(text).toString();
 }
 
-/** Numbers of frames as a key of a Map: two bytes each. */
+/** Encodes frame numbers as a Map key, two bytes each. */
 export function keyOfFrames(numbers: readonly number[]): string {
   return String.fromCharCode(...numbers);
 }

@@ -1,18 +1,18 @@
-import { HostError, isHostError } from '../../base/errors/host.js';
+import { HostError, isHostError } from '../../base/errors.js';
 import type { MethodRefusal, OfferedMethod } from '../offered-method.js';
 import type { AllocationType } from '../recording.js';
-import { isSwitchOn, PROFILING } from './profiling.js';
+import { isSwitchOn, PROFILING } from './allocinfo.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
 import { READING_PATHS, type ReadingMethod, STACKS_THRESHOLD, slabTraceFiles } from './take.js';
 
-/** Those that tell one kind of allocation, the best first: what tells stacks. */
+/** Methods for each allocation type, the best first: those with stacks. */
 const METHODS: Readonly<Record<AllocationType, readonly ReadingMethod[]>> = {
   page: ['page-owner-stacks', 'page-owner', 'allocinfo'],
   slab: ['slab-traces', 'allocinfo'],
   vmalloc: ['vmallocinfo', 'allocinfo'],
 };
 
-/** What this kernel keeps by itself of a kind of allocation, in order of preference. */
+/** The kernel's own records for a kind of allocation, in order of preference. */
 export function offeredReadings(
   type: AllocationType,
   source: Pick<ReadingSource, 'list' | 'readText' | 'readFirst'> = liveReadings,
@@ -49,7 +49,7 @@ function ofError(error: HostError): MethodRefusal {
   return error.code === 'gone' ? 'absent' : 'not-readable';
 }
 
-/** With profiling off the file is there, with counts that do not change, or without lines. */
+/** If profiling is off the file exists, with constant counts or without lines. */
 function allocinfoRefusal(source: Source): MethodRefusal | null {
   const first = source.readFirst(READING_PATHS.allocinfo);
   const isOn = isSwitchOn(source, PROFILING);
@@ -59,12 +59,12 @@ function allocinfoRefusal(source: Source): MethodRefusal | null {
 
 const DEBUGFS = '/sys/kernel/debug';
 
-/** Nothing is mounted by us; root alone may look there. */
+/** kdump-mem mounts nothing, and only root may read debugfs. */
 function debugfsRefusal(source: Source): MethodRefusal | null {
   return source.list(DEBUGFS).length === 0 ? 'not-mounted' : null;
 }
 
-/** What is not there was not asked for at the start: the kernel may have it all the same. */
+/** If the file is absent, it was not enabled at boot: the kernel may support it. */
 function fileRefusal(path: string, source: Source): MethodRefusal | null {
   try {
     return source.readFirst(path) === '' ? 'off' : null;
@@ -80,7 +80,7 @@ function stacksRefusal(source: Source): MethodRefusal | null {
   return source.readText(STACKS_THRESHOLD).trim() === '0' ? null : 'threshold';
 }
 
-/** Tracking may be on for some caches alone. */
+/** Tracking may be enabled for some caches only. */
 function slabRefusal(source: Source): MethodRefusal | null {
   const files = slabTraceFiles(source);
   if (files.length === 0) return 'absent';

@@ -1,15 +1,15 @@
 import type { Tally, TallyParser } from './tally.js';
 
 const MOST_FRAMES = 128;
-/** No larger order comes from the buddy allocator. */
+/** The buddy allocator returns no larger order. */
 const MOST_ORDER = 14;
 
-/** print_page_owner of mm/page_owner.c: `tgid` and the command from 5.18 on, `ts` from 5.11 on. */
+/** print_page_owner of mm/page_owner.c: `tgid` and the command since 5.18, `ts` since 5.11. */
 const HEAD =
   /^Page allocated via order (?<order>\d{1,2}), mask 0x[0-9a-f]+\(.*?\)(?:, pid (?<pid>-?\d{1,10}))?(?:, tgid -?\d{1,10} \((?<command>.*?)\))?(?:, ts (?<ts>\d{1,20}) ns)?(?:, free_ts \d{1,20} ns)?$/;
-/** In hex from 5.16 or so on. */
+/** Hexadecimal since about 5.16. */
 const PLACE = /^PFN (?<pfn>0x[0-9a-f]{1,16}|\d{1,15}) type /;
-/** Between the place and the stack, or behind it. */
+/** Lines between the place and the stack, or after the stack. */
 const OTHER =
   /^(Page has been migrated, last migrate reason: |Slab cache page|(Charged|Was charged|Online memcg|Offline memcg|.*memcg ))/;
 
@@ -22,7 +22,7 @@ interface Entry {
   readonly stack: string[];
 }
 
-/** /sys/kernel/debug/page_owner (page_owner=on): each block that is held, with its stack. */
+/** /sys/kernel/debug/page_owner (page_owner=on): each held block, with its stack. */
 export class PageOwnerParser implements TallyParser {
   readonly #tally: Tally;
   #open: Entry | undefined;
@@ -64,12 +64,12 @@ export class PageOwnerParser implements TallyParser {
     this.#open = undefined;
     if (!open) return;
     const { order, tid, command, time, place, stack } = open;
-    // A block begins at a multiple of its size; the kernel prints no other pages of it.
+    // A block begins at a multiple of its size, and the kernel prints only its first page.
     if (place !== null && place % 2n ** BigInt(order) !== 0n) {
       this.#tally.strange++;
       return;
     }
-    // Cut between two of its lines.
+    // The text is cut between two lines of this block.
     if (place === null) {
       this.#tally.cut++;
       return;
@@ -79,5 +79,43 @@ export class PageOwnerParser implements TallyParser {
     const bytes = 2 ** order * this.#tally.pageSize;
     this.#tally.add(site, bytes, 1);
     this.#tally.onBlock({ site, place, bytes, order, time, tid, command });
+  }
+}
+
+const COUNT = /^nr_base_pages: (?<pages>\d{1,15})$/;
+
+/**
+ * debugfs/page_owner_stacks/show_stacks, since 6.9: number of base pages that each stack holds, over all
+ * orders.
+ */
+export class PageOwnerStacksParser implements TallyParser {
+  readonly #tally: Tally;
+  #stack: string[] = [];
+
+  constructor(tally: Tally) {
+    this.#tally = tally;
+  }
+
+  line(text: string): void {
+    if (text === '') return;
+    if (text.startsWith(' ')) {
+      if (this.#stack.length < MOST_FRAMES) this.#stack.push(text);
+      return;
+    }
+    const pages = COUNT.exec(text)?.groups?.pages;
+    const stack = this.#stack;
+    this.#stack = [];
+    if (pages === undefined) {
+      this.#tally.strange++;
+      return;
+    }
+    if (stack.length === 0) this.#tally.withoutStack += Number(pages);
+    const site = this.#tally.known.idOfStack(stack);
+    this.#tally.add(site, Number(pages) * this.#tally.pageSize, null);
+  }
+
+  /** Counts a last stack without its count as truncated. */
+  end(): void {
+    if (this.#stack.length > 0) this.#tally.cut++;
   }
 }

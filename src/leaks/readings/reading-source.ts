@@ -1,19 +1,19 @@
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
-import { attempt } from '../../base/errors/host.js';
-import { LineCutter } from '../../host/ss/lines.js';
+import { attempt } from '../../base/errors.js';
+import { LineCutter } from '../../host/lines.js';
 
-/** Files of the kernel that may be long. Every method throws `HostError`, as a `HostSource` does. */
+/** Kernel files that may be long. Every method throws `HostError`, like a `HostSource`. */
 export interface ReadingSource {
   /**
-   * Tells each line of a file, and lets others have their turn meanwhile.
+   * Calls `onLine` for each line of a file, and yields in between.
    *
-   * @returns lines that were too long and are left out
+   * @returns number of lines that were too long and are left out
    */
   lines(path: string, onLine: (text: string) => void): Promise<number>;
-  /** The whole of a small file. */
+  /** Content of a small file. */
   readText(path: string): string;
-  /** What one read gives of a file: its beginning, 64 KiB at most. */
+  /** Result of one read of a file: its beginning, at most 64 KiB. */
   readFirst(path: string): string;
   list(path: string): readonly string[];
 }
@@ -22,7 +22,7 @@ const PIECE_BYTES = 256 * 1024;
 const FIRST_BYTES = 64 * 1024;
 const TURN_MS = 20;
 
-/** The running kernel's. */
+/** Files of the running kernel. */
 export const liveReadings: ReadingSource = {
   lines: async (path, onLine) => {
     const file = attempt(path, () => openSync(path, 'r'));
@@ -31,7 +31,7 @@ export const liveReadings: ReadingSource = {
       const cutter = new LineCutter((bytes, from, to) => onLine(bytes.toString('utf8', from, to)));
       let began = performance.now();
       for (;;) {
-        // page_owner gives one block at a time.
+        // page_owner returns one block per read.
         const read = attempt(path, () => readSync(file, piece));
         if (read === 0) break;
         cutter.push(piece.subarray(0, read));

@@ -1,19 +1,19 @@
 import type { Tally, TallyParser } from './tally.js';
 
-/** Objects and who allocated them; then how long ago, by which processes and CPUs (slab_debugfs_show of mm/slub.c). */
+/** Number of objects and allocation site, then ages, pids and CPUs (slab_debugfs_show of mm/slub.c). */
 const HEAD =
   /^ {0,6}(?<count>\d{1,15}) (?<caller><not-available>|\S+(?: \[[^\]]+\])?)(?: +(?:waste|age|pid|cpus|nodes)=.*)?$/;
 const MOST_FRAMES = 128;
 
 /**
- * A file of sysfs has one page, and the kernel stops writing `alloc_calls` where a symbol of greatest length (512) and 100
- * bytes more might not find room (list_locations of mm/slub.c).
+ * A sysfs file is limited to one page. The kernel stops writing `alloc_calls` when a symbol of maximum length
+ * (512) plus 100 bytes might not fit (list_locations of mm/slub.c).
  */
 const CALLS_BYTES = 4096 - 512 - 100;
 
 /**
  * `alloc_traces` of one cache in debugfs/slab (with slub_debug=U), or `alloc_calls` of older kernels in
- * /sys/kernel/slab, which has callers alone.
+ * /sys/kernel/slab, which contains only callers.
  */
 export class SlabTracesParser implements TallyParser {
   readonly #tally: Tally;
@@ -29,7 +29,7 @@ export class SlabTracesParser implements TallyParser {
     this.#objectSize = objectSize;
   }
 
-  /** `alloc_calls` that may lack its end. */
+  /** Whether the end of `alloc_calls` may be missing. */
   get isCut(): boolean {
     return !this.#hasStacks && this.#bytes > CALLS_BYTES;
   }
@@ -68,7 +68,7 @@ export class SlabTracesParser implements TallyParser {
 const AGES = / age=(\d{1,15})\/(\d{1,15})\/(\d{1,15})(?: |$)/;
 const PIDS = / pid=(\d{1,10})-(\d{1,10})(?: |$)/;
 
-/** Its columns are not in their order: something else was written over it. */
+/** Its columns are in an impossible order: the record was overwritten. */
 function contradicts(text: string): boolean {
   return [AGES, PIDS].some((pattern) => {
     const figures = pattern.exec(text)?.slice(1).map(Number) ?? [];

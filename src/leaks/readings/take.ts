@@ -1,15 +1,12 @@
-import { HostError, isHostError } from '../../base/errors/host.js';
-import { AllocinfoParser } from './allocinfo.js';
-import type { KernelArea } from './kernel-areas.js';
-import { PageOwnerParser } from './page-owner.js';
-import { PageOwnerStacksParser } from './page-owner-stacks.js';
-import { isSwitchOn, PROFILING } from './profiling.js';
+import { HostError, isHostError } from '../../base/errors.js';
+import { AllocinfoParser, isSwitchOn, PROFILING } from './allocinfo.js';
+import { PageOwnerParser, PageOwnerStacksParser } from './page-owner.js';
 import type { ReadingSource } from './reading-source.js';
 import { SlabTracesParser } from './slab-traces.js';
 import type { Tally, TallyParser } from './tally.js';
-import { VmallocinfoParser } from './vmallocinfo.js';
+import { type KernelArea, VmallocinfoParser } from './vmallocinfo.js';
 
-/** What the kernel keeps by itself. */
+/** Records that the kernel itself keeps. */
 export const READING_METHODS = [
   'allocinfo',
   'page-owner',
@@ -27,7 +24,7 @@ export const SLAB_TRACES = '/sys/kernel/debug/slab';
 export const SLAB_ATTRIBUTES = '/sys/kernel/slab';
 export const VMALLOCINFO = '/proc/vmallocinfo';
 
-/** Where a method reads. */
+/** Path that each method reads. */
 export const READING_PATHS: Readonly<Record<ReadingMethod, string>> = {
   allocinfo: ALLOCINFO,
   'page-owner': PAGE_OWNER,
@@ -37,10 +34,10 @@ export const READING_PATHS: Readonly<Record<ReadingMethod, string>> = {
 };
 
 /**
- * Reads once what the kernel says.
+ * Reads the kernel's record once.
  *
- * @param areas of vmalloc, by the kernel's own list: for addresses that /proc/vmallocinfo hides
- * @returns parts that could not be read: caches
+ * @param areas vmalloc areas by the kernel's own list: for addresses that /proc/vmallocinfo hides
+ * @returns number of parts that could not be read (caches)
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
 export async function takeReading(
@@ -49,12 +46,12 @@ export async function takeReading(
   tally: Tally,
   areas?: () => readonly KernelArea[] | null,
 ): Promise<number> {
-  const unreadable = await taken(method, source, tally, areas);
+  const unreadable = await tallyOf(method, source, tally, areas);
   tally.check(READING_PATHS[method]);
   return unreadable;
 }
 
-async function taken(
+async function tallyOf(
   method: ReadingMethod,
   source: ReadingSource,
   tally: Tally,
@@ -67,7 +64,7 @@ async function taken(
   return 0;
 }
 
-/** Of a file that is one by itself. */
+/** Parser of a single-file record. */
 export function parserOf(
   method: Exclude<ReadingMethod, 'slab-traces'>,
   tally: Tally,
@@ -85,10 +82,10 @@ export function parserOf(
   }
 }
 
-/** Profiling that is off leaves the file there, with counts that do not change. */
+/** If profiling is off, the file still exists with constant counts. */
 function checkProfiling(source: ReadingSource, tally: Tally): void {
   if (isSwitchOn(source, PROFILING) !== false) return;
-  // It was turned off meanwhile.
+  // Profiling was turned off meanwhile.
   if (tally.known.sites.size > 0) tally.cut++;
   else
     throw new HostError('unreadable', '/proc/allocinfo: allocation profiling is turned off', {
@@ -107,10 +104,10 @@ async function parsed(
   parser.end();
 }
 
-/** A kernel has some 200, more with modules. */
+/** A kernel has about 200 caches, more with modules. */
 const MOST_CACHES = 65_536;
 
-/** Caches of this kernel of which it does not remember who allocated: `slub_debug=U,CACHE` names those alone. */
+/** Caches without user tracking: `slub_debug=U,CACHE` enables it for named caches only. */
 function untracked(source: ReadingSource, tracked: readonly string[]): number {
   try {
     const known = new Set(tracked);
@@ -140,7 +137,7 @@ async function takeSlabTraces(source: ReadingSource, tally: Tally): Promise<numb
       if (parser.isCut) tally.cut++;
       read++;
     } catch (error) {
-      // Caches come and go.
+      // Caches may be created and destroyed meanwhile.
       if (!isHostError(error)) throw error;
       if (error.code !== 'gone') unreadable++;
     }
@@ -150,7 +147,7 @@ async function takeSlabTraces(source: ReadingSource, tally: Tally): Promise<numb
   return unreadable;
 }
 
-/** Of each cache where it says who allocated: in debugfs from 5.14 on, with stacks; before in sysfs. */
+/** Files with the allocation sites of a cache: in debugfs with stacks since 5.14, in sysfs before. */
 export function slabTraceFiles(source: Pick<ReadingSource, 'list'>): [string, string][] {
   for (const [folder, file] of [
     [SLAB_TRACES, 'alloc_traces'],

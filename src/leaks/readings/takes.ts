@@ -1,19 +1,18 @@
-import type { AllocationType, Gap, Reading, Recording } from '../recording.js';
-import { SurvivorList } from './survivor-list.js';
+import type { AllocationType, Gap, Reading, Recording, Survivor } from '../recording.js';
 import type { ReadingMethod } from './take.js';
-import { KnownSites, Tally } from './tally.js';
+import { KnownSites, type ReportedBlock, Tally } from './tally.js';
 
-/** What is the same of all readings. */
+/** Common part of all readings. */
 export interface TakesOrder {
-  /** A file, to be told where something is missing. */
+  /** File named in messages about missing data. */
   readonly source: string;
   /** Bytes. */
   readonly pageSize: number;
   readonly maxSurvivors: number;
 }
 
-/** Readings as they are taken, and the recording that they make. */
-export class Takes {
+/** Collects readings and combines them into a recording. */
+export class ReadingCollector {
   readonly #order: TakesOrder;
   readonly #known = new KnownSites();
   readonly #readings: Reading[] = [];
@@ -31,7 +30,7 @@ export class Takes {
 
   /**
    * @param at milliseconds since the first
-   * @param read tells what is held now; resolves to the number of parts that could not be read
+   * @param read adds the current amounts to a tally; resolves to the number of parts that could not be read
    */
   async one(at: number, read: (tally: Tally) => Promise<number>): Promise<void> {
     const isLater = this.#readings.length > 0;
@@ -73,9 +72,9 @@ export class Takes {
       sample: { oneIn: 1, mask: 0n, residue: 0n },
       sites: this.#known.sites,
       readings: this.#readings,
-      survivors: survivors.isTold ? survivors.survivors : [],
-      survivorsLeftOut: survivors.isTold ? survivors.leftOut : null,
-      // There are no events that could be lost.
+      survivors: survivors.listsBlocks ? survivors.survivors : [],
+      survivorsLeftOut: survivors.listsBlocks ? survivors.leftOut : null,
+      // Without events nothing can be lost.
       losses: {
         overrun: 0,
         unknownFrees: 0,
@@ -85,5 +84,63 @@ export class Takes {
       },
       unseen: null,
     };
+  }
+}
+
+/** Maximum for one site. */
+const MOST_OF_SITE = 500;
+const MOST_PLACES = 4_000_000;
+
+/** Blocks present at the end but not at the beginning, for sources that list single blocks. */
+class SurvivorList {
+  /** Some blocks may have existed at the beginning. */
+  unknown = false;
+  leftOut = 0;
+  readonly survivors: Survivor[] = [];
+  /** Addresses at the beginning; not kept for blocks with an allocation time. */
+  readonly #before = new Set<bigint>();
+  readonly #ofSite = new Map<string, number>();
+  /** Nanoseconds on the kernel's clock. */
+  #began = 0;
+  #listedBlocks = 0;
+
+  constructor(readonly max: number) {}
+
+  /** A block of the first reading. */
+  first({ place, time }: ReportedBlock): void {
+    if (time !== null) {
+      this.#began = Math.max(this.#began, time);
+      return;
+    }
+    if (this.#before.size < MOST_PLACES) this.#before.add(place);
+    else this.unknown = true;
+  }
+
+  /** Discards the blocks of the previous last reading. */
+  again(): void {
+    this.survivors.length = 0;
+    this.#ofSite.clear();
+    this.leftOut = 0;
+    this.#listedBlocks = 0;
+  }
+
+  /** A block of the last reading. */
+  last({ site, place, bytes, order, time, tid, command }: ReportedBlock): void {
+    this.#listedBlocks++;
+    const isNew = time === null ? !this.#before.has(place) : time > this.#began;
+    if (!isNew) return;
+    const count = this.#ofSite.get(site) ?? 0;
+    this.#ofSite.set(site, count + 1);
+    if (count >= MOST_OF_SITE || this.survivors.length >= this.max) {
+      this.leftOut++;
+      return;
+    }
+    const since = time === null ? null : (time - this.#began) / 1e6;
+    this.survivors.push({ site, place, bytes, order, since, tid, command });
+  }
+
+  /** Whether the source lists single blocks. */
+  get listsBlocks(): boolean {
+    return this.#listedBlocks > 0 && !this.unknown;
   }
 }

@@ -1,37 +1,36 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import type { Held, Site, SiteFrame } from '../recording.js';
 import { KnownFrames, keyOfFrames, NO_FRAME, NO_ROOM } from './known-frames.js';
-import { parseSymbolFrame } from './symbol-frame.js';
 
-/** More sites than these are added up as one: with the readings of each they take some 2 KiB. */
+/** Maximum number of sites, about 2 KiB each with their readings. Further ones are summed as one. */
 const MOST_SITES = 16_384;
 
-/** A kernel keeps 16 to 64. */
+/** Maximum number of frames; a kernel records 16 to 64. */
 const MOST_FRAMES = 128;
 
 const OTHER = 'other-sites';
 
-/** One allocation that a source tells by itself. */
+/** One allocation that a source lists individually. */
 export interface ReportedBlock {
   readonly site: string;
   readonly place: bigint;
   readonly bytes: number;
   readonly order: number | null;
-  /** Nanoseconds since the kernel began, on its own clock; null: not told. */
+  /** Nanoseconds since boot, on the kernel's clock; null: unknown. */
   readonly time: number | null;
   readonly tid: number | null;
   readonly command: string | null;
 }
 
-/** Sites as they are met, one for each key: the same in all readings of a recording. */
+/** Sites in order of appearance, one for each key. All readings of a recording share them. */
 export class KnownSites {
   readonly sites = new Map<string, Site>();
-  /** Allocations of sites that found no room. */
+  /** Number of allocations whose sites found no room. */
   others = 0;
   readonly #frames = new KnownFrames();
   readonly #byKey = new Map<string, string>();
 
-  /** @param make is asked when a key is met for the first time */
+  /** @param make called for the first occurrence of a key */
   idOf(key: string, kind: Site['kind'], make: () => readonly SiteFrame[]): string {
     const known = this.#byKey.get(key);
     if (known !== undefined) return known;
@@ -42,7 +41,7 @@ export class KnownSites {
     return id;
   }
 
-  /** Of lines of a stack, innermost first; those that name no function of the kernel's are passed over. */
+  /** Numbers the lines of a stack, innermost first; lines without a kernel function are skipped. */
   idOfStack(
     lines: readonly string[],
     kind: 'stack' | 'caller' = 'stack',
@@ -62,7 +61,7 @@ export class KnownSites {
     return this.#frames.numberOf(line, read);
   }
 
-  /** Whether what stands behind it on a stack was interrupted there. */
+  /** Whether the functions below it on a stack were interrupted there. */
   isEntry(frame: number): boolean {
     return this.#frames.isEntry(frame);
   }
@@ -80,28 +79,28 @@ export class KnownSites {
   }
 }
 
-/** What sites hold at one moment, as a source says it line by line. */
+/** Amounts held by sites at one moment, added line by line. */
 export class Tally {
-  /** Lines of no known form. */
+  /** Lines of unknown format. */
   strange = 0;
-  /** Sources that say they are not whole, or of which it is known. */
+  /** Number of sources that are incomplete. */
   cut = 0;
-  /** Sites of which the kernel says that it did not count all of theirs. */
+  /** Sites with allocations that the kernel did not count. */
   inaccurate = 0;
-  /** Allocations of which no stack is known. */
+  /** Allocations without a known stack. */
   withoutStack = 0;
-  /** Its allocations could not be listed one by one. */
+  /** Allocations could not be listed individually. */
   blocksUnknown = false;
   readonly #sums = new Map<string, { bytes: number; blocks: number | null }>();
 
   constructor(
     readonly known: KnownSites,
-    /** Bytes of a base page. */
+    /** Size of a base page, bytes. */
     readonly pageSize: number,
     readonly onBlock: (block: ReportedBlock) => void = () => undefined,
   ) {}
 
-  /** @param blocks null: the source does not count them */
+  /** @param blocks null if the source does not count them */
   add(site: string, bytes: number, blocks: number | null): void {
     const sum = this.#sums.get(site);
     if (!sum) this.#sums.set(site, { bytes, blocks });
@@ -111,7 +110,7 @@ export class Tally {
     }
   }
 
-  /** @throws {HostError} `unreadable`: no kernel holds nothing, so that it counts nothing */
+  /** @throws {HostError} `unreadable`: nothing is held, which is impossible, so the source counts nothing */
   check(source: string): void {
     if (this.#sums.size > 0 || this.cut > 0 || this.strange > 0) return;
     throw new HostError('unreadable', `${source}: lists no allocations`, {
@@ -132,6 +131,29 @@ export class Tally {
 /** Reads a source's text line by line. */
 export interface TallyParser {
   line(text: string): void;
-  /** No more lines come. */
+  /** Called after the last line. */
   end(): void;
+}
+
+/**
+ * Leading spaces, `=> ` in traces, function, offset and length, and a module with its build id
+ * (lib/vsprintf.c, %pS, %ps).
+ */
+const FRAME =
+  /^(?:=> )?(?<symbol>[^\s+]{1,512})(?:\+0x(?<offset>[0-9a-f]{1,8})(?:\/0x[0-9a-f]{1,8})?)?(?: \[(?<module>[^\] ]{1,64})[^\]]*\])?(?: <[0-9a-f]{1,16}>)?$/;
+
+/** A bare address, which no symbol covers. */
+const ADDRESS = /^0x[0-9a-f]{1,16}$/;
+
+/** Parses a stack frame as the kernel prints it; null: not a frame. */
+export function parseSymbolFrame(text: string): SiteFrame | null {
+  const found = FRAME.exec(text.trim())?.groups;
+  if (!found) return null;
+  const { symbol = '', offset, module } = found;
+  return {
+    symbol: ADDRESS.test(symbol) ? null : symbol,
+    offset: offset === undefined ? null : Number.parseInt(offset, 16),
+    module: module ?? null,
+    line: null,
+  };
 }

@@ -1,22 +1,24 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { settledAreas } from '../../walk/memory/vm-areas.js';
 import type { SiteFrame } from '../recording.js';
-import type { KernelArea } from './kernel-areas.js';
-import { parseSymbolFrame } from './symbol-frame.js';
-import type { Tally, TallyParser } from './tally.js';
+import { parseSymbolFrame, type Tally, type TallyParser } from './tally.js';
 
-/** Of areas that own pages; those that map what is somebody else's have no `pages=` (s_show of mm/vmalloc.c). */
+/** Areas that own pages; those that map other pages have no `pages=` (s_show of mm/vmalloc.c). */
 const AREA =
   /^0x(?<from>[0-9a-f]{1,16})-0x(?<to>[0-9a-f]{1,16}) +(?<size>\d{1,15})(?: (?<rest>.*))?$/;
 const OWN_PAGES = /^(?<caller>.*?) ?pages=(?<pages>\d{1,12})(?: |$)/;
-/** Without kernel.kptr_restrict the kernel prints numbers that are no addresses. */
+/**
+ * Lowest kernel address. Without kernel.kptr_restrict the kernel prints hashed values instead of addresses.
+ */
 const LEAST_ADDRESS = 0xff00_0000_0000_0000n;
 
-/** /proc/vmallocinfo: areas of vmalloc, and who asked for them. */
+/** /proc/vmallocinfo: vmalloc areas and their callers. */
 export class VmallocinfoParser implements TallyParser {
   readonly #tally: Tally;
   readonly #areas: (() => readonly KernelArea[] | null) | undefined;
   #isHidden = false;
 
-  /** @param areas the kernel's own list, read where the text hides addresses; null: it cannot be read now */
+  /** @param areas the kernel's own list, read if the text hides addresses; null: it cannot be read now */
   constructor(tally: Tally, areas?: () => readonly KernelArea[] | null) {
     this.#tally = tally;
     this.#areas = areas;
@@ -36,12 +38,12 @@ export class VmallocinfoParser implements TallyParser {
     if (!found) return;
     const { caller = '', pages } = found;
     const bytes = Number(pages) * this.#tally.pageSize;
-    // An area has room for its pages, and mostly for one more, which is left empty.
+    // An area has room for its pages, and usually for one more, which stays empty.
     if (bytes > Number(size)) {
       this.#tally.strange++;
       return;
     }
-    // Behind the function stand other words: `ioremap`, `phys=`.
+    // Other words may follow the function: `ioremap`, `phys=`.
     const name = /^\S+(?: \[[^\] ]+\])?/.exec(caller)?.[0] ?? '';
     const frame = parseSymbolFrame(name);
     if (!frame) this.#tally.withoutStack++;
@@ -60,8 +62,8 @@ export class VmallocinfoParser implements TallyParser {
   }
 
   #block(site: string, place: bigint, bytes: number): void {
-    const untold = { order: null, time: null, tid: null, command: null };
-    this.#tally.onBlock({ site, place, bytes, ...untold });
+    const unknown = { order: null, time: null, tid: null, command: null };
+    this.#tally.onBlock({ site, place, bytes, ...unknown });
   }
 
   #siteOf(frame: SiteFrame | null, text: string): string {
@@ -70,8 +72,34 @@ export class VmallocinfoParser implements TallyParser {
   }
 }
 
-/** Whether the beginning of /proc/vmallocinfo has numbers that stand for addresses. */
+/** Whether the beginning of /proc/vmallocinfo has hashed numbers instead of addresses. */
 export function hidesAddresses(first: string): boolean {
   const from = AREA.exec(first.slice(0, Math.max(0, first.indexOf('\n'))))?.groups?.from;
   return from !== undefined && BigInt(`0x${from}`) < LEAST_ADDRESS;
+}
+
+/** A vmalloc area that owns pages, from the kernel's own list. */
+export interface KernelArea {
+  readonly address: bigint;
+  /** Size of its pages. */
+  readonly bytes: number;
+  /** Function that allocated the area. */
+  readonly caller: SiteFrame;
+}
+
+/**
+ * Reads the vmap areas of the running kernel, whose addresses /proc/vmallocinfo hides.
+ *
+ * @throws {KernelError}, {@link ReadError}: the list changed too fast, or cannot be read
+ */
+export function kernelAreas(kernel: Kernel): readonly KernelArea[] {
+  const { pageSize } = kernel.facts;
+  return [...settledAreas(kernel)].flatMap(({ address, count, caller }) => {
+    if (count === 0) return [];
+    const found = kernel.symbolAt?.(caller);
+    const frame = found
+      ? { symbol: found.name, offset: found.offset, module: found.module ?? null, line: null }
+      : { symbol: null, offset: null, module: null, line: null };
+    return [{ address, bytes: count * pageSize, caller: frame }];
+  });
 }

@@ -1,11 +1,11 @@
-import { HostError } from '../../base/errors/host.js';
+import { HostError } from '../../base/errors.js';
 import { type FlagKind, flagKind, isTail } from '../../host/proc/frames/flags.js';
 import type { FrameFile } from '../../host/proc/frames/frame-file.js';
 import type { AllocationType, Survivor } from '../recording.js';
 import type { Lookup } from './lookup.js';
 import { type Found, type Place, placed, unplaced } from './place.js';
 
-/** Words that are read at once: the page, and what tells where it ends. The kernel's blocks have 2^10 frames at most. */
+/** Words read at once: the page, and the following ones of its block, which has at most 2^10 frames. */
 export const MOST_WORDS = 1025;
 
 const PLACES_OF: Readonly<Partial<Record<FlagKind, Place>>> = {
@@ -22,8 +22,8 @@ const PLACES_OF: Readonly<Partial<Record<FlagKind, Place>>> = {
 };
 
 /**
- * Looks blocks up by the flags of their page frames (/proc/kpageflags) where the kernel's own memory cannot be
- * read. A page that no flag tells of may be anybody's, and a page in a list of a CPU looks the same.
+ * Looks blocks up by the flags of their page frames (/proc/kpageflags) if kernel memory cannot be read. A
+ * page without a known flag may have any owner, and a page on a per-CPU free list looks the same.
  */
 export function lookupByFlags(
   flags: FrameFile,
@@ -40,7 +40,7 @@ export function lookupByFlags(
 
 function byFlags(flags: FrameFile, { place, order }: Survivor): Found {
   const size = 2 ** (order ?? 0);
-  // Blocks are aligned to their size; what is left of one may begin within it.
+  // Blocks are aligned to their size; the remainder of one may begin within it.
   const start = Math.floor(Number(place) / size) * size;
   const at = 8 * (Number(place) - start);
   let words: Buffer;
@@ -59,13 +59,13 @@ function byFlags(flags: FrameFile, { place, order }: Survivor): Found {
   return found === undefined ? unplaced('flags-only') : placed(found);
 }
 
-/** Place of the head that a frame is a tail of, or of itself; -1: it lies before the block. */
+/** Index of the head of a frame, or of itself; -1: it is before the block. */
 function headBefore(words: Buffer, at: number): number {
   for (let head = at; head >= 0; head -= 8) if (!isTail(words.readUInt32LE(head))) return head;
   return -1;
 }
 
-/** Whether what is there reaches beyond the block: it never grew. */
+/** Whether the current allocation is longer than the block, which never grows. */
 function isLonger(words: Buffer, size: number): boolean {
   return 8 * size + 4 <= words.length && isTail(words.readUInt32LE(8 * size));
 }

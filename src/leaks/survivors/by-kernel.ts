@@ -1,30 +1,29 @@
 import type { CensusEntry } from '../../account/census-entry.js';
+import { categoryOfCaller } from '../../account/memory/areas.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
-import { categoryOfCaller } from '../../account/memory/vmalloc-callers.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
-import { SlabCacheNames } from '../../walk/memory/slab-cache-names.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
+import { readOrNot } from '../../walk/named-read.js';
 import type { Block } from '../../walk/pages/block.js';
 import { PageReader } from '../../walk/pages/pages.js';
+import { SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import type { Slab } from '../../walk/pages/slab-scan.js';
 import { SlotUse } from '../../walk/pages/slot-use.js';
-import { readOrNot } from '../../walk/read-or-not.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { AllocationType, Survivor } from '../recording.js';
-import type { CacheLimits } from './cache-limits.js';
-import type { Lookup } from './lookup.js';
+import type { CacheLimits, Lookup } from './lookup.js';
 import { type Found, placed, placeOfCategory, unplaced } from './place.js';
 
 /**
- * Puts all memory of the machine into categories, and finds each block there: in which queue of a socket, which
- * slab cache, whose page table, or with nobody.
+ * Assigns all memory of the machine to categories, and looks each block up there: its socket queue, slab
+ * cache, page table, or none.
  *
- * @param kernel of this machine; it is asked until the last block is looked up
- * @param survivors all that are to be looked up
- * @param progress told now and then which part is done, 0 to 1
- * @param limits of caches of this machine
+ * @param kernel this machine; it is read until the last block is looked up
+ * @param survivors blocks to look up
+ * @param progress called with the completed part, 0 to 1
+ * @param limits limits of caches of this machine
  * @throws as accountMemory
  */
 export function lookupByKernel(
@@ -62,19 +61,19 @@ export function lookupByKernel(
   };
 }
 
-/** No slab has more: MAX_ORDER of mm/slub.c is that of the buddy allocator. */
+/** No slab is larger: MAX_ORDER of mm/slub.c is that of the buddy allocator. */
 const MOST_SLAB_FRAMES = 2 ** 10;
 
-/** By whom frames and areas are found, as far as it is asked here. */
+/** The part of the frame and area finder that is used here. */
 interface KnownPlaces {
   readonly ledger: Pick<MemoryPlaces['ledger'], 'categoryOf'>;
   readonly queues: Pick<MemoryPlaces['queues'], 'entryOf'>;
   readonly areas: Pick<MemoryPlaces['areas'], 'all' | 'isStack' | 'caller'>;
 }
 
-/** Finds one block at a time, where all memory is in its category already. */
+/** Looks up single blocks, after all memory was assigned to categories. */
 export class BlockFinder {
-  /** Objects so far of which it cannot be told whether they are free: they are found as if they were held. */
+  /** Number of objects that may be free: they count as held. */
   maybeFree = 0;
   readonly #kernel: Kernel;
   readonly #places: KnownPlaces;
@@ -82,13 +81,13 @@ export class BlockFinder {
   readonly #pages: PageReader;
   readonly #names: SlabCacheNames;
   readonly #slots: SlotUse;
-  /** Null: it cannot be read. */
+  /** Null if the name cannot be read. */
   readonly #cacheNames = new Map<bigint, string | null>();
   readonly #at = new Pointer();
   #slab: { readonly frame: number; readonly slab: Slab } | undefined;
   #areas: ReadonlyMap<bigint, VmArea> | undefined;
 
-  /** @param sockets by address of an object: in whose queue it is */
+  /** @param sockets socket that has an object in its queue, by address of the object */
   constructor(kernel: Kernel, places: KnownPlaces, sockets: ReadonlyMap<bigint, CensusEntry>) {
     this.#kernel = kernel;
     this.#places = places;
@@ -136,7 +135,7 @@ export class BlockFinder {
     const socket = this.#sockets.get(place) ?? this.#places.queues.entryOf(block.frame);
     if (block.kind === 'page') {
       if (socket) return { ...placed('socket', category), socket };
-      // A large kmalloc is a block of its own, which begins with the object.
+      // A large kmalloc is a separate block that begins with the object.
       return bytes > this.#kernel.facts.pageSize && block.frame === frame
         ? placed(where, category)
         : placed('reused', category);
@@ -164,10 +163,10 @@ export class BlockFinder {
     return placed(placeOfCategory(category), category);
   }
 
-  /** The same object for the same slab: its free slots are remembered by it. */
+  /** Returns the same object for the same slab, which remembers its free slots. */
   #slabOf(frame: number, cache: bigint, slotSize: number): Slab {
     if (this.#slab?.frame === frame) return this.#slab.slab;
-    // A bound for a list that leads round in circles.
+    // Limit for a circular list.
     const objects = Math.ceil((MOST_SLAB_FRAMES * this.#kernel.facts.pageSize) / slotSize);
     const slab = { page: this.#kernel.pages.pageOfFrame(frame), cache, objects };
     this.#slab = { frame, slab };
@@ -183,7 +182,7 @@ export class BlockFinder {
   }
 }
 
-/** Whether what is there now lies within the block that was taken: it may have been split, and never grew. */
+/** Whether the current block is within the recorded one, which may have been split but cannot have grown. */
 function isWithin(block: Block, frame: number, order: number): boolean {
   const size = 2 ** order;
   const start = Math.floor(frame / size) * size;

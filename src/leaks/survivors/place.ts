@@ -1,11 +1,11 @@
 import type { CensusEntry } from '../../account/census-entry.js';
 import type { CategoryName } from '../../account/memory/categories.js';
 
-/** Where a block is that was not freed, once it is looked up. */
+/** Current use of a block without a recorded free. */
 export const PLACES = [
-  /** Nobody's: it was freed meanwhile, or its free was missed. */
+  /** Free: it was freed meanwhile, or its free was missed. */
   'free',
-  /** Freed meanwhile and taken again: what is there now is another block. */
+  /** Freed and allocated again: the frame belongs to another block now. */
   'reused',
   'page-cache',
   /** tmpfs, shared memory. */
@@ -16,66 +16,66 @@ export const PLACES = [
   'pipe',
   'slab',
   'vmalloc',
-  /** In a queue of a socket. */
+  /** In a socket queue. */
   'socket',
-  /** Elsewhere in the network: packets that wait, rings of drivers, caches of fragments. */
+  /** Elsewhere in the network stack: queued packets, rings of drivers, fragment caches. */
   'network',
-  /** A driver's page pool has it, and no socket. */
+  /** Held by a driver's page pool, not by a socket. */
   'page-pool',
-  /** Rings of tracers, perf, io_uring, BPF, virtio. */
+  /** Ring buffers of tracers, perf, io_uring, BPF, virtio. */
   'ring',
-  /** The kernel has it for what `category` says. */
+  /** Used by the kernel for the purpose in `category`. */
   'kernel',
-  /** Nothing explains it. */
+  /** No kernel structure references it. */
   'unreferenced',
-  /** `why` says why not. */
+  /** Unknown, for the reason in `why`. */
   'unknown',
 ] as const;
 export type Place = (typeof PLACES)[number];
 
-/** Why it is not known where a block is. */
+/** Why the place of a block is unknown. */
 export const UNPLACED = [
-  /** What was recorded is of another time or machine. */
+  /** The recording is of another time or machine. */
   'from-file',
   /** Neither /proc/kcore nor /proc/kpageflags can be read. */
   'no-source',
-  /** Flags of page frames alone are known, and they tell nothing of this one. */
+  /** Only page flags are known, and this frame has none that identify its use. */
   'flags-only',
   /** Its struct page cannot be read, or contradicts itself. */
   'unreadable',
-  /** There is no such memory. */
+  /** The frame does not exist. */
   'no-such-frame',
 ] as const;
 export type Unplaced = (typeof UNPLACED)[number];
 
-/** What is known of where a block is. */
+/** Result of looking up a block. */
 export interface Found {
   readonly place: Place;
-  /** As `kdump-mem memory` has it; null: not known by that. */
+  /** Category as in `kdump-mem memory`; null if unknown. */
   readonly category: CategoryName | null;
-  /** Of a slab: its cache; hostile. Null: not known. */
+  /** Slab cache of an object; untrusted. Null: unknown. */
   readonly cache: string | null;
-  /** Of `socket`. */
+  /** The socket, if `place` is `socket`. */
   readonly socket: CensusEntry | null;
-  /** Of `not-known`. */
+  /** The reason, if `place` is `unknown`. */
   readonly why: Unplaced | null;
-  /** Whether the allocator counts it as free could not be read: it is placed as if it were held. */
+  /** It could not be read whether the allocator counts it as free: it is placed as if it were held. */
   readonly maybeFree?: true;
 }
 
-/** Whether whoever has a block gives it back, and to whom it is to be put. */
+/** What keeps a block allocated, and whether it will be freed. */
 export type Keeper =
-  /** It is not held any more. */
+  /** It is no longer held. */
   | 'freed'
-  /** The kernel takes it back where memory is short. */
+  /** The kernel reclaims it if memory is short. */
   | 'reclaimable'
-  /** Of a process, and ends with it. */
+  /** It belongs to a process, and is freed when that exits. */
   | 'process'
-  /** Waits until somebody reads it or takes it. */
+  /** Queued until it is read. */
   | 'queued'
-  /** The kernel has it for something known. */
+  /** The kernel uses it for a known purpose. */
   | 'kernel'
-  /** Nothing leads to it. */
+  /** Nothing references it. */
   | 'unreferenced'
   | 'unknown';
 
@@ -99,21 +99,25 @@ const KEEPERS: Readonly<Record<Exclude<Place, 'slab'>, Keeper>> = {
 };
 
 /**
- * Caches whose objects go with a process, its files or its address space (kernel/fork.c, mm/mmap.c, fs/file_table.c
- * and others).
+ * Caches whose objects are freed with a process, its files or its address space (kernel/fork.c, mm/mmap.c,
+ * fs/file_table.c and others).
  */
 const OF_PROCESSES =
   /^(task_struct|task_group|task_delay_info|taskstats|signal_cache|sighand_cache|sigqueue|files_cache|fs_cache|filp|names_cache|mm_struct|vm_area_struct|vma_lock|maple_node|anon_vma(_chain)?|pid(_\d+)?|cred(_jar)?|iocontext|uid_cache|nsproxy|pid_namespace|net_namespace|user_namespace|seq_file|posix_timers_cache|UNIX|TCP|TCPv6|UDP|UDPv6|RAW|RAWv6|PING|sock_inode_cache|eventpoll_(epi|pwq)|ep_head|io_kiocb|thread_stack|page->ptl|inotify_.*|fsnotify_.*|shmem_inode_cache|proc_inode_cache)$/;
 
-/** Objects that carry packets (net/core/skbuff.c): a queue has them. */
-const OF_PACKETS = /^(skbuff_|skb_|sctp_chunk|request_sock_|tw_sock_)/;
+/** Objects that carry packets (net/core/skbuff.c), and are in a queue. */
+const OF_PACKETS = /^(skbuff_|skb_|sctp_chunk|request_sock_)/;
 
-/** Who is to give a block back. */
+/** Sockets in TIME_WAIT: a timer frees each after 60 s (TCP_TIMEWAIT_LEN, net/ipv4/tcp_minisocks.c). */
+const OF_TIMERS = /^tw_sock_/;
+
+/** What keeps a block allocated, by its place. */
 export function keeperOf({ place, category, cache }: Found): Keeper {
   if (place !== 'slab') return KEEPERS[place];
   if (category === 'slab-reclaimable') return 'reclaimable';
   if (cache === null) return 'unknown';
   if (OF_PROCESSES.test(cache)) return 'process';
+  if (OF_TIMERS.test(cache)) return 'kernel';
   return OF_PACKETS.test(cache) ? 'queued' : 'unreferenced';
 }
 
@@ -137,22 +141,22 @@ const OF_CATEGORIES: Readonly<Partial<Record<CategoryName, Place>>> = {
   'network-sockets': 'socket',
   'network-other': 'network',
   rings: 'ring',
-  // Nothing leads to a large kmalloc.
+  // No structure references a large kmalloc.
   'large-kmalloc': 'unreferenced',
   unattributed: 'unreferenced',
 };
 
-/** The place of what lies in a category. */
+/** The place of blocks in a category. */
 export function placeOfCategory(category: CategoryName): Place {
   return OF_CATEGORIES[category] ?? (category === 'unread' ? 'unknown' : 'kernel');
 }
 
-/** What is not known. */
+/** A block whose place is unknown. */
 export function unplaced(why: Unplaced): Found {
   return { place: 'unknown', category: null, cache: null, socket: null, why };
 }
 
-/** Where that is all that is known. */
+/** A block of which only the place, and possibly the category, is known. */
 export function placed(place: Place, category: CategoryName | null = null): Found {
   return { place, category, cache: null, socket: null, why: null };
 }

@@ -1,21 +1,24 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { TraceError } from '../../base/errors/trace.js';
+import { TraceError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import {
   type Moment,
   type Recording,
-  type RecordOrder,
+  type RecordOptions,
   record,
   STACK_BYTES,
 } from '../perf/record.js';
-import { PerfScratch } from '../perf/scratch.js';
+import { PerfScratch } from '../perf/run.js';
 import { type Losses, readRecording } from '../perf/script.js';
 import type { RecordingEnd, StacksAnswer, StacksWarning } from './answer.js';
-import { type CountedMeanwhile, checkFaults, checkGrowth, grown } from './checks.js';
 import {
+  type CountedMeanwhile,
+  checkFaults,
+  checkGrowth,
   type FaultCounts,
+  grown,
   readAnonymous,
   readFaultCounts,
   readHeapEnd,
@@ -23,30 +26,29 @@ import {
 } from './counts.js';
 import { newBytes, StackSums } from './stack-sums.js';
 
-/** What is asked. */
-export interface StacksQuestion {
+/** Parameters of a recording. */
+export interface StacksRequest {
   readonly pid: number;
   readonly seconds: number;
-  /** Of perf.data, bytes. */
+  /** Maximum size of perf.data, bytes. */
   readonly maxBytes: number;
-  /** Ends the recording early: what there is counts. */
+  /** Ends the recording early: the data so far is evaluated. */
   readonly stop: AbortSignal;
-  /** Gives up. */
   readonly abort: AbortSignal;
   readonly progress: (text: string) => void;
 }
 
-/** How long the process is looked at before, to learn how many faults a second it has. */
-const LOOK_MS = 250;
+/** Time to sample the process before the recording, to determine its fault rate. */
+const RATE_SAMPLE_MS = 250;
 
 /**
- * Records the page faults of a process for some seconds, and says which stacks brought new memory.
+ * Records the page faults of a process for some seconds, and attributes new memory to stacks.
  *
  * @throws {TraceError} perf is missing, refused or failed; `process-ended` before anything was recorded
  */
-export async function askStacks(
+export async function recordStacks(
   source: HostSource,
-  question: StacksQuestion,
+  question: StacksRequest,
 ): Promise<StacksAnswer> {
   const { pid, seconds, maxBytes, stop, abort, progress } = question;
   const comm = optionalText(source, `/proc/${pid}/comm`).replace(/\n$/, '');
@@ -55,8 +57,8 @@ export async function askStacks(
   try {
     const heapEnd = await readHeapEnd(source, pid);
     const watch = new Watch(source, pid);
-    progress(`perf records pid ${pid} for ${seconds} s (Ctrl-C: until now) …`);
-    const order: RecordOrder = {
+    progress(`recording page faults of pid ${pid} for ${seconds} s (Ctrl-C ends the recording) …`);
+    const order: RecordOptions = {
       pid,
       seconds,
       period,
@@ -70,23 +72,28 @@ export async function askStacks(
     };
     const recording = await record(order).catch((error: unknown) => {
       if (error instanceof TraceError && error.code !== 'perf-missing' && !isAlive(source, pid))
-        throw new TraceError('process-ended', `pid ${pid} exited before perf began to record`);
-      // perf itself says nothing then.
+        throw new TraceError('process-ended', `pid ${pid} exited before the recording began`);
+      // perf itself reports no reason in this case.
       if (error instanceof TraceError && error.code === 'perf-failed' && scratch.isFull)
         throw new TraceError('no-room', 'no space left for perf.data', { cause: error });
       throw error;
     });
     const pageSize = readPageSize(source);
     const sums = new StackSums(pid, period, pageSize, heapEnd);
-    progress('perf looks for functions …');
-    const losses = await readRecording(scratch.file, recording.names, (it) => sums.add(it), abort);
+    progress('resolving symbols …');
+    const losses = await readRecording(
+      scratch.file,
+      recording.names,
+      (sample) => sums.add(sample),
+      abort,
+    );
     return answerOf({ comm, question, recording, sums, losses, watch });
   } finally {
     scratch.remove();
   }
 }
 
-/** What /proc tells of the process while perf works. */
+/** Samples /proc data of the process while perf runs. */
 class Watch {
   readonly threads: number;
   growth: number | null = null;
@@ -101,7 +108,7 @@ class Watch {
     this.threads = readAnonymous(source, pid)?.threads ?? 1;
   }
 
-  /** RssAnon is read inside of the time that faults are counted in. */
+  /** RssAnon is read within the interval in which faults are counted. */
   readonly mark = (moment: Moment): void => {
     if (moment === 'ending') {
       const after = readAnonymous(this.#source, this.#pid);
@@ -124,14 +131,14 @@ class Watch {
 
 async function choosePeriod(
   source: HostSource,
-  { pid, seconds, maxBytes }: StacksQuestion,
+  { pid, seconds, maxBytes }: StacksRequest,
 ): Promise<number> {
   const before = readFaultCounts(source, pid);
   const began = performance.now();
-  await delay(LOOK_MS);
+  await delay(RATE_SAMPLE_MS);
   const after = readFaultCounts(source, pid);
   if (!before || !after)
-    throw new TraceError('process-ended', `pid ${pid} exited before perf began to record`);
+    throw new TraceError('process-ended', `pid ${pid} exited before the recording began`);
   const rate = (1000 * (after.minor - before.minor)) / (performance.now() - began);
   return periodFor(rate, seconds, maxBytes);
 }
@@ -142,7 +149,7 @@ function isAlive(source: HostSource, pid: number): boolean {
 
 interface RecordedFaults {
   readonly comm: string;
-  readonly question: StacksQuestion;
+  readonly question: StacksRequest;
   readonly recording: Recording;
   readonly sums: StackSums;
   readonly losses: Losses;
@@ -160,10 +167,10 @@ function answerOf({
   const { pid, seconds: requestedSeconds, stop } = question;
   const { counted, growth, threads } = watch;
   const { lost } = losses;
-  const ended = endOf(recording, stop, watch.isAlive);
+  const end = endOf(recording, stop, watch.isAlive);
   const warnings = [
-    ...early(ended, recording, requestedSeconds),
-    ...lossWords(losses),
+    ...early(end, recording, requestedSeconds),
+    ...lossMessages(losses),
     ...(counted ? checkFaults(sums, counted, lost, threads) : []),
   ];
   if (warnings.length === 0 && sums.period === 1 && growth !== null) {
@@ -174,7 +181,7 @@ function answerOf({
     pid,
     comm,
     requestedSeconds,
-    ended,
+    ended: end,
     lost,
     seconds: recording.seconds,
     period: sums.period,
@@ -215,59 +222,64 @@ function endOf(
 function early(
   ended: RecordingEnd,
   { endedItself, seconds }: Recording,
-  asked: number,
+  requested: number,
 ): StacksWarning[] {
-  const after = `after ${seconds.toFixed(1)} s of ${asked}`;
+  const after = `after ${seconds.toFixed(1)} s of ${requested}`;
   if (ended === 'process-ended')
-    return [{ code: 'ended-early', message: `the process ended ${after}: this is what it did` }];
+    return [
+      {
+        code: 'ended-early',
+        message: `the process exited ${after}: all its faults until then are reported`,
+      },
+    ];
   if (ended === 'size-limit')
     return [
       {
         code: 'ended-early',
-        message: `the recording was full ${after}: --max-size gives it more room`,
+        message: `the recording reached its size limit ${after} (--max-size raises it)`,
       },
     ];
-  // Of a Ctrl-C nobody needs to be told.
+  // After Ctrl-C, the user needs no explanation.
   if (ended === 'interrupted' && endedItself)
-    return [{ code: 'ended-early', message: `perf was ended ${after}, and not by us` }];
+    return [{ code: 'ended-early', message: `another program ended perf ${after}` }];
   return [];
 }
 
-function lossWords({ lost, strange }: Losses): StacksWarning[] {
+function lossMessages({ lost, unparsed }: Losses): StacksWarning[] {
   return [
     ...(lost > 0
       ? [
           {
             code: 'lost' as const,
-            message: `the kernel had no room for ${lost} records: their stacks are not known`,
+            message: `${lost} records were lost because a kernel buffer was full: their stacks are unknown`,
           },
         ]
       : []),
-    ...(strange > 0
+    ...(unparsed > 0
       ? [
           {
             code: 'unreadable' as const,
-            message: `${strange} lines of perf script are of no known form`,
+            message: `${unparsed} lines of perf script are malformed or unsupported`,
           },
         ]
       : []),
   ];
 }
 
-/** Samples a second that a machine takes without noticing. */
-const MOST_A_SECOND = 4000;
+/** Samples per second that do not noticeably load a machine. */
+const MAX_PER_SECOND = 4000;
 
-/** Of perf.data for each sample: its stack, registers, and the record around them. */
+/** Size of a sample in perf.data: stack, registers, and record overhead. */
 const SAMPLE_BYTES = STACK_BYTES + 512;
 
 /**
- * Each so many faults one is recorded, by how many there are a second: each one where perf.data has room
- * for that. A prime, since a program's loops have round numbers of pages.
+ * Returns the sampling period for a fault rate: 1 if perf.data has room for every fault. A prime, since
+ * loops often fault a round number of pages.
  */
 export function periodFor(faultsPerSecond: number, seconds: number, maxBytes: number): number {
   const room = maxBytes / 2 / SAMPLE_BYTES;
   const least = Math.max(
-    faultsPerSecond / MOST_A_SECOND,
+    faultsPerSecond / MAX_PER_SECOND,
     (faultsPerSecond * seconds) / Math.max(1, room),
   );
   if (least <= 1) return 1;

@@ -1,37 +1,37 @@
-import type { Frame, Sample } from '../perf/sample.js';
+import type { Frame, Sample } from '../perf/script.js';
 
-/** Faults and what they brought. */
+/** Page faults and the memory that they added. */
 export interface FaultSum {
   /** Page faults: recorded ones times the period. */
   faults: number;
-  /** The pages that were there afterwards, bytes. */
+  /** Size of the faulted pages, bytes. */
   bytes: number;
 }
 
-/** One stack, or one function, and what new memory it brought. */
+/** One stack, or one function, and the new memory that it faulted in. */
 export interface StackSum {
-  /** The innermost first. */
+  /** Innermost first. */
   readonly frames: readonly Frame[];
   readonly anonymous: FaultSum;
   readonly shared: FaultSum;
   readonly hugetlb: FaultSum;
 }
 
-/** What calls asked for of address space. */
+/** Address space requested by calls. */
 export interface SpaceSum {
   readonly frames: readonly Frame[];
   calls: number;
   bytes: number;
 }
 
-/** Which sums are made of stacks by themselves. */
+/** Kinds of memory with sums per stack. */
 const NEW_KINDS = ['anonymous', 'shared', 'hugetlb'] as const satisfies readonly MappingKind[];
 type NewKind = (typeof NEW_KINDS)[number];
 
-/** More stacks than these are added up as one of no frames: each takes about 1 KiB. */
-const MOST_STACKS = 50_000;
+/** Further stacks are summed up as one without frames: each takes about 1 KiB. */
+const MAX_STACKS = 50_000;
 
-/** Adds samples up by stack. Memory grows with the number of different stacks, not with that of samples. */
+/** Sums samples by stack. Memory use grows with the number of different stacks, not of samples. */
 export class StackSums {
   readonly stacks = new Map<string, StackSum>();
   readonly space = { mmap: new Map<string, SpaceSum>(), brk: new Map<string, SpaceSum>() };
@@ -42,23 +42,23 @@ export class StackSums {
     file: none(),
     unknown: none(),
   };
-  /** Recorded, of this process. */
+  /** Samples of this process. */
   samples = 0;
   /** By the kernel's two counters. */
   minor = 0;
   major = 0;
-  /** Anonymous pages that were read back from swap: faults on memory that is not new. */
+  /** Anonymous pages that were swapped in: faults on memory that is not new. */
   readonly swappedIn: FaultSum = none();
-  /** Faults of processes that it forked. */
+  /** Faults of forked processes. */
   ofChildren = 0;
-  /** Bytes of new memory whose stack does not reach the beginning of its thread. */
+  /** Bytes of new memory with a stack that does not reach the start of its thread. */
   truncatedBytes = 0;
-  /** Faults on anonymous memory whose page's size is not told: counted as a base page. */
+  /** Faults on anonymous memory with unknown page size: counted as a base page. */
   sizesUnknown = 0;
   readonly #frames = new Map<string, Frame>();
   #heapEnd: bigint | null;
 
-  /** @param heapEnd where the heap ends at the beginning, null: not known */
+  /** @param heapEnd end of the heap at the start, null: unknown */
   constructor(
     readonly pid: number,
     readonly period: number,
@@ -93,7 +93,7 @@ export class StackSums {
     this.#stack(kind, frames, fault);
   }
 
-  /** Functions that allocate, each with all its stacks together. */
+  /** Functions that allocate, each with all its stacks combined. */
   functions(): StackSum[] {
     const sums = new Map<Frame | undefined, StackSum>();
     for (const { frames, ...kinds } of this.stacks.values()) {
@@ -111,7 +111,7 @@ export class StackSums {
   #stack(kind: NewKind, frames: readonly Frame[], fault: FaultSum): void {
     const own = frames.map((frame) => this.#known(frame));
     const key = own.map(keyOf).join('\n');
-    const known = this.stacks.has(key) || this.stacks.size < MOST_STACKS;
+    const known = this.stacks.has(key) || this.stacks.size < MAX_STACKS;
     const sum = this.stacks.get(known ? key : '') ?? emptySum(known ? own : []);
     this.stacks.set(known ? key : '', sum);
     grow(sum[kind], fault);
@@ -128,14 +128,14 @@ export class StackSums {
     const own = frames.map((frame) => this.#known(frame));
     const key = own.map(keyOf).join('\n');
     const sums = this.space[type];
-    const known = sums.has(key) || sums.size < MOST_STACKS;
+    const known = sums.has(key) || sums.size < MAX_STACKS;
     const sum = sums.get(known ? key : '') ?? { frames: known ? own : [], calls: 0, bytes: 0 };
     sums.set(known ? key : '', sum);
     sum.calls++;
     sum.bytes += Number(bytes);
   }
 
-  /** One object for each function: a stack is told by where it called, not from which line. */
+  /** One object per function: the call offset identifies a frame, not the source line. */
   #known({ symbol, module, offset }: Frame): Frame {
     const frame = { symbol, module, offset: symbol === null ? offset : null };
     const key = keyOf(frame);
@@ -164,26 +164,26 @@ function grow(sum: FaultSum, by: FaultSum): void {
   sum.bytes += by.bytes;
 }
 
-/** No module's name has a NUL. */
+/** Module names contain no NUL. */
 function keyOf({ symbol, module, offset }: Frame): string {
   return `${symbol ?? offset}\0${module}`;
 }
 
-/** What a fault on a mapping brings. */
+/** Kinds of memory that a fault can add. */
 type MappingKind =
-  /** New memory of the process alone: heap, stacks, anonymous mappings. */
+  /** New private memory of the process: heap, stacks, anonymous mappings. */
   | 'anonymous'
-  /** tmpfs, memfd, shared anonymous memory: new for who is the first to touch it. */
+  /** tmpfs, memfd, shared anonymous memory: new for the process that touches it first. */
   | 'shared'
-  /** Huge pages of the pool of hugetlb. */
+  /** Huge pages of the hugetlb pool. */
   | 'hugetlb'
-  /** A file's pages, which lie in the page cache, and private copies of them. */
+  /** A file's pages, which are in the page cache, and private copies of them. */
   | 'file'
-  /** perf does not know what is mapped there. */
+  /** perf does not know the mapping. */
   | 'unknown';
 
 /**
- * A mapping by the name that perf has for it, which is the kernel's (perf_event_mmap_event,
+ * Classifies a mapping by its name in perf, which is the kernel's (perf_event_mmap_event,
  * kernel/events/core.c): `//anon`, `[heap]`, `[stack]`, or a path.
  */
 export function mappingKind(name: string): MappingKind {
@@ -196,28 +196,28 @@ export function mappingKind(name: string): MappingKind {
   return name === '[unknown]' || name === '' ? 'unknown' : 'file';
 }
 
-/** Libraries that take memory for who calls them: the C and C++ libraries, and well-known allocators. */
+/** Libraries that allocate for their callers: the C and C++ libraries, and well-known allocators. */
 const LIBRARIES =
   /(^|\/)(libc|libc\+\+|libstdc\+\+|libpthread|ld|ld-linux[\w-]*|ld-musl[\w-]*|libgcc_s|libjemalloc|libtcmalloc(_minimal)?|libmimalloc|librpmalloc)([-.][\w.-]*)?( \(deleted\))?$/;
 
-/** The same where a program has them inside, linked statically. */
+/** Functions of statically linked allocators. */
 const FUNCTIONS =
   /^(_*(libc_|GI_+|int_|rjem_|je_|tc_|mi_|g_(try_)?)*(malloc|calloc|realloc|reallocarray|memalign|posix_memalign|aligned_alloc|valloc|pvalloc|free|mmap|mmap64|munmap|mremap|brk|sbrk)[\w@.]*|_*sysmalloc[\w.]*|_*(default_)?morecore[\w@.]*|malloc_consolidate|unlink_chunk[\w.]*|tcache_[\w.]+|_*(mem(set|cpy|move|pcpy)|bzero|str(n?dup|n?cpy))[\w@.]*|operator new.*|_Zn[wa][\w.]*|arena_get2[\w.]*|new_heap|sysmalloc_mmap[\w.]*|syscall)$/;
 
-/** Whether a function takes memory only because another asked it to. */
+/** Whether a function only allocates on behalf of its caller. */
 function isAllocator({ symbol, module }: Frame): boolean {
   return LIBRARIES.test(module) || (symbol !== null && FUNCTIONS.test(symbol));
 }
 
 /**
- * Who allocates: of a stack, innermost first, the first function that is none of the libraries that others
- * call for memory. The innermost where there is no other.
+ * Returns the allocating function: the first frame of a stack, innermost first, that is not in an
+ * allocator library. The innermost frame if there is no other.
  */
 export function allocatingFrame(frames: readonly Frame[]): Frame | undefined {
   return frames.find((frame) => !isAllocator(frame)) ?? frames[0];
 }
 
-/** Where threads begin: a stack that ends elsewhere was cut off. */
+/** Whether a stack ends in a thread's start function; otherwise it was truncated. */
 export function reachesStart(frames: readonly Frame[]): boolean {
   const last = frames.at(-1)?.symbol;
   return last !== undefined && last !== null && BEGINNINGS.test(last);

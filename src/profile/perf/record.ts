@@ -3,59 +3,57 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { Duplex } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TraceError } from '../../base/errors/trace.js';
-import { asMissing, type PerfRun, signalPerf, startPerf, Words } from './run.js';
-import type { EventNames } from './sample.js';
+import { TraceError } from '../../base/errors.js';
+import { CappedText, missingPerf, type PerfRun, signalPerf, startPerf } from './run.js';
+import type { EventNames } from './script.js';
 
-/** What is to be recorded. */
-export interface RecordOrder {
+/** Parameters of a recording. */
+export interface RecordOptions {
   readonly pid: number;
   readonly seconds: number;
-  /** Each so many faults one is recorded. */
+  /** Sampling period of faults. */
   readonly period: number;
-  /** Of perf.data, bytes. */
+  /** Maximum size of perf.data, bytes. */
   readonly maxBytes: number;
   readonly file: string;
-  /** Ends it early. */
+  /** Ends the recording early. */
   readonly stop: AbortSignal;
-  /** Told before and after perf begins to record, and before and after it ends. */
+  /** Called before and after perf starts to record, and before and after it stops. */
   readonly mark: (moment: Moment) => void;
 }
 
 export type Moment = 'before' | 'begun' | 'ending' | 'ended';
 
-/** What was recorded. */
 export interface Recording {
   readonly names: EventNames;
   readonly seconds: number;
-  /** Sizes of pages are recorded. */
   readonly pageSizes: boolean;
   /** Calls of mmap and brk are recorded. */
   readonly spaceCalls: boolean;
-  /** By itself: the process is gone, or the file is full. */
+  /** perf ended by itself: the process exited, or the file is full. */
   readonly endedItself: boolean;
-  /** perf said that the file is full. */
+  /** perf reported that the file is full. */
   readonly full: boolean;
 }
 
-/** Bytes of stack that perf copies of each sample: most of 64 KiB would be for nothing. */
+/** Bytes of stack that perf copies per sample: most of 64 KiB would be wasted. */
 export const STACK_BYTES = 8192;
 
-/** How long perf may take to begin, and to write down what it has. */
-const PATIENCE_MS = 20_000;
+/** Time limit for perf to start, and to write its data. */
+const RESPONSE_MS = 20_000;
 
 /**
- * Records page faults of a process, and where that is each of them and tracepoints can be read calls of mmap
- * and brk too.
+ * Records page faults of a process; if each fault is recorded and tracepoints are readable, also calls
+ * of mmap and brk.
  *
  * @throws {TraceError} `perf-missing`, `perf-refused`, `perf-failed`
  */
-export async function record(order: RecordOrder): Promise<Recording> {
+export async function record(order: RecordOptions): Promise<Recording> {
   const options = await optionsOfPerf();
   if (!options.includes('--control') || !options.includes('--data '))
     throw new TraceError('perf-failed', 'perf: version too old (--control requires 5.10)');
   const pageSizes = options.includes('--data-page-size');
-  // Where not each fault is recorded, such calls would fill the file before faults do.
+  // If faults are sampled, such calls would fill the file first.
   const spaceCalls =
     order.period === 1 && isReadable('/sys/kernel/tracing/events/syscalls/sys_enter_mmap/id');
   const secret = randomBytes(8).toString('hex');
@@ -71,7 +69,7 @@ export async function record(order: RecordOrder): Promise<Recording> {
 }
 
 function argumentsOf(
-  { pid, seconds, period, maxBytes, file }: RecordOrder,
+  { pid, seconds, period, maxBytes, file }: RecordOptions,
   { minor, major }: EventNames,
   { pageSizes, spaceCalls }: Pick<Recording, 'pageSizes' | 'spaceCalls'>,
 ): string[] {
@@ -83,41 +81,41 @@ function argumentsOf(
     ...(pageSizes ? ['--data-page-size'] : []),
     ...['--mmap-pages', bufferSize()],
     ...['--event', `minor-faults/name=${minor},period=${period}/`],
-    // Each of them: they are few, since each waits for a disk.
+    // Every major fault: they are few, since each waits for a disk.
     ...['--event', `major-faults/name=${major},period=1/`],
     ...(spaceCalls ? ['--event', 'syscalls:sys_enter_mmap,syscalls:sys_enter_brk'] : []),
     ...['--pid', String(pid)],
-    // Should we be killed, perf ends all the same.
-    ...['--', 'sleep', String(seconds + PATIENCE_MS / 1000)],
+    // perf ends even if kdump-mem is killed.
+    ...['--', 'sleep', String(seconds + RESPONSE_MS / 1000)],
   ];
 }
 
-/** Its buffer for each CPU: 64 MiB for all at most. Without root the kernel grants what is the default. */
+/** Buffer size per CPU: at most 64 MiB in total. Without root the kernel only grants the default. */
 function bufferSize(): string {
   if (process.geteuid?.() !== 0) return '512K';
   const each = Math.min(8192, 65_536 / availableParallelism());
   return `${2 ** Math.floor(Math.log2(Math.max(512, each)))}K`;
 }
 
-/** perf, told by its control descriptor when to record. */
+/** A perf process controlled through its control descriptor. */
 class Session {
   readonly #perf: PerfRun;
   readonly #mark: (moment: Moment) => void;
-  readonly #words: Words;
+  readonly #messages: CappedText;
   readonly #control: Duplex | undefined;
   readonly #ended: Promise<'ended'>;
-  /** perf says so at once, and takes a second to end. */
+  /** perf reports it immediately, but takes a second to exit. */
   readonly #full: Promise<'full'>;
   #answers = 0;
-  /** It has ended, and was not killed by us. */
-  #over = false;
+  /** It has exited, and was not killed by kdump-mem. */
+  #hasEnded = false;
   #killed = false;
   #wake: () => void = () => {};
 
   constructor(perf: PerfRun, mark: (moment: Moment) => void) {
     this.#perf = perf;
     this.#mark = mark;
-    this.#words = new Words(perf.stderr);
+    this.#messages = new CappedText(perf.stderr);
     perf.stdout?.resume();
     for (const stream of perf.control ?? []) stream?.on('error', () => undefined);
     this.#control = perf.control?.[0];
@@ -126,7 +124,7 @@ class Session {
       this.#wake();
     });
     this.#ended = perf.ended.then(() => {
-      this.#over = !this.#killed;
+      this.#hasEnded = !this.#killed;
       return 'ended';
     });
     this.#full = new Promise((done) => {
@@ -137,18 +135,18 @@ class Session {
   }
 
   get #isFull(): boolean {
-    return /size limit reached/.test(this.#words.text);
+    return /size limit reached/.test(this.#messages.text);
   }
 
   async run({
     seconds,
     stop,
-  }: RecordOrder): Promise<Pick<Recording, 'seconds' | 'endedItself' | 'full'>> {
-    // Nothing is enabled yet: it is asked for its answer.
-    if (!(await this.#told('disable'))) throw await this.#failure();
+  }: RecordOptions): Promise<Pick<Recording, 'seconds' | 'endedItself' | 'full'>> {
+    // Nothing is enabled yet: this only checks that perf responds.
+    if (!(await this.#command('disable'))) throw await this.#failure();
     this.#mark('before');
     const began = performance.now();
-    if (!(await this.#told('enable'))) throw await this.#failure();
+    if (!(await this.#command('enable'))) throw await this.#failure();
     this.#mark('begun');
     const timer = new AbortController();
     const reason = await Promise.race([
@@ -163,7 +161,7 @@ class Session {
     let endedItself = reason === 'ended' || reason === 'full';
     if (!endedItself) {
       this.#mark('ending');
-      if (await this.#told('disable')) this.#mark('ended');
+      if (await this.#command('disable')) this.#mark('ended');
       else endedItself = true;
       signalPerf(this.#perf.pid, 'SIGINT');
     }
@@ -178,8 +176,8 @@ class Session {
     signalPerf(this.#perf.pid, 'SIGKILL');
   }
 
-  /** Whether it has done as it was told: not if it ended, or says nothing. */
-  async #told(command: 'enable' | 'disable'): Promise<boolean> {
+  /** Whether perf acknowledged a command: false if it exited or does not respond. */
+  async #command(command: 'enable' | 'disable'): Promise<boolean> {
     const wanted = this.#answers + 1;
     this.#control?.write(`${command}\n`);
     const answered = new Promise<'answered'>((done) => {
@@ -190,7 +188,7 @@ class Session {
     const timer = new AbortController();
     const reason = await Promise.race([
       ...[answered, this.#ended],
-      delay(PATIENCE_MS, 'late', { signal: timer.signal }).catch(() => 'late'),
+      delay(RESPONSE_MS, 'late', { signal: timer.signal }).catch(() => 'late'),
     ]);
     timer.abort();
     return reason === 'answered';
@@ -200,7 +198,7 @@ class Session {
     const timer = new AbortController();
     await Promise.race([
       this.#ended,
-      delay(PATIENCE_MS, undefined, { signal: timer.signal }).catch(() => undefined),
+      delay(RESPONSE_MS, undefined, { signal: timer.signal }).catch(() => undefined),
     ]);
     timer.abort();
     this.kill();
@@ -208,12 +206,12 @@ class Session {
   }
 
   async #failure(): Promise<TraceError> {
-    const over = this.#over;
+    const over = this.#hasEnded;
     this.kill();
     const { cause, signal } = await this.#perf.ended;
-    const missing = asMissing(cause);
+    const missing = missingPerf(cause);
     if (missing) return missing;
-    const { reason, text } = this.#words;
+    const { reason, text } = this.#messages;
     if (over && signal !== undefined)
       return new TraceError('perf-failed', `perf record: killed by ${signal}`, { cause });
     if (/No space left on device/.test(text))
@@ -225,16 +223,16 @@ class Session {
   }
 }
 
-/** What `perf record -h` lists. */
+/** Output of `perf record -h`. */
 async function optionsOfPerf(): Promise<string> {
-  const perf = startPerf(['record', '-h'], { timeout: PATIENCE_MS });
-  const [out, errors] = [new Words(perf.stdout), new Words(perf.stderr)];
+  const perf = startPerf(['record', '-h'], { timeout: RESPONSE_MS });
+  const [out, errors] = [new CappedText(perf.stdout), new CappedText(perf.stderr)];
   const { cause } = await perf.ended;
-  const missing = asMissing(cause);
+  const missing = missingPerf(cause);
   if (missing) throw missing;
   const text = out.text + errors.text;
   if (/--output/.test(text)) return text;
-  // Ubuntu’s is a script that looks for the perf of the kernel that runs.
+  // Ubuntu’s perf is a script that searches for the running kernel's perf.
   throw new TraceError('perf-missing', `perf: start failed (${errors.reason})`);
 }
 

@@ -1,60 +1,60 @@
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { Duplex, Readable } from 'node:stream';
 import { execa } from 'execa';
-import { TraceError } from '../../base/errors/trace.js';
-import { safePath } from '../../base/program-path.js';
+import { TraceError } from '../../base/errors.js';
+import { safePath } from '../../base/shell.js';
 
-/** Of what perf says: enough for its reason, and no more. */
-const MOST_WORDS = 16 * 1024;
+/** Maximum length of perf's messages: enough for a reason. */
+const MAX_TEXT = 16 * 1024;
 
-/** What runs now: each leads a process group of its own. */
+/** Running commands: each leads its own process group. */
 const running = new Set<number>();
 
-/** Ends all that runs, with what it started. */
-export function endPerf(): void {
+/** Kills all running commands with their children. */
+function endPerf(): void {
   for (const pid of running) signalPerf(pid, 'SIGKILL');
 }
 
-/** Sends a signal to a perf that runs, and to what it started. */
+/** Sends a signal to a running perf and its children. */
 export function signalPerf(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined || !running.has(pid)) return;
   try {
     process.kill(-pid, signal);
   } catch {
-    // It has ended.
+    // It has exited.
   }
 }
 
-/** How it may be started. */
 export interface PerfOptions {
-  /** Two descriptors more, 3 and 4, to control it. */
+  /** Opens descriptors 3 and 4 as control pipes. */
   readonly control?: boolean;
-  /** Ends it when so many milliseconds have passed. */
+  /** Kills it after this many milliseconds. */
   readonly timeout?: number;
-  /** Ends it. */
+  /** Kills it. */
   readonly stop?: AbortSignal;
 }
 
-/** A perf that runs. */
 export interface PerfRun {
   readonly pid: number | undefined;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** Descriptors 3 and 4, where they were asked for. */
+  /** Descriptors 3 and 4, if requested. */
   readonly control: readonly [Duplex, Duplex] | undefined;
   readonly ended: Promise<PerfEnd>;
 }
 
-/** How it ended. */
 export interface PerfEnd {
   readonly failed: boolean;
   readonly signal: string | undefined;
-  /** It could not be started, or was ended by us. */
+  /** It could not be started, or kdump-mem killed it. */
   readonly cause: unknown;
 }
 
 /**
- * Starts perf in a process group of its own, so that a Ctrl-C of the terminal reaches us alone and it is
- * told by us. It reads no configuration of anybody's, and asks no server for symbols.
+ * Starts perf in its own process group, so that a Ctrl-C of the terminal only reaches kdump-mem, which
+ * stops perf. perf reads no configuration files, and queries no symbol servers.
  */
 export function startPerf(args: readonly string[], options: PerfOptions = {}): PerfRun {
   const { DEBUGINFOD_URLS: _, ...environment } = process.env;
@@ -71,7 +71,7 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
   });
   const { pid, stdout, stderr, stdio } = started;
   if (pid !== undefined) running.add(pid);
-  // What it started holds our pipes open, and would be waited for, when perf is killed.
+  // After perf is killed, its children would keep the pipes open.
   started.once('exit', () => signalPerf(pid, 'SIGKILL'));
   return {
     pid,
@@ -88,17 +88,17 @@ export function startPerf(args: readonly string[], options: PerfOptions = {}): P
 /** Lines that every perf prints. */
 const NO_REASON = /^(Error|Warning):$|^\[ perf record: |^Events (en|dis)abled$/;
 
-/** What a stream of words comes to, as it grows. */
-export class Words {
+/** Collects text from a stream, up to a maximum. */
+export class CappedText {
   text = '';
 
   constructor(stream: Readable | null) {
     stream?.on('data', (bytes: Buffer) => {
-      if (this.text.length < MOST_WORDS) this.text += bytes.toString('utf8');
+      if (this.text.length < MAX_TEXT) this.text += bytes.toString('utf8');
     });
   }
 
-  /** Its reason in one line. */
+  /** The reason in one line. */
   get reason(): string {
     const lines = this.text
       .split('\n')
@@ -108,9 +108,75 @@ export class Words {
   }
 }
 
-/** Its own error where there is no perf to start. */
-export function asMissing(cause: unknown): TraceError | undefined {
+/** Returns a specific error if perf is not installed. */
+export function missingPerf(cause: unknown): TraceError | undefined {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (code !== 'ENOENT' && code !== 'EACCES') return undefined;
   return new TraceError('perf-missing', 'perf is not installed', { cause });
+}
+
+const SIGNALS = ['SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/**
+ * A folder for perf.data, which contains parts of a process's stacks: accessible only to its owner
+ * (mode 700), and removed as soon as perf has opened the file, so that even SIGKILL leaves nothing
+ * behind. perf exits before kdump-mem.
+ */
+export class PerfScratch {
+  readonly path: string;
+  #descriptor: number | undefined;
+  readonly #clean = (): void => {
+    endPerf();
+    if (this.#descriptor !== undefined) fs.closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+    fs.rmSync(this.path, { recursive: true, force: true });
+  };
+  readonly #onSignal = (signal: NodeJS.Signals): void => {
+    this.remove();
+    process.kill(process.pid, signal);
+  };
+
+  /** @throws {TraceError} `no-room` */
+  constructor() {
+    try {
+      this.path = fs.mkdtempSync(path.join(tmpdir(), 'kdump-mem-perf-'));
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new TraceError('no-room', `${tmpdir()}: directory not created (${code})`, { cause });
+    }
+    process.on('exit', this.#clean);
+    for (const signal of SIGNALS) process.on(signal, this.#onSignal);
+  }
+
+  /** Path for writing perf.data, or for reading it once its name is removed. */
+  get file(): string {
+    if (this.#descriptor !== undefined) return `/proc/${process.pid}/fd/${this.#descriptor}`;
+    return path.join(this.path, 'perf.data');
+  }
+
+  /** Whether the file system is full. */
+  get isFull(): boolean {
+    try {
+      return fs.statfsSync(this.path).bavail === 0;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Removes the name of the file that perf has open. */
+  hide(): void {
+    try {
+      this.#descriptor = fs.openSync(this.file, 'r');
+    } catch {
+      // The reader reports that perf has written no file.
+      return;
+    }
+    fs.rmSync(this.path, { recursive: true, force: true });
+  }
+
+  remove(): void {
+    this.#clean();
+    process.off('exit', this.#clean);
+    for (const signal of SIGNALS) process.off(signal, this.#onSignal);
+  }
 }

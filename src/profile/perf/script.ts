@@ -1,22 +1,21 @@
 import { statSync } from 'node:fs';
-import { TraceError } from '../../base/errors/trace.js';
-import { LineCutter } from '../../host/ss/lines.js';
-import { startPerf, Words } from './run.js';
-import type { EventNames, Fault, Frame, Sample, SpaceCall } from './sample.js';
+import { TraceError } from '../../base/errors.js';
+import { LineCutter } from '../../host/lines.js';
+import { CappedText, startPerf } from './run.js';
 
-/** What could not be taken from a recording. */
+/** Data of a recording that could not be used. */
 export interface Losses {
-  /** Records that the kernel had no room for, by what perf says: of any kind. */
+  /** Records of any kind that the kernel dropped, according to perf. */
   readonly lost: number;
-  /** Lines of `perf script` of no known form. */
-  readonly strange: number;
+  /** Lines of `perf script` in an unknown format. */
+  readonly unparsed: number;
 }
 
 /**
- * Reads what was recorded, through `perf script`, which unwinds stacks and knows symbols. Inlined functions
- * are not asked for: that takes perf a thousand times as long.
+ * Reads a recording through `perf script`, which unwinds stacks and resolves symbols. Without inlined
+ * functions, which take perf a thousand times as long.
  *
- * @param stop ends it
+ * @param stop kills it
  * @throws {TraceError} `perf-failed`
  */
 export async function readRecording(
@@ -35,7 +34,7 @@ export async function readRecording(
     ],
     { stop },
   );
-  const words = new Words(perf.stderr);
+  const words = new CappedText(perf.stderr);
   const cutter = new LineCutter((bytes, from, to) => parser.line(bytes.toString('utf8', from, to)));
   perf.stdout?.on('data', (bytes: Buffer) => cutter.push(bytes));
   const { failed } = await perf.ended;
@@ -43,27 +42,27 @@ export async function readRecording(
   parser.end();
   if (failed) throw new TraceError('perf-failed', `perf script: ${words.reason}`);
   const lost = Math.max(parser.lostRecords, parser.lostSamples);
-  return { lost, strange: parser.strange + cutter.overlong };
+  return { lost, unparsed: parser.strange + cutter.overlong };
 }
 
-/** perf itself stops at kernel.perf_event_max_stack, 127 unless somebody raised it. */
-const MOST_FRAMES = 1024;
+/** perf itself stops at kernel.perf_event_max_stack, by default 127. */
+const MAX_FRAMES = 1024;
 
 /** MAP_ANONYMOUS (include/uapi/asm-generic/mman-common.h; the same on x86 and arm64). */
 const MAP_ANONYMOUS = 0x20n;
 
 /**
- * Reads what `perf script -F {@link SCRIPT_FIELDS}` prints, line by line (tools/perf/builtin-script.c).
+ * Parses the output of `perf script -F {@link SCRIPT_FIELDS}` line by line (tools/perf/builtin-script.c).
  *
- * Names of files and symbols stand there as they are, and may hold newlines. Whoever makes such names can
- * spoil stacks of its own; lines that are nothing we know are counted, and so are records of faults, which
- * are held against the kernel's own count.
+ * Names of files and symbols are unescaped, and may contain newlines. A process with such names can only
+ * corrupt its own stacks; lines in an unknown format are counted, and so are fault records, which are
+ * compared with the kernel's own count.
  */
 export class ScriptParser {
-  /** Records that perf says the kernel had no room for. */
+  /** Records that the kernel dropped, according to perf. */
   lostRecords = 0;
   lostSamples = 0;
-  /** Lines of no known form. */
+  /** Lines in an unknown format. */
   strange = 0;
   readonly #names: EventNames;
   readonly #onSample: (sample: Sample) => void;
@@ -81,7 +80,7 @@ export class ScriptParser {
     }
     const frame = endsInFile(text) ? FRAME.exec(text)?.groups : undefined;
     if (frame && this.#open) {
-      if (this.#open.frames.length < MOST_FRAMES) this.#open.frames.push(frameOf(frame));
+      if (this.#open.frames.length < MAX_FRAMES) this.#open.frames.push(frameOf(frame));
       return;
     }
     const size = PAGE_SIZE.exec(text);
@@ -104,7 +103,7 @@ export class ScriptParser {
     this.#open = { head, frames: [], pageBytes: null };
   }
 
-  /** What came last is whole. */
+  /** Ends the input: the last record is complete. */
   end(): void {
     const open = this.#open;
     this.#open = undefined;
@@ -136,7 +135,7 @@ export class ScriptParser {
   }
 }
 
-/** What {@link ScriptParser} reads. */
+/** Fields that {@link ScriptParser} parses. */
 const SCRIPT_FIELDS = 'pid,tid,event,addr,data_page_size,ip,sym,symoff,dso,trace';
 
 interface Head {
@@ -147,14 +146,17 @@ interface Head {
 
 const HEAD =
   /^ *(?<pid>-?\d{1,10})\/(?<tid>-?\d{1,10}) +(?<event>[\w:-]{1,80}?)(?::[uk]{1,2})?: +(?<rest>.*)$/s;
-/** Symbols and files can have parentheses, as ` (deleted)` has: between them is an offset, or no symbol. */
+/**
+ * Symbols and files can contain parentheses, such as ` (deleted)`: they are separated by an offset, or
+ * there is no symbol.
+ */
 const FRAME =
   /^\t *(?<ip>[0-9a-f]{1,16}) (?:(?<symbol>.*?)\+(?<offset>0x[0-9a-f]{1,16})|\[unknown\]|(?<plain>.*)) \((?<module>.*)\)$/s;
 const FAULT = /^[0-9a-f]{1,16} (?:.*?\+0x[0-9a-f]{1,16}|\[unknown\]) \((.*)\)$/s;
 const PAGE_SIZE = /^ (\d{1,4}[KMG]|N\/A)$/;
 const LOST = /^ *-?\d+\/-?\d+ +PERF_RECORD_LOST(?<samples>_SAMPLES)? lost (?<count>\d{1,15})$/;
 
-/** Of a line that does not, each ` (` of a hostile symbol would be tried to the line's end. */
+/** Prevents backtracking: on other lines, each ` (` of a hostile symbol would be tried to the line's end. */
 function endsInFile(text: string): boolean {
   return text.endsWith(')');
 }
@@ -190,4 +192,48 @@ function spaceCall(event: string, rest: string): SpaceCall | undefined {
   if (length === undefined || flags === undefined) return undefined;
   const anonymous = (BigInt(flags) & MAP_ANONYMOUS) !== 0n;
   return { type: 'mmap', value: BigInt(length), anonymous };
+}
+
+/** A function in a stack. Text is from the process's own files: hostile. */
+export interface Frame {
+  /** Null: no symbol covers it. */
+  readonly symbol: string | null;
+  /** The mapped file, as perf names it. */
+  readonly module: string;
+  /** Bytes from the symbol's start, or without a symbol the address in the file, hex; null: unknown. */
+  readonly offset: string | null;
+}
+
+/** A page fault: the mapping as perf names it, and the page mapped afterwards. */
+interface Fault {
+  readonly type: 'fault';
+  /** Major: it waited for a disk (swap, a file). */
+  readonly major: boolean;
+  readonly mapping: string;
+  /** Size of the page mapped afterwards, bytes; null: the kernel does not report it. */
+  readonly pageBytes: number | null;
+}
+
+/** A call that requests address space. */
+interface SpaceCall {
+  readonly type: 'mmap' | 'brk';
+  /** mmap: length, bytes. brk: requested end of the heap, an address. */
+  readonly value: bigint;
+  /** mmap: MAP_ANONYMOUS. */
+  readonly anonymous: boolean;
+}
+
+/** One record of perf.data, with its stack. */
+export interface Sample {
+  readonly pid: number;
+  readonly tid: number;
+  readonly what: Fault | SpaceCall;
+  /** Innermost first. */
+  readonly frames: readonly Frame[];
+}
+
+/** Names of the two fault events, random for each recording, so that they cannot be forged in advance. */
+export interface EventNames {
+  readonly minor: string;
+  readonly major: string;
 }

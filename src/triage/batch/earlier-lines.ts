@@ -6,25 +6,25 @@ export interface Identity {
   /** Its path. */
   readonly dump: string;
   readonly size: number;
-  /** ISO 8601, in UTC; null: not known. */
+  /** ISO 8601, in UTC; null: unknown. */
   readonly mtime: string | null;
-  /** Checksum of the rules; null: there were none. */
+  /** Checksum of the rules; null: none. */
   readonly rulesFile: string | null;
 }
 
-/** What a line says of itself. */
+/** Fields of a line. */
 export interface ResumedLine extends Identity {
   readonly ok: boolean;
   readonly complete: boolean;
-  /** Each code once with each severity. */
+  /** Each pair of code and severity once. */
   readonly findings: readonly { readonly code: string; readonly severity: string }[];
 }
 
-/** Parses a line: `end` for the end line, undefined if it is not ours. */
+/** Parses a line: `end` for the end line, undefined if it is not output of this tool. */
 export type ParseLine = (text: string) => ResumedLine | 'end' | undefined;
 
 interface Place extends ResumedLine {
-  /** It stands in the file that is gone on with. */
+  /** It is in the output file that is resumed. */
   readonly own: boolean;
   readonly fd: number;
   readonly at: number;
@@ -36,8 +36,8 @@ const LONGEST = 64 * 2 ** 20;
 const NEWLINE = 10;
 
 /**
- * Lines of earlier runs, which stay in their files: those of thousands of dumps are megabytes. Of two of the same
- * dump the later counts.
+ * Lines of earlier runs, which stay in their files: for thousands of dumps they are megabytes. If a dump has
+ * two lines, the later one counts.
  */
 export class EarlierLines {
   readonly #parse: ParseLine;
@@ -49,11 +49,11 @@ export class EarlierLines {
   }
 
   /**
-   * Takes the lines of a file that an earlier run wrote. Its last line may be torn: then it is left out.
+   * Reads the lines that an earlier run wrote to a file. A truncated last line is left out.
    *
-   * @param own it is the file that this run writes again
-   * @returns bytes up to the end of the last line that is whole
-   * @throws {OutputError} `exists`: it holds something else; `cannot-write`: it cannot be read
+   * @param own whether it is the output file of this run
+   * @returns bytes up to the end of the last complete line
+   * @throws {OutputError} `exists`: it contains something else; `cannot-write`: it cannot be read
    */
   take(file: string, own: boolean): number {
     const fd = opened(file);
@@ -61,33 +61,33 @@ export class EarlierLines {
     if (!fstatSync(fd).isFile()) throw new OutputError('exists', `${file}: not a regular file`);
     let end = 0;
     for (const { at, length, text } of wholeLines(fd, file)) {
-      const told = this.#parse(text);
-      if (told === undefined) throw notOurs(file);
-      if (told !== 'end') this.#add({ ...told, own, fd, at, length });
+      const parsed = this.#parse(text);
+      if (parsed === undefined) throw notOurs(file);
+      if (parsed !== 'end') this.#add({ ...parsed, own, fd, at, length });
       end = at + length + 1;
     }
     if (end === 0 && fstatSync(fd).size > 0 && !beginsAsOurs(fd)) throw notOurs(file);
     return end;
   }
 
-  /** Notes where a line was written just now. */
-  wrote(told: ResumedLine, fd: number, at: number, length: number): void {
-    this.#add({ ...told, own: true, fd, at, length });
+  /** Records the position of a line that was just written. */
+  wrote(line: ResumedLine, fd: number, at: number, length: number): void {
+    this.#add({ ...line, own: true, fd, at, length });
   }
 
-  /** The line of that very dump. */
+  /** Returns the line of a dump, if its size, mtime and rules are unchanged. */
   find({ dump, size, mtime, rulesFile }: Identity): ResumedLine | undefined {
-    const told = this.#places.get(dump);
-    const isSame = told?.size === size && told.mtime === mtime && told.rulesFile === rulesFile;
-    return isSame ? told : undefined;
+    const known = this.#places.get(dump);
+    const isSame = known?.size === size && known.mtime === mtime && known.rulesFile === rulesFile;
+    return isSame ? known : undefined;
   }
 
-  /** What the file that is gone on with says of every dump in it. */
+  /** Lines of every dump in the resumed file. */
   own(): ResumedLine[] {
     return [...this.#places.values()].filter(({ own }) => own);
   }
 
-  /** The text of the line of a dump. */
+  /** Returns the text of a dump's line. */
   text(dump: string): string {
     const { fd, at, length } = this.#places.get(dump)!;
     const bytes = Buffer.alloc(length);
@@ -108,13 +108,13 @@ export class EarlierLines {
   }
 
   #add(place: Place): void {
-    // At the end, also if it stood before: maps keep the place of a key that they have.
+    // Moved to the end, even if it existed: a map keeps the position of an existing key.
     this.#places.delete(place.dump);
     this.#places.set(place.dump, place);
   }
 }
 
-/** A fifo that nobody writes to is opened too, and does not keep us. */
+/** Opening a fifo without a writer must not block. */
 function opened(file: string): number {
   try {
     return openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -131,7 +131,10 @@ function notOurs(file: string): OutputError {
   );
 }
 
-/** A run that was killed while it wrote its first line. */
+/**
+ * Whether the file begins like output of this tool. A run that was killed may have written only part of the
+ * first line.
+ */
 function beginsAsOurs(fd: number): boolean {
   const head = Buffer.alloc(32);
   const read = readSync(fd, head, 0, head.length, 0);
@@ -140,7 +143,7 @@ function beginsAsOurs(fd: number): boolean {
   return seen.startsWith(start) || start.startsWith(seen);
 }
 
-/** @throws {OutputError} on a line that is longer than any of ours */
+/** @throws {OutputError} if a line is longer than `LONGEST` */
 function* wholeLines(
   fd: number,
   file: string,

@@ -11,19 +11,19 @@ import {
 import { checkOutput, OutputError, OutputFile } from '../../base/output-file.js';
 import type { EarlierLines, ResumedLine } from './earlier-lines.js';
 
-/** Where lines go: each in the end once, in the order of the dumps. */
+/** Output of lines: each dump has one line in the end, in the order of the dumps. */
 export interface LineOutput {
-  /** A dump's line is there, whichever comes first. */
-  write(index: number, dump: string, line: string, told: ResumedLine): void;
-  /** All are there. */
+  /** Takes the line of a dump, in any order. */
+  write(index: number, dump: string, line: string, fields: ResumedLine): void;
+  /** Called after the last line. */
   finish(order: readonly string[], end: string): void;
-  /** Nothing more is written. */
+  /** Releases the output; nothing more is written. */
   close(): void;
 }
 
 /**
- * Lines to stdout, in their order: one that is there before its turn waits. Whoever kills us loses what waits,
- * and has the lines before it.
+ * Lines to stdout in order: a line that is ready early is held back. A kill loses these, and leaves the lines
+ * before them.
  */
 export class StreamedLines implements LineOutput {
   readonly #waiting = new Map<number, string>();
@@ -46,42 +46,43 @@ export class StreamedLines implements LineOutput {
 }
 
 /**
- * Lines to a file, of which none is lost however we end. Each is added to `FILE.part` as soon as it is there;
- * when all are, FILE is written in their order and takes the place of the earlier one at once.
+ * Writes lines to a file so that they survive a kill. Each line is appended to `FILE.part` when it is ready.
+ * At the end, FILE is written in order and replaced atomically.
  */
 export class FiledLines implements LineOutput {
   readonly #file: string;
-  readonly #told: EarlierLines;
+  readonly #earlier: EarlierLines;
   readonly #fd: number;
   #at: number;
 
   /**
-   * @param told takes what FILE and FILE.part have from an earlier run
-   * @throws {OutputError} one of them holds something else, or cannot be written; another run writes there
+   * @param earlier receives the lines of FILE and FILE.part of an earlier run
+   * @throws {OutputError} one of them contains something else, or cannot be written; another run is writing
+   * it
    */
-  constructor(file: string, told: EarlierLines) {
+  constructor(file: string, earlier: EarlierLines) {
     this.#file = file;
-    this.#told = told;
+    this.#earlier = earlier;
     const part = partOf(file);
     for (const path of [file, part]) checkOutput(path, true);
-    if (existsSync(file)) told.take(file, true);
+    if (existsSync(file)) earlier.take(file, true);
     this.#fd = written(file, () => openSync(part, 'a+', 0o600));
     this.#at = fstatSync(this.#fd).size;
-    const whole = told.take(part, true);
+    const whole = earlier.take(part, true);
     this.#needAlone();
-    // The line that a killed run had begun.
+    // Removes the incomplete line of a killed run.
     written(file, () => ftruncateSync(this.#fd, whole));
     this.#at = whole;
   }
 
-  write(_index: number, _dump: string, line: string, told: ResumedLine): void {
+  write(_index: number, _dump: string, line: string, fields: ResumedLine): void {
     const bytes = Buffer.from(`${line}\n`);
     this.#needAlone();
     written(this.#file, () => {
       for (let done = 0; done < bytes.length; ) done += writeSync(this.#fd, bytes, done);
       fdatasyncSync(this.#fd);
     });
-    this.#told.wrote(told, this.#fd, this.#at, bytes.length - 1);
+    this.#earlier.wrote(fields, this.#fd, this.#at, bytes.length - 1);
     this.#at += bytes.length;
   }
 
@@ -95,7 +96,7 @@ export class FiledLines implements LineOutput {
         output.write(at, bytes);
         at += bytes.length;
       };
-      for (const dump of order) add(this.#told.text(dump));
+      for (const dump of order) add(this.#earlier.text(dump));
       add(end);
       output.finish();
     } finally {
@@ -109,8 +110,8 @@ export class FiledLines implements LineOutput {
   }
 
   /**
-   * What others add moves our lines from where we noted them, and whoever finishes removes the file: we would
-   * copy bytes that are no lines.
+   * Another writer would move our lines from their noted positions, and the first to finish would remove the
+   * file.
    */
   #needAlone(): void {
     const { size, nlink } = written(this.#file, () => fstatSync(this.#fd));

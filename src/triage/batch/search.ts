@@ -1,70 +1,70 @@
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { KernelErrorCode } from '../../base/errors/kernel.js';
+import type { KernelErrorCode } from '../../base/errors.js';
 import { missingFile } from '../../base/missing-file.js';
 import { KDUMP_LOG } from '../../host/logs.js';
-import { recognise } from '../../kernel/native/image/recognise.js';
+import { recognise } from '../../kernel/native/image/foreign.js';
 
-/** A dump to look at: one file, or the parts of a split one. */
+/** A dump: one file, or the parts of a split one. */
 export interface FoundDump {
-  /** The absolute path: of a split dump that of its first part. Hostile, as are all names. */
+  /** Absolute path; for a split dump, of its first part. Untrusted, as are all names. */
   readonly dump: string;
-  /** Every part, in the order of their names. */
+  /** All parts, sorted by name. */
   readonly files: readonly string[];
-  /** Where it lies below the argument that led to it: the same wherever that is mounted. */
+  /** Path relative to the argument: the same wherever that is mounted. */
   readonly place: string;
   /** Bytes of all parts. */
   readonly size: number;
-  /** When the last of them was changed: milliseconds since 1970. Undefined of what cannot be looked at. */
+  /** Modification time of the newest part, milliseconds since 1970. Undefined if unreadable. */
   readonly mtime?: number;
-  /** It cannot be read, as is known before anything tries. */
+  /** Why it cannot be read, if that is known before opening it. */
   readonly unfit?: Unfit;
 }
 
-/** Why a file is not opened at all, besides what a dump cannot be opened for. */
+/** Why a file is not opened at all, beside the errors of opening a dump. */
 export const SEARCH_ERROR_CODES = ['unsupported-name', 'unreadable-file', 'too-deep'] as const;
 export type SearchErrorCode = (typeof SEARCH_ERROR_CODES)[number];
 
-/** Why something is not read: a code for machines, and words. */
+/** Why a file is not read: a code for programs, and a message. */
 export interface Unfit {
   readonly code: SearchErrorCode | KernelErrorCode;
   readonly message: string;
 }
 
-/** A folder that could not be listed. */
+/** A directory that could not be listed. */
 export interface Unlisted {
   readonly path: string;
   readonly code: Unfit['code'];
   readonly why: string;
 }
 
-/** What a search found, and what it passed over. */
+/** Result of a search, including skipped files. */
 export interface Found {
-  /** In the order of arguments, and below each in that of names. */
+  /** In the order of the arguments, then sorted by name. */
   readonly dumps: readonly FoundDump[];
-  /** Files in folders that are no dumps. */
+  /** Number of files in directories that are not dumps. */
   readonly otherFiles: number;
-  /** Symbolic links in folders: none is followed. */
+  /** Number of symbolic links in directories, which are not followed. */
   readonly links: number;
-  /** Sockets, fifos and devices: none is opened. */
+  /** Number of sockets, fifos and devices, which are not opened. */
   readonly special: number;
-  /** Folders that could not be listed: what lies there is not known. */
+  /** Directories that could not be listed: their content is unknown. */
   readonly unlisted: readonly Unlisted[];
 }
 
-/** Folders in folders; a path has 4096 bytes at most. */
+/** Maximum directory depth; a path has at most 4096 bytes. */
 const DEEPEST = 256;
 
 interface Sighted extends FoundDump {
-  /** Equal of all parts of a split dump in a folder. */
+  /** Key that all parts of a split dump in a directory share. */
   readonly partOf?: string;
 }
 
 /**
- * Looks for dumps: by what a file begins with, and where that says nothing (an empty file) by its name. A file
- * that an argument names is one, whatever it holds. Nothing is counted twice that two arguments lead to.
+ * Searches for dumps by the beginning of each file, or by the name of an empty file. A file given as an
+ * argument always counts. Each file counts once.
  *
- * @param withLogs where a folder has the log of kdump and no dump, the log counts as one
+ * @param withLogs count the kdump log if a directory has no dump
  */
 export function findDumps(words: readonly string[], withLogs = false): Found {
   const search = new Search(withLogs);
@@ -108,7 +108,7 @@ class Search {
     };
   }
 
-  /** @param real without links, which the words may lead through */
+  /** @param real path with symbolic links resolved */
   #folder(path: string, real: string, place: string, depth: number): void {
     if (this.#listed.has(real)) return;
     this.#listed.add(real);
@@ -132,7 +132,7 @@ class Search {
       else this.#special++;
     }
     if (!this.#withLogs) return;
-    // Where kdump could not write the dump, the log is all that there is.
+    // If kdump could not write the dump, the log is all that exists.
     const isDump = ({ dump }: FoundDump) => dirname(dump) === path;
     const log = entries.find((entry) => entry.isFile() && KDUMP_LOG.test(entry.name));
     if (log && ![...this.#sighted.values()].some(isDump)) {
@@ -149,7 +149,7 @@ class Search {
         this.#otherFiles++;
         return;
       }
-      // What is written while we look has another size later, and is then looked at again.
+      // A file that is still being written will have another size later, and is then read again.
       const { size, mtimeMs } = named ? statSync(path) : lstatSync(path);
       const partOf = seen.partOf === undefined ? {} : { partOf: seen.partOf };
       const mtime = Math.floor(mtimeMs);
@@ -166,7 +166,7 @@ class Search {
   }
 }
 
-/** Where our own folder was removed, there is nothing that a relative word leads to. */
+/** If the current directory was removed, relative paths cannot be resolved. */
 function absolute(word: string): string {
   try {
     return resolve(word);
@@ -175,12 +175,12 @@ function absolute(word: string): string {
   }
 }
 
-/** By the numbers of their characters, which no locale changes. */
+/** Lists a directory, sorted by code units, independent of the locale. */
 function listed(path: string) {
   return readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Parts of a split dump as one, where the first of them stands. */
+/** Merges the parts of a split dump into one entry, at the position of the first part. */
 function joined(all: readonly Sighted[]): FoundDump[] {
   const dumps = new Map<string, FoundDump>();
   for (const { partOf, ...one } of all) {

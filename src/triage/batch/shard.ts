@@ -1,18 +1,15 @@
 import { createHash } from 'node:crypto';
+import type { TriageEndJson } from '../../answers/triage/line-schema.js';
 
 /** One of several runs that share the work. */
-export interface Shard {
-  /** From 0. */
-  readonly index: number;
-  readonly of: number;
-}
+export type Shard = NonNullable<TriageEndJson['shard']>;
 
-/** More are a mistake. */
+/** Larger values are a mistake. */
 const MOST = 1_000_000;
 
 /**
- * Reads `I/N` (I from 0 to N - 1), `slurm`, `slurm/N` or `kubernetes/N`; the last three take I from what
- * the scheduler puts into the environment. A sentence says what is wrong.
+ * Parses `I/N` (I from 0 to N - 1), `slurm`, `slurm/N` or `kubernetes/N`; the last three read I from the
+ * scheduler's environment. Returns an error message if it is invalid.
  */
 export function parseShard(text: string, environment: NodeJS.ProcessEnv): Shard | string {
   const whole = (name: string): number => decimal(environment[name]);
@@ -35,7 +32,7 @@ const VARIABLES: Readonly<Record<string, string>> = {
   kubernetes: 'JOB_COMPLETION_INDEX',
 };
 
-/** Of `--array=MIN-MAX:STEP`. In an array with gaps no task knows its own place. */
+/** Shard of `--array=MIN-MAX:STEP`. In an array with gaps no task knows its own index. */
 function ofArray(whole: (name: string) => number): Shard | string {
   const [id, of, min, max] = ['ID', 'COUNT', 'MIN', 'MAX'].map((what) =>
     whole(`SLURM_ARRAY_TASK_${what}`),
@@ -61,10 +58,10 @@ function decimal(text: string | undefined): number {
 }
 
 /**
- * Whether a dump belongs to a shard. That hangs on its own place alone, so that dumps which come and go
- * between the starts of two shards move no others from one to another.
+ * Whether a dump belongs to a shard. This depends only on the dump's own path, so new or removed dumps move
+ * no others between shards.
  *
- * @param place below the folder that all shards were given
+ * @param place relative to the directory given to all shards
  */
 export function isOfShard(place: string, { index, of }: Shard): boolean {
   const number = createHash('sha256').update(place).digest().readUIntBE(0, 6);

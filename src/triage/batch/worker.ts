@@ -1,14 +1,14 @@
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isSea } from 'node:sea';
-import { ExhaustedError } from '../../base/errors/host.js';
+import { Worker } from 'node:worker_threads';
+import { ExhaustedError } from '../../base/errors.js';
 import { endGroup, startGroup } from '../../host/child.js';
-import type { WorkerFailure } from './worker-failure.js';
 
-/** What one process may take. */
+/** Limits of one process. */
 export interface WorkerLimits {
   readonly seconds: number;
-  /** Of memory that it has in RAM, looked at a few times a second, and of V8's heap. */
+  /** Limit of its RSS, checked a few times a second, and of V8's heap. */
   readonly bytes: number;
 }
 
@@ -17,14 +17,14 @@ export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFa
 const MOST_ANSWER = 64 * 2 ** 20;
 const MOST_WORDS = 16 * 2 ** 10;
 const LOOK_MS = 200;
-/** So late no timer comes that does not hang on more than this process. */
+/** A timer fires this late only if this process itself was stopped or blocked. */
 const LATE_MS = 1000;
-/** A process that waits for a disk is not gone at once, whatever the signal. */
+/** A process that waits for a disk may not exit immediately, whatever the signal. */
 const GRACE_MS = 5000;
 
 /**
- * Runs this program again, in a process of its own, and takes what it prints. It ends with us, also if we are
- * killed: it holds the other end of a pipe that is its stdin (`endWithParent`).
+ * Runs this program in a new process, and returns its output. It exits with us, even if we are killed: its
+ * stdin is a pipe to us (`endWithParent`).
  */
 export function runWorker(words: readonly string[], limits: WorkerLimits): Promise<WorkerEnd> {
   return new Promise((resolve) => {
@@ -45,7 +45,7 @@ export function runWorker(words: readonly string[], limits: WorkerLimits): Promi
   });
 }
 
-/** One process until it has ended, or until nobody waits for it any longer. */
+/** One process, until it has exited or is abandoned. */
 class Run {
   readonly #child: ChildProcess;
   readonly #resolve: (end: WorkerEnd) => void;
@@ -54,14 +54,14 @@ class Run {
   readonly #timers: NodeJS.Timeout[];
   #length = 0;
   #words = '';
-  /** Why we ended it. */
+  /** Why this process killed it. */
   #why: Omit<WorkerFailure, 'signal'> | undefined;
 
   constructor(child: ChildProcess, limits: WorkerLimits, resolve: (end: WorkerEnd) => void) {
     this.#child = child;
     this.#limits = limits;
     this.#resolve = resolve;
-    this.#timers = [this.#timeOut(limits.seconds * 1000), setInterval(() => this.#look(), LOOK_MS)];
+    this.#timers = [this.#timeOut(limits.seconds * 1000), setInterval(() => this.#poll(), LOOK_MS)];
     takeFirst(child.pid);
     child.stdin?.on('error', () => undefined);
     child.stdout?.on('data', (piece: Buffer) => this.#take(piece));
@@ -71,7 +71,7 @@ class Run {
     child.once('close', (status, signal) => this.#done(this.#endOf(status, signal)));
   }
 
-  /** Ends it, and says why. */
+  /** Kills the process, and records the reason. */
   end(code: WorkerFailure['code'], message: string): void {
     if (this.#why !== undefined) return;
     this.#why = { code, message };
@@ -82,14 +82,14 @@ class Run {
       failed(message, null);
       return;
     }
-    const gone = setTimeout(() => {
+    const killTimer = setTimeout(() => {
       this.#child.unref();
       failed(`${message}, and it did not exit`, 'SIGKILL');
     }, GRACE_MS);
-    this.#timers.push(gone);
+    this.#timers.push(killTimer);
   }
 
-  /** Where we could not look on time (stopped, or our reader stood still), it may have ended long ago. */
+  /** If this process was stopped or blocked, the worker may have exited long ago. */
   #timeOut(milliseconds: number): NodeJS.Timeout {
     const due = performance.now() + milliseconds;
     return setTimeout(() => {
@@ -105,7 +105,7 @@ class Run {
       this.end('worker-failed', 'the answer of the worker is too long');
   }
 
-  #look(): void {
+  #poll(): void {
     const resident = residentBytes(this.#child.pid);
     if (resident !== undefined && resident > this.#limits.bytes)
       this.end('out-of-memory', `the worker used more than ${this.#limits.bytes} bytes of memory`);
@@ -134,12 +134,15 @@ class Run {
   }
 }
 
-/** What node is given to become this program: its script, unless that is in the executable (scripts/package). */
+/**
+ * Arguments that make node run this program: its script, unless it is part of the executable
+ * (scripts/package).
+ */
 function ownEntry(): string[] {
   return isSea() ? [] : process.argv.slice(1, 2);
 }
 
-/** Ours may have been removed: node starts no thread there. */
+/** Whether the current directory exists: node starts no thread in a removed one. */
 function hasFolder(): boolean {
   try {
     process.cwd();
@@ -154,14 +157,14 @@ function nodeOptions(bytes: number): string {
   return `${process.env.NODE_OPTIONS ?? ''} ${own}`.trim();
 }
 
-/** Where memory ends, the kernel takes a worker and not who counts them: anybody may ask for that. */
+/** Makes the OOM killer prefer a worker: raising oom_score_adj needs no privilege. */
 function takeFirst(pid: number | undefined): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, '1000');
   } catch {}
 }
 
-/** Undefined without /proc: then only V8's limit holds. */
+/** RSS of a process. Undefined without /proc: then only V8's limit applies. */
 function residentBytes(pid: number | undefined): number | undefined {
   try {
     const [, kilobytes] =
@@ -170,4 +173,68 @@ function residentBytes(pid: number | undefined): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Code of the watching thread. Stdin is a socket whose other end the parent holds: it closes when the parent
+ * exits for any reason.
+ */
+const WATCH = `
+const end = () => process.kill(process.pid, 'SIGKILL');
+const line = new (require('node:net').Socket)({ fd: 0, readable: true, writable: false });
+line.on('error', end).on('end', end).on('close', end).resume();
+`;
+
+/** Makes this process exit when its parent exits, even during a computation: a separate thread watches. */
+export function endWithParent(): void {
+  new Worker(WATCH, { eval: true, stdin: false }).unref();
+}
+
+/** Maximum distance of started work from the first unfinished item: finished items wait for it. */
+const AHEAD = 256;
+
+/**
+ * Runs work for the numbers from 0 on, several at a time, started in order.
+ *
+ * @throws the first error of the work, after all started work has ended
+ */
+export async function inTurns(
+  count: number,
+  atOnce: number,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  const running = new Map<number, Promise<void>>();
+  let failure: { readonly error: unknown } | undefined;
+  const begin = (index: number): void => {
+    const one = work(index)
+      .catch((error: unknown) => {
+        failure ??= { error };
+      })
+      .finally(() => running.delete(index));
+    running.set(index, one);
+  };
+  for (let next = 0; next < count && failure === undefined; ) {
+    const first = Math.min(next, ...running.keys());
+    if (running.size < atOnce && next < first + AHEAD) begin(next++);
+    else await Promise.race(running.values());
+  }
+  await Promise.all(running.values());
+  if (failure) throw failure.error;
+}
+
+/** Codes are stable: they are part of the JSON. */
+export const WORKER_FAILURE_CODES = [
+  'timed-out',
+  'killed',
+  'out-of-memory',
+  'exhausted',
+  'worker-failed',
+] as const;
+export type WorkerFailureCode = (typeof WORKER_FAILURE_CODES)[number];
+
+/** Why a worker returned no answer. */
+interface WorkerFailure {
+  readonly code: WorkerFailureCode;
+  readonly message: string;
+  readonly signal: string | null;
 }

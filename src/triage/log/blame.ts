@@ -1,37 +1,41 @@
-import type { Corruption } from '../finding.js';
+import type { Corruption } from '../corruption.js';
 
 /**
- * Which function a report is about. The one that noticed is seldom the one to blame: what checks, allocates,
- * locks, copies, prints or waits on behalf of others is passed over, as syzbot's titles do.
+ * Finds the function that a report is about. The function that detected a problem is seldom its cause.
+ * Functions that check, allocate, lock, copy, print or wait on behalf of others are skipped, as in syzbot's
+ * titles.
  */
 
-/** A step through the lines of a report: up to a line that matches, or over the frames of a stack trace. */
+/** A step through the lines of a report: to the next matching line, or over the frames of a stack trace. */
 export type Step = RegExp | 'frames';
 
 export interface Search {
   readonly steps: readonly Step[];
-  /** Taken where the first leads nowhere. */
+  /** Steps to use if the first ones find nothing. */
   readonly otherwise?: readonly Step[];
   readonly skip?: RegExp;
   readonly pick?: (frames: readonly string[]) => string | undefined;
 }
 
 const PC = String.raw`\[<?(?:0x)?[0-9a-f]+>?\]`;
-/** A function as the kernel prints it, or `scripts/decode_stacktrace.sh`; ppc64's first ABI has dots before. */
+/**
+ * A function as printed by the kernel or by `scripts/decode_stacktrace.sh`; the first ppc64 ABI adds a dot
+ * before it.
+ */
 const NAME = String.raw`\.?([A-Za-z0-9_]+)(?:[.+]| \((?:[\w./-]+:\d+|\?\?:))`;
 
 /** `at: f+0x1/0x2`, with an address before it up to 4.10. */
 export const AT = new RegExp(`\\bat: +(?:${PC} +)?${NAME}`);
-/** The first function with its address before it. */
+/** A function after its address. */
 export const ADDRESSED = new RegExp(`${PC} +${NAME}`);
 export const TRACE = /Call [Tt]race:|Backtrace:/;
-/** What else begins a trace where no line says so: of lockdep, and of 32-bit arm. */
+/** First lines of other stack traces that no line announces: of lockdep, and of 32-bit arm. */
 const UNANNOUNCED: readonly RegExp[] = [
   /stack backtrace:/,
   /^(?:\[<[0-9a-f]+>\] )?\(?unwind_backtrace\b/,
 ];
 
-/** Where the CPU was: x86, ppc, arm, arm64, mips, riscv, s390, sparc. */
+/** Program counter of the CPU: x86, ppc, arm, arm64, mips, riscv, s390, sparc. */
 export const PROGRAM_COUNTER = new RegExp(
   [
     `(?:IP|NIP|pc |PC is at|EIP is at|epc *|badaddr|I7):? (?:\\d+:)?(?:(?:${PC}|[0-9a-f]{8,16}|<[0-9a-f]{8,16}>) +){0,2}<?${NAME}`,
@@ -42,12 +46,12 @@ export const PROGRAM_COUNTER = new RegExp(
 
 const FRAMES: readonly RegExp[] = [
   new RegExp(`^\\(?(?:${PC} ){0,2}${NAME}`),
-  // 32-bit arm has both the caller and who was called; without addresses since 5.19.
+  // 32-bit arm prints caller and callee; without addresses since 5.19.
   new RegExp(`^${PC} \\((\\w+)(?:[.+][^)]*)?\\) from ${PC} \\(${NAME}`),
   /^([A-Za-z0-9_]+)(?:\.\S+)? from ([A-Za-z0-9_]+)[.+]/,
 ];
 
-/** A stack trace begins: another than the one before. */
+/** First lines of another stack trace. */
 const STARTS: readonly RegExp[] = [
   /Call [Tt]race/,
   /Allocated(?: by task \d+(?: on cpu \d+ at [\d.]+s)?)?:/,
@@ -57,25 +61,25 @@ const STARTS: readonly RegExp[] = [
   /Uninit was stored to memory at/,
 ];
 
-/** On riscv registers are followed by a trace that nothing announces. */
+/** On riscv, registers are followed by a stack trace that no line announces. */
 const RISCV_REGISTERS = /status: [0-9a-f]{16} badaddr: [0-9a-f]{16} cause: [0-9a-f]{16}/;
 
-/** Stack traces of failures that were injected are often mixed into others. */
+/** Stack traces of injected failures are often mixed into others. */
 const INJECTED = /^(?:\[<?(?:0x)?[0-9a-f]+>?\] )?should_fail(?:slab)?(?:\.[a-z0-9.]+)?\+0x/;
 
 const words = (text: string): string[] => text.trim().split(/\s+/);
 
-/** Functions that are never to blame, by what they do; each is a piece of a name, or with ^ and $ all of it. */
+/** Functions that are never the cause; each is a part of a name, or with ^ and $ all of it. */
 const HELPERS = new RegExp(
   [
-    // Sanitizers, and what reports.
+    // Sanitizers, and functions that report.
     ...words(String.raw`__sanitizer __asan kasan hwasan __msan kmsan kcsan_setup_watchpoint check_memory_region
       check_heap_object check_object read_word_at_a_time (?:read|write)_once_.*nocheck print_address_description
       (?:^|_)v?panic(?:_|$) invalid_op report_bug fixup_bug print_report print_usage_bug do_error _trap$|do_trap show_stack
       dump_stack walk_stack dump_backtrace unwind_backtrace warn_slowpath warn_alloc warn_bogus __warn get_taint$ print_tainted
       stack_trace_consume_entry arch_stack_walk stack_trace_save assertfail __fortify_report ref_tracker
       print_hex_dump hex_dump_to_buffer perf_trace _indirect_thunk_ program_check_exception program_check_common`),
-    // Entries of faults.
+    // Entry points of faults.
     ...words(
       String.raw`do_(?:kernel|translation)_fault do_mem_abort el1_abort el1h_64_sync(?:_handler)?`,
     ),
@@ -108,7 +112,7 @@ const HELPERS = new RegExp(
       __timer_delete_sync sk_stop_timer_sync flush_work __cancel_work_timer cancel_work_sync insert_work
       try_to_grab_pending flush_workqueue drain_workqueue destroy_workqueue queue_work __queue_delayed_work
       queue_delayed_work_on`),
-    // Objects of the driver model, sysfs, USB, the network; what ends inodes and dentries.
+    // Driver model objects, sysfs, USB, networking; functions that release inodes and dentries.
     ...words(String.raw`kobject_ add_uevent_var get_device_parent device_add device_del device_unregister
       device_destroy device_release devres_release_all hwrng_unregister i2c_del_adapter __unregister_client
       device_for_each_child device_remove_file ^put_device$ sysfs_remove tty_unregister_device
@@ -117,17 +121,20 @@ const HELPERS = new RegExp(
   ].join('|'),
 );
 
-/** One system call has several names, by architecture and release. */
+/** Prefixes of system call functions, which depend on the architecture and the release. */
 const ENTRY =
   /^(?:SYSC_|SyS_|sys_|__x64_|__ia32_|__arm64_|____sys_|___sys_|__sys_|__se_sys_|__se_|__do_sys_|compat_SYSC_|compat_SyS_|ksys_)/;
 
 const shortest = (name: string): string => {
-  // `__se_sys_` begins with `__se_` too: the longest prefix is what leaves the shortest name.
+  // `__se_sys_` also begins with `__se_`: the longest prefix leaves the shortest name.
   const prefix = ENTRY.exec(name)?.[0] ?? '';
   return name.length > prefix.length ? name.slice(prefix.length) : name;
 };
 
-/** What the function is, and whether a stack trace in the way was mixed with another. */
+/**
+ * Functions to blame, one for each stack trace; undefined if a stack trace has none, or is mixed with
+ * another.
+ */
 export function blame(
   lines: readonly string[],
   { steps, otherwise, skip, pick }: Search,
@@ -210,17 +217,17 @@ function isStart(line: string): boolean {
   return STARTS.some((start) => start.test(line)) || RISCV_REGISTERS.test(line);
 }
 
-/** Lines behind the announcement of a stack trace within which its first frame stands. */
+/** Maximum distance in lines from the announcement of a stack trace to its first frame. */
 const NEAR = 15;
 
-/** Why the stack traces of a report do not hold; undefined: they do. */
+/** Why the stack traces of a report are unusable; undefined if they are usable. */
 export function brokenTrace(lines: readonly string[]): Corruption | undefined {
   let frames = false;
   for (const start of [...STARTS, RISCV_REGISTERS, ...UNANNOUNCED]) {
     const at = lines.findIndex((line) => start.test(line));
     if (at < 0) continue;
     if (lines.length - at < 3) return 'cut';
-    // 32-bit arm: the line that begins the trace is its first frame.
+    // On 32-bit arm, the line that begins the stack trace is its first frame.
     let found = frameOf(lines[at]!) !== null;
     for (const line of lines.slice(at + 1, at + 1 + NEAR)) {
       if (isStart(line)) break;
@@ -233,7 +240,7 @@ export function brokenTrace(lines: readonly string[]): Corruption | undefined {
   return frames ? undefined : 'no-trace';
 }
 
-/** Functions that dispatch what others do: what they call names a stall better than where it was noticed. */
+/** Dispatchers: their callees name a stall better than the place where it was detected. */
 const DISPATCHERS = new RegExp(
   words(String.raw`process_one_work do_syscall_ do_fast_syscall_ sysenter_dispatch tracesys_phase2
     el0_svc_handler invoke_syscall ret_fast_syscall netif_receive_skb do_softirq call_timer_fn _run_timers
@@ -248,7 +255,7 @@ const DISPATCHERS = new RegExp(
     tasklet_action tasklet_hi_action`).join('|'),
 );
 
-/** Of a CPU that is kept: the last function before one that dispatches. */
+/** For a stalled CPU: the last function before a dispatcher. */
 export function stalled(frames: readonly string[]): string | undefined {
   const at = frames.findIndex((name) => DISPATCHERS.test(name));
   if (at < 0) return undefined;
@@ -257,7 +264,7 @@ export function stalled(frames: readonly string[]): string | undefined {
     : frames[Math.max(0, at - 1)];
 }
 
-/** One lock or grace period holds many tasks up: tasks that wait for it have one name. */
+/** Locks and grace periods that block many tasks: all tasks that wait for one get the same function name. */
 const WAITED_FOR: readonly (readonly [RegExp, string | undefined])[] = [
   [/rtnl_lock/, undefined],
   [/synchronize_(?:s?rcu|net|sched)/, 'synchronize_rcu'],
@@ -265,7 +272,7 @@ const WAITED_FOR: readonly (readonly [RegExp, string | undefined])[] = [
 const WAITING =
   /sched|_lock|_slowlock|down|rwsem|completion|kthread|wait|synchronize|context_switch|__switch_to|cancel_delayed_work|rcu_barrier/;
 
-/** Of a task that waits: what it wanted. */
+/** For a hung task: the function that it waits in. */
 export function hung(frames: readonly string[]): string | undefined {
   for (const name of frames)
     for (const [of, instead] of WAITED_FOR) if (of.test(name)) return instead ?? name;

@@ -1,13 +1,12 @@
-import type { CrashReport } from '../finding.js';
-import type { PrintedFrame } from '../printed-frame.js';
+import type { CrashReport, PrintedFrame } from '../../answers/triage/report-schema.js';
 
 type Fields = Omit<CrashReport, 'function' | 'corrupted'>;
 type Writable = { -readonly [Name in keyof Fields]: Fields[Name] };
 
-/** Greedy: a command may have the same words in it. */
+/** Greedy: a command name may contain the same words. */
 const TASK =
   /\bCPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?<state>(?:Tainted: |Not tainted ).*)/s;
-/** 2.6.32 to 3.10. */
+/** Format of 2.6.32 to 3.10. */
 const OLD_TASK =
   /^(?:CPU \d+ )?Pid: (?<pid>\d+), comm: (?<comm>.{0,15}) (?<state>(?:Tainted: |Not tainted ).*)/s;
 /** MIPS, ARM, ppc: `Process x (pid: 7, …`, `TASK = c0000000[7] 'x' THREAD: …`. */
@@ -33,7 +32,7 @@ const STACKS = [
   ['freedBy', /^Freed(?: by task \d+.*)?:$/],
 ] as const;
 
-/** What the lines of a report say besides its title. Null: they do not. */
+/** Fields of a report beside its title. Null: not printed. */
 export function crashFields(lines: readonly string[]): Fields {
   const found: Writable = {
     cpu: null,
@@ -90,7 +89,10 @@ function takeTask(found: Writable, line: string): void {
   found.release = state?.release ?? null;
 }
 
-/** Whether the line is a frame; what stands between frames of one trace is none, and ends nothing. */
+/**
+ * Adds the frame of a line. Returns whether the line belongs to the stack trace; some lines between its
+ * frames do.
+ */
 function takeFrame(frames: PrintedFrame[], line: string): boolean {
   const found = FRAME.exec(line)?.groups;
   if (!found) return /^<\/?\w+>$/.test(line);
@@ -115,4 +117,47 @@ function modulesOf(line: string): string[] {
 
 function numberOf(text: string | undefined): number | null {
   return text === undefined ? null : Number(text);
+}
+
+/** Maximum length of a title. More text is useless for a search: other lines are mixed in. */
+const MOST_LETTERS = 120;
+
+/** Parts that differ between reports of the same fault, with their placeholders, as in syzbot's titles. */
+const VARIABLE: readonly (readonly [RegExp, string])[] = [
+  [/(?<![A-Za-z0-9])(?:0x)?[0-9a-f]{6,}/g, 'ADDR'],
+  [/\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}/g, 'IP'],
+  [/(\.\w+)(?::\d+)+/g, '$1:LINE'],
+  [/([A-Za-z][\w.]+)\+0x[0-9a-z]+\/0x[0-9a-z]+/g, '$1'],
+  [/CPU#\d+/g, 'CPU'],
+  [/(\W)\d+(?=\W|$)/g, '$1NUM'],
+  [/\d{7,}/g, 'NUM'],
+];
+
+/** A title without addresses, numbers and line numbers. @param text untrusted */
+export function plainTitle(text: string): string {
+  let title = text.slice(0, 4 * MOST_LETTERS);
+  for (const [what, name] of VARIABLE) title = title.replace(what, name);
+  return title
+    .replace(/\s+/g, ' ')
+    .replace(/[^ -~]/g, '')
+    .slice(0, MOST_LETTERS)
+    .trim();
+}
+
+/**
+ * Demangled name without types and hash: `core::fmt::write` for `_ZN4core3fmt5write17h0123456789abcdefE`,
+ * `foo` for `_Z3fooi`.
+ */
+export function demangled(symbol: string): string {
+  const names: string[] = [];
+  let rest = symbol.replace(/^_ZN?(?=\d)/, '');
+  if (rest === symbol) return symbol;
+  for (let found = /^\d{1,4}/.exec(rest); found; found = /^\d{1,4}/.exec(rest)) {
+    const begin = found[0].length;
+    names.push(rest.slice(begin, begin + Number(found[0])));
+    rest = rest.slice(begin + Number(found[0]));
+    if (!symbol.startsWith('_ZN')) break;
+  }
+  const known = names.filter((name) => !/^h[0-9a-f]{16}$/.test(name));
+  return known.join('::') || symbol;
 }

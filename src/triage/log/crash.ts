@@ -1,11 +1,12 @@
-import type { Corruption, CrashReport, Figure, Finding } from '../finding.js';
+import type { CrashReport } from '../../answers/triage/report-schema.js';
+import type { Corruption } from '../corruption.js';
+import type { Figure, Finding } from '../finding.js';
 import { blame, brokenTrace } from './blame.js';
-import { crashFields } from './crash-fields.js';
+import { crashFields, demangled, plainTitle } from './crash-fields.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
 import { type Form, PATTERNS, type Pattern } from './patterns.js';
-import { demangled, plainTitle } from './title.js';
 
-/** A finding, and which of its figures make two of them the same. */
+/** A finding, and the names of the figures that identify duplicates. */
 export interface Found {
   readonly finding: Finding;
   readonly by: readonly string[];
@@ -21,49 +22,52 @@ interface Start {
 interface Open extends Start {
   readonly lines: string[];
   readonly evidence: LogLine[];
-  /** Function and module that the CPU was in, and the count of faults. */
+  /** Function and module that the CPU was executing, and the number of the fault. */
   readonly figures: Record<string, Figure>;
-  /** Findings of their own that its lines made: they come after it. */
+  /** Separate findings from lines of the report, which are listed after it. */
   readonly after: Found[];
-  /** Its newest line: the count of all messages then. */
+  /** Number of all messages read up to its newest line. */
   newest: number;
   counted: boolean;
   located: boolean;
-  /** Stack traces of other CPUs are part of it. */
+  /** Whether the report includes stack traces of other CPUs. */
   allCpus: boolean;
-  /** What follows cannot be told from others. */
+  /** Further lines cannot be distinguished from unrelated ones. */
   mixed: boolean;
-  /** A report of the same task that this one interrupted before its stack trace: it has this one's. */
+  /**
+   * Report of the same task that this one interrupted before its stack trace. It gets the stack trace of this
+   * one.
+   */
   readonly interrupted: Open | undefined;
 }
 
-/** A report has so many lines at most: registers, held locks, stack traces of all CPUs. */
+/** Maximum number of lines of a report: registers, held locks, stack traces of all CPUs. */
 const MOST_LINES = 1000;
-/** Reports that are open at once: more than machines have CPUs that print. */
+/** Maximum number of open reports: more than the CPUs that print at once. */
 const MOST_OPEN = 256;
-/** With so many lines a report has its stack trace: that of a panic which follows is the same. */
+/** A report with more lines already has its stack trace, and that of a following panic is the same. */
 const WHOLE_LINES = 22;
 
-/** A report that has had no line for so many messages of others has ended. */
+/** A report ends after this many messages without one of its own. */
 const MOST_OTHERS = 2000;
 
 const END = /^---\[ end (?:trace|Kernel panic)/;
 const COUNT = / \[#(\d+)\]/;
-/** The kernel's own code: cs is 0x10. */
+/** Matches kernel code only: cs is 0x10. */
 const PLACE =
   /^(?:RIP: 0010:|pc : )(?:\[<[0-9a-f]+>\] +){0,2}(?:(?<symbol>[^+ ]+)\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[(?<module>[^ \]]+).*\])?|(?:0x)?[0-9a-f]+$)/;
-/** Other stack traces than those of reports: what follows cannot be told from a report that they are in. */
+/** Stack traces outside reports: further lines cannot be distinguished from those of a report around them. */
 const OTHER_TRACE =
   /vmalloc: allocation failure:|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing/;
 const REPLAYED = /\*\* replaying previous printk message \*\*/;
 
-/** Puts reports together from messages, those of each task or interrupt apart where the log notes who printed. */
+/** Assembles reports from messages, separately for each task or interrupt if the log records the caller. */
 export class CrashReader {
   readonly #open = new Map<string, Open>();
   #reports = 0;
   #messages = 0;
 
-  /** A report needs every message that follows. */
+  /** Whether a report is open: it needs every message that follows. */
   get isOpen(): boolean {
     return this.#open.size > 0;
   }
@@ -129,10 +133,10 @@ export class CrashReader {
   *#add(key: string, open: Open, message: LogMessage): Generator<Found> {
     const { text, caller } = message;
     open.newest = this.#messages;
-    // A command may have ends of lines in it.
+    // A command name may contain newlines.
     const lines = /\bComm:/i.test(text) ? [message.whole] : [text, ...message.further];
     if (!open.mixed || caller !== null) {
-      // It stands between the lines of a stack trace.
+      // This line is printed within a stack trace.
       if (!text.startsWith('Disabling lock debugging due to')) open.lines.push(...lines);
       open.interrupted?.lines.push(...lines);
       note(open, message);
@@ -152,7 +156,10 @@ export class CrashReader {
   }
 }
 
-/** Who printed, as far as the log notes it: what is not of printk is not mixed with what is. */
+/**
+ * Key of the context that printed a message. If the log records no callers, lines with and without a printk
+ * prefix are kept apart.
+ */
 function contextOf({ caller, bare }: LogMessage): string {
   return caller === null ? (bare ? 'bare' : 'printk') : `${caller.kind} ${caller.id}`;
 }
@@ -165,14 +172,14 @@ function startOf(message: LogMessage): Start | undefined {
   return undefined;
 }
 
-/** Whether what would begin a report is a line of one that is open. */
+/** Whether a line that could begin a report belongs to the open one. */
 function belongs({ pattern: { code }, lines, counted }: Open, start: Pattern): boolean {
   if (start.inside === 'counted') return !counted && (code === 'oops' || start.anywhere === true);
   if (start.code === 'memory-leak') return code === 'memory-leak' && lines.length === 1;
   return start.inside === 'part';
 }
 
-/** Keeps the lines of a fault that say most: that with its count, and where the CPU was. */
+/** Records the key lines of a fault: the one with its number, and the one with the program counter. */
 function note(open: Open, message: LogMessage): void {
   const { figures, evidence, pattern } = open;
   if (pattern.code !== 'oops') return;
@@ -205,7 +212,7 @@ function figuresOf({ numbers }: Pattern, groups: Groups): Record<string, Figure>
   return figures;
 }
 
-/** @param later another report is before it */
+/** @param later whether another report precedes it */
 function reported(open: Open, later: boolean): Found {
   const { pattern, groups, lines, evidence } = open;
   const { code, severity, by, next } = pattern;
@@ -272,8 +279,8 @@ function titled(
 }
 
 /**
- * Lines without frames that are guesses; with them of a kernel without an unwinder, which prints nothing else: there
- * a call of dump_stack is a guess too, and i386 never has ORC.
+ * Lines without guessed frames. For a kernel without an unwinder, which prints only guesses, all lines. On
+ * such a kernel even the call of dump_stack is a guess; i386 never has ORC.
  */
 function sureLines(lines: readonly string[]): readonly string[] {
   const sure = lines.filter((text) => !isGuess(text));
@@ -283,12 +290,15 @@ function sureLines(lines: readonly string[]): readonly string[] {
   return brokenTrace(all) === undefined ? all : sure;
 }
 
-/** A function that the unwinder found on the stack, but did not return through (x86; powerpc). */
+/**
+ * Whether a frame is a guess: the unwinder found the function on the stack, but did not return through it
+ * (x86, powerpc).
+ */
 function isGuess(line: string): boolean {
   return (/(?:^|[\s>])\? /.test(line) && !line.includes('<EOI>')) || line.endsWith(' (unreliable)');
 }
 
-/** The groups of a form; undefined: the report has not its lines. */
+/** Groups of a form; undefined if the report lacks its lines. */
 function fits({ when, body }: Form, lines: readonly string[]): Groups | undefined {
   const first = when?.exec(lines[0] ?? '');
   if (when && !first) return undefined;

@@ -1,4 +1,4 @@
-/** Flags whose bits no kernel since 2.6.32 has moved (include/linux/gfp.h, gfp_types.h). */
+/** Flags whose bits are the same in all kernels since 2.6.32 (include/linux/gfp.h, gfp_types.h). */
 const COMMON = {
   __GFP_DMA: 0x1,
   __GFP_HIGHMEM: 0x2,
@@ -9,7 +9,7 @@ const COMMON = {
   __GFP_FS: 0x80,
 };
 
-/** Other flags of kernels that print no names, before 4.5. */
+/** Other flags of kernels before 4.5, which print no names. */
 const UNTIL_4_4 = {
   __GFP_COLD: 0x100,
   __GFP_NOWARN: 0x200,
@@ -25,7 +25,7 @@ const UNTIL_4_4 = {
   __GFP_WRITE: 0x1000000,
 };
 
-/** 4.4 split `__GFP_WAIT`. */
+/** Flags of 4.4, which split `__GFP_WAIT`. */
 const OF_4_4 = {
   __GFP_RECLAIMABLE: 0x10,
   __GFP_ATOMIC: 0x80000,
@@ -43,7 +43,7 @@ const UNTIL_4_3 = {
   __GFP_OTHER_NODE: 0x800000,
 };
 
-/** Names for several flags, the longest first. */
+/** Names for combinations of flags, the longest first. */
 const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ['GFP_HIGHUSER_MOVABLE', ['IO', 'FS', 'HARDWALL', 'HIGHMEM', 'MOVABLE']],
   ['GFP_HIGHUSER', ['IO', 'FS', 'HARDWALL', 'HIGHMEM']],
@@ -52,7 +52,7 @@ const GROUPS: readonly (readonly [string, readonly string[]])[] = [
   ['GFP_NOFS', ['IO']],
 ];
 
-/** Names of the flags of a kernel that prints the mask alone (before 4.5); bits without a name stay a number. */
+/** Flag names for a kernel that prints only the mask (before 4.5); bits without a name stay a number. */
 export function gfpNames(mask: number): string {
   const bits: Record<string, number> = {
     ...COMMON,

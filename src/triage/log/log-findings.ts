@@ -2,26 +2,35 @@ import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { Finding } from '../finding.js';
-import { ByCaller, type ReportReader } from './by-caller.js';
 import { CrashReader } from './crash.js';
 import { gfpNames } from './gfp.js';
-import { evidenceOf, groupsIn, type LogLine, type LogMessage, messageOf } from './lines.js';
+import {
+  ByCaller,
+  evidenceOf,
+  groupsIn,
+  type LogLine,
+  type LogMessage,
+  messageOf,
+  type ReportReader,
+} from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { OomReader, Reaper } from './oom.js';
 
 /**
- * Different findings of one code and severity: a log that is full of one hides no other. Of those beyond
- * the last is reported, and how many there were.
+ * Maximum number of findings of one code and severity, so that a flood of one kind hides no other. The last
+ * one represents the rest, with their number.
  */
 const MOST_ALIKE = 50;
 
-/** Of those of many lines: what makes two of them the same. */
+/** Figures that identify duplicates of findings with several lines. */
 const SAME = ['scope', 'cgroup', 'comm', 'order'];
 
-/** Lines that one finding shows: the first, and the last ones. */
+/** Maximum number of lines of a finding: the first one, and the last ones. */
 const MOST_EVIDENCE = 4;
 
-/** What stands in each message that begins a finding; a test holds it against all that the patterns know. */
+/**
+ * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
+ */
 const TRIGGERS =
   /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
@@ -35,7 +44,7 @@ export function logFindings(
   return findings.finish();
 }
 
-/** The same, message by message: memory does not grow with the log. */
+/** Like `logFindings`, message by message: memory use does not grow with the log. */
 export class LogFindings {
   readonly #found = new Found();
   #boot = 1;
@@ -61,7 +70,10 @@ export class LogFindings {
     for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by, boot);
   }
 
-  /** A report has begun: what follows may be of it. Else only messages count in which `triggers` match. */
+  /**
+   * Whether a report is open: further messages may belong to it. Otherwise only messages that match
+   * `triggers` are relevant.
+   */
   get isOpen(): boolean {
     return this.#crashes.isOpen || this.#readers.some(({ reader }) => reader.isOpen);
   }
@@ -71,8 +83,8 @@ export class LogFindings {
   }
 
   /**
-   * @param log whose boots are separated
-   * @param only findings of this boot, from 1 on; undefined: of all
+   * @param log separates the boots
+   * @param only return findings of this boot, from 1 on; undefined: all
    */
   finish(log?: Pick<TextLogSummary, 'boots' | 'bootCount'>, only?: number): Finding[] {
     this.#endReports();
@@ -86,7 +98,7 @@ export class LogFindings {
   }
 }
 
-/** Findings that say the same of the same are one: the last figures, and how many there were. */
+/** Merges duplicate findings: the last figures are kept, with the number of occurrences. */
 class Found {
   readonly #byKey = new Map<string, Finding & { times: number; others: number; boot: number }>();
   readonly #alike = new Map<string, number>();
@@ -111,14 +123,17 @@ class Found {
         ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)]
         : evidence;
     const times = (before?.times ?? 0) + 1;
-    // A report that is whole names it better than one that is not.
+    // A complete report names it better than an incomplete one.
     const named = before?.report?.corrupted === null ? before : finding;
     const { title, report } = named;
     const naming = { ...(title === undefined ? {} : { title }), ...(report && { report }) };
     this.#byKey.set(own, { ...finding, ...naming, by, evidence: kept, times, others: 0, boot });
   }
 
-  /** Findings, each with its boot as journalctl counts them (0 the last) where the log has several. */
+  /**
+   * Returns the findings; if the log has several boots, each with its boot as journalctl counts them (0 is
+   * the last).
+   */
   list(boots: readonly Boot[], count: number, only?: number): Finding[] {
     return [...this.#byKey.values()]
       .filter(({ boot }) => only === undefined || boot === only)
@@ -138,14 +153,14 @@ class Found {
   }
 }
 
-/** `page allocation stalls` in 4.10 to 4.14. */
+/** `page allocation stalls` is printed by 4.10 to 4.14. */
 const FAILED =
   /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?)), mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
 
-/** A report has this many lines at most: registers, a stack of calls, and what memory there was. */
+/** Maximum number of lines of a report: registers, a stack trace, and memory figures. */
 const MOST_LINES = 400;
 
-/** Tells failures of the page allocator from the log, line by line (`warn_alloc`, mm/page_alloc.c). */
+/** Recognizes failures of the page allocator in the log, line by line (`warn_alloc`, mm/page_alloc.c). */
 class AllocationFailureReader implements ReportReader {
   readonly #pageSize: number;
   #report:
@@ -165,7 +180,7 @@ class AllocationFailureReader implements ReportReader {
     return this.#report !== undefined;
   }
 
-  /** @returns a finding when its last line has come */
+  /** @returns a finding after its last line, or at the first line of the next one */
   take(line: LogMessage): Finding | undefined {
     const groups = groupsIn(line, FAILED);
     if (groups) {
@@ -175,7 +190,7 @@ class AllocationFailureReader implements ReportReader {
     }
     const report = this.#report;
     if (!report) return undefined;
-    // That of the next report, where this one's last line is not printed.
+    // This line belongs to the next report: the last line of this one was not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
     report.memory.takeMessage(line);
     const isLast =
@@ -194,7 +209,7 @@ class AllocationFailureReader implements ReportReader {
     const what = milliseconds === undefined ? 'failure' : 'stall';
     return {
       code: 'allocation-failure',
-      // Such a request no machine of this size can serve.
+      // No machine of this size can satisfy such a request.
       severity: vmalloc?.includes('exceeds total pages') ? 'note' : 'warning',
       title:
         vmalloc === undefined
@@ -206,7 +221,7 @@ class AllocationFailureReader implements ReportReader {
         ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
         ...(vmalloc === undefined ? {} : { vmalloc }),
         gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
-        /** Free bytes in blocks that are large enough, of all zones. */
+        /** Free bytes of all zones in blocks of at least the requested order. */
         freeInLargeBlocksBytes:
           large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
         ...(shown === undefined ? {} : memoryThen(shown, pageSize)),

@@ -1,18 +1,23 @@
-import type { FreeBlocks, SiteShown, SlabShown, ZoneShown } from '../oom-report.js';
+import type {
+  FreeBlocks,
+  SiteShown,
+  SlabShown,
+  ZoneShown,
+} from '../../answers/triage/report-schema.js';
 import type { LogMessage } from './lines.js';
 
-/** What the kernel prints of memory when it has none (`show_mem`, mm/show_mem.c; mm/page_alloc.c before 6.4). */
+/** The kernel's memory report (`show_mem`, mm/show_mem.c; mm/page_alloc.c before 6.4). */
 export interface MemInfoShown {
-  /** `active_anon`, `slab_unreclaimable`, …: pages, of the whole machine. */
+  /** `active_anon`, `slab_unreclaimable`, …: pages of the whole machine. */
   readonly pages: ReadonlyMap<string, number>;
   readonly zones: readonly ZoneShown[];
-  /** Free blocks of all zones; null: of some they are cut off, or contradict their sum. */
+  /** Free blocks of all zones; null: some are truncated, or contradict their sum. */
   readonly freeBlocks: readonly FreeBlocks[] | null;
-  /** Bytes: `kernel_stack`, …, summed over nodes or zones; undefined: one of them was cut off. */
+  /** Sum of a field such as `kernel_stack` over nodes or zones, bytes; undefined: a line is truncated. */
   readonly sums: (name: string) => number | undefined;
-  /** By the blocks of order 0; null: none were printed. */
+  /** Size of an order-0 block; null: none were printed. */
   readonly pageSize: number | null;
-  /** Pages in lists of CPUs, of kernels that print no `free_pcp`; null: not printed. */
+  /** Pages on per-CPU free lists, from kernels that print no `free_pcp`; null: not printed. */
   readonly perCpu: number | null;
   /** `pages RAM`, `pages reserved`, …: pages. */
   readonly totals: ReadonlyMap<string, number>;
@@ -24,7 +29,7 @@ export interface MemInfoShown {
   readonly sites: readonly SiteShown[];
 }
 
-/** Names that kernels print; of a hostile log no more are kept. */
+/** Maximum number of names in an untrusted log. */
 const MOST_NAMES = 64;
 const MOST_ZONES = 4096;
 const MOST_ROWS = 100;
@@ -40,7 +45,7 @@ const HUGE = /^Node \d+ hugepages_total=(\d+) .*hugepages_size=(\d+)kB$/;
 const PER_CPU = /^CPU +\d+: hi: +\d+, btch: +\d+ usd: +(\d+)$/;
 const TOTAL =
   /^(\d+) (pages RAM|pages of RAM|pages reserved|reserved pages|pages HighMem|pages cma reserved|pages hwpoisoned|pages in pagetable cache|pages in swap cache|total pagecache pages)(?:\/MovableOnly)?$/;
-/** Words of arch/arm/mm/init.c before 3.16. */
+/** Names in arch/arm/mm/init.c before 3.16. */
 const ALIASES = new Map([
   ['pages of RAM', 'pages RAM'],
   ['reserved pages', 'pages reserved'],
@@ -49,12 +54,12 @@ const SLAB = /^(\S.{0,63}?) +(\d+)KB +(\d+)KB$/;
 const SITE = /^([\d.]+) ?(|[kKMGTP]i?)B +(\d+) (\S+:\d+ .*func:\S+)$/;
 const UNITS = ['', 'K', 'M', 'G', 'T', 'P'];
 
-/** Fields that lines of nodes, or of zones before 5.9, have: one that lacks them was cut off. */
+/** Fields on the lines of nodes, or of zones before 5.9: a line that lacks one is truncated. */
 type Fields = ReadonlyMap<string, number>;
 
 type Zone = { -readonly [K in keyof ZoneShown]: ZoneShown[K] };
 
-/** Puts it together, line by line. */
+/** Parses the memory report, line by line. */
 export class MemInfoReader {
   readonly #pages = new Map<string, number>();
   readonly #zones = new Map<string, Zone>();
@@ -71,14 +76,17 @@ export class MemInfoReader {
   #swapFree: number | null = null;
   #ofSlabs = false;
 
-  /** Whether a message is of it. Further lines are its own where the first is: no name stands in them. */
+  /**
+   * Whether a message belongs to the memory report. If its first line does, its further lines do as well:
+   * they contain no name.
+   */
   takeMessage({ text, further }: Pick<LogMessage, 'text' | 'further'>): boolean {
     const isOwn = this.take(text);
     if (isOwn) for (const line of further) this.take(line);
     return isOwn;
   }
 
-  /** Whether the line is of it. */
+  /** Whether the line belongs to the memory report. */
   take(line: string): boolean {
     if (COUNTS.test(line)) {
       for (const pair of line.split(' ')) {
@@ -98,14 +106,14 @@ export class MemInfoReader {
       this.#last = {
         node: Number(node ?? 0),
         zone: name,
-        reserves: [],
-        freeBlocks: null,
         freeBytes: Number(free) * 1024,
         minBytes: Number(min) * 1024,
         lowBytes: low === undefined ? null : Number(low) * 1024,
         highBytes: high === undefined ? null : Number(high) * 1024,
         presentBytes: fields.get('present') ?? null,
         managedBytes: fields.get('managed') ?? null,
+        reserves: [],
+        freeBlocks: null,
       };
       if (this.#zones.size >= MOST_ZONES) return true;
       this.#zones.set(`${node ?? 0} ${name}`, this.#last);
@@ -184,7 +192,7 @@ export class MemInfoReader {
     return site !== null;
   }
 
-  /** Undefined: nothing of it was printed. */
+  /** Returns the memory report; undefined: none was printed. */
   shown(): MemInfoShown | undefined {
     if (this.#pages.size === 0 && this.#zones.size === 0) return undefined;
     const zones = [...this.#zones.values()];
@@ -220,13 +228,13 @@ function keepLargest<T>(list: T[], one: T, size: (one: T) => number): void {
   if (list.length > 2 * MOST_ROWS) list.sort((a, b) => size(b) - size(a)).splice(MOST_ROWS);
 }
 
-/** Lists of pages that are part of MemTotal and of no other list here. */
+/** Counters of pages that are part of MemTotal and of no other counter used here. */
 const APPLICATIONS = [
   ...['active_anon', 'inactive_anon', 'isolated_anon', 'active_file', 'inactive_file'],
   ...['isolated_file', 'unevictable'],
 ];
 
-/** What the machine's memory was when it ran out, in bytes; null: it was not printed. */
+/** Memory of the machine when it ran out, in bytes; null: not printed. */
 export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
   const sum = (...names: readonly string[]): number | null => {
     if (!shown || names.every((name) => !shown.pages.has(name))) return null;
@@ -242,12 +250,12 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
   const free = sum('free');
   const slab = sum('slab_reclaimable', 'slab_unreclaimable');
   const tables = sum('pagetables', 'sec_pagetables');
-  // Zones of nodes that the request could not use are not printed: sums over zones are not the machine's.
+  // Zones of nodes that the request could not use are not printed: sums over zones do not cover the machine.
   const present = shown?.zones.reduce((all, zone) => all + (zone.presentBytes ?? 0), 0);
   const isWhole = shown?.zones.some((zone) => zone.managedBytes !== null) ? present === ram : true;
   const field = (name: string) => (isWhole ? shown?.sums(name) : undefined);
   const stacks = field('kernel_stack') ?? null;
-  // Shared memory lies on the lists of anonymous memory; what is mapped, dirty or written back is of files.
+  // Shared memory is on the anonymous lists; mapped, dirty and writeback pages are file pages.
   const parts = [free, isWhole ? perCpu : null, sum(...APPLICATIONS), slab, tables, stacks];
   const others = [
     ...[field('shadow_call_stack'), field('gpu_active'), field('gpu_reclaim')],
@@ -280,17 +288,17 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     hugePageBytes: shown === undefined ? null : shown.hugePages,
     mlockedBytes: field('mlocked') ?? null,
     bounceBytes: sum('bounce'),
-    /** In part it is in `reservedBytes`: some drivers take the balloon's pages from what is managed. */
+    /** Partly included in `reservedBytes`: some drivers take the balloon's pages from managed memory. */
     balloonBytes: field('Balloon') ?? null,
     cmaBytes: total('pages cma reserved'),
     cmaFreeBytes: sum('free_cma'),
     hardwarePoisonedBytes: total('pages hwpoisoned'),
-    /** In no counter that was printed: vmalloc, per-CPU memory, and what drivers took. */
+    /** Memory in no printed counter: vmalloc, per-CPU memory, and memory that drivers allocated. */
     unattributedBytes: managed === null || parts.includes(null) ? null : managed - counted,
     swapTotalBytes: swapTotal,
     swapFreeBytes: swapFree,
     swapCacheBytes: swapCache,
-    /** Without what the swap cache has in memory too. */
+    /** Without pages that are also in the swap cache. */
     swapUsedBytes:
       swapTotal === null || swapFree === null || swapCache === null
         ? null

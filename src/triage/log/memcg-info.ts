@@ -1,18 +1,21 @@
+import type { MemcgCounters } from '../../answers/triage/report-schema.js';
 import type { Figure } from '../finding.js';
-import type { MemcgCounters } from '../oom-report.js';
 import type { LogMessage } from './lines.js';
 
 const CHARGES = /^(memory|swap|memory\+swap|kmem): usage (\d+)kB, limit (\d+)kB, failcnt (\d+)$/;
 const STATS = /^Memory cgroup stats(?: for (.*?))?:((?: ?[a-z_]+:\d+KB)*) *$/s;
 const COUNTER = /^([a-z][a-z0-9_]{1,63}) (\d+)$/;
-/** cgroup v1 until 5.2. */
+/** Format of cgroup v1 until 5.2. */
 const PAIR = /([a-z_]+):(\d+)KB/g;
 
-/** Limits of a cgroup and its parents that a report may have; of a hostile log no more are kept. */
+/** Maximum number of cgroup limits in a report of an untrusted log. */
 const MOST_GROUPS = 64;
 const MOST_COUNTERS = 128;
 
-/** PAGE_COUNTER_MAX and RES_COUNTER_MAX in KiB, of 64-bit and of 32-bit kernels with any size of page. */
+/**
+ * Whether a limit is PAGE_COUNTER_MAX or RES_COUNTER_MAX in KiB, for 64-bit and 32-bit kernels with any page
+ * size.
+ */
 function isUnlimited(kib: number): boolean {
   return kib >= 2 ** 53 - 1024 || [4, 8, 16, 32, 64].some((page) => kib === (2 ** 31 - 1) * page);
 }
@@ -23,17 +26,17 @@ interface Charge {
   readonly failures: number;
 }
 
-/** Reads what the kernel prints of a memcg that ran into its limit (mm/memcontrol.c), line by line. */
+/** Parses the kernel's report of a memcg at its limit (mm/memcontrol.c), line by line. */
 export class MemcgReader {
   readonly #charges = new Map<string, Charge>();
   readonly #groups: { readonly path: string; readonly counters: Record<string, number> }[] = [];
   #counters: Record<string, number> | undefined;
-  /** The memcg at its limit, and that of the task that was chosen. Hostile. */
+  /** The memcg at its limit, and the memcg of the selected task. Untrusted. */
   group: string | undefined;
   own: string | undefined;
   isPrinted = false;
 
-  /** Whether the line is of it. */
+  /** Whether the message belongs to the memcg report. */
   take({ text, whole, further }: Pick<LogMessage, 'text' | 'whole' | 'further'>): boolean {
     const isOwn = this.#takeLine(text, whole);
     if (isOwn) for (const line of further) this.#takeLine(line, line);
@@ -52,7 +55,9 @@ export class MemcgReader {
     const counter = this.#counters && COUNTER.exec(text);
     if (counter && this.#counters) {
       const [, name = '', value] = counter;
-      if (Object.keys(this.#counters).length < MOST_COUNTERS) this.#counters[name] = Number(value);
+      // An unset limit is the largest number of pages: it is left out.
+      if (Object.keys(this.#counters).length < MOST_COUNTERS && Number.isSafeInteger(Number(value)))
+        this.#counters[name] = Number(value);
       return true;
     }
     this.#counters = undefined;
@@ -68,14 +73,14 @@ export class MemcgReader {
     );
     this.#counters = pairs === '' ? counters : undefined;
     if (this.#groups.length < MOST_GROUPS) this.#groups.push({ path, counters });
-    // The tree is printed from the memcg at its limit on.
+    // The tree is printed starting with the memcg at its limit.
     if (path !== '') this.group ??= path;
     return true;
   }
 
   #takeLimit(whole: string): boolean {
     const reached = /^Memory limit reached of cgroup (.*)$/s.exec(whole)?.[1];
-    // In 3.7 to 3.13 the two halves may be messages of their own.
+    // In 3.7 to 3.13 the two halves may be separate messages.
     const first = /^Task in (.*?) killed(?: as a result of limit of (.*))?$/s.exec(whole);
     const second = /^as a result of limit of (.*)$/s.exec(whole)?.[1];
     if (first) this.own = first[1];
@@ -84,7 +89,7 @@ export class MemcgReader {
     return first !== null || group !== undefined;
   }
 
-  /** Null: not printed. Limits: `unlimited` where there is none. */
+  /** Null: not printed. Limits: `unlimited` if there is none. */
   figures(): Readonly<Record<string, Figure>> {
     const figures: Record<string, Figure> = { limitBytes: null, usageBytes: null, failures: null };
     for (const [name, prefix] of [

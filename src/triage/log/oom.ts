@@ -1,23 +1,21 @@
-import type { CrashReport, Figure, Finding } from '../finding.js';
-import type { OomReport, OomVictim } from '../oom-report.js';
-import type { ReportReader } from './by-caller.js';
+import type { CrashReport, OomReport, OomVictim } from '../../answers/triage/report-schema.js';
+import type { Figure, Finding } from '../finding.js';
 import { crashFields } from './crash-fields.js';
 import { gfpNames } from './gfp.js';
-import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
+import { evidenceOf, groupsIn, type LogLine, type LogMessage, type ReportReader } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { MemcgReader } from './memcg-info.js';
-import { type Choice, readChoice } from './oom-choice.js';
 import { buildOf } from './release.js';
-import { shortageOf } from './shortage.js';
+import { type Choice, readChoice, shortageOf } from './shortage.js';
 import { TaskTable } from './task-table.js';
 
-// What is behind the mask may be a message of its own (pr_cont), or cut off.
+// The text after the mask may be a separate message (pr_cont), or truncated.
 const INVOKED =
   /^(?<comm>.*) invoked oom-killer: gfp_mask=(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?(?:, +nodemask=(?<nodemask>\(null\)|[\d,-]*))?(?:, +order=(?<order>-?\d+))?(?:, +(?:oom_adj|oomkilladj)=-?\d+)?(?:, +oom_score_adj=(?<adjusted>-?\d+))?/s;
 const CPUSET = /^(?<comm>.{0,15}) cpuset=(?<cpuset>.*) mems_allowed=(?<mems>[\d,-]+)$/s;
-/** What begins the lines of a kill: the message that `oom_kill_process` was called with. */
+/** Beginning of a kill's lines: the message argument of `oom_kill_process`. */
 const WHY = '(?:(?<why>[A-Z][\\w ()-]{0,63}): )?';
-/** Until 5.0 the process that was chosen; a child of it may be killed in its place. */
+/** The process selected until 5.0; a child of it may be killed instead. */
 const CHOSEN = new RegExp(
   `^${WHY}[Kk]ill process (?<pid>\\d+)(?:, UID \\d+,)? \\((?<comm>.*)\\) score (?<score>-?\\d+) or (?:sacrifice|a) child`,
   's',
@@ -38,18 +36,21 @@ const PANICKED =
   /^Kernel panic - not syncing: [Oo]ut of memory[:.] (?:(?<which>compulsory|system-wide|Compulsory)? ?panic_on_oom is )/;
 const REAPED = /^oom_reaper: (?:reaped process (?<pid>\d+) |unable to reap pid:(?<failed>\d+) )/;
 
-/** What a report goes on with whose first line is overwritten: no other report has these. */
+/** Lines within a report whose first line may have been overwritten: no other report has them. */
 const AMID =
   /^(?:oom-kill:constraint=|\[ *pid *\] |Task in .* killed|memory: usage \d|Memory cgroup stats|[A-Z][\w ()-]*: (?:[Kk]ill process|OOM victim) \d|(?:Kernel panic - not syncing: )?[Oo]ut of memory(?: and no killable|[:.] .*panic_on_oom))/;
-/** One of these has every line with which a report begins or ends: others are passed over fast. */
+/** Every line that begins or ends a report contains one of these: other lines are skipped quickly. */
 const HINTS = ['oom', 'ill', 'emory', ' pid '];
 
-/** Lines after a kill in which more of the same report may stand, and lines of others amid a report. */
+/**
+ * Maximum number of lines after a kill that are searched for more of its report; maximum number of unrelated
+ * lines within a report.
+ */
 const MOST_AFTER = 64;
 const MOST_FOREIGN = 400;
-/** Lines before the counters: the task, the hardware, the stack. */
+/** Maximum number of lines before the counters: task, hardware, stack trace. */
 const MOST_HEADER = 200;
-/** Processes that one report kills and that are kept. */
+/** Maximum number of victims that are kept for one report. */
 const MOST_VICTIMS = 100;
 const MOST_REAPED = 256;
 
@@ -61,7 +62,7 @@ const kilobytes = (text: string | undefined): number | null =>
 const number = (text: string | undefined): number | null =>
   text === undefined ? null : Number(text);
 
-/** What the OOM reaper printed, whoever's report it belongs to: it is a task of its own. */
+/** Collects lines of the OOM reaper, a separate task, for the report of the victim. */
 export class Reaper {
   readonly #said = new Map<number, { readonly seq: number; readonly how: 'reaped' | 'failed' }>();
 
@@ -76,7 +77,7 @@ export class Reaper {
     return true;
   }
 
-  /** Of a process that was killed by the message `seq`. */
+  /** Reaper state of a process killed by the message `seq`. */
   of(pid: number, seq: number): OomVictim['reaper'] {
     const said = this.#said.get(pid);
     return said === undefined || said.seq < seq ? null : said.how;
@@ -108,7 +109,7 @@ class Report {
     this.#invoked = groups;
   }
 
-  /** No line but those of an OOM was printed. */
+  /** Whether it contains a line that only OOM reports have. */
   get isOom(): boolean {
     return (
       (this.#invoked ?? this.#choice ?? this.#old ?? this.outcome) !== undefined ||
@@ -131,7 +132,7 @@ class Report {
     if (this.#kills.length < MOST_VICTIMS) this.#kills.push({ seq: line.seq, groups });
   }
 
-  /** @returns nothing more is to come */
+  /** @returns whether the report has ended */
   take(line: LogMessage): boolean {
     if (this.outcome !== undefined) return this.outcome !== 'killed' || !this.#takeAfter(line);
     this.#takeWho(line);
@@ -180,7 +181,7 @@ class Report {
     return true;
   }
 
-  /** Whether more of it may come. */
+  /** Whether more lines of the report may follow. */
   #takeAfter(line: LogMessage): boolean {
     const together = TOGETHER.exec(line.whole)?.groups;
     if (together) this.#together = together.group;
@@ -203,16 +204,16 @@ class Report {
       stack,
       pages: Object.fromEntries(shown?.pages ?? []),
       zones: shown?.zones ?? [],
+      memcgs: this.#memcg.groups,
       tasks: this.#tasks.largest(pageSize),
       byName: this.#tasks.byName(pageSize),
-      memcgs: this.#memcg.groups,
       slabs: shown?.slabs ?? [],
       sites: shown?.sites ?? [],
     };
     return {
       code: 'oom-kill',
       title: titleOf(figures),
-      // A cgroup at its limit is what limits are for; the machine goes on.
+      // A cgroup that reaches its limit is normal, and the machine continues.
       severity: figures.scope === 'cgroup' || figures.reason === 'sysrq' ? 'warning' : 'critical',
       figures: { ...figures, ...this.#shortage(pageSize), ...memory },
       oom,
@@ -221,7 +222,10 @@ class Report {
     };
   }
 
-  /** What the header says of the process that invoked the OOM killer; lines of another task may be mixed in. */
+  /**
+   * Fields of the process that invoked the OOM killer, from the header; lines of another task may be mixed
+   * in.
+   */
   #task() {
     const comm = this.#invoked?.comm;
     const first = this.#header.findIndex((line) => crashFields([line]).comm === comm);
@@ -235,7 +239,7 @@ class Report {
   ): Readonly<Record<string, Figure>> {
     const [first] = this.#kills;
     const old = this.#old;
-    // Lines of two reports may be mixed: what was chosen is who was killed, or its parent.
+    // Lines of two reports may be mixed: the selected process is the victim or its parent.
     const isHis = first === undefined || this.#choice?.pid === first.groups.pid;
     const choice = isHis ? this.#choice : undefined;
     const memcg = isHis || this.#choice === undefined ? this.#memcg : new MemcgReader();
@@ -262,7 +266,7 @@ class Report {
       ...buildOf(task.release, this.#header),
       hardware: task.hardware,
       order: number(invoked?.order),
-      // SysRq-f has order -1: it requests nothing.
+      // SysRq-f has order -1: it requests no memory.
       requestedBytes:
         Number(invoked?.order ?? -1) < 0 ? null : 2 ** Number(invoked?.order) * pageSize,
       gfp: invoked?.flags ?? (invoked?.mask ? gfpNames(Number(invoked.mask)) : null),
@@ -284,7 +288,7 @@ class Report {
       victimSwapBytes: own?.swapBytes ?? null,
       oomScoreAdj: victim?.oomScoreAdj ?? own?.oomScoreAdj ?? null,
       score: number(old?.score),
-      // Until 5.0 a child of the chosen process may be killed in its place.
+      // Until 5.0 a child of the selected process may be killed instead.
       chosenPid: number(old?.pid),
       chosenComm: old?.comm ?? null,
       reaper: victim?.reaper ?? null,
@@ -299,7 +303,7 @@ class Report {
     };
   }
 
-  /** Null: no line with it was printed. */
+  /** Null: no printed line shows it. */
   #scope(choice: Choice | undefined, why: string | undefined, memcg: MemcgReader) {
     if (choice) return choice.constraint === 'MEMCG' ? 'cgroup' : 'machine';
     if (why !== undefined) return /^Memory cgroup/.test(why) ? 'cgroup' : 'machine';
@@ -316,7 +320,7 @@ class Report {
     if (why.includes('MPOL_BIND')) return 'mempolicy';
     if (why.includes('cpuset')) return 'cpuset';
     if (choice) return 'global';
-    // Until 5.0 no line says it: a cpuset of its own, or a list of nodes, may have been the reason.
+    // Before 5.0 no line shows it: a cpuset or a node list may have been the reason.
     const isBound =
       (this.#cpuset?.cpuset ?? '/') !== '/' || /\d/.test(this.#invoked?.nodemask ?? '');
     return scope === null || isBound ? null : 'global';
@@ -342,7 +346,9 @@ class Report {
     };
   }
 
-  /** The table has a process's address space in pages, the kill has it in KiB. */
+  /**
+   * Page size, derived from a process's address space: the task table has it in pages, the kill line in KiB.
+   */
   #pageSize(): number | undefined {
     for (const { groups } of this.#kills) {
       const pages = this.#tasks.totalVmOf(Number(groups.pid));
@@ -354,7 +360,10 @@ class Report {
     return undefined;
   }
 
-  /** Kernels of 5.4 print bytes of page tables as if they were KiB: the table has bytes, too. */
+  /**
+   * Page table bytes of a victim. 5.4 kernels print bytes as if they were KiB: then the task table has the
+   * same number, in bytes.
+   */
   #tableBytes({ pid, tables }: Groups): number | null {
     const listed = this.#tasks.of(Number(pid), 1)?.pageTableBytes;
     if (tables !== undefined && listed !== null && listed === Number(tables)) return listed;
@@ -362,14 +371,14 @@ class Report {
   }
 }
 
-/** Null: some of it was not printed. Kernels before 4.5 count shared memory as of files. */
+/** Null: a part was not printed. Kernels before 4.5 count shared memory as file memory. */
 function residentOf({ anonBytes, fileBytes, shmemBytes }: OomVictim): number | null {
   return anonBytes === null || fileBytes === null
     ? null
     : anonBytes + fileBytes + (shmemBytes ?? 0);
 }
 
-/** As the kernel itself says it, without what differs each time. */
+/** The kernel's own words, without the variable parts. */
 function titleOf(figures: Readonly<Record<string, Figure>>): string {
   const { outcome, scope, comm, invokedBy, panicOnOom } = figures;
   const memory = `${scope === 'cgroup' ? 'Memory cgroup out' : 'Out'} of memory`;
@@ -398,13 +407,13 @@ function victimOf(
   };
 }
 
-/** Tells kills of the OOM killer from the log, line by line. */
+/** Recognizes OOM kills in the log, line by line. */
 export class OomReader implements ReportReader {
   readonly #pageSize: number;
   readonly #reaper: Reaper;
   #report: Report | undefined;
 
-  /** @param reaper one for the readers of all tasks that print */
+  /** @param reaper shared by the readers of all callers */
   constructor(pageSize: number, reaper: Reaper) {
     this.#pageSize = pageSize;
     this.#reaper = reaper;
@@ -414,7 +423,7 @@ export class OomReader implements ReportReader {
     return this.#report !== undefined;
   }
 
-  /** @returns a finding when its last line has come, or that of the next */
+  /** @returns a finding after its last line, or at the first line of the next one */
   take(line: LogMessage): Finding | undefined {
     const hasHint = HINTS.some((hint) => line.whole.includes(hint));
     if (!hasHint && this.#report === undefined) return undefined;
@@ -443,7 +452,7 @@ export class OomReader implements ReportReader {
     return this.#report?.take(line) ? this.end() : undefined;
   }
 
-  /** What has begun, and whose last line the log does not have. */
+  /** Returns the unfinished report, whose last line the log lacks. */
   end(): Finding | undefined {
     const report = this.#report;
     this.#report = undefined;

@@ -10,40 +10,43 @@ import {
   TRACE,
 } from './blame.js';
 
-/** A way in which reports of one family are titled: the first that fits. */
+/** A title for reports of one family; the first form that fits is used. */
 export interface Form {
-  /** In the first line; absent: any. */
+  /** Pattern of the first line; absent: any line. */
   readonly when?: RegExp;
-  /** Lines that follow in this order, others between them: their groups are the title's too. */
+  /** Patterns of later lines in this order, with other lines between them; the title can use their groups. */
   readonly body?: readonly RegExp[];
-  /** As syzbot titles it: `{name}` is a group, `{f}` the function to blame, `{line}` the first line. */
+  /** Title as in syzbot: `{name}` is a group, `{f}` the function to blame, `{line}` the first line. */
   readonly title: string;
   readonly search?: Search;
-  /** A whole report need not have a stack trace. */
+  /** A complete report may lack a stack trace. */
   readonly traceless?: true;
-  /** It is seen only where the report is cut or mixed; `alone`: where no report is before it. */
+  /** The form occurs only in truncated or mixed reports; `alone`: only if no report precedes it. */
   readonly corrupted?: 'always' | 'alone';
 }
 
-/** What the kernel prints when something is wrong: a line, or a report of many that the line begins. */
+/** A kernel message about a problem: one line, or the first line of a report. */
 export interface Pattern {
   readonly code: FindingCode;
   readonly severity: Severity;
-  /** The first line. Its named groups are figures; numbers where they are. */
+  /** Pattern of the first line. Its named groups are figures; those in `numbers` are numbers. */
   readonly line: RegExp;
   readonly numbers?: readonly string[];
-  /** Findings of one code with the same of these are one: the last is reported, and how often it came. */
+  /**
+   * Findings of one code with equal values of these figures are merged: the last one is reported, with the
+   * number of occurrences.
+   */
   readonly by: readonly string[];
   /** The command that shows more. */
   readonly next?: string;
-  /** Of a report of many lines. */
+  /** Forms of a report of several lines. */
   readonly forms?: readonly Form[];
   /**
-   * Such a line may stand in a report without beginning another: `counted` is the second line of a fault,
-   * `apart` a finding of its own, `part` nothing more.
+   * Meaning of such a line within a report. `counted`: second line of a fault; `apart`: a separate finding;
+   * `part`: nothing more.
    */
   readonly inside?: 'counted' | 'apart' | 'part';
-  /** Of `counted`: reports of other kinds than faults may have it too. */
+  /** For `counted`: it also occurs in reports other than faults. */
   readonly anywhere?: true;
   /** Releases that print it. */
   readonly kernels: string;
@@ -71,7 +74,9 @@ function skipping(skip: RegExp, search: Search = TRACED): Search {
 
 const TRAPPED = new RegExp(`${PROGRAM_COUNTER.source}|--- interrupt: \\d+ at ([A-Za-z0-9_]+)[.+]`);
 
-/** A warning traps since 4.12 and shows registers; before, and on some architectures, there is a trace alone. */
+/**
+ * A warning traps since 4.12 and prints registers; before, and on some architectures, there is only a trace.
+ */
 function warned(skip?: RegExp): Search {
   const ways = { steps: [TRAPPED, 'frames'], otherwise: [TRACE, 'frames'] } as const;
   return skip ? { ...ways, skip } : ways;
@@ -79,7 +84,7 @@ function warned(skip?: RegExp): Search {
 
 const fault = (title: string, search = FAULT): readonly Form[] => [{ title, search }];
 
-/** Lockdep's reports: 4.13 made warnings of what was INFO or BUG. */
+/** Lockdep's reports: since 4.13 former INFO or BUG lines are warnings. */
 const LOCKDEP: readonly Form[] = [
   {
     when: /INFO: (?:possible circular|possible recursive|SOFTIRQ-safe)/,
@@ -166,7 +171,7 @@ const LOCKDEP: readonly Form[] = [
   },
 ];
 
-/** Warnings by where they stand: who is warned of is a caller of what stands there. */
+/** Warnings by source line: the cause is a caller of the printed function. */
 const WARNINGS: readonly Form[] = [
   ...(
     [
@@ -217,7 +222,7 @@ const CORRUPTION = {
   by: ['cache', 'what', 'list', 'kasan', 'slab', 'saturated'],
 } as const;
 
-/** The first that matches: what kernels from 2.6.32 to 7.2 print. */
+/** Messages of kernels 2.6.32 to 7.2; the first pattern that matches is used. */
 export const PATTERNS: readonly Pattern[] = [
   // kernel/panic.c
   {
@@ -286,7 +291,7 @@ export const PATTERNS: readonly Pattern[] = [
     forms: fault('BUG: unable to handle kernel {kind} in {f}'),
   },
   {
-    // Its address is not the true one before 5.16.
+    // The printed address is wrong before 5.16.
     ...OOPS,
     line: /^BUG: (?:\w+ )?(?<kind>stack guard page was hit) at /,
     kernels: '4.9-',
@@ -398,7 +403,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'soft-lockup',
     severity: 'critical',
-    // What was printed without the end of a line may stand before it.
+    // Text that was printed without a newline may precede it.
     line: /(?:^|\bwatchdog: )BUG: soft lockup - CPU#(?<cpu>\d+) stuck for (?<seconds>\d+)s! \[(?<comm>.*):(?<pid>\d+)\]/s,
     numbers: ['cpu', 'seconds', 'pid'],
     by: ['cpu', 'pid'],
@@ -409,7 +414,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hard-lockup',
     severity: 'critical',
-    // With the CPU that noticed before it, which is not always the one.
+    // The CPU that detected it may precede the message, and is not always the CPU that is locked up.
     line: /^(?:NMI )?(?:watchdog: )?(?:CPU\d+: )?(?:BUG: |Watchdog detected )hard LOCKUP on cpu (?<cpu>\d+)/i,
     numbers: ['cpu'],
     by: ['cpu'],
@@ -427,7 +432,7 @@ export const PATTERNS: readonly Pattern[] = [
     forms: [{ title: 'BUG: hard lockup in {f}', search: FAULT, traceless: true }],
   },
   {
-    // Cut, or mixed with others.
+    // Truncated, or mixed with other lines.
     code: 'soft-lockup',
     severity: 'critical',
     line: /^(?:NMI )?(?:watchdog: )?BUG: soft lockup\b[^\n]*$/,
@@ -595,7 +600,7 @@ export const PATTERNS: readonly Pattern[] = [
     by: [],
     kernels: '2.6.32-',
   },
-  // mm/vmalloc.c, mm/percpu.c, mm/slub.c, fs/xfs/kmem.c, mm/util.c: no page table of memory follows
+  // mm/vmalloc.c, mm/percpu.c, mm/slub.c, fs/xfs/kmem.c, mm/util.c: no memory report follows
   {
     code: 'allocation-failure',
     severity: 'warning',
@@ -697,7 +702,7 @@ export const PATTERNS: readonly Pattern[] = [
     kernels: '2.6.32-',
   },
   {
-    // mm/swapfile.c: a page table has what is no swap entry
+    // mm/swapfile.c: a page table contains an invalid swap entry
     ...CORRUPTION,
     line: /^\w+: (?<what>(?:Bad|Unused) swap (?:file|offset) entry) /,
     kernels: '2.6.32-',
@@ -793,13 +798,13 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hardware-error',
     severity: 'critical',
-    // Others are details of the one before, or how to read it (print_mce, amd_decode_mce).
+    // Other lines are details of the previous one, or explain how to decode it (print_mce, amd_decode_mce).
     line: /^(?:mce: )?\[Hardware Error\]: (?!RIP |TSC |PROCESSOR |PPIN|Run the above |CPU:\d+ \(|Error Addr|IPID|cache level: )(?<what>.*)$/s,
     kernels: '2.6.32-',
     by: [],
   },
   {
-    // What firmware found (drivers/firmware/efi/cper.c); its number is before it.
+    // Errors from firmware (drivers/firmware/efi/cper.c); a number precedes them.
     code: 'hardware-error',
     severity: 'warning',
     line: /^\{\d+\}\[Hardware Error\]: event severity: (?<kind>corrected|info)$/,
@@ -852,7 +857,7 @@ export const PATTERNS: readonly Pattern[] = [
     by: ['protocol', 'what', 'table', 'neighbours', 'routes', 'files'],
   },
   {
-    // Images, empty drives, and what was unplugged: no disk that the machine lives from.
+    // Images, empty drives, and unplugged devices: no disk that the machine needs.
     code: 'file-system-error',
     severity: 'note',
     line: /^(?:(?<system>EXT4-fs|XFS|BTRFS):? (?:error|critical)?[^(]*\((?:device )?(?:loop|nbd|ram)\d+\).*|(?:\w+: )?(?<io>I\/O error), dev (?:loop|fd|sr|nbd|ram)\d+, .*|Buffer I\/O error on dev(?:ice)? (?<device>(?:loop|fd|sr|nbd|ram)\d+), .*)$/,
@@ -875,7 +880,7 @@ export const PATTERNS: readonly Pattern[] = [
     by: ['system', 'io', 'device'],
   },
   {
-    // drivers/trusty of Android: what the secure world prints
+    // drivers/trusty of Android: output of the secure world
     ...OOPS,
     line: /^trusty: panic (?<place>\(.*?\)?):? /,
     kernels: '4.14-',
@@ -898,7 +903,7 @@ export const PATTERNS: readonly Pattern[] = [
     inside: 'part',
     kernels: '2.6.32-',
   },
-  // What else calls itself so: nothing more is known of it.
+  // Other messages that begin with `BUG: `: nothing more is known.
   {
     code: 'kernel-warning',
     severity: 'warning',
@@ -916,7 +921,7 @@ export const PATTERNS: readonly Pattern[] = [
     forms: [{ title: '{what}', traceless: true }],
   },
   {
-    // Its text was printed apart, and something else came between.
+    // Its text was printed separately, with other lines in between.
     code: 'kernel-warning',
     severity: 'warning',
     line: /^(?<what>BUG|WARNING|INFO):$/,

@@ -1,4 +1,4 @@
-/** What distributions append to the release of their kernels; the first that matches. */
+/** Suffixes of distributions in kernel releases; the first match wins. */
 const DISTRIBUTIONS: readonly (readonly [RegExp, string])[] = [
   [/\.el(\d+)uek/, 'Oracle Linux $1 (UEK)'],
   [/\.el(\d+)/, 'RHEL $1 or a rebuild'],
@@ -20,7 +20,7 @@ const DISTRIBUTIONS: readonly (readonly [RegExp, string])[] = [
   ],
 ];
 
-/** Words of releases, and of registers and stacks. */
+/** Architectures by words in releases, and by registers and stack traces. */
 const ARCHITECTURES: readonly (readonly [RegExp, string])[] = [
   [/x86_64|amd64|^RIP: |^entry_SYSCALL_64/m, 'x86_64'],
   [/aarch64|arm64|^el0t?_64_sync/m, 'arm64'],
@@ -39,8 +39,8 @@ const named = (names: typeof DISTRIBUTIONS, text: string): string | null => {
 };
 
 /**
- * Who built a kernel, as far as its release says, and for which architecture: by the lines of a report too, since
- * some releases do not name it. Null: unknown.
+ * Distribution and architecture of a kernel by its release, and by lines of a report, since some releases do
+ * not name them. Null: unknown.
  */
 export function buildOf(release: string | null, lines: readonly string[]) {
   return {

@@ -1,26 +1,29 @@
-import type { FreeBlocks, ZoneShown } from '../oom-report.js';
+import type { FreeBlocks, ZoneShown } from '../../answers/triage/report-schema.js';
 
-/** Zones in the kernel's order (include/linux/mmzone.h); no page of `Device` is ever free. */
+/** Zones in the kernel's order (include/linux/mmzone.h); pages of `Device` are never free. */
 const ZONES = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];
 
-/** Bits that choose the zone: the same in every kernel since 2.6.32. */
+/** Bits of gfp_mask that select the zone: the same in every kernel since 2.6.32. */
 const [DMA, HIGHMEM, DMA32, MOVABLE] = [0x1, 0x2, 0x4, 0x8];
 
-/** What kept the page allocator from a request. */
+/** Why the page allocator could not satisfy a request. */
 export interface Shortage {
   /**
-   * `watermark`: in no zone that it could use was more free than the high watermark and the reserve, which the
-   * last attempt before the OOM killer asks for (`__alloc_pages_may_oom`). `fragmentation`: there was, but in
-   * blocks that are too small. Null: neither is proved.
+   * `watermark`: no usable zone had more free memory than the high watermark plus the reserve, which the last
+   * attempt before the OOM killer requires (`__alloc_pages_may_oom`). `fragmentation`: a zone had more, but
+   * in blocks that are too small. Null: neither is proven.
    */
   readonly cause: 'watermark' | 'fragmentation' | null;
-  /** The best zone for the request, of the node that was shortest. */
+  /** The highest usable zone of the node with the least free memory relative to the high watermark. */
   readonly zone: ZoneShown;
-  /** The largest order of which a zone that it could use had a block for it; null: none, or not printed. */
+  /** The largest order of a free block that the request could use; null: none, or not printed. */
   readonly largestOrder: number | null;
 }
 
-/** @param mask the request's gfp_mask. @returns undefined: no zone was printed, or nothing was requested */
+/**
+ * @param mask the request's gfp_mask. @returns undefined: no usable zone was printed, or nothing was
+ * requested
+ */
 export function shortageOf(
   zones: readonly ZoneShown[],
   { order, mask, pageSize }: { order: number; mask: number; pageSize: number },
@@ -61,14 +64,14 @@ function highestOf(zones: readonly ZoneShown[], node: number): ZoneShown | undef
   return zones.filter((zone) => zone.node === node).sort((a, b) => rank(b.zone) - rank(a.zone))[0];
 }
 
-/** Pages that the zone keeps from a request whose best zone is `highest`; undefined: not known. */
+/** Pages that the zone reserves from a request whose highest zone is `highest`; undefined: unknown. */
 function reserveFor(
   zone: ZoneShown,
   highest: ZoneShown | undefined,
   all: readonly ZoneShown[],
 ): number | undefined {
   if (highest === zone) return 0;
-  // The reserve grows with every zone above that has pages: as many values as there are such zones.
+  // The lowmem reserve has a value for every higher zone with pages.
   const above = all
     .filter((other) => other.node === zone.node && rank(other.zone) > rank(zone.zone))
     .sort((a, b) => rank(a.zone) - rank(b.zone));
@@ -77,9 +80,9 @@ function reserveFor(
   return values.length === above.length ? values[at] : undefined;
 }
 
-/** The largest order with a block for the request; -1: none. Undefined: not printed. */
+/** The largest order of a block that the request can use; -1: none. Undefined: not printed. */
 function largest(blocks: readonly FreeBlocks[] | null, isMovable: boolean): number | undefined {
-  // Reserves for atomic requests and isolated blocks are for nobody else, those of CMA for movable pages.
+  // Atomic reserves and isolated blocks are not available; CMA blocks are available only for movable pages.
   const kept = isMovable ? /^[HI]+$/ : /^[HIC]+$/;
   const usable = blocks?.filter(({ count, types }) => count > 0 && !kept.test(types));
   return usable?.reduce((most, { order }) => Math.max(most, order), -1);
@@ -88,4 +91,57 @@ function largest(blocks: readonly FreeBlocks[] | null, isMovable: boolean): numb
 function maximum(orders: readonly number[]): number | null {
   const most = Math.max(...orders);
   return most < 0 ? null : most;
+}
+
+/** The OOM victim, and the scope of the kill. Null: not printed. */
+export interface Choice {
+  /** `NONE`, `CPUSET`, `MEMORY_POLICY`, `MEMCG`. */
+  readonly constraint: string;
+  readonly nodemask: string | null;
+  readonly cpuset: string | null;
+  readonly memsAllowed: string | null;
+  /** The cgroup that reached its limit; undefined: the machine ran out of memory. Untrusted, as is `own`. */
+  readonly group: string | undefined;
+  /** The cgroup of the victim; undefined: the kernel has no memcgs. */
+  readonly own: string | undefined;
+  /** Pid of the victim, in decimal. */
+  readonly pid: string;
+  readonly comm: string;
+  readonly uid: string;
+}
+
+const START = /^oom-kill:constraint=CONSTRAINT_(\w+),/;
+const END = /,pid=(\d+),uid=(\d+)$/;
+
+/**
+ * Parses the line of `dump_oom_summary` (mm/oom_kill.c). Paths may contain commas, so later fields are
+ * searched from the end; a single expression would be slow on a crafted line.
+ */
+export function readChoice(line: string): Choice | undefined {
+  const constraint = START.exec(line)?.[1];
+  const end = END.exec(line);
+  if (constraint === undefined || end === null) return undefined;
+  const [, pid = '', uid = ''] = end;
+  const task = line.lastIndexOf(',task=', end.index);
+  if (task < 0) return undefined;
+  const who = { pid, uid, comm: line.slice(task + ',task='.length, end.index) };
+  const own = line.lastIndexOf(',task_memcg=', task);
+  const where = line.slice(0, own < 0 ? task : own);
+  const group = /,oom_memcg=(.*)/s.exec(where)?.[1];
+  const isMachine = group === undefined && where.endsWith(',global_oom');
+  const [all = '', nodemask = null, cpuset = null, memsAllowed = null] =
+    /,nodemask=(\(null\)|[\d,-]*),cpuset=(.*?),mems_allowed=([\d-]+(?:,[\d-]+)*)/s.exec(where) ??
+    [];
+  // Without CONFIG_MEMCG there are no fields in between.
+  if (own < 0 ? all === '' || !where.endsWith(all) : group === undefined && !isMachine)
+    return undefined;
+  return {
+    constraint,
+    nodemask,
+    cpuset,
+    memsAllowed,
+    group,
+    ...who,
+    own: own < 0 ? undefined : line.slice(own + ',task_memcg='.length, task),
+  };
 }

@@ -1,6 +1,6 @@
-import type { ListedTask, TaskGroup, TaskMemory } from '../oom-report.js';
+import type { ListedTask, TaskGroup, TaskMemory } from '../../answers/triage/report-schema.js';
 
-/** A row, in base pages; page tables in bytes where the table has bytes. Null: no such column. */
+/** A row, in base pages; page tables in bytes if the table has bytes. Null: no such column. */
 interface Row {
   readonly pid: number;
   readonly tgid: number | null;
@@ -14,14 +14,14 @@ interface Row {
   readonly oomScoreAdj: number | null;
 }
 
-/** So many of the largest are kept. */
+/** Maximum number of tasks; the largest are kept. */
 const MOST_KEPT = 100;
 /** Maximum number of names; other processes are counted as one group. */
 const MOST_NAMES = 4096;
 
 const HEADER = /^\[ *pid *\] +(\S.* name)$/;
 
-/** Reads the table of tasks; its columns are those that its heading names (`dump_tasks`, mm/oom_kill.c). */
+/** Parses the task table; its heading names the columns (`dump_tasks`, mm/oom_kill.c). */
 export class TaskTable {
   #columns: readonly string[] | undefined;
   #row: RegExp | undefined;
@@ -29,7 +29,10 @@ export class TaskTable {
   readonly #byName = new Map<string, Row & { readonly count: number }>();
   #all: Row | undefined;
   #most: Row | undefined;
-  /** Rows of processes that a line of the report names: the victim, who asked. */
+  /**
+   * Rows by pid, for processes that the report names: the victim, and the process that invoked the OOM
+   * killer.
+   */
   readonly #rows = new Map<number, Row>();
   tasks = 0;
 
@@ -37,7 +40,7 @@ export class TaskTable {
     return this.#columns !== undefined;
   }
 
-  /** Whether the line is of it. */
+  /** Whether the line belongs to the task table. */
   take(line: string): boolean {
     const heading = HEADER.exec(line)?.[1];
     if (heading !== undefined) {
@@ -82,7 +85,7 @@ export class TaskTable {
     if (this.#kept.length > 2 * MOST_KEPT) largestFirst(this.#kept).splice(MOST_KEPT);
   }
 
-  /** Sizes of all, bytes; null: there is no table. */
+  /** Sums of all tasks, bytes; null: there is no table. */
   sum(pageSize: number): TaskMemory | null {
     return this.#all === undefined ? null : memoryOf(this.#all, pageSize);
   }
@@ -93,7 +96,7 @@ export class TaskTable {
       .map((row) => taskOf(row, pageSize));
   }
 
-  /** By RSS alone. */
+  /** The task with the largest RSS. */
   mostResident(pageSize: number): ListedTask | undefined {
     return this.#most && taskOf(this.#most, pageSize);
   }
@@ -109,7 +112,7 @@ export class TaskTable {
     return row && taskOf(row, pageSize);
   }
 
-  /** Pages of address space of a process, a second fact of what a page is. */
+  /** Address space of a process in pages, from which the page size is derived. */
   totalVmOf(pid: number): number | null {
     return this.#rows.get(pid)?.totalVm ?? null;
   }
@@ -127,7 +130,7 @@ function added(sum: Row | undefined, row: Row): Row {
   };
 }
 
-/** Pages, with page tables taken as 4 KiB each where their size is printed: an order, no figure. */
+/** Pages, with page tables as 4 KiB each: for sorting only. */
 function size({ rss, swap, tablePages, tableBytes }: Row): number {
   return rss + (swap ?? 0) + (tablePages ?? (tableBytes ?? 0) / 4096);
 }

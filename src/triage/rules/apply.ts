@@ -2,13 +2,12 @@ import { bySeverity, type Figure, type Finding, type RuleCode } from '../finding
 import { evidenceOf } from '../log/lines.js';
 import { matchOf } from './conditions.js';
 import { type AskStacks, type RuleBasis, RuleFacts } from './facts.js';
-import { isMeant } from './figures.js';
-import { all, any, type Match, met, NOT_MET, not, unknown } from './match.js';
+import { all, any, isMeant, type Match, met, NOT_MET, not, unknown } from './match.js';
 import type { Adjusted, RulesOutcome, Undecided } from './outcome.js';
 import type { Pattern } from './pattern.js';
 import type { Adjustment, Condition, Rule, Rules } from './schema.js';
 
-/** An answer with what a team's rules find in it, and without what they silence. */
+/** An answer with the findings of a team's rules, and without silenced ones. */
 export function withRules<A extends RuleBasis>(
   answer: A,
   rules: Rules,
@@ -19,10 +18,10 @@ export function withRules<A extends RuleBasis>(
   const unknown: Undecided[] = [];
   let count = 0;
   for (const rule of rules.rules) {
-    const told = verdicts(rule, facts);
-    for (const one of told) if (one.met === true) found.push(findingOf(rule, one));
-    if (told.some(({ met }) => met === true)) count++;
-    for (const one of told)
+    const verdict = verdicts(rule, facts);
+    for (const one of verdict) if (one.met === true) found.push(findingOf(rule, one));
+    if (verdict.some(({ met }) => met === true)) count++;
+    for (const one of verdict)
       if (one.met === 'unknown') {
         const { reason, why } = one;
         unknown.push({ code: rule.code, reason, why });
@@ -45,7 +44,7 @@ export function withRules<A extends RuleBasis>(
   };
 }
 
-/** One for each different line of the log that a rule asks for. */
+/** Matches of a rule: one for each distinct set of captures in the log. */
 function verdicts({ when }: Rule, facts: RuleFacts): Match[] {
   const { any: some, not: none, log, ...rest } = when;
   const parts = function* () {
@@ -53,7 +52,7 @@ function verdicts({ when }: Rule, facts: RuleFacts): Match[] {
     if (some) yield any(some.map((one) => whole(one, facts)));
     if (none) yield not(whole(none, facts));
   };
-  // What decides without the log needs no pass over it.
+  // Conditions that are decided without the log need no pass over it.
   const others = all(parts());
   if (log === undefined || others.met === false) return [others];
   return linesLike(log, facts).map((line) => all([others, line]));
@@ -66,16 +65,16 @@ function whole({ log, ...rest }: Condition, facts: RuleFacts): Match {
 }
 
 function findingOf(
-  { code, severity, message, advice, next }: Rule,
+  { code, severity, message, advice, next, causes }: Rule,
   { figures, evidence }: Extract<Match, { met: true }>,
 ): Finding {
   return {
-    // The schema asks for the slash.
+    // The schema requires the slash.
     code: code as RuleCode,
     severity,
     figures,
     evidence,
-    rule: { message, advice },
+    rule: { message, advice, causes },
     ...(next === undefined ? {} : { next }),
   };
 }
@@ -120,14 +119,14 @@ function note(
   else list.push(one);
 }
 
-/** Each once. */
+/** Without duplicates. */
 function each(list: readonly Undecided[]): Undecided[] {
   return [...new Map(list.map((one) => [JSON.stringify(one), one])).values()];
 }
 
-/** Different captures of one rule's pattern: more are not listed. */
+/** Maximum number of distinct captures of one rule's pattern. */
 const MOST_DIFFERENT = 50;
-/** Lines that a finding shows: the first, and the last ones. */
+/** Maximum number of lines of a finding: the first one, and the last ones. */
 const MOST_EVIDENCE = 4;
 
 interface Group {
@@ -136,7 +135,10 @@ interface Group {
   times: number;
 }
 
-/** Lines that a pattern matches, by what it captures; none: one that says whether there may have been any. */
+/**
+ * One match for each distinct set of captures. If no line matches: not met, or unknown if lines may be
+ * missing.
+ */
 function linesLike(pattern: Pattern, facts: RuleFacts): Match[] {
   const groups = new Map<string, Group>();
   let others = 0;

@@ -1,17 +1,15 @@
-import type { Category, Owner } from '../../account/memory/category.js';
-import { leaves } from '../../account/memory/leaves.js';
+import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
 import type { StackGroup } from '../../account/task-stacks.js';
-import { taintFlags } from '../../walk/machine/taint.js';
+import { taintFlags } from '../../walk/machine-facts.js';
 import type { Finding } from '../finding.js';
-import { evidenceOf } from '../stack-findings.js';
+import { evidenceOf } from '../findings.js';
 import type { RuleFacts } from './facts.js';
-import { isMeant } from './figures.js';
-import { all, any, type Match, met, NOT_MET, unknown } from './match.js';
+import { all, any, isMeant, type Match, met, NOT_MET, unknown } from './match.js';
 import type { Condition } from './schema.js';
 
 type Operand<Key extends keyof Condition> = NonNullable<Condition[Key]>;
 
-/** How each condition is evaluated; that of the log has its own file. */
+/** Evaluation of each condition, except `log` (see apply.ts). */
 type Tests = {
   readonly [Key in Exclude<keyof Condition, 'log'>]: (
     asked: Operand<Key>,
@@ -57,7 +55,7 @@ const TESTS: Tests = {
     if (!memory) return unknown('memory-unavailable', 'the memory breakdown is not available');
     const whole = memory.memory.bytes;
     const category = categoriesOf(memory.memory).find((each) => each.category === asked.category);
-    // A kernel that has no such thing has no such category.
+    // A kernel without the feature has no such category.
     const bytes = category?.bytes ?? 0;
     if (category?.complete === false)
       return unknown(
@@ -84,8 +82,8 @@ const TESTS: Tests = {
   },
   finding: (asked, { answer, logLacks }) => {
     const own = answer.findings.filter(({ code }) => code === asked.code);
-    const told = any(own.map((finding) => meant(finding, asked)));
-    if (told.met !== false) return told;
+    const verdict = any(own.map((finding) => meant(finding, asked)));
+    if (verdict.met !== false) return verdict;
     const folded = own.some(({ figures: { others } }) => typeof others === 'number' && others > 0);
     if (folded) return unknown('findings-folded', `not all ${asked.code} findings are listed`);
     const lacks = OF_LOG(asked.code) ? logLacks : undefined;
@@ -96,8 +94,8 @@ const TESTS: Tests = {
     const found = facts.stacks(state);
     if (found instanceof Error)
       return unknown('stacks-unreadable', `stacks cannot be read: ${found.message}`);
-    const told = any(found.groups.map((group) => onStack(group, symbol)));
-    if (told.met !== false) return told;
+    const stackVerdict = any(found.groups.map((group) => onStack(group, symbol)));
+    if (stackVerdict.met !== false) return stackVerdict;
     if (!found.complete) return unknown('stacks-incomplete', 'some stacks cannot be read');
     const cut = found.groups.some(({ end }) => end === 'stopped');
     return cut ? unknown('stacks-incomplete', 'some stack traces are incomplete') : NOT_MET;
@@ -106,7 +104,7 @@ const TESTS: Tests = {
     const found = facts.stacks(state);
     if (found instanceof Error)
       return unknown('stacks-unreadable', `tasks cannot be read: ${found.message}`);
-    // Some may not have been met: there are at least as many.
+    // Tasks may be missing: the count is a lower bound.
     if (!found.complete && (found.tasks < atLeast || atMost < Infinity))
       return unknown('stacks-incomplete', 'some tasks cannot be read');
     const { tasks } = found;
@@ -114,7 +112,7 @@ const TESTS: Tests = {
   },
 };
 
-/** Whether all that is asked holds, but for lines of the log. */
+/** Whether all conditions hold, except lines of the log. */
 export function matchOf(condition: Omit<Condition, 'log'>, facts: RuleFacts): Match {
   return all(
     (function* () {
@@ -136,7 +134,7 @@ function categoriesOf(category: Category): Category[] {
   return [category, ...category.children.flatMap(categoriesOf)];
 }
 
-/** A category by its own name, or that of its group. */
+/** Whether a category is the wanted one, or belongs to it. */
 function isWithin(memory: Category, wanted: string, leaf: string): boolean {
   const outer = categoriesOf(memory).find(({ category }) => category === wanted);
   return outer !== undefined && categoriesOf(outer).some(({ category }) => category === leaf);
@@ -153,7 +151,7 @@ function ownerIn(category: Category, whole: number, asked: Operand<'owner'>): Ma
   if (!category.complete)
     return unknown('category-incomplete', `category ${category.category} is incomplete`);
   const named = category.owners.reduce((sum, { bytes }) => sum + bytes, 0);
-  // Whoever is not named has at most what is left.
+  // An unnamed owner has at most the remainder.
   const rest = Math.max(0, category.bytes - named);
   return rest > 0 && rest >= least
     ? unknown('owners-unknown', `some owners of ${category.category} are unknown`)
@@ -175,7 +173,8 @@ function meant(finding: Finding, asked: Operand<'finding'>): Match {
 /** Findings that do not come from the log. */
 const NOT_OF_LOG: readonly string[] = [
   ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'stalled-reader'],
-  ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted'],
+  ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted', 'unread-sockets'],
+  ...['pipes', 'vmalloc', 'kernel-stacks', 'page-tables', 'unreclaimable-slab'],
 ];
 
 function OF_LOG(code: string): boolean {

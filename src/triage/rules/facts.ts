@@ -1,18 +1,17 @@
 import type { LogAnswer } from '../../account/log.js';
 import type { StacksAnswer } from '../../account/task-stacks.js';
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { TaskState } from '../../walk/stacks/task-state.js';
-import type { LogLine } from '../log/lines.js';
-import { linesOf } from '../log/lines.js';
+import { type LogLine, linesOf } from '../log/lines.js';
 import type { TriageAnswer } from '../triage.js';
 
-/** Asks for the stacks of all tasks, or of those in a state. @throws as groupedStacks does */
+/** Reads the stacks of all tasks, or of those in a state. @throws as groupedStacks does */
 export type AskStacks = (state?: TaskState) => StacksAnswer;
 
-/** What rules ask of: an answer about a kernel, or what logs that are text contain of that. */
+/** Input of rules: an answer about a kernel, or the corresponding parts from text logs. */
 export type RuleBasis = Pick<TriageAnswer, 'findings' | 'memory' | 'complete'> & {
-  /** '' where it is not known. */
+  /** '' if unknown. */
   readonly kernel: Pick<TriageAnswer['kernel'], 'release'>;
   readonly machine: Pick<TriageAnswer['machine'], 'panic' | 'taint' | 'modules'>;
   readonly log: RuleLog | undefined;
@@ -22,7 +21,7 @@ type RuleLog = Pick<LogAnswer, 'overwritten' | 'noRoom' | 'complete'> & {
   readonly records: Iterable<LogRecord | TextRecord>;
 };
 
-/** What rules ask of: the answer as it is, and what only rules need, once it is asked for. */
+/** Facts for rules: the answer, and facts that only rules need, read on first use. */
 export class RuleFacts {
   readonly answer: RuleBasis;
   readonly #ask: AskStacks;
@@ -40,7 +39,7 @@ export class RuleFacts {
     return this.#lines;
   }
 
-  /** Why a line that is not there may have been there; undefined: the log is whole. */
+  /** Why lines may be missing; undefined: the log is complete. */
   get logLacks(): string | undefined {
     return whyIncomplete(this.answer.log);
   }

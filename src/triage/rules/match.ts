@@ -1,4 +1,6 @@
-import type { Evidence, Figure } from '../finding.js';
+import type { Evidence, Figure, Finding, Severity } from '../finding.js';
+import { Pattern } from './pattern.js';
+import type { FigureTests } from './schema.js';
 
 /** Why a rule could not be evaluated. */
 export const RULE_DOUBTS = [
@@ -19,7 +21,7 @@ export const RULE_DOUBTS = [
 ] as const;
 export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 
-/** Whether a condition holds; unknown where data is missing. */
+/** Whether a condition holds; unknown if data is missing. */
 export type Match =
   | {
       readonly met: true;
@@ -42,7 +44,7 @@ export function unknown(reason: RuleDoubt, why: string): Match {
   return { met: 'unknown', reason, why };
 }
 
-/** All must hold: one that does not decides, whatever the others are. */
+/** Combines conditions that must all hold: one that does not hold decides, whatever the others are. */
 export function all(parts: Iterable<Match>): Match {
   let [figures, evidence]: [Record<string, Figure>, Evidence[]] = [{}, []];
   let missing: Match | undefined;
@@ -57,7 +59,7 @@ export function all(parts: Iterable<Match>): Match {
   return missing ?? met(figures, evidence);
 }
 
-/** One must hold; the first that does counts. */
+/** Combines conditions of which one must hold: the first that holds is returned. */
 export function any(parts: Iterable<Match>): Match {
   let missing: Match | undefined;
   for (const part of parts) {
@@ -70,4 +72,47 @@ export function any(parts: Iterable<Match>): Match {
 export function not(part: Match): Match {
   if (part.met === 'unknown') return part;
   return part.met ? NOT_MET : met();
+}
+
+/** Criteria that select findings. */
+interface Meant {
+  readonly severity?: Severity | undefined;
+  readonly figures?: FigureTests | undefined;
+}
+
+/**
+ * Whether the criteria match the findings that one finding represents. Its figures are those of the last one;
+ * only figures in `by` are known for all.
+ *
+ * @param how `all` of the represented findings, or `one` of them
+ */
+export function isMeant(
+  finding: Finding,
+  { severity, figures = {} }: Meant,
+  how: 'all' | 'one',
+): boolean | 'unknown' {
+  const { times, others } = finding.figures;
+  if (severity !== undefined && severity !== finding.severity) return false;
+  const stands =
+    typeof others === 'number' && others > 0 ? 'others' : Number(times) > 1 ? 'times' : 'one';
+  let isKnown = true;
+  let isLast = true;
+  for (const [name, test] of Object.entries(figures)) {
+    const passes = passed(finding.figures[name], test);
+    const ofAll = stands === 'one' || (stands === 'times' && finding.by?.includes(name) === true);
+    if (passes === false && ofAll) return false;
+    if (passes !== true) isLast = false;
+    if (passes === 'unknown' || !ofAll) isKnown = false;
+  }
+  if (isKnown) return isLast;
+  return how === 'one' && isLast ? true : 'unknown';
+}
+
+function passed(figure: Figure | undefined, test: FigureTests[string]): boolean | 'unknown' {
+  if (figure == null) return 'unknown';
+  if (test instanceof Pattern) return test.match(String(figure)) !== undefined;
+  if (typeof test === 'number') return figure === test;
+  if (typeof figure !== 'number') return false;
+  const { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = test;
+  return figure >= atLeast && figure <= atMost;
 }

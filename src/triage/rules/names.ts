@@ -1,6 +1,6 @@
 import type { Condition, Rule } from './schema.js';
 
-/** Figures that each condition gives when it is met, beside what its pattern captures. */
+/** Figures that each condition provides when it holds, in addition to the captures of its pattern. */
 export const GIVEN = {
   log: ['logTimes'],
   panic: ['panicReason'],
@@ -16,7 +16,7 @@ export const GIVEN = {
 
 const RESERVED: ReadonlySet<string> = new Set([...Object.values(GIVEN).flat(), 'others', 'times']);
 
-/** `{name}` of a sentence. */
+/** Placeholder `{name}` in a sentence. */
 export const PLACE = /\{([a-zA-Z][a-zA-Z0-9]{0,31})\}/g;
 
 interface Wrong {
@@ -24,15 +24,15 @@ interface Wrong {
   readonly words: string;
 }
 
-/** What a rule's sentence names and no condition of it gives, and captures that hide a figure. */
+/** Names in a rule's sentence that no condition defines, and captures that hide a figure. */
 export function unknownNames({ when, message, advice }: Rule): Wrong[] {
   const { any = [], not: _, ...all } = when;
-  const asked = [all, ...any];
+  const conditions = [all, ...any];
   const wrong: Wrong[] = [];
   const names = new Set<string>(
-    asked.flatMap((each) => keysOf(each).flatMap((key) => [...GIVEN[key]])),
+    conditions.flatMap((each) => keysOf(each).flatMap((key) => [...GIVEN[key]])),
   );
-  for (const name of asked.flatMap(capturesOf)) {
+  for (const name of conditions.flatMap(capturesOf)) {
     if (RESERVED.has(name))
       wrong.push({
         path: ['when'],
@@ -40,8 +40,8 @@ export function unknownNames({ when, message, advice }: Rule): Wrong[] {
       });
     names.add(name);
   }
-  // A finding's figures are what its code has.
-  if (asked.some(({ finding }) => finding !== undefined)) return wrong;
+  // The figures of a finding depend on its code.
+  if (conditions.some(({ finding }) => finding !== undefined)) return wrong;
   for (const [field, text] of Object.entries({ message, advice: advice ?? '' })) {
     for (const [, name = ''] of text.matchAll(PLACE))
       if (!names.has(name))

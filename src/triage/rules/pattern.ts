@@ -1,34 +1,34 @@
-/** What a pattern's captures have in a text. */
+/** Captures of a pattern in a text. */
 export type Captures = Readonly<Record<string, string | number>>;
 
-/** A pattern is no longer, and has no more parts: so what it costs on a hostile text is bounded. */
+/** Maximum length and number of parts of a pattern: its cost on untrusted text is limited. */
 export const MOST_PATTERN = 512;
 
-/** More digits make no exact number. */
+/** Numbers with more digits are not exact. */
 const MOST_DIGITS = 15;
 
 type Part =
   | { readonly kind: 'text'; readonly text: string }
-  /** Any text, also none. */
+  /** Any text, including none. */
   | { readonly kind: 'any'; readonly name: string | undefined }
   | { readonly kind: 'number'; readonly name: string };
 
 type Block = readonly Exclude<Part, { kind: 'any' }>[];
 
 /**
- * Text with wildcards: `*` is any text, `{name}` too and keeps it, `{name:number}` is a decimal number; `\`
- * makes the next character mean itself. It must match all of a text. There are no regular expressions: the
- * text may be hostile, and time is bounded by its length times the pattern's.
+ * Text with wildcards: `*` and `{name}` match any text, `{name:number}` a decimal number, and names are
+ * captured; `\` escapes the next character. It must match the complete text. There are no regular
+ * expressions: the text is untrusted, and time is limited by its length times the pattern's.
  */
 export class Pattern {
   readonly source: string;
-  /** Of captures. */
+  /** Names of captures. */
   readonly names: readonly string[];
-  /** What stands between wildcards, and the names of these: one block more than wildcards. */
+  /** Text between wildcards, with their names: one block more than wildcards. */
   readonly #blocks: readonly Block[];
   readonly #wildcards: readonly (string | undefined)[];
 
-  /** @throws {SyntaxError} with what is wrong */
+  /** @throws {SyntaxError} with the reason */
   constructor(source: string) {
     this.source = source;
     const parts = parsed(source);
@@ -48,7 +48,7 @@ export class Pattern {
       throw new SyntaxError('two captures have the same name');
   }
 
-  /** Undefined: it does not match. Wildcards take as little as they can. */
+  /** Undefined: no match. Wildcards match as little as possible. */
   match(text: string): Captures | undefined {
     const found: Record<string, string | number> = {};
     let at = 0;
@@ -71,7 +71,7 @@ interface Met {
   readonly numbers: Readonly<Record<string, number>>;
 }
 
-/** The first place of a block; since wildcards take anything, no later place matches more of what follows. */
+/** The first match of a block. Since wildcards match any text, a later match is never better. */
 function placed(
   block: Block,
   text: string,
@@ -99,7 +99,7 @@ function matchedAt(block: Block, text: string, start: number): Met | undefined {
       continue;
     }
     const digits = digitsAt(text, at);
-    // In the middle of a number another begins that is not there.
+    // A match must not begin within a number.
     if (digits === 0 || digits > MOST_DIGITS || (at === start && isDigit(text, at - 1)))
       return undefined;
     numbers[part.name] = Number(text.slice(at, at + digits));

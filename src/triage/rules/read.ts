@@ -1,24 +1,24 @@
 import { isMap, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import type { core } from 'zod';
-import { KdumpMemError } from '../../base/error.js';
+import { KdumpMemError } from '../../base/errors.js';
 import { unknownNames } from './names.js';
 import { type Rules, rulesSchema } from './schema.js';
 
-/** Why a file of rules is none; `message` names the line and the field. */
+/** An invalid rules file; `message` names the line and the field. */
 export class RulesError extends KdumpMemError<'wrong-rules'> {
   constructor(message: string) {
     super('wrong-rules', message);
   }
 }
 
-/** A file of rules is no larger. */
+/** Maximum size of a rules file. */
 export const MOST_RULES_BYTES = 2 ** 20;
 
 /** Maximum number of errors reported for one file. */
 const MOST_TOLD = 1;
 
 /**
- * Rules of a file, YAML or JSON.
+ * Parses a rules file, YAML or JSON.
  *
  * @param name of the file, for the message
  * @throws {RulesError}
@@ -39,18 +39,18 @@ export function readRules(name: string, text: string): Rules {
   try {
     value = document.toJS({ maxAliasCount: 100 });
   } catch (error) {
-    // Aliases that would grow without bound.
+    // Too many aliases, which could expand without bound.
     if (!(error instanceof ReferenceError)) throw error;
     throw new RulesError(`${name}: ${error.message}`);
   }
   const { data, error } = rulesSchema.safeParse(value);
   if (error) {
-    const told = error.issues.slice(0, MOST_TOLD).map((issue) => {
+    const listed = error.issues.slice(0, MOST_TOLD).map((issue) => {
       const { path, words } = issueOf(issue);
       return `${at(path)}: ${words}`;
     });
     const left = error.issues.length - MOST_TOLD;
-    throw new RulesError(`${told.join('; ')}${left > 0 ? ` (and ${left} more)` : ''}`);
+    throw new RulesError(`${listed.join('; ')}${left > 0 ? ` (and ${left} more)` : ''}`);
   }
   for (const [index, rule] of data.rules.entries()) {
     const [wrong] = unknownNames(rule);
@@ -68,7 +68,7 @@ function issueOf(issue: core.$ZodIssue): { path: readonly PropertyKey[]; words: 
   return { path, words: message.slice(0, 1).toLowerCase() + message.slice(1) };
 }
 
-/** Where the deepest part of a path stands that is there: a field by its name. */
+/** Offset of the deepest existing part of a path: for a field, of its name. */
 function offsetOf(contents: unknown, path: readonly PropertyKey[]): number {
   let node = contents;
   let offset = rangeOf(node);
@@ -90,7 +90,7 @@ function rangeOf(node: unknown): number {
   return (node as Node | null | undefined)?.range?.[0] ?? 0;
 }
 
-/** `rules[2].when.memory`; of the whole file `the file`. */
+/** `rules[2].when.memory`; for the complete file `the file`. */
 function fieldOf(path: readonly PropertyKey[]): string {
   const words = path.map((step) => (typeof step === 'number' ? `[${step}]` : `.${String(step)}`));
   return words.join('').replace(/^\./, '') || 'the file';

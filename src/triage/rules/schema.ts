@@ -42,7 +42,7 @@ const category = z.enum([
 ]);
 const severity = z.enum(SEVERITIES);
 const code = z.enum(FINDING_CODES);
-/** A team's own: ours have no slash. */
+/** Code of a team's rule: built-in codes have no slash. */
 const OWN = /^[a-z0-9][a-z0-9-]{0,40}\/[a-z0-9][a-z0-9-]{0,60}$/;
 const ownCode = z.string().regex(OWN, {
   error: 'must have your name before it, such as acme/bad-nic',
@@ -62,18 +62,18 @@ const bounded = (has: object) => Object.keys(has).some((key) => /^at(Least|Most)
 const UNBOUNDED = { error: 'has no bound: add atLeast… or atMost…' };
 
 const conditions = {
-  /** A line of the kernel's log. */
+  /** A line of the kernel log. */
   log: pattern.optional(),
-  /** Why the kernel stopped, without "Kernel panic - not syncing: ". */
+  /** Reason of the panic, without "Kernel panic - not syncing: ". */
   panic: pattern.optional(),
   /** `uname -r`. */
   release: pattern.optional(),
-  /** Letters that are all set, such as `OE`. */
+  /** Letters of taint flags that must all be set, such as `OE`. */
   taint: z
     .string()
     .regex(/^[A-Z]{1,20}$/, { error: 'must be taint letters, such as OE' })
     .optional(),
-  /** A module that is loaded. */
+  /** A loaded module. */
   module: pattern.optional(),
   memory: z
     .strictObject({
@@ -123,11 +123,13 @@ const rule = z.strictObject({
       not: condition.optional(),
     })
     .refine(isAsked, NOTHING),
-  /** The sentence: `{name}` stands for a figure. */
+  /** The sentence, with `{name}` for a figure. */
   message: words,
   advice: words.optional(),
   /** The command that shows more, without the dump. */
   next: words.optional(),
+  /** Codes of findings that follow from this one. */
+  causes: z.array(code.or(ownCode)).max(50).optional(),
 });
 
 const adjustment = z.strictObject({
@@ -165,6 +167,6 @@ export const rulesSchema = z
 export type Rules = z.infer<typeof rulesSchema>;
 export type Rule = Rules['rules'][number];
 export type Adjustment = Rules['adjust'][number];
-/** What must hold, all of it. */
+/** Conditions that must all hold. */
 export type Condition = z.infer<typeof condition>;
 export type FigureTests = z.infer<typeof figures>;

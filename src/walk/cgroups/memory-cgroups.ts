@@ -1,9 +1,8 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
-import { needSymbol } from '../machine/cpus.js';
-import { readOrNot } from '../read-or-not.js';
+import { needSymbol } from '../cpus.js';
+import { readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { CgroupReader } from '../tasks/cgroup.js';
 
@@ -12,23 +11,25 @@ export interface MemoryCgroup {
   readonly address: bigint;
   /** Address of its `struct cgroup`. */
   readonly cgroup: bigint;
-  /** From the root of its hierarchy; hostile. */
+  /** Path from the root of its hierarchy; untrusted. */
   readonly path: string;
-  /** Its folder was removed, and what is charged to it keeps it. */
+  /** Its directory was removed, and its remaining charges keep it. */
   readonly dying: boolean;
-  /** The one above that is charged too; 0n: the root. */
+  /** Parent memory cgroup, which is charged too; 0n for the root. */
   readonly above: bigint;
-  /** Pages charged to it and to those below, with what CPUs keep in stock; undefined of the root. */
+  /** Pages charged to it and its descendants, including per-CPU stock; undefined for the root. */
   readonly usage: number | undefined;
 }
 
-/** Live ones have 16-bit ids; dead ones may be many more. */
+/** Live memory cgroups have 16-bit ids; there may be many more dying ones. */
 const MOST = 2 ** 20;
 
-/** Of `cgroup_subsys_state.flags` (include/linux/cgroup-defs.h): cleared when the folder is removed. */
+/**
+ * Bit of `cgroup_subsys_state.flags` (include/linux/cgroup-defs.h): cleared when the directory is removed.
+ */
 const CSS_ONLINE = 2;
 
-/** Reads memory cgroups, and finds which one a page or an object is charged to. */
+/** Reads memory cgroups, and finds the one that a page or an object is charged to. */
 export class MemoryCgroups {
   readonly #kernel: Kernel;
   readonly #subsystem: bigint;
@@ -37,9 +38,9 @@ export class MemoryCgroups {
   readonly #usage: 'memory.usage.counter' | 'memory.count.counter';
   readonly #objects;
   readonly #paths: CgroupReader;
-  /** Where a `struct cgroup` names its memory cgroup; undefined: an extract lacks it. */
+  /** Offset of the pointer to the memory cgroup in a `struct cgroup`; undefined: an extract lacks it. */
   readonly #place: bigint | undefined;
-  readonly #counter: bigint;
+  readonly #counter;
 
   /** @throws {KernelError} `no-symbols`, `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -48,13 +49,13 @@ export class MemoryCgroups {
     this.#state = new StructReader(kernel, 'cgroup_subsys_state', [
       ...(['cgroup', 'ss', 'flags', 'parent', 'online_cnt'] as const),
     ]);
-    // Before 4.18 by its older name.
+    // Older name, before 4.18.
     this.#usage = kernel.struct('mem_cgroup')?.member('memory.usage.counter')
       ? 'memory.usage.counter'
       : 'memory.count.counter';
     this.#group = new StructReader(kernel, 'mem_cgroup', [this.#usage, 'memory.parent']);
-    this.#counter = BigInt(new StructReader(kernel, 'mem_cgroup', ['memory']).offset('memory'));
-    // Since 5.9: before, slabs are charged as a whole.
+    this.#counter = new StructReader(kernel, 'mem_cgroup', ['memory']);
+    // Since 5.9: before, complete slabs are charged.
     this.#objects = kernel.struct('obj_cgroup')
       ? new StructReader(kernel, 'obj_cgroup', ['memcg'])
       : undefined;
@@ -66,16 +67,16 @@ export class MemoryCgroups {
   }
 
   /**
-   * The memory cgroup that a charge leads to: it points to it, or to a `struct obj_cgroup` that does.
-   * What a pointer leads to tells which: its subsystem.
+   * Returns the memory cgroup of a charge: the charge points to it, or to a `struct obj_cgroup` that does.
+   * The subsystem pointer of the target distinguishes them.
    *
-   * @throws {ReadError}; {@link KernelError} `damaged` if it leads to none
+   * @throws {ReadError}; {@link KernelError} `damaged` if it points to neither
    */
   charged(pointer: bigint): bigint {
     if (this.#is(pointer)) return pointer;
     const group = this.#objects?.read(pointer).pointer('memcg') ?? 0n;
     if (group !== 0n && this.#is(group)) return group;
-    throw new KernelError('damaged', `the charge at ${hex(pointer)} leads to no memory cgroup`);
+    throw damaged(`the charge at ${hex(pointer)} does not point to a memory cgroup`);
   }
 
   /** @throws {ReadError}; {@link KernelError} `damaged` */
@@ -85,31 +86,31 @@ export class MemoryCgroups {
     const above = group.pointer('memory.parent');
     const cgroup = state.pointer('cgroup');
     const online = (state.number('flags') & CSS_ONLINE) !== 0;
-    // One for itself and one for each below that is online.
+    // One for itself and one for each online child.
     if (online !== state.number('online_cnt') > 0 && !this.#kernel.facts.live) {
-      const message = `the memory cgroup at ${hex(address)} is online by one count, and not by another`;
-      throw new KernelError('damaged', message);
+      const message = `the memory cgroup at ${hex(address)} has inconsistent online states`;
+      throw damaged(message);
     }
-    // A new one may take the place of one that is dying.
+    // A new memory cgroup may replace a dying one.
     const own = online && !this.#kernel.facts.live ? this.#named(cgroup) : undefined;
     if (own !== undefined && own !== address) {
       const message = `the memory cgroup at ${hex(address)} names the cgroup ${hex(cgroup)}, which has that at ${hex(own)}`;
-      throw new KernelError('damaged', message);
+      throw damaged(message);
     }
     return {
       address,
       cgroup,
       path: this.#paths.pathOf(cgroup),
       dying: !online,
-      above: above === 0n ? 0n : above - this.#counter,
+      above: above === 0n ? 0n : this.#counter.containerOf(above, 'memory'),
       usage: state.pointer('parent') === 0n ? undefined : group.number(this.#usage),
     };
   }
 
   /**
-   * All of them, those that are dying too, the root first.
+   * Yields all memory cgroups, including dying ones, the root first.
    *
-   * @throws {TornList}, {@link ReadError}; {@link KernelError} `damaged` if they never end
+   * @throws {TornList}, {@link ReadError}; {@link KernelError} `damaged` if the list does not terminate
    */
   *all(): Generator<bigint> {
     const links = new StructReader(this.#kernel, 'cgroup_subsys_state', ['sibling', 'children']);
@@ -120,16 +121,14 @@ export class MemoryCgroups {
     for (let met = 0; ; met++) {
       const group = next.pop();
       if (group === undefined) return;
-      if (met > MOST)
-        throw new KernelError('damaged', 'memory cgroup list does not terminate (loop?)');
+      if (met > MOST) throw damaged('memory cgroup list does not terminate (loop?)');
       yield group;
-      const children = group + BigInt(links.offset('children'));
-      for (const node of listNodes(this.#kernel, children))
-        next.push(node - BigInt(links.offset('sibling')));
+      for (const child of links.entryAddresses(links.addressOf(group, 'children'), 'sibling'))
+        next.push(child);
     }
   }
 
-  /** The memory cgroup that a `struct cgroup` names. */
+  /** Returns the memory cgroup that a `struct cgroup` points to. */
   #named(cgroup: bigint): bigint | undefined {
     const place = this.#place;
     if (place === undefined) return undefined;
@@ -137,11 +136,6 @@ export class MemoryCgroups {
   }
 
   #is(address: bigint): boolean {
-    try {
-      return this.#state.read(address).pointer('ss') === this.#subsystem;
-    } catch (error) {
-      if (error instanceof ReadError) return false;
-      throw error;
-    }
+    return readOrNot(() => this.#state.read(address).pointer('ss')) === this.#subsystem;
   }
 }

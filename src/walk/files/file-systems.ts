@@ -2,18 +2,18 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
 
-/** What a `struct super_block` says of its file system. */
+/** Facts about a file system from its `struct super_block`. */
 export interface FileSystemFacts {
-  /** Such as `ext4`; hostile. */
+  /** Such as `ext4`; untrusted. */
   readonly fsType: string;
-  /** `major:minor` of what it lies on; of tmpfs and such a number of its own. */
+  /** `major:minor` of its device; tmpfs and the like have a number of their own. */
   readonly device: string;
 }
 
-/** A type's name has a few bytes. */
+/** Names of file system types are short. */
 const MOST_NAME = 64;
 
-/** Tells file systems by their super blocks, each read once. */
+/** Reads file systems by super block, each once. */
 export class FileSystems {
   readonly #kernel: Kernel;
   readonly #superBlock;
@@ -42,7 +42,7 @@ export class FileSystems {
   }
 }
 
-/** As `ls -l` and /proc show it (MINORBITS in include/linux/kdev_t.h). */
+/** Formats a device number as `ls -l` and /proc do (MINORBITS in include/linux/kdev_t.h). */
 export function deviceNumber(device: number): string {
   return `${device >>> 20}:${device & 0xf_ffff}`;
 }

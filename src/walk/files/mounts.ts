@@ -1,39 +1,37 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 
-/** A place where a file system, or a folder of it, is mounted (`struct mount` in fs/mount.h). */
+/** A mount of a file system, or of a directory of it (`struct mount` in fs/mount.h). */
 export interface Mount {
   readonly address: bigint;
-  /** The dentry that is seen there. */
+  /** The mounted root dentry. */
   readonly root: bigint;
-  /** The mount that it is on, and the dentry there; of one on no other itself. */
+  /** The parent mount, and the mount point's dentry; a root mount has itself. */
   readonly parent: bigint;
   readonly on: bigint;
-  /** In whose namespace: that of the first process, another, or none (the kernel's own). */
+  /** Mount namespace: that of the init process, another, or none (kernel-internal mounts). */
   readonly of: 'init' | 'other' | 'none';
 }
 
-/** A machine with many containers has some ten thousand mounts of one file system. */
+/** Maximum number of mounts of one file system: a machine with many containers has about ten thousand. */
 const MOST_MOUNTS = 2 ** 17;
 
-/** No address of a namespace. */
-const NOBODYS = 1n;
+/** Value that is no namespace's address. */
+const NO_NAMESPACE = 1n;
 
 /** Finds where file systems are mounted. */
 export class Mounts {
   readonly #kernel: Kernel;
   readonly #mount;
   readonly #superBlock;
-  /** Since 6.18 the mounts of a file system are a chain of their own. */
-  readonly #chain: 'mnt_next_for_sb' | undefined;
-  readonly #instance: bigint;
-  /** Bytes from a `struct mount` to the vfsmount in it. */
-  readonly #inMount: bigint;
+  /** Since 6.18, the mounts of a file system are linked in a chain of their own. */
+  readonly #chain: StructReader<'mnt_next_for_sb'> | undefined;
+  readonly #list: StructReader<'mnt_instance'> | undefined;
+  readonly #vfsmount;
   readonly #all = new Map<bigint, readonly Mount[]>();
   #init: bigint | undefined;
 
@@ -43,19 +41,17 @@ export class Mounts {
     this.#mount = new StructReader(kernel, 'mount', [
       ...(['mnt.mnt_root', 'mnt_parent', 'mnt_mountpoint', 'mnt_ns'] as const),
     ]);
-    this.#inMount = BigInt(new StructReader(kernel, 'mount', ['mnt']).offset('mnt'));
+    this.#vfsmount = new StructReader(kernel, 'mount', ['mnt']);
     this.#superBlock = new StructReader(kernel, 'super_block', ['s_mounts']);
-    const chain = kernel.struct('mount')?.member('mnt_next_for_sb');
-    this.#chain = chain ? 'mnt_next_for_sb' : undefined;
-    const link = this.#chain ?? 'mnt_instance';
-    this.#instance = BigInt(new StructReader(kernel, 'mount', [link]).offset(link));
+    this.#chain = StructReader.ifPresent(kernel, 'mount', ['mnt_next_for_sb']);
+    this.#list = this.#chain ? undefined : new StructReader(kernel, 'mount', ['mnt_instance']);
   }
 
   /**
-   * The mount by which a file is to be found, best in the namespace of the first process; undefined: its
-   * file system, or that part of it, is mounted nowhere.
+   * Returns the mount through which a file is visible, preferably in the namespace of the init process;
+   * undefined: its file system, or that part of it, is not mounted.
    *
-   * @param up its dentry and all above
+   * @param up the file's dentry and all its ancestors
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
   of(superBlock: bigint, up: readonly bigint[]): Mount | undefined {
@@ -64,9 +60,9 @@ export class Mounts {
     return fit.find(({ of }) => of === 'init') ?? fit.find(({ of }) => of === 'other');
   }
 
-  /** The mount that a `struct vfsmount` is part of. @throws {ReadError} */
+  /** Returns the mount that contains a `struct vfsmount`. @throws {ReadError} */
   at(vfsmount: bigint): Mount {
-    return this.read(vfsmount - this.#inMount);
+    return this.read(this.#vfsmount.containerOf(vfsmount, 'mnt'));
   }
 
   /** @throws {ReadError} */
@@ -79,7 +75,7 @@ export class Mounts {
       root: view.pointer('mnt.mnt_root'),
       parent: view.pointer('mnt_parent'),
       on: view.pointer('mnt_mountpoint'),
-      // The kernel's own have an error in place of it (MNT_NS_INTERNAL).
+      // Kernel-internal mounts have an error pointer instead (MNT_NS_INTERNAL).
       of: namespace === this.#init ? 'init' : isNone(namespace) ? 'none' : 'other',
     };
   }
@@ -90,10 +86,7 @@ export class Mounts {
     const found: Mount[] = [];
     for (const address of this.#addresses(superBlock)) {
       if (found.length >= MOST_MOUNTS)
-        throw new KernelError(
-          'damaged',
-          `mount list of the superblock ${hex(superBlock)} does not terminate (loop?)`,
-        );
+        throw damaged(`mount list of the superblock ${hex(superBlock)} does not terminate (loop?)`);
       found.push(this.read(address));
     }
     this.#all.set(superBlock, found);
@@ -102,19 +95,17 @@ export class Mounts {
 
   *#addresses(superBlock: bigint): Generator<bigint> {
     const view = this.#superBlock.read(superBlock);
-    if (this.#chain === undefined) {
-      for (const node of listNodes(this.#kernel, view.addressOf('s_mounts')))
-        yield node - this.#instance;
-      return;
-    }
+    if (this.#list) yield* this.#list.entryAddresses(view.addressOf('s_mounts'), 'mnt_instance');
+    if (this.#chain === undefined) return;
     const what = 'the mounts of a file system';
     for (let at = view.pointer('s_mounts'); at !== 0n; ) {
       yield at;
-      at = pointerPartOf(this.#kernel, what, superBlock, at + this.#instance);
+      const next = this.#chain.addressOf(at, 'mnt_next_for_sb');
+      at = pointerPartOf(this.#kernel, what, superBlock, next);
     }
   }
 
-  /** That of the first process; of a kernel without, one that no mount has. */
+  /** Mount namespace of the first process; for a kernel without one, a value that no mount has. */
   #initNamespace(): bigint {
     const task = new StructReader(this.#kernel, 'task_struct', ['nsproxy']);
     const proxy = new StructReader(this.#kernel, 'nsproxy', ['mnt_ns']);
@@ -122,14 +113,14 @@ export class Mounts {
       for (const { address } of taskTable(this.#kernel).processes)
         return proxy.read(task.read(address).pointer('nsproxy')).pointer('mnt_ns');
     } catch (error) {
-      // All namespaces are others' then.
+      // Every namespace then counts as another one.
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
     }
-    return NOBODYS;
+    return NO_NAMESPACE;
   }
 }
 
-/** NULL, or an error in place of a pointer (ERR_PTR). */
+/** Whether a pointer is NULL or an error (ERR_PTR). */
 function isNone(pointer: bigint): boolean {
   return pointer === 0n || pointer >= 2n ** 64n - 4096n;
 }

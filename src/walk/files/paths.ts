@@ -1,56 +1,59 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { decodeText, StructReader } from '../struct-reader.js';
 import { type Mount, Mounts } from './mounts.js';
 
-/** A way to a file. */
+/** The path of a file. */
 export interface FilePath {
-  /** Hostile. */
+  /** Untrusted. */
   readonly path: string;
   /**
-   * Whose mounts it goes by: those of the first process, of another mount namespace, such as a container's,
-   * or none: then it begins at the root of its file system.
+   * Mounts that the path goes by: those of the first process, of another mount namespace such as a
+   * container's, or none: then it begins at the root of its file system.
    */
   readonly mounts: 'init' | 'other' | 'none';
-  /** The name is no more. */
+  /** The name was deleted. */
   readonly deleted: boolean;
 }
 
-/** NAME_MAX, and folders within folders: PATH_MAX has room for half as many (include/uapi/linux/limits.h). */
+/**
+ * NAME_MAX; nested directories are limited by PATH_MAX, which holds half as many
+ * (include/uapi/linux/limits.h).
+ */
 const MOST_NAME = 255;
 const MOST_FOLDERS = 2048;
-/** Hard links that are looked at for one that has a name yet. */
+/** Maximum number of hard links searched for one that still has a name. */
 const MOST_LINKS = 64;
-/** Mounts on mounts. */
+/** Maximum number of stacked mounts. */
 const MOST_MOUNTS = 64;
 
-/** Where a name of a folder's lies: for who must not let it out. */
+/** Location of a path component, for anonymization. */
 export interface NamePlace {
-  /** Address of the `struct dentry`; 0n: it is no file's. */
+  /** Address of the `struct dentry`; 0n: the name is not a file's. */
   readonly dentry: bigint;
   readonly address: bigint;
   readonly length: number;
 }
 
-/** What names lead to, by addresses. */
+/** Inodes with names, by address. */
 export interface NamedInode {
   readonly inode: bigint;
-  /** Where its list of `struct dentry` begins. */
+  /** Address of the head of its list of `struct dentry`. */
   readonly dentries: bigint;
   readonly superBlock: bigint;
 }
 
-/** A name in a folder. */
+/** A name in a directory. */
 interface Name {
   readonly parent: bigint;
   readonly text: string;
-  /** Not to be found by its name any more; that of a file that never had one neither. */
+  /** Lookups no longer find it; also true for a file that never had a name. */
   readonly unhashed: boolean;
 }
 
-/** Finds paths of files by the dentries of their inodes, as /proc/PID/maps shows them. */
+/** Finds paths of files through the dentries of their inodes, as /proc/PID/maps shows them. */
 export class Paths {
   readonly #kernel: Kernel;
   readonly #dentry;
@@ -61,7 +64,7 @@ export class Paths {
   readonly #onName: (place: NamePlace) => void;
 
   /**
-   * @param onName told of each name that is read, once
+   * @param onName receives each name once, when it is read
    * @throws {KernelError} `unsupported-layout`
    */
   constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
@@ -77,7 +80,7 @@ export class Paths {
   }
 
   /**
-   * @returns undefined if it has none: the kernel has forgotten its name, which is on the disk
+   * @returns undefined if the kernel has no dentry for it: its name is only on disk
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
   of({ inode, dentries, superBlock }: NamedInode): FilePath | undefined {
@@ -85,7 +88,7 @@ export class Paths {
     if (dentry === undefined) return undefined;
     const named = this.#inode.read(dentry).pointer('d_inode');
     if (named !== inode && !this.#kernel.facts.live)
-      throw new KernelError('damaged', `${hex(dentry)} names ${hex(named)}, not ${hex(inode)}`);
+      throw damaged(`${hex(dentry)} names ${hex(named)}, not ${hex(inode)}`);
     const { unhashed, parent } = this.#name(dentry);
     const deleted = unhashed && parent !== dentry;
     const up = this.#up(dentry);
@@ -95,10 +98,10 @@ export class Paths {
   }
 
   /**
-   * The path of an open file, by its own dentry and mount (`struct path`).
+   * Returns the path of an open file, from its own dentry and mount (`struct path`).
    *
    * @param mount address of its `struct vfsmount`
-   * @returns with `own`: a file of the kernel's that never had a place (memfd, System V)
+   * @returns `own` is true for a kernel-internal file that was never in a directory (memfd, System V)
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
   ofPlace(dentry: bigint, mount: bigint): FilePath & { readonly own: boolean } {
@@ -113,7 +116,7 @@ export class Paths {
     return { path: this.#throughMounts(up, on), mounts: on.of, deleted, own: false };
   }
 
-  /** Of several links one that has a name yet. */
+  /** Of several links, one that still has a name. */
   #named(dentries: bigint): bigint | undefined {
     const what = 'the dentries of an inode';
     let first: bigint | undefined;
@@ -127,52 +130,52 @@ export class Paths {
     return first;
   }
 
-  /** A dentry and the folders above it, the root of its file system last. */
+  /** Returns a dentry and its parent directories; the root of its file system is last. */
   #up(dentry: bigint): bigint[] {
     const up = [dentry];
     for (let at = dentry; ; ) {
       const { parent } = this.#name(at);
       if (parent === at) return up;
       if (up.length >= MOST_FOLDERS) {
-        throw new KernelError(
-          'damaged',
-          `parent chain of the dentry ${hex(dentry)} does not terminate (loop?)`,
-        );
+        throw damaged(`parent chain of the dentry ${hex(dentry)} does not terminate (loop?)`);
       }
       up.push(parent);
       at = parent;
     }
   }
 
-  /** The path below the last of these. */
+  /** Returns the path relative to the last of these dentries. */
   #below(up: readonly bigint[]): string {
     const names = up.slice(0, -1).map((dentry) => this.#name(dentry).text);
     return `/${names.reverse().join('/')}`;
   }
 
-  /** A file that never had a place, such as memfd's, is the root of its own. */
+  /**
+   * Returns the path of an unmounted file: one that was never in a directory, such as a memfd, is its own
+   * root.
+   */
   #unmounted(up: readonly bigint[]): string {
     const root = this.#name(up.at(-1)!).text;
     const below = this.#below(up);
     return root === '/' ? below : `/${root}${below === '/' ? '' : below}`;
   }
 
-  /** The path below the root of a mount, and where that mount is, up to the one that is on no other. */
+  /**
+   * Returns the path below the root of a mount, prefixed by the path of each mount point up to the root
+   * mount.
+   */
   #throughMounts(from: readonly bigint[], first: Mount): string {
     let path = '';
     let [up, mount] = [from, first];
     for (let mounts = 0; mounts < MOST_MOUNTS; mounts++) {
       const root = up.indexOf(mount.root);
-      if (root < 0) throw new KernelError('damaged', `${hex(up[0]!)} is not below its mount`);
+      if (root < 0) throw damaged(`${hex(up[0]!)} is not below its mount`);
       if (root > 0) path = `${this.#below(up.slice(0, root + 1))}${path}`;
       if (mount.parent === mount.address) return path === '' ? '/' : path;
       up = this.#up(mount.on);
       mount = this.#mounts.read(mount.parent);
     }
-    throw new KernelError(
-      'damaged',
-      `parent chain of the mount ${hex(first.address)} does not terminate (loop?)`,
-    );
+    throw damaged(`parent chain of the mount ${hex(first.address)} does not terminate (loop?)`);
   }
 
   #name(dentry: bigint): Name {
@@ -181,10 +184,7 @@ export class Paths {
     const view = this.#dentry.read(dentry);
     const length = view.number('d_name.len');
     if (length > MOST_NAME)
-      throw new KernelError(
-        'damaged',
-        `the dentry at ${hex(dentry)} has a name of ${length} bytes`,
-      );
+      throw damaged(`the dentry at ${hex(dentry)} has a name of ${length} bytes`);
     const at = view.pointer('d_name.name');
     this.#onName({ dentry, address: at, length });
     const name = {

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
@@ -8,18 +8,18 @@ import { decodeBytes } from '../struct-reader.js';
 import { callerOf } from './record.js';
 import { RECORD_ALIGNMENT, type RecordBuffer } from './record-buffer.js';
 
-/** Where a record lies, in bytes from the buffer's start; a `gap` is what lies there in place of records. */
+/** Position of a record, in bytes from the buffer's start; a `gap` is a range without valid records. */
 export type Place =
   | { readonly kind: 'record'; readonly at: number; readonly end: number }
   | { readonly kind: 'gap'; readonly at: number; readonly error: KernelError | ReadError };
 
-/** What is looked through for the next record behind one that cannot be followed. Bytes. */
+/** Bytes searched for the next record after an invalid one. */
 const MOST_SEARCHED = 1 << 20;
 
 /**
- * The places of all records, the oldest first. Each says where the next one begins: where one cannot be
- * read or contradicts itself, the next is the first behind it from which records lead on to the buffer's
- * end, each fitting.
+ * Returns the positions of all records, oldest first. Each record contains the position of the next one. If a
+ * record is unreadable or inconsistent, the next one is at the first position from which consistent records
+ * lead to the buffer's end.
  */
 export function recordPlaces(kernel: Kernel, buffer: RecordBuffer): Place[] {
   const places: Place[] = [];
@@ -45,7 +45,7 @@ export function recordPlaces(kernel: Kernel, buffer: RecordBuffer): Place[] {
   return places;
 }
 
-/** The record at a place. @throws {KernelError} `damaged`, {@link ReadError} */
+/** Reads the record at a position. @throws {KernelError} `damaged`, {@link ReadError} */
 export function readRecord(
   kernel: Kernel,
   buffer: RecordBuffer,
@@ -56,10 +56,11 @@ export function readRecord(
   const rest = length - header;
   const bytes = bytesOf(readPartOf(kernel, 'the log', buffer.address, from, rest));
   if (bytes.subarray(textLength + dictLength).some((byte) => byte !== 0))
-    throw new KernelError('damaged', 'padding of a log record is not zero');
+    throw damaged('padding of a log record is not zero');
   if (textLength > 0 && bytes[textLength - 1] === 0)
-    throw new KernelError('damaged', 'text of a log record has padding at its end');
-  // Behind the length of the dictionary, in all kernels (struct printk_log): u8 facility; u8 flags:5, level:3.
+    throw damaged('text of a log record has padding at its end');
+  // These two bytes follow the dictionary length in all kernels (struct printk_log): u8 facility; u8 flags:5,
+  // level:3.
   const facility = view.getUint8(buffer.dictLength + 2);
   const level = view.getUint8(buffer.dictLength + 3) >>> 5;
   return {
@@ -75,12 +76,13 @@ export function readRecord(
 
 interface Step {
   readonly at: number;
-  /** The start of the buffer was passed. */
+  /** Whether the walk has wrapped to the start of the buffer. */
   readonly wrapped: boolean;
 }
 
 function isEnd({ first, next }: RecordBuffer, { at, wrapped }: Step): boolean {
-  // Records that reached the buffer's end go on at its start, which may be before the oldest one's place.
+  // Records that reach the buffer's end continue at its start, which may be before the position of the oldest
+  // one.
   return at === next && (wrapped || next >= first);
 }
 
@@ -91,25 +93,21 @@ function stepOver(
 ): Step & { readonly record?: Place } {
   const { size, header, first, next, address } = buffer;
   if (at > size - header)
-    throw new KernelError(
-      'damaged',
-      `log records lead to ${hex(at)}, beyond the log size of ${hex(size)} bytes`,
-    );
+    throw damaged(`log records lead to ${hex(at)}, beyond the log size of ${hex(size)} bytes`);
   const { length } = readHeader(kernel, buffer, at, true);
   if (length === 0) {
-    if (wrapped || next > first) throw new KernelError('damaged', 'a log record is empty');
+    if (wrapped || next > first) throw damaged('a log record is empty');
     const empty = bytesOf(readPartOf(kernel, 'the log', address, address + BigInt(at), header));
-    if (empty.some((byte) => byte !== 0)) throw new KernelError('damaged', 'a log record is empty');
-    // The record that went to the start had no room here, in this buffer or in a smaller one at boot.
+    if (empty.some((byte) => byte !== 0)) throw damaged('a log record is empty');
+    // The record that was moved to the start did not fit here, in this buffer or in a smaller one at boot.
     const moved = readHeader(kernel, buffer, 0).length;
     if (at + moved + header <= 2 ** Math.ceil(Math.log2(at + header)))
-      throw new KernelError('damaged', 'a log record is empty');
+      throw damaged('a log record is empty');
     return { at: 0, wrapped: true };
   }
   const end = at + length;
   const limit = wrapped || next > first ? next : size - header;
-  if (end > limit)
-    throw new KernelError('damaged', `a log record ends at ${hex(end)}, beyond the newest`);
+  if (end > limit) throw damaged(`a log record ends at ${hex(end)}, beyond the newest`);
   return { at: end, wrapped, record: { kind: 'record', at, end } };
 }
 
@@ -133,7 +131,7 @@ function leadsToEnd(kernel: Kernel, buffer: RecordBuffer, from: Step): boolean {
   }
 }
 
-/** @param mayWrap a record without a length, which sends to the buffer's start, is none that contradicts itself */
+/** @param mayWrap whether a record of length 0, which marks the wrap to the buffer's start, is valid */
 function readHeader(kernel: Kernel, buffer: RecordBuffer, at: number, mayWrap = false) {
   const { address, header } = buffer;
   const view = readPartOf(kernel, 'the log', address, address + BigInt(at), header);
@@ -143,20 +141,17 @@ function readHeader(kernel: Kernel, buffer: RecordBuffer, at: number, mayWrap = 
   const used = header + textLength + dictLength;
   const padded = Math.ceil(used / RECORD_ALIGNMENT) * RECORD_ALIGNMENT;
   if (length !== padded && !(mayWrap && length === 0))
-    throw new KernelError(
-      'damaged',
-      `a log record has a length of ${length} bytes, but contains ${used}`,
-    );
+    throw damaged(`a log record has a length of ${length} bytes, but contains ${used}`);
   return { header, view, length, textLength, dictLength };
 }
 
-/** `SUBSYSTEM=pci\0DEVICE=+pci:0000:00:1f.2` (create_syslog_header, drivers/base/core.c). */
+/** Parses `SUBSYSTEM=pci\0DEVICE=+pci:0000:00:1f.2` (create_syslog_header, drivers/base/core.c). */
 function readDictionary(bytes: Uint8Array): Pick<LogRecord, 'subsystem' | 'device'> {
   const found = { subsystem: '', device: '' };
   if (bytes.length === 0) return found;
   for (const entry of decodeBytes(bytes).split('\0')) {
     const equals = entry.indexOf('=');
-    if (equals <= 0) throw new KernelError('damaged', 'dictionary of a log record is malformed');
+    if (equals <= 0) throw damaged('dictionary of a log record is malformed');
     const key = entry.slice(0, equals);
     if (key === 'SUBSYSTEM') found.subsystem = entry.slice(equals + 1);
     if (key === 'DEVICE') found.device = entry.slice(equals + 1);

@@ -1,56 +1,51 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogRecord } from '../../records/log-records.js';
-import { incompleteness } from '../incompleteness.js';
 import { readClock } from '../machine/clock.js';
 import type { Fields } from '../machine/fields.js';
-import { pointerPartOf } from '../named-read.js';
-import type { Warnings } from '../warnings.js';
-import { infoReader } from './record.js';
-import { hasRecordBuffer } from './record-buffer.js';
-import { type LogRest, readRecords } from './records.js';
-import { ID_MASK, type LogRing, openRing } from './ring.js';
-import { readSlot, type Slot, type TextBlock } from './slot.js';
-import { TimeOrder } from './time-order.js';
-import { typeOf } from './type-of.js';
+import { findOrNot, pointerPartOf } from '../named-read.js';
+import { addError, type Warnings } from '../warnings.js';
+import { infoReader, TimeOrder } from './record.js';
+import { hasRecordBuffer, typeOf } from './record-buffer.js';
+import { type LostMessages, readRecords } from './records.js';
+import { ID_MASK, type LogRing, openRing, readSlot, type Slot, type TextBlock } from './slot.js';
 
-/** Looks at a live kernel's slot: so often until it holds still. */
+/** Maximum number of reads of a live kernel's slot until it is stable. */
 const LIVE_ATTEMPTS = 3;
 
 /**
- * The kernel's log, the oldest message first. What cannot be read, was being written or contradicts
- * itself is told to `warnings`.
+ * Yields the kernel's log, oldest message first. Unreadable, incomplete and inconsistent records are added to
+ * `warnings`.
  *
- * @returns what is no message
+ * @returns counts of messages that were lost
  * @throws as openRing and openRecordBuffer do
  */
 export function readLog(
   kernel: Kernel,
   fields: Fields,
   warnings: Warnings,
-): Generator<LogRecord, LogRest> {
+): Generator<LogRecord, LostMessages> {
   const times = new TimeOrder(warnings, kernel.facts.live ? undefined : uptimeOf(kernel));
   return hasRecordBuffer(kernel)
     ? readRecords(kernel, fields, warnings, times)
     : readRing(kernel, fields, warnings, times);
 }
 
-/** The printk ring buffer, since 5.10. */
+/** Reads the printk ring buffer (since 5.10). */
 function* readRing(
   kernel: Kernel,
   fields: Fields,
   warnings: Warnings,
   times: TimeOrder,
-): Generator<LogRecord, LogRest> {
+): Generator<LogRecord, LostMessages> {
   const ring = openRing(kernel, fields);
   const { live } = kernel.facts;
   const positions = live ? undefined : textPositions(kernel, ring);
   const describe = infoReader(kernel);
   const lengths = new BlockLengths(warnings);
-  const rest: LogRest = { overwritten: 0, noRoom: 0 };
+  const rest: LostMessages = { overwritten: 0, noRoom: 0 };
   const span = (ring.head - ring.tail) & ID_MASK;
-  if (span >= ring.count)
-    throw new KernelError('damaged', 'kernel log has more messages than descriptors');
+  if (span >= ring.count) throw damaged('kernel log has more messages than descriptors');
   checkEnds(kernel, ring, span, warnings);
   for (let step = 0n; step <= span; step++) {
     const id = (ring.tail + step) & ID_MASK;
@@ -58,14 +53,14 @@ function* readRing(
     const wrong = (what: string): void => warnings.add('corrupt', `${what}: ${name}`);
     let slot: Slot;
     try {
-      slot = readStill(kernel, fields, ring, id);
+      slot = readStableSlot(kernel, fields, ring, id);
     } catch (error) {
-      warnings.add(incompleteness(error), `kernel log: ${(error as Error).message}`);
+      addError(warnings, 'kernel log', error);
       continue;
     }
     switch (slot.kind) {
       case 'overwritten':
-        // Of a text that is still there, the descriptor says so wrongly.
+        // If the text still exists, the descriptor is wrong.
         if ((slot.begin & 1n) === 0n && positions?.holds(slot.begin))
           wrong('marked as overwritten, but its text exists');
         else if (id !== ring.tail || seqOf(ring, id) >= 0) rest.overwritten++;
@@ -98,9 +93,9 @@ function* readRing(
 }
 
 /**
- * Ids are dealt out in order, and so are messages: the first one has the id -count, which older kernels
- * compute in 32 bits (DESC0_ID). Such ids lie between; nobody writes 2^32 messages. Below 0: before the
- * first.
+ * Returns the sequence number of an id; below 0: before the first message. Both increase by one. The first
+ * message has the id -count, which older kernels compute in 32 bits (DESC0_ID). Such ids are in between; 2^32
+ * messages do not occur.
  */
 function seqOf({ count, head }: LogRing, id: bigint): number {
   const short = (1n << 32n) - count;
@@ -108,7 +103,7 @@ function seqOf({ count, head }: LogRing, id: bigint): number {
   return Number(BigInt.asIntN(62, id - first));
 }
 
-/** Who would stand before the oldest and behind the newest message, if the ring's ends were wrong. */
+/** Checks the ring's ends: there must be no message before the oldest one or after the newest one. */
 function checkEnds(kernel: Kernel, ring: LogRing, span: bigint, warnings: Warnings): void {
   if (kernel.facts.live) return;
   const ends: readonly [bigint, string][] = [
@@ -123,17 +118,17 @@ function checkEnds(kernel: Kernel, ring: LogRing, span: bigint, warnings: Warnin
       if (kind !== 'other' && !(kind === 'overwritten' && id !== ends[0]?.[0]))
         warnings.add('corrupt', `kernel log has a message ${where} one`);
     } catch (error) {
-      // It is no message's: what cannot be read there is nobody's.
+      // The descriptor belongs to no message: an unreadable page there loses none.
       if (!(error instanceof ReadError)) throw error;
     }
   }
 }
 
-/** A slot; on a live kernel again, where it may have changed meanwhile. */
-function readStill(kernel: Kernel, fields: Fields, ring: LogRing, id: bigint): Slot {
+/** Reads a slot; on a live kernel repeatedly, because it may change meanwhile. */
+function readStableSlot(kernel: Kernel, fields: Fields, ring: LogRing, id: bigint): Slot {
   if (!kernel.facts.live) {
     const slot = readSlot(kernel, ring, id);
-    // Its number was dealt out, and the CPU had not come further.
+    // The id was reserved, but the CPU had not written the descriptor yet.
     return slot.kind === 'other' && id === ring.head ? { kind: 'writing' } : slot;
   }
   for (let attempt = 1; ; attempt++) {
@@ -148,26 +143,21 @@ function readStill(kernel: Kernel, fields: Fields, ring: LogRing, id: bigint): S
   }
 }
 
-/** By the kernel's own clock, as far as that can be read. */
+/** Uptime by the kernel's own clock; undefined if it cannot be read. */
 function uptimeOf(kernel: Kernel): bigint | undefined {
-  try {
-    return readClock(kernel).uptime;
-  } catch (error) {
-    if (error instanceof KernelError || error instanceof ReadError) return undefined;
-    throw error;
-  }
+  return findOrNot(() => readClock(kernel).uptime);
 }
 
 /**
- * How far the ring of text has come: positions, which only grow. They tell which texts are still there,
- * whatever the descriptors say.
+ * Positions in the text ring, which only increase. They determine which texts still exist, regardless of the
+ * descriptors.
  */
 interface TextPositions {
   /** Whether the byte at a position is in the ring, or is its end. */
   holds(position: bigint): boolean;
 }
 
-/** Undefined where the kernel's types do not tell where they stand. @throws {ReadError} */
+/** Undefined if the kernel's types lack the member. @throws {ReadError} */
 function textPositions(kernel: Kernel, ring: LogRing): TextPositions | undefined {
   const layout = typeOf(kernel, 'printk_ringbuffer');
   const head = layout?.member('text_data_ring.head_lpos');
@@ -181,8 +171,8 @@ function textPositions(kernel: Kernel, ring: LogRing): TextPositions | undefined
 }
 
 /**
- * Holds the length of each text against its block. Which form blocks have shows in all of them: a
- * length that would do in one form alone is judged in the end.
+ * Checks the length of each text against its block. The form of blocks is known only from all of them, so
+ * lengths that fit only one form are judged at the end.
  */
 class BlockLengths {
   readonly #warnings: Warnings;
@@ -205,28 +195,30 @@ class BlockLengths {
   }
 }
 
-/** Blocks of text are padded to this (sizeof(unsigned long)). */
+/** Text blocks are padded to this alignment (sizeof(unsigned long)). */
 const ALIGNMENT = 8;
 
 /**
- * Before 5.12 or so printk copied a text that was ready: its block is as long as it. Since then it is
- * printed into its block: the NUL stays, and a prefix (KERN_SOH and a level) and a line break are cut off it.
+ * Form of text blocks. Before about 5.12, printk copied a finished text, so its block has the same length.
+ * Since then it formats the text in its block: the NUL remains, and a prefix (KERN_SOH and a level) and a
+ * line break are removed.
  */
 type BlockForm = 'copied' | 'printed';
 
-/** More spare bytes than alignment brings are a sign of the second form; so many must show them. */
+/** Minimum number of blocks with more spare bytes than alignment explains, as evidence of the second form. */
 const LEAST_SIGNS = 3;
 
-/** Tells the form by blocks' rooms: bytes that each has beyond the length of its text. */
+/**
+ * Determines the form of blocks from their spare bytes: those that each has beyond the length of its text.
+ */
 function blockForm(spare: readonly number[]): BlockForm {
   return spare.filter((bytes) => bytes >= ALIGNMENT).length >= LEAST_SIGNS ? 'printed' : 'copied';
 }
 
 /**
- * Whether the length of a text fits the block that it lies in: the second fact about `text_len`, and
- * about where the block ends.
+ * Whether the length of a text fits its block: a second source for `text_len`, and for the end of the block.
  *
- * @param block all of the block behind its id
+ * @param block the block after its id
  * @param length of the text, in bytes
  */
 function fitsBlock(form: BlockForm, block: Uint8Array, length: number): boolean {
@@ -237,7 +229,7 @@ function fitsBlock(form: BlockForm, block: Uint8Array, length: number): boolean 
   for (const breaks of [0, 1]) {
     const prefix = nul - length - breaks;
     if (![0, 2, 4].includes(prefix)) continue;
-    // The last line break is always cut off.
+    // The last line break is always removed.
     const last = breaks === 1 ? block[nul - 1] : block[length - 1];
     if ((last === NEWLINE) !== (breaks === 1)) continue;
     if (isShifted(block, length, prefix)) return true;
@@ -247,17 +239,20 @@ function fitsBlock(form: BlockForm, block: Uint8Array, length: number): boolean 
 
 const NEWLINE = 0x0a;
 
-/** Whether what lies behind the text is its own end, from before it was moved over its prefix. */
+/** Whether the bytes after the text are its own end, from before it was moved over its prefix. */
 function isShifted(block: Uint8Array, length: number, prefix: number): boolean {
   for (let at = length; at < length + prefix; at++) {
     const byte = block[at];
-    // Of a text, or of a part that continues one, which is shorter than its prefix, that is seen itself.
+    // If the text, or a part that continues one, is shorter than its prefix, the prefix itself is visible.
     if (byte !== block[at - prefix] && !isPrefix(byte)) return false;
   }
   return true;
 }
 
-/** KERN_SOH, levels 0 to 7, `c` of KERN_CONT, `d` of KERN_DEFAULT (include/linux/kern_levels.h). */
+/**
+ * Whether a byte may be part of a prefix: KERN_SOH, levels 0 to 7, `c` of KERN_CONT, `d` of KERN_DEFAULT
+ * (include/linux/kern_levels.h).
+ */
 function isPrefix(byte = 0): boolean {
   return byte === 1 || (byte >= 0x30 && byte <= 0x37) || byte === 0x63 || byte === 0x64;
 }

@@ -1,37 +1,37 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { needSymbol } from '../machine/cpus.js';
+import type { StructLayout } from '../../kernel/layout.js';
+import { needSymbol } from '../cpus.js';
 import type { Fields } from '../machine/fields.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
-import { typeOf } from './type-of.js';
 
-/** The kernel takes no larger buffer (LOG_BUF_LEN_MAX). */
+/** Maximum size of the log buffer (LOG_BUF_LEN_MAX). */
 const MOST_BYTES = 2 ** 31;
 
-/** Records are aligned like their header, which is packed where unaligned access is cheap (LOG_ALIGN). */
+/** Alignment of records: that of their header, which is packed if unaligned access is cheap (LOG_ALIGN). */
 export const RECORD_ALIGNMENT = 4;
 
 /**
- * The log before the printk ring buffer (before 5.10; EL8 before 8.6): records of a header, a text and
- * a dictionary, one behind the other (kernel/printk/printk.c). Offsets and sizes in bytes.
+ * The log before the printk ring buffer (before 5.10; EL8 before 8.6): consecutive records with a header, a
+ * text and a dictionary (kernel/printk/printk.c). Offsets and sizes are in bytes.
  */
 export interface RecordBuffer {
   readonly address: bigint;
   readonly size: number;
-  /** Where the oldest record begins, and where the next one will. */
+  /** Offset of the oldest record, and of the next one to be written. */
   readonly first: number;
   readonly next: number;
-  /** Their numbers since boot; undefined: no symbol tells where they are. */
+  /** Sequence numbers since boot; undefined if the symbols are missing. */
   readonly firstSeq: number | undefined;
   readonly nextSeq: number | undefined;
-  /** Of `struct printk_log`. */
+  /** Size of `struct printk_log`, and the offsets of its members. */
   readonly header: number;
   readonly timestamp: number;
   readonly length: number;
   readonly textLength: number;
   readonly dictLength: number;
-  /** CONFIG_PRINTK_CALLER (5.1). */
+  /** Offset of the caller with CONFIG_PRINTK_CALLER (5.1); undefined without it. */
   readonly caller: number | undefined;
 }
 
@@ -40,7 +40,9 @@ export function hasRecordBuffer(kernel: Kernel): boolean {
   return symbolOf(kernel, 'prb') === undefined && symbolOf(kernel, 'log_first_idx') !== undefined;
 }
 
-/** Undefined also where the kernel's table of symbols is not there, and VMCOREINFO does not name it. */
+/**
+ * Address of a symbol; undefined also if there is no symbol table and VMCOREINFO does not contain the symbol.
+ */
 export function symbolOf(kernel: Kernel, name: string): bigint | undefined {
   try {
     return kernel.symbol(name);
@@ -51,7 +53,7 @@ export function symbolOf(kernel: Kernel, name: string): bigint | undefined {
 }
 
 /**
- * Finds the log's buffer. VMCOREINFO states all that this takes, except numbers of records.
+ * Opens the log buffer. VMCOREINFO contains everything required, except record numbers.
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
@@ -81,24 +83,18 @@ export function openRecordBuffer(kernel: Kernel, fields: Fields): RecordBuffer {
   };
   const { size, header, first, next } = buffer;
   if (size > MOST_BYTES || size < header || size % RECORD_ALIGNMENT !== 0)
-    throw new KernelError('damaged', `kernel log has an invalid size (${size} bytes)`);
+    throw damaged(`kernel log has an invalid size (${size} bytes)`);
   for (const [name, index] of Object.entries({ log_first_idx: first, log_next_idx: next }))
     if (index > size - header || index % RECORD_ALIGNMENT !== 0)
-      throw new KernelError(
-        'damaged',
-        `${name} is ${hex(index)}, beyond the log size of ${hex(size)} bytes`,
-      );
+      throw damaged(`${name} is ${hex(index)}, beyond the log size of ${hex(size)} bytes`);
   const { firstSeq = 0, nextSeq = firstSeq } = buffer;
   const empty = nextSeq === firstSeq && buffer.nextSeq !== undefined;
   if (nextSeq < firstSeq || nextSeq - firstSeq > size / header || (empty && first !== next))
-    throw new KernelError(
-      'damaged',
-      `kernel log has an invalid message range (${firstSeq} to ${nextSeq})`,
-    );
+    throw damaged(`kernel log has an invalid message range (${firstSeq} to ${nextSeq})`);
   return buffer;
 }
 
-/** VMCOREINFO states it where there is one; without types nothing else tells. */
+/** Offset of the caller. VMCOREINFO contains it; without types there is no other source. */
 function callerOffset(kernel: Kernel, fields: Fields): number | undefined {
   const named = typeOf(kernel, 'printk_log')?.member('caller_id')?.offset;
   if (named !== undefined) return named;
@@ -106,6 +102,19 @@ function callerOffset(kernel: Kernel, fields: Fields): number | undefined {
     return fields.offset('printk_log', 'caller_id');
   } catch (error) {
     if (error instanceof KernelError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Layout of a struct of the log; undefined also if there are no types: VMCOREINFO contains most of the
+ * layout.
+ */
+export function typeOf(kernel: Kernel, name: string): StructLayout | undefined {
+  try {
+    return kernel.struct(name);
+  } catch (error) {
+    if (error instanceof KernelError && error.code === 'no-types') return undefined;
     throw error;
   }
 }

@@ -1,40 +1,45 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogRecord } from '../../records/log-records.js';
-import { incompleteness } from '../incompleteness.js';
-import { cpuMask, perCpuAddress } from '../machine/cpus.js';
+import { cpuMask, perCpuAddress } from '../cpus.js';
 import type { Fields } from '../machine/fields.js';
 import { readPartOf } from '../named-read.js';
 import { decodeBytes, StructReader } from '../struct-reader.js';
-import type { Warnings } from '../warnings.js';
+import { incompleteness, type Warnings } from '../warnings.js';
 import { readRecord, recordPlaces } from './buffer-record.js';
-import { openRecordBuffer, type RecordBuffer, symbolOf } from './record-buffer.js';
-import type { TimeOrder } from './time-order.js';
-import { typeOf } from './type-of.js';
+import { infoReader, type TimeOrder } from './record.js';
+import {
+  hasRecordBuffer,
+  openRecordBuffer,
+  type RecordBuffer,
+  symbolOf,
+  typeOf,
+} from './record-buffer.js';
+import { ID_MASK, openRing, readSlot } from './slot.js';
 
-/** What the log has beside its messages. */
-export interface LogRest {
-  /** Messages whose text gave way to newer text; the oldest of them are gone altogether. */
+/** Counts of messages that the log lost. */
+export interface LostMessages {
+  /** Messages whose text was overwritten by newer text; the oldest messages are gone completely. */
   overwritten: number;
-  /** Messages for which the kernel found no room when they came. */
+  /** Messages that the kernel dropped because there was no room. */
   noRoom: number;
 }
 
-/** The log before the printk ring buffer, the oldest message first, as `readLog` gives it. */
+/** Yields the log before the printk ring buffer, oldest message first, for `readLog`. */
 export function* readRecords(
   kernel: Kernel,
   fields: Fields,
   warnings: Warnings,
   times: TimeOrder,
-): Generator<LogRecord, LogRest> {
+): Generator<LogRecord, LostMessages> {
   const { live } = kernel.facts;
   let forget = kernel.noteReads();
   const buffer = openRecordBuffer(kernel, fields);
   const places = recordPlaces(kernel, buffer);
   const seqs = numbers(buffer, places, warnings, live);
-  const rest: LogRest = { overwritten: 0, noRoom: 0 };
+  const rest: LostMessages = { overwritten: 0, noRoom: 0 };
   for (const [index, place] of places.entries()) {
     if (place.kind === 'gap') {
       const { code, message } = whyNot(place.error);
@@ -50,7 +55,7 @@ export function* readRecords(
       failure = error;
     }
     if (live) {
-      // What was read is that message only if the kernel had not come round to its place by then.
+      // The data belongs to that message only if the kernel had not wrapped around to its position by then.
       forget();
       forget = kernel.noteReads();
       if ((openRecordBuffer(kernel, fields).firstSeq ?? seq) > seq) {
@@ -70,10 +75,13 @@ export function* readRecords(
   return rest;
 }
 
-/** Where a CPU put messages that it could not add to the log: from an NMI, or amid printk itself (4.10 to 5.14). */
+/**
+ * Per-CPU buffers for messages that could not be added to the log: from an NMI, or during printk itself (4.10
+ * to 5.14).
+ */
 const BUFFERS = ['nmi_print_seq', 'safe_print_seq'] as const;
 
-/** Messages that were on their way to the log are not in it: a line without its end, and those of {@link BUFFERS}. */
+/** Warns about messages that had not reached the log: an incomplete line, and those in {@link BUFFERS}. */
 export function notePending(kernel: Kernel, warnings: Warnings): void {
   try {
     const part = symbolOf(kernel, 'cont');
@@ -109,13 +117,13 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
   }
 }
 
-/** Of a long text the end is shown: the kernel had come so far. */
+/** Maximum number of bytes shown: the end of a long text, which is the most recent part. */
 const MOST_SHOWN = 4096;
 
 /**
- * The text of such messages, as part of a sentence; '' where the types do not tell where it lies.
+ * Returns the text of such messages, as part of a sentence; '' if the types lack its member.
  *
- * @throws {KernelError} `damaged` where it is longer than its buffer; {@link ReadError}
+ * @throws {KernelError} `damaged` if it is longer than its buffer; {@link ReadError}
  */
 function pendingText(
   kernel: Kernel,
@@ -127,23 +135,19 @@ function pendingText(
   const buffer = typeOf(kernel, struct)?.member(member);
   if (!buffer || bytes === 0) return '';
   if (bytes > buffer.size) {
-    const message = `${struct} at ${hex(at)} has ${bytes} bytes in a buffer of ${buffer.size}`;
-    throw new KernelError('damaged', message);
+    throw damaged(`${struct} at ${hex(at)} has ${bytes} bytes in a buffer of ${buffer.size}`);
   }
   const length = Math.min(bytes, MOST_SHOWN);
   const from = at + BigInt(buffer.offset + bytes - length);
   const view = readPartOf(kernel, `struct ${struct}`, at, from, length);
-  // printk puts a level before each: KERN_SOH and a character (include/linux/kern_levels.h).
+  // printk puts a level before each message: KERN_SOH and a character (include/linux/kern_levels.h).
   const [first, ...others] = decodeBytes(bytesOf(view)).split('\x01');
   const lines = [first, ...others.map((one) => one.slice(1))].join('').trim();
   return `: ${JSON.stringify(lines)}${length < bytes ? ` (the last ${length} bytes)` : ''}`;
 }
 
-/** The same from the newest back, as `logBackwards` gives it. */
-export function* recordsBackwards(
-  kernel: Kernel,
-  fields: Fields,
-): Generator<Omit<LogRecord, 'seq'>> {
+/** The same from the newest record backwards, for `logBackwards`. */
+function* recordsBackwards(kernel: Kernel, fields: Fields): Generator<Omit<LogRecord, 'seq'>> {
   const buffer = openRecordBuffer(kernel, fields);
   for (const place of recordPlaces(kernel, buffer).reverse()) {
     if (place.kind === 'gap') continue;
@@ -156,8 +160,8 @@ export function* recordsBackwards(
 }
 
 /**
- * Numbers of records since boot; of a gap, that of the record behind it. Before the first gap they are
- * counted from the oldest one, behind it back from the newest.
+ * Returns the sequence numbers of records since boot; for a gap, that of the next record. Records before the
+ * first gap are counted from the oldest one, and records after it backwards from the newest one.
  */
 function numbers(
   { firstSeq, nextSeq }: RecordBuffer,
@@ -193,4 +197,32 @@ function whyNot(error: unknown): {
   readonly message: string;
 } {
   return { code: incompleteness(error), message: (error as Error).message };
+}
+
+/** A message of the kernel's log: time, text, facility and caller. */
+export type LogLine = Pick<LogRecord, 'timestamp' | 'text' | 'facility' | 'caller'>;
+
+/**
+ * Yields the kernel's log backwards from its newest record, for searches. Incomplete records, records without
+ * text and inconsistent ones are skipped: `readLog` reports them.
+ *
+ * @throws as openRing and openRecordBuffer do, and {@link ReadError} if the log cannot be read
+ */
+export function* logBackwards(kernel: Kernel, fields: Fields): Generator<LogLine> {
+  if (hasRecordBuffer(kernel)) {
+    yield* recordsBackwards(kernel, fields);
+    return;
+  }
+  const ring = openRing(kernel, fields);
+  const read = infoReader(kernel);
+  let left = ring.count;
+  for (let id = ring.head; left > 0n; id = (id - 1n) & ID_MASK, left--) {
+    const slot = readSlot(kernel, ring, id);
+    if (slot.kind === 'record') {
+      const { facility, caller } = read(slot.info);
+      const timestamp = slot.info.getBigUint64(ring.timestamp, true);
+      yield { timestamp, text: slot.text, facility, caller };
+    }
+    if (id === ring.tail) return;
+  }
 }

@@ -1,55 +1,59 @@
+import { damaged } from '../../base/errors.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { needSymbol } from '../cpus.js';
+import type { Fields } from '../machine/fields.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { decodeBytes } from '../struct-reader.js';
-import { ID_MASK, type LogRing, slotOf } from './ring.js';
 
-/** States of a descriptor, in the two highest bits of its state (enum desc_state). */
+/** Descriptor states, in the two highest bits of the state word (enum desc_state). */
 const RESERVED = 0n;
 const COMMITTED = 1n;
 const FINALIZED = 2n;
 
-/** Positions are aligned: odd ones mark a record without text (printk_ringbuffer.c). */
+/**
+ * Special positions: valid ones are aligned, and odd ones mark a record without text (printk_ringbuffer.c).
+ */
 const FAILED_LPOS = 1n;
 const EMPTY_LINE_LPOS = 3n;
 
-/** Bytes of the id before each block of text. */
+/** Size of the id before each text block, in bytes. */
 const ID_BYTES = 8n;
 
-/** Where the text of a record lies. */
+/** Text block of a record. */
 export interface TextBlock {
-  /** Positions in the ring of text, which only grow. */
+  /** Positions in the text ring, which only increase. */
   readonly begin: bigint;
   readonly next: bigint;
-  /** All behind the block's id; valid until something else is read. */
+  /** Bytes after the block's id; valid until the next read. */
   readonly bytes: Uint8Array;
-  /** How many of them are the text. */
+  /** Number of these bytes that are text. */
   readonly length: number;
 }
 
-/** What a slot of the ring holds for an id. */
+/** Content of the ring's slot for an id. */
 export type Slot =
   | {
       readonly kind: 'record';
       readonly info: DataView;
-      /** Hostile. */
+      /** Untrusted. */
       readonly text: string;
-      /** Undefined: it has no text. */
+      /** Undefined if it has no text. */
       readonly block: TextBlock | undefined;
     }
-  /** Its text gave way to newer text. */
+  /** Its text was overwritten by newer text. */
   | { readonly kind: 'overwritten'; readonly begin: bigint }
   /** A CPU was writing it. */
   | { readonly kind: 'writing' }
   /** There was no room for its text. */
   | { readonly kind: 'no-room' }
-  /** Another record is there: `id`. */
+  /** The slot contains another record: `id`. */
   | { readonly kind: 'other'; readonly id: bigint }
-  /** It contradicts itself. */
+  /** It is inconsistent. */
   | { readonly kind: 'wrong'; readonly why: string };
 
 /**
- * What the log has for an id.
+ * Reads the slot for an id.
  *
  * @throws {ReadError}
  */
@@ -76,7 +80,7 @@ export function readSlot(kernel: Kernel, ring: LogRing, id: bigint): Slot {
   return readBlock(kernel, ring, id, info, begin, next);
 }
 
-/** A block of text begins with the id of its descriptor; one that wraps lies at the ring's start. */
+/** Reads a text block. It begins with the id of its descriptor; a block that wraps is at the ring's start. */
 function readBlock(
   kernel: Kernel,
   { data, dataSize, textLength }: LogRing,
@@ -103,4 +107,86 @@ function readBlock(
   const bytes = bytesOf(readPartOf(kernel, 'the log', data, from + ID_BYTES, room));
   const text = decodeBytes(bytes.subarray(0, length));
   return { kind: 'record', info, text, block: { begin, next, bytes, length } };
+}
+
+/** Mask of an id, without the two state bits above it (kernel/printk/printk_ringbuffer.h). */
+export const ID_MASK = (1n << 62n) - 1n;
+
+/**
+ * log2 of the maximum number of descriptors and bytes: the buffer has at most 2 GiB, and one descriptor per
+ * 32 bytes or so.
+ */
+const MOST_COUNT_BITS = 26;
+const MOST_SIZE_BITS = 31;
+
+/** The printk ring buffer: addresses and layout of its parts, and its oldest and newest descriptor. */
+export interface LogRing {
+  /** Address of the `struct printk_ringbuffer`. */
+  readonly address: bigint;
+  /** Number of descriptors, a power of two. */
+  readonly count: bigint;
+  readonly descriptors: bigint;
+  readonly infos: bigint;
+  /** Ids of the newest and the oldest descriptor. */
+  readonly head: bigint;
+  readonly tail: bigint;
+  /** Address of the text ring, and its size in bytes. */
+  readonly data: bigint;
+  readonly dataSize: bigint;
+  /** Sizes and offsets in bytes: first of `prb_desc`, then of `printk_info`. */
+  readonly descriptorSize: number;
+  readonly state: number;
+  readonly begin: number;
+  readonly next: number;
+  readonly infoSize: number;
+  readonly seq: number;
+  readonly timestamp: number;
+  readonly textLength: number;
+}
+
+/**
+ * Opens the log buffer (since 5.10). VMCOREINFO contains everything required.
+ *
+ * @throws {KernelError} `no-symbols` or `unsupported-layout` if the log is in another form, `damaged`
+ * @throws {ReadError}
+ */
+export function openRing(kernel: Kernel, fields: Fields): LogRing {
+  const at = (address: bigint, struct: string, member: string): bigint =>
+    address + BigInt(fields.offset(struct, member));
+  const variable = needSymbol(kernel, 'prb');
+  const address = pointerPartOf(kernel, 'prb', variable, variable);
+  const pointer = (from: bigint): bigint =>
+    pointerPartOf(kernel, 'struct printk_ringbuffer', address, from);
+  const descs = at(address, 'printk_ringbuffer', 'desc_ring');
+  const texts = at(address, 'printk_ringbuffer', 'text_data_ring');
+  const bits = (from: bigint): number =>
+    readPartOf(kernel, 'struct printk_ringbuffer', address, from, 4).getUint32(0, true);
+  const countBits = bits(at(descs, 'prb_desc_ring', 'count_bits'));
+  const sizeBits = bits(at(texts, 'prb_data_ring', 'size_bits'));
+  if (countBits === 0 || countBits > MOST_COUNT_BITS || sizeBits > MOST_SIZE_BITS)
+    throw damaged(`kernel log has an invalid size (2^${countBits} records, 2^${sizeBits} bytes)`);
+  const block = fields.offset('prb_desc', 'text_blk_lpos');
+  return {
+    address,
+    count: 1n << BigInt(countBits),
+    descriptors: pointer(at(descs, 'prb_desc_ring', 'descs')),
+    infos: pointer(at(descs, 'prb_desc_ring', 'infos')),
+    head: pointer(at(descs, 'prb_desc_ring', 'head_id')) & ID_MASK,
+    tail: pointer(at(descs, 'prb_desc_ring', 'tail_id')) & ID_MASK,
+    data: pointer(at(texts, 'prb_data_ring', 'data')),
+    dataSize: 1n << BigInt(sizeBits),
+    descriptorSize: fields.size('prb_desc'),
+    state: fields.offset('prb_desc', 'state_var'),
+    begin: block + fields.offset('prb_data_blk_lpos', 'begin'),
+    next: block + fields.offset('prb_data_blk_lpos', 'next'),
+    infoSize: fields.size('printk_info'),
+    seq: fields.offset('printk_info', 'seq'),
+    timestamp: fields.offset('printk_info', 'ts_nsec'),
+    textLength: fields.offset('printk_info', 'text_len'),
+  };
+}
+
+/** Index of an id in both arrays. */
+export function slotOf(ring: LogRing, id: bigint): bigint {
+  return id & (ring.count - 1n);
 }

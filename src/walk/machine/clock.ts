@@ -1,28 +1,29 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, KernelError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../read-or-not.js';
+import { needSymbol } from '../cpus.js';
+import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** The kernel's own clock, as of its last tick. */
+/** The kernel's clock, as of its last tick. */
 export interface ClockFacts {
-  /** Nanoseconds since 1970, UTC. */
+  /** Nanoseconds since the epoch (1970, UTC). */
   readonly wallClock: bigint;
-  /** Nanoseconds since boot, sleep included: what /proc/uptime counts. */
+  /** Nanoseconds since boot, including suspend, as in /proc/uptime. */
   readonly uptime: bigint;
-  /** Nanoseconds of these in which the machine slept (suspend). */
+  /** Nanoseconds of the uptime that the machine spent suspended. */
   readonly asleep: bigint;
 }
 
 const SECOND = 1_000_000_000n;
-/** Later than this no kernel of today was running: 2200-01-01. */
+/** Latest valid time, 2200-01-01, in seconds since the epoch. */
 const LATEST = 7_258_118_400n;
-/** A century of uptime is damage. */
+/** Maximum valid uptime, in seconds: a century. */
 const LONGEST = 100n * 366n * 86_400n;
 
 /**
  * Reads the timekeeper (include/linux/timekeeper_internal.h, kernel/time/timekeeping.c).
  *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, or `damaged` if it holds no sound time
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, or `damaged` if it contains no valid time
  */
 export function readClock(kernel: Kernel): ClockFacts {
   const keeper = new StructReader(kernel, 'timekeeper', [
@@ -41,11 +42,11 @@ export function readClock(kernel: Kernel): ClockFacts {
   const asleep = signed('offs_boot');
   const wallClock = seconds * SECOND + part;
   const uptime = wallClock + toMonotonic + asleep;
-  // A second is carried over.
-  const told = { base: seconds * SECOND + toMonotonic, toMonotonic, asleep, shift };
-  const sound = part < SECOND && (readOrNot(() => agree(kernel, at, told)) ?? true);
+  // Full seconds are carried over to xtime_sec.
+  const reported = { base: seconds * SECOND + toMonotonic, toMonotonic, asleep, shift };
+  const sound = part < SECOND && (readOrNot(() => agree(kernel, at, reported)) ?? true);
   if (!sound || seconds > LATEST || uptime < 0n || uptime > LONGEST * SECOND)
-    throw new KernelError('damaged', 'timekeeper contains no valid time');
+    throw damaged('timekeeper contains no valid time');
   return { wallClock, uptime, asleep };
 }
 
@@ -62,7 +63,8 @@ const TWICE = [
 ] as const;
 
 /**
- * tk_update_ktime_data and tk_set_wall_to_mono keep each of them twice, since 4.20 or so.
+ * Whether both copies of each value match: tk_update_ktime_data and tk_set_wall_to_mono store each of them
+ * twice, since about 4.20.
  *
  * @throws {ReadError}
  */
@@ -85,8 +87,8 @@ function agree(
 }
 
 /**
- * `tk_core`, since 6.19 or so the first of `timekeeper_data`; before those had a type, the plain
- * `shadow_timekeeper`, which is the same between two ticks.
+ * Returns the address of the timekeeper: `tk_core`, since about 6.19 the first element of `timekeeper_data`.
+ * Before these had a type: the plain `shadow_timekeeper`, which has the same contents between two ticks.
  */
 function findTimekeeper(kernel: Kernel): bigint {
   const core = kernel.symbol('timekeeper_data') ?? kernel.symbol('tk_core');
@@ -98,4 +100,48 @@ function findTimekeeper(kernel: Kernel): bigint {
     'no-symbols',
     'unsupported timekeeper: no symbol timekeeper_data, tk_core or shadow_timekeeper',
   );
+}
+
+/** The kernel's count of timer ticks. */
+export interface Ticks {
+  /** `jiffies_64`. */
+  readonly now: bigint;
+  /** CONFIG_HZ. */
+  readonly perSecond: number;
+  /** Seconds since boot, excluding suspend. */
+  readonly seconds: number;
+}
+
+const NANOSECONDS = 1e9;
+
+/** Values of CONFIG_HZ that architectures offer (kernel/Kconfig.hz). */
+const RATES: readonly number[] = [24, 48, 100, 128, 200, 250, 256, 300, 1000, 1024];
+
+/**
+ * Maximum difference between jiffies and the clock, in seconds: they are updated one after the other, and a
+ * stopped CPU may have missed some ticks.
+ */
+const MOST_APART = 60;
+
+/**
+ * Length of a tick: the factor by which the clock multiplies ticks (kernel/time/jiffies.c), compared with the
+ * uptime. Counting begins five minutes before it overflows (INITIAL_JIFFIES).
+ *
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
+ */
+export function readTicks(kernel: Kernel): Ticks {
+  const clock = new StructReader(kernel, 'clocksource', ['mult', 'shift']);
+  const view = clock.read(needSymbol(kernel, 'clocksource_jiffies'));
+  const nanoseconds = view.number('mult') / 2 ** view.number('shift');
+  const perSecond = RATES.find((rate) => Math.abs(NANOSECONDS / rate - nanoseconds) < 100);
+  if (perSecond === undefined) throw damaged(`tick length is invalid (${nanoseconds} ns)`);
+  const at = needSymbol(kernel, 'jiffies_64');
+  const now = pointerPartOf(kernel, 'jiffies_64', at, at);
+  const first = (1n << 32n) - BigInt(300 * perSecond);
+  const seconds = Number(now - first) / perSecond;
+  const { uptime, asleep } = readClock(kernel);
+  const awake = Number(uptime - asleep) / NANOSECONDS;
+  if (Math.abs(seconds - awake) > MOST_APART)
+    throw damaged(`jiffies show ${seconds} s since boot, but the clock shows ${awake} s`);
+  return { now, perSecond, seconds };
 }

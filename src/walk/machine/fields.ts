@@ -1,7 +1,7 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { type KernelError, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel, StatedLayout } from '../../kernel/kernel.js';
 
-/** Offsets and sizes, in bytes, of what the kernel itself writes down for readers of its dump. */
+/** Offsets and sizes, in bytes, that the kernel itself records for readers of its dump. */
 export interface Fields {
   /** @throws {KernelError} `unsupported-layout`, or `no-types` as the kernel does */
   offset(struct: string, member: string): number;
@@ -9,10 +9,10 @@ export interface Fields {
   size(struct: string): number;
 }
 
-/** No struct that is read this way is near as large. */
+/** Maximum size of a struct: none that is read this way is nearly as large. */
 const MOST_BYTES = 1 << 16;
 
-/** Fields as VMCOREINFO states them, and from the kernel's types where it doesn't. */
+/** Returns fields from VMCOREINFO, or from the kernel's types where VMCOREINFO lacks them. */
 export function fieldsOf(
   kernel: Pick<Kernel, 'struct' | 'stated'>,
   said: StatedLayout | undefined = kernel.stated,
@@ -35,5 +35,5 @@ export function fieldsOf(
 }
 
 function unknown(what: string): KernelError {
-  return new KernelError('unsupported-layout', `this kernel has no ${what}`);
+  return unsupportedLayout(`this kernel has no ${what}`);
 }

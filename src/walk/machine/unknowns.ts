@@ -3,27 +3,27 @@ import {
   type KernelErrorCode,
   ReadError,
   type ReadErrorCode,
-} from '../../base/errors/kernel.js';
-import { WalkError } from '../../base/errors/walk.js';
+  WalkError,
+} from '../../base/errors.js';
 
-/** What the error was that kept something from being told. */
+/** The error that made a fact unknown. */
 export type UnknownCode = KernelErrorCode | ReadErrorCode | WalkError['code'];
 
-/** Something that could not be told, and why. */
+/** An unknown fact, with the reason. */
 export interface Unknown {
   readonly what: string;
   readonly code: UnknownCode;
   readonly why: string;
 }
 
-/** More than this are not told. */
+/** Maximum number of listed unknowns. */
 const MOST = 100;
 
-/** Collects what could not be told while everything else goes on. */
+/** Collects unknown facts while others are read. */
 export class Unknowns {
   readonly #list: Unknown[] = [];
 
-  /** The answer, or undefined after noting why there is none. Programming errors go through. */
+  /** The answer, or undefined with a noted reason. Programming errors are rethrown. */
   try<T>(what: string, answer: () => T): T | undefined {
     try {
       return answer();

@@ -1,9 +1,9 @@
-/** Who built a kernel, by its release and banner. */
+/** Vendor of a kernel, by its release and banner. */
 export interface Vendor {
   readonly id: VendorCode;
   /** Such as `Red Hat Enterprise Linux`. */
   readonly name: string;
-  /** Its line of releases, such as `EL 8.4` or `20.04`; undefined where the text does not say. */
+  /** Release stream, such as `EL 8.4` or `20.04`; undefined if the strings do not contain it. */
   readonly stream?: string;
 }
 
@@ -34,14 +34,14 @@ export const VENDOR_NAMES = {
 } as const;
 export type VendorCode = keyof typeof VENDOR_NAMES;
 
-/** First builds of minor releases of EL; others of that number are errata, and the rest is Stream. */
+/** First builds of minor releases of EL; others of that number are errata, and all others are Stream. */
 const EL_MINORS: Readonly<Record<string, readonly number[]>> = {
   7: [123, 229, 327, 514, 693, 862, 957, 1062, 1127, 1160],
   8: [80, 147, 193, 240, 305, 348, 372, 425, 477, 513, 553],
   9: [70, 162, 284, 362, 427, 503, 570, 611],
   10: [55, 124],
 };
-/** Who rebuilt it, by the host in the banner: `(mockbuild@x86-vm-09.build.eng.bos.redhat.com)`. */
+/** Rebuilders, by the host in the banner: `(mockbuild@x86-vm-09.build.eng.bos.redhat.com)`. */
 const EL_BUILDERS: readonly (readonly [RegExp, VendorCode])[] = [
   [/@[\w.-]*\bredhat\.com\)/, 'redhat'],
   [/@[\w.-]*\bcentos\.org\)/, 'centos'],
@@ -49,7 +49,7 @@ const EL_BUILDERS: readonly (readonly [RegExp, VendorCode])[] = [
   [/@[\w.-]*\balmalinux\.org\)/, 'almalinux'],
   [/@[\w.-]*\boracle\.com\)/, 'oracle'],
 ];
-/** Releases of Ubuntu and Debian by the kernels that they came with. */
+/** Ubuntu and Debian releases by the kernel versions that they shipped with. */
 const UBUNTU: Readonly<Record<string, string>> = {
   '4.4': '16.04',
   '4.15': '18.04',
@@ -74,8 +74,8 @@ const UEK: Readonly<Record<string, string>> = {
 };
 
 /**
- * Names of releases by their ends, as packages of vendors write them: the first that fits. What a rebuild leaves of
- * another vendor's name comes before that vendor.
+ * Vendors by the suffix of the release: the first match wins. Rebuilds that keep a part of another vendor's
+ * name precede that vendor.
  */
 const BY_RELEASE: readonly (readonly [RegExp, VendorCode, (found: Match) => string | undefined])[] =
   [
@@ -116,13 +116,13 @@ const BY_RELEASE: readonly (readonly [RegExp, VendorCode, (found: Match) => stri
 
 interface Match {
   readonly groups: readonly (string | undefined)[];
-  /** `4.18` */
+  /** Kernel base version, such as `4.18`. */
   readonly base: string;
   readonly release: string;
 }
 
 /**
- * Names the vendor of a kernel; undefined where nothing in its texts does, as of kernels with names of one's own.
+ * Returns the vendor of a kernel; undefined if its strings name none, as with custom kernel names.
  *
  * @param version `uname -v`, which names Debian and Ubuntu
  * @param banner linux_banner, which names the host that built the kernel
@@ -159,7 +159,9 @@ function sle(major = '', pack = ''): string {
   return major === '16' ? `SLE 16.${pack}` : `SLE 15${pack === '0' ? '' : ` SP${pack}`}`;
 }
 
-/** `5.4 stable` of 5.4.286; undefined of a release candidate and of the first of a series. */
+/**
+ * Returns `5.4 stable` for 5.4.286; undefined for a release candidate and for the first release of a series.
+ */
 function mainline(release: string): string | undefined {
   const [, base, patch] = /^(\d+\.\d+)\.(\d+)\+?$/.exec(release) ?? [];
   return base === undefined || patch === '0' ? undefined : `${base} stable`;

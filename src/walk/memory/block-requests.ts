@@ -1,21 +1,20 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { listNodes } from '../list.js';
 import { devicesOf } from '../machine/buses.js';
-import { pointerPartOf } from '../named-read.js';
+import { pointerPartOf, readOrNot } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
-import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
 import { XarrayReader } from '../xarray.js';
 
-/** Blocks of requests are of this order at most (`max_order` of blk_mq_alloc_rqs in block/blk-mq.c). */
+/** Maximum order of the blocks that contain requests (`max_order` of blk_mq_alloc_rqs in block/blk-mq.c). */
 const MOST_ORDER = 4;
 
 /**
- * Frames of the requests that block devices keep ready, one for each tag of a queue and of its scheduler: blocks
- * that are no compound pages, in a list by their first pages, whose `private` is their order. None where the
- * kernel does not say where its classes of devices are listed, and an extract that lacks that list.
+ * Frames of the preallocated requests of block devices, one request per tag of a queue and of its scheduler.
+ * Their order-N blocks are not compound pages: they are listed by their first pages, whose `private` is the
+ * order. Empty if the kernel's list of device classes is unknown, and for an extract that lacks that list.
  *
  * @throws {KernelError} `damaged`, `unsupported-layout`; {@link TornList}; {@link ReadError}
  */
@@ -39,37 +38,36 @@ export function* blockRequestFrames(kernel: Kernel): Generator<number> {
         const size = pointerPartOf(kernel, 'struct page', first, first + BigInt(order));
         const frame = kernel.pages.frameOfPage(at.set(first));
         if (size > MOST_ORDER || kernel.pages.addressOfPage(first) === undefined)
-          throw new KernelError(
-            'damaged',
-            `requests of a block device lie in a block of order ${size}`,
-          );
+          throw damaged(`requests of a block device lie in a block of order ${size}`);
         for (let index = 0; index < 2 ** Number(size); index++) yield frame + index;
       }
     }
   }
 }
 
-/** Addresses of their `struct request_queue`s, those of partitions too. */
+/**
+ * Addresses of the `struct request_queue`s of disks. They may repeat, because partitions share the queue of
+ * their disk.
+ */
 function* queuesOfDisks(kernel: Kernel): Generator<bigint> {
   const disk = new StructReader(kernel, 'gendisk', ['queue', 'part0']);
-  // Since 5.11 a partition is a block_device, which names its disk; before, the first is in the disk.
-  const device = kernel.struct('block_device')?.member('bd_device')
-    ? new StructReader(kernel, 'block_device', ['bd_device', 'bd_disk'])
-    : undefined;
+  // Since 5.11 a partition is a block_device that points to its disk; before, the first one is embedded in
+  // the disk.
+  const device = StructReader.ifPresent(kernel, 'block_device', ['bd_device', 'bd_disk']);
   const part = device ? undefined : new StructReader(kernel, 'hd_struct', ['__dev', 'partno']);
   for (const address of devicesOf(kernel, 'class', 'block')) {
     if (device) {
-      const view = device.read(address - BigInt(device.offset('bd_device')));
+      const view = device.readContainer(address, 'bd_device');
       yield disk.read(view.pointer('bd_disk')).pointer('queue');
     } else if (part) {
-      const view = part.read(address - BigInt(part.offset('__dev')));
+      const view = part.readContainer(address, '__dev');
       if (view.number('partno') === 0)
-        yield disk.read(view.address - BigInt(disk.offset('part0'))).pointer('queue');
+        yield disk.readContainer(view.address, 'part0').pointer('queue');
     }
   }
 }
 
-/** Addresses of the `struct blk_mq_tags` of a queue, some more than once; a queue without tags has none. */
+/** Addresses of the `struct blk_mq_tags` of a queue, some more than once; none for a queue without tags. */
 function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
   const set = new StructReader(kernel, 'request_queue', ['tag_set', 'nr_hw_queues']);
   const own = set.read(queue);
@@ -87,7 +85,9 @@ function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
   }
 }
 
-/** The hardware contexts of a queue: in an array, or an xarray (5.18 to 7.0 or so). */
+/**
+ * Returns a lookup of a queue's hardware contexts by index: in an array, or an xarray (5.18 to about 7.0).
+ */
 function contextsOf(kernel: Kernel, queue: bigint): (index: number) => bigint {
   if (kernel.struct('request_queue')?.member('hctx_table')) {
     const table = new StructReader(kernel, 'request_queue', ['hctx_table.xa_head']);

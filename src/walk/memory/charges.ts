@@ -1,46 +1,45 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { AddressIndex } from '../address-index.js';
-import { ChildCaches } from '../pages/child-caches.js';
+import { alignedBlock } from '../pages/block.js';
+import { ChildCaches } from '../pages/slab-caches.js';
 import { memberOf, struct } from '../pages/struct-page.js';
-import { alignedBlock } from './aligned-block.js';
-import type { FrameMap } from './frame-map.js';
-import { eachChunk } from './page-chunks.js';
+import { eachChunk, type FrameMap } from './page-array.js';
 import { KIND } from './page-kinds.js';
 
-/** To whom a frame is charged; from FIRST on rows of {@link Charges.pointers}. */
+/** Charge of a frame: a special value, or `first` plus a row of {@link Charges.pointers}. */
 export const CHARGE = {
   uncharged: 0,
-  /** A slab: objects of many are in one. */
+  /** A slab: its objects may be charged to different cgroups. */
   byObject: 1,
   unread: 2,
-  /** To one more than are told apart. */
+  /** Charged to a cgroup beyond the maximum. */
   others: 3,
   first: 4,
 } as const;
 
-/** What `struct page`s say of charges. */
+/** Charges according to `struct page`s. */
 export interface Charges {
-  /** What charged frames point to: a `struct mem_cgroup` or a `struct obj_cgroup`. */
+  /** Targets of charged frames: a `struct mem_cgroup` or a `struct obj_cgroup`. */
   readonly pointers: AddressIndex;
   /** First frames of slabs whose objects have charges. */
   readonly slabs: readonly number[];
 }
 
-/** Those that are told apart; cgroups have 16-bit ids, dead ones and objects' ones come on top. */
+/** Maximum number of distinct owners; cgroups have 16-bit ids, plus dying ones and object cgroups. */
 const MOST = 2 ** 17;
 
-/** The lowest bits say what it points to (`enum page_memcg_data_flags`, `enum objext_flags`). */
+/** The lowest bits are the type of the pointer (`enum page_memcg_data_flags`, `enum objext_flags`). */
 const FLAGS = 7;
 
 /**
- * Looks at what each frame of RAM is charged to (mm/memcontrol.c): `page.memcg_data` of the head of a
- * compound page, before 5.11 `page.mem_cgroup`; of a block that is no compound page that of its first page.
+ * Reads the cgroup that each frame of RAM is charged to (mm/memcontrol.c): `page.memcg_data`, or before 5.11
+ * `page.mem_cgroup`, of the head of a compound page, or of the first page of any other block.
  *
- * @param kinds of all frames, as the scan found them
- * @param onFrame told of each frame's place in the map, and a {@link CHARGE}
- * @throws {KernelError} `unsupported-layout` of a kernel without memory cgroups
+ * @param kinds kinds of all frames, as found by the scan
+ * @param onFrame receives each frame's index in the map, and a {@link CHARGE}
+ * @throws {KernelError} `unsupported-layout` for a kernel without memory cgroups
  */
 export function scanCharges(
   kernel: Kernel,
@@ -50,9 +49,10 @@ export function scanCharges(
 ): Charges {
   const page = struct(kernel, 'page');
   const member = page.member('memcg_data') ?? page.member('mem_cgroup');
-  if (!member) throw new KernelError('unsupported-layout', 'this kernel has no memory cgroups');
+  if (!member) throw unsupportedLayout('this kernel has no memory cgroups');
   const charge = member.offset;
-  // Up to 5.8 slabs of a cache's copy are charged to its cgroup, whatever their pages say.
+  // Up to 5.8, the slabs of a cgroup's copy of a cache are charged to that cgroup, whatever their struct
+  // pages contain.
   const copies = new ChildCaches(kernel).exist;
   const tail = (page.member('compound_head') ?? memberOf(page, 'compound_info')).offset;
   const pointers = new AddressIndex();
@@ -67,7 +67,7 @@ export function scanCharges(
     row = CHARGE.first + (known < 0 ? pointers.addPointer(charged) : known);
     return row;
   };
-  /** Of the block that frames belong to, and where one that is no compound page ends at most. */
+  /** Charge of the current block, and the maximum end of a block that is not compound. */
   let [block, end]: [number, number] = [CHARGE.unread, 0];
   const headOf = (view: DataView, base: number, frame: number, kind: number): number => {
     charged.load(view, base + charge).clearLowBits(FLAGS);

@@ -4,25 +4,25 @@ import { AddressIndex } from '../address-index.js';
 import { flagTest, memberOf, type PageTest, struct } from '../pages/struct-page.js';
 import { KIND } from './page-kinds.js';
 
-/** Page frames of one file, by the `struct address_space` that their `struct page`s name. */
+/** Number of page frames of one file, identified by the `struct address_space` in their `struct page`s. */
 export interface FileFrameCount {
   readonly mapping: bigint;
-  /** Of the page cache; of tmpfs and other shared memory. */
+  /** Number of page cache frames; number of tmpfs and other shared memory frames. */
   readonly cache: number;
   readonly shared: number;
-  /** Of these: not written to the disk yet, and being written now. Of shared memory all is dirty. */
+  /** Of these: dirty, and under writeback. Shared memory is always dirty. */
   readonly dirty: number;
   readonly writeback: number;
 }
 
-/** Files that are told apart; frames of any more are counted together. */
+/** Maximum number of distinct files; frames of further ones are counted together. */
 const MOST_FILES = 2 ** 21 - 1;
 
-/** What is counted of each file. */
+/** Figures of each file. */
 const FIELDS = 4;
 const [CACHE, SHARED, DIRTY, WRITEBACK] = [0, 1, 2, 3];
 
-/** Counts page frames by file, while `struct page`s are looked at one after the other. */
+/** Counts page frames by file during the scan of `struct page`s. */
 export class FileFrames {
   readonly #mappingAt: number;
   readonly #isDirty: PageTest;
@@ -30,11 +30,11 @@ export class FileFrames {
   readonly #mappings = new AddressIndex();
   #counts = new Float64Array(FIELDS * 16);
   #frames = 0;
-  /** The file that was met last; row -1: none was. */
+  /** Mapping of the most recent file; row -1: there is none yet. */
   readonly #mapping = new Pointer();
   readonly #next = new Pointer();
   #row = -1;
-  /** What one more frame of the present block adds to. */
+  /** Index of the figure that the current block adds to. */
   #field = CACHE;
   #dirty = 0;
   #writeback = 0;
@@ -47,7 +47,7 @@ export class FileFrames {
     this.#isWriteback = flagTest(kernel, page, 'PG_writeback');
   }
 
-  /** Begins a block of a file, by the first of its `struct page`s; {@link count} then counts its frames. */
+  /** Starts a block of a file at the first of its `struct page`s; {@link count} then counts its frames. */
   begin(view: DataView, base: number, kind: number): void {
     const mapping = this.#next.load(view, base + this.#mappingAt);
     if (this.#row < 0 || !mapping.equals(this.#mapping)) {
@@ -74,7 +74,10 @@ export class FileFrames {
     counts[row + WRITEBACK]! += frames * this.#writeback;
   }
 
-  /** Takes away a frame that proved not to be a file's, by its `struct page`. @returns whether it was one */
+  /**
+   * Subtracts a frame that turned out not to belong to a file, given its `struct page`. @returns whether it
+   * had been counted
+   */
   remove(view: DataView, base: number, kind: number): boolean {
     const mapping = view.getBigUint64(base + this.#mappingAt, true);
     if (this.#mappings.find(mapping) < 0) return false;
@@ -83,26 +86,27 @@ export class FileFrames {
     return true;
   }
 
-  /** Frames of all files. */
+  /** Number of frames of all files. */
   get frames(): number {
     return this.#frames;
   }
 
-  /** How many files there are; one with mapping 0n stands for all that were too many. */
+  /** Number of files; one with mapping 0n represents those beyond the maximum. */
   get size(): number {
     return this.#mappings.size;
   }
 
   /**
-   * Files with frames, those with the most first; of as many, the one that was met first.
+   * Files with frames, largest first; files of equal size in the order found.
    *
-   * @param of what counts; undefined: both
+   * @param of kind of frames that count; undefined: both
    */
   *largest(of?: 'cache' | 'shared'): Generator<FileFrameCount> {
     const [cached, own] = [of === 'shared' ? 0 : 1, of === 'cache' ? 0 : 1];
     const counts = this.#counts;
     const keys = new Float64Array(this.size);
-    // One number each, that sorts without asking anybody: 2^21 files, and frames below 2^32.
+    // One number per file, which sorts without a comparator: there are at most 2^21 files and fewer than 2^32
+    // frames.
     for (let row = 0; row < keys.length; row++) {
       const all = cached * counts[FIELDS * row + CACHE]! + own * counts[FIELDS * row + SHARED]!;
       keys[row] = all === 0 ? 0 : all * (MOST_FILES + 1) + (MOST_FILES - row);
@@ -123,7 +127,7 @@ export class FileFrames {
       this.size < MOST_FILES
         ? this.#mappings.addPointer(mapping)
         : this.#mappings.findPointer(mapping);
-    // No file has address 0.
+    // Address 0, which no file has, represents the files beyond the maximum.
     const known = row < 0 ? this.#mappings.add(0n) : row;
     if (FIELDS * known >= this.#counts.length) {
       const counts = new Float64Array(2 * this.#counts.length);

@@ -1,7 +1,8 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
+import { reclaimTest } from '../pages/slab-caches.js';
 import {
   flagPlace,
   type HeadFinder,
@@ -12,79 +13,78 @@ import {
   slabCacheOffset,
   struct,
 } from '../pages/struct-page.js';
-import { readUnsigned, StructReader } from '../struct-reader.js';
+import { readUnsigned } from '../struct-reader.js';
 import { FileFrames } from './file-frames.js';
-import type { FrameMap } from './frame-map.js';
-import { eachChunk } from './page-chunks.js';
+import { eachChunk, type FrameMap } from './page-array.js';
 import { KIND, type KindTest, kindTest } from './page-kinds.js';
 import type { FrameRange } from './ram.js';
 import { deferredRanges } from './zones.js';
 
-/** What all `struct page`s say, in one pass. */
+/** Content of all `struct page`s, from one pass. */
 export interface FrameScan {
-  /** The kind of each frame, by its place in the map. */
+  /** Kind of each frame, by its index in the frame map. */
   readonly kinds: Uint8Array;
-  /** How often each frame's `struct page` says that page tables map it: at most {@link MAPPINGS}. */
+  /** Number of page table mappings of each frame by its `struct page`: at most {@link MAPPINGS}. */
   readonly mappings: Uint8Array;
   /** Frames of each slab cache, by the address of its `struct kmem_cache`. */
   readonly slabs: ReadonlyMap<bigint, SlabFrames>;
   /** Frames of each file. */
   readonly files: FileFrames;
-  /** Frames of pages that are on a list of those that were used last (PG_lru). */
+  /** Number of frames of pages on an LRU list (PG_lru). */
   readonly lru: number;
-  /** Frames of first pages that are on no such list, though pages of their kind are. */
-  readonly unlisted: readonly number[];
-  /** How many pages of other kinds are on such a list, and the frame of the first. */
-  readonly strays: { readonly pages: number; readonly first: number };
-  /** How many blocks of each order lie in the buddy allocator. */
+  /** First frames of pages that are on no LRU list, although pages of their kind usually are. */
+  readonly missingFromLru: readonly number[];
+  /** Number of pages of other kinds on an LRU list, and the frame of the first. */
+  readonly unexpectedOnLru: { readonly pages: number; readonly first: number };
+  /** Number of blocks of each order in the buddy allocator. */
   readonly freeBlocks: readonly number[];
-  /** Frames whose `struct page` cannot be read, and why the first of them cannot. */
+  /** Number of frames whose `struct page` cannot be read, and the reason for the first. */
   readonly unread: number;
   readonly whyUnread: ReadError | undefined;
-  /** Why of some slab cache it cannot be read whether it shrinks: it counts as one that does not. */
+  /** Reason why the flags of a slab cache cannot be read. Such a cache counts as unreclaimable. */
   readonly whyCache: ReadError | undefined;
-  /** Frames whose `struct page` contradicts its neighbours, and what the first of them says. */
+  /** Number of frames whose `struct page` contradicts its neighbours, and a description of the first. */
   readonly torn: number;
   readonly whyTorn: string | undefined;
-  /** Frames whose struct pages mean nothing where they are not reserved, and why these are not known. */
+  /**
+   * Frames whose struct pages are not initialized yet unless they are reserved, and the reason if these
+   * frames are unknown.
+   */
   readonly deferred: readonly FrameRange[];
   readonly whyDeferred: KernelError | undefined;
 }
 
 export interface SlabFrames {
-  /** The cache shrinks when memory is short. */
+  /** Whether the cache shrinks under memory pressure. */
   readonly reclaimable: boolean;
   slabs: number;
   frames: number;
-  /** Slots of all slabs, and those that are given out, those that wait in lists of CPUs among them. */
+  /** Slots of all slabs, and allocated ones, including those on per-CPU lists. */
   slots: number;
   used: number;
 }
 
 /**
- * What a frame may say of its mappings beside a number: that there are more, and nothing. Large folios count them
- * in other ways from kernel to kernel, and with CONFIG_NO_PAGE_MAPCOUNT not page by page.
+ * Special values of a frame's mapping count: more, and unknown. Large folios count differently in each
+ * kernel, and with CONFIG_NO_PAGE_MAPCOUNT not by page.
  */
 export const MAPPINGS = { more: 254, unknown: 255 } as const;
 
-/** Kinds of pages that the kernel keeps on lists of those that were used last. */
+/** Kinds of pages that the kernel keeps on LRU lists. */
 const LISTED: ReadonlySet<number> = new Set([
   ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem],
 ]);
 
-/** More of them than batches of CPUs and reclaim take at a time. */
+/** Maximum number of unlisted frames recorded: more than per-CPU batches and reclaim hold at a time. */
 const MOST_UNLISTED = 2 ** 16;
 
-/** SLAB_RECLAIM_ACCOUNT before the flags had an enum (6.9). */
-const RECLAIM_ACCOUNT = 0x2_0000;
-
 /**
- * Looks at the `struct page` of every frame of RAM, once. Tails of a compound page are of the kind of
- * its head, frames of a free block of that of its first; each tail must name the same head.
+ * Scans the `struct page` of every frame of RAM, once. Tails of a compound page have the kind of its head,
+ * and frames of a free block have the kind of its first frame. All tails must point to the same head.
  *
- * @param progress told now and then which part is done, 0 to 1
+ * @param progress called with the completed fraction, 0 to 1
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError} if the array of struct pages
- *   cannot be found
+ * cannot be found
  */
 export function scanFrames(
   kernel: Kernel,
@@ -112,8 +112,7 @@ class Scan {
   readonly #mapcount: number;
   readonly #slots: MemberLayout;
   readonly #used: MemberLayout;
-  readonly #flags: StructReader<'flags'>;
-  readonly #reclaimable: number;
+  readonly #shrinks: (cache: bigint) => boolean;
   readonly #kinds: Uint8Array;
   readonly #mappings: Uint8Array;
   readonly #files: FileFrames;
@@ -153,9 +152,7 @@ class Scan {
     const slab = kernel.struct('slab');
     this.#slots = slab?.member('objects') ?? memberOf(page, 'objects');
     this.#used = slab?.member('inuse') ?? memberOf(page, 'inuse');
-    this.#flags = new StructReader(kernel, 'kmem_cache', ['flags']);
-    const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
-    this.#reclaimable = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
+    this.#shrinks = reclaimTest(kernel);
     this.#kinds = new Uint8Array(frames.size);
     this.#mappings = new Uint8Array(frames.size).fill(MAPPINGS.unknown);
     this.#files = new FileFrames(kernel);
@@ -164,7 +161,7 @@ class Scan {
   run(progress: (part: number) => void): FrameScan {
     const visitor = {
       gap: () => this.#endBlock(),
-      look: this.#look.bind(this),
+      look: this.#scan.bind(this),
       lost: (error: ReadError, index: number, count: number) => {
         this.#endBlock();
         this.#unread += count;
@@ -179,8 +176,8 @@ class Scan {
       slabs: this.#slabs,
       files: this.#files,
       lru: this.#lru,
-      unlisted: this.#unlisted,
-      strays: this.#strays,
+      missingFromLru: this.#unlisted,
+      unexpectedOnLru: this.#strays,
       freeBlocks: this.#freeBlocks,
       unread: this.#unread,
       whyUnread: this.#whyUnread,
@@ -192,7 +189,7 @@ class Scan {
     };
   }
 
-  /** The block that the frames before belong to: its kind, where it ends, and what its tails say. */
+  /** Block of the preceding frames: its kind, its end, and the head that its tails point to. */
   #kind = 0;
   #until = 0;
   #compound = false;
@@ -204,7 +201,7 @@ class Scan {
     this.#until = 0;
   }
 
-  #look(view: DataView, start: number, first: number, index: number, count: number): void {
+  #scan(view: DataView, start: number, first: number, index: number, count: number): void {
     const stride = this.#stride;
     const kinds = this.#kinds;
     const deferred = this.#deferred.filter((one) => first + count > one.start && first < one.end);
@@ -212,7 +209,7 @@ class Scan {
       const base = start + at * stride;
       const frame = first + at;
       if (deferred.length > 0 && deferred.some((one) => frame >= one.start && frame < one.end)) {
-        // Poisoned ones (page_init_poison) have all flags.
+        // Poisoned struct pages (page_init_poison) have all flags set.
         const isReserved = this.#kindOf(view, base) === KIND.reserved && !this.#isHead(view, base);
         kinds[index + at] = isReserved ? KIND.reserved : KIND.uninitialized;
         this.#endBlock();
@@ -239,10 +236,10 @@ class Scan {
           this.#tear(index + at, frame, what);
           continue;
         }
-        // It has changed since the first of the block was read: what it says now is newer.
+        // It changed after the first page of the block was read: this is newer.
         this.#endBlock();
       }
-      // A large page of hugetlb may have copies of its head among its tails, and only there (HVO).
+      // Only a large hugetlb page may have copies of its head among its tails (HVO).
       if (isTail) {
         const kind = this.#kernel.facts.live ? this.#kindOfHead(frame) : undefined;
         if (kind === undefined)
@@ -263,7 +260,7 @@ class Scan {
     }
   }
 
-  /** Of a tail whose head was read before it became one; undefined where that is none either. */
+  /** Kind of a tail whose head was read before it became one; undefined if that is none either. */
   #kindOfHead(frame: number): number | undefined {
     const tail = this.#kernel.pages.pageOfFrame(frame);
     try {
@@ -282,7 +279,7 @@ class Scan {
     }
   }
 
-  /** Whether a page within a compound one is a tail of it, as the others are. */
+  /** Whether a page within a compound page is a tail that points to the same head as the others. */
   #agrees(view: DataView, base: number, low: number, isTail: boolean): boolean {
     if (!isTail) return this.#kind === KIND.hugetlb && this.#isHead(view, base);
     const high = view.getUint32(base + this.#tail + 4, true);
@@ -291,7 +288,7 @@ class Scan {
     return true;
   }
 
-  /** Begins a block, and gives the kind of its frames. */
+  /** Starts a block, and returns the kind of its frames. */
   #begin(seen: number, view: DataView, base: number, frame: number): number {
     let kind = seen;
     let order = 0;
@@ -341,12 +338,10 @@ class Scan {
     }
   }
 
-  /**
-   * SLAB_RECLAIM_ACCOUNT. Of a cache that cannot be read it is not known: then as of most.
-   */
+  /** An unreadable cache counts as unreclaimable, as most are. */
   #isReclaimable(cache: bigint): boolean {
     try {
-      return (this.#flags.read(cache).number('flags') & this.#reclaimable) !== 0;
+      return this.#shrinks(cache);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
       this.#whyCache ??= error;
@@ -358,7 +353,9 @@ class Scan {
     return (view.getUint8(base + this.#head.offset) & this.#head.mask) !== 0;
   }
 
-  /** @param index of a frame that is in no block then */
+  /**
+   * @param index of the frame, which is marked; undefined: the caller marks it, and the current block ends
+   */
   #tear(index: number | undefined, frame: number, what: string): number {
     this.#torn++;
     this.#whyTorn ??= `page frame ${frame} ${what}`;

@@ -1,27 +1,26 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { needSymbol } from '../machine/cpus.js';
+import { needSymbol } from '../cpus.js';
 import { framesPerSection } from '../pages/chunk-sizes.js';
 import { StructReader } from '../struct-reader.js';
-import { framesBehind } from './mapped.js';
+import { mappedFrames } from './mapped.js';
 import type { FrameRange } from './ram.js';
 
 /**
- * Frames of the kernel image, from its code to its variables; those of what only the boot needed may
- * have been given out again since.
+ * Frames of the kernel image, from its code to its variables; init memory may have been reused since boot.
  *
- * @throws as framesBehind; {@link KernelError} `no-symbols`
+ * @throws as mappedFrames; {@link KernelError} `no-symbols`
  */
 export function imageFrames(kernel: Kernel): Generator<number> {
   const start = kernel.symbol('_text') ?? needSymbol(kernel, '_stext');
   const end = needSymbol(kernel, '_end');
-  return framesBehind(kernel, { address: start, bytes: Number(end - start) });
+  return mappedFrames(kernel, { address: start, bytes: Number(end - start) });
 }
 
 /**
- * Frames set aside for the kernel that takes the dump (crashkernel=, `crashk_res` and `crashk_low_res`). They
- * lie in one range of RAM, however large that is.
+ * Frames reserved for the kernel that writes the dump (crashkernel=, `crashk_res` and `crashk_low_res`). They
+ * are in one range of RAM, however large.
  *
  * @throws {KernelError} `damaged`; {@link ReadError}
  */
@@ -36,10 +35,7 @@ export function* crashKernelFrames(kernel: Kernel, ram: readonly FrameRange[]): 
     if (end === 0) continue;
     const [first, last] = [Math.floor(start / pageSize), Math.floor(end / pageSize)];
     if (end < start || !ram.some((range) => range.start <= first && last < range.end))
-      throw new KernelError(
-        'damaged',
-        `${name} reaches from ${hex(start)} to ${hex(end)}, which is not RAM`,
-      );
+      throw damaged(`${name} reaches from ${hex(start)} to ${hex(end)}, which is not RAM`);
     for (let frame = first; frame <= last; frame++) yield frame;
   }
 }
@@ -47,7 +43,7 @@ export function* crashKernelFrames(kernel: Kernel, ram: readonly FrameRange[]): 
 /**
  * Frames that hold the array of `struct page` itself.
  *
- * @throws as framesBehind
+ * @throws as mappedFrames
  */
 export function* memmapFrames(kernel: Kernel, ram: readonly FrameRange[]): Generator<number> {
   const perSection = framesPerSection(kernel.facts.pageSize);
@@ -56,11 +52,11 @@ export function* memmapFrames(kernel: Kernel, ram: readonly FrameRange[]): Gener
     const from = Math.max(done, start - (start % perSection));
     const to = Math.ceil(end / perSection) * perSection;
     if (to <= from) continue;
-    // One by one: the whole of it is larger on a large machine than any other area may be.
+    // Section by section: on a large machine the whole array exceeds the maximum size of an area.
     for (let first = from; first < to; first += perSection) {
       const address = kernel.pages.pageOfFrame(first);
       const bytes = Number(kernel.pages.pageOfFrame(first + perSection) - address);
-      yield* framesBehind(kernel, { address, bytes });
+      yield* mappedFrames(kernel, { address, bytes });
     }
     done = to;
   }

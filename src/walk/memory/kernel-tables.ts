@@ -1,36 +1,37 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
+import { taskTable } from '../tasks/task-table.js';
 import { blockRequestFrames } from './block-requests.js';
 import { framesOfPages } from './page-array.js';
 
-/** Frames of a table that the kernel keeps for good, and the variable that leads to it. */
+/** Frames of a permanent kernel table, and the variable that points to it. */
 export interface TableFrames {
   readonly name: string;
   readonly frames: Iterable<number>;
 }
 
-/** A hash table: the variable or its members that hold the pointer and the number of its buckets. */
+/** A hash table: the variable, or its members, with the pointer and the number of buckets. */
 interface HashTable {
   readonly symbol: string;
-  /** `symbol` is of this type; undefined: a pointer to the first bucket. */
+  /** Type of `symbol`; undefined: a pointer to the first bucket. */
   readonly struct?: string;
   readonly pointer?: string;
-  /** A member, or a variable of its own: the last bucket's number, or how many there are. */
+  /** A member, or a variable: the last bucket's number, or the number of buckets. */
   readonly mask?: string;
   readonly count?: string;
-  /** The type of a bucket; undefined: so many bytes. */
+  /** The type of a bucket, or its size in bytes. */
   readonly bucket: string | number;
 }
 
 const TCP = { symbol: 'tcp_hashinfo', struct: 'inet_hashinfo' } as const;
 const UDP = { struct: 'udp_table', mask: 'mask' } as const;
 
-/** Tables that alloc_large_system_hash takes from the buddy allocator: later than boot memory. */
+/** Tables that alloc_large_system_hash allocates from the buddy allocator, not from boot memory. */
 const HASH_TABLES: readonly HashTable[] = [
   { ...TCP, pointer: 'ehash', mask: 'ehash_mask', bucket: 'inet_ehash_bucket' },
   { ...TCP, pointer: 'bhash', count: 'bhash_size', bucket: 'inet_bind_hashbucket' },
@@ -46,18 +47,18 @@ const HASH_TABLES: readonly HashTable[] = [
   { symbol: 'ip_tstamps', mask: 'ip_idents_mask', bucket: 4 },
 ];
 
-/** No table is larger than this; bytes. */
+/** Maximum size of a table, in bytes. */
 const MOST_BYTES = 2 ** 36;
 
-/** Boot memory and pages both are at least so aligned (SMP_CACHE_BYTES); bytes. */
+/** Minimum alignment of boot memory and of pages (SMP_CACHE_BYTES); bytes. */
 const CACHE_LINE = 64n;
 
-/** ftrace has a few hundred pages of functions. */
+/** Maximum number of ftrace pages: kernels have a few hundred. */
 const MOST_FTRACE_PAGES = 2 ** 20;
 
 /**
- * Tables that the kernel keeps for good, outside of any allocator that names them: hash tables of
- * protocols, ftrace's list of functions, requests of block devices. Those that this kernel lacks are left out.
+ * Permanent kernel tables that cannot be found through an allocator: hash tables of protocols, ftrace's list
+ * of functions, requests of block devices. Tables that this kernel lacks are omitted.
  *
  * @throws {KernelError} `damaged`; {@link ReadError}
  */
@@ -98,22 +99,22 @@ function hashTable(
     address = view.pointer(pointer ?? '');
     buckets = view.number(limit);
   }
-  // Of tables that this kernel did not make.
+  // Tables that this kernel did not create.
   if (address === 0n && buckets === 0) return undefined;
   const many = mask === undefined ? buckets : buckets + 1;
-  // All of them are found by the low bits of a hash.
+  // The low bits of a hash select the bucket, so the number of buckets is a power of two.
   const isPower = many > 0 && Number.isInteger(Math.log2(many));
   if (isPower && many * size <= MOST_BYTES && address % CACHE_LINE === 0n)
     return { address, bytes: many * size };
-  throw new KernelError('damaged', `${symbol} is a table of ${many} buckets`);
+  throw damaged(`${symbol} is a table of ${many} buckets`);
 }
 
-/** `ftrace_pages_start`: groups of records, each in pages of its own (kernel/trace/ftrace.c). */
+/** `ftrace_pages_start`: groups of records, each in separate pages (kernel/trace/ftrace.c). */
 function* ftraceFrames(kernel: Kernel): Generator<number> {
   const start = kernel.symbol('ftrace_pages_start');
   const layout = kernel.struct('ftrace_page');
   if (start === undefined || !layout) return;
-  // Since 5.11 how many pages there are; before, how many records.
+  // Since 5.11 the order of the pages; before, the number of records.
   const many = layout.member('order') ? 'order' : 'size';
   const reader = new StructReader(kernel, 'ftrace_page', ['next', 'records', many]);
   const record = kernel.struct('dyn_ftrace')?.size ?? 0;
@@ -121,27 +122,26 @@ function* ftraceFrames(kernel: Kernel): Generator<number> {
   let found = 0;
   for (let at = pointerPartOf(kernel, 'ftrace_pages_start', start, start); at !== 0n; ) {
     if (seen.has(at) || seen.size > MOST_FTRACE_PAGES)
-      throw new KernelError('damaged', 'ftrace_pages_start list does not terminate (loop?)');
+      throw damaged('ftrace_pages_start list does not terminate (loop?)');
     seen.add(at);
     const view = reader.read(at);
-    const told = view.number(many);
-    const bytes = many === 'order' ? 2 ** told * kernel.facts.pageSize : told * record;
-    if (bytes > MOST_BYTES) throw new KernelError('damaged', 'a ftrace_page does not terminate');
+    const count = view.number(many);
+    const bytes = many === 'order' ? 2 ** count * kernel.facts.pageSize : count * record;
+    if (bytes > MOST_BYTES) throw damaged('a ftrace_page does not terminate');
     found += Math.ceil(bytes / kernel.facts.pageSize);
     yield* directFrames(kernel, view.pointer('records'), bytes);
     at = view.pointer('next');
   }
-  // Since 5.7; modules take theirs away again.
+  // Counter since 5.7; unloaded modules are subtracted.
   const number = kernel.symbol('ftrace_number_of_pages');
   if (number === undefined) return;
   const counted = Number(pointerPartOf(kernel, 'ftrace_number_of_pages', number, number));
   if (counted !== found) {
-    const message = `ftrace counts ${counted} pages of records, and ${found} are there`;
-    throw new KernelError('damaged', message);
+    throw damaged(`ftrace counts ${counted} pages of records, and ${found} are there`);
   }
 }
 
-/** ftrace's list of commands by pid: one block, in which all of it lies (trace_sched_switch.c). */
+/** ftrace's list of commands by pid: one block that contains all of it (trace_sched_switch.c). */
 function* savedCommandFrames(kernel: Kernel): Generator<number> {
   const at = kernel.symbol('savedcmd');
   const layout = kernel.struct('saved_cmdlines_buffer');
@@ -150,7 +150,7 @@ function* savedCommandFrames(kernel: Kernel): Generator<number> {
   if (start === 0n) return;
   const commands = new StructReader(kernel, layout.name, ['saved_cmdlines']);
   const count = new StructReader(kernel, layout.name, ['cmdline_num']).read(start);
-  // An array at its end since 6.8, and in kernels that took that fix.
+  // An array at the end of the struct since 6.8, and in kernels that backported that fix.
   const { offset, pointer } = commands.members.saved_cmdlines;
   const first = pointer ? Number(commands.read(start).pointer('saved_cmdlines') - start) : offset;
   const bytes = first + count.number('cmdline_num') * COMMAND_BYTES;
@@ -160,10 +160,10 @@ function* savedCommandFrames(kernel: Kernel): Generator<number> {
 /** TASK_COMM_LEN */
 const COMMAND_BYTES = 16;
 
-/** tracefs' saved_cmdlines_size cannot be set beyond PID_MAX_DEFAULT commands. */
+/** Maximum size in bytes: tracefs' saved_cmdlines_size is limited to PID_MAX_DEFAULT commands. */
 const MOST_SAVED = 2 ** 24;
 
-/** The kernel's own types by number, for whoever checks BPF programs: an array of pointers. */
+/** Array of pointers to the kernel's types by number, for the BPF verifier. */
 function* btfFrames(kernel: Kernel): Generator<number> {
   const at = kernel.symbol('btf_vmlinux');
   if (at === undefined || !kernel.struct('btf')?.member('types_size')) return;
@@ -174,7 +174,7 @@ function* btfFrames(kernel: Kernel): Generator<number> {
   if (bytes <= MOST_BYTES) yield* kmallocFrames(kernel, view.pointer('types'), bytes);
 }
 
-/** The pages that a pool keeps for when there is no memory (mm/mempool.c). */
+/** Reserve pages of a mempool (mm/mempool.c). */
 function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
   const at = kernel.symbol(symbol);
   const alloc = kernel.symbol('mempool_alloc_pages');
@@ -183,11 +183,11 @@ function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
     ...['curr_nr', 'min_nr', 'elements', 'pool_data', 'alloc'],
   ] as const).read(at);
   const [count, order] = [pool.number('curr_nr'), pool.number('pool_data')];
-  // A pool that was never made.
+  // The pool was never created.
   if (pool.pointer('alloc') === 0n && pool.number('min_nr') === 0) return;
-  // Of pages and nothing else: then the data of the pool is their order.
+  // For a pool of pages, the pool's data is their order.
   if (pool.pointer('alloc') !== alloc || order > 30 || count > pool.number('min_nr'))
-    throw new KernelError('damaged', `${symbol} is no pool of pages`);
+    throw damaged(`${symbol} is no pool of pages`);
   const elements = pool.pointer('elements');
   for (const frame of framesOfPages(kernel, symbol, elements, Math.min(count, MOST_ELEMENTS)))
     for (let index = 0; index < 2 ** order; index++) yield frame + index;
@@ -195,7 +195,7 @@ function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
 
 const MOST_ELEMENTS = 2 ** 16;
 
-/** As directFrames, of what is a kmalloc's: a large one has all of its compound page. */
+/** The same for a kmalloc: a large one uses its whole compound page. */
 function* kmallocFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {
   const first = kernel.pages.frameOf(new Pointer().set(address));
   const block =
@@ -204,13 +204,46 @@ function* kmallocFrames(kernel: Kernel, address: bigint, bytes: number): Generat
   yield* directFrames(kernel, address, Math.max(bytes, whole * kernel.facts.pageSize));
 }
 
-/** Frames of a range of the direct map; none of what lies in vmalloc's address space. */
+/** Frames of a range of the direct map; none for vmalloc memory. */
 function* directFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {
   const first = kernel.pages.frameOf(new Pointer().set(address));
   if (first < 0) {
     if (!kernel.physicalOf || kernel.physicalOf(address) !== undefined) return;
-    throw new KernelError('damaged', `a table lies at ${hex(address)}, which is no memory`);
+    throw damaged(`a table lies at ${hex(address)}, which is no memory`);
   }
   const last = Math.ceil(bytes / kernel.facts.pageSize);
   for (let index = 0; index < last; index++) yield first + index;
+}
+
+/**
+ * Frames of the top-level page tables of processes (`mm_struct.pgd`), which the kernel does not count as page
+ * tables. With KPTI there are two adjacent ones, and `pgd` points to the first.
+ *
+ * @throws as taskTable does; {@link KernelError} `damaged` for a process without one; after all others, if
+ * tasks are missing
+ */
+export function* pageDirectories(kernel: Kernel): Generator<number> {
+  const task = new StructReader(kernel, 'task_struct', ['mm', 'active_mm']);
+  const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
+  const { processes, lost } = taskTable(kernel);
+  const seen = new Set<bigint>([0n]);
+  const found = new Set<bigint>();
+  const own = kernel.symbol('init_mm');
+  const at = new Pointer();
+  for (const process of processes) {
+    const view = task.read(process.address);
+    for (const mm of [view.pointer('mm'), view.pointer('active_mm')]) {
+      if (seen.has(mm)) continue;
+      seen.add(mm);
+      const pgd = memory.read(mm).pointer('pgd');
+      if (found.has(pgd) && !kernel.facts.live)
+        throw damaged(`two mms have their page tables at ${hex(pgd)}`);
+      found.add(pgd);
+      const frame = kernel.pages.frameOf(at.set(pgd));
+      if (frame >= 0) yield frame;
+      // The page table of the kernel's own mm is in the image.
+      else if (mm !== own) throw damaged(`the mm at ${hex(mm)} has no page tables`);
+    }
+  }
+  if (lost) throw lost;
 }

@@ -1,24 +1,27 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
+import { alignedBlock } from '../pages/block.js';
 import { flagPlace, MAX_ORDER, memberOf, orderOffset, struct } from '../pages/struct-page.js';
-import { alignedBlock } from './aligned-block.js';
 
-/** Frames that were allocated together, as far as their `struct page`s tell. */
+/** Frames that were allocated as one block, according to their `struct page`s. */
 export interface LooseBlock {
   readonly frame: number;
   readonly frames: number;
-  /** Its head tells its size; else it ends where the next begins. */
+  /** Whether the size is known from the head; otherwise the block ends where the next one begins. */
   readonly compound: boolean;
-  /** Of the first frame. */
+  /** References of the first frame. */
   readonly references: number;
-  /** `memcg_data` of the first frame; 0n: it is charged to no cgroup, or the kernel has none. */
+  /**
+   * `memcg_data` of the first frame; 0n if it is not charged to a cgroup, or the kernel has no cgroup
+   * charges.
+   */
   readonly charge: bigint;
 }
 
 /**
- * Joins frames to the blocks that they were allocated in: a compound page, or a page with references and
- * those without that follow, up to the size that its place allows (blocks of the buddy allocator are
- * aligned to their size).
+ * Joins frames into the blocks that they were allocated as: a compound page, or a page with references and
+ * the following pages without, up to the maximum size at that position (buddy blocks are aligned to their
+ * size).
  *
  * @param frames in ascending order
  * @throws {ReadError}

@@ -1,26 +1,22 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { AddressRange } from './percpu.js';
 
-/** BPF's arenas have 4 GiB and guards at both ends, per-CPU chunks less. */
+/** Maximum size of a range: BPF arenas have 4 GiB plus guards at both ends, per-CPU chunks less. */
 const MOST_BYTES = 2 ** 33;
 
 /**
- * The page frames behind a range of kernel addresses, page by page, by the kernel's page tables; where
- * nothing is mapped there is none.
+ * The page frames behind a range of kernel addresses, page by page, by the kernel's page tables; unmapped
+ * pages have none.
  *
- * @throws {KernelError} `unsupported-layout` where the engine walks no page tables, `damaged` if there are
- *   too many; {@link ReadError}
+ * @throws {KernelError} `unsupported-layout` if the engine walks no page tables, `damaged` if there are too
+ * many; {@link ReadError}
  */
-export function* framesBehind(kernel: Kernel, { address, bytes }: AddressRange): Generator<number> {
+export function* mappedFrames(kernel: Kernel, { address, bytes }: AddressRange): Generator<number> {
   const { pageSize } = kernel.facts;
-  if (!kernel.physicalOf) {
-    throw new KernelError('unsupported-layout', 'this engine does not walk page tables');
-  }
-  if (bytes > MOST_BYTES) {
-    throw new KernelError('damaged', `an area at ${hex(address)} claims ${bytes} bytes`);
-  }
+  if (!kernel.physicalOf) throw unsupportedLayout('this engine does not walk page tables');
+  if (bytes > MOST_BYTES) throw damaged(`an area at ${hex(address)} claims ${bytes} bytes`);
   const size = BigInt(pageSize);
   const end = address + BigInt(bytes);
   for (let at = address - (address % size); at < end; at += size) {

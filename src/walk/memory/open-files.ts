@@ -1,16 +1,19 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { type Belongings, belongings, OpenFiles } from '../tasks/descriptors.js';
+import { type Belongings, type Openers, OpenFiles, sharedTables } from '../tasks/descriptors.js';
 import { Warnings } from '../warnings.js';
 
 /**
- * Goes through the open files of all processes, each once, and yields what `read` finds of each; of a live kernel it
- * may read one again. A file that is only mapped, or that waits in a unix socket's queue, is not among them.
+ * Iterates over the open files of all processes, each once, and yields the results of `read` for each. On a
+ * live kernel it may read a file again. Files that are only mapped, or queued in a unix socket, are not
+ * included.
  *
- * @throws after the last file: what `read` throws, or why files may be missing
+ * @throws after the last file: errors of `read`, or the reason why files may be missing
  */
-export type EachFile = <Found>(read: (file: bigint) => Iterable<Found>) => Generator<Found>;
+export type EachFile = <Found>(
+  read: (file: bigint, openers: Openers) => Iterable<Found>,
+) => Generator<Found>;
 
-/** The open files of all processes, read when they are first needed. */
+/** Open files of all processes, read on first use. */
 export class FilesOfProcesses {
   readonly #kernel: Kernel;
   #owned: Belongings | undefined;
@@ -23,21 +26,21 @@ export class FilesOfProcesses {
 
   readonly each: EachFile = (read) => this.#each(read);
 
-  /** Adds what a live kernel freed since it was found. */
+  /** Notes objects that a live kernel freed since they were found. */
   note(warnings: Warnings): void {
     this.#files?.note('pipes and rings', warnings);
   }
 
-  *#each<Found>(read: (file: bigint) => Iterable<Found>): Generator<Found> {
-    // Whatever is wrong with tasks is a warning of the answer already.
-    this.#owned ??= belongings(this.#kernel, new Warnings());
+  *#each<Found>(read: (file: bigint, openers: Openers) => Iterable<Found>): Generator<Found> {
+    // Problems with tasks are already reported as warnings of the answer.
+    this.#owned ??= sharedTables(this.#kernel, new Warnings());
     this.#files ??= new OpenFiles(this.#kernel, this.#owned, (_, error) => {
       this.#lost ??= error;
     });
     let lost = this.#owned.lost ?? this.#lost;
-    for (const [file] of this.#files) {
+    for (const [file, openers] of this.#files) {
       try {
-        yield* this.#files.read(file, () => [...read(file)]) ?? [];
+        yield* this.#files.read(file, () => [...read(file, openers)]) ?? [];
       } catch (error) {
         lost ??= error;
       }

@@ -1,18 +1,20 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
+import { Cursor } from '../cursor.js';
 import { readPartOf } from '../named-read.js';
+import { framesPerSection, pagesPerChunk } from '../pages/chunk-sizes.js';
+import type { FrameRange } from './ram.js';
 
-/** Pointers that are read at a time: a page of them. */
+/** Number of pointers read at a time: one page of them. */
 const BATCH = 512;
 
 /**
- * The page frames that an array of pointers to `struct page` names, in its order; those that are NULL
- * are left out.
+ * Page frames in an array of pointers to `struct page`, in array order; NULL pointers are skipped.
  *
- * @param what what errors call the array
- * @throws {KernelError} `damaged` if one points elsewhere; {@link ReadError}
+ * @param what name of the array in error messages
+ * @throws {KernelError} `damaged` if a pointer does not point to a struct page; {@link ReadError}
  */
 export function* framesOfPages(
   kernel: Kernel,
@@ -24,14 +26,121 @@ export function* framesOfPages(
   for (let first = 0; first < count; first += BATCH) {
     const many = Math.min(BATCH, count - first);
     const view = readPartOf(kernel, what, pages, pages + BigInt(first * 8), many * 8);
-    // The view may be overwritten by what whoever takes the frames reads.
+    // The consumer of the frames may read memory, which overwrites the view.
     const found = Array.from({ length: many }, (_, index) => view.getBigUint64(index * 8, true));
     for (const page of found) {
       if (page === 0n) continue;
       const frame = kernel.pages.frameOfPage(at.set(page));
-      if (frame < 0)
-        throw new KernelError('damaged', `${what} names ${hex(page)}, which is no page`);
+      if (frame < 0) throw damaged(`${what} names ${hex(page)}, which is no page`);
       yield frame;
     }
+  }
+}
+
+/** Receives parts of the array of `struct page`, in ascending order. */
+export interface ChunkVisitor {
+  /** The following frames are not adjacent to the previous ones. */
+  gap(): void;
+  look(view: DataView, base: number, firstFrame: number, index: number, count: number): void;
+  lost(error: ReadError, index: number, count: number): void;
+}
+
+/**
+ * Visits the `struct page` of every frame of RAM, many at a time. If the array has holes, two at a time: the
+ * second page of a compound allocation is next to the first.
+ *
+ * @param stride bytes of a `struct page`
+ * @param progress called with the completed part, 0 to 1
+ */
+export function eachChunk(
+  kernel: Kernel,
+  frames: FrameMap,
+  stride: number,
+  visitor: ChunkVisitor,
+  progress: (part: number) => void = () => {},
+): void {
+  const perChunk = pagesPerChunk(stride);
+  const perSection = framesPerSection(kernel.facts.pageSize);
+  const pages = new Cursor(kernel, 'struct page');
+  const look = (frame: number, index: number, count: number): void => {
+    const { view, base } = pages.to(kernel.pages.pageOfFrame(frame)).look(0, count * stride);
+    visitor.look(view, base, frame, index, count);
+  };
+  const attempt = (frame: number, index: number, count: number): ReadError | undefined => {
+    try {
+      look(frame, index, count);
+      return undefined;
+    } catch (error) {
+      if (error instanceof ReadError) return error;
+      throw error;
+    }
+  };
+  let done = 0;
+  for (const { start, end } of frames.ranges) {
+    visitor.gap();
+    for (let frame = start; frame < end; ) {
+      const toEven = frame % 2 === 0 ? perChunk : 1;
+      const count = Math.min(toEven, end - frame, perSection - (frame % perSection));
+      const index = done + frame - start;
+      progress(index / frames.size);
+      if (attempt(frame, index, count)) {
+        for (let at = 0; at < count; at += 2) {
+          const many = Math.min(2, count - at);
+          const error = attempt(frame + at, index + at, many);
+          if (error) visitor.lost(error, index + at, many);
+        }
+      }
+      frame += count;
+    }
+    done += end - start;
+  }
+}
+
+/**
+ * Numbers the page frames of a machine without gaps, so that facts about them fit into arrays: holes between
+ * ranges of RAM may be a thousand times as large.
+ */
+export class FrameMap {
+  /** Number of frames. */
+  readonly size: number;
+  readonly ranges: readonly FrameRange[];
+  /** Number of frames before each range. */
+  readonly #before: readonly number[];
+
+  /** @param ranges in ascending order, none inside another */
+  constructor(ranges: readonly FrameRange[]) {
+    this.ranges = ranges;
+    const before: number[] = [];
+    let size = 0;
+    for (const { start, end } of ranges) {
+      before.push(size);
+      size += end - start;
+    }
+    this.#before = before;
+    this.size = size;
+  }
+
+  /** Index of a frame; -1 if it is not RAM. */
+  indexOf(frame: number): number {
+    let [low, high] = [0, this.ranges.length - 1];
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const { start, end } = this.ranges[middle]!;
+      if (frame < start) high = middle - 1;
+      else if (frame >= end) low = middle + 1;
+      else return this.#before[middle]! + frame - start;
+    }
+    return -1;
+  }
+
+  /** Frame at an index. */
+  frameAt(index: number): number {
+    let [low, high] = [0, this.ranges.length - 1];
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#before[middle]! <= index) low = middle;
+      else high = middle - 1;
+    }
+    return this.ranges[low]!.start + index - this.#before[low]!;
   }
 }

@@ -2,9 +2,9 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { flagPlace, memberOf, pageTypes, slabTest, struct } from '../pages/struct-page.js';
 
-/** What a `struct page` says of its page frame, and no more: one of these each. */
+/** Kind of a page frame by its `struct page` alone: exactly one of these. */
 export const KINDS = [
-  /** Not looked at yet. */
+  /** Not scanned yet. */
   'unseen',
   /** Its `struct page` cannot be read. */
   'unread',
@@ -12,65 +12,68 @@ export const KINDS = [
   'torn',
   /** In the buddy allocator. */
   'free',
-  /** Of a confidential guest, which has not accepted it yet (6.5). */
+  /** Memory of a confidential guest that it has not accepted yet (6.5). */
   'unaccepted',
   /** Its `struct page` is not initialized yet (deferred_init). */
   'uninitialized',
   'slab',
-  /** A slab of a cache that shrinks when memory is short. */
+  /** A slab of a cache that shrinks under memory pressure. */
   'slab-reclaimable',
-  /** Of user space, and since 6.15 or so of the kernel. */
+  /** Of user space, and since about 6.15 of the kernel. */
   'page-table',
-  /** A hypervisor took it back: balloon, virtio-mem, Hyper-V, Xen. */
+  /** Returned to the hypervisor: balloon, virtio-mem, Hyper-V, Xen. */
   'offline',
   'hugetlb',
-  /** Of kmalloc, too large for a slab (6.15). */
+  /** A kmalloc too large for a slab (6.15). */
   'large-kmalloc',
-  /** Of zsmalloc, which keeps compressed pages. */
+  /** zsmalloc, which stores compressed pages. */
   'zsmalloc',
-  /** Never given to the buddy allocator. */
+  /** Never released to the buddy allocator. */
   'reserved',
   'anonymous',
   'swap-cache',
   'file',
   'shmem',
-  /** Somebody's who can move it, and not on an LRU list: zsmalloc before 6.12, balloons. */
+  /** Movable, and not on an LRU list: zsmalloc before 6.12, balloons. */
   'movable',
-  /** It has references, and nothing tells of whom. */
+  /** Has references of unknown origin. */
   'held',
-  /** It has none, and is not in the buddy allocator: of a CPU's list, or behind the first of a block. */
+  /**
+   * No references, and not in the buddy allocator: on a per-CPU free list, or not the first page of a block.
+   */
   'unreferenced',
 ] as const;
 
 export type PageKind = (typeof KINDS)[number];
 
-/** Numbers of the kinds, as the scan keeps them. */
+/** Numbers of the kinds, as stored by the scan. */
 export const KIND = Object.fromEntries(KINDS.map((kind, index) => [kind, index])) as Readonly<
   Record<PageKind, number>
 >;
 
-/** Tells the kind of the page whose `struct page` lies at `base`; of a tail it means nothing. */
+/** Returns the kind of the page whose `struct page` is at `base`; meaningless for a tail. */
 export type KindTest = (view: DataView, base: number) => number;
 
 /**
- * Before page types had an enum (6.10): bits that are 0 where they apply (page-flags.h). 0x100 is PG_balloon before
- * 5.1: the only driver that set it, virtio-balloon's, sets PG_offline since.
+ * Page types without an enum (before 6.10): a type applies if its bit is 0 (page-flags.h). 0x100 is
+ * PG_balloon before 5.1; its only user, the virtio-balloon driver, sets PG_offline since then.
  */
 const OLD_TYPES = { buddy: 0x80, offline: 0x100 } as const;
 
-/** PG_table before 5.11 and since: PG_kmemcg had the bit before it until it moved to `memcg_data`. */
+/** PG_table before and since 5.11: PG_kmemcg used bit 0x200 until it moved to `memcg_data`. */
 const OLD_TABLE = { withKmemcg: 0x400, without: 0x200 } as const;
 
 /**
- * Before 4.18 `_mapcount` itself had these values (page-flags.h): PAGE_BUDDY_MAPCOUNT_VALUE and
- * PAGE_BALLOON_MAPCOUNT_VALUE. Page tables had none; PAGE_KMEMCG_MAPCOUNT_VALUE (-512) says no use.
+ * Values of `_mapcount` itself before 4.18 (page-flags.h): PAGE_BUDDY_MAPCOUNT_VALUE and
+ * PAGE_BALLOON_MAPCOUNT_VALUE. Page tables had no value, and PAGE_KMEMCG_MAPCOUNT_VALUE (-512) does not
+ * identify a use.
  */
 const MAPCOUNT_TYPES: ReadonlyMap<number, PageKind> = new Map([
   [-128, 'free'],
   [-256, 'offline'],
 ]);
 
-/** 6.10 and 6.11: the same with an enum. */
+/** Page types of 6.10 and 6.11: the same bits with an enum. */
 const BIT_TYPES = {
   PG_buddy: 'free',
   PG_offline: 'offline',
@@ -78,7 +81,7 @@ const BIT_TYPES = {
   PG_hugetlb: 'hugetlb',
 } as const satisfies Record<string, PageKind>;
 
-/** Since 6.12 the top byte. Of others nothing more is told than that somebody has them. */
+/** Page types since 6.12, in the top byte. Other types show only that the page is allocated. */
 const BYTE_TYPES = {
   PGTY_buddy: 'free',
   PGTY_offline: 'offline',
@@ -91,7 +94,7 @@ const BYTE_TYPES = {
 
 const TYPE_BASE = 0xf000_0000;
 
-/** `page_type` of a page that has none, and is not mapped either. */
+/** `page_type` of a page that has no type and is not mapped. */
 const NO_TYPE = 0xffff_ffff;
 
 /** @throws {KernelError} `unsupported-layout` */
@@ -101,7 +104,7 @@ export function kindTest(kernel: Kernel): KindTest {
   const mapping = memberOf(page, 'mapping').offset;
   const reserved = flagPlace(kernel, page, 'PG_reserved');
   const swapBacked = flagPlace(kernel, page, 'PG_swapbacked');
-  // Not by its own name on every kernel: PG_owner_priv_1 of a page that swap backs.
+  // Some kernels have no separate name for it: it is PG_owner_priv_1 of a swap-backed page.
   const flags = kernel.enumerators('pageflags');
   const swapCache = flagPlace(
     kernel,
@@ -121,7 +124,7 @@ export function kindTest(kernel: Kernel): KindTest {
     const backed = (view.getUint8(base + swapBacked.offset) & swapBacked.mask) !== 0;
     if (backed && (view.getUint8(base + swapCache.offset) & swapCache.mask) !== 0)
       return KIND['swap-cache'];
-    // PAGE_MAPPING_FLAGS: 1 is anonymous, with 2 as well KSM's, 2 alone movable.
+    // PAGE_MAPPING_FLAGS: 1 is anonymous, with 2 KSM, 2 alone movable.
     if ((low & 1) !== 0) return KIND.anonymous;
     if ((low & 2) !== 0) return KIND.movable;
     if (low !== 0 || view.getUint32(base + mapping + 4, true) !== 0)
@@ -130,12 +133,15 @@ export function kindTest(kernel: Kernel): KindTest {
   };
 }
 
-/** Whether pages say that they are page tables (4.18). */
+/** Whether page tables have a page type (4.18). */
 export function tablesHaveType(kernel: Kernel): boolean {
   return struct(kernel, 'page').member('page_type') !== undefined;
 }
 
-/** Whether PG_kmemcg is a page type of this kernel: 5.11 moved it, and NR_PAGETABLE from zones to nodes. */
+/**
+ * Whether PG_kmemcg is a page type of this kernel: 5.11 moved it to `memcg_data`, and NR_PAGETABLE from zones
+ * to nodes.
+ */
 function hasKmemcgType(kernel: Kernel, page: StructLayout): boolean {
   if (page.member('mem_cgroup')) return true;
   if (page.member('memcg_data')) {
@@ -145,7 +151,7 @@ function hasKmemcgType(kernel: Kernel, page: StructLayout): boolean {
   return kernel.enumerators('zone_stat_item')?.has('NR_PAGETABLE') ?? false;
 }
 
-/** -1 where the page has no type, or none that tells what it is for. */
+/** Returns -1 for a page without a type, or with a type that does not identify its use. */
 function typeTest(kernel: Kernel, page: StructLayout): KindTest {
   if (!tablesHaveType(kernel)) {
     const { offset } = memberOf(page, '_mapcount');
@@ -181,8 +187,8 @@ function typeTest(kernel: Kernel, page: StructLayout): KindTest {
 }
 
 /**
- * Whether a compound head is hugetlb's, where no page type says it: by the destructor that the second
- * `struct page` names (up to 6.5), or by a flag there (6.6 to 6.8).
+ * Whether a compound head is a hugetlb page, for kernels without a page type for it: by the destructor in the
+ * second `struct page` (up to 6.5), or by a flag there (6.6 to 6.8).
  */
 function hugetlbTest(
   kernel: Kernel,

@@ -1,22 +1,21 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, needSymbol } from '../machine/cpus.js';
+import { cpuMask, needSymbol } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** Bytes of kernel addresses. */
+/** A range of kernel addresses. */
 export interface AddressRange {
   readonly address: bigint;
   readonly bytes: number;
 }
 
-/** A unit has some tens of KiB to a few MiB. */
+/** Maximum size of a unit: typically some tens of KiB to a few MiB. */
 const MOST_UNIT_BYTES = 2 ** 30;
 
 /**
- * Each CPU's part of the first chunk of per-CPU memory, which is taken at boot: the image's own per-CPU
- * variables, and what behind them is given out (pcpu_setup_first_chunk in mm/percpu.c). Other chunks lie
- * in vmalloc's address space.
+ * Units of the first per-CPU chunk, which is allocated at boot: static per-CPU variables of the kernel image,
+ * then dynamic allocations (pcpu_setup_first_chunk in mm/percpu.c). Other chunks are vmalloc areas.
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
@@ -31,7 +30,7 @@ export function firstPerCpuChunk(kernel: Kernel): AddressRange[] {
   const end = first.pointer('base_addr') + BigInt(first.number('nr_pages') * kernel.facts.pageSize);
   const bytes = Number(end - base);
   if (!(bytes > 0 && bytes <= MOST_UNIT_BYTES)) {
-    throw new KernelError('damaged', `a unit of per-CPU memory has ${bytes} bytes`);
+    throw damaged(`a unit of per-CPU memory has ${bytes} bytes`);
   }
   const offsets = pointer('pcpu_unit_offsets');
   return cpuMask(kernel, '__cpu_possible_mask').map((cpu) => ({

@@ -1,14 +1,14 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** fs.pipe-max-size cannot be set beyond 2 GiB of pages (round_pipe_size). */
+/** Maximum number of slots: fs.pipe-max-size is limited to 2 GiB of pages (round_pipe_size). */
 const MOST_SLOTS = 2 ** 19;
 
-/** Reads what pipes hold (include/linux/pipe_fs_i.h). */
+/** Reads the pages in pipes (include/linux/pipe_fs_i.h). */
 export class PipeReader {
   readonly #kernel: Kernel;
   readonly #pipe;
@@ -29,8 +29,8 @@ export class PipeReader {
   }
 
   /**
-   * Frames of the pages between writers and readers, and of those that a pipe keeps for the next write.
-   * Pages that splice put there may be a file's.
+   * Frames with data of a pipe, and those that it keeps for the next write. Pages from splice may belong to a
+   * file.
    *
    * @param pipe address of a `struct pipe_inode_info`
    * @throws {KernelError} `damaged`; {@link ReadError}
@@ -39,13 +39,12 @@ export class PipeReader {
     const { first, filled, size } = this.#ring(pipe);
     const sound = size > 0 && size <= MOST_SLOTS && Number.isInteger(Math.log2(size));
     if (!sound || filled > size) {
-      const message = `the pipe at ${hex(pipe)} has ${filled} pages in ${size} slots`;
-      throw new KernelError('damaged', message);
+      throw damaged(`the pipe at ${hex(pipe)} has ${filled} pages in ${size} slots`);
     }
     const slots = this.#pipe.read(pipe).pointer('bufs');
     for (let index = 0; index < filled; index++) {
       const slot = (first + index) & (size - 1);
-      const page = this.#buffer.read(slots + BigInt(slot * this.#buffer.size)).pointer('page');
+      const page = this.#buffer.read(this.#buffer.element(slots, slot)).pointer('page');
       if (page !== 0n) yield this.#frame(pipe, page);
     }
     for (let index = 0; index < (this.#spare?.count ?? 0); index++) {
@@ -58,34 +57,33 @@ export class PipeReader {
   #frame(pipe: bigint, page: bigint): number {
     const frame = this.#kernel.pages.frameOfPage(this.#at.set(page));
     if (frame >= 0) return frame;
-    throw new KernelError(
-      'damaged',
-      `the pipe at ${hex(pipe)} names ${hex(page)}, which is no page`,
-    );
+    throw damaged(`the pipe at ${hex(pipe)} names ${hex(page)}, which is no page`);
   }
 }
 
-/** Which slots of a pipe are filled. */
+/** The filled slots of a pipe. */
 interface Filled {
   readonly first: number;
   readonly filled: number;
   readonly size: number;
 }
 
-/** Since 5.5 `head` and `tail`; before, the first slot and how many (`curbuf`, `nrbufs`). */
+/**
+ * Returns a reader of `head` and `tail` (since 5.5), or of the first slot and the number of slots (`curbuf`,
+ * `nrbufs`).
+ */
 function ringReader(kernel: Kernel): (pipe: bigint) => Filled {
   if (kernel.struct('pipe_inode_info')?.member('nrbufs')) {
     const pipe = new StructReader(kernel, 'pipe_inode_info', ['nrbufs', 'curbuf', 'buffers']);
     return (address) => {
       const view = pipe.read(address);
       const [first, size] = [view.number('curbuf'), view.number('buffers')];
-      if (first >= size)
-        throw new KernelError('damaged', `the pipe at ${hex(address)} begins behind its end`);
+      if (first >= size) throw damaged(`the pipe at ${hex(address)} begins behind its end`);
       return { first, filled: view.number('nrbufs'), size };
     };
   }
   const pipe = new StructReader(kernel, 'pipe_inode_info', ['head', 'tail', 'ring_size']);
-  // Both run over, at the width that they have: 32 bits, and 16 on some machines since 6.14.
+  // Both wrap around at their width: 32 bits, and 16 on some machines since 6.14.
   const range = 2 ** (8 * pipe.members.head.size);
   return (address) => {
     const view = pipe.read(address);

@@ -1,12 +1,12 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import type { Kernel } from '../../kernel/kernel.js';
-import { needSymbol } from '../machine/cpus.js';
-import { readPartOf } from '../named-read.js';
+import type { Kernel, MemorySections } from '../../kernel/kernel.js';
+import { needSymbol } from '../cpus.js';
+import { findOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { zones } from './zones.js';
 
-/** Page frames, by number: `end` is behind the last. */
+/** Range of page frame numbers; `end` is exclusive. */
 export interface FrameRange {
   readonly start: number;
   readonly end: number;
@@ -15,24 +15,24 @@ export interface FrameRange {
 /** IORESOURCE_MEM and IORESOURCE_SYSRAM, which together are IORESOURCE_SYSTEM_RAM (ioport.h). */
 const SYSTEM_RAM = 0x0100_0200;
 
-/** /proc/iomem of the largest machines has a few thousand lines. */
+/** Maximum number of resources: /proc/iomem of the largest machines has a few thousand lines. */
 const MOST_RESOURCES = 2 ** 17;
 
-/** Of memblock, whose arrays begin with 128 regions and double. */
+/** Maximum number of memblock regions: its arrays begin with 128 and double. */
 const MOST_REGIONS = 2 ** 17;
 
 /** Physical addresses have 52 bits. */
 const MOST_ADDRESS = 2 ** 52;
 
 /**
- * The page frames that are RAM, in order; what a zone counts as present is what of it is online
- * (online.ts). Firmware's memory, which has `struct page`s too, is not among them.
+ * Page frames of RAM, in ascending order. `present` of a zone is its online part ({@link onlineRanges}).
+ * Firmware memory, which has `struct page`s too, is excluded.
  *
- * An architecture that keeps memblock (arm64) tells by that, since it counts what it may not map as
- * present; others by the tree that /proc/iomem shows. Where a dump lacks that, what memblock was is taken
- * if it has as many pages as the zones.
+ * Architectures that keep memblock (arm64) use it, because they count unmapped memory as present. Others use
+ * the resource tree of /proc/iomem. If a dump lacks that tree, memblock at boot is used, provided that it has
+ * as many pages as the zones.
  *
- * @param note told that memblock was taken, and why
+ * @param note receives the reason if memblock was used
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function ramRanges(
@@ -44,7 +44,7 @@ export function ramRanges(
   try {
     return framesOf(kernel, systemRam(kernel));
   } catch (error) {
-    const other = error instanceof ReadError ? formerMemblock(kernel) : undefined;
+    const other = error instanceof ReadError ? bootMemblock(kernel) : undefined;
     if (other === undefined) throw error;
     const { message } = error as ReadError;
     note(`RAM ranges come from memblock instead of the iomem resource tree: ${message}`);
@@ -52,22 +52,19 @@ export function ramRanges(
   }
 }
 
-/** What memblock was while the machine booted, if nobody has its memory now and zones say the same. */
-function formerMemblock(kernel: Kernel): FrameRange[] | undefined {
+/** RAM according to memblock at boot; undefined if its memory is not intact or the zones disagree. */
+function bootMemblock(kernel: Kernel): FrameRange[] | undefined {
   const [at, start, end] = ['memblock', '__init_begin', '__init_end'].map((name) =>
     kernel.symbol(name),
   );
   if (at === undefined || start === undefined || end === undefined) return undefined;
   if (at >= start && at < end) return undefined;
-  try {
+  return findOrNot(() => {
     const ranges = framesOf(kernel, memblockRegions(kernel, at));
     const frames = ranges.reduce((sum, range) => sum + range.end - range.start, 0);
     const present = zones(kernel).reduce((sum, zone) => sum + zone.present, 0);
     return frames === present ? ranges : undefined;
-  } catch (error) {
-    if (error instanceof ReadError || error instanceof KernelError) return undefined;
-    throw error;
-  }
+  });
 }
 
 function framesOf(kernel: Kernel, bytes: readonly (readonly [number, number])[]): FrameRange[] {
@@ -78,25 +75,23 @@ function framesOf(kernel: Kernel, bytes: readonly (readonly [number, number])[])
     const end = Math.floor(to / pageSize);
     const last = ranges.at(-1);
     if (end <= start) continue;
-    if (last && start < last.end) {
-      throw new KernelError('damaged', `page frame ${start} is RAM twice`);
-    }
+    if (last && start < last.end) throw damaged(`page frame ${start} is RAM twice`);
     if (last?.end === start) ranges[ranges.length - 1] = { start: last.start, end };
     else ranges.push({ start, end });
   }
-  if (ranges.length === 0) throw new KernelError('damaged', 'nothing is said to be RAM');
+  if (ranges.length === 0) throw damaged('nothing is said to be RAM');
   return ranges;
 }
 
 /**
- * Where `memblock` lies, if the architecture keeps it (CONFIG_ARCH_KEEP_MEMBLOCK). Elsewhere the variable
- * may still be there when its arrays have been given away.
+ * Address of `memblock`, if the architecture keeps it (CONFIG_ARCH_KEEP_MEMBLOCK). Elsewhere the variable may
+ * still exist after its arrays were freed.
  */
 function keptMemblock(kernel: Kernel): bigint | undefined {
   return kernel.facts.arch === 'arm64' ? kernel.symbol('memblock') : undefined;
 }
 
-/** Bytes from and to, of all memory that memblock knows (mm/memblock.c). */
+/** Start and end in bytes of each memory region in memblock (mm/memblock.c). */
 function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
   const whole = new StructReader(kernel, 'memblock', [
     'memory.cnt',
@@ -107,16 +102,16 @@ function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
   const view = whole.read(memblock);
   const [count, most] = [view.number('memory.cnt'), view.number('memory.max')];
   if (count > most || count > MOST_REGIONS) {
-    throw new KernelError('damaged', `memblock has ${count} regions, and room for ${most}`);
+    throw damaged(`memblock has ${count} regions, and room for ${most}`);
   }
   const first = view.pointer('memory.regions');
   return Array.from({ length: count }, (_, index) => {
-    const one = region.read(first + BigInt(index * region.size));
+    const one = region.read(region.element(first, index));
     return checked(one.number('base'), one.number('base') + one.number('size'));
   });
 }
 
-/** Bytes from and to, of what `iomem_resource` has as "System RAM" (kernel/resource.c). */
+/** Start and end in bytes of each "System RAM" of `iomem_resource` (kernel/resource.c). */
 function systemRam(kernel: Kernel): [number, number][] {
   const reader = new StructReader(kernel, 'resource', [
     ...['start', 'end', 'flags', 'parent', 'sibling', 'child'],
@@ -127,13 +122,12 @@ function systemRam(kernel: Kernel): [number, number][] {
     let before = -1;
     for (let at = first; at !== 0n; ) {
       if (++looked > MOST_RESOURCES) {
-        throw new KernelError('damaged', 'iomem resource tree does not terminate (loop?)');
+        throw damaged('iomem resource tree does not terminate (loop?)');
       }
       const one = reader.read(at);
       const [start, end] = [one.number('start'), one.number('end')];
       if (one.pointer('parent') !== parent || start <= before) {
-        const message = `the memory resource at ${hex(at)} is not where its neighbours say`;
-        throw new KernelError('damaged', message);
+        throw damaged(`the memory resource at ${hex(at)} is not where its neighbours say`);
       }
       if ((one.number('flags') & SYSTEM_RAM) === SYSTEM_RAM) found.push(checked(start, end + 1));
       else visit(at, one.pointer('child'));
@@ -149,6 +143,58 @@ function systemRam(kernel: Kernel): [number, number][] {
 
 function checked(from: number, to: number): [number, number] {
   if (from <= to && to <= MOST_ADDRESS) return [from, to];
-  const message = `RAM is said to lie from ${hex(from)} to ${hex(to)}`;
-  throw new KernelError('damaged', message);
+  throw damaged(`RAM is said to lie from ${hex(from)} to ${hex(to)}`);
+}
+
+/**
+ * Removes sections that the kernel does not use: offline hot-plugged memory is RAM in the resource tree, but
+ * in no zone.
+ *
+ * @param ranges in ascending order
+ * @param note receives the reason if the state of a section is unknown, which is then kept
+ */
+export function onlineRanges(
+  kernel: Kernel,
+  ranges: readonly FrameRange[],
+  note: (message: string) => void,
+): FrameRange[] {
+  const { sections } = kernel;
+  if (!sections) return [...ranges];
+  const online: FrameRange[] = [];
+  let some = false;
+  for (const { start, end, isOnline } of bySection(sections, ranges, note)) {
+    some ||= isOnline === true;
+    const last = online.at(-1);
+    if (isOnline === false) continue;
+    if (last?.end === start) online[online.length - 1] = { start: last.start, end };
+    else online.push({ start, end });
+  }
+  // A kernel that does not record the online state has no section online.
+  return some ? online : [...ranges];
+}
+
+/** Parts of ranges, each within one section, and whether it is online; null: unknown. */
+function* bySection(
+  sections: MemorySections,
+  ranges: readonly FrameRange[],
+  note: (message: string) => void,
+): Generator<FrameRange & { readonly isOnline: boolean | null }> {
+  let missed = false;
+  const isOnline = (frame: number): boolean | null => {
+    try {
+      return sections.isOnline(frame);
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error;
+      if (!missed) note(`which memory the kernel uses is not known of all: ${error.message}`);
+      missed = true;
+      return null;
+    }
+  };
+  for (const range of ranges) {
+    for (let start = range.start; start < range.end; ) {
+      const end = Math.min(range.end, (Math.floor(start / sections.frames) + 1) * sections.frames);
+      yield { start, end, isOnline: isOnline(start) };
+      start = end;
+    }
+  }
 }

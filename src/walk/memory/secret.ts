@@ -1,16 +1,16 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { needSymbol } from '../cpus.js';
 import { Cursor } from '../cursor.js';
-import { needSymbol } from '../machine/cpus.js';
 import { readPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { StructReader } from '../struct-reader.js';
-import type { FrameMap } from './frame-map.js';
 import type { FrameScan } from './frame-scan.js';
+import type { FrameMap } from './page-array.js';
 import { KIND } from './page-kinds.js';
 
 /**
- * Frames of secret memory (memfd_secret, mm/secretmem.c): to their `struct page`s they are a file's, of
- * inodes with operations of their own. The kernel counts who uses it: mostly nobody, and nothing is done.
+ * Frames of secret memory (memfd_secret, mm/secretmem.c): file pages of inodes with special operations. The
+ * kernel counts its users. If there are none, as usual, nothing is read.
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
  */
@@ -20,7 +20,7 @@ export function* secretFrames(
   { files, kinds }: FrameScan,
 ): Generator<number> {
   const users = kernel.symbol('secretmem_users');
-  // Before 5.14 there is none.
+  // Kernels before 5.14 have no secret memory.
   if (users === undefined) return;
   if (readPartOf(kernel, 'secretmem_users', users, users, 4).getUint32(0, true) === 0) return;
   const operations = needSymbol(kernel, 'secretmem_aops');

@@ -1,34 +1,41 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 import { readPartOf } from '../named-read.js';
-import { ChildCaches } from '../pages/child-caches.js';
+import { ChildCaches } from '../pages/slab-caches.js';
 import { memberOf, slabCacheOffset, struct } from '../pages/struct-page.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 
-/** Objects of slabs by what they are charged to. */
+/** Slab objects by charge. */
 export interface SlabCharges {
-  /** By the address of a `struct obj_cgroup`, or up to 5.8 of a `struct mem_cgroup`; bytes are those of slots. */
+  /**
+   * Keyed by the address of a `struct obj_cgroup`, or up to 5.8 of a `struct mem_cgroup`. Bytes are those of
+   * slots.
+   */
   readonly charges: ReadonlyMap<bigint, { readonly objects: number; readonly bytes: number }>;
-  /** Slabs whose objects' charges cannot be read, and why the first cannot. */
+  /** Number of slabs whose charges cannot be read, and the reason for the first. */
   readonly lost: number;
   readonly why: Error | undefined;
 }
 
-/** The lowest bits say what it is. */
+/** Low bits of the vector's address, which are its type. */
 const FLAGS = 7n;
-/** A slot has at least 8 bytes, a slab at most 64 KiB or so; a damaged one may claim 32,767. */
+/**
+ * Maximum number of objects: a slot has at least 8 bytes, and a slab at most about 64 KiB. A damaged slab may
+ * claim 32,767.
+ */
 const MOST_OBJECTS = 2 ** 15;
 const MOST_STRIDE = 2 ** 16;
 
 /**
- * Reads to whom each object of slabs is charged: a vector beside each slab has an entry for each slot, NULL
- * of one that is free or charged to nobody (`obj_cgroups` up to 6.9, then `slabobj_ext`; since 7.0 entries
- * may lie in the slots, a stride apart). Up to 5.8 all slots of a cache's copy are its cgroup's.
+ * Reads the cgroup that each slab object is charged to. A vector of the slab has one entry per slot, which is
+ * NULL if the slot is free or not charged (`obj_cgroups` up to 6.9, then `slabobj_ext`). Since 7.0 entries
+ * may be inside the slots, one stride apart. Up to 5.8 all slots of a cgroup's copy of a cache are charged to
+ * that cgroup.
  *
- * @param slabs their first frames
+ * @param slabs first frames of the slabs
  * @throws {KernelError} `unsupported-layout`
  */
 export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharges {
@@ -69,10 +76,7 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
       const cache = view.getBigUint64(base + cacheAt, true);
       if (vector === 0n) continue;
       if (many > MOST_OBJECTS || step < usual || step > MOST_STRIDE)
-        throw new KernelError(
-          'damaged',
-          `the slab of frame ${frame} has ${many} charges ${step} bytes apart`,
-        );
+        throw damaged(`the slab of frame ${frame} has ${many} charges ${step} bytes apart`);
       const size = sizes.of(cache);
       for (const objcg of entries(kernel, vector, many, step, inEntry)) add(objcg, 1, size);
     } catch (error) {
@@ -84,7 +88,7 @@ export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharg
   return { charges, lost, why };
 }
 
-/** What a vector holds; all of it is read before any is given. */
+/** Entries of a vector; all are read before the first is returned. */
 function entries(kernel: Kernel, vector: bigint, many: number, step: number, at: number): bigint[] {
   const found: bigint[] = [];
   const what = 'the charges of a slab';
@@ -104,7 +108,7 @@ function number(view: DataView, base: number, member: MemberLayout): number {
   return readUnsigned(view, base + member.offset, member);
 }
 
-/** Bytes of a slot of each cache. */
+/** Slot size of each cache, in bytes. */
 class SlotSizes {
   readonly #cache;
   readonly #sizes = new Map<bigint, number>();
@@ -118,10 +122,7 @@ class SlotSizes {
     if (known !== undefined) return known;
     const size = this.#cache.read(cache).number('size');
     if (size > MOST_STRIDE * 1024)
-      throw new KernelError(
-        'damaged',
-        `the slab cache at ${hex(cache)} claims slots of ${size} bytes`,
-      );
+      throw damaged(`the slab cache at ${hex(cache)} claims slots of ${size} bytes`);
     this.#sizes.set(cache, size);
     return size;
   }

@@ -1,8 +1,8 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../read-or-not.js';
+import { readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** Pages and objects of a slab: `struct kmem_cache_order_objects` has both in one word (mm/slub.c). */
+/** Order and objects of a slab: `struct kmem_cache_order_objects` stores both in one word (mm/slub.c). */
 interface SlabShape {
   readonly order: number;
   readonly objects: number;
@@ -11,7 +11,7 @@ interface SlabShape {
 /** OO_SHIFT and OO_MASK of mm/slub.c. */
 const OBJECTS_BITS = 16;
 
-/** What the slabs of a cache are counted as, together. */
+/** Counters of a cache's slabs. */
 interface CountedSlabs {
   readonly slabs: number;
   readonly frames: number;
@@ -19,7 +19,7 @@ interface CountedSlabs {
   readonly used: number;
 }
 
-/** Holds the sizes of slab caches against what else their `struct kmem_cache` says, and their slabs. */
+/** Compares the sizes of slab caches with other fields of their `struct kmem_cache`, and with their slabs. */
 export class SlabShapes {
   readonly #pageSize: number;
   readonly #shape;
@@ -38,7 +38,7 @@ export class SlabShapes {
       : null;
   }
 
-  /** What cannot be true of a cache; undefined: nothing, as far as the dump tells. */
+  /** Describes a contradiction in a cache; undefined if there is none. */
   fault(
     cache: bigint,
     { objectSize, slotSize }: { readonly objectSize: number; readonly slotSize: number },
@@ -68,7 +68,10 @@ function shapeOf(word: number): SlabShape {
   return { order: Math.floor(word / 2 ** OBJECTS_BITS), objects: word % 2 ** OBJECTS_BITS };
 }
 
-/** Slots of so many slabs in so many pages: each has the shape that is wanted, or the least one. */
+/**
+ * Expected number of slots of these slabs in these pages: each slab has the regular shape, or the minimum
+ * one.
+ */
 function slotsOf({ slabs, frames }: CountedSlabs, shapes: readonly SlabShape[]): number {
   const [wanted, least] = shapes as [SlabShape, SlabShape];
   const [large, small] = [2 ** wanted.order, 2 ** least.order];
@@ -77,7 +80,7 @@ function slotsOf({ slabs, frames }: CountedSlabs, shapes: readonly SlabShape[]):
   return many * wanted.objects + (slabs - many) * least.objects;
 }
 
-/** What the kernel divides by a size with (reciprocal_value() in lib/math/reciprocal_div.c). */
+/** The kernel's multiplier for dividing by a size (reciprocal_value(), lib/math/reciprocal_div.c). */
 function reciprocal(size: number): number {
   const bits = BigInt(32 - Math.clz32(size - 1));
   const divisor = BigInt(size);

@@ -1,24 +1,29 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
+import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 
-/** Where the kernel stack of a thread lies. */
+/** Position of a thread's kernel stack. */
 export interface KernelStack {
+  /** Address of its `struct task_struct`. */
+  readonly task: bigint;
   /** Lowest address. */
   readonly stack: bigint;
-  /** Address of the `struct vm_struct` of its area; 0n: it lies in the direct map. */
+  /** Address of the `struct vm_struct` of its area; 0n: it is in the direct map. */
   readonly vm: bigint;
-  /** Its thread is ending: the kernel may no longer count it (exit_task_stack_account() in kernel/fork.c). */
+  /**
+   * Whether its thread is exiting: the kernel may no longer count the stack (exit_task_stack_account() in
+   * kernel/fork.c).
+   */
   readonly ending: boolean;
 }
 
 /**
- * The kernel stacks of all threads, those of the idle tasks of CPUs among them.
+ * Kernel stacks of all threads, including the idle tasks of CPUs.
  *
- * @throws as taskTable does; {@link KernelError}, {@link ReadError} after all others, if tasks are lost, or a CPU
- *   has no idle task
+ * @throws as taskTable does; {@link KernelError}, {@link ReadError} after all others, if tasks are missing,
+ * or a CPU has no idle task
  */
 export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   const mapped = kernel.struct('task_struct')?.member('stack_vm_area') !== undefined;
@@ -27,6 +32,7 @@ export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   const stackOf = (task: bigint): KernelStack => {
     const view = plain.read(task);
     return {
+      task,
       stack: view.pointer('stack'),
       vm: area?.read(task).pointer('stack_vm_area') ?? 0n,
       ending: view.number('exit_state') !== 0,
@@ -47,7 +53,7 @@ export function* kernelStacks(kernel: Kernel): Generator<KernelStack> {
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const idle = queue.read(perCpuAddress(kernel, queues, cpu)).pointer('idle');
     if (idle !== 0n && !idles.has(idle)) yield stackOf(idle);
-    else lost ??= new KernelError('damaged', `CPU ${cpu} has no idle task of its own`);
+    else lost ??= damaged(`CPU ${cpu} has no idle task of its own`);
     idles.add(idle);
   }
   if (lost !== undefined) throw lost;

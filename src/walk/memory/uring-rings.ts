@@ -1,4 +1,4 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -9,10 +9,13 @@ import type { ListedBlock } from './cpu-lists.js';
 import type { EachFile } from './open-files.js';
 import { framesOfPages } from './page-array.js';
 
-/** A ring has 65,536 entries at most (IORING_MAX_CQ_ENTRIES), a region what a process asks for. */
+/**
+ * Maximum number of pages: a ring has at most 65,536 entries (IORING_MAX_CQ_ENTRIES), but a region may have
+ * any size.
+ */
 const MOST_PAGES = 2 ** 20;
 
-/** Since 6.13, each with its pages (`struct io_mapped_region` in include/linux/io_uring_types.h). */
+/** Regions since 6.13, each with its pages (`struct io_mapped_region` in include/linux/io_uring_types.h). */
 const REGIONS = [
   { pages: 'ring_region.pages', count: 'ring_region.nr_pages' },
   { pages: 'sq_region.pages', count: 'sq_region.nr_pages' },
@@ -20,21 +23,21 @@ const REGIONS = [
   { pages: 'zcrx_region.pages', count: 'zcrx_region.nr_pages' },
 ] as const;
 
-/** Before: the address of each, and how many pages it has if they are not in one piece (6.5). */
+/** Parts before 6.13: the address of each, and its number of pages if they are not contiguous (6.5). */
 const PARTS = [
   { address: 'rings', pages: 'ring_pages', count: 'n_ring_pages' },
   { address: 'sq_sqes', pages: 'sqe_pages', count: 'n_sqe_pages' },
 ] as const;
 
 /**
- * The memory of io_uring's rings and submissions, as it was allocated. Where a process gave its own, that
- * is what is found: pages of its address space.
+ * Memory of io_uring's rings and submission entries, as allocated. If a process provided its own memory, the
+ * result is pages of its address space.
  *
- * @param each goes through files; those that are no rings are passed over
+ * @param each iterates over files; files that are not io_uring instances are skipped
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
 export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBlock> {
-  // A kernel without io_uring.
+  // This kernel has no io_uring.
   if (!kernel.struct('io_ring_ctx')) return;
   const isRing = ringTest(kernel);
   const file = new StructReader(kernel, 'file', ['private_data']);
@@ -44,7 +47,7 @@ export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBl
     if (!isRing(address)) return;
     finder ??= framesFinder(kernel);
     pages ??= new PageReader(kernel);
-    // Of a large page the ring may use less than there is.
+    // The ring may use less than a complete large page.
     let until = -1;
     for (const frame of finder(file.read(address).pointer('private_data'))) {
       if (frame < until) continue;
@@ -56,20 +59,22 @@ export function* uringBlocks(kernel: Kernel, each: EachFile): Generator<ListedBl
   });
 }
 
-/** Frames that a `struct io_ring_ctx` names: all of them, or the first of each piece. */
+/**
+ * Returns a reader of the frames of a `struct io_ring_ctx`: all of them, or the first of each contiguous
+ * part.
+ */
 function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
   const layout = kernel.struct('io_ring_ctx');
   const checked = (ring: bigint, count: number): number => {
     if (count <= MOST_PAGES) return count;
-    throw new KernelError('damaged', `the ring at ${hex(ring)} claims ${count} pages`);
+    throw damaged(`the ring at ${hex(ring)} claims ${count} pages`);
   };
-  /** None of them is missing. */
+  /** Frames in an array of pages, none of which may be missing. */
   const named = (ring: bigint, array: bigint, count: number): number[] => {
     const found =
       array === 0n ? [] : [...framesOfPages(kernel, 'the pages of a ring', array, count)];
     if (found.length === count) return found;
-    const message = `the ring at ${hex(ring)} has ${count} pages, and ${found.length} are named`;
-    throw new KernelError('damaged', message);
+    throw damaged(`the ring at ${hex(ring)} has ${count} pages, and ${found.length} are named`);
   };
   const regions = REGIONS.filter(({ pages }) => layout?.member(pages)).map((names) => ({
     ...names,
@@ -98,8 +103,7 @@ function framesFinder(kernel: Kernel): (ring: bigint) => Generator<number> {
       const start = new StructReader(kernel, 'io_ring_ctx', [address]).read(ring).pointer(address);
       if (start === 0n) continue;
       const frame = kernel.pages.frameOf(at.set(start));
-      if (frame < 0)
-        throw new KernelError('damaged', `a ring lies at ${hex(start)}, which is no memory`);
+      if (frame < 0) throw damaged(`a ring lies at ${hex(start)}, which is no memory`);
       yield frame;
     }
   };

@@ -1,26 +1,26 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { again } from '../again.js';
+import { readUntilConsistent } from '../again.js';
+import { needSymbol } from '../cpus.js';
 import { changingListNodes } from '../list.js';
-import { needSymbol } from '../machine/cpus.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** An area of vmalloc's address space. Addresses are kernel virtual. */
+/** An area of the vmalloc address space. Addresses are kernel virtual. */
 export interface VmArea {
-  /** Of its `struct vm_struct`. */
+  /** Address of its `struct vm_struct`. */
   readonly vm: bigint;
   readonly address: bigint;
-  /** Bytes, the guard page behind it among them. */
+  /** Size in bytes, including the guard page at the end. */
   readonly bytes: number;
-  /** Who asked for it: an address in the code. */
+  /** Call site: a code address. */
   readonly caller: bigint;
-  /** Address of its array of pointers to `struct page`; 0n: it has none. */
+  /** Address of its array of pointers to `struct page`; 0n if it has none. */
   readonly pages: bigint;
-  /** Base pages in that array. */
+  /** Number of base pages in that array. */
   readonly count: number;
-  /** The pages are its own, and go when it goes: not those of somebody else that it maps. */
+  /** Whether the area owns its pages and frees them, instead of only mapping them. */
   readonly owns: boolean;
 }
 
@@ -28,23 +28,23 @@ export interface VmArea {
 const OWNS = 0x2 | 0x200;
 
 /**
- * VM_VM_AREA of `vmap_area.flags` (mm/vmalloc.c, before 5.4): `vm` was set. It is what kmalloc left there otherwise.
- * The flags of 6.4 are others.
+ * VM_VM_AREA of `vmap_area.flags` (mm/vmalloc.c, before 5.4): `vm` was set. Otherwise it is uninitialized.
+ * The flags of 6.4 are different.
  */
 const HAS_VM = 0x4;
 
-/** A kernel has some thousands; one with many BPF programs a hundred thousand. */
+/** Maximum number of areas: kernels have some thousands, or a hundred thousand with many BPF programs. */
 const MOST_AREAS = 2 ** 22;
 
-/** vmap_init takes as many nodes as CPUs, 128 at most. */
+/** Maximum number of nodes: vmap_init creates one per CPU, at most 128. */
 const MOST_NODES = 1024;
 
 /**
- * The areas of vmalloc's address space that are in use: vmalloc, vmap, ioremap, stacks, modules. Those
- * that wait to be unmapped hold no pages, and are not among them.
+ * Areas of the vmalloc address space in use: vmalloc, vmap, ioremap, stacks, modules. Areas queued for
+ * unmapping hold no pages, and are not included.
  *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList};
- *   {@link ReadError}: after all that can be read, if it is in one of several lists
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}:
+ * after all readable areas, if the error is in one of several lists
  */
 export function* vmAreas(kernel: Kernel): Generator<VmArea> {
   let lost: unknown;
@@ -58,16 +58,19 @@ export function* vmAreas(kernel: Kernel): Generator<VmArea> {
   if (lost !== undefined) throw lost;
 }
 
-/** A long list is read again less often than a short one. */
+/** Maximum number of attempts for this long list: fewer than for short ones. */
 const LIST_TRIES = 20;
 
-/** The same of a running kernel, whose list changes with each thread that begins or ends: read until it agrees with itself. */
+/**
+ * The same for a live kernel, whose list changes with each thread that starts or exits: read until it is
+ * consistent.
+ */
 export function* settledAreas(kernel: Kernel): Generator<VmArea> {
   let areas: readonly VmArea[];
   try {
-    areas = again(kernel, () => [...vmAreas(kernel)], LIST_TRIES);
+    areas = readUntilConsistent(kernel, () => [...vmAreas(kernel)], LIST_TRIES);
   } catch {
-    // What can be read of it, and then why not all.
+    // All readable areas, then the reason for missing ones.
     yield* vmAreas(kernel);
     return;
   }
@@ -79,19 +82,17 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   const reader = new StructReader(kernel, 'vm_struct', [
     ...['addr', 'size', 'flags', 'pages', 'nr_pages', 'caller'],
   ] as const);
-  const node = BigInt(area.offset('list'));
-  // `vm` shares its place with what says that an area is free, or with nothing, since the flag is gone.
+  // `vm` shares its place with the mark of a free area, or with nothing since the flag was removed.
   const purged = kernel.struct('vmap_area')?.member('purge_list');
   const flagged = purged !== undefined && purged.offset !== area.offset('vm');
   const flags = flagged ? new StructReader(kernel, 'vmap_area', ['flags']) : undefined;
   let found = 0;
   for (const link of changingListNodes(kernel, head)) {
-    if (++found > MOST_AREAS)
-      throw new KernelError('damaged', 'vmap area list does not terminate (loop?)');
-    const view = area.read(link - node);
+    if (++found > MOST_AREAS) throw damaged('vmap area list does not terminate (loop?)');
+    const view = area.readContainer(link, 'list');
     if (flags && (flags.read(view.address).number('flags') & HAS_VM) === 0) continue;
     const vm = view.pointer('vm');
-    // Of vm_map_ram, which maps pages of others.
+    // vm_map_ram maps pages of other owners.
     if (vm === 0n || vm < 2n ** 63n) continue;
     const one = reader.read(vm);
     const [address, start] = [one.pointer('addr'), view.pointer('va_start')];
@@ -99,7 +100,7 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
     const count = one.number('nr_pages');
     if (address !== start || count * kernel.facts.pageSize > bytes) {
       const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${count} pages at ${hex(address)}`;
-      throw new KernelError('damaged', message);
+      throw damaged(message);
     }
     const pages = one.pointer('pages');
     const owns = (one.number('flags') & OWNS) !== 0 && pages !== 0n;
@@ -107,7 +108,7 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   }
 }
 
-/** One list up to 6.8, since then one for each of `vmap_nodes`. */
+/** Heads of the area lists: one up to 6.8, since then one for each of `vmap_nodes`. */
 function listHeads(kernel: Kernel): bigint[] {
   const single = kernel.symbol('vmap_area_list');
   if (single !== undefined) return [single];
@@ -115,11 +116,38 @@ function listHeads(kernel: Kernel): bigint[] {
   const at = needSymbol(kernel, 'vmap_nodes');
   const many = needSymbol(kernel, 'nr_vmap_nodes');
   const count = readPartOf(kernel, 'nr_vmap_nodes', many, many, 4).getUint32(0, true);
-  if (count < 1 || count > MOST_NODES)
-    throw new KernelError('damaged', `${count} nodes of vmalloc`);
+  if (count < 1 || count > MOST_NODES) throw damaged(`${count} nodes of vmalloc`);
   const first = pointerPartOf(kernel, 'vmap_nodes', at, at);
-  return Array.from(
-    { length: count },
-    (_, index) => first + BigInt(index * node.size + node.offset('busy.head')),
+  return Array.from({ length: count }, (_, index) =>
+    node.addressOf(node.element(first, index), 'busy.head'),
   );
+}
+
+/**
+ * Caches the results of a walk for several consumers. The walk continues where it stopped, and fails for each
+ * consumer with the same error.
+ */
+export function cachedWalk<Item>(walk: () => Iterable<Item>): () => Generator<Item> {
+  const found: Item[] = [];
+  let rest: Iterator<Item> | undefined;
+  let failure: unknown;
+  let ended = false;
+  return function* () {
+    rest ??= walk()[Symbol.iterator]();
+    for (let index = 0; ; index++) {
+      while (index >= found.length && !ended) {
+        try {
+          const next = rest.next();
+          if (next.done) ended = true;
+          else found.push(next.value);
+        } catch (error) {
+          failure = error;
+          ended = true;
+        }
+      }
+      if (index >= found.length) break;
+      yield found[index]!;
+    }
+    if (failure !== undefined) throw failure;
+  };
 }

@@ -1,17 +1,23 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../named-read.js';
-import { numberedNodes } from '../pages/memory-nodes.js';
-import { readOrNot } from '../read-or-not.js';
+import { needSymbol } from '../cpus.js';
+import { readOrNot, readPartOf } from '../named-read.js';
+import {
+  long,
+  memoryNodes,
+  NodeCounters,
+  numberedNodes,
+  ZoneCounters,
+} from '../pages/vm-counters.js';
 import { StructReader } from '../struct-reader.js';
 
-/** A zone that has memory. Frames and pages are base pages. */
+/** A zone with memory. Frames and pages are base pages. */
 export interface Zone {
   /** Address of its `struct zone`. */
   readonly address: bigint;
-  /** Address of the `pglist_data` that it is part of. */
+  /** Address of the `pglist_data` of its node. */
   readonly node: bigint;
-  /** Number of that node. */
+  /** Number of its NUMA node. */
   readonly nodeId: number;
   /** `DMA`, `DMA32`, `Normal`, `Movable` */
   readonly name: string;
@@ -20,14 +26,17 @@ export interface Zone {
   readonly spanned: number;
   readonly present: number;
   readonly managed: number;
-  /** Free blocks of each order, as the free lists count them (`free_area[order].nr_free`). */
+  /** Number of free blocks of each order, as counted by the free lists (`free_area[order].nr_free`). */
   readonly freeBlocks: readonly number[];
-  /** Free pages below which allocations wait or fail, and kswapd wakes and sleeps; null: not known. */
+  /**
+   * Watermarks in free pages: below them allocations stall or fail (min), kswapd wakes (low), or keeps
+   * running (high); null if unknown.
+   */
   readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
 }
 
 /**
- * Zones of all NUMA nodes, in order, but those without memory (include/linux/mmzone.h).
+ * Zones of all NUMA nodes that have memory, in order (include/linux/mmzone.h).
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
@@ -47,8 +56,7 @@ export function zones(kernel: Kernel): Zone[] {
       Number(view.getBigUint64(at, true)),
     );
     if (!(min <= low && low <= high)) {
-      const message = `a zone has watermarks of ${min}, ${low} and ${high} pages`;
-      throw new KernelError('damaged', message);
+      throw damaged(`a zone has watermarks of ${min}, ${low} and ${high} pages`);
     }
     return { min, low, high };
   };
@@ -57,8 +65,7 @@ export function zones(kernel: Kernel): Zone[] {
   const names = [...(kernel.enumerators('zone_type') ?? [])];
   return numberedNodes(kernel).flatMap(({ number, node }) => {
     const nodeId = data.read(node).number('node_id');
-    if (nodeId !== number)
-      throw new KernelError('damaged', `NUMA node ${number} says that it is node ${nodeId}`);
+    if (nodeId !== number) throw damaged(`NUMA node ${number} says that it is node ${nodeId}`);
     const found: Zone[] = [];
     for (let index = 0; (index + 1) * reader.size <= all.size; index++) {
       const address = node + BigInt(all.offset + index * reader.size);
@@ -86,19 +93,21 @@ export function zones(kernel: Kernel): Zone[] {
   });
 }
 
-/** ZONE_NORMAL is `Normal` in /proc/zoneinfo, ZONE_DMA32 `DMA32`. */
+/** Spells a zone name as /proc/zoneinfo does: ZONE_NORMAL is `Normal`, ZONE_DMA32 `DMA32`. */
 function capitalized(name: string): string {
   return name.startsWith('DMA') ? name : `${name[0]}${name.slice(1).toLowerCase()}`;
 }
 
-/** `pglist_data.first_deferred_pfn` of a node all of whose struct pages are initialized, or just being so. */
+/**
+ * `pglist_data.first_deferred_pfn` of a node whose struct pages are all initialized, or being initialized.
+ */
 const NONE_DEFERRED = 2n ** 64n - 1n;
 
 /**
- * Page frames whose struct pages the kernel had yet to initialize (CONFIG_DEFERRED_STRUCT_PAGE_INIT): the end of a
- * node. Only struct pages of what the boot reserved are initialized there.
+ * Page frames at the end of a node whose struct pages the kernel had not initialized yet
+ * (CONFIG_DEFERRED_STRUCT_PAGE_INIT). Only struct pages of memory reserved at boot are initialized there.
  *
- * @throws {KernelError} `damaged`: they do not begin within their node
+ * @throws {KernelError} `damaged` if such a range does not begin within its node
  */
 export function deferredRanges(kernel: Kernel): { readonly start: number; readonly end: number }[] {
   if (!kernel.struct('pglist_data')?.member('first_deferred_pfn')) return [];
@@ -106,7 +115,7 @@ export function deferredRanges(kernel: Kernel): { readonly start: number; readon
     ...['first_deferred_pfn', 'node_start_pfn', 'node_spanned_pages'],
   ] as const);
   return numberedNodes(kernel).flatMap(({ number, node }) => {
-    // An extract need not have it.
+    // An extract may lack it.
     const view = readOrNot(() => data.read(node));
     const first = view?.pointer('first_deferred_pfn') ?? NONE_DEFERRED;
     if (!view || first === NONE_DEFERRED) return [];
@@ -114,6 +123,49 @@ export function deferredRanges(kernel: Kernel): { readonly start: number; readon
     const range = { start: Number(first), end: from + view.number('node_spanned_pages') };
     if (range.start >= from && range.start <= range.end) return [range];
     const message = `NUMA node ${number} has page frames ${from} to ${range.end}, and struct pages from ${first} on are not initialized (first_deferred_pfn)`;
-    throw new KernelError('damaged', message);
+    throw damaged(message);
   });
+}
+
+/**
+ * MemAvailable of /proc/meminfo, the kernel's estimate of memory that programs can use without swapping, in
+ * base pages (si_mem_available, mm/show_mem.c): free pages less reserves, plus page cache and reclaimable
+ * slab, each reduced by the low watermarks or by half, whichever is less. Undefined if the watermarks are
+ * unknown.
+ *
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
+ */
+export function availablePages(kernel: Kernel): number | undefined {
+  const at = needSymbol(kernel, 'totalreserve_pages');
+  const reserved = long(kernel, 'totalreserve_pages', at, 0n);
+  const places = zones(kernel);
+  if (places.some(({ watermarks }) => watermarks === null)) return undefined;
+  let low = places.reduce((sum, { watermarks }) => sum + (watermarks?.low ?? 0), 0);
+  // Boost of all watermarks by fragmentation (since 5.0).
+  const boost = kernel.struct('zone')?.member('watermark_boost');
+  if (boost) {
+    const zone = new StructReader(kernel, 'zone', ['watermark_boost']);
+    for (const { address } of places) {
+      const place = zone.addressOf(address, 'watermark_boost');
+      low += Number(readPartOf(kernel, 'struct zone', address, place, 8).getBigUint64(0, true));
+    }
+  }
+  const [nodes, counters] = [new NodeCounters(kernel), new ZoneCounters(kernel)];
+  const sum = (...items: string[]) =>
+    memoryNodes(kernel).reduce(
+      (all, node) => items.reduce((pages, item) => pages + nodes.item(node, item), all),
+      0,
+    );
+  const reclaimable = 'NR_SLAB_RECLAIMABLE_B';
+  if (!nodes.has(reclaimable))
+    throw unsupportedLayout('this kernel does not count reclaimable slabs');
+  const free = places.reduce(
+    (pages, { address }) => pages + counters.item(address, 'NR_FREE_PAGES'),
+    0,
+  );
+  const less = (pages: number) => pages - Math.min(Math.trunc(pages / 2), low);
+  const files = less(sum('NR_ACTIVE_FILE', 'NR_INACTIVE_FILE'));
+  const slabs = less(sum(reclaimable, 'NR_KERNEL_MISC_RECLAIMABLE'));
+  // The kernel also reports a negative result as 0.
+  return Math.max(0, free - reserved + files + slabs);
 }

@@ -1,39 +1,40 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
-import { readPartOf } from '../named-read.js';
+import { needSymbol } from '../cpus.js';
+import { readOrNot, readPartOf } from '../named-read.js';
 import { decodeText, StructReader } from '../struct-reader.js';
-import { netNamespaces } from './net-namespaces.js';
 
-/** A network device of any namespace. */
+/** A network device in any namespace. */
 export interface NetDevice {
   /** Address of its `struct net_device`. */
   readonly address: bigint;
-  /** `eth0`; hostile. */
+  /** Name, such as `eth0`; untrusted. */
   readonly name: string;
-  /** Transmit queues: `num_tx_queues`. */
+  /** Number of transmit queues: `num_tx_queues`. */
   readonly queues: number;
-  /** Of its array of `struct netdev_queue`. */
+  /** Start of its array of `struct netdev_queue`. */
   readonly firstQueue: bigint;
-  /** Address of the `struct device` that it sits on; 0n for what is software alone. */
+  /** Address of its parent `struct device`; 0n for a software device. */
   readonly parent: bigint;
   /**
-   * The driver of the device that it sits on, `virtio_net`; undefined for what is software alone, and
-   * {@link NO_DRIVER} where none is bound to it.
+   * Driver of the parent device, such as `virtio_net`; undefined for a software device, and {@link NO_DRIVER}
+   * if none is bound.
    */
   readonly driver: string | undefined;
-  /** Address of the driver's own part (netdev_priv). */
-  readonly own: bigint;
+  /** Address of the driver's private data (netdev_priv). */
+  readonly privateData: bigint;
 }
 
-/** In place of a driver's name. */
+/** Driver name of a device without a bound driver. */
 export const NO_DRIVER = 'no driver';
 
-/** NETDEV_ALIGN: where a driver's part follows, while `net_device` has no member for it (to 6.9). */
+/**
+ * NETDEV_ALIGN: alignment of the driver's private data while `net_device` has no member for it (up to 6.9).
+ */
 const PRIVATE_ALIGN = 32;
 
-/** A device cannot have more transmit queues: `alloc_netdev_mqs` takes what u16 indices reach. */
+/** Maximum number of transmit queues: `alloc_netdev_mqs` is limited by u16 indices. */
 const MOST_QUEUES = 65_536;
 
 /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
@@ -48,15 +49,13 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
   ]);
   const layout = kernel.struct('net_device');
   const own = layout?.member('priv')?.offset ?? align(device.size, PRIVATE_ALIGN);
-  const devices = BigInt(net.offset('dev_base_head'));
   for (const namespace of netNamespaces(kernel)) {
-    for (const link of listNodes(kernel, namespace + devices)) {
-      const view = device.read(link - BigInt(device.offset('dev_list')));
+    for (const view of device.entries(net.addressOf(namespace, 'dev_base_head'), 'dev_list')) {
       const queues = view.number('num_tx_queues');
-      if (queues > MOST_QUEUES) throw new KernelError('damaged', `${queues} transmit queues`);
+      if (queues > MOST_QUEUES) throw damaged(`${queues} transmit queues`);
       const parent = view.pointer('dev.parent');
       if (parent === 0n && sitsOnDevice(kernel, view.address)) {
-        throw new KernelError('damaged', `the device at ${hex(view.address)} has lost its parent`);
+        throw damaged(`the device at ${hex(view.address)} has no valid parent`);
       }
       yield {
         address: view.address,
@@ -65,22 +64,22 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
         firstQueue: view.pointer('_tx'),
         parent,
         driver: driverOf(kernel, parent),
-        own: view.address + BigInt(own),
+        privateData: view.address + BigInt(own),
       };
     }
   }
 }
 
 /**
- * Whether sysfs has a network device below another device: it lies in a folder `net`, and that in the
- * device's own or, for what is software alone, in `virtual` (get_device_parent in drivers/base/core.c).
- * False where a dump lacks what tells.
+ * Whether sysfs has a network device below another device: in the directory `net` of that device, instead of
+ * `virtual` for software devices (get_device_parent in drivers/base/core.c). False if the dump lacks the
+ * structures.
  */
 function sitsOnDevice(kernel: Kernel, address: bigint): boolean {
   const kobject = kernel.struct('kobject');
   if (!kobject?.member('parent') || !kernel.struct('net_device')?.member('dev.kobj.parent'))
     return false;
-  try {
+  const isBelow = readOrNot(() => {
     const device = new StructReader(kernel, 'net_device', ['dev.kobj.parent']);
     const folder = device.read(address).pointer('dev.kobj.parent');
     const reader = new StructReader(kernel, 'kobject', ['parent', 'name']);
@@ -90,10 +89,8 @@ function sitsOnDevice(kernel: Kernel, address: bigint): boolean {
     const name = reader.read(above).pointer('name');
     const text = decodeText(readPartOf(kernel, 'the name', name, name, 8), 0, 8);
     return text !== 'virtual';
-  } catch (error) {
-    if (error instanceof ReadError) return false;
-    throw error;
-  }
+  });
+  return isBelow ?? false;
 }
 
 function driverOf(kernel: Kernel, parent: bigint): string | undefined {
@@ -102,15 +99,26 @@ function driverOf(kernel: Kernel, parent: bigint): string | undefined {
   const at = device.pointer('driver');
   if (at === 0n) return NO_DRIVER;
   const driver = new StructReader(kernel, 'device_driver', ['name', 'bus']).read(at);
-  // driver_register's, and that of the devices that it may bind to (drivers/base/bus.c).
+  // The bus that driver_register adds the driver to; it binds only to devices on that bus
+  // (drivers/base/bus.c).
   if (driver.pointer('bus') !== device.pointer('bus')) {
-    throw new KernelError('damaged', `the driver at ${hex(at)} is of another bus than its device`);
+    throw damaged(`the driver at ${hex(at)} belongs to another bus than its device`);
   }
-  // Names of modules are shorter than this, and so are those of drivers.
+  // Module names are shorter than this, and so are driver names.
   const name = driver.pointer('name');
   return decodeText(readPartOf(kernel, 'the name', name, name, 64), 0, 64);
 }
 
 function align(value: number, to: number): number {
   return Math.ceil(value / to) * to;
+}
+
+/**
+ * Addresses of the `struct net` of every network namespace (net/core/net_namespace.c).
+ *
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link TornList}; {@link ReadError}
+ */
+export function* netNamespaces(kernel: Kernel): Generator<bigint> {
+  const net = new StructReader(kernel, 'net', ['list']);
+  yield* net.entryAddresses(needSymbol(kernel, 'net_namespace_list'), 'list');
 }

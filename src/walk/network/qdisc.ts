@@ -1,28 +1,28 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, perCpuAddress } from '../machine/cpus.js';
+import { cpuMask, perCpuAddress } from '../cpus.js';
 import { readPartOf } from '../named-read.js';
 import type { SkbLists } from '../queues/skb-lists.js';
 import { StructReader } from '../struct-reader.js';
 import type { NetDevice } from './net-devices.js';
 
-/** Packets that wait to be sent, in the qdisc of a transmit queue (include/net/sch_generic.h). */
+/** Packets queued for transmission in the qdisc of a transmit queue (include/net/sch_generic.h). */
 export interface QdiscContent {
   /** Address of the `struct Qdisc`: queues of a device can share one. */
   readonly qdisc: bigint;
-  /** How many skbs it counts in its own structures, which differ by kind. */
+  /** Number of skbs that it counts in its own structures, which differ by kind. */
   readonly queued: number;
-  /** Skbs that the core has put back. */
-  readonly putBack: readonly bigint[];
+  /** Skbs that the network core has requeued. */
+  readonly requeued: readonly bigint[];
 }
 
-/** It keeps its counts for each CPU (`TCQ_F_CPUSTATS`, include/net/sch_generic.h). */
+/** Flag of a qdisc with per-CPU counters (`TCQ_F_CPUSTATS`, include/net/sch_generic.h). */
 const CPU_STATS = 0x20;
 
 const POINTER_BYTES = 8;
 
-/** Finds what waits in the qdiscs of devices; each qdisc once. */
+/** Finds the packets queued in the qdiscs of devices; each qdisc once. */
 export class QdiscReader {
   readonly #kernel: Kernel;
   readonly #lists: SkbLists;
@@ -48,7 +48,7 @@ export class QdiscReader {
   /** @throws {ReadError}, {@link TornList}; {@link KernelError} `damaged` */
   *ofDevice(device: NetDevice): Generator<QdiscContent> {
     for (let index = 0; index < device.queues; index++) {
-      const queue = this.#queue.read(device.firstQueue + BigInt(index * this.#queue.size));
+      const queue = this.#queue.read(this.#queue.element(device.firstQueue, index));
       const qdisc = queue.pointer('qdisc');
       if (qdisc === 0n || this.#seen.has(qdisc)) continue;
       this.#seen.add(qdisc);
@@ -67,15 +67,14 @@ export class QdiscReader {
         bytes += each.bytes;
       }
       if (counted > bytes) {
-        const message = `the qdisc at ${hex(qdisc)} counts ${counted} packets of ${bytes} bytes`;
-        throw new KernelError('damaged', message);
+        throw damaged(`the qdisc at ${hex(qdisc)} counts ${counted} packets of ${bytes} bytes`);
       }
-      // Where counts are kept, they include what was put back.
-      yield { qdisc, queued: Math.max(0, counted - putBack.length), putBack };
+      // If counts are kept, they include requeued packets.
+      yield { qdisc, queued: Math.max(0, counted - putBack.length), requeued: putBack };
     }
   }
 
-  /** Σ `gnet_stats_queue`: one CPU's may be negative, as another takes out what it put in. */
+  /** Sum of `gnet_stats_queue`: one CPU's may be negative if another one dequeues its packets. */
   #perCpu(stats: bigint): { packets: number; bytes: number } {
     const reader = new StructReader(this.#kernel, 'gnet_stats_queue', ['qlen', 'backlog']);
     const { qlen, backlog } = reader.members;

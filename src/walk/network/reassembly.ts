@@ -1,36 +1,35 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { TornList } from '../list.js';
-import { isLoaded } from '../machine/modules.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
+import { isLoaded } from '../machine-facts.js';
+import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
 import type { SkbLists } from '../queues/skb-lists.js';
 import { RhashtableReader } from '../rhashtable.js';
 import { decodeText, StructReader } from '../struct-reader.js';
-import { netNamespaces } from './net-namespaces.js';
+import { netNamespaces } from './net-devices.js';
 
-/** Where a namespace keeps the fragments of each protocol, in `struct net`; kernels lack some. */
+/** Members of `struct net` with the fragments of each protocol; kernels lack some of them. */
 const PLACES = ['ipv4', 'ipv6', 'nf_frag', 'ieee802154_lowpan'] as const;
 
-/** Brings netfilter's of IPv6; types of modules are not always known. */
+/** Module with netfilter's IPv6 reassembly. The types of modules are not always available. */
 const MODULE = 'nf_defrag_ipv6';
 
 /**
- * Fragments of IP packets that wait for the others, of all namespaces (net/ipv4/inet_fragment.c).
+ * IP fragments queued for reassembly, in all namespaces (net/ipv4/inet_fragment.c).
  *
- * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList};
- *   {@link ReadError}
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link TornList}; {@link ReadError}
  */
 export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint> {
   const net = kernel.struct('net');
-  // Since 5.3 each has a struct of its own; before, part of the namespace's (netns_frags).
+  // Since 5.3 each protocol has a separate struct; before, it was part of the namespace's struct
+  // (netns_frags).
   const [directories, parts] = ['fqdir', 'frags'].map((name) =>
     PLACES.flatMap((path) => net?.member(`${path}.${name}`) ?? []),
   ) as [MemberLayout[], MemberLayout[]];
   if (directories.length === 0 && parts.length === 0) {
-    const message = 'struct net of this kernel has neither fqdir nor frags';
-    throw new KernelError('unsupported-layout', message);
+    throw unsupportedLayout('struct net of this kernel has neither fqdir nor frags');
   }
   const reader = new FragmentReader(kernel, lists);
   const netfilter = netfilterFragments(kernel);
@@ -39,7 +38,7 @@ export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint
     for (const { offset } of directories) {
       const at = namespace + BigInt(offset);
       const directory = pointerPartOf(kernel, 'struct net', namespace, at);
-      // Without IPv6 there is none of it.
+      // Without IPv6 there are none.
       if (directory !== 0n) yield* reader.ofDirectory(directory, namespace);
     }
     const directory = netfilter?.(namespace);
@@ -47,7 +46,7 @@ export function* fragmentSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint
   }
 }
 
-/** Finds netfilter's where its module is there: they are not looked for without need. */
+/** Searches netfilter's queues only if its module is loaded. */
 function netfilterFragments(kernel: Kernel): ((net: bigint) => bigint | undefined) | undefined {
   if (kernel.struct('net')?.member('nf_frag')) return undefined;
   const loaded = kernel.struct('nft_ct_frag6_pernet') !== undefined || isLoaded(kernel, MODULE);
@@ -56,11 +55,11 @@ function netfilterFragments(kernel: Kernel): ((net: bigint) => bigint | undefine
   return (net) => {
     const found = reader.ofNamespace(net);
     if (found !== undefined || !loaded) return found;
-    throw new KernelError('damaged', `the fragments of ${MODULE} were not found`);
+    throw damaged(`the fragments of ${MODULE} were not found`);
   };
 }
 
-/** Fragments of one protocol in one namespace: a table of queues, one for each packet. */
+/** Fragments of one protocol in one namespace: a table with one queue per packet. */
 class FragmentReader {
   readonly #kernel: Kernel;
   readonly #lists: SkbLists;
@@ -78,10 +77,8 @@ class FragmentReader {
     this.#owner = own ? 'fqdir' : 'net';
     this.#directory = own ? new StructReader(kernel, 'fqdir', ['net', 'rhashtable']) : undefined;
     this.#part = own ? undefined : new StructReader(kernel, 'netns_frags', ['rhashtable']);
-    // Of IPv6 before 5.1: skbs one behind the other, by their offsets.
-    this.#list = kernel.struct('inet_frag_queue')?.member('fragments')
-      ? new StructReader(kernel, 'inet_frag_queue', ['fragments'])
-      : undefined;
+    // IPv6 before 5.1: skbs in a list, ordered by offset.
+    this.#list = StructReader.ifPresent(kernel, 'inet_frag_queue', ['fragments']);
     this.#table = new RhashtableReader(kernel);
     this.#queue = new StructReader(kernel, 'inet_frag_queue', [
       'node',
@@ -94,7 +91,7 @@ class FragmentReader {
   *ofDirectory(address: bigint, net: bigint): Generator<bigint> {
     const view = this.#directory?.read(address);
     if (view?.pointer('net') !== net) {
-      throw new KernelError('damaged', `the fqdir at ${hex(address)} is of another namespace`);
+      throw damaged(`the fqdir at ${hex(address)} belongs to another namespace`);
     }
     yield* this.#ofTable(view.addressOf('rhashtable'), address);
   }
@@ -102,16 +99,14 @@ class FragmentReader {
   /** @param address of a `struct netns_frags` */
   *ofPart(address: bigint): Generator<bigint> {
     const part = this.#part;
-    if (part) yield* this.#ofTable(address + BigInt(part.offset('rhashtable')), address);
+    if (part) yield* this.#ofTable(part.addressOf(address, 'rhashtable'), address);
   }
 
   *#ofTable(table: bigint, owner: bigint): Generator<bigint> {
-    const node = BigInt(this.#queue.offset('node'));
     for (const head of this.#table.nodes(table)) {
-      const queue = this.#queue.read(head - node);
+      const queue = this.#queue.readContainer(head, 'node');
       if (queue.pointer(this.#owner) !== owner) {
-        const message = `the queue at ${hex(queue.address)} is of another ${this.#owner}`;
-        throw new KernelError('damaged', message);
+        throw damaged(`the queue at ${hex(queue.address)} is of another ${this.#owner}`);
       }
       const { address } = queue;
       const [root, bytes] = [queue.pointer('rb_fragments.rb_node'), queue.number('meat')];
@@ -120,31 +115,30 @@ class FragmentReader {
   }
 
   /**
-   * A tree of runs: of fragments that follow upon each other only the first is in it, and leads to
+   * Skbs of a queue. The tree contains only the first of each run of consecutive fragments, which links to
    * the next (`struct ipfrag_skb_cb`).
    *
-   * @param list the first of those that lie in no tree
-   * @param bytes what they are together
+   * @param list the first fragment outside the tree
+   * @param bytes total size of all fragments
    */
   *#ofQueue(root: bigint, list: bigint, bytes: number): Generator<bigint> {
     const skb = new StructReader(this.#kernel, 'sk_buff', ['len', 'cb', 'next']);
     const run = new StructReader(this.#kernel, 'ipfrag_skb_cb', ['next_frag']);
-    const control = BigInt(skb.offset('cb'));
     const seen = new Set<bigint>();
     let found = 0;
     for (const first of this.#lists.tree(root)) {
       let next = first;
       while (next !== 0n) {
         if (seen.has(next)) throw new TornList(`the fragment list loops back to skb ${hex(next)}`);
-        // Each has a byte at least, of a packet of 64 KiB.
+        // Each has at least one byte of a packet of at most 64 KiB.
         if (found > bytes) break;
         seen.add(next);
         yield next;
         found += skb.read(next).number('len');
-        next = run.read(next + control).pointer('next_frag');
+        next = run.read(skb.addressOf(next, 'cb')).pointer('next_frag');
       }
     }
-    // The first two members of an skb of a tree are its links there: of a list, the next one.
+    // The first two members of an skb are its tree links, or in a list the next one.
     for (let next = list; next !== 0n && found <= bytes; ) {
       if (seen.has(next)) throw new TornList(`the fragment list loops back to skb ${hex(next)}`);
       seen.add(next);
@@ -154,23 +148,26 @@ class FragmentReader {
       next = view.pointer('next');
     }
     if (found === bytes) return;
-    throw new TornList(`a queue of fragments counts ${bytes} bytes and has ${found}`);
+    throw new TornList(`a queue of fragments counts ${bytes} bytes, but has ${found}`);
   }
 }
 
-/** What a kernel's parts keep for each namespace: far more than there are of them. */
+/** Maximum number of entries of `net_generic`: far more than exist. */
 const MOST_PARTS = 4096;
 
 /** `nf_frags_cache_name` (net/ipv6/netfilter/nf_conntrack_reasm.c). */
 const NAME = 'nf-frags';
 
-/** `struct nft_ct_frag6_pernet`, which modules alone have types of: a table of sysctls, the fqdir. */
+/**
+ * Offset of the fqdir in `struct nft_ct_frag6_pernet`, a type that only modules have: after a pointer to a
+ * sysctl table.
+ */
 const FQDIR_AT = 8n;
 
 /**
- * Finds the fragments of IPv6 that netfilter puts together before connections are tracked. Since 5.13
- * their `fqdir` is not in `struct net` but in `net_generic`, under a number that the module alone
- * knows: it is known by the name of its cache and by its namespace.
+ * Finds the IPv6 fragments that netfilter reassembles before connection tracking. Since 5.13 their `fqdir` is
+ * not in `struct net` but in `net_generic`, under an id that only the module knows: it is recognized by the
+ * name of its cache and by its namespace.
  */
 class NetfilterFragments {
   readonly #kernel: Kernel;
@@ -178,7 +175,7 @@ class NetfilterFragments {
   readonly #generic;
   readonly #directory;
   readonly #kind;
-  /** Number of the module's part: the same in every namespace. */
+  /** Index of the module's entry: the same in every namespace. */
   #part: number | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
@@ -191,17 +188,17 @@ class NetfilterFragments {
   }
 
   /**
-   * Address of the `fqdir`; undefined where there is none.
+   * Address of the `fqdir`; undefined if there is none.
    *
    * @throws {KernelError} `damaged`; {@link ReadError}
    */
   ofNamespace(net: bigint): bigint | undefined {
     const generic = this.#net.read(net).pointer('gen');
     const count = this.#generic.read(generic).number('s.len');
-    if (count > MOST_PARTS) throw new KernelError('damaged', `net_generic has ${count} parts`);
+    if (count > MOST_PARTS) throw damaged(`net_generic has ${count} parts`);
     const known = this.#part;
     if (known !== undefined && known < count) return this.#candidate(net, generic, known);
-    // What is before the parts takes the place of the first (MIN_PERNET_OPS_ID).
+    // The header takes the place of the first entries (MIN_PERNET_OPS_ID).
     for (let part = Math.ceil(this.#generic.size / 8); part < count; part++) {
       const found = this.#candidate(net, generic, part);
       if (found === undefined) continue;
@@ -215,17 +212,14 @@ class NetfilterFragments {
     const at = generic + BigInt(part * 8);
     const own = pointerPartOf(this.#kernel, 'struct net_generic', generic, at);
     if (own === 0n) return undefined;
-    try {
+    // Entries of other parts contain arbitrary data, and some are shorter.
+    return readOrNot(() => {
       const address = this.#kernel.read(own + FQDIR_AT, 8).getBigUint64(0, true);
       const view = this.#directory.read(address);
       if (view.pointer('net') !== net) return undefined;
       const name = this.#kind.read(view.pointer('f')).pointer('frags_cache_name');
       const bytes = readPartOf(this.#kernel, 'the name', name, name, NAME.length + 1);
       return decodeText(bytes, 0, NAME.length + 1) === NAME ? address : undefined;
-    } catch (error) {
-      // Parts of others hold anything there, and some are shorter.
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
+    });
   }
 }

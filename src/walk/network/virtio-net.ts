@@ -1,27 +1,27 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { NetDevice } from './net-devices.js';
 import { isSplitRing, receiveBuffers } from './virtqueues.js';
 
-/** Queue pairs of a device (VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX). */
+/** Maximum number of queue pairs of a device (VIRTIO_NET_CTRL_MQ_VQ_PAIRS_MAX). */
 const MOST_PAIRS = 32_768;
 
-/** What virtio_net holds of memory for packets: addresses in the direct map, of pages, of skbs. */
+/** Packet memory of virtio_net: direct map addresses, pages, and skbs. */
 export interface VirtioNetMemory {
-  /** Buffers that wait in the receive rings to be filled, each a fragment of a page. */
+  /** Empty buffers in the receive rings, each a fragment of a page. */
   readonly buffers: readonly bigint[];
-  /** Pages that the next buffers will be cut from: addresses of `struct page`. */
+  /** Pages that the next buffers will be allocated from: addresses of `struct page`. */
   readonly pages: readonly bigint[];
 }
 
 /**
- * The receive rings of a virtio_net device: `receive_queue.vq`, a `vring_virtqueue`, remembers each
+ * Reads the receive rings of a virtio_net device: `receive_queue.vq`, a `vring_virtqueue`, stores each
  * buffer's address (drivers/net/virtio_net.c, drivers/virtio/virtio_ring.c).
  *
- * @throws {KernelError} `unsupported-layout` for types that are not known, and for packed rings and
- *   rings of other contents; {@link ReadError}
+ * @throws {KernelError} `unsupported-layout` for unknown types, packed rings, and rings with other contents;
+ * {@link ReadError}
  */
 export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMemory {
   if (!kernel.struct('virtnet_info')) {
@@ -33,43 +33,42 @@ export function virtioNetMemory(kernel: Kernel, device: NetDevice): VirtioNetMem
     'max_queue_pairs',
     'mergeable_rx_bufs',
     'big_packets',
-  ]).read(device.own);
+  ]).read(device.privateData);
   if (info.pointer('dev') !== device.address) {
-    throw new KernelError('damaged', 'its virtnet_info is of another device');
+    throw damaged('its virtnet_info belongs to another device');
   }
   const merging = info.number('mergeable_rx_bufs') !== 0;
-  // Big packets without merging are chains of pages instead.
+  // Big packets without merging use chains of pages instead.
   if (info.number('big_packets') !== 0 && !merging) {
-    throw new KernelError('unsupported-layout', 'its rings hold chains of pages');
+    throw unsupportedLayout('unsupported receive buffers (chains of pages)');
   }
   const queue = new StructReader(kernel, 'receive_queue', ['vq']);
-  const cut = kernel.struct('receive_queue')?.member('alloc_frag.page');
+  const cut = StructReader.ifPresent(kernel, 'receive_queue', ['alloc_frag.page']);
   const pairs = info.number('max_queue_pairs');
-  // The device was made for as many (virtnet_probe).
+  // The device was created with this number of queues (virtnet_probe).
   if (pairs > MOST_PAIRS || pairs !== device.queues) {
-    throw new KernelError('damaged', `${pairs} queue pairs, ${device.queues} transmit queues`);
+    throw damaged(`${pairs} queue pairs, ${device.queues} transmit queues`);
   }
   const buffers: bigint[] = [];
   const pages: bigint[] = [];
   for (let index = 0; index < pairs; index++) {
-    const at = info.pointer('rq') + BigInt(index * queue.size);
+    const at = queue.element(info.pointer('rq'), index);
     buffers.push(...entries(kernel, queue.read(at).pointer('vq'), merging));
-    if (!cut) continue;
-    const page = pointerPartOf(kernel, 'struct receive_queue', at, at + BigInt(cut.offset));
+    const page = cut?.read(at).pointer('alloc_frag.page') ?? 0n;
     if (page !== 0n) pages.push(page);
   }
   return { buffers, pages };
 }
 
 /**
- * What the driver gave with each buffer of a split virtqueue that is under way.
+ * Driver data of each pending buffer of a split virtqueue.
  *
  * @param single each buffer takes one descriptor; others may take two
  */
 function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   const layout = kernel.struct('vring_virtqueue');
   const packed = layout?.member('packed_ring') ?? layout?.member('layout');
-  // Before 5.0 there is no other form than split, and what was given lies behind the struct.
+  // Before 5.0 there is only the split form, and its state follows the struct.
   const split = layout?.member('split.vring') ? 'split.' : '';
   const states = `${split}desc_state` as const;
   const [num, descriptors, available, used] = [
@@ -89,30 +88,28 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
   const state = new StructReader(kernel, split ? 'vring_desc_state_split' : 'vring_desc_state', [
     'data',
   ]);
-  // `packed_ring` is a bool; `layout` (7.1) an enum in which 0 is split.
+  // `packed_ring` is a bool; `layout` (7.1) is an enum in which 0 means split.
   const form = (offset: number): number =>
     readPartOf(kernel, 'struct vring_virtqueue', queue, queue + BigInt(offset), 1).getUint8(0);
   if (packed && form(packed.offset) !== 0) {
-    throw new KernelError('unsupported-layout', 'its rings are of the packed form');
+    throw unsupportedLayout('unsupported packed virtqueues');
   }
   const view = ring.read(queue);
   const count = view.number(num);
   const desc = view.pointer(descriptors);
   if (!isSplitRing(kernel, count, desc, view.pointer(available), view.pointer(used))) {
-    throw new KernelError('damaged', `a virtqueue of ${count} entries, whose parts lie otherwise`);
+    throw damaged(`a virtqueue of ${count} entries has an unexpected layout`);
   }
   const behind = layout?.member('desc_state')?.offset ?? 0;
   const given = split ? view.pointer(states) : queue + BigInt(behind);
   const found: bigint[] = [];
   for (let index = 0; index < count; index++) {
-    const at = given + BigInt(index * state.size);
-    const data = state.read(at).pointer('data');
+    const data = state.read(state.element(given, index)).pointer('data');
     if (data !== 0n) found.push(data);
   }
-  const taken = count - view.number('vq.num_free');
-  if (single && found.length !== taken) {
-    const message = `its ring holds ${found.length} buffers in ${taken} descriptors`;
-    throw new KernelError('damaged', message);
+  const inUse = count - view.number('vq.num_free');
+  if (single && found.length !== inUse) {
+    throw damaged(`its ring holds ${found.length} buffers in ${inUse} descriptors`);
   }
   return found;
 }

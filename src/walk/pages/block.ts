@@ -1,21 +1,34 @@
-import type { PagePool } from './pool-room.js';
+import type { PagePool } from './page-pool.js';
 import type { SlabCache } from './slab-caches.js';
 
-/** An allocation of the buddy allocator that isn't slab. */
+/** Maximum number of base pages of a buddy block. */
+const MOST = 2 ** 20;
+
+/**
+ * Returns the number of base pages of the largest block that may begin at a frame: blocks are aligned to
+ * their size.
+ */
+export function alignedBlock(frame: number): number {
+  let size = 1;
+  while (size < MOST && frame % (2 * size) === 0) size *= 2;
+  return size;
+}
+
+/** A buddy allocation that is not a slab. */
 export interface PageBlock {
   readonly kind: 'page';
-  /** Number of its first page frame: that of the compound head, if it is compound. */
+  /** Number of its first page frame: the compound head, if it is compound. */
   readonly frame: number;
-  /** log2 of its base pages; undefined where the kernel doesn't record it. */
+  /** log2 of its base pages; undefined if the kernel does not record it. */
   readonly order: number | undefined;
   /**
-   * How many references to it the kernel counts (`_refcount` of the head, a page pool's users),
-   * whoever holds them; infinitely many where a page pool does not tell.
+   * Reference count (`_refcount` of the head, or the users of a page pool's page); infinite if the page pool
+   * does not count them.
    */
   readonly references: number;
-  /** Nobody has it: what leads there is damaged. */
+  /** It is free: the reference to it is damaged. */
   readonly free: boolean;
-  /** The driver's page pool that takes it back instead of freeing it, if it has room. */
+  /** Page pool of a driver that recycles it instead of freeing it, if the pool has room. */
   readonly pool: PagePool | undefined;
 }
 

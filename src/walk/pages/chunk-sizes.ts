@@ -1,19 +1,20 @@
-/** Bytes of `struct page` that are looked at together: what an image keeps in one piece. */
+/** Number of bytes of `struct page`s read at once: what a dump image stores contiguously. */
 const CHUNK_BYTES = 16_384;
 
 /**
- * Memory whose part of the array of `struct page` is there or not as a whole: a section, which has as
- * much at least (SECTION_SIZE_BITS is 27 to 30 in asm/sparsemem.h). Where the array has a hole, it is
- * passed over section by section.
+ * Minimum memory of a section, whose part of the array of `struct page` exists completely or not at all
+ * (SECTION_SIZE_BITS is 27 to 30 in asm/sparsemem.h). Holes of the array are skipped section by section.
  */
 const SECTION_BYTES = 2 ** 27;
 
-/** `struct page`s that are looked at together: an even number, so that the second of a compound page lies with the first. */
+/**
+ * Number of `struct page`s read at once: even, so that the first two of a compound page are read together.
+ */
 export function pagesPerChunk(stride: number): number {
   return 2 * Math.floor(CHUNK_BYTES / stride / 2);
 }
 
-/** Page frames of a section, beyond which nothing is looked at together. */
+/** Number of page frames of a section: no read crosses the end of a section. */
 export function framesPerSection(pageSize: number): number {
   return SECTION_BYTES / pageSize;
 }

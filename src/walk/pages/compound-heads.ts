@@ -1,6 +1,6 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
@@ -13,7 +13,9 @@ import {
   struct,
 } from './struct-page.js';
 
-/** Finds the first `struct page` of a compound allocation and its order, and holds tails against them. */
+/**
+ * Finds the first `struct page` of a compound allocation and its order, and checks the tails against them.
+ */
 export class CompoundHeads {
   readonly #kernel: Kernel;
   readonly #size: number;
@@ -34,52 +36,52 @@ export class CompoundHeads {
     this.#orderOf = orderFinder(kernel, page);
   }
 
-  /** The first `struct page` of the allocation that one is of, by that one, found in a window. */
+  /** Returns the first `struct page` of the allocation that contains `page`, whose bytes are in `window`. */
   of(page: bigint, window: Readonly<ByteWindow>): bigint {
     return this.#headOf(page, window);
   }
 
   /**
-   * Of a page of hugetlb whose `struct page`s the kernel has mapped to few pages (HVO), 5.18 to 7.0,
-   * the tails that begin a page of the array read as the head does (page_fixed_fake_head).
+   * Whether a head may be a fake one. HVO (5.18 to 7.0) maps the `struct page`s of a hugetlb page to few
+   * pages, so tails at the start of a page of the array read like the head (page_fixed_fake_head).
    */
   mayBeFake(page: bigint, { view, base }: Readonly<ByteWindow>): boolean {
     return page % BigInt(this.#kernel.facts.pageSize) === 0n && this.#isHead(view, base);
   }
 
   /**
-   * The head as the struct page behind tells it, which is a tail of the same.
+   * Returns the head stored in the next struct page, a tail of the same compound page.
    *
    * @throws {ReadError}
    */
-  behind(page: bigint): bigint {
+  headFromNextPage(page: bigint): bigint {
     const next = page + BigInt(this.#size);
-    const head = this.#headOf(next, this.#look(next));
+    const head = this.#headOf(next, this.#window(next));
     return head === next ? page : head;
   }
 
   /**
-   * Number of a head's page frame. A tail must lead to a head in one step: otherwise damage could send
-   * us round in circles.
+   * Returns the page frame number of a head. A tail must point directly to its head: otherwise damage could
+   * cause an endless loop.
    *
-   * @param page the tail's
+   * @param page address of the tail
    * @throws {KernelError} `damaged`; {@link ReadError}
    */
   frameOf(page: bigint, head: bigint): number {
     const frame = this.#kernel.pages.frameOfPage(this.#at.set(head));
     const sound = head < page && frame >= 0 && this.#isHeadAt(head);
     if (!sound) {
-      throw new KernelError(
-        'damaged',
-        `the tail page ${hex(page)} leads to ${hex(head)}, which is no compound head`,
+      throw damaged(
+        `the tail page ${hex(page)} leads to ${hex(head)}, which is not a compound head`,
       );
     }
     return frame;
   }
 
   /**
-   * log2 of an allocation's pages, by its first frame. The last is a tail of the first, and the one
-   * behind is not. The buddy allocator cuts memory so that each begins at a multiple of its size.
+   * Returns log2 of an allocation's base pages, given its first frame. Checks that the last page is a tail of
+   * the first and the page after it is not, and that the allocation is aligned to its size, as buddy blocks
+   * are.
    *
    * @throws {KernelError} `damaged`; {@link ReadError}
    */
@@ -91,18 +93,18 @@ export class CompoundHeads {
     const isLast = this.#leadsTo(end - 1, head) !== false && this.#leadsTo(end, head) !== true;
     const isAligned = frame % pages === 0;
     if (isLast && isAligned) return order;
-    const odd = isLast ? `its frame ${frame} is no multiple of ${pages}` : 'its tails differ';
-    throw new KernelError(
-      'damaged',
-      `the compound page ${hex(head)} claims order ${order}, and ${odd}`,
-    );
+    const odd = isLast ? `its frame ${frame} is not a multiple of ${pages}` : 'its tails differ';
+    throw damaged(`the compound page ${hex(head)} claims order ${order}, and ${odd}`);
   }
 
-  /** Undefined where that cannot be read: an extract has what was asked for. */
+  /**
+   * Whether a page's head is `head`; undefined if it is unreadable: an extract contains only memory that its
+   * answers read.
+   */
   #leadsTo(frame: number, head: bigint): boolean | undefined {
     const page = this.#pageOf(frame);
     try {
-      return this.#headOf(page, this.#look(page)) === head;
+      return this.#headOf(page, this.#window(page)) === head;
     } catch (error) {
       if (error instanceof ReadError) return undefined;
       throw error;
@@ -110,7 +112,7 @@ export class CompoundHeads {
   }
 
   #isHeadAt(page: bigint): boolean {
-    const { view, base } = this.#look(page);
+    const { view, base } = this.#window(page);
     return this.#isHead(view, base);
   }
 
@@ -118,7 +120,7 @@ export class CompoundHeads {
     return this.#kernel.pages.pageOfFrame(frame);
   }
 
-  #look(page: bigint): Readonly<ByteWindow> {
+  #window(page: bigint): Readonly<ByteWindow> {
     return this.#page.to(page).look(0, this.#size);
   }
 }

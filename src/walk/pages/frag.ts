@@ -1,18 +1,18 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 
-/** How this kernel lays out an entry of `skb_shared_info.frags`. */
+/** This kernel's layout of an entry of `skb_shared_info.frags`. */
 export interface FragLayout {
   /** Bytes from one frag to the next. */
   readonly stride: number;
   /**
-   * Where in a frag the address is of the `struct page` that it starts in, perhaps a tail of a
-   * compound page.
+   * Offset in a frag of the address of the `struct page` that it starts in, which may be a tail of a compound
+   * page.
    */
   readonly page: number;
-  /** Whether that may be a netmem_ref; see NET_IOV. */
+  /** Whether that address may be a netmem_ref; see NET_IOV. */
   readonly mayBeDevice: boolean;
   /** Bytes from the start of that page; may exceed it within a compound page. */
   offset(view: DataView, frag: number): number;
@@ -27,8 +27,8 @@ export const NET_IOV = 1;
 const NET_IOV_DMABUF = 0;
 
 /**
- * Tells of a netmem_ref that is a net_iov whether it is device memory: since 6.15 it may as well be
- * pages of this machine that io_uring lent (zero-copy receive), and since 6.16 its type tells.
+ * Returns a test for device memory. Since 6.15 a net_iov may also be host memory provided by io_uring
+ * (zero-copy receive), which has a different type since 6.16.
  */
 export function deviceTest(kernel: Kernel): (netmem: bigint) => boolean {
   if (kernel.struct('net_iov')?.member('type')) {
@@ -46,10 +46,10 @@ export function deviceTest(kernel: Kernel): (netmem: bigint) => boolean {
  * @throws {KernelError} `unsupported-layout`, with the members found.
  */
 export function fragLayout(kernel: Kernel): FragLayout {
-  // Volatility's tables have no typedefs: the array says what it is of.
+  // Volatility's symbol tables have no typedefs: the array gives its element type.
   const { type = 'skb_frag' } = kernel.struct('skb_shared_info')?.member('frags') ?? {};
   const frag = kernel.struct('skb_frag_t') ?? kernel.struct(type);
-  if (!frag) throw new KernelError('unsupported-layout', 'this kernel has no skb_frag_t');
+  if (!frag) throw unsupportedLayout('this kernel has no skb_frag_t');
   for (const [page, length, offset] of [
     ['netmem', 'len', 'offset'],
     ['bv_page', 'bv_len', 'bv_offset'],
@@ -58,8 +58,7 @@ export function fragLayout(kernel: Kernel): FragLayout {
     const layout = read(frag, page, length, offset);
     if (layout) return layout;
   }
-  throw new KernelError(
-    'unsupported-layout',
+  throw unsupportedLayout(
     `skb_frag_t has none of the known forms; its members are ${frag.members.join(', ')}`,
   );
 }

@@ -1,15 +1,15 @@
 /**
- * Numbers page frames in the order in which they turn up: a hash table in typed arrays, since a map of
- * objects for a million pages would cost ten times the memory and most of the time.
+ * Numbers page frames in the order of their first occurrence. It is a hash table in typed arrays: a map of
+ * objects for a million pages would need ten times the memory and most of the time.
  */
 export class FrameIndex {
   #frames = new Float64Array(0);
-  /** Of each slot of the table the row that is in it, plus 1; 0: none. A power of two of them. */
+  /** Row in each slot of the table, plus 1; 0: empty. Their number is a power of two. */
   #slots = new Uint32Array(0);
   #shift = 32;
   #size = 0;
 
-  /** How many frames have a row. */
+  /** Number of frames with a row. */
   get size(): number {
     return this.#size;
   }
@@ -19,7 +19,7 @@ export class FrameIndex {
     return this.#frames[row]!;
   }
 
-  /** The row of a frame, or -1. */
+  /** The row of a frame; -1 if not found. */
   find(frame: number): number {
     if (this.#size === 0) return -1;
     const mask = this.#slots.length - 1;
@@ -29,7 +29,7 @@ export class FrameIndex {
     }
   }
 
-  /** The row of a frame; a new one, the last, if it has none. */
+  /** Returns the row of a frame, or appends a row if it has none. */
   add(frame: number): number {
     const known = this.find(frame);
     if (known >= 0) return known;
@@ -54,7 +54,7 @@ export class FrameIndex {
     const frames = new Float64Array(rows);
     frames.set(this.#frames);
     this.#frames = frames;
-    // Half of the slots stay free.
+    // Half of the slots stay empty.
     this.#slots = new Uint32Array(rows * 2);
     this.#shift = 32 - Math.log2(rows * 2);
     for (let row = 0; row < this.#size; row++) this.#put(row);
@@ -68,12 +68,12 @@ export class FrameIndex {
   }
 }
 
-/** How many rows a table of so many grows to; a power of two. */
+/** Number of rows that a table grows to; a power of two. */
 export function grown(rows: number): number {
   return Math.max(16, rows * 2);
 }
 
-/** Multiplicative hashing (Knuth): its upper bits spread frames that are a stride apart. */
+/** Multiplicative hashing (Knuth): its upper bits spread frames at a constant stride. */
 function hash(frame: number): number {
   return Math.imul(frame ^ (frame / 0x1_0000_0000), 0x9e37_79b1) >>> 0;
 }

@@ -1,34 +1,35 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../incompleteness.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Warning } from '../warnings.js';
-import { memoryNodes } from './memory-nodes.js';
+import { incompleteness, type Warning } from '../warnings.js';
+import { memoryNodes } from './vm-counters.js';
 
-/** Where memory ends, as far as those who tell of it agree: numbers of page frames, exclusive. */
+/** End of memory according to several sources: page frame numbers, exclusive. */
 export interface MemoryEnd {
-  /** The furthest that any of them says: nothing is beyond. */
+  /** The highest end of all sources: there is no memory beyond it. */
   readonly frame: number;
-  /** The nearest: up to here they agree. 0 where there is but one. */
+  /** The lowest end: up to here the sources agree. 0 if there is only one. */
   readonly agreed: number;
-  /** What of it cannot be true, or cannot be read. */
+  /** Contradictory or unreadable facts. */
   readonly faults: readonly Warning[];
 }
 
-/** Physical addresses have 52 bits, and pages 12 at least. */
+/**
+ * Maximum number of page frames: physical addresses have 52 bits, and at least 12 of them are within a page.
+ */
 const MOST_FRAMES = 2 ** 40;
 
 /**
- * Where the page frames end: `max_pfn`, held against what the zones span, or, where a dump has not
- * those, against the memory that it holds.
+ * Returns the end of page frames: `max_pfn`, compared with the span of zones, or, if the dump lacks zones,
+ * with the dump's memory.
  *
- * `max_pfn` may lie behind the last zone (memory that was taken out again; firmware's), never before
- * it. A zone of devices (ZONE_DEVICE) may span what is no RAM, at the end of all addresses.
+ * `max_pfn` may be after the last zone (removed memory; firmware), but never before it. A ZONE_DEVICE may
+ * span addresses without RAM, at the end of the address space.
  *
- * @throws {KernelError} `no-symbols` if the kernel doesn't name its last frame; `damaged` or
- *   {@link ReadError} if nothing tells where memory ends
+ * @throws {KernelError} `no-symbols` without max_pfn; `damaged` or {@link ReadError} if the end of memory is
+ * unknown
  */
 export function memoryEnd(kernel: Kernel): MemoryEnd {
   const symbol = kernel.symbol('max_pfn');
@@ -36,14 +37,14 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
     throw new KernelError('no-symbols', 'the symbol max_pfn is missing: slabs cannot be scanned');
   }
   const faults: Warning[] = [];
-  const damaged = (message: string) => faults.push({ code: 'corrupt', message });
+  const corrupt = (message: string) => faults.push({ code: 'corrupt', message });
   const ends: number[] = [];
   let last: number | undefined;
   let unread: unknown;
   try {
     last = Number(pointerPartOf(kernel, 'max_pfn', symbol, symbol));
     if (last > 0 && last <= MOST_FRAMES) ends.push(last);
-    else damaged(`max_pfn is ${last}`);
+    else corrupt(`max_pfn is ${last}`);
   } catch (error) {
     unread = error;
     faults.push({ code: incompleteness(error), message: (error as Error).message });
@@ -53,18 +54,18 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
     spanned = zonesEnd(kernel);
   } catch (error) {
     if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
-    // Without its zones, one witness less is heard.
-    if (error.code === 'damaged' && error instanceof KernelError) damaged(error.message);
+    // Without zones, there is one source less to compare with.
+    if (error.code === 'damaged' && error instanceof KernelError) corrupt(error.message);
   }
   const other = spanned ?? kernel.memoryEnd?.();
   if (other !== undefined && other <= MOST_FRAMES) {
     ends.push(other);
     if (last !== undefined && last > 0 && last < other) {
       const what = spanned === undefined ? 'the dump has memory' : 'zones of memory reach';
-      damaged(`max_pfn is ${last}, and ${what} up to page frame ${other}`);
+      corrupt(`max_pfn is ${last}, and ${what} up to page frame ${other}`);
     }
   }
-  if (ends.length === 0) throw unread ?? new KernelError('damaged', 'the end of memory is unknown');
+  if (ends.length === 0) throw unread ?? damaged('the end of memory is unknown');
   return {
     frame: Math.max(...ends),
     agreed: ends.length > 1 ? Math.min(...ends) : 0,
@@ -73,10 +74,10 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
 }
 
 /**
- * The end of the last zone that has memory (include/linux/mmzone.h).
+ * The end of the last zone with memory (include/linux/mmzone.h).
  *
- * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `no-symbols`, or `damaged`: a zone
- *   has more pages than it spans, or no node has any
+ * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `no-symbols`, or `damaged`: a zone has more
+ * pages than it spans, or no node has any
  */
 function zonesEnd(kernel: Kernel): number {
   const zone = new StructReader(kernel, 'zone', [
@@ -99,11 +100,11 @@ function zonesEnd(kernel: Kernel): number {
       ];
       if (present > spanned || start + spanned > MOST_FRAMES) {
         const message = `zone ${index} of the node at ${hex(node)} has ${present} pages in ${spanned} from page frame ${start} on`;
-        throw new KernelError('damaged', message);
+        throw damaged(message);
       }
       if (spanned > 0) end = Math.max(end, start + spanned);
     }
   }
-  if (end === 0) throw new KernelError('damaged', 'no node has a zone with memory');
+  if (end === 0) throw damaged('no node has a zone with memory');
   return end;
 }

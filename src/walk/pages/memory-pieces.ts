@@ -1,12 +1,12 @@
-import { PageTableError, ReadError, type ReadErrorCode } from '../../base/errors/kernel.js';
+import { PageTableError, ReadError, type ReadErrorCode } from '../../base/errors.js';
 
-/** A stretch of memory: its bytes, or why they cannot be had. Lengths are bytes. */
+/** A stretch of memory: its bytes, or the reason why they are not available. Lengths are in bytes. */
 export type MemoryPiece = MemoryBytes | MemoryHole;
 
 export interface MemoryBytes {
   readonly kind: 'bytes';
   readonly address: bigint;
-  /** May show a shared page: never write to it. */
+  /** May be a view of a shared page: never write to it. */
   readonly bytes: Uint8Array;
 }
 
@@ -16,23 +16,22 @@ export interface MemoryHole extends Miss {
   readonly length: number;
 }
 
-/** Why bytes cannot be had. */
+/** Reason why bytes are not available. */
 interface Miss {
   readonly code: ReadErrorCode;
-  /** That is said of a page table on the way: the bytes themselves may be there. */
+  /** A page table on the way is unreadable: the bytes themselves may exist. */
   readonly behindTable?: true;
 }
 
 type Read = (address: bigint, length: number) => DataView;
 
 /**
- * Reads a range of any length page by page, in order: what can be read as bytes, at most a page at a
- * time, and holes joined where they touch and have one reason. Segments of a dump may begin and end
- * within a page.
+ * Reads a range of any length page by page, in order: readable bytes, at most a page at once, and holes,
+ * joined if they are adjacent and have the same reason. Segments of a dump may begin and end within a page.
  *
  * @param page bytes of a page; pieces do not cross its multiples
- * @param isPartial whether the dump may hold a part of the page that an address lies in: only there are
- *   bytes looked for one by one, which find what touches neither end of the part that is asked for
+ * @param isPartial whether the dump may contain only a part of the page at an address. Only there bytes are
+ * read one by one, which finds parts that touch neither end of the requested range
  */
 export function* memoryPieces(
   read: Read,
@@ -83,7 +82,7 @@ function* pagePieces(
     yield* everyByte(read, address, length);
     return;
   }
-  // Of a page that cannot be read as a whole: what is there at its start, and what at its end.
+  // A page that is not readable as a whole: readable bytes at its start, and at its end.
   const head = longest((bytes) => attempt(read, address, bytes), length - 1);
   const rest = length - (head?.length ?? 0);
   const after = address + BigInt(length - rest);
@@ -96,7 +95,7 @@ function* pagePieces(
   }
 }
 
-/** All that can be read, however small, and each byte between as a hole of its own. */
+/** Yields all readable bytes, however few, and each unreadable byte as a separate hole. */
 function* everyByte(read: Read, address: bigint, length: number): Generator<MemoryPiece> {
   for (let done = 0; done < length; ) {
     const at = address + BigInt(done);
@@ -107,7 +106,7 @@ function* everyByte(read: Read, address: bigint, length: number): Generator<Memo
   }
 }
 
-/** The longest read up to `most` bytes that works, if shorter ones of a longer one always do. */
+/** Finds the longest successful read of up to `most` bytes, provided that every shorter read succeeds too. */
 function longest(
   attemptOf: (bytes: number) => Uint8Array | Miss,
   most: number,
@@ -115,7 +114,7 @@ function longest(
   let best: Uint8Array | undefined;
   let low = 1;
   let high = most;
-  // One byte tells for most pages that there is nothing.
+  // For most pages, one byte is enough to find that they are missing.
   for (let probe = 1; low <= high; probe = (low + high) >>> 1) {
     const found = attemptOf(probe);
     if (found instanceof Uint8Array) {

@@ -1,49 +1,47 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { numaNodes } from '../machine/cpus.js';
-import { readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
+import { numaNodes } from '../cpus.js';
+import { readOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { memoryNodes } from './memory-nodes.js';
-import { long, NodeCounters, ZoneCounters } from './vm-counters.js';
+import { long, memoryNodes, NodeCounters, ZoneCounters } from './vm-counters.js';
 
-/** What a kernel's counters say of all of its memory, in base pages; slabs are not among them. */
+/** A kernel's counters of all its memory, in base pages, without slabs. */
 export interface MemoryUse {
-  /** All that the machine has. */
+  /** All pages of the machine. */
   readonly present: number;
-  /** Of that, what the buddy allocator got: the rest was set aside while the machine booted. */
+  /** Part managed by the buddy allocator: the remainder was reserved at boot. */
   readonly managed: number;
-  /** In the buddy allocator, and in the lists that CPUs keep before it. */
+  /** Free pages, in the buddy allocator and on per-CPU free lists. */
   readonly free: number;
-  /** On the LRU lists: of files, of processes' own memory, shared. */
+  /** On the LRU lists: file pages, anonymous pages, shared memory. */
   readonly lru: number;
   readonly pageTables: number;
-  /** Undefined where this kernel's count of them is not found. */
+  /** vmalloc pages; undefined if this kernel's counter is not found. */
   readonly vmalloced: number | undefined;
-  /** hugetlb's; undefined as above. */
+  /** hugetlb pages; undefined as above. */
   readonly huge: number | undefined;
-  /** zsmalloc's. */
+  /** zsmalloc pages. */
   readonly compressed: number;
 }
 
-/** Of the LRU lists, by `enum node_stat_item`; what CPUs have yet to put on one is not counted. */
+/** LRU counters, by `enum node_stat_item`; pages still in per-CPU batches are not counted. */
 const LRU = [
   ...['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE'],
   'NR_UNEVICTABLE',
 ];
 
-/** Sizes of huge pages that a kernel can have (HUGE_MAX_HSTATE). */
+/** Maximum number of huge page sizes of a kernel (HUGE_MAX_HSTATE). */
 const MOST_SIZES = 16;
 
-/** log2 of base pages: far above the largest huge page (16 GiB), and a sum of such is still exact. */
+/** Maximum order of huge pages: far above the largest (16 GiB), but sums of such pages are still exact. */
 const MOST_ORDER = 30;
 
-/** 2^52 bytes of physical addresses in pages of 4 KiB. */
+/** Maximum number of pages: 2^52 bytes of physical addresses in pages of 4 KiB. */
 const MOST_PAGES = 2 ** 40;
 
 /**
- * Adds up what zones and nodes count, with what CPUs have counted and not added (mm/vmstat.c), which
- * makes the sums exact. What a kernel has no counter for, and so none of, is 0.
+ * Sums the counters of zones and nodes, including the CPUs' pending differences (mm/vmstat.c), so that the
+ * sums are exact. Figures without a counter in this kernel are 0.
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
@@ -51,7 +49,7 @@ export function memoryUse(kernel: Kernel): MemoryUse {
   const nodes = new NodeCounters(kernel);
   const zones = new ZoneCounters(kernel);
   const sum = { present: 0, managed: 0, free: 0, lru: 0, pageTables: 0, compressed: 0 };
-  // A variable of its own up to 6.18.
+  // A separate variable up to 6.18.
   const variable = kernel.symbol('nr_vmalloc_pages');
   let vmalloced = variable === undefined ? 0 : long(kernel, 'nr_vmalloc_pages', variable, 0n);
   let onNodes: number | undefined = 0;
@@ -69,19 +67,18 @@ export function memoryUse(kernel: Kernel): MemoryUse {
     onNodes = sumOf(onNodes, nodes.present(node));
   }
   if (onNodes !== undefined && onNodes !== sum.present) {
-    const message = `nodes have ${onNodes} pages, and their zones ${sum.present}`;
-    throw new KernelError('damaged', message);
+    throw damaged(`nodes have ${onNodes} pages, and their zones ${sum.present}`);
   }
   const use = { ...sum, vmalloced, huge: hugePages(kernel) };
   for (const [name, pages] of Object.entries(use)) {
     if (pages === undefined || (pages >= 0 && pages <= MOST_PAGES)) continue;
-    throw new KernelError('damaged', `the machine counts ${pages} pages (${name})`);
+    throw damaged(`the machine counts ${pages} pages (${name})`);
   }
   const counted = variable !== undefined || nodes.has('NR_VMALLOC');
   return { ...use, vmalloced: counted ? vmalloced : undefined };
 }
 
-/** Undefined if either is not known. */
+/** Undefined if either is unknown. */
 function sumOf(one: number | undefined, other: number | undefined): number | undefined {
   return one === undefined || other === undefined ? undefined : one + other;
 }
@@ -92,27 +89,25 @@ export function hugePages(kernel: Kernel): number | undefined {
   const [states, count] = [kernel.symbol('hstates'), kernel.symbol('hugetlb_max_hstate')];
   if (states === undefined || count === undefined) return undefined;
   const sizes = readPartOf(kernel, 'hugetlb_max_hstate', count, count, 4).getUint32(0, true);
-  if (sizes > MOST_SIZES) throw new KernelError('damaged', `${sizes} sizes of huge pages`);
+  if (sizes > MOST_SIZES) throw damaged(`${sizes} sizes of huge pages`);
   const reader = new StructReader(kernel, 'hstate', ['order', 'nr_huge_pages']);
   let pages = 0;
   for (let index = 0; index < sizes; index++) {
-    const state = reader.read(states + BigInt(index * reader.size));
+    const state = reader.read(reader.element(states, index));
     const order = state.number('order');
-    // None is in use before its order is set; and 0 pages of 2^(2^32) would be no number.
-    if (order < 1 || order > MOST_ORDER) {
-      throw new KernelError('damaged', `huge pages of order ${order}`);
-    }
+    // An unused entry has no order yet, and a huge order would overflow.
+    if (order < 1 || order > MOST_ORDER) throw damaged(`huge pages of order ${order}`);
     const all = state.number('nr_huge_pages');
     const onNodes = hugeOnNodes(kernel, state.address);
     if (onNodes !== undefined && onNodes !== all) {
-      throw new KernelError('damaged', `${all} huge pages, and ${onNodes} on the nodes`);
+      throw damaged(`${all} huge pages, and ${onNodes} on the nodes`);
     }
     pages += all * 2 ** order;
   }
   return pages;
 }
 
-/** The same of one size, node by node (`nr_huge_pages_node`); undefined where the dump lacks it. */
+/** The same for one size, node by node (`nr_huge_pages_node`); undefined if the dump lacks it. */
 function hugeOnNodes(kernel: Kernel, state: bigint): number | undefined {
   const counts = kernel.struct('hstate')?.member('nr_huge_pages_node');
   if (!counts) return undefined;

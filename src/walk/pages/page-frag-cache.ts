@@ -1,13 +1,12 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, perCpuAddress } from '../machine/cpus.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
+import { cpuMask, perCpuAddress } from '../cpus.js';
+import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 
 /**
- * Pages that CPUs cut the heads and fragments of received packets from (`netdev_alloc_cache`,
- * `napi_alloc_cache`; net/core/skbuff.c): the address of a `struct page` of each.
+ * Pages that CPUs allocate the heads and fragments of received packets from (`netdev_alloc_cache`,
+ * `napi_alloc_cache`; net/core/skbuff.c): addresses of their `struct page`s.
  *
  * @throws {ReadError}; {@link KernelError} `unsupported-layout`
  */
@@ -33,26 +32,26 @@ export function* cpuFragPages(kernel: Kernel): Generator<bigint> {
 }
 
 /**
- * A `page_frag_cache`: `va` and its bias, or since 6.13 `encoded_page`, whose low byte is the order
- * and a flag. A `page_frag_1k` cuts its page from the end: below `offset` lies what is left, with a
- * reference for each KiB, and a page used up is no longer its own.
+ * Returns the page of a `page_frag_cache` (`va` and its bias, or since 6.13 `encoded_page`, whose low byte is
+ * the order and a flag) or of a `page_frag_1k`. The latter allocates from the end of its page: the part below
+ * `offset` is free, with one reference per KiB. It does not own a used-up page.
  */
 function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undefined {
   const layout = kernel.struct(type);
-  // A page_frag_1k is empty where pages are larger than 4 KiB.
+  // A page_frag_1k is empty if pages are larger than 4 KiB.
   if (layout?.members.length === 0) return undefined;
   const pointer = layout?.member('encoded_page') ?? layout?.member('va');
-  if (!pointer) throw new KernelError('unsupported-layout', `struct ${type} is of no known form`);
+  if (!pointer) throw unsupportedLayout(`struct ${type} has an unsupported layout`);
   const whole = `struct ${type}`;
   const value = pointerPartOf(kernel, whole, address, address + BigInt(pointer.offset));
   const into = layout?.member('encoded_page') ? value % BigInt(kernel.facts.pageSize) : 0n;
   const virtual = value - into;
   if (virtual === 0n) return undefined;
   const page = kernel.pages.pageOf(virtual);
-  if (page === undefined) throw new KernelError('damaged', 'a page_frag_cache leads nowhere');
+  if (page === undefined) throw damaged('a page_frag_cache has an invalid pointer');
   const number = (name: string) => {
     const member = layout?.member(name);
-    if (!member) throw new KernelError('unsupported-layout', `struct ${type} has no ${name}`);
+    if (!member) throw unsupportedLayout(`struct ${type} has no ${name}`);
     const at = address + BigInt(member.offset);
     return readUnsigned(readPartOf(kernel, whole, address, at, member.size), 0, member);
   };
@@ -66,11 +65,11 @@ function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undef
 export interface FragPage {
   /** The address of its `struct page`. */
   readonly page: bigint;
-  /** Bytes of its allocation, as who cuts it has noted; undefined: it does not, or the dump lacks that. */
+  /** Bytes of the allocation as recorded in the cache; undefined if it records none, or the dump lacks it. */
   readonly size: number | undefined;
 }
 
-/** Pages that a task or a sock cuts what it sends from: `task_frag`, `sk_frag`. */
+/** Pages that a task or a sock fills with data to send: `task_frag`, `sk_frag`. */
 export class SendFrags {
   readonly #page;
   readonly #size;

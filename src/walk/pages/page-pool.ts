@@ -1,9 +1,12 @@
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
-import { readUnsigned } from '../struct-reader.js';
+import { PtrRingReader } from '../ptr-ring.js';
+import { readUnsigned, StructReader } from '../struct-reader.js';
 import { type PageTest, pageTypes } from './struct-page.js';
 
-/** PP_SIGNATURE less POISON_POINTER_DELTA (include/linux/poison.h); the low two bits are flags. */
+/** PP_SIGNATURE minus POISON_POINTER_DELTA (include/linux/poison.h); the low two bits are flags. */
 const SIGNATURE = 0x40;
 
 /** Upper half of CONFIG_ILLEGAL_POINTER_VALUE, on x86_64 and arm64 alike. */
@@ -12,15 +15,15 @@ const POISON = 0xdead0000;
 /** Bits of `pp_magic` below those that hold an index for DMA since 6.16 (PP_DMA_INDEX_SHIFT). */
 const SIGNATURE_BITS = 0x7c;
 
-/** Tells from a `struct page`, at `base` of a view, whether it is the first of a pool's allocation. */
+/** Determines from a `struct page`, at `base` of a view, whether it is the first of a pool's allocation. */
 export interface PoolPageTest {
   readonly is: PageTest;
   /**
-   * The pool that will have the page again when its last user drops it, and how many users it counts;
-   * undefined where that is not told, as for a page that somebody holds besides.
+   * Returns the pool that receives the page back from its last user, and the number of users; undefined if
+   * unknown, for example for a page with other references.
    */
   lent(view: DataView, base: number): LentPage | undefined;
-  /** Takes into the view what tells it, and no more than it takes. @throws {ReadError} of `take` */
+  /** Adds only the required members to the view. @throws {ReadError} of `take` */
   fetch(take: (offset: number, length: number) => void, view: DataView, base: number): void;
 }
 
@@ -32,8 +35,8 @@ export interface LentPage {
 }
 
 /**
- * Tells what the pool does with the page (__page_pool_page_can_be_recycled in net/core/page_pool.c): it
- * takes back what nobody else refers to, but for pages of the reserve for emergencies (pfmemalloc).
+ * Returns the pool's treatment of a page (__page_pool_page_can_be_recycled, net/core/page_pool.c): it
+ * recycles pages without other references, except those of the emergency reserve (pfmemalloc).
  */
 function lentPage(page: StructLayout): PoolPageTest['lent'] {
   const [pool, users, references, lru] = ['pp', 'pp_ref_count', '_refcount', 'lru'].map((name) =>
@@ -53,8 +56,8 @@ function lentPage(page: StructLayout): PoolPageTest['lent'] {
 const PFMEMALLOC = 2;
 
 /**
- * By the page type since 7.1, by `pp_magic` since 5.14 (include/linux/mm.h, page_pool_page_is_pp).
- * Undefined for older kernels, whose pages do not say it.
+ * Returns the test for page pool pages: by the page type since 7.1, by `pp_magic` since 5.14
+ * (include/linux/mm.h, page_pool_page_is_pp). Undefined for older kernels, whose pages have no mark.
  */
 export function poolPageTest(kernel: Kernel, page: StructLayout): PoolPageTest | undefined {
   const type = pageTypes(kernel)?.get('PGTY_netpp');
@@ -75,11 +78,121 @@ export function poolPageTest(kernel: Kernel, page: StructLayout): PoolPageTest |
     is: (view, base = 0) =>
       isPoison(view, base) &&
       (view.getUint32(base + magic.offset, true) & SIGNATURE_BITS) === SIGNATURE,
-    // In the pages of others lie pointers there: of those half is enough to know.
+    // Other pages have pointers there: half of one is enough to know.
     fetch(take, view, base) {
       take(magic.offset + 4, 4);
       if (isPoison(view, base)) take(magic.offset, 4);
     },
     lent: lentPage(page),
   };
+}
+
+/**
+ * Remaining room of a driver's page pool. Returned pages beyond it go to the buddy allocator
+ * (page_pool_put_unrefed_netmem, net/core/page_pool.c).
+ */
+export interface PagePool {
+  /** Address of the `struct page_pool`; 0 if the page's pool is unknown. */
+  readonly address: bigint;
+  /** Free entries of its ring. */
+  readonly ringRoom: number;
+  /**
+   * The same including its cache, which only takes pages dropped while its own NAPI polls; infinite if the
+   * pool could not be read.
+   */
+  readonly room: number;
+}
+
+/** Pool of a page whose pool is unknown or may not take it back. */
+export const UNKNOWN_POOL: PagePool = {
+  address: 0n,
+  ringRoom: 0,
+  room: Number.POSITIVE_INFINITY,
+};
+
+/** Caches pools by number, as pages refer to them. */
+export class PagePools {
+  readonly #kernel: Kernel;
+  readonly #numbers = new Map<bigint, number>([[0n, 1]]);
+  /** Pools by number; 0 means no pool. */
+  readonly #pools: (PagePool | undefined)[] = [undefined, UNKNOWN_POOL];
+  #reader: RoomReader | undefined;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** The pool of a number; undefined for 0 (no pool). */
+  at(number: number): PagePool | undefined {
+    return this.#pools[number];
+  }
+
+  /** The number of the pool at an address; the unknown pool's if that is 0, or if there are too many. */
+  numberOf(address: bigint): number {
+    const known = this.#numbers.get(address);
+    if (known !== undefined) return known;
+    if (this.#pools.length > MOST_POOLS) return 1;
+    const number = this.#pools.push(this.#read(address)) - 1;
+    this.#numbers.set(address, number);
+    return number;
+  }
+
+  /** Drops cached data, which may have changed. */
+  forget(): void {
+    this.#numbers.clear();
+    this.#numbers.set(0n, 1);
+    this.#pools.length = 2;
+  }
+
+  #read(address: bigint): PagePool {
+    try {
+      this.#reader ??= new RoomReader(this.#kernel);
+      return this.#reader.read(address);
+    } catch (error) {
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      return { ...UNKNOWN_POOL, address };
+    }
+  }
+}
+
+/** Maximum number of distinct pools: their numbers have 16 bits. */
+const MOST_POOLS = 65_000;
+
+class RoomReader {
+  readonly #ring: PtrRingReader;
+  readonly #pool;
+  readonly #provider: StructReader<'mp_priv'> | undefined;
+  readonly #ringAt: number;
+  /** Maximum number of pages in a pool's cache (PP_ALLOC_CACHE_SIZE). */
+  readonly #cache: number;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#ring = new PtrRingReader(kernel);
+    this.#pool = new StructReader(kernel, 'page_pool', ['alloc.count', 'destroy_cnt']);
+    const { members } = new StructReader(kernel, 'page_pool', ['ring', 'alloc.cache']);
+    this.#ringAt = members.ring.offset;
+    this.#cache = members['alloc.cache'].count ?? 0;
+    if (kernel.struct('page_pool')?.member('mp_priv')) {
+      this.#provider = new StructReader(kernel, 'page_pool', ['mp_priv']);
+    }
+  }
+
+  /** @throws {KernelError} `damaged`; {@link ReadError} */
+  read(address: bigint): PagePool {
+    // Its pages come from a memory provider, and return there (dma-buf, io_uring).
+    if (this.#provider && this.#provider.read(address).pointer('mp_priv') !== 0n) {
+      return { ...UNKNOWN_POOL, address };
+    }
+    const pool = this.#pool.read(address);
+    // A pool that is being destroyed empties its ring repeatedly until its last page has returned.
+    if (pool.number('destroy_cnt') !== 0) return { address, ringRoom: 0, room: 0 };
+    const cached = pool.number('alloc.count');
+    if (cached > this.#cache) {
+      const message = `the page pool ${hex(address)} has ${cached} pages in a cache of ${this.#cache}`;
+      throw damaged(message);
+    }
+    const ringRoom = this.#ring.room(address + BigInt(this.#ringAt));
+    return { address, ringRoom, room: ringRoom + this.#cache - cached };
+  }
 }

@@ -1,6 +1,6 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -9,8 +9,7 @@ import { readUnsigned } from '../struct-reader.js';
 import type { Block } from './block.js';
 import { CompoundHeads } from './compound-heads.js';
 import { FrameIndex, grown } from './frame-index.js';
-import { type PoolPageTest, poolPageTest } from './page-pool.js';
-import { type PagePool, PagePools } from './pool-room.js';
+import { type PagePool, PagePools, type PoolPageTest, poolPageTest } from './page-pool.js';
 import { type SlabCache, SlabCaches } from './slab-caches.js';
 import {
   flagTest,
@@ -23,15 +22,17 @@ import {
   struct,
 } from './struct-page.js';
 
-/** In place of an order: the page belongs to a slab, and its references number the cache. */
+/**
+ * Value in place of an order: the page belongs to a slab, and its reference count is the number of the cache.
+ */
 const SLAB = -1;
 
-/** In place of a count of references: infinitely many. */
+/** Value in place of a reference count: infinitely many. */
 const UNCOUNTED = 0xffff_ffff;
 
 /**
- * Tells what allocation a page frame belongs to. Remembers every frame once seen, so that asking
- * costs one look into a table from then on: 32 bytes a frame.
+ * Returns the allocation of a page frame. Remembers every frame, so that further calls are a table lookup: 32
+ * bytes per frame.
  */
 export class PageReader {
   readonly #kernel: Kernel;
@@ -58,7 +59,7 @@ export class PageReader {
   /** Numbers of page pools. */
   #lenders = new Uint16Array(0);
 
-  /** @throws {KernelError} `unsupported-layout` if struct page is in no form known. */
+  /** @throws {KernelError} `unsupported-layout` if struct page has an unknown form */
   constructor(kernel: Kernel) {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
@@ -78,10 +79,10 @@ export class PageReader {
   }
 
   /**
-   * The allocation that the page described at `page` belongs to.
+   * The allocation of the page described at `page`.
    *
-   * @throws {ReadError} if its struct page cannot be read; {@link KernelError} `damaged` if what is
-   *   there is no struct page that a sound kernel would hold.
+   * @throws {ReadError} if its struct page cannot be read; {@link KernelError} `damaged` if it is no valid
+   * struct page
    */
   block(page: bigint): Block {
     const row = this.rowOf(this.#at.set(page));
@@ -97,10 +98,10 @@ export class PageReader {
   rowOf(page: Pointer): number {
     const frame = this.#kernel.pages.frameOfPage(page);
     if (frame >= 0) return this.row(frame);
-    throw new KernelError('damaged', `${hex(page.address)} is not the address of a struct page`);
+    throw damaged(`${hex(page.address)} is not the address of a struct page`);
   }
 
-  /** Which row tells of the allocation that a page frame belongs to; throws as block does. */
+  /** Returns the row of the allocation of a page frame; throws as block does. */
   row(frame: number): number {
     const known = this.#index.find(frame);
     return known >= 0 ? known : this.#read(frame);
@@ -111,12 +112,12 @@ export class PageReader {
     return this.#heads[row]!;
   }
 
-  /** The slab cache that the page belongs to, or undefined: it is no slab's. */
+  /** The slab cache that the page belongs to; undefined if it is not a slab page. */
   cacheOf(row: number): SlabCache | undefined {
     return this.#orders[row] === SLAB ? this.#caches.at(this.#counts[row]!) : undefined;
   }
 
-  /** log2 of the allocation's base pages; no slab's. */
+  /** log2 of the allocation's base pages; not for slabs. */
   orderOf(row: number): number {
     return this.#orders[row]!;
   }
@@ -133,21 +134,20 @@ export class PageReader {
   }
 
   /**
-   * Whether nobody has the page, which is no slab's. A large kmalloc's has an owner and, since 7.0, no
-   * references.
+   * Whether a page that is not a slab is free. A large kmalloc is allocated, but has no references since 7.0.
    */
   isFree(row: number): boolean {
     return this.#counts[row] === 0 && !this.#unreferenced.has(this.#heads[row]!);
   }
 
-  /** Whether two addresses lie in one slot of a slab, that of the page's row. */
+  /** Whether two addresses are in one slab slot, that of the page's row. */
   inOneSlot(row: number, first: bigint, second: bigint): boolean {
     const start = this.#startOf(this.#heads[row]!);
     const size = BigInt(this.#caches.at(this.#counts[row]!).slotSize);
     return first >= start && (first - start) / size === (second - start) / size;
   }
 
-  /** Forgets what pages were, so that those of a live kernel are looked at anew. */
+  /** Drops cached pages, so that those of a live kernel are read again. */
   forget(): void {
     this.#index = new FrameIndex();
     this.#unreferenced.clear();
@@ -157,22 +157,19 @@ export class PageReader {
   #read(frame: number): number {
     const page = this.#pageOf(frame);
     if (this.#kernel.pages.addressOfPage(page) === undefined) {
-      throw new KernelError('damaged', `${hex(page)} is not the address of a struct page`);
+      throw damaged(`${hex(page)} is not the address of a struct page`);
     }
-    const window = this.#look(page);
+    const window = this.#window(page);
     let head = this.#compound.of(page, window);
     if (head === page && this.#compound.mayBeFake(page, window)) {
-      head = this.#compound.behind(page);
-      this.#look(page);
+      head = this.#compound.headFromNextPage(page);
+      this.#window(page);
     }
     if (head !== page) {
       const row = this.row(this.#compound.frameOf(page, head));
       const pages = 2 ** this.#orders[row]!;
       if (this.#orders[row] !== SLAB && frame >= this.#heads[row]! + pages) {
-        throw new KernelError(
-          'damaged',
-          `the tail page ${hex(page)} leads to ${hex(head)}, which has ${pages} pages`,
-        );
+        throw damaged(`the tail page ${hex(page)} leads to ${hex(head)}, which has ${pages} pages`);
       }
       const [order, count] = [this.#orders[row]!, this.#counts[row]!];
       return this.#add(frame, this.#heads[row]!, order, count, this.#lenders[row]!);
@@ -188,9 +185,7 @@ export class PageReader {
       return this.#add(frame, frame, SLAB, number, 0);
     }
     let references = view.getInt32(base + this.#references, true);
-    if (references < 0) {
-      throw new KernelError('damaged', `the page ${hex(page)} counts ${references} references`);
-    }
+    if (references < 0) throw damaged(`the page ${hex(page)} counts ${references} references`);
     if (references === 0 && this.#isLargeKmalloc(view, base)) this.#unreferenced.add(frame);
     const isHead = this.#isHead(view, base);
     let pool = 0;
@@ -227,23 +222,22 @@ export class PageReader {
     return this.#kernel.pages.addressOfPage(this.#pageOf(frame)) ?? 0n;
   }
 
-  #look(page: bigint): Readonly<ByteWindow> {
+  #window(page: bigint): Readonly<ByteWindow> {
     return this.#page.to(page).look(0, this.#size);
   }
 
-  /** A slab has as many slots as its pages have room for; a page of KFENCE has one. */
+  /** Checks that a slab has as many slots as its pages have room for; a KFENCE page has one. */
   #checkObjects(head: number, objects: number, isHead: boolean, cache: number): void {
     const { slotSize } = this.#caches.at(cache);
     const bytes = this.#kernel.facts.pageSize * 2 ** (isHead ? this.#orderOf(head) : 0);
     if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
-    throw new KernelError(
-      'damaged',
+    throw damaged(
       `the slab at ${hex(this.#pageOf(head))} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
     );
   }
 }
 
-/** A longer array with what is in a shorter one. */
+/** A longer array with the content of a shorter one. */
 function widened<T extends Float64Array | Int8Array | Uint32Array | Uint16Array>(
   to: T,
   from: T,

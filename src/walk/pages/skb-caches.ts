@@ -1,17 +1,17 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** A slab cache that skbs or their heads come from. */
+/** A slab cache for skbs or their heads. */
 export interface SkbCache {
-  /** What its objects are: skbs, pairs of them, or small linear heads. */
+  /** Type of its objects: skbs, pairs of them, or small linear heads. */
   readonly kind: 'skbs' | 'skb-fclones' | 'skb-heads';
   /** Address of the `struct kmem_cache`. */
   readonly address: bigint;
   /** Bytes of a slot. */
   readonly size: number;
-  /** The allocator has merged it with others alike in size: its objects may be anything. */
+  /** Whether the allocator merged it with caches of similar size: its objects may then be of any type. */
   readonly merged: boolean;
 }
 
@@ -23,7 +23,7 @@ const POINTERS = [
 ] as const;
 
 /**
- * The caches that this kernel names.
+ * The skb caches that this kernel has pointers to.
  *
  * @throws {ReadError}; {@link KernelError} `unsupported-layout`, `damaged`
  */
@@ -34,23 +34,20 @@ export function skbCaches(kernel: Kernel): SkbCache[] {
     if (pointer === undefined) return [];
     const { whole, at, address: from } = pointer;
     const address = pointerPartOf(kernel, whole, at, from);
-    // Made while the machine boots, before any device or socket (skb_init).
-    if (address === 0n) throw new KernelError('damaged', `${whole} names no cache of ${kind}`);
+    // Created at boot, before any device or socket (skb_init).
+    if (address === 0n) throw damaged(`${whole} names no cache of ${kind}`);
     const view = reader.read(address);
     return [{ kind, address, size: view.number('size'), merged: view.number('refcount') > 1 }];
   });
   for (const { kind, address, merged } of caches) {
     const other = caches.find((cache) => cache.address === address && cache.kind !== kind);
     if (!other || merged) continue;
-    throw new KernelError(
-      'damaged',
-      `${kind} and ${other.kind} have one cache, which is not merged`,
-    );
+    throw damaged(`${kind} and ${other.kind} have one cache, which is not merged`);
   }
   return caches;
 }
 
-/** Where the pointer to a cache is, and the variable that it is, or is part of. */
+/** Address of the pointer to a cache, and the variable that is or contains this pointer. */
 function pointerAt(kernel: Kernel, name: string) {
   const hot = kernel.symbol('net_hotdata');
   const member = kernel.struct('net_hotdata')?.member(name);

@@ -1,9 +1,12 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { numaNodes } from '../cpus.js';
+import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
+import { textAt } from '../text-at.js';
 
-/** A slab cache: one object for each, made once. */
+/** A slab cache: one object per cache, created once. */
 export interface SlabCache {
   /** Address of its `struct kmem_cache`. */
   readonly address: bigint;
@@ -13,10 +16,10 @@ export interface SlabCache {
 
 const RECIPROCAL = ['reciprocal_size.m', 'reciprocal_size.sh2'] as const;
 
-/** The slab caches that pages were met of, by numbers of their own. */
+/** Slab caches of the pages found, by number. */
 export class SlabCaches {
   readonly #size;
-  /** Since 5.9 a cache keeps its slots' size in a second form, to divide by it (reciprocal_value). */
+  /** Multiplier for division by the slot size, which a cache stores since 5.9 (reciprocal_value). */
   readonly #reciprocal: StructReader<(typeof RECIPROCAL)[number]> | undefined;
   readonly #caches: SlabCache[] = [];
 
@@ -28,16 +31,15 @@ export class SlabCaches {
       : undefined;
   }
 
-  /** The cache of a number that numberOf gave. */
+  /** The cache of a number from numberOf. */
   at(number: number): SlabCache {
     return this.#caches[number]!;
   }
 
   /**
-   * The number of the cache at an address. Kernels have a few hundred, and sockets' memory lies in a
-   * dozen.
+   * The number of the cache at an address. Kernels have a few hundred, and socket memory is in a dozen.
    *
-   * @throws {ReadError}; {@link KernelError} `damaged` if no cache is there
+   * @throws {ReadError}; {@link KernelError} `damaged` if there is no cache
    */
   numberOf(address: bigint): number {
     const known = this.#caches.findIndex((cache) => cache.address === address);
@@ -45,10 +47,7 @@ export class SlabCaches {
     const slotSize = this.#size.read(address).number('size');
     const sound = slotSize >= 8 && slotSize <= 2 ** 26 && slotSize % 8 === 0;
     if (!sound || !this.#isSlotSize(address, slotSize)) {
-      throw new KernelError(
-        'damaged',
-        `the slab cache at ${hex(address)} claims slots of ${slotSize} bytes`,
-      );
+      throw damaged(`the slab cache at ${hex(address)} claims slots of ${slotSize} bytes`);
     }
     return this.#caches.push({ address, slotSize }) - 1;
   }
@@ -64,4 +63,157 @@ export class SlabCaches {
       view.number('reciprocal_size.sh2') === shift
     );
   }
+}
+
+/**
+ * Slab caches of memory cgroups. Up to 5.8 each cgroup has a copy of a cache for its objects
+ * (`kmem_cache.memcg_params`, CONFIG_MEMCG_KMEM), and a root cache lists its copies.
+ */
+export class ChildCaches {
+  readonly #root: StructReader<'memcg_params.root_cache'> | undefined;
+  readonly #links: StructReader<'memcg_params.children' | 'memcg_params.children_node'> | undefined;
+  readonly #group: StructReader<'memcg_params.memcg'> | undefined;
+
+  constructor(kernel: Kernel) {
+    if (!kernel.struct('kmem_cache')?.member('memcg_params.root_cache')) return;
+    this.#root = new StructReader(kernel, 'kmem_cache', ['memcg_params.root_cache']);
+    this.#links = new StructReader(kernel, 'kmem_cache', [
+      'memcg_params.children',
+      'memcg_params.children_node',
+    ]);
+    this.#group = new StructReader(kernel, 'kmem_cache', ['memcg_params.memcg']);
+  }
+
+  /** Whether this kernel has such caches. */
+  get exist(): boolean {
+    return this.#root !== undefined;
+  }
+
+  /** Root cache of a cache, which may be the cache itself. @throws {ReadError} */
+  rootOf(cache: bigint): bigint {
+    return this.#root?.read(cache).pointer('memcg_params.root_cache') || cache;
+  }
+
+  /** The copies of a root cache. @throws {ReadError}, {@link TornList} */
+  *of(root: bigint): Generator<bigint> {
+    if (!this.#links) return;
+    const head = this.#links.addressOf(root, 'memcg_params.children');
+    yield* this.#links.entryAddresses(head, 'memcg_params.children_node');
+  }
+
+  /**
+   * The `struct mem_cgroup` that all objects of a copy are charged to; 0n for a root cache. @throws
+   * {ReadError}
+   */
+  groupOf(cache: bigint): bigint {
+    if (this.rootOf(cache) === cache) return 0n;
+    return this.#group?.read(cache).pointer('memcg_params.memcg') ?? 0n;
+  }
+}
+
+/** SLAB_RECLAIM_ACCOUNT of kernels without an enum for slab flags (before 6.9). */
+const RECLAIM_ACCOUNT = 0x2_0000;
+
+/**
+ * Returns the test whether a cache shrinks under memory pressure (SLAB_RECLAIM_ACCOUNT), which throws {@link
+ * ReadError}.
+ *
+ * @throws {KernelError} `unsupported-layout`
+ */
+export function reclaimTest(kernel: Kernel): (cache: bigint) => boolean {
+  const flags = new StructReader(kernel, 'kmem_cache', ['flags']);
+  const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
+  const mask = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
+  return (cache) => (flags.read(cache).number('flags') & mask) !== 0;
+}
+
+/** Maximum length of a cache name: it has a few dozen bytes, and the kernel's longest is below this limit. */
+const MOST_NAME = 128;
+
+/** Facts about a slab cache (`struct kmem_cache`, mm/slab.h). */
+export interface SlabCacheFacts {
+  /** Name as in /proc/slabinfo; untrusted. */
+  readonly name: string;
+  /** Bytes of an object, and of its slot. */
+  readonly objectSize: number;
+  readonly slotSize: number;
+}
+
+/** Reads names and sizes of slab caches. */
+export class SlabCacheNames {
+  readonly #kernel: Kernel;
+  readonly #cache;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#cache = new StructReader(kernel, 'kmem_cache', ['name', 'object_size', 'size']);
+  }
+
+  /** @throws {ReadError} */
+  of(cache: bigint): SlabCacheFacts {
+    const view = this.#cache.read(cache);
+    return {
+      name: textAt(this.#kernel, 'a name', view.pointer('name'), MOST_NAME),
+      objectSize: view.number('object_size'),
+      slotSize: view.number('size'),
+    };
+  }
+}
+
+/**
+ * Number of slabs that a cache counts, over all NUMA nodes: `kmem_cache_node.nr_slabs`, which exists with
+ * CONFIG_SLUB_DEBUG (mm/slub.c). Undefined if the kernel's types lack it.
+ *
+ * @throws {ReadError}; {@link KernelError} `damaged`
+ */
+export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined {
+  const node = kernel.struct('kmem_cache_node');
+  const layout = kernel.struct('kmem_cache');
+  // An array in the cache; since 7.1 an array of pointer pairs after it.
+  const pairs = layout?.member('per_node');
+  const array = pairs ?? layout?.member('node');
+  if (!node?.member('nr_slabs.counter') || !array) return undefined;
+  const counter = new StructReader(kernel, 'kmem_cache_node', ['nr_slabs.counter']);
+  const stride = pairs ? kernel.struct('kmem_cache_per_node_ptrs')?.size : 8;
+  const within = pairs ? kernel.struct('kmem_cache_per_node_ptrs')?.member('node')?.offset : 0;
+  if (stride === undefined || within === undefined) return undefined;
+  let sum = 0;
+  for (let index = 0; index < numaNodes(kernel); index++) {
+    const at = cache + BigInt(array.offset + index * stride + within);
+    const own = pointerPartOf(kernel, 'struct kmem_cache', cache, at);
+    // A node without memory has no struct kmem_cache_node.
+    if (own !== 0n) sum += counter.read(own).number('nr_slabs.counter');
+  }
+  return sum;
+}
+
+/**
+ * Describes a slab cache with fewer slabs found than it counts, or one that is in no list; undefined if there
+ * is none, or if the dump lacks the counters. More slabs may be found than counted: KFENCE pages are slabs
+ * too, and the kernel counts a slab only after its creation, and stops before it is freed.
+ *
+ * @param met number of slabs found in each cache, by the address of its `struct kmem_cache`
+ * @throws {KernelError}, {@link TornList}
+ */
+export function uncountedSlabs(
+  kernel: Kernel,
+  met: ReadonlyMap<bigint, number>,
+): string | undefined {
+  const head = kernel.symbol('slab_caches');
+  const reader = StructReader.ifPresent(kernel, 'kmem_cache', ['list']);
+  if (head === undefined || !reader) return undefined;
+  return readOrNot(() => {
+    const all = new Set<bigint>();
+    for (const cache of reader.entryAddresses(head, 'list')) {
+      const counted = slabsCounted(kernel, cache) ?? 0;
+      const found = met.get(cache) ?? 0;
+      all.add(cache);
+      if (found < counted)
+        return `the slab cache at ${hex(cache)} counts ${counted} slabs, but ${found} were found`;
+    }
+    const other = [...met.keys()].find((cache) => !all.has(cache));
+    if (other === undefined) return undefined;
+    return `a slab belongs to the cache at ${hex(other)}, which does not exist`;
+  });
 }

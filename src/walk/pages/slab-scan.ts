@@ -1,28 +1,27 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
-import { readOrNot } from '../read-or-not.js';
+import { readOrNot } from '../named-read.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
-import { ChildCaches } from './child-caches.js';
 import { framesPerSection, pagesPerChunk } from './chunk-sizes.js';
 import { memoryEnd } from './memory-end.js';
-import { slabsCounted } from './slab-totals.js';
+import { ChildCaches, slabsCounted } from './slab-caches.js';
 import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
 
 /** A slot of a slab, in use or free: the allocator's lists are not consulted. */
 export interface Slot {
-  /** Address of the `struct kmem_cache` that was asked for; the slab may be of one of its copies. */
+  /** Address of the requested `struct kmem_cache`; the slab may belong to one of its copies. */
   readonly cache: bigint;
-  /** Address of the object in it. */
+  /** Address of its object. */
   readonly object: bigint;
   readonly slab: Slab;
 }
 
-/** A slab of a cache whose slots are told. */
+/** A slab of a cache whose slots are reported. */
 export interface Slab {
   /** Address of its first `struct page`. */
   readonly page: bigint;
@@ -30,38 +29,41 @@ export interface Slab {
   readonly objects: number;
 }
 
-/** Takes bytes of one `struct page` into a view of many: `offset` is from its start. */
+/** Copies bytes of one `struct page` into a view of many: `offset` is from its start. */
 export type Take = (offset: number, length: number) => void;
 
-/** Looks at page frames while they are scanned for slots. */
+/** Receives page frames while they are scanned for slots. */
 export interface PageVisitor {
-  /** A slab: its `struct page` lies at `base` of the view, and behind it the next one. */
+  /** A slab: its `struct page` is at `base` of the view, followed by the next one. */
   slab(cache: bigint, view: DataView, base: number): void;
-  /** Any page that is no slab's, a tail page perhaps. */
+  /** Any page that is not in a slab, including tail pages. */
   page(frame: number, view: DataView, base: number): void;
   /**
-   * Takes what it looks at of a `struct page` that cannot be had whole: of a slab of this cache, or
-   * of a page that is no slab's.
+   * Extracts the members that the visitor reads from a `struct page` that is incomplete in the dump: of a
+   * slab of this cache, or of another page.
    */
   fetch(cache: bigint | undefined, take: Take, view: DataView, base: number): void;
-  /** What it looks at of some struct pages could not be had: it is not told of all of them. */
+  /** Some struct pages could not be read: the list is incomplete. */
   missed(): void;
-  /** All frames have been looked at. */
+  /** All frames were read. */
   ended(): void;
 }
 
 /**
- * Sections without an array that are passed over where only one witness says that memory goes on:
- * 16 TiB. What a damaged word says may be millions of times as much.
+ * Maximum number of sections without an array that are skipped if only one source says that memory continues:
+ * 16 TiB. A damaged word may claim millions of times as much.
  */
 const MOST_EMPTY = 2 ** 17;
 
-/** The low bits of `kmem_cache_order_objects.x` count objects, those above give the order (OO_MASK in mm/slub.c). */
+/**
+ * Mask of the object count in `kmem_cache_order_objects.x`; the higher bits are the order (OO_MASK in
+ * mm/slub.c).
+ */
 const OBJECTS = 0xffff;
 
 /**
- * Every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
- * find them all is through the `struct page` of every page frame (as drgn does it).
+ * Finds every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
+ * find them all is to scan the `struct page` of every page frame (as drgn does).
  */
 export class SlabScan {
   readonly #kernel: Kernel;
@@ -77,7 +79,7 @@ export class SlabScan {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, warnings: Warnings) {
     const page = kernel.struct('page');
-    if (!page) throw new KernelError('unsupported-layout', 'this kernel has no struct page');
+    if (!page) throw unsupportedLayout('this kernel has no struct page');
     this.#kernel = kernel;
     this.#warnings = warnings;
     this.#stride = page.size;
@@ -85,12 +87,7 @@ export class SlabScan {
     this.#testBytes = slabTestBytes(kernel, page);
     this.#cacheOffset = slabCacheOffset(kernel, page);
     const objects = kernel.struct('slab')?.member('objects') ?? page.member('objects');
-    if (!objects) {
-      throw new KernelError(
-        'unsupported-layout',
-        'neither struct slab nor struct page counts objects',
-      );
-    }
+    if (!objects) throw unsupportedLayout('neither struct slab nor struct page counts objects');
     this.#objectCount = objects;
     this.#cache = new StructReader(kernel, 'kmem_cache', ['size', 'red_left_pad']);
     const layout = kernel.struct('kmem_cache');
@@ -99,8 +96,8 @@ export class SlabScan {
   }
 
   /**
-   * @param progress told now and then which part of all frames is done, 0 to 1
-   * @param look sees each page frame as well, so that memory is gone through once
+   * @param progress called with the completed fraction of all frames, 0 to 1
+   * @param look receives each page frame as well, so that one scan serves both purposes
    * @throws as {@link memoryEnd}
    */
   *slots(
@@ -115,15 +112,14 @@ export class SlabScan {
       for (const child of children.of(cache)) shapes.set(child, this.#shape(child, cache));
     }
     const { frame: last, agreed, faults } = memoryEnd(this.#kernel);
-    for (const { code, message } of faults)
-      this.#warnings.add(code, `where memory ends: ${message}`);
+    for (const { code, message } of faults) this.#warnings.add(code, `end of memory: ${message}`);
     const perChunk = pagesPerChunk(this.#stride);
     const perSection = framesPerSection(this.#kernel.facts.pageSize);
     const pages = new Cursor(this.#kernel, 'struct page');
     let missing = 0;
     let empty = 0;
     for (let frame = 0; frame < last; ) {
-      // Not beyond a section: the next one may be missing.
+      // Does not cross the end of a section: the next one may be missing.
       const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
       progress(frame / last);
       const first = this.#kernel.pages.pageOfFrame(frame);
@@ -135,7 +131,7 @@ export class SlabScan {
         if (error.code === 'unmapped') {
           frame += perSection - (frame % perSection);
           if (frame > agreed && ++empty > MOST_EMPTY) {
-            const message = `where memory ends: page frame ${last} is said, and ${MOST_EMPTY} sections before it are not there`;
+            const message = `end of memory: page frame ${last} is said, and ${MOST_EMPTY} sections before it are not there`;
             this.#warnings.add('corrupt', message);
             look?.missed();
             break;
@@ -146,7 +142,7 @@ export class SlabScan {
         window = { view: found.view, base: 0 };
         missing += found.missing;
       }
-      // Whoever takes the slots reads what is in them.
+      // The slabs are collected first, because the consumer reads the content of the slots.
       for (const slab of this.#slabs({ frame, first, count }, window, shapes, look))
         yield* this.#objects(slab, shapes.get(slab.cache)!);
       frame += count;
@@ -162,7 +158,10 @@ export class SlabScan {
     }
   }
 
-  /** The slabs of those caches among some frames; of its own, since a million frames go through it. */
+  /**
+   * Returns the slabs of those caches among some frames. It is a separate method for speed, since it visits a
+   * million frames.
+   */
   #slabs(
     { frame, first, count }: Frames,
     { view, base: start }: Readonly<ByteWindow>,
@@ -191,8 +190,8 @@ export class SlabScan {
   }
 
   /**
-   * As much of some struct pages as is there, for a dump that has holes in them: an extract has no
-   * more than these members. What is missing reads as no slab.
+   * Reads the available members of some struct pages, for a dump with holes in them: an extract contains only
+   * these members. A missing struct page reads as no slab.
    */
   #byMember(
     first: bigint,
@@ -242,34 +241,29 @@ export class SlabScan {
   }
 
   /**
-   * How many objects a slab has: as many as its cache puts into slabs of its order, or of the least order that it
-   * falls back to (`oo` and `min`, allocate_slab() in mm/slub.c). A page of KFENCE is a slab of one object.
+   * Returns the number of objects of a slab, and checks that it is the cache's number for slabs of the
+   * regular order or of the minimum order (`oo` and `min`, allocate_slab() in mm/slub.c). A KFENCE page is a
+   * slab of one object.
    */
   #checked(page: bigint, claimed: number, { counts }: Shape): number {
     if (counts === undefined || counts.includes(claimed) || claimed === 1) return claimed;
-    // Another may be made while it is read.
+    // A live kernel may create another slab while this one is read.
     if (!this.#kernel.facts.live)
       this.#warnings.add(
         'corrupt',
-        `the slab at ${hex(page)} claims ${claimed} objects, and slabs of its cache have ${[...new Set(counts)].join(' or ')}`,
+        `the slab at ${hex(page)} claims ${claimed} objects, but slabs of its cache have ${[...new Set(counts)].join(' or ')}`,
       );
     return Math.max(...counts);
   }
 
   /**
-   * A slab whose `struct page` is lost is seen by its cache's own count alone. More may be met than it
-   * counts: KFENCE's pages are slabs too. A live kernel makes and frees slabs meanwhile, and an extract
-   * may lack the count.
+   * Compares the number of slabs found with the cache's own count, which is the only sign of a slab whose
+   * `struct page` is lost. More may be found than counted: KFENCE pages are slabs too. A live kernel creates
+   * and frees slabs meanwhile, and an extract may lack the count.
    */
   #checkTotal(cache: bigint, met: number): void {
     if (this.#kernel.facts.live) return;
-    let counted: number | undefined;
-    try {
-      counted = slabsCounted(this.#kernel, cache);
-    } catch (error) {
-      if (error instanceof ReadError) return;
-      throw error;
-    }
+    const counted = readOrNot(() => slabsCounted(this.#kernel, cache));
     if (counted === undefined || met >= counted) return;
     this.#warnings.add(
       'corrupt',
@@ -280,9 +274,7 @@ export class SlabScan {
   #shape(cache: bigint, root: bigint): Shape {
     const view = this.#cache.read(cache);
     const size = view.number('size');
-    if (size < 8 || size > 2 ** 26) {
-      throw new KernelError('damaged', `the slab cache at ${hex(cache)} is not sound`);
-    }
+    if (size < 8 || size > 2 ** 26) throw damaged(`the slab cache at ${hex(cache)} is not sound`);
     const counts = this.#orders && readOrNot(() => this.#orders?.read(cache));
     return {
       size,
@@ -294,9 +286,9 @@ export class SlabScan {
   }
 }
 
-/** Page frames in a row. */
+/** Consecutive page frames. */
 interface Frames {
-  /** Number of the first. */
+  /** Number of the first frame. */
   readonly frame: number;
   /** Address of its `struct page`. */
   readonly first: bigint;
@@ -306,15 +298,15 @@ interface Frames {
 interface Shape {
   readonly size: number;
   readonly pad: number;
-  /** The cache itself, or the one that it is a copy of. */
+  /** The cache itself, or its root cache if it is a copy. */
   readonly root: bigint;
-  /** Objects of a slab, by its cache; undefined: an extract may lack that. */
+  /** Possible numbers of objects per slab; undefined if an extract lacks them. */
   readonly counts: readonly number[] | undefined;
-  /** How many were met. */
+  /** Number of slabs found. */
   slabs: number;
 }
 
-/** Whether all that a step reads is there. */
+/** Whether everything that a step reads is available. */
 function isThere(step: () => void): boolean {
   try {
     step();

@@ -1,26 +1,25 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { again } from '../again.js';
-import { cpuMask, perCpuAddress } from '../machine/cpus.js';
+import { readUntilConsistent } from '../again.js';
+import { cpuMask, perCpuAddress } from '../cpus.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
-import { FreeList } from './free-list.js';
-import { sheavesOf } from './sheaves.js';
+import { FreeList, sheavesOf } from './free-objects.js';
 import type { Take } from './slab-scan.js';
 
-/** What the slabs of a cache hold. */
+/** Number of slabs and objects of a cache. */
 export interface SlabCount {
-  /** Objects that slabs count as given out, those that wait in per-CPU lists included. */
+  /** Objects that slabs count as allocated, including those on per-CPU free lists. */
   inUse: number;
   slabs: number;
 }
 
-/** More objects than this in one CPU's list are damage: a slab has 2^15 at most. */
+/** Maximum number of objects on one CPU's list: a slab has at most 2^15. More indicate damage. */
 const MOST_FREE = 2 ** 15;
 
-/** Counts the objects of some slab caches that are in use, slab by slab (mm/slub.c). */
+/** Counts the objects in use of some slab caches, slab by slab (mm/slub.c). */
 export class SlabUsage {
   readonly #counts = new Map<bigint, SlabCount>();
-  /** Caches of which a slab has more objects in use than it has. */
+  /** Caches with a slab that has more objects in use than it contains. */
   readonly #unsound = new Set<bigint>();
   readonly #inUse;
   readonly #objects;
@@ -32,7 +31,7 @@ export class SlabUsage {
     this.#objects = slab?.member('objects') ?? page?.member('objects');
   }
 
-  /** Takes the `struct page` of a slab of this cache into account. */
+  /** Counts a slab of this cache, given its `struct page`. */
   slab(cache: bigint, view: DataView, base: number): void {
     const count = this.#counts.get(cache);
     if (!count || !this.#inUse) return;
@@ -44,28 +43,26 @@ export class SlabUsage {
     if (inUse > objects) this.#unsound.add(cache);
   }
 
-  /** Takes what `slab` looks at of a `struct page`. */
+  /** Extracts the members of `struct page` that `slab` reads. */
   fetch(take: Take): void {
     if (this.#inUse) take(this.#inUse.offset, this.#inUse.size);
     if (this.#objects) take(this.#objects.offset, this.#objects.size);
   }
 
   /**
-   * Undefined where the kernel's types don't tell.
+   * Undefined if the kernel's types lack the members.
    *
-   * @throws {KernelError} `damaged` where a slab's numbers contradict each other
+   * @throws {KernelError} `damaged` if a slab's counts contradict each other
    */
   count(cache: bigint): SlabCount | undefined {
-    if (this.#unsound.has(cache)) {
-      throw new KernelError('damaged', 'a slab has more objects in use than it has');
-    }
+    if (this.#unsound.has(cache)) throw damaged('a slab has more objects in use than it contains');
     return this.#inUse && this.#counts.get(cache);
   }
 }
 
 /**
- * Objects of a cache that its slabs count as in use and that nobody uses: those in the lists of the
- * CPUs up to 6.x, those in sheaves since then.
+ * Number of free objects of a cache that its slabs count as in use: objects on per-CPU free lists up to 6.x,
+ * in sheaves since then.
  *
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
  */
@@ -77,14 +74,14 @@ export function freeInCaches(kernel: Kernel, cache: bigint): number {
   return free;
 }
 
-/** In the lists of the CPUs: `kmem_cache_cpu.freelist`. @throws as {@link freeInCaches} */
+/** Free objects on per-CPU free lists: `kmem_cache_cpu.freelist`. @throws as {@link freeInCaches} */
 export function* onCpuLists(kernel: Kernel, cache: bigint): Generator<bigint> {
   const view = new StructReader(kernel, 'kmem_cache', ['cpu_slab']).read(cache);
   const list = new FreeList(kernel, cache);
   const perCpu = new StructReader(kernel, 'kmem_cache_cpu', ['freelist']);
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const own = perCpuAddress(kernel, view.pointer('cpu_slab'), cpu);
-    yield* again(kernel, () => [
+    yield* readUntilConsistent(kernel, () => [
       ...list.from(perCpu.read(own).pointer('freelist'), MOST_FREE, `CPU ${cpu}`),
     ]);
   }

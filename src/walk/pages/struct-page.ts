@@ -1,39 +1,42 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
-import type { ByteWindow } from '../../kernel/fast-reads.js';
+import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
 
-/** No buddy or hugetlb allocation is larger (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
+/** Maximum order of buddy and hugetlb allocations (1 GiB of 4 KiB pages, hugetlb's largest, is 18). */
 export const MAX_ORDER = 30;
 
-/** Looks at the `struct page` at `base` of a view. */
+/** Tests the `struct page` at `base` of a view. */
 export type PageTest = (view: DataView, base?: number) => boolean;
 
-/** From a `struct page`, at an address and found at a place, to the first of its allocation. */
+/**
+ * Returns the address of an allocation's first `struct page`, given the address of any of its `struct page`s
+ * and a window with its bytes.
+ */
 export type HeadFinder = (page: bigint, window: Readonly<ByteWindow>) => bigint;
 
 export function struct(kernel: Kernel, name: string): StructLayout {
   const layout = kernel.struct(name);
-  if (!layout) throw new KernelError('unsupported-layout', `this kernel has no struct ${name}`);
+  if (!layout) throw unsupportedLayout(`this kernel has no struct ${name}`);
   return layout;
 }
 
 export function memberOf(layout: StructLayout, path: string): MemberLayout {
   const member = layout.member(path);
   if (member) return member;
-  throw new KernelError('unsupported-layout', `struct ${layout.name} has no member ${path}`);
+  throw unsupportedLayout(`struct ${layout.name} has no member ${path}`);
 }
 
 /** `page.flags`, or `page.flags.f` since it became a struct memdesc_flags_t (6.18). */
 function flagsOffset(page: StructLayout): number {
   const flags = page.member('flags.f') ?? page.member('flags');
-  if (!flags) throw new KernelError('unsupported-layout', 'struct page has no member flags');
+  if (!flags) throw unsupportedLayout('struct page has no member flags');
   return flags.offset;
 }
 
-/** Bytes of a struct page that {@link slabTest} looks at. */
+/** Bytes of a struct page that {@link slabTest} reads. */
 export function slabTestBytes(
   kernel: Kernel,
   page: StructLayout,
@@ -46,24 +49,22 @@ export function slabTestBytes(
 }
 
 /**
- * What a page_type can say; undefined while PG_slab is a flag: page types got names for it when they
- * took slabs in (6.10).
+ * Page types by name; undefined while PG_slab is a flag: page types got names when PG_slab became one of them
+ * (6.10).
  */
 export function pageTypes(kernel: Kernel): ReadonlyMap<string, bigint> | undefined {
   if (kernel.enumerators('pageflags')?.has('PG_slab')) return undefined;
   return kernel.enumerators('pagetype');
 }
 
-/** The byte of a struct page, from its start, that holds a page flag, and the flag's bit in it. */
+/** Offset of the byte with a page flag in struct page, and the flag's bit in that byte. */
 export function flagPlace(
   kernel: Kernel,
   page: StructLayout,
   flag: string,
 ): { readonly offset: number; readonly mask: number } {
   const bit = kernel.enumerators('pageflags')?.get(flag);
-  if (bit === undefined) {
-    throw new KernelError('unsupported-layout', `enum pageflags of this kernel has no ${flag}`);
-  }
+  if (bit === undefined) throw unsupportedLayout(`enum pageflags of this kernel has no ${flag}`);
   return { offset: flagsOffset(page) + Math.floor(Number(bit) / 8), mask: 1 << (Number(bit) % 8) };
 }
 
@@ -73,19 +74,14 @@ export function flagTest(kernel: Kernel, page: StructLayout, flag: string): Page
 }
 
 /**
- * From any page of a compound allocation to its first (include/linux/page-flags.h). Since 4.4 the
- * word of a tail page is the head's address plus 1. Since 7.1 it is `compound_info`, and where
- * struct page has a power of two as its size and the kernel optimizes hugetlb's vmemmap, the word
- * of a tail is a mask for the tail's own address instead, plus 1.
+ * Returns a function from any page of a compound allocation to its first page (include/linux/page-flags.h).
+ * Since 4.4 a tail page contains the head's address plus 1. Since 7.1 this word is `compound_info`. If the
+ * size of struct page is a power of two and the kernel optimizes hugetlb's vmemmap, it is a mask for the
+ * tail's own address instead, plus 1.
  */
 export function headFinder(kernel: Kernel, page: StructLayout): HeadFinder {
   const word = page.member('compound_head') ?? page.member('compound_info');
-  if (!word) {
-    throw new KernelError(
-      'unsupported-layout',
-      'struct page has neither compound_head nor compound_info',
-    );
-  }
+  if (!word) throw unsupportedLayout('struct page has neither compound_head nor compound_info');
   const masks =
     page.member('compound_info') !== undefined &&
     kernel.struct('zone')?.member('vmemmap_tails') !== undefined &&
@@ -98,8 +94,8 @@ export function headFinder(kernel: Kernel, page: StructLayout): HeadFinder {
 }
 
 /**
- * PG_slab is a page flag before 6.10; 6.10 and 6.11 keep it inverted among the bits of page_type;
- * since then the top byte of page_type says PGTY_slab (include/linux/page-flags.h).
+ * Returns a test for slab pages. PG_slab is a page flag before 6.10, and an inverted bit of page_type in 6.10
+ * and 6.11. Since then the top byte of page_type is PGTY_slab (include/linux/page-flags.h).
  */
 export function slabTest(kernel: Kernel, page: StructLayout): PageTest {
   const pageType = page.member('page_type');
@@ -120,7 +116,9 @@ export function slabTest(kernel: Kernel, page: StructLayout): PageTest {
   return flagTest(kernel, page, 'PG_slab');
 }
 
-/** Large kmallocs have a page type of their own since 6.15; before, nothing tells them. */
+/**
+ * Returns a test for large kmallocs, which have a page type since 6.15. Before, they cannot be recognized.
+ */
 export function largeKmallocTest(kernel: Kernel, page: StructLayout): PageTest {
   const type = pageTypes(kernel)?.get('PGTY_large_kmalloc');
   const pageType = page.member('page_type');
@@ -130,9 +128,9 @@ export function largeKmallocTest(kernel: Kernel, page: StructLayout): PageTest {
 }
 
 /**
- * Where a compound head keeps its order, in bytes from its struct page, newest first: the low byte of
- * `folio._flags_1` (6.6), `folio._folio_order` (6.1), `compound_order` of the second struct page
- * (before that).
+ * Offset of a compound head's order from its struct page, in bytes; newest first: the low byte of
+ * `folio._flags_1` (6.6), `folio._folio_order` (6.1), `compound_order` of the second struct page (before
+ * that).
  */
 export function orderOffset(kernel: Kernel, page: StructLayout): number {
   const folio = kernel.struct('folio');
@@ -140,10 +138,10 @@ export function orderOffset(kernel: Kernel, page: StructLayout): number {
   const inSecond = member ? undefined : page.member('compound_order');
   const offset = inSecond ? page.size + inSecond.offset : member?.offset;
   if (offset !== undefined) return offset;
-  throw new KernelError('unsupported-layout', 'no member is known that holds a folio’s order');
+  throw unsupportedLayout('no member is known that holds a folio’s order');
 }
 
-/** Reads the order of a compound allocation, by its first frame. */
+/** Returns a reader of the order of a compound allocation, given its first frame. */
 export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) => number {
   const offset = orderOffset(kernel, page);
   const cursor = new Cursor(kernel, 'struct page');
@@ -152,18 +150,15 @@ export function orderFinder(kernel: Kernel, page: StructLayout): (head: number) 
     const { view, base } = cursor.to(head).look(offset, 1);
     const order = view.getUint8(base + offset);
     if (order === 0 || order > MAX_ORDER) {
-      throw new KernelError('damaged', `the compound page ${hex(head)} claims order ${order}`);
+      throw damaged(`the compound page ${hex(head)} claims order ${order}`);
     }
     return order;
   };
 }
 
-/** Of `slab.slab_cache`, which overlays struct page (5.17), or `page.slab_cache` before. */
+/** Offset of `slab.slab_cache`, which overlays struct page (5.17), or of `page.slab_cache` before. */
 export function slabCacheOffset(kernel: Kernel, page: StructLayout): number {
   const field = kernel.struct('slab')?.member('slab_cache') ?? page.member('slab_cache');
   if (field) return field.offset;
-  throw new KernelError(
-    'unsupported-layout',
-    'neither struct slab nor struct page has a member slab_cache',
-  );
+  throw unsupportedLayout('neither struct slab nor struct page has a member slab_cache');
 }

@@ -1,17 +1,16 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, perCpuAddress } from '../machine/cpus.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
+import { cpuMask, needSymbol, numaNodes, perCpuAddress } from '../cpus.js';
+import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
-/** What counters were called before 5.9. */
+/** Names of counters before 5.9. */
 const FORMERLY = {
   NR_SLAB_RECLAIMABLE_B: 'NR_SLAB_RECLAIMABLE',
   NR_SLAB_UNRECLAIMABLE_B: 'NR_SLAB_UNRECLAIMABLE',
 } as const;
 
-/** Counters `vm_stat[item]` with a part for each CPU, an s8 for each item. */
+/** Counters `vm_stat[item]` with pending per-CPU differences, an s8 for each item. */
 class Counters {
   readonly #kernel: Kernel;
   readonly #owner;
@@ -19,7 +18,7 @@ class Counters {
   readonly #diffs: { readonly pointer: bigint; readonly type: string; readonly first: number };
   readonly #cpus: readonly number[];
 
-  /** @param diffs from what the owner's `member` points to, by CPU, to their own array of items */
+  /** @param diffs per-CPU struct that the owner's `member` points to, and the path of its array of items */
   constructor(
     kernel: Kernel,
     owner: string,
@@ -35,7 +34,7 @@ class Counters {
       first: members[path]!.offset,
     };
     const named = kernel.enumerators(items);
-    if (!named) throw new KernelError('unsupported-layout', `this kernel has no enum ${items}`);
+    if (!named) throw unsupportedLayout(`this kernel has no enum ${items}`);
     this.#items = new Map([
       ...Object.entries(FORMERLY).flatMap(([name, former]) => {
         const item = named.get(former);
@@ -50,13 +49,13 @@ class Counters {
     return this.#items.has(name);
   }
 
-  /** 0 where the kernel has no such counter. */
+  /** Value of a counter; 0 if the kernel has no such counter. */
   item(owner: bigint, name: string): number {
     const item = this.#items.get(name);
     const array = this.#owner.members.vm_stat;
     if (item === undefined) return 0;
     if (Number(item) >= (array?.count ?? 0)) {
-      throw new KernelError('unsupported-layout', `vm_stat has no place for ${name}`);
+      throw unsupportedLayout(`vm_stat has no place for ${name}`);
     }
     const whole = `struct ${this.#owner.name}`;
     let sum = long(this.#kernel, whole, owner, BigInt(array!.offset) + 8n * item);
@@ -70,7 +69,10 @@ class Counters {
   }
 }
 
-/** Counters of NUMA nodes: `enum node_stat_item`. Slabs are named as since 5.9; all count in pages. */
+/**
+ * Counters of NUMA nodes: `enum node_stat_item`. Slab counters have their names since 5.9. All values are in
+ * pages.
+ */
 export class NodeCounters extends Counters {
   readonly #node: StructReader<'node_present_pages'>;
 
@@ -80,7 +82,9 @@ export class NodeCounters extends Counters {
     this.#node = new StructReader(kernel, 'pglist_data', ['node_present_pages']);
   }
 
-  /** Pages of all zones of a node, which change as theirs do; undefined where the dump lacks it. */
+  /**
+   * Number of pages of all zones of a node, updated together with the zones; undefined if the dump lacks it.
+   */
   present(node: bigint): number | undefined {
     return readOrNot(() => this.#node.read(node).number('node_present_pages'));
   }
@@ -90,7 +94,7 @@ interface Zone {
   readonly address: bigint;
   readonly present: number;
   readonly managed: number;
-  /** Free pages in the lists of CPUs. */
+  /** Free pages on per-CPU free lists. */
   readonly onCpus: number;
 }
 
@@ -101,7 +105,7 @@ export class ZoneCounters extends Counters {
   readonly #zone;
   readonly #lists: { readonly pointer: bigint; readonly count: (cpu: bigint) => number };
 
-  /** Since 5.14 the free pages and the counters of a CPU are apart. */
+  /** Since 5.14 a CPU's free pages and its counters are in separate structs. */
   constructor(kernel: Kernel) {
     const apart = kernel.struct('zone')?.member('per_cpu_zonestats') !== undefined;
     super(kernel, 'zone', 'zone_stat_item', {
@@ -144,7 +148,49 @@ export class ZoneCounters extends Counters {
   }
 }
 
-/** A signed word of a struct: counters may be negative for a moment. */
+/** Reads a signed word of a struct: counters may be negative temporarily. */
 export function long(kernel: Kernel, whole: string, at: bigint, offset: bigint): number {
   return Number(readPartOf(kernel, whole, at, at + offset, 8).getBigInt64(0, true));
+}
+
+/** Pages that graphics drivers use, and pages that they keep for reuse (since about 6.18). */
+const ITEMS = ['NR_GPU_ACTIVE', 'NR_GPU_RECLAIM'] as const;
+
+/**
+ * Base pages of graphics drivers, as the kernel counts them: their page frames do not show the owner.
+ * Undefined if the kernel does not count them.
+ *
+ * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError}
+ */
+export function gpuPages(kernel: Kernel, counters = new NodeCounters(kernel)): number | undefined {
+  const items = ITEMS.filter((item) => counters.has(item));
+  if (items.length === 0) return undefined;
+  let pages = 0;
+  for (const node of memoryNodes(kernel))
+    for (const item of items) pages += counters.item(node, item);
+  return pages;
+}
+
+/**
+ * Address of the `pglist_data` of each NUMA node, which describes its memory.
+ *
+ * @throws {KernelError} `no-symbols`, `damaged`; {@link ReadError}
+ */
+export function memoryNodes(kernel: Kernel): bigint[] {
+  return numberedNodes(kernel).map(({ node }) => node);
+}
+
+/** The same, with the node numbers. @throws as {@link memoryNodes} */
+export function numberedNodes(
+  kernel: Kernel,
+): { readonly number: number; readonly node: bigint }[] {
+  const single = kernel.symbol('contig_page_data');
+  if (single !== undefined) return [{ number: 0, node: single }];
+  const at = needSymbol(kernel, 'node_data');
+  const table = readPartOf(kernel, 'node_data', at, at, 8 * numaNodes(kernel));
+  const all = Array.from({ length: table.byteLength / 8 }, (_, number) => ({
+    number,
+    node: table.getBigUint64(8 * number, true),
+  }));
+  return all.filter(({ node }) => node !== 0n);
 }

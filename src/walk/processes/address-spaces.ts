@@ -1,31 +1,35 @@
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { anew } from '../again.js';
-import { cpuMask, needSymbol, perCpuAddress } from '../machine/cpus.js';
-import { readOrNot } from '../read-or-not.js';
+import { readFresh } from '../again.js';
+import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
+import { pointersPartOf, readOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { taskTable } from '../tasks/task-table.js';
+import { type TaskTable, taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';
 
 /** The memory of one process, or of several that share it (CLONE_VM, vfork). */
 export interface AddressSpace {
   /** Address of its `struct mm_struct`. */
   readonly mm: bigint;
-  /** Address of its top page table. */
+  /** Address of its top-level page table. */
   readonly pgd: bigint;
-  /** The processes that have it, by their leaders; a leader that has ended may have threads that have it. */
+  /**
+   * Thread group leaders of the processes that use it; a leader may have exited while its threads still use
+   * it.
+   */
   readonly processes: readonly Task[];
-  /** Addresses of tasks that have it, one of each process. */
+  /** Addresses of tasks that use it, one per process. */
   readonly tasks: readonly bigint[];
-  /** A CPU is at work for it: what it counts and what its page tables say may differ for a moment. */
+  /** It is running on a CPU: its counters and page tables may differ briefly. */
   readonly running: boolean;
 }
 
 /**
- * The memory of all processes, each once. Kernel threads have none: what they borrow (`active_mm`) is not
- * theirs.
+ * Returns the address spaces of all processes, each once. Kernel threads have none: a borrowed one
+ * (`active_mm`) does not count.
  *
- * @param lost told of processes whose memory cannot be found, and why
- * @throws as taskTable does; what `lost` throws
+ * @param lost receives processes whose memory cannot be found, with the reason
+ * @throws as taskTable does; errors of `lost`
  */
 export function addressSpaces(
   kernel: Kernel,
@@ -41,7 +45,7 @@ export function addressSpaces(
     if (process.kernelThread) continue;
     try {
       let [mm, task] = [memoryOf(process), process.address];
-      // A leader that has ended lets go of it, and its threads go on.
+      // A leader that has exited has no mm, while its threads continue.
       for (const thread of mm === 0n ? threads(process) : [])
         if (mm === 0n) [mm, task] = [memoryOf(thread), thread.address];
       if (mm === 0n) {
@@ -69,26 +73,108 @@ export function addressSpaces(
   return spaces;
 }
 
-/** Whether all tasks of a live kernel that had an address space have exited or called exec since it was found. */
+/**
+ * Whether all tasks of a live kernel that used an address space have exited or called exec since it was
+ * found.
+ */
 export function isFreed(kernel: Kernel, { mm, tasks }: AddressSpace): boolean {
   if (!kernel.facts.live) return false;
   const task = new StructReader(kernel, 'task_struct', ['mm']);
-  const now = (address: bigint) => anew(kernel, () => readOrNot(() => task.read(address)));
+  const now = (address: bigint) => readFresh(kernel, () => readOrNot(() => task.read(address)));
   return tasks.every((address) => now(address)?.pointer('mm') !== mm);
 }
 
-/** For messages. */
+/** Names an address space in messages. */
 export function spaceName({ processes }: AddressSpace): string {
   const [first] = processes;
   return first === undefined ? 'a process' : `pid ${first.pid}`;
 }
 
-/** The tasks that CPUs are at work for (`rq.curr`). */
+/** Yields the tasks that CPUs are running (`rq.curr`). */
 function* runningTasks(kernel: Kernel): Generator<bigint> {
   const queue = new StructReader(kernel, 'rq', ['curr']);
   const queues = needSymbol(kernel, 'runqueues');
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const task = queue.read(perCpuAddress(kernel, queues, cpu)).pointer('curr');
     if (task !== 0n) yield task;
+  }
+}
+
+/** Base pages that an address space counts as resident or swapped (include/linux/mm_types_task.h). */
+export interface ResidentCounts {
+  readonly file: number;
+  readonly anonymous: number;
+  readonly swapped: number;
+  readonly shmem: number;
+}
+
+/** MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES. */
+const COUNTERS = 4;
+
+/**
+ * Reads `mm_struct.rss_stat`, including counts that CPUs (since 6.2) or threads (before) have not added yet.
+ */
+export class ResidentCountReader {
+  readonly #kernel: Kernel;
+  readonly #memory;
+  /** Since 6.2: one `struct percpu_counter` per counter. */
+  readonly #counter: StructReader<'count' | 'counters'> | undefined;
+  readonly #cpus: readonly number[];
+  readonly #tasks: TaskTable;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#memory = new StructReader(kernel, 'mm_struct', ['rss_stat']);
+    const isPerCpu = this.#memory.members.rss_stat.size > COUNTERS * 8;
+    this.#counter = isPerCpu
+      ? new StructReader(kernel, 'percpu_counter', ['count', 'counters'])
+      : undefined;
+    this.#cpus = isPerCpu ? cpuMask(kernel, '__cpu_possible_mask') : [];
+    this.#tasks = taskTable(kernel);
+  }
+
+  /** @throws {ReadError}; {@link KernelError} `damaged` */
+  read({ mm, processes }: AddressSpace): ResidentCounts {
+    const counts = this.#counter ? this.#perCpu(mm) : this.#plain(mm, processes);
+    const [file = 0, anonymous = 0, swapped = 0, shmem = 0] = counts;
+    return { file, anonymous, swapped, shmem };
+  }
+
+  #perCpu(mm: bigint): number[] {
+    const reader = this.#counter!;
+    const first = this.#memory.addressOf(mm, 'rss_stat');
+    return Array.from({ length: COUNTERS }, (_, index) => {
+      const view = reader.read(reader.element(first, index));
+      let sum = Number(BigInt.asIntN(64, view.pointer('count')));
+      const own = view.pointer('counters');
+      for (const cpu of own === 0n ? [] : this.#cpus) {
+        const at = perCpuAddress(this.#kernel, own, cpu);
+        sum += readPartOf(this.#kernel, 'a percpu_counter', own, at, 4).getInt32(0, true);
+      }
+      return sum;
+    });
+  }
+
+  /** Up to 6.1: threads add their counts after 64 events (SPLIT_RSS_COUNTING). */
+  #plain(mm: bigint, processes: AddressSpace['processes']): number[] {
+    const first = this.#memory.addressOf(mm, 'rss_stat');
+    const words = pointersPartOf(this.#kernel, 'struct mm_struct', mm, first, COUNTERS);
+    const counts = words.map((word) => Number(BigInt.asIntN(64, word)));
+    const layout = this.#kernel.struct('task_struct');
+    const cached = layout?.member('rss_stat.count');
+    if (!cached) return counts;
+    if (cached.size < COUNTERS * 4)
+      throw unsupportedLayout('unsupported layout of struct task_rss_stat');
+    for (const process of processes) {
+      this.#tasks.checkThreads(process);
+      for (const { address } of this.#tasks.threads(process)) {
+        const at = address + BigInt(cached.offset);
+        const view = readPartOf(this.#kernel, 'struct task_struct', address, at, COUNTERS * 4);
+        for (let index = 0; index < COUNTERS; index++)
+          counts[index]! += view.getInt32(index * 4, true);
+      }
+    }
+    return counts;
   }
 }

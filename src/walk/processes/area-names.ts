@@ -2,23 +2,23 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { kindOfMapping, type MappingKind } from '../../records/mappings.js';
 import { FileSystems } from '../files/file-systems.js';
 import { type NamePlace, Paths } from '../files/paths.js';
-import { SlabCacheNames } from '../memory/slab-cache-names.js';
 import { PageReader } from '../pages/pages.js';
+import { SlabCacheNames } from '../pages/slab-caches.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
 import { type ProcessArea, type ProcessAreas, VM } from './process-areas.js';
 
-/** How a mapping is called, and what it shows. */
+/** Name and kind of a mapping. */
 export interface AreaName {
-  /** As /proc/PID/maps has it; hostile. */
+  /** Name as in /proc/PID/maps; untrusted. */
   readonly name: string;
   readonly kind: MappingKind;
 }
 
-/** ANON_VMA_NAME_MAX_LEN is 80; names of special mappings are shorter. */
+/** Maximum length of a name: ANON_VMA_NAME_MAX_LEN is 80, and names of special mappings are shorter. */
 const MOST_NAME = 128;
 
-/** The slab cache of all files but those that overlayfs opens below its own (fs/file_table.c). */
+/** Slab cache of all files except the backing files that overlayfs opens (fs/file_table.c). */
 const FILE_CACHE = 'filp';
 
 /** Names mappings as /proc/PID/maps does (show_map_vma and get_vma_name in fs/proc/task_mmu.c). */
@@ -30,7 +30,7 @@ export class AreaNames {
   readonly #special;
   readonly #specialName: bigint | undefined;
   readonly #vdso: StructReader<'context.vdso'> | undefined;
-  readonly #label: bigint | undefined;
+  readonly #label: StructReader<'name'> | undefined;
   readonly #userPath: StructReader<'user_path.mnt' | 'user_path.dentry'> | undefined;
   readonly #paths: Paths;
   readonly #onName: (place: NamePlace) => void;
@@ -40,7 +40,7 @@ export class AreaNames {
   readonly #known = new Map<bigint, { name: string; fsType: string | undefined }>();
 
   /**
-   * @param onName told of each name that is read
+   * @param onName receives each name that is read
    * @throws {KernelError} `unsupported-layout`
    */
   constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
@@ -52,15 +52,11 @@ export class AreaNames {
     this.#operations = new StructReader(kernel, 'vm_operations_struct', ['name']);
     this.#special = new StructReader(kernel, 'vm_special_mapping', ['name']);
     this.#specialName = kernel.symbol('special_mapping_name');
-    this.#vdso = kernel.struct('mm_struct')?.member('context.vdso')
-      ? new StructReader(kernel, 'mm_struct', ['context.vdso'])
-      : undefined;
-    const label = kernel.struct('anon_vma_name')?.member('name');
-    this.#label = label && BigInt(label.offset);
-    // 6.5 to 6.7 have the path below in place of it, and that of the user in the file itself.
-    this.#userPath = kernel.struct('backing_file')?.member('user_path')
-      ? new StructReader(kernel, 'backing_file', ['user_path.mnt', 'user_path.dentry'])
-      : undefined;
+    this.#vdso = StructReader.ifPresent(kernel, 'mm_struct', ['context.vdso']);
+    this.#label = StructReader.ifPresent(kernel, 'anon_vma_name', ['name']);
+    // In 6.5 to 6.7, this field holds the backing path instead, and the file itself the user-visible path.
+    const userPath = ['user_path.mnt', 'user_path.dentry'] as const;
+    this.#userPath = StructReader.ifPresent(kernel, 'backing_file', userPath);
     this.#onName = onName;
     this.#paths = new Paths(kernel, onName);
     this.#pages = new PageReader(kernel);
@@ -100,9 +96,9 @@ export class AreaNames {
   }
 
   #text(label: bigint): string {
-    const at = label + (this.#label ?? 0n);
+    const at = this.#label?.addressOf(label, 'name') ?? label;
     const text = textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
-    // Printable characters of one byte each (is_valid_name_char in kernel/sys.c).
+    // Contains printable single-byte characters only (is_valid_name_char in kernel/sys.c).
     this.#onName({ dentry: 0n, address: at, length: text.length });
     return text;
   }
@@ -127,7 +123,7 @@ export class AreaNames {
     return found;
   }
 
-  /** Where the user found a file that overlayfs keeps elsewhere; the flag that says so has moved. */
+  /** The user-visible path of a file that overlayfs stores elsewhere; the flag has moved between releases. */
   #ofUser(address: bigint): ReturnType<Paths['ofPlace']> | undefined {
     if (!this.#userPath) return undefined;
     const page = this.#kernel.pages.pageOf(address);

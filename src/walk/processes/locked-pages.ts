@@ -1,24 +1,23 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { ramBytes } from '../machine/machine.js';
-import { moduleNames } from '../machine/modules.js';
-import { readOrNot } from '../read-or-not.js';
+import { moduleNames, ramBytes } from '../machine-facts.js';
+import { findOrNot, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { AddressSpace } from './address-spaces.js';
 import { ProcessAreaReader, VM } from './process-areas.js';
 
-/** Devices that may be given to one process. */
+/** Maximum number of devices assigned to one process. */
 const MOST_CONTAINERS = 64;
 
-/** Drivers that count pages which a device may reach among those that are locked (account_locked_vm, mm/util.c). */
+/** Drivers that add pages accessible to a device to the locked pages (account_locked_vm, mm/util.c). */
 const DRIVERS = /vfio|iommu|dfl|habana/;
 
-/** The writer's bit of a `struct rw_semaphore`: its mappings are being changed. */
+/** Writer bit of a `struct rw_semaphore`: the mappings are being changed. */
 const WRITER = 1;
 
 /**
- * Reads how many pages a process has locked, and holds that against its mappings; and what it counts as pinned
- * (RDMA, io_uring, perf) against the machine's memory, as it may be unmapped meanwhile.
+ * Reads the locked pages of a process, and compares them with its mappings; and its pinned pages (RDMA,
+ * io_uring, perf) with the machine's memory, since they may be unmapped.
  */
 export class LockedPageReader {
   readonly #kernel: Kernel;
@@ -34,18 +33,17 @@ export class LockedPageReader {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', ['locked_vm', 'total_vm']);
     this.#areas = new ProcessAreaReader(kernel);
-    // An atomic since 5.1, of the same size; since 3.2.
+    // Exists since 3.2; an atomic of the same size since 5.1.
     const pinned = kernel.struct('mm_struct')?.member('pinned_vm');
     this.#pinned = pinned && BigInt(pinned.offset);
     this.#ram = pagesOf(kernel);
-    // mmap_sem before 5.8; another kind of lock where the kernel is preemptible everywhere.
-    this.#lock = kernel.struct('mm_struct')?.member('mmap_lock.count.counter')
-      ? new StructReader(kernel, 'mm_struct', ['mmap_lock.count.counter'])
-      : undefined;
+    // mmap_sem before 5.8; a different kind of lock on PREEMPT_RT kernels.
+    this.#lock = StructReader.ifPresent(kernel, 'mm_struct', ['mmap_lock.count.counter']);
   }
 
   /**
-   * @param some the machine has locked pages: each process's mappings are asked, also of one that counts none
+   * @param some whether the machine has locked pages: if so, the mappings of every process are read, even if
+   * its counter is 0
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
   read({ mm, running }: AddressSpace, some: boolean): number {
@@ -55,15 +53,14 @@ export class LockedPageReader {
     if (locked > all * MOST_CONTAINERS) throw disagree(locked, all, 'it has');
     const pinned = this.#pinnedOf(mm);
     if (this.#ram !== undefined && (pinned < 0 || pinned > this.#ram * MOST_CONTAINERS))
-      throw new KernelError(
-        'damaged',
-        `it counts ${pinned} pinned pages (pinned_vm), and the machine has ${this.#ram}`,
+      throw damaged(
+        `it counts ${pinned} pinned pages (pinned_vm), but the machine has ${this.#ram}`,
       );
     if ((locked > 0 || some) && !running && !this.#isChanging(mm)) this.#check(mm, locked);
     return locked;
   }
 
-  /** 0 where it cannot be read: an extract need not have it. */
+  /** Returns 0 if the count cannot be read: an extract may lack it. */
   #pinnedOf(mm: bigint): number {
     const offset = this.#pinned;
     if (offset === undefined) return 0;
@@ -72,7 +69,7 @@ export class LockedPageReader {
 
   #check(mm: bigint, locked: number): void {
     const { areas, doubts } = this.#areas.read(mm);
-    // What of them cannot be read contradicts nothing.
+    // Unreadable mappings contradict nothing.
     if (doubts.some((error) => error instanceof ReadError)) return;
     let bytes = 0n;
     for (const { start, end, flags } of areas) if ((flags & VM.locked) !== 0n) bytes += end - start;
@@ -85,7 +82,7 @@ export class LockedPageReader {
     return !this.#lock || (this.#lock.read(mm).number('mmap_lock.count.counter') & WRITER) !== 0;
   }
 
-  /** Whether the kernel may have a driver that counts pages so. */
+  /** Whether the kernel may have a driver that adds such pages. */
   #mayCount(): boolean {
     if (this.#drivers !== undefined) return this.#drivers;
     try {
@@ -100,16 +97,11 @@ export class LockedPageReader {
   }
 }
 
-/** What MemTotal counts; undefined: unknown. */
+/** Pages in MemTotal; undefined: unknown. */
 function pagesOf(kernel: Kernel): number | undefined {
-  try {
-    return ramBytes(kernel) / kernel.facts.pageSize;
-  } catch (error) {
-    if (error instanceof ReadError || error instanceof KernelError) return undefined;
-    throw error;
-  }
+  return findOrNot(() => ramBytes(kernel) / kernel.facts.pageSize);
 }
 
 function disagree(locked: number, pages: number, what: string): KernelError {
-  return new KernelError('damaged', `it counts ${locked} locked pages, and ${what} ${pages}`);
+  return damaged(`it counts ${locked} locked pages, and ${what} ${pages}`);
 }

@@ -1,37 +1,40 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader, type StructView } from '../struct-reader.js';
 
-/** An entry of a maple tree, and the range of indexes that it stands for. */
+/** An entry of a maple tree, with its range of indexes. */
 export interface MapleEntry {
   readonly first: bigint;
   readonly last: bigint;
   readonly entry: bigint;
 }
 
-/** Nodes lie at multiples of this; the bits below tell their type (MAPLE_NODE_MASK in linux/maple_tree.h). */
+/**
+ * Address mask of a node: nodes are aligned, and the bits below encode their type (MAPLE_NODE_MASK in
+ * linux/maple_tree.h).
+ */
 const NODE_MASK = 0xffn;
-/** Bits 6 to 3 of an entry that leads to a node. */
+/** Bits 6 to 3 of an entry that points to a node contain the node type. */
 const TYPE_SHIFT = 3n;
 const TYPE_MASK = 0xfn;
-/** In `parent` of a node: its place in that, bits 7 to 3; of the root bit 0. */
+/** In `parent` of a node: its slot there, bits 7 to 3; for the root bit 0. */
 const PARENT_SLOT_SHIFT = 3n;
 const PARENT_SLOT_MASK = 0x1fn;
 const PARENT_IS_TREE = 1n;
-/** What the kernel keeps for itself is below, and has bits 1 to 0 as nodes have (xa_is_internal). */
+/** Internal entries are below this, and have bits 1 to 0 as nodes do (xa_is_internal). */
 const MOST_INTERNAL = 4096n;
 /** MAPLE_HEIGHT_MAX. */
 const MOST_LEVELS = 31;
-/** More mappings than any process has (vm.max_map_count is 65,530 unless told). */
+/** More mappings than any process has (vm.max_map_count is 65,530 by default). */
 const MOST_ENTRIES = 2 ** 20;
 const LAST_INDEX = 2n ** 64n - 1n;
 
-/** Types of nodes, where the kernel's types do not tell (enum maple_type). */
+/** Node types, used if the kernel's types lack enum maple_type. */
 const TYPES = { maple_leaf_64: 1n, maple_range_64: 2n, maple_arange_64: 3n };
 
-/** Reads maple trees (lib/maple_tree.c, since 6.1), whose ranges and links are held against each other. */
+/** Reads maple trees (lib/maple_tree.c, since 6.1), and checks their ranges and links for consistency. */
 export class MapleTreeReader {
   readonly #kernel: Kernel;
   readonly #tree;
@@ -65,10 +68,11 @@ export class MapleTreeReader {
   }
 
   /**
-   * What a tree holds, in the order of its indexes.
+   * Yields the entries of a tree in index order.
    *
-   * @param lost told of a node that cannot be read or contradicts the others, and what it would have held
-   * @throws {ReadError} if the tree itself cannot be read; {@link KernelError} `damaged` if it never ends
+   * @param lost receives an unreadable or inconsistent node, and the range that it covers
+   * @throws {ReadError} if the tree itself cannot be read; {@link KernelError} `damaged` if it does not
+   * terminate
    */
   *entries(
     tree: bigint,
@@ -77,7 +81,7 @@ export class MapleTreeReader {
     const root = this.#tree.read(tree).pointer('ma_root');
     if (root === 0n) return;
     if (!isNode(root)) {
-      lost(new KernelError('damaged', `maple tree ${hex(tree)} has no root node`));
+      lost(damaged(`maple tree ${hex(tree)} has no root node`));
       return;
     }
     const met = { entries: 0 };
@@ -121,10 +125,7 @@ export class MapleTreeReader {
       } else if (!leaf) lost(this.#torn(address, `leads to no node from its slot ${slot}`));
       else if (entry !== 0n && !isInternal(entry)) {
         if (++met.entries > MOST_ENTRIES)
-          throw new KernelError(
-            'damaged',
-            `maple tree ${hex(place.tree)} does not terminate (loop?)`,
-          );
+          throw damaged(`maple tree ${hex(place.tree)} does not terminate (loop?)`);
         yield found;
       }
     }
@@ -134,18 +135,21 @@ export class MapleTreeReader {
     const { maple_leaf_64: leaf, maple_range_64: range, maple_arange_64: gaps } = this.#types;
     if (type === leaf || type === range) return this.#ranges;
     if (type === gaps) return this.#gaps;
-    throw this.#torn(address, `is of type ${type}, which no tree of mappings has`);
+    throw this.#torn(address, `is of type ${type}, which is invalid in a tree of mappings`);
   }
 
-  /** Its slots with their ranges: each pivot is the last index of its slot, 0 or none behind the last one. */
+  /**
+   * Returns the slots of a node with their ranges: each pivot is the last index of its slot; the last used
+   * slot has pivot 0 or no pivot.
+   */
   #slots(address: bigint, { pivot, slot }: NodeShape, min: bigint, max: bigint): MapleEntry[] {
     const words = ({ offset, count }: Words) =>
       readPartOf(this.#kernel, 'struct maple_node', address, address + offset, count * 8);
     const [pivots, entries] = [words(pivot), words(slot)];
     const found: MapleEntry[] = [];
     for (let index = 0, first = min; index < slot.count; index++) {
-      const told = index < pivot.count ? pivots.getBigUint64(index * 8, true) : max;
-      const last = told === 0n && index > 0 ? max : told;
+      const pivotEnd = index < pivot.count ? pivots.getBigUint64(index * 8, true) : max;
+      const last = pivotEnd === 0n && index > 0 ? max : pivotEnd;
       if (last < first || last > max)
         throw this.#torn(address, `ends a range of ${hex(first)} to ${hex(max)} at ${hex(last)}`);
       found.push({ first, last, entry: entries.getBigUint64(index * 8, true) });
@@ -155,20 +159,21 @@ export class MapleTreeReader {
     throw this.#torn(address, `ends before ${hex(max)}`);
   }
 
-  /** Each node names the one above it, and its place there: on a running kernel they change. */
+  /** Each node names its parent and its slot there: on a running kernel they change. */
   #checkParent(node: StructView<'parent'>, { tree, parent, slot }: Place): void {
     if (this.#kernel.facts.live) return;
-    const told = node.pointer('parent');
+    const encodedParent = node.pointer('parent');
     const agrees =
       parent === undefined
-        ? told === (tree | PARENT_IS_TREE)
-        : (told & ~NODE_MASK) === parent &&
-          ((told >> PARENT_SLOT_SHIFT) & PARENT_SLOT_MASK) === BigInt(slot);
-    if (!agrees) throw this.#torn(node.address, `names ${hex(told)} as its parent, which is none`);
+        ? encodedParent === (tree | PARENT_IS_TREE)
+        : (encodedParent & ~NODE_MASK) === parent &&
+          ((encodedParent >> PARENT_SLOT_SHIFT) & PARENT_SLOT_MASK) === BigInt(slot);
+    if (!agrees)
+      throw this.#torn(node.address, `names ${hex(encodedParent)} as its parent, which is none`);
   }
 
   #torn(node: bigint, what: string): KernelError {
-    return new KernelError('damaged', `the maple node at ${hex(node)} ${what}`);
+    return damaged(`the maple node at ${hex(node)} ${what}`);
   }
 }
 
@@ -182,7 +187,7 @@ interface NodeShape {
   readonly slot: Words;
 }
 
-/** Where a node hangs. */
+/** Position of a node in the tree. */
 interface Place {
   readonly tree: bigint;
   readonly parent: bigint | undefined;
@@ -190,12 +195,12 @@ interface Place {
   readonly level: number;
 }
 
-/** xa_is_node, as the root says it of itself; links below say their type alone. */
+/** xa_is_node, valid for the root; links below contain only their type. */
 function isNode(entry: bigint): boolean {
   return (entry & 3n) === 2n && entry > MOST_INTERNAL;
 }
 
-/** As XA_ZERO_ENTRY, which holds a place. */
+/** Whether an entry is internal, such as the placeholder XA_ZERO_ENTRY. */
 function isInternal(entry: bigint): boolean {
   return (entry & 3n) === 2n && entry <= MOST_INTERNAL;
 }

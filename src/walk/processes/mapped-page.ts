@@ -1,6 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
+import { readPartOf } from '../named-read.js';
 import {
   flagTest,
   type HeadFinder,
@@ -10,20 +11,20 @@ import {
   struct,
 } from '../pages/struct-page.js';
 
-/** Bits 1 and 0 of `page.mapping`: whose it is (PAGE_MAPPING_FLAGS in linux/page-flags.h). */
+/** Bits 1 and 0 of `page.mapping`: type of the mapping (PAGE_MAPPING_FLAGS in linux/page-flags.h). */
 const [ANONYMOUS, FLAGS] = [1n, 3n];
 
-/** What the `struct page` of a page frame that processes map says of it, by that of its allocation's first. */
+/** Reads the `struct page` of a mapped frame, by the head of its allocation. */
 export class MappedPageReader {
-  /** Written to, and not as on the disk. */
+  /** Modified since it was last written to disk. */
   dirty = false;
-  /** Used since the kernel last looked, by other ways than page tables too. */
+  /** Referenced since the last reclaim scan, including references other than through page tables. */
   referenced = false;
-  /** KSM's are not: they are anybody's. */
+  /** Anonymous, excluding KSM pages, which have no single owner. */
   anonymous = false;
-  /** Address of its `struct address_space`; 0n: of no file. */
+  /** Address of its `struct address_space`; 0n: not a file page. */
   mapping = 0n;
-  /** Its place in the file, or in the anonymous memory it was made for, in base pages; undefined: not told. */
+  /** Index in the file or anonymous mapping, in base pages; undefined if unknown. */
   index: bigint | undefined;
   readonly #kernel: Kernel;
   readonly #page: Cursor;
@@ -49,7 +50,7 @@ export class MappedPageReader {
       ? flagTest(kernel, page, 'PG_young')
       : undefined;
     this.#mappingAt = memberOf(page, 'mapping').offset;
-    // By its folio's name since 6.14 or so.
+    // Named __folio_index since about 6.14.
     this.#indexAt = (page.member('index') ?? memberOf(page, '__folio_index')).offset;
   }
 
@@ -70,4 +71,18 @@ export class MappedPageReader {
       ? view.getBigUint64(base + this.#indexAt, true) + BigInt(behind)
       : undefined;
   }
+}
+
+/**
+ * Returns the first frame of the huge zero page, which is mapped where memory was only read
+ * (mm/huge_memory.c) and has no owner; -1 if there is none, or the kernel lacks the symbol. Its page table
+ * entries are marked special only since 6.16.
+ *
+ * @throws {ReadError}
+ */
+export function hugeZeroFrame(kernel: Kernel): number {
+  const at = kernel.symbol('huge_zero_pfn');
+  if (at === undefined) return -1;
+  const frame = readPartOf(kernel, 'huge_zero_pfn', at, at, 8).getBigUint64(0, true);
+  return frame < 2n ** 52n ? Number(frame) : -1;
 }

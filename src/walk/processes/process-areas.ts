@@ -1,25 +1,24 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { MapleTreeReader } from './maple-tree.js';
 
 /** A mapping of a process: a `struct vm_area_struct`. */
 export interface ProcessArea {
   readonly address: bigint;
-  /** Addresses of the process, `end` behind the last byte. */
+  /** Virtual address range; `end` is exclusive. */
   readonly start: bigint;
   readonly end: bigint;
-  /** Of {@link VM}. */
+  /** Bits of {@link VM}. */
   readonly flags: bigint;
-  /** Where in its file it begins, in base pages; of other memory where it was when it was made. */
+  /** Offset in its file, in base pages; for other memory, its original position. */
   readonly pageOffset: bigint;
   /** Addresses of its `struct file`, `vm_operations_struct` and `vm_private_data`; 0n: none. */
   readonly file: bigint;
   readonly operations: bigint;
   readonly privateData: bigint;
-  /** Address of its `struct anon_vma_name`; 0n: nobody named it. */
+  /** Address of its `struct anon_vma_name`; 0n if it has no name. */
   readonly name: bigint;
 }
 
@@ -37,14 +36,14 @@ export const VM = {
   hugetlb: 0x40_0000n,
 } as const;
 
-/** What is known of the mappings of one process, and what contradicts what. */
+/** Mappings of one process, with contradictions. */
 export interface ProcessAreas {
-  /** In the order of their addresses; none overlaps another. */
+  /** In address order, without overlaps. */
   readonly areas: readonly ProcessArea[];
-  /** Addresses in `mm_struct`. */
+  /** Addresses from `mm_struct`. */
   readonly heap: { readonly start: bigint; readonly end: bigint };
   readonly stack: bigint;
-  /** Why some may be missing or wrong; empty: all agrees. */
+  /** Reasons why mappings may be missing or wrong; empty if everything is consistent. */
   readonly doubts: readonly (ReadError | KernelError)[];
 }
 
@@ -52,15 +51,15 @@ export interface ProcessAreas {
 const MOST_AREAS = 2 ** 20;
 
 /**
- * Reads the mappings of a process: from the maple tree that they hang in since 6.1, or from the list before.
- * Ends of neighbours, the owner that each names, and the counters of the address space are held against them.
+ * Reads the mappings of a process: from the maple tree since 6.1, from a list before. Checks them against
+ * their neighbours, the owner that each one names, and the counters of the address space.
  */
 export class ProcessAreaReader {
   readonly #kernel: Kernel;
   readonly #memory;
   readonly #area;
-  readonly #nameAt: bigint | undefined;
-  /** A mapping of a file may have a name too: else the place is another's then. */
+  readonly #names: StructReader<'anon_name'> | undefined;
+  /** A mapping of a file may have a name, too: otherwise the field is shared with other data. */
   readonly #filesHaveNames: boolean;
   readonly #tree: { readonly reader: MapleTreeReader; readonly at: bigint } | undefined;
 
@@ -76,9 +75,9 @@ export class ProcessAreaReader {
       ...(['vm_ops', 'vm_private_data'] as const),
     ]);
     const layout = kernel.struct('vm_area_struct');
-    const name = layout?.member('anon_name');
-    this.#nameAt = name && BigInt(name.offset);
-    this.#filesHaveNames = name?.offset !== layout?.member('shared')?.offset;
+    this.#names = StructReader.ifPresent(kernel, 'vm_area_struct', ['anon_name']);
+    const shared = layout?.member('shared')?.offset;
+    this.#filesHaveNames = this.#names?.offset('anon_name') !== shared;
     const tree = kernel.struct('mm_struct')?.member('mm_mt');
     this.#tree = tree && { reader: new MapleTreeReader(kernel), at: BigInt(tree.offset) };
   }
@@ -91,11 +90,10 @@ export class ProcessAreaReader {
     const found = this.#tree ? this.#inTree(mm, doubts) : this.#inList(mm);
     try {
       for (const area of found) {
-        if (areas.length >= MOST_AREAS)
-          throw new KernelError('damaged', 'VMA list does not terminate (loop?)');
+        if (areas.length >= MOST_AREAS) throw damaged('VMA list does not terminate (loop?)');
         const last = areas.at(-1);
         if (last && area.start < last.end)
-          doubts.push(new KernelError('damaged', `${name(area)} overlaps ${name(last)}`));
+          doubts.push(damaged(`${name(area)} overlaps ${name(last)}`));
         else areas.push(area);
       }
     } catch (error) {
@@ -104,10 +102,8 @@ export class ProcessAreaReader {
     if (!this.#kernel.facts.live) {
       const count = memory.number('map_count');
       if (count !== areas.length)
-        doubts.push(
-          new KernelError('damaged', `it counts ${count} mappings, and ${areas.length} were found`),
-        );
-      doubts.push(...this.#countedElse(areas, (path) => memory.number(path)));
+        doubts.push(damaged(`it counts ${count} mappings, but ${areas.length} were found`));
+      doubts.push(...this.#countMismatches(areas, (path) => memory.number(path)));
     }
     return {
       areas,
@@ -124,7 +120,7 @@ export class ProcessAreaReader {
         const area = this.#read(entry, mm);
         if (!this.#kernel.facts.live && (area.start !== first || area.end !== last + 1n)) {
           const place = `${hex(first)} to ${hex(last + 1n)}`;
-          throw new KernelError('damaged', `${name(area)} hangs in the tree as ${place}`);
+          throw damaged(`${name(area)} is in the tree as ${place}`);
         }
         yield area;
       } catch (error) {
@@ -133,7 +129,7 @@ export class ProcessAreaReader {
     }
   }
 
-  /** Up to 6.0: `mm_struct.mmap`, each of which names the one before. */
+  /** Up to 6.0: `mm_struct.mmap`, each of which names the previous one. */
   *#inList(mm: bigint): Generator<ProcessArea> {
     const first = new StructReader(this.#kernel, 'mm_struct', ['mmap']).read(mm).pointer('mmap');
     const links = new StructReader(this.#kernel, 'vm_area_struct', ['vm_next', 'vm_prev']);
@@ -141,7 +137,7 @@ export class ProcessAreaReader {
     for (let at = first; at !== 0n; ) {
       const link = links.read(at);
       if (link.pointer('vm_prev') !== before && !this.#kernel.facts.live)
-        throw new KernelError('damaged', `the mapping at ${hex(at)} names another before it`);
+        throw damaged(`the mapping at ${hex(at)} has an inconsistent previous mapping`);
       yield this.#read(at, mm);
       before = at;
       at = link.pointer('vm_next');
@@ -162,22 +158,22 @@ export class ProcessAreaReader {
       privateData: view.pointer('vm_private_data'),
       name: file === 0n || this.#filesHaveNames ? this.#name(address) : 0n,
     };
-    if (view.pointer('vm_mm') !== mm)
-      throw new KernelError('damaged', `${name(area)} is another process’s`);
+    if (view.pointer('vm_mm') !== mm) throw damaged(`${name(area)} belongs to another process`);
     const size = BigInt(this.#kernel.facts.pageSize);
     if (area.start >= area.end || area.start % size !== 0n || area.end % size !== 0n)
-      throw new KernelError('damaged', `${name(area)} has no such addresses`);
+      throw damaged(`${name(area)} has an invalid address range`);
     return area;
   }
 
   #name(address: bigint): bigint {
-    if (this.#nameAt === undefined) return 0n;
-    const at = address + this.#nameAt;
-    return pointerPartOf(this.#kernel, 'struct vm_area_struct', address, at);
+    return this.#names?.read(address).pointer('anon_name') ?? 0n;
   }
 
-  /** What the address space counts of them by their flags (vm_stat_account), in base pages. */
-  #countedElse(areas: readonly ProcessArea[], told: (path: Counter) => number): KernelError[] {
+  /** Counters of the address space by flags (vm_stat_account), in base pages. */
+  #countMismatches(
+    areas: readonly ProcessArea[],
+    counter: (path: Counter) => number,
+  ): KernelError[] {
     const size = BigInt(this.#kernel.facts.pageSize);
     const stack = VM.growsDown;
     let [total, executed, rest, locked] = [0, 0, 0, 0];
@@ -190,30 +186,30 @@ export class ProcessAreaReader {
       if ((flags & VM.locked) !== 0n) locked += pages;
     }
     const doubts = [
-      ['pages', told('total_vm'), total],
-      ['pages of code', told('exec_vm'), executed],
-      ['pages of data and stacks', told('data_vm') + told('stack_vm'), rest],
+      ['pages', counter('total_vm'), total],
+      ['pages of code', counter('exec_vm'), executed],
+      ['pages of data and stacks', counter('data_vm') + counter('stack_vm'), rest],
     ] as const;
     const wrong = doubts
       .filter(([, counted, found]) => counted !== found)
       .map(
-        ([what, counted, found]) => `it counts ${counted} ${what}, and its mappings have ${found}`,
+        ([what, counted, found]) => `it counts ${counted} ${what}, but its mappings have ${found}`,
       );
-    // Others than mlock count there too.
-    if (locked > told('locked_vm'))
-      wrong.push(`it counts ${told('locked_vm')} locked pages, and its mappings have ${locked}`);
-    return wrong.map((message) => new KernelError('damaged', message));
+    // Others than mlock count there, too.
+    if (locked > counter('locked_vm'))
+      wrong.push(`it counts ${counter('locked_vm')} locked pages, but its mappings have ${locked}`);
+    return wrong.map((message) => damaged(message));
   }
 }
 
 type Counter = 'total_vm' | 'locked_vm' | 'data_vm' | 'exec_vm' | 'stack_vm';
 
-/** For messages. */
+/** Names a mapping in messages. */
 function name({ start, end }: Pick<ProcessArea, 'start' | 'end'>): string {
   return `the mapping ${hex(start)}-${hex(end)}`;
 }
 
-/** @throws what is no fault of the dump's */
+/** @throws errors that are no fault of the dump */
 function expected(error: unknown): ReadError | KernelError {
   if (error instanceof ReadError || error instanceof KernelError) return error;
   throw error;

@@ -1,4 +1,4 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { USER_HZ } from '../../records/processes.js';
 import type { ClockFacts } from '../machine/clock.js';
@@ -7,33 +7,33 @@ import { taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';
 import { PidNumberReader } from './pid-numbers.js';
 
-/** What a process is, beside its memory. */
+/** Facts about a process beside its memory. */
 export interface ProcessFacts {
-  /** Its own, as /proc tells it, also while it acts with the rights of somebody else (override_creds). */
+  /** Real uid, as in /proc, not affected by override_creds. */
   readonly uid: number;
-  /** Its pid in each pid namespace, from the first one on to its own. */
+  /** Its pid in each pid namespace, from the initial one to its own. */
   readonly nsPids: readonly number[];
   readonly threads: number;
-  /** Since it began; undefined: the kernel's clock cannot be read. */
+  /** Seconds since the process started; undefined: the kernel's clock cannot be read. */
   readonly ageSeconds: number | undefined;
-  /** When it began, in ticks of USER_HZ after the boot, as /proc/PID/stat has it. */
+  /** Start time in USER_HZ ticks since boot, as in /proc/PID/stat. */
   readonly started: number | undefined;
   readonly oomScoreAdj: number;
 }
 
 /**
- * Nanoseconds: a process takes the time of both clocks one after the other (copy_process, kernel/fork.c),
- * and a hypervisor may stop it in between. So long ago may the last tick be too.
+ * Tolerance in nanoseconds: fork reads both clocks one after the other (copy_process, kernel/fork.c), and a
+ * hypervisor may stop it in between. The last tick may be as long ago.
  */
 const BETWEEN = 60_000_000_000n;
 
-/** Nanoseconds of a tick of USER_HZ. */
+/** Nanoseconds per USER_HZ tick. */
 const TICK = 1_000_000_000n / BigInt(USER_HZ);
 
 /** OOM_SCORE_ADJ_MAX (include/uapi/linux/oom.h). */
 const MOST_ADJUSTED = 1000;
 
-/** Reads them; layouts as in include/linux/{sched,cred,pid}.h and sched/signal.h. */
+/** Reads process facts; layouts as in include/linux/{sched,cred,pid}.h and sched/signal.h. */
 export class ProcessFactReader {
   readonly #kernel: Kernel;
   readonly #task;
@@ -46,7 +46,7 @@ export class ProcessFactReader {
   readonly #tasks;
 
   /**
-   * @param clock undefined: it cannot be read, and no age is told
+   * @param clock undefined: unreadable, and process ages are unknown
    * @throws {KernelError} `unsupported-layout`
    */
   constructor(kernel: Kernel, clock: ClockFacts | undefined) {
@@ -54,7 +54,7 @@ export class ProcessFactReader {
     this.#clock = clock;
     this.#tasks = taskTable(kernel);
     this.#task = new StructReader(kernel, 'task_struct', [...['real_cred', 'start_time']] as const);
-    // Before 5.5 by its older name.
+    // Older name, before 5.5.
     const began = kernel.struct('task_struct')?.member('start_boottime')
       ? 'start_boottime'
       : 'real_start_time';
@@ -80,16 +80,13 @@ export class ProcessFactReader {
     };
   }
 
-  /** `set_user` puts the `user_struct` of a uid beside it. */
+  /** Returns the uid, checked against the `user_struct` that `set_user` stores next to it. */
   #uid(cred: bigint, { pid }: Task): number {
     const view = this.#cred.read(cred);
     const [uid, user] = [view.number('uid.val'), view.pointer('user')];
     const owner = this.#user.read(user).number('uid.val');
     if (uid !== owner && !this.#kernel.facts.live)
-      throw new KernelError(
-        'damaged',
-        `pid ${pid} is of uid ${uid}, and its user_struct of ${owner}`,
-      );
+      throw damaged(`pid ${pid} has uid ${uid}, but its user_struct has ${owner}`);
     return uid;
   }
 
@@ -98,17 +95,16 @@ export class ProcessFactReader {
     const threads = view.number('nr_threads');
     const oomScoreAdj = (view.number('oom_score_adj') << 16) >> 16;
     if (Math.abs(oomScoreAdj) > MOST_ADJUSTED)
-      throw new KernelError('damaged', `pid ${process.pid} has an oom_score_adj of ${oomScoreAdj}`);
+      throw damaged(`pid ${process.pid} has an oom_score_adj of ${oomScoreAdj}`);
     this.#tasks.checkThreads(process);
     const listed = this.#tasks.threads(process).length;
     if (listed !== threads && !this.#kernel.facts.live) {
-      const message = `pid ${process.pid} counts ${threads} threads, and ${listed} are listed`;
-      throw new KernelError('damaged', message);
+      throw damaged(`pid ${process.pid} counts ${threads} threads, but ${listed} are listed`);
     }
     return { threads, oomScoreAdj };
   }
 
-  /** @param monotonic when it began by the clock that stands while the machine sleeps */
+  /** @param monotonic start time by the clock that stops during suspend */
   #times(process: Task, monotonic: bigint): Pick<ProcessFacts, 'ageSeconds' | 'started'> {
     if (this.#clock === undefined) return { ageSeconds: undefined, started: undefined };
     const { uptime, asleep } = this.#clock;
@@ -116,10 +112,9 @@ export class ProcessFactReader {
     const began = reader.read(process.address).pointer(member);
     const slept = began - monotonic;
     if (began > uptime + BETWEEN || slept < 0n || slept > asleep + BETWEEN) {
-      const message = `pid ${process.pid} began at ${began} and at ${monotonic} ns of ${uptime}`;
-      throw new KernelError('damaged', message);
+      throw damaged(`pid ${process.pid} began at ${began} and at ${monotonic} ns of ${uptime}`);
     }
-    // One that began after the last tick is as old as the clock tells: not a second.
+    // A process that started after the last tick has age 0.
     const ageSeconds = began > uptime ? 0 : Number((uptime - began) / 1_000_000_000n);
     return { ageSeconds, started: Number(began / TICK) };
   }

@@ -1,17 +1,16 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
 
 /** More mappings than one page has. */
 const MOST_NODES = 2 ** 16;
 
-/** Bits 1 and 0 of `page.mapping`: anonymous, and with both of them KSM's (linux/page-flags.h). */
+/** Bits 1 and 0 of `page.mapping`: bit 0 is anonymous, both bits are KSM (linux/page-flags.h). */
 const [ANONYMOUS, KSM] = [1n, 3n];
 
 /**
- * Finds the address spaces that may map a page by the tree that its `page.mapping` leads to: of the mappings of
- * its file, or of its anonymous memory (mm/rmap.c). A child's are in its parent's tree, whether they map the page
- * or not.
+ * Finds the address spaces that may map a page by the tree of its `page.mapping`: mappings of its file, or of
+ * its anonymous memory (mm/rmap.c). A child is in its parent's tree, whether it maps the page or not.
  */
 export class ReverseMapReader {
   readonly #area;
@@ -30,7 +29,7 @@ export class ReverseMapReader {
   }
 
   /**
-   * Addresses of their `mm_struct`s, each once; undefined: of KSM's pages, which are found in other ways.
+   * Addresses of their `mm_struct`s, each once; undefined for KSM pages, which are found differently.
    *
    * @param mapping `page.mapping`
    * @throws {ReadError}; {@link KernelError} `damaged` if the tree never ends
@@ -42,13 +41,13 @@ export class ReverseMapReader {
     if (kind === ANONYMOUS) {
       const root = this.#anonymous.read(mapping - kind).pointer('rb_root.rb_root.rb_node');
       for (const node of this.#nodes(root)) {
-        const chain = this.#chain.read(node - BigInt(this.#chain.offset('rb')));
+        const chain = this.#chain.readContainer(node, 'rb');
         spaces.add(this.#area.read(chain.pointer('vma')).pointer('vm_mm'));
       }
     } else {
       const root = this.#file.read(mapping).pointer('i_mmap.rb_root.rb_node');
       for (const node of this.#nodes(root))
-        spaces.add(this.#area.read(node - BigInt(this.#area.offset('shared.rb'))).pointer('vm_mm'));
+        spaces.add(this.#area.readContainer(node, 'shared.rb').pointer('vm_mm'));
     }
     return spaces;
   }
@@ -58,8 +57,7 @@ export class ReverseMapReader {
     for (let met = 0; next.length > 0; ) {
       const node = next.pop();
       if (!node) continue;
-      if (met++ > MOST_NODES)
-        throw new KernelError('damaged', 'mapping tree (i_mmap) does not terminate (loop?)');
+      if (met++ > MOST_NODES) throw damaged('mapping tree (i_mmap) does not terminate (loop?)');
       yield node;
       const links = this.#node.read(node);
       next.push(links.pointer('rb_left'), links.pointer('rb_right'));

@@ -1,17 +1,18 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems } from '../files/file-systems.js';
+import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type ProcessArea, VM } from './process-areas.js';
 
 /**
- * What of shared memory is in swap: no page table tells, the file counts it (`shmem_inode_info.swapped`).
- * smaps shows it with each mapping of the file (shmem_swap_usage).
+ * Reads swapped shared memory: it is missing in page tables, but the file counts it
+ * (`shmem_inode_info.swapped`). smaps shows it for each mapping of the file (shmem_swap_usage).
  */
 export class ShmemSwapReader {
   readonly #file;
   readonly #inode;
   readonly #counts;
-  readonly #inCounts: bigint;
+  readonly #own;
   readonly #operations: bigint | undefined;
   readonly #systems: FileSystems;
 
@@ -21,14 +22,13 @@ export class ShmemSwapReader {
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_size', 'i_data.a_ops']);
     this.#operations = kernel.symbol('shmem_aops');
     this.#counts = new StructReader(kernel, 'shmem_inode_info', ['swapped']);
-    const own = new StructReader(kernel, 'shmem_inode_info', ['vfs_inode']);
-    this.#inCounts = BigInt(own.offset('vfs_inode'));
+    this.#own = new StructReader(kernel, 'shmem_inode_info', ['vfs_inode']);
     this.#systems = new FileSystems(kernel);
   }
 
   /**
-   * Base pages of a mapping's file that are in swap; undefined: it has some, and which of them are in this part
-   * of it is not known.
+   * Returns the base pages of a mapping's file that are in swap; undefined: the file has some, but it is
+   * unknown which of them belong to this mapping.
    *
    * @throws {ReadError}
    */
@@ -40,18 +40,29 @@ export class ShmemSwapReader {
     const address = this.#file.read(file).pointer('f_inode');
     const inode = this.#inode.read(address);
     const operations = inode.pointer('i_data.a_ops');
-    // The first root of all is of the same memory, and has another name. Some kernels name no data.
+    // The initial rootfs is a tmpfs under another name. Some kernels have no data symbols.
     const isShared =
       this.#operations === undefined
         ? this.#systems.of(inode.pointer('i_sb')).fsType === 'tmpfs'
         : operations === this.#operations;
     if (!isShared) return { pages: 0, proportional: 0 };
-    const pages = this.#counts.read(address - this.#inCounts).number('swapped');
+    const info = this.#own.containerOf(address, 'vfs_inode');
+    const pages = this.#counts.read(info).number('swapped');
     if (pages === 0) return { pages, proportional: 0 };
     const length = Math.ceil(inode.number('i_size') / pageSize) * pageSize;
     const all = pageOffset === 0n && Number(end - start) >= length;
-    // A private mapping may have pages of its own in place of those in swap.
+    // A private mapping may have its own pages instead of those in swap.
     const own = (flags & VM.shared) === 0n && (flags & VM.write) !== 0n;
     return all && !own ? { pages, proportional: 0 } : undefined;
   }
+}
+
+/**
+ * Maximum number of swap areas: higher numbers are migration entries, damaged ones and markers
+ * (include/linux/swapops.h). Undefined: not known to the kernel.
+ */
+export function swapAreas(kernel: Kernel): number | undefined {
+  const at = kernel.symbol('nr_swapfiles');
+  if (at === undefined) return undefined;
+  return readPartOf(kernel, 'nr_swapfiles', at, at, 4).getUint32(0, true);
 }

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { once } from '../../base/once.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { AlgQueues } from './alg.js';
@@ -6,16 +6,21 @@ import { KeptSkbs } from './kept-skbs.js';
 import { MptcpQueues } from './mptcp.js';
 import { PacketRings } from './packet-rings.js';
 import { PsockQueues } from './psock.js';
-import type { Queue, QueueFinder, QueueName, SockKind } from './queue.js';
+import {
+  type Queue,
+  type QueueFinder,
+  type QueueName,
+  type SockKind,
+  unreadQueue,
+} from './queue.js';
 import { SctpQueues } from './sctp.js';
 import type { SkbLists } from './skb-lists.js';
 import { TlsQueues } from './tls.js';
 import { UdpProducers } from './udp-producers.js';
-import { unreadQueue } from './unread.js';
 import { VsockQueues } from './vsock.js';
 import { XdpUmem } from './xdp.js';
 
-/** Queues that go by family or protocol, beside those of every `struct sock`. */
+/** Queues specific to a family or protocol, in addition to those of every `struct sock`. */
 export class FamilyQueues {
   readonly #packet: () => QueueFinder;
   readonly #udp: () => QueueFinder;
@@ -29,7 +34,7 @@ export class FamilyQueues {
   readonly #sctp: () => QueueFinder;
 
   constructor(kernel: Kernel, lists: SkbLists) {
-    // Layouts are resolved when the first sock of a kind is met: most machines lack most kinds.
+    // Layouts are resolved for the first sock of each kind: most machines lack most kinds.
     this.#packet = once(() => new PacketRings(kernel));
     this.#udp = once(() => new UdpProducers(kernel, lists));
     this.#mptcp = once(() => new MptcpQueues(kernel, lists));
@@ -82,10 +87,10 @@ export class FamilyQueues {
   }
 }
 
-/** Inet protocols that use the queues of `struct sock` alone. */
+/** Inet protocols that use only the queues of `struct sock`. */
 const PLAIN_INET: readonly string[] = ['ICMP', 'ICMPV6', 'DCCP', 'L2TP/IP', 'L2TP/IPv6'];
 
-/** Families that do, and those of which some protocols do. */
+/** Families that do, and families with some protocols that do. */
 const PLAIN_FAMILIES: readonly string[] = [
   ...['AF_NETLINK', 'AF_KEY', 'AF_QIPCRTR', 'AF_PPPOX', 'AF_IEEE802154', 'AF_MCTP'],
 ];
@@ -99,7 +104,7 @@ function isPlain({ family, protocol }: SockKind): boolean {
   return PLAIN_FAMILIES.includes(family) || (PLAIN_PROTOCOLS[family] ?? []).includes(protocol);
 }
 
-/** Where queues cannot be found, one of that name says why when it is walked. */
+/** Returns the queues; if they cannot be found, a queue that throws the reason when it is walked. */
 function found(name: QueueName, find: () => Queue[]): Queue[] {
   try {
     return find();

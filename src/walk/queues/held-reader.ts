@@ -1,14 +1,14 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../incompleteness.js';
 import type { PageBlock } from '../pages/block.js';
 import type { PageReader } from '../pages/pages.js';
 import type { SkbReader } from '../skbs/skb.js';
 import type { SkbSink } from '../skbs/skb-sink.js';
-import type { Held } from './entry.js';
+import { incompleteness } from '../warnings.js';
+import type { Held } from './queue.js';
 
-/** Follows what a queue holds without an skb to the pages and slots that it pins. */
+/** Follows memory that a queue holds without an skb to its pages and slots. */
 export class HeldReader {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
@@ -20,7 +20,7 @@ export class HeldReader {
     this.#skbs = skbs;
   }
 
-  /** Tells the sink; what cannot be told makes the answer incomplete. */
+  /** Passes references to the sink; an unreadable one makes the answer incomplete. */
   read(held: Held, sink: SkbSink): void {
     try {
       if (held.kind === 'page') this.#page(held.page, sink);
@@ -36,9 +36,9 @@ export class HeldReader {
   #page(page: bigint, sink: SkbSink): void {
     const block = this.#pages.block(page);
     if (block.kind === 'slab') {
-      throw new KernelError('damaged', 'a queue holds it as a page, and it belongs to a slab');
+      throw damaged('a queue holds it as a page, but it belongs to a slab');
     }
-    tellPage(block, sink);
+    reportPage(block, sink);
   }
 
   #object(address: bigint, sink: SkbSink): void {
@@ -46,17 +46,17 @@ export class HeldReader {
     if (page === undefined) {
       sink.incomplete(
         'head-not-counted',
-        `${hex(address)} is not in the direct map; what it pins was not counted`,
+        `${hex(address)} is not in the direct map; the memory that it pins was not counted`,
       );
       return;
     }
     const block = this.#pages.block(page);
-    if (block.kind === 'page') tellPage(block, sink);
+    if (block.kind === 'page') reportPage(block, sink);
     else sink.soleSlot(block.cache, address);
   }
 }
 
-function tellPage({ frame, order, references, free, pool }: PageBlock, sink: SkbSink): void {
-  if (free) throw new KernelError('damaged', 'its page is free');
+function reportPage({ frame, order, references, free, pool }: PageBlock, sink: SkbSink): void {
+  if (free) throw damaged('its page is free');
   sink.page(frame, order, references, undefined, pool);
 }

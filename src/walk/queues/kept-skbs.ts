@@ -3,16 +3,16 @@ import { pointerPartOf } from '../named-read.js';
 import type { Queue, QueueFinder } from './queue.js';
 
 /**
- * Skbs that TCP keeps of a sock beside its queues, with all that they hold. To use them again: the last
- * that was read and the last that was acknowledged (sk_eat_skb, sk_wmem_free_skb in include/net/sock.h,
- * 5.3 to 5.15, where the sysctls tcp_rx_skb_cache and tcp_tx_skb_cache are set). For the options of its
- * packet: the last that came, where the process has asked for any (tcp_v6_do_rcv in net/ipv6/tcp_ipv6.c).
+ * Skbs that TCP keeps for a sock outside its queues, with all memory that they pin. For reuse: the last one
+ * read and the last one acknowledged (sk_eat_skb, sk_wmem_free_skb in include/net/sock.h, 5.3 to 5.15, with
+ * the sysctls tcp_rx_skb_cache and tcp_tx_skb_cache). For packet options: the last received one, if the
+ * process requested any (tcp_v6_do_rcv in net/ipv6/tcp_ipv6.c).
  */
 export class KeptSkbs implements QueueFinder {
   readonly #kernel: Kernel;
-  /** Offsets of pointers to skbs in a sock. */
+  /** Offsets of the skb pointers in a sock. */
   readonly #caches: readonly bigint[];
-  /** Of the pointer to its IPv6 part in a sock, and of the pointer to an skb in that; undefined: no IPv6. */
+  /** Offset of the pointer to the IPv6 part in a sock, and of the skb pointer in that; undefined: no IPv6. */
   readonly #options: { readonly part: bigint; readonly skb: bigint } | undefined;
 
   constructor(kernel: Kernel) {

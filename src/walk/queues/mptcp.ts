@@ -1,15 +1,13 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
-import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry, HeldPage } from './entry.js';
-import type { Queue, QueueFinder, QueueName } from './queue.js';
+import type { Entry, HeldPage, Queue, QueueFinder, QueueName } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /**
- * What a `struct mptcp_sock` holds beside the queues of its sock (net/mptcp/protocol.h). Its subflows
- * are TCP sockets of their own, and hold what they received and sent themselves.
+ * Memory of a `struct mptcp_sock` beside its sock's queues (net/mptcp/protocol.h). Its subflows are TCP
+ * sockets of their own, and hold what they received and sent themselves.
  */
 export class MptcpQueues implements QueueFinder {
   readonly #kernel: Kernel;
@@ -24,13 +22,13 @@ export class MptcpQueues implements QueueFinder {
 
   queues(sock: bigint): Queue[] {
     return [
-      // Up to 6.12: what recvmsg has taken from the receive queue in one go.
+      // Up to 6.12: skbs that recvmsg moved from the receive queue in one batch.
       ...this.#queue('reader', sock, 'receive_queue', (head) => this.#lists.ring(head)),
       ...this.#queue('outOfOrder', sock, 'out_of_order_queue', (root) =>
         this.#lists.tree(pointerPartOf(this.#kernel, 'struct mptcp_sock', sock, root)),
       ),
       ...this.#queue('retransmit', sock, 'rtx_queue', (head) => this.#frags(head)),
-      // Since 6.19: what subflows got while the process held the socket.
+      // Since 6.19: data that subflows received while the process held the socket.
       ...this.#queue('subflowBacklog', sock, 'backlog_list', (head) => this.#lists.listed(head)),
     ];
   }
@@ -54,11 +52,10 @@ export class MptcpQueues implements QueueFinder {
     ];
   }
 
-  /** Data not acknowledged: each `mptcp_data_frag` lies in the very page that it holds. */
+  /** Unacknowledged data: each `mptcp_data_frag` is in the page that it holds. */
   *#frags(head: bigint): Generator<HeldPage> {
     const frag = new StructReader(this.#kernel, 'mptcp_data_frag', ['list', 'data_len', 'page']);
-    for (const node of listNodes(this.#kernel, head)) {
-      const view = frag.read(node - BigInt(frag.offset('list')));
+    for (const view of frag.entries(head, 'list')) {
       yield { kind: 'page', page: view.pointer('page'), payload: view.number('data_len') };
     }
   }

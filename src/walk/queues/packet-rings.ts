@@ -1,16 +1,18 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { HeldPage } from './entry.js';
-import type { Queue, QueueFinder, QueueName } from './queue.js';
+import type { HeldPage, Queue, QueueFinder, QueueName } from './queue.js';
 
-/** Blocks of a ring: `tp_block_nr` is an int, and each takes 8 bytes of one kmalloc (4 MiB at most). */
+/**
+ * Maximum number of blocks of a ring: `tp_block_nr` is an int, and each block takes 8 bytes of one kmalloc
+ * (at most 4 MiB).
+ */
 const MOST_BLOCKS = 2 ** 19;
 
 /**
- * The mmap'ed rings of AF_PACKET: `pg_vec[pg_vec_len]`, each entry a block of `1 << pg_vec_order`
- * pages, compound, or vmalloc'ed where the buddy allocator had none (net/packet/af_packet.c).
+ * The mmap'ed rings of AF_PACKET: `pg_vec[pg_vec_len]`. Each entry is a block of `1 << pg_vec_order` pages: a
+ * compound page, or vmalloc'ed memory if the buddy allocator had no such page (net/packet/af_packet.c).
  */
 export class PacketRings implements QueueFinder {
   readonly #kernel: Kernel;
@@ -18,7 +20,7 @@ export class PacketRings implements QueueFinder {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    // A kernel without CONFIG_PACKET_MMAP would lack them; there has been none since 2010.
+    // A kernel without CONFIG_PACKET_MMAP would lack them; there is none since 2010.
     this.#sock = new StructReader(kernel, 'packet_sock', [
       'rx_ring.pg_vec',
       'rx_ring.pg_vec_len',
@@ -44,7 +46,7 @@ export class PacketRings implements QueueFinder {
     const count = view.number(`${member}.pg_vec_len`);
     const order = view.number(`${member}.pg_vec_order`);
     if (count > MOST_BLOCKS || order > 30) {
-      throw new KernelError('damaged', `a ring of ${count} blocks of order ${order}`);
+      throw damaged(`a ring has an invalid size (${count} blocks of order ${order})`);
     }
     const blocks = readPartOf(this.#kernel, 'the ring', vector, vector, count * 8);
     let elsewhere = 0;
@@ -55,8 +57,7 @@ export class PacketRings implements QueueFinder {
     }
     if (elsewhere > 0) {
       const bytes = elsewhere * this.#kernel.facts.pageSize * 2 ** order;
-      throw new KernelError(
-        'unsupported-layout',
+      throw unsupportedLayout(
         `${elsewhere} of its ${count} blocks are vmalloc'ed: their ${bytes} bytes were not counted`,
       );
     }

@@ -1,28 +1,25 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { ReadError, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
-import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './entry.js';
-import type { Queue, QueueFinder } from './queue.js';
+import type { Entry, Queue, QueueFinder } from './queue.js';
 import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';
 
 /** Flags in the low bits of `sk_user_data` (SK_USER_DATA_PTRMASK, include/net/sock.h). */
 const USER_DATA_FLAGS = 7n;
 
-/** SK_USER_DATA_PSOCK, since 6.0: what it points to is a psock. */
+/** SK_USER_DATA_PSOCK, since 6.0: the pointer refers to a psock. */
 const USER_DATA_PSOCK = 4n;
 
 const PSOCK_FIELDS = ['sk', 'sk_proto', 'cork', 'ingress_skb', 'ingress_msg'] as const;
 
 /**
- * What of a psock holds an skb that is in no list: the message that its parser puts together, and up
- * to 6.1 the one that could be handed on in part only.
+ * Members of a psock with an skb outside of lists: the message being parsed, and up to 6.1 a partly
+ * redirected one.
  */
 const SINGLE_SKBS = ['strp.skb_head', 'parser.strp.skb_head', 'work_state.skb'] as const;
 
-/** What sockmap holds of a socket: the queues of its `struct sk_psock` (include/linux/skmsg.h). */
+/** Memory that sockmap holds for a socket: the queues of its `struct sk_psock` (include/linux/skmsg.h). */
 export class PsockQueues implements QueueFinder {
   readonly #kernel: Kernel;
   readonly #lists: SkbLists;
@@ -39,8 +36,8 @@ export class PsockQueues implements QueueFinder {
     const psock = this.#find(sock);
     const layout = this.#psock;
     if (psock === 0n || !layout) return [];
-    const skbs = psock + BigInt(layout.offset('ingress_skb'));
-    const messages = psock + BigInt(layout.offset('ingress_msg'));
+    const skbs = layout.addressOf(psock, 'ingress_skb');
+    const messages = layout.addressOf(psock, 'ingress_msg');
     return [
       {
         name: 'ingressSkbs',
@@ -54,10 +51,10 @@ export class PsockQueues implements QueueFinder {
   }
 
   /**
-   * Others use `sk_user_data` too (tunnels, NFS): a psock points back at its sock. 0n: none. The type
-   * is asked for where there is something to read by it: hardly any sock has user data.
+   * Returns the psock of a sock; 0n: none. Other users of `sk_user_data` exist (tunnels, NFS), but a psock
+   * points back to its sock. Its type is resolved only if a sock has user data, which is rare.
    *
-   * @throws {KernelError} `unsupported-layout` for what points back as well and is none
+   * @throws {KernelError} `unsupported-layout` for other objects that point back
    */
   #find(sock: bigint): bigint {
     const view = this.#sock.read(sock);
@@ -69,30 +66,30 @@ export class PsockQueues implements QueueFinder {
     if (psock.pointer('sk') !== sock) return 0n;
     const isOne = (data & USER_DATA_PSOCK) !== 0n || this.#hasName(psock.pointer('sk_proto'), own);
     if (isOne) return address;
-    const message = 'what takes its data points back at it as KCM’s does, and is not read';
-    throw new KernelError('unsupported-layout', message);
+    throw unsupportedLayout('its data is read by an unsupported kind of socket, similar to KCM');
   }
 
-  /** A psock remembers the protocol that it has replaced, which has the name of the one in place. */
+  /**
+   * Whether both protocols have the same name: a psock stores the protocol that it replaced, whose copy in
+   * the sock keeps the name.
+   */
   #hasName(replaced: bigint, own: bigint): boolean {
     if (replaced === own) return true;
     const protocol = new StructReader(this.#kernel, 'proto', ['name']);
     try {
       return protocol.read(replaced).text('name') === protocol.read(own).text('name');
     } catch (error) {
-      // Something else lies where a psock has its protocol.
+      // The address where a psock has its protocol contains something else.
       if (error instanceof ReadError && error.code === 'unmapped') return false;
       throw error;
     }
   }
 
-  /** A queue of the skbs that are in no list, if there are any. */
+  /** A queue of the skbs outside of lists, if there are any. */
   #singles(psock: bigint): Queue[] {
     const skbs = SINGLE_SKBS.flatMap((path) => {
-      const member = this.#kernel.struct('sk_psock')?.member(path);
-      if (!member) return [];
-      const at = psock + BigInt(member.offset);
-      const skb = pointerPartOf(this.#kernel, 'struct sk_psock', psock, at);
+      const reader = StructReader.ifPresent(this.#kernel, 'sk_psock', [path]);
+      const skb = reader?.read(psock).pointer(path) ?? 0n;
       return skb === 0n ? [] : [skb];
     });
     if (skbs.length === 0) return [];
@@ -101,10 +98,8 @@ export class PsockQueues implements QueueFinder {
 
   *#messages(head: bigint): Generator<Entry> {
     const messages = new SkMsgReader(this.#kernel);
-    const { list } = new StructReader(this.#kernel, 'sk_msg', ['list']).members;
-    for (const node of listNodes(this.#kernel, head)) {
-      yield* messages.entries(node - BigInt(list.offset));
-    }
+    const reader = new StructReader(this.#kernel, 'sk_msg', ['list']);
+    for (const message of reader.entryAddresses(head, 'list')) yield* messages.entries(message);
   }
 
   *#cork(psock: bigint): Generator<Entry> {

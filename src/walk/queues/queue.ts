@@ -1,23 +1,23 @@
-import type { Entry } from './entry.js';
+import { unsupportedLayout } from '../../base/errors.js';
 
-/** What is in a queue, and what becomes of that. */
+/** Content of a queue, and its fate. */
 export interface QueueFacts {
-  /** What has come from the peer, what is to go there, what the kernel says of one's own packets. */
+  /** Received data, data to send, or reports of the kernel about our own packets. */
   readonly payload: 'received' | 'sent' | 'errors' | 'none';
   /**
-   * What the close of a socket does: it frees them; TCP keeps them, without an owner, until the peer has
-   * acknowledged everything (tcp_close in net/ipv4/tcp.c; kTLS sends what it still has first,
-   * net/tls/tls_sw.c); SCTP sends them before it lets the association go (sctp_close in
-   * net/sctp/socket.c).
+   * Effect of closing the socket on the queued data. `freed`: the kernel frees it. `kept`: TCP keeps it,
+   * without an owner, until the peer has acknowledged everything (tcp_close in net/ipv4/tcp.c; kTLS first
+   * sends its remaining data, net/tls/tls_sw.c). `sent`: SCTP sends it before it releases the association
+   * (sctp_close in net/sctp/socket.c).
    */
   readonly atClose: 'freed' | 'kept' | 'sent';
-  /** Packets as they came: with headers, and what was sent twice is there twice. */
+  /** Raw packets: with headers, and with retransmitted duplicates. */
   readonly unsorted?: true;
-  /** Its first skb may have been read in part; MPTCP's reader takes skbs over as they are. */
+  /** Its first skb may be partly read; MPTCP's reader queue takes over skbs as they are. */
   readonly partlyRead?: true;
 }
 
-/** The queues of a sock, by the names of the answer and in its order. */
+/** The queues of a sock, with their names in the output, in output order. */
 export const QUEUES = {
   receive: { payload: 'received', atClose: 'freed', partlyRead: true },
   outOfOrder: { payload: 'received', atClose: 'kept' },
@@ -25,37 +25,37 @@ export const QUEUES = {
   error: { payload: 'errors', atClose: 'kept' },
   write: { payload: 'sent', atClose: 'kept' },
   retransmit: { payload: 'sent', atClose: 'kept' },
-  /** What TCP keeps beside its queues: to use it again, or for its options. */
+  /** Memory that TCP keeps beside its queues: for reuse, or for its options. */
   kept: { payload: 'none', atClose: 'freed' },
-  /** UDP's and MPTCP's, of the process that reads. */
+  /** Reader queue of UDP and MPTCP, filled by the reading process. */
   reader: { payload: 'received', atClose: 'freed', partlyRead: true },
-  /** Datagrams that CPUs have put down for UDP and nobody has queued yet. */
+  /** UDP datagrams in per-NUMA-node lists that are not queued yet. */
   producing: { payload: 'received', atClose: 'freed' },
-  /** What MPTCP took from its subflows and has not put in order. */
+  /** Data that MPTCP took from its subflows and has not ordered yet. */
   subflowBacklog: { payload: 'received', atClose: 'freed', unsorted: true },
-  /** AF_PACKET's rings, which processes map. */
+  /** AF_PACKET rings, which processes map. */
   rxRing: { payload: 'received', atClose: 'freed' },
   txRing: { payload: 'sent', atClose: 'freed' },
-  /** kTLS: decrypted records, those whose decryption goes on, the one being put together. */
+  /** kTLS: decrypted records, records being decrypted, and the one being assembled. */
   tlsReceive: { payload: 'received', atClose: 'freed' },
   tlsHold: { payload: 'received', atClose: 'freed' },
   tlsRecord: { payload: 'received', atClose: 'freed' },
   tlsSend: { payload: 'sent', atClose: 'kept' },
-  /** sockmap: skbs and messages on their way in or being put together, and a message held back. */
+  /** sockmap: incoming skbs and messages, messages being assembled, and a corked message. */
   ingressSkbs: { payload: 'received', atClose: 'freed' },
   ingressPart: { payload: 'received', atClose: 'freed' },
   ingressMessages: { payload: 'received', atClose: 'freed' },
   cork: { payload: 'sent', atClose: 'freed' },
-  /** SCTP's: come in part or out of order, and not acknowledged. */
+  /** SCTP: messages received incompletely or out of order, and unacknowledged messages. */
   sctpReceive: { payload: 'received', atClose: 'freed' },
   sctpSend: { payload: 'sent', atClose: 'sent' },
-  /** AF_VSOCK's packets. */
+  /** AF_VSOCK packets. */
   vsockReceive: { payload: 'received', atClose: 'freed' },
-  /** AF_XDP: pages that user space lent. */
+  /** AF_XDP: pages provided by user space. */
   umem: { payload: 'none', atClose: 'freed' },
-  /** AF_ALG: what is to be encrypted or decrypted. */
+  /** AF_ALG: data to encrypt or decrypt. */
   cipher: { payload: 'none', atClose: 'freed' },
-  /** Queues that a family keeps in a way of its own, and that are not read. */
+  /** Family-specific queues that are not supported. */
   own: { payload: 'none', atClose: 'freed' },
 } as const satisfies Readonly<Record<string, QueueFacts>>;
 
@@ -63,20 +63,20 @@ export type QueueName = keyof typeof QUEUES;
 
 export const QUEUE_NAMES = Object.keys(QUEUES) as [QueueName, ...QueueName[]];
 
-/** What is known of a queue of this name. */
+/** Facts about a queue of this name. */
 export function queueFacts(name: QueueName): QueueFacts {
   return QUEUES[name];
 }
 
-/** The queues of which something holds. */
+/** The queues with some property. */
 export function queuesThat(holds: (facts: QueueFacts) => boolean): readonly QueueName[] {
   return QUEUE_NAMES.filter((name) => holds(QUEUES[name]));
 }
 
-/** A queue found on a sock: walks the addresses of its skbs, and what it holds besides; see walkQueue in ../queues.ts. */
+/** A queue of a sock: iterates over its skbs and other memory; see walkQueue in ../queues.ts. */
 export interface Queue {
   readonly name: QueueName;
-  /** How many skbs the kernel says it holds, or undefined where it keeps no count. */
+  /** Number of skbs according to the kernel, undefined if it keeps no count. */
   readonly expected: number | undefined;
   readonly entries: () => Iterable<Entry>;
 }
@@ -84,7 +84,7 @@ export interface Queue {
 /** Protocols whose socks are a `struct udp_sock`. */
 export const UDP: readonly string[] = ['UDP', 'UDPLITE'];
 
-/** What is told of a sock to find its queues. */
+/** Properties of a sock that its queues depend on. */
 export interface SockKind {
   readonly sock: bigint;
   readonly family: string;
@@ -93,7 +93,48 @@ export interface SockKind {
   readonly state: string;
 }
 
-/** Finds queues that only some socks have. One that cannot be reached throws when it is walked. */
+/** Finds queues that only some socks have. A queue that cannot be reached throws when it is walked. */
 export interface QueueFinder {
   queues(sock: bigint): Queue[];
 }
+
+/** A queue that reports, when walked, that its content was not read. */
+export function unreadQueue(what: string): Queue {
+  const entries = (): never => {
+    throw unsupportedLayout(
+      `${what} sockets have their own queues, which kdump-mem does not support`,
+    );
+  };
+  return { name: 'own', expected: undefined, entries };
+}
+
+/**
+ * Memory of a queue beside skbs: a block of a ring, a page of a message, a page lent by user space. Payload
+ * is the unread or unsent part, in bytes; 0 if unknown.
+ */
+export type Held = HeldPage | HeldObject | HeldSkb;
+
+export interface HeldPage {
+  readonly kind: 'page';
+  /** Address of the `struct page` in which it starts; may be a tail of a compound page. */
+  readonly page: bigint;
+  readonly payload: number;
+}
+
+/** An allocation: a slab slot, or complete pages. */
+export interface HeldObject {
+  readonly kind: 'object';
+  /** Direct-map address. */
+  readonly address: bigint;
+  readonly payload: number;
+}
+
+/** An skb kept for the sake of another one: its bytes are the same. */
+export interface HeldSkb {
+  readonly kind: 'skb';
+  readonly address: bigint;
+  readonly payload: number;
+}
+
+/** An entry of a queue: the address of an skb, or other memory. */
+export type Entry = bigint | Held;

@@ -1,16 +1,13 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './entry.js';
-import type { Queue, QueueFinder } from './queue.js';
+import { type Entry, type Queue, type QueueFinder, unreadQueue } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
-import { unreadQueue } from './unread.js';
 
-/** What waits in an association to be put together, or in its stream's order (struct sctp_ulpq). */
+/** Received data of an association that is being reassembled or ordered (struct sctp_ulpq). */
 const ARRIVED = ['ulpq.reasm', 'ulpq.reasm_uo', 'ulpq.lobby'] as const;
 
-/** Lists of an association's outqueue, and the member of a chunk that links it there. */
+/** Lists of an association's outqueue, and the member that links a chunk there. */
 const OUTGOING = [
   ['outqueue.out_chunk_list', 'list'],
   ['outqueue.control_chunk_list', 'list'],
@@ -19,16 +16,15 @@ const OUTGOING = [
   ['outqueue.abandoned', 'transmitted_list'],
 ] as const;
 
-/** What cannot be a chunk's: one socket's memory has no room for as many. */
+/** More chunks than the memory of one socket has room for. */
 const MOST_CHUNKS = 2 ** 23;
 
 type ChunkLink = 'list' | 'transmitted_list';
 
 /**
- * What SCTP holds of a socket beside the queues of `struct sock`, association by association
- * (net/sctp/structs.h): messages that have come in part or out of order, and chunks to be sent or
- * acknowledged. What they take is charged to the socket: of one that is charged nothing, nothing is
- * asked.
+ * Memory of an SCTP socket outside the queues of `struct sock`, by association (net/sctp/structs.h): messages
+ * received incompletely or out of order, and chunks to be sent or acknowledged. It is charged to the socket,
+ * so a socket without a charge is not walked.
  */
 export class SctpQueues implements QueueFinder {
   readonly #kernel: Kernel;
@@ -60,7 +56,7 @@ export class SctpQueues implements QueueFinder {
     const received = this.#kernel.struct('sock')?.member('sk_receive_queue')?.offset ?? 0;
     for (const skb of this.#lists.ring(sock + BigInt(received))) yield* this.#packetOf(skb, seen);
     const own = new StructReader(this.#kernel, 'sctp_sock', ['ep', 'pd_lobby']).read(sock);
-    // Of other messages, while one is handed over in parts.
+    // Other messages, while one is delivered in parts.
     yield* this.#events(own.addressOf('pd_lobby'), seen);
     const endpoint = own.pointer('ep');
     if (endpoint !== 0n) yield* this.#packets('sctp_endpoint', endpoint, seen);
@@ -80,9 +76,9 @@ export class SctpQueues implements QueueFinder {
   }
 
   /**
-   * Data that is not read keeps the chunk of the packet that it came in, and so the packet, of which
-   * it is a clone (`sctp_ulpevent.chunk`, in the control block; net/sctp/ulpevent.c). A message put
-   * together has each part in its frag_list.
+   * Yields the chunk that unread data pins, and its packet, of which the data is a clone
+   * (`sctp_ulpevent.chunk`, in the control block; net/sctp/ulpevent.c). A reassembled message has its parts
+   * in its frag_list.
    */
   *#packetOf(skb: bigint, seen: Set<bigint>): Generator<Entry> {
     const reader = new StructReader(this.#kernel, 'sk_buff', ['next', 'cb', 'head', 'end']);
@@ -91,12 +87,12 @@ export class SctpQueues implements QueueFinder {
     const view = reader.read(skb);
     const list = shared.read(view.pointer('head') + BigInt(view.number('end')));
     for (const part of [skb, ...this.#lists.chain(list.pointer('frag_list'))]) {
-      const chunk = event.read(part + BigInt(reader.offset('cb'))).pointer('chunk');
+      const chunk = event.read(reader.addressOf(part, 'cb')).pointer('chunk');
       if (chunk !== 0n) yield* this.#packet(chunk, seen);
     }
   }
 
-  /** Packets of which not every chunk has been looked at. */
+  /** Packets with unprocessed chunks. */
   *#packets(
     type: 'sctp_endpoint' | 'sctp_association',
     address: bigint,
@@ -106,13 +102,12 @@ export class SctpQueues implements QueueFinder {
     const view = new StructReader(this.#kernel, type, paths).read(address);
     const current = view.pointer('base.inqueue.in_progress');
     if (current !== 0n) yield* this.#packet(current, seen);
-    const { list } = new StructReader(this.#kernel, 'sctp_chunk', ['list']).members;
-    for (const node of listNodes(this.#kernel, view.addressOf('base.inqueue.in_chunk_list'))) {
-      yield* this.#packet(node - BigInt(list.offset), seen);
-    }
+    const chunk = new StructReader(this.#kernel, 'sctp_chunk', ['list']);
+    const head = view.addressOf('base.inqueue.in_chunk_list');
+    for (const one of chunk.entryAddresses(head, 'list')) yield* this.#packet(one, seen);
   }
 
-  /** A chunk that has come, and its packet, which may be part of a larger one (`head_skb`). */
+  /** Yields a received chunk and its packet, which may be part of a larger one (`head_skb`). */
   *#packet(chunk: bigint, seen: Set<bigint>): Generator<Entry> {
     if (!isNew(chunk, seen)) return;
     const view = new StructReader(this.#kernel, 'sctp_chunk', ['skb', 'head_skb']).read(chunk);
@@ -130,15 +125,15 @@ export class SctpQueues implements QueueFinder {
       'transmitted',
       'packet.chunk_list',
     ]);
-    // A chunk on its way into a packet is in two lists.
+    // A chunk that is being added to a packet is in two lists.
     const seen = new Set<bigint>();
     for (const association of this.#associations(sock)) {
       const view = reader.read(association);
       for (const [path, link] of OUTGOING) {
         yield* this.#chunks(view.addressOf(path), link, seen);
       }
-      for (const node of listNodes(this.#kernel, view.addressOf('peer.transport_addr_list'))) {
-        const each = transport.read(node - BigInt(transport.offset('transports')));
+      const transports = view.addressOf('peer.transport_addr_list');
+      for (const each of transport.entries(transports, 'transports')) {
         yield* this.#chunks(each.addressOf('transmitted'), 'transmitted_list', seen);
         yield* this.#chunks(each.addressOf('packet.chunk_list'), 'list', seen);
       }
@@ -150,16 +145,13 @@ export class SctpQueues implements QueueFinder {
     if (own === 0n) return;
     const endpoint = new StructReader(this.#kernel, 'sctp_endpoint', ['base.sk', 'asocs']);
     const view = endpoint.read(own);
-    if (view.pointer('base.sk') !== sock) {
-      throw new KernelError('damaged', 'its SCTP endpoint is of another socket');
-    }
-    const { asocs } = new StructReader(this.#kernel, 'sctp_association', ['asocs']).members;
-    for (const node of listNodes(this.#kernel, view.addressOf('asocs'))) {
-      yield node - BigInt(asocs.offset);
-    }
+    if (view.pointer('base.sk') !== sock)
+      throw damaged('its SCTP endpoint belongs to another socket');
+    const association = new StructReader(this.#kernel, 'sctp_association', ['asocs']);
+    yield* association.entryAddresses(view.addressOf('asocs'), 'asocs');
   }
 
-  /** Chunks that we send; with one of a message that was cut up go those that have been acknowledged. */
+  /** Yields outgoing chunks; a chunk of a fragmented message also keeps the message's acknowledged chunks. */
   *#chunks(head: bigint, link: ChunkLink, seen: Set<bigint>): Generator<Entry> {
     const reader = new StructReader(this.#kernel, 'sctp_chunk', [
       ...(['list', 'transmitted_list', 'frag_list', 'skb', 'msg'] as const),
@@ -171,22 +163,20 @@ export class SctpQueues implements QueueFinder {
       const skb = reader.read(address).pointer('skb');
       if (skb !== 0n) yield skb;
     };
-    for (const node of listNodes(this.#kernel, head)) {
-      const address = node - BigInt(reader.offset(link));
+    for (const address of reader.entryAddresses(head, link)) {
       const parts = reader.read(address).pointer('msg');
       yield* chunk(address);
       if (parts === 0n || !isNew(parts, seen)) continue;
-      for (const part of listNodes(this.#kernel, message.read(parts).addressOf('chunks'))) {
-        yield* chunk(part - BigInt(reader.offset('frag_list')));
-      }
+      const list = message.read(parts).addressOf('chunks');
+      for (const part of reader.entryAddresses(list, 'frag_list')) yield* chunk(part);
     }
   }
 }
 
-/** Whether a chunk or a message has not been met. */
+/** Whether a chunk or a message is seen for the first time. */
 function isNew(chunk: bigint, seen: Set<bigint>): boolean {
   if (seen.has(chunk)) return false;
-  if (seen.size >= MOST_CHUNKS) throw new KernelError('damaged', 'it has too many chunks');
+  if (seen.size >= MOST_CHUNKS) throw damaged('it has too many chunks');
   seen.add(chunk);
   return true;
 }

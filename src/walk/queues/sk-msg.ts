@@ -1,22 +1,22 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './entry.js';
+import type { Entry } from './queue.js';
 
-/** Bits of `scatterlist.page_link` that are flags: SG_CHAIN and SG_END (include/linux/scatterlist.h). */
+/** Flag bits of `scatterlist.page_link`: SG_CHAIN and SG_END (include/linux/scatterlist.h). */
 const PAGE_LINK_FLAGS = 3n;
 const SG_CHAIN = 1n;
 
-/** The page of a scatterlist's entry; undefined: it has none, or leads to the next list. */
+/** Returns the page of a scatterlist entry; undefined: it has none, or points to the next list. */
 export function scatterlistPage(link: bigint): bigint | undefined {
   const page = link & ~PAGE_LINK_FLAGS;
   return (link & SG_CHAIN) !== 0n || page === 0n ? undefined : page;
 }
 
 /**
- * Reads a `struct sk_msg`: a message of sockmap or kTLS, a ring of scatterlist entries each of which
- * holds a reference to its page, or, where it came as an skb, that skb (include/linux/skmsg.h).
+ * Reads a `struct sk_msg`: a message of sockmap or kTLS, a ring of scatterlist entries each of which holds a
+ * reference to its page, or to its skb if it arrived as one (include/linux/skmsg.h).
  */
 export class SkMsgReader {
   readonly #msg;
@@ -33,22 +33,19 @@ export class SkMsgReader {
     const msg = this.#msg.read(address);
     const skb = msg.pointer('skb');
     if (skb !== 0n) {
-      // Its pages are the skb's.
+      // Its pages belong to the skb.
       yield skb;
       return;
     }
-    // Two more entries than fit in an skb; the very last is for chaining (NR_MSG_FRAG_IDS).
+    // Two more entries than an skb has frags; the last one is for chaining (NR_MSG_FRAG_IDS).
     const slots = (this.#msg.members['sg.data'].count ?? 1) - 1;
     const [start, end] = [msg.number('sg.start'), msg.number('sg.end')];
     if (start >= slots || end >= slots) {
-      throw new KernelError(
-        'damaged',
-        `the message at ${hex(address)} runs from ${start} to ${end} of ${slots}`,
-      );
+      throw damaged(`the message at ${hex(address)} runs from ${start} to ${end} of ${slots}`);
     }
     const first = msg.addressOf('sg.data');
     for (let index = start; index !== end; index = (index + 1) % slots) {
-      const view = this.#entry.read(first + BigInt(index * this.#entry.size));
+      const view = this.#entry.read(this.#entry.element(first, index));
       const page = scatterlistPage(view.pointer('page_link'));
       if (page !== undefined) yield { kind: 'page', page, payload: view.number('length') };
     }

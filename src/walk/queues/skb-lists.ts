@@ -7,16 +7,16 @@ import { StructReader } from '../struct-reader.js';
 
 const NODE_FIELDS = ['__rb_parent_color', 'rb_left', 'rb_right'] as const;
 
-/** What was met is remembered, and no JavaScript set holds more than 2^24. */
+/** Visited entries are remembered, and a JavaScript set holds at most 2^24. */
 const MOST_REMEMBERED = 16_000_000;
 
-/** A red-black tree's height is at most twice log2 of its nodes; 2^64 nodes would have this. */
+/** Maximum height of a red-black tree, twice log2 of its nodes, for 2^64 nodes. */
 const MAX_TREE_HEIGHT = 128;
 
 /**
- * The ways in which the kernel strings skbs together. Each gives the addresses of the skbs in turn,
- * ends however damaged the links are, and throws {@link TornList} where they do not agree and
- * {@link ReadError} where they cannot be read; what was given before stands.
+ * The ways in which the kernel links skbs. Each method yields the addresses of the skbs in order and
+ * terminates even if the links are corrupt. It throws {@link TornList} for inconsistent links and {@link
+ * ReadError} for unreadable ones; addresses yielded before remain valid.
  */
 export class SkbLists {
   readonly #kernel: Kernel;
@@ -31,12 +31,14 @@ export class SkbLists {
     this.#skb = new StructReader(kernel, 'sk_buff', ['next', 'rbnode']);
   }
 
-  /** How many skbs the `sk_buff_head` at this address counts. */
+  /** Number of skbs according to the `sk_buff_head` at this address. */
   length(head: bigint): number {
     return this.#head.read(head).number('qlen');
   }
 
-  /** A ring whose sentinel is the `sk_buff_head` itself; what rules out cycles is as in {@link listNodes}. */
+  /**
+   * Yields a ring whose sentinel is the `sk_buff_head` itself; cycles are ruled out as in {@link listNodes}.
+   */
   *ring(head: bigint): Generator<bigint> {
     const first = this.#head.read(head);
     const cursor = new Cursor(this.#kernel, 'struct sk_buff');
@@ -45,7 +47,7 @@ export class SkbLists {
     const cycle = new CycleTest(head);
     while (skb !== head) {
       cycle.pass(skb);
-      // sk_buff and sk_buff_head both begin with next and prev, by design.
+      // By design, sk_buff and sk_buff_head both begin with next and prev.
       const { view, base } = cursor.to(skb).look(0, 16);
       const next = view.getBigUint64(base, true);
       const back = view.getBigUint64(base + 8, true);
@@ -59,13 +61,13 @@ export class SkbLists {
       skb = next;
     }
     if (first.pointer('prev') !== previous) {
-      throw new TornList(`the queue's head ${hex(head)} names another last skb`);
+      throw new TornList(`the queue's head ${hex(head)} points to another last skb`);
     }
   }
 
   /**
-   * Skbs linked by `next` alone and ended by NULL. A lock-less list (`ll_node`) is one too: the link
-   * is the first member either way.
+   * Skbs linked by `next` and ended by NULL. A lock-less list (`ll_node`) has the same form: the link is the
+   * first member.
    */
   *chain(first: bigint): Generator<bigint> {
     const offset = BigInt(this.#skb.offset('next'));
@@ -79,14 +81,14 @@ export class SkbLists {
     }
   }
 
-  /** Skbs linked by `skb->list`, the first member as well, from a `struct list_head`. */
+  /** Yields skbs linked into a `struct list_head` by `skb->list`, which is also the first member. */
   listed(head: bigint): Generator<bigint> {
     return listNodes(this.#kernel, head);
   }
 
   /**
-   * A red-black tree of skbs, in order. Each node must name its parent, and each way down pass as
-   * many black nodes as every other (lib/rbtree.c), which tells of most branches that are lost.
+   * Yields the skbs of a red-black tree, in order. Each node must point to its parent, and every path must
+   * have the same number of black nodes (lib/rbtree.c), which detects most missing branches.
    *
    * @param root `rb_root.rb_node`
    */
@@ -131,6 +133,6 @@ export class SkbLists {
       blacks = top.blacks;
     }
     if (uneven === undefined) return;
-    throw new TornList(`the tree is uneven at ${hex(uneven)}`);
+    throw new TornList(`the tree is unbalanced at ${hex(uneven)}`);
   }
 }

@@ -1,23 +1,21 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './entry.js';
-import type { Queue, QueueFinder, QueueName } from './queue.js';
+import type { Entry, Queue, QueueFinder, QueueName } from './queue.js';
 import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';
 
-/** `tls_context.{rx,tx}_conf` (include/net/tls.h): a direction without kTLS, one in software. */
+/** Values of `tls_context.{rx,tx}_conf` (include/net/tls.h): without kTLS, and kTLS in software. */
 const TLS_BASE = 0;
 const TLS_SW = 1;
 
-/** Upper-layer protocols that hold nothing in `icsk_ulp_data`: of subflows of MPTCP, and of SMC. */
+/** Upper-layer protocols without data in `icsk_ulp_data`: subflows of MPTCP, and SMC. */
 const WITHOUT_QUEUES: readonly string[] = ['mptcp', 'smc'];
 
 /**
- * What kTLS holds of a TCP socket (net/tls/tls_sw.c): records decrypted and unread, and records made
- * and unsent. Encrypted records wait in TCP's own queues until they are whole.
+ * Memory of kTLS for a TCP socket (net/tls/tls_sw.c): decrypted unread records, and unsent records. Encrypted
+ * records stay in TCP's own queues until they are complete.
  */
 export class TlsQueues implements QueueFinder {
   readonly #kernel: Kernel;
@@ -50,7 +48,7 @@ export class TlsQueues implements QueueFinder {
     ];
   }
 
-  /** 0n: this socket has no kTLS. @throws {KernelError} `unsupported-layout` for what is like it */
+  /** 0n: this socket has no kTLS. @throws {KernelError} `unsupported-layout` for similar protocols */
   #context(sock: bigint): bigint {
     const view = this.#sock.read(sock);
     const [ops, data] = [view.pointer('icsk_ulp_ops'), view.pointer('icsk_ulp_data')];
@@ -59,12 +57,12 @@ export class TlsQueues implements QueueFinder {
     const name = this.#ops.read(ops).text('name');
     if (name === 'tls') return data;
     if (WITHOUT_QUEUES.includes(name)) return 0n;
-    throw new KernelError('unsupported-layout', `what its ULP holds is not read: ${name}`);
+    throw unsupportedLayout(`unsupported ULP, whose memory is not counted: ${name}`);
   }
 
   /**
-   * The software context of a direction, with which that of a device which decrypts begins; one that
-   * encrypts has another, with records of its own. 0n: not in use.
+   * Returns the software context of a direction; 0n: not in use. The context of a decrypting device begins
+   * with the software context. The context of an encrypting device is different and has its own records.
    */
   #direction(context: bigint, direction: 'rx' | 'tx'): bigint {
     const reader = new StructReader(this.#kernel, 'tls_context', [
@@ -77,10 +75,7 @@ export class TlsQueues implements QueueFinder {
     const conf = view.number(`${direction}_conf`);
     if (conf === TLS_BASE) return 0n;
     if (direction === 'tx' && conf !== TLS_SW) {
-      throw new KernelError(
-        'unsupported-layout',
-        'a device encrypts what kTLS sends: its records are not read',
-      );
+      throw unsupportedLayout('unsupported kTLS device offload: its records are not counted');
     }
     return view.pointer(`priv_ctx_${direction}`);
   }
@@ -94,10 +89,9 @@ export class TlsQueues implements QueueFinder {
   }
 
   /**
-   * The record being put together. Up to 5.19 a `strparser` takes it from TCP: what it has so far is
-   * `strp.skb_head`, and a whole one `recv_pkt`. Since then it stays in TCP's queue, which
-   * `strp.anchor` only points at with its frag_list, unless memory is short and it is copied
-   * (`copy_mode`).
+   * Yields the record being assembled. Up to 5.19 a `strparser` takes it from TCP: the incomplete record is
+   * `strp.skb_head`, a complete one is `recv_pkt`. Since then the record stays in TCP's queue, to which
+   * `strp.anchor` points with its frag_list, unless memory is low and the record is copied (`copy_mode`).
    */
   *#record(context: bigint): Generator<Entry> {
     const receiving = this.#direction(context, 'rx');
@@ -115,7 +109,7 @@ export class TlsQueues implements QueueFinder {
         yield anchor;
         return;
       }
-      // Of its own it has the skb and an empty head.
+      // It owns the skb and an empty head.
       const head = new StructReader(this.#kernel, 'sk_buff', ['head']).read(anchor);
       yield { kind: 'object', address: anchor, payload: 0 };
       yield { kind: 'object', address: head.pointer('head'), payload: 0 };
@@ -133,7 +127,10 @@ export class TlsQueues implements QueueFinder {
     }
   }
 
-  /** Records not handed to TCP: each a plain and an encrypted message. The plain may be the other's. */
+  /**
+   * Yields records not handed to TCP yet: each has a plaintext and an encrypted message. The plaintext may
+   * use the pages of the encrypted message.
+   */
   *#sending(context: bigint): Generator<Entry> {
     const sending = this.#direction(context, 'tx');
     if (sending === 0n) return;
@@ -142,7 +139,7 @@ export class TlsQueues implements QueueFinder {
     const list = view.addressOf('tx_list');
     const records = this.#kernel.struct('tls_rec');
     if (!records) {
-      // The module's own type, for which its BTF is needed.
+      // This type belongs to the module, so its BTF is needed.
       const empty = pointerPartOf(this.#kernel, 'the list', list, list) === list;
       if (view.pointer('open_rec') !== 0n || !empty) this.#unknown('tls_rec');
       return;
@@ -154,19 +151,17 @@ export class TlsQueues implements QueueFinder {
     ]);
     const messages = new SkMsgReader(this.#kernel);
     const open = view.pointer('open_rec');
-    for (const address of [
-      ...(open === 0n ? [] : [open]),
-      ...[...listNodes(this.#kernel, list)].map((node) => node - BigInt(record.offset('list'))),
-    ]) {
-      yield* messages.entries(address + BigInt(record.offset('msg_plaintext')));
-      // Room for the encrypted copy is nobody's payload: the plain text was counted.
-      for (const entry of messages.entries(address + BigInt(record.offset('msg_encrypted')))) {
+    const listed = [...record.entryAddresses(list, 'list')];
+    for (const address of open === 0n ? listed : [open, ...listed]) {
+      yield* messages.entries(record.addressOf(address, 'msg_plaintext'));
+      // Space for the encrypted copy is not payload: the plaintext was counted.
+      for (const entry of messages.entries(record.addressOf(address, 'msg_encrypted'))) {
         yield typeof entry === 'bigint' ? entry : { ...entry, payload: 0 };
       }
     }
   }
 
   #unknown(type: string): never {
-    throw new KernelError('unsupported-layout', `kTLS is in use, and its ${type} is not known`);
+    throw unsupportedLayout(`kTLS is in use, but its ${type} is unsupported`);
   }
 }

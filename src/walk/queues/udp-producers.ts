@@ -1,13 +1,13 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { numaNodes } from '../machine/cpus.js';
+import { numaNodes } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import type { Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /**
- * `udp_sock.udp_prod_queue`, since 6.18: a lock-less list for each NUMA node, in which CPUs put
- * datagrams down for the one that queues them (net/ipv4/udp.c, __udp_enqueue_schedule_skb).
+ * `udp_sock.udp_prod_queue`, since 6.18: a lock-less list per NUMA node, to which CPUs add datagrams for the
+ * CPU that queues them (net/ipv4/udp.c, __udp_enqueue_schedule_skb).
  */
 export class UdpProducers implements QueueFinder {
   readonly #kernel: Kernel;
@@ -34,7 +34,7 @@ export class UdpProducers implements QueueFinder {
   *#skbs(sock: bigint): Generator<bigint> {
     const member = this.#queues;
     if (this.#stride === 0 || !member?.pointer) {
-      throw new KernelError('unsupported-layout', 'udp_prod_queue is of no form that is known');
+      throw unsupportedLayout('unsupported layout of udp_prod_queue');
     }
     const at = sock + BigInt(member.offset);
     const queues = pointerPartOf(this.#kernel, 'struct udp_sock', sock, at);

@@ -1,15 +1,12 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
-import type { Entry } from './entry.js';
-import type { Queue, QueueFinder } from './queue.js';
+import type { Entry, Queue, QueueFinder } from './queue.js';
 import type { SkbLists } from './skb-lists.js';
 
 /**
- * Packets that a virtio, vhost or loopback transport of AF_VSOCK holds unread, in
- * `virtio_vsock_sock.rx_queue`: skbs since 6.3, packets with a kmalloc'ed buffer before. All types
- * are modules' own.
+ * Unread packets of a virtio, vhost or loopback transport of AF_VSOCK, in `virtio_vsock_sock.rx_queue`: skbs
+ * since 6.3, packets with a kmalloc'ed buffer before. All types belong to modules.
  */
 export class VsockQueues implements QueueFinder {
   readonly #kernel: Kernel;
@@ -25,12 +22,12 @@ export class VsockQueues implements QueueFinder {
   }
 
   *#packets(sock: bigint): Generator<Entry> {
-    if (!this.#kernel.struct('vsock_sock')) this.#unknown('struct vsock_sock is not known');
+    if (!this.#kernel.struct('vsock_sock')) this.#unknown('struct vsock_sock is unknown');
     const vsock = new StructReader(this.#kernel, 'vsock_sock', ['trans']);
     const transport = vsock.read(sock).pointer('trans');
     if (transport === 0n) return;
     const layout = this.#kernel.struct('virtio_vsock_sock');
-    if (!layout) this.#unknown('its transport is not virtio, or of an unknown form');
+    if (!layout) this.#unknown('its transport is not virtio, or has an unsupported layout');
     const reader = new StructReader(this.#kernel, 'virtio_vsock_sock', ['vsk', 'rx_queue']);
     const view = reader.read(transport);
     if (view.pointer('vsk') !== sock) this.#unknown('its transport is not virtio');
@@ -46,8 +43,7 @@ export class VsockQueues implements QueueFinder {
       'len',
       'off',
     ]);
-    for (const node of listNodes(this.#kernel, head)) {
-      const view = reader.read(node - BigInt(reader.offset('list')));
+    for (const view of reader.entries(head, 'list')) {
       yield { kind: 'object', address: view.address, payload: 0 };
       const buffer = view.pointer('buf');
       const payload = Math.max(0, view.number('len') - view.number('off'));
@@ -56,6 +52,6 @@ export class VsockQueues implements QueueFinder {
   }
 
   #unknown(why: string): never {
-    throw new KernelError('unsupported-layout', why);
+    throw unsupportedLayout(why);
   }
 }

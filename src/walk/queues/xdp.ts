@@ -1,19 +1,21 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { HeldPage } from './entry.js';
-import type { Queue, QueueFinder } from './queue.js';
+import type { HeldPage, Queue, QueueFinder } from './queue.js';
 
-/** A umem holds less than 4 GiB of descriptors' worth; 2^32 bytes of pointers would be damage. */
+/**
+ * Maximum number of pages of a umem: it has less than 4 GiB worth of descriptors, and 2^32 bytes of pointers
+ * would be corrupt.
+ */
 const MOST_PAGES = 2 ** 24;
 
-/** How many pointers are read at a time. */
+/** Number of pointers per read. */
 const CHUNK = 8192;
 
 /**
- * The pages of an AF_XDP socket's umem: user space's own, which the kernel pins
- * (net/xdp/xdp_umem.c). Sockets can share one.
+ * Pages of an AF_XDP socket's umem: user-space pages that the kernel pins (net/xdp/xdp_umem.c). Sockets can
+ * share a umem.
  */
 export class XdpUmem implements QueueFinder {
   readonly #kernel: Kernel;
@@ -32,7 +34,7 @@ export class XdpUmem implements QueueFinder {
     if (umem === 0n) return;
     const view = new StructReader(this.#kernel, 'xdp_umem', ['pgs', 'npgs']).read(umem);
     const count = view.number('npgs');
-    if (count > MOST_PAGES) throw new KernelError('damaged', `a umem of ${count} pages`);
+    if (count > MOST_PAGES) throw damaged(`a umem of ${count} pages`);
     for (let from = 0; from < count; from += CHUNK) {
       const many = Math.min(CHUNK, count - from);
       const at = view.pointer('pgs') + BigInt(from * 8);

@@ -1,4 +1,4 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -6,34 +6,34 @@ import { Cursor } from '../cursor.js';
 import { deviceTest, type FragLayout, fragLayout, NET_IOV } from '../pages/frag.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
-import { type SkbSink, tell } from './skb-sink.js';
+import { reportTo, type SkbSink } from './skb-sink.js';
 
-/** `MAX_SKB_FRAGS` cannot be configured beyond this (net/Kconfig). */
+/** Maximum of `MAX_SKB_FRAGS` in the kernel configuration (net/Kconfig). */
 const MAX_CONFIGURABLE_FRAGS = 45;
 
-/** Frags that hang in a shared info. */
+/** Frags of a shared info. */
 export interface HeldFrags {
-  /** The skb that leads there. */
+  /** The skb that refers to it. */
   readonly skb: bigint;
-  /** How many, as checked against `most`. */
+  /** Number of frags, checked against `most`. */
   readonly count: number;
-  /** The shared info of clones that holds them, if one does. */
+  /** The shared info of clones that holds them, if any. */
   readonly via: bigint | undefined;
-  /** They took no references to their pages. */
+  /** The frags hold no references to their pages. */
   readonly lent: boolean;
 }
 
-/** The frags of a `skb_shared_info`: which pages they lie in. */
+/** Pages of the frags of a `skb_shared_info`. */
 export class SkbFrags {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
   readonly #layout: FragLayout;
   #isDevice: ((netmem: bigint) => boolean) | undefined;
-  /** Offset of the array in the shared info. */
+  /** Offset of the frag array in the shared info. */
   readonly #at: number;
-  /** Entries that the array has. */
+  /** Capacity of the frag array. */
   readonly most: number;
-  /** The frags that are being followed, while their pages are read. */
+  /** Copy of the frags being followed, while their pages are read. */
   readonly #entries: DataView;
   readonly #info: Cursor;
   readonly #page = new Pointer();
@@ -50,7 +50,7 @@ export class SkbFrags {
     this.#entries = new DataView(new ArrayBuffer(this.most * this.#layout.stride));
   }
 
-  /** Follows the frags of a shared info; gives their bytes. */
+  /** Follows the frags of a shared info; returns their bytes. */
   follow(info: Pointer, held: HeldFrags, sink: SkbSink): number {
     const { skb, count } = held;
     const { stride, page, length, offset, mayBeDevice } = this.#layout;
@@ -68,19 +68,19 @@ export class SkbFrags {
       try {
         const row = this.#pages.rowOf(at);
         if (this.#pages.cacheOf(row) !== undefined) {
-          // sendpage of slab memory is forbidden (sendpage_ok), so this is damage or a freed page.
+          // Slab memory cannot be sent by sendpage (sendpage_ok), so this is corrupt, or the page was freed.
           const address = hex(entries.getBigUint64(frag + page, true));
-          throw new KernelError('damaged', `its page ${address} belongs to a slab`);
+          throw damaged(`its page ${address} belongs to a slab`);
         }
         this.#fragPage(row, offset(entries, frag) + size, held, sink);
       } catch (error) {
-        tell(skb, `frag ${index}`, error, sink);
+        reportTo(skb, `frag ${index}`, error, sink);
       }
     }
     return bytes;
   }
 
-  /** The entries in use, kept while their pages are read. */
+  /** The entries in use, copied while their pages are read. */
   #read(info: Pointer, count: number): DataView {
     const length = count * this.#layout.stride;
     const { view, base } = this.#info.follow(info).look(this.#at, length);
@@ -90,7 +90,7 @@ export class SkbFrags {
     return entries;
   }
 
-  /** A frag that is a net_iov: in device memory, unless io_uring's zero-copy receive lent it. */
+  /** Handles a frag that is a net_iov: device memory, unless io_uring's zero-copy receive provided it. */
   #deviceFrag(skb: bigint, index: number, netmem: bigint, sink: SkbSink): void {
     try {
       this.#isDevice ??= deviceTest(this.#kernel);
@@ -102,26 +102,26 @@ export class SkbFrags {
       } else {
         sink.incomplete(
           'unsupported-layout',
-          'some frags lie in buffers that io_uring lent for zero-copy receive; what they pin was not counted',
+          'some frags are in zero-copy receive buffers of io_uring; the memory that they pin was not counted',
         );
       }
     } catch (error) {
-      tell(skb, `frag ${index}`, error, sink);
+      reportTo(skb, `frag ${index}`, error, sink);
     }
   }
 
-  /** A frag that ends so many bytes behind the start of its page. */
+  /** A frag that ends this many bytes behind the start of its page. */
   #fragPage(row: number, end: number, { via, lent }: HeldFrags, sink: SkbSink): void {
     const pages = this.#pages;
     const references = pages.referencesOf(row);
-    // A large kmalloc's page may have none, but no frag leads to one (sendpage_ok).
-    if (references === 0) throw new KernelError('damaged', 'its page is free');
-    // Not compound, yet longer than a page: an allocation that does not record its order.
+    // The page of a large kmalloc may have no references, but no frag points to one (sendpage_ok).
+    if (references === 0) throw damaged('its page is free');
+    // Not compound, but longer than a page: the allocation does not record its order.
     const order = pages.orderOf(row);
     const unknown = order === 0 && end > this.#kernel.facts.pageSize;
-    const told = unknown ? undefined : order;
+    const known = unknown ? undefined : order;
     const pool = pages.poolOf(row);
-    if (lent) sink.lentPage(pages.headOf(row), told, references, pool);
-    else sink.page(pages.headOf(row), told, references, via, pool);
+    if (lent) sink.lentPage(pages.headOf(row), known, references, pool);
+    else sink.page(pages.headOf(row), known, references, via, pool);
   }
 }

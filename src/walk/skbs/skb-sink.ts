@@ -1,19 +1,18 @@
-import { ReadError } from '../../base/errors/kernel.js';
+import { ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Pointer } from '../../kernel/pointer.js';
-import { incompleteness } from '../incompleteness.js';
-import type { PagePool } from '../pages/pool-room.js';
+import type { PagePool } from '../pages/page-pool.js';
 import type { SlabCache } from '../pages/slab-caches.js';
-import type { WarningCode } from '../warnings.js';
+import { incompleteness, type WarningCode } from '../warnings.js';
 
 /**
- * Told of all that skbs pin, reference by reference; the receiver counts each thing once.
+ * Receives all memory that skbs pin, reference by reference; it counts each thing once.
  *
- * What hangs in a `skb_shared_info` is held by all clones of the skb together: `via` names the
- * shared info where there are clones, and is undefined where the skb is the only one.
+ * Contents of a `skb_shared_info` are held by all clones of the skb together: `via` names the shared info if
+ * there are clones, and is undefined for a single skb.
  */
 export interface SkbSink {
-  /** A reference to a page allocation, by a frag or as a linear head; see PageBlock. */
+  /** Receives a reference to a page allocation, from a frag or as a linear head; see PageBlock. */
   page(
     frame: number,
     order: number | undefined,
@@ -21,33 +20,36 @@ export interface SkbSink {
     via: bigint | undefined,
     pool?: PagePool,
   ): void;
-  /** A page that frags point into without a reference of their own. */
+  /** Receives a page that frags point to without holding a reference. */
   lentPage(frame: number, order: number | undefined, references: number, pool?: PagePool): void;
   /**
-   * A slot of a slab: an skb itself, or a linear head. `references` is how many must be dropped
-   * before the slot is free; this is one of them.
+   * Receives a slab slot: an skb itself, or a linear head. `references` is the number of references that must
+   * be dropped before the slot is freed, including this one.
    */
   slot(address: bigint, cache: SlabCache, references: number, via: bigint | undefined): void;
-  /** A slot that this reference alone holds, and no clone: nobody else can lead to it. `place`: where it is now. */
+  /**
+   * Receives a slot with only this reference and without clones: no other path leads to it. `place`: its
+   * current location.
+   */
   soleSlot(cache: SlabCache, place: bigint | Pointer): void;
   /**
-   * A clone of an skb was met, one of so many that share the info at this address. Gives false if
-   * one was met before: then what hangs in it has been told.
+   * Reports a clone of an skb: one of `clones` skbs that share the info at this address. Returns false if a
+   * clone was reported before, so the memory of the info is already counted.
    */
   clone(sharedInfo: bigint, clones: number): boolean;
-  /** How many frags hang in the info of clones, those of its frag_list included. */
+  /** Receives the number of frags in the shared info of clones, including its frag_list. */
   cloneFrags(sharedInfo: bigint, frags: number): void;
-  /** Something that an skb pins could not be told. */
+  /** Reports that a part of the memory that an skb pins is unknown. */
   incomplete(code: WarningCode, message: string): void;
-  /** Something odd that leaves the figures whole. */
+  /** An anomaly that does not affect the figures. */
   remark(code: WarningCode, message: string): void;
 }
 
 /**
- * Tells that a step failed, for memory that is missing or damaged. What is missing is the same for all
- * skbs that lead there, and told once.
+ * Reports that a step failed because memory is missing or damaged. The message about missing memory is the
+ * same for all skbs that refer to it, so it is listed once.
  */
-export function tell(skb: bigint, what: string, error: unknown, sink: SkbSink): void {
+export function reportTo(skb: bigint, what: string, error: unknown, sink: SkbSink): void {
   const code = incompleteness(error);
   const { message } = error as Error;
   const where = error instanceof ReadError ? '' : `skb ${hex(skb)}: ${what}: `;

@@ -1,4 +1,4 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -6,38 +6,38 @@ import type { PageReader } from '../pages/pages.js';
 import { type StructCursor, StructReader } from '../struct-reader.js';
 import type { SkbSink } from './skb-sink.js';
 
-/** `skb->fclone` of an skb that is not one of a pair, and of the second of a pair. */
+/** `skb->fclone` of an skb outside fclone pairs, and of the second skb of a pair. */
 const FCLONE_UNAVAILABLE = 0;
 const FCLONE_CLONE = 2;
 
 const FCLONE_FIELDS = ['fclone_ref.refs.counter', 'skb2'] as const;
 
-/** A `struct sk_buff` and who has it. */
+/** A `struct sk_buff` and its holder. */
 export interface SkbObject {
   readonly address: bigint;
   /** `skb->fclone`. */
   readonly fclone: number;
-  /** How many others have it as well. */
+  /** Number of additional references to the same skb. */
   readonly others: number;
-  /** The shared info of clones in whose frag_list it hangs, if it does. */
+  /** The shared info of clones whose frag_list contains it, if any. */
   readonly outer: bigint | undefined;
 }
 
-/** Who has a linear head. */
+/** Owner of a linear head. */
 export interface HeldHead {
-  /** The shared info of clones that holds it, if one does. */
+  /** The shared info of clones that holds it, if any. */
   readonly via: bigint | undefined;
   readonly clones: number;
-  /** None of the clones has told of it before. */
+  /** No clone has reported it before. */
   readonly first: boolean;
 }
 
-/** Where skbs themselves and their linear heads lie: in slots of slabs, or in pages of their own. */
+/** Memory of skbs and of their linear heads: slab slots, or separate pages. */
 export class SkbSlots {
   readonly #kernel: Kernel;
   readonly #pages: PageReader;
   #fclones: StructCursor<(typeof FCLONE_FIELDS)[number]> | undefined;
-  /** From the first of a pair to its second, in bytes. */
+  /** Offset from the first skb of a pair to the second, in bytes. */
   #second = 0n;
   readonly #object = new Pointer();
 
@@ -46,14 +46,14 @@ export class SkbSlots {
     this.#pages = pages;
   }
 
-  /** The sk_buff itself. */
+  /** Passes the slot of the sk_buff itself to the sink. */
   object(skb: SkbObject, sink: SkbSink): void {
     const { address, fclone, others, outer } = skb;
     const row = this.#rowAt(this.#object.set(address), sink);
     if (row < 0) return;
     const cache = this.#pages.cacheOf(row);
-    // skbs come from slabs of their own (net/core/skbuff.c).
-    if (cache === undefined) throw new KernelError('damaged', 'it lies in no slab');
+    // skbs have their own slab caches (net/core/skbuff.c).
+    if (cache === undefined) throw damaged('it lies in no slab');
     if (fclone !== FCLONE_UNAVAILABLE) {
       this.#pair(row, skb, sink);
     } else if (others === 0 && outer === undefined) {
@@ -63,7 +63,7 @@ export class SkbSlots {
     }
   }
 
-  /** The two of an fclone pair lie in one slot, which both must leave. */
+  /** Both of an fclone pair are in one slot, which is freed with the second. */
   #pair(row: number, { address, fclone, others, outer }: SkbObject, sink: SkbSink): void {
     if (this.#fclones === undefined) {
       const reader = new StructReader(this.#kernel, 'sk_buff_fclones', FCLONE_FIELDS);
@@ -72,18 +72,16 @@ export class SkbSlots {
     }
     const pair = fclone === FCLONE_CLONE ? address - this.#second : address;
     if (!this.#pages.inOneSlot(row, pair, address)) {
-      throw new KernelError('damaged', 'it is the second of a pair, and there is no first');
+      throw damaged('it is the second of a pair without a first');
     }
     const counted = this.#fclones.to(pair).number('fclone_ref.refs.counter');
-    if (counted !== 1 && counted !== 2) {
-      throw new KernelError('damaged', `${counted | 0} of its pair are in use`);
-    }
+    if (counted !== 1 && counted !== 2) throw damaged(`${counted | 0} of its pair are in use`);
     const cache = this.#pages.cacheOf(row)!;
     if (counted + others <= 1 && outer === undefined) sink.soleSlot(cache, pair);
     else sink.slot(pair, cache, counted + others, outer);
   }
 
-  /** The linear head: a slab slot, or (large kmalloc, page fragment) a page. */
+  /** Passes the linear head to the sink: a slab slot, or (large kmalloc, page fragment) a page. */
   head(head: Pointer, { via, clones, first }: HeldHead, sink: SkbSink): void {
     const row = this.#rowAt(head, sink);
     if (row < 0) return;
@@ -99,20 +97,20 @@ export class SkbSlots {
     }
   }
 
-  /** The row of the page that an address lies in; -1, and told, if it is in none that is known. */
+  /** Returns the row of the page of an address; -1 with a warning if the page is unknown. */
   #rowAt(at: Pointer, sink: SkbSink): number {
     const frame = this.#kernel.pages.frameOf(at);
     if (frame >= 0) return this.#pages.row(frame);
     sink.incomplete(
       'head-not-counted',
-      `${hex(at.address)} is not in the direct map; what it pins was not counted`,
+      `${hex(at.address)} is not in the direct map; the memory that it pins was not counted`,
     );
     return -1;
   }
 
   #wholePage(row: number, via: bigint | undefined, sink: SkbSink): void {
     const pages = this.#pages;
-    if (pages.isFree(row)) throw new KernelError('damaged', 'its page is free');
+    if (pages.isFree(row)) throw damaged('its page is free');
     const [head, order] = [pages.headOf(row), pages.orderOf(row)];
     sink.page(head, order, pages.referencesOf(row), via, pages.poolOf(row));
   }

@@ -1,11 +1,11 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { SkbFrags } from './skb-frags.js';
-import { type SkbSink, tell } from './skb-sink.js';
+import { reportTo, type SkbSink } from './skb-sink.js';
 import { SkbSlots } from './skb-slots.js';
 
 /** One entry of a queue. */
@@ -14,40 +14,40 @@ export interface Skb {
   readonly address: bigint;
   /** Payload: `skb->len`, bytes. */
   readonly length: number;
-  /** What the socket is charged for it: `skb->truesize`, bytes. */
+  /** Charge to the socket: `skb->truesize`, bytes. */
   readonly truesize: number;
-  /** Entries of `frags`, in it and in the skbs of its frag_list. */
+  /** Number of entries of `frags`, in it and in the skbs of its frag_list. */
   readonly frags: number;
 }
 
-/** What hangs in a shared info: how many frags, and the bytes that they are to hold. */
+/** Frags of a shared info: their number and bytes. */
 interface Paged {
   frags: number;
   bytes: number;
 }
 
-/** An skb on the way, at the end of a chain of frag_lists. */
+/** An skb being visited, possibly through a chain of frag_lists. */
 interface Visit {
   readonly address: bigint;
   readonly sink: SkbSink;
-  /** How many frag_lists lead to it. */
+  /** Number of frag_lists that lead to it. */
   readonly depth: number;
-  /** The shared info of clones that holds it, if one does. */
+  /** The shared info of clones that holds it, if any. */
   readonly outer: bigint | undefined;
 }
 
-/** What an skb says of itself and its head. */
+/** Fields of an skb and its head. */
 interface Body {
   readonly cloned: boolean;
-  /** How many others have the skb itself, and keep all that it holds. */
+  /** Number of additional references to the skb itself, each of which keeps all its memory. */
   readonly others: number;
   readonly lengths: Lengths;
 }
 
-/** How deep a frag_list may hang in another; the kernel nests two (GRO's list in a forwarded one). */
+/** Maximum nesting of frag_lists; the kernel nests two (a GRO list in a forwarded one). */
 const MAX_FRAG_LIST_DEPTH = 8;
 
-/** More skbs than this in one frag_list are damage: GRO and IP fragments stay far below. */
+/** Maximum length of a valid frag_list: GRO and IP fragments stay far below. */
 const MAX_FRAG_LIST_LENGTH = 65_536;
 
 const SKB_FIELDS = [
@@ -64,9 +64,9 @@ const SKB_FIELDS = [
 ] as const;
 
 /**
- * Follows an skb to what it pins: its `sk_buff` object, its linear head, and through the
- * `skb_shared_info` at `head + end` its frags and the skbs of its frag_list
- * (include/linux/skbuff.h; `end` is an offset on 64-bit kernels).
+ * Follows an skb to the memory that it pins: its `sk_buff` object, its linear head, and through the
+ * `skb_shared_info` at `head + end` its frags and the skbs of its frag_list (include/linux/skbuff.h; `end` is
+ * an offset on 64-bit kernels).
  */
 export class SkbReader {
   readonly #skb;
@@ -74,7 +74,7 @@ export class SkbReader {
   readonly #shared;
   readonly #slots: SkbSlots;
   readonly #frags: SkbFrags;
-  // Of the skb that is being read; whatever follows another one reads all it needs before.
+  // For the current skb; nested ones read everything before they continue.
   readonly #head = new Pointer();
   readonly #data = new Pointer();
   readonly #info = new Pointer();
@@ -89,10 +89,10 @@ export class SkbReader {
   }
 
   /**
-   * Reads one queue entry and tells the sink what it pins.
+   * Reads one queue entry and passes the memory that it pins to the sink.
    *
-   * @throws {ReadError} if the `sk_buff` itself cannot be read. What cannot be read behind it makes
-   *   the answer incomplete instead.
+   * @throws {ReadError} if the `sk_buff` itself cannot be read. Other unreadable memory makes the answer
+   * incomplete instead.
    */
   read(address: bigint, sink: SkbSink): Skb {
     return this.#follow({ address, sink, depth: 0, outer: undefined });
@@ -113,51 +113,49 @@ export class SkbReader {
     const cloned = skb.number('cloned') !== 0;
     const fclone = skb.number('fclone');
     const users = skb.number('users.refs.counter');
-    // Who else has the skb itself keeps all that it holds.
+    // Another holder of the skb keeps all its memory.
     const others = isCount(users) ? users - 1 : 0;
     try {
-      if (!isCount(users)) throw new KernelError('damaged', `it has ${users | 0} users`);
+      if (!isCount(users)) throw damaged(`it has ${users | 0} users`);
       this.#slots.object({ address, fclone, others, outer }, sink);
     } catch (error) {
-      tell(address, 'its slab slot', error, sink);
+      reportTo(address, 'its slab slot', error, sink);
     }
     const met: Paged = { frags: 0, bytes: 0 };
     try {
-      this.#held(visit, { cloned, others, lengths }, met);
+      this.#followHead(visit, { cloned, others, lengths }, met);
     } catch (error) {
-      tell(address, 'what it holds', error, sink);
+      reportTo(address, 'what it holds', error, sink);
     }
     return { address, length: lengths.length, truesize, frags: met.frags };
   }
 
-  /** What hangs on the head of the skb that was just read; adds the frags met to `met`. */
-  #held({ address, sink, depth, outer }: Visit, body: Body, met: Paged): void {
+  /** Memory attached to the head of the current skb; adds its frags to `met`. */
+  #followHead({ address, sink, depth, outer }: Visit, body: Body, met: Paged): void {
     const { cloned, others, lengths } = body;
     const info = this.#info.after(this.#head, lengths.end);
-    // It begins with a pointer's alignment, whatever the head is (SKB_DATA_ALIGN).
-    if (info.low % 8 !== 0)
-      throw new KernelError('damaged', `its shared info would be at ${hex(info.address)}`);
+    // It is aligned to a pointer, whatever the head is (SKB_DATA_ALIGN).
+    if (info.low % 8 !== 0) throw damaged(`its shared info would be at ${hex(info.address)}`);
     const { count, list, lent, dataref } = this.#shared.read(info);
     const counted = this.#clonesOf(address, dataref, cloned, sink);
     const sole = counted + others <= 1;
-    // Clones within what clones share: one more that is nowhere found, so that they stay shared.
+    // Clones within shared data of clones: one more that is never found, so that they remain shared.
     const clones = counted + others + (sole || outer === undefined ? 0 : 1);
     const via = sole ? outer : info.address;
     const first = sole || via === undefined || sink.clone(via, clones);
     try {
       this.#slots.head(this.#head, { via, clones, first }, sink);
     } catch (error) {
-      tell(address, 'its head', error, sink);
+      reportTo(address, 'its head', error, sink);
     }
     try {
       checkLinear(lengths);
     } catch (error) {
-      tell(address, 'its length', error, sink);
+      reportTo(address, 'its length', error, sink);
     }
     if (!first) return;
     if (count > this.#frags.most) {
-      const message = `nr_frags is ${count}, and the array holds ${this.#frags.most}`;
-      throw new KernelError('damaged', message);
+      throw damaged(`nr_frags is ${count}, but the array has ${this.#frags.most} entries`);
     }
     const bytes =
       count === 0 ? 0 : this.#frags.follow(info, { skb: address, count, via, lent }, sink);
@@ -169,31 +167,32 @@ export class SkbReader {
     try {
       checkPaged(lengths.paged, bytes, listed.bytes);
     } catch (error) {
-      tell(address, 'its length', error, sink);
+      reportTo(address, 'its length', error, sink);
     }
   }
 
   /**
-   * How many skbs share what hangs on a head, by `dataref`: the low half counts all references, the
-   * high half those that keep off the headers. An skb that never was cloned has the only one.
+   * Returns the number of skbs that share the memory attached to a head, from `dataref`: the low half counts
+   * all references, the high half references to the payload only. An skb that was never cloned holds the only
+   * reference.
    */
   #clonesOf(address: bigint, dataref: number, cloned: boolean, sink: SkbSink): number {
     const [all, payload] = [dataref % 65_536, Math.floor(dataref / 65_536)];
     if (isCount(dataref) && all > 0 && payload <= all && (cloned || all === 1)) return all;
-    const message = `its head counts ${all} references, ${payload} of them to the payload alone${cloned ? '' : ', and it never was cloned'}`;
-    tell(address, 'its clones', new KernelError('damaged', message), sink);
+    const message = `its head counts ${all} references, ${payload} of them to the payload alone${cloned ? '' : ', but it was never cloned'}`;
+    reportTo(address, 'its clones', damaged(message), sink);
     return 1;
   }
 
-  /** The skbs that hang in a frag_list, linked by `next` and ended by NULL; adds to `met`. */
+  /** Follows the skbs in a frag_list, linked by `next` and terminated by NULL; adds to `met`. */
   #fragList(first: bigint, visit: Omit<Visit, 'address'>, met: Paged): void {
     if (visit.depth > MAX_FRAG_LIST_DEPTH) {
-      throw new KernelError('damaged', `frag_lists are nested deeper than ${MAX_FRAG_LIST_DEPTH}`);
+      throw damaged(`frag_lists are nested deeper than ${MAX_FRAG_LIST_DEPTH}`);
     }
     const seen = new Set<bigint>();
     for (let skb = first; skb !== 0n; ) {
       if (seen.has(skb) || seen.size >= MAX_FRAG_LIST_LENGTH) {
-        throw new KernelError('damaged', `frag_list ${hex(first)} does not terminate (loop?)`);
+        throw damaged(`frag_list ${hex(first)} does not terminate (loop?)`);
       }
       seen.add(skb);
       const listed = this.#follow({ ...visit, address: skb });
@@ -204,68 +203,62 @@ export class SkbReader {
   }
 }
 
-/** Whether a count of references, which the kernel keeps as an int, can be that of something in use. */
+/** Whether a reference count, an int in the kernel, is valid for an object in use. */
 function isCount(count: number): boolean {
   return count >= 1 && count <= 0x7fff_ffff;
 }
 
-/** What an skb says of its own bytes. */
+/** Lengths according to an skb. */
 interface Lengths {
-  /** `len`: all. */
+  /** `len`: all bytes. */
   readonly length: number;
-  /** `data_len`: those outside of its head. */
+  /** `data_len`: bytes outside the head. */
   readonly paged: number;
-  /** Offsets in the head. */
+  /** Offsets from the start of the head. */
   readonly tail: number;
   readonly end: number;
-  /** From `head` to `data`. */
+  /** Bytes from `head` to `data`. */
   readonly headroom: number;
 }
 
-/** What `len` counts besides the linear part is between `data` and `tail` (skb_headlen). */
+/** The linear part of `len` is between `data` and `tail` (skb_headlen). */
 function checkLinear({ length, paged, tail, end, headroom }: Lengths): void {
-  if (tail > end) {
-    throw new KernelError('damaged', `its data ends at ${tail}, its head at ${end}`);
-  }
+  if (tail > end) throw damaged(`its data ends at ${tail}, its head at ${end}`);
   const [claimed, linear] = [length - paged, tail - headroom];
   if (claimed === linear) return;
-  throw new KernelError(
-    'damaged',
-    `it counts ${claimed} bytes in its head, where ${linear} lie between data and tail`,
-  );
+  throw damaged(`it counts ${claimed} bytes in its head, but ${linear} are between data and tail`);
 }
 
-/** `data_len` counts the frags and the frag_list; netlink's own use of the list it leaves out. */
+/** Checks `data_len`, which counts the frags and the frag_list, but not netlink's private use of the list. */
 function checkPaged(claimed: number, frags: number, list: number): void {
   if (claimed === frags + list || claimed === frags) return;
-  throw new KernelError(
-    'damaged',
-    `it counts ${claimed} bytes outside its head, its frags and frag_list have ${frags + list}`,
+  throw damaged(
+    `it counts ${claimed} bytes outside its head, but its frags and frag_list have ${frags + list}`,
   );
 }
 
 /**
- * SKBFL_MANAGED_FRAG_REFS in `skb_shared_info.flags`: io_uring holds the pages of a buffer registered
- * with it for as long as it is sent, and frags take no references (6.0; nothing had the bit before).
+ * SKBFL_MANAGED_FRAG_REFS in `skb_shared_info.flags`: io_uring holds the pages of a registered buffer while
+ * it is being sent, and the frags hold no references (since 6.0; the bit was unused before).
  */
 const MANAGED_FRAGS = 16;
 
-// Not `frags`: of the array only the entries in use are read; behind them lies what was there before.
+// Without `frags`: only the entries in use are read; the others contain stale data.
 const FIELDS = ['nr_frags', 'frag_list', 'dataref.counter'] as const;
 
-/** What clones of an skb share. */
+/** Data that clones of an skb share. */
 interface Shared {
-  /** Entries of `frags` in use, as it says. */
+  /** Number of used entries of `frags`, according to `nr_frags`. */
   readonly count: number;
   /** The first skb of its frag_list, or 0. */
   readonly list: bigint;
-  /** Its frags took no references to their pages. */
+  /** Its frags hold no references to their pages. */
   readonly lent: boolean;
-  /** Who shares it: the low half counts all references, the high half those to the payload alone. */
+  /** Reference counts: the low half counts all references, the high half those to the payload only. */
   readonly dataref: number;
 }
 
-/** Reads the `skb_shared_info` behind the linear head of an skb. */
+/** Reads the `skb_shared_info` that follows the linear head of an skb. */
 export class SharedInfo {
   readonly #shared;
   /** `skb_shared_info.flags`, since 5.13. */

@@ -1,14 +1,13 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../incompleteness.js';
 import type { PageVisitor } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
-import { type Belongings, belongings, type Holder, OpenFiles } from '../tasks/descriptors.js';
+import { type Belongings, type Holder, OpenFiles, sharedTables } from '../tasks/descriptors.js';
 import { RingReader } from '../tasks/io-uring.js';
 import { MappingReader } from '../tasks/mappings.js';
 import type { Task } from '../tasks/tasks.js';
-import type { Warnings } from '../warnings.js';
+import { addError, incompleteness, type Warnings } from '../warnings.js';
 import { type CountedSocket, FoundSockets } from './found-sockets.js';
 import { findInSlabs } from './slab-sockets.js';
 import { AF_SMC, IPPROTO_MPTCP } from './sock-words.js';
@@ -16,12 +15,11 @@ import { isInUse, type Socket, SocketFinder, SocketStructs } from './socket.js';
 import { SocketLinks } from './socket-links.js';
 
 /**
- * Finds every socket: through the descriptors of every process; through the slabs of sockets and of
- * each protocol's socks, so that those without a descriptor are there; through the accept queues of
- * listeners; through messages that carry files (SCM_RIGHTS), also where those are nested; and
- * through io_uring's tables of files.
+ * Finds every socket: through the descriptors of every process; through the slabs of sockets and of each
+ * protocol's socks, which also finds sockets without a descriptor; through the accept queues of listeners;
+ * through messages that carry files (SCM_RIGHTS), even nested ones; and through io_uring's file tables.
  *
- * A part that cannot be read is a warning, and the other parts stand.
+ * A part that cannot be read causes a warning; the other parts remain valid.
  */
 export class Census {
   readonly #kernel: Kernel;
@@ -35,11 +33,11 @@ export class Census {
   }
 
   /**
-   * @param progress told now and then which part of the slabs is done, 0 to 1
-   * @param look sees every page frame on the way
+   * @param progress called with the completed fraction of the slabs, 0 to 1
+   * @param look receives every scanned page frame
    */
   take(progress?: (part: number) => void, look?: PageVisitor): CountedSocket[] {
-    const owned = belongings(this.#kernel, this.#warnings);
+    const owned = sharedTables(this.#kernel, this.#warnings);
     this.#part('descriptors', () => this.#descriptors(owned));
     this.#part('slabs', () =>
       findInSlabs(this.#kernel, this.#found, this.#warnings, progress, look),
@@ -48,18 +46,18 @@ export class Census {
   }
 
   /**
-   * Only those that a descriptor leads to, through accept queues and messages too: no slab is
-   * searched, so that some that nothing keeps but each other may be missing.
+   * Returns only sockets reachable from a descriptor, including through accept queues and messages. No slab
+   * is scanned, so sockets that only reference each other may be missing.
    */
   takeReachable(): CountedSocket[] {
-    const owned = belongings(this.#kernel, this.#warnings);
+    const owned = sharedTables(this.#kernel, this.#warnings);
     this.#part('descriptors', () => this.#descriptors(owned));
     return this.#follow(owned);
   }
 
   #follow(owned: Belongings): CountedSocket[] {
     this.#part('accept queues and queued messages', () => this.#links());
-    this.#part('scanned socks', () => this.#own());
+    this.#part('scanned socks', () => this.#resolveSockets());
     this.#part('mappings', () => this.#mappings(owned));
     return this.#found.counted();
   }
@@ -79,8 +77,7 @@ export class Census {
     const { live } = this.#kernel.facts;
     const files = new OpenFiles(this.#kernel, owned, (processes, error) => {
       const who = [...processes].map(({ pid }) => pid).join(', ');
-      const message = `files of pid ${who}: ${(error as Error).message}`;
-      this.#warnings.add(incompleteness(error), message);
+      addError(this.#warnings, `files of pid ${who}`, error);
     });
     for (const [file, { holders, slots }] of files) {
       try {
@@ -95,13 +92,13 @@ export class Census {
         if (!socket) this.#ring(file, { files, holders, rings }, finder, owned);
       } catch (error) {
         const who = holders.map(({ task, fd }) => `pid ${task.pid} fd ${fd}`).join(', ');
-        this.#warnings.add(incompleteness(error), `${who}: ${(error as Error).message}`);
+        addError(this.#warnings, `${who}`, error);
       }
     }
     files.note('sockets', this.#warnings);
   }
 
-  /** Sockets that are registered with a ring, if the file is one. */
+  /** Records the sockets registered with a ring, if the file is one. */
   #ring(
     file: bigint,
     {
@@ -137,18 +134,17 @@ export class Census {
     }
   }
 
-  /** The socket of a file that something keeps, if it is one's; that it cannot be told is a warning. */
+  /** The socket of a kept file, if it is one; a warning if unknown. */
   #socketOf(file: bigint, finder: SocketFinder, keeper: string): Socket | undefined {
     try {
       return finder.find(file);
     } catch (error) {
-      const message = `a file in ${keeper}: ${(error as Error).message}`;
-      this.#warnings.add(incompleteness(error), message);
+      addError(this.#warnings, `a file in ${keeper}`, error);
       return undefined;
     }
   }
 
-  /** Until nothing new turns up: what a message carries may have messages waiting itself. */
+  /** Repeats until nothing new is found: a message may contain sockets with messages. */
   #links(): void {
     const links = new SocketLinks(this.#kernel, this.#warnings);
     const finder = new SocketFinder(this.#kernel);
@@ -179,8 +175,8 @@ export class Census {
     found.acceptedFrom = listener;
   }
 
-  /** Whether those that nothing else told of have a socket of their own, or none, or another's. */
-  #own(): void {
+  /** Determines whether each sock found only by slab has its own socket, none, or that of another sock. */
+  #resolveSockets(): void {
     const sock = new StructReader(this.#kernel, 'sock', ['sk_socket']);
     const structs = new SocketStructs(this.#kernel);
     const finder = new SocketFinder(this.#kernel);
@@ -210,22 +206,21 @@ export class Census {
           found.fileReferences = finder.references(found.file);
         }
       } catch (error) {
-        const message = `sock ${hex(address)}: ${(error as Error).message}`;
-        this.#warnings.add(incompleteness(error), message);
+        addError(this.#warnings, `sock ${hex(address)}`, error);
       }
     }
   }
 
   /**
-   * Whether a socket is in use that may have no sock while it is closed: whoever lingers at it has let go
-   * of its file. The kernel's own have none.
+   * Whether a socket without a sock is still in use while being closed: a lingering task has released its
+   * file. Kernel sockets have no file.
    */
   #isOpen(file: bigint, finder: SocketFinder): boolean {
     if (this.#kernel.facts.live) return false;
     return file === 0n || isInUse(finder.references(file));
   }
 
-  /** Who maps the files that have more references than were found. */
+  /** Mappers of files that have more references than were found. */
   #mappings(owned: Belongings): void {
     for (const [, found] of this.#found) {
       const { file, fileReferences, holders, carriedBy, registeredWith } = found;
@@ -249,7 +244,7 @@ export class Census {
   }
 }
 
-/** Whether a sock has others that make up its connection: MPTCP's, and SMC's that fell back to TCP. */
+/** Whether a sock's connection consists of other socks: MPTCP, and SMC that fell back to TCP. */
 function connectionTest(kernel: Kernel): (sock: bigint) => boolean {
   const sock = new StructReader(kernel, 'sock', ['__sk_common.skc_family', 'sk_protocol']);
   return (address) => {

@@ -16,31 +16,30 @@ interface Readers {
   readonly connection: StructReader<'icsk_ulp_ops'>;
 }
 
-/** Queues whose skbs a TCP sock is charged for, and what does not add up. */
+/** Queues whose skbs are charged to a TCP sock, and the inconsistency. */
 export interface ChargeFault {
   readonly queues: readonly QueueName[];
   readonly message: string;
 }
 
-/** Σ truesize of a queue, bytes. */
+/** Returns the sum of truesize in a queue, in bytes. */
 export type TruesizeOf = (queue: QueueName) => number;
 
 /**
- * Holds what a TCP sock is charged against the truesize of the skbs that were found in its queues: a
- * branch that is gone from a tree leaves the tree sound, and is seen by nothing else.
+ * Compares the charges of a TCP sock with the truesize of the skbs found in its queues: a missing branch
+ * leaves the tree valid and has no other symptom.
  *
- * `sk_wmem_queued` is the sum of the write and the retransmit queue, `sk_rmem_alloc` that of the
- * receive and the out-of-order queue, whenever nobody holds the sock's lock: TCP changes both under it
- * alone, and a sock that is freed with either left over is warned of (inet_sock_destruct in
- * net/ipv4/af_inet.c). Other protocols charge before they queue, without a lock, or charge the sender.
- * Of sk_rmem_alloc there may be more: for the error queue, which has a lock of its own, and of which
- * zero-copy's completions are charged elsewhere; for what a reader has just taken out of that; for an
- * skb that IPv6 keeps for its options (ipv6_pinfo.pktoptions). Who takes a sock's queues over (kTLS,
- * MPTCP, sockmap, the kernel's own users) also takes over the charges.
+ * While the sock is not locked, `sk_wmem_queued` is the sum of the write and the retransmit queue, and
+ * `sk_rmem_alloc` that of the receive and the out-of-order queue. TCP changes both only under the lock, and
+ * warns if a sock is freed with a remainder of either (inet_sock_destruct in net/ipv4/af_inet.c). Other
+ * protocols charge before they queue, without a lock, or charge the sender. sk_rmem_alloc may be larger
+ * because of: the error queue, which has its own lock, and whose zero-copy completions are charged elsewhere;
+ * skbs that a reader just removed from it; an skb kept for IPv6 options (ipv6_pinfo.pktoptions). Code that
+ * takes over a sock's queues (kTLS, MPTCP, sockmap, users in the kernel) takes over the charges.
  */
 export class TcpCharges {
   readonly #kernel: Kernel;
-  /** Made when the first sock is asked about; undefined in it: the kernel's types lack something. */
+  /** Created for the first sock; `readers` is undefined if the kernel's types lack the members. */
   #made: { readonly readers: Readers | undefined } | undefined;
 
   constructor(kernel: Kernel) {
@@ -48,11 +47,11 @@ export class TcpCharges {
   }
 
   /**
-   * What does not add up. Of a live kernel nothing is told: its counts are read later than its queues.
+   * Returns the inconsistencies. Not for a live kernel, whose counters are read later than its queues.
    *
-   * @param sock of TCP, with all queues read whole
-   * @param ipv6 it is of AF_INET6
-   * @throws {ReadError} if what it is charged cannot be read
+   * @param sock a TCP sock with all queues read completely
+   * @param ipv6 whether the sock is AF_INET6
+   * @throws {ReadError} if its charges cannot be read
    */
   faults(sock: bigint, ipv6: boolean, truesize: TruesizeOf): ChargeFault[] {
     if (this.#kernel.facts.live) return [];
@@ -63,23 +62,23 @@ export class TcpCharges {
     const locked =
       view.number('sk_lock.owned') !== 0 ||
       view.number('sk_lock.slock.rlock.raw_lock.val.counter') !== 0;
-    const taken =
+    const readerCharge =
       view.pointer('sk_user_data') !== 0n ||
       readers.connection.read(sock).pointer('icsk_ulp_ops') !== 0n;
-    if (locked || taken) return [];
+    if (locked || readerCharge) return [];
     const faults: ChargeFault[] = [];
-    const told = (queues: readonly QueueName[], charged: number, found: number) => {
+    const compare = (queues: readonly QueueName[], charged: number, found: number) => {
       const message = `${queues.join(' and ')} queue: the sock is charged ${charged} bytes, but its skbs have ${found}`;
       faults.push({ queues, message });
     };
     const sent = truesize('write') + truesize('retransmit');
     const queued = view.number('sk_wmem_queued');
-    if (queued !== sent) told(['write', 'retransmit'], queued, sent);
+    if (queued !== sent) compare(['write', 'retransmit'], queued, sent);
     const received = truesize('receive') + truesize('outOfOrder');
     const charged = view.number('sk_backlog.rmem_alloc.counter');
     const mayBeMore = ipv6 || view.number('sk_tsflags') !== 0;
     const most = mayBeMore ? Number.POSITIVE_INFINITY : received + truesize('error');
-    if (charged < received || charged > most) told(['receive', 'outOfOrder'], charged, received);
+    if (charged < received || charged > most) compare(['receive', 'outOfOrder'], charged, received);
     return faults;
   }
 }

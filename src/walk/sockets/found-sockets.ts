@@ -5,49 +5,49 @@ import type { Socket } from './socket.js';
 /** How a socket was found. */
 export type FoundBy = 'fd' | 'slab' | 'accept' | 'scm' | 'io_uring' | 'mptcp';
 
-/** A ring of io_uring with which a socket's file is registered. */
+/** An io_uring instance with which a socket's file is registered. */
 export interface Ring {
   readonly holders: readonly Holder[];
-  /** Processes that map the ring, once a mapping. */
+  /** Processes that map the ring, once per mapping. */
   readonly mappedBy: readonly Task[];
   /** References to the ring's file: descriptors, mappings, system calls. */
   readonly fileReferences: number;
-  /** The ring's own sock, whose messages are how it keeps files. */
+  /** The ring's internal sock, whose messages hold the registered files. */
   readonly sock: bigint | undefined;
 }
 
-/** A socket of the machine, how it was found and who keeps it. */
+/** A socket of the machine, how it was found, and its holders. */
 export interface CountedSocket {
   /** Address of its `struct sock`. */
   readonly sock: bigint;
-  /** Address of its `struct file`; 0n: it has none. */
+  /** Address of its `struct file`; 0n if it has none. */
   readonly file: bigint;
   /** References to that file. */
   readonly fileReferences: number;
   /**
-   * Number of its inode; 0: it has no `struct socket` of its own, since it waits to be accepted, is
-   * closed or is part of another; null: the dump lacks that.
+   * Inode number; 0: it has no `struct socket` of its own, because it is not accepted yet, is closed, or is
+   * part of another socket; null: the dump lacks it.
    */
   readonly inode: number | null;
   readonly foundBy: readonly FoundBy[];
   readonly holders: readonly Holder[];
-  /** Processes that map its file, once a mapping. */
+  /** Processes that map its file, once per mapping. */
   readonly mappedBy: readonly Task[];
-  /** The listener in whose accept queue it waits. */
+  /** The listener whose accept queue contains it. */
   readonly acceptedFrom: bigint | undefined;
   /** The MPTCP connection that it is a subflow of. */
   readonly subflowOf: bigint | undefined;
-  /** The sockets in whose queues messages wait that carry its file (SCM_RIGHTS), once a message. */
+  /** Sockets with queued messages that carry its file (SCM_RIGHTS), once per message. */
   readonly carriedBy: readonly bigint[];
-  /** The rings with which its file is registered, once a slot. */
+  /** The rings with which its file is registered, once per slot. */
   readonly registeredWith: readonly Ring[];
 }
 
-/** What is known so far of a socket. */
+/** Known facts about a socket so far. */
 export interface FoundSocket {
   file: bigint;
   fileReferences: number;
-  /** Undefined: not known yet. */
+  /** Undefined: not determined yet. */
   inode: number | null | undefined;
   acceptedFrom: bigint | undefined;
   subflowOf: bigint | undefined;
@@ -58,11 +58,11 @@ export interface FoundSocket {
   readonly registeredWith: Ring[];
 }
 
-/** The sockets that were found so far, each once, however many ways led to it. */
+/** The sockets found so far, each once, even if found in several ways. */
 export class FoundSockets {
   readonly #bySock = new Map<bigint, FoundSocket>();
 
-  /** A sock that was found in this way; more may become known of it. */
+  /** Records a sock found in this way; more details may be added later. */
   note(sock: bigint, by: FoundBy): FoundSocket {
     const found = this.#bySock.get(sock) ?? {
       file: 0n,
@@ -81,7 +81,7 @@ export class FoundSockets {
     return found;
   }
 
-  /** The same of a socket that has a file. */
+  /** Records a socket that has a file, like {@link note}. */
   noteFile(socket: Socket, by: FoundBy): FoundSocket {
     const found = this.note(socket.sock, by);
     found.file = socket.file;
@@ -94,7 +94,7 @@ export class FoundSockets {
     return this.#bySock.get(sock);
   }
 
-  /** Addresses of the socks, in the order in which they were found. */
+  /** Returns the addresses of the socks, in the order in which they were found. */
   socks(): bigint[] {
     return [...this.#bySock.keys()];
   }

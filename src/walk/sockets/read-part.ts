@@ -1,31 +1,31 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, KernelError } from '../../base/errors.js';
 import { once } from '../../base/once.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
 import type { SockIdentity } from './sock.js';
 
-/** What in `sk_buff.cb` tells how far a protocol has read an skb. */
+/** Types stored in `sk_buff.cb` that contain a protocol's read position in an skb. */
 type Control = 'unix_skb_parms' | 'tcp_skb_cb' | 'mptcp_skb_cb';
 
-/** `sk_shutdown`: the peer has sent its last (include/net/sock.h). */
+/** Bit of `sk_shutdown`: the peer has finished sending (include/net/sock.h). */
 const RCV_SHUTDOWN = 1;
 
-/** What a receive queue holds, as it was walked. */
+/** Content of a receive queue, as walked. */
 export interface WalkedQueue {
-  /** Address and bytes of its first skb. */
+  /** Address of its first skb, and that skb's length in bytes. */
   readonly first: { readonly address: bigint; readonly length: number };
-  /** Bytes of all its skbs; undefined where some could not be read. */
+  /** Bytes of all its skbs; undefined if some could not be read. */
   readonly payloadBytes: number | undefined;
 }
 
-/** Reads how far a process has read the first skb of a receive queue. */
+/** Reads how much of a receive queue's first skb a process has read. */
 export class PartReader {
   readonly #unix;
   readonly #mptcp;
   readonly #tcp;
   readonly #tcpSock;
   readonly #sock;
-  /** Bytes from an skb to its control block. */
+  /** Offset of the control block in an skb. */
   readonly #control: bigint;
 
   constructor(kernel: Kernel) {
@@ -40,11 +40,11 @@ export class PartReader {
   }
 
   /**
-   * Bytes of a receive queue's first skb that the process has read: a stream's skb stays in the queue
-   * until it is read whole. Undefined: this kernel does not tell.
+   * Returns the bytes of a receive queue's first skb that the process has read: an skb of a stream stays
+   * queued until it is read completely. Undefined if the kernel's types lack the member.
    *
-   * @throws {ReadError} where what tells it cannot be read; {@link KernelError} `damaged` where it
-   *   contradicts the queue
+   * @throws {ReadError} if the member cannot be read; {@link KernelError} `damaged` if it contradicts the
+   * queue
    */
   read(
     { family, type, protocol }: Pick<SockIdentity, 'family' | 'type' | 'protocol'>,
@@ -63,7 +63,7 @@ export class PartReader {
       const bytes = read();
       const { length } = queue.first;
       if (bytes >= 0 && bytes <= length) return bytes;
-      throw new KernelError('damaged', `${bytes} bytes of an skb of ${length} bytes were read`);
+      throw damaged(`${bytes} bytes of an skb of ${length} bytes were read`);
     } catch (error) {
       if (error instanceof KernelError && error.code === 'unsupported-layout') return undefined;
       throw error;
@@ -71,21 +71,21 @@ export class PartReader {
   }
 
   /**
-   * From where the process has read up to (`copied_seq`) to what has come (`rcv_nxt`) are the bytes that
-   * are not read, and a FIN: what tcp_inq() answers. The queue must hold as much.
+   * Returns the read bytes of the first skb. From the read position (`copied_seq`) to the end of the received
+   * data (`rcv_nxt`) there are the unread bytes and possibly a FIN, as in tcp_inq(). The queue must contain
+   * the same amount.
    */
   #ofTcp(sock: bigint, seq: number, { payloadBytes }: WalkedQueue): number {
     const tcp = this.#tcpSock().read(sock);
     const copied = tcp.number('copied_seq');
-    // Sequence numbers wrap around.
+    // Sequence numbers wrap.
     const read = (copied - seq) | 0;
     if (payloadBytes === undefined) return read;
     const shutdown = this.#sock().read(sock);
     const mayHaveEnded = (shutdown.number('sk_shutdown') & RCV_SHUTDOWN) !== 0;
     const beyond = ((tcp.number('rcv_nxt') - copied) | 0) - (payloadBytes - read);
     if (beyond === 0 || (beyond === 1 && mayHaveEnded)) return read;
-    throw new KernelError(
-      'damaged',
+    throw damaged(
       `TCP counts ${beyond < 0 ? 'fewer' : 'more'} unread bytes than its queue contains`,
     );
   }

@@ -1,26 +1,24 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../incompleteness.js';
+import { readOrNot } from '../named-read.js';
 import { type PageVisitor, SlabScan, type Slot } from '../pages/slab-scan.js';
 import { SlotUse } from '../pages/slot-use.js';
-import { readOrNot } from '../read-or-not.js';
 import { StructReader } from '../struct-reader.js';
-import type { Warnings } from '../warnings.js';
+import { addError, type Warnings } from '../warnings.js';
 import type { FoundSockets } from './found-sockets.js';
 import { inodeSlots } from './inode-slots.js';
-import { ProtocolCopies } from './protocol-copies.js';
-import { type Protocol, protocols } from './protocols.js';
+import { type Protocol, ProtocolCopies, protocols } from './protocols.js';
 
 /**
- * Finds sockets in the slabs of socks and of sockets, whoever has them.
+ * Finds sockets in the slabs of socks and of sockets, with and without holders.
  *
- * Slots are taken for sockets by what is in them, in use or free: a free sock's reference count is
- * 0, and a closed socket has neither operations nor a sock that points back at it. Caches are
- * shared by what is alike in size, so a slot may hold something else altogether.
+ * Slots are recognized by content, in use or free: a free sock has reference count 0, and a closed socket has
+ * neither operations nor a sock that points back. Caches are shared by types of similar size, so a slot may
+ * contain another type.
  *
- * @param progress told now and then which part of the slabs is done, 0 to 1
- * @param look sees every page frame on the way
+ * @param progress called with the completed fraction of the slabs, 0 to 1
+ * @param look receives every scanned page frame
  */
 export function findInSlabs(
   kernel: Kernel,
@@ -46,8 +44,7 @@ export function findInSlabs(
         found.note(object, 'slab');
       }
     } catch (error) {
-      const message = `a slab slot at ${hex(object)}: ${(error as Error).message}`;
-      warnings.add(incompleteness(error), message);
+      addError(warnings, `a slab slot at ${hex(object)}`, error);
     }
   }
   if (kernel.facts.live) return;
@@ -58,12 +55,12 @@ export function findInSlabs(
 const AF_UNIX = 1;
 
 /**
- * Holds the unix socks that were found against `unix_nr_socks`, which counts them from the moment one is
- * asked for until it is freed (unix_create1() and unix_sock_destructor() in net/unix/af_unix.c). Their
- * slab cache is one that the allocator merges with others, so that a blank slot tells nothing.
+ * Compares the unix socks found with `unix_nr_socks`, which counts them from allocation to release
+ * (unix_create1() and unix_sock_destructor() in net/unix/af_unix.c). Their slab cache is merged with others,
+ * so a blank slot is ambiguous.
  *
- * @param socks all that were found, of any family
- * @param leaving unix socks without references whose messages still wait somewhere
+ * @param socks all socks found, of any family
+ * @param leaving unix socks without references whose messages are still queued elsewhere
  */
 function checkUnixCount(
   kernel: Kernel,
@@ -86,13 +83,13 @@ function checkUnixCount(
   warnings.add('corrupt', message);
 }
 
-/** Protocols that take their socks from a cache of their own: `proto_register(…, 1)`. */
+/** Protocols whose socks have a slab cache of their own: `proto_register(…, 1)`. */
 const WITH_CACHE: readonly string[] = [
   ...['TCP', 'TCPv6', 'UDP', 'UDPv6', 'UDP-Lite', 'UDPLITEv6', 'RAW', 'RAWv6', 'PING', 'PINGv6'],
   ...['MPTCP', 'MPTCPv6', 'SCTP', 'SCTPv6', 'UNIX', 'UNIX-STREAM'],
 ];
 
-/** What says the same as `proto.slab`: the socks of the protocol that descriptors lead to. */
+/** Confirmation of `proto.slab`: the socks of the protocol that descriptors lead to. */
 interface Witnesses {
   readonly name: string;
   all: number;
@@ -100,8 +97,8 @@ interface Witnesses {
 }
 
 /**
- * Holds `proto.slab` against what else tells which caches socks lie in: of a protocol that loses its
- * cache, or has another's, no sock is found that no descriptor leads to.
+ * Compares `proto.slab` with other sources of sock caches: if a protocol lost its cache, or points to that of
+ * another, its socks without a descriptor would be missed.
  */
 class CacheWitness {
   readonly #protocols: readonly Protocol[];
@@ -123,19 +120,19 @@ class CacheWitness {
         own.all++;
         this.#bySock.set(sock, own);
       } catch (error) {
-        // What is not there is told where it is counted.
+        // Missing members are reported when they are counted.
         if (!(error instanceof ReadError)) throw error;
       }
     }
   }
 
-  /** A sock lies in a slab of its protocol's cache. */
+  /** A sock is in a slab of its protocol's cache. */
   met(sock: bigint): void {
     const own = this.#bySock.get(sock);
     if (own && this.#bySock.delete(sock)) own.met++;
   }
 
-  /** To be asked when all slabs have been gone through. */
+  /** Reports the result; call it after all slabs were scanned. */
   check(warnings: Warnings): void {
     const lost = 'sockets that no process has open may be missing';
     for (const { name, cache } of this.#protocols) {
@@ -143,7 +140,7 @@ class CacheWitness {
       warnings.add('corrupt', `the protocol ${name} has no slab cache: ${lost}`);
     }
     for (const { name, all, met } of this.#witnesses) {
-      // A single one may lie in KFENCE's pool, outside of its slot.
+      // A single one may be in KFENCE's pool, outside of its slot.
       if (all < 2 || met > 0) continue;
       const message = `none of ${all} open ${name} sockets is in the slab cache of ${name}: ${lost}`;
       warnings.add('corrupt', message);
@@ -151,15 +148,15 @@ class CacheWitness {
   }
 }
 
-/** TCP_CLOSE: what a sock of TCP has come to before its last reference goes. */
+/** TCP_CLOSE: state of a TCP sock before its last reference is dropped. */
 const CLOSED = 7;
 
-/** Protocols whose socks go through TCP's states. */
+/** Protocols whose socks have TCP states. */
 const STATEFUL: readonly string[] = ['TCP', 'TCPv6'];
 
 const UNIX: readonly string[] = ['UNIX', 'UNIX-STREAM'];
 
-/** Tells which slots of the caches of socks hold one. */
+/** Determines which slots of sock caches contain a sock. */
 class SockSlots {
   readonly #live: boolean;
   readonly #use: SlotUse;
@@ -170,7 +167,7 @@ class SockSlots {
   readonly #cache;
   readonly #byCache = new Map<bigint, Protocol[]>();
   #leaving = 0;
-  /** Caches that not socks alone lie in: the allocator merges those that are alike in size. */
+  /** Caches with other objects, too: the allocator merges caches of similar size. */
   readonly #merged = new Map<bigint, boolean>();
 
   constructor(kernel: Kernel, registered: readonly Protocol[], use: SlotUse) {
@@ -192,14 +189,14 @@ class SockSlots {
   }
 
   /**
-   * Unix socks that were met without references and are not free: a message that was sent keeps its
-   * sender's (`sk_wmem_alloc`), and nothing leads to it.
+   * Number of unix socks seen without references but not freed: a sent message keeps its sender's sock
+   * (`sk_wmem_alloc`), to which nothing else points.
    */
   get leaving(): number {
     return this.#leaving;
   }
 
-  /** @throws {KernelError} `damaged` where its sock and the allocator differ; {@link ReadError} */
+  /** @throws {KernelError} `damaged` if the sock and the allocator are inconsistent; {@link ReadError} */
   isSock(slot: Slot): boolean {
     const { cache, object } = slot;
     const sock = this.#common.read(object);
@@ -211,35 +208,35 @@ class SockSlots {
       return false;
     }
     if (known || this.#copies.usesCache(protocol, cache)) {
-      // The allocator may have given it out after its lists were read.
+      // The allocator may have allocated it after its free lists were read.
       if (this.#live || this.#use.isInUse(slot) !== false) return true;
-      throw new KernelError('damaged', 'a sock with references is in a free slab slot');
+      throw damaged('a sock with references is in a free slab slot');
     }
     if (own.some(({ address }) => address === this.#creatorOf(object))) {
-      throw new KernelError('damaged', `its protocol is ${hex(protocol)}`);
+      throw damaged(`its protocol is ${hex(protocol)}`);
     }
     return false;
   }
 
-  /** A sock without references is on its way out, and was one before. */
+  /** Checks a sock without references, which is being freed or was freed before. */
   #checkFree(slot: Slot, protocol: bigint, known: Protocol | undefined): void {
     if (this.#live) return;
     const { cache, object, slab } = slot;
     if (known && STATEFUL.includes(known.name)) {
       const state = readOrNot(() => this.#state.read(object).number('skc_state'));
       if (state === undefined || state === CLOSED || this.#use.isInUse(slot) === false) return;
-      throw new KernelError('damaged', `a sock without references has state ${state}`);
+      throw damaged(`a sock without references has state ${state}`);
     }
     if (known && UNIX.includes(known.name) && this.#use.isInUse(slot) !== false) this.#leaving++;
-    // A slab of one slot is KFENCE's, which keeps no lists.
+    // A slab with one slot belongs to KFENCE, which has no free lists.
     if (protocol !== 0n || slab.objects === 1 || this.#isMerged(cache)) return;
-    if (this.#use.isInUse(slot)) throw new KernelError('damaged', 'an allocated sock is blank');
+    if (this.#use.isInUse(slot)) throw damaged('an allocated sock is blank');
   }
 
   #isMerged(cache: bigint): boolean {
     let merged = this.#merged.get(cache);
     if (merged === undefined) {
-      // One for each that was merged into it, and its first.
+      // One for each cache that was merged into it, and one for the first.
       const users = readOrNot(() => this.#cache.read(cache).number('refcount'));
       merged = users !== this.#byCache.get(cache)?.length;
       this.#merged.set(cache, merged);
@@ -249,8 +246,8 @@ class SockSlots {
 }
 
 /**
- * Reads `sock.sk_prot_creator`, the protocol that made a sock and that it never changes; 0n where it
- * cannot be told.
+ * Returns a reader of `sock.sk_prot_creator`, the protocol that created a sock, which never changes; 0n if
+ * unknown.
  */
 function creatorReader(kernel: Kernel): (sock: bigint) => bigint {
   if (!kernel.struct('sock')?.member('sk_prot_creator')) return () => 0n;

@@ -1,4 +1,4 @@
-import { ReadError } from '../../base/errors/kernel.js';
+import { ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { SlabScan } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
@@ -8,9 +8,9 @@ import { SockReader } from './sock.js';
 import { MOST_INODE, type Socket } from './socket.js';
 
 /**
- * What a sock is known by:
- * - its cookie (`skc_cookie`, 64 bits that inet_diag gave it, never twice since boot);
- * - the number of its inode;
+ * Keys of a sock:
+ * - its cookie (`skc_cookie`, 64 bits that inet_diag assigned, unique since boot);
+ * - its inode number;
  * - for an inet sock without an inode, its namespace and both addresses, as {@link SockReader} has them.
  */
 export type SockKey = `cookie ${bigint}` | `inode ${number}` | `ends ${string}`;
@@ -23,11 +23,10 @@ export function endsKey(netns: number | null, local: string, peer: string): Sock
 const INET = [2, 10];
 
 /**
- * Finds socks that hang on no descriptor: the slabs of all protocols are gone through, once for all
- * keys.
+ * Finds socks without a descriptor: scans the slabs of all protocols once for all keys.
  *
- * @returns the socks of each key: none, or more than one that fits
- * @throws {KernelError}, {@link ReadError} when slabs cannot be gone through
+ * @returns the socks of each key: none, or several if more than one matches
+ * @throws {KernelError}, {@link ReadError} if slabs cannot be scanned
  */
 export function searchSocks(
   kernel: Kernel,
@@ -36,30 +35,30 @@ export function searchSocks(
   const found = new Map<SockKey, Socket[]>(Array.from(keys, (key) => [key, []]));
   if (found.size === 0) return found;
   const kinds = new Set([...found.keys()].map((key) => key.slice(0, key.indexOf(' '))));
-  const look = new SockKeys(kernel, kinds);
+  const sockKeys = new SockKeys(kernel, kinds);
   const caches = new Map<bigint, Set<bigint>>();
   for (const { cache, address } of protocols(kernel))
     if (cache !== 0n) caches.set(cache, (caches.get(cache) ?? new Set()).add(address));
   const slots = new SlabScan(kernel, new Warnings()).slots(new Set(caches.keys()));
   for (const { cache, object } of slots) {
     try {
-      for (const { key, inode } of look.keys(object, caches.get(cache)))
+      for (const { key, inode } of sockKeys.keys(object, caches.get(cache)))
         found.get(key)?.push({ sock: object, file: 0n, fileReferences: 0, inode });
     } catch (error) {
-      // A slot that is free or torn; the socket looked for is missed then, and said to be.
+      // A free or inconsistent slot: if it is the requested socket, it is missed, with a warning.
       if (!(error instanceof ReadError)) throw error;
     }
   }
   return found;
 }
 
-/** Reads the keys that a slot's sock goes by; none when it is free or something else. */
+/** Reads the keys of a slot's sock; none if it is free or something else. */
 class SockKeys {
   readonly #sock;
   readonly #inode;
   readonly #socks;
 
-  /** `kinds`: the first words of the keys that are looked for. */
+  /** @param kinds the first words of the requested keys */
   constructor(kernel: Kernel, kinds: ReadonlySet<string>) {
     this.#sock = new StructReader(kernel, 'sock', [
       '__sk_common.skc_cookie.counter',
@@ -78,7 +77,7 @@ class SockKeys {
   ): Generator<{ key: SockKey; inode: number }> {
     const sock = this.#sock.read(address);
     if (sock.number('__sk_common.skc_refcnt') === 0) return;
-    // A cookie is 64 bits that nothing else has; its protocol may be a copy (kTLS, sockmap).
+    // A cookie is unique; the sock's protocol may be a copy (kTLS, sockmap).
     const cookie = sock.pointer('__sk_common.skc_cookie.counter');
     if (cookie !== 0n) yield { key: `cookie ${cookie}`, inode: 0 };
     if (!owners?.has(sock.pointer('__sk_common.skc_prot'))) return;
@@ -92,20 +91,20 @@ class SockKeys {
   }
 }
 
-/** From a `struct socket` to the number of the inode that it is one object with. */
+/** Returns the inode number of a `struct socket`, which is in one object with the inode. */
 class InodeOfSocket {
   readonly #reader;
 
   constructor(kernel: Kernel) {
-    // Since 7.x the socket_alloc lies inside a struct sockfs_inode.
+    // Since 7.x the socket_alloc is inside a struct sockfs_inode.
     const type = kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
     this.#reader = new StructReader(kernel, type, ['socket', 'vfs_inode.i_ino']);
   }
 
-  /** 0: there is none, as for the sockets of network devices (tun), which lie elsewhere. */
+  /** 0: none, as for sockets of network devices (tun), which are stored elsewhere. */
   read(socket: bigint): number {
     if (socket === 0n) return 0;
-    const view = this.#reader.read(socket - BigInt(this.#reader.offset('socket')));
+    const view = this.#reader.readContainer(socket, 'socket');
     const number = view.number('vfs_inode.i_ino');
     return number > MOST_INODE ? 0 : number;
   }

@@ -1,4 +1,4 @@
-/** include/linux/socket.h */
+/** Address families (include/linux/socket.h). */
 export const FAMILIES: Readonly<Record<number, string>> = {
   1: 'AF_UNIX',
   2: 'AF_INET',
@@ -25,7 +25,7 @@ export const FAMILIES: Readonly<Record<number, string>> = {
   45: 'AF_MCTP',
 };
 
-/** include/linux/net.h, enum sock_type */
+/** Socket types (include/linux/net.h, enum sock_type). */
 export const TYPES: Readonly<Record<number, string>> = {
   1: 'SOCK_STREAM',
   2: 'SOCK_DGRAM',
@@ -36,7 +36,7 @@ export const TYPES: Readonly<Record<number, string>> = {
   10: 'SOCK_PACKET',
 };
 
-/** include/uapi/linux/in.h */
+/** IP protocols (include/uapi/linux/in.h). */
 export const INET_PROTOCOLS: Readonly<Record<number, string>> = {
   1: 'ICMP',
   6: 'TCP',
@@ -49,7 +49,7 @@ export const INET_PROTOCOLS: Readonly<Record<number, string>> = {
   262: 'MPTCP',
 };
 
-/** include/net/tcp_states.h */
+/** TCP states (include/net/tcp_states.h). */
 const STATES: Readonly<Record<number, string>> = {
   1: 'ESTABLISHED',
   2: 'SYN_SENT',
@@ -66,53 +66,53 @@ const STATES: Readonly<Record<number, string>> = {
   13: 'BOUND_INACTIVE',
 };
 
-/** By state: what is shorter than a sock and begins like one (sk_fullsock, include/net/sock.h). */
+/** By state: objects shorter than a sock that begin like one (sk_fullsock, include/net/sock.h). */
 const MINI_SOCKS: Readonly<Record<number, string>> = {
   6: 'a closed connection in TIME_WAIT',
   12: 'a connection request (NEW_SYN_RECV)',
 };
 
-/** The states of sockets that stateName knows by a word. */
+/** The state names that stateName can return. */
 export const STATE_NAMES: readonly string[] = Object.entries(STATES)
   .filter(([state]) => MINI_SOCKS[Number(state)] === undefined)
   .map(([, name]) => name);
 
 /**
- * Families that number their states in their own way: enum bt_state, PPPOX_CONNECTED, the states of
- * RxRPC, IUCV and CAIF, and beside TCP's those of SMC (from 20).
+ * Families with their own state numbers: enum bt_state, PPPOX_CONNECTED, the states of RxRPC, IUCV and CAIF,
+ * and SMC, which has its own (from 20) in addition to TCP's.
  */
 const OWN_STATES: readonly string[] = [
   ...['AF_BLUETOOTH', 'AF_PPPOX', 'AF_RXRPC', 'AF_IUCV', 'AF_CAIF', 'AF_SMC'],
 ];
 
-/** Families whose every state is one of TCP's. */
+/** Families that only use TCP states. */
 const TCP_STATES: readonly string[] = [
   ...['AF_UNIX', 'AF_INET', 'AF_INET6', 'AF_NETLINK', 'AF_PACKET', 'AF_VSOCK', 'AF_KEY', 'AF_XDP'],
 ];
 
-/** What a state means to a family: in TCP's words, which most use, or `STATE_<number>`. */
+/** Name of a state in a family: TCP's name, which most use, or `STATE_<number>`. */
 export function stateName(family: string, state: number): string {
   const own = OWN_STATES.includes(family) && !(family === 'AF_SMC' && state < 20);
   return (own ? undefined : STATES[state]) ?? `STATE_${state}`;
 }
 
-/** Whether no socket of the family is ever in a state of this number. */
+/** Whether this state number is invalid for the family. */
 export function isNoState(family: string, state: number): boolean {
   if (miniSock(family, state) !== undefined) return true;
   return TCP_STATES.includes(family) && STATES[state] === undefined;
 }
 
-/** What has a family and a state as socks do, but no queues; undefined for a sock. */
+/** Objects with a family and a state like socks, but without queues; undefined for a sock. */
 export function miniSock(family: string, state: number): string | undefined {
   return family === 'AF_INET' || family === 'AF_INET6' ? MINI_SOCKS[state] : undefined;
 }
 
-/** It does not fit into the eight bits that older kernels had (include/uapi/linux/in.h). */
+/** Protocol number that does not fit into the eight bits of older kernels (include/uapi/linux/in.h). */
 export const IPPROTO_MPTCP = 262;
 
 export const AF_SMC = 43;
 
-/** Whether sockets of a family can be of this type: unix_create, net/unix/af_unix.c. */
+/** Whether a family supports this socket type: unix_create, net/unix/af_unix.c. */
 export function isType(family: string, type: number): boolean {
   const name = TYPES[type];
   if (family === 'AF_UNIX') return UNIX_TYPES.includes(name ?? '');
@@ -129,7 +129,7 @@ interface InetProtocol {
 const stream = (protocol: number): InetProtocol => ({ protocol, types: ['SOCK_STREAM'] });
 const datagram = (protocol: number): InetProtocol => ({ protocol, types: ['SOCK_DGRAM'] });
 
-/** `proto.name` of the kernel's own inet protocols, and what a sock of each says besides. */
+/** `proto.name` of the kernel's own inet protocols, with further properties of their socks. */
 const INET_NAMES: Readonly<Record<string, InetProtocol>> = {
   TCP: stream(6),
   TCPv6: stream(6),
@@ -147,13 +147,13 @@ const INET_NAMES: Readonly<Record<string, InetProtocol>> = {
   SCTPv6: { protocol: 132, types: ['SOCK_STREAM', 'SOCK_SEQPACKET'] },
 };
 
-/** Protocols by type, where the name of the protocol's operations is none of those. */
+/** Protocols by socket type, if the name of the protocol's operations is another. */
 const INET_TYPES: Readonly<Record<string, readonly number[]>> = {
   SOCK_STREAM: [6, 132, 262],
   SOCK_DGRAM: [1, 17, 58, 136],
 };
 
-/** What does not agree of an inet sock's type, protocol and the name of its operations. */
+/** Contradiction between an inet sock's type, protocol and the name of its operations. */
 export function inetContradiction(
   type: string,
   protocol: number,

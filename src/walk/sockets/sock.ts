@@ -1,12 +1,11 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { once } from '../../base/once.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { formatInet } from '../address.js';
-import { incompleteness } from '../incompleteness.js';
 import { readPartOf } from '../named-read.js';
 import { decodeBytes, decodeText, StructReader, type StructView } from '../struct-reader.js';
-import type { WarningCode } from '../warnings.js';
+import { incompleteness, type WarningCode } from '../warnings.js';
 import {
   FAMILIES,
   INET_PROTOCOLS,
@@ -19,19 +18,19 @@ import {
 
 type Incomplete = (code: WarningCode, message: string) => void;
 
-/** What a `struct sock` says of itself. Names are the kernel's own; addresses are for people. */
+/** Identity of a `struct sock`. Names are the kernel's own; addresses are for people. */
 export interface SockIdentity {
   /** `AF_INET`, `AF_UNIX`, …, or `AF_<number>`. */
   readonly family: string;
   /** `SOCK_STREAM`, …, or `SOCK_<number>`. */
   readonly type: string;
-  /** `TCP`, `UDP`, …; for other families the name of the kernel's protocol (`NETLINK`). Hostile. */
+  /** `TCP`, `UDP`, …; for other families the name of the kernel's protocol (`NETLINK`). Untrusted. */
   readonly protocol: string;
   readonly state: string;
-  /** `10.0.2.15:9000`, `[::1]:80`, `/run/x.sock`, `@abstract`; null if it has none. Hostile. */
+  /** `10.0.2.15:9000`, `[::1]:80`, `/run/x.sock`, `@abstract`; null if it has none. Untrusted. */
   readonly local: string | null;
   readonly peer: string | null;
-  /** Inode number of its network namespace, as /proc/PID/ns/net shows it; null: it cannot be read. */
+  /** Inode number of its network namespace, as in /proc/PID/ns/net; null if it cannot be read. */
   readonly netns: number | null;
 }
 
@@ -40,12 +39,12 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 
 /**
- * Namespaces are numbered from PROC_DYNAMIC_FIRST (0xF0000000) on, the first ones just below it
- * (include/linux/proc_ns.h).
+ * Lowest namespace number: dynamic numbers start at PROC_DYNAMIC_FIRST (0xF0000000), and initial namespaces
+ * are just below (include/linux/proc_ns.h).
  */
 const FIRST_NAMESPACE = 0xefff_fff0;
 
-/** Longest address of a unix socket: `sun_path` (include/uapi/linux/un.h). */
+/** Maximum length of a unix socket's address: `sun_path` (include/uapi/linux/un.h). */
 const UNIX_PATH_MAX = 108;
 
 const SOCK_FIELDS = [
@@ -64,7 +63,7 @@ const SOCK_FIELDS = [
 
 const INET6_FIELDS = ['__sk_common.skc_v6_rcv_saddr', '__sk_common.skc_v6_daddr'] as const;
 
-/** Reads who a sock is: family, protocol, state, addresses, namespace. */
+/** Reads the identity of a sock: family, protocol, state, addresses, namespace. */
 export class SockReader {
   readonly #kernel: Kernel;
   readonly #sock;
@@ -75,11 +74,11 @@ export class SockReader {
   readonly #unix;
   readonly #unixName;
   readonly #proto;
-  /** Names of a dump's protocols, by the address of their `struct proto`. */
+  /** Names of the dump's protocols, by the address of their `struct proto`. */
   readonly #protocols = new Map<bigint, string>();
-  /** Families of the socks of each protocol that were met, by the address of its `struct proto`. */
+  /** Family of the socks seen for each protocol, by the address of its `struct proto`. */
   readonly #families = new Map<bigint, number>();
-  /** Numbers of a dump's namespaces, by the address of their `struct net`. */
+  /** Numbers of the dump's network namespaces, by the address of their `struct net`. */
   readonly #namespaces = new Map<bigint, number>();
 
   constructor(kernel: Kernel) {
@@ -95,7 +94,7 @@ export class SockReader {
   }
 
   /**
-   * @param incomplete takes what lies outside the sock and cannot be read: its namespace, its address
+   * @param incomplete receives unreadable data outside the sock: its namespace, its address
    * @throws {ReadError} if the sock itself cannot be read
    */
   read(address: bigint, incomplete: Incomplete): SockIdentity {
@@ -105,7 +104,7 @@ export class SockReader {
     const protocol = sock.number('sk_protocol');
     const state = sock.number('__sk_common.skc_state');
     const inet = family === AF_INET || family === AF_INET6;
-    const told = <T>(what: string, otherwise: T, tell: () => T): T => {
+    const orUnknown = <T>(what: string, otherwise: T, tell: () => T): T => {
       try {
         return tell();
       } catch (error) {
@@ -121,38 +120,38 @@ export class SockReader {
       type: TYPES[type] ?? `SOCK_${type}`,
       protocol:
         (inet ? INET_PROTOCOLS[protocol] : undefined) ??
-        told('the name of its protocol', String(protocol), () =>
+        orUnknown('the name of its protocol', String(protocol), () =>
           this.#protocolName(sock.pointer('__sk_common.skc_prot')),
         ),
       state: stateName(familyName, state),
       ...(inet
         ? this.#inetAddresses(sock, family)
         : family === AF_UNIX
-          ? told('its addresses', nowhere, () => this.#unixAddresses(address))
+          ? orUnknown('its addresses', nowhere, () => this.#unixAddresses(address))
           : nowhere),
-      netns: told('its network namespace', null, () =>
+      netns: orUnknown('its network namespace', null, () =>
         this.#namespace(sock.pointer('__sk_common.skc_net.net')),
       ),
     };
   }
 
-  /** @throws {KernelError} `damaged` if no namespace has such a number, or another has the same */
+  /** @throws {KernelError} `damaged` if the number is invalid, or belongs to another namespace */
   #namespace(net: bigint): number {
     const known = this.#namespaces.get(net);
     if (known !== undefined) return known;
     const number = this.#net.read(net).number('ns.inum');
-    const taken = [...this.#namespaces.values()].includes(number);
-    if (number < FIRST_NAMESPACE || taken) {
-      const what = taken ? `, like another one` : '';
-      throw new KernelError('damaged', `the namespace at ${hex(net)} has number ${number}${what}`);
+    const isUsed = [...this.#namespaces.values()].includes(number);
+    if (number < FIRST_NAMESPACE || isUsed) {
+      const what = isUsed ? `, like another one` : '';
+      throw damaged(`the namespace at ${hex(net)} has number ${number}${what}`);
     }
     if (!this.#kernel.facts.live) this.#namespaces.set(net, number);
     return number;
   }
 
   /**
-   * What a sock and its `struct socket` say differently, or what no sock says; undefined if all
-   * agrees. Which queues a sock has hangs on these.
+   * Contradiction between a sock and its `struct socket`, or a value that no sock has; undefined if they
+   * agree. The set of queues depends on these.
    *
    * @throws {ReadError} if the sock, its socket or its operations cannot be read
    */
@@ -170,7 +169,7 @@ export class SockReader {
       const name = this.#protocolName(sock.pointer('__sk_common.skc_prot'));
       const odd = inetContradiction(TYPES[type] ?? String(type), protocol, name);
       if (odd !== undefined) return odd;
-      // Raw sockets have their protocol for a number too (inet_create, net/ipv4/af_inet.c).
+      // Raw sockets store their protocol in this field (inet_create, net/ipv4/af_inet.c).
       const number = sock.number('__sk_common.skc_num');
       if (TYPES[type] === 'SOCK_RAW' && number !== protocol) {
         return `its protocol is ${protocol}, but its number is ${number}`;
@@ -184,13 +183,16 @@ export class SockReader {
     }
     const operations = socket.pointer('ops');
     if (operations === 0n) return 'its socket has no operations';
-    const told = this.#operations.read(operations).number('family');
-    return told === family
+    const ownFamily = this.#operations.read(operations).number('family');
+    return ownFamily === family
       ? undefined
-      : `its family is ${family}, but its operations belong to family ${told}`;
+      : `its family is ${family}, but its operations belong to family ${ownFamily}`;
   }
 
-  /** A `struct proto` is of one family: those of IPv4 and of IPv6 are two, and so are copies of them. */
+  /**
+   * Checks that a `struct proto` is used by one family only: IPv4 and IPv6 have separate ones, and so do
+   * copies of them.
+   */
   #wrongProtocol(proto: bigint, family: number): string | undefined {
     if (proto % 8n !== 0n) return `invalid protocol pointer ${hex(proto)}`;
     if (this.#protocolName(proto) === '') return `its protocol at ${hex(proto)} has no name`;
@@ -237,18 +239,15 @@ export class SockReader {
     };
   }
 
-  /** A bound path, or `@name` for an abstract one; null for a socket that never was bound. */
+  /** Returns the bound path, or `@name` for an abstract address; null if the socket was never bound. */
   #unixAddress(address: bigint): string | null {
     if (address === 0n) return null;
     const reader = this.#unixName();
     const FAMILY_SIZE = 2;
     const length = reader.read(address).number('len') - FAMILY_SIZE;
-    // Who never was bound has no address at all; a path may end in a NUL of its own.
+    // An unbound socket has no address; a path may end in a NUL of its own.
     if (!(length >= 1 && length <= UNIX_PATH_MAX + 1)) {
-      throw new KernelError(
-        'damaged',
-        `invalid unix address length (${length + FAMILY_SIZE} bytes)`,
-      );
+      throw damaged(`invalid unix address length (${length + FAMILY_SIZE} bytes)`);
     }
     const at = address + BigInt(reader.offset('name') + FAMILY_SIZE);
     const path = readPartOf(this.#kernel, 'struct unix_address', address, at, length);

@@ -1,11 +1,9 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
-import { incompleteness } from '../incompleteness.js';
-import { listNodes } from '../list.js';
-import { readPartOf } from '../named-read.js';
+import { pointersPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Warnings } from '../warnings.js';
+import { addError, type Warnings } from '../warnings.js';
 import { IPPROTO_MPTCP } from './sock-words.js';
 
 const AF_UNIX = 1;
@@ -14,15 +12,15 @@ const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const TCP_LISTEN = 10;
 
-/** `somaxconn` may be raised to this (an int); a longer accept queue is damage. */
+/** Maximum length of a valid accept queue: `somaxconn` (an int) may be raised to this. */
 const MAX_ACCEPT_QUEUE = 2 ** 24;
 
-/** Files in one message: SCM_MAX_FD (include/net/scm.h). */
+/** Maximum number of files in one message: SCM_MAX_FD (include/net/scm.h). */
 const SCM_MAX_FD = 253;
 
 /**
- * Follows what one socket keeps of others: connections not yet accepted, files in its messages, the
- * TCP connections that an MPTCP connection consists of.
+ * Follows a socket's references to other sockets: connections not yet accepted, files in its messages, the
+ * TCP subflows of an MPTCP connection.
  */
 export class SocketLinks {
   readonly #kernel: Kernel;
@@ -32,13 +30,13 @@ export class SocketLinks {
   readonly #skb;
   /** Offset of the control block in an skb. */
   readonly #control;
-  /** Messages by their lists of files: each has one of its own. */
+  /** Messages by the address of their file list: each message has its own. */
   readonly #lists = new Map<bigint, bigint>();
   #carried:
     | {
         readonly control: StructReader<'fp'>;
         readonly list: StructReader<'count'>;
-        /** Bytes from a list to its first file. */
+        /** Offset of the first file in the list. */
         readonly first: bigint;
       }
     | undefined;
@@ -58,7 +56,9 @@ export class SocketLinks {
     this.#control = new StructReader(kernel, 'sk_buff', ['cb']).offset('cb');
   }
 
-  /** Socks of connections that a listener has not accepted yet: they have no file and no inode. */
+  /**
+   * Returns the socks of connections that a listener has not accepted yet: they have no file and no inode.
+   */
   accepting(sock: bigint): bigint[] {
     return this.#try(sock, 'its accept queue', () => {
       const view = this.#sock.read(sock);
@@ -70,7 +70,7 @@ export class SocketLinks {
     });
   }
 
-  /** Files that messages in a unix socket's queue carry. */
+  /** Returns the files carried by messages in a unix socket's queue. */
   carriedFiles(sock: bigint): bigint[] {
     return this.#try(sock, 'its messages', () => {
       const view = this.#sock.read(sock);
@@ -81,7 +81,7 @@ export class SocketLinks {
     });
   }
 
-  /** Socks of an MPTCP connection's subflows (net/mptcp/protocol.h): they have no file. */
+  /** Returns the socks of an MPTCP connection's subflows (net/mptcp/protocol.h): they have no file. */
   subflows(sock: bigint): bigint[] {
     return this.#try(sock, 'its subflows', () => {
       const view = this.#sock.read(sock);
@@ -90,23 +90,21 @@ export class SocketLinks {
       if (family !== AF_INET && family !== AF_INET6) return [];
       const connection = new StructReader(this.#kernel, 'mptcp_sock', ['conn_list']);
       const subflow = new StructReader(this.#kernel, 'mptcp_subflow_context', ['node', 'tcp_sock']);
-      const toSubflow = BigInt(subflow.offset('node'));
-      const list = sock + BigInt(connection.offset('conn_list'));
-      return Array.from(listNodes(this.#kernel, list), (node) =>
-        subflow.read(node - toSubflow).pointer('tcp_sock'),
-      ).filter((found) => found !== 0n);
+      const list = connection.addressOf(sock, 'conn_list');
+      const socks = Array.from(subflow.entries(list, 'node'), (view) => view.pointer('tcp_sock'));
+      return socks.filter((found) => found !== 0n);
     });
   }
 
-  /** A pending unix connection is an skb in the listener's queue; its `sk` is the new sock. */
+  /** Returns pending unix connections: each is an skb in the listener's queue, whose `sk` is the new sock. */
   #unixEmbryos(sock: bigint): bigint[] {
     const socks = Array.from(this.#skbs(sock, this.#skb.offset('sk')), ({ held }) => held);
     return socks.filter((embryo) => embryo !== 0n);
   }
 
   /**
-   * The chain of accepted requests (include/net/request_sock.h). `sk_ack_backlog` counts them, under the
-   * same lock: inet_csk_reqsk_queue_add() and reqsk_queue_remove().
+   * Follows the chain of requests in the accept queue (include/net/request_sock.h). `sk_ack_backlog` counts
+   * them under the same lock: inet_csk_reqsk_queue_add() and reqsk_queue_remove().
    */
   #requests(sock: bigint): bigint[] {
     const HEAD = 'icsk_accept_queue.rskq_accept_head';
@@ -138,11 +136,11 @@ export class SocketLinks {
     return socks.filter((child) => child !== 0n);
   }
 
-  /** `UNIXCB(skb).fp`, a list of files (include/net/af_unix.h, include/net/scm.h). */
+  /** Returns the files in `UNIXCB(skb).fp`, a list of files (include/net/af_unix.h, include/net/scm.h). */
   #files(sock: bigint): bigint[] {
     this.#carried ??= {
       control: new StructReader(this.#kernel, 'unix_skb_parms', ['fp']),
-      // A list that waits has room for its files alone (scm_fp_dup): what follows is another's.
+      // A queued list has room for its own files only (scm_fp_dup): other data follows.
       list: new StructReader(this.#kernel, 'scm_fp_list', ['count']),
       first: BigInt(new StructReader(this.#kernel, 'scm_fp_list', ['fp']).offset('fp')),
     };
@@ -164,15 +162,14 @@ export class SocketLinks {
         this.#warnings.add('corrupt', message);
         continue;
       }
-      const slots = readPartOf(this.#kernel, 'struct scm_fp_list', fp, fp + first, count * 8);
-      for (let index = 0; index < count; index++) files.push(slots.getBigUint64(index * 8, true));
+      files.push(...pointersPartOf(this.#kernel, 'struct scm_fp_list', fp, fp + first, count));
     }
     return files;
   }
 
   /**
-   * The skbs of a receive queue, each with the pointer at an offset in it, as far as their links agree;
-   * accounting tells of the rest.
+   * Yields the skbs of a receive queue, each with the pointer at an offset in it, up to the first broken
+   * link; accounting reports the others.
    */
   *#skbs(sock: bigint, offset: number): Generator<{ skb: bigint; held: bigint }> {
     const head = sock + this.#queue;
@@ -183,7 +180,8 @@ export class SocketLinks {
     while (skb !== head) {
       const next = links.to(skb).pointer('next');
       if (links.pointer('prev') !== previous) return;
-      // By itself: the control block holds what is nobody's business, and an extract keeps what is read.
+      // Read separately: the control block contains private data, and an extract keeps all memory that is
+      // read.
       const { view, base } = cursor.to(skb).look(offset, 8);
       yield { skb, held: view.getBigUint64(base + offset, true) };
       previous = skb;
@@ -195,8 +193,7 @@ export class SocketLinks {
     try {
       return find();
     } catch (error) {
-      const message = `sock ${hex(sock)}: ${what}: ${(error as Error).message}`;
-      this.#warnings.add(incompleteness(error), message);
+      addError(this.#warnings, `sock ${hex(sock)}: ${what}`, error);
       return [];
     }
   }

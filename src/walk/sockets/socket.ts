@@ -1,34 +1,32 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
-import { WalkError } from '../../base/errors/walk.js';
+import { damaged, ReadError, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { PageReader } from '../pages/pages.js';
 import { SlabScan } from '../pages/slab-scan.js';
 import { StructReader, type StructView } from '../struct-reader.js';
 import { Warnings } from '../warnings.js';
-import { ProtocolCopies } from './protocol-copies.js';
-import { protocols } from './protocols.js';
+import { ProtocolCopies, protocols } from './protocols.js';
 import { AF_SMC, FAMILIES, miniSock } from './sock-words.js';
 
-/** A socket and what identifies it. */
+/** A socket and its identity. */
 export interface Socket {
   /** Address of its `struct file`. */
   readonly file: bigint;
   /** Address of its `struct sock`. */
   readonly sock: bigint;
-  /** References to its file: descriptors (those of one table once), messages, system calls. */
+  /** References to its file: descriptors (once per descriptor table), messages, system calls. */
   readonly fileReferences: number;
   /**
-   * Its inode's number, as /proc/PID/fd and `ss -e` show it; 0: it has no `struct socket` of its own;
-   * null: the dump lacks that.
+   * Inode number, as shown by /proc/PID/fd and `ss -e`; 0: it has no `struct socket` of its own; null: the
+   * dump lacks it.
    */
   readonly inode: number | null;
 }
 
-/** `s_magic` of the file system that every socket's inode lives in (include/uapi/linux/magic.h). */
+/** `s_magic` of the file system of every socket inode (include/uapi/linux/magic.h). */
 const SOCKFS_MAGIC = 0x534f434bn;
 
-/** Tells which files are sockets, and finds their `struct sock`. */
+/** Determines which files are sockets, and finds their `struct sock`. */
 export class SocketFinder {
   readonly #isSocket: (file: bigint) => boolean;
   readonly #file;
@@ -56,18 +54,18 @@ export class SocketFinder {
   }
 
   /**
-   * The socket behind an open file, or undefined if the file is something else, or a socket whose
-   * `sock` is gone already.
+   * Returns the socket of an open file; undefined if the file is something else, or a socket whose `sock` was
+   * already released.
    *
-   * @throws {ReadError} if the file, its inode or its socket cannot be read; {@link KernelError}
-   *   `damaged` where these do not belong together.
+   * @throws {ReadError} if the file, its inode or its socket cannot be read; {@link KernelError} `damaged` if
+   * they are inconsistent.
    */
   find(file: bigint): Socket | undefined {
     const isSocket = this.#isSocket(file);
     const view = this.#file.read(file);
     const socket = view.pointer('private_data');
     const inode = view.pointer('f_inode');
-    // A socket and its inode are one object (struct socket_alloc in include/net/sock.h).
+    // A socket and its inode are in one object (struct socket_alloc in include/net/sock.h).
     if (view.pointer('f_op') >> 56n !== 0xffn) {
       throw damaged(`file ${hex(file)} is not a socket (f_op ${hex(view.pointer('f_op'))})`);
     }
@@ -85,7 +83,7 @@ export class SocketFinder {
     if ('sock' in held) return held;
     const sock = held.pointer('sk');
     if (sock === 0n) {
-      // One that a live kernel closes meanwhile; a dump's files are open.
+      // A live kernel is closing the socket; files in a dump are open.
       if (held.pointer('ops') === 0n && this.#kernel.facts.live) return undefined;
       throw damaged(`socket ${hex(socket)} has no sock, but its file ${hex(file)} is open`);
     }
@@ -96,7 +94,7 @@ export class SocketFinder {
       );
     }
     const number = this.#inode.read(inode).number('i_ino');
-    // get_next_ino (fs/inode.c) gives numbers of 32 bits, and never 0.
+    // get_next_ino (fs/inode.c) returns 32-bit numbers, never 0.
     if (number > MOST_INODE || (number === 0 && !this.#kernel.facts.live))
       throw damaged(`inode ${hex(inode)} has an invalid number (${number})`);
     const fileReferences = this.#references(file);
@@ -106,14 +104,16 @@ export class SocketFinder {
     return { file, sock, fileReferences, inode: number };
   }
 
-  /** References to any open file: descriptors (those of one table once), mappings, system calls. */
+  /**
+   * Number of references to any open file: descriptors (once per descriptor table), mappings, system calls.
+   */
   references(file: bigint): number {
     return this.#references(file);
   }
 
   /**
-   * The `struct socket`; or, where a filter left it out of the dump, the socket as its sock tells of
-   * it, which points back: without an inode's number, which lay in the same object.
+   * Returns the `struct socket`. If a filter removed it from the dump, returns the socket found by its sock,
+   * without an inode number, because the inode was in the same object.
    */
   #heldBy(file: bigint, socket: bigint): StructView<'sk' | 'ops'> | Socket {
     try {
@@ -127,7 +127,10 @@ export class SocketFinder {
     }
   }
 
-  /** An SMC socket that fell back to TCP: its file has the TCP socket, and the inode is its own. */
+  /**
+   * Whether this is an SMC socket that fell back to TCP: its file points to the TCP socket, but the inode is
+   * its own.
+   */
   #isFallback(inode: bigint): boolean {
     const own = this.#socket.read(inode - (this.#toInode ?? 0n)).pointer('sk');
     return this.#sock.read(own).number('__sk_common.skc_family') === AF_SMC;
@@ -135,11 +138,10 @@ export class SocketFinder {
 }
 
 /**
- * The socket of a sock: one that waits to be accepted, or was closed, has neither file nor inode.
+ * Returns the socket of a sock; one that is not accepted yet, or was closed, has neither file nor inode.
  *
- * @throws {WalkError} `not-a-socket` if what is at the address is of no protocol that the kernel has,
- *   was freed, or only begins like a sock; {@link ReadError}, {@link KernelError} as
- *   {@link SocketFinder.find}
+ * @throws {WalkError} `not-a-socket` if the object at the address has no protocol of this kernel, was freed,
+ * or only begins like a sock; {@link ReadError}, {@link KernelError} as {@link SocketFinder.find}
  */
 export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
   const view = new StructReader(kernel, 'sock', [
@@ -156,20 +158,20 @@ export function socketOfSock(kernel: Kernel, sock: bigint): Socket {
   const none = { file: 0n, sock, fileReferences: 0 };
   const at = view.pointer('sk_socket');
   if (at === 0n) {
-    // The allocator leaves most of a freed object as it was.
+    // The allocator leaves most of a freed object unchanged.
     const common = new StructReader(kernel, 'sock', ['__sk_common.skc_refcnt']).read(sock);
     if (common.number('__sk_common.skc_refcnt') === 0) throw is('a sock that was freed');
     return { ...none, inode: 0 };
   }
   const socket = new SocketStructs(kernel).readOrNot(at);
   if (socket === undefined) return { ...none, inode: null };
-  // A subflow of MPTCP's is part of the connection's socket, which has another sock.
+  // An MPTCP subflow is part of the connection's socket, which has another sock.
   if (socket.sock !== sock) return { ...none, inode: 0 };
   const found = socket.file === 0n ? undefined : new SocketFinder(kernel).find(socket.file);
   return found?.sock === sock ? found : { ...none, inode: socket.inode };
 }
 
-/** Registered, or a copy of one that is and came from the same slab cache. */
+/** Whether a protocol is registered, or is a copy from the same slab cache as a registered one. */
 function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
   if (protocols(kernel).some(({ address }) => address === protocol)) return true;
   const page = kernel.pages.pageOf(sock);
@@ -180,14 +182,14 @@ function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
   );
 }
 
-/** Its sock, its file, and its inode's number; null: not known. */
+/** Sock, file and inode number of a socket; null: unknown. */
 interface SocketFields {
   readonly sock: bigint;
   readonly file: bigint;
   readonly inode: number | null;
 }
 
-/** Reads what a `struct socket` tells of itself. */
+/** Reads a `struct socket`. */
 export class SocketStructs {
   readonly #kernel: Kernel;
   readonly #socket;
@@ -214,9 +216,9 @@ export class SocketStructs {
   }
 
   /**
-   * The same; undefined where the dump lacks it.
+   * Reads a `struct socket`; undefined if the dump lacks it.
    *
-   * @throws {ReadError} if a live kernel's cannot be read
+   * @throws {ReadError} if a live kernel's socket cannot be read
    */
   readOrNot(socket: bigint): SocketFields | undefined {
     try {
@@ -228,14 +230,17 @@ export class SocketStructs {
   }
 }
 
-/** Bytes from a `struct socket` to its inode, or undefined where the types don't tell. */
+/** Returns the offset from a `struct socket` to its inode; undefined if the types lack it. */
 function toInode(kernel: Kernel): bigint | undefined {
   const both = kernel.struct('socket_alloc');
   const [inode, socket] = [both?.member('vfs_inode'), both?.member('socket')];
   return inode && socket && BigInt(inode.offset - socket.offset);
 }
 
-/** Socks in use by the `struct socket` they point at: through the slabs, so that none is needed. */
+/**
+ * Returns the socks in use by the address of their `struct socket`; scans the slabs, so the `struct socket`
+ * itself is not needed.
+ */
 function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
   const found = new Map<bigint, bigint>();
   const sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_refcnt']);
@@ -253,19 +258,21 @@ function socksBySocket(kernel: Kernel): Map<bigint, bigint> {
   return found;
 }
 
-/** Whether so many references are those of an open file: each takes a pointer, and memory ends. */
+/**
+ * Whether this can be the reference count of an open file: each reference takes a pointer, and memory is
+ * finite.
+ */
 export function isInUse(references: number): boolean {
   return references >= 1 && references < 2 ** 40;
 }
 
-/** Sockets get their numbers from get_next_ino (fs/inode.c), which counts in 32 bits. */
+/** Maximum inode number of a socket: get_next_ino (fs/inode.c) counts in 32 bits. */
 export const MOST_INODE = 2 ** 32 - 1;
 
-function damaged(message: string): KernelError {
-  return new KernelError('damaged', message);
-}
-
-/** For kernels whose kallsyms lacks data symbols: a file is a socket if its superblock is sockfs. */
+/**
+ * Returns a test for kernels whose kallsyms lacks data symbols: a file is a socket if its superblock is
+ * sockfs.
+ */
 function inSockfs(kernel: Kernel): (file: bigint) => boolean {
   const file = new StructReader(kernel, 'file', ['f_inode']);
   const inode = new StructReader(kernel, 'inode', ['i_sb']);
@@ -283,7 +290,8 @@ function inSockfs(kernel: Kernel): (file: bigint) => boolean {
 }
 
 /**
- * `f_count`, or since 6.13 `f_ref`, which counts from 0 for one reference (include/linux/file_ref.h).
+ * Returns a reader of `f_count`, or since 6.13 of `f_ref`, where 0 means one reference
+ * (include/linux/file_ref.h).
  */
 function referenceCounter(kernel: Kernel): (file: bigint) => number {
   const layout = kernel.struct('file');

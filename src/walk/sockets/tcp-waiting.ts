@@ -1,26 +1,26 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Ticks } from '../machine/ticks.js';
+import type { Ticks } from '../machine/clock.js';
 import { StructReader } from '../struct-reader.js';
 
-/** What a TCP socket says of data that waits in it. */
+/** Queued data of a TCP socket. */
 export interface TcpWaiting {
   /**
-   * Seconds since the newest data came (`icsk_ack.lrcvtime`): all that waits has waited at least so long.
-   * Null: it would be longer than the machine runs, which none is.
+   * Seconds since the newest data arrived (`icsk_ack.lrcvtime`): all queued data is at least as old. Null: it
+   * would be older than the boot, which is impossible.
    */
   readonly ageSeconds: number | null;
-  /** Bytes that the peer may still send. */
+  /** Receive window: bytes that the peer may still send. */
   readonly windowBytes: number;
-  /** It may not even send a segment (`icsk_ack.rcv_mss`). */
+  /** The window is smaller than a segment (`icsk_ack.rcv_mss`). */
   readonly closed: boolean;
 }
 
-/** @param protocol the name of a sock's operations */
+/** @param protocol the name of a sock's protocol */
 export function isTcp(protocol: string): boolean {
   return protocol === 'TCP' || protocol === 'TCPv6';
 }
 
-/** Reads what TCP notes of data that has come (include/net/inet_connection_sock.h, include/linux/tcp.h). */
+/** Reads TCP's records of received data (include/net/inet_connection_sock.h, include/linux/tcp.h). */
 export class TcpWaitingReader {
   readonly #connection;
   readonly #tcp;
@@ -39,7 +39,7 @@ export class TcpWaitingReader {
   /** @throws {ReadError} */
   read(sock: bigint, ticks: Ticks): TcpWaiting {
     const ack = this.#connection.read(sock);
-    // Both are 32 bits of it, which overflow.
+    // Both are the low 32 bits of jiffies, which wrap.
     const came = ack.number('icsk_ack.lrcvtime');
     const age = ((Number(ticks.now & 0xffff_ffffn) - came) >>> 0) / ticks.perSecond;
     const tcp = this.#tcp.read(sock);

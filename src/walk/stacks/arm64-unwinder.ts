@@ -1,30 +1,29 @@
-import { ReadError } from '../../base/errors/kernel.js';
+import { ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { branchLinkEndsAt, branchTarget } from './call-before.js';
 import {
   isInside,
   MOST_FRAMES,
-  notItsOwn,
+  outsideOwnStack,
   type StackArea,
   type StackFrame,
+  stopAt,
   stopped,
   stoppedBy,
   type TaskArea,
   type UnwoundStack,
 } from './frame.js';
 import type { CpuRegisters } from './registers.js';
-import { stopAt } from './stop.js';
-import { TracedReturns } from './traced-returns.js';
+import { branchLinkEndsAt, branchTarget, TracedReturns } from './traced-returns.js';
 
-/** A record: the caller's record, and where it goes on (struct frame_record). */
+/** A frame record: the caller's record, and the return address (struct frame_record). */
 const RECORD_BYTES = 16;
 
-/** What a record without either is since 6.14 (enum frame_record_meta_type). */
+/** Types of metadata records since 6.14 (enum frame_record_meta_type). */
 const META = { final: 1, registers: 2 } as const;
 
-/** Unwinds stacks of arm64 by the chain of frame records that x29 begins (arch/arm64/kernel/stacktrace.c). */
+/** Unwinds arm64 stacks by the chain of frame records that starts at x29 (arch/arm64/kernel/stacktrace.c). */
 export class Arm64Unwinder {
   readonly #kernel: Kernel;
   readonly #regs;
@@ -56,16 +55,16 @@ export class Arm64Unwinder {
     this.#init = area('_sinittext', '_einittext');
   }
 
-  /** The stack of a task that does not run (thread.cpu_context). */
+  /** Returns the stack of a task that is not running (thread.cpu_context). */
   sleeping(area: TaskArea, context: { readonly pc: bigint; readonly fp: bigint }): UnwoundStack {
-    if (!isInside(area, context.fp)) return notItsOwn(context.fp);
+    if (!isInside(area, context.fp)) return outsideOwnStack(context.fp);
     const pc = this.#plain(context.pc);
-    // A task that has never run goes on at the start of a function.
+    // A task that has never run starts at the beginning of a function.
     const interrupted = this.#kernel.symbolAt?.(pc)?.offset === 0;
     return this.#unwind(area, [{ address: pc, interrupted, guess: false }], context.fp);
   }
 
-  /** The stack of a task that ran, from its registers. */
+  /** Returns the stack of a running task, from its registers. */
   running(area: TaskArea, registers: CpuRegisters): UnwoundStack {
     if (registers.user) return { frames: [], end: 'user' };
     const { pc, get } = registers;
@@ -76,8 +75,8 @@ export class Arm64Unwinder {
   }
 
   /**
-   * A function that has no record of its own (yet) returns to where the link register points: into another
-   * function than itself, and than the one that the first record names.
+   * Returns the caller of a function without a frame record (yet), from the link register. It must differ
+   * from the function itself and from the return address in the first record.
    */
   #leafCaller(pc: bigint, link: bigint, record: bigint): bigint | undefined {
     const [own, its] = [this.#nameOf(pc), this.#nameOf(link - 1n)];
@@ -113,17 +112,17 @@ export class Arm64Unwinder {
           address = this.#plain(real);
         }
         if (next === 0n && words.getBigUint64(8, true) === 0n) {
-          const regs = record - BigInt(this.#regs.offset('stackframe'));
+          const regs = this.#regs.containerOf(record, 'stackframe');
           if (!this.#hasMeta || this.#metaOf(record) === META.final)
             return this.#end(frames, area, regs);
           if (this.#metaOf(record) !== META.registers) return stop('record-unknown', record);
-          const address = this.#wordAt(regs + BigInt(this.#regs.offset('pc')));
+          const address = this.#wordAt(this.#regs.addressOf(regs, 'pc'));
           frames.push({ address, interrupted: true, guess: false });
           record = this.#wordAt(regs + BigInt(this.#regs.offset('regs') + 29 * 8));
           continue;
         }
         if (address >> 63n === 0n) return stop('returns-to-no-code', address);
-        // What was saved when the kernel was interrupted has a record too, for where that was.
+        // State saved when the kernel was interrupted has a record for the interrupted address, too.
         const entered = frames.at(-1)?.address ?? 0n;
         const interrupted = this.#entry !== undefined && isInside(this.#entry, entered - 1n);
         const isFirst = frames.length === 1 && frames[0]?.interrupted === false;
@@ -133,7 +132,7 @@ export class Arm64Unwinder {
           frames.push({ address, interrupted, guess: true });
           return stop('returns-to-no-call');
         }
-        // Programs of BPF are code that has no symbol, and so is what is none.
+        // BPF programs are code without a symbol, and so is anything that is no code.
         frames.push({ address, interrupted, guess: !this.#isCode(address) });
         record = next;
       }
@@ -147,27 +146,27 @@ export class Arm64Unwinder {
     return own || this.#kernel.symbolAt?.(address)?.module !== undefined;
   }
 
-  /** Whether something before a return address is no call: then one of both is wrong. */
+  /** Whether the code before a return address is not a call, so that the address or the code is wrong. */
   #isDoubted(address: bigint): boolean {
-    // What called at the start of the kernel may be gone.
+    // Init code may have been freed.
     if (this.#init !== undefined && isInside(this.#init, address)) return false;
     return branchLinkEndsAt(this.#kernel, address) === false;
   }
 
-  /** Whether what a task gave up its CPU in (__switch_to) is not what was called there: an older record is left. */
+  /** Whether the task's switch-out function (__switch_to) was not called there: an older record remains. */
   #callsAnother(address: bigint, pc: bigint): boolean {
     const own = this.#kernel.symbolAt?.(pc);
     const target = branchTarget(this.#kernel, address);
     return own !== undefined && target !== undefined && target !== pc - BigInt(own.offset);
   }
 
-  /** The last record lies with the registers of user space, at the end of the task's own stack. */
+  /** The last record is with the registers of user space, at the end of the task's own stack. */
   #end(frames: readonly StackFrame[], area: StackArea, regs: bigint): UnwoundStack {
     if (regs + BigInt(this.#regs.size) !== area.end)
       return stopped(frames, stopAt('ends-amid', regs));
-    // What user space had in its other registers is nobody's business, and is not read.
-    const user = (this.#wordAt(regs + BigInt(this.#regs.offset('pstate'))) & 15n) === 0n;
-    const kernelThread = user && this.#wordAt(regs + BigInt(this.#regs.offset('pc'))) === 0n;
+    // Other user-space registers are private and are not read.
+    const user = (this.#wordAt(this.#regs.addressOf(regs, 'pstate')) & 15n) === 0n;
+    const kernelThread = user && this.#wordAt(this.#regs.addressOf(regs, 'pc')) === 0n;
     return { frames, end: user && !kernelThread ? 'user' : 'first' };
   }
 
@@ -179,7 +178,7 @@ export class Arm64Unwinder {
     return pointerPartOf(this.#kernel, 'the stack', address, address);
   }
 
-  /** Without the signature that pointer authentication puts into a return address. */
+  /** Removes the pointer authentication code from a return address. */
   #plain(address: bigint): bigint {
     return address | this.#mask;
   }

@@ -1,26 +1,25 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { callEndsAt, farReturnEndsAt } from './call-before.js';
 import {
   isInside,
   MOST_FRAMES,
-  notItsOwn,
+  outsideOwnStack,
   type StackFrame,
+  stopAt,
   stopped,
   stoppedBy,
   type TaskArea,
   type UnwoundStack,
 } from './frame.js';
 import type { CpuRegisters } from './registers.js';
-import { stopAt } from './stop.js';
-import { TracedReturns } from './traced-returns.js';
+import { callEndsAt, farReturnEndsAt, TracedReturns } from './traced-returns.js';
 
-/** The lowest bit of a frame pointer that is the address of registers (ENCODE_FRAME_POINTER). */
+/** Lowest bit of a frame pointer that is set if it points to saved registers (ENCODE_FRAME_POINTER). */
 const IS_REGISTERS = 1n;
 
-/** Where a stack begins. */
+/** Start of an unwind. */
 interface Start {
   readonly first: StackFrame;
   readonly sp: bigint;
@@ -28,9 +27,9 @@ interface Start {
 }
 
 /**
- * Unwinds stacks of x86_64 where the kernel has no ORC tables: by frame pointers, as unwind_next_frame
- * does (unwind_frame.c), and where these do not lead to the stack's very end, by a scan for whatever
- * looks like a return address (unwind_guess.c).
+ * Unwinds stacks of x86_64 kernels without ORC tables: by frame pointers, like unwind_next_frame
+ * (unwind_frame.c), or if these do not reach the end of the stack, by a scan for return addresses
+ * (unwind_guess.c).
  */
 export class FramePointerUnwinder {
   readonly #kernel: Kernel;
@@ -46,20 +45,20 @@ export class FramePointerUnwinder {
     this.#returns = new TracedReturns(kernel);
   }
 
-  /** The stack of a task that does not run, from where it gave up its CPU (`thread.sp`). */
+  /** Returns the stack of a task that is not running, from its saved stack pointer (`thread.sp`). */
   sleeping(area: TaskArea, pointer: bigint): UnwoundStack {
-    if (!isInside(area, pointer) || (pointer & 7n) !== 0n) return notItsOwn(pointer);
+    if (!isInside(area, pointer) || (pointer & 7n) !== 0n) return outsideOwnStack(pointer);
     return this.#unwind(area, () => {
       const view = this.#frame.read(pointer);
       const address = view.pointer('ret_addr');
-      // A task that has never run goes on at the start of a function.
+      // A task that has never run starts at the beginning of a function.
       const interrupted = this.#kernel.symbolAt?.(address)?.offset === 0;
       const first = { address, interrupted, guess: false };
       return { first, sp: pointer + BigInt(this.#frame.size), bp: view.pointer('bp') };
     });
   }
 
-  /** The stack of a task that ran, from its registers. */
+  /** Returns the stack of a running task, from its registers. */
   running(area: TaskArea, registers: CpuRegisters): UnwoundStack {
     if (registers.user) return { frames: [], end: 'user' };
     return this.#unwind(area, () => {
@@ -79,13 +78,13 @@ export class FramePointerUnwinder {
     }
   }
 
-  /** Undefined where they do not lead to the end of the task's own stack. */
+  /** Unwinds by frame pointers; undefined if they do not reach the end of the task's own stack. */
   #byFramePointers(area: TaskArea, { first, bp }: Start): UnwoundStack | undefined {
     const frames = [first];
     const seen = new Set<bigint>();
     try {
       for (let at = bp; frames.length <= MOST_FRAMES; ) {
-        // Entries from user space leave the address of the registers that they save.
+        // Entries from user space store the address of the saved registers.
         if ((at & ~IS_REGISTERS) === this.#registersOf(area))
           return { frames, end: this.#lastOf(area) };
         if (seen.has(at)) return undefined;
@@ -108,31 +107,31 @@ export class FramePointerUnwinder {
         at = next;
       }
     } catch (error) {
-      // Chance leads anywhere, where functions use the register for something else.
+      // The register may contain anything in functions that use it otherwise.
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
     }
     return undefined;
   }
 
-  /** The frame behind which nothing but the registers of user space lies (is_last_task_frame). */
+  /** The last frame, behind which only the registers of user space follow (is_last_task_frame). */
   #isLastFrame(area: TaskArea, bp: bigint): boolean {
     const room = this.#registersOf(area) - bp;
     return room === 16n || room === 24n;
   }
 
-  /** Registers of user space lie at the very end of a task's stack (task_pt_regs). */
+  /** Registers of user space are at the very end of a task's stack (task_pt_regs). */
   #registersOf({ end }: TaskArea): bigint {
     return end - BigInt(this.#regs.size);
   }
 
   #lastOf(area: TaskArea): 'user' | 'first' {
-    // A kernel thread has zeros there.
+    // In a kernel thread, this field is zero.
     const at = this.#registersOf(area) + BigInt(this.#regs.offset('cs'));
     return (this.#word(at) & 3n) === 0n ? 'first' : 'user';
   }
 
   #byScan(area: TaskArea, { sp }: Start, frames: StackFrame[]): UnwoundStack {
-    // On a stack of interrupts nothing tells where it ends.
+    // The end of an interrupt stack is unknown.
     if (!isInside(area, sp)) return stopped(frames, stopAt('no-table', frames[0]?.address));
     const end = this.#registersOf(area);
     for (let at = (sp + 7n) & ~7n; at < end && frames.length < MOST_FRAMES; at += 8n) {
@@ -143,14 +142,17 @@ export class FramePointerUnwinder {
     return stopped(frames, stopAt('scanned'));
   }
 
-  /** @param last a CPU comes to its first function by a far return */
+  /** @param last whether this is the last frame: a CPU reaches its first function by a far return */
   #isReturn(address: bigint, last = false): boolean {
     if (address >> 63n === 0n || !this.#kernel.symbolAt?.(address - 1n)) return false;
     if (last && farReturnEndsAt(this.#kernel, address)) return true;
     return callEndsAt(this.#kernel, address) === true;
   }
 
-  /** The return address at a place of the stack; undefined: it is with a tracer that noted none. */
+  /**
+   * Returns the return address at a stack location; undefined: a tracer replaced it, and the original is
+   * unknown.
+   */
   #returnAt(place: bigint, { task }: TaskArea): bigint | undefined {
     const address = this.#word(place);
     return this.#returns.isTrampoline(address) ? this.#returns.original(task, place) : address;

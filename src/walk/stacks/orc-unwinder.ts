@@ -1,25 +1,24 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { callEndsAt, farReturnEndsAt } from './call-before.js';
 import {
   isInside,
   MOST_FRAMES,
-  notItsOwn,
+  outsideOwnStack,
   type StackArea,
   type StackFrame,
+  type StackStop,
+  stopAt,
   stopped,
   stoppedBy,
   type TaskArea,
   type UnwoundStack,
 } from './frame.js';
-import type { OrcEntry, OrcRegister } from './orc-format.js';
-import { OrcTables } from './orc-tables.js';
+import { type OrcEntry, type OrcRegister, OrcTables } from './orc-tables.js';
 import type { CpuRegisters } from './registers.js';
-import { type StackStop, stopAt } from './stop.js';
-import { TracedReturns } from './traced-returns.js';
+import { callEndsAt, farReturnEndsAt, TracedReturns } from './traced-returns.js';
 
-/** Registers that an entry may ask for and that only saved registers tell. */
+/** Registers that an ORC entry may need and that only saved registers contain. */
 const SAVED = ['ax', 'dx', 'di', 'r10', 'r13'] as const;
 type Saved = (typeof SAVED)[number];
 const REGISTERS = [...SAVED, 'ip', 'sp', 'bp', 'cs'] as const;
@@ -31,11 +30,11 @@ interface State {
   bp: bigint;
   interrupted: boolean;
   guess: boolean;
-  /** Other registers, as far as they were saved for this function. */
+  /** Other registers, if they were saved for this function. */
   saved: (register: Saved) => bigint | undefined;
 }
 
-/** How the kernel goes on where no table says it: by the frame pointer (orc_fp_entry). */
+/** The kernel's fallback without a table entry: the frame pointer (orc_fp_entry). */
 const BY_FRAME_POINTER: OrcEntry = {
   type: 'call',
   sp: 'bp',
@@ -45,7 +44,7 @@ const BY_FRAME_POINTER: OrcEntry = {
   signal: false,
 };
 
-/** After a call of address 0 (null_orc_entry). */
+/** Entry for a call of address 0 (null_orc_entry). */
 const AFTER_NULL: OrcEntry = {
   type: 'call',
   sp: 'sp',
@@ -55,25 +54,25 @@ const AFTER_NULL: OrcEntry = {
   signal: false,
 };
 
-/** rip, cs, eflags, rsp, ss. */
+/** Offsets in the IRET frame: rip, cs, eflags, rsp, ss. */
 const IRET_WORDS = { ip: 0n, cs: 8n, sp: 24n } as const;
 
-/** Functions that no table has keep less on the stack. */
+/** Maximum number of bytes to scan: functions without a table entry use less stack. */
 const SCANNED_BYTES = 512n;
 
 const NOTHING_SAVED = (): undefined => undefined;
 
-/** Where a stack ends, or why it stops. */
+/** The end of a stack, or the reason why unwinding stops. */
 type Ending = 'user' | 'first' | StackStop;
 
-/** Unwinds stacks of x86_64 by the kernel's own tables, as unwind_next_frame does (unwind_orc.c). */
+/** Unwinds x86_64 stacks by the kernel's ORC tables, like unwind_next_frame (unwind_orc.c). */
 export class OrcUnwinder {
   readonly #kernel: Kernel;
   readonly #tables: OrcTables;
   readonly #regs;
   readonly #returns: TracedReturns;
 
-  /** @throws as OrcTables does, and where the kernel has other structs */
+  /** @throws as OrcTables does, and if the kernel has different structs */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#tables = new OrcTables(kernel);
@@ -81,9 +80,9 @@ export class OrcUnwinder {
     this.#returns = new TracedReturns(kernel);
   }
 
-  /** The stack of a task that does not run, from where it gave up its CPU (`thread.sp`). */
+  /** Returns the stack of a task that is not running, from its saved stack pointer (`thread.sp`). */
   sleeping(area: TaskArea, pointer: bigint): UnwoundStack {
-    if (!isInside(area, pointer) || (pointer & 7n) !== 0n) return notItsOwn(pointer);
+    if (!isInside(area, pointer) || (pointer & 7n) !== 0n) return outsideOwnStack(pointer);
     return this.#unwind(area, () => {
       const frame = new StructReader(this.#kernel, 'inactive_task_frame', ['bp', 'ret_addr']);
       const view = frame.read(pointer);
@@ -91,12 +90,12 @@ export class OrcUnwinder {
       const isStart = this.#kernel.symbolAt?.(ip)?.offset === 0;
       const sp = pointer + BigInt(frame.size);
       const bp = view.pointer('bp');
-      // A task that has never run goes on at the start of a function.
+      // A task that has never run starts at the beginning of a function.
       return { ip, sp, bp, interrupted: isStart, guess: false, saved: NOTHING_SAVED };
     });
   }
 
-  /** The stack of a task that ran, from its registers. */
+  /** Returns the stack of a running task, from its registers. */
   running(area: TaskArea, registers: CpuRegisters): UnwoundStack {
     if (registers.user) return { frames: [], end: 'user' };
     return this.#unwind(area, () => {
@@ -128,12 +127,12 @@ export class OrcUnwinder {
     }
   }
 
-  /** Goes to the caller; tells where the stack ends, or why it cannot. */
+  /** Steps to the caller; returns the end of the stack, or the reason why unwinding stops. */
   #step(state: State, area: TaskArea): Ending | undefined {
     let entry: OrcEntry | undefined;
     let guessed = false;
     const found = this.#tables.find(state.interrupted ? state.ip : state.ip - 1n);
-    // A call of 0 ends there at once: nothing returns to it.
+    // A call of address 0 ends there: nothing returns to it.
     if (state.ip === 0n && !state.interrupted) return stopAt('returns-to-nothing');
     if (state.ip === 0n) entry = AFTER_NULL;
     else entry = found;
@@ -158,8 +157,8 @@ export class OrcUnwinder {
       state.sp = sp;
       state.saved = NOTHING_SAVED;
     } else if (entry.type === 'regs') {
-      const saved = (register: Register) => this.#word(sp + BigInt(this.#regs.offset(register)));
-      // What user space had in its registers is nobody's business, and is not read.
+      const saved = (register: Register) => this.#word(this.#regs.addressOf(sp, register));
+      // User-space registers are private and are not read.
       if ((saved('cs') & 3n) !== 0n) return this.#userAt(sp, area);
       state.ip = saved('ip');
       state.sp = saved('sp');
@@ -168,7 +167,7 @@ export class OrcUnwinder {
       state.saved = saved;
     } else {
       if ((this.#word(sp + IRET_WORDS.cs) & 3n) !== 0n)
-        return this.#userAt(sp - BigInt(this.#regs.offset('ip')), area);
+        return this.#userAt(this.#regs.containerOf(sp, 'ip'), area);
       state.ip = this.#word(sp + IRET_WORDS.ip);
       state.sp = this.#word(sp + IRET_WORDS.sp);
     }
@@ -178,16 +177,20 @@ export class OrcUnwinder {
     return undefined;
   }
 
-  /** The return address at a place of the stack; undefined: it is with a tracer. */
+  /**
+   * Returns the return address at a stack location; undefined: a tracer replaced it, and the original is
+   * unknown.
+   */
   #returnAt(place: bigint, { task }: TaskArea): bigint | undefined {
     const address = this.#word(place);
     return this.#returns.isTrampoline(address) ? this.#returns.original(task, place) : address;
   }
 
   /**
-   * Goes on where a function that no table has seems to return to: the first word of the stack before which
-   * a call ends. __crash_kexec is such a one (STACK_FRAME_NON_STANDARD), where a CPU that panicked notes
-   * its registers. Once a stack: what comes then is held against its end.
+   * Continues after a function without a table entry at its likely return address: the first word of the
+   * stack that follows a call. __crash_kexec is such a function (STACK_FRAME_NON_STANDARD), in which a
+   * panicking CPU saves its registers. Done at most once per stack; the result is checked against the end of
+   * the stack.
    */
   #scan(state: State, area: StackArea): boolean {
     if (state.guess || !isInside(area, state.sp)) return false;
@@ -203,15 +206,15 @@ export class OrcUnwinder {
     return false;
   }
 
-  /** Whether something before a return address is no call: then one of both is wrong. */
+  /** Whether the code before a return address is not a call, so that the address or the code is wrong. */
   #isDoubted({ ip, interrupted, guess }: State, type: OrcEntry['type']): boolean {
-    // What called at the start of the kernel may be gone.
+    // Init code may have been freed.
     if (interrupted || guess || this.#tables.isInit(ip)) return false;
     if (type === 'end' && farReturnEndsAt(this.#kernel, ip)) return false;
     return callEndsAt(this.#kernel, ip) === false;
   }
 
-  /** The stack pointer of the caller. */
+  /** Returns the caller's stack pointer. */
   #pointerOf(state: State, { sp: register, spOffset }: OrcEntry): bigint | undefined {
     const offset = BigInt(spOffset);
     switch (register) {
@@ -228,15 +231,15 @@ export class OrcUnwinder {
     }
   }
 
-  /** What user space was doing lies at the very end of a task's own stack (task_pt_regs). */
+  /** The registers of user space are at the very end of a task's own stack (task_pt_regs). */
   #userAt(regs: bigint, area: StackArea): Ending {
     const padding = area.end - regs - BigInt(this.#regs.size);
-    // FRED keeps two words more there.
+    // FRED stores two more words there.
     if (!isInside(area, regs) || padding === 0n || padding === 16n) return 'user';
     return stopAt('registers-amid', regs);
   }
 
-  /** A kernel thread begins where its stack does. */
+  /** Returns the end of the stack: the first function of a kernel thread is at the start of its stack. */
   #endOf({ sp }: State, area: StackArea): Ending {
     const room = BigInt(this.#regs.size) + 64n;
     if (!isInside(area, sp) || area.end - sp <= room) return 'first';

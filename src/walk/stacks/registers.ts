@@ -1,23 +1,19 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { perCpuAddress } from '../machine/cpus.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
+import { perCpuAddress } from '../cpus.js';
+import { findOrNot, pointerPartOf, readPartOf } from '../named-read.js';
 
-/** What a CPU was doing when the memory was dumped. */
+/** Registers of a CPU when the memory was dumped. */
 export interface CpuRegisters {
-  /**
-   * Who noted it: the kernel, when it crashed, in its own memory or in the dump's notes, or QEMU from
-   * outside.
-   */
+  /** Origin: the crashing kernel, in its own memory or in the dump's notes, or QEMU from outside. */
   readonly source: 'crash_notes' | 'note' | 'qemu';
-  /** The task that the kernel noted with it; undefined: QEMU knows no tasks. */
+  /** The task that the kernel recorded with the registers; undefined: QEMU does not know tasks. */
   readonly pid: number | undefined;
-  /** Read when it is asked for, as `sp` and `get` are. @throws {ReadError} */
+  /** Read on demand, like `sp` and `get`. @throws {ReadError} */
   readonly pc: bigint;
   readonly sp: bigint;
-  /** It was in user space. */
+  /** Whether the CPU was in user space. */
   readonly user: boolean;
-  /** Any of {@link X86} or {@link ARM64}, by the kernel's name in struct pt_regs. */
+  /** Returns any register of {@link X86} or {@link ARM64}, by its name in struct pt_regs. */
   readonly get: (register: string) => bigint;
 }
 
@@ -48,18 +44,18 @@ const X86 = [
 
 const ARM64 = [...Array.from({ length: 31 }, (_, index) => `x${index}`), 'sp', 'pc', 'pstate'];
 
-/** Bytes of struct elf_prstatus. */
+/** Size of struct elf_prstatus, in bytes. */
 const STATUS_BYTES = { x86_64: 336, arm64: 392 } as const;
 
-/** An ELF note: sizes of name and data, type, then `CORE` padded to 8. */
+/** Header size of an ELF note: sizes of name and data, type, then `CORE` padded to 8 bytes. */
 const NOTE_BYTES = 20;
 const NT_PRSTATUS = 1;
 const CORE = 0x4552_4f43;
 
 /**
- * Registers of a CPU, or undefined where nobody noted them.
+ * Returns the registers of a CPU; undefined if they were not saved.
  *
- * @param cpus those that the kernel can have, in order
+ * @param cpus the possible CPUs, in order
  */
 export function cpuRegisters(
   kernel: Kernel,
@@ -71,21 +67,22 @@ export function cpuRegisters(
   const { by, notes = [] } = kernel.cpuNotes ?? {};
   const size = STATUS_BYTES[kernel.facts.arch];
   if (by === 'qemu') {
-    // QEMU numbers them from 1.
+    // QEMU numbers CPUs from 1.
     const note = notes.find((one) => one.byteLength === size && pidOf(one) === cpu + 1);
     return note && decode(kernel, wordsOf(note), 'qemu');
   }
-  // Of CPUs that noted nothing the dump has no note: which is whose shows only where each has one.
+  // The dump has no note for a CPU that stored none: they can be assigned only if each CPU has one.
   const note = notes.length === cpus.length ? notes[cpus.indexOf(cpu)] : undefined;
   return note?.byteLength === size ? decode(kernel, wordsOf(note), 'note') : undefined;
 }
 
-/** What a CPU noted in the kernel's memory (crash_save_cpu). */
+/** A CPU's note in kernel memory (crash_save_cpu). */
 function ownNote(kernel: Kernel, cpu: number): CpuRegisters | undefined {
   const variable = kernel.symbol('crash_notes');
   if (variable === undefined) return undefined;
   const read = (at: bigint, length: number) => readPartOf(kernel, 'crash_notes', at, at, length);
-  try {
+  // If it cannot be read, the dump's notes may still contain it.
+  return findOrNot(() => {
     const area = pointerPartOf(kernel, 'crash_notes', variable, variable);
     if (area === 0n) return undefined;
     const at = perCpuAddress(kernel, area, cpu);
@@ -98,21 +95,17 @@ function ownNote(kernel: Kernel, cpu: number): CpuRegisters | undefined {
     const status = at + BigInt(NOTE_BYTES);
     const word = (offset: number) => read(status + BigInt(offset), 8).getBigUint64(0, true);
     return isStatus ? decode(kernel, word, 'crash_notes') : undefined;
-  } catch (error) {
-    // The dump's own notes may still tell.
-    if (error instanceof ReadError || error instanceof KernelError) return undefined;
-    throw error;
-  }
+  });
 }
 
-/** The 8 bytes at an offset of a struct elf_prstatus. @throws {ReadError} */
+/** Reads the 8 bytes at an offset of a struct elf_prstatus. @throws {ReadError} */
 type Word = (offset: number) => bigint;
 
 function wordsOf(note: DataView): Word {
   return (offset) => note.getBigUint64(offset, true);
 }
 
-/** Reads only what is asked for: what else the registers held is nobody's business. @throws {ReadError} */
+/** Reads only the requested registers: the others are private. @throws {ReadError} */
 function decode(kernel: Kernel, word: Word, source: CpuRegisters['source']): CpuRegisters {
   const arm = kernel.facts.arch === 'arm64';
   const names = arm ? ARM64 : X86;

@@ -1,25 +1,28 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../incompleteness.js';
-import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../machine/cpus.js';
+import { readFresh } from '../again.js';
+import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';
-import type { Warnings } from '../warnings.js';
+import { addError, type Warnings } from '../warnings.js';
 import { type CpuRegisters, cpuRegisters } from './registers.js';
 
-/** Which task each CPU ran: `rq.curr`, held against who noted its registers, and `on_cpu` of tasks. */
-export class WhoRan {
+/** The task that each CPU ran: `rq.curr`, checked against saved registers and the tasks' `on_cpu`. */
+export class RunningTasks {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #onCpu: StructReader<'on_cpu'>;
   readonly #possible: readonly number[];
-  /** CPUs by the task that each ran. */
+  /** CPU by the address of the task that it ran. */
   readonly #running = new Map<bigint, number>();
-  /** Pids that CPUs noted where `rq.curr` is another: __schedule sets that first, and changes stacks then. */
-  readonly #leaving = new Map<number, number>();
+  /**
+   * Pids in saved registers, by CPU, where `rq.curr` is another task: __schedule sets `rq.curr` before it
+   * switches stacks.
+   */
+  readonly #switchingPids = new Map<number, number>();
   #pidsOnCpu: Set<number> | undefined;
 
-  /** @throws {KernelError} where the kernel has other structs; {@link ReadError} */
+  /** @throws {KernelError} if the kernel has different structs; {@link ReadError} */
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
@@ -29,7 +32,7 @@ export class WhoRan {
       try {
         const { address, pid } = runningTask(kernel, cpu);
         const other = this.#running.get(address);
-        if (other !== undefined)
+        if (other !== undefined && !this.#migrated(other, cpu))
           warnings.add(
             kernel.facts.live ? 'torn-list' : 'corrupt',
             `CPUs ${other} and ${cpu} both run the same task, pid ${pid}`,
@@ -38,16 +41,30 @@ export class WhoRan {
         const noted = this.registers(cpu)?.pid;
         if (noted === undefined || noted === pid) continue;
         if (this.#isOnCpu(noted, cpu)) {
-          this.#leaving.set(cpu, noted);
+          this.#switchingPids.set(cpu, noted);
           warnings.add('torn-list', `CPU ${cpu} was switching from pid ${noted} to pid ${pid}`);
         } else {
           const message = `saved registers are those of pid ${noted}, but CPU ${cpu} ran pid ${pid}`;
           warnings.add('corrupt', message);
         }
       } catch (error) {
-        warnings.add(incompleteness(error), `the task on CPU ${cpu}: ${(error as Error).message}`);
+        addError(warnings, `the task on CPU ${cpu}`, error);
       }
     }
+  }
+
+  /**
+   * Whether a task of a running kernel migrated between two reads, so that the CPU that it left runs another
+   * task now.
+   */
+  #migrated(left: number, cpu: number): boolean {
+    if (!this.#kernel.facts.live) return false;
+    const [before, now] = readFresh(this.#kernel, () =>
+      [left, cpu].map((one) => runningTask(this.#kernel, one).address),
+    );
+    if (before === undefined || before === now) return false;
+    this.#running.set(before, left);
+    return true;
   }
 
   /** CPUs whose task is known. */
@@ -55,12 +72,12 @@ export class WhoRan {
     return new Set(this.#running.values());
   }
 
-  /** Undefined where nobody noted them. @throws {ReadError} */
+  /** Returns the registers of a CPU; undefined if they were not saved. @throws {ReadError} */
   registers(cpu: number): CpuRegisters | undefined {
     return cpuRegisters(this.#kernel, cpu, this.#possible);
   }
 
-  /** Each CPU's own task for when nobody else wants it (`rq.idle`). @throws {ReadError} */
+  /** Returns the address of a CPU's idle task (`rq.idle`). @throws {ReadError} */
   idleTask(cpu: number): bigint {
     const rq = new StructReader(this.#kernel, 'rq', ['idle']);
     const queue = perCpuAddress(this.#kernel, needSymbol(this.#kernel, 'runqueues'), cpu);
@@ -68,28 +85,30 @@ export class WhoRan {
   }
 
   /**
-   * The CPU that ran a task, as its registers tell: one that changed tasks had not come to the next yet.
+   * Returns the CPU that ran a task according to its registers: a CPU that was switching had not reached the
+   * next task yet.
    *
-   * @param own the CPU whose idle task it is
+   * @param own the CPU of which it is the idle task
    */
   cpuOf({ address, pid }: Task, own: number | undefined): number | undefined {
     const cpu = this.#running.get(address);
-    if (cpu !== undefined && !this.#leaving.has(cpu)) return cpu;
-    // Each CPU has an idle task of its own, of pid 0.
-    if (own !== undefined) return this.#leaving.get(own) === 0 ? own : undefined;
-    return [...this.#leaving].find(([, noted]) => noted === pid)?.[0];
+    if (cpu !== undefined && !this.#switchingPids.has(cpu)) return cpu;
+    // Each CPU has its own idle task, with pid 0.
+    if (own !== undefined) return this.#switchingPids.get(own) === 0 ? own : undefined;
+    return [...this.#switchingPids].find(([, noted]) => noted === pid)?.[0];
   }
 
   /**
-   * Holds `on_cpu` against the CPU: a task has it from before its CPU comes to it until that has left it.
+   * Compares `on_cpu` with the CPU: it is set before the CPU switches to the task, and cleared after it has
+   * switched away.
    *
    * @throws {ReadError}
    */
   check({ address, pid }: Task, cpu: number | undefined): void {
     if (this.#kernel.facts.live || this.#says(address) === (cpu !== undefined)) return;
     const next = this.#running.get(address);
-    // Of a CPU that was changing tasks it is told already.
-    if (cpu === undefined && next !== undefined && this.#leaving.has(next)) return;
+    // A CPU that was switching tasks already has a warning.
+    if (cpu === undefined && next !== undefined && this.#switchingPids.has(next)) return;
     if (cpu === undefined)
       this.#warnings.add(
         'torn-list',
@@ -98,7 +117,7 @@ export class WhoRan {
     else this.#warnings.add('corrupt', `on_cpu and the run queue are inconsistent: pid ${pid}`);
   }
 
-  /** Whether a task says that it is on a CPU. @param cpu whose idle task it is, of pid 0 */
+  /** Whether a task is on a CPU by its own fields. @param cpu of the idle task, which has pid 0 */
   #isOnCpu(pid: number, cpu: number): boolean {
     if (pid === 0) return this.#says(this.idleTask(cpu));
     if (this.#pidsOnCpu === undefined) {

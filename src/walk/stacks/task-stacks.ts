@@ -1,46 +1,44 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { anew } from '../again.js';
-import { incompleteness } from '../incompleteness.js';
+import { readFresh } from '../again.js';
 import { pointerPartOf } from '../named-read.js';
 import { PidNumberReader } from '../processes/pid-numbers.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks, taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';
-import { Warnings } from '../warnings.js';
+import { incompleteness, Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
-import { stopped, type TaskArea, type UnwoundStack } from './frame.js';
+import { stopAt, stopped, type TaskArea, type UnwoundStack } from './frame.js';
 import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
 import { OrcUnwinder } from './orc-unwinder.js';
 import type { CpuRegisters } from './registers.js';
-import { WhoRan } from './running-tasks.js';
-import { stopAt } from './stop.js';
+import { RunningTasks } from './running-tasks.js';
 import { type TaskState, taskState } from './task-state.js';
 
-/** A thread, before its stack is looked at. */
+/** A thread before its stack is read. */
 export interface TaskPlace {
   readonly task: Task;
-  /** The process that it is of. */
+  /** Pid of its process. */
   readonly process: number;
   readonly state: TaskState;
-  /** The CPU that ran it. */
+  /** The CPU that ran it, if any. */
   readonly cpu: number | undefined;
 }
 
-/** A thread, and what it was doing. */
+/** A thread with its stack. */
 export interface TaskStack extends TaskPlace {
-  /** Whose registers it was unwound from, where it ran. */
+  /** Origin of the registers from which a running thread was unwound. */
   readonly registers: CpuRegisters['source'] | undefined;
   readonly stack: UnwoundStack;
 }
 
-/** The largest of any kernel (with KASAN on arm64 with pages of 64 KiB). */
+/** Maximum stack size of any kernel (KASAN on arm64 with 64 KiB pages). */
 const MOST_STACK = 1n << 19n;
 
 /**
- * THREAD_SIZE, in bytes: that of the first task's stack, which lies between two symbols, or of what the
- * first process has from vmalloc.
+ * THREAD_SIZE, in bytes: that of the first task's stack, which is between two symbols, or that of the first
+ * process's vmalloc area.
  */
 function stackSize(kernel: Kernel): bigint {
   for (const name of ['init_stack', 'init_task']) {
@@ -58,13 +56,16 @@ function stackSize(kernel: Kernel): bigint {
     const size = BigInt(found.number('nr_pages') * kernel.facts.pageSize);
     if (size > 0n && size <= MOST_STACK) return size;
   }
-  throw new KernelError('unsupported-layout', 'stack size is unknown');
+  throw unsupportedLayout('stack size is unknown');
 }
 
-/** How often a stack of a live kernel is read that contradicts itself. */
+/** Functions in which a task that is not running has given up its CPU, or has not run yet (kernel/sched/core.c). */
+const GIVES_UP_CPU = /schedule|context_switch|__switch_to|ret_from_fork/;
+
+/** Maximum number of reads of an inconsistent stack on a live kernel. */
 const LIVE_READS = 4;
 
-/** Reads tasks' stacks, those of each CPU's idle task among them. */
+/** Reads the stacks of tasks, including the idle task of each CPU. */
 export class TaskStacks {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
@@ -73,44 +74,44 @@ export class TaskStacks {
   readonly #size: bigint;
   readonly #unwind: (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack;
   readonly #pids: PidNumberReader;
-  readonly #whoRan: WhoRan;
+  readonly #whoRan: RunningTasks;
 
   /**
-   * @throws {KernelError} where the kernel has other structs than are known
+   * @throws {KernelError} if the kernel has unknown structs
    * @throws {ReadError}
    */
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
     if (kernel.symbolAt === undefined)
-      throw new KernelError('unsupported-layout', 'only the native engine reads stacks');
-    // Since 5.14 `__state`, and no longer a long.
+      throw unsupportedLayout('only the native engine reads stacks');
+    // Named `__state` since 5.14, and no longer a long.
     this.#state = kernel.struct('task_struct')?.member('__state') ? '__state' : 'state';
     const members = ['stack', 'exit_state', this.#state] as const;
     this.#task = new StructReader<(typeof members)[number]>(kernel, 'task_struct', members);
     this.#size = stackSize(kernel);
     this.#unwind = kernel.facts.arch === 'arm64' ? this.#onArm64() : this.#onX86();
     this.#pids = new PidNumberReader(kernel);
-    this.#whoRan = new WhoRan(kernel, warnings);
+    this.#whoRan = new RunningTasks(kernel, warnings);
   }
 
   /**
-   * The stacks of all threads, process by process; what cannot be read of them is warned of.
+   * Yields the stacks of all threads, process by process; unreadable parts are warnings.
    *
-   * @param asked of others nothing is read
+   * @param isRequested selects threads; others are not read
    */
-  *all(asked: (place: TaskPlace) => boolean = () => true): Generator<TaskStack> {
-    yield* this.#idle(asked);
+  *all(isRequested: (place: TaskPlace) => boolean = () => true): Generator<TaskStack> {
+    yield* this.#idle(isRequested);
     const { processes, threads } = reportedTasks(this.#kernel, this.#warnings);
     for (const process of processes)
       for (const thread of threads(process)) {
-        const found = this.#read(thread, process.pid, asked);
+        const found = this.#read(thread, process.pid, isRequested);
         if (found) yield found;
       }
   }
 
-  /** Each CPU's own task for when nobody else wants it (`rq.idle`). */
-  *#idle(asked: (place: TaskPlace) => boolean): Generator<TaskStack> {
+  /** Yields the stack of each CPU's idle task (`rq.idle`). */
+  *#idle(isWanted: (place: TaskPlace) => boolean): Generator<TaskStack> {
     const plain = new StructReader(this.#kernel, 'task_struct', ['comm', 'files', 'signal']);
     const seen = new Set<bigint>();
     for (const cpu of this.#whoRan.cpus) {
@@ -123,7 +124,7 @@ export class TaskStacks {
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
         const comm = view.text('comm');
         const task = { address, pid: 0, comm, files, signal, kernelThread: true };
-        const found = this.#read(task, 0, asked, cpu);
+        const found = this.#read(task, 0, isWanted, cpu);
         if (found) yield found;
       } catch (error) {
         this.#missing(`the idle task of CPU ${cpu}`, error);
@@ -132,10 +133,10 @@ export class TaskStacks {
   }
 
   /**
-   * On a live kernel, a stack that contradicts itself is read again: its task has run, waits for another thing, or has
-   * exited.
+   * Reads a stack. On a live kernel, an inconsistent stack is read again: its task has run, has begun another
+   * wait, or has exited.
    *
-   * @param own the CPU whose idle task it is
+   * @param own the CPU of which it is the idle task
    */
   #read(
     task: Task,
@@ -150,7 +151,7 @@ export class TaskStacks {
     let last = readOnce();
     for (let reads = 1; this.#kernel.facts.live && reads < LIVE_READS; reads++) {
       if (last.warnings.list().length === 0) break;
-      last = anew(this.#kernel, readOnce);
+      last = readFresh(this.#kernel, readOnce);
     }
     this.#warnings.merge(last.warnings);
     return last.found;
@@ -173,7 +174,7 @@ export class TaskStacks {
       if (own === undefined) this.#checkPid(task, warnings);
       this.#whoRan.check(task, cpu);
       if (start === 0n) {
-        // What is left of a task that has ended (release_task_stack).
+        // An exited task has no stack (release_task_stack).
         if (state !== 'X' && state !== 'Z')
           warnings.add('corrupt', `pid ${task.pid} has no stack, but has not exited`);
         const stack = { frames: [], end: 'first' } as const;
@@ -190,6 +191,7 @@ export class TaskStacks {
           'corrupt',
           `pid ${task.pid} is a kernel thread, but its stack ends in user space`,
         );
+      if (cpu === undefined) this.#checkSwitch(task, stack, warnings);
       if (stack.end === 'stopped')
         warnings.add('unreadable', `incomplete stack trace of pid ${task.pid}: ${stack.why}`);
       return { ...facts, registers: registers?.source, stack };
@@ -199,13 +201,24 @@ export class TaskStacks {
     }
   }
 
-  /** Holds a pid against that of its struct pid. */
+  /**
+   * A task gives up its CPU in one place, and a new one begins in another: any other first frame is read from
+   * the wrong part of the stack (`thread.sp`). On a live kernel the task may have run meanwhile.
+   */
+  #checkSwitch({ pid }: Task, { frames: [first] }: UnwoundStack, warnings: Warnings): void {
+    if (first === undefined || this.#kernel.facts.live) return;
+    const name = this.#kernel.symbolAt?.(first.address)?.name;
+    if (name !== undefined && !GIVES_UP_CPU.test(name))
+      warnings.add('corrupt', `pid ${pid} is not running, but its stack begins in ${name}`);
+  }
+
+  /** Compares a task's pid with its struct pid. */
   #checkPid(task: Task, warnings: Warnings): void {
     if (this.#kernel.facts.live) return;
     try {
       this.#pids.read(task);
     } catch (error) {
-      // Where the dump lacks it, there is no second fact.
+      // If the dump lacks it, there is no second fact.
       if (error instanceof ReadError) return;
       if (!(error instanceof KernelError)) throw error;
       warnings.add('corrupt', error.message);

@@ -1,27 +1,23 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
-import { readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
+import { readOrNot, readPartOf } from '../named-read.js';
 import { decodeBytes, StructReader } from '../struct-reader.js';
-import { isNameHash } from './name-hash.js';
 
-/** Deeper than this no cgroup lies (`cgroup.max.depth` is far below in practice). */
+/** Maximum depth of a cgroup (`cgroup.max.depth` is far below in practice). */
 const MAX_DEPTH = 128;
 const MAX_NAME = 256;
 
 /**
- * Returns the cgroup of a task, as /proc/PID/cgroup names it. On a dump each link is held against the one that
- * leads back: a kernfs node names its cgroup, each cgroup its parent, and a css_set its tasks and its cgroups.
- * An extract need not have the links back.
+ * Reads the cgroup of a task, as shown in /proc/PID/cgroup. On a dump, each link is compared with the link
+ * back: a kernfs node names its cgroup, each cgroup its parent, and a css_set its tasks and its cgroups. An
+ * extract may lack the links back.
  */
 export class CgroupReader {
   readonly #kernel: Kernel;
   readonly #task;
   readonly #set;
   readonly #state;
-  readonly #controllers: number;
   readonly #cgroup;
   readonly #node;
   readonly #parent: 'parent' | '__parent';
@@ -32,20 +28,19 @@ export class CgroupReader {
     this.#kernel = kernel;
     this.#task = new StructReader(kernel, 'task_struct', ['cgroups']);
     this.#set = new StructReader(kernel, 'css_set', ['dfl_cgrp', 'subsys']);
-    this.#controllers = this.#set.members.subsys.count ?? 0;
     this.#state = new StructReader(kernel, 'cgroup_subsys_state', ['cgroup']);
     this.#cgroup = new StructReader(kernel, 'cgroup', ['kn']);
-    // Since 6.15 the parent is under RCU and so named.
+    // Since 6.15, the parent is RCU-protected and renamed.
     const parent = kernel.struct('kernfs_node')?.member('__parent') ? '__parent' : 'parent';
     this.#parent = parent;
     this.#node = new StructReader(kernel, 'kernfs_node', [parent, 'name']);
-    // On a live kernel tasks move from one to another between two reads.
+    // On a live kernel, tasks may move to another cgroup between two reads.
     this.#back = kernel.facts.live ? undefined : new Backlinks(kernel);
   }
 
   /**
-   * The path in the unified hierarchy; where a task is in its root, the longest path that any
-   * controller of a version 1 hierarchy gives it. Hostile.
+   * Returns the path in the unified hierarchy; for a task in its root, the longest path in any version 1
+   * hierarchy. Untrusted.
    *
    * @throws {ReadError}; {@link KernelError} `damaged`
    */
@@ -61,10 +56,7 @@ export class CgroupReader {
     };
     let path = this.pathOf(linked(view.pointer('dfl_cgrp')));
     if (path === '/') {
-      const at = view.addressOf('subsys');
-      const states = readPartOf(this.#kernel, 'struct css_set', set, at, this.#controllers * 8);
-      for (let index = 0; index < this.#controllers; index++) {
-        const state = states.getBigUint64(index * 8, true);
+      for (const state of view.pointers('subsys')) {
         if (state === 0n) continue;
         const other = this.pathOf(linked(this.#state.read(state).pointer('cgroup')));
         if (other.length > path.length) path = other;
@@ -74,7 +66,7 @@ export class CgroupReader {
     return path;
   }
 
-  /** The path of a `struct cgroup` in its hierarchy. Hostile. @throws as path */
+  /** Returns the path of a `struct cgroup` in its hierarchy. Untrusted. @throws as path */
   pathOf(cgroup: bigint): string {
     const names: string[] = [];
     let node = cgroup === 0n ? 0n : this.#cgroup.read(cgroup).pointer('kn');
@@ -90,7 +82,7 @@ export class CgroupReader {
     return `/${names.join('/')}`;
   }
 
-  /** Byte by byte: what follows a name may lie in a page that the dump doesn't have. */
+  /** Byte by byte: the next page may be missing in the dump. */
   #name(address: bigint): Uint8Array {
     const bytes: number[] = [];
     while (bytes.length < MAX_NAME) {
@@ -103,7 +95,7 @@ export class CgroupReader {
   }
 }
 
-/** The links that lead back (kernel/cgroup/cgroup.c, fs/kernfs/dir.c). */
+/** Checks the links back (kernel/cgroup/cgroup.c, fs/kernfs/dir.c). */
 class Backlinks {
   readonly #kernel: Kernel;
   readonly #task;
@@ -129,24 +121,27 @@ class Backlinks {
     this.#cgroup = new StructReader(kernel, 'cgroup', ['self', 'self.parent']);
   }
 
-  /** The tasks of a css_set are on one of its lists, beside each other. @throws {KernelError} `damaged` */
+  /**
+   * Checks that a task's neighbours on the css_set's task list have the same css_set. @throws {KernelError}
+   * `damaged`
+   */
   checkTask(task: bigint, set: bigint): void {
-    const node = task + BigInt(this.#task.offset('cg_list'));
+    const node = this.#task.addressOf(task, 'cg_list');
     const links = readOrNot(() => this.#kernel.read(node, 16));
     if (!links) return;
     for (const at of [0, 8]) {
       const other = links.getBigUint64(at, true);
-      // On no list: before the first cgroup was mounted, and a task that is released.
+      // Not on a list: no cgroup was mounted yet, or the task is being released.
       if (other === node || this.#heads.some((head) => other === set + head)) continue;
-      const neighbour = other - BigInt(this.#task.offset('cg_list'));
+      const neighbour = this.#task.containerOf(other, 'cg_list');
       const theirs = readOrNot(() => this.#task.read(neighbour).pointer('cgroups'));
       if (theirs === undefined || theirs === set) continue;
       const message = `task ${hex(task)} has the css_set ${hex(set)}, but is listed with a task of ${hex(theirs)}`;
-      throw new KernelError('damaged', message);
+      throw damaged(message);
     }
   }
 
-  /** @throws {KernelError} `damaged` unless the cgroup is one of those that the css_set is linked to */
+  /** @throws {KernelError} `damaged` if the css_set is not linked to the cgroup */
   checkLink(set: bigint, cgroup: bigint): void {
     if (!this.#linked.has(set))
       this.#linked.set(
@@ -156,14 +151,14 @@ class Backlinks {
     const linked = this.#linked.get(set);
     if (!linked || linked.has(cgroup)) return;
     const message = `css_set ${hex(set)} points to the cgroup ${hex(cgroup)}, but is not linked to it`;
-    throw new KernelError('damaged', message);
+    throw damaged(message);
   }
 
   /**
-   * Holds a kernfs node against the cgroup that leads to it; either may be unknown.
+   * Compares a kernfs node with the cgroup that points to it; either may be unknown.
    *
-   * @param name undefined: it is the root of a hierarchy
-   * @returns the cgroup above; undefined: unknown
+   * @param name undefined for the root of a hierarchy
+   * @returns the parent cgroup; undefined: unknown
    * @throws {KernelError} `damaged`
    */
   checkNode(
@@ -174,31 +169,63 @@ class Backlinks {
     const back = readOrNot(() => this.#node.read(node));
     if (back && cgroup !== undefined && back.pointer('priv') !== cgroup) {
       const message = `cgroup ${hex(cgroup)} has the kernfs node ${hex(node)}, which belongs to ${hex(back.pointer('priv'))}`;
-      throw new KernelError('damaged', message);
+      throw damaged(message);
     }
     if (back && name && !isNameHash(back.number('hash'), name))
-      throw new KernelError(
-        'damaged',
-        `kernfs node ${hex(node)} has a name that does not match its hash`,
-      );
+      throw damaged(`kernfs node ${hex(node)} has a name that does not match its hash`);
     if (cgroup === undefined) return undefined;
     const parent = readOrNot(() => this.#cgroup.read(cgroup).pointer('self.parent'));
     if (parent === undefined) return undefined;
     if ((parent === 0n) !== (name === undefined)) {
       const message = `cgroup ${hex(cgroup)} and its kernfs node ${hex(node)} are inconsistent: only one has a parent`;
-      throw new KernelError('damaged', message);
+      throw damaged(message);
     }
-    return parent - BigInt(this.#cgroup.offset('self'));
+    return this.#cgroup.containerOf(parent, 'self');
   }
 
   /** @throws {TornList}, {@link ReadError} */
   #cgroupsOf(set: bigint): ReadonlySet<bigint> {
     const linked = new Set<bigint>();
-    const head = set + BigInt(this.#set.offset('cgrp_links'));
-    for (const node of listNodes(this.#kernel, head)) {
-      const link = this.#link.read(node - BigInt(this.#link.offset('cgrp_link')));
+    const head = this.#set.addressOf(set, 'cgrp_links');
+    for (const link of this.#link.entries(head, 'cgrp_link')) {
       if (link.pointer('cset') === set) linked.add(link.pointer('cgrp'));
     }
     return linked;
   }
+}
+
+const WORD = 2n ** 64n - 1n;
+/** GOLDEN_RATIO_64 (include/linux/hash.h). */
+const GOLDEN_RATIO = 0x61c8_8646_80b5_83ebn;
+const [MOST, MASK] = [0x7fff_ffff, 0x7fff_ffffn];
+
+/**
+ * Whether a kernfs node's hash matches its name (kernfs_name_hash in fs/kernfs/dir.c). Before 4.7 the sum was
+ * folded differently; `char` is signed on x86, and before 6.2 on other architectures.
+ */
+export function isNameHash(hash: number, name: Uint8Array): boolean {
+  return [sumOf(name, true), sumOf(name, false)].some(
+    (sum) => limited(((sum * GOLDEN_RATIO) & WORD) >> 32n) === hash || limited(sum) === hash,
+  );
+}
+
+/** Returns the hash of an ASCII name, as in kernels since 4.7. */
+export function nameHash(name: Uint8Array): number {
+  return limited(((sumOf(name, false) * GOLDEN_RATIO) & WORD) >> 32n);
+}
+
+/** partial_name_hash (include/linux/stringhash.h). */
+function sumOf(name: Uint8Array, signed: boolean): bigint {
+  let sum = 0n;
+  for (const byte of name) {
+    const character = signed ? BigInt.asUintN(64, BigInt((byte << 24) >> 24)) : BigInt(byte);
+    sum = ((sum + (character << 4n) + (character >> 4n)) * 11n) & WORD;
+  }
+  return sum;
+}
+
+/** Limits a hash: 0, 1 and INT_MAX are reserved as markers between nodes. */
+function limited(sum: bigint): number {
+  const hash = Number(sum & MASK);
+  return hash < 2 ? hash + 2 : Math.min(hash, MOST - 1);
 }

@@ -1,67 +1,63 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { again, anew } from '../again.js';
-import { incompleteness } from '../incompleteness.js';
-import { readOrNot } from '../read-or-not.js';
+import { readFresh, readUntilConsistent } from '../again.js';
+import { readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import type { Warnings } from '../warnings.js';
+import { addError, incompleteness, type Warnings } from '../warnings.js';
 import { FileTables, type OpenFile } from './files.js';
 import { reportedTasks, type TaskTable } from './task-table.js';
 import { isPid, PF_EXITING, type Task } from './tasks.js';
 
-/** A process that has a file open, and at which descriptor. */
+/** A process that has a file open, and the descriptor. */
 export interface Holder {
   readonly task: Task;
   readonly fd: number;
 }
 
 /**
- * What processes may share, each with those that have it. Threads are told as their process, also
- * those that have a table of their own (CLONE_THREAD without CLONE_FILES), or have outlived it.
+ * Tables that processes may share, each with its users. Threads count as their process, even if they have a
+ * separate table (CLONE_THREAD without CLONE_FILES) or outlived the process's.
  */
 export interface Belongings {
   /** By the address of a `struct files_struct`. */
   readonly tables: ReadonlyMap<bigint, TableUsers>;
-  /** By the address of a `struct mm_struct`; read when it is first asked for. */
+  /** By the address of a `struct mm_struct`; read on first use. */
   readonly memories: () => ReadonlyMap<bigint, ReadonlySet<Task>>;
-  /** Why tasks may be missing; undefined: none is. */
+  /** Reason why tasks may be missing; undefined if none is. */
   readonly lost: TaskTable['lost'];
 }
 
-/** Which processes have a table of files, and their threads that do. */
+/** Processes that use a file table, and those of their threads that do. */
 interface TableUsers {
   readonly processes: Set<Task>;
   readonly threads: Task[];
 }
 
-/** Who has a file open. */
+/** Processes that have a file open. */
 export interface Openers {
   readonly holders: Holder[];
-  /** Descriptors that lead to it: those of a table that several share once. Each is a reference. */
+  /** Descriptors that refer to it, each of which is a reference; those of a shared table count once. */
   readonly slots: { readonly files: bigint; readonly fd: number }[];
 }
 
-/** How often what an open file of a live kernel leads to is read. */
+/** Maximum number of reads of the object behind an open file of a live kernel. */
 const LIVE_READS = 3;
 
-/** So many processes may exit on a live kernel while files are read: or one in four. */
+/** Maximum number of processes that may exit on a live kernel while files are read: or one in four. */
 const MOST_EXITED = 64;
 
-/**
- * Every open file of every process, with all its holders. A `files_struct` is read once, whichever processes
- * share it.
- */
+/** Every open file of every process, with all its holders. A shared `files_struct` is read only once. */
 export class OpenFiles {
   readonly #kernel: Kernel;
   readonly #reader: FileTables;
   readonly #task;
   readonly #users: Map<bigint, TableUsers>;
   readonly #files = new Map<bigint, Openers>();
-  /** Of a live kernel: processes that exited after they were found. */
+  /** On a live kernel: processes that exited after they were found. */
   readonly #exited = new Set<Task>();
   #closed = 0;
 
-  /** @param lost reports which processes' files cannot all be read, and why */
+  /** @param lost receives processes whose files cannot all be read, and the reason */
   constructor(
     kernel: Kernel,
     { tables }: Belongings,
@@ -71,7 +67,7 @@ export class OpenFiles {
     this.#reader = new FileTables(kernel);
     this.#task = new StructReader(kernel, 'task_struct', ['files', 'flags', 'signal']);
     this.#users = new Map(tables);
-    // Tables that processes change to meanwhile are added to the map, and so read as well.
+    // Tables that processes switch to in the meantime are added to the map, so they are read as well.
     for (const [files, users] of this.#users) {
       const found: OpenFile[] = [];
       let failure: unknown;
@@ -96,14 +92,14 @@ export class OpenFiles {
   }
 
   /**
-   * Reads what an open file leads to. Of a live kernel it is read again where it contradicts itself.
+   * Reads an open file's data. On a live kernel an inconsistent result is read again.
    *
    * @returns undefined: it was closed meanwhile
-   * @throws what `read` throws
+   * @throws errors of `read`
    */
   read<Found>(file: bigint, read: () => Found): Found | undefined {
     try {
-      return again(this.#kernel, read, LIVE_READS);
+      return readUntilConsistent(this.#kernel, read, LIVE_READS);
     } catch (error) {
       const isOfMemory = error instanceof KernelError || error instanceof ReadError;
       if (!isOfMemory || !this.#kernel.facts.live || this.#isOpen(file)) throw error;
@@ -112,7 +108,7 @@ export class OpenFiles {
     }
   }
 
-  /** Adds what was freed since it was found. @param what was read meanwhile */
+  /** Notes objects that were freed since they were found. @param what description of the read */
   note(what: string, warnings: Warnings): void {
     const { size } = this.#exited;
     if (size > 0) {
@@ -133,7 +129,7 @@ export class OpenFiles {
       const users = this.#users.get(files);
       if (!users || this.#isLeft(files, users)) return false;
       try {
-        return anew(this.#kernel, () => this.#reader.find(files, fd)) === file;
+        return readFresh(this.#kernel, () => this.#reader.find(files, fd)) === file;
       } catch (error) {
         incompleteness(error);
         return true;
@@ -142,8 +138,8 @@ export class OpenFiles {
   }
 
   /**
-   * Whether all threads that had a table have exited, or have another one now: the memory of the first may be another
-   * object's.
+   * Whether all threads that used a table have exited or use another one now: the memory of the first table
+   * may have been reused.
    */
   #isLeft(files: bigint, { processes, threads }: TableUsers): boolean {
     const tables = threads.map((thread) => this.#tableOf(thread));
@@ -155,10 +151,10 @@ export class OpenFiles {
     return true;
   }
 
-  /** The table that a thread has now; 0n: it is exiting, or its memory is another object's. */
+  /** Returns the current file table of a thread; 0n: it is exiting, or its memory was reused. */
   #tableOf({ address, signal }: Task): bigint {
     return (
-      anew(this.#kernel, () =>
+      readFresh(this.#kernel, () =>
         readOrNot(() => {
           const view = this.#task.read(address);
           const isExiting = (view.number('flags') & PF_EXITING) !== 0;
@@ -169,11 +165,11 @@ export class OpenFiles {
   }
 }
 
-/** Whose each table of files and each memory is. Faults of the task table are warnings. */
-export function belongings(kernel: Kernel, warnings: Warnings): Belongings {
+/** Owners of each file table and each mm. Faults of the task table are warnings. */
+export function sharedTables(kernel: Kernel, warnings: Warnings): Belongings {
   const table = reportedTasks(kernel, warnings);
   const tables = new Map<bigint, TableUsers>();
-  // Nobody can be told by what is no pid.
+  // An invalid pid identifies no process.
   const users = table.processes.filter((process) => !process.kernelThread && isPid(process.pid));
   for (const process of users)
     for (const thread of table.threads(process)) {
@@ -205,8 +201,7 @@ function memoriesOf(
       try {
         addOwner(memories, memory(thread), process);
       } catch (error) {
-        const message = `memory of pid ${process.pid}: ${(error as Error).message}`;
-        warnings.add(incompleteness(error), message);
+        addError(warnings, `memory of pid ${process.pid}`, error);
       }
     }
   return memories;

@@ -1,23 +1,22 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../named-read.js';
-import { readOrNot } from '../read-or-not.js';
+import { readOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { type FileTest, fileTest } from './file-kind.js';
+import { type FileTest, fileTest } from './files.js';
 
-/** IORING_MAX_FIXED_FILES is 2^20 (io_uring/rsrc.c); a larger table is damage. */
+/** Maximum number of registered files: IORING_MAX_FIXED_FILES is 2^20 (io_uring/rsrc.c). */
 const MAX_FILES = 2 ** 20;
 
-/** The low bits of a registered file's address are flags (FFS_* in io_uring/filetable.h). */
+/** Flags in the low bits of a registered file's address (FFS_* in io_uring/filetable.h). */
 const FLAGS = 7n;
 
-/** Tells rings of io_uring from other files. */
+/** Distinguishes io_uring rings from other files. */
 export function ringTest(kernel: Kernel): FileTest {
   return fileTest(kernel, 'io_uring_fops', '[io_uring]');
 }
 
-/** Tells rings of io_uring from other files, and which files are registered with one. */
+/** Distinguishes io_uring rings from other files, and finds their registered files. */
 export class RingReader {
   readonly #kernel: Kernel;
   readonly #isRing: FileTest;
@@ -32,11 +31,11 @@ export class RingReader {
   }
 
   /**
-   * The files that are registered with a ring (IORING_REGISTER_FILES), once for each slot;
-   * undefined: the file is something else.
+   * Files registered with a ring (IORING_REGISTER_FILES), once for each slot; undefined: the file is
+   * something else.
    *
-   * @throws {ReadError} if they cannot be read; {@link KernelError} `damaged` if they are none, or
-   *   `unsupported-layout`
+   * @throws {ReadError} if they cannot be read; {@link KernelError} `damaged` if they are no files, or
+   * `unsupported-layout`
    */
   registered(file: bigint): bigint[] | undefined {
     if (!this.#isRing(file)) return undefined;
@@ -44,13 +43,16 @@ export class RingReader {
     return [...this.#table(this.#ring(file))];
   }
 
-  /** The unix sock in whose queue a ring keeps files that are registered with it (up to 6.6). */
+  /** Returns the unix sock in whose queue a ring keeps registered files (up to 6.6). */
   ownSock(file: bigint): bigint | undefined {
     this.#own ??= ownSockReader(this.#kernel);
     return this.#own(this.#ring(file));
   }
 
-  /** The `io_ring_ctx` of a file, whose list of overflown completions leads back to it. */
+  /**
+   * Returns the `io_ring_ctx` of a file, checked by its list of overflowed completions, which points back to
+   * it.
+   */
   #ring(file: bigint): bigint {
     const ring = this.#file.read(file).pointer('private_data');
     const { facts } = this.#kernel;
@@ -59,26 +61,22 @@ export class RingReader {
     const head = ring + BigInt(list.offset);
     const links = new StructReader(this.#kernel, 'list_head', ['next', 'prev']);
     const next = readOrNot(() => links.read(head).pointer('next'));
-    // An extract keeps it since it is asked for.
+    // This read makes an extract keep the data.
     if (next === undefined) return ring;
     if (readOrNot(() => links.read(next).pointer('prev')) !== head)
-      throw new KernelError(
-        'damaged',
-        `file ${hex(file)} points to ${hex(ring)}, which is not an io_uring`,
-      );
+      throw damaged(`file ${hex(file)} points to ${hex(ring)}, which is not an io_uring`);
     return ring;
   }
 }
 
 /**
- * Since 6.13 `io_ring_ctx.file_table.data` counts and leads to nodes, one for each file; before that
- * `file_table.files` is an array of files (5.13, and 5.10 as its stable series has it), and the
- * ring counts them (include/linux/io_uring_types.h).
+ * Returns a reader of registered files. Since 6.13, `io_ring_ctx.file_table.data` has a count and pointers to
+ * nodes, one per file. Before that, `file_table.files` is an array of files (5.13, and the 5.10 stable
+ * series), and the ring has the count (include/linux/io_uring_types.h).
  */
 function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
   const pointers = function* (at: bigint, count: number): Generator<bigint> {
-    if (count > MAX_FILES)
-      throw new KernelError('damaged', `an io_uring has an invalid number of files (${count})`);
+    if (count > MAX_FILES) throw damaged(`an io_uring has an invalid number of files (${count})`);
     if (count === 0 || at === 0n) return;
     const view = readPartOf(kernel, 'the io_uring file table', at, at, count * 8);
     for (let index = 0; index < count; index++) {

@@ -1,16 +1,17 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
+import { ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { cpuMask, perCpuAddress } from '../cpus.js';
 import { hlistNodes, TornList } from '../list.js';
-import { pointerPartOf, readPartOf } from '../named-read.js';
+import { findOrNot, pointerPartOf, pointersPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { isPid } from './tasks.js';
 
 /** A `struct pid` of the initial pid namespace. */
 export interface PidEntry {
-  /** Its index in the tree, or the number that the hash table has. */
+  /** Index in the tree, or the number in the hash table. */
   readonly index: number;
-  /** Its address. */
+  /** Address of the `struct pid`. */
   readonly pid: bigint;
   /** Its number in the initial namespace (`numbers[0].nr`). */
   readonly number: number;
@@ -18,31 +19,33 @@ export interface PidEntry {
   readonly task: bigint;
 }
 
-/** The pids of the initial namespace, which finds every task independently of the task list. */
+/** The pids of the initial namespace, which lead to every task independently of the task list. */
 export interface PidTable {
-  /** Where the kernel keeps it, for messages. */
+  /** Name of its location in the kernel, for messages. */
   readonly name: string;
   readonly entries: readonly PidEntry[];
-  /** `pid_allocated`, `nr_hashed` before 4.15: how many there should be. */
+  /** `pid_allocated`, `nr_hashed` before 4.15: the expected number. */
   readonly allocated: number;
-  /** Why entries may be missing, if it is not a fault: what could not be read first. */
+  /** First read error, which explains why entries may be missing without a fault. */
   readonly unread: ReadError | undefined;
-  /** Entries that no sound kernel would have. */
+  /** Entries that are invalid in any intact kernel. */
   readonly faults: readonly string[];
 }
 
-/** Bits of `pid_allocated` that are no count (PIDNS_ADDING, include/linux/pid_namespace.h). */
+/**
+ * Mask of the count in `pid_allocated`; other bits are flags (PIDNS_ADDING, include/linux/pid_namespace.h).
+ */
 const COUNT = 0x7fff_ffff;
 
-/** Entries below this are the xarray's own marks, such as XA_ZERO_ENTRY (include/linux/xarray.h). */
+/** Entries below this are internal markers of the xarray, such as XA_ZERO_ENTRY (include/linux/xarray.h). */
 const FIRST_POINTER = 4096n;
 
-/** Pids have 22 bits. */
+/** Maximum shift of a node: pids have 22 bits. */
 const MOST_SHIFT = 18;
-/** Chains of the hash at most (`pidhash_init`, kernel/pid.c). */
+/** log2 of the maximum number of hash chains (`pidhash_init`, kernel/pid.c). */
 const MOST_HASH_SHIFT = 12;
 
-/** The forms of `pid_namespace.idr`, with the low bits that mark a node (include/linux/radix-tree.h). */
+/** Types of `pid_namespace.idr`, with the low bits that mark a node (include/linux/radix-tree.h). */
 const TREES = [
   // An xarray since 4.20.
   { head: 'idr.idr_rt.xa_head', node: 'xa_node', mark: 2n },
@@ -53,7 +56,8 @@ const TREES = [
 /**
  * Reads the pid table: a tree since 4.15, a hash table before.
  *
- * @throws {ReadError} where the table begins; {@link KernelError} `unsupported-layout` where a kernel has no known form
+ * @throws {ReadError} at the start of the table; {@link KernelError} `unsupported-layout` if the kernel has
+ * neither known type
  */
 export function pidTable(kernel: Kernel): PidTable {
   const namespace = kernel.symbol('init_pid_ns');
@@ -62,7 +66,7 @@ export function pidTable(kernel: Kernel): PidTable {
   const hash = tree ? undefined : kernel.symbol('pid_hash');
   if (namespace === undefined || (!tree && hash === undefined)) {
     const lacks = namespace === undefined ? 'no init_pid_ns' : 'neither an IDR nor pid_hash';
-    throw new KernelError('unsupported-layout', `the kernel has ${lacks}`);
+    throw unsupportedLayout(`the kernel has ${lacks}`);
   }
   const table = new PidTableReader(kernel, namespace);
   return tree ? table.readTree(tree) : table.readHash(hash ?? 0n);
@@ -71,7 +75,7 @@ export function pidTable(kernel: Kernel): PidTable {
 class PidTableReader {
   readonly #kernel: Kernel;
   readonly #namespace: bigint;
-  /** Offset of a task's link of PIDTYPE_PID. */
+  /** Offset of a task's PIDTYPE_PID link. */
   readonly #links: bigint;
   readonly #pid;
   readonly #entries: PidEntry[] = [];
@@ -81,7 +85,7 @@ class PidTableReader {
   constructor(kernel: Kernel, namespace: bigint) {
     this.#kernel = kernel;
     this.#namespace = namespace;
-    // Before 4.19 each link lies beside the struct pid that it is for.
+    // Before 4.19 each link is next to its struct pid pointer.
     const links = kernel.struct('task_struct')?.member('pid_links') ? 'pid_links' : 'pids[0].node';
     this.#links = BigInt(new StructReader(kernel, 'task_struct', [links]).offset(links));
     const pid = new StructReader(kernel, 'pid', ['tasks', 'numbers']);
@@ -106,26 +110,28 @@ class PidTableReader {
         this.#faults.push(`init_pid_ns.idr has an invalid entry ${hex(entry)} at index ${index}`);
       else this.#attempt(() => this.#entries.push(this.#pidAt(entry, index)));
     };
-    /** @param above the shift of the node that leads here; undefined: the head does */
+    /** @param above the shift of the parent node; undefined for the root node */
     const children = (address: bigint, index: number, above: number | undefined): void => {
       const shift = nodes.read(address).number('shift');
-      // Bits of an index that a node decides (XA_CHUNK_SHIFT).
+      // Number of index bits per node (XA_CHUNK_SHIFT).
       const bits = Math.log2(slots);
       const isExpected = above === undefined ? shift % bits === 0 : shift === above - bits;
       if (!isExpected || shift > MOST_SHIFT) {
         this.#faults.push(`init_pid_ns.idr node ${hex(address)} has an invalid shift (${shift})`);
         return;
       }
-      const at = address + BigInt(nodes.offset('slots'));
-      const view = readPartOf(this.#kernel, `struct ${node}`, address, at, slots * 8);
-      for (let slot = 0; slot < slots; slot++)
-        entry(view.getBigUint64(slot * 8, true), index + slot * 2 ** shift, shift);
+      const at = nodes.addressOf(address, 'slots');
+      const held = pointersPartOf(this.#kernel, `struct ${node}`, address, at, slots);
+      for (const [slot, one] of held.entries()) entry(one, index + slot * 2 ** shift, shift);
     };
     entry(view.pointer(head), 0, undefined);
     return this.#table('init_pid_ns.idr', view.number('pid_allocated'));
   }
 
-  /** The upids of all namespaces in chains (kernel/pid.c up to 4.14); `hash` is where the pointer to them lies. */
+  /**
+   * The upids of all namespaces in chains (kernel/pid.c up to 4.14); `hash` is the address of the pointer to
+   * them.
+   */
   readHash(hash: bigint): PidTable {
     const counter = new StructReader(this.#kernel, 'pid_namespace', ['nr_hashed']);
     const counted = counter.read(this.#namespace).number('nr_hashed');
@@ -138,7 +144,7 @@ class PidTableReader {
       for (let chain = 0; chain < 2 ** shift; chain++)
         this.#attempt(() => {
           for (const node of hlistNodes(this.#kernel, chains + BigInt(chain * 8))) {
-            const number = node - BigInt(upid.offset('pid_chain'));
+            const number = upid.containerOf(node, 'pid_chain');
             const view = upid.read(number);
             if (view.pointer('ns') !== this.#namespace) continue;
             this.#entries.push(this.#pidAt(number - this.#pid.numbers, view.number('nr')));
@@ -153,7 +159,7 @@ class PidTableReader {
     return { name, ...found, allocated: allocated & COUNT };
   }
 
-  /** What a step cannot read is missing in the table. */
+  /** Entries that a step cannot read are missing in the table. */
   #attempt(step: () => void): void {
     try {
       step();
@@ -168,8 +174,36 @@ class PidTableReader {
     const part = (at: bigint, length: number) =>
       readPartOf(this.#kernel, 'struct pid', pid, pid + at, length);
     const number = part(this.#pid.number, 4).getInt32(0, true);
-    // tasks[PIDTYPE_PID] has one task at most, by its link of that type.
+    // tasks[PIDTYPE_PID] contains at most one task, by its link of that type.
     const link = part(this.#pid.tasks, 8).getBigUint64(0, true);
     return { index, pid, number, task: link === 0n ? 0n : BigInt.asUintN(64, link - this.#links) };
   }
+}
+
+/** The kernel's counters of tasks (kernel/fork.c); undefined: unreadable. */
+export interface TaskCounters {
+  /** `nr_threads`: all tasks except the idle ones. */
+  readonly threads: number | undefined;
+  /** `process_counts`, summed over all CPUs. */
+  readonly processes: number | undefined;
+}
+
+export function taskCounters(kernel: Kernel): TaskCounters {
+  const counter = (name: string, read: (at: bigint) => number) =>
+    findOrNot(() => {
+      const at = kernel.symbol(name);
+      return at === undefined ? undefined : read(at);
+    });
+  return {
+    threads: counter('nr_threads', (at) =>
+      readPartOf(kernel, 'nr_threads', at, at, 4).getInt32(0, true),
+    ),
+    // A process may exit on another CPU than it started on, so a CPU's count may be negative.
+    processes: counter('process_counts', (at) => {
+      let sum = 0n;
+      for (const cpu of cpuMask(kernel, '__cpu_possible_mask'))
+        sum += pointerPartOf(kernel, 'process_counts', at, perCpuAddress(kernel, at, cpu));
+      return Number(BigInt.asIntN(64, sum));
+    }),
+  };
 }

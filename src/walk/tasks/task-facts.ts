@@ -1,7 +1,7 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../read-or-not.js';
+import { readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import {
   type ListedTask,
@@ -12,24 +12,24 @@ import {
   type Task,
 } from './tasks.js';
 
-/** include/linux/sched.h: it was forked and has called no exec since: kernel threads never do. */
+/** The task was forked and has not called exec since; kernel threads never do (include/linux/sched.h). */
 const PF_FORKNOEXEC = 0x40;
 
-/** What was found of tasks by facts that say the same in two places. */
+/** Results of comparing facts that exist in two places. */
 export interface CheckedTasks {
   readonly faults: readonly string[];
-  /** A task, with what most facts say of it. */
+  /** A task, corrected by the majority of facts. */
   corrected(task: ListedTask): Task;
   /** @throws {ReadError} */
   memory(task: Task): bigint;
 }
 
-/** Whose threads are compared. */
+/** Threads that are compared. */
 type ThreadsOf = (process: Task) => readonly ListedTask[];
 
 /**
- * Compares what the kernel keeps of a task in two places, or in the task and in what it refers to. What the dump lacks
- * is compared with nothing.
+ * Compares facts that the kernel stores twice, or in a task and in the objects it refers to. Data that the
+ * dump lacks is not compared.
  */
 export class TaskFacts {
   readonly #kernel: Kernel;
@@ -53,18 +53,18 @@ export class TaskFacts {
     this.#stack = ifKnown(kernel, 'task_struct', ['stack']);
     this.#active = ifKnown(kernel, 'task_struct', ['active_mm']);
     this.#users = ifKnown(kernel, 'mm_struct', ['mm_users.counter']);
-    // With CONFIG_MEMCG alone.
+    // Only with CONFIG_MEMCG.
     this.#owner = ifKnown(kernel, 'mm_struct', ['owner']);
     this.#files = ifKnown(kernel, 'files_struct', ['count.counter', 'fdt']);
     this.#table = ifKnown(kernel, 'fdtable', ['fd']);
   }
 
-  /** The `struct pid` that a task names; undefined: unknown. */
+  /** Returns the `struct pid` that a task points to; undefined: unknown. */
   pidOf({ address }: Task): bigint | undefined {
     return readOrNot(() => this.#thread?.read(address).pointer(this.#pidMember));
   }
 
-  /** @param processes leaders */
+  /** @param processes thread group leaders */
   check(processes: readonly ListedTask[], threadsOf: ThreadsOf): CheckedTasks {
     const check = new Check(processes, threadsOf);
     this.#checkKinds(check);
@@ -82,8 +82,8 @@ export class TaskFacts {
   }
 
   /**
-   * Whether a task is a kernel thread: its flags, its parent, its memory and its files say so. Kernel threads are
-   * children of kernel threads or of init_task, never call exec, and share the files of init_task.
+   * Whether a task is a kernel thread, by its flags, parent, memory and files. Kernel threads are children of
+   * kernel threads or of init_task, never call exec, and share the files of init_task.
    */
   #checkKinds(check: Check): void {
     const init = this.#kernel.symbol('init_task') ?? 0n;
@@ -107,7 +107,7 @@ export class TaskFacts {
         else if ((flags & PF_FORKNOEXEC) === 0) fault(false, 'it has called exec (PF_FORKNOEXEC)');
       } else if ((flags & PF_EXITING) === 0) {
         const mm = readOrNot(() => this.#mm.read(address).pointer('mm'));
-        // A user-mode helper has files of its own, and no memory until exec.
+        // A user-mode helper has its own files, and no memory until exec.
         const isHelper = isBelowKernel && (flags & PF_FORKNOEXEC) !== 0 && files !== ownFiles;
         if (mm === 0n && files === ownFiles)
           fault(true, 'it has no task_struct.mm and shares the files of init_task');
@@ -126,8 +126,7 @@ export class TaskFacts {
   }
 
   /**
-   * `active_mm` is `mm` wherever there is one. A task of user space has one until it exits, and is among the users of
-   * its own.
+   * `active_mm` equals `mm` if there is one. A user task has an mm until it exits, and is among its users.
    */
   #checkMemory(check: Check): void {
     const users = new Map<bigint, ListedTask[]>();
@@ -144,7 +143,7 @@ export class TaskFacts {
       );
   }
 
-  /** The memory of a task, 0n where it has none or that is unknown. */
+  /** Returns the memory of a task; 0n if it has none or it is unknown. */
   #ownMemory(
     check: Check,
     { address, pid, flags }: ListedTask,
@@ -170,7 +169,7 @@ export class TaskFacts {
     return own;
   }
 
-  /** Each task that has a table of files is among its users, and no two tables share an array. */
+  /** Each task with a file table is among the table's users, and no two tables share an array. */
   #checkFiles(check: Check): void {
     const users = new Map<bigint, ListedTask[]>();
     for (const { process, threads } of check.groups)
@@ -207,7 +206,7 @@ export class TaskFacts {
     for (const { threads } of check.groups)
       for (const thread of threads) {
         const stack = readOrNot(() => this.#stack?.read(thread.address).pointer('stack'));
-        // What has ended has given its own away.
+        // An exited task has released its own.
         if (stack === undefined || stack === 0n) continue;
         const other = seen.get(stack);
         if (other)
@@ -219,16 +218,16 @@ export class TaskFacts {
   }
 }
 
-/** What is compared, and what came of it. */
+/** A comparison, and its results. */
 class Check {
   readonly faults: string[] = [];
   readonly groups: readonly { process: ListedTask; threads: readonly ListedTask[] }[];
   readonly byAddress = new Map<bigint, ListedTask>();
-  /** Whether a leader is a kernel thread, where its flags are contradicted. */
+  /** Whether a leader is a kernel thread, for leaders whose flags are inconsistent with other facts. */
   readonly kinds = new Map<bigint, boolean>();
-  /** Leaders of user-mode helpers that need have no memory yet. */
+  /** Leaders of user-mode helpers, which may have no memory yet. */
   readonly helpers = new Set<bigint>();
-  /** By task: its memory, where two facts contradict each other. */
+  /** Memory by task, where two facts are inconsistent. */
   readonly memories = new Map<bigint, bigint>();
   readonly #leaders = new Map<bigint, ListedTask>();
 
@@ -247,7 +246,7 @@ class Check {
   }
 }
 
-/** More tasks may count as users than have it, never fewer. */
+/** Compares the number of users with a counter, which may be higher but never lower. */
 function compareUsers(
   check: Check,
   what: string,
@@ -262,7 +261,7 @@ function compareUsers(
   );
 }
 
-/** A reader of members; undefined: the kernel lacks one. */
+/** Returns a reader of members; undefined if the kernel lacks one of them. */
 function ifKnown<Path extends string>(
   kernel: Kernel,
   name: string,

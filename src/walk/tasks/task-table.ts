@@ -1,46 +1,43 @@
-import { KernelError, ReadError } from '../../base/errors/kernel.js';
-import { WalkError } from '../../base/errors/walk.js';
+import { damaged, KernelError, ReadError, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { incompleteness } from '../incompleteness.js';
 import { TornList } from '../list.js';
 import { oncePerDump } from '../once-per-dump.js';
-import type { Warning, WarningCode, Warnings } from '../warnings.js';
-import { type PidEntry, type PidTable, pidTable } from './pid-table.js';
-import { taskCounters } from './task-counters.js';
+import { incompleteness, type Warning, type WarningCode, type Warnings } from '../warnings.js';
+import { type PidEntry, type PidTable, pidTable, taskCounters } from './pid-table.js';
 import { TaskFacts } from './task-facts.js';
-import { type ListedTask, samePid, type Task, TaskReader } from './tasks.js';
+import { duplicatePidMessage, type ListedTask, type Task, TaskReader } from './tasks.js';
 
 /**
- * Every task of a kernel but the idle tasks, found by two independent ways: the lists of processes and of their
- * threads, and the pids of the initial namespace. What one of them lost the other adds.
+ * Every task of a kernel except the idle tasks, found in two independent ways: the lists of processes and of
+ * their threads, and the pids of the initial namespace. Each adds what the other one misses.
  */
 export interface TaskTable {
-  /** Processes by their leaders, in the order of the task list; then those that only their pids lead to. */
+  /** Processes by their leaders, in task list order; then those found only by their pids. */
   readonly processes: readonly Task[];
-  /** The threads of a process, its leader among them. */
+  /** Returns the threads of a process, including its leader. */
   threads(process: Task): readonly Task[];
-  /** @throws {ReadError}, {@link KernelError} why threads of a process may be missing */
+  /** @throws {ReadError}, {@link KernelError} the reason why threads of a process may be missing */
   checkThreads(process: Task): void;
   /**
-   * The `struct mm_struct` of a thread; 0n: it has none.
+   * Returns the `struct mm_struct` of a thread; 0n if it has none.
    *
    * @throws {ReadError}
    */
   memory(thread: Task): bigint;
-  /** Facts about tasks that contradict each other, and tasks that cannot be read. */
+  /** Inconsistent facts about tasks, and unreadable tasks. */
   readonly faults: readonly Warning[];
-  /** Why tasks may be missing; undefined: none is. */
+  /** Reason why tasks may be missing; undefined if none is. */
   readonly lost: KernelError | ReadError | undefined;
-  /** Why processes may be missing, not only threads of those found. */
+  /** Reason why processes may be missing, not only threads of processes that were found. */
   readonly lostProcesses: KernelError | ReadError | undefined;
 }
 
-/** How often the tasks of a live kernel are read: a contradiction that is gone the next time was a race. */
+/** Maximum number of reads of a live kernel's tasks: an inconsistency that disappears was a race. */
 const LIVE_READS = 3;
 
 /**
- * The task table of a kernel. Of a live kernel only contradictions that persist count.
+ * The task table of a kernel. On a live kernel only persistent contradictions count.
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`
  */
@@ -48,12 +45,12 @@ export function taskTable(kernel: Kernel): TaskTable {
   return oncePerDump(kernel, kernel.facts.live ? readLive : readTable);
 }
 
-/** Faults that say that something of the table is wrong, not only that it is unknown. */
+/** Faults that mean that the table is wrong, not only unknown. */
 export function contradictions({ faults }: TaskTable): readonly Warning[] {
   return faults.filter(({ code }) => code !== 'unreadable' && code !== 'unsupported-layout');
 }
 
-/** The table, with a warning for each of its faults. @throws as {@link taskTable} */
+/** Returns the task table, with a warning for each fault. @throws as {@link taskTable} */
 export function reportedTasks(kernel: Kernel, warnings: Warnings): TaskTable {
   const table = taskTable(kernel);
   for (const { code, message } of table.faults) warnings.add(code, message);
@@ -68,7 +65,7 @@ function readLive(kernel: Kernel): TaskTable {
     forget();
     forget = kernel.noteReads();
     const next = readTable(kernel);
-    // What the last read lost is lost, also where each read loses something else.
+    // Losses of the last read count, even if other reads lose something else.
     const counts = ({ code, message }: Warning) =>
       before.has(message) || (next.lost !== undefined && code !== 'corrupt');
     table = { ...next, faults: next.faults.filter(counts) };
@@ -76,7 +73,7 @@ function readLive(kernel: Kernel): TaskTable {
   return table;
 }
 
-/** Whether all entries were found, and are sound. */
+/** Whether all entries were found and are valid. */
 function isComplete({ unread, faults }: Pick<PidTable, 'unread' | 'faults'>): boolean {
   return unread === undefined && faults.length === 0;
 }
@@ -85,19 +82,19 @@ function readTable(kernel: Kernel): TaskTable {
   return new TableReader(kernel).read();
 }
 
-/** Puts a table together. */
+/** Builds a task table. */
 class TableReader {
   readonly #kernel: Kernel;
   readonly #reader: TaskReader;
   readonly #facts: TaskFacts;
   readonly #faults: Warning[] = [];
   readonly #processes: ListedTask[] = [];
-  /** By the addresses of leaders. */
+  /** Threads by the address of their leader. */
   readonly #threads = new Map<bigint, ListedTask[]>();
-  /** By their addresses. */
+  /** Tasks by address. */
   readonly #all = new Map<bigint, ListedTask>();
   #lost: KernelError | ReadError | undefined;
-  /** Why threads may be missing, by the addresses of leaders. */
+  /** Reasons why threads may be missing, by the address of their leader. */
   readonly #lostThreads = new Map<bigint, KernelError | ReadError>();
 
   constructor(kernel: Kernel) {
@@ -141,7 +138,7 @@ class TableReader {
     this.#faults.push({ code, message });
   }
 
-  /** Tasks that a step does not find are lost: returns why. */
+  /** Performs a step; if it fails, tasks are missing, and the reason is returned. */
   #attempt(what: string, step: () => void): KernelError | ReadError | undefined {
     try {
       step();
@@ -166,19 +163,19 @@ class TableReader {
       try {
         for (const thread of this.#reader.threads(process)) own.push(thread);
       } catch (error) {
-        // A kernel thread has no others: their list need not be there.
+        // A kernel thread has no other threads: their list may be missing.
         if (!process.kernelThread || !(error instanceof ReadError)) throw error;
       }
     });
     if (lost) this.#lostThreads.set(process.address, lost);
-    // Threads of a list that the leader is not on are another process's.
+    // A thread list without the leader belongs to another process.
     const isOn = own.some(({ address }) => address === process.address);
     const threads = isOn ? own : [process];
     this.#threads.set(process.address, threads);
     for (const thread of threads) this.#all.set(thread.address, thread);
   }
 
-  /** The pid table; undefined: there is nothing to compare the lists with but the kernel's counters. */
+  /** The pid table; undefined: the lists can only be compared with the kernel's counters. */
   #pidTable(): PidTable | undefined {
     const without = (code: WarningCode, why: string, rest: string) =>
       this.#fault(code, `pid table: ${why}. Tasks are taken from the task list${rest}`);
@@ -196,7 +193,7 @@ class TableReader {
     }
   }
 
-  /** Compares the lists with the pids, and adds what they lost. */
+  /** Compares the lists with the pids, and adds tasks that the lists lack. */
   #compare({ name, entries, ...table }: PidTable): void {
     const isWhole = isComplete(table);
     const byTask = new Map<bigint, PidEntry>();
@@ -209,7 +206,7 @@ class TableReader {
       if (entry.task !== 0n) byTask.set(entry.task, entry);
     }
     const extra = entries.filter(({ task }) => task !== 0n && !this.#all.has(task));
-    // Leaders first: their lists have most of the threads.
+    // Leaders first: their lists contain most of the threads.
     const found = extra.flatMap((entry) => this.#taskOf(name, entry) ?? []);
     for (const leads of [true, false])
       for (const task of found) {
@@ -232,7 +229,7 @@ class TableReader {
     }
   }
 
-  /** The task that a struct pid leads to; undefined: it is none, which is a fault. */
+  /** The task of a struct pid; undefined: there is none, which is a fault. */
   #taskOf(name: string, entry: PidEntry): ListedTask | undefined {
     const contradiction = `struct pid of ${entry.index} in ${name} points to ${hex(entry.task)}`;
     try {
@@ -254,7 +251,10 @@ class TableReader {
     if (leader) this.#threads.get(leader.address)?.push(thread);
   }
 
-  /** Two of three name a task's pid: the task itself, its index in the table, and the pid that it names. */
+  /**
+   * Checks a task's pid by majority: the task itself, its index in the table, and the number in its struct
+   * pid.
+   */
   #checkEntry(name: string, task: ListedTask, entry: PidEntry): void {
     const back = this.#facts.pidOf(task);
     if (back !== undefined && back !== entry.pid)
@@ -281,12 +281,12 @@ class TableReader {
     }
   }
 
-  /** Compares with the kernel's own counters. */
+  /** Compares the number of tasks with the kernel's own counters. */
   #count(pids: PidTable | undefined): void {
     const counters = taskCounters(this.#kernel);
     const compare = (counted: number | undefined, name: string, found: number, what: string) => {
       if (counted === undefined || counted === found) return;
-      // fork and exit change both under one lock, one after the other.
+      // fork and exit change both counts under one lock, one after the other.
       const isAmid = Math.abs(counted - found) === 1;
       const reason = isAmid ? '; one is wrong, or a CPU stopped during an update' : '';
       const message = `${name} counts ${counted} ${what}, but ${found} were found${reason}`;
@@ -298,37 +298,38 @@ class TableReader {
       compare(pids.allocated, `count of ${pids.name}`, pids.entries.length, 'pids');
   }
 
-  /** Processes with numbers that cannot be, or that two have. */
+  /** Reports processes with an invalid or duplicate pid. */
   #checkPids(): void {
     const byPid = new Map<number, Task>();
     for (const process of this.#processes) {
       if (process.anomaly !== undefined) this.#fault('corrupt', process.anomaly);
       const other = byPid.get(process.pid);
-      if (other && !this.#kernel.facts.live) this.#fault('corrupt', samePid(other, process));
+      if (other && !this.#kernel.facts.live)
+        this.#fault('corrupt', duplicatePidMessage(other, process));
       byPid.set(process.pid, process);
     }
   }
 }
 
 /**
- * @throws {WalkError} `no-such-pid`, naming the process if `pid` is the id of one of its threads;
- *   {@link KernelError} `damaged` if two processes have it, or it is not sure which; and as
- *   {@link taskTable}
+ * @throws {WalkError} `no-such-pid`, naming the process if `pid` is the id of one of its threads; {@link
+ * KernelError} `damaged` if two processes have this pid, or it is uncertain which one does; and as {@link
+ * taskTable}
  */
 export function findTask(kernel: Kernel, pid: number): Task {
   const live = kernel.facts.live ? findListed(kernel, pid) : undefined;
   if (live) return live;
   const { processes, threads, lost } = taskTable(kernel);
   const [found, other] = processes.filter((task) => task.pid === pid);
-  if (found?.anomaly !== undefined) throw new KernelError('damaged', found.anomaly);
-  if (found && other && !kernel.facts.live) throw new KernelError('damaged', samePid(found, other));
+  if (found?.anomaly !== undefined) throw damaged(found.anomaly);
+  if (found && other && !kernel.facts.live) throw damaged(duplicatePidMessage(found, other));
   if (found) return found;
   const process = processes.find((each) => threads(each).some((thread) => thread.pid === pid));
   if (process) {
     const message = `pid ${pid} is a thread of process ${process.pid}: use --pid ${process.pid}`;
     throw new WalkError('no-such-pid', message);
   }
-  // It may be among those that are lost.
+  // It may be among the missing processes.
   if (lost) throw lost;
   throw new WalkError(
     'no-such-pid',
@@ -336,7 +337,7 @@ export function findTask(kernel: Kernel, pid: number): Task {
   );
 }
 
-/** The first on the list with this pid: of a live kernel the whole table need not be read for it. */
+/** The first task on the list with this pid, without reading the whole table of a live kernel. */
 function findListed(kernel: Kernel, pid: number): Task | undefined {
   try {
     for (const task of new TaskReader(kernel).processes())

@@ -1,29 +1,29 @@
-import { KernelError } from '../../base/errors/kernel.js';
+import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { anew } from '../again.js';
+import { readFresh } from '../again.js';
 import { changingListNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
 
-/** A process, told by the leader of its threads; or one of its threads. */
+/** A process (its thread group leader), or one of its threads. */
 export interface Task {
   /** Address of its `struct task_struct`. */
   readonly address: bigint;
-  /** As the initial pid namespace numbers it; a thread's own id. */
+  /** Pid in the initial pid namespace; for a thread, its thread id. */
   readonly pid: number;
-  /** What its numbers say that cannot be; undefined: all agrees. */
+  /** Impossible combination of its fields; undefined: none. */
   readonly anomaly?: string | undefined;
-  /** At most 15 bytes; hostile. */
+  /** At most 15 bytes; untrusted. */
   readonly comm: string;
-  /** Address of its `struct files_struct`, or 0n: one that is exiting has none. */
+  /** Address of its `struct files_struct`; 0n for an exiting task. */
   readonly files: bigint;
-  /** Address of its `struct signal_struct`, which its threads share. */
+  /** Address of its `struct signal_struct`, shared by its threads. */
   readonly signal: bigint;
-  /** It has no user memory and never had: a kernel thread (PF_KTHREAD, include/linux/sched.h). */
+  /** Whether it is a kernel thread, which never had user memory (PF_KTHREAD, include/linux/sched.h). */
   readonly kernelThread: boolean;
 }
 
-/** A task as its own struct describes it. */
+/** A task according to its own struct. */
 export interface ListedTask extends Task {
   /** `task_struct.flags`. */
   readonly flags: number;
@@ -31,15 +31,15 @@ export interface ListedTask extends Task {
   readonly group: number;
 }
 
-/** PID_MAX_LIMIT of 64-bit kernels, which no pid reaches (include/linux/threads.h). */
+/** PID_MAX_LIMIT of 64-bit kernels; every pid is lower (include/linux/threads.h). */
 const MOST_PIDS = 2 ** 22;
 
-/** include/linux/sched.h: it is exiting, and has let go of its memory and files or will. */
+/** include/linux/sched.h: it is exiting, and has released its memory and files or will. */
 export const PF_EXITING = 0x4;
-/** include/linux/sched.h */
+/** Flag of kernel threads (include/linux/sched.h). */
 export const PF_KTHREAD = 0x0020_0000;
 
-/** Reads processes and their threads by the kernel's own lists: one of the two ways of {@link taskTable}. */
+/** Reads processes and their threads from the kernel's lists: one of the two sources of {@link taskTable}. */
 export class TaskReader {
   readonly #kernel: Kernel;
   readonly #task;
@@ -54,8 +54,7 @@ export class TaskReader {
   }
 
   /**
-   * Every process, in the order of the kernel's own list (`init_task.tasks`), the idle task left
-   * out.
+   * Yields every process except the idle task, in task list order (`init_task.tasks`).
    *
    * @throws {TornList} or {@link ReadError} where the list cannot be followed any further
    */
@@ -64,49 +63,46 @@ export class TaskReader {
     if (init === undefined) {
       throw new KernelError('no-symbols', 'tasks cannot be found (no symbol init_task)');
     }
-    const offset = BigInt(this.#task.offset('tasks'));
-    for (const node of changingListNodes(this.#kernel, init + offset)) {
-      yield this.at(node - offset, true);
+    for (const node of changingListNodes(this.#kernel, this.#task.addressOf(init, 'tasks'))) {
+      yield this.at(this.#task.containerOf(node, 'tasks'), true);
     }
   }
 
   /**
-   * The threads of a process, its leader among them; throws as {@link processes}, and
-   * {@link KernelError} `damaged` where the leader is not.
+   * Yields the threads of a process, including its leader.
+   *
+   * @throws as {@link processes}; {@link KernelError} `damaged` if the leader is missing
    */
   *threads(process: Task): Generator<ListedTask> {
-    const offset = BigInt(this.#task.offset('thread_node'));
     let met = false;
     for (const node of this.#threadNodes(process)) {
-      met ||= node - offset === process.address;
-      yield this.at(node - offset, false);
+      const address = this.#task.containerOf(node, 'thread_node');
+      met ||= address === process.address;
+      yield this.at(address, false);
     }
     if (met || this.#kernel.facts.live) return;
-    throw new KernelError(
-      'damaged',
-      `task ${hex(process.address)} is not among the threads of its process`,
-    );
+    throw damaged(`task ${hex(process.address)} is not among the threads of its process`);
   }
 
   *#threadNodes({ address, signal }: Task): Generator<bigint> {
-    const head = signal + BigInt(this.#signal.offset('thread_head'));
+    const head = this.#signal.addressOf(signal, 'thread_head');
     try {
       yield* changingListNodes(this.#kernel, head);
     } catch (error) {
-      // It is cleared when a task is released (__exit_signal, kernel/exit.c): there are no threads then.
+      // It is cleared when a task is released (__exit_signal, kernel/exit.c); the task then has no threads.
       const now = () => this.#task.read(address).pointer('signal');
-      if (!this.#kernel.facts.live || anew(this.#kernel, now) === signal) throw error;
+      if (!this.#kernel.facts.live || readFresh(this.#kernel, now) === signal) throw error;
     }
   }
 
   /**
-   * @param leads it is the leader of its threads, whose pid is that of the process
+   * @param leads whether it is the thread group leader, whose pid is that of the process
    * @throws {ReadError}
    */
   at(address: bigint, leads: boolean): ListedTask {
     const view = this.#task.read(address);
     const [pid, group] = [view.number('pid') | 0, view.number('tgid') | 0];
-    // While a thread that is not the leader calls exec, a live kernel changes one after the other.
+    // When a thread other than the leader calls exec, a live kernel changes pid and tgid one after the other.
     const differ = leads && !this.#kernel.facts.live && pid !== group;
     const odd = !isPid(pid) || differ;
     const flags = view.number('flags');
@@ -126,20 +122,20 @@ export class TaskReader {
   }
 }
 
-/** The member of a task that leads to its `struct pid`. */
+/** The member of a task that points to its `struct pid`. */
 export type PidMember = 'thread_pid' | 'pids[0].pid';
 
-/** Before 4.19 it lies among links of all kinds (PIDTYPE_PID is the first). */
+/** Before 4.19 it is in an array of links (PIDTYPE_PID is the first). */
 export function pidMemberOf(kernel: Pick<Kernel, 'struct'>): PidMember {
   return kernel.struct('task_struct')?.member('thread_pid') ? 'thread_pid' : 'pids[0].pid';
 }
 
-/** Whether a process or a thread can have this number; that of the idle tasks is 0. */
+/** Whether a process or a thread can have this pid; idle tasks have 0. */
 export function isPid(pid: number): boolean {
   return pid > 0 && pid < MOST_PIDS;
 }
 
-/** Says of two processes that they cannot both have their pid. */
-export function samePid(one: Task, other: Task): string {
+/** Message: two processes cannot have the same pid. */
+export function duplicatePidMessage(one: Task, other: Task): string {
   return `two processes have pid ${one.pid}: tasks ${hex(one.address)} and ${hex(other.address)}`;
 }

@@ -1,29 +1,29 @@
-import { ReadError, type ReadErrorCode } from '../../base/errors/kernel.js';
+import { ReadError, type ReadErrorCode } from '../../base/errors.js';
 import type { TypeDescription } from '../../kernel/type-description.js';
 import { decodeBytes } from '../struct-reader.js';
 
-/** A value in memory, by its type. Text and names in it are hostile. */
+/** A value in memory, by its type. Text and names in it are untrusted. */
 export type Value =
   | { readonly kind: 'int'; readonly value: bigint; readonly encoding: 'number' | 'char' | 'bool' }
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'pointer'; readonly value: bigint; readonly symbol?: string }
-  /** `name` is absent where no enumerator has that value. */
+  /** `name` is absent if no enumerator has this value. */
   | { readonly kind: 'enum'; readonly value: bigint; readonly name?: string }
-  /** A char array without the NULs at its end. */
+  /** A char array without trailing NULs. */
   | { readonly kind: 'text'; readonly text: string }
   | {
       readonly kind: 'array';
       readonly elements: readonly Value[];
-      /** Elements behind those, that were left out to keep the answer short. */
+      /** Number of further elements, omitted to keep the answer short. */
       readonly omitted: number;
     }
   | {
       readonly kind: 'struct' | 'union';
       readonly members: readonly MemberValue[];
-      /** Members behind those, that were left out since the answer was too long already. */
+      /** Number of further members, omitted because the answer was already too long. */
       readonly omitted: number;
     }
-  /** What has no value: void, functions, structs without a definition. */
+  /** Types without a value: void, functions, undefined structs. */
   | { readonly kind: 'opaque' }
   | { readonly kind: 'unreadable'; readonly code: ReadErrorCode };
 
@@ -33,25 +33,25 @@ export interface MemberValue {
   readonly value: Value;
 }
 
-/** What values are read from. */
+/** Source of values. */
 export interface InstanceSource {
   read(address: bigint, length: number): DataView;
-  /** The symbol that an address lies in: `tcp_prot`, `init_task+0x40`. */
+  /** Symbol and offset of an address: `tcp_prot`, `init_task+0x40`. */
   nameOf?(address: bigint): string | undefined;
 }
 
 export interface InstanceLimits {
-  /** Elements of an array that are read. */
+  /** Maximum number of array elements to read. */
   readonly elements: number;
 }
 
-/** Values in one answer; what is behind them shows as left out. */
+/** Maximum number of values in one answer; further ones are marked as left out. */
 const MOST_VALUES = 100_000;
 const MOST_DEPTH = 64;
-/** Bytes of a char array that are decoded. */
+/** Maximum number of bytes of a char array to decode. */
 const MOST_TEXT = 4096;
 
-/** Reads instances of types. What cannot be read is told value by value. */
+/** Reads instances of types. Unreadable values are reported individually. */
 export class InstanceReader {
   readonly #source: InstanceSource;
   readonly #limits: InstanceLimits;
@@ -64,17 +64,17 @@ export class InstanceReader {
     this.#limits = limits;
   }
 
-  /** The first read that failed, if one did. */
+  /** The first read that failed, if any. */
   get failure(): ReadError | undefined {
     return this.#unreadable;
   }
 
-  /** Anything at all could be read. */
+  /** Whether anything could be read. */
   get readable(): boolean {
     return this.#readable;
   }
 
-  /** The value of a type at an address; of a bitfield, `bitOffset` from there. */
+  /** The value of a type at an address; for a bitfield, at `bitOffset` from there. */
   read(type: TypeDescription, address: bigint, bitOffset = 0, bitSize = 0): Value {
     return this.#value(
       type,
@@ -192,7 +192,7 @@ function floatValue(view: DataView, size: number): Value {
   return { kind: 'opaque' };
 }
 
-/** A bitfield of an enum holds its bits without a sign. */
+/** Returns the enumerator of a value; a bitfield of an enum holds its bits unsigned. */
 function enumeratorOf(
   values: ReadonlyMap<string, bigint>,
   value: bigint,

@@ -1,27 +1,29 @@
-/** Names that are looked at; a kernel has some 200,000 symbols, and a hostile table any number. */
+/**
+ * Maximum number of compared names; a kernel has about 200,000 symbols, and an untrusted table may have any
+ * number.
+ */
 const MOST_NAMES = 1 << 19;
-/** Longer names are neither looked for nor told. */
+/** Longer names are neither searched nor suggested. */
 const MOST_LENGTH = 128;
-/** Cells of tables of distances that are filled at most. A kernel’s names take a tenth of it. */
+/** Maximum number of computed cells of distance tables. A kernel’s names need a tenth of it. */
 const MOST_CELLS = 30_000_000;
-/** Shorter words are part of too many names. */
+/** Minimum length of a substring match: shorter words occur in too many names. */
 const SHORTEST_PART = 3;
 
 interface Near {
   readonly name: string;
-  /** Small is near. */
+  /** Lower is more similar. */
   readonly score: number;
 }
 
 /**
- * The names most like one that there is not: by the changes that lead to them (letters added, left
- * out, replaced or swapped), then those that begin with it, then those that have it in them. Takes
- * bounded time, however many names there are.
+ * The most similar existing names: by edit distance (insertions, deletions, replacements, swaps), then those
+ * that begin with it, then those that contain it. Time is limited, however many names there are.
  */
 export function nearestNames(wanted: string, names: Iterable<string>, most = 3): string[] {
-  const sought = wanted.toLowerCase();
-  if (sought.length === 0 || sought.length > MOST_LENGTH) return [];
-  const limit = Math.max(1, Math.min(6, Math.ceil(sought.length * 0.4)));
+  const wantedLower = wanted.toLowerCase();
+  if (wantedLower.length === 0 || wantedLower.length > MOST_LENGTH) return [];
+  const limit = Math.max(1, Math.min(6, Math.ceil(wantedLower.length * 0.4)));
   const found: Near[] = [];
   let looked = 0;
   let cells = 0;
@@ -29,16 +31,16 @@ export function nearestNames(wanted: string, names: Iterable<string>, most = 3):
     if (++looked > MOST_NAMES) break;
     if (name.length > MOST_LENGTH) continue;
     const lower = name.toLowerCase();
-    const longer = lower.length - sought.length;
+    const longer = lower.length - wantedLower.length;
     let score = Number.POSITIVE_INFINITY;
     if (Math.abs(longer) <= limit && cells < MOST_CELLS) {
-      cells += sought.length * lower.length;
-      const distance = changes(sought, lower, limit);
+      cells += wantedLower.length * lower.length;
+      const distance = changes(wantedLower, lower, limit);
       if (distance <= limit) score = distance;
     }
-    if (score > limit && sought.length >= SHORTEST_PART && longer > 0) {
-      if (lower.startsWith(sought)) score = limit + longer / MOST_LENGTH;
-      else if (lower.includes(sought)) score = limit + 1 + longer / MOST_LENGTH;
+    if (score > limit && wantedLower.length >= SHORTEST_PART && longer > 0) {
+      if (lower.startsWith(wantedLower)) score = limit + longer / MOST_LENGTH;
+      else if (lower.includes(wantedLower)) score = limit + 1 + longer / MOST_LENGTH;
     }
     if (score === Number.POSITIVE_INFINITY) continue;
     if (found.length === most && score >= found[most - 1]!.score) continue;
@@ -50,7 +52,7 @@ export function nearestNames(wanted: string, names: Iterable<string>, most = 3):
   return found.map(({ name }) => name);
 }
 
-/** `; did you mean a, b or c?`, to follow an error’s words; '' where nothing is near. */
+/** Returns `; did you mean a, b or c?`, to append to an error message; '' if nothing is similar. */
 export function didYouMean(near: readonly string[]): string {
   if (near.length === 0) return '';
   const last = near[near.length - 1]!;
@@ -60,7 +62,7 @@ export function didYouMean(near: readonly string[]): string {
 
 type Rows = [Uint8Array, Uint8Array, Uint8Array];
 
-/** Changes from one word to the other (optimal string alignment); more than `limit` is any number above. */
+/** Returns the edit distance of two words (optimal string alignment); above `limit`, any higher number. */
 function changes(from: string, to: string, limit: number): number {
   let [before, last, next] = [1, 2, 3].map(() => new Uint8Array(MOST_LENGTH + 1)) as Rows;
   for (let column = 0; column <= to.length; column++) last[column] = column;

@@ -1,43 +1,42 @@
-import { KdumpMemError } from '../../base/error.js';
-import { WalkError } from '../../base/errors/walk.js';
+import { KdumpMemError, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, isPerCpu, perCpuAddress } from '../machine/cpus.js';
+import { cpuMask, isPerCpu, perCpuAddress } from '../cpus.js';
 import { didYouMean, nearestNames } from './nearest-names.js';
 
-/** A place in memory as somebody writes it: `ADDR`, `SYMBOL`, `SYMBOL:CPU`, each with `+OFFSET`. */
+/** A place in memory as entered: `ADDR`, `SYMBOL`, `SYMBOL:CPU`, each with `+OFFSET`. */
 export interface WrittenPlace {
   /** The part before `:` and `+`, as written. */
   readonly base: string;
-  /** The number that `base` is if it is read as one: hex, with or without 0x. */
+  /** Value of `base` read as a number: hex, with or without 0x. */
   readonly number: bigint | undefined;
-  /** `base` can be nothing but a number: it has 0x, or all 16 digits as crash prints addresses. */
+  /** `base` can only be a number: it has 0x, or all 16 digits as in addresses printed by crash. */
   readonly surelyNumber: boolean;
   readonly cpu: number | undefined;
-  /** Bytes to add. */
+  /** Offset to add, in bytes. */
   readonly offset: bigint;
 }
 
-/** A place that was found. */
+/** A resolved place in memory. */
 export interface Place {
   readonly address: bigint;
-  /** The symbol that led there, if it was one, and the CPU if it is a per-CPU variable. */
+  /** The symbol of the place, if given by one, and the CPU of a per-CPU variable. */
   readonly symbol?: string;
   readonly cpu?: number;
 }
 
-/** What a place is looked up in. */
+/** The sources for resolving a place. */
 export type SymbolSource = Pick<Kernel, 'symbol' | 'read' | 'struct'> & {
-  /** All symbols of a name, where the engine can tell. */
+  /** Returns all symbols with a name, if the engine supports it. */
   symbols?(name: string): readonly { readonly type: string; readonly address: bigint }[];
-  /** The names of all symbols, where the engine can tell. */
+  /** Yields the names of all symbols, if the engine supports it. */
   symbolNames?(): Iterable<string>;
 };
 
 const PLACE =
   /^(?<base>[A-Za-z0-9_.$]{1,511})(?::(?<cpu>\d{1,4}))?(?:\+(?<offset>0x[0-9a-f]{1,16}|\d{1,20}))?$/i;
 
-/** Undefined if it is in no such form. */
+/** Parses a place; undefined if the text has none of these forms. */
 export function parsePlace(text: string): WrittenPlace | undefined {
   const { base, cpu, offset } = PLACE.exec(text)?.groups ?? {};
   if (base === undefined) return undefined;
@@ -55,15 +54,13 @@ export function parsePlace(text: string): WrittenPlace | undefined {
   };
 }
 
-/** Addresses that are named when a symbol is not unique. */
+/** Maximum number of listed addresses for an ambiguous symbol. */
 const MOST_CANDIDATES = 12;
 
 /**
- * Finds a place in a kernel. A name that could also be a short hex number is the symbol, if there is
- * one.
+ * Finds a place in a kernel. A name that could also be a short hex number is the symbol, if one exists.
  *
- * @throws {WalkError} `no-such-symbol`, `no-such-cpu`, or `ambiguous-symbol` with all places that it
- * could mean
+ * @throws {WalkError} `no-such-symbol`, `no-such-cpu`, or `ambiguous-symbol` with all possible places
  */
 export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
   const { base, number, surelyNumber, cpu, offset } = written;
@@ -90,7 +87,7 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
   return { address: add(perCpuAddress(kernel, found, cpu)), symbol: base, cpu };
 }
 
-/** As many names as can be read: they are only there to be suggested. */
+/** All readable names: they are only suggestions. */
 function* namesOf(kernel: SymbolSource): Generator<string> {
   try {
     yield* kernel.symbolNames?.() ?? [];

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { MemorySamples } from '../../../src/account/memory/changes.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { watchBlock } from '../../../src/answers/memory/watch.js';
+import { watchBlock } from '../../../src/answers/memory/text.js';
 import { answerOf } from '../../answers/memory/answer.js';
 
 const PAGE = 4096;

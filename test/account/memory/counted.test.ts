@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import type { Category } from '../../../src/account/memory/category.js';
 import { countedMemory } from '../../../src/account/memory/counted.js';
 import { formatFigures } from '../../../src/account/memory/figures.js';
+import type { Category } from '../../../src/account/memory/tree.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
 import { liveHost } from '../../../src/host/live.js';
-import { readHostCounts } from '../../../src/host/proc/memory-counts.js';
-import type { MemoryCounters } from '../../../src/records/memory-counters.js';
+import { readHostCounts } from '../../../src/host/proc/memory.js';
+import type { MemoryCounters } from '../../../src/records/machine-sample.js';
 
 const MIB = 1 << 20;
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { formatFigures } from '../../../src/account/memory/figures.js';
-import { figuresTable } from '../../../src/answers/memory/depths/figures.js';
+import { figuresTable } from '../../../src/answers/memory/depths/tables.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { answerOf } from '../../answers/memory/answer.js';
@@ -62,7 +62,7 @@ test('the text has the difference, what is in no line, and that shared is in the
   const figures = formatFigures(answer, 'free');
   const text = figuresTable({ ...answer, figures }, { limit: 20, width: null });
   expect(text).toMatch(/^buff\/cache +140 KiB +144 KiB +-4\.00 KiB +page cache \+ shared/m);
-  expect(text).toMatch(/^Only in the first line: rings .*12\.0 KiB\.$/m);
+  expect(text).toMatch(/^Only in the first line: trace and I\/O rings .*12\.0 KiB\.$/m);
   expect(text).toContain('shared is part of buff/cache');
   const json = memoryJson({ ...answer, figures });
   expect(memorySchema.parse(json)).toEqual(json);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { CATEGORIES, categoryFacts } from '../../../src/account/memory/categories.js';
 import { FrameLedger } from '../../../src/account/memory/frame-ledger.js';
-import { FrameMap } from '../../../src/walk/memory/frame-map.js';
+import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND, KINDS, type PageKind } from '../../../src/walk/memory/page-kinds.js';
 
 /** A ledger of frames 8 to 8 + n, of these kinds. */

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import { diffJson } from '../../../src/answers/diff/json.js';
-import { noteWords } from '../../../src/answers/diff/notes.js';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
 import { diffSchema } from '../../../src/answers/diff/schema.js';
 import { categoryTable, diffText, listTable } from '../../../src/answers/diff/text.js';
+import { noteWords } from '../../../src/answers/diff/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
-import { diffCategories } from '../../../src/diff/categories.js';
 import { compareStates } from '../../../src/diff/compare.js';
+import { diffCategories } from '../../../src/diff/lists.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
 const OPTIONS = { limit: 5, verbose: false, width: null };
@@ -171,20 +171,20 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
     applications and files   781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
       anonymous              781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
     kernel                  18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
-    1 more category changed, +8.00 KiB in total (-v).
+    1 more category changed, +8.00 KiB in total (-v lists it).
 
     PROCESS                  AFTER     CHANGE   RATE/MIN  TREND           STATUS
     pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time
     pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  gone
     pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new
-    (no room for BEFORE: a wider terminal or a pipe shows it)
+    Hidden at this width: column BEFORE (widen the terminal or pipe the output).
     4 processes (PSS and RSS): increases +391 MiB, decreases -2.00 MiB.
 
     SLAB CACHE    BEFORE     AFTER     CHANGE  RATE/MIN  TREND
     dentry      7.81 MiB  7.82 MiB  +8.00 KiB    +182 B  grew each time
     2 slab caches: increases +8.00 KiB, decreases 0.
 
-    2 vmalloc callers: no known change."
+    2 vmalloc callers: unchanged."
   `);
 });
 
@@ -192,7 +192,9 @@ test('-v shows all categories, --limit fewer of a list', () => {
   const answer = compared(...LOOKS);
   expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
   expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
-  expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain('2 more changed: --limit 3');
+  expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain(
+    '2 more processes changed: --limit 3 lists all.',
+  );
 });
 
 test('JSON is as its schema says, and has each note in words', () => {
@@ -236,6 +238,9 @@ test('of two hosts the sentence names both, and nothing grew', () => {
 test('sockets that hold nothing are not listed, which is not said of all sockets', () => {
   const diff = { items: [], grew: 0, shrank: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
   expect(listTable('sockets', { ...diff, whole: true }, false, OPTIONS)).toContain(
-    'No listed socket holds memory.',
+    'No socket held memory in the first or last input.',
+  );
+  expect(listTable('sockets', { ...diff, whole: false }, false, OPTIONS)).toContain(
+    'No socket that could be read held memory',
   );
 });

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { explained, KINDS } from '../../../src/answers/explain/codes.js';
-import { explainJson } from '../../../src/answers/explain/json.js';
+import { explainJson, explainText, listText } from '../../../src/answers/explain/render.js';
 import { explainSchema } from '../../../src/answers/explain/schema.js';
-import { explainText, listText } from '../../../src/answers/explain/text.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';
 import { FINDING_CODES } from '../../../src/triage/finding.js';

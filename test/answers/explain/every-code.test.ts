@@ -15,6 +15,7 @@ const NAMES = [
   ...['arch', 'family', 'protocol', 'tasks[].state', 'compression[]', 'registers'],
   ...['skcheck-1.sockets[].type', 'dump.format', 'kernel.sources.vmcoreinfo', 'symbolFiles[].as'],
   ...['struct-1.types[].kind', 'struct-instance-1.kind', 'process-1.groups[].kind'],
+  'process-fds-1.groups[].kind',
   ...['process-1.mappings[].kind', 'caller.kind', 'read-1.space', 'memory-1.figures.format'],
   // What makedumpfile can leave out, by its own words.
   'dump.filtered[]',
@@ -28,6 +29,10 @@ const NAMES = [
   ...['stacks-1.source', 'log-1.source', 'log-end-1.source', 'report.access'],
   // kdump-mem leaks --methods tells of each.
   ...['leaks-1.method', 'methods[].method', 'leak-methods-1.default'],
+  // The value of skcheck --by, as given.
+  'skcheck-1.groups.by',
+  // What an address is part of, and the state of a slab object: the fields beside it say the rest.
+  ...['whatis-1.identities[].object.kind', 'whatis-1.identities[].object.state'],
 ];
 
 interface Node {

@@ -13,7 +13,7 @@ import {
 } from '../../../src/answers/growth/schema.js';
 import { StoredSamples } from '../../../src/answers/growth/stored.js';
 import { formatJson } from '../../../src/base/json.js';
-import { OF_LOOKS } from '../../../src/growth/history.js';
+import { SAMPLE_HISTORY } from '../../../src/growth/history.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { placeOf } from '../../../src/records/cgroup-place.js';
 import { held, look } from '../../growth/made-up-machine.js';
@@ -52,7 +52,7 @@ const LOOKS = Array.from({ length: 20 }, (_, at) =>
 
 /** What `procs --ndjson` writes of looks. */
 function written(looks: readonly ProcessesAtTime[]): string[] {
-  const growth = new ProcessGrowth('last', OF_LOOKS);
+  const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
   const lines = looks.flatMap((one, index) => {
     growth.add(one);
     const answer = growth.answer();
@@ -102,7 +102,7 @@ test('what was written is read again, with nothing lost and no null made a numbe
 });
 
 test('what grew by stored samples is as its schema says', () => {
-  const growth = new ProcessGrowth('first', OF_LOOKS);
+  const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
   for (const one of LOOKS) growth.add(one);
   const answer = growth.answer();
   if (!answer) throw new Error('there is no answer');
@@ -147,9 +147,9 @@ test('empty lines are no lines', () => {
 const [firstLine = '', secondLine = ''] = written(LOOKS.slice(0, 1));
 
 test.each([
-  ['5', 'it names no schema'],
-  ['{"a":1}', 'it names no schema'],
-  ['{"schema":"kdump-mem.memory/1"}', 'kdump-mem.memory/1 is no sample of procs --ndjson'],
+  ['5', 'it contains no schema'],
+  ['{"a":1}', 'it contains no schema'],
+  ['{"schema":"kdump-mem.memory/1"}', 'kdump-mem.memory/1 is not a sample of procs --ndjson'],
   [firstLine.replace('"uptimeSeconds":0', '"uptimeSeconds":-1'), 'uptimeSeconds: Too small'],
   [firstLine.replace('"processes":3', '"processes":"3"'), 'processes: Invalid input'],
   [secondLine.replace(/"heldBytes":\d+/, '"heldBytes":1.5'), 'heldBytes: Invalid input'],

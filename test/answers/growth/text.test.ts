@@ -3,7 +3,7 @@ import { MAX_OWNERS, processMetrics } from '../../../src/answers/growth/promethe
 import { growthPage, growthText } from '../../../src/answers/growth/text.js';
 import { formatSeconds, perMinute } from '../../../src/answers/growth/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
-import { OF_LOOKS } from '../../../src/growth/history.js';
+import { SAMPLE_HISTORY } from '../../../src/growth/history.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
@@ -11,7 +11,7 @@ const MIB = 2 ** 20;
 const HOSTILE = 'a"b\\c\n\u001b{x}';
 
 function answerOf(looks: readonly ProcessesAtTime[]) {
-  const growth = new ProcessGrowth('first', OF_LOOKS);
+  const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
   if (!answer) throw new Error('there was no look');
@@ -47,19 +47,19 @@ test('who grows stands first, by how much, and how sure that is; then what becom
   );
   // (512 - 118) / 2 minutes are 3.3 hours.
   expect(paragraphs[1]).toBe(
-    'MemAvailable is 394 MiB and falls by 2.00 MiB/min (2.00 MiB to 2.00 MiB): at this rate it is exhausted in 3.3 h.',
+    'MemAvailable is 394 MiB and falls by 2.00 MiB/min (2.00 MiB to 2.00 MiB). At this rate it is exhausted in 3.3 h.',
   );
   expect(textOf()).toContain('pid 3 (worker) grew by 3.00 MiB/min');
   expect(textOf()).toContain('Memory pressure (PSI) is not available: none here.');
   expect(textOf()).toMatch(/^ +2 +158 MiB +\+2\.00 MiB +\+2\.00 MiB +\+2\.00 MiB +grows /m);
-  expect(textOf()).toContain('Source: 60 samples of made-up in 59 min, the last at 2001-');
+  expect(textOf()).toContain('Source: 60 samples on made-up in 59 min, the last at 2001-');
 });
 
 test('one sample is one, and one pid is one', () => {
   const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { started: 7 })])]);
   expect(textOf(again)).toContain(' 1 pid was reused by another process.');
   expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain(
-    'Source: 1 sample of made-up in 0 s,',
+    'Source: 1 sample on made-up in 0 s,',
   );
 });
 
@@ -69,7 +69,7 @@ test('what nothing explains is said, with the next command', () => {
   );
   expect(textOf(answer)).toContain('No process shows significant growth.');
   expect(textOf(answer)).toContain(
-    'No process accounts for the decline of MemAvailable: 2.00 MiB/min (2.00 MiB to 2.00 MiB) belong to no process. Next: kdump-mem memory --live --watch',
+    'No process accounts for the decline of MemAvailable: 2.00 MiB/min (2.00 MiB to 2.00 MiB) are not in any process. Next: kdump-mem memory --live --watch',
   );
 });
 
@@ -86,9 +86,7 @@ test('a reboot, and memory that counts for each who shares it, are said', () => 
     look(9, [held(1, 1)]),
     ...minutes(20, (at) => look(at, [held(1, 1, { by: 'rss' })], { bootId: 'second' })),
   ]);
-  expect(textOf(answer)).toContain(
-    'The machine was booted once more meanwhile: figures are for the',
-  );
+  expect(textOf(answer)).toContain('The machine rebooted once meanwhile: figures are for the');
   expect(textOf(answer)).toContain('HELD of 1 process is RSS');
 });
 

@@ -14,7 +14,7 @@ import { fieldsOf, packed, textOf } from './wire.js';
 test('who allocates, how much, and in whose socket it waits comes first', () => {
   const text = leaksText(starver(), { limit: 20, width: null });
   expect(text.split('\n\n')[0]).toBe(
-    'Leak: receive_mergeable [virtio_net] ← virtnet_poll [virtio_net]: 100 order-3 blocks (3.13 MiB) in 10 min, 98 of them unread in 1 socket: pid 4711 (ngi\\x1bnx) fd 11.',
+    'Leak in receive_mergeable [virtio_net] ← virtnet_poll [virtio_net]: 100 order-3 blocks (3.13 MiB) in 10 min. 98 of them are unread in 1 socket: pid 4711 (ngi\\x1bnx) fd 11.',
   );
   const rows = text.split('\n\n')[1]!.split('\n');
   expect(rows[1]).toMatch(
@@ -55,6 +55,15 @@ test('it fits 80 columns', () => {
       expect(columnsOf(line)).toBeLessThanOrEqual(width);
 });
 
+test('what can confirm a leak stands before the table, and no column is empty', () => {
+  const answer = leaksAnswer(recordedStarver(), noLookup('from-file'));
+  const [, second, table] = leaksText(answer, { limit: 20, width: null }).split('\n\n');
+  expect(second).toBe(
+    'This input cannot confirm a leak: it does not show whether the blocks are still in use. To confirm, run on that machine as root (/proc/kcore required): kdump-mem leaks',
+  );
+  expect(table).not.toContain('HELD BY');
+});
+
 test('what is not listed is told', () => {
   expect(leaksText(starver(), { limit: 1, width: null })).toContain(
     '2 more stacks: --limit N lists them.',
@@ -68,10 +77,10 @@ test('that nothing leaks is said only where it is known', () => {
       width: null,
     }).split('\n')[0];
   expect(of([4096, 8192])).toBe(
-    'Inconclusive after 2 min: fewer than three windows. Use --windows 3 or more, or give at least four copies.',
+    'Inconclusive after 2 min: 1 unknown. Growth needs at least three windows: record with --windows 3, or give --from at least four copies.',
   );
   expect(of([4096, 8192, 12288, 16384])).toMatch(
-    /^No leak confirmed after 4 min\. Largest growth: receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
+    /^Possible leaks, none confirmed, after 4 min: 1 growing\. Largest growth in receive_mergeable .*: 4 blocks \(16\.0 KiB\) in 4 min\.$/,
   );
   const all = { unseen: { allocated: 10, traced: 10, low: 10, high: 10 } };
   expect(of([8192, 8192, 8192, 8192], all)).toBe('No leak after 4 min: no stack grows steadily.');
@@ -80,7 +89,9 @@ test('that nothing leaks is said only where it is known', () => {
   expect(of([], sampled)).toBe(
     'No leak: every allocation of these 0 s was freed. The sample may miss a leak of fewer than 249 blocks; --sample 1/1 follows every block.',
   );
-  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(/too few blocks in the sample/);
+  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(
+    /: 1 unknown\. Too few blocks in the sample/,
+  );
 });
 
 test('where not all was seen nothing is called well', () => {

@@ -4,7 +4,7 @@ import {
   type CategoryName,
   categoryFacts,
 } from '../../../src/account/memory/categories.js';
-import type { Category } from '../../../src/account/memory/category.js';
+import type { Category } from '../../../src/account/memory/tree.js';
 
 const PAGE = 4096;
 

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import type { Owner } from '../../../src/account/memory/category.js';
+import type { Owner } from '../../../src/account/memory/tree.js';
 import { answerOf } from './answer.js';
 
 /** Names that a dump may have, and that would be more than text where nobody escapes them. */

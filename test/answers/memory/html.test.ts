@@ -78,7 +78,7 @@ test('counters say of each category what they lack', () => {
   expect(pageOf(answer)).toMatch(
     /answer is incomplete[\s\S]*<li>Incomplete \(no counter exists\): pipes\.<\/li>/,
   );
-  expect(pageOf(answer)).toContain('<code>skcheck --stale</code>');
+  expect(pageOf(answer)).toContain('<code>kdump-mem procs --vmcore vmcore</code>');
 });
 
 test('as many warnings as a reader can take, and how many more there are', () => {

@@ -87,7 +87,7 @@ test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
     const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
     const found = chosen(answer(rows), { sort }, named);
     expect(procsText(found, TEXT)).toContain(
-      'Killing pid 9 (worker) frees the most: at least 92.0 KiB.',
+      'Largest by memory freed if killed: pid 9 (worker), at least 92.0 KiB.',
     );
   },
 );
@@ -176,7 +176,7 @@ test('what sockets pin is an estimate where ss told it, and not zero where nobod
   expect(json).toMatchObject({ complete: false, omitted: 0 });
   expect(json.total.networkEstimated).toBe(true);
   expect(json.warnings.map(({ message }) => message)).toEqual([
-    'sockets of 1 process are not available: it takes CAP_SYS_PTRACE',
+    'sockets of 1 process are not available: requires CAP_SYS_PTRACE',
   ]);
   const options = { limit: 20, width: null, source: '--live' };
   expect(procsText({ ...answer, groups: undefined }, options)).toMatch(/~2\.00 KiB/);
@@ -184,15 +184,11 @@ test('what sockets pin is an estimate where ss told it, and not zero where nobod
 });
 
 test.each([
-  [
-    'user without it',
-    { root: false, capabilities: [] },
-    /: run it as root, or with CAP_SYS_PTRACE$/,
-  ],
+  ['user without it', { root: false, capabilities: [] }, /: requires root, or CAP_SYS_PTRACE$/],
   ['root without it', { root: true, capabilities: ['syslog'] }, /: root lacks CAP_SYS_PTRACE here/],
   ['root with it', { root: true, capabilities: ['sys_ptrace'] }, /: permission denied despite/],
 ])('what hides PSS is named to a reader who is %s', (_who, reader, words) => {
   const { warnings } = hostProcesses({ processes: ROWS, ...COUNTS, reader });
   expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);
-  if (reader.root) expect(warnings[0]?.message).not.toContain('run it as root');
+  if (reader.root) expect(warnings[0]?.message).not.toContain('requires root');
 });

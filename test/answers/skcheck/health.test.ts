@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatHealth, readHealth } from '../../../src/answers/skcheck/health.js';
+import { formatHealth, readHealth } from '../../../src/answers/skcheck/prometheus.js';
 
 test('a look that succeeded', () => {
   const text = formatHealth({ failure: null, failures: 2, lastSuccessMs: 1_700_000_000_999 });

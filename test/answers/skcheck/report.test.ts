@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { skcheckReport } from '../../../src/answers/skcheck/report.js';
-import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
+import { type ReportOptions, skcheckReport } from '../../../src/answers/skcheck/report.js';
+import {
+  SKCHECK_GROUPINGS,
+  type SkcheckGrouping,
+  type SkcheckGroups,
+  type SkcheckReport,
+  skcheckSchema,
+} from '../../../src/answers/skcheck/schema.js';
 import { formatRange, formatSkcheckText } from '../../../src/answers/skcheck/text.js';
 import { formatSpan } from '../../../src/answers/skcheck/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
@@ -19,6 +25,7 @@ async function report(
   intervalMs = 2000,
   root = false,
   lacking: string[] = [],
+  rows: Pick<ReportOptions, 'by' | 'top'> = {},
 ): Promise<SkcheckReport> {
   const memory = 'skmem:(r800000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
   const row = (recvQ: number, inode: number, address: string, received: number) =>
@@ -48,8 +55,70 @@ async function report(
     root,
     lacking,
     only: only === 'stalled' ? STALE_CODES : null,
+    ...rows,
   });
 }
+
+describe('--by', () => {
+  const by = (by: SkcheckGrouping, top?: number) =>
+    report('all', 2000, false, [], { by, ...(top === undefined ? {} : { top }) });
+
+  test.each(SKCHECK_GROUPINGS)('%s: each listed socket is in one group', async (what) => {
+    const { groups, sockets, totals } = skcheckSchema.parse(await by(what));
+    const sum = (of: (group: SkcheckGroups['rows'][number]) => number) =>
+      groups?.rows.reduce((all, each) => all + of(each), 0);
+    expect(groups?.by).toBe(what);
+    expect(groups?.count).toBe(groups?.rows.length);
+    expect(sum((group) => group.sockets)).toBe(sockets.length);
+    expect(sum(({ stalled }) => stalled)).toBe(totals.stalled);
+    for (const pick of ['unreadBytes', 'unsentBytes'] as const)
+      expect(sum((group) => group[pick])).toBe(sockets.reduce((all, each) => all + each[pick], 0));
+    for (const bound of ['low', 'likely'] as const)
+      expect(sum(({ pinned }) => pinned[bound])).toBe(
+        sockets.reduce((all, { pinned }) => all + pinned[bound], 0),
+      );
+  });
+
+  test('process: a socket of two counts for the first, one of nobody for nobody', async () => {
+    const { groups } = await by('process');
+    expect(groups?.rows).toMatchObject([
+      { pid: null, comm: null, sockets: 2, stalled: 2, shared: 0, unreadBytes: 1_000_010 },
+      { pid: 20, comm: HOSTILE, sockets: 1, stalled: 1, shared: 1, unreadBytes: 500_000 },
+      { pid: 21, comm: 'reader', sockets: 1, stalled: 0, shared: 0, unreadBytes: 100 },
+    ]);
+  });
+
+  test('the text has one row for each, and counts those that are not shown', async () => {
+    const text = formatSkcheckText(await by('process'));
+    expect(text).toMatch(
+      /^PROCESS +SOCKETS +STALLED +QUEUED +AGE +PINNED +IN PEERS +DROPS +BOUNDS$/m,
+    );
+    expect(text).toMatch(/^\(owner unknown\) +2 +2 +977 KiB /m);
+    expect(text).toMatch(/^pid 21 \(reader\) +1 +0 +100 B /m);
+    expect(text).not.toContain('are listed');
+    expect(text).not.toContain('Addresses:');
+    const cut = await by('process', 1);
+    expect(cut.groups?.rows).toHaveLength(1);
+    expect(cut.sockets).toHaveLength(4);
+    expect(formatSkcheckText(cut)).toContain('1 of 3 processes are listed: --top 3 lists all.');
+  });
+
+  test.each([20, 40, 60, 80, 120])('fits %i columns', async (width) => {
+    for (const what of SKCHECK_GROUPINGS) {
+      const lines = formatSkcheckText(await by(what), { width }).split('\n');
+      const most = Math.max(width, what === 'pod' ? 46 : 44);
+      for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(most);
+    }
+  });
+});
+
+test('rows beyond the limit are counted', async () => {
+  const object = await report();
+  const text = formatSkcheckText(object, { limit: 1 });
+  expect(text).toContain('1 of 3 sockets are listed: --top 3 lists all.');
+  expect(text.match(/stalled-reader/g)).toHaveLength(1);
+  expect(formatSkcheckText(object, { limit: 3 })).not.toContain('are listed');
+});
 
 describe('JSON', () => {
   test('is what the schema says, and survives printing', async () => {
@@ -108,7 +177,7 @@ describe('text', () => {
   test('says the most important thing first', async () => {
     const [headline] = formatSkcheckText(await report()).split('\n');
     expect(headline).toMatch(
-      /^3 of 4 sockets are stalled and pin at least [\d.]+ MiB, likely [\d.]+ MiB$/,
+      /^3 of 4 sockets are not being read and pin at least [\d.]+ MiB, likely [\d.]+ MiB\. The largest is tcp \[2001:.* \(owner unknown\)\.$/,
     );
   });
 
@@ -116,7 +185,7 @@ describe('text', () => {
     const { totals, ...object } = await report();
     const pinned = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 22, atMost: 2 ** 22 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
-      /are stalled and pin about 2.00 MiB \(1.00 MiB to 4.00 MiB\)$/m,
+      /are not being read and pin 1\.00 MiB to 4\.00 MiB, likely 2\.00 MiB\. The largest/,
     );
   });
 
@@ -150,8 +219,10 @@ describe('text', () => {
       for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
       const rows = lines.filter((line) => /^ *(?:-|\d+) {2}/.test(line));
       expect(rows.length).toBe(4);
-      expect(Math.max(...rows.map(columnsOf))).toBeGreaterThan(width - 12);
-      for (const heading of ['PID', 'COMM', 'FD', 'SOCKET', 'VERDICT', 'UNREAD', 'AGE', 'PINNED'])
+      expect(Math.max(...lines.map(columnsOf))).toBeGreaterThan(width - 12);
+      const words = lines.join(' ').replace(/ +/g, ' ');
+      expect(words.split(`tcp ${LONG}:80 ← ${LONG}:40999`).length).toBeGreaterThan(1);
+      for (const heading of ['PID', 'COMM', 'FD', 'VERDICT', 'QUEUED', 'AGE', 'PINNED'])
         expect(lines.find((line) => line.includes('PID'))?.split(/ +/)).toContain(heading);
     }
   });
@@ -258,6 +329,7 @@ describe('text', () => {
         source: 'ss',
       },
       sockets: [],
+      groups: null,
       totals: {
         sockets: 1341,
         stalled: 0,

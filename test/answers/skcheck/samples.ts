@@ -66,6 +66,7 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       watchedMs: 2000,
     },
     sockets,
+    groups: null,
     totals: {
       sockets: 50,
       stalled: sockets.length,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { snapshotWarning } from '../../../src/answers/snapshot/render.js';
 import type { SnapshotJson } from '../../../src/answers/snapshot/schema.js';
-import { snapshotWarning } from '../../../src/answers/snapshot/text.js';
 
 const FOUND: SnapshotJson = {
   schema: 'kdump-mem.snapshot/1',
@@ -25,12 +25,12 @@ const FOUND: SnapshotJson = {
 
 test('what a snapshot lacks is one sentence', () => {
   expect(snapshotWarning(FOUND)).toBe(
-    'the snapshot is incomplete: permission denied for 3 files, 1 file could not be read (first: /proc/1/\\x1b[31m). The file errors in the archive lists them',
+    'the snapshot is incomplete: permission denied for 3 files, 1 file could not be read (first: /proc/1/\\x1b[31m). Answers lack what these files contain. The file “errors” in the archive lists the files',
   );
   const more = { ...FOUND, closedNamespaces: 2, errors: [] };
   const errorCounts = { ...FOUND.errorCounts, denied: 0, unreadable: 0, cut: 1 };
   expect(snapshotWarning({ ...more, errorCounts })).toBe(
-    'the snapshot is incomplete: 1 file truncated, 2 network namespaces could not be entered. The file errors in the archive lists them',
+    'the snapshot is incomplete: 1 file truncated, 2 network namespaces could not be entered. Answers lack what these files contain. The file “errors” in the archive lists the files',
   );
   expect(snapshotWarning({ ...FOUND, complete: true })).toBeUndefined();
 });

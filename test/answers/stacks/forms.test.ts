@@ -1,12 +1,14 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { foldedStacks } from '../../../src/answers/stacks/folded.js';
-import { stacksJson } from '../../../src/answers/stacks/json.js';
+import {
+  foldedStacks,
+  speedscope,
+  stacksJson,
+  stacksText,
+} from '../../../src/answers/stacks/render.js';
 import { stacksSchema } from '../../../src/answers/stacks/schema.js';
-import { speedscope } from '../../../src/answers/stacks/speedscope.js';
-import { stacksText } from '../../../src/answers/stacks/text.js';
 import type { StacksAnswer } from '../../../src/profile/faults/answer.js';
-import type { Frame } from '../../../src/profile/perf/sample.js';
+import type { Frame } from '../../../src/profile/perf/script.js';
 
 const HOSTILE = '\u001b[2Jx;y\nz';
 const frame = (symbol: string | null, module = '/bin/x', offset: string | null = null): Frame => ({

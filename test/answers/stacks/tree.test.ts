@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { callTree } from '../../../src/answers/stacks/tree.js';
 import type { StackSum } from '../../../src/profile/faults/stack-sums.js';
-import type { Frame } from '../../../src/profile/perf/sample.js';
+import type { Frame } from '../../../src/profile/perf/script.js';
 
 const none = { faults: 0, bytes: 0 };
 const sum = (frames: readonly Frame[], bytes: number): StackSum => ({

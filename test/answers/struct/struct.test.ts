@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { valueText } from '../../../src/answers/struct/instance.js';
-import { typeText } from '../../../src/answers/struct/text.js';
-import { ReadError } from '../../../src/base/errors/kernel.js';
+import { typeText } from '../../../src/answers/struct/render.js';
+import { ReadError } from '../../../src/base/errors.js';
 import type { TypeDescription } from '../../../src/kernel/type-description.js';
 import { InstanceReader } from '../../../src/walk/values/instance.js';
 

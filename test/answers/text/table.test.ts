@@ -35,17 +35,18 @@ describe('a table', () => {
   test('has cells cut that may be, in their middle here, to fit to the column', () => {
     expect(table(40)).toEqual([
       'NAME                        SIZE  WHY',
-      '10.0.0.1:90….0.2:40000  1.55 MiB  unread',
+      '10.…:9001 ← 10.…:40000  1.55 MiB  unread',
       'unix                           0',
     ]);
   });
   test('leaves out what it can spare before a cell is cut too far, and says so', () => {
     expect(table(28)).toEqual([
       'NAME                    SIZE',
-      '10.0.0.1:….2:40000  1.55 MiB',
+      '1…:9001 ← 1…:40000  1.55 MiB',
       'unix                       0',
-      '(no room for WHY: a wider',
-      'terminal or a pipe shows it)',
+      'Hidden at this width: column',
+      'WHY (widen the terminal or',
+      'pipe the output).',
     ]);
   });
   test.each([20, 25, 31, 40, 47])('keeps to %i columns', (width) => {

@@ -1,8 +1,7 @@
 import type { LogAnswer } from '../../../src/account/log.js';
 import type { StackGroup } from '../../../src/account/task-stacks.js';
 import type { LogRecord } from '../../../src/records/log-records.js';
-import type { TriageDetail } from '../../../src/triage/detail.js';
-import { FINDING_CODES, type Finding } from '../../../src/triage/finding.js';
+import { FINDING_CODES, type Finding, type TriageDetail } from '../../../src/triage/finding.js';
 import type { TriageAnswer } from '../../../src/triage/triage.js';
 import { answerWith } from '../memory/hostile.js';
 

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { columnsOf } from '../../../src/answers/text/cut.js';
-import { endJson } from '../../../src/answers/triage/end.js';
+import { endJson } from '../../../src/answers/triage/line.js';
 import type { TriageLineJson } from '../../../src/answers/triage/line-schema.js';
-import { similarText } from '../../../src/answers/triage/similar.js';
-import { type DumpRow, dumpsTable } from '../../../src/answers/triage/table.js';
+import { type DumpRow, dumpsTable, similarText } from '../../../src/answers/triage/table.js';
 
 const FAULT = {
   id: '00112233aabbccdd',

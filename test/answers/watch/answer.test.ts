@@ -1,11 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { watchHtml } from '../../../src/answers/watch/html/page.js';
-import { watchJson } from '../../../src/answers/watch/json.js';
 import { watchMetrics } from '../../../src/answers/watch/prometheus.js';
+import { watchJson, watchText } from '../../../src/answers/watch/render.js';
 import { watchSchema } from '../../../src/answers/watch/schema.js';
-import { watchText } from '../../../src/answers/watch/text.js';
 import { doubtWords } from '../../../src/answers/watch/words.js';
-import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/doubts.js';
+import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/answer.js';
 import { watchedFor } from './watched.js';
 
 const HOSTILE = '\u001b[31m<b>"\u202e';
@@ -28,7 +27,7 @@ describe('text', () => {
     );
     const words = watchText(short, { width: null, limit: 20 });
     expect(words).toMatch(/^Inconclusive after 24\.0 h and 145 samples\./);
-    expect(words).toContain('24.0 h are too short');
+    expect(words).toContain('The samples cover 24.0 h.');
     expect(words).not.toContain('No growth');
   });
 
@@ -136,7 +135,7 @@ describe('the page', () => {
 
   test('of one sample there is no picture, and that is said', () => {
     const one = watchedFor({ days: 0 });
-    expect(watchHtml(one, FACTS, 20)).toContain('too few samples for a picture');
+    expect(watchHtml(one, FACTS, 20)).toContain('Too few samples for a chart');
   });
 
   test('is made of a store, too, whose clock says what no calendar has', () => {

@@ -3,7 +3,7 @@ import { StoredError } from '../../../src/answers/growth/stored.js';
 import { storedWatchSample, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { watchSampleSchema } from '../../../src/answers/watch/sample-schema.js';
 import { formatJson } from '../../../src/base/json.js';
-import type { WatchSample } from '../../../src/growth/watch/sample.js';
+import type { WatchSample } from '../../../src/growth/watch/categories.js';
 import { placeOf } from '../../../src/records/cgroup-place.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
@@ -89,11 +89,11 @@ test('fields of a later release are passed over', () => {
 });
 
 test.each([
-  ['{}', 'no line of kdump-mem watch --store: it names no schema'],
-  ['[]', 'it names no schema'],
+  ['{}', 'not a line of kdump-mem watch --store: it contains no schema'],
+  ['[]', 'it contains no schema'],
   [
     '{"schema":"kdump-mem.procs-sample/1"}',
-    'kdump-mem.procs-sample/1 is no sample of kdump-mem watch --store',
+    'kdump-mem.procs-sample/1 is not a sample of kdump-mem watch --store',
   ],
   [JSON.stringify({ ...watchSampleJson(sample()), lostBefore: -1 }), 'lostBefore:'],
   [JSON.stringify({ ...watchSampleJson(sample()), categories: { nothing: 1 } }), 'categories'],

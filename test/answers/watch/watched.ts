@@ -1,4 +1,4 @@
-import type { Watched } from '../../../src/answers/watch/watched.js';
+import type { Watched } from '../../../src/answers/watch/words.js';
 import { WatchGrowth } from '../../../src/growth/watch/watch.js';
 import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
 

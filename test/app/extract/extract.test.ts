@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { extractJson } from '../../../src/answers/extract/json.js';
+import { extractJson } from '../../../src/answers/extract/render.js';
 import { type ExtractJson, extractSchema } from '../../../src/answers/extract/schema.js';
 import { extract } from '../../../src/extract/extract.js';
 import { restored } from '../../../src/extract/map/read.js';
@@ -169,7 +169,7 @@ describe('a map', () => {
             [4097, '00'],
           ],
         }),
-      /malformed map \(places out of order\)\. /,
+      /malformed map \(offsets out of order\)\. /,
     ],
   ])('that is %s ends in one line', async (_, text, line) => {
     writeFileSync(bad, text());

@@ -19,11 +19,16 @@ test.each([
   ['nothing, as of a variable that is not set', 2, /^kdump-mem: a file’s name is empty$/m, ['']],
   ['stdin', 3, /^kdump-mem: standard input is not supported here \(-\)\. /, ['-']],
   ['a file that is none', 3, /^kdump-mem: nowhere: not found\. Check the path\.$/m, ['nowhere']],
-  ['a device for a dump', 3, /null: not a regular file\. Give --vmcore a file/, ['/dev/null']],
+  [
+    'a device for a dump',
+    3,
+    /null: not a regular file\. Name a dump written by kdump/,
+    ['/dev/null'],
+  ],
   [
     'a device for a vmlinux',
     3,
-    /zero: not a regular file\. The README lists the supported formats/,
+    /zero: not a regular file\. See the list of supported formats in the README/,
     [...[vmcore, '--vmlinux', '/dev/zero']],
   ],
   ['a file inside a file', 3, /x: open failed \(ENOTDIR\)\. Check/, [`${vmcore}/x`]],

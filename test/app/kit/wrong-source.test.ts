@@ -26,13 +26,45 @@ test.each([
 ])('a capture (%s) in place of a dump is told what to do', async (_, write) => {
   rmSync(path, { recursive: true, force: true });
   write();
-  for (const command of ['memory', 'info', 'sockets']) {
+  for (const [command, next] of [
+    ['memory', 'kdump-mem memory'],
+    ['procs', 'kdump-mem procs'],
+    ['info', 'kdump-mem triage'],
+    ['sockets', 'skcheck'],
+  ] as const) {
     const { status, stdout, stderr } = await kdumpMem(command, '--vmcore', path);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toBe(
-      `kdump-mem: ${path} is a snapshot, not a kernel dump. Run: kdump-mem memory --from ${path} (procs, log, …; skcheck for sockets)\n`,
+      `kdump-mem: ${path} is a snapshot, not a kernel dump. Run: ${next} --from ${path}.\n`,
     );
   }
+});
+
+test.each(['triage', 'memory', 'procs', 'log'])(
+  '%s reads a snapshot that stands beside the options as --from does',
+  async (command) => {
+    for (const write of [() => void writeCapture(path, files), () => writeFileSync(path, tar)]) {
+      rmSync(path, { recursive: true, force: true });
+      write();
+      const beside = await kdumpMem(command, path);
+      expect(beside).toEqual(await kdumpMem(command, '--from', path));
+    }
+    const refused = await kdumpMem(command, path, '--vmlinux', 'x');
+    expect([refused.status, refused.stderr]).toEqual([
+      2,
+      `kdump-mem: --vmlinux does not apply to the snapshot ${path}\n`,
+    ]);
+  },
+);
+
+test('what is neither a dump, a snapshot nor a log is told what triage accepts', async () => {
+  rmSync(path, { recursive: true, force: true });
+  writeFileSync(path, 'no log\n');
+  const { status, stderr } = await kdumpMem('triage', path);
+  expect(status).toBe(3);
+  expect(stderr).toBe(
+    `kdump-mem: ${path}: contains no kernel log. Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.\n`,
+  );
 });
 
 const noise = () => Buffer.from(Array.from({ length: 100_000 }, (_, at) => (at * 7919) % 251));

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
-import { leakMethodsSchema } from '../../../src/answers/leaks/methods-schema.js';
-import { leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { leakMethodsSchema, leaksSchema } from '../../../src/answers/leaks/schema.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { cksum } from '../../../src/capture/read/cksum.js';
+import { cksum } from '../../../src/capture/read/tar.js';
 import { kdumpMem } from '../../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'memory-from-'));
@@ -99,7 +99,7 @@ describe('memory --from', () => {
     const path = captured('words', {});
     const { stdout } = await kdumpMem('memory', '--from', path);
     expect(stdout).toContain(
-      'Source: counters in /proc only, captured of a\\x1b[31mhost at 2026-01-02T03:04:05.000Z.',
+      'Source: counters in /proc only, captured on a\\x1b[31mhost at 2026-01-02 03:04:05 UTC.',
     );
     expect(stdout).toContain(`Next: skcheck --from ${path}`);
   });

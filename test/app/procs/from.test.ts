@@ -100,7 +100,7 @@ describe('procs --from', () => {
   test('says whose it is, of when, and what to ask next of it', async () => {
     const path = snapshot([INIT]);
     const { stdout } = await kdumpMem('procs', '--from', path);
-    expect(stdout).toContain('As captured of db1 at 2026-01-02T03:04:08.000Z.');
+    expect(stdout).toContain('As captured on db1 at 2026-01-02 03:04:08 UTC.');
     expect(stdout).toContain(`Next: kdump-mem memory --from ${path}`);
   });
 
@@ -117,7 +117,7 @@ describe('procs --from', () => {
     });
     const { status, stderr } = await kdumpMem('procs', '--from', path, '--strict');
     expect(status).toBe(5);
-    expect(stderr).toContain('PSS and USS of 1 process were not captured');
+    expect(stderr).toContain('PSS and USS of pid 7 (');
   });
 
   test.each([

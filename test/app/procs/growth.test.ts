@@ -244,7 +244,7 @@ describe('--from-samples', () => {
     writeFileSync(path, readFileSync(path, 'utf8').slice(0, -30));
     const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path, '--strict');
     expect(status).toBe(5);
-    expect(stdout).toContain('Source: 20 samples of made-up');
+    expect(stdout).toContain('Source: 20 samples on made-up');
     expect(stderr.split('\n')).toEqual([
       `kdump-mem: warning: ${path}:40: the last line is truncated, and ignored`,
       `kdump-mem: warning: ${path}: 1 sample is incomplete: sums and exited processes are unknown there`,
@@ -259,7 +259,7 @@ describe('--from-samples', () => {
     writeFileSync(path, `${'x'.repeat(3e6)}\n${damaged.join('\n')}`);
     const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path);
     expect(status).toBe(0);
-    expect(stdout).toContain('Source: 19 samples of made-up');
+    expect(stdout).toContain('Source: 19 samples on made-up');
     expect(stderr).toContain(`${path}:8: 3 of the lines are truncated, and ignored`);
     expect(stderr).toContain(': 2 samples are incomplete: sums and exited processes are unknown');
   });
@@ -295,7 +295,7 @@ describe('--from-samples', () => {
   test('what is no sample is refused with its file and line', async () => {
     const path = fileOf('other.ndjson', [...samples([1]), { schema: 'kdump-mem.memory/1' }]);
     expect(await refused(path)).toContain(
-      `${path}:3: kdump-mem.memory/1 is no sample of procs --ndjson. Use files that`,
+      `${path}:3: kdump-mem.memory/1 is not a sample of procs --ndjson. Use files that`,
     );
     const [look = {}] = sample(1);
     const wrong = fileOf('wrong.ndjson', [...samples([1]), { ...look, memAvailableBytes: 'much' }]);
@@ -305,7 +305,7 @@ describe('--from-samples', () => {
   test('a process that is twice in one look is refused: another would be missing', async () => {
     const [look = {}, process = {}] = sample(1);
     const path = fileOf('twice.ndjson', [{ ...look, processes: 2 }, process, process]);
-    expect(await refused(path)).toContain(`${path}:3: pid 7 is twice in its look`);
+    expect(await refused(path)).toContain(`${path}:3: pid 7 occurs twice in one sample`);
   });
 
   test('samples of two machines are refused', async () => {

@@ -4,10 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import {
-  snapshotDueEndSchema,
-  snapshotDueSchema,
-} from '../../../src/answers/snapshot/when-schema.js';
+import { snapshotDueEndSchema, snapshotDueSchema } from '../../../src/answers/snapshot/schema.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 
 const root = mkdtempSync(join(tmpdir(), 'snapshot-when-cli-'));

@@ -225,7 +225,7 @@ describe('the text of sockets', () => {
   test('says of the whole machine first, whatever is chosen of it', async () => {
     const [headline] = await text();
     expect(headline).toMatch(
-      /^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of that\.$/,
+      /^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of the pinned memory\.$/,
     );
     const pid = String(pidOf('starving'));
     expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
@@ -261,13 +261,13 @@ describe('the text of sockets', () => {
     expect(empty).toBeGreaterThan(5);
     const all = await rowsOf('-v');
     expect(all).toHaveLength(outsideQueues.length - empty + 1);
-    expect(all.at(-1)).toBe(`Other places: ${empty} empty.`);
+    expect(all.at(-1)).toBe(`${empty} other places hold none.`);
     const large = outsideQueues.filter(({ bytes }) => (bytes ?? 0) >= 1024 * 1024).length;
     const rows = await rowsOf();
     expect(rows).toHaveLength(large + 1);
     const small = outsideQueues.length - empty - large;
     expect(rows.at(-1)).toMatch(
-      new RegExp(`^Other places: ${small} below 1 MiB .*, ${empty} empty\\.$`),
+      new RegExp(`^Smaller amounts in ${small} other places: .* in total \\(-v lists them\\)\\.$`),
     );
   });
 

@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { hostTriageSchema } from '../../../src/answers/triage/captured-schema.js';
+import { hostTriageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
@@ -75,9 +75,9 @@ describe('triage --from', () => {
     const path = snapshot();
     const { stdout } = await kdumpMem('triage', '--from', path, '-v');
     expect(stdout).toMatch(
-      /^Linux 6\.12\.0-1, captured of db1 at .*Z\. \d critical, \d warnings?\./,
+      /^Linux 6\.12\.0-1, captured on db1 at .* UTC\. \d critical, \d warnings?\./,
     );
-    expect(stdout).toContain(`Next: skcheck --from ${path}`);
+    expect(stdout).toContain(`Next: kdump-mem procs --from ${path}`);
     expect(stdout).toContain(`More: kdump-mem memory --nodes --from ${path}`);
   });
 
@@ -102,7 +102,26 @@ describe('triage --from', () => {
     expect((await kdumpMem('triage', '--from', lacking, '--strict')).status).toBe(5);
   });
 
-  test.each(['--rules=x', '--html=-', '--ndjson', '--similar'])('%s is refused', async (option) => {
+  test('--html is one page: headline, findings, what is missing; hostile text is inert', async () => {
+    const name = '<script>x</script>\x1b[2J';
+    const path = snapshot({ 'proc/sys/kernel/osrelease': `6.12${name}\n` });
+    const page = join(folder, 'page.html');
+    const { stdout, status } = await kdumpMem('triage', '--from', path, '--html', page);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('open it in a browser')]);
+    const text = readFileSync(page, 'utf8');
+    const { findings } = JSON.parse((await kdumpMem('triage', '--json', '--from', path)).stdout);
+    for (const { code } of findings) expect(text).toContain(`<span class="name">${code}</span>`);
+    expect(text).toContain('<h2>Memory</h2>');
+    expect(text).toContain('Not read:');
+    expect(text).not.toContain('<script>x');
+    expect(text).not.toContain('\x1b');
+    const again = await kdumpMem('triage', '--from', path, '--html', page);
+    expect(again.status).toBe(2);
+    const own = await kdumpMem('triage', '--from', path, '--html', path, '--force');
+    expect([own.status, own.stderr]).toEqual([3, expect.stringContaining('not a regular file')]);
+  });
+
+  test.each(['--rules=x', '--ndjson', '--similar'])('%s is refused', async (option) => {
     const { status, stderr } = await kdumpMem('triage', '--from', snapshot(), option);
     expect([status, stderr]).toEqual([2, expect.stringContaining('cannot be used')]);
   });

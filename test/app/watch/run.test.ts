@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Watch } from '../../../src/app/watch/run.js';
-import { HostError } from '../../../src/base/errors/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import { RHYTHMS, week } from '../../growth/watch/made-up-weeks.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'watch-run-'));
@@ -16,7 +16,7 @@ test('a sample that is lost is told to who reads the file of metrics', async () 
   const metrics: string[] = [];
   let taken = 0;
   const sampler = {
-    goOn: () => undefined,
+    resume: () => undefined,
     take: async () => {
       if (taken > 0) metrics.push(readFileSync(prometheus, 'utf8'));
       taken++;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
 import { Sampler } from '../../../src/app/watch/sample.js';
-import { HostError } from '../../../src/base/errors/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import { liveHost } from '../../../src/host/live.js';
 
 const ANSWER = { source: 'counters', memory: { children: [] } } as unknown as MemoryAnswer;

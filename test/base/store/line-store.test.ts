@@ -6,10 +6,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
-import { StoreError } from '../../../src/base/errors/store.js';
-import { LineStore } from '../../../src/base/store/line-store.js';
+import { StoreError } from '../../../src/base/errors.js';
+import { LineStore, storeFiles } from '../../../src/base/store/line-store.js';
 import { lockStore } from '../../../src/base/store/lock.js';
-import { storeFiles } from '../../../src/base/store/rotated.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-store-'));
 afterEach(() => vi.restoreAllMocks());
@@ -31,7 +30,7 @@ function codeOf(step: () => void): string {
   return 'none';
 }
 
-test('lines are added, and go on where the file ends; nobody else may read it', () => {
+test('lines are appended at the end of the file; only its owner can read it', () => {
   const file = newFile();
   const store = new LineStore(file, ROOMY);
   store.append('a');
@@ -68,7 +67,7 @@ describe('rotation', () => {
     expect(words()).toEqual(['second', 'third', 'fourth', 'fifth']);
   });
 
-  test('no file is larger than asked for, and no more are kept, whatever comes', () => {
+  test('sizes and number of files are bounded, whatever is stored', () => {
     const file = newFile();
     const store = new LineStore(file, { rotate: 100, keep: 3 });
     for (let at = 0; at < 200; at++) {
@@ -85,7 +84,7 @@ describe('rotation', () => {
     expect(numbers.length).toBeGreaterThanOrEqual(13);
   });
 
-  test('fewer are kept from now on: the others go', () => {
+  test('a smaller limit removes files', () => {
     const file = newFile();
     for (const age of ['', '.1', '.2', '.3', '.4'])
       fs.writeFileSync(file + age, `${age}\n`, { mode: 0o600 });
@@ -93,7 +92,7 @@ describe('rotation', () => {
     expect(storeFiles(file).map(text)).toEqual(['.1\n', '\n', 'new\n']);
   });
 
-  test('a line alone that is larger is stored whole', () => {
+  test('a single longer line is stored completely', () => {
     const file = newFile();
     const store = new LineStore(file, { rotate: 10, keep: 1 });
     store.append('x'.repeat(50));
@@ -101,8 +100,8 @@ describe('rotation', () => {
   });
 });
 
-describe('what goes wrong', () => {
-  test('of a line that a full disk cuts off nothing stays, and the next is whole', () => {
+describe('errors', () => {
+  test('a line truncated by a full disk is removed, and the next is complete', () => {
     const file = newFile();
     const store = new LineStore(file, ROOMY);
     store.append('first');
@@ -120,7 +119,7 @@ describe('what goes wrong', () => {
     expect(text(file)).toBe('first\nthird\n');
   });
 
-  test('what another program wrote is noticed, and not mixed with ours', () => {
+  test('lines of another program are detected, and not mixed', () => {
     const file = newFile();
     const store = new LineStore(file, ROOMY);
     store.append('ours');
@@ -139,7 +138,7 @@ describe('what goes wrong', () => {
     expect([text(`${file}.moved`), text(file)]).toEqual(['old\n', 'new\n']);
   });
 
-  test('what is no file, or in no folder, is refused', () => {
+  test('a path that is not a file, or in no folder, is rejected', () => {
     expect(codeOf(() => new LineStore('/dev/null', ROOMY))).toBe('cannot-write');
     expect(codeOf(() => new LineStore(folder, ROOMY))).toBe('cannot-write');
     expect(codeOf(() => new LineStore(join(folder, 'none', 'x'), ROOMY))).toBe('cannot-write');
@@ -166,7 +165,7 @@ describe('the store is a file of its owner alone', () => {
     expect(fs.existsSync(`${dangling}-target`)).toBe(false);
   });
 
-  test('a link that takes its place later is not followed either', () => {
+  test('a symlink that replaces it later is not followed either', () => {
     const [file, target] = [newFile(), newFile()];
     const store = new LineStore(file, ROOMY);
     store.append('ours');
@@ -267,7 +266,7 @@ describe('the lock', () => {
     },
   );
 
-  test('of a folder that is not there it says so', async () => {
+  test('a missing folder is reported', async () => {
     await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({
       code: 'cannot-write',
     });

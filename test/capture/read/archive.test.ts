@@ -37,7 +37,7 @@ test.each([
   }
 });
 
-test('of a file without end the beginning is read, and the last process in it is not taken', async () => {
+test('of a truncated file the beginning is read, without the last process in it', async () => {
   const path = join(folder, 'giant.tar.gz');
   const line = (pid: number) => `/proc/${pid}/smaps_rollup:Rss: ${'1'.repeat(60)} kB\n`;
   const giant = line(1) + line(2).repeat(Math.ceil((260 << 20) / line(2).length));
@@ -57,7 +57,7 @@ test('of a file without end the beginning is read, and the last process in it is
   expect(() => host.readText('/proc/2/smaps_rollup')).toThrow('was not captured');
 });
 
-test('an archive of countless files is refused: each takes memory, also an empty one', async () => {
+test('an archive of countless files is rejected: each takes memory, even an empty one', async () => {
   const path = join(folder, 'many.tar.gz');
   const blocks = (from: number) =>
     Array.from({ length: 10_000 }, (_, index) =>
@@ -80,7 +80,7 @@ test.each([
   expect(wantedName(name, { mappings: true })).toBeNull();
 });
 
-test('what is asked for alone is read: mappings of processes take room', () => {
+test('only requested parts are read: mappings of processes are large', () => {
   expect(wantedName('x/sample-2/smaps', {})).toBeNull();
   expect(wantedName('x/sample-2/smaps', { mappings: true })).toBe('sample-2/smaps');
   expect(wantedName('./x/sample-2/memory', {})).toBe('sample-2/memory');

@@ -49,7 +49,7 @@ const edit =
 const without = (name: string, pid: number) =>
   edit(name, new RegExp(`^/proc/${pid}/.*\n`, 'gm'), '');
 
-test('a sound snapshot has no contradiction; one whose memory is not initialized yet neither', () => {
+test('a sound snapshot has no contradiction; neither has one with uninitialized memory', () => {
   expect(warnings(() => undefined)).toEqual([]);
   const late: Change = (files) => {
     edit('sample-2/proc/zoneinfo', 'managed  256000', 'managed  156000')(files);
@@ -154,7 +154,7 @@ test('a process that could not be read is no contradiction', () => {
   expect(warnings(unread)).toEqual([]);
 });
 
-test('a capture that lost a sample is not whole', () => {
+test('a capture that lost a sample is incomplete', () => {
   const files = snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]);
   for (const name of files.keys()) if (name.startsWith('sample-2/')) files.delete(name);
   const { host } = capturedAt(new CapturedFiles(files), 'last');

@@ -54,7 +54,7 @@ describe('a sosreport', () => {
     });
   });
 
-  test('without the output of ss its sockets cannot be asked for, by /proc/net neither', async () => {
+  test('without output of ss its sockets are not available, not even by /proc/net', async () => {
     const captured = new CapturedHost(
       new CapturedFiles([['proc/meminfo', 'MemTotal: 1024000 kB\nMemFree: 512000 kB\n']]),
     );
@@ -64,7 +64,7 @@ describe('a sosreport', () => {
     });
   });
 
-  test('limits are told by its list of sysctls, where sockstat is there', async () => {
+  test('limits are read from its list of sysctls, if sockstat is available', async () => {
     const captured = new CapturedHost(
       new CapturedFiles([
         ['sos_commands/networking/ss_-peaonmi', tcp('users:(("a",pid=1,fd=1))').join('\n')],

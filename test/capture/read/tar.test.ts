@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isHostError } from '../../../src/base/errors/host.js';
+import { isHostError } from '../../../src/base/errors.js';
 import { TarReader } from '../../../src/capture/read/tar.js';
 import { tarEntry, tarOf } from '../../support/tar.js';
 
@@ -27,7 +27,7 @@ const expected = [
 ];
 
 describe('tar', () => {
-  test('regular files that are wanted come out whole; links and directories do not', () => {
+  test('requested regular files are read completely; links and directories are not', () => {
     expect(read(archive)).toEqual(expected);
   });
 
@@ -35,7 +35,7 @@ describe('tar', () => {
     expect(read(archive, piece)).toEqual(expected);
   });
 
-  test('of a file that is too large only its beginning is kept', () => {
+  test('only the beginning of a file that is too large is kept', () => {
     expect(read(archive, 512, 10)[0]).toEqual(['top/one', 'x'.repeat(10)]);
   });
 

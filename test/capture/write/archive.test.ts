@@ -1,9 +1,8 @@
 import { gunzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { cksum } from '../../../src/capture/read/cksum.js';
 import { checkManifest } from '../../../src/capture/read/manifest.js';
-import { TarReader } from '../../../src/capture/read/tar.js';
+import { cksum, TarReader } from '../../../src/capture/read/tar.js';
 import { Archive } from '../../../src/capture/write/archive.js';
 
 function unpacked(archive: Buffer): Map<string, Buffer> {
@@ -17,7 +16,7 @@ function unpacked(archive: Buffer): Map<string, Buffer> {
   return files;
 }
 
-test('what goes in comes out, in pieces of any size, and the manifest says so', () => {
+test('round-trips contents in pieces of any size, verified by the manifest', () => {
   fc.assert(
     fc.property(
       fc.array(fc.array(fc.nat(300_000), { maxLength: 3 }), { maxLength: 4 }),
@@ -56,7 +55,7 @@ test('what goes in comes out, in pieces of any size, and the manifest says so', 
   );
 });
 
-test('a large file is kept packed, and no more of it', () => {
+test('only compressed data of a large file is kept in memory', () => {
   const out: Buffer[] = [];
   const archive = new Archive((bytes) => out.push(bytes), Date.now());
   const member = archive.member('large');

@@ -95,7 +95,7 @@ describe('a snapshot', () => {
     expect(whole.files.get('log')).toBe(log);
   });
 
-  test('says what may not be read, what is not there, and takes the rest', async () => {
+  test('reports unreadable and missing files, and records the rest', async () => {
     const denied = ['/proc/10/smaps_rollup', '/proc/10/stat'];
     const { snapshot, files, archive } = await taken({ ...WEB_HOST, denied });
     expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
@@ -124,14 +124,14 @@ describe('a snapshot', () => {
     expect(files.has('sample-1/netns-4026531840/inet')).toBe(false);
   });
 
-  test('ends where the kernel gives no answer', async () => {
+  test('ends if the kernel does not respond', async () => {
     const { snapshot, files } = await taken({ ...WEB_HOST, stuck: ['/proc/10/smaps_rollup'] });
     expect(files.get('errors')).toContain('/proc/10/smaps_rollup\tunreadable\t');
     expect(snapshot.failureCounts.unreadable).toBe(1);
     expect(files.get('manifest')).toMatch(/\nwhole \d+\n$/);
   });
 
-  test('ends in time, whole, and says what is missing', async () => {
+  test('ends in time with a complete archive, and reports what is missing', async () => {
     const { files, archive } = await taken({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
@@ -141,7 +141,7 @@ describe('a snapshot', () => {
 const SECRETS = ['hunter2', 'hunter3', 'hunter4', 'secret.sock', 'secret-app'];
 
 describe('secrets', () => {
-  test('are left out, and that is said', async () => {
+  test('are omitted, which is reported', async () => {
     const { unpacked, files, asked } = await taken(WEB_HOST);
     for (const secret of SECRETS) expect.soft(unpacked.includes(secret), secret).toBe(false);
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\n');
@@ -160,7 +160,7 @@ describe('secrets', () => {
     expect(files.get('left-out')).not.toContain(part);
   });
 
-  test('the environment is never read, whatever is asked for', async () => {
+  test('the environment is never read, whatever is requested', async () => {
     const parts = ['arguments', 'unix-paths', 'smaps', 'stacks'] as const;
     const { unpacked, asked, files } = await taken(WEB_HOST, { parts });
     expect(unpacked.includes('hunter3')).toBe(false);
@@ -178,7 +178,7 @@ describe('anonymized', () => {
     ...['tenant', 'called', 'acme', '192.0.2.78', '2620:beef', 'corp'],
   ];
 
-  test('it names nobody', async () => {
+  test('it contains no names', async () => {
     const whole = await taken(WEB_HOST);
     for (const name of NAMES)
       expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
@@ -188,7 +188,7 @@ describe('anonymized', () => {
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\nlog\nnames\n');
   });
 
-  test('the same is called the same, of its kind, and kernel threads what they are', async () => {
+  test('equal names get equal replacements of their kind, and kernel threads keep theirs', async () => {
     const { files, archive } = await taken(WEB_HOST, { anonymize: true });
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);

@@ -44,12 +44,23 @@ async function problemsOf(bytes: Buffer): Promise<readonly string[]> {
 
 const packed = (all: readonly Buffer[]) => gzipSync(Buffer.concat([...all, END]));
 
-test('what was written is whole, as it is and unpacked', async () => {
+test('a written snapshot is complete, packed and unpacked', async () => {
   expect(await problemsOf(archive)).toEqual([]);
   expect(await problemsOf(packed(members))).toEqual([]);
   expect(await problemsOf(Buffer.concat([...members, END]))).toEqual([]);
   const path = join(dir, 'host.tar.gz');
   expect((await verifySnapshot(path)).files).toBe(members.length - 1);
+});
+
+test('host files that could not be read are counted, absent ones are not', async () => {
+  const errors = '/proc/1/fd\tdenied\tx\n/proc/modules\tabsent\tx\n/proc/9/maps\tcut\tx\n';
+  const name = (member: Buffer) => member.toString('latin1', 0, member.indexOf(0));
+  const at = members.findIndex((member) => name(member).endsWith('/errors'));
+  const path = join(dir, 'host.tar.gz');
+  writeFileSync(path, packed(members.with(at, tarEntry(name(members[at]!), errors))));
+  expect((await verifySnapshot(path)).unread).toBe(2);
+  writeFileSync(path, packed(members));
+  expect((await verifySnapshot(path)).unread).toBe(0);
 });
 
 describe('a file of it that', () => {
@@ -82,12 +93,12 @@ describe('a file of it that', () => {
   });
 });
 
-test('cut anywhere it is not whole', async () => {
+test('truncated anywhere it is incomplete', async () => {
   for (let end = 0; end < archive.length; end += 97)
     expect((await problemsOf(archive.subarray(0, end))).length).toBeGreaterThan(0);
 });
 
-test('what is no snapshot is not whole, or cannot be read', async () => {
+test('any other file is incomplete, or cannot be read', async () => {
   expect(await problemsOf(Buffer.alloc(5000, 'x'))).toContainEqual(expect.stringContaining('tar'));
   await expect(verifySnapshot(join(dir, 'none'))).rejects.toMatchObject({ code: 'gone' });
   await expect(verifySnapshot(dir)).rejects.toMatchObject({ code: 'unreadable' });

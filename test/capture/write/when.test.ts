@@ -2,15 +2,18 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { type Condition, parseConditions } from '../../../src/capture/write/when/conditions.js';
-import { readConditions } from '../../../src/capture/write/when/readings.js';
 import {
   nameOf,
   removeAbandoned,
   removeOldest,
   snapshotsIn,
 } from '../../../src/capture/write/when/stored.js';
-import { SnapshotTrigger } from '../../../src/capture/write/when/trigger.js';
+import {
+  type Condition,
+  parseConditions,
+  readConditions,
+  SnapshotTrigger,
+} from '../../../src/capture/write/when/trigger.js';
 import { FakeHost } from '../../host/fake-host.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'snapshot-when-'));
@@ -59,7 +62,7 @@ function host(changes: Readonly<Record<string, string>> = {}): FakeHost {
 const all: readonly Condition[] = parseConditions('psi=20,psi-full=5,available=5%,oom') ?? [];
 
 describe('a look', () => {
-  test('tells each by the host', () => {
+  test('reads each condition from the host', () => {
     expect(readConditions(host(), all).map(({ value, limit }) => [value, limit])).toEqual([
       [31.25, undefined],
       [4.5, undefined],
@@ -115,7 +118,7 @@ describe('on a simulated clock', () => {
     expect(dueAt(new SnapshotTrigger(600_000), 7 * 86_400, () => quiet)).toEqual([]);
   });
 
-  test('what goes on has one each so far apart', () => {
+  test('a lasting condition triggers snapshots at the minimum interval', () => {
     const due = dueAt(new SnapshotTrigger(600_000), 2000, (second) =>
       second >= 100 && second < 1400 ? { psi: 20, available: 49 } : {},
     );
@@ -126,7 +129,7 @@ describe('on a simulated clock', () => {
     ]);
   });
 
-  test('what only held meanwhile is no reason later, and a kill is one', () => {
+  test('a condition that ended meanwhile is no reason later, but a kill is', () => {
     const due = dueAt(new SnapshotTrigger(600_000), 2000, (second) => ({
       psi: second === 100 || second === 300 ? 50 : 0,
       kills: second < 200 ? 4 : second < 400 ? 6 : 7,
@@ -137,7 +140,7 @@ describe('on a simulated clock', () => {
     ]);
   });
 
-  test('a kill whose snapshot could not be taken is a reason for the next', () => {
+  test('a kill without a successful snapshot is a reason for the next', () => {
     const kills = (second: number) => ({ kills: second < 200 ? 4 : 5 });
     expect(dueAt(new SnapshotTrigger(600_000), 3000, kills, [200, 800])).toEqual([
       [200, 'oom1'],
@@ -154,7 +157,7 @@ describe('on a simulated clock', () => {
     expect(again).toEqual([[70, 'oom1']]);
   });
 
-  test('one that was taken before it began counts, unless the clock has gone back', () => {
+  test('a snapshot taken before the start counts, unless the clock went back', () => {
     const holds = () => ({ psi: 90 });
     expect(dueAt(new SnapshotTrigger(600_000, -100_000), 600, holds)).toEqual([[500, 'psi']]);
     expect(dueAt(new SnapshotTrigger(600_000, 9_999_000_000), 600, holds)).toEqual([[0, 'psi']]);
@@ -192,7 +195,7 @@ describe('what is kept', () => {
     );
   });
 
-  test('what was begun long ago by who was killed goes, and nothing else', () => {
+  test('only old partial files of killed runs are removed', () => {
     const other = mkdtempSync(join(folder, 'begun-'));
     const own = nameOf(at(1), ['oom']);
     const begun = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
@@ -211,7 +214,7 @@ describe('what is kept', () => {
     expect(readdirSync(other).toSorted()).toEqual(names.slice(1).toSorted());
   });
 
-  test('the one that was just taken stays, also where the clock went back before it', () => {
+  test('the newest snapshot stays, even if the clock went back before it', () => {
     const other = mkdtempSync(join(folder, 'clock-'));
     const name = (hour: number) => nameOf(new Date(Date.UTC(2026, 0, 1, hour)), ['oom']);
     for (const hour of [1, 5, 6]) writeFileSync(join(other, name(hour)), '');
@@ -219,7 +222,7 @@ describe('what is kept', () => {
     expect(readdirSync(other).toSorted()).toEqual([name(1), name(6)]);
   });
 
-  test('a folder that is not there is said to be so', () => {
+  test('a missing folder is reported', () => {
     expect(() => snapshotsIn(join(folder, 'none'))).toThrow('cannot be listed (ENOENT)');
   });
 });

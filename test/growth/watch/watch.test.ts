@@ -3,9 +3,8 @@ import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { CategoryName } from '../../../src/account/memory/categories.js';
 import type { WatchAnswer } from '../../../src/growth/watch/answer.js';
-import { choose, MOST_PROCESSES } from '../../../src/growth/watch/chosen.js';
-import type { WatchSample } from '../../../src/growth/watch/sample.js';
-import { WatchGrowth } from '../../../src/growth/watch/watch.js';
+import type { WatchSample } from '../../../src/growth/watch/categories.js';
+import { choose, MOST_PROCESSES, WatchGrowth } from '../../../src/growth/watch/watch.js';
 import type { MachineSample } from '../../../src/records/machine-sample.js';
 import { held, look } from '../made-up-machine.js';
 import { MB } from './made-up-weeks.js';
@@ -278,7 +277,7 @@ describe('which processes a sample has', () => {
   const many = Array.from({ length: 400 }, (_, index) => held(index + 1, 400 - index));
 
   test('those that hold most; of the others the sums', () => {
-    const { processes, others, letGo } = choose(many, new Set());
+    const { processes, others, droppedProcesses: letGo } = choose(many, new Set());
     expect(processes).toEqual(many.slice(0, MOST_PROCESSES));
     expect(others.processes).toBe(400 - MOST_PROCESSES);
     const all = many.reduce((sum, one) => sum + (one.held?.taken ?? 0), 0);
@@ -291,7 +290,7 @@ describe('which processes a sample has', () => {
     expect(choose(many, before([300])).processes.at(-1)?.who.pid).toBe(300);
     const all = choose(many, before(many.map(({ who }) => who.pid)));
     expect(all.processes).toHaveLength(2 * MOST_PROCESSES);
-    expect(all.letGo).toBe(400 - 2 * MOST_PROCESSES);
+    expect(all.droppedProcesses).toBe(400 - 2 * MOST_PROCESSES);
   });
 
   test('what is not known of one is not known of the sum', () => {

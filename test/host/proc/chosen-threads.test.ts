@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ChosenThreads } from '../../../src/host/proc/chosen-threads.js';
+import { ThreadFilter } from '../../../src/host/proc/chosen-threads.js';
 import { madeSource } from '../../support/made-host.js';
 
 const FILES: Record<string, string> = {
@@ -12,35 +12,35 @@ const FILES: Record<string, string> = {
   '/proc/9/cgroup': '0::/build.slice2\n',
 };
 
-test('threads of a process are told from others, and from those that ended', () => {
-  const chosen = ChosenThreads.ofProcess(madeSource({ files: FILES }), 7);
+test('threads of a process are distinguished from others, and from exited ones', () => {
+  const chosen = ThreadFilter.ofProcess(madeSource({ files: FILES }), 7);
   expect([7, 8, 9, 0, 10].map((tid) => chosen.has(tid))).toEqual([true, true, false, false, false]);
-  expect(chosen.ended).toBe(1);
+  expect(chosen.exited).toBe(1);
 });
 
-test('a cgroup has what lies below it, and not its neighbour of a longer name', () => {
-  const chosen = ChosenThreads.ofCgroup(madeSource({ files: FILES }), '/build.slice');
+test('a cgroup includes its descendants, but not a sibling with a longer name', () => {
+  const chosen = ThreadFilter.ofCgroup(madeSource({ files: FILES }), '/build.slice');
   expect([7, 8, 9, 10].map((tid) => chosen.has(tid))).toEqual([true, true, false, false]);
-  expect(chosen.ended).toBe(1);
-  const all = ChosenThreads.ofCgroup(madeSource({ files: FILES }), '/');
+  expect(chosen.exited).toBe(1);
+  const all = ThreadFilter.ofCgroup(madeSource({ files: FILES }), '/');
   expect([7, 8, 9].map((tid) => all.has(tid))).toEqual([true, true, true]);
 });
 
 test('a cgroup that does not exist is no choice, one that is empty is', () => {
   const files = { ...FILES, '/sys/fs/cgroup/empty.slice/cgroup.procs': '' };
   const old = { ...FILES, '/sys/fs/cgroup/memory/old/tasks': '' };
-  expect(() => ChosenThreads.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow(
+  expect(() => ThreadFilter.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow(
     'no such cgroup: /build.slcie',
   );
-  expect(ChosenThreads.ofCgroup(madeSource({ files }), '/empty.slice').has(7)).toBe(false);
-  expect(ChosenThreads.ofCgroup(madeSource({ files: old }), '/old').has(7)).toBe(false);
+  expect(ThreadFilter.ofCgroup(madeSource({ files }), '/empty.slice').has(7)).toBe(false);
+  expect(ThreadFilter.ofCgroup(madeSource({ files: old }), '/old').has(7)).toBe(false);
 });
 
-test('a number that is given to another is asked about again, and not at each event', () => {
+test('a reused thread id is queried again, but not at each event', () => {
   const files = { ...FILES };
   let [now, reads] = [0, 0];
   const source = madeSource({ files });
-  const chosen = ChosenThreads.ofCgroup(
+  const chosen = ThreadFilter.ofCgroup(
     {
       ...source,
       now: () => now,
@@ -59,11 +59,11 @@ test('a number that is given to another is asked about again, and not at each ev
   expect(chosen.has(9)).toBe(false);
 });
 
-test('a process whose number another one took is not followed on', () => {
+test('a process with a reused pid is no longer followed', () => {
   const stat = (start: number) => `7 (make) S ${'0 '.repeat(18)}${start} 0 0\n`;
   const files: Record<string, string> = { ...FILES, '/proc/7/stat': stat(100) };
   let now = 0;
-  const chosen = ChosenThreads.ofProcess({ ...madeSource({ files }), now: () => now }, 7);
+  const chosen = ThreadFilter.ofProcess({ ...madeSource({ files }), now: () => now }, 7);
   expect(chosen.has(7)).toBe(true);
   files['/proc/7/stat'] = stat(90_000);
   now = 5000;

@@ -5,7 +5,7 @@ import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memoryMetrics } from '../../../src/answers/memory/prometheus.js';
 import { type CategoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
-import { HostError } from '../../../src/base/errors/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import type { FrameFile } from '../../../src/host/proc/frames/frame-file.js';
 import { readHostFrames } from '../../../src/host/proc/frames/machine.js';
 import { FakeHost } from '../fake-host.js';
@@ -192,7 +192,7 @@ describe('flags of page frames', () => {
     ]);
   });
 
-  test('say besides what is huge, locked, damaged or zero; tails as their heads', () => {
+  test('also report huge, locked, damaged or zero pages; tails as their heads', () => {
     const words = ram(
       [WORD.thpHead, 1],
       [WORD.thpTail, 3],
@@ -223,14 +223,14 @@ describe('flags of page frames', () => {
     expect(answer.memory.frames).toBe(64);
   });
 
-  test('what is offline is no memory, and zones that have more than is shown say so', () => {
+  test('offline pages are no memory, and zones with more than shown report that', () => {
     const answer = look(machine(ram([WORD.hole, 5])));
     expect(category(answer, 'unread').frames).toBe(5);
     expect(category(answer, 'unread').why).toContain('zones have 64 page frames');
     expect(answer.memory.frames).toBe(64);
   });
 
-  test('an empty file is refused: it tells nothing', () => {
+  test('an empty file is rejected', () => {
     expect(() => look(machine([]))).toThrow('/proc/kpageflags is empty');
   });
 
@@ -242,7 +242,7 @@ describe('flags of page frames', () => {
 });
 
 describe('counters', () => {
-  test('that tell of more than there is split nothing', () => {
+  test('with more frames than exist are not split', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
     expect(pages(host)).toEqual({ unattributed: 5, 'free-buddy': 59 });
     expect(category(look(host), 'vmalloc').why).toContain('counters claim 6 pages');
@@ -254,18 +254,18 @@ describe('counters', () => {
     expect(category(look(host), 'vmalloc')).toMatchObject({ complete: false, frames: 0 });
   });
 
-  test('that say more slabs are reclaimable than there are: all stand in one row', () => {
+  test('that report more reclaimable slabs than exist: all are in one row', () => {
     const host = machine(ram([WORD.slab, 4]), { SReclaimable: 5 });
     expect(pages(host)).toMatchObject({ 'slab-unreclaimable': 4 });
     expect(category(look(host), 'slab-reclaimable')).toMatchObject({ complete: false, frames: 0 });
   });
 
-  test('that differ from flags by more than a look explains are told', () => {
+  test('that differ from flags by more than sampling explains are reported', () => {
     const host = machine(ram([WORD.anonymous, 10]), { MemFree: 1000 });
     expect(look(host).warnings[0]?.message).toMatch(/^free-buddy: page flags show 54 pages/);
   });
 
-  test('with text in place of a number are said, and not taken for zero', () => {
+  test('with text in place of a number are reported, and not treated as zero', () => {
     const host = machine(ram([WORD.anonymous, 10]), {
       SReclaimable: 'many kB',
       AnonPages: '-1 kB',
@@ -323,7 +323,7 @@ describe('memory that the kernel has not initialized', () => {
     expect(used?.bytes).toBe((1000 + 96) * 4096);
   });
 
-  test('is kept apart where other counters moved, and what was initialized meanwhile is reported', () => {
+  test('is separate if other counters changed, and memory initialized meanwhile is reported', () => {
     const host = deferred();
     const zoneinfo = host.files.get('/proc/zoneinfo') ?? '';
     host.files.set('/proc/zoneinfo', zoneinfo.replace('count:    2', 'count:    200'));
@@ -371,7 +371,7 @@ describe('memory that the kernel has not initialized', () => {
 });
 
 describe('lists beside flags', () => {
-  test('of caches are told with what /sys knows of each', () => {
+  test('of caches are reported with the attributes in /sys', () => {
     expect(look(machine(ram())).caches).toEqual([
       {
         name: 'kmalloc-8k',
@@ -396,7 +396,7 @@ describe('lists beside flags', () => {
     ]);
   });
 
-  test('that are not there are said, each by itself', () => {
+  test('that are missing are reported individually', () => {
     const host = machine(ram([WORD.none, 10]));
     host.files.set('/proc/slabinfo', 'denied');
     host.files.delete('/proc/vmallocinfo');
@@ -426,7 +426,7 @@ test('large memory is read in pieces of half a MiB', () => {
   expect(asked.length).toBe(5);
 });
 
-test('people are told which source it is, what it cannot know, and no escape sequences', () => {
+test('the text names the source and its limits, without escape sequences', () => {
   const found = look(machine(ram([WORD.none, 9], [WORD.head, 1], [WORD.tail, 7]), { Percpu: 3 }));
   const answer = {
     ...found,

@@ -36,21 +36,21 @@ describe('functions of the running kernel', () => {
     expect(symbols.at(0xffffffffc0300001n)?.module).toBe('bpf');
   });
 
-  it('are not guessed for data, before the first, and far behind the last', () => {
+  it('are not guessed for data, before the first, or far behind the last', () => {
     const symbols = symbolsOf(TEXT);
     expect(symbols.at(0xffffffff80ffffffn)).toBeNull();
     expect(symbols.at(0xffffffff81000901n)).toBeNull();
     expect(symbols.at(0xffffffffd0000000n)).toBeNull();
   });
 
-  it('of several at one address are the code that came last, not data', () => {
+  it('of several at one address the last code symbol is used, not data', () => {
     const symbols = symbolsOf(
       ['T first', 't last', 'D table'].map((each) => `ffffffff81000000 ${each}\n`).join(''),
     );
     expect(symbols.at(0xffffffff81000008n)).toEqual({ name: 'last', offset: 8, module: null });
   });
 
-  it('are found among tens of thousands that are in no order, modules and long names too', () => {
+  it('are found among tens of thousands in random order, including modules and long names', () => {
     const many = 40_000;
     const start = (at: number) => 0xffff_ffff_8100_0000n + BigInt(at) * 64n;
     const name = (at: number) => `function_${'x'.repeat(at % 200)}_${at}`;
@@ -70,7 +70,7 @@ describe('functions of the running kernel', () => {
       });
   });
 
-  it('are refused where addresses are hidden, and where there is nothing', () => {
+  it('are rejected if addresses are hidden, and if the file is empty', () => {
     expect(() => symbolsOf('0000000000000000 T _text\n0000000000000000 t a\t[b]\n')).toThrow(
       expect.objectContaining({
         code: 'denied',

@@ -30,7 +30,7 @@ const MOUNTS = fileSystemsOf(
 const parsed = (...texts: string[]) => parseSmaps(texts.join(''), MOUNTS);
 
 describe('mappings in /proc/PID/smaps', () => {
-  test('one is told with what its lines say; what they do not say is not known', () => {
+  test('one is reported with the values of its lines; missing values are unknown', () => {
     expect(
       parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so')),
     ).toEqual([
@@ -68,7 +68,7 @@ describe('mappings in /proc/PID/smaps', () => {
     expect(parsed(mapping(`1000-2000 rw-s 00000000 ${rest}`, flags))[0]?.kind).toBe(kind);
   });
 
-  test('a name that looks like a field is none', () => {
+  test('a name that looks like a field is not one', () => {
     const [one, ...others] = parsed(mapping('1000-2000 rw-p 00000000 08:01 1 /x\\012Rss: 9 kB'));
     expect(one?.name).toBe('/x\\012Rss: 9 kB');
     expect(one?.rss).toBe(102_400);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { sumSmaps } from '../../../src/host/proc/memory.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
-import { sumSmaps } from '../../../src/host/proc/smaps.js';
 import { FakeHost } from '../fake-host.js';
 
 const ROLLUP = `55d0-7ffc ---p 00000000 00:00 0                          [rollup]
@@ -34,7 +34,7 @@ function add(host: FakeHost, pid: number, files: Readonly<Record<string, string>
 }
 
 describe('processes of /proc', () => {
-  test('one is told with all that its files say', async () => {
+  test('one is reported with all data in its files', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     add(host, 1, {
@@ -88,7 +88,7 @@ describe('processes of /proc', () => {
     ]);
   });
 
-  test('of one that would begin later than now no age is told: its clock is another', async () => {
+  test('one with a start time in the future has no age: its clock differs', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const [pid, began] of [
@@ -145,14 +145,14 @@ describe('processes of /proc', () => {
     expect(rest).toEqual({ kernelThreads: 1, zombies: 1, gone: 2, hidden: false });
   });
 
-  test('a name that looks like a field of status is none', async () => {
+  test('a name that looks like a field of status is not one', async () => {
     const host = new FakeHost();
     const lying = 'x\\nVmRSS:\t9 kB';
     add(host, 1, { stat: stat(1, lying), status: status(lying, ...MEMORY), smaps_rollup: ROLLUP });
     expect((await readProcesses(host)).processes[0]?.status?.rss).toBe(104 * 1024);
   });
 
-  test('of one that may not be looked at everybody sees the size, and nobody its parts', async () => {
+  test('without permission a process has a size, but no parts', async () => {
     const host = new FakeHost();
     add(host, 1, {
       stat: stat(1, 'init'),
@@ -188,7 +188,7 @@ describe('processes of /proc', () => {
   });
 });
 
-test('text without what every kernel tells sums to nothing', () => {
+test('text without the fields that every kernel reports has no sums', () => {
   expect(sumSmaps('')).toBeUndefined();
   expect(sumSmaps(ROLLUP.replace(/^Private_Dirty.*\n/m, ''))).toBeUndefined();
   expect(sumSmaps(ROLLUP.replace(/^SwapPss.*\n/m, ''))?.swapPss).toBeNull();
@@ -212,7 +212,7 @@ describe('what hides memory', () => {
     ]);
   });
 
-  test('a path says nothing of sizes, whatever ends of lines it holds', () => {
+  test('a path has no effect on sizes, whatever line ends it contains', () => {
     const path = '/tmp/a\rRss:    999999 kB\r\u2028Pss:    999999 kB\u2028x';
     const mapping = `55d0-7ffc rw-p 00000000 00:00 0     ${path}\n`;
     const text = `${mapping}${ROLLUP.split('\n').slice(1).join('\n')}`;
@@ -226,7 +226,7 @@ describe('what hides memory', () => {
   });
 });
 
-describe('processes whose stacks began at the same place', () => {
+describe('processes whose stacks start at the same address', () => {
   const [PRESENT, ALONE] = [1n << 63n, 1n << 56n];
   const STACK = 0x7fff_0000_1000;
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { HostError } from '../../../src/base/errors/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import { observe } from '../../../src/host/observe.js';
-import { parseNetlinkTable } from '../../../src/host/procnet/netlink.js';
+import { parseNetlinkTable } from '../../../src/host/proc/net-tables.js';
 import { INET_TABLES, parseInetTableRow } from '../../../src/host/procnet/read.js';
 import { diagnose } from '../../../src/skcheck/diagnose.js';
 import { FakeHost } from '../fake-host.js';
@@ -41,7 +41,7 @@ describe('/proc/net/tcp', () => {
     expect(parseInetTableRow(row, TCP6!, null)?.local).toBe(address);
   });
 
-  test('headings, cut rows and TIME-WAIT are none', () => {
+  test('headings, truncated rows and TIME-WAIT are skipped', () => {
     const row = tcp('0100007F:1F90', '0200000A:9C40', '06', '00000000:00000000', 0);
     for (const text of ['  sl  local_address rem_address   st', row, row.slice(0, 60), ''])
       expect(parseInetTableRow(text, TCP!, null)).toBeNull();
@@ -114,7 +114,7 @@ describe('without ss', () => {
     expect(findings[0]?.verdict).toMatchObject({ verdict: 'undecided' });
   });
 
-  test('unless asked, it is an error', async () => {
+  test('unless requested, it is an error', async () => {
     await expect(observe(host(), { intervalMs: 0 })).rejects.toThrow('ss is not installed');
   });
 });

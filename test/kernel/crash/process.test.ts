@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import { afterEach, describe, expect, test } from 'vitest';
-import type { KernelError } from '../../../src/base/errors/kernel.js';
+import type { KernelError } from '../../../src/base/errors.js';
 import { CrashProcess } from '../../../src/kernel/crash/process.js';
 import { commandPath } from '../../support/cli.js';
 
@@ -65,7 +65,7 @@ describe('a crash that misbehaves is ended and named', () => {
 
   test('falling silent later', () => {
     const session = new CrashProcess({ ...QUICK, crash: fake('hang-later'), onWait() {} });
-    const error = failureOf(() => session.ask(['sym init_task']));
+    const error = failureOf(() => session.execute(['sym init_task']));
     expect(error.code).toBe('crash-hung');
   });
 
@@ -112,7 +112,7 @@ describe('a crash that runs elsewhere', () => {
     );
   });
 
-  test('writes memory where we do not see it', () => {
+  test('writes memory to an invisible file system', () => {
     const session = new CrashProcess({ ...PATIENT, crash: fake('elsewhere'), onWait() {} });
     const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
     expect(error.code).toBe('crash-elsewhere');
@@ -136,7 +136,7 @@ describe('a crash that runs elsewhere', () => {
   });
 });
 
-test('a crash that could not write what it says to have written gives no bytes', () => {
+test('a crash that failed to write the bytes that it reported returns none', () => {
   const session = new CrashProcess({ ...PATIENT, crash: fake('no-room'), onWait() {} });
   const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
   expect(error.code).toBe('no-room');
@@ -202,7 +202,7 @@ test('a hostile file name never reaches crash’s command line', () => {
   expect(error.message).toMatch(/arguments: -s (--no_\w+ )+(\/[\w/-]+)\/vmlinux \2\/vmcore\)$/);
 });
 
-test('a crash that ends on a full disk, which keeps no word of it, is not waited for', () => {
+test('a crash that exits on a full disk without a message is not awaited', () => {
   const error = failureOf(
     () => new CrashProcess({ ...PATIENT, crash: fake('full-disk'), onWait() {} }),
   );

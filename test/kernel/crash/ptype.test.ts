@@ -44,7 +44,7 @@ describe('ptype', () => {
     ]);
   });
 
-  test('tells arrays, pointers and types', () => {
+  test('distinguishes arrays, pointers and types', () => {
     expect(findMember(members, 'cb')).toMatchObject({ count: 48, type: 'char', pointer: false });
     expect(findMember(members, 'next')).toMatchObject({ type: 'sk_buff', pointer: true });
     expect(findMember(members, 'destructor')).toMatchObject({ type: '', pointer: true });

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../src/base/errors.js';
 import { Btf } from '../../../src/kernel/native/btf/btf.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
+import type { TypesFile } from '../../../src/kernel/native/provenance.js';
 import { parseSystemMap } from '../../../src/kernel/native/symbols-source.js';
-import type { TypesFile } from '../../../src/kernel/native/types-file.js';
 import { BtfWriter } from '../../support/btf.js';
 import { buildIdNote, writeElfFile, writeSymtab } from '../../support/elf-file.js';
 import { errorOf } from '../../support/native-errors.js';
@@ -64,7 +64,7 @@ function vmlinux({ buildId = BUILD_ID, symtab = true, types = true, shift = 0n }
 }
 
 describe('a System.map', () => {
-  it('is taken instead of kallsyms, moved by KASLR', () => {
+  it('is used instead of kallsyms, relocated by KASLR', () => {
     const path = fileOf(mapText);
     const kernel = openNativeImage(image, { symbols: path });
     expect(kernel.provenance.symbols).toEqual({ found: true, source: 'System.map', detail: path });
@@ -87,7 +87,7 @@ describe('a System.map', () => {
     expect(table.find('s99')).toMatchObject([{ address: 99n }]);
   });
 
-  it('of another kernel is refused', () => {
+  it('of another kernel is rejected', () => {
     const other = mapText.replace(/^ffffffff(\w+) D init_uts_ns$/m, 'fffffffe$1 D init_uts_ns');
     expect(errorOf(() => openNativeImage(image, { symbols: fileOf(other) }))).toMatchObject({
       code: 'wrong-vmlinux',
@@ -99,7 +99,7 @@ describe('a System.map', () => {
     });
   });
 
-  it('is not what is too large, and the limit is told', () => {
+  it('a file that is too large is rejected with the limit', () => {
     const symbols = fileOf('');
     truncateSync(symbols, 2 ** 28 + 1);
     expect(errorOf(() => openNativeImage(image, { symbols }))).toMatchObject({
@@ -118,7 +118,7 @@ describe('a System.map', () => {
     },
   );
 
-  it('takes any bytes without more than a typed error', () => {
+  it('any bytes yield at most a typed error', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
@@ -134,7 +134,7 @@ describe('a System.map', () => {
 });
 
 describe('a vmlinux', () => {
-  it('is taken for symbols and types', () => {
+  it('is used for symbols and types', () => {
     const path = vmlinux();
     const kernel = openNativeImage(image, { vmlinux: path });
     expect(kernel.provenance.symbols).toEqual({ found: true, source: 'vmlinux', detail: path });
@@ -146,7 +146,7 @@ describe('a vmlinux', () => {
     expect(kernel.struct('page')?.size).toBe(64);
   });
 
-  it('is taken for what it has, and the dump for the rest', () => {
+  it('is used for what it contains, and the dump for the rest', () => {
     const stripped = openNativeImage(image, { vmlinux: vmlinux({ symtab: false }) });
     expect(stripped.provenance.symbols).toMatchObject({ source: 'kallsyms' });
     expect(stripped.provenance.types).toMatchObject({ source: 'vmlinux' });
@@ -155,7 +155,7 @@ describe('a vmlinux', () => {
     expect(untyped.provenance.types).toMatchObject({ source: 'dump' });
   });
 
-  it('of another build is refused by its build id', () => {
+  it('of another build is rejected by its build id', () => {
     const path = vmlinux({ buildId: 'ab'.repeat(20) });
     for (const options of [{ vmlinux: path }, { types: path }]) {
       expect(errorOf(() => openNativeImage(image, options))).toMatchObject({
@@ -165,21 +165,21 @@ describe('a vmlinux', () => {
     }
   });
 
-  it('of another build is refused by its symbols where the dump has no build id', () => {
+  it('of another build is rejected by its symbols if the dump has no build id', () => {
     const path = vmlinux({ buildId: 'ab'.repeat(20), shift: 0x1000n });
     expect(errorOf(() => openNativeImage(made.image, { vmlinux: path }))).toMatchObject({
       code: 'wrong-vmlinux',
     });
   });
 
-  it('without symbols and types is refused', () => {
+  it('without symbols and types is rejected', () => {
     const path = vmlinux({ symtab: false, types: false });
     expect(errorOf(() => openNativeImage(image, { vmlinux: path }))).toMatchObject({
       code: 'unsupported-format',
     });
   });
 
-  it('that is none, or is not there, is told apart', () => {
+  it('invalid and missing files have different errors', () => {
     const code = (path: string): unknown =>
       errorOf(() => openNativeImage(image, { vmlinux: path }));
     expect(code(fileOf('#!/bin/sh\n'))).toMatchObject({ code: 'unsupported-format' });
@@ -215,14 +215,14 @@ describe('a vmlinux', () => {
 });
 
 describe('a BTF file', () => {
-  it('is taken instead of the kernel’s own types', () => {
+  it('is used instead of the kernel’s own types', () => {
     const path = fileOf(someTypes().build());
     const kernel = openNativeImage(image, { types: path });
     expect(kernel.provenance.types).toEqual({ found: true, source: 'file', detail: path });
     expect(kernel.struct('page')?.member('_refcount')?.offset).toBe(52);
   });
 
-  it('of another kernel is refused by what VMCOREINFO says of sizes and offsets', () => {
+  it('of another kernel is rejected by the sizes and offsets in VMCOREINFO', () => {
     const other = new BtfWriter();
     const int = other.int('int', 4);
     other.struct('page', 64, [{ name: '_refcount', type: int, bitOffset: 48 * 8 }]);
@@ -232,7 +232,7 @@ describe('a BTF file', () => {
     });
   });
 
-  it('that is none is refused', () => {
+  it('that is invalid is rejected', () => {
     for (const bytes of ['', 'root:x:0', Buffer.alloc(4096)])
       expect(errorOf(() => openNativeImage(image, { types: fileOf(bytes) }))).toMatchObject({
         code: 'no-types',
@@ -251,7 +251,7 @@ describe('types that are not BTF', () => {
   const provenanceOf = (types: TypesFile, dump = image) =>
     openNativeImage(dump, { types }).provenance;
 
-  it('of this build are taken, and say by what that is known', () => {
+  it('of this build are used, and state how that was verified', () => {
     const dwarf = provenanceOf(file({ form: 'DWARF', buildId: BUILD_ID }));
     expect(dwarf.types).toEqual({ found: true, source: 'DWARF', detail: 'types.json' });
     expect(dwarf.typesVerified).toBe('build-id');
@@ -261,7 +261,7 @@ describe('types that are not BTF', () => {
     expect(provenanceOf(file({ banner: released })).typesVerified).toBe('release');
   });
 
-  it('are said not to be verified where nothing can be compared', () => {
+  it('are reported as not verified if nothing can be compared', () => {
     const load = () => Btf.parse(new BtfWriter().build());
     expect(provenanceOf(file({ load })).typesVerified).toBe('none');
     const codes = (types: TypesFile) =>
@@ -271,7 +271,7 @@ describe('types that are not BTF', () => {
     expect(codes(file({ form: 'DWARF', buildId: BUILD_ID }))).toEqual([]);
   });
 
-  it('of another build are refused, never used', () => {
+  it('of another build are rejected, never used', () => {
     const load = () => {
       throw new Error('not even read');
     };
@@ -295,7 +295,7 @@ describe('types that are not BTF', () => {
     expect(errorOf(() => kernel.struct('page'))).toMatchObject({ code: 'wrong-vmlinux' });
   });
 
-  it('lend their symbols only where the dump’s own cannot be read, and KASLR’s offset is known', () => {
+  it('supply symbols only if the dump’s own cannot be read, and the KASLR offset is known', () => {
     const symbols = (offset: bigint) => parseSystemMap(Buffer.from(mapText), offset, 'types.json');
     const { types } = openNativeImage(image).provenance;
     expect(types.found).toBe(true);

@@ -76,7 +76,7 @@ function moduleBlob(base: BtfWriter, struct: string): Uint8Array {
 }
 
 describe('types of modules', () => {
-  it('are found where the kernel has no such type', () => {
+  it('are found if the kernel has no such type', () => {
     const kernel = kernelWith((base) => [
       { name: 'vsock', blob: moduleBlob(base, 'vsock_sock') },
       { name: 'virtio', blob: moduleBlob(base, 'virtio_thing') },
@@ -88,7 +88,7 @@ describe('types of modules', () => {
     expect(kernel.struct('nowhere')).toBeUndefined();
   });
 
-  it('are none where the kernel has no list of them', () => {
+  it('are empty if the kernel has no list of modules', () => {
     const kernel = openNativeImage(syntheticKernel().image);
     expect(kernel.moduleTypes).toEqual({
       modules: [],
@@ -97,7 +97,7 @@ describe('types of modules', () => {
     expect(kernel.struct('vsock_sock')).toBeUndefined();
   });
 
-  it('leave out a module that cannot be read, and say so', () => {
+  it('skip a module that cannot be read, and report it', () => {
     const kernel = kernelWith(
       (base) => [
         { name: 'lost', blob: moduleBlob(base, 'lost_thing') },
@@ -111,7 +111,7 @@ describe('types of modules', () => {
     ]);
   });
 
-  it('leave out a module that continues other types than the kernel’s', () => {
+  it('skip a module that extends other types than the kernel’s', () => {
     const kernel = kernelWith((base) => [
       { name: 'foreign', blob: moduleBlob(base, 'x'), startId: 7 },
     ]);
@@ -121,7 +121,7 @@ describe('types of modules', () => {
     ]);
   });
 
-  it('leave out a module whose types are damaged', () => {
+  it('skip a module with damaged types', () => {
     const kernel = kernelWith((base) => [
       { name: 'bad', blob: moduleBlob(base, 'x').fill(0, 0, 2) },
     ]);
@@ -130,7 +130,7 @@ describe('types of modules', () => {
     ]);
   });
 
-  it('end where the list runs in a circle', () => {
+  it('terminate if the list is circular', () => {
     const kernel = kernelWith(
       (base) => [
         { name: 'a', blob: moduleBlob(base, 'a_thing') },

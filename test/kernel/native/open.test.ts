@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KernelError, ReadError } from '../../../src/base/errors/kernel.js';
+import { KernelError, ReadError } from '../../../src/base/errors.js';
 import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/addresses.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import type { KallsymsOrder } from '../../support/kallsyms.js';
@@ -16,7 +16,7 @@ const ORDERS: KallsymsOrder[] = ['old', 'between', 'new'];
 const ENCODINGS: AddressEncoding[] = ['absolute', 'relative', 'relative-percpu', 'place'];
 
 describe('a kernel opened by nothing but itself', () => {
-  it('says what it is and where that is known from', () => {
+  it('describes itself and the sources of its data', () => {
     const { image, directMap, pages } = syntheticKernel();
     const kernel = openNativeImage(image);
     expect(kernel.facts).toEqual({
@@ -91,7 +91,7 @@ describe('a kernel opened by nothing but itself', () => {
     }
   }
 
-  it('finds bases that nothing moved without variables', () => {
+  it('finds default bases without variables', () => {
     const made = syntheticKernel({
       variables: false,
       directMap: 0xffff888000000000n,
@@ -104,7 +104,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.pages.pageOf(made.directMap)).toBe(made.pages);
   });
 
-  it('assembles reads from pages that lie apart', () => {
+  it('assembles reads from discontiguous pages', () => {
     const { image, vmalloc } = syntheticKernel();
     const kernel = openNativeImage(image);
     const view = kernel.read(vmalloc + 4000n, 8400);
@@ -142,7 +142,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.pages.addressOfPage(0n)).toBeUndefined();
   });
 
-  it('reads /proc/kcore by its own map, and tables only where that has nothing', () => {
+  it('reads /proc/kcore by its own map, and by tables only elsewhere', () => {
     const made = syntheticKernel();
     const image = made.memory.image({
       vmcoreinfo: made.text,
@@ -157,7 +157,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.read(made.vmalloc + 4096n, 1).getUint8(0)).toBe(2);
   });
 
-  it('does not choose between symbols of one name', () => {
+  it('returns no symbol for an ambiguous name', () => {
     const { image, at } = syntheticKernel();
     const kernel = openNativeImage(image);
     expect(kernel.symbol('do_nothing')).toBeUndefined();
@@ -189,14 +189,14 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.symbol('max_pfn')).toBeDefined();
   });
 
-  it('does not take a file that is not there for a stale copy', () => {
+  it('does not treat a missing file as a stale copy', () => {
     const made = syntheticKernel({ note: false });
     const open = (): unknown =>
       openNativeImage(made.memory.image({}), { symbols: '/no/such/file' });
     expect(errorOf(open)).toMatchObject({ code: 'no-such-file' });
   });
 
-  it('says that VMCOREINFO is nowhere', () => {
+  it('reports that VMCOREINFO was not found', () => {
     const made = syntheticKernel({ note: false });
     made.memory.page(0x1c0_0000).fill(0);
     expect(errorOf(() => openNativeImage(made.memory.image({})))).toMatchObject({
@@ -254,7 +254,7 @@ describe('a kernel opened by nothing but itself', () => {
     });
   });
 
-  it('opens without symbols and types, and says so when asked for them', () => {
+  it('opens without symbols and types, and reports that on a lookup', () => {
     const made = syntheticKernel();
     // Zeros where the constants were.
     for (let at = 0; at < 0x20_0000; at += 4096)
@@ -284,7 +284,7 @@ describe('a kernel opened by nothing but itself', () => {
     },
   );
 
-  it('is not led astray by what looks like markers a thousand times', () => {
+  it('is not misled by a thousand false markers', () => {
     const made = syntheticKernel({ named: false, order: 'new' });
     const table = made.physical(made.at.constants) + 0x8000;
     const decoys = Buffer.alloc(0x10_0000);
@@ -302,7 +302,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(made.memory.reads).toBeLessThan(60_000);
   });
 
-  it('finds types by their magic when no symbol leads to them', () => {
+  it('finds types by their magic if no symbol locates them', () => {
     const btf = someTypes();
     // A kernel's types are many; a module's, which must not be taken for them, few.
     for (let index = 0; index < 24_000; index++) btf.struct(`filler_${index}`, 8, []);
@@ -327,7 +327,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(errorOf(() => openNativeImage(image))).toMatchObject({ code: 'unsupported-arch' });
   });
 
-  it('refuses a read that is too long, and tells the limit', () => {
+  it('rejects a read that is too long, and names the limit', () => {
     const { image, directMap } = syntheticKernel();
     const kernel = openNativeImage(image);
     expect(errorOf(() => kernel.read(directMap, 2 ** 28 + 1))).toMatchObject({

@@ -4,7 +4,7 @@ import { Vmcoreinfo } from '../../../src/kernel/native/vmcoreinfo.js';
 import { vmcoreinfoText } from '../../support/vmcoreinfo.js';
 
 describe('VMCOREINFO', () => {
-  it('gives every kind of entry its own type', () => {
+  it('returns the type of every kind of entry', () => {
     const info = new Vmcoreinfo(
       vmcoreinfoText({
         release: '6.12.117+deb13-cloud-amd64',
@@ -43,7 +43,7 @@ describe('VMCOREINFO', () => {
     expect(new Vmcoreinfo('PAGESIZE=4096\nOSRELEASE=6.1').release).toBe('6.1');
   });
 
-  it('takes what is no number as not there', () => {
+  it('treats an invalid number as missing', () => {
     const info = new Vmcoreinfo(
       'SYMBOL(a)=xyz\nSYMBOL(b)=11112222333344445\nSIZE(c)=-1\nOFFSET(d)=\nPAGESIZE=1e3\nBUILD-ID=\x1b[2J\nKERNELOFFSET=-2\n',
     );
@@ -57,7 +57,7 @@ describe('VMCOREINFO', () => {
     expect(info.symbols().size).toBe(0);
   });
 
-  it('takes any text without throwing', () => {
+  it('accepts any text without throwing', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => {
         const info = new Vmcoreinfo(`OSRELEASE=x\nSYMBOL(${text})=${text}\n${text}`);
@@ -66,7 +66,7 @@ describe('VMCOREINFO', () => {
     );
   });
 
-  it('looks at a bounded part of an endless text', () => {
+  it('reads a bounded part of an endless text', () => {
     const info = new Vmcoreinfo(`${'A=1\n'.repeat(2_000_000)}OSRELEASE=late\n`);
     expect(info.release).toBeUndefined();
   });

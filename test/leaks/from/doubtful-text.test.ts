@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { FromOrder } from '../../../src/leaks/from/order.js';
 import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
+import type { FromOrder } from '../../../src/leaks/from/text-event.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'leaks-doubtful-'));
 afterAll(() => rmSync(folder, { recursive: true }));

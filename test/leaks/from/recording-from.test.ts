@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it, vi } from 'vitest';
-import type { FromOrder } from '../../../src/leaks/from/order.js';
 import { recognise, recordingFrom } from '../../../src/leaks/from/recording-from.js';
+import type { FromOrder } from '../../../src/leaks/from/text-event.js';
 import type { Recording } from '../../../src/leaks/recording.js';
 import { CAPTURED as COPIES } from '../readings/captured-source.js';
 

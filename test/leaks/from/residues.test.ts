@@ -2,8 +2,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { FrameFollower } from '../../../src/leaks/follow/frame-follower.js';
 import { packedLines } from '../../../src/leaks/from/packed-lines.js';
+import { TraceTextParser } from '../../../src/leaks/from/parsers.js';
 import type { FrameNumbers, TextEvent } from '../../../src/leaks/from/text-event.js';
-import { TraceTextParser } from '../../../src/leaks/from/trace-text.js';
 import { KnownFrames } from '../../../src/leaks/readings/known-frames.js';
 
 /** What a module that leaks did, among what else a guest did with its frames, in the order of time. */

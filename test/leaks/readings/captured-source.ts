@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { HostError } from '../../../src/base/errors/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import type { ReadingSource } from '../../../src/leaks/readings/reading-source.js';
 
 export const CAPTURED = new URL('captured/', import.meta.url);

@@ -5,7 +5,7 @@ import {
   NO_FRAME,
   NO_ROOM,
 } from '../../../src/leaks/readings/known-frames.js';
-import { parseSymbolFrame } from '../../../src/leaks/readings/symbol-frame.js';
+import { parseSymbolFrame } from '../../../src/leaks/readings/tally.js';
 
 const numbered = (frames: KnownFrames, ...lines: string[]) =>
   lines.map((line) => frames.numberOf(line, parseSymbolFrame));

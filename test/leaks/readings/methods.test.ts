@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HostError } from '../../../src/base/errors/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import { offeredReadings } from '../../../src/leaks/readings/methods.js';
 import { captured, MadeSource } from './captured-source.js';
 

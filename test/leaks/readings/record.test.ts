@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { HostError } from '../../../src/base/errors/host.js';
-import type { KernelArea } from '../../../src/leaks/readings/kernel-areas.js';
+import type { HostError } from '../../../src/base/errors.js';
 import { recordReadings } from '../../../src/leaks/readings/record.js';
 import type { ReadingMethod } from '../../../src/leaks/readings/take.js';
+import type { KernelArea } from '../../../src/leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../../src/leaks/recording.js';
 import { captured, MadeSource } from './captured-source.js';
 

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Sample } from '../../../src/profile/perf/sample.js';
-import { ScriptParser } from '../../../src/profile/perf/script.js';
+import { type Sample, ScriptParser } from '../../../src/profile/perf/script.js';
 
 const NAMES = { minor: 'minor_5ec2e7', major: 'major_5ec2e7' };
 

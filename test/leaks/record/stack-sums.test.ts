@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { periodFor } from '../../../src/profile/faults/ask.js';
-import { checkFaults, checkGrowth } from '../../../src/profile/faults/checks.js';
+import { checkFaults, checkGrowth } from '../../../src/profile/faults/counts.js';
 import {
   allocatingFrame,
   mappingKind,
@@ -8,7 +8,7 @@ import {
   reachesStart,
   StackSums,
 } from '../../../src/profile/faults/stack-sums.js';
-import type { Frame, Sample } from '../../../src/profile/perf/sample.js';
+import type { Frame, Sample } from '../../../src/profile/perf/script.js';
 
 const frame = (symbol: string | null, module = '/bin/x'): Frame => ({
   symbol,

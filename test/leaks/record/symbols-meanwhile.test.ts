@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
-import { readKernelSymbols } from '../../../src/host/proc/kallsyms.js';
-import { moduleRanges } from '../../../src/host/proc/module-ranges.js';
-import { SymbolsMeanwhile } from '../../../src/leaks/record/symbols-meanwhile.js';
+import { moduleRanges, readKernelSymbols } from '../../../src/host/proc/kallsyms.js';
+import { SymbolsMeanwhile } from '../../../src/leaks/record/symbols.js';
 
 const KERNEL = 'ffffffff81000040 t __alloc_pages\n';
 const [PLACE, OTHER_PLACE] = [0xffff_ffff_c021_0000n, 0xffff_ffff_c031_0000n];

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { KernelError } from '../../../src/base/errors/kernel.js';
+import type { KernelError } from '../../../src/base/errors.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { labDump, labKernel, labTool } from '../../support/lab.js';

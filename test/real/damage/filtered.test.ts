@@ -3,7 +3,7 @@ import type { CensusEntry } from '../../../src/account/census-entry.js';
 import type { Figures } from '../../../src/account/figures.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import { ReadError } from '../../../src/base/errors/kernel.js';
+import { ReadError } from '../../../src/base/errors.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { fromOracle } from '../../support/expected.js';

@@ -4,11 +4,11 @@ import { hex } from '../../../src/base/hex.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { netDevices } from '../../../src/walk/network/net-devices.js';
-import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
-import { NetworkPages } from '../../../src/walk/pages/network-pages.js';
+import { NetworkPages } from '../../../src/walk/network/network-pages.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
+import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
 import { protocols } from '../../../src/walk/sockets/protocols.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
@@ -74,7 +74,7 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     const [card] = [...netDevices(kernel)].filter(({ parent }) => parent !== 0n);
     const address = (card?.address ?? 0n) + offsetOf('net_device', 'dev.parent');
     const said = [...ledgerOf(damaged({ address, bytes: new Uint8Array(8) })).values()];
-    expect(said.map(({ message }) => message).join('\n')).toContain('has lost its parent');
+    expect(said.map(({ message }) => message).join('\n')).toContain('has no valid parent');
   });
 
   test('a slab whose struct page is zeros is told', () => {
@@ -154,7 +154,7 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     const block = new PageReader(kernel).block(taskPage(kernel));
     const address = kernel.pages.pageOfFrame(block.frame);
     const row = rowOf('other-pages', { address, bytes: new Uint8Array(layout.size) });
-    expect(row.message).toMatch(/counts \d+ slabs, and \d+ were found/);
+    expect(row.message).toMatch(/counts \d+ slabs, but \d+ were found/);
   });
 
   test('a zone with other pages than its node counts is told', () => {
@@ -204,5 +204,5 @@ test('a page that no longer says that it is of a page pool is told', () => {
   const answer = accountAll(damagedKernel(kernel, { patches, denials: [] }));
   kernel.close();
   const row = ledgerOf(answer).get('page-pools');
-  expect(row?.message).toMatch(/counts 256 pages, and 255 were found/);
+  expect(row?.message).toMatch(/counts 256 pages, but 255 were found/);
 });

@@ -38,9 +38,8 @@ describe.each(LAB_KERNELS)('an extract of %s', (version) => {
     small = await cut(dump.elf, `${version}.vmcore`);
   });
 
-  test('is smaller than 3 MB, where the dump has 500', () => {
-    expect(statSync(dump.elf).size).toBeGreaterThan(500_000_000);
-    expect(statSync(small).size).toBeLessThan(3_000_000);
+  test('has less than a hundredth of the dump’s size', () => {
+    expect(statSync(small).size).toBeLessThan(statSync(dump.elf).size / 100);
   });
 
   test('gives every answer that the dump gives, and gives it whole', () => {
@@ -78,9 +77,9 @@ test.each(LAB_KERNELS)(
     const { vmlinux } = labKernel(version);
     const { elf } = labDump(version);
     const through = (vmcore: string) => {
-      let ask: CrashSession['ask'] = () => [];
+      let ask: CrashSession['execute'] = () => [];
       const wrap = (session: CrashSession) => {
-        ask = (commands) => session.ask(commands);
+        ask = (commands) => session.execute(commands);
         return session;
       };
       const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash'), wrap });

@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { ReadError } from '../../../src/base/errors/kernel.js';
+import { ReadError } from '../../../src/base/errors.js';
 import type { MemoryImage } from '../../../src/kernel/native/image/image.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import { DumpDirectory } from '../../support/dump/file.js';

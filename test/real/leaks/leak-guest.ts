@@ -47,6 +47,11 @@ export const TRACEFS = '/sys/kernel/tracing';
 /** One command of ours, where the machine is busy. */
 const MOST_MS = 300_000;
 
+/** Minimum of the slowest third's share of the fastest, for a leak that may be called steady. */
+const STEADY = 0.75;
+/** A recording that ends later has a last part in which the module took nothing. */
+const LATE = 1.25;
+
 /** A port of the guest's where whatever comes is read, or not. */
 const PORT = 9001;
 
@@ -115,7 +120,20 @@ export class LeakGuest {
   }
 
   async truth(): Promise<Truth> {
-    const { output } = await this.guest.run('cat /proc/leak');
+    return this.#held('/proc/leak');
+  }
+
+  /** Whether the module took as much in each third of {@link traced}, by its own counts: a starved guest does not. */
+  async #steady(): Promise<boolean> {
+    const counts: number[] = [];
+    for (const third of [1, 2, 3])
+      counts.push((await this.#held(`/tmp/leak.${third}`)).leak_single.blocks);
+    const thirds = counts.map((count, index) => count - (counts[index - 1] ?? 0));
+    return Math.min(...thirds) >= STEADY * Math.max(...thirds);
+  }
+
+  async #held(path: string): Promise<Truth> {
+    const { output } = await this.guest.run(`cat ${path}`);
     const amounts = output
       .toString()
       .trim()
@@ -131,6 +149,13 @@ export class LeakGuest {
   async load(seconds: number): Promise<void> {
     const folder = 'mkdir -p /work; mountpoint -q /work || mount -t tmpfs none /work';
     await this.guest.run(`${folder}; churn ${seconds} /work; traffic ${seconds}`);
+  }
+
+  /** Waits until what {@link load} started has exited: what it frees then matches no allocation of a later recording. */
+  async unloaded(): Promise<void> {
+    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', {
+      timeoutMs: MOST_MS,
+    });
   }
 
   /** Data comes in through virtio-net, as fast as it is read, or until who does not read has no room. */
@@ -163,18 +188,22 @@ export class LeakGuest {
   async traced(
     options: string,
     seconds: number,
-    begun: () => Promise<void> = async () => {},
-  ): Promise<{ answer: LeaksJson; truth: Truth }> {
+    begun: () => Promise<unknown> = async () => {},
+  ): Promise<{ answer: LeaksJson; truth: Truth; steady: boolean }> {
     await this.start(`${options} --interval ${seconds} --json`);
     await begun();
     const paused = '/sys/module/leak/parameters/paused';
     // One command: a guest that is busy takes long to hear another.
-    await this.guest.run(`echo 0 > ${paused}; sleep ${seconds - 3}; echo 1 > ${paused}`, {
-      timeoutMs: MOST_MS,
-    });
+    const third = `sleep ${(seconds - 3) / 3}; cat /proc/leak > /tmp/leak`;
+    await this.guest.run(
+      `echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`,
+      { timeoutMs: MOST_MS },
+    );
     const { status, stdout, stderr } = await this.finish();
     if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
-    return { answer: leaksSchema.parse(JSON.parse(stdout)), truth: await this.truth() };
+    const answer = leaksSchema.parse(JSON.parse(stdout));
+    const onTime = answer.seconds <= LATE * seconds;
+    return { answer, truth: await this.truth(), steady: onTime && (await this.#steady()) };
   }
 
   /** Runs `kdump-mem leaks` in the background, until events are recorded, or something else is. */

@@ -1,9 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { LeaksJson } from '../../../src/answers/leaks/schema.js';
 import type { LabKernel } from '../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, type Rates, type Truth } from './leak-guest.js';
 
-const MOST_MS = 420_000;
+const MOST_MS = 1_200_000;
 const RATES: Rates = {
   leak_single: 60,
   leak_third: 12,
@@ -62,23 +63,31 @@ export function describeLeaks(
 ): void {
   const leaks = inBulk ? [...LEAKS, 'leak_pool' as const] : LEAKS;
   describe(`${kernel}: leaks of a module, by one frame in ${oneIn}`, () => {
-    let guest: LeakGuest;
+    let guest: LeakGuest | undefined;
     let answer: LeaksJson;
     let truth: Truth;
 
-    beforeAll(async () => {
-      guest = await LeakGuest.boot(kernel);
-      await guest.mount();
+    const record = async (booted: LeakGuest) => {
+      await booted.mount();
       // khugepaged replaces pages that processes had before the recording: 512 frees each that match no allocation.
-      await guest.guest.run('echo never > /sys/kernel/mm/transparent_hugepage/enabled');
-      await guest.leaks(inBulk ? { ...RATES, ...IN_BULK } : RATES);
-      await guest.fed();
+      await booted.guest.run('echo never > /sys/kernel/mm/transparent_hugepage/enabled');
+      await booted.leaks(inBulk ? { ...RATES, ...IN_BULK } : RATES);
+      await booted.fed();
       // Its load begins with the recording: blocks of before it are freed at any time, and match no allocation.
-      ({ answer, truth } = await guest.traced(
-        `--sample 1/${oneIn} --windows 6`,
-        seconds,
-        async () => guest.load(seconds + 60),
-      ));
+      return booted.traced(`--sample 1/${oneIn} --windows 6`, seconds, async () =>
+        booted.load(seconds + 60),
+      );
+    };
+
+    beforeAll(async () => {
+      // A machine that is busy at times starves the guest: then the leak is uneven, or the recording late.
+      for (let left = 5, steady = false; !steady; left--) {
+        guest?.end();
+        if (left < 5) await setTimeout(30_000);
+        guest = await LeakGuest.boot(kernel);
+        ({ answer, truth, steady } = await record(guest));
+        if (!steady && left === 1) throw new Error('the guest was starved in 5 recordings');
+      }
       console.log(`${kernel}, 1/${oneIn}\n${listed(answer, truth)}`);
     }, MOST_MS);
 
@@ -130,7 +139,7 @@ export function describeLeaks(
     });
 
     test('nothing stays behind', async () => {
-      expect(await guest.instances()).toEqual([]);
+      expect(await guest?.instances()).toEqual([]);
     });
   });
 }

@@ -1,4 +1,4 @@
-import type { AllocationSink } from '../../../src/leaks/sink.js';
+import type { AllocationSink } from '../../../src/leaks/site-frames.js';
 
 /** One event of kmem as tracefs prints it: another decoder than ours, the kernel's own. */
 interface TextEvent {

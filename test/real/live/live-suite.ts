@@ -195,6 +195,10 @@ export function liveSuite(kernel: LabKernel): void {
           expect(roles).toContain(figures.pid);
         }
         expect(answer.panic.state).toBe('running');
+        // The files of the machine are checked beside its memory.
+        expect(answer.checked).toEqual(expect.arrayContaining(['watermarks', 'slab', 'processes']));
+        // The guest mounts no cgroups.
+        expect(answer.unread?.map(({ check }) => check)).toEqual(['cgroups']);
       },
       3 * MOST_MS,
     );

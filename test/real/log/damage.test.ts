@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { openRing, slotOf } from '../../../src/walk/log/ring.js';
+import { openRing, slotOf } from '../../../src/walk/log/slot.js';
 import { fieldsOf } from '../../../src/walk/machine/fields.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';

@@ -112,5 +112,5 @@ test('an export that is cut says so, and what came before counts', async () => {
   const { stdout } = await kdumpMem('log', '--json', file);
   const { messages, complete, warnings } = logSchema.parse(JSON.parse(stdout));
   expect([messages.length, complete]).toEqual([MESSAGES.length, false]);
-  expect(warnings[0]?.message).toContain('ends within an entry');
+  expect(warnings[0]?.message).toContain('truncated within an entry');
 });

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
 import { logEndSchema, logMessageSchema, logSchema } from '../../../src/answers/log/schema.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { textRecords } from '../../../src/log/text.js';
+import { textRecords } from '../../../src/log/reader.js';
 import type { LogRecord, TextRecord } from '../../../src/records/log-records.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { kdumpMem } from '../../support/cli.js';

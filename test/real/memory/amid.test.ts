@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
+import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';

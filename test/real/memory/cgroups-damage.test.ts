@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { CgroupsAnswer } from '../../../src/account/memory/cgroups.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { needSymbol } from '../../../src/walk/machine/cpus.js';
+import { needSymbol } from '../../../src/walk/cpus.js';
 import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';

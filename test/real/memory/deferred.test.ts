@@ -1,10 +1,10 @@
 import { afterAll, expect, test } from 'vitest';
-import { leaves } from '../../../src/account/memory/leaves.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { leaves } from '../../../src/account/memory/tree.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { zones } from '../../../src/walk/memory/zones.js';

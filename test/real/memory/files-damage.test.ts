@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { FrameMap } from '../../../src/walk/memory/frame-map.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
+import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';

@@ -1,10 +1,9 @@
 import { afterAll, expect, test } from 'vitest';
-import type { Category } from '../../../src/account/memory/category.js';
-import { leaves } from '../../../src/account/memory/leaves.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
+import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { KernelError } from '../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../src/base/errors.js';
 import { Kind } from '../../../src/kernel/native/btf/format.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';

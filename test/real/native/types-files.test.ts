@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { KernelError } from '../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../src/base/errors.js';
 import type { StructLayout } from '../../../src/kernel/layout.js';
 import { readIsf } from '../../../src/kernel/native/foreign-types/isf.js';
 import { openTypesFile } from '../../../src/kernel/native/foreign-types/open.js';

@@ -3,9 +3,9 @@ import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import type { UserPages } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { needSymbol, perCpuAddress } from '../../../src/walk/machine/cpus.js';
+import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
-import { findInPidNamespace } from '../../../src/walk/processes/pid-namespaces.js';
+import { findInPidNamespace } from '../../../src/walk/processes/pid-numbers.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
@@ -163,7 +163,7 @@ const node = pointed(group + offset('cgroup', 'kn'));
 const keeper = needSymbol(kernel, 'shadow_timekeeper');
 
 test.each<[string, Patch, string]>([
-  ['uid', value(cred + offset('cred', 'uid'), 4, 77n), `pid ${pid} is of uid 77`],
+  ['uid', value(cred + offset('cred', 'uid'), 4, 77n), `pid ${pid} has uid 77`],
   ['threads', value(signal + offset('signal_struct', 'nr_threads'), 4, 9n), 'counts 9 threads'],
   [
     'oom_score_adj',
@@ -183,7 +183,7 @@ test.each<[string, Patch, string]>([
   [
     'pinned pages',
     value(sleeper.mm + offset('mm_struct', 'pinned_vm'), 8, 2n ** 32n),
-    'it counts 4294967296 pinned pages (pinned_vm), and the machine has',
+    'it counts 4294967296 pinned pages (pinned_vm), but the machine has',
   ],
   [
     'pinned pages below zero',

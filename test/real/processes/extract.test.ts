@@ -42,7 +42,7 @@ describe('an extract with --with-processes answers as the dump does', () => {
       expect(one.mappings.length).toBeGreaterThan(5);
       expect(one.complete).toBe(true);
     }
-    expect(statSync(small).size).toBeLessThan(3.5e6);
+    expect(statSync(small).size).toBeLessThan(5e6);
   });
 });
 

@@ -6,7 +6,7 @@ import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import type { ProcsAnswer } from '../../../src/account/processes/answer.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { findInPidNamespace } from '../../../src/walk/processes/pid-namespaces.js';
+import { findInPidNamespace } from '../../../src/walk/processes/pid-numbers.js';
 import { LAB, LAB_KERNELS } from '../../support/lab.js';
 
 const AMOUNT = 8 * 2 ** 20;

@@ -1,10 +1,9 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import type { Category } from '../../../src/account/memory/category.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
+import type { Category } from '../../../src/account/memory/tree.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { memoryNodes } from '../../../src/walk/pages/memory-nodes.js';
-import { NodeCounters } from '../../../src/walk/pages/vm-counters.js';
+import { memoryNodes, NodeCounters } from '../../../src/walk/pages/vm-counters.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
 

@@ -59,7 +59,7 @@ interface Drgn {
   readonly umem?: { readonly orders: Readonly<Record<string, number>>; readonly count: number };
 }
 
-describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s', (version) => {
+describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %s', (version) => {
   const folder = join(LAB, 'dumps', `${version}-families`);
   let roles: readonly Role[] = [];
   let answer: SocketsJson;
@@ -109,12 +109,12 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
   const orders = (figures: { orders: Readonly<Record<string, number>> } | undefined) =>
     Object.fromEntries(Object.entries(figures?.orders ?? {}).filter(([, pages]) => pages > 0));
 
-  test('nothing is left unread', () => {
+  test('everything is read', () => {
     expect(answer.warnings).toEqual([]);
     expect(answer.totals.complete).toBe(true);
   });
 
-  test('fragments that two sockets have in common count once, and as shared', () => {
+  test('fragments shared by two sockets count once, as shared', () => {
     const both = [ours('multicast-first'), ours('multicast-second')];
     const slots = both.map(
       (_, index) =>
@@ -142,7 +142,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
   });
 
   // On the newest the slabs have red zones, also before each object.
-  test('skbs whose other half nobody has any more are the socket’s own', () => {
+  test('skbs whose clone was freed belong to the socket alone', () => {
     // Of those that are held the sender still has other halves.
     const port = /:911[45]$/;
     const tcp = answer.sockets.filter(
@@ -159,7 +159,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
 
   // The newest kernel has none (since 7.1).
   if (version !== 'newest')
-    test('UDP-Lite: what was queued for the reader as well', () => {
+    test('UDP-Lite: the reader queue counts too', () => {
       const { queues, total } = ours('udplite');
       expect(total).toMatchObject({
         skbs: said('udplite').skbs,
@@ -169,17 +169,17 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
       expect(queues.reader?.skbs).toBeGreaterThan(30);
     });
 
-  test('L2TP: a datagram socket of an inet protocol that few have is nothing damaged', () => {
+  test('L2TP: a datagram socket of a rare inet protocol is not reported as damaged', () => {
     expect(ours('l2tp').total).toMatchObject({ skbs: said('l2tp').skbs, complete: true });
   });
 
-  test('AF_ALG: what is to be encrypted', () => {
+  test('AF_ALG: data to encrypt', () => {
     const { cipher } = ours('alg').queues;
     expect(cipher).toMatchObject({ payloadBytes: said('alg').sent, pages: 15, complete: true });
     expect(ours('alg-bound').queues.cipher).toMatchObject({ pinnedBytes: 0, complete: true });
   });
 
-  test('AF_XDP: a page of hugetlb is one page, whatever its struct pages look like', () => {
+  test('AF_XDP: a hugetlb page is one page, whatever its struct pages contain', () => {
     expect(ours('xdp-huge').queues.umem).toMatchObject({
       pages: 1,
       pageBytes: said('xdp-huge').umemBytes,
@@ -187,7 +187,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     });
   });
 
-  test.each(['packet-ring', 'packet-mapped'])('%s: the blocks that were asked for', (name) => {
+  test.each(['packet-ring', 'packet-mapped'])('%s: the requested blocks', (name) => {
     const { queues } = ours(name);
     const role = said(name);
     const bytes = (ring: 'rx' | 'tx') =>
@@ -199,7 +199,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(queues.rxRing?.pages).toBe(role.rxBlocks);
   });
 
-  test('a ring that nobody maps goes with its socket, a mapped one is held by the mapping too', () => {
+  test('an unmapped ring is freed with its socket; a mapping also holds a mapped one', () => {
     expect(ours('packet-ring').sharedBytes).toBe(0);
     expect(ours('packet-mapped').exclusiveBytes).toBe(0);
   });
@@ -218,7 +218,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     },
   );
 
-  test('an MPTCP reader that took ten bytes still holds every one that was sent', () => {
+  test('an MPTCP reader that read ten bytes still holds all that were sent', () => {
     // Partly read skbs stay whole; on older kernels in a queue of the reader's own.
     const { queues } = ours('mptcp-reader');
     const held = (queues.receive?.payloadBytes ?? 0) + (queues.reader?.payloadBytes ?? 0);
@@ -226,7 +226,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(ours('mptcp-stuffed-sender').queues.retransmit?.payloadBytes).toBeGreaterThan(1_000_000);
   });
 
-  test('MPTCP’s subflows are sockets of the census, which name their connection', () => {
+  test('MPTCP subflows are sockets of the census and name their connection', () => {
     let found = 0;
     for (const [fd, { subflows = [] }] of Object.entries(drgn)) {
       const connection = answer.sockets.find(({ holders }) =>
@@ -251,7 +251,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(group?.freedIfKilled?.high).toBeLessThanOrEqual(most);
   });
 
-  test('kTLS: records that were decrypted, and one that is still open', () => {
+  test('kTLS: decrypted records and an open one', () => {
     const reader = ours('tls-reader');
     const { tlsReceive } = reader.queues;
     expect(tlsReceive).toMatchObject({ complete: true });
@@ -277,7 +277,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     else expect(orders(mine)).toEqual(drgns?.orders);
   });
 
-  test('sockmap-assembled: a message of which only a part has come waits in the parser', () => {
+  test('sockmap-assembled: a partly received message is queued in the parser', () => {
     const { queues, unreadBytes } = ours('sockmap-assembled');
     const { skbs, payloadBytes: bytes } = queues.ingressPart ?? {};
     expect(skbs).toBeGreaterThan(0);
@@ -287,7 +287,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect((bytes ?? 0) + (queues.receive?.payloadBytes ?? 0)).toBe(unreadBytes);
   });
 
-  test('sockmap: before 6.0 nothing but its protocol tells a psock from what KCM has there', () => {
+  test('sockmap: before 6.0 only the protocol distinguishes a psock from KCM data', () => {
     const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
     const { socket, queues } = ours('sockmap-corked');
     const sock = BigInt(socket.sock);
@@ -312,13 +312,13 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
       });
       expect(other.queues).not.toHaveProperty('cork');
       expect(other.warnings).toEqual([
-        { code: 'unsupported-layout', message: expect.stringContaining('as KCM’s does') },
+        { code: 'unsupported-layout', message: expect.stringContaining('similar to KCM') },
       ]);
     }
     sound.close();
   });
 
-  test('tcp-held: what comes while a reader holds the socket waits in its backlog', () => {
+  test('tcp-held: data that arrives while a reader holds the socket is in its backlog', () => {
     const { queues, unreadBytes } = ours('tcp-held');
     const { skbs, payloadBytes: bytes, truesizeBytes: charged } = queues.backlog ?? {};
     expect(skbs).toBeGreaterThan(0);
@@ -328,7 +328,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(unreadBytes).toBeNull();
   });
 
-  test('mptcp-held: what subflows got meanwhile', () => {
+  test('mptcp-held: data that subflows received meanwhile', () => {
     const { queues, unreadBytes } = ours('mptcp-held');
     if (version === '6.1') {
       // Subflows queue it with the connection itself.
@@ -342,7 +342,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(unreadBytes).toBeNull();
   });
 
-  test('SCTP: what has come, with the packets that it came in, and what is not acknowledged', () => {
+  test('SCTP: received data with its packets, and unacknowledged data', () => {
     const reader = ours('sctp-reader');
     expect(reader.unreadBytes).toBe(said('sctp-reader').unread);
     // Data is a clone of its packet's skb, which waits with it: by itself neither goes.
@@ -362,7 +362,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(peer + unsent).toBe(said('sctp-stuffed-sender').sent);
   });
 
-  test('SCTP: parts of a message that are acknowledged wait with it for the others', () => {
+  test('SCTP: acknowledged parts of a message stay queued with the others', () => {
     const sender = ours('sctp-part-sender').queues.sctpSend;
     const payload = (sender?.payloadBytes ?? 0) - 16 * (sender?.skbs ?? 0);
     const come = ours('sctp-part-reader').unreadBytes ?? 0;
@@ -371,7 +371,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     expect(theirs('sctp-part-sender').sctpSend?.waiting).toBe(payload - come);
   });
 
-  test('a ULP that is not known is told', () => {
+  test('an unknown ULP is reported', () => {
     const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
     const sock = BigInt(ours('tls-sender').socket.sock);
     const icsk = new StructReader(sound, 'inet_connection_sock', ['icsk_ulp_ops']);
@@ -385,11 +385,11 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     sound.close();
     expect(total.complete).toBe(false);
     expect(warnings.list()).toEqual([
-      { code: 'unsupported-layout', message: expect.stringContaining('not read: esp') },
+      { code: 'unsupported-layout', message: expect.stringContaining('not counted: esp') },
     ]);
   });
 
-  test('kTLS: where a device encrypts, its records are not taken for those of software', () => {
+  test('kTLS: records of device offload are not read as software records', () => {
     const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
     const sock = BigInt(ours('tls-sender').socket.sock);
     const icsk = new StructReader(sound, 'inet_connection_sock', ['icsk_ulp_data']);
@@ -408,18 +408,18 @@ describe.each(['6.1', 'newest'] as const)('sockets of the rarer families on %s',
     sound.close();
     expect(queues.tlsSend).toMatchObject({ pinnedBytes: 0, complete: false });
     expect(warnings.list()).toEqual([
-      { code: 'unsupported-layout', message: expect.stringContaining('a device encrypts') },
+      { code: 'unsupported-layout', message: expect.stringContaining('kTLS device offload') },
     ]);
   });
 
-  test('vsock: the packets that were sent and not read', () => {
+  test('vsock: sent packets that are unread', () => {
     expect(ours('vsock-reader').queues.vsockReceive).toMatchObject({
       payloadBytes: said('vsock-reader').unread,
       complete: true,
     });
   });
 
-  test('AF_XDP: the pages that user space lent', () => {
+  test('AF_XDP: pages of user space', () => {
     const { umem } = ours('xdp').queues;
     expect(umem?.pages).toBe(said('xdp').umemPages);
     expect(theirs('xdp').umem?.count).toBe(said('xdp').umemPages);

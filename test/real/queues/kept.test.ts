@@ -36,7 +36,7 @@ function offset(kernel: NativeKernel, type: string, member: string): bigint {
   return BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
 }
 
-describe('what TCP keeps beside its queues is counted', () => {
+describe('TCP memory outside its queues is counted', () => {
   test.each(['sk_rx_skb_cache', 'sk_tx_skb_cache'])('5.10: %s', (member) => {
     const { before, after } = withKept(
       '5.10',

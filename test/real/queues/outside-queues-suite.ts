@@ -26,7 +26,7 @@ interface Drgn {
 
 /** @param core a dump of that kernel, as QEMU makes it */
 export function outsideQueuesSuite(dump: string, version: LabKernel, core: () => string): void {
-  describe(`the network’s memory outside sockets: ${dump}`, () => {
+  describe(`network memory outside sockets: ${dump}`, () => {
     let kernel: NativeKernel;
     let answer: CensusAnswer;
     let drgn: Drgn;
@@ -45,7 +45,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       return found;
     };
 
-    test('objects in use are as many as drgn finds by the allocator’s free lists', () => {
+    test('the number of objects in use is that of drgn from the freelists', () => {
       const names = Object.keys(drgn.objects);
       expect(names).toEqual(expect.arrayContaining(['skbuff_head_cache', 'kmalloc-512', 'TCP']));
       const caches = new Map(names.map((name) => [name, BigInt(drgn.objects[name]?.cache ?? 0)]));
@@ -64,7 +64,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       }
     });
 
-    test('every skb and every small head in use is in a queue or kept by a CPU', () => {
+    test('every skb and small head in use is in a queue or a per-CPU cache', () => {
       for (const kind of Object.keys(drgn.inUse)) {
         expect(row(kind)).toMatchObject({ objects: 0, bytes: 0 });
         expect(row(kind).message).toMatch(new RegExp(`^${drgn.inUse[kind]} .* are allocated: `));
@@ -73,12 +73,12 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
         expect(row('skbs').message).toContain(`${drgn.reserve} in per-CPU caches`);
     });
 
-    test('packets in the CPUs’ queues and in queueing disciplines are as many as these count', () => {
+    test('the packets in CPU backlogs and qdiscs match their counters', () => {
       expect(row('cpu-queues').objects).toBe(drgn.waiting);
       expect(row('qdiscs').objects).toBe(drgn.queued);
     });
 
-    test('pages of page-fragment caches are those that drgn finds', () => {
+    test('pages of page-fragment caches are those of drgn', () => {
       const pages = new PageReader(kernel);
       const tasks = new TaskReader(kernel);
       const frags = new SendFrags(kernel);
@@ -98,7 +98,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       expect(row('page-fragments').bytes).not.toBeNull();
     });
 
-    test('a receive ring has as many buffers as the device was given and has not used', () => {
+    test('a receive ring has the buffers that the device was given and has not used', () => {
       const [device] = [...netDevices(kernel)].filter(({ driver }) => driver === 'virtio_net');
       if (!device) throw new Error('the guest has no virtio_net device');
       const { buffers } = virtioNetMemory(kernel, device);
@@ -106,7 +106,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       // Modules of 5.10 bring no types.
       if (version === '5.10') return;
       const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
-      const info = new StructReader(kernel, 'virtnet_info', ['rq']).read(device.own);
+      const info = new StructReader(kernel, 'virtnet_info', ['rq']).read(device.privateData);
       const queue = new StructReader(kernel, 'receive_queue', ['vq']).read(info.pointer('rq'));
       const ring = new StructReader(kernel, 'vring_virtqueue', [
         'split.vring.avail',
@@ -118,7 +118,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       const outstanding = (given - view.number('last_used_idx')) & 0xffff;
       expect(buffers).toHaveLength(outstanding);
       expect(outstanding).toBeGreaterThan(100);
-      expect(pointer(device.own + 16n)).toBe(device.address);
+      expect(pointer(device.privateData + 16n)).toBe(device.address);
     });
   });
 }

@@ -36,7 +36,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     return block;
   };
 
-  test('by the form of the specification they hold the buffers and pages that types tell', () => {
+  test('read by the specification, they hold the same buffers and pages as by types', () => {
     const { buffers, pages: cut } = virtioNetMemory(kernel, device);
     const found = receiveBuffers(kernel, device.parent);
     expect(found).toEqual(buffers);
@@ -45,7 +45,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     for (const page of cut) expect(frames).toContain(allocation(page).frame);
   });
 
-  test('they hold every reference to pages without skbs, one of them for the next buffers', () => {
+  test('they hold every page reference without an skb, one of them for the next buffers', () => {
     const { answer, drgn } = pageMemory(version, version, 'skbs');
     const ofSkbs = new Set(drgn.map(([frame]) => frame));
     const found = new Map<number, { block: PageBlock; buffers: number }>();
@@ -63,7 +63,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     expect(row).toMatchObject({ objects: found.size, bytes: frames * kernel.facts.pageSize });
   });
 
-  test('a ring that contradicts itself is not counted', () => {
+  test('an inconsistent ring is not counted', () => {
     const card = new StructReader(kernel, 'virtio_device', ['dev', 'id.device', 'vqs']);
     const view = card.read(device.parent - BigInt(card.offset('dev')));
     const vq = new StructReader(kernel, 'virtqueue', ['list', 'name', 'vdev', 'num_free']);
@@ -84,15 +84,15 @@ describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio card:
     );
     if (held === undefined) throw new Error('the ring holds no buffer');
     for (const [address, value, bytes, reason] of [
-      [view.addressOf('id.device'), 2n, 4, 'no virtio network card'],
-      [queue.addressOf('vdev'), 8n, 8, 'of another device'],
-      [queue.pointer('name'), 0n, 1, 'no virtqueue called input'],
+      [view.addressOf('id.device'), 2n, 4, 'not a virtio network device'],
+      [queue.addressOf('vdev'), 8n, 8, 'belongs to another device'],
+      [queue.pointer('name'), 0n, 1, 'no virtqueue named input'],
       [queue.addressOf('num_free'), 300n, 4, 'descriptors'],
       [vring, 3n, 4, 'no split ring'],
       [vring + 16n, avail + 2n, 8, 'no split ring'],
       [vring + 24n, avail, 8, 'no split ring'],
       [avail + 2n, 0n, 2, 'no split ring'],
-      [desc + BigInt(16 * held + 12), 0n, 2, 'something else'],
+      [desc + BigInt(16 * held + 12), 0n, 2, 'unsupported entries'],
     ] as const) {
       const patches = [{ address, bytes: littleEndian(value, bytes) }];
       const damaged = damagedKernel(kernel, { patches, denials: [] });

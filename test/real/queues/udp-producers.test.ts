@@ -7,7 +7,7 @@ import { labDump, oracleSocket, role } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 // CPUs take datagrams out again at once: no dump of a guest at rest has any there.
-test('datagrams that CPUs have put down for UDP are found where drgn says that they would be', () => {
+test('per-CPU UDP datagrams are found where drgn finds them', () => {
   const { elf, truth, oracle } = labDump('newest');
   const sound = openNative({ files: [elf] });
   const { pid, fd } = role(truth, 'udp-fed');

@@ -3,12 +3,11 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { needSymbol } from '../../../src/walk/cpus.js';
 import { hlistNodes, listNodes } from '../../../src/walk/list.js';
-import { needSymbol } from '../../../src/walk/machine/cpus.js';
-import { netDevices } from '../../../src/walk/network/net-devices.js';
-import { netNamespaces } from '../../../src/walk/network/net-namespaces.js';
+import { netDevices, netNamespaces } from '../../../src/walk/network/net-devices.js';
 import { fragmentSkbs } from '../../../src/walk/network/reassembly.js';
-import { TunReader } from '../../../src/walk/network/tun.js';
+import { TunReader } from '../../../src/walk/network/software-rings.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { RhashtableReader } from '../../../src/walk/rhashtable.js';
 import { type Damage, damagedKernel, type Patch } from '../../support/damaged-kernel.js';
@@ -18,7 +17,7 @@ import { littleEndian } from '../../support/little-endian.js';
 
 const NOT_READABLE = 0x1234n;
 
-describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s', (version) => {
+describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s', (version) => {
   const core = join(LAB, 'dumps', `${version}-families`, 'elf.vmcore');
   if (!existsSync(core)) throw new LabMissing(core, `dump ${version}-families`);
   const kernel = openNative({ files: [core] });
@@ -66,7 +65,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
   const tap = [...netDevices(kernel)].find(({ name }) => name === 'tap0');
   if (!tap) throw new Error('the guest has no tap device');
   const inRing = new TunReader(kernel, lists).ofDevice(tap).skbs;
-  const file = pointer(tap.own + offset('tun_struct', 'tfiles'));
+  const file = pointer(tap.privateData + offset('tun_struct', 'tfiles'));
   const ring = file + offset('tun_file', 'tx_ring');
   const entry =
     pointer(ring + offset('ptr_ring', 'queue')) +
@@ -82,7 +81,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
   if (bound === undefined) throw new Error('the guest has no AF_XDP socket that is bound');
   const xsk = bound;
 
-  test('undamaged, all are counted', () => {
+  test('without damage, all are counted', () => {
     const whole = rows({ patches: [], denials: [] });
     for (const what of ['ip-fragments', 'neighbours', 'gro', 'rings tun', 'xdp-rings', 'skbs']) {
       expect(whole.get(what)?.objects, what).not.toBeNull();
@@ -96,13 +95,13 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
         'ip-fragments',
         'a fragment leads back to itself',
         change(fragment + nextFragment, fragment, 8),
-        /loops back to skb|counts \d+ bytes and has/,
+        /loops back to skb|counts \d+ bytes, but has/,
       ],
       [
         'ip-fragments',
         'a queue counts other bytes',
         change(queue + offset('inet_frag_queue', 'meat'), 0xffff_fff0n, 4),
-        /counts 4294967280 bytes and has \d+/,
+        /counts 4294967280 bytes, but has \d+/,
       ],
       [
         'ip-fragments',
@@ -114,7 +113,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
         'ip-fragments',
         'a table of another namespace',
         change(directory + offset('fqdir', 'net'), hash, 8),
-        /is of another namespace/,
+        /belongs to another namespace/,
       ],
       [
         'ip-fragments',
@@ -132,7 +131,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
         'ip-fragments',
         'a table that counts fewer',
         change(hash + offset('rhashtable', 'nelems'), 2n, 4),
-        /has over 2 nodes/,
+        /has more than 2 nodes/,
       ],
       [
         'ip-fragments',
@@ -162,19 +161,19 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
         'neighbours',
         'a neighbour that follows upon itself',
         change(nextNeighbour, neighbour, 8),
-        /has over \d+ neighbours/,
+        /has more than \d+ neighbours/,
       ],
       [
         'neighbours',
         'a neighbour of another table',
         change(neighbour + offset('neighbour', 'tbl'), neighbours, 8),
-        /is of another table/,
+        /belongs to another table/,
       ],
       [
         'neighbours',
         'a neighbour that counts other skbs',
         change(neighbour + offset('neighbour', 'arp_queue.qlen'), 77n, 4),
-        /counts 77 skbs and has \d/,
+        /counts 77 skbs, but has \d/,
       ],
       [
         'neighbours',
@@ -198,7 +197,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
         'gro',
         'an instance of another device',
         change(napi + offset('napi_struct', 'dev'), napi, 8),
-        /is of another device/,
+        /belongs to another device/,
       ],
       [
         'rings tun',
@@ -221,14 +220,14 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
       [
         'rings tun',
         'more queues than there can be',
-        change(tap.own + offset('tun_struct', 'numqueues'), 257n, 4),
+        change(tap.privateData + offset('tun_struct', 'numqueues'), 257n, 4),
         /has 257 queues/,
       ],
       [
         'rings tun',
         'a file of another device',
         change(file + offset('tun_file', 'tun'), file, 8),
-        /is of another device/,
+        /belongs to another device/,
       ],
       [
         'xdp-rings',
@@ -244,7 +243,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
       ],
     ];
 
-  test.each(CASES)('%s are not counted from %s', (what, _, damage, message) => {
+  test.each(CASES)('%s are not counted with %s', (what, _, damage, message) => {
     const damaged = rows(damage);
     const row = damaged.get(what);
     expect(row).toMatchObject({ objects: null, bytes: null });
@@ -255,19 +254,19 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
   });
 
   if (version === 'newest')
-    test('a ring of more bytes than its entries take is not counted', () => {
+    test('a ring larger than its entries is not counted', () => {
       const rx = pointer(xsk + offset('xdp_sock', 'rx'));
       const damage = change(rx + offset('xsk_queue', 'ring_vmalloc_size'), 2n ** 40n, 8);
       expect(rows(damage).get('xdp-rings')?.message).toMatch(/1099511627776 bytes for \d+ entries/);
     });
 
-  test('a frame of XDP in a ring counts, and what it pins is not told', () => {
+  test('an XDP frame in a ring counts; the memory that it pins is unknown', () => {
     const row = rows(change(entry, (inRing[0] ?? 0n) | 1n, 8)).get('rings tun');
     expect(row).toMatchObject({ objects: inRing.length, bytes: null });
     expect(row?.message).toMatch(/1 XDP frame queued too/);
   });
 
-  test.each(['veth', 'macvtap'])('rings of %s devices are named', (kind) => {
+  test.each(['veth', 'macvtap'])('rings of %s devices are reported', (kind) => {
     const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
     const at = pointer(ops + offset('rtnl_link_ops', 'kind'));
     const bytes = new TextEncoder().encode(`${kind}\0`);
@@ -288,7 +287,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
     expect(without).toBe(kind !== 'veth');
   });
 
-  test('what kind of device it is that cannot be read, is told', () => {
+  test('the kind of an unreadable device is reported', () => {
     const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
     const damaged = rows(change(ops + offset('rtnl_link_ops', 'kind'), NOT_READABLE, 8));
     expect(damaged.get('rings')?.message).toMatch(/not counted: .*part of the name/);
@@ -296,7 +295,7 @@ describe.each(['6.1', 'newest'] as const)('of packets that wait elsewhere on %s'
     expect(damaged.get('gro')?.objects).not.toBeNull();
   });
 
-  test('what a driver fills counts, and what waits for a tunnel’s instance', () => {
+  test('driver rings and tunnel queues count', () => {
     const before = rows({ patches: [], denials: [] }).get('gro')?.objects ?? 0;
     const [filled = 0n, waiting = 0n] = inRing;
     const cell = napi - offset('gro_cell', 'napi') + offset('gro_cell', 'napi_skbs');

@@ -6,12 +6,11 @@ import { hex } from '../../../src/base/hex.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { NapiReader } from '../../../src/walk/network/gro.js';
 import { neighbourSkbs } from '../../../src/walk/network/neighbours.js';
 import { netDevices } from '../../../src/walk/network/net-devices.js';
 import { fragmentSkbs } from '../../../src/walk/network/reassembly.js';
-import { DeviceKinds } from '../../../src/walk/network/software-rings.js';
-import { TunReader } from '../../../src/walk/network/tun.js';
+import { NapiReader } from '../../../src/walk/network/softnet.js';
+import { DeviceKinds, TunReader } from '../../../src/walk/network/software-rings.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
@@ -52,7 +51,7 @@ const PLACES = [
   ['rings tun', tun, ['tun'], 17_000],
 ] as const;
 
-describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (version) => {
+describe.each(['6.1', 'newest'] as const)('packets queued outside sockets on %s', (version) => {
   const folder = join(LAB, 'dumps', `${version}-families`);
   const core = join(folder, 'elf.vmcore');
   let roles: readonly Role[] = [];
@@ -78,7 +77,7 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
   afterAll(() => kernel.close());
 
   describe.each(PLACES)('%s', (what, walk, names, least) => {
-    test('they are as many as the guest sent', () => {
+    test('the count is the number that the guest sent', () => {
       for (const name of names) {
         const said = roles.find(({ role }) => role === name)?.skbs;
         // Before 6.6 a guest has no program at hand that makes netfilter put packets together.
@@ -88,19 +87,19 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
       }
     });
 
-    test('they are the skbs that drgn finds', () => {
+    test('the skbs are those that drgn finds', () => {
       const found = Array.from(walk(kernel, new SkbLists(kernel)), hex);
       expect(found.sort()).toEqual(names.flatMap((name) => drgn[name] ?? []).sort());
     });
 
-    test('they count, with more memory than the bytes in them', () => {
+    test('the packets pin more memory than their payload', () => {
       const row = ledgerOf(answer).get(what);
       expect(row?.objects).toBe(names.flatMap((name) => drgn[name] ?? []).length);
       expect(row?.bytes).toBeGreaterThan(least);
     });
   });
 
-  test('rings of AF_XDP sockets count with the pages that they take', () => {
+  test('rings of AF_XDP sockets count with their pages', () => {
     const row = ledgerOf(answer).get('xdp-rings');
     expect(drgnXdp.rings).toBe(5);
     expect(row).toMatchObject({ objects: drgnXdp.rings, bytes: drgnXdp.pages * 4096 });
@@ -110,7 +109,7 @@ describe.each(['6.1', 'newest'] as const)('packets that wait elsewhere on %s', (
 });
 
 // Its modules bring no types, and the guest has a tun device.
-test('on 5.10 rings of tun devices are named, and what follows is known all the same', () => {
+test('on 5.10 rings of tun devices are reported as unknown, and later rows are still known', () => {
   const kernel = openNative({ files: [join(LAB, 'dumps', '5.10', 'elf.vmcore')] });
   const rows = ledgerOf(accountAll(kernel));
   kernel.close();

@@ -23,6 +23,7 @@ const QUESTIONS = [
   [['struct', 'sk_buff', '--vmcore', vmcore], ['kdump-mem.struct/1']],
   [['struct', 'task_struct', 'init_task', '--vmcore', vmcore], ['kdump-mem.struct-instance/1']],
   [['read', 'init_task', '--vmcore', vmcore], ['kdump-mem.read/1']],
+  [['whatis', 'init_task', '--vmcore', vmcore], ['kdump-mem.whatis/1']],
   [['triage', '--vmcore', vmcore], ['kdump-mem.triage/1']],
   [['diff', vmcore, fixture('6.12').vmcore], ['kdump-mem.diff/1']],
   [['explain'], ['kdump-mem.explain/1']],

@@ -88,7 +88,7 @@ describe.each(['native', 'crash'] as const)('damage seen through %s', (engine) =
     expect(answer.queues.receive).toMatchObject({ complete: false });
     expect(answer.queues.receive?.skbs).toBe(placeOf('sent-file').skbs);
     expect(answer.warnings[0]).toMatchObject({ code: 'corrupt' });
-    expect(answer.warnings[0]?.message).toContain('nr_frags is 200, and the array holds 17');
+    expect(answer.warnings[0]?.message).toContain('nr_frags is 200, but the array has 17');
   });
 
   test('a frag whose page is no page leaves the others counted', () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
-import { WalkError } from '../../../src/base/errors/walk.js';
+import { WalkError } from '../../../src/base/errors.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
@@ -142,7 +142,7 @@ describe.each([
     truncateSync(file, 60_000_000);
     await refused(
       3,
-      /cut: truncated \(needs \d+ bytes, has 60000000\)\. Copy it again\.$/m,
+      /cut: truncated \(needs \d+ bytes, has 60000000\)\. Copy the file again\.$/m,
       ...init,
       '--vmcore',
       file,

@@ -71,7 +71,7 @@ test.each([['nope'], ['help', 'nope'], ['help']])('%s %s is no command', (...arg
   const run = skcheck(args.filter((arg) => arg !== undefined));
   expect(run).toMatchObject({ status: 2, stdout: '' });
   expect(run.stderr).toBe(
-    `skcheck: there is no command "${args.join(' ')}": skcheck takes options only. Try skcheck --help.\n`,
+    `skcheck: unknown argument "${args.join(' ')}": skcheck accepts only options. Try skcheck --help.\n`,
   );
 });
 

@@ -71,7 +71,7 @@ test('the sentence names both shares, and killing the reader frees about their s
   });
   const text = formatSkcheckText(report).replace(/\s+/g, ' ');
   expect(text).toContain(
-    `the send queues of ${CONNECTIONS} local peers pin about ${formatSize(localPeers.pinned.likely)}: pid ${writer} (perl).`,
+    `about ${formatSize(localPeers.pinned.likely)} in the send queues of ${CONNECTIONS} local peers: fd `,
   );
   const before = tcpMemory();
   process.kill(reader, 'SIGKILL');

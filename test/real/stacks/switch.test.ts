@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { needSymbol, perCpuAddress, runningTask } from '../../../src/walk/machine/cpus.js';
+import { needSymbol, perCpuAddress, runningTask } from '../../../src/walk/cpus.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump, labKdump } from '../../support/lab.js';

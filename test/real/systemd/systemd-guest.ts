@@ -13,7 +13,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { shellWord } from '../../../src/base/shell-word.js';
+import { shellWord } from '../../../src/base/shell.js';
 import { labRoot } from '../../support/lab.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));

@@ -57,16 +57,18 @@ test.each([
 test('a terminal of 80 columns has one line for each socket, with whose it is and what it pins', async () => {
   const lines = await onTerminal(80, 'sockets', '--limit', '3');
   const at = lines.findIndex((line) => line.includes('PINNED') && line.includes('OWNER'));
-  expect(lines[at]).toMatch(/^ *PINNED +PAYLOAD +SOCKET +OWNER$/);
+  expect(lines[at]).toMatch(/^ *PINNED +PAYLOAD +SOCKET \(LOCAL ← PEER\) +OWNER$/);
   expect(lines[at + 1]).toMatch(/MiB .* TCP .* ← .* 139 stuffed fd 4$/);
   expect(lines[at + 2]).toMatch(/KiB .* TCP 10\.0\.2\.15:9001 ← .* 132 starver fd 4$/);
-  expect(lines.join(' ')).toContain('(no room for ');
+  expect(lines.join(' ')).toContain('Hidden at this width: columns ');
 });
 
 test('in a pipe nothing is cut, broken or left out, whatever COLUMNS says', async () => {
   const { stdout } = await kdumpMem('sockets', '--all', '--vmcore', vmcore);
-  expect(stdout).not.toMatch(/…|no room for/);
-  expect(stdout).toMatch(/^ *PINNED +BLOCKS +PAYLOAD +RATIO +QUEUE +STATE +SOCKET +OWNER$/m);
+  expect(stdout).not.toMatch(/…|Hidden at this width/);
+  expect(stdout).toMatch(
+    /^ *PINNED +BLOCKS +PAYLOAD +RATIO +QUEUE +STATE +SOCKET \(LOCAL ← PEER\) +OWNER$/m,
+  );
   expect(widest(stdout.split('\n'))).toBeGreaterThan(160);
 });
 

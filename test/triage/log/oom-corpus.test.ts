@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { textRecords } from '../../../src/log/text.js';
+import { textRecords } from '../../../src/log/reader.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { sharedLogs } from '../../support/shared-logs.js';
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { findingWords } from '../../../src/answers/triage/words.js';
-import { textRecords } from '../../../src/log/text.js';
+import { textRecords } from '../../../src/log/reader.js';
 import { gfpNames } from '../../../src/triage/log/gfp.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { MemcgReader } from '../../../src/triage/log/memcg-info.js';
 import { buildOf } from '../../../src/triage/log/release.js';
 
 const PAGE = 4096;
@@ -412,7 +413,7 @@ describe('why the request failed', () => {
     });
     expect(found.oom?.zones[0]?.freeBlocks).toContainEqual({ order: 1, count: 2, types: 'UE' });
     expect(findingWords(found)).toContain(
-      'Memory was fragmented: Zone Normal of node 0 had 2.05 MiB free, but no block of order 3 was usable.',
+      'Memory was fragmented: zone Normal of node 0 had 2.05 MiB free, but no block of order 3 was usable.',
     );
   });
 
@@ -539,4 +540,15 @@ test.each([
   [0x20, '__GFP_HIGH'],
 ])('flags of kernels that print the mask alone: 0x%x', (mask, names) => {
   expect(gfpNames(mask)).toBe(names);
+});
+
+test('a limit that is not set is no counter of a memory cgroup', () => {
+  const reader = new MemcgReader();
+  for (const text of [
+    'Memory cgroup stats for /a:',
+    'anon 4096',
+    'hierarchical_memsw_limit 9223372036854771712',
+  ])
+    reader.take({ text, whole: text, further: [] });
+  expect(reader.groups).toEqual([{ path: '/a', counters: { anon: 4096 } }]);
 });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { findingWords } from '../../../src/answers/triage/words.js';
 import { TextLogReader } from '../../../src/log/reader.js';
+import { demangled } from '../../../src/triage/log/crash-fields.js';
 import { LogFindings, logFindings } from '../../../src/triage/log/log-findings.js';
-import { demangled } from '../../../src/triage/log/title.js';
 import { recordsOf } from './records.js';
 
 const find = (...lines: readonly string[]) =>

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { LogAnswer } from '../../../src/account/log.js';
-import type { Category } from '../../../src/account/memory/category.js';
+import type { Category } from '../../../src/account/memory/tree.js';
 import type { StacksAnswer } from '../../../src/account/task-stacks.js';
 import { triageJson } from '../../../src/answers/triage/json.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
-import { KernelError } from '../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../src/base/errors.js';
 import type { Finding } from '../../../src/triage/finding.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { withRules } from '../../../src/triage/rules/apply.js';
@@ -291,7 +291,7 @@ test('a finding for each thing that the lines name, with its figures in the sent
   expect(json.findings[0]?.evidence).toHaveLength(2);
   const text = triageText({ ...found, memory: undefined }, { width: 80, source: '--vmcore v' });
   expect(text).toContain(
-    'CRITICAL  card0 is hot (2.00 GiB, 25 %) [acme/hot]\n          Do: Change card0.',
+    'CRITICAL  card0 is hot (2.00 GiB, 25 %) [acme/hot]\n          Action: Change card0.',
   );
   expect(text).toContain('Next: kdump-mem log --vmcore v');
 });

@@ -78,5 +78,5 @@ test('before 5.9 a page is charged to a memory cgroup itself, since to objects o
 
 test('a memory cgroup that is online by one count alone is damage', () => {
   const groups = new MemoryCgroups(kernelWith(USAGES[0], false));
-  expect(() => groups.read(made(GROUP))).toThrow('is online by one count, and not by another');
+  expect(() => groups.read(made(GROUP))).toThrow('has inconsistent online states');
 });

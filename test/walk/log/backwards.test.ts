@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { logBackwards } from '../../../src/walk/log/backwards.js';
-import { readPanic } from '../../../src/walk/machine/panic.js';
+import { readPanic } from '../../../src/walk/log/panic.js';
+import { logBackwards } from '../../../src/walk/log/records.js';
 import { Unknowns } from '../../../src/walk/machine/unknowns.js';
 import {
   blocksOf,

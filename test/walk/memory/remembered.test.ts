@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { remembered } from '../../../src/walk/memory/remembered.js';
+import { cachedWalk } from '../../../src/walk/memory/vm-areas.js';
 
 /** What comes before the failure, and that. */
 function told(walk: () => Iterable<number>): (number | string)[] {
@@ -14,7 +14,7 @@ function told(walk: () => Iterable<number>): (number | string)[] {
 
 test('a walk is gone once, and told as often as is asked, with its failure', () => {
   let steps = 0;
-  const walk = remembered(function* () {
+  const walk = cachedWalk(function* () {
     for (const one of [1, 2, 3]) {
       steps++;
       yield one;
@@ -27,7 +27,7 @@ test('a walk is gone once, and told as often as is asked, with its failure', () 
 });
 
 test('two who ask at a time are told the same', () => {
-  const walk = remembered(() => [1, 2, 3]);
+  const walk = cachedWalk(() => [1, 2, 3]);
   const [one, other] = [walk(), walk()];
   expect([one.next().value, other.next().value, other.next().value, one.next().value]).toEqual([
     1, 1, 2, 2,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { traceRingFrames } from '../../../src/walk/memory/trace-rings.js';
+import { traceRingFrames } from '../../../src/walk/memory/rings.js';
 import { type MadeStruct, made, madeKernel } from '../../support/made-kernel.js';
 import { errorOf } from '../../support/native-errors.js';
 

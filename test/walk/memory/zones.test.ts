@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { KernelError } from '../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../src/base/errors.js';
 import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
 import { zones } from '../../../src/walk/memory/zones.js';
 import { made, madeKernel, madePage } from '../../support/made-kernel.js';

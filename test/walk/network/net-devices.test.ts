@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
-import { hasNapi } from '../../../src/walk/network/gro.js';
 import { type NetDevice, netDevices } from '../../../src/walk/network/net-devices.js';
 import { QdiscReader } from '../../../src/walk/network/qdisc.js';
+import { hasNapi } from '../../../src/walk/network/softnet.js';
 import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
@@ -51,7 +51,9 @@ test('more transmit queues than there can be are damage', () => {
 test('the memory of a card whose rings are of another device is not told', () => {
   const damaged = damagedKernel(
     kernel,
-    change(card.own, 'virtnet_info', 'dev', named('lo').address, 8),
+    change(card.privateData, 'virtnet_info', 'dev', named('lo').address, 8),
   );
-  expect(() => virtioNetMemory(damaged, card)).toThrow('its virtnet_info is of another device');
+  expect(() => virtioNetMemory(damaged, card)).toThrow(
+    'its virtnet_info belongs to another device',
+  );
 });

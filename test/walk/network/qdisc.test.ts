@@ -7,7 +7,7 @@ const DEVICE = {
   address: made(0x1000),
   name: 'eth0',
   net: made(0x900),
-  own: made(0x1800),
+  privateData: made(0x1800),
   queues: 1,
   firstQueue: made(0x2000),
   parent: 0n,
@@ -45,10 +45,10 @@ function putBack(members: MadeMembers, words: Readonly<Record<number, bigint>>) 
 const OLD = { gso_skb: 64, skb_bad_txq: 72 };
 
 test('before 4.16 a qdisc has put back one chain of skbs', () => {
-  expect(putBack(OLD, {})).toEqual([{ qdisc: made(0x3000), queued: 4, putBack: [] }]);
+  expect(putBack(OLD, {})).toEqual([{ qdisc: made(0x3000), queued: 4, requeued: [] }]);
   const words = { [0x3040]: made(0x4000), [0x4000]: made(0x4100), [0x3048]: made(0x4200) };
   expect(putBack(OLD, words)).toEqual([
-    { qdisc: made(0x3000), queued: 1, putBack: [0x4000, 0x4100, 0x4200].map(made) },
+    { qdisc: made(0x3000), queued: 1, requeued: [0x4000, 0x4100, 0x4200].map(made) },
   ]);
 });
 
@@ -62,6 +62,6 @@ test('since 4.16 these are lists with heads', () => {
     [0x3068]: made(0x3060),
   };
   expect(putBack({ gso_skb: [64, 24], skb_bad_txq: [96, 24] }, words)).toEqual([
-    { qdisc: made(0x3000), queued: 3, putBack: [made(0x4000)] },
+    { qdisc: made(0x3000), queued: 3, requeued: [made(0x4000)] },
   ]);
 });

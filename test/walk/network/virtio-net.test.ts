@@ -57,7 +57,8 @@ function buffers(
     parent: 0n,
     driver: undefined,
   };
-  return virtioNetMemory(kernel, { ...device, address: made(DEVICE), own: made(OWN) }).buffers;
+  return virtioNetMemory(kernel, { ...device, address: made(DEVICE), privateData: made(OWN) })
+    .buffers;
 }
 
 const vring = (prefix: string): MadeMembers => ({

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { PageTableError, ReadError } from '../../../src/base/errors/kernel.js';
+import { PageTableError, ReadError } from '../../../src/base/errors.js';
 import { memoryPieces } from '../../../src/walk/pages/memory-pieces.js';
 
 const PAGE = 64;

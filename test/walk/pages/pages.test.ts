@@ -53,7 +53,7 @@ describe('what no sound kernel holds is damage:', () => {
       'a tail that leads to no head',
       () => change(page(head + 1), 'page', 'compound_head', page(head + 2) + 1n, 8),
       1,
-      /the tail page 0x[0-9a-f]+ leads to 0x[0-9a-f]+, which is no compound head/,
+      /the tail page 0x[0-9a-f]+ leads to 0x[0-9a-f]+, which is not a compound head/,
     ],
     [
       'an order larger than any',

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { sheavesOf } from '../../../src/walk/pages/sheaves.js';
+import { sheavesOf } from '../../../src/walk/pages/free-objects.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
 const [CACHE, PER_CPU, MAIN, SPARE, FULL, BARN, NODE] = [
@@ -66,6 +66,6 @@ test.each([
   ['that holds more than it can', { size: 3 }],
 ])('a sheaf %s is damage', (_, damage) => {
   expect(() => [...sheavesOf(kernelWith('node', damage), made(CACHE))]).toThrow(
-    'is no sheaf of the cache',
+    'is not a sheaf of the cache',
   );
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ReadError } from '../../../src/base/errors/kernel.js';
+import { ReadError } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
 import { PageMap } from '../../../src/kernel/page-map.js';

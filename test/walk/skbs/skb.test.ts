@@ -37,7 +37,7 @@ describe('of an skb that is damaged, what can be read still counts, and it is to
     [
       'more frags than there is room for',
       change(info, 'skb_shared_info', 'nr_frags', 200n, 1),
-      /what it holds: nr_frags is 200, and the array holds 17/,
+      /what it holds: nr_frags is 200, but the array has 17/,
     ],
     [
       'a head that counts no references',

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import { ReadError } from '../../../src/base/errors/kernel.js';
+import { ReadError } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { endsKey, type SockKey, searchSocks } from '../../../src/walk/sockets/sock-search.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { CgroupReader } from '../../../src/walk/tasks/cgroup.js';
-import { nameHash } from '../../../src/walk/tasks/name-hash.js';
+import { CgroupReader, nameHash } from '../../../src/walk/tasks/cgroup.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 import { errorOf } from '../../support/native-errors.js';
 

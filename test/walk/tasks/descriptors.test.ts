@@ -1,15 +1,17 @@
 import { afterAll, expect, test } from 'vitest';
-import { KernelError } from '../../../src/base/errors/kernel.js';
-import { belongings, OpenFiles } from '../../../src/walk/tasks/descriptors.js';
+import { KernelError } from '../../../src/base/errors.js';
+import { OpenFiles, sharedTables } from '../../../src/walk/tasks/descriptors.js';
+import { FileTables } from '../../../src/walk/tasks/files.js';
 import { PF_EXITING, type Task } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { kernelReading } from '../../support/kernel-reading.js';
 
 const { kernel, offset, pointer, with: change } = fixtureKernel('6.1');
 afterAll(() => kernel.close());
 
-const owned = belongings(kernel, new Warnings());
+const owned = sharedTables(kernel, new Warnings());
 /** A table of files of one process alone, which has no other thread. */
 const [files, users] = [...owned.tables].find(([, { threads }]) => threads.length === 1)!;
 const [thread] = users.threads;
@@ -113,4 +115,28 @@ test('a file that cannot be read is damage while its descriptor leads to it, and
     throw new TypeError('a fault of this program');
   };
   expect(() => found.read(file, fault)).toThrow(TypeError);
+});
+
+/** A live kernel in which the bitmap of open descriptors reads as zeros the first `times`. */
+function opening(times: number) {
+  const bitmap = pointer(fdt + offset('fdtable', 'open_fds'));
+  let left = times;
+  const live = kernelReading(kernel, (address, length) =>
+    address === bitmap && left-- > 0
+      ? new DataView(new ArrayBuffer(length))
+      : kernel.read(address, length),
+  );
+  return new FileTables(
+    new Proxy(live, {
+      get: (target, name) =>
+        name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name),
+    }),
+  );
+}
+
+test('a descriptor that was opened between two reads of a live kernel is no damage', () => {
+  const sound = [...new FileTables(kernel).open(files)];
+  expect(sound.length).toBeGreaterThan(0);
+  expect([...opening(1).open(files)]).toEqual(sound);
+  expect(() => [...opening(100).open(files)]).toThrow('have a file, but are not in open_fds');
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isNameHash, nameHash } from '../../../src/walk/tasks/name-hash.js';
+import { isNameHash, nameHash } from '../../../src/walk/tasks/cgroup.js';
 
 const bytes = (name: string) => new TextEncoder().encode(name);
 

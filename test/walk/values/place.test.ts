@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { WalkError } from '../../../src/base/errors/walk.js';
+import { WalkError } from '../../../src/base/errors.js';
 import { findPlace, parsePlace, type SymbolSource } from '../../../src/walk/values/place.js';
 
 const SYMBOLS: Readonly<Record<string, readonly bigint[]>> = {

@@ -46,7 +46,7 @@ const skcheckAnswer = z.object({
   warnings: warningsPart,
 });
 
-/** An answer of skcheck: what sockets pin, estimated. */
+/** Parses an answer of skcheck: the estimated memory that sockets pin. */
 function skcheckState(answer: z.infer<typeof skcheckAnswer>): ParsedState {
   const { host, sockets, complete, warnings } = answer;
   const items = new Map<string, Item>();
@@ -90,7 +90,7 @@ function skcheckState(answer: z.infer<typeof skcheckAnswer>): ParsedState {
   };
 }
 
-/** Sockets with queued data are listed; `--top`, `--pid` and filters by verdict leave out more. */
+/** Whether all sockets with queued data are listed. `--top`, `--pid` and verdict filters omit some. */
 function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
   const judged = Object.values(totals.verdicts).reduce(
     (all: number, one) => all + count.catch(Number.NaN).parse(one),
@@ -99,12 +99,12 @@ function isWhole({ sockets, totals }: z.infer<typeof skcheckAnswer>): boolean {
   return totals.countedBy === 'row' && judged === sockets.length;
 }
 
-/** Answers further apart than this are of different times, seconds. */
+/** Maximum time between answers of one sample, in seconds. */
 const FAR = 60;
 
-/** Several answers of one time as one; where two report the same, the first counts. */
+/** Merges several answers of one sample; if two report the same fact, the first is used. */
 function merged(all: readonly ParsedState[]): ParsedState {
-  const first = <T>(pick: (told: ParsedState) => T | null): T | null =>
+  const first = <T>(pick: (state: ParsedState) => T | null): T | null =>
     all.map(pick).find((one) => one !== null) ?? null;
   return {
     origin: {
@@ -126,7 +126,7 @@ function listsOf(all: readonly ParsedState[]): ParsedState['lists'] {
   for (const { lists: own } of all)
     for (const [name, list] of Object.entries(own)) {
       const before = lists[name as ListName];
-      // What is charged to a cgroup, and what its processes hold, are of one list.
+      // The list contains both the charges of a cgroup and the sums of its processes.
       if (before && name === 'cgroups') lists.cgroups = both(before, list);
       else lists[name as ListName] ??= list;
     }
@@ -164,13 +164,16 @@ function apart(all: readonly ParsedState[]): Flaw[] {
   ];
 }
 
-/** Names of one boot may differ: a container has its own. */
+/**
+ * Whether two answers are from different hosts. Host names of one boot may differ, since a container has its
+ * own.
+ */
 function areOfTwoHosts(one: ParsedState, other: ParsedState): boolean {
   const { bootId } = one.origin;
   return namesOf([one, other]).length > 1 && (bootId === null || bootId !== other.origin.bootId);
 }
 
-/** Why a file cannot be compared. */
+/** Error: a file cannot be compared. */
 export class AnswersError extends Error {}
 
 const answer = z.discriminatedUnion('schema', [
@@ -180,16 +183,17 @@ const answer = z.discriminatedUnion('schema', [
   skcheckAnswer,
 ]);
 
-/** Categories are three levels deep; deeper nesting is not an answer of kdump-mem. */
+/** Maximum nesting depth. Categories are three levels deep; deeper nesting is not output of kdump-mem. */
 const MOST_LEVELS = 32;
 
-/** 50,000 sockets have a third of that. */
+/** Maximum number of JSON values, about three times as many as an answer with 50,000 sockets contains. */
 const MOST_VALUES = 10_000_000;
 
 /**
- * Reads what `--json` of memory, procs, sockets or skcheck printed; several, one after the other, are of one time.
+ * Parses `--json` output of memory, procs, sockets or skcheck. Several concatenated answers belong to one
+ * sample.
  *
- * @param text hostile
+ * @param text untrusted
  * @throws {AnswersError}
  */
 export function stateOfAnswers(name: string, text: string): HostState {
@@ -197,25 +201,25 @@ export function stateOfAnswers(name: string, text: string): HostState {
 }
 
 /**
- * The same of values that are not printed yet.
+ * Does the same with values that were not serialized.
  *
  * @throws {AnswersError}
  */
 export function stateOfValues(name: string, values: readonly unknown[]): HostState {
   const seen = new Set<string>();
-  const told = values.map((value): ParsedState => {
+  const states = values.map((value): ParsedState => {
     const parsed = answer.safeParse(value);
     if (!parsed.success) throw new AnswersError(wordsOf(parsed.error, value));
     const { data } = parsed;
     if (seen.has(data.schema))
       throw new AnswersError(`two answers ${data.schema} (save each in its own file)`);
     seen.add(data.schema);
-    return tell(data);
+    return stateOf(data);
   });
-  return { name, ...merged(told) };
+  return { name, ...merged(states) };
 }
 
-function tell(data: z.infer<typeof answer>): ParsedState {
+function stateOf(data: z.infer<typeof answer>): ParsedState {
   switch (data.schema) {
     case 'kdump-mem.memory/1':
       return memoryState(data);
@@ -231,7 +235,7 @@ function tell(data: z.infer<typeof answer>): ParsedState {
 /** @throws {AnswersError} */
 function valuesOf(text: string): unknown[] {
   if (text.trim() === '') throw new AnswersError('empty file');
-  // What is small in a file may be large in memory.
+  // A small file may need a lot of memory once parsed.
   let commas = 0;
   for (let at = text.indexOf(','); at >= 0; at = text.indexOf(',', at + 1)) commas++;
   if (commas > MOST_VALUES) throw new AnswersError(`more than ${MOST_VALUES} values`);
@@ -248,7 +252,7 @@ function valuesOf(text: string): unknown[] {
   });
 }
 
-/** Our JSON has its last brace in the first column, or is one line. */
+/** Splits concatenated answers. Our JSON either ends with a brace in the first column or is a single line. */
 function piecesOf(text: string): string[] {
   const pieces: string[] = [];
   let begins = 0;
@@ -271,7 +275,7 @@ function piecesOf(text: string): string[] {
   return rest.trim() === '' ? pieces : [...pieces, rest];
 }
 
-/** How deep a value is nested, without going deeper itself; it stops at what is too deep. */
+/** Computes the nesting depth of a value without recursion, and stops at the maximum. */
 function levelsOf(value: unknown): number {
   let [level, levels]: [unknown[], number] = [[value], 0];
   while (level.length > 0 && levels <= MOST_LEVELS) {

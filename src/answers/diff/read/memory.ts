@@ -66,7 +66,7 @@ export const memoryAnswer = z.object({
 });
 type MemoryPart = z.infer<typeof memoryAnswer>;
 
-/** An answer to `memory`, its sums checked. */
+/** Parses an answer to `memory` and checks its sums. */
 export function memoryState(answer: MemoryPart): ParsedState {
   const { kernel, host, captured, source, memory, driftBytes, complete, warnings } = answer;
   const { freeConflict } = answer;
@@ -84,7 +84,7 @@ export function memoryState(answer: MemoryPart): ParsedState {
     memory: { depth: source, tree: treeOf(memory), drift: driftBytes },
     lists: listsOf(answer),
     flaws: [
-      ...incompleteness(complete, warnings, `its source is ${source} alone`),
+      ...incompleteness(complete, warnings, sourceWords(source, captured != null)),
       ...faultsOf(memory, facts?.pageSize ?? 0),
       ...(complete && !isWhole(memory)
         ? [contradiction('the answer is complete, but a category is not')]
@@ -101,6 +101,15 @@ export function memoryState(answer: MemoryPart): ParsedState {
   };
 }
 
+/** Returns the reason why an answer from this source is incomplete. */
+function sourceWords(source: string, captured: boolean): string {
+  if (source === 'counters')
+    return `memory is known by /proc counters only (${captured ? 'a snapshot contains' : 'the input has'} no page frames)`;
+  return source === 'pageflags'
+    ? 'memory is known by page flags only, so the owners of pages are unknown'
+    : 'some page frames could not be read';
+}
+
 function treeOf({ category: name, bytes, children }: Category): CategoryState {
   return { category: name, bytes, children: children.map(treeOf) };
 }
@@ -109,7 +118,7 @@ function isWhole({ complete, children }: Category): boolean {
   return complete && children.every(isWhole);
 }
 
-/** Siblings sum to their parent, to the byte and to the frame, and each is there once. */
+/** Checks that children sum to their parent, in bytes and frames, and that no category occurs twice. */
 function faultsOf(part: Category, pageSize: number): Flaw[] {
   const { category: name, bytes, frames, children } = part;
   if (children.length === 0)
@@ -127,7 +136,7 @@ function faultsOf(part: Category, pageSize: number): Flaw[] {
   ];
 }
 
-/** Of a dump that is whole, caches and callers make up their categories, and cgroups all of the memory. */
+/** Checks that, in a complete dump, caches and callers sum to their categories, and cgroups to all memory. */
 function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[] {
   const categories = new Map(leavesOf(memory).map((leaf) => [leaf.category, leaf.bytes]));
   const sums = new Map<string, number>();
@@ -159,7 +168,7 @@ function slabCategory(reclaimable: boolean): string {
   return reclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
 }
 
-/** No machine is without caches and callers: an empty list is one that was not had. */
+/** Every machine has caches and callers: an empty list means that the list was not available. */
 function listsOf({ caches, callers, cgroups }: MemoryPart): ParsedState['lists'] {
   return {
     ...(caches.length === 0
@@ -202,12 +211,12 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): ParsedState['lists']
   };
 }
 
-/** A cgroup that was removed is another one than that which lies there now. */
+/** Returns the key of a cgroup. A removed cgroup is distinct from the one that now exists at its path. */
 export function cgroupKey(path: string, dying: boolean): string {
   return JSON.stringify([path, dying]);
 }
 
-/** By name; those that share one (removed cgroups that lay at one path) are one. */
+/** Merges items with the same name (removed cgroups of one path). */
 export function summed(
   entries: readonly (Pick<Item, 'who' | 'sizes'> & { readonly key: string })[],
 ): Listing {

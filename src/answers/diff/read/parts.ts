@@ -2,20 +2,20 @@ import { z } from 'zod';
 import type { Flaw, HostState } from '../../../diff/state.js';
 import type { Origin } from '../../../records/sample-origin.js';
 import { leavesComplete } from '../../../walk/warnings.js';
-import { originSchema } from '../../origin-schema.js';
+import { originSchema } from '../../schema.js';
 
-/** What one answer tells of a host at a time. */
+/** Facts about a host in one sample, from one answer. */
 export type ParsedState = Omit<HostState, 'name'>;
 
 export const count = z.int().nonnegative();
 export const bytesOrNull = count.nullable();
 
-/** Answers of a later release may have more in any object, and those of an earlier one lack this. */
+/** Origin of an answer. Later releases may add fields to any object, and earlier ones lack the origin. */
 export const originPart = z.object(originSchema.unwrap().shape).nullish();
 
 /**
- * A list that is looked at up to the first that is wrong: of millions that all are, each would have an error of
- * its own, and all memory would go to them.
+ * List that is validated up to its first error: a separate error for each of millions of items would exhaust
+ * memory.
  */
 export function listOf<Item extends z.ZodType>(item: Item) {
   return z.array(z.unknown()).transform((values, context): z.output<Item>[] => {
@@ -38,16 +38,16 @@ export const kernelPart = z.object({ release: z.string(), pageSize: count }).nul
 
 export const warningsPart = listOf(z.object({ code: z.string().optional(), message: z.string() }));
 
-export function originOf(told: z.infer<typeof originPart>): Origin {
+export function originOf(origin: z.infer<typeof originPart>): Origin {
   return {
-    at: told?.at == null ? null : new Date(told.at),
-    host: told?.host ?? null,
-    bootId: told?.bootId ?? null,
-    uptime: told?.uptimeSeconds ?? null,
+    at: origin?.at == null ? null : new Date(origin.at),
+    host: origin?.host ?? null,
+    bootId: origin?.bootId ?? null,
+    uptime: origin?.uptimeSeconds ?? null,
   };
 }
 
-/** That an answer says itself that it is not whole. */
+/** Returns the reasons that an answer itself gives for being incomplete. */
 export function incompleteness(
   complete: boolean,
   warnings: z.infer<typeof warningsPart>,
@@ -59,7 +59,7 @@ export function incompleteness(
   return [{ code: 'incomplete', words: first ? `${first.message}${more}` : otherwise }];
 }
 
-/** Two facts of an answer that must be the same and are not. */
+/** Reports two facts of an answer that contradict each other. */
 export function contradiction(words: string): Flaw {
   return { code: 'inconsistent', words };
 }

@@ -44,7 +44,7 @@ export const procsAnswer = z.object({
 });
 type ProcsPart = z.infer<typeof procsAnswer>;
 
-/** An answer to `procs`, its sums checked. */
+/** Parses an answer to `procs` and checks its sums. */
 export function procsState(answer: ProcsPart): ParsedState {
   const { kernel, origin, allListed, processes, complete, warnings, source } = answer;
   const items = new Map<string, Item>();
@@ -95,10 +95,10 @@ export function procsState(answer: ProcsPart): ParsedState {
   };
 }
 
-/** Seconds: a machine with very many processes is not read at once. */
+/** Maximum duration of a scan in seconds: a machine with very many processes takes time to read. */
 const READ_WITHIN = 60;
 
-/** What processes of each cgroup hold together; only where all are listed, with their cgroups. */
+/** Sums processes by cgroup; only if all processes are listed with their cgroups. */
 function cgroupsOf({ processes, allListed }: ProcsPart): ParsedState['lists'] {
   if (!allListed || processes.some(({ cgroup }) => cgroup === null)) return {};
   const cgroups = summed(
@@ -137,7 +137,7 @@ function isSumOfKinds({ pssBytes, pssByKind }: ProcsPart['processes'][number]): 
   return pssByKind.anonBytes + pssByKind.shmemBytes + pssByKind.fileBytes === pssBytes;
 }
 
-/** A pid is the first of those by namespace; age and beginning make up the uptime. */
+/** Checks that the pid equals the first namespace pid, and that start time plus age equals the uptime. */
 function isKnown(
   { pid, nsPids, startTicks, ageSeconds }: ProcsPart['processes'][number],
   uptime: number | null,

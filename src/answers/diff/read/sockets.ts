@@ -46,7 +46,7 @@ export const socketsAnswer = z.object({
 type SocketsPart = z.infer<typeof socketsAnswer>;
 type SocketPart = SocketsPart['sockets'][number];
 
-/** An answer to `sockets`: pages that sockets pin, counted. */
+/** Parses an answer to `sockets`: the counted pages that sockets pin. */
 export function socketsState(answer: SocketsPart): ParsedState {
   const { kernel, origin, sockets, totals, warnings } = answer;
   const { items, twice } = itemsOf(sockets);
@@ -70,14 +70,17 @@ export function socketsState(answer: SocketsPart): ParsedState {
   };
 }
 
-/** Unless `--all` is given, what pins nothing is left out; `--limit` and others leave out more. */
+/**
+ * Whether all sockets are listed. Without `--all`, sockets that pin nothing are omitted; `--limit` and other
+ * options omit more.
+ */
 function wholeness(
   { sockets, totals, omitted, allListed }: SocketsPart,
   twice: number,
 ): Omit<Listing, 'items'> {
   if (twice > 0) return { whole: false };
   if (sockets.length === totals.sockets) return { whole: true };
-  // What several share counts for each of them, and in the total once.
+  // Shared memory counts for each socket, but only once in the total.
   const sum = sockets.reduce((all, { total }) => all + total.pinnedBytes, 0);
   const isListed = allListed && omitted === 0 && sum >= totals.pinnedBytes;
   return { whole: isListed, withoutEmpty: true };
@@ -102,10 +105,10 @@ function itemsOf(sockets: readonly SocketPart[]): { items: Map<string, Item>; tw
 }
 
 /**
- * A socket's inode is its own on the whole machine, and its number is used again after 4 billion others; its ends
- * change when it connects. MPTCP has the inode that its subflows tell too.
+ * Returns the key of a socket. Its inode is unique on the machine and reused only after 4 billion others; its
+ * addresses change when it connects. An MPTCP socket has the same inode as its subflows.
  *
- * @param otherwise what it is known by if it has no inode
+ * @param otherwise key of a socket without an inode
  */
 export function socketKey(
   { inode, protocol }: { readonly inode: number | null; readonly protocol: string },

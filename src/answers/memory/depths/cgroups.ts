@@ -7,17 +7,16 @@ import type {
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
-import { type Column, renderTable } from '../../text/table.js';
+import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 import { categoryWords } from '../words.js';
-import type { DepthOptions } from './depth.js';
 
 interface Row extends ChargedPart {
   readonly label: string;
   readonly cgroup?: CgroupFigures;
 }
 
-/** Categories by the cgroup that pages are charged to. */
-export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: DepthOptions): string {
+/** Formats categories by the cgroup that pages are charged to. */
+export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: ListOptions): string {
   if (cgroups === undefined) return 'Cgroup charges are unknown: see the warnings.';
   const { uncharged, slabs, unnamed, empty } = cgroups;
   const shown = cgroups.cgroups.slice(0, limit);
@@ -88,7 +87,7 @@ function cgroupWords({ path, dying }: CgroupFigures): string {
   return `${escapeText(path)}${dying ? ' (dying)' : ''}`;
 }
 
-/** What keeps removed cgroups in memory. */
+/** Summarizes dying cgroups (removed, still charged) and the memory charged to them. */
 function dyingWords(dying: readonly CgroupFigures[]): string {
   const bytes = dying.reduce((sum, one) => sum + one.bytes, 0);
   const objects = dying.reduce((sum, one) => sum + one.slabObjects, 0);

@@ -3,11 +3,10 @@ import { type FileFigures, fileName, type UnnamedFiles } from '../../../account/
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
-import { type Column, renderTable } from '../../text/table.js';
-import type { DepthOptions } from './depth.js';
+import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 
-/** Files and block devices by page cache and shared memory, the largest first. */
-export function filesTable({ files }: MemoryAnswer, { limit, width }: DepthOptions): string {
+/** Formats files and block devices by page cache and shared memory, largest first. */
+export function filesTable({ files }: MemoryAnswer, { limit, width }: ListOptions): string {
   if (files === undefined) return 'Files of the page cache are unknown: see the warnings.';
   const { unnamed } = files;
   const shown = files.files.slice(0, limit);

@@ -1,7 +1,7 @@
 import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js';
-import type { Category, Owner } from '../../../account/memory/category.js';
+import type { Category, Owner } from '../../../account/memory/tree.js';
 import { grouped } from '../../../base/grouped.js';
-import type { Area } from '../../html/areas.js';
+import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/text.js';
 import { holdersText } from '../../sockets/text.js';
 import { escapeText } from '../../text/escape.js';
@@ -9,12 +9,12 @@ import { formatSize } from '../../text/size.js';
 import { share } from '../tree-table.js';
 import { categoryWords, ownerWords } from '../words.js';
 
-/** All memory by groups, categories and owners. */
+/** Returns all memory by groups, categories and owners. */
 export function memoryArea(answer: MemoryAnswer): Area {
   return new Areas(answer).of(answer.memory, 'unknown');
 }
 
-/** The anchor of a category's row. */
+/** Returns the anchor of a category's row. */
 export function anchorOf({ category }: Pick<Category, 'category'>): string {
   return `category-${category}`;
 }
@@ -62,7 +62,7 @@ class Areas {
     });
   }
 
-  /** Sockets, by the first process that holds each. */
+  /** Returns sockets by the first process that holds each. */
   #processes(category: Category, queues: readonly QueueBytes[], colour: string): Area[] {
     const byHolder = grouped(queues, ({ entry: { holders } }) => {
       const [first] = holders;

@@ -1,29 +1,35 @@
 import type { StackGroup } from '../../../account/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
-import type { TriageDetail } from '../../../triage/detail.js';
-import type { Figure, Finding, FindingCode, LogEvidence } from '../../../triage/finding.js';
-import { messagesAround, type NearMessage } from '../../../triage/log/around.js';
+import type { HostTriage } from '../../../triage/captured.js';
+import type { CauseFacts } from '../../../triage/causes.js';
+import type {
+  Figure,
+  Finding,
+  FindingCode,
+  LogEvidence,
+  TriageDetail,
+} from '../../../triage/finding.js';
+import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
 import type { TextTriage } from '../../../triage/text.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
-import { missingSection } from '../../html/missing.js';
-import { type PageFacts, pageHtml } from '../../html/page.js';
+import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
 import type { Treemap } from '../../html/treemap.js';
-import { escapeLine, logTime, textLogWords } from '../../log/text.js';
-import { headline } from '../../memory/headline.js';
-import { categoriesTable } from '../../memory/html/categories.js';
-import { details } from '../../memory/html/details.js';
-import { drawnToScale } from '../../memory/html/maps.js';
-import { framesText, ownersText } from '../../task-stacks/text.js';
+import { escapeLine, logTime, textLogWords } from '../../log/render.js';
+import { categoriesTable, details, drawnToScale } from '../../memory/html/page.js';
+import { headline } from '../../memory/sentences.js';
+import { framesText, ownersText } from '../../task-stacks/render.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
-import { oomLines } from '../oom-text.js';
-import { rulesLines } from '../rules-words.js';
-import { lostLines, summary } from '../text.js';
+import { capturedFacts, hostCommand, hostSummary } from '../captured.js';
+import { concluded } from '../causes.js';
+import { causeFacts } from '../json.js';
+import { oomLines } from '../oom.js';
+import { lostLines, summary, unreadWords } from '../text.js';
 import { foundWords } from '../text-log.js';
-import { adviceWords, findingWords, titleWords } from '../words.js';
+import { adviceWords, findingWords, rulesLines, titleWords } from '../words.js';
 
 /** The node name of a kernel before it is set. */
 const UNNAMED = '(none)';
@@ -37,12 +43,13 @@ export function triageHtml(
   const { kernel, machine, memory } = answer;
   const map = memory && drawnToScale(memory);
   const body = html`<p class="headline">${sentence(summary(answer))}</p>
+${conclusion(answer.findings, causeFacts(answer))}
 ${missing(answer, detail)}
 ${rules(answer)}
 <h2>Findings</h2>
 ${findingsSection(answer.findings, () => answer.log?.records ?? [], source)}
 <h2>Memory</h2>
-${memorySection(answer, map)}
+${memorySection(answer.memory, map)}
 <h2>Stacks</h2>
 ${runningStacks(detail)}
 ${blockedStacks(detail)}
@@ -71,6 +78,7 @@ export function textTriageHtml(
     logs.find(({ name }) => logs.length === 1 || name === figures.log)?.held?.records ?? [];
   const older = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
   const body = html`<p class="headline">${sentence(foundWords(answer))}</p>
+${conclusion(findings, { uptimeSeconds: undefined, complete })}
 ${missingSection(
   complete,
   warnings.map(({ message }) => message),
@@ -83,6 +91,32 @@ ${older > 0 ? html`<p class="faint">The oldest ${formatCount(older)} messages ar
 ${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
   const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Log: <code>${sentence(source)}</code>.</p>`;
   return pageHtml({ title: `Triage of ${path}`, style: TRIAGE_STYLE, body, about });
+}
+
+/** The same of a machine or a snapshot, by files of /proc and /sys. */
+export function hostTriageHtml(answer: HostTriage, { source, version, made }: PageFacts): string {
+  const { of, release, findings, memory, checked, complete, warnings } = answer;
+  const map = memory && drawnToScale(memory);
+  const unread = unreadWords(answer, true);
+  const body = html`<p class="headline">${sentence(hostSummary(answer))}</p>
+${conclusion(findings, capturedFacts(answer))}
+${missingSection(complete && unread === undefined, [
+  ...warnings.map(({ message }) => message),
+  ...(unread === undefined ? [] : [unread]),
+])}
+<h2>Findings</h2>
+${findingsSection(findings, () => [], source)}
+<p class="faint">Checked: ${checked.join(', ')}.</p>
+<h2>Memory</h2>
+${memorySection(memory, map)}`;
+  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Linux ${release}: <code>${sentence(source)}</code>.</p>`;
+  const title = `Triage${of.name === undefined ? '' : ` of ${of.name}`}`;
+  return pageHtml({ title, style: `${TRIAGE_STYLE}${map?.style ?? ''}`, body, about });
+}
+
+function conclusion(findings: readonly Finding[], facts: CauseFacts): Content {
+  const { sentences } = concluded(findings, facts);
+  return sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
 }
 
 /** Findings shown in full, and of those the ones with the log around them: a hostile log has any number. */
@@ -122,6 +156,8 @@ function findingsSection(
 
 function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
   const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
+  const unread = answer.host && unreadWords(answer.host, true);
+  if (unread !== undefined) said.add(unread);
   return missingSection(answer.complete && warnings.every(leavesComplete), [
     ...lostLines(answer),
     ...said,
@@ -135,7 +171,7 @@ function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
 <ul>${lines}</ul>`;
 }
 
-function memorySection({ memory }: TriageAnswer, map: Treemap | undefined): Content {
+function memorySection(memory: TriageAnswer['memory'], map: Treemap | undefined): Content {
   if (!memory || !map) return html`<p>Not available: the reason is in the list above.</p>`;
   return html`<p>${sentence(headline(memory))}</p>
 <p><a class="skip" href="#categories">Go to the table of categories</a></p>
@@ -185,7 +221,7 @@ interface Place {
 
 const LABELS = { critical: 'Critical', warning: 'Warning', note: 'Note' } as const;
 
-/** A finding: its sentences and advice, then what it is based on, in sections to open. */
+/** A finding: its sentences and advice, then its evidence in sections to open. */
 function findingSection(finding: Finding, { index, records, source }: Place): Content {
   const { severity, code, evidence, next } = finding;
   const id = raw(`finding-${index}`);
@@ -207,7 +243,7 @@ ${finding.oom ? tables(oomLines(finding, null, true)) : undefined}
 ${figures(finding, index)}
 ${nearMessages(records, lines, code)}
 ${explained ? html`<details><summary>What ${code} means</summary><p>${explained.means}</p><p>Source: ${explained.known}</p><p>${explained.next}</p></details>` : undefined}
-${next === undefined ? undefined : html`<p class="faint">More: <code>kdump-mem ${next} ${sentence(source)}</code></p>`}
+${next === undefined ? undefined : html`<p class="faint">More: <code>${sentence(hostCommand(next, source))}</code></p>`}
 </article>
 `;
 }

@@ -1,10 +1,10 @@
 import type { CategoryGroup } from '../../../account/memory/categories.js';
+import type { Points } from '../../../growth/series.js';
 import type { WatchAnswer } from '../../../growth/watch/answer.js';
 import type { GroupHistory } from '../../../growth/watch/categories.js';
 import { type Html, html, raw } from '../../html/html.js';
 import { categoryWords } from '../../memory/words.js';
 import { formatSize } from '../../text/size.js';
-import { pathOf, placeOf, runsOf, type Scale, valueAt } from './scale.js';
 
 const [WIDTH, HEIGHT] = [960, 300];
 
@@ -17,11 +17,11 @@ const ORDER: readonly CategoryGroup[] = [
   'free',
 ];
 
-/** All memory over time, by groups one above the other. */
+/** Stacked areas of all memory over time, by group. */
 export function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
   const stacked = ORDER.flatMap((name) => groups.filter(({ group }) => group === name));
   const times = stacked.map(({ points }) => points.times).sort((a, b) => b.length - a.length)[0];
-  if (!times || times.length < 2) return html`<p>There are too few samples for a picture.</p>`;
+  if (!times || times.length < 2) return html`<p>Too few samples for a chart.</p>`;
   const tops = heights(stacked, times);
   const scale: Scale = {
     from: times[0] ?? 0,
@@ -51,10 +51,10 @@ export function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Htm
 <div class="over-time"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="All memory over time: ${said.join('; ')}.">
 ${areas}</svg></div>
 <p class="times"><span>${stamp(dateAt(scale.from))}</span><span>${stamp(dateAt(scale.to))}</span></p>
-<p class="faint">The whole height is ${formatSize(Math.round(scale.high))}. Where nothing is drawn there is no sample.</p>`;
+<p class="faint">Full height: ${formatSize(Math.round(scale.high))}. Gaps: no samples.</p>`;
 }
 
-/** Of each group, and all those below it. */
+/** Heights of each group, including all groups below it. */
 function heights(stacked: readonly GroupHistory[], times: Float64Array): Float64Array[] {
   const sums = new Float64Array(times.length);
   return stacked.map(({ points }) => {
@@ -79,7 +79,7 @@ function range(values: Float64Array): string {
   return sizes[0] === sizes[1] ? (sizes[0] ?? '') : sizes.join(' to ');
 }
 
-/** A store may tell of times that no calendar has. */
+/** A store may contain invalid times. */
 function stamp(date: Date): string {
   if (Number.isNaN(date.getTime())) return '?';
   return `${date.toISOString().slice(0, 16).replace('T', ' ')} UTC`;
@@ -97,3 +97,69 @@ polygon.unknown { fill: var(--unknown); }
 .line { display: block; width: 12rem; height: 2.5rem; border-bottom: 1px solid var(--line); }
 .line polyline { fill: none; stroke: var(--link); stroke-width: 2; vector-effect: non-scaling-stroke; }
 `;
+
+/** A place in a picture; y grows downwards. */
+export interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Scales of times and bytes in a picture. */
+export interface Scale {
+  readonly from: number;
+  readonly to: number;
+  /** Bytes at the lower and the upper edge. */
+  readonly low: number;
+  readonly high: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export function placeOf(
+  { from, to, low, high, width, height }: Scale,
+  time: number,
+  bytes: number,
+): Place {
+  return {
+    x: to > from ? ((time - from) / (to - from)) * width : 0,
+    y: high > low ? height * (1 - (bytes - low) / (high - low)) : height / 2,
+  };
+}
+
+/** As attributes have it: a tenth of a unit is less than a pixel. */
+export function pathOf(places: readonly Place[]): string {
+  return places.map(({ x, y }) => `${x.toFixed(1)},${y.toFixed(1)}`).join(' ');
+}
+
+/** A gap longer than this interrupts a line. */
+const APART = 2.5;
+
+/** First and last index of each run of points without a gap within. */
+export function runsOf(times: Float64Array): (readonly [number, number])[] {
+  const steps = Float64Array.from({ length: Math.max(0, times.length - 1) }, (_, at) =>
+    stepAt(times, at),
+  );
+  const usual = steps.toSorted()[steps.length >> 1] ?? 0;
+  const runs: (readonly [number, number])[] = [];
+  let begun = 0;
+  for (let at = 0; at < times.length; at++) {
+    if (at + 1 < times.length && stepAt(times, at) <= APART * usual) continue;
+    runs.push([begun, at]);
+    begun = at + 1;
+  }
+  return runs;
+}
+
+function stepAt(times: Float64Array, at: number): number {
+  return (times[at + 1] ?? 0) - (times[at] ?? 0);
+}
+
+/** Value of a line at a time: interpolated between two points, constant beyond its ends. */
+function valueAt({ times, values }: Points, time: number): number {
+  const next = times.findIndex((one) => one >= time);
+  if (next < 0) return values.at(-1) ?? 0;
+  if (next === 0) return values[0] ?? 0;
+  const [before, after] = [times[next - 1] ?? 0, times[next] ?? 0];
+  const part = (time - before) / (after - before);
+  return (values[next - 1] ?? 0) * (1 - part) + (values[next] ?? 0) * part;
+}

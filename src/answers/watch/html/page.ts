@@ -1,10 +1,8 @@
 import type { GrownProcess } from '../../../growth/answer.js';
-import type { Points } from '../../../growth/points.js';
+import type { Points } from '../../../growth/series.js';
 import type { GrownCategory } from '../../../growth/watch/categories.js';
-import { type Html, html, raw, sentence } from '../../html/html.js';
-import { missingSection } from '../../html/missing.js';
-import { type PageFacts, pageHtml } from '../../html/page.js';
-import { type HtmlColumn, htmlTable } from '../../html/table.js';
+import { type Html, type HtmlColumn, html, htmlTable, raw, sentence } from '../../html/html.js';
+import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
 import { TREEMAP_STYLE } from '../../html/treemap.js';
 import { formatSize } from '../../text/size.js';
 import {
@@ -13,15 +11,13 @@ import {
   PROCESS_COLUMNS,
   samplesWords,
   shownCategories,
-} from '../text.js';
-import { isComplete, type Watched } from '../watched.js';
-import { doubtWords } from '../words.js';
-import { AREAS_STYLE, areasOverTime } from './areas.js';
-import { pathOf, placeOf, runsOf, type Scale } from './scale.js';
+} from '../render.js';
+import { doubtWords, isComplete, type Watched } from '../words.js';
+import { AREAS_STYLE, areasOverTime, pathOf, placeOf, runsOf, type Scale } from './areas.js';
 
 const [WIDTH, HEIGHT] = [200, 40];
 
-/** One figure over time, from its least to its most; the figures beside it say how much that is. */
+/** A line of one figure over time, with its minimum and maximum beside it. */
 function lineOverTime({ times, values }: Points): Html {
   const scale: Scale = {
     from: times[0] ?? 0,
@@ -40,16 +36,16 @@ function lineOverTime({ times, values }: Points): Html {
   return html`<svg class="line" viewBox="0 -2 ${WIDTH} ${HEIGHT + 4}" preserveAspectRatio="none" aria-hidden="true">${lines}</svg>`;
 }
 
-/** What grew as one file that a browser shows: the categories over time. */
+/** The growth as one HTML file: the categories over time. */
 export function watchHtml(watched: Watched, facts: PageFacts, limit: number): string {
   const { answer, warnings } = watched;
   const [first = '', ...others] = headWords(answer);
   const doubts = answer.doubts.map(doubtWords);
-  const told = others.filter((words) => !doubts.includes(words));
+  const further = others.filter((words) => !doubts.includes(words));
   const missed = [...doubts, ...warnings.map(({ message }) => message)].map(sentence);
   const body = html`<p><a class="skip" href="#categories">Go to the table of categories</a></p>
 <p class="headline">${sentence(first)}</p>
-${told.map((words) => html`<p>${sentence(words)}</p>`)}
+${further.map((words) => html`<p>${sentence(words)}</p>`)}
 ${missingSection(isComplete(watched), missed)}
 <h2>All memory over time</h2>
 ${areasOverTime(answer)}
@@ -57,14 +53,14 @@ ${areasOverTime(answer)}
 ${htmlTable<GrownCategory>({
   id: 'categories',
   caption:
-    'What each category has, and how it changes a day. The rate lies between at least and at most.',
+    'Categories, and their change per day. RATE/DAY is between LOW and HIGH with 99 % confidence.',
   columns: [...CATEGORY_COLUMNS.slice(0, 2), OVER_TIME, ...RANGE, ...CATEGORY_COLUMNS.slice(2)],
   rows: shownCategories(answer).slice(0, limit),
 })}
 <h2>Processes</h2>
 ${htmlTable<GrownProcess>({
   id: 'processes',
-  caption: 'Anonymous and shared memory of those that hold most, in swap too.',
+  caption: 'Processes with the most anonymous and shared memory, including swap.',
   columns: PROCESS_COLUMNS,
   about: 'COMMAND',
   rows: answer.growth.processes.slice(0, limit),
@@ -72,7 +68,7 @@ ${htmlTable<GrownProcess>({
 <p>${sentence(samplesWords(answer))}</p>`;
   const about = html`<p>kdump-mem ${facts.version}, ${facts.made.toISOString().replace(/\.\d+/, '')}: <code>${sentence(facts.source)}</code>.</p>`;
   return pageHtml({
-    title: 'What grows',
+    title: 'Memory growth',
     style: `${TREEMAP_STYLE}${AREAS_STYLE}`,
     body,
     about,
@@ -80,7 +76,7 @@ ${htmlTable<GrownProcess>({
 }
 
 const OVER_TIME: HtmlColumn<GrownCategory> = {
-  heading: 'Over time',
+  heading: 'OVER TIME',
   markup: ({ points }) => lineOverTime(points),
 };
 
@@ -94,6 +90,6 @@ const edge = (
 });
 
 const RANGE = [
-  edge('Least', (values) => Math.min(...values)),
-  edge('Most', (values) => Math.max(...values)),
+  edge('MIN', (values) => Math.min(...values)),
+  edge('MAX', (values) => Math.max(...values)),
 ];

@@ -1,12 +1,12 @@
 import {
-  MOST_BYTES,
-  MOST_PROCESS_BYTES,
+  MAX_BYTES,
+  MAX_PROCESS_BYTES,
   NAMESPACES,
   PROCESS_FILES,
   THREAD_STATUS,
 } from '../contents.js';
 
-/** Two samples: the sockets of each namespace, the processes around them, the figures that move. */
+/** Two samples: the sockets of each namespace, the processes around them, the changing counters. */
 export const SAMPLES = String.raw`
 # A name may hold anything, and comm has it too.
 states() {
@@ -23,12 +23,12 @@ descriptors() {
   over 'ls -ln /dev/null' /proc/[0-9]*/fd | grep -E '^/proc/|socket:\['
 }
 lines_of() {
-  over 'grep -aH ^' "$@" | head -c ${MOST_BYTES}
+  over 'grep -aH ^' "$@" | head -c ${MAX_BYTES}
 }
 # The kernel answers these files under the mmap_lock of the process: while another task holds it, a read sleeps. A
 # reader that makes no progress for 2 s is killed, its process left out, and all is read again.
 slow_lines() {
-  most=${'$'}{2:-${MOST_BYTES}}
+  most=${'$'}{2:-${MAX_BYTES}}
   while :; do
     left_out=" $(tr '\n' ' ' < "$dir/blocked")"
     for path in /proc/[0-9]*; do
@@ -86,7 +86,7 @@ tell_hidden() {
   done < "$dir/elsewhere"
 }
 part_of_processes() {
-  ! asked "$1" || { keep "$at/$1" $2; bounded "sample-2/$1" ${MOST_BYTES}; }
+  ! asked "$1" || { keep "$at/$1" $2; bounded "sample-2/$1" ${MAX_BYTES}; }
 }
 sample() {
   at=$top/sample-$1
@@ -129,8 +129,8 @@ sample 1
 sleep "$wait"
 sample 2
 keep "$dir/blocked" true
-keep "$at/memory" slow_lines smaps_rollup ${MOST_PROCESS_BYTES}
-bounded sample-2/memory ${MOST_PROCESS_BYTES}
+keep "$at/memory" slow_lines smaps_rollup ${MAX_PROCESS_BYTES}
+bounded sample-2/memory ${MAX_PROCESS_BYTES}
 part_of_processes smaps 'slow_lines smaps'
 part_of_processes stacks 'lines_of /proc/[0-9]*/task/[0-9]*/stack'
 ! asked arguments || keep "$at/arguments" arguments

@@ -3,10 +3,9 @@ import { LEFT_OUT_NAME } from '../contents.js';
 /**
  * The sockets of each network namespace (of processes, and of mounts), and why one could not be entered.
  *
- * A name of a unix socket is a path, and may hold blanks and line breaks, which ss prints as they are.
- * `nameless` puts a word in place of each word of a name, so that rows are read as they were before; numbers
- * and `*` stay, since nobody can tell such a word of a name from an inode. src/capture/write/unix-names.ts does
- * the same.
+ * A unix socket's name is a path that may contain blanks and line breaks, which ss prints unescaped.
+ * `nameless` replaces each word of a name, so that rows stay parsable; numbers and `*` stay, since such a
+ * word in a name cannot be told from an inode. src/capture/write/sockets.ts does the same.
  */
 export const SOCKETS = String.raw`
 # What this ss understands, by its own answer: an older one knows fewer tables, and without -O each

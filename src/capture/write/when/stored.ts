@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { OutputError } from '../../../base/output-file.js';
 
-/** `snapshot-20261121T180501Z-psi-oom.tar.gz`: when, and why. */
+/** `snapshot-20261121T180501Z-psi-oom.tar.gz`: time and reasons. */
 const NAME = /^snapshot-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z(?:-[a-z]{1,12}){1,8}\.tar\.gz$/;
 
 export function nameOf(at: Date, kinds: readonly string[]): string {
@@ -13,7 +13,7 @@ export function nameOf(at: Date, kinds: readonly string[]): string {
 /**
  * Snapshots in a folder, oldest first; other files are ignored.
  *
- * @throws {OutputError} it cannot be listed
+ * @throws {OutputError} the folder cannot be listed
  */
 export function snapshotsIn(folder: string): { readonly name: string; readonly at: number }[] {
   return namesIn(folder)
@@ -26,16 +26,16 @@ export function snapshotsIn(folder: string): { readonly name: string; readonly a
 }
 
 /**
- * Removes the oldest so that no more than `keep` are left.
+ * Removes the oldest snapshots beyond `limit`.
  *
- * @param taken the newest snapshot, which stays even if the clock went back
- * @returns their names
- * @throws {OutputError} it cannot be listed, or changed
+ * @param current the newest snapshot, which is kept even if the clock went back
+ * @returns the removed names
+ * @throws {OutputError} the folder cannot be listed or modified
  */
-export function removeOldest(folder: string, keep: number, taken?: string): string[] {
+export function removeOldest(folder: string, limit: number, current?: string): string[] {
   const all = snapshotsIn(folder);
-  const others = all.map(({ name }) => name).filter((name) => name !== taken);
-  const old = others.slice(0, Math.max(0, all.length - keep));
+  const older = all.map(({ name }) => name).filter((name) => name !== current);
+  const old = older.slice(0, Math.max(0, all.length - limit));
   for (const name of old) remove(join(folder, name));
   return old;
 }
@@ -47,10 +47,10 @@ const PARTIAL = /^\.(snapshot-.{1,200}\.tar\.gz)\.[0-9a-f]{12}\.partial$/;
 const ABANDONED_MS = 2 * 3600 * 1000;
 
 /**
- * Removes partial files left by killed runs, as happens when memory is short.
+ * Removes partial files left by killed runs, as happens under memory pressure.
  *
  * @param nowMs since 1970
- * @throws {OutputError} the folder cannot be listed, or changed
+ * @throws {OutputError} the folder cannot be listed or modified
  */
 export function removeAbandoned(folder: string, nowMs: number): void {
   for (const name of namesIn(folder)) {

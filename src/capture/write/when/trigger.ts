@@ -1,4 +1,7 @@
-import type { Reading } from './readings.js';
+import { HostError } from '../../../base/errors.js';
+import { bytesOf } from '../../../base/quantity.js';
+import type { HostSource } from '../../../host/host-source.js';
+import { readMachinePressure } from '../../../host/proc/machine-sample.js';
 
 /** Why a snapshot is due. */
 export interface Reason extends Reading {
@@ -17,8 +20,8 @@ export class SnapshotTrigger {
   #lastMs: number | undefined;
 
   /**
-   * @param apartMs at least so long from the beginning of one snapshot to that of the next
-   * @param lastMs when one was taken before we began; milliseconds of the same clock as those of `due`
+   * @param apartMs minimum time between the starts of two snapshots
+   * @param lastMs time of an earlier snapshot; milliseconds of the same clock as those of `due`
    */
   constructor(
     readonly apartMs: number,
@@ -30,14 +33,14 @@ export class SnapshotTrigger {
   /** Returns the reasons for a snapshot now; empty: none is due. Call {@link snapshotTaken} once it is written. */
   due(found: readonly Reading[], nowMs: number): Reason[] {
     const kills = found.find(({ condition }) => condition.kind === 'oom')?.value;
-    // A counter that went back is another boot's.
+    // A counter that decreased belongs to another boot.
     if (kills !== undefined && (this.#kills === undefined || kills < this.#kills))
       this.#kills = kills;
     this.#seen = kills;
     if (this.#lastMs !== undefined && nowMs - this.#lastMs < this.apartMs && nowMs >= this.#lastMs)
       return [];
-    const reasons = found.flatMap((one) => {
-      const reason = this.#reasonOf(one);
+    const reasons = found.flatMap((match) => {
+      const reason = this.#reasonOf(match);
       return reason ? [reason] : [];
     });
     if (reasons.length === 0) return [];
@@ -64,4 +67,114 @@ export class SnapshotTrigger {
       }
     }
   }
+}
+
+/** Condition that triggers a snapshot. */
+export type Condition =
+  /** Some tasks (`full`: all of them) were stalled on memory for at least this share of the last 10 s. */
+  | { readonly kind: 'psi' | 'psi-full'; readonly percent: number }
+  /** MemAvailable is below the limit. */
+  | { readonly kind: 'available'; readonly percent: number }
+  | { readonly kind: 'available'; readonly bytes: number }
+  /** The OOM killer has killed since the previous sample. */
+  | { readonly kind: 'oom' };
+
+/** Valid conditions, for error messages. */
+export const CONDITION_FORMS = 'psi=20, psi-full=5, available=5%, available=500M, oom';
+
+/**
+ * Parses `psi=20,available=5%,oom`: words without shell redirections.
+ *
+ * @returns undefined for unknown or duplicate conditions
+ */
+export function parseConditions(text: string): readonly Condition[] | undefined {
+  const conditions = text.split(',').map((word) => conditionOf(word.trim()));
+  const known = conditions.filter((condition) => condition !== undefined);
+  const kinds = new Set(known.map(({ kind }) => kind));
+  return kinds.size === conditions.length ? known : undefined;
+}
+
+function conditionOf(word: string): Condition | undefined {
+  if (word === 'oom') return { kind: 'oom' };
+  const [, kind, figure = ''] = /^(psi|psi-full|available)=([^ ]{1,32})$/.exec(word) ?? [];
+  const percent = Number(/^(\d{1,3}(?:\.\d{1,3})?)%?$/.exec(figure)?.[1]);
+  const isPercent = percent > 0 && percent <= 100;
+  if (kind === 'psi' || kind === 'psi-full') return isPercent ? { kind, percent } : undefined;
+  if (kind !== 'available') return undefined;
+  if (figure.endsWith('%')) return isPercent ? { kind, percent } : undefined;
+  // A number without a unit could be meant as a percentage.
+  const bytes = /[a-z]$/i.test(figure) ? bytesOf(figure) : undefined;
+  return bytes ? { kind, bytes } : undefined;
+}
+
+/** Current value of a condition. */
+export interface Reading {
+  readonly condition: Condition;
+  /** psi: percent; available: bytes; oom: kills since boot. */
+  readonly value: number;
+  /** Condition available: limit in bytes. */
+  readonly limit?: number;
+}
+
+/** Reads the current value of each condition. @throws {HostError} `unreadable`: one is not available on this host */
+export function readConditions(source: HostSource, conditions: readonly Condition[]): Reading[] {
+  return conditions.map((condition) => readCondition(source, condition));
+}
+
+function readCondition(source: HostSource, condition: Condition): Reading {
+  switch (condition.kind) {
+    case 'psi':
+    case 'psi-full':
+      return { condition, value: pressureOf(source, condition.kind) };
+    case 'available':
+      return availableOf(source, condition);
+    case 'oom':
+      return { condition, value: oomKills(source) };
+  }
+}
+
+function pressureOf(source: HostSource, kind: 'psi' | 'psi-full'): number {
+  const reading = readMachinePressure(source);
+  if ('why' in reading)
+    throw notAvailable(
+      kind,
+      reading.why,
+      'It requires a kernel with CONFIG_PSI, booted with psi=1.',
+    );
+  return reading.pressure[kind === 'psi' ? 'some' : 'full'].avg10;
+}
+
+function availableOf(
+  source: HostSource,
+  condition: Extract<Condition, { kind: 'available' }>,
+): Reading {
+  const text = source.readText('/proc/meminfo');
+  const of = (name: string): number => {
+    const kib = new RegExp(`^${name}: +(\\d{1,13}) kB$`, 'm').exec(text)?.[1];
+    if (kib === undefined)
+      throw notAvailable(
+        'available',
+        `/proc/meminfo has no ${name}`,
+        'It requires Linux 3.14 or later.',
+      );
+    return Number(kib) * 1024;
+  };
+  const value = of('MemAvailable');
+  const limit =
+    'bytes' in condition ? condition.bytes : Math.floor((of('MemTotal') * condition.percent) / 100);
+  return { condition, value, limit };
+}
+
+/** OOM kills since boot, including those of memcgs (OOM_KILL of mm/vmstat.c; since 4.13). */
+function oomKills(source: HostSource): number {
+  const kills = /^oom_kill (\d{1,15})$/m.exec(source.readText('/proc/vmstat'))?.[1];
+  if (kills === undefined)
+    throw notAvailable('oom', '/proc/vmstat has no oom_kill', 'It requires Linux 4.13 or later.');
+  return Number(kills);
+}
+
+function notAvailable(feature: string, why: string, next: string): HostError {
+  return new HostError('unreadable', `--when ${feature} is not available here: ${why}`, {
+    next: `${next} Or omit ${feature}.`,
+  });
 }

@@ -1,13 +1,11 @@
-import { KPF, MLOCKED_HIGH, RESERVED_HIGH } from '../kpageflags.js';
-
-/** What the flags of a page frame say of whose it is, and no more. */
+/** Kinds of page frames, as far as flags identify the owner. */
 export const FLAG_KINDS = [
-  /** No page: a hole, or memory that is offline. */
+  /** No page: a hole, or offline memory. */
   'hole',
   'free',
   'slab',
   'page-table',
-  /** A hypervisor took it back. */
+  /** Reclaimed by a hypervisor. */
   'offline',
   'reserved',
   'hugetlb',
@@ -15,9 +13,9 @@ export const FLAG_KINDS = [
   'anonymous',
   'file',
   'shmem',
-  /** Nothing: whoever has it, the flags do not tell. */
+  /** No flags: the owner is unknown. */
   'none',
-  /** A tail without the head before it: it changed while it was read. */
+  /** A tail without a head before it: it changed while it was read. */
   'torn',
 ] as const;
 
@@ -25,15 +23,15 @@ export type FlagKind = (typeof FLAG_KINDS)[number];
 
 export const isTail = (low: number): boolean => (low & KPF.TAIL) !== 0;
 export const isHead = (low: number): boolean => (low & KPF.HEAD) !== 0;
-/** Mapped into some address space. */
+/** Mapped into an address space. */
 export const isMapped = (low: number): boolean => (low & KPF.MMAP) !== 0;
 
 /**
- * The kind of a page that is no tail, by the two halves of its word.
+ * Returns the kind of a page other than a tail, from the halves of its word.
  *
- * Order matters: what a page's type overlays (a slab's fields, a page table's) reads as a mapping too,
- * so that slabs of 6.12 have ANON and KSM. A page of a file that a CPU has not put on an LRU list yet is
- * known by UPTODATE, which drivers' pages never are.
+ * Order matters: fields that overlay the mapping (of a slab, a page table) look like one, so slabs of
+ * 6.12 have ANON and KSM. A file's page that is not yet on an LRU list is identified by UPTODATE, which
+ * drivers' pages never have.
  */
 export function flagKind(low: number, high: number): FlagKind {
   if ((low & KPF.NOPAGE) !== 0) return 'hole';
@@ -49,19 +47,18 @@ export function flagKind(low: number, high: number): FlagKind {
   return (low & KPF.SWAPBACKED) !== 0 ? 'shmem' : 'file';
 }
 
-/** What flags say of a page besides, whosever it is. */
+/** Further properties in a page's flags, independent of its owner. */
 export const FLAG_NOTES = [
-  /** Of a transparent huge page, or (since 6.9) of any large folio that can be mapped. */
+  /** Part of a transparent huge page or (since 6.9) of any large folio that can be mapped. */
   'thp',
   'mlocked',
   'hwpoison',
-  /** The page of zeros, or the huge one. */
   'zero-page',
 ] as const;
 
 export type FlagNote = (typeof FLAG_NOTES)[number];
 
-/** Most pages have none. */
+/** Empty for most pages. */
 export function flagNotes(low: number, high: number): readonly FlagNote[] {
   const noted = low & (KPF.THP | KPF.HWPOISON | KPF.ZERO_PAGE);
   if (noted === 0 && (high & MLOCKED_HIGH) === 0) return NONE;
@@ -74,3 +71,33 @@ export function flagNotes(low: number, high: number): readonly FlagNote[] {
 }
 
 const NONE: readonly FlagNote[] = [];
+
+/**
+ * Bits of a word of /proc/kpageflags (include/uapi/linux/kernel-page-flags.h, which is stable). Other
+ * bits of the low word do not identify an owner.
+ */
+export const KPF = {
+  UPTODATE: 1 << 3,
+  LRU: 1 << 5,
+  SLAB: 1 << 7,
+  BUDDY: 1 << 10,
+  MMAP: 1 << 11,
+  ANON: 1 << 12,
+  SWAPCACHE: 1 << 13,
+  SWAPBACKED: 1 << 14,
+  HEAD: 1 << 15,
+  TAIL: 1 << 16,
+  HUGE: 1 << 17,
+  HWPOISON: 1 << 19,
+  NOPAGE: 1 << 20,
+  KSM: 1 << 21,
+  THP: 1 << 22,
+  OFFLINE: 1 << 23,
+  ZERO_PAGE: 1 << 24,
+  PGTABLE: 1 << 26,
+} as const;
+
+/** KPF_RESERVED is bit 32 (include/linux/kernel-page-flags.h, not a stable ABI): bit 0 of the high word. */
+export const RESERVED_HIGH = 1;
+/** KPF_MLOCKED is bit 33, from the same file. */
+const MLOCKED_HIGH = 2;

@@ -1,15 +1,15 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { attempt, HostError } from '../../../base/errors/host.js';
+import { attempt, HostError } from '../../../base/errors.js';
 
-/** Bytes of what these files have for each page frame. */
+/** Bytes per page frame in these files. */
 const WORD = 8;
 
-/** A file with 64 bits for each page frame: /proc/kpageflags, kpagecgroup (fs/proc/page.c). */
+/** A file with 64 bits per page frame: /proc/kpageflags, kpagecgroup (fs/proc/page.c). */
 export interface FrameFile {
   /**
    * Reads the words of `count` frames from `first` on.
    *
-   * @returns little-endian words, which hold until the next call; fewer where the file ends
+   * @returns little-endian words, valid until the next call; fewer where the file ends
    * @throws {HostError} `unreadable`
    */
   words(first: number, count: number): Buffer;
@@ -17,21 +17,21 @@ export interface FrameFile {
 }
 
 /**
- * @param most frames that are asked for at once
+ * @param limit maximum number of frames per read
  * @throws {HostError} `gone`, `denied`, `unreadable`
  */
-export function openFrameFile(path: string, most: number): FrameFile {
+export function openFrameFile(path: string, limit: number): FrameFile {
   const file = attempt(path, () => openSync(path, 'r'));
-  // A container may have /dev/null in its place.
+  // A container may mount /dev/null over it.
   if (!fstatSync(file).isFile()) {
     closeSync(file);
     throw new HostError('unreadable', `${path}: not a regular file`);
   }
-  const buffer = Buffer.alloc(most * WORD);
+  const buffer = Buffer.alloc(limit * WORD);
   return {
     words: (first, count) => {
-      if (count > most) throw new RangeError(`${count} frames at once`);
-      // The kernel takes whole words at whole words only, and may stop early.
+      if (count > limit) throw new RangeError(`${count} frames at once`);
+      // The kernel accepts only aligned reads of entire words, and may return fewer bytes.
       let read = 0;
       while (read < count * WORD) {
         const got = attempt(path, () =>

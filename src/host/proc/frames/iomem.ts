@@ -1,17 +1,17 @@
-import { HostError } from '../../../base/errors/host.js';
+import { HostError } from '../../../base/errors.js';
 import type { HostSource } from '../../host-source.js';
 
-/** Page frames, by number: `end` is behind the last. */
+/** Range of page frame numbers, `end` exclusive. */
 export interface Frames {
   readonly start: number;
   readonly end: number;
 }
 
-/** What /proc/iomem says of memory. */
+/** Memory ranges in /proc/iomem. */
 export interface MemoryMap {
-  /** "System RAM", in order. */
+  /** "System RAM" ranges, in order. */
   readonly ram: readonly Frames[];
-  /** From the kernel's code to the end of its bss; what lies between may have been given away. */
+  /** From the kernel's code to the end of its bss; memory in between may have been freed. */
   readonly image: Frames | undefined;
   readonly crashKernel: readonly Frames[];
 }
@@ -19,14 +19,14 @@ export interface MemoryMap {
 const PATH = '/proc/iomem';
 
 /** The largest machines have a few thousand. */
-const MOST_LINES = 2 ** 17;
+const MAX_LINES = 2 ** 17;
 
 /** Physical addresses have 52 bits. */
-const MOST_ADDRESS = 2 ** 52;
+const MAX_ADDRESS = 2 ** 52;
 
 /**
  * @param pageSize bytes of a base page
- * @throws {HostError} `gone`; `denied`: it shows no addresses, which takes CAP_SYS_ADMIN; `unreadable`
+ * @throws {HostError} `gone`; `denied`: addresses are hidden without CAP_SYS_ADMIN; `unreadable`
  */
 export function readMemoryMap(source: HostSource, pageSize: number): MemoryMap {
   const found: { name: string; from: number; to: number }[] = [];
@@ -35,21 +35,21 @@ export function readMemoryMap(source: HostSource, pageSize: number): MemoryMap {
     if (!parts) continue;
     const [from, to] = [Number.parseInt(parts[1]!, 16), Number.parseInt(parts[2]!, 16) + 1];
     const name = parts[3]!;
-    // Since 5.x memory that was added later names its driver: "System RAM (virtio_mem)".
+    // Since 5.x, hot-added memory names its driver: "System RAM (virtio_mem)".
     if (/^(System RAM( \(.*\))?|Crash kernel|Kernel (code|rodata|data|bss))$/.test(name))
       found.push({ name, from, to });
-    if (found.length > MOST_LINES) throw new HostError('unreadable', `${PATH} is too long`);
+    if (found.length > MAX_LINES) throw new HostError('unreadable', `${PATH} is too long`);
   }
   if (found.length > 0 && found.every(({ from, to }) => from === 0 && to === 1))
     throw new HostError('denied', `${PATH} shows no addresses`);
-  if (found.some(({ from, to }) => to <= from || to > MOST_ADDRESS))
+  if (found.some(({ from, to }) => to <= from || to > MAX_ADDRESS))
     throw new HostError('unreadable', `malformed range in ${PATH}`);
   const named = (pattern: RegExp) => found.filter(({ name }) => pattern.test(name));
-  const whole = ({ from, to }: { from: number; to: number }): Frames => ({
+  const framesOf = ({ from, to }: { from: number; to: number }): Frames => ({
     start: Math.ceil(from / pageSize),
     end: Math.floor(to / pageSize),
   });
-  const ram = joined(named(/^System RAM/).map(whole));
+  const ram = joined(named(/^System RAM/).map(framesOf));
   if (ram.length === 0) throw new HostError('unreadable', `${PATH} lists no System RAM`);
   const image = named(/^Kernel /);
   return {
@@ -61,11 +61,11 @@ export function readMemoryMap(source: HostSource, pageSize: number): MemoryMap {
             start: Math.floor(Math.min(...image.map(({ from }) => from)) / pageSize),
             end: Math.ceil(Math.max(...image.map(({ to }) => to)) / pageSize),
           },
-    crashKernel: joined(named(/^Crash kernel$/).map(whole)),
+    crashKernel: joined(named(/^Crash kernel$/).map(framesOf)),
   };
 }
 
-/** In order, and none within another. @throws {HostError} `unreadable` if two overlap */
+/** Sorts ranges and merges nested ones. @throws {HostError} `unreadable` if two overlap */
 function joined(ranges: readonly Frames[]): Frames[] {
   const all: Frames[] = [];
   for (const range of ranges.toSorted((a, b) => a.start - b.start)) {

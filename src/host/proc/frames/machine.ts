@@ -1,11 +1,9 @@
-import { HostError } from '../../../base/errors/host.js';
-import type { MemoryCounters } from '../../../records/memory-counters.js';
+import { HostError } from '../../../base/errors.js';
+import type { MemoryCounters } from '../../../records/machine-sample.js';
 import type { HostSource } from '../../host-source.js';
-import { type HostDetails, readHostDetails } from '../details.js';
-import { listed } from '../listed.js';
-import { readPageSize } from '../memory.js';
-import { readHostCounts } from '../memory-counts.js';
-import { type HostZone, readZones } from '../zones.js';
+import { type HostDetails, type HostZone, readHostDetails, readZones } from '../details.js';
+import { readHostCounts, readPageSize } from '../memory.js';
+import { listed } from '../pids.js';
 import {
   FLAG_KINDS,
   type FlagKind,
@@ -19,7 +17,7 @@ import {
 import { type FrameFile, openFrameFile } from './frame-file.js';
 import { type Frames, type MemoryMap, readMemoryMap } from './iomem.js';
 
-/** A machine as root sees it without its kernel's memory. */
+/** Memory of a machine as far as root sees it without kernel memory. */
 export interface HostFrames extends HostDetails {
   /** Counters before and after flags were read. */
   readonly before: MemoryCounters;
@@ -27,14 +25,14 @@ export interface HostFrames extends HostDetails {
   readonly frames: FlagScan;
 }
 
-/** Opens a file of /proc that has a word for each page frame. */
-type Open = (path: string, most: number) => FrameFile;
+/** Opens a /proc file with one word per page frame. */
+type Open = (path: string, limit: number) => FrameFile;
 
 /**
- * Reads /proc/kpageflags, and the counters and lists beside it.
+ * Reads /proc/kpageflags and the related counters and lists.
  *
- * @param progress told now and then which part is done, 0 to 1
- * @throws {HostError} `gone`, `denied`, `unreadable`: /proc/kpageflags, iomem or meminfo cannot be had
+ * @param progress called repeatedly with the completed fraction, 0 to 1
+ * @throws {HostError} `gone`, `denied`, `unreadable`: /proc/kpageflags, iomem or meminfo is not available
  */
 export function readHostFrames(
   source: HostSource,
@@ -68,7 +66,7 @@ export function readHostFrames(
   }
 }
 
-/** By node and name where there are several nodes. */
+/** Keyed by node and name if there are several nodes. */
 function placesOf(zones: readonly HostZone[]) {
   const several = new Set(zones.map(({ nodeId }) => nodeId)).size > 1;
   return zones.map(({ nodeId, name, start, spanned }) => ({
@@ -78,61 +76,61 @@ function placesOf(zones: readonly HostZone[]) {
   }));
 }
 
-/** How much of RAM is of each kind, by the flags of its frames; all in frames. */
+/** Amount of RAM by kind, from the flags of its frames; all in frames. */
 interface FlagScan {
-  /** Holes, which are no memory, left out. */
+  /** Without holes, which are no memory. */
   readonly kinds: Readonly<Record<FlagKind, number>>;
-  /** Of those that are reserved: in the image of the kernel, and for the crash kernel. */
+  /** Reserved frames: in the kernel image, and for the crash kernel. */
   readonly image: number;
   readonly crashKernel: number;
-  /** Behind the end of the file, or of a part of it that cannot be read. */
+  /** Beyond the end of the file, or in an unreadable part. */
   readonly unread: number;
   readonly whyUnread: string | undefined;
-  /** What flags say besides: frames by note and kind. */
+  /** Further properties: frames by note and kind. */
   readonly notes: readonly {
     readonly note: FlagNote;
     readonly kind: FlagKind;
     readonly frames: number;
   }[];
-  /** What no flag tells of. */
+  /** Frames without flags. */
   readonly unflagged: Unflagged;
 }
 
-/** Frames that no flag tells of. */
+/** Frames without flags. */
 interface Unflagged {
   /** Compound pages of each order, from order 1 on; single pages as order 0. */
   readonly blocks: ReadonlyMap<number, number>;
-  /** By the zone that they lie in; of a frame in none, '?'. */
+  /** By zone; '?' for frames outside all zones. */
   readonly zones: ReadonlyMap<string, number>;
-  /** Charged to some cgroup; undefined: /proc/kpagecgroup does not tell. */
+  /** Charged to a cgroup; undefined: /proc/kpagecgroup is not available. */
   readonly charged: number | undefined;
-  /** Mapped into some address space, as rings that a driver lends. */
+  /** Mapped into an address space, such as rings that a driver shares. */
   readonly mapped: number;
 }
 
-/** A zone that frames lie in. */
+/** A zone's range of frames. */
 interface ZoneFrames extends Frames {
   readonly name: string;
 }
 
-/** Frames that are looked at together: half a MiB of words. */
+/** Frames per read: half a MiB of words. */
 const CHUNK_FRAMES = 2 ** 16;
 
-/** Place of each kind in the array of counts. */
+/** Index of each kind in the array of counts. */
 const NUMBER = Object.fromEntries(FLAG_KINDS.map((kind, index) => [kind, index]));
 
 interface ScanOptions {
   readonly map: MemoryMap;
   readonly zones: readonly ZoneFrames[];
-  /** /proc/kpagecgroup; undefined where there is none. */
+  /** /proc/kpagecgroup; undefined if not available. */
   readonly cgroups?: FrameFile | undefined;
-  /** Told now and then which part is done, 0 to 1. */
+  /** Called repeatedly with the completed fraction, 0 to 1. */
   readonly progress?: (part: number) => void;
 }
 
 /**
- * Looks at the flags of each frame of RAM, once; keeps nothing of a frame, so that memory does not grow
- * with the machine. A tail goes with its head.
+ * Scans the flags of each frame of RAM once; stores nothing per frame, so memory use does not grow with
+ * the machine. A tail counts like its head.
  */
 function scanFlags(flags: FrameFile, options: ScanOptions): FlagScan {
   return new Scan(flags, options).run();
@@ -148,14 +146,14 @@ class Scan {
   #mapped = 0;
   #unread = 0;
   #whyUnread: string | undefined;
-  /** The kind of the frame before, if that may have tails; of a compound page of none its size so far. */
+  /** Kind of the previous frame, if it may have tails; for an unowned compound page, its size so far. */
   #kind: FlagKind | undefined;
   #open = 0;
   #openCharged = false;
   #chargesKnown: boolean;
   /** By kind, then by note. */
   readonly #notes = new Map<FlagKind, Map<FlagNote, number>>();
-  /** Of the page that may have tails. */
+  /** Notes of the page that may have tails. */
   #noted: readonly FlagNote[] = [];
 
   constructor(
@@ -240,7 +238,7 @@ class Scan {
     this.#whyUnread ??= `/proc/kpageflags ends before page frame ${first + count}`;
   }
 
-  /** Inode numbers of cgroups; those of 64 bits differ in their low half. */
+  /** Inode numbers of cgroups; the low half distinguishes 64-bit ones. */
   #chargesOf(first: number, count: number): DataView | undefined {
     const { cgroups } = this.options;
     if (!cgroups || !this.#chargesKnown || count === 0) return undefined;

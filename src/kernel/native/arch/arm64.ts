@@ -1,11 +1,11 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { hex } from '../../../base/hex.js';
-import { highHalf, lowHalf } from '../../halves.js';
 import type { PageArray } from '../../page-map.js';
+import { highHalf, lowHalf } from '../../pointer.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, Protection, Sought } from './arch.js';
+import type { Architecture, Bases, EarlyKernel, Protection, RegionResult } from './arch.js';
 import { Arm64PageTables } from './arm64-page-tables.js';
 import {
   type Anchor,
@@ -15,25 +15,24 @@ import {
   type Walk,
   walkOrNot,
 } from './checked-walk.js';
-import { RegionSearch } from './region-search.js';
+import { pagesOfSection, RegionSearch } from './section-table.js';
 import type { EntryFormat } from './user-tables.js';
-import { pagesOfSection } from './variables.js';
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
 /** Kernel addresses have at least 36 bits (16 KiB pages, two levels) and at most 52. */
-const LEAST_BITS = 36n;
-const MOST_BITS = 52n;
-/** The image lies at a multiple of this from where the kernel is linked (arm64's booting.rst: 2 MiB, relocatable 64 KiB). */
+const MIN_BITS = 36n;
+const MAX_BITS = 52n;
+/** The image's offset from its link address is a multiple of this (arm64's booting.rst: 2 MiB, relocatable 64 KiB). */
 const IMAGE_ALIGNMENT = 1n << 16n;
-/** Everything of the kernel image lies in so much. */
+/** Upper bound on the size of the kernel image. */
 const IMAGE_BYTES = 1n << 28n;
-const MOST_PHYSICAL = 2 ** 52;
-/** Of an address' upper half: bit 55, which chooses the kernel's half whatever is above. */
+const MAX_PHYSICAL = 2 ** 52;
+/** Bit 55, in the upper half: selects the kernel's half of the address space, whatever the higher bits are. */
 const KERNEL_HALF = 1 << 23;
 
 /**
- * arm64: three maps that VMCOREINFO describes (arch/arm64/kernel/vmcore_info.c, before 6.9
- * crash_core.c) — the image, at `kimage_voffset` from its physical place; the linear map, at
+ * arm64: three mappings that VMCOREINFO describes (arch/arm64/kernel/vmcore_info.c, before 6.9
+ * crash_core.c) — the image, at `kimage_voffset` from its physical address; the linear map, at
  * `PHYS_OFFSET`; all else by page tables.
  */
 export class Arm64 implements Architecture {
@@ -47,14 +46,14 @@ export class Arm64 implements Architecture {
   readonly #tables: Arm64PageTables;
   readonly #addressBits: bigint;
   readonly #tableBits: bigint;
-  /** Bits of an address' upper half that a signature of pointer authentication may change. */
+  /** Bits of an address' upper half that pointer authentication may change. */
   readonly #signature: number;
   readonly #anchor: Anchor;
   readonly #walk: Walk = (high, low) => this.translate(high, low);
 
   /**
-   * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks what is needed or says what no
-   * machine has, `damaged` when the page tables contradict it.
+   * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks required values or they are
+   * impossible, `damaged` when the page tables contradict it.
    */
   constructor(image: MemoryImage, info: Vmcoreinfo) {
     this.#image = image;
@@ -64,12 +63,12 @@ export class Arm64 implements Architecture {
     this.pageSize = pageSize;
     const pageShift = Math.log2(pageSize);
     this.#addressBits = bitsIn(info, 'VA_BITS', info.number('VA_BITS'));
-    // Since 5.9. Without it, the bits in use are those that the kernel was built for.
+    // Since 5.9. Without it, the kernel's build-time address size applies.
     const t1sz = info.number('TCR_EL1_T1SZ');
     const tableBits =
       t1sz === undefined ? this.#addressBits : bitsIn(info, 'TCR_EL1_T1SZ', 64n - t1sz);
     this.#tableBits = tableBits;
-    // No bit that tables translate is signed, whatever VMCOREINFO says.
+    // Translated address bits never contain a signature, whatever VMCOREINFO states.
     const translated = (1n << tableBits) - 1n;
     this.#signature = highHalf((info.number('KERNELPACMASK') ?? 0n) & ~translated);
 
@@ -80,7 +79,7 @@ export class Arm64 implements Architecture {
     const physical = (address: bigint): number => Number(BigInt.asUintN(64, address - offset));
     const anchor = info.symbol('_stext') ?? root;
     for (const address of [root, anchor])
-      if (physical(address) >= MOST_PHYSICAL) throw lacking(info, 'kimage_voffset');
+      if (physical(address) >= MAX_PHYSICAL) throw lacking(info, 'kimage_voffset');
     this.#anchor = { virtual: anchor, physical: physical(anchor) };
     this.#tables = new Arm64PageTables(image, physical(root), {
       pageShift,
@@ -116,33 +115,33 @@ export class Arm64 implements Architecture {
     return { directMap, pages: this.#findPages(kernel, directMap.found !== undefined) };
   }
 
-  /** The upper half of an address without its signature. */
+  /** Returns the upper half of an address without its pointer authentication code. */
   #unsigned(high: number): number {
     return (high & KERNEL_HALF) === 0 ? high : (high | this.#signature) >>> 0;
   }
 
   /**
-   * The linear map: physical = virtual − its start + PHYS_OFFSET, modulo 2^64. PHYS_OFFSET is below
-   * 0 where a kernel for 52 bits runs on a machine of 48. It lies in the lower half of the kernel's
-   * addresses since 5.4, in the upper one before.
+   * Finds the linear map: physical = virtual − its start + PHYS_OFFSET, modulo 2^64. PHYS_OFFSET is
+   * negative where a kernel for 52 bits runs on a 48-bit machine. The linear map is in the lower
+   * half of the kernel's addresses since 5.4, in the upper half before.
    */
-  #findDirectMap(kernel: EarlyKernel): Sought<LinearRange> {
+  #findDirectMap(kernel: EarlyKernel): RegionResult<LinearRange> {
     const search = new RegionSearch('direct map');
     const offset = this.#info.number('PHYS_OFFSET');
     if (offset === undefined) return search.contradicted('VMCOREINFO has no PHYS_OFFSET');
     const signed = BigInt.asIntN(64, offset);
     const first = signed < 0n ? 0n : signed;
-    const end = memoryEnd(kernel, this.#image, this.pageSize, MOST_PHYSICAL);
-    if (first >= BigInt(MOST_PHYSICAL) || end - Number(first) < this.pageSize)
+    const end = memoryEnd(kernel, this.#image, this.pageSize, MAX_PHYSICAL);
+    if (first >= BigInt(MAX_PHYSICAL) || end - Number(first) < this.pageSize)
       return search.contradicted('PHYS_OFFSET is beyond the end of memory');
     for (const bits of [this.#addressBits, this.#addressBits - 1n]) {
       const start = BigInt.asUintN(64, first - signed - (1n << bits));
-      // Below what tables translate there is no memory, even if a signature's bits hide that.
+      // No memory is mapped below the translated range, even if masking the signature bits hides that.
       const lowest = (1n << 64n) - (1n << this.#tableBits);
       const below = start < lowest ? lowest - start : 0n;
       const physical = first + below;
-      const most = (1n << (bits - (bits === this.#addressBits ? 1n : 0n))) - below;
-      const length = Math.min(end - Number(physical), Number(most));
+      const limit = (1n << (bits - (bits === this.#addressBits ? 1n : 0n))) - below;
+      const length = Math.min(end - Number(physical), Number(limit));
       if (length < this.pageSize) continue;
       const range = new LinearRange(start + below, length, Number(physical));
       if (this.#mapsDirectly(range, search))
@@ -151,7 +150,7 @@ export class Arm64 implements Architecture {
     return search.notFound('the page tables contradict PHYS_OFFSET');
   }
 
-  /** Whether page tables lead a range where it says: at two places of the image, and the last page. */
+  /** Whether page tables agree with a linear range: at two addresses of the image, and at its last page. */
   #mapsDirectly(range: LinearRange, search: RegionSearch): boolean {
     const last = range.length - (range.length % this.pageSize || this.pageSize);
     const probes = [this.#anchor.physical, this.#tables.root, range.physical + last];
@@ -165,11 +164,11 @@ export class Arm64 implements Architecture {
   }
 
   /**
-   * The array of `struct page`: what `vmemmap` holds, VMEMMAP_START less the pages below PHYS_OFFSET
-   * (asm/pgtable.h), or what sections of memory say. Those that are known must agree. A PHYS_OFFSET
-   * that page tables contradict is no base for anything.
+   * Finds the array of `struct page`: from the `vmemmap` variable, VMEMMAP_START less the pages
+   * below PHYS_OFFSET (asm/pgtable.h), or the memory sections. The known ones must agree. A
+   * PHYS_OFFSET that page tables contradict is not used.
    */
-  #findPages(kernel: EarlyKernel, offsetSound: boolean): Sought<PageArray> {
+  #findPages(kernel: EarlyKernel, offsetSound: boolean): RegionResult<PageArray> {
     const search = new RegionSearch('struct pages');
     const info = this.#info;
     const stride = info.size('page');
@@ -193,17 +192,18 @@ export class Arm64 implements Architecture {
       { address: pagesOfSection(kernel, info, this.pageSize, frame, search), from: 'mem_section' },
     ];
     const known = candidates.filter(
-      (one): one is { address: bigint; from: string } => one.address !== undefined,
+      (candidate): candidate is { address: bigint; from: string } =>
+        candidate.address !== undefined,
     );
     const first = known[0];
     if (first === undefined)
       return search.notFound('VMCOREINFO has no usable VMEMMAP_START and PHYS_OFFSET');
-    const other = known.find(({ address }) => address !== first.address);
-    if (other !== undefined) {
-      const says = ({ address, from }: typeof first): string => `${from} ${hex(address)}`;
-      return search.contradicted(`${says(first)}, but ${says(other)}`);
+    const conflicting = known.find(({ address }) => address !== first.address);
+    if (conflicting !== undefined) {
+      const describe = ({ address, from }: typeof first): string => `${from} ${hex(address)}`;
+      return search.contradicted(`${describe(first)}, but ${describe(conflicting)}`);
     }
-    const from = known.map((one) => one.from).join(' and ');
+    const from = known.map((candidate) => candidate.from).join(' and ');
     if (first.address % 8n !== 0n) return search.contradicted(`${from} is ${hex(first.address)}`);
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
     if (walkOrNot(this.#walk, page, search) < 0)
@@ -213,13 +213,14 @@ export class Arm64 implements Architecture {
 }
 
 function bitsIn(info: Vmcoreinfo, name: string, bits: bigint | undefined): bigint {
-  if (bits === undefined || bits < LEAST_BITS || bits > MOST_BITS) throw lacking(info, name);
+  if (bits === undefined || bits < MIN_BITS || bits > MAX_BITS) throw lacking(info, name);
   return bits;
 }
 
 function lacking(info: Vmcoreinfo, name: string): KernelError {
   const keys = [name, `NUMBER(${name})`, `SYMBOL(${name})`];
-  const said = keys.map((key) => info.entries.get(key)).find((value) => value !== undefined);
-  const what = said === undefined ? `no ${name}` : `${name}=${JSON.stringify(said.slice(0, 40))}`;
-  return new KernelError('unsupported-layout', `VMCOREINFO: ${what}, which arm64 requires`);
+  const text = keys.map((key) => info.entries.get(key)).find((value) => value !== undefined);
+  const problem =
+    text === undefined ? `no ${name}` : `${name}=${JSON.stringify(text.slice(0, 40))}`;
+  return new KernelError('unsupported-layout', `VMCOREINFO: ${problem}, which arm64 requires`);
 }

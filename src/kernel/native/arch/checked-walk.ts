@@ -1,40 +1,38 @@
-import { KernelError, ReadError } from '../../../base/errors/kernel.js';
+import { KernelError, PageTableError, ReadError } from '../../../base/errors.js';
 import { hex } from '../../../base/hex.js';
-import { highHalf, lowHalf } from '../../halves.js';
+import { highHalf, lowHalf } from '../../pointer.js';
 import type { MemoryImage } from '../image/image.js';
 import type { EarlyKernel } from './arch.js';
-import { RegionSearch } from './region-search.js';
-import { ofTable, tableName } from './table-error.js';
-import { readVariable } from './variables.js';
+import { RegionSearch, readVariable } from './section-table.js';
 
-/** A byte of the kernel image whose place is known both ways. */
+/** A byte of the kernel image with known virtual and physical address. */
 export interface Anchor {
   readonly virtual: bigint;
   readonly physical: number;
 }
 
-/** A way through page tables: a physical address, or -1. @throws {ReadError} */
+/** A page table walk: returns a physical address, or -1. @throws {ReadError} */
 export type Walk = (high: number, low: number) => number;
 
-/** Where page tables lead an address; -1 where they lead nowhere, or cannot be read. */
+/** Translates an address by page tables; -1 if it is not mapped or a table cannot be read. */
 export function walkOrNot(walk: Walk, address: bigint, search: RegionSearch): number {
   try {
     return walk(highHalf(address), lowHalf(address));
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
-    search.missed(tableName(error), ofTable(error, address));
+    search.addMiss(tableName(error), pageTableError(error, address));
     return -1;
   }
 }
 
-/** @throws {KernelError} `damaged` when page tables do not lead the anchor where VMCOREINFO does. */
+/** @throws {KernelError} `damaged` when the page tables translate the anchor differently than VMCOREINFO. */
 export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
   let found: number;
   try {
     found = walk(highHalf(virtual), lowHalf(virtual));
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
-    const { message: why } = ofTable(error, virtual);
+    const { message: why } = pageTableError(error, virtual);
     const message = `kernel page tables: ${why}`;
     throw new KernelError('damaged', message, { cause: error });
   }
@@ -47,8 +45,8 @@ export function checkAnchor(walk: Walk, { virtual, physical }: Anchor): void {
 }
 
 /**
- * Whether page tables lead places of a map where the map says, given by where each should be.
- * A page may be left out of a map; one that leads elsewhere is a contradiction.
+ * Whether page tables agree with a presumed mapping at sample addresses with expected physical
+ * addresses. An unmapped page is no contradiction; a different translation is.
  */
 export function agrees(
   walk: Walk,
@@ -64,27 +62,68 @@ export function agrees(
   return agreed > 0;
 }
 
-/** A heavily filtered dump has millions of ranges; past this many, their end is not looked for. */
-const MOST_RANGES = 100_000;
+/** A heavily filtered dump has millions of ranges; the end of memory is not searched past this many. */
+const MAX_RANGES = 100_000;
 
 /**
  * Physical end of the memory that the kernel knows of, or at least of that in the image.
  *
- * @param most what no address goes beyond
+ * @param limit upper bound on the address
  */
 export function memoryEnd(
   kernel: EarlyKernel,
   image: MemoryImage,
   pageSize: number,
-  most: number,
+  limit: number,
 ): number {
   const frames = readVariable(kernel, 'max_pfn', new RegionSearch('end of memory'));
-  if (frames) return Math.min(Number(frames) * pageSize, most);
+  if (frames) return Math.min(Number(frames) * pageSize, limit);
   let last = 0;
-  let seen = 0;
+  let ranges = 0;
   for (const { end } of image.facts.physicalRanges) {
-    if (++seen > MOST_RANGES) return most;
+    if (++ranges > MAX_RANGES) return limit;
     last = Math.max(last, end);
   }
-  return Math.min(last, most);
+  return Math.min(last, limit);
+}
+
+/** More than any kernel address space needs: 16 GiB of tables, which map 8 PiB. */
+const MAX_TABLES = 2 ** 22;
+
+/**
+ * Every table of a page table tree, each once: several entries may refer to one.
+ *
+ * @param root physical address of the top table
+ * @param below returns the tables that a table refers to; `levelsBelow` is the number of levels below it
+ */
+export function* eachTable(
+  root: number,
+  levels: number,
+  below: (table: number, levelsBelow: number) => readonly number[],
+): Generator<number> {
+  const visited = new Set([root]);
+  let level = [root];
+  yield root;
+  for (let levelsBelow = levels - 1; levelsBelow > 0; levelsBelow--) {
+    const next: number[] = [];
+    for (const table of level) {
+      for (const child of below(table, levelsBelow)) {
+        if (visited.has(child) || visited.size >= MAX_TABLES) continue;
+        visited.add(child);
+        next.push(child);
+        yield child;
+      }
+    }
+    level = next;
+  }
+}
+
+/** Adds the address under translation to the error for an unreadable page table. */
+export function pageTableError(error: ReadError, address: bigint): PageTableError {
+  return new PageTableError(error.code, address, tableName(error), { cause: error });
+}
+
+/** @param error the read error of the table: its address is the table's */
+export function tableName({ address }: ReadError): string {
+  return `page table at physical ${hex(address)}`;
 }

@@ -1,9 +1,9 @@
-import { highHalf, lowHalf } from '../../halves.js';
+import { highHalf, lowHalf } from '../../pointer.js';
 import type { Architecture } from './arch.js';
 
 /**
- * Physical address of the byte at a virtual one, by page tables alone, even where the direct map would
- * tell it too; -1 where they lead nowhere.
+ * Translates a virtual address by page tables only, even where the direct map covers it; -1 where
+ * nothing is mapped.
  *
  * @throws {ReadError} when a table cannot be read
  */

@@ -1,12 +1,10 @@
-import { ReadError } from '../../../base/errors/kernel.js';
-import { joinHalves } from '../../halves.js';
+import { ReadError } from '../../../base/errors.js';
 import { MARK } from '../../kernel.js';
+import { joinHalves } from '../../pointer.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Protection } from './arch.js';
-import { eachTable } from './each-table.js';
-import type { RegionSearch } from './region-search.js';
-import { Stretches } from './stretches.js';
-import { ofTable, tableName } from './table-error.js';
+import { eachTable, pageTableError, tableName } from './checked-walk.js';
+import { type RegionSearch, WalkCache } from './section-table.js';
 import { ENTRY, type EntryFormat } from './user-tables.js';
 
 const PRESENT = 1;
@@ -15,24 +13,24 @@ const ACCESSED = 0x20;
 const DIRTY = 0x40;
 /** PS: the entry maps 2 MiB or 1 GiB itself. */
 const LARGE = 0x80;
-/** PROTNONE of an entry that is not present, global of one that is. */
+/** PROTNONE in a non-present entry, global in a present one. */
 const PROTECTED = 0x100;
-/** SOFTW1: the zero page, a device's memory. */
+/** SOFTW1: the zero page, device memory. */
 const SPECIAL = 0x200;
-/** Of the upper half: dirty, and not writable, as a shadow stack would be (6.6). */
+/** Upper half: dirty, but read-only, as a shadow stack would be (6.6). */
 const SAVED_DIRTY = 1 << 26;
-/** Of the upper half: not executable. */
+/** Upper half: not executable. */
 const NO_EXECUTE = 0x8000_0000;
 
 const GIB = 1n << 30n;
 
-/** Regions that a search through the upper levels looks at. */
-const MOST_REGIONS = 65_536;
+/** Maximum number of regions that a search through the upper levels visits. */
+const MAX_REGIONS = 65_536;
 
 /**
- * The page tables of x86_64 (Intel SDM volume 3, chapter 5; AMD APM volume 2, chapter 5). What a walk
- * finds is kept per 2 MiB: a physical address, or the lowest table. A walk has as many steps as there
- * are levels, so that a table that points at itself ends like any other.
+ * The page tables of x86_64 (Intel SDM volume 3, chapter 5; AMD APM volume 2, chapter 5). Results
+ * are cached per 2 MiB: a physical address, or the lowest-level table. A walk takes one step per
+ * level, so a table that points to itself cannot make it loop.
  */
 export class X86PageTables {
   /** Physical address of the top table. */
@@ -43,8 +41,8 @@ export class X86PageTables {
   readonly #highMask: number;
   /** Bits 31 to 12, less the encryption bit. */
   readonly #lowMask: number;
-  readonly #keep: boolean;
-  readonly #stretches = new Stretches();
+  readonly #isCacheable: boolean;
+  readonly #walks = new WalkCache();
   #lastKey = -1;
   #last: number | DataView = -1;
   /** Halves of the entry that the last step of a walk read. */
@@ -58,14 +56,14 @@ export class X86PageTables {
     this.#lowMask = (0xffff_f000 & ~Number(encryption & 0xffff_ffffn)) >>> 0;
     this.root = this.#address(highOf(root), root % 0x1_0000_0000);
     // A running kernel changes its tables.
-    this.#keep = !image.facts.live;
+    this.#isCacheable = !image.facts.live;
   }
 
   /** Physical address, or -1 where nothing is mapped. */
   translate(high: number, low: number): number {
     const key = high * 2048 + (low >>> 21);
-    if (key !== this.#lastKey || !this.#keep) {
-      this.#last = this.#stretch(key, high, low);
+    if (key !== this.#lastKey || !this.#isCacheable) {
+      this.#last = this.#lookUp(key, high, low);
       this.#lastKey = key;
     }
     const stretch = this.#last;
@@ -76,7 +74,7 @@ export class X86PageTables {
     return this.#address(stretch.getUint32(at + 4, true), entry) + (low & 0xfff);
   }
 
-  /** What the entry that maps an address allows, or undefined where none does. */
+  /** Returns the protection bits of the entry that maps an address; undefined if unmapped. */
   protection(high: number, low: number): Protection | undefined {
     const stretch = this.#walk(high, low);
     if (typeof stretch !== 'number') this.#readEntry(stretch, (low >>> 12) & 511);
@@ -89,11 +87,11 @@ export class X86PageTables {
   }
 
   /**
-   * Addresses of the upper half that tables map at 1 GiB granularity, in order: where a region such as
-   * the direct map may begin; those of a table that cannot be read are passed over. Bounded.
+   * Mapped addresses of the kernel's half at 1 GiB granularity, in order: possible starts of a
+   * region such as the direct map; unreadable tables are skipped. Bounded.
    */
   *largeRegions(search: RegionSearch): Generator<bigint> {
-    let looked = 0;
+    let entriesRead = 0;
     const top = this.#levels === 5 ? 16 : 7;
     for (const [high, table] of this.#present(this.root, top, 0xffff0000, search)) {
       const uppers: Iterable<readonly [number, number]> =
@@ -101,7 +99,7 @@ export class X86PageTables {
       for (const [base, pointers] of uppers) {
         const entries = this.#tableOrNot(pointers, joinHalves(base, 0), search);
         for (let index = 0; entries !== undefined && index < 512; index++) {
-          if (++looked > MOST_REGIONS) return;
+          if (++entriesRead > MAX_REGIONS) return;
           this.#readEntry(entries, index);
           if ((this.#entryLow & PRESENT) !== 0) yield joinHalves(base, 0) + BigInt(index) * GIB;
         }
@@ -110,15 +108,15 @@ export class X86PageTables {
   }
 
   /**
-   * Physical addresses of the tables of the kernel's half, the top one first, each once.
+   * Physical addresses of the kernel's page tables, the top one first, each once.
    *
-   * @throws {ReadError} when one that leads to others cannot be read
+   * @throws {ReadError} when an upper-level table cannot be read
    */
   tables(): Generator<number> {
-    return eachTable(this.root, this.#levels, (table, left) => {
+    return eachTable(this.root, this.#levels, (table, levelsBelow) => {
       const entries = this.#table(table);
       const below: number[] = [];
-      for (let index = left === this.#levels - 1 ? 256 : 0; index < 512; index++) {
+      for (let index = levelsBelow === this.#levels - 1 ? 256 : 0; index < 512; index++) {
         this.#readEntry(entries, index);
         if ((this.#entryLow & PRESENT) === 0 || (this.#entryLow & LARGE) !== 0) continue;
         below.push(this.#address(this.#entryHigh, this.#entryLow));
@@ -128,22 +126,22 @@ export class X86PageTables {
   }
 
   /**
-   * Entries of processes (asm/pgtable_64.h): a page that nobody may touch (PROT_NONE, and NUMA balancing) is
-   * not present to the hardware, and its address is inverted (asm/pgtable-invert.h).
+   * Entry format of processes (asm/pgtable_64.h): an inaccessible page (PROT_NONE, and NUMA
+   * balancing) is not present for the hardware, and its address is inverted (asm/pgtable-invert.h).
    */
   get userEntries(): EntryFormat {
     return {
       pageShift: 12,
       levels: this.#levels,
       topEntries: 256,
-      kindOf: (low, _high, left) => {
-        const there = (low & (PRESENT | PROTECTED)) !== 0;
-        if (left === 0) {
-          if (!there) return ENTRY.absent;
+      kindOf: (low, _high, levelsBelow) => {
+        const present = (low & (PRESENT | PROTECTED)) !== 0;
+        if (levelsBelow === 0) {
+          if (!present) return ENTRY.absent;
           return (low & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
         }
-        // An entry that is being split is not present for a moment (pmd_present).
-        const large = (low & LARGE) !== 0 && left <= 2;
+        // An entry that is being split is temporarily not present (pmd_present).
+        const large = (low & LARGE) !== 0 && levelsBelow <= 2;
         if (!large) return (low & PRESENT) !== 0 ? ENTRY.table : ENTRY.absent;
         return (low & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
       },
@@ -158,7 +156,7 @@ export class X86PageTables {
     };
   }
 
-  /** Present entries of an upper table: the address half that each begins at, and its table. */
+  /** Present entries of an upper-level table: the address half at which each begins, and its table. */
   *#present(
     table: number,
     shift: number,
@@ -176,14 +174,14 @@ export class X86PageTables {
     }
   }
 
-  #stretch(key: number, high: number, low: number): number | DataView {
-    if (!this.#keep) return this.#walk(high, low);
-    return this.#stretches.get(key) ?? this.#stretches.keep(key, this.#walk(high, low));
+  #lookUp(key: number, high: number, low: number): number | DataView {
+    if (!this.#isCacheable) return this.#walk(high, low);
+    return this.#walks.get(key) ?? this.#walks.cache(key, this.#walk(high, low));
   }
 
-  /** Physical address of the 2 MiB around an address, its lowest table, or -1. */
+  /** Returns the physical address of the 2 MiB around an address, its lowest-level table, or -1. */
   #walk(high: number, low: number): number | DataView {
-    // Addresses of the kernel have all bits above the tables' reach set.
+    // Kernel addresses have all bits above the translated ones set.
     if (this.#levels === 5 ? high >>> 24 !== 0xff : high >>> 15 !== 0x1ffff) return -1;
     let table = this.root;
     if (this.#levels === 5) {
@@ -203,8 +201,8 @@ export class X86PageTables {
   }
 
   /**
-   * Address in an entry of a table, or -1 if it isn't present. Reads the whole table: who keeps what
-   * was read must not leave a table that has entries missing.
+   * Returns the address in an entry of a table, or -1 if it is not present. Reads the whole table:
+   * a recording of reads must not contain a partial table.
    */
   #next(table: number, index: number): number {
     this.#readEntry(this.#table(table), index);
@@ -221,13 +219,16 @@ export class X86PageTables {
     return this.#image.readPhysical(physical, 4096);
   }
 
-  /** A table that maps addresses from `address` on; undefined, and noted, where it is missing. */
+  /**
+   * Returns the table that maps addresses from `address` on; undefined, with the failure recorded,
+   * if it cannot be read.
+   */
   #tableOrNot(physical: number, address: bigint, search: RegionSearch): DataView | undefined {
     try {
       return this.#table(physical);
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
-      search.missed(tableName(error), ofTable(error, address));
+      search.addMiss(tableName(error), pageTableError(error, address));
       return undefined;
     }
   }

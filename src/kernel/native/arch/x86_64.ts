@@ -1,11 +1,11 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { hex } from '../../../base/hex.js';
-import { highHalf, lowHalf } from '../../halves.js';
 import type { PageArray } from '../../page-map.js';
+import { highHalf, lowHalf } from '../../pointer.js';
 import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, Protection, Sought } from './arch.js';
+import type { Architecture, Bases, EarlyKernel, Protection, RegionResult } from './arch.js';
 import {
   type Anchor,
   agrees,
@@ -14,18 +14,17 @@ import {
   type Walk,
   walkOrNot,
 } from './checked-walk.js';
-import { RegionSearch } from './region-search.js';
+import { pagesOfSection, RegionSearch, readVariable } from './section-table.js';
 import type { EntryFormat } from './user-tables.js';
-import { pagesOfSection, readVariable } from './variables.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
-/** `__START_KERNEL_map`: the image is linked here, and KASLR adds to it (asm/page_64_types.h). */
+/** `__START_KERNEL_map`: the image's link address, to which KASLR adds an offset (asm/page_64_types.h). */
 const START_KERNEL_MAP = 0xffffffff80000000n;
 const KERNEL_IMAGE_SIZE = 1n << 30n;
 const PAGE_SIZE = 4096;
 const MIB2 = 1n << 21n;
 
-/** Where things lie unless KASLR moved them (Documentation/arch/x86/x86_64/mm.rst). */
+/** Default bases without KASLR (Documentation/arch/x86/x86_64/mm.rst). */
 const DEFAULTS = {
   4: { directMap: 0xffff888000000000n, pages: 0xffffea0000000000n, most: 2 ** 46 },
   5: { directMap: 0xff11000000000000n, pages: 0xffd4000000000000n, most: 2 ** 52 },
@@ -49,8 +48,8 @@ export class X86_64 implements Architecture {
   readonly #walk: Walk = (high, low) => this.translate(high, low);
 
   /**
-   * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks what is needed, `damaged` when the
-   * page tables contradict it.
+   * @throws {KernelError} `unsupported-layout` when VMCOREINFO lacks required values, `damaged`
+   * when the page tables contradict it.
    */
   constructor(image: MemoryImage, info: Vmcoreinfo) {
     this.#image = image;
@@ -94,7 +93,7 @@ export class X86_64 implements Architecture {
     return { directMap: this.#findDirectMap(kernel), pages: this.#findPages(kernel) };
   }
 
-  #findDirectMap(kernel: EarlyKernel): Sought<LinearRange> {
+  #findDirectMap(kernel: EarlyKernel): RegionResult<LinearRange> {
     const search = new RegionSearch('direct map');
     const end = memoryEnd(kernel, this.#image, PAGE_SIZE, DEFAULTS[this.#levels].most);
     const length = Math.max(end, PAGE_SIZE);
@@ -102,7 +101,7 @@ export class X86_64 implements Architecture {
 
     const variable = readVariable(kernel, 'page_offset_base', search);
     if (variable !== undefined) {
-      // The kernel's own word; page tables must agree wherever they say anything.
+      // The kernel's own variable, provided that page tables do not contradict it.
       if (this.#mapsDirectly(variable, length, search))
         return { found: range(variable), from: 'page_offset_base' };
       const why = `page_offset_base is ${hex(variable)}, but the page tables disagree`;
@@ -118,7 +117,7 @@ export class X86_64 implements Architecture {
     return search.notFound('no variable or page table leads to it');
   }
 
-  /** Whether page tables lead `base` + p to p: for two places in the image, and the last page. */
+  /** Whether page tables translate `base` + p to p: for two addresses in the image, and for the last page. */
   #mapsDirectly(base: bigint, length: number, search: RegionSearch): boolean {
     if (base % MIB2 !== 0n || base < 1n << 63n) return false;
     const probes = [this.#anchor.physical, this.#tables.root, length - PAGE_SIZE];
@@ -129,7 +128,7 @@ export class X86_64 implements Architecture {
     );
   }
 
-  #findPages(kernel: EarlyKernel): Sought<PageArray> {
+  #findPages(kernel: EarlyKernel): RegionResult<PageArray> {
     const search = new RegionSearch('struct pages');
     const stride = this.#info.size('page');
     if (stride === undefined || stride < 32 || stride > 1024)
@@ -145,12 +144,12 @@ export class X86_64 implements Architecture {
       { base: section, from: 'mem_section' },
     ].filter(({ base }) => base !== undefined) as { base: bigint; from: string }[];
     if (variable !== undefined && section !== undefined && variable !== section) {
-      const says = `vmemmap_base is ${hex(variable)}, but mem_section gives ${hex(section)}`;
-      return search.contradicted(says);
+      const problem = `vmemmap_base is ${hex(variable)}, but mem_section gives ${hex(section)}`;
+      return search.contradicted(problem);
     }
     const found = known.filter(({ base }) => mapped(base));
     if (found[0] !== undefined) {
-      const from = found.map((one) => one.from).join(' and ');
+      const from = found.map((match) => match.from).join(' and ');
       return { found: { address: found[0].base, stride }, from };
     }
     if (known.length > 0) return search.notFound(`${known[0]!.from} leads to unmapped memory`);
@@ -164,7 +163,7 @@ export class X86_64 implements Architecture {
   }
 }
 
-/** `phys_base`: what is added to a link-time physical address; VMCOREINFO has it since 4.10. */
+/** `phys_base`: offset from link-time to physical addresses; in VMCOREINFO since 4.10. */
 function physicalBase(image: MemoryImage, info: Vmcoreinfo, anchor: bigint): bigint {
   const number = info.number('phys_base');
   if (number !== undefined) return number;

@@ -1,19 +1,18 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
 import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
 import { Kind, parseBtfHeader, TYPE_WORDS } from './format.js';
-import { NameHeads } from './name-heads.js';
-import { indexTypes, wordsOf } from './type-records.js';
+import { indexTypes, NameHeads, wordsOf } from './type-records.js';
 
-/** More modifiers, typedefs or array dimensions than this in a row are damage or a cycle. */
-const MOST_STEPS = 64;
-const MOST_NAME_BYTES = 4096;
+/** A longer chain of modifiers, typedefs or array dimensions indicates corruption or a cycle. */
+const MAX_STEPS = 64;
+const MAX_NAME_BYTES = 4096;
 
 /**
- * The types of a kernel or of one module (split BTF, whose ids and strings go on where its base
- * ends). Only an offset per type is made ahead; everything else is read out of the blob when asked.
+ * The types of a kernel or of one module (split BTF, whose ids and strings continue those of its base). Only
+ * an offset per type is computed in advance; everything else is read from the blob on demand.
  *
- * Every method throws {KernelError} `damaged` on ids, strings or records that lead nowhere.
+ * Every method throws {KernelError} `damaged` on invalid ids, strings or records.
  */
 export class Btf {
   /** Id of the first type of this blob: 1, or the number of the base's types for split BTF. */
@@ -25,7 +24,7 @@ export class Btf {
   readonly #offsets: Uint32Array;
   readonly #strings: Uint8Array;
   readonly #lazy: LazyBytes | undefined;
-  /** Index of each type that has a name to be found by. */
+  /** Index of each type that can be looked up by name. */
   readonly #named: Uint32Array;
   readonly #stringsStart: number;
   #names: TypeNames | undefined;
@@ -33,7 +32,7 @@ export class Btf {
 
   /**
    * @param types the type section, copied if it is not aligned to 4 bytes
-   * @param strings the string section; of one that is read as needed, only what was asked for is there
+   * @param strings the string section, possibly read on demand
    * @param base the kernel's types, for a module's
    */
   constructor(types: Uint8Array, strings: Uint8Array | LazyBytes, base?: Btf) {
@@ -49,7 +48,7 @@ export class Btf {
     this.endId = this.firstId + this.#offsets.length;
   }
 
-  /** A blob in one piece, such as /sys/kernel/btf/vmlinux or the `.BTF` section of a vmlinux. */
+  /** Parses a contiguous blob, such as /sys/kernel/btf/vmlinux or the `.BTF` section of a vmlinux. */
   static parse(blob: Uint8Array, base?: Btf): Btf {
     const view = viewOf(blob);
     const header = parseBtfHeader(view, blob.byteLength);
@@ -60,12 +59,12 @@ export class Btf {
     );
   }
 
-  /** One past the last string's offset: where a module's strings go on. */
+  /** End of the string offsets: the start of a module's strings. */
   get stringsEnd(): number {
     return this.#stringsStart + this.#strings.length;
   }
 
-  /** How many types this blob itself holds, without its base's. */
+  /** Number of types in this blob, without its base's. */
   get count(): number {
     return this.#offsets.length;
   }
@@ -80,14 +79,14 @@ export class Btf {
     return this.#home(id).#word(id, 1) & 0xffffff;
   }
 
-  /** `kind_flag`: bitfield sizes are in the members; a forward is of a union; an enum is signed. */
+  /** `kind_flag`: members contain bitfield sizes; a forward is of a union; an enum is signed. */
   flag(id: number): boolean {
     return this.#home(id).#word(id, 1) >>> 31 === 1;
   }
 
   /**
-   * Whether values of an enum are signed. kind_flag says so since 6.0; types of an older kernel, in
-   * which no enum has it, are taken as signed, as the tools of their time did.
+   * Whether an enum's values are signed. kind_flag states it since 6.0; in older kernels, where no
+   * enum has the flag, enums count as signed, as in the tools of that time.
    */
   signedEnum(id: number): boolean {
     if (this.flag(id)) return true;
@@ -113,7 +112,7 @@ export class Btf {
     return id === 0 ? 'void' : this.string(this.#home(id).#word(id, 0));
   }
 
-  /** Whether the type has no name of its own, without decoding one. */
+  /** Whether the type is unnamed, without decoding a name. */
   anonymous(id: number): boolean {
     return this.#home(id).#word(id, 0) === 0;
   }
@@ -129,27 +128,27 @@ export class Btf {
       if (end === from || end % CHUNK === 0) this.#lazy?.need(end, end + 1);
       if (this.#strings[end] === 0) break;
     }
-    if (end === this.#strings.length || end - from > MOST_NAME_BYTES)
+    if (end === this.#strings.length || end - from > MAX_NAME_BYTES)
       throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
     return from === end ? '' : latin1(this.#strings, from, end);
   }
 
   /**
    * Ids of the structs, unions, enums and typedefs of that name in this blob (not in its base), in
-   * order. No name is decoded.
+   * order. Decodes no names.
    */
   find(name: string): number[] {
     this.#names ??= this.#indexNames();
     const { types, heads, baseNamed } = this.#names;
     const found = heads.find(name).map((entry) => types[entry]!);
-    // A module may define a type whose name the kernel's strings already hold.
+    // A module may define a type whose name is already in the kernel's strings.
     for (const id of baseNamed) {
       if (this.name(id) === name) found.push(id);
     }
     return found.sort((a, b) => a - b);
   }
 
-  /** The names that {@link find} finds, as far as they can be read; some more than once. */
+  /** The names that {@link find} finds, as far as they can be read; with duplicates. */
   *names(): Generator<string> {
     for (const index of this.#named) yield this.name(this.firstId + index);
   }
@@ -157,7 +156,7 @@ export class Btf {
   /** Strips typedefs, qualifiers and type tags. */
   resolve(id: number): number {
     let at = id;
-    for (let step = 0; step < MOST_STEPS; step++) {
+    for (let step = 0; step < MAX_STEPS; step++) {
       switch (this.kind(at)) {
         case Kind.TYPEDEF:
         case Kind.VOLATILE:
@@ -177,7 +176,7 @@ export class Btf {
   size(id: number): number {
     let factor = 1;
     let at = id;
-    for (let step = 0; step < MOST_STEPS; step++) {
+    for (let step = 0; step < MAX_STEPS; step++) {
       at = this.resolve(at);
       switch (this.kind(at)) {
         case Kind.INT:
@@ -254,7 +253,7 @@ interface TypeNames {
   /** The id of each entry of `heads`. */
   readonly types: Int32Array;
   readonly heads: NameHeads;
-  /** Ids of a module's types whose names lie in the base's strings. */
+  /** Ids of a module's types whose names are in the base's strings. */
   readonly baseNamed: readonly number[];
 }
 

@@ -1,11 +1,13 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import type { Described, MemberDescription, TypeDescription } from '../../type-description.js';
 import type { Btf } from './btf.js';
-import { enumeratorsOf } from './enumerators.js';
 import { Kind } from './format.js';
-import { readMember } from './member.js';
+import { readMember } from './layout.js';
 
-/** Describes a type by its id. Throws {KernelError} `damaged` as Btf does, also later, in its parts. */
+/**
+ * Describes a type by its id. Throws {KernelError} `damaged` as Btf does, also later, when nested
+ * types are accessed.
+ */
 export function describeType(btf: Btf, id: number): TypeDescription {
   const resolved = btf.resolve(id);
   const base = { spelling: spell(btf, id), size: btf.size(resolved) };
@@ -47,7 +49,7 @@ export function describeType(btf: Btf, id: number): TypeDescription {
   }
 }
 
-/** GCC does not mark `char` and `unsigned char` as such in DWARF's way of BTF: their size does. */
+/** GCC's BTF does not mark `char` and `unsigned char` as such: they are recognized by their size. */
 function isChar({ spelling, size }: Described): boolean {
   return size === 1 && /\bchar$/.test(spelling);
 }
@@ -60,19 +62,19 @@ function describeMembers(btf: Btf, id: number): MemberDescription[] {
   });
 }
 
-/** Pointers, arrays, functions and qualifiers around one name; more are damage or a cycle. */
-const MOST_DEPTH = 64;
-/** Types that one declaration mentions: functions that take functions grow without being deep. */
-const MOST_TYPES = 4096;
-const MOST_LENGTH = 4096;
+/** Pointers, arrays, functions and qualifiers around one name; a longer chain indicates corruption or a cycle. */
+const MAX_DEPTH = 64;
+/** Maximum number of types in one declaration: functions that take functions can be wide without being deep. */
+const MAX_TYPES = 4096;
+const MAX_LENGTH = 4096;
 
 /**
- * A declaration as C writes it: `char comm[16]`, `void (*destructor)(struct sk_buff *)`. Without a
- * name, the type alone. Anonymous structs show as `struct {...}`.
+ * Spells a declaration in C: `char comm[16]`, `void (*destructor)(struct sk_buff *)`. Without a
+ * name, the type alone. Anonymous structs are written `struct {...}`.
  */
 export function spell(btf: Btf, id: number, name = ''): string {
-  const spelled = declare(btf, id, name, 0, { types: MOST_TYPES });
-  return spelled.length > MOST_LENGTH ? `${spelled.slice(0, MOST_LENGTH)}…` : spelled;
+  const spelled = declare(btf, id, name, 0, { types: MAX_TYPES });
+  return spelled.length > MAX_LENGTH ? `${spelled.slice(0, MAX_LENGTH)}…` : spelled;
 }
 
 function declare(
@@ -80,12 +82,12 @@ function declare(
   id: number,
   inner: string,
   depth: number,
-  left: { types: number },
+  budget: { types: number },
 ): string {
-  if (depth > MOST_DEPTH || --left.types < 0)
+  if (depth > MAX_DEPTH || --budget.types < 0)
     throw new KernelError('damaged', `BTF: declaration of type ${id} does not terminate`);
-  if (inner.length > MOST_LENGTH) return inner;
-  const next = (type: number, text: string): string => declare(btf, type, text, depth + 1, left);
+  if (inner.length > MAX_LENGTH) return inner;
+  const next = (type: number, text: string): string => declare(btf, type, text, depth + 1, budget);
   switch (btf.kind(id)) {
     case Kind.VOID:
       return join('void', inner);
@@ -108,7 +110,7 @@ function declare(
     case Kind.RESTRICT: {
       const target = btf.sizeOrType(id);
       const word = QUALIFIERS[btf.kind(id)]!;
-      // A qualified pointer has its word behind the asterisk; everything else before the type.
+      // A pointer's qualifier follows the asterisk; all others precede the type.
       return btf.kind(target) === Kind.PTR
         ? next(target, join(word, inner))
         : join(word, next(target, inner));
@@ -142,7 +144,7 @@ const QUALIFIERS: Readonly<Record<number, string>> = {
 
 function bindsTighter(btf: Btf, id: number): boolean {
   let at = id;
-  for (let step = 0; step < MOST_DEPTH; step++) {
+  for (let step = 0; step < MAX_DEPTH; step++) {
     const kind = btf.kind(at);
     if (kind === Kind.ARRAY || kind === Kind.FUNC_PROTO) return true;
     if (kind !== Kind.TYPE_TAG) return false;
@@ -153,4 +155,20 @@ function bindsTighter(btf: Btf, id: number): boolean {
 
 function join(type: string, inner: string): string {
   return inner === '' ? type : `${type} ${inner}`;
+}
+
+/** Names and values of an enum, in the order of its declaration. */
+export function enumeratorsOf(btf: Btf, id: number): Map<string, bigint> {
+  const values = new Map<string, bigint>();
+  const wide = btf.kind(id) === Kind.ENUM64;
+  const words = wide ? 3 : 2;
+  const signed = btf.signedEnum(id);
+  for (let index = 0; index < btf.vlen(id); index++) {
+    const low = BigInt(btf.extra(id, index * words + 1));
+    const high = wide ? BigInt(btf.extra(id, index * words + 2)) : 0n;
+    const value = (high << 32n) | low;
+    const name = btf.string(btf.extra(id, index * words));
+    values.set(name, signed ? BigInt.asIntN(wide ? 64 : 32, value) : value);
+  }
+  return values;
 }

@@ -1,4 +1,4 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { hex } from '../../../base/hex.js';
 
 /** Kinds of BTF types (include/uapi/linux/btf.h). */
@@ -25,20 +25,20 @@ export const Kind = {
   ENUM64: 19,
 } as const;
 
-/** 32-bit words that follow `struct btf_type` itself, by kind: fixed ones, and ones per `vlen`. */
+/** 32-bit words that follow `struct btf_type`, by kind: fixed ones, and ones per `vlen`. */
 export const FIXED_WORDS = [0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0];
 export const WORDS_PER_ELEMENT = [0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 3];
 
 /** Words of `struct btf_type`: name_off, info, and size or type. */
 export const TYPE_WORDS = 3;
 
-/** Bytes of the oldest header, which newer ones only append to. */
+/** Bytes of the oldest header, to which newer ones only append. */
 export const HEADER_SIZE = 24;
 
-/** No kernel's types come near this; what claims more is damage. */
-const MOST_SECTION_BYTES = 128 << 20;
+/** Far more than any kernel's types; larger sections indicate corruption. */
+const MAX_SECTION_BYTES = 128 << 20;
 
-/** Where the sections lie, in bytes from the start of the blob. */
+/** Positions of the sections, in bytes from the start of the blob. */
 export interface BtfHeader {
   readonly typesAt: number;
   readonly typesLength: number;
@@ -47,10 +47,9 @@ export interface BtfHeader {
 }
 
 /**
- * Reads `struct btf_header` at the start of `view`; `available` is the bytes that the whole blob can
- * have at most.
+ * Reads `struct btf_header` at the start of `view`; `available` is the maximum size of the blob in bytes.
  *
- * @throws {KernelError} `damaged` when it is no header of a little-endian BTF blob of that size.
+ * @throws {KernelError} `damaged` if it is not the header of a little-endian BTF blob of that size.
  */
 export function parseBtfHeader(view: DataView, available: number): BtfHeader {
   const refuse = (why: string): never => {
@@ -74,7 +73,7 @@ export function parseBtfHeader(view: DataView, available: number): BtfHeader {
   ] as const) {
     if (at + length > available)
       return refuse(`${name} end at byte ${at + length} of ${available}`);
-    if (length > MOST_SECTION_BYTES) return refuse(`${length} bytes of ${name}`);
+    if (length > MAX_SECTION_BYTES) return refuse(`${length} bytes of ${name}`);
   }
   if (typesAt < stringsAt + stringsLength && stringsAt < typesAt + typesLength)
     return refuse('types and strings overlap');

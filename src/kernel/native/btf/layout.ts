@@ -1,12 +1,10 @@
-import { KernelError } from '../../../base/errors/kernel.js';
-import { storageUnit } from '../../bitfields.js';
-import type { MemberLayout, StructLayout } from '../../layout.js';
+import { KernelError } from '../../../base/errors.js';
+import { type MemberLayout, type StructLayout, storageUnit } from '../../layout.js';
 import type { Btf } from './btf.js';
 import { Kind } from './format.js';
-import { flattenMembers, isAggregate, type Member } from './member.js';
 
-/** Longest path that is looked at, in bytes. */
-const MOST_PATH = 512;
+/** Maximum length of a path, in bytes. */
+const MAX_PATH = 512;
 const PATH = /^[A-Za-z_$][\w$]*(\[\d{1,9}\])*(\.[A-Za-z_$][\w$]*(\[\d{1,9}\])*)*$/;
 const STEPS = /[A-Za-z_$][\w$]*|\d+(?=\])/g;
 
@@ -14,10 +12,10 @@ const STEPS = /[A-Za-z_$][\w$]*|\d+(?=\])/g;
 export type MemberCache = Map<number, ReadonlyMap<string, Member>>;
 
 /**
- * The layout of one struct or union in BTF. Paths are resolved when asked, and remembered.
+ * The layout of one struct or union in BTF. Paths are resolved on demand and cached.
  *
- * BTF made by pahole has an array of arrays (`int grid[4][3]`) as one array of all elements: `count` is
- * 12 there, and `grid[3]` the fourth int.
+ * pahole encodes an array of arrays (`int grid[4][3]`) as one array of all elements: `count` is 12
+ * there, and `grid[3]` the fourth int.
  */
 export class BtfStructLayout implements StructLayout {
   readonly name: string;
@@ -27,7 +25,7 @@ export class BtfStructLayout implements StructLayout {
   readonly #cache: MemberCache;
   readonly #paths = new Map<string, MemberLayout | undefined>();
 
-  /** @param id a struct or union; `name` may be that of a typedef that led to it. */
+  /** @param id a struct or union; `name` may be a typedef of it. */
   constructor(btf: Btf, id: number, name: string, cache: MemberCache) {
     this.#btf = btf;
     this.#id = id;
@@ -55,7 +53,7 @@ export class BtfStructLayout implements StructLayout {
   }
 
   #find(path: string): MemberLayout | undefined {
-    if (path.length > MOST_PATH || !PATH.test(path)) return undefined;
+    if (path.length > MAX_PATH || !PATH.test(path)) return undefined;
     const btf = this.#btf;
     let type = this.#id;
     let bits = 0;
@@ -74,7 +72,7 @@ export class BtfStructLayout implements StructLayout {
         if (btf.kind(resolved) !== Kind.ARRAY) return undefined;
         const count = btf.extra(resolved, 2);
         const index = Number(step);
-        // A flexible array has as many elements as its owner says; BTF doesn't know.
+        // BTF does not contain the number of elements of a flexible array.
         if (count !== 0 && index >= count) return undefined;
         flexible ||= count === 0;
         type = btf.extra(resolved, 0);
@@ -106,14 +104,14 @@ function describeMember(
   return { ...storageUnit(bits, bitSize, btf.size(type), structSize), type: name, pointer };
 }
 
-/** The bare name under which a member's type is known, and what was around it. */
+/** Returns the bare name of a member's type, and the pointer or array around it. */
 function nameOf(btf: Btf, type: number): { name: string; pointer: boolean; count?: number } {
   let at = unqualified(btf, type);
   let count: number | undefined;
   let under = btf.resolve(at);
   if (btf.kind(under) === Kind.ARRAY) {
     count = btf.extra(under, 2);
-    // Of an array of arrays, the innermost element names the type.
+    // An array of arrays is named by its innermost element.
     for (let depth = 0; btf.kind(under) === Kind.ARRAY && depth < 64; depth++) {
       at = unqualified(btf, btf.extra(under, 0));
       under = btf.resolve(at);
@@ -126,7 +124,7 @@ function nameOf(btf: Btf, type: number): { name: string; pointer: boolean; count
   return { name: named ? btf.name(at) : '', pointer, ...(count === undefined ? {} : { count }) };
 }
 
-/** Strips qualifiers and type tags, but not typedefs: those have a name of their own. */
+/** Strips qualifiers and type tags, but not typedefs, which have names of their own. */
 function unqualified(btf: Btf, type: number): number {
   let at = type;
   for (let step = 0; step < 64; step++) {
@@ -141,4 +139,73 @@ function unqualified(btf: Btf, type: number): number {
     at = btf.sizeOrType(at);
   }
   return at;
+}
+
+/** One member of a struct or union as recorded in BTF. */
+interface Member {
+  /** '' for an anonymous struct or union, and for an unnamed bitfield. */
+  readonly name: string;
+  readonly type: number;
+  /** Bits from the start of the struct that contains the record. */
+  readonly bitOffset: number;
+  /** Bits of a bitfield, or 0 for other members. */
+  readonly bitSize: number;
+}
+
+/** Deeper nesting of anonymous structs indicates corruption or a cycle. */
+const MAX_DEPTH = 32;
+/** More members than any kernel struct has, including those of anonymous structs. */
+const MAX_MEMBERS = 65_536;
+
+/** Reads member `index` of the struct or union `id`, in both encodings of bitfields. */
+export function readMember(btf: Btf, id: number, index: number): Member {
+  const type = btf.extra(id, index * 3 + 1);
+  const offset = btf.extra(id, index * 3 + 2);
+  const name = btf.string(btf.extra(id, index * 3));
+  if (btf.flag(id))
+    return { name, type, bitOffset: offset & 0xffffff, bitSize: (offset >>> 24) & 0xff };
+  // Without kind_flag, a bitfield is a member of an int type that covers fewer bits than its size.
+  const base = btf.resolve(type);
+  if (btf.kind(base) === Kind.INT) {
+    const encoding = btf.extra(base, 0);
+    const bits = encoding & 0xff;
+    const shift = (encoding >>> 16) & 0xff;
+    if (bits !== btf.sizeOrType(base) * 8 || shift !== 0)
+      return { name, type, bitOffset: offset + shift, bitSize: bits };
+  }
+  return { name, type, bitOffset: offset, bitSize: 0 };
+}
+
+/** Whether `id` is a struct or union. */
+export function isAggregate(btf: Btf, id: number): boolean {
+  const kind = btf.kind(id);
+  return kind === Kind.STRUCT || kind === Kind.UNION;
+}
+
+/**
+ * Members of a struct or union by name, including those of its anonymous structs and unions;
+ * offsets are from the start of `id`. The first of a name wins; C allows no duplicates.
+ */
+export function flattenMembers(btf: Btf, id: number): Map<string, Member> {
+  const members = new Map<string, Member>();
+  let visited = 0;
+  const visit = (aggregate: number, bitOffset: number, depth: number): void => {
+    if (depth > MAX_DEPTH) throw new KernelError('damaged', `BTF: type ${id} is nested too deeply`);
+    const count = btf.vlen(aggregate);
+    visited += count;
+    if (visited > MAX_MEMBERS)
+      throw new KernelError('damaged', `BTF: type ${id} has more than ${MAX_MEMBERS} members`);
+    for (let index = 0; index < count; index++) {
+      const member = readMember(btf, aggregate, index);
+      if (member.name !== '') {
+        if (!members.has(member.name))
+          members.set(member.name, { ...member, bitOffset: member.bitOffset + bitOffset });
+        continue;
+      }
+      const inner = btf.resolve(member.type);
+      if (isAggregate(btf, inner)) visit(inner, bitOffset + member.bitOffset, depth + 1);
+    }
+  };
+  visit(id, 0, 0);
+  return members;
 }

@@ -12,8 +12,8 @@ export interface SectionVariable {
 const WORDS = 3;
 
 /**
- * The variables of a section (BTF_KIND_DATASEC) by name; those whose name another one of the section
- * has as well are left out. Empty where the types do not describe it.
+ * The variables of a section (BTF_KIND_DATASEC) by name, without ambiguous names. Empty if the
+ * types do not describe the section.
  */
 export function sectionVariables(btf: Btf, section: string): ReadonlyMap<string, SectionVariable> {
   const variables = new Map<string, SectionVariable>();

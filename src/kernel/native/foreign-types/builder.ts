@@ -1,18 +1,18 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { Btf } from '../btf/btf.js';
 import { Kind, TYPE_WORDS } from '../btf/format.js';
 
-/** What no kernel's types come near: vmlinux files of today make some 2 million words. */
-const MOST_WORDS = 1 << 26;
-const MOST_TEXT_BYTES = 1 << 27;
+/** Far more than any kernel needs: current vmlinux files need about 2 million words. */
+const MAX_WORDS = 1 << 26;
+const MAX_TEXT_BYTES = 1 << 27;
 /** A struct with bitfields has 24 bits for a member's offset (kind_flag, include/uapi/linux/btf.h). */
-const MOST_FLAGGED_BITS = 1 << 24;
+const MAX_FLAGGED_BITS = 1 << 24;
 /** `kind_flag` in the second word of a type. */
 const FLAG = 2 ** 31;
 /** Kinds whose third word is another type. */
 const REFERS: ReadonlySet<number> = new Set([Kind.PTR, Kind.TYPEDEF, Kind.FUNC_PROTO]);
 
-/** A member of a struct or union; `bitSize` is 0 for what is no bitfield. */
+/** A member of a struct or union; `bitSize` is 0 for other members than bitfields. */
 export interface BuiltMember {
   readonly name: number;
   readonly type: number;
@@ -21,50 +21,49 @@ export interface BuiltMember {
 }
 
 /**
- * Makes BTF of types that are described otherwise. Types that are equal, with all that they contain,
- * are kept once: a vmlinux describes most of its types in each of 3,000 object files.
+ * Builds BTF from another description of types. Equal types, including all nested types, are stored once: a
+ * vmlinux describes most of its types in each of 3,000 object files.
  *
- * A pointer leads to the name of a struct, which may be declared only, and not to its definition:
- * otherwise types that refer to each other could not be compared. {@link build} puts the first
- * definition of that name in its place.
+ * A pointer refers to a struct by name (a forward declaration), not to its definition: otherwise types that
+ * refer to each other could not be compared. {@link build} replaces the name by its first definition.
  */
 export class BtfBuilder {
   readonly #texts: Uint8Array;
-  /** Bytes that `texts` lacks, and where each text of them begins. */
-  #more = Buffer.alloc(1 << 16);
-  #moreLength = 0;
+  /** Strings that `texts` lacks, and the offset of each. */
+  #addedTexts = Buffer.alloc(1 << 16);
+  #addedLength = 0;
   readonly #known = new Map<string, number>();
   #words = new Uint32Array(1 << 18);
   #length = 0;
-  /** Where the words of each type begin; of id 0, nowhere. */
+  /** Word offset of each type by id; unused for id 0. */
   #starts = new Uint32Array(1 << 16);
   #count = 1;
-  /** Ids by the hash of their words: open addressing, 0 is free. */
+  /** Type ids by the hash of their words: open addressing, 0 is free. */
   #table = new Uint32Array(1 << 17);
   #hashes = new Uint32Array(1 << 16);
-  /** The words of the type that is being made. */
+  /** Words of the type under construction. */
   #record = new Uint32Array(1 << 10);
 
-  /** @param texts strings that end in NUL, whose places are names as they are; byte 0 is a NUL */
+  /** @param texts NUL-terminated strings whose offsets serve as names; byte 0 is a NUL */
   constructor(texts: Uint8Array = new Uint8Array(1)) {
     this.#texts = texts;
   }
 
-  /** The name that stands for a text, which `texts` may lack. */
+  /** Returns the name of a text, adding it if `texts` lacks it. */
   name(text: string): number {
     if (text === '') return 0;
     const known = this.#known.get(text);
     if (known !== undefined) return known;
     const bytes = Buffer.from(`${text}\0`, 'latin1');
-    const at = this.#moreLength;
-    if (at + bytes.length > MOST_TEXT_BYTES) throw tooMany('names');
-    if (at + bytes.length > this.#more.length) {
-      const larger = Buffer.alloc(Math.max(this.#more.length * 2, at + bytes.length));
-      larger.set(this.#more);
-      this.#more = larger;
+    const at = this.#addedLength;
+    if (at + bytes.length > MAX_TEXT_BYTES) throw tooMany('names');
+    if (at + bytes.length > this.#addedTexts.length) {
+      const larger = Buffer.alloc(Math.max(this.#addedTexts.length * 2, at + bytes.length));
+      larger.set(this.#addedTexts);
+      this.#addedTexts = larger;
     }
-    this.#more.set(bytes, at);
-    this.#moreLength += bytes.length;
+    this.#addedTexts.set(bytes, at);
+    this.#addedLength += bytes.length;
     const name = this.#texts.length + at;
     this.#known.set(text, name);
     return name;
@@ -75,12 +74,12 @@ export class BtfBuilder {
     return this.#add(Kind.INT, name, 0, size, [((encoding << 24) | ((size * 8) & 0xff)) >>> 0]);
   }
 
-  /** A type that is nothing but a kind, a name and a size or another type. */
+  /** A type that consists only of a kind, a name and a size or another type. */
   plain(kind: number, name: number, sizeOrType: number): number {
     return this.#add(kind, name, 0, sizeOrType, []);
   }
 
-  /** The name of a struct or union that is defined elsewhere, or nowhere. */
+  /** A forward declaration of a struct or union. */
   declared(kind: number, name: number): number {
     return this.#add(Kind.FWD, name, kind === Kind.UNION ? FLAG : 0, 0, []);
   }
@@ -108,12 +107,12 @@ export class BtfBuilder {
     return this.#add(wide ? Kind.ENUM64 : Kind.ENUM, name, flag + values.length, size, words);
   }
 
-  /** A struct or union. One with bitfields that BTF has no room for stays without a definition. */
+  /** A struct or union. It stays a forward declaration if BTF cannot represent its bitfields. */
   aggregate(kind: number, name: number, size: number, members: readonly BuiltMember[]): number {
     const flagged = members.some(({ bitSize }) => bitSize > 0);
-    const most = flagged ? MOST_FLAGGED_BITS : 2 ** 32;
-    const fits = (one: BuiltMember) => one.bitOffset >= 0 && one.bitOffset < most;
-    if (size >= 2 ** 32 || !members.every((one) => fits(one) && one.bitSize < 256))
+    const limit = flagged ? MAX_FLAGGED_BITS : 2 ** 32;
+    const fits = (member: BuiltMember) => member.bitOffset >= 0 && member.bitOffset < limit;
+    if (size >= 2 ** 32 || !members.every((member) => fits(member) && member.bitSize < 256))
       return this.declared(kind, name);
     let at = TYPE_WORDS;
     this.#need(at + members.length * 3);
@@ -126,18 +125,18 @@ export class BtfBuilder {
     return this.#intern(kind, name, (flagged ? FLAG : 0) + members.length, size, at);
   }
 
-  /** All of it. The builder is used up. */
+  /** Returns the BTF. The builder cannot be used afterwards. */
   build(): Btf {
-    this.#lead();
-    const strings = new Uint8Array(this.#texts.length + this.#moreLength);
+    this.#resolveDeclarations();
+    const strings = new Uint8Array(this.#texts.length + this.#addedLength);
     strings.set(this.#texts);
-    strings.set(this.#more.subarray(0, this.#moreLength), this.#texts.length);
+    strings.set(this.#addedTexts.subarray(0, this.#addedLength), this.#texts.length);
     const words = this.#words.subarray(0, this.#length);
     return new Btf(new Uint8Array(words.buffer, 0, words.byteLength), strings);
   }
 
-  /** Leads what refers to a name to the first definition of that name. */
-  #lead(): void {
+  /** Redirects references from a forward declaration to the first definition of that name. */
+  #resolveDeclarations(): void {
     const words = this.#words;
     const defined = new Map<string, number>();
     const names: [id: number, key: string][] = [];
@@ -156,21 +155,21 @@ export class BtfBuilder {
       const definition = defined.get(key);
       if (definition !== undefined) leads.set(id, definition);
     }
-    const lead = (at: number): void => {
+    const redirect = (at: number): void => {
       words[at] = leads.get(words[at]!) ?? words[at]!;
     };
     for (let id = 1; id < this.#count; id++) {
       const at = this.#starts[id]!;
       const info = words[at + 1]!;
       const kind = (info >>> 24) & 0x7f;
-      if (REFERS.has(kind)) lead(at + 2);
+      if (REFERS.has(kind)) redirect(at + 2);
       const count = info & 0xffffff;
       const first = at + TYPE_WORDS;
-      if (kind === Kind.ARRAY) lead(first);
+      if (kind === Kind.ARRAY) redirect(first);
       else if (kind === Kind.STRUCT || kind === Kind.UNION)
-        for (let index = 0; index < count; index++) lead(first + index * 3 + 1);
+        for (let index = 0; index < count; index++) redirect(first + index * 3 + 1);
       else if (kind === Kind.FUNC_PROTO)
-        for (let index = 0; index < count; index++) lead(first + index * 2 + 1);
+        for (let index = 0; index < count; index++) redirect(first + index * 2 + 1);
     }
   }
 
@@ -187,7 +186,7 @@ export class BtfBuilder {
     return this.#intern(kind, name, low, sizeOrType, TYPE_WORDS + words.length);
   }
 
-  /** The id of the type whose words lie in the record from TYPE_WORDS on, which may be known. */
+  /** Returns the id of the type whose words are in the record from TYPE_WORDS on, reusing an equal type. */
   #intern(kind: number, name: number, low: number, sizeOrType: number, length: number): number {
     const record = this.#record;
     record[0] = name;
@@ -202,10 +201,10 @@ export class BtfBuilder {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const id = this.#table[slot]!;
       if (id === 0) {
-        const made = this.#append(length, hash);
-        this.#table[slot] = made;
+        const newId = this.#append(length, hash);
+        this.#table[slot] = newId;
         if (this.#count * 2 > this.#table.length) this.#rehash();
-        return made;
+        return newId;
       }
       if (this.#equal(id, length)) return id;
     }
@@ -221,7 +220,7 @@ export class BtfBuilder {
   }
 
   #append(length: number, hash: number): number {
-    if (this.#length + length > MOST_WORDS) throw tooMany('types');
+    if (this.#length + length > MAX_WORDS) throw tooMany('types');
     this.#words = grown(this.#words, this.#length + length);
     this.#words.set(this.#record.subarray(0, length), this.#length);
     this.#starts = grown(this.#starts, this.#count + 1);
@@ -255,6 +254,6 @@ function grown(array: Uint32Array<ArrayBuffer>, length: number): Uint32Array<Arr
   return larger;
 }
 
-function tooMany(what: string): KernelError {
-  return new KernelError('unsupported-format', `too many ${what}`);
+function tooMany(objects: string): KernelError {
+  return new KernelError('unsupported-format', `too many ${objects}`);
 }

@@ -1,32 +1,32 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
 import type { ElfFile, ElfSection } from '../elf-file.js';
-import { inflateZlib } from '../image/codecs/zlib.js';
+import { inflateZlib } from '../image/codecs/codec.js';
 import { inflateZstd } from '../image/codecs/zstd.js';
 
-/** Larger than the .debug_info of any kernel; what is compressed is inflated whole. */
-const MOST_BYTES = 2 ** 31 - 1;
-/** Of a section that is held whole: names, abbreviations. */
-const MOST_HELD = 256 << 20;
-/** zlib and zstd make at most this of a byte, whatever their header claims. */
-const MOST_RATIO = 65_536;
+/** Larger than the .debug_info of any kernel; compressed sections are inflated completely. */
+const MAX_BYTES = 2 ** 31 - 1;
+/** Maximum size of a section that is held in memory: names, abbreviations. */
+const MAX_FULL_BYTES = 256 << 20;
+/** Upper bound on the expansion by zlib and zstd, whatever the header claims. */
+const MAX_RATIO = 65_536;
 const SHF_COMPRESSED = 0x800n;
 const CHDR_BYTES = 24;
 const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
-/** Sections of before SHF_COMPRESSED: `ZLIB`, and the size as a big-endian number. */
+/** Compressed sections from before SHF_COMPRESSED: `ZLIB`, and the size as a big-endian number. */
 const OLD_HEADER_BYTES = 12;
 /** `ZLIB` */
 const OLD_MAGIC = 0x5a4c4942;
 
-/** A section of debug information: bytes are read as they are asked for. */
+/** A debug section whose bytes are read on demand. */
 export interface DebugSection {
   readonly size: number;
   /** @throws {KernelError} `wrong-vmlinux` when they cannot be read */
   read(offset: number, length: number): Uint8Array;
 }
 
-/** The section of that name (`info` for `.debug_info`), compressed or not; undefined without one. */
+/** Returns the section of that name (`info` for `.debug_info`), decompressed if needed; undefined if missing. */
 export function debugSection(elf: ElfFile, name: string): DebugSection | undefined {
   const plain = elf.section(`.debug_${name}`);
   if (plain && (plain.flags & SHF_COMPRESSED) === 0n)
@@ -43,11 +43,11 @@ export function debugSection(elf: ElfFile, name: string): DebugSection | undefin
   };
 }
 
-/** All bytes of a section; none where there is no such section. */
-export function heldSection(elf: ElfFile, name: string): Uint8Array {
+/** Returns all bytes of a section; none if it is missing. */
+export function fullSection(elf: ElfFile, name: string): Uint8Array {
   const section = debugSection(elf, name);
   if (section === undefined) return new Uint8Array(0);
-  if (section.size > MOST_HELD)
+  if (section.size > MAX_FULL_BYTES)
     throw new KernelError(
       'wrong-vmlinux',
       `${elf.path}: .debug_${name} too large (${section.size} bytes)`,
@@ -65,7 +65,7 @@ function inflated(elf: ElfFile, section: ElfSection, hasHeader: boolean): Uint8A
     throw malformed(elf, section, 'no zlib header');
   if (kind !== ELFCOMPRESS_ZLIB && kind !== ELFCOMPRESS_ZSTD)
     throw malformed(elf, section, `unsupported compression ${kind}`);
-  if (size > MOST_BYTES || size > section.size * MOST_RATIO)
+  if (size > MAX_BYTES || size > section.size * MAX_RATIO)
     throw malformed(elf, section, `${size} bytes uncompressed`);
   const packed = elf.read(section, headerBytes, section.size - headerBytes);
   const bytes = (kind === ELFCOMPRESS_ZSTD ? inflateZstd : inflateZlib)(packed, size);

@@ -1,6 +1,6 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 
-/** DW_TAG_* that describe types of C (DWARF 5, 7.5.3). */
+/** DW_TAG_* of C types (DWARF 5, 7.5.3). */
 export const Tag = {
   ARRAY: 0x01,
   ENUMERATION: 0x04,
@@ -41,7 +41,7 @@ const At = {
 } as const;
 const READ: ReadonlySet<number> = new Set(Object.values(At));
 
-/** DW_FORM_* (7.5.6), and GNU's for split and shared files. */
+/** DW_FORM_* (7.5.6), and GNU's for split and supplementary files. */
 const Form = {
   ADDR: 0x01,
   BLOCK2: 0x03,
@@ -90,21 +90,21 @@ const Form = {
   GNU_STR_INDEX: 0x1f02,
   GNU_REF_ALT: 0x1f20,
   GNU_STRP_ALT: 0x1f21,
-  /** Ours: bytes of attributes that are not read, as many as the third number says. */
+  /** Internal: skips unread attributes; the third number is their size in bytes. */
   SKIP: 0x10000,
 } as const;
 
-/** DW_OP_plus_uconst: the one expression that old compilers give a member's place by. */
+/** DW_OP_plus_uconst: the only expression that old compilers use for member offsets. */
 const OP_PLUS_UCONST = 0x23;
-/** An attribute that is not there, or not in this file. */
+/** A missing attribute, or one stored in another file. */
 export const NONE = -1;
-/** A compiler numbers abbreviations from 1 on: a kernel's units have some 300. */
-const MOST_CODE = 65_536;
-const MOST_ATTRIBUTES = 1024;
+/** Compilers number abbreviations from 1; a kernel's units have about 300. */
+const MAX_CODE = 65_536;
+const MAX_ATTRIBUTES = 1024;
 
-/** What a unit's header says (7.5.1). */
+/** Fields of a unit header (7.5.1). */
 export interface UnitHeader {
-  /** In .debug_info: of the header, of its first entry, and one past its last. */
+  /** Offsets in .debug_info: of the header, of the first entry, and one past the last. */
   readonly start: number;
   readonly first: number;
   readonly end: number;
@@ -117,16 +117,16 @@ export interface UnitHeader {
 interface Abbreviation {
   readonly tag: number;
   readonly children: boolean;
-  /** Three numbers an attribute: name, form, value of an implicit constant. */
+  /** Three numbers per attribute: name, form, value of an implicit constant. */
   readonly attributes: readonly number[];
 }
 export type Abbreviations = readonly (Abbreviation | undefined)[];
 
 /**
- * The abbreviations of one unit (7.5.3). Attributes that are not read and have a fixed size become
- * one, which most entries are skipped by.
+ * Reads the abbreviations of one unit (7.5.3). Unread attributes of fixed size are merged into one,
+ * so that most entries are skipped in a single step.
  *
- * @returns them, and where they end
+ * @returns the abbreviations, and their end offset
  * @throws {KernelError} `damaged`
  */
 export function readAbbreviations(
@@ -146,20 +146,20 @@ export function readAbbreviations(
       const form = cursor.unsigned();
       const value = form === Form.IMPLICIT_CONST ? cursor.signed() : 0;
       if (attribute === 0 && form === 0) break;
-      if (count === MOST_ATTRIBUTES || cursor.at > bytes.length)
+      if (count === MAX_ATTRIBUTES || cursor.at > bytes.length)
         throw damaged('abbreviation does not terminate');
       const fixed = READ.has(attribute) ? undefined : sizeOf(form, unit);
       if (fixed === undefined) attributes.push(attribute, form, value);
       else if (attributes.at(-2) === Form.SKIP) attributes[attributes.length - 1]! += fixed;
       else attributes.push(0, Form.SKIP, fixed);
     }
-    if (code > MOST_CODE) throw damaged(`abbreviation number ${code}`);
+    if (code > MAX_CODE) throw damaged(`abbreviation number ${code}`);
     abbreviations[code] = { tag, children, attributes };
   }
   return { abbreviations, end: cursor.at };
 }
 
-/** Bytes of a form that always has as many. */
+/** Size in bytes of a fixed-size form. */
 function sizeOf(form: number, { addressBytes, offsetBytes, version }: UnitHeader) {
   switch (form) {
     case Form.FLAG_PRESENT:
@@ -208,7 +208,7 @@ function sizeOf(form: number, { addressBytes, offsetBytes, version }: UnitHeader
   }
 }
 
-/** Little-endian numbers one after the other. Behind the end there are zeros: `at` is then past it. */
+/** Reader of consecutive little-endian numbers. Reads zeros past the end, where `at` exceeds it. */
 class Cursor {
   readonly bytes: Uint8Array;
   at: number;
@@ -277,30 +277,30 @@ function quad(bytes: Uint8Array, at: number): number {
   return (low | (bytes[at + 3]! << 24)) >>> 0;
 }
 
-/** Finds the name that a string of the file stands for, in the types that are made of it. */
+/** Maps strings of the file to names in the generated types. */
 export interface Names {
-  /** Of .debug_str. */
+  /** A string in .debug_str. */
   stored(offset: number): number;
-  /** A text in the entry itself. */
+  /** A string inline in the entry. */
   inline(bytes: Uint8Array, from: number, end: number): number;
-  /** Of .debug_str_offsets. */
+  /** A string through .debug_str_offsets. */
   indexed(at: number, offsetBytes: number): number;
 }
 
 /**
- * The entries of one unit. `read` fills the fields with what an entry has of what is of interest;
- * places are those in .debug_info, {@link NONE} stands for what is not there.
+ * The entries of one unit. `read` fills the fields from an entry; positions are offsets in
+ * .debug_info, and {@link NONE} means that an attribute is missing.
  */
 export class DwarfUnit {
   readonly header: UnitHeader;
   tag = 0;
   children = false;
-  /** Where the first child is, or else the next entry. */
+  /** Offset of the first child, or else of the next entry. */
   next = 0;
   sibling = NONE;
   size = NONE;
   type = NONE;
-  /** The type is in no unit of this file, or not told by an offset. */
+  /** The type is in no unit of this file, or not referenced by an offset. */
   elsewhere = false;
   declaration = false;
   /** Bytes from the start of the struct. */
@@ -308,12 +308,12 @@ export class DwarfUnit {
   bitSize = 0;
   bitOffset: number | undefined;
   dataBitOffset = NONE;
-  /** Elements of an array; NONE where it has no end. */
+  /** Elements of an array; NONE without an upper bound. */
   count = NONE;
   encoding = 0;
   value = 0n;
   language = 0;
-  /** What is known of this unit's types by their places. */
+  /** Per-entry results of the caller, by offset. */
   readonly values = new Map<number, number>();
   readonly pointees = new Map<number, number>();
   readonly #names: Names;
@@ -334,7 +334,7 @@ export class DwarfUnit {
   }
 
   /**
-   * Reads the entry at a place. False for one that ends a list of children.
+   * Reads the entry at an offset. Returns false for the end of a list of children.
    *
    * @throws {KernelError} `damaged`
    */
@@ -365,7 +365,7 @@ export class DwarfUnit {
     return true;
   }
 
-  /** The name of the entry that was read last, 0 without one. */
+  /** Name of the entry that was read last; 0 if unnamed. */
   get name(): number {
     const names = this.#names;
     switch (this.#nameForm) {
@@ -386,7 +386,7 @@ export class DwarfUnit {
     return this.#nameForm !== 0;
   }
 
-  /** Where the entry after this one's children is: of the entry that was read last. */
+  /** Returns the offset of the entry after the last one and its children. */
   after(): number {
     const { next, sibling, children, header } = this;
     if (!children) return next;
@@ -452,7 +452,7 @@ export class DwarfUnit {
         this.dataBitOffset = value;
         break;
       case At.UPPER_BOUND:
-        // -1 is that of an array without elements, whichever form it has.
+        // -1 means an array without elements, in any form.
         this.count = value + 1;
         break;
       case At.COUNT:
@@ -476,7 +476,7 @@ export class DwarfUnit {
     }
   }
 
-  /** Skips a name, and remembers where it was. */
+  /** Skips a name and records its position. */
   #readName(form: number): void {
     const cursor = this.#cursor;
     this.#nameForm = form;
@@ -501,13 +501,13 @@ export class DwarfUnit {
         this.#nameAt = cursor.fixed(form - Form.STRX1 + 1);
         break;
       default:
-        // .debug_line_str has names of files; what is in another file is not to be had.
+        // .debug_line_str contains file names; strings in other files are not available.
         this.#nameForm = 0;
         this.#skip(form);
     }
   }
 
-  /** A place in .debug_info, or NONE. */
+  /** An offset in .debug_info, or NONE. */
   #reference(form: number): number {
     const cursor = this.#cursor;
     const { start, offsetBytes, addressBytes, version } = this.header;
@@ -530,7 +530,7 @@ export class DwarfUnit {
     }
   }
 
-  /** A constant, or NONE for what is an expression or a list. */
+  /** A constant; NONE for an expression or a list. */
   #number(form: number, implicit: number): number {
     const cursor = this.#cursor;
     switch (form) {
@@ -567,7 +567,7 @@ export class DwarfUnit {
     return (BigInt(cursor.fixed(4)) << 32n) | low;
   }
 
-  /** The place of a member as an expression says it, which begins at `at`. */
+  /** Member offset from an expression that begins at `at`. */
   #expression(at: number, form: number): number {
     const cursor = new Cursor(this.#cursor.bytes, at);
     if (form === Form.BLOCK1) cursor.at++;

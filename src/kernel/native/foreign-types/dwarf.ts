@@ -1,10 +1,10 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
 import type { Btf } from '../btf/btf.js';
 import { Kind } from '../btf/format.js';
 import type { ElfFile } from '../elf-file.js';
 import { BtfBuilder, type BuiltMember } from './builder.js';
-import { type DebugSection, debugSection, heldSection } from './dwarf-sections.js';
+import { type DebugSection, debugSection, fullSection } from './dwarf-sections.js';
 import {
   type Abbreviations,
   DwarfUnit,
@@ -16,19 +16,19 @@ import {
   type UnitHeader,
 } from './dwarf-unit.js';
 
-/** A kernel has some 3,000 units, the largest of 5 MB; with LTO fewer, larger ones. */
-const MOST_UNITS = 1 << 18;
-const MOST_UNIT_BYTES = 256 << 20;
-/** Of units that are held since others refer to them. */
-const MOST_HELD_BYTES = 256 << 20;
-/** How often all of the file may be read again for units that refer to each other. */
-const MOST_PASSES = 16;
-const MOST_ABBREVIATIONS = 64;
-/** Types nested deeper, and arrays of more dimensions, are damage. */
-const MOST_DEPTH = 256;
-const MOST_DIMENSIONS = 16;
-/** Elements of an array; what claims more is -1, of an array without elements. */
-const MOST_ELEMENTS = 2 ** 31;
+/** A kernel has about 3,000 units, the largest 5 MB; with LTO fewer, larger ones. */
+const MAX_UNITS = 1 << 18;
+const MAX_UNIT_BYTES = 256 << 20;
+/** Bytes of cached units that other units refer to. */
+const MAX_CACHED_BYTES = 256 << 20;
+/** Maximum number of passes over the file for units that refer to each other. */
+const MAX_PASSES = 16;
+const MAX_ABBREVIATIONS = 64;
+/** Deeper nesting of types, or more array dimensions, indicates corruption. */
+const MAX_DEPTH = 256;
+const MAX_DIMENSIONS = 16;
+/** Elements of an array; larger counts are -1, an array without elements. */
+const MAX_ELEMENTS = 2 ** 31;
 const DW_LANG_RUST = 0x1c;
 const DW_UT_COMPILE = 1;
 const DW_UT_PARTIAL = 3;
@@ -37,11 +37,11 @@ const DW_ATE_BOOLEAN = 2;
 const DW_ATE_FLOAT = 4;
 const DW_ATE_SIGNED = 5;
 const DW_ATE_SIGNED_CHAR = 6;
-/** A type of which nothing is known: what contains it is left out. */
+/** An unknown type: members of this type are omitted. */
 const UNKNOWN = -2;
 const IN_PROGRESS = -3;
 
-/** Tags whose named entries are looked up by name. */
+/** Tags whose named entries can be looked up. */
 const NAMED: ReadonlySet<number> = new Set([
   Tag.STRUCTURE,
   Tag.UNION,
@@ -55,8 +55,8 @@ const QUALIFIERS: ReadonlyMap<number, number> = new Map([
 ]);
 
 /**
- * The types that DWARF of version 2 to 5 describes in a vmlinux or its .debug file, as BTF. Functions
- * are skipped, and units of Rust.
+ * Converts the types in a vmlinux or its .debug file from DWARF 2 to 5 into BTF. Functions and Rust
+ * units are skipped.
  *
  * @throws {KernelError} `no-types`, `damaged`, `unsupported-format`, `wrong-vmlinux`
  */
@@ -72,30 +72,30 @@ class DwarfTypes {
   readonly #names: StringNames;
   readonly #types: BtfBuilder;
   readonly #tables = new Map<number, Abbreviations>();
-  readonly #held = new Map<number, DwarfUnit>();
+  readonly #cached = new Map<number, DwarfUnit>();
   #units: UnitHeader[] = [];
-  #heldBytes = 0;
-  /** What may still be read before it is no kernel: bytes of units and of abbreviations. */
+  #cachedBytes = 0;
+  /** Remaining bytes of units and abbreviations that may be read before the input is rejected. */
   #bytesLeft: number;
   #abbreviationsLeft: number;
   #split = false;
 
   constructor(elf: ElfFile, info: DebugSection) {
     this.#info = info;
-    this.#abbreviations = heldSection(elf, 'abbrev');
-    const text = heldSection(elf, 'str');
+    this.#abbreviations = fullSection(elf, 'abbrev');
+    const text = fullSection(elf, 'str');
     const strings = new Uint8Array(text.length + 1);
     strings.set(text, 1);
     this.#types = new BtfBuilder(strings);
-    this.#names = new StringNames(strings, heldSection(elf, 'str_offsets'), this.#types);
-    this.#bytesLeft = info.size * MOST_PASSES;
-    this.#abbreviationsLeft = this.#abbreviations.length * MOST_PASSES;
+    this.#names = new StringNames(strings, fullSection(elf, 'str_offsets'), this.#types);
+    this.#bytesLeft = info.size * MAX_PASSES;
+    this.#abbreviationsLeft = this.#abbreviations.length * MAX_PASSES;
   }
 
   read(): Btf {
     this.#units = this.#headers();
     for (const header of this.#units) {
-      const unit = this.#held.get(header.start) ?? this.#load(header);
+      const unit = this.#cached.get(header.start) ?? this.#load(header);
       this.#readUnit(unit);
     }
     const types = this.#types.build();
@@ -120,7 +120,7 @@ class DwarfTypes {
       const versionAt = wide ? 12 : 4;
       const end = start + versionAt + offset(wide ? 4 : 0);
       const version = view.getUint16(versionAt, true);
-      if (!(end <= size && end - start >= 11) || end - start > MOST_UNIT_BYTES)
+      if (!(end <= size && end - start >= 11) || end - start > MAX_UNIT_BYTES)
         throw damaged(`unit at ${start} ends at ${end} of ${size}`);
       if (version < 2 || version > 5)
         throw new KernelError('unsupported-format', `unsupported DWARF version ${version}`);
@@ -132,7 +132,7 @@ class DwarfTypes {
       this.#split ||= kind === DW_UT_SKELETON;
       if (kind === DW_UT_COMPILE || kind === DW_UT_PARTIAL)
         headers.push({ start, first, end, version, abbreviationsAt, addressBytes, offsetBytes });
-      if (headers.length > MOST_UNITS) throw damaged('too many units');
+      if (headers.length > MAX_UNITS) throw damaged('too many units');
       start = end;
     }
     return headers;
@@ -147,7 +147,7 @@ class DwarfTypes {
   }
 
   #abbreviationsOf(header: UnitHeader): Abbreviations {
-    // Where they begin says how they are read only together with the sizes of the unit's forms.
+    // The offset identifies the abbreviations only together with the sizes of the unit's forms.
     const { abbreviationsAt, addressBytes, offsetBytes, version } = header;
     const key = ((abbreviationsAt * 256 + addressBytes) * 16 + offsetBytes) * 8 + version;
     const known = this.#tables.get(key);
@@ -155,7 +155,7 @@ class DwarfTypes {
     const { abbreviations, end } = readAbbreviations(this.#abbreviations, header);
     this.#abbreviationsLeft -= end - abbreviationsAt;
     if (this.#abbreviationsLeft < 0) throw damaged('abbreviations overlap');
-    if (this.#tables.size >= MOST_ABBREVIATIONS) this.#tables.clear();
+    if (this.#tables.size >= MAX_ABBREVIATIONS) this.#tables.clear();
     this.#tables.set(key, abbreviations);
     return abbreviations;
   }
@@ -172,7 +172,7 @@ class DwarfTypes {
     }
   }
 
-  /** The unit that a place lies in. */
+  /** Returns the unit that contains a .debug_info offset. */
   #unitAt(place: number): DwarfUnit {
     let low = 0;
     let high = this.#units.length;
@@ -183,23 +183,23 @@ class DwarfTypes {
     }
     const header = this.#units[low];
     if (header === undefined || place < header.start) throw damaged(`no unit at ${place}`);
-    const held = this.#held.get(header.start);
-    if (held) return held;
+    const cached = this.#cached.get(header.start);
+    if (cached) return cached;
     const bytes = header.end - header.start;
-    if (this.#heldBytes + bytes > MOST_HELD_BYTES) {
-      this.#held.clear();
-      this.#heldBytes = 0;
+    if (this.#cachedBytes + bytes > MAX_CACHED_BYTES) {
+      this.#cached.clear();
+      this.#cachedBytes = 0;
     }
     const unit = this.#load(header);
-    this.#held.set(header.start, unit);
-    this.#heldBytes += bytes;
+    this.#cached.set(header.start, unit);
+    this.#cachedBytes += bytes;
     return unit;
   }
 
   /**
-   * The type of an entry, in what is made: 0 for void, UNKNOWN for what is not told.
+   * Returns the BTF id of an entry's type: 0 for void, UNKNOWN if not described.
    *
-   * @param pointee it is only pointed to: a struct is then its name
+   * @param pointee the type is only a pointer target: a struct becomes a forward declaration
    */
   #typeAt(from: DwarfUnit, place: number, pointee: boolean, depth: number): number {
     const { start, end } = from.header;
@@ -210,11 +210,11 @@ class DwarfTypes {
       if (type === IN_PROGRESS) throw damaged(`type ${place} contains itself`);
       return type;
     }
-    if (depth > MOST_DEPTH) throw damaged(`type ${place} nested too deeply`);
+    if (depth > MAX_DEPTH) throw damaged(`type ${place} nested too deeply`);
     known.set(place, IN_PROGRESS);
-    const made = this.#make(unit, place, pointee, depth + 1);
-    known.set(place, made);
-    return made;
+    const built = this.#make(unit, place, pointee, depth + 1);
+    known.set(place, built);
+    return built;
   }
 
   #make(unit: DwarfUnit, place: number, pointee: boolean, depth: number): number {
@@ -272,7 +272,7 @@ class DwarfTypes {
     const { name, size, children } = unit;
     if (size === NONE) return this.#types.declared(kind, name);
     const members: BuiltMember[] = [];
-    let whole = true;
+    let complete = true;
     if (children)
       for (let at = unit.next; unit.read(at); ) {
         if (unit.tag !== Tag.MEMBER) {
@@ -284,13 +284,13 @@ class DwarfTypes {
         const known = place !== NONE && (location !== NONE || dataBitOffset !== NONE);
         at = unit.after();
         const type = known ? this.#typeAt(unit, place, false, depth) : UNKNOWN;
-        whole &&= type > 0 && (bitOffset === undefined || storage !== NONE);
+        complete &&= type > 0 && (bitOffset === undefined || storage !== NONE);
         let bits = dataBitOffset === NONE ? location * 8 : dataBitOffset;
         // Counted from the most significant bit of the storage unit: DWARF 2 and 3.
         if (bitOffset !== undefined) bits += storage * 8 - bitOffset - bitSize;
         members.push({ name: of, type, bitOffset: bits, bitSize: Math.max(0, bitSize) });
       }
-    if (!whole) return name === 0 ? UNKNOWN : this.#types.declared(kind, name);
+    if (!complete) return name === 0 ? UNKNOWN : this.#types.declared(kind, name);
     return this.#types.aggregate(kind, name, size, members);
   }
 
@@ -304,15 +304,15 @@ class DwarfTypes {
     return this.#types.enumeration(name, size, values);
   }
 
-  /** An array of each dimension, the innermost first; one without an end has 0 elements. */
+  /** One array per dimension, the innermost first; without an upper bound it has 0 elements. */
   #array(unit: DwarfUnit, element: () => number): number {
     const counts: number[] = [];
     if (unit.children)
       for (let at = unit.next; unit.read(at); at = unit.after()) {
         if (unit.tag !== Tag.SUBRANGE) continue;
         const { count } = unit;
-        counts.push(count > 0 && count < MOST_ELEMENTS ? count : 0);
-        if (counts.length > MOST_DIMENSIONS) return UNKNOWN;
+        counts.push(count > 0 && count < MAX_ELEMENTS ? count : 0);
+        if (counts.length > MAX_DIMENSIONS) return UNKNOWN;
       }
     if (counts.length === 0) counts.push(0);
     const type = element();
@@ -335,12 +335,12 @@ class DwarfTypes {
   }
 }
 
-/** Names are places in .debug_str, which the linker keeps each string once in; others are added. */
+/** Names are offsets into .debug_str, where the linker stores each string once; other strings are added. */
 class StringNames implements Names {
   readonly #strings: Uint8Array;
   readonly #offsets: DataView;
   readonly #types: BtfBuilder;
-  /** Names of up to three bytes, by them: compilers have those in the entries. */
+  /** Names of up to three bytes, by their content: compilers store those inline in the entries. */
   readonly #short = new Map<number, number>();
 
   constructor(strings: Uint8Array, offsets: Uint8Array, types: BtfBuilder) {

@@ -1,32 +1,32 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import type { Btf } from '../btf/btf.js';
 import { Kind } from '../btf/format.js';
 import { ListedSymbols, relocated } from '../symbols.js';
 import { BtfBuilder, type BuiltMember } from './builder.js';
 
-/** dwarf2json's format has been 6 since 2019; of 5 and earlier, bitfields were otherwise. */
+/** dwarf2json has written format 6 since 2019; up to 5, bitfields were encoded differently. */
 const FORMAT = /^6\.\d+\.\d+$/;
-/** Numbers that a double does not hold: they are made text before they are parsed. */
+/** Numbers that exceed a double's precision: they are quoted before parsing. */
 const LARGE = /("\s*:\s*)(-?\d{16,20})(?=\s*[,}\]])/g;
-/** Types nested deeper are damage. */
-const MOST_DEPTH = 256;
-const MOST_BANNER = 4096;
-/** Names that dwarf2json makes for types without one, and for members without one. */
+/** Deeper nesting of types indicates corruption. */
+const MAX_DEPTH = 256;
+const MAX_BANNER = 4096;
+/** Names that dwarf2json makes up for unnamed types and members. */
 const ANONYMOUS = /^unnamed_/;
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What Volatility's symbol tables (ISF, as dwarf2json writes them) hold. */
+/** Contents of a Volatility symbol table (ISF, as dwarf2json writes it). */
 export interface Isf {
-  /** `linux_banner` without its newline; undefined where the file has none. */
+  /** `linux_banner` without its newline; undefined if missing. */
   readonly banner: string | undefined;
   readonly types: Btf;
-  /** The symbols where the kernel runs; undefined where the file has none. */
+  /** Symbols at their runtime addresses; undefined if the file has none. */
   symbols(kernelOffset: bigint): ListedSymbols | undefined;
 }
 
 /**
- * Reads a table of Volatility 3. It has no typedefs: a member of one has the type behind it.
+ * Reads a Volatility 3 symbol table. It has no typedefs: members have the underlying type.
  *
  * @throws {KernelError} `unsupported-format`, `damaged`
  */
@@ -58,11 +58,11 @@ function parse(text: string): unknown {
 function bannerOf(symbols: Fields): string | undefined {
   if (!Object.hasOwn(symbols, 'linux_banner')) return undefined;
   const { constant_data: data } = fields(symbols.linux_banner, 'linux_banner');
-  if (typeof data !== 'string' || data.length > MOST_BANNER) return undefined;
+  if (typeof data !== 'string' || data.length > MAX_BANNER) return undefined;
   return Buffer.from(data, 'base64').toString('latin1').split('\0', 1)[0]!.trim();
 }
 
-/** Those with an address; variables and functions are told apart by where the kernel's text lies. */
+/** Symbols with an address; functions are those in the kernel's text, all others are variables. */
 function listed(symbols: Fields, kernelOffset: bigint): ListedSymbols | undefined {
   const addressOf = (name: string): bigint | undefined => {
     if (!Object.hasOwn(symbols, name)) return undefined;
@@ -113,7 +113,7 @@ class IsfTypes {
 
   /** @throws {KernelError} `damaged` */
   #type(value: unknown, depth: number, pointee = false): number {
-    if (depth > MOST_DEPTH) throw malformed('types nested too deeply');
+    if (depth > MAX_DEPTH) throw malformed('types nested too deeply');
     const type = fields(value, 'type');
     const { kind, name } = type;
     switch (kind) {
@@ -123,7 +123,7 @@ class IsfTypes {
         return this.#built.plain(Kind.PTR, 0, this.#type(type.subtype, depth + 1, true));
       case 'array': {
         const element = this.#type(type.subtype, depth + 1, pointee);
-        return this.#built.array(element, whole(type.count, 2 ** 31));
+        return this.#built.array(element, integerOf(type.count, 2 ** 31));
       }
       case 'enum':
         return this.#enum(text(name));
@@ -149,12 +149,12 @@ class IsfTypes {
   }
 
   #base(name: string): number {
-    // Where a pointer leads to nothing that has a type.
+    // The target of a pointer without a type.
     if (name === 'void') return 0;
     if (!Object.hasOwn(this.#bases, name)) throw malformed(`no base type ${name.slice(0, 60)}`);
     const { kind, size, signed } = fields(this.#bases[name], name);
     const id = this.#built.name(name);
-    const bytes = whole(size, 64);
+    const bytes = integerOf(size, 64);
     if (kind === 'void' || bytes === 0) return 0;
     if (kind === 'float') return this.#built.plain(Kind.FLOAT, id, bytes);
     return this.#built.int(id, bytes, kind === 'bool' ? 4 : signed === true ? 1 : 0);
@@ -167,7 +167,7 @@ class IsfTypes {
       name: this.#built.name(key),
       value: integer(value) ?? refuse(`invalid enumerator ${key.slice(0, 60)}`),
     }));
-    return this.#built.enumeration(this.#nameOf(name), whole(size, 8), values);
+    return this.#built.enumeration(this.#nameOf(name), integerOf(size, 8), values);
   }
 
   #struct(name: string, depth: number): number {
@@ -180,22 +180,22 @@ class IsfTypes {
       .map(([of, value]) => this.#member(of, fields(value, of), depth))
       .sort((a, b) => a.bitOffset - b.bitOffset);
     const as = kind === 'union' ? Kind.UNION : Kind.STRUCT;
-    const id = this.#built.aggregate(as, this.#nameOf(name), whole(size, 2 ** 32), built);
+    const id = this.#built.aggregate(as, this.#nameOf(name), integerOf(size, 2 ** 32), built);
     this.#known.set(name, id);
     return id;
   }
 
   #member(of: string, { type, offset, anonymous }: Fields, depth: number): BuiltMember {
     const name = anonymous === true ? 0 : this.#built.name(of);
-    const bits = whole(offset, 2 ** 28) * 8;
+    const bits = integerOf(offset, 2 ** 28) * 8;
     const described = fields(type, of);
     if (described.kind !== 'bitfield')
       return { name, type: this.#type(described, depth), bitOffset: bits, bitSize: 0 };
     return {
       name,
       type: this.#type(described.type, depth),
-      bitOffset: bits + whole(described.bit_position, 128),
-      bitSize: whole(described.bit_length, 128),
+      bitOffset: bits + integerOf(described.bit_position, 128),
+      bitSize: integerOf(described.bit_length, 128),
     };
   }
 
@@ -214,8 +214,8 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : refuse('type without a name');
 }
 
-function whole(value: unknown, most: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most)
+function integerOf(value: unknown, limit: number): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= limit)
     return value;
   return refuse(`invalid size or offset ${String(value).slice(0, 40)}`);
 }

@@ -1,23 +1,22 @@
-// Types that are described otherwise than by BTF: DWARF and Volatility's ISF. Loaded only where --types
-// names such a file.
+// Types in formats other than BTF: DWARF and Volatility's ISF. Loaded only if --types names such a file.
 import { execFileSync } from 'node:child_process';
-import { KernelError } from '../../../base/errors/kernel.js';
-import { programPath, safePath } from '../../../base/program-path.js';
+import { KernelError } from '../../../base/errors.js';
+import { programPath, safePath } from '../../../base/shell.js';
 import type { Btf } from '../btf/btf.js';
-import { ElfFile, isElf64, readFileHead, readWholeFile } from '../elf-file.js';
-import type { TypesFile } from '../types-file.js';
+import { ElfFile, isElf64, readFileHead, readFullFile } from '../elf-file.js';
+import type { TypesFile } from '../provenance.js';
 import { readDwarf } from './dwarf.js';
 import { readIsf } from './isf.js';
 
-/** Of JSON: tables of today's kernels have 30 MB. */
-const MOST_TEXT = 256 << 20;
+/** Maximum JSON size: tables of current kernels have 30 MB. */
+const MAX_TEXT = 256 << 20;
 const XZ = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0);
 const UNPACK_MS = 60_000;
 
 /**
- * Opens a vmlinux or .debug file with DWARF, or a table of Volatility (.json, .json.xz).
+ * Opens a vmlinux or .debug file with DWARF, or a Volatility symbol table (.json, .json.xz).
  *
- * @throws {KernelError} `unsupported-format` for what is neither; `no-types`, `damaged`, `wrong-vmlinux`
+ * @throws {KernelError} `unsupported-format` for any other file; `no-types`, `damaged`, `wrong-vmlinux`
  */
 export function openTypesFile(path: string): TypesFile {
   const head = readFileHead(path, 64);
@@ -61,7 +60,7 @@ function loadDwarf(path: string): Btf {
   }
 }
 
-/** Errors name the file, and what is wrong in it is the file's fault, not that of the dump. */
+/** Adds the file's name to errors: they concern the types file, not the dump. */
 function named<T>(path: string, read: () => T): T {
   try {
     return read();
@@ -73,7 +72,7 @@ function named<T>(path: string, read: () => T): T {
 }
 
 function textOf(path: string, packed: boolean): string {
-  const bytes = packed ? unpacked(path) : readWholeFile(path, MOST_TEXT);
+  const bytes = packed ? unpacked(path) : readFullFile(path, MAX_TEXT);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
@@ -86,14 +85,14 @@ function unpacked(path: string): Uint8Array {
   try {
     return execFileSync(xz, ['-dc', '--memlimit=256MiB', '--', path], {
       env: { PATH: safePath() },
-      maxBuffer: MOST_TEXT,
+      maxBuffer: MAX_TEXT,
       stdio: ['ignore', 'pipe', 'pipe'],
       timeout: UNPACK_MS,
     });
   } catch (cause) {
-    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+    const output = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    const why = code === 'ENOBUFS' ? `over ${MOST_TEXT} bytes` : said.split('\n', 1)[0] || code;
+    const why = code === 'ENOBUFS' ? `over ${MAX_TEXT} bytes` : output.split('\n', 1)[0] || code;
     throw new KernelError('unsupported-format', `${path}: corrupt (${why})`, { cause });
   }
 }

@@ -1,20 +1,20 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { KernelError, type KernelErrorCode } from '../../../base/errors/kernel.js';
+import { KernelError, type KernelErrorCode, ReadError } from '../../../base/errors.js';
 
-/** Bytes that can be read at any position: a file, or a file inside another format. */
+/** Random-access bytes: a file, or a file within another format. */
 export interface ByteSource {
   /** The path, for messages. */
   readonly name: string;
-  /** Bytes; Infinity where the size means nothing (/proc/kcore). */
+  /** Bytes; Infinity if the size is meaningless (/proc/kcore). */
   readonly size: number;
-  /** What the bytes are wrapped in, such as `flattened`; absent for a plain file. */
+  /** Container format, such as `flattened`; absent for a plain file. */
   readonly wrapping?: string;
-  /** The wrapping was cut: what is missing inside of it is lost, not a hole of zeros. */
+  /** Whether the container is truncated: missing bytes are lost, not a hole of zeros. */
   readonly cut?: boolean;
   /**
    * Reads `length` bytes at `position` into the start of `target`.
    *
-   * @returns the bytes read: fewer than `length` only where the source ends or refuses.
+   * @returns the number of bytes read: fewer than `length` only where the source ends or a read fails.
    */
   pread(target: Uint8Array, length: number, position: number | bigint): number;
   close(): void;
@@ -24,14 +24,13 @@ export interface ByteSource {
 const LAST_POSITION = 2n ** 63n - 2n ** 30n;
 const REFUSALS: ReadonlySet<string> = new Set(['EIO', 'EFAULT', 'EINVAL', 'EPERM', 'ENXIO']);
 
-/** A file on disk, or /proc/kcore. */
 export class FileSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   #fd: number;
 
   /**
-   * @param unfit the code for what is not a file at all
+   * @param unfit the error code for anything that is not a regular file
    * @throws {KernelError} `no-such-file`, `permission` or `unfit`
    */
   constructor(path: string, unfit: KernelErrorCode = 'not-a-dump') {
@@ -54,7 +53,7 @@ export class FileSource implements ByteSource {
       try {
         read = readSync(this.#fd, target, done, length - done, at);
       } catch (error) {
-        // A bad sector, or memory that /proc/kcore refuses: the rest of the range is not to be had.
+        // A bad sector, or memory that /proc/kcore does not return: the rest of the range is unavailable.
         if (REFUSALS.has(errorCode(error))) return done;
         throw error;
       }
@@ -71,23 +70,23 @@ export class FileSource implements ByteSource {
   }
 }
 
-/** Whether a path leads to the running kernel's memory (/dev/core is a link to it). */
+/** Whether a path resolves to /proc/kcore (/dev/core is a symlink to it). */
 export function isKcorePath(path: string): boolean {
-  // Node's own way looks at each folder by its name, which there is none for that is not UTF-8.
+  // Node's own implementation resolves each folder by name, which fails for names that are not UTF-8.
   return realpathSync.native(path) === KCORE;
 }
 
 const KCORE = '/proc/kcore';
 
-/** The anomaly of a source that was cut. */
+/** The anomaly reported for a truncated source. */
 export const CUT_STREAM = 'truncated (the flattened stream has no end mark)';
 
-/** `, flattened` for a description, or nothing. */
+/** Returns `, flattened` for a description, or an empty string. */
 export function wrappingOf({ wrapping }: ByteSource): string {
   return wrapping === undefined ? '' : `, ${wrapping}`;
 }
 
-/** Reads a header: a buffer of its own, cut where the source ends. */
+/** Reads a header into its own buffer, shortened where the source ends. */
 export function readHead(source: ByteSource, position: number, length: number): DataView {
   const wanted = Math.max(0, Math.min(length, source.size - position));
   const bytes = new Uint8Array(wanted);
@@ -96,7 +95,7 @@ export function readHead(source: ByteSource, position: number, length: number): 
 
 function open(path: string, unfit: KernelErrorCode): number {
   try {
-    // Without waiting for somebody to write to a fifo.
+    // O_NONBLOCK: opening a fifo does not wait for a writer.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     const code = errorCode(cause);
@@ -113,7 +112,22 @@ function open(path: string, unfit: KernelErrorCode): number {
   }
 }
 
-/** The `code` of a system error (`ENOENT`), or its text. */
+/** Returns the `code` of a system error (`ENOENT`), or its text. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
+/** Maximum bytes of one read: a corrupt length must not exhaust memory. */
+export const LONGEST_READ = 256 * 1024 * 1024;
+
+/** @throws {ReadError} `refused` if the length exceeds the maximum */
+export function checkLength(address: number | bigint, length: number): void {
+  if (length <= LONGEST_READ) return;
+  throw lengthError(BigInt(address), length);
+}
+
+/** The error for a read that is too long, or has an invalid length. */
+export function lengthError(address: bigint, length: number): ReadError {
+  const detail = `read of ${length} bytes, over the limit of ${LONGEST_READ}`;
+  return new ReadError('refused', address, detail);
 }

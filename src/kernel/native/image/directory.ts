@@ -1,19 +1,19 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { KernelError } from '../../../base/errors/kernel.js';
-import { shellPath } from '../../../base/shell-word.js';
+import { KernelError } from '../../../base/errors.js';
+import { shellPath } from '../../../base/shell.js';
 import { errorCode } from './byte-source.js';
 
 /**
- * The dump in a directory such as /var/crash/127.0.0.1-2026-11-20-04:12:00: RHEL and SUSE write
- * `vmcore` (or `vmcore.flat`), Debian's kdump-tools `dump.YYYYMMDDHHMM`. One level further down is
- * searched if there is none, since dumps get a directory each.
+ * Finds the dump in a directory such as /var/crash/127.0.0.1-2026-11-20-04:12:00: RHEL and SUSE
+ * write `vmcore` (or `vmcore.flat`), Debian's kdump-tools `dump.YYYYMMDDHHMM`. If there is none,
+ * also searches one level down, since each dump gets its own directory.
  *
- * @returns `path` itself if it is no directory.
- * @throws {KernelError} if the directory holds no dump, or several.
+ * @returns `path` itself if it is not a directory.
+ * @throws {KernelError} if the directory contains no dump, or several.
  */
 export function dumpIn(path: string): string {
-  // Node takes such a name for a mistake of the program's.
+  // Node treats such a name as a programming error.
   if (path.includes('\0'))
     throw new KernelError('no-such-file', 'the file name contains a NUL byte');
   if (!isDirectory(path)) return path;
@@ -31,27 +31,27 @@ export function dumpIn(path: string): string {
     throw new KernelError('no-such-file', message, { next: 'Name the file itself.' });
   }
   if (found.length === 1) return found[0]!;
-  const named = found.slice(0, MOST_NAMED).join(', ');
-  const more = found.length > MOST_NAMED ? ` and ${found.length - MOST_NAMED} more` : '';
-  throw new KernelError('not-a-dump', `${path}: several dumps found (${named}${more})`, {
+  const named = found.slice(0, MAX_NAMED).join(', ');
+  const suffix = found.length > MAX_NAMED ? ` and ${found.length - MAX_NAMED} more` : '';
+  throw new KernelError('not-a-dump', `${path}: several dumps found (${named}${suffix})`, {
     next: `Name one: --vmcore ${shellPath(found[0]!)}`,
   });
 }
 
-const MOST_NAMED = 6;
-/** What {@link DUMP} takes, in words. */
+const MAX_NAMED = 6;
+/** Description of the names that {@link DUMP} matches. */
 const NAMES = 'no vmcore, vmcore.*, *.vmcore or dump.YYYYMMDDHHMM there or one directory below';
-/** Names that kdump and its kin give to dumps. */
+/** Names that kdump and similar tools give to dumps. */
 export const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
 
-/** A plain `vmcore` wins over its copies beside it (`vmcore.flat`, `vmcore.zst`). */
+/** A plain `vmcore` takes precedence over copies next to it (`vmcore.flat`, `vmcore.zst`). */
 function candidates(directory: string): string[] {
   const named = entries(directory).filter((name) => DUMP.test(name));
   const best = named.includes('vmcore') ? ['vmcore'] : named.sort();
   return best.map((name) => join(directory, name)).filter((path) => !isDirectory(path));
 }
 
-/** Of a directory that may not be listed (lost+found) none, and its path goes to `closed`. */
+/** Returns no candidates for a directory that cannot be listed (lost+found), and adds its path to `closed`. */
 function candidatesOrNone(directory: string, closed: string[]): string[] {
   try {
     return candidates(directory);

@@ -1,31 +1,37 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { KernelError } from '../../../base/errors/kernel.js';
-import { shellPath } from '../../../base/shell-word.js';
-import type { ByteSource } from './byte-source.js';
+import { basename } from 'node:path';
+import { KernelError } from '../../../base/errors.js';
+import { shellPath } from '../../../base/shell.js';
+import { type ByteSource, FileSource, readHead } from './byte-source.js';
+import { DUMP } from './directory.js';
+import { isKdumpCompressed, readDiskdumpHeader } from './diskdump/header.js';
+import { ET_CORE, isElf } from './elf/header.js';
+import { isFlattened } from './flattened/flattened.js';
 
-/** How what is packed is unpacked: what the file ends in, and the command that makes `to` of `from`. */
+/** How to unpack a compressed file: its usual suffix, and the command that creates `to` from `from`. */
 interface Unpacking {
   readonly suffix: string;
-  /** Both are quoted for a shell. */
+  /** Both arguments are quoted for a shell. */
   command(from: string, to: string): string;
 }
 
-/** A program that unpacks its stdin, whatever the file is called, and leaves the file as it is. */
+/** A program that decompresses its stdin, independent of the file's name, and keeps the file. */
 function unpacker(program: string, suffix: string): Unpacking {
   return { suffix, command: (from, to) => `${program} -dc < ${from} > ${to}` };
 }
 
-/** The command that unpacks a file, to be printed: what it makes is not there yet. */
+/** Returns the command that unpacks a file, for printing, with an output name that does not exist yet. */
 function unpackCommand(file: string, { suffix, command }: Unpacking): string {
   const bare = file.toLowerCase().endsWith(suffix) ? file.slice(0, -suffix.length) : '';
   const first = bare === '' || bare.endsWith('/') ? `${file}.unpacked` : bare;
   let to = first;
-  for (let more = 1; existsSync(to) && more < MOST_TRIED; more++)
-    to = `${file}.unpacked${more === 1 ? '' : more}`;
+  for (let attempt = 1; existsSync(to) && attempt < MAX_TRIED; attempt++)
+    to = `${file}.unpacked${attempt === 1 ? '' : attempt}`;
   return command(shellPath(file), shellPath(to));
 }
 
-const MOST_TRIED = 100;
+const MAX_TRIED = 100;
 
 const TAR: Unpacking = {
   suffix: '.tar',
@@ -37,14 +43,14 @@ const SEVEN_ZIP: Unpacking = {
   command: (from, to) => `7z x -o${to} -- ${from}`,
 };
 
-/** A kind of file that people give in place of a dump that can be read. */
+/** A kind of file that users pass instead of a readable dump. */
 interface Foreign {
   readonly bytes: string;
   readonly offset?: number;
-  /** `unsupported-format` for what holds a dump, `not-a-dump` for what doesn't. */
+  /** `unsupported-format` if it contains a dump, `not-a-dump` otherwise. */
   readonly code: 'unsupported-format' | 'not-a-dump';
   readonly kind: string;
-  /** What to do with it: how it is unpacked, or a sentence. */
+  /** Next step: how to unpack the file, or a sentence. */
   readonly next?: Unpacking | string;
 }
 
@@ -52,14 +58,14 @@ function packed(bytes: string, kind: string, next?: Unpacking | string): Foreign
   return { bytes, code: 'unsupported-format', kind, ...(next === undefined ? {} : { next }) };
 }
 
-function other(bytes: string, kind: string, offset = 0): Foreign {
+function foreign(bytes: string, kind: string, offset = 0): Foreign {
   return { bytes, offset, code: 'not-a-dump', kind };
 }
 
 const MEMORY_ONLY =
   'Dump again with virsh dump --memory-only, or with dump-guest-memory of the QEMU monitor.';
 
-/** Magic numbers as Latin-1 text. crash's headers name those of other dump formats. */
+/** Magic numbers as Latin-1 text. Those of other dump formats are from crash's headers. */
 const FOREIGN: readonly Foreign[] = [
   packed('\x1f\x8b', 'compressed with gzip', unpacker('gzip', '.gz')),
   packed('\xfd7zXZ\x00', 'compressed with xz', unpacker('xz', '.xz')),
@@ -80,13 +86,13 @@ const FOREIGN: readonly Foreign[] = [
   },
   packed('QFI\xfb', 'qcow2 disk image, not a memory dump'),
   packed('KDMV', 'VMDK disk image, not a memory dump'),
-  // What migration sends; libvirt's `virsh dump` writes that to a file unless it is told otherwise.
+  // The migration stream; libvirt's `virsh dump` writes it to a file by default.
   packed(
     'QEVM',
     'unsupported format (QEMU migration stream, as plain virsh dump writes)',
     MEMORY_ONLY,
   ),
-  // QEMU_SAVE_MAGIC and QEMU_SAVE_PARTIAL (src/qemu/qemu_saveimage.h), before XML and that stream.
+  // QEMU_SAVE_MAGIC and QEMU_SAVE_PARTIAL (src/qemu/qemu_saveimage.h), before XML and the migration stream.
   packed(
     'LibvirtQemudSave',
     'unsupported format (guest state of virsh save)',
@@ -112,14 +118,14 @@ const FOREIGN: readonly Foreign[] = [
   ].map((magic) =>
     packed(magic, 'unsupported format (VMware saved state)', 'Convert it with vmss2core.'),
   ),
-  other('\x9f\xeb\x01', 'BTF data, not a dump'),
-  other('HdrS', 'kernel image (vmlinuz), not a dump', 0x202),
-  other('!<arch>\n', 'ar archive (such as a deb package), not a dump'),
-  other('#!', 'script, not a dump'),
+  foreign('\x9f\xeb\x01', 'BTF data, not a dump'),
+  foreign('HdrS', 'kernel image (vmlinuz), not a dump', 0x202),
+  foreign('!<arch>\n', 'ar archive (such as a deb package), not a dump'),
+  foreign('#!', 'script, not a dump'),
 ];
 
-/** @throws {KernelError} if the file is of a kind that is known and not read. */
-export function refuseForeign(source: ByteSource, head: DataView): void {
+/** @throws {KernelError} if the file is of a known but unsupported kind. */
+export function rejectForeign(source: ByteSource, head: DataView): void {
   const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
   const { name } = source;
   for (const { bytes: magic, offset = 0, code, kind, next } of FOREIGN) {
@@ -128,7 +134,68 @@ export function refuseForeign(source: ByteSource, head: DataView): void {
     throw new KernelError(code, `${name}: ${kind}`, advice === undefined ? {} : { next: advice });
   }
   if (head.byteLength > 0 && bytes.every((byte) => byte === 0)) {
-    const what = `incomplete dump or copy (first ${head.byteLength} bytes are zero)`;
-    throw new KernelError('damaged', `${name}: ${what}`);
+    const problem = `incomplete dump or copy (first ${head.byteLength} bytes are zero)`;
+    throw new KernelError('damaged', `${name}: ${problem}`);
+  }
+}
+
+/** Kind of a file according to its first bytes. */
+interface FileKind {
+  /** A dump, or an attempt at one: opening it reports the problem. */
+  readonly isDump: boolean;
+  /** Identity of a split dump: equal for all of its parts. */
+  readonly partOf?: string;
+}
+
+const HEAD = 65536;
+
+/**
+ * Distinguishes dumps from other files next to them. The name counts only if the content is
+ * inconclusive: for files that are empty, compressed, or begin with zeros.
+ *
+ * @throws {KernelError} `no-such-file`, `permission`, `not-a-dump` if it is not a regular file
+ */
+export function recognise(path: string): FileKind {
+  const source = new FileSource(path);
+  try {
+    const head = readHead(source, 0, HEAD);
+    if (isKdumpCompressed(head)) return { isDump: true, ...partOf(source) };
+    if (isFlattened(head) || isCore(head)) return { isDump: true };
+    if (!DUMP.test(basename(path))) return { isDump: false };
+    return { isDump: head.byteLength === 0 || isPlainName(path) || isWrapped(source, head) };
+  } finally {
+    source.close();
+  }
+}
+
+/** In any byte order: an unsupported core still gets its own message. */
+function isCore(head: DataView): boolean {
+  if (!isElf(head) || head.byteLength < 18) return false;
+  return head.getUint16(16, head.getUint8(5) !== 2) === ET_CORE;
+}
+
+/** Whether the name is one that kdump gives to dumps, without a suffix that may mean a checksum or notes. */
+function isPlainName(path: string): boolean {
+  return !basename(path).startsWith('vmcore.');
+}
+
+function isWrapped(source: FileSource, head: DataView): boolean {
+  try {
+    rejectForeign(source, head);
+    return false;
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return error.code !== 'not-a-dump';
+  }
+}
+
+function partOf(source: FileSource): Pick<FileKind, 'partOf'> {
+  try {
+    const { split, identity } = readDiskdumpHeader(source);
+    if (split === undefined) return {};
+    return { partOf: createHash('sha256').update(identity, 'latin1').digest('hex') };
+  } catch (error) {
+    if (error instanceof KernelError) return {};
+    throw error;
   }
 }

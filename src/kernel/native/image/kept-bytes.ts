@@ -1,49 +1,45 @@
 import { deflateSync, inflateSync } from 'node:zlib';
-import { KernelError, ReadError } from '../../../base/errors/kernel.js';
-import { bytesOf, viewOf } from '../../bytes.js';
-import type { ByteWindow } from '../../fast-reads.js';
-import type { MemoryImage } from './image.js';
-import { type ByteRange, KeptRanges } from './kept-ranges.js';
+import { KernelError, NOT_KEPT, ReadError } from '../../../base/errors.js';
+import { type ByteWindow, bytesOf, viewOf } from '../../bytes.js';
+import { firstEndingAbove, type MemoryImage, WrappedImage } from './image.js';
+import { type ByteRange, KeptRanges, VarintReader, VarintWriter } from './kept-ranges.js';
 import type { Note } from './notes.js';
-import { firstEndingAbove } from './sorted.js';
-import { VarintReader, VarintWriter } from './varints.js';
-import { WrappedImage } from './wrapped-image.js';
 
-/** A note of ours: crash and makedumpfile pass over types that they don't know. */
+/** Owner name of kdump-mem's notes: crash and makedumpfile skip unknown types. */
 const NAME = 'kdump-mem';
 const TYPE = 0x4b455054;
 const VERSION = 1;
-/** A list before it is compressed; then another note begins. */
-const MOST_LIST_BYTES = 64 << 20;
-/** All lists: struct pages of 512 GiB, each kept in two places, take as much. */
-const MOST_BYTES = 512 << 20;
-/** A page's part of a list is no longer: two numbers, and two of three bytes for each range. */
+/** Maximum uncompressed size of a list; longer ones continue in another note. */
+const MAX_LIST_BYTES = 64 << 20;
+/** Maximum size of all lists: enough for the struct pages of 512 GiB, with two ranges each. */
+const MAX_BYTES = 512 << 20;
+/** Upper bound on a page's part of a list: two numbers, and two of three bytes for each range. */
 const longestPart = (pageSize: number): number => 16 + pageSize * 3;
-const MOST_PAGE_SHIFT = 16;
+const MAX_PAGE_SHIFT = 16;
 
 /**
- * Which bytes of a dump's pages are the kernel's. `kdump-mem extract` writes zeros over everything
- * else of a page; whoever reads those must be told that they are not there.
+ * The bytes of a dump's pages that an extract contains. `kdump-mem extract` zeroes all other bytes
+ * of a page; readers must treat them as missing.
  */
 export interface KeptBytes {
   readonly pageSize: number;
-  /** A page that is not here is whole. */
+  /** Pages without an entry are complete. */
   readonly pages: KeptRanges;
 }
 
 /**
- * The notes that tell it. Each is a version, log2 of the page size, then a list of deflated LEB128
- * numbers: for each page the distance from the last one (in the list), the number of its ranges, and
- * for each of them the bytes since the last one's end and its length.
+ * The notes that describe the kept bytes. Each contains a version, log2 of the page size, then a list of
+ * deflated LEB128 numbers: for each page the distance from the previous one (in the list), the number of its
+ * ranges, and for each range the bytes since the previous one's end and its length.
  *
  * @param pages ascending
- * @param most bytes of a list at most, but for its last page
- * @returns one note, and more only where a list grows long
+ * @param limit maximum bytes of a list, except for its last page
+ * @returns one note, or more if a list gets too long
  */
 export function keptBytesNotes(
   pageSize: number,
   pages: Iterable<readonly [page: number, ranges: readonly ByteRange[]]>,
-  most = MOST_LIST_BYTES - longestPart(pageSize),
+  limit = MAX_LIST_BYTES - longestPart(pageSize),
 ): Note[] {
   const notes: Note[] = [];
   let numbers = new VarintWriter();
@@ -56,7 +52,7 @@ export function keptBytesNotes(
     last = 0;
   };
   for (const [page, ranges] of pages) {
-    if (numbers.bytes.length > most) end();
+    if (numbers.bytes.length > limit) end();
     numbers.push(page - last);
     numbers.push(ranges.length);
     last = page;
@@ -71,7 +67,7 @@ export function keptBytesNotes(
   return notes;
 }
 
-/** @throws {KernelError} `damaged` when there are such notes and they make no sense */
+/** @throws {KernelError} `damaged` when such notes are malformed */
 export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
   const lists = notes.filter(({ name, type }) => name === NAME && type === TYPE);
   const [first] = lists;
@@ -84,7 +80,7 @@ export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
     if (shiftOf({ data }) !== shift) throw damaged('pages of two sizes');
     const list = inflated(data);
     bytes += list.length;
-    if (bytes > MOST_BYTES) throw damaged('too long');
+    if (bytes > MAX_BYTES) throw damaged('too long');
     readList(list, pages);
   }
   return { pageSize, pages };
@@ -99,7 +95,7 @@ function shiftOf({ data }: Pick<Note, 'data'>): number {
     throw new KernelError('unsupported-format', message);
   }
   const shift = data.getUint8(1);
-  if (shift > MOST_PAGE_SHIFT) throw damaged(`page size 2^${shift}`);
+  if (shift > MAX_PAGE_SHIFT) throw damaged(`page size 2^${shift}`);
   return shift;
 }
 
@@ -112,7 +108,7 @@ function readList(list: Buffer, pages: KeptRanges): void {
   }
 }
 
-/** An image in which bytes that were not kept cannot be read; the image itself where it has all. */
+/** Returns an image in which bytes that were not kept cannot be read; the image itself if it is complete. */
 export function withKeptBytes(image: MemoryImage): MemoryImage {
   const kept = keptBytesOf(image.notes ?? []);
   return kept === undefined ? image : new KeptBytesImage(image, kept);
@@ -129,18 +125,17 @@ class KeptBytesImage extends WrappedImage {
   readPhysical(address: number, length: number): DataView {
     const missing = this.#firstMissing(address, address + length);
     if (missing < 0) return this.image.readPhysical(address, length);
-    // A page that is not stored may come before it.
+    // A page that is not stored may precede it.
     if (missing > address) this.image.readPhysical(address, missing - address);
-    const detail = 'not in the extract';
-    throw new ReadError('filtered', BigInt(missing), detail);
+    throw new ReadError('filtered', BigInt(missing), NOT_KEPT);
   }
 
-  show(address: number, length: number, window: ByteWindow): boolean {
+  locate(address: number, length: number, window: ByteWindow): boolean {
     const isKept = this.#firstMissing(address, address + length) < 0;
-    return isKept && this.image.show?.(address, length, window) === true;
+    return isKept && this.image.locate?.(address, length, window) === true;
   }
 
-  /** Physical address of the first byte that was not kept of the pages that are stored, or -1. */
+  /** Physical address of the first byte of a stored page that was not kept, or -1. */
   #firstMissing(address: number, end: number): number {
     const { pageSize, pages } = this.keptBytes;
     for (let at = address; at < end; ) {
@@ -157,7 +152,7 @@ class KeptBytesImage extends WrappedImage {
   }
 }
 
-/** The first of the bytes from `start` to `end` that no range holds, or -1. */
+/** The first byte from `start` to `end` that is in no range, or -1. */
 function firstMissing(ranges: readonly ByteRange[], start: number, end: number): number {
   let at = start;
   for (let i = firstEndingAbove(ranges, start); i < ranges.length && at < end; i++) {
@@ -171,7 +166,7 @@ function firstMissing(ranges: readonly ByteRange[], start: number, end: number):
 function inflated(data: DataView): Buffer {
   const body = bytesOf(data, 2);
   try {
-    return inflateSync(body, { maxOutputLength: MOST_LIST_BYTES });
+    return inflateSync(body, { maxOutputLength: MAX_LIST_BYTES });
   } catch (cause) {
     throw damaged('decompression failed', cause);
   }

@@ -1,111 +1,168 @@
-import { VarintReader } from './varints.js';
+/** Maximum number of partially kept pages: 16 GiB of 4 KiB pages, the struct pages of 1 TiB. */
+const MAX_PAGES = 1 << 22;
+/** Maximum number of distinct range lists, and of their encoded bytes. */
+const MAX_LISTS = 1 << 20;
+const MAX_LIST_BYTES = 64 << 20;
 
-/** Pages of which a part is kept: 16 GiB of 4 KiB ones, the struct pages of 1 TiB. */
-const MOST_PAGES = 1 << 22;
-/** Ways in which pages are kept, and what it takes to tell them. */
-const MOST_WAYS = 1 << 20;
-const MOST_WAY_BYTES = 64 << 20;
-
-/** Bytes of a page, ascending and apart from each other, `end` exclusive. */
+/** Byte range in a page, `end` exclusive; ranges are ascending and do not touch. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
 /**
- * What is kept of pages, by their numbers (physical address ÷ page size). Struct pages by the million
- * are kept alike, and those of a busy machine in a hundred thousand ways of a hundred ranges each: so
- * it is kept as it was told, once for all pages that are alike, and read when it is asked for.
+ * The kept byte ranges of pages, by page number (physical address ÷ page size). Millions of struct
+ * pages share the same ranges, and those of a busy machine have a hundred thousand different lists
+ * of a hundred ranges each: so each distinct list is stored once, encoded, and decoded on access.
  */
 export class KeptRanges {
   readonly #pageSize: number;
   readonly #damaged: (how: string) => Error;
-  /** LEB128 numbers, a character each byte. */
+  /** LEB128 numbers, one character per byte. */
   readonly #pages = new Map<number, string>();
-  readonly #ways = new Map<string, string>();
-  #wayBytes = 0;
+  readonly #lists = new Map<string, string>();
+  #listBytes = 0;
   #highest = -1;
-  /** Where the last way was told. */
-  #before: { list: Buffer; start: number; end: number; way: string | undefined } = {
+  /** Position of the previous encoded list. */
+  #previous: { list: Buffer; start: number; end: number; text: string | undefined } = {
     list: Buffer.alloc(0),
     start: 0,
     end: 0,
-    way: undefined,
+    text: undefined,
   };
-  /** The page that was asked for last. */
+  /** The page that was accessed last. */
   #last: { readonly page: number; readonly ranges: readonly ByteRange[] | undefined } = {
     page: -1,
     ranges: undefined,
   };
 
-  /** @param damaged makes the error that is thrown when numbers make no sense */
+  /** @param damaged creates the error for malformed numbers */
   constructor(pageSize: number, damaged: (how: string) => Error) {
     this.#pageSize = pageSize;
     this.#damaged = damaged;
   }
 
   /**
-   * Adds a page behind all others, of which a list tells from where it is read: the number of ranges,
-   * and for each of them the bytes since the last one's end and its length.
+   * Adds a page after all others; its ranges are read from a list: the number of ranges, and for
+   * each the bytes since the previous one's end and its length.
    */
   add(page: number, list: Buffer, numbers: VarintReader): void {
     if (page <= this.#highest) throw this.#damaged('out of order');
     this.#highest = page;
-    this.#pages.set(page, this.#way(list, numbers));
+    this.#pages.set(page, this.#readList(list, numbers));
     const { size } = this.#pages;
-    if (size > MOST_PAGES || this.#ways.size > MOST_WAYS || this.#wayBytes > MOST_WAY_BYTES)
+    if (size > MAX_PAGES || this.#lists.size > MAX_LISTS || this.#listBytes > MAX_LIST_BYTES)
       throw this.#damaged('too long');
   }
 
-  /** Reads in which way a page is kept: mostly as the one before it. */
-  #way(list: Buffer, numbers: VarintReader): string {
+  /** Reads the encoded ranges of a page: usually those of the page before it. */
+  #readList(list: Buffer, numbers: VarintReader): string {
     const from = numbers.at;
-    const { list: last, start, end, way } = this.#before;
+    const { list: last, start, end, text } = this.#previous;
     const length = end - start;
-    const isSame = from + length <= list.length && way !== undefined;
+    const isSame = from + length <= list.length && text !== undefined;
     if (isSame && last.compare(list, from, from + length, start, end) === 0) {
       numbers.skip(length);
-      return way;
+      return text;
     }
     const count = numbers.next();
     if (count === undefined || count > this.#pageSize) throw this.#damaged('too many ranges');
-    for (let left = 2 * count; left > 0; left--) numbers.next();
-    const told = list.toString('latin1', from, numbers.at);
-    let same = this.#ways.get(told);
+    for (let remaining = 2 * count; remaining > 0; remaining--) numbers.next();
+    const encoded = list.toString('latin1', from, numbers.at);
+    let same = this.#lists.get(encoded);
     if (same === undefined) {
-      this.#read(told);
-      this.#ways.set(told, told);
-      this.#wayBytes += told.length;
-      same = told;
+      this.#read(encoded);
+      this.#lists.set(encoded, encoded);
+      this.#listBytes += encoded.length;
+      same = encoded;
     }
-    this.#before = { list, start: from, end: numbers.at, way: same };
+    this.#previous = { list, start: from, end: numbers.at, text: same };
     return same;
   }
 
-  /** What is kept of a page; undefined if all of it is. */
+  /** Kept ranges of a page; undefined if all of it is kept. */
   of(page: number): readonly ByteRange[] | undefined {
     if (page === this.#last.page) return this.#last.ranges;
-    const told = this.#pages.get(page);
-    const ranges = told === undefined ? undefined : this.#read(told);
+    const encoded = this.#pages.get(page);
+    const ranges = encoded === undefined ? undefined : this.#read(encoded);
     this.#last = { page, ranges };
     return ranges;
   }
 
-  /** All pages of which a part is kept, in the order in which they were added. */
+  /** All partially kept pages, in insertion order. */
   *[Symbol.iterator](): Generator<[page: number, ranges: readonly ByteRange[]]> {
-    for (const [page, told] of this.#pages) yield [page, this.#read(told)];
+    for (const [page, encoded] of this.#pages) yield [page, this.#read(encoded)];
   }
 
-  #read(told: string): ByteRange[] {
-    const numbers = new VarintReader(Buffer.from(told, 'latin1'), this.#damaged);
+  #read(encoded: string): ByteRange[] {
+    const numbers = new VarintReader(Buffer.from(encoded, 'latin1'), this.#damaged);
     const ranges: ByteRange[] = [];
     let end = 0;
-    for (let left = numbers.next() ?? 0; left > 0; left--) {
+    for (let remaining = numbers.next() ?? 0; remaining > 0; remaining--) {
       const start = end + (numbers.next() ?? this.#pageSize);
       end = start + (numbers.next() ?? 0);
       if (end <= start || end > this.#pageSize) throw this.#damaged('range crosses its page');
       ranges.push({ start, end });
     }
     return ranges;
+  }
+}
+
+/** Writes LEB128: seven bits per byte, the lowest first. Numbers are integers below 2⁴⁹. */
+export class VarintWriter {
+  #bytes = new Uint8Array(4096);
+  #length = 0;
+
+  push(number: number): void {
+    // Maximum bytes of a number.
+    if (this.#length + 8 > this.#bytes.length) this.#grow();
+    let rest = number;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80))
+      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+    this.#bytes[this.#length++] = rest;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #grow(): void {
+    const larger = new Uint8Array(2 * this.#bytes.length);
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+  }
+}
+
+/** Reads consecutive LEB128 numbers. */
+export class VarintReader {
+  readonly #bytes: Uint8Array;
+  readonly #damaged: (how: string) => Error;
+  #at = 0;
+
+  /** @param damaged creates the error for a malformed number */
+  constructor(bytes: Uint8Array, damaged: (how: string) => Error) {
+    this.#bytes = bytes;
+    this.#damaged = damaged;
+  }
+
+  get at(): number {
+    return this.#at;
+  }
+
+  skip(bytes: number): void {
+    this.#at += bytes;
+  }
+
+  /** The next number, or undefined at the end. */
+  next(): number | undefined {
+    if (this.#at >= this.#bytes.length) return undefined;
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 49; scale *= 0x80) {
+      const byte = this.#bytes[this.#at++];
+      if (byte === undefined) throw this.#damaged('truncated number');
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+    }
+    throw this.#damaged('number does not end');
   }
 }

@@ -1,54 +1,54 @@
 import { CHUNK } from './cache.js';
 
-/** Chunks in a line: as many are read at a time where the file is read through. */
+/** Chunks per line: the number read at a time when a file is read sequentially. */
 export const CHUNKS_PER_LINE = 4;
 
 const LINE = CHUNK * CHUNKS_PER_LINE;
 
-/** Lines for which memory is taken at a time. */
+/** Lines for which memory is allocated at a time. */
 const LINES_PER_SLAB = 16;
 
-/** Even a tiny budget holds what one struct and the tables that lead to it lie in. */
-const FEWEST_LINES = 16;
+/** Even a minimal budget can hold one struct and the tables that lead to it. */
+const MIN_LINES = 16;
 
-/** Reads a chunk, or several in a row, into the start of `target`; gives the bytes it got. */
+/** Reads one chunk or several consecutive ones into the start of `target`; returns the number of bytes read. */
 export type Fill = (target: Uint8Array, chunk: number, chunks: number) => number;
 
 /**
- * Chunks of a file in memory that is used again and again: a process that reads a whole dump would
- * otherwise spend a fifth of its time on buffers and their collection. What it shows is overwritten
- * when the memory is needed for other chunks, so a view holds until the next chunk is asked for.
+ * A cache of file chunks in reused memory: otherwise a process that reads an entire dump spends a
+ * fifth of its time on allocating and collecting buffers. Memory is overwritten when it is needed
+ * for other chunks, so a view is valid until the next chunk is requested.
  *
- * Lines of four neighbouring chunks are kept and given up together, by the clock algorithm.
+ * Lines of four adjacent chunks are cached and evicted together, by the clock algorithm.
  */
 export class LineCache {
   readonly #fill: Fill;
-  readonly #most: number;
+  readonly #maxLines: number;
   readonly #slots = new Map<number, number>();
   readonly #lines: Float64Array;
   readonly #used: Uint8Array;
-  /** Of each chunk of each slot the bytes that it has; -1: it was not read. */
+  /** Number of valid bytes of each chunk of each slot; -1 if not read. */
   readonly #lengths: Int32Array;
   readonly #views: DataView[] = [];
   #slab = new ArrayBuffer(0);
   #hand = 0;
   #lastLine = -1;
   #lastSlot = 0;
-  /** The chunk that follows the one that was read last. */
+  /** The chunk after the one that was read last. */
   #next = -1;
 
-  /** @param budget bytes of memory at most */
+  /** @param budget maximum bytes of memory */
   constructor(budget: number, fill: Fill) {
     this.#fill = fill;
-    this.#most = Math.max(FEWEST_LINES, Math.floor(budget / LINE));
-    this.#lines = new Float64Array(this.#most).fill(-1);
-    this.#used = new Uint8Array(this.#most);
-    this.#lengths = new Int32Array(this.#most * CHUNKS_PER_LINE);
+    this.#maxLines = Math.max(MIN_LINES, Math.floor(budget / LINE));
+    this.#lines = new Float64Array(this.#maxLines).fill(-1);
+    this.#used = new Uint8Array(this.#maxLines);
+    this.#lengths = new Int32Array(this.#maxLines * CHUNKS_PER_LINE);
   }
 
   /**
-   * Where a chunk lies: the view of its line, to be read from `within(chunk)` on and for as many
-   * bytes as `length` then says.
+   * Returns the view of a chunk's line; the chunk begins at `offsetInLine(chunk)` and has as many bytes
+   * as `length` then returns.
    */
   view(chunk: number, ahead: boolean): DataView {
     const line = Math.floor(chunk / CHUNKS_PER_LINE);
@@ -60,13 +60,13 @@ export class LineCache {
     return view;
   }
 
-  /** Bytes that a chunk has; only for the chunk that was asked for last. */
+  /** Number of bytes in a chunk; only for the chunk that was requested last. */
   length(chunk: number): number {
     return this.#lengths[this.#lastSlot * CHUNKS_PER_LINE + (chunk % CHUNKS_PER_LINE)]!;
   }
 
-  /** Reads a chunk again when it is asked for the next time. */
-  forget(chunk: number): void {
+  /** Discards a chunk, so that the next request reads it again. */
+  discard(chunk: number): void {
     const line = Math.floor(chunk / CHUNKS_PER_LINE);
     const slot = this.#slots.get(line);
     if (slot === undefined) return;
@@ -82,10 +82,10 @@ export class LineCache {
     const target = new Uint8Array(buffer, byteOffset + part * CHUNK, chunks * CHUNK);
     const read = this.#fill(target, chunk, chunks);
     this.#lengths[first] = Math.min(read, CHUNK);
-    // One that was left short is read again by itself, if anybody asks for it.
-    let whole = 1;
-    while (whole < chunks && read >= (whole + 1) * CHUNK) this.#lengths[first + whole++] = CHUNK;
-    this.#next = chunk + whole;
+    // A partially filled chunk is read again by itself on demand.
+    let mask = 1;
+    while (mask < chunks && read >= (mask + 1) * CHUNK) this.#lengths[first + mask++] = CHUNK;
+    this.#next = chunk + mask;
   }
 
   #slot(line: number): number {
@@ -104,23 +104,23 @@ export class LineCache {
     return slot;
   }
 
-  /** A slot that nobody asked for lately. */
+  /** Returns a slot that was not used recently. */
   #free(): number {
-    const made = this.#views.length;
-    if (made < this.#most) {
-      const at = made % LINES_PER_SLAB;
+    const index = this.#views.length;
+    if (index < this.#maxLines) {
+      const at = index % LINES_PER_SLAB;
       if (at === 0) this.#slab = Buffer.allocUnsafeSlow(LINES_PER_SLAB * LINE).buffer;
       return this.#views.push(new DataView(this.#slab, at * LINE, LINE)) - 1;
     }
-    for (; this.#used[this.#hand] !== 0; this.#hand = (this.#hand + 1) % this.#most)
+    for (; this.#used[this.#hand] !== 0; this.#hand = (this.#hand + 1) % this.#maxLines)
       this.#used[this.#hand] = 0;
     const slot = this.#hand;
-    this.#hand = (this.#hand + 1) % this.#most;
+    this.#hand = (this.#hand + 1) % this.#maxLines;
     return slot;
   }
 }
 
 /** Bytes from the start of a line's view to a chunk. */
-export function within(chunk: number): number {
+export function offsetInLine(chunk: number): number {
   return (chunk % CHUNKS_PER_LINE) * CHUNK;
 }

@@ -1,3 +1,4 @@
+import { KernelError } from '../../../base/errors.js';
 import { bytesOf, textOf } from '../../bytes.js';
 
 /** An ELF note: owner, type, and its bytes. */
@@ -7,26 +8,26 @@ export interface Note {
   readonly data: DataView;
 }
 
-/** Notes are read up to this size in all: 64 MiB holds those of 100,000 CPUs. */
-export const MOST_NOTE_BYTES = 64 * 1024 * 1024;
-/** More notes than this are damage: there are two or three a CPU. */
-export const MOST_NOTES = 100_000;
+/** Maximum total size of notes that are read: 64 MiB holds those of 100,000 CPUs. */
+export const MAX_NOTE_BYTES = 64 * 1024 * 1024;
+/** More notes than this indicate corruption: there are two or three per CPU. */
+export const MAX_NOTES = 100_000;
 
 /**
- * The notes of a PT_NOTE segment (or of a diskdump's notes area), little-endian; ends quietly where
- * the area is cut or damaged. Names and data are padded to 4 bytes, as Linux pads them whatever
- * p_align says.
+ * The notes of a PT_NOTE segment (or of a diskdump's notes area), little-endian; stops without an
+ * error where the area is truncated or corrupt. Names and data are padded to 4 bytes, as Linux does
+ * regardless of p_align.
  */
 export function* notes(area: DataView): Generator<Note> {
   let at = 0;
-  for (let i = 0; i < MOST_NOTES && at + 12 <= area.byteLength; i++) {
+  for (let i = 0; i < MAX_NOTES && at + 12 <= area.byteLength; i++) {
     const nameSize = area.getUint32(at, true);
     const dataSize = area.getUint32(at + 4, true);
     const type = area.getUint32(at + 8, true);
     const dataAt = at + 12 + padded(nameSize);
     const end = dataAt + dataSize;
     if (end > area.byteLength) return;
-    // /proc/vmcore leaves room between CPUs' notes: zeros are not a note.
+    // /proc/vmcore leaves gaps between CPUs' notes: zeros are not a note.
     if (nameSize > 0 || dataSize > 0) {
       const name = textOf(bytesOf(area, at + 12, nameSize));
       yield { name, type, data: new DataView(area.buffer, area.byteOffset + dataAt, dataSize) };
@@ -35,13 +36,13 @@ export function* notes(area: DataView): Generator<Note> {
   }
 }
 
-/** The text of the VMCOREINFO note; it need not end in NUL. */
+/** Returns the text of the VMCOREINFO note; it need not end in NUL. */
 export function vmcoreinfoOf(note: Note): string | undefined {
   return note.name === 'VMCOREINFO' ? textOf(bytesOf(note.data)) : undefined;
 }
 
 export const NT_PRSTATUS = 1;
-/** sizeof(struct elf_prstatus), which differs between little-endian machines of 64 bits. */
+/** sizeof(struct elf_prstatus), which differs between 64-bit little-endian machines. */
 const PRSTATUS_MACHINES: Readonly<Record<number, string>> = {
   336: 'x86_64',
   376: 'riscv64',
@@ -50,13 +51,16 @@ const PRSTATUS_MACHINES: Readonly<Record<number, string>> = {
   504: 'ppc64le',
 };
 
-/** The machine that a CPU's registers belong to, where no header names it. */
+/** Machine name from the size of a CPU's register note, if no header names it. */
 export function machineOfNote({ name, type, data }: Note): string | undefined {
   const isStatus = name === 'CORE' && type === NT_PRSTATUS;
   return isStatus ? PRSTATUS_MACHINES[data.byteLength] : undefined;
 }
 
-/** Notes of CPUs' registers, in their order. QEMU writes them itself: before a kernel has crashed, or beside notes of its own. */
+/**
+ * Notes of CPUs' registers, in order. QEMU writes its own: before a kernel has crashed, or next to
+ * the kernel's notes.
+ */
 export function statusNotes(
   all: readonly Note[],
   crashed: boolean,
@@ -70,4 +74,58 @@ export function statusNotes(
 
 function padded(size: number): number {
   return Math.ceil(size / 4) * 4;
+}
+
+/** e_machine (elf.h) → name in `uname -m`, for 64 bits and the usual byte order. */
+const ELF_MACHINES: Readonly<Record<number, string>> = {
+  2: 'sparc',
+  3: 'i386',
+  4: 'm68k',
+  8: 'mips64',
+  15: 'parisc64',
+  20: 'ppc',
+  21: 'ppc64',
+  22: 's390x',
+  40: 'arm',
+  42: 'sh',
+  43: 'sparc64',
+  50: 'ia64',
+  62: 'x86_64',
+  93: 'arc',
+  183: 'aarch64',
+  243: 'riscv64',
+  258: 'loongarch64',
+};
+
+/** Names in `uname -m` of the variants. */
+const BITS_32: Readonly<Record<string, string>> = {
+  mips64: 'mips',
+  parisc64: 'parisc',
+  s390x: 's390',
+  riscv64: 'riscv32',
+  loongarch64: 'loongarch32',
+};
+const LITTLE_ENDIAN: Readonly<Record<string, string>> = { ppc64: 'ppc64le', ppc: 'ppcle' };
+const BIG_ENDIAN: Readonly<Record<string, string>> = { aarch64: 'aarch64_be', arm: 'armeb' };
+
+/** Supported machines: little-endian, 64-bit. */
+const SUPPORTED: ReadonlySet<string> = new Set(['x86_64', 'aarch64']);
+
+/**
+ * Returns a machine's name from the fields of an ELF header. Never a supported name if word size or
+ * byte order differ.
+ */
+export function machineName(elfMachine: number, bits: 32 | 64, littleEndian: boolean): string {
+  const known = ELF_MACHINES[elfMachine];
+  if (known === undefined) return `ELF machine ${elfMachine}`;
+  const name = (bits === 32 ? BITS_32[known] : undefined) ?? known;
+  const translated = (littleEndian ? LITTLE_ENDIAN : BIG_ENDIAN)[name] ?? name;
+  if (!SUPPORTED.has(translated)) return translated;
+  return `${bits === 32 ? '32-bit ' : ''}${littleEndian ? '' : 'big-endian '}${translated}`;
+}
+
+/** @throws {KernelError} `unsupported-arch`, naming the machine. */
+export function requireMachine(path: string, machine: string): void {
+  if (SUPPORTED.has(machine)) return;
+  throw new KernelError('unsupported-arch', `${path}: unsupported architecture (${machine})`);
 }

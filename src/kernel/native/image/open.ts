@@ -1,7 +1,7 @@
+import { statSync } from 'node:fs';
 import { brotliDecompressSync, crc32 } from 'node:zlib';
-import { KernelError, ReadError } from '../../../base/errors/kernel.js';
-import { bytesOf, viewOf } from '../../bytes.js';
-import type { ByteWindow } from '../../fast-reads.js';
+import { KernelError, ReadError } from '../../../base/errors.js';
+import { type ByteWindow, bytesOf, viewOf } from '../../bytes.js';
 import { type ByteSource, FileSource, readHead } from './byte-source.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
 import { dumpIn } from './directory.js';
@@ -9,30 +9,36 @@ import { diskdump } from './diskdump/diskdump.js';
 import { groupBytes, type PackedGroup, packedPagesOf } from './diskdump/packed-pages.js';
 import { elf } from './elf/elf.js';
 import { FlattenedSource, isFlattened } from './flattened/flattened.js';
-import { refuseForeign } from './foreign.js';
-import type { ImageFormat } from './format.js';
-import type { MemoryImage, PhysicalRange } from './image.js';
+import { rejectForeign } from './foreign.js';
+import {
+  type FilteredKind,
+  filteredKinds,
+  firstEndingAbove,
+  type ImageFacts,
+  type ImageFormat,
+  joined,
+  type MemoryImage,
+  type PhysicalRange,
+  WrappedImage,
+} from './image.js';
 import { withKeptBytes } from './kept-bytes.js';
-import { joined } from './ranges.js';
-import { firstEndingAbove } from './sorted.js';
-import { WrappedImage } from './wrapped-image.js';
 
-/** Formats in the order in which they are tried. A new one is one file, and a line here. */
+/** Formats in probing order. A new format is one file, and a line here. */
 const FORMATS: readonly ImageFormat[] = [elf, diskdump];
 
 export interface OpenImageOptions {
-  /** Bytes that the image's cache may hold. 16 MiB unless told. */
+  /** Size of the image's cache in bytes (default 16 MiB). */
   readonly cacheBytes?: number;
 }
 
-/** Bytes of a file that the formats' probes are shown. */
+/** Number of bytes of a file that the format probes see. */
 const HEAD = 65536;
 
 /**
- * Opens a dump: one file, the parts of a split one in any order, a directory that holds one dump, or
- * /proc/kcore.
+ * Opens a dump: one file, the parts of a split dump in any order, a directory that contains one
+ * dump, or /proc/kcore.
  *
- * @throws {KernelError} with one line that says what the file is, or why no format takes it.
+ * @throws {KernelError} with one line that describes the file, or why no format accepts it.
  */
 export function openImage(files: readonly string[], options: OpenImageOptions = {}): MemoryImage {
   if (files.length === 0) throw new KernelError('no-such-file', 'no dump given');
@@ -55,20 +61,20 @@ function unflattened(source: ByteSource): ByteSource {
 }
 
 function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryImage {
-  const [first, ...others] = sources as [ByteSource, ...ByteSource[]];
+  const [first, ...rest] = sources as [ByteSource, ...ByteSource[]];
   const head = readHead(first, 0, HEAD);
   if (head.byteLength === 0) {
-    const what = first.cut
+    const problem = first.cut
       ? 'truncated (the flattened stream ends before its first header)'
       : 'empty file';
-    throw new KernelError('truncated', `${first.name}: ${what}`);
+    throw new KernelError('truncated', `${first.name}: ${problem}`);
   }
-  refuseForeign(first, head);
+  rejectForeign(first, head);
   const refusals: string[] = [];
   for (const format of FORMATS) {
     const refusal = format.probe(head);
     if (refusal === undefined) {
-      for (const other of others) refuseStranger(other, format, first);
+      for (const part of rest) checkSameDump(part, format, first);
       return withKeptBytes(withPackedPages(format.open(sources, cache)));
     }
     refusals.push(refusal);
@@ -77,28 +83,28 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
 }
 
 /** @throws {KernelError} for a file that cannot be another part of the dump that begins with `first` */
-function refuseStranger(source: ByteSource, format: ImageFormat, first: ByteSource): void {
+function checkSameDump(source: ByteSource, format: ImageFormat, first: ByteSource): void {
   const head = readHead(source, 0, HEAD);
-  refuseForeign(source, head);
+  rejectForeign(source, head);
   const refusal = format.probe(head);
   if (refusal === undefined) return;
   const message = `${source.name}: not a part of the same dump as ${first.name} (${refusal})`;
   throw new KernelError('wrong-parts', message);
 }
 
-/** Groups that are kept unpacked: 32 MiB at most, more than the tables of any kernel. */
-const MOST_UNPACKED = 8;
+/** Maximum number of unpacked groups in memory: 32 MiB, more than the tables of any kernel. */
+const MAX_UNPACKED = 8;
 
-/** Bytes of a read that is put together of packed and other pages: more than any table has. */
-const MOST_ACROSS = 64 << 20;
+/** Maximum bytes of a read that spans packed and other pages: more than any table needs. */
+const MAX_ACROSS = 64 << 20;
 
-/** A run of packed pages, and where it lies in its group. */
+/** A run of packed pages, and its position in its group. */
 interface Run extends PhysicalRange {
   readonly group: PackedGroup;
   readonly offset: number;
 }
 
-/** An image with the pages that its notes hold packed; the image itself where there are none. */
+/** Returns an image that includes the packed pages from its notes; the image itself if there are none. */
 function withPackedPages(image: MemoryImage): MemoryImage {
   const groups = packedPagesOf(image.notes ?? []);
   return groups.length === 0 ? image : new PackedImage(image, groups);
@@ -108,7 +114,7 @@ class PackedImage extends WrappedImage {
   /** Ascending. */
   readonly #runs: readonly Run[];
   readonly #unpacked = new Map<PackedGroup, Uint8Array>();
-  /** Those that do not unpack: no read tries again. */
+  /** Groups that cannot be unpacked: not tried again. */
   readonly #damaged = new Map<PackedGroup, unknown>();
 
   constructor(image: MemoryImage, groups: readonly PackedGroup[]) {
@@ -137,26 +143,26 @@ class PackedImage extends WrappedImage {
       const at = run.offset + address - run.start;
       return new DataView(bytes.buffer, bytes.byteOffset + at, length);
     }
-    // Across an edge: piece by piece. What is too long for any image is for that to refuse.
-    if (length > MOST_ACROSS) return this.image.readPhysical(address, length);
-    const whole = new Uint8Array(length);
+    // Spans a boundary: read in pieces. Excessive lengths are rejected by the image itself.
+    if (length > MAX_ACROSS) return this.image.readPhysical(address, length);
+    const buffer = new Uint8Array(length);
     for (let at = address; at < end; ) {
       const packed = run !== undefined && at >= run.start;
       const pieceEnd: number = Math.min(end, packed ? run!.end : (run?.start ?? end));
       const piece: DataView = packed
         ? this.readPhysical(at, pieceEnd - at)
         : this.image.readPhysical(at, pieceEnd - at);
-      whole.set(bytesOf(piece), at - address);
+      buffer.set(bytesOf(piece), at - address);
       at = pieceEnd;
       if (packed) run = this.#runs[++index];
     }
-    return new DataView(whole.buffer);
+    return new DataView(buffer.buffer);
   }
 
-  show(address: number, length: number, window: ByteWindow): boolean {
+  locate(address: number, length: number, window: ByteWindow): boolean {
     const run = this.#runs[firstEndingAbove(this.#runs, address)];
     const isPacked = run !== undefined && address + length > run.start;
-    return !isPacked && this.image.show?.(address, length, window) === true;
+    return !isPacked && this.image.locate?.(address, length, window) === true;
   }
 
   #unpack(group: PackedGroup, address: number): Uint8Array {
@@ -165,7 +171,7 @@ class PackedImage extends WrappedImage {
     try {
       if (this.#damaged.has(group)) throw this.#damaged.get(group);
       const bytes = unpacked(group);
-      if (this.#unpacked.size >= MOST_UNPACKED) this.#unpacked.clear();
+      if (this.#unpacked.size >= MAX_UNPACKED) this.#unpacked.clear();
       this.#unpacked.set(group, bytes);
       return bytes;
     } catch (cause) {
@@ -175,7 +181,7 @@ class PackedImage extends WrappedImage {
   }
 }
 
-/** @throws {Error} of any kind where the bytes are none that were packed */
+/** @throws {Error} of any kind if the bytes are corrupt */
 function unpacked(group: PackedGroup): Uint8Array {
   if (crc32(group.packed) !== group.sum) throw new RangeError('bytes have changed');
   const size = groupBytes(group);
@@ -185,7 +191,7 @@ function unpacked(group: PackedGroup): Uint8Array {
   return bytes;
 }
 
-/** From differences of 32-bit words to the words. */
+/** Converts differences of 32-bit words back to the words. */
 function sumUp(bytes: Uint8Array): void {
   const words = viewOf(bytes);
   let last = 0;
@@ -195,7 +201,7 @@ function sumUp(bytes: Uint8Array): void {
   }
 }
 
-/** Two lists of ranges as one, by where they start. */
+/** Merges two lists of ranges in order of their starts. */
 function* merged(
   left: Iterable<PhysicalRange>,
   right: readonly PhysicalRange[],
@@ -206,4 +212,41 @@ function* merged(
     yield range;
   }
   yield* right.slice(next);
+}
+
+/** Properties of a dump that are known without interpreting its memory. Sizes are bytes. */
+export interface DumpFacts extends Omit<ImageFacts, 'physicalRanges' | 'files'> {
+  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  /** Kinds of pages that were filtered out; undefined if no header states it. */
+  readonly filtered: readonly FilteredKind[] | undefined;
+  /** Bytes of memory that are stored, or known to be zero. */
+  readonly stored: number;
+  /** False if counting stopped early. */
+  readonly storedExact: boolean;
+}
+
+/** A filtered terabyte has millions of ranges; counting stops after this many. */
+const MAX_RANGES = 2_000_000;
+
+/** Describes an image, and counts its memory. */
+export function describeDump(image: MemoryImage): DumpFacts {
+  const { physicalRanges, files, ...facts } = image.facts;
+  let stored = 0;
+  let ranges = 0;
+  for (const { start, end } of physicalRanges) {
+    if (++ranges > MAX_RANGES) break;
+    stored += end - start;
+  }
+  return {
+    ...facts,
+    files: files.map((path) => ({ path, bytes: sizeOf(path) })),
+    filtered: facts.dumpLevel === undefined ? undefined : filteredKinds(facts.dumpLevel),
+    stored,
+    storedExact: ranges <= MAX_RANGES,
+  };
+}
+
+/** /proc/kcore's size is meaningless. */
+function sizeOf(path: string): number {
+  return path === '/proc/kcore' ? 0 : (statSync(path, { throwIfNoEntry: false })?.size ?? 0);
 }

@@ -1,8 +1,8 @@
 import type { LazyBytes } from '../lazy-bytes.js';
 
 /**
- * How a table encodes addresses. They differ by version and configuration, and backports mix them:
- * the one under which known symbols decode to their known addresses is the one that is used.
+ * Encoding of addresses in a table. Encodings differ by version and configuration, and backports mix
+ * them: the one that decodes known symbols to their known addresses is used.
  *
  * - `absolute`: 64-bit addresses (`kallsyms_addresses`, before 4.6 and without BASE_RELATIVE).
  * - `relative`: `kallsyms_relative_base` plus an unsigned offset.
@@ -46,7 +46,6 @@ export class KallsymsAddresses {
   }
 }
 
-/** Bytes of one entry. */
 export function entryBytes(encoding: AddressEncoding): number {
   return encoding === 'absolute' ? 8 : 4;
 }

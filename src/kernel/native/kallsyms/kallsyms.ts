@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../../base/errors.js';
 import { LazyBytes } from '../lazy-bytes.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
 import { type AddressEncoding, entryBytes, KallsymsAddresses } from './addresses.js';
@@ -6,53 +6,52 @@ import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES }
 import { TOKEN_INDEX_BYTES, Tokens } from './tokens.js';
 
 /** More symbols than any kernel has (a distribution's: 100,000 to 250,000). */
-export const MOST_SYMBOLS = 1 << 22;
-const MOST_NAMES_BYTES = 64 << 20;
-/** Neighbours that a candidate for the order of names is tried on. */
+export const MAX_SYMBOLS = 1 << 22;
+const MAX_NAMES_BYTES = 64 << 20;
+/** Number of adjacent entries that a candidate for the name order is checked with. */
 const SAMPLES = 8;
 
-/** Known symbols that are looked up: each costs a search over cold pages. */
+/** Number of known symbols to look up: each requires a search over uncached pages. */
 const ANCHORS = 4;
 
 type Memory = { read(address: bigint, length: number): DataView };
 
-/** Addresses of the tables. What is not known is looked for next to the others. */
+/** Addresses of the tables. Unknown ones are searched next to the known ones. */
 export interface KallsymsPlaces {
   readonly count: number;
   readonly names: bigint;
   readonly tokenTable: bigint;
   readonly tokenIndex: bigint;
-  /** Tables of addresses that may be the one, with the value of the base they are relative to. */
+  /** Candidates for the address table, with the value of their relative base. */
   readonly addresses: readonly {
     readonly address: bigint;
     readonly encoding: AddressEncoding;
     readonly base: bigint;
   }[];
-  /** Where the order of names may be. */
+  /** Candidates for the name order. */
   readonly orders: readonly bigint[];
 }
 
-/** Memory that a table takes. */
 interface TableRange {
   readonly address: bigint;
   /** Bytes. */
   readonly length: number;
 }
 
-/** The memory of the tables; of `addresses` every entry has `width` bytes. */
+/** Memory ranges of the tables; each entry of `addresses` has `width` bytes. */
 export interface KallsymsRanges {
   readonly names: TableRange;
   readonly addresses: TableRange & { readonly width: number };
-  /** What finds names faster, and nothing else needs; undefined before 6.2. */
+  /** Only speeds up name lookups; undefined before 6.2. */
   readonly order: TableRange | undefined;
 }
 
-/** The kernel's own table of its symbols, read where it lies. */
+/** The kernel's own symbol table, read in place. */
 export class Kallsyms implements SymbolTable {
   readonly #names: KallsymsNames;
   readonly #addresses: KallsymsAddresses;
 
-  /** Where it lies: names with what follows up to the tokens, addresses, and the order of names. */
+  /** Positions: names and what follows up to the tokens, addresses, and the name order. */
   readonly places: KallsymsRanges;
 
   private constructor(names: KallsymsNames, addresses: KallsymsAddresses, places: KallsymsRanges) {
@@ -62,9 +61,9 @@ export class Kallsyms implements SymbolTable {
   }
 
   /**
-   * @param known symbols whose addresses are known from elsewhere: the table counts only if it has one
-   * of them at least, and the first few that it has where they are
-   * @throws {KernelError} `no-symbols` when the tables are none, `damaged` when they break off
+   * @param known symbols with addresses known from elsewhere: the table is accepted only if it has at
+   * least one of them, and the first few that it has are at these addresses
+   * @throws {KernelError} `no-symbols` when the tables are invalid, `damaged` when they are incomplete
    * @throws {ReadError} when they cannot be read
    */
   static open(
@@ -85,7 +84,7 @@ export class Kallsyms implements SymbolTable {
     ]) {
       const ordered = orderedNames(memory, names, at);
       if (!ordered) continue;
-      // What orders the names by chance would not find the known ones.
+      // A false name order would not find the known symbols.
       anchors = findAnchors(ordered, known);
       if (anchors.length > 0) {
         names = ordered;
@@ -100,14 +99,14 @@ export class Kallsyms implements SymbolTable {
     for (const { address, encoding, base } of places.addresses) {
       const table = new LazyBytes(memory, address, places.count * entryBytes(encoding));
       const addresses = new KallsymsAddresses(table, encoding, base);
-      const agrees = (one: Anchor): boolean =>
-        one.indexes.some((index) => addresses.at(index) === one.address);
+      const agrees = (anchor: Anchor): boolean =>
+        anchor.indexes.some((index) => addresses.at(index) === anchor.address);
       try {
         if (!anchors.every(agrees)) continue;
         const end = places.tokenIndex + BigInt(TOKEN_INDEX_BYTES);
         const length = end > places.names ? Number(end - places.names) : bytes.bytes.length;
         return new Kallsyms(names, addresses, {
-          names: { address: places.names, length: Math.min(length, MOST_NAMES_BYTES) },
+          names: { address: places.names, length: Math.min(length, MAX_NAMES_BYTES) },
           addresses: { address, length: table.bytes.length, width: entryBytes(encoding) },
           order:
             orderAt === undefined
@@ -127,7 +126,7 @@ export class Kallsyms implements SymbolTable {
     return this.#names.count;
   }
 
-  /** How the table is encoded and searched, in words. */
+  /** Description of the table's encoding and search. */
   get description(): string {
     return `${this.#addresses.encoding} addresses, ${this.#names.search}`;
   }
@@ -144,8 +143,8 @@ export class Kallsyms implements SymbolTable {
   namedAt(address: bigint): KernelSymbol | undefined {
     let index = this.#indexBefore(address);
     if (index < 0) return undefined;
-    const there = this.#addresses.at(index);
-    while (index > 0 && this.#addresses.at(index - 1) === there) index--;
+    const start = this.#addresses.at(index);
+    while (index > 0 && this.#addresses.at(index - 1) === start) index--;
     return this.#at(index);
   }
 
@@ -175,7 +174,7 @@ export class Kallsyms implements SymbolTable {
   }
 }
 
-/** Places behind the end of a table at which the next may begin: they are aligned to 4 or 8 bytes. */
+/** Possible starts of the next table after the end of one: tables are aligned to 4 or 8 bytes. */
 export function behind(end: bigint): bigint[] {
   const four = end + ((4n - (end % 4n)) % 4n);
   const eight = end + ((8n - (end % 8n)) % 8n);
@@ -185,17 +184,17 @@ export function behind(end: bigint): bigint[] {
 interface Names {
   readonly bytes: LazyBytes;
   readonly markers: Uint32Array;
-  /** Where the kernel's own markers lie; undefined when they were made by running through. */
+  /** Address of the kernel's own markers; undefined if they were computed. */
   readonly markersAt: bigint | undefined;
 }
 
 function readNames(memory: Memory, places: KallsymsPlaces): Names {
   const { names, tokenTable, count } = places;
-  if (count < 1 || count > MOST_SYMBOLS)
+  if (count < 1 || count > MAX_SYMBOLS)
     throw new KernelError('no-symbols', `kallsyms: invalid number of symbols (${count})`);
   const gap = tokenTable - names;
   const length =
-    gap > 0n && gap <= MOST_NAMES_BYTES ? Number(gap) : Math.min(count * 64, MOST_NAMES_BYTES);
+    gap > 0n && gap <= MAX_NAMES_BYTES ? Number(gap) : Math.min(count * 64, MAX_NAMES_BYTES);
   const bytes = new LazyBytes(memory, names, length);
   for (const markersAt of markerPlaces(places)) {
     const markers = readMarkers(memory, bytes, places, markersAt);
@@ -204,7 +203,7 @@ function readNames(memory: Memory, places: KallsymsPlaces): Names {
   return { bytes, markers: makeMarkers(bytes, count), markersAt: undefined };
 }
 
-/** Markers lie before the token table, directly or with the order of names (6.2, 6.3) between. */
+/** Markers precede the token table, directly or with the name order (6.2, 6.3) in between. */
 function markerPlaces({ count, tokenTable }: KallsymsPlaces): bigint[] {
   const markerBytes = Math.ceil(count / NAMES_PER_MARKER) * 4;
   const places: bigint[] = [];
@@ -234,7 +233,7 @@ function readMarkers(
     for (let index = 1; index < count; index++) {
       if (markers[index]! <= markers[index - 1]!) return undefined;
     }
-    // The names behind the last marker must end where the markers begin.
+    // The names after the last marker must end where the markers begin.
     let place = markers[count - 1]!;
     if (place >= end) return undefined;
     names.need(place, end);
@@ -250,7 +249,7 @@ function readMarkers(
   }
 }
 
-/** Where no markers are found, one run over the lengths makes them. */
+/** Computes markers in one pass over the lengths if none are found. */
 function makeMarkers(names: LazyBytes, count: number): Uint32Array {
   const markers = new Uint32Array(Math.ceil(count / NAMES_PER_MARKER));
   let at = 0;
@@ -262,7 +261,7 @@ function makeMarkers(names: LazyBytes, count: number): Uint32Array {
   return markers;
 }
 
-/** A known symbol that the table has. */
+/** A known symbol that the table contains. */
 interface Anchor {
   readonly address: bigint;
   readonly indexes: readonly number[];
@@ -278,7 +277,7 @@ function findAnchors(names: KallsymsNames, known: ReadonlyMap<string, bigint>): 
   return anchors;
 }
 
-/** The names with the order at `address`, if that is one: tried where neighbours can be compared. */
+/** Returns the names with the order at `address` if it is valid: checked on adjacent entries. */
 function orderedNames(
   memory: Memory,
   names: KallsymsNames,
@@ -286,7 +285,7 @@ function orderedNames(
 ): KallsymsNames | undefined {
   const order = new LazyBytes(memory, address, names.count * SEQUENCE_BYTES);
   try {
-    const seen = new Set<number>();
+    const visited = new Set<number>();
     const entries: string[] = [];
     let lastPlace = -1;
     for (let sample = 0; sample <= SAMPLES; sample++) {
@@ -295,8 +294,8 @@ function orderedNames(
         if (at <= lastPlace) continue;
         lastPlace = at;
         const index = names.sequence(order, at);
-        if (seen.has(index)) return undefined;
-        seen.add(index);
+        if (visited.has(index)) return undefined;
+        visited.add(index);
         entries.push(names.entry(index));
       }
     }

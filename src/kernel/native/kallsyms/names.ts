@@ -1,26 +1,26 @@
-import { KernelError } from '../../../base/errors/kernel.js';
+import { KernelError } from '../../../base/errors.js';
 import type { LazyBytes } from '../lazy-bytes.js';
 import { TOKENS, type Tokens } from './tokens.js';
 
-/** `kallsyms_markers` has the place of every 256th name. */
+/** `kallsyms_markers` contains the offset of every 256th name. */
 export const NAMES_PER_MARKER = 256;
-/** Longest name: KSYM_NAME_LEN is 512 since 6.1, 128 before. With the type's letter and some slack. */
-const MOST_NAME_BYTES = 1024;
+/** Longest name: KSYM_NAME_LEN is 512 since 6.1, 128 before. Includes the type letter and a margin. */
+const MAX_NAME_BYTES = 1024;
 /** Bytes of an entry of `kallsyms_seqs_of_names`, most significant first. */
 export const SEQUENCE_BYTES = 3;
 
-/** `kallsyms_names`: a length, then that many tokens, for each symbol in order of address. */
+/** `kallsyms_names`: for each symbol in address order, a length, then that many tokens. */
 export class KallsymsNames {
   readonly count: number;
   readonly #names: LazyBytes;
   readonly #markers: Uint32Array;
   readonly #tokens: Tokens;
   readonly #order: LazyBytes | undefined;
-  /** Bytes that the names take at most: something else lies behind them. */
+  /** Maximum size of the names: other data follows. */
   readonly #end: number;
   #hashes: NameHashes | undefined;
 
-  /** @param order `kallsyms_seqs_of_names`: the symbols in order of name (since 6.2). */
+  /** @param order `kallsyms_seqs_of_names`: the symbols in name order (since 6.2). */
   constructor(
     names: LazyBytes,
     count: number,
@@ -37,18 +37,18 @@ export class KallsymsNames {
     this.#order = order;
   }
 
-  /** The same names with another order, to try it. */
+  /** The same names with another order, for checking it. */
   orderedBy(order: LazyBytes): KallsymsNames {
     const { count } = this;
     return new KallsymsNames(this.#names, count, this.#markers, this.#tokens, this.#end, order);
   }
 
-  /** How a name is found, in words. */
+  /** Description of how names are found. */
   get search(): string {
     return this.#order ? 'binary search' : 'one linear pass';
   }
 
-  /** Name of a symbol, after the letter of its type. */
+  /** Returns the name of a symbol, preceded by its type letter. */
   entry(index: number): string {
     const block = index >>> 8;
     let at = this.#block(block);
@@ -56,7 +56,7 @@ export class KallsymsNames {
     return this.#decode(at);
   }
 
-  /** All names with their letters, decoded one after the other. */
+  /** All names with their type letters, decoded sequentially. */
   *entries(): Generator<string> {
     let at = 0;
     for (let index = 0; index < this.count; index++) {
@@ -66,14 +66,14 @@ export class KallsymsNames {
     }
   }
 
-  /** Numbers of the symbols of that name, ascending. */
+  /** Indices of the symbols of that name, ascending. */
   find(name: string): number[] {
-    if (name === '' || name.length > MOST_NAME_BYTES) return [];
+    if (name === '' || name.length > MAX_NAME_BYTES) return [];
     const found = this.#order ? this.#search(name, this.#order) : this.#lookUp(name);
     return found.sort((a, b) => a - b);
   }
 
-  /** Number of the symbol at a place in the order of names. */
+  /** Index of the symbol at a position in the name order. */
   sequence(order: LazyBytes, place: number): number {
     const at = place * SEQUENCE_BYTES;
     order.need(at, at + SEQUENCE_BYTES);
@@ -86,10 +86,10 @@ export class KallsymsNames {
 
   #search(name: string, order: LazyBytes): number[] {
     const found = new Set<number>();
-    const seen = { suffix: false };
-    this.#searchBy(ORDER_KEYS[0]!, name, order, found, seen);
-    // Without a name that the two orders would place differently, the first search was right.
-    if (seen.suffix) this.#searchBy(ORDER_KEYS[1]!, name, order, found, seen);
+    const state = { suffix: false };
+    this.#searchBy(ORDER_KEYS[0]!, name, order, found, state);
+    // If no name sorts differently in the two orders, the first search was right.
+    if (state.suffix) this.#searchBy(ORDER_KEYS[1]!, name, order, found, state);
     return [...found];
   }
 
@@ -98,7 +98,7 @@ export class KallsymsNames {
     name: string,
     order: LazyBytes,
     found: Set<number>,
-    seen: { suffix: boolean },
+    state: { suffix: boolean },
   ): void {
     const key = keyOf(` ${name}`);
     let low = 0;
@@ -106,14 +106,14 @@ export class KallsymsNames {
     while (low < high) {
       const middle = (low + high) >>> 1;
       const entry = this.entry(this.sequence(order, middle));
-      seen.suffix ||= entry.includes(SUFFIX);
+      state.suffix ||= entry.includes(SUFFIX);
       if (keyOf(entry) < key) low = middle + 1;
       else high = middle;
     }
     for (; low < this.count; low++) {
       const index = this.sequence(order, low);
       const entry = this.entry(index);
-      seen.suffix ||= entry.includes(SUFFIX);
+      state.suffix ||= entry.includes(SUFFIX);
       if (keyOf(entry) !== key) break;
       if (entry.slice(1) === name) found.add(index);
     }
@@ -131,7 +131,7 @@ export class KallsymsNames {
     for (let index = 0; index < this.count; index++) {
       if ((index & (NAMES_PER_MARKER - 1)) === 0) {
         const block = this.#block(index >>> 8);
-        // A length that has changed would give all names behind it to the wrong symbols.
+        // A changed length would assign all later names to the wrong symbols.
         if (index > 0 && at !== block) {
           const message = `kallsyms: malformed names before symbol ${index}`;
           throw new KernelError('damaged', message);
@@ -145,16 +145,16 @@ export class KallsymsNames {
     return hashes;
   }
 
-  /** Where a block of names begins; all its bytes are there then. */
+  /** Returns the offset of a block of names, after reading all its bytes. */
   #block(block: number): number {
     const from = this.#markers[block];
     if (from === undefined) throw new KernelError('damaged', 'kallsyms: no such symbol');
-    const end = this.#markers[block + 1] ?? from + NAMES_PER_MARKER * MOST_NAME_BYTES;
+    const end = this.#markers[block + 1] ?? from + NAMES_PER_MARKER * MAX_NAME_BYTES;
     this.#names.need(from, Math.min(end, this.#end));
     return from;
   }
 
-  /** Where the name after the one at `at` begins. */
+  /** Returns the offset of the name after the one at `at`. */
   #next(at: number): number {
     return nextName(this.#names.bytes, at);
   }
@@ -166,14 +166,14 @@ export class KallsymsNames {
     let name = '';
     for (let next = at + (bytes[at]! & 0x80 ? 2 : 1); next < end; next++) {
       name += this.#tokens.strings[bytes[next]!]!;
-      if (name.length > MOST_NAME_BYTES)
+      if (name.length > MAX_NAME_BYTES)
         throw new KernelError('damaged', 'kallsyms: a name is too long');
     }
     return name;
   }
 }
 
-/** Where the next name begins: lengths from 128 on take two bytes, since 6.1. */
+/** Returns the offset of the next name: lengths from 128 on take two bytes, since 6.1. */
 export function nextName(names: Uint8Array, at: number): number {
   const first = names[at];
   const second = names[at + 1];
@@ -182,13 +182,12 @@ export function nextName(names: Uint8Array, at: number): number {
   return first & 0x80 ? at + 2 + ((first & 0x7f) | (second << 7)) : at + 1 + first;
 }
 
-/** What clang's link-time optimization puts behind the names of local symbols, before a hash. */
+/** Suffix that clang's LTO appends to names of local symbols, followed by a hash. */
 const SUFFIX = '.llvm.';
 
 /**
- * What names are ordered by: themselves, or, in kernels of 6.2 to 6.11 built with link-time
- * optimization, what is left without the suffix that clang adds (cleanup_symbol_name in
- * scripts/kallsyms.c). An entry begins with the letter of its type.
+ * Sort keys of names: the name itself or, in kernels 6.2 to 6.11 built with LTO, the name without the suffix
+ * that clang appends (cleanup_symbol_name in scripts/kallsyms.c). An entry begins with its type letter.
  */
 export const ORDER_KEYS: readonly ((entry: string) => string)[] = [
   (entry) => entry.slice(1),
@@ -201,15 +200,15 @@ export const ORDER_KEYS: readonly ((entry: string) => string)[] = [
 const PRIME = 0x01000193;
 
 /**
- * A hash of every name, made from hashes of the tokens without expanding any: of a string it is
- * Σ byte × PRIME^(bytes after it), so that of two in a row it follows from both and the second's
- * length.
+ * Hashes of all names, combined from hashes of the tokens without expanding them: a string's hash is Σ
+ * byte × PRIME^(bytes after it), so the hash of a concatenation follows from both hashes and the second
+ * string's length.
  */
 class NameHashes {
   readonly #hashes: Uint32Array;
   readonly #hash = new Uint32Array(TOKENS);
   readonly #power = new Uint32Array(TOKENS);
-  /** Of each token without its first byte, which in a name's first token is the type's letter. */
+  /** Hash of each token without its first byte, which is the type letter in a name's first token. */
   readonly #tail = new Uint32Array(TOKENS);
 
   constructor(count: number, tokens: Tokens) {

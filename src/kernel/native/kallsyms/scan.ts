@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../../base/errors/kernel.js';
+import { KernelError, ReadError } from '../../../base/errors.js';
 import { bytesOf, viewOf } from '../../bytes.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles, scanImage } from '../image-scan.js';
@@ -8,26 +8,26 @@ import { TOKEN_INDEX_BYTES, TOKENS, Tokens } from './tokens.js';
 
 type Memory = { read(address: bigint, length: number): DataView };
 
-/** Digits stand for themselves in every token table, one after the other. */
+/** In every token table the digits stand for themselves, consecutively. */
 const DIGITS = Buffer.from('0\x001\x002\x003\x004\x005\x006\x007\x008\x009\x00', 'latin1');
 const DIGIT_ZERO = 0x30;
 /** Bytes from the token `0` to the end of the table: 208 tokens. */
-const MOST_TABLE_REST = 16_384;
-/** How far before the token table markers are looked for: the order of names may lie between. */
-const MOST_BEFORE = 8 << 20;
+const MAX_TABLE_REST = 16_384;
+/** Maximum distance of the markers before the token table: the name order may be in between. */
+const MAX_BEFORE = 8 << 20;
 const NEAR = 64 << 10;
-/** Bytes that 256 compressed names take: from 2 each to 200. */
-const LEAST_BLOCK = 512;
-const MOST_BLOCK = 51_200;
+/** Bytes of 256 compressed names: from 2 each to 200. */
+const MIN_BLOCK = 512;
+const MAX_BLOCK = 51_200;
 
 /**
- * Looks for the tables of kallsyms in the kernel image, for kernels whose VMCOREINFO doesn't name
- * them (before 6.0). scripts/kallsyms.c writes them in one of two orders:
+ * Searches the kernel image for the kallsyms tables, for kernels whose VMCOREINFO does not name them
+ * (before 6.0). scripts/kallsyms.c writes them in one of two orders:
  *
  * - up to 6.3: addresses, relative base, number, names, markers, (order), token table, token index
  * - since 6.4: number, names, markers, token table, token index, addresses, (relative base), order
  *
- * Each find is consistent in itself; whether the symbols are right is for Kallsyms.open to say.
+ * Each result is internally consistent; Kallsyms.open checks whether the symbols are right.
  */
 export function* scanForKallsyms(memory: Memory, arch: Architecture): Generator<KallsymsPlaces> {
   for (const zero of scanImage(memory, arch, DIGITS)) {
@@ -40,7 +40,7 @@ export function* scanForKallsyms(memory: Memory, arch: Architecture): Generator<
 }
 
 function* placesAround(memory: Memory, zero: bigint): Generator<KallsymsPlaces> {
-  const rest = readWithHoles(memory, zero, MOST_TABLE_REST);
+  const rest = readWithHoles(memory, zero, MAX_TABLE_REST);
   let end = 0;
   for (let token = DIGIT_ZERO; token < TOKENS; token++) end = rest.indexOf(0, end) + 1;
   for (const tokenIndex of behind(zero + BigInt(end))) {
@@ -70,10 +70,10 @@ interface FoundNames {
   readonly names: bigint;
 }
 
-/** Finds markers by their shape, going back from the token table; then the names that they mark. */
+/** Finds markers by their shape, backwards from the token table; then the names that they refer to. */
 function* namesBefore(memory: Memory, tokenTable: bigint): Generator<FoundNames> {
-  // Directly before it, or with the order of names between.
-  for (const reach of [NEAR, MOST_BEFORE]) yield* namesWithin(memory, tokenTable, reach, 4);
+  // Directly before it, or with the name order in between.
+  for (const reach of [NEAR, MAX_BEFORE]) yield* namesWithin(memory, tokenTable, reach, 4);
   yield* namesWithin(memory, tokenTable, NEAR, 8);
 }
 
@@ -94,9 +94,9 @@ function* namesWithin(
     )
       length++;
     if (length < 2) continue;
-    // What follows the last marker may look like one more.
+    // The value after the last marker may look like another one.
     for (let count = length; count > 1 && count >= length - 2; count--) {
-      if (!fills((words.length - first - count) * width, count)) continue;
+      if (!isGapValid((words.length - first - count) * width, count)) continue;
       const markers = words.subarray(first, first + count);
       yield* namesOf(memory, start + BigInt(first * width), markers);
     }
@@ -104,39 +104,40 @@ function* namesWithin(
 }
 
 /**
- * Whether what lies between so many markers and the token table, in bytes, is no more than alignment,
- * or else the order of as many names as they mark.
+ * Whether the gap in bytes between the markers and the token table is mere alignment, or the order of
+ * as many names as they refer to.
  */
-function fills(gap: number, markers: number): boolean {
+function isGapValid(gap: number, markers: number): boolean {
   const names = markers * NAMES_PER_MARKER;
   const least = (names - NAMES_PER_MARKER) * SEQUENCE_BYTES;
   return gap < 8 || (gap > least && gap < names * SEQUENCE_BYTES + 16);
 }
 
 function isBlock(from: number, to: number): boolean {
-  return to >= from + LEAST_BLOCK && to <= from + MOST_BLOCK;
+  return to >= from + MIN_BLOCK && to <= from + MAX_BLOCK;
 }
 
 function* namesOf(memory: Memory, markersAt: bigint, markers: Uint32Array): Generator<FoundNames> {
   const last = markers[markers.length - 1]!;
-  // The last block's names, 1 to 256 of them, lie between the last marker and the markers.
-  const before = markersAt - BigInt(last + MOST_BLOCK + 16);
+  // The last block's names, 1 to 256 of them, are between the last marker and the markers.
+  const before = markersAt - BigInt(last + MAX_BLOCK + 16);
   const from = before - (before % 4n);
-  const view = viewOf(readWithHoles(memory, from, MOST_BLOCK + 16 + 4));
+  const view = viewOf(readWithHoles(memory, from, MAX_BLOCK + 16 + 4));
   const least = (markers.length - 1) * NAMES_PER_MARKER;
-  for (let at = MOST_BLOCK + 16; at >= 0; at -= 4) {
+  for (let at = MAX_BLOCK + 16; at >= 0; at -= 4) {
     const count = view.getUint32(at, true);
     if (count <= least || count > least + NAMES_PER_MARKER) continue;
     const countAt = from + BigInt(at);
-    // The number takes 4 bytes, or 8 with what aligns the names.
+    // The number takes 4 bytes, or 8 including the alignment of the names.
     for (const names of [countAt + 8n, countAt + 4n]) {
-      if (fits(memory, names, markersAt, markers, count - least)) yield { count, countAt, names };
+      if (blocksFit(memory, names, markersAt, markers, count - least))
+        yield { count, countAt, names };
     }
   }
 }
 
 /** Whether the first block ends at the second marker, and the last before the markers begin. */
-function fits(
+function blocksFit(
   memory: Memory,
   names: bigint,
   markersAt: bigint,
@@ -145,14 +146,14 @@ function fits(
 ): boolean {
   const last = names + BigInt(markers[markers.length - 1]!);
   const length = Number(markersAt - last);
-  if (length <= 0 || length > MOST_BLOCK) return false;
+  if (length <= 0 || length > MAX_BLOCK) return false;
   const end = run(bytesOf(memory.read(last, length)), rest);
   if (end < 0 || length - end >= 8) return false;
   const first = bytesOf(memory.read(names, markers[1]! + 2));
   return run(first, NAMES_PER_MARKER) === markers[1];
 }
 
-/** Bytes that so many names take, or -1 if they run over the end. */
+/** Number of bytes that this many names take, or -1 if they exceed the buffer. */
 function run(bytes: Uint8Array, names: number): number {
   let at = 0;
   for (let index = 0; index < names; index++) {
@@ -174,12 +175,12 @@ function addressesAround(
     found.push({ address, encoding: 'relative-percpu', base });
     found.push({ address, encoding: 'relative', base });
   };
-  // Before the number of symbols: the base, and the offsets before that.
+  // The number of symbols is preceded by the base, and that by the offsets.
   const baseAt = countAt - (countAt % 8n) - 8n;
   for (const alignment of [8, 4])
     relative(baseAt - BigInt(Math.ceil((count * 4) / alignment) * alignment), baseAt);
   found.push({ address: countAt - BigInt(count * 8), encoding: 'absolute', base: 0n });
-  // Behind the token index.
+  // After the token index.
   for (const address of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {
     for (const after of behind(address + BigInt(count * 4))) relative(address, after);
     found.push({ address, encoding: 'place', base: address });
@@ -206,7 +207,7 @@ function wordOrNot(memory: Memory, address: bigint): bigint | undefined {
   }
 }
 
-/** Numbers before an address: `reach` bytes of them. One that takes more than 32 bits is no marker. */
+/** Numbers in the `reach` bytes before an address. One that exceeds 32 bits is not a marker. */
 function wordsBefore(
   memory: Memory,
   address: bigint,

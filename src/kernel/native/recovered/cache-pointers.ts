@@ -1,17 +1,15 @@
 import type { StructLayout } from '../../layout.js';
 import type { Evidence } from './evidence.js';
-import { ring } from './lists.js';
-import { type Memory, only, textOrNot, word, wordOrNot } from './reads.js';
+import { type Memory, only, ring, textOrNot, word, wordOrNot } from './reads.js';
 
-/** Entries of `kmalloc_caches` that are looked at. */
-const MOST_ENTRIES = 64;
+/** Maximum number of entries of `kmalloc_caches` to check. */
+const MAX_ENTRIES = 64;
 
 /**
- * Addresses of the `struct kmem_cache` of some names, in the list that holds all of them
- * (mm/slab_common.c); those that two caches have are left out. A cache that was merged into another
- * one has no name of its own there.
+ * Addresses of the `struct kmem_cache` with some names, in the list of all caches (mm/slab_common.c);
+ * ambiguous names are omitted. A merged cache has no name of its own there.
  *
- * @param kmalloc address of `kmalloc_caches`: one of these leads into the list
+ * @param kmalloc address of `kmalloc_caches`: one of its entries leads into the list
  * @param isObject whether an address can be that of a cache
  * @throws {ReadError}
  */
@@ -25,7 +23,7 @@ function slabCachesNamed(
   const list = layout.member('list');
   const name = layout.member('name');
   if (!list || !name) return new Map();
-  for (let index = 0; index < MOST_ENTRIES; index++) {
+  for (let index = 0; index < MAX_ENTRIES; index++) {
     const first = word(memory, kmalloc + BigInt(index * 8));
     if (!isObject(first)) continue;
     const nodes = ring(memory, first + BigInt(list.offset)) ?? [];
@@ -47,7 +45,7 @@ function slabCachesNamed(
   return new Map();
 }
 
-/** Pointers to slab caches, and the caches' own names. */
+/** Variables that point to slab caches, and the names of these caches. */
 const CACHE_POINTERS: ReadonlyMap<string, string> = new Map([
   ['sock_inode_cachep', 'sock_inode_cache'],
   ['skbuff_head_cache', 'skbuff_head_cache'],
@@ -55,9 +53,9 @@ const CACHE_POINTERS: ReadonlyMap<string, string> = new Map([
   ['skb_small_head_cache', 'skbuff_small_head'],
 ]);
 
-const MOST_PLACES = 64;
+const MAX_PLACES = 64;
 
-/** Variables that point to slab caches of the network's. */
+/** Variables of the network stack that point to slab caches. */
 export class CachePointers {
   readonly #evidence: Evidence;
   #caches: ReadonlyMap<string, bigint> | undefined;
@@ -66,35 +64,33 @@ export class CachePointers {
     this.#evidence = evidence;
   }
 
-  /** Whether a variable is one of them. */
   has(name: string): boolean {
     return CACHE_POINTERS.has(name);
   }
 
   /**
-   * The one variable that points to the cache that a variable of this name is to point to. Variables
-   * of caches that were merged into it point to it as well, and so may what is left in memory that was
-   * freed: then it is the one next to which lies another of these pointers (net/socket.c and
-   * net/core/skbuff.c set them once).
+   * Returns the one variable that points to the expected cache. Variables of caches merged into it also
+   * point to it, and stale data in freed memory may: then the match is the one adjacent to another of
+   * these pointers (net/socket.c and net/core/skbuff.c set them once).
    */
   find(name: string): bigint | undefined {
     const { memory } = this.#evidence.source;
     const cache = this.#networkCaches.get(CACHE_POINTERS.get(name) ?? '');
     if (cache === undefined) return undefined;
     const places = this.#evidence.bytes
-      .wordsEqual(cache, MOST_PLACES)
+      .wordsEqual(cache, MAX_PLACES)
       .map((at) => this.#evidence.bytes.address(at));
     this.#evidence.keepAmbiguous(places);
-    const others = new Set(this.#networkCaches.values());
-    others.delete(cache);
+    const rest = new Set(this.#networkCaches.values());
+    rest.delete(cache);
     const among = places.filter((at) =>
-      [at - 8n, at + 8n].some((next) => others.has(wordOrNot(memory, next) ?? 0n)),
+      [at - 8n, at + 8n].some((next) => rest.has(wordOrNot(memory, next) ?? 0n)),
     );
     const pointer = only(places) ?? only(among);
     return pointer !== undefined && word(memory, pointer) === cache ? pointer : undefined;
   }
 
-  /** Addresses of the caches that CACHE_POINTERS names, and of their neighbour's. */
+  /** Addresses of the caches in CACHE_POINTERS, and of their neighbor's. */
   get #networkCaches(): ReadonlyMap<string, bigint> {
     if (this.#caches !== undefined) return this.#caches;
     this.#caches = new Map();

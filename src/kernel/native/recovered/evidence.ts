@@ -5,15 +5,13 @@ import type { KernelMemory } from '../memory.js';
 import type { SymbolTable } from '../symbols.js';
 import type { KernelTypes } from '../types.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import { ImageBytes } from './image-bytes.js';
-import { type Memory, only } from './reads.js';
+import { ImageBytes, type Memory, only } from './reads.js';
 
-/** What symbols are recovered from. */
 export interface RecoverySource {
   readonly memory: KernelMemory;
   /**
-   * The same memory: reads that only look for something go there, so that an extract holds what was
-   * found and not all that was looked at.
+   * The same memory: for reads that only search, so that an extract contains the matches and not
+   * everything that was searched.
    */
   readonly search: KernelMemory;
   readonly arch: Architecture;
@@ -25,11 +23,11 @@ export interface RecoverySource {
   readonly types: Pick<KernelTypes, 'struct' | 'perCpuVariables'>;
 }
 
-/** Exported functions whose addresses the table of functions must confirm. */
+/** Exported functions whose addresses must match the symbol table. */
 const CONFIRMED = ['kfree', 'schedule', 'vfree', 'sock_from_file', 'skb_put', 'unregister_netdev'];
-const LEAST_CONFIRMED = 3;
+const MIN_CONFIRMED = 3;
 
-/** What is known of a kernel whose variables are sought, and how a candidate is confirmed. */
+/** Known facts about a kernel whose variables are searched, and the confirmation of candidates. */
 export class Evidence {
   readonly source: RecoverySource;
   #image: ImageBytes | undefined;
@@ -39,13 +37,13 @@ export class Evidence {
     this.source = source;
   }
 
-  /** The kernel's image, to be searched. */
+  /** The kernel image, for searching. */
   get bytes(): ImageBytes {
     this.#image ??= ImageBytes.read(this.source.search, this.source.arch);
     return this.#image;
   }
 
-  /** Exported symbols, if functions and what VMCOREINFO names lie where they are known to. */
+  /** Exported symbols, provided that functions and VMCOREINFO's symbols are at their known addresses. */
   get exported(): ReadonlyMap<string, bigint> {
     if (this.#exports !== undefined) return this.#exports;
     const { symbols, info } = this.source;
@@ -63,26 +61,26 @@ export class Evidence {
       if (table.length === 1) compare(name, table[0]!.address);
     }
     compare('init_uts_ns', info.symbol('init_uts_ns'));
-    const believed = confirmed >= LEAST_CONFIRMED && contradicted === 0;
+    const believed = confirmed >= MIN_CONFIRMED && contradicted === 0;
     this.#exports = believed ? found : new Map();
     return this.#exports;
   }
 
   /**
-   * The one candidate that passes a test, which is asked of the memory that is searched and, if it
-   * passes, of what is read.
+   * Returns the one candidate that passes a test, which runs on the memory that is searched and, if it
+   * passes, on the recorded memory.
    */
   only(
     candidates: Iterable<bigint>,
     test: (memory: Memory, candidate: bigint) => boolean,
   ): bigint | undefined {
     const { memory, search } = this.source;
-    const passed = [...candidates].filter((candidate) => test(search, candidate));
-    this.keepAmbiguous(passed);
-    return only(passed.filter((candidate) => test(memory, candidate)));
+    const matching = [...candidates].filter((candidate) => test(search, candidate));
+    this.keepAmbiguous(matching);
+    return only(matching.filter((candidate) => test(memory, candidate)));
   }
 
-  /** What is ambiguous must be so in an extract, too: two are enough. */
+  /** An ambiguity must persist in an extract: two places suffice. */
   keepAmbiguous(places: readonly bigint[]): void {
     for (const place of places.slice(0, 2)) readAround(this.source.memory, place);
   }
@@ -92,25 +90,25 @@ export class Evidence {
 const ANCHORS = ['init_task', 'net_namespace_list'] as const;
 /** Bytes of a `struct kernel_symbol`: with the namespace (5.4), and without. */
 const STRIDES = [12, 8] as const;
-/** A kernel exports thousands of symbols; a table of fewer is none. */
-const LEAST = 100;
-const MOST = 200_000;
+/** A kernel exports thousands of symbols; a smaller table is a false match. */
+const MIN = 100;
+const MAX = 200_000;
 const LONGEST_NAME = 256;
-/** Places that an anchor's name is looked for at. */
-const MOST_NAMES = 16;
+/** Maximum number of places to check for an anchor's name. */
+const MAX_NAMES = 16;
 
-/** Bytes that are read at a time: the smallest page. */
+/** Bytes to read at a time: the smallest page. */
 const PAGE = 4096;
 
 const NAME = /^[A-Za-z_][\w.]*$/;
 
 /**
- * What the kernel exports to modules: name → address, variables as well as functions. Its tables
- * (`__ksymtab`, `__ksymtab_gpl`: `struct kernel_symbol` in kernel/module/internal.h) hold, as 32-bit
- * offsets from their own places, the address and the name (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS, on
- * x86_64 since 4.19, on arm64 as well). They are found by the names of symbols that are always there.
+ * Symbols that the kernel exports to modules: name → address, variables as well as functions. Its
+ * tables (`__ksymtab`, `__ksymtab_gpl`: `struct kernel_symbol` in kernel/module/internal.h) contain the
+ * address and the name as 32-bit offsets from their own positions (CONFIG_HAVE_ARCH_PREL32_RELOCATIONS,
+ * on x86_64 since 4.19, on arm64 as well). They are found by the names of symbols that always exist.
  *
- * @param memory the same bytes: what was found is read from there again
+ * @param memory the same bytes: matches are read again from there
  */
 function findExports(image: ImageBytes, memory: Memory): ReadonlyMap<string, bigint> {
   const exports = new Map<string, bigint>();
@@ -120,7 +118,7 @@ function findExports(image: ImageBytes, memory: Memory): ReadonlyMap<string, big
       const table = STRIDES.map((stride) => tableAround(image, entry, stride)).sort(
         (a, b) => b.size - a.size,
       )[0]!;
-      if (table.size < LEAST) continue;
+      if (table.size < MIN) continue;
       const pages = new Set<number>();
       for (const [name, { address, at, nameAt: from }] of table) {
         exports.set(name, address);
@@ -141,14 +139,14 @@ interface Entry {
   readonly nameAt: number;
 }
 
-/** Offsets of what may be the entry of a name. */
+/** Offsets of candidates for the entry of a name. */
 function* entriesNamed(image: ImageBytes, name: string): Generator<number> {
   const needle = Buffer.from(`\0${name}\0`, 'latin1');
   const { bytes, words } = image;
   const strings = new Set<number>();
   for (let at = bytes.indexOf(needle); at >= 0; at = bytes.indexOf(needle, at + 1)) {
     strings.add(at + 1);
-    if (strings.size >= MOST_NAMES) break;
+    if (strings.size >= MAX_NAMES) break;
   }
   if (strings.size === 0) return;
   for (let index = 1; index < words.length; index++) {
@@ -156,11 +154,11 @@ function* entriesNamed(image: ImageBytes, name: string): Generator<number> {
   }
 }
 
-/** The entries before and behind one, as long as each has a name. */
+/** The entries before and after one, as long as each has a name. */
 function tableAround(image: ImageBytes, entry: number, stride: number): Map<string, Entry> {
   const table = new Map<string, Entry>();
   for (const step of [stride, -stride]) {
-    for (let at = step > 0 ? entry : entry - stride; table.size < MOST; at += step) {
+    for (let at = step > 0 ? entry : entry - stride; table.size < MAX; at += step) {
       const found = entryAt(image, at);
       if (found === undefined) break;
       table.set(found.name, found);
@@ -174,8 +172,8 @@ function entryAt(image: ImageBytes, at: number): (Entry & { readonly name: strin
   if (at < 0 || at + 8 > bytes.length) return undefined;
   const value = at + view.getInt32(at, true);
   const nameAt = at + 4 + view.getInt32(at + 4, true);
-  // Addresses can lie outside the image: those of per-CPU variables on x86_64 before 6.15.
-  // A name can be the end of a longer one: the linker merges them.
+  // Addresses can be outside the image: those of per-CPU variables on x86_64 before 6.15. A name can be
+  // the tail of a longer one: the linker merges them.
   if (nameAt < 0 || nameAt >= bytes.length) return undefined;
   const end = bytes.indexOf(0, nameAt);
   if (end < 0 || end === nameAt || end - nameAt > LONGEST_NAME) return undefined;

@@ -1,15 +1,24 @@
-import { ReadError } from '../../../base/errors/kernel.js';
+import { ReadError } from '../../../base/errors.js';
+import type { SectionVariable } from '../btf/section-variables.js';
 import { readAround } from '../image-scan.js';
 import { CachePointers } from './cache-pointers.js';
 import { Evidence, type RecoverySource } from './evidence.js';
-import { headsOf, ring } from './lists.js';
-import { findPerCpu } from './per-cpu.js';
-import { type Memory, numberOrNot, only, orNot, textOrNot, word, wordOrNot } from './reads.js';
+import {
+  headsOf,
+  type Memory,
+  numberOrNot,
+  only,
+  orNot,
+  ring,
+  textOrNot,
+  word,
+  wordOrNot,
+} from './reads.js';
 
 /**
- * Variables of a kernel whose table has functions only (CONFIG_KALLSYMS_ALL=n). Most are exported to
- * modules; a few others are found by what points to them or what they point to. Nothing is given that
- * was not confirmed by something else.
+ * Variables of a kernel whose symbol table contains only functions (CONFIG_KALLSYMS_ALL=n). Most are
+ * exported to modules; a few others are found by pointers to them or by their contents. Every result is
+ * confirmed by a second source.
  */
 export class RecoveredSymbols {
   readonly #evidence: Evidence;
@@ -24,7 +33,7 @@ export class RecoveredSymbols {
 
   find(name: string): bigint | undefined {
     if (!this.#known.has(name)) {
-      // A rule that asks for its own name, by whatever way, gets nothing.
+      // A rule that looks up its own name, even indirectly, gets no result.
       this.#known.set(name, undefined);
       const address = this.#recover(name);
       if (address !== undefined) readAround(this.#evidence.source.memory, address);
@@ -58,7 +67,7 @@ export class RecoveredSymbols {
     }
   }
 
-  /** Templates of per-CPU variables. */
+  /** Addresses of per-CPU variables in the template. */
   get #templates(): ReadonlyMap<string, bigint> {
     this.#perCpu ??= findPerCpu(
       this.#evidence.source.types.perCpuVariables(),
@@ -68,7 +77,7 @@ export class RecoveredSymbols {
   }
 }
 
-/** `proto_list`: the head of the ring that `tcp_prot.node` is in: the one node that is in no `struct proto`. */
+/** `proto_list`: the head of the list that contains `tcp_prot.node`: the one node that is not in a `struct proto`. */
 function protocolList(evidence: Evidence): bigint | undefined {
   const { source } = evidence;
   const tcp = evidence.exported.get('tcp_prot');
@@ -89,12 +98,12 @@ function protocolList(evidence: Evidence): bigint | undefined {
   return heads && only(heads);
 }
 
-/** A page frame's number can be a common word. */
-const MOST_WORDS = 65_536;
+/** A page frame number can be a frequent word. */
+const MAX_WORDS = 65_536;
 
 /**
- * `max_pfn`: holds the page frame behind the memory that `high_memory` ends, and has `min_low_pfn`
- * behind itself (mm/memblock.c): the first frame, before which nothing is mapped.
+ * `max_pfn`: contains the page frame at the end of the memory below `high_memory`, and is followed by
+ * `min_low_pfn` (mm/memblock.c): the first frame, before which nothing is mapped.
  */
 function lastFrame(evidence: Evidence): bigint | undefined {
   const { directMap, arch, memory } = evidence.source;
@@ -110,7 +119,7 @@ function lastFrame(evidence: Evidence): bigint | undefined {
     return orNot(() => !arch.protection(at - 1n) && arch.protection(at) !== undefined) === true;
   };
   const variables = evidence.bytes
-    .wordsEqual(frame, MOST_WORDS)
+    .wordsEqual(frame, MAX_WORDS)
     .map((at) => evidence.bytes.address(at));
   return evidence.only(variables, (from, at) => {
     const next = wordOrNot(from, at + 8n);
@@ -120,7 +129,7 @@ function lastFrame(evidence: Evidence): bigint | undefined {
   });
 }
 
-/** Functions of `socket_file_ops` (net/socket.c), by its members. */
+/** Functions of `socket_file_ops` (net/socket.c), by member. */
 const SOCKET_OPERATIONS = {
   read_iter: 'sock_read_iter',
   write_iter: 'sock_write_iter',
@@ -130,9 +139,9 @@ const SOCKET_OPERATIONS = {
   fasync: 'sock_fasync',
 } as const;
 
-const MOST_PLACES = 64;
+const MAX_PLACES = 64;
 
-/** `socket_file_ops`: the one table of functions that holds all of the sockets'. */
+/** `socket_file_ops`: the only function table that contains all of the socket functions. */
 function socketOperations(evidence: Evidence): bigint | undefined {
   const { source } = evidence;
   const layout = source.types.struct('file_operations');
@@ -147,12 +156,12 @@ function socketOperations(evidence: Evidence): bigint | undefined {
   const first = expected[0];
   if (first === undefined || expected.length < 4) return undefined;
   const tables = evidence.bytes
-    .wordsEqual(first.address, MOST_PLACES)
+    .wordsEqual(first.address, MAX_PLACES)
     .map((at) => evidence.bytes.address(at - first.offset));
   const table = evidence.only(tables, (memory, at) =>
     expected.every(({ offset, address }) => wordOrNot(memory, at + BigInt(offset)) === address),
   );
-  // The word that is searched for may lie in the next page.
+  // The word that a scan searches for may be on the next page.
   if (table !== undefined) readAround(source.memory, table + BigInt(first.offset));
   return table;
 }
@@ -165,7 +174,7 @@ function moduleList(evidence: Evidence): bigint | undefined {
   const list = layout?.member('list');
   const name = layout?.member('name');
   const state = layout?.member('state');
-  // Where they are without KASLR, and all else that KASLR can move them to.
+  // Their address without KASLR, and everywhere else that KASLR can move them.
   const start = info.number('MODULES_VADDR');
   const end = info.number('VMALLOC_END');
   if (!list || !name || !state || start === undefined || end === undefined) return undefined;
@@ -180,7 +189,7 @@ function moduleList(evidence: Evidence): bigint | undefined {
 /**
  * `btf_modules`: the head of the list whose nodes are all in a `struct btf_module` of a loaded module.
  *
- * @param modules address of the list of those
+ * @param modules address of the list of modules
  */
 function moduleTypesList(evidence: Evidence, modules: bigint | undefined): bigint | undefined {
   const { source } = evidence;
@@ -199,7 +208,7 @@ function moduleTypesList(evidence: Evidence, modules: bigint | undefined): bigin
   });
 }
 
-/** The one head in the image of a list whose nodes lie in a range and all pass a test. */
+/** Returns the only list head in the image whose nodes are all in a range and pass a test. */
 function listHead(
   evidence: Evidence,
   range: { readonly start: bigint; readonly end: bigint },
@@ -211,4 +220,41 @@ function listHead(
     heads,
     (memory, head) => ring(memory, head)?.every((node) => isNode(memory, node)) === true,
   );
+}
+
+/** Number of exported per-CPU variables that must match the types before others are trusted. */
+const MIN_CONFIRMED = 3;
+
+/**
+ * Addresses of per-CPU variables in the template; they are the only variables in BTF, with their
+ * offsets in `.data..percpu`; the exported ones locate its start. Includes `__per_cpu_start` and, as
+ * `__per_cpu_end`, the end of the last variable: alignment may follow.
+ *
+ * @param exported name → address of the exported symbols
+ * @returns empty if the exported variables disagree on the start
+ */
+export function findPerCpu(
+  variables: ReadonlyMap<string, SectionVariable>,
+  exported: ReadonlyMap<string, bigint>,
+): ReadonlyMap<string, bigint> {
+  const found = new Map<string, bigint>();
+  let start: bigint | undefined;
+  let confirmed = 0;
+  for (const [name, { offset }] of variables) {
+    const address = exported.get(name);
+    if (address === undefined) continue;
+    const begins = BigInt.asUintN(64, address - BigInt(offset));
+    if (start !== undefined && begins !== start) return found;
+    start = begins;
+    confirmed++;
+  }
+  if (start === undefined || confirmed < MIN_CONFIRMED) return found;
+  let end = 0;
+  for (const [name, { offset, size }] of variables) {
+    found.set(name, start + BigInt(offset));
+    end = Math.max(end, offset + size);
+  }
+  found.set('__per_cpu_start', start);
+  found.set('__per_cpu_end', start + BigInt(end));
+  return found;
 }

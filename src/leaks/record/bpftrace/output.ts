@@ -1,39 +1,43 @@
-import { LineCutter } from '../../../host/ss/lines.js';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { LineCutter } from '../../../host/lines.js';
+import { allocatedFrames } from '../tracefs/kinds.js';
 import { META } from './program.js';
 
-/** A block, or what is left of one, that is held. */
+/** A held block, or the remainder of one. */
 export interface HeldPiece {
   /** Number of its first frame. */
   readonly frame: number;
-  /** Of its stack. */
+  /** Id of its stack. */
   readonly id: number;
-  /** log2 of its frames: now, and as it was allocated. */
+  /** log2 of its number of frames: current, and as allocated. */
   readonly order: number;
   readonly allocatedOrder: number;
   readonly tid: number;
-  /** Nanoseconds on bpftrace's clock, to 17 ms. */
+  /** Nanoseconds on bpftrace's clock, with a resolution of 17 ms. */
   readonly time: number;
 }
 
-/** Frames that stacks held at one moment. */
+/** Frames held by each stack at one moment. */
 export interface Shown {
   /** Nanoseconds on bpftrace's clock. */
   readonly at: number;
   readonly frames: ReadonlyMap<number, number>;
-  /** Blocks by order whose frees match no allocation. */
+  /** Number of blocks, by order, whose frees match no allocation. */
   readonly unmatched: ReadonlyMap<number, number>;
 }
 
 export type OutputState = 'starting' | 'recording' | 'ended' | 'dumping' | 'whole';
 
-/** Counts by the name of their map. */
+/** Names of the maps that contain counts. */
 export const COUNTS = ['a', 'f', 'x', 'y', 'c', 'd', 'm', 'u'] as const;
 export type CountName = (typeof COUNTS)[number];
 
 export interface OutputBounds {
-  /** Entries of each map. */
+  /** Maximum number of entries of each map. */
   readonly maxKeys: number;
-  /** Figures of stacks that are kept of all windows together: beyond, every second window is given up. */
+  /**
+   * Maximum number of figures of stacks in all windows together: beyond it, every second window is dropped.
+   */
   readonly maxShown: number;
 }
 
@@ -41,38 +45,37 @@ const LARGEST = 2 ** 52;
 const MOST_ORDER = 14;
 
 /**
- * Understands what the program prints, line by line. Lines are hostile, as those of any program: what has no known
- * form is counted, bounds are kept.
+ * Parses the program's output line by line. Lines are untrusted: unknown forms are counted, and limits apply.
  */
 export class BpftraceOutput {
   state: OutputState = 'starting';
-  /** Nanoseconds on bpftrace's clock; null: not told yet. */
+  /** Nanoseconds on bpftrace's clock; null if not known yet. */
   begunAt: number | null = null;
   endedAt: number | null = null;
-  /** Each second one. */
+  /** One per second. */
   heartbeats = 0;
-  /** Lines of no known form, and what is beyond bounds. */
+  /** Lines of unknown form or beyond limits. */
   strange = 0;
-  /** Events of its own output that bpftrace says it lost. */
+  /** Lost output events according to bpftrace. */
   lost = 0;
   windows: Shown[] = [];
   readonly pieces: HeldPiece[] = [];
-  /** Frames that stacks hold at the end. */
+  /** Frames held by each stack at the end. */
   readonly held = new Map<number, number>();
-  /** Blocks by order whose frees match no allocation, at the end. */
+  /** Number of blocks, by order, whose frees match no allocation, at the end. */
   readonly unmatched = new Map<number, number>();
-  /** Stacks by number, innermost first; empty: there was none. */
+  /** Stacks by number, innermost first; empty if there was none. */
   readonly stacks = new Map<number, readonly bigint[]>();
   readonly counts = new Map<CountName, number>();
   readonly #bounds: OutputBounds;
   readonly #cutter: LineCutter;
-  /** Where `@h` and `@o` go that are printed now. */
+  /** Target of the `@h` and `@o` entries that are being printed. */
   #open: {
     readonly at: number;
     readonly frames: Map<number, number>;
     readonly unmatched: Map<number, number>;
   } | null = null;
-  /** The stack that is printed now. */
+  /** The stack that is being printed. */
   #stack: bigint[] | null = null;
   #shown = 0;
 
@@ -98,7 +101,7 @@ export class BpftraceOutput {
     else if (!line.startsWith('Attach')) this.strange++;
   }
 
-  /** What the program says itself. */
+  /** A line that the program itself prints. */
   #word(line: string): boolean {
     const [, word, digits] =
       /^(begun|window|shown|ended|held|alive|whole)(?: (\d{1,19}))?$/.exec(line) ?? [];
@@ -130,7 +133,7 @@ export class BpftraceOutput {
     const held = /^@h\[(\d{1,16})\]: (-?\d{1,16})$/.exec(line);
     if (held) {
       const frames = this.state === 'dumping' ? this.held : this.#open?.frames;
-      // What bpftrace prints by itself when nobody asked is none of ours.
+      // Output that bpftrace prints by itself is ignored.
       if (frames === undefined || frames.size >= this.#bounds.maxKeys) return false;
       frames.set(Number(held[1]), Number(held[2]));
       return true;
@@ -168,7 +171,10 @@ export class BpftraceOutput {
     return true;
   }
 
-  /** An address in each line, with a name behind it or not; then the CPU, and the number of the stack. */
+  /**
+   * Parses a line of a stack: an address, optionally with a name, or at the end the CPU and the number of the
+   * stack.
+   */
   #stackLine(stack: bigint[], line: string): void {
     const [, address] = /^\s*(?:0x)?([0-9a-f]{8,16})(?: .*)?$/.exec(line) ?? [];
     if (address !== undefined && stack.length < 256) {
@@ -181,7 +187,7 @@ export class BpftraceOutput {
       if (this.stacks.size < this.#bounds.maxKeys) this.stacks.set(Number(id), stack);
       else this.strange++;
     } else if (line.trim() !== '') {
-      // No form of a stack: the rest is not waited for.
+      // Not a stack: its other lines are not expected.
       this.#stack = null;
       this.strange++;
     }
@@ -195,4 +201,71 @@ export class BpftraceOutput {
     this.windows = this.windows.filter((_, at) => at % 2 === 1);
     this.#shown = this.windows.reduce((sum, { frames }) => sum + frames.size, 0);
   }
+}
+
+/** Frames allocated and freed since boot, from /proc/vmstat. */
+export interface PageCounts {
+  readonly allocated: number;
+  readonly freed: number;
+}
+
+const ROOM = 64 * 1024;
+
+/**
+ * Reads the counters of /proc/vmstat at a moment, and parses them later: allocations by the parser itself
+ * must not be counted.
+ */
+export class PageCounters {
+  readonly #file: number | null;
+  readonly #snapshots: { readonly bytes: Buffer; length: number }[] = [
+    { bytes: Buffer.alloc(ROOM, 1), length: 0 },
+    { bytes: Buffer.alloc(ROOM, 1), length: 0 },
+  ];
+  #next = 0;
+
+  constructor() {
+    let file: number | null;
+    try {
+      file = openSync('/proc/vmstat', 'r');
+      // The kernel allocates its buffer on the first read.
+      readSync(file, this.#snapshots[0]!.bytes, 0, ROOM, 0);
+    } catch {
+      file = null;
+    }
+    this.#file = file;
+  }
+
+  /** Called twice: at the beginning and at the end. */
+  take(): void {
+    const snapshot = this.#snapshots[this.#next++];
+    if (this.#file === null || snapshot === undefined) return;
+    try {
+      snapshot.length = readSync(this.#file, snapshot.bytes, 0, ROOM, 0);
+    } catch {
+      snapshot.length = 0;
+    }
+  }
+
+  /** Frames between the two moments; null if unknown. */
+  passed(): PageCounts | null {
+    const [before, after] = this.#snapshots.map(({ bytes, length }) =>
+      pageCounts(bytes.toString('latin1', 0, length)),
+    );
+    if (!before || !after) return null;
+    return {
+      allocated: after.allocated - before.allocated,
+      freed: after.freed - before.freed,
+    };
+  }
+
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file);
+  }
+}
+
+function pageCounts(text: string): PageCounts | null {
+  const allocated = allocatedFrames(text);
+  const freed = /^pgfree (\d{1,15})$/m.exec(text)?.[1];
+  if (allocated === null || freed === undefined) return null;
+  return { allocated, freed: Number(freed) };
 }

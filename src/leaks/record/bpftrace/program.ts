@@ -1,34 +1,34 @@
-/** How a stack is printed: `raw` is addresses alone, `perf` has names behind them (before 0.18 or so). */
+/** Format of a printed stack: `raw` has only addresses, `perf` has names after them (before about 0.18). */
 export type StackMode = 'raw' | 'perf';
 
-/** What a program is made of: numbers alone, so that nothing from outside is ever quoted into it. */
+/** Parameters of a program: only numbers, so that nothing from outside is ever quoted into it. */
 export interface ProgramOrder {
   readonly stackMode: StackMode;
-  /** Smaller blocks are not followed; 0: all are. */
+  /** Minimum order of followed blocks; 0: all. */
   readonly minOrder: number;
-  /** Whose allocations are followed, as the first pid namespace has it; null: everybody's. */
+  /** Pid whose allocations are followed, in the first pid namespace; null: all. */
   readonly pid: number | null;
-  /** `kill(signals + COMMAND, 0)` of any process tells the program what to do. */
+  /** `kill(signals + COMMAND, 0)` by any process is a command to the program. */
   readonly signals: number;
-  /** The kernel has page_pool:page_pool_state_hold, which names pages that were taken in bulk. */
+  /** The kernel has page_pool:page_pool_state_hold, which names bulk-allocated pages. */
   readonly poolPages: boolean;
-  /** It ends by itself then, should nobody be there to end it. */
+  /** The program exits after this time, in case its parent cannot stop it. */
   readonly mostSeconds: number;
 }
 
-/** What a program can be told. */
+/** Commands to the program. */
 export const COMMANDS = { begin: 0, window: 1, end: 2 } as const;
 
-/** Frames of a stack that are kept: the kernel takes room for so many of each of 131,072 stacks. */
+/** Number of frames per stack: the kernel reserves room for that many in each of 131,072 stacks. */
 export const STACK_DEPTH = 32;
 
-/** Stacks that found no room are one. */
+/** Common id of all stacks that found no room. */
 export const OTHER_STACKS_ID = 1;
 
-/** log2 of the largest block: MAX_PAGE_ORDER is 13 at most. */
+/** Number of orders: MAX_PAGE_ORDER is at most 13. */
 const ORDERS = 14;
 
-/** What a block is in the program: order now, order as allocated, thread, when. */
+/** Fields of a block in the program: current order, order as allocated, thread, time. */
 export const META = {
   orderBits: 4,
   tidShift: 8,
@@ -38,14 +38,18 @@ export const META = {
 } as const;
 
 /**
- * Follows blocks of page frames in the kernel. Its maps: `@b` blocks that are held, by their first frame: the
- * number of a stack, and {@link META}; `@h` frames that a stack holds; `@i` numbers of stacks, each CPU has its own,
- * so that none is given twice (programs do not interrupt each other on one CPU). Counts, from `begin` to `end`:
- * `@a`, `@f` events; `@x`, `@y` frames allocated and freed; and of all times `@d` blocks that found no room,
- * `@m` allocations where something was held, `@u` frees of what is not known, `@c` of parts. `@o` has by order, of
- * blocks: frees from `begin` on that match no allocation, less what was allocated and is not followed.
+ * Returns a program that follows blocks of page frames in the kernel.
  *
- * What is freed by parts is cut as the buddy allocator does it: what is left of a block stays held, in halves.
+ * Maps: `@b` contains the held blocks by first frame: stack number and {@link META}. `@h` contains the number
+ * of frames held by each stack. `@i` contains the stack numbers: each CPU has its own, so that no number is
+ * used twice (programs do not interrupt each other on one CPU).
+ *
+ * Counts from `begin` to `end`: `@a` and `@f` events, `@x` and `@y` frames, allocated and freed. Counts over
+ * the whole run: `@d` blocks that found no room, `@m` allocations of memory that was still held, `@u` frees
+ * of unknown blocks, `@c` frees of parts. `@o` contains, by order, the blocks whose frees since `begin` match
+ * no allocation, minus allocated blocks that are not followed.
+ *
+ * A block that is freed in parts is split as in the buddy allocator: the remainder stays held, in halves.
  */
 export function bpftraceProgram(order: ProgramOrder): string {
   const { minOrder, pid, signals, poolPages, mostSeconds } = order;
@@ -150,7 +154,7 @@ END
 `;
 }
 
-/** A free that is no whole block: of a part of one, or of what is not known. */
+/** A free that is not of a complete block: of a part of one, or of an unknown block. */
 function partOf(): string {
   return `
     $id = (int64)0;
@@ -204,7 +208,7 @@ function partOf(): string {
     }`;
 }
 
-/** Keeps a block; whether there was room is seen by looking. */
+/** Stores a block; reading it back shows whether there was room. */
 function allocated({ stackMode }: ProgramOrder): string {
   const stack = `@i[kstack(${stackMode}, ${STACK_DEPTH}), cpu]`;
   return `
@@ -227,7 +231,7 @@ function allocated({ stackMode }: ProgramOrder): string {
     }`;
 }
 
-/** One that was seen as it was allocated is held, by itself or as the first of its block. */
+/** A page whose allocation was seen is already held, as a block or as the first page of one. */
 function poolPage(order: ProgramOrder, ofPid: string): string {
   return `
 tracepoint:page_pool:page_pool_state_hold

@@ -1,22 +1,20 @@
 import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { TraceError } from '../../../base/errors/trace.js';
+import { TraceError } from '../../../base/errors.js';
 import { liveHost } from '../../../host/live.js';
 import { readPageSize } from '../../../host/proc/memory.js';
-import type { Words } from '../../../profile/perf/run.js';
+import type { CappedText } from '../../../profile/perf/run.js';
 import type { Recording } from '../../recording.js';
-import { SymbolsMeanwhile } from '../symbols-meanwhile.js';
+import { SymbolsMeanwhile } from '../symbols.js';
 import { Commands, isFirstPidNamespace } from '../tracefs/commands.js';
 import { findTracefs } from '../tracefs/root.js';
-import { mapKeys } from './map-keys.js';
-import { BpftraceOutput, type OutputState } from './output.js';
-import { PageCounters } from './page-counters.js';
+import { BpftraceOutput, type OutputState, PageCounters } from './output.js';
 import { bpftraceProgram, COMMANDS, type StackMode } from './program.js';
-import { recordingOf } from './recording-of.js';
+import { mapKeys, recordingOf } from './recording-of.js';
 import { type BpftraceEnd, type BpftraceRun, startBpftrace } from './run.js';
 
-/** What bpftrace is to record. */
+/** Parameters of a recording with bpftrace. */
 export interface BpftraceOrder {
   readonly seconds: number;
   readonly windows: number;
@@ -24,30 +22,30 @@ export interface BpftraceOrder {
   readonly pid: number | null;
   readonly maxBlocks: number;
   readonly maxSurvivors: number;
-  /** Ends it early. */
+  /** Stops the recording early. */
   readonly stop: AbortSignal;
-  /** Told about once a second: seconds since it began, and allocations and frees in all. */
+  /** Called about once a second, with seconds since the beginning, and the total of allocations and frees. */
   readonly progress: (seconds: number, events: number) => void;
 }
 
-/** How long bpftrace may take to compile and attach, to answer, and to print all that is held. */
+/** Time limits for bpftrace: to compile and attach, to answer, and to print everything that is held. */
 const START_MS = 300_000;
 const ANSWER_MS = 30_000;
 const DUMP_MS = 300_000;
-/** Figures of stacks in all windows. */
+/** Maximum number of stack counts in all windows together. */
 const MOST_SHOWN = 1_000_000;
-/** Beyond its time, when it ends by itself. */
+/** Seconds after the end of the recording at which the program exits by itself. */
 const LEFT_ALONE_SECONDS = 900;
 
-/** Numbers that no process has (PID_MAX_LIMIT is 2^22). */
+/** Pids that no process can have (PID_MAX_LIMIT is 2^22). */
 const [LEAST_SIGNAL, MOST_SIGNAL] = [1 << 30, (1 << 30) + (1 << 28)];
 
 /**
- * Records pages by a program of bpftrace's, which pairs allocations with frees in the kernel. It ends with us, and
- * nothing of it stays.
+ * Records pages with a bpftrace program that pairs allocations with frees in the kernel. The program exits
+ * with this process and leaves nothing behind.
  *
- * @throws {TraceError} `bpftrace-missing`, `bpftrace-failed`, `bpftrace-ended`, `trace-no-root`, `trace-not-mounted`,
- *   `trace-locked-down`, `trace-unsupported`
+ * @throws {TraceError} `bpftrace-missing`, `bpftrace-failed`, `bpftrace-ended`, `trace-no-root`,
+ * `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`
  */
 export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording> {
   const events = `${findTracefs()}/events`;
@@ -69,7 +67,7 @@ export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording>
     try {
       return await new Session(run, order, { keys, signals }).record();
     } catch (error) {
-      // Another form of stacks is asked for, of the same addresses.
+      // Retry with another stack format, which contains the same addresses.
       if (stackMode === 'raw' && isOldStackMode(run.words.text)) continue;
       throw error;
     } finally {
@@ -105,22 +103,22 @@ class Session {
 
   async record(): Promise<Recording> {
     const { stop, maxBlocks, maxSurvivors, windows, minOrder, pid } = this.#order;
-    // The second says that all is attached.
+    // The second heartbeat shows that all probes are attached.
     await this.#until(() => stop.aborted || this.#output.heartbeats >= 2, START_MS);
     if (stop.aborted)
       throw new TraceError('bpftrace-ended', 'interrupted before bpftrace began to record', {
         next: 'Run it again and let bpftrace compile first.',
       });
-    // Stacks are told at the end.
+    // Stacks are printed at the end.
     const symbols = new SymbolsMeanwhile();
     const counters = new PageCounters();
     const commands = new Commands();
     try {
       counters.take();
-      this.#tell('begin');
+      this.#sendCommand('begin');
       await this.#until(() => this.#is('recording'), ANSWER_MS);
       await this.#windows(symbols);
-      this.#tell('end');
+      this.#sendCommand('end');
       counters.take();
       await this.#until(() => this.#is('ended'), ANSWER_MS);
     } finally {
@@ -158,16 +156,16 @@ class Session {
         const events = (counts.get('a') ?? 0) + (counts.get('f') ?? 0);
         progress((performance.now() - began) / 1000, events);
       }
-      if (window < windows && !stop.aborted) this.#tell('window');
+      if (window < windows && !stop.aborted) this.#sendCommand('window');
     }
   }
 
-  /** The program sees the call, whose process there never is. */
-  #tell(command: keyof typeof COMMANDS): void {
+  /** The program sees this kill() call, for a pid that never exists. */
+  #sendCommand(command: keyof typeof COMMANDS): void {
     try {
       process.kill(this.#plan.signals + COMMANDS[command], 0);
     } catch {
-      // ESRCH, as it must be.
+      // ESRCH is expected.
     }
   }
 
@@ -191,11 +189,11 @@ class Session {
 }
 
 /**
- * Events that came while a program of bpftrace's ran on that CPU, as an interrupt's do: the kernel runs none for
- * them. It counts these of tracepoints since 6.7 (`recursion_misses` of fdinfo); before that the figure stays 0, and
- * only /proc/vmstat tells of them.
+ * Events during which a bpftrace program already ran on that CPU, such as those of an interrupt: the kernel
+ * skips them. It counts them for tracepoints since 6.7 (`recursion_misses` of fdinfo). Before, the counter
+ * stays 0, and only /proc/vmstat shows them.
  *
- * @returns null: not told
+ * @returns null if not reported
  */
 function missedRuns(pid: number): number | null {
   const folder = `/proc/${pid}/fdinfo`;
@@ -216,13 +214,13 @@ function missedRuns(pid: number): number | null {
   return sum;
 }
 
-/** Whether it knows no stacks of addresses alone. */
+/** Whether this version does not support stacks of bare addresses. */
 function isOldStackMode(said: string): boolean {
   return /Unknown identifier: 'raw'|[Uu]nknown stack mode/.test(said);
 }
 
-/** Why bpftrace ended before its time. */
-function failureOf({ cause, signal }: BpftraceEnd, words: Words): TraceError {
+/** Reason why bpftrace exited early. */
+function failureOf({ cause, signal }: BpftraceEnd, words: CappedText): TraceError {
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (code === 'ENOENT' || code === 'EACCES')
     return new TraceError('bpftrace-missing', 'bpftrace is not installed', { cause });
@@ -236,8 +234,8 @@ function failureOf({ cause, signal }: BpftraceEnd, words: Words): TraceError {
   return failed('bpftrace-failed');
 }
 
-/** Its first error, without what it says besides. */
-function reasonOf(words: Words): string {
+/** Its first error only. */
+function reasonOf(words: CappedText): string {
   const error = /(?:^|: )ERROR: ([^\n]{1,300})/m.exec(words.text)?.[1];
   return error ?? words.reason;
 }

@@ -1,25 +1,26 @@
+import { readFileSync } from 'node:fs';
+import { TraceError } from '../../../base/errors.js';
 import type { KernelSymbols } from '../../../host/proc/kallsyms.js';
 import { FrameFollower } from '../../follow/frame-follower.js';
 import { NO_STACK, OTHER_STACK, StackTable } from '../../follow/stack-table.js';
 import type { Gap, Held, Losses, Reading, Recording } from '../../recording.js';
-import { StackSites } from '../../stack-sites.js';
-import { ALL } from '../tracefs/sample.js';
-import type { BpftraceOutput, CountName, HeldPiece, Shown } from './output.js';
-import type { PageCounts } from './page-counters.js';
+import { StackSites } from '../../site-frames.js';
+import { ALL } from '../tracefs/trace-order.js';
+import type { BpftraceOutput, CountName, HeldPiece, PageCounts, Shown } from './output.js';
 import { OTHER_STACKS_ID } from './program.js';
 
-/** What is known besides what the program printed. */
+/** Facts beside the program's output. */
 export interface RecordedBeside {
   readonly frameBytes: number;
   readonly maxBlocks: number;
   readonly maxSurvivors: number;
   readonly symbols: KernelSymbols | null;
   readonly commandOf: (tid: number) => string | null;
-  /** By /proc/vmstat, from `begun` to `ended`; null: not known. */
+  /** From /proc/vmstat, between `begun` and `ended`; null if unknown. */
   readonly pages: PageCounts | null;
-  /** Events that the kernel did not run the program for; null: it does not count them. */
+  /** Events for which the kernel did not run the program; null if it does not count them. */
   readonly missedRuns: number | null;
-  /** Windows that were asked for, but for the last. */
+  /** Number of requested windows, without the last. */
   readonly windows: number;
   readonly endedEarly: boolean;
   /** Only some allocations are followed. */
@@ -28,7 +29,7 @@ export interface RecordedBeside {
 
 const NS_PER_MS = 1e6;
 
-/** Makes a recording of what the program printed to its end. */
+/** Makes a recording from the complete output of the program. */
 export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Recording {
   const { frameBytes, pages, isChosen } = beside;
   const began = output.begunAt ?? 0;
@@ -36,7 +37,7 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
   const numbers = new Map<number, number>();
   for (const [id, addresses] of output.stacks)
     numbers.set(id, addresses.length === 0 ? NO_STACK : stacks.numberOf(addresses));
-  // A number of which no stack was told is none of ours.
+  // A stack number without a printed stack is ignored.
   const stackOf = (id: number) =>
     id === OTHER_STACKS_ID ? OTHER_STACK : (numbers.get(id) ?? NO_STACK);
   const sites = new StackSites(stacks, beside.symbols);
@@ -107,7 +108,7 @@ function heldBySite(
   }
   return new Map(
     [...sums].map(([site, sum]) => {
-      // It was printed while it changed.
+      // The value was printed while it changed.
       const bytes = Math.max(0, sum);
       return [site, { bytes, blocks: null, low: bytes, high: bytes, sampled: null }];
     }),
@@ -129,8 +130,8 @@ function lossesOf(output: BpftraceOutput, beside: RecordedBeside, followed: Loss
 }
 
 /**
- * Sums of stacks and blocks are counted apart: what a stack took less what was given back of it is what its blocks
- * are. A map that was full, or a line that was lost, shows here.
+ * Compares two separate sums: allocations of a stack less its frees must equal its blocks. A full map or a
+ * lost line appears here.
  */
 export function framesThatDoNotAddUp({ held, pieces }: BpftraceOutput): number {
   const left = new Map(held);
@@ -156,7 +157,7 @@ function gapsOf(
   ];
 }
 
-/** An allocation of which something is held: its pieces in order of their frames. */
+/** An allocation that is partly or completely held: its pieces in order of their frames. */
 interface Allocated {
   readonly start: number;
   readonly frames: number;
@@ -167,10 +168,10 @@ interface Allocated {
 }
 
 /**
- * Tells a follower of what is held, allocation by allocation in the order in which they happened, each without what
- * was freed of it. Where two lie on one frame the follower counts that a free was missed.
+ * Passes held allocations to a follower in the order in which they happened, without their freed parts. If
+ * two contain the same frame, the follower counts a missed free.
  *
- * @param stackOf number of a stack, by that of the program
+ * @param stackOf number of a stack by the program's number
  */
 function followHeld(
   pieces: readonly HeldPiece[],
@@ -189,7 +190,7 @@ function followHeld(
   }
 }
 
-/** What is left of a block is several pieces: of one stack, one moment, one thread, and within its frames. */
+/** The remainder of a block is several pieces with the same stack, time and thread, within its frames. */
 function allocationsOf(pieces: readonly HeldPiece[]): Allocated[] {
   const byStart = new Map<number, Allocated[]>();
   for (const piece of [...pieces].sort((one, other) => one.frame - other.frame)) {
@@ -205,4 +206,53 @@ function allocationsOf(pieces: readonly HeldPiece[]): Allocated[] {
     else there.push({ start, frames, time, tid, id, pieces: [piece] });
   }
   return [...byStart.values()].flat();
+}
+
+/** Maximum kernel memory of the program's maps, in bytes, and as a share of available memory. */
+const MOST_BYTES = 256 * 2 ** 20;
+const MOST_SHARE = 1 / 8;
+
+/**
+ * Kernel memory per map entry. All maps have the same number of entries, and memory for all of them is
+ * allocated at start: blocks, stacks and their CPUs, numbers by CPU, each with about 64 bytes of overhead,
+ * and sums, which have a value for each possible CPU.
+ */
+const BYTES_EACH = 400;
+const BYTES_EACH_CPU = 16;
+
+/** With fewer entries nothing useful can be followed. */
+const LEAST = 16_384;
+
+/**
+ * Maximum number of blocks, and of stacks, that the kernel can follow. @throws {TraceError}
+ * `trace-unsupported`
+ */
+export function mapKeys(most: number, available = availableBytes(), cpus = possibleCpus()): number {
+  const bytes = Math.min(MOST_BYTES, (available ?? 0) * MOST_SHARE);
+  const keys = Math.min(most, Math.floor(bytes / (BYTES_EACH + BYTES_EACH_CPU * cpus)));
+  if (keys < LEAST)
+    throw new TraceError('bpftrace-failed', 'not enough memory for the BPF maps of bpftrace', {
+      next: 'Remove --engine bpftrace: tracefs needs less memory.',
+    });
+  return keys;
+}
+
+/** Null if unknown. */
+function availableBytes(): number | null {
+  const kilobytes = /^MemAvailable: +(\d{1,15}) kB$/m.exec(textOf('/proc/meminfo'))?.[1];
+  return kilobytes === undefined ? null : Number(kilobytes) * 1024;
+}
+
+/** Possible CPUs, including those that could be hot-plugged: `0-3`, `0,2-5`. */
+function possibleCpus(): number {
+  const last = /(\d{1,6})\s*$/.exec(textOf('/sys/devices/system/cpu/possible'))?.[1];
+  return last === undefined ? 8192 : Number(last) + 1;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
 }

@@ -1,30 +1,30 @@
 import type { Readable } from 'node:stream';
 import { execa } from 'execa';
-import { safePath } from '../../../base/program-path.js';
-import { Words } from '../../../profile/perf/run.js';
+import { safePath } from '../../../base/shell.js';
+import { CappedText } from '../../../profile/perf/run.js';
 
-/** A bpftrace that runs. */
+/** A running bpftrace process. */
 export interface BpftraceRun {
   readonly pid: number | undefined;
   readonly stdout: Readable;
-  /** What it says of errors and of what it lost. */
-  readonly words: Words;
+  /** Its messages about errors and losses. */
+  readonly words: CappedText;
   readonly ended: Promise<BpftraceEnd>;
   signal(name: NodeJS.Signals): void;
 }
 
-/** How it ended. */
+/** How a bpftrace process exited. */
 export interface BpftraceEnd {
   readonly signal: string | undefined;
-  /** It could not be started, or failed. */
+  /** Why it could not be started, or why it failed. */
   readonly cause: unknown;
 }
 
 /**
- * Starts bpftrace in a process group of its own, so that a Ctrl-C of the terminal reaches us alone. Nothing of our
- * environment but PATH reaches it: variables would change what it does.
+ * Starts bpftrace in its own process group, so that Ctrl-C of the terminal reaches only us. It gets nothing
+ * of our environment except PATH: variables would change its behaviour.
  *
- * @param mapKeys entries that each map of the program has room for
+ * @param mapKeys number of entries of each map of the program
  */
 export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
   const started = execa('bpftrace', ['-B', 'line', '-e', program], {
@@ -36,7 +36,7 @@ export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
     env: {
       PATH: safePath(),
       LC_ALL: 'C',
-      // Before 0.18 or so it had the other name.
+      // Versions before about 0.18 use the other name.
       BPFTRACE_MAX_MAP_KEYS: String(mapKeys),
       BPFTRACE_MAP_KEYS_MAX: String(mapKeys),
     },
@@ -48,7 +48,7 @@ export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
     try {
       process.kill(-pid, name);
     } catch {
-      // It has ended.
+      // It has already exited.
     }
   };
   const onExit = (): void => signal('SIGKILL');
@@ -56,7 +56,7 @@ export function startBpftrace(program: string, mapKeys: number): BpftraceRun {
   return {
     pid,
     stdout,
-    words: new Words(stderr),
+    words: new CappedText(stderr),
     signal,
     ended: started.then(({ signal: by, cause, failed }) => {
       runs = false;

@@ -1,14 +1,14 @@
 import { cpus } from 'node:os';
-import { isHostError } from '../../../base/errors/host.js';
+import { isHostError } from '../../../base/errors.js';
 import type { HostSource } from '../../../host/host-source.js';
 import { liveHost } from '../../../host/live.js';
-import { slabLines } from '../../../host/proc/slab-caches.js';
+import { slabLines } from '../../../host/proc/details.js';
 import type { CacheUse } from '../../recording.js';
 
-/** Slabs that each CPU may keep, whose free objects count as in use: its current one, and partial ones. */
+/** Slabs that each CPU may keep, its current one and partial ones: their free objects count as in use. */
 const SLABS_OF_CPU = 2;
 
-/** What each slab cache has in use, by /proc/slabinfo; null: it cannot be read. */
+/** Objects in use of each slab cache, from /proc/slabinfo; null if it cannot be read. */
 export function cacheUse(
   source: Pick<HostSource, 'readText'> = liveHost,
   cpuCount = cpus().length,

@@ -2,22 +2,20 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { liveHost } from '../../../host/live.js';
 import { startTicks } from '../../../host/proc/process.js';
 import { USER_HZ } from '../../../records/processes.js';
+import type { AllocationSink } from '../../site-frames.js';
 
-/**
- * Names of threads that were there before the recording and are there still: of others the number may have been
- * somebody else's meanwhile.
- */
+/** Names of threads that existed before the recording and still exist: any other tid may have been reused. */
 export class Commands {
   readonly #began: number | null;
   readonly #known = new Map<number, string | null>();
 
-  /** To be made when the recording begins. */
+  /** Must be created when the recording begins. */
   constructor() {
     const seconds = /^(\d{1,12}\.\d\d) /.exec(textOf('/proc/uptime') ?? '')?.[1];
     this.#began = seconds === undefined ? null : Math.round(Number(seconds) * USER_HZ);
   }
 
-  /** Null: not known. Hostile: threads name themselves. */
+  /** Name of a thread; null if unknown. Untrusted: threads name themselves. */
   readonly of = (tid: number): string | null => {
     const known = this.#known.get(tid);
     if (known !== undefined) return known;
@@ -45,7 +43,7 @@ function textOf(file: string): string | null {
 /** PROC_PID_INIT_INO of include/linux/proc_ns.h. */
 const FIRST_PID_NAMESPACE = 0xefff_fffc;
 
-/** Whether pids that the kernel prints in events are ours. */
+/** Whether the pids that the kernel prints in events are those of our pid namespace. */
 export function isFirstPidNamespace(): boolean {
   try {
     return statSync('/proc/self/ns/pid').ino === FIRST_PID_NAMESPACE;
@@ -54,7 +52,7 @@ export function isFirstPidNamespace(): boolean {
   }
 }
 
-/** Returns a test for threads of this process, by the kernel's own numbers. */
+/** Returns a predicate for threads of this process, by the kernel's own thread ids. */
 export function ownThreads(): (tid: number) => boolean {
   if (!isFirstPidNamespace()) return () => false;
   const known = new Map<number, boolean>();
@@ -65,5 +63,26 @@ export function ownThreads(): (tid: number) => boolean {
       known.set(tid, isOwn);
     }
     return isOwn;
+  };
+}
+
+/**
+ * Passes on the allocations of some threads. An allocation by another thread shows that the place was free
+ * before.
+ */
+export function ofThreads(sink: AllocationSink, threads: (tid: number) => boolean): AllocationSink {
+  return {
+    allocated(place, length, time, tid, stack) {
+      if (threads(tid)) sink.allocated(place, length, time, tid, stack);
+      else sink.skipped?.(place, length, time);
+    },
+    pooled(frame, time, tid, stack) {
+      if (threads(tid)) sink.pooled?.(frame, time, tid, stack);
+      // Its allocation may have been reported before: it is subtracted only once.
+      else sink.freed(frame, 1, time);
+    },
+    freed: (place, length, time, tid) => sink.freed(place, length, time, tid),
+    skipped: (place, length, time) => sink.skipped?.(place, length, time),
+    lost: (count, time) => sink.lost(count, time),
   };
 }

@@ -1,31 +1,32 @@
-import { TraceError } from '../../../base/errors/trace.js';
-import type { Sample } from '../../recording.js';
+import { TraceError } from '../../../base/errors.js';
+import type { Sample, TraceCost } from '../../recording.js';
 import type { EventRates } from './rate.js';
-import { ALL, MOST_ONE_IN, sampleOf } from './sample.js';
+import { ALL, MOST_ONE_IN, sampleOf, type TraceFigures, type TraceOrder } from './trace-order.js';
 
 /**
- * What an event costs, in times of one write to `trace_marker` from here, which tells how fast a machine is.
- * Measured on 6.18, x86_64, by touching and giving back pages with and without each: such a write took 1.5 µs.
+ * Cost of an event, in units of one write to `trace_marker` from here, which measures the speed of the
+ * machine. Measured on 6.18, x86_64, by touching and freeing pages with and without each: such a write took
+ * 1.5 µs.
  */
 const PRICES = {
-  /** That the filter drops: 0.13 µs. */
+  /** Dropped by the filter: 0.13 µs. */
   dropped: 0.09,
-  /** That is written into a buffer: 0.3 µs. */
+  /** Written to a buffer: 0.3 µs. */
   kept: 0.2,
-  /** With its stack: 3.2 µs. */
+  /** Written to a buffer with its stack: 3.2 µs. */
   withStack: 2.2,
-  /** To read it and to know what it means, on our side: 4.5 µs. */
+  /** Reading and parsing it in this process: 4.5 µs. */
   read: 3,
 } as const;
 
-/** Of a budget: the rate of a moment is not that of the whole. */
+/** Share of a budget: the current rate is not the average. */
 const HEADROOM = 0.7;
 
-/** What looking at the buffers costs where they are empty, as a share of one CPU. */
+/** Cost of polling empty buffers, as a share of one CPU. */
 const IDLE_SHARE = 0.004;
 
-/** Seconds of the kernel's time for events of a second. @param passed of each kind that come through the filter */
-export function kernelSeconds(
+/** Kernel CPU seconds for a number of events. @param passed events of each kind that pass the filter */
+function kernelSeconds(
   { markerSeconds }: Pick<EventRates, 'markerSeconds'>,
   all: number,
   passed: { readonly allocations: number; readonly frees: number },
@@ -37,7 +38,7 @@ export function kernelSeconds(
   );
 }
 
-/** What to follow one place in so many costs, as a share of one CPU. */
+/** Cost of following one place in `oneIn`, as a share of one CPU. */
 export function shareOf(rates: EventRates, oneIn: number, lowBit: number): number {
   const { allocations, frees } = rates;
   const passed = passedOf(rates, oneIn, lowBit);
@@ -50,7 +51,7 @@ export function shareOf(rates: EventRates, oneIn: number, lowBit: number): numbe
  * The largest sample that a budget allows.
  *
  * @param budget share of one CPU
- * @throws {TraceError} `trace-over-budget` not even the smallest
+ * @throws {TraceError} `trace-over-budget` if even the smallest sample exceeds it
  */
 export function affordable(rates: EventRates, budget: number, lowBit: number): Sample {
   for (let oneIn = 1; oneIn <= MOST_ONE_IN; oneIn *= 2)
@@ -65,19 +66,19 @@ export function affordable(rates: EventRates, budget: number, lowBit: number): S
   );
 }
 
-/** Of one CPU, what events that are followed cost, so many each second: what a smaller sample would spare. */
-export function sparedShare({ markerSeconds }: EventRates, perSecond: number): number {
+/** Cost of followed events at this rate, as a share of one CPU: what a smaller sample would save. */
+function sparedShare({ markerSeconds }: EventRates, perSecond: number): number {
   return perSecond * markerSeconds * (PRICES.read + (PRICES.withStack + PRICES.kept) / 2);
 }
 
-/** Of all events, which share comes through the filter. */
+/** Share of all events that passes the filter. */
 export function filteredShare(rates: EventRates, oneIn: number, lowBit: number): number {
   const all = rates.allocations.perSecond + rates.frees.perSecond;
   const { allocations, frees } = passedOf(rates, oneIn, lowBit);
   return all === 0 ? 1 / oneIn : (allocations + frees) / all;
 }
 
-/** Events of a second that come through the filter. */
+/** Events per second that pass the filter. */
 function passedOf({ allocations, frees }: EventRates, oneIn: number, lowBit: number) {
   return {
     allocations: allocations.perSecond * passing(allocations.orders, oneIn, lowBit),
@@ -89,7 +90,7 @@ function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`;
 }
 
-/** Of events that tell of blocks of these orders, which share comes through the filter. */
+/** Share of events that pass the filter, by order. */
 function passing(orders: readonly number[], oneIn: number, lowBit: number): number {
   const all = orders.reduce((sum, count) => sum + count, 0);
   if (all === 0) return 1 / oneIn;
@@ -98,4 +99,126 @@ function passing(orders: readonly number[], oneIn: number, lowBit: number): numb
     return sum + count / oneInBlocks;
   }, 0);
   return passed / all;
+}
+
+/** One busy second is no reason, and code is compiled in the first one. */
+const SECONDS_OVER = 2;
+
+/** Share of `maxBlocks` from which less is followed. */
+const FULL = 0.8;
+
+/** A sample is reduced by at most 2^4 at once. */
+const MOST_HALVINGS = 4;
+
+/** Decides when to follow less: if the recording exceeds its CPU budget, or if our own memory fills up. */
+export class Pacing {
+  #over = 0;
+  #measurements = 0;
+  readonly #order: Pick<TraceOrder, 'sample' | 'budget' | 'maxBlocks'>;
+  readonly #rates: EventRates;
+
+  constructor(order: Pick<TraceOrder, 'sample' | 'budget' | 'maxBlocks'>, rates: EventRates) {
+    this.#order = order;
+    this.#rates = rates;
+  }
+
+  /** Called each second. @returns how often the sample must be halved */
+  halvings({ share, perSecond, kept }: Pick<TraceFigures, 'share' | 'perSecond' | 'kept'>): number {
+    const { sample, budget, maxBlocks } = this.#order;
+    this.#measurements++;
+    // Fewer events save only the cost of events.
+    const isOver = share > budget && sparedShare(this.#rates, perSecond) > budget / 2;
+    this.#over = sample === 'auto' && isOver && this.#measurements > 1 ? this.#over + 1 : 0;
+    const forMemory = kept > maxBlocks * FULL ? 1 : 0;
+    if (this.#over < SECONDS_OVER) return forMemory;
+    this.#over = 0;
+    return Math.max(1, Math.min(MOST_HALVINGS, Math.ceil(Math.log2(share / budget))));
+  }
+}
+
+/** Minimum interval of measurements. */
+const EACH_NS = 1e9;
+
+/** Number of events read so far. */
+export interface ReadEvents {
+  readonly allocations: number;
+  readonly frees: number;
+}
+
+interface Moment extends ReadEvents {
+  /** Nanoseconds since the origin of the streams. */
+  readonly at: number;
+  /** CPU time of this process, seconds. */
+  readonly own: number;
+}
+
+/** Cost of a running recording: our own CPU time, and the kernel's by cost per event. */
+export class Spending {
+  readonly #rates: EventRates;
+  readonly #lowBit: number;
+  readonly #first: Moment;
+  #last: Moment;
+  /** Kernel CPU seconds so far. */
+  #kernel = 0;
+  /** Estimated number of events before filtering, so far. */
+  #offered = 0;
+
+  constructor(rates: EventRates, lowBit: number, began: number) {
+    this.#rates = rates;
+    this.#lowBit = lowBit;
+    this.#first = { at: began, own: ownSeconds(), allocations: 0, frees: 0 };
+    this.#last = this.#first;
+  }
+
+  /** @returns null if the last measurement is less than a second old */
+  measure(
+    at: number,
+    read: ReadEvents,
+    oneIn: number,
+  ): Pick<TraceFigures, 'events' | 'perSecond' | 'oneIn' | 'share'> | null {
+    if (at - this.#last.at < EACH_NS) return null;
+    const seconds = (at - this.#last.at) / 1e9;
+    const { own, kernel, events } = this.#since(at, read, oneIn);
+    return {
+      events: read.allocations + read.frees,
+      perSecond: events / seconds,
+      oneIn,
+      share: (own + kernel) / seconds,
+    };
+  }
+
+  /** Total cost, after the recording. */
+  whole(at: number, read: ReadEvents, oneIn: number, budget: number | null): TraceCost {
+    this.#since(at, read, oneIn);
+    const seconds = (at - this.#first.at) / 1e9;
+    const events = read.allocations + read.frees;
+    if (!(seconds > 0)) return { share: null, budget, events, offeredPerSecond: null };
+    return {
+      share: (this.#last.own - this.#first.own + this.#kernel) / seconds,
+      budget,
+      events,
+      offeredPerSecond: this.#offered / seconds,
+    };
+  }
+
+  #since(at: number, read: ReadEvents, oneIn: number) {
+    const now: Moment = { at, own: ownSeconds(), ...read };
+    const passed = {
+      allocations: read.allocations - this.#last.allocations,
+      frees: read.frees - this.#last.frees,
+    };
+    const events = passed.allocations + passed.frees;
+    const offered = events / filteredShare(this.#rates, oneIn, this.#lowBit);
+    const kernel = kernelSeconds(this.#rates, offered, passed);
+    const own = now.own - this.#last.own;
+    this.#last = now;
+    this.#kernel += kernel;
+    this.#offered += offered;
+    return { own, kernel, events };
+  }
+}
+
+function ownSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
 }

@@ -1,33 +1,38 @@
 import type { StackTable } from '../../follow/stack-table.js';
-import { ALLOCATED, EventQueue, FREED, LOST, NOT_TOLD, POOLED } from './event-queue.js';
+import { ALLOCATED, EventQueue, FREED, LOST, POOLED, UNKNOWN } from './event-queue.js';
 import type { Decoder } from './kinds.js';
-import { type PageVisitor, readPage } from './page.js';
-import type { PageLayout } from './page-layout.js';
+import { type PageLayout, type PageVisitor, readPage } from './page.js';
 
-/** What streams of one instance have in common. */
+/** Common part of the streams of one instance. */
 export interface StreamPlan {
   readonly layout: PageLayout;
-  /** By `common_type`. */
+  /** Decoders by `common_type`. */
   readonly decoders: ReadonlyMap<number, Decoder>;
   readonly stacks: StackTable;
-  /** What is 0 of all times, nanoseconds on the trace's clock. */
+  /** Time 0, nanoseconds on the trace's clock. */
   readonly origin: bigint;
 }
 
-/** What a CPU was doing: bits of `common_flags` (TRACE_FLAG_HARDIRQ, SOFTIRQ, NMI of include/linux/trace_events.h). */
+/**
+ * Interrupt context of a CPU: bits of `common_flags` (TRACE_FLAG_HARDIRQ, SOFTIRQ, NMI of
+ * include/linux/trace_events.h).
+ */
 const CONTEXT = 0x08 | 0x10 | 0x40;
 
-/** Allocations whose stacks are still to come: one in each context, and of tasks that were switched out amid. */
+/**
+ * Maximum number of allocations whose stacks have not arrived: one in each context, and those of tasks that
+ * were switched out in between.
+ */
 const MOST_PENDING = 16;
 
-/** log2 of frames. The kernel's largest block has order 10, 18 at most where pages are huge. */
+/** Maximum log2 of frames. The kernel's largest block has order 10, or at most 18 with huge pages. */
 const MOST_ORDER = 20;
 
-/** Below are NULL, ZERO_SIZE_PTR and errors; the largest that kmalloc gives is less than that. */
+/** Lower values are NULL, ZERO_SIZE_PTR and errors. */
 const LEAST_ADDRESS = 4096;
 const MOST_OBJECT_BYTES = 2 ** 32;
 
-/** A failed allocation: -1, of which 21 bits are above what a number holds. */
+/** A failed allocation: -1, of which 21 bits exceed what a number holds. */
 const NO_FRAME = 0x1f_ffff;
 
 interface Pending {
@@ -37,28 +42,28 @@ interface Pending {
   readonly context: number;
 }
 
-/** The events of one CPU's buffer, decoded into a queue; each allocation with the stack that follows it. */
+/** Events of one CPU's buffer, decoded into a queue. Each allocation gets the stack that follows it. */
 export class CpuStream implements PageVisitor {
   readonly queue = new EventQueue();
-  /** Nanoseconds since the origin: when the last event was that was read. */
+  /** Time of the last event that was read, nanoseconds since the origin. */
   lastTime = Number.NEGATIVE_INFINITY;
-  /** No event is still to come that is earlier, but for those whose writers were interrupted. */
+  /** Time before which no further events can arrive, except those of interrupted writers. */
   knownUntil = Number.NEGATIVE_INFINITY;
-  /** Of frames or objects; stacks are not counted. */
+  /** Events of frames or objects; stacks are not counted. */
   events = 0;
-  /** All that pages had, stacks and events of others among them. */
+  /** Number of all records in pages, including stacks and events of other programs. */
   records = 0;
-  /** Told by pages: events that were lost. Null: some were, and how many the kernel did not tell. */
+  /** Number of lost events according to page headers; null: some are lost, in unknown number. */
   missedEvents: number | null = 0;
   /**
-   * Bits 52 to 63 that addresses of all objects had (they are of the direct map, which begins elsewhere with tables of
-   * five levels); undefined: none came. Null: they differ.
+   * Bits 52 to 63 that all object addresses share (objects are in the direct map, which begins elsewhere with
+   * 5-level page tables); undefined: no objects yet; null: they differ.
    */
   upper: number | null | undefined;
-  /** Pages or events that make no sense. */
+  /** Malformed pages or events. */
   strange = 0;
   readonly #plan: StreamPlan;
-  /** Of the page that is read now. */
+  /** The page that is being read. */
   #view: DataView = new DataView(new ArrayBuffer(0));
   #pending: Pending[] = [];
 
@@ -66,12 +71,12 @@ export class CpuStream implements PageVisitor {
     this.#plan = plan;
   }
 
-  /** When the oldest allocation was whose stack is still to come; Infinity: there is none. */
+  /** Time of the oldest allocation whose stack has not arrived; Infinity if there is none. */
   get waitsSince(): number {
     return this.#pending[0]?.time ?? Number.POSITIVE_INFINITY;
   }
 
-  /** @param length how many bytes of it were read */
+  /** @param length number of bytes that were read */
   page(page: Buffer, length: number): void {
     this.#view = new DataView(page.buffer, page.byteOffset, length);
     readPage(page, length, this.#plan.layout, this.#plan.origin, this);
@@ -81,7 +86,7 @@ export class CpuStream implements PageVisitor {
     const before = this.missedEvents;
     this.missedEvents = count === null || before === null ? null : before + count;
     this.#pending = [];
-    this.queue.push(LOST, time, 0, count ?? NOT_TOLD, 0);
+    this.queue.push(LOST, time, 0, count ?? UNKNOWN, 0);
   }
 
   torn(time: number): void {
@@ -97,7 +102,7 @@ export class CpuStream implements PageVisitor {
     }
     this.lastTime = time;
     const decoder = this.#plan.decoders.get(page.readUInt16LE(from));
-    // An instance has our events alone, unless somebody enables more.
+    // An instance contains only our events, unless another program enables more.
     if (decoder === undefined) return;
     if (to - from < decoder.leastBytes) {
       this.torn(time);
@@ -124,14 +129,14 @@ export class CpuStream implements PageVisitor {
         }
         const upper = high >>> 20;
         this.upper = this.upper === undefined || this.upper === upper ? upper : null;
-        this.#taken(ALLOCATED, time, address, bytes, tid, context);
+        this.#allocated(ALLOCATED, time, address, bytes, tid, context);
       }
       return;
     }
     if (high > NO_FRAME) return;
     const frame = low + high * 2 ** 32;
     if (decoder.kind === 'pool-page') {
-      this.#taken(POOLED, time, frame, 1, tid, context);
+      this.#allocated(POOLED, time, frame, 1, tid, context);
       return;
     }
     const order = lengthIn(page, from, decoder);
@@ -141,10 +146,10 @@ export class CpuStream implements PageVisitor {
     }
     if (decoder.kind === 'page-freed')
       this.queue.push(FREED, time, frame, 2 ** order, context === 0 ? tid : 0);
-    else this.#taken(ALLOCATED, time, frame, 2 ** order, tid, context);
+    else this.#allocated(ALLOCATED, time, frame, 2 ** order, tid, context);
   }
 
-  #taken(
+  #allocated(
     kind: typeof ALLOCATED | typeof POOLED,
     time: number,
     place: number,
@@ -152,7 +157,7 @@ export class CpuStream implements PageVisitor {
     tid: number,
     context: number,
   ): void {
-    // One of the same context that still waits has none.
+    // A pending allocation of the same context has no stack.
     this.#takePending(tid, context);
     if (this.#pending.length === MOST_PENDING) this.#pending.shift();
     this.#pending.push({
@@ -177,7 +182,9 @@ export class CpuStream implements PageVisitor {
     if (count > 0) this.queue.giveStack(number, this.#plan.stacks.number(this.#view, start, count));
   }
 
-  /** The last one first: what interrupts another comes, stack and all, before the other's stack. */
+  /**
+   * The latest one first: an interrupting event and its stack come before the stack of the interrupted one.
+   */
   #takePending(tid: number, context: number): number | undefined {
     const at = this.#pending.findLastIndex((one) => one.tid === tid && one.context === context);
     return at < 0 ? undefined : this.#pending.splice(at, 1)[0]?.number;

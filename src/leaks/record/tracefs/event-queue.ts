@@ -1,19 +1,19 @@
-/** What waits in an {@link EventQueue}. */
+/** Kinds of events in an {@link EventQueue}. */
 export const ALLOCATED = 0;
 export const FREED = 1;
 export const LOST = 2;
-/** A page pool has taken a page, which may have been told as allocated already. */
+/** A page pool took a page; its allocation may already have been reported. */
 export const POOLED = 3;
 
-/** There is no stack, or the kernel does not tell how many were lost. */
-export const NOT_TOLD = -1;
+/** No stack, or an unknown number of lost events. */
+export const UNKNOWN = -1;
 
 /**
- * Events of one buffer, in its order, until it is known that no other buffer has earlier ones. Typed arrays, 33 bytes
- * an event, which are used again and again.
+ * Events of one buffer in order, queued until no other buffer can have earlier ones. Typed arrays that are
+ * reused, 33 bytes per event.
  */
 export class EventQueue {
-  /** Number of the first event that waits, and of the one that comes next. They only rise. */
+  /** Numbers of the first queued event and of the next one to be added. They only increase. */
   first = 0;
   next = 0;
   #room = 1024;
@@ -28,7 +28,7 @@ export class EventQueue {
     return this.next - this.first;
   }
 
-  /** @returns its number */
+  /** @returns number of the event */
   push(kind: number, time: number, place: number, length: number, tid: number): number {
     if (this.size === this.#room) this.#grow();
     const number = this.next++;
@@ -38,23 +38,23 @@ export class EventQueue {
     this.#place[at] = place;
     this.#length[at] = length;
     this.#tid[at] = tid;
-    this.#stack[at] = NOT_TOLD;
+    this.#stack[at] = UNKNOWN;
     return number;
   }
 
-  /** Its stack came after it. @returns false: it waits no more */
+  /** Sets the stack of an event, which arrives after it. @returns false if the event is no longer queued */
   giveStack(number: number, stack: number): boolean {
     if (number < this.first) return false;
     this.#stack[number % this.#room] = stack;
     return true;
   }
 
-  /** Of the first that waits; Infinity: none does. */
+  /** Time of the first queued event; Infinity if there is none. */
   get firstTime(): number {
     return this.size === 0 ? Number.POSITIVE_INFINITY : (this.#time[this.first % this.#room] ?? 0);
   }
 
-  /** Hands the first one over. */
+  /** Removes the first event and passes it to `visit`. */
   shift(
     visit: (
       kind: number,
@@ -72,7 +72,7 @@ export class EventQueue {
       this.#place[at] ?? 0,
       this.#length[at] ?? 0,
       this.#tid[at] ?? 0,
-      this.#stack[at] ?? NOT_TOLD,
+      this.#stack[at] ?? UNKNOWN,
     );
   }
 

@@ -1,26 +1,27 @@
 import type { Sample } from '../../recording.js';
 import type { EventKind } from './kinds.js';
 
-/** Blocks of this order and above are in every sample: they have frames of each kind. */
+/** Blocks of this order and above contain frames of each residue, so every sample includes them. */
 const MOST_ORDER = 64;
 
-/** No condition: the filter lets all through. */
+/** No condition: the filter passes every event. */
 const EVERY = '0';
 
-/** What the kernel is to let through of an event. */
+/** The kernel's filter for an event. */
 export function eventFilter(kind: EventKind, sample: Sample, minOrder: number): string {
   if (kind === 'object-allocated' || kind === 'object-freed') return objectFilter(sample);
   return kind === 'pool-page' ? frameFilter(sample) : blockFilter(sample, minOrder);
 }
 
 /**
- * What the kernel is to let through of blocks of page frames: each that has a frame of the sample. In its filters
- * `pfn & m` means "not zero". A block of order N starts at a multiple of 2^N, so the N lowest bits of its frames
- * have all values: they are left out.
+ * Filter for blocks of page frames: passes each block that contains a frame of the sample. In kernel filters,
+ * `pfn & m` means "not zero". A block of order N starts at a multiple of 2^N, so the N lowest bits of its
+ * frames take all values and are ignored.
  *
- * A clause for a higher order is tried only where the order is as high, so that most events cost one comparison.
+ * The clause for a higher order is evaluated only if the order is at least that high, so that most events
+ * cost one comparison.
  *
- * @param leastOrder smaller blocks are left out; 0: none
+ * @param leastOrder smaller blocks are excluded; 0: none
  */
 export function blockFilter(sample: Sample, leastOrder = 0): string {
   const low = lowestBit(sample.mask);
@@ -28,7 +29,7 @@ export function blockFilter(sample: Sample, leastOrder = 0): string {
   let text = '';
   for (let order = high; order >= low && sample.oneIn > 1; order--) {
     const clause = order === high ? '' : bitsAre('pfn', sample, order);
-    // Built from the inside: the highest order's has no condition but the order.
+    // Built from the inside out: the highest order has no condition except the order.
     const inner = [clause, text].filter((part) => part !== '').join(' || ');
     text = order === low ? inner : nested(order, inner);
   }
@@ -36,12 +37,12 @@ export function blockFilter(sample: Sample, leastOrder = 0): string {
   return both(ofOrder, text);
 }
 
-/** The same of one frame, for events that tell no order. */
+/** The same for one frame, for events without an order. */
 export function frameFilter(sample: Sample): string {
   return sample.oneIn === 1 ? EVERY : bitsAre('pfn', sample, 0);
 }
 
-/** Of objects: whose address is in the sample. */
+/** Filter for objects: those whose address is in the sample. */
 export function objectFilter(sample: Sample): string {
   return sample.oneIn === 1 ? EVERY : bitsAre('ptr', sample, 0);
 }
@@ -55,7 +56,7 @@ function both(one: string, other: string): string {
   return other === '' ? one : `${one} && (${other})`;
 }
 
-/** @param from bits below are left out */
+/** @param from lower bits are ignored */
 function bitsAre(field: string, { mask, residue }: Sample, from: number): string {
   const kept = (mask >> BigInt(from)) << BigInt(from);
   const zeros = kept & ~residue;

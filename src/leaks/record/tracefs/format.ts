@@ -1,29 +1,29 @@
-import { TraceError } from '../../../base/errors/trace.js';
+import { TraceError } from '../../../base/errors.js';
 
-/** Where a field stands in an event's data. */
+/** Position of a field in an event's data. */
 export interface EventField {
   /** Bytes from the start of the event's data. */
   readonly offset: number;
-  /** Bytes; 0: it goes to the end of the data. */
+  /** Bytes; 0: the field extends to the end of the data. */
   readonly size: number;
 }
 
-/** One kind of event, as `events/SYSTEM/NAME/format` describes it. */
+/** Type of an event, as `events/SYSTEM/NAME/format` describes it. */
 export interface EventFormat {
   readonly name: string;
-  /** What `common_type` is in its data. */
+  /** Value of `common_type` in its data. */
   readonly id: number;
   readonly fields: ReadonlyMap<string, EventField>;
 }
 
-/** Formats have 20 lines of fields at most; their `print fmt` can be very long. */
+/** Maximum size of a format: it has at most 20 lines of fields, but its `print fmt` can be very long. */
 const MOST_TEXT = 256 * 1024;
 
 const FIELD =
   /^\tfield:[^;]*?\b(?<name>\w+)(?:\[\w*\])*;\toffset:(?<offset>\d{1,5});\tsize:(?<size>\d{1,5});/gm;
 
 /**
- * Reads what kernel/trace/trace_events.c prints of an event.
+ * Parses an event format as printed by kernel/trace/trace_events.c.
  *
  * @throws {TraceError} `trace-unsupported`
  */
@@ -40,7 +40,9 @@ export function parseEventFormat(text: string, name: string): EventFormat {
   return { name, id: Number(id), fields };
 }
 
-/** Of several names that kernels gave a field, the first that is there. @throws {TraceError} `trace-unsupported` */
+/**
+ * The first existing field of several names that kernels have used. @throws {TraceError} `trace-unsupported`
+ */
 export function fieldOf(format: EventFormat, ...names: readonly [string, ...string[]]): EventField {
   for (const name of names) {
     const field = format.fields.get(name);

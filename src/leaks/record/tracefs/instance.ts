@@ -6,11 +6,12 @@ import {
   rmdirSync,
   writeFileSync,
 } from 'node:fs';
-import { TraceError } from '../../../base/errors/trace.js';
+import { freemem } from 'node:os';
+import { TraceError } from '../../../base/errors.js';
 import { unsupported } from './format.js';
 import { refused } from './root.js';
 
-/** What a CPU's buffer has counted (`per_cpu/cpuN/stats`); events. */
+/** Counters of a CPU's buffer (`per_cpu/cpuN/stats`), in events. */
 export interface BufferStats {
   readonly entries: number;
   readonly overrun: number;
@@ -19,7 +20,7 @@ export interface BufferStats {
   readonly read: number;
 }
 
-/** A private instance of tracefs: buffers and settings that nobody else has. It is there until it is removed. */
+/** A private tracefs instance with its own buffers and settings. It exists until it is removed. */
 export class TraceInstance {
   readonly path: string;
   readonly #root: string;
@@ -46,7 +47,7 @@ export class TraceInstance {
     );
   }
 
-  /** Null: there is no such file, or it cannot be read. */
+  /** Null if the file does not exist or cannot be read. */
   readOptional(file: string): string | null {
     try {
       return readFileSync(`${this.path}/${file}`, 'latin1');
@@ -55,26 +56,35 @@ export class TraceInstance {
     }
   }
 
-  /** A clock that all CPUs share, the same that a process can ask for. @throws {TraceError} `trace-unsupported` */
+  /**
+   * Selects a clock that all CPUs share, and that a process can read. @throws {TraceError}
+   * `trace-unsupported`
+   */
   takeMonotonicClock(): void {
     if (!/\bmono\b/.test(this.read('trace_clock'))) throw unsupported('no mono trace clock');
     this.write('trace_clock', 'mono');
   }
 
-  /** Text of the description of an event; null: this kernel has no such event. @throws {TraceError} as `read` */
+  /**
+   * Description of the format of an event; null if this kernel has no such event. @throws {TraceError} as
+   * `read`
+   */
   format(system: string, name: string): string | null {
     const folder = `${system === 'ftrace' ? this.#root : this.path}/events/${system}/${name}`;
     if (!existsSync(folder)) return null;
     return attempt(`${folder}/format`, 'be read', () => readFileSync(`${folder}/format`, 'latin1'));
   }
 
-  /** How pages of buffers are laid out, or their events. @throws {TraceError} as `read` */
+  /** Layout of buffer pages, or of their events. @throws {TraceError} as `read` */
   header(name: 'header_page' | 'header_event'): string {
     const file = `${this.#root}/events/${name}`;
     return attempt(file, 'be read', () => readFileSync(file, 'latin1'));
   }
 
-  /** Now, nanoseconds on the clock of this instance, to the microsecond. @throws {TraceError} `trace-unsupported` */
+  /**
+   * Current time on the clock of this instance, nanoseconds with microsecond resolution. @throws {TraceError}
+   * `trace-unsupported`
+   */
   get now(): bigint {
     const text = this.readOptional(`per_cpu/cpu${this.cpus[0] ?? 0}/stats`) ?? '';
     const { seconds, micro } =
@@ -84,7 +94,7 @@ export class TraceInstance {
     return (BigInt(seconds) * 1_000_000n + BigInt(micro)) * 1000n;
   }
 
-  /** CPUs that have a buffer, by number. */
+  /** Numbers of the CPUs that have a buffer. */
   get cpus(): readonly number[] {
     return readdirSync(`${this.path}/per_cpu`)
       .flatMap((name) => /^cpu(\d{1,5})$/.exec(name)?.[1] ?? [])
@@ -92,13 +102,13 @@ export class TraceInstance {
       .sort((one, other) => one - other);
   }
 
-  /** @returns null: the kernel does not tell, or the CPU has no buffer */
+  /** @returns null if unknown, or if the CPU has no buffer */
   stats(cpu: number): BufferStats | null {
     const text = this.readOptional(`per_cpu/cpu${cpu}/stats`);
     if (text === null) return null;
     const figure = (name: string) => {
-      const told = new RegExp(`^${name}: (\\d{1,20})$`, 'm').exec(text)?.[1];
-      return told === undefined ? Number.NaN : Number(told);
+      const printed = new RegExp(`^${name}: (\\d{1,20})$`, 'm').exec(text)?.[1];
+      return printed === undefined ? Number.NaN : Number(printed);
     };
     const stats = {
       entries: figure('entries'),
@@ -110,7 +120,7 @@ export class TraceInstance {
     return Object.values(stats).some(Number.isNaN) ? null : stats;
   }
 
-  /** All events of it are disabled, and it is gone. @returns false: somebody else has it open */
+  /** Disables all events and removes the instance. @returns false if another program has it open */
   remove(): boolean {
     if (this.#removed) return true;
     try {
@@ -118,7 +128,7 @@ export class TraceInstance {
       this.#removed = true;
     } catch (error) {
       this.#removed = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      // What cannot be removed shall cost nothing.
+      // An instance that cannot be removed must cost nothing.
       if (!this.#removed) this.#silence();
     }
     return this.#removed;
@@ -132,7 +142,7 @@ export class TraceInstance {
       try {
         writeFileSync(`${this.path}/${file}`, text);
       } catch {
-        // It was said that it is left behind.
+        // It is already reported as left behind.
       }
   }
 }
@@ -146,4 +156,25 @@ function attempt<T>(file: string, what: string, act: () => T): T {
     const why = code === 'ENOMEM' ? 'out of kernel memory' : code;
     throw new TraceError('trace-failed', `${file} cannot ${what}: ${why}`, { cause });
   }
+}
+
+/** Maximum kernel memory for the buffers of all CPUs, KiB; less on a machine with little memory. */
+const MOST_KILOBYTES = 64 * 1024;
+const SHARE_OF_FREE = 1 / 16;
+
+/** Share of each instance: allocations have stacks, frees have none. */
+const SHARES = { allocations: 3 / 4, frees: 1 / 4 } as const;
+
+/** Maximum per CPU, KiB: more would be needed only if the reader stopped for seconds. */
+const MOST_OF_CPU = { allocations: 4096, frees: 1024 } as const;
+
+/** Minimum per CPU, KiB: two pages, the smallest ring buffer. */
+const LEAST_OF_CPU = 8;
+
+/** Sets the buffer sizes of an instance. @throws {TraceError} `trace-failed` */
+export function sizeBuffers(instance: TraceInstance, purpose: keyof typeof SHARES): void {
+  const all = Math.min(MOST_KILOBYTES, (freemem() / 1024) * SHARE_OF_FREE);
+  const each = Math.floor((all * SHARES[purpose]) / Math.max(1, instance.cpus.length));
+  const kilobytes = Math.max(LEAST_OF_CPU, Math.min(MOST_OF_CPU[purpose], each));
+  instance.write('buffer_size_kb', String(kilobytes));
 }

@@ -1,27 +1,36 @@
-import { TraceError } from '../../../base/errors/trace.js';
+import { readFileSync } from 'node:fs';
+import { TraceError } from '../../../base/errors.js';
 import type { AllocationType } from '../../recording.js';
-import { type EventField, type EventFormat, fieldOf, unsupported } from './format.js';
+import {
+  type EventField,
+  type EventFormat,
+  fieldOf,
+  parseEventFormat,
+  unsupported,
+} from './format.js';
+import type { TraceInstance } from './instance.js';
+import { type PageLayout, parsePageLayout } from './page.js';
 
-/** What an event tells us. */
+/** Content of an event. */
 export type EventKind =
   | 'page-allocated'
   | 'page-freed'
-  /** A page pool has taken a page: of those that were allocated in bulk, some kernels tell nothing else. */
+  /** A page pool took a page: some kernels fire no other event for bulk allocations. */
   | 'pool-page'
   | 'object-allocated'
   | 'object-freed'
   | 'stack';
 
-/** An event that is recorded: `events/SYSTEM/NAME`. */
+/** A recorded event: `events/SYSTEM/NAME`. */
 export interface EventName {
   readonly system: string;
   readonly name: string;
   readonly kind: EventKind;
-  /** Without it nothing can be followed. */
+  /** Without this event nothing can be followed. */
   readonly needed: boolean;
 }
 
-/** Allocations and frees of one type; each of the two goes into an instance of its own. */
+/** Allocation and free events of one type; each of the two has its own instance. */
 export interface EventNames {
   readonly allocations: readonly EventName[];
   readonly frees: readonly EventName[];
@@ -34,14 +43,17 @@ const kmem = (name: string, kind: EventKind, needed = true): EventName => ({
   needed,
 });
 
-/** What events tell of; areas of vmalloc have none. */
+/** Allocation types that have events; vmalloc areas have none. */
 export type TracedType = Exclude<AllocationType, 'vmalloc'>;
 
 export function noEvent({ system, name }: Pick<EventName, 'system' | 'name'>): TraceError {
   return new TraceError('trace-unsupported', `this kernel has no event ${system}:${name}`);
 }
 
-/** `_node` forms are gone since 6.1: there the others have the node. `mm_page_free_batched` comes in addition. */
+/**
+ * `_node` events do not exist since 6.1: there the others have the node. `mm_page_free_batched` is
+ * additional.
+ */
 export const EVENTS: Readonly<Record<TracedType, EventNames>> = {
   page: {
     allocations: [
@@ -61,21 +73,21 @@ export const EVENTS: Readonly<Record<TracedType, EventNames>> = {
   },
 };
 
-/** Where an event's figures stand in its data, bytes from its start. */
+/** Positions of an event's figures in its data, in bytes from its start. */
 export interface Decoder {
   readonly kind: EventKind;
   readonly tid: number;
   readonly flags: number;
-  /** A frame's number, an object's address, or the first address of a stack. */
+  /** Frame number, object address, or first address of a stack. */
   readonly place: number;
-  /** Order, bytes of an object, or how many addresses a stack has; -1: it has none. */
+  /** Order, size of an object in bytes, or number of addresses in a stack; -1: none. */
   readonly length: number;
   readonly lengthBytes: 4 | 8;
-  /** Shorter data is not such an event. */
+  /** Minimum size: shorter data is not such an event. */
   readonly leastBytes: number;
 }
 
-/** @throws {TraceError} `trace-unsupported` a field is missing, or has another size */
+/** @throws {TraceError} `trace-unsupported` if a field is missing or has an unexpected size */
 export function decoderOf(kind: EventKind, format: EventFormat): Decoder {
   const [type, tid] = [fieldOf(format, 'common_type'), fieldOf(format, 'common_pid')];
   const flags = fieldOf(format, 'common_flags');
@@ -107,4 +119,64 @@ function figures(kind: EventKind, format: EventFormat): [EventField, EventField 
   if (kind === 'object-freed') return [fieldOf(format, 'ptr'), null];
   if (kind === 'object-allocated') return [fieldOf(format, 'ptr'), fieldOf(format, 'bytes_alloc')];
   return [fieldOf(format, 'pfn'), fieldOf(format, 'order')];
+}
+
+/** Page frames allocated since boot (/proc/vmstat, pgalloc_*); null: unknown. */
+export function readAllocatedFrames(): number | null {
+  let text: string;
+  try {
+    text = readFileSync('/proc/vmstat', 'latin1');
+  } catch {
+    return null;
+  }
+  return allocatedFrames(text);
+}
+
+/** Same, from the text of the file. */
+export function allocatedFrames(text: string): number | null {
+  const counts = [...text.matchAll(/^pgalloc_\w+ (\d{1,15})$/gm)].map(([, count]) => Number(count));
+  return counts.length === 0 ? null : counts.reduce((sum, count) => sum + count, 0);
+}
+
+/** Events of one allocation type in this kernel, and the layout of the events and their pages. */
+export class TracedEvents {
+  readonly allocations: readonly EventName[];
+  readonly frees: readonly EventName[];
+  /** Decoders by `common_type`, including that of stacks. */
+  readonly decoders: ReadonlyMap<number, Decoder>;
+  readonly layout: PageLayout;
+
+  /** @throws {TraceError} `trace-unsupported`: a required event does not exist, or its format is unknown */
+  constructor(instance: TraceInstance, type: TracedType) {
+    const decoders = new Map<number, Decoder>();
+    const known = (events: readonly EventName[]) =>
+      events.filter(({ system, name, kind, needed }) => {
+        const text = instance.format(system, name);
+        if (text === null && needed) throw noEvent({ system, name });
+        if (text === null) return false;
+        const format = parseEventFormat(text, name);
+        decoders.set(format.id, decoderOf(kind, format));
+        return true;
+      });
+    this.allocations = known(EVENTS[type].allocations);
+    this.frees = known(EVENTS[type].frees);
+    known([STACK]);
+    this.decoders = decoders;
+    this.layout = parsePageLayout(
+      instance.header('header_page'),
+      instance.header('header_event'),
+      kilobytes(instance.readOptional('buffer_subbuf_size_kb')),
+    );
+  }
+
+  get all(): readonly EventName[] {
+    return [...this.allocations, ...this.frees];
+  }
+}
+
+const STACK: EventName = { system: 'ftrace', name: 'kernel_stack', kind: 'stack', needed: true };
+
+function kilobytes(text: string | null): number | null {
+  const printed = text === null ? undefined : /^(\d{1,6})\s*$/.exec(text)?.[1];
+  return printed === undefined ? null : Number(printed);
 }

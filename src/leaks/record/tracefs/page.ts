@@ -1,20 +1,23 @@
-import type { PageLayout } from './page-layout.js';
+import { endianness } from 'node:os';
+import { unsupported } from './format.js';
 
-/** Is told what a page of a ring buffer holds, in its order. */
+/** Receives the content of a ring buffer page, in order. */
 export interface PageVisitor {
   /**
-   * @param from where the event's data begins in the page
-   * @param to where it ends
-   * @param time nanoseconds since the origin that {@link readPage} was given
+   * @param from start of the event's data in the page
+   * @param to end of the data
+   * @param time nanoseconds since the origin passed to {@link readPage}
    */
   event(page: Buffer, from: number, to: number, time: number): void;
-  /** Events were lost before what follows: so many, or null where the kernel does not tell. */
+  /** Number of events lost before the next one; null: unknown. */
   missed(count: number | null, time: number): void;
-  /** The rest of the page makes no sense, and is left out. */
+  /** The remainder of the page is malformed, and is skipped. */
   torn(time: number): void;
 }
 
-/** Flags beside the count of bytes (RB_MISSED_EVENTS, RB_MISSED_STORED of kernel/trace/ring_buffer.c). */
+/**
+ * Flags in the word with the byte count (RB_MISSED_EVENTS, RB_MISSED_STORED of kernel/trace/ring_buffer.c).
+ */
 const MISSED = 0x8000_0000;
 const MISSED_COUNTED = 0x4000_0000;
 const COMMIT_BITS = 0x07ff_ffff;
@@ -24,17 +27,17 @@ const TIME_EXTEND = 30;
 const TIME_STAMP = 31;
 
 const TYPE_BITS = 0x1f;
-/** Bits of time that a header has; more of it stands in the word behind. */
+/** Range of the time in a header; the next word contains the higher bits. */
 const DELTA = 2 ** 27;
-/** An absolute time has 59 bits: the upper ones are those of the page's time. */
+/** An absolute time has 59 bits: the higher bits are those of the page's time. */
 const STAMP_BITS = 59n;
 
 /**
- * Reads a page that `trace_pipe_raw` gave (rb_update_event in kernel/trace/ring_buffer.c). Whatever its bytes
- * are, it ends, and never reads behind `length`.
+ * Reads a page of `trace_pipe_raw` (rb_update_event, kernel/trace/ring_buffer.c). It terminates on any bytes,
+ * and never reads beyond `length`.
  *
- * @param length how many bytes of `page` were read
- * @param origin what is 0 of the times told, nanoseconds on the trace's clock
+ * @param length number of bytes of `page` that were read
+ * @param origin time 0, nanoseconds on the trace's clock
  */
 export function readPage(
   page: Buffer,
@@ -77,7 +80,7 @@ export function readPage(
       at = next;
       continue;
     }
-    // What is left of a page that nothing more fitted into.
+    // The unused end of a page.
     if (type === PADDING && delta === 0) return;
     if (at + 4 > end) {
       visitor.torn(time);
@@ -91,7 +94,7 @@ export function readPage(
       time = Number(absolute(BigInt(word) * BigInt(DELTA) + BigInt(delta), stamp) - origin);
       at += 4;
     } else {
-      // The word is how many bytes follow its header, itself among them.
+      // The word contains the number of bytes after the header, including itself.
       const next = at + word;
       if (word < 4 || next > end) {
         visitor.torn(time);
@@ -105,7 +108,7 @@ export function readPage(
   if (at !== end) visitor.torn(time);
 }
 
-/** How much data a page has. */
+/** Number of data bytes in a page. */
 export function filledBytes(page: Buffer, layout: PageLayout): number {
   return page.readUInt32LE(layout.commit) & COMMIT_BITS;
 }
@@ -114,4 +117,64 @@ function absolute(stamp: bigint, before: bigint): bigint {
   const upper = (before >> STAMP_BITS) << STAMP_BITS;
   const whole = upper | stamp;
   return whole < before ? whole + (1n << STAMP_BITS) : whole;
+}
+
+/** Layout of a ring buffer page (`events/header_page`): offsets in bytes. */
+export interface PageLayout {
+  /** Nanoseconds, 64 bits. */
+  readonly timestamp: number;
+  /** Number of data bytes, with flags in the upper bits. */
+  readonly commit: number;
+  readonly data: number;
+  /** Size of a page: the maximum of one read. */
+  readonly pageBytes: number;
+}
+
+/** Required layout of an event's header (`events/header_event`): pages of another layout cannot be read. */
+const EVENT_HEADER = {
+  type_len: 5,
+  time_delta: 27,
+  padding: 29,
+  time_extend: 30,
+  time_stamp: 31,
+} as const;
+
+/** A page of a ring buffer is a page of memory, or with an option since 6.8 up to 2^7 pages. */
+const MOST_PAGE_BYTES = 64 * 1024 * 128;
+
+/**
+ * @param headerPage text of `events/header_page`
+ * @param headerEvent text of `events/header_event`
+ * @param pageKilobytes `buffer_subbuf_size_kb` of the instance, if the file exists
+ * @throws {TraceError} `trace-unsupported`
+ */
+export function parsePageLayout(
+  headerPage: string,
+  headerEvent: string,
+  pageKilobytes: number | null,
+): PageLayout {
+  if (endianness() !== 'LE') throw unsupported('big-endian');
+  for (const [name, value] of Object.entries(EVENT_HEADER)) {
+    const printed = new RegExp(`^\\s*${name}\\s*:\\s*(?:type == )?(\\d+)`, 'm').exec(
+      headerEvent,
+    )?.[1];
+    if (printed !== String(value))
+      throw unsupported(`header_event says ${name} ${printed ?? 'nothing'}, not ${value}`);
+  }
+  const field = (name: string) => {
+    const found = new RegExp(
+      `^\\s*field: [^;]*\\b${name};\\s*offset:(\\d{1,4});\\s*size:(\\d{1,7});`,
+      'm',
+    ).exec(headerPage);
+    if (!found) throw unsupported(`header_page has no field ${name}`);
+    return { offset: Number(found[1]), size: Number(found[2]) };
+  };
+  const [timestamp, commit, data] = [field('timestamp'), field('commit'), field('data')];
+  const pageBytes =
+    pageKilobytes === null ? data.offset + data.size : Math.floor(pageKilobytes) * 1024;
+  if (timestamp.size !== 8 || commit.size !== 8 || commit.offset + commit.size > data.offset)
+    throw unsupported('unexpected header_page');
+  if (!(pageBytes > data.offset && pageBytes <= MOST_PAGE_BYTES))
+    throw unsupported(`buffer pages of ${pageBytes} bytes`);
+  return { timestamp: timestamp.offset, commit: commit.offset, data: data.offset, pageBytes };
 }

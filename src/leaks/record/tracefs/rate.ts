@@ -3,26 +3,26 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { StreamPlan } from './cpu-stream.js';
 import { ALLOCATED, FREED, POOLED } from './event-queue.js';
 import type { TraceInstance } from './instance.js';
+import type { TracedEvents } from './kinds.js';
 import { InstanceReader } from './reader.js';
-import type { TracedEvents } from './traced-events.js';
 
-/** How often events of a kind come, without a filter. */
+/** Rate of events of a kind, without a filter. */
 export interface EventRate {
   readonly perSecond: number;
-  /** How many of those that were looked at have each order; of objects all have order 0. */
+  /** Number of examined events by order; objects have order 0. */
   readonly orders: readonly number[];
 }
 
 export interface EventRates {
   readonly allocations: EventRate;
   readonly frees: EventRate;
-  /** What a write to `trace_marker` takes: how fast the machine is. */
+  /** Seconds of one write to `trace_marker`: the speed of the machine. */
   readonly markerSeconds: number;
 }
 
-/** Per CPU: the newest events alone are looked at. */
+/** Per CPU: only the newest events are examined. */
 const BUFFER_KILOBYTES = 64;
-/** More than such a buffer has. */
+/** More pages than such a buffer has. */
 const PAGES = 64;
 const PROBE_MS = 500;
 
@@ -30,8 +30,8 @@ const MARKER_ROUNDS = 10;
 const MARKERS_IN_ROUND = 50;
 
 /**
- * Measures how often events come: a small buffer that overwrites itself, without stacks, for half a second.
- * The kernel counts those that were overwritten.
+ * Measures event rates for half a second, with a small overwriting buffer and without stacks. The kernel
+ * counts overwritten events.
  */
 export async function measureRates(
   instance: TraceInstance,
@@ -86,7 +86,7 @@ function ratesOf(
   return { allocations: rateOf(ALLOCATED), frees: rateOf(FREED) };
 }
 
-/** The fastest of some rounds: what else the machine does shall not count. */
+/** The fastest of several rounds: other load must not count. */
 function timeMarkers(instance: TraceInstance): number {
   const marker = openSync(`${instance.path}/trace_marker`, 'w');
   try {

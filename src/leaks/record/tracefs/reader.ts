@@ -1,27 +1,26 @@
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { CpuStream, type StreamPlan } from './cpu-stream.js';
 import type { TraceInstance } from './instance.js';
-import { filledBytes } from './page.js';
-import type { PageLayout } from './page-layout.js';
+import { filledBytes, type PageLayout } from './page.js';
 import { refused } from './root.js';
 
 interface Pipe {
   readonly cpu: number;
   readonly descriptor: number;
   readonly stream: CpuStream;
-  /** It may have written since it was read last. */
+  /** The CPU may have written since the last read. */
   isOpen: boolean;
 }
 
-/** What one round of reading came to. */
+/** Result of one round of reading. */
 export interface Round {
-  /** Each buffer was empty at its end. */
+  /** All buffers were empty at the end. */
   readonly drained: boolean;
-  /** Of the buffer that had most, pages. */
+  /** Pages of the fullest buffer. */
   readonly mostPages: number;
 }
 
-/** The buffers of an instance, a page with each read: plain reads that never wait. */
+/** Reads the buffers of an instance, one page per read, without blocking. */
 export class InstanceReader {
   readonly streams: readonly CpuStream[];
   readonly #instance: TraceInstance;
@@ -52,7 +51,7 @@ export class InstanceReader {
     this.streams = pipes.map(({ stream }) => stream);
   }
 
-  /** {@link CpuStream.upper} of all of them. */
+  /** Common {@link CpuStream.upper} of all streams. */
   get upper(): number | null | undefined {
     const found = new Set(this.streams.map(({ upper }) => upper));
     found.delete(undefined);
@@ -61,19 +60,19 @@ export class InstanceReader {
 
   /**
    * @param most pages of each buffer
-   * @param now nanoseconds since the origin: of a buffer that is empty all is known up to then
+   * @param now nanoseconds since the origin: all events of an empty buffer are known up to then
    * @param online CPUs that may have written; undefined: all
    */
   read(most: number, now: number, online?: ReadonlySet<number>): Round {
     let drained = true;
     let mostPages = 0;
-    // Most buffers are empty most of the time, which comes as an error: its stack would cost ten times as much.
+    // An empty buffer, the most common case, is reported as an error: its stack would cost ten times as much.
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     try {
       for (const pipe of this.#pipes) {
         const isOnline = online === undefined || online.has(pipe.cpu);
-        // What a CPU wrote before it went off waits still.
+        // Events that a CPU wrote before it went offline are still queued.
         const pages = isOnline || pipe.isOpen ? this.#readPipe(pipe, most) : 0;
         const isEmpty = pages < most;
         pipe.isOpen = isOnline || !isEmpty;
@@ -87,12 +86,12 @@ export class InstanceReader {
     return { drained, mostPages };
   }
 
-  /** That were read. */
+  /** Number of events read. */
   get events(): number {
     return this.streams.reduce((sum, { events }) => sum + events, 0);
   }
 
-  /** Events that the buffers lost, by their own counters; null: they cannot be read. */
+  /** Number of events that the buffers lost, by their own counters; null if they cannot be read. */
   overrun(): number | null {
     let sum = 0;
     for (const { cpu } of this.#pipes) {
@@ -104,8 +103,9 @@ export class InstanceReader {
   }
 
   /**
-   * By how many events of any kind what the kernel says was read differs from what was read here, and those that it
-   * has still: somebody else read the buffers, or emptied them. To be asked when all is read. Null: it does not tell.
+   * Difference between the events that the kernel counts as read or still queued, and those read here:
+   * another program read or emptied the buffers. To be called when everything is read. Null if the kernel
+   * does not report it.
    */
   unmatched(): number | null {
     let sum = 0;
@@ -128,8 +128,8 @@ export class InstanceReader {
       const length = readPage(descriptor, this.#page);
       if (length === 0) return pages;
       stream.page(this.#page, length);
-      // A page that is hardly half full is the one that is written now: there is no other. The first may be what
-      // was left of one that was read in part.
+      // A page that is less than half full is being written: there is no other. The first may be the
+      // remainder of a partly read page.
       if (pages > 0 && filledBytes(this.#page, this.#layout) < this.#page.length / 2)
         return pages + 1;
     }
@@ -137,7 +137,7 @@ export class InstanceReader {
   }
 }
 
-/** CPUs that run now; undefined: the kernel does not tell. */
+/** CPUs that are online; undefined: unknown. */
 export function onlineCpus(): ReadonlySet<number> | undefined {
   let text: string;
   try {
@@ -163,7 +163,7 @@ function openPipe(instance: TraceInstance, cpu: number): number {
   }
 }
 
-/** @returns bytes; 0: it is empty */
+/** @returns number of bytes; 0 if it is empty */
 function readPage(descriptor: number, page: Buffer): number {
   try {
     return readSync(descriptor, page);

@@ -1,17 +1,15 @@
-import { TraceError } from '../../../base/errors/trace.js';
+import { TraceError } from '../../../base/errors.js';
 import type { Recording } from '../../recording.js';
-import { TraceInstances } from './instances.js';
-import { removeOrphans } from './orphans.js';
+import { removeOrphans, TraceInstances } from './instances.js';
 import { findTracefs } from './root.js';
 import { TraceSession } from './session.js';
 import type { TraceOrder } from './trace-order.js';
 
 /**
- * Records allocations and frees through private instances of tracefs, which are gone when it ends, however
- * it ends.
+ * Records allocations and frees through private tracefs instances, which are removed in any case.
  *
  * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`,
- *   `trace-over-budget`, `trace-failed`
+ * `trace-over-budget`, `trace-failed`
  */
 export async function recordTraced(order: TraceOrder): Promise<Recording> {
   const { type } = order;

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
-import { TraceError } from '../../../base/errors/trace.js';
+import { TraceError } from '../../../base/errors.js';
 import { EVENTS, noEvent, type TracedType } from './kinds.js';
 import { findTracefs } from './root.js';
 
-/** Why events of a kind of allocation cannot be followed here, as recording would say it; null: they can. */
+/**
+ * Why events of an allocation type cannot be followed here, as a recording would report it; null if they can.
+ */
 export function tracefsRefusal(type: TracedType): TraceError | null {
   try {
     const root = findTracefs();

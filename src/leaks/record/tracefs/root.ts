@@ -1,9 +1,9 @@
 import { readFileSync, statSync } from 'node:fs';
-import { TraceError } from '../../../base/errors/trace.js';
-import { TRACEFS_PLACES } from '../../../host/tracefs-places.js';
+import { TraceError } from '../../../base/errors.js';
+import { TRACEFS_PLACES } from '../../../host/facts.js';
 
 /**
- * Where tracefs is. Nothing is mounted for it.
+ * Finds the mount point of tracefs, and mounts nothing.
  *
  * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`
  */
@@ -16,7 +16,7 @@ export function findTracefs(): string {
   }
   for (const reason of ['EACCES', 'EPERM'])
     if (reasons.has(reason)) throw refused(TRACEFS_PLACES[0], reason);
-  // Then tracefs can be mounted, and has nothing in it.
+  // Under lockdown, tracefs can be mounted, but is empty.
   if (isLockedDown()) throw lockedDown(TRACEFS_PLACES[0], [...reasons].join(', '));
   const filesystems = textOf('/proc/filesystems');
   if (filesystems !== null && !/\ttracefs$/m.test(filesystems))
@@ -31,7 +31,7 @@ export function findTracefs(): string {
   });
 }
 
-/** Why the kernel lets us not, as an error. */
+/** Error for an access that the kernel refused. */
 export function refused(file: string, reason: string, cause?: unknown): TraceError {
   if (isLockedDown()) return lockedDown(file, reason, cause);
   const user = process.geteuid?.() === 0 ? 'by root of this container' : 'without root';

@@ -5,31 +5,30 @@ import { FrameFollower } from '../../follow/frame-follower.js';
 import { ObjectFollower } from '../../follow/object-follower.js';
 import { StackTable } from '../../follow/stack-table.js';
 import type { Losses, Reading, Recording, Sample, Unseen } from '../../recording.js';
-import { StackSites } from '../../stack-sites.js';
-import { LiveSymbols } from '../live-symbols.js';
-import { sizeBuffers } from './buffers.js';
+import { StackSites } from '../../site-frames.js';
+import { LiveSymbols } from '../symbols.js';
 import { cacheUse } from './cache-use.js';
-import { ofThreads } from './chosen-threads.js';
-import { Commands, ownThreads } from './commands.js';
-import { affordable } from './cost.js';
+import { Commands, ofThreads, ownThreads } from './commands.js';
+import { affordable, Pacing, type ReadEvents, Spending } from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
-import { Drain } from './drain.js';
+import { Drain, gapsOf, lostEvents } from './drain.js';
 import { eventFilter } from './filter.js';
-import type { TraceInstance } from './instance.js';
-import type { TraceInstances } from './instances.js';
-import { KeptSettings } from './kept-settings.js';
-import type { EventName, TracedType } from './kinds.js';
-import { gapsOf, lostEvents } from './losses.js';
-import { Pacing } from './pacing.js';
-import { readAllocatedFrames } from './pgalloc.js';
+import { sizeBuffers, type TraceInstance } from './instance.js';
+import { KeptSettings, type TraceInstances } from './instances.js';
+import { type EventName, readAllocatedFrames, TracedEvents, type TracedType } from './kinds.js';
 import { type EventRates, measureRates } from './rate.js';
 import { InstanceReader } from './reader.js';
-import { ALL, MOST_ONE_IN, narrowed, PAGE_LOW_BIT, SLAB_LOW_BIT, sampleOf } from './sample.js';
-import { type ReadEvents, Spending } from './spending.js';
-import type { TraceOrder } from './trace-order.js';
-import { TracedEvents } from './traced-events.js';
+import {
+  ALL,
+  MOST_ONE_IN,
+  narrowed,
+  PAGE_LOW_BIT,
+  SLAB_LOW_BIT,
+  sampleOf,
+  type TraceOrder,
+} from './trace-order.js';
 
-/** One recording: two instances, what reads them, and who follows. */
+/** One recording: two instances, their readers, and the follower. */
 export class TraceSession {
   readonly #order: TraceOrder;
   readonly #type: TracedType;
@@ -41,7 +40,7 @@ export class TraceSession {
   readonly #stacks = new StackTable();
   readonly #symbols = new LiveSymbols();
   readonly #settings: readonly KeptSettings[];
-  /** Settings of ours that somebody else changed. Paths. */
+  /** Paths of our settings that another program changed. */
   #changed: readonly string[] = [];
 
   constructor(order: TraceOrder, type: TracedType, instances: TraceInstances) {
@@ -79,7 +78,7 @@ export class TraceSession {
     );
     const read = () => ({ allocations: allocations.events, frees: frees.events });
     const commands = new Commands();
-    // Frees first: of no block that was seen allocated a free shall be missed.
+    // Frees first, so that no free of a recorded allocation is missed.
     this.#enable(this.#frees, this.#events.frees);
     const before = readAllocatedFrames();
     const began = now();
@@ -96,16 +95,16 @@ export class TraceSession {
       began,
       now,
     });
-    this.#lookAtSettings();
+    this.#checkSettings();
     silence(this.#allocations);
     const ended = now();
     const after = readAllocatedFrames();
     silence(this.#frees);
     drain.finish();
     readings.push(this.#reading(follower, (ended - began) / 1e6, sites));
-    // Objects whose addresses could not be told would be looked up elsewhere.
+    // Objects with hashed addresses would be looked up at wrong addresses.
     const upper = allocations.upper === undefined ? 0 : allocations.upper;
-    const told = follower.survivors({
+    const listed = follower.survivors({
       max: this.#order.maxSurvivors,
       siteOf: sites.of,
       began,
@@ -120,8 +119,8 @@ export class TraceSession {
       sample: follower.sample,
       sites: sites.sites,
       readings,
-      survivors: upper === null ? [] : told.survivors,
-      survivorsLeftOut: upper === null ? null : told.leftOut,
+      survivors: upper === null ? [] : listed.survivors,
+      survivorsLeftOut: upper === null ? null : listed.leftOut,
       losses: this.#losses(follower.losses, [allocations, frees]),
       unseen: this.#unseen(follower, before === null || after === null ? null : after - before),
       gaps: gapsOf(this.#stacks.others, this.#symbols.areKnown),
@@ -137,7 +136,10 @@ export class TraceSession {
     };
   }
 
-  /** Reads until the end. @returns readings at the beginning and at the end of each window but the last */
+  /**
+   * Reads until the recording ends. @returns readings at the beginning and at the end of each window except
+   * the last
+   */
   async #windows({ rates, drain, follower, spending, read, sites, began, now }: Running) {
     const { seconds, windows, progress, stop } = this.#order;
     const readings: Reading[] = [this.#reading(follower, 0, sites)];
@@ -147,12 +149,12 @@ export class TraceSession {
       while (now() < end && !this.#isOver) {
         await drain.rest(end, stop);
         drain.round();
-        const figures = spending.look(now(), read(), follower.sample.oneIn);
+        const figures = spending.measure(now(), read(), follower.sample.oneIn);
         if (figures === null) continue;
-        const told = { ...figures, kept: follower.kept };
-        progress({ seconds: (now() - began) / 1e9, ...told });
-        this.#lookAtSettings();
-        this.#narrow(follower, pacing.halvings(told));
+        const current = { ...figures, kept: follower.kept };
+        progress({ seconds: (now() - began) / 1e9, ...current });
+        this.#checkSettings();
+        this.#narrow(follower, pacing.halvings(current));
       }
       if (window === windows || this.#isOver) break;
       await drain.upTo(end);
@@ -167,12 +169,12 @@ export class TraceSession {
     return { ...follower.reading(at, of), ...(caches === null ? {} : { caches }) };
   }
 
-  /** It was told to end; or what comes from now on is not what was asked for, and would spoil what there is. */
+  /** The recording was stopped, or changed settings would falsify further events. */
   get #isOver(): boolean {
     return this.#order.stop.aborted || this.#changed.length > 0;
   }
 
-  #lookAtSettings(): void {
+  #checkSettings(): void {
     if (this.#changed.length === 0) this.#changed = this.#settings.flatMap((one) => one.changed());
   }
 
@@ -186,7 +188,7 @@ export class TraceSession {
   #reader(instance: TraceInstance, plan: StreamPlan): InstanceReader {
     const reader = new InstanceReader(instance, plan);
     this.#instances.closeBefore(instance, () => reader.close());
-    // The kernel takes a page for each pipe when it is read first, which is no event of the recording.
+    // The first read of each pipe makes the kernel allocate a page, which must not be recorded.
     reader.read(1, 0);
     return reader;
   }
@@ -223,7 +225,7 @@ export class TraceSession {
     for (let times = 0; times < halvings && sample.oneIn < MOST_ONE_IN; times++)
       sample = narrowed(sample, this.#lowBit);
     if (sample === follower.sample) return;
-    // Filters let more through for a moment than is followed, and never less.
+    // Filters may temporarily pass more than is followed, but never less.
     follower.narrow(sample);
     this.#filter(sample);
     for (const one of this.#settings) one.keep();
@@ -235,7 +237,7 @@ export class TraceSession {
         `events/${system}/${name}/filter`,
         eventFilter(kind, sample, this.#order.minOrder),
       );
-    // Blocks may be freed by parts, of any order.
+    // Blocks may be freed in parts, of any order.
     for (const { system, name, kind } of this.#events.frees)
       this.#frees.write(`events/${system}/${name}/filter`, eventFilter(kind, sample, 0));
   }
@@ -244,7 +246,7 @@ export class TraceSession {
     for (const { system, name } of events) instance.write(`events/${system}/${name}/enable`, '1');
   }
 
-  /** Where only some allocations are followed, frees of others are no loss. */
+  /** If only some allocations are followed, frees of others are not losses. */
   #losses(losses: Losses, readers: readonly InstanceReader[]): Losses {
     const overrun = sumOf(readers.map((reader) => reader.overrun()));
     const isChosen = this.#order.threads !== null || this.#order.minOrder > 0;
@@ -264,7 +266,7 @@ export class TraceSession {
   }
 }
 
-/** What takes part while it runs. */
+/** Parts of a running recording. */
 interface Running {
   readonly rates: EventRates;
   readonly drain: Drain;
@@ -290,7 +292,7 @@ function pagesOf(instance: TraceInstance, pageBytes: number): number {
   return Math.max(1, Math.floor((kilobytes * 1024) / pageBytes));
 }
 
-/** What is 0 of all times, and how long ago that was, nanoseconds. */
+/** Time 0, and how long ago it was, in nanoseconds. */
 function clockOf(instance: TraceInstance): {
   readonly origin: bigint;
   readonly now: () => number;

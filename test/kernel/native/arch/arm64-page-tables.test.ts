@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReadError } from '../../../../src/base/errors/kernel.js';
-import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
+import { ReadError } from '../../../../src/base/errors.js';
 import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
+import { highHalf, lowHalf } from '../../../../src/kernel/pointer.js';
 import {
   type Arm64Shape,
   Arm64TableWriter,
@@ -56,7 +56,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     expect(writer.levels).toBe(shape.levels);
   });
 
-  it('lead to pages at both ends of the address space, up to the highest physical address', () => {
+  it('map pages at both ends of the address space, up to the highest physical address', () => {
     const { writer, walk } = made(shape);
     const last = (1n << physicalBits(shape)) - page;
     const addresses = [lowest(shape), lowest(shape) + 5n * page, (1n << 64n) - page];
@@ -72,7 +72,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     expect(walk(lowest(shape) - 1n)).toBe(-1);
   });
 
-  it('map blocks of every size that there is', () => {
+  it('map blocks of every size', () => {
     for (let level = 1; level <= Math.min(shape.leaves, shape.levels - 1); level++) {
       const { writer, walk } = made(shape);
       const bytes = BigInt(blockBytes(shape, level));
@@ -95,14 +95,14 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     }
   });
 
-  it('can themselves lie at the highest physical addresses', () => {
+  it('can themselves be at the highest physical addresses', () => {
     const root = 2 ** Number(physicalBits(shape)) - 2 ** 24;
     const { writer, walk } = made(shape, root);
     writer.map(lowest(shape) + 3n * page, 9n * page);
     expect(walk(lowest(shape) + 3n * page + 1n)).toBe(9 * shape.page + 1);
   });
 
-  it('find any page where it was put', () => {
+  it('find any page at its address', () => {
     const pages = (1n << BigInt(shape.bits)) / page;
     const frames = (1n << physicalBits(shape)) / page;
     fc.assert(
@@ -127,7 +127,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     );
   });
 
-  it('do not take descriptors that are not valid', () => {
+  it('ignore invalid descriptors', () => {
     const { memory, writer, walk } = made(shape);
     const address = lowest(shape) + 7n * page;
     writer.map(address, 3n * page);
@@ -145,7 +145,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     }
   });
 
-  it('tell constants from variables from code', () => {
+  it('distinguish constants, variables and code', () => {
     const { writer, tables } = made(shape);
     const protection = (index: number) => {
       const address = lowest(shape) + BigInt(index) * page;
@@ -166,7 +166,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     expect(protection(4)).toBeUndefined();
   });
 
-  it('end where a table leads to itself or to memory that is not there', () => {
+  it('terminate at a table that refers to itself or to missing memory', () => {
     const { memory, tables, walk } = made(shape);
     memory.write(ROOT, new Uint8Array(shape.page).fill(0xff));
     const missing = lowest(shape);
@@ -179,7 +179,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
   });
 });
 
-it('remembers what it found, but not of a kernel that runs', () => {
+it('caches results, but not for a live kernel', () => {
   const shape = { page: 4096, bits: 48 } as const;
   const { memory, writer } = made(shape);
   const address = lowest(shape);

@@ -43,7 +43,7 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
     expect(kernel.struct('page')?.size).toBe(64);
   });
 
-  it('reads the linear map, and what only page tables lead to', () => {
+  it('reads the linear map, and memory that only page tables map', () => {
     const made = arm64Kernel(shape);
     const kernel = openNativeImage(made.image);
     const physical = made.ram + 40 * 2 ** 20 + 123;
@@ -59,7 +59,7 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
     });
   });
 
-  it('converts between pages and what they describe', () => {
+  it('converts between pages and the memory that they describe', () => {
     const made = arm64Kernel(shape);
     const kernel = openNativeImage(made.image);
     const first = made.ram / shape.page;
@@ -77,7 +77,7 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
 
 const SHAPE = { page: 4096, bits: 48 } as const;
 
-it('is known by VMCOREINFO where the headers name no machine', () => {
+it('is identified by VMCOREINFO if the headers name no machine', () => {
   const { image } = arm64Kernel({ ...SHAPE, machine: undefined });
   expect(openNativeImage(image).facts.arch).toBe('arm64');
 });
@@ -98,7 +98,7 @@ it('reads at an address that pointer authentication has signed', () => {
   expect(errorOf(() => plain.read(address, 1))).toMatchObject({ code: 'unmapped' });
 });
 
-it('takes no bit for a signature that page tables translate', () => {
+it('treats no translated address bit as a signature', () => {
   const made = arm64Kernel({ ...SHAPE, signature: 0xff7f_ffff_0000_0000n });
   const kernel = openNativeImage(made.image);
   // Bit 45 of an address in the vmalloc area, whose others are all set.
@@ -121,7 +121,7 @@ it.each(['NUMBER(PHYS_OFFSET)', 'NUMBER(VMEMMAP_START)'])(
   },
 );
 
-it('does not believe a PHYS_OFFSET or a VMEMMAP_START that page tables contradict', () => {
+it('rejects a PHYS_OFFSET or a VMEMMAP_START that page tables contradict', () => {
   const off = arm64Kernel({ ...SHAPE, numbers: { PHYS_OFFSET: 0x4020_0000n } });
   expect(openNativeImage(off.image).provenance.directMap.found).toBe(false);
   const pages = arm64Kernel({ ...SHAPE, numbers: { VMEMMAP_START: 0xffff_ffff_0000_0000n } });
@@ -131,7 +131,7 @@ it('does not believe a PHYS_OFFSET or a VMEMMAP_START that page tables contradic
   });
 });
 
-it('does not take an alias of the linear map, which signatures hide, for the map', () => {
+it('does not confuse an alias hidden by signatures with the linear map', () => {
   const signature = 0xff7f_0000_0000_0000n;
   const { image } = arm64Kernel({ ...SHAPE, signature, without: ['NUMBER(VA_BITS)'] });
   const vmcoreinfo = `${image.vmcoreinfo}NUMBER(VA_BITS)=52\n`;
@@ -139,7 +139,7 @@ it('does not take an alias of the linear map, which signatures hide, for the map
   expect(directMap).toMatchObject({ found: false });
 });
 
-it('takes no struct pages from a PHYS_OFFSET that is not believed, unless sections say so', () => {
+it('locates no struct pages by a rejected PHYS_OFFSET, unless sections confirm them', () => {
   const options = { ...SHAPE, numbers: { PHYS_OFFSET: 0x3ffe_0000n } };
   const unknown = openNativeImage(arm64Kernel(options).image);
   expect(errorOf(() => unknown.pages.pageOfFrame(0x4_0000))).toMatchObject({
@@ -161,7 +161,7 @@ it.each(['0xfffff00000000008', '0xfffff00000000800'])(
   },
 );
 
-it('finds no struct page where VMCOREINFO and types differ on its size', () => {
+it('finds no struct page if VMCOREINFO and types disagree on its size', () => {
   const { image } = arm64Kernel(SHAPE);
   const vmcoreinfo = image.vmcoreinfo?.replace('SIZE(page)=64', 'SIZE(page)=72') ?? '';
   const kernel = openNativeImage({ ...image, vmcoreinfo });

@@ -39,7 +39,7 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     return { memory, writer, format, entry };
   };
 
-  test('pages of all sizes are told, in the order of their addresses', () => {
+  test('pages of all sizes are visited in address order', () => {
     const { memory, writer, format } = made();
     const high = (1n << (levels === 4 ? 47n : 56n)) - 0x1000n;
     writer.map(high, 0x9000);
@@ -60,7 +60,7 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     expect(told(memory, format)).toEqual([]);
   });
 
-  test('a page that nobody may touch counts, by the address inverted', () => {
+  test('an inaccessible page counts, by its inverted address', () => {
     const { memory, format, entry } = made();
     const inverted = ~0x1_2345_6000n & 0x000f_ffff_ffff_f000n;
     entry(0x1000n, inverted | 0x100n);
@@ -75,13 +75,13 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     expect(told(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
   });
 
-  test('tables that lead into each other are told, and end', () => {
+  test('tables that form a loop are reported, and the walk ends', () => {
     const { memory, format } = made();
     for (let index = 0; index < 512; index++) memory.writeWord(ROOT + 8 * index, 0x10_0067n);
     expect(() => told(memory, format)).toThrow('user page tables form a loop');
   });
 
-  test('a table that is not there is missing with all that it may map', () => {
+  test('a missing table is reported with all pages that it may map', () => {
     const { memory, writer, format } = made();
     writer.map(0x1000n, 0x8000);
     memory.pages.delete(Math.max(...memory.pages.keys()));
@@ -96,7 +96,7 @@ describe.each([
   { page: 16_384, bits: 47 },
   { page: 65_536, bits: 48 },
 ] as const)('page tables of a process of arm64, pages of $page, $bits bits', (shape) => {
-  test('pages and blocks are told; the zero page, and what is swapped out, are not', () => {
+  test('pages and blocks are visited; the zero page and swapped-out pages are not', () => {
     const memory = new SparseMemory();
     const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
     const tables = new Arm64PageTables(memory.image({}), 0x4010_0000, {
@@ -157,7 +157,7 @@ describe.each([
   });
 });
 
-test('what is dirty and what was used is told', () => {
+test('dirty and accessed bits are reported', () => {
   const memory = new SparseMemory();
   const writer = new PageTableWriter(memory, ROOT, 4);
   const marks: number[] = [];

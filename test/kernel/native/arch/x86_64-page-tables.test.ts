@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ReadError } from '../../../../src/base/errors/kernel.js';
-import { highHalf, lowHalf } from '../../../../src/kernel/halves.js';
-import { RegionSearch } from '../../../../src/kernel/native/arch/region-search.js';
+import { ReadError } from '../../../../src/base/errors.js';
+import { RegionSearch } from '../../../../src/kernel/native/arch/section-table.js';
 import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';
+import { highHalf, lowHalf } from '../../../../src/kernel/pointer.js';
 import { type PageBytes, PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
 
 const ROOT = 0x10_0000;
@@ -29,7 +29,7 @@ function made(
 describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
   const kernelSpace = levels === 4 ? 0xffff800000000000n : 0xff00000000000000n;
 
-  it('lead to pages of all three sizes, also beyond 4 GiB', () => {
+  it('map pages of all three sizes, also beyond 4 GiB', () => {
     const { writer, walk } = made(levels);
     const base = kernelSpace + 0x1234_4000_0000n;
     writer.map(base, 0x7_c000_0000, GIB);
@@ -43,7 +43,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     expect(walk(base - 1n)).toBe(-1);
   });
 
-  it('do not reach addresses that no kernel has', () => {
+  it("do not map addresses outside of the kernel's range", () => {
     const { memory, walk } = made(levels);
     memory.page(ROOT).fill(0xff);
     for (const address of [0n, 0x7fff_ffff_ffffn, 0x8000_0000_0000_0000n, 0xfeff_ffff_ffff_f000n])
@@ -63,7 +63,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     },
   );
 
-  it('do not take attributes of a large page for its address', () => {
+  it('do not confuse attributes of a large page with its address', () => {
     const { memory, writer, walk } = made(levels);
     writer.map(kernelSpace, 0x60_0000, MIB2);
     // Bit 12 of a large page's entry is PAT; bits 59 to 62 are protection keys, or ignored.
@@ -76,7 +76,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     expect(walk(kernelSpace + 5n)).toBe(0x60_0005);
   });
 
-  it('end when they point at themselves', () => {
+  it('terminate if they point to themselves', () => {
     const { memory, walk, tables } = made(levels);
     for (let entry = 0; entry < 512; entry++) memory.writeWord(ROOT + entry * 8, BigInt(ROOT) | 3n);
     expect(walk(kernelSpace + 0x5678n)).toBe(ROOT + 0x678);
@@ -86,7 +86,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     expect(regions).toBeLessThanOrEqual(65_536);
   });
 
-  it('tell a table that is missing from memory that is not mapped', () => {
+  it('distinguish a missing table from unmapped memory', () => {
     const { memory, walk } = made(levels);
     memory.writeWord(ROOT + 511 * 8, 0x7000_0003n);
     let error: unknown;
@@ -99,7 +99,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     expect(error).toMatchObject({ code: 'absent' });
   });
 
-  it('are read once for each stretch of 2 MiB', () => {
+  it('are read once per 2 MiB', () => {
     const { memory, writer, walk } = made(levels);
     for (let page = 0; page < 256; page++)
       writer.map(kernelSpace + BigInt(page * 4096), 0x100_0000 + page * 8192);
@@ -114,7 +114,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     expect(memory.reads).toBe(before);
   });
 
-  it('are read anew for a live kernel', () => {
+  it('are read again for a live kernel', () => {
     const memory = new SparseMemory();
     const writer = new PageTableWriter(memory, ROOT, levels);
     const tables = new X86PageTables(memory.image({ format: 'kcore' }), ROOT, levels, 0n);
@@ -125,7 +125,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     expect(at()).toBe(0x9000);
   });
 
-  it('round-trip whatever is mapped', () => {
+  it('round-trip any mapping', () => {
     const span = levels === 4 ? 2n ** 47n : 2n ** 56n;
     const mapping = fc.record({
       place: fc.bigInt({ min: 0n, max: span / BigInt(GIB) - 1n }),
@@ -145,7 +145,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     );
   });
 
-  it('say how an address may be used', () => {
+  it('report the protection of an address', () => {
     const { writer, tables } = made(levels);
     const protection = (address: bigint): unknown =>
       tables.protection(highHalf(address), lowHalf(address));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../../src/base/errors.js';
 import { Btf } from '../../../../src/kernel/native/btf/btf.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { BtfWriter } from '../../../support/btf.js';
@@ -34,7 +34,7 @@ describe('BTF', () => {
     expect(btf.find('')).toEqual([]);
   });
 
-  it('tells where per-CPU variables lie, but not those of a name that two have', () => {
+  it('locates per-CPU variables, except those with an ambiguous name', () => {
     const w = new BtfWriter();
     const int = w.int('int', 8);
     const [mine, twice, again, other] = ['mine', 'twice', 'twice', 'other'].map((name) =>
@@ -81,7 +81,7 @@ describe('BTF', () => {
     expect(types.enumerators('nothing')).toBeUndefined();
   });
 
-  it('takes enums of an old kernel, in which none is marked, as signed', () => {
+  it('treats enums of an old kernel, which marks none, as signed', () => {
     const w = new BtfWriter();
     w.enum('old', { NEGATIVE: -1 });
     expect(typesOf(w).enumerators('old')).toEqual(new Map([['NEGATIVE', -1n]]));
@@ -124,7 +124,7 @@ describe('BTF', () => {
     expect(listed).toBe(1);
   });
 
-  it('takes copies of a struct as one as far as they agree, and names the member that differs', () => {
+  it('treats copies of a struct as one as far as they agree, and names the member that differs', () => {
     const w = new BtfWriter();
     const int = w.int('int', 4);
     const long = w.int('long', 8);
@@ -164,7 +164,7 @@ describe('BTF', () => {
     expect(types.describe('copied')).toHaveLength(3);
   });
 
-  it('chooses among structs of one name by a member', () => {
+  it('selects among structs of one name by a member', () => {
     const w = new BtfWriter();
     const int = w.int('int', 4);
     w.struct('shared', 8, [{ name: 'mine', type: int, bitOffset: 32 }]);
@@ -177,7 +177,7 @@ describe('BTF', () => {
     expect(types.struct('shared{none}')).toBeUndefined();
   });
 
-  it('refuses enums of one name whose values differ', () => {
+  it('rejects enums of one name with different values', () => {
     const w = new BtfWriter();
     w.enum('flags', { A: 0, B: 1 });
     w.enum('flags', { A: 0, B: 2 });
@@ -203,7 +203,7 @@ describe('BTF', () => {
     expect(errorOf(() => Btf.parse(blob))).toMatchObject({ code: 'damaged' });
   });
 
-  it('refuses chains and cycles without an end', () => {
+  it('rejects endless chains and cycles', () => {
     const w = new BtfWriter();
     const self = w.typedef('self', 1);
     const array = w.array(2, 2);

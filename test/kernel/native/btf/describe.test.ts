@@ -40,14 +40,14 @@ describe('types as C writes them', () => {
     expect(spell(btf, id, name)).toBe(expected);
   });
 
-  it('ends where a function takes itself, twice', () => {
+  it('terminates for a function that takes itself, twice', () => {
     const endless = new BtfWriter();
     const parameters = [1, 2].map((index) => ({ name: `p${index}`, type: 1 }));
     endless.prototype(0, parameters);
     expect(errorOf(() => spell(Btf.parse(endless.build()), 1))).toMatchObject({ code: 'damaged' });
   });
 
-  it('ends where a type declares itself', () => {
+  it('terminates for a type that declares itself', () => {
     const endless = new BtfWriter();
     endless.pointer(1);
     expect(errorOf(() => spell(Btf.parse(endless.build()), 1))).toMatchObject({ code: 'damaged' });
@@ -55,7 +55,7 @@ describe('types as C writes them', () => {
 });
 
 describe('a type described for printing', () => {
-  it('has its members in order, with what is needed to print their values', () => {
+  it('lists its members in order, with the data to print their values', () => {
     const w = new BtfWriter();
     const bool = w.int('_Bool', 1, { flags: 4 });
     const colour = w.enum('colour', { RED: 0, MINUS: -1 }, { signed: true });

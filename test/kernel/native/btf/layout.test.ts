@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { storageUnit } from '../../../../src/kernel/bitfields.js';
-import type { StructLayout } from '../../../../src/kernel/layout.js';
+import { type StructLayout, storageUnit } from '../../../../src/kernel/layout.js';
 import { Btf } from '../../../../src/kernel/native/btf/btf.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { BtfWriter } from '../../../support/btf.js';
@@ -13,7 +12,7 @@ function layoutOf(write: (w: BtfWriter) => void, name = 's'): StructLayout {
 }
 
 describe('layouts out of BTF', () => {
-  it('looks through anonymous structs and unions', () => {
+  it('resolves members of anonymous structs and unions', () => {
     const layout = layoutOf((w) => {
       const int = w.int('int', 4);
       const inner = w.struct('', 8, [
@@ -34,7 +33,7 @@ describe('layouts out of BTF', () => {
     expect(layout.size).toBe(16);
   });
 
-  it('calls a member that lies beyond its struct damage', () => {
+  it('reports a member beyond its struct as damage', () => {
     const layout = layoutOf((w) => {
       const int = w.int('int', 4);
       w.struct('s', 16, [
@@ -97,7 +96,7 @@ describe('layouts out of BTF', () => {
       expect(layout.member(path), path).toBeUndefined();
   });
 
-  it('has flexible arrays, of which any element can be asked for', () => {
+  it('resolves any element of a flexible array', () => {
     const layout = layoutOf((w) => {
       const short = w.int('short', 2);
       w.struct('s', 4, [{ name: 'tail', type: w.array(short, 0), bitOffset: 32 }]);
@@ -106,7 +105,7 @@ describe('layouts out of BTF', () => {
     expect(layout.member('tail[100]')).toMatchObject({ offset: 204, size: 2 });
   });
 
-  it('has arrays of arrays', () => {
+  it('resolves arrays of arrays', () => {
     const layout = layoutOf((w) => {
       const char = w.int('char', 1);
       w.struct('s', 12, [{ name: 'grid', type: w.array(w.array(char, 4), 3), bitOffset: 0 }]);
@@ -171,7 +170,7 @@ describe('layouts out of BTF', () => {
     );
   });
 
-  it('goes by the names of typedefs, and strips what only qualifies', () => {
+  it('uses names of typedefs, and strips qualifiers', () => {
     const w = new BtfWriter();
     const struct = w.struct('real', 8, [{ name: 'x', type: w.int('int', 4), bitOffset: 0 }]);
     const alias = w.typedef('alias_t', w.const(w.typeTag('rcu', struct)));

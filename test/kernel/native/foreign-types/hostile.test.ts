@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { deflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../../src/base/errors.js';
 import { openTypesFile } from '../../../../src/kernel/native/foreign-types/open.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { writeElfFile } from '../../../support/elf-file.js';
@@ -110,14 +110,14 @@ describe('DWARF written by hand', () => {
     });
   });
 
-  it('that is cut off anywhere ends in one line', () => {
+  it('truncated anywhere yields a one-line error', () => {
     const whole = units();
     for (let length = 0; length < whole.length; length++) failure({ info: whole.slice(0, length) });
     for (let length = 0; length < ABBREVIATIONS.length - 40; length++)
       failure({ abbrev: ABBREVIATIONS.slice(0, length) });
   });
 
-  it('whose types contain themselves, or a list of them without an end, is refused', () => {
+  it('with types that contain themselves, or an unterminated list, is rejected', () => {
     const body = (entries: number[]) => {
       const unit = [
         ...u16(5),
@@ -145,7 +145,7 @@ describe('DWARF written by hand', () => {
     });
   });
 
-  it('compressed data that claims more than there is room for is refused before it is inflated', () => {
+  it('compressed data with an excessive claimed size is rejected before it is inflated', () => {
     const packed = (claimed: bigint) => {
       const head = Buffer.alloc(24);
       head.writeUInt32LE(1, 0);
@@ -160,7 +160,7 @@ describe('DWARF written by hand', () => {
       });
   });
 
-  it('with any bytes changed ends in an error or in types, and soon', () => {
+  it('with any bytes changed quickly yields an error or types', () => {
     const bytes = elf({});
     fc.assert(
       fc.property(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../../src/base/errors.js';
 import { readIsf } from '../../../../src/kernel/native/foreign-types/isf.js';
 import { openTypesFile } from '../../../../src/kernel/native/foreign-types/open.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
@@ -92,7 +92,7 @@ describe('a table of Volatility', () => {
   const isf = readIsf(TEXT);
   const types = new KernelTypes(isf.types, () => []);
 
-  it('has members where it says, also those of anonymous unions', () => {
+  it('has members at their offsets, including those of anonymous unions', () => {
     const page = types.struct('page')!;
     expect(page.size).toBe(64);
     expect(page.member('list.prev')).toMatchObject({ offset: 8, size: 8, type: 'list' });
@@ -106,7 +106,7 @@ describe('a table of Volatility', () => {
     expect(types.enumerators('mode')?.get('BAD')).toBe(-1n);
   });
 
-  it('has its banner and its symbols, moved by KASLR, to the bit', () => {
+  it('has its banner and its symbols, relocated exactly by KASLR', () => {
     expect(isf.banner).toBe('Linux version 4.18.0 (x) #1');
     const symbols = isf.symbols(0x1000n)!;
     expect(symbols.find('data')).toEqual([
@@ -125,7 +125,7 @@ describe('a table of Volatility', () => {
       expect(openTypesFile(path)).toMatchObject({ path, form: 'ISF', banner: isf.banner });
   });
 
-  it('that is cut off, or packed data that is, is refused in one line', () => {
+  it('that is truncated, or truncated compressed data, is rejected in one line', () => {
     const cut = join(folder, 'cut.json');
     writeFileSync(cut, TEXT.slice(0, -100));
     const packed = join(folder, 'cut.json.xz');
@@ -138,7 +138,7 @@ describe('a table of Volatility', () => {
     }
   });
 
-  it('of another format, or with types that lead nowhere or around, is refused', () => {
+  it('of another format, or with dangling or cyclic types, is rejected', () => {
     const { user_types: users } = table;
     const self = {
       page: {
@@ -168,7 +168,7 @@ describe('a table of Volatility', () => {
       );
   });
 
-  it('with any value changed ends in an error or in types', () => {
+  it('with any value changed yields an error or types', () => {
     const values = [null, -1, 2 ** 40, 1e300, '', 'page', [], {}, { kind: 'struct', name: 'page' }];
     fc.assert(
       fc.property(fc.nat(200), fc.constantFrom(...values), (at, value) => {

@@ -1,14 +1,13 @@
 import { deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
-import { ReadError } from '../../../../src/base/errors/kernel.js';
+import { ReadError } from '../../../../src/base/errors.js';
 import {
   keptBytesNotes,
   keptBytesOf,
   withKeptBytes,
 } from '../../../../src/kernel/native/image/kept-bytes.js';
-import type { ByteRange } from '../../../../src/kernel/native/image/kept-ranges.js';
+import { type ByteRange, VarintWriter } from '../../../../src/kernel/native/image/kept-ranges.js';
 import type { Note } from '../../../../src/kernel/native/image/notes.js';
-import { VarintWriter } from '../../../../src/kernel/native/image/varints.js';
 
 const [{ name, type }] = keptBytesNotes(4096, [[0, []]]) as [Note];
 
@@ -120,7 +119,7 @@ describe('a read ends at the first byte that is not there', () => {
       if (address + length > 3 * 4096) throw new ReadError('filtered', BigInt(3 * 4096));
       return new DataView(new ArrayBuffer(length));
     },
-    show: () => true,
+    locate: () => true,
     readVirtual: () => undefined,
     noteReads: () => () => {},
     close: () => {},
@@ -145,6 +144,6 @@ describe('a read ends at the first byte that is not there', () => {
     // Nothing is shown in place of what was not kept; of what is not stored the image below tells.
     const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     const isKept = address + length <= 8192 + 2048;
-    expect(image.show?.(address, length, place)).toBe(isKept);
+    expect(image.locate?.(address, length, place)).toBe(isKept);
   });
 });

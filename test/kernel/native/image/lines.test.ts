@@ -1,6 +1,10 @@
 import { expect, test } from 'vitest';
 import { CHUNK } from '../../../../src/kernel/native/image/cache.js';
-import { CHUNKS_PER_LINE, LineCache, within } from '../../../../src/kernel/native/image/lines.js';
+import {
+  CHUNKS_PER_LINE,
+  LineCache,
+  offsetInLine,
+} from '../../../../src/kernel/native/image/lines.js';
 
 /** A file of so many chunks, each filled with its number; and what was read of it. */
 function chunks(count: number, budget = 0) {
@@ -14,12 +18,12 @@ function chunks(count: number, budget = 0) {
   });
   const read = (chunk: number, ahead = true) => {
     const view = cache.view(chunk, ahead);
-    return cache.length(chunk) === 0 ? undefined : view.getUint8(within(chunk) + CHUNK - 1);
+    return cache.length(chunk) === 0 ? undefined : view.getUint8(offsetInLine(chunk) + CHUNK - 1);
   };
   return { reads, read };
 }
 
-test('what is asked for again is not read again', () => {
+test('a repeated request is served from the cache', () => {
   const { read, reads } = chunks(200);
   expect([read(3), read(3), read(100), read(3)]).toEqual([3, 3, 100, 3]);
   expect(reads).toEqual([

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { KernelError } from '../../../../src/base/errors/kernel.js';
+import { KernelError } from '../../../../src/base/errors.js';
 import { openImage } from '../../../../src/kernel/native/image/open.js';
 import { vmcoreinfoNote, writeElf } from '../../../support/dump/elf.js';
 import { DumpDirectory, pageOf } from '../../../support/dump/file.js';
@@ -151,7 +151,7 @@ describe('a directory', () => {
     image.close();
   });
 
-  it('with several dumps names them; with none says so', () => {
+  it('with several dumps names them; with none reports that', () => {
     const several = refusal(made({ 'dump.202611200412': core, 'dump.202611210500': core }));
     expect(several.message).toMatch(/dump\.202611200412, .*dump\.202611210500/);
     expect(refusal(made({ 'dmesg.txt': 'x' }))).toMatchObject({ code: 'no-such-file' });

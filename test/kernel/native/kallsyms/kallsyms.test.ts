@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { KernelError, ReadError } from '../../../../src/base/errors/kernel.js';
+import { KernelError, ReadError } from '../../../../src/base/errors.js';
 import type { AddressEncoding } from '../../../../src/kernel/native/kallsyms/addresses.js';
 import { Kallsyms } from '../../../../src/kernel/native/kallsyms/kallsyms.js';
 import { type KernelSymbol, onlyAddress } from '../../../../src/kernel/native/symbols.js';
@@ -62,7 +62,7 @@ describe('kallsyms', () => {
     expect(table.find('')).toEqual([]);
   });
 
-  it('finds them in one linear pass where no order of names is kept', () => {
+  it('finds them in one linear pass if there is no name order', () => {
     const { table } = open(symbolsNamed(NAMES), 'relative', 'old');
     expect(table.description).toBe('relative addresses, one linear pass');
     NAMES.forEach((name, index) => {
@@ -71,14 +71,14 @@ describe('kallsyms', () => {
     expect(table.find('tname_1')).toEqual([]);
   });
 
-  it('reads names whose length takes two bytes', () => {
+  it('reads names with a two-byte length', () => {
     const long = `_RNv${'MtCs'.repeat(100)}_rust`;
     const { table } = open(symbolsNamed(['_stext', long, 'after']), 'relative', 'new');
     expect(table.find(long)).toMatchObject([{ name: long, address: TEXT + 16n }]);
     expect(table.find('after')).toMatchObject([{ address: TEXT + 32n }]);
   });
 
-  it('does without markers', () => {
+  it('works without markers', () => {
     const { table } = open(symbolsNamed(NAMES), 'relative', 'new', (bytes, tables) => {
       bytes.fill(0xff, tables.kallsyms_markers, tables.kallsyms_token_table);
     });
@@ -86,7 +86,7 @@ describe('kallsyms', () => {
     expect(table.description).toContain('binary search');
   });
 
-  it('gives every symbol of a name', () => {
+  it('returns every symbol of a name', () => {
     const twice = symbolsNamed(['_stext', 'init', 'middle', 'init', 'init']);
     for (const order of ['old', 'new'] as const) {
       const { table } = open(twice, 'relative', order);
@@ -117,7 +117,7 @@ describe('kallsyms', () => {
     expect(table.before(TEXT + 0x10_0000n)).toMatchObject({ name: NAMES.at(-1) });
   });
 
-  it('names an address by the first of the symbols that lie there, as the kernel does', () => {
+  it('names an address by the first of the symbols there, as the kernel does', () => {
     const aliased = symbolsNamed(NAMES).map((symbol, index) =>
       index === 3 || index === 4 ? { ...symbol, address: TEXT + 32n } : symbol,
     );
@@ -149,7 +149,7 @@ describe('kallsyms', () => {
     );
   });
 
-  it('does not count when known symbols decode to other addresses', () => {
+  it('is rejected if known symbols decode to other addresses', () => {
     const wrong = (bytes: Uint8Array, tables: Readonly<Record<string, number>>): void => {
       bytes[tables.kallsyms_relative_base!]! += 16;
     };
@@ -159,7 +159,7 @@ describe('kallsyms', () => {
     });
   });
 
-  it('refuses a count that is none', () => {
+  it('rejects an invalid count', () => {
     for (const byte of [0, 0xff]) {
       const wrong = (bytes: Uint8Array, tables: Readonly<Record<string, number>>): void => {
         bytes.fill(byte, tables.kallsyms_num_syms, tables.kallsyms_num_syms! + 4);
@@ -196,14 +196,14 @@ describe('kallsyms', () => {
 
 describe('the address of an ambiguous name', () => {
   const at = (address: bigint, type: string): KernelSymbol => ({ name: 'x', type, address });
-  it('is the only one, the same one, or that of the global symbol', () => {
+  it('is the only one, a common one, or that of the global symbol', () => {
     expect(onlyAddress([])).toBeUndefined();
     expect(onlyAddress([at(1n, 't')])).toBe(1n);
     expect(onlyAddress([at(1n, 't'), at(1n, 'T')])).toBe(1n);
     expect(onlyAddress([at(1n, 't'), at(2n, 'T'), at(3n, 't')])).toBe(2n);
   });
 
-  it('is none where local symbols, or two global ones, differ', () => {
+  it('is undefined if local symbols, or two global ones, differ', () => {
     expect(onlyAddress([at(1n, 't'), at(2n, 't')])).toBeUndefined();
     expect(onlyAddress([at(1n, 'T'), at(2n, 'T')])).toBeUndefined();
   });

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
-import { mapKeys } from '../../../../src/leaks/record/bpftrace/map-keys.js';
 import {
   bpftraceProgram,
   type ProgramOrder,
 } from '../../../../src/leaks/record/bpftrace/program.js';
+import { mapKeys } from '../../../../src/leaks/record/bpftrace/recording-of.js';
 
 const ORDER: ProgramOrder = {
   stackMode: 'raw',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CpuStream } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
-import { Merge } from '../../../../src/leaks/record/tracefs/merge.js';
+import { Merge } from '../../../../src/leaks/record/tracefs/drain.js';
 import { KERNELS, pagesOf, planOf, type Stream, streamOf } from './streams.js';
 
 /** One event, as both tell it: microseconds, what, number of the first frame, frames, thread, its stack's functions. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TraceInstance } from '../../../../src/leaks/record/tracefs/instance.js';
-import { KeptSettings } from '../../../../src/leaks/record/tracefs/kept-settings.js';
+import { KeptSettings } from '../../../../src/leaks/record/tracefs/instances.js';
 
 let root: string;
 let instance: TraceInstance;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { CpuStream } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
-import { gapsOf, lostEvents } from '../../../../src/leaks/record/tracefs/losses.js';
+import { gapsOf, lostEvents } from '../../../../src/leaks/record/tracefs/drain.js';
 import { KERNELS, pagesOf, planOf, streamOf } from './streams.js';
 
 test.each([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Pacing } from '../../../../src/leaks/record/tracefs/pacing.js';
+import { Pacing } from '../../../../src/leaks/record/tracefs/cost.js';
 
 const RATES = {
   allocations: { perSecond: 10_000, orders: [1] },

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { CpuStream } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
-import { Merge } from '../../../../src/leaks/record/tracefs/merge.js';
+import { Merge } from '../../../../src/leaks/record/tracefs/drain.js';
 import { type MadeEvent, pageOf } from './made-pages.js';
 import { KERNELS, planOf, streamOf } from './streams.js';
 

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import {
@@ -166,6 +167,49 @@ test.each([20, 21, 22, 23, 24, 26, 40])(
       }
       expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
       expect(stderr).toMatch(/^kdump-mem: [^\n]+ulimit -n[^\n]+\n$/);
+    }
+  },
+);
+
+/** A memfd of 24 MiB and a System V segment of 16 MiB, which no process maps. Ends with its stdin. */
+const SHARED = `
+import ctypes, os, sys
+fd = os.memfd_create('unmapped')
+os.write(fd, b'x' * (24 << 20))
+libc = ctypes.CDLL(None)
+libc.shmat.restype = ctypes.c_void_p
+segment = libc.shmget(0, 16 << 20, 0o1600)
+place = libc.shmat(segment, None, 0)
+ctypes.memset(place, 1, 16 << 20)
+libc.shmdt(ctypes.c_void_p(place))
+print(segment, flush=True)
+sys.stdin.read()
+libc.shmctl(segment, 0, None)
+`;
+
+test.each(['pageflags', 'counters'] as const)(
+  'shared memory that no process maps has its owners: %s',
+  async (source) => {
+    const python = spawn('/usr/bin/python3', ['-c', SHARED], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    try {
+      const [line] = (await once(python.stdout, 'data')) as [Buffer];
+      const { memory } = answerOf([], '--source', source);
+      const shared = memory.children
+        .flatMap(({ children }) => children)
+        .find(({ category }) => category === 'shared');
+      const { pid } = python;
+      expect(shared?.owners).toEqual(
+        expect.arrayContaining([
+          { kind: 'file', name: 'memfd:unmapped', pid, bytes: 24 * 2 ** 20 },
+          { kind: 'segment', name: `SysV segment ${Number(line)}`, pid, bytes: 16 * 2 ** 20 },
+        ]),
+      );
+      expect(shared?.bytes).toBeGreaterThanOrEqual(40 * 2 ** 20);
+    } finally {
+      python.stdin.end();
+      await once(python, 'exit');
     }
   },
 );

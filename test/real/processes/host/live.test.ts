@@ -92,7 +92,7 @@ describe('processes of this machine', () => {
     const { omitted, complete, processes, warnings } = procsSchema.parse(JSON.parse(text));
     const said = warnings.map(({ message }) => message).join();
     expect(said).toContain('root lacks CAP_SYS_PTRACE');
-    expect(said).not.toContain('run it as root');
+    expect(said).not.toContain('requires root');
     expect(complete).toBe(false);
     expect(omitted).toBeGreaterThanOrEqual(KINDS.length);
     const own = processes.find(({ pid }) => pid === pids()[0]);

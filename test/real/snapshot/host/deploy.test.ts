@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { parseConditions } from '../../../../src/capture/write/when/conditions.js';
+import { parseConditions } from '../../../../src/capture/write/when/trigger.js';
 import { commandPath } from '../../../support/cli.js';
 
 const DEPLOY = fileURLToPath(new URL('../../../../deploy/', import.meta.url));

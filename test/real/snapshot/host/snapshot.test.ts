@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
-import { UnixNames } from '../../../../src/capture/write/unix-names.js';
+import { UnixNames } from '../../../../src/capture/write/sockets.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.js';
 

@@ -87,7 +87,9 @@ test('prometheus scrapes a watch, the rules load, and every panel can be asked',
     const answer = await asked(`${api}/query?query=${encodeURIComponent(expression)}`, /"status"/);
     expect(`${expression}: ${answer}`).toContain('"status":"success"');
     // Nothing grows in seconds.
-    expect(`${expression}: ${answer}`).toMatch(/"result":\[\{|_growth_|_ends_|_growing|increase/);
+    expect(`${expression}: ${answer}`).toMatch(
+      /"result":\[\{|_growth_|_exhausted_|_growing|increase/,
+    );
   }
   watch.kill('SIGTERM');
   expect((await once(watch, 'exit'))[0]).toBe(0);

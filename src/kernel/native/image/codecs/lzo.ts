@@ -1,16 +1,16 @@
 import type { Codec } from './codec.js';
 
 /**
- * DUMP_DH_COMPRESSED_LZO: an LZO1X stream a page, as liblzo2's lzo1x_1_compress writes it. Written
- * from the description in the kernel's Documentation/staging/lzo.rst (version 0 of the stream); every
- * copy is checked against both buffers, and all of the input must be used.
+ * DUMP_DH_COMPRESSED_LZO: one LZO1X stream per page, as written by liblzo2's lzo1x_1_compress.
+ * Implemented from the kernel's Documentation/staging/lzo.rst (version 0 of the stream); every copy
+ * is checked against both buffers, and the input must be consumed completely.
  */
 export const inflateLzo: Codec = (input, size) => {
   const output = new Uint8Array(size);
   const end = input.length;
   let from = 0;
   let to = 0;
-  /** Literals that the last instruction copied: 0 to 3, or 4 for a run. */
+  /** Number of literals that the last instruction copied: 0 to 3, or 4 for a run. */
   let state = 0;
 
   if (end > 0 && input[0]! > 17) {
@@ -77,7 +77,7 @@ export const inflateLzo: Codec = (input, size) => {
       output.copyWithin(to, to - distance, to - distance + length);
       to += length;
     } else {
-      // The source may run into what is being written: that is how runs are encoded.
+      // The source may overlap the output: that is how runs are encoded.
       for (const stop = to + length; to < stop; to++) output[to] = output[to - distance]!;
     }
     if (from + literals > end || to + literals > size) return undefined;

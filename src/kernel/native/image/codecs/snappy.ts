@@ -1,9 +1,8 @@
 import type { Codec } from './codec.js';
 
 /**
- * DUMP_DH_COMPRESSED_SNAPPY: a raw snappy block a page (google/snappy, format_description.txt). Our
- * own decoder rather than a package: snappyjs costs 7 ms to import and allocates what the length
- * header claims.
+ * DUMP_DH_COMPRESSED_SNAPPY: one raw snappy block per page (google/snappy, format_description.txt).
+ * Implemented here because snappyjs takes 7 ms to import and allocates whatever the length header claims.
  */
 export const inflateSnappy: Codec = (input, size) => {
   const end = input.length;

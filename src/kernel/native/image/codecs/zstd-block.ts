@@ -12,8 +12,8 @@ import {
   readHuffmanTable,
 } from './zstd-entropy.js';
 
-/** A compressed block has at most this much content (RFC 8878, 3.1.1.2.4). */
-const MOST_BLOCK_BYTES = 128 * 1024;
+/** Maximum content of a compressed block (RFC 8878, 3.1.1.2.4). */
+const MAX_BLOCK_BYTES = 128 * 1024;
 
 const LITERAL_LENGTH_COUNTS = [
   4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1,
@@ -36,9 +36,9 @@ const MATCH_LENGTH_BITS = [
 ];
 const LITERAL_LENGTH_BASE = bases(0, LITERAL_LENGTH_BITS);
 const MATCH_LENGTH_BASE = bases(3, MATCH_LENGTH_BITS);
-const MOST_OFFSET_CODE = 31;
+const MAX_OFFSET_CODE = 31;
 
-/** Each code's values follow those of the code before (3.1.1.3.2.1.1). */
+/** Base values: each code's range follows the previous code's (3.1.1.3.2.1.1). */
 function bases(first: number, bits: readonly number[]): number[] {
   let base = first;
   return bits.map((count) => {
@@ -51,22 +51,22 @@ function bases(first: number, bits: readonly number[]): number[] {
 /** One of the three kinds of numbers in a sequence. */
 class Codes {
   readonly #standard: FseTable;
-  readonly #own: FseTable;
-  readonly #mostLog: number;
+  readonly #ownTable: FseTable;
+  readonly #maxLog: number;
   readonly #symbols: number;
-  /** The table in force, which a later block may repeat; undefined at the start of a frame. */
+  /** The current table, which a later block may reuse; undefined at the start of a frame. */
   table: FseTable | undefined;
 
   constructor(standard: readonly number[], standardLog: number, mostLog: number, symbols: number) {
     this.#standard = newFseTable(standardLog);
     fillFseTable(this.#standard, standard, standardLog);
-    this.#own = newFseTable(mostLog);
-    this.#mostLog = mostLog;
+    this.#ownTable = newFseTable(mostLog);
+    this.#maxLog = mostLog;
     this.#symbols = symbols;
   }
 
-  /** Takes the table that a block's mode asks for (3.1.1.3.2.1); returns where it ends. */
-  choose(mode: number, bytes: Uint8Array, start: number, end: number): number {
+  /** Selects the table for a block's mode (3.1.1.3.2.1); returns its end offset. */
+  selectTable(mode: number, bytes: Uint8Array, start: number, end: number): number {
     if (mode === 0) {
       this.table = this.#standard;
       return start;
@@ -75,27 +75,27 @@ class Codes {
       check(this.table !== undefined);
       return start;
     }
-    this.table = this.#own;
+    this.table = this.#ownTable;
     if (mode === 2) {
-      return readFseTable(this.#own, bytes, start, end, this.#mostLog, this.#symbols);
+      return readFseTable(this.#ownTable, bytes, start, end, this.#maxLog, this.#symbols);
     }
     check(start < end && bytes[start]! < this.#symbols);
-    fillRleTable(this.#own, bytes[start]!);
+    fillRleTable(this.#ownTable, bytes[start]!);
     return start + 1;
   }
 }
 
 /**
- * Decodes compressed blocks. Its tables are scratch space, filled anew for each frame: one decoder
- * serves all pages, one after the other.
+ * Decoder of compressed blocks. Its tables are scratch space, filled for each frame: one decoder
+ * serves all pages, one at a time.
  */
 export class BlockDecoder {
   readonly #huffman = newHuffmanTable();
   #huffmanKnown = false;
   readonly #lengths = new Codes(LITERAL_LENGTH_COUNTS, 6, 9, LITERAL_LENGTH_BITS.length);
-  readonly #offsets = new Codes(OFFSET_COUNTS, 5, 8, MOST_OFFSET_CODE + 1);
+  readonly #offsets = new Codes(OFFSET_COUNTS, 5, 8, MAX_OFFSET_CODE + 1);
   readonly #matches = new Codes(MATCH_LENGTH_COUNTS, 6, 9, MATCH_LENGTH_BITS.length);
-  /** The offsets used last, newest first. */
+  /** The last offsets, newest first. */
   readonly #recent = [1, 4, 8];
   #literals = new Uint8Array(4096);
   #literalCount = 0;
@@ -108,13 +108,13 @@ export class BlockDecoder {
     this.#recent.splice(0, 3, 1, 4, 8);
   }
 
-  /** Decodes the block in [start, end) to `to` of the output; returns where the output ends then. */
+  /** Decodes the block in [start, end) to `to` of the output; returns the new end of the output. */
   decode(bytes: Uint8Array, start: number, end: number, output: Uint8Array, to: number): number {
     const sequences = this.#readLiterals(bytes, start, end, output.length - to);
     return this.#readSequences(bytes, sequences, end, output, to);
   }
 
-  /** Reads the literals section (3.1.1.3.1); returns where it ends. */
+  /** Reads the literals section (3.1.1.3.1); returns its end offset. */
   #readLiterals(bytes: Uint8Array, start: number, end: number, room: number): number {
     check(start < end);
     const first = bytes[start]!;
@@ -182,12 +182,12 @@ export class BlockDecoder {
   }
 
   #makeRoom(count: number, room: number): void {
-    check(count <= room && count <= MOST_BLOCK_BYTES);
+    check(count <= room && count <= MAX_BLOCK_BYTES);
     if (count > this.#literals.length) this.#literals = new Uint8Array(count);
     this.#literalCount = count;
   }
 
-  /** Reads the sequences (3.1.1.3.2) and carries them out; returns where the output ends. */
+  /** Reads and executes the sequences (3.1.1.3.2); returns the end of the output. */
   #readSequences(
     bytes: Uint8Array,
     start: number,
@@ -214,9 +214,9 @@ export class BlockDecoder {
       check(at < end);
       const modes = bytes[at++]!;
       check((modes & 3) === 0);
-      at = this.#lengths.choose(modes >> 6, bytes, at, end);
-      at = this.#offsets.choose((modes >> 4) & 3, bytes, at, end);
-      at = this.#matches.choose((modes >> 2) & 3, bytes, at, end);
+      at = this.#lengths.selectTable(modes >> 6, bytes, at, end);
+      at = this.#offsets.selectTable((modes >> 4) & 3, bytes, at, end);
+      at = this.#matches.selectTable((modes >> 2) & 3, bytes, at, end);
       const lengths = this.#lengths.table!;
       const offsets = this.#offsets.table!;
       const matches = this.#matches.table!;
@@ -258,7 +258,7 @@ export class BlockDecoder {
     return to + rest;
   }
 
-  /** A new offset, or one of the recent ones (3.1.1.5). */
+  /** Returns a new offset, or one of the recent ones (3.1.1.5). */
   #offset(value: number, literals: number): number {
     const recent = this.#recent;
     const [first, second, third] = [recent[0]!, recent[1]!, recent[2]!];

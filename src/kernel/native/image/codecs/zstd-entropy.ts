@@ -1,6 +1,6 @@
 /**
- * Entropy coding of zstd (RFC 8878, 4): bit streams, FSE and Huffman tables. Written from the RFC.
- * Damaged input ends in `DAMAGED`, which zstd.ts turns into undefined.
+ * Entropy coding of zstd (RFC 8878, 4): bit streams, FSE and Huffman tables. Implemented from the
+ * RFC. Corrupt input throws `DAMAGED`, which zstd.ts turns into undefined.
  */
 export const DAMAGED = new Error('damaged zstd frame');
 
@@ -8,11 +8,11 @@ export function check(condition: boolean): void {
   if (!condition) throw DAMAGED;
 }
 
-/** A bit stream that is read from its end (4.1): the highest set bit of the last byte marks it. */
+/** A bit stream that is read backwards (4.1): the highest set bit of the last byte marks its end. */
 export class BackwardBits {
   readonly #bytes: Uint8Array;
   readonly #start: number;
-  /** Bits that are left. Negative when more were read than there are, which reads as zeros. */
+  /** Number of bits left. Negative after reading past the start, which yields zeros. */
   left: number;
 
   constructor(bytes: Uint8Array, start: number, end: number) {
@@ -22,14 +22,14 @@ export class BackwardBits {
     this.left = (end - start - 1) * 8 + (31 - Math.clz32(bytes[end - 1]!));
   }
 
-  /** The next `count` bits, at most 24, without taking them. */
+  /** Returns the next `count` bits, at most 24, without consuming them. */
   peek(count: number): number {
     const from = this.left - count;
     if (from < 0) return count + from <= 0 ? 0 : this.#at(0, count + from) << -from;
     return this.#at(from, count);
   }
 
-  /** Takes `count` bits, at most 31. */
+  /** Consumes `count` bits, at most 31. */
   read(count: number): number {
     if (count > 16) {
       const high = this.read(count - 16);
@@ -43,18 +43,18 @@ export class BackwardBits {
   #at(from: number, count: number): number {
     const bytes = this.#bytes;
     const i = this.#start + (from >>> 3);
-    // Bytes behind the stream belong to what follows it; the mask takes their bits off.
+    // Bytes after the stream belong to other data; the mask removes their bits.
     const word = bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);
     return (word >>> (from & 7)) & ((1 << count) - 1);
   }
 }
 
-/** States of an FSE decoder: what each one stands for, and where it leads. */
+/** States of an FSE decoder: the symbol and the next state of each. */
 export interface FseTable {
   /** log2 of the number of states. */
   log: number;
   readonly symbol: Uint8Array;
-  /** Bits to read for the next state, which is `base` plus them. */
+  /** Number of bits to read for the next state, which is `base` plus their value. */
   readonly bits: Uint8Array;
   readonly base: Uint16Array;
 }
@@ -67,7 +67,7 @@ export function newFseTable(log: number): FseTable {
 
 const spread = new Uint16Array(256);
 
-/** Makes the table of a distribution (4.1.1), where -1 stands for "less than one". */
+/** Builds the table for a distribution (4.1.1), where -1 means "less than one". */
 export function fillFseTable(table: FseTable, counts: ArrayLike<number>, log: number): void {
   const size = 1 << log;
   let high = size;
@@ -94,7 +94,7 @@ export function fillFseTable(table: FseTable, counts: ArrayLike<number>, log: nu
   table.log = log;
 }
 
-/** A table of one state that always gives `symbol`. */
+/** Builds a table of one state that always yields `symbol`. */
 export function fillRleTable(table: FseTable, symbol: number): void {
   table.log = 0;
   table.symbol[0] = symbol;
@@ -105,9 +105,9 @@ export function fillRleTable(table: FseTable, symbol: number): void {
 const counts = new Int16Array(256);
 
 /**
- * Reads the description of an FSE table (4.1.1) and makes the table.
+ * Reads the description of an FSE table (4.1.1) and builds the table.
  *
- * @returns where the description ends.
+ * @returns the end offset of the description.
  */
 export function readFseTable(
   table: FseTable,
@@ -129,13 +129,13 @@ export function readFseTable(
   };
   const log = read(4) + 5;
   check(log <= mostLog);
-  let left = 1 << log;
+  let remaining = 1 << log;
   let symbols = 0;
-  while (left > 0) {
+  while (remaining > 0) {
     check(symbols < mostSymbols);
-    // A value of `width` bits, or of one less where that is enough to tell.
-    const width = 32 - Math.clz32(left + 1);
-    const short = (1 << width) - 1 - (left + 1);
+    // A value of `width` bits, or one bit less if that is unambiguous.
+    const width = 32 - Math.clz32(remaining + 1);
+    const short = (1 << width) - 1 - (remaining + 1);
     const half = (1 << (width - 1)) - 1;
     let value = peekCount(width);
     if ((value & half) < short) {
@@ -147,7 +147,7 @@ export function readFseTable(
     }
     check(bit <= limit);
     const count = value - 1;
-    left -= Math.abs(count);
+    remaining -= Math.abs(count);
     counts[symbols++] = count;
     if (count !== 0) continue;
     for (let more = 3; more === 3; ) {
@@ -156,7 +156,7 @@ export function readFseTable(
       for (let i = 0; i < more; i++) counts[symbols++] = 0;
     }
   }
-  check(left === 0);
+  check(remaining === 0);
   fillFseTable(table, counts.subarray(0, symbols), log);
   return start + Math.ceil(bit / 8);
 
@@ -175,23 +175,23 @@ export interface HuffmanTable {
 }
 
 /** Max_Number_of_Bits (4.2.1). */
-const MOST_HUFFMAN_BITS = 11;
-const MOST_WEIGHT_LOG = 6;
+const MAX_HUFFMAN_BITS = 11;
+const MAX_WEIGHT_LOG = 6;
 
 export function newHuffmanTable(): HuffmanTable {
-  const size = 1 << MOST_HUFFMAN_BITS;
+  const size = 1 << MAX_HUFFMAN_BITS;
   return { log: 0, symbol: new Uint8Array(size), bits: new Uint8Array(size) };
 }
 
 const weights = new Uint8Array(256);
 const weightCounts = new Uint16Array(16);
 const weightStarts = new Uint16Array(16);
-const weightTable = newFseTable(MOST_WEIGHT_LOG);
+const weightTable = newFseTable(MAX_WEIGHT_LOG);
 
 /**
- * Reads the description of a Huffman tree (4.2.1) and makes the table.
+ * Reads the description of a Huffman tree (4.2.1) and builds the table.
  *
- * @returns where the description ends.
+ * @returns the end offset of the description.
  */
 export function readHuffmanTable(
   table: HuffmanTable,
@@ -214,18 +214,18 @@ export function readHuffmanTable(
   } else {
     after = start + 1 + header;
     check(after <= end);
-    const stream = readFseTable(weightTable, bytes, start + 1, after, MOST_WEIGHT_LOG, 16);
+    const stream = readFseTable(weightTable, bytes, start + 1, after, MAX_WEIGHT_LOG, 16);
     count = readWeights(new BackwardBits(bytes, stream, after));
   }
   fillHuffmanTable(table, count);
   return after;
 }
 
-/** Weights come from two states in turn, until the stream is used up (4.2.1.2). */
+/** Weights alternate between two states until the stream is used up (4.2.1.2). */
 function readWeights(stream: BackwardBits): number {
   const { log, symbol, bits, base } = weightTable;
   let state = stream.read(log);
-  let other = stream.read(log);
+  let second = stream.read(log);
   check(stream.left >= 0);
   let count = 0;
   for (;;) {
@@ -233,36 +233,36 @@ function readWeights(stream: BackwardBits): number {
     weights[count++] = symbol[state]!;
     const next = base[state]! + stream.read(bits[state]!);
     if (stream.left < 0) {
-      weights[count++] = symbol[other]!;
+      weights[count++] = symbol[second]!;
       return count;
     }
-    state = other;
-    other = next;
+    state = second;
+    second = next;
   }
 }
 
-function fillHuffmanTable(table: HuffmanTable, given: number): void {
+function fillHuffmanTable(table: HuffmanTable, weightCount: number): void {
   let total = 0;
-  for (let i = 0; i < given; i++) {
-    check(weights[i]! <= MOST_HUFFMAN_BITS);
+  for (let i = 0; i < weightCount; i++) {
+    check(weights[i]! <= MAX_HUFFMAN_BITS);
     if (weights[i]! > 0) total += 1 << (weights[i]! - 1);
   }
   check(total > 0);
   const log = 32 - Math.clz32(total);
-  check(log <= MOST_HUFFMAN_BITS);
-  // The last weight isn't stored: it fills the total up to a power of two.
+  check(log <= MAX_HUFFMAN_BITS);
+  // The last weight is not stored: it completes the total to a power of two.
   const rest = (1 << log) - total;
   check((rest & (rest - 1)) === 0);
-  weights[given] = 32 - Math.clz32(rest);
+  weights[weightCount] = 32 - Math.clz32(rest);
   weightCounts.fill(0);
-  for (let i = 0; i <= given; i++) weightCounts[weights[i]!]!++;
+  for (let i = 0; i <= weightCount; i++) weightCounts[weights[i]!]!++;
   let at = 0;
   for (let weight = 1; weight <= log; weight++) {
     weightStarts[weight] = at;
     at += weightCounts[weight]! << (weight - 1);
   }
   check(at === 1 << log);
-  for (let s = 0; s <= given; s++) {
+  for (let s = 0; s <= weightCount; s++) {
     const weight = weights[s]!;
     if (weight === 0) continue;
     const start = weightStarts[weight]!;
@@ -276,7 +276,7 @@ function fillHuffmanTable(table: HuffmanTable, given: number): void {
   table.log = log;
 }
 
-/** Decodes one Huffman stream, which must give exactly the bytes wanted. */
+/** Decodes one Huffman stream, which must yield exactly the expected bytes. */
 export function readHuffmanStream(
   { log, symbol, bits }: HuffmanTable,
   bytes: Uint8Array,
@@ -288,22 +288,22 @@ export function readHuffmanStream(
 ): void {
   const stream = new BackwardBits(bytes, start, end);
   const mask = (1 << log) - 1;
-  let left = stream.left;
+  let bitsLeft = stream.left;
   for (let i = from; i < to; i++) {
-    const place = left - log;
+    const place = bitsLeft - log;
     let code: number;
     if (place >= 0) {
-      // BackwardBits.peek by hand: this is where the time goes.
+      // BackwardBits.peek inlined: the hot path.
       const at = start + (place >>> 3);
       const word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16);
       code = (word >>> (place & 7)) & mask;
     } else {
-      check(left > 0);
-      stream.left = left;
+      check(bitsLeft > 0);
+      stream.left = bitsLeft;
       code = stream.peek(log);
     }
     output[i] = symbol[code]!;
-    left -= bits[code]!;
+    bitsLeft -= bits[code]!;
   }
-  check(left === 0);
+  check(bitsLeft === 0);
 }

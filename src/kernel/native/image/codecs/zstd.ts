@@ -1,12 +1,11 @@
 import zlib from 'node:zlib';
-import type { Codec } from './codec.js';
-import { isZlibError } from './zlib.js';
+import { type Codec, isZlibError } from './codec.js';
 import { BlockDecoder } from './zstd-block.js';
 import { check, DAMAGED } from './zstd-entropy.js';
 
 /**
- * DUMP_DH_COMPRESSED_ZSTD: a zstd frame a page. node:zlib decodes it from Node 22.15 on; before, our
- * own decoder does (fzstd takes ten times as long for a page, and loops for ever on some damaged ones).
+ * DUMP_DH_COMPRESSED_ZSTD: one zstd frame per page. node:zlib decodes it since Node 22.15; older versions use
+ * the decoder here (fzstd takes ten times as long per page, and loops forever on some corrupt frames).
  */
 export const inflateZstd: Codec = (input, size) => {
   codec ??= builtIn() ?? decodeFrame;
@@ -15,7 +14,7 @@ export const inflateZstd: Codec = (input, size) => {
 
 let codec: Codec | undefined;
 
-/** node:zlib's decoder, which the types of Node 20 don't know. */
+/** node:zlib's decoder, which the types of Node 20 lack. */
 function builtIn(): Codec | undefined {
   const decompress: unknown = Reflect.get(zlib, 'zstdDecompressSync');
   if (typeof decompress !== 'function') return undefined;
@@ -32,7 +31,7 @@ function builtIn(): Codec | undefined {
 
 let blocks: BlockDecoder | undefined;
 
-/** Our decoder, by the RFC's section 3.1.1: one frame without a dictionary; its checksum is not looked at. */
+/** Decoder of one frame without a dictionary (RFC 8878, 3.1.1); the checksum is not verified. */
 export const decodeFrame: Codec = (input, size) => {
   try {
     return decode(input, size);
@@ -74,13 +73,13 @@ function decode(input: Uint8Array, size: number): Uint8Array {
   return output;
 }
 
-/** Checks a frame's header (3.1.1.1) against the size that is wanted; returns where blocks start. */
+/** Checks a frame's header (3.1.1.1) against the expected size; returns the offset of the first block. */
 function readFrameHeader(input: Uint8Array, size: number): number {
   check(input.length >= 6 && MAGIC.every((byte, i) => input[i] === byte));
   const descriptor = input[4]!;
   const singleSegment = (descriptor & 0x20) !== 0;
   const dictionary = descriptor & 3;
-  // Bit 3 is reserved; nobody writes dumps with a dictionary.
+  // Bit 3 is reserved; no dump writer uses a dictionary.
   check((descriptor & 8) === 0 && dictionary === 0);
   let at = singleSegment ? 5 : 6;
   const flag = descriptor >> 6;

@@ -1,10 +1,21 @@
-import type { Codec } from '../codecs/codec.js';
+import { type Codec, inflateZlib } from '../codecs/codec.js';
 import { inflateLzo } from '../codecs/lzo.js';
 import { inflateSnappy } from '../codecs/snappy.js';
-import { inflateZlib } from '../codecs/zlib.js';
 import { inflateZstd } from '../codecs/zstd.js';
 import type { ImageFacts } from '../image.js';
-import { COMPRESSION_FLAGS, DESCRIPTOR_BYTES } from './format.js';
+
+// On-disk layout of "kdump compressed" files, shared by readers and writers (makedumpfile's diskdump_mod.h).
+
+/** Offset of utsname in struct disk_dump_header. */
+export const UTSNAME_AT = 12;
+/** Offset of `status` in struct disk_dump_header. */
+export const STATUS_AT = 424;
+export const SUB_HEADER_BYTES = 104;
+/** struct page_desc: offset, size, flags, page_flags. */
+export const DESCRIPTOR_BYTES = 24;
+
+/** DUMP_DH_COMPRESSED_…, in a descriptor's flags and in the header's status. */
+export const COMPRESSION_FLAGS = { none: 0, zlib: 0x1, lzo: 0x2, snappy: 0x4, zstd: 0x20 } as const;
 
 export type Compression = ImageFacts['compression'][number];
 
@@ -16,7 +27,7 @@ export const CODECS: readonly { flag: number; name: Compression; inflate: Codec 
   { flag: COMPRESSION_FLAGS.zstd, name: 'zstd', inflate: inflateZstd },
 ];
 
-/** Where a block's data lies in the file, in bytes, and how it is stored. */
+/** File offset and size of a block's data, in bytes, and how it is stored. */
 export interface Descriptor {
   readonly offset: number;
   readonly size: number;
@@ -24,7 +35,6 @@ export interface Descriptor {
   readonly flags: number;
 }
 
-/** One of the descriptors that lie in a row. */
 export function readDescriptor(bytes: Uint8Array, index: number): Descriptor {
   const view = new DataView(bytes.buffer, bytes.byteOffset + index * DESCRIPTOR_BYTES);
   return {

@@ -1,29 +1,36 @@
-import { ReadError } from '../../../../base/errors/kernel.js';
-import { bytesOf, textOf, viewOf } from '../../../bytes.js';
-import type { ByteWindow } from '../../../fast-reads.js';
-import { type ByteSource, readHead, wrappingOf } from '../byte-source.js';
+import { ReadError } from '../../../../base/errors.js';
+import { type ByteWindow, bytesOf, textOf, viewOf } from '../../../bytes.js';
+import { type ByteSource, checkLength, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
-import type { ImageFormat } from '../format.js';
-import type { ImageFacts, MemoryImage, PhysicalRange } from '../image.js';
-import { refuseLength } from '../longest-read.js';
-import { requireMachine } from '../machine.js';
-import { MOST_NOTE_BYTES, machineOfNote, type Note, notes, vmcoreinfoOf } from '../notes.js';
-import { joined } from '../ranges.js';
-import { codecOf, readDescriptor } from './descriptor.js';
-import { DESCRIPTOR_BYTES } from './format.js';
+import {
+  type ImageFacts,
+  type ImageFormat,
+  joined,
+  type MemoryImage,
+  type PhysicalRange,
+} from '../image.js';
+import {
+  MAX_NOTE_BYTES,
+  machineOfNote,
+  type Note,
+  notes,
+  requireMachine,
+  vmcoreinfoOf,
+} from '../notes.js';
+import { codecOf, DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
 import { type Extent, isKdumpCompressed } from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { openParts, type Part } from './parts.js';
 import { compressionOf, describe, noteState } from './state.js';
 
-/** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split one are given together. */
+/** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split dump are opened together. */
 export const diskdump: ImageFormat = {
   name: 'kdump compressed',
   probe: (head) => (isKdumpCompressed(head) ? undefined : 'no KDUMP header'),
   open: (sources, cache) => new DiskdumpImage(sources, cache),
 };
 
-/** What an entry of the cache weighs by itself. */
+/** Fixed overhead of a cache entry. */
 const ENTRY_BYTES = 256;
 
 class DiskdumpImage implements MemoryImage {
@@ -37,7 +44,7 @@ class DiskdumpImage implements MemoryImage {
   readonly #pages: CacheSpace<DataView>;
   #lastBlock = -1;
   #lastPage: DataView = new DataView(new ArrayBuffer(0));
-  /** The page of all zero pages, once one was seen. */
+  /** The shared page of zeros, once one was read. */
   #zeroPage: Uint8Array | undefined;
 
   constructor(sources: readonly ByteSource[], cache: BlockCache) {
@@ -55,8 +62,8 @@ class DiskdumpImage implements MemoryImage {
     const machine = header.machine ?? first(found.map(machineOfNote));
     if (machine !== undefined) requireMachine(source.name, machine);
     for (const part of parts) noteState(part, anomalies);
-    // makedumpfile passes QEMU's notes on, but it always knows the release; QEMU never does. On arm64
-    // QEMU writes no note of its own, and doesn't know the machine either.
+    // makedumpfile keeps QEMU's notes, but always writes the release; QEMU never does. On arm64
+    // QEMU writes no note of its own, nor the machine.
     const qemu =
       header.release === undefined &&
       (header.machine === undefined || found.some((note) => note.name === 'QEMU'));
@@ -66,7 +73,7 @@ class DiskdumpImage implements MemoryImage {
       compression: compressionOf(parts),
       machine,
       release: header.release,
-      // QEMU always writes 1, and leaves nothing out.
+      // QEMU always writes 1, and filters nothing.
       dumpLevel: qemu ? undefined : header.dumpLevel,
       files: parts.map((part) => part.source.name),
       physicalRanges: { [Symbol.iterator]: () => joined(storedRanges(parts, header.blockSize)) },
@@ -87,20 +94,20 @@ class DiskdumpImage implements MemoryImage {
       const page = block === this.#lastBlock ? this.#lastPage : this.#page(block, address);
       return new DataView(page.buffer, page.byteOffset + within, length);
     }
-    refuseLength(address, length);
+    checkLength(address, length);
     let done = size - within;
     const head = bytesOf(this.#page(block, address)).subarray(within);
-    const whole = new Uint8Array(length);
-    whole.set(head);
+    const buffer = new Uint8Array(length);
+    buffer.set(head);
     for (let next = block + 1; done < length; next++) {
       const page = bytesOf(this.#page(next, address + done));
-      whole.set(page.subarray(0, length - done), done);
+      buffer.set(page.subarray(0, length - done), done);
       done += size;
     }
-    return new DataView(whole.buffer);
+    return new DataView(buffer.buffer);
   }
 
-  show(address: number, length: number, window: ByteWindow): boolean {
+  locate(address: number, length: number, window: ByteWindow): boolean {
     const block = Math.floor(address / this.#blockSize);
     const within = address - block * this.#blockSize;
     if (within + length > this.#blockSize) return false;
@@ -121,7 +128,7 @@ class DiskdumpImage implements MemoryImage {
     for (const { source } of this.#parts) source.close();
   }
 
-  /** The bytes of a block; `address` is for errors only. */
+  /** Returns the bytes of a block; `address` is for error messages only. */
   #page(block: number, address: number): DataView {
     let page = this.#pages.get(block);
     if (page === undefined) {
@@ -144,7 +151,7 @@ class DiskdumpImage implements MemoryImage {
     const descriptor = readDescriptor(bytes, 0);
     const { offset, size } = descriptor;
     if (offset === 0) {
-      // Space ran out (DUMP_DH_COMPRESSED_INCOMPLETE) before this descriptor was written.
+      // Disk space ran out (DUMP_DH_COMPRESSED_INCOMPLETE) before this descriptor was written.
       throw new ReadError('absent', BigInt(address), 'the dump is incomplete');
     }
     if (size === 0 || size > this.#blockSize) {
@@ -163,7 +170,7 @@ class DiskdumpImage implements MemoryImage {
     return page;
   }
 
-  /** An uncompressed block; zero pages, which a writer stores once in a file, are kept once. */
+  /** Reads an uncompressed block; the zero page, which a writer stores once per file, is cached once. */
   #plain(part: Part, offset: number, data: Uint8Array): Uint8Array {
     if (part.zero.offset < 0 && data.every((byte) => byte === 0)) {
       part.zero.offset = offset;
@@ -184,7 +191,7 @@ class DiskdumpImage implements MemoryImage {
   }
 }
 
-/** Why bytes that end at `end` could not be read: they are not there, or the disk refuses. */
+/** Error for bytes up to `end` that could not be read: the file ends before, or the disk returned an error. */
 function unread(source: ByteSource, end: number, address: number): ReadError {
   if (source.cut || end > source.size) return new ReadError('truncated', BigInt(address));
   return new ReadError('damaged', BigInt(address), 'read failed');
@@ -202,22 +209,22 @@ function first<T>(values: readonly (T | undefined)[]): T | undefined {
   return values.find((value) => value !== undefined);
 }
 
-/** The text of VMCOREINFO fits one page of the kernel's, 64 KiB at most. */
-const MOST_VMCOREINFO_BYTES = 1 << 20;
+/** VMCOREINFO fits one kernel page, at most 64 KiB. */
+const MAX_VMCOREINFO_BYTES = 1 << 20;
 
-/** The text of VMCOREINFO that the sub-header leads to, or undefined. */
+/** Text of VMCOREINFO that the sub-header refers to, or undefined. */
 function readVmcoreinfo(parts: readonly Part[]): string | undefined {
   for (const { source, header } of parts) {
-    const area = readExtent(source, header.vmcoreinfo, MOST_VMCOREINFO_BYTES);
+    const area = readExtent(source, header.vmcoreinfo, MAX_VMCOREINFO_BYTES);
     if (area !== undefined) return textOf(bytesOf(area));
   }
   return undefined;
 }
 
-/** The notes of the first part that has them. */
+/** Notes of the first part that has any. */
 function readNotes(parts: readonly Part[], anomalies: string[]): Note[] {
   for (const { source, header } of parts) {
-    const area = readExtent(source, header.notes, MOST_NOTE_BYTES);
+    const area = readExtent(source, header.notes, MAX_NOTE_BYTES);
     if (area !== undefined) return [...notes(area)];
     if (header.notes !== undefined) anomalies.push(`${source.name}: notes truncated or too large`);
   }
@@ -227,9 +234,9 @@ function readNotes(parts: readonly Part[], anomalies: string[]): Note[] {
 function readExtent(
   source: ByteSource,
   extent: Extent | undefined,
-  most: number,
+  limit: number,
 ): DataView | undefined {
-  if (extent === undefined || extent.size > most) return undefined;
+  if (extent === undefined || extent.size > limit) return undefined;
   const view = readHead(source, extent.offset, extent.size);
   return view.byteLength === extent.size ? view : undefined;
 }

@@ -1,60 +1,60 @@
 import { Parser } from 'binary-parser';
-import { KernelError } from '../../../../base/errors/kernel.js';
+import { KernelError } from '../../../../base/errors.js';
 import { bytesOf, textOf } from '../../../bytes.js';
-import { UTS, UTS_BYTES } from '../../../utsname.js';
+import { UTS, UTS_BYTES } from '../../../layout.js';
 import { type ByteSource, readHead } from '../byte-source.js';
 import { requireBytes } from '../elf/header.js';
-import { requireMachine } from '../machine.js';
-import { STATUS_AT, SUB_HEADER_BYTES, UTSNAME_AT } from './format.js';
+import { requireMachine } from '../notes.js';
+import { STATUS_AT, SUB_HEADER_BYTES, UTSNAME_AT } from './descriptor.js';
 
-/** A place in the file, in bytes. */
+/** A position in the file, in bytes. */
 export interface Extent {
   readonly offset: number;
   readonly size: number;
 }
 
-/** What a "kdump compressed" file says of itself, in units that need no more thought. */
+/** Header of a "kdump compressed" file in normalized units. */
 export interface DiskdumpHeader {
   readonly version: number;
-  /** utsname's machine, or undefined where the writer didn't know it (QEMU on arm64). */
+  /** utsname's machine, or undefined if the writer did not fill it (QEMU on arm64). */
   readonly machine: string | undefined;
   /** utsname's release, or undefined. */
   readonly release: string | undefined;
-  /** DUMP_DH_… flags: how pages may be compressed, and what happened while it was written. */
+  /** DUMP_DH_… flags: possible compressions of pages, and events during writing. */
   readonly status: number;
-  /** Bytes of a block, which is what a bit and a descriptor stand for; not always the page size. */
+  /** Bytes of a block, the unit of bits and descriptors; not always the page size. */
   readonly blockSize: number;
-  /** Where the bitmap of memory that exists starts. */
+  /** Position of the bitmap of existing memory. */
   readonly ramBitmap: number;
-  /** Where the bitmap of stored blocks starts: the same one where the file has only one. */
+  /** Position of the bitmap of stored blocks: the same one if the file has only one. */
   readonly storedBitmap: number;
-  /** Where the descriptors start. */
+  /** Position of the descriptors. */
   readonly descriptors: number;
-  /** Blocks of physical memory: bits of a bitmap. */
+  /** Number of blocks of physical memory: bits of a bitmap. */
   readonly blocks: number;
   /** makedumpfile's -d, or undefined before version 1. */
   readonly dumpLevel: number | undefined;
-  /** The blocks that a part of a split dump holds, `end` exclusive; undefined if it isn't one. */
+  /** Blocks in this part of a split dump, `end` exclusive; undefined if it is not split. */
   readonly split: { readonly start: number; readonly end: number } | undefined;
   readonly vmcoreinfo: Extent | undefined;
   readonly notes: Extent | undefined;
   readonly eraseinfo: Extent | undefined;
-  /** Bytes that are the same in every part of a split dump. */
+  /** Bytes that are equal in every part of a split dump. */
   readonly identity: string;
 }
 
-/** status: the writer ran out of space; blocks whose descriptor is empty were lost. */
+/** status: the writer ran out of space; blocks with an empty descriptor were lost. */
 export const DUMP_DH_COMPRESSED_INCOMPLETE = 0x8;
-/** status: pages of the memory map were left out (makedumpfile -e). */
+/** status: pages of the memory map were excluded (makedumpfile -e). */
 export const DUMP_DH_EXCLUDED_VMEMMAP = 0x10;
 
 const NEWEST_VERSION = 6;
-/** 2^35 blocks: 128 TiB of 4 KiB pages, a bitmap of 4 GiB. Anything larger is damage. */
-const MOST_BLOCKS = 2 ** 35;
+/** 2^35 blocks: 128 TiB of 4 KiB pages, a bitmap of 4 GiB. Larger values indicate corruption. */
+const MAX_BLOCKS = 2 ** 35;
 const LARGEST_BLOCK = 1 << 20;
 const HEADER_BYTES = 464;
 
-/** struct disk_dump_header (makedumpfile's diskdump_mod.h), as 64-bit little-endian machines lay it out. */
+/** struct disk_dump_header (makedumpfile's diskdump_mod.h) in the layout of 64-bit little-endian machines. */
 const disk_dump_header = new Parser()
   .endianness('little')
   .seek(8)
@@ -67,7 +67,7 @@ const disk_dump_header = new Parser()
   .uint32('bitmap_blocks')
   .uint32('max_mapnr');
 
-/** struct kdump_sub_header; which fields count depends on the header's version. */
+/** struct kdump_sub_header; the valid fields depend on the header's version. */
 const kdump_sub_header = new Parser()
   .endianness('little')
   .uint64('phys_base')
@@ -111,12 +111,12 @@ export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
 
   const wide = version >= 6;
   const blocks = wide ? Number(sub.max_mapnr_64) : max_mapnr;
-  if (blocks > MOST_BLOCKS) throw damaged(source, `${blocks} blocks of memory`);
+  if (blocks > MAX_BLOCKS) throw damaged(source, `${blocks} blocks of memory`);
   const bitmapBytes = Math.ceil(blocks / 8);
   const bitmapSpace = bitmap_blocks * blockSize;
   // makedumpfile writes two bitmaps, each of half the space (diskdump.c's dump_is_partial).
-  const both = bitmap_blocks >= Math.ceil(bitmapBytes / blockSize) * 2;
-  if (!both && bitmapSpace < bitmapBytes) {
+  const hasBothBitmaps = bitmap_blocks >= Math.ceil(bitmapBytes / blockSize) * 2;
+  if (!hasBothBitmaps && bitmapSpace < bitmapBytes) {
     throw damaged(source, `bitmap of ${bitmapSpace} bytes for ${blocks} blocks of memory`);
   }
   const ramBitmap = (1 + sub_hdr_size) * blockSize;
@@ -131,7 +131,7 @@ export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
     status,
     blockSize,
     ramBitmap,
-    storedBitmap: both ? ramBitmap + bitmapSpace / 2 : ramBitmap,
+    storedBitmap: hasBothBitmaps ? ramBitmap + bitmapSpace / 2 : ramBitmap,
     descriptors: ramBitmap + bitmapSpace,
     blocks,
     dumpLevel: version >= 1 ? sub.dump_level : undefined,
@@ -143,7 +143,7 @@ export function readDiskdumpHeader(source: ByteSource): DiskdumpHeader {
   };
 }
 
-/** The writer of one part alone may have run out of space. */
+/** Ignores the status: the writer of a single part may have run out of space. */
 function identityOf(view: DataView): string {
   const bytes = Buffer.from(bytesOf(view));
   bytes.writeUInt32LE(0, STATUS_AT);
@@ -168,7 +168,7 @@ function readUtsname(view: DataView): { release: string | undefined; machine: st
   };
 }
 
-/** 32-bit and big-endian machines lay the header out in another way: name them. */
+/** Detects the header layouts of 32-bit and big-endian machines, to name the machine. */
 function refuseOtherMachines(
   source: ByteSource,
   view: DataView,

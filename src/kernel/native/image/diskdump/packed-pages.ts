@@ -1,42 +1,41 @@
 import { brotliCompressSync, constants, crc32 } from 'node:zlib';
-import { KernelError } from '../../../../base/errors/kernel.js';
+import { KernelError } from '../../../../base/errors.js';
 import { bytesOf, viewOf } from '../../../bytes.js';
 import type { PhysicalRange } from '../image.js';
+import { VarintReader, VarintWriter } from '../kept-ranges.js';
 import type { Note } from '../notes.js';
-import { VarintReader, VarintWriter } from '../varints.js';
 
-/** A note of ours: crash and makedumpfile pass over types that they don't know. */
+/** Owner name of kdump-mem's notes: crash and makedumpfile skip unknown types. */
 const NAME = 'kdump-mem';
 const TYPE = 0x4b434150;
 const VERSION = 1;
-const MOST_PAGE_SHIFT = 16;
-/** Bytes that a group unpacks to at most. */
-export const MOST_GROUP_BYTES = 4 << 20;
-const MOST_GROUPS = 64;
-/** Runs of pages that a group may have: more than its pages are damage. */
-const MOST_RUNS = MOST_GROUP_BYTES / 4096;
+const MAX_PAGE_SHIFT = 16;
+/** Maximum unpacked size of a group in bytes. */
+export const MAX_GROUP_BYTES = 4 << 20;
+const MAX_GROUPS = 64;
+/** Maximum runs of pages in a group: more than it can have pages indicates corruption. */
+const MAX_RUNS = MAX_GROUP_BYTES / 4096;
 
 /**
- * Pages compressed together: half as large again as one by one, where a page has 4 KiB. `kdump-mem
- * extract` keeps tables so that nobody else reads.
+ * Pages compressed together: with 4 KiB pages, individual compression takes half as much space
+ * again. `kdump-mem extract` stores tables that only kdump-mem reads in this form.
  */
 export interface PackedGroup {
-  /** Physical memory in it, ascending, page by page. */
+  /** Physical memory in the group, ascending, page by page. */
   readonly runs: readonly PhysicalRange[];
-  /** It holds differences of 32-bit words, each from the one before. */
+  /** The data is differences of 32-bit words, each from the previous one. */
   readonly differences: boolean;
-  /** Brotli, which would not notice a byte that has changed. */
+  /** Brotli data; Brotli does not detect corruption. */
   readonly packed: Uint8Array;
   /** CRC-32 of `packed`. */
   readonly sum: number;
 }
 
-/** Bytes that a group unpacks to. */
 export function groupBytes({ runs }: Pick<PackedGroup, 'runs'>): number {
   return runs.reduce((sum, { start, end }) => sum + (end - start), 0);
 }
 
-/** Packs what lies in some runs of memory. `differences` helps tables of ascending 32-bit words. */
+/** Packs runs of memory. `differences` improves the compression of tables of ascending 32-bit words. */
 export function packGroup(
   runs: readonly PhysicalRange[],
   bytes: Uint8Array,
@@ -55,7 +54,7 @@ export function packGroup(
   const params = {
     // The next two levels take 10 and 25 times as long, and save 3 % and 9 %.
     [constants.BROTLI_PARAM_QUALITY]: 9,
-    [constants.BROTLI_PARAM_LGWIN]: Math.log2(MOST_GROUP_BYTES),
+    [constants.BROTLI_PARAM_LGWIN]: Math.log2(MAX_GROUP_BYTES),
     [constants.BROTLI_PARAM_SIZE_HINT]: data.length,
   };
   const packed = brotliCompressSync(data, { params });
@@ -63,11 +62,12 @@ export function packGroup(
 }
 
 /**
- * The note that holds them: a version, log2 of the page size, then LEB128 numbers: of groups, and for
- * each group how many runs it has, for each run the pages since the last one's end and its length in
- * pages, whether it holds differences, and its packed bytes and their sum; behind them all groups' bytes.
+ * The note that contains the groups: a version, log2 of the page size, then LEB128 numbers: the
+ * number of groups, and for each group the number of runs, for each run the pages since the
+ * previous one's end and its length in pages, whether it contains differences, and the size and
+ * checksum of its packed data; then the data of all groups.
  *
- * @param groups ascending by their addresses
+ * @param groups in address order
  */
 export function packedPagesNote(pageSize: number, groups: readonly PackedGroup[]): Note {
   const numbers = new VarintWriter();
@@ -89,34 +89,34 @@ export function packedPagesNote(pageSize: number, groups: readonly PackedGroup[]
   return { name: NAME, type: TYPE, data: viewOf(bytes) };
 }
 
-/** @throws {KernelError} `damaged` when there is such a note and it makes no sense */
+/** @throws {KernelError} `damaged` when such a note is malformed */
 export function packedPagesOf(notes: readonly Note[]): PackedGroup[] {
   const note = notes.find(({ name, type }) => name === NAME && type === TYPE);
   if (note === undefined) return [];
   const bytes = bytesOf(note.data);
-  const [version, shift = MOST_PAGE_SHIFT + 1] = bytes;
+  const [version, shift = MAX_PAGE_SHIFT + 1] = bytes;
   if (version !== undefined && version !== VERSION) {
     const message = `the extract was written by a newer kdump-mem (packed pages version ${version})`;
     throw new KernelError('unsupported-format', message);
   }
-  if (shift > MOST_PAGE_SHIFT) throw damaged(`page size 2^${shift}`);
+  if (shift > MAX_PAGE_SHIFT) throw damaged(`page size 2^${shift}`);
   const pageSize = 2 ** shift;
   const reader = new VarintReader(bytes.subarray(2), damaged);
-  const number = (most: number, what: string): number => {
+  const number = (limit: number, field: string): number => {
     const value = reader.next();
-    if (value === undefined || value > most) throw damaged(`${value} ${what}`);
+    if (value === undefined || value > limit) throw damaged(`${value} ${field}`);
     return value;
   };
   const heads: { runs: PhysicalRange[]; differences: boolean; size: number; sum: number }[] = [];
   let page = 0;
-  for (let left = number(MOST_GROUPS, 'groups'); left > 0; left--) {
+  for (let groupsLeft = number(MAX_GROUPS, 'groups'); groupsLeft > 0; groupsLeft--) {
     const runs: PhysicalRange[] = [];
-    for (let more = number(MOST_RUNS, 'runs'); more > 0; more--) {
+    for (let runsLeft = number(MAX_RUNS, 'runs'); runsLeft > 0; runsLeft--) {
       const start = page + number(2 ** 40, 'pages between runs');
-      page = start + number(MOST_GROUP_BYTES / pageSize, 'pages in a run');
+      page = start + number(MAX_GROUP_BYTES / pageSize, 'pages in a run');
       runs.push({ start: start * pageSize, end: page * pageSize });
     }
-    if (groupBytes({ runs }) > MOST_GROUP_BYTES) throw damaged('group too large');
+    if (groupBytes({ runs }) > MAX_GROUP_BYTES) throw damaged('group too large');
     const differences = number(1, 'as a flag') === 1;
     const size = number(bytes.length, 'bytes');
     heads.push({ runs, differences, size, sum: number(2 ** 32, 'as a checksum') });

@@ -4,9 +4,9 @@ import type { BlockCache, CacheSpace } from '../cache.js';
 /** Bytes of the bitmap that are read, counted and cached together: 32768 pages, 128 MiB of memory. */
 const BLOCK_BYTES = 4096;
 const BLOCK_PAGES = BLOCK_BYTES * 8;
-/** Words between two running counts inside of a block. */
+/** Words between two running counts within a block. */
 const GROUP = 8;
-/** Bytes read at a time where the bitmap is only counted. */
+/** Bytes to read at a time if the bitmap is only counted. */
 const SWEEP_BYTES = 256 * 1024;
 
 /** The page is not in the bitmap. */
@@ -16,25 +16,24 @@ export const CUT = -2;
 
 interface Block {
   readonly words: Uint32Array;
-  /** Bits set in the block before each group of words. */
+  /** Set bits in the block before each group of words. */
   readonly before: Uint16Array;
-  /** Bytes that the file really has. */
+  /** Number of bytes that the file contains. */
   readonly bytes: number;
-  /** Bits set. */
   readonly set: number;
 }
 
 /**
- * A bitmap of pages in a file, with ranks: the descriptor of a page is found by counting the set bits
- * before it. A terabyte's bitmap is 32 MiB, so it is never held: counts per block are made once, in
- * one pass that goes no further than what was asked for, and blocks come through the cache.
+ * A bitmap of pages in a file, with ranks: a page's descriptor is found by counting the set bits
+ * before it. A terabyte's bitmap is 32 MiB, so it is not kept in memory: counts per block are
+ * computed once, in a single pass only as far as needed, and blocks are cached.
  */
 export class PageBitmap {
   readonly #source: ByteSource;
   readonly #offset: number;
   readonly #pages: number;
   readonly #blocks: CacheSpace<Block>;
-  /** Bits set in [from, start of block i): known for the first `#counted` blocks. */
+  /** Set bits in [from, start of block i): known for the first `#counted` blocks. */
   readonly #counts: Float64Array;
   readonly #from: number;
   #counted = 0;
@@ -42,9 +41,9 @@ export class PageBitmap {
   #lastBlock: Block | undefined;
 
   /**
-   * @param offset where the bitmap starts in the file, in bytes.
-   * @param pages the number of its bits.
-   * @param from the page at which ranks start to count (a split dump's part has no earlier ones).
+   * @param offset file offset of the bitmap, in bytes.
+   * @param pages number of bits.
+   * @param from first page that counts for ranks (a part of a split dump has no earlier pages).
    */
   constructor(source: ByteSource, offset: number, pages: number, from: number, cache: BlockCache) {
     this.#source = source;
@@ -53,13 +52,13 @@ export class PageBitmap {
     this.#from = from;
     this.#blocks = cache.space();
     this.#counts = new Float64Array(Math.ceil(pages / BLOCK_PAGES) + 1);
-    // Blocks before `from` count for nothing, and the first one only from there on.
+    // Blocks before `from` are not counted, and the first one only from there on.
     this.#counted = Math.floor(Math.min(from, pages) / BLOCK_PAGES) + 1;
     const before = this.#rankIn(this.#counted - 1, from % BLOCK_PAGES);
     this.#counts[this.#counted - 1] = before === CUT ? 0 : -before;
   }
 
-  /** The rank of a page that is set (0 for the first one), else NOT_SET or CUT. */
+  /** Returns the rank of a page that is set (0 for the first one), else NOT_SET or CUT. */
   rank(page: number): number {
     if (page >= this.#pages || page < this.#from) return NOT_SET;
     const number = Math.floor(page / BLOCK_PAGES);
@@ -100,7 +99,8 @@ export class PageBitmap {
       const { words, bytes, set: setBits } = this.#block(Math.floor(page / BLOCK_PAGES));
       const bit = page % BLOCK_PAGES;
       if (setBits === 0 && runStart < 0) {
-        // Nothing here, as in most of a sparse bitmap; nothing behind either where the file ends.
+        // An empty block, as in most of a sparse bitmap; the following ones are empty too where the
+        // file ends.
         if (bytes === 0) return;
         page = this.#afterEmpty(Math.floor(page / BLOCK_PAGES) + 1) * BLOCK_PAGES;
         continue;
@@ -129,7 +129,7 @@ export class PageBitmap {
     if (runStart >= 0) yield { start: runStart, end: last };
   }
 
-  /** The first block from `number` on that isn't empty or isn't in the file, in ever longer reads. */
+  /** Returns the first block from `number` on that is not empty or not in the file, with increasing read sizes. */
   #afterEmpty(number: number): number {
     let block = number;
     for (let length = BLOCK_BYTES; block * BLOCK_PAGES < this.#pages; ) {
@@ -155,7 +155,7 @@ export class PageBitmap {
     if (number === this.#lastKey && this.#lastBlock !== undefined) return this.#lastBlock;
     let block = this.#blocks.get(number);
     if (block === undefined) {
-      // The bits are little-endian bytes; so are words on every machine that Node runs on with us.
+      // Little-endian bytes match the word order of every machine that kdump-mem runs on.
       const words = new Uint32Array(BLOCK_BYTES / 4);
       const bytes = new Uint8Array(words.buffer);
       const read = this.#source.pread(bytes, BLOCK_BYTES, this.#offset + number * BLOCK_BYTES);
@@ -176,7 +176,7 @@ export class PageBitmap {
     return block;
   }
 
-  /** Makes the counts of all blocks up to `number`; false where the file ends before. */
+  /** Computes the counts of all blocks up to `number`; false if the file ends before. */
   #count(number: number): boolean {
     const words = new Uint32Array(SWEEP_BYTES / 4);
     const bytes = new Uint8Array(words.buffer);
@@ -188,7 +188,7 @@ export class PageBitmap {
       if (read < wanted) return false;
       for (let i = 0; i < blocks; i++) {
         let count = this.#counts[first + i]!;
-        // The part of the first block before `from` was taken off when the count began.
+        // Bits of the first block before `from` were subtracted when counting began.
         for (let w = 0; w < BLOCK_BYTES / 4; w++) {
           count += bitsSet(words[(i * BLOCK_BYTES) / 4 + w]!);
         }

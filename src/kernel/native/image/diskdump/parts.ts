@@ -1,30 +1,29 @@
-import { KernelError } from '../../../../base/errors/kernel.js';
+import { KernelError } from '../../../../base/errors.js';
 import { hex } from '../../../../base/hex.js';
 import type { ByteSource } from '../byte-source.js';
-import type { BlockCache } from '../cache.js';
-import { ChunkedSource } from '../chunks.js';
+import { type BlockCache, ChunkedSource } from '../cache.js';
 import { type DiskdumpHeader, readDiskdumpHeader } from './header.js';
 import { PageBitmap } from './page-bitmap.js';
 
-/** One file: all of the dump, or a part of a split one. */
+/** One file: all of the dump, or one part of a split dump. */
 export interface Part {
   readonly source: ByteSource;
   readonly header: DiskdumpHeader;
-  /** The blocks that it holds, `end` exclusive. */
+  /** The blocks in this file, `end` exclusive. */
   readonly start: number;
   readonly end: number;
   readonly stored: PageBitmap;
   readonly descriptors: ChunkedSource;
   readonly data: ChunkedSource;
-  /** Where the file keeps the page that all of its zero pages share; -1 until one was seen. */
+  /** File offset of the page that all zero pages share; -1 until one was read. */
   readonly zero: { offset: number };
 }
 
 /**
- * The parts of a dump, in the order of their blocks.
+ * Opens the parts of a dump, in the order of their blocks.
  *
- * @param anomalies is told what part is not given
- * @throws {KernelError} `wrong-parts` for files that do not belong together; what a header ends in
+ * @param anomalies receives a line for each missing part
+ * @throws {KernelError} `wrong-parts` for files of different dumps; errors of the headers
  */
 export function openParts(
   sources: readonly ByteSource[],

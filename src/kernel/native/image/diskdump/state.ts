@@ -1,8 +1,12 @@
 import { CUT_STREAM } from '../byte-source.js';
-import { CHUNK } from '../cache.js';
-import type { ChunkedSource } from '../chunks.js';
-import { CODECS, type Compression, codecOf, readDescriptor } from './descriptor.js';
-import { DESCRIPTOR_BYTES } from './format.js';
+import { CHUNK, type ChunkedSource } from '../cache.js';
+import {
+  CODECS,
+  type Compression,
+  codecOf,
+  DESCRIPTOR_BYTES,
+  readDescriptor,
+} from './descriptor.js';
 import {
   type DiskdumpHeader,
   DUMP_DH_COMPRESSED_INCOMPLETE,
@@ -11,10 +15,10 @@ import {
 } from './header.js';
 import type { Part } from './parts.js';
 
-/** Beyond this the bitmap is not counted to its end only to learn whether the file is cut. */
-const MOST_BLOCKS_COUNTED = 2 ** 29;
+/** Larger bitmaps are not counted to the end merely to detect truncation. */
+const MAX_BLOCKS_COUNTED = 2 ** 29;
 
-/** What happened while the file was written or copied. */
+/** Records problems from writing or copying the file. */
 export function noteState(
   { source, header, end, stored, descriptors }: Part,
   anomalies: string[],
@@ -33,14 +37,14 @@ export function noteState(
     anomalies.push(`data erased by makedumpfile (eraseinfo)${where}`);
   }
   if (source.cut) anomalies.push(`${CUT_STREAM}${where}`);
-  if (source.cut || header.blocks > MOST_BLOCKS_COUNTED) return;
+  if (source.cut || header.blocks > MAX_BLOCKS_COUNTED) return;
   const needed = bytesNeeded(header, stored.countTo(end), descriptors);
   if (needed > source.size) {
     anomalies.push(`truncated (needs at least ${needed} bytes, has ${source.size})${where}`);
   }
 }
 
-/** Where the last page's data ends, as far as the descriptors are there to tell. */
+/** End of the last page's data, as far as the descriptors are present. */
 function bytesNeeded(header: DiskdumpHeader, stored: number, descriptors: ChunkedSource): number {
   const descriptorsEnd = header.descriptors + Math.max(0, stored) * DESCRIPTOR_BYTES;
   let needed = descriptorsEnd;
@@ -53,7 +57,7 @@ function bytesNeeded(header: DiskdumpHeader, stored: number, descriptors: Chunke
   return needed;
 }
 
-/** The header's flags, and what the first descriptors show. */
+/** Compressions in the header's flags and in the first descriptors. */
 export function compressionOf(parts: readonly Part[]): Compression[] {
   const found = new Set<Compression>();
   for (const { header, stored, end, descriptors } of parts) {
@@ -71,13 +75,13 @@ export function compressionOf(parts: readonly Part[]): Compression[] {
       if (codec !== undefined) found.add(codec.name);
       else plain.add(descriptor.offset);
     }
-    // One plain page may be the one that all zero pages share.
+    // A single plain page may be the shared zero page.
     if (plain.size > 1 || (plain.size === 1 && found.size === 0)) found.add('none');
   }
   return [...found];
 }
 
-/** Words for people: the version, who wrote it, how many parts are given. */
+/** Description for users: the version, the writer, the number of parts given. */
 export function describe(parts: readonly Part[], qemu: boolean): string {
   const { header } = parts[0]!;
   const by = qemu ? ', by QEMU' : '';

@@ -1,11 +1,10 @@
-import { KernelError } from '../../../../base/errors/kernel.js';
+import { KernelError } from '../../../../base/errors.js';
 import { hex } from '../../../../base/hex.js';
-import type { ByteWindow } from '../../../fast-reads.js';
+import type { ByteWindow } from '../../../bytes.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
-import type { ImageFormat } from '../format.js';
-import type { ImageFacts, MemoryImage, VirtualRange } from '../image.js';
-import { MOST_NOTE_BYTES, MOST_NOTES, type Note, notes, vmcoreinfoOf } from '../notes.js';
+import type { ImageFacts, ImageFormat, MemoryImage, VirtualRange } from '../image.js';
+import { MAX_NOTE_BYTES, MAX_NOTES, type Note, notes, vmcoreinfoOf } from '../notes.js';
 import {
   isElf,
   type ProgramHeader,
@@ -18,8 +17,8 @@ import { SegmentTable } from './segment-table.js';
 import { SegmentMemory } from './segments.js';
 
 /**
- * ELF64 cores: /proc/vmcore and its copies, `makedumpfile -E`, QEMU's and libvirt's, and /proc/kcore,
- * whose program headers have the same form.
+ * ELF64 cores: /proc/vmcore and copies of it, the output of `makedumpfile -E`, QEMU and libvirt,
+ * and /proc/kcore, which has the same program headers.
  */
 export const elf: ImageFormat = {
   name: 'ELF core',
@@ -51,8 +50,8 @@ class ElfImage implements MemoryImage {
     const headers = { [Symbol.iterator]: () => programHeaders(source, header) };
     const anomalies: string[] = [];
     const found = readNotes(source, headers, anomalies);
-    refuseProcessCore(source, found);
-    refuseXen(source, found);
+    rejectProcessCore(source, found);
+    rejectXen(source, found);
     this.notes = found;
     this.vmcoreinfo = found.map(vmcoreinfoOf).find((text) => text !== undefined);
     this.#live = isKcore(source, found);
@@ -83,8 +82,8 @@ class ElfImage implements MemoryImage {
     return this.#memory.readPhysical(address, length);
   }
 
-  show(address: number, length: number, window: ByteWindow): boolean {
-    return this.#memory.show(address, length, window);
+  locate(address: number, length: number, window: ByteWindow): boolean {
+    return this.#memory.locate(address, length, window);
   }
 
   readVirtual(address: bigint, length: number): DataView | undefined {
@@ -109,9 +108,9 @@ function readNotes(
   let claimed = 0;
   let read = 0;
   for (const { type, offset, fileSize } of headers) {
-    if (type !== PT_NOTE || found.length >= MOST_NOTES) continue;
+    if (type !== PT_NOTE || found.length >= MAX_NOTES) continue;
     const length = Number(fileSize);
-    const area = readHead(source, Number(offset), Math.min(length, MOST_NOTE_BYTES - read));
+    const area = readHead(source, Number(offset), Math.min(length, MAX_NOTE_BYTES - read));
     claimed += length;
     read += area.byteLength;
     for (const note of notes(area)) found.push(note);
@@ -120,16 +119,16 @@ function readNotes(
   return found;
 }
 
-/** @param most how many there can be */
+/** @param limit maximum number of segments */
 function loads(
   headers: Iterable<ProgramHeader>,
-  most: number,
+  limit: number,
   kcore: boolean,
   anomalies: string[],
 ): SegmentTable {
   // /proc/kcore before 4.11 writes 0 for every physical address.
   const physicalKnown = !kcore || anyPhysical(headers);
-  const segments = new SegmentTable(most);
+  const segments = new SegmentTable(limit);
   let beyond = 0;
   let first = 0n;
   for (const { type, offset, virtual, physical, fileSize, memorySize } of headers) {
@@ -138,7 +137,7 @@ function loads(
     const described = Math.max(stored, Number(memorySize));
     // /proc/kcore has -1 for vmalloc and vmemmap.
     const known = physicalKnown && physical + BigInt(described) <= PHYSICAL_END;
-    // QEMU writes the physical address or 0: a kernel's addresses are in the upper half.
+    // QEMU writes the physical address or 0: kernel addresses are in the upper half.
     const virtualKnown = virtual >= KERNEL_HALF && virtual + BigInt(described) <= 2n ** 64n;
     if (!known && !virtualKnown) {
       if (beyond++ === 0) first = physical;
@@ -154,8 +153,8 @@ function loads(
   }
   if (beyond > 0) {
     const at = hex(first);
-    const which = beyond === 1 ? `segment at ${at}` : `${beyond} segments (first at ${at})`;
-    anomalies.push(`${which} beyond physical memory ignored`);
+    const segment = beyond === 1 ? `segment at ${at}` : `${beyond} segments (first at ${at})`;
+    anomalies.push(`${segment} beyond physical memory ignored`);
   }
   return segments;
 }
@@ -188,8 +187,8 @@ function isKcore(source: ByteSource, found: readonly Note[]): boolean {
   return found.some((note) => note.name === 'CORE' && note.type === NT_TASKSTRUCT);
 }
 
-/** @throws {KernelError} `not-a-dump` for the core of a process (only those carry its auxv). */
-function refuseProcessCore(source: ByteSource, found: readonly Note[]): void {
+/** @throws {KernelError} `not-a-dump` for the core of a process (only those contain an auxv note). */
+function rejectProcessCore(source: ByteSource, found: readonly Note[]): void {
   if (!found.some((note) => note.name === 'CORE' && note.type === NT_AUXV)) return;
   throw new KernelError('not-a-dump', `${source.name}: core dump of a process, not of a kernel`);
 }
@@ -203,8 +202,24 @@ function describe(kcore: boolean, found: readonly Note[], segments: SegmentTable
   return segments.hasVirtual ? 'ELF core (kdump)' : 'ELF core (no virtual addresses)';
 }
 
-/** @throws {KernelError} `unsupported-format` for a Xen host's dump: its addresses are the host's. */
-function refuseXen(source: ByteSource, found: readonly Note[]): void {
+/** @throws {KernelError} `unsupported-format` for a Xen host's dump: its addresses are the hypervisor's. */
+function rejectXen(source: ByteSource, found: readonly Note[]): void {
   if (!found.some(({ name }) => name === 'Xen' || name === 'VMCOREINFO_XEN')) return;
   throw new KernelError('unsupported-format', `${source.name}: unsupported format (Xen dump)`);
+}
+
+/** The smallest page size: a boundary within such a page is within every larger one. */
+const PAGE = 4096;
+
+/**
+ * Returns a predicate for 4 KiB pages that the image may contain only partially, by a physical
+ * address in the page. Only segments of an ELF file begin and end within pages.
+ */
+export function partialPages({ facts }: MemoryImage): (address: number) => boolean {
+  const pages = new Set<number>();
+  if (facts.format !== 'diskdump') {
+    for (const { start, end } of facts.physicalRanges)
+      for (const edge of [start, end]) if (edge % PAGE !== 0) pages.add(Math.floor(edge / PAGE));
+  }
+  return (address) => pages.has(Math.floor(address / PAGE));
 }

@@ -1,16 +1,16 @@
 import { Parser } from 'binary-parser';
-import { KernelError } from '../../../../base/errors/kernel.js';
+import { KernelError } from '../../../../base/errors.js';
 import { type ByteSource, readHead } from '../byte-source.js';
-import { machineName, requireMachine } from '../machine.js';
+import { machineName, requireMachine } from '../notes.js';
 
-/** The fields of an ELF64 header that say where the program headers are. Offsets are file bytes. */
+/** Fields of an ELF64 header that locate the program headers. Offsets are file bytes. */
 export interface ElfHeader {
   readonly type: number;
   readonly machine: string;
   readonly programHeaders: { readonly offset: number; readonly count: number };
 }
 
-/** An entry of the program header table, as it stands in the file. */
+/** An entry of the program header table, as stored in the file. */
 export interface ProgramHeader {
   readonly type: number;
   readonly offset: bigint;
@@ -30,10 +30,10 @@ const SHDR = 64;
 /** e_phnum when the real count does not fit: it is in sh_info of section 0 (elf(5)). */
 const PN_XNUM = 0xffff;
 const HEADERS_AT_ONCE = 8192;
-/** More program headers than this are damage, or a dump that nobody has seen. */
-const MOST_PROGRAM_HEADERS = 1 << 20;
+/** More program headers than this indicate corruption or an unknown kind of dump. */
+const MAX_PROGRAM_HEADERS = 1 << 20;
 
-/** Elf64_Ehdr (elf.h), little-endian: the fields that lead to the program headers. */
+/** Elf64_Ehdr (elf.h), little-endian: the fields that locate the program headers. */
 const elf64_ehdr = new Parser()
   .endianness('little')
   .seek(16)
@@ -67,8 +67,8 @@ export function readElfHeader(source: ByteSource): ElfHeader {
   const header = elf64_ehdr.parse(new Uint8Array(view.buffer));
   const type = header.e_type;
   if (type !== ET_CORE) {
-    const what = KINDS[type] ?? `ELF file of type ${type}`;
-    throw new KernelError('not-a-dump', `${source.name}: not a dump, but an ${what}`);
+    const description = KINDS[type] ?? `ELF file of type ${type}`;
+    throw new KernelError('not-a-dump', `${source.name}: not a dump, but an ${description}`);
   }
   const offset = Number(header.e_phoff);
   const entry = header.e_phentsize;
@@ -80,13 +80,13 @@ export function readElfHeader(source: ByteSource): ElfHeader {
     );
   }
   const sections = Number(header.e_shoff);
-  // Before it knew PN_XNUM, a writer with 65535 headers had no section to point to.
+  // A writer that predates PN_XNUM, with exactly 65535 headers, has no section 0.
   if (count === PN_XNUM && sections > 0) {
     const section = readHead(source, sections, SHDR);
     requireBytes(source, section, sections, SHDR);
     count = section.getUint32(44, true);
   }
-  if (count > MOST_PROGRAM_HEADERS) {
+  if (count > MAX_PROGRAM_HEADERS) {
     throw new KernelError(
       'damaged',
       `${source.name}: malformed ELF header (${count} program headers)`,
@@ -116,7 +116,7 @@ export function* programHeaders(source: ByteSource, header: ElfHeader): Generato
   }
 }
 
-/** e_type of what is often given instead of a dump. */
+/** e_type of files that are often passed instead of a dump. */
 const KINDS: Readonly<Record<number, string>> = {
   1: 'ELF object file',
   2: 'ELF executable (such as a vmlinux)',

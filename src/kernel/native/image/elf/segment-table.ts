@@ -1,18 +1,21 @@
-/** A stretch of memory that lies in a file as plain bytes: a PT_LOAD. */
+import { highHalf, joinHalves, lowHalf } from '../../../pointer.js';
+import { ascending } from '../../symbols.js';
+
+/** Memory stored in a file as plain bytes: a PT_LOAD. */
 export interface Segment {
-  /** Where its first byte lies in the file. /proc/kcore's go beyond 2^53. */
+  /** File offset of the first byte. /proc/kcore's exceed 2^53. */
   readonly offset: bigint;
-  /** Virtual address of the first byte, or undefined if the file doesn't say. */
+  /** Virtual address of the first byte, or undefined if unknown. */
   readonly virtual: bigint | undefined;
-  /** Physical address of the first byte, or undefined if the file doesn't say. */
+  /** Physical address of the first byte, or undefined if unknown. */
   readonly physical: number | undefined;
-  /** Bytes that are stored. */
+  /** Number of bytes stored. */
   readonly stored: number;
-  /** Bytes of memory described; those behind `stored` were left out by a filter. */
+  /** Number of bytes of memory described; those beyond `stored` were filtered out. */
   readonly described: number;
 }
 
-/** The segments of a file, in its order: a million of them must not take more than its headers do. */
+/** The segments of a file, in order, stored compactly: a million of them take no more memory than their headers. */
 export class SegmentTable {
   length = 0;
   readonly stored: Float64Array;
@@ -23,13 +26,13 @@ export class SegmentTable {
   /** NaN if unknown. */
   readonly #physical: Float64Array;
 
-  /** @param most a bound that the caller keeps */
-  constructor(most: number) {
-    this.stored = new Float64Array(most);
-    this.described = new Float64Array(most);
-    this.#offset = new BigUint64Array(most);
-    this.#virtual = new BigUint64Array(most);
-    this.#physical = new Float64Array(most);
+  /** @param limit maximum number of segments, not checked here */
+  constructor(limit: number) {
+    this.stored = new Float64Array(limit);
+    this.described = new Float64Array(limit);
+    this.#offset = new BigUint64Array(limit);
+    this.#virtual = new BigUint64Array(limit);
+    this.#physical = new Float64Array(limit);
   }
 
   add({ offset, virtual, physical, stored, described }: Segment): void {
@@ -56,5 +59,54 @@ export class SegmentTable {
   physical(index: number): number | undefined {
     const physical = this.#physical[index]!;
     return Number.isNaN(physical) ? undefined : physical;
+  }
+}
+
+/** The segments with a virtual address, in address order. */
+export class VirtualSegments {
+  /** Indices of segments in their table. */
+  readonly segments: Uint32Array;
+  readonly #high: Uint32Array;
+  readonly #low: Uint32Array;
+
+  constructor(table: SegmentTable) {
+    const mapped = new Uint32Array(table.length);
+    const high = new Uint32Array(table.length);
+    const low = new Uint32Array(table.length);
+    let count = 0;
+    for (let segment = 0; segment < table.length; segment++) {
+      const start = table.virtual(segment);
+      if (start === undefined || table.described[segment] === 0) continue;
+      high[count] = highHalf(start);
+      low[count] = lowHalf(start);
+      mapped[count++] = segment;
+    }
+    const order = ascending({ length: count, high: (i) => high[i]!, low: (i) => low[i]! });
+    this.segments = order.map((index) => mapped[index]!);
+    this.#high = order.map((index) => high[index]!);
+    this.#low = order.map((index) => low[index]!);
+  }
+
+  get length(): number {
+    return this.segments.length;
+  }
+
+  start(index: number): bigint {
+    return joinHalves(this.#high[index]!, this.#low[index]!);
+  }
+
+  /** Returns the last segment that begins at or before an address, or -1. */
+  before(address: bigint): number {
+    const high = highHalf(address);
+    const low = lowHalf(address);
+    let from = 0;
+    let to = this.segments.length;
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      const above = this.#high[middle]! - high || this.#low[middle]! - low;
+      if (above <= 0) from = middle + 1;
+      else to = middle;
+    }
+    return from - 1;
   }
 }

@@ -1,47 +1,41 @@
-import { KernelError, ReadError } from '../../../../base/errors/kernel.js';
-import { bytesOf } from '../../../bytes.js';
-import type { ByteWindow } from '../../../fast-reads.js';
-import { ascending, numberKeys } from '../../ascending.js';
-import type { ByteSource } from '../byte-source.js';
+import { KernelError, ReadError } from '../../../../base/errors.js';
+import { type ByteWindow, bytesOf } from '../../../bytes.js';
+import { ascending, numberKeys } from '../../symbols.js';
+import { type ByteSource, checkLength } from '../byte-source.js';
 import { type BlockCache, CHUNK } from '../cache.js';
-import type { PhysicalRange, VirtualRange } from '../image.js';
-import { CHUNKS_PER_LINE, LineCache, within } from '../lines.js';
-import { refuseLength } from '../longest-read.js';
-import { joined } from '../ranges.js';
-import { lastAtOrBelow } from '../sorted.js';
-import type { SegmentTable } from './segment-table.js';
-import { VirtualSegments } from './segment-virtual.js';
+import { joined, lastAtOrBelow, type PhysicalRange, type VirtualRange } from '../image.js';
+import { CHUNKS_PER_LINE, LineCache, offsetInLine } from '../lines.js';
+import { type SegmentTable, VirtualSegments } from './segment-table.js';
 
 /**
- * Memory as segments of a file, by physical and by virtual address, in chunks through a cache.
- * Segments may overlap physically (a kdump's kernel text lies in RAM as well): the one that starts
- * first serves the bytes.
+ * Memory in segments of a file, by physical and by virtual address, in chunks through a cache. Segments may
+ * overlap physically (a kdump's kernel text is also in RAM): bytes are read from the one that starts first.
  */
 export class SegmentMemory {
   readonly #source: ByteSource;
   readonly #segments: SegmentTable;
   readonly #chunks: LineCache;
-  /** The key of each segment's chunk 0. */
+  /** Cache key of each segment's chunk 0. */
   readonly #firstChunk: Float64Array;
   readonly #stored: Pieces;
   readonly #described: Pieces;
   readonly #virtual: VirtualSegments;
   readonly #found: ByteWindow = { view: new DataView(new ArrayBuffer(0)), base: 0 };
-  /** Live memory has holes that a longer read would run into. */
-  readonly #ahead: boolean;
-  /** Chunks that reads have touched since noteReads. */
+  /** Disabled for live memory: its holes would make longer reads fail. */
+  readonly #readAhead: boolean;
+  /** Chunks that were read since noteReads. */
   #noted: Set<number> | undefined;
 
-  /** @throws {KernelError} `damaged` for segments that claim more than any file holds */
+  /** @throws {KernelError} `damaged` for segments larger than any file */
   constructor(source: ByteSource, segments: SegmentTable, cache: BlockCache) {
     this.#source = source;
     this.#segments = segments;
-    this.#chunks = new LineCache(cache.budget, (...asked) => this.#fill(...asked));
-    this.#ahead = source.size !== Number.POSITIVE_INFINITY;
+    this.#chunks = new LineCache(cache.budget, (...request) => this.#fill(...request));
+    this.#readAhead = source.size !== Number.POSITIVE_INFINITY;
     this.#firstChunk = firstChunks(source, segments);
     this.#stored = piecesOf(segments, segments.stored);
-    const isWhole = segments.stored.every((bytes, i) => bytes === segments.described[i]);
-    this.#described = isWhole ? this.#stored : piecesOf(segments, segments.described);
+    const isComplete = segments.stored.every((bytes, i) => bytes === segments.described[i]);
+    this.#described = isComplete ? this.#stored : piecesOf(segments, segments.described);
     this.#virtual = new VirtualSegments(segments);
   }
 
@@ -57,14 +51,14 @@ export class SegmentMemory {
     return joined(this.#storedRanges());
   }
 
-  /** What the file's end cuts off is not stored. */
+  /** Memory past the end of a truncated file is not stored. */
   *#storedRanges(): Generator<PhysicalRange> {
     const { starts, ends, segments } = this.#stored;
     for (let i = 0; i < starts.length; i++) {
       const segment = segments[i]!;
       const inFile = Math.max(0, this.#source.size - Number(this.#segments.offset(segment)));
-      const there = this.#segments.physical(segment)! + inFile;
-      const end = Math.min(ends[i]!, there);
+      const fileOffset = this.#segments.physical(segment)! + inFile;
+      const end = Math.min(ends[i]!, fileOffset);
       if (end > starts[i]!) yield { start: starts[i]!, end };
     }
   }
@@ -77,43 +71,43 @@ export class SegmentMemory {
     const relative = address - this.#segments.physical(segment)!;
     if (address + length <= ends[piece]!) return this.#read(segment, relative, length, address);
 
-    refuseLength(address, length);
-    const whole = new Uint8Array(length);
+    checkLength(address, length);
+    const buffer = new Uint8Array(length);
     let done = 0;
     for (let i = piece; done < length; i++) {
       const at = address + done;
       if (i >= starts.length || starts[i]! > at) throw this.#absent(at);
       const part = Math.min(length - done, ends[i]! - at);
       const from = at - this.#segments.physical(segments[i]!)!;
-      whole.set(bytesOf(this.#read(segments[i]!, from, part, at)), done);
+      buffer.set(bytesOf(this.#read(segments[i]!, from, part, at)), done);
       done += part;
     }
-    return new DataView(whole.buffer);
+    return new DataView(buffer.buffer);
   }
 
   /** See MemoryImage. */
-  show(address: number, length: number, window: ByteWindow): boolean {
+  locate(address: number, length: number, window: ByteWindow): boolean {
     const piece = pieceAt(this.#stored, address);
     if (piece < 0 || address + length > this.#stored.ends[piece]!) return false;
     const segment = this.#stored.segments[piece]!;
     return this.#place(segment, address - this.#segments.physical(segment)!, length, window);
   }
 
-  /** Undefined where no segment holds `address`. */
+  /** Undefined if no segment contains `address`. */
   readVirtual(address: bigint, length: number): DataView | undefined {
     const first = this.#readVirtualPart(address, length);
     if (first === undefined || first.byteLength === length) return first;
-    refuseLength(address, length);
-    const whole = new Uint8Array(length);
-    whole.set(bytesOf(first));
+    checkLength(address, length);
+    const joined = new Uint8Array(length);
+    joined.set(bytesOf(first));
     for (let done = first.byteLength; done < length; ) {
       const at = address + BigInt(done);
       const part = this.#readVirtualPart(at, length - done);
       if (part === undefined) throw new ReadError('absent', at);
-      whole.set(bytesOf(part), done);
+      joined.set(bytesOf(part), done);
       done += part.byteLength;
     }
-    return new DataView(whole.buffer);
+    return new DataView(joined.buffer);
   }
 
   noteReads(): () => void {
@@ -121,12 +115,12 @@ export class SegmentMemory {
     const noted = new Set<number>();
     this.#noted = noted;
     return () => {
-      for (const chunk of noted) this.#chunks.forget(chunk);
+      for (const chunk of noted) this.#chunks.discard(chunk);
       if (this.#noted === noted) this.#noted = outer;
     };
   }
 
-  /** As many of the bytes as one segment has; undefined where none holds the first. */
+  /** As many of the bytes as one segment contains; undefined if none contains the first. */
   #readVirtualPart(address: bigint, length: number): DataView | undefined {
     const found = this.#virtual.before(address);
     if (found < 0) return undefined;
@@ -138,33 +132,33 @@ export class SegmentMemory {
     return this.#read(segment, relative, part, address);
   }
 
-  /** Reads within one segment; `address` is for errors only. */
+  /** Reads within one segment; `address` is for error messages only. */
   #read(segment: number, relative: number, length: number, address: number | bigint): DataView {
     const window = this.#found;
     if (this.#place(segment, relative, length, window)) {
       const from = window.view.byteOffset + window.base;
       return new DataView(window.view.buffer.slice(from, from + length));
     }
-    // It lies in two chunks, or in one that ends at a bad page and has more behind it.
-    refuseLength(address, length);
-    const whole = new Uint8Array(length);
+    // The bytes span two chunks, or a chunk that ends at a bad page and continues behind it.
+    checkLength(address, length);
+    const joined = new Uint8Array(length);
     const wanted = this.#segments.offset(segment) + BigInt(relative);
-    if (this.#source.pread(whole, length, position(wanted)) < length) {
+    if (this.#source.pread(joined, length, position(wanted)) < length) {
       throw this.#cut(segment, address);
     }
-    return new DataView(whole.buffer);
+    return new DataView(joined.buffer);
   }
 
   #place(segment: number, relative: number, length: number, window: ByteWindow): boolean {
-    // Beyond 2^31 the remainder of a division costs more than all the rest.
+    // Above 2^31 a modulo operation costs more than everything else here.
     const number = Math.floor(relative / CHUNK);
     const into = relative - number * CHUNK;
     if (into + length > CHUNK) return false;
     const chunk = this.#firstChunk[segment]! + number;
     this.#noted?.add(chunk);
-    window.view = this.#chunks.view(chunk, this.#ahead);
+    window.view = this.#chunks.view(chunk, this.#readAhead);
     if (into + length > this.#chunks.length(chunk)) return false;
-    window.base = within(chunk) + into;
+    window.base = offsetInLine(chunk) + into;
     return true;
   }
 
@@ -189,7 +183,7 @@ export class SegmentMemory {
   }
 }
 
-/** The keys of chunks: those of one segment after those of another, none of both in one line. */
+/** Cache keys of chunks: segments have consecutive key ranges and never share a cache line. */
 function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array {
   const firsts = new Float64Array(segments.length);
   let chunks = 0;
@@ -208,30 +202,30 @@ function position(offset: bigint): number | bigint {
   return offset <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(offset) : offset;
 }
 
-/** Disjoint physical pieces in order of address, and the segment that serves each. */
+/** Disjoint physical pieces in address order, and the segment to read each from. */
 interface Pieces {
   readonly starts: Float64Array;
   readonly ends: Float64Array;
   readonly segments: Uint32Array;
 }
 
-/** The physical memory of segments, each of so many bytes: what two hold, the one that starts first serves. */
+/** Physical memory of segments with the given sizes; overlaps belong to the segment that starts first. */
 function piecesOf(segments: SegmentTable, sizes: Float64Array): Pieces {
   const holding = new Uint32Array(segments.length);
   const physical = new Float64Array(segments.length);
-  let held = 0;
+  let storedBytes = 0;
   for (let segment = 0; segment < segments.length; segment++) {
     const start = segments.physical(segment);
     if (start === undefined || sizes[segment] === 0) continue;
-    physical[held] = start;
-    holding[held++] = segment;
+    physical[storedBytes] = start;
+    holding[storedBytes++] = segment;
   }
-  const starts = new Float64Array(held);
-  const ends = new Float64Array(held);
-  const serving = new Uint32Array(held);
+  const starts = new Float64Array(storedBytes);
+  const ends = new Float64Array(storedBytes);
+  const serving = new Uint32Array(storedBytes);
   let count = 0;
   let end = 0;
-  for (const index of ascending(numberKeys(physical, held))) {
+  for (const index of ascending(numberKeys(physical, storedBytes))) {
     const segment = holding[index]!;
     const segmentEnd = physical[index]! + sizes[segment]!;
     if (segmentEnd <= end) continue;
@@ -248,7 +242,6 @@ function piecesOf(segments: SegmentTable, sizes: Float64Array): Pieces {
   };
 }
 
-/** The piece that holds an address, or -1. */
 function pieceAt({ starts, ends }: Pieces, address: number): number {
   const piece = lastAtOrBelow(starts, address);
   return piece >= 0 && address < ends[piece]! ? piece : -1;

@@ -1,24 +1,24 @@
 import { bytesOf, textOf } from '../../../bytes.js';
-import { ascending, numberKeys } from '../../ascending.js';
+import { ascending, numberKeys } from '../../symbols.js';
 import type { ByteSource } from '../byte-source.js';
-import { lastAtOrBelow } from '../sorted.js';
+import { lastAtOrBelow } from '../image.js';
 import { type Runs, readRuns } from './runs.js';
 
 /**
- * The flattened stream (`makedumpfile -F`, and every kdump-… of QEMU): a header block, then records of
- * a big-endian offset and size and that many bytes, in the order in which they were written. Read in
- * place: the records are indexed once, and a read finds them by offset.
+ * The flattened stream (`makedumpfile -F`, and every kdump-… format of QEMU): a header block, then
+ * records of big-endian offset and size and the data, in writing order. Read in place: the records
+ * are indexed once, and reads find them by offset.
  */
 export function isFlattened(head: DataView): boolean {
   return head.byteLength >= 16 && textOf(bytesOf(head, 0, 16)) === 'makedumpfile';
 }
 
-/** A flattened stream as the file that it stands for. */
+/** A flattened stream presented as the file that it encodes. */
 export class FlattenedSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly wrapping = 'flattened';
-  /** The stream has no end mark: it was cut, and what is missing in it is not known to be zero. */
+  /** The stream has no end mark: it was truncated, and missing data is not known to be zero. */
   readonly cut: boolean;
   readonly #stream: ByteSource;
   readonly #runs: Runs;
@@ -50,7 +50,7 @@ export class FlattenedSource implements ByteSource {
         done += part;
         continue;
       }
-      // Nothing was written here: a hole of the file that the stream stands for, so zeros.
+      // Never written: a hole in the encoded file, so zeros.
       if (this.cut) return done;
       const next = Math.min(this.#pieces.starts[piece + 1] ?? this.size, start + wanted);
       target.fill(0, done, next - start);
@@ -63,21 +63,21 @@ export class FlattenedSource implements ByteSource {
     this.#stream.close();
   }
 
-  /** Reads as much as one record holds. */
-  #readPiece(piece: number, at: number, target: Uint8Array, done: number, most: number): number {
+  /** Reads as much as one record contains. */
+  #readPiece(piece: number, at: number, target: Uint8Array, done: number, limit: number): number {
     const { position, length } = this.#runs.locate(this.#pieces.runs[piece]!, at);
-    const part = Math.min(most, length, this.#end(piece) - at);
+    const part = Math.min(limit, length, this.#end(piece) - at);
     return this.#stream.pread(target.subarray(done, done + part), part, position);
   }
 
-  /** Where a piece ends; 0 before the first one. */
+  /** End of a piece; 0 before the first one. */
   #end(piece: number): number {
     const { starts, runs } = this.#pieces;
     if (piece < 0) return 0;
     return Math.min(this.#runs.end(runs[piece]!), starts[piece + 1] ?? this.size);
   }
 
-  /** The last piece that starts at or before `at`, or -1. */
+  /** Returns the last piece that starts at or before `at`, or -1. */
   #find(at: number): number {
     const { starts } = this.#pieces;
     const last = this.#last;
@@ -89,8 +89,8 @@ export class FlattenedSource implements ByteSource {
 }
 
 /**
- * Which run shows where: disjoint pieces in order of their places in the file. A piece ends where its
- * run ends or the next piece begins.
+ * The visible run at each file offset: disjoint pieces in file order. A piece ends where its run
+ * ends or the next piece begins.
  */
 interface Pieces {
   readonly starts: Float64Array;
@@ -98,8 +98,8 @@ interface Pieces {
 }
 
 /**
- * The pieces of runs of which the later covers the earlier (headers are written again at the end):
- * from the first place to the last, always the latest of the runs that lie there.
+ * Resolves overlapping runs, of which later ones replace earlier ones (headers are rewritten at the
+ * end): each piece belongs to the latest run at its offset.
  */
 function piecesOf(runs: Runs): Pieces {
   // Each run begins one piece, and ends at most one other's cover.

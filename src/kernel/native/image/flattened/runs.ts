@@ -1,51 +1,51 @@
-import { KernelError } from '../../../../base/errors/kernel.js';
-import { shellPath } from '../../../../base/shell-word.js';
+import { KernelError } from '../../../../base/errors.js';
+import { shellPath } from '../../../../base/shell.js';
 import type { ByteSource } from '../byte-source.js';
 
-/** struct makedumpfile_header fills a block of this size (MAX_SIZE_MDF_HEADER). */
+/** Size of the block that contains struct makedumpfile_header (MAX_SIZE_MDF_HEADER). */
 const HEADER_BYTES = 4096;
 /** struct makedumpfile_data_header: int64 offset, int64 buf_size. */
 const RECORD_HEADER_BYTES = 16;
 const LARGEST_OFFSET = 2 ** 52;
-/** Bytes read at a time where records are small. */
+/** Bytes to read at a time if records are small. */
 const WINDOW = 65536;
 
-/** Runs that an index may have. makedumpfile's records merge to a few; QEMU's of 16 KiB often don't. */
-const MOST_RUNS = 1 << 23;
-/** Every writer fills buffers of 4 KiB and more: a stream of crumbs must not fill memory either. */
-const FEWEST_BYTES_A_RUN = 2048;
-/** Runs of any length: headers are written in small pieces. */
+/** Maximum number of runs in an index. makedumpfile's records merge into a few runs; QEMU's of 16 KiB often do not. */
+const MAX_RUNS = 1 << 23;
+/** Every writer uses buffers of at least 4 KiB: a stream of tiny records must not exhaust memory. */
+const MIN_BYTES_PER_RUN = 2048;
+/** Number of runs exempt from that check: headers are written in small pieces. */
 const FREE_RUNS = 4096;
-const MOST_RECORDS_A_RUN = 2 ** 32 - 1;
+const MAX_RECORDS_PER_RUN = 2 ** 32 - 1;
 
 /**
- * The records of a flattened stream in the order written; those of equal size that follow each other,
- * in the stream and in the file that it stands for, are one run. Columns, since there can be millions.
+ * The records of a flattened stream in stream order; records of equal size that are consecutive both in the
+ * stream and in the reassembled file form one run. Stored as columns, since there can be millions.
  */
 export class Runs {
   length = 0;
-  /** Where in the file each run begins. */
+  /** File offset of each run. */
   readonly offset: Float64Array;
-  /** Where in the stream the bytes of its first record begin; after the last run, where one would. */
+  /** Stream offset of the data of each run's first record; one extra entry past the last run. */
   readonly #position: Float64Array;
-  /** Its records. */
+  /** Number of records in each run. */
   readonly #count: Uint32Array;
-  /** Of the record that was added last: where it ends in the file, and its bytes. */
+  /** The record that was added last: its end in the file, and its size. */
   #lastEnd = -1;
   #lastSize = 0;
 
-  /** @param most a bound that the caller keeps; memory is taken as it is filled */
-  constructor(most: number) {
-    this.offset = new Float64Array(most);
-    this.#position = new Float64Array(most + 1);
-    this.#count = new Uint32Array(most);
+  /** @param limit maximum number of runs, not checked here; memory grows as needed */
+  constructor(limit: number) {
+    this.offset = new Float64Array(limit);
+    this.#position = new Float64Array(limit + 1);
+    this.#count = new Uint32Array(limit);
   }
 
-  /** A record of `size` bytes at `position` in the stream, directly behind the one before. */
+  /** Adds a record of `size` bytes at `position` in the stream, directly after the previous one. */
   add(offset: number, position: number, size: number): void {
     const last = this.length - 1;
     const continues = this.#lastEnd === offset && this.#lastSize === size;
-    if (continues && this.#count[last]! < MOST_RECORDS_A_RUN) {
+    if (continues && this.#count[last]! < MAX_RECORDS_PER_RUN) {
       this.#count[last]!++;
     } else {
       this.offset[this.length] = offset;
@@ -58,18 +58,17 @@ export class Runs {
     this.#lastSize = size;
   }
 
-  /** Bytes of each of its records. */
+  /** Size in bytes of each record of a run. */
   size(run: number): number {
     const stretch = this.#position[run + 1]! - this.#position[run]!;
     return stretch / this.#count[run]! - RECORD_HEADER_BYTES;
   }
 
-  /** Where in the file it ends. */
   end(run: number): number {
     return this.offset[run]! + this.#count[run]! * this.size(run);
   }
 
-  /** Where in the stream a byte of the file lies that the run holds, and how many of its record follow. */
+  /** Returns the stream position of a file offset within the run, and the bytes that remain in its record. */
   locate(run: number, at: number): { position: number; length: number } {
     const size = this.size(run);
     const relative = at - this.offset[run]!;
@@ -83,13 +82,13 @@ export class Runs {
 /**
  * Reads the headers of all records.
  *
- * @returns the runs, and whether the stream ends without its mark
- * @throws {KernelError} `damaged`, or `unsupported-format` for more records than an index may hold
+ * @returns the runs, and whether the stream lacks its end mark
+ * @throws {KernelError} `damaged`, or `unsupported-format` if there are too many records for an index
  */
 export function readRuns(stream: ByteSource): { runs: Runs; cut: boolean } {
   const { name, size: end } = stream;
-  const allowed = (bytes: number) => FREE_RUNS + Math.floor(bytes / FEWEST_BYTES_A_RUN);
-  const runs = new Runs(Math.min(MOST_RUNS, allowed(end)) + 1);
+  const allowed = (bytes: number) => FREE_RUNS + Math.floor(bytes / MIN_BYTES_PER_RUN);
+  const runs = new Runs(Math.min(MAX_RUNS, allowed(end)) + 1);
   const headers = new Headers(stream);
   for (let position = HEADER_BYTES; ; ) {
     const header = headers.at(position);
@@ -97,27 +96,27 @@ export function readRuns(stream: ByteSource): { runs: Runs; cut: boolean } {
     const { offset, size } = header;
     if (offset === -1) return { runs, cut: false };
     if (offset < 0 || size <= 0 || offset + size > LARGEST_OFFSET) {
-      const what = `record of ${size} bytes for offset ${offset} at ${position}`;
-      throw new KernelError('damaged', `${name}: malformed flattened stream (${what})`);
+      const problem = `record of ${size} bytes for offset ${offset} at ${position}`;
+      throw new KernelError('damaged', `${name}: malformed flattened stream (${problem})`);
     }
     position += RECORD_HEADER_BYTES;
-    const there = Math.min(size, end - position);
-    if (there > 0) runs.add(offset, position, there);
-    if (there < size) return { runs, cut: true };
+    const available = Math.min(size, end - position);
+    if (available > 0) runs.add(offset, position, available);
+    if (available < size) return { runs, cut: true };
     position += size;
-    if (runs.length > MOST_RUNS) {
-      const message = `${name}: flattened stream of more than ${MOST_RUNS} records`;
+    if (runs.length > MAX_RUNS) {
+      const message = `${name}: flattened stream of more than ${MAX_RUNS} records`;
       const next = `Convert it: makedumpfile -R vmcore < ${shellPath(name)}`;
       throw new KernelError('unsupported-format', message, { next });
     }
     if (runs.length > allowed(position)) {
-      const what = `${runs.length} scattered records in its first ${position} bytes`;
-      throw new KernelError('damaged', `${name}: malformed flattened stream (${what})`);
+      const problem = `${runs.length} scattered records in its first ${position} bytes`;
+      throw new KernelError('damaged', `${name}: malformed flattened stream (${problem})`);
     }
   }
 }
 
-/** Headers of records, of which those of small ones are read many at a time. */
+/** Record headers; those of small records are read many at a time. */
 class Headers {
   readonly #stream: ByteSource;
   readonly #view = new DataView(new ArrayBuffer(WINDOW));
@@ -129,7 +128,7 @@ class Headers {
     this.#stream = stream;
   }
 
-  /** The header at a position, undefined where the stream ends before. */
+  /** Returns the header at a position; undefined if the stream ends before. */
   at(position: number): { offset: number; size: number } | undefined {
     if (position + RECORD_HEADER_BYTES > this.#end && !this.#read(position)) return undefined;
     const at = position - this.#start;

@@ -63,7 +63,7 @@ describe.each([1, 2, 3, 4, 5, 6])('kdump compressed, version %i', (version) => {
   ]);
   afterAll(() => image.close());
 
-  it('gives pages of every kind', () => {
+  it('reads pages of every kind', () => {
     for (const [block, seed] of [
       [0, 1],
       [1, 2],
@@ -78,13 +78,13 @@ describe.each([1, 2, 3, 4, 5, 6])('kdump compressed, version %i', (version) => {
     expect(page(image, 40000).equals(Buffer.alloc(4096))).toBe(true);
   });
 
-  it('reads over the edge of a page', () => {
+  it('reads across a page boundary', () => {
     const view = image.readPhysical(4096 - 8, 4096 + 16);
     const expected = Buffer.concat([pageOf(1), pageOf(2), Buffer.alloc(4096)]);
     expect(Buffer.from(view.buffer).equals(expected.subarray(4088, 4088 + 4112))).toBe(true);
   });
 
-  it('tells filtered from absent, and names the first bad address', () => {
+  it('distinguishes filtered from absent, and names the first bad address', () => {
     expect(code(() => image.readPhysical(3 * 4096, 8))).toBe('filtered');
     expect(() => image.readPhysical(3 * 4096 - 8, 16)).toThrow(
       expect.objectContaining({ code: 'filtered', address: 0x3000n }),
@@ -113,7 +113,7 @@ describe.each([1, 2, 3, 4, 5, 6])('kdump compressed, version %i', (version) => {
   });
 });
 
-it('takes VMCOREINFO and the machine from the notes where the header has neither', () => {
+it('reads VMCOREINFO and the machine from the notes if the header has neither', () => {
   const prstatus = { name: 'CORE', type: 1, data: new Uint8Array(392) };
   const notes = writeNotes([prstatus, vmcoreinfoNote('PAGESIZE=4096\n')]);
   const spec = { blocks: 8, blockSize: 65536, machine: 'Unknown', notes };
@@ -151,7 +151,7 @@ it('counts beyond 32 bits of blocks', () => {
   image.close();
 });
 
-it('holds none of the bitmap of 4 TiB', () => {
+it('does not hold the bitmap of 4 TiB in memory', () => {
   const blocks = 2 ** 30;
   const ends = [0, 2 ** 20, 2 ** 29, blocks - 1];
   const memory = new Map<number, BlockSpec>(ends.map((block, i) => [block, { data: pageOf(i) }]));
@@ -166,7 +166,7 @@ it('holds none of the bitmap of 4 TiB', () => {
   image.close();
 });
 
-it('says what was lost when the writer ran out of space', () => {
+it('reports the loss when the writer ran out of space', () => {
   const memory = new Map<number, BlockSpec>([
     [0, { data: pageOf(1) }],
     [1, 'lost'],
@@ -182,7 +182,7 @@ it('says what was lost when the writer ran out of space', () => {
   image.close();
 });
 
-it('calls a page damaged that does not decode, and reads the others', () => {
+it('reports a page that does not decompress as damaged, and reads the others', () => {
   const good = pageOf(1);
   const memory = new Map<number, BlockSpec>([
     [0, { stored: Buffer.from('not a stream'), flags: 1 }],
@@ -207,7 +207,7 @@ describe('a cut file', () => {
     }),
   );
 
-  it('says at opening what it lacks, and reads what is there', () => {
+  it('reports missing parts on opening, and reads the existing ones', () => {
     const cut = whole.length - 1000;
     const image = openImage([directory.write('cut', whole.subarray(0, cut))]);
     expect(image.facts.anomalies).toEqual([
@@ -218,7 +218,7 @@ describe('a cut file', () => {
     image.close();
   });
 
-  it('ends in a typed error or in the right bytes, wherever it is cut', () => {
+  it('yields a typed error or the right bytes, wherever it is truncated', () => {
     for (let cut = 0; cut < whole.length; cut += 97) {
       const path = directory.write('cuts', whole.subarray(0, cut));
       const opening = code(() => openImage([path]).close());
@@ -328,7 +328,7 @@ describe('a split dump', () => {
   const second = dump({ ...spec, split: { start: 6, end: 30000 } });
   const third = dump({ ...spec, split: { start: 30000, end: 40100 } });
 
-  it('opens without a part, says which one is missing, and does not call its pages filtered', () => {
+  it('opens without a part, names the missing one, and does not report its pages as filtered', () => {
     const image = openImage([third, first]);
     expect(image.facts.anomalies).toEqual([
       'physical memory 0x6000 to 0x7530000 missing (a part of the split dump was not given)',
@@ -351,7 +351,7 @@ describe('a split dump', () => {
     image.close();
   });
 
-  it('refuses parts that do not belong together', () => {
+  it('rejects parts that do not belong together', () => {
     const stranger = dump({ ...spec, timestamp: 78, split: { start: 6, end: 30000 } });
     expect(() => openImage([first, stranger, third])).toThrow(/not a part of the same dump as/);
     expect(() => openImage([first, second, second])).toThrow(/the same part of the split dump as/);
@@ -364,7 +364,7 @@ describe('a split dump', () => {
     );
   });
 
-  it('takes a part whose writer alone ran out of space', () => {
+  it('accepts a part if only its writer ran out of space', () => {
     const cut = dump({ ...spec, status: 8, split: { start: 6, end: 30000 } });
     const image = openImage([first, cut, third]);
     expect(image.facts.anomalies).toEqual([
@@ -394,7 +394,7 @@ describe('a header that lies', () => {
   );
   const path = join(directory.path, 'mutated');
 
-  it('ends in a typed error, or in reads that do', () => {
+  it('yields a typed error, on opening or on reading', () => {
     const place = fc.oneof(
       fc.integer({ min: 0, max: 463 }),
       fc.integer({ min: 424, max: 463 }),

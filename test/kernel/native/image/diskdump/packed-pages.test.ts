@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { KdumpMemError } from '../../../../../src/base/error.js';
+import { KdumpMemError } from '../../../../../src/base/errors.js';
 import {
   packedPagesNote,
   packedPagesOf,
@@ -59,12 +59,12 @@ describe('packed pages', () => {
     }
   });
 
-  test('are not shown where they lie, since they lie packed; the others are', () => {
+  test('cannot be located in place, since they are packed; the others can', () => {
     const all = bytes(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
     const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     for (let at = 0; at < all.length; at += 512) {
       const isStored = [0, 1, 5, 7].includes(Math.floor(at / PAGE));
-      if (at < 4 * PAGE || at >= 5 * PAGE) expect(image.show?.(at, 512, place)).toBe(isStored);
+      if (at < 4 * PAGE || at >= 5 * PAGE) expect(image.locate?.(at, 512, place)).toBe(isStored);
       if (!isStored) continue;
       const shown = Buffer.from(place.view.buffer, place.view.byteOffset + place.base, 512);
       expect(shown.equals(all.subarray(at, at + 512))).toBe(true);
@@ -76,14 +76,14 @@ describe('packed pages', () => {
     expect(ranges).toEqual([run(0, 3), run(5, 9)]);
   });
 
-  test('what is missing is told by its own address', () => {
+  test('a missing byte is reported by its own address', () => {
     const missing = expect.objectContaining({ code: 'filtered', address: BigInt(4 * PAGE) });
     expect(() => read(image, 3 * PAGE, 2 * PAGE)).toThrow(missing);
   });
 });
 
 describe('damaged packed pages', () => {
-  test('that do not unpack are damaged, and the others are read', () => {
+  test('that cannot be unpacked are damaged, and the others are read', () => {
     const broken = Buffer.from(new Uint8Array(NOTE.data.buffer.slice(0)));
     const second = packGroup([run(8, 9)], bytes(8, 9), true).packed.length;
     broken.fill(0xff, NOTE.data.byteOffset + NOTE.data.byteLength - second);

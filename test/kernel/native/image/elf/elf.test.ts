@@ -38,13 +38,13 @@ describe('an ELF core of kdump', () => {
   const image = openImage([file]);
   afterAll(() => image.close());
 
-  it('gives physical bytes, across chunks, beyond 4 GiB and where segments overlap', () => {
+  it('reads physical memory across chunks, beyond 4 GiB and in overlapping segments', () => {
     expect(bytes(image.readPhysical(0x1000, 12288)).equals(low)).toBe(true);
     expect(bytes(image.readPhysical(0x2008, 16)).equals(low.subarray(4104, 4120))).toBe(true);
     expect(bytes(image.readPhysical(0x1_8000_0000, 4096)).equals(high)).toBe(true);
   });
 
-  it('gives virtual bytes through the segments', () => {
+  it('reads virtual memory through the segments', () => {
     expect(bytes(image.readVirtual(0xffffffff81001ff8n, 8)!).equals(low.subarray(8184, 8192))).toBe(
       true,
     );
@@ -54,7 +54,7 @@ describe('an ELF core of kdump', () => {
     expect(image.readVirtual(0xffffc90000000000n, 8)).toBeUndefined();
   });
 
-  it('tells what the filter left out from what is absent', () => {
+  it('distinguishes filtered from absent memory', () => {
     expect(() => image.readPhysical(0x1_8000_1000, 8)).toThrow(
       expect.objectContaining({ code: 'filtered' }),
     );
@@ -92,7 +92,7 @@ describe('an ELF core of kdump', () => {
   });
 });
 
-it('serves what several segments hold from the one that starts first', () => {
+it('reads overlapping memory from the segment that starts first', () => {
   const anyLoads = fc.array(fc.record({ at: fc.nat(60), bytes: fc.integer({ min: 1, max: 40 }) }), {
     minLength: 1,
     maxLength: 12,
@@ -119,7 +119,7 @@ it('serves what several segments hold from the one that starts first', () => {
   );
 });
 
-it('tells in one line of all segments that lie beyond any memory', () => {
+it('reports all segments beyond any memory in one line', () => {
   const far = Array.from({ length: 5 }, (_, i) => ({
     physical: 2n ** 60n + BigInt(i),
     data: new Uint8Array(8),
@@ -132,7 +132,7 @@ it('tells in one line of all segments that lie beyond any memory', () => {
   image.close();
 });
 
-it('refuses segments that claim more bytes than can be told apart', () => {
+it('rejects segments with impossible sizes', () => {
   const loads = Array.from({ length: 5 }, (_, i) => ({
     virtual: 2n ** 63n + BigInt(i) * 2n ** 57n,
     physical: 2n ** 60n,
@@ -166,7 +166,7 @@ it('reads at file offsets beyond 4 GiB', () => {
   image.close();
 });
 
-it('refuses a length that no walker needs, before it allocates', () => {
+it('rejects an excessive length before it allocates', () => {
   const loads = [{ physical: 0n, data: pageOf(1), memorySize: 2 ** 40 }];
   const image = openImage([directory.write('long', writeElf({ loads }))]);
   expect(() => image.readPhysical(0, 2 ** 39)).toThrow(
@@ -175,7 +175,7 @@ it('refuses a length that no walker needs, before it allocates', () => {
   image.close();
 });
 
-it('opens a cut core and says what it lacks', () => {
+it('opens a truncated core and reports missing memory', () => {
   const data = Buffer.concat([pageOf(1), pageOf(2)]);
   const whole = writeElf({ loads: [{ physical: 0n, data }] });
   const file = directory.write('cut', whole);

@@ -59,7 +59,7 @@ describe('a file like /proc/kcore', () => {
     expect(image.readVirtual(0n, 8)).toBeUndefined();
   });
 
-  it('finds physical memory where the kernel says it is', () => {
+  it("finds physical memory at the kernel's addresses", () => {
     expect(bytes(image.readPhysical(0x1000, 4096)).equals(pageOf(3))).toBe(true);
     expect(bytes(image.readPhysical(2 ** 33, 4096)).equals(pageOf(4))).toBe(true);
     expect(() => image.readPhysical(0x9000, 8)).toThrow(
@@ -74,7 +74,7 @@ describe('a file like /proc/kcore', () => {
     ]);
   });
 
-  it('reads anew what was noted and forgotten, and only that', () => {
+  it('reads only the recorded memory again', () => {
     const path = directory.write('changing', writeElf({ loads: loads(true), notes }));
     const changing = openImage([path]);
     const before = changing.readVirtual(text, 8)!;
@@ -109,7 +109,7 @@ it('knows no physical addresses of a kcore before 4.11, which writes 0 for all',
   image.close();
 });
 
-it('takes thousands of program headers', () => {
+it('accepts thousands of program headers', () => {
   const many = Array.from({ length: 70_000 }, (_, i) => ({
     virtual: direct + BigInt(i) * 8192n,
     physical: BigInt(i) * 8192n,
@@ -122,7 +122,7 @@ it('takes thousands of program headers', () => {
   image.close();
 });
 
-it('keeps five-level addresses apart, whose file offsets exceed 2^53', () => {
+it('distinguishes five-level addresses with file offsets above 2^53', () => {
   const base = 0xff11000000000000n;
   const image = openImage([
     directory.write(

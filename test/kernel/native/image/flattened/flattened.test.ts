@@ -41,7 +41,7 @@ const anyExtents: fc.Arbitrary<Extent[]> = fc.array(
 );
 
 describe('a flattened stream', () => {
-  it('is the file that its records write, the later over the earlier', () => {
+  it('is the file that its records produce, later ones over earlier ones', () => {
     fc.assert(
       fc.property(anyExtents, fc.integer({ min: 1, max: 500 }), (extents, recordBytes) => {
         const source = new FlattenedSource(sourceOf(flatten(extents, { recordBytes })));
@@ -51,7 +51,7 @@ describe('a flattened stream', () => {
     );
   });
 
-  it('gives any part of it', () => {
+  it('reads any part of it', () => {
     fc.assert(
       fc.property(anyExtents, fc.nat(3500), fc.nat(1000), (extents, position, length) => {
         const source = new FlattenedSource(sourceOf(flatten(extents, { recordBytes: 64 })));
@@ -64,7 +64,7 @@ describe('a flattened stream', () => {
     );
   });
 
-  it('keeps an even stream as one run, whatever its length', () => {
+  it('stores a uniform stream as one run, whatever its length', () => {
     const bytes = new Uint8Array(1 << 20).map((_, i) => i % 251);
     const stream = flatten([{ offset: 0, bytes }], { recordBytes: 16 });
     expect(readRuns(sourceOf(stream)).runs.length).toBe(1);
@@ -81,7 +81,7 @@ describe('a flattened stream', () => {
     expect(readAll(source).equals(joinExtents(extents))).toBe(true);
   });
 
-  it('is refused where it consists of crumbs: its index would be larger than itself', () => {
+  it('is rejected if it consists of tiny records: its index would be larger than the stream', () => {
     const crumbs = (count: number) =>
       Array.from({ length: count }, (_, i) => ({ offset: 3 * i, bytes: Uint8Array.of(i) }));
     expect(readRuns(sourceOf(flatten(crumbs(4000)))).runs.length).toBe(4000);
@@ -90,7 +90,7 @@ describe('a flattened stream', () => {
     );
   });
 
-  it('does not fill holes with zeros when it was cut', () => {
+  it('does not fill holes with zeros if it is truncated', () => {
     const extents = [
       { offset: 0, bytes: Buffer.from('head') },
       { offset: 100, bytes: Buffer.from('tail') },
@@ -120,7 +120,7 @@ describe('a flattened stream', () => {
   });
 });
 
-it('may hold an ELF core', () => {
+it('may contain an ELF core', () => {
   const core = writeElf({ loads: [{ physical: 0x100000n, data: pageOf(9) }] });
   const image = openImage([directory.write('flat-elf', flatten([{ offset: 0, bytes: core }]))]);
   const view = image.readPhysical(0x100000, 4096);
@@ -129,7 +129,7 @@ it('may hold an ELF core', () => {
   image.close();
 });
 
-it('says so when it was cut, and reads what is there', () => {
+it('reports truncation, and reads the existing part', () => {
   const extents = diskdumpExtents({
     blocks: 16,
     memory: new Map(Array.from({ length: 16 }, (_, i) => [i, { data: pageOf(i + 1) }])),

@@ -1,0 +1,218 @@
+import { damaged, KernelError, ReadError } from '../../base/errors.js';
+import { hex } from '../../base/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { type NetDevice, netDevices } from '../../walk/network/net-devices.js';
+import type { NetworkPages } from '../../walk/network/network-pages.js';
+import type { PageBlock } from '../../walk/pages/block.js';
+import { PageReader } from '../../walk/pages/pages.js';
+import { SkbLists } from '../../walk/queues/skb-lists.js';
+import { SkbReader } from '../../walk/skbs/skb.js';
+import { incompleteness, Warnings } from '../../walk/warnings.js';
+import { Tally } from '../tally.js';
+import { type OutsideCode, type OutsideFigures, type RowOf, rowName, type Subject } from './row.js';
+
+/** Holdings of sockets and previous rows together: steps read it, and only {@link runSteps} adds to it. */
+export type Known = Pick<Tally, 'holdsPage' | 'pages' | 'slotsByCache' | 'missingBytes'>;
+
+/** Result of a step. */
+export type Found<Code extends OutsideCode> =
+  | {
+      readonly status: 'counted';
+      readonly objects: number | null;
+      readonly bytes: number | null;
+      readonly figures: OutsideFigures[Code];
+      /** Pages and slots that later rows exclude. */
+      readonly holds?: Tally;
+    }
+  | { readonly status: 'contradicted'; readonly figures: OutsideFigures[Code] }
+  | { readonly status: 'not-walked' };
+
+/** Counts one row. */
+export interface Step<Code extends OutsideCode> extends Subject<Code> {
+  /** @throws {KernelError}, {@link ReadError} if it cannot be counted */
+  count(known: Known): Found<Code>;
+}
+
+export type AnyStep = { readonly [Code in OutsideCode]: Step<Code> }[OutsideCode];
+
+/** A row, and its holdings that no earlier row holds. */
+export interface Entry<Code extends OutsideCode> {
+  readonly row: RowOf<Code>;
+  readonly holds: Tally | undefined;
+}
+
+export type OutsideEntry = { readonly [Code in OutsideCode]: Entry<Code> }[OutsideCode];
+
+/**
+ * Counts the rows in order. A page counts for the first row that holds it, so the order of the steps matters.
+ * A row after one that cannot be counted may include memory of that row.
+ *
+ * @param sockets holdings of all sockets together; not changed
+ */
+export function* runSteps(
+  pageSize: number,
+  sockets: Tally,
+  steps: Iterable<AnyStep>,
+): Generator<OutsideEntry> {
+  const known = new Tally(pageSize, new Warnings());
+  known.add(sockets);
+  const unknown: string[] = sockets.figures().complete ? [] : ['sockets'];
+  for (const step of steps) {
+    const entry = run(step as Step<OutsideCode>, known, unknown);
+    if (entry.holds) known.add(entry.holds);
+    if (entry.row.status === 'not-counted') unknown.push(rowName(entry.row));
+    yield entry as OutsideEntry;
+  }
+}
+
+function run<Code extends OutsideCode>(
+  step: Step<Code>,
+  known: Known,
+  unknown: readonly string[],
+): Entry<Code> {
+  const { count, ...subject } = step;
+  const none = { objects: null, bytes: null } as const;
+  let found: Found<Code>;
+  try {
+    found = count(known);
+  } catch (error) {
+    const reason = reasonOf(error);
+    const row = { ...subject, status: 'not-counted', ...none, complete: false, reason } as const;
+    return { row, holds: undefined };
+  }
+  const { status } = found;
+  if (status === 'not-walked') {
+    return { row: { ...subject, status, ...none, complete: true }, holds: undefined };
+  }
+  const { figures } = found;
+  if (status === 'contradicted') {
+    return {
+      row: { ...subject, status, ...none, complete: false, figures },
+      holds: undefined,
+    };
+  }
+  const { objects, bytes, holds } = found;
+  if (unknown.length === 0 || !objects) {
+    return { row: { ...subject, status, objects, bytes, complete: true, figures }, holds };
+  }
+  const atMost = { status: 'at-most', figures, unknown: [...unknown] } as const;
+  return { row: { ...subject, ...none, complete: false, ...atMost }, holds };
+}
+
+/** @throws the error itself if it is a bug in kdump-mem */
+export function reasonOf(error: unknown): string {
+  const known = error instanceof KernelError || error instanceof ReadError;
+  if (!known) incompleteness(error);
+  return (error as Error).message;
+}
+
+/** Data and readers that all steps share. */
+export interface OutsideTools {
+  readonly kernel: Kernel;
+  /** Result of the scan over all page frames. */
+  readonly seen: NetworkPages;
+  readonly pages: PageReader;
+  readonly skbs: SkbReader;
+  readonly lists: SkbLists;
+  /**
+   * Returns the devices of all network namespaces. @throws {KernelError}, {@link ReadError} if they cannot be
+   * listed
+   */
+  devices(): readonly NetDevice[];
+  newTally(): Tally;
+}
+
+/** @throws {KernelError} `unsupported-layout` */
+export function outsideTools(kernel: Kernel, seen: NetworkPages): OutsideTools {
+  const warnings = new Warnings();
+  const pages = new PageReader(kernel);
+  return {
+    kernel,
+    seen,
+    pages,
+    skbs: new SkbReader(kernel, pages),
+    lists: new SkbLists(kernel),
+    devices: listDevices(kernel),
+    newTally: () => new Tally(kernel.facts.pageSize, warnings),
+  };
+}
+
+function listDevices(kernel: Kernel): () => readonly NetDevice[] {
+  try {
+    const devices = [...netDevices(kernel)];
+    return () => devices;
+  } catch (error) {
+    reasonOf(error);
+    return () => {
+      throw error;
+    };
+  }
+}
+
+/**
+ * Returns the pages without an earlier holder, once each.
+ *
+ * @param found addresses of `struct page`s
+ * @throws {KernelError} `damaged` for a page that is free or belongs to a slab; {@link ReadError}
+ */
+export function newPages(
+  { kernel, pages, newTally }: Pick<OutsideTools, 'kernel' | 'pages' | 'newTally'>,
+  known: Known,
+  found: readonly bigint[],
+): { readonly pages: number; readonly bytes: number; readonly holds: Tally } {
+  const holds = newTally();
+  let count = 0;
+  let bytes = 0;
+  for (const address of found) {
+    const block = blockOf(pages, address);
+    if (known.holdsPage(block.frame) || holds.holdsPage(block.frame)) continue;
+    holds.page(block.frame, block.order, block.references, undefined, block.pool);
+    count++;
+    bytes += kernel.facts.pageSize * 2 ** (block.order ?? 0);
+  }
+  return { pages: count, bytes, holds };
+}
+
+/** Returns the allocation that a `struct page` belongs to. @throws as {@link newPages} */
+export function blockOf(pages: PageReader, address: bigint): PageBlock {
+  const block = pages.block(address);
+  if (block.kind === 'page' && !block.free) return block;
+  const what = block.kind === 'slab' ? 'belongs to a slab' : 'is free';
+  throw damaged(`the page ${hex(address)} ${what}`);
+}
+
+/** Packets, and the memory that they pin and no earlier row does; null bytes: partly unknown. */
+export interface Packets {
+  readonly packets: number;
+  readonly bytes: number | null;
+  readonly holds: Tally;
+}
+
+/** Counts packets. @throws {KernelError}, {@link ReadError} */
+export function packetsOf(
+  { skbs, newTally }: Pick<OutsideTools, 'skbs' | 'newTally'>,
+  known: Known,
+  found: Iterable<bigint>,
+): Packets {
+  const holds = newTally();
+  for (const skb of found) holds.skb(skbs.read(skb, holds));
+  const figures = holds.figures();
+  if (figures.skbs === 0) return { packets: 0, bytes: 0, holds };
+  const bytes = figures.complete ? known.missingBytes(holds) : null;
+  return { packets: figures.skbs, bytes, holds };
+}
+
+/** Row of packets that are queued in one kind of place. */
+export function waiting<Code extends 'cpu-queues' | 'ip-fragments' | 'neighbours' | 'gro'>(
+  tools: OutsideTools,
+  code: Code,
+  find: () => Iterable<bigint>,
+) {
+  return {
+    code,
+    count(known: Known) {
+      const { packets, bytes, holds } = packetsOf(tools, known, find());
+      return { status: 'counted', objects: packets, bytes, figures: { packets }, holds } as const;
+    },
+  };
+}

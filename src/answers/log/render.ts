@@ -1,0 +1,180 @@
+import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
+import type { TextLogSummary } from '../../log/reader.js';
+import type { LogRecord, TextRecord } from '../../records/log-records.js';
+import type { LogTriage } from '../../triage/text.js';
+import { FACILITIES, LEVELS } from '../../walk/log/record.js';
+import type { Warning } from '../../walk/warnings.js';
+import { kernelJson } from '../kernel-json.js';
+import { capturedJson } from '../origin.js';
+import { escapeText } from '../text/escape.js';
+import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from './schema.js';
+
+/** Maximum number of boots that are listed, newest first. */
+const MOST_BOOTS = 100;
+
+/** Properties of text logs other than the selected messages. */
+export interface TextLogWhole {
+  readonly logs: readonly Pick<LogTriage, 'name' | 'files' | 'log'>[];
+  readonly omitted: number;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+  /** Set for a capture that contains further logs. */
+  readonly captured?: CapturedLogWhole['captured'];
+}
+
+type Whole = LogWhole | CapturedLogWhole | TextLogWhole;
+
+export function logJson({ records, ...whole }: LogAnswer): LogJson {
+  return {
+    schema: 'kdump-mem.log/1',
+    messages: records.map((record) => messageJson(record)),
+    ...wholeJson(whole),
+  };
+}
+
+/** Returns a line of `--ndjson`. @param log the text log that contains it */
+export function messageLine(record: LogRecord | TextRecord, log?: string): LogMessageJson {
+  return { schema: 'kdump-mem.log-message/1', ...messageJson(record, log) };
+}
+
+/** Returns the last line of `--ndjson`. */
+export function logEnd(whole: Whole, listed: number): LogEndJson {
+  return { schema: 'kdump-mem.log-end/1', listed, ...wholeJson(whole) };
+}
+
+/** Returns all of an answer except its messages. */
+export function wholeJson(whole: Whole): Omit<LogJson, 'schema' | 'messages'> {
+  const { omitted, complete, warnings } = whole;
+  const isOfKernel = 'kernel' in whole;
+  return {
+    source: isOfKernel ? 'kernel' : 'captured' in whole ? 'capture' : 'text',
+    kernel: isOfKernel ? kernelJson(whole.kernel) : null,
+    captured: 'captured' in whole ? capturedJson(whole.captured) : null,
+    logs: 'logs' in whole ? whole.logs.map(textLogJson) : [],
+    omitted,
+    overwritten: 'overwritten' in whole ? whole.overwritten : null,
+    noRoom: isOfKernel ? whole.noRoom : null,
+    complete,
+    warnings,
+  };
+}
+
+/** Returns a message, as an element of `messages` and as a line. */
+export function messageJson(
+  record: LogRecord | TextRecord,
+  log?: string,
+): LogJson['messages'][number] {
+  const { seq, timestamp, level, facility, caller, comm, subsystem, device, text } = record;
+  const ofText = 'boot' in record ? record : undefined;
+  return {
+    seq,
+    timestampMicroseconds: timestamp === null ? null : Number(timestamp / 1000n),
+    printedTime: ofText?.printedTime || null,
+    log: log ?? null,
+    bootNumber: ofText?.boot ?? null,
+    bootId: ofText?.bootId || null,
+    level,
+    levelName: level === null ? null : (LEVELS[level] ?? null),
+    facility,
+    facilityName: facility === null ? null : (FACILITIES[facility] ?? null),
+    caller,
+    comm: comm || null,
+    subsystem: subsystem || null,
+    device: device || null,
+    text,
+  };
+}
+
+export function textLogJson({
+  name,
+  files,
+  log,
+}: {
+  readonly name: string;
+  readonly files: readonly string[];
+  readonly log: TextLogSummary;
+}): TextLogJson {
+  const { format = null, messages, lines, bytes, bootCount, boots } = log;
+  return {
+    name,
+    files,
+    format,
+    messages,
+    lines,
+    bytes,
+    bootCount,
+    boots: boots
+      .map(({ id: bootId = null, release = null, fromStart }, index) => ({
+        boot: index + 1 - bootCount,
+        bootId,
+        release,
+        fromStart,
+      }))
+      .slice(-MOST_BOOTS),
+  };
+}
+
+export interface LogTextOptions {
+  /** Prefix lines with facility and level, as `dmesg --decode` does. */
+  readonly decode?: boolean | undefined;
+  /** Print callers, as kernels with CONFIG_PRINTK_CALLER do. */
+  readonly callers?: boolean | undefined;
+}
+
+/** Formats a message as dmesg and the console do, with the time before each of its lines. */
+export function messageText(
+  record: LogRecord | TextRecord,
+  { decode, callers }: LogTextOptions,
+): string {
+  const { timestamp, level, facility, caller, text } = record;
+  const time = logTime(timestamp, 'printedTime' in record ? record.printedTime : '');
+  const by = callers ? `[${callerText(caller).padStart(6)}]` : '';
+  const kind = decode ? `${named(FACILITIES, facility)}:${named(LEVELS, level)}: ` : '';
+  return text
+    .split('\n')
+    .map((line) => `${kind}${time}${by} ${escapeLine(line)}\n`)
+    .join('');
+}
+
+/**
+ * Returns the time of a message as dmesg prints it, from nanoseconds on the log's clock; otherwise as printed
+ * in the text.
+ */
+export function logTime(timestamp: bigint | null, printed = ''): string {
+  if (timestamp === null) return printed === '' ? '[           ?]' : `[${escapeText(printed)}]`;
+  const microseconds = timestamp / 1000n;
+  const seconds = String(microseconds / 1_000_000n).padStart(5);
+  return `[${seconds}.${String(microseconds % 1_000_000n).padStart(6, '0')}]`;
+}
+
+function callerText(caller: LogRecord['caller']): string {
+  return caller === null ? '?' : `${caller.kind === 'cpu' ? 'C' : 'T'}${caller.id}`;
+}
+
+function named(names: readonly string[], number: number | null): string {
+  return (number === null ? '?' : (names[number] ?? String(number))).padEnd(6);
+}
+
+/**
+ * Escapes control characters as `\xNN`, as dmesg does. Tabs and backslashes remain, since the kernel's own
+ * messages contain them.
+ */
+export function escapeLine(line: string): string {
+  return line
+    .split(/([\t\\])/)
+    .map((part) => (part === '\t' || part === '\\' ? part : escapeText(part)))
+    .join('');
+}
+
+/** Returns `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
+export function textLogWords({ format, messages, boots, bootCount }: TextLogSummary): string {
+  const release = boots.at(-1)?.release;
+  const parts = [
+    format ?? 'text without timestamps',
+    `${messages.toLocaleString('en-US')} ${messages === 1 ? 'message' : 'messages'}`,
+    ...(boots[0]?.fromStart ? ['from boot'] : []),
+    ...(bootCount > 1 ? [`${bootCount} boots`] : []),
+    ...(release === undefined ? [] : [`Linux ${escapeText(release)}`]),
+  ];
+  return parts.join(', ');
+}

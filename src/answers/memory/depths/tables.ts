@@ -1,0 +1,182 @@
+import type { CacheFigures, MemoryAnswer, ZoneFigures } from '../../../account/memory/answer.js';
+import type { FigureFormat, FigureLine } from '../../../account/memory/figure-format.js';
+import { pageSizeOf } from '../../../account/memory/page-size.js';
+import { wrap } from '../../text/cut.js';
+import { escapeText } from '../../text/escape.js';
+import { formatCount, formatSize } from '../../text/size.js';
+import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import { categoryWords } from '../words.js';
+
+/** Formats one part of the answer to `memory` in more detail. */
+export type DepthText = (answer: MemoryAnswer, options: ListOptions) => string;
+
+/** Appends the number of rows that the limit omits. */
+function more(table: string, left: number): string {
+  return left > 0 ? `${table}\n\n${formatCount(left)} more: --limit N lists them` : table;
+}
+
+/** Formats slab caches, largest first. */
+export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
+  const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
+  return more(table, caches.length - limit);
+}
+
+/** Columns of a slab cache. */
+export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
+  {
+    heading: 'CACHE',
+    value: ({ name }) => escapeText(name),
+    shrinks: { keeps: 'ends', least: 12 },
+  },
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'SLABS', align: 'right', value: ({ slabs }) => formatCount(slabs) },
+  { heading: 'OBJECTS', align: 'right', value: ({ used }) => formatCount(used) },
+  { heading: 'SLOTS', align: 'right', value: ({ slots }) => formatCount(slots), spare: 1 },
+  {
+    heading: 'OBJECT SIZE',
+    align: 'right',
+    value: ({ objectSize }) => (objectSize === null ? '?' : formatCount(objectSize)),
+  },
+  {
+    heading: 'WASTE',
+    align: 'right',
+    value: ({ bytes, used, objectSize }) =>
+      objectSize === null ? '?' : formatSize(Math.max(0, bytes - used * objectSize)),
+  },
+  {
+    heading: 'RECLAIMABLE',
+    value: ({ reclaimable }) => (reclaimable === null ? '?' : reclaimable ? 'yes' : ''),
+  },
+];
+
+/** Formats vmalloc areas by caller. */
+export function callersTable({ callers }: MemoryAnswer, { limit, width }: ListOptions): string {
+  const table = renderTable(CALLER_COLUMNS, callers.slice(0, limit), width);
+  return more(table, callers.length - limit);
+}
+
+/** Columns of a caller. */
+export const CALLER_COLUMNS: readonly Column<MemoryAnswer['callers'][number]>[] = [
+  {
+    heading: 'CALLER',
+    value: ({ name }) => (name === '' ? '(unknown module)' : escapeText(name)),
+    shrinks: { keeps: 'ends', least: 12 },
+  },
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'CATEGORY', value: (caller) => categoryWords(caller) },
+];
+
+/** Formats zones with watermarks and free blocks by order. */
+export function zonesTable(answer: MemoryAnswer, { width }: Pick<ListOptions, 'width'>): string {
+  const table = renderTable(zoneColumns(answer), answer.zones, width);
+  return `${table}\n\n${wrap(ZONES, width).join('\n')}`;
+}
+
+/** Returns the columns of a zone. */
+export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
+  const { zones } = answer;
+  const pageSize = pageSizeOf(answer);
+  const size = (pages: number) => formatSize(pages * pageSize);
+  const free = ({ freeBlocks }: ZoneFigures) =>
+    freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+  const mark = (zone: ZoneFigures, name: 'min' | 'low') =>
+    zone.watermarks === null ? '?' : size(zone.watermarks[name]);
+  const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));
+  const byOrder = Array.from(
+    { length: orders },
+    (_, order): Column<ZoneFigures> => ({
+      heading: `${order}`,
+      align: 'right',
+      value: ({ freeBlocks }) => formatCount(freeBlocks[order] ?? 0),
+      // Low orders are the least informative.
+      spare: orders - order,
+    }),
+  );
+  return [
+    { heading: 'NODE', align: 'right', value: ({ nodeId }) => `${nodeId}` },
+    { heading: 'ZONE', value: ({ name }) => escapeText(name) },
+    { heading: 'PRESENT', align: 'right', value: ({ present }) => size(present) },
+    { heading: 'FREE', align: 'right', value: (zone) => size(free(zone)) },
+    { heading: 'MIN', align: 'right', value: (zone) => mark(zone, 'min') },
+    { heading: 'LOW', align: 'right', value: (zone) => mark(zone, 'low') },
+    ...byOrder,
+  ];
+}
+
+export const ZONES =
+  'Numbered columns: free blocks of that order. An order-N allocation needs a free block of order N or higher, and FREE above the MIN watermark. Below LOW, kswapd reclaims.';
+
+/** Common misreadings of these figures, one paragraph each. */
+const MISLEADS: Readonly<Record<FigureFormat, readonly string[]>> = {
+  free: [
+    'shared is part of buff/cache, but cannot be reclaimed without swap.',
+    'buff/cache is not all reclaimable: it includes shared memory, mlocked and dirty files.',
+    'available is an estimate: it counts page cache and reclaimable slabs as free, less the low watermarks (at most half of each). Slabs with objects in use cannot be freed. Dirty pages must be written first.',
+    'used is total - available since procps 4.0.1; before, it was total - free - buff/cache. It includes anonymous memory, kernel memory, and memory without a counter.',
+  ],
+  meminfo: [
+    'Lines overlap and do not add up: Shmem is part of Cached, KernelStack of VmallocUsed, large kmalloc of SUnreclaim.',
+    'MemTotal excludes memory reserved at boot: the kernel image, struct pages, the crash kernel.',
+    'AnonPages counts mapped pages only. PageTables excludes top-level tables and the kernel’s own.',
+    'No line counts sockets, pipes, rings, or pages that drivers allocate directly.',
+  ],
+};
+
+/** Formats the figures of free(1) or /proc/meminfo, computed from rows of `memory`. */
+export function figuresTable({ figures }: MemoryAnswer, { width }: ListOptions): string {
+  if (!figures) throw new TypeError('figures that were not requested');
+  const said = (text: string) => wrap(text, width).join('\n');
+  const table = renderTable<FigureLine>(
+    [
+      { heading: figures.format.toUpperCase(), value: ({ name }) => name },
+      { heading: 'FROM ROWS', align: 'right', value: byRows },
+      {
+        heading: 'KERNEL COUNTER',
+        align: 'right',
+        value: ({ kernelBytes }) => (kernelBytes === null ? '?' : formatSize(kernelBytes)),
+      },
+      { heading: 'DIFFERENCE', align: 'right', value: difference, spare: 1 },
+      { heading: 'ROWS', value: rowsCell, shrinks: { keeps: 'start', least: 16 } },
+    ],
+    figures.lines,
+    width,
+  );
+  const nowhere = figures.onlyInTotal.map(
+    (one) => `${categoryWords(one)} ${formatSize(one.bytes)}`,
+  );
+  return [
+    table,
+    ...(nowhere.length > 0 ? [said(`Only in the first line: ${nowhere.join(', ')}.`)] : []),
+    ...MISLEADS[figures.format].map(said),
+  ].join('\n\n');
+}
+
+const SIGN = { same: '', 'at-most': '≤ ', 'at-least': '≥ ' } as const;
+
+function byRows({ bytes, bound }: FigureLine): string {
+  return bytes === null ? '?' : `${SIGN[bound]}${formatSize(bytes)}`;
+}
+
+/**
+ * Returns the difference from an equal figure, or the excess over a bound. Counters of a running machine
+ * change between reads.
+ */
+function difference({ bytes, kernelBytes, bound }: FigureLine): string {
+  if (bytes === null || kernelBytes === null) return '';
+  const by = bytes - kernelBytes;
+  if (by === 0 || (bound === 'at-most' && by > 0) || (bound === 'at-least' && by < 0)) return '';
+  return `${by > 0 ? '+' : '-'}${formatSize(Math.abs(by))}`;
+}
+
+function rowsCell({ name, rows }: FigureLine): string {
+  if (rows.length > 0) return rows.map((category) => categoryWords({ category })).join(' + ');
+  return OTHERS[name] ?? '';
+}
+
+/** Lines computed from other lines. */
+const OTHERS: Readonly<Record<string, string>> = {
+  total: 'all rows less memory reserved at boot',
+  MemTotal: 'all rows less memory reserved at boot',
+  'used (procps 4)': 'total - available',
+  'used (before)': 'total - free - buff/cache',
+};

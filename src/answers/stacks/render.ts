@@ -1,0 +1,253 @@
+import type { StacksAnswer } from '../../profile/faults/answer.js';
+import { newBytes, type SpaceSum, type StackSum } from '../../profile/faults/stack-sums.js';
+import type { Frame } from '../../profile/perf/script.js';
+import { speedscopeFile } from '../speedscope-file.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, type ListOptions, renderTable } from '../text/table.js';
+import type { StacksJson } from './schema.js';
+import { baseName, callTree, frameName, type TreeLine } from './tree.js';
+
+/** `kdump-mem.stacks/1`. */
+export function stacksJson(answer: StacksAnswer): StacksJson {
+  const bytes = newBytes(answer);
+  return {
+    schema: 'kdump-mem.stacks/1',
+    source: 'perf',
+    pid: answer.pid,
+    comm: answer.comm,
+    seconds: Math.round(answer.seconds * 1000) / 1000,
+    requestedSeconds: answer.requestedSeconds,
+    ended: answer.ended,
+    period: answer.period,
+    samples: answer.samples,
+    pageSize: answer.pageSize,
+    pageSizesKnown: answer.pageSizesKnown,
+    newBytes: bytes,
+    newBytesPerSecond: answer.seconds > 0 ? Math.round(bytes / answer.seconds) : null,
+    anonymous: answer.anonymous,
+    shared: answer.shared,
+    hugetlb: answer.hugetlb,
+    file: answer.file,
+    unknown: answer.unknown,
+    swappedIn: answer.swappedIn,
+    childFaults: answer.ofChildren,
+    minorFaults: answer.minorFaults,
+    majorFaults: answer.majorFaults,
+    kernelFaults: answer.kernelCounts,
+    anonymousGrowthBytes: answer.anonymousGrowth,
+    lostRecords: answer.lost,
+    truncatedBytes: answer.truncatedBytes,
+    functions: answer.functions.map((sum) => ({
+      frame: sum.frames[0] ? frameJson(sum.frames[0]) : null,
+      ...kindsJson(sum),
+    })),
+    stacks: answer.stacks.map((sum) => ({
+      frames: sum.frames.map(frameJson),
+      ...kindsJson(sum),
+    })),
+    addressSpace: answer.space && {
+      mmap: answer.space.mmap.map(callJson),
+      brk: answer.space.brk.map(callJson),
+    },
+    complete: answer.complete,
+    warnings: answer.warnings.map(({ code, message }) => ({ code, message })),
+  };
+}
+
+/** perf unwinds by DWARF, and never guesses. */
+function frameJson({ symbol, module, offset }: Frame) {
+  return { symbol, module, offset, guess: false };
+}
+
+function kindsJson(sum: StackSum) {
+  const { anonymous, shared, hugetlb } = sum;
+  return { newBytes: newBytes(sum), anonymous, shared, hugetlb };
+}
+
+function callJson({ frames, calls, bytes }: SpaceSum) {
+  return { frames: frames.map(frameJson), calls, bytes };
+}
+
+/** New memory of a process: functions, the tree of their callers, and limits of the figures. */
+export function stacksText(answer: StacksAnswer, { limit, width }: ListOptions): string {
+  const { functions, stacks, space } = answer;
+  const wrapped = (text: string) => wrap(text, width).join('\n');
+  const total = newBytes(answer);
+  const tree = callTree(stacks, 2 * limit);
+  return [
+    wrapped(headline(answer, total)),
+    ...(total === 0
+      ? []
+      : [
+          renderTable(functionColumns(total), functions.slice(0, limit), width),
+          ...more(functions.length - limit, 'functions').map(wrapped),
+          renderTable(treeColumns(total), tree, width),
+        ]),
+    ...(space ? spaceWords(space, width) : []),
+    wrapped(aboutWords(answer).join(' ')),
+  ].join('\n\n');
+}
+
+function headline({ pid, comm, seconds, anonymous, shared, hugetlb }: StacksAnswer, total: number) {
+  const owner = `pid ${pid} (${escapeText(comm)})`;
+  const time = `${seconds.toFixed(1)} s`;
+  if (total === 0) return `${owner}: no new memory in ${time}.`;
+  const rate = seconds > 0 ? `, ${formatSize(Math.round(total / seconds))}/s` : '';
+  const parts = [
+    ...(anonymous.bytes > 0 ? [`${formatSize(anonymous.bytes)} anonymous`] : []),
+    ...(shared.bytes > 0
+      ? [
+          `${formatSize(shared.bytes)} shared (at most: other processes may have faulted it in before)`,
+        ]
+      : []),
+    ...(hugetlb.bytes > 0 ? [`${formatSize(hugetlb.bytes)} hugetlb`] : []),
+  ];
+  return `${owner} allocated ${formatSize(total)} in ${time}${rate}: ${parts.join(', ')}. Memory freed meanwhile is not subtracted.`;
+}
+
+function more(count: number, what: string): string[] {
+  return count > 0 ? [`${formatCount(count)} more ${what}: --limit N lists them.`] : [];
+}
+
+function share(bytes: number, total: number): string {
+  return `${((100 * bytes) / total).toFixed(0)} %`;
+}
+
+function functionColumns(total: number): Column<StackSum>[] {
+  return [
+    { heading: 'NEW', align: 'right', value: (sum) => formatSize(newBytes(sum)) },
+    { heading: 'SHARE', align: 'right', value: (sum) => share(newBytes(sum), total) },
+    {
+      heading: 'ALLOCATING FUNCTION',
+      value: ({ frames: [frame] }) => (frame ? frameName(frame) : '(no stack)'),
+      shrinks: { keeps: 'start', least: 20 },
+    },
+    {
+      heading: 'MODULE',
+      value: ({ frames: [frame] }) => (frame ? escapeText(baseName(frame.module)) : ''),
+      shrinks: { keeps: 'ends', least: 12 },
+      spare: 1,
+    },
+  ];
+}
+
+function treeColumns(total: number): Column<TreeLine>[] {
+  return [
+    { heading: 'NEW', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+    { heading: 'SHARE', align: 'right', value: ({ bytes }) => share(bytes, total) },
+    {
+      heading: 'CALL TREE',
+      value: ({ depth, names }) => `${'  '.repeat(depth)}${names.join(' → ')}`,
+      shrinks: { keeps: 'ends', least: 20 },
+    },
+  ];
+}
+
+/** Calls for address space, which is memory only when it is touched. */
+function spaceWords(
+  { mmap, brk }: NonNullable<StacksAnswer['space']>,
+  width: number | null,
+): string[] {
+  const rows = [
+    ...mmap.map((sum) => ({ call: 'mmap', ...sum })),
+    ...brk.map((sum) => ({ call: 'brk', ...sum })),
+  ].toSorted((a, b) => b.bytes - a.bytes);
+  if (rows.length === 0) return [];
+  const columns: Column<SpaceSum & { readonly call: string }>[] = [
+    { heading: 'REQUESTED', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+    { heading: 'CALLS', align: 'right', value: ({ calls }) => formatCount(calls) },
+    { heading: 'CALL', value: ({ call }) => call },
+    {
+      heading: 'ADDRESS SPACE BY CALL CHAIN',
+      value: ({ frames }) => frames.toReversed().map(frameName).join(' → '),
+      shrinks: { keeps: 'ends', least: 20 },
+    },
+  ];
+  return [renderTable(columns, rows.slice(0, 5), width)];
+}
+
+/** How far the figures are known. */
+function aboutWords(answer: StacksAnswer): string[] {
+  const { period, samples, kernelCounts, minorFaults, majorFaults, ofChildren } = answer;
+  const { file, unknown, swappedIn, truncatedBytes, pageSizesKnown, pageSize, anonymousGrowth } =
+    answer;
+  const total = newBytes(answer);
+  const faults = `${formatCount(minorFaults + majorFaults)} page faults`;
+  return [
+    period === 1
+      ? `${faults}, all recorded.`
+      : `About ${faults}. One of ${period} was recorded (${formatCount(samples)} in total), so figures are estimates.`,
+    ...(kernelCounts
+      ? [
+          `The kernel counted ${formatCount(kernelCounts.atLeast)}${kernelCounts.atMost === kernelCounts.atLeast ? '' : ` to ${formatCount(kernelCounts.atMost)}`}.`,
+        ]
+      : []),
+    ...(anonymousGrowth === null ? [] : [`RssAnon grew by ${signed(anonymousGrowth)}.`]),
+    ...(file.faults > 0 ? [`${formatCount(file.faults)} faults were on files.`] : []),
+    ...(unknown.faults > 0
+      ? [`${formatCount(unknown.faults)} were on mappings unknown to perf.`]
+      : []),
+    ...(swappedIn.bytes > 0 ? [`${formatSize(swappedIn.bytes)} was swapped in.`] : []),
+    ...(ofChildren > 0
+      ? [`${formatCount(ofChildren)} faults of child processes are not counted.`]
+      : []),
+    ...(truncatedBytes > 0 && total > 0
+      ? [
+          `${share(truncatedBytes, total)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
+        ]
+      : []),
+    ...(pageSizesKnown
+      ? []
+      : [
+          `This perf does not report page sizes: each fault counts as ${formatSize(pageSize)}, even for huge pages.`,
+        ]),
+  ];
+}
+
+function signed(bytes: number): string {
+  return bytes < 0 ? `−${formatSize(-bytes)}` : formatSize(bytes);
+}
+
+/**
+ * Folded stacks, as flamegraph.pl and others read them: a line each, the outermost function first, and the
+ * bytes of new memory.
+ */
+export function foldedStacks({ stacks, comm }: StacksAnswer): string[] {
+  const own = [escapeSeparators(frameName({ symbol: comm, module: '', offset: null }))];
+  return stacks
+    .filter((stack) => newBytes(stack) > 0)
+    .map((stack) => {
+      const names = stack.frames.toReversed().map((frame) => escapeSeparators(frameName(frame)));
+      return `${[...own, ...(names.length > 0 ? names : ['[no stack]'])].join(';')} ${newBytes(stack)}`;
+    });
+}
+
+/** A semicolon parts functions. */
+function escapeSeparators(name: string): string {
+  return name.replaceAll(';', '\\x3b');
+}
+
+/** A file for speedscope, weighed by bytes of new memory. */
+export function speedscope(answer: StacksAnswer, version: string): object {
+  const frames: { name: string; file: string }[] = [];
+  const numbers = new Map<Frame, number>();
+  const numberOf = (frame: Frame): number => {
+    const known = numbers.get(frame);
+    if (known !== undefined) return known;
+    numbers.set(frame, frames.length);
+    return frames.push({ name: frameName(frame), file: frame.module }) - 1;
+  };
+  const stacks = answer.stacks.filter((stack) => newBytes(stack) > 0);
+  const name = `pid ${answer.pid} (${answer.comm}): new memory in ${answer.seconds.toFixed(1)} s`;
+  return speedscopeFile({
+    version,
+    name,
+    frames,
+    stacks: stacks.map((stack) => ({
+      frames: stack.frames.toReversed().map(numberOf),
+      bytes: newBytes(stack),
+    })),
+  });
+}

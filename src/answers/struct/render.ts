@@ -1,0 +1,231 @@
+import { hex } from '../../base/hex.js';
+import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import type { NamedType, TypeDescription } from '../../kernel/type-description.js';
+import type { Value } from '../../walk/values/instance.js';
+import type { Place } from '../../walk/values/place.js';
+import type { Warning } from '../../walk/warnings.js';
+import { kernelJson } from '../kernel-json.js';
+import { escapeText } from '../text/escape.js';
+import { type Aggregate, type Hole, type LayoutMember, layoutOf, paddingOf } from './layout.js';
+import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from './schema.js';
+
+/** Layouts as the JSON contract has them; `members` replaces those of the only type. */
+export function structJson(
+  { facts, doubts = [] }: Pick<Kernel, 'facts' | 'doubts'>,
+  types: readonly NamedType[],
+  members?: readonly LayoutMember[],
+): StructJson {
+  return {
+    schema: 'kdump-mem.struct/1',
+    kernel: kernelJson(facts),
+    types: types.map(({ type, typedef, module }) => ({
+      type: type.spelling,
+      kind: type.kind,
+      ...(typedef === undefined ? {} : { typedef }),
+      ...(module === undefined ? {} : { module }),
+      size: type.size,
+      ...(type.kind === 'struct' || type.kind === 'union'
+        ? { members: (members ?? layoutOf(type)).map(memberJson) }
+        : {}),
+      ...(type.kind === 'enum'
+        ? {
+            values: Object.fromEntries(
+              [...type.values()].map(([name, value]) => [name, integer(value)]),
+            ),
+          }
+        : {}),
+    })),
+    warnings: doubts,
+  };
+}
+
+/** Properties that identify an instance. */
+export interface InstanceAnswer {
+  readonly kernel: KernelFacts;
+  readonly type: string;
+  readonly place: Place;
+  readonly value?: Value;
+  readonly members?: readonly { path: string; offset: number; value: Value }[];
+  readonly warnings: readonly Warning[];
+}
+
+export function instanceJson(answer: InstanceAnswer): InstanceJson {
+  const { address, ...symbol } = answer.place;
+  return {
+    schema: 'kdump-mem.struct-instance/1',
+    kernel: kernelJson(answer.kernel),
+    type: answer.type,
+    address: hex(address),
+    ...symbol,
+    ...(answer.value ? { value: valueJson(answer.value) } : {}),
+    ...(answer.members
+      ? {
+          members: answer.members.map(({ path, offset, value }) => ({
+            path,
+            offset,
+            value: valueJson(value),
+          })),
+        }
+      : {}),
+    warnings: answer.warnings,
+  };
+}
+
+function memberJson({
+  name,
+  declaration,
+  offset,
+  size,
+  bits,
+  members,
+}: LayoutMember): LayoutMemberJson {
+  return {
+    name,
+    declaration,
+    offset,
+    size,
+    ...(bits ? { bits } : {}),
+    ...(members ? { members: members.map(memberJson) } : {}),
+  };
+}
+
+function valueJson(value: Value): ValueJson {
+  switch (value.kind) {
+    case 'int':
+      return { kind: 'int', value: integer(value.value) };
+    case 'float':
+      return { kind: 'float', value: Number.isFinite(value.value) ? value.value : null };
+    case 'pointer': {
+      const symbol = value.symbol === undefined ? {} : { symbol: value.symbol };
+      return { kind: 'pointer', value: hex(value.value), ...symbol };
+    }
+    case 'enum':
+      return { kind: 'enum', value: integer(value.value), name: value.name ?? null };
+    case 'text':
+      return { kind: 'text', text: value.text };
+    case 'array': {
+      const elements = value.elements.map(valueJson);
+      return { kind: 'array', elements, omitted: value.omitted };
+    }
+    case 'struct':
+    case 'union': {
+      const members = value.members.map((one) => ({ name: one.name, value: valueJson(one.value) }));
+      return {
+        kind: value.kind,
+        members,
+        ...(value.omitted > 0 ? { omitted: value.omitted } : {}),
+      };
+    }
+    case 'opaque':
+      return { kind: 'opaque' };
+    case 'unreadable':
+      return { kind: 'unreadable', reason: value.code };
+  }
+}
+
+/** JSON's numbers are exact to 2^53. */
+function integer(value: bigint): number | string {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : `${value}`;
+}
+
+/** Bytes of a cache line on x86_64, and on most arm64 machines. */
+const CACHE_LINE = 64;
+/** Comments stand behind this column, if the declaration is not longer. */
+const COMMENT_COLUMN = 56;
+
+/** A type as pahole prints it; the member's name stands where C has it. */
+export function typeText({ type, typedef, module }: NamedType): string {
+  const parts: string[] = [];
+  if (module !== undefined) parts.push(`/* in the module ${escapeText(module)} */`);
+  if (typedef !== undefined) {
+    parts.push(`typedef ${escapeText(type.spelling)} ${escapeText(typedef)};`);
+  }
+  if (type.kind === 'struct' || type.kind === 'union') parts.push(aggregateText(type));
+  else if (type.kind === 'enum') parts.push(enumText(type));
+  else if (typedef === undefined) parts.push(`${escapeText(type.spelling)};`);
+  return parts.join('\n');
+}
+
+/** Chosen members of a type, each a line as in its layout. */
+export function membersText(type: TypeDescription, members: readonly LayoutMember[]): string {
+  const lines = members.flatMap((member) => memberLines(member, 1));
+  return [`${escapeText(type.spelling)} {`, ...lines, '};'].join('\n');
+}
+
+function aggregateText(type: Aggregate): string {
+  const members = layoutOf(type);
+  const lines = members.flatMap((member) => memberLines(member, 1));
+  const footer = footerLines(type, members).map((line) => `\t/* ${line} */`);
+  return [`${escapeText(type.spelling)} {`, ...lines, '', ...footer, '};'].join('\n');
+}
+
+function memberLines(member: LayoutMember, depth: number): string[] {
+  const lines = holeLines(member.hole, depth);
+  if (member.members === undefined) {
+    lines.push(withPlace(`${escapeText(member.declaration)};`, member, depth));
+    return lines;
+  }
+  const suffix = member.suffix === '' ? '' : ` ${escapeText(member.suffix)}`;
+  lines.push(
+    `${'\t'.repeat(depth)}${escapeText(member.declaration)} {`,
+    ...member.members.flatMap((inner) => memberLines(inner, depth + 1)),
+    withPlace(`}${suffix};`, member, depth),
+  );
+  return lines;
+}
+
+function withPlace(text: string, { offset, size, bits }: LayoutMember, depth: number): string {
+  const pad = ' '.repeat(Math.max(1, COMMENT_COLUMN - depth * 8 - text.length));
+  const from = `${offset}`.padStart(5);
+  const comment = bits
+    ? `${from}:${`${bits.offset}`.padStart(2)} ${`${size}`.padStart(2)}`
+    : `${from} ${`${size}`.padStart(5)}`;
+  return `${'\t'.repeat(depth)}${text}${pad}/* ${comment} */`;
+}
+
+function holeLines({ bytes, bits }: Hole, depth: number): string[] {
+  if (bytes === 0 && bits === 0) return [];
+  const line = (what: string): string => `${'\t'.repeat(depth)}/* XXX ${what} hole, try to pack */`;
+  return [
+    '',
+    ...(bits > 0 ? [line(bits === 1 ? '1 bit' : `${bits} bits`)] : []),
+    ...(bytes > 0 ? [line(bytes === 1 ? '1 byte' : `${bytes} bytes`)] : []),
+    '',
+  ];
+}
+
+function footerLines(type: Aggregate, members: readonly LayoutMember[]): string[] {
+  const lines = [
+    `size: ${type.size}, cachelines: ${Math.ceil(type.size / CACHE_LINE)}, members: ${members.length}`,
+  ];
+  const sum = (of: (member: LayoutMember) => number): number =>
+    members.reduce((total, member) => total + of(member), 0);
+  const holes = sum(({ hole }) => (hole.bytes > 0 ? 1 : 0));
+  const bitHoles = sum(({ hole }) => (hole.bits > 0 ? 1 : 0));
+  if (holes > 0) {
+    const bytes = sum(({ bits, size }) => (bits ? 0 : size));
+    lines.push(
+      `sum members: ${bytes}, holes: ${holes}, sum holes: ${sum(({ hole }) => hole.bytes)}`,
+    );
+  }
+  if (bitHoles > 0) {
+    const bits = sum((member) => member.bits?.size ?? 0);
+    lines.push(
+      `sum bitfield members: ${bits} bits, bit holes: ${bitHoles}, sum bit holes: ${sum(({ hole }) => hole.bits)} bits`,
+    );
+  }
+  const padding = paddingOf(type);
+  if (padding.bytes > 0) lines.push(`padding: ${padding.bytes}`);
+  if (padding.bits > 0) lines.push(`bit_padding: ${padding.bits} bits`);
+  const last = type.size % CACHE_LINE;
+  if (last > 0) lines.push(`last cacheline: ${last} bytes`);
+  return lines;
+}
+
+function enumText(type: Extract<TypeDescription, { kind: 'enum' }>): string {
+  const values = [...type.values()].map(([name, value]) => `\t${escapeText(name)} = ${value},`);
+  return [`${escapeText(type.spelling)} {`, ...values, '', `\t/* size: ${type.size} */`, '};'].join(
+    '\n',
+  );
+}

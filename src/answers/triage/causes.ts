@@ -1,0 +1,121 @@
+import { type CauseFacts, type Conclusion, causesOf } from '../../triage/causes.js';
+import { type Finding, SEVERITIES } from '../../triage/finding.js';
+import { escapeText } from '../text/escape.js';
+import { formatSize } from '../text/size.js';
+import type { TriageJson } from './schema.js';
+import { findingSentences } from './words.js';
+
+/** Links between findings, and the cause of the most severe one. */
+export function causesJson(
+  findings: readonly Finding[],
+  facts: CauseFacts,
+): Pick<TriageJson, 'causes' | 'conclusion'> {
+  const { links, conclusion } = causesOf(findings, facts);
+  return {
+    causes: links,
+    conclusion: conclusion
+      ? { ...conclusion, words: conclusionSentences(conclusion, findings).join(' ') }
+      : null,
+  };
+}
+
+/** A finding and the findings that are printed below it. */
+export interface FindingTree {
+  readonly finding: Finding;
+  readonly below: readonly FindingTree[];
+}
+
+/** Parts of the text: the conclusion in sentences, findings below their causes, and the next command. */
+export function concluded(
+  findings: readonly Finding[],
+  facts: CauseFacts,
+): {
+  readonly sentences: readonly string[];
+  readonly trees: readonly FindingTree[];
+  readonly next: string | undefined;
+} {
+  const { links, conclusion } = causesOf(findings, facts);
+  const above = new Map<number, number>();
+  for (const { effect, cause, relation } of links) {
+    if (relation === 'same-process')
+      for (const [index, one] of findings.entries()) {
+        const isSame =
+          DETAILS.includes(one.code) && one.figures.pid === findings[cause]!.figures.pid;
+        if (isSame && !above.has(index)) above.set(index, effect);
+      }
+    else above.set(effect, cause);
+  }
+  const treeOf = (index: number): FindingTree => ({
+    finding: findings[index]!,
+    below: [...above]
+      .filter(([, parent]) => parent === index)
+      .map(([child]) => treeOf(child))
+      .toSorted((a, b) => worst(a) - worst(b)),
+  });
+  const trees = findings
+    .flatMap((_, index) => (above.has(index) ? [] : [treeOf(index)]))
+    .toSorted((a, b) => worst(a) - worst(b));
+  return {
+    sentences: conclusion
+      ? [...conclusionSentences(conclusion, findings), ...(above.size > 0 ? [INDENTED] : [])]
+      : [],
+    trees,
+    next: (conclusion?.cause == null ? trees[0]?.finding : findings[conclusion.cause])?.next,
+  };
+}
+
+/** Sockets that are not read: details of the memory that their process pins. */
+const DETAILS: readonly string[] = ['stalled-reader', 'unread-sockets'];
+
+/** Explains the indentation. */
+const INDENTED = 'Indented findings belong to, or follow from, the one above.';
+
+/** Place in {@link SEVERITIES} of the most severe finding of a tree. */
+function worst({ finding, below }: FindingTree): number {
+  return Math.min(SEVERITIES.indexOf(finding.severity), ...below.map(worst));
+}
+
+const size = (figure: unknown): string => (typeof figure === 'number' ? formatSize(figure) : '?');
+const percent = (part: unknown, whole: unknown): string =>
+  typeof part === 'number' && typeof whole === 'number' && whole > 0
+    ? `${Math.round((100 * part) / whole)} %`
+    : '?';
+
+/** The probable cause, how sure it is, and what would make it wrong. */
+export function conclusionSentences(
+  { confidence, effect, cause, figures }: Conclusion,
+  findings: readonly Finding[],
+): readonly string[] {
+  const { bytes, shortfallBytes, managedBytes, counter } = figures;
+  const { largestPid, largestComm, largestRssBytes } = figures;
+  const process = `pid ${largestPid} (${escapeText(String(largestComm))})`;
+  const ofTotal = `${percent(bytes, managedBytes)} of MemTotal`;
+  if (confidence === 'unknown')
+    return [
+      bytes == null
+        ? 'Cause not found: no finding and no counter explains the shortage.'
+        : `Cause not found: when memory ran out, ${size(bytes)} (${ofTotal}) was in no kernel counter, and no finding explains it.`,
+    ];
+  const label = confidence === 'likely' ? 'Probable cause' : 'Possible cause';
+  if (cause === null) {
+    const held = `${label}: when memory ran out, ${size(bytes)} (${ofTotal}) was ${escapeText(String(counter))}`;
+    return largestPid == null
+      ? [`${held}.`]
+      : [`${held}, ${size(largestRssBytes)} of it in ${process}.`];
+  }
+  const explaining = findings[cause]!;
+  const [headline] = findingSentences(explaining);
+  const named = headline.replace(/\.$/, '');
+  if (bytes == null) return cause === effect ? [] : [`${label}: ${named}.`];
+  // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".
+  const pinned = explaining.code === 'vmalloc' ? named : named.replace(/^[^:]*: /, '');
+  const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', and are not read'}.`;
+  const counted = `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter ${managedBytes == null ? 'includes' : 'included when memory ran out'}.`;
+  const wrong =
+    largestPid == null || Number(largestRssBytes) < Number(bytes)
+      ? []
+      : [
+          `Check ${process} too: it had ${size(largestRssBytes)}. If it normally needs less, it is the cause, or a part of it.`,
+        ];
+  return [said, counted, ...wrong];
+}

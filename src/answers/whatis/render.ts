@@ -1,0 +1,114 @@
+import type { Identified, Identity } from '../../account/whatis.js';
+import { hex } from '../../base/hex.js';
+import type { KernelFacts } from '../../kernel/kernel.js';
+import type { Warning } from '../../walk/warnings.js';
+import { kernelJson } from '../kernel-json.js';
+import { anyCategoryWords } from '../memory/words.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount } from '../text/size.js';
+import type { WhatisJson } from './schema.js';
+
+/** Identities of addresses of one kernel. */
+export interface WhatisAnswer {
+  readonly kernel: KernelFacts;
+  readonly identities: readonly Identity[];
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+export function whatisJson({ kernel, identities, complete, warnings }: WhatisAnswer): WhatisJson {
+  return {
+    schema: 'kdump-mem.whatis/1',
+    kernel: kernelJson(kernel),
+    identities: identities.map(({ address, physical, frame, category, object }) => ({
+      address: hex(address),
+      physical: physical === null ? null : hex(BigInt(physical)),
+      frame,
+      category,
+      object: object && objectJson(object),
+    })),
+    complete,
+    warnings: [...warnings],
+  };
+}
+
+type ObjectJson = NonNullable<WhatisJson['identities'][number]['object']>;
+
+function objectJson(object: Identified): ObjectJson {
+  switch (object.kind) {
+    case 'slab-object':
+    case 'vmalloc-area':
+      return { ...object, start: hex(object.start) };
+    case 'file-page':
+      return { ...object, offset: String(object.offset), inode: String(object.inode) };
+    case 'process-page':
+      return { ...object, address: hex(object.address) };
+    case 'socket-page':
+      return { ...object, sock: hex(object.sock) };
+    default:
+      return object;
+  }
+}
+
+/** One line for each address, and one for its page. */
+export function whatisText({ identities }: WhatisAnswer, width: number | null): string {
+  const text = (one: Identity) => identityText(one).flatMap((line) => wrap(line, width));
+  return identities.map((one) => text(one).join('\n')).join('\n\n');
+}
+
+function identityText({ address, physical, frame, category, object }: Identity): string[] {
+  const is = object === null ? (frame === null ? 'not mapped' : 'unknown') : objectWords(object);
+  const lines = [`${hex(address)}: ${is}.`];
+  if (frame !== null && physical !== null) {
+    const of = category === null ? 'unknown' : anyCategoryWords(category);
+    lines.push(
+      `  Page frame ${hex(BigInt(frame))}, physical address ${hex(BigInt(physical))}. Category: ${of}.`,
+    );
+  }
+  return lines;
+}
+
+const plus = (offset: number | bigint): string =>
+  Number(offset) === 0 ? '' : `+${hex(BigInt(offset))}`;
+const process = (pid: number, comm: string): string => `pid ${pid} (${escapeText(comm)})`;
+
+function objectWords(object: Identified): string {
+  switch (object.kind) {
+    case 'symbol': {
+      const module = object.module === null ? '' : ` [${escapeText(object.module)}]`;
+      const cpu = object.cpu === null ? '' : `, per-CPU variable of CPU ${object.cpu}`;
+      return `${escapeText(object.name)}${plus(object.offset)}${module}${cpu}`;
+    }
+    case 'slab-object': {
+      const state =
+        object.state === 'unknown' ? 'object (allocated or free)' : `${object.state} object`;
+      const member = object.member === null ? '' : `, ${escapeText(object.member)}`;
+      return `${state} of slab cache ${escapeText(object.cache)} (${formatCount(object.size)} bytes) at ${hex(object.start)}${plus(object.offset)}${member}`;
+    }
+    case 'slab-padding':
+      return `padding of a slab of ${escapeText(object.cache)}, behind its last object`;
+    case 'page-struct':
+      return `struct page of page frame ${hex(BigInt(object.frame))}${plus(object.offset)}`;
+    case 'stack':
+      return `kernel stack of ${process(object.pid, object.comm)}, ${formatCount(object.offset)} bytes above its lowest address`;
+    case 'vmalloc-area': {
+      const caller = object.caller === null ? '' : `, allocated by ${escapeText(object.caller)}`;
+      return `vmalloc area at ${hex(object.start)}${plus(object.offset)} (${formatCount(object.size)} bytes with its guard page)${caller}`;
+    }
+    case 'file-page': {
+      const path = object.path === null ? `inode ${object.inode}` : escapeText(object.path);
+      return `${path}${object.deleted ? ' (deleted)' : ''} (${escapeText(object.fsType)}), offset ${hex(object.offset)}`;
+    }
+    case 'process-page':
+      return `anonymous memory of ${process(object.pid, object.comm)}, at ${hex(object.address)} there`;
+    case 'socket-page': {
+      const holder = object.pid === null ? '' : ` of ${process(object.pid, object.comm ?? '?')}`;
+      return `page in the queue of ${escapeText(object.protocol)} socket ${hex(object.sock)}${holder}`;
+    }
+    case 'page':
+      return object.order === null || object.order === 0
+        ? 'page'
+        : `page of an order-${object.order} block`;
+  }
+}

@@ -1,0 +1,52 @@
+import { InvalidArgumentError } from 'commander';
+import { CATEGORIES, type CategoryName } from '../../account/memory/categories.js';
+import { type Category, leaves } from '../../account/memory/tree.js';
+import { formatSize } from '../../answers/text/size.js';
+import { parseSize } from '../kit/arguments.js';
+import { EXIT } from '../kit/failure.js';
+
+/** A limit of `--fail-on`, in bytes or as a share of all memory (0 to 1). */
+export interface Threshold {
+  readonly category: CategoryName;
+  readonly limit: { readonly bytes: number } | { readonly share: number };
+}
+
+/** Parses `unattributed=10%` and `network-sockets=2G`, one of several. */
+export function parseThreshold(text: string, previous: readonly Threshold[] = []): Threshold[] {
+  const [, name, amount = ''] = /^([a-z-]+)=(.+)$/.exec(text) ?? [];
+  const category = CATEGORIES.find((one) => one === name);
+  if (category === undefined)
+    throw new InvalidArgumentError(
+      `It must be CATEGORY=SIZE or CATEGORY=PERCENT%, such as unattributed=10%. Categories: ${CATEGORIES.join(', ')}.`,
+    );
+  const percent = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(amount)?.[1];
+  if (percent !== undefined && Number(percent) > 100)
+    throw new InvalidArgumentError('A share must be at most 100%.');
+  const limit =
+    percent === undefined ? { bytes: parseSize(amount) } : { share: Number(percent) / 100 };
+  return [...previous, { category, limit }];
+}
+
+/** Exit status and a line for each limit that is exceeded, or of which that is unknown. */
+export function checkThresholds(
+  memory: Category,
+  thresholds: readonly Threshold[],
+): { readonly status: number | undefined; readonly lines: readonly string[] } {
+  const all = leaves(memory);
+  const lines: string[] = [];
+  let status: number | undefined;
+  for (const { category, limit } of thresholds) {
+    const found = all.find((one) => one.category === category);
+    const most = 'bytes' in limit ? limit.bytes : limit.share * memory.bytes;
+    const words = `limit ${formatSize(Math.round(most))}`;
+    if (found && found.bytes > most) {
+      lines.push(`--fail-on: ${category} is ${formatSize(found.bytes)} (${words})`);
+      status = EXIT.differs;
+    } else if (!found?.complete) {
+      const why = found?.why ?? 'this source does not identify it';
+      lines.push(`--fail-on: ${category} is incomplete, and may exceed the ${words} (${why})`);
+      status ??= EXIT.incomplete;
+    }
+  }
+  return { status, lines };
+}

@@ -1,0 +1,192 @@
+import { HostError } from '../../base/errors.js';
+import { grouped } from '../../base/grouped.js';
+import type { Observation } from '../../host/observation.js';
+import { observe } from '../../host/observe.js';
+import { diagnose } from '../../skcheck/diagnose.js';
+import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
+import { type PinnedEstimate, sumPinned } from '../../skcheck/pinned.js';
+import { pinnedBy } from '../../skcheck/pinned-by-socket.js';
+import { SocketHistory } from '../../skcheck/socket-history.js';
+import { type Finding, severityOf } from '../../triage/finding.js';
+import type { HostReader } from '../../triage/host-reader.js';
+
+const HIDES = 'memory pinned by sockets that are not read';
+/** Minimum size of a reported queue in bytes, as in a dump: smaller ones are common in healthy programs. */
+const MIN_STALLED_BYTES = 2 ** 20;
+/** Minimum for a process below 5 % of memory: this much in queues is a note. Bytes. */
+const MIN_NOTED_BYTES = 64 * 2 ** 20;
+const MAX_FINDINGS = 20;
+
+/**
+ * Finds sockets whose queues pin memory, from a single sample without waiting.
+ *
+ * @param all whether other network namespaces can be entered
+ */
+export async function hostSockets(host: HostReader, all: boolean): Promise<Finding[]> {
+  let observation: Observation;
+  try {
+    observation = await observe(host.source, {
+      intervalMs: 0,
+      netns: all ? 'all' : 'own',
+      reader: 'auto',
+    });
+  } catch (error) {
+    host.miss('sockets', HIDES, error);
+    return [];
+  }
+  const miss = (why: string) => host.miss('sockets', HIDES, new HostError('unreadable', why));
+  const { losses, reader, holders } = observation;
+  const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
+  if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
+  if (losses.closed.length + losses.hidden > 0)
+    miss(
+      `network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`,
+    );
+  if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
+  if (!all) miss('other network namespaces are not readable: permission denied');
+  if (holders.denied.length > 0)
+    miss(`/proc/PID/fd of ${countWords(holders.denied.length)}: permission denied`);
+  return host.run('sockets', HIDES, function* () {
+    const total = host.meminfo('MemTotal');
+    yield* pinnedByProcess(observation, total);
+    yield* stalledReaders(observation, total);
+  });
+}
+
+const countWords = (count: number): string => `${count} ${count === 1 ? 'process' : 'processes'}`;
+
+interface Queues {
+  readonly comm: string | null;
+  readonly each: PinnedEstimate[];
+  charge: number;
+  payload: number;
+  rings: number;
+}
+
+/** A socket with several holders counts for the one with the lowest pid. */
+function* pinnedByProcess(observation: Observation, total: number): Generator<Finding> {
+  const { host, holders, processes, first } = observation;
+  const history = new SocketHistory(observation);
+  const byPid = new Map<number | null, Queues>();
+  for (const socket of first.sockets) {
+    const { pinned, charge } = pinnedBy(socket, true, host, history);
+    const { ringBytes: rings = 0 } = socket;
+    if (pinned.high === 0 && rings === 0) continue;
+    const inodes = [socket, ...history.listeners(socket)].map(({ inode }) => inode);
+    const pids = inodes.flatMap((inode) =>
+      (holders.byInode.get(inode) ?? []).map(({ pid }) => pid),
+    );
+    const pid = pids.length === 0 ? null : pids.reduce((a, b) => Math.min(a, b));
+    const comm = pid === null ? null : (processes.get(pid)?.comm ?? null);
+    const own = byPid.get(pid) ?? { comm, each: [], charge: 0, payload: 0, rings: 0 };
+    byPid.set(pid, own);
+    own.each.push(pinned);
+    own.charge += charge;
+    own.rings += rings;
+    own.payload += socket.state === 'LISTEN' ? 0 : socket.recvQ + socket.sendQ;
+  }
+  for (const [pid, { comm, each, charge, payload, rings }] of byPid) {
+    const queued = sumPinned(each, charge, host);
+    // Rings are allocated completely, and no queue contains them.
+    const [low, likely] = [queued.low + rings, queued.likely + rings];
+    const atMost = queued.atMost === null ? null : queued.atMost + rings;
+    const severity = severityOf(likely, total) ?? (likely >= MIN_NOTED_BYTES ? 'note' : undefined);
+    if (severity === undefined) continue;
+    const figures = {
+      pid,
+      comm,
+      sockets: each.length,
+      pinnedBytes: likely,
+      leastBytes: low,
+      mostBytes: atMost,
+      payloadBytes: payload,
+      share: likely / total,
+      ...(rings > 0 ? { ringBytes: rings } : {}),
+    };
+    const next = pid === null ? 'skcheck' : `skcheck --pid ${pid}`;
+    const code = pid === null ? 'queued-data-of-machine' : 'queued-data-of-process';
+    yield { code, severity, figures, evidence: [], next };
+  }
+}
+
+/**
+ * Finds stalled readers: each large queue, and the small ones of a process together, with what the send queues
+ * of their local peers pin. In a single sample, only TCP shows the age of the newest data.
+ */
+function stalledReaders(observation: Observation, total: number): Finding[] {
+  const stalled = diagnose(observation)
+    .findings.filter(({ verdict }) => verdict.verdict === 'stalled-reader')
+    .toSorted((a, b) => b.pinned.likely - a.pinned.likely);
+  const isLarge = ({ pinned }: SocketFinding) => pinned.likely >= MIN_STALLED_BYTES;
+  const large = stalled.filter(isLarge);
+  const others = large.length - MAX_FINDINGS;
+  const single = large.slice(0, MAX_FINDINGS).map((each, index): Finding => {
+    const [holder] = each.holders;
+    const [process] = each.processes;
+    const { waitedMs } = each.verdict;
+    const figures = {
+      ageSeconds: waitedMs === null ? null : Math.round(waitedMs / 1000),
+      unreadBytes: each.unread,
+      pinnedBytes: each.pinned.likely,
+      leastBytes: each.pinned.low,
+      mostBytes: each.pinned.atMost,
+      windowBytes: null,
+      pid: holder?.pid ?? null,
+      comm: process?.comm ?? null,
+      fd: holder?.fds[0] ?? null,
+      holders: each.holders.length,
+      doing: process?.waitsIn ? 'elsewhere' : null,
+      symbol: process?.waitsIn ?? null,
+      ...(others > 0 && index === MAX_FINDINGS - 1 ? { others } : {}),
+    };
+    return { code: 'stalled-reader', severity: 'note', figures, evidence: [], next: nextOf(each) };
+  });
+  const small = grouped(
+    stalled.filter((each) => !isLarge(each)),
+    (each) => readerOf(each).pid,
+  );
+  const together = [...small.values()].flatMap((each) => unreadTogether(each, observation, total));
+  return [...together.slice(0, MAX_FINDINGS), ...single];
+}
+
+/** Small queues of one process; empty if they and their peers pin little. */
+function unreadTogether(
+  each: readonly SocketFinding[],
+  { host }: Observation,
+  total: number,
+): Finding[] {
+  const [first] = each;
+  if (!first) return [];
+  const peers = localPeersOf(each);
+  const charges = peers.reduce((sum, { charge }) => sum + charge, 0);
+  const ofPeers = sumPinned(
+    peers.map(({ pinned }) => pinned),
+    charges,
+    host,
+  ).likely;
+  const own = each.reduce((sum, { pinned }) => sum + pinned.likely, 0);
+  if (own + ofPeers < MIN_STALLED_BYTES) return [];
+  const waited = each.flatMap(({ verdict }) => verdict.waitedMs ?? []);
+  const figures = {
+    sockets: each.length,
+    ...readerOf(first),
+    unaccepted: each.filter(({ acceptQueue }) => acceptQueue).length,
+    unreadBytes: each.reduce((sum, { unread }) => sum + unread, 0),
+    pinnedBytes: own,
+    peersBytes: ofPeers,
+    ageSeconds: waited.length === 0 ? null : Math.round(Math.min(...waited) / 1000),
+  };
+  const severity = severityOf(own + ofPeers, total) ?? 'note';
+  return [{ code: 'unread-sockets', severity, figures, evidence: [], next: nextOf(first) }];
+}
+
+/** The process that should read it, or accept it first. */
+function readerOf({ holders, processes, acceptQueue }: SocketFinding) {
+  const of = holders.length > 0 ? { holders, processes } : acceptQueue;
+  return { pid: of?.holders[0]?.pid ?? null, comm: of?.processes[0]?.comm ?? null };
+}
+
+function nextOf(each: SocketFinding): string {
+  const { pid } = readerOf(each);
+  return pid === null ? 'skcheck' : `skcheck --pid ${pid}`;
+}

@@ -1,0 +1,101 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { WhatisAnswer } from '../../answers/whatis/render.js';
+import { WalkError } from '../../base/errors.js';
+import type { NativeKernel } from '../../kernel/native/kernel.js';
+import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
+import { Warnings } from '../../walk/warnings.js';
+import { present } from '../kit/answer.js';
+import { parseWritten } from '../kit/arguments.js';
+import { besideDumps } from '../kit/dump-arguments.js';
+import { UsageError } from '../kit/failure.js';
+import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { Progress } from '../kit/terminal.js';
+
+interface WhatisOptions extends SourceOptions {
+  readonly json?: true;
+  readonly strict?: true;
+}
+
+/** A place to identify, or a page frame. */
+type PlaceOrFrame = WrittenPlace | { readonly frame: number };
+
+const EXAMPLES = `
+ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a per-CPU
+variable of one CPU. pfn:N is a page frame, decimal or hex with 0x.
+
+Examples:
+  kdump-mem whatis ffff8f07c2592700 --vmcore vmcore
+      slab object, stack, symbol, vmalloc area, struct page, or the owner of the page
+  kdump-mem whatis pfn:0x1a2b3 ffffffff82a13940 --vmcore vmcore
+      several at once: memory is passed over once at most
+  kdump-mem whatis init_task+0x10 --live
+
+A page that is no slab, stack or area needs a pass over all memory. Anonymous memory is named by
+the first process that maps it.
+
+Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 4 no such symbol, 5 (with
+--strict) something could not be read.`;
+
+/** Registers `kdump-mem whatis`, which identifies addresses. */
+export function registerWhatis(program: Command): void {
+  const command: Command = addSourceOptions(program.command('whatis'));
+  const parse = besideDumps(() => command, parsePlaceOrFrame);
+  command
+    .description('identify addresses: slab object, stack, symbol, file, process or socket of each')
+    .argument(
+      '<place...>',
+      'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET, or pfn:N',
+      (text: string, before: readonly PlaceOrFrame[] = []) => [...before, parse(text)],
+    )
+    .option('--json', 'print the answer as JSON')
+    .option('--strict', 'exit with status 5 if anything could not be read')
+    .addHelpText('after', EXAMPLES)
+    .action(async (places: readonly PlaceOrFrame[], options: WhatisOptions) => {
+      if (options.engine === 'crash' || options.engine === 'verify')
+        throw new UsageError('whatis does not support --engine crash or verify');
+      const kernel = await openNativeSource(options);
+      const progress = new Progress();
+      try {
+        const [{ AddressIdentifier }, { whatisJson, whatisText }] = await Promise.all([
+          import('../../account/whatis.js'),
+          import('../../answers/whatis/render.js'),
+        ]);
+        const addresses = places.map((one) => addressOf(kernel, one));
+        const warnings = new Warnings(kernel.doubts);
+        const identifier = new AddressIdentifier(
+          kernel,
+          kernel.symbolTable,
+          warnings,
+          progress.of('scanning page frames'),
+        );
+        const identities = addresses.map((address) => identifier.of(address));
+        progress.clear();
+        const found: WhatisAnswer = {
+          kernel: kernel.facts,
+          identities,
+          complete: warnings.complete,
+          warnings: warnings.list(),
+        };
+        present(found, options, { toJson: whatisJson, toText: whatisText });
+      } finally {
+        progress.clear();
+        kernel.close();
+      }
+    });
+}
+
+function parsePlaceOrFrame(text: string): PlaceOrFrame {
+  const [, number] = /^pfn:(0x[0-9a-f]{1,12}|\d{1,15})$/i.exec(text) ?? [];
+  if (number !== undefined) return { frame: Number(number) };
+  if (/^pfn:/i.test(text))
+    throw new InvalidArgumentError('It must be pfn:N, decimal or hex with 0x.');
+  return parseWritten(text);
+}
+
+function addressOf(kernel: NativeKernel, place: PlaceOrFrame): bigint {
+  if (!('frame' in place)) return findPlace(kernel, place).address;
+  const address = kernel.pages.addressOfFrame(place.frame);
+  if (address === undefined)
+    throw new WalkError('no-such-symbol', `page frame ${place.frame} does not exist`);
+  return address;
+}

@@ -1,0 +1,131 @@
+import { join } from 'node:path';
+import { isHostError } from '../../base/errors.js';
+import type { HostSource } from '../host-source.js';
+import { listedPids } from './pids.js';
+
+/** Maximum number of owners, largest first. */
+const MAX_OWNERS = 10;
+/** Smaller files are ignored. */
+const MIN_BYTES = 64 * 1024;
+/** Time limit in milliseconds, about that for a million descriptors; later files are not listed. */
+const MAX_MS = 1000;
+/** Maximum number of entries of tmpfs mounts, and depth of folders. */
+const MAX_ENTRIES = 65_536;
+const MAX_DEPTH = 16;
+
+/** Suffix of the link of an unlinked file (d_path, fs/d_path.c). */
+const DELETED = ' (deleted)';
+
+/** A file in tmpfs, a memfd or a System V segment. */
+export interface SharedFile {
+  readonly kind: 'file' | 'segment';
+  /** Hostile. */
+  readonly name: string;
+  /** For a file, a process that has it open; for a segment, its creator. */
+  readonly pid?: number;
+  readonly bytes: number;
+}
+
+/**
+ * Files in memory (memfd, tmpfs) and System V segments, largest first, mapped or not. A memfd or deleted file
+ * exists only as long as a process has it open; `pid` is one of these. Bytes are allocated pages, including
+ * swapped ones.
+ */
+export function sharedFiles(host: HostSource): SharedFile[] {
+  const { file } = host;
+  if (!file) return [];
+  const until = host.now() + MAX_MS;
+  const found = new Map<string, SharedFile>();
+  const take = (path: string, name: string, pid?: number): void => {
+    const facts = attempted(() => file(path));
+    if (!facts?.isFile || facts.bytes < MIN_BYTES) return;
+    const key = `${facts.device}:${facts.inode}`;
+    const holder = found.get(key)?.pid ?? pid;
+    const owner = { kind: 'file', name, bytes: facts.bytes } as const;
+    found.set(key, holder === undefined ? owner : { ...owner, pid: holder });
+  };
+  const mounts = mountsOf(host, 'self');
+  const points = [...mounts.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
+  for (const pid of attempted(() => listedPids(host)) ?? []) {
+    const descriptors = `/proc/${pid}/fd`;
+    let own: Mounts | undefined;
+    for (const fd of attempted(() => host.list(descriptors)) ?? []) {
+      if (host.now() > until) break;
+      const path = `${descriptors}/${fd}`;
+      const link = attempted(() => host.readLink(path)) ?? '';
+      const isMemfd = link.startsWith('/memfd:');
+      if (isMemfd) {
+        // memfds with hugetlb pages are in another file system.
+        if (attempted(() => host.isTmpfs?.(path)))
+          take(path, link.replace(/^\/(.*?)(?: \(deleted\))?$/s, '$1'), Number(pid));
+      } else if (link.endsWith(DELETED) || points.some((point) => link.startsWith(`${point}/`))) {
+        // Not by stat: it would block on an unresponsive file system.
+        const info = attempted(() => host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '';
+        own ??= mountsOf(host, pid);
+        if (own.get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '')?.isTmpfs)
+          take(path, link, Number(pid));
+      }
+    }
+  }
+  const isMount = new Set([...mounts.values()].map(({ point }) => point));
+  let entries = 0;
+  const walk = (folder: string, depth: number): void => {
+    for (const name of attempted(() => host.list(folder)) ?? []) {
+      if (host.now() > until || ++entries > MAX_ENTRIES) return;
+      const path = join(folder, name);
+      const facts = isMount.has(path) ? undefined : attempted(() => file(path));
+      if (facts?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1);
+      else if (facts?.isFile) take(path, path);
+    }
+  };
+  for (const point of points) walk(point, 0);
+  return [...found.values(), ...segments(host)]
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .slice(0, MAX_OWNERS);
+}
+
+/** Files may disappear or require permission: the owner of an unreadable file is unknown. */
+function attempted<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isHostError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Keyed by the id in fdinfo (`mnt_id`). */
+type Mounts = ReadonlyMap<string, { readonly point: string; readonly isTmpfs: boolean }>;
+
+/** Mounts in a process's namespace; `\040` is a space (Documentation/filesystems/proc.rst, 3.5). */
+function mountsOf(host: HostSource, pid: string): Mounts {
+  const mounts = new Map<string, { point: string; isTmpfs: boolean }>();
+  const text = attempted(() => host.readText(`/proc/${pid}/mountinfo`)) ?? '';
+  for (const line of text.split('\n')) {
+    const [, id, point, type] = /^(\d+) \d+ \d+:\d+ \S+ (\S+) .*? - (\S+) /.exec(line) ?? [];
+    if (id === undefined || point === undefined) continue;
+    const plain = point.replace(/\\([0-7]{3})/g, (_, octal) =>
+      String.fromCharCode(parseInt(octal, 8)),
+    );
+    mounts.set(id, { point: plain, isTmpfs: type === 'tmpfs' });
+  }
+  return mounts;
+}
+
+/**
+ * System V segments with their creators. Columns: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime
+ * ctime rss swap (sysvipc_shm_proc_show, ipc/shm.c).
+ */
+function segments(host: HostSource): SharedFile[] {
+  const text = attempted(() => host.readText('/proc/sysvipc/shm')) ?? '';
+  return text
+    .split('\n')
+    .slice(1, MAX_ENTRIES)
+    .flatMap((line): SharedFile[] => {
+      const columns = line.trim().split(/ +/);
+      const [id, pid, rss, swap] = [1, 4, 14, 15].map((at) => Number(columns[at] ?? Number.NaN));
+      const bytes = rss! + swap!;
+      if (columns.length !== 16 || !Number.isSafeInteger(bytes) || bytes < MIN_BYTES) return [];
+      return [{ kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes }];
+    });
+}

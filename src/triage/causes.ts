@@ -1,0 +1,383 @@
+import type { Evidence, Figure, Finding } from './finding.js';
+import { isHalted } from './hypervisor.js';
+
+/** Reasons to link a finding to its cause: the fact that both share. */
+export const CAUSE_RELATIONS = [
+  'panic-message',
+  'share-of-shortfall',
+  'same-process',
+  'same-zone',
+  'idle-cpu',
+  'rule',
+] as const;
+export type CauseRelation = (typeof CAUSE_RELATIONS)[number];
+
+/** A link from a finding to its cause. Both are indexes in the list of findings. */
+export interface CauseLink {
+  readonly effect: number;
+  readonly cause: number;
+  readonly relation: CauseRelation;
+  /** Figures that support the link, with fixed names for each relation. */
+  readonly figures: Readonly<Record<string, Figure>>;
+}
+
+/** How well the figures support a cause. `unknown`: no finding and no counter explains the effect. */
+export const CONFIDENCES = ['likely', 'possible', 'unknown'] as const;
+export type Confidence = (typeof CONFIDENCES)[number];
+
+/** Cause of the most severe finding. */
+export interface Conclusion {
+  readonly confidence: Confidence;
+  /** Index of the finding that is explained. */
+  readonly effect: number;
+  /** Index of the finding that explains it; null: a figure of the effect explains it, or nothing. */
+  readonly cause: number | null;
+  readonly figures: Readonly<Record<string, Figure>>;
+}
+
+export interface Causes {
+  readonly links: readonly CauseLink[];
+  readonly conclusion: Conclusion | undefined;
+}
+
+/** Facts in addition to the findings. */
+export interface CauseFacts {
+  /**
+   * Seconds from boot to the time of the memory findings; undefined: unknown, or the log is from another
+   * boot.
+   */
+  readonly uptimeSeconds: number | undefined;
+  readonly complete: boolean;
+  /** Memory was read from counters or page flags, which attribute no page to a socket. */
+  readonly socketsUncounted?: boolean;
+}
+
+/** A shortfall below this share of memory is noise: per-CPU pages, pages that are being freed. */
+const NOTABLE = 0.1;
+/** A finding explains a shortfall if it accounts for at least this share. */
+const EXPLAINS = 0.5;
+/** Above this share, a finding exceeds the shortfall: the figures are inconsistent. */
+const TOO_MUCH = 1.5;
+/** Maximum difference in seconds between the dump and a report in its log that describe the same moment. */
+const SAME_MOMENT = 10;
+
+/**
+ * Links findings to their causes if a figure or a fact supports it.
+ *
+ * A panic follows from the event that its message names. A shortage follows from memory in no counter of the
+ * report, if the current owner of that memory already held it then. A finding has at most one cause, so links
+ * form trees.
+ */
+export function causesOf(findings: readonly Finding[], facts: CauseFacts): Causes {
+  const links = new Map<number, CauseLink>();
+  const link = (one: CauseLink | undefined): void => {
+    if (!one || one.effect === one.cause || links.has(one.effect)) return;
+    // No cycles: the cause must not follow from the effect.
+    for (let at: number | undefined = one.cause; at !== undefined; at = links.get(at)?.cause)
+      if (at === one.effect) return;
+    links.set(one.effect, one);
+  };
+  for (const one of byRule(findings)) link(one);
+  for (const [index, finding] of findings.entries()) {
+    if (finding.code === 'panic') link(causeOfPanic(findings, index));
+    if (isShortage(finding)) link(causeOfShortage(findings, index, facts));
+  }
+  for (const [index, { code, figures }] of findings.entries()) {
+    if (code === 'soft-lockup') link(causeOfLockup(findings, index));
+    if (code === 'low-memory') link(causeOfLowZone(findings, index, links));
+    if (code === 'unattributed-memory' && facts.socketsUncounted)
+      link(causeOfUnattributed(findings, index));
+    if (code === 'queued-data-of-process' || code === 'queued-data')
+      link(causeOfQueue(findings, index, figures));
+  }
+  return {
+    links: [...links.values()].toSorted((a, b) => a.effect - b.effect),
+    conclusion: conclusionOf(findings, links, facts),
+  };
+}
+
+/** Links defined by a team's rules. */
+function* byRule(findings: readonly Finding[]): Generator<CauseLink> {
+  for (const [cause, { rule }] of findings.entries()) {
+    if (rule?.causes === undefined) continue;
+    for (const [effect, { code }] of findings.entries())
+      if (rule.causes.includes(code)) yield { effect, cause, relation: 'rule', figures: {} };
+  }
+}
+
+/** Reasons in the message of a panic (kernel/panic.c and its callers), with the finding's code. */
+const PANIC_REASONS: readonly (readonly [RegExp, Finding['code']])[] = [
+  [/out of memory/i, 'oom-kill'],
+  [/fatal exception|Oops/i, 'oops'],
+  [/hung_task/, 'hung-task'],
+  [/softlockup/, 'soft-lockup'],
+  [/hard lockup/i, 'hard-lockup'],
+  [/RCU Stall/i, 'rcu-stall'],
+];
+
+/** The last finding of the kind that the message names: others of that kind did not end in a panic. */
+function causeOfPanic(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const { figures } = findings[effect]!;
+  const reason = String(figures.reason ?? '');
+  const [, code] = PANIC_REASONS.find(([message]) => message.test(reason)) ?? [];
+  if (code === undefined) return undefined;
+  const sameBoot = ({ figures: of }: Finding) =>
+    (of.boot ?? null) === (figures.boot ?? null) && (of.log ?? null) === (figures.log ?? null);
+  const candidates = [...findings.entries()].filter(
+    ([, one]) =>
+      one.code === code &&
+      sameBoot(one) &&
+      // If the OOM killer killed a victim, the kernel continued.
+      (code !== 'oom-kill' ||
+        ['panic', 'no-killable-process'].includes(String(one.figures.outcome))),
+  );
+  const last = candidates.toSorted(([, a], [, b]) => lastTime(b) - lastTime(a))[0];
+  return last && { effect, cause: last[0], relation: 'panic-message', figures: { reason } };
+}
+
+/** Seconds since boot of a finding's last line; −1: the log has no timestamps. */
+function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
+  const timeOf = (one: Evidence) =>
+    one.kind === 'log' && one.timestamp !== null ? Number(one.timestamp) / 1e9 : -1;
+  return Math.max(-1, ...evidence.map(timeOf));
+}
+
+function isShortage({ code, figures }: Finding): boolean {
+  return code === 'oom-kill' && figures.scope === 'machine' && figures.reason === 'global';
+}
+
+/** Findings about memory that no counter of the report includes. */
+const UNCOUNTED: ReadonlySet<string> = new Set([
+  'queued-data',
+  'queued-data-of-process',
+  'queued-data-of-machine',
+  'unattributed-memory',
+  'pipes',
+  'vmalloc',
+]);
+
+const bytesOf = ({ figures }: Finding): number => Number(figures.pinnedBytes ?? figures.bytes ?? 0);
+
+/**
+ * Links a shortage to the largest owner of memory outside the report's counters, if it already held that
+ * memory then.
+ */
+function causeOfShortage(
+  findings: readonly Finding[],
+  effect: number,
+  facts: CauseFacts,
+): CauseLink | undefined {
+  const { unattributedBytes, managedBytes } = findings[effect]!.figures;
+  if (typeof unattributedBytes !== 'number' || typeof managedBytes !== 'number') return undefined;
+  if (unattributedBytes < NOTABLE * managedBytes) return undefined;
+  const since = secondsSince(findings[effect]!, facts);
+  const [largest] = [...findings.entries()]
+    .filter(([, one]) => UNCOUNTED.has(one.code) && wasThere(findings, one, since))
+    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
+  if (!largest) return undefined;
+  const [cause, finding] = largest;
+  const share = bytesOf(finding) / unattributedBytes;
+  if (share < EXPLAINS || share > TOO_MUCH) return undefined;
+  return {
+    effect,
+    cause,
+    relation: 'share-of-shortfall',
+    figures: {
+      bytes: bytesOf(finding),
+      shortfallBytes: unattributedBytes,
+      share: Math.min(1, share),
+    },
+  };
+}
+
+/**
+ * Seconds from a report to the time of the dump; undefined: unknown, or the report may be from another boot.
+ */
+function secondsSince(
+  { figures, evidence }: Finding,
+  { uptimeSeconds }: CauseFacts,
+): number | undefined {
+  const then = lastTime({ evidence });
+  const isElsewhere = figures.log != null || (figures.boot ?? 0) !== 0;
+  if (uptimeSeconds === undefined || then < 0 || isElsewhere) return undefined;
+  return Math.max(0, uptimeSeconds - then);
+}
+
+/**
+ * Whether memory that is pinned now was pinned at the time of the report: the dump is of the same moment, or
+ * the data is older than the report.
+ */
+function wasThere(
+  findings: readonly Finding[],
+  { figures }: Finding,
+  since: number | undefined,
+): boolean {
+  if (since === undefined) return false;
+  if (since <= SAME_MOMENT) return true;
+  return findings.some(
+    ({ code, figures: of }) =>
+      code === 'stalled-reader' &&
+      of.pid !== null &&
+      of.pid === figures.pid &&
+      Number(of.ageSeconds ?? 0) >= since,
+  );
+}
+
+/** Links a CPU that was stuck while it halted to the hypervisor, which did not run it. */
+function causeOfLockup(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const lockup = findings[effect]!;
+  const cause = findings.findIndex(({ code }) => code === 'hypervisor-overcommitted');
+  if (cause < 0 || !isHalted(lockup)) return undefined;
+  return { effect, cause, relation: 'idle-cpu', figures: { cpu: lockup.figures.cpu ?? null } };
+}
+
+/** Links a zone that is short of memory now to the shortage of the same zone. */
+function causeOfLowZone(
+  findings: readonly Finding[],
+  effect: number,
+  links: ReadonlyMap<number, CauseLink>,
+): CauseLink | undefined {
+  const { zone, node } = findings[effect]!.figures;
+  for (const { effect: shortage, cause, relation } of links.values()) {
+    const { figures } = findings[shortage]!;
+    if (relation === 'share-of-shortfall' && figures.zone === zone && figures.node === node)
+      return { effect, cause, relation: 'same-zone', figures: { zone: zone!, node: node! } };
+  }
+  return undefined;
+}
+
+/** Links unattributed memory to sockets: without kernel memory, the memory that they pin is unattributed. */
+function causeOfUnattributed(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const shortfallBytes = bytesOf(findings[effect]!);
+  const [largest] = [...findings.entries()]
+    .filter(([, { code }]) => UNCOUNTED.has(code) && code !== 'unattributed-memory')
+    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
+  if (!largest || shortfallBytes === 0) return undefined;
+  const [cause, finding] = largest;
+  const share = bytesOf(finding) / shortfallBytes;
+  if (share < EXPLAINS || share > TOO_MUCH) return undefined;
+  const bytes = bytesOf(finding);
+  const figures = { bytes, shortfallBytes, share: Math.min(1, share) };
+  return { effect, cause, relation: 'share-of-shortfall', figures };
+}
+
+/** Links a queue to its process, which does not read it. */
+function causeOfQueue(
+  findings: readonly Finding[],
+  effect: number,
+  { pid, sock, pinnedBytes, sockets = 1 }: Finding['figures'],
+): CauseLink | undefined {
+  if (pid == null) return undefined;
+  const stalled = [...findings.entries()].filter(
+    ([, { code, figures }]) =>
+      ['stalled-reader', 'unread-sockets'].includes(code) &&
+      figures.pid === pid &&
+      (sock === undefined || figures.sock === sock),
+  );
+  const bytes = stalled.reduce((sum, [, one]) => sum + bytesOf(one), 0);
+  const [first] = stalled;
+  // The list of stalled readers is limited: its last entry has the number of omitted ones.
+  const count = stalled.reduce(
+    (sum, [, one]) => sum + Number(one.figures.sockets ?? 1) + Number(one.figures.others ?? 0),
+    0,
+  );
+  const isMost = bytes >= EXPLAINS * Number(pinnedBytes) || count >= EXPLAINS * Number(sockets);
+  if (!first || !isMost) return undefined;
+  const ages = stalled.map(([, { figures }]) => Number(figures.ageSeconds ?? 0));
+  return {
+    effect,
+    cause: first[0],
+    relation: 'same-process',
+    figures: { pid, sockets: count, ageSeconds: Math.min(...ages) },
+  };
+}
+
+/** Counters of a report for memory that reclaim cannot free, by figure. */
+const HELD = {
+  anonBytes: 'anonymous memory',
+  sharedBytes: 'shared memory and tmpfs',
+  slabUnreclaimableBytes: 'unreclaimable slab',
+  pageTableBytes: 'page tables',
+  kernelStackBytes: 'kernel stacks',
+  hugePageBytes: 'huge pages (hugetlb)',
+  unattributedBytes: 'memory in no kernel counter',
+} as const;
+
+/**
+ * Conclusion about the first of the most severe findings with a cause; otherwise about an unexplained
+ * shortage.
+ */
+function conclusionOf(
+  findings: readonly Finding[],
+  links: ReadonlyMap<number, CauseLink>,
+  { complete }: CauseFacts,
+): Conclusion | undefined {
+  const isWorth = (least: readonly Finding['severity'][]) => (one: Finding, index: number) =>
+    least.includes(one.severity) &&
+    (isShortage(one) || (links.get(index)?.relation ?? 'same-process') !== 'same-process');
+  const critical = findings.findIndex(isWorth(['critical']));
+  const effect = critical < 0 ? findings.findIndex(isWorth(['warning'])) : critical;
+  if (effect < 0) return undefined;
+  let cause = effect;
+  let share: CauseLink | undefined;
+  for (let at = links.get(effect); at && at.relation !== 'same-process'; at = links.get(at.cause)) {
+    cause = at.cause;
+    if (at.relation === 'share-of-shortfall') share = at;
+  }
+  const shortage = share?.effect ?? (isShortage(findings[cause]!) ? cause : undefined);
+  if (share) {
+    const reading = links.get(cause);
+    const { largestPid, largestComm, largestRssBytes, managedBytes } =
+      findings[share.effect]!.figures;
+    return {
+      confidence: complete ? 'likely' : 'possible',
+      effect,
+      cause,
+      figures: {
+        ...share.figures,
+        ...(reading ? { unreadSockets: reading.figures.sockets ?? null } : {}),
+        largestPid: largestPid ?? null,
+        largestComm: largestComm ?? null,
+        largestRssBytes: largestRssBytes ?? null,
+        managedBytes: managedBytes ?? null,
+      },
+    };
+  }
+  if (shortage === undefined) {
+    const isProven = findings[cause]!.code !== 'hypervisor-overcommitted';
+    return { confidence: isProven ? 'likely' : 'possible', effect, cause, figures: {} };
+  }
+  return { effect, cause: null, ...byCounters(findings[shortage]!.figures) };
+}
+
+/** Without a finding, the report's own counters show the largest kind of memory, and its process. */
+function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
+  const { managedBytes, largestPid, largestComm, largestRssBytes } = figures;
+  const held = Object.entries(HELD).flatMap(([name, what]) => {
+    const bytes = figures[name];
+    return typeof bytes === 'number' ? [{ what, bytes }] : [];
+  });
+  const [most] = held.toSorted((a, b) => b.bytes - a.bytes);
+  const known = { managedBytes: managedBytes ?? null };
+  if (!most || typeof managedBytes !== 'number' || most.bytes < EXPLAINS * managedBytes) {
+    const { unattributedBytes } = figures;
+    return { confidence: 'unknown', figures: { ...known, bytes: unattributedBytes ?? null } };
+  }
+  if (most.what === HELD.unattributedBytes)
+    return { confidence: 'unknown', figures: { ...known, bytes: most.bytes } };
+  const isOfOne =
+    most.what === HELD.anonBytes &&
+    typeof largestRssBytes === 'number' &&
+    largestRssBytes >= EXPLAINS * most.bytes;
+  return {
+    confidence: 'possible',
+    figures: {
+      ...known,
+      counter: most.what,
+      bytes: most.bytes,
+      ...(isOfOne
+        ? { largestPid: largestPid ?? null, largestComm: largestComm ?? null, largestRssBytes }
+        : {}),
+    },
+  };
+}

@@ -1,0 +1,114 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import { leaves } from '../account/memory/tree.js';
+import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import type { Kernel } from '../kernel/kernel.js';
+import type { Warnings } from '../walk/warnings.js';
+import { type Finding, type StackEvidence, severityOf } from './finding.js';
+import { queuedData } from './queued-data.js';
+
+/** Findings of the memory breakdown and the sockets. */
+export function memoryFindings(answer: MemoryAnswer): Finding[] {
+  const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
+  const { census, memory } = answer;
+  const waiting = census ? queuedData(census, memory.bytes) : [];
+  return [...waiting, ...unattributed(answer), ...shortZones(answer, pageSize)];
+}
+
+function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
+  const category = leaves(memory).find((one) => one.category === 'unattributed');
+  const severity = severityOf(category?.bytes ?? 0, memory.bytes);
+  // Unattributed memory may include free memory.
+  if (category === undefined || severity === undefined || freeConflict) return;
+  const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
+  yield {
+    code: 'unattributed-memory',
+    severity,
+    figures: {
+      bytes: category.bytes,
+      share: category.bytes / memory.bytes,
+      mostOrder: most?.order ?? null,
+      mostBlocks: most?.blocks ?? null,
+    },
+    evidence: [],
+    next: 'memory -v',
+  };
+}
+
+/** Zones whose free blocks are below the min watermark. */
+function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Finding> {
+  for (const { nodeId, name, freeBlocks, watermarks, managed } of zones) {
+    const free = freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+    if (watermarks === null || managed === 0 || free >= watermarks.min) continue;
+    yield {
+      code: 'low-memory',
+      severity: 'warning',
+      figures: {
+        node: nodeId,
+        zone: name,
+        freeBytes: free * pageSize,
+        minBytes: watermarks.min * pageSize,
+      },
+      evidence: [],
+      next: 'memory --nodes',
+    };
+  }
+}
+
+/** Maximum number of different stacks of blocked tasks. */
+const MOST = 10;
+
+/** This many tasks in one function wait for each other, not for a disk. */
+const CROWD = 8;
+
+/** Tasks in uninterruptible sleep by function, largest groups first. @throws as groupedStacks */
+export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
+  const found = groupedStacks(kernel, { states: new Set(['D']) });
+  for (const { code, message } of found.warnings) warnings.add(code, message);
+  // Frozen tasks (suspend, the freezer of cgroups) are not blocked.
+  const groups = found.groups.filter(
+    ({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'),
+  );
+  const others = groups.length - MOST;
+  return groups.slice(0, MOST).map((group, index) => ({
+    code: 'blocked-tasks',
+    severity: group.tasks.length >= CROWD ? 'warning' : 'note',
+    figures: {
+      tasks: group.tasks.length,
+      pid: group.tasks[0]?.pid ?? null,
+      comm: group.tasks[0]?.comm ?? null,
+      symbol: waitsIn(group) ?? null,
+      ...(others > 0 && index === MOST - 1 ? { others } : {}),
+    },
+    evidence: [evidenceOf(group)],
+    next: 'stacks --state D',
+  }));
+}
+
+/** Stack of a CPU. @throws as groupedStacks */
+export function stackOfCpu(
+  kernel: Kernel,
+  cpu: number,
+  warnings: Warnings,
+): StackEvidence | undefined {
+  const { groups, warnings: found } = groupedStacks(kernel, { cpu });
+  for (const { code, message } of found) warnings.add(code, message);
+  const [group] = groups;
+  return group && evidenceOf(group);
+}
+
+/** A stack as evidence. */
+export function evidenceOf({ frames, end, why, stop }: StackGroup): StackEvidence {
+  return { kind: 'stack', frames, end, why, ...(stop === undefined ? {} : { stop }) };
+}
+
+/** The function that a thread waits in. */
+export function waitsIn({ frames }: Pick<StackGroup, 'frames'>): string | undefined {
+  return frames.find(({ symbol }) => symbol && !isWaiting(symbol.name))?.symbol?.name;
+}
+
+/** Whether every waiting task is in this function: its callers show what the task waits for. */
+function isWaiting(name: string): boolean {
+  return /^(__switch_to|__schedule|schedule|io_schedule|_{0,2}((ww_|rt_|rt_spin_)?mutex|rwsem|rwbase|rtlock|percpu_rwsem|percpu_down)_|_{0,2}down(_|\b)|preempt_schedule|_{0,2}wait_for_(completion|common)|do_wait_for_common)/.test(
+    name,
+  );
+}

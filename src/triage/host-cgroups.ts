@@ -1,0 +1,200 @@
+import { HostError } from '../base/errors.js';
+import { parsePressure } from '../host/proc/machine-sample.js';
+import type { Finding } from './finding.js';
+import { near } from './host-limits.js';
+import { found } from './host-memory.js';
+import { type HostReader, isAbsent } from './host-reader.js';
+
+const ROOT = '/sys/fs/cgroup';
+/** At the limit a charge reclaims memory, and then invokes the OOM killer. */
+const NEAR_LIMIT = 0.9;
+/** Percentage of the time in which tasks of the cgroup stall. */
+const THROTTLED = 5;
+/** Maximum number of cgroups to read: a machine with 500 pods has about 3,000. */
+const MAX_CGROUPS = 5000;
+const MAX_DEPTH = 32;
+/** Maximum number of findings of one kind: each is one line. */
+const MAX_FINDINGS = 20;
+/** cgroup v1 stores PAGE_COUNTER_MAX if there is no limit. Bytes. */
+const UNLIMITED = 2 ** 60;
+const HIDES = 'cgroups at their limits and OOM kills in cgroups';
+
+interface Usage {
+  readonly cgroup: string;
+  readonly kills: number;
+  readonly finding: Finding | undefined;
+}
+
+/** Cgroups near their limit or throttled, and OOM kills by cgroup. @throws {HostError} */
+export function* cgroups(host: HostReader): Generator<Finding> {
+  const top = host.source.list(ROOT);
+  const isV2 = top.includes('cgroup.procs');
+  if (!isV2 && !top.includes('memory'))
+    throw new HostError('gone', `${ROOT}: no memory controller found`);
+  const root = isV2 ? ROOT : `${ROOT}/memory`;
+  const waiting = [{ folder: root, depth: 0 }];
+  const usages: Usage[] = [];
+  const tasks: Finding[] = [];
+  let count = 0;
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (++count > MAX_CGROUPS) {
+      host.miss(
+        'cgroups',
+        HIDES,
+        new HostError('unreadable', `only ${MAX_CGROUPS} cgroups were read`),
+      );
+      break;
+    }
+    const { folder, depth } = next;
+    let names: ReadonlySet<string>;
+    try {
+      names = new Set(host.source.list(folder));
+    } catch (error) {
+      // The cgroup was removed meanwhile.
+      if (!isAbsent(error)) host.miss('cgroups', HIDES, error);
+      continue;
+    }
+    if (depth < MAX_DEPTH)
+      for (const name of names)
+        if (!isFile(name)) waiting.push({ folder: `${folder}/${name}`, depth: depth + 1 });
+    const cgroup = folder.slice(root.length) || '/';
+    try {
+      if (names.has('pids.max')) tasks.push(...pidsNear(host, folder, cgroup));
+      if (names.has('memory.current')) usages.push(usageV2(host, folder, cgroup, names));
+      else if (names.has('memory.usage_in_bytes') && depth > 0)
+        usages.push(usageV1(host, folder, cgroup, names));
+      else if (isV2 && names.has('memory.events'))
+        usages.push({ cgroup, finding: undefined, kills: killsOf(host, folder) });
+    } catch (error) {
+      if (!isAbsent(error)) host.miss('cgroups', HIDES, error);
+    }
+  }
+  const memory = usages.flatMap(({ finding }) => finding ?? []);
+  yield* memory
+    .toSorted((a, b) => Number(b.figures.share) - Number(a.figures.share))
+    .slice(0, MAX_FINDINGS);
+  yield* tasks.slice(0, MAX_FINDINGS);
+  yield* killsByCgroup(usages, isV2);
+}
+
+/** Whether a name is a cgroup file: these begin with the name of a controller. */
+function isFile(name: string): boolean {
+  return /^(?:cgroup|memory|cpu|cpuacct|cpuset|io|blkio|pids|hugetlb|misc|rdma|irq|devices|freezer|net_cls|net_prio|perf_event|dmem)\.[a-z0-9_.]+$|^(?:tasks|notify_on_release|release_agent)$/i.test(
+    name,
+  );
+}
+
+function usageV2(
+  host: HostReader,
+  folder: string,
+  cgroup: string,
+  names: ReadonlySet<string>,
+): Usage {
+  const kills = names.has('memory.events') ? killsOf(host, folder) : 0;
+  const used = host.number(`${folder}/memory.current`);
+  const max = limitOf(host, `${folder}/memory.max`);
+  const high = limitOf(host, `${folder}/memory.high`);
+  if (max !== null && used >= NEAR_LIMIT * max) {
+    const finding = nearLimit(host, folder, cgroup, { used, limit: max, prefix: '' });
+    if (finding) return { cgroup, kills, finding };
+  }
+  if (high === null || used < NEAR_LIMIT * high) return { cgroup, kills, finding: undefined };
+  const events = host.text(`${folder}/memory.events`);
+  const times = host.figure(`${folder}/memory.events`, events, /^high (\d{1,15})$/m);
+  // Without CONFIG_PSI the file does not exist.
+  const pressure = parsePressure(host.optional(`${folder}/memory.pressure`));
+  if (times === 0 || (pressure?.full.avg60 ?? 0) < THROTTLED)
+    return { cgroup, kills, finding: undefined };
+  const figures = {
+    cgroup,
+    limit: 'memory.high',
+    usedBytes: used,
+    limitBytes: high,
+    share: used / high,
+    reclaimableBytes: null,
+    fullAvg60: pressure?.full.avg60 ?? null,
+  };
+  return {
+    cgroup,
+    kills,
+    finding: found('cgroup-near-limit', 'warning', figures, 'procs --by cgroup'),
+  };
+}
+
+function usageV1(
+  host: HostReader,
+  folder: string,
+  cgroup: string,
+  names: ReadonlySet<string>,
+): Usage {
+  const kills = names.has('memory.oom_control')
+    ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)
+    : 0;
+  const used = host.number(`${folder}/memory.usage_in_bytes`);
+  const limit = host.number(`${folder}/memory.limit_in_bytes`);
+  if (limit >= UNLIMITED || used < NEAR_LIMIT * limit) return { cgroup, kills, finding: undefined };
+  return {
+    cgroup,
+    kills,
+    finding: nearLimit(host, folder, cgroup, { used, limit, prefix: 'total_' }),
+  };
+}
+
+/** Undefined if enough page cache can be reclaimed. */
+function nearLimit(
+  host: HostReader,
+  folder: string,
+  cgroup: string,
+  { used, limit, prefix }: { used: number; limit: number; prefix: string },
+): Finding | undefined {
+  const path = `${folder}/memory.stat`;
+  const stat = host.text(path);
+  const line = (name: string) =>
+    host.figure(path, stat, new RegExp(`^${prefix}${name} (\\d{1,19})$`, 'm'));
+  const cache = line('inactive_file') + line('active_file');
+  const kept = used - cache;
+  if (kept < NEAR_LIMIT * limit) return undefined;
+  const figures = {
+    cgroup,
+    limit: prefix === '' ? 'memory.max' : 'memory.limit_in_bytes',
+    usedBytes: used,
+    limitBytes: limit,
+    share: kept / limit,
+    reclaimableBytes: cache,
+    fullAvg60: null,
+  };
+  return found('cgroup-near-limit', 'warning', figures, 'procs --by cgroup');
+}
+
+/** Tasks of a cgroup near pids.max: fork() then fails. */
+function* pidsNear(host: HostReader, folder: string, cgroup: string): Generator<Finding> {
+  const most = limitOf(host, `${folder}/pids.max`);
+  if (most !== null)
+    yield* near(`pids.max of ${cgroup}`, host.number(`${folder}/pids.current`), most);
+}
+
+/** Null: no limit. */
+function limitOf(host: HostReader, path: string): number | null {
+  const text = host.optional(path).trim();
+  if (text === '' || text === 'max') return null;
+  return host.figure(path, text, /^(\d{1,19})$/);
+}
+
+function killsOf(host: HostReader, folder: string): number {
+  const path = `${folder}/memory.events`;
+  // Since 4.13.
+  return Number(/^oom_kill (\d{1,15})$/m.exec(host.text(path))?.[1] ?? 0);
+}
+
+/** OOM kills by cgroup. Counters of v2 include descendants: each kill counts only where it occurred. */
+function* killsByCgroup(usages: readonly Usage[], isV2: boolean): Generator<Finding> {
+  const own = new Map(usages.map(({ cgroup, kills }) => [cgroup, kills]));
+  if (isV2)
+    for (const { cgroup, kills } of usages) {
+      const parent = cgroup.slice(0, cgroup.lastIndexOf('/')) || '/';
+      if (cgroup !== '/' && own.has(parent)) own.set(parent, (own.get(parent) ?? 0) - kills);
+    }
+  const some = [...own].filter(([, kills]) => kills > 0).toSorted((a, b) => b[1] - a[1]);
+  for (const [cgroup, kills] of some.slice(0, MAX_FINDINGS))
+    yield found('oom-kills', 'note', { kills, cgroup }, 'procs');
+}

@@ -1,0 +1,86 @@
+import { bySeverity, type Finding } from './finding.js';
+import { cgroups } from './host-cgroups.js';
+import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
+import {
+  fragmentation,
+  lowMemory,
+  memoryPressure,
+  oomKills,
+  unreclaimableSlab,
+  unusedHugePages,
+  writeback,
+} from './host-memory.js';
+import { lowAvailable, pipes, processes, sharedMemory, vmalloc } from './host-processes.js';
+import type { HostCheckName, HostReader } from './host-reader.js';
+import { stealSinceNow } from './hypervisor.js';
+import type { TriageAnswer } from './triage.js';
+
+/** Checks of host files, with the problems that stay hidden without each. */
+const CHECKS: readonly (readonly [
+  check: HostCheckName,
+  hides: string,
+  find: (host: HostReader) => Iterable<Finding>,
+])[] = [
+  ['watermarks', 'zones that are short of memory', lowMemory],
+  ['available', 'memory that is nearly used up', lowAvailable],
+  ['shared-memory', 'shared memory that no process maps', sharedMemory],
+  ['fragmentation', 'fragmented memory', fragmentation],
+  ['memory-pressure', 'tasks that stall for memory', memoryPressure],
+  ['cgroups', 'cgroups at their limits and OOM kills in cgroups', cgroups],
+  ['oom-kills', 'OOM kills since boot', oomKills],
+  ['writeback', 'writeback that makes no progress', writeback],
+  ['slab', 'large unreclaimable slab caches', unreclaimableSlab],
+  ['vmalloc', 'large vmalloc areas', vmalloc],
+  ['processes', 'zombies, blocked tasks, large page tables and descriptor limits', processes],
+  ['limits', 'limits that are nearly reached', limits],
+  ['huge-pages', 'unused huge pages', unusedHugePages],
+];
+
+/** Checks pipes only if memory is unattributed: no counter includes their memory. */
+export function pipeFindings(host: HostReader, known: readonly Finding[]): Finding[] {
+  const unattributed = known.find(({ code }) => code === 'unattributed-memory');
+  const bytes = Number(unattributed?.figures.bytes ?? 0);
+  if (bytes === 0 || !host.source.file) return [];
+  return host.run('pipes', 'pipes that hold much memory', () => pipes(host, bytes));
+}
+
+/** Runs all checks of host files. They do not wait, and take no lock of a process. */
+export function hostFindings(host: HostReader): Finding[] {
+  const stolen = stealSinceNow(host);
+  const findings = CHECKS.flatMap(([check, hides, find]) =>
+    host.run(check, hides, () => find(host)),
+  );
+  findings.push(...host.run('cpu-steal', 'a hypervisor that does not run this guest', stolen));
+  // Descriptors are not part of a snapshot.
+  if (!host.source.file) return findings;
+  return [...findings, ...host.run('inotify', INOTIFY_HIDES, () => inotify(host))];
+}
+
+/**
+ * Adds the findings from files of the running host to those from its kernel memory. If both report the same
+ * subject, the finding from kernel memory is kept, unless only the other names a process.
+ */
+export function withHostFindings(answer: TriageAnswer, host: HostReader): TriageAnswer {
+  const ofHost = hostFindings(host);
+  const named = new Set(ofHost.filter(hasOwner).map(subjectOf));
+  const kept = answer.findings.filter((each) => hasOwner(each) || !named.has(subjectOf(each)));
+  const known = new Set(kept.map(subjectOf));
+  const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
+  const findings = bySeverity([...kept, ...more]);
+  return { ...answer, findings, host };
+}
+
+/** Codes with one subject: the machine, or a caller of vmalloc. */
+const ONE_SUBJECT: readonly string[] = [
+  ...['blocked-tasks', 'kernel-stacks', 'page-tables', 'unreclaimable-slab', 'vmalloc', 'pipes'],
+];
+
+const hasOwner = ({ code, figures }: Finding): boolean =>
+  !ONE_SUBJECT.includes(code) || figures.pid != null;
+
+/** Key of a finding, to recognize duplicates. Zones, cgroups, processes and limits are separate findings. */
+function subjectOf({ code, figures }: Finding): string {
+  const { node, zone, cgroup, pid, limit, caller } = figures;
+  if (ONE_SUBJECT.includes(code)) return `${code} ${caller}`;
+  return [code, node, zone, cgroup, pid, limit].join(' ');
+}

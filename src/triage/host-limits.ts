@@ -1,0 +1,143 @@
+import { HostError } from '../base/errors.js';
+import { readNetworkLimits } from '../host/proc/limits.js';
+import { listedPids } from '../host/proc/pids.js';
+import { optionalText, statusFields } from '../host/proc/process.js';
+import type { Finding } from './finding.js';
+import { found } from './host-memory.js';
+import { type HostReader, isAbsent, malformed } from './host-reader.js';
+
+/** Share of a limit that is reported. At the limit requests fail immediately: this leaves time to react. */
+export const NEAR = 0.9;
+
+/** Limits of the machine that are nearly reached. @throws {HostError} */
+export function* limits(host: HostReader): Generator<Finding> {
+  const tasks = host.figure(
+    '/proc/loadavg',
+    host.text('/proc/loadavg'),
+    /^[\d. ]+ \d+\/(\d{1,10}) /,
+  );
+  yield* near('threads-max', tasks, host.number('/proc/sys/kernel/threads-max'));
+  // Each thread has a pid.
+  yield* near('pid_max', tasks, host.number('/proc/sys/kernel/pid_max'));
+  const path = '/proc/sys/fs/file-nr';
+  const [, used, most] = /^(\d{1,19})\s+\d+\s+(\d{1,19})\s*$/.exec(host.text(path)) ?? [];
+  if (used === undefined || most === undefined) throw malformed(path);
+  yield* near('file-max', Number(used), Number(most));
+  yield* conntrack(host);
+  const { tcpPages, udpPages } = readNetworkLimits(host.source, []);
+  for (const [name, use] of [
+    ['tcp_mem', tcpPages],
+    ['udp_mem', udpPages],
+  ] as const) {
+    if (use) yield* near(name, use.used, use.limit);
+    // Only the initial network namespace has these limits.
+    else host.miss('limits', `memory use near ${name}`, malformed(`/proc/sys/net/ipv4/${name}`));
+  }
+  yield* keys(host);
+}
+
+/** Without the module nf_conntrack there is no such limit. */
+function* conntrack(host: HostReader): Generator<Finding> {
+  const folder = '/proc/sys/net/netfilter';
+  if (host.optional(`${folder}/nf_conntrack_max`) === '') return;
+  const [used, most] = ['count', 'max'].map((name) =>
+    host.number(`${folder}/nf_conntrack_${name}`),
+  );
+  yield* near('nf_conntrack_max', used ?? 0, most ?? 0);
+}
+
+/** Keys of each user (/proc/key-users): without CONFIG_KEYS the file does not exist. */
+function* keys(host: HostReader): Generator<Finding> {
+  const path = '/proc/key-users';
+  for (const line of host.optional(path).split('\n').filter(Boolean)) {
+    const parts = /^ *(\d{1,10}): +\d+ +\d+\/\d+ +(\d+)\/(\d+) +(\d+)\/(\d+) *$/.exec(line);
+    if (!parts) throw malformed(path);
+    const [, uid, ...figures] = parts;
+    const [count = 0, maxCount = 0, bytes = 0, maxBytes = 0] = figures.map(Number);
+    yield* near(`keys of uid ${uid}`, count, maxCount);
+    yield* near(`key bytes of uid ${uid}`, bytes, maxBytes);
+  }
+}
+
+/** Inotify instances and watches of a user, and the process that has most of them. */
+interface Inotify {
+  instances: number;
+  watches: number;
+  most: { readonly pid: number; readonly instances: number; readonly watches: number };
+}
+
+/** Maximum number of descriptors to read: a machine with 50,000 sockets has about 100,000. */
+const MAX_DESCRIPTORS = 500_000;
+export const INOTIFY_HIDES = 'users near their limits of inotify';
+
+/** Limits of inotify by user: above them programs report "no space left on device". @throws {HostError} */
+export function* inotify(host: HostReader): Generator<Finding> {
+  const folder = '/proc/sys/fs/inotify';
+  // Without CONFIG_INOTIFY_USER it does not exist.
+  if (host.optional(`${folder}/max_user_watches`) === '') return;
+  const maxInstances = host.number(`${folder}/max_user_instances`);
+  const maxWatches = host.number(`${folder}/max_user_watches`);
+  for (const [uid, { instances, watches, most }] of usersOfInotify(host)) {
+    const comm = optionalText(host.source, `/proc/${most.pid}/comm`).trimEnd() || null;
+    const who = { mostPid: most.pid, mostComm: comm };
+    yield* near(`max_user_instances of uid ${uid}`, instances, maxInstances, who);
+    yield* near(`max_user_watches of uid ${uid}`, watches, maxWatches, who);
+  }
+}
+
+/**
+ * Counts descriptors. An instance that a process inherited by fork counts for both: nothing in /proc tells such
+ * descriptors apart.
+ */
+function usersOfInotify(host: HostReader): Map<number, Inotify> {
+  const users = new Map<number, Inotify>();
+  let [denied, left] = [0, MAX_DESCRIPTORS];
+  for (const pid of listedPids(host.source)) {
+    try {
+      let [instances, watches] = [0, 0];
+      for (const fd of host.source.list(`/proc/${pid}/fd`)) {
+        if (left-- <= 0)
+          throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
+        if (host.link(`/proc/${pid}/fd/${fd}`) !== 'anon_inode:inotify') continue;
+        instances++;
+        const info = host.optional(`/proc/${pid}/fdinfo/${fd}`);
+        watches += info.match(/^inotify wd:/gm)?.length ?? 0;
+      }
+      if (instances === 0) continue;
+      const status = statusFields(host.text(`/proc/${pid}/status`));
+      const uid = host.figure(`/proc/${pid}/status`, status, /^Uid:\s+(\d{1,10})\s/m);
+      const own = { pid: Number(pid), instances, watches };
+      const user = users.get(uid) ?? { instances: 0, watches: 0, most: own };
+      users.set(uid, user);
+      user.instances += instances;
+      user.watches += watches;
+      if (instances + watches > user.most.instances + user.most.watches) user.most = own;
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      if (error.code === 'unreadable') throw error;
+      if (!isAbsent(error)) denied++;
+    }
+  }
+  if (denied > 0)
+    host.miss(
+      'inotify',
+      INOTIFY_HIDES,
+      new HostError(
+        'denied',
+        `/proc/PID/fd of ${denied} ${denied === 1 ? 'process' : 'processes'}: permission denied`,
+      ),
+    );
+  return users;
+}
+
+export function* near(
+  limit: string,
+  used: number,
+  most: number,
+  of: Finding['figures'] = {},
+): Generator<Finding> {
+  if (most === 0 || used < NEAR * most) return;
+  const figures = { limit, used, most, share: used / most, pid: null, comm: null, ...of };
+  const next = of.mostPid == null ? 'procs --sort threads' : `procs --pid ${of.mostPid} --fds`;
+  yield found('limit-near', 'warning', figures, next);
+}

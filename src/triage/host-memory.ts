@@ -1,0 +1,221 @@
+import { parsePressure } from '../host/proc/machine-sample.js';
+import type { Pressure } from '../records/machine-sample.js';
+import type { Finding, Severity } from './finding.js';
+import { type HostReader, isAbsent, malformed } from './host-reader.js';
+
+/** Order of kernel buffers and stacks: without free blocks of this order, their allocations fail or stall. */
+const NEEDED_ORDER = 3;
+/** Smaller zones (DMA) serve few allocations. Bytes. */
+const MIN_ZONE_BYTES = 64 * 2 ** 20;
+/** Percentage of the time in which all tasks stall: throughput is visibly reduced. */
+const FULL_PRESSURE = 5;
+/** Percentage of the time in which some task stalls. */
+const SOME_PRESSURE = 20;
+/** The default of vm.dirty_ratio is 20 % of available memory: writers are throttled above it. */
+const DIRTY_SHARE = 0.1;
+/** I/O stalls that accompany writeback without progress. Percent. */
+const IO_PRESSURE = 20;
+/** A healthy machine has a few percent of unreclaimable slab. */
+export const SLAB_SHARE = 0.1;
+/** Shares of a smaller amount are not significant. Bytes. */
+export const MIN_BYTES = 256 * 2 ** 20;
+/** Unused huge pages in the pool: other allocations cannot use them. */
+const HUGE_SHARE = 0.1;
+const HUGE_SEVERE_SHARE = 0.25;
+/** Largest slab caches that a finding names. */
+export const MAX_CACHES = 3;
+
+/** A finding without evidence other than its figures. */
+export function found(
+  code: Finding['code'],
+  severity: Severity,
+  figures: Finding['figures'],
+  next: string,
+): Finding {
+  return { code, severity, figures, evidence: [], next };
+}
+
+interface Zone {
+  readonly node: number;
+  readonly name: string;
+  readonly free: number;
+  readonly min: number;
+  readonly low: number;
+  readonly managed: number;
+}
+
+/** Zones with memory. Pages. @throws {HostError} */
+function zonesOf(host: HostReader): Zone[] {
+  const path = '/proc/zoneinfo';
+  const zones: Zone[] = [];
+  for (const part of host.text(path).split(/^(?=Node \d)/m)) {
+    const [, node, name] = /^Node (\d{1,5}), zone +(\w{1,20})$/m.exec(part) ?? [];
+    if (node === undefined || name === undefined) continue;
+    const pages = (form: RegExp) => host.figure(path, part, form);
+    const managed = pages(/^ +managed +(\d{1,15})$/m);
+    if (managed === 0) continue;
+    zones.push({
+      node: Number(node),
+      name,
+      managed,
+      free: pages(/^ +pages free +(\d{1,15})$/m),
+      min: pages(/^ +min +(\d{1,15})$/m),
+      low: pages(/^ +low +(\d{1,15})$/m),
+    });
+  }
+  if (zones.length === 0) throw malformed(path);
+  return zones;
+}
+
+/** Zones below their min or low watermark. @throws {HostError} */
+export function* lowMemory(host: HostReader): Generator<Finding> {
+  for (const { node, name, free, min, low } of zonesOf(host)) {
+    if (free >= low) continue;
+    const figures = {
+      node,
+      zone: name,
+      freeBytes: free * host.pageSize,
+      minBytes: min * host.pageSize,
+      lowBytes: low * host.pageSize,
+    };
+    // kswapd is woken below low, and normally frees memory before min is reached.
+    yield found('low-memory', free < min ? 'warning' : 'note', figures, 'memory --nodes');
+  }
+}
+
+/** Zones with free memory, but without a free block of the needed order. @throws {HostError} */
+export function* fragmentation(host: HostReader): Generator<Finding> {
+  const path = '/proc/buddyinfo';
+  const vmstat = host.text('/proc/vmstat');
+  const counter = (name: string) =>
+    Number(new RegExp(`^${name} (\\d{1,15})$`, 'm').exec(vmstat)?.[1] ?? 0);
+  const zones = new Map(zonesOf(host).map((zone) => [`${zone.node} ${zone.name}`, zone]));
+  const lines = host.text(path).split('\n').filter(Boolean);
+  if (lines.length === 0) throw malformed(path);
+  for (const line of lines) {
+    const [, node, name, counts] =
+      /^Node (\d{1,5}), zone +(\w{1,20})((?: +\d{1,12})+) *$/.exec(line) ?? [];
+    if (node === undefined || counts === undefined) throw malformed(path);
+    const blocks = counts.trim().split(/ +/).map(Number);
+    const zone = zones.get(`${node} ${name}`);
+    if (!zone || zone.managed * host.pageSize < MIN_ZONE_BYTES) continue;
+    const free = blocks.reduce((sum, count, order) => sum + count * 2 ** order, 0);
+    const large = blocks.slice(NEEDED_ORDER).some((count) => count > 0);
+    if (large || free < zone.low) continue;
+    const failed = counter('compact_fail');
+    const figures = {
+      node: zone.node,
+      zone: zone.name,
+      order: NEEDED_ORDER,
+      freeBytes: free * host.pageSize,
+      compactStalls: counter('compact_stall'),
+      compactFails: failed,
+    };
+    yield found('fragmentation', failed > 0 ? 'warning' : 'note', figures, 'memory --nodes');
+  }
+}
+
+/** PSI of the machine. @throws {HostError} */
+function pressureOf(host: HostReader, resource: 'memory' | 'io'): Pressure {
+  const path = `/proc/pressure/${resource}`;
+  const pressure = parsePressure(host.text(path));
+  if (!pressure) throw malformed(path);
+  return pressure;
+}
+
+/** Tasks that stall on memory. @throws {HostError} */
+export function* memoryPressure(host: HostReader): Generator<Finding> {
+  const { some, full } = pressureOf(host, 'memory');
+  // Both averages must be high: a past spike is no longer a problem, and the last 10 s alone may be a spike.
+  const isFull = full.avg10 >= FULL_PRESSURE && full.avg60 >= FULL_PRESSURE / 5;
+  const isSome = some.avg10 >= SOME_PRESSURE && some.avg60 >= SOME_PRESSURE / 5;
+  if (!isFull && !isSome) return;
+  const figures = {
+    fullAvg10: full.avg10,
+    fullAvg60: full.avg60,
+    someAvg10: some.avg10,
+    someAvg60: some.avg60,
+    swapUsedBytes: host.meminfo('SwapTotal') - host.meminfo('SwapFree'),
+  };
+  yield found('memory-pressure', 'warning', figures, 'procs --sort anon');
+}
+
+/** Kills by the OOM killer since boot. @throws {HostError} */
+export function* oomKills(host: HostReader): Generator<Finding> {
+  const path = '/proc/vmstat';
+  // Since 4.13.
+  const kills = host.figure(path, host.text(path), /^oom_kill (\d{1,15})$/m);
+  if (kills > 0) yield found('oom-kills', 'note', { kills, cgroup: null }, 'procs --sort oom');
+}
+
+/** Dirty pages that are not written back. @throws {HostError} */
+export function* writeback(host: HostReader): Generator<Finding> {
+  const [dirtyBytes, writebackBytes] = [host.meminfo('Dirty'), host.meminfo('Writeback')];
+  const share = (dirtyBytes + writebackBytes) / host.meminfo('MemTotal');
+  const { full } = pressureOf(host, 'io');
+  if (share < DIRTY_SHARE || full.avg60 < IO_PRESSURE) return;
+  const figures = { dirtyBytes, writebackBytes, share, ioFullAvg60: full.avg60 };
+  yield found('writeback-stuck', 'warning', figures, 'memory');
+}
+
+/** Slab that the kernel cannot reclaim, with its largest caches. @throws {HostError} */
+export function* unreclaimableSlab(host: HostReader): Generator<Finding> {
+  const bytes = host.meminfo('SUnreclaim');
+  const share = bytes / host.meminfo('MemTotal');
+  if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
+  const caches = largestCaches(host);
+  const figures = {
+    bytes,
+    share,
+    caches: caches?.map(({ name }) => name).join(', ') ?? null,
+    mostBytes: caches?.[0]?.bytes ?? null,
+  };
+  yield found('unreclaimable-slab', 'warning', figures, 'memory -v');
+}
+
+/** Undefined: unreadable, which is recorded. */
+function largestCaches(host: HostReader): { name: string; bytes: number }[] | undefined {
+  try {
+    const caches = [
+      ...host
+        .text('/proc/slabinfo')
+        .matchAll(
+          /^(\S{1,100}) +\d+ +\d+ +\d+ +\d+ +(\d{1,6}) : tunables.* : slabdata +\d+ +(\d{1,12}) /gm,
+        ),
+    ].map(([, name = '', pages, slabs]) => ({
+      name,
+      bytes: Number(pages) * Number(slabs) * host.pageSize,
+    }));
+    return caches.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_CACHES);
+  } catch (error) {
+    host.miss('slab', 'the largest slab caches', error);
+    return undefined;
+  }
+}
+
+/** Huge pages in the pool that are neither used nor reserved. @throws {HostError} */
+export function* unusedHugePages(host: HostReader): Generator<Finding> {
+  const root = '/sys/kernel/mm/hugepages';
+  const total = host.meminfo('MemTotal');
+  let sizes: readonly string[];
+  try {
+    sizes = host.source.list(root);
+  } catch (error) {
+    // The kernel lacks CONFIG_HUGETLBFS.
+    if (isAbsent(error)) return;
+    throw error;
+  }
+  for (const size of sizes) {
+    const [, kib] = /^hugepages-(\d{1,12})kB$/.exec(size) ?? [];
+    if (kib === undefined) continue;
+    const pages = (name: string) => host.number(`${root}/${size}/${name}`);
+    // Pages that a mapping reserved count as free until they are touched.
+    const unused = pages('free_hugepages') - pages('resv_hugepages');
+    const bytes = unused * Number(kib) * 1024;
+    const share = bytes / total;
+    if (share < HUGE_SHARE) continue;
+    const figures = { pageBytes: Number(kib) * 1024, pages: pages('nr_hugepages'), bytes, share };
+    const severity = share >= HUGE_SEVERE_SHARE ? 'warning' : 'note';
+    yield found('hugetlb-unused', severity, figures, 'memory');
+  }
+}

@@ -1,0 +1,377 @@
+import { HostError } from '../base/errors.js';
+import { grouped } from '../base/grouped.js';
+import { readDescriptors } from '../host/proc/descriptors.js';
+import { readVmallocPages } from '../host/proc/details.js';
+import { listedPids } from '../host/proc/pids.js';
+import { optionalText, statusFields } from '../host/proc/process.js';
+import { sharedFiles } from '../host/proc/shared-files.js';
+import type { Finding } from './finding.js';
+import { NEAR } from './host-limits.js';
+import { found } from './host-memory.js';
+import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
+
+/** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
+const SOME_ZOMBIES = 10;
+const MANY_ZOMBIES = 100;
+/** One or two tasks that wait for a disk are normal. */
+const SOME_BLOCKED = 3;
+/** This many tasks in one function wait for each other, not for a disk. */
+const MANY_BLOCKED = 8;
+/** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */
+const STACKS_SHARE = 0.05;
+/** An entry of 8 bytes maps 4 KiB (0.2 %). More means sparse mappings, or many mappings of the same pages. */
+const TABLES_SHARE = 0.05;
+/** Shares of a smaller amount are not significant. Bytes. */
+const MIN_BYTES = 64 * 2 ** 20;
+/** Minimum descriptor table for which the limits of a process are read; tables grow in steps. */
+const MIN_TABLE = 256;
+const MAX_PROCESSES = 50_000;
+const MAX_FINDINGS = 10;
+/** Maximum number of descriptor tables to read for pipes. */
+const MAX_TABLES = 100;
+/** Shares of MemAvailable below which there is a note, and a warning: reclaim has little left to free. */
+const LITTLE_AVAILABLE = 0.1;
+const TOO_LITTLE_AVAILABLE = 0.05;
+/** A few modules and large tables use less. */
+const VMALLOC_SHARE = 0.05;
+/** Callers of vmalloc that allocate BPF maps (kernel/bpf): array_map_alloc, htab_map_alloc, … */
+const BPF_MAP = /^(?:bpf_map_area_alloc|__bpf_map_area_alloc|\w+_map_alloc)$/;
+/** Callers that allocate kernel stacks (dup_task_struct of kernel/fork.c, inlined). */
+const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack_node)$/;
+/** A smaller process is not named as the largest. */
+const LARGE_SHARE = 0.05;
+/** Minimum share of MemTotal for a file in memory; the second is a warning if no process maps the file. */
+const SHARED_SHARE = 0.05;
+const SHARED_SEVERE_SHARE = 0.1;
+const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
+
+interface Process {
+  readonly pid: number;
+  readonly state: string;
+  readonly parent: number;
+  readonly threads: number;
+  readonly tableBytes: number;
+  readonly fdTable: number;
+  /** Anonymous memory, including swap; 0 if not shown (before 4.5). */
+  readonly anonBytes: number;
+  readonly shmemBytes: number;
+}
+
+/** Zombies, blocked tasks, kernel stacks, page tables, descriptors. @throws {HostError} */
+export function* processes(host: HostReader): Generator<Finding> {
+  const all = processesOf(host);
+  const comm = commIn(host);
+  yield* zombies(all, comm);
+  yield* blocked(host, all, comm);
+  yield* shareOf(host, 'KernelStack', STACKS_SHARE, (bytes, share) => {
+    const [most] = all.toSorted((a, b) => b.threads - a.threads);
+    const figures = { bytes, share, pid: most?.pid ?? null, threads: most?.threads ?? null };
+    return ['kernel-stacks', { ...figures, comm: most ? comm(most.pid) : null }];
+  });
+  yield* shareOf(host, 'PageTables', TABLES_SHARE, (bytes, share) => {
+    const [most] = all.toSorted((a, b) => b.tableBytes - a.tableBytes);
+    const figures = { bytes, share, pid: most?.pid ?? null, mostBytes: most?.tableBytes ?? null };
+    return ['page-tables', { ...figures, comm: most ? comm(most.pid) : null }];
+  });
+  yield* descriptors(host, all, comm);
+}
+
+/** Low MemAvailable, with the largest use by counters and the largest process. @throws {HostError} */
+export function* lowAvailable(host: HostReader): Generator<Finding> {
+  // Since 3.14.
+  const [availableBytes, totalBytes] = [host.meminfo('MemAvailable'), host.meminfo('MemTotal')];
+  const share = availableBytes / totalBytes;
+  if (share >= LITTLE_AVAILABLE) return;
+  const uses = Object.entries(USES).map(([use, names]) => ({
+    use,
+    bytes: names.reduce((sum, name) => sum + host.meminfo(name), 0),
+  }));
+  uses.push({ use: 'huge-pages', bytes: hugePages(host) });
+  const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
+  uses.push({ use: 'uncounted', bytes: totalBytes - host.meminfo('MemFree') - counted });
+  const [most] = uses.toSorted((a, b) => b.bytes - a.bytes);
+  const [process] = processesOf(host, 'available').toSorted((a, b) => b.anonBytes - a.anonBytes);
+  const large = process && process.anonBytes >= LARGE_SHARE * totalBytes ? process : undefined;
+  const figures = {
+    availableBytes,
+    totalBytes,
+    share,
+    use: most?.use ?? null,
+    useBytes: most?.bytes ?? null,
+    pid: large?.pid ?? null,
+    comm: large ? commIn(host)(large.pid) : null,
+    anonBytes: large?.anonBytes ?? null,
+  };
+  const severity = share < TOO_LITTLE_AVAILABLE ? 'warning' : 'note';
+  yield found('low-available', severity, figures, NEXT_BY_USE[most?.use ?? ''] ?? 'memory');
+}
+
+/** Fields of /proc/meminfo that add up to used memory without overlap. Cached includes Shmem. */
+const USES: Readonly<Record<string, readonly string[]>> = {
+  anonymous: ['AnonPages'],
+  'page-cache': ['Cached', 'Buffers'],
+  slab: ['Slab'],
+  'kernel-stacks': ['KernelStack'],
+  'page-tables': ['PageTables'],
+};
+/** Bytes of huge pages: of all sizes since 4.19, of the default size before; 0 without CONFIG_HUGETLBFS. */
+function hugePages(host: HostReader): number {
+  const text = host.text('/proc/meminfo');
+  if (/^Hugetlb:/m.test(text)) return host.meminfo('Hugetlb');
+  if (!/^HugePages_Total:/m.test(text)) return 0;
+  const pages = host.figure('/proc/meminfo', text, /^HugePages_Total: +(\d{1,13})$/m);
+  return pages * host.meminfo('Hugepagesize');
+}
+
+const NEXT_BY_USE: Readonly<Record<string, string>> = { anonymous: 'procs --sort anon' };
+
+/**
+ * Large memfds, tmpfs files and System V segments. If no process maps that much shared memory, no RSS
+ * shows it: tools that list processes miss it. @throws {HostError}
+ */
+export function* sharedMemory(host: HostReader): Generator<Finding> {
+  const [shared, total] = [host.meminfo('Shmem'), host.meminfo('MemTotal')];
+  if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
+  if (!host.source.file) {
+    const why = 'descriptors and tmpfs files are not part of a snapshot';
+    host.miss(
+      'shared-memory',
+      'memfds and files in tmpfs that hold much memory',
+      new HostError('unreadable', why),
+    );
+    return;
+  }
+  const files = sharedFiles(host.source).filter(({ bytes }) => bytes >= SHARED_SHARE * total);
+  if (files.length === 0) return;
+  const mapped = Math.max(
+    0,
+    ...processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes),
+  );
+  for (const { kind, name, pid = null, bytes } of files) {
+    const share = bytes / total;
+    const isMapped = mapped >= bytes / 2;
+    const comm = pid === null ? null : commIn(host)(pid);
+    const figures = { kind, name, bytes, share, pid, comm, mapped: isMapped ? 1 : 0 };
+    const severity = !isMapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
+    yield found('shared-memory', severity, figures, 'memory');
+  }
+}
+
+/**
+ * Processes whose pipes can hold at least half of the unattributed memory. The kernel reports neither
+ * the size of a pipe nor its contents to others: the maximum is that of fcntl(F_SETPIPE_SZ).
+ *
+ * @throws {HostError}
+ */
+export function* pipes(host: HostReader, unattributedBytes: number): Generator<Finding> {
+  const most = host.number('/proc/sys/fs/pipe-max-size');
+  const needed = Math.max(2, unattributedBytes / 2 / most);
+  // A smaller table cannot hold that many pipes.
+  const large = processesOf(host, 'pipes').filter(({ fdTable }) => fdTable >= needed);
+  const seen = new Set<string>();
+  for (const { pid } of large.slice(0, MAX_TABLES)) {
+    const inodes = new Set<string>();
+    try {
+      for (const fd of host.source.list(`/proc/${pid}/fd`)) {
+        const link = host.link(`/proc/${pid}/fd/${fd}`);
+        if (link.startsWith('pipe:') && !seen.has(link)) inodes.add(link);
+      }
+    } catch (error) {
+      if (!isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
+      continue;
+    }
+    if (inodes.size < needed) continue;
+    for (const inode of inodes) seen.add(inode);
+    const [count, comm] = [inodes.size, commIn(host)(pid)];
+    const figures = { pid, comm, pipes: count, mostBytes: count * most, unattributedBytes };
+    yield found('pipes', 'warning', figures, `procs --pid ${pid} --fds`);
+  }
+}
+
+/** Large vmalloc areas, with the largest caller, and for BPF maps the process that has the most. @throws {HostError} */
+export function* vmalloc(host: HostReader): Generator<Finding> {
+  // Vmalloc memory in use since 5.3; 0 before. Kernel stacks are part of it (CONFIG_VMAP_STACK).
+  const bytes = host.meminfo('VmallocUsed') - host.meminfo('KernelStack');
+  const share = bytes / host.meminfo('MemTotal');
+  if (share < VMALLOC_SHARE || bytes < MIN_BYTES) return;
+  const [caller, callerBytes] = largestCaller(host);
+  const maps = caller !== null && BPF_MAP.test(caller) ? largestMaps(host) : undefined;
+  const figures = {
+    bytes,
+    share,
+    caller,
+    callerBytes,
+    pid: maps?.pid ?? null,
+    comm: maps?.comm ?? null,
+    mapBytes: maps?.bytes ?? null,
+  };
+  const next = maps ? `procs --pid ${maps.pid} --fds` : 'memory -v';
+  yield found('vmalloc', 'warning', figures, next);
+}
+
+/** Null: unreadable, which is recorded. Callers are symbols: untrusted in a snapshot. */
+function largestCaller(host: HostReader): readonly [string | null, number | null] {
+  try {
+    const callers = [...readVmallocPages(host.source)].filter(([name]) => !STACKS.test(name));
+    const [most] = callers.toSorted((a, b) => b[1] - a[1]);
+    return most ? [most[0], most[1] * host.pageSize] : [null, null];
+  } catch (error) {
+    host.miss('vmalloc', 'the callers of vmalloc', error);
+    return [null, null];
+  }
+}
+
+/** The process whose descriptors hold the largest BPF maps; pinned maps have no descriptor. */
+function largestMaps(host: HostReader) {
+  let most: { pid: number; comm: string | null; bytes: number } | undefined;
+  if (!host.source.file) return most;
+  for (const { pid } of processesOf(host, 'vmalloc'))
+    try {
+      const { comm, groups } = readDescriptors(host.source, pid);
+      const bytes = groups.find(({ kind }) => kind === 'bpf')?.bytes ?? 0;
+      if (bytes > (most?.bytes ?? 0)) most = { pid, comm, bytes };
+    } catch (error) {
+      if (!isAbsent(error)) host.miss('vmalloc', 'owners of BPF maps', error);
+    }
+  return most;
+}
+
+type CommOf = (pid: number) => string | null;
+
+const commIn =
+  (host: HostReader): CommOf =>
+  (pid) =>
+    optionalText(host.source, `/proc/${pid}/comm`).trimEnd() || null;
+
+/** Reads /proc/PID/status, which needs no mmap_lock. A process that exits meanwhile is left out. */
+function processesOf(host: HostReader, check: HostCheckName = 'processes'): Process[] {
+  const pids = listedPids(host.source);
+  const miss = (why: string) => host.miss(check, HIDES, new HostError('denied', why));
+  if (!pids.includes('1')) miss('/proc does not list all processes (hidepid, or a pid namespace)');
+  if (pids.length > MAX_PROCESSES) miss(`only ${MAX_PROCESSES} processes were read`);
+  const all: Process[] = [];
+  let damaged = 0;
+  for (const pid of pids.slice(0, MAX_PROCESSES)) {
+    try {
+      const status = statusFields(`Name:\n${withoutName(host.text(`/proc/${pid}/status`))}`);
+      const figure = (name: string) =>
+        Number(new RegExp(`^${name}:\\s+(\\d{1,12})\\b`, 'm').exec(status)?.[1] ?? 0);
+      const bytes = (name: string) => figure(name) * 1024;
+      const state = /^State:\s+(\S)/m.exec(status)?.[1];
+      if (state === undefined) damaged++;
+      else
+        all.push({
+          pid: Number(pid),
+          state,
+          parent: figure('PPid'),
+          threads: figure('Threads'),
+          tableBytes: bytes('VmPTE'),
+          fdTable: figure('FDSize'),
+          anonBytes: /^RssAnon:/m.test(status) ? bytes('RssAnon') + bytes('VmSwap') : 0,
+          shmemBytes: bytes('RssShmem'),
+        });
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      if (!isAbsent(error)) damaged++;
+    }
+  }
+  if (damaged > 0) miss(`/proc/PID/status of ${damaged} processes is not readable or malformed`);
+  return all;
+}
+
+/** Snapshots lack the Name line. */
+function withoutName(status: string): string {
+  return status.startsWith('Name:') ? statusFields(status) : status;
+}
+
+function* zombies(all: readonly Process[], comm: CommOf): Generator<Finding> {
+  const byParent = grouped(
+    all.filter(({ state }) => state === 'Z'),
+    ({ parent }) => parent,
+  );
+  const piles = [...byParent].filter(([, children]) => children.length >= SOME_ZOMBIES);
+  for (const [pid, children] of piles
+    .toSorted((a, b) => b[1].length - a[1].length)
+    .slice(0, MAX_FINDINGS)) {
+    const severity = children.length >= MANY_ZOMBIES ? 'warning' : 'note';
+    yield found('zombies', severity, { zombies: children.length, pid, comm: comm(pid) }, 'procs');
+  }
+}
+
+/** Processes whose main thread is in state D, by the function that it waits in. */
+function* blocked(host: HostReader, all: readonly Process[], comm: CommOf): Generator<Finding> {
+  const byPlace = grouped(
+    all.filter(({ state }) => state === 'D'),
+    ({ pid }) => placeOf(optionalText(host.source, `/proc/${pid}/wchan`).trim()),
+  );
+  for (const [symbol, group] of [...byPlace]
+    .toSorted((a, b) => b[1].length - a[1].length)
+    .slice(0, MAX_FINDINGS)) {
+    const [first] = group;
+    if (!first || group.length < SOME_BLOCKED) continue;
+    const severity = group.length >= MANY_BLOCKED ? 'warning' : 'note';
+    const figures = { tasks: group.length, pid: first.pid, comm: comm(first.pid), symbol };
+    yield found('blocked-tasks', severity, figures, 'procs');
+  }
+}
+
+/** Null: the kernel does not show it. */
+function placeOf(wchan: string): string | null {
+  return /^[A-Za-z_][\w.]{0,63}$/.test(wchan) ? wchan : null;
+}
+
+function* shareOf(
+  host: HostReader,
+  name: string,
+  least: number,
+  of: (bytes: number, share: number) => [Finding['code'], Finding['figures']],
+): Generator<Finding> {
+  const bytes = host.meminfo(name);
+  const share = bytes / host.meminfo('MemTotal');
+  if (share < least || bytes < MIN_BYTES) return;
+  const [code, figures] = of(bytes, share);
+  const column = code === 'page-tables' ? 'page-tables' : 'threads';
+  yield found(code, 'warning', figures, `procs --sort ${column}`);
+}
+
+/**
+ * Processes near their limit of open files. A descriptor table is never smaller than the number of
+ * descriptors.
+ */
+function* descriptors(host: HostReader, all: readonly Process[], comm: CommOf): Generator<Finding> {
+  let denied = 0;
+  let count = 0;
+  for (const { pid, fdTable } of all) {
+    if (fdTable < MIN_TABLE) continue;
+    try {
+      const text = host.text(`/proc/${pid}/limits`);
+      const most = Number(/^Max open files +(\d{1,15}) /m.exec(text)?.[1] ?? Number.NaN);
+      if (!(most > 0) || fdTable < NEAR * most) continue;
+      const used = host.source.list(`/proc/${pid}/fd`).length;
+      if (used < NEAR * most || ++count > MAX_FINDINGS) continue;
+      const figures = {
+        limit: 'RLIMIT_NOFILE',
+        used,
+        most,
+        share: used / most,
+        pid,
+        comm: comm(pid),
+      };
+      // A snapshot has no descriptors.
+      const next = host.source.file ? `procs --pid ${pid} --fds` : `procs --pid ${pid}`;
+      yield found('limit-near', 'warning', figures, next);
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      if (!isAbsent(error)) denied++;
+    }
+  }
+  if (denied > 0)
+    host.miss(
+      'processes',
+      'processes near their limit of open files',
+      new HostError(
+        'denied',
+        `descriptors of ${denied} ${denied === 1 ? 'process' : 'processes'}: permission denied`,
+      ),
+    );
+}

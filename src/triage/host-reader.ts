@@ -1,0 +1,131 @@
+import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
+import type { HostSource } from '../host/host-source.js';
+import type { Finding } from './finding.js';
+
+/** Checks of a host, including its log and memory counters. Names are stable: they are part of the JSON. */
+export const HOST_CHECKS = [
+  'log',
+  'memory',
+  'watermarks',
+  'available',
+  'shared-memory',
+  'fragmentation',
+  'memory-pressure',
+  'cgroups',
+  'oom-kills',
+  'writeback',
+  'slab',
+  'vmalloc',
+  'processes',
+  'limits',
+  'inotify',
+  'huge-pages',
+  'pipes',
+  'sockets',
+  'cpu-steal',
+] as const;
+export type HostCheckName = (typeof HOST_CHECKS)[number];
+
+/** An unreadable source, and problems that it may hide. */
+export interface Unread {
+  readonly check: HostCheckName;
+  readonly code: HostErrorCode;
+  /** Reason, which names the source. Untrusted. */
+  readonly why: string;
+  readonly hides: string;
+}
+
+/** A host, live or captured, and its unreadable sources. */
+export class HostReader {
+  readonly unread: Unread[] = [];
+  readonly checked: HostCheckName[] = [];
+
+  constructor(
+    readonly source: HostSource,
+    readonly pageSize: number,
+  ) {}
+
+  /** Runs one check. An unreadable source ends the check, and is recorded. */
+  run(check: HostCheckName, hides: string, find: () => Iterable<Finding>): Finding[] {
+    const found: Finding[] = [];
+    try {
+      for (const finding of find()) found.push(finding);
+    } catch (error) {
+      this.miss(check, hides, error);
+    }
+    if (!this.unread.some((one) => one.check === check)) this.checked.push(check);
+    return found;
+  }
+
+  /**
+   * Records an unreadable source; also one that needs more descriptors or processes than are left: the other
+   * checks still count.
+   *
+   * @throws any other error
+   */
+  miss(check: HostCheckName, hides: string, error: unknown): void {
+    if (error instanceof ExhaustedError)
+      this.unread.push({ check, code: 'unreadable', why: error.message, hides });
+    else if (error instanceof HostError)
+      this.unread.push({ check, code: error.code, why: error.message, hides });
+    else throw error;
+  }
+
+  /** @throws {HostError} */
+  text(path: string): string {
+    return this.source.readText(path);
+  }
+
+  /**
+   * Text of a file; '' if the kernel lacks the feature. @throws {HostError} for any other cause, or if it was
+   * not captured
+   */
+  optional(path: string): string {
+    try {
+      return this.text(path);
+    } catch (error) {
+      if (isAbsent(error)) return '';
+      throw error;
+    }
+  }
+
+  /** Target of a descriptor's link; '': closed meanwhile. @throws {HostError} */
+  link(path: string): string {
+    try {
+      return this.source.readLink(path);
+    } catch (error) {
+      if (isAbsent(error)) return '';
+      throw error;
+    }
+  }
+
+  /** A number in a file: the first group of a pattern. @throws {HostError} malformed */
+  figure(path: string, text: string, form: RegExp): number {
+    const value = form.exec(text)?.[1];
+    if (value === undefined || !Number.isFinite(Number(value))) throw malformed(path);
+    return Number(value);
+  }
+
+  /** Bytes of a field of /proc/meminfo. @throws {HostError} */
+  meminfo(name: string): number {
+    const path = '/proc/meminfo';
+    return (
+      this.figure(path, this.text(path), new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm')) * 1024
+    );
+  }
+
+  /** A file that contains one number. @throws {HostError} */
+  number(path: string): number {
+    return this.figure(path, this.text(path), /^(\d{1,19})\s*$/);
+  }
+}
+
+export function malformed(path: string): HostError {
+  return new HostError('unreadable', `malformed ${path}`);
+}
+
+/** Whether the host lacks a file. False for an older snapshot that did not record the file. */
+export function isAbsent(error: unknown): error is HostError {
+  if (!(error instanceof HostError) || error.code !== 'gone') return false;
+  return !error.message.endsWith('was not captured');
+}

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { snapshotJson } from '../../../src/answers/snapshot/render.js';
+import type { Snapshot } from '../../../src/capture/write/snapshot.js';
+
+const FOUND: Snapshot = {
+  takenAt: new Date(0),
+  bytes: 1,
+  files: 1,
+  processes: 1,
+  namespaces: 1,
+  closedNamespaces: 0,
+  parts: [],
+  leftOut: [],
+  anonymized: false,
+  failures: [],
+  seconds: 1,
+  failureCounts: { gone: 7, denied: 0, unreadable: 0, absent: 9, cut: 0 },
+};
+const WRITTEN = {
+  file: 'x',
+  intervalSeconds: 1,
+  priority: { nice: 10, idleIo: true },
+  uncached: true,
+};
+
+test('what ended or is not there by itself makes no snapshot incomplete', () => {
+  expect(snapshotJson(FOUND, WRITTEN).complete).toBe(true);
+});
+
+test.each(['denied', 'unreadable', 'cut'] as const)(
+  '%s does, also where the list of failures had no room for it',
+  (code) => {
+    const failureCounts = { ...FOUND.failureCounts, [code]: 1 };
+    expect(snapshotJson({ ...FOUND, failureCounts }, WRITTEN).complete).toBe(false);
+  },
+);

@@ -1,0 +1,86 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { execa } from 'execa';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asCalled } from '../../../src/app/kit/called-as.js';
+import { commandPath } from '../../support/cli.js';
+
+let root = '';
+beforeAll(() => {
+  root = realpathSync(mkdtempSync(path.join(tmpdir(), 'called-')));
+  for (const folder of ['bin', 'my tools', '\u001b[31m', 'elsewhere/deep/down/there'])
+    mkdirSync(path.join(root, folder), { recursive: true });
+  for (const folder of ['bin', 'my tools', '\u001b[31m'])
+    symlinkSync(commandPath('kdump-mem'), path.join(root, folder, 'kdump-mem'));
+  symlinkSync(commandPath('skcheck'), path.join(root, 'bin', 'skcheck'));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+/** The last line of `explain`, called as `typed` in a folder. */
+async function nextOf(typed: string, folder: string, PATH = process.env.PATH): Promise<string> {
+  const cwd = path.join(root, folder);
+  const file = typed.includes('/') ? path.resolve(cwd, typed) : typed;
+  const { stdout } = await execa(file, ['explain'], { cwd, env: { PATH } });
+  return stdout.split('\n').at(-1) ?? '';
+}
+
+describe('the next command is printed as this one was called', () => {
+  test.each([
+    ['./kdump-mem', 'bin', './kdump-mem'],
+    ['bin/kdump-mem', '.', './bin/kdump-mem'],
+    ['../bin/kdump-mem', 'my tools', '../bin/kdump-mem'],
+    ['./kdump-mem', 'my tools', './kdump-mem'],
+    ['my tools/kdump-mem', '.', "'./my tools/kdump-mem'"],
+    ['\u001b[31m/kdump-mem', '.', "$'./\\033[31m/kdump-mem'"],
+  ])('%j in %j', async (typed, folder, printed) => {
+    expect(await nextOf(typed, folder)).toBe(`Next: ${printed} explain CODE`);
+  });
+
+  test('by an absolute path, where that is shorter', async () => {
+    const file = path.join(root, 'bin/kdump-mem');
+    const next = await nextOf(file, 'elsewhere/deep/down/there');
+    const near = '../../../../bin/kdump-mem';
+    expect(next).toBe(`Next: ${near.length < file.length ? near : file} explain CODE`);
+  });
+
+  test('by name, where a shell finds it so', async () => {
+    const found = `${path.join(root, 'bin')}:${process.env.PATH}`;
+    expect(await nextOf('kdump-mem', 'bin', found)).toBe('Next: kdump-mem explain CODE');
+  });
+
+  test('by name, where node was given another file', async () => {
+    const { stdout } = await execa(process.execPath, [commandPath('kdump-mem'), 'explain']);
+    expect(stdout).toMatch(/\nNext: kdump-mem explain CODE$/);
+  });
+
+  test('in an error, and in an explanation', async () => {
+    const run = (...args: string[]) =>
+      execa(path.join(root, 'bin/kdump-mem'), args, { cwd: path.join(root, 'bin'), reject: false });
+    expect((await run('explain', 'nothing-like-it')).stderr).toBe(
+      'kdump-mem: unknown code nothing-like-it. List all codes: ./kdump-mem explain',
+    );
+    expect((await run('explain', 'hung-task')).stdout).toContain(
+      '\n  Next      ./kdump-mem stacks --state D',
+    );
+    expect((await run('explain', 'hung-task', '--json')).stdout).not.toContain('./kdump-mem');
+  });
+
+  test('skcheck beside it, and nothing that only names a program', async () => {
+    const { argv } = process;
+    process.argv = [process.execPath, path.join(root, 'bin/kdump-mem')];
+    try {
+      const bin = path.relative('', path.join(root, 'bin'));
+      const printed = (name: string) => {
+        const absolute = path.join(root, 'bin', name);
+        const near = path.join(bin, name);
+        return near.length < absolute.length ? near : absolute;
+      };
+      expect(asCalled('Next: skcheck --stale')).toBe(`Next: ${printed('skcheck')} --stale`);
+      const said = 'kdump-mem: skcheck --exact counts it\n[ 1.0] Audit: skcheck -x\n(skcheck) x';
+      expect(asCalled(said)).toBe(said);
+    } finally {
+      process.argv = argv;
+    }
+  });
+});

@@ -1,0 +1,109 @@
+import { expect, test } from 'vitest';
+import { hostSockets } from '../../../src/app/triage/host-sockets.js';
+import { HostReader } from '../../../src/triage/host-reader.js';
+import { FakeHost } from '../../host/fake-host.js';
+
+const MIB = 2 ** 20;
+
+/** A TCP socket of process 7 with this much unread data; MemTotal is 1,000 MiB. */
+function host(unread: number, state = 'ESTAB'): FakeHost {
+  const row = `tcp ${state} ${unread} 0 10.0.0.1:80 10.0.0.2:9 ino:5 sk:1 cgroup:/web <-> skmem:(r${unread * 2},rb${unread * 4},t0,tb1,f0,w0,o0,bl0,d0) ts rcvmss:536 bytes_received:${unread} lastrcv:40000`;
+  const fake = new FakeHost((args) => (args.includes('-x') ? '' : row));
+  fake.files.set('/proc/7/comm', 'worker\n');
+  fake.files.set('/proc/7/status', 'Name:\tworker\nTgid:\t7\nNSpid:\t7\n');
+  fake.links.set('/proc/7/fd/3', 'socket:[5]');
+  fake.links.set('/proc/7/ns/net', 'net:[1]');
+  fake.links.set('/proc/self/ns/net', 'net:[1]');
+  return fake;
+}
+
+async function found(fake: FakeHost, all = true) {
+  const reader = new HostReader(fake, 4096);
+  return { findings: await hostSockets(reader, all), reader };
+}
+
+test('a process whose sockets pin much is named, with bounds, and its stalled socket', async () => {
+  const { findings } = await found(host(60 * MIB));
+  expect(findings).toEqual([
+    expect.objectContaining({ code: 'queued-data-of-process', next: 'skcheck --pid 7' }),
+    expect.objectContaining({ code: 'stalled-reader', severity: 'note' }),
+  ]);
+  const [pinned, stalled] = findings;
+  const figures = pinned?.figures ?? {};
+  expect(figures).toMatchObject({ pid: 7, comm: 'worker', sockets: 1, payloadBytes: 60 * MIB });
+  const { leastBytes, pinnedBytes, mostBytes } = figures;
+  expect(Number(leastBytes)).toBeGreaterThanOrEqual(60 * MIB);
+  expect(Number(pinnedBytes)).toBeGreaterThanOrEqual(Number(leastBytes));
+  if (mostBytes !== null) expect(Number(mostBytes)).toBeGreaterThanOrEqual(Number(pinnedBytes));
+  expect(stalled?.figures).toMatchObject({ pid: 7, fd: 3, unreadBytes: 60 * MIB, ageSeconds: 40 });
+});
+
+test('many small queues of one process are one finding, with what their local peers pin', async () => {
+  const [bytes, count] = [100_000, 40];
+  const end = (local: number, peer: number, ino: number, queues: string, skmem: string) =>
+    `tcp ESTAB ${queues} 127.0.0.1:${local} 127.0.0.1:${peer} ino:${ino} sk:${ino.toString(16)} <-> skmem:(${skmem}) ts rcvmss:536 bytes_received:${bytes} lastrcv:40000`;
+  const rows = Array.from({ length: count }, (_, index) => [
+    end(80, 1000 + index, 100 + index, `${bytes} 0`, `r${bytes},rb999999,t0,tb1,f0,w0,o0,bl0,d0`),
+    end(1000 + index, 80, 500 + index, `0 ${bytes}`, `r0,rb1,t0,tb999999,f0,w${bytes},o0,bl0,d0`),
+  ]).flat();
+  const fake = new FakeHost((args) => (args.includes('-t') ? rows.join('\n') : ''));
+  for (const [path, text] of host(1).files) fake.files.set(path, text);
+  for (const name of ['self', '7']) fake.links.set(`/proc/${name}/ns/net`, 'net:[1]');
+  for (let fd = 0; fd < count; fd++) fake.links.set(`/proc/7/fd/${fd}`, `socket:[${100 + fd}]`);
+  const { findings } = await found(fake);
+  const unread = findings.filter(({ code }) => code === 'unread-sockets');
+  expect(unread).toMatchObject([
+    {
+      severity: 'note',
+      figures: {
+        pid: 7,
+        comm: 'worker',
+        sockets: count,
+        unreadBytes: bytes * count,
+        unaccepted: 0,
+      },
+      next: 'skcheck --pid 7',
+    },
+  ]);
+  const { pinnedBytes, peersBytes, ageSeconds } = unread[0]?.figures ?? {};
+  expect(Number(pinnedBytes)).toBeGreaterThanOrEqual(bytes * count);
+  expect(Number(peersBytes)).toBeGreaterThanOrEqual(bytes * count);
+  expect(ageSeconds).toBe(40);
+});
+
+test('rings of a packet socket count in full, though its queue is empty', async () => {
+  const row =
+    'p_raw UNCONN 0 0 *:eth7 * ino:900 sk:9 ver:0 flags( 0 ) ring_rx(blk_size:1048576,blk_nr:60,frm_size:2048,frm_nr:30720,tmo:0,features:0x0) ring_tx(blk_size:1048576,blk_nr:10,frm_size:2048,frm_nr:5120) skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)\n';
+  const fake = new FakeHost();
+  fake.others = row;
+  for (const [path, text] of host(1).files) fake.files.set(path, text);
+  for (const name of ['self', '7']) fake.links.set(`/proc/${name}/ns/net`, 'net:[1]');
+  fake.links.set('/proc/7/fd/4', 'socket:[900]');
+  const { findings } = await found(fake);
+  expect(findings).toMatchObject([
+    {
+      code: 'queued-data-of-process',
+      severity: 'warning',
+      figures: { pid: 7, sockets: 1, ringBytes: 70 * MIB, leastBytes: 70 * MIB, share: 0.07 },
+    },
+  ]);
+});
+
+test('sockets that pin little are no finding', async () => {
+  expect((await found(host(100))).findings).toEqual([]);
+});
+
+test('what could not be read is listed, and the check is not among those made', async () => {
+  const closed = host(100);
+  closed.closed.add('/proc/7/fd');
+  const { reader } = await found(closed);
+  expect(reader.unread.map(({ check, why }) => [check, why])).toContainEqual([
+    'sockets',
+    '/proc/PID/fd of 1 process: permission denied',
+  ]);
+  expect(reader.checked).not.toContain('sockets');
+  const { reader: own } = await found(host(100), false);
+  expect(own.unread.map(({ why }) => why)).toContain(
+    'other network namespaces are not readable: permission denied',
+  );
+});

@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { afterEach, describe, expect, test } from 'vitest';
+import { hostTriageEndSchema, hostTriageSchema } from '../../../src/answers/triage/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+
+const started: ChildProcess[] = [];
+afterEach(() => {
+  for (const child of started.splice(0))
+    if (child.stdin) child.stdin.end();
+    else child.kill('SIGKILL');
+});
+
+/** A process that waits for its 15 children, which have exited, only when it is told to. */
+const ZOMBIES = `
+import os, sys
+for _ in range(15):
+    if os.fork() == 0: os._exit(0)
+print("ready", flush=True)
+sys.stdin.readline()
+for _ in range(15): os.wait()
+`;
+
+async function zombies(): Promise<ChildProcess> {
+  const child = spawn('python3', ['-c', ZOMBIES], { stdio: ['pipe', 'pipe', 'inherit'] });
+  started.push(child);
+  await once(child.stdout, 'data');
+  return child;
+}
+
+function watching(...args: readonly string[]) {
+  const child = spawn(
+    process.execPath,
+    [commandPath('kdump-mem'), 'triage', '--watch', '--interval', '0.5', ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  started.push(child);
+  return { child, exit: once(child, 'exit'), lines: createInterface(child.stdout) };
+}
+
+describe('triage of this machine', () => {
+  test('waits until a finding of --fail-on begins: status 1', async () => {
+    const { exit, lines } = watching('--fail-on', 'zombies');
+    const seen: string[] = [];
+    let parent: ChildProcess | undefined;
+    for await (const line of lines) {
+      seen.push(line);
+      if (line === '') parent ??= await zombies();
+    }
+    expect(await exit).toEqual([1, null]);
+    expect(seen[0]).toMatch(/^sample 1, \S+Z$/);
+    expect(seen.at(-3)).toMatch(/^sample \d+, \S+Z$/);
+    expect(seen.at(-2)).toBe(
+      `new       NOTE      Zombies: 15 exited children of pid ${parent?.pid} (python3) are not reaped. [zombies]`,
+    );
+  });
+
+  test('says what is gone, and nothing while nothing changes', async () => {
+    const parent = await zombies();
+    const { child, exit, lines } = watching();
+    const seen: string[] = [];
+    for await (const line of lines) {
+      if (line.includes(` of pid ${parent.pid} `)) seen.push(line.split(' ')[0]!);
+      if (seen.length === 1) parent.stdin?.end();
+      if (seen.length === 2) child.kill('SIGINT');
+    }
+    expect(seen).toEqual(['new', 'gone']);
+    expect(await exit).toEqual([0, null]);
+  });
+
+  test('--json is a line for each check, and one that says that it is the last', async () => {
+    const { stdout, status } = await kdumpMem(
+      ...['triage', '--watch', '--interval', '0.5', '--count', '2', '--json'],
+    );
+    const [first, second, end, ...others] = stdout.trimEnd().split('\n');
+    expect({ status, others }).toEqual({ status: 0, others: [] });
+    for (const line of [first, second])
+      expect(hostTriageSchema.parse(JSON.parse(line ?? '')).captured).toBeNull();
+    expect(hostTriageEndSchema.parse(JSON.parse(end ?? ''))).toEqual({
+      schema: 'kdump-mem.host-triage-end/1',
+      samples: 2,
+      interrupted: false,
+    });
+  });
+
+  test('with few descriptors the other checks are made, and --strict ends with 5', async () => {
+    const command = `ulimit -n 26; exec "$@"`;
+    const args = [commandPath('kdump-mem'), 'triage', '--json', '--strict'];
+    const child = spawn('bash', ['-c', command, 'bash', process.execPath, ...args]);
+    const exit = once(child, 'exit');
+    const pieces: Buffer[] = [];
+    for await (const piece of child.stdout) pieces.push(piece as Buffer);
+    const { unread, checked } = hostTriageSchema.parse(
+      JSON.parse(Buffer.concat(pieces).toString()),
+    );
+    expect(unread.map(({ why }) => why)).toContain(
+      'ss cannot be started: too many open files (EMFILE)',
+    );
+    expect(checked).toContain('processes');
+    expect(await exit).toEqual([5, null]);
+  });
+
+  test.each([
+    [['triage', '--interval', '3s'], '--interval requires --watch'],
+    [['triage', '--count', '3'], '--count requires --watch'],
+    [['triage', '--watch', '--count', '0'], '--count must be at least 1'],
+    [['triage', '--watch', process.execPath], '--watch checks this machine'],
+    [['triage', '--watch', '--from', 'x.tar.gz'], '--watch checks this machine'],
+    [['triage', '--watch', '--html', 'x.html'], "option '--watch' cannot be used with option"],
+  ])('%j is refused', async (args, why) => {
+    const { stdout, stderr, status } = await kdumpMem(...args);
+    expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
+    expect(stderr).toContain(why);
+  });
+});

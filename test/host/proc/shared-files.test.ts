@@ -1,0 +1,142 @@
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HostError } from '../../../src/base/errors.js';
+import type { HostSource } from '../../../src/host/host-source.js';
+import { liveHost } from '../../../src/host/live.js';
+import { sharedFiles } from '../../../src/host/proc/shared-files.js';
+
+const MIB = 2 ** 20;
+
+describe('on this machine', () => {
+  let folder: string;
+  let deleted: number;
+
+  beforeAll(() => {
+    folder = mkdtempSync('/dev/shm/kdump-mem-');
+    writeFileSync(join(folder, 'closed'), Buffer.alloc(5 * MIB));
+    deleted = openSync(join(folder, 'gone'), 'w');
+    writeSync(deleted, Buffer.alloc(7 * MIB));
+    unlinkSync(join(folder, 'gone'));
+  });
+
+  afterAll(() => {
+    closeSync(deleted);
+    rmSync(folder, { recursive: true });
+  });
+
+  test('a deleted file belongs to the process that has it open, any other has its path', () => {
+    const found = sharedFiles(liveHost).filter(({ name }) => name.startsWith(folder));
+    expect(found).toEqual([
+      { kind: 'file', name: `${folder}/gone (deleted)`, pid: process.pid, bytes: 7 * MIB },
+      { kind: 'file', name: `${folder}/closed`, bytes: 5 * MIB },
+    ]);
+  });
+});
+
+/** A machine made up of links of descriptors, texts and files. */
+function host(parts: {
+  readonly links?: Readonly<Record<string, string>>;
+  readonly texts?: Readonly<Record<string, string>>;
+  readonly files?: Readonly<Record<string, { inode: number; bytes: number; isTmpfs?: boolean }>>;
+  readonly now?: () => number;
+}): HostSource {
+  const { links = {}, texts = {}, files = {}, now = () => 0 } = parts;
+  const of = <T>(all: Readonly<Record<string, T>>, path: string): T => {
+    const found = all[path];
+    if (found === undefined) throw new HostError('gone', `${path}: not found`);
+    return found;
+  };
+  const names = (path: string) => {
+    const all = [...Object.keys(links), ...Object.keys(texts), ...Object.keys(files)];
+    const below = all.filter((name) => name.startsWith(`${path}/`));
+    return [...new Set(below.map((name) => name.slice(path.length + 1).split('/')[0]!))];
+  };
+  return {
+    now,
+    list: names,
+    readLink: (path: string) => of(links, path),
+    readText: (path: string) => of(texts, path),
+    isTmpfs: (path: string) => of(files, path).isTmpfs === true,
+    file: (path: string) => ({ device: 1, isFile: true, isFolder: false, ...of(files, path) }),
+  } as unknown as HostSource;
+}
+
+const MOUNTS = '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n';
+
+test('a memfd counts once, with one of its processes', () => {
+  const memfd = { inode: 5, bytes: 400 * MIB, isTmpfs: true };
+  const found = sharedFiles(
+    host({
+      links: { '/proc/7/fd/3': '/memfd:cache (deleted)', '/proc/9/fd/4': '/memfd:cache (deleted)' },
+      files: { '/proc/7/fd/3': memfd, '/proc/9/fd/4': memfd },
+    }),
+  );
+  expect(found).toEqual([{ kind: 'file', name: 'memfd:cache', pid: 7, bytes: 400 * MIB }]);
+});
+
+test('huge pages of hugetlb are not in this category', () => {
+  const links = { '/proc/7/fd/3': '/memfd:huge (deleted)' };
+  expect(sharedFiles(host({ links, files: { '/proc/7/fd/3': { inode: 5, bytes: MIB } } }))).toEqual(
+    [],
+  );
+});
+
+test('a file system that may not respond is not queried', () => {
+  const asked: string[] = [];
+  const source = host({
+    links: { '/proc/7/fd/3': '/nfs/x (deleted)', '/proc/7/fd/4': '/dev/shm/y (deleted)' },
+    texts: {
+      '/proc/7/mountinfo': MOUNTS,
+      '/proc/7/fdinfo/3': 'pos:\t0\nmnt_id:\t21\n',
+      '/proc/7/fdinfo/4': 'pos:\t0\nmnt_id:\t20\n',
+    },
+    files: { '/proc/7/fd/4': { inode: 6, bytes: 2 * MIB } },
+  });
+  const file = (path: string) => {
+    asked.push(path);
+    return source.file!(path);
+  };
+  expect(sharedFiles({ ...source, file })).toEqual([
+    { kind: 'file', name: '/dev/shm/y (deleted)', pid: 7, bytes: 2 * MIB },
+  ]);
+  expect(asked).toEqual(['/proc/7/fd/4']);
+});
+
+test('a System V segment has its creator; damaged lines are no segments', () => {
+  const heading =
+    'key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap';
+  const line = '0 32769 600 9437184 77 78 0 0 0 0 0 0 0 0 8388608 1048576';
+  const damaged = ['', '0 5 600 1', line.replace('8388608', '-'), `${line} 1`];
+  const texts = { '/proc/sysvipc/shm': [heading, line, ...damaged].join('\n') };
+  expect(sharedFiles(host({ texts }))).toEqual([
+    { kind: 'segment', name: 'SysV segment 32769', pid: 77, bytes: 9 * MIB },
+  ]);
+});
+
+test('a scan ends in time, with what was found', () => {
+  let time = 0;
+  const links = Object.fromEntries(
+    Array.from({ length: 50 }, (_, fd) => [`/proc/7/fd/${fd + 10}`, `/memfd:${fd} (deleted)`]),
+  );
+  const files = Object.fromEntries(
+    Object.keys(links).map((path, inode) => [path, { inode, bytes: MIB, isTmpfs: true }]),
+  );
+  const found = sharedFiles(host({ links, files, now: () => (time += 200) }));
+  expect(found.length).toBeGreaterThan(0);
+  expect(found.length).toBeLessThan(10);
+});
+
+test('a substitute for a host has no data', () => {
+  const { file, ...captured } = host({});
+  expect(file).toBeDefined();
+  expect(sharedFiles(captured)).toEqual([]);
+});

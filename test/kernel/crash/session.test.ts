@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { describe, expect, test } from 'vitest';
+import { accountProcess } from '../../../src/account/skb.js';
+import { skbProcessSchema } from '../../../src/answers/schema.js';
+import { skbProcessJson } from '../../../src/answers/skb/json.js';
+import { CrashKernel } from '../../../src/kernel/crash/kernel.js';
+import { playSession, recordSession } from '../../../src/kernel/crash/session.js';
+
+// Made again by: npm run build && scripts/lab up 5.10 6.1 6.12 && node scripts/record-crash.mjs
+const fixture = (name: string) =>
+  readFileSync(new URL(`../../../fixtures/crash/${name}`, import.meta.url));
+const session = (version: string) =>
+  gunzipSync(fixture(`${version}.session.jsonl.gz`)).toString('utf8');
+
+describe.each(['5.10', '6.1', '6.12'])('a real session of crash on %s, played back', (version) => {
+  test('gives the figures that it gave then', () => {
+    const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
+    const kernel = new CrashKernel(playSession(session(version)), 'vmcore');
+    const answer = skbProcessJson(accountProcess(kernel, expected.process.pid));
+    expect(answer).toEqual(expected);
+    expect(answer.total.pages).toBeGreaterThan(0);
+  });
+
+  test('a replayed recording records identically', () => {
+    const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
+    let again = '';
+    const recorder = recordSession(playSession(session(version)), (line) => {
+      again += line;
+    });
+    accountProcess(new CrashKernel(recorder, 'vmcore'), expected.process.pid);
+    const lines = (text: string) => new Set(text.split('\n').filter((line) => line !== ''));
+    const before = lines(session(version));
+    for (const line of lines(again)) expect(before).toContain(line);
+  });
+});
+
+test('a question that was not recorded is refused, not made up', () => {
+  const player = playSession(session('6.1'));
+  expect(() => player.execute(['sym nonsense'])).toThrow('recording: no answer to sym nonsense');
+  expect(() => player.readMemory(0xffff_8000_dead_0000n, 4096)).toThrow('no answer to 0xffff');
+});
+
+test.each([
+  '{"command":"sys","answer":"',
+  '{"command":"sys"}',
+  '{"read":"0x1000+8","bytes":"no base64!"}',
+  '[1]',
+])('a line that is no entry is told, with its number: %s', (line) => {
+  const good = '{"command":"sys","answer":"RELEASE"}';
+  expect(playSession(`${good}\n`).execute(['sys'])).toEqual(['RELEASE']);
+  expect(() => playSession(`${good}\n${line}\n`)).toThrow('recording: malformed line 2');
+});

@@ -1,0 +1,38 @@
+import { freemem } from 'node:os';
+import { afterEach, expect, test, vi } from 'vitest';
+import { sizeBuffers, type TraceInstance } from '../../../../src/leaks/record/tracefs/instance.js';
+
+vi.mock('node:os', { spy: true });
+afterEach(() => vi.mocked(freemem).mockReset());
+
+const MEBIBYTE = 1024 * 1024;
+
+/** Bytes of all buffers of both instances that a recording has. */
+function allBuffers(cpus: number, free: number): number {
+  vi.mocked(freemem).mockReturnValue(free);
+  let bytes = 0;
+  for (const purpose of ['allocations', 'frees'] as const) {
+    const written: [string, string][] = [];
+    const instance = {
+      cpus: Array.from({ length: cpus }, (_, at) => at),
+      write: (file: string, text: string) => written.push([file, text]),
+    } as unknown as TraceInstance;
+    sizeBuffers(instance, purpose);
+    expect(written).toEqual([['buffer_size_kb', expect.stringMatching(/^\d+$/)]]);
+    bytes += cpus * Number(written[0]![1]) * 1024;
+  }
+  return bytes;
+}
+
+test.each([1, 2, 8, 13, 64, 128, 256, 1000, 2048])(
+  'buffers of %d CPUs take 64 MiB at most',
+  (cpus) => {
+    expect(allBuffers(cpus, 2 ** 40)).toBeLessThanOrEqual(64 * MEBIBYTE);
+  },
+);
+
+test('a machine with little free memory gives a sixteenth of that, down to the least that a buffer has', () => {
+  expect(allBuffers(4, 160 * MEBIBYTE)).toBeLessThanOrEqual(10 * MEBIBYTE);
+  expect(allBuffers(4, 160 * MEBIBYTE)).toBeGreaterThan(9 * MEBIBYTE);
+  expect(allBuffers(4, 0)).toBe(4 * 2 * 8 * 1024);
+});

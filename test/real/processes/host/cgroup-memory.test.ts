@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ProcsJson } from '../../../../src/answers/procs/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+
+const V1 = '/sys/fs/cgroup/memory';
+const isV1 = existsSync(V1);
+const root = isV1 ? V1 : '/sys/fs/cgroup';
+const parent = `${root}/kdump-mem-procs-${process.pid}`;
+const path = `${parent}/app`;
+const LIMIT = 256 * 2 ** 20;
+const HELD = 48 * 2 ** 20;
+
+function made(): boolean {
+  try {
+    mkdirSync(path, { recursive: true });
+    writeFileSync(`${parent}/memory.${isV1 ? 'limit_in_bytes' : 'max'}`, `${LIMIT}`);
+    return existsSync(`${path}/memory.${isV1 ? 'usage_in_bytes' : 'current'}`);
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(process.geteuid?.() !== 0 || !made())(
+  'procs --by cgroup (needs root and writable cgroups)',
+  () => {
+    const program = `$0 = 'x'; my $held = ''; vec($held, ${HELD}, 8) = 1; $| = 1; print "ready\\n"; sleep 300`;
+    const child = spawn('sh', [
+      '-c',
+      `echo $$ > ${path}/cgroup.procs; exec perl -e '${program.replaceAll("'", `'"'"'`)}'`,
+    ]);
+    beforeAll(() => Promise.race([once(child.stdout, 'data'), once(child, 'exit')]));
+    afterAll(async () => {
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      await delay(200);
+      rmdirSync(path);
+      rmdirSync(parent);
+    });
+
+    test('has what the kernel charges, and the limit above', async () => {
+      const { stdout } = await kdumpMem('procs', '--live', '--by', 'cgroup', '--json');
+      const { groups = [] } = JSON.parse(stdout) as ProcsJson;
+      const name = path.slice(root.length);
+      const group = groups.find(({ key }) => key === name);
+      const { cgroup } = group ?? {};
+      expect(cgroup).toMatchObject({ limitBytes: LIMIT, limitCgroup: name.replace('/app', '') });
+      const now = Number(
+        readFileSync(`${path}/memory.${isV1 ? 'usage_in_bytes' : 'current'}`, 'utf8'),
+      );
+      // The program sleeps: nothing but per-CPU batches moves.
+      expect(Math.abs((cgroup?.currentBytes ?? 0) - now)).toBeLessThan(2 ** 20);
+      expect(cgroup?.anonBytes).toBeGreaterThanOrEqual(HELD);
+      expect(cgroup?.anonBytes).toBeLessThan(HELD + 8 * 2 ** 20);
+      const { stdout: text } = await kdumpMem('procs', '--live', '--by', 'cgroup');
+      expect(text).toMatch(/Charged to each cgroup/);
+      expect(text).toMatch(new RegExp(`${name} +[\\d.]+ MiB +256 MiB`));
+    });
+  },
+);

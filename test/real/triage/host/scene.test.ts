@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+
+/** Kernel memory would be read instead. */
+const hasKcore = existsSync('/proc/kcore');
+const folder = mkdtempSync(join(tmpdir(), 'triage-host-'));
+const ZOMBIES = 120;
+/** Above the 5 % of memory from which files in memory are reported. */
+const MEMFD = Math.ceil((totalmem() * 0.055) / 4096) * 4096;
+const LIMIT = 64 * 2 ** 20;
+const V1 = '/sys/fs/cgroup/memory';
+
+/** A cgroup with a limit; undefined: cgroups are not writable here. */
+function cgroupWithLimit(): string | undefined {
+  const isV1 = existsSync(V1);
+  const path = `${isV1 ? V1 : '/sys/fs/cgroup'}/kdump-mem-triage-${process.pid}`;
+  try {
+    mkdirSync(path);
+    writeFileSync(`${path}/memory.${isV1 ? 'limit_in_bytes' : 'max'}`, `${LIMIT}`);
+    return path;
+  } catch {
+    return undefined;
+  }
+}
+
+async function triaged(...args: string[]) {
+  const { stdout, status } = await kdumpMem('triage', '--json', ...args);
+  expect(status).toBe(0);
+  return JSON.parse(stdout) as HostTriageJson;
+}
+
+type Answer = Awaited<ReturnType<typeof triaged>>;
+
+/** Findings of the scene: other programs of this machine may have problems of their own. */
+const own = ({ findings }: Answer, pid: number, cgroup: string | undefined) =>
+  findings.filter(
+    ({ figures }) =>
+      figures.pid === pid ||
+      (cgroup !== undefined &&
+        String(figures.cgroup).endsWith(cgroup.slice(cgroup.lastIndexOf('/')))),
+  );
+const severe = ({ findings }: Answer) =>
+  findings.filter(({ severity }) => severity !== 'note').map(({ code }) => code);
+
+describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine', () => {
+  let before: Answer;
+  let scene: ChildProcess;
+  let cgroup: string | undefined;
+  beforeAll(async () => {
+    before = await triaged();
+    cgroup = cgroupWithLimit();
+    scene = spawn('perl', [
+      join(import.meta.dirname, 'scene.pl'),
+      `${ZOMBIES}`,
+      `${MEMFD}`,
+      ...(cgroup === undefined ? [] : [cgroup]),
+    ]);
+    if (scene.stdout) await Promise.race([once(scene.stdout, 'data'), once(scene, 'exit')]);
+    // One sample shows that a TCP stream is not read once its newest data is 1 s old.
+    await delay(1500);
+  }, 60_000);
+  afterAll(async () => {
+    if (scene.exitCode === null && scene.signalCode === null) {
+      scene.kill('SIGKILL');
+      await once(scene, 'exit');
+    }
+    if (cgroup !== undefined && existsSync(cgroup)) rmdirSync(cgroup);
+    rmSync(folder, { recursive: true });
+  });
+
+  test('names the process and the cgroup, and nothing else that is severe', async () => {
+    const started = performance.now();
+    const answer = await triaged();
+    expect(performance.now() - started).toBeLessThan(3000);
+    const found = own(answer, scene.pid ?? 0, cgroup);
+    const sockets = found.filter(({ code }) => code === 'unread-sockets');
+    expect(sockets).toMatchObject([
+      { severity: 'note', figures: { sockets: 1, comm: 'scene', unaccepted: 0 } },
+    ]);
+    expect(found.filter((each) => !sockets.includes(each))).toMatchObject([
+      ...(cgroup === undefined
+        ? []
+        : [{ code: 'cgroup-near-limit', severity: 'warning', figures: { limitBytes: LIMIT } }]),
+      { code: 'zombies', severity: 'warning', figures: { zombies: ZOMBIES } },
+      {
+        code: 'shared-memory',
+        severity: 'note',
+        figures: { name: 'memfd:hoard', bytes: MEMFD, comm: 'scene', mapped: 0 },
+      },
+    ]);
+    const others = severe(answer).filter(
+      (code) => !['cgroup-near-limit', 'zombies'].includes(code),
+    );
+    expect(others).toEqual(severe(before).filter((code) => code !== 'zombies'));
+  });
+
+  test('a snapshot of it has the same findings', async () => {
+    const path = join(folder, 'scene.tar.gz');
+    await kdumpMem('snapshot', '-o', path);
+    const keys = (answer: Answer) =>
+      own(answer, scene.pid ?? 0, cgroup)
+        .filter(({ code }) => code !== 'shared-memory')
+        .map(({ code, severity, figures }) => [
+          ...[code, severity, figures.pid, figures.comm, figures.cgroup, figures.zombies],
+          ...[figures.fd, figures.unreadBytes, figures.limitBytes],
+        ]);
+    const [live, captured] = [await triaged(), await triaged('--from', path)];
+    expect(keys(captured)).toEqual(keys(live));
+    expect(captured.checked).toEqual(expect.arrayContaining(['cgroups', 'processes', 'limits']));
+    // Descriptors are not part of it.
+    expect(captured.unread.map(({ check }) => check)).toContain('shared-memory');
+    expect(captured.captured).not.toBeNull();
+    expect(live.captured).toBeNull();
+  });
+
+  test('another user gets the findings that are readable, and what is not', async () => {
+    const [command = '', ...args] = [
+      ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
+      ...[process.execPath, 'dist/bin/kdump-mem.js', 'triage', '--json'],
+    ];
+    const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
+    const answer = JSON.parse(stdout) as HostTriageJson;
+    expect(own(answer, scene.pid ?? 0, cgroup).map(({ code }) => code)).toContain('zombies');
+    expect(answer.unread.map(({ check }) => check)).toContain('sockets');
+    expect(answer.checked).not.toContain('sockets');
+  });
+
+  test('--brief is the headline and one line for each finding', async () => {
+    const { stdout } = await kdumpMem('triage', '--brief');
+    const [headline = '', ...lines] = stdout.trim().split('\n');
+    expect(headline).toMatch(/Linux .* UTC\. /);
+    expect(lines.length).toBeLessThanOrEqual(6);
+    expect(lines.join('\n')).toContain(`Zombies: ${ZOMBIES} exited children of pid ${scene.pid}`);
+  });
+
+  test('without the scene, nothing of it is left', async () => {
+    if (scene.kill('SIGKILL')) await once(scene, 'exit');
+    await delay(500);
+    const after = await triaged();
+    expect(own(after, scene.pid ?? 0, cgroup)).toEqual([]);
+  }, 30_000);
+});

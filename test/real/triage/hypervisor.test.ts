@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { findingWords } from '../../../src/answers/triage/words.js';
+import type { Kernel } from '../../../src/kernel/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { triage } from '../../../src/triage/triage.js';
+import { perCpuAddress } from '../../../src/walk/cpus.js';
+import { readCpuTimes } from '../../../src/walk/machine/cpu-times.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { DRGN_MS, drgnJson } from '../../support/drgn.js';
+import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+const SCRIPT = new URL('./cpu-times.py', import.meta.url);
+const SECOND = 1_000_000_000;
+
+test.each(LAB_KERNELS)(
+  '%s: the busy time of all CPUs equals drgn’s',
+  (name) => {
+    const { elf } = labDump(name);
+    const truth = drgnJson<{ busy: number; steal: number }>(elf, name, SCRIPT);
+    const kernel = openNative({ files: [elf] });
+    const { busySeconds, stealSeconds } = readCpuTimes(kernel);
+    kernel.close();
+    expect(busySeconds).toBeCloseTo(truth.busy / SECOND, 5);
+    expect(stealSeconds).toBe(truth.steal / SECOND);
+    expect(truth.busy).toBeGreaterThan(SECOND);
+  },
+  DRGN_MS,
+);
+
+/** A word of CPU 0’s copy of a per-CPU variable, changed. */
+function changed(kernel: Kernel, symbol: string, offset: number, value: bigint) {
+  const address = perCpuAddress(kernel, kernel.symbol(symbol) ?? 0n, 0) + BigInt(offset);
+  return { address, bytes: littleEndian(value, 8) };
+}
+
+describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) => {
+  const stolen = (kernel: Kernel, seconds: number) => {
+    const index = Number(kernel.enumerators('cpu_usage_stat')?.get('CPUTIME_STEAL'));
+    const offset = kernel.struct('kernel_cpustat')?.member('cpustat')?.offset ?? -1;
+    return changed(kernel, 'kernel_cpustat', offset + 8 * index, BigInt(seconds * SECOND));
+  };
+  const open = () => openNative({ files: [labDump(name).elf] });
+  const triaged = (kernel: Kernel, patches: ReturnType<typeof changed>[]) => {
+    const { findings, warnings, complete } = triage(
+      damagedKernel(kernel, { patches, denials: [] }),
+    );
+    kernel.close();
+    return {
+      found: findings.filter(({ code }) => code === 'hypervisor-overcommitted'),
+      warnings,
+      complete,
+    };
+  };
+
+  test('is a finding where the CPU time and the scheduler agree', () => {
+    const kernel = open();
+    const { busySeconds } = readCpuTimes(kernel);
+    const rq = kernel.struct('rq')?.member('prev_steal_time')?.offset ?? -1;
+    const { found, warnings, complete } = triaged(kernel, [
+      stolen(kernel, 59),
+      changed(kernel, 'runqueues', rq, BigInt(59 * SECOND)),
+    ]);
+    expect({ warnings, complete }).toEqual({ warnings: [], complete: true });
+    expect(found).toMatchObject([
+      { severity: 'warning', figures: { stealSeconds: 59, recentShare: null, idleLockups: 0 } },
+    ]);
+    expect(found[0]?.figures.stealShare).toBeCloseTo(59 / (59 + busySeconds), 5);
+  });
+
+  test('that the scheduler does not know makes the answer incomplete', () => {
+    const kernel = open();
+    const { found, warnings, complete } = triaged(kernel, [stolen(kernel, 20)]);
+    expect(found).toEqual([]);
+    expect(complete).toBe(false);
+    expect(warnings).toMatchObject([
+      {
+        message: expect.stringContaining(
+          'steal time of CPU 0 is 20.0 s, but rq.prev_steal_time is 0.0 s',
+        ),
+      },
+    ]);
+  });
+
+  test('of more than the uptime makes the answer incomplete', () => {
+    const kernel = open();
+    const { found, warnings } = triaged(kernel, [stolen(kernel, 2 ** 30)]);
+    expect(found.map(findingWords)).toEqual([]);
+    expect(warnings).toMatchObject([
+      { message: expect.stringMatching(/^CPU time: CPU 0 was busy for \d+ s/) },
+    ]);
+  });
+});

@@ -1,0 +1,308 @@
+import { describe, expect, test } from 'vitest';
+import { concluded, conclusionSentences } from '../../src/answers/triage/causes.js';
+import { type Causes, causesOf } from '../../src/triage/causes.js';
+import type { Finding } from '../../src/triage/finding.js';
+
+const MIB = 2 ** 20;
+
+type Parts = Partial<Finding> & { readonly at?: number };
+
+function finding(code: Finding['code'], figures: Finding['figures'], parts: Parts = {}): Finding {
+  const { at, ...rest } = parts;
+  const evidence =
+    at === undefined
+      ? []
+      : [{ kind: 'log' as const, seq: 1, timestamp: BigInt(at) * 1_000_000_000n, text: 'x' }];
+  return { code, severity: 'warning', figures, evidence, ...rest };
+}
+
+/** The report of a machine without memory: 500 MiB, 120 of them in no counter. */
+const oom = (figures: Finding['figures'] = {}, at = 64): Finding =>
+  finding(
+    'oom-kill',
+    {
+      scope: 'machine',
+      reason: 'global',
+      outcome: 'panic',
+      managedBytes: 500 * MIB,
+      unattributedBytes: 120 * MIB,
+      anonBytes: 300 * MIB,
+      largestPid: 231,
+      largestComm: 'nightly-batch',
+      largestRssBytes: 260 * MIB,
+      node: 0,
+      zone: 'DMA32',
+      ...figures,
+    },
+    { severity: 'critical', at },
+  );
+const panic = (reason = 'Out of memory: system-wide panic_on_oom is enabled'): Finding =>
+  finding('panic', { reason }, { severity: 'critical', at: 65 });
+const queued = (figures: Finding['figures'] = {}): Finding =>
+  finding(
+    'queued-data-of-process',
+    {
+      pid: 177,
+      comm: 'report-worker',
+      pinnedBytes: 115 * MIB,
+      share: 0.23,
+      sockets: 16,
+      skbs: 200,
+      payloadBytes: MIB,
+      ...figures,
+    },
+    { next: 'skb --pid 177' },
+  );
+const stalled = (figures: Finding['figures'] = {}): Finding =>
+  finding(
+    'stalled-reader',
+    { pid: 177, comm: 'report-worker', fd: 4, pinnedBytes: 115 * MIB, ageSeconds: 46, ...figures },
+    { severity: 'note', next: 'stacks --pid 177' },
+  );
+const lowZone = (zone = 'DMA32'): Finding =>
+  finding('low-memory', { node: 0, zone, freeBytes: 1, minBytes: 2 });
+
+const FACTS = { uptimeSeconds: 66, complete: true };
+const links = ({ links: all }: Causes) =>
+  all.map(({ effect, cause, relation }) => [effect, cause, relation]);
+
+test('a panic follows from the shortage, that from memory in unread sockets', () => {
+  const findings = [panic(), oom(), queued(), lowZone(), stalled()];
+  const causes = causesOf(findings, FACTS);
+  expect(links(causes)).toEqual([
+    [0, 1, 'panic-message'],
+    [1, 2, 'share-of-shortfall'],
+    [2, 4, 'same-process'],
+    [3, 2, 'same-zone'],
+  ]);
+  expect(causes.conclusion).toMatchObject({
+    confidence: 'likely',
+    effect: 0,
+    cause: 2,
+    figures: { bytes: 115 * MIB, shortfallBytes: 120 * MIB, share: 115 / 120, unreadSockets: 1 },
+  });
+  const { sentences, trees, next } = concluded(findings, FACTS);
+  expect(sentences.join(' ')).toBe(
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. That is 96 % of the 120 MiB that no kernel counter included when memory ran out. Check pid 231 (nightly-batch) too: it had 260 MiB. If it normally needs less, it is the cause, or a part of it. Indented findings belong to, or follow from, the one above.',
+  );
+  expect(next).toBe('skb --pid 177');
+  const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [
+    one.code,
+    ...below.map(codes),
+  ];
+  expect(trees.map(codes)).toEqual([
+    ['queued-data-of-process', ['oom-kill', ['panic']], ['low-memory'], ['stalled-reader']],
+  ]);
+});
+
+test('an incomplete answer has no probable cause', () => {
+  const { conclusion } = causesOf([panic(), oom(), queued()], { ...FACTS, complete: false });
+  expect(conclusion).toMatchObject({ confidence: 'possible', cause: 2 });
+});
+
+describe('no link without a figure that supports it', () => {
+  test.each([
+    [
+      'the report is hours older, and the data younger',
+      oom({ outcome: 'killed' }, 64),
+      queued(),
+      stalled(),
+      9000,
+    ],
+    ['the sockets hold a small part', oom(), queued({ pinnedBytes: 50 * MIB }), stalled(), 66],
+    [
+      'the sockets hold more than was missing',
+      oom(),
+      queued({ pinnedBytes: 200 * MIB }),
+      stalled(),
+      66,
+    ],
+    [
+      'hardly anything was missing',
+      oom({ unattributedBytes: 20 * MIB }),
+      queued({ pinnedBytes: 20 * MIB }),
+      stalled(),
+      66,
+    ],
+    ['the report lacks its counters', oom({ unattributedBytes: null }), queued(), stalled(), 66],
+    [
+      'a memory cgroup was at its limit',
+      oom({ scope: 'cgroup', reason: 'memcg' }),
+      queued(),
+      stalled(),
+      66,
+    ],
+    ['the report is of another boot', oom({ boot: -1 }), queued(), stalled(), 66],
+    [
+      'the report is of a log beside the dump',
+      oom({ log: 'vmcore-dmesg.txt' }),
+      queued(),
+      stalled(),
+      66,
+    ],
+    ['the time of the dump is unknown', oom(), queued(), stalled(), undefined],
+  ])('%s', (_, report, pinned, reader, uptimeSeconds) => {
+    const causes = causesOf([report, pinned, reader], { uptimeSeconds, complete: true });
+    expect(links(causes)).not.toContainEqual([0, 1, 'share-of-shortfall']);
+    expect(causes.conclusion?.cause ?? null).toBeNull();
+  });
+
+  test('data that is older than the report was there', () => {
+    const findings = [oom({ outcome: 'killed' }), queued(), stalled({ ageSeconds: 3700 })];
+    const causes = causesOf(findings, { uptimeSeconds: 3700, complete: true });
+    expect(links(causes)).toContainEqual([0, 1, 'share-of-shortfall']);
+  });
+
+  test('a stalled reader of another process, or of a small part', () => {
+    for (const reader of [stalled({ pid: 9 }), stalled({ pinnedBytes: MIB })])
+      expect(links(causesOf([oom(), queued(), reader], FACTS))).toEqual([
+        [0, 1, 'share-of-shortfall'],
+      ]);
+  });
+
+  test('another zone', () => {
+    expect(links(causesOf([oom(), queued(), lowZone('Normal')], FACTS))).toEqual([
+      [0, 1, 'share-of-shortfall'],
+    ]);
+  });
+
+  test('an earlier kill, where the kernel went on', () => {
+    const earlier = oom({ outcome: 'killed' }, 60);
+    expect(links(causesOf([panic(), earlier], FACTS))).toEqual([]);
+  });
+});
+
+test('without kernel memory, memory that sockets pin explains what no counter attributes', () => {
+  const open = finding('unattributed-memory', { bytes: 120 * MIB, share: 0.2 });
+  const findings = [open, queued()];
+  const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
+  expect(links(causesOf(findings, facts))).toEqual([[0, 1, 'share-of-shortfall']]);
+  expect(concluded(findings, facts).sentences.join(' ')).toBe(
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). That is 96 % of the 120 MiB that no kernel counter includes. Indented findings belong to, or follow from, the one above.',
+  );
+  // With kernel memory, what sockets pin is not in that category.
+  expect(causesOf(findings, FACTS).links).toEqual([]);
+  const small = [open, queued({ pinnedBytes: 20 * MIB })];
+  expect(causesOf(small, facts).links).toEqual([]);
+});
+
+test('a process that does not read is the cause of its queue, and no conclusion by itself', () => {
+  const causes = causesOf([queued(), stalled()], FACTS);
+  expect(links(causes)).toEqual([[0, 1, 'same-process']]);
+  expect(causes.conclusion).toBeUndefined();
+});
+
+test('the largest owner explains a shortage, not the first', () => {
+  const leak = finding('unattributed-memory', { bytes: 118 * MIB, share: 0.2 });
+  const small = queued({ pinnedBytes: 70 * MIB });
+  expect(links(causesOf([oom(), small, leak], FACTS))).toEqual([[0, 2, 'share-of-shortfall']]);
+});
+
+test('a long list of stalled readers counts those that it leaves out', () => {
+  const readers = [stalled({ pinnedBytes: MIB }), stalled({ pinnedBytes: MIB, fd: 5, others: 98 })];
+  const [, reading] = causesOf([oom(), queued({ sockets: 100 }), ...readers], FACTS).links;
+  expect(reading).toMatchObject({ effect: 1, cause: 2, figures: { sockets: 100 } });
+});
+
+test.each([
+  ['Fatal exception', 'oops'],
+  ['hung_task: blocked tasks', 'hung-task'],
+  ['softlockup: hung tasks', 'soft-lockup'],
+  ['Hard LOCKUP', 'hard-lockup'],
+  ['RCU Stall', 'rcu-stall'],
+] as const)('panic %s follows from the last %s', (reason, code) => {
+  const [first, last] = [60, 64].map((at) => finding(code, {}, { severity: 'critical', at }));
+  const findings = [first!, panic(reason), last!];
+  const causes = causesOf(findings, FACTS);
+  expect(links(causes)).toEqual([[1, 2, 'panic-message']]);
+});
+
+describe('without a finding the report’s counters say what was most', () => {
+  const sentences = (report: Finding) => {
+    const { conclusion } = causesOf([report], FACTS);
+    return conclusion && conclusionSentences(conclusion, [report]).join(' ');
+  };
+  test('anonymous memory of one process', () => {
+    expect(sentences(oom({ unattributedBytes: 0 }))).toBe(
+      'Possible cause: when memory ran out, 300 MiB (60 % of MemTotal) was anonymous memory, 260 MiB of it in pid 231 (nightly-batch).',
+    );
+  });
+  test('anonymous memory of many', () => {
+    expect(sentences(oom({ unattributedBytes: 0, largestRssBytes: 20 * MIB }))).toBe(
+      'Possible cause: when memory ran out, 300 MiB (60 % of MemTotal) was anonymous memory.',
+    );
+  });
+  test('slab', () => {
+    expect(sentences(oom({ slabUnreclaimableBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
+      'Possible cause: when memory ran out, 400 MiB (80 % of MemTotal) was unreclaimable slab.',
+    );
+  });
+  test('memory in no counter, without an owner', () => {
+    expect(sentences(oom({ unattributedBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
+      'Cause not found: when memory ran out, 400 MiB (80 % of MemTotal) was in no kernel counter, and no finding explains it.',
+    );
+  });
+  test('a report that lacks its counters', () => {
+    expect(sentences(oom({ managedBytes: null, unattributedBytes: null }))).toBe(
+      'Cause not found: no finding and no counter explains the shortage.',
+    );
+  });
+});
+
+test('a name from the dump is escaped', () => {
+  const report = oom({ unattributedBytes: 0, largestComm: 'a\u001b[31m\nb' });
+  const { conclusion } = causesOf([report], FACTS);
+  const [words] = conclusion ? conclusionSentences(conclusion, [report]) : [];
+  expect(words).toContain('a\\x1b[31m\\x0ab');
+});
+
+test('a rule links findings, and never in a circle', () => {
+  const rule = (causes: readonly string[]) => ({ message: 'x', advice: undefined, causes });
+  const nic = finding('acme/nic', {}, { rule: rule(['oom-kill']) });
+  expect(links(causesOf([oom(), queued(), nic], FACTS))).toContainEqual([0, 2, 'rule']);
+  const back = finding('acme/back', {}, { rule: rule(['acme/nic']) });
+  const round = finding('acme/nic', {}, { rule: rule(['acme/back']) });
+  expect(links(causesOf([back, round], FACTS))).toEqual([[1, 0, 'rule']]);
+});
+
+test('a machine without findings has no conclusion', () => {
+  expect(causesOf([], FACTS)).toEqual({ links: [], conclusion: undefined });
+  expect(causesOf([lowZone(), queued()], FACTS).conclusion).toBeUndefined();
+});
+
+test('memory of vmalloc and of pipes is in no counter of the report either', () => {
+  const maps = finding('vmalloc', {
+    bytes: 110 * MIB,
+    share: 0.22,
+    caller: 'htab_map_alloc',
+    callerBytes: 100 * MIB,
+    pid: 9,
+    comm: 'agent',
+    mapBytes: 100 * MIB,
+  });
+  const findings = [oom(), maps];
+  expect(links(causesOf(findings, FACTS))).toEqual([[0, 1, 'share-of-shortfall']]);
+  expect(concluded(findings, FACTS).sentences[0]).toBe(
+    'Probable cause: vmalloc: 110 MiB (22 % of memory); pid 9 (agent) has BPF maps of 100 MiB open.',
+  );
+  const pipes = finding('pipes', {
+    bytes: 100 * MIB,
+    share: 0.2,
+    pid: 7,
+    comm: 'log',
+    mostBytes: MIB,
+  });
+  expect(links(causesOf([oom(), pipes], FACTS))).toEqual([[0, 1, 'share-of-shortfall']]);
+});
+
+test('small unread queues are listed below the memory that their process pins', () => {
+  const unread = finding(
+    'unread-sockets',
+    { pid: 177, sockets: 60, pinnedBytes: 8 * MIB, peersBytes: 90 * MIB, ageSeconds: 9 },
+    { severity: 'note' },
+  );
+  const { trees } = concluded([queued({ sockets: 64 }), unread], FACTS);
+  expect(trees.map(({ below }) => below.map(({ finding: one }) => one.code))).toEqual([
+    ['unread-sockets'],
+  ]);
+});

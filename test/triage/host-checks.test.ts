@@ -1,0 +1,632 @@
+import { describe, expect, test } from 'vitest';
+import { findingWords } from '../../src/answers/triage/words.js';
+import type { Finding } from '../../src/triage/finding.js';
+import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
+import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
+import type { TriageAnswer } from '../../src/triage/triage.js';
+import { type MadeHost, madeSource } from '../support/made-host.js';
+
+const psi = (some: number, full: number) =>
+  ['some', 'full']
+    .map((name, index) => {
+      const value = [some, full][index]?.toFixed(2);
+      return `${name} avg10=${value} avg60=${value} avg300=0.00 total=5\n`;
+    })
+    .join('');
+const meminfo = (changes: Readonly<Record<string, number>> = {}) =>
+  Object.entries({
+    MemTotal: 16_000_000,
+    MemFree: 9_000_000,
+    MemAvailable: 12_000_000,
+    Buffers: 100_000,
+    Cached: 3_000_000,
+    AnonPages: 2_000_000,
+    Shmem: 9000,
+    Slab: 190_000,
+    Hugetlb: 0,
+    SwapTotal: 2000,
+    SwapFree: 2000,
+    Dirty: 10,
+    Writeback: 0,
+    SUnreclaim: 90_000,
+    KernelStack: 5000,
+    PageTables: 9000,
+    VmallocUsed: 90_000,
+    ...changes,
+  })
+    .map(([name, kib]) => `${name}:  ${kib} kB\n`)
+    .join('');
+const zoneinfo = (free: number) =>
+  `Node 0, zone   Normal\n  pages free     ${free}\n        boost    0\n        min      1000\n        low      2000\n        high     3000\n        managed  256000\n`;
+const status = (state: string, parent = 1, more = '') =>
+  `Name:\tx\nState:\t${state} (x)\nPPid:\t${parent}\nFDSize:\t64\nVmPTE:\t 44 kB\nThreads:\t1\n${more}`;
+/** Ticks of 10 ms: half of the busy ones in user mode. */
+const stat = (busy: number, steal: number) =>
+  `cpu  ${busy / 2} 0 ${busy / 2} 123456 7 0 0 ${steal} 99 0\ncpu0 1 2 3 4 5 6 7 8 9 0\nintr 1 2\n`;
+const limits = (files: number) => `Max open files            ${files}     ${files}     files\n`;
+const cgroup = (name: string, current: number, more: Readonly<Record<string, string>> = {}) =>
+  Object.fromEntries(
+    Object.entries({
+      'memory.current': `${current}\n`,
+      'memory.max': '1000000\n',
+      'memory.high': 'max\n',
+      'memory.stat': 'anon 5\ninactive_file 1000\nactive_file 1000\n',
+      'memory.events': 'low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\n',
+      ...more,
+    }).map(([file, text]) => [`/sys/fs/cgroup/${name}/${file}`, text]),
+  );
+
+const HEALTHY: MadeHost['files'] = {
+  '/proc/meminfo': meminfo(),
+  '/proc/zoneinfo': zoneinfo(90_000),
+  '/proc/buddyinfo': 'Node 0, zone   Normal   90  90  90  90  4\n',
+  '/proc/vmstat': 'oom_kill 0\ncompact_stall 7\ncompact_fail 3\n',
+  '/proc/slabinfo': '',
+  '/proc/pressure/memory': psi(0, 0),
+  '/proc/pressure/io': psi(0, 0),
+  '/proc/loadavg': '0.00 0.01 0.05 1/500 777\n',
+  '/proc/stat': stat(90_000, 200),
+  '/proc/sys/kernel/threads-max': '100000\n',
+  '/proc/sys/kernel/pid_max': '32768\n',
+  '/proc/sys/fs/file-nr': '1000\t0\t100000\n',
+  '/proc/net/sockstat': 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 10\nUDP: inuse 1 mem 1\n',
+  '/proc/sys/net/ipv4/tcp_mem': '100 200 300\n',
+  '/proc/sys/net/ipv4/udp_mem': '100 200 300\n',
+  '/sys/fs/cgroup/cgroup.procs': '1\n',
+  ...cgroup('web.slice', 500),
+  '/proc/1/status': status('S'),
+  '/proc/1/comm': 'init\n',
+};
+
+function triaged(changes: Readonly<Record<string, string | null>> = {}, denied: string[] = []) {
+  const files: Record<string, string> = { ...HEALTHY };
+  for (const [path, text] of Object.entries(changes))
+    if (text === null) delete files[path];
+    else files[path] = text;
+  const reader = new HostReader(madeSource({ files, denied }), 4096);
+  return { findings: hostFindings(reader), reader };
+}
+
+test('a healthy host has no findings, and nothing unread', () => {
+  const { findings, reader } = triaged();
+  expect(findings).toEqual([]);
+  expect(reader.unread).toEqual([]);
+  // Descriptors are not part of a snapshot.
+  expect([...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify'].toSorted()).toEqual(
+    HOST_CHECKS.toSorted(),
+  );
+});
+
+test('an old kernel has no Hugetlb line and no RssAnon: huge pages of the default size are counted', () => {
+  const old = meminfo({ MemFree: 400_000, MemAvailable: 500_000 }).replace(
+    /^Hugetlb:.*$/m,
+    'HugePages_Total:    4000\nHugepagesize:    2048 kB',
+  );
+  const { findings } = triaged({ '/proc/meminfo': old });
+  expect(findings).toMatchObject([
+    {
+      code: 'low-available',
+      figures: { use: 'huge-pages', useBytes: 4000 * 2 ** 21, pid: null, anonBytes: null },
+    },
+  ]);
+});
+
+test('what no counter contains is the largest use; a small process is not named', () => {
+  const { findings } = triaged({
+    '/proc/meminfo': meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 }),
+    '/proc/1/status': status('S', 1, 'RssAnon:\t  9000 kB\nVmSwap:\t 0 kB\n'),
+  });
+  expect(findings).toMatchObject([
+    { severity: 'note', figures: { use: 'uncounted', pid: null }, next: 'memory' },
+  ]);
+  expect(findingWords(findings[0]!)).toContain('memory in no counter of /proc/meminfo');
+});
+
+test('pipes are counted once each, and only if memory is unattributed', () => {
+  const links = Object.fromEntries(
+    Array.from({ length: 4000 }, (_, fd) => [
+      `/proc/${fd < 3000 ? 7 : 8}/fd/${fd}`,
+      fd < 3000 ? `pipe:[${Math.floor(fd / 2)}]` : `pipe:[${fd - 3000}]`,
+    ]),
+  );
+  const files = {
+    ...HEALTHY,
+    '/proc/sys/fs/pipe-max-size': '1048576\n',
+    '/proc/7/status': status('S').replace('FDSize:\t64', 'FDSize:\t4096'),
+    '/proc/8/status': status('S').replace('FDSize:\t64', 'FDSize:\t2048'),
+    '/proc/7/comm': 'pipes\n',
+  };
+  const source = { ...madeSource({ files, links }), file: () => ({}) as never };
+  const found = (bytes: number) => {
+    const reader = new HostReader(source, 4096);
+    const figures = { bytes };
+    const code = 'unattributed-memory' as const;
+    const known = bytes > 0 ? [{ code, severity: 'warning' as const, figures, evidence: [] }] : [];
+    return pipeFindings(reader, known);
+  };
+  // The pipes of pid 8 are those of pid 7.
+  expect(found(2 ** 30)).toMatchObject([
+    { code: 'pipes', figures: { pid: 7, comm: 'pipes', pipes: 1500, mostBytes: 1500 * 2 ** 20 } },
+  ]);
+  expect(found(4 * 2 ** 30)).toEqual([]);
+  expect(found(0)).toEqual([]);
+});
+
+test('files in memory are named, and whether a process maps that much', () => {
+  const shared = { '/proc/meminfo': meminfo({ Shmem: 4_000_000 }) };
+  expect(triaged(shared).reader.unread).toMatchObject([
+    { check: 'shared-memory', why: expect.stringContaining('not part of a snapshot') },
+  ]);
+  const segments = (kib: number) =>
+    `       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap
+         0          7   600 ${kib * 1024}  1 1 0 0 0 0 0 0 0 1700000000 ${kib * 1024} 0\n`;
+  const found = (mappedKib: number, kib = 2_000_000) => {
+    const files = {
+      ...HEALTHY,
+      ...shared,
+      '/proc/sysvipc/shm': segments(kib),
+      '/proc/1/status': status('S', 1, `RssShmem:\t${mappedKib} kB\n`),
+    };
+    const source = { ...madeSource({ files }), file: () => ({}) as never };
+    return hostFindings(new HostReader(source, 4096));
+  };
+  expect(found(100)).toMatchObject([
+    {
+      code: 'shared-memory',
+      severity: 'warning',
+      figures: { kind: 'segment', bytes: 2_000_000 * 1024, share: 0.125, pid: 1, mapped: 0 },
+    },
+  ]);
+  expect(findingWords(found(100)[0]!)).toMatch(
+    /^Shared memory: SysV segment 7 holds 1\.91 GiB .* created by pid 1 \(init\)\./,
+  );
+  expect(found(1_500_000)).toMatchObject([{ severity: 'note', figures: { mapped: 1 } }]);
+  expect(found(100, 1_000_000)).toMatchObject([{ severity: 'note', figures: { mapped: 0 } }]);
+  expect(found(100, 700_000)).toEqual([]);
+});
+
+test('findings of files are added to those of kernel memory, each subject once', () => {
+  const zone = (name: string): Finding => ({
+    code: 'low-memory',
+    severity: 'warning',
+    evidence: [],
+    figures: { node: 0, zone: name, freeBytes: 1 },
+  });
+  const { reader } = triaged({
+    '/proc/zoneinfo': zoneinfo(900),
+    '/proc/vmstat': 'oom_kill 3\ncompact_stall 7\ncompact_fail 3\n',
+  });
+  const codes = (...findings: Finding[]) =>
+    withHostFindings({ findings } as unknown as TriageAnswer, reader).findings.map(
+      ({ code, figures }) => `${code} ${figures.zone ?? ''} ${figures.freeBytes ?? ''}`.trim(),
+    );
+  expect(codes(zone('Normal'))).toEqual(['low-memory Normal 1', 'oom-kills']);
+  expect(codes(zone('DMA32'))).toEqual([
+    'low-memory DMA32 1',
+    `low-memory Normal ${900 * 4096}`,
+    'oom-kills',
+  ]);
+});
+
+const many = (count: number, of: (pid: number) => readonly [string, string][]) =>
+  Object.fromEntries(Array.from({ length: count }, (_, index) => of(1000 + index)).flat());
+
+const HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB';
+
+describe.each<
+  [code: string, severity: string, changes: Record<string, string>, figures: object, words: string]
+>([
+  [
+    'low-memory',
+    'warning',
+    { '/proc/zoneinfo': zoneinfo(900) },
+    { zone: 'Normal', freeBytes: 900 * 4096 },
+    'below its min watermark (3.91 MiB)',
+  ],
+  [
+    'low-memory',
+    'note',
+    { '/proc/zoneinfo': zoneinfo(1900) },
+    { lowBytes: 2000 * 4096 },
+    'below its low watermark (7.81 MiB)',
+  ],
+  [
+    'low-available',
+    'warning',
+    {
+      '/proc/meminfo': meminfo({ MemFree: 300_000, MemAvailable: 400_000, AnonPages: 12_000_000 }),
+      '/proc/7/status': status('S', 1, 'RssAnon:\t 9000000 kB\nVmSwap:\t 1000000 kB\n'),
+      '/proc/7/comm': 'java\n',
+    },
+    { use: 'anonymous', useBytes: 12_000_000 * 1024, pid: 7, anonBytes: 10_000_000 * 1024 },
+    'Largest process: pid 7 (java), 9.54 GiB of anonymous memory.',
+  ],
+  [
+    'fragmentation',
+    'warning',
+    { '/proc/buddyinfo': 'Node 0, zone   Normal   9000  900  0  0  0\n' },
+    { order: 3, compactStalls: 7, compactFails: 3 },
+    'no free block of order 3',
+  ],
+  [
+    'memory-pressure',
+    'warning',
+    { '/proc/pressure/memory': psi(40, 12), '/proc/meminfo': meminfo({ SwapFree: 1000 }) },
+    { fullAvg10: 12, swapUsedBytes: 1000 * 1024 },
+    'Memory pressure: all tasks stalled for memory in 12 %',
+  ],
+  [
+    'oom-kills',
+    'note',
+    { '/proc/vmstat': 'oom_kill 3\n' },
+    { kills: 3, cgroup: null },
+    'OOM kills since boot: 3 on this machine',
+  ],
+  [
+    'writeback-stuck',
+    'warning',
+    { '/proc/meminfo': meminfo({ Dirty: 3_000_000 }), '/proc/pressure/io': psi(50, 40) },
+    { dirtyBytes: 3_000_000 * 1024 },
+    'Writeback stuck',
+  ],
+  [
+    'unreclaimable-slab',
+    'warning',
+    {
+      '/proc/meminfo': meminfo({ SUnreclaim: 4_000_000 }),
+      '/proc/slabinfo':
+        'dentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 9 9 0\nleaky 9 9 4096 8 8 : tunables 0 0 0 : slabdata 99 99 0\n',
+    },
+    { caches: 'leaky, dentry', mostBytes: 99 * 8 * 4096 },
+    'Largest caches: leaky, dentry',
+  ],
+  [
+    'kernel-stacks',
+    'warning',
+    {
+      '/proc/meminfo': meminfo({ KernelStack: 1_000_000 }),
+      '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t60000'),
+      '/proc/9/comm': 'spawns\n',
+    },
+    { pid: 9, comm: 'spawns', threads: 60_000 },
+    'pid 9 (spawns) has the most threads',
+  ],
+  [
+    'page-tables',
+    'warning',
+    {
+      '/proc/meminfo': meminfo({ PageTables: 1_000_000 }),
+      '/proc/9/status': status('S').replace(' 44 kB', ' 9000 kB'),
+      '/proc/9/comm': 'maps\n',
+    },
+    { pid: 9, comm: 'maps', mostBytes: 9000 * 1024 },
+    'pid 9 (maps)',
+  ],
+  [
+    'vmalloc',
+    'warning',
+    {
+      '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }),
+      '/proc/vmallocinfo':
+        '0x01-0x02 4096 module_alloc+0x9/0x30 [x\x1b] pages=2 vmalloc\n0x03-0x04 4096 htab_map_alloc+0x2e4/0x5a0 pages=240000 vmalloc N0=240000\n0x05-0x06 4096 ioremap+0x9/0x30 phys=0x1 ioremap\n',
+    },
+    { caller: 'htab_map_alloc', callerBytes: 240_000 * 4096, pid: null },
+    'Largest caller: htab_map_alloc, 938 MiB.',
+  ],
+  [
+    'limit-near',
+    'warning',
+    {
+      '/proc/key-users':
+        '    0:   76 75/75 70/1000000 1540/25000000\n 1000: 190 190/190 190/200 4000/20000\n',
+    },
+    { limit: 'keys of uid 1000', used: 190, most: 200 },
+    '190 of 200 (keys of uid 1000)',
+  ],
+  [
+    'limit-near',
+    'warning',
+    cgroup('forks', 5, { 'pids.max': '100\n', 'pids.current': '95\n' }),
+    { limit: 'pids.max of /forks', used: 95, most: 100 },
+    '95 of 100 (pids.max of /forks)',
+  ],
+  [
+    'limit-near',
+    'warning',
+    { '/proc/loadavg': '0.00 0.01 0.05 1/31000 777\n' },
+    { limit: 'pid_max', used: 31_000, most: 32_768 },
+    '31000 of 32768 (pid_max)',
+  ],
+  [
+    'limit-near',
+    'warning',
+    {
+      '/proc/net/sockstat': 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 295\nUDP: inuse 1 mem 1\n',
+    },
+    { limit: 'tcp_mem', used: 295 },
+    '(tcp_mem)',
+  ],
+  [
+    'limit-near',
+    'warning',
+    {
+      '/proc/sys/net/netfilter/nf_conntrack_count': '99\n',
+      '/proc/sys/net/netfilter/nf_conntrack_max': '100\n',
+    },
+    { limit: 'nf_conntrack_max', used: 99 },
+    '99 of 100',
+  ],
+  [
+    'limit-near',
+    'warning',
+    {
+      '/proc/9/status': status('S').replace('FDSize:\t64', 'FDSize:\t256'),
+      '/proc/9/limits': limits(256),
+      '/proc/9/comm': 'hoards\n',
+      ...many(250, (fd) => [[`/proc/9/fd/${fd}`, '']]),
+    },
+    { limit: 'RLIMIT_NOFILE', pid: 9, used: 250, most: 256 },
+    'pid 9 (hoards) uses 250 of 256',
+  ],
+  [
+    'hypervisor-overcommitted',
+    'warning',
+    { '/proc/stat': stat(60_000, 20_000) },
+    { stealShare: 0.25, stealSeconds: 200, recentShare: null },
+    'it took away part of the CPU time that was needed (25 % since boot)',
+  ],
+  [
+    'hypervisor-overcommitted',
+    'note',
+    { '/proc/stat': stat(90_000, 10_000) },
+    { stealShare: 0.1 },
+    'Confirm on the host',
+  ],
+  [
+    'hugetlb-unused',
+    'warning',
+    {
+      [`${HUGE}/nr_hugepages`]: '3000\n',
+      [`${HUGE}/free_hugepages`]: '2900\n',
+      [`${HUGE}/resv_hugepages`]: '100\n',
+    },
+    { bytes: 2800 * 2 ** 21, pages: 3000 },
+    'Unused huge pages',
+  ],
+  [
+    'zombies',
+    'warning',
+    {
+      ...many(120, (pid) => [[`/proc/${pid}/status`, status('Z', 9)]]),
+      '/proc/9/status': status('S'),
+      '/proc/9/comm': 'forks\x1b[2J\n',
+    },
+    { zombies: 120, pid: 9 },
+    '120 exited children of pid 9 (forks\\x1b[2J)',
+  ],
+  [
+    'blocked-tasks',
+    'warning',
+    many(9, (pid) => [
+      [`/proc/${pid}/status`, status('D')],
+      [`/proc/${pid}/wchan`, 'rpc_wait_bit_killable'],
+      [`/proc/${pid}/comm`, 'nfs\n'],
+    ]),
+    { tasks: 9, symbol: 'rpc_wait_bit_killable' },
+    'in uninterruptible sleep (state D) in rpc_wait_bit_killable',
+  ],
+  [
+    'cgroup-near-limit',
+    'warning',
+    cgroup('a\nb', 950_000),
+    { cgroup: '/a\nb', limit: 'memory.max', limitBytes: 1_000_000, reclaimableBytes: 2000 },
+    '/a\\x0ab uses',
+  ],
+  [
+    'cgroup-near-limit',
+    'warning',
+    cgroup('slow', 900_500, {
+      'memory.max': 'max\n',
+      'memory.high': '900000\n',
+      'memory.events': 'high 90\noom_kill 0\n',
+      'memory.pressure': psi(60, 50),
+    }),
+    { limit: 'memory.high', fullAvg60: 50 },
+    'Cgroup throttled: /slow',
+  ],
+])('%s (%s)', (code, severity, changes, figures, words) => {
+  test('is found, alone, with its owner and figure', () => {
+    const { findings, reader } = triaged(changes);
+    expect(findings).toMatchObject([{ code, severity, figures }]);
+    const [finding] = findings;
+    expect(finding && findingWords(finding)).toContain(words);
+    // The next step is on the hypervisor's host.
+    expect(finding?.next === undefined).toBe(code === 'hypervisor-overcommitted');
+    expect(reader.unread).toEqual([]);
+  });
+});
+
+test('inotify: instances and watches of each user, with the process that has the most', () => {
+  const own = (pid: number, uid: number, fds: number) => ({
+    links: many(fds, (fd) => [[`/proc/${pid}/fd/${fd}`, 'anon_inode:inotify']]),
+    files: {
+      [`/proc/${pid}/status`]: `${status('S')}Uid:\t${uid}\t0\t0\t0\n`,
+      [`/proc/${pid}/comm`]: `p${pid}\n`,
+      ...many(fds, (fd) => [
+        [`/proc/${pid}/fdinfo/${fd}`, 'flags:\t00\ninotify wd:1 ino:2\ninotify wd:2 ino:3\n'],
+      ]),
+    },
+  });
+  const [few, much, other] = [own(7, 1000, 40), own(8, 1000, 80), own(9, 0, 50)];
+  const files = {
+    ...HEALTHY,
+    ...few.files,
+    ...much.files,
+    ...other.files,
+    '/proc/sys/fs/inotify/max_user_instances': '128\n',
+    '/proc/sys/fs/inotify/max_user_watches': '1000\n',
+  };
+  const links = { ...few.links, ...much.links, ...other.links, '/proc/1/fd/0': '/dev/null' };
+  const host = { ...madeSource({ files, links }), file: () => ({}) as never };
+  const reader = new HostReader(host, 4096);
+  const findings = hostFindings(reader);
+  expect(findings).toMatchObject([
+    {
+      code: 'limit-near',
+      figures: { limit: 'max_user_instances of uid 1000', used: 120, most: 128, mostPid: 8 },
+      next: 'procs --pid 8 --fds',
+    },
+  ]);
+  expect(findingWords(findings[0]!)).toContain(
+    '120 of 128 (max_user_instances of uid 1000); pid 8 (p8) has the most.',
+  );
+  expect(reader.checked).toContain('inotify');
+});
+
+test('the process with the largest BPF maps is named; one that is pinned alone has no owner', () => {
+  const files = {
+    ...HEALTHY,
+    '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }),
+    '/proc/vmallocinfo': '0x03-0x04 4096 array_map_alloc+0x92/0x230 pages=240000 vmalloc\n',
+    '/proc/7/status': status('S'),
+    '/proc/7/comm': 'maps\n',
+    '/proc/7/fdinfo/3': 'pos:\t0\nmap_id:\t4\nmemlock:\t900000000\n',
+  };
+  const links = { '/proc/7/fd/3': 'anon_inode:bpf-map', '/proc/1/fd/0': '/dev/null' };
+  const host = { ...madeSource({ files, links }), file: () => ({}) as never };
+  const [finding] = hostFindings(new HostReader(host, 4096));
+  expect(finding).toMatchObject({
+    code: 'vmalloc',
+    figures: { pid: 7, comm: 'maps', mapBytes: 900_000_000 },
+    next: 'procs --pid 7 --fds',
+  });
+  expect(findingWords(finding!)).toContain('pid 7 (maps) has BPF maps of 858 MiB open.');
+});
+
+test('callers of vmalloc that may not be read are unknown, and said to be', () => {
+  const { findings, reader } = triaged(
+    { '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }), '/proc/vmallocinfo': '' },
+    ['/proc/vmallocinfo'],
+  );
+  expect(findings).toMatchObject([{ code: 'vmalloc', figures: { caller: null } }]);
+  expect(reader.unread).toMatchObject([{ check: 'vmalloc', code: 'denied' }]);
+});
+
+test('page cache that can be reclaimed is no shortage of a cgroup', () => {
+  const stat = { 'memory.stat': 'inactive_file 500000\nactive_file 1000\n' };
+  expect(triaged(cgroup('caches', 990_000, stat)).findings).toEqual([]);
+});
+
+test('OOM kills count in the cgroup where they occurred, not in those above', () => {
+  const events = { 'memory.events': 'high 0\noom_kill 4\n' };
+  const { findings } = triaged({
+    ...cgroup('top', 1, events),
+    ...cgroup('top/below', 1, events),
+  });
+  expect(findings.map(({ figures }) => figures)).toEqual([{ kills: 4, cgroup: '/top/below' }]);
+});
+
+test('cgroups of version 1: limits and kills', () => {
+  const v1 = {
+    'memory.usage_in_bytes': '950000\n',
+    'memory.limit_in_bytes': '1000000\n',
+    'memory.stat': 'total_inactive_file 10\ntotal_active_file 10\n',
+    'memory.oom_control': 'oom_kill_disable 0\nunder_oom 0\noom_kill 2\n',
+  };
+  const { findings, reader } = triaged({
+    '/sys/fs/cgroup/cgroup.procs': null,
+    ...Object.fromEntries(
+      Object.entries(v1).map(([file, text]) => [`/sys/fs/cgroup/memory/pod/${file}`, text]),
+    ),
+  });
+  expect(reader.unread).toEqual([]);
+  expect(findings).toMatchObject([
+    { code: 'cgroup-near-limit', figures: { cgroup: '/pod', limit: 'memory.limit_in_bytes' } },
+    { code: 'oom-kills', figures: { cgroup: '/pod', kills: 2 } },
+  ]);
+});
+
+describe('a source that is missing or malformed is never silently clean', () => {
+  const optional = new Set(['/proc/slabinfo', '/proc/1/comm']);
+  const paths = Object.keys(HEALTHY).filter(
+    (path) => !optional.has(path) && !path.startsWith('/sys/fs/cgroup/'),
+  );
+
+  test.each(paths)('%s missing, denied, or malformed', (path) => {
+    for (const reader of [
+      // A process that exits meanwhile is no loss.
+      ...(path === '/proc/1/status' ? [] : [triaged({ [path]: null }).reader]),
+      triaged({}, [path]).reader,
+      triaged({ [path]: '\u0000x\n' }).reader,
+    ]) {
+      expect(reader.unread).not.toEqual([]);
+      const [{ check = '', hides = '' } = {}] = reader.unread;
+      expect(reader.checked).not.toContain(check);
+      expect(hides).not.toBe('');
+    }
+  });
+
+  test.each(['memory.current', 'memory.max'])('%s of a cgroup malformed', (file) => {
+    const { reader } = triaged({ [`/sys/fs/cgroup/web.slice/${file}`]: 'x\n' });
+    expect(reader.unread).toMatchObject([{ check: 'cgroups', code: 'unreadable' }]);
+  });
+
+  test('without cgroups, they are unread', () => {
+    const gone = Object.keys(HEALTHY).filter((path) => path.startsWith('/sys/fs/cgroup/'));
+    const { reader } = triaged(Object.fromEntries(gone.map((path) => [path, null])));
+    expect(reader.unread).toMatchObject([{ check: 'cgroups' }]);
+  });
+
+  test('processes that are hidden are unread', () => {
+    const { reader } = triaged({
+      '/proc/1/status': null,
+      '/proc/1/comm': null,
+      '/proc/9/status': status('S'),
+    });
+    expect(reader.unread).toMatchObject([{ check: 'processes', code: 'denied' }]);
+  });
+
+  test('no process is read in a way that needs its mmap_lock', () => {
+    const source = madeSource({ files: HEALTHY });
+    hostFindings(new HostReader(source, 4096));
+    for (const path of source.asked)
+      expect(path).not.toMatch(/^\/proc\/\d+\/(?:smaps|maps|cmdline|environ|stack)/);
+  });
+});
+
+describe('steal time', () => {
+  /** The source changes while the checks run: the second read of /proc/stat differs. */
+  function during(before: string, after: string) {
+    const source = madeSource({ files: HEALTHY });
+    let reads = 0;
+    const readText = (path: string) =>
+      path !== '/proc/stat' ? source.readText(path) : reads++ === 0 ? before : after;
+    const reader = new HostReader({ ...source, readText }, 4096);
+    return hostFindings(reader);
+  }
+
+  test('of the time of the run counts too: a long uptime hides it', () => {
+    const [finding] = during(stat(9_000_000, 0), stat(9_000_200, 100));
+    expect(finding).toMatchObject({
+      code: 'hypervisor-overcommitted',
+      severity: 'warning',
+      figures: { recentShare: 1 / 3 },
+    });
+    expect(findingWords(finding!)).toBe(
+      'The hypervisor may be overcommitted: it took away part of the CPU time that was needed (0 % since boot, 33 % during this check). Confirm on the host: its CPU load, and ready or steal time of this guest.',
+    );
+  });
+
+  test('of less than a second, below a tenth, or of a counter that went back is no finding', () => {
+    expect(during(stat(9_000_000, 0), stat(9_000_020, 70))).toEqual([]);
+    expect(during(stat(9_000_000, 0), stat(9_000_920, 100))).toEqual([]);
+    expect(during(stat(9_000_000, 900), stat(9_000_200, 100))).toEqual([]);
+    expect(during(stat(5000, 990), stat(5000, 990))).toEqual([]);
+  });
+
+  test('that cannot be read is reported, also if the line is malformed', () => {
+    const { reader } = triaged({ '/proc/stat': 'cpu  1 2 3\n' });
+    expect(reader.unread).toMatchObject([{ check: 'cpu-steal', why: 'malformed /proc/stat' }]);
+    expect(triaged({ '/proc/stat': null }).reader.unread).toMatchObject([{ check: 'cpu-steal' }]);
+  });
+});

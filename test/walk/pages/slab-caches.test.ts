@@ -1,0 +1,54 @@
+import { expect, test } from 'vitest';
+import { ChildCaches } from '../../../src/walk/pages/slab-caches.js';
+import { made, madeKernel } from '../../support/made-kernel.js';
+
+const MEMBERS = {
+  'memcg_params.root_cache': 0,
+  'memcg_params.children': 16,
+  'memcg_params.children_node': 32,
+  'memcg_params.memcg': 48,
+};
+
+/** A root cache at 0, its copies for two cgroups at 0x100 and 0x200. */
+function caches(members: Readonly<Record<string, number>> = MEMBERS): ChildCaches {
+  const node = (cache: number) => made(cache + 32);
+  return new ChildCaches(
+    madeKernel({
+      structs: { kmem_cache: { size: 64, members } },
+      words: {
+        16: node(0x100),
+        24: node(0x200),
+        [0x100]: made(0),
+        [0x120]: node(0x200),
+        [0x128]: made(16),
+        [0x130]: made(0x500),
+        [0x200]: made(0),
+        [0x220]: made(16),
+        [0x228]: node(0x100),
+        [0x230]: made(0x600),
+      },
+    }),
+  );
+}
+
+test('a cache of a kernel before 5.9, and its copies for memory cgroups', () => {
+  const found = caches();
+  expect(found.exist).toBe(true);
+  expect([...found.of(made(0))]).toEqual([made(0x100), made(0x200)]);
+  expect([made(0), made(0x100), made(0x200)].map((cache) => found.rootOf(cache))).toEqual(
+    Array.from({ length: 3 }, () => made(0)),
+  );
+  expect([made(0), made(0x100), made(0x200)].map((cache) => found.groupOf(cache))).toEqual([
+    0n,
+    made(0x500),
+    made(0x600),
+  ]);
+});
+
+test('since 5.9 there are none', () => {
+  const found = caches({});
+  expect(found.exist).toBe(false);
+  expect([...found.of(made(0))]).toEqual([]);
+  expect(found.rootOf(made(0x100))).toBe(made(0x100));
+  expect(found.groupOf(made(0x100))).toBe(0n);
+});

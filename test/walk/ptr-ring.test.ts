@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest';
+import { ReadError } from '../../src/base/errors.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { PtrRingReader } from '../../src/walk/ptr-ring.js';
+
+const RING = 0xffff_8880_0000_1000n;
+const QUEUE = 0xffff_8880_0000_2000n;
+const MEMBERS = { producer: 0, consumer_head: 4, consumer_tail: 8, size: 12, queue: 16 } as const;
+
+/** A ring of eight entries: which of them are there, and where it is written and read. */
+function ring(slots: readonly bigint[], producer: number, head: number, live = false): bigint[] {
+  const bytes = new DataView(new ArrayBuffer(24));
+  bytes.setUint32(MEMBERS.producer, producer, true);
+  bytes.setUint32(MEMBERS.consumer_head, head, true);
+  bytes.setUint32(MEMBERS.consumer_tail, head, true);
+  bytes.setUint32(MEMBERS.size, slots.length, true);
+  bytes.setBigUint64(MEMBERS.queue, QUEUE, true);
+  const queue = new DataView(new ArrayBuffer(8 * slots.length));
+  slots.forEach((slot, index) => {
+    queue.setBigUint64(8 * index, slot, true);
+  });
+  const kernel: Pick<Kernel, 'facts' | 'struct' | 'read'> = {
+    facts: {
+      release: '6.1.0',
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live,
+    },
+    struct: (name) => ({
+      name,
+      size: 24,
+      members: Object.keys(MEMBERS),
+      member: (path) => {
+        const offset = MEMBERS[path as keyof typeof MEMBERS];
+        return { offset, size: path === 'queue' ? 8 : 4, type: '', pointer: path === 'queue' };
+      },
+    }),
+    read: (address, length) => {
+      for (const [start, view] of [
+        [RING, bytes],
+        [QUEUE, queue],
+      ] as const) {
+        const at = Number(address - start);
+        if (at >= 0 && at + length <= view.byteLength) return new DataView(view.buffer, at, length);
+      }
+      throw new ReadError('absent', address);
+    },
+  };
+  return [...new PtrRingReader(kernel as Kernel).entries(RING)];
+}
+
+const entry = (index: number) => 0xffff_8880_1000_0000n + BigInt(256 * index);
+
+test('entries are those between reader and writer, the oldest first, over the end', () => {
+  const slots = [entry(8), 0n, 0n, 0n, 0n, 0n, entry(6), entry(7)];
+  expect(ring(slots, 1, 6)).toEqual([entry(6), entry(7), entry(8)]);
+});
+
+test('a ring that is empty, and one that is full', () => {
+  expect(ring(new Array<bigint>(8).fill(0n), 3, 3)).toEqual([]);
+  const full = Array.from({ length: 8 }, (_, index) => entry(index));
+  expect(ring(full, 0, 0)).toEqual(full);
+});
+
+test('an entry that is gone, and one more than was written, contradict where it is written', () => {
+  expect(() => ring([entry(0), 0n, entry(2), 0n, 0n, 0n, 0n, 0n], 3, 0)).toThrow(
+    'has 3 written entries, but 1 were found',
+  );
+  expect(() => ring([entry(0), 1n, 0n, 0n, 0n, 0n, 0n, 0n], 1, 0)).toThrow(
+    'has 1 written entries, but 2 were found',
+  );
+});
+
+test('a running kernel writes while it is read: what is there counts', () => {
+  expect(ring([entry(0), entry(1), 0n, 0n, 0n, 0n, 0n, 0n], 1, 0, true)).toHaveLength(2);
+});
