@@ -31,7 +31,8 @@ export function headline(answer: DiffAnswer): string {
 
 function rateWords({ seconds, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
-  return took <= 0 || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
+  // A change within seconds is no rate.
+  return took < 60 || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
 }
 
 function reasonWords({

@@ -109,7 +109,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
     remedy:
       'Run as root with CAP_SYS_RAWIO, on a kernel that has CONFIG_DEBUG_INFO_BTF and is not locked down.',
     ifMissing:
-      'This kernel was built without CONFIG_PROC_KCORE, or the container runtime hides the file. Use another kernel, or run on the host.',
+      'This kernel was built without CONFIG_PROC_KCORE, or the container runtime hides the file. In a container, run on the host; otherwise use a kernel with CONFIG_PROC_KCORE, or a dump.',
   },
   crash: {
     needs: ['kdump-mem … --engine crash', 'kdump-mem … --engine verify'],

@@ -118,6 +118,7 @@ export function headline(answer: LeaksAnswer): string {
 
 /** Whether a note explains why no leak can be confirmed, while stacks grow or may grow. */
 export function isDecisive({ code }: LeakNote, { sites }: LeaksAnswer): boolean {
+  if (code === 'source-truncated') return true;
   return (
     CONFIRMS_NOTHING.includes(code) &&
     sites.some(({ verdict }) => verdict === 'growing' || verdict === 'unknown')

@@ -38,16 +38,19 @@ export function procsText(answer: ChosenProcs, options: ProcsTextOptions): strin
     said(totalWords(answer)),
     ...othersWords(answer).map(said),
     ...unmappedWords(answer).map(said),
+    ...excludedWords(answer).map(said),
     `Next: kdump-mem memory ${source}`,
   ].join('\n\n');
 }
 
 function headline({ processes, captured, hidden = false }: ChosenProcs): string {
-  const { pss, rss, swap, pageTables, complete } = totalOf(processes);
+  const { pss, rss, swap, pageTables, network, networkEstimated, complete } = totalOf(processes);
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
-  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS), ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
+  const sockets =
+    network === null || networkEstimated ? '' : `, ${formatSize(network)} in socket queues`;
+  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
 }
 
 /**
@@ -112,6 +115,16 @@ function unmappedWords({ pages }: ChosenProcs): string[] {
       : []),
   ];
   return [`Not mapped by any process: ${kinds.join(', ')}.`];
+}
+
+/** Reports memory that no figure of a live process includes. */
+function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
+  const { freed, network } = totalOf(processes);
+  if (pages || captured || freed === null) return [];
+  const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
+  return [
+    `FREED IF KILLED does not include ${sockets} and files in memory that the process does not map, such as memfds (memory --live lists them).`,
+  ];
 }
 
 function processName({ pid, comm }: ProcessFigures): string {

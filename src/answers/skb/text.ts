@@ -44,12 +44,12 @@ export function skbProcessText(answer: ProcessAnswer, width: number | null = nul
   const hold = sockets.length === 1 ? 'holds' : 'hold';
   const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
   const headline = said(`${subject}: ${many} ${hold} ${sums}`, width);
-  return [headline, processTable(sockets, width), ...more].join('\n\n');
+  return [headline, processTable(answer, width), ...more].join('\n\n');
 }
 
 type ProcessSocket = ProcessAnswer['sockets'][number];
 
-function processTable(sockets: readonly ProcessSocket[], width: number | null): string {
+function processTable({ sockets, total: sum }: ProcessAnswer, width: number | null): string {
   // Most descriptors of a server hold no data.
   const holding = sockets.filter(({ total }) => isBusy(total) || !total.complete);
   const idle = sockets.filter((one) => !holding.includes(one));
@@ -72,9 +72,25 @@ function processTable(sockets: readonly ProcessSocket[], width: number | null): 
     holding,
     width,
   );
-  if (idle.length === 0) return table;
-  const none = said(idleText(idle, holding.length > 0), width);
-  return holding.length === 0 ? none : `${table}\n${none}`;
+  const notes = [
+    ...(idle.length === 0 ? [] : [idleText(idle, holding.length > 0)]),
+    ...sharedText(holding, sum),
+  ];
+  const none = notes.map((note) => said(note, width)).join('\n');
+  return [...(holding.length === 0 ? [] : [table]), ...(none === '' ? [] : [none])].join('\n');
+}
+
+/** Explains rows that add up to more than the total: blocks that several sockets pin. */
+export function sharedText(
+  sockets: readonly { readonly total: Figures }[],
+  sum: Figures,
+): string[] {
+  const added = sockets.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
+  return added <= sum.pinnedBytes
+    ? []
+    : [
+        `The rows add up to ${formatSize(added)}: a block that several sockets pin counts in the row of each, and once in the total.`,
+      ];
 }
 
 const MOST_FDS = 20;

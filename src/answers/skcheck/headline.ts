@@ -45,7 +45,8 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
     return name === undefined
       ? `1 of ${of} is ${probably}not being read and pins ${pinned}.`
       : `1 of ${of} is ${probably}not being read: ${name}. It pins ${pinned}.`;
-  const first = name === undefined ? '' : ` The largest is ${name}.`;
+  const withPeer = largest?.localPeer ? ', with its local peer,' : '';
+  const first = name === undefined ? '' : ` The largest${withPeer} is ${name}.`;
   return `${formatCount(stalled)} of ${of} are ${probably}not being read and pin ${pinned}.${first}`;
 }
 
@@ -75,8 +76,14 @@ function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
   return [`The send queue of its local peer${name} pins ${pinned}.`];
 }
 
-/** Returns `127 KiB to 4.69 MiB, likely 129 KiB`; the upper bound is omitted if unknown. */
-function pinnedWords({ low, likely, atMost }: SkcheckReport['totals']['pinned']): string {
+/**
+ * Returns `127 KiB to 4.69 MiB, likely 129 KiB`; the upper bound is omitted if unknown. If it is far above, none
+ * is likely: `at least 614 KiB, at most 249 MiB (charged: 875 KiB)`.
+ */
+function pinnedWords(pinned: SkcheckReport['totals']['pinned']): string {
+  const { low, likely, atMost } = pinned;
+  if (isDoubtful(pinned) && atMost !== null)
+    return `at least ${formatSize(low)}, at most ${formatSize(atMost)} (charged: ${formatSize(likely)})`;
   const range =
     atMost === null ? `at least ${formatSize(low)}` : `${formatSize(low)} to ${formatSize(atMost)}`;
   return `${range}, likely ${formatSize(likely)}`;
@@ -153,7 +160,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
       ? `reads or closes ${fds || 'its sockets'}, or exits`
       : unaccepted === owner.sockets
         ? `accepts and reads its pending connections, closes its listener${listener && ` (${listener})`}, or exits`
-        : `reads or closes ${fds || 'its sockets'}, accepts its pending connections, or exits`;
+        : `reads or closes ${fds || 'its sockets'}, accepts and reads its pending connections, or exits`;
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
@@ -199,15 +206,18 @@ const MUCH_TIMES = 10;
  * outside all counters.
  */
 export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
-  const { likely, high } = totals.pinned;
-  if (totals.stalled === 0 || high < MUCH_BYTES || high < MUCH_TIMES * likely) return [];
+  if (totals.stalled === 0 || !isDoubtful(totals.pinned)) return [];
   const counts =
     host.source === 'capture'
       ? 'A vmcore has the exact figure.'
-      : 'skcheck --exact counts it (root, /proc/kcore).';
+      : 'skcheck --exact counts the pinned pages (root, /proc/kcore).';
   return [
-    `${formatSize(likely)} is what the sockets are charged. Packets can pin larger pages: up to ${formatSize(high)} may be pinned. No counter accounts for ${formatSize(bounds.unplacedBytes)} of memory. ${counts}`,
+    `The sockets are charged ${formatSize(totals.pinned.likely)}. Packets can pin larger pages, which no counter in /proc includes; ${formatSize(bounds.unplacedBytes)} of memory is in none of them. ${counts}`,
   ];
+}
+
+function isDoubtful({ likely, high }: SkcheckReport['totals']['pinned']): boolean {
+  return high >= MUCH_BYTES && high >= MUCH_TIMES * likely;
 }
 
 /** Returns the meaning of the columns that `heading` shows. */
@@ -251,7 +261,7 @@ const GROUP_LEGEND = [
 
 const LEGEND = [
   ['AGE', 'stalled for at least this long.'],
-  ['QUEUED', 'unread data (stalled-sender: unacknowledged data).'],
+  ['QUEUED', 'unread data (stalled-sender: unacknowledged data; UDP: with overhead).'],
   ['PINNED', 'estimate of the kernel memory.'],
   ['BOUNDS', 'its least and greatest possible value.'],
 ] as const;

@@ -3,7 +3,7 @@ import type { OutsideRow } from '../../account/outside-queues/row.js';
 import { type Keeper, keptBy, UNOWNED } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { hex } from '../../base/hex.js';
-import { amplificationText, atLeast, socketText } from '../skb/text.js';
+import { amplificationText, atLeast, sharedText, socketText } from '../skb/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { freedCell, freedLegend } from '../text/freed.js';
@@ -41,7 +41,8 @@ export function socketsText(
   } else if (groups) {
     parts.push(groupsTable(groups.slice(0, limit), by, width));
   } else {
-    parts.push(socketsTable(entries.slice(0, limit), verbose, width));
+    const shared = sharedText(entries, answer.total).map((text) => said(text, width));
+    parts.push([socketsTable(entries.slice(0, limit), verbose, width), ...shared].join('\n'));
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';

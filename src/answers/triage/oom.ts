@@ -43,8 +43,8 @@ function verdict(of: Figures): string {
       return `${killer}; the log does not name the victim.`;
     default:
       return `OOM killer killed ${victim}, which had ${figureSize(of.victimAnonBytes)} of anonymous memory${
-        typeof of.victimRssBytes === 'number' && typeof of.ramBytes === 'number'
-          ? ` (RSS: ${share(of.victimRssBytes, of.ramBytes)} of RAM)`
+        typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
+          ? ` (RSS: ${share(of.victimRssBytes, of.managedBytes)} of MemTotal)`
           : ''
       }${
         typeof of.victimSwapBytes === 'number' && of.victimSwapBytes > 0

@@ -107,7 +107,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : [
           `${size(of.unreadBytes)} is queued and pins about ${size(of.pinnedBytes)}; the send queues of local peers pin about ${size(of.peersBytes)}.`,
         ]),
-    `The newest data of each arrived at least ${text(of.ageSeconds)} s ago.`,
+    `The newest data of each was at least ${text(of.ageSeconds)} s old.`,
   ],
   'unattributed-memory': (of) =>
     `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
@@ -289,7 +289,7 @@ function stalledWords(of: Figures): Words {
   return [
     `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
     `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
-    `The newest data arrived ${text(of.ageSeconds)} s ago.`,
+    `The newest data was ${text(of.ageSeconds)} s old.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
   ];

@@ -120,6 +120,17 @@ test('one that may not be looked at makes an incomplete answer, and no zero', ()
   expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
 });
 
+test('what a kill frees beside its figure is named: sockets, files that are not mapped', () => {
+  const excluded = 'FREED IF KILLED does not include';
+  expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
+    `${excluded} sockets (--sockets estimates them) and files in memory`,
+  );
+  const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
+  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
+    `${excluded} SOCKETS and files in memory`,
+  );
+});
+
 test('sums of which a part is not known are at least that', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
   expect(procsText(part, TEXT)).toMatch(/^3 processes use at least 124 KiB of memory/);

@@ -187,6 +187,10 @@ describe('text', () => {
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
       /are not being read and pin 1\.00 MiB to 4\.00 MiB, likely 2\.00 MiB\. The largest/,
     );
+    const far = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 26, atMost: 2 ** 26 };
+    expect(formatSkcheckText({ ...object, totals: { ...totals, pinned: far } })).toMatch(
+      /and pin at least 1\.00 MiB, at most 64\.0 MiB \(charged: 2\.00 MiB\)\. The largest/,
+    );
   });
 
   test('what is likely is not all that it may be: that is said where it is much', async () => {
@@ -201,16 +205,16 @@ describe('text', () => {
       });
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\n7.00 MiB is what the sockets are charged. Packets can pin larger pages: up to 178 MiB may be pinned. No counter accounts for 169 MiB of memory. skcheck --exact counts it (root, /proc/kcore).\n',
+      '\nThe sockets are charged 7.00 MiB. Packets can pin larger pages, which no counter in /proc includes; 169 MiB of memory is in none of them. skcheck --exact counts the pinned pages (root, /proc/kcore).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
-      '169 MiB of memory. A vmcore has the exact figure.\n',
+      '169 MiB of memory is in none of them. A vmcore has the exact figure.\n',
     );
     for (const [likely, high] of [
       [7 * MIB, 69 * MIB],
       [1024, 31 * MIB],
     ] as const)
-      expect(text(likely, high)).not.toContain('is what the sockets are charged');
+      expect(text(likely, high)).not.toContain('The sockets are charged');
   });
 
   test.each([80, 100, 160])('keeps to %d columns, and uses them', async (width) => {

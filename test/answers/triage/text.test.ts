@@ -86,7 +86,7 @@ test('the sentence that matters first, then what is worst, then what to do', () 
   const lines = text({ width: null }).split('\n');
   expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
   expect(lines[2]).toBe(
-    'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of RAM) [oom-kill]',
+    'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of MemTotal) [oom-kill]',
   );
   expect(lines[3]).toBe(
     '          The victim’s memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB (25 % of MemTotal, 8.00 GiB) was in no kernel counter; socket buffers and driver pages have none. Seen 3 times.',
