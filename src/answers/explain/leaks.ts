@@ -1,5 +1,5 @@
 import type { LeakNoteCode } from '../../leaks/notes.js';
-import type { MethodRefusal } from '../../leaks/offered-method.js';
+import type { MethodRefusal } from '../../leaks/readings/methods.js';
 import type { Place, Unplaced } from '../../leaks/survivors/place.js';
 import type { LeakReason } from '../../leaks/verdict.js';
 import type { Explanation, Explanations } from './schema.js';

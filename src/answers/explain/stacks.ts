@@ -1,4 +1,4 @@
-import type { RecordingEnd, StacksWarning } from '../../profile/faults/answer.js';
+import type { RecordingEnd, StacksWarning } from '../../profile/faults/counts.js';
 import type { STACK_STOP_CODES } from '../../walk/stacks/frame.js';
 import type { Explanations } from './schema.js';
 
