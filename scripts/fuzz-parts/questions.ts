@@ -1,7 +1,6 @@
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { type InfoAnswer, impossibleFigures } from '../../src/answers/info/answer.js';
-import { infoJson } from '../../src/answers/info/json.js';
+import { type InfoAnswer, impossibleFigures, infoJson } from '../../src/answers/info/answer.js';
 import { infoSchema } from '../../src/answers/info/schema.js';
 import { infoText } from '../../src/answers/info/text.js';
 import { skbProcessSchema, skbSchema, socketsSchema } from '../../src/answers/schema.js';

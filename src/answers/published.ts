@@ -37,8 +37,7 @@ import { taskStacksSchema } from './task-stacks/schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { hostTriageEndSchema, hostTriageSchema, triageSchema } from './triage/schema.js';
 import { textTriageSchema } from './triage/text-log.js';
-import { watchSampleSchema } from './watch/sample-schema.js';
-import { watchSchema } from './watch/schema.js';
+import { watchSampleSchema, watchSchema } from './watch/schema.js';
 import { whatisSchema } from './whatis/schema.js';
 
 /**

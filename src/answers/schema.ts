@@ -72,6 +72,9 @@ export const figuresSchema = z.strictObject({
  * address.
  */
 export const socketEndsShape = {
+  /**
+   * IP address without brackets and interface, `*` for any address of either family, or the CID of a vsock.
+   */
   localAddress: z.string().nullable(),
   localPort: count.nullable(),
   peerAddress: z.string().nullable(),

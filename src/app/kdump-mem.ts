@@ -1,9 +1,9 @@
 import { Command, CommanderError, type Option } from 'commander';
+import { escapeUsage, usageSentences } from './kit/called-as.js';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
 import { endWithReader } from './kit/output.js';
-import { escapeUsage, usageSentences } from './kit/usage.js';
 import { VERSION } from './kit/version.js';
 
 const AFTER_HELP = `

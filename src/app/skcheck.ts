@@ -8,13 +8,18 @@ import { OutputError } from '../base/output-file.js';
 import { endAll } from '../host/child.js';
 import type { HostSource } from '../host/host-source.js';
 import { liveHost } from '../host/live.js';
-import { asCalled } from './kit/called-as.js';
+import { asCalled, escapeUsage, usageSentences } from './kit/called-as.js';
 import { reportBugs } from './kit/failure.js';
 import { endWithReader, printAnswer, printText } from './kit/output.js';
 import { Progress } from './kit/terminal.js';
-import { escapeUsage, usageSentences } from './kit/usage.js';
-import { refuseContradictions, skcheckCommand } from './skcheck/options.js';
-import { adviceFor, EXIT, OUTPUT_ADVICE, type SkcheckOptions } from './skcheck/request.js';
+import {
+  adviceFor,
+  EXIT,
+  OUTPUT_ADVICE,
+  refuseContradictions,
+  type SkcheckOptions,
+  skcheckCommand,
+} from './skcheck/options.js';
 import { scan, statusOf, textOptions } from './skcheck/scan.js';
 
 void main();

@@ -19,7 +19,7 @@ import {
 import { anonymous } from './anonymize/anonymous.js';
 import type { Replacements } from './anonymize/replacements.js';
 import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js';
-import { kernelVersion } from './debuggers/store.js';
+import { kernelVersion } from './debuggers/variables.js';
 import { KeptPages } from './kept-pages.js';
 import { identityOf, truePlaces, writeMap } from './map/write.js';
 import { infoText, keptNotes, readLog } from './notes.js';

@@ -11,7 +11,7 @@ import { notePending } from '../walk/log/records.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { Warnings } from '../walk/warnings.js';
-import type { Store } from './debuggers/store.js';
+import type { Store } from './debuggers/variables.js';
 
 /** Offset of `pr_pid` in struct elf_prstatus (linux/elfcore.h). */
 const PR_PID = 32;

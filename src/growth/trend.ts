@@ -1,4 +1,4 @@
-import { CONFIDENCE, type Growth, Z } from './growth.js';
+import type { GrowthJson } from '../answers/growth/schema.js';
 import { laterHalf, medianOf, type Points, type Sampled } from './series.js';
 
 /** Minimum number of points for a trend. */
@@ -225,3 +225,15 @@ function interpolated(sorted: Float64Array, index: number): number {
   const [one, next] = [sorted[below] ?? 0, sorted[Math.min(below + 1, sorted.length - 1)] ?? 0];
   return one + (next - one) * (inside - below);
 }
+
+/**
+ * Rate of change by samples, in bytes per second if the samples are bytes. The true rate is between `low` and
+ * `high` with the given confidence.
+ */
+export type Growth = NonNullable<GrowthJson>;
+
+/** Confidence of every interval. With hundreds of processes, 95 % would report some by chance. */
+export const CONFIDENCE = 0.99;
+
+/** Two-sided quantile of the standard normal distribution for this confidence. */
+const Z = 2.575_829;

@@ -1,9 +1,15 @@
-import type { Growth } from '../growth/growth.js';
-import { Balances, bounded } from './balance.js';
+import type { Growth } from '../growth/trend.js';
 import { merged } from './merged.js';
 import { isWhole, type LeakNote } from './notes.js';
 import type { Held, Recording, Site } from './recording.js';
-import { knowsWhatWas, LEAST_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
+import {
+  Balances,
+  bounded,
+  knowsWhatWas,
+  LEAST_WINDOWS,
+  NOTHING,
+  siteGrowth,
+} from './site-growth.js';
 import { lookUp, type SiteSurvivors } from './site-survivors.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';

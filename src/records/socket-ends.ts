@@ -1,15 +1,10 @@
+import type { CensusEntryJson } from '../answers/schema.js';
+
 /** The two ends of a socket as separate fields: `local` and `peer` are one text each. */
-export interface SocketEnds {
-  /**
-   * IP address without brackets and interface, `*` for any address of either family, or the CID of a vsock;
-   * null: none.
-   */
-  readonly localAddress: string | null;
-  /** Null: none. */
-  readonly localPort: number | null;
-  readonly peerAddress: string | null;
-  readonly peerPort: number | null;
-}
+export type SocketEnds = Pick<
+  CensusEntryJson['socket'],
+  'localAddress' | 'localPort' | 'peerAddress' | 'peerPort'
+>;
 
 /** Families and protocols whose ends are names, even if they look like addresses. */
 const NAMED = /^(?:AF_)?(?:UNIX|LOCAL|NETLINK|PACKET)$/i;

@@ -6,8 +6,7 @@ import {
   LEAST_RATE_SECONDS,
   LEAST_SECONDS,
 } from '../../src/growth/day-trend.js';
-import { CONFIDENCE } from '../../src/growth/growth.js';
-import type { Trend } from '../../src/growth/trend.js';
+import { CONFIDENCE, type Trend } from '../../src/growth/trend.js';
 import { noise } from './made-up.js';
 
 const INTERVAL = 600;

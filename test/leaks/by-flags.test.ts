@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { HostError } from '../../src/base/errors.js';
 import type { FrameFile } from '../../src/host/proc/frames/frame-file.js';
-import { lookupByFlags } from '../../src/leaks/survivors/by-flags.js';
+import { lookupByFlags } from '../../src/leaks/survivors/lookup.js';
 import { survivor } from './made-recording.js';
 
 // Bits of include/uapi/linux/kernel-page-flags.h, by number.

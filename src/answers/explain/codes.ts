@@ -1,39 +1,11 @@
-import { CATEGORIES } from '../../account/memory/categories.js';
-import {
-  HOST_ERROR_CODES,
-  KERNEL_ERROR_CODES,
-  READ_ERROR_CODES,
-  STORE_ERROR_CODES,
-  TRACE_ERROR_CODES,
-  WALK_ERROR_CODES,
-} from '../../base/errors.js';
-import { LEFT_OUT } from '../../capture/read/contents.js';
-import { CAPTURE_FAULT_CODES } from '../../capture/read/manifest.js';
-import { FAILURE_CODES, type FailureCode } from '../../capture/write/failures.js';
-import { STATUSES } from '../../diff/lists.js';
-import { NOTE_CODES } from '../../diff/notes.js';
-import { CHECK_CODES } from '../../doctor/machine.js';
-import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
-import { TYPES_VERIFIED } from '../../kernel/type-description.js';
-import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
-import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
-import { LEAK_REASONS, LEAK_VERDICTS, type LeakVerdict } from '../../leaks/verdict.js';
-import { VERDICT_CODES } from '../../skcheck/verdict.js';
-import { SEARCH_ERROR_CODES, type SearchErrorCode } from '../../triage/batch/search.js';
-import { WORKER_FAILURE_CODES } from '../../triage/batch/worker.js';
-import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
-import { CORRUPTIONS } from '../../triage/corruption.js';
-import { FINDING_CODES } from '../../triage/finding.js';
-import { HOST_CHECKS } from '../../triage/host-reader.js';
-import { RULE_DOUBTS } from '../../triage/rules/match.js';
-import { STACK_STOP_CODES } from '../../walk/stacks/frame.js';
-import { WARNING_CODES } from '../../walk/warnings.js';
+import type { FailureCode } from '../../capture/write/failures.js';
+import type { LeakVerdict } from '../../leaks/verdict.js';
+import type { SearchErrorCode } from '../../triage/batch/search.js';
 import { categoryOf } from '../memory/words.js';
-import { SKCHECK_REASON_CODES } from '../skcheck/reasons.js';
-import { SKCHECK_WARNING_CODES } from '../skcheck/schema.js';
+import { wrap } from '../text/cut.js';
 import { CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
+import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
-import { DOCTOR_CHECKS, DOCTOR_STATES } from './doctor-checks.js';
 import {
   HOST_ERRORS,
   KERNEL_ERRORS,
@@ -42,7 +14,6 @@ import {
   TRACE_ERRORS,
   WALK_ERRORS,
 } from './errors.js';
-import type { Explanation, Explanations } from './explanation.js';
 import {
   CAUSE_RELATIONS_EXPLAINED,
   CERTAINTIES,
@@ -54,7 +25,6 @@ import {
   SEVERITIES_EXPLAINED,
   WORKER_FAILURES,
 } from './findings.js';
-import { HOST_CHECKS_EXPLAINED } from './host-checks.js';
 import {
   LEAK_NOTES_EXPLAINED,
   LEAK_PLACES,
@@ -63,6 +33,7 @@ import {
   METHOD_REFUSALS,
 } from './leaks.js';
 import { OUTSIDE_QUEUES, QUEUES_EXPLAINED } from './queues.js';
+import type { ExplainJson, Explanation, Explanations } from './schema.js';
 import { SKCHECK_REASONS, SKCHECK_WARNINGS, VERDICTS } from './skcheck.js';
 import { CAPTURE_FAULTS, SNAPSHOT_CONDITIONS, SNAPSHOT_LEFT_OUT } from './snapshot.js';
 import { ENDINGS, STACK_STOPS, STACK_WARNINGS } from './stacks.js';
@@ -131,16 +102,16 @@ const SEARCH_ERRORS: Explanations<SearchErrorCode> = {
     known: 'readdir(3)',
     next: 'Rename the file.',
   },
-  'too-deep': {
-    means: 'A folder is nested too deeply and was not searched.',
-    known: 'The search limit is 256 levels.',
-    next: 'Run the command on that folder.',
-  },
   'unreadable-file': {
     means:
       'The file cannot be read: a failing disk, or a network file system that does not respond.',
     known: 'The errno in the message.',
     next: 'Copy the file to another disk, or check the log of this machine.',
+  },
+  'too-deep': {
+    means: 'A folder is nested too deeply and was not searched.',
+    known: 'The search limit is 256 levels.',
+    next: 'Run the command on that folder.',
   },
 };
 
@@ -153,115 +124,66 @@ export interface Kind {
   readonly words: Readonly<Record<string, Explanation>>;
 }
 
-function kindOf<Code extends string>(
-  kind: string,
-  name: string,
-  codes: readonly Code[],
-  words: Explanations<Code>,
-): Kind {
-  return { kind, name, codes, words };
-}
-
-/** Returns a kind whose codes are the keys of their explanations. */
-function kindOfWords<Code extends string>(
-  kind: string,
-  name: string,
-  words: Explanations<Code>,
-): Kind {
-  return kindOf(kind, name, Object.keys(words) as Code[], words);
+function kindOf(kind: string, name: string, words: Kind['words']): Kind {
+  return { kind, name, codes: Object.keys(words), words };
 }
 
 /** All codes by kind; two kinds can have the same code. */
 export const KINDS: readonly Kind[] = [
-  kindOf('finding', 'Findings of kdump-mem triage', FINDING_CODES, FINDINGS),
+  kindOf('finding', 'Findings of kdump-mem triage', FINDINGS),
+  kindOf('corruption', 'Why a report of the kernel log cannot be trusted', CORRUPTIONS_EXPLAINED),
+  kindOf('host-check', 'Checks of kdump-mem triage', HOST_CHECKS_EXPLAINED),
+  kindOf('warning', 'Warnings of kdump-mem', WARNINGS),
+  kindOf('category', 'Categories of kdump-mem memory', CATEGORIES_EXPLAINED),
+  kindOf('row', 'Rows of memory outside socket queues', OUTSIDE_QUEUES),
+  kindOf('queue', 'Queues of a socket', QUEUES_EXPLAINED),
+  kindOf('verdict', 'Verdicts of skcheck', VERDICTS),
+  kindOf('skcheck-reason', 'Evidence of a skcheck verdict', SKCHECK_REASONS),
+  kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNINGS),
+  kindOf('diff-note', 'Notes of kdump-mem diff', DIFF_NOTES),
+  kindOf('snapshot-error', 'Why a file of the host is not in a snapshot', SNAPSHOT_ERRORS),
+  kindOf('capture-fault', 'Faults of a snapshot', CAPTURE_FAULTS),
+  kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOPS),
+  kindOf('rule-doubt', 'Why a custom rule could not be evaluated', RULE_DOUBTS_EXPLAINED),
+  kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERRORS),
+  kindOf('read-error', 'Why memory cannot be read', READ_ERRORS),
+  kindOf('not-there', 'Why a requested object was not found', WALK_ERRORS),
+  kindOf('types-verified', 'How types were matched to the dump', TYPES_VERIFIED_EXPLAINED),
+  kindOf('worker-failure', 'Why a worker returned no result', WORKER_FAILURES),
+  kindOf('search-error', 'Why a file was skipped', SEARCH_ERRORS),
+  kindOf('host-error', 'Why a host cannot be read', HOST_ERRORS),
+  kindOf('store-error', 'Why samples cannot be stored', STORE_ERRORS),
+  kindOf('watch-doubt', 'Limits of an answer of kdump-mem watch', WATCH_DOUBTS),
+  kindOf('leak-reason', 'Reasons for a verdict of kdump-mem leaks', LEAK_REASONS_EXPLAINED),
+  kindOf('leak-note', 'Limits of an answer of kdump-mem leaks', LEAK_NOTES_EXPLAINED),
+  kindOf('leak-verdict', 'Verdicts of kdump-mem leaks', LEAK_VERDICTS_EXPLAINED),
+  kindOf('leak-place', 'Location of blocks that were not freed', LEAK_PLACES),
+  kindOf('leak-unplaced', 'Why the location of a block is unknown', LEAK_UNPLACED),
   kindOf(
-    'corruption',
-    'Why a report of the kernel log cannot be trusted',
-    CORRUPTIONS,
-    CORRUPTIONS_EXPLAINED,
-  ),
-  kindOf('host-check', 'Checks of kdump-mem triage', HOST_CHECKS, HOST_CHECKS_EXPLAINED),
-  kindOf('warning', 'Warnings of kdump-mem', WARNING_CODES, WARNINGS),
-  kindOf('category', 'Categories of kdump-mem memory', CATEGORIES, CATEGORIES_EXPLAINED),
-  kindOfWords('row', 'Rows of memory outside socket queues', OUTSIDE_QUEUES),
-  kindOfWords('queue', 'Queues of a socket', QUEUES_EXPLAINED),
-  kindOf('verdict', 'Verdicts of skcheck', [...VERDICT_CODES, 'fd-leak'], VERDICTS),
-  kindOf('skcheck-reason', 'Evidence of a skcheck verdict', SKCHECK_REASON_CODES, SKCHECK_REASONS),
-  kindOf('skcheck-warning', 'Warnings of skcheck', SKCHECK_WARNING_CODES, SKCHECK_WARNINGS),
-  kindOf('diff-note', 'Notes of kdump-mem diff', NOTE_CODES, DIFF_NOTES),
-  kindOf(
-    'snapshot-error',
-    'Why a file of the host is not in a snapshot',
-    FAILURE_CODES,
-    SNAPSHOT_ERRORS,
-  ),
-  kindOf('capture-fault', 'Faults of a snapshot', CAPTURE_FAULT_CODES, CAPTURE_FAULTS),
-  kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOP_CODES, STACK_STOPS),
-  kindOf(
-    'rule-doubt',
-    'Why a custom rule could not be evaluated',
-    RULE_DOUBTS,
-    RULE_DOUBTS_EXPLAINED,
-  ),
-  kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERROR_CODES, KERNEL_ERRORS),
-  kindOf('read-error', 'Why memory cannot be read', READ_ERROR_CODES, READ_ERRORS),
-  kindOf('not-there', 'Why a requested object was not found', WALK_ERROR_CODES, WALK_ERRORS),
-  kindOf(
-    'types-verified',
-    'How types were matched to the dump',
-    TYPES_VERIFIED,
-    TYPES_VERIFIED_EXPLAINED,
-  ),
-  kindOf(
-    'worker-failure',
-    'Why a worker returned no result',
-    WORKER_FAILURE_CODES,
-    WORKER_FAILURES,
-  ),
-  kindOf('search-error', 'Why a file was skipped', SEARCH_ERROR_CODES, SEARCH_ERRORS),
-  kindOf('host-error', 'Why a host cannot be read', HOST_ERROR_CODES, HOST_ERRORS),
-  kindOf('store-error', 'Why samples cannot be stored', STORE_ERROR_CODES, STORE_ERRORS),
-  kindOf('watch-doubt', 'Limits of an answer of kdump-mem watch', WATCH_DOUBT_CODES, WATCH_DOUBTS),
-  kindOf(
-    'leak-reason',
-    'Reasons for a verdict of kdump-mem leaks',
-    LEAK_REASONS,
-    LEAK_REASONS_EXPLAINED,
-  ),
-  kindOf(
-    'leak-note',
-    'Limits of an answer of kdump-mem leaks',
-    LEAK_NOTE_CODES,
-    LEAK_NOTES_EXPLAINED,
-  ),
-  kindOf('leak-verdict', 'Verdicts of kdump-mem leaks', LEAK_VERDICTS, LEAK_VERDICTS_EXPLAINED),
-  kindOf('leak-place', 'Location of blocks that were not freed', PLACES, LEAK_PLACES),
-  kindOf('leak-unplaced', 'Why the location of a block is unknown', UNPLACED, LEAK_UNPLACED),
-  kindOfWords(
     'leak-method-refusal',
     'Why a method of kdump-mem leaks is not available',
     METHOD_REFUSALS,
   ),
-  kindOfWords('watch-verdict', 'Verdicts of kdump-mem watch', WATCH_VERDICTS),
-  kindOfWords('course', 'Trends', COURSES),
-  kindOfWords('loss-explanation', 'What accounts for a loss of memory', LOSS_EXPLANATIONS),
-  kindOf('diff-status', 'Status of an item in kdump-mem diff', STATUSES, DIFF_STATUSES),
-  kindOfWords('diff-measure', 'Measures of kdump-mem diff', DIFF_MEASURES),
-  kindOfWords('frame-note', 'Notes of page flags', FRAME_NOTES),
-  kindOfWords('unnamed', 'Why the file or cgroup of pages is unknown', UNNAMED),
-  kindOfWords('source', 'Sources of an answer', SOURCES),
-  kindOf('cause', 'Why a finding follows from another', CAUSE_RELATIONS, CAUSE_RELATIONS_EXPLAINED),
-  kindOf('confidence', 'Confidence of a conclusion', CONFIDENCES, CONFIDENCES_EXPLAINED),
-  kindOfWords('severity', 'Severity of a finding', SEVERITIES_EXPLAINED),
-  kindOfWords('certainty', 'Certainty of a skcheck verdict', CERTAINTIES),
-  kindOfWords('panic-state', 'Panic state of a dump', PANIC_STATES),
-  kindOfWords('stacks-warning', 'Warnings of kdump-mem procs --stacks', STACK_WARNINGS),
-  kindOfWords('ending', 'Why recording or watching ended', ENDINGS),
-  kindOfWords('snapshot-condition', 'Conditions that trigger a snapshot', SNAPSHOT_CONDITIONS),
-  kindOf('snapshot-left-out', 'Exclusions of a snapshot', LEFT_OUT, SNAPSHOT_LEFT_OUT),
-  kindOf('doctor-check', 'Checks of kdump-mem doctor', CHECK_CODES, DOCTOR_CHECKS),
-  kindOfWords('doctor-state', 'Results of a kdump-mem doctor check', DOCTOR_STATES),
-  kindOf('trace-error', 'Why a recording failed', TRACE_ERROR_CODES, TRACE_ERRORS),
+  kindOf('watch-verdict', 'Verdicts of kdump-mem watch', WATCH_VERDICTS),
+  kindOf('course', 'Trends', COURSES),
+  kindOf('loss-explanation', 'What accounts for a loss of memory', LOSS_EXPLANATIONS),
+  kindOf('diff-status', 'Status of an item in kdump-mem diff', DIFF_STATUSES),
+  kindOf('diff-measure', 'Measures of kdump-mem diff', DIFF_MEASURES),
+  kindOf('frame-note', 'Notes of page flags', FRAME_NOTES),
+  kindOf('unnamed', 'Why the file or cgroup of pages is unknown', UNNAMED),
+  kindOf('source', 'Sources of an answer', SOURCES),
+  kindOf('cause', 'Why a finding follows from another', CAUSE_RELATIONS_EXPLAINED),
+  kindOf('confidence', 'Confidence of a conclusion', CONFIDENCES_EXPLAINED),
+  kindOf('severity', 'Severity of a finding', SEVERITIES_EXPLAINED),
+  kindOf('certainty', 'Certainty of a skcheck verdict', CERTAINTIES),
+  kindOf('panic-state', 'Panic state of a dump', PANIC_STATES),
+  kindOf('stacks-warning', 'Warnings of kdump-mem procs --stacks', STACK_WARNINGS),
+  kindOf('ending', 'Why recording or watching ended', ENDINGS),
+  kindOf('snapshot-condition', 'Conditions that trigger a snapshot', SNAPSHOT_CONDITIONS),
+  kindOf('snapshot-left-out', 'Exclusions of a snapshot', SNAPSHOT_LEFT_OUT),
+  kindOf('doctor-check', 'Checks of kdump-mem doctor', DOCTOR_CHECKS),
+  kindOf('doctor-state', 'Results of a kdump-mem doctor check', DOCTOR_STATES),
+  kindOf('trace-error', 'Why a recording failed', TRACE_ERRORS),
 ];
 
 /** A code with its explanation. */
@@ -292,4 +214,62 @@ function explainedCode(code: string | undefined): Explained[] {
 /** Returns all codes without duplicates. */
 export function allCodes(): string[] {
   return [...new Set(KINDS.flatMap(({ codes }) => codes))];
+}
+
+export function explainJson(codes: readonly Explained[]): ExplainJson {
+  return {
+    schema: 'kdump-mem.explain/1',
+    codes: codes.map(({ kind, code, means, known, next, deeper }) => {
+      return { kind, code, means, known, next, deeper: deeper ?? null };
+    }),
+  };
+}
+
+/** Formats codes with their explanations. @param width columns of the terminal; null: no terminal */
+export function explainText(codes: readonly Explained[], width: number | null): string {
+  return codes.map((each) => wholeText(each, width)).join('\n\n');
+}
+
+/** Commands that read a kernel, written without the options that name it. */
+const OF_DUMPS =
+  /^kdump-mem (?:triage|memory|procs|sockets|skb|stacks|log|info|struct|read)\b(?!.*--(?:live|vmcore|from|ndjson)\b)/;
+
+function wholeText({ kind, code, means, known, next, deeper }: Explained, width: number | null) {
+  const name = KINDS.find((each) => each.kind === kind)?.name ?? kind;
+  const parts = [
+    ['Meaning', means],
+    ['Source', known],
+    ['Action', next],
+    ...(deeper === undefined
+      ? []
+      : [['Next', OF_DUMPS.test(deeper) ? `${deeper} --vmcore FILE # or --live` : deeper]]),
+  ] as const;
+  const lines = parts.flatMap(([label = '', words = '']) =>
+    indented(label.padEnd(8), words, width),
+  );
+  return [`${code} (${name})`, ...lines].join('\n');
+}
+
+/** Lists all codes, about one line each: the first sentence of their meaning. */
+export function listText(codes: readonly Explained[], width: number | null): string {
+  const parts = KINDS.map(({ kind, name }) => {
+    const own = codes.filter((each) => each.kind === kind);
+    const column = Math.max(...own.map(({ code }) => code.length));
+    const lines = own.flatMap(({ code, means }) =>
+      indented(code.padEnd(column), firstSentence(means), width),
+    );
+    return [name, ...lines].join('\n');
+  });
+  return [...parts, 'Next: kdump-mem explain CODE'].join('\n\n');
+}
+
+function indented(label: string, words: string, width: number | null): string[] {
+  const indent = `  ${' '.repeat(label.length)}  `;
+  const room = width === null ? null : Math.max(20, width - indent.length);
+  const [first = '', ...rest] = wrap(words, room);
+  return [`  ${label}  ${first}`, ...rest.map((line) => `${indent}${line}`)];
+}
+
+function firstSentence(words: string): string {
+  return /^.*?[.](?= |$)/.exec(words)?.[0] ?? words;
 }

@@ -7,7 +7,7 @@ import {
   type TraceErrorCode,
   type WalkErrorCode,
 } from '../../base/errors.js';
-import type { Explanations } from './explanation.js';
+import type { Explanations } from './schema.js';
 
 /** Why a dump or kernel could not be opened or read. The error message ends with `next`. */
 export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
@@ -276,6 +276,12 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
     known: 'The format of the content.',
     next: 'skcheck needs Linux with procfs.',
   },
+  blocked: {
+    means:
+      'A read of /proc/PID made no progress and was abandoned: another task holds the mmap_lock of the process.',
+    known: 'The process that read was asleep, and used no CPU time, for up to 2 s.',
+    next: 'Read wchan and stack of the threads of that process: cat /proc/PID/task/*/stack.',
+  },
   'no-such-process': {
     means: 'There is no process with this pid.',
     known: '/proc.',
@@ -310,12 +316,6 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
     means: 'ss exited with an error.',
     known: 'The exit status and the last line of output.',
     next: 'Run "ss -nemita" to see the error.',
-  },
-  blocked: {
-    means:
-      'A read of /proc/PID made no progress and was abandoned: another task holds the mmap_lock of the process.',
-    known: 'The process that read was asleep, and used no CPU time, for up to 2 s.',
-    next: 'Read wchan and stack of the threads of that process: cat /proc/PID/task/*/stack.',
   },
   'ss-hung': {
     means: 'ss did not answer in time.',

@@ -3,7 +3,7 @@ import type { CauseRelation, Confidence } from '../../triage/causes.js';
 import type { Corruption } from '../../triage/corruption.js';
 import type { FindingCode, Severity } from '../../triage/finding.js';
 import type { RuleDoubt } from '../../triage/rules/match.js';
-import type { Explanation, Explanations } from './explanation.js';
+import type { Explanation, Explanations } from './schema.js';
 
 /** Findings of `kdump-mem triage`; their sentences, with figures, are in answers/triage/words.ts. */
 export const FINDINGS: Explanations<FindingCode> = {
@@ -262,6 +262,13 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool map` shows their sizes.',
     deeper: 'kdump-mem memory -v',
   },
+  tainted: {
+    means:
+      'The kernel has out-of-tree or proprietary modules, or a failure occurred before. Taint alone is not a problem.',
+    known: 'The bits of tainted_mask (Documentation/admin-guide/tainted-kernels.rst).',
+    next: 'If a stack of the failure contains a third-party module, contact its vendor first.',
+    deeper: 'kdump-mem info',
+  },
   fragmentation: {
     means:
       'A zone has free memory, but no free block of order 3 or larger. Network buffers and many drivers need such blocks. Allocations then wait for compaction, or fail.',
@@ -353,13 +360,6 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Confirm it on the host: CPU contention of this guest (ready or steal time), overcommitted memory, and whether it was migrated at that time.',
     deeper: 'kdump-mem triage',
   },
-  tainted: {
-    means:
-      'The kernel has out-of-tree or proprietary modules, or a failure occurred before. Taint alone is not a problem.',
-    known: 'The bits of tainted_mask (Documentation/admin-guide/tainted-kernels.rst).',
-    next: 'If a stack of the failure contains a third-party module, contact its vendor first.',
-    deeper: 'kdump-mem info',
-  },
 };
 
 const corruption = (means: string, known: string): Explanation => ({
@@ -420,17 +420,17 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
     known: 'The age of the data in the receive queues, and the owners of the sockets.',
     next: 'Find out what the process waits for: stacks.',
   },
+  'same-zone': {
+    means: 'The zone that was short when memory ran out is still short.',
+    known: 'The zone of the OOM report, and the watermarks of the dump.',
+    next: 'Investigate the cause of the shortage.',
+  },
   'idle-cpu': {
     means:
       'The CPU of a soft lockup was halted, with nothing to run. It could not be stuck by itself: the hypervisor did not run it, or the guest was paused.',
     known: 'The task of the soft lockup is swapper (pid 0), and its stack begins in a halt.',
     next: 'Confirm it on the host. The lockup itself needs no search in the guest.',
     deeper: 'kdump-mem triage',
-  },
-  'same-zone': {
-    means: 'The zone that was short when memory ran out is still short.',
-    known: 'The zone of the OOM report, and the watermarks of the dump.',
-    next: 'Investigate the cause of the shortage.',
   },
   rule: {
     means: 'One of your rules says that this finding follows from its own.',

@@ -1,8 +1,8 @@
 import type { LeakNoteCode } from '../../leaks/notes.js';
-import type { MethodRefusal } from '../../leaks/offered-method.js';
+import type { MethodRefusal } from '../../leaks/readings/methods.js';
 import type { Place, Unplaced } from '../../leaks/survivors/place.js';
 import type { LeakReason } from '../../leaks/verdict.js';
-import type { Explanation, Explanations } from './explanation.js';
+import type { Explanation, Explanations } from './schema.js';
 
 const SMALLER = 'Use a smaller sample: --sample 1/64.';
 
@@ -200,6 +200,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The size of the table.',
     next: 'None: the largest sites usually appear first.',
   },
+  'source-inaccurate': {
+    means: 'The kernel marks a site as inaccurate: it did not count every allocation.',
+    known: 'accurate:no in /proc/allocinfo.',
+    next: 'Use another method: kdump-mem leaks --methods.',
+    deeper: 'kdump-mem leaks --methods',
+  },
   'source-order': {
     means:
       'An event is more than a second older than the one before it, or a file begins after the others end: several recordings, or a corrupt timestamp. Memory freed in between seems held.',
@@ -212,12 +218,6 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known:
       'page_owner has allocation times (since 5.11), SLUB traces have object ages. /proc/allocinfo, /proc/vmallocinfo and show_stacks have no times.',
     next: 'Check when the copies were made, and give the oldest first. kdump-mem leaks --method allocinfo reads them in order itself.',
-  },
-  'source-inaccurate': {
-    means: 'The kernel marks a site as inaccurate: it did not count every allocation.',
-    known: 'accurate:no in /proc/allocinfo.',
-    next: 'Use another method: kdump-mem leaks --methods.',
-    deeper: 'kdump-mem leaks --methods',
   },
 };
 

@@ -1,6 +1,6 @@
 import type { OutsideCode } from '../../account/outside-queues/row.js';
 import type { QueueName } from '../../walk/queues/queue.js';
-import type { Explanation, Explanations } from './explanation.js';
+import type { Explanation, Explanations } from './schema.js';
 
 const READ = 'Make the process read, or close the socket.';
 const PEER = 'Check whether the peer receives data, and the network path to it.';

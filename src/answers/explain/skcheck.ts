@@ -1,7 +1,7 @@
 import type { VerdictCode } from '../../skcheck/verdict.js';
 import type { SkcheckReason } from '../skcheck/reasons.js';
 import type { SkcheckWarning } from '../skcheck/schema.js';
-import type { Explanations } from './explanation.js';
+import type { Explanations } from './schema.js';
 
 const TWICE = 'Two samples of the socket.';
 const THREADS = 'States of its threads in /proc/PID/task/*/stat, and /proc/PID/wchan.';
@@ -87,24 +87,6 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     known: 'Drop counter of the socket (sk_drops) in both samples.',
     next: 'Check whether the process gets the CPU time it needs.',
   },
-  'also-dropped': {
-    means: 'The socket also dropped `packets` packets between the samples.',
-    known: 'Drop counter of the socket (sk_drops) in both samples.',
-    next: 'Treat it as a consequence of the reason before it.',
-  },
-  'dropped-before': {
-    means:
-      'The socket dropped `packets` packets before the first sample and none since (watchedMs). watchedMs is null if one sample, or a socket missing from the first one, does not show when.',
-    known: 'Drop counter of the socket (sk_drops), which did not change.',
-    next: 'Use a longer --interval if drops come in bursts.',
-  },
-  'local-peer': {
-    means:
-      'The other end of the connection is a socket on this host: descriptor peerFd of process peerPid (peerComm; null: unknown). Its send queue holds unsentBytes, which pin about likelyPinnedBytes until the reader reads or exits.',
-    known:
-      'A socket with the same two addresses swapped; its Send-Q and its memory charge (skmem w).',
-    next: 'Add it to what the reader pins: killing the reader frees both.',
-  },
   'waits-for-each-other': {
     means:
       'Both ends are on this host, and each waits for the other to read. The other end is peerInode, held by pid peerPid (null: unknown).',
@@ -137,6 +119,24 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     known: 'A capture or sosreport with one sample.',
     next: 'Take two samples.',
     deeper: 'skcheck --capture FILE',
+  },
+  'also-dropped': {
+    means: 'The socket also dropped `packets` packets between the samples.',
+    known: 'Drop counter of the socket (sk_drops) in both samples.',
+    next: 'Treat it as a consequence of the reason before it.',
+  },
+  'dropped-before': {
+    means:
+      'The socket dropped `packets` packets before the first sample and none since (watchedMs). watchedMs is null if one sample, or a socket missing from the first one, does not show when.',
+    known: 'Drop counter of the socket (sk_drops), which did not change.',
+    next: 'Use a longer --interval if drops come in bursts.',
+  },
+  'local-peer': {
+    means:
+      'The other end of the connection is a socket on this host: descriptor peerFd of process peerPid (peerComm; null: unknown). Its send queue holds unsentBytes, which pin about likelyPinnedBytes until the reader reads or exits.',
+    known:
+      'A socket with the same two addresses swapped; its Send-Q and its memory charge (skmem w).',
+    next: 'Add it to what the reader pins: killing the reader frees both.',
   },
   'owner-spins': {
     means:

@@ -1,7 +1,7 @@
 import type { LeftOut } from '../../capture/read/contents.js';
 import type { CaptureFault } from '../../capture/read/manifest.js';
 import type { Condition } from '../../capture/write/when/trigger.js';
-import type { Explanations } from './explanation.js';
+import type { Explanations } from './schema.js';
 
 /** Conditions that trigger a snapshot. */
 export const SNAPSHOT_CONDITIONS: Explanations<Condition['kind']> = {

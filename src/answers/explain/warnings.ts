@@ -2,33 +2,10 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { TypesVerified } from '../../kernel/type-description.js';
 import type { LookupSource } from '../../leaks/survivors/lookup.js';
 import type { WarningCode } from '../../walk/warnings.js';
-import type { Explanations } from './explanation.js';
+import type { Explanations } from './schema.js';
 
 /** Reasons why an answer is incomplete or doubtful. */
 export const WARNINGS: Explanations<WarningCode> = {
-  'by-release': {
-    means:
-      'Symbols or types come from a file with the same kernel release, but the build may differ. Every figure may be wrong.',
-    known: 'Neither the dump nor the file has a build id (triage --symbols-dir).',
-    next: 'Put the vmlinux of exactly that build into the folder, by its build id.',
-    deeper: 'kdump-mem info',
-  },
-  'types-not-verified': {
-    means:
-      'Types come from a file (--types) that could not be matched to this kernel. Every figure may be wrong, even in a complete answer.',
-    known:
-      'No build id, banner, release, or VMCOREINFO size or offset could be compared. A file that contradicts one of them is refused.',
-    next: 'Use a vmlinux or .debug file: its build id is compared.',
-    deeper: 'kdump-mem info',
-  },
-  'types-incomplete': {
-    means:
-      'Types come from an ISF file, which lacks members of unions with several anonymous structs. Memory behind these members is not counted, so the answer is incomplete.',
-    known:
-      'The file format: dwarf2json gives all anonymous members at one offset the same name, and keeps the last.',
-    next: 'Use the vmlinux or .debug file that the ISF file was generated from.',
-    deeper: 'kdump-mem info',
-  },
   unreadable: {
     means:
       'Memory that the answer needs is not in the dump, or could not be read. Figures are lower bounds ("at least").',
@@ -36,14 +13,6 @@ export const WARNINGS: Explanations<WarningCode> = {
       'A failed read and its cause: filtered by makedumpfile, never dumped, not mapped, damaged, or truncated.',
     next: 'If it was filtered, dump with makedumpfile -d 1 (or less). If the file is truncated, copy it again.',
     deeper: 'kdump-mem info',
-  },
-  'freed-while-read': {
-    means:
-      'Processes exited, files were closed, or vmap areas were freed while a running kernel was read. This is normal, and the answer is complete: their memory is free by now, or belongs to another object.',
-    known:
-      'A second read: the thread is exiting (PF_EXITING) or its task_struct was reused, the descriptor has another file, or the area is off the list. If the object is still there, the answer is incomplete instead.',
-    next: 'None. For a consistent moment, take a dump.',
-    deeper: 'kdump-mem memory --live',
   },
   'torn-list': {
     means:
@@ -87,6 +56,37 @@ export const WARNINGS: Explanations<WarningCode> = {
     known: 'A structure or member that is not in the kernel’s types (BTF).',
     next: 'Report it with the kernel release. If only the types are missing, use --types FILE.',
     deeper: 'kdump-mem struct TYPE',
+  },
+  'by-release': {
+    means:
+      'Symbols or types come from a file with the same kernel release, but the build may differ. Every figure may be wrong.',
+    known: 'Neither the dump nor the file has a build id (triage --symbols-dir).',
+    next: 'Put the vmlinux of exactly that build into the folder, by its build id.',
+    deeper: 'kdump-mem info',
+  },
+  'types-not-verified': {
+    means:
+      'Types come from a file (--types) that could not be matched to this kernel. Every figure may be wrong, even in a complete answer.',
+    known:
+      'No build id, banner, release, or VMCOREINFO size or offset could be compared. A file that contradicts one of them is refused.',
+    next: 'Use a vmlinux or .debug file: its build id is compared.',
+    deeper: 'kdump-mem info',
+  },
+  'types-incomplete': {
+    means:
+      'Types come from an ISF file, which lacks members of unions with several anonymous structs. Memory behind these members is not counted, so the answer is incomplete.',
+    known:
+      'The file format: dwarf2json gives all anonymous members at one offset the same name, and keeps the last.',
+    next: 'Use the vmlinux or .debug file that the ISF file was generated from.',
+    deeper: 'kdump-mem info',
+  },
+  'freed-while-read': {
+    means:
+      'Processes exited, files were closed, or vmap areas were freed while a running kernel was read. This is normal, and the answer is complete: their memory is free by now, or belongs to another object.',
+    known:
+      'A second read: the thread is exiting (PF_EXITING) or its task_struct was reused, the descriptor has another file, or the area is off the list. If the object is still there, the answer is incomplete instead.',
+    next: 'None. For a consistent moment, take a dump.',
+    deeper: 'kdump-mem memory --live',
   },
 };
 

@@ -1,6 +1,6 @@
 import type { Course } from '../../growth/trend.js';
 import type { WatchDoubtCode, WatchVerdict } from '../../growth/watch/answer.js';
-import type { Explanations } from './explanation.js';
+import type { Explanations } from './schema.js';
 
 const SLOPE = 'A Theil-Sen slope with an interval of 99 % confidence.';
 

@@ -1,8 +1,7 @@
 import type { Held, ProcessSample } from '../../account/processes/answer.js';
 import type { ProcessFigures } from '../../account/processes/process.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
-import type { Growth } from '../../growth/growth.js';
-import type { Trend } from '../../growth/trend.js';
+import type { Growth, Trend } from '../../growth/trend.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
 import { processJson } from '../procs/json.js';

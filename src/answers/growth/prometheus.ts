@@ -1,5 +1,5 @@
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
-import type { Growth } from '../../growth/growth.js';
+import type { Growth } from '../../growth/trend.js';
 import {
   formatMetric,
   gauge,

@@ -1,6 +1,5 @@
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
-import type { Growth } from '../../growth/growth.js';
-import { LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
+import { type Growth, LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 

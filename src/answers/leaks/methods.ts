@@ -2,7 +2,7 @@ import {
   defaultMethod,
   type MethodRefusal,
   type OfferedMethod,
-} from '../../leaks/offered-method.js';
+} from '../../leaks/readings/methods.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';

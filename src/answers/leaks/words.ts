@@ -1,4 +1,4 @@
-import type { Growth } from '../../growth/growth.js';
+import type { Growth } from '../../growth/trend.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import { mostUnmet } from '../../leaks/follow/estimate.js';
 import type { LeakNote, LeakNoteCode } from '../../leaks/notes.js';

@@ -1,5 +1,5 @@
 import type { ProcessRecord } from '../../host/proc/process.js';
-import type { FdLeak } from '../../skcheck/fd-leak.js';
+import type { FdLeak } from '../../skcheck/diagnose.js';
 import type { Finding, LocalPeer } from '../../skcheck/finding.js';
 import type { Evidence } from '../../skcheck/verdict.js';
 

@@ -1,4 +1,4 @@
-import type { StacksAnswer } from '../../profile/faults/answer.js';
+import type { StacksAnswer } from '../../profile/faults/counts.js';
 import { newBytes, type SpaceSum, type StackSum } from '../../profile/faults/stack-sums.js';
 import type { Frame } from '../../profile/perf/script.js';
 import { speedscopeFile } from '../speedscope-file.js';

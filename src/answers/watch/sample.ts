@@ -9,7 +9,7 @@ import {
   StoredError,
   wrongWords,
 } from '../growth/stored.js';
-import { type WatchSampleJson, watchSampleSchema } from './sample-schema.js';
+import { type WatchSampleJson, watchSampleSchema } from './schema.js';
 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
 const MOST_PATH = 240;

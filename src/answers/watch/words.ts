@@ -1,5 +1,5 @@
 import { DAY, LEAST_SECONDS } from '../../growth/day-trend.js';
-import type { Growth } from '../../growth/growth.js';
+import type { Growth } from '../../growth/trend.js';
 import type {
   EarlierBoot,
   WatchAnswer,

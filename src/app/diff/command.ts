@@ -55,19 +55,13 @@ export function registerDiff(program: Command): void {
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {
   if (inputs.length < 2) throw new UsageError('diff needs at least two inputs');
-  const [
-    { compareStates },
-    { readInputs },
-    { diffJson },
-    { diffText },
-    { joinedNotes, noteWords },
-  ] = await Promise.all([
-    import('../../diff/compare.js'),
-    import('./inputs.js'),
-    import('../../answers/diff/json.js'),
-    import('../../answers/diff/text.js'),
-    import('../../answers/diff/words.js'),
-  ]);
+  const [{ compareStates }, { readInputs }, { diffJson, diffText }, { joinedNotes, noteWords }] =
+    await Promise.all([
+      import('../../diff/compare.js'),
+      import('./inputs.js'),
+      import('../../answers/diff/render.js'),
+      import('../../answers/diff/words.js'),
+    ]);
   const answer = compareStates(await readInputs(inputs));
   const { json, strict, limit = 5, verbose = false } = options;
   printAnswer(

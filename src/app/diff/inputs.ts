@@ -36,11 +36,11 @@ async function readInput(path: string): Promise<HostState> {
       case 'answers':
         return stateOfAnswers(path, textOf(path));
       case 'capture': {
-        const { queryCapture } = await import('./capture.js');
+        const { queryCapture } = await import('./parts.js');
         return await queryCapture(path);
       }
       case 'dump': {
-        const { queryDump } = await import('./dump.js');
+        const { queryDump } = await import('./parts.js');
         return await queryDump(path);
       }
     }

@@ -1,6 +1,25 @@
+import { accountMemory } from '../../account/memory/memory.js';
+import { chosen } from '../../account/processes/chosen.js';
+import { hostProcesses } from '../../account/processes/host.js';
+import { kernelProcesses } from '../../account/processes/kernel.js';
+import { accountAll } from '../../account/sockets.js';
 import { stateOfValues } from '../../answers/diff/read/answers.js';
+import { memoryJson } from '../../answers/memory/json.js';
+import { procsJson } from '../../answers/procs/json.js';
+import { socketsJson } from '../../answers/sockets/json.js';
 import { HostError, KernelError, ReadError } from '../../base/errors.js';
+import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import { CapturedHost } from '../../capture/read/host.js';
 import type { HostState } from '../../diff/state.js';
+import { hostOrigin } from '../../host/proc/machine-sample.js';
+import { readProcesses } from '../../host/proc/process-memory.js';
+import { kernelOrigin } from '../../walk/machine/origin.js';
+import { capturedAt } from '../kit/captured-source.js';
+import { openNativeSource } from '../kit/kernel-source.js';
+import { Progress } from '../kit/terminal.js';
+import { memoryOfCapture } from '../memory/captured.js';
+import { withoutMemory } from '../procs/host.js';
+import { scan } from '../skcheck/scan.js';
 
 /** Queries of an input, by the name of the part that each returns. */
 export type Queries = Readonly<Record<string, () => unknown>>;
@@ -36,4 +55,65 @@ export async function queryParts(name: string, queries: Queries): Promise<HostSt
 function isLacking(error: unknown): error is Error {
   if (error instanceof KernelError) return error.code !== 'exhausted';
   return error instanceof HostError || error instanceof ReadError;
+}
+
+/**
+ * Reads the state of a host from a capture.
+ *
+ * @throws {HostError} it cannot be read, or contains nothing to compare
+ */
+export async function queryCapture(path: string): Promise<HostState> {
+  const files = await readCapture(path);
+  return queryParts(path, {
+    categories: () => memoryJson(memoryOfCapture(path, files)),
+    processes: () => processesOf(path, files),
+    sockets: () => socketsOf(files),
+  });
+}
+
+async function processesOf(path: string, files: CapturedFiles) {
+  const { host, of, warnings } = capturedAt(files, 'last');
+  const records = await readProcesses(host);
+  if (records.processes.length === 0) throw withoutMemory(path);
+  const found = hostProcesses(records, undefined, { captured: of, warnings });
+  return procsJson(chosen({ ...found, origin: hostOrigin(host, of.taken) }, {}, String));
+}
+
+/** Returns all sockets as `skcheck --from` reports them. */
+async function socketsOf(files: CapturedFiles) {
+  const { report } = await scan(new CapturedHost(files), { interval: 0, minBytes: 0, minAge: 0 });
+  return report;
+}
+
+/**
+ * Computes the answers of memory, sockets and procs from a dump; an extract may lack some of them.
+ *
+ * @throws {KernelError}, {@link ReadError}: it cannot be opened, or contains none of them
+ */
+export async function queryDump(path: string): Promise<HostState> {
+  const kernel = await openNativeSource({ vmcore: [path], engine: 'native' });
+  const progress = new Progress();
+  try {
+    const origin = kernelOrigin(kernel);
+    const reading = (at: string) => progress.of(`reading ${at} of ${path}`);
+    let census: ReturnType<typeof accountMemory>['census'];
+    return await queryParts(path, {
+      'page frames': () => {
+        const memory = accountMemory(kernel, reading('page frames'), { cgroups: true });
+        census = memory.census;
+        return memoryJson({ ...memory, origin });
+      },
+      processes: () => {
+        const found = kernelProcesses(kernel, reading('processes'));
+        return procsJson(chosen({ ...found, origin }, {}, String));
+      },
+      sockets: () => {
+        const found = census ?? accountAll(kernel, { progress: reading('sockets') });
+        return socketsJson({ ...found, origin }, found.sockets);
+      },
+    });
+  } finally {
+    progress.clear();
+    kernel.close();
+  }
 }

@@ -36,7 +36,9 @@ export function registerExplain(program: Command): void {
 }
 
 async function explain(code: string | undefined, { json }: ExplainOptions): Promise<void> {
-  const { allCodes, explained } = await import('../../answers/explain/codes.js');
+  const { allCodes, explained, explainJson, explainText, listText } = await import(
+    '../../answers/explain/codes.js'
+  );
   const found = explained(code);
   if (code !== undefined && found.length === 0) {
     const { didYouMean, nearestNames } = await import('../../walk/values/nearest-names.js');
@@ -45,11 +47,9 @@ async function explain(code: string | undefined, { json }: ExplainOptions): Prom
     throw new UsageError(`unknown code ${code}`, next.join(' '));
   }
   if (json) {
-    const { explainJson } = await import('../../answers/explain/render.js');
     printAnswer(formatJson(explainJson(found), 2));
     return;
   }
-  const { explainText, listText } = await import('../../answers/explain/render.js');
   const toText = code === undefined ? listText : explainText;
   printText(toText(found, terminalWidth()));
 }

@@ -160,10 +160,7 @@ async function run(options: ExtractOptions): Promise<void> {
       onProgress: (words) => progress.show(words),
     });
     progress.clear();
-    const [{ extractJson }, { extractText }] = await Promise.all([
-      import('../../answers/extract/render.js'),
-      import('../../answers/extract/render.js'),
-    ]);
+    const { extractJson, extractText } = await import('../../answers/extract/render.js');
     const summary = extractJson(found, {
       file: output,
       warnings: kernel.doubts ?? [],

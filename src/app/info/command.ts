@@ -54,7 +54,7 @@ export function registerInfo(program: Command): void {
 
 async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {
   if (json) {
-    const { infoJson } = await import('../../answers/info/json.js');
+    const { infoJson } = await import('../../answers/info/answer.js');
     printAnswer(formatJson(infoJson(answer), 2));
   } else {
     const { infoText } = await import('../../answers/info/text.js');

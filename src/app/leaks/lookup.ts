@@ -5,7 +5,13 @@ import { liveReadings } from '../../leaks/readings/reading-source.js';
 import { type ReadingMethod, VMALLOCINFO } from '../../leaks/readings/take.js';
 import { hidesAddresses, type KernelArea } from '../../leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../leaks/recording.js';
-import { type Lookup, noLookup } from '../../leaks/survivors/lookup.js';
+import {
+  cacheLimits,
+  type Lookup,
+  lookupByFlags,
+  MOST_WORDS,
+  noLookup,
+} from '../../leaks/survivors/lookup.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import type { Progress } from '../kit/terminal.js';
 
@@ -25,10 +31,7 @@ export async function withLookup<T>(
   let kernel: Kernel | undefined;
   try {
     kernel = await openNativeSource({ live: true, engine: 'native' });
-    const [{ lookupByKernel }, { cacheLimits }] = await Promise.all([
-      import('../../leaks/survivors/by-kernel.js'),
-      import('../../leaks/survivors/lookup.js'),
-    ]);
+    const { lookupByKernel } = await import('../../leaks/survivors/by-kernel.js');
     const progressOf = progress.of('locating the blocks that were not freed');
     return ask(lookupByKernel(kernel, type, survivors, progressOf, cacheLimits(liveHost)));
   } catch (error) {
@@ -47,10 +50,7 @@ async function byFlags<T>(
   unavailable: Lookup['unavailable'],
   ask: (lookup: Lookup) => T,
 ): Promise<T> {
-  const [{ openFrameFile }, { lookupByFlags, MOST_WORDS }] = await Promise.all([
-    import('../../host/proc/frames/frame-file.js'),
-    import('../../leaks/survivors/by-flags.js'),
-  ]);
+  const { openFrameFile } = await import('../../host/proc/frames/frame-file.js');
   let flags: ReturnType<typeof openFrameFile>;
   try {
     flags = openFrameFile('/proc/kpageflags', MOST_WORDS);

@@ -1,10 +1,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TraceError, TraceErrorCode } from '../../base/errors.js';
 import { programPath } from '../../base/shell.js';
-import type { MethodRefusal, OfferedMethod } from '../../leaks/offered-method.js';
-import { offeredReadings } from '../../leaks/readings/methods.js';
+import {
+  type MethodRefusal,
+  type OfferedMethod,
+  offeredReadings,
+} from '../../leaks/readings/methods.js';
 import { READING_METHODS } from '../../leaks/readings/take.js';
-import { tracefsRefusal } from '../../leaks/record/tracefs/refusal.js';
+import { tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
 import { MOST_ONE_IN } from '../../leaks/record/tracefs/trace-order.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { LEAST_WINDOWS } from '../../leaks/site-growth.js';

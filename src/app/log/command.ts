@@ -73,12 +73,8 @@ export function registerLog(program: Command): void {
 }
 
 async function answerLog(options: LogOptions): Promise<void> {
-  const [{ eachMessage, messages }, { logEnd, logJson, messageLine }, { messageText }] =
-    await Promise.all([
-      import('../../account/log.js'),
-      import('../../answers/log/render.js'),
-      import('../../answers/log/render.js'),
-    ]);
+  const [{ eachMessage, messages }, { logEnd, logJson, messageLine, messageText }] =
+    await Promise.all([import('../../account/log.js'), import('../../answers/log/render.js')]);
   const { level, facility, since, until, ndjson, from } = options;
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
   checkFrom(options);

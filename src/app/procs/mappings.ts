@@ -46,7 +46,7 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
   if (!options.live) throw new UsageError('--fds requires --live: it reads /proc/PID/fd');
   const [{ readDescriptors }, render, { liveHost }] = await Promise.all([
     import('../../host/proc/descriptors.js'),
-    import('../../answers/process/descriptors.js'),
+    import('../../answers/process/render.js'),
     import('../../host/live.js'),
   ]);
   const pid = await onePid(options, liveHost);

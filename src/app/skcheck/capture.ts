@@ -10,7 +10,7 @@ import { shellPath } from '../../base/shell.js';
 import { CAPTURE_SCRIPT } from '../../capture/read/script.js';
 import { asExhausted, endGroup, startGroup } from '../../host/child.js';
 import { printText } from '../kit/output.js';
-import { EXIT, type SkcheckOptions } from './request.js';
+import { EXIT, type SkcheckOptions } from './options.js';
 
 export function printScript(): number {
   process.stdout.write(CAPTURE_SCRIPT);

@@ -20,7 +20,7 @@ import type { ListenAddress } from '../kit/arguments.js';
 import type { LiveSource } from '../kit/from-argument.js';
 import { serveMetrics } from '../kit/metrics-server.js';
 import { writeTextfile } from '../kit/output.js';
-import { adviceFor, EXIT, type SkcheckOptions } from './request.js';
+import { adviceFor, EXIT, type SkcheckOptions } from './options.js';
 import { scan } from './scan.js';
 
 type Past = Pick<ScanHealth, 'failures' | 'lastSuccessMs'>;

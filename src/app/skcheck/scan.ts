@@ -19,8 +19,7 @@ import type { Finding } from '../../skcheck/finding.js';
 import type { Ages } from '../../skcheck/socket-history.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { takesEscapes, terminalWidth } from '../kit/terminal.js';
-import { requestedVerdicts } from './options.js';
-import { EXIT, type SkcheckOptions } from './request.js';
+import { EXIT, requestedVerdicts, type SkcheckOptions } from './options.js';
 
 /** State kept between scans: the newest sample, and the conclusions so far. */
 export interface Earlier {

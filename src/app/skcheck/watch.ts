@@ -7,7 +7,7 @@ import type { Sample } from '../../host/ss/read.js';
 import { Ages } from '../../skcheck/socket-history.js';
 import { WatchScreen } from '../kit/screen.js';
 import { takesEscapes } from '../kit/terminal.js';
-import { EXIT, type SkcheckOptions } from './request.js';
+import { EXIT, type SkcheckOptions } from './options.js';
 import { scan, statusOf, textOptions } from './scan.js';
 
 /**

@@ -94,9 +94,8 @@ async function run(options: SnapshotCommandOptions): Promise<void> {
 }
 
 async function verify(file: string, { json }: SnapshotCommandOptions): Promise<void> {
-  const [{ verifySnapshot }, { snapshotVerifyJson }, { snapshotVerifyText }] = await Promise.all([
+  const [{ verifySnapshot }, { snapshotVerifyJson, snapshotVerifyText }] = await Promise.all([
     import('../../capture/write/verify.js'),
-    import('../../answers/snapshot/render.js'),
     import('../../answers/snapshot/render.js'),
   ]);
   const answer = snapshotVerifyJson(file, await verifySnapshot(file));

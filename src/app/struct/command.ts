@@ -81,7 +81,7 @@ async function printLayout(
   if (query.members.length > 0) {
     types = [onlyType(types, query.name)];
     const outer = types[0]!.type;
-    const { selectMember, selectedLayout } = await import('../../answers/struct/select.js');
+    const { selectMember, selectedLayout } = await import('../../answers/struct/layout.js');
     members = query.members.map((path) => selectedLayout(outer, selectMember(outer, path)));
   }
   if (json) {
@@ -109,7 +109,7 @@ async function printInstance(
     { read: (address, length) => kernel.read(address, length), nameOf: nameIn(kernel) },
     { elements },
   );
-  const { selectMember } = await import('../../answers/struct/select.js');
+  const { selectMember } = await import('../../answers/struct/layout.js');
   const members = query.members.map((path) => {
     const member = selectMember(type, path);
     const value = reader.read(member.type, place.address, member.bitOffset, member.bitSize);

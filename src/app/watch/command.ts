@@ -35,10 +35,7 @@ async function runWatch(options: WatchOptions): Promise<void> {
   checkWatchOptions(options);
   const { store, listen } = options;
   checkPage(options);
-  const [{ reportStore: askStore, Watch }, { printWatched }] = await Promise.all([
-    import('./run.js'),
-    import('./answer.js'),
-  ]);
+  const { printWatched, reportStore: askStore, Watch } = await import('./run.js');
   if (options.for === 0) return printWatched(askStore(store ?? ''), options);
   const watch = new Watch(options);
   await watch.open();

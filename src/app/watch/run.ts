@@ -1,9 +1,12 @@
 import { StoredError } from '../../answers/growth/stored.js';
 import { escapeText } from '../../answers/text/escape.js';
-import { watchMetrics } from '../../answers/watch/prometheus.js';
+import { watchHtml } from '../../answers/watch/html/page.js';
+import { watchJson, watchMetrics, watchText } from '../../answers/watch/render.js';
 import { storedWatchSample } from '../../answers/watch/sample.js';
-import type { Watched } from '../../answers/watch/words.js';
+import { isComplete, verdictWords, type Watched } from '../../answers/watch/words.js';
 import { HostError, KdumpMemError } from '../../base/errors.js';
+import { formatJson } from '../../base/json.js';
+import { shellPath } from '../../base/shell.js';
 import { storeFiles } from '../../base/store/line-store.js';
 import type { WatchSample } from '../../growth/watch/categories.js';
 import { WatchGrowth } from '../../growth/watch/watch.js';
@@ -11,12 +14,14 @@ import { LineCutter } from '../../host/lines.js';
 import { liveHost } from '../../host/live.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { Warnings } from '../../walk/warnings.js';
-import { writeTextfile } from '../kit/output.js';
+import { EXIT } from '../kit/failure.js';
+import { writePage } from '../kit/html-page.js';
+import { printAnswer, printText, printWarnings, writeTextfile } from '../kit/output.js';
 import { SampleLoop } from '../kit/screen.js';
+import { terminalWidth } from '../kit/terminal.js';
 import { liveMemory } from '../memory/live.js';
 import type { WatchOptions } from './options.js';
-import { Sampler } from './sample.js';
-import { checkSameHost, WatchStore } from './store.js';
+import { checkSameHost, Sampler, WatchStore } from './sample.js';
 
 /** Watches a machine, and stores its samples. */
 export class Watch {
@@ -241,4 +246,30 @@ function sampleOf(line: string, wrong: (words: string) => HostError): WatchSampl
   } catch (error) {
     throw error instanceof StoredError ? wrong(error.message) : error;
   }
+}
+
+/** Prints the growth in the requested format. */
+export function printWatched(watched: Watched, options: WatchOptions): void {
+  const { html, json, limit, strict, prometheus } = options;
+  const metrics = () => watchMetrics(watched.answer, null);
+  if (watched.ended === 'stored' && typeof prometheus === 'string')
+    writeTextfile(prometheus, metrics());
+  if (watched.ended === 'stored' && prometheus === true) process.stdout.write(metrics());
+  else if (json) printAnswer(formatJson(watchJson(watched), 2));
+  else if (html !== undefined) printAnswer(page(watched, options));
+  else printText(watchText(watched, { limit, width: terminalWidth() }));
+  if (!json) printWarnings(watched.warnings);
+  if (strict && !isComplete(watched)) process.exitCode = EXIT.incomplete;
+}
+
+function page(watched: Watched, options: WatchOptions): string {
+  const { store, limit } = options;
+  const source =
+    store === undefined ? 'kdump-mem watch' : `kdump-mem watch --for 0 --store ${shellPath(store)}`;
+  return writePage(
+    options,
+    source,
+    (facts) => watchHtml(watched, facts, limit),
+    () => verdictWords(watched.answer),
+  );
 }

@@ -6,9 +6,16 @@ import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import { CapturedFailures } from './failures.js';
 import type { CapturedFiles } from './files.js';
 import { type LinesOf, PathLines } from './lines.js';
-import { linksOf } from './links.js';
 import { MANIFEST } from './manifest.js';
-import { insidePath, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
+import {
+  insidePath,
+  linksOf,
+  MAX_PATHS,
+  type Moment,
+  momentOf,
+  outOfOrder,
+  textOf,
+} from './moment.js';
 import { readSosreport, type Sosreport } from './sosreport.js';
 
 /**

@@ -5,9 +5,15 @@ import { listNodes } from '../../walk/list.js';
 import { addressSpaces, ResidentCountReader } from '../../walk/processes/address-spaces.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
-import { pointerAt, present, readUtsNames, type Store, storePages } from './store.js';
 import { readTasks } from './tasks.js';
-import { readVariables } from './variables.js';
+import {
+  pointerAt,
+  present,
+  readUtsNames,
+  readVariables,
+  type Store,
+  storePages,
+} from './variables.js';
 
 /**
  * Reads the data that crash and drgn need to open a dump with their vmlinux, determined by tracing them

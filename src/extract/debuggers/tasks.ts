@@ -2,7 +2,7 @@ import type { NativeKernel } from '../../kernel/native/parts.js';
 import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { attempt, everyTask, threadsOf } from '../questions.js';
-import { pointerAt, present, type Store, storePages } from './store.js';
+import { pointerAt, present, type Store, storePages } from './variables.js';
 
 /** Members for `ps` of crash and drgn's tasks; none of a task's own memory. */
 const TASK_MEMBERS = [

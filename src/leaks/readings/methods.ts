@@ -1,5 +1,5 @@
+import type { LeakMethodsJson } from '../../answers/leaks/schema.js';
 import { HostError, isHostError } from '../../base/errors.js';
-import type { MethodRefusal, OfferedMethod } from '../offered-method.js';
 import type { AllocationType } from '../recording.js';
 import { isSwitchOn, PROFILING } from './allocinfo.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
@@ -96,4 +96,18 @@ function slabRefusal(source: Source): MethodRefusal | null {
   }
   if (denied) throw denied;
   return 'off';
+}
+
+/** A recording method, and whether this kernel offers it. */
+export type OfferedMethod = Pick<LeakMethodsJson['methods'][number], 'method' | 'refusal' | 'why'>;
+
+export type MethodRefusal = NonNullable<OfferedMethod['refusal']>;
+
+/** Returns the first available method. Methods that start another program are used on request only (`--engine`). */
+export function defaultMethod(
+  offered: readonly OfferedMethod[],
+): Exclude<OfferedMethod['method'], 'bpftrace'> | undefined {
+  for (const { method, refusal } of offered)
+    if (refusal === null && method !== 'bpftrace') return method;
+  return undefined;
 }

@@ -12,16 +12,18 @@ import {
 } from '../perf/record.js';
 import { PerfScratch } from '../perf/run.js';
 import { type Losses, readRecording } from '../perf/script.js';
-import type { RecordingEnd, StacksAnswer, StacksWarning } from './answer.js';
 import {
   type CountedMeanwhile,
   checkFaults,
   checkGrowth,
   type FaultCounts,
   grown,
+  type RecordingEnd,
   readAnonymous,
   readFaultCounts,
   readHeapEnd,
+  type StacksAnswer,
+  type StacksWarning,
   stateOf,
 } from './counts.js';
 import { newBytes, StackSums } from './stack-sums.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { diffJson } from '../../../src/answers/diff/json.js';
 import { AnswersError, stateOfAnswers } from '../../../src/answers/diff/read/answers.js';
+import { diffJson } from '../../../src/answers/diff/render.js';
 import { formatJson } from '../../../src/base/json.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';

@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
-import { diffJson } from '../../../src/answers/diff/json.js';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
+import { categoryTable, diffJson, diffText, listTable } from '../../../src/answers/diff/render.js';
 import { diffSchema } from '../../../src/answers/diff/schema.js';
-import { categoryTable, diffText, listTable } from '../../../src/answers/diff/text.js';
 import { noteWords } from '../../../src/answers/diff/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { compareStates } from '../../../src/diff/compare.js';

@@ -1,7 +1,12 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { explained, KINDS } from '../../../src/answers/explain/codes.js';
-import { explainJson, explainText, listText } from '../../../src/answers/explain/render.js';
+import {
+  explained,
+  explainJson,
+  explainText,
+  KINDS,
+  listText,
+} from '../../../src/answers/explain/codes.js';
 import { explainSchema } from '../../../src/answers/explain/schema.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';

@@ -7,7 +7,7 @@ import {
   stacksText,
 } from '../../../src/answers/stacks/render.js';
 import { stacksSchema } from '../../../src/answers/stacks/schema.js';
-import type { StacksAnswer } from '../../../src/profile/faults/answer.js';
+import type { StacksAnswer } from '../../../src/profile/faults/counts.js';
 import type { Frame } from '../../../src/profile/perf/script.js';
 
 const HOSTILE = '\u001b[2Jx;y\nz';

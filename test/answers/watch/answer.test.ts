@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { watchHtml } from '../../../src/answers/watch/html/page.js';
-import { watchMetrics } from '../../../src/answers/watch/prometheus.js';
-import { watchJson, watchText } from '../../../src/answers/watch/render.js';
+import { watchJson, watchMetrics, watchText } from '../../../src/answers/watch/render.js';
 import { watchSchema } from '../../../src/answers/watch/schema.js';
 import { doubtWords } from '../../../src/answers/watch/words.js';
 import { WATCH_DOUBT_CODES } from '../../../src/growth/watch/answer.js';

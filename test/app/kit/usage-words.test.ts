@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { escapeUsage } from '../../../src/app/kit/usage.js';
+import { escapeUsage } from '../../../src/app/kit/called-as.js';
 import { commandPath } from '../../support/cli.js';
 
 const HOSTILE = '\u001b]0;t\u0007\n\u202ex';

@@ -7,8 +7,11 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, test } from 'vitest';
 import { watchSampleJson } from '../../../src/answers/watch/sample.js';
-import { watchSampleSchema } from '../../../src/answers/watch/sample-schema.js';
-import { type WatchJson, watchSchema } from '../../../src/answers/watch/schema.js';
+import {
+  type WatchJson,
+  watchSampleSchema,
+  watchSchema,
+} from '../../../src/answers/watch/schema.js';
 import { formatJson } from '../../../src/base/json.js';
 import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';

@@ -3,16 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import {
-  nameOf,
-  removeAbandoned,
-  removeOldest,
-  snapshotsIn,
-} from '../../../src/capture/write/when/stored.js';
-import {
   type Condition,
+  nameOf,
   parseConditions,
   readConditions,
+  removeAbandoned,
+  removeOldest,
   SnapshotTrigger,
+  snapshotsIn,
 } from '../../../src/capture/write/when/trigger.js';
 import { FakeHost } from '../../host/fake-host.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HostError } from '../../../src/base/errors.js';
-import { recordReadings } from '../../../src/leaks/readings/record.js';
 import type { ReadingMethod } from '../../../src/leaks/readings/take.js';
+import { recordReadings } from '../../../src/leaks/readings/takes.js';
 import type { KernelArea } from '../../../src/leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../../src/leaks/recording.js';
 import { captured, MadeSource } from './captured-source.js';

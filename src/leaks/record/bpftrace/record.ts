@@ -1,10 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
 import { TraceError } from '../../../base/errors.js';
+import { safePath } from '../../../base/shell.js';
 import { liveHost } from '../../../host/live.js';
 import { readPageSize } from '../../../host/proc/memory.js';
-import type { CappedText } from '../../../profile/perf/run.js';
+import { CappedText } from '../../../profile/perf/run.js';
 import type { Recording } from '../../recording.js';
 import { SymbolsMeanwhile } from '../symbols.js';
 import { Commands, isFirstPidNamespace } from '../tracefs/commands.js';
@@ -12,7 +15,6 @@ import { findTracefs } from '../tracefs/root.js';
 import { BpftraceOutput, type OutputState, PageCounters } from './output.js';
 import { bpftraceProgram, COMMANDS, type StackMode } from './program.js';
 import { mapKeys, recordingOf } from './recording-of.js';
-import { type BpftraceEnd, type BpftraceRun, startBpftrace } from './run.js';
 
 /** Parameters of a recording with bpftrace. */
 export interface BpftraceOrder {
@@ -238,4 +240,67 @@ function failureOf({ cause, signal }: BpftraceEnd, words: CappedText): TraceErro
 function reasonOf(words: CappedText): string {
   const error = /(?:^|: )ERROR: ([^\n]{1,300})/m.exec(words.text)?.[1];
   return error ?? words.reason;
+}
+
+/** A running bpftrace process. */
+interface BpftraceRun {
+  readonly pid: number | undefined;
+  readonly stdout: Readable;
+  /** Its messages about errors and losses. */
+  readonly words: CappedText;
+  readonly ended: Promise<BpftraceEnd>;
+  signal(name: NodeJS.Signals): void;
+}
+
+/** How a bpftrace process exited. */
+interface BpftraceEnd {
+  readonly signal: string | undefined;
+  /** Why it could not be started, or why it failed. */
+  readonly cause: unknown;
+}
+
+/**
+ * Starts bpftrace in its own process group, so that Ctrl-C of the terminal reaches only us. It gets nothing
+ * of our environment except PATH: variables would change its behaviour.
+ *
+ * @param mapKeys number of entries of each map of the program
+ */
+function startBpftrace(program: string, mapKeys: number): BpftraceRun {
+  const started = execa('bpftrace', ['-B', 'line', '-e', program], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    reject: false,
+    buffer: false,
+    detached: true,
+    extendEnv: false,
+    env: {
+      PATH: safePath(),
+      LC_ALL: 'C',
+      // Versions before about 0.18 use the other name.
+      BPFTRACE_MAX_MAP_KEYS: String(mapKeys),
+      BPFTRACE_MAP_KEYS_MAX: String(mapKeys),
+    },
+  });
+  const { pid, stdout, stderr } = started;
+  let runs = pid !== undefined;
+  const signal = (name: NodeJS.Signals): void => {
+    if (!runs || pid === undefined) return;
+    try {
+      process.kill(-pid, name);
+    } catch {
+      // It has already exited.
+    }
+  };
+  const onExit = (): void => signal('SIGKILL');
+  process.on('exit', onExit);
+  return {
+    pid,
+    stdout,
+    words: new CappedText(stderr),
+    signal,
+    ended: started.then(({ signal: by, cause, failed }) => {
+      runs = false;
+      process.off('exit', onExit);
+      return { signal: by, cause: failed ? (cause ?? 'failed') : undefined };
+    }),
+  };
 }

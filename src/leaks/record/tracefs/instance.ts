@@ -8,7 +8,7 @@ import {
 } from 'node:fs';
 import { freemem } from 'node:os';
 import { TraceError } from '../../../base/errors.js';
-import { unsupported } from './format.js';
+import { unsupported } from './page.js';
 import { refused } from './root.js';
 
 /** Counters of a CPU's buffer (`per_cpu/cpuN/stats`), in events. */

@@ -1,15 +1,17 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { TraceError } from '../../../base/errors.js';
 import type { AllocationType } from '../../recording.js';
+import type { TraceInstance } from './instance.js';
 import {
   type EventField,
   type EventFormat,
   fieldOf,
+  type PageLayout,
   parseEventFormat,
+  parsePageLayout,
   unsupported,
-} from './format.js';
-import type { TraceInstance } from './instance.js';
-import { type PageLayout, parsePageLayout } from './page.js';
+} from './page.js';
+import { findTracefs } from './root.js';
 
 /** Content of an event. */
 export type EventKind =
@@ -179,4 +181,21 @@ const STACK: EventName = { system: 'ftrace', name: 'kernel_stack', kind: 'stack'
 function kilobytes(text: string | null): number | null {
   const printed = text === null ? undefined : /^(\d{1,6})\s*$/.exec(text)?.[1];
   return printed === undefined ? null : Number(printed);
+}
+
+/**
+ * Why events of an allocation type cannot be followed here, as a recording would report it; null if they can.
+ */
+export function tracefsRefusal(type: TracedType): TraceError | null {
+  try {
+    const root = findTracefs();
+    const { allocations, frees } = EVENTS[type];
+    const missing = [...allocations, ...frees].find(
+      ({ system, name, needed }) => needed && !existsSync(`${root}/events/${system}/${name}`),
+    );
+    return missing ? noEvent(missing) : null;
+  } catch (error) {
+    if (error instanceof TraceError) return error;
+    throw error;
+  }
 }

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { fieldOf, parseEventFormat } from '../../../../src/leaks/record/tracefs/format.js';
 import { decoderOf } from '../../../../src/leaks/record/tracefs/kinds.js';
-import { parsePageLayout } from '../../../../src/leaks/record/tracefs/page.js';
+import {
+  fieldOf,
+  parseEventFormat,
+  parsePageLayout,
+} from '../../../../src/leaks/record/tracefs/page.js';
 import { KERNELS, streamOf } from './streams.js';
 
 const FILE = 'events/kmem/mm_page_alloc/format';

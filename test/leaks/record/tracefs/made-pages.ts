@@ -1,5 +1,4 @@
-import type { EventFormat } from '../../../../src/leaks/record/tracefs/format.js';
-import { parseEventFormat } from '../../../../src/leaks/record/tracefs/format.js';
+import { type EventFormat, parseEventFormat } from '../../../../src/leaks/record/tracefs/page.js';
 import { PAGE_BYTES, type Stream } from './streams.js';
 
 /** An event to be written into a page. Numbers are those of the event's own fields. */

@@ -4,9 +4,8 @@ import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { StackTable } from '../../../../src/leaks/follow/stack-table.js';
 import type { StreamPlan } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
-import { parseEventFormat } from '../../../../src/leaks/record/tracefs/format.js';
 import { type Decoder, decoderOf, EVENTS } from '../../../../src/leaks/record/tracefs/kinds.js';
-import { parsePageLayout } from '../../../../src/leaks/record/tracefs/page.js';
+import { parseEventFormat, parsePageLayout } from '../../../../src/leaks/record/tracefs/page.js';
 
 export const KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
 

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { watchSampleSchema } from '../../../../src/answers/watch/sample-schema.js';
-import { watchSchema } from '../../../../src/answers/watch/schema.js';
+import { watchSampleSchema, watchSchema } from '../../../../src/answers/watch/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 /**

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { watchMetrics } from '../../../../src/answers/watch/prometheus.js';
+import { watchMetrics } from '../../../../src/answers/watch/render.js';
 import { watchSampleJson } from '../../../../src/answers/watch/sample.js';
 import { formatJson } from '../../../../src/base/json.js';
 import { watchedFor } from '../../../answers/watch/watched.js';
