@@ -7,6 +7,7 @@ import json
 import random
 import re
 import sys
+from bisect import bisect_right
 
 from drgn import FaultError
 from drgn.helpers.common.memory import identify_address
@@ -86,13 +87,19 @@ def main(prog):
         start, last = area.va_start.value_(), area.va_end.value_()
         objects.append(start + random.randrange(last - start))
     symbols = []
+    # Symbols without a size (labels of assembly, aliases of BTF IDs) contain nothing, yet the kernel names addresses by them.
+    at_address = {}
+    for one in prog.symbols():
+        at_address.setdefault(one.address, set()).add(one.name)
+    starts = sorted(at_address)
     named = [one for one in prog.symbols() if one.size and one.address >> 63]
     start, stop = prog.symbol("_stext").address, prog.symbol("_end").address
     init = (prog.symbol("__init_begin").address, prog.symbol("__init_end").address)
     named = [one for one in named if start <= one.address < stop and not init[0] <= one.address < init[1]]
     for one in random.sample(named, min(EACH, len(named))):
         at = one.address + random.randrange(one.size)
-        symbols.append([at, sorted({each.name for each in prog.symbols(at)})])
+        nearest = at_address[starts[bisect_right(starts, at) - 1]]
+        symbols.append([at, sorted(nearest.union(each.name for each in prog.symbols(at)))])
     json.dump(
         {
             "objects": [[hex(at), words(prog, at)] for at in objects],
