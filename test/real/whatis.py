@@ -7,6 +7,7 @@ import json
 import random
 import re
 import sys
+from bisect import bisect_right
 
 from drgn import FaultError
 from drgn.helpers.common.memory import identify_address
@@ -86,13 +87,23 @@ def main(prog):
         start, last = area.va_start.value_(), area.va_end.value_()
         objects.append(start + random.randrange(last - start))
     symbols = []
-    named = [one for one in prog.symbols() if one.size and one.address >> 63]
-    start, stop = prog.symbol("_stext").address, prog.symbol("_end").address
+    # The kernel names an address by the nearest symbol before it, also by one without a size (labels of
+    # assembly, lists of BTF IDs), of which drgn says that it contains nothing.
+    named, at_address = prog.symbols(), {}
+    for one in named:
+        at_address.setdefault(one.address, set()).add(one.name)
+    starts = sorted(at_address)
+    # _end may be absolute, and not where KASLR placed the kernel (arm64).
+    start, stop = prog.symbol("_stext").address, prog.symbol("__bss_stop").address
     init = (prog.symbol("__init_begin").address, prog.symbol("__init_end").address)
-    named = [one for one in named if start <= one.address < stop and not init[0] <= one.address < init[1]]
+    named = [
+        one
+        for one in named
+        if one.size and start <= one.address < stop and not init[0] <= one.address < init[1]
+    ]
     for one in random.sample(named, min(EACH, len(named))):
         at = one.address + random.randrange(one.size)
-        symbols.append([at, sorted({each.name for each in prog.symbols(at)})])
+        symbols.append([at, sorted(at_address[starts[bisect_right(starts, at) - 1]])])
     json.dump(
         {
             "objects": [[hex(at), words(prog, at)] for at in objects],

@@ -98,6 +98,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       }
       for (const [at, symbol, cpu] of truth.perCpu)
         expect(of(at).object).toMatchObject({ kind: 'symbol', name: symbol, cpu, offset: 4 });
+      expect(truth.symbols.length).toBeGreaterThan(100);
     });
 
     test('pages of files', () => {

@@ -59,8 +59,7 @@ export function countsAgree(
  * Compares the number of page table entries for each frame with the count in its `struct page` (`_mapcount`).
  * More entries mean that one of them points to a wrong frame. Fewer mean that page tables were not found:
  * those of an address space without a process, which is being torn down or created by execve, or of a process
- * that is not in the task list. The mapping tree of the page shows which of them. Pages of large folios are
- * excluded.
+ * that is not in the task list. The mapping tree of the page shows which of them.
  *
  * @param spaces all address spaces; undefined if some were not found or not read, and may map pages as well
  */

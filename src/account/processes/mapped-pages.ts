@@ -3,6 +3,8 @@ import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
+import { readOrNot } from '../../walk/named-read.js';
+import { FolioMapcounts } from '../../walk/pages/folio-mapcounts.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { hugeZeroFrame } from '../../walk/processes/mapped-page.js';
 import { swapAreas } from '../../walk/processes/shmem-swap.js';
@@ -137,16 +139,28 @@ export class MappingCounts {
   }
 
   /**
-   * Visits single-page frames whose number of mappings differs from the count in their `struct page`. Frames
-   * mapped by a process that was running, and those of large folios, are excluded.
+   * Visits pages and large folios whose number of mappings differs from the count in their `struct page`s; of a
+   * folio it is that of all its pages. Pages mapped by a process that was running are excluded.
    */
   eachMiscounted(visit: (frame: number, found: number, counted: number) => void): void {
     const counts = this.#counts;
+    const folios = new FolioMapcounts(this.#kernel);
     for (let index = 0; index < counts.length; index++) {
+      if (!COUNTED.has(this.#kinds[index]!)) continue;
       const [found, mapped] = [counts[index]!, this.#mappings[index]!];
-      if (Math.min(found, MAPPINGS.more) === mapped || mapped === MAPPINGS.unknown) continue;
-      if (found < RUNNING && COUNTED.has(this.#kinds[index]!))
-        visit(this.#frames.frameAt(index), found, mapped);
+      const frame = this.#frames.frameAt(index);
+      if (mapped !== MAPPINGS.unknown) {
+        if (Math.min(found, MAPPINGS.more) !== mapped && found < RUNNING)
+          visit(frame, found, mapped);
+        continue;
+      }
+      // Its tails follow it; what is no head was allocated or freed amid the dump.
+      const folio = readOrNot(() => folios.of(frame, this.#isAnonymous(index)));
+      if (!folio) continue;
+      let sum = 0;
+      for (let at = index; at < index + folio.pages; at++) sum += counts[at] ?? 0;
+      if (sum !== folio.mappings && sum < RUNNING) visit(frame, sum, folio.mappings);
+      index += folio.pages - 1;
     }
   }
 

@@ -37,13 +37,15 @@ export function formatPrometheus(report: SkcheckReport, durationMs: number): str
     gauge(
       'skcheck_stale_pinned_bytes',
       'Kernel memory pinned by stale sockets: low, likely, high (high is absent if unknown).',
-      [
-        [{ bound: 'low' }, totals.pinned.low],
-        [{ bound: 'likely' }, totals.pinned.likely],
-        ...(totals.pinned.atMost === null
-          ? []
-          : [[{ bound: 'high' }, totals.pinned.atMost] as const]),
-      ],
+      boundsOf(totals.pinned),
+    ),
+    gauge('skcheck_stale_local_peers', 'Sockets of this host whose peer is a stalled reader.', [
+      [{}, totals.localPeers.sockets],
+    ]),
+    gauge(
+      'skcheck_stale_local_peer_pinned_bytes',
+      'Kernel memory pinned by the send queues of these peers, not in skcheck_stale_pinned_bytes.',
+      boundsOf(totals.localPeers.pinned),
     ),
     gauge('skcheck_stale_unbounded_sockets', 'Stale sockets without a known upper bound.', [
       [{}, totals.unbounded],
@@ -89,6 +91,14 @@ export function formatPrometheus(report: SkcheckReport, durationMs: number): str
       ),
     );
   return metrics.map(formatMetric).join('');
+}
+
+function boundsOf({ low, likely, atMost }: SkcheckReport['totals']['pinned']) {
+  const known: (readonly [Labels, number])[] = [
+    [{ bound: 'low' }, low],
+    [{ bound: 'likely' }, likely],
+  ];
+  return atMost === null ? known : [...known, [{ bound: 'high' }, atMost] as const];
 }
 
 interface Owner {

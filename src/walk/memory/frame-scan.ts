@@ -1,6 +1,8 @@
 import { KernelError, ReadError } from '../../base/errors.js';
+import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
+import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
 import { reclaimTest } from '../pages/slab-caches.js';
 import {
@@ -78,6 +80,12 @@ const LISTED: ReadonlySet<number> = new Set([
 /** Maximum number of unlisted frames recorded: more than per-CPU batches and reclaim hold at a time. */
 const MOST_UNLISTED = 2 ** 16;
 
+/** Number of times that a contradictory page of a running kernel is read before it counts as torn. */
+const MOST_READS = 8;
+
+/** Number of torn frames after which no page is read again: the scan must end where every page is. */
+const MOST_TORN = 2 ** 12;
+
 /**
  * Scans the `struct page` of every frame of RAM, once. Tails of a compound page have the kind of its head,
  * and frames of a free block have the kind of its first frame. All tails must point to the same head.
@@ -103,6 +111,7 @@ class Scan {
   readonly #kindOf: KindTest;
   readonly #headOf: HeadFinder;
   readonly #page: Cursor;
+  readonly #first = new Pointer();
   readonly #head: { readonly offset: number; readonly mask: number };
   readonly #listed: { readonly offset: number; readonly mask: number };
   readonly #order: number;
@@ -196,17 +205,24 @@ class Scan {
   #tailLow = 0;
   #tailHigh = 0;
   #tailKnown = false;
+  /** Kind and order of the page that #faultOf read last. */
+  #seen = 0;
+  #seenOrder = 0;
 
   #endBlock(): void {
     this.#until = 0;
   }
 
-  #scan(view: DataView, start: number, first: number, index: number, count: number): void {
+  #scan(read: DataView, start: number, first: number, index: number, count: number): void {
     const stride = this.#stride;
     const kinds = this.#kinds;
+    const { live } = this.#kernel.facts;
     const deferred = this.#deferred.filter((one) => first + count > one.start && first < one.end);
+    // Pages that are read again reuse the memory of this view.
+    const view = live ? copyOf(read, start, count * stride) : read;
+    const from = live ? 0 : start;
     for (let at = 0; at < count; at++) {
-      const base = start + at * stride;
+      const base = from + at * stride;
       const frame = first + at;
       if (deferred.length > 0 && deferred.some((one) => frame >= one.start && frame < one.end)) {
         // Poisoned struct pages (page_init_poison) have all flags set.
@@ -215,118 +231,195 @@ class Scan {
         this.#endBlock();
         continue;
       }
-      const tailLow = view.getUint32(base + this.#tail, true);
-      const isTail = (tailLow & 1) !== 0;
-      if (frame < this.#until) {
-        const what = this.#compound
-          ? this.#agrees(view, base, tailLow, isTail)
-            ? undefined
-            : 'is no tail of the compound page before it'
-          : isTail
-            ? 'is a tail within a free block'
-            : this.#kindOf(view, base) === KIND.free
-              ? 'begins a free block within another'
-              : undefined;
-        if (what === undefined) {
-          kinds[index + at] = this.#kind;
-          if (isFile(this.#kind)) this.#files.count();
-          continue;
-        }
-        if (!this.#kernel.facts.live) {
-          this.#tear(index + at, frame, what);
-          continue;
-        }
-        // It changed after the first page of the block was read: this is newer.
-        this.#endBlock();
-      }
-      // Only a large hugetlb page may have copies of its head among its tails (HVO).
-      if (isTail) {
-        const kind = this.#kernel.facts.live ? this.#kindOfHead(frame) : undefined;
-        if (kind === undefined)
-          this.#tear(index + at, frame, 'is a tail, and no compound page begins before it');
-        else kinds[index + at] = kind;
+      const isWithin = frame < this.#until;
+      const what = isWithin ? this.#faultWithin(view, base) : this.#faultOf(view, base, frame);
+      if (what !== undefined) {
+        const kind = live && this.#torn < MOST_TORN ? this.#readAgain(frame) : undefined;
+        kinds[index + at] = kind ?? this.#tear(frame, what);
+        // Without a valid order it is unknown where the next block begins.
+        if (kind === undefined && !isWithin) this.#endBlock();
         continue;
       }
-      const kind = this.#begin(this.#kindOf(view, base), view, base, frame);
-      kinds[index + at] = kind;
-      if (this.#until === 0) {
-        const mappings = view.getInt32(base + this.#mapcount, true) + 1;
-        this.#mappings[index + at] = Math.min(Math.max(mappings, 0), MAPPINGS.more);
+      if (isWithin) {
+        kinds[index + at] = this.#kind;
+        if (isFile(this.#kind)) this.#files.count();
+        continue;
       }
-      if (isFile(kind)) {
-        this.#files.begin(view, base, kind);
-        this.#files.count();
-      }
+      kinds[index + at] = this.#begin(view, base, frame, index + at);
     }
   }
 
-  /** Kind of a tail whose head was read before it became one; undefined if that is none either. */
-  #kindOfHead(frame: number): number | undefined {
-    const tail = this.#kernel.pages.pageOfFrame(frame);
-    try {
-      const head = this.#headOf(tail, this.#page.to(tail).look(0, this.#stride));
-      const { view, base } = this.#page.to(head).look(0, 2 * this.#stride);
-      if (head === tail || !this.#isHead(view, base)) return undefined;
-      const kind = this.#kindOf(view, base);
-      if (isFile(kind)) {
-        this.#files.begin(view, base, kind);
-        this.#files.count();
+  /** Contradiction between a page and the block that it is in. */
+  #faultWithin(view: DataView, base: number): string | undefined {
+    const isTail = this.#isTail(view, base);
+    if (this.#compound)
+      return this.#agrees(view, base, isTail)
+        ? undefined
+        : 'is no tail of the compound page before it';
+    if (isTail) return 'is a tail within a free block';
+    return this.#kindOf(view, base) === KIND.free
+      ? 'begins a free block within another'
+      : undefined;
+  }
+
+  /** Reads kind and order of a page, and returns the reason why it cannot begin a block nor be a page by itself. */
+  #faultOf(view: DataView, base: number, frame: number): string | undefined {
+    // Only a large hugetlb page may have copies of its head among its tails (HVO).
+    if (this.#isTail(view, base)) return 'is a tail, and no compound page begins before it';
+    const kind = this.#kindOf(view, base);
+    const isHead = kind !== KIND.free && this.#isHead(view, base);
+    const order =
+      kind === KIND.free
+        ? view.getUint32(base + this.#buddyOrder, true)
+        : isHead
+          ? this.#orderOf(view, base)
+          : 0;
+    [this.#seen, this.#seenOrder] = [kind, order];
+    if (order > MAX_ORDER || frame % 2 ** order !== 0 || (isHead && order === 0))
+      return `is a ${isHead ? 'compound page' : 'free block'} of order ${order}`;
+    return undefined;
+  }
+
+  /** Order of a compound page by its first two struct pages. */
+  #orderOf(view: DataView, base: number): number {
+    const at = base + this.#order;
+    return at < view.byteLength ? view.getUint8(at) : 0;
+  }
+
+  /**
+   * Reads a page of a running kernel again that contradicts its neighbours, together with the block that it is
+   * in now: pages read earlier are as they were before. The following pages are compared with that block.
+   *
+   * @returns its kind; undefined if it contradicts its neighbours in every attempt
+   */
+  #readAgain(frame: number): number | undefined {
+    for (let reads = 0; reads < MOST_READS; reads++) {
+      // The first attempt reads what is cached already.
+      const forget = this.#kernel.noteReads();
+      try {
+        const kind = this.#kindNow(frame);
+        if (kind !== undefined) return kind;
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+      } finally {
+        forget();
       }
-      return kind;
+    }
+    return undefined;
+  }
+
+  #kindNow(frame: number): number | undefined {
+    const { pages } = this.#kernel;
+    const page = pages.pageOfFrame(frame);
+    const own = this.#page.to(page).look(0, this.#stride);
+    const isTail = this.#isTail(own.view, own.base);
+    const isCopy = !isTail && this.#isHead(own.view, own.base);
+    const isFree = !isTail && this.#kindOf(own.view, own.base) === KIND.free;
+    const first = isTail
+      ? pages.frameOfPage(this.#first.set(this.#headOf(page, own)))
+      : this.#firstOfBlock(frame);
+    if (first < 0 || (isTail && first >= frame) || (isFree && first < frame)) return undefined;
+    const { view, base } = this.#lookAt(first);
+    if (this.#faultOf(view, base, first) !== undefined) return undefined;
+    this.#endBlock();
+    if (first === frame) return this.#begin(view, base, frame, this.#frames.indexOf(frame));
+    const isCompound = this.#seen !== KIND.free;
+    const until = first + 2 ** this.#seenOrder;
+    const belongs = isTail === isCompound || (isCopy && this.#seen === KIND.hugetlb);
+    if (frame >= until || !belongs) return undefined;
+    const kind = this.#finerKind(this.#seen, view, base);
+    [this.#kind, this.#until, this.#compound, this.#tailKnown] = [kind, until, isCompound, false];
+    if (isFile(kind)) {
+      this.#files.begin(view, base, kind);
+      this.#files.count();
+    }
+    return kind;
+  }
+
+  /** First frame of the free block or compound page that contains a frame, or else the frame itself. */
+  #firstOfBlock(frame: number): number {
+    for (let order = 1; order <= MAX_ORDER; order++) {
+      const first = frame - (frame % 2 ** order);
+      if (first === frame || this.#frames.indexOf(first) < 0) continue;
+      const { view, base } = this.#lookAt(first);
+      if (this.#faultOf(view, base, first) === undefined && first + 2 ** this.#seenOrder > frame)
+        return first;
+    }
+    return frame;
+  }
+
+  /** Two struct pages where the array has them: the second has the order of a compound page. */
+  #lookAt(frame: number): Readonly<ByteWindow> {
+    const page = this.#page.to(this.#kernel.pages.pageOfFrame(frame));
+    try {
+      return page.look(0, 2 * this.#stride);
     } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
+      if (!(error instanceof ReadError)) throw error;
+      return page.look(0, this.#stride);
     }
   }
 
   /** Whether a page within a compound page is a tail that points to the same head as the others. */
-  #agrees(view: DataView, base: number, low: number, isTail: boolean): boolean {
+  #agrees(view: DataView, base: number, isTail: boolean): boolean {
     if (!isTail) return this.#kind === KIND.hugetlb && this.#isHead(view, base);
+    const low = view.getUint32(base + this.#tail, true);
     const high = view.getUint32(base + this.#tail + 4, true);
     if (this.#tailKnown) return low === this.#tailLow && high === this.#tailHigh;
     [this.#tailLow, this.#tailHigh, this.#tailKnown] = [low, high, true];
     return true;
   }
 
-  /** Starts a block, and returns the kind of its frames. */
-  #begin(seen: number, view: DataView, base: number, frame: number): number {
-    let kind = seen;
-    let order = 0;
-    this.#compound = false;
-    if (kind === KIND.free) {
-      order = view.getUint32(base + this.#buddyOrder, true);
-      if (order > MAX_ORDER || frame % 2 ** order !== 0) {
-        return this.#tear(undefined, frame, `is a free block of order ${order}`);
-      }
-      this.#freeBlocks[order] = this.#freeBlocks[order]! + 1;
-    } else if (this.#isHead(view, base)) {
-      const at = base + this.#order;
-      order = at < view.byteLength ? view.getUint8(at) : 0;
-      if (order < 1 || order > MAX_ORDER || frame % 2 ** order !== 0) {
-        return this.#tear(undefined, frame, `is a compound page of order ${order}`);
-      }
-      this.#compound = true;
-      this.#tailKnown = false;
-    }
-    if (kind === KIND.slab) {
-      const cache = view.getBigUint64(base + this.#cache, true);
-      let sum = this.#slabs.get(cache);
-      if (!sum) {
-        sum = { reclaimable: this.#isReclaimable(cache), slabs: 0, frames: 0, slots: 0, used: 0 };
-        this.#slabs.set(cache, sum);
-      }
-      if (sum.reclaimable) kind = KIND['slab-reclaimable'];
-      sum.slabs++;
-      sum.frames += 2 ** order;
-      sum.slots += readUnsigned(view, base + this.#slots.offset, this.#slots);
-      sum.used += readUnsigned(view, base + this.#used.offset, this.#used);
-    }
+  #isTail(view: DataView, base: number): boolean {
+    return (view.getUint8(base + this.#tail) & 1) !== 0;
+  }
+
+  /** Starts the block, or the page by itself, that #faultOf found in order; returns the kind of its frames. */
+  #begin(view: DataView, base: number, frame: number, index: number): number {
+    const [seen, order] = [this.#seen, this.#seenOrder];
+    this.#compound = seen !== KIND.free && order > 0;
+    this.#tailKnown = false;
+    if (seen === KIND.free) this.#freeBlocks[order] = this.#freeBlocks[order]! + 1;
+    const kind = this.#finerKind(seen, view, base);
+    if (seen === KIND.slab) this.#countSlab(view, base, order);
     const listed = (view.getUint8(base + this.#listed.offset) & this.#listed.mask) !== 0;
     if (listed) this.#lru += 2 ** order;
     if (listed !== LISTED.has(kind)) this.#noteOdd(listed, frame);
     this.#kind = kind;
     this.#until = order === 0 ? 0 : frame + 2 ** order;
+    if (order === 0) {
+      const mappings = view.getInt32(base + this.#mapcount, true) + 1;
+      this.#mappings[index] = Math.min(Math.max(mappings, 0), MAPPINGS.more);
+    }
+    if (isFile(kind)) {
+      this.#files.begin(view, base, kind);
+      this.#files.count();
+    }
     return kind;
+  }
+
+  /** Kind of a block; slabs that the kernel reclaims have one of their own. */
+  #finerKind(seen: number, view: DataView, base: number): number {
+    return seen === KIND.slab && this.#slabsOf(view, base).reclaimable
+      ? KIND['slab-reclaimable']
+      : seen;
+  }
+
+  #slabsOf(view: DataView, base: number): SlabFrames {
+    const cache = view.getBigUint64(base + this.#cache, true);
+    let sum = this.#slabs.get(cache);
+    if (!sum) {
+      sum = { reclaimable: this.#isReclaimable(cache), slabs: 0, frames: 0, slots: 0, used: 0 };
+      this.#slabs.set(cache, sum);
+    }
+    return sum;
+  }
+
+  #countSlab(view: DataView, base: number, order: number): void {
+    const sum = this.#slabsOf(view, base);
+    sum.slabs++;
+    sum.frames += 2 ** order;
+    sum.slots += readUnsigned(view, base + this.#slots.offset, this.#slots);
+    sum.used += readUnsigned(view, base + this.#used.offset, this.#used);
   }
 
   #noteOdd(isStray: boolean, frame: number): void {
@@ -353,16 +446,16 @@ class Scan {
     return (view.getUint8(base + this.#head.offset) & this.#head.mask) !== 0;
   }
 
-  /**
-   * @param index of the frame, which is marked; undefined: the caller marks it, and the current block ends
-   */
-  #tear(index: number | undefined, frame: number, what: string): number {
+  #tear(frame: number, what: string): number {
     this.#torn++;
     this.#whyTorn ??= `page frame ${frame} ${what}`;
-    if (index !== undefined) this.#kinds[index] = KIND.torn;
-    else this.#endBlock();
     return KIND.torn;
   }
+}
+
+/** Bytes of a view; a view of a running kernel's memory changes when it is read again. */
+function copyOf({ buffer, byteOffset }: DataView, from: number, length: number): DataView {
+  return new DataView(buffer.slice(byteOffset + from, byteOffset + from + length));
 }
 
 function isFile(kind: number): boolean {

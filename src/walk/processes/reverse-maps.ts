@@ -1,5 +1,6 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { hlistNodes } from '../list.js';
 import { StructReader } from '../struct-reader.js';
 
 /** More mappings than one page has. */
@@ -18,6 +19,9 @@ export class ReverseMapReader {
   readonly #anonymous;
   readonly #file;
   readonly #node;
+  readonly #kernel: Kernel;
+  readonly #stable: StructReader<'hlist'> | undefined;
+  readonly #merged: StructReader<'hlist' | 'anon_vma'> | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -26,10 +30,19 @@ export class ReverseMapReader {
     this.#anonymous = new StructReader(kernel, 'anon_vma', ['rb_root.rb_root.rb_node']);
     this.#file = new StructReader(kernel, 'address_space', ['i_mmap.rb_root.rb_node']);
     this.#node = new StructReader(kernel, 'rb_node', ['rb_left', 'rb_right']);
+    this.#kernel = kernel;
+    // Before 6.1 these types of KSM have no prefix.
+    this.#stable =
+      StructReader.ifPresent(kernel, 'ksm_stable_node', ['hlist']) ??
+      StructReader.ifPresent(kernel, 'stable_node', ['hlist']);
+    const members = ['hlist', 'anon_vma'] as const;
+    this.#merged =
+      StructReader.ifPresent(kernel, 'ksm_rmap_item', members) ??
+      StructReader.ifPresent(kernel, 'rmap_item', members);
   }
 
   /**
-   * Addresses of their `mm_struct`s, each once; undefined for KSM pages, which are found differently.
+   * Addresses of their `mm_struct`s, each once; undefined for KSM pages of kernels whose types lack those of KSM.
    *
    * @param mapping `page.mapping`
    * @throws {ReadError}; {@link KernelError} `damaged` if the tree never ends
@@ -37,19 +50,27 @@ export class ReverseMapReader {
   spacesOf(mapping: bigint): ReadonlySet<bigint> | undefined {
     const spaces = new Set<bigint>();
     const kind = mapping & KSM;
-    if (kind === KSM) return undefined;
-    if (kind === ANONYMOUS) {
-      const root = this.#anonymous.read(mapping - kind).pointer('rb_root.rb_root.rb_node');
-      for (const node of this.#nodes(root)) {
-        const chain = this.#chain.readContainer(node, 'rb');
-        spaces.add(this.#area.read(chain.pointer('vma')).pointer('vm_mm'));
-      }
+    if (kind === KSM) {
+      if (!this.#stable || !this.#merged) return undefined;
+      // Each address that was merged names the anonymous memory that it is in (rmap_walk_ksm in mm/ksm.c).
+      for (const node of hlistNodes(this.#kernel, this.#stable.addressOf(mapping - kind, 'hlist')))
+        this.#addAnonymous(this.#merged.readContainer(node, 'hlist').pointer('anon_vma'), spaces);
+    } else if (kind === ANONYMOUS) {
+      this.#addAnonymous(mapping - kind, spaces);
     } else {
       const root = this.#file.read(mapping).pointer('i_mmap.rb_root.rb_node');
       for (const node of this.#nodes(root))
         spaces.add(this.#area.readContainer(node, 'shared.rb').pointer('vm_mm'));
     }
     return spaces;
+  }
+
+  #addAnonymous(memory: bigint, spaces: Set<bigint>): void {
+    const root = this.#anonymous.read(memory).pointer('rb_root.rb_root.rb_node');
+    for (const node of this.#nodes(root)) {
+      const chain = this.#chain.readContainer(node, 'rb');
+      spaces.add(this.#area.read(chain.pointer('vma')).pointer('vm_mm'));
+    }
   }
 
   *#nodes(root: bigint): Generator<bigint> {

@@ -36,6 +36,22 @@ describe('metrics', () => {
     expect(text).toContain('skcheck_stale_unbounded_sockets 1\n');
   });
 
+  test('send queues of local peers have series of their own', () => {
+    const whole = report([socket('feedd')]);
+    const pinned = { ...whole.totals.pinned, low: 4096, likely: 68_000_000, atMost: null };
+    const totals = {
+      ...whole.totals,
+      localPeers: { sockets: 16, unsentBytes: 60_000_000, pinned },
+    };
+    const text = formatPrometheus({ ...whole, totals }, 0);
+    expect(text).toContain('skcheck_stale_local_peers 16\n');
+    expect(series(text, 'skcheck_stale_local_peer_pinned_bytes')).toEqual([
+      'skcheck_stale_local_peer_pinned_bytes{bound="low"} 4096',
+      'skcheck_stale_local_peer_pinned_bytes{bound="likely"} 68000000',
+    ]);
+    expect(text).toContain('skcheck_stale_pinned_bytes{bound="likely"} 2\n');
+  });
+
   test('a look that left something out is no all-clear', () => {
     const none = report([]);
     expect(series(formatPrometheus(none, 0), 'skcheck_scan_complete')).toEqual([

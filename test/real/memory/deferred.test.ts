@@ -1,6 +1,8 @@
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { leaves } from '../../../src/account/memory/tree.js';
+import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import { accountAll } from '../../../src/account/sockets.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
@@ -89,6 +91,36 @@ test.each([0, 0xff, 0x5a])(
     });
   },
 );
+
+describe.each([
+  ['a dump', false],
+  ['a running kernel', true],
+])('procs and sockets of %s', (_, live) => {
+  const facts = { ...kernel.facts, live };
+  const running = (of: Kernel) =>
+    new Proxy(of, {
+      get(target, name) {
+        if (name === 'facts') return facts;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  const deferred = [first(BigInt(block)), node, managed, ...notFreed];
+
+  test.each([0, 0xff, 0x5a])('are those of the same kernel with all initialized: %i', (byte) => {
+    const patches = [blank(byte), ...deferred];
+    const partly = running(damagedKernel(kernel, { patches, denials: [] }));
+    const whole = running(kernel);
+    const [procs, sockets] = [kernelProcesses(partly), accountAll(partly)];
+    expect(procs.warnings).toEqual([]);
+    expect(procs.complete).toBe(true);
+    expect(procs.processes).toEqual(kernelProcesses(whole).processes);
+    expect(sockets.warnings).toEqual([]);
+    expect(sockets.complete).toBe(true);
+    const { sockets: all, total } = accountAll(whole);
+    expect({ sockets: sockets.sockets, total: sockets.total }).toEqual({ sockets: all, total });
+  });
+});
 
 test('more of them than MemTotal has beyond the zones contradict it', () => {
   const { complete, warnings } = damaged(blank(0), first(BigInt(block)), node, ...notFreed);

@@ -6,8 +6,12 @@ import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import type { ProcsAnswer } from '../../../src/account/processes/answer.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
+import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/pid-numbers.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
 import { LAB, LAB_KERNELS } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
 
 const AMOUNT = 8 * 2 ** 20;
 
@@ -19,6 +23,7 @@ const PROGRAMS = [
   `takeuser shared ${AMOUNT}`,
   `takeuser tables ${AMOUNT}`,
   `takeuser threads ${AMOUNT}`,
+  'merged 600',
   'takemaps /run',
   "sh -c 'x=$(seq 20000); (sleep 1000) & (sleep 1001) & echo ready 1; sleep 1002'",
   "unshare -p -f sh -c 'echo ready 1; sleep 1003'",
@@ -43,12 +48,17 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
     guest = await bootGuest({
       kernel: version,
       memoryMiB: 384,
-      files: [guestTool('takeuser', version), guestTool('takemaps', version)],
+      files: ['takeuser', 'takemaps', 'merged'].map((name) => guestTool(name, version)),
       limitMs: 600_000,
     });
     await guest.run(
       'cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled; echo 1 > use_zero_page',
     );
+    // Large folios that are mapped page by page, since 6.8.
+    await guest.run(
+      'cd /sys/kernel/mm/transparent_hugepage; ! [ -e hugepages-64kB ] || echo always > hugepages-64kB/enabled',
+    );
+    await guest.run('cd /sys/kernel/mm/ksm; echo 10000 > pages_to_scan; echo 1 > run');
     await guest.run('echo 2 > /proc/sys/vm/nr_hugepages');
     for (const [index, program] of PROGRAMS.entries()) {
       const file = `/tmp/taken-${index}`;
@@ -59,7 +69,7 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       expect(output.toString()).toMatch(/^ready \d+/m);
     }
     const { output } = await guest.run(
-      'sleep 1; cd /proc; for p in [0-9]*; do echo "== $p"; cat $p/smaps_rollup $p/status 2>/dev/null; readlink $p/ns/pid; done; true',
+      'echo 0 > /sys/kernel/mm/ksm/run; sleep 1; cd /proc; for p in [0-9]*; do echo "== $p"; cat $p/smaps_rollup $p/status 2>/dev/null; readlink $p/ns/pid; done; true',
     );
     for (const part of output.toString().split(/^== /m).slice(1)) {
       const pid = Number.parseInt(part, 10);
@@ -171,6 +181,49 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       expect(() => findInPidNamespace(kernel, { namespace: 1, pid: 1 })).toThrow(
         /no process is in/,
       );
+    } finally {
+      kernel.close();
+    }
+  });
+
+  test('a large folio and a merged page that count another number of mappings are reported', () => {
+    const kernel = openNative({ files: [dump] });
+    try {
+      const [page, folio] = [struct(kernel, 'page'), kernel.struct('folio')];
+      const large = folio?.member('_large_mapcount') ?? folio?.member('_entire_mapcount');
+      // Before 6.3 it is in the second struct page.
+      const inHead = large?.offset ?? page.size + memberOf(page, 'compound_mapcount').offset;
+      const own = memberOf(page, '_mapcount').offset;
+      const found = new Map<string, bigint>();
+      for (const { pgd, processes } of addressSpaces(kernel)) {
+        const comm = processes[0]?.comm;
+        kernel.userPages(pgd, {
+          page: (_page, pages, frame) => {
+            const address = kernel.pages.pageOfFrame(frame);
+            const at = address + BigInt(memberOf(page, 'mapping').offset);
+            const mapping = kernel.read(at, 8).getUint8(0) & 3;
+            if (comm === 'merged' && mapping === 3) found.set('merged', address + BigInt(own));
+            if (comm === 'takeuser' && mapping === 1 && pages > 1)
+              found.set('large', address + BigInt(inHead));
+          },
+          table: () => {},
+          absent: () => {},
+          missing: () => {},
+        });
+      }
+      expect([...found.keys()].toSorted()).toEqual(['large', 'merged']);
+      for (const address of found.values())
+        for (const [by, message] of [
+          [1, 'pages have fewer mappings than their _mapcount'],
+          [-1, 'pages have more mappings than their _mapcount'],
+        ] as const) {
+          const count = kernel.read(address, 4).getInt32(0, true) + by;
+          const bytes = littleEndian(BigInt.asUintN(32, BigInt(count)), 4);
+          const damaged = damagedKernel(kernel, { patches: [{ address, bytes }], denials: [] });
+          const { warnings, complete } = kernelProcesses(damaged);
+          expect(warnings.map((warning) => warning.message).join('\n')).toContain(message);
+          expect(complete).toBe(false);
+        }
     } finally {
       kernel.close();
     }
