@@ -12,7 +12,21 @@ export interface WorkerLimits {
   readonly bytes: number;
 }
 
-export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFailure };
+/** What a worker may need, beside its limits. */
+export interface WorkerOptions extends WorkerLimits {
+  /** Kills it. */
+  readonly signal?: AbortSignal;
+  /** Open files that it inherits, from descriptor 3 on. */
+  readonly files?: readonly number[];
+  readonly environment?: NodeJS.ProcessEnv;
+  /** Called with pieces of its stderr; returns what belongs to messages. */
+  readonly onWords?: (piece: string) => string;
+}
+
+export type WorkerEnd =
+  | { readonly text: string }
+  /** `words`: the beginning of its stderr. */
+  | { readonly failure: WorkerFailure; readonly words?: string };
 
 const MOST_ANSWER = 64 * 2 ** 20;
 const MOST_WORDS = 16 * 2 ** 10;
@@ -26,13 +40,13 @@ const GRACE_MS = 5000;
  * Runs this program in a new process, and returns its output. It exits with us, even if we are killed: its
  * stdin is a pipe to us (`endWithParent`).
  */
-export function runWorker(words: readonly string[], limits: WorkerLimits): Promise<WorkerEnd> {
+export function runWorker(words: readonly string[], limits: WorkerOptions): Promise<WorkerEnd> {
   return new Promise((resolve) => {
     let child: ChildProcess;
     try {
       child = startGroup(process.execPath, [...ownEntry(), ...words], {
-        stdio: ['pipe', 'pipe', 'pipe'],
-        env: { ...process.env, NODE_OPTIONS: nodeOptions(limits.bytes) },
+        stdio: ['pipe', 'pipe', 'pipe', ...(limits.files ?? [])],
+        env: { ...process.env, ...limits.environment, NODE_OPTIONS: nodeOptions(limits.bytes) },
         ...(hasFolder() ? {} : { cwd: '/' }),
       });
     } catch (error) {
@@ -49,7 +63,7 @@ export function runWorker(words: readonly string[], limits: WorkerLimits): Promi
 class Run {
   readonly #child: ChildProcess;
   readonly #resolve: (end: WorkerEnd) => void;
-  readonly #limits: WorkerLimits;
+  readonly #limits: WorkerOptions;
   readonly #pieces: Buffer[] = [];
   readonly #timers: NodeJS.Timeout[];
   #length = 0;
@@ -57,7 +71,7 @@ class Run {
   /** Why this process killed it. */
   #why: Omit<WorkerFailure, 'signal'> | undefined;
 
-  constructor(child: ChildProcess, limits: WorkerLimits, resolve: (end: WorkerEnd) => void) {
+  constructor(child: ChildProcess, limits: WorkerOptions, resolve: (end: WorkerEnd) => void) {
     this.#child = child;
     this.#limits = limits;
     this.#resolve = resolve;
@@ -66,8 +80,12 @@ class Run {
     child.stdin?.on('error', () => undefined);
     child.stdout?.on('data', (piece: Buffer) => this.#take(piece));
     child.stderr?.on('data', (piece: Buffer) => {
-      if (this.#words.length < MOST_WORDS) this.#words += piece.toString('latin1');
+      const words = piece.toString('latin1');
+      if (this.#words.length < MOST_WORDS) this.#words += limits.onWords?.(words) ?? words;
     });
+    const cancel = () => this.end('killed', 'the worker was cancelled');
+    if (limits.signal?.aborted) cancel();
+    limits.signal?.addEventListener('abort', cancel, { once: true });
     child.once('close', (status, signal) => this.#done(this.#endOf(status, signal)));
   }
 
@@ -125,7 +143,8 @@ class Run {
     if (signal) return failed('killed', `the worker was killed by ${signal}`);
     if (status === 0) return { text: Buffer.concat(this.#pieces).toString() };
     const said = this.#words.split('\n', 1)[0]?.slice(0, 300);
-    return failed('worker-failed', `the worker exited with status ${status}: ${said}`);
+    const end = failed('worker-failed', `the worker exited with status ${status}: ${said}`);
+    return { ...end, words: this.#words };
   }
 
   #done(end: WorkerEnd): void {
