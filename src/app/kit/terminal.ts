@@ -1,5 +1,5 @@
 import { cutWords } from '../../answers/text/cut.js';
-import { isServed, PROGRESS_MARK } from './served.js';
+import { isServed } from './served.js';
 
 /** Default width for a terminal of unknown width, such as a serial line. */
 const USUAL_WIDTH = 80;
@@ -66,7 +66,7 @@ export class Progress {
     const began = performance.now();
     return (part) => {
       if (isServed) {
-        if (this.#isDue()) process.stderr.write(`${PROGRESS_MARK}${part} ${doing}\n`);
+        if (this.#isDue()) process.send?.({ part, doing });
         return;
       }
       const elapsed = performance.now() - began;

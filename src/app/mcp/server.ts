@@ -16,10 +16,8 @@ import { mcpAnswerSchema } from '../../answers/mcp/schema.js';
 import { schemas } from '../../answers/published.js';
 import { publishedForm, publishedName } from '../../answers/published-form.js';
 import { escapeText } from '../../answers/text/escape.js';
-import { KdumpMemError } from '../../base/errors.js';
-import { explainFailure } from '../kit/failure.js';
 import { VERSION } from '../kit/version.js';
-import { CallError, Calls } from './call.js';
+import { Calls } from './call.js';
 import type { McpOptions } from './command.js';
 import { Sources } from './sources.js';
 import { type Tool, toolsFor } from './tools.js';
@@ -48,24 +46,20 @@ export async function serve(options: McpOptions): Promise<void> {
     { capabilities: { tools: {}, resources: {} }, instructions: INSTRUCTIONS },
   );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(declaration) }));
-  server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
-    const tool = tools.find(({ name }) => name === params.name);
-    if (!tool)
-      throw new McpError(ErrorCode.InvalidParams, `unknown tool ${escapeText(params.name)}`);
-    const progressToken = params._meta?.progressToken;
-    const onProgress = (progress: number, message: string): void => {
-      if (progressToken === undefined || extra.signal.aborted) return;
-      const params = { progressToken, progress, message };
-      void extra.sendNotification({ method: 'notifications/progress', params });
-    };
-    try {
-      const { arguments: given = {} } = params;
-      const { text, structured } = await calls.answer(tool, given, extra.signal, onProgress);
-      return { content: [{ type: 'text', text }], structuredContent: { ...structured } };
-    } catch (error) {
-      return { isError: true, content: [{ type: 'text', text: failureText(error) }] };
-    }
-  });
+  server.setRequestHandler(
+    CallToolRequestSchema,
+    async ({ params }, { signal, sendNotification }) => {
+      const { name, arguments: given = {}, _meta: { progressToken } = {} } = params;
+      const tool = tools.find((each) => each.name === name);
+      if (!tool) throw new McpError(ErrorCode.InvalidParams, `unknown tool ${escapeText(name)}`);
+      const onMessage = progressOf((progress, message) => {
+        if (progressToken === undefined || signal.aborted) return;
+        const params = { progressToken, progress, message };
+        void sendNotification({ method: 'notifications/progress', params });
+      });
+      return { ...(await calls.answer({ tool, given, signal, onMessage })) };
+    },
+  );
   serveResources(server, sources);
   server.onclose = () => process.exit(0);
   // The transport does not notice that the client is gone.
@@ -75,11 +69,16 @@ export async function serve(options: McpOptions): Promise<void> {
   );
 }
 
-/** @throws anything that is a bug */
-function failureText(error: unknown): string {
-  if (error instanceof CallError) return error.message;
-  if (error instanceof KdumpMemError) return explainFailure(error).line.replace('kdump-mem: ', '');
-  throw error;
+/** Progress must never fall, and a command may do several things: each begins one higher. */
+function progressOf(report: (progress: number, doing: string) => void): (message: unknown) => void {
+  let [begun, last] = [0, 0];
+  let activity: string | undefined;
+  return (message) => {
+    const { part, doing } = message as { readonly part: number; readonly doing: string };
+    if (activity !== undefined && (doing !== activity || part < last)) begun++;
+    [activity, last] = [doing, part];
+    report(begun + part, doing);
+  };
 }
 
 type OutputSchema = NonNullable<ToolDeclaration['outputSchema']>;
@@ -136,10 +135,7 @@ function serveResources(server: Server, sources: Sources): void {
 
 function resourceText(uri: string, sources: Sources): string | undefined {
   if (uri === SOURCES) {
-    const { names, truncated } = sources.list();
-    return [...names.map(escapeText), ...(truncated ? ['(more files are not listed)'] : [])].join(
-      '\n',
-    );
+    return sources.names().join('\n');
   }
   if (uri === EXPLAIN) return listText(explained(undefined), null);
   const [, code] = /^kdump-mem:\/\/explain\/([\w.-]+)$/.exec(uri) ?? [];

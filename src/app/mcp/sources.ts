@@ -1,18 +1,19 @@
 import {
   closeSync,
   constants,
+  type Dirent,
   fstatSync,
   openSync,
   readdirSync,
   readlinkSync,
   realpathSync,
 } from 'node:fs';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { escapeText } from '../../answers/text/escape.js';
 import { KernelError } from '../../base/errors.js';
 import { UsageError } from '../kit/failure.js';
 
-/** A file that a call reads. It stays this file, whatever its path leads to later. */
+/** A file that a call reads: it stays this file, whatever its path leads to later. */
 export interface OpenFile {
   /** As the client names it. */
   readonly name: string;
@@ -21,21 +22,16 @@ export interface OpenFile {
   readonly identity: string;
 }
 
-interface NamedFile {
-  readonly name: string;
-  readonly path: string;
-}
-
 /** Name of the running kernel among the sources. */
 export const LIVE = 'live';
 
-/** Maximum number of files below the root that are listed. */
+/** Maximum number of files, and of folders, of a listing. */
 const MOST_LISTED = 200;
-const MOST_DEPTH = 6;
 
 /** The files that a client may read: those named at start, and those below one folder. */
 export class Sources {
-  readonly #named: readonly NamedFile[];
+  /** Paths by name, links resolved. */
+  readonly #named: ReadonlyMap<string, string>;
   readonly #root: string | undefined;
   readonly #live: boolean;
   /** Identity of each file when it was opened last, by path. */
@@ -43,86 +39,76 @@ export class Sources {
 
   /** @throws {KernelError} if a file or the folder cannot be opened */
   constructor(files: readonly string[], root: string | undefined, live: boolean) {
-    this.#named = files.map((name) => ({ name, path: realPath(name, name) }));
+    this.#named = new Map(files.map((name) => [name, realPath(name, name)]));
     this.#root = root === undefined ? undefined : realPath(root, root);
     this.#live = live;
-    for (const { name } of this.#named) closeSync(this.open(name).fd);
-    if (this.#root !== undefined) readdirSync(this.#root);
+    for (const name of files) closeSync(this.open(name).fd);
+    if (this.#root !== undefined) unlessDenied(this.#root, () => readdirSync(this.#root ?? ''));
   }
 
-  /** Names of the sources: those given at start, then files below the root, to a limit. */
-  list(): { readonly names: readonly string[]; readonly truncated: boolean } {
-    const names = [...this.#named.map(({ name }) => name), ...(this.#live ? [LIVE] : [])];
+  /** Names of the sources: first those given at start, then files below the root, to a limit. */
+  names(): readonly string[] {
     const found: string[] = [];
-    const root = this.#root;
-    const search = (folder: string, depth: number): void => {
-      for (const entry of readdirSync(folder, { withFileTypes: true })) {
-        if (found.length > MOST_LISTED) return;
-        const path = join(folder, entry.name);
-        if (entry.isFile() && root !== undefined) found.push(relative(root, path));
-        if (entry.isDirectory() && depth < MOST_DEPTH) search(path, depth + 1);
+    const folders = this.#root === undefined ? [] : [this.#root];
+    for (let read = 0; read < folders.length && read < MOST_LISTED; read++)
+      for (const entry of entriesOf(folders[read] ?? '')) {
+        const path = join(entry.parentPath, entry.name);
+        if (entry.isDirectory()) folders.push(path);
+        else if (entry.isFile()) found.push(relative(this.#root ?? '', path));
       }
-    };
-    if (root !== undefined) search(root, 0);
-    found.sort();
-    return {
-      names: [...names, ...found.slice(0, MOST_LISTED)],
-      truncated: found.length > MOST_LISTED,
-    };
+    const cut = found.length > MOST_LISTED || folders.length > MOST_LISTED;
+    const listed = found.slice(0, MOST_LISTED).toSorted();
+    return [...this.#given(), ...listed, ...(cut ? ['(more files are not listed)'] : [])].map(
+      escapeText,
+    );
+  }
+
+  #given(): readonly string[] {
+    return [...this.#named.keys(), ...(this.#live ? [LIVE] : [])];
   }
 
   /** Declaration of the argument that names a source. */
   get schema(): Readonly<Record<string, unknown>> {
-    const names = [...this.#named.map(({ name }) => name), ...(this.#live ? [LIVE] : [])];
-    const only = names.length === 1 && this.#root === undefined ? `; default: ${names[0]}` : '';
+    const named = this.#given();
     if (this.#root === undefined)
-      return { type: 'string', enum: names, description: `file to read${only}` };
-    const others = names.length === 0 ? '' : `, or one of: ${names.join(', ')}`;
-    const description = `file to read: a path below ${this.#root}${others}`;
-    return { type: 'string', description };
+      return { type: 'string', enum: named, description: 'what to read (default: the only one)' };
+    const others = named.map((name) => `, or ${name}`).join('');
+    return { type: 'string', description: `file to read: a path below ${this.#root}${others}` };
   }
 
   /** The only source, which a call need not name. @throws {UsageError} if there are several */
   get default(): string {
-    const { names, truncated } = this.list();
-    const [only, ...others] = names;
+    const [only, ...others] = this.names();
     if (only !== undefined && others.length === 0) return only;
-    const known = names.slice(0, 20).map(escapeText).join(', ');
-    const more = truncated || names.length > 20 ? ', …' : '';
-    throw new UsageError('source: missing argument', `Sources: ${known}${more}`);
+    throw new UsageError('source: missing argument', `Sources: ${this.names().join(', ')}`);
   }
 
-  /** @throws {UsageError} if it was not named at start */
+  /** @throws {UsageError} if it was not allowed at start */
   checkLive(): void {
-    if (!this.#live)
-      throw new UsageError('live: not allowed (the server was started without --live)');
+    if (!this.#live) throw new UsageError('live: the server was started without --live');
   }
 
   /**
-   * Opens a file that the client may read: a regular file, at the path that was allowed, also if links were changed
+   * Opens a file that the client may read: a regular file at the path that was allowed, also if links were changed
    * since. A file that differs from what the last call read is refused once.
    *
    * @throws {UsageError} if it is not among the sources; {@link KernelError} if it cannot be opened
    */
   open(name: string): OpenFile {
-    const named = this.#named.find((file) => file.name === name);
-    const path = named?.path ?? this.#below(name);
-    const fd = openFile(path, name);
+    const path = this.#named.get(name) ?? this.#below(name);
+    // O_NONBLOCK: opening a fifo does not wait for a writer.
+    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+    const fd = unlessDenied(name, () => openSync(path, flags));
     try {
-      const found = fstatSync(fd);
-      if (!found.isFile()) throw new KernelError('not-a-dump', `${name}: not a regular file`);
-      // Links were resolved before: a link that appeared since leads elsewhere.
-      if (readlinkSync(`/proc/self/fd/${fd}`) !== path)
-        throw new UsageError(`${name}: the path changed while it was opened`);
+      if (!fstatSync(fd).isFile())
+        throw new KernelError('not-a-dump', `${name}: not a regular file`);
+      // A link that appeared since leads elsewhere.
+      if (readlinkSync(`/proc/self/fd/${fd}`) !== path) throw changed(name, 'while it was opened');
       const identity = identityOf(fd);
       const known = this.#known.get(path);
       this.#known.set(path, identity);
       if (known !== undefined && known !== identity)
-        throw new KernelError(
-          'damaged',
-          `${name}: the file changed since it was read last; earlier answers describe the former file`,
-          { next: 'Repeat the call to read the new one.' },
-        );
+        throw changed(name, 'since it was read last: earlier answers are of the former file');
       return { name, fd, identity };
     } catch (error) {
       closeSync(fd);
@@ -133,21 +119,25 @@ export class Sources {
   /** Returns the path of a file below the root, links resolved. */
   #below(name: string): string {
     const root = this.#root;
-    if (root === undefined)
-      throw new UsageError(`${name}: not a source`, `Sources: ${this.list().names.join(', ')}`);
-    if (name.includes('\0')) throw new UsageError('source: malformed value');
+    if (root === undefined || name.includes('\0'))
+      throw new UsageError(`${name}: not a source`, `Sources: ${this.names().join(', ')}`);
     const path = resolve(root, name);
-    if (!isBelow(root, path)) throw new UsageError(`${name}: outside of the folder of --root`);
+    if (!path.startsWith(`${root}/`))
+      throw new UsageError(`${name}: outside of the folder of --root`);
     const real = realPath(path, name);
-    if (!isBelow(root, real))
+    if (!real.startsWith(`${root}/`))
       throw new UsageError(`${name}: a link leads outside of the folder of --root`);
     return real;
   }
 }
 
-function isBelow(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way !== '' && way !== '..' && !way.startsWith('../') && !isAbsolute(way);
+/** Empty if the folder cannot be read: its files are not sources then. */
+function entriesOf(folder: string): readonly Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch {
+    return [];
+  }
 }
 
 /** Size and times change with the contents, device and inode with a replacement. */
@@ -156,27 +146,26 @@ export function identityOf(fd: number): string {
   return [dev, ino, size, mtimeNs].join(':');
 }
 
+/** Creates the error for a file whose answer would be of two files. */
+export function changed(name: string, when: string): KernelError {
+  return new KernelError('damaged', `${name}: the file changed ${when}`, {
+    next: 'Repeat the call.',
+  });
+}
+
 function realPath(path: string, name: string): string {
-  try {
-    return realpathSync.native(path);
-  } catch (cause) {
-    throw unopened(name, cause);
-  }
+  return unlessDenied(name, () => realpathSync.native(path));
 }
 
-function openFile(path: string, name: string): number {
+/** @throws {KernelError} with the name, if a file cannot be opened */
+function unlessDenied<T>(name: string, open: () => T): T {
   try {
-    // O_NONBLOCK: opening a fifo does not wait for a writer.
-    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    return open();
   } catch (cause) {
-    throw unopened(name, cause);
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'EACCES' || code === 'EPERM')
+      throw new KernelError('permission', `${name}: permission denied`, { cause });
+    const why = code === 'ENOENT' ? 'no such file' : `open failed (${code})`;
+    throw new KernelError('no-such-file', `${name}: ${why}`, { cause });
   }
-}
-
-function unopened(name: string, cause: unknown): KernelError {
-  const { code } = cause as NodeJS.ErrnoException;
-  if (code === 'EACCES' || code === 'EPERM')
-    return new KernelError('permission', `${name}: permission denied`, { cause });
-  const why = code === 'ENOENT' ? 'no such file' : `open failed (${code})`;
-  return new KernelError('no-such-file', `${name}: ${why}`, { cause });
 }

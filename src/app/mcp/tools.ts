@@ -15,155 +15,89 @@ import { registerStruct } from '../struct/command.js';
 import { registerTriage } from '../triage/command.js';
 import { registerWhatis } from '../whatis/command.js';
 
-/** What a tool reads: a kernel or snapshot, the same by `--vmcore`, or several files of its own. */
-type Reads = 'argument' | '--vmcore' | '--from' | 'arguments';
-
-/** A tool: commands, and those of their options that neither write files nor name them. */
-interface Declared {
-  readonly name: string;
-  readonly commands: readonly ((program: Command) => void)[];
-  readonly options: readonly string[];
-  readonly reads: Reads;
-  /** Name of the property that selects one of several commands. */
-  readonly title?: string;
-}
-
-const SIZED = ['limit', 'verbose'];
+type Registrar = (program: Command) => void;
 
 /**
- * The tools, in the order of an investigation: at most 12. A new tool is a line here; a new command beside one of
- * these is a function in its `commands`.
+ * Each tool in the order of an investigation (at most 12): its name, its commands, and those of their options that
+ * neither write nor name files. A new tool is a line here, and a command beside others a function in its list.
  */
-const DECLARED: readonly Declared[] = [
-  { name: 'triage', commands: [registerTriage], options: ['verbose', 'boot'], reads: 'argument' },
-  {
-    name: 'memory',
-    commands: [registerMemory],
-    options: ['caches', 'vmalloc', 'files', 'cgroups', 'nodes', 'all', 'as', ...SIZED],
-    reads: 'argument',
-  },
-  {
-    name: 'procs',
-    commands: [registerProcs],
-    options: ['pid', 'container', 'by', 'sort', ...SIZED],
-    reads: 'argument',
-  },
-  {
-    name: 'sockets',
-    commands: [registerSockets],
-    options: ['by', 'minBytes', 'pid', 'netns', 'state', 'port', 'all', ...SIZED],
-    reads: 'argument',
-  },
-  {
-    name: 'skb',
-    commands: [registerSkb],
-    options: ['pid', 'fd', 'sock', 'verbose'],
-    reads: 'argument',
-  },
-  {
-    name: 'stacks',
-    commands: [registerStacks],
-    options: ['pid', 'cpu', 'state', ...SIZED],
-    reads: 'argument',
-  },
-  {
-    name: 'log',
-    commands: [registerLog],
-    options: ['level', 'facility', 'since', 'until', 'decode', 'callers', 'boot'],
-    reads: 'argument',
-  },
-  { name: 'whatis', commands: [registerWhatis], options: [], reads: '--vmcore' },
-  {
-    name: 'inspect',
-    title: 'show a kernel type or an instance with its values (struct), or raw memory (read)',
-    commands: [registerStruct, registerRead],
-    options: ['hex', 'elements', 'phys', 'length', 'zeroExcluded'],
-    reads: '--vmcore',
-  },
-  {
-    name: 'leaks',
-    commands: [registerLeaks],
-    options: ['type', 'interval', 'windows', 'limit'],
-    reads: '--from',
-  },
-  { name: 'diff', commands: [registerDiff], options: SIZED, reads: 'arguments' },
+const DECLARED: readonly (readonly [string, readonly Registrar[], string])[] = [
+  ['triage', [registerTriage], 'verbose boot'],
+  ['memory', [registerMemory], 'caches vmalloc files cgroups nodes all as limit verbose'],
+  ['procs', [registerProcs], 'pid container by sort limit verbose'],
+  ['sockets', [registerSockets], 'by minBytes pid netns state port all limit verbose'],
+  ['skb', [registerSkb], 'pid fd sock verbose'],
+  ['stacks', [registerStacks], 'pid cpu state limit verbose'],
+  ['log', [registerLog], 'level facility since until decode callers boot'],
+  ['whatis', [registerWhatis], ''],
+  ['inspect', [registerStruct, registerRead], 'hex elements phys length zeroExcluded'],
+  ['leaks', [registerLeaks], 'type interval windows limit'],
+  ['diff', [registerDiff], 'limit verbose'],
 ];
-
-/** Properties of every tool that select a part of a long answer. */
-const PART = {
-  list: {
-    type: 'string',
-    description: 'part to return of a long answer: a list as `omitted` names it, or text',
-  },
-  from: {
-    type: 'integer',
-    minimum: 0,
-    description: 'first item, or line of text, to return of `list`',
-  },
-} as const;
 
 type Schema = Readonly<Record<string, unknown>>;
 
-/** A tool with the command lines that its arguments become. */
+/** A tool, and the commands that its calls become. */
 export interface Tool {
   readonly name: string;
   readonly description: string;
-  readonly reads: Reads;
-  readonly inputSchema: {
-    readonly type: 'object';
-    readonly properties: Record<string, Schema>;
-    readonly required: string[];
-    readonly additionalProperties: false;
-  };
+  readonly inputSchema: { type: 'object'; properties: Record<string, Schema>; required: string[] };
   readonly commands: readonly Command[];
   readonly options: readonly string[];
-}
-
-/** Returns the tools. @param source declaration of the property that names a file */
-export function toolsFor(source: Schema): readonly Tool[] {
-  return DECLARED.map(({ name, title, commands: registrars, options, reads }) => {
-    const { commands: all } = kdumpMemCommand(...registrars);
-    const commands = all.filter((command) => command.name() !== 'help');
-    const properties: Record<string, Schema> = {};
-    const required: string[] = [];
-    if (commands.length > 1) {
-      properties.command = { type: 'string', enum: commands.map((command) => command.name()) };
-      required.push('command');
-    }
-    for (const command of commands) {
-      if (takesFiles(reads)) break;
-      for (const argument of command.registeredArguments) {
-        properties[argument.name()] = argumentSchema(argument);
-        if (argument.required && commands.length === 1) required.push(argument.name());
-      }
-    }
-    for (const key of options)
-      for (const command of commands) {
-        const option = optionOf(command, key);
-        if (option) properties[key] = optionSchema(option);
-      }
-    if (takesFiles(reads)) {
-      const minItems = reads === 'arguments' ? 2 : 1;
-      properties.sources = { type: 'array', items: source, minItems, maxItems: MOST_FILES };
-      required.push('sources');
-    } else properties.source = source;
-    Object.assign(properties, PART);
-    return {
-      name,
-      description: title ?? commands.map((command) => command.description()).join('; '),
-      reads,
-      inputSchema: { type: 'object', properties, required, additionalProperties: false },
-      commands,
-      options,
-    };
-  });
+  /** Whether it reads several files instead of one source. */
+  readonly readsFiles: boolean;
 }
 
 export const MOST_FILES = 16;
 
-/** Whether a tool reads files that it names itself, instead of one kernel or snapshot. */
-export function takesFiles(reads: Reads): boolean {
-  return reads === '--from' || reads === 'arguments';
+/** Returns the tools. @param source declaration of the argument that names a file */
+export function toolsFor(source: Schema): readonly Tool[] {
+  return DECLARED.map(([name, registrars, words]) => {
+    const commands = kdumpMemCommand(...registrars).commands.filter(
+      (command) => command.name() !== 'help',
+    );
+    const options = words.split(' ').filter((key) => key !== '');
+    const readsFiles = !commands.some((command) => optionOf(command, 'vmcore'));
+    const places = readsFiles ? [] : commands.flatMap((command) => command.registeredArguments);
+    const several = commands.length > 1;
+    const properties: Record<string, Schema> = {
+      ...(several
+        ? { command: { type: 'string', enum: commands.map((each) => each.name()) } }
+        : {}),
+      ...Object.fromEntries(places.map((place) => [place.name(), argumentSchema(place)])),
+      ...Object.fromEntries(
+        options.flatMap((key) =>
+          commands.flatMap((command) => {
+            const option = optionOf(command, key);
+            return option ? [[key, optionSchema(option)] as const] : [];
+          }),
+        ),
+      ),
+      ...(readsFiles
+        ? { sources: { type: 'array', items: source, minItems: 1, maxItems: MOST_FILES } }
+        : { source }),
+      list: { type: 'string', description: 'list of a long answer to continue, or text' },
+      from: { type: 'integer', minimum: 0, description: 'first item of list to return' },
+    };
+    const needed = several
+      ? ['command']
+      : places.flatMap((one) => (one.required ? one.name() : []));
+    return {
+      name,
+      description: commands
+        .map((each) => `${several ? `${each.name()}: ` : ''}${each.description()}`)
+        .join('; '),
+      inputSchema: {
+        type: 'object',
+        properties,
+        required: readsFiles ? ['sources'] : needed,
+        additionalProperties: false,
+      },
+      commands,
+      options,
+      readsFiles,
+    };
+  });
 }
 
 function optionOf(command: Command, key: string): Option | undefined {
@@ -173,14 +107,11 @@ function optionOf(command: Command, key: string): Option | undefined {
 /** Placeholders of options whose value is a number. */
 const NUMBERS = /<(?:n|pid|fd|cpu|port|inode)>/;
 
-function optionSchema(option: Option): Schema {
-  const { flags, description, argChoices, defaultValue, required } = option;
+function optionSchema({ flags, description, argChoices, defaultValue, required }: Option): Schema {
   const about = { description, ...(defaultValue === undefined ? {} : { default: defaultValue }) };
   if (argChoices) return { type: 'string', enum: argChoices, ...about };
   if (!required) return { type: 'boolean', ...about };
-  return NUMBERS.test(flags)
-    ? { type: 'integer', minimum: 0, ...about }
-    : { type: 'string', ...about };
+  return { type: NUMBERS.test(flags) ? 'integer' : 'string', ...about };
 }
 
 function argumentSchema({ variadic, description }: Argument): Schema {
@@ -191,99 +122,82 @@ function argumentSchema({ variadic, description }: Argument): Schema {
 /** Arguments of a call, as the client sent them. */
 export type Given = Readonly<Record<string, unknown>>;
 
-/** A command line without its files. */
-export interface CommandLine {
-  readonly name: string;
-  readonly options: readonly string[];
-  readonly places: readonly string[];
-}
-
 /**
- * Returns the command line of a call. The command itself checks the values.
+ * Returns the arguments of kdump-mem that answer a call. No value of the client can become an option; the command
+ * checks the values.
  *
+ * @param paths files to read; null: the running kernel
  * @throws {UsageError}
  */
-export function commandLine(tool: Tool, given: Given): CommandLine {
+export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | null): string[] {
   const { properties, required } = tool.inputSchema;
-  for (const key of Object.keys(given))
-    if (!Object.hasOwn(properties, key))
-      throw new UsageError(`${key}: unknown argument`, `Use ${Object.keys(properties).join(', ')}`);
-  for (const key of required)
-    if (given[key] === undefined) throw new UsageError(`${key}: missing argument`);
-  const command =
-    tool.commands.length === 1
-      ? tool.commands[0]
-      : tool.commands.find((each) => each.name() === given.command);
+  const unknown = Object.keys(given).find((key) => !Object.hasOwn(properties, key));
+  if (unknown !== undefined)
+    throw new UsageError(
+      `${unknown}: unknown argument`,
+      `Use ${Object.keys(properties).join(', ')}.`,
+    );
+  const missing = required.find((key) => given[key] === undefined);
+  if (missing !== undefined) throw new UsageError(`${missing}: missing argument`);
+  const name = tool.commands.length > 1 ? given.command : tool.name;
+  const command = tool.commands.find((each) => each.name() === name);
   if (!command) throw new UsageError('command: unknown value');
   const options = tool.options.flatMap((key) => {
-    const [value] = wordsOf(key, given[key]);
+    const [value] = valuesOf(key, given[key]);
     if (value === undefined) return [];
     const option = optionOf(command, key);
     if (!option) throw new UsageError(`${key}: ${command.name()} has no such argument`);
-    return option.required ? [`${option.long}=${value}`] : [`${option.long}`];
+    return option.required ? `${option.long}=${value}` : `${option.long}`;
   });
-  const places = takesFiles(tool.reads)
+  const places = tool.readsFiles
     ? []
-    : command.registeredArguments.flatMap((argument) => {
-        const words = wordsOf(argument.name(), given[argument.name()]);
-        if (words.length === 0 && argument.required)
-          throw new UsageError(`${argument.name()}: missing argument`);
-        return words;
-      });
-  return { name: command.name(), options, places };
+    : command.registeredArguments.flatMap((place) => valuesOf(place.name(), given[place.name()]));
+  const hasPlaces = command.registeredArguments.length > 0;
+  const byName = tool.readsFiles ? !hasPlaces : hasPlaces;
+  const flag = tool.readsFiles ? '--from' : '--vmcore';
+  const source = paths === null ? ['--live'] : byName ? paths.map((path) => `${flag}=${path}`) : [];
+  const others = byName || paths === null ? places : paths;
+  return [command.name(), ...options, ...source, ...(others.length > 0 ? ['--', ...others] : [])];
 }
 
 const MOST_LETTERS = 1000;
 
 /** The values of an argument as words of a command line: none if it is not given, or false. */
-function wordsOf(key: string, value: unknown): string[] {
+function valuesOf(key: string, value: unknown): string[] {
   if (value === undefined || value === null || value === false) return [];
-  const values = Array.isArray(value) ? value : [value];
-  if (values.length > MOST_FILES)
-    throw new UsageError(`${key}: too many values (limit ${MOST_FILES})`);
+  const values = Array.isArray(value) ? value.slice(0, MOST_FILES) : [value];
   return values.map((one: unknown) => {
-    const word = typeof one === 'number' || one === true ? String(one) : one;
-    if (typeof word !== 'string' || word === '' || word.includes('\0'))
-      throw new UsageError(`${key}: malformed value`);
-    if (word.length > MOST_LETTERS)
-      throw new UsageError(`${key}: too long (limit ${MOST_LETTERS} characters)`);
+    const word = typeof one === 'string' ? one : String(one);
+    const isPlain = typeof one !== 'object' && word !== '' && !word.includes('\0');
+    if (!isPlain || word.length > MOST_LETTERS) throw new UsageError(`${key}: malformed value`);
     return word;
   });
 }
 
-/** Options of printed commands that name the source, which the call names itself. */
-const OF_SOURCE = /^--(?:vmcore|from|vmlinux|symbols|types|map)$/;
+/** Options of printed commands that name the source, and their values. */
+const SOURCE_WORDS =
+  / --(?:live|(?:vmcore|from|vmlinux|symbols|types|map) (?:'[^']*'|\S+))(?= |$)/g;
 
 /**
  * Returns the call that does what a printed command does. Undefined if no tool does.
  *
- * @param words a command as an answer prints it, without the program: `skb --pid 177 --vmcore vmcore`
+ * @param printed as an answer prints it, without the program: `skb --pid 177 --vmcore vmcore`
  */
-export function callOf(tools: readonly Tool[], words: string): ToolCall | undefined {
-  const [name, ...rest] = words.trim().split(/\s+/);
-  for (const tool of tools) {
-    const command = tool.commands.find((each) => each.name() === name);
-    if (!command || takesFiles(tool.reads)) continue;
-    const found: Record<string, string | number | boolean> = {};
-    if (tool.commands.length > 1) found.command = command.name();
-    const places = command.registeredArguments.values();
-    for (let at = 0; at < rest.length; at++) {
-      const word = rest[at] ?? '';
-      const option = command.options.find(({ short, long }) => word === short || word === long);
-      if (OF_SOURCE.test(word)) at++;
-      else if (word === '--live') continue;
-      else if (word.startsWith('-')) {
-        const key = option?.attributeName() ?? '';
-        if (!option || !tool.options.includes(key)) return undefined;
-        const value = option.required ? (rest[++at] ?? '') : true;
-        found[key] = NUMBERS.test(option.flags) && /^\d+$/.test(`${value}`) ? Number(value) : value;
-      } else {
-        const place = places.next().value;
-        if (!place) return undefined;
-        found[place.name()] = word;
-      }
-    }
-    return { tool: tool.name, arguments: found };
+export function callOf(tools: readonly Tool[], printed: string): ToolCall | undefined {
+  const [name, ...words] = printed.trim().replaceAll(SOURCE_WORDS, '').split(/\s+/);
+  const tool = tools.find(({ commands }) => commands.some((command) => command.name() === name));
+  const command = tool?.commands.find((each) => each.name() === name);
+  if (!tool || !command || tool.readsFiles) return undefined;
+  const found: Record<string, string | number | boolean> =
+    tool.commands.length > 1 ? { command: command.name() } : {};
+  const places = [...command.registeredArguments];
+  while (words.length > 0) {
+    const word = words.shift() ?? '';
+    const option = command.options.find(({ short, long }) => word === short || word === long);
+    const key = word.startsWith('-') ? option?.attributeName() : places.shift()?.name();
+    if (key === undefined || (option && !tool.options.includes(key))) return undefined;
+    const value = option ? (option.required ? (words.shift() ?? '') : true) : word;
+    found[key] = option && NUMBERS.test(option.flags) ? Number(value) : value;
   }
-  return undefined;
+  return { tool: tool.name, arguments: found };
 }

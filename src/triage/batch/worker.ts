@@ -12,21 +12,20 @@ export interface WorkerLimits {
   readonly bytes: number;
 }
 
-/** What a worker may need, beside its limits. */
-export interface WorkerOptions extends WorkerLimits {
-  /** Kills it. */
-  readonly signal?: AbortSignal;
+/** A worker of a server: its requests come from outside, and may be cancelled. */
+interface ServedWorker {
+  readonly signal: AbortSignal;
   /** Open files that it inherits, from descriptor 3 on. */
-  readonly files?: readonly number[];
-  readonly environment?: NodeJS.ProcessEnv;
-  /** Called with pieces of its stderr; returns what belongs to messages. */
-  readonly onWords?: (piece: string) => string;
+  readonly files: readonly number[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly onMessage: (message: unknown) => void;
 }
 
-export type WorkerEnd =
-  | { readonly text: string }
-  /** `words`: the beginning of its stderr. */
-  | { readonly failure: WorkerFailure; readonly words?: string };
+export interface WorkerOptions extends WorkerLimits {
+  readonly served?: ServedWorker;
+}
+
+export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFailure };
 
 const MOST_ANSWER = 64 * 2 ** 20;
 const MOST_WORDS = 16 * 2 ** 10;
@@ -41,12 +40,13 @@ const GRACE_MS = 5000;
  * stdin is a pipe to us (`endWithParent`).
  */
 export function runWorker(words: readonly string[], limits: WorkerOptions): Promise<WorkerEnd> {
+  const { served } = limits;
   return new Promise((resolve) => {
     let child: ChildProcess;
     try {
       child = startGroup(process.execPath, [...ownEntry(), ...words], {
-        stdio: ['pipe', 'pipe', 'pipe', ...(limits.files ?? [])],
-        env: { ...process.env, ...limits.environment, NODE_OPTIONS: nodeOptions(limits.bytes) },
+        stdio: ['pipe', 'pipe', 'pipe', ...(served ? [...served.files, 'ipc' as const] : [])],
+        env: { ...process.env, ...served?.environment, NODE_OPTIONS: nodeOptions(limits.bytes) },
         ...(hasFolder() ? {} : { cwd: '/' }),
       });
     } catch (error) {
@@ -80,12 +80,13 @@ class Run {
     child.stdin?.on('error', () => undefined);
     child.stdout?.on('data', (piece: Buffer) => this.#take(piece));
     child.stderr?.on('data', (piece: Buffer) => {
-      const words = piece.toString('latin1');
-      if (this.#words.length < MOST_WORDS) this.#words += limits.onWords?.(words) ?? words;
+      if (this.#words.length < MOST_WORDS) this.#words += piece.toString('latin1');
     });
+    const { signal, onMessage } = limits.served ?? {};
+    if (onMessage) child.on('message', onMessage);
     const cancel = () => this.end('killed', 'the worker was cancelled');
-    if (limits.signal?.aborted) cancel();
-    limits.signal?.addEventListener('abort', cancel, { once: true });
+    if (signal?.aborted) cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
     child.once('close', (status, signal) => this.#done(this.#endOf(status, signal)));
   }
 
@@ -143,8 +144,7 @@ class Run {
     if (signal) return failed('killed', `the worker was killed by ${signal}`);
     if (status === 0) return { text: Buffer.concat(this.#pieces).toString() };
     const said = this.#words.split('\n', 1)[0]?.slice(0, 300);
-    const end = failed('worker-failed', `the worker exited with status ${status}: ${said}`);
-    return { ...end, words: this.#words };
+    return failed('worker-failed', `the worker exited with status ${status}: ${said}`);
   }
 
   #done(end: WorkerEnd): void {
