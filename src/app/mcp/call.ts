@@ -6,7 +6,15 @@ import { runWorker } from '../../triage/batch/worker.js';
 import { EXIT, explainFailure, UsageError } from '../kit/failure.js';
 import { FORMS_SEPARATOR, SERVED_VARIABLE } from '../kit/served.js';
 import type { McpOptions } from './command.js';
-import { cutJson, cutLines, escapeJson, type JsonObject, type Part, sizeOf } from './cut.js';
+import {
+  cutJson,
+  cutLines,
+  escapeJson,
+  isComplete,
+  type JsonObject,
+  type Part,
+  sizeOf,
+} from './cut.js';
 import { changed, identityOf, LIVE, type OpenFile, type Sources } from './sources.js';
 import { callOf, type Given, MOST_FILES, type Tool, wordsFor } from './tools.js';
 
@@ -41,6 +49,7 @@ const MOST_OMISSIONS = 8;
 /** Tools to try when a source lacks what one of them needs, in this order. */
 const IN_ORDER = ['triage', 'memory', 'procs', 'sockets', 'stacks', 'log'];
 const MOST_OTHERS = 3;
+const TEXT_TRIAGE = 'kdump-mem.text-triage/1';
 const AT_ONCE = Math.min(4, availableParallelism());
 /** Name of the text among the lists of an answer. */
 const TEXT = 'text';
@@ -69,9 +78,7 @@ export class Calls {
       call.signal.throwIfAborted();
       const isKnown = error instanceof UnansweredError || error instanceof FailedCall;
       const line = isKnown ? error.message : explainFailure(error).line.replace(PROGRAM, '');
-      const at = IN_ORDER.indexOf(tool.name) + 1;
-      const others =
-        error instanceof UnansweredError && at > 0 ? IN_ORDER.slice(at, at + MOST_OTHERS) : [];
+      const others = error instanceof UnansweredError ? othersAfter(tool) : [];
       const source = typeof given.source === 'string' ? { source: given.source } : {};
       const next = others.map((name) => ({ tool: name, arguments: source }));
       const answer = { schema: 'error', message: line };
@@ -173,6 +180,10 @@ export class Calls {
       return !call ? line : kind === 'Next' ? [] : `${before}${kind}: ${callText(call)}`;
     });
     for (const words of suggestionsOf(json)) suggest(callOf(this.#tools, words));
+    // A triage without findings still has a next step.
+    if (tool.name === 'triage' && next.size === 0)
+      for (const name of json.schema === TEXT_TRIAGE ? ['log'] : othersAfter(tool))
+        suggest({ tool: name, arguments: {} });
     const warnings = Array.isArray(json.warnings) ? json.warnings : [];
     const words = warnings.map(({ message, code }) => `Warning: ${message} [${code}]`);
     return { json, lines: [...lines, ...words], next: [...next.values()].slice(0, MOST_NEXT) };
@@ -197,7 +208,8 @@ export class Calls {
     }));
     const isText = part?.list === TEXT;
     const from = isText ? part.from : 0;
-    const head = `${tool.name} of ${names.map(escapeText).join(', ')}. ${DATA_NOTE}`;
+    const doubt = isComplete(json) === false ? INCOMPLETE : '';
+    const head = `${tool.name} of ${names.map(escapeText).join(', ')}. ${DATA_NOTE}${doubt}`;
     const tail = next.map((call) => `Next: ${callText(call)}`);
     const room = Math.floor(budget * (isText ? 0.85 : 0.5)) - sizeOf([head, ...tail]) - 200;
     const shown =
@@ -230,6 +242,10 @@ export class Calls {
     return resultOf(text, { ...frame, answer, omitted, omittedLists });
   }
 }
+
+/** A cut may leave out the warnings: the lack of findings would look like health. */
+const INCOMPLETE =
+  '\nINCOMPLETE: some data could not be read, and is not counted as zero. The last lines have the warnings.';
 
 /** The answer in both forms. */
 interface CallResult {
@@ -275,6 +291,12 @@ function withNames(
     const file = files[Number(number) - 3];
     return file ? form(file.name) : path;
   });
+}
+
+/** Tools that may answer where one cannot. */
+function othersAfter({ name }: Tool): readonly string[] {
+  const at = IN_ORDER.indexOf(name) + 1;
+  return at > 0 ? IN_ORDER.slice(at, at + MOST_OTHERS) : [];
 }
 
 function callText({ tool, arguments: own }: ToolCall): string {

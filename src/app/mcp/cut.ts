@@ -45,8 +45,16 @@ export function cutJson(answer: JsonObject, bytes: number, part?: Part): Cut {
   }
   const found = cut(answer, best.outer, best.inner, part);
   if (sizeOf(found.answer) <= bytes) return found;
-  const { schema = '', complete = null } = answer;
-  return { ...found, answer: { schema, complete } };
+  return { ...found, answer: { schema: answer.schema ?? '', complete: isComplete(answer) } };
+}
+
+/** Whether an answer is complete; null: it does not say. */
+export function isComplete({ complete, total, totals }: JsonObject): boolean | null {
+  const within = [total, totals].map(
+    (one) => (one as { complete?: Json } | null | undefined)?.complete,
+  );
+  const known = [complete, ...within].filter((one) => typeof one === 'boolean');
+  return known.length === 0 ? null : known.every((one) => one);
 }
 
 export function sizeOf(value: unknown): number {
