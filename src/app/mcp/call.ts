@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { McpAnswerJson, ToolCall } from '../../answers/mcp/schema.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { runWorker } from '../../triage/batch/worker.js';
+import { isNote } from '../../walk/warnings.js';
 import { EXIT, explainFailure, UsageError } from '../kit/failure.js';
 import { FORMS_SEPARATOR, SERVED_VARIABLE } from '../kit/served.js';
 import type { McpOptions } from './command.js';
@@ -189,7 +190,7 @@ export class Calls {
     return { json, lines: [...lines, ...words], next: [...next.values()].slice(0, MOST_NEXT) };
   }
 
-  /** Cuts an answer to the budget. Text may use half of it, or most if it is what continues. */
+  /** Cuts an answer to the budget. Text may use half of it or a little more, or most if it is what continues. */
   #cut(
     { tool, given }: Call,
     names: readonly string[],
@@ -208,10 +209,10 @@ export class Calls {
     }));
     const isText = part?.list === TEXT;
     const from = isText ? part.from : 0;
-    const doubt = isComplete(json) === false ? INCOMPLETE : '';
+    const doubt = isIncomplete(json) ? INCOMPLETE : '';
     const head = `${tool.name} of ${names.map(escapeText).join(', ')}. ${DATA_NOTE}${doubt}`;
     const tail = next.map((call) => `Next: ${callText(call)}`);
-    const room = Math.floor(budget * (isText ? 0.85 : 0.5)) - sizeOf([head, ...tail]) - 200;
+    const room = Math.floor(budget * (isText ? 0.85 : 0.55)) - sizeOf([head, ...tail]) - 200;
     const shown =
       part && !isText
         ? []
@@ -297,6 +298,12 @@ function withNames(
 function othersAfter({ name }: Tool): readonly string[] {
   const at = IN_ORDER.indexOf(name) + 1;
   return at > 0 ? IN_ORDER.slice(at, at + MOST_OTHERS) : [];
+}
+
+/** Whether an answer lacks data: by its own word, or else by its warnings. */
+function isIncomplete(json: JsonObject): boolean {
+  const warnings = Array.isArray(json.warnings) ? json.warnings : [];
+  return !(isComplete(json) ?? warnings.every(isNote));
 }
 
 function callText({ tool, arguments: own }: ToolCall): string {
