@@ -6,7 +6,6 @@ import { runWorker } from '../../triage/batch/worker.js';
 import { isNote } from '../../walk/warnings.js';
 import { EXIT, explainFailure, UsageError } from '../kit/failure.js';
 import { FORMS_SEPARATOR, SERVED_VARIABLE } from '../kit/served.js';
-import type { McpOptions } from './command.js';
 import {
   cutJson,
   cutLines,
@@ -16,7 +15,14 @@ import {
   type Part,
   sizeOf,
 } from './cut.js';
-import { changed, identityOf, LIVE, type OpenFile, type Sources } from './sources.js';
+import {
+  changed,
+  identityOf,
+  LIVE,
+  type McpOptions,
+  type OpenFile,
+  type Sources,
+} from './sources.js';
 import { callOf, type Given, MOST_FILES, type Tool, wordsFor } from './tools.js';
 
 /** A call of a client. */

@@ -2,17 +2,7 @@ import type { Command } from 'commander';
 import { sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
-
-/** What the server may read, and its limits. */
-export interface McpOptions {
-  readonly vmcore?: readonly string[];
-  readonly from?: readonly string[];
-  readonly root?: string;
-  readonly live?: true;
-  readonly budget: number;
-  readonly timeout: number;
-  readonly workerMemory: number;
-}
+import type { McpOptions } from './sources.js';
 
 const EXAMPLES = `
 Examples:

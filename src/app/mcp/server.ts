@@ -18,8 +18,7 @@ import { publishedForm, publishedName } from '../../answers/published-form.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { VERSION } from '../kit/version.js';
 import { Calls } from './call.js';
-import type { McpOptions } from './command.js';
-import { Sources } from './sources.js';
+import { type McpOptions, Sources } from './sources.js';
 import { type Tool, toolsFor } from './tools.js';
 
 const INSTRUCTIONS = `kdump-mem finds where the memory of a Linux machine is, and why it crashed or hangs: from dumps, snapshots and logs. All tools only read.

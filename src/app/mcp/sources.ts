@@ -13,6 +13,17 @@ import { escapeText } from '../../answers/text/escape.js';
 import { KernelError } from '../../base/errors.js';
 import { UsageError } from '../kit/failure.js';
 
+/** What the server may read, and its limits. */
+export interface McpOptions {
+  readonly vmcore?: readonly string[];
+  readonly from?: readonly string[];
+  readonly root?: string;
+  readonly live?: true;
+  readonly budget: number;
+  readonly timeout: number;
+  readonly workerMemory: number;
+}
+
 /** A file that a call reads: it stays this file, whatever its path leads to later. */
 export interface OpenFile {
   /** As the client names it. */
