@@ -115,6 +115,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'inspector',
+          include: ['test/real/mcp/on-demand/**/*.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
           name: 'packages',
           include: ['test/real/{publish,containers}/on-demand/**/*.test.ts'],
           ...ALONE,

@@ -31,10 +31,11 @@ mkdirSync(OUT, { recursive: true });
 writeFileSync(`${OUT}/package.json`, '{ "type": "commonjs" }\n');
 const inputs = [
   ...(await bundle('skcheck', bundleOptions(entryOf('skcheck')))),
-  ...(await bundle('kdump-mem', bundleOptions(entryOf('kdump-mem'), [declarationsOnly]))),
+  ...(await bundle('kdump-mem', bundleOptions(entryOf('kdump-mem'), [declarationsOnly()]))),
 ];
 for (const name of SUBCOMMANDS) {
   const plugins = [mapSchemaApart, librariesApart(name)];
+  if (name === 'mcp') plugins.push(declarationsOnly(name));
   const options = bundleOptions(entryOf('kdump-mem', [name]), plugins);
   // A script that the launcher runs can require another, and not import it.
   const supported = { 'dynamic-import': false };

@@ -13,7 +13,7 @@ const DUMP = join(ROOT, 'fixtures/dumps/6.1.vmcore');
 const NAMED = /--vmcore (?:(?:\S*\/)?vmcore|FILE|fixtures\/dumps\/6\.1\.vmcore)(?= |$)/;
 /** Dumps of others, programs that need not be here, and what takes its time. */
 const NOT_HERE =
-  /--(?:live|from|engine|watch|store|debug|vmlinux|map|rules|sources?|symbols)\b|^(?:watch|leaks|snapshot|diff|completion|doctor)\b|…|<|\*|\$|"|'|\.\.\./;
+  /--(?:live|from|engine|watch|store|debug|vmlinux|map|rules|sources?|symbols)\b|^(?:mcp|watch|leaks|snapshot|diff|completion|doctor)\b|…|<|\*|\$|"|'|\.\.\./;
 
 /** Examples of the commands' help, which manual pages have, too. */
 function examplesOf(source: string): string[] {

@@ -15,16 +15,34 @@ const noPrograms = {
   },
 };
 
-/** Leaves out what commands import when they act: help and version need what declares them. */
-export const declarationsOnly = {
+/**
+ * Leaves out what commands import when they act: help and version need what declares them, and so does mcp of other
+ * commands than itself.
+ */
+export const declarationsOnly = (own = 'none') => ({
   name: 'declarations-only',
   setup({ onResolve, onLoad }) {
-    onResolve({ filter: /./ }, ({ kind, path }) =>
-      kind === 'dynamic-import' ? { path, namespace: 'elsewhere' } : undefined,
+    onResolve({ filter: /./ }, ({ kind, path, importer }) =>
+      kind === 'dynamic-import' && !importer.includes(`/src/app/${own}/`)
+        ? { path, namespace: 'elsewhere' }
+        : undefined,
     );
     onLoad({ filter: /./, namespace: 'elsewhere' }, ({ path }) => ({
       contents: `throw new Error(${JSON.stringify(`${path} is in the bundles of commands`)});`,
     }));
+  },
+});
+
+/** The protocol's library can check what clients fill in against a schema, by compiling code. We request no such thing. */
+const noSchemaCompiler = {
+  name: 'no-schema-compiler',
+  setup({ onLoad }) {
+    onLoad(
+      { filter: /@modelcontextprotocol\/sdk\/dist\/esm\/validation\/ajv-provider\.js$/ },
+      () => ({
+        contents: 'export class AjvJsonSchemaValidator {}',
+      }),
+    );
   },
 };
 
@@ -74,7 +92,7 @@ export function bundleOptions(entry, plugins = []) {
     legalComments: 'inline',
     metafile: true,
     define: { KDUMP_MEM_VERSION: JSON.stringify(version) },
-    plugins: [noPrograms, ...plugins],
+    plugins: [noPrograms, noSchemaCompiler, ...plugins],
     logLevel: 'warning',
   };
 }

@@ -12,6 +12,7 @@ import {
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
+import { mcpAnswerSchema } from './mcp/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { processFdsSchema, processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
@@ -58,6 +59,7 @@ export const schemas = {
   'kdump-mem.log-end/1': logEndSchema,
   'kdump-mem.log-message/1': logMessageSchema,
   'kdump-mem.map/1': mapSchema,
+  'kdump-mem.mcp-answer/1': mcpAnswerSchema,
   'kdump-mem.memory/1': memorySchema,
   'kdump-mem.memory-end/1': memoryEndSchema,
   'kdump-mem.process/1': processSchema,

@@ -4,6 +4,7 @@ import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
 import { refuseFrom } from './kit/from-argument.js';
 import { endWithReader } from './kit/output.js';
+import { isServed } from './kit/served.js';
 import { VERSION } from './kit/version.js';
 
 const AFTER_HELP = `
@@ -31,7 +32,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   'Examine a dump in detail:': ['info', 'whatis', 'read', 'struct'],
   'Capture:': ['snapshot', 'extract'],
   'Compare over time:': ['diff', 'watch', 'leaks'],
-  'Set up and look up:': ['doctor', 'explain', 'completion', 'help'],
+  'Set up and look up:': ['doctor', 'explain', 'mcp', 'completion', 'help'],
 };
 
 /**
@@ -46,6 +47,7 @@ export async function main(...register: readonly ((program: Command) => void)[])
   refuseFrom(program);
   endWithReader('kdump-mem', EXIT.unreadable);
   try {
+    if (isServed) (await import('../triage/batch/worker.js')).endWithParent();
     refuseWithoutCommand(program, process.argv.slice(2));
     await program.parseAsync();
   } catch (error) {

@@ -26,6 +26,8 @@ const NAMES = [
   ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'next', 'reaper'],
   // Of `info`: a line of releases, a part of an answer.
   ...['stream', 'part'],
+  // Of agents: files, tools, and paths of lists.
+  ...['sources', 'schema', 'tool', 'list'],
   // What `leaks` met in tracefs: names of instances and of settings.
   ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
 ];

@@ -3,26 +3,15 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { schemas } from '../../src/answers/published.js';
+import { publishedForm as formOf, publishedName } from '../../src/answers/published-form.js';
 import { brokenPromises, type JsonSchema } from '../support/schema-changes.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** kdump-mem.triage-line/1 is in triage-line-1.json. */
-const fileOf = (name: string) => `${name.replace(/^kdump-mem\./, '').replace('/', '-')}.json`;
+const fileOf = (name: string) => `${publishedName(name)}.json`;
 
-function publishedForm(name: string, schema: z.ZodType): JsonSchema {
-  const json = z.toJSONSchema(schema, {
-    // Within a version fields are added, and codes: who reads by this schema reads those too.
-    override: ({ jsonSchema }) => {
-      if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
-      if (jsonSchema.enum?.every((value) => typeof value === 'string')) {
-        jsonSchema.examples = jsonSchema.enum;
-        delete jsonSchema.enum;
-      }
-    },
-  });
-  return { $id: `urn:kdump-mem:${fileOf(name).replace('.json', '')}`, ...json } as JsonSchema;
-}
+const publishedForm = (name: string, schema: z.ZodType) => formOf(name, schema) as JsonSchema;
 
 // `npx vitest run --project unit test/answers/published.test.ts -u` writes what was added. What would break a
 // promise is refused then too: it needs another version, and so another file.

@@ -6,6 +6,7 @@ import { registerExtract } from '../extract/command.js';
 import { registerInfo } from '../info/command.js';
 import { registerLeaks } from '../leaks/command.js';
 import { registerLog } from '../log/command.js';
+import { registerMcp } from '../mcp/command.js';
 import { registerMemory } from '../memory/command.js';
 import { registerProcs } from '../procs/command.js';
 import { registerRead } from '../read/command.js';
@@ -27,6 +28,7 @@ export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerInfo,
   registerLeaks,
   registerLog,
+  registerMcp,
   registerMemory,
   registerProcs,
   registerRead,

@@ -4,6 +4,7 @@ import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';
 import { openSource, type SourceOptions } from './kernel-source.js';
 import { printAnswer, printStream, printText, printWarnings } from './output.js';
+import { FORMS_SEPARATOR, isServed } from './served.js';
 import { Progress, terminalWidth } from './terminal.js';
 
 /** Fields common to all answers. */
@@ -54,7 +55,9 @@ export function present<A extends Answer>(
   options: Pick<AnswerOptions, 'json' | 'strict'>,
   words: Words<A>,
 ): void {
-  if (options.json) printAnswer(formatJson(words.toJson(found), 2));
+  if (options.json && isServed)
+    printAnswer([formatJson(words.toJson(found)), words.toText(found, null)].join(FORMS_SEPARATOR));
+  else if (options.json) printAnswer(formatJson(words.toJson(found), 2));
   else printText(words.toText(found, terminalWidth()));
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);

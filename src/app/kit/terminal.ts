@@ -1,4 +1,5 @@
 import { cutWords } from '../../answers/text/cut.js';
+import { isServed } from './served.js';
 
 /** Default width for a terminal of unknown width, such as a serial line. */
 const USUAL_WIDTH = 80;
@@ -48,10 +49,7 @@ export class Progress {
 
   /** Shows `text`, which must be plain, unless the line was redrawn very recently. */
   show(text: string): void {
-    if (!takesEscapes(process.stderr)) return;
-    const now = performance.now();
-    if (now - this.#last < FRAME_MS) return;
-    this.#last = now;
+    if (!takesEscapes(process.stderr) || !this.#isDue()) return;
     this.#drawn = true;
     // Wrapped text in the next row would not be erased.
     const room = (terminalWidth(process.stderr) ?? Number.POSITIVE_INFINITY) - 1;
@@ -67,6 +65,10 @@ export class Progress {
   of(doing: string): (part: number) => void {
     const began = performance.now();
     return (part) => {
+      if (isServed) {
+        if (this.#isDue()) process.send?.({ part, doing });
+        return;
+      }
       const elapsed = performance.now() - began;
       const left =
         elapsed < TELLS_LEFT_MS || part <= 0
@@ -74,6 +76,13 @@ export class Progress {
           : `, ${Math.ceil((elapsed * (1 - part)) / part / 1_000)} s left`;
       this.show(`${doing} … ${Math.round(part * 100)} %${left}`);
     };
+  }
+
+  #isDue(): boolean {
+    const now = performance.now();
+    if (now - this.#last < FRAME_MS) return false;
+    this.#last = now;
+    return true;
   }
 
   /** Removes the line. */

@@ -12,6 +12,19 @@ export interface WorkerLimits {
   readonly bytes: number;
 }
 
+/** A worker of a server: its requests come from outside, and may be cancelled. */
+interface ServedWorker {
+  readonly signal: AbortSignal;
+  /** Open files that it inherits, from descriptor 3 on. */
+  readonly files: readonly number[];
+  readonly environment: NodeJS.ProcessEnv;
+  readonly onMessage: (message: unknown) => void;
+}
+
+export interface WorkerOptions extends WorkerLimits {
+  readonly served?: ServedWorker;
+}
+
 export type WorkerEnd = { readonly text: string } | { readonly failure: WorkerFailure };
 
 const MOST_ANSWER = 64 * 2 ** 20;
@@ -26,13 +39,14 @@ const GRACE_MS = 5000;
  * Runs this program in a new process, and returns its output. It exits with us, even if we are killed: its
  * stdin is a pipe to us (`endWithParent`).
  */
-export function runWorker(words: readonly string[], limits: WorkerLimits): Promise<WorkerEnd> {
+export function runWorker(words: readonly string[], limits: WorkerOptions): Promise<WorkerEnd> {
+  const { served } = limits;
   return new Promise((resolve) => {
     let child: ChildProcess;
     try {
       child = startGroup(process.execPath, [...ownEntry(), ...words], {
-        stdio: ['pipe', 'pipe', 'pipe'],
-        env: { ...process.env, NODE_OPTIONS: nodeOptions(limits.bytes) },
+        stdio: ['pipe', 'pipe', 'pipe', ...(served ? [...served.files, 'ipc' as const] : [])],
+        env: { ...process.env, ...served?.environment, NODE_OPTIONS: nodeOptions(limits.bytes) },
         ...(hasFolder() ? {} : { cwd: '/' }),
       });
     } catch (error) {
@@ -49,7 +63,7 @@ export function runWorker(words: readonly string[], limits: WorkerLimits): Promi
 class Run {
   readonly #child: ChildProcess;
   readonly #resolve: (end: WorkerEnd) => void;
-  readonly #limits: WorkerLimits;
+  readonly #limits: WorkerOptions;
   readonly #pieces: Buffer[] = [];
   readonly #timers: NodeJS.Timeout[];
   #length = 0;
@@ -57,7 +71,7 @@ class Run {
   /** Why this process killed it. */
   #why: Omit<WorkerFailure, 'signal'> | undefined;
 
-  constructor(child: ChildProcess, limits: WorkerLimits, resolve: (end: WorkerEnd) => void) {
+  constructor(child: ChildProcess, limits: WorkerOptions, resolve: (end: WorkerEnd) => void) {
     this.#child = child;
     this.#limits = limits;
     this.#resolve = resolve;
@@ -68,6 +82,11 @@ class Run {
     child.stderr?.on('data', (piece: Buffer) => {
       if (this.#words.length < MOST_WORDS) this.#words += piece.toString('latin1');
     });
+    const { signal, onMessage } = limits.served ?? {};
+    if (onMessage) child.on('message', onMessage);
+    const cancel = () => this.end('killed', 'the worker was cancelled');
+    if (signal?.aborted) cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
     child.once('close', (status, signal) => this.#done(this.#endOf(status, signal)));
   }
 

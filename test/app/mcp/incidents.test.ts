@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ToolCall } from '../../../src/answers/mcp/schema.js';
+import { ROOT } from '../../support/documents.js';
+import { type FixtureName, fixture, incident } from '../../support/fixtures.js';
+import { McpClient, type McpResult } from '../../support/mcp.js';
+import { type MadeProcess, snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-incidents-'));
+let fixtures: McpClient;
+let snapshots: McpClient;
+beforeAll(async () => {
+  const made: MadeProcess[] = [
+    { pid: 1, comm: 'init', anonymous: 300 },
+    { pid: 41, comm: 'indexer', anonymous: 700_000 },
+    { pid: 42, comm: 'web', anonymous: 9_000 },
+  ];
+  writeCapture(join(folder, 'kdump-mem-snapshot'), snapshotFiles(made));
+  execFileSync('tar', ['-czf', join(folder, 'db1.tar.gz'), '-C', folder, 'kdump-mem-snapshot']);
+  fixtures = await McpClient.connect('--root', join(ROOT, 'fixtures'));
+  snapshots = await McpClient.connect('--from', join(folder, 'db1.tar.gz'));
+});
+afterAll(async () => {
+  await fixtures.client.close();
+  await snapshots.client.close();
+  rmSync(folder, { recursive: true });
+});
+
+const MOST_CALLS = 6;
+
+/** What an answer concludes: its first line, and the line of the cause. Tables and details are not conclusions. */
+function conclusionsOf({ text, failed }: McpResult): string[] {
+  if (failed) return [];
+  const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
+  return [
+    ...lines.slice(0, 1),
+    ...lines.filter((line) => /^(?:Probable|Possible) cause: |^CRITICAL /.test(line)).slice(0, 1),
+  ];
+}
+
+/**
+ * An agent without an idea of its own: it begins with triage, and makes each suggested call once, in the suggested
+ * order. It stops where an answer concludes what it looks for.
+ */
+async function follow(client: McpClient, source: string, culprit: RegExp): Promise<ToolCall[]> {
+  const queue: ToolCall[] = [{ tool: 'triage', arguments: { source } }];
+  const made: ToolCall[] = [];
+  while (made.length < MOST_CALLS) {
+    const call = queue.shift();
+    if (!call) break;
+    made.push(call);
+    const result = await client.call(call.tool, call.arguments);
+    if (conclusionsOf(result).some((line) => culprit.test(line))) return made;
+    for (const next of result.structured.next)
+      if (![...queue, ...made].some((known) => JSON.stringify(known) === JSON.stringify(next)))
+        queue.push(next);
+  }
+  throw new Error(`${source}: not found in ${JSON.stringify(made)}`);
+}
+
+/** The process whose sockets pin most, as drgn counted them. */
+function largestHolder(name: FixtureName): RegExp {
+  const pinned = new Map<string, number>();
+  for (const { holders, total } of fixture(name).truth.sockets) {
+    const owners = new Set(holders.map(({ pid, comm }) => `pid ${pid} (${comm})`));
+    for (const owner of owners) pinned.set(owner, (pinned.get(owner) ?? 0) + total.pinnedBytes);
+  }
+  const [[owner = ''] = []] = [...pinned].toSorted(([, a], [, b]) => b - a);
+  return new RegExp(`sockets pin .* ${owner.replaceAll(/[()]/g, '\\$&')} holds`);
+}
+
+const { drgn } = incident().truth;
+
+test.each([
+  // The largest process is innocent.
+  ['incident.vmcore', new RegExp(`sockets of pid ${drgn.pid} \\(${drgn.comm}\\) pin 115 MiB`)],
+  // Extracts have sockets, and neither log nor page frames.
+  ['dumps/6.12.vmcore', largestHolder('6.12')],
+  ['dumps/newest.vmcore', largestHolder('newest')],
+  ['dumps/6.12-arm64-16k.vmcore', largestHolder('6.12-arm64-16k')],
+  ['logs/panic-null-7.2.log', /Kernel oops: invalid memory access at 0x0+ in panics_do \[panics\]/],
+  ['logs/panic-stack-5.10.log', /in panics_recurse \[panics\]: stack guard page was hit/],
+  ['logs/panic-hung-task-7.2.log', /Hung task: pid 134 \(panics-hang\)/],
+  ['logs/panic-soft-lockup-5.10.log', /Soft lockup: CPU 1 stuck for 5 s in pid 109 \(insmod\)/],
+  ['logs/oom-6.12.log', /anonymous memory, 96\.0 MiB of it in pid 175 \(takeuser\)/],
+])('%s: suggested calls alone lead to the culprit', async (source, culprit) => {
+  const calls = await follow(fixtures, source, culprit);
+  expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
+});
+
+test('a snapshot: suggested calls alone lead to the process that has the memory', async () => {
+  const calls = await follow(snapshots, join(folder, 'db1.tar.gz'), /pid 41 \(indexer\)/);
+  expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
+});
