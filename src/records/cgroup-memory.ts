@@ -23,6 +23,11 @@ export interface CgroupMemory {
   readonly kernel: number | null;
   readonly slab: number | null;
   readonly sock: number | null;
+  /** Times that socket memory was throttled (memory.stat `sock_throttled`, recent kernels). */
+  readonly sockThrottled: number | null;
+  /** Page cache on the active and on the inactive list; the first is the working set of files. */
+  readonly activeFile: number | null;
+  readonly inactiveFile: number | null;
   /** Page cache on the file lists, and reclaimable slab. */
   readonly reclaimable: number | null;
   /** Times that usage reached memory.high and memory.max (version 1: failcnt), and kills by the OOM killer. */

@@ -1,10 +1,11 @@
 import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../base/errors.js';
+import { readUptime } from '../host/proc/machine-sample.js';
 import type { LogRecord } from '../records/log-records.js';
 import type { CaptureOrigin } from '../records/sample-origin.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { bySeverity, type Finding } from './finding.js';
+import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
 import type { HostCheckName, HostReader, Unread } from './host-reader.js';
 import { withHypervisor } from './hypervisor.js';
@@ -36,6 +37,8 @@ export interface HostOrigin extends CaptureOrigin {
 export interface HostTriage {
   readonly of: HostOrigin;
   readonly release: string;
+  /** Undefined: unknown. */
+  readonly uptimeSeconds: number | undefined;
   /** The most severe first. */
   readonly findings: readonly Finding[];
   /** Number of overwritten log messages; null: unknown. */
@@ -72,7 +75,8 @@ export function triageHost(parts: HostParts): HostTriage {
   if (typeof memory === 'string') warnings.add('unreadable', memory);
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
-  const own = logged ? logFindings(logged.records, pageSize) : [];
+  const uptime = readUptime(reader.source) ?? undefined;
+  const own = logged ? withPast(logFindings(logged.records, pageSize), uptime) : [];
   const findings = [
     ...own,
     ...findingsBeside(own, otherLogs),
@@ -97,6 +101,7 @@ export function triageHost(parts: HostParts): HostTriage {
     memory: counted,
     warnings: list,
     findings: bySeverity(all),
+    uptimeSeconds: uptime,
     overwritten: logged?.overwritten ?? null,
     complete: list.length === 0 && logged?.overwritten === 0,
   };

@@ -1,4 +1,4 @@
-import type { Evidence, Figure, Finding } from './finding.js';
+import { type Figure, type Finding, lastTime } from './finding.js';
 import { isHalted } from './hypervisor.js';
 
 /** Reasons to link a finding to its cause: the fact that both share. */
@@ -7,6 +7,9 @@ export const CAUSE_RELATIONS = [
   'share-of-shortfall',
   'same-process',
   'same-zone',
+  'same-cgroup',
+  'same-moment',
+  'frees-enough',
   'idle-cpu',
   'rule',
 ] as const;
@@ -85,6 +88,9 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
   for (const [index, { code, figures }] of findings.entries()) {
     if (code === 'soft-lockup') link(causeOfLockup(findings, index));
     if (code === 'low-memory') link(causeOfLowZone(findings, index, links));
+    if (code === 'cgroup-near-limit' || code === 'oom-kills') link(causeInCgroup(findings, index));
+    if (code === 'low-available') link(causeOfLittle(findings, index));
+    if (code === 'low-memory' || code === 'memory-pressure') link(causeNow(findings, index));
     if (code === 'unattributed-memory' && facts.socketsUncounted)
       link(causeOfUnattributed(findings, index));
     if (code === 'queued-data-of-process' || code === 'queued-data')
@@ -135,15 +141,12 @@ function causeOfPanic(findings: readonly Finding[], effect: number): CauseLink |
   return last && { effect, cause: last[0], relation: 'panic-message', figures: { reason } };
 }
 
-/** Seconds since boot of a finding's last line; −1: the log has no timestamps. */
-function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
-  const timeOf = (one: Evidence) =>
-    one.kind === 'log' && one.timestamp !== null ? Number(one.timestamp) / 1e9 : -1;
-  return Math.max(-1, ...evidence.map(timeOf));
-}
-
 function isShortage({ code, figures }: Finding): boolean {
   return code === 'oom-kill' && figures.scope === 'machine' && figures.reason === 'global';
+}
+
+function isGroupShortage({ code, figures }: Finding): boolean {
+  return code === 'oom-kill' && figures.scope === 'cgroup';
 }
 
 /** Findings about memory that no counter of the report includes. */
@@ -246,6 +249,54 @@ function causeOfLowZone(
   return undefined;
 }
 
+/** Links what a cgroup shows now to the report of its OOM kill. */
+function causeInCgroup(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const { cgroup } = findings[effect]!.figures;
+  const cause = findings.findIndex(
+    (one) => isGroupShortage(one) && cgroup != null && one.figures.cgroup === cgroup,
+  );
+  if (cause < 0) return undefined;
+  return { effect, cause, relation: 'same-cgroup', figures: { cgroup: cgroup ?? null } };
+}
+
+/** Memory that is large only if something is wrong, by its finding. */
+const EXCESSIVE: ReadonlySet<string> = new Set([
+  ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'unattributed-memory'],
+  ...['pipes', 'vmalloc', 'shared-memory', 'unreclaimable-slab', 'kernel-stacks', 'page-tables'],
+  'hugetlb-unused',
+]);
+/** Share of memory that is available on a machine without a shortage. */
+const ENOUGH = 0.1;
+
+/** Links little available memory to the largest excess, if there would be enough without it. */
+function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const [available, total] = ['availableBytes', 'totalBytes'].map((name) =>
+    Number(findings[effect]!.figures[name]),
+  );
+  const [largest] = [...findings.entries()]
+    .filter(([, { code, severity }]) => EXCESSIVE.has(code) && severity !== 'note')
+    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
+  if (!largest || available === undefined || total === undefined) return undefined;
+  const [cause, finding] = largest;
+  const share = (available + bytesOf(finding)) / total;
+  if (!(share >= ENOUGH)) return undefined;
+  const figures = { freeBytes: available + bytesOf(finding), share, availableBytes: available };
+  return { effect, cause, relation: 'frees-enough', figures };
+}
+
+/** Links a symptom of the machine to little available memory, or else to a cgroup that stalls. */
+function causeNow(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const { code, figures } = findings[effect]!;
+  if (figures.cgroup != null) return undefined;
+  const little = findings.findIndex((one) => one.code === 'low-available');
+  const stalled = findings.findIndex(
+    ({ figures: of }) =>
+      of.cgroup != null && Number(of.fullAvg60 ?? 0) >= EXPLAINS * Number(figures.fullAvg60),
+  );
+  const cause = little < 0 && code === 'memory-pressure' ? stalled : little;
+  return cause < 0 ? undefined : { effect, cause, relation: 'same-moment', figures: {} };
+}
+
 /** Links unattributed memory to sockets: without kernel memory, the memory that they pin is unattributed. */
 function causeOfUnattributed(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const shortfallBytes = bytesOf(findings[effect]!);
@@ -314,7 +365,10 @@ function conclusionOf(
 ): Conclusion | undefined {
   const isWorth = (least: readonly Finding['severity'][]) => (one: Finding, index: number) =>
     least.includes(one.severity) &&
-    (isShortage(one) || (links.get(index)?.relation ?? 'same-process') !== 'same-process');
+    (isShortage(one) ||
+      isGroupShortage(one) ||
+      one.code === 'low-available' ||
+      (links.get(index)?.relation ?? 'same-process') !== 'same-process');
   const critical = findings.findIndex(isWorth(['critical']));
   const effect = critical < 0 ? findings.findIndex(isWorth(['warning'])) : critical;
   if (effect < 0) return undefined;
@@ -343,11 +397,89 @@ function conclusionOf(
       },
     };
   }
+  const group = findings[cause]!;
+  if (isGroupShortage(group)) return { effect, cause: null, ...byGroup(group) };
+  const little = [...links.values()].find(
+    (one) => one.cause === cause && one.relation === 'frees-enough',
+  );
+  if (little) {
+    const { pid = null, comm = null, anonBytes = null } = findings[little.effect]!.figures;
+    const largest = { largestPid: pid, largestComm: comm, largestRssBytes: anonBytes };
+    return { confidence: 'likely', effect, cause, figures: { ...little.figures, ...largest } };
+  }
+  if (group.code === 'low-available') return { effect, cause: null, ...byUse(group.figures) };
   if (shortage === undefined) {
     const isProven = findings[cause]!.code !== 'hypervisor-overcommitted';
     return { confidence: isProven ? 'likely' : 'possible', effect, cause, figures: {} };
   }
   return { effect, cause: null, ...byCounters(findings[shortage]!.figures) };
+}
+
+/** The largest process, if it has most of the largest use; otherwise the use is open. */
+function byUse({
+  pid,
+  comm,
+  anonBytes,
+  use,
+  useBytes,
+  totalBytes,
+}: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
+  const figures = {
+    useBytes: useBytes ?? null,
+    use: use ?? null,
+    managedBytes: totalBytes ?? null,
+  };
+  const isMost = use === 'anonymous' && Number(anonBytes ?? 0) >= EXPLAINS * Number(useBytes);
+  if (!isMost) return { confidence: 'unknown', figures };
+  const largest = { largestPid: pid ?? null, largestComm: comm ?? null };
+  return { confidence: 'possible', figures: { ...figures, ...largest, bytes: anonBytes ?? null } };
+}
+
+/** Counters of memory.stat for memory that reclaim cannot free; names of version 1 follow those of version 2. */
+const CHARGED: readonly (readonly [what: string, names: readonly string[]])[] = [
+  [HELD.anonBytes, ['anon', 'total_rss', 'rss']],
+  [HELD.sharedBytes, ['shmem', 'total_shmem']],
+  [HELD.slabUnreclaimableBytes, ['slab_unreclaimable']],
+  [HELD.pageTableBytes, ['pagetables']],
+  [HELD.kernelStackBytes, ['kernel_stack']],
+  ['socket buffers', ['sock']],
+  ['vmalloc', ['vmalloc']],
+];
+
+/** The largest kind of memory of a cgroup that reached its limit, and its process. */
+function byGroup({ figures, oom }: Finding): Pick<Conclusion, 'confidence' | 'figures'> {
+  const {
+    cgroup = null,
+    limitBytes,
+    usageBytes,
+    largestPid,
+    largestComm,
+    largestRssBytes,
+  } = figures;
+  const [counters = {}] = (oom?.memcgs ?? []).map(({ counters: of }) => of);
+  const whole = [limitBytes, usageBytes].find((one) => typeof one === 'number');
+  const known = { cgroup, managedBytes: whole ?? null };
+  const held = CHARGED.flatMap(([what, names]) => {
+    const bytes = names.map((name) => counters[name]).find((one) => one !== undefined);
+    return bytes === undefined ? [] : [{ what, bytes }];
+  });
+  const [most] = held.toSorted((a, b) => b.bytes - a.bytes);
+  if (!most || whole === undefined || most.bytes < EXPLAINS * whole)
+    return { confidence: 'unknown', figures: { ...known, bytes: null } };
+  const isHeld =
+    [HELD.anonBytes, HELD.sharedBytes].includes(most.what as never) &&
+    Number(largestRssBytes ?? 0) >= EXPLAINS * most.bytes;
+  return {
+    confidence: isHeld ? 'likely' : 'possible',
+    figures: {
+      ...known,
+      bytes: most.bytes,
+      counter: most.what,
+      largestPid: isHeld ? (largestPid ?? null) : null,
+      largestComm: isHeld ? (largestComm ?? null) : null,
+      largestRssBytes: isHeld ? (largestRssBytes ?? null) : null,
+    },
+  };
 }
 
 /** Without a finding, the report's own counters show the largest kind of memory, and its process. */

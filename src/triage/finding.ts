@@ -56,6 +56,7 @@ export const FINDING_CODES = [
   'hugetlb-unused',
   'zombies',
   'hypervisor-overcommitted',
+  'clock-unstable',
 ] as const;
 export type FindingCode = (typeof FINDING_CODES)[number];
 
@@ -117,6 +118,38 @@ export interface Finding {
 export function bySeverity(findings: readonly Finding[]): Finding[] {
   const rank = ({ severity }: Finding) => SEVERITIES.indexOf(severity);
   return findings.toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Seconds since boot of a finding's last line; −1: the log has no timestamps. */
+export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
+  const timeOf = (one: Evidence) =>
+    one.kind === 'log' && one.timestamp !== null ? Number(one.timestamp) / 1e9 : -1;
+  return Math.max(-1, ...evidence.map(timeOf));
+}
+
+/** Shortages that the kernel survives. */
+const PASSING: readonly string[] = ['oom-kill', 'allocation-failure', 'network-memory'];
+/** Age in seconds from which such an event no longer describes the machine. */
+const PAST_SECONDS = 3600;
+
+/**
+ * Makes shortages of the log a note if the machine ran on long since: they must not hide a present problem.
+ *
+ * @param uptimeSeconds on the log's clock; undefined: unknown
+ */
+export function withPast(
+  findings: readonly Finding[],
+  uptimeSeconds: number | null | undefined,
+): Finding[] {
+  return findings.map((one) => {
+    const { code, figures } = one;
+    const isFatal = ['panic', 'no-killable-process'].includes(String(figures.outcome));
+    const then = lastTime(one);
+    if (uptimeSeconds == null || then < 0 || isFatal || !PASSING.includes(code)) return one;
+    const secondsAgo = Math.floor(uptimeSeconds - then);
+    if (secondsAgo < PAST_SECONDS) return one;
+    return { ...one, severity: 'note', figures: { ...figures, secondsAgo } };
+  });
 }
 
 /** Details of the HTML page. Undefined: unreadable, and a warning gives the reason. */

@@ -1,15 +1,16 @@
 import { HostError } from '../base/errors.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
+import { optionalText } from '../host/proc/process.js';
+import type { Pressure } from '../records/machine-sample.js';
 import type { Finding } from './finding.js';
 import { near } from './host-limits.js';
-import { found } from './host-memory.js';
-import { type HostReader, isAbsent } from './host-reader.js';
+import { FULL_PRESSURE, found, isStalled } from './host-memory.js';
+import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
+import { HostReader, isAbsent, malformed } from './host-reader.js';
 
 const ROOT = '/sys/fs/cgroup';
 /** At the limit a charge reclaims memory, and then invokes the OOM killer. */
 const NEAR_LIMIT = 0.9;
-/** Percentage of the time in which tasks of the cgroup stall. */
-const THROTTLED = 5;
 /** Maximum number of cgroups to read: a machine with 500 pods has about 3,000. */
 const MAX_CGROUPS = 5000;
 const MAX_DEPTH = 32;
@@ -23,6 +24,8 @@ interface Usage {
   readonly cgroup: string;
   readonly kills: number;
   readonly finding: Finding | undefined;
+  /** Tasks of the cgroup that stall for memory. */
+  readonly stalled?: Finding | undefined;
 }
 
 /** Cgroups near their limit or throttled, and OOM kills by cgroup. @throws {HostError} */
@@ -33,6 +36,7 @@ export function* cgroups(host: HostReader): Generator<Finding> {
     throw new HostError('gone', `${ROOT}: no memory controller found`);
   const root = isV2 ? ROOT : `${ROOT}/memory`;
   const waiting = [{ folder: root, depth: 0 }];
+  if (!isV2 && top.includes('pids')) waiting.push({ folder: `${ROOT}/pids`, depth: 0 });
   const usages: Usage[] = [];
   const tasks: Finding[] = [];
   let count = 0;
@@ -57,7 +61,8 @@ export function* cgroups(host: HostReader): Generator<Finding> {
     if (depth < MAX_DEPTH)
       for (const name of names)
         if (!isFile(name)) waiting.push({ folder: `${folder}/${name}`, depth: depth + 1 });
-    const cgroup = folder.slice(root.length) || '/';
+    const own = folder.startsWith(root) ? root : `${ROOT}/pids`;
+    const cgroup = folder.slice(own.length) || '/';
     try {
       if (names.has('pids.max')) tasks.push(...pidsNear(host, folder, cgroup));
       if (names.has('memory.current')) usages.push(usageV2(host, folder, cgroup, names));
@@ -70,9 +75,12 @@ export function* cgroups(host: HostReader): Generator<Finding> {
     }
   }
   const memory = usages.flatMap(({ finding }) => finding ?? []);
-  yield* memory
+  const processes = new CgroupProcesses(host, isV2);
+  for (const each of memory
     .toSorted((a, b) => Number(b.figures.share) - Number(a.figures.share))
-    .slice(0, MAX_FINDINGS);
+    .slice(0, MAX_FINDINGS))
+    yield processes.named(each);
+  yield* stalledGroups(usages, processes);
   yield* tasks.slice(0, MAX_FINDINGS);
   yield* killsByCgroup(usages, isV2);
 }
@@ -94,17 +102,21 @@ function usageV2(
   const used = host.number(`${folder}/memory.current`);
   const max = limitOf(host, `${folder}/memory.max`);
   const high = limitOf(host, `${folder}/memory.high`);
+  // Without CONFIG_PSI the file does not exist.
+  const text = names.has('memory.pressure') ? host.optional(`${folder}/memory.pressure`) : '';
+  const pressure = parsePressure(text);
+  if (text !== '' && !pressure) throw malformed(`${folder}/memory.pressure`);
+  const stalled = pressure && isStalled(pressure) ? stalls(cgroup, pressure, used) : undefined;
+  const own = { cgroup, kills, stalled };
   if (max !== null && used >= NEAR_LIMIT * max) {
-    const finding = nearLimit(host, folder, cgroup, { used, limit: max, prefix: '' });
-    if (finding) return { cgroup, kills, finding };
+    const finding = nearLimit(host, folder, cgroup, { used, limit: max, prefix: '', pressure });
+    if (finding) return { ...own, finding };
   }
-  if (high === null || used < NEAR_LIMIT * high) return { cgroup, kills, finding: undefined };
+  if (high === null || used < NEAR_LIMIT * high) return { ...own, finding: undefined };
   const events = host.text(`${folder}/memory.events`);
   const times = host.figure(`${folder}/memory.events`, events, /^high (\d{1,15})$/m);
-  // Without CONFIG_PSI the file does not exist.
-  const pressure = parsePressure(host.optional(`${folder}/memory.pressure`));
-  if (times === 0 || (pressure?.full.avg60 ?? 0) < THROTTLED)
-    return { cgroup, kills, finding: undefined };
+  if (times === 0 || (pressure?.full.avg60 ?? 0) < FULL_PRESSURE)
+    return { ...own, finding: undefined };
   const figures = {
     cgroup,
     limit: 'memory.high',
@@ -114,11 +126,68 @@ function usageV2(
     reclaimableBytes: null,
     fullAvg60: pressure?.full.avg60 ?? null,
   };
-  return {
+  return { ...own, finding: found('cgroup-near-limit', 'warning', figures, 'procs --by cgroup') };
+}
+
+/** Stalls of a cgroup, also where its limit leaves too little page cache: reclaim then only moves the problem. */
+function stalls(cgroup: string, { some, full }: Pressure, usedBytes: number): Finding {
+  const figures = {
     cgroup,
-    kills,
-    finding: found('cgroup-near-limit', 'warning', figures, 'procs --by cgroup'),
+    fullAvg10: full.avg10,
+    fullAvg60: full.avg60,
+    someAvg10: some.avg10,
+    someAvg60: some.avg60,
+    usedBytes,
   };
+  return found('memory-pressure', 'warning', figures, 'procs --by cgroup');
+}
+
+/** The innermost cgroups that stall without another finding: pressure includes that of descendants. */
+function* stalledGroups(usages: readonly Usage[], processes: CgroupProcesses): Generator<Finding> {
+  const all = usages.filter(({ stalled }) => stalled);
+  const inner = all.flatMap(({ cgroup, finding, stalled }) => {
+    const isOuter = cgroup === '/' || all.some((one) => one.cgroup.startsWith(`${cgroup}/`));
+    return isOuter || finding || !stalled ? [] : [stalled];
+  });
+  const average = ({ figures }: Finding) => Number(figures.fullAvg60);
+  for (const each of inner.toSorted((a, b) => average(b) - average(a)).slice(0, MAX_FINDINGS))
+    yield processes.named(each);
+}
+
+/** The processes of the host by cgroup, read once they are needed. */
+class CgroupProcesses {
+  #all: readonly (ProcessStatus & { readonly cgroup: string })[] | undefined;
+  /** A process that is unreadable hides no cgroup at its limit: it is no part of what the check misses. */
+  readonly #reader: HostReader;
+
+  constructor(
+    readonly host: HostReader,
+    readonly isV2: boolean,
+  ) {
+    this.#reader = new HostReader(host.source, host.pageSize);
+  }
+
+  /** The finding of a cgroup, with its process that has the most anonymous memory. */
+  named(finding: Finding): Finding {
+    const { source } = this.host;
+    const form = this.isV2 ? /^0::(.*)$/m : /^\d+:(?:[\w=]+,)*memory(?:,[\w=]+)*:(.*)$/m;
+    this.#all ??= processesOf(this.#reader, 'cgroups').flatMap((each) => {
+      const cgroup = form.exec(optionalText(source, `/proc/${each.pid}/cgroup`))?.[1];
+      return cgroup === undefined ? [] : [{ ...each, cgroup }];
+    });
+    const own = String(finding.figures.cgroup);
+    const [most] = this.#all
+      .filter(({ cgroup }) => cgroup === own || cgroup.startsWith(`${own}/`))
+      .toSorted((a, b) => b.anonBytes - a.anonBytes);
+    // If a process is unreadable, only one with most of the memory is the largest for sure.
+    const isWhole = this.#reader.unread.length === 0;
+    const least = isWhole ? 1 : Number(finding.figures.usedBytes) / 2;
+    const process =
+      most && most.anonBytes >= least
+        ? { pid: most.pid, comm: commIn(this.host)(most.pid), anonBytes: most.anonBytes }
+        : { pid: null, comm: null, anonBytes: null };
+    return { ...finding, figures: { ...finding.figures, ...process } };
+  }
 }
 
 function usageV1(
@@ -140,12 +209,19 @@ function usageV1(
   };
 }
 
+interface AtLimit {
+  readonly used: number;
+  readonly limit: number;
+  readonly prefix: string;
+  readonly pressure?: Pressure | null;
+}
+
 /** Undefined if enough page cache can be reclaimed. */
 function nearLimit(
   host: HostReader,
   folder: string,
   cgroup: string,
-  { used, limit, prefix }: { used: number; limit: number; prefix: string },
+  { used, limit, prefix, pressure }: AtLimit,
 ): Finding | undefined {
   const path = `${folder}/memory.stat`;
   const stat = host.text(path);
@@ -161,7 +237,7 @@ function nearLimit(
     limitBytes: limit,
     share: kept / limit,
     reclaimableBytes: cache,
-    fullAvg60: null,
+    fullAvg60: pressure?.full.avg60 ?? null,
   };
   return found('cgroup-near-limit', 'warning', figures, 'procs --by cgroup');
 }

@@ -63,7 +63,11 @@ export function hostFindings(host: HostReader): Finding[] {
 export function withHostFindings(answer: TriageAnswer, host: HostReader): TriageAnswer {
   const ofHost = hostFindings(host);
   const named = new Set(ofHost.filter(hasOwner).map(subjectOf));
-  const kept = answer.findings.filter((each) => hasOwner(each) || !named.has(subjectOf(each)));
+  const isShared = host.checked.includes('shared-memory');
+  const kept = answer.findings.filter((each) =>
+    // Files of the host have a creator, and the names that a process sees.
+    each.code === 'shared-memory' ? !isShared : hasOwner(each) || !named.has(subjectOf(each)),
+  );
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more]);

@@ -8,7 +8,7 @@ const NEEDED_ORDER = 3;
 /** Smaller zones (DMA) serve few allocations. Bytes. */
 const MIN_ZONE_BYTES = 64 * 2 ** 20;
 /** Percentage of the time in which all tasks stall: throughput is visibly reduced. */
-const FULL_PRESSURE = 5;
+export const FULL_PRESSURE = 5;
 /** Percentage of the time in which some task stalls. */
 const SOME_PRESSURE = 20;
 /** The default of vm.dirty_ratio is 20 % of available memory: writers are throttled above it. */
@@ -17,6 +17,8 @@ const DIRTY_SHARE = 0.1;
 const IO_PRESSURE = 20;
 /** A healthy machine has a few percent of unreclaimable slab. */
 export const SLAB_SHARE = 0.1;
+/** Share of MemTotal from which a file in memory that no process maps is a warning. */
+export const SHARED_SEVERE_SHARE = 0.1;
 /** Shares of a smaller amount are not significant. Bytes. */
 export const MIN_BYTES = 256 * 2 ** 20;
 /** Unused huge pages in the pool: other allocations cannot use them. */
@@ -123,14 +125,19 @@ function pressureOf(host: HostReader, resource: 'memory' | 'io'): Pressure {
   return pressure;
 }
 
+/** Both averages must be high: a past spike is no longer a problem, and the last 10 s alone may be a spike. */
+export function isStalled({ some, full }: Pressure): boolean {
+  const isFull = full.avg10 >= FULL_PRESSURE && full.avg60 >= FULL_PRESSURE / 5;
+  return isFull || (some.avg10 >= SOME_PRESSURE && some.avg60 >= SOME_PRESSURE / 5);
+}
+
 /** Tasks that stall on memory. @throws {HostError} */
 export function* memoryPressure(host: HostReader): Generator<Finding> {
-  const { some, full } = pressureOf(host, 'memory');
-  // Both averages must be high: a past spike is no longer a problem, and the last 10 s alone may be a spike.
-  const isFull = full.avg10 >= FULL_PRESSURE && full.avg60 >= FULL_PRESSURE / 5;
-  const isSome = some.avg10 >= SOME_PRESSURE && some.avg60 >= SOME_PRESSURE / 5;
-  if (!isFull && !isSome) return;
+  const pressure = pressureOf(host, 'memory');
+  if (!isStalled(pressure)) return;
+  const { some, full } = pressure;
   const figures = {
+    cgroup: null,
     fullAvg10: full.avg10,
     fullAvg60: full.avg60,
     someAvg10: some.avg10,

@@ -7,7 +7,7 @@ import { optionalText, statusFields } from '../host/proc/process.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import type { Finding } from './finding.js';
 import { NEAR } from './host-limits.js';
-import { found } from './host-memory.js';
+import { found, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
 
 /** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
@@ -40,12 +40,12 @@ const BPF_MAP = /^(?:bpf_map_area_alloc|__bpf_map_area_alloc|\w+_map_alloc)$/;
 const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack_node)$/;
 /** A smaller process is not named as the largest. */
 const LARGE_SHARE = 0.05;
-/** Minimum share of MemTotal for a file in memory; the second is a warning if no process maps the file. */
+/** Minimum share of MemTotal for a file in memory. */
 const SHARED_SHARE = 0.05;
-const SHARED_SEVERE_SHARE = 0.1;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
 
-interface Process {
+/** A process by /proc/PID/status. */
+export interface ProcessStatus {
   readonly pid: number;
   readonly state: string;
   readonly parent: number;
@@ -238,18 +238,18 @@ function largestMaps(host: HostReader) {
 
 type CommOf = (pid: number) => string | null;
 
-const commIn =
+export const commIn =
   (host: HostReader): CommOf =>
   (pid) =>
     optionalText(host.source, `/proc/${pid}/comm`).trimEnd() || null;
 
 /** Reads /proc/PID/status, which needs no mmap_lock. A process that exits meanwhile is left out. */
-function processesOf(host: HostReader, check: HostCheckName = 'processes'): Process[] {
+export function processesOf(host: HostReader, check: HostCheckName = 'processes'): ProcessStatus[] {
   const pids = listedPids(host.source);
   const miss = (why: string) => host.miss(check, HIDES, new HostError('denied', why));
   if (!pids.includes('1')) miss('/proc does not list all processes (hidepid, or a pid namespace)');
   if (pids.length > MAX_PROCESSES) miss(`only ${MAX_PROCESSES} processes were read`);
-  const all: Process[] = [];
+  const all: ProcessStatus[] = [];
   let damaged = 0;
   for (const pid of pids.slice(0, MAX_PROCESSES)) {
     try {
@@ -284,7 +284,7 @@ function withoutName(status: string): string {
   return status.startsWith('Name:') ? statusFields(status) : status;
 }
 
-function* zombies(all: readonly Process[], comm: CommOf): Generator<Finding> {
+function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
   const byParent = grouped(
     all.filter(({ state }) => state === 'Z'),
     ({ parent }) => parent,
@@ -299,7 +299,11 @@ function* zombies(all: readonly Process[], comm: CommOf): Generator<Finding> {
 }
 
 /** Processes whose main thread is in state D, by the function that it waits in. */
-function* blocked(host: HostReader, all: readonly Process[], comm: CommOf): Generator<Finding> {
+function* blocked(
+  host: HostReader,
+  all: readonly ProcessStatus[],
+  comm: CommOf,
+): Generator<Finding> {
   const byPlace = grouped(
     all.filter(({ state }) => state === 'D'),
     ({ pid }) => placeOf(optionalText(host.source, `/proc/${pid}/wchan`).trim()),
@@ -310,9 +314,28 @@ function* blocked(host: HostReader, all: readonly Process[], comm: CommOf): Gene
     const [first] = group;
     if (!first || group.length < SOME_BLOCKED) continue;
     const severity = group.length >= MANY_BLOCKED ? 'warning' : 'note';
-    const figures = { tasks: group.length, pid: first.pid, comm: comm(first.pid), symbol };
+    const stack = stackOf(host, first.pid);
+    const figures = {
+      tasks: group.length,
+      pid: first.pid,
+      comm: comm(first.pid),
+      symbol: symbol ?? stack[0] ?? null,
+      ...(stack.length > 0 ? { stack: stack.join(' ← ') } : {}),
+    };
     yield found('blocked-tasks', severity, figures, 'procs');
   }
+}
+
+/** Functions that a finding shows of a stack. */
+const MAX_FRAMES = 6;
+
+/** The innermost functions of the main thread; empty: not readable (root), or not part of a snapshot. */
+function stackOf(host: HostReader, pid: number): string[] {
+  // Lines such as `[<0>] rpc_wait_bit_killable+0x11/0x70 [sunrpc]` (proc_pid_stack, fs/proc/base.c).
+  const text = optionalText(host.source, `/proc/${pid}/task/${pid}/stack`);
+  return [...text.matchAll(/^\[<\w+>\] ([A-Za-z_][\w.]{0,63})\+/gm)]
+    .map(([, symbol = '']) => symbol)
+    .slice(0, MAX_FRAMES);
 }
 
 /** Null: the kernel does not show it. */
@@ -338,7 +361,11 @@ function* shareOf(
  * Processes near their limit of open files. A descriptor table is never smaller than the number of
  * descriptors.
  */
-function* descriptors(host: HostReader, all: readonly Process[], comm: CommOf): Generator<Finding> {
+function* descriptors(
+  host: HostReader,
+  all: readonly ProcessStatus[],
+  comm: CommOf,
+): Generator<Finding> {
   let denied = 0;
   let count = 0;
   for (const { pid, fdTable } of all) {

@@ -8,7 +8,7 @@ import { StructReader } from '../walk/struct-reader.js';
 import { taskTable } from '../walk/tasks/task-table.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Figure, type Finding, type FindingCode, severityOf } from './finding.js';
-import { MAX_CACHES, MIN_BYTES, SLAB_SHARE } from './host-memory.js';
+import { MAX_CACHES, MIN_BYTES, SHARED_SEVERE_SHARE, SLAB_SHARE } from './host-memory.js';
 
 interface Subject {
   readonly code: FindingCode;
@@ -74,10 +74,18 @@ function ofAreas(): Subject {
 /** Kernel memory out of proportion, with its largest owner. */
 export function kernelMemory(
   kernel: Kernel,
-  { memory }: Pick<MemoryAnswer, 'memory'>,
+  { memory, sharedFiles = [] }: Pick<MemoryAnswer, 'memory' | 'sharedFiles'>,
   warnings: Warnings,
 ): Finding[] {
-  return leaves(memory).flatMap((category) => {
+  const shared = sharedFiles.flatMap(({ name, bytes, mapped, opener }): Finding[] => {
+    const share = bytes / memory.bytes;
+    if (severityOf(bytes, memory.bytes) === undefined) return [];
+    const { pid = null, comm = null } = opener ?? {};
+    const figures = { kind: 'file', name, bytes, share, pid, comm, mapped: mapped ? 1 : 0 };
+    const severity = !mapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
+    return [{ code: 'shared-memory', severity, figures, evidence: [], next: 'memory --files' }];
+  });
+  const found = leaves(memory).flatMap((category): Finding[] => {
     const { category: name, bytes } = category;
     const subject = SUBJECTS[name];
     const share = bytes / memory.bytes;
@@ -88,6 +96,7 @@ export function kernelMemory(
     const figures = { bytes, share, ...subject.figures(kernel, category, warnings) };
     return [{ code, severity, figures, evidence: [], next }];
   });
+  return [...found, ...shared];
 }
 
 interface Amount {

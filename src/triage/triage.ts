@@ -17,7 +17,7 @@ import { Unknowns } from '../walk/machine/unknowns.js';
 import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { bySeverity, type Finding, type StackEvidence } from './finding.js';
+import { bySeverity, type Finding, type StackEvidence, withPast } from './finding.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
 import type { HostReader } from './host-reader.js';
 import { steal, withHypervisor } from './hypervisor.js';
@@ -79,7 +79,10 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
       ? attempted(warnings, 'the stack of the panic', () => stackOfCpu(kernel, cpu, warnings))
       : undefined;
   const times = attempted(warnings, 'CPU time', () => cpuTimesOf(kernel));
-  const logged = log ? logFindings(log.records, kernel.facts.pageSize) : [];
+  const { clock } = machine;
+  // The log’s clock stands still during suspend.
+  const uptime = clock && Number(clock.uptime - clock.asleep) / 1e9;
+  const logged = log ? withPast(logFindings(log.records, kernel.facts.pageSize), uptime) : [];
   const findings = [
     ...withPanic(logged, machine, { stack: panicStack, log }),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { briefText } from '../../src/answers/triage/brief.js';
 import { concluded, conclusionSentences } from '../../src/answers/triage/causes.js';
+import { findingSentences } from '../../src/answers/triage/words.js';
 import { type Causes, causesOf } from '../../src/triage/causes.js';
-import type { Finding } from '../../src/triage/finding.js';
+import { type Finding, withPast } from '../../src/triage/finding.js';
 
 const MIB = 2 ** 20;
 
@@ -305,4 +307,132 @@ test('small unread queues are listed below the memory that their process pins', 
   expect(trees.map(({ below }) => below.map(({ finding: one }) => one.code))).toEqual([
     ['unread-sockets'],
   ]);
+});
+
+/** A cgroup at its limit of 64 MiB: 60 of them anonymous. */
+const groupOom = (figures: Finding['figures'] = {}, counters: Record<string, number> = {}) =>
+  ({
+    ...finding(
+      'oom-kill',
+      {
+        scope: 'cgroup',
+        reason: 'memcg',
+        outcome: 'killed',
+        cgroup: '/web\n',
+        limitBytes: 64 * MIB,
+        usageBytes: 64 * MIB,
+        largestPid: 7,
+        largestComm: 'java',
+        largestRssBytes: 59 * MIB,
+        ...figures,
+      },
+      { at: 64 },
+    ),
+    oom: { memcgs: [{ path: '/web\n', counters: { anon: 60 * MIB, file: MIB, ...counters } }] },
+  }) as unknown as Finding;
+
+describe('a cgroup that reached its limit', () => {
+  const said = (...findings: Finding[]) => concluded(findings, FACTS).sentences[0];
+  test('what it had most, and which process', () => {
+    expect(said(groupOom())).toBe(
+      'Probable cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory, 59.0 MiB of it in pid 7 (java).',
+    );
+    expect(said(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
+      'Possible cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory.',
+    );
+    expect(said(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(/78 % .* was socket buffers/);
+    expect(said(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
+    expect(said(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(/^Cause not/);
+  });
+  test('it is still near its limit, and its kills are counted', () => {
+    const now = ['cgroup-near-limit', 'oom-kills'].map((code) =>
+      finding(code as Finding['code'], { cgroup: '/web\n', kills: 1 }),
+    );
+    const other = finding('cgroup-near-limit', { cgroup: '/web' });
+    expect(links(causesOf([groupOom(), ...now, other], FACTS))).toEqual([
+      [1, 0, 'same-cgroup'],
+      [2, 0, 'same-cgroup'],
+    ]);
+  });
+});
+
+describe('little available memory', () => {
+  const little = (figures: Finding['figures'] = {}) =>
+    finding('low-available', {
+      availableBytes: 20 * MIB,
+      totalBytes: 500 * MIB,
+      share: 0.04,
+      use: 'anonymous',
+      useBytes: 300 * MIB,
+      pid: 8,
+      comm: 'db',
+      anonBytes: 260 * MIB,
+      ...figures,
+    });
+  const memfd = (bytes: number, parts: Parts = {}) =>
+    finding(
+      'shared-memory',
+      { kind: 'file', name: 'memfd:x', bytes, share: bytes / (500 * MIB), pid: 9, comm: 'hoard' },
+      parts,
+    );
+  test('comes from the memory that a healthy machine does not have; a large process is named beside it', () => {
+    const { sentences } = concluded([little(), memfd(100 * MIB)], FACTS);
+    expect(sentences.join(' ')).toBe(
+      'Probable cause: Shared memory: memfd:x holds 100 MiB (20 % of memory), open in pid 9 (hoard). Without it, 120 MiB would be available; now it is 20.0 MiB. Check pid 8 (db) too: it has 260 MiB of anonymous memory. Indented findings belong to, or follow from, the one above.',
+    );
+  });
+  test('not from a small part, nor from memory that is only a note', () => {
+    for (const other of [memfd(29 * MIB), memfd(100 * MIB, { severity: 'note' })])
+      expect(links(causesOf([little(), other], FACTS))).toEqual([]);
+  });
+  test('without such memory, the largest process; otherwise the cause is open', () => {
+    expect(concluded([little()], FACTS).sentences).toEqual([
+      'Possible cause: pid 8 (db) has 260 MiB of anonymous memory (52 % of MemTotal). If it normally needs that much, the machine is too small.',
+    ]);
+    expect(concluded([little({ anonBytes: 20 * MIB })], FACTS).sentences).toEqual([
+      'Cause not found: 300 MiB (60 % of MemTotal) is anonymous memory, and no finding explains it.',
+    ]);
+  });
+  test('makes zones short and tasks stall; otherwise a cgroup that stalls does', () => {
+    const stalls = (cgroup: string | null, fullAvg60: number) =>
+      finding('memory-pressure', { cgroup, fullAvg10: 30, fullAvg60 });
+    expect(links(causesOf([lowZone(), stalls(null, 20), little()], FACTS))).toEqual([
+      [0, 2, 'same-moment'],
+      [1, 2, 'same-moment'],
+    ]);
+    expect(links(causesOf([stalls(null, 20), stalls('/web', 18)], FACTS))).toEqual([
+      [0, 1, 'same-moment'],
+    ]);
+    expect(links(causesOf([stalls(null, 20), stalls('/web', 6)], FACTS))).toEqual([]);
+  });
+});
+
+describe('a shortage of the past', () => {
+  const now = 64 + 3 * 3600;
+  test('is a note, and leads to no conclusion', () => {
+    const [past] = withPast([oom({ outcome: 'killed' }, 64)], now);
+    expect(past).toMatchObject({ severity: 'note', figures: { secondsAgo: 3 * 3600 } });
+    expect(findingSentences(past!)).toContain('That was about 3 h ago; the machine ran on.');
+    const unread = finding('shared-memory', { bytes: 200 * MIB });
+    expect(causesOf([unread, past!], FACTS).conclusion).toBeUndefined();
+  });
+  test('stays if it was fatal, is recent, or its time is unknown', () => {
+    const untimed = finding('oom-kill', { outcome: 'killed' }, { severity: 'critical' });
+    for (const [one, uptime] of [
+      [oom({}, 64), now],
+      [oom({ outcome: 'killed' }, now - 3000), now],
+      [oom({ outcome: 'killed' }, 64), undefined],
+      [untimed, now],
+      [finding('oops', {}, { severity: 'critical', at: 64 }), now],
+    ] as const)
+      expect(withPast([one], uptime)).toEqual([one]);
+  });
+});
+
+test('--brief: the conclusion below the headline', () => {
+  const [headline, conclusion, first] = briefText('web-7.', [oom(), queued()], FACTS).split('\n');
+  expect(headline).toBe('web-7.');
+  expect(conclusion).toMatch(/^Probable cause: 16 sockets of pid 177/);
+  expect(first).toMatch(/^CRITICAL {2}OOM killer/);
+  expect(briefText('web-7.', [queued()], FACTS).split('\n')).toHaveLength(2);
 });

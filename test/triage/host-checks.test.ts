@@ -416,6 +416,20 @@ describe.each<
     'in uninterruptible sleep (state D) in rpc_wait_bit_killable',
   ],
   [
+    'blocked-tasks',
+    'warning',
+    many(9, (pid) => [
+      [`/proc/${pid}/status`, status('D')],
+      [`/proc/${pid}/wchan`, '0'],
+      [
+        `/proc/${pid}/task/${pid}/stack`,
+        '[<0>] rpc_wait_bit_killable+0x11/0x70 [sunrpc]\n[<0>] \x1b[2J+0x1/0x2\n[<0>] nfs4_do_close+0x2a/0x30\n',
+      ],
+    ]),
+    { tasks: 9, symbol: 'rpc_wait_bit_killable', stack: 'rpc_wait_bit_killable ← nfs4_do_close' },
+    'Its stack: rpc_wait_bit_killable ← nfs4_do_close.',
+  ],
+  [
     'cgroup-near-limit',
     'warning',
     cgroup('a\nb', 950_000),
@@ -433,6 +447,25 @@ describe.each<
     }),
     { limit: 'memory.high', fullAvg60: 50 },
     'Cgroup throttled: /slow',
+  ],
+  [
+    'memory-pressure',
+    'warning',
+    {
+      ...cgroup('pods', 999_000, { 'memory.max': 'max\n', 'memory.pressure': psi(30, 20) }),
+      // Full of page cache: near its limit, but only the stalls show that it needs more.
+      ...cgroup('pods/web', 990_000, {
+        'memory.stat': 'inactive_file 400000\nactive_file 400000\n',
+        'memory.pressure': psi(30, 20),
+      }),
+      '/proc/9/status': status('S', 1, 'RssAnon:\t 100 kB\n'),
+      '/proc/9/comm': 'scans\n',
+      '/proc/9/cgroup': '0::/pods/web/inner\n',
+      '/proc/8/status': status('S', 1, 'RssAnon:\t 900 kB\n'),
+      '/proc/8/cgroup': '0::/pods/web2\n',
+    },
+    { cgroup: '/pods/web', fullAvg60: 20, usedBytes: 990_000, pid: 9, anonBytes: 102_400 },
+    'Largest process: pid 9 (scans)',
   ],
 ])('%s (%s)', (code, severity, changes, figures, words) => {
   test('is found, alone, with its owner and figure', () => {
@@ -524,6 +557,35 @@ test('OOM kills count in the cgroup where they occurred, not in those above', ()
     ...cgroup('top/below', 1, events),
   });
   expect(findings.map(({ figures }) => figures)).toEqual([{ kills: 4, cgroup: '/top/below' }]);
+});
+
+test('an unreadable process may be the largest of a cgroup: only one with most of it is named', () => {
+  const named = (anonKib: number) => {
+    const { findings, reader } = triaged({
+      ...cgroup('web', 950_000),
+      '/proc/8/status': 'Name:\tx\n',
+      '/proc/9/status': status('S', 1, `RssAnon:\t ${anonKib} kB\n`),
+      '/proc/9/cgroup': '0::/web\n',
+    });
+    // What is unreadable hides processes, and no cgroup.
+    expect(reader.unread.map(({ check }) => check)).toEqual(['processes']);
+    return findings.find(({ code }) => code === 'cgroup-near-limit')?.figures.pid;
+  };
+  expect(named(600)).toBe(9);
+  expect(named(100)).toBeNull();
+});
+
+test('tasks of cgroups of version 1 near their limit', () => {
+  const folder = '/sys/fs/cgroup/pids/forks';
+  const { findings } = triaged({
+    '/sys/fs/cgroup/cgroup.procs': null,
+    '/sys/fs/cgroup/memory/tasks': '1\n',
+    [`${folder}/pids.max`]: '100\n',
+    [`${folder}/pids.current`]: '95\n',
+  });
+  expect(findings).toMatchObject([
+    { code: 'limit-near', figures: { limit: 'pids.max of /forks', used: 95, most: 100 } },
+  ]);
 });
 
 test('cgroups of version 1: limits and kills', () => {

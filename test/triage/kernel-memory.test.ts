@@ -27,6 +27,29 @@ test('pipes: the process that should read them, to the byte', () => {
   );
 });
 
+test('files in shared memory: what no process maps is a warning, with the process that has it open', () => {
+  const shared = (bytes: number, mapped: boolean, opener?: { pid: number; comm: string }) => ({
+    name: '/memfd:x\x1b',
+    bytes,
+    mapped,
+    opener,
+  });
+  const memory = leaf('memory', 10 * GIB);
+  const sharedFiles = [
+    shared(2 * GIB, false, { pid: 7, comm: 'hoard' }),
+    shared(2 * GIB, true),
+    shared(0.4 * GIB, false),
+  ];
+  const findings = kernelMemory({} as Kernel, { memory, sharedFiles }, new Warnings());
+  expect(findings).toMatchObject([
+    { severity: 'warning', figures: { bytes: 2 * GIB, pid: 7, comm: 'hoard', mapped: 0 } },
+    { severity: 'note', figures: { pid: null, mapped: 1 } },
+  ]);
+  expect(findingWords(findings[0]!)).toMatch(
+    /memfd:x\\x1b holds 2\.00 GiB .*open in pid 7 \(hoard/,
+  );
+});
+
 test('areas of vmalloc and of BPF: the largest caller; a quarter of memory is critical', () => {
   const owners = [{ kind: 'caller', name: 'htab_map_alloc', bytes: 2 * GIB } as const];
   expect(found(leaf('bpf', 3 * GIB, owners), leaf('vmalloc', 0.4 * GIB))).toMatchObject([

@@ -11,6 +11,7 @@ const answer = (...findings: Finding[]): HostTriage => ({
   release: '6.1.0',
   findings,
   overwritten: 0,
+  uptimeSeconds: undefined,
   memory: undefined,
   checked: ['log'],
   unread: [],

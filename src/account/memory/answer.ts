@@ -10,7 +10,7 @@ import type { CategoryName } from './categories.js';
 import type { CgroupsAnswer } from './cgroups.js';
 import type { MemorySample } from './changes.js';
 import type { FormattedFigures } from './figure-format.js';
-import type { FilesAnswer } from './files.js';
+import type { FilesAnswer, SharedFileFigures } from './files.js';
 import type { FrameNote } from './frame-note.js';
 import type { FreeConflict } from './proc-counters.js';
 import type { Category, Owner } from './tree.js';
@@ -102,6 +102,10 @@ export interface MemoryAnswer {
   readonly callers: readonly (Owner & { readonly category: CategoryName })[];
   /** Owners of page cache and shared memory; undefined: not requested, or unknown. */
   readonly files?: FilesAnswer | undefined;
+  /** The largest files in shared memory of a dump or kernel. */
+  readonly sharedFiles?: readonly SharedFileFigures[];
+  /** The cgroup that files are restricted to; undefined: all. */
+  readonly inCgroup?: string;
   readonly zones: readonly ZoneFigures[];
   /** Why caches, callers or zones are not available. */
   readonly noDetails?: NoDetails;

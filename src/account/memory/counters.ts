@@ -29,6 +29,7 @@ export type KernelCounts = ReadonlyMap<
   | 'all-slab'
   | 'all-reserved'
   | 'all-lru'
+  | 'active-file'
   | 'all-isolated'
   | 'all-locked'
   | 'all-free',
@@ -78,6 +79,7 @@ export function kernelCounts(
     };
     set('anonymous', sum('NR_ANON_MAPPED'));
     set('shared', sum('NR_SHMEM'));
+    set('active-file', sum('NR_ACTIVE_FILE'));
     set('swap-cache', sum('NR_SWAPCACHE'));
     set('slab-reclaimable', sum('NR_SLAB_RECLAIMABLE_B'));
     set('all-slab', sum('NR_SLAB_UNRECLAIMABLE_B'));

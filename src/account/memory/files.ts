@@ -1,13 +1,18 @@
-import { KernelError } from '../../base/errors.js';
+import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { Cursor } from '../../walk/cursor.js';
 import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.js';
 import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js';
 import type { FileFrameCount, FileFrames } from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
+import type { EachFile } from '../../walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
+import { readOrNot } from '../../walk/named-read.js';
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import type { Task } from '../../walk/tasks/tasks.js';
 import { addError, incompleteness, type WarningCode, type Warnings } from '../../walk/warnings.js';
 import { CATEGORIES, categoryFacts } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';
@@ -37,6 +42,21 @@ export interface FileFigures {
   readonly inode: bigint;
   /** File size in bytes. */
   readonly size: number;
+  /** Page cache on the active list; undefined: unknown, as with the multi-gen LRU. */
+  readonly activeBytes: number | undefined;
+  /** Cgroups that its pages are charged to, largest first; undefined: a kernel without memory cgroups. */
+  readonly cgroups: readonly FileCgroup[] | undefined;
+}
+
+/** The part of a file that is charged to one cgroup. */
+export interface FileCgroup {
+  /** Untrusted. Null: uncharged; undefined: unknown. */
+  readonly path: string | null | undefined;
+  /** Whether the cgroup was removed. */
+  readonly dying: boolean;
+  readonly bytes: number;
+  /** Undefined as above. */
+  readonly activeBytes: number | undefined;
 }
 
 /** Frames whose file is unknown. */
@@ -53,11 +73,38 @@ export interface UnnamedFiles {
   readonly why: string | undefined;
 }
 
+/** A large file in shared memory: a memfd, tmpfs file or System V segment. */
+export interface SharedFileFigures {
+  /** Untrusted. */
+  readonly name: string;
+  readonly bytes: number;
+  /** Whether a process maps it. */
+  readonly mapped: boolean;
+  /** A process that has it open. */
+  readonly opener: Pick<Task, 'pid' | 'comm'> | undefined;
+}
+
 /** Owners of page cache and shared memory: all parts sum to the bytes of both categories. */
 export interface FilesAnswer {
   /** Largest first. */
   readonly files: readonly FileFigures[];
   readonly unnamed: readonly UnnamedFiles[];
+}
+
+/** The part of a list that is charged to a cgroup or to one below it; the bytes of files are their whole size. */
+export function filesIn({ files, unnamed }: FilesAnswer, path: string): FilesAnswer {
+  const own = path.replace(/\/+$/, '');
+  const isIn = (one: FileCgroup) => one.path === (own || '/') || one.path?.startsWith(`${own}/`);
+  const found = files.flatMap((file) => {
+    const cgroups = file.cgroups?.filter(isIn) ?? [];
+    return cgroups.length === 0 ? [] : [{ ...file, cgroups }];
+  });
+  return { files: found.toSorted((a, b) => chargedBytes(b) - chargedBytes(a)), unnamed };
+}
+
+/** Bytes of a file that its listed cgroups are charged for. */
+export function chargedBytes({ cgroups = [] }: Pick<FileFigures, 'cgroups'>): number {
+  return cgroups.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Maximum number of listed files. */
@@ -73,15 +120,28 @@ export class FileAccount {
   readonly #all: number;
   readonly #whole: boolean;
   readonly #warned = new Set<string>();
+  readonly #activePages: number | undefined;
+  /** Largest first; filled by {@link owners}. */
+  readonly shared: SharedFileFigures[] = [];
+  readonly #openers: Openers;
+  #charges: ReadonlyMap<bigint, readonly FileCgroup[]> | undefined;
   #opened: { readonly files: MappedFileReader; readonly paths: Paths } | undefined;
 
+  /**
+   * @param activePages the kernel's counter of active page cache (NR_ACTIVE_FILE); undefined: unknown
+   * @param each iterates over open files, to name the processes of shared memory
+   */
   constructor(
     kernel: Kernel,
     scan: FrameScan,
     ledger: FrameLedger,
+    activePages: number | undefined,
+    each: EachFile,
     onName?: (place: NamePlace) => void,
   ) {
     this.#kernel = kernel;
+    this.#activePages = activePages;
+    this.#openers = new Openers(kernel, each);
     this.#onName = onName;
     this.#frames = scan.files;
     this.#pageSize = kernel.facts.pageSize;
@@ -105,7 +165,10 @@ export class FileAccount {
       try {
         const file = this.#figures(count, (error) => this.#lostPath(error, warnings));
         const kind = file.blockDevice === undefined ? 'file' : 'device';
-        owners.push({ kind, name: fileName(file), bytes });
+        const name = fileName(file);
+        const opener = of === 'shared' ? this.#openers.of(count.mapping) : undefined;
+        owners.push({ kind, name, bytes, ...(opener ? { pid: opener.pid } : {}) });
+        if (of === 'shared') this.shared.push({ name, bytes, mapped: file.mapped, opener });
       } catch (error) {
         if (error instanceof KernelError && error.code !== 'damaged') return [];
         this.#lostFile(error, warnings);
@@ -124,6 +187,7 @@ export class FileAccount {
     const files: FileFigures[] = [];
     const unnamed = new Map<UnnamedFiles['reason'], UnnamedFiles>();
     let rest = this.#all;
+    this.#charges = this.#chargesOf(warnings);
     const unname = (reason: UnnamedFiles['reason'], frames: number, why?: string): void => {
       const known = unnamed.get(reason) ?? { reason, files: 0, bytes: 0, why };
       const bytes = known.bytes + frames * this.#pageSize;
@@ -190,7 +254,38 @@ export class FileAccount {
       device: file.device,
       inode: file.number,
       size: file.size,
+      ...this.#chargesIn(count.mapping),
     };
+  }
+
+  #chargesIn(mapping: bigint): Pick<FileFigures, 'activeBytes' | 'cgroups'> {
+    const cgroups = this.#charges?.get(mapping);
+    const isKnown = cgroups?.every(({ activeBytes }) => activeBytes !== undefined);
+    const active = cgroups?.reduce((sum, one) => sum + (one.activeBytes ?? 0), 0);
+    return { activeBytes: isKnown ? active : undefined, cgroups };
+  }
+
+  /** The cgroups of each file, by its mapping. Undefined: a kernel without memory cgroups. */
+  #chargesOf(warnings: Warnings): ReadonlyMap<bigint, readonly FileCgroup[]> | undefined {
+    const all = [...this.#frames.charges()];
+    if (all.length === 0) return undefined;
+    const active = all.reduce((sum, one) => sum + one.active, 0);
+    const isKnown = isNear(active, this.#activePages, this.#frames.frames);
+    const names = new ChargeNames(this.#kernel, (code, message) =>
+      this.#warnOnce(code, message, warnings),
+    );
+    const charges = new Map<bigint, FileCgroup[]>();
+    for (const { mapping, charged, frames, active: own } of all) {
+      const list = charges.get(mapping) ?? [];
+      charges.set(mapping, list);
+      list.push({
+        ...names.of(charged),
+        bytes: frames * this.#pageSize,
+        activeBytes: isKnown ? own * this.#pageSize : undefined,
+      });
+    }
+    for (const [mapping, list] of charges) charges.set(mapping, mergedCharges(list));
+    return charges;
   }
 
   #pathOf(file: MappedFile, lost: (error: unknown) => void): FilePath | undefined {
@@ -245,6 +340,96 @@ export class FileAccount {
         const { view, base } = cursor.to(head).look(0, page.size);
         this.#frames.remove(view, base, KIND[kind]);
       }
+    }
+  }
+}
+
+/** Processes that have a file open, by its mapping; read once they are needed. */
+class Openers {
+  #found: Map<bigint, Task> | undefined;
+
+  constructor(
+    readonly kernel: Kernel,
+    readonly each: EachFile,
+  ) {}
+
+  /** Undefined: no process has it open, or its files are unreadable, which other walks report. */
+  of(mapping: bigint): Task | undefined {
+    this.#found ??= this.#read();
+    return this.#found.get(mapping);
+  }
+
+  #read(): Map<bigint, Task> {
+    const found = new Map<bigint, Task>();
+    const file = new StructReader(this.kernel, 'file', ['f_mapping']);
+    try {
+      const all = this.each(function* (one, { holders: [holder] }) {
+        const mapping = readOrNot(() => file.read(one).pointer('f_mapping'));
+        if (mapping && holder) yield [mapping, holder.task] as const;
+      });
+      for (const [mapping, task] of all) if (!found.has(mapping)) found.set(mapping, task);
+    } catch (error) {
+      if (!(error instanceof KernelError || error instanceof ReadError)) throw error;
+    }
+    return found;
+  }
+}
+
+/** Pages that move between lists through per-CPU batches, which the flag and the counter see at different times. */
+const MOVING = 1024;
+
+/** Whether pages with PG_active are those that the kernel counts: the multi-gen LRU counts without the flag. */
+function isNear(active: number, counted: number | undefined, all: number): boolean {
+  if (counted === undefined || (active === 0 && counted > 0)) return false;
+  return Math.abs(active - counted) <= Math.min(MOVING, 0.02 * all);
+}
+
+/** A cgroup may be charged by itself and through object cgroups. */
+function mergedCharges(list: readonly FileCgroup[]): FileCgroup[] {
+  const merged = new Map<string, FileCgroup>();
+  for (const one of list) {
+    const key = `${one.dying} ${one.path === null} ${one.path}`;
+    const known = merged.get(key);
+    const activeBytes =
+      one.activeBytes === undefined ? undefined : one.activeBytes + (known?.activeBytes ?? 0);
+    merged.set(key, { ...one, bytes: one.bytes + (known?.bytes ?? 0), activeBytes });
+  }
+  return [...merged.values()].toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/** Names what pages are charged to; each charge is read once. */
+class ChargeNames {
+  readonly #known = new Map<bigint, Pick<FileCgroup, 'path' | 'dying'>>();
+  readonly #groups: MemoryCgroups | undefined;
+
+  constructor(
+    kernel: Kernel,
+    readonly lost: (code: WarningCode, message: string) => void,
+  ) {
+    try {
+      this.#groups = new MemoryCgroups(kernel);
+    } catch (error) {
+      // cgroup.memory is disabled, or an extract lacks them: no page is charged then.
+      if (!(error instanceof KernelError)) throw error;
+    }
+  }
+
+  of(charged: bigint | undefined): Pick<FileCgroup, 'path' | 'dying'> {
+    if (charged === undefined) return { path: undefined, dying: false };
+    if (charged === 0n) return { path: null, dying: false };
+    const known = this.#known.get(charged) ?? this.#read(charged);
+    this.#known.set(charged, known);
+    return known;
+  }
+
+  #read(charged: bigint): Pick<FileCgroup, 'path' | 'dying'> {
+    try {
+      if (!this.#groups) throw new KernelError('unsupported-layout', 'no memory cgroups');
+      const { path, dying } = this.#groups.read(this.#groups.charged(charged));
+      return { path, dying };
+    } catch (error) {
+      this.lost(incompleteness(error), `what files are charged to: ${(error as Error).message}`);
+      return { path: undefined, dying: false };
     }
   }
 }

@@ -83,7 +83,14 @@ export function accountMemory(
   checkContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
-  const account = new FileAccount(kernel, scan, ledger, more.onFileName);
+  const account = new FileAccount(
+    kernel,
+    scan,
+    ledger,
+    counts.get('active-file'),
+    files.each,
+    more.onFileName,
+  );
   const processes = processOwners(kernel, frames, scan, warnings);
   const owners = ownersOf(
     pageSize,
@@ -103,6 +110,7 @@ export function accountMemory(
     caches,
     callers: callersOf(pageSize, ledger),
     zones: places,
+    sharedFiles: account.shared,
     files: more.files ? attempted(warnings, 'files', () => account.answer(warnings)) : undefined,
     ...(more.counted ? { counted: countedLines(kernel, counts) } : {}),
     cgroups: more.cgroups

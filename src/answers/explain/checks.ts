@@ -97,8 +97,8 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
   ),
   'memory-pressure': check('Tasks that stall for memory.', '/proc/pressure/memory.'),
   cgroups: check(
-    'Cgroups near their memory limit, and OOM kills by cgroup.',
-    'Files of the memory controller below /sys/fs/cgroup.',
+    'Cgroups near their memory or pids limit or stalled for memory, and OOM kills by cgroup.',
+    'Files of the memory and pids controllers below /sys/fs/cgroup.',
   ),
   'oom-kills': check('OOM kills since boot.', 'oom_kill of /proc/vmstat.'),
   writeback: check(

@@ -242,7 +242,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'A memfd, a file in tmpfs or a System V segment holds at least 5 % of memory. It is a warning from 10 % on if no process maps that much: only its descriptor, its name or its id keeps it.',
     known:
-      'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap.',
+      'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
     deeper: 'kdump-mem memory --live',
   },
@@ -279,9 +279,9 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'memory-pressure': {
     means:
-      'Tasks wait for memory: for reclaim, compaction, or pages that were evicted and are read again. `full` is the time in which no task could run.',
+      'Tasks of the machine or of a cgroup wait for memory: for reclaim, compaction, or pages that were evicted and are read again. `full` is the time in which no task could run. A cgroup at its limit stalls also if all of its page cache could be reclaimed: it needs these pages.',
     known:
-      '/proc/pressure/memory (Documentation/accounting/psi.rst), and SwapFree of /proc/meminfo.',
+      '/proc/pressure/memory and memory.pressure of each cgroup of version 2 (Documentation/accounting/psi.rst), and SwapFree of /proc/meminfo.',
     next: 'Find the processes and cgroups that use the most memory, and those that grow.',
     deeper: 'kdump-mem procs --live --watch 5s',
   },
@@ -360,6 +360,14 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Confirm it on the host: CPU contention of this guest (ready or steal time), overcommitted memory, and whether it was migrated at that time.',
     deeper: 'kdump-mem triage',
   },
+  'clock-unstable': {
+    means:
+      'The kernel compared its clock with another one, and stopped using it because they differed. Until then times in the log, timeouts and measured durations may be wrong.',
+    known:
+      'The message of the clocksource watchdog (kernel/time/clocksource.c). The other clock may be the wrong one, for example after a hypervisor paused the guest.',
+    next: 'Check whether the guest was paused or migrated, and whether time synchronization (chrony, ntpd) reports a step.',
+    deeper: 'kdump-mem log',
+  },
 };
 
 const corruption = (means: string, known: string): Explanation => ({
@@ -431,6 +439,22 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
     known: 'The task of the soft lockup is swapper (pid 0), and its stack begins in a halt.',
     next: 'Confirm it on the host. The lockup itself needs no search in the guest.',
     deeper: 'kdump-mem triage',
+  },
+  'same-cgroup': {
+    means: 'The log has a report of the OOM killer for this cgroup.',
+    known: 'The path of the cgroup in the log, and in /sys/fs/cgroup.',
+    next: 'Investigate the report: it has the processes and counters of the cgroup.',
+  },
+  'same-moment': {
+    means: 'Both were measured at the same time, and one is a symptom of the other.',
+    known: 'MemAvailable, watermarks, and PSI of the machine and of its cgroups.',
+    next: 'Investigate the cause.',
+  },
+  'frees-enough': {
+    means:
+      'Little memory is available, and this is the largest amount that a healthy machine does not have. Without it, at least 10 % of memory would be available.',
+    known: 'MemAvailable of /proc/meminfo, and the bytes of the finding.',
+    next: 'Free that memory, or keep it from growing.',
   },
   rule: {
     means: 'One of your rules says that this finding follows from its own.',

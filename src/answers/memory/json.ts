@@ -121,6 +121,15 @@ function filesJson({ files, unnamed }: FilesAnswer): FilesJson {
       device: file.device,
       inode: `${file.inode}`,
       sizeBytes: file.size,
+      activeBytes: file.activeBytes ?? null,
+      cgroups:
+        file.cgroups?.map(({ path, dying, bytes, activeBytes = null }) => ({
+          path: path ?? null,
+          known: path !== undefined,
+          dying,
+          bytes,
+          activeBytes,
+        })) ?? null,
     })),
     unnamed: unnamed.map(({ why, ...one }) => ({ ...one, why: why ?? null })),
   };

@@ -38,6 +38,23 @@ const files = z.strictObject({
       /** Inode number in decimal, since it may need 64 bits. */
       inode: z.string(),
       sizeBytes: count,
+      /** Part of `pageCacheBytes` on the active list; null: unknown, as with the multi-gen LRU. */
+      activeBytes: count.nullable(),
+      /** Cgroups that its pages are charged to, largest first; null: a kernel without memory cgroups. */
+      cgroups: z
+        .array(
+          z.strictObject({
+            /** Path from the root of its hierarchy; null: uncharged, or unknown. */
+            path: z.string().nullable(),
+            /** False: what the pages are charged to could not be read. */
+            known: z.boolean(),
+            /** Whether the cgroup was removed, and these pages keep it. */
+            dying: z.boolean(),
+            bytes: count,
+            activeBytes: count.nullable(),
+          }),
+        )
+        .nullable(),
     }),
   ),
   /** Frames whose file is unknown, by reason. */
@@ -218,7 +235,7 @@ export const memorySchema = z.strictObject({
       watermarks: z.strictObject({ min: count, low: count, high: count }).nullable(),
     }),
   ),
-  /** Null: not requested (`--files`, `--all`), or unknown. */
+  /** Null: not requested (`--files`, `--cgroups`, `--all`), or unknown. */
   files: files.nullable(),
   /** `--as`: standard figures computed from categories; null: not requested. */
   figures: z

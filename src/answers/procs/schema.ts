@@ -89,6 +89,11 @@ const cgroupMemory = z.strictObject({
   kernelBytes: bytes,
   slabBytes: bytes,
   sockBytes: bytes,
+  /** Times that its sockets were throttled for memory; null: a kernel that does not count it. */
+  sockThrottled: bytes,
+  /** Page cache on the active list, the working set of files, and on the inactive list. */
+  activeFileBytes: bytes,
+  inactiveFileBytes: bytes,
   /** Page cache on the file lists, and reclaimable slab. */
   reclaimableBytes: bytes,
   highEvents: bytes,

@@ -272,6 +272,7 @@ function cgroupTable(
         column('RECLAIMABLE', ({ reclaimable }) => known(reclaimable), 2),
         column('ANON', ({ anonymous }) => known(anonymous), 3),
         column('FILE', ({ file }) => known(file), 3),
+        column('ACTIVE FILE', ({ activeFile }) => known(activeFile), 4),
         column('SHMEM', ({ shmem }) => known(shmem), 5),
         column('KERNEL', ({ kernel }) => known(kernel), 4),
         column('SOCK', ({ sock }) => known(sock), 6),

@@ -18,9 +18,9 @@ import {
   unreadWords,
 } from './text.js';
 
-/** Logs of a capture may be of other boots: no common uptime exists. */
-export const capturedFacts = ({ complete, memory }: HostTriage): CauseFacts => ({
-  uptimeSeconds: undefined,
+/** The uptime is that of the host's own log; findings of other logs name them. */
+export const capturedFacts = ({ complete, memory, uptimeSeconds }: HostTriage): CauseFacts => ({
+  uptimeSeconds,
   complete,
   socketsUncounted: memory?.source === 'counters' || memory?.source === 'pageflags',
 });

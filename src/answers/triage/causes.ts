@@ -3,7 +3,7 @@ import { type Finding, SEVERITIES } from '../../triage/finding.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import type { TriageJson } from './schema.js';
-import { findingSentences } from './words.js';
+import { findingSentences, USE_WORDS } from './words.js';
 
 /** Links between findings, and the cause of the most severe one. */
 export function causesJson(
@@ -89,7 +89,16 @@ export function conclusionSentences(
   const { bytes, shortfallBytes, managedBytes, counter } = figures;
   const { largestPid, largestComm, largestRssBytes } = figures;
   const process = `pid ${largestPid} (${escapeText(String(largestComm))})`;
-  const ofTotal = `${percent(bytes, managedBytes)} of MemTotal`;
+  const { cgroup, useBytes, freeBytes } = figures;
+  const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? 'MemTotal' : 'its limit'}`;
+  const when =
+    cgroup == null
+      ? 'when memory ran out'
+      : `when cgroup ${escapeText(String(cgroup))} reached its limit`;
+  if (confidence === 'unknown' && useBytes != null)
+    return [
+      `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of MemTotal) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,
+    ];
   if (confidence === 'unknown')
     return [
       bytes == null
@@ -97,8 +106,12 @@ export function conclusionSentences(
         : `Cause not found: when memory ran out, ${size(bytes)} (${ofTotal}) was in no kernel counter, and no finding explains it.`,
     ];
   const label = confidence === 'likely' ? 'Probable cause' : 'Possible cause';
+  if (cause === null && useBytes != null)
+    return [
+      `${label}: ${process} has ${size(bytes)} of anonymous memory (${ofTotal}). If it normally needs that much, the machine is too small.`,
+    ];
   if (cause === null) {
-    const held = `${label}: when memory ran out, ${size(bytes)} (${ofTotal}) was ${escapeText(String(counter))}`;
+    const held = `${label}: ${when}, ${size(bytes)} (${ofTotal}) was ${escapeText(String(counter))}`;
     return largestPid == null
       ? [`${held}.`]
       : [`${held}, ${size(largestRssBytes)} of it in ${process}.`];
@@ -106,6 +119,14 @@ export function conclusionSentences(
   const explaining = findings[cause]!;
   const [headline] = findingSentences(explaining);
   const named = headline.replace(/\.$/, '');
+  if (freeBytes != null)
+    return [
+      `${label}: ${named}.`,
+      `Without it, ${size(freeBytes)} would be available; now it is ${size(figures.availableBytes)}.`,
+      ...(Number(largestRssBytes ?? 0) > Number(freeBytes) - Number(figures.availableBytes)
+        ? [`Check ${process} too: it has ${size(largestRssBytes)} of anonymous memory.`]
+        : []),
+    ];
   if (bytes == null) return cause === effect ? [] : [`${label}: ${named}.`];
   // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".
   const pinned = explaining.code === 'vmalloc' ? named : named.replace(/^[^:]*: /, '');

@@ -19,8 +19,12 @@ export interface TriageTextOptions {
   readonly source: string;
   /** Shows everything that findings are based on, and commands for more. */
   readonly verbose?: boolean | undefined;
+  /** Colours of severities; undefined: none. */
+  readonly paint?: ((style: 'red' | 'yellow', text: string) => string) | undefined;
 }
 
+/** Notes have no colour. */
+const STYLES = { critical: 'red', warning: 'yellow' } as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, findings, memory, and the next command. */
@@ -118,14 +122,16 @@ function isAllClear(answer: TriageAnswer): boolean {
 /** A finding: headline and code, further sentences, evidence, and with -v the command that shows more. */
 export function findingLines(
   finding: Finding,
-  { width, source, verbose }: TriageTextOptions,
+  { width, source, verbose, paint = (_, text) => text }: TriageTextOptions,
   titled = verbose === true,
 ): string[] {
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
   const [headline, ...details] = findingSentences(finding);
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
-  const lines = [`${LABELS[severity]}  ${first}`, ...indented(rest)];
+  const label = LABELS[severity];
+  const painted = severity === 'note' ? label : paint(STYLES[severity], label);
+  const lines = [`${painted}  ${first}`, ...indented(rest)];
   if (details.length > 0) lines.push(...indented(wrap(details.join(' '), room)));
   const title = titled ? titleWords(finding) : undefined;
   if (title !== undefined) lines.push(...indented(wrap(`Title: ${title}`, room)));

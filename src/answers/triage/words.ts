@@ -47,10 +47,12 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
   'hung-task': (of) =>
     `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
-  'blocked-tasks': (of) =>
+  'blocked-tasks': (of) => [
     of.tasks === 1
       ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
       : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
+    ...(of.stack == null ? [] : [`Its stack: ${text(of.stack)}.`]),
+  ],
   'oom-kill': oomWords,
   'allocation-failure': allocationWords,
   'memory-corruption': (of) =>
@@ -118,9 +120,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'low-available': (of) => [
     `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
     `Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`,
-    ...(of.pid == null
-      ? []
-      : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`]),
+    ...largestWords(of),
   ],
   'shared-memory': (of) => [
     `Shared memory: ${text(of.name)} holds ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`}.`,
@@ -146,20 +146,22 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Since boot, allocations waited for compaction ${text(of.compactStalls)} times, and it failed ${text(of.compactFails)} times.`,
   ],
   'memory-pressure': (of) => [
-    `Memory pressure: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
+    `Memory pressure${of.cgroup == null ? '' : ` in cgroup ${text(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
     `In the last 60 s: ${text(of.fullAvg60)} % (some tasks: ${text(of.someAvg60)} %).`,
+    ...(of.usedBytes == null ? [] : [`The cgroup uses ${size(of.usedBytes)}.`]),
+    ...largestWords(of),
     ...(of.swapUsedBytes ? [`${size(of.swapUsedBytes)} of swap is in use.`] : []),
   ],
-  'cgroup-near-limit': (of) =>
-    of.fullAvg60 == null
-      ? [
-          `Cgroup near its limit: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
-          `Only ${size(of.reclaimableBytes)} of that is page cache, which the kernel can reclaim.`,
-        ]
-      : [
-          `Cgroup throttled: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
-          `All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`,
-        ],
+  'cgroup-near-limit': (of) => [
+    `Cgroup ${of.reclaimableBytes == null ? 'throttled' : 'near its limit'}: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
+    ...(of.reclaimableBytes == null
+      ? []
+      : [`Only ${size(of.reclaimableBytes)} of that is page cache, which the kernel can reclaim.`]),
+    ...(of.fullAvg60
+      ? [`All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`]
+      : []),
+    ...largestWords(of),
+  ],
   'oom-kills': (of) =>
     `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in cgroup ${text(of.cgroup)}`}.`,
   'writeback-stuck': (of) => [
@@ -182,13 +184,17 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
   zombies: (of) => `Zombies: ${text(of.zombies)} exited children of ${process(of)} are not reaped.`,
   'hypervisor-overcommitted': hypervisorWords,
+  'clock-unstable': (of) => [
+    `Unstable clock: the kernel stopped using clocksource ${text(of.clocksource ?? of.old)}.`,
+    'Times before and after may be wrong. In a guest, the hypervisor may have paused it.',
+  ],
   tainted: (of) =>
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
 };
 
-const USE_WORDS: Readonly<Record<string, string>> = {
+export const USE_WORDS: Readonly<Record<string, string>> = {
   anonymous: 'anonymous memory',
   'page-cache': 'page cache and shared memory',
   slab: 'slab',
@@ -197,6 +203,11 @@ const USE_WORDS: Readonly<Record<string, string>> = {
   'huge-pages': 'huge pages',
   uncounted: 'memory in no counter of /proc/meminfo',
 };
+
+const largestWords = (of: Figures): string[] =>
+  of.pid == null
+    ? []
+    : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
 
 const place = ({ symbol }: Figures): string => (symbol == null ? '' : ` in ${text(symbol)}`);
 
@@ -256,7 +267,20 @@ function allocationWords(of: Figures): Words {
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
+    ...(of.zone == null ? [] : refusedWords(of)),
   ];
+}
+
+/** Which zone refused, and why. */
+function refusedWords(of: Figures): string[] {
+  const zone = `Zone ${text(of.zone)} of node ${text(of.node)} had ${size(of.zoneFreeBytes)} free; its min watermark is ${size(of.zoneMinBytes)}.`;
+  const largest =
+    of.largestFreeOrder == null ? '' : ` (largest free block: order ${text(of.largestFreeOrder)})`;
+  if (of.shortage === 'watermark')
+    return [zone, 'Every zone that the request could use was below its watermark.'];
+  if (of.shortage === 'fragmentation')
+    return [zone, `Memory was fragmented: no usable block of that order was free${largest}.`];
+  return [zone];
 }
 
 /** Further unread sockets of one process, without a sum: they may share pinned memory. */
@@ -326,10 +350,12 @@ export function findingSentences({
   rule,
   title,
 }: Pick<Finding, 'code' | 'figures' | 'rule' | 'title'>): readonly [string, ...string[]] {
-  const { times, others, boot, boots, bootId, log } = figures;
+  const { times, others, boot, boots, bootId, log, secondsAgo } = figures;
   const words = rule ? filled(rule.message, figures) : WORDS[code as FindingCode](figures, title);
   const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;
   if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
+  if (typeof secondsAgo === 'number')
+    details.push(`That was about ${Math.round(secondsAgo / 3600)} h ago; the machine ran on.`);
   if (typeof others === 'number')
     details.push(`${others} more findings of this kind are not listed.`);
   if (boot != null)

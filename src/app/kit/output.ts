@@ -5,6 +5,7 @@ import { OutputFile } from '../../base/output-file.js';
 import { isNote } from '../../walk/warnings.js';
 import { asCalled } from './called-as.js';
 import { UsageError } from './failure.js';
+import { asciiText, isAsciiLocale } from './terminal.js';
 
 /** Exit status after SIGPIPE, as shells report it for other programs before `head`. */
 const NOT_READ = 141;
@@ -39,7 +40,8 @@ export function printAnswer(text: string): void {
 
 /** Prints a human-readable answer; its commands are printed the way this program was called. */
 export function printText(text: string): void {
-  printAnswer(asCalled(text));
+  const called = asCalled(text);
+  printAnswer(process.stdout.isTTY && isAsciiLocale() ? asciiText(called) : called);
 }
 
 /**

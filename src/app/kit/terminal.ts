@@ -1,3 +1,4 @@
+import { styleText } from 'node:util';
 import { cutWords } from '../../answers/text/cut.js';
 import { isServed } from './served.js';
 
@@ -32,6 +33,46 @@ export function takesEscapes(
   { TERM }: NodeJS.ProcessEnv = process.env,
 ): boolean {
   return isTTY === true && TERM !== 'dumb';
+}
+
+/** Emphasizes text, if the output supports it. */
+export type Paint = (style: 'bold' | 'red' | 'yellow' | 'dim', text: string) => string;
+
+/** Returns colours if the terminal supports them; NO_COLOR (https://no-color.org) turns them off. */
+export function painter(): Paint {
+  return takesEscapes() && !process.env.NO_COLOR
+    ? // The library's own check would also detect CI environments.
+      (style, words) => styleText(style, words, { validateStream: false })
+    : (_, words) => words;
+}
+
+/** Whether the locale has no characters but ASCII (POSIX, 8.2: LC_ALL, LC_CTYPE and LANG, the first that is set). */
+export function isAsciiLocale(
+  { LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv = process.env,
+): boolean {
+  return ['C', 'POSIX'].includes(LC_ALL || LC_CTYPE || LANG || '');
+}
+
+/** ASCII for the characters of answers; others become `?`, as in iconv. */
+export function asciiText(text: string): string {
+  const known: Readonly<Record<string, string>> = {
+    '…': '...',
+    '’': "'",
+    '“': '"',
+    '”': '"',
+    '×': 'x',
+    '←': '<-',
+    '→': '->',
+    '↔': '<->',
+    '–': '-',
+    '−': '-',
+    '·': '.',
+    '≥': '>=',
+    '≤': '<=',
+    '±': '+-',
+    '\u00a0': ' ',
+  };
+  return text.replace(/[^\0-\x7f]/gu, (character) => known[character] ?? '?');
 }
 
 const FRAME_MS = 100;

@@ -4,6 +4,7 @@ import type { FigureFormat } from '../../account/memory/figure-format.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { type AnswerOptions, answer, present } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
+import { UsageError } from '../kit/failure.js';
 import { addFromOption, LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
@@ -16,6 +17,7 @@ import type { WatchOptions } from './watch.js';
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly source?: LiveSource;
   readonly as?: FigureFormat;
+  readonly cgroup?: string;
   readonly limit?: number;
   readonly verbose?: true;
   readonly prometheus?: true;
@@ -28,6 +30,8 @@ Examples:
   kdump-mem memory --vmcore vmcore --caches     slab caches, the largest first
   kdump-mem memory --vmcore vmcore --vmalloc    vmalloc areas by caller
   kdump-mem memory --vmcore vmcore --files      page cache and shared memory by file
+  kdump-mem memory --vmcore vmcore --files --cgroup /kubepods/pod7
+      files that count against the working set of a pod
   kdump-mem memory --vmcore vmcore --cgroups    memory by charged cgroup, dying ones included
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --vmcore vmcore --all        all of these lists in one answer
@@ -67,6 +71,7 @@ export function registerMemory(program: Command): void {
         .choices(LIVE_SOURCES)
         .conflicts('vmcore'),
     )
+    .option('--cgroup <path>', 'with --files: only pages charged to this cgroup and below')
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s counters, how each row is known, and all notes')
     .option('--json', 'print the answer as JSON')
@@ -102,10 +107,11 @@ export function registerMemory(program: Command): void {
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      const [ask, origin, figures, json, text, metrics] = await Promise.all([
+      const [ask, origin, figures, files, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
         import('../../walk/machine/origin.js'),
         import('../../account/memory/figures.js'),
+        import('../../account/memory/files.js'),
         import('../../answers/memory/json.js'),
         import('../../answers/memory/text.js'),
         import('../../answers/memory/prometheus.js'),
@@ -115,10 +121,16 @@ export function registerMemory(program: Command): void {
       const depthText = await depth?.text();
       const page = options.html === undefined ? undefined : await import('./page.js');
       checkPage(options);
-      const figured = (found: MemoryAnswer): MemoryAnswer =>
-        options.as === undefined
-          ? found
-          : { ...found, figures: figures.formatFigures(found, options.as) };
+      const { cgroup, as } = options;
+      if (cgroup !== undefined && depth?.name !== 'files')
+        throw new UsageError('--cgroup needs --files');
+      const figured = (found: MemoryAnswer): MemoryAnswer => ({
+        ...found,
+        ...(as === undefined ? {} : { figures: figures.formatFigures(found, as) }),
+        ...(cgroup === undefined || found.files === undefined
+          ? {}
+          : { files: files.filesIn(found.files, cgroup), inCgroup: cgroup }),
+      });
       const toText = (found: MemoryAnswer, width: number | null): string => {
         if (page) return page.writeMemoryPage(found, options);
         if (options.prometheus) return metrics.memoryMetrics(found);

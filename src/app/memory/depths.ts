@@ -53,7 +53,8 @@ const DEPTHS: readonly MemoryDepth[] = [
     help: 'list memory cgroups by charged memory, dying ones included',
     title: 'Memory by charged cgroup',
     needsFrames: true,
-    walks: { cgroups: true },
+    // Files keep dying cgroups.
+    walks: { cgroups: true, files: true },
     text: async () => (await import('../../answers/memory/depths/cgroups.js')).cgroupsTable,
   },
   {

@@ -15,6 +15,7 @@ import {
   SORT_WORDS,
 } from './options.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from './stacks.js';
+import { parseThreshold } from './thresholds.js';
 
 const EXAMPLES = `
 Examples:
@@ -61,8 +62,9 @@ SOCKETS          network memory that the sockets pin: counted in a dump; with
 --live reads /proc. PSS and USS of other users’ processes require root; without,
 the answer says how many processes lack them. Docs: docs/procs.md.
 
-Exit status: 0 success, 2 wrong usage, 3 dump or /proc unreadable, or perf
-failed (--stacks), 4 pid or container not found, 5 (with --strict) incomplete.`;
+Exit status: 0 success, 1 a limit of --fail-on is exceeded, 2 wrong usage, 3 dump
+or /proc unreadable, or perf failed (--stacks), 4 pid or container not found,
+5 (with --strict) incomplete, or (with --fail-on) too incomplete to compare.`;
 
 /** Registers `kdump-mem procs`, which lists the memory of each process. */
 export function registerProcs(program: Command): void {
@@ -92,6 +94,14 @@ export function registerProcs(program: Command): void {
     .option('--sockets', 'with --live or --from: estimate the memory that sockets pin, by ss')
     .option('-v, --verbose', 'show all columns; with --pid all mappings')
     .option('--json', 'print the answer as JSON')
+    .addOption(
+      new Option(
+        '--fail-on <limit>',
+        'exit with status 1 if a process, or a group of --by, exceeds a size, such as anon=4G (repeatable)',
+      )
+        .argParser(parseThreshold)
+        .conflicts(['pid', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
+    )
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(answerProcs);

@@ -15,6 +15,7 @@ import {
   withoutMemory,
 } from './host.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
+import { checkThresholds } from './thresholds.js';
 
 /**
  * Lists processes, or totals of groups.
@@ -50,20 +51,32 @@ export async function listProcesses(
     const picked = choose(await ofHost({ ...host, warnings }, options));
     const cgroups = by === 'cgroup' ? await cgroupsOf(host.source, picked) : undefined;
     present(cgroups ? { ...picked, cgroups } : picked, options, words);
+    fail(picked, options);
     return;
   }
   const [{ surveyProcesses }, { kernelOrigin }] = await Promise.all([
     import('../../account/processes/kernel.js'),
     import('../../walk/machine/origin.js'),
   ]);
+  let picked: ChosenProcs | undefined;
   await answer(options, {
     doing: 'reading processes',
     ask: (kernel, progress) => {
       const { answer: found, killedTogether } = surveyProcesses(kernel, progress);
-      return choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
+      picked = choose({ ...found, origin: kernelOrigin(kernel) }, killedTogether);
+      return picked;
     },
     ...words,
   });
+  if (picked) fail(picked, options);
+}
+
+/** Prints which limits of --fail-on are exceeded, and sets the exit status. */
+function fail(picked: ChosenProcs, { failOn }: ProcsOptions): void {
+  if (!failOn) return;
+  const { status, lines } = checkThresholds(picked, failOn);
+  for (const line of lines) process.stderr.write(`kdump-mem: ${line}\n`);
+  if (status !== undefined) process.exitCode = status;
 }
 
 /**

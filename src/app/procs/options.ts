@@ -8,6 +8,7 @@ import { UsageError } from '../kit/failure.js';
 import { checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import type { StacksOptions } from './stacks.js';
+import type { ProcessThreshold } from './thresholds.js';
 
 export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions, StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
@@ -18,6 +19,7 @@ export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions,
   readonly verbose?: true;
   readonly sockets?: true;
   readonly fds?: true;
+  readonly failOn?: readonly ProcessThreshold[];
 }
 
 /** Columns by their names for --sort. */

@@ -1,7 +1,6 @@
-import { styleText } from 'node:util';
 import { skcheckReport } from '../../answers/skcheck/report.js';
 import type { SkcheckReport, SkcheckWarning } from '../../answers/skcheck/schema.js';
-import type { Paint, TextOptions } from '../../answers/skcheck/text.js';
+import type { TextOptions } from '../../answers/skcheck/text.js';
 import { captureWarnings } from '../../answers/skcheck/warnings.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { HostSource } from '../../host/host-source.js';
@@ -18,7 +17,7 @@ import { socketFilter } from '../../skcheck/filter.js';
 import type { Finding } from '../../skcheck/finding.js';
 import type { Ages } from '../../skcheck/socket-history.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
-import { takesEscapes, terminalWidth } from '../kit/terminal.js';
+import { painter, terminalWidth } from '../kit/terminal.js';
 import { EXIT, requestedVerdicts, type SkcheckOptions } from './options.js';
 
 /** State kept between scans: the newest sample, and the conclusions so far. */
@@ -126,14 +125,6 @@ export function textOptions({
     verbose: verbose || top === 1,
     limit: top,
   };
-}
-
-/** Returns colours if the terminal supports them. */
-function painter(): Paint {
-  return takesEscapes() && !process.env.NO_COLOR
-    ? // The library's own check would also detect CI environments.
-      (style, words) => styleText(style, words, { validateStream: false })
-    : (_, words) => words;
 }
 
 /**

@@ -1,7 +1,12 @@
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { briefText } from '../../answers/triage/brief.js';
-import { hostSummary, hostTriageJson, hostTriageText } from '../../answers/triage/captured.js';
+import {
+  capturedFacts,
+  hostSummary,
+  hostTriageJson,
+  hostTriageText,
+} from '../../answers/triage/captured.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
@@ -21,6 +26,7 @@ import { capturedAt } from '../kit/captured-source.js';
 import { EXIT } from '../kit/failure.js';
 import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
+import { painter } from '../kit/terminal.js';
 import { memoryOfCapture } from '../memory/captured.js';
 import { hostSockets } from './host-sockets.js';
 import { findingsOf } from './text-log.js';
@@ -142,8 +148,8 @@ async function print(
             () => hostSummary(answer),
           )
         : brief
-          ? briefText(hostSummary(answer), answer.findings)
-          : hostTriageText(answer, { width, verbose, source }),
+          ? briefText(hostSummary(answer), answer.findings, capturedFacts(answer))
+          : hostTriageText(answer, { width, verbose, source, paint: painter() }),
   });
   if (options.strict && found.unread.length > 0) process.exitCode = EXIT.incomplete;
   if (failing && found.findings.some((finding) => isFailing(failing, finding)))

@@ -17,6 +17,7 @@ import {
 } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, type SourceOptions, sourceWords } from '../kit/kernel-source.js';
+import { painter } from '../kit/terminal.js';
 import {
   addManyOptions,
   checkFailOn,
@@ -171,11 +172,12 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }
-  const [{ hasWholeLog, triage }, { triageJson }, { summary, triageText }] = await Promise.all([
-    import('../../triage/triage.js'),
-    import('../../answers/triage/json.js'),
-    import('../../answers/triage/text.js'),
-  ]);
+  const [{ hasWholeLog, triage }, { causeFacts, triageJson }, { summary, triageText }] =
+    await Promise.all([
+      import('../../triage/triage.js'),
+      import('../../answers/triage/json.js'),
+      import('../../answers/triage/text.js'),
+    ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
@@ -199,8 +201,13 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     toJson: triageJson,
     toText: (found, width) =>
       page?.write(found, options) ??
-      (brief ? brief(summary(found), found.findings) : undefined) ??
-      triageText(found, { width, verbose: options.verbose, source: sourceWords(options) }),
+      (brief ? brief(summary(found), found.findings, causeFacts(found)) : undefined) ??
+      triageText(found, {
+        width,
+        verbose: options.verbose,
+        source: sourceWords(options),
+        paint: painter(),
+      }),
   });
   try {
     await printed;

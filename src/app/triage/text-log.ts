@@ -22,6 +22,7 @@ import { type AnswerOptions, present } from '../kit/answer.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { type LogInputs, noLog, readLog } from '../kit/log-inputs.js';
+import { painter } from '../kit/terminal.js';
 import { rulesStep } from './rules.js';
 
 interface TextTriageOptions extends AnswerOptions, PageOptions {
@@ -57,7 +58,7 @@ export async function triageTextLog(
             (facts) => page.textTriageHtml(told, source, facts),
             () => foundWords(told),
           )
-        : textTriageText(told, { width, verbose: options.verbose, source }),
+        : textTriageText(told, { width, verbose: options.verbose, source, paint: painter() }),
   });
   if (failing && answer.findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;

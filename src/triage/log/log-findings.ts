@@ -15,6 +15,7 @@ import {
 } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { OomReader, Reaper } from './oom.js';
+import { shortageFigures } from './shortage.js';
 
 /**
  * Maximum number of findings of one code and severity, so that a flood of one kind hides no other. The last
@@ -32,7 +33,7 @@ const MOST_EVIDENCE = 4;
  * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
  */
 const TRIGGERS =
-  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
+  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
 /** Findings of a kernel's log, in the order of their first lines. */
 export function logFindings(
@@ -225,6 +226,14 @@ class AllocationFailureReader implements ReportReader {
         freeInLargeBlocksBytes:
           large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
         ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
+        ...(order === undefined || mask === undefined
+          ? {}
+          : shortageFigures(shown?.zones ?? [], {
+              order: Number(order),
+              mask: Number(mask),
+              pageSize,
+              mark: 'minBytes',
+            })),
       },
       evidence: [evidenceOf(report.line)],
       next: 'memory --nodes',

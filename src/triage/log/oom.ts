@@ -6,7 +6,7 @@ import { evidenceOf, groupsIn, type LogLine, type LogMessage, type ReportReader 
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { MemcgReader } from './memcg-info.js';
 import { buildOf } from './release.js';
-import { type Choice, readChoice, shortageOf } from './shortage.js';
+import { type Choice, readChoice, shortageFigures } from './shortage.js';
 import { TaskTable } from './task-table.js';
 
 // The text after the mask may be a separate message (pr_cont), or truncated.
@@ -330,20 +330,7 @@ class Report {
     const { order, mask } = this.#invoked ?? {};
     const zones = this.#memory.shown()?.zones ?? [];
     if (mask === undefined || order === undefined || zones.length === 0) return {};
-    const request = { order: Number(order), mask: Number(mask), pageSize };
-    const found = shortageOf(zones, request);
-    if (found === undefined) return {};
-    const { cause, zone, largestOrder } = found;
-    return {
-      shortage: cause,
-      zone: zone.zone,
-      node: zone.node,
-      largestFreeOrder: largestOrder,
-      zoneFreeBytes: zone.freeBytes,
-      zoneMinBytes: zone.minBytes,
-      zoneLowBytes: zone.lowBytes,
-      zoneHighBytes: zone.highBytes,
-    };
+    return shortageFigures(zones, { order: Number(order), mask: Number(mask), pageSize });
   }
 
   /**

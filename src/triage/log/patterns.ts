@@ -609,6 +609,14 @@ export const PATTERNS: readonly Pattern[] = [
     next: 'memory --nodes',
     kernels: '2.6.32-',
   },
+  // kernel/time/clocksource.c; before 4.0: `Clocksource tsc unstable (delta = …)`
+  {
+    code: 'clock-unstable',
+    severity: 'note',
+    line: /^(?:clocksource: )?(?:timekeeping watchdog(?: on CPU\d+)?: Marking clocksource '(?<clocksource>[\w-]+)' as unstable|Clocksource (?<old>[\w-]+) unstable \(delta)/,
+    by: ['clocksource', 'old'],
+    kernels: '2.6.32-',
+  },
   // kernel/locking/lockdep.c
   {
     code: 'lockdep',

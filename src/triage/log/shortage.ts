@@ -1,4 +1,5 @@
 import type { FreeBlocks, ZoneShown } from '../../answers/triage/report-schema.js';
+import type { Figure } from '../finding.js';
 
 /** Zones in the kernel's order (include/linux/mmzone.h); pages of `Device` are never free. */
 const ZONES = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];
@@ -20,13 +21,27 @@ export interface Shortage {
   readonly largestOrder: number | null;
 }
 
-/**
- * @param mask the request's gfp_mask. @returns undefined: no usable zone was printed, or nothing was
- * requested
- */
-export function shortageOf(
+/** A request of the page allocator. */
+interface Request {
+  readonly order: number;
+  /** Its gfp_mask. */
+  readonly mask: number;
+  readonly pageSize: number;
+  /**
+   * Free memory that the request must leave, as a part of a zone's watermark: a failed allocation was refused
+   * at min, of which urgent requests may use most (`__zone_watermark_ok`).
+   */
+  readonly mark?: 'highBytes' | 'minBytes';
+}
+
+/** ___GFP_HIGH: the request may use at least half of the min watermark, and with others up to seven eighths. */
+const HIGH = 0x20;
+const LEFT_BY_HIGH = 1 / 8;
+
+/** @returns undefined: no usable zone was printed, or nothing was requested */
+function shortageOf(
   zones: readonly ZoneShown[],
-  { order, mask, pageSize }: { order: number; mask: number; pageSize: number },
+  { order, mask, pageSize, mark = 'highBytes' }: Request,
 ): Shortage | undefined {
   const isMovable = (mask & MOVABLE) !== 0;
   const highest =
@@ -38,7 +53,9 @@ export function shortageOf(
   if (best === undefined || order < 0) return undefined;
   const orders = usable.map(({ freeBlocks }) => largest(freeBlocks, isMovable));
   const isShort = usable.map((zone) => {
-    const bound = zone.highBytes;
+    const isUrgent = mark === 'minBytes' && (mask & HIGH) !== 0;
+    const level = zone[mark];
+    const bound = level === null ? null : level * (isUrgent ? LEFT_BY_HIGH : 1);
     const reserve = reserveFor(zone, highestOf(usable, zone.node), zones);
     if (bound === null || reserve === undefined) return undefined;
     return zone.freeBytes - (2 ** order - 1) * pageSize <= bound + reserve * pageSize;
@@ -62,6 +79,26 @@ const rank = (zone: string): number => ZONES.indexOf(zone);
 
 function highestOf(zones: readonly ZoneShown[], node: number): ZoneShown | undefined {
   return zones.filter((zone) => zone.node === node).sort((a, b) => rank(b.zone) - rank(a.zone))[0];
+}
+
+/** Why a request was refused, in figures; none: not printed. */
+export function shortageFigures(
+  zones: readonly ZoneShown[],
+  request: Request,
+): Readonly<Record<string, Figure>> {
+  const found = shortageOf(zones, request);
+  if (found === undefined) return {};
+  const { cause, zone, largestOrder } = found;
+  return {
+    shortage: cause,
+    zone: zone.zone,
+    node: zone.node,
+    largestFreeOrder: largestOrder,
+    zoneFreeBytes: zone.freeBytes,
+    zoneMinBytes: zone.minBytes,
+    zoneLowBytes: zone.lowBytes,
+    zoneHighBytes: zone.highBytes,
+  };
 }
 
 /** Pages that the zone reserves from a request whose highest zone is `highest`; undefined: unknown. */

@@ -15,6 +15,23 @@ export interface FileFrameCount {
   readonly writeback: number;
 }
 
+/** Frames of one file that are charged to one cgroup, or to none. */
+export interface FileCharge {
+  readonly mapping: bigint;
+  /** A `struct mem_cgroup` or a `struct obj_cgroup`; 0n: uncharged; undefined: beyond the maximum. */
+  readonly charged: bigint | undefined;
+  readonly frames: number;
+  /** Page cache frames with PG_active; with the multi-gen LRU no page has that flag. */
+  readonly active: number;
+}
+
+/** Maximum number of pairs of a file and a cgroup; frames of further ones are counted together for each file. */
+const MOST_PAIRS = 2 ** 21;
+/** Maximum number of cgroups (16-bit ids, dying ones, object cgroups), and one row for further ones. */
+const MOST_CHARGES = 2 ** 17 - 1;
+/** The lowest bits of a charge are its type (`enum page_memcg_data_flags`). */
+const CHARGE_FLAGS = 7;
+
 /** Maximum number of distinct files; frames of further ones are counted together. */
 const MOST_FILES = 2 ** 21 - 1;
 
@@ -27,6 +44,17 @@ export class FileFrames {
   readonly #mappingAt: number;
   readonly #isDirty: PageTest;
   readonly #isWriteback: PageTest;
+  readonly #isActive: PageTest;
+  /** Offset of the charge in a `struct page`; undefined: a kernel without memory cgroups. */
+  readonly #chargedAt: number | undefined;
+  readonly #charges = new AddressIndex();
+  /** Place of a pair in the figures of pairs, by row of the file and row of the charge. */
+  readonly #pairs = new Map<number, number>();
+  #pairCounts = new Float64Array(2 * 16);
+  readonly #charged = new Pointer();
+  readonly #lastCharged = new Pointer();
+  #pair = -1;
+  #active = 0;
   readonly #mappings = new AddressIndex();
   #counts = new Float64Array(FIELDS * 16);
   #frames = 0;
@@ -45,14 +73,25 @@ export class FileFrames {
     this.#mappingAt = memberOf(page, 'mapping').offset;
     this.#isDirty = flagTest(kernel, page, 'PG_dirty');
     this.#isWriteback = flagTest(kernel, page, 'PG_writeback');
+    this.#isActive = flagTest(kernel, page, 'PG_active');
+    this.#chargedAt = (page.member('memcg_data') ?? page.member('mem_cgroup'))?.offset;
   }
 
   /** Starts a block of a file at the first of its `struct page`s; {@link count} then counts its frames. */
   begin(view: DataView, base: number, kind: number): void {
     const mapping = this.#next.load(view, base + this.#mappingAt);
-    if (this.#row < 0 || !mapping.equals(this.#mapping)) {
+    const isOther = this.#row < 0 || !mapping.equals(this.#mapping);
+    if (isOther) {
       this.#row = this.#rowOf(mapping);
       this.#mapping.after(mapping, 0);
+    }
+    if (this.#chargedAt !== undefined) {
+      const charged = this.#charged.load(view, base + this.#chargedAt).clearLowBits(CHARGE_FLAGS);
+      if (isOther || this.#pair < 0 || !charged.equals(this.#lastCharged)) {
+        this.#pair = this.#pairOf(charged);
+        this.#lastCharged.after(charged, 0);
+      }
+      this.#active = kind === KIND.shmem || !this.#isActive(view, base) ? 0 : 1;
     }
     this.#field = FIELDS * this.#row + (kind === KIND.shmem ? SHARED : CACHE);
     this.#dirty = this.#isDirty(view, base) ? 1 : 0;
@@ -68,6 +107,10 @@ export class FileFrames {
     this.#frames += frames;
     const counts = this.#counts;
     counts[this.#field]! += frames;
+    if (this.#pair >= 0) {
+      this.#pairCounts[2 * this.#pair]! += frames;
+      this.#pairCounts[2 * this.#pair + 1]! += frames * this.#active;
+    }
     if (this.#dirty + this.#writeback === 0) return;
     const row = FIELDS * this.#row;
     counts[row + DIRTY]! += frames * this.#dirty;
@@ -120,6 +163,38 @@ export class FileFrames {
       );
       yield { mapping: this.#mappings.address(row), cache, shared, dirty, writeback };
     }
+  }
+
+  /** Frames by file and cgroup; empty for a kernel without memory cgroups. */
+  *charges(): Generator<FileCharge> {
+    for (const [key, pair] of this.#pairs) {
+      const row = key % (MOST_CHARGES + 1);
+      const [frames = 0, active = 0] = this.#pairCounts.subarray(2 * pair, 2 * pair + 2);
+      if (frames === 0) continue;
+      yield {
+        mapping: this.#mappings.address(Math.floor(key / (MOST_CHARGES + 1))),
+        charged: row < MOST_CHARGES ? this.#charges.address(row) : undefined,
+        frames,
+        active,
+      };
+    }
+  }
+
+  #pairOf(charged: Pointer): number {
+    const isFull = this.#charges.size >= MOST_CHARGES || this.#pairs.size >= MOST_PAIRS;
+    const found = isFull ? this.#charges.findPointer(charged) : this.#charges.addPointer(charged);
+    const keyOf = (row: number) => this.#row * (MOST_CHARGES + 1) + row;
+    const known = found < 0 ? undefined : this.#pairs.get(keyOf(found));
+    if (known !== undefined) return known;
+    const key = keyOf(isFull ? MOST_CHARGES : found);
+    const pair = this.#pairs.get(key) ?? this.#pairs.size;
+    this.#pairs.set(key, pair);
+    if (2 * pair >= this.#pairCounts.length) {
+      const counts = new Float64Array(2 * this.#pairCounts.length);
+      counts.set(this.#pairCounts);
+      this.#pairCounts = counts;
+    }
+    return pair;
   }
 
   #rowOf(mapping: Pointer): number {

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import type { FileFigures } from '../../../src/account/memory/files.js';
+import {
+  chargedBytes,
+  type FileFigures,
+  fileName,
+  filesIn,
+} from '../../../src/account/memory/files.js';
+import { cgroupsTable } from '../../../src/answers/memory/depths/cgroups.js';
 import { filesTable } from '../../../src/answers/memory/depths/files.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
@@ -21,6 +27,8 @@ const file = (bytes: number, more: Partial<FileFigures>): FileFigures => ({
   device: '8:1',
   inode: 12n,
   size: bytes,
+  activeBytes: undefined,
+  cgroups: undefined,
   ...more,
 });
 const path = (name: string, mounts: 'init' | 'other' | 'none' = 'init') => ({
@@ -64,4 +72,79 @@ test('the JSON keeps its schema; files that were not asked for are null', () => 
   expect(memorySchema.parse(json)).toEqual(json);
   expect(json.files?.files[0]).toMatchObject({ path: '/var/log/a\u001b[31m\nlog', inode: '12' });
   expect(memoryJson(answerOf({})).files).toBeNull();
+});
+
+const charge = (name: string | null | undefined, pages: number, more = {}) => ({
+  path: name,
+  dying: false,
+  bytes: pages * PAGE,
+  activeBytes: pages * PAGE,
+  ...more,
+});
+const charged = {
+  files: [
+    file(9 * PAGE, { ...path('/a'), activeBytes: undefined, cgroups: [charge('/pods/2', 9)] }),
+    file(4 * PAGE, {
+      ...path('/b'),
+      activeBytes: 3 * PAGE,
+      cgroups: [
+        charge('/pods/1/app\u001b', 2, { activeBytes: PAGE }),
+        charge('/pods/1', 1, { dying: true, activeBytes: 0 }),
+        charge(null, 1),
+      ],
+    }),
+    file(PAGE, {
+      ...path('/c'),
+      deleted: true,
+      cgroups: [charge('/pods/1', 1), charge(undefined, 8)],
+    }),
+  ],
+  unnamed: [],
+};
+
+test('files of a cgroup, and of those below it, by the pages that it is charged for', () => {
+  const files = filesIn(charged, '/pods/1/');
+  expect(files.files.map((one) => [fileName(one), chargedBytes(one)])).toEqual([
+    ['/b', 3 * PAGE],
+    ['/c', PAGE],
+  ]);
+  const text = filesTable({ ...answer, files, inCgroup: '/pods/1' }, { limit: 20, width: null });
+  expect(text).toMatch(/^\/b +12.0 KiB +4.00 KiB +16.0 KiB +\/pods\/1\/app\\x1b \(1 more\)$/m);
+  expect(text).toContain('Deleted files: 4.00 KiB in 1.');
+  expect(text).toContain('Total: 16.0 KiB charged to /pods/1 and below, 8.00 KiB of it active.');
+  expect(filesIn(charged, '/').files).toHaveLength(3);
+  expect(filesIn(charged, '/pods/10').files).toEqual([]);
+});
+
+test('the list of all files names the cgroup with the largest part; unknown activity is not zero', () => {
+  const text = filesTable({ ...answer, files: charged }, { limit: 20, width: null });
+  expect(text).toMatch(/^\/a +36.0 KiB +\? /m);
+  expect(text).toMatch(/^\/b .*\/pods\/1\/app\\x1b \(2 more\)/m);
+  expect(memorySchema.parse(memoryJson({ ...answer, files: charged })).files?.files).toMatchObject([
+    { activeBytes: null },
+    { cgroups: [{ known: true }, { dying: true }, { path: null, known: true }] },
+    { cgroups: [{}, { path: null, known: false }] },
+  ]);
+});
+
+test('files that keep dying cgroups are named', () => {
+  const cgroups = {
+    uncharged: { bytes: 0, categories: [] },
+    slabs: { bytes: 0, categories: [] },
+    unnamed: [],
+    empty: 0,
+    cgroups: [
+      {
+        path: '/pods/1',
+        dying: true,
+        bytes: PAGE,
+        categories: [],
+        slabObjects: 0,
+        slabBytes: 0,
+        usageBytes: undefined,
+      },
+    ],
+  };
+  const text = cgroupsTable({ ...answer, files: charged, cgroups }, { limit: 20, width: null });
+  expect(text).toContain('Files that keep them: /b 4.00 KiB.');
 });

@@ -4,7 +4,7 @@ import { madeSource } from '../../support/made-host.js';
 
 const V2 = '/sys/fs/cgroup';
 const STAT =
-  'anon 100\nfile 900\nkernel 50\nshmem 40\nsock 30\nslab 20\ninactive_file 500\nactive_file 300\nslab_reclaimable 7\nthp_fault_alloc 1\n';
+  'anon 100\nfile 900\nkernel 50\nshmem 40\nsock 30\nsock_throttled 4\nslab 20\ninactive_file 500\nactive_file 300\nslab_reclaimable 7\nthp_fault_alloc 1\n';
 const pod = (more: Readonly<Record<string, string>> = {}) => ({
   [`${V2}/pod/memory.current`]: '2000\n',
   [`${V2}/pod/memory.max`]: '3000\n',
@@ -31,6 +31,9 @@ test('version 2: figures, and the smallest limit of the cgroup and those above i
     kernel: 50,
     slab: 20,
     sock: 30,
+    sockThrottled: 4,
+    activeFile: 300,
+    inactiveFile: 500,
     reclaimable: 807,
     highEvents: 3,
     maxEvents: 2,
@@ -61,6 +64,9 @@ test('version 1: totals with descendants, no limit', () => {
     maxEvents: 7,
     oomKills: 2,
     sock: null,
+    sockThrottled: null,
+    activeFile: 5,
+    inactiveFile: 10,
   });
 });
 

@@ -22,6 +22,7 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
     const core = join(LAB, 'dumps', dump, 'elf.vmcore');
     let answer: MemoryJson;
     let inodes: Record<string, Inode>;
+    let openers: Record<string, readonly number[]>;
 
     beforeAll(() => {
       const opened = openNative({ files: [core] });
@@ -31,7 +32,10 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       } finally {
         opened.close();
       }
-      inodes = drgnJson(core, kernel, new URL('files.py', import.meta.url));
+      ({ inodes, openers } = drgnJson<{
+        inodes: Record<string, Inode>;
+        openers: Record<string, readonly number[]>;
+      }>(core, kernel, new URL('files.py', import.meta.url)));
     });
 
     test('no inode contradicts what was found', () => {
@@ -66,11 +70,11 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       const files = (answer.files?.files ?? []).filter(({ sharedBytes }) => sharedBytes > 0);
       const [largest] = files;
       const shared = category(answer, 'shared');
-      expect(shared?.owners[0]).toEqual({
-        kind: 'file',
-        name: largest?.path,
-        bytes: largest?.sharedBytes,
-      });
+      const name = largest?.path;
+      expect(shared?.owners[0]).toMatchObject({ kind: 'file', name, bytes: largest?.sharedBytes });
+      for (const { name: path, pid } of shared?.owners ?? [])
+        if (pid === undefined) expect(openers[path] ?? []).toEqual([]);
+        else expect(openers[path]).toContain(pid);
       expect(shared?.next).toBe('kdump-mem memory --files');
     });
   });

@@ -2,8 +2,9 @@
 # each says of its own pages, and the paths that drgn makes of their dentries.
 import json
 
-from drgn.helpers.linux.fs import for_each_mount, inode_path, mount_dst
+from drgn.helpers.linux.fs import for_each_file, for_each_mount, inode_path, mount_dst
 from drgn.helpers.linux.list import list_for_each_entry
+from drgn.helpers.linux.pid import for_each_task
 
 # Where each file system is mounted: the first of its mounts, as /proc/1/mounts has them.
 places = {}
@@ -30,4 +31,16 @@ for sb in list_for_each_entry("struct super_block", prog["super_blocks"].address
             "size": inode.i_size.value_(),
             "links": inode.i_nlink.value_(),
         }
-print(json.dumps(found))
+# Processes that have a file with pages open, by its path.
+openers = {}
+for task in for_each_task(prog):
+    for _, file in for_each_file(task):
+        inode = file.f_mapping.host
+        if not file.f_mapping or not inode or inode.i_data.nrpages.value_() == 0:
+            continue
+        kind = inode.i_sb.s_type.name.string_().decode()
+        device = (inode.i_rdev if kind == "bdev" else inode.i_sb.s_dev).value_()
+        known = found.get(f"{kind} {device >> 20}:{device & 0xfffff} {inode.i_ino.value_()}")
+        if known and known["path"] is not None:
+            openers.setdefault(known["path"], []).append(task.tgid.value_())
+print(json.dumps({"inodes": found, "openers": openers}))

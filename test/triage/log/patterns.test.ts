@@ -54,6 +54,12 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     { system: 'XFS' },
   ],
   ['{1}[Hardware Error]: event severity: fatal', 'hardware-error', { kind: 'fatal' }],
+  [
+    "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable because the skew is too large:",
+    'clock-unstable',
+    { clocksource: 'tsc' },
+  ],
+  ['Clocksource tsc unstable (delta = 77 ns)', 'clock-unstable', { old: 'tsc' }],
   ['rcu: INFO: rcu_preempt self-detected stall on CPU', 'rcu-stall', { flavour: 'rcu_preempt' }],
   ['rcu: INFO: rcu_sched detected stalls on CPUs/tasks:', 'rcu-stall', { flavour: 'rcu_sched' }],
   [

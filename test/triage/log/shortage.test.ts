@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { readChoice } from '../../../src/triage/log/shortage.js';
+import { describe, expect, test } from 'vitest';
+import { readChoice, shortageFigures } from '../../../src/triage/log/shortage.js';
 
 const START = 'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/a,mems_allowed=0';
 
@@ -44,4 +44,42 @@ test('a log full of lines that nearly fit comes to its end', () => {
   // Five minutes, where each part is sought anew behind all that it may follow.
   const chosen = Array.from({ length: 20_000 }, () => readChoice(line));
   expect(chosen.every((choice) => choice === undefined)).toBe(true);
+});
+
+describe('a failed allocation, to the zone', () => {
+  const zone = (name: string, freeKib: number, minKib: number, largest: number) =>
+    ({
+      zone: name,
+      node: 0,
+      freeBytes: freeKib * 1024,
+      minBytes: minKib * 1024,
+      lowBytes: 2 * minKib * 1024,
+      highBytes: 3 * minKib * 1024,
+      reserves: [0, 0, 0],
+      freeBlocks: [{ order: largest, count: 1, types: 'UM' }],
+    }) as unknown as Parameters<typeof shortageFigures>[0][number];
+  const refused = (zones: readonly ReturnType<typeof zone>[], order: number, mask = 0xcc0) =>
+    shortageFigures(zones, { order, mask, pageSize: 4096, mark: 'minBytes' });
+
+  test('below the min watermark, or without a block of the order', () => {
+    expect(refused([zone('Normal', 900, 1000, 9)], 0)).toMatchObject({
+      shortage: 'watermark',
+      zone: 'Normal',
+      zoneFreeBytes: 900 * 1024,
+    });
+    // Above min, but below high, which only the OOM killer requires.
+    const normal = zone('Normal', 2000, 1000, 3);
+    expect(refused([normal], 4)).toMatchObject({ shortage: 'fragmentation', largestFreeOrder: 3 });
+    expect(refused([normal], 3).shortage).toBeNull();
+  });
+  test('an urgent request may use most of the reserve', () => {
+    expect(refused([zone('Normal', 900, 1000, 9)], 0, 0x20).shortage).toBeNull();
+    expect(refused([zone('Normal', 100, 1000, 9)], 0, 0x20).shortage).toBe('watermark');
+  });
+  test('a zone that the request cannot use is no reason; without zones nothing is known', () => {
+    const zones = [zone('DMA32', 100, 1000, 9), zone('Normal', 9000, 1000, 9)];
+    // GFP_DMA32.
+    expect(refused(zones, 0, 0x4)).toMatchObject({ shortage: 'watermark', zone: 'DMA32' });
+    expect(refused([], 0)).toEqual({});
+  });
 });

@@ -4,6 +4,7 @@ import type {
   ChargedPart,
   UnnamedCharges,
 } from '../../../account/memory/cgroups.js';
+import { chargedBytes, fileName } from '../../../account/memory/files.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
@@ -16,7 +17,10 @@ interface Row extends ChargedPart {
 }
 
 /** Formats categories by the cgroup that pages are charged to. */
-export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: ListOptions): string {
+export function cgroupsTable(
+  { cgroups, files }: MemoryAnswer,
+  { limit, width }: ListOptions,
+): string {
   if (cgroups === undefined) return 'Cgroup charges are unknown: see the warnings.';
   const { uncharged, slabs, unnamed, empty } = cgroups;
   const shown = cgroups.cgroups.slice(0, limit);
@@ -37,7 +41,7 @@ export function cgroupsTable({ cgroups }: MemoryAnswer, { limit, width }: ListOp
           `${formatCount(left.length)} more cgroups with ${formatSize(bytes)}: --limit N lists them.`,
         ]
       : []),
-    ...(dying.length > 0 ? [dyingWords(dying)] : []),
+    ...(dying.length > 0 ? [`${dyingWords(dying)}${pinningWords(files)}`] : []),
     `Total: ${formatSize(sum)}. Each page is charged to one cgroup, even if others use it. OBJECTS: slab objects, which are charged separately. KERNEL COUNTER: includes child cgroups, slab objects and per-CPU stock.${empty > 0 ? ` ${formatCount(empty)} cgroups have no charges.` : ''}`,
   ];
   return [
@@ -85,6 +89,21 @@ function wheres(categories: ChargedPart['categories']): string {
 
 function cgroupWords({ path, dying }: CgroupFigures): string {
   return `${escapeText(path)}${dying ? ' (dying)' : ''}`;
+}
+
+const SHOWN_FILES = 5;
+
+/** The files whose pages keep dying cgroups. */
+function pinningWords(files: MemoryAnswer['files']): string {
+  const pins = (files?.files ?? []).flatMap((file) => {
+    const bytes = chargedBytes({ cgroups: file.cgroups?.filter(({ dying }) => dying) });
+    return bytes === 0 ? [] : [{ name: escapeText(fileName(file)), bytes }];
+  });
+  if (pins.length === 0) return '';
+  const most = pins.toSorted((a, b) => b.bytes - a.bytes).slice(0, SHOWN_FILES);
+  const words = most.map(({ name, bytes }) => `${name} ${formatSize(bytes)}`);
+  const others = pins.length - most.length;
+  return ` Files that keep them: ${words.join(', ')}${others > 0 ? ` and ${formatCount(others)} more` : ''}.`;
 }
 
 /** Summarizes dying cgroups (removed, still charged) and the memory charged to them. */

@@ -1,36 +1,105 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import { type FileFigures, fileName, type UnnamedFiles } from '../../../account/memory/files.js';
+import {
+  chargedBytes,
+  type FileCgroup,
+  type FileFigures,
+  fileName,
+  type UnnamedFiles,
+} from '../../../account/memory/files.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 
 /** Formats files and block devices by page cache and shared memory, largest first. */
-export function filesTable({ files }: MemoryAnswer, { limit, width }: ListOptions): string {
+export function filesTable(
+  { files, inCgroup }: MemoryAnswer,
+  { limit, width }: ListOptions,
+): string {
   if (files === undefined) return 'Files of the page cache are unknown: see the warnings.';
   const { unnamed } = files;
   const shown = files.files.slice(0, limit);
   const left = files.files.slice(limit);
-  const table = renderTable(COLUMNS, shown, width);
-  const all = [...files.files, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0);
-  const rest = left.reduce((sum, { bytes }) => sum + bytes, 0);
+  const table = renderTable(inCgroup === undefined ? COLUMNS : COLUMNS_OF_CGROUP, shown, width);
+  const deleted = files.files.filter((file) => file.deleted);
+  const sizeOf = inCgroup === undefined ? bytesOf : chargedBytes;
+  const sum = (some: readonly FileFigures[]) => some.reduce((all, one) => all + sizeOf(one), 0);
   const said = [
     ...(left.length > 0
-      ? [`${formatCount(left.length)} more files with ${formatSize(rest)}: --limit N lists them.`]
+      ? [
+          `${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`,
+        ]
       : []),
     ...unnamed.map(unnamedWords),
-    `Total: ${formatSize(all)} of page cache and shared memory.`,
+    ...(deleted.length > 0
+      ? [`Deleted files: ${formatSize(sum(deleted))} in ${formatCount(deleted.length)}.`]
+      : []),
+    inCgroup === undefined
+      ? `Total: ${formatSize(sum(files.files) + unnamed.reduce((all, one) => all + one.bytes, 0))} of page cache and shared memory.`
+      : `Total: ${formatSize(sum(files.files))} charged to ${escapeText(inCgroup)} and below${activeWords(files.files)}.`,
   ];
   return [table, ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
 
-const COLUMNS: readonly Column<FileFigures>[] = [
+const bytesOf = ({ bytes }: FileFigures): number => bytes;
+
+/** Sum of the active parts, if all are known. */
+function activeWords(files: readonly FileFigures[]): string {
+  const parts = files.flatMap(({ cgroups = [] }) => cgroups.map((one) => one.activeBytes));
+  if (parts.length === 0 || parts.includes(undefined)) return '';
+  return `, ${formatSize(parts.reduce<number>((sum, part) => sum + (part ?? 0), 0))} of it active`;
+}
+
+const FILE: Column<FileFigures> = {
+  heading: 'FILE',
+  value: (file) => `${escapeText(fileName(file))}${marks(file)}`,
+  shrinks: { keeps: 'ends', least: 20 },
+};
+
+/** The cgroup with the largest part of a file. */
+const CGROUP: Column<FileFigures> = {
+  heading: 'CGROUP',
+  value: ({ cgroups: [most, ...others] = [] }) =>
+    most === undefined
+      ? ''
+      : `${cgroupName(most)}${others.length > 0 ? ` (${others.length} more)` : ''}`,
+  shrinks: { keeps: 'ends', least: 12 },
+  spare: 1,
+};
+
+function cgroupName({ path, dying }: FileCgroup): string {
+  if (path == null) return path === null ? '(uncharged)' : '(unknown)';
+  return `${escapeText(path)}${dying ? ' (dying)' : ''}`;
+}
+
+const active = (bytes: number | undefined): string =>
+  bytes === undefined ? '?' : formatSize(bytes);
+
+const COLUMNS_OF_CGROUP: readonly Column<FileFigures>[] = [
+  FILE,
+  { heading: 'CHARGED', align: 'right', value: (file) => formatSize(chargedBytes(file)) },
   {
-    heading: 'FILE',
-    value: (file) => `${escapeText(fileName(file))}${marks(file)}`,
-    shrinks: { keeps: 'ends', least: 20 },
+    heading: 'ACTIVE',
+    align: 'right',
+    value: ({ cgroups = [] }) =>
+      cgroups.some(({ activeBytes }) => activeBytes === undefined)
+        ? '?'
+        : formatSize(cgroups.reduce((sum, { activeBytes = 0 }) => sum + activeBytes, 0)),
   },
+  { heading: 'WHOLE FILE', align: 'right', value: ({ bytes }) => formatSize(bytes), spare: 2 },
+  CGROUP,
+];
+
+const COLUMNS: readonly Column<FileFigures>[] = [
+  FILE,
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  {
+    heading: 'ACTIVE',
+    align: 'right',
+    value: ({ cacheBytes, activeBytes }) => (cacheBytes > 0 ? active(activeBytes) : ''),
+    spare: 2,
+  },
+  CGROUP,
   {
     heading: 'DIRTY',
     align: 'right',

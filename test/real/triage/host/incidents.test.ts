@@ -7,11 +7,13 @@ import {
   mkdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
-import { totalmem } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
@@ -149,8 +151,22 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
   'incidents on this machine (needs root, and no /proc/kcore)',
   () => {
     let before: HostTriageJson;
+    // A larger process than every incident that needs its memory, and page cache: neither is a cause.
+    const held = Math.ceil(1.3 * LARGE);
+    const innocent = spawn('perl', [
+      '-e',
+      `$0 = 'innocent'; my $held = ''; vec($held, ${held}, 8) = 1; $| = 1; print "ready\\n"; sleep 3600`,
+    ]);
+    const read = join(tmpdir(), `incidents-${process.pid}`);
     beforeAll(async () => {
+      await Promise.race([once(innocent.stdout, 'data'), once(innocent, 'exit')]);
+      writeFileSync(read, Buffer.alloc(512 * 2 ** 20));
       before = await triaged();
+      expect(innocent.exitCode).toBeNull();
+    });
+    afterAll(async () => {
+      rmSync(read, { force: true });
+      if (innocent.kill('SIGKILL')) await once(innocent, 'exit');
     });
 
     test.each(INCIDENTS)('$name: owner and amount', async (incident) => {

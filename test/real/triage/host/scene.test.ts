@@ -76,9 +76,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
   });
 
   test('names the process and the cgroup, and nothing else that is severe', async () => {
-    const started = performance.now();
     const answer = await triaged();
-    expect(performance.now() - started).toBeLessThan(3000);
     const found = own(answer, scene.pid ?? 0, cgroup);
     const sockets = found.filter(({ code }) => code === 'unread-sockets');
     expect(sockets).toMatchObject([

@@ -1,0 +1,67 @@
+import { InvalidArgumentError } from 'commander';
+import type { ChosenProcs } from '../../account/processes/chosen.js';
+import { type ProcessSizes, SIZES } from '../../account/processes/process.js';
+import { escapeText } from '../../answers/text/escape.js';
+import { formatSize } from '../../answers/text/size.js';
+import { parseSize } from '../kit/arguments.js';
+import { EXIT } from '../kit/failure.js';
+import { SORT_WORDS } from './options.js';
+
+/** A limit of `--fail-on` for each process, or for each group of `--by`, in bytes. */
+export interface ProcessThreshold {
+  readonly column: string;
+  readonly size: keyof ProcessSizes;
+  readonly bytes: number;
+}
+
+/** Columns in bytes. */
+const COLUMNS = Object.entries(SORT_WORDS).filter(([, size]) => SIZES.includes(size as never));
+/** Rows that are printed for each limit. */
+const MAX_LINES = 10;
+
+/** Parses `anon=4G`, one of several. */
+export function parseThreshold(
+  text: string,
+  previous: readonly ProcessThreshold[] = [],
+): ProcessThreshold[] {
+  const [, column = '', amount = ''] = /^([a-z-]+)=(.+)$/.exec(text) ?? [];
+  const known = COLUMNS.find(([name]) => name === column);
+  if (!known)
+    throw new InvalidArgumentError(
+      `It must be COLUMN=SIZE, such as anon=4G. Columns: ${COLUMNS.map(([name]) => name).join(', ')}.`,
+    );
+  const size = known[1] as keyof ProcessSizes;
+  return [...previous, { column, size, bytes: parseSize(amount) }];
+}
+
+/** Exit status, and a line for each row that exceeds a limit; unknown figures may exceed it. */
+export function checkThresholds(
+  { processes, groups, hidden, complete }: ChosenProcs,
+  thresholds: readonly ProcessThreshold[],
+): { readonly status: number | undefined; readonly lines: readonly string[] } {
+  const rows =
+    groups?.map((one) => ({ row: one, name: escapeText(one.key ?? '?'), parts: one.members })) ??
+    processes.map((one) => ({
+      row: one,
+      name: `pid ${one.pid} (${escapeText(one.comm)})`,
+      parts: [one],
+    }));
+  const lines: string[] = [];
+  let status: number | undefined;
+  for (const { column, size, bytes } of thresholds) {
+    const limit = `limit ${formatSize(bytes)}`;
+    const above = rows.filter(({ row }) => (row[size] ?? 0) > bytes);
+    for (const { row, name } of above.slice(0, MAX_LINES))
+      lines.push(`--fail-on: ${column} of ${name} is ${formatSize(row[size] ?? 0)} (${limit})`);
+    if (above.length > MAX_LINES)
+      lines.push(`--fail-on: ${above.length - MAX_LINES} more exceed the ${limit}`);
+    const unknown = rows.filter(({ parts }) => parts.some((one) => one[size] === null)).length;
+    if (above.length > 0) status = EXIT.differs;
+    else if (unknown > 0 || hidden || !complete) {
+      const what = unknown > 0 ? `unknown for ${unknown} rows` : 'incomplete';
+      lines.push(`--fail-on: ${column} is ${what}, and may exceed the ${limit}`);
+      status ??= EXIT.incomplete;
+    }
+  }
+  return { status, lines };
+}
