@@ -217,6 +217,39 @@ describe('flags of page frames', () => {
     expect(answer.warnings.map(({ code }) => code)).toContain('torn-list');
   });
 
+  /** Flags that are others from the read of the frames on: the first read is of one frame. */
+  const changing = (first: readonly bigint[], ...later: readonly (readonly bigint[])[]) => {
+    const host = machine([...first]);
+    const file = open(host)('/proc/kpageflags');
+    let reads = 0;
+    const words: FrameFile['words'] = (from, count) => {
+      host.frames = [
+        ...((reads++ < 2 ? first : later[Math.min(reads - 3, later.length - 1)]) ?? []),
+      ];
+      return file.words(from, count);
+    };
+    return flaggedMemory(
+      readHostFrames(
+        host,
+        () => undefined,
+        (path) => (path === '/proc/kpageflags' ? { ...file, words } : open(host)(path)),
+      ),
+    );
+  };
+  const torn = ram([WORD.free, 4], [WORD.tail, 2], [WORD.anonymous, 1]);
+
+  test('a tail is read again with its head, which was allocated or freed meanwhile', () => {
+    const allocated = ram([WORD.thpHead, 1], [WORD.thpTail, 5], [WORD.anonymous, 1]);
+    const later = changing(torn, torn, allocated);
+    expect(category(later, 'unread')).toMatchObject({ frames: 0 });
+    expect(category(later, 'anonymous')).toMatchObject({ frames: 3 });
+    expect(later.warnings.map(({ code }) => code)).not.toContain('torn-list');
+    const freed = changing(torn, ram([WORD.free, 6], [WORD.anonymous, 1]));
+    expect(category(freed, 'unread')).toMatchObject({ frames: 0 });
+    expect(category(freed, 'anonymous')).toMatchObject({ frames: 1 });
+    expect(freed.warnings.map(({ code }) => code)).not.toContain('torn-list');
+  });
+
   test('frames that the file does not reach are not read, and not free', () => {
     const answer = look(machine(ram([WORD.anonymous, 10]).slice(0, 50)));
     expect(category(answer, 'unread')).toMatchObject({ frames: 30, complete: false });

@@ -116,6 +116,12 @@ interface ZoneFrames extends Frames {
 /** Frames per read: half a MiB of words. */
 const CHUNK_FRAMES = 2 ** 16;
 
+/** Frames of the largest compound page that is allocated at any time: order 10. */
+const LARGEST = 2 ** 10;
+
+/** Number of times that a tail without a head is read again. */
+const MAX_READS = 8;
+
 /** Index of each kind in the array of counts. */
 const NUMBER = Object.fromEntries(FLAG_KINDS.map((kind, index) => [kind, index]));
 
@@ -200,7 +206,8 @@ class Scan {
   #chunk(first: number, count: number): void {
     let words: Buffer;
     try {
-      words = this.flags.words(first, count);
+      // Frames that are read again reuse the memory of the first read.
+      words = Buffer.from(this.flags.words(first, count));
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       this.#endBlock();
@@ -214,23 +221,9 @@ class Scan {
     for (let at = 0; at < have; at++) {
       const low = view.getUint32(8 * at, true);
       const frame = first + at;
-      if (isTail(low)) {
-        this.#tail(frame);
-        continue;
-      }
-      this.#endBlock();
-      const high = view.getUint32(8 * at + 4, true);
-      const kind = flagKind(low, high);
-      this.#kind = isHead(low) ? kind : undefined;
-      this.#noted = kind === 'hole' ? [] : flagNotes(low, high);
-      if (this.#noted.length > 0) this.#note(kind);
-      this.#counts[NUMBER[kind]!]!++;
-      if (kind === 'reserved') this.#reserved(frame);
-      if (kind !== 'none') continue;
-      this.#open = 1;
-      this.#openCharged = charges !== undefined && charges.getUint32(8 * at, true) !== 0;
-      if (isMapped(low)) this.#mapped++;
-      this.#inZone(frame);
+      const isCharged = charges !== undefined && charges.getUint32(8 * at, true) !== 0;
+      if (!isTail(low)) this.#page(frame, low, view.getUint32(8 * at + 4, true), isCharged);
+      else if (this.#kind !== undefined || !this.#readAgain(frame, isCharged)) this.#tail(frame);
     }
     if (have === count) return;
     this.#endBlock();
@@ -251,6 +244,55 @@ class Scan {
     }
     this.#chargesKnown = false;
     return undefined;
+  }
+
+  /** A page by itself, or the head of a compound page. */
+  #page(frame: number, low: number, high: number, isCharged: boolean): void {
+    this.#endBlock();
+    const kind = flagKind(low, high);
+    this.#kind = isHead(low) ? kind : undefined;
+    this.#noted = kind === 'hole' ? [] : flagNotes(low, high);
+    if (this.#noted.length > 0) this.#note(kind);
+    this.#counts[NUMBER[kind]!]!++;
+    if (kind === 'reserved') this.#reserved(frame);
+    if (kind !== 'none') return;
+    this.#open = 1;
+    this.#openCharged = isCharged;
+    if (isMapped(low)) this.#mapped++;
+    this.#inZone(frame);
+  }
+
+  /**
+   * Reads a tail without a head again, with the frames before it: a compound page may have been allocated, or
+   * freed, after they were read. Its kind is then that of the tails that follow.
+   *
+   * @returns whether the frame is no tail any more, and was counted
+   */
+  #readAgain(frame: number, isCharged: boolean): boolean {
+    const start = frame - (frame % LARGEST);
+    for (let reads = 0; reads < MAX_READS; reads++) {
+      let words: Buffer;
+      try {
+        words = this.flags.words(start, frame - start + 1);
+      } catch (error) {
+        if (error instanceof HostError) return false;
+        throw error;
+      }
+      if (words.length !== 8 * (frame - start + 1)) return false;
+      const lowAt = (at: number) => words.readUInt32LE(8 * (at - start));
+      const highAt = (at: number) => words.readUInt32LE(8 * (at - start) + 4);
+      if (!isTail(lowAt(frame))) {
+        this.#page(frame, lowAt(frame), highAt(frame), isCharged);
+        return true;
+      }
+      let head = frame - 1;
+      while (head >= start && isTail(lowAt(head))) head--;
+      if (head < start || !isHead(lowAt(head))) continue;
+      this.#kind = flagKind(lowAt(head), highAt(head));
+      this.#noted = flagNotes(lowAt(head), highAt(head));
+      return false;
+    }
+    return false;
   }
 
   #tail(frame: number): void {
