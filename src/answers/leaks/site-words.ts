@@ -1,6 +1,5 @@
 import type { CensusEntry } from '../../account/census-entry.js';
-import type { Site, SiteFrame } from '../../leaks/recording.js';
-import { callers } from '../../leaks/site-frames.js';
+import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
 import { escapeText } from '../text/escape.js';
 
 /** Number of functions of a site that a row shows. */
