@@ -18,7 +18,7 @@ export function siteFrameName({ symbol, module, line }: SiteFrame): string {
  * Returns the allocation site without the allocator’s own functions: `receive_mergeable ← virtnet_poll ←
  * __napi_poll`.
  */
-export function siteName({ frames }: Site, most = NAMED): string {
+export function siteName({ frames }: Pick<Site, 'frames'>, most = NAMED): string {
   const named = callers(frames).slice(0, most).map(siteFrameName);
   return named.length === 0 ? '(no stack)' : named.join(' ← ');
 }

@@ -1,0 +1,93 @@
+import type { Kernel } from '../kernel/kernel.js';
+import type { SiteFrame } from '../records/allocation-sites.js';
+import { PageOwner, pageOwnerState } from '../walk/allocations/page-owner.js';
+import { SlabTracks } from '../walk/allocations/slab-tracks.js';
+import { StackDepot, siteFrames } from '../walk/allocations/stack-depot.js';
+import { readTicks, type Ticks } from '../walk/machine/clock.js';
+import { findOrNot } from '../walk/named-read.js';
+import type { Warnings } from '../walk/warnings.js';
+import { attempted } from './memory/missed.js';
+
+/** What the kernel noted when it allocated a page or an object. Names are untrusted. */
+export interface AllocationRecord {
+  readonly source: 'page-owner' | 'slab-tracks';
+  /** Innermost first; empty: unknown. */
+  readonly frames: readonly SiteFrame[];
+  /** Thread and process; null: not noted. */
+  readonly pid: number | null;
+  readonly tgid: number | null;
+  readonly comm: string | null;
+  /** Seconds between boot and the allocation, without suspend; null: not noted, or the clock is unknown. */
+  readonly seconds: number | null;
+}
+
+/** Looks up single pages and slab objects in page_owner and in SLUB's user tracking. */
+export class AllocationRecords {
+  readonly #kernel: Kernel;
+  readonly #warnings: Warnings;
+  readonly #depot: () => StackDepot;
+  readonly #owner: () => PageOwner | null;
+  readonly #tracks: () => SlabTracks | null;
+  readonly #ticks: () => Ticks | undefined;
+
+  /** @param warnings receives why a source that is on cannot be read */
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#kernel = kernel;
+    this.#warnings = warnings;
+    this.#depot = once(() => new StackDepot(kernel));
+    this.#owner = once(
+      () =>
+        this.#tried('page_owner', () =>
+          pageOwnerState(kernel) === 'on' ? new PageOwner(kernel) : null,
+        ) ?? null,
+    );
+    this.#tracks = once(() => (kernel.struct('track') ? new SlabTracks(kernel) : null));
+    this.#ticks = once(() => findOrNot(() => readTicks(kernel)));
+  }
+
+  /** Allocation of a page; null: nothing is noted. */
+  ofPage(frame: number): AllocationRecord | null {
+    const found = this.#tried('page_owner', () => {
+      const record = this.#owner()?.at(frame);
+      if (!record) return null;
+      const { handle, pid, tgid, comm, time } = record;
+      const seconds = time === null ? null : time / 1e9;
+      const frames = this.#framesOf(handle === 0 ? [] : this.#depot().of(handle).addresses);
+      return { source: 'page-owner', frames, pid, tgid, comm, seconds } as const;
+    });
+    return found ?? null;
+  }
+
+  /** Allocation of an object; null: nothing is noted. */
+  ofObject(cache: bigint, object: bigint): AllocationRecord | null {
+    const found = this.#tried('slab user tracking', () => {
+      const tracks = this.#tracks();
+      const track = tracks?.isOn(cache) ? tracks.of(cache, object, this.#depot) : undefined;
+      if (!track) return null;
+      const ticks = this.#ticks();
+      const seconds = ticks
+        ? ticks.seconds - Number(ticks.now - track.when) / ticks.perSecond
+        : null;
+      const frames = this.#framesOf(track.addresses);
+      const noted = { pid: track.pid, tgid: null, comm: null, seconds };
+      return { source: 'slab-tracks', frames, ...noted } as const;
+    });
+    return found ?? null;
+  }
+
+  #framesOf(addresses: readonly bigint[]): SiteFrame[] {
+    return siteFrames(this.#kernel, addresses);
+  }
+
+  #tried<T>(what: string, step: () => T): T | undefined {
+    return attempted(this.#warnings, what, step);
+  }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
