@@ -27,10 +27,10 @@ const MOST_KEPT = 2 ** 16;
 const SATURATED = 0xc000_0000;
 
 /**
- * Names of the pool number in `union handle_parts`: up to 6.0, 6.1 and 6.2, 6.3 to 6.8, since 6.9. The last
+ * Names of the pool number in `union handle_parts`: since 6.9, 6.3 to 6.8, up to 6.2. The first
  * counts from 1, so that no handle is 0.
  */
-const INDICES = ['pool_index_plus_1', 'pool_index', 'slab_index', 'slabindex'] as const;
+const INDICES = ['pool_index_plus_1', 'pool_index', 'slabindex'] as const;
 
 /** Arrays of pools, and the variables that limit their use. */
 const POOLS = ['stack_pools', 'stack_slabs'] as const;
