@@ -46,7 +46,8 @@ const bitsOf = (handle: number, { shift, size }: Bits): number => (handle >>> sh
 export class StackDepot {
   readonly #kernel: Kernel;
   readonly #index: Bits;
-  readonly #first: number;
+  /** Possible numbers of the first pool. */
+  readonly #firsts: readonly number[];
   readonly #offset: Bits;
   /** Bits of a handle that the depot itself does not use. */
   readonly #extra: Bits | undefined;
@@ -77,7 +78,8 @@ export class StackDepot {
       );
     this.#index = index;
     this.#offset = offset;
-    this.#first = name === 'pool_index_plus_1' ? 1 : 0;
+    // 6.8.3 and 6.8.4 count from 1 under the old name.
+    this.#firsts = name === 'pool_index_plus_1' ? [1] : name === 'pool_index' ? [0, 1] : [0];
     this.#extra = bits('extra');
     this.#record = new StructReader(kernel, 'stack_record', ['size', 'handle.handle']);
     this.#entries = new StructReader(kernel, 'stack_record', ['entries']).offset('entries');
@@ -116,29 +118,42 @@ export class StackDepot {
 
   #read(handle: number): DepotStack {
     const what = `stack handle ${hex(BigInt(handle))}`;
-    const index = bitsOf(handle, this.#index) - this.#first;
+    let why: unknown;
+    for (const first of this.#firsts) {
+      try {
+        const address = this.#recordOf(handle, what, first);
+        const addresses = this.#addressesAt(address, handle, what);
+        return { addresses, pages: this.#pagesAt(address) };
+      } catch (error) {
+        why ??= error;
+      }
+    }
+    throw why;
+  }
+
+  /** Address of the record of a handle, which contains that handle. */
+  #recordOf(handle: number, what: string, first: number): bigint {
+    const index = bitsOf(handle, this.#index) - first;
     if (index < 0 || index >= this.#most)
       throw damaged(`${what} names pool ${index}, but the stack depot has ${this.#most}`);
     const at = this.#pools + BigInt(index * 8);
     const pool = pointerPartOf(this.#kernel, 'the pools of the stack depot', this.#pools, at);
     if (pool === 0n) throw damaged(`${what} names pool ${index}, which does not exist`);
-    const offset = bitsOf(handle, this.#offset) * ALIGN;
-    const address = pool + BigInt(offset);
-    const view = this.#record.read(address);
-    // Each record contains its own handle.
-    const own = view.number('handle.handle');
+    const address = pool + BigInt(bitsOf(handle, this.#offset) * ALIGN);
+    const own = this.#record.read(address).number('handle.handle');
     const extra = this.#extra ? bitsOf(handle, this.#extra) * 2 ** this.#extra.shift : 0;
     if (own !== handle - extra)
       throw damaged(`${what} leads to a record of handle ${hex(BigInt(own))}`);
-    const count = view.number('size');
-    const end = offset + this.#entries + count * 8;
+    return address;
+  }
+
+  #addressesAt(address: bigint, handle: number, what: string): bigint[] {
+    const count = this.#record.read(address).number('size');
+    const end = bitsOf(handle, this.#offset) * ALIGN + this.#entries + count * 8;
     if (count > MOST_FRAMES || end > 2 ** this.#offset.size * ALIGN)
       throw damaged(`${what} leads to a stack of ${count} functions`);
     const entries = address + BigInt(this.#entries);
-    return {
-      addresses: pointersPartOf(this.#kernel, 'a stack of the depot', address, entries, count),
-      pages: this.#pagesAt(address),
-    };
+    return pointersPartOf(this.#kernel, 'a stack of the depot', address, entries, count);
   }
 
   /** `stack_record.count` is the number of pages plus 1 (inc_stack_record_count, mm/page_owner.c). */

@@ -76,6 +76,13 @@ export const DEPOTS: Readonly<Record<string, DepotLayout>> = {
     first: 0,
     indexBits: 17,
   },
+  '6.8.3': {
+    structs: { handle_parts: parts('pool_index', 17, 0, 5), stack_record: counted },
+    pools: 'stack_pools',
+    used: 'pools_num',
+    first: 1,
+    indexBits: 17,
+  },
   '6.12': {
     structs: { handle_parts: parts('pool_index_plus_1', 17, 0, 5), stack_record: counted },
     pools: 'stack_pools',
@@ -121,7 +128,7 @@ export function madeDepot(layout: DepotLayout, stack: readonly bigint[], pages =
   };
   const count = record + member('count.refs.counter');
   if (!Number.isNaN(count)) words[count] = [pages + 1, 4];
-  const symbols = {
+  const symbols: Readonly<Record<string, number>> = {
     [pools]: AT.pools,
     [used]: AT.used,
     ...(pointer ? { stack_max_pools: AT.most } : {}),
