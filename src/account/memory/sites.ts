@@ -51,7 +51,7 @@ export interface SiteSource {
   /** What all of its sites hold. */
   readonly bytes: number;
   readonly allocations: number;
-  /** The kernel's own count for the same stacks; null: it has none. */
+  /** The kernel’s own count, where it has one for a stack, else as listed; null: it has none. */
   readonly countedBytes: number | null;
   /** Pages of slabs, whose objects have sites of their own: not in `bytes`. */
   readonly slabPageBytes: number;
@@ -279,6 +279,7 @@ function addStacks(
   warnings: Warnings,
 ): void {
   const { pageSize } = kernel.facts;
+  let [counted, isCounted] = [0, false];
   for (const { handle, frames, blocks } of all) {
     const stack = tried(warnings, 'page_owner', () =>
       handle === 0 ? undefined : depot.of(handle),
@@ -290,16 +291,19 @@ function addStacks(
       frames: siteFrames(kernel, addresses),
     }));
     sum.allocations += blocks;
+    let own = 0;
     for (const [number, count] of frames.entries()) {
       const category = CATEGORIES[number - 1];
       if (count === 0 || category === undefined) continue;
+      own += count;
       const bytes = count * pageSize;
       sum.bytes += bytes;
       sum.categories.set(category, (sum.categories.get(category) ?? 0) + bytes);
     }
-    if (stack?.pages !== undefined)
-      sums.countedBytes = (sums.countedBytes ?? 0) + stack.pages * pageSize;
+    if (stack?.pages !== undefined) isCounted = true;
+    counted += stack?.pages ?? own;
   }
+  if (isCounted) sums.countedBytes = counted * pageSize;
 }
 
 /** Pages of slabs: their objects are counted at their own sites. */

@@ -112,7 +112,10 @@ const siteSource = z.strictObject({
   /** What all of its sites hold. */
   bytes: count,
   allocations: count,
-  /** Bytes that the kernel counts itself for the same stacks (page_owner, since 6.9); null: it counts none. */
+  /**
+   * The same with the kernel’s own count of each stack (page_owner, since 6.9), except stacks of early boot, which it
+   * does not count; null: it counts none.
+   */
   countedBytes: count.nullable(),
   /** Pages of slabs, whose objects have sites of their own; not in `bytes`. */
   slabPageBytes: count,
