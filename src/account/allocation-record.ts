@@ -1,5 +1,6 @@
 import type { Kernel } from '../kernel/kernel.js';
 import type { SiteFrame } from '../records/allocation-sites.js';
+import { AllocationTags, profilingState, TagReferences } from '../walk/allocations/alloc-tags.js';
 import { PageOwner, pageOwnerState } from '../walk/allocations/page-owner.js';
 import { SlabTracks } from '../walk/allocations/slab-tracks.js';
 import { StackDepot, siteFrames } from '../walk/allocations/stack-depot.js';
@@ -10,7 +11,9 @@ import { attempted } from './memory/missed.js';
 
 /** What the kernel noted when it allocated a page or an object. Names are untrusted. */
 export interface AllocationRecord {
-  readonly source: 'page-owner' | 'slab-tracks';
+  readonly source: 'page-owner' | 'slab-tracks' | 'allocation-tags';
+  /** Whether it is that of a page, or of an object. */
+  readonly of: 'page' | 'object';
   /** Innermost first; empty: unknown. */
   readonly frames: readonly SiteFrame[];
   /** Thread and process; null: not noted. */
@@ -21,7 +24,17 @@ export interface AllocationRecord {
   readonly seconds: number | null;
 }
 
-/** Looks up single pages and slab objects in page_owner and in SLUB's user tracking. */
+/** An allocated slab object. */
+export interface SlabObject {
+  /** Address of its `struct kmem_cache`. */
+  readonly cache: bigint;
+  readonly address: bigint;
+  /** Address of the first `struct page` of its slab, and number of its slot. */
+  readonly slab: bigint;
+  readonly index: number;
+}
+
+/** Looks up single pages and slab objects in page_owner, SLUB’s user tracking and allocation profiling. */
 export class AllocationRecords {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
@@ -29,6 +42,8 @@ export class AllocationRecords {
   readonly #owner: () => PageOwner | null;
   readonly #tracks: () => SlabTracks | null;
   readonly #ticks: () => Ticks | undefined;
+  readonly #tags: () => AllocationTags | null;
+  readonly #references: TagReferences;
 
   /** @param warnings receives why a source that is on cannot be read */
   constructor(kernel: Kernel, warnings: Warnings) {
@@ -43,26 +58,37 @@ export class AllocationRecords {
     );
     this.#tracks = once(() => (kernel.struct('track') ? new SlabTracks(kernel) : null));
     this.#ticks = once(() => findOrNot(() => readTicks(kernel)));
+    this.#tags = once(
+      () =>
+        this.#tried('allocation profiling', () =>
+          profilingState(kernel) === 'on' ? new AllocationTags(kernel) : null,
+        ) ?? null,
+    );
+    this.#references = new TagReferences(kernel);
   }
 
-  /** Allocation of a page; null: nothing is noted. */
-  ofPage(frame: number): AllocationRecord | null {
+  /**
+   * Allocation of a page; null: nothing is noted.
+   *
+   * @param head first frame of its allocation
+   */
+  ofPage(frame: number, head: number): AllocationRecord | null {
     const found = this.#tried('page_owner', () => {
       const record = this.#owner()?.at(frame);
       if (!record) return null;
       const { handle, pid, tgid, comm, time } = record;
       const seconds = time === null ? null : time / 1e9;
       const frames = this.#framesOf(handle === 0 ? [] : this.#depot().of(handle).addresses);
-      return { source: 'page-owner', frames, pid, tgid, comm, seconds } as const;
+      return { source: 'page-owner', of: 'page', frames, pid, tgid, comm, seconds } as const;
     });
-    return found ?? null;
+    return found ?? this.#tagged('page', () => this.#references.ofPage(head));
   }
 
   /** Allocation of an object; null: nothing is noted. */
-  ofObject(cache: bigint, object: bigint): AllocationRecord | null {
+  ofObject({ cache, address, slab, index }: SlabObject): AllocationRecord | null {
     const found = this.#tried('slab user tracking', () => {
       const tracks = this.#tracks();
-      const track = tracks?.isOn(cache) ? tracks.of(cache, object, this.#depot) : undefined;
+      const track = tracks?.isOn(cache) ? tracks.of(cache, address, this.#depot) : undefined;
       if (!track) return null;
       const ticks = this.#ticks();
       const seconds = ticks
@@ -70,7 +96,21 @@ export class AllocationRecords {
         : null;
       const frames = this.#framesOf(track.addresses);
       const noted = { pid: track.pid, tgid: null, comm: null, seconds };
-      return { source: 'slab-tracks', frames, ...noted } as const;
+      return { source: 'slab-tracks', of: 'object', frames, ...noted } as const;
+    });
+    return found ?? this.#tagged('object', () => this.#references.ofObject(slab, index));
+  }
+
+  /** A tag has no thread and no time. */
+  #tagged(of: AllocationRecord['of'], reference: () => bigint): AllocationRecord | null {
+    const found = this.#tried('allocation profiling', () => {
+      const tags = this.#tags();
+      const tag = tags?.at(reference());
+      if (!tag) return null;
+      const { line, symbol, module } = tag;
+      const unknown = { pid: null, tgid: null, comm: null, seconds: null };
+      const frames = [{ symbol, offset: null, module, line }];
+      return { source: 'allocation-tags', of, frames, ...unknown } as const;
     });
     return found ?? null;
   }

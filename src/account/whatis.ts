@@ -16,7 +16,7 @@ import { addressSpaces } from '../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../walk/processes/mapped-page.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Warnings } from '../walk/warnings.js';
-import { type AllocationRecord, AllocationRecords } from './allocation-record.js';
+import { type AllocationRecord, AllocationRecords, type SlabObject } from './allocation-record.js';
 import type { CensusEntry } from './census-entry.js';
 import { Areas, categoryOfCaller } from './memory/areas.js';
 import type { CategoryName } from './memory/categories.js';
@@ -138,8 +138,8 @@ export class AddressIdentifier {
   readonly #records: AllocationRecords;
   readonly #at = new Pointer();
   readonly #areas: Areas;
-  /** Cache and address of the last slab object: its slot may begin with a red zone. */
-  #object = { cache: 0n, address: 0n };
+  /** The last slab object: its slot may begin with a red zone. */
+  #object: SlabObject = { cache: 0n, address: 0n, slab: 0n, index: 0 };
   #stacks: ReadonlyMap<bigint, KernelStack> | undefined;
   #perCpu:
     | { readonly start: bigint; readonly end: bigint; readonly shifts: readonly bigint[] }
@@ -177,10 +177,16 @@ export class AddressIdentifier {
   /** The record of a slab object, or of the page. */
   #siteOf({ frame, category, object }: Omit<Identity, 'site'>): AllocationRecord | null {
     if (frame === null || category?.startsWith('free-')) return null;
-    if (object?.kind === 'slab-object' && object.state === 'free') return null;
-    const { cache, address } = this.#object;
-    const ofObject = object?.kind === 'slab-object' ? this.#records.ofObject(cache, address) : null;
-    return ofObject ?? this.#records.ofPage(frame);
+    if (object?.kind === 'slab-object') {
+      // The record of a free object is that of its last allocation.
+      if (object.state !== 'allocated') return null;
+      const ofObject = this.#records.ofObject(this.#object);
+      if (ofObject !== null) return ofObject;
+    }
+    const block = this.#tried('the page', () =>
+      this.#pages.block(this.#kernel.pages.pageOfFrame(frame)),
+    );
+    return this.#records.ofPage(frame, block?.frame ?? frame);
   }
 
   #identify(address: bigint): Omit<Identity, 'site'> {
@@ -326,7 +332,12 @@ export class AddressIdentifier {
     const object = start + BigInt(index * cache.slotSize);
     const offset = Number(address - object);
     const pad = this.#padOf(cache.address);
-    this.#object = { cache: cache.address, address: object + BigInt(pad) };
+    this.#object = {
+      cache: cache.address,
+      address: object + BigInt(pad),
+      slab: slab.page,
+      index,
+    };
     const isInUse = this.#slots.isInUse({
       cache: cache.address,
       object: this.#object.address,

@@ -79,8 +79,8 @@ function identityText(identity: Identity): string[] {
 const SHOWN_FRAMES = 6;
 
 /** Who allocated it and when, and the stack without the allocator’s own functions. */
-function siteText({ source, frames, pid, comm, seconds, tgid }: AllocationRecord): string[] {
-  const what = source === 'page-owner' ? 'Page' : 'Object';
+function siteText({ of, frames, pid, comm, seconds, tgid }: AllocationRecord): string[] {
+  const what = of === 'page' ? 'Page' : 'Object';
   const thread = tgid === null || tgid === pid ? '' : ` of process ${tgid}`;
   const by =
     pid === null ? '' : ` by pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}${thread}`;

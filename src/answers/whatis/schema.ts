@@ -86,9 +86,10 @@ export const whatisSchema = z.strictObject({
       /** What the kernel noted when it allocated the slab object, or else the page; null: nothing. */
       site: z
         .strictObject({
-          /** `slab-tracks`: of the object. `page-owner`: of the page. */
-          source: z.enum(['page-owner', 'slab-tracks']),
-          /** Innermost first; empty: unknown. */
+          source: z.enum(['page-owner', 'slab-tracks', 'allocation-tags']),
+          /** Whether it is the allocation of the slab object, or of the page. */
+          of: z.enum(['page', 'object']),
+          /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
           frames: z.array(siteFrameSchema),
           /** Thread and process; null: not noted. */
           pid: pid.nullable(),

@@ -1,4 +1,4 @@
-import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
@@ -6,6 +6,7 @@ import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
 import { XarrayReader } from '../xarray.js';
+import { PageExtensions } from './page-extensions.js';
 import { isKeyEnabled } from './page-owner.js';
 import type { RecordState } from './record-state.js';
 
@@ -40,6 +41,12 @@ export function profilingState(kernel: Kernel): RecordState {
   return isKeyEnabled(kernel, 'mem_alloc_profiling_key') ? 'on' : 'off';
 }
 
+/** Addresses of tags of the kernel or a module. */
+interface TagRange {
+  readonly start: bigint;
+  readonly stop: bigint;
+}
+
 const TAG = ['flags', 'lineno', 'modname', 'function', 'filename'] as const;
 
 /** Counters of allocation profiling by line of source (lib/alloc_tag.c, lib/codetag.c). */
@@ -49,6 +56,7 @@ export class AllocationTags {
   readonly #counters: StructReader<'bytes' | 'calls'>;
   readonly #shifts: readonly bigint[];
   readonly #texts = new Map<bigint, string>();
+  #known: readonly TagRange[] | undefined;
 
   /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
@@ -75,8 +83,20 @@ export class AllocationTags {
       }
   }
 
+  /**
+   * The tag of a reference to it (`codetag_ref.ct`); undefined: it refers to none.
+   *
+   * @throws as {@link all}; {@link KernelError} `damaged` also if its counters are impossible
+   */
+  at(reference: bigint): AllocationTag | undefined {
+    this.#known ??= [...this.#ranges()];
+    const range = this.#known.find(({ start, stop }) => reference >= start && reference < stop);
+    if (!range || (reference - range.start) % BigInt(this.#tag.size) !== 0n) return undefined;
+    return this.#read(reference);
+  }
+
   /** Ranges of tags: all that `codetag_type.count` counts. */
-  *#ranges(): Generator<{ readonly start: bigint; readonly stop: bigint }> {
+  *#ranges(): Generator<TagRange> {
     const kernel = this.#kernel;
     const at = needSymbol(kernel, 'alloc_tag_cttype');
     const type = new StructReader(kernel, 'codetag_type', [
@@ -124,8 +144,7 @@ export class AllocationTags {
     try {
       return this.#read(at);
     } catch (error) {
-      const isOfDump = error instanceof ReadError || error instanceof RangeError;
-      if (!isOfDump) throw error;
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
       lost(error);
       return undefined;
     }
@@ -145,7 +164,7 @@ export class AllocationTags {
     const isSound =
       bytes >= 0n && calls >= 0n && (bytes === 0n) === (calls === 0n) && bytes < 2n ** 53n;
     if (!isSound && !this.#kernel.facts.live)
-      throw new RangeError(`${line} counts ${bytes} bytes in ${calls} allocations`);
+      throw damaged(`${line} counts ${bytes} bytes in ${calls} allocations`);
     const module = view.pointer('ct.modname');
     return {
       line,
@@ -163,5 +182,65 @@ export class AllocationTags {
     const text = textAt(this.#kernel, 'a name of allocation profiling', address, MOST_TEXT);
     this.#texts.set(address, text);
     return text;
+  }
+}
+
+/** Bits of `slab.obj_exts` that are flags (OBJEXTS_FLAGS_MASK). */
+const FLAGS = 7n;
+
+/** References from pages and slab objects to the tag of their allocation. */
+export class TagReferences {
+  readonly #kernel: Kernel;
+  #pages: { readonly extensions: PageExtensions; readonly offset: number } | null | undefined;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /**
+   * Of the first page of an allocation; 0n: none. With `mem_profiling=1,compressed` references are in page flags, which
+   * are not read.
+   *
+   * @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError}
+   */
+  ofPage(frame: number): bigint {
+    const at = this.#inPages()?.extensions.addressOf(frame);
+    if (at === undefined) return 0n;
+    const place = at + BigInt(this.#inPages()?.offset ?? 0);
+    return pointerPartOf(this.#kernel, 'a page extension', at, place);
+  }
+
+  #inPages() {
+    const kernel = this.#kernel;
+    if (this.#pages === undefined) {
+      const isCompressed =
+        kernel.symbol('mem_profiling_compressed') !== undefined &&
+        isKeyEnabled(kernel, 'mem_profiling_compressed');
+      const extensions = isCompressed ? null : new PageExtensions(kernel);
+      this.#pages = extensions && {
+        extensions,
+        offset: extensions.offsetOf('page_alloc_tagging_ops', 8),
+      };
+    }
+    return this.#pages;
+  }
+
+  /**
+   * Of an object of a slab; 0n: none.
+   *
+   * @param slab address of its first `struct page`
+   * @throws {KernelError} `unsupported-layout`; {@link ReadError}
+   */
+  ofObject(slab: bigint, index: number): bigint {
+    const kernel = this.#kernel;
+    const vectors = StructReader.ifPresent(kernel, 'slab', ['obj_exts']);
+    const entries = StructReader.ifPresent(kernel, 'slabobj_ext', ['ref.ct']);
+    if (!vectors || !entries) return 0n;
+    const vector = vectors.read(slab).pointer('obj_exts') & ~FLAGS;
+    if (vector === 0n) return 0n;
+    // Since 7.0 the entries may be inside the slots.
+    const strides = StructReader.ifPresent(kernel, 'slab', ['stride']);
+    const stride = strides?.read(slab).number('stride') ?? entries.size;
+    return entries.read(vector + BigInt(index * stride)).pointer('ref.ct');
   }
 }

@@ -2,8 +2,8 @@ import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { Cursor } from '../cursor.js';
-import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
+import { PageExtensions } from './page-extensions.js';
 import type { RecordState } from './record-state.js';
 
 /** What page_owner notes about the allocation of a page. Names are untrusted. */
@@ -27,10 +27,6 @@ export interface RecordVisitor {
   lost(count: number, error: Error): void;
 }
 
-/** PAGE_EXT_INVALID of `mem_section.page_ext`, since 6.1. */
-const INVALID = 1n;
-
-const MOST_SIZE = 1024;
 /** Entries per read: some pages of memory. */
 const PER_READ = 64;
 /** The buddy allocator returns no larger order. */
@@ -56,20 +52,16 @@ export function isKeyEnabled(kernel: Kernel, name: string): boolean {
 /** Entries of page_owner in the page extensions of each memory section (mm/page_ext.c, mm/page_owner.c). */
 export class PageOwner {
   readonly #kernel: Kernel;
-  readonly #section: StructReader<'page_ext'>;
+  readonly #extensions: PageExtensions;
   readonly #flags: StructReader<'flags'>;
   readonly #entry: StructReader<'order' | 'handle'>;
-  readonly #size: number;
   readonly #offset: number;
   readonly #allocated: number;
-  readonly #bases = new Map<number, bigint>();
 
   /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    if (!kernel.sections)
-      throw unsupportedLayout('page_owner: the memory sections of this kernel are unknown');
-    this.#section = new StructReader(kernel, 'mem_section', ['page_ext']);
+    this.#extensions = new PageExtensions(kernel);
     this.#flags = new StructReader(kernel, 'page_ext', ['flags']);
     this.#entry = new StructReader(kernel, 'page_owner', ['order', 'handle']);
     const names = kernel.enumerators('page_ext_flags');
@@ -79,21 +71,13 @@ export class PageOwner {
         `enum page_ext_flags of this kernel is unsupported; it has ${[...(names?.keys() ?? [])].join(', ')}`,
       );
     this.#allocated = bits.reduce((mask, bit) => mask + 2 ** Number(bit), 0);
-    const at = needSymbol(kernel, 'page_ext_size');
-    const size = pointerPartOf(kernel, 'page_ext_size', at, at);
-    const ops = new StructReader(kernel, 'page_ext_operations', ['offset']);
-    const offset = ops.read(needSymbol(kernel, 'page_owner_ops')).pointer('offset');
-    if (size > MOST_SIZE || size % 8n !== 0n || offset + BigInt(this.#entry.size) > size)
-      throw damaged(`page_ext_size is ${size}, and page_owner_ops.offset is ${offset}`);
-    this.#size = Number(size);
-    this.#offset = Number(offset);
+    this.#offset = this.#extensions.offsetOf('page_owner_ops', this.#entry.size);
   }
 
-  /** Entry of a frame, or what it was before it was freed; undefined: nothing is noted. @throws {ReadError} */
+  /** Entry of an allocated frame; undefined: nothing is noted. @throws {KernelError} `damaged`; {@link ReadError} */
   at(frame: number): PageRecord | undefined {
-    const base = this.#baseOf(frame);
-    if (base === undefined) return undefined;
-    const address = base + BigInt(this.#size) * BigInt(frame);
+    const address = this.#extensions.addressOf(frame);
+    if (address === undefined) return undefined;
     if (!this.#isAllocated(this.#flags.read(address).number('flags'))) return undefined;
     const at = address + BigInt(this.#offset);
     const view = this.#entry.read(at);
@@ -118,24 +102,23 @@ export class PageOwner {
 
   /** Visits all frames of a range, in order. */
   scan(start: number, end: number, visitor: RecordVisitor): void {
-    const perSection = this.#kernel.sections?.frames ?? 1;
+    const { size, perSection } = this.#extensions;
     const cursor = new Cursor(this.#kernel, 'struct page_ext');
     for (let frame = start; frame < end; ) {
       const most = perSection - (frame % perSection);
       const count = Math.min(PER_READ - (frame % PER_READ), end - frame, most);
       try {
-        const base = this.#baseOf(frame);
+        const first = this.#extensions.addressOf(frame);
         // A section without extensions has no memory that was allocated since boot.
-        if (base === undefined) {
+        if (first === undefined) {
           const rest = Math.min(end - frame, most);
           visitor.lost(rest, damaged(`the section of page frame ${frame} has no page extensions`));
           frame += rest;
           continue;
         }
-        const first = base + BigInt(this.#size) * BigInt(frame);
-        const window = cursor.to(first).look(0, count * this.#size);
+        const window = cursor.to(first).look(0, count * size);
         for (let index = 0; index < count; index++)
-          this.#visit(window.view, window.base + index * this.#size, frame + index, visitor);
+          this.#visit(window.view, window.base + index * size, frame + index, visitor);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
         visitor.lost(count, error);
@@ -157,19 +140,5 @@ export class PageOwner {
 
   #isAllocated(flags: number): boolean {
     return (flags & this.#allocated) === this.#allocated;
-  }
-
-  /** `mem_section.page_ext` is the address of the extension that frame 0 would have. */
-  #baseOf(frame: number): bigint | undefined {
-    const { sections } = this.#kernel;
-    const number = Math.floor(frame / (sections?.frames ?? 1));
-    const known = this.#bases.get(number);
-    if (known !== undefined) return known;
-    const section = sections?.addressOf(frame);
-    if (section === undefined) return undefined;
-    const base = this.#section.read(section).pointer('page_ext');
-    if (base === 0n || (base & INVALID) !== 0n) return undefined;
-    this.#bases.set(number, base);
-    return base;
   }
 }

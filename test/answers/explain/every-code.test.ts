@@ -35,6 +35,7 @@ const NAMES = [
   'memory-1.sites[].state',
   // What an address is part of, and the state of a slab object: the fields beside it say the rest.
   ...['whatis-1.identities[].object.kind', 'whatis-1.identities[].object.state'],
+  'whatis-1.identities[].site.of',
 ];
 
 interface Node {
