@@ -13,7 +13,7 @@ const STACK = [0x1010n, 0x2020n, 0x3030n];
 const depot = madeDepot(DEPOTS['6.12']!, STACK, 3);
 
 /** Names of functions: the second one is a module's. */
-const symbolAt: Kernel['symbolAt'] = (address) => ({
+const symbolAt: NonNullable<Kernel['symbolAt']> = (address) => ({
   name: `f${address >> 12n}`,
   offset: Number(address % 0x1000n),
   ...(address >> 12n === 2n ? { module: 'mod' } : {}),
@@ -22,7 +22,7 @@ const symbolAt: Kernel['symbolAt'] = (address) => ({
 type Words = Parameters<typeof memoryOf>[1];
 
 /** Frames 64 to 127: anonymous, but the last one is free. */
-function sitesOf(words: Words = {}, changes: Partial<Kernel> = {}) {
+function sitesOf(words: Words = {}, changes: Partial<Pick<Kernel, 'enumerators'>> = {}) {
   const { kernel: made, at } = memoryOf(OWNERS['6.12']!, { ...depot.words, ...words }, depot);
   const kernel: Kernel = { ...made, symbolAt, ...changes };
   const frames = new FrameMap([{ start: FIRST, end: FIRST + 64 }]);
