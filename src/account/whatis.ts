@@ -16,6 +16,7 @@ import { addressSpaces } from '../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../walk/processes/mapped-page.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Warnings } from '../walk/warnings.js';
+import { type AllocationRecord, AllocationRecords, type SlabObject } from './allocation-record.js';
 import type { CensusEntry } from './census-entry.js';
 import { Areas, categoryOfCaller } from './memory/areas.js';
 import type { CategoryName } from './memory/categories.js';
@@ -90,6 +91,8 @@ export interface Identity {
   readonly category: CategoryName | null;
   /** Null: nothing is known about it. */
   readonly object: Identified | null;
+  /** What the kernel noted when it allocated the object or the page; null: nothing. */
+  readonly site: AllocationRecord | null;
 }
 
 /** Symbols by address, including templates of per-CPU variables. */
@@ -132,8 +135,11 @@ export class AddressIdentifier {
   readonly #pages: PageReader;
   readonly #slots: SlotUse;
   readonly #names: SlabCacheNames;
+  readonly #records: AllocationRecords;
   readonly #at = new Pointer();
   readonly #areas: Areas;
+  /** The last slab object: its slot may begin with a red zone. */
+  #object: SlabObject = { cache: 0n, address: 0n, slab: 0n, index: 0 };
   #stacks: ReadonlyMap<bigint, KernelStack> | undefined;
   #perCpu:
     | { readonly start: bigint; readonly end: bigint; readonly shifts: readonly bigint[] }
@@ -160,9 +166,30 @@ export class AddressIdentifier {
     this.#pages = new PageReader(kernel);
     this.#slots = new SlotUse(kernel, warnings);
     this.#names = new SlabCacheNames(kernel);
+    this.#records = new AllocationRecords(kernel, warnings);
   }
 
   of(address: bigint): Identity {
+    const found = this.#identify(address);
+    return { ...found, site: this.#siteOf(found) };
+  }
+
+  /** The record of a slab object, or of the page. */
+  #siteOf({ frame, category, object }: Omit<Identity, 'site'>): AllocationRecord | null {
+    if (frame === null || category?.startsWith('free-')) return null;
+    if (object?.kind === 'slab-object') {
+      // The record of a free object is that of its last allocation.
+      if (object.state !== 'allocated') return null;
+      const ofObject = this.#records.ofObject(this.#object);
+      if (ofObject !== null) return ofObject;
+    }
+    const block = this.#tried('the page', () =>
+      this.#pages.block(this.#kernel.pages.pageOfFrame(frame)),
+    );
+    return this.#records.ofPage(frame, block?.frame ?? frame);
+  }
+
+  #identify(address: bigint): Omit<Identity, 'site'> {
     const physical = this.#tried('the page tables', () => this.#physicalOf(address)) ?? null;
     const frame = physical === null ? null : Math.floor(physical / this.#kernel.facts.pageSize);
     const base = { address, physical, frame };
@@ -304,7 +331,18 @@ export class AddressIdentifier {
     if (slots !== undefined && index >= slots) return { kind: 'slab-padding', cache: name };
     const object = start + BigInt(index * cache.slotSize);
     const offset = Number(address - object);
-    const isInUse = this.#slots.isInUse({ cache: cache.address, object, slab });
+    const pad = this.#padOf(cache.address);
+    this.#object = {
+      cache: cache.address,
+      address: object + BigInt(pad),
+      slab: slab.page,
+      index,
+    };
+    const isInUse = this.#slots.isInUse({
+      cache: cache.address,
+      object: this.#object.address,
+      slab,
+    });
     return {
       kind: 'slab-object',
       cache: name,
@@ -312,8 +350,14 @@ export class AddressIdentifier {
       offset,
       size: objectSize,
       state: isInUse === undefined ? 'unknown' : isInUse ? 'allocated' : 'free',
-      member: isInUse ? this.#memberAt(cache.address, name, objectSize, offset) : null,
+      member: isInUse ? this.#memberAt(cache.address, name, objectSize, offset - pad) : null,
     };
+  }
+
+  /** Bytes of the red zone before each object (slub_debug=Z). */
+  #padOf(cache: bigint): number {
+    const reader = StructReader.ifPresent(this.#kernel, 'kmem_cache', ['red_left_pad']);
+    return reader?.read(cache).number('red_left_pad') ?? 0;
   }
 
   /** Number of slots of a slab; undefined: unknown. */
@@ -329,7 +373,7 @@ export class AddressIdentifier {
     const layout = this.#kernel.struct(type);
     const counted = StructReader.ifPresent(this.#kernel, 'kmem_cache', ['refcount']);
     if (!layout || !counted || counted.read(cache).number('refcount') !== 1) return null;
-    if (layout.size > size || offset >= layout.size) return null;
+    if (layout.size > size || offset < 0 || offset >= layout.size) return null;
     for (const member of layout.members) {
       const found = layout.member(member);
       if (found && offset >= found.offset && offset < found.offset + found.size)

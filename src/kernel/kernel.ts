@@ -54,6 +54,12 @@ export interface MemorySections {
    * @throws {ReadError}
    */
   isOnline(frame: number): boolean;
+  /**
+   * Address of the `struct mem_section` of a frame; undefined: there is none.
+   *
+   * @throws {ReadError}
+   */
+  addressOf(frame: number): bigint | undefined;
 }
 
 /** Dirty and accessed bits of a page table entry, set by hardware or by the kernel in its place. */

@@ -1,5 +1,5 @@
-import type { Held, Reading, Recording, Site, SiteFrame } from './recording.js';
-import { ownFrames } from './site-frames.js';
+import { ownFrames, type Site, type SiteFrame } from '../records/allocation-sites.js';
+import type { Held, Reading, Recording } from './recording.js';
 
 /**
  * Merges stacks that differ only beyond the point where a CPU was interrupted into one site: a driver

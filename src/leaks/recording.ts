@@ -1,25 +1,7 @@
+import type { Site } from '../records/allocation-sites.js';
+
 /** Allocation types: pages of the buddy allocator, slab objects, vmalloc areas. */
 export type AllocationType = 'page' | 'slab' | 'vmalloc';
-
-/** A code location of an allocation site. */
-export interface SiteFrame {
-  /** Name in kallsyms; null if the address has no symbol. */
-  readonly symbol: string | null;
-  /** Bytes from the start of the function. */
-  readonly offset: number | null;
-  readonly module: string | null;
-  /** Source file and line, if the source reports them (allocation profiling). */
-  readonly line: string | null;
-}
-
-/** Allocation site: a stack, or the part of it that the source records. */
-export interface Site {
-  readonly id: string;
-  /** `caller`: one function. `line`: one line of source. */
-  readonly kind: 'stack' | 'caller' | 'line';
-  /** Innermost first. May include functions of the allocator itself. */
-  readonly frames: readonly SiteFrame[];
-}
 
 /** Amount that a site holds at one moment. */
 export interface Held {

@@ -1,4 +1,5 @@
-import type { Held, Recording, Site, SiteFrame, Survivor } from '../../src/leaks/recording.js';
+import type { Held, Recording, Survivor } from '../../src/leaks/recording.js';
+import type { Site, SiteFrame } from '../../src/records/allocation-sites.js';
 
 /** Frames of these functions, innermost first: `name`, `name+0x1f` or `name [module]`. */
 export function framesOf(...names: string[]): SiteFrame[] {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { merged } from '../../src/leaks/merged.js';
-import { callers, ownFrames } from '../../src/leaks/site-frames.js';
+import { callers, ownFrames } from '../../src/records/allocation-sites.js';
 import { framesOf, made, siteOf, survivor } from './made-recording.js';
 
 const names = (frames: ReturnType<typeof ownFrames>) => frames.map(({ symbol }) => symbol);

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import type { SiteFrame } from '../../src/leaks/recording.js';
-import { untraced } from '../../src/leaks/site-frames.js';
+import { type SiteFrame, untraced } from '../../src/records/allocation-sites.js';
 
 const frame = (symbol: string | null): SiteFrame => ({
   symbol,

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type LabKernel, labKernel, labTool } from './lab.js';
+import { type GuestKernel, labKernel, labTool } from './lab.js';
 
 /** Half a minute for the longest where nothing else runs; a busy machine takes many times as long. */
 export const DRGN_MS = 600_000;
@@ -13,7 +13,7 @@ const LAB_PARTS = fileURLToPath(new URL('../../scripts/lab-parts', import.meta.u
  */
 export function drgnJson<T>(
   core: string,
-  kernel: LabKernel,
+  kernel: GuestKernel,
   script: URL,
   ...args: readonly string[]
 ): T {

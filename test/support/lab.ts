@@ -262,7 +262,7 @@ export function labArm64Tools(): string {
 }
 
 /** @throws {LabMissing} */
-export function labKernel(kernel: LabKernel): LabKernelFiles {
+export function labKernel(kernel: GuestKernel): LabKernelFiles {
   const file = (name: string) => need(join(LAB, 'kernels', kernel, name), `kernel ${kernel}`);
   return {
     release: readFileSync(file('release'), 'utf8').trim(),

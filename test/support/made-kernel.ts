@@ -5,7 +5,13 @@ import { PageMap } from '../../src/kernel/page-map.js';
 
 /** Where members lie, in bytes, how many they have if not 8, and of how many elements if they are arrays. */
 export type MadeMembers = Readonly<
-  Record<string, number | readonly [offset: number, size: number, count?: number]>
+  Record<
+    string,
+    | number
+    | readonly [offset: number, size: number, count?: number]
+    /** A bitfield of a 32-bit word at the start. */
+    | { readonly bits: readonly [offset: number, size: number] }
+  >
 >;
 
 /** A struct as a test writes it down, by the paths that are asked for. */
@@ -24,11 +30,13 @@ export function madeKernel({
   symbols = {},
   words,
   bytes = 0x1_0000,
+  enums = {},
 }: {
   readonly structs: Readonly<Record<string, MadeStruct>>;
   readonly symbols?: Readonly<Record<string, number>>;
   readonly words: Readonly<Record<number, bigint | readonly [value: number, size: 1 | 2 | 4]>>;
   readonly bytes?: number;
+  readonly enums?: Readonly<Record<string, Readonly<Record<string, bigint>>>>;
 }): Kernel {
   const memory = new DataView(new ArrayBuffer(bytes));
   for (const [at, word] of Object.entries(words)) {
@@ -53,7 +61,7 @@ export function madeKernel({
     },
     symbol: (name) => (symbols[name] === undefined ? undefined : made(symbols[name])),
     struct: (name) => structs[name] && layout(name, structs[name]),
-    enumerators: () => undefined,
+    enumerators: (name) => enums[name] && new Map(Object.entries(enums[name])),
     pages: new PageMap({
       pageSize: 4096,
       directMap: () => ({ address: MADE_BASE, length: 1 << 30, physical: 0 }),
@@ -77,6 +85,11 @@ function layout(name: string, { size, members }: MadeStruct): StructLayout {
     member(path): MemberLayout | undefined {
       const found = members[path];
       if (found === undefined) return undefined;
+      if (typeof found === 'object' && 'bits' in found) {
+        const [start, width] = found.bits;
+        const bits = { offset: start, size: width };
+        return { offset: 0, size: 4, bits, type: '', pointer: false };
+      }
       const [offset, bytes, count] = typeof found === 'number' ? [found, 8] : found;
       const array = count === undefined ? {} : { count };
       return { offset, size: bytes, type: '', pointer: false, ...array };

@@ -13,6 +13,7 @@ import type { FormattedFigures } from './figure-format.js';
 import type { FilesAnswer, SharedFileFigures } from './files.js';
 import type { FrameNote } from './frame-note.js';
 import type { FreeConflict } from './proc-counters.js';
+import type { SiteSource } from './sites.js';
 import type { Category, Owner } from './tree.js';
 
 /** Unattributed blocks of one size. */
@@ -112,6 +113,8 @@ export interface MemoryAnswer {
   readonly noDetailCodes?: NoDetailCodes;
   /** Memory by charged cgroup; undefined as above. */
   readonly cgroups?: CgroupsAnswer | undefined;
+  /** Memory by allocation site; undefined: not requested. */
+  readonly sites?: readonly SiteSource[];
   /** Sockets, as `sockets` reports them; undefined: they could not be counted. */
   readonly census: CensusAnswer | undefined;
   /** Sockets whose queues have frames of the category `network-sockets`, largest first; they sum to it. */

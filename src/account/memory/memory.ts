@@ -25,6 +25,7 @@ import { describeLoose } from './loose.js';
 import { attempted, codeOf, Missed } from './missed.js';
 import { claimNetwork, type OnSocket, QueueFrames, type SocketsQuery } from './network.js';
 import { ownersOf, processOwners } from './owners.js';
+import { accountSites } from './sites.js';
 import { categoryTree } from './tree.js';
 import { type Walk, walksAfter, walksBefore } from './walks.js';
 
@@ -118,6 +119,7 @@ export function accountMemory(
           accountCgroups(kernel, { frames, kinds: scan.kinds, ledger }, warnings, more.onCgroup),
         )
       : undefined,
+    ...(more.sites ? { sites: accountSites(kernel, { frames, ledger, areas }, warnings) } : {}),
     census,
     queues: queues.bytes(ledger, pageSize),
     warnings: warnings.list(),
@@ -138,6 +140,8 @@ export interface MemoryOptions extends SocketsQuery {
   /** Whether to compute the lines of /proc/meminfo. */
   readonly counted?: boolean;
   readonly cgroups?: boolean;
+  /** Whether to list allocation sites, where the kernel noted them. */
+  readonly sites?: boolean;
   /** Receives the address of each name in the path of a file. */
   readonly onFileName?: (place: NamePlace) => void;
   /** Receives the holdings of each socket. */

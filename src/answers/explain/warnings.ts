@@ -1,4 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { SiteSourceName } from '../../account/memory/sites.js';
 import type { TypesVerified } from '../../kernel/type-description.js';
 import type { LookupSource } from '../../leaks/survivors/lookup.js';
 import type { WarningCode } from '../../walk/warnings.js';
@@ -126,7 +127,9 @@ export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
 const DEPTHS = 'kdump-mem memory --live --source counters';
 
 /** Data sources of an answer. */
-export const SOURCES: Explanations<MemoryAnswer['source'] | LookupSource | 'proc'> = {
+export const SOURCES: Explanations<
+  MemoryAnswer['source'] | LookupSource | SiteSourceName | 'proc'
+> = {
   vmcore: {
     means: 'A dump: every page frame and object in it was scanned.',
     known: 'The dump file.',
@@ -154,6 +157,29 @@ export const SOURCES: Explanations<MemoryAnswer['source'] | LookupSource | 'proc
   proc: {
     means: 'What the running kernel reports for each process.',
     known: '/proc/PID/smaps_rollup, statm and status.',
+    next: 'None.',
+  },
+  'page-owner': {
+    means: 'Pages by the stack trace that the kernel noted at their allocation (page_owner=on).',
+    known: 'struct page_owner of each page frame, and the stack depot.',
+    next: 'Boot with page_owner=on where it is off.',
+    deeper: 'kdump-mem memory --by site --live',
+  },
+  'allocation-tags': {
+    means: 'Memory by the line of source that allocated it (allocation profiling, since 6.10).',
+    known: 'The per-CPU counters of all allocation tags, as in /proc/allocinfo.',
+    next: 'Boot with sysctl.vm.mem_profiling=1 where it is off.',
+    deeper: 'kdump-mem memory --by site --live',
+  },
+  'slab-tracks': {
+    means: 'Slab objects by the stack trace that SLUB noted at their allocation (slub_debug=U).',
+    known: 'struct track behind each allocated object.',
+    next: 'Boot with slub_debug=U, or slub_debug=U,CACHE for one cache, where it is off.',
+    deeper: 'kdump-mem memory --by site --live',
+  },
+  'vmalloc-callers': {
+    means: 'vmalloc areas by the function that allocated them, which every kernel notes.',
+    known: 'vm_struct.caller of each area.',
     next: 'None.',
   },
   none: {

@@ -3,6 +3,7 @@ import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Held } from '../../leaks/recording.js';
 import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';
 import { socketEnds } from '../../records/socket-ends.js';
+import { siteFrameJson } from '../site-frame.js';
 import type { LeaksJson } from './schema.js';
 import { noteWords } from './words.js';
 
@@ -79,14 +80,7 @@ function siteJson({ verdict, reason, site, held, before, growth, survivors }: Le
     verdict,
     reason,
     kind: site.kind,
-    // The kernel unwinds with its own tables.
-    frames: site.frames.map(({ symbol, offset, module, line }) => ({
-      symbol,
-      offset,
-      module,
-      line,
-      guess: false,
-    })),
+    frames: site.frames.map(siteFrameJson),
     ...heldJson(held),
     // Per-CPU counters are not read atomically: a sum may be negative.
     beforeBytes: before === null ? null : Math.max(0, before),

@@ -1,8 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { Location, Profile, Function as ProfiledFunction, StringTable } from 'pprof-format';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
-import type { Site, SiteFrame } from '../../leaks/recording.js';
-import { untraced } from '../../leaks/site-frames.js';
+import { type Site, type SiteFrame, untraced } from '../../records/allocation-sites.js';
 import { speedscopeFile } from '../speedscope-file.js';
 import { siteFrameName } from './site-words.js';
 

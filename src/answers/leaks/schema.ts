@@ -7,6 +7,7 @@ import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
 import { address, count, socketEndsShape } from '../schema.js';
+import { siteFrameSchema } from '../site-frame.js';
 import { unavailableCode } from '../unavailable-code.js';
 
 const method = z.enum([
@@ -68,17 +69,6 @@ const held = {
   /** Null: the source does not count blocks, or there are fewer but larger ones than before. */
   blocks: count.nullable(),
 };
-
-const frame = z.strictObject({
-  symbol: z.string().nullable(),
-  /** Bytes from the start of the function. */
-  offset: count.nullable(),
-  module: z.string().nullable(),
-  /** File and line; null: the source does not report them. */
-  line: z.string().nullable(),
-  /** Always false: frames come from the kernel’s own unwinder. */
-  guess: z.boolean(),
-});
 
 const socket = z.strictObject({
   sock: address,
@@ -149,7 +139,7 @@ export const leaksSchema = z.strictObject({
       reason: z.enum(LEAK_REASONS),
       kind: z.enum(['stack', 'caller', 'line']),
       /** Innermost first. */
-      frames: z.array(frame),
+      frames: z.array(siteFrameSchema),
       ...held,
       /** Bytes at the beginning; null: unknown, as for traced events. */
       beforeBytes: count.nullable(),

@@ -1,6 +1,5 @@
 import type { CensusEntry } from '../../account/census-entry.js';
-import type { Site, SiteFrame } from '../../leaks/recording.js';
-import { callers } from '../../leaks/site-frames.js';
+import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
 import { escapeText } from '../text/escape.js';
 
 /** Number of functions of a site that a row shows. */
@@ -19,7 +18,7 @@ export function siteFrameName({ symbol, module, line }: SiteFrame): string {
  * Returns the allocation site without the allocator’s own functions: `receive_mergeable ← virtnet_poll ←
  * __napi_poll`.
  */
-export function siteName({ frames }: Site, most = NAMED): string {
+export function siteName({ frames }: Pick<Site, 'frames'>, most = NAMED): string {
   const named = callers(frames).slice(0, most).map(siteFrameName);
   return named.length === 0 ? '(no stack)' : named.join(' ← ');
 }

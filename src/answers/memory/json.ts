@@ -3,9 +3,11 @@ import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js
 import type { MemorySample } from '../../account/memory/changes.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
+import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category } from '../../account/memory/tree.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, originJson } from '../origin.js';
+import { siteFrameJson } from '../site-frame.js';
 import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
 
 /** Returns the answer to `memory` according to the JSON contract. */
@@ -63,8 +65,19 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     noDetails: answer.noDetails ?? {},
     noDetailCodes: answer.noDetailCodes ?? {},
     cgroups: answer.cgroups === undefined ? null : cgroupsJson(answer.cgroups),
+    sites: answer.sites === undefined ? null : answer.sites.map(siteSourceJson),
     complete,
     warnings,
+  };
+}
+
+function siteSourceJson({
+  sites,
+  ...source
+}: SiteSource): NonNullable<MemoryJson['sites']>[number] {
+  return {
+    ...source,
+    sites: sites.map((site) => ({ ...site, frames: site.frames.map(siteFrameJson) })),
   };
 }
 

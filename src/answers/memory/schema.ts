@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/immutable.js';
 import { capturedSchema, count, kernelSchema, originSchema, warningSchema } from '../schema.js';
+import { siteFrameSchema } from '../site-frame.js';
 import { unavailableCode } from '../unavailable-code.js';
 
 const owner = z.strictObject({
@@ -108,6 +109,48 @@ const cgroups = z.strictObject({
   ),
   /** Number of cgroups that have neither pages nor objects. */
   empty: count,
+});
+
+const held = {
+  bytes: count,
+  /** Allocations, or vmalloc areas. */
+  allocations: count,
+  /** By category, largest first; empty: unknown. */
+  categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
+};
+
+/** One source of allocation sites. Sources overlap: a page of a slab contains objects with sites of their own. */
+const siteSource = z.strictObject({
+  source: z.enum(['page-owner', 'allocation-tags', 'slab-tracks', 'vmalloc-callers']),
+  /** `off`: the kernel could note sites, but does not. `absent`: it was built without this. */
+  state: z.enum(['on', 'off', 'absent', 'unreadable']),
+  /** Why it has no sites; null: it has. */
+  why: z.string().nullable(),
+  /** What all of its sites hold. */
+  bytes: count,
+  allocations: count,
+  /**
+   * The same with the kernel’s own count of each stack (page_owner, since 6.9), except stacks of early boot, which it
+   * does not count; null: it counts none.
+   */
+  countedBytes: count.nullable(),
+  /** Pages of slabs, whose objects have sites of their own; not in `bytes`. */
+  slabPageBytes: count,
+  /** Largest first, at most 10,000. */
+  sites: z.array(
+    z.strictObject({
+      /** `line`: a line of source. `caller`: a function. */
+      kind: z.enum(['stack', 'line', 'caller']),
+      /** Innermost first; empty: unknown. */
+      frames: z.array(siteFrameSchema),
+      /** Slab cache of its objects; null: pages. */
+      cache: z.string().nullable(),
+      ...held,
+    }),
+  ),
+  omitted: z.strictObject({ sites: count, bytes: count }),
+  /** By the innermost module of each site; null: the kernel image. Largest first. */
+  modules: z.array(z.strictObject({ module: z.string().nullable(), sites: count, ...held })),
 });
 
 /** A category of page frames, or a group of categories; children sum to it, to the byte. */
@@ -288,6 +331,8 @@ export const memorySchema = z.strictObject({
   }),
   /** Null: not requested (`--cgroups`, `--all`), or unknown. */
   cgroups: cgroups.nullable(),
+  /** Memory by allocation site (`--by`); null: not requested. */
+  sites: z.array(siteSource).nullable(),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

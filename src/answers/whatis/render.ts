@@ -1,9 +1,12 @@
+import type { AllocationRecord } from '../../account/allocation-record.js';
 import type { Identified, Identity } from '../../account/whatis.js';
 import { hex } from '../../base/hex.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
+import { siteName } from '../leaks/site-words.js';
 import { anyCategoryWords } from '../memory/words.js';
+import { siteFrameJson } from '../site-frame.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount } from '../text/size.js';
@@ -21,12 +24,13 @@ export function whatisJson({ kernel, identities, complete, warnings }: WhatisAns
   return {
     schema: 'kdump-mem.whatis/1',
     kernel: kernelJson(kernel),
-    identities: identities.map(({ address, physical, frame, category, object }) => ({
+    identities: identities.map(({ address, physical, frame, category, object, site }) => ({
       address: hex(address),
       physical: physical === null ? null : hex(BigInt(physical)),
       frame,
       category,
       object: object && objectJson(object),
+      site: site && { ...site, frames: site.frames.map(siteFrameJson) },
     })),
     complete,
     warnings: [...warnings],
@@ -57,7 +61,8 @@ export function whatisText({ identities }: WhatisAnswer, width: number | null): 
   return identities.map((one) => text(one).join('\n')).join('\n\n');
 }
 
-function identityText({ address, physical, frame, category, object }: Identity): string[] {
+function identityText(identity: Identity): string[] {
+  const { address, physical, frame, category, object, site } = identity;
   const is = object === null ? (frame === null ? 'not mapped' : 'unknown') : objectWords(object);
   const lines = [`${hex(address)}: ${is}.`];
   if (frame !== null && physical !== null) {
@@ -66,7 +71,21 @@ function identityText({ address, physical, frame, category, object }: Identity):
       `  Page frame ${hex(BigInt(frame))}, physical address ${hex(BigInt(physical))}. Category: ${of}.`,
     );
   }
+  if (site !== null) lines.push(...siteText(site));
   return lines;
+}
+
+/** Number of functions that a site shows. */
+const SHOWN_FRAMES = 6;
+
+/** Who allocated it and when, and the stack without the allocator’s own functions. */
+function siteText({ of, frames, pid, comm, seconds, tgid }: AllocationRecord): string[] {
+  const what = of === 'page' ? 'Page' : 'Object';
+  const thread = tgid === null || tgid === pid ? '' : ` of process ${tgid}`;
+  const by =
+    pid === null ? '' : ` by pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}${thread}`;
+  const when = seconds === null ? '' : ` ${seconds.toFixed(1)} s after boot`;
+  return [`  ${what} allocated${by}${when}: ${siteName({ frames }, SHOWN_FRAMES)}.`];
 }
 
 const plus = (offset: number | bigint): string =>

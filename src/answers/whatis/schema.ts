@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/immutable.js';
 import { address, count, kernelSchema, warningSchema } from '../schema.js';
+import { siteFrameSchema } from '../site-frame.js';
 
 const offset = count;
 const pid = count;
@@ -82,6 +83,22 @@ export const whatisSchema = z.strictObject({
       category: z.enum(CATEGORIES).nullable(),
       /** Null: unknown. */
       object: object.nullable(),
+      /** What the kernel noted when it allocated the slab object, or else the page; null: nothing. */
+      site: z
+        .strictObject({
+          source: z.enum(['page-owner', 'slab-tracks', 'allocation-tags']),
+          /** Whether it is the allocation of the slab object, or of the page. */
+          of: z.enum(['page', 'object']),
+          /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
+          frames: z.array(siteFrameSchema),
+          /** Thread and process; null: not noted. */
+          pid: pid.nullable(),
+          tgid: pid.nullable(),
+          comm: z.string().nullable(),
+          /** Seconds between boot and the allocation, without suspend; null: unknown. */
+          seconds: z.number().nullable(),
+        })
+        .nullable(),
     }),
   ),
   complete: z.boolean(),

@@ -34,6 +34,7 @@ Examples:
       files that count against the working set of a pod
   kdump-mem memory --vmcore vmcore --cgroups    memory by charged cgroup, dying ones included
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
+  kdump-mem memory --vmcore vmcore --by site    what each allocation site holds, where the kernel noted it
   kdump-mem memory --vmcore vmcore --all        all of these lists in one answer
   kdump-mem memory --live -v                    this machine, with the kernel’s own counters
   kdump-mem memory --live --as free             the figures of free(1), computed from these rows

@@ -20,7 +20,8 @@ export interface MemoryDepth {
   readonly part?: keyof NoDetails;
   /** Whether it is printed after the tree. */
   readonly withTree?: true;
-  text(): Promise<DepthText>;
+  /** @param choice one of `choices` */
+  text(choice?: string): Promise<DepthText>;
 }
 
 const DEPTHS: readonly MemoryDepth[] = [
@@ -73,6 +74,17 @@ const DEPTHS: readonly MemoryDepth[] = [
     walks: { counted: true },
     text: async () => (await import('../../answers/memory/depths/tables.js')).figuresTable,
   },
+  {
+    name: 'by',
+    help: 'list what each allocation site or module holds, where the kernel noted sites',
+    choices: ['site', 'module'],
+    needsFrames: true,
+    walks: { sites: true },
+    text: async (choice) => {
+      const { modulesTable, sitesTable } = await import('../../answers/memory/depths/sites.js');
+      return choice === 'module' ? modulesTable : sitesTable;
+    },
+  },
 ];
 
 const LISTS = DEPTHS.filter(({ title }) => title !== undefined);
@@ -109,5 +121,7 @@ export function addDepthOptions(command: Command): Command {
 
 /** Returns the detail list that the options request; undefined: the tree of categories. */
 export function requestedDepth(options: object): MemoryDepth | undefined {
-  return OFFERED.find(({ name }) => name in options);
+  const depth = OFFERED.find(({ name }) => name in options);
+  const [, choice] = Object.entries(options).find(([name]) => name === depth?.name) ?? [];
+  return depth && { ...depth, text: () => depth.text(String(choice)) };
 }

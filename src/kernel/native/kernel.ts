@@ -83,7 +83,13 @@ export class NativeKernel implements Kernel {
     const table = SectionTable.of(this.vmcoreinfo, this.facts.pageSize);
     const read = (_: string, address: bigint) =>
       this.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true);
-    return table && { frames: table.frames, isOnline: (frame) => table.isOnline(frame, read) };
+    return (
+      table && {
+        frames: table.frames,
+        isOnline: (frame) => table.isOnline(frame, read),
+        addressOf: (frame) => table.sectionOf(frame, read),
+      }
+    );
   }
 
   read(address: bigint, length: number): DataView {

@@ -1,5 +1,6 @@
+import type { SiteFrame } from '../../records/allocation-sites.js';
 import { NO_FRAME } from '../readings/known-frames.js';
-import type { AllocationType, SiteFrame } from '../recording.js';
+import type { AllocationType } from '../recording.js';
 
 /**
  * An allocation or a free in text. A class, since V8 allocates ten times as much for a literal with many

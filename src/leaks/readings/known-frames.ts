@@ -1,5 +1,4 @@
-import type { SiteFrame } from '../recording.js';
-import { isEntry } from '../site-frames.js';
+import { isEntry, type SiteFrame } from '../../records/allocation-sites.js';
 
 /** Maximum number of distinct call sites; a kernel has some ten thousand. */
 const MOST_FRAMES = 0xffff;

@@ -1,5 +1,6 @@
 import { HostError } from '../../base/errors.js';
-import type { Held, Site, SiteFrame } from '../recording.js';
+import type { Site, SiteFrame } from '../../records/allocation-sites.js';
+import type { Held } from '../recording.js';
 import { KnownFrames, keyOfFrames, NO_FRAME, NO_ROOM } from './known-frames.js';
 
 /** Maximum number of sites, about 2 KiB each with their readings. Further ones are summed as one. */

@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import type { SiteFrame } from '../../records/allocation-sites.js';
 import { settledAreas } from '../../walk/memory/vm-areas.js';
-import type { SiteFrame } from '../recording.js';
 import { parseSymbolFrame, type Tally, type TallyParser } from './tally.js';
 
 /** Areas that own pages; those that map other pages have no `pages=` (s_show of mm/vmalloc.c). */

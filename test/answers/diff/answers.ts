@@ -93,6 +93,7 @@ export function memoryAnswerAt(
     noDetails: {},
     noDetailCodes: {},
     cgroups: null,
+    sites: null,
     complete: true,
     warnings: [],
   } satisfies MemoryJson);

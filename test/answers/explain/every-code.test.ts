@@ -31,8 +31,11 @@ const NAMES = [
   ...['leaks-1.method', 'methods[].method', 'leak-methods-1.default'],
   // The value of skcheck --by, as given.
   'skcheck-1.groups.by',
+  // Whether the kernel notes allocations: the field `why` beside it says how to turn it on.
+  'memory-1.sites[].state',
   // What an address is part of, and the state of a slab object: the fields beside it say the rest.
   ...['whatis-1.identities[].object.kind', 'whatis-1.identities[].object.state'],
+  'whatis-1.identities[].site.of',
 ];
 
 interface Node {

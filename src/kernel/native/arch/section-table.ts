@@ -64,16 +64,20 @@ export class SectionTable {
     return ((this.#mapOf(frame, read) ?? 0n) & ONLINE) !== 0n;
   }
 
-  /** `section_mem_map` of a frame's section; undefined if there is no such section. */
-  #mapOf(frame: number, read: ReadPointer): bigint | undefined {
+  /** Address of a frame's `struct mem_section`; undefined if there is no such section. */
+  sectionOf(frame: number, read: ReadPointer): bigint | undefined {
     const section = Math.floor(frame / this.frames);
     const root = Math.floor(section / this.#perRoot);
     if (root >= this.#roots) return undefined;
     const sections = read('mem_section', this.#table + BigInt(root * 8));
     // On very large machines, a root without present sections has no table.
     if (sections === undefined || sections === 0n) return undefined;
-    const at = sections + BigInt((section % this.#perRoot) * this.#size + this.#member);
-    return read('struct mem_section', at);
+    return sections + BigInt((section % this.#perRoot) * this.#size);
+  }
+
+  #mapOf(frame: number, read: ReadPointer): bigint | undefined {
+    const at = this.sectionOf(frame, read);
+    return at === undefined ? undefined : read('struct mem_section', at + BigInt(this.#member));
   }
 }
 

@@ -1,0 +1,144 @@
+import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { needSymbol } from '../cpus.js';
+import { Cursor } from '../cursor.js';
+import { StructReader } from '../struct-reader.js';
+import { PageExtensions } from './page-extensions.js';
+import type { RecordState } from './record-state.js';
+
+/** What page_owner notes about the allocation of a page. Names are untrusted. */
+export interface PageRecord {
+  /** Order of the allocation; splits change it. */
+  readonly order: number;
+  /** Handle of its stack: {@link StackDepot}. */
+  readonly handle: number;
+  /** Thread and process; null: the kernel does not note them (before 5.11, before 5.18). */
+  readonly pid: number | null;
+  readonly tgid: number | null;
+  readonly comm: string | null;
+  /** Nanoseconds since boot, on the scheduler’s clock; null: not noted (before 5.11). */
+  readonly time: number | null;
+}
+
+/** Receives page frames whose allocation page_owner has noted. */
+export interface RecordVisitor {
+  allocated(frame: number, handle: number, order: number): void;
+  /** These frames’ entries cannot be read, or do not exist. */
+  lost(count: number, error: Error): void;
+}
+
+/** Entries per read: some pages of memory. */
+const PER_READ = 64;
+/** The buddy allocator returns no larger order. */
+const MOST_ORDER = 14;
+
+/**
+ * Whether page_owner notes allocations (`page_owner=on`, CONFIG_PAGE_OWNER).
+ *
+ * @throws {KernelError} `no-symbols`; {@link ReadError}
+ */
+export function pageOwnerState(kernel: Kernel): RecordState {
+  if (!kernel.struct('page_owner') && kernel.symbol('page_owner_inited') === undefined)
+    return 'absent';
+  return isKeyEnabled(kernel, 'page_owner_inited') ? 'on' : 'off';
+}
+
+/** `static_key.enabled` of a variable. @throws as pageOwnerState */
+export function isKeyEnabled(kernel: Kernel, name: string): boolean {
+  const key = new StructReader(kernel, 'static_key', ['enabled.counter']);
+  return key.read(needSymbol(kernel, name)).number('enabled.counter') !== 0;
+}
+
+/** Entries of page_owner in the page extensions of each memory section (mm/page_ext.c, mm/page_owner.c). */
+export class PageOwner {
+  readonly #kernel: Kernel;
+  readonly #extensions: PageExtensions;
+  readonly #flags: StructReader<'flags'>;
+  readonly #entry: StructReader<'order' | 'handle'>;
+  readonly #offset: number;
+  readonly #allocated: number;
+
+  /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#extensions = new PageExtensions(kernel);
+    this.#flags = new StructReader(kernel, 'page_ext', ['flags']);
+    this.#entry = new StructReader(kernel, 'page_owner', ['order', 'handle']);
+    const names = kernel.enumerators('page_ext_flags');
+    const bits = ['PAGE_EXT_OWNER', 'PAGE_EXT_OWNER_ALLOCATED'].map((name) => names?.get(name));
+    if (bits.some((bit) => bit === undefined))
+      throw unsupportedLayout(
+        `enum page_ext_flags of this kernel is unsupported; it has ${[...(names?.keys() ?? [])].join(', ')}`,
+      );
+    this.#allocated = bits.reduce((mask, bit) => mask + 2 ** Number(bit), 0);
+    this.#offset = this.#extensions.offsetOf('page_owner_ops', this.#entry.size);
+  }
+
+  /** Entry of an allocated frame; undefined: nothing is noted. @throws {KernelError} `damaged`; {@link ReadError} */
+  at(frame: number): PageRecord | undefined {
+    const address = this.#extensions.addressOf(frame);
+    if (address === undefined) return undefined;
+    if (!this.#isAllocated(this.#flags.read(address).number('flags'))) return undefined;
+    const at = address + BigInt(this.#offset);
+    const view = this.#entry.read(at);
+    const [order, handle] = [view.number('order'), view.number('handle')];
+    if (order > MOST_ORDER) throw damaged(`page frame ${frame} has order ${order} in page_owner`);
+    const more = <Path extends string, Value>(
+      path: Path,
+      read: (view: ReturnType<StructReader<Path>['read']>) => Value,
+    ): Value | null => {
+      const reader = StructReader.ifPresent(this.#kernel, 'page_owner', [path]);
+      return reader ? read(reader.read(at)) : null;
+    };
+    return {
+      order,
+      handle,
+      pid: more('pid', (one) => one.number('pid')),
+      tgid: more('tgid', (one) => one.number('tgid')),
+      comm: more('comm', (one) => one.text('comm')),
+      time: more('ts_nsec', (one) => one.number('ts_nsec')),
+    };
+  }
+
+  /** Visits all frames of a range, in order. */
+  scan(start: number, end: number, visitor: RecordVisitor): void {
+    const { size, perSection } = this.#extensions;
+    const cursor = new Cursor(this.#kernel, 'struct page_ext');
+    for (let frame = start; frame < end; ) {
+      const most = perSection - (frame % perSection);
+      const count = Math.min(PER_READ - (frame % PER_READ), end - frame, most);
+      try {
+        const first = this.#extensions.addressOf(frame);
+        // A section without extensions has no memory that was allocated since boot.
+        if (first === undefined) {
+          const rest = Math.min(end - frame, most);
+          visitor.lost(rest, damaged(`the section of page frame ${frame} has no page extensions`));
+          frame += rest;
+          continue;
+        }
+        const window = cursor.to(first).look(0, count * size);
+        for (let index = 0; index < count; index++)
+          this.#visit(window.view, window.base + index * size, frame + index, visitor);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        visitor.lost(count, error);
+      }
+      frame += count;
+    }
+  }
+
+  #visit(view: DataView, base: number, frame: number, visitor: RecordVisitor): void {
+    const { flags } = this.#flags.members;
+    if (!this.#isAllocated(view.getUint32(base + flags.offset, true))) return;
+    const entry = base + this.#offset;
+    const order = view.getUint16(entry + this.#entry.offset('order'), true);
+    const handle = view.getUint32(entry + this.#entry.offset('handle'), true);
+    if (order > MOST_ORDER)
+      visitor.lost(1, damaged(`page frame ${frame} has order ${order} in page_owner`));
+    else visitor.allocated(frame, handle, order);
+  }
+
+  #isAllocated(flags: number): boolean {
+    return (flags & this.#allocated) === this.#allocated;
+  }
+}

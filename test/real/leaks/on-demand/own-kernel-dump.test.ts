@@ -1,0 +1,290 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
+import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
+import { whatisSchema } from '../../../../src/answers/whatis/schema.js';
+import { kdumpMem } from '../../../support/cli.js';
+import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
+import { labKernel } from '../../../support/lab.js';
+import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
+import {
+  AREAS,
+  BUILD_MS,
+  bootOwnKernel,
+  COPIES,
+  type Copy,
+  KINDS_IN,
+  OBJECTS,
+  PAGES,
+  REMEMBERS,
+} from '../own-kernel-guest.js';
+
+type Source = NonNullable<MemoryJson['sites']>[number];
+type Site = Source['sites'][number];
+type Frame = Site['frames'][number];
+
+const MOST_MS = 420_000;
+const PAGE = 4096;
+/** Minimum share of sites that nothing changes between two readings. */
+const STEADY = 0.8;
+const NAMES = Object.keys(COPIES) as Copy[];
+const RECORDS = new URL('../own-kernel-records.py', import.meta.url);
+
+const folder = mkdtempSync(join(tmpdir(), 'own-kernel-dump-'));
+const vmcore = join(folder, 'elf.vmcore');
+
+let guest: LeakGuest;
+let truth: Truth;
+let answer: MemoryJson;
+/** Two readings of each text just before the dump. */
+const texts = new Map<Copy, readonly string[]>();
+
+const ask = (...args: readonly string[]) =>
+  kdumpMem(...args, '--vmcore', vmcore, '--types', labKernel(OWN_KERNEL).vmlinux, '--json');
+
+beforeAll(async () => {
+  guest = await bootOwnKernel(REMEMBERS);
+  await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
+  await guest.load(8);
+  await guest.go();
+  await guest.guest.run('sleep 8');
+  await guest.halt();
+  await guest.unloaded();
+  const copying = (at: number) =>
+    NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ');
+  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, {
+    timeoutMs: MOST_MS,
+  });
+  truth = await guest.truth();
+  await guest.guest.pause();
+  await guest.guest.dump('elf', vmcore);
+  await guest.guest.resume();
+  for (const name of NAMES) {
+    const read = async (at: number) =>
+      (
+        await guest.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS })
+      ).output.toString();
+    texts.set(name, [await read(1), await read(2)]);
+  }
+  guest.end();
+  const { stdout, stderr, status } = await ask('memory', '--by', 'site');
+  expect({ stderr, status }).toEqual({ stderr: expect.any(String), status: 0 });
+  answer = memorySchema.parse(JSON.parse(stdout));
+}, BUILD_MS);
+
+afterAll(() => {
+  guest?.end();
+  rmSync(folder, { recursive: true });
+});
+
+function source(name: Source['source']): Source {
+  const found = answer.sites?.find((one) => one.source === name);
+  if (found?.state !== 'on') throw new Error(`${name} is ${found?.state}: ${found?.why}`);
+  return found;
+}
+
+/** A function as the kernel prints it (%pS): `name+0x12 [module]`. */
+const printed = ({ symbol, offset, module }: Frame): string =>
+  `${symbol}+0x${offset?.toString(16)}${module === null ? '' : ` [${module}]`}`;
+const keyOf = (frames: readonly Frame[]): string => frames.map(printed).join('\n');
+/** The same of lines of the kernel’s text, without the lengths of functions. */
+const keyOfLines = (lines: readonly string[]): string =>
+  lines.map((line) => line.trim().replace(/\/0x[0-9a-f]+/, '')).join('\n');
+
+type Sums = Map<string, { bytes: number; allocations: number | null }>;
+
+function add(sums: Sums, key: string, bytes: number, allocations: number | null): void {
+  const sum = sums.get(key) ?? { bytes: 0, allocations: allocations === null ? null : 0 };
+  sums.set(key, {
+    bytes: sum.bytes + bytes,
+    allocations: sum.allocations === null ? null : sum.allocations + (allocations ?? 0),
+  });
+}
+
+/** What a text says, by site; read by none of our parsers. */
+const READ: Readonly<Record<Copy, (text: string) => Sums>> = {
+  page_owner: (text) => {
+    const sums: Sums = new Map();
+    for (const block of text.split('\n\n')) {
+      const order = /^Page allocated via order (\d+)/.exec(block)?.[1];
+      if (order === undefined) continue;
+      const lines = block.split('\n').filter((line) => line.startsWith(' '));
+      add(sums, keyOfLines(lines), PAGE * 2 ** Number(order), 1);
+    }
+    return sums;
+  },
+  show_stacks: (text) => {
+    const sums: Sums = new Map();
+    for (const block of text.split('\n\n')) {
+      const pages = /nr_base_pages: (\d+)/.exec(block)?.[1];
+      const lines = block.split('\n').filter((line) => line.startsWith(' '));
+      if (pages !== undefined) add(sums, keyOfLines(lines), Number(pages) * PAGE, null);
+    }
+    return sums;
+  },
+  allocinfo: (text) => {
+    const sums: Sums = new Map();
+    for (const line of text.split('\n')) {
+      const found = /^ *(\d+) +(\d+) (\S+)(?: \[(\S+)\])? func:(\S+)/.exec(line);
+      if (found && found[1] !== '0' && !found[3]?.startsWith('mm/slub.c:'))
+        add(sums, `${found[3]} ${found[4] ?? ''} ${found[5]}`, Number(found[1]), Number(found[2]));
+    }
+    return sums;
+  },
+  'kmalloc-1k': (text) => {
+    const sums: Sums = new Map();
+    let open: { readonly count: number; readonly lines: string[] } | undefined;
+    const close = () => open && add(sums, keyOfLines(open.lines), 1024 * open.count, open.count);
+    for (const line of text.split('\n')) {
+      const count = /^ *(\d+) \S+.* age=/.exec(line)?.[1];
+      if (count !== undefined) {
+        close();
+        open = { count: Number(count), lines: [] };
+      } else if (line.trim() !== '') open?.lines.push(line);
+    }
+    close();
+    return sums;
+  },
+  vmallocinfo: (text) => {
+    const sums: Sums = new Map();
+    for (const line of text.split('\n')) {
+      const found = /^0x\S+ +\d+ (\S+?)\+0x\S+(?: \[(\S+)\])? pages=(\d+)/.exec(line);
+      if (found) add(sums, `${found[1]} ${found[2] ?? ''}`, Number(found[3]) * PAGE, 1);
+    }
+    return sums;
+  },
+};
+
+/** Our answer, by the same keys. */
+function ours(copy: Copy): Sums {
+  const sums: Sums = new Map();
+  const take = (from: Source, key: (site: Site) => string, counts = true) => {
+    for (const site of from.sites)
+      add(sums, key(site), site.bytes, counts ? site.allocations : null);
+    return sums;
+  };
+  const byStack = ({ frames }: Site) => keyOf(frames);
+  switch (copy) {
+    case 'page_owner':
+      return take(source('page-owner'), byStack);
+    case 'show_stacks':
+      return take(source('page-owner'), byStack, false);
+    case 'allocinfo':
+      return take(source('allocation-tags'), ({ frames: [frame] }) =>
+        [frame?.line, frame?.module ?? '', frame?.symbol].join(' '),
+      );
+    case 'kmalloc-1k': {
+      const from = source('slab-tracks');
+      return take({ ...from, sites: from.sites.filter((one) => one.cache === copy) }, byStack);
+    }
+    case 'vmallocinfo':
+      return take(source('vmalloc-callers'), ({ frames: [frame] }) =>
+        [frame?.symbol, frame?.module ?? ''].join(' '),
+      );
+  }
+}
+
+describe('a dump of a kernel that notes allocations', () => {
+  test.each(NAMES)('%s: every site that stands still holds what the kernel says', (name) => {
+    const [before, after] = (texts.get(name) ?? []).map(READ[name]);
+    if (!before || !after) throw new Error(`${name} was not read`);
+    const all = ours(name);
+    const steady = [...after].filter(([key, { bytes, allocations }]) => {
+      const sum = before.get(key);
+      return sum?.bytes === bytes && sum.allocations === allocations;
+    });
+    const wrong = steady.filter(([key, sum]) => {
+      const own = all.get(key);
+      return own?.bytes !== sum.bytes || own.allocations !== sum.allocations;
+    });
+    const bytesOf = (sums: Iterable<readonly [string, { readonly bytes: number }]>) =>
+      [...sums].reduce((total, [, { bytes }]) => total + bytes, 0);
+    console.log(
+      ...[name, 'sites', after.size, 'steady', steady.length, 'of', bytesOf(steady), 'bytes'],
+      ...['wrong', wrong.length, 'total', bytesOf(after), 'ours', bytesOf(all)],
+      JSON.stringify(wrong.slice(0, 5).map(([key, sum]) => [key, sum, all.get(key)])),
+    );
+    expect(steady.length).toBeGreaterThan(STEADY * after.size);
+    expect(wrong).toEqual([]);
+  });
+
+  test('what the module holds is named, to the byte', () => {
+    const kinds: readonly (readonly [Source['source'], readonly Kind[]])[] = [
+      ['page-owner', KINDS_IN.page_owner],
+      ['allocation-tags', KINDS_IN.allocinfo],
+      ['slab-tracks', ['leak_object']],
+      ['vmalloc-callers', ['leak_area']],
+    ];
+    for (const [name, functions] of kinds)
+      for (const kind of functions) {
+        const sites = source(name).sites.filter(({ frames }) => {
+          const symbols = frames.slice(0, 8).map(({ symbol }) => symbol);
+          return symbols.includes(kind) && !symbols.includes('allocate_slab');
+        });
+        const bytes = sites.reduce((sum, site) => sum + site.bytes, 0);
+        expect([name, kind, bytes]).toEqual([name, kind, truth[kind].bytes]);
+        expect(bytes).toBeGreaterThan(0);
+        const modules = sites.map(({ frames }) => frames.find(({ module }) => module)?.module);
+        expect(new Set(modules)).toEqual(new Set(['leak']));
+      }
+    const [first] = source('page-owner').modules.filter(({ module }) => module !== null);
+    expect(first?.module).toBe('leak');
+  });
+
+  test('nothing contradicts itself: modules and categories sum to the total', () => {
+    expect(answer.warnings).toEqual(
+      answer.warnings.filter(({ message }) => !/page_owner|profiling|tracking/.test(message)),
+    );
+    for (const { bytes, sites, modules, omitted } of answer.sites ?? []) {
+      const sum = (all: readonly { readonly bytes: number }[]) =>
+        all.reduce((total, one) => total + one.bytes, 0);
+      expect(sum(modules)).toBe(bytes);
+      expect(sum(sites) + omitted.bytes).toBe(bytes);
+      for (const site of sites)
+        if (site.categories.length > 0) expect(sum(site.categories)).toBe(site.bytes);
+    }
+    const { bytes, countedBytes } = source('page-owner');
+    console.log('page_owner', bytes, 'bytes, counted by its stacks', countedBytes);
+  });
+
+  test(
+    'drgn reads the same pages by stack, and the same records of single pages',
+    async () => {
+      interface Drgn {
+        readonly stacks: readonly (readonly [frames: string[], pages: number, blocks: number])[];
+        readonly records: Readonly<
+          Record<
+            string,
+            { pid: number; tgid: number; comm: string; seconds: number; stack: string[] }
+          >
+        >;
+      }
+      const frames = Array.from({ length: 300 }, (_, index) => 40_000 + 997 * index);
+      const { stdout } = await ask('whatis', ...frames.map((frame) => `pfn:${frame}`));
+      const { identities } = whatisSchema.parse(JSON.parse(stdout));
+      const noted = identities.filter(({ site }) => site?.source === 'page-owner');
+      const of = noted.map(({ frame }) => String(frame));
+      const drgn = drgnJson<Drgn>(vmcore, OWN_KERNEL, RECORDS, ...of);
+      const names = (all: readonly Frame[]) => all.map((one) => `${one.symbol}+${one.offset}`);
+      const records = noted.map(({ site }) => ({
+        pid: site?.pid,
+        tgid: site?.tgid,
+        comm: site?.comm,
+        seconds: site?.seconds,
+        stack: names(site?.frames ?? []),
+      }));
+      expect(records).toEqual(of.map((frame) => drgn.records[frame]));
+      expect(records.length).toBeGreaterThan(30);
+      const theirs: Sums = new Map();
+      for (const [stack, pages, blocks] of drgn.stacks)
+        add(theirs, stack.join(), pages * PAGE, blocks);
+      const own: Sums = new Map();
+      for (const site of source('page-owner').sites)
+        add(own, names(site.frames).join(), site.bytes, site.allocations);
+      expect(own).toEqual(theirs);
+    },
+    DRGN_MS,
+  );
+});
