@@ -10,8 +10,7 @@ import {
   ReadResourceRequestSchema,
   type Tool as ToolDeclaration,
 } from '@modelcontextprotocol/sdk/types.js';
-import { explained } from '../../answers/explain/codes.js';
-import { explainText, listText } from '../../answers/explain/render.js';
+import { explained, explainText, listText } from '../../answers/explain/codes.js';
 import { mcpAnswerSchema } from '../../answers/mcp/schema.js';
 import { schemas } from '../../answers/published.js';
 import { publishedForm, publishedName } from '../../answers/published-form.js';
