@@ -365,7 +365,7 @@ export const FINDINGS: Explanations<FindingCode> = {
       'The kernel compared its clock with another one, and stopped using it because they differed. Until then times in the log, timeouts and measured durations may be wrong.',
     known:
       'The message of the clocksource watchdog (kernel/time/clocksource.c). The other clock may be the wrong one, for example after a hypervisor paused the guest.',
-    next: 'Check whether the guest was paused or migrated, and whether time synchronization (chrony, ntpd) reports a step.',
+    next: 'Check whether the guest was paused or migrated, and whether time synchronization reports a step.',
     deeper: 'kdump-mem log',
   },
 };

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ProcessGrouping } from '../../account/processes/groups.js';
-import type { ProcessFigures } from '../../account/processes/process.js';
+import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { parseNumber, parseShortInterval } from '../kit/arguments.js';
@@ -8,7 +8,6 @@ import { UsageError } from '../kit/failure.js';
 import { checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import type { StacksOptions } from './stacks.js';
-import type { ProcessThreshold } from './thresholds.js';
 
 export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions, StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
@@ -20,6 +19,13 @@ export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions,
   readonly sockets?: true;
   readonly fds?: true;
   readonly failOn?: readonly ProcessThreshold[];
+}
+
+/** A limit of `--fail-on` for each process, or for each group of `--by`, in bytes. */
+export interface ProcessThreshold {
+  readonly column: string;
+  readonly size: keyof ProcessSizes;
+  readonly bytes: number;
 }
 
 /** Columns by their names for --sort. */

@@ -5,14 +5,7 @@ import { escapeText } from '../../answers/text/escape.js';
 import { formatSize } from '../../answers/text/size.js';
 import { parseSize } from '../kit/arguments.js';
 import { EXIT } from '../kit/failure.js';
-import { SORT_WORDS } from './options.js';
-
-/** A limit of `--fail-on` for each process, or for each group of `--by`, in bytes. */
-export interface ProcessThreshold {
-  readonly column: string;
-  readonly size: keyof ProcessSizes;
-  readonly bytes: number;
-}
+import { type ProcessThreshold, SORT_WORDS } from './options.js';
 
 /** Columns in bytes. */
 const COLUMNS = Object.entries(SORT_WORDS).filter(([, size]) => SIZES.includes(size as never));
