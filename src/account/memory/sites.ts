@@ -331,8 +331,8 @@ function addTags(kernel: Kernel, sums: SiteSums, warnings: Warnings): void {
   }
   if (inaccurate > 0)
     warnings.add(
-      'corrupt',
-      `allocation profiling: ${inaccurate} sites have allocations that the kernel did not count`,
+      'unreadable',
+      `allocation profiling: ${inaccurate} sites have allocations that the kernel could not count`,
     );
 }
 

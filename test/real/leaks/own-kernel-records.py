@@ -42,8 +42,12 @@ def frames_of(handle):
     names = []
     for index in range(record.size):
         address = record.entries[index].value_()
-        symbol = prog.symbol(address - 1)
-        names.append(f"{symbol.name}+{address - symbol.address}")
+        try:
+            symbol = prog.symbol(address - 1)
+            names.append(f"{symbol.name}+{address - symbol.address}")
+        except LookupError:
+            # A module, of which there is no debug information.
+            names.append("?")
     return names
 
 
