@@ -17,6 +17,7 @@ import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { processFdsSchema, processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
 import { readSchema } from './read/schema.js';
+import { refsSchema } from './refs/schema.js';
 import {
   skbProcessSchema,
   skbSchema,
@@ -70,6 +71,7 @@ export const schemas = {
   'kdump-mem.procs-growth/1': procsGrowthSchema,
   'kdump-mem.procs-sample/1': procsSampleSchema,
   'kdump-mem.read/1': readSchema,
+  'kdump-mem.refs/1': refsSchema,
   'kdump-mem.skb/1': skbSchema,
   'kdump-mem.skb-process/1': skbProcessSchema,
   'kdump-mem.snapshot/1': snapshotSchema,
