@@ -1,9 +1,8 @@
 import type { Holder } from '../../account/references/holders.js';
-import type { ReferenceGroup, ReferencesFound } from '../../account/references/references.js';
+import type { ReferenceGroup } from '../../account/references/references.js';
+import type { RefsAnswer } from '../../account/references/search.js';
 import { hex } from '../../base/hex.js';
-import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Form } from '../../walk/references/piece-scan.js';
-import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
@@ -12,25 +11,6 @@ import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { identityJson, identityWords } from '../whatis/render.js';
 import type { RefsJson } from './schema.js';
-
-/** A target by address. */
-export interface TargetFacts {
-  readonly address: bigint;
-  readonly bytes: number;
-  readonly pages: boolean;
-}
-
-/** References to targets of one kernel. */
-export interface RefsAnswer {
-  readonly kernel: KernelFacts;
-  readonly found: ReferencesFound;
-  readonly targetCount: number;
-  readonly targetAt: (number: number) => TargetFacts;
-  /** Maximum number of targets, groups and references in a list. */
-  readonly limit: number;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
 
 function unreferenced({ found }: RefsAnswer): number {
   return found.perTarget.reduce((sum, references) => sum + (references === 0 ? 1 : 0), 0);
@@ -44,7 +24,7 @@ export function refsJson(answer: RefsAnswer): RefsJson {
     kernel: kernelJson(kernel),
     targets: listed.map((number) => {
       const { address, ...target } = targetAt(number);
-      return { address: hex(address), ...target, references: found.perTarget[number] ?? 0 };
+      return { address: hex(address), ...target };
     }),
     targetCount,
     unreferencedTargets: unreferenced(answer),

@@ -1,8 +1,5 @@
 import { type Command, Option } from 'commander';
 import type { CategoryName } from '../../account/memory/categories.js';
-import type { RefsAnswer } from '../../answers/refs/render.js';
-import { KernelError } from '../../base/errors.js';
-import { Warnings } from '../../walk/warnings.js';
 import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
@@ -68,66 +65,31 @@ export function registerRefs(program: Command): void {
       const kernel = await openNativeSource(options);
       const progress = new Progress();
       try {
-        if (kernel.physical.isExtract) {
-          const { files } = kernel.image.facts;
-          const why = 'refs needs the memory that an extract leaves out: use the original dump';
-          throw new KernelError(
-            'unsupported-format',
-            `${files.join(', ')}: is an extract (${why})`,
-          );
-        }
-        const [{ AddressIdentifier }, { TargetFinder }, { findReferences }, refs, categories] =
-          await Promise.all([
-            import('../../account/whatis.js'),
-            import('../../account/references/targets.js'),
-            import('../../account/references/references.js'),
-            import('../../answers/refs/render.js'),
-            import('../../account/memory/categories.js'),
-          ]);
-        const warnings = new Warnings(kernel.doubts);
-        const identifier = new AddressIdentifier(
-          kernel,
-          kernel.symbolTable,
-          warnings,
-          progress.of('scanning page frames'),
-        );
-        const finder = new TargetFinder(kernel, identifier, warnings);
+        const [{ searchReferences }, refs, { CATEGORIES }] = await Promise.all([
+          import('../../account/references/search.js'),
+          import('../../answers/refs/render.js'),
+          import('../../account/memory/categories.js'),
+        ]);
+        const category = CATEGORIES.find((one) => one === options.category);
+        if (options.category !== undefined && category === undefined)
+          throw unknownCategory(options.category, CATEGORIES);
+        const addresses: bigint[] = [];
+        const frames: number[] = [];
         for (const place of places) {
           const address = addressOfPlace(kernel, place);
-          if ('frame' in place) finder.addFrame(place.frame);
-          else finder.addAddress(address);
+          if ('frame' in place) frames.push(place.frame);
+          else addresses.push(address);
         }
-        const { cache, category, limit = 20 } = options;
-        if (cache !== undefined) finder.addCache(cache, progress.of('searching slabs'));
-        if (category !== undefined) {
-          const name = categories.CATEGORIES.find((one) => one === category);
-          if (name === undefined) throw unknownCategory(category, categories.CATEGORIES);
-          finder.addCategory(name);
-        }
-        const targets = finder.targets.index(kernel);
-        const found = await findReferences(
+        const { cache, limit = 20 } = options;
+        const found = await searchReferences(
           kernel,
-          identifier,
-          targets,
+          kernel.symbolTable,
+          { addresses, frames, cache, category },
           limit,
-          warnings,
-          progress.of('scanning memory'),
+          (doing) => progress.of(doing),
         );
         progress.clear();
-        const answer: RefsAnswer = {
-          kernel: kernel.facts,
-          found,
-          targetCount: targets.size,
-          targetAt: (number) => {
-            const target = targets.at(number);
-            const pages = 'complete' in target && target.complete;
-            return { address: targets.addressOf(kernel, number), bytes: target.length, pages };
-          },
-          limit,
-          complete: warnings.complete,
-          warnings: warnings.list(),
-        };
-        present(answer, options, { toJson: refs.refsJson, toText: refs.refsText });
+        present(found, options, { toJson: refs.refsJson, toText: refs.refsText });
       } finally {
         progress.clear();
         kernel.close();
