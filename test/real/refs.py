@@ -9,7 +9,7 @@ from array import array
 
 sys.path.insert(0, os.path.join(os.environ["LAB_PARTS"], "..", "..", "test", "support", "drgn-modules"))
 
-from drgn import FaultError  # noqa: E402
+from drgn import FaultError, cast  # noqa: E402
 from drgn.helpers.linux.mm import (  # noqa: E402
     PageSlab,
     PageTail,
@@ -23,6 +23,7 @@ from drgn.helpers.linux.slab import slab_object_info  # noqa: E402
 from ram import ram  # noqa: E402
 
 CHUNK = 1 << 22
+OF_MODULES = ("move_module", "module_", "load_module", "layout_and_allocate", "execmem_")
 
 
 def objects(prog, first, end):
@@ -34,11 +35,17 @@ def objects(prog, first, end):
             info = slab_object_info(prog, page_to_virt(page) + random.randrange(4096))
         except FaultError:
             continue
-        if info and info.allocated:
+        # drgn reads padding behind the last object as another one.
+        if info and info.allocated and index_of(info) < info.slab.objects.value_():
             found.append(info.address)
     for address in dict.fromkeys(found):
         cache = slab_object_info(prog, address).slab_cache
         yield {"kind": "object", "address": address, "bytes": cache.object_size.value_()}
+
+
+def index_of(info):
+    start = page_to_virt(cast("struct page *", info.slab)).value_()
+    return (info.address - start) // info.slab_cache.size.value_()
 
 
 def pages(prog, first, end):
@@ -65,9 +72,18 @@ def pages(prog, first, end):
         }
 
 
+def caller(prog, area):
+    try:
+        return prog.symbol(area.vm.caller.value_()).name
+    except LookupError:
+        return ""
+
+
 def areas(prog):
     stacks = {task.stack.value_() for task in for_each_task(prog)}
     found = [area for area in for_each_vmap_area(prog) if area.vm and area.va_start.value_() not in stacks]
+    # An address in a module is part of a symbol.
+    found = [area for area in found if not caller(prog, area).startswith(OF_MODULES)]
     for area in random.sample(found, 10):
         start, end = area.va_start.value_(), area.va_end.value_()
         yield {"kind": "area", "address": start, "bytes": end - start}

@@ -29,8 +29,8 @@ export function refsJson(answer: RefsAnswer): RefsJson {
     targetCount,
     unreferencedTargets: unreferenced(answer),
     counts: found.counts,
-    groups: found.groups.slice(0, limit).map(({ holder: { source: _, ...holder }, ...group }) => ({
-      holder,
+    groups: found.groups.slice(0, limit).map(({ holder, ...group }) => ({
+      holder: holderJson(holder),
       ...group,
     })),
     groupCount: found.groups.length,
@@ -124,6 +124,10 @@ const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {
   free: 'free',
   target: 'target itself',
 };
+
+export function holderJson({ source: _, ...holder }: Holder): RefsJson['groups'][number]['holder'] {
+  return holder;
+}
 
 /** Names places that are alike: `kmalloc-2k + 0x48`. */
 export function holderWords({ kind, name, offset, member }: Omit<Holder, 'source'>): string {

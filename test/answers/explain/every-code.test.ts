@@ -37,6 +37,7 @@ const NAMES = [
   ...['object.kind', 'object.state', 'holder.kind', 'refs-1.references[].form'],
   ...['refs-1.references[].source', 'refs-1.groups[].source'],
   'site.of',
+  'memory-unattributed-1.groups[].content',
 ];
 
 interface Node {
