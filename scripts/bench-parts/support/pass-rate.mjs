@@ -1,4 +1,4 @@
-// A pass over the memory of a dump alone, for different numbers of targets: seconds, GB/s, and beside a `cat` of
+// A pass over the memory of a dump alone, for different numbers of targets: seconds, GB/s, CPU time, beside a `cat` of
 // the file in turn. Medians.
 //
 //   node scripts/bench-parts/support/pass-rate.mjs DUMP [ROUNDS]
@@ -28,13 +28,15 @@ function spread(count) {
 async function pass(index) {
   let hits = 0;
   const begun = performance.now();
+  const before = process.cpuUsage();
   await passOver(kernel.physical, ranges, index, {
     hits: (_, { words }) => {
       hits += words.length;
     },
     missing: () => {},
   });
-  return { seconds: (performance.now() - begun) / 1000, hits };
+  const { user, system } = process.cpuUsage(before);
+  return { seconds: (performance.now() - begun) / 1000, cpu: (user + system) / 1e6, hits };
 }
 
 const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -42,6 +44,7 @@ const cases = [1, 1000, 100_000, 1_000_000].map((count) => ({
   count,
   index: spread(count),
   seconds: [],
+  cpu: [],
   hits: 0,
 }));
 const cat = [];
@@ -50,16 +53,22 @@ for (let round = 0; round < Number(rounds); round++) {
   spawnSync('sh', ['-c', `cat '${dump}' >/dev/null`]);
   cat.push((performance.now() - begun) / 1000);
   for (const one of cases) {
-    const { seconds, hits } = await pass(one.index);
+    const { seconds, cpu, hits } = await pass(one.index);
     one.seconds.push(seconds);
+    one.cpu.push(cpu);
     one.hits = hits;
   }
 }
-for (const { count, seconds, hits } of cases) {
+for (const { count, seconds, cpu, hits } of cases) {
   const time = median(seconds);
   const rate = (total / time / 1e9).toFixed(2);
   const ratio = (time / median(cat)).toFixed(2);
-  console.log(`${count} targets: ${time.toFixed(3)} s, ${rate} GB/s, ${ratio} of cat, ${hits} hits`);
+  const used = median(cpu);
+  const perCore = (total / used / 1e9).toFixed(2);
+  const words = `${time.toFixed(3)} s, ${rate} GB/s, ${ratio} of cat`;
+  console.log(
+    `${count} targets: ${words}; CPU time ${used.toFixed(3)} s, ${perCore} GB/s a core; ${hits} hits`,
+  );
 }
 console.log(`peak: ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
 kernel.close();
