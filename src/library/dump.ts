@@ -1,10 +1,10 @@
 import type { Grouping } from '../account/census-entry.js';
 import { messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
-import { type Wanted, searchReferences } from '../account/references/search.js';
 import { chosen } from '../account/processes/chosen.js';
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
+import { searchReferences, type Wanted } from '../account/references/search.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
@@ -14,6 +14,8 @@ import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
 import { procsJson } from '../answers/procs/json.js';
 import type { ProcsJson } from '../answers/procs/schema.js';
+import { refsJson } from '../answers/refs/render.js';
+import type { RefsJson } from '../answers/refs/schema.js';
 import type {
   SkbJson,
   SkbProcessJson,
@@ -21,8 +23,6 @@ import type {
   SocketsEndJson,
   SocketsJson,
 } from '../answers/schema.js';
-import { refsJson } from '../answers/refs/render.js';
-import type { RefsJson } from '../answers/refs/schema.js';
 import { skbJson, skbProcessJson } from '../answers/skb/json.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
 import { taskStacksJson } from '../answers/task-stacks/render.js';

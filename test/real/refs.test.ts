@@ -153,7 +153,10 @@ test('as a command: text, JSON, and what is refused', async () => {
   expect(groups.groups.filter((one) => one.bytes >= 65_536 && !named(one))).toEqual([]);
 
   const { vmcore } = fixture('6.12');
-  for (const words of [['refs', 'init_task'], ['memory', '--unattributed']])
+  for (const words of [
+    ['refs', 'init_task'],
+    ['memory', '--unattributed'],
+  ])
     expect(await kdumpMem(...words, '--vmcore', vmcore)).toMatchObject({
       stdout: '',
       status: 3,

@@ -1,6 +1,11 @@
 import { ReadError } from '../../base/errors.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import { CONTENT_KINDS, type ContentKind, contentOf, type MemoryFacts } from '../../walk/memory/contents.js';
+import {
+  CONTENT_KINDS,
+  type ContentKind,
+  contentOf,
+  type MemoryFacts,
+} from '../../walk/memory/contents.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import type { Holder } from './holders.js';
@@ -40,6 +45,9 @@ export interface UnattributedAnswer {
   readonly warnings: readonly Warning[];
 }
 
+/** A group, with the number of blocks that have each port. */
+type Group = Omit<UnattributedGroup, 'ports'> & { readonly ports: Map<number, number> };
+
 /** Number of ports that a group names. */
 const MOST_PORTS = 4;
 
@@ -63,8 +71,8 @@ export async function describeUnattributed(
   const scanning = progress('scanning memory');
   const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
   const contents = new Contents(kernel);
-  const groups = new Map<string, UnattributedGroup & { ports: number[]; all: Map<number, number> }>();
-  const lost = { bytes: 0, unreferencedBlocks: 0, unreferencedBytes: 0, total: 0 };
+  const groups = new Map<string, Group>();
+  const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0 };
   const numbers = new Map<Holder, number>();
   const { pageSize } = kernel.facts;
   const reading = progress('reading unattributed pages');
@@ -78,31 +86,37 @@ export async function describeUnattributed(
     if (holder !== null && !numbers.has(holder)) numbers.set(holder, numbers.size);
     const order = Math.ceil(Math.log2(length / pageSize));
     const key = `${order} ${kind} ${holder === null ? '' : numbers.get(holder)}`;
-    const group = groups.get(key) ?? {
-      ...{ order, holder, content: kind, blocks: 0, bytes: 0, references: 0, first: address },
-      ...{ ports: [], all: new Map<number, number>() },
+    const group: Group = groups.get(key) ?? {
+      order,
+      holder,
+      content: kind,
+      blocks: 0,
+      bytes: 0,
+      references: 0,
+      first: address,
+      ports: new Map(),
     };
     groups.set(key, group);
     group.blocks++;
     group.bytes += length;
     group.references += found.perTarget[number]!;
-    for (const port of ports) group.all.set(port, (group.all.get(port) ?? 0) + 1);
-    lost.total += length;
-    lost.bytes += unread;
+    for (const port of ports) group.ports.set(port, (group.ports.get(port) ?? 0) + 1);
+    sums.bytes += length;
+    sums.unread += unread;
     if (holder !== null) continue;
-    lost.unreferencedBlocks++;
-    lost.unreferencedBytes += length;
+    sums.unreferencedBlocks++;
+    sums.unreferencedBytes += length;
   }
-  if (lost.bytes > 0)
-    warnings.add('unreadable', `${lost.bytes} bytes of unattributed pages cannot be read`);
+  if (sums.unread > 0)
+    warnings.add('unreadable', `${sums.unread} bytes of unattributed pages cannot be read`);
   return {
     kernel: kernel.facts,
-    bytes: lost.total,
+    bytes: sums.bytes,
     blocks: targets.size,
-    unreferencedBlocks: lost.unreferencedBlocks,
-    unreferencedBytes: lost.unreferencedBytes,
+    unreferencedBlocks: sums.unreferencedBlocks,
+    unreferencedBytes: sums.unreferencedBytes,
     groups: [...groups.values()]
-      .map(({ all, ...group }) => ({ ...group, ports: mostFrequent(all) }))
+      .map((group) => ({ ...group, ports: mostFrequent(group.ports) }))
       .toSorted((a, b) => b.bytes - a.bytes || b.references - a.references),
     ramBytes: found.ramBytes,
     scannedBytes: found.scannedBytes,

@@ -1,8 +1,5 @@
 import { describeUnattributed } from '../../account/references/unattributed.js';
-import {
-  unattributedJson,
-  unattributedText,
-} from '../../answers/memory/unattributed/render.js';
+import { unattributedJson, unattributedText } from '../../answers/memory/unattributed/render.js';
 import { type AnswerOptions, present } from '../kit/answer.js';
 import { UsageError } from '../kit/failure.js';
 import { openNativeSource, sourceWords } from '../kit/kernel-source.js';

@@ -107,7 +107,11 @@ function isText(byte: number): boolean {
 }
 
 /** A present entry of a page table: of a page or table below the end of memory. */
-function isTableEntry(low: number, high: number, { arch, pageSize, memoryEnd }: MemoryFacts): boolean {
+function isTableEntry(
+  low: number,
+  high: number,
+  { arch, pageSize, memoryEnd }: MemoryFacts,
+): boolean {
   // Bit 0: present. Bits 12 to 51 are the address, on arm64 up to bit 47.
   const address = (high & (arch === 'arm64' ? 0xffff : 0xf_ffff)) * 2 ** 32 + (low - (low % 4096));
   return (low & 1) === 1 && address > 0 && address < memoryEnd * pageSize;

@@ -77,6 +77,16 @@ test('packets are known by the checksum of their header, and name ports', () => 
 
 test('entries of arm64', () => {
   const arm = { ...FACTS, arch: 'arm64', pageSize: 16_384 } as const;
-  expect(contentOf(words(2, () => 0x40_0003n), arm).kind).toBe('page-table');
-  expect(contentOf(words(2, () => 0x40_0001n), arm).kind).toBe('data');
+  expect(
+    contentOf(
+      words(2, () => 0x40_0003n),
+      arm,
+    ).kind,
+  ).toBe('page-table');
+  expect(
+    contentOf(
+      words(2, () => 0x40_0001n),
+      arm,
+    ).kind,
+  ).toBe('data');
 });

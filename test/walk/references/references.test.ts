@@ -103,8 +103,12 @@ test.each([1, 2, 3, 4, 5, 6])('words refer to what their definition says (seed %
   });
   const bytes = new ArrayBuffer(8 * words.length);
   const view = new DataView(bytes);
-  words.forEach((word, number) => view.setBigUint64(8 * number, word, true));
-  const found = pieceScanner(() => 0, indexed.index, PIECE_BYTES)({
+  for (const [number, word] of words.entries()) view.setBigUint64(8 * number, word, true);
+  const found = pieceScanner(
+    () => 0,
+    indexed.index,
+    PIECE_BYTES,
+  )({
     length: bytes.byteLength,
     bytes,
   });
