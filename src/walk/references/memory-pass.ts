@@ -146,10 +146,9 @@ function* pairs(numbers: readonly number[]): Generator<[number, number]> {
 
 /**
  * Code of a thread. It is the text of a function, so that it works from a module, a bundle and an executable
- * alike. Bundlers that keep the names of functions insert calls of `__name`.
+ * alike.
  */
 const THREAD = `
-const __name = (named) => named;
 const { parentPort, workerData } = require('node:worker_threads');
 const { readSync } = require('node:fs');
 const scan = (${pieceScanner.toString()})(readSync, workerData, ${PIECE_BYTES});

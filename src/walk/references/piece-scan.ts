@@ -68,7 +68,7 @@ type ReadSync = (
 
 /**
  * Returns a function that scans pieces. Threads run the source text of this function: it must not use
- * anything outside itself.
+ * anything outside itself, also after a bundler has minified it.
  *
  * @param most bytes of a piece at most
  */
@@ -86,29 +86,6 @@ export function pieceScanner(
   const targets = new Uint32Array(most / 8);
   const forms = new Uint8Array(most / 8);
 
-  /** Fills `own`; unreadable pages become zeros, which point nowhere. */
-  const fill = (descriptor: number, offset: number, length: number): number[] => {
-    const lost: number[] = [];
-    for (let done = 0; done < length; ) {
-      let read = -1;
-      try {
-        read = readSync(descriptor, own, done, length - done, offset + done);
-      } catch (error) {
-        if (!LOST.has(String((error as { code?: unknown }).code))) throw error;
-      }
-      if (read > 0) {
-        done += read;
-        continue;
-      }
-      // Nothing follows the end of a file; a bad sector may be followed by good ones.
-      const end = read === 0 ? length : Math.min(length, done - (done % LOST_PAGE) + LOST_PAGE);
-      own.fill(0, done, end);
-      lost.push(done - (done % 8), end);
-      done = end;
-    }
-    return lost;
-  };
-
   const { directHigh, directLow, directLength, arrayHigh, arrayLow, arrayLength } = index;
   const { pageSize, stride, least, frames, ranks, first, starts, ends, complete } = index;
   const { otherHigh, otherLow, otherLength, otherWord } = index;
@@ -116,74 +93,101 @@ export function pieceScanner(
   const others = otherWord.length;
   let target = 0;
 
-  /** Whether some bytes from the first targeted frame on are in a target, which is stored in `target`. */
-  const inFrame = (at: number): boolean => {
-    const frame = Math.floor(at / pageSize);
-    const word = Math.floor(frame / 32);
-    const bit = 1 << (frame & 31);
-    const set = frames[word]!;
-    if ((set & bit) === 0) return false;
-    let below = set & (bit - 1);
-    below -= (below >>> 1) & 0x5555_5555;
-    below = (below & 0x3333_3333) + ((below >>> 2) & 0x3333_3333);
-    below = Math.imul((below + (below >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
-    const ordinal = ranks[word]! + below;
-    let low = first[ordinal]!;
-    let high = Math.min(first[ordinal + 1]!, inFrames - 1);
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      if (starts[middle]! <= at) low = middle;
-      else high = middle - 1;
-    }
-    target = low;
-    return at >= starts[low]! && at < ends[low]!;
-  };
-
-  /** Form of a pointer to a target that is known by virtual address; -1: it refers to none. */
-  const formOfOther = (high: number, low: number): number => {
-    const word = high * HALF + (low - (low % 8));
-    let from = -1;
-    let to = others - 1;
-    while (from < to) {
-      const middle = (from + to + 1) >> 1;
-      if (otherWord[middle]! <= word) from = middle;
-      else to = middle - 1;
-    }
-    // Several may begin in one word.
-    for (let other = from; other >= 0 && other > from - 8; other--) {
-      const into = (high - otherHigh[other]!) * HALF + (low - otherLow[other]!);
-      if (into < 0 || into >= otherLength[other]!) continue;
-      target = inFrames + other;
-      return into === 0 ? 0 : into < 8 && otherLow[other]! % 8 === 0 ? 1 : 2;
-    }
-    return -1;
-  };
-
-  const formOf = (high: number, low: number): number => {
-    const at = (high - directHigh) * HALF + (low - directLow);
-    if (at >= 0 && at < directLength) {
-      if (inFrame(at)) {
-        const into = at - starts[target]!;
-        return into === 0 ? 0 : into < 8 ? 1 : 2;
+  // Bundlers that keep names wrap functions in calls of a helper, but not methods.
+  const steps = {
+    /** Fills `own`; unreadable pages become zeros, which point nowhere. */
+    fill(descriptor: number, offset: number, length: number): number[] {
+      const lost: number[] = [];
+      for (let done = 0; done < length; ) {
+        let read = -1;
+        try {
+          read = readSync(descriptor, own, done, length - done, offset + done);
+        } catch (error) {
+          if (!LOST.has(String((error as { code?: unknown }).code))) throw error;
+        }
+        if (read > 0) {
+          done += read;
+          continue;
+        }
+        // Nothing follows the end of a file; a bad sector may be followed by good ones.
+        const end = read === 0 ? length : Math.min(length, done - (done % LOST_PAGE) + LOST_PAGE);
+        own.fill(0, done, end);
+        lost.push(done - (done % 8), end);
+        done = end;
       }
-    } else {
-      const into = (high - arrayHigh) * HALF + (low - arrayLow);
-      if (into >= 0 && into < arrayLength) {
-        if (inFrame(Math.floor(into / stride) * pageSize) && complete[target] === 1) return 3;
+      return lost;
+    },
+
+    /** Whether some bytes from the first targeted frame on are in a target, which is stored in `target`. */
+    inFrame(at: number): boolean {
+      const frame = Math.floor(at / pageSize);
+      const word = Math.floor(frame / 32);
+      const bit = 1 << (frame & 31);
+      const set = frames[word]!;
+      if ((set & bit) === 0) return false;
+      let below = set & (bit - 1);
+      below -= (below >>> 1) & 0x5555_5555;
+      below = (below & 0x3333_3333) + ((below >>> 2) & 0x3333_3333);
+      below = Math.imul((below + (below >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+      const ordinal = ranks[word]! + below;
+      let low = first[ordinal]!;
+      let high = Math.min(first[ordinal + 1]!, inFrames - 1);
+      while (low < high) {
+        const middle = (low + high + 1) >>> 1;
+        if (starts[middle]! <= at) low = middle;
+        else high = middle - 1;
       }
-    }
-    return others === 0 ? -1 : formOfOther(high, low);
+      target = low;
+      return at >= starts[low]! && at < ends[low]!;
+    },
+
+    /** Form of a pointer to a target that is known by virtual address; -1: it refers to none. */
+    formOfOther(high: number, low: number): number {
+      const word = high * HALF + (low - (low % 8));
+      let from = -1;
+      let to = others - 1;
+      while (from < to) {
+        const middle = (from + to + 1) >> 1;
+        if (otherWord[middle]! <= word) from = middle;
+        else to = middle - 1;
+      }
+      // Several may begin in one word.
+      for (let other = from; other >= 0 && other > from - 8; other--) {
+        const into = (high - otherHigh[other]!) * HALF + (low - otherLow[other]!);
+        if (into < 0 || into >= otherLength[other]!) continue;
+        target = inFrames + other;
+        return into === 0 ? 0 : into < 8 && otherLow[other]! % 8 === 0 ? 1 : 2;
+      }
+      return -1;
+    },
+
+    formOf(high: number, low: number): number {
+      const at = (high - directHigh) * HALF + (low - directLow);
+      if (at >= 0 && at < directLength) {
+        if (steps.inFrame(at)) {
+          const into = at - starts[target]!;
+          return into === 0 ? 0 : into < 8 ? 1 : 2;
+        }
+      } else {
+        const into = (high - arrayHigh) * HALF + (low - arrayLow);
+        if (into >= 0 && into < arrayLength) {
+          if (steps.inFrame(Math.floor(into / stride) * pageSize) && complete[target] === 1)
+            return 3;
+        }
+      }
+      return others === 0 ? -1 : steps.formOfOther(high, low);
+    },
   };
 
   return (piece) => {
-    const lost = 'bytes' in piece ? [] : fill(piece.descriptor, piece.offset, piece.length);
+    const lost = 'bytes' in piece ? [] : steps.fill(piece.descriptor, piece.offset, piece.length);
     const halves = new Int32Array('bytes' in piece ? piece.bytes : own.buffer);
     const end = piece.length / 4;
     let found = 0;
     for (let upper = 1; upper < end; upper += 2) {
       const high = halves[upper]!;
       if (high >= 0 || high < least) continue;
-      const form = formOf(high, halves[upper - 1]! >>> 0);
+      const form = steps.formOf(high, halves[upper - 1]! >>> 0);
       if (form < 0) continue;
       places[found] = upper >>> 1;
       targets[found] = target;

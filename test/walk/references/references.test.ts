@@ -1,6 +1,9 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runInNewContext } from 'node:vm';
+import { build } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
 import { ReadError } from '../../../src/base/errors.js';
 import type { PhysicalMemory } from '../../../src/kernel/physical-memory.js';
@@ -128,6 +131,37 @@ test.each([1, 2, 3, 4, 5, 6])('words refer to what their definition says (seed %
   expect(theirs.size).toBeGreaterThan(2000);
   const forms = new Set([...theirs.values()].map((one) => one.split(' ')[1]));
   expect([...forms].toSorted()).toEqual([...FORMS].toSorted());
+});
+
+test('the text of the scanner works alone, also minified as in the executable', async () => {
+  const { outputFiles } = await build({
+    entryPoints: [
+      fileURLToPath(new URL('../../../src/walk/references/piece-scan.ts', import.meta.url)),
+    ],
+    bundle: true,
+    format: 'cjs',
+    target: 'node20.19',
+    minify: true,
+    keepNames: true,
+    write: false,
+  });
+  const module: { exports: { pieceScanner?: typeof pieceScanner } } = { exports: {} };
+  runInNewContext(outputFiles[0]!.text, { module });
+  const targets = new Targets();
+  targets.add({ start: 0, length: PAGE, complete: true });
+  targets.addVirtual({ address: IMAGE, length: 8 });
+  const bytes = new ArrayBuffer(32);
+  const view = new DataView(bytes);
+  [made(72), IMAGE, 5n, madePage(0)].forEach((word, at) => {
+    view.setBigUint64(8 * at, word, true);
+  });
+  const { index } = targets.index(kernel);
+  for (const text of [pieceScanner, module.exports.pieceScanner].map(String)) {
+    const scanner: typeof pieceScanner = runInNewContext(`(${text})`);
+    const found = scanner(() => 0, index, 4096)({ length: 32, bytes });
+    expect([...found.words]).toEqual([0, 1, 3]);
+    expect(Array.from(found.forms, (form) => FORMS[form])).toEqual(['interior', 'pointer', 'page']);
+  }
 });
 
 test('equal targets are one, and overlapping ones are refused', () => {
