@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { accountMemory, type MemoryPlaces } from '../../src/account/memory/memory.js';
 import { findReferences } from '../../src/account/references/references.js';
@@ -8,7 +10,9 @@ import { unattributedSchema } from '../../src/answers/memory/unattributed/schema
 import { refsJson } from '../../src/answers/refs/render.js';
 import { refsSchema } from '../../src/answers/refs/schema.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
+import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNative, openNativeImage } from '../../src/kernel/native/open.js';
+import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { kdumpMem } from '../support/cli.js';
 import { damagedImage } from '../support/damaged-image.js';
@@ -66,6 +70,86 @@ test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
     );
     expect(lines.toSorted()).toEqual(expected.toSorted());
     expect(truth.targets.length).toBeGreaterThan(90);
+    expect(expected.length).toBeGreaterThan(1000);
+    expect(warnings.list()).toEqual([]);
+    expect(found.scannedBytes).toBe(found.ramBytes);
+    const { counts } = found;
+    expect(counts.kernel + counts.user + counts.free + counts.target).toBe(expected.length);
+  },
+  2 * DRGN_MS,
+);
+
+/** Number of the range, physical address of the word, bytes from the start of the range. */
+type Word = readonly [range: number, physical: number, into: number];
+
+const WORDS = fileURLToPath(new URL('./refs-words.py', import.meta.url));
+
+/** A target in each kind of memory, some of each. */
+function someTargets(kernel: NativeKernel, finder: TargetFinder, identifier: AddressIdentifier) {
+  const some = <Item>(all: Iterable<Item>, count: number) => {
+    const list = [...all];
+    const step = Math.max(1, Math.floor(list.length / count));
+    return list.filter((_, index) => index % step === 0).slice(0, count);
+  };
+  for (const { task, stack } of some(kernelStacks(kernel), 20)) {
+    finder.addAddress(task + 0x20n);
+    finder.addAddress(stack + 0x100n);
+  }
+  for (const name of ['init_task', 'init_net', 'contig_page_data', 'jiffies', 'init_user_ns'])
+    finder.addAddress(kernel.symbol(name) ?? 0xffff_ffff_ffff_0000n);
+  const { ledger, areas } = identifier.places()!;
+  for (const { address } of some(areas.all(), 60)
+    .filter(({ owns }) => owns)
+    .slice(0, 15))
+    if (identifier.of(address).object?.kind === 'vmalloc-area') finder.addAddress(address);
+  for (const category of ['unattributed', 'page-cache', 'page-tables', 'anonymous'] as const)
+    for (const frame of some(ledger.framesOf(category), 15)) finder.addFrame(frame);
+}
+
+test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+  '%s: references are all words of the dump that lie in a target',
+  async (name) => {
+    const { elf } = labDump(name);
+    const kernel = openNative({ files: [elf] });
+    const warnings = new Warnings();
+    const identifier = new AddressIdentifier(kernel, kernel.symbolTable, warnings);
+    const finder = new TargetFinder(kernel, identifier, warnings);
+    someTargets(kernel, finder, identifier);
+    const targets = finder.targets.index(kernel);
+    const found = await findReferences(kernel, identifier, targets, 1e7, warnings);
+    const { pageSize } = kernel.facts;
+    const stride = BigInt(kernel.struct('page')!.size);
+    const ranges: { number: number; isPage: boolean; first: bigint; end: bigint }[] = [];
+    for (let number = 0; number < targets.size; number++) {
+      const target = targets.at(number);
+      const first = targets.addressOf(kernel, number);
+      ranges.push({ number, isPage: false, first, end: first + BigInt(target.length) });
+      if (!('complete' in target && target.complete)) continue;
+      const page = kernel.pages.pageOfFrame(target.start / pageSize);
+      const end = page + stride * BigInt(target.length / pageSize);
+      ranges.push({ number, isPage: true, first: page, end });
+    }
+    kernel.close();
+    const input = JSON.stringify(
+      ranges.map(({ first, end }) => [first, end].map((one) => one.toString(16))),
+    );
+    const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], {
+      input,
+      maxBuffer: 1 << 28,
+    });
+    const words = JSON.parse(printed.toString()) as Word[];
+    const line = (target: number, physical: number, form: string) =>
+      `${target} ${physical} ${form}`;
+    const expected = words.map(([range, physical, into]) => {
+      const { number, isPage } = ranges[range]!;
+      const form = into === 0 ? 'pointer' : into < 8 ? 'tagged' : 'interior';
+      return line(number, physical, isPage ? 'page' : form);
+    });
+    const lines = found.references.map(({ target, holder, form }) =>
+      line(target, holder.physical ?? -1, form),
+    );
+    expect(lines.toSorted()).toEqual(expected.toSorted());
+    expect(targets.size).toBeGreaterThan(90);
     expect(expected.length).toBeGreaterThan(1000);
     expect(warnings.list()).toEqual([]);
     expect(found.scannedBytes).toBe(found.ramBytes);
