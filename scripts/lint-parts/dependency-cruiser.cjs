@@ -56,6 +56,7 @@ const SIBLINGS = {
     pages: ['tasks'],
     processes: ['files', 'machine', 'pages', 'tasks'],
     queues: ['pages', 'skbs'],
+    references: ['pages'],
     skbs: ['pages'],
     sockets: ['machine', 'pages', 'queues', 'tasks'],
     stacks: ['processes', 'tasks'],

@@ -203,6 +203,24 @@ export class AddressIdentifier {
     return { ...base, ...(page ?? { category: null, object: null }) };
   }
 
+  /** Category of a frame, as in `kdump-mem memory`; null: unknown. Needs a pass over all memory. */
+  categoryOf(frame: number): CategoryName | null {
+    return this.places()?.ledger.categoryOf(frame) ?? null;
+  }
+
+  /** Categories of all pages; null: memory could not be counted, which is a warning. */
+  places(): MemoryPlaces | null {
+    if (this.#places !== undefined) return this.#places;
+    this.#places = null;
+    const { warnings } = accountMemory(this.#kernel, this.#progress, {
+      onPlaces: (places) => {
+        this.#places = places;
+      },
+    });
+    for (const { code, message } of warnings) this.#warnings.add(code, message);
+    return this.#places;
+  }
+
   /** A step that fails makes the answer incomplete, and identifies nothing. */
   #tried<T>(what: string, step: () => T): T | undefined {
     return attempted(this.#warnings, what, step);
@@ -311,7 +329,7 @@ export class AddressIdentifier {
       const category = isReclaimable ? 'slab-reclaimable' : 'slab-unreclaimable';
       return { category, object: this.#slabObject(address, block) };
     }
-    const places = this.#allPlaces();
+    const places = this.places();
     const category = places?.ledger.categoryOf(frame) ?? null;
     return { category, object: this.#pageObject(address, frame, block, category) };
   }
@@ -327,7 +345,7 @@ export class AddressIdentifier {
       cache: cache.address,
       objects: Math.floor((2 ** 10 * pageSize) / cache.slotSize),
     };
-    const slots = this.#slotsOf(slab.page);
+    const slots = this.slotsOf(slab.page);
     if (slots !== undefined && index >= slots) return { kind: 'slab-padding', cache: name };
     const object = start + BigInt(index * cache.slotSize);
     const offset = Number(address - object);
@@ -361,7 +379,7 @@ export class AddressIdentifier {
   }
 
   /** Number of slots of a slab; undefined: unknown. */
-  #slotsOf(page: bigint): number | undefined {
+  slotsOf(page: bigint): number | undefined {
     const type = ['slab', 'page'].find((name) => this.#kernel.struct(name)?.member('objects'));
     if (type === undefined) return undefined;
     return new StructReader(this.#kernel, type, ['objects']).read(page).number('objects');
@@ -380,19 +398,6 @@ export class AddressIdentifier {
         return `${type}.${member}`;
     }
     return null;
-  }
-
-  /** Categories of all pages; null: memory could not be counted, which is a warning. */
-  #allPlaces(): MemoryPlaces | null {
-    if (this.#places !== undefined) return this.#places;
-    this.#places = null;
-    const { warnings } = accountMemory(this.#kernel, this.#progress, {
-      onPlaces: (places) => {
-        this.#places = places;
-      },
-    });
-    for (const { code, message } of warnings) this.#warnings.add(code, message);
-    return this.#places;
   }
 
   #pageObject(

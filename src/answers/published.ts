@@ -14,9 +14,11 @@ import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
+import { unattributedSchema } from './memory/unattributed/schema.js';
 import { processFdsSchema, processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
 import { readSchema } from './read/schema.js';
+import { refsSchema } from './refs/schema.js';
 import {
   skbProcessSchema,
   skbSchema,
@@ -62,6 +64,7 @@ export const schemas = {
   'kdump-mem.mcp-answer/1': mcpAnswerSchema,
   'kdump-mem.memory/1': memorySchema,
   'kdump-mem.memory-end/1': memoryEndSchema,
+  'kdump-mem.memory-unattributed/1': unattributedSchema,
   'kdump-mem.process/1': processSchema,
   'kdump-mem.process-fds/1': processFdsSchema,
   'kdump-mem.process-sample/1': processSampleSchema,
@@ -70,6 +73,7 @@ export const schemas = {
   'kdump-mem.procs-growth/1': procsGrowthSchema,
   'kdump-mem.procs-sample/1': procsSampleSchema,
   'kdump-mem.read/1': readSchema,
+  'kdump-mem.refs/1': refsSchema,
   'kdump-mem.skb/1': skbSchema,
   'kdump-mem.skb-process/1': skbProcessSchema,
   'kdump-mem.snapshot/1': snapshotSchema,

@@ -29,7 +29,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'stacks',
     'log',
   ],
-  'Examine a dump in detail:': ['info', 'whatis', 'read', 'struct'],
+  'Examine a dump in detail:': ['info', 'whatis', 'refs', 'read', 'struct'],
   'Capture:': ['snapshot', 'extract'],
   'Compare over time:': ['diff', 'watch', 'leaks'],
   'Set up and look up:': ['doctor', 'explain', 'mcp', 'completion', 'help'],

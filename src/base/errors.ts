@@ -73,6 +73,9 @@ export const WALK_ERROR_CODES = [
   'no-such-type',
   'ambiguous-type',
   'no-such-member',
+  'no-such-cache',
+  'overlapping-targets',
+  'too-many-targets',
 ] as const;
 export type WalkErrorCode = (typeof WALK_ERROR_CODES)[number];
 

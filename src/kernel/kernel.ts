@@ -2,6 +2,7 @@ import type { ReadError } from '../base/errors.js';
 import type { FastReads } from './bytes.js';
 import type { StructLayout } from './layout.js';
 import type { PageMap } from './page-map.js';
+import type { PhysicalMemory } from './physical-memory.js';
 
 /** Properties of a kernel that stay constant while it is open. */
 export interface KernelFacts {
@@ -162,6 +163,9 @@ export interface Kernel {
    * @throws {ReadError}, {@link KernelError} where a module's symbols cannot be read
    */
   symbolAt?(address: bigint): NamedAddress | undefined;
+
+  /** Memory by physical address. Absent where the engine does not read it (crash). */
+  readonly physical?: PhysicalMemory;
 
   /**
    * Per-CPU register notes of the dump (`struct elf_prstatus`, NT_PRSTATUS), in order; `by`: the

@@ -4,6 +4,7 @@ import { accountMemory } from '../account/memory/memory.js';
 import { chosen } from '../account/processes/chosen.js';
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
+import { searchReferences, type Wanted } from '../account/references/search.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
@@ -13,6 +14,8 @@ import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
 import { procsJson } from '../answers/procs/json.js';
 import type { ProcsJson } from '../answers/procs/schema.js';
+import { refsJson } from '../answers/refs/render.js';
+import type { RefsJson } from '../answers/refs/schema.js';
 import type {
   SkbJson,
   SkbProcessJson,
@@ -29,6 +32,7 @@ import type { TriageJson } from '../answers/triage/schema.js';
 import { KernelError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
+import { NativeKernel } from '../kernel/native/kernel.js';
 import { type Files, openNative } from '../kernel/native/open.js';
 import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
@@ -51,6 +55,9 @@ export type Progress = (part: number) => void;
 
 /** Selects a socket: a descriptor of a process, or the kernel address of a `struct sock`. */
 export type SocketSelector = { pid: number; fd: number } | { sock: bigint };
+
+/** Targets of {@link Dump.refs}: addresses, page frames, the objects of a slab cache, the pages of a category. */
+export type RefsTargets = Wanted;
 
 /**
  * Opens a dump.
@@ -80,7 +87,7 @@ function supportFiles({ btf, types = btf, ...rest }: DumpOptions): Files {
 /**
  * The kernel in a dump. Each method returns the output of the command of that name with `--json`: plain
  * objects, sizes in bytes, addresses as hex strings, null for unknown values, `warnings` for unreadable
- * data. Everything is synchronous; a query may take seconds.
+ * data. Everything except `refs` is synchronous; a query may take seconds.
  *
  * Methods throw `WalkError` if the requested object does not exist, `KernelError` if a complete answer
  * is impossible, and `ReadError` if the dump lacks memory that every answer requires.
@@ -163,6 +170,18 @@ export class Dump implements Disposable {
   /** Returns findings, most severe first. */
   triage(progress?: Progress): TriageJson {
     return triageJson(triage(this.kernel, progress));
+  }
+
+  /**
+   * Returns references to objects and pages from all memory of a dump, which threads scan.
+   *
+   * @param limit maximum number of targets, groups and references in a list; all are counted
+   */
+  async refs(targets: RefsTargets, limit = 1000, progress?: Progress): Promise<RefsJson> {
+    const { kernel } = this;
+    const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
+    const each = () => progress ?? (() => undefined);
+    return refsJson(await searchReferences(kernel, symbols, targets, limit, each));
   }
 
   /** Closes the files. The object cannot be queried afterwards. Idempotent. */

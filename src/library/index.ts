@@ -23,5 +23,6 @@ export {
   openDump,
   openLive,
   type Progress,
+  type RefsTargets,
   type SocketSelector,
 } from './dump.js';

@@ -393,4 +393,21 @@ export const WALK_ERRORS: Explanations<WalkErrorCode> = {
     next: 'List its members.',
     deeper: 'kdump-mem struct TYPE',
   },
+  'no-such-cache': {
+    means:
+      'No slab cache has this name. The kernel merges caches of equal size: then one name remains.',
+    known: 'The kernel’s list of slab caches (slab_caches).',
+    next: 'List the caches.',
+    deeper: 'kdump-mem memory --caches',
+  },
+  'overlapping-targets': {
+    means: 'Two targets of a search contain the same bytes, such as a page and an object in it.',
+    known: 'The addresses and sizes of the targets.',
+    next: 'Search for each in a run of its own.',
+  },
+  'too-many-targets': {
+    means: 'The search has more targets, or targets in more pages, than its memory is limited to.',
+    known: 'The number of objects of the cache, or of pages of the category.',
+    next: 'Name a smaller cache or category, or single addresses.',
+  },
 };

@@ -24,20 +24,26 @@ export function whatisJson({ kernel, identities, complete, warnings }: WhatisAns
   return {
     schema: 'kdump-mem.whatis/1',
     kernel: kernelJson(kernel),
-    identities: identities.map(({ address, physical, frame, category, object, site }) => ({
-      address: hex(address),
-      physical: physical === null ? null : hex(BigInt(physical)),
-      frame,
-      category,
-      object: object && objectJson(object),
-      site: site && { ...site, frames: site.frames.map(siteFrameJson) },
-    })),
+    identities: identities.map(identityJson),
     complete,
     warnings: [...warnings],
   };
 }
 
-type ObjectJson = NonNullable<WhatisJson['identities'][number]['object']>;
+type IdentityJson = WhatisJson['identities'][number];
+type ObjectJson = NonNullable<IdentityJson['object']>;
+
+export function identityJson(identity: Identity): IdentityJson {
+  const { address, physical, frame, category, object, site } = identity;
+  return {
+    address: hex(address),
+    physical: physical === null ? null : hex(BigInt(physical)),
+    frame,
+    category,
+    object: object && objectJson(object),
+    site: site && { ...site, frames: site.frames.map(siteFrameJson) },
+  };
+}
 
 function objectJson(object: Identified): ObjectJson {
   switch (object.kind) {
@@ -61,10 +67,14 @@ export function whatisText({ identities }: WhatisAnswer, width: number | null): 
   return identities.map((one) => text(one).join('\n')).join('\n\n');
 }
 
+/** What an address is part of, in a phrase. */
+export function identityWords({ frame, object }: Pick<Identity, 'frame' | 'object'>): string {
+  return object === null ? (frame === null ? 'not mapped' : 'unknown') : objectWords(object);
+}
+
 function identityText(identity: Identity): string[] {
   const { address, physical, frame, category, object, site } = identity;
-  const is = object === null ? (frame === null ? 'not mapped' : 'unknown') : objectWords(object);
-  const lines = [`${hex(address)}: ${is}.`];
+  const lines = [`${hex(address)}: ${identityWords(identity)}.`];
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);
     lines.push(

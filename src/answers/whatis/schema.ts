@@ -68,39 +68,40 @@ const object = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('page'), order: count.nullable() }),
 ]);
 
+/** An address, and what it is part of. */
+export const identitySchema = z.strictObject({
+  address,
+  /** Physical address; null: not mapped. */
+  physical: address.nullable(),
+  frame: count.nullable(),
+  /** Category of the page, as in `kdump-mem memory`; null: not mapped, or unknown. */
+  category: z.enum(CATEGORIES).nullable(),
+  /** Null: unknown. */
+  object: object.nullable(),
+  /** What the kernel noted when it allocated the slab object, or else the page; null: nothing. */
+  site: z
+    .strictObject({
+      source: z.enum(['page-owner', 'slab-tracks', 'allocation-tags']),
+      /** Whether it is the allocation of the slab object, or of the page. */
+      of: z.enum(['page', 'object']),
+      /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
+      frames: z.array(siteFrameSchema),
+      /** Thread and process; null: not noted. */
+      pid: pid.nullable(),
+      tgid: pid.nullable(),
+      comm: z.string().nullable(),
+      /** Seconds between boot and the allocation, without suspend; null: unknown. */
+      seconds: z.number().nullable(),
+    })
+    .nullable(),
+});
+
 /** `kdump-mem whatis --json`, version 1. */
 export const whatisSchema = z.strictObject({
   schema: z.literal('kdump-mem.whatis/1'),
   kernel: kernelSchema,
   /** In the order of the arguments. */
-  identities: z.array(
-    z.strictObject({
-      address,
-      /** Physical address; null: not mapped. */
-      physical: address.nullable(),
-      frame: count.nullable(),
-      /** Category of the page, as in `kdump-mem memory`; null: not mapped, or unknown. */
-      category: z.enum(CATEGORIES).nullable(),
-      /** Null: unknown. */
-      object: object.nullable(),
-      /** What the kernel noted when it allocated the slab object, or else the page; null: nothing. */
-      site: z
-        .strictObject({
-          source: z.enum(['page-owner', 'slab-tracks', 'allocation-tags']),
-          /** Whether it is the allocation of the slab object, or of the page. */
-          of: z.enum(['page', 'object']),
-          /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
-          frames: z.array(siteFrameSchema),
-          /** Thread and process; null: not noted. */
-          pid: pid.nullable(),
-          tgid: pid.nullable(),
-          comm: z.string().nullable(),
-          /** Seconds between boot and the allocation, without suspend; null: unknown. */
-          seconds: z.number().nullable(),
-        })
-        .nullable(),
-    }),
-  ),
+  identities: z.array(identitySchema),
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

@@ -10,6 +10,7 @@ import { registerMcp } from '../mcp/command.js';
 import { registerMemory } from '../memory/command.js';
 import { registerProcs } from '../procs/command.js';
 import { registerRead } from '../read/command.js';
+import { registerRefs } from '../refs/command.js';
 import { registerSkb } from '../skb/command.js';
 import { registerSnapshot } from '../snapshot/command.js';
 import { registerSockets } from '../sockets/command.js';
@@ -32,6 +33,7 @@ export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerMemory,
   registerProcs,
   registerRead,
+  registerRefs,
   registerSkb,
   registerSnapshot,
   registerSockets,

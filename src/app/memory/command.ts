@@ -15,6 +15,7 @@ import { checkThresholds, parseThreshold, type Threshold } from './thresholds.js
 import type { WatchOptions } from './watch.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
+  readonly unattributed?: true;
   readonly source?: LiveSource;
   readonly as?: FigureFormat;
   readonly cgroup?: string;
@@ -36,6 +37,8 @@ Examples:
   kdump-mem memory --vmcore vmcore --nodes      zones, with free blocks by order
   kdump-mem memory --vmcore vmcore --by site    what each allocation site holds, where the kernel noted it
   kdump-mem memory --vmcore vmcore --all        all of these lists in one answer
+  kdump-mem memory --vmcore vmcore --unattributed
+      unattributed pages by what refers to them, and what they contain
   kdump-mem memory --live -v                    this machine, with the kernel’s own counters
   kdump-mem memory --live --as free             the figures of free(1), computed from these rows
   kdump-mem memory --live --watch               a refreshed table with changes
@@ -73,6 +76,12 @@ export function registerMemory(program: Command): void {
         .conflicts('vmcore'),
     )
     .option('--cgroup <path>', 'with --files: only pages charged to this cgroup and below')
+    .addOption(
+      new Option(
+        '--unattributed',
+        'group unattributed pages of a dump by what refers to them and what they contain',
+      ).conflicts([...DEPTH_NAMES, 'from', 'source', 'prometheus', 'html', 'watch', 'failOn', 'cgroup']),
+    )
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s counters, how each row is known, and all notes')
     .option('--json', 'print the answer as JSON')
@@ -108,6 +117,11 @@ export function registerMemory(program: Command): void {
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
+      if (options.unattributed) {
+        const { showUnattributed } = await import('./unattributed.js');
+        await showUnattributed(options);
+        return;
+      }
       const [ask, origin, figures, files, json, text, metrics] = await Promise.all([
         import('../../account/memory/memory.js'),
         import('../../walk/machine/origin.js'),

@@ -1,23 +1,17 @@
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import type { WhatisAnswer } from '../../answers/whatis/render.js';
-import { WalkError } from '../../base/errors.js';
-import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
 import { Warnings } from '../../walk/warnings.js';
 import { present } from '../kit/answer.js';
-import { parseWritten } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { addressOfPlace, type PlaceOrFrame, parsePlaceOrFrame } from '../kit/place-or-frame.js';
 import { Progress } from '../kit/terminal.js';
 
 interface WhatisOptions extends SourceOptions {
   readonly json?: true;
   readonly strict?: true;
 }
-
-/** A place to identify, or a page frame. */
-type PlaceOrFrame = WrittenPlace | { readonly frame: number };
 
 const EXAMPLES = `
 ADDR is hex, with or without 0x; +OFFSET is decimal, or hex with 0x. SYMBOL:CPU is a per-CPU
@@ -60,7 +54,7 @@ export function registerWhatis(program: Command): void {
           import('../../account/whatis.js'),
           import('../../answers/whatis/render.js'),
         ]);
-        const addresses = places.map((one) => addressOf(kernel, one));
+        const addresses = places.map((one) => addressOfPlace(kernel, one));
         const warnings = new Warnings(kernel.doubts);
         const identifier = new AddressIdentifier(
           kernel,
@@ -82,20 +76,4 @@ export function registerWhatis(program: Command): void {
         kernel.close();
       }
     });
-}
-
-function parsePlaceOrFrame(text: string): PlaceOrFrame {
-  const [, number] = /^pfn:(0x[0-9a-f]{1,12}|\d{1,15})$/i.exec(text) ?? [];
-  if (number !== undefined) return { frame: Number(number) };
-  if (/^pfn:/i.test(text))
-    throw new InvalidArgumentError('It must be pfn:N, decimal or hex with 0x.');
-  return parseWritten(text);
-}
-
-function addressOf(kernel: NativeKernel, place: PlaceOrFrame): bigint {
-  if (!('frame' in place)) return findPlace(kernel, place).address;
-  const address = kernel.pages.addressOfFrame(place.frame);
-  if (address === undefined)
-    throw new WalkError('no-such-symbol', `page frame ${place.frame} does not exist`);
-  return address;
 }

@@ -11,10 +11,12 @@ import type {
 } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
+import type { PhysicalMemory } from '../physical-memory.js';
 import type { Bases } from './arch/arch.js';
 import { SectionTable } from './arch/section-table.js';
 import type { Btf } from './btf/btf.js';
 import type { MemoryImage } from './image/image.js';
+import { isExtract } from './image/kept-bytes.js';
 import { statusNotes } from './image/notes.js';
 import type { KernelMemory } from './memory.js';
 import { type ModuleBtf, ModuleSymbols, readModuleBtf } from './modules.js';
@@ -272,6 +274,16 @@ export class NativeKernel implements Kernel {
     if (physical === undefined)
       throw new KernelError('damaged', `page tables: none at ${hex(root)}`);
     this.#parts.memory.userPages(physical, visitor);
+  }
+
+  get physical(): PhysicalMemory {
+    const { image } = this;
+    return {
+      isExtract: isExtract(image.notes ?? []),
+      stored: image.facts.physicalRanges,
+      inFile: image.inFile,
+      read: (address, length) => image.readPhysical(address, length),
+    };
   }
 
   memoryEnd(): number | undefined {

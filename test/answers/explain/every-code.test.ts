@@ -34,8 +34,10 @@ const NAMES = [
   // Whether the kernel notes allocations: the field `why` beside it says how to turn it on.
   'memory-1.sites[].state',
   // What an address is part of, and the state of a slab object: the fields beside it say the rest.
-  ...['whatis-1.identities[].object.kind', 'whatis-1.identities[].object.state'],
-  'whatis-1.identities[].site.of',
+  ...['object.kind', 'object.state', 'holder.kind', 'refs-1.references[].form'],
+  ...['refs-1.references[].source', 'refs-1.groups[].source'],
+  'site.of',
+  'memory-unattributed-1.groups[].content',
 ];
 
 interface Node {

@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly wrapping?: string;
   /** Whether the container is truncated: missing bytes are lost, not a hole of zeros. */
   readonly cut?: boolean;
+  /** File descriptor, if the bytes are those of a file. */
+  readonly descriptor?: number;
   /**
    * Reads `length` bytes at `position` into the start of `target`.
    *
@@ -42,6 +44,10 @@ export class FileSource implements ByteSource {
       throw new KernelError(unfit, `${path}: not a regular file`);
     }
     this.size = isKcorePath(path) ? Number.POSITIVE_INFINITY : stat.size;
+  }
+
+  get descriptor(): number {
+    return this.#fd;
   }
 
   pread(target: Uint8Array, length: number, position: number | bigint): number {

@@ -1,4 +1,5 @@
 import type { ByteWindow } from '../../bytes.js';
+import type { FileRange } from '../../physical-memory.js';
 import type { ByteSource } from './byte-source.js';
 import type { BlockCache } from './cache.js';
 import type { Note } from './notes.js';
@@ -42,6 +43,9 @@ export interface MemoryImage {
    * area. Undefined if no range contains `address`; throws as readPhysical does.
    */
   readVirtual(address: bigint, length: number): DataView | undefined;
+
+  /** `physicalRanges` by place in the file; undefined where they are not plain bytes of one file. */
+  readonly inFile?: Iterable<FileRange> | undefined;
 
   /** See {@link Kernel.noteReads}. */
   noteReads(): () => void;

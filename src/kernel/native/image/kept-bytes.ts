@@ -67,6 +67,11 @@ export function keptBytesNotes(
   return notes;
 }
 
+/** Whether a dump with these notes is an extract. */
+export function isExtract(notes: readonly Note[]): boolean {
+  return notes.some(({ name, type }) => name === NAME && type === TYPE);
+}
+
 /** @throws {KernelError} `damaged` when such notes are malformed */
 export function keptBytesOf(notes: readonly Note[]): KeptBytes | undefined {
   const lists = notes.filter(({ name, type }) => name === NAME && type === TYPE);

@@ -1,6 +1,7 @@
 import { KernelError } from '../../../../base/errors.js';
 import { hex } from '../../../../base/hex.js';
 import type { ByteWindow } from '../../../bytes.js';
+import type { FileRange } from '../../../physical-memory.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
 import type { ImageFacts, ImageFormat, MemoryImage, VirtualRange } from '../image.js';
@@ -35,6 +36,7 @@ class ElfImage implements MemoryImage {
   readonly vmcoreinfo: string | undefined;
   readonly notes: readonly Note[];
   readonly virtualRanges: Iterable<VirtualRange>;
+  readonly inFile: Iterable<FileRange> | undefined;
   readonly #source: ByteSource;
   readonly #memory: SegmentMemory;
   readonly #live: boolean;
@@ -65,6 +67,11 @@ class ElfImage implements MemoryImage {
     const memory = new SegmentMemory(source, segments, cache);
     this.#memory = memory;
     this.virtualRanges = { [Symbol.iterator]: () => memory.virtualRanges() };
+    const { descriptor } = source;
+    this.inFile =
+      descriptor === undefined
+        ? undefined
+        : { [Symbol.iterator]: () => memory.fileRanges(descriptor) };
     this.facts = {
       format: this.#live ? 'kcore' : 'elf',
       description: describe(this.#live, found, segments) + wrappingOf(source),

@@ -1,5 +1,6 @@
 import { KernelError, ReadError } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf } from '../../../bytes.js';
+import type { FileRange } from '../../../physical-memory.js';
 import { ascending, numberKeys } from '../../symbols.js';
 import { type ByteSource, checkLength } from '../byte-source.js';
 import { type BlockCache, CHUNK } from '../cache.js';
@@ -48,18 +49,24 @@ export class SegmentMemory {
   }
 
   physicalRanges(): Generator<PhysicalRange> {
-    return joined(this.#storedRanges());
+    return joined(this.#storedRanges(0));
+  }
+
+  /** Stored ranges, in address order, by place in the file that this descriptor has open. */
+  fileRanges(descriptor: number): Generator<FileRange> {
+    return this.#storedRanges(descriptor);
   }
 
   /** Memory past the end of a truncated file is not stored. */
-  *#storedRanges(): Generator<PhysicalRange> {
+  *#storedRanges(descriptor: number): Generator<FileRange> {
     const { starts, ends, segments } = this.#stored;
     for (let i = 0; i < starts.length; i++) {
       const segment = segments[i]!;
       const inFile = Math.max(0, this.#source.size - Number(this.#segments.offset(segment)));
-      const fileOffset = this.#segments.physical(segment)! + inFile;
-      const end = Math.min(ends[i]!, fileOffset);
-      if (end > starts[i]!) yield { start: starts[i]!, end };
+      const physical = this.#segments.physical(segment)!;
+      const [start, end] = [starts[i]!, Math.min(ends[i]!, physical + inFile)];
+      const offset = Number(this.#segments.offset(segment)) + start - physical;
+      if (end > start) yield { start, end, descriptor, offset };
     }
   }
 

@@ -1,0 +1,169 @@
+import { ReadError } from '../../base/errors.js';
+import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import {
+  CONTENT_KINDS,
+  type ContentKind,
+  contentOf,
+  type MemoryFacts,
+} from '../../walk/memory/contents.js';
+import { type Warning, Warnings } from '../../walk/warnings.js';
+import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
+import type { Holder } from './holders.js';
+import { findReferences, NO_GROUP } from './references.js';
+import { type ProgressOf, refuseExtract } from './search.js';
+import { TargetFinder } from './targets.js';
+
+/** Unattributed blocks of pages that are alike. */
+export interface UnattributedGroup {
+  /** log2 of the base pages of a block, rounded up. */
+  readonly order: number;
+  /** What refers to the blocks; null: no reference from the kernel's memory was found. */
+  readonly holder: Holder | null;
+  readonly content: ContentKind;
+  blocks: number;
+  bytes: number;
+  /** Number of references from the kernel's memory to all blocks. */
+  references: number;
+  /** Direct-map address of the first block. */
+  readonly first: bigint;
+  /** Ports in the headers of packets: the most frequent first, by number of blocks. */
+  readonly ports: readonly number[];
+}
+
+/** Unattributed memory of one kernel, grouped by what is known about it. */
+export interface UnattributedAnswer {
+  readonly kernel: KernelFacts;
+  readonly bytes: number;
+  readonly blocks: number;
+  readonly unreferencedBlocks: number;
+  readonly unreferencedBytes: number;
+  /** Largest first. */
+  readonly groups: readonly UnattributedGroup[];
+  readonly ramBytes: number;
+  readonly scannedBytes: number;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+/** A group, with the number of blocks that have each port. */
+type Group = Omit<UnattributedGroup, 'ports'> & { readonly ports: Map<number, number> };
+
+/** Number of ports that a group names. */
+const MOST_PORTS = 4;
+
+/**
+ * Groups unattributed blocks by size, by what refers to them, and by what lies in them.
+ *
+ * @throws {KernelError} `unsupported-format` for an extract; as findReferences does
+ */
+export async function describeUnattributed(
+  kernel: Kernel,
+  symbols: SymbolsByAddress | undefined,
+  progress: ProgressOf,
+): Promise<UnattributedAnswer> {
+  refuseExtract(kernel, 'memory --unattributed');
+  const warnings = new Warnings(kernel.doubts);
+  const passing = progress('scanning page frames');
+  const identifier = new AddressIdentifier(kernel, symbols, warnings, passing);
+  const finder = new TargetFinder(kernel, identifier, warnings);
+  finder.addCategory('unattributed');
+  const targets = finder.targets.index(kernel);
+  const scanning = progress('scanning memory');
+  const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
+  const contents = new Contents(kernel);
+  const groups = new Map<string, Group>();
+  const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0 };
+  const numbers = new Map<Holder, number>();
+  const { pageSize } = kernel.facts;
+  const reading = progress('reading unattributed pages');
+  for (let number = 0; number < targets.size; number++) {
+    reading(number / targets.size);
+    const { length } = targets.at(number);
+    const address = targets.addressOf(kernel, number);
+    const { kind, ports, unread } = contents.of(address, length);
+    const at = found.holderOf[number]!;
+    const holder = at === NO_GROUP ? null : found.groups[at]!.holder;
+    if (holder !== null && !numbers.has(holder)) numbers.set(holder, numbers.size);
+    const order = Math.ceil(Math.log2(length / pageSize));
+    const key = `${order} ${kind} ${holder === null ? '' : numbers.get(holder)}`;
+    const group: Group = groups.get(key) ?? {
+      order,
+      holder,
+      content: kind,
+      blocks: 0,
+      bytes: 0,
+      references: 0,
+      first: address,
+      ports: new Map(),
+    };
+    groups.set(key, group);
+    group.blocks++;
+    group.bytes += length;
+    group.references += found.perTarget[number]!;
+    for (const port of ports) group.ports.set(port, (group.ports.get(port) ?? 0) + 1);
+    sums.bytes += length;
+    sums.unread += unread;
+    if (holder !== null) continue;
+    sums.unreferencedBlocks++;
+    sums.unreferencedBytes += length;
+  }
+  if (sums.unread > 0)
+    warnings.add('unreadable', `${sums.unread} bytes of unattributed pages cannot be read`);
+  return {
+    kernel: kernel.facts,
+    bytes: sums.bytes,
+    blocks: targets.size,
+    unreferencedBlocks: sums.unreferencedBlocks,
+    unreferencedBytes: sums.unreferencedBytes,
+    groups: [...groups.values()]
+      .map((group) => ({ ...group, ports: mostFrequent(group.ports) }))
+      .toSorted((a, b) => b.bytes - a.bytes || b.references - a.references),
+    ramBytes: found.ramBytes,
+    scannedBytes: found.scannedBytes,
+    complete: warnings.complete,
+    warnings: warnings.list(),
+  };
+}
+
+function mostFrequent(counts: ReadonlyMap<number, number>): number[] {
+  const order = [...counts].toSorted(([a, many], [b, more]) => more - many || a - b);
+  return order.slice(0, MOST_PORTS).map(([port]) => port);
+}
+
+/** Judges blocks by their pages. */
+class Contents {
+  readonly #kernel: Kernel;
+  readonly #facts: MemoryFacts;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    const { arch, pageSize } = kernel.facts;
+    const memoryEnd = kernel.memoryEnd?.() ?? Number.POSITIVE_INFINITY;
+    this.#facts = { arch, pageSize, memoryEnd };
+  }
+
+  /** The most frequent kind of the pages that are not zero, and the ports in all pages. */
+  of(address: bigint, length: number): { kind: ContentKind; ports: Set<number>; unread: number } {
+    const { pageSize } = this.#facts;
+    const pages = new Map<ContentKind, number>();
+    const ports = new Set<number>();
+    let unread = 0;
+    for (let at = 0; at < length; at += pageSize) {
+      let kind: ContentKind = 'unreadable';
+      try {
+        const page = contentOf(this.#kernel.read(address + BigInt(at), pageSize), this.#facts);
+        ({ kind } = page);
+        for (const port of page.ports) ports.add(port);
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        unread += pageSize;
+      }
+      pages.set(kind, (pages.get(kind) ?? 0) + 1);
+    }
+    const many = (kind: ContentKind) => pages.get(kind) ?? 0;
+    // Only a block whose pages were all read and are all zero is zero.
+    const kinds = CONTENT_KINDS.filter((kind) => kind !== 'zero' && many(kind) > 0);
+    const [kind = 'zero'] = kinds.toSorted((a, b) => many(b) - many(a));
+    return { kind, ports, unread };
+  }
+}

@@ -1,0 +1,86 @@
+import type {
+  UnattributedAnswer,
+  UnattributedGroup,
+} from '../../../account/references/unattributed.js';
+import { hex } from '../../../base/hex.js';
+import type { ContentKind } from '../../../walk/memory/contents.js';
+import { kernelJson } from '../../kernel-json.js';
+import { holderJson, holderWords } from '../../refs/render.js';
+import { wrap } from '../../text/cut.js';
+import { formatCount, formatSize } from '../../text/size.js';
+import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import type { UnattributedJson } from './schema.js';
+
+export function unattributedJson({
+  kernel,
+  groups,
+  warnings,
+  ...answer
+}: UnattributedAnswer): UnattributedJson {
+  return {
+    schema: 'kdump-mem.memory-unattributed/1',
+    kernel: kernelJson(kernel),
+    ...answer,
+    groups: groups.map(({ holder, first, ports, ...group }) => ({
+      ...group,
+      holder: holder && holderJson(holder),
+      ports: [...ports],
+      first: hex(first),
+    })),
+    warnings: [...warnings],
+  };
+}
+
+const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
+  zero: 'zero',
+  'repeated-word': 'one repeated word',
+  text: 'text',
+  'network-frames': 'network packets',
+  'page-table': 'page table',
+  pointers: 'pointers',
+  poison: 'freed objects (poison)',
+  'high-entropy': 'compressed, encrypted or random',
+  data: 'data',
+  unreadable: 'unreadable',
+};
+
+const COLUMNS: readonly Column<UnattributedGroup>[] = [
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'BLOCKS', align: 'right', value: ({ blocks }) => formatCount(blocks) },
+  { heading: 'ORDER', align: 'right', value: ({ order }) => `${order}` },
+  {
+    heading: 'REFERENCED FROM',
+    value: ({ holder }) => (holder === null ? 'unreferenced' : holderWords(holder)),
+    shrinks: { keeps: 'ends', least: 16 },
+  },
+  { heading: 'CONTENT', value: contentWords, shrinks: { keeps: 'words', least: 12 } },
+  { heading: 'FIRST BLOCK', value: ({ first }) => hex(first), spare: 1 },
+];
+
+function contentWords({ content, ports }: UnattributedGroup): string {
+  if (ports.length === 0) return CONTENT_WORDS[content];
+  return `${CONTENT_WORDS[content]}, port${ports.length === 1 ? '' : 's'} ${ports.join(', ')}`;
+}
+
+/** A sentence, the groups, and the next command. */
+export function unattributedText(
+  answer: UnattributedAnswer,
+  { limit, width }: ListOptions,
+  source: string,
+): string {
+  const { groups, bytes, blocks, unreferencedBytes, unreferencedBlocks } = answer;
+  const { ramBytes, scannedBytes } = answer;
+  const scanned =
+    scannedBytes === ramBytes
+      ? ''
+      : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
+  const none = `unreferenced: ${formatCount(unreferencedBlocks)} (${formatSize(unreferencedBytes)})`;
+  const headline = `${formatSize(bytes)} unattributed, in ${formatCount(blocks)} blocks; ${none}.${scanned}`;
+  const parts = [wrap(headline, width).join('\n')];
+  const [first] = groups;
+  if (first !== undefined) parts.push(renderTable(COLUMNS, groups.slice(0, limit), width));
+  if (groups.length > limit)
+    parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);
+  if (first !== undefined) parts.push(`Next: kdump-mem refs ${hex(first.first)} ${source}`);
+  return parts.join('\n\n');
+}

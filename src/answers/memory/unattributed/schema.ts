@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import type { Immutable } from '../../../base/immutable.js';
+import { CONTENT_KINDS } from '../../../walk/memory/contents.js';
+import { holderSchema } from '../../refs/schema.js';
+import { address, count, kernelSchema, warningSchema } from '../../schema.js';
+
+/** `kdump-mem memory --unattributed --json`, version 1. */
+export const unattributedSchema = z.strictObject({
+  schema: z.literal('kdump-mem.memory-unattributed/1'),
+  kernel: kernelSchema,
+  /** All unattributed pages; the groups sum to them. */
+  bytes: count,
+  blocks: count,
+  /** Blocks to which no reference from the kernel’s memory was found. */
+  unreferencedBlocks: count,
+  unreferencedBytes: count,
+  /** Blocks that are alike, largest first. */
+  groups: z.array(
+    z.strictObject({
+      /** log2 of the base pages of a block, rounded up. */
+      order: count,
+      blocks: count,
+      bytes: count,
+      /** A place that refers to the blocks; null: none was found. */
+      holder: holderSchema.nullable(),
+      /** Number of references from the kernel’s memory to all blocks, whatever holds them. */
+      references: count,
+      /** What most of their pages contain that are not zero. */
+      content: z.enum(CONTENT_KINDS),
+      /** Ports in the headers of packets, in most blocks first. */
+      ports: z.array(count),
+      /** Direct-map address of the first block. */
+      first: address,
+    }),
+  ),
+  ramBytes: count,
+  scannedBytes: count,
+  complete: z.boolean(),
+  warnings: z.array(warningSchema),
+});
+
+export type UnattributedJson = Immutable<z.infer<typeof unattributedSchema>>;

@@ -1,0 +1,166 @@
+import type { Holder } from '../../account/references/holders.js';
+import type { ReferenceGroup } from '../../account/references/references.js';
+import type { RefsAnswer } from '../../account/references/search.js';
+import { hex } from '../../base/hex.js';
+import type { Form } from '../../walk/references/piece-scan.js';
+import { kernelJson } from '../kernel-json.js';
+import { anyCategoryWords } from '../memory/words.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount, formatSize } from '../text/size.js';
+import { type Column, renderTable } from '../text/table.js';
+import { identityJson, identityWords } from '../whatis/render.js';
+import type { RefsJson } from './schema.js';
+
+function unreferenced({ found }: RefsAnswer): number {
+  return found.perTarget.reduce((sum, references) => sum + (references === 0 ? 1 : 0), 0);
+}
+
+export function refsJson(answer: RefsAnswer): RefsJson {
+  const { kernel, found, targetCount, targetAt, limit, complete, warnings } = answer;
+  const listed = Array.from({ length: Math.min(limit, targetCount) }, (_, number) => number);
+  return {
+    schema: 'kdump-mem.refs/1',
+    kernel: kernelJson(kernel),
+    targets: listed.map((number) => {
+      const { address, ...target } = targetAt(number);
+      return { address: hex(address), ...target };
+    }),
+    targetCount,
+    unreferencedTargets: unreferenced(answer),
+    counts: found.counts,
+    groups: found.groups.slice(0, limit).map(({ holder, ...group }) => ({
+      holder: holderJson(holder),
+      ...group,
+    })),
+    groupCount: found.groups.length,
+    references: found.references.map(({ address, form, source, target, holder }) => ({
+      address: hex(address),
+      form,
+      source,
+      target: hex(targetAt(target).address),
+      holder: identityJson(holder),
+    })),
+    ramBytes: found.ramBytes,
+    scannedBytes: found.scannedBytes,
+    unscanned: [...found.unscanned],
+    complete,
+    warnings: [...warnings],
+  };
+}
+
+/** A sentence, the groups of holders, and the first references. */
+export function refsText(answer: RefsAnswer, width: number | null): string {
+  const { found, limit } = answer;
+  const groups = found.groups.slice(0, limit);
+  const parts = [wrap(headline(answer), width).join('\n')];
+  if (groups.length > 0) parts.push(renderTable(GROUPS, groups, width));
+  if (found.groups.length > limit)
+    parts.push(`${formatCount(found.groups.length - limit)} more: --limit N lists them`);
+  const lines = found.references.map((one) => {
+    const target = hex(answer.targetAt(one.target).address);
+    const words = `${hex(one.address)} (${FORM_WORDS[one.form]} ${target}): ${identityWords(one.holder)}`;
+    return wrap(words, width).join('\n');
+  });
+  if (lines.length > 0) parts.push(['First references:', ...lines].join('\n'));
+  parts.push(wrap(scannedWords(answer), width).join('\n'));
+  return parts.join('\n\n');
+}
+
+const FORM_WORDS: Readonly<Record<Form, string>> = {
+  pointer: 'pointer to',
+  tagged: 'tagged pointer to',
+  interior: 'pointer into',
+  page: 'struct page of',
+};
+
+function headline(answer: RefsAnswer): string {
+  const { found, targetCount } = answer;
+  const { kernel, user, free, target } = found.counts;
+  const others = [
+    [free, 'from free memory'],
+    [user, 'from data of processes and files'],
+    [target, 'from the targets themselves'],
+  ] as const;
+  const more = others
+    .filter(([count]) => count > 0)
+    .map(([count, words]) => `${formatCount(count)} ${words}`);
+  const none = unreferenced(answer);
+  const targets = `${formatCount(targetCount)} target${targetCount === 1 ? '' : 's'}`;
+  const sentences = [
+    `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
+    ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
+    ...(more.length > 0 ? [`Not counted: ${more.join(', ')}.`] : []),
+  ];
+  return sentences.join(' ');
+}
+
+const GROUPS: readonly Column<ReferenceGroup>[] = [
+  { heading: 'REFERENCES', align: 'right', value: ({ references }) => formatCount(references) },
+  {
+    heading: 'HOLDER',
+    value: ({ holder }) => holderWords(holder),
+    shrinks: { keeps: 'ends', least: 16 },
+  },
+  {
+    heading: 'CATEGORY',
+    value: ({ holder }) => (holder.category === null ? '?' : anyCategoryWords(holder.category)),
+  },
+  {
+    heading: 'FORM',
+    value: ({ forms }) =>
+      Object.entries(forms)
+        .filter(([, count]) => count > 0)
+        .map(([form]) => form)
+        .join(', '),
+    spare: 1,
+  },
+  { heading: 'STATE', value: ({ source }) => STATES[source] },
+];
+
+const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {
+  kernel: '',
+  user: 'user data',
+  free: 'free',
+  target: 'target itself',
+};
+
+export function holderJson({ source: _, ...holder }: Holder): RefsJson['groups'][number]['holder'] {
+  return holder;
+}
+
+/** Names places that are alike: `kmalloc-2k + 0x48`. */
+export function holderWords({ kind, name, offset, member }: Omit<Holder, 'source'>): string {
+  const named = name === null ? '?' : escapeText(name);
+  const at = offset === null ? '' : ` + ${hex(BigInt(offset))}`;
+  switch (kind) {
+    case 'slab-object':
+      return `${named}${at}${member === null ? '' : ` (${escapeText(member)})`}`;
+    case 'slab-padding':
+      return `padding of ${named}`;
+    case 'symbol':
+      return named;
+    case 'page-struct':
+      return `struct page${at}`;
+    case 'stack':
+      return 'kernel stacks';
+    case 'vmalloc-area':
+      return `area of ${named}`;
+    case 'unknown':
+      return 'unknown';
+    default:
+      return 'pages';
+  }
+}
+
+function scannedWords({ found, complete }: RefsAnswer): string {
+  const { ramBytes, scannedBytes, unscanned } = found;
+  const all = `Scanned: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}`;
+  if (unscanned.length === 0) return `${all}.`;
+  const missing = unscanned.slice(0, 4).map(({ category, bytes }) => {
+    return `${category === null ? 'unknown' : anyCategoryWords(category)} ${formatSize(bytes)}`;
+  });
+  const more = unscanned.length > 4 ? ', …' : '';
+  const so = complete ? '' : ' More references may exist.';
+  return `${all}. Not scanned: ${missing.join(', ')}${more}.${so}`;
+}
