@@ -80,7 +80,16 @@ export function registerMemory(program: Command): void {
       new Option(
         '--unattributed',
         'group unattributed pages of a dump by what refers to them and what they contain',
-      ).conflicts([...DEPTH_NAMES, 'from', 'source', 'prometheus', 'html', 'watch', 'failOn', 'cgroup']),
+      ).conflicts([
+        ...DEPTH_NAMES,
+        'from',
+        'source',
+        'prometheus',
+        'html',
+        'watch',
+        'failOn',
+        'cgroup',
+      ]),
     )
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s counters, how each row is known, and all notes')
