@@ -203,6 +203,12 @@ export class AddressIdentifier {
     return { ...base, ...(page ?? { category: null, object: null }) };
   }
 
+  /** What an address is part of, as far as it is known without a pass over all memory. */
+  near(address: bigint): Identified | null {
+    this.#places ??= null;
+    return this.of(address).object;
+  }
+
   /** A step that fails makes the answer incomplete, and identifies nothing. */
   #tried<T>(what: string, step: () => T): T | undefined {
     return attempted(this.#warnings, what, step);

@@ -39,7 +39,8 @@ export function whatisJson({ kernel, identities, complete, warnings }: WhatisAns
 
 type ObjectJson = NonNullable<WhatisJson['identities'][number]['object']>;
 
-function objectJson(object: Identified): ObjectJson {
+/** An object, as every answer that names one has it. */
+export function objectJson(object: Identified): ObjectJson {
   switch (object.kind) {
     case 'slab-object':
     case 'vmalloc-area':
@@ -92,7 +93,8 @@ const plus = (offset: number | bigint): string =>
   Number(offset) === 0 ? '' : `+${hex(BigInt(offset))}`;
 const process = (pid: number, comm: string): string => `pid ${pid} (${escapeText(comm)})`;
 
-function objectWords(object: Identified): string {
+/** An object in words. */
+export function objectWords(object: Identified): string {
   switch (object.kind) {
     case 'symbol': {
       const module = object.module === null ? '' : ` [${escapeText(object.module)}]`;
