@@ -104,6 +104,11 @@ export interface BlockedAnswer {
 export interface BlockedChoice {
   /** Also tasks in interruptible sleep that wait for futexes, and traced tasks that stopped. */
   readonly all?: boolean | undefined;
+  /**
+   * Only tasks in uninterruptible sleep, and those on the lists of their locks: stacks of other tasks, which an extract
+   * may lack, are not read.
+   */
+  readonly uninterruptible?: boolean | undefined;
 }
 
 /** Maximum number of reads of a live kernel: an inconsistency that disappears was a race. */
@@ -147,10 +152,17 @@ const OWNED: ReadonlySet<WaitKind> = new Set<OwnedKind>([
   'rt-mutex',
 ]);
 
+/** Locks that also block tasks in interruptible sleep. */
+const LOCK_KINDS: ReadonlySet<WaitKind> = new Set([
+  ...(['mutex', 'rw-semaphore', 'semaphore', 'rt-mutex'] as const),
+]);
+
 const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
 
 /** Maximum number of tasks that may hold a lock, per lock. */
 const MOST_CANDIDATES = 8;
+
+const NO_WORDS = new DataView(new ArrayBuffer(0));
 
 /** Frozen tasks (suspend, the freezer of cgroups) are not blocked. */
 const FROZEN = '__refrigerator';
@@ -165,7 +177,7 @@ class Forest {
   readonly #states: LockStates;
   readonly #times: WaitTimes;
   readonly #places = new Map<bigint, TaskPlace>();
-  readonly #stacks = new Map<bigint, SavedStack>();
+  readonly #stacks = new Map<bigint, SavedStack | undefined>();
   readonly #described = new Map<bigint, BlockedTask>();
   readonly #locks = new Map<string, Lock>();
   /** Lock that a task waits for, by the task's address; null: none. */
@@ -192,7 +204,7 @@ class Forest {
     const kernel = this.#kernel;
     this.#readPlaces();
     const blocked = [...this.#places.values()].filter((place) => this.#isBlocked(place));
-    for (const place of blocked) this.#addWait(place);
+    for (const place of blocked) this.#addWait(place, !this.#choice.all && place.state !== 'D');
     const waiting = [...this.#locks.values()].reduce((sum, { waiters }) => sum + waiters.size, 0);
     this.#addListed();
     this.#followOwners();
@@ -209,7 +221,7 @@ class Forest {
     };
   }
 
-  /** All threads, and the used stacks of those that no CPU ran. */
+  /** All threads. */
   #readPlaces(): void {
     const tasks = new Map<bigint, Task>();
     const note = (place: TaskPlace) => {
@@ -217,50 +229,63 @@ class Forest {
       return false;
     };
     for (const _ of this.#unwound.all(note));
-    for (const { task, cpu } of this.#places.values()) {
+    for (const { task } of this.#places.values()) {
       const what = `the stack of pid ${task.pid}`;
       const start = attempted(this.#warnings, what, () => this.#saved.start(task.address));
       if (start !== undefined && start !== 0n) tasks.set(start, task);
-      if (cpu !== undefined) continue;
-      const stack = attempted(this.#warnings, what, () => this.#saved.of(task.address));
-      if (stack !== undefined) this.#stacks.set(task.address, stack);
     }
     this.#finder = new WaitFinder(this.#kernel, this.#saved, tasks, this.#warnings);
   }
 
-  #isBlocked({ task, state, cpu }: TaskPlace): boolean {
-    const stack = this.#stacks.get(task.address);
-    if (cpu !== undefined || stack === undefined) return false;
-    if (state === 'D') return true;
-    if (this.#choice.all && (state === 't' || this.#finder.isQueuedForFutex(stack, task.address)))
-      return true;
-    return this.#finder.isQueuedForLock(stack, task.address);
+  /** The used stack of a task; undefined: a CPU ran it, it has exited, or it is unreadable. */
+  #stackOf({ task, cpu, state }: TaskPlace): SavedStack | undefined {
+    if (cpu !== undefined || state === 'X' || state === 'Z') return undefined;
+    if (!this.#stacks.has(task.address)) {
+      const what = `the stack of pid ${task.pid}`;
+      const stack = attempted(this.#warnings, what, () => this.#saved.of(task.address));
+      this.#stacks.set(task.address, stack);
+    }
+    return this.#stacks.get(task.address);
   }
 
-  /** Finds what a task waits for; null: nothing known, or it is frozen. */
-  #addWait(place: TaskPlace): Lock | null {
+  #isBlocked(place: TaskPlace): boolean {
+    const { all = false, uninterruptible } = this.#choice;
+    if (place.state === 'D') return place.cpu === undefined;
+    if (uninterruptible) return false;
+    const stack = this.#stackOf(place);
+    if (stack === undefined) return false;
+    return (all && place.state === 't') || this.#finder.isQueued(stack, place.task, all);
+  }
+
+  /**
+   * Finds what a task waits for; null: nothing known, or it is frozen.
+   *
+   * @param locksOnly whether to ignore events, for which tasks in interruptible sleep are not blocked
+   */
+  #addWait(place: TaskPlace, locksOnly = false): Lock | null {
     const { task } = place;
     const known = this.#waits.get(task.address);
     if (known !== undefined) return known;
-    const found = this.#waitOf(place);
+    const wait = this.#waitOf(place);
+    if (wait && locksOnly && !LOCK_KINDS.has(wait.kind)) return null;
+    const found = wait && this.#lockOf(wait, this.#describe(place));
     this.#waits.set(task.address, found);
     found?.waiters.set(task.address, place);
     return found;
   }
 
-  #waitOf(place: TaskPlace): Lock | null {
+  #waitOf(place: TaskPlace): Wait | null {
     const { task, state } = place;
-    const stack = this.#stacks.get(task.address);
+    const stack = this.#stackOf(place);
     if (stack === undefined) return null;
-    const described = this.#describe(place);
-    const names = described.stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
+    const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
     if (names.includes(FROZEN)) return null;
     const wait = attempted(this.#warnings, `the wait of pid ${task.pid}`, () =>
       this.#finder.find(task, stack, names),
     ) ?? { kind: 'unknown' };
     // An owner in interruptible sleep waits for an event, such as a timer.
     if (wait.kind === 'unknown' && state !== 'D') return null;
-    return this.#lockOf(wait, described);
+    return wait;
   }
 
   #lockOf(wait: Wait, waiter: BlockedTask): Lock {
@@ -354,10 +379,11 @@ class Forest {
             'corrupt',
             `${name}: its list has a waiter of ${hex(task)}, which is no task`,
           );
+        // It was woken, or spins before it sleeps again.
         else if (place.state === 'R' || place.cpu !== undefined || this.#kernel.facts.live)
           waiters.set(task, place);
-        // A wait queue also has tasks that wait for several events.
-        else if (kind !== 'wait-queue' || place.state === 'D')
+        // A task may be in several wait queues.
+        else if ((kind !== 'wait-queue' || place.state === 'D') && this.#addWait(place) !== lock)
           this.#warnings.add(
             'corrupt',
             `${name}: pid ${place.task.pid} is on its list, but the stack of the task shows another wait`,
@@ -418,18 +444,19 @@ class Forest {
       const low = Number(lock.address & 0xffff_ffffn);
       wanted.set(low, [...(wanted.get(low) ?? []), lock]);
     }
-    if (wanted.size === 0) return found;
-    for (const [task, { words }] of this.#stacks)
+    if (wanted.size === 0 || this.#choice.uninterruptible) return found;
+    for (const place of this.#places.values()) {
+      const { words } = this.#stackOf(place) ?? { words: NO_WORDS };
       for (let at = 0; at + 8 <= words.byteLength; at += 8)
         for (const lock of wanted.get(words.getUint32(at, true)) ?? []) {
           if (words.getBigUint64(at, true) !== lock.address) continue;
-          const place = this.#places.get(task);
-          const list = found.get(lock);
-          if (!place || !list || list.length >= MOST_CANDIDATES || lock.waiters.has(task)) continue;
+          const list = found.get(lock) ?? [];
+          if (list.length >= MOST_CANDIDATES || lock.waiters.has(place.task.address)) continue;
           const candidate = this.#describe(place);
           if (!list.some((known) => known.task === candidate))
             list.push({ task: candidate, by: 'stack' });
         }
+    }
     return found;
   }
 
@@ -460,7 +487,7 @@ class Forest {
         kind: lock.kind,
         address: lock.address,
         bit: lock.bit,
-        object: inKernel ? (identifier?.near(lock.address ?? 0n) ?? null) : null,
+        object: inKernel ? objectAt(identifier, lock) : null,
         ownerState: lock.ownerState,
         owner: owner && lock.ownerState === 'task' ? this.#describe(owner) : null,
         readers: lock.readers,
@@ -470,6 +497,18 @@ class Forest {
       };
     });
   }
+}
+
+/** What a lock is part of; for a page, its file. */
+function objectAt(
+  identifier: AddressIdentifier | undefined,
+  { address, kind }: Pick<Lock, 'address' | 'kind'>,
+): Identified | null {
+  if (identifier === undefined || address === null) return null;
+  const object = identifier.near(address);
+  const isPage = kind === 'page-lock' || kind === 'writeback' || kind === 'page-bit';
+  if (!isPage || object?.kind !== 'page-struct') return object;
+  return identifier.fileOf(object.frame) ?? object;
 }
 
 /** Cycles of owners that wait for each other. Each lock has at most one owner, who waits for at most one lock. */

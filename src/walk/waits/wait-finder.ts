@@ -44,7 +44,11 @@ const plain = (name: string): string => name.replace(/\..*$/, '');
 
 /** The function that a thread waits in; undefined: unknown. */
 export function waitingFunction(names: readonly (string | undefined)[]): string | undefined {
-  return names.find((name) => name !== undefined && !SCHEDULES.test(plain(name)));
+  const first = names.find((name) => name !== undefined && !SCHEDULES.test(plain(name)));
+  // A grace period is waited for by a completion.
+  const period =
+    /^(__|do_)?wait_for_com/.test(first ?? '') && names.find((name) => RCU.test(name ?? ''));
+  return period || first;
 }
 
 /** Locks whose waiters have the same shape as these kinds. */
@@ -95,22 +99,28 @@ export class WaitFinder {
       );
   }
 
-  /** Whether a task is on the list of a mutex, rw_semaphore or semaphore, whatever its state. */
-  isQueuedForLock(stack: SavedStack, task: bigint): boolean {
-    return this.#waiters.onStack(stack, task, ['mutex', 'rw-semaphore', 'semaphore']) !== undefined;
-  }
-
-  /** Whether a task waits for a futex. */
-  isQueuedForFutex(stack: SavedStack, task: bigint): boolean {
-    return this.#waiters.onStack(stack, task, ['futex']) !== undefined;
+  /**
+   * Whether a task in any state may wait for a mutex, rw_semaphore, semaphore or rt_mutex: its stack has to be unwound
+   * to be sure.
+   */
+  isQueued(stack: SavedStack, { address }: Task, withFutexes: boolean): boolean {
+    if ((this.#rt && readOrNot(() => this.#rt?.read(address).pointer('pi_blocked_on'))) ?? 0n)
+      return true;
+    const shapes = ['mutex', 'rw-semaphore', 'semaphore'] as const;
+    const found = this.#waiters.onStack(
+      stack,
+      address,
+      withFutexes ? [...shapes, 'futex'] : shapes,
+    );
+    return found !== undefined;
   }
 
   /**
    * @param names functions of the stack, innermost first
-   * @param isReliable whether the stack was unwound without guesses
    */
   find(task: Task, stack: SavedStack, names: readonly (string | undefined)[]): Wait {
     const name = plain(waitingFunction(names) ?? '');
+    if (RCU.test(name)) return { kind: 'rcu' };
     if (RT_MUTEX.test(name)) return this.#rtMutex(task);
     if (name === 'ptrace_stop') return this.#ptrace(task);
     const [, shape] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
@@ -126,8 +136,6 @@ export class WaitFinder {
     if (shape === 'futex') return this.#futex(waiter);
     if (isLock(shape)) return { kind: shape, ...this.#lock(task, stack, waiter, shape) };
     const found = this.#headed(waiter, (node) => this.#isOnStack(node, shape));
-    // The completion of a grace period is on the waiter's own stack.
-    if (names.some((each) => RCU.test(each ?? ''))) return { kind: 'rcu' };
     const at = this.#kernel.struct('completion')?.member('wait.task_list')?.offset;
     if (found.address === undefined || at === undefined) return { kind: 'completion' };
     return { kind: 'completion', ...found, address: found.address - BigInt(at) };
