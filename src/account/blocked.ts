@@ -251,7 +251,8 @@ class Forest {
   #isBlocked(place: TaskPlace): boolean {
     const { all = false, uninterruptible } = this.#choice;
     if (place.state === 'D') return place.cpu === undefined;
-    if (uninterruptible) return false;
+    // Idle tasks (pid 0) never wait.
+    if (uninterruptible || place.task.pid === 0) return false;
     const stack = this.#stackOf(place);
     if (stack === undefined) return false;
     return (all && place.state === 't') || this.#finder.isQueued(stack, place.task, all);
