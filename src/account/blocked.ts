@@ -278,12 +278,16 @@ class Forest {
   #waitOf(place: TaskPlace): Wait | null {
     const { task, state } = place;
     const stack = this.#stackOf(place);
-    if (stack === undefined) return null;
+    // A warning has the reason why the stack is unreadable; the function that waits may be known all the same.
+    if (stack === undefined && state !== 'D') return null;
     const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
     if (names.includes(FROZEN)) return null;
-    const wait = attempted(this.#warnings, `the wait of pid ${task.pid}`, () =>
-      this.#finder.find(task, stack, names),
-    ) ?? { kind: 'unknown' };
+    const found =
+      stack &&
+      attempted(this.#warnings, `the wait of pid ${task.pid}`, () =>
+        this.#finder.find(task, stack, names),
+      );
+    const wait: Wait = found ?? { kind: 'unknown' };
     // An owner in interruptible sleep waits for an event, such as a timer.
     if (wait.kind === 'unknown' && state !== 'D') return null;
     return wait;

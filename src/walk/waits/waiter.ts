@@ -1,4 +1,5 @@
 import { ReadError } from '../../base/errors.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes, TornList } from '../list.js';
 import { findOrNot, pointerPartOf, readOrNot } from '../named-read.js';
@@ -97,7 +98,13 @@ export class Waiters {
    * @throws {TornList}, {@link ReadError}
    */
   ring({ node }: Waiter): bigint[] {
-    return [node, ...listNodes(this.#kernel, node)];
+    const ring = [node, ...listNodes(this.#kernel, node)];
+    const previous = pointerPartOf(this.#kernel, 'the list', node, node + 8n);
+    if (previous !== ring.at(-1))
+      throw new TornList(
+        `the list at ${hex(node)} is inconsistent: ${hex(ring.at(-1) ?? 0n)} points to it, but it points back to ${hex(previous)}`,
+      );
+    return ring;
   }
 
   /** Whether a node of a wait queue is an entry, not the head: each has a function that wakes. */
