@@ -222,7 +222,7 @@ function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly Blockin
 }
 
 /** A lock with its name, or the object that it is part of. */
-export function lockWords(
+function lockWords(
   lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters'>,
 ): string {
   const { kind, address, bit, object, waiters } = lock;
