@@ -1,6 +1,6 @@
 import type { OwnerState } from '../../account/blocked.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
-import type { Explanations } from './explanation.js';
+import type { Explanations } from './schema.js';
 
 const LIST =
   'The waiter on the stack of the task, and the list of the lock. Both must agree, or the answer is incomplete.';
@@ -95,7 +95,7 @@ export const WAITS: Explanations<WaitKind> = {
       'A grace period of RCU or SRCU: all readers must leave. The kernel does not record SRCU readers.',
     known: 'A function such as synchronize_rcu on the stack of the task.',
     next: 'Check for CPUs that do not schedule, and the log for RCU stalls.',
-    deeper: 'kdump-mem stacks --running',
+    deeper: 'kdump-mem log',
   },
   ptrace: {
     means: 'A traced task that stopped waits for its tracer, which is the owner.',
