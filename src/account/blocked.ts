@@ -318,6 +318,7 @@ class Forest {
     kind,
     address,
     owner,
+    listed = [],
   }: Wait): Pick<Lock, 'ownerState' | 'ownerTask' | 'readers' | 'last'> {
     const none = { ownerTask: 0n, readers: null, last: 0n } as const;
     if (owner !== undefined) return { ...none, ...this.#task(owner, `tracer (${kind})`) };
@@ -328,7 +329,12 @@ class Forest {
     const state = attempted(this.#warnings, name, () => this.#states.read(kind, address));
     if (state === undefined) return { ...none, ownerState: 'unknown' };
     // A lock is changed in several steps, and a CPU may have stopped between two.
-    for (const words of state.contradictions)
+    const isWoken = listed.some((task) => {
+      const place = this.#places.get(task);
+      return place !== undefined && (place.state === 'R' || place.cpu !== undefined);
+    });
+    const free = state.free === undefined || isWoken ? [] : [state.free];
+    for (const words of [...state.contradictions, ...free])
       this.#warnings.add(this.#kernel.facts.live ? 'torn-list' : 'corrupt', `${name}: ${words}`);
     const rest = { readers: state.readers ?? null, last: state.last ?? 0n };
     return { ...rest, ...this.#ownerIn(kind, address, state) };

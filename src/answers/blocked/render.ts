@@ -191,7 +191,7 @@ function ownerWords({ owner, ownerState, readers, kind }: BlockingLock): string 
     case 'readers':
       return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
     case 'none':
-      return 'locked, no owner';
+      return 'no owner';
     case 'not-a-task':
       return 'the owner is not a task that exists';
     case 'not-recorded':

@@ -126,9 +126,9 @@ export const OWNER_STATES: Explanations<OwnerState> = {
   },
   none: {
     means:
-      'The owner word is 0, but tasks sleep and wait: it is corrupt, or a CPU stopped while the lock changed hands.',
+      'The lock has no owner, but tasks wait. Without a warning a waiter was woken to take it; otherwise the owner word is corrupt.',
     known: 'The owner word, and the list of waiters.',
-    next: 'The answer is incomplete. Check the log for memory corruption.',
+    next: 'If a warning reports it, check the log for memory corruption.',
   },
   readers: {
     means: 'Readers hold the lock. Their number is known, but not which tasks they are.',

@@ -47,6 +47,8 @@ export interface LockState {
   readonly readers?: number;
   /** Task that acquired it last, which may have released it since. */
   readonly last?: bigint;
+  /** Why tasks could acquire it: a contradiction, unless one of them was woken and has not run yet. */
+  readonly free?: string;
   /** How the lock contradicts that tasks wait for it. */
   readonly contradictions: readonly string[];
 }
@@ -91,8 +93,7 @@ export class LockStates {
     const contradictions: string[] = [];
     if ((word & MUTEX_WAITERS) === 0n)
       contradictions.push('tasks wait, but its owner word has no flag for waiters');
-    if (owner === 0n) contradictions.push('tasks wait, but it has no owner');
-    return { owner, contradictions };
+    return { owner, ...freeIf(owner === 0n, 'it has no owner'), contradictions };
   }
 
   #rwSemaphore(address: bigint): LockState {
@@ -104,8 +105,7 @@ export class LockStates {
     const contradictions: string[] = [];
     if ((count & COUNT.waiters) === 0n)
       contradictions.push('tasks wait, but its count has no flag for waiters');
-    if (!isWritten && readers === 0)
-      contradictions.push('tasks wait, but neither a writer nor readers hold it');
+    const free = freeIf(!isWritten && readers === 0, 'neither a writer nor readers hold it');
     // A reader that finds a writer has counted itself for a moment.
     if (isWritten && (isReaders || task === 0n))
       contradictions.push('its count names a writer, but its owner word does not');
@@ -113,39 +113,36 @@ export class LockStates {
     if (readers > 0 && task !== 0n && !isReaders)
       contradictions.push('its count names readers, but its owner word a writer');
     const last = isReaders && task !== 0n ? { last: task } : {};
-    return { owner: 0n, readers, ...last, contradictions };
+    return { owner: 0n, readers, ...last, ...free, contradictions };
   }
 
   #semaphore(address: bigint): LockState {
     const count = this.#reader('semaphore', ['count']).read(address).number('count');
     const holder = StructReader.ifPresent(this.#kernel, 'semaphore', ['last_holder']);
     const last = holder?.read(address).pointer('last_holder') ?? 0n;
-    const contradictions =
-      count === 0 ? [] : [`tasks wait, but its count is ${count}, so that it could be acquired`];
-    return { owner: undefined, ...(last === 0n ? {} : { last }), contradictions };
+    const free = freeIf(count !== 0, `its count is ${count}`);
+    return { owner: undefined, ...(last === 0n ? {} : { last }), ...free, contradictions: [] };
   }
 
-  /** The sum of all CPUs' readers; a writer is recorded only while it waits for readers. */
+  /** A writer is recorded only while it waits for readers. */
   #percpu(address: bigint): LockState {
     const view = this.#reader('percpu_rw_semaphore', ['block.counter']).read(address);
     const isBlocked = view.number('block.counter') !== 0;
-    return {
-      owner: undefined,
-      contradictions: isBlocked ? [] : ['tasks wait, but no writer holds it (block is 0)'],
-    };
+    const free = freeIf(!isBlocked, 'no writer holds it (block is 0)');
+    return { owner: undefined, ...free, contradictions: [] };
   }
 
   #completion(address: bigint): LockState {
     const done = this.#reader('completion', ['done']).read(address).number('done');
-    const contradictions = done === 0 ? [] : [`tasks wait, but it is complete (done is ${done})`];
-    return { owner: undefined, contradictions };
+    const free = freeIf(done !== 0, `it is complete (done is ${done})`);
+    return { owner: undefined, ...free, contradictions: [] };
   }
 
   #rtMutex(address: bigint): LockState {
     const type = this.#kernel.struct('rt_mutex_base') ? 'rt_mutex_base' : 'rt_mutex';
     const word = this.#reader(type, ['owner']).read(address).pointer('owner');
     const owner = word & ~FLAGS;
-    return { owner, contradictions: owner === 0n ? ['tasks wait, but it has no owner'] : [] };
+    return { owner, ...freeIf(owner === 0n, 'it has no owner'), contradictions: [] };
   }
 
   #reader<Path extends string>(type: string, paths: readonly Path[]): StructReader<Path> {
@@ -154,6 +151,9 @@ export class LockStates {
     throw unsupportedLayout(`struct ${type} has no member ${paths.join(' or ')}`);
   }
 }
+
+const freeIf = (isFree: boolean, why: string): Pick<LockState, 'free'> =>
+  isFree ? { free: `tasks wait, but ${why}` } : {};
 
 /** A lock in a message. */
 export function lockName(kind: WaitKind, address: bigint): string {

@@ -1,5 +1,6 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { StructLayout } from '../../kernel/layout.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Task } from '../tasks/tasks.js';
@@ -77,6 +78,7 @@ export class WaitFinder {
   readonly #blocked: StructReader<'blocked_on'> | undefined;
   readonly #blocker: StructReader<'blocker'> | undefined;
   readonly #rt: StructReader<'pi_blocked_on'> | undefined;
+  readonly #completion: StructLayout | undefined;
 
   constructor(
     kernel: Kernel,
@@ -92,6 +94,7 @@ export class WaitFinder {
     this.#blocked = StructReader.ifPresent(kernel, 'task_struct', ['blocked_on']);
     this.#blocker = StructReader.ifPresent(kernel, 'task_struct', ['blocker']);
     this.#rt = StructReader.ifPresent(kernel, 'task_struct', ['pi_blocked_on']);
+    this.#completion = kernel.struct('completion');
     if (this.#waiters.missing.length > 0)
       warnings.add(
         'unsupported-layout',
@@ -123,22 +126,27 @@ export class WaitFinder {
     if (RCU.test(name)) return { kind: 'rcu' };
     if (RT_MUTEX.test(name)) return this.#rtMutex(task);
     if (name === 'ptrace_stop') return this.#ptrace(task);
-    const [, shape] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
-    if (shape === undefined) return this.#queued(task, stack, name);
+    const [, found] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
+    if (found === undefined) return this.#queued(task, stack, name);
+    // Completions had wait queues before 5.7.
+    const isOld = found === 'completion' && this.#completion?.member('wait.head') !== undefined;
+    const shape = isOld ? 'wait-queue' : found;
     const waiter = this.#waiters.onStack(stack, task.address, [shape]);
     if (waiter === undefined) {
       this.#warnings.add(
         'torn-list',
         `pid ${task.pid} waits in ${name}, but its stack has no waiter that is linked to a lock`,
       );
-      return { kind: shape };
+      return { kind: found };
     }
     if (shape === 'futex') return this.#futex(waiter);
     if (isLock(shape)) return { kind: shape, ...this.#lock(task, stack, waiter, shape) };
-    const found = this.#headed(waiter, (node) => this.#isOnStack(node, shape));
-    const at = this.#kernel.struct('completion')?.member('wait.task_list')?.offset;
-    if (found.address === undefined || at === undefined) return { kind: 'completion' };
-    return { kind: 'completion', ...found, address: found.address - BigInt(at) };
+    const list = this.#headed(waiter, (node) =>
+      isOld ? this.#waiters.isQueueEntry(node) : this.#isOnStack(node, shape),
+    );
+    const at = this.#completion?.member(isOld ? 'wait.head' : 'wait.task_list')?.offset;
+    if (list.address === undefined || at === undefined) return { kind: 'completion' };
+    return { kind: 'completion', ...list, address: list.address - BigInt(at) };
   }
 
   /** Waiters by the nodes of a ring, without its head. */
