@@ -400,7 +400,8 @@ class Forest {
             `${name}: pid ${place.task.pid} is on its list, but the stack of the task shows another wait`,
           );
       }
-      const missing = [...waiters.keys()].filter((task) => !listed.includes(task));
+      const onList = new Set(listed);
+      const missing = [...waiters.keys()].filter((task) => !onList.has(task));
       for (const task of missing)
         if (!this.#kernel.facts.live)
           this.#warnings.add(
