@@ -60,6 +60,7 @@ const SIBLINGS = {
     skbs: ['pages'],
     sockets: ['machine', 'pages', 'queues', 'tasks'],
     stacks: ['processes', 'tasks'],
+    waits: ['stacks', 'tasks'],
   },
   host: { procnet: ['proc', 'ss'], ss: ['proc'] },
   leaks: { from: ['follow', 'readings'], record: ['follow'] },

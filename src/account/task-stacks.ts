@@ -140,7 +140,7 @@ function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice)
 }
 
 /** Symbol names of addresses, each looked up once. */
-class Names {
+export class Names {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #known = new Map<bigint, NamedAddress | undefined>();

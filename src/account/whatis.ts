@@ -221,6 +221,23 @@ export class AddressIdentifier {
     return this.#places;
   }
 
+  /** What an address is part of, as far as it is known without a pass over all memory. */
+  near(address: bigint): Identified | null {
+    this.#places ??= null;
+    return this.of(address).object;
+  }
+
+  /** The file that a page frame belongs to; null: none, or unreadable. */
+  fileOf(frame: number): Identified | null {
+    const found = this.#tried('the file', () => {
+      const page = new MappedPageReader(this.#kernel);
+      page.read(frame);
+      const address = this.#kernel.pages.addressOfFrame(frame) ?? 0n;
+      return page.mapping === 0n ? null : this.#filePage(address, frame);
+    });
+    return found ?? null;
+  }
+
   /** A step that fails makes the answer incomplete, and identifies nothing. */
   #tried<T>(what: string, step: () => T): T | undefined {
     return attempted(this.#warnings, what, step);
@@ -246,7 +263,7 @@ export class AddressIdentifier {
     }
     const perCpu = this.#perCpuSymbol(address);
     if (perCpu) return { category: 'percpu', object: perCpu };
-    const named = this.#kernel.symbolAt?.(address);
+    const named = this.#kernel.symbolAt?.(address) ?? this.#kernel.variableAt?.(address);
     if (named === undefined) return undefined;
     const { name, offset, module = null } = named;
     const object = { kind: 'symbol', name, offset, module, cpu: null } as const;

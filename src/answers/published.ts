@@ -1,4 +1,5 @@
 import { mapSchema } from '../extract/map/schema.js';
+import { blockedSchema } from './blocked/schema.js';
 import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';
@@ -48,6 +49,7 @@ import { whatisSchema } from './whatis/schema.js';
  * directory `schemas/` contains them as JSON Schema.
  */
 export const schemas = {
+  'kdump-mem.blocked/1': blockedSchema,
   'kdump-mem.diff/1': diffSchema,
   'kdump-mem.doctor/1': doctorSchema,
   'kdump-mem.explain/1': explainSchema,

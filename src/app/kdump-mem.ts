@@ -27,6 +27,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     'sockets',
     'skb',
     'stacks',
+    'blocked',
     'log',
   ],
   'Examine a dump in detail:': ['info', 'whatis', 'refs', 'read', 'struct'],

@@ -168,6 +168,12 @@ export interface Kernel {
   readonly physical?: PhysicalMemory;
 
   /**
+   * Names the variable of a loaded module that an address is in, or behind; undefined for any other address. Absent
+   * where symbolAt is. @throws as symbolAt
+   */
+  variableAt?(address: bigint): NamedAddress | undefined;
+
+  /**
    * Per-CPU register notes of the dump (`struct elf_prstatus`, NT_PRSTATUS), in order; `by`: the
    * writer. Absent where the engine does not read notes (crash).
    */

@@ -1,3 +1,4 @@
+import { blockedTasks } from '../account/blocked.js';
 import type { Grouping } from '../account/census-entry.js';
 import { messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
@@ -8,6 +9,8 @@ import { searchReferences, type Wanted } from '../account/references/search.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
+import { blockedJson } from '../answers/blocked/render.js';
+import type { BlockedJson } from '../answers/blocked/schema.js';
 import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
@@ -165,6 +168,11 @@ export class Dump implements Disposable {
   /** Returns the kernel stacks of all threads, equal ones grouped. */
   stacks(): TaskStacksJson {
     return taskStacksJson(groupedStacks(this.kernel, {}));
+  }
+
+  /** Returns tasks that wait, what they wait for, owners of locks, and deadlocks. */
+  blocked(): BlockedJson {
+    return blockedJson(blockedTasks(this.kernel));
   }
 
   /** Returns findings, most severe first. */

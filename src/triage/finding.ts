@@ -16,6 +16,8 @@ export const FINDING_CODES = [
   'hard-lockup',
   'rcu-stall',
   'hung-task',
+  'deadlock',
+  'blocked-on-lock',
   'blocked-tasks',
   'oom-kill',
   'allocation-failure',

@@ -4,6 +4,7 @@ import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, type StackEvidence, severityOf } from './finding.js';
+import { lockFindings } from './locks.js';
 import { queuedData } from './queued-data.js';
 
 /** Findings of the memory breakdown and the sockets. */
@@ -60,14 +61,21 @@ const MOST = 10;
 /** This many tasks in one function wait for each other, not for a disk. */
 const CROWD = 8;
 
-/** Tasks in uninterruptible sleep by function, largest groups first. @throws as groupedStacks */
+/** Tasks in uninterruptible sleep by lock or by function, largest groups first. @throws as groupedStacks */
 export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
   const found = groupedStacks(kernel, { states: new Set(['D']) });
   for (const { code, message } of found.warnings) warnings.add(code, message);
+  if (found.groups.length === 0) return [];
+  const { findings, pids } = lockFindings(kernel, warnings);
   // Frozen tasks (suspend, the freezer of cgroups) are not blocked.
-  const groups = found.groups.filter(
-    ({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'),
-  );
+  const groups = found.groups
+    .filter(({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'))
+    .map((group) => ({ ...group, tasks: group.tasks.filter(({ pid }) => !pids.has(pid)) }))
+    .filter(({ tasks }) => tasks.length > 0);
+  return [...findings, ...byFunction(groups)];
+}
+
+function byFunction(groups: readonly StackGroup[]): Finding[] {
   const others = groups.length - MOST;
   return groups.slice(0, MOST).map((group, index) => ({
     code: 'blocked-tasks',

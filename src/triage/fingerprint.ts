@@ -9,7 +9,7 @@ export interface Fingerprint {
   readonly id: string;
   /** Cause of the panic without numbers; otherwise the codes of the findings. */
   readonly kind: string;
-  /** Stack of the panicked CPU: functions without offsets, outermost last. */
+  /** Stack of the panicked CPU, or of the owner of a lock: functions without offsets, outermost last. */
   readonly functions: readonly string[];
   /** Largest owner, if the problem is memory. */
   readonly owner: string | undefined;
@@ -49,6 +49,9 @@ export function fingerprint(
       ? withoutNumbers(reason)
       : [...new Set(grave.map(({ code }) => code))].sort().join(', ');
   const functions = panicked ? functionsOf(panicked) : [];
+  // The owner of the lock that others wait for.
+  const root = grave.find(({ code }) => code === 'deadlock' || code === 'blocked-on-lock');
+  if (functions.length === 0 && root) functions.push(...functionsOf(root));
   if (functions.length === 0) functions.push(...printedFunctions(grave));
   const starved = grave.some(({ code }) => OF_MEMORY.has(code));
   const who = starved && owner ? `${owner.kind} ${owner.name}` : undefined;

@@ -19,6 +19,9 @@ const finding = (code: Finding['code'], evidence: Finding['evidence'] = []): Fin
   evidence,
 });
 
+/** Findings with a stack. */
+const STACKS: ReadonlySet<string> = new Set(['panic', 'deadlock', 'blocked-on-lock']);
+
 function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, seed = 0) {
   const frames = functions.map(
     (text, index): NamedFrame => ({
@@ -29,7 +32,7 @@ function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, see
     }),
   );
   const stack = { kind: 'stack', frames, end: 'first', why: undefined } as const;
-  const findings = codes.map((code) => finding(code, code === 'panic' ? [stack] : []));
+  const findings = codes.map((code) => finding(code, STACKS.has(code) ? [stack] : []));
   const panic = {
     state: 'panicked',
     logRead: true,
@@ -88,4 +91,15 @@ test('who has most counts where memory is what is wrong, without its pid', () =>
 
 test('where nothing is wrong there is none', () => {
   expect(printOf({ codes: [] })).toBeUndefined();
+});
+
+test('a hang: the functions of the owner of the lock', () => {
+  const owner = ['__schedule', 'schedule', 'synchronize_net', 'unregister_netdevice_many'];
+  const hung = printOf({ functions: owner, codes: ['blocked-on-lock', 'hung-task'] });
+  expect(hung).toMatchObject({ kind: 'blocked-on-lock, hung-task', functions: owner });
+  const other = printOf({
+    functions: ['__schedule', 'nfs4_wait'],
+    codes: ['blocked-on-lock', 'hung-task'],
+  });
+  expect(other?.id).not.toBe(hung?.id);
 });

@@ -3,6 +3,7 @@ import type { LeakVerdict } from '../../leaks/verdict.js';
 import type { SearchErrorCode } from '../../triage/batch/search.js';
 import { categoryOf } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
+import { OWNER_STATES, WAITS } from './blocked.js';
 import { CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
@@ -144,6 +145,8 @@ export const KINDS: readonly Kind[] = [
   kindOf('snapshot-error', 'Why a file of the host is not in a snapshot', SNAPSHOT_ERRORS),
   kindOf('capture-fault', 'Faults of a snapshot', CAPTURE_FAULTS),
   kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOPS),
+  kindOf('wait', 'What tasks wait for', WAITS),
+  kindOf('owner-state', 'Owner of a lock', OWNER_STATES),
   kindOf('rule-doubt', 'Why a custom rule could not be evaluated', RULE_DOUBTS_EXPLAINED),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERRORS),
   kindOf('read-error', 'Why memory cannot be read', READ_ERRORS),

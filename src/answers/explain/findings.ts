@@ -53,6 +53,22 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Find the function that it waits in, and other tasks that wait there. The one task with a different stack often holds the lock.',
     deeper: 'kdump-mem stacks --state D',
   },
+  deadlock: {
+    means:
+      'Tasks wait for each other: each owns a lock that the next one waits for. They never continue, and neither do tasks that wait for these locks. Only a restart ends it.',
+    known:
+      'Owner words of the locks, waiters on the stacks of tasks (mutex_waiter, rwsem_waiter), and the lists of the locks.',
+    next: 'Read the stacks of the owners: their callers took two locks in different orders. Report it to the owner of that code.',
+    deeper: 'kdump-mem blocked -v',
+  },
+  'blocked-on-lock': {
+    means:
+      'Tasks in uninterruptible sleep (state D) wait for one lock, or for a lock whose owner waits for it. The figure tasks counts them, with interruptible tasks on the list of the lock.',
+    known:
+      'Owner words of the locks, waiters on the stacks of tasks (mutex_waiter, rwsem_waiter, semaphore_waiter), and the lists of the locks.',
+    next: 'Find out why the owner does not release the lock: its stack is the evidence. Readers of a lock are counted, but not recorded.',
+    deeper: 'kdump-mem blocked -v',
+  },
   'blocked-tasks': {
     means:
       'Tasks in uninterruptible sleep (state D) in one function. One or two that wait for a disk are normal. Many in one function wait for each other, or for something that does not respond.',

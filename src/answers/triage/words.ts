@@ -47,6 +47,15 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
   'hung-task': (of) =>
     `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
+  deadlock: (of) => [
+    `Deadlock: ${process(of)} owns ${text(of.kind)} ${text(of.lock)} and waits for ${of.owners === 2 ? `${process({ pid: of.otherPid ?? null, comm: of.otherComm ?? null })}, which waits for it` : `a lock in a cycle of ${text(of.owners)} owners`}.`,
+    `${text(of.tasks)} tasks wait for these locks.`,
+  ],
+  'blocked-on-lock': (of) => [
+    `Blocked tasks: ${of.tasks === 1 ? '1 task waits' : `${text(of.tasks)} tasks wait`} for ${text(of.kind)} ${text(of.lock)}, ${of.pid == null ? (of.readers ? `held by ${text(of.readers)} ${of.readers === 1 ? 'reader' : 'readers'}` : 'whose owner is unknown') : `held by ${process(of)}`}.`,
+    ...(of.pid == null ? [] : [`Its owner is in state ${text(of.state)}${place(of)}.`]),
+    ...(of.seconds == null ? [] : [`Longest wait: ${text(of.seconds)} s.`]),
+  ],
   'blocked-tasks': (of) => [
     of.tasks === 1
       ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`

@@ -45,7 +45,8 @@ export function identityJson(identity: Identity): IdentityJson {
   };
 }
 
-function objectJson(object: Identified): ObjectJson {
+/** An object, as every answer that names one has it. */
+export function objectJson(object: Identified): ObjectJson {
   switch (object.kind) {
     case 'slab-object':
     case 'vmalloc-area':
@@ -102,7 +103,8 @@ const plus = (offset: number | bigint): string =>
   Number(offset) === 0 ? '' : `+${hex(BigInt(offset))}`;
 const process = (pid: number, comm: string): string => `pid ${pid} (${escapeText(comm)})`;
 
-function objectWords(object: Identified): string {
+/** An object in words. */
+export function objectWords(object: Identified): string {
   switch (object.kind) {
     case 'symbol': {
       const module = object.module === null ? '' : ` [${escapeText(object.module)}]`;

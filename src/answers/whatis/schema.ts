@@ -8,7 +8,7 @@ const offset = count;
 const pid = count;
 
 /** What an address is part of; offsets and sizes are bytes. Names are untrusted. */
-const object = z.discriminatedUnion('kind', [
+export const objectSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('symbol'),
     name: z.string(),
@@ -77,7 +77,7 @@ export const identitySchema = z.strictObject({
   /** Category of the page, as in `kdump-mem memory`; null: not mapped, or unknown. */
   category: z.enum(CATEGORIES).nullable(),
   /** Null: unknown. */
-  object: object.nullable(),
+  object: objectSchema.nullable(),
   /** What the kernel noted when it allocated the slab object, or else the page; null: nothing. */
   site: z
     .strictObject({

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { registerBlocked } from '../blocked/command.js';
 import { registerDiff } from '../diff/command.js';
 import { registerDoctor } from '../doctor/command.js';
 import { registerExplain } from '../explain/command.js';
@@ -22,6 +23,7 @@ import { registerWhatis } from '../whatis/command.js';
 
 /** Functions that register every command except `completion`, which completes the others. */
 export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
+  registerBlocked,
   registerDiff,
   registerDoctor,
   registerExplain,

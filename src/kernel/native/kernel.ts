@@ -174,6 +174,11 @@ export class NativeKernel implements Kernel {
     return this.#moduleSymbols.at(address);
   }
 
+  variableAt(address: bigint): NamedAddress | undefined {
+    this.#moduleSymbols ??= new ModuleSymbols(this);
+    return this.#moduleSymbols.dataAt(address);
+  }
+
   get stated(): Vmcoreinfo {
     return this.vmcoreinfo;
   }

@@ -118,14 +118,24 @@ interface Module {
   readonly name: string;
   readonly address: bigint;
   /** Address ranges of the module's code. */
-  readonly ranges: readonly { readonly start: bigint; readonly length: bigint }[];
+  readonly ranges: readonly Range[];
+  /** Address ranges of its variables. */
+  readonly data: readonly Range[];
 }
 
-/** Symbolizes addresses in the code of loaded modules, by each module's own symbols (mod_kallsyms). */
+interface Range {
+  readonly start: bigint;
+  readonly length: bigint;
+}
+
+const isIn = (ranges: readonly Range[], address: bigint): boolean =>
+  ranges.some(({ start, length }) => address >= start && address - start < length);
+
+/** Symbolizes addresses in loaded modules, by each module's own symbols (mod_kallsyms). */
 export class ModuleSymbols {
   readonly #kernel: ModuleSource;
   readonly #modules: readonly Module[];
-  readonly #symbols = new Map<bigint, readonly ModuleSymbol[]>();
+  readonly #symbols = new Map<string, readonly ModuleSymbol[]>();
 
   /** @throws {ReadError}, {@link KernelError} if the list of modules cannot be read */
   constructor(kernel: ModuleSource) {
@@ -135,14 +145,22 @@ export class ModuleSymbols {
 
   /** @throws {ReadError}, {@link KernelError} if the module's symbols cannot be read */
   at(address: bigint): NamedAddress | undefined {
-    const module = this.#modules.find(({ ranges }) =>
-      ranges.some(({ start, length }) => address >= start && address - start < length),
-    );
+    return this.#in('ranges', address);
+  }
+
+  /** The same for variables. @throws as at */
+  dataAt(address: bigint): NamedAddress | undefined {
+    return this.#in('data', address);
+  }
+
+  #in(part: 'ranges' | 'data', address: bigint): NamedAddress | undefined {
+    const module = this.#modules.find((each) => isIn(each[part], address));
     if (module === undefined) return undefined;
-    let symbols = this.#symbols.get(module.address);
+    const key = `${part} ${module.address}`;
+    let symbols = this.#symbols.get(key);
     if (symbols === undefined) {
-      symbols = readSymbols(this.#kernel, module);
-      this.#symbols.set(module.address, symbols);
+      symbols = readSymbols(this.#kernel, module, module[part]);
+      this.#symbols.set(key, symbols);
     }
     for (const symbol of symbols) {
       if (symbol.address > address) continue;
@@ -173,19 +191,34 @@ function* loadedModules(kernel: ModuleSource): Generator<Module> {
     visited.add(node);
     const address = node - BigInt(link.offset);
     const text = textOf(bytesOf(kernel.read(address + BigInt(name.offset), name.size)));
-    yield { name: text, address, ranges: codeOf(kernel, address) };
+    yield {
+      name: text,
+      address,
+      ranges: rangesOf(kernel, address, CODE),
+      data: rangesOf(kernel, address, DATA),
+    };
   }
 }
 
+type Members = readonly (readonly [base: string, size: string])[];
+
 /** Text of a module and of its init functions: `mem[MOD_TEXT]` since 6.4, `core_layout` before. */
-function codeOf(kernel: ModuleSource, address: bigint): Module['ranges'] {
+const CODE: Members = [
+  ['mem[0].base', 'mem[0].size'],
+  ['mem[4].base', 'mem[4].size'],
+  ['core_layout.base', 'core_layout.text_size'],
+  ['init_layout.base', 'init_layout.text_size'],
+];
+/** `mem[MOD_DATA]` to `mem[MOD_RO_AFTER_INIT]`; before 6.4 one area with the text. */
+const DATA: Members = [
+  ['mem[1].base', 'mem[1].size'],
+  ['mem[2].base', 'mem[2].size'],
+  ['mem[3].base', 'mem[3].size'],
+  ['core_layout.base', 'core_layout.size'],
+];
+
+function rangesOf(kernel: ModuleSource, address: bigint, parts: Members): Range[] {
   const layout = kernel.struct('module');
-  const parts: readonly (readonly [string, string])[] = [
-    ['mem[0].base', 'mem[0].size'],
-    ['mem[4].base', 'mem[4].size'],
-    ['core_layout.base', 'core_layout.text_size'],
-    ['init_layout.base', 'init_layout.text_size'],
-  ];
   return parts.flatMap(([base, size]) => {
     const [at, bytes] = [layout?.member(base), layout?.member(size)];
     if (!at || !bytes) return [];
@@ -196,7 +229,11 @@ function codeOf(kernel: ModuleSource, address: bigint): Module['ranges'] {
 }
 
 /** Sorted by descending address. */
-function readSymbols(kernel: ModuleSource, { name, address, ranges }: Module): ModuleSymbol[] {
+function readSymbols(
+  kernel: ModuleSource,
+  { name, address }: Module,
+  ranges: readonly Range[],
+): ModuleSymbol[] {
   const pointer = kernel.struct('module')?.member('kallsyms');
   const layout = kernel.struct('mod_kallsyms');
   const [table, count, names] = ['symtab', 'num_symtab', 'strtab'].map((member) =>
@@ -220,9 +257,8 @@ function readSymbols(kernel: ModuleSource, { name, address, ranges }: Module): M
   for (let at = 0; at < view.byteLength; at += SYMBOL_BYTES) {
     const value = view.getBigUint64(at + 8, true);
     const section = view.getUint16(at + 6, true);
-    const isCode = ranges.some(({ start, length }) => value >= start && value - start < length);
     // Undefined symbols belong to other modules; an empty name is a section symbol.
-    if (section === 0 || !isCode || view.getUint32(at, true) === 0) continue;
+    if (section === 0 || !isIn(ranges, value) || view.getUint32(at, true) === 0) continue;
     symbols.push({ address: value, nameAt: strtab + BigInt(view.getUint32(at, true)) });
   }
   // Of several symbols at one address, the first in the table is used, as in the kernel.

@@ -174,6 +174,7 @@ function meant(finding: Finding, asked: Operand<'finding'>): Match {
 const NOT_OF_LOG: readonly string[] = [
   ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'stalled-reader'],
   ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted', 'unread-sockets'],
+  ...['deadlock', 'blocked-on-lock'],
   ...['pipes', 'vmalloc', 'kernel-stacks', 'page-tables', 'unreclaimable-slab'],
 ];
 

@@ -40,7 +40,7 @@ const MOST_STACK = 1n << 19n;
  * THREAD_SIZE, in bytes: that of the first task's stack, which is between two symbols, or that of the first
  * process's vmalloc area.
  */
-function stackSize(kernel: Kernel): bigint {
+export function stackSize(kernel: Kernel): bigint {
   for (const name of ['init_stack', 'init_task']) {
     const [start, end] = [kernel.symbol(`__start_${name}`), kernel.symbol(`__end_${name}`)];
     if (start === undefined || end === undefined) continue;
@@ -108,6 +108,11 @@ export class TaskStacks {
         const found = this.#read(thread, process.pid, isRequested);
         if (found) yield found;
       }
+  }
+
+  /** Returns the stack of one thread that {@link all} showed; undefined: unreadable, which is a warning. */
+  of({ task, process, cpu }: TaskPlace): TaskStack | undefined {
+    return this.#read(task, process, () => true, task.pid === 0 ? cpu : undefined);
   }
 
   /** Yields the stack of each CPU's idle task (`rq.idle`). */

@@ -31,6 +31,10 @@ const NAMES = [
   ...['leaks-1.method', 'methods[].method', 'leak-methods-1.default'],
   // The value of skcheck --by, as given.
   'skcheck-1.groups.by',
+  // How a possible owner of a lock was found.
+  'blocked-1.locks[].candidates[].by',
+  ...['blocked-1.locks[].object.kind', 'blocked-1.locks[].object.state', 'task.state'],
+  ...['owner.state', 'waiters[].state'],
   // Whether the kernel notes allocations: the field `why` beside it says how to turn it on.
   'memory-1.sites[].state',
   // What an address is part of, and the state of a slab object: the fields beside it say the rest.

@@ -1,0 +1,545 @@
+import { hex } from '../base/hex.js';
+import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { readOrNot } from '../walk/named-read.js';
+import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
+import type { TaskState } from '../walk/stacks/task-state.js';
+import { StructReader } from '../walk/struct-reader.js';
+import type { Task } from '../walk/tasks/tasks.js';
+import {
+  type LockState,
+  LockStates,
+  lockName,
+  type OwnedKind,
+  type WaitKind,
+} from '../walk/waits/lock-state.js';
+import { type SavedStack, SavedStacks } from '../walk/waits/saved-stacks.js';
+import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finder.js';
+import { WaitTimes } from '../walk/waits/wait-time.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+import { attempted } from './memory/missed.js';
+import { type NamedFrame, Names, type StackGroup } from './task-stacks.js';
+import { AddressIdentifier, type Identified, type SymbolsByAddress } from './whatis.js';
+
+/** A thread that waits, or that others wait for. */
+export interface BlockedTask {
+  /** Thread id; 0: the idle task of a CPU. */
+  readonly pid: number;
+  /** Pid of its process. */
+  readonly process: number;
+  /** Untrusted. */
+  readonly comm: string;
+  readonly state: TaskState;
+  /** The CPU that ran it; undefined: none did. */
+  readonly cpu: number | undefined;
+  /** Seconds since it last began to run; null: unknown, or it is running. */
+  readonly seconds: number | null;
+  /** Function in which it waits; null: unknown. */
+  readonly function: string | null;
+  /** Undefined: unreadable. */
+  readonly stack: Pick<StackGroup, 'frames' | 'end' | 'why' | 'stop'> | undefined;
+}
+
+/** Why a lock has no owner. */
+export type OwnerState =
+  /** It has one. */
+  | 'task'
+  /** The kernel records none for this kind. */
+  | 'not-recorded'
+  /** Its owner word names none. */
+  | 'none'
+  /** Readers hold it: their number is known, they are not. */
+  | 'readers'
+  /** Its owner word does not point to a task: the owner has exited, or the word is wrong. */
+  | 'not-a-task'
+  | 'unknown';
+
+/** A task that may hold a lock whose owner is not recorded. */
+export interface Candidate {
+  readonly task: BlockedTask;
+  /** `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. */
+  readonly by: 'last' | 'stack';
+}
+
+/** What tasks wait for. */
+export interface BlockingLock {
+  /** Number in the answer. */
+  readonly id: number;
+  readonly kind: WaitKind;
+  /** Null: unknown. */
+  readonly address: bigint | null;
+  readonly bit: number | null;
+  /** What the lock is part of; null: unknown, or in user space. */
+  readonly object: Identified | null;
+  readonly ownerState: OwnerState;
+  readonly owner: BlockedTask | null;
+  /** Number of readers that hold it; null: not a lock for readers. */
+  readonly readers: number | null;
+  readonly candidates: readonly Candidate[];
+  /** Longest wait first. */
+  readonly waiters: readonly BlockedTask[];
+  /** Id of the lock that its owner waits for; null: none. */
+  waitsFor: number | null;
+}
+
+/** Tasks that wait for each other. */
+export interface DeadlockCycle {
+  /** Ids of locks: the owner of each waits for the next one, that of the last for the first. */
+  readonly locks: readonly number[];
+  readonly pids: readonly number[];
+}
+
+export interface BlockedAnswer {
+  readonly kernel: KernelFacts;
+  /** Longest wait first. */
+  readonly locks: readonly BlockingLock[];
+  readonly cycles: readonly DeadlockCycle[];
+  /** Number of threads that wait. */
+  readonly blocked: number;
+  /** Number of threads. */
+  readonly tasks: number;
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+export interface BlockedChoice {
+  /** Also tasks in interruptible sleep that wait for futexes, and traced tasks that stopped. */
+  readonly all?: boolean | undefined;
+  /**
+   * Only tasks in uninterruptible sleep, and those on the lists of their locks: stacks of other tasks, which an extract
+   * may lack, are not read.
+   */
+  readonly uninterruptible?: boolean | undefined;
+}
+
+/** Maximum number of reads of a live kernel: an inconsistency that disappears was a race. */
+const LIVE_READS = 3;
+
+/**
+ * Finds which tasks wait for which locks, and what their owners wait for.
+ *
+ * @throws as TaskStacks does
+ */
+export function blockedTasks(
+  kernel: Kernel & { readonly symbolTable?: SymbolsByAddress | undefined },
+  choice: BlockedChoice = {},
+): BlockedAnswer {
+  for (let reads = 1; ; reads++) {
+    const forget = kernel.noteReads();
+    try {
+      const found = new Forest(kernel, choice).answer();
+      if (!kernel.facts.live || found.complete || reads === LIVE_READS) return found;
+    } finally {
+      forget();
+    }
+  }
+}
+
+interface Lock extends Omit<BlockingLock, 'id' | 'owner' | 'candidates' | 'waiters'> {
+  readonly ownerTask: bigint;
+  readonly last: bigint;
+  /** Waiting tasks by address. */
+  readonly waiters: Map<bigint, TaskPlace>;
+  /** Tasks on the lock's own list. */
+  readonly listed: readonly bigint[] | undefined;
+}
+
+const OWNED: ReadonlySet<WaitKind> = new Set<OwnedKind>([
+  'mutex',
+  'rw-semaphore',
+  'semaphore',
+  'percpu-rw-semaphore',
+  'completion',
+  'rt-mutex',
+]);
+
+/** Locks that also block tasks in interruptible sleep. */
+const LOCK_KINDS: ReadonlySet<WaitKind> = new Set([
+  ...(['mutex', 'rw-semaphore', 'semaphore', 'rt-mutex'] as const),
+]);
+
+const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
+
+/** Maximum number of tasks that may hold a lock, per lock. */
+const MOST_CANDIDATES = 8;
+
+const NO_WORDS = new DataView(new ArrayBuffer(0));
+
+/** Frozen tasks (suspend, the freezer of cgroups) are not blocked. */
+const FROZEN = '__refrigerator';
+
+class Forest {
+  readonly #kernel: Kernel & { readonly symbolTable?: SymbolsByAddress | undefined };
+  readonly #choice: BlockedChoice;
+  readonly #warnings: Warnings;
+  readonly #unwound: TaskStacks;
+  readonly #names: Names;
+  readonly #saved: SavedStacks;
+  readonly #states: LockStates;
+  readonly #times: WaitTimes;
+  readonly #places = new Map<bigint, TaskPlace>();
+  readonly #stacks = new Map<bigint, SavedStack | undefined>();
+  readonly #described = new Map<bigint, BlockedTask>();
+  readonly #locks = new Map<string, Lock>();
+  /** Lock that a task waits for, by the task's address; null: none. */
+  readonly #waits = new Map<bigint, Lock | null>();
+  /** Tasks by the completion that their exit or exec completes. */
+  #completing: ReadonlyMap<bigint, bigint> | undefined;
+  #finder!: WaitFinder;
+
+  constructor(
+    kernel: Kernel & { readonly symbolTable?: SymbolsByAddress | undefined },
+    choice: BlockedChoice,
+  ) {
+    this.#kernel = kernel;
+    this.#choice = choice;
+    this.#warnings = new Warnings(kernel.doubts);
+    this.#unwound = new TaskStacks(kernel, this.#warnings);
+    this.#names = new Names(kernel, this.#warnings);
+    this.#saved = new SavedStacks(kernel);
+    this.#states = new LockStates(kernel);
+    this.#times = new WaitTimes(kernel, this.#warnings);
+  }
+
+  answer(): BlockedAnswer {
+    const kernel = this.#kernel;
+    this.#readPlaces();
+    const blocked = [...this.#places.values()].filter((place) => this.#isBlocked(place));
+    for (const place of blocked) this.#addWait(place, !this.#choice.all && place.state !== 'D');
+    const waiting = [...this.#locks.values()].reduce((sum, { waiters }) => sum + waiters.size, 0);
+    this.#addListed();
+    this.#followOwners();
+    const locks = this.#numbered();
+    const { complete } = this.#warnings;
+    return {
+      kernel: kernel.facts,
+      locks,
+      cycles: cyclesOf(locks),
+      blocked: waiting,
+      tasks: this.#places.size,
+      complete,
+      warnings: this.#warnings.list(),
+    };
+  }
+
+  /** All threads. */
+  #readPlaces(): void {
+    const tasks = new Map<bigint, Task>();
+    const note = (place: TaskPlace) => {
+      this.#places.set(place.task.address, place);
+      return false;
+    };
+    for (const _ of this.#unwound.all(note));
+    for (const { task } of this.#places.values()) {
+      const what = `the stack of pid ${task.pid}`;
+      const start = attempted(this.#warnings, what, () => this.#saved.start(task.address));
+      if (start !== undefined && start !== 0n) tasks.set(start, task);
+    }
+    this.#finder = new WaitFinder(this.#kernel, this.#saved, tasks, this.#warnings);
+  }
+
+  /** The used stack of a task; undefined: a CPU ran it, it has exited, or it is unreadable. */
+  #stackOf({ task, cpu, state }: TaskPlace): SavedStack | undefined {
+    if (cpu !== undefined || state === 'X' || state === 'Z') return undefined;
+    if (!this.#stacks.has(task.address)) {
+      const what = `the stack of pid ${task.pid}`;
+      const stack = attempted(this.#warnings, what, () => this.#saved.of(task.address));
+      this.#stacks.set(task.address, stack);
+    }
+    return this.#stacks.get(task.address);
+  }
+
+  #isBlocked(place: TaskPlace): boolean {
+    const { all = false, uninterruptible } = this.#choice;
+    if (place.state === 'D') return place.cpu === undefined;
+    // Idle tasks (pid 0) never wait.
+    if (uninterruptible || place.task.pid === 0) return false;
+    const stack = this.#stackOf(place);
+    if (stack === undefined) return false;
+    return (all && place.state === 't') || this.#finder.isQueued(stack, place.task, all);
+  }
+
+  /**
+   * Finds what a task waits for; null: nothing known, or it is frozen.
+   *
+   * @param locksOnly whether to ignore events, for which tasks in interruptible sleep are not blocked
+   */
+  #addWait(place: TaskPlace, locksOnly = false): Lock | null {
+    const { task } = place;
+    const known = this.#waits.get(task.address);
+    if (known !== undefined) return known;
+    const wait = this.#waitOf(place);
+    if (wait && locksOnly && !LOCK_KINDS.has(wait.kind)) return null;
+    const found = wait && this.#lockOf(wait, this.#describe(place));
+    this.#waits.set(task.address, found);
+    found?.waiters.set(task.address, place);
+    return found;
+  }
+
+  #waitOf(place: TaskPlace): Wait | null {
+    const { task, state } = place;
+    const stack = this.#stackOf(place);
+    // A warning has the reason why the stack is unreadable; the function that waits may be known all the same.
+    if (stack === undefined && state !== 'D') return null;
+    const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
+    if (names.includes(FROZEN)) return null;
+    const found =
+      stack &&
+      attempted(this.#warnings, `the wait of pid ${task.pid}`, () =>
+        this.#finder.find(task, stack, names),
+      );
+    const wait: Wait = found ?? { kind: 'unknown' };
+    // An owner in interruptible sleep waits for an event, such as a timer.
+    if (wait.kind === 'unknown' && state !== 'D') return null;
+    return wait;
+  }
+
+  #lockOf(wait: Wait, waiter: BlockedTask): Lock {
+    const { kind, address, bit, space, owner } = wait;
+    const place = address ?? owner ?? waiter.function;
+    const key = [kind, place, bit, space].join(' ');
+    const known = this.#locks.get(key);
+    if (known !== undefined) return known;
+    const lock: Lock = {
+      kind,
+      address: address ?? null,
+      bit: bit ?? null,
+      object: null,
+      listed: wait.listed,
+      waiters: new Map(),
+      waitsFor: null,
+      ...this.#ownerOf(wait),
+    };
+    this.#locks.set(key, lock);
+    return lock;
+  }
+
+  /** The owner of a lock, compared with the tasks that exist. */
+  #ownerOf({
+    kind,
+    address,
+    owner,
+    listed = [],
+  }: Wait): Pick<Lock, 'ownerState' | 'ownerTask' | 'readers' | 'last'> {
+    const none = { ownerTask: 0n, readers: null, last: 0n } as const;
+    if (owner !== undefined) return { ...none, ...this.#task(owner, `tracer (${kind})`) };
+    if (!isOwned(kind))
+      return { ...none, ownerState: kind === 'unknown' ? 'unknown' : 'not-recorded' };
+    if (address === undefined) return { ...none, ownerState: 'unknown' };
+    const name = lockName(kind, address);
+    const state = attempted(this.#warnings, name, () => this.#states.read(kind, address));
+    if (state === undefined) return { ...none, ownerState: 'unknown' };
+    // A lock is changed in several steps, and a CPU may have stopped between two.
+    const isWoken = listed.some((task) => {
+      const place = this.#places.get(task);
+      return place !== undefined && (place.state === 'R' || place.cpu !== undefined);
+    });
+    const free = state.free === undefined || isWoken ? [] : [state.free];
+    for (const words of [...state.contradictions, ...free])
+      this.#warnings.add(this.#kernel.facts.live ? 'torn-list' : 'corrupt', `${name}: ${words}`);
+    const rest = { readers: state.readers ?? null, last: state.last ?? 0n };
+    return { ...rest, ...this.#ownerIn(kind, address, state) };
+  }
+
+  #ownerIn(
+    kind: OwnedKind,
+    address: bigint,
+    { owner, readers = 0 }: LockState,
+  ): Pick<Lock, 'ownerState' | 'ownerTask'> {
+    if (kind === 'completion') {
+      const task = this.#completedBy(address);
+      return task === undefined
+        ? { ownerState: 'not-recorded', ownerTask: 0n }
+        : { ownerState: 'task', ownerTask: task };
+    }
+    if (owner === undefined) return { ownerState: 'not-recorded', ownerTask: 0n };
+    if (owner !== 0n) return this.#task(owner, lockName(kind, address));
+    return { ownerState: readers > 0 ? 'readers' : 'none', ownerTask: 0n };
+  }
+
+  #task(address: bigint, what: string): Pick<Lock, 'ownerState' | 'ownerTask'> {
+    if (this.#places.has(address)) return { ownerState: 'task', ownerTask: address };
+    this.#warnings.add('corrupt', `${what}: its owner ${hex(address)} is not a task that exists`);
+    return { ownerState: 'not-a-task', ownerTask: 0n };
+  }
+
+  /** The task that completes a completion when it exits or calls exec: vfork, kthread_stop. */
+  #completedBy(address: bigint): bigint | undefined {
+    if (this.#completing === undefined) {
+      const reader = StructReader.ifPresent(this.#kernel, 'task_struct', ['vfork_done']);
+      const found = new Map<bigint, bigint>();
+      for (const { task } of this.#places.values()) {
+        const done = reader && readOrNot(() => reader.read(task.address).pointer('vfork_done'));
+        if (done !== undefined && done !== 0n) found.set(done, task.address);
+      }
+      this.#completing = found;
+    }
+    return this.#completing.get(address);
+  }
+
+  /** Compares the waiters that stacks show with each lock's own list. */
+  #addListed(): void {
+    for (const lock of [...this.#locks.values()]) {
+      const { kind, address, listed, waiters } = lock;
+      if (listed === undefined || address === null) continue;
+      for (const task of listed) {
+        if (waiters.has(task)) continue;
+        const place = this.#places.get(task);
+        const name = lockName(kind, address);
+        if (place === undefined)
+          this.#warnings.add(
+            'corrupt',
+            `${name}: its list has a waiter of ${hex(task)}, which is no task`,
+          );
+        // It was woken, or spins before it sleeps again.
+        else if (place.state === 'R' || place.cpu !== undefined || this.#kernel.facts.live)
+          waiters.set(task, place);
+        // A task may be in several wait queues.
+        else if ((kind !== 'wait-queue' || place.state === 'D') && this.#addWait(place) !== lock)
+          this.#warnings.add(
+            'corrupt',
+            `${name}: pid ${place.task.pid} is on its list, but the stack of the task shows another wait`,
+          );
+      }
+      const onList = new Set(listed);
+      const missing = [...waiters.keys()].filter((task) => !onList.has(task));
+      for (const task of missing)
+        if (!this.#kernel.facts.live)
+          this.#warnings.add(
+            'torn-list',
+            `${lockName(kind, address)}: pid ${this.#places.get(task)?.task.pid} waits, but is not on its list`,
+          );
+    }
+  }
+
+  /** What owners wait for, and theirs, until one does not wait. */
+  #followOwners(): void {
+    // Locks are added meanwhile.
+    for (const lock of this.#locks.values()) {
+      const place = this.#places.get(lock.ownerTask);
+      if (lock.ownerState !== 'task' || place === undefined) continue;
+      if (place.cpu === undefined) this.#addWait(place);
+    }
+  }
+
+  #describe(place: TaskPlace): BlockedTask {
+    const { task, process, state, cpu } = place;
+    const known = this.#described.get(task.address);
+    if (known !== undefined) return known;
+    const unwound = this.#unwound.of(place);
+    const frames: NamedFrame[] = (unwound?.stack.frames ?? []).map((each) =>
+      this.#names.frame(each),
+    );
+    const found: BlockedTask = {
+      pid: task.pid,
+      process,
+      comm: task.comm,
+      state,
+      cpu,
+      seconds: cpu === undefined ? this.#times.of(task) : null,
+      function: waitingFunction(frames.map(({ symbol }) => symbol?.name)) ?? null,
+      stack: unwound && { ...unwound.stack, why: unwound.stack.why, frames },
+    };
+    this.#described.set(task.address, found);
+    return found;
+  }
+
+  /** Tasks whose stacks contain the address of a lock that does not record its owner. */
+  #candidates(): ReadonlyMap<Lock, readonly Candidate[]> {
+    const found = new Map<Lock, Candidate[]>();
+    const wanted = new Map<number, Lock[]>();
+    for (const lock of this.#locks.values()) {
+      const isHeld = lock.ownerState === 'readers' || lock.ownerState === 'not-recorded';
+      if (!isHeld || lock.address === null || !isOwned(lock.kind) || lock.kind === 'completion')
+        continue;
+      const last = this.#places.get(lock.last);
+      found.set(lock, last ? [{ task: this.#describe(last), by: 'last' }] : []);
+      const low = Number(lock.address & 0xffff_ffffn);
+      wanted.set(low, [...(wanted.get(low) ?? []), lock]);
+    }
+    if (wanted.size === 0 || this.#choice.uninterruptible) return found;
+    for (const place of this.#places.values()) {
+      const { words } = this.#stackOf(place) ?? { words: NO_WORDS };
+      for (let at = 0; at + 8 <= words.byteLength; at += 8)
+        for (const lock of wanted.get(words.getUint32(at, true)) ?? []) {
+          if (words.getBigUint64(at, true) !== lock.address) continue;
+          const list = found.get(lock) ?? [];
+          if (list.length >= MOST_CANDIDATES || lock.waiters.has(place.task.address)) continue;
+          const candidate = this.#describe(place);
+          if (!list.some((known) => known.task === candidate))
+            list.push({ task: candidate, by: 'stack' });
+        }
+    }
+    return found;
+  }
+
+  #numbered(): BlockingLock[] {
+    const candidates = this.#candidates();
+    const identifier = attempted(
+      this.#warnings,
+      'objects',
+      () => new AddressIdentifier(this.#kernel, this.#kernel.symbolTable, this.#warnings),
+    );
+    const all = [...this.#locks.values()].map((lock) => {
+      const waiters = [...lock.waiters.values()].map((place) => this.#describe(place));
+      waiters.sort((a, b) => (b.seconds ?? -1) - (a.seconds ?? -1) || a.pid - b.pid);
+      return { lock, waiters };
+    });
+    all.sort(
+      (a, b) =>
+        (b.waiters[0]?.seconds ?? -1) - (a.waiters[0]?.seconds ?? -1) ||
+        (a.waiters[0]?.pid ?? 0) - (b.waiters[0]?.pid ?? 0),
+    );
+    const ids = new Map(all.map(({ lock }, id) => [lock, id]));
+    return all.map(({ lock, waiters }, id): BlockingLock => {
+      const owner = this.#places.get(lock.ownerTask);
+      const next = owner && this.#waits.get(owner.task.address);
+      const inKernel = lock.address !== null && lock.kind !== 'futex';
+      return {
+        id,
+        kind: lock.kind,
+        address: lock.address,
+        bit: lock.bit,
+        object: inKernel ? objectAt(identifier, lock) : null,
+        ownerState: lock.ownerState,
+        owner: owner && lock.ownerState === 'task' ? this.#describe(owner) : null,
+        readers: lock.readers,
+        candidates: candidates.get(lock) ?? [],
+        waiters,
+        waitsFor: (next && ids.get(next)) ?? null,
+      };
+    });
+  }
+}
+
+/** What a lock is part of; for a page, its file. */
+function objectAt(
+  identifier: AddressIdentifier | undefined,
+  { address, kind }: Pick<Lock, 'address' | 'kind'>,
+): Identified | null {
+  if (identifier === undefined || address === null) return null;
+  const object = identifier.near(address);
+  const isPage = kind === 'page-lock' || kind === 'writeback' || kind === 'page-bit';
+  if (!isPage || object?.kind !== 'page-struct') return object;
+  return identifier.fileOf(object.frame) ?? object;
+}
+
+/** Cycles of owners that wait for each other. Each lock has at most one owner, who waits for at most one lock. */
+function cyclesOf(locks: readonly BlockingLock[]): DeadlockCycle[] {
+  const cycles: DeadlockCycle[] = [];
+  const passed = new Set<number>();
+  for (const { id } of locks) {
+    const path: number[] = [];
+    let at: number | null = id;
+    while (at !== null && !passed.has(at)) {
+      passed.add(at);
+      path.push(at);
+      at = locks[at]?.waitsFor ?? null;
+    }
+    const from = at === null ? -1 : path.indexOf(at);
+    if (from < 0) continue;
+    const cycle = path.slice(from);
+    const pids = cycle.map((each) => locks[each]?.owner?.pid ?? 0);
+    cycles.push({ locks: cycle, pids });
+  }
+  return cycles;
+}

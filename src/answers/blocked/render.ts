@@ -1,0 +1,245 @@
+import type {
+  BlockedAnswer,
+  BlockedTask,
+  BlockingLock,
+  DeadlockCycle,
+} from '../../account/blocked.js';
+import { hex } from '../../base/hex.js';
+import type { WaitKind } from '../../walk/waits/lock-state.js';
+import { kernelJson } from '../kernel-json.js';
+import { frameJson, framesText, stopJson } from '../task-stacks/render.js';
+import { wrap } from '../text/cut.js';
+import { escapeText } from '../text/escape.js';
+import { formatCount } from '../text/size.js';
+import { objectJson, objectWords } from '../whatis/render.js';
+import type { BlockedJson } from './schema.js';
+
+export function blockedJson(answer: BlockedAnswer): BlockedJson {
+  const { kernel, locks, cycles, blocked, tasks, complete, warnings } = answer;
+  const stacks: BlockedJson['stacks'][number][] = [];
+  const indexes = new Map<string, number>();
+  const stackIndex = (stack: BlockedTask['stack']): number | null => {
+    if (stack === undefined) return null;
+    const found = {
+      frames: stack.frames.map(frameJson),
+      end: stack.end,
+      why: stack.why ?? null,
+      ...stopJson(stack.stop),
+    };
+    const key = JSON.stringify(found);
+    const index = indexes.get(key) ?? stacks.push(found) - 1;
+    indexes.set(key, index);
+    return index;
+  };
+  const task = (one: BlockedTask) => ({
+    pid: one.pid,
+    process: one.process,
+    comm: one.comm,
+    state: one.state,
+    cpu: one.cpu ?? null,
+    seconds: one.seconds,
+    function: one.function,
+    stack: stackIndex(one.stack),
+  });
+  const lock = (one: BlockingLock): BlockedJson['locks'][number] => ({
+    id: one.id,
+    kind: one.kind,
+    address: one.address === null ? null : hex(one.address),
+    bit: one.bit,
+    symbol: symbolOf(one),
+    object: one.object && objectJson(one.object),
+    ownerState: one.ownerState,
+    owner: one.owner && task(one.owner),
+    readers: one.readers,
+    candidates: one.candidates.map(({ task: of, by }) => ({ task: task(of), by })),
+    waiters: one.waiters.map(task),
+    waitsFor: one.waitsFor,
+  });
+  return {
+    schema: 'kdump-mem.blocked/1',
+    kernel: kernelJson(kernel),
+    locks: locks.map(lock),
+    cycles: [...cycles],
+    stacks,
+    blocked,
+    tasks,
+    complete,
+    warnings: [...warnings],
+  };
+}
+
+function symbolOf({ object }: BlockingLock): string | null {
+  return object?.kind === 'symbol' && object.offset === 0 ? object.name : null;
+}
+
+export interface BlockedTextOptions {
+  /** Waiting tasks that are named for each lock. */
+  readonly limit: number;
+  /** Stacks of owners and of waiters. */
+  readonly verbose?: boolean | undefined;
+  /** Columns of the terminal; null: no terminal, and nothing is wrapped. */
+  readonly width: number | null;
+}
+
+const KINDS: Record<WaitKind, string> = {
+  mutex: 'mutex',
+  'rw-semaphore': 'rw_semaphore',
+  semaphore: 'semaphore',
+  'percpu-rw-semaphore': 'percpu_rw_semaphore',
+  completion: 'completion',
+  'wait-queue': 'wait queue',
+  'page-lock': 'page lock',
+  writeback: 'page writeback',
+  'page-bit': 'page flag',
+  bit: 'bit',
+  'rt-mutex': 'rt_mutex',
+  futex: 'futex',
+  rcu: 'RCU grace period',
+  ptrace: 'tracer',
+  unknown: 'lock unknown',
+};
+
+/** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
+export function blockedText(
+  { locks, cycles, blocked, tasks, complete }: BlockedAnswer,
+  { limit, verbose = false, width }: BlockedTextOptions,
+): string {
+  const least = complete ? '' : 'at least ';
+  if (locks.length === 0)
+    return `${complete ? 'No task is blocked' : 'No blocked task was found, but the answer is incomplete'}: ${formatCount(tasks)} threads checked.`;
+  const [first] = locks;
+  const longest = first?.waiters[0]?.seconds ?? null;
+  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;
+  const lines = [
+    capital(head) +
+      (first && longest !== null
+        ? ` Longest wait: ${duration(longest)}, for ${lockWords(first)}${first.owner ? `, owned by ${taskWords(first.owner)}` : ''}.`
+        : ''),
+    ...cycles.map((cycle) => cycleWords(cycle, locks)),
+  ].flatMap((line) => wrap(line, width));
+  const below = new Map<number, BlockingLock[]>();
+  for (const lock of locks)
+    if (lock.waitsFor !== null)
+      below.set(lock.waitsFor, [...(below.get(lock.waitsFor) ?? []), lock]);
+  const printed = new Set<number>();
+  const print = (root: BlockingLock): void => {
+    const open: { lock: BlockingLock; depth: number }[] = [{ lock: root, depth: 0 }];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      const { lock, depth } = next;
+      if (printed.has(lock.id)) continue;
+      printed.add(lock.id);
+      const indent = '  '.repeat(Math.min(depth, 20));
+      for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
+      for (const each of (below.get(lock.id) ?? []).toReversed())
+        open.push({ lock: each, depth: depth + 1 });
+    }
+  };
+  for (const lock of locks) {
+    if (printed.has(lock.id)) continue;
+    lines.push('');
+    print(rootOf(lock, locks));
+  }
+  return lines.join('\n');
+}
+
+/** The lock whose owner waits for none, or any one of a cycle. */
+function rootOf(lock: BlockingLock, locks: readonly BlockingLock[]): BlockingLock {
+  const passed = new Set<number>();
+  let at = lock;
+  while (at.waitsFor !== null && !passed.has(at.id)) {
+    passed.add(at.id);
+    at = locks[at.waitsFor] ?? at;
+  }
+  return at;
+}
+
+function lockLines(
+  lock: BlockingLock,
+  locks: readonly BlockingLock[],
+  { limit, verbose }: { readonly limit: number; readonly verbose: boolean },
+): string[] {
+  const { waiters, owner, waitsFor, candidates } = lock;
+  const lines = [`${lockWords(lock)}: ${ownerWords(lock)}`];
+  const on = waitsFor === null ? undefined : locks[waitsFor];
+  if (owner && on) lines.push(`  owner waits for ${lockWords(on)}`);
+  for (const { task, by } of candidates)
+    lines.push(
+      `  possible owner: ${taskWords(task)} (${by === 'last' ? 'acquired it last' : 'its stack contains the address'})${doing(task)}`,
+    );
+  if (verbose && owner) lines.push(...stackLines(owner));
+  const shown = waiters.slice(0, limit);
+  const left = waiters.length - shown.length;
+  const names = shown.map(
+    (task) => taskWords(task) + (task.seconds === null ? '' : ` ${duration(task.seconds)}`),
+  );
+  const more = left > 0 ? ` and ${formatCount(left)} more` : '';
+  lines.push(
+    `  ${formatCount(waiters.length)} ${waiters.length === 1 ? 'waiter' : 'waiters'}: ${names.join(', ')}${more}`,
+  );
+  if (verbose && waiters[0]) lines.push(...stackLines(waiters[0]));
+  return lines;
+}
+
+function stackLines({ pid, stack }: BlockedTask): string[] {
+  if (stack === undefined) return [`  stack of pid ${pid}: unreadable`];
+  return [`  stack of pid ${pid}:`, ...framesText(stack, false).map((line) => `  ${line}`)];
+}
+
+function ownerWords({ owner, ownerState, readers, kind }: BlockingLock): string {
+  if (owner) return `owner ${taskWords(owner)}, ${stateWords(owner)}`;
+  switch (ownerState) {
+    case 'readers':
+      return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
+    case 'none':
+      return 'no owner';
+    case 'not-a-task':
+      return 'the owner is not a task that exists';
+    case 'not-recorded':
+      return kind === 'rcu'
+        ? 'waits for readers, which the kernel does not record'
+        : 'owner not recorded';
+    default:
+      return 'owner unknown';
+  }
+}
+
+function stateWords(task: BlockedTask): string {
+  return task.cpu === undefined
+    ? `state ${task.state}${doing(task)}`
+    : `running on CPU ${task.cpu}`;
+}
+
+const doing = ({ function: where }: BlockedTask): string =>
+  where === null ? '' : ` in ${escapeText(where)}`;
+
+function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly BlockingLock[]): string {
+  const steps = ids.flatMap((id, index) => {
+    const next = locks[ids[(index + 1) % ids.length] ?? -1];
+    const owner = locks[id]?.owner;
+    return owner && next ? [`${taskWords(owner)} waits for ${lockWords(next)}`] : [];
+  });
+  return `Deadlock of ${formatCount(pids.length)} ${pids.length === 1 ? 'task' : 'tasks'}: ${steps.join(', ')}.`;
+}
+
+/** A lock with its name, or the object that it is part of. */
+function lockWords(
+  lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters'>,
+): string {
+  const { kind, address, bit, object, waiters } = lock;
+  if (address === null) {
+    const where = waiters[0]?.function ?? null;
+    return where === null ? KINDS[kind] : `${KINDS[kind]} (in ${escapeText(where)})`;
+  }
+  const which = bit !== null && (kind === 'bit' || kind === 'page-bit') ? ` ${bit} of` : '';
+  if (object?.kind === 'symbol') return `${KINDS[kind]}${which} ${objectWords(object)}`;
+  const part = object === null ? '' : ` (${objectWords(object)})`;
+  return `${KINDS[kind]}${which} ${hex(address)}${part}`;
+}
+
+const taskWords = ({ pid, comm }: BlockedTask): string => `pid ${pid} (${escapeText(comm)})`;
+
+function duration(seconds: number): string {
+  return seconds < 10 ? `${seconds.toFixed(1)} s` : `${formatCount(Math.round(seconds))} s`;
+}
+
+const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);

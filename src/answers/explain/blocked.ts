@@ -1,0 +1,149 @@
+import type { OwnerState } from '../../account/blocked.js';
+import type { WaitKind } from '../../walk/waits/lock-state.js';
+import type { Explanations } from './schema.js';
+
+const LIST =
+  'The waiter on the stack of the task, and the list of the lock. Both must agree, or the answer is incomplete.';
+const FIND_OWNER = 'Find out why the owner does not continue: read its stack.';
+const deeper = 'kdump-mem blocked -v';
+
+/** What tasks wait for (`kdump-mem blocked`). */
+export const WAITS: Explanations<WaitKind> = {
+  mutex: {
+    means: 'A mutex. Its owner word names the task that holds it.',
+    known: `${LIST} mutex_waiter (kernel/locking/mutex.c).`,
+    next: FIND_OWNER,
+    deeper,
+  },
+  'rw-semaphore': {
+    means: 'An rw_semaphore. A writer is its owner; readers are counted, but not recorded.',
+    known: `${LIST} rwsem_waiter (kernel/locking/rwsem.c).`,
+    next: 'If readers hold it, check the possible owners, and tasks whose stack has down_read.',
+    deeper,
+  },
+  semaphore: {
+    means:
+      'A semaphore. The kernel does not record its owner; since 6.16 it records who acquired it last.',
+    known: `${LIST} semaphore_waiter (kernel/locking/semaphore.c).`,
+    next: 'Check the possible owners, and the code that calls down() on it.',
+    deeper,
+  },
+  'percpu-rw-semaphore': {
+    means: 'A percpu_rw_semaphore. Neither its writer nor its readers are recorded.',
+    known:
+      'The wait queue of the semaphore, or the writer that it points to (kernel/locking/percpu-rwsem.c).',
+    next: 'Check the possible owners, and the code that takes it.',
+    deeper,
+  },
+  completion: {
+    means:
+      'A completion. If the exit of a task completes it (vfork, kthread_stop), that task is its owner.',
+    known: `${LIST} swait_queue (kernel/sched/completion.c), task_struct.vfork_done.`,
+    next: 'Read the stack of the waiter: its caller began the work that has to complete.',
+    deeper,
+  },
+  'wait-queue': {
+    means: 'A wait queue: the task waits until a condition is true.',
+    known: `${LIST} wait_queue_entry (kernel/sched/wait.c).`,
+    next: 'Read the stack of the waiter: its caller names the condition.',
+    deeper,
+  },
+  'page-lock': {
+    means:
+      'The lock of a page (PG_locked), usually until it was read from disk. The kernel does not record its owner.',
+    known:
+      'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
+    next: 'Check the disk or the network file system of the file.',
+    deeper,
+  },
+  writeback: {
+    means: 'The end of the writeback of a page (PG_writeback).',
+    known:
+      'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
+    next: 'Check the disk or the network file system of the file.',
+    deeper,
+  },
+  'page-bit': {
+    means: 'Another flag of a page.',
+    known:
+      'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
+    next: 'Read the stack of the waiter.',
+    deeper,
+  },
+  bit: {
+    means:
+      'A bit of a word (wait_on_bit), such as the lock of a buffer, or its value (wait_var_event).',
+    known:
+      'wait_bit_queue_entry on the stack of the task (kernel/sched/wait_bit.c), and its hashed wait queue.',
+    next: 'Identify the word with kdump-mem whatis, and read the stack of the waiter.',
+    deeper,
+  },
+  'rt-mutex': {
+    means: 'An rt_mutex, such as that of a futex with priority inheritance. It has an owner.',
+    known: 'task_struct.pi_blocked_on and the owner of the rt_mutex.',
+    next: FIND_OWNER,
+    deeper,
+  },
+  futex: {
+    means: 'A futex, at an address of the process. The kernel does not know its owner.',
+    known: 'futex_q on the stack of the task, and the hash bucket that it is in (kernel/futex).',
+    next: 'Use a debugger on the process: for a mutex of glibc, __owner is the thread that holds it.',
+    deeper: 'kdump-mem blocked --all',
+  },
+  rcu: {
+    means:
+      'A grace period of RCU or SRCU: all readers must leave. The kernel does not record SRCU readers.',
+    known: 'A function such as synchronize_rcu on the stack of the task.',
+    next: 'Check for CPUs that do not schedule, and the log for RCU stalls.',
+    deeper: 'kdump-mem log',
+  },
+  ptrace: {
+    means: 'A traced task that stopped waits for its tracer, which is the owner.',
+    known: 'The function ptrace_stop, and task_struct.parent.',
+    next: 'Check the tracer, such as gdb or strace.',
+    deeper: 'kdump-mem blocked --all',
+  },
+  unknown: {
+    means:
+      'Only the function that waits is known, not what it waits for. One entry has all tasks in it.',
+    known: 'The stack of the task. No waiter on it is linked to a lock.',
+    next: 'Read the stack of the waiter.',
+    deeper,
+  },
+};
+
+/** Why a lock has an owner, or none. */
+export const OWNER_STATES: Explanations<OwnerState> = {
+  task: {
+    means: 'The lock names a task that exists.',
+    known: 'Its owner word, or the task itself, and the task table.',
+    next: 'None.',
+  },
+  'not-recorded': {
+    means: 'The kernel records no owner for locks of this kind.',
+    known: 'The struct of the lock.',
+    next: 'Check the possible owners, if the answer has any.',
+  },
+  none: {
+    means:
+      'The lock has no owner, but tasks wait. Without a warning a waiter was woken to take it; otherwise the owner word is corrupt.',
+    known: 'The owner word, and the list of waiters.',
+    next: 'If a warning reports it, check the log for memory corruption.',
+  },
+  readers: {
+    means: 'Readers hold the lock. Their number is known, but not which tasks they are.',
+    known: 'rw_semaphore.count.',
+    next: 'Check the possible owners, and tasks whose stack has down_read.',
+  },
+  'not-a-task': {
+    means:
+      'The owner word does not point to a task that exists: the owner exited without a release, or the word is corrupt.',
+    known: 'The owner word, and the task table.',
+    next: 'Find the code that takes the lock, and returns or exits without a release.',
+  },
+  unknown: {
+    means: 'The owner could not be read, or the lock is unknown.',
+    known: 'A warning has the reason, unless the lock is unknown.',
+    next: 'Use a dump with more pages (makedumpfile -d 31 keeps them).',
+  },
+};

@@ -1,0 +1,416 @@
+import { hex } from '../../base/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import type { StructLayout } from '../../kernel/layout.js';
+import { pointerPartOf, readOrNot } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+import type { Task } from '../tasks/tasks.js';
+import { addError, type Warnings } from '../warnings.js';
+import { lockName, type WaitKind } from './lock-state.js';
+import type { SavedStack, SavedStacks } from './saved-stacks.js';
+import { isBroken, isPointer, type Waiter, type WaiterShape, Waiters } from './waiter.js';
+
+/** What a task waits for. */
+export interface Wait {
+  readonly kind: WaitKind;
+  /** Address of the lock, queue, page struct, word, or futex (user space); undefined: unknown. */
+  readonly address?: bigint;
+  /** Number of a bit, or undefined. */
+  readonly bit?: number;
+  /** Memory (`mm_struct`, inode) of a futex, whose addresses differ between processes. */
+  readonly space?: bigint;
+  /** Addresses of the tasks on the lock's own list of waiters; undefined: it has none. */
+  readonly listed?: readonly bigint[];
+  /** Address of the task that this wait is for, if its kind alone tells. */
+  readonly owner?: bigint;
+}
+
+/** Functions below the one that waits: a task in any wait runs them. */
+const SCHEDULES =
+  /^(__switch_to\w*|__schedule|schedule(_preempt_disabled|_timeout\w*|_hrtimeout\w*|_rtlock)?|io_schedule\w*|rt_mutex_schedule|preempt_schedule\w*|context_switch|bit_wait\w*|wait_woken)$/;
+
+/** The waiter that each waiting function has on its stack (kernel/locking, kernel/sched). */
+const FUNCTIONS: readonly (readonly [RegExp, WaiterShape])[] = [
+  [/^(__)?(ww_)?mutex_lock/, 'mutex'],
+  [/^rwsem_down_(read|write)_slowpath/, 'rw-semaphore'],
+  [/^_{2,3}down(_common|_interruptible|_killable|_timeout)?\b/, 'semaphore'],
+  [/^(__|do_)?wait_for_com(pletion|mon)/, 'completion'],
+  [/^(__)?futex_(do_)?wait/, 'futex'],
+];
+const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
+const RCU =
+  /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
+
+/** The name without the suffix of a clone that the compiler made. */
+const plain = (name: string): string => name.replace(/\..*$/, '');
+
+/** The function that a thread waits in; undefined: unknown. */
+export function waitingFunction(names: readonly (string | undefined)[]): string | undefined {
+  const first = names.find((name) => name !== undefined && !SCHEDULES.test(plain(name)));
+  // A grace period is waited for by a completion.
+  const period =
+    /^(__|do_)?wait_for_com/.test(first ?? '') && names.find((name) => RCU.test(name ?? ''));
+  return period || first;
+}
+
+/** Locks whose waiters have the same shape as these kinds. */
+const LOCKS = { mutex: 'mutex', 'rw-semaphore': 'rw_semaphore', semaphore: 'semaphore' } as const;
+type LockShape = keyof typeof LOCKS;
+
+const isLock = (shape: WaiterShape): shape is LockShape => shape in LOCKS;
+
+/** Maximum number of other waiters' stacks to search for the address of their lock. */
+const MOST_SEARCHED = 8;
+
+/** Types in the low bits of `task_struct.blocker` (include/linux/hung_task.h). */
+const BLOCKER_TYPES = 3n;
+
+/** Finds what a task waits for, from its stack and from the lock. */
+export class WaitFinder {
+  readonly #kernel: Kernel;
+  readonly #stacks: SavedStacks;
+  readonly #waiters: Waiters;
+  readonly #warnings: Warnings;
+  /** Task by the lowest address of its stack. */
+  readonly #tasks: ReadonlyMap<bigint, Task>;
+  readonly #rings = new Map<bigint, readonly bigint[]>();
+  /** Locks by the nodes of their waiters. */
+  readonly #found = new Map<bigint, Pick<Wait, 'address' | 'listed'>>();
+  readonly #blocked: StructReader<'blocked_on'> | undefined;
+  readonly #blocker: StructReader<'blocker'> | undefined;
+  readonly #rt: StructReader<'pi_blocked_on'> | undefined;
+  readonly #completion: StructLayout | undefined;
+
+  constructor(
+    kernel: Kernel,
+    stacks: SavedStacks,
+    tasks: ReadonlyMap<bigint, Task>,
+    warnings: Warnings,
+  ) {
+    this.#kernel = kernel;
+    this.#stacks = stacks;
+    this.#tasks = tasks;
+    this.#warnings = warnings;
+    this.#waiters = new Waiters(kernel);
+    this.#blocked = StructReader.ifPresent(kernel, 'task_struct', ['blocked_on']);
+    this.#blocker = StructReader.ifPresent(kernel, 'task_struct', ['blocker']);
+    this.#rt = StructReader.ifPresent(kernel, 'task_struct', ['pi_blocked_on']);
+    this.#completion = kernel.struct('completion');
+    if (this.#waiters.missing.length > 0)
+      warnings.add(
+        'unsupported-layout',
+        `types of this kernel lack ${this.#waiters.missing.map((name) => `struct ${name}`).join(', ')}: such waits are unknown`,
+      );
+  }
+
+  /**
+   * Whether a task in any state may wait for a mutex, rw_semaphore, semaphore or rt_mutex: its stack has to be unwound
+   * to be sure.
+   */
+  isQueued(stack: SavedStack, { address }: Task, withFutexes: boolean): boolean {
+    if ((this.#rt && readOrNot(() => this.#rt?.read(address).pointer('pi_blocked_on'))) ?? 0n)
+      return true;
+    const shapes = ['mutex', 'rw-semaphore', 'semaphore'] as const;
+    const found = this.#waiters.onStack(
+      stack,
+      address,
+      withFutexes ? [...shapes, 'futex'] : shapes,
+    );
+    return found !== undefined;
+  }
+
+  /**
+   * @param names functions of the stack, innermost first
+   */
+  find(task: Task, stack: SavedStack, names: readonly (string | undefined)[]): Wait {
+    const name = plain(waitingFunction(names) ?? '');
+    if (RCU.test(name)) return { kind: 'rcu' };
+    if (RT_MUTEX.test(name)) return this.#rtMutex(task);
+    if (name === 'ptrace_stop') return this.#ptrace(task);
+    const [, found] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
+    if (found === undefined) return this.#queued(task, stack, name);
+    // Completions had wait queues before 5.7.
+    const isOld = found === 'completion' && this.#completion?.member('wait.head') !== undefined;
+    const shape = isOld ? 'wait-queue' : found;
+    const waiter = this.#waiters.onStack(stack, task.address, [shape]);
+    if (waiter === undefined) {
+      this.#warnings.add(
+        'torn-list',
+        `pid ${task.pid} waits in ${name}, but its stack has no waiter that is linked to a lock`,
+      );
+      return { kind: found };
+    }
+    if (shape === 'futex') return this.#futex(waiter);
+    if (isLock(shape)) return { kind: shape, ...this.#lock(task, stack, waiter, shape) };
+    const list = this.#headed(waiter, (node) =>
+      isOld ? this.#waiters.isQueueEntry(node) : this.#isOnStack(node, shape),
+    );
+    const at = this.#completion?.member(isOld ? 'wait.head' : 'wait.task_list')?.offset;
+    if (list.address === undefined || at === undefined) return { kind: 'completion' };
+    return { kind: 'completion', ...list, address: list.address - BigInt(at) };
+  }
+
+  /** Waiters by the nodes of a ring, without its head. */
+  #isOnStack(node: bigint, shape: WaiterShape): boolean {
+    const owner = this.#tasks.get(this.#stacks.startOf(node));
+    if (owner === undefined) return false;
+    const task = readOrNot(() => this.#waiters.taskOf(this.#waiters.at(node, shape)));
+    return task === owner.address;
+  }
+
+  #ring(waiter: Waiter): readonly bigint[] {
+    const known = this.#rings.get(waiter.node);
+    if (known !== undefined) return known;
+    let ring: readonly bigint[] = [];
+    try {
+      ring = this.#waiters.ring(waiter);
+    } catch (error) {
+      if (!isBroken(error)) throw error;
+      addError(this.#warnings, 'a list of waiters', error);
+    }
+    for (const node of ring) this.#rings.set(node, ring);
+    return ring;
+  }
+
+  /** The head of a ring, and the tasks on it. */
+  #headed(waiter: Waiter, isEntry: (node: bigint) => boolean): Pick<Wait, 'address' | 'listed'> {
+    const known = this.#found.get(waiter.node);
+    if (known !== undefined) return known;
+    const ring = this.#ring(waiter);
+    const heads = ring.filter((node) => !isEntry(node));
+    const [head] = heads;
+    if (head === undefined || heads.length > 1) {
+      if (ring.length > 0)
+        this.#warnings.add(
+          'torn-list',
+          `the list with the waiter at ${hex(waiter.address)} has ${heads.length} heads`,
+        );
+      return {};
+    }
+    const nodes = ring.filter((node) => node !== head);
+    const listed = nodes.flatMap((node) => this.#taskOf(node, waiter.shape) ?? []);
+    const found = { address: head, listed };
+    for (const node of nodes) this.#found.set(node, found);
+    return found;
+  }
+
+  #taskOf(node: bigint, shape: WaiterShape): bigint | undefined {
+    return readOrNot(() => this.#waiters.taskOf(this.#waiters.at(node, shape)));
+  }
+
+  #lock(task: Task, stack: SavedStack, waiter: Waiter, shape: LockShape) {
+    const layout = this.#kernel.struct(LOCKS[shape]);
+    const list = layout?.member('wait_list')?.offset;
+    const isEntry = (node: bigint) => this.#isOnStack(node, shape);
+    if (list !== undefined) {
+      const { address, listed } = this.#headed(waiter, isEntry);
+      if (address === undefined || listed === undefined) return {};
+      return this.#checked(task, shape, { address: address - BigInt(list), listed });
+    }
+    // Since 7.1 the lock points to its first waiter, and is not on their ring.
+    const first = layout?.member('first_waiter')?.offset;
+    const known = this.#found.get(waiter.node);
+    if (known?.address !== undefined && known.listed !== undefined)
+      return this.#checked(task, shape, { address: known.address, listed: known.listed });
+    if (first === undefined) return {};
+    const ring = this.#ring(waiter);
+    const other = ring.find((node) => !isEntry(node));
+    if (other !== undefined) {
+      this.#warnings.add(
+        'torn-list',
+        `the list with the waiter at ${hex(waiter.address)} has ${hex(other)}, which is no task’s`,
+      );
+      return {};
+    }
+    const listed = ring.flatMap((node) => this.#taskOf(node, shape) ?? []);
+    const address = this.#lockOfRing(stack, ring, BigInt(first));
+    if (address === undefined) {
+      if (ring.length > 0)
+        this.#warnings.add(
+          'torn-list',
+          `no ${shape} has the waiter at ${hex(waiter.address)} on its list`,
+        );
+      return {};
+    }
+    for (const node of ring) this.#found.set(node, { address, listed });
+    return this.#checked(task, shape, { address, listed });
+  }
+
+  /** The lock that points to a waiter of a ring: its address is on the stacks of its waiters. */
+  #lockOfRing(stack: SavedStack, ring: readonly bigint[], first: bigint): bigint | undefined {
+    const members = new Set(ring);
+    const stacks = [stack];
+    for (const node of ring.slice(1, MOST_SEARCHED)) {
+      const owner = this.#tasks.get(this.#stacks.startOf(node));
+      const other = owner && readOrNot(() => this.#stacks.of(owner.address));
+      if (other !== undefined) stacks.push(other);
+    }
+    for (const { sp, words } of stacks)
+      for (let at = 0; at + 8 <= words.byteLength; at += 8) {
+        const word = words.getBigUint64(at, true);
+        if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(sp)) continue;
+        const pointer = readOrNot(() =>
+          pointerPartOf(this.#kernel, 'the lock', word, word + first),
+        );
+        if (pointer !== undefined && members.has(pointer)) return word;
+      }
+    return undefined;
+  }
+
+  /** Compares a lock with what the task itself records, since about 6.16. */
+  #checked<Found extends { readonly address: bigint }>(
+    task: Task,
+    shape: LockShape,
+    found: Found,
+  ): Found {
+    const on = shape === 'mutex' ? this.#blocked?.read(task.address).pointer('blocked_on') : 0n;
+    const by = (this.#blocker?.read(task.address).pointer('blocker') ?? 0n) & ~BLOCKER_TYPES;
+    for (const [member, address] of [
+      ['blocked_on', on ?? 0n],
+      ['blocker', by],
+    ] as const)
+      if (address !== 0n && address !== found.address && !this.#kernel.facts.live)
+        this.#warnings.add(
+          'corrupt',
+          `pid ${task.pid} is on the list of the ${lockName(shape, found.address)}, but its ${member} is ${hex(address)}`,
+        );
+    return found;
+  }
+
+  /** A wait queue, of which there are several kinds; or an unknown wait. */
+  #queued(task: Task, stack: SavedStack, name: string): Wait {
+    if (name === 'percpu_down_write') return this.#percpuWriter(task, stack);
+    const waiter = this.#waiters.onStack(stack, task.address, ['wait-queue']);
+    if (waiter === undefined) return { kind: 'unknown' };
+    const { address, listed } = this.#headed(waiter, (node) => this.#waiters.isQueueEntry(node));
+    const entry = new StructReader(this.#kernel, 'wait_queue_entry', ['func']);
+    const wakes = entry.read(waiter.address).pointer('func');
+    switch (plain(this.#kernel.symbolAt?.(wakes)?.name ?? '')) {
+      case 'wake_page_function':
+        return this.#page(waiter, listed);
+      case 'wake_bit_function':
+      case 'var_wake_function':
+        return this.#bit(waiter, listed);
+      case 'percpu_rwsem_wake_function': {
+        const at = this.#kernel.struct('percpu_rw_semaphore')?.member('waiters.head')?.offset;
+        if (address === undefined || at === undefined) return { kind: 'percpu-rw-semaphore' };
+        return { kind: 'percpu-rw-semaphore', address: address - BigInt(at), listed: listed ?? [] };
+      }
+      default: {
+        const at = this.#kernel.struct('wait_queue_head')?.member('head')?.offset;
+        if (address === undefined || at === undefined) return { kind: 'wait-queue' };
+        return { kind: 'wait-queue', address: address - BigInt(at), listed: listed ?? [] };
+      }
+    }
+  }
+
+  /** A writer that waits for readers to leave: the semaphore points to it, and is on its stack. */
+  #percpuWriter(task: Task, { sp, words }: SavedStack): Wait {
+    const writer = this.#kernel.struct('percpu_rw_semaphore')?.member('writer.task')?.offset;
+    for (let at = 0; writer !== undefined && at + 8 <= words.byteLength; at += 8) {
+      const word = words.getBigUint64(at, true);
+      if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(sp)) continue;
+      const place = word + BigInt(writer);
+      const pointer = readOrNot(() => pointerPartOf(this.#kernel, 'the lock', word, place));
+      if (pointer === task.address) return { kind: 'percpu-rw-semaphore', address: word };
+    }
+    return { kind: 'percpu-rw-semaphore' };
+  }
+
+  /** Tasks of a shared hash bucket that wait for the same object. */
+  #same(listed: readonly bigint[] | undefined, isSame: (waiter: Waiter) => boolean): bigint[] {
+    return (listed ?? []).filter((task) => {
+      const stack = readOrNot(() => this.#stacks.of(task));
+      const waiter = stack && this.#waiters.onStack(stack, task, ['wait-queue']);
+      return waiter !== undefined && isSame(waiter);
+    });
+  }
+
+  #page(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
+    const type = this.#kernel.struct('wait_page_queue');
+    const member = type?.member('folio') ? 'folio' : 'page';
+    const queue = new StructReader(this.#kernel, 'wait_page_queue', [member, 'bit_nr', 'wait']);
+    const of = ({ address }: Waiter) => {
+      const view = queue.readContainer(address, 'wait');
+      return { address: view.pointer(member), bit: view.number('bit_nr') | 0 };
+    };
+    const { address, bit } = of(waiter);
+    const flags = this.#kernel.enumerators('pageflags');
+    const isBit = (name: string) => flags?.get(name) === BigInt(bit);
+    const kind = isBit('PG_locked')
+      ? 'page-lock'
+      : isBit('PG_writeback')
+        ? 'writeback'
+        : 'page-bit';
+    const same = this.#same(listed, (other) => {
+      const { address: page, bit: its } = of(other);
+      return page === address && its === bit;
+    });
+    return { kind, address, bit, listed: same };
+  }
+
+  #bit(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
+    const queue = new StructReader(this.#kernel, 'wait_bit_queue_entry', [
+      'key.flags',
+      'key.bit_nr',
+      'wq_entry',
+    ]);
+    const of = ({ address }: Waiter) => {
+      const view = queue.readContainer(address, 'wq_entry');
+      return { address: view.pointer('key.flags'), bit: view.number('key.bit_nr') | 0 };
+    };
+    const { address, bit } = of(waiter);
+    const same = this.#same(listed, (other) => {
+      const { address: word, bit: its } = of(other);
+      return word === address && its === bit;
+    });
+    return { kind: 'bit', address, ...(bit < 0 ? {} : { bit }), listed: same };
+  }
+
+  /** A futex by its key (include/linux/futex.h): address in user space, and the memory or file that it is in. */
+  #futex(waiter: Waiter): Wait {
+    const queue = new StructReader(this.#kernel, 'futex_q', [
+      'key.both.word',
+      'key.both.ptr',
+      'key.both.offset',
+    ]);
+    const { pageSize } = this.#kernel.facts;
+    const of = ({ address }: Waiter) => {
+      const view = queue.read(address);
+      const offset = view.number('key.both.offset');
+      // FUT_OFF_INODE: a page of a file.
+      const word = view.pointer('key.both.word') * (offset & 1 ? BigInt(pageSize) : 1n);
+      return { address: word + BigInt(offset & ~3), space: view.pointer('key.both.ptr') };
+    };
+    const { address, space } = of(waiter);
+    const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
+    const same = (listed ?? []).filter((task) => {
+      const stack = readOrNot(() => this.#stacks.of(task));
+      const other = stack && this.#waiters.onStack(stack, task, ['futex']);
+      const key = other && of(other);
+      return key !== undefined && key.address === address && key.space === space;
+    });
+    return { kind: 'futex', address, space, listed: same };
+  }
+
+  #rtMutex(task: Task): Wait {
+    const on = this.#rt?.read(task.address).pointer('pi_blocked_on') ?? 0n;
+    if (on === 0n) return { kind: 'rt-mutex' };
+    const view = new StructReader(this.#kernel, 'rt_mutex_waiter', ['task', 'lock']).read(on);
+    if (view.pointer('task') !== task.address) {
+      this.#warnings.add(
+        'corrupt',
+        `pid ${task.pid} waits by the rt_mutex_waiter at ${hex(on)}, which is another task’s`,
+      );
+      return { kind: 'rt-mutex' };
+    }
+    return { kind: 'rt-mutex', address: view.pointer('lock') };
+  }
+
+  #ptrace(task: Task): Wait {
+    const view = new StructReader(this.#kernel, 'task_struct', ['ptrace', 'parent']).read(
+      task.address,
+    );
+    if (view.number('ptrace') === 0) return { kind: 'ptrace' };
+    return { kind: 'ptrace', owner: view.pointer('parent') };
+  }
+}

@@ -1,0 +1,47 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { cpusThatRan, needSymbol, perCpuAddress } from '../cpus.js';
+import { readOrNot } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+import type { Task } from '../tasks/tasks.js';
+import type { Warnings } from '../warnings.js';
+
+const NANOSECONDS = 1e9;
+
+/** A CPU's clock may be ahead of the newest one that a run queue recorded. */
+const MOST_AHEAD = -1;
+
+/**
+ * Seconds since tasks last began to run (`sched_info.last_arrival`), by the newest clock of a run queue. A task that is
+ * not running began its wait after that.
+ */
+export class WaitTimes {
+  readonly #now: bigint | undefined;
+  readonly #task: StructReader<'sched_info.last_arrival'> | undefined;
+  readonly #warnings: Warnings;
+  readonly #live: boolean;
+
+  constructor(kernel: Kernel, warnings: Warnings) {
+    this.#warnings = warnings;
+    this.#live = kernel.facts.live;
+    // Kernels without CONFIG_SCHED_INFO do not record it.
+    this.#task = StructReader.ifPresent(kernel, 'task_struct', ['sched_info.last_arrival']);
+    const rq = StructReader.ifPresent(kernel, 'rq', ['clock']);
+    if (this.#task === undefined || rq === undefined) return;
+    const queues = needSymbol(kernel, 'runqueues');
+    for (const cpu of cpusThatRan(kernel)) {
+      const clock = readOrNot(() => rq.read(perCpuAddress(kernel, queues, cpu)).pointer('clock'));
+      if (clock !== undefined && (this.#now === undefined || clock > this.#now)) this.#now = clock;
+    }
+  }
+
+  /** Null: unknown. */
+  of({ address, pid }: Task): number | null {
+    const began = readOrNot(() => this.#task?.read(address).pointer('sched_info.last_arrival'));
+    if (began === undefined || began === 0n || this.#now === undefined) return null;
+    const seconds = Number(BigInt.asIntN(64, this.#now - began)) / NANOSECONDS;
+    if (seconds >= 0) return seconds;
+    if (seconds > MOST_AHEAD || this.#live) return 0;
+    this.#warnings.add('corrupt', `pid ${pid} last began to run after the dump (sched_info)`);
+    return null;
+  }
+}

@@ -1,0 +1,117 @@
+import { expect, test } from 'vitest';
+import type { BlockedAnswer, BlockedTask, BlockingLock } from '../../../src/account/blocked.js';
+import { blockedJson, blockedText } from '../../../src/answers/blocked/render.js';
+import { blockedSchema } from '../../../src/answers/blocked/schema.js';
+
+const task = (pid: number, more: Partial<BlockedTask> = {}): BlockedTask => ({
+  pid,
+  process: pid,
+  comm: `task${pid}`,
+  state: 'D',
+  cpu: undefined,
+  seconds: pid,
+  function: 'mutex_lock',
+  stack: undefined,
+  ...more,
+});
+
+const lock = (
+  id: number,
+  owner: BlockedTask | null,
+  waiters: readonly BlockedTask[],
+): BlockingLock => ({
+  id,
+  kind: 'mutex',
+  address: 0xffff_8880_0000_1000n + BigInt(id * 64),
+  bit: null,
+  object: null,
+  ownerState: owner ? 'task' : 'none',
+  owner,
+  readers: null,
+  candidates: [],
+  waiters,
+  waitsFor: null,
+});
+
+const answer = (
+  locks: readonly BlockingLock[],
+  more: Partial<BlockedAnswer> = {},
+): BlockedAnswer => ({
+  kernel: {
+    release: '6.12.0',
+    arch: 'x86_64',
+    pageSize: 4096,
+    source: 'vmcore',
+    engine: 'native',
+    live: false,
+  },
+  locks,
+  cycles: [],
+  blocked: locks.reduce((sum, { waiters }) => sum + waiters.length, 0),
+  tasks: 100,
+  complete: true,
+  warnings: [],
+  ...more,
+});
+
+const text = (found: BlockedAnswer) => blockedText(found, { limit: 2, width: null });
+
+test('a healthy machine has one line; an incomplete answer is no all-clear', () => {
+  expect(text(answer([]))).toBe('No task is blocked: 100 threads checked.');
+  expect(text(answer([], { complete: false }))).toBe(
+    'No blocked task was found, but the answer is incomplete: 100 threads checked.',
+  );
+});
+
+test('the owner that does not wait comes first, and names are escaped and limited', () => {
+  const hostile = task(7, { comm: 'a\u001b[31m\nb' });
+  const top = lock(1, task(1, { state: 'R', cpu: 3 }), [task(2)]);
+  const below = { ...lock(0, task(2), [hostile, task(6), task(5)]), waitsFor: 1 };
+  const lines = text(answer([below, top])).split('\n');
+  expect(lines[0]).toMatch(
+    /^4 of 100 threads wait for 2 locks and events\. Longest wait: 7\.0 s, /,
+  );
+  expect(lines.slice(2)).toEqual([
+    'mutex 0xffff888000001040: owner pid 1 (task1), running on CPU 3',
+    '  1 waiter: pid 2 (task2) 2.0 s',
+    '  mutex 0xffff888000001000: owner pid 2 (task2), state D in mutex_lock',
+    '    owner waits for mutex 0xffff888000001040',
+    expect.stringMatching(
+      /^ {4}3 waiters: pid 7 \(a.*b\) 7\.0 s, pid 6 \(task6\) 6\.0 s and 1 more$/,
+    ),
+  ]);
+  expect(lines.join('')).not.toContain('\u001b');
+});
+
+test('a deadlock, and a lock that its own waiter holds', () => {
+  const [one, other] = [task(1), task(2)];
+  const locks = [
+    { ...lock(0, one, [other]), waitsFor: 1 },
+    { ...lock(1, other, [one]), waitsFor: 0 },
+    { ...lock(2, task(3), [task(3)]), waitsFor: 2 },
+  ];
+  const cycles = [
+    { locks: [0, 1], pids: [1, 2] },
+    { locks: [2], pids: [3] },
+  ];
+  const lines = text(answer(locks, { cycles })).split('\n');
+  expect(lines[1]).toBe(
+    'Deadlock of 2 tasks: pid 1 (task1) waits for mutex 0xffff888000001040, pid 2 (task2) waits for mutex 0xffff888000001000.',
+  );
+  expect(lines[2]).toBe('Deadlock of 1 task: pid 3 (task3) waits for mutex 0xffff888000001080.');
+  for (const { address } of locks)
+    expect(
+      lines.filter((line) => line.trim().startsWith(`mutex 0x${address?.toString(16)}:`)),
+    ).toHaveLength(1);
+});
+
+test('a chain of any length is printed, and is valid JSON', () => {
+  const length = 5_000;
+  const locks = Array.from({ length }, (_, id) => ({
+    ...lock(id, task(id + 1), [task(id)]),
+    waitsFor: id + 1 < length ? id + 1 : null,
+  }));
+  expect(text(answer(locks)).split('\n').length).toBeGreaterThan(2 * length);
+  const json = blockedSchema.parse(JSON.parse(JSON.stringify(blockedJson(answer(locks)))));
+  expect(json.locks).toHaveLength(length);
+});

@@ -1,0 +1,361 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
+import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { kdumpMem } from '../../support/cli.js';
+import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { DRGN_MS, drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+
+/** A boot and all that follows, where the machine is busy. */
+const MOST_MS = 300_000;
+
+/** Locks of locks.c: kind, name, owner, waiters. */
+const BUILT: readonly (readonly [string, string, string | null, readonly string[]])[] = [
+  ['mutex', 'lk_root', 'lk-root', ['lk-middle']],
+  ['mutex', 'lk_middle', 'lk-middle', ['lk-m0', 'lk-m1', 'lk-m2']],
+  ['mutex', 'lk_one', 'lk-one', ['lk-other']],
+  ['mutex', 'lk_other', 'lk-other', ['lk-beside', 'lk-one']],
+  ['mutex', 'lk_left', null, ['lk-after']],
+  ['mutex', 'lk_mixed', 'lk-mixed', ['lk-both']],
+  ['rw-semaphore', 'lk_written', 'lk-writer', ['lk-wr0', 'lk-wr1', 'lk-ww']],
+  ['rw-semaphore', 'lk_read', null, ['lk-rw']],
+  ['rw-semaphore', 'lk_both', 'lk-both', ['lk-mixed']],
+  ['semaphore', 'lk_semaphore', null, ['lk-sem0', 'lk-sem1']],
+  ['completion', 'lk_completion', null, ['lk-comp0', 'lk-comp1']],
+  ['wait-queue', 'lk_queue', null, ['lk-queue']],
+  ['percpu-rw-semaphore', 'lk_percpu_written', null, ['lk-pcwr']],
+  ['percpu-rw-semaphore', 'lk_percpu_read', null, ['lk-pcrw']],
+  ['bit', 'lk_word', null, ['lk-bit']],
+  ['page-lock', '*lk_page', null, ['lk-pagew']],
+  ['writeback', '*lk_page', null, ['lk-wback']],
+];
+
+/** All of its threads in state D, and the parent in vfork. */
+const IN_STATE_D = 25;
+
+/** Locks of which drgn reads owners and waiters. */
+const OF_DRGN =
+  /^(mutex|rw-semaphore|semaphore|completion|rt-mutex|wait-queue|percpu-rw-semaphore)$/;
+
+interface Drgn {
+  readonly locks: Readonly<
+    Record<string, { owner: string | null; readers: number | null; waiters: number[] | null }>
+  >;
+  readonly uninterruptible: readonly number[];
+}
+
+type Lock = BlockedJson['locks'][number];
+const comms = (tasks: readonly { comm: string }[]) => tasks.map(({ comm }) => comm).toSorted();
+const pids = (tasks: readonly { pid: number }[]) =>
+  tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
+
+/** Threads of a guest wait for each other; the forest is what was built, and what drgn finds. */
+export function blockedSuite(kernel: LabKernel): void {
+  describe(`waits in a guest of ${kernel}`, () => {
+    let work = '';
+    let guest: Guest | undefined;
+    let dump: string;
+    let answer: BlockedJson;
+    /** Addresses of the locks, and pids of the programs’ threads. */
+    const places = new Map<string, string>();
+    const threads = new Map<string, number[]>();
+
+    beforeAll(async () => {
+      work = mkdtempSync(join(LAB, 'blocked-'));
+      guest = await bootGuest({
+        kernel,
+        memoryMiB: 256,
+        files: [guestTool('waits', kernel), guestModule('locks', kernel)],
+        limitMs: 2 * MOST_MS,
+      });
+      const run = async (command: string): Promise<string> =>
+        (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+      await run('insmod /locks.ko');
+      const log = await run('dmesg');
+      const waits = await run('waits > /tmp/waits; cat /tmp/waits');
+      // Grace periods end first.
+      await run(
+        `until [ $(cat /proc/[0-9]*/status | grep -c '^State:.D') -ge ${IN_STATE_D} ] && ! cat /proc/[0-9]*/stack | grep -q 'rcu_sync_enter\\|synchronize_rcu'; do usleep 200000; done; sleep 1`,
+      );
+      for (const [, name = '', at = ''] of log.matchAll(/locks: at (\S+) ([0-9a-f]+)/g))
+        places.set(name, `0x${at}`);
+      for (const [, name = '', at = ''] of waits.matchAll(/^(\S+) (\S+)$/gm)) {
+        if (at.startsWith('0x')) places.set(name, at);
+        else threads.set(name, [...(threads.get(name) ?? []), Number(at)]);
+      }
+      dump = join(work, 'vmcore');
+      await guest.pause();
+      await guest.dump('elf', dump);
+      guest.kill();
+      const printed = await kdumpMem('blocked', '--all', '--json', '--vmcore', dump);
+      answer = blockedSchema.parse(JSON.parse(printed.stdout));
+    }, 2 * MOST_MS);
+
+    afterAll(() => {
+      guest?.kill();
+      if (work) rmSync(work, { recursive: true, force: true });
+    });
+
+    const lockAt = (kind: string, address: string | undefined): Lock => {
+      const found = answer.locks.filter((one) => one.kind === kind && one.address === address);
+      expect(found, `${kind} at ${address}`).toHaveLength(1);
+      return found[0]!;
+    };
+
+    test('locks, owners and waiters are those that were built', () => {
+      for (const [kind, name, owner, waiters] of BUILT) {
+        const lock = lockAt(kind, places.get(name));
+        expect({ name, owner: lock.owner?.comm ?? null, waiters: comms(lock.waiters) }).toEqual({
+          name,
+          owner,
+          waiters,
+        });
+        expect(lock.symbol).toBe(name.startsWith('*') ? null : name);
+      }
+      expect(lockAt('mutex', places.get('lk_left')).ownerState).toBe('not-a-task');
+      const read = lockAt('rw-semaphore', places.get('lk_read'));
+      expect(read).toMatchObject({ ownerState: 'readers', readers: 1 });
+      expect(read.candidates.map(({ task, by }) => [task.comm, by])).toContainEqual([
+        'lk-reader',
+        'last',
+      ]);
+      const periods = answer.locks.filter(({ kind }) => kind === 'rcu');
+      expect(periods.flatMap(({ waiters }) => comms(waiters))).toEqual(['lk-srcuw']);
+      expect(lockAt('page-lock', places.get('*lk_page')).object).toMatchObject({
+        kind: 'file-page',
+        path: '/locks.ko',
+        offset: '4096',
+      });
+    });
+
+    test('an owner that waits is linked to its lock, and cycles are found', () => {
+      const middle = lockAt('mutex', places.get('lk_middle'));
+      expect(middle.waitsFor).toBe(lockAt('mutex', places.get('lk_root')).id);
+      expect(lockAt('mutex', places.get('lk_root')).waitsFor).toBeNull();
+      const names = answer.cycles.map(({ locks }) =>
+        locks.map((id) => answer.locks[id]?.symbol).toSorted(),
+      );
+      expect(names.toSorted()).toEqual([
+        ['lk_both', 'lk_mixed'],
+        ['lk_one', 'lk_other'],
+      ]);
+    });
+
+    test('processes: vfork, futexes, a tracer', () => {
+      const waiting = (name: string) =>
+        answer.locks.filter(({ waiters }) =>
+          waiters.some(({ pid }) => threads.get(name)?.includes(pid)),
+        );
+      const [vfork] = waiting('vfork-parent');
+      expect(vfork).toMatchObject({ kind: 'completion', ownerState: 'task' });
+      expect([vfork?.owner?.pid]).toEqual(threads.get('vfork-child'));
+      const [futex] = waiting('futex-waiter');
+      expect(futex).toMatchObject({ kind: 'futex', address: places.get('plain') });
+      expect(pids(futex?.waiters ?? [])).toEqual(threads.get('futex-waiter'));
+      const [inheriting] = waiting('pi-waiter');
+      expect(inheriting).toMatchObject({ kind: 'rt-mutex', ownerState: 'task' });
+      expect([inheriting?.owner?.pid]).toEqual(threads.get('futex-owner'));
+      const [traced] = waiting('traced');
+      expect(traced).toMatchObject({ kind: 'ptrace' });
+      expect([traced?.owner?.pid]).toEqual(threads.get('tracer'));
+    });
+
+    test(
+      'owners, readers and waiters are those that drgn reads',
+      () => {
+        const known = answer.locks.filter(
+          ({ kind, address }) => OF_DRGN.test(kind) && address !== null,
+        );
+        const names = known.map(({ kind, address }) => `${kind}:${address}`);
+        const drgn = drgnJson<Drgn>(
+          dump,
+          kernel,
+          new URL('./blocked.py', import.meta.url),
+          ...names,
+        );
+        for (const { kind, address, owner, ownerState, readers, waiters } of known) {
+          const truth = drgn.locks[`${kind}:${address}`]!;
+          if (truth.waiters) expect(pids(waiters)).toEqual(truth.waiters);
+          expect(readers).toBe(truth.readers);
+          if (kind === 'completion') continue;
+          // drgn reads the comm of a task that has exited.
+          if (ownerState === 'not-a-task') expect(truth.owner).toBe('lk-left');
+          else expect(owner?.comm ?? null).toBe(truth.owner);
+        }
+        expect(names.length).toBeGreaterThan(14);
+        const inD = answer.locks
+          .flatMap(({ waiters }) => waiters)
+          .filter(({ state }) => state === 'D');
+        // A task that is about to sleep is in this state, but running.
+        expect(drgn.uninterruptible).toEqual(expect.arrayContaining(pids(inD)));
+        expect(inD.length).toBeGreaterThanOrEqual(IN_STATE_D);
+        expect(drgn.uninterruptible.length - inD.length).toBeLessThan(3);
+      },
+      DRGN_MS,
+    );
+
+    test('an owner that has exited is the only doubt; times are those of the guest', () => {
+      const at = places.get('lk_left')!;
+      expect(answer.warnings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
+        expect.stringMatching(new RegExp(`^corrupt: mutex at ${at}: its owner 0x[0-9a-f]+ is not`)),
+      ]);
+      expect(answer.complete).toBe(false);
+      for (const { waiters } of answer.locks)
+        for (const { seconds, stack } of waiters) {
+          expect(seconds).toBeGreaterThanOrEqual(1);
+          expect(seconds).toBeLessThan(MOST_MS / 1000);
+          expect(answer.stacks[stack ?? -1]?.frames.length).toBeGreaterThan(2);
+        }
+    });
+
+    test('text: deadlocks first, the owner above those that wait', async () => {
+      const { stdout, status } = await kdumpMem('blocked', '--vmcore', dump);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^At least 2\d of \d+ threads wait for 2\d locks and events\./);
+      expect(stdout).toMatch(/\nDeadlock of 2 tasks: pid \d+ \(lk-/);
+      expect(stdout).toMatch(
+        /\nmutex lk_root \[locks\]: owner pid \d+ \(lk-root\), state S[^\n]*\n[^\n]*1 waiter: pid \d+ \(lk-middle\)[^\n]*\n {2}mutex lk_middle \[locks\]: owner pid \d+ \(lk-middle\), state D/,
+      );
+      const strict = await kdumpMem('blocked', '--strict', '--json', '--vmcore', dump);
+      expect(strict.status).toBe(5);
+    });
+
+    test('triage: deadlocks, and locks with the number of tasks; nothing twice', async () => {
+      const { stdout } = await kdumpMem('triage', '--json', '--vmcore', dump);
+      const { findings } = triageSchema.parse(JSON.parse(stdout));
+      const of = (code: string) => findings.filter((one) => one.code === code);
+      expect(of('deadlock').map(({ severity, next }) => [severity, next?.split(' ')[0]])).toEqual([
+        ['critical', 'blocked'],
+        ['critical', 'blocked'],
+      ]);
+      expect(of('blocked-on-lock').map(({ figures }) => figures)).toContainEqual(
+        expect.objectContaining({ tasks: 4, lock: 'lk_root', comm: 'lk-root', kind: 'mutex' }),
+      );
+      const alone = of('blocked-tasks').map(({ figures }) => figures.comm);
+      expect(alone).not.toContain('lk-middle');
+      expect(alone).not.toContain('lk-one');
+      expect(alone).toContain('lk-bit');
+    });
+
+    describe('damage', () => {
+      let sound: NativeKernel;
+      let whole: BlockedAnswer;
+
+      beforeAll(() => {
+        sound = openNative({ files: [dump] });
+        whole = blockedTasks(sound);
+      });
+      afterAll(() => sound?.close());
+
+      /** An answer without what damage to other words may change. */
+      const essence = ({ locks, cycles }: BlockedAnswer) =>
+        JSON.stringify([
+          locks
+            .map((one) => [
+              one.kind,
+              String(one.address),
+              one.ownerState,
+              one.owner?.pid,
+              one.readers,
+              pids(one.waiters),
+            ])
+            .toSorted(),
+          cycles.map((one) => one.pids.toSorted()).toSorted(),
+        ]);
+      const words = ({ warnings }: BlockedAnswer) =>
+        warnings.map(({ code, message }) => `${code}: ${message}`);
+      const damaged = (damage: Partial<Damage>): BlockedAnswer =>
+        blockedTasks(damagedKernel(sound, { patches: [], denials: [], ...damage }));
+      const word = (address: bigint, value: bigint): Damage['patches'][number] => ({
+        address,
+        bytes: littleEndian(BigInt.asUintN(64, value), 8),
+      });
+      const offset = (type: string, path: string): bigint =>
+        BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+      const at = (name: string) => BigInt(places.get(name) ?? 0);
+      const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
+      /** The first waiter of a lock. */
+      const firstOf = (name: string, type: string): bigint => {
+        const first = sound.struct(type)?.member('first_waiter');
+        return pointer(at(name) + (first ? BigInt(first.offset) : offset(type, 'wait_list')));
+      };
+
+      test('an owner word of 0, and one that points to no task', () => {
+        const owner = at('lk_middle') + offset('mutex', 'owner');
+        const none = damaged({ patches: [word(owner, pointer(owner) & 7n)] });
+        const lock = none.locks.find(({ address }) => address === at('lk_middle'));
+        expect(lock).toMatchObject({ ownerState: 'none', owner: null });
+        expect(words(none)).toContainEqual(
+          expect.stringMatching(/^corrupt: mutex at .*: tasks wait, but it has no owner/),
+        );
+        const other = damaged({ patches: [word(owner, pointer(owner) + 0x40n)] });
+        const odd = other.locks.find(({ address }) => address === at('lk_middle'));
+        expect(odd).toMatchObject({ ownerState: 'not-a-task', owner: null, waitsFor: null });
+        expect(words(other)).toHaveLength(words(whole).length + 1);
+      });
+
+      test.each([
+        ['mutex', 'lk_middle', 'mutex_waiter', 'list'],
+        ['rw_semaphore', 'lk_written', 'rwsem_waiter', 'list'],
+        ['semaphore', 'lk_semaphore', 'semaphore_waiter', 'list'],
+      ])('any word of a waiter and of the list of a %s', (type, name, struct, list) => {
+        const first = firstOf(name, type);
+        const listOf = first + offset(struct, list);
+        const next = pointer(listOf);
+        const head = sound.struct(type)?.member('first_waiter')
+          ? at(name) + offset(type, 'first_waiter')
+          : at(name) + offset(type, 'wait_list');
+        const task = first + offset(struct, 'task');
+        const others = [0n, 8n, next, listOf, at('lk_root'), pointer(task), pointer(task) + 64n];
+        const places = [listOf, listOf + 8n, task, head, next, next + 8n];
+        for (const place of places)
+          for (const value of others) {
+            if (value === pointer(place)) continue;
+            const found = damaged({ patches: [word(place, value)] });
+            const told = words(found).filter((each) => !words(whole).includes(each));
+            if (essence(found) !== essence(whole))
+              expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
+          }
+      });
+
+      test('counts and flags that contradict the waiters', () => {
+        const cases: [bigint, bigint][] = [
+          [at('lk_middle') + offset('mutex', 'owner'), -2n],
+          [at('lk_written') + offset('rw_semaphore', 'count'), 0n],
+          [at('lk_written') + offset('rw_semaphore', 'owner'), 1n],
+          [at('lk_read') + offset('rw_semaphore', 'count'), 2n],
+          [at('lk_completion') + offset('completion', 'done'), -1n],
+          [at('lk_semaphore') + offset('semaphore', 'count') - 4n, -1n],
+        ];
+        for (const [place, mask] of cases) {
+          const value = mask === -1n ? pointer(place) | (1n << 32n) | 1n : pointer(place) & mask;
+          const found = damaged({ patches: [word(place, value)] });
+          const told = words(found).filter((each) => !words(whole).includes(each));
+          expect(told, place.toString(16)).not.toEqual([]);
+        }
+      });
+
+      test('a stack, a task or a lock that the dump lacks', () => {
+        const first = firstOf('lk_middle', 'mutex');
+        for (const [address, length] of [
+          [first & ~0xfffn, 4096],
+          [at('lk_middle'), 8],
+          [pointer(first + offset('mutex_waiter', 'task')), 8192],
+        ] as const) {
+          const found = damaged({ denials: [{ address, length, code: 'filtered' }] });
+          expect(found.warnings.map(({ code }) => code)).toContain('unreadable');
+          expect(found.complete).toBe(false);
+        }
+      });
+    });
+  });
+}
