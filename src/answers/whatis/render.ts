@@ -73,7 +73,7 @@ export function identityWords({ frame, object }: Pick<Identity, 'frame' | 'objec
 }
 
 function identityText(identity: Identity): string[] {
-  const { address, physical, frame, category, object, site } = identity;
+  const { address, physical, frame, category, site } = identity;
   const lines = [`${hex(address)}: ${identityWords(identity)}.`];
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);

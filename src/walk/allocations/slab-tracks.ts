@@ -34,7 +34,8 @@ export class SlabTracks {
     // In the stack depot since 5.18; before, up to 16 addresses in the record itself.
     this.#handle = StructReader.ifPresent(kernel, 'track', ['handle']);
     const array = kernel.struct('track')?.member('addrs');
-    if (array && !array.count) throw unsupportedLayout('struct track has an array of addresses without a length');
+    if (array && !array.count)
+      throw unsupportedLayout('struct track has an array of addresses without a length');
     this.#addresses = array && { offset: array.offset, count: array.count ?? 0 };
     const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_STORE_USER');
     this.#flag = bit === undefined ? STORE_USER : 2 ** Number(bit);
