@@ -55,6 +55,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'sockets-1.outsideQueues[].message': 'made of `what`, its code, and of the figures beside it',
   'sockets-end-1.outsideQueues[].message': 'the same',
   'explain-1.codes[].means': 'this answer is the words of a code',
+  'memory-1.sites[].why': 'why a source has no sites: `state` is its code',
 };
 
 /** Whose codes are still to come. */

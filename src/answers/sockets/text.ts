@@ -41,8 +41,7 @@ export function socketsText(
   } else if (groups) {
     parts.push(groupsTable(groups.slice(0, limit), by, width));
   } else {
-    const shared = sharedText(entries, answer.total).map((text) => said(text, width));
-    parts.push([socketsTable(entries.slice(0, limit), verbose, width), ...shared].join('\n'));
+    parts.push(socketsTable(entries.slice(0, limit), verbose, width));
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
@@ -50,6 +49,8 @@ export function socketsText(
       said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them.`, width),
     );
   }
+  if (!groups && all > 0 && all <= limit)
+    parts.push(...sharedText(entries, answer.total).map((text) => said(text, width)));
   const orphans = groups
     ? groups.slice(0, limit).some(({ key }) => key === UNOWNED.nothing)
     : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
