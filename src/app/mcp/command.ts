@@ -14,7 +14,7 @@ Examples:
   claude mcp add kdump-mem -- kdump-mem mcp --root /var/crash
 
 An agent’s program starts this command and writes requests to its standard input. Tools are triage, memory,
-procs, sockets, skb, stacks, log, whatis, inspect, leaks and diff. The server runs no shell, writes no file,
+procs, sockets, skb, stacks, blocked, log, whatis, inspect, leaks and diff. The server runs no shell, writes no file,
 and opens no file that is not named here. Docs: docs/mcp.md.
 
 Exit status: 0 the client closed the connection, 2 usage error, 3 a file could not be opened.`;

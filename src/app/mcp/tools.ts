@@ -1,5 +1,6 @@
 import type { Argument, Command, Option } from 'commander';
 import type { ToolCall } from '../../answers/mcp/schema.js';
+import { registerBlocked } from '../blocked/command.js';
 import { registerDiff } from '../diff/command.js';
 import { kdumpMemCommand } from '../kdump-mem.js';
 import { UsageError } from '../kit/failure.js';
@@ -28,6 +29,7 @@ const DECLARED: readonly (readonly [string, readonly Registrar[], string])[] = [
   ['sockets', [registerSockets], 'by minBytes pid netns state port all limit verbose'],
   ['skb', [registerSkb], 'pid fd sock verbose'],
   ['stacks', [registerStacks], 'pid cpu state limit verbose'],
+  ['blocked', [registerBlocked], 'all limit verbose'],
   ['log', [registerLog], 'level facility since until decode callers boot'],
   ['whatis', [registerWhatis], ''],
   ['inspect', [registerStruct, registerRead], 'hex elements phys length zeroExcluded'],

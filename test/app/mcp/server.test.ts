@@ -98,6 +98,7 @@ describe('tools', () => {
     ['skb', { pid: 177 }],
     ['skb', { pid: 177, fd: 4, verbose: true }],
     ['stacks', {}],
+    ['blocked', {}],
     ['log', {}],
     ['whatis', { place: ['init_task', 'jiffies'] }],
     ['inspect', { command: 'struct', type: 'task_struct' }],
