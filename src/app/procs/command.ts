@@ -62,9 +62,10 @@ SOCKETS          network memory that the sockets pin: counted in a dump; with
 --live reads /proc. PSS and USS of other users’ processes require root; without,
 the answer says how many processes lack them. Docs: docs/procs.md.
 
-Exit status: 0 success, 1 a limit of --fail-on is exceeded, 2 wrong usage, 3 dump
-or /proc unreadable, or perf failed (--stacks), 4 pid or container not found,
-5 (with --strict) incomplete, or (with --fail-on) too incomplete to compare.`;
+Exit status: 0 success, 1 a limit of --fail-on is exceeded, 2 wrong usage,
+3 dump or /proc unreadable, or perf failed (--stacks), 4 pid or container not
+found, 5 (with --strict) incomplete, or (with --fail-on) too incomplete to
+compare.`;
 
 /** Registers `kdump-mem procs`, which lists the memory of each process. */
 export function registerProcs(program: Command): void {
