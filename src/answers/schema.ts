@@ -292,3 +292,15 @@ export const verifySchema = z.strictObject({
 
 export type SkbJson = Immutable<z.infer<typeof skbSchema>>;
 export type SkbProcessJson = Immutable<z.infer<typeof skbProcessSchema>>;
+
+/** A function on the stack of an allocation, or a line of source. Names are untrusted. */
+export const siteFrameSchema = z.strictObject({
+  symbol: z.string().nullable(),
+  /** Bytes from the start of the function. */
+  offset: count.nullable(),
+  module: z.string().nullable(),
+  /** File and line; null: the source does not report them. */
+  line: z.string().nullable(),
+  /** Always false: frames come from the kernel’s own unwinder. */
+  guess: z.boolean(),
+});

@@ -6,8 +6,7 @@ import { LOOKUP_SOURCES } from '../../leaks/survivors/lookup.js';
 import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
-import { address, count, socketEndsShape } from '../schema.js';
-import { siteFrameSchema } from '../site-frame.js';
+import { address, count, siteFrameSchema, socketEndsShape } from '../schema.js';
 import { unavailableCode } from '../unavailable-code.js';
 
 const method = z.enum([

@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/immutable.js';
-import { capturedSchema, count, kernelSchema, originSchema, warningSchema } from '../schema.js';
-import { siteFrameSchema } from '../site-frame.js';
+import {
+  capturedSchema,
+  count,
+  kernelSchema,
+  originSchema,
+  siteFrameSchema,
+  warningSchema,
+} from '../schema.js';
 import { unavailableCode } from '../unavailable-code.js';
 
 const owner = z.strictObject({

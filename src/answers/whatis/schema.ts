@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/immutable.js';
-import { address, count, kernelSchema, warningSchema } from '../schema.js';
-import { siteFrameSchema } from '../site-frame.js';
+import { address, count, kernelSchema, siteFrameSchema, warningSchema } from '../schema.js';
 
 const offset = count;
 const pid = count;
