@@ -177,15 +177,16 @@ export class AddressIdentifier {
   /** The record of a slab object, or of the page. */
   #siteOf({ frame, category, object }: Omit<Identity, 'site'>): AllocationRecord | null {
     if (frame === null || category?.startsWith('free-')) return null;
+    // Device memory, which an area may map, has no struct page.
+    const { pages } = this.#kernel;
+    if (pages.addressOfPage(pages.pageOfFrame(frame)) === undefined) return null;
     if (object?.kind === 'slab-object') {
       // The record of a free object is that of its last allocation.
       if (object.state !== 'allocated') return null;
       const ofObject = this.#records.ofObject(this.#object);
       if (ofObject !== null) return ofObject;
     }
-    const block = this.#tried('the page', () =>
-      this.#pages.block(this.#kernel.pages.pageOfFrame(frame)),
-    );
+    const block = this.#tried('the page', () => this.#pages.block(pages.pageOfFrame(frame)));
     return this.#records.ofPage(frame, block?.frame ?? frame);
   }
 

@@ -5,7 +5,7 @@ import { accountMemory } from '../account/memory/memory.js';
 import { chosen } from '../account/processes/chosen.js';
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
-import { searchReferences, type Wanted } from '../account/references/search.js';
+import { type RefsTargets, searchReferences } from '../account/references/search.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
@@ -58,9 +58,6 @@ export type Progress = (part: number) => void;
 
 /** Selects a socket: a descriptor of a process, or the kernel address of a `struct sock`. */
 export type SocketSelector = { pid: number; fd: number } | { sock: bigint };
-
-/** Targets of {@link Dump.refs}: addresses, page frames, the objects of a slab cache, the pages of a category. */
-export type RefsTargets = Wanted;
 
 /**
  * Opens a dump.

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { RefsTargets } from '../account/references/search.js';
 export { schemas } from '../answers/published.js';
 export { KdumpMemError, KernelError, ReadError, WalkError } from '../base/errors.js';
 export type {
@@ -23,6 +24,5 @@ export {
   openDump,
   openLive,
   type Progress,
-  type RefsTargets,
   type SocketSelector,
 } from './dump.js';

@@ -93,8 +93,9 @@ def main(prog):
     for one in named:
         at_address.setdefault(one.address, set()).add(one.name)
     starts = sorted(at_address)
-    # _end may be absolute, and not where KASLR placed the kernel (arm64).
-    start, stop = prog.symbol("_stext").address, prog.symbol("__bss_stop").address
+    start = prog.symbol("_stext").address
+    # __bss_stop and _end may be absolute, and not where KASLR placed the kernel (arm64).
+    stop = max(prog.symbol(name).address for name in ("__bss_start", "__bss_stop"))
     init = (prog.symbol("__init_begin").address, prog.symbol("__init_end").address)
     named = [
         one

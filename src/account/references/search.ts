@@ -6,8 +6,8 @@ import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { findReferences, type ReferencesFound } from './references.js';
 import { TargetFinder } from './targets.js';
 
-/** What to search for. */
-export interface Wanted {
+/** Targets of `refs`: addresses, page frames, the objects of a slab cache, the pages of a category. */
+export interface RefsTargets {
   readonly addresses?: readonly bigint[];
   readonly frames?: readonly number[];
   /** Name of a slab cache: all of its objects. */
@@ -50,7 +50,7 @@ export type ProgressOf = (doing: string) => (part: number) => void;
 export async function searchReferences(
   kernel: Kernel,
   symbols: SymbolsByAddress | undefined,
-  { addresses = [], frames = [], cache, category }: Wanted,
+  { addresses = [], frames = [], cache, category }: RefsTargets,
   limit: number,
   progress: ProgressOf = () => () => {},
 ): Promise<RefsAnswer> {
