@@ -106,7 +106,9 @@ export function blockedText(
 ): string {
   const least = complete ? '' : 'at least ';
   if (locks.length === 0)
-    return `${complete ? 'No task is blocked' : 'No blocked task was found, but the answer is incomplete'}: ${formatCount(tasks)} threads checked.`;
+    return complete
+      ? `No task is blocked: ${formatCount(tasks)} threads checked.`
+      : `Unknown whether tasks are blocked: parts of the ${formatCount(tasks)} threads could not be read (see the warnings).`;
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
   const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;

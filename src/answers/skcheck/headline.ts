@@ -35,11 +35,11 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
       ? `No stalled socket among ${of}`
       : `No stalled socket found among ${of}: ${doubts.join(', ')}`;
   }
-  const probably = host.samples === 1 ? 'probably ' : '';
+  const stale = listed.filter(isStale);
+  const isUncertain = host.samples === 1 || isLikelyOnly(stale);
+  const probably = isUncertain ? 'probably ' : '';
   const pinned = pinnedWords(totals.pinned);
-  const [largest] = listed
-    .filter(({ stalled: { verdict } }) => STALE_CODES.includes(verdict))
-    .toSorted((a, b) => freedBytes(b) - freedBytes(a));
+  const [largest] = stale.toSorted((a, b) => freedBytes(b) - freedBytes(a));
   const name = largest && descriptorWords(largest);
   if (stalled === 1)
     return name === undefined
@@ -48,6 +48,10 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const withPeer = largest?.localPeer ? ', with its local peer,' : '';
   const first = name === undefined ? '' : ` The largest${withPeer} is ${name}.`;
   return `${formatCount(stalled)} of ${of} are ${probably}not being read and pin ${pinned}.${first}`;
+}
+
+function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {
+  return stale.length > 0 && stale.every(({ stalled }) => stalled.certainty === 'likely');
 }
 
 function freedBytes({ pinned, localPeer }: SkcheckSocket): number {
