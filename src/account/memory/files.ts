@@ -270,7 +270,8 @@ export class FileAccount {
     const all = [...this.#frames.charges()];
     if (all.length === 0) return undefined;
     const active = all.reduce((sum, one) => sum + one.active, 0);
-    const isKnown = isNear(active, this.#activePages, this.#frames.frames);
+    const isKnown =
+      !mayUseGenerations(this.#kernel) && isNear(active, this.#activePages, this.#frames.frames);
     const names = new ChargeNames(this.#kernel, (code, message) =>
       this.#warnOnce(code, message, warnings),
     );
@@ -377,6 +378,16 @@ class Openers {
 
 /** Pages that move between lists through per-CPU batches, which the flag and the counter see at different times. */
 const MOVING = 1024;
+
+/**
+ * Whether the multi-gen LRU is enabled, or may be: its pages have no PG_active. The first member of the first static
+ * key of `lru_gen_caps` (LRU_GEN_CORE, include/linux/mmzone.h) is its count of users.
+ */
+function mayUseGenerations(kernel: Kernel): boolean {
+  if (!kernel.struct('lruvec')?.member('lrugen')) return false;
+  const caps = kernel.symbol('lru_gen_caps');
+  return caps === undefined || readOrNot(() => kernel.read(caps, 4).getInt32(0, true)) !== 0;
+}
 
 /** Whether pages with PG_active are those that the kernel counts: the multi-gen LRU counts without the flag. */
 function isNear(active: number, counted: number | undefined, all: number): boolean {
