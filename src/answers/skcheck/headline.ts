@@ -36,7 +36,7 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
       : `No stalled socket found among ${of}: ${doubts.join(', ')}`;
   }
   const stale = listed.filter(isStale);
-  const isUncertain = host.samples === 1 || isLikelyOnly(stale);
+  const isUncertain = host.samples === 1 || (stale.length === stalled && isLikelyOnly(stale));
   const probably = isUncertain ? 'probably ' : '';
   const pinned = pinnedWords(totals.pinned);
   const [largest] = stale.toSorted((a, b) => freedBytes(b) - freedBytes(a));
