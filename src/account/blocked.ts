@@ -358,7 +358,10 @@ class Forest {
 
   #task(address: bigint, what: string): Pick<Lock, 'ownerState' | 'ownerTask'> {
     if (this.#places.has(address)) return { ownerState: 'task', ownerTask: address };
-    this.#warnings.add('corrupt', `${what}: its owner ${hex(address)} is not a task that exists`);
+    this.#warnings.add(
+      'corrupt',
+      `${what}: its owner, task_struct ${hex(address)}, is no task of this kernel`,
+    );
     return { ownerState: 'not-a-task', ownerTask: 0n };
   }
 

@@ -68,7 +68,7 @@ interface Inotify {
 
 /** Maximum number of descriptors to read: a machine with 50,000 sockets has about 100,000. */
 const MAX_DESCRIPTORS = 500_000;
-export const INOTIFY_HIDES = 'users near their limits of inotify';
+export const INOTIFY_HIDES = 'users that nearly reached their inotify limits';
 
 /** Limits of inotify by user: above them programs report "no space left on device". @throws {HostError} */
 export function* inotify(host: HostReader): Generator<Finding> {
@@ -85,13 +85,21 @@ export function* inotify(host: HostReader): Generator<Finding> {
   }
 }
 
+/** Names the processes whose descriptors are not readable. */
+export function deniedWords(pids: readonly number[]): string {
+  const named = pids.slice(0, 3).join(', ');
+  const more = pids.length > 3 ? ` and ${pids.length - 3} more` : '';
+  return `descriptors of pid ${named}${more}: permission denied`;
+}
+
 /**
  * Counts descriptors. An instance that a process inherited by fork counts for both: nothing in /proc tells such
  * descriptors apart.
  */
 function usersOfInotify(host: HostReader): Map<number, Inotify> {
   const users = new Map<number, Inotify>();
-  let [denied, left] = [0, MAX_DESCRIPTORS];
+  const denied: number[] = [];
+  let left = MAX_DESCRIPTORS;
   for (const pid of listedPids(host.source)) {
     try {
       let [instances, watches] = [0, 0];
@@ -115,18 +123,11 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       if (error.code === 'unreadable') throw error;
-      if (!isAbsent(error)) denied++;
+      if (!isAbsent(error)) denied.push(Number(pid));
     }
   }
-  if (denied > 0)
-    host.miss(
-      'inotify',
-      INOTIFY_HIDES,
-      new HostError(
-        'denied',
-        `/proc/PID/fd of ${denied} ${denied === 1 ? 'process' : 'processes'}: permission denied`,
-      ),
-    );
+  if (denied.length > 0)
+    host.miss('inotify', INOTIFY_HIDES, new HostError('denied', deniedWords(denied)));
   return users;
 }
 

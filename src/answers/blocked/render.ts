@@ -113,11 +113,11 @@ export function blockedText(
   const longest = first?.waiters[0]?.seconds ?? null;
   const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;
   const lines = [
+    ...cycles.map((cycle) => cycleWords(cycle, locks)),
     capital(head) +
       (first && longest !== null
         ? ` Longest wait: ${duration(longest)}, for ${lockWords(first)}${first.owner ? `, owned by ${taskWords(first.owner)}` : ''}.`
         : ''),
-    ...cycles.map((cycle) => cycleWords(cycle, locks)),
   ].flatMap((line) => wrap(line, width));
   const below = new Map<number, BlockingLock[]>();
   for (const lock of locks)
@@ -136,7 +136,10 @@ export function blockedText(
         open.push({ lock: each, depth: depth + 1 });
     }
   };
-  for (const lock of locks) {
+  const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
+  for (const lock of locks.toSorted(
+    (a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)),
+  )) {
     if (printed.has(lock.id)) continue;
     lines.push('');
     print(rootOf(lock, locks));
@@ -188,22 +191,34 @@ function stackLines({ pid, stack }: BlockedTask): string[] {
 }
 
 function ownerWords({ owner, ownerState, readers, kind }: BlockingLock): string {
-  if (owner) return `owner ${taskWords(owner)}, ${stateWords(owner)}`;
+  if (owner)
+    return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
     case 'readers':
       return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
     case 'none':
       return 'no owner';
     case 'not-a-task':
-      return 'the owner is not a task that exists';
+      return 'its owner is no task of this kernel (it exited?), so it is probably never released';
     case 'not-recorded':
       return kind === 'rcu'
         ? 'waits for readers, which the kernel does not record'
-        : 'owner not recorded';
+        : EVENTS.has(kind)
+          ? 'the kernel does not record which task will signal it'
+          : 'the kernel does not record its owner';
     default:
       return 'owner unknown';
   }
 }
+
+/** Waits that another task, or an interrupt, ends: these have no owner. */
+const EVENTS: ReadonlySet<WaitKind> = new Set([
+  'completion',
+  'wait-queue',
+  'writeback',
+  'page-bit',
+  'bit',
+]);
 
 function stateWords(task: BlockedTask): string {
   return task.cpu === undefined
@@ -230,6 +245,8 @@ function lockWords(
   const { kind, address, bit, object, waiters } = lock;
   if (address === null) {
     const where = waiters[0]?.function ?? null;
+    if (kind === 'rcu' && where?.includes('srcu'))
+      return `SRCU grace period (in ${escapeText(where)})`;
     return where === null ? KINDS[kind] : `${KINDS[kind]} (in ${escapeText(where)})`;
   }
   const which = bit !== null && (kind === 'bit' || kind === 'page-bit') ? ` ${bit} of` : '';

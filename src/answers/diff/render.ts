@@ -53,6 +53,10 @@ export function categoryTable(
       ? verbose || bytes.some((one) => one !== 0)
       : depth > 0 && Math.abs(change ?? 0) > SMALL * largest;
   const shown = rows.filter(isShown);
+  const unchanged = rows.filter(
+    (row) =>
+      row.depth > 0 && row.change === 0 && !isShown(row) && row.bytes.some((one) => one !== 0),
+  ).length;
   const small = rows.filter(
     (row) => row.children.length === 0 && row.change !== 0 && !isShown(row),
   );
@@ -65,7 +69,7 @@ export function categoryTable(
     },
     ...courseColumns<Row>(shown, several),
   ];
-  return [renderTable(columns, shown, width), ...wrap(smallWords(small), width)]
+  return [renderTable(columns, shown, width), ...wrap(smallWords(small, unchanged), width)]
     .filter((line) => line !== '')
     .join('\n');
 }
@@ -77,7 +81,7 @@ function rowsOf(diff: CategoryDiff, depth: number): Row[] {
   return [{ ...diff, depth }, ...children.flatMap((child) => rowsOf(child, depth + 1))];
 }
 
-function smallWords(small: readonly Row[]): string {
+function smallWords(small: readonly Row[], unchanged: number): string {
   const known = small.flatMap(({ change }) => change ?? []);
   const unknown = small.length - known.length;
   const sum = known.reduce((all, one) => all + one, 0);
@@ -90,6 +94,11 @@ function smallWords(small: readonly Row[]): string {
     ...(unknown > 0
       ? [
           `${unknown === 1 ? '1 category' : `${formatCount(unknown)} categories`} cannot be compared (-v lists ${unknown === 1 ? 'it' : 'them'}).`,
+        ]
+      : []),
+    ...(unchanged > 0
+      ? [
+          `${unchanged === 1 ? '1 category that did not change is' : `${formatCount(unchanged)} categories that did not change are`} not listed.`,
         ]
       : []),
   ].join(' ');

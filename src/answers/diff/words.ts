@@ -39,7 +39,7 @@ function socketWords({
 }: Extract<Who, { kind: 'socket' }>): string {
   const owner = holder
     ? `pid ${holder.pid} (${holder.comm === null ? '?' : escapeText(holder.comm)}) fd ${holder.fd}`
-    : `inode ${inode ?? '?'} (no process)`;
+    : `inode ${inode ?? '?'} (no process has it open)`;
   const ends = [local, peer].flatMap((end) => (end === null || end === '' ? [] : escapeText(end)));
   return `${owner}: ${escapeText(protocol || family)} ${ends.join(' ← ')}`.trimEnd();
 }
@@ -210,7 +210,14 @@ function reasonWords({
       : []),
   ];
   if (parts.length === 0) return '';
-  return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.`;
+  const isCache = categories
+    .slice(0, 2)
+    .some(
+      ({ category: { category, change } }) =>
+        category === 'page-cache' && (change ?? 0) >= lost / 10,
+    );
+  const cache = isCache ? ' The kernel can reclaim most page cache when it needs memory.' : '';
+  return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.${cache}`;
 }
 
 /**

@@ -131,11 +131,12 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
     needs: ['kdump-mem leaks', 'kdump-mem procs --live --pid N --stacks'],
     without:
       'leaks uses the allocation counters of the kernel, if it has any (leaks --methods lists them). procs --stacks records page faults, but not mmap and brk.',
-    remedy: 'Run as root, and mount it: mount -t tracefs tracefs /sys/kernel/tracing.',
+    remedy: 'As root: mount -t tracefs tracefs /sys/kernel/tracing.',
   },
   bpftrace: {
     needs: ['kdump-mem leaks --engine bpftrace'],
-    without: 'leaks records through tracefs, and samples if there are too many events.',
+    without:
+      'leaks records through tracefs, if that is mounted, and samples if there are too many events.',
     remedy:
       'Install bpftrace 0.17.0 or newer, and run as root. It needs tracefs and a kernel that is not locked down.',
   },

@@ -1,6 +1,6 @@
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { Warning } from '../../walk/warnings.js';
-import { whereOf } from '../procs/text.js';
+import { cgroupColumn } from '../procs/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -28,7 +28,7 @@ export function growthText(
   return [
     ...growthWords(answer).map(wrapped),
     ...endedGrowingWords(answer).map(wrapped),
-    renderTable(columnsOf(verbose), listed.slice(0, limit), width),
+    renderTable(columnsOf(listed, verbose), listed.slice(0, limit), width),
     ...(more > 0 ? [wrapped(`${formatCount(more)} more: --limit N lists them.`)] : []),
     wrapped(samplesWords(answer)),
     ...notesOf(listed).map(wrapped),
@@ -41,7 +41,7 @@ export function growthPage(
   warnings: readonly Warning[],
   { listed, width, verbose = false }: GrowthTextOptions,
 ): WatchPage {
-  const { heading, rows, note } = tableLines(columnsOf(verbose), listed, width);
+  const { heading, rows, note } = tableLines(columnsOf(listed, verbose), listed, width);
   const ended = endedWords(answer);
   return {
     top: [...growthWords(answer), ...(ended === null ? [] : [ended])].flatMap((text) =>
@@ -80,7 +80,7 @@ function notesOf(listed: readonly GrownProcess[]): string[] {
       ];
 }
 
-function columnsOf(verbose: boolean): Column<GrownProcess>[] {
+function columnsOf(listed: readonly GrownProcess[], verbose: boolean): Column<GrownProcess>[] {
   const rate = (heading: string, of: 'perSecond' | 'low' | 'high', spare?: number) => ({
     heading,
     align: 'right' as const,
@@ -114,12 +114,7 @@ function columnsOf(verbose: boolean): Column<GrownProcess>[] {
         ]
       : []),
     { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
-    {
-      heading: 'WHERE',
-      value: ({ sample }) => whereOf(sample.who),
-      shrinks: { keeps: 'ends', least: 12 },
-      spare: 5,
-    },
+    ...cgroupColumn(listed, ({ sample }) => sample.who),
   ];
 }
 

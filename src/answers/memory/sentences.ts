@@ -25,7 +25,7 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
     ),
     ...(brief.length > 0
       ? [
-          `Not identified by this source, and counted in other rows: ${names(brief)}. -v gives the reasons.`,
+          `This source does not identify: ${names(brief)}. Their pages are counted in other rows, most of them in “unattributed”; -v gives the reasons.`,
         ]
       : []),
   ];

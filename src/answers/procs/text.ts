@@ -171,12 +171,7 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
         ]
       : []),
     { heading: 'COMMAND', value: commandOf },
-    {
-      heading: 'WHERE',
-      value: whereOf,
-      shrinks: { keeps: 'ends', least: 12 },
-      spare: 4,
-    },
+    ...cgroupColumn(processes, (process) => process),
   ];
 }
 
@@ -286,8 +281,24 @@ function cgroupTable(
   ];
 }
 
+/** Pod, container or cgroup of processes; no column if none is in any. */
+export function cgroupColumn<Row>(
+  rows: readonly Row[],
+  of: (row: Row) => Parameters<typeof whereOf>[0],
+): Column<Row>[] {
+  if (rows.every((row) => whereOf(of(row)) === '')) return [];
+  return [
+    {
+      heading: 'CGROUP',
+      value: (row) => whereOf(of(row)),
+      shrinks: { keeps: 'ends', least: 12 },
+      spare: 4,
+    },
+  ];
+}
+
 /** Returns the pod, container or cgroup of a process, and its pid there. */
-export function whereOf({ cgroup, nsPids }: Pick<ProcessIdentity, 'cgroup' | 'nsPids'>): string {
+function whereOf({ cgroup, nsPids }: Pick<ProcessIdentity, 'cgroup' | 'nsPids'>): string {
   const own = nsPids.length > 1 ? ` pid ${nsPids.at(-1)} inside` : '';
   if (cgroup?.pod) return `pod ${escapeText(cgroup.pod)}${own}`;
   if (cgroup?.container) return `container ${escapeText(cgroup.container.slice(0, 12))}${own}`;

@@ -54,9 +54,9 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
   const { found, limit } = answer;
   const groups = found.groups.slice(0, limit);
   const parts = [wrap(headline(answer), width).join('\n')];
-  if (groups.length > 0) parts.push(renderTable(GROUPS, groups, width));
-  if (found.groups.length > limit)
-    parts.push(`${formatCount(found.groups.length - limit)} more: --limit N lists them`);
+  const columns = groups.some(({ source }) => STATES[source] !== '') ? [...GROUPS, STATE] : GROUPS;
+  if (groups.length > 0) parts.push(renderTable(columns, groups, width));
+  if (found.groups.length > limit) parts.push(moreWords(found.groups.slice(limit)));
   const lines = found.references.map((one) => {
     const target = hex(answer.targetAt(one.target).address);
     const words = `${hex(one.address)} (${FORM_WORDS[one.form]} ${target}): ${identityWords(one.holder)}`;
@@ -66,6 +66,14 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
   parts.push(wrap(scannedWords(answer), width).join('\n'));
   return parts.join('\n\n');
 }
+
+/** Forms in the table of groups. */
+const FORM_HEADS: Readonly<Record<Form, string>> = {
+  pointer: 'to its start',
+  tagged: 'to its start, tagged',
+  interior: 'into it',
+  page: 'to its struct page',
+};
 
 const FORM_WORDS: Readonly<Record<Form, string>> = {
   pointer: 'pointer to',
@@ -80,7 +88,7 @@ function headline(answer: RefsAnswer): string {
   const others = [
     [free, 'from free memory'],
     [user, 'from data of processes and files'],
-    [target, 'from the targets themselves'],
+    [target, 'inside the targets themselves'],
   ] as const;
   const more = others
     .filter(([count]) => count > 0)
@@ -90,7 +98,7 @@ function headline(answer: RefsAnswer): string {
   const sentences = [
     `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
     ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
-    ...(more.length > 0 ? [`Not counted: ${more.join(', ')}.`] : []),
+    ...(more.length > 0 ? [`Not included: ${more.join(', ')}.`] : []),
   ];
   return sentences.join(' ');
 }
@@ -111,12 +119,26 @@ const GROUPS: readonly Column<ReferenceGroup>[] = [
     value: ({ forms }) =>
       Object.entries(forms)
         .filter(([, count]) => count > 0)
-        .map(([form]) => form)
+        .map(([form]) => FORM_HEADS[form as Form])
         .join(', '),
     spare: 1,
   },
-  { heading: 'STATE', value: ({ source }) => STATES[source] },
 ];
+
+const STATE: Column<ReferenceGroup> = {
+  heading: 'STATE',
+  value: ({ source }) => STATES[source],
+};
+
+/** Counts the holders that are not listed; the headline includes only those of the kernel. */
+function moreWords(groups: readonly ReferenceGroup[]): string {
+  let [included, others] = [0, 0];
+  for (const { source, references } of groups)
+    if (source === 'kernel') included += references;
+    else others += references;
+  const rest = others > 0 ? `, and ${formatCount(others)} that are not included above` : '';
+  return `${formatCount(groups.length)} more holders (${formatCount(included)} references${rest}): --limit N lists them.`;
+}
 
 const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {
   kernel: '',
@@ -139,17 +161,17 @@ export function holderWords({ kind, name, offset, member }: Omit<Holder, 'source
     case 'slab-padding':
       return `padding of ${named}`;
     case 'symbol':
-      return named;
+      return `variable ${named}`;
     case 'page-struct':
       return `struct page${at}`;
     case 'stack':
       return 'kernel stacks';
     case 'vmalloc-area':
-      return `area of ${named}`;
+      return `vmalloc area of ${named}`;
     case 'unknown':
       return 'unknown';
     default:
-      return 'pages';
+      return 'other pages';
   }
 }
 

@@ -44,7 +44,16 @@ export function skbProcessText(answer: ProcessAnswer, width: number | null = nul
   const hold = sockets.length === 1 ? 'holds' : 'hold';
   const sums = sumText(sum, `${formatSize(sum.payloadBytes)} of payload`);
   const headline = said(`${subject}: ${many} ${hold} ${sums}`, width);
-  return [headline, processTable(answer, width), ...more].join('\n\n');
+  const charged = sockets.reduce((bytes, { total }) => bytes + total.truesizeBytes, 0);
+  const note = chargedText(charged, sum);
+  const notes = note === undefined ? more : [said(note, width), ...more];
+  return [headline, processTable(answer, width), ...notes].join('\n\n');
+}
+
+/** Explains memory that the kernel does not charge to the sockets. */
+function chargedText(charged: number, { pinnedBytes }: Figures): string | undefined {
+  if (charged * 2 >= pinnedBytes) return undefined;
+  return `The kernel charges only ${formatSize(charged)} (TRUESIZE) to these sockets: ss shows that figure, and socket buffer limits (tcp_rmem, tcp_mem) do not limit PINNED.`;
 }
 
 type ProcessSocket = ProcessAnswer['sockets'][number];

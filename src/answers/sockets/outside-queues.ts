@@ -142,7 +142,7 @@ function many(count: number, noun: string): string {
 
 /** Meaning of the count of pages, in one sentence. */
 function unownedPages({ left }: OtherPages): string {
-  return `Upper limit of further network memory: ${many(left, 'page')} that this command does not attribute; kdump-mem memory does.`;
+  return `At most this much more may be network memory: ${many(left, 'page')} whose use this command does not determine. kdump-mem memory shows it.`;
 }
 
 /** The same, with the uses of all pages of the machine. */

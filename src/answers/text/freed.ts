@@ -8,10 +8,11 @@ import { formatSize } from './size.js';
  */
 export function killingText(pid: number, freed: Freed, pinnedBytes: number): string | undefined {
   const { low, high, keptByPools } = freed;
-  const killing = `Killing pid ${pid}`;
+  // Also true of a machine that no longer runs.
+  const killing = `Killing pid ${pid} would free`;
   if (high === null) {
-    if (low > 0) return `${killing} frees at least ${formatSize(low)} of socket memory.`;
-    return `The amount that killing pid ${pid} frees is unknown.`;
+    if (low > 0) return `${killing} at least ${formatSize(low)} of socket memory.`;
+    return `How much killing pid ${pid} would free is unknown.`;
   }
   const kept =
     keptByPools.low > 0
@@ -19,13 +20,13 @@ export function killingText(pid: number, freed: Freed, pinnedBytes: number): str
       : '';
   if (high === 0) {
     if (pinnedBytes === 0) return undefined;
-    if (kept) return `${killing} frees none of it.${kept}`;
-    return `${killing} alone frees none of it: all of it has another holder.`;
+    if (kept) return `${killing} none of it.${kept}`;
+    return `${killing} none of it: all of it has another holder.`;
   }
   const why = reasonsOf(freed).join(', ');
   const about = low < high && formatSize(low) === formatSize(high) ? 'about ' : '';
   const range = low === 0 ? `up to ${formatSize(high)}` : `${about}${rangeOf(low, high)}`;
-  return `${killing} frees ${range} of socket memory.${why === '' ? '' : ` May stay allocated: ${why}.`}${kept}`;
+  return `${killing} ${range} of socket memory.${why === '' ? '' : ` Of this, some may stay allocated: ${why}.`}${kept}`;
 }
 
 /** A cell of the table of processes. */

@@ -22,6 +22,8 @@ export function causesJson(
 /** A finding and the findings that are printed below it. */
 export interface FindingTree {
   readonly finding: Finding;
+  /** Why it is below another finding; undefined: it is not. */
+  readonly relation?: 'follows' | 'part';
   readonly below: readonly FindingTree[];
 }
 
@@ -47,6 +49,9 @@ export function concluded(
   }
   const treeOf = (index: number): FindingTree => ({
     finding: findings[index]!,
+    ...(above.has(index)
+      ? { relation: DETAILS.includes(findings[index]!.code) ? 'part' : 'follows' }
+      : {}),
     below: [...above]
       .filter(([, parent]) => parent === index)
       .map(([child]) => treeOf(child))
@@ -56,9 +61,7 @@ export function concluded(
     .flatMap((_, index) => (above.has(index) ? [] : [treeOf(index)]))
     .toSorted((a, b) => worst(a) - worst(b));
   return {
-    sentences: conclusion
-      ? [...conclusionSentences(conclusion, findings), ...(above.size > 0 ? [INDENTED] : [])]
-      : [],
+    sentences: conclusion ? conclusionSentences(conclusion, findings) : [],
     trees,
     next: (conclusion?.cause == null ? trees[0]?.finding : findings[conclusion.cause])?.next,
   };
@@ -66,9 +69,6 @@ export function concluded(
 
 /** Sockets that are not read: details of the memory that their process pins. */
 const DETAILS: readonly string[] = ['stalled-reader', 'unread-sockets'];
-
-/** Explains the indentation. */
-const INDENTED = 'Indented findings belong to, or follow from, the one above.';
 
 /** Place in {@link SEVERITIES} of the most severe finding of a tree. */
 function worst({ finding, below }: FindingTree): number {
@@ -114,7 +114,7 @@ export function conclusionSentences(
     const held = `${label}: ${when}, ${size(bytes)} (${ofTotal}) was ${escapeText(String(counter))}`;
     return largestPid == null
       ? [`${held}.`]
-      : [`${held}, ${size(largestRssBytes)} of it in ${process}.`];
+      : [`${held}.`, `Largest process: ${process}, RSS ${size(largestRssBytes)}.`];
   }
   const explaining = findings[cause]!;
   const [headline] = findingSentences(explaining);
@@ -127,16 +127,22 @@ export function conclusionSentences(
         ? [`Check ${process} too: it has ${size(largestRssBytes)} of anonymous memory.`]
         : []),
     ];
-  if (bytes == null) return cause === effect ? [] : [`${label}: ${named}.`];
+  if (bytes == null) {
+    const of = findings[effect]?.code === 'panic' ? ' of the panic' : '';
+    return cause === effect ? [] : [`${label}${of}: ${named}.`];
+  }
   // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".
   const pinned = explaining.code === 'vmalloc' ? named : named.replace(/^[^:]*: /, '');
   const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', and are not read'}.`;
-  const counted = `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter ${managedBytes == null ? 'includes' : 'included when memory ran out'}.`;
+  const counted =
+    managedBytes == null
+      ? `No kernel counter includes ${size(shortfallBytes)}; these sockets are ${percent(bytes, shortfallBytes)} of that.`
+      : `The OOM report leaves ${size(shortfallBytes)} in no kernel counter; this is ${percent(bytes, shortfallBytes)} of that.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
       : [
-          `Check ${process} too: it had ${size(largestRssBytes)}. If it normally needs less, it is the cause, or a part of it.`,
+          `${process} had more, ${size(largestRssBytes)}: if it normally needs less, it is a cause too.`,
         ];
   return [said, counted, ...wrong];
 }

@@ -32,7 +32,7 @@ function verdict(of: Figures): string {
   const victim = `pid ${text(of.pid)} (${text(of.comm)})`;
   switch (of.outcome) {
     case 'panic':
-      return `${killer} killed no process: the kernel panicked first (${text(of.panicOnOom)} vm.panic_on_oom).`;
+      return `${killer}: the kernel panicked instead of killing a process (${text(of.panicOnOom)} vm.panic_on_oom).`;
     case 'no-killable-process':
       return `${killer} found no process that it may kill.`;
     case 'exiting':
@@ -113,7 +113,7 @@ function rest(of: Figures): string[] {
       : []),
     ...(typeof hidden === 'number' && typeof managed === 'number' && hidden > managed / 10
       ? [
-          `${figureSize(hidden)} (${share(hidden, managed)} of MemTotal, ${figureSize(managed)}) was in no kernel counter; socket buffers and driver pages have none.`,
+          `${figureSize(hidden)} (${share(hidden, managed)} of MemTotal, ${figureSize(managed)}) was in no kernel counter; socket buffers and driver pages have none, and no RSS includes them.`,
         ]
       : []),
   ];
@@ -168,6 +168,7 @@ export function oomLines(
     ],
     oom.byName,
   );
+  lines.push(...survivorLines(oom.tasks, figures, width));
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
     lines.push(...memcgLine(path, counters, width));
   if (!verbose) return lines;
@@ -231,6 +232,23 @@ export function oomLines(
 }
 
 type Figures = Readonly<Record<string, Figure>>;
+
+/** Processes with the name of the only victim: the kill did not free their memory. */
+function survivorLines(
+  tasks: readonly ListedTask[],
+  { outcome, victims, pid, comm }: Figures,
+  width: number | null,
+): string[] {
+  if (outcome !== 'killed' || victims !== 1) return [];
+  const others = tasks.filter((task) => task.name === comm && task.pid !== pid);
+  const [largest] = others.toSorted((a, b) => b.rssBytes - a.rssBytes);
+  if (largest === undefined) return [];
+  const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
+  return wrap(
+    `Same name, not killed: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,
+    width,
+  );
+}
 
 /** The kernel and the machine on which memory ran out. */
 function machineLines(of: Figures, width: number | null): string[] {

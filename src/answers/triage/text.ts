@@ -19,12 +19,18 @@ export interface TriageTextOptions {
   readonly source: string;
   /** Shows everything that findings are based on, and commands for more. */
   readonly verbose?: boolean | undefined;
+  /** Why the finding is below another one. */
+  readonly relation?: FindingTree['relation'];
   /** Colours of severities; undefined: none. */
   readonly paint?: ((style: 'red' | 'yellow', text: string) => string) | undefined;
 }
 
 /** Notes have no colour. */
 const STYLES = { critical: 'red', warning: 'yellow' } as const;
+const RELATIONS = {
+  follows: 'Follows from the finding above.',
+  part: 'Part of the finding above.',
+} as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, findings, memory, and the next command. */
@@ -71,7 +77,7 @@ export function unreadWords(
   // One unreadable file may hide several things.
   const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
-    return `${escapeText(why)} (may hide ${hides.join(', and ')})`;
+    return `${escapeText(why)} (this may hide ${hides.join(', and ')})`;
   });
   const listed = verbose ? all : all.slice(0, MOST_UNREAD);
   const more = all.length - listed.length;
@@ -122,19 +128,20 @@ function isAllClear(answer: TriageAnswer): boolean {
 /** A finding: headline and code, further sentences, evidence, and with -v the command that shows more. */
 export function findingLines(
   finding: Finding,
-  { width, source, verbose, paint = (_, text) => text }: TriageTextOptions,
+  { width, source, verbose, relation, paint = (_, text) => text }: TriageTextOptions,
   titled = verbose === true,
 ): string[] {
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
-  const [headline, ...details] = findingSentences(finding);
+  const [headline, ...sentences] = findingSentences(finding);
+  const details = [...(relation ? [RELATIONS[relation]] : []), ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const label = LABELS[severity];
   const painted = severity === 'note' ? label : paint(STYLES[severity], label);
   const lines = [`${painted}  ${first}`, ...indented(rest)];
   if (details.length > 0) lines.push(...indented(wrap(details.join(' '), room)));
   const title = titled ? titleWords(finding) : undefined;
-  if (title !== undefined) lines.push(...indented(wrap(`Title: ${title}`, room)));
+  if (title !== undefined) lines.push(...indented(wrap(`Title for bug reports: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
   if (!verbose && severity === 'note') return lines;
@@ -181,7 +188,7 @@ export function treeLines(
   linesOf: typeof findingLines = findingLines,
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
-    const lines = linesOf(tree.finding, options);
+    const lines = linesOf(tree.finding, { ...options, relation: tree.relation });
     if (options.verbose)
       for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {

@@ -97,8 +97,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       ? []
       : [
           of.freedIfKilledBytes === null
-            ? 'The amount freed if the process is killed is unknown.'
-            : `Freed if killed: at least ${size(of.freedIfKilledBytes)}.`,
+            ? 'How much killing the process would free is unknown.'
+            : `Killing the process would free at least ${size(of.freedIfKilledBytes)}.`,
         ]),
   ],
   'queued-data-of-machine': (of) =>
@@ -118,13 +118,13 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : [
           `${size(of.unreadBytes)} is queued and pins about ${size(of.pinnedBytes)}; the send queues of local peers pin about ${size(of.peersBytes)}.`,
         ]),
-    `The newest data of each was at least ${text(of.ageSeconds)} s old.`,
+    `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>
     `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
   'low-memory': (of) => [
     `Low memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} in free blocks, below its ${lowWords(of)}.`,
-    'Watermarks do not count pages on per-CPU free lists.',
+    'Pages on per-CPU free lists are free too, but watermarks do not count them.',
   ],
   'low-available': (of) => [
     `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
@@ -238,7 +238,13 @@ const queued = (of: Figures): string =>
     ? skbsWords(of)
     : `Their queues contain ${size(of.payloadBytes)} of data`;
 const skbsWords = (of: Figures): string =>
-  `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data`;
+  `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data${timesWords(of)}`;
+
+/** Small packets keep whole blocks allocated. */
+function timesWords({ pinnedBytes, payloadBytes }: Figures): string {
+  const times = Math.round(Number(pinnedBytes) / Number(payloadBytes));
+  return Number.isFinite(times) && times >= 4 ? `, in blocks of ${times} times that size` : '';
+}
 
 function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Figures): Words {
   const shares = [
@@ -313,16 +319,17 @@ const DOING: Readonly<Record<string, (of: Figures) => string>> = {
   stopped: () => 'All its threads are stopped.',
   running: () => 'One of its threads is running.',
   receiving: () =>
-    'One of its threads waits in a receive call, on this socket or another (stack trace).',
-  polling: () => 'At least one of its threads is not hung: it waits for events (stack trace).',
-  elsewhere: (of) => `It waits in ${text(of.symbol)} (stack trace).`,
+    'According to its stack trace, one of its threads waits in a receive call, for this socket or another.',
+  polling: () =>
+    'According to its stack trace, one of its threads waits for events: the process is not hung.',
+  elsewhere: (of) => `According to its stack trace, it waits in ${text(of.symbol)}.`,
 };
 
 function stalledWords(of: Figures): Words {
   return [
     `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
     `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
-    `The newest data was ${text(of.ageSeconds)} s old.`,
+    `The newest data has been queued for ${text(of.ageSeconds)} s.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
   ];

@@ -13,7 +13,7 @@ import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
 import { categoryWords } from '../memory/words.js';
-import { whereOf } from '../procs/text.js';
+import { cgroupColumn } from '../procs/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';
@@ -103,7 +103,11 @@ export function watchText({ answer, store }: Watched, { width, limit }: ListOpti
     ...(processes.length === 0
       ? []
       : [
-          renderTable(known(PROCESS_COLUMNS, processes), processes.slice(0, limit), width),
+          renderTable(
+            known(processColumns(processes), processes),
+            processes.slice(0, limit),
+            width,
+          ),
           ...more(processes, limit),
         ]),
     wrapped(samplesWords(answer)),
@@ -162,7 +166,7 @@ export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
   ...RATES,
 ];
 
-export const PROCESS_COLUMNS: readonly Column<GrownProcess>[] = [
+export const processColumns = (rows: readonly GrownProcess[]): readonly Column<GrownProcess>[] => [
   { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
   {
     heading: 'HELD',
@@ -171,12 +175,7 @@ export const PROCESS_COLUMNS: readonly Column<GrownProcess>[] = [
   },
   ...RATES,
   { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
-  {
-    heading: 'WHERE',
-    value: ({ sample }) => whereOf(sample.who),
-    shrinks: { keeps: 'ends', least: 12 },
-    spare: 5,
-  },
+  ...cgroupColumn(rows, ({ sample }) => sample.who),
 ];
 
 /** Without the columns of rates where none is known yet. */

@@ -69,8 +69,15 @@ export function whatisText({ identities }: WhatisAnswer, width: number | null): 
 }
 
 /** What an address is part of, in a phrase. */
-export function identityWords({ frame, object }: Pick<Identity, 'frame' | 'object'>): string {
-  return object === null ? (frame === null ? 'not mapped' : 'unknown') : objectWords(object);
+export function identityWords({
+  frame,
+  object,
+  category,
+}: Pick<Identity, 'frame' | 'object' | 'category'>): string {
+  if (object === null) return frame === null ? 'not mapped' : 'unknown';
+  const words = objectWords(object);
+  if (object.kind !== 'page') return words;
+  return `${words}, ${category === null ? 'category unknown' : `in category “${anyCategoryWords(category)}”`}`;
 }
 
 function identityText(identity: Identity): string[] {
@@ -79,7 +86,7 @@ function identityText(identity: Identity): string[] {
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);
     lines.push(
-      `  Page frame ${hex(BigInt(frame))}, physical address ${hex(BigInt(physical))}. Category: ${of}.`,
+      `  Page frame ${hex(BigInt(frame))}, physical address ${hex(BigInt(physical))}.${identity.object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
     );
   }
   if (site !== null) lines.push(...siteText(site));

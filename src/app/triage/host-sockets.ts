@@ -8,9 +8,10 @@ import { type PinnedEstimate, sumPinned } from '../../skcheck/pinned.js';
 import { pinnedBy } from '../../skcheck/pinned-by-socket.js';
 import { SocketHistory } from '../../skcheck/socket-history.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
+import { deniedWords } from '../../triage/host-limits.js';
 import type { HostReader } from '../../triage/host-reader.js';
 
-const HIDES = 'memory pinned by sockets that are not read';
+const HIDES = 'memory pinned by unread sockets';
 /** Minimum size of a reported queue in bytes, as in a dump: smaller ones are common in healthy programs. */
 const MIN_STALLED_BYTES = 2 ** 20;
 /** Minimum for a process below 5 % of memory: this much in queues is a note. Bytes. */
@@ -44,16 +45,13 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     );
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
-  if (holders.denied.length > 0)
-    miss(`/proc/PID/fd of ${countWords(holders.denied.length)}: permission denied`);
+  if (holders.denied.length > 0) miss(deniedWords(holders.denied));
   return host.run('sockets', HIDES, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByProcess(observation, total);
     yield* stalledReaders(observation, total);
   });
 }
-
-const countWords = (count: number): string => `${count} ${count === 1 ? 'process' : 'processes'}`;
 
 interface Queues {
   readonly comm: string | null;

@@ -95,10 +95,10 @@ test('a deadlock, and a lock that its own waiter holds', () => {
     { locks: [2], pids: [3] },
   ];
   const lines = text(answer(locks, { cycles })).split('\n');
-  expect(lines[1]).toBe(
+  expect(lines[0]).toBe(
     'Deadlock of 2 tasks: pid 1 (task1) waits for mutex 0xffff888000001040, pid 2 (task2) waits for mutex 0xffff888000001000.',
   );
-  expect(lines[2]).toBe('Deadlock of 1 task: pid 3 (task3) waits for mutex 0xffff888000001080.');
+  expect(lines[1]).toBe('Deadlock of 1 task: pid 3 (task3) waits for mutex 0xffff888000001080.');
   for (const { address } of locks)
     expect(
       lines.filter((line) => line.trim().startsWith(`mutex 0x${address?.toString(16)}:`)),

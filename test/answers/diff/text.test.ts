@@ -170,7 +170,8 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
     applications and files   781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
       anonymous              781 MiB  1.14 GiB   +391 MiB  +8.68 MiB  grew each time
     kernel                  18.8 MiB  18.8 MiB  +8.00 KiB     +182 B  grew each time
-    1 more category changed, +8.00 KiB in total (-v lists it).
+    1 more category changed, +8.00 KiB in total (-v lists it). 3 categories that did
+    not change are not listed.
 
     PROCESS                  AFTER     CHANGE   RATE/MIN  TREND           STATUS
     pid 812 (java)         490 MiB   +390 MiB  +8.67 MiB  grew each time

@@ -99,7 +99,7 @@ test('what could not be read is listed, and the check is not among those made', 
   const { reader } = await found(closed);
   expect(reader.unread.map(({ check, why }) => [check, why])).toContainEqual([
     'sockets',
-    '/proc/PID/fd of 1 process: permission denied',
+    'descriptors of pid 7: permission denied',
   ]);
   expect(reader.checked).not.toContain('sockets');
   const { reader: own } = await found(host(100), false);

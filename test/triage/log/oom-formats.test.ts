@@ -330,7 +330,7 @@ describe('no victim', () => {
     const found = only(INVOKED, 'Mem-Info:', 'free:9 free_pcp:1 free_cma:0', line);
     expect(found.figures).toMatchObject({ outcome: 'panic', panicOnOom, pid: null, victims: 0 });
     expect(findingWords(found)).toContain(
-      `OOM killer invoked by x killed no process: the kernel panicked first (${panicOnOom} vm.panic_on_oom).`,
+      `OOM killer invoked by x: the kernel panicked instead of killing a process (${panicOnOom} vm.panic_on_oom).`,
     );
     expect(findingWords(found)).not.toContain('does not name');
   });

@@ -9,6 +9,7 @@ import { holderJson, holderWords } from '../../refs/render.js';
 import { wrap } from '../../text/cut.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import { share } from '../tree-table.js';
 import type { UnattributedJson } from './schema.js';
 
 export function unattributedJson({
@@ -36,7 +37,7 @@ const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
   'repeated-word': 'one repeated word',
   text: 'text',
   'network-frames': 'network packets',
-  'page-table': 'page table',
+  'page-table': 'resembles a page table',
   pointers: 'pointers',
   poison: 'freed objects (poison)',
   'high-entropy': 'compressed, encrypted or random',
@@ -74,13 +75,20 @@ export function unattributedText(
     scannedBytes === ramBytes
       ? ''
       : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
-  const none = `unreferenced: ${formatCount(unreferencedBlocks)} (${formatSize(unreferencedBytes)})`;
-  const headline = `${formatSize(bytes)} unattributed, in ${formatCount(blocks)} blocks; ${none}.${scanned}`;
+  const none =
+    unreferencedBlocks === 0
+      ? 'Each is referenced by a kernel pointer.'
+      : `No kernel pointer refers to ${formatCount(unreferencedBlocks)} of them (${formatSize(unreferencedBytes)}): they are leaked, or known only by page frame number or physical address.`;
+  const headline = `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks. ${blocks === 0 ? '' : none}${scanned}`;
   const parts = [wrap(headline, width).join('\n')];
-  const [first] = groups;
+  // A block without a reference may be leaked: it comes before a larger one that has a holder.
+  const first = groups.find(({ holder }) => holder === null) ?? groups[0];
   if (first !== undefined) parts.push(renderTable(COLUMNS, groups.slice(0, limit), width));
   if (groups.length > limit)
     parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);
-  if (first !== undefined) parts.push(`Next: kdump-mem refs ${hex(first.first)} ${source}`);
+  if (first !== undefined)
+    parts.push(
+      `Next: kdump-mem ${first.holder === null ? 'whatis' : 'refs'} ${hex(first.first)} ${source}`,
+    );
   return parts.join('\n\n');
 }

@@ -11,7 +11,7 @@ import { formatSize } from '../../text/size.js';
 import {
   CATEGORY_COLUMNS,
   headWords,
-  PROCESS_COLUMNS,
+  processColumns,
   samplesWords,
   shownCategories,
 } from '../render.js';
@@ -62,7 +62,7 @@ ${htmlTable<GrownCategory>({
 ${htmlTable<GrownProcess>({
   id: 'processes',
   caption: 'Processes with the most anonymous and shared memory, including swap.',
-  columns: PROCESS_COLUMNS,
+  columns: processColumns(answer.growth.processes),
   about: 'COMMAND',
   rows: answer.growth.processes.slice(0, limit),
 })}
