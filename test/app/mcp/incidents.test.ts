@@ -37,7 +37,7 @@ function conclusionsOf({ text, failed }: McpResult): string[] {
   const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
   return [
     ...lines.slice(0, 1),
-    ...lines.filter((line) => /^(?:Probable|Possible) cause: |^CRITICAL /.test(line)).slice(0, 1),
+    ...lines.filter((line) => /^(?:Probable|Possible) cause(?: of the panic)?: |^CRITICAL /.test(line)).slice(0, 1),
   ];
 }
 
@@ -85,7 +85,7 @@ test.each([
   ['logs/panic-stack-5.10.log', /in panics_recurse \[panics\]: stack guard page was hit/],
   ['logs/panic-hung-task-7.2.log', /Hung task: pid 134 \(panics-hang\)/],
   ['logs/panic-soft-lockup-5.10.log', /Soft lockup: CPU 1 stuck for 5 s in pid 109 \(insmod\)/],
-  ['logs/oom-6.12.log', /anonymous memory, 96\.0 MiB of it in pid 175 \(takeuser\)/],
+  ['logs/oom-6.12.log', /anonymous memory\. Largest process: pid 175 \(takeuser\), RSS 96\.0 MiB/],
 ])('%s: suggested calls alone lead to the culprit', async (source, culprit) => {
   const calls = await follow(fixtures, source, culprit);
   expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
