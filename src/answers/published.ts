@@ -16,6 +16,7 @@ import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
 import { mcpAnswerSchema } from './mcp/schema.js';
 import { memoryEndSchema, memorySchema } from './memory/schema.js';
 import { unattributedSchema } from './memory/unattributed/schema.js';
+import { unreachableSchema } from './memory/unreachable/schema.js';
 import { processFdsSchema, processSchema } from './process/schema.js';
 import { procsSchema } from './procs/schema.js';
 import { readSchema } from './read/schema.js';
@@ -67,6 +68,7 @@ export const schemas = {
   'kdump-mem.memory/1': memorySchema,
   'kdump-mem.memory-end/1': memoryEndSchema,
   'kdump-mem.memory-unattributed/1': unattributedSchema,
+  'kdump-mem.memory-unreachable/1': unreachableSchema,
   'kdump-mem.process/1': processSchema,
   'kdump-mem.process-fds/1': processFdsSchema,
   'kdump-mem.process-sample/1': processSampleSchema,

@@ -6,6 +6,7 @@ import { chosen } from '../account/processes/chosen.js';
 import type { ProcessGrouping } from '../account/processes/groups.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
 import { type RefsTargets, searchReferences } from '../account/references/search.js';
+import { describeUnreachable } from '../account/references/unreachable.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
@@ -15,6 +16,8 @@ import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
+import { unreachableJson } from '../answers/memory/unreachable/render.js';
+import type { UnreachableJson } from '../answers/memory/unreachable/schema.js';
 import { procsJson } from '../answers/procs/json.js';
 import type { ProcsJson } from '../answers/procs/schema.js';
 import { refsJson } from '../answers/refs/render.js';
@@ -187,6 +190,14 @@ export class Dump implements Disposable {
     const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
     const each = () => progress ?? (() => undefined);
     return refsJson(await searchReferences(kernel, symbols, targets, limit, each));
+  }
+
+  /** Returns allocations of a dump that no reference from memory in use was found to. */
+  async unreachable(progress?: Progress): Promise<UnreachableJson> {
+    const { kernel } = this;
+    const symbols = kernel instanceof NativeKernel ? kernel.symbolTable : undefined;
+    const each = () => progress ?? (() => undefined);
+    return unreachableJson(await describeUnreachable(kernel, symbols, each));
   }
 
   /** Closes the files. The object cannot be queried afterwards. Idempotent. */

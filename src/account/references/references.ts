@@ -101,7 +101,7 @@ export async function findReferences(
 }
 
 /** Memory that was not scanned. */
-class Unread {
+export class Unread {
   readonly #identifier: AddressIdentifier;
   readonly #pageSize: number;
   readonly #bytes = new Map<CategoryName | null, number>();

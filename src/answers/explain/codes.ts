@@ -38,6 +38,7 @@ import type { ExplainJson, Explanation, Explanations } from './schema.js';
 import { SKCHECK_REASONS, SKCHECK_WARNINGS, VERDICTS } from './skcheck.js';
 import { CAPTURE_FAULTS, SNAPSHOT_CONDITIONS, SNAPSHOT_LEFT_OUT } from './snapshot.js';
 import { ENDINGS, STACK_STOPS, STACK_WARNINGS } from './stacks.js';
+import { UNREACHABLE_REASONS_EXPLAINED } from './unreachable.js';
 import { SOURCES, TYPES_VERIFIED_EXPLAINED, WARNINGS } from './warnings.js';
 import { COURSES, LOSS_EXPLANATIONS, WATCH_DOUBTS, WATCH_VERDICTS } from './watch.js';
 
@@ -146,6 +147,11 @@ export const KINDS: readonly Kind[] = [
   kindOf('capture-fault', 'Faults of a snapshot', CAPTURE_FAULTS),
   kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOPS),
   kindOf('wait', 'What tasks wait for', WAITS),
+  kindOf(
+    'unreachable-reason',
+    'Why no reference leads to an allocation in use',
+    UNREACHABLE_REASONS_EXPLAINED,
+  ),
   kindOf('owner-state', 'Owner of a lock', OWNER_STATES),
   kindOf('rule-doubt', 'Why a custom rule could not be evaluated', RULE_DOUBTS_EXPLAINED),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERRORS),

@@ -49,7 +49,7 @@ function headline({ processes, captured, hidden = false }: ChosenProcs): string 
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const sockets =
-    network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
+    network === null || networkEstimated ? '' : `, ${formatSize(network)} in socket queues`;
   return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
 }
 
@@ -58,7 +58,7 @@ function headline({ processes, captured, hidden = false }: ChosenProcs): string 
  * figure is unknown.
  */
 function mostFreedWords(processes: ChosenProcs['processes']): string {
-  const most = largestBy(processes, ({ pid, freed }) => (pid === 1 ? null : freed));
+  const most = largestBy(processes, ({ freed }) => freed);
   if (most === undefined) return '';
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
@@ -96,10 +96,8 @@ function totalWords({ processes, hidden = false }: ChosenProcs): string {
 
 function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
   const others = [
-    ...(kernelThreads > 0
-      ? [`${formatCount(kernelThreads)} kernel ${kernelThreads === 1 ? 'thread' : 'threads'}`]
-      : []),
-    ...(zombies > 0 ? [`${formatCount(zombies)} ${zombies === 1 ? 'zombie' : 'zombies'}`] : []),
+    ...(kernelThreads > 0 ? [`${formatCount(kernelThreads)} kernel threads`] : []),
+    ...(zombies > 0 ? [`${formatCount(zombies)} zombies`] : []),
     ...(gone > 0 ? [`${formatCount(gone)} that exited during the scan`] : []),
   ];
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
@@ -150,11 +148,7 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    {
-      ...sizeColumn<ProcessFigures>('FREED IF KILLED', 'freed'),
-      // The kernel panics if init exits.
-      value: ({ pid, freed }) => (pid === 1 ? '-' : known(freed)),
-    },
+    sizeColumn('FREED IF KILLED', 'freed'),
     sizeColumn('USS', 'uss', 1),
     sizeColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),

@@ -41,8 +41,12 @@ export function identityJson(identity: Identity): IdentityJson {
     frame,
     category,
     object: object && objectJson(object),
-    site: site && { ...site, frames: site.frames.map(siteFrameJson) },
+    site: site && siteJson(site),
   };
+}
+
+export function siteJson(site: AllocationRecord): NonNullable<IdentityJson['site']> {
+  return { ...site, frames: site.frames.map(siteFrameJson) };
 }
 
 /** An object, as every answer that names one has it. */

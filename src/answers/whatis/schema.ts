@@ -6,6 +6,21 @@ import { address, count, kernelSchema, siteFrameSchema, warningSchema } from '..
 const offset = count;
 const pid = count;
 
+/** What the kernel noted when it allocated a page or an object. */
+export const siteSchema = z.strictObject({
+  source: z.enum(['page-owner', 'slab-tracks', 'allocation-tags']),
+  /** Whether it is the allocation of the slab object, or of the page. */
+  of: z.enum(['page', 'object']),
+  /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
+  frames: z.array(siteFrameSchema),
+  /** Thread and process; null: not noted. */
+  pid: pid.nullable(),
+  tgid: pid.nullable(),
+  comm: z.string().nullable(),
+  /** Seconds between boot and the allocation, without suspend; null: unknown. */
+  seconds: z.number().nullable(),
+});
+
 /** What an address is part of; offsets and sizes are bytes. Names are untrusted. */
 export const objectSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -78,21 +93,7 @@ export const identitySchema = z.strictObject({
   /** Null: unknown. */
   object: objectSchema.nullable(),
   /** What the kernel noted when it allocated the slab object, or else the page; null: nothing. */
-  site: z
-    .strictObject({
-      source: z.enum(['page-owner', 'slab-tracks', 'allocation-tags']),
-      /** Whether it is the allocation of the slab object, or of the page. */
-      of: z.enum(['page', 'object']),
-      /** Innermost first; one line of source from `allocation-tags`; empty: unknown. */
-      frames: z.array(siteFrameSchema),
-      /** Thread and process; null: not noted. */
-      pid: pid.nullable(),
-      tgid: pid.nullable(),
-      comm: z.string().nullable(),
-      /** Seconds between boot and the allocation, without suspend; null: unknown. */
-      seconds: z.number().nullable(),
-    })
-    .nullable(),
+  site: siteSchema.nullable(),
 });
 
 /** `kdump-mem whatis --json`, version 1. */

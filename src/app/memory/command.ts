@@ -16,6 +16,7 @@ import type { WatchOptions } from './watch.js';
 
 interface MemoryOptions extends AnswerOptions, PageOptions, WatchOptions {
   readonly unattributed?: true;
+  readonly unreachable?: true;
   readonly source?: LiveSource;
   readonly as?: FigureFormat;
   readonly cgroup?: string;
@@ -39,6 +40,8 @@ Examples:
   kdump-mem memory --vmcore vmcore --all        all of these lists in one answer
   kdump-mem memory --vmcore vmcore --unattributed
       unattributed pages by what refers to them, and what they contain
+  kdump-mem memory --vmcore vmcore --unreachable
+      allocations that no reference from memory in use was found to: possible leaks
   kdump-mem memory --live -v                    this machine, with the kernel’s own counters
   kdump-mem memory --live --as free             the figures of free(1), computed from these rows
   kdump-mem memory --live --watch               a refreshed table with changes
@@ -60,6 +63,12 @@ Exit status: 0 success, 1 a limit of --fail-on is exceeded, or crash and kdump-m
 verify), 2 wrong usage, 3 the dump or kernel could not be opened or read, 5 (with --strict) the answer is
 incomplete, or (with --fail-on) too incomplete to compare.`;
 
+/** Options that an answer from a pass over all memory does not have. */
+const NOT_OF_A_PASS = [
+  ...DEPTH_NAMES,
+  ...['from', 'source', 'prometheus', 'html', 'watch', 'failOn', 'cgroup'],
+];
+
 /** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */
 export function registerMemory(program: Command): void {
   const command = addSourceOptions(program.command('memory'))
@@ -80,16 +89,13 @@ export function registerMemory(program: Command): void {
       new Option(
         '--unattributed',
         'group unattributed pages of a dump by what refers to them and what they contain',
-      ).conflicts([
-        ...DEPTH_NAMES,
-        'from',
-        'source',
-        'prometheus',
-        'html',
-        'watch',
-        'failOn',
-        'cgroup',
-      ]),
+      ).conflicts(NOT_OF_A_PASS),
+    )
+    .addOption(
+      new Option(
+        '--unreachable',
+        'list allocations of a dump that no reference from memory in use was found to',
+      ).conflicts([...NOT_OF_A_PASS, 'unattributed']),
     )
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show the kernel’s counters, how each row is known, and all notes')
@@ -126,9 +132,9 @@ export function registerMemory(program: Command): void {
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(async (options: MemoryOptions) => {
-      if (options.unattributed) {
-        const { showUnattributed } = await import('./unattributed.js');
-        await showUnattributed(options);
+      if (options.unattributed || options.unreachable) {
+        const pass = await import('./memory-pass.js');
+        await (options.unattributed ? pass.showUnattributed : pass.showUnreachable)(options);
         return;
       }
       const [ask, origin, figures, files, json, text, metrics] = await Promise.all([

@@ -9,7 +9,8 @@ import { StructReader } from '../struct-reader.js';
 
 /** An area of the vmalloc address space. Addresses are kernel virtual. */
 export interface VmArea {
-  /** Address of its `struct vm_struct`. */
+  /** Address of its `struct vmap_area`, and of its `struct vm_struct`. */
+  readonly record: bigint;
   readonly vm: bigint;
   readonly address: bigint;
   /** Size in bytes, including the guard page at the end. */
@@ -104,7 +105,8 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
     }
     const pages = one.pointer('pages');
     const owns = (one.number('flags') & OWNS) !== 0 && pages !== 0n;
-    yield { vm, address, bytes, caller: one.pointer('caller'), pages, count, owns };
+    const record = view.address;
+    yield { record, vm, address, bytes, caller: one.pointer('caller'), pages, count, owns };
   }
 }
 

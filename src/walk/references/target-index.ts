@@ -31,6 +31,12 @@ export class Targets {
   #complete = new Uint8Array(16);
   #count = 0;
   readonly #others: VirtualTarget[] = [];
+  readonly #most: number;
+
+  /** @param most maximum number of targets */
+  constructor(most = MOST_TARGETS) {
+    this.#most = most;
+  }
 
   get size(): number {
     return this.#count + this.#others.length;
@@ -56,8 +62,8 @@ export class Targets {
   }
 
   #refuseMore(): void {
-    if (this.size < MOST_TARGETS) return;
-    throw tooMany(`more than ${MOST_TARGETS} targets`);
+    if (this.size < this.#most) return;
+    throw tooMany(`more than ${this.#most} targets`);
   }
 
   /**
@@ -204,6 +210,19 @@ export class IndexedTargets {
     const { pageSize } = kernel.facts;
     const frame = Math.floor(target.start / pageSize);
     return (kernel.pages.addressOfFrame(frame) ?? 0n) + BigInt(target.start % pageSize);
+  }
+
+  /** The target in frames that contains a physical address; -1: none. */
+  numberAt(physical: number): number {
+    const { starts, ends } = this.index;
+    const at = physical - this.#base;
+    let [low, high] = [0, starts.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (starts[middle]! <= at) low = middle + 1;
+      else high = middle;
+    }
+    return low > 0 && at < ends[low - 1]! ? low - 1 : -1;
   }
 
   /** Whether a target in frames contains a physical address. */

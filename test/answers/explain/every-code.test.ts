@@ -42,6 +42,7 @@ const NAMES = [
   ...['refs-1.references[].source', 'refs-1.groups[].source'],
   'site.of',
   'memory-unattributed-1.groups[].content',
+  ...['kind', 'referencedBy', 'content'].map((name) => `memory-unreachable-1.groups[].${name}`),
 ];
 
 interface Node {

@@ -6,6 +6,7 @@ import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
@@ -14,6 +15,7 @@ import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
+import { expectLost } from '../memory/lost.js';
 
 /** A boot and all that follows, where the machine is busy. */
 const MOST_MS = 300_000;
@@ -64,6 +66,7 @@ export function blockedSuite(kernel: LabKernel): void {
     let work = '';
     let guest: Guest | undefined;
     let dump: string;
+    let log = '';
     let answer: BlockedJson;
     /** Addresses of the locks, and pids of the programs’ threads. */
     const places = new Map<string, string>();
@@ -74,13 +77,17 @@ export function blockedSuite(kernel: LabKernel): void {
       guest = await bootGuest({
         kernel,
         memoryMiB: 256,
-        files: [guestTool('waits', kernel), guestModule('locks', kernel)],
+        files: [
+          guestTool('waits', kernel),
+          guestModule('locks', kernel),
+          guestModule('lost', kernel),
+        ],
         limitMs: 2 * MOST_MS,
       });
       const run = async (command: string): Promise<string> =>
         (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
-      await run('insmod /locks.ko');
-      const log = await run('dmesg');
+      await run('insmod /locks.ko; insmod /lost.ko');
+      log = await run('dmesg');
       const waits = await run('waits > /tmp/waits; cat /tmp/waits');
       // Grace periods end first.
       await run(
@@ -103,6 +110,14 @@ export function blockedSuite(kernel: LabKernel): void {
     afterAll(() => {
       guest?.kill();
       if (work) rmSync(work, { recursive: true, force: true });
+    });
+
+    // The same guest has lost memory as well: locks.ko opens a file and forgets it.
+    test('memory that a module lost is unreachable, and what it kept is not', async () => {
+      const printed = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', dump);
+      const found = unreachableSchema.parse(JSON.parse(printed.stdout));
+      expect(found).toMatchObject({ complete: true, warnings: [] });
+      expectLost(found, log, [['filp', 1]]);
     });
 
     const lockAt = (kind: string, address: string | undefined): Lock => {

@@ -1,0 +1,452 @@
+import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { bytesOf } from '../../kernel/bytes.js';
+import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import { PageExtensions } from '../../walk/allocations/page-extensions.js';
+import { type ContentKind, contentOf } from '../../walk/memory/contents.js';
+import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
+import { pointerPartOf, readOrNot } from '../../walk/named-read.js';
+import { alignedBlock } from '../../walk/pages/block.js';
+import { addressSpaces } from '../../walk/processes/address-spaces.js';
+import { passOver } from '../../walk/references/memory-pass.js';
+import {
+  FORMS,
+  PIECE_BYTES,
+  type PieceHits,
+  pieceScanner,
+} from '../../walk/references/piece-scan.js';
+import { REACHED, ReferenceGraph } from '../../walk/references/reach.js';
+import { StructReader } from '../../walk/struct-reader.js';
+import { type Warning, Warnings } from '../../walk/warnings.js';
+import { type AllocationRecord, AllocationRecords } from '../allocation-record.js';
+import { attempted } from '../memory/missed.js';
+import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
+import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
+import { Unread } from './references.js';
+import { type ProgressOf, refuseExtract } from './search.js';
+
+/**
+ * Known reason why nothing refers to an allocation in use. `split-block`: a page behind one that is reached may be
+ * part of its allocation, since alloc_pages_exact splits blocks into pages, and only the first has a pointer.
+ * `sysctl-table`: a registered table without entries, or one of boot, which the kernel never frees. `vmcoreinfo`: the
+ * text that a crash replaces by a safe copy.
+ */
+export const UNREACHABLE_REASONS = ['split-block', 'sysctl-table', 'vmcoreinfo'] as const;
+export type UnreachableReason = (typeof UNREACHABLE_REASONS)[number];
+
+/** Allocations that are alike, and that no reference from reachable memory was found to. */
+export interface UnreachableGroup {
+  readonly kind: Allocation['kind'];
+  /** Slab cache, or function that allocated the areas; null: pages, or unknown. Untrusted. */
+  readonly name: string | null;
+  /** Bytes of one allocation. */
+  readonly size: number;
+  allocations: number;
+  bytes: number;
+  /** `unreachable`: other allocations of the answer refer to each of them. */
+  readonly referencedBy: 'nothing' | 'unreachable';
+  readonly reason: UnreachableReason | null;
+  readonly content: ContentKind;
+  /** What the kernel noted when it allocated the first of them; null: nothing. */
+  readonly site: AllocationRecord | null;
+  /** Addresses of the first ones. */
+  readonly examples: readonly bigint[];
+}
+
+interface Amount {
+  allocations: number;
+  bytes: number;
+}
+
+/** Allocations of one kernel that no reference from reachable memory was found to. */
+export interface UnreachableAnswer {
+  readonly kernel: KernelFacts;
+  /** All allocations that were searched for: slab objects, page blocks, vmalloc areas. */
+  readonly searched: Amount;
+  /**
+   * Those in groups without a known reason, and with one. Null: unknown, since too much memory that may contain
+   * references is missing. There are no groups then: most of them would be in use.
+   */
+  readonly unreachable: Amount | null;
+  readonly explained: Amount | null;
+  /** Objects that may be allocated or free: they are in no group. */
+  readonly undecided: number;
+  /** Memory that may contain references, and how much of it was not read. */
+  readonly holderBytes: number;
+  readonly unreadBytes: number;
+  /** Largest first, those without a known reason before others. */
+  readonly groups: readonly UnreachableGroup[];
+  readonly complete: boolean;
+  readonly warnings: readonly Warning[];
+}
+
+/** Maximum share of the memory that may contain references, and of objects, that may be missing. */
+const MOST_MISSING = 1 / 1000;
+
+/** How the text of VMCOREINFO begins. */
+const VMCOREINFO = 'OSRELEASE=';
+
+/** Number of addresses in a group. */
+const MOST_EXAMPLES = 3;
+
+/**
+ * Finds allocations that nothing in use refers to: marks what globals, per-CPU data, stacks and registers refer to, and
+ * what that memory refers to in turn. Conservative: any word that looks like a pointer to an allocation, or into it, is
+ * one.
+ *
+ * @throws {KernelError} `unsupported-format` for an extract, `unsupported-layout`; {@link WalkError} `too-many-targets`
+ */
+export async function describeUnreachable(
+  kernel: Kernel,
+  symbols: SymbolsByAddress | undefined,
+  progress: ProgressOf,
+): Promise<UnreachableAnswer> {
+  refuseExtract(kernel, 'memory --unreachable');
+  if (kernel.facts.live) {
+    const message = 'running kernel: not supported by memory --unreachable (its memory changes)';
+    throw new KernelError('unsupported-format', message, { next: 'Use a dump.' });
+  }
+  const { physical } = kernel;
+  if (!physical) throw unsupportedLayout('this engine does not read physical memory');
+  const warnings = new Warnings(kernel.doubts);
+  const passing = progress('scanning page frames');
+  const identifier = new AddressIdentifier(kernel, symbols, warnings, passing);
+  const places = identifier.places();
+  if (!places) throw unsupportedLayout('page frames have no known categories');
+  const note = (message: string) => warnings.add('unreadable', message);
+  const ram = onlineRanges(kernel, ramRanges(kernel, note), note);
+  const all = new Allocations(kernel, places, ram, warnings, progress('searching slabs'));
+  const marking = new Marking(kernel, all);
+  for (const one of all.undecided) marking.graph.root(one);
+  if (all.undecided.length > 0)
+    note(`${all.undecided.length} slab objects may be allocated or free: they are not listed`);
+  marking.addRegisters();
+  attempted(warnings, 'page extensions', () => marking.addExtensions(ram));
+  const unread = new Unread(identifier, kernel.facts.pageSize);
+  const visitor = {
+    hits: marking.add.bind(marking),
+    missing(start: number, end: number, why: 'not-stored' | 'unreadable') {
+      let from = start;
+      while (from < end && isLowMemory(kernel, identifier, from)) from += kernel.facts.pageSize;
+      if (from < end) unread.add(from, end, why);
+    },
+  };
+  await passOver(physical, all.ranges, all.targets.index, visitor, progress('scanning memory'));
+  unread.note(warnings);
+  const split = marking.finish(warnings);
+  const grouping = new Grouping(kernel, all, warnings);
+  const searched = { allocations: 0, bytes: 0 };
+  const reading = progress('reading unreachable memory');
+  for (let number = 0; number < all.targets.size; number++) {
+    reading(number / all.targets.size);
+    if (all.allocationOf(number) !== number || !all.isCandidate(number)) continue;
+    searched.allocations++;
+    searched.bytes += all.targets.at(number).length;
+    const state = marking.graph.states[number]!;
+    if (state === REACHED && !split.has(number)) continue;
+    grouping.add(number, split.has(number), state !== 0);
+  }
+  const holderBytes = all.ranges.reduce((total, { start, end }) => total + end - start, 0);
+  const isUnknown =
+    unread.bytes > MOST_MISSING * holderBytes ||
+    all.undecided.length > MOST_MISSING * searched.allocations;
+  const groups = isUnknown ? [] : grouping.result();
+  const sum = (isOf: (group: UnreachableGroup) => boolean): Amount => {
+    const some = groups.filter(isOf);
+    return {
+      allocations: some.reduce((total, { allocations }) => total + allocations, 0),
+      bytes: some.reduce((total, { bytes }) => total + bytes, 0),
+    };
+  };
+  return {
+    kernel: kernel.facts,
+    searched,
+    unreachable: isUnknown ? null : sum(({ reason }) => reason === null),
+    explained: isUnknown ? null : sum(({ reason }) => reason !== null),
+    undecided: all.undecided.length,
+    holderBytes,
+    unreadBytes: unread.bytes,
+    groups,
+    complete: warnings.complete,
+    warnings: warnings.list(),
+  };
+}
+
+/**
+ * Whether memory is the first MiB of x86, reserved, in the dump of a crash kernel. Linux keeps no data there
+ * (reserve_real_mode, since 5.5 where there is a crash kernel), and a crash kernel does not dump it.
+ */
+function isLowMemory(kernel: Kernel, identifier: AddressIdentifier, address: number): boolean {
+  const { arch, pageSize } = kernel.facts;
+  if (arch !== 'x86_64' || kernel.crashed !== true || address >= LOW_MEMORY) return false;
+  return identifier.categoryOf(Math.floor(address / pageSize)) === 'reserved-other';
+}
+
+const LOW_MEMORY = 2 ** 20;
+
+/** References, while they are found. */
+class Marking {
+  readonly graph: ReferenceGraph;
+  readonly #kernel: Kernel;
+  readonly #all: Allocations;
+  /** Allocations whose first byte a word has the address of, other than a word in a stack. */
+  readonly #exact: Uint8Array;
+
+  constructor(kernel: Kernel, all: Allocations) {
+    this.#kernel = kernel;
+    this.#all = all;
+    this.graph = new ReferenceGraph(all.targets.size);
+    this.#exact = new Uint8Array(all.targets.size);
+  }
+
+  /** Adds the references in some memory. */
+  add(start: number, { words, targets, forms }: PieceHits): void {
+    for (let hit = 0; hit < words.length; hit++) {
+      const target = targets[hit]!;
+      const source = this.#all.sourceOf(start + 8 * words[hit]!, target);
+      if (source === NO_SOURCE) continue;
+      const to = this.#all.allocationOf(target);
+      if (source === ROOT || source === STACK) this.graph.root(to);
+      else this.graph.add(source, to);
+      if (source !== STACK && source !== to && FORMS[forms[hit]!] === 'pointer')
+        this.#exact[to] = 1;
+    }
+  }
+
+  /** Adds what the registers of CPUs refer to. */
+  addRegisters(): void {
+    for (const note of this.#kernel.cpuNotes?.notes ?? []) {
+      const length = note.byteLength - (note.byteLength % 8);
+      const bytes = new Uint8Array(note.buffer, note.byteOffset, length).slice().buffer;
+      const scan = pieceScanner(() => 0, this.#all.targets.index, PIECE_BYTES);
+      const { targets } = scan({ length, bytes });
+      for (const target of targets) this.graph.root(this.#all.allocationOf(target));
+    }
+  }
+
+  /** `mem_section.page_ext` is the address that the extension of frame 0 would have: not in the array. */
+  addExtensions(ram: readonly FrameRange[]): void {
+    if (!StructReader.ifPresent(this.#kernel, 'mem_section', ['page_ext'])) return;
+    if (this.#kernel.symbol('page_ext_size') === undefined) return;
+    const extensions = new PageExtensions(this.#kernel);
+    const page = BigInt(this.#kernel.facts.pageSize);
+    const { size, perSection } = extensions;
+    for (const range of ram)
+      for (
+        let frame = range.start - (range.start % perSection);
+        frame < range.end;
+        frame += perSection
+      ) {
+        const start = extensions.addressOf(frame);
+        if (start === undefined) continue;
+        for (let at = start - (start % page); at < start + BigInt(size * perSection); at += page) {
+          const number = this.#all.numberOf(at);
+          if (number >= 0) this.graph.root(number);
+        }
+      }
+  }
+
+  /** Marks what is reached. Returns pages that may be part of the allocation of the page before them. */
+  finish(warnings: Warnings): ReadonlySet<number> {
+    for (const { from, to } of this.#all.implied) {
+      const [area, other] = [this.#all.numberOf(from), this.#all.numberOf(to)];
+      if (area >= 0 && other >= 0) this.graph.add(area, other);
+    }
+    this.graph.reach();
+    attempted(warnings, 'page tables of processes', () => this.#addPageTables());
+    const split = this.#splitPages();
+    for (const number of split) this.graph.root(number);
+    this.graph.reach();
+    return split;
+  }
+
+  #splitPages(): Set<number> {
+    const split = new Set<number>();
+    let end = 0;
+    let next = -1;
+    for (let number = 0; number < this.#all.targets.size; number++) {
+      const frame = this.#all.singlePage(number);
+      if (frame < 0) continue;
+      if (this.graph.states[number] === REACHED) {
+        // A reached page within the block may be one of its pages, too.
+        if (frame >= end || frame !== next)
+          end = this.#exact[number] === 1 ? frame + alignedBlock(frame) : frame;
+        next = frame + 1;
+        continue;
+      }
+      if (frame !== next && this.#all.isTable(frame - 1)) {
+        let first = frame - 1;
+        while (this.#all.isTable(first - 1)) first--;
+        [next, end] = [frame, first + alignedBlock(first)];
+      }
+      if (frame !== next || frame >= end) continue;
+      split.add(number);
+      next++;
+    }
+    return split;
+  }
+
+  /**
+   * Upper page tables of processes are unattributed before 6.9. Page tables refer to them, by frame; only where some
+   * pages are not reached are they walked.
+   */
+  #addPageTables(): void {
+    const { pageSize } = this.#kernel.facts;
+    const left = new Map<number, number>();
+    for (let number = 0; number < this.#all.targets.size; number++) {
+      const frame = this.#all.singlePage(number);
+      if (frame >= 0 && this.graph.states[number] !== REACHED) left.set(frame, number);
+    }
+    if (left.size === 0) return;
+    const table = (frame: number): void => {
+      const number = left.get(frame);
+      if (number !== undefined) this.graph.root(number);
+    };
+    for (const address of this.#kernel.pageTables?.() ?? []) table(Math.floor(address / pageSize));
+    const spaces = addressSpaces(this.#kernel).map(({ pgd }) => pgd);
+    for (const pgd of [...spaces, ...pagesOfKernelSpaces(this.#kernel)])
+      this.#kernel.userPages?.(pgd, {
+        table,
+        page: () => {},
+        absent: () => {},
+        missing: (_page, _pages, error) => {
+          throw error;
+        },
+      });
+  }
+}
+
+/** Top page tables of address spaces that the kernel has for itself: to write to code, and to call EFI. */
+function pagesOfKernelSpaces(kernel: Kernel): bigint[] {
+  const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
+  const pointers = ['poking_mm', 'text_poke_mm'].flatMap((name) => {
+    const at = kernel.symbol(name);
+    return at === undefined ? [] : [pointerPartOf(kernel, name, at, at)];
+  });
+  const spaces = [...pointers, kernel.symbol('efi_mm') ?? 0n].filter((mm) => mm !== 0n);
+  return spaces.map((mm) => memory.read(mm).pointer('pgd')).filter((pgd) => pgd !== 0n);
+}
+
+type Group = UnreachableGroup & { readonly examples: bigint[] };
+
+/** Groups what is not reached. */
+class Grouping {
+  readonly #kernel: Kernel;
+  readonly #all: Allocations;
+  readonly #warnings: Warnings;
+  readonly #records: AllocationRecords;
+  readonly #memory;
+  readonly #groups = new Map<string, Group>();
+  readonly #sysctl: (address: bigint, bytes: number) => boolean;
+  #unread = 0;
+
+  constructor(kernel: Kernel, all: Allocations, warnings: Warnings) {
+    const { arch, pageSize } = kernel.facts;
+    const memoryEnd = kernel.memoryEnd?.() ?? Number.POSITIVE_INFINITY;
+    this.#kernel = kernel;
+    this.#all = all;
+    this.#warnings = warnings;
+    this.#records = new AllocationRecords(kernel, warnings);
+    this.#memory = { arch, pageSize, memoryEnd };
+    this.#sysctl = sysctlTest(kernel);
+  }
+
+  add(number: number, isSplit: boolean, isHeld: boolean): void {
+    const one = attempted(this.#warnings, 'an allocation', () => this.#all.describe(number));
+    if (!one) return;
+    const { kind, bytes, address } = one;
+    const name = kind === 'pages' ? null : one.name;
+    const isSysctl = kind === 'slab-object' && this.#sysctl(address, bytes);
+    const reason = isSplit
+      ? 'split-block'
+      : isSysctl
+        ? 'sysctl-table'
+        : kind === 'pages' && this.#isVmcoreinfo(address)
+          ? 'vmcoreinfo'
+          : null;
+    const referencedBy = isHeld && !isSplit ? 'unreachable' : 'nothing';
+    const content = this.#contentOf(address, bytes);
+    const site = this.#siteOf(one);
+    const frames = site?.frames.map(({ symbol, offset, line }) => `${symbol} ${offset} ${line}`);
+    const key = [kind, name, bytes, referencedBy, reason, content, ...(frames ?? [])].join();
+    const group: Group = this.#groups.get(key) ?? {
+      kind,
+      name,
+      size: bytes,
+      allocations: 0,
+      bytes: 0,
+      referencedBy,
+      reason,
+      content,
+      site,
+      examples: [],
+    };
+    this.#groups.set(key, group);
+    group.allocations++;
+    group.bytes += bytes;
+    if (group.examples.length < MOST_EXAMPLES) group.examples.push(address);
+  }
+
+  #siteOf(one: Allocation): AllocationRecord | null {
+    if (one.kind === 'slab-object') return this.#records.ofObject(one.object);
+    return one.kind === 'pages' ? this.#records.ofPage(one.frame, one.frame) : null;
+  }
+
+  #isVmcoreinfo(address: bigint): boolean {
+    const start = readOrNot(() => this.#kernel.read(address, VMCOREINFO.length));
+    return start !== undefined && Buffer.from(bytesOf(start)).toString('latin1') === VMCOREINFO;
+  }
+
+  /** The most frequent kind of the pages that are not zero. */
+  #contentOf(address: bigint, bytes: number): ContentKind {
+    const kinds = new Map<ContentKind, number>();
+    for (let at = 0; at < bytes; at += this.#memory.pageSize) {
+      const length = Math.min(this.#memory.pageSize, bytes - at);
+      let kind: ContentKind = 'unreadable';
+      try {
+        ({ kind } = contentOf(this.#kernel.read(address + BigInt(at), length), this.#memory));
+      } catch (error) {
+        if (!(error instanceof ReadError)) throw error;
+        this.#unread += length;
+      }
+      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+    }
+    kinds.delete('zero');
+    return [...kinds].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 'zero';
+  }
+
+  result(): UnreachableGroup[] {
+    if (this.#unread > 0)
+      this.#warnings.add('unreadable', `${this.#unread} bytes of allocations cannot be read`);
+    const rank = ({ reason }: UnreachableGroup): number => (reason === null ? 0 : 1);
+    return [...this.#groups.values()].toSorted((a, b) => rank(a) - rank(b) || b.bytes - a.bytes);
+  }
+}
+
+/**
+ * Returns the test for a `struct ctl_table_header`. The directory of a sysctl table has links to its entries: nothing refers
+ * to the header of a table without entries, nor to that of a table that contains others (before 6.6).
+ */
+function sysctlTest(kernel: Kernel): (address: bigint, bytes: number) => boolean {
+  const reader = StructReader.ifPresent(kernel, 'ctl_table_header', ['root', 'ctl_table_arg']);
+  const root = kernel.symbol('sysctl_table_root');
+  const bases = [
+    'sysctl_base_table',
+    'kernel_base_table',
+    'fs_base_table',
+    'vm_base_table',
+    'debug_base_table',
+    'dev_base_table',
+  ]
+    .map((name) => kernel.symbol(name))
+    .filter((address) => address !== undefined);
+  if (!reader || root === undefined) return () => false;
+  const size = kernel.struct('ctl_table_header')?.size ?? 0;
+  return (address, bytes) => {
+    if (bytes < size) return false;
+    const [own, table] = readOrNot(() => {
+      const view = reader.read(address);
+      return [view.pointer('root'), view.pointer('ctl_table_arg')] as const;
+    }) ?? [0n, 0n];
+    return own === root || bases.includes(table);
+  };
+}

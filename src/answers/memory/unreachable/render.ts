@@ -1,0 +1,134 @@
+import {
+  UNREACHABLE_REASONS,
+  type UnreachableAnswer,
+  type UnreachableGroup,
+} from '../../../account/references/unreachable.js';
+import { hex } from '../../../base/hex.js';
+import { kernelJson } from '../../kernel-json.js';
+import { siteName } from '../../leaks/site-words.js';
+import { wrap } from '../../text/cut.js';
+import { escapeText } from '../../text/escape.js';
+import { formatCount, formatSize } from '../../text/size.js';
+import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import { siteJson } from '../../whatis/render.js';
+import { CONTENT_WORDS } from '../unattributed/render.js';
+import type { UnreachableJson } from './schema.js';
+
+export function unreachableJson({
+  kernel,
+  groups,
+  warnings,
+  ...answer
+}: UnreachableAnswer): UnreachableJson {
+  return {
+    schema: 'kdump-mem.memory-unreachable/1',
+    kernel: kernelJson(kernel),
+    ...answer,
+    groups: groups.map(({ site, examples, ...group }) => ({
+      ...group,
+      site: site && siteJson(site),
+      examples: examples.map(hex),
+    })),
+    warnings: [...warnings],
+  };
+}
+
+const COLUMNS: readonly Column<UnreachableGroup>[] = [
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  {
+    heading: 'ALLOCATIONS',
+    align: 'right',
+    value: ({ allocations }) => formatCount(allocations),
+  },
+  { heading: 'SIZE', align: 'right', value: ({ size }) => formatSize(size) },
+  {
+    heading: 'KIND',
+    value: kindWords,
+    shrinks: { keeps: 'ends', least: 16 },
+  },
+  {
+    heading: 'REFERENCED BY',
+    value: ({ referencedBy, reason }) =>
+      reason ?? (referencedBy === 'nothing' ? 'nothing' : 'unreachable memory'),
+  },
+  {
+    heading: 'CONTENT',
+    value: ({ content }) => CONTENT_WORDS[content],
+    shrinks: { keeps: 'words', least: 8 },
+  },
+  { heading: 'FIRST', value: ({ examples: [first] }) => hex(first ?? 0n), spare: 1 },
+];
+
+const SITE: Column<UnreachableGroup> = {
+  heading: 'ALLOCATION SITE',
+  value: ({ site }) => (site === null ? '' : siteName(site)),
+  shrinks: { keeps: 'ends', least: 16 },
+};
+
+function kindWords({ kind, name }: UnreachableGroup): string {
+  if (kind === 'pages') return 'pages';
+  if (kind === 'slab-object') return escapeText(name ?? '?');
+  return `area of ${name === null ? '?' : escapeText(name)}`;
+}
+
+/** A sentence, the groups, what else is known, and the next command. */
+export function unreachableText(
+  answer: UnreachableAnswer,
+  { limit, width, verbose }: ListOptions & { readonly verbose: boolean },
+  source: string,
+): string {
+  const { groups, explained, complete } = answer;
+  const open = groups.filter(({ reason }) => reason === null);
+  const shown = verbose ? groups : open;
+  const parts = [wrap(headline(answer), width).join('\n')];
+  const hasSites = shown.some(({ site }) => site !== null);
+  const columns = hasSites ? [...COLUMNS, SITE] : COLUMNS;
+  if (shown.length > 0) parts.push(renderTable(columns, shown.slice(0, limit), width));
+  if (shown.length > limit)
+    parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
+  if (explained !== null && explained.allocations > 0) {
+    const known = `Not counted, since the reason is known: ${formatCount(explained.allocations)} (${formatSize(explained.bytes)}), ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
+    parts.push(wrap(known, width).join('\n'));
+  }
+  if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
+  const first = open[0]?.examples[0];
+  if (first !== undefined) parts.push(`Next: kdump-mem whatis ${hex(first)} ${source}`);
+  return parts.join('\n\n');
+}
+
+const CAUTION =
+  'An unreachable allocation may be in use: references by frame number, physical address or offset are not found.';
+
+function headline(answer: UnreachableAnswer): string {
+  const { unreachable, searched, complete, unreadBytes, holderBytes, undecided } = answer;
+  const of = `of ${formatCount(searched.allocations)} allocations (${formatSize(searched.bytes)})`;
+  const lost = [
+    ...(unreadBytes > 0
+      ? [
+          `${formatSize(unreadBytes)} of the ${formatSize(holderBytes)} that may contain references could not be read.`,
+        ]
+      : []),
+    ...(undecided > 0 ? [`${formatCount(undecided)} objects may be allocated or free.`] : []),
+  ];
+  if (unreachable === null)
+    return [`Unknown which allocations are unreachable, ${of}.`, ...lost].join(' ');
+  const incomplete = complete
+    ? []
+    : ['Incomplete: some of them may be in use, and others missing.', ...lost];
+  const found =
+    unreachable.allocations === 0
+      ? `${complete ? 'No allocation is unreachable' : 'No unreachable allocation was found'}, ${of}.`
+      : `${complete ? '' : 'Possibly '}${formatSize(unreachable.bytes)} unreachable, in ${formatCount(unreachable.allocations)} ${of}: no reference from memory in use was found.`;
+  return [found, ...incomplete].join(' ');
+}
+
+function reasonWords({ groups }: UnreachableAnswer): string {
+  const counts = UNREACHABLE_REASONS.map((reason) => {
+    const some = groups.filter((group) => group.reason === reason);
+    return { reason, many: some.reduce((sum, { allocations }) => sum + allocations, 0) };
+  });
+  return counts
+    .filter(({ many }) => many > 0)
+    .map(({ reason, many }) => `${formatCount(many)} ${reason}`)
+    .join(', ');
+}

@@ -1,0 +1,61 @@
+import type { ProgressOf } from '../../account/references/search.js';
+import { describeUnattributed } from '../../account/references/unattributed.js';
+import { describeUnreachable } from '../../account/references/unreachable.js';
+import type { SymbolsByAddress } from '../../account/whatis.js';
+import { unattributedJson, unattributedText } from '../../answers/memory/unattributed/render.js';
+import { unreachableJson, unreachableText } from '../../answers/memory/unreachable/render.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { type AnswerOptions, present } from '../kit/answer.js';
+import { UsageError } from '../kit/failure.js';
+import { openNativeSource, sourceWords } from '../kit/kernel-source.js';
+import { Progress } from '../kit/terminal.js';
+
+interface PassOptions extends AnswerOptions {
+  readonly limit?: number;
+  readonly verbose?: true;
+}
+
+/** Prints groups of unattributed pages. @throws {UsageError} */
+export async function showUnattributed(options: PassOptions): Promise<void> {
+  const found = await overMemory(options, '--unattributed', describeUnattributed);
+  const { limit = 20 } = options;
+  present(found, options, {
+    toJson: unattributedJson,
+    toText: (answer, width) => unattributedText(answer, { limit, width }, sourceWords(options)),
+  });
+}
+
+/** Prints groups of unreachable allocations. @throws {UsageError} */
+export async function showUnreachable(options: PassOptions): Promise<void> {
+  const found = await overMemory(options, '--unreachable', describeUnreachable);
+  const { limit = 20, verbose = false } = options;
+  present(found, options, {
+    toJson: unreachableJson,
+    toText: (answer, width) =>
+      unreachableText(answer, { limit, width, verbose }, sourceWords(options)),
+  });
+}
+
+/** Computes an answer from a pass over all memory of a dump. */
+async function overMemory<Answer>(
+  options: PassOptions,
+  name: string,
+  ask: (
+    kernel: Kernel,
+    symbols: SymbolsByAddress | undefined,
+    progress: ProgressOf,
+  ) => Promise<Answer>,
+): Promise<Answer> {
+  if (options.engine === 'crash' || options.engine === 'verify')
+    throw new UsageError(`${name} does not support --engine crash or verify`);
+  if (options.live)
+    throw new UsageError(`${name} needs a dump: the memory of a running kernel changes`);
+  const kernel = await openNativeSource(options);
+  const progress = new Progress();
+  try {
+    return await ask(kernel, kernel.symbolTable, (doing) => progress.of(doing));
+  } finally {
+    progress.clear();
+    kernel.close();
+  }
+}
