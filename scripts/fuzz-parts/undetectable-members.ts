@@ -244,7 +244,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.fsType'],
     ],
-    why: 'Names of files and of kinds of file systems are free text and kept once. Whose pages they are does not change.',
+    why: 'Names of kinds of file systems, and of files that are in no directory (memfd, System V), are free text and kept once. A name in a directory has a hash of it and of the directory. Whose pages they are does not change.',
   },
   {
     members: [
@@ -354,7 +354,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['slab.memcg_data', 'page.memcg_data', 'slab.obj_exts'],
-    differs: ['unattributed.chargedBytes', 'cgroups'],
+    differs: ['unattributed.chargedBytes', 'cgroups', 'file.cgroups'],
     why: 'Which cgroup a page is charged to only the page says; cgroups’ own counters run in batches.',
   },
   {

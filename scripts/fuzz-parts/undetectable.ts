@@ -6,7 +6,7 @@ import { UNDETECTABLE } from './undetectable-members.js';
  */
 const FREE: readonly RegExp[] = [
   // Names and numbers that are shown as they are.
-  /^task_struct\.(comm|flags|files|tasks)$/,
+  /^task_struct\.comm$/,
   /^(module|proto|net_device)\.name$/,
   /^net\.ns\.inum$/,
   /^inode\.i_ino$/,
@@ -27,7 +27,7 @@ const FREE: readonly RegExp[] = [
   /^sk_buff\.(cloned|fclone)$/,
   /^page\._refcount/,
   // Another object of the same kind is as good.
-  /^(file\.(f_op|private_data|f_inode)|socket\.file|fdtable\.|files_struct\.|request_sock\.|socket_alloc\.|sockfs_inode\.|sock\.sk_socket|cgroup|css_set|kernfs|rq\.)/,
+  /^(file\.(f_op|private_data|f_inode)|socket\.file|request_sock\.|socket_alloc\.|sockfs_inode\.|sock\.sk_socket|rq\.)/,
   // Which objects wait in a CPU's sheaf only its size says (docs/internals/undetectable.md).
   /^slab_sheaf\.size$/,
   /^timekeeper\./,
@@ -35,9 +35,19 @@ const FREE: readonly RegExp[] = [
   /^memory$/,
 ];
 
-/** Whether another value in a member, by its label (`sk_buff.len`), can be seen to be wrong. */
-export function isDetectable(label: string): boolean {
-  return !FREE.some((pattern) => pattern.test(label));
+/** The same in extracts of earlier versions, which lack the second places. */
+const FREE_IN_EXTRACTS: readonly RegExp[] = [
+  /^(task_struct\.(flags|files|tasks)|(fdtable|files_struct)\..*|(cgroup|css_set|kernfs).*)$/,
+];
+
+/**
+ * Whether another value in a member, by its label (`sk_buff.len`), can be seen to be wrong.
+ *
+ * @param lacking the dump is an extract that lacks second places
+ */
+export function isDetectable(label: string, lacking: boolean): boolean {
+  const free = lacking ? [...FREE, ...FREE_IN_EXTRACTS] : FREE;
+  return !free.some((pattern) => pattern.test(label));
 }
 
 /**

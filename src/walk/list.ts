@@ -39,7 +39,7 @@ export class CycleTest {
 
 /**
  * Follows a `struct list_head` ring from its head and yields the address of each entry's node. Each node's
- * `prev` must point back to the node before it. In a dump, this alone rules out a cycle that skips the head,
+ * `prev` must point back to the node before it, that of the head to the last. In a dump, this alone rules out a cycle that skips the head,
  * since the node where it closes would need two different `prev`. A running kernel may move all entries to
  * another list during the walk (list_splice): such a cycle is detected when a node repeats.
  * (include/linux/list.h; `next` and `prev` are its only two members, in this order.)
@@ -65,6 +65,13 @@ export function* listNodes(kernel: Kernel, head: bigint, after = head): Generato
     previous = node;
     node = links.getBigUint64(0, true);
   }
+  // Extracts of earlier versions lack it.
+  const last = readOrNot(() => kernel.read(head + 8n, 8).getBigUint64(0, true));
+  if (last === undefined || last === previous) return;
+  throw new TornList(
+    `the list at ${hex(head)} is inconsistent: it ends at ${hex(previous)}, ` +
+      `but its head points back to ${hex(last)}`,
+  );
 }
 
 /** Maximum number of changes to a list of a running kernel during a walk. */

@@ -23,6 +23,17 @@ test('a name with a zero byte in it is no file', () => {
   expect(() => openDump(`${vmcore}\0`)).toThrow(expect.objectContaining({ code: 'no-such-file' }));
 });
 
+test.each([
+  ['an address', { addresses: [1n] }],
+  ['a cache', { cache: 'task_struct' }],
+  ['a category', { category: 'unattributed' as const }],
+])('references to %s: an extract lacks most memory, and has no answer', async (_, targets) => {
+  using dump = openDump(vmcore);
+  await expect(dump.refs(targets)).rejects.toThrow(
+    expect.objectContaining({ name: 'KernelError', message: expect.stringMatching(/extract/) }),
+  );
+});
+
 /** A kernel whose types come from a file. */
 function doubted(kernel: NativeKernel, code: KernelDoubt['code']): NativeKernel {
   return new Proxy(kernel, {

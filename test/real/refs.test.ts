@@ -12,6 +12,7 @@ import { refsSchema } from '../../src/answers/refs/schema.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNative, openNativeImage } from '../../src/kernel/native/open.js';
+import { openDump } from '../../src/library/index.js';
 import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { kdumpMem } from '../support/cli.js';
@@ -147,6 +148,8 @@ describe('a dump of which a part is missing', () => {
     const found = await searchReferences(packed, packed.symbolTable, tasks, 50);
     packed.close();
     expect(refsJson(found)).toEqual(refsJson(plain));
+    using dump = openDump(elf);
+    expect(await dump.refs(tasks, 50)).toEqual(refsJson(plain));
   });
 });
 

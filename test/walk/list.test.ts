@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { changingListNodes, TornList } from '../../src/walk/list.js';
+import { changingListNodes, listNodes, TornList } from '../../src/walk/list.js';
 import { fixtureKernel } from '../support/fixture-kernel.js';
 import { kernelReading } from '../support/kernel-reading.js';
 
@@ -112,3 +112,19 @@ test('a list that stays torn gives what is before, and then says so', () => {
   }).toThrow(TornList);
   expect(found).toEqual([A, B]);
 });
+
+test('a list that ends before its last entry is torn', () => {
+  const nodes = new List([HEAD, A, B, C]);
+  const read = (address: bigint, length: number) =>
+    // The entry in the middle has the head next.
+    address === B ? words(HEAD, A) : nodes.read(address, length);
+  expect(() => [...listNodes(kernelReading(kernel, read), HEAD)]).toThrow(/ends at 0x3000/);
+  expect([...listNodes(kernelReading(kernel, nodes.read.bind(nodes)), HEAD)]).toEqual([A, B, C]);
+});
+
+function words(next: bigint, previous: bigint): DataView {
+  const view = new DataView(new ArrayBuffer(16));
+  view.setBigUint64(0, next, true);
+  view.setBigUint64(8, previous, true);
+  return view;
+}

@@ -271,7 +271,7 @@ export class MeaningCases {
 }
 
 /** Extracts that were made before the slabs of every cache were counted have no counts of them. */
-function lacksSecondPlaces(kernel: Kernel): boolean {
+export function lacksSecondPlaces(kernel: Kernel): boolean {
   const cache = kernel.symbol('sock_inode_cachep') ?? 0n;
   return (
     readOrNot(() => slabsCounted(kernel, kernel.read(cache, 8).getBigUint64(0, true))) === undefined

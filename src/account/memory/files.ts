@@ -7,6 +7,7 @@ import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.
 import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js';
 import type { FileFrameCount, FileFrames } from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
+import { usesGenerations } from '../../walk/memory/generations.js';
 import type { EachFile } from '../../walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { readOrNot } from '../../walk/named-read.js';
@@ -166,7 +167,7 @@ export class FileAccount {
         const file = this.#figures(count, (error) => this.#lostPath(error, warnings));
         const kind = file.blockDevice === undefined ? 'file' : 'device';
         const name = fileName(file);
-        const opener = of === 'shared' ? this.#openers.of(count.mapping) : undefined;
+        const opener = of === 'shared' ? this.#openerOf(count.mapping, warnings) : undefined;
         owners.push({ kind, name, bytes, ...(opener ? { pid: opener.pid } : {}) });
         if (of === 'shared') this.shared.push({ name, bytes, mapped: file.mapped, opener });
       } catch (error) {
@@ -176,6 +177,10 @@ export class FileAccount {
       }
     }
     return owners;
+  }
+
+  #openerOf(mapping: bigint, warnings: Warnings): Task | undefined {
+    return this.#openers.of(mapping, (message) => this.#warnOnce('corrupt', message, warnings));
   }
 
   /**
@@ -271,7 +276,7 @@ export class FileAccount {
     if (all.length === 0) return undefined;
     const active = all.reduce((sum, one) => sum + one.active, 0);
     const isKnown =
-      !mayUseGenerations(this.#kernel) && isNear(active, this.#activePages, this.#frames.frames);
+      this.#hasActiveFlags(warnings) && isNear(active, this.#activePages, this.#frames.frames);
     const names = new ChargeNames(this.#kernel, (code, message) =>
       this.#warnOnce(code, message, warnings),
     );
@@ -287,6 +292,15 @@ export class FileAccount {
     }
     for (const [mapping, list] of charges) charges.set(mapping, mergedCharges(list));
     return charges;
+  }
+
+  #hasActiveFlags(warnings: Warnings): boolean {
+    try {
+      return usesGenerations(this.#kernel) === false;
+    } catch (error) {
+      this.#warnOnce(incompleteness(error), (error as Error).message, warnings);
+      return false;
+    }
   }
 
   #pathOf(file: MappedFile, lost: (error: unknown) => void): FilePath | undefined {
@@ -345,6 +359,9 @@ export class FileAccount {
   }
 }
 
+/** Bits of `inode.i_mode` that say what it is, and their value for a regular file (include/uapi/linux/stat.h). */
+const [S_IFMT, S_IFREG] = [0o170000, 0o100000] as const;
+
 /** Processes that have a file open, by its mapping; read once they are needed. */
 class Openers {
   #found: Map<bigint, Task> | undefined;
@@ -354,18 +371,33 @@ class Openers {
     readonly each: EachFile,
   ) {}
 
-  /** Undefined: no process has it open, or its files are unreadable, which other walks report. */
-  of(mapping: bigint): Task | undefined {
-    this.#found ??= this.#read();
+  /**
+   * Undefined: no process has it open, or its files are unreadable, which other walks report.
+   *
+   * @param lost receives what is inconsistent, once
+   */
+  of(mapping: bigint, lost: (message: string) => void): Task | undefined {
+    this.#found ??= this.#read(lost);
     return this.#found.get(mapping);
   }
 
-  #read(): Map<bigint, Task> {
+  #read(lost: (message: string) => void): Map<bigint, Task> {
     const found = new Map<bigint, Task>();
     const file = new StructReader(this.kernel, 'file', ['f_mapping']);
+    const ofInode = new StructReader(this.kernel, 'file', ['f_inode']);
+    const inode = new StructReader(this.kernel, 'inode', ['i_mode', 'i_mapping']);
+    const { live } = this.kernel.facts;
     try {
       const all = this.each(function* (one, { holders: [holder] }) {
         const mapping = readOrNot(() => file.read(one).pointer('f_mapping'));
+        const own = readOrNot(() => ofInode.read(one).pointer('f_inode')) ?? 0n;
+        if (!live && own !== 0n) {
+          // A device may have the pages of another inode.
+          const known = readOrNot(() => inode.read(own));
+          const isRegular = ((known?.number('i_mode') ?? 0) & S_IFMT) === S_IFREG;
+          if (isRegular && mapping !== undefined && known?.pointer('i_mapping') !== mapping)
+            lost(`the file at ${hex(one)} has another mapping than its inode ${hex(own)}`);
+        }
         if (mapping && holder) yield [mapping, holder.task] as const;
       });
       for (const [mapping, task] of all) if (!found.has(mapping)) found.set(mapping, task);
@@ -378,16 +410,6 @@ class Openers {
 
 /** Pages that move between lists through per-CPU batches, which the flag and the counter see at different times. */
 const MOVING = 1024;
-
-/**
- * Whether the multi-gen LRU is enabled, or may be: its pages have no PG_active. The first member of the first static
- * key of `lru_gen_caps` (LRU_GEN_CORE, include/linux/mmzone.h) is its count of users.
- */
-function mayUseGenerations(kernel: Kernel): boolean {
-  if (!kernel.struct('lruvec')?.member('lrugen')) return false;
-  const caps = kernel.symbol('lru_gen_caps');
-  return caps === undefined || readOrNot(() => kernel.read(caps, 4).getInt32(0, true)) !== 0;
-}
 
 /** Whether pages with PG_active are those that the kernel counts: the multi-gen LRU counts without the flag. */
 function isNear(active: number, counted: number | undefined, all: number): boolean {

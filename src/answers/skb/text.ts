@@ -37,7 +37,13 @@ export function skbProcessText(answer: ProcessAnswer, width: number | null = nul
   const subject = `pid ${process.pid} (${escapeText(process.comm)})`;
   const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes);
   const more = killing === undefined ? [] : [said(killing, width)];
-  if (sockets.length === 0) return [`${subject} has no sockets.`, ...more].join('\n\n');
+  if (sockets.length === 0) {
+    const isKnown = sum.complete && answer.warnings.length === 0;
+    const none = isKnown
+      ? 'has no sockets.'
+      : 'may have sockets: none was found, but the scan is incomplete.';
+    return [`${subject} ${none}`, ...more].join('\n\n');
+  }
   const busy = sockets.filter(({ total }) => isBusy(total) || !total.complete).length;
   const all = busy === 0 || busy === sockets.length ? '' : ` of ${sockets.length}`;
   const many = `${busy || sockets.length}${all} ${sockets.length === 1 ? 'socket' : 'sockets'}`;

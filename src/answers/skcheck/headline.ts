@@ -1,3 +1,4 @@
+import { grouped } from '../../base/grouped.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -67,17 +68,35 @@ function descriptorWords(socket: SkcheckSocket): string {
   return `${what} of ${processWords(pid, comm)}`;
 }
 
-/** Reports memory pinned by local peers of stalled readers, and names one peer. */
+/** Reports memory pinned by local peers of stalled readers, and names the peer, or the process with most of them. */
 function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
   if (localPeers.sockets === 0) return [];
   const pinned = pinnedWords(localPeers.pinned);
   if (localPeers.sockets > 1)
     return [
-      `The send queues of their ${formatCount(localPeers.sockets)} local peers pin ${pinned}.`,
+      `The send queues of their ${formatCount(localPeers.sockets)} local peers pin ${pinned}.${mostOfPeers(sockets)}`,
     ];
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
   return [`The send queue of its local peer${name} pins ${pinned}.`];
+}
+
+/** Names the process whose send queues pin most, of the local peers of listed readers. */
+function mostOfPeers(sockets: readonly SkcheckSocket[]): string {
+  const byInode = new Map(
+    sockets.flatMap(({ localPeer }) =>
+      localPeer?.pid == null ? [] : [[localPeer.inode, localPeer]],
+    ),
+  );
+  const owners = [...grouped(byInode.values(), ({ pid }) => pid).values()].map((own) => ({
+    own,
+    likely: own.reduce((sum, { pinned }) => sum + pinned.likely, 0),
+  }));
+  const [most] = owners.toSorted((a, b) => b.likely - a.likely);
+  const first = most?.own[0];
+  if (!most || first?.pid == null) return '';
+  const queues = most.own.length === 1 ? 'one' : formatCount(most.own.length);
+  return ` About ${formatSize(most.likely)} is in ${queues} of ${processWords(first.pid, first.comm)}.`;
 }
 
 /**

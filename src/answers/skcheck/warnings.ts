@@ -110,13 +110,13 @@ export function scanWarnings(
   warn(
     'netns-closed',
     closed,
-    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${enterMore(access)}`,
+    `${formatCount(closed)} network ${closed === 1 ? 'namespace' : 'namespaces'} could not be entered. ${enterMore(access)}. Not scanned: ${namespacesWords(losses.closed)}. Sockets there, and peers there of sockets listed here, are neither counted nor named`,
   );
   const { hidden: unseen } = losses;
   warn(
     'netns-hidden',
     unseen,
-    `the network ${unseen === 1 ? 'namespace of 1 process is' : `namespaces of ${formatCount(unseen)} processes are`} not visible to this user: sockets in namespaces found nowhere else were not scanned. ${seeMore(access)}`,
+    `the network ${unseen === 1 ? 'namespace of 1 process is' : `namespaces of ${formatCount(unseen)} processes are`} not visible to this user: sockets in namespaces found nowhere else, and peers there, were not scanned. ${seeMore(access)}`,
   );
   const unknown = [...losses.unknown].map((table) => table.replace('_stream', ''));
   warn(
@@ -135,6 +135,23 @@ export function scanWarnings(
     `${formatCount(contested)} unix sockets${often} skipped: the name of one imitates the row of another`,
   );
   return warnings;
+}
+
+const MOST_NAMESPACES = 3;
+
+/** Returns `blue, that of pid 12 and 3 more`, escaped. */
+function namespacesWords(all: readonly Namespace[]): string {
+  const named = all
+    .slice(0, MOST_NAMESPACES)
+    .map(({ name, pid, inode }) =>
+      name !== null
+        ? escapeText(name)
+        : pid === null
+          ? `inode ${inode ?? '?'}`
+          : `that of pid ${pid}`,
+    );
+  const rest = all.length - named.length;
+  return `${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
 }
 
 function seeMore({ captured, root, lacking }: Access): string {

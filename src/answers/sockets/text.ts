@@ -85,7 +85,7 @@ const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with 
 
 function headline(answer: CensusAnswer): string {
   const { sockets, total, processes } = answer;
-  if (sockets.length === 0 && !total.complete)
+  if (sockets.length === 0 && !(total.complete && answer.complete))
     return 'No sockets found: the structures that lead to them could not be read.';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
   const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload.`;

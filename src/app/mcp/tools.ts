@@ -9,6 +9,7 @@ import { registerLog } from '../log/command.js';
 import { registerMemory } from '../memory/command.js';
 import { registerProcs } from '../procs/command.js';
 import { registerRead } from '../read/command.js';
+import { registerRefs } from '../refs/command.js';
 import { registerSkb } from '../skb/command.js';
 import { registerSockets } from '../sockets/command.js';
 import { registerStacks } from '../stacks/command.js';
@@ -31,7 +32,7 @@ const DECLARED: readonly (readonly [string, readonly Registrar[], string])[] = [
   ['stacks', [registerStacks], 'pid cpu state limit verbose'],
   ['blocked', [registerBlocked], 'all limit verbose'],
   ['log', [registerLog], 'level facility since until decode callers boot'],
-  ['whatis', [registerWhatis], ''],
+  ['whatis', [registerWhatis, registerRefs], 'cache category limit'],
   ['inspect', [registerStruct, registerRead], 'hex elements phys length zeroExcluded'],
   ['leaks', [registerLeaks], 'type interval windows limit'],
   ['diff', [registerDiff], 'limit verbose'],

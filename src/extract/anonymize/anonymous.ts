@@ -2,6 +2,7 @@ import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import { UTS, UTS_BYTES } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
 import { formatAddress } from '../../walk/address.js';
+import { nameHashes } from '../../walk/files/name-hash.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { listNodes } from '../../walk/list.js';
 import { netNamespaces } from '../../walk/network/net-devices.js';
@@ -192,7 +193,7 @@ function patchUnix({ kernel, patcher, names }: Work, paths: Names, sock: bigint)
 /** Each name in a path, and its hash, by which the kernel finds it. */
 function patchFiles({ kernel, patcher, names }: Work, places: readonly NamePlace[]): void {
   const made = new Names('f');
-  for (const { dentry, address, length } of places) {
+  for (const { dentry, parent, address, length } of places) {
     attempt(() => {
       const real = bytesOf(kernel.read(address, length), 0, length);
       // The root has the same name on every machine.
@@ -200,10 +201,10 @@ function patchFiles({ kernel, patcher, names }: Work, places: readonly NamePlace
       const name = made.of(real);
       if (patcher.put(address, name)) names.addBytes('paths', real, name);
       if (dentry === 0n) return;
-      const { offset, size } = new StructReader(kernel, 'dentry', ['d_name.hash']).members[
-        'd_name.hash'
-      ];
-      patcher.put(dentry + BigInt(offset), new Uint8Array(size));
+      const hash = new StructReader(kernel, 'dentry', ['d_name.hash']);
+      const word = Buffer.alloc(4);
+      if (parent !== dentry) word.writeUInt32LE(nameHashes(parent, name)[0]);
+      patcher.put(hash.addressOf(dentry, 'd_name.hash'), word);
     });
   }
 }

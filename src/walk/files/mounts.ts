@@ -1,7 +1,7 @@
 import { damaged, KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { pointerPartOf } from '../named-read.js';
+import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 
@@ -27,6 +27,8 @@ const NO_NAMESPACE = 1n;
 export class Mounts {
   readonly #kernel: Kernel;
   readonly #mount;
+  readonly #point: StructReader<'mnt_mp'> | undefined;
+  readonly #mountPoint: StructReader<'m_dentry'> | undefined;
   readonly #superBlock;
   /** Since 6.18, the mounts of a file system are linked in a chain of their own. */
   readonly #chain: StructReader<'mnt_next_for_sb'> | undefined;
@@ -41,6 +43,8 @@ export class Mounts {
     this.#mount = new StructReader(kernel, 'mount', [
       ...(['mnt.mnt_root', 'mnt_parent', 'mnt_mountpoint', 'mnt_ns'] as const),
     ]);
+    this.#point = StructReader.ifPresent(kernel, 'mount', ['mnt_mp']);
+    this.#mountPoint = StructReader.ifPresent(kernel, 'mountpoint', ['m_dentry']);
     this.#vfsmount = new StructReader(kernel, 'mount', ['mnt']);
     this.#superBlock = new StructReader(kernel, 'super_block', ['s_mounts']);
     this.#chain = StructReader.ifPresent(kernel, 'mount', ['mnt_next_for_sb']);
@@ -65,19 +69,33 @@ export class Mounts {
     return this.read(this.#vfsmount.containerOf(vfsmount, 'mnt'));
   }
 
-  /** @throws {ReadError} */
+  /** @throws {ReadError}; {@link KernelError} `damaged` */
   read(address: bigint): Mount {
     const view = this.#mount.read(address);
     const namespace = view.pointer('mnt_ns');
+    const on = view.pointer('mnt_mountpoint');
     this.#init ??= this.#initNamespace();
+    this.#compare(address, on);
     return {
       address,
       root: view.pointer('mnt.mnt_root'),
       parent: view.pointer('mnt_parent'),
-      on: view.pointer('mnt_mountpoint'),
+      on,
       // Kernel-internal mounts have an error pointer instead (MNT_NS_INTERNAL).
       of: namespace === this.#init ? 'init' : isNone(namespace) ? 'none' : 'other',
     };
+  }
+
+  /** Compares a mount point with its `struct mountpoint`, which a root mount lacks. @throws {KernelError} `damaged` */
+  #compare(mount: bigint, on: bigint): void {
+    if (this.#kernel.facts.live) return;
+    const point = readOrNot(() => this.#point?.read(mount).pointer('mnt_mp')) ?? 0n;
+    if (point === 0n) return;
+    const known = readOrNot(() => this.#mountPoint?.read(point).pointer('m_dentry')) ?? on;
+    if (known !== on)
+      throw damaged(
+        `the mount at ${hex(mount)} is on ${hex(on)}, its mount point on ${hex(known)}`,
+      );
   }
 
   #mountsOf(superBlock: bigint): readonly Mount[] {

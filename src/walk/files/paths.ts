@@ -1,9 +1,11 @@
 import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
+import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readPartOf } from '../named-read.js';
+import { readOrNot, readPartOf } from '../named-read.js';
 import { decodeText, StructReader } from '../struct-reader.js';
 import { type Mount, Mounts } from './mounts.js';
+import { nameHashes } from './name-hash.js';
 
 /** The path of a file. */
 export interface FilePath {
@@ -29,10 +31,14 @@ const MOST_LINKS = 64;
 /** Maximum number of stacked mounts. */
 const MOST_MOUNTS = 64;
 
+/** `dentry.d_flags` of a directory whose file system has a hash of its own (DCACHE_OP_HASH). */
+const OWN_HASH = 1;
+
 /** Location of a path component, for anonymization. */
 export interface NamePlace {
-  /** Address of the `struct dentry`; 0n: the name is not a file's. */
+  /** Address of the `struct dentry`, and that of its directory; 0n: the name is not a file's. */
   readonly dentry: bigint;
+  readonly parent: bigint;
   readonly address: bigint;
   readonly length: number;
 }
@@ -58,6 +64,9 @@ export class Paths {
   readonly #kernel: Kernel;
   readonly #dentry;
   readonly #inode;
+  readonly #superBlock;
+  readonly #hash;
+  readonly #flags;
   readonly #alias: bigint;
   readonly #mounts: Mounts;
   readonly #names = new Map<bigint, Name>();
@@ -74,6 +83,9 @@ export class Paths {
       ...(['d_parent', 'd_name.len', 'd_name.name', 'd_hash.pprev'] as const),
     ]);
     this.#inode = new StructReader(kernel, 'dentry', ['d_inode']);
+    this.#superBlock = new StructReader(kernel, 'dentry', ['d_sb']);
+    this.#hash = new StructReader(kernel, 'dentry', ['d_name.hash']);
+    this.#flags = new StructReader(kernel, 'dentry', ['d_flags']);
     const union = kernel.struct('dentry')?.member('d_u.d_alias') ? 'd_u.d_alias' : 'd_alias';
     this.#alias = BigInt(new StructReader(kernel, 'dentry', [union]).offset(union));
     this.#mounts = new Mounts(kernel);
@@ -89,6 +101,12 @@ export class Paths {
     const named = this.#inode.read(dentry).pointer('d_inode');
     if (named !== inode && !this.#kernel.facts.live)
       throw damaged(`${hex(dentry)} names ${hex(named)}, not ${hex(inode)}`);
+    // Extracts of earlier versions lack it.
+    const own = readOrNot(() => this.#superBlock.read(dentry).pointer('d_sb')) ?? superBlock;
+    if (own !== superBlock && !this.#kernel.facts.live)
+      throw damaged(
+        `${hex(inode)} is of the superblock ${hex(superBlock)}, its name at ${hex(dentry)} of ${hex(own)}`,
+      );
     const { unhashed, parent } = this.#name(dentry);
     const deleted = unhashed && parent !== dentry;
     const up = this.#up(dentry);
@@ -186,13 +204,28 @@ export class Paths {
     if (length > MOST_NAME)
       throw damaged(`the dentry at ${hex(dentry)} has a name of ${length} bytes`);
     const at = view.pointer('d_name.name');
-    this.#onName({ dentry, address: at, length });
-    const name = {
-      parent: view.pointer('d_parent'),
-      text: decodeText(readPartOf(this.#kernel, 'the name', at, at, length), 0, length),
-      unhashed: view.pointer('d_hash.pprev') === 0n,
-    };
+    const parent = view.pointer('d_parent');
+    const unhashed = view.pointer('d_hash.pprev') === 0n;
+    this.#onName({ dentry, parent, address: at, length });
+    const bytes = readPartOf(this.#kernel, 'the name', at, at, length);
+    const name = { parent, text: decodeText(bytes, 0, length), unhashed };
+    this.#compare(dentry, parent, bytesOf(bytes, 0, length));
     this.#names.set(dentry, name);
     return name;
+  }
+
+  /**
+   * Compares the hash of a name with the name and its directory. A root has no hash (0), and neither has a file that
+   * was created without a name (O_TMPFILE), or one of an anonymous extract of an earlier version.
+   *
+   * @throws {KernelError} `damaged`
+   */
+  #compare(dentry: bigint, parent: bigint, name: Uint8Array): void {
+    if (this.#kernel.facts.live) return;
+    const hash = readOrNot(() => this.#hash.read(dentry).number('d_name.hash')) ?? 0;
+    if (hash === 0 || (parent !== dentry && nameHashes(parent, name).includes(hash))) return;
+    const flags = readOrNot(() => this.#flags.read(parent).number('d_flags')) ?? OWN_HASH;
+    if ((flags & OWN_HASH) !== 0) return;
+    throw damaged(`the name at ${hex(dentry)} and its directory do not match their hash`);
   }
 }

@@ -103,13 +103,11 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
   const cpu = new StructReader(kernel, 'ring_buffer_per_cpu', ['pages', 'reader_page', 'nr_pages']);
   const page = new StructReader(kernel, 'buffer_page', ['list', 'page']);
   const layout = kernel.struct('trace_array');
-  const members = [
-    'trace_buffer.buffer',
-    'array_buffer.buffer',
-    'max_buffer.buffer',
-    'snapshot_buffer.buffer',
-  ];
-  const offsets = members.flatMap((path) => layout?.member(path)?.offset ?? []);
+  const members = ['trace_buffer', 'array_buffer', 'max_buffer', 'snapshot_buffer'];
+  const places = members.flatMap((name) => {
+    const own = layout?.member(`${name}.buffer`);
+    return own ? [{ offset: own.offset, data: layout?.member(`${name}.data`)?.offset }] : [];
+  });
   const cpus = cpuMask(kernel, '__cpu_possible_mask');
   const online = new Set(cpuMask(kernel, '__cpu_online_mask'));
   const at = new Pointer();
@@ -120,14 +118,22 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
     throw damaged(`a trace buffer names ${hex(memory)}, which is no memory`);
   };
   for (const instance of array.entryAddresses(arrays, 'list')) {
-    for (const offset of offsets) {
+    for (const { offset, data } of places) {
       const whole = pointerPartOf(
         kernel,
         'struct trace_array',
         instance,
         instance + BigInt(offset),
       );
-      if (whole === 0n) continue;
+      if (whole === 0n) {
+        // The data of each CPU is allocated and freed with the buffer.
+        const at = instance + BigInt(data ?? 0);
+        const kept =
+          data === undefined ? 0n : readOrNot(() => kernel.read(at, 8).getBigUint64(0, true));
+        if (kept)
+          throw damaged(`the trace array at ${hex(instance)} has no buffer, but data of one`);
+        continue;
+      }
       const table = buffer.read(whole).pointer('buffers');
       for (const number of cpus) {
         const slot = table + BigInt(8 * number);

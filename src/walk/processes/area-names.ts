@@ -99,7 +99,7 @@ export class AreaNames {
     const at = this.#label?.addressOf(label, 'name') ?? label;
     const text = textAt(this.#kernel, 'the name of a mapping', at, MOST_NAME);
     // Contains printable single-byte characters only (is_valid_name_char in kernel/sys.c).
-    this.#onName({ dentry: 0n, address: at, length: text.length });
+    this.#onName({ dentry: 0n, parent: 0n, address: at, length: text.length });
     return text;
   }
 

@@ -100,7 +100,7 @@ describe('tools', () => {
     ['stacks', {}],
     ['blocked', {}],
     ['log', {}],
-    ['whatis', { place: ['init_task', 'jiffies'] }],
+    ['whatis', { command: 'whatis', place: ['init_task', 'jiffies'] }],
     ['inspect', { command: 'struct', type: 'task_struct' }],
     ['inspect', { command: 'struct', type: 'list_head', place: 'init_task' }],
     ['inspect', { command: 'read', place: 'linux_banner', length: '64' }],
@@ -212,11 +212,13 @@ describe('arguments', () => {
     ['skb', { pid: 177, fd: '4 --live' }, /must be a whole number/],
     ['procs', { pid: 999_999 }, /^no process matches/],
     ['procs', { pid: [], by: 'x' }, /Allowed choices are/],
-    ['whatis', {}, /^place: missing argument/],
-    ['whatis', { place: ['--live'] }, /must be ADDR/],
-    ['whatis', { place: ['\0'] }, /^place: malformed value/],
-    ['whatis', { place: [{}] }, /^place: malformed value/],
-    ['whatis', { place: 'x'.repeat(5000) }, /^place: malformed value/],
+    ['whatis', {}, /^command: missing argument/],
+    ['whatis', { command: 'whatis', place: ['--live'] }, /must be ADDR/],
+    ['whatis', { command: 'whatis', place: ['\0'] }, /^place: malformed value/],
+    ['whatis', { command: 'whatis', place: [{}] }, /^place: malformed value/],
+    ['whatis', { command: 'whatis', place: 'x'.repeat(5000) }, /^place: malformed value/],
+    ['whatis', { command: 'refs' }, /^nothing to search for/],
+    ['whatis', { command: 'refs', place: ['init_task'] }, /not supported/],
     ['inspect', { command: 'memory' }, /^command: unknown value/],
     ['inspect', { command: 'struct', type: 'no_such_type' }, /has no type no_such_type/],
     [
@@ -424,7 +426,7 @@ describe('calls', () => {
   test('at once are answered each with its own', async () => {
     const places = ['init_task', 'jiffies', 'linux_banner', 'init_mm', 'init_pid_ns', 'init_net'];
     const results = await Promise.all(
-      places.map((place) => one.call('whatis', { place: [place] })),
+      places.map((place) => one.call('whatis', { command: 'whatis', place: [place] })),
     );
     for (const [at, { text }] of results.entries()) expect(text).toContain(`: ${places[at]}.`);
   });
@@ -451,7 +453,9 @@ describe('calls', () => {
     await expect(call).rejects.toThrow();
     await until(() => childrenOf(server.pid).length === 0);
     // The server goes on.
-    expect((await server.call('whatis', { place: ['init_task'] })).failed).toBe(false);
+    expect((await server.call('whatis', { command: 'whatis', place: ['init_task'] })).failed).toBe(
+      false,
+    );
   });
 
   test('are limited in time and in memory', async () => {

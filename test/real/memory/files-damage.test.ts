@@ -4,6 +4,8 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { openFiles } from '../../../src/walk/tasks/files.js';
+import { taskTable } from '../../../src/walk/tasks/task-table.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
@@ -27,8 +29,29 @@ const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true
 const { files } = scanFrames(kernel, new FrameMap(ramRanges(kernel)));
 const [{ mapping = 0n } = {}] = files.largest();
 const inode = wordAt(mapping);
-const dentry = wordAt(inode + offset('inode', 'i_dentry')) - offset('dentry', 'd_u.d_alias');
+const PARENT = offset('dentry', 'd_parent');
+/** The dentry of an inode. */
+const nameOf = (one: bigint) =>
+  wordAt(one + offset('inode', 'i_dentry')) - offset('dentry', 'd_u.d_alias');
+const dentry = nameOf(inode);
+const name = wordAt(dentry + offset('dentry', 'd_name.name'));
 const superBlock = wordAt(inode + offset('inode', 'i_sb'));
+
+// A file of another file system, which is mounted on /run, and one that a process has open.
+const other = [...files.largest()]
+  .map((one) => wordAt(one.mapping))
+  .find((one) => wordAt(one + offset('inode', 'i_sb')) !== superBlock)!;
+const run = wordAt(other + offset('inode', 'i_sb'));
+const mount = wordAt(run + offset('super_block', 's_mounts')) - offset('mount', 'mnt_instance');
+const open = taskTable(kernel)
+  .processes.filter(({ kernelThread }) => !kernelThread)
+  .flatMap((task) => [...openFiles(kernel, task)].map(({ file }) => file))
+  .find((file) => isRegular(wordAt(file + offset('file', 'f_inode'))))!;
+
+function isRegular(one: bigint): boolean {
+  const mode = kernel.read(one + offset('inode', 'i_mode'), 2).getUint16(0, true);
+  return (mode & 0o170000) === 0o100000;
+}
 
 describe('a damaged word about a file is told, and no byte goes astray', () => {
   const cases: readonly (readonly [string, Damage, string])[] = [
@@ -52,6 +75,25 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
       'unreadable',
     ],
     ['a name of another file', word(dentry + offset('dentry', 'd_inode'), inode + 8n), 'corrupt'],
+    ['a name that is another', word(name, 0x78n, 1), 'corrupt'],
+    [
+      'a directory of another file',
+      word(dentry + PARENT, wordAt(nameOf(other) + PARENT)),
+      'corrupt',
+    ],
+    ['no directory', word(dentry + PARENT, dentry), 'corrupt'],
+    ['a file system that is another', word(inode + offset('inode', 'i_sb'), run), 'corrupt'],
+    [
+      'a mount point that is another',
+      word(mount + offset('mount', 'mnt_mountpoint'), dentry),
+      'corrupt',
+    ],
+    ['the LRU lists', word(kernel.symbol('lru_gen_caps') ?? 0n, 1n, 4), 'corrupt'],
+    [
+      'an open file with the pages of another',
+      word(open + offset('file', 'f_mapping'), mapping),
+      'corrupt',
+    ],
     ['a folder within itself', word(dentry + offset('dentry', 'd_parent'), dentry + 8n), 'corrupt'],
     [
       'a name without end',

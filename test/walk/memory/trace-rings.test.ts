@@ -6,7 +6,7 @@ import { errorOf } from '../../support/native-errors.js';
 const frame = (number: number): bigint => made(number * 4096);
 
 /** One instance of ftrace with one CPU: the reader's page and a ring of two. */
-function traceKernel(old: boolean, counted = 2n) {
+function traceKernel(old: boolean, counted = 2n, data?: bigint) {
   const [array, buffer, table, cpu] = [0x100, 0x200, 0x300, 0x400];
   const pages = [0x500, 0x540, 0x580];
   const [reader, first, second] = pages as [number, number, number];
@@ -14,7 +14,15 @@ function traceKernel(old: boolean, counted = 2n) {
   const whole: MadeStruct = { size: 64, members: { buffers: 32 } };
   return madeKernel({
     structs: {
-      trace_array: { size: 128, members: { list: [0, 16], [named]: 32 } },
+      trace_array: {
+        size: 128,
+        members: {
+          list: [0, 16],
+          [named]: 32,
+          // A kernel with snapshots, and an instance without one.
+          ...(data === undefined ? {} : { 'max_buffer.buffer': 72, 'max_buffer.data': 80 }),
+        },
+      },
       ...(old
         ? { trace_buffer: { size: 40, members: { buffer: 8 } }, 'ring_buffer{buffers}': whole }
         : { trace_buffer: whole }),
@@ -36,6 +44,8 @@ function traceKernel(old: boolean, counted = 2n) {
       [array]: made(0x40),
       [array + 8]: made(0x40),
       [array + 32]: made(buffer),
+      [array + 72]: 0n,
+      [array + 80]: data ?? 0n,
       [buffer + 32]: made(table),
       [table]: made(cpu),
       [cpu]: counted,
@@ -59,5 +69,13 @@ test.each([
   expect(errorOf(() => [...traceRingFrames(traceKernel(old, 3n))])).toMatchObject({
     code: 'damaged',
     message: expect.stringContaining('counts 3 pages, and 2 are there'),
+  });
+});
+
+test('an instance that lost its snapshot still has the data of each CPU', () => {
+  expect([...traceRingFrames(traceKernel(false, 2n, 0n))]).toEqual([3, 4, 5]);
+  expect(errorOf(() => [...traceRingFrames(traceKernel(false, 2n, made(0x600)))])).toMatchObject({
+    code: 'damaged',
+    message: expect.stringContaining('has no buffer, but data of one'),
   });
 });

@@ -1,0 +1,47 @@
+import { afterAll, expect, test } from 'vitest';
+import { accountProcess } from '../../../src/account/skb.js';
+import { accountAll } from '../../../src/account/sockets.js';
+import { skbProcessText } from '../../../src/answers/skb/text.js';
+import { socketsText } from '../../../src/answers/sockets/text.js';
+import { openFiles } from '../../../src/walk/tasks/files.js';
+import { findTask } from '../../../src/walk/tasks/task-table.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/fixture-kernel.js';
+
+// That there are no sockets is said only where all were read and none is there.
+const { kernel } = fixtureKernel('6.1');
+afterAll(() => kernel.close());
+
+const all = accountAll(kernel);
+const pid = all.sockets.flatMap(({ holders }) => holders)[0]!.pid;
+
+test('sockets that pin nothing are counted, though none is listed', () => {
+  const idle = all.sockets.filter(({ total }) => total.pinnedBytes === 0);
+  expect(idle.length).toBeGreaterThan(1);
+  const text = socketsText({ ...all, sockets: idle }, [], { limit: 20 });
+  expect(text).toMatch(new RegExp(`^0 of ${idle.length} sockets pin `));
+  expect(text).not.toMatch(/no sockets found|are no sockets|has no sockets/i);
+});
+
+test('where a part could not be read, none was found', () => {
+  const none = { ...all, sockets: [], processes: [], outsideQueues: [] };
+  const found = 'No sockets found: the structures that lead to them could not be read.';
+  for (const unread of [
+    { complete: false },
+    { complete: false, total: { ...all.total, complete: false } },
+  ])
+    expect(socketsText({ ...none, ...unread }, [], { limit: 20 })).toBe(found);
+});
+
+test('a process whose files could not be read may have sockets', () => {
+  const files = [...openFiles(kernel, findTask(kernel, pid))].map(({ file }) => file);
+  const { size } = kernel.struct('file')!;
+  const denials = files.map((address) => ({ address, length: size, code: 'filtered' as const }));
+  const unread = accountProcess(damagedKernel(kernel, { patches: [], denials }), pid);
+  expect(unread.sockets).toEqual([]);
+  expect(skbProcessText(unread)).toMatch(
+    / may have sockets: none was found, but the scan is incomplete\./,
+  );
+  const none = { ...unread, warnings: [], total: { ...unread.total, complete: true } };
+  expect(skbProcessText(none)).toMatch(/ has no sockets\.$/m);
+});
