@@ -73,6 +73,19 @@ export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
 export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
 export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
 
+/** Estimated memory of socket queues, where page frames do not show it. Bytes. */
+export interface SocketEstimate {
+  /** Number of sockets with data in a queue, or a packet ring. */
+  readonly sockets: number;
+  readonly low: number;
+  /** Null: some sockets are unreadable. */
+  readonly likely: number | null;
+  /** Null: unknown. */
+  readonly atMost: number | null;
+  /** Why sockets are missing. */
+  readonly lost: readonly string[];
+}
+
 /** The answer to `memory`. */
 export interface MemoryAnswer {
   /** Undefined if only counters were read: `host` describes it then. */
@@ -121,6 +134,8 @@ export interface MemoryAnswer {
   readonly queues: readonly QueueBytes[];
   /** Lines of /proc/meminfo, in bytes; computed for a dump (`BuffersCached` is the sum of both). */
   readonly counted?: ReadonlyMap<string, number>;
+  /** Undefined: not requested, or page frames show them. */
+  readonly socketEstimate?: SocketEstimate;
   /** How figures of other tools follow from categories; undefined: not requested. */
   readonly figures?: FormattedFigures;
   /** Number of this sample, and changes since earlier ones; undefined: the only sample. */

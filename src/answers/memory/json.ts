@@ -1,4 +1,4 @@
-import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { MemoryAnswer, SocketEstimate } from '../../account/memory/answer.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
 import type { MemorySample } from '../../account/memory/changes.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
@@ -60,6 +60,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       watermarks: zone.watermarks,
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
+    socketEstimate: answer.socketEstimate ? socketEstimateJson(answer.socketEstimate) : null,
     figures: answer.figures ?? null,
     sample: answer.sample ? sampleJson(answer.sample) : null,
     noDetails: answer.noDetails ?? {},
@@ -69,6 +70,16 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     complete,
     warnings,
   };
+}
+
+function socketEstimateJson({
+  sockets,
+  low,
+  likely,
+  atMost,
+  lost,
+}: SocketEstimate): MemoryJson['socketEstimate'] {
+  return { sockets, leastBytes: low, likelyBytes: likely, mostBytes: atMost, unread: lost };
 }
 
 function siteSourceJson({

@@ -286,6 +286,23 @@ export const memorySchema = z.strictObject({
   ),
   /** Null: not requested (`--files`, `--cgroups`, `--all`), or unknown. */
   files: files.nullable(),
+  /**
+   * Estimated memory of socket queues (`ss`), which is part of other categories, mainly unattributed memory and
+   * slab; null: not requested, or the category `network-sockets` has it.
+   */
+  socketEstimate: z
+    .strictObject({
+      /** Sockets with data in a queue, or a packet ring. */
+      sockets: count,
+      leastBytes: count,
+      /** Null: some sockets are unreadable. */
+      likelyBytes: count.nullable(),
+      /** Null: unknown. */
+      mostBytes: count.nullable(),
+      /** Why sockets are missing; empty: none is. */
+      unread: z.array(z.string()),
+    })
+    .nullable(),
   /** `--as`: standard figures computed from categories; null: not requested. */
   figures: z
     .strictObject({

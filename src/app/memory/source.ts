@@ -26,7 +26,7 @@ export async function liveSampler(
         `--${depth.name} needs kernel memory; a snapshot contains counters only`,
       );
     checkFrom(options);
-    return async () => (await import('./captured.js')).capturedMemory(from);
+    return async () => (await import('./captured.js')).capturedMemory(from, depth === undefined);
   }
   if (source !== undefined && !live) throw new UsageError('--source requires --live');
   if (!live) return undefined;
@@ -44,11 +44,18 @@ export async function liveSampler(
     throw new UsageError(
       `--${depth.name} needs kernel memory and conflicts with --source ${source}`,
     );
-  const { liveMemory: lookLive } = await import('./live.js');
+  const [{ liveMemory: lookLive }, { liveHost }] = await Promise.all([
+    import('./live.js'),
+    import('../../host/live.js'),
+  ]);
   const request = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
-  return (again) => {
+  return async (again) => {
     const pinned = LIVE_SOURCES.find((one) => one === again);
-    return lookLive(pinned ? { ...request, source: pinned } : request, progress, depth?.walks);
+    const asked = pinned ? { ...request, source: pinned } : request;
+    const found = await lookLive(asked, progress, depth?.walks);
+    if (depth || found.source === 'kcore') return found;
+    const { socketsTogether } = await import('../../skcheck/sockets-of-processes.js');
+    return { ...found, socketEstimate: await socketsTogether(liveHost, process.geteuid?.() === 0) };
   };
 }
 

@@ -78,6 +78,7 @@ export function memoryAnswerAt(
     notes: [],
     driftBytes: 0,
     freeConflict: null,
+    socketEstimate: null,
     zones: [],
     files: null,
     figures: null,

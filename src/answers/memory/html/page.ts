@@ -22,6 +22,7 @@ import {
   looseWords,
   nextCommand,
   nextOfProc,
+  socketWords,
   unflaggedWords,
 } from '../sentences.js';
 import { share, type TreeRow, treeColumns, treeRows } from '../tree-table.js';
@@ -41,7 +42,7 @@ ${missing(answer)}
 ${map.markup}
 <h2>Categories</h2>
 ${categoriesTable(answer)}
-${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...socketWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
 ${
   next === undefined
     ? ''
