@@ -1,6 +1,7 @@
 import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
+import type { CachedFiles } from '../../records/cached-files.js';
 import type { CaptureOrigin, Origin } from '../../records/sample-origin.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -116,6 +117,8 @@ export interface MemoryAnswer {
   readonly callers: readonly (Owner & { readonly category: CategoryName })[];
   /** Owners of page cache and shared memory; undefined: not requested, or unknown. */
   readonly files?: FilesAnswer | undefined;
+  /** Files that processes have open or mapped, in place of `files` without kernel memory; undefined as above. */
+  readonly cachedFiles?: CachedFiles;
   /** The largest files in shared memory of a dump or kernel. */
   readonly sharedFiles?: readonly SharedFileFigures[];
   /** The cgroup that files are restricted to; undefined: all. */

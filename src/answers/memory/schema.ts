@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/immutable.js';
+import { LEFT_OUT_REASONS } from '../../records/cached-files.js';
 import {
   capturedSchema,
   count,
@@ -301,6 +302,36 @@ export const memorySchema = z.strictObject({
       mostBytes: count.nullable(),
       /** Why sockets are missing; empty: none is. */
       unread: z.array(z.string()),
+    })
+    .nullable(),
+  /**
+   * `--files` of a running kernel without /proc/kcore: files that processes have open or mapped, with their
+   * resident pages; null: not requested, or `files` has all.
+   */
+  cachedFiles: z
+    .strictObject({
+      source: z.literal('fincore'),
+      bytes: count,
+      /** Page cache and shared memory of other files; null: unknown, since overlays may share files. */
+      elsewhereBytes: z.int().nullable(),
+      /** Largest first; without files that have no resident pages. */
+      files: z.array(
+        z.strictObject({
+          /** As the process sees it. */
+          path: z.string(),
+          /** A process that has it open or mapped. */
+          pid: count,
+          deleted: z.boolean(),
+          mapped: z.boolean(),
+          fsType: z.string(),
+          /** Inode number in decimal. */
+          inode: z.string(),
+          bytes: count,
+          sizeBytes: count,
+        }),
+      ),
+      /** Processes and files that were not read, by reason. */
+      leftOut: z.array(z.strictObject({ reason: z.enum(LEFT_OUT_REASONS), count })),
     })
     .nullable(),
   /** `--as`: standard figures computed from categories; null: not requested. */

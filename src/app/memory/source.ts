@@ -48,6 +48,17 @@ export async function liveSampler(
     import('./live.js'),
     import('../../host/live.js'),
   ]);
+  const isKcoreOnly = OF_KCORE.some((name) => options[name] !== undefined);
+  if (depth?.name === 'files' && source === undefined && !isKcoreOnly) {
+    const { mayReadCachedFiles, readCachedFiles } = await import('../../host/proc/cached-files.js');
+    if (mayReadCachedFiles(liveHost))
+      return async () => {
+        const found = await lookLive(options, progress, depth.walks);
+        if (found.source === 'kcore') return found;
+        const { withCachedFiles } = await import('../../account/memory/cached.js');
+        return withCachedFiles(found, await readCachedFiles(liveHost));
+      };
+  }
   const request = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
   return async (again) => {
     const pinned = LIVE_SOURCES.find((one) => one === again);

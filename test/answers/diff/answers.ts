@@ -79,6 +79,7 @@ export function memoryAnswerAt(
     driftBytes: 0,
     freeConflict: null,
     socketEstimate: null,
+    cachedFiles: null,
     zones: [],
     files: null,
     figures: null,
