@@ -10,7 +10,7 @@ import {
   raw,
   sentence,
 } from '../../html/html.js';
-import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
+import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
 import { SOCKET_COLUMNS } from '../../sockets/text.js';
 import { formatCount, formatSize } from '../../text/size.js';
@@ -55,7 +55,11 @@ ${details(answer)}`;
     DEPTHS[answer.source]
   }: <code>${sentence(source)}</code>.</p>`;
   return pageHtml({
-    title: 'Memory breakdown',
+    title: pageTitle('Memory breakdown', {
+      host: answer.origin?.host ?? answer.captured?.name ?? null,
+      release: release ?? null,
+      at: answer.origin?.at ?? answer.captured?.taken ?? null,
+    }),
     style: map.style,
     body,
     about,
