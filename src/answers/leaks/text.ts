@@ -53,7 +53,7 @@ export function leaksBlocks(answer: LeaksAnswer, limit: number): Block[] {
   const headings = shown.map(({ heading }) => heading).join(' ');
   const more = sites.length - limit;
   return [
-    tableBlock('Stacks that allocate', shown, sites.slice(0, limit)),
+    ...(sites.length > 0 ? [tableBlock('Stacks that allocate', shown, sites.slice(0, limit))] : []),
     ...(more > 0 ? [`${formatCount(more)} more stacks: --limit N lists them.`] : []),
     aboutWords(answer, headings),
     ...notes.map((note) => noteWords(note, recording.type)),

@@ -82,7 +82,13 @@ function socketEstimateJson({
   atMost,
   lost,
 }: SocketEstimate): MemoryJson['socketEstimate'] {
-  return { sockets, leastBytes: low, likelyBytes: likely, mostBytes: atMost, unread: lost };
+  return {
+    sockets,
+    leastBytes: low,
+    likelyBytes: likely,
+    mostBytes: atMost,
+    unread: lost.map((why) => ({ code: 'unreadable', why })),
+  };
 }
 
 function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson['cachedFiles'] {

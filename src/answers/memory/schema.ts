@@ -301,7 +301,7 @@ export const memorySchema = z.strictObject({
       /** Null: unknown. */
       mostBytes: count.nullable(),
       /** Why sockets are missing; empty: none is. */
-      unread: z.array(z.string()),
+      unread: z.array(z.strictObject({ code: z.literal('unreadable'), why: z.string() })),
     })
     .nullable(),
   /**

@@ -15,7 +15,7 @@ export interface TableBlock {
 /** Part of an answer: sentences, or a table. */
 export type Block = string | TableBlock;
 
-/** A table; without rows it is not drawn. */
+/** A table; without rows it is not drawn if the sentence below reports that. */
 export function tableBlock<Row>(
   caption: string,
   columns: readonly Column<Row>[],
@@ -25,7 +25,7 @@ export function tableBlock<Row>(
   return {
     caption,
     below,
-    draw: (draw) => (rows.length === 0 ? undefined : draw(columns, rows)),
+    draw: (draw) => (rows.length === 0 && below !== '' ? undefined : draw(columns, rows)),
   };
 }
 

@@ -85,7 +85,9 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
     expect(queued).toBeGreaterThan(2 ** 20);
     expect(estimate).toMatchObject({ likelyBytes: null, mostBytes: null });
     expect(estimate?.sockets).toBeGreaterThanOrEqual(2);
-    expect(estimate?.unread.join()).toContain('other network namespaces are not readable');
+    expect(estimate?.unread.map(({ why }) => why).join()).toContain(
+      'other network namespaces are not readable',
+    );
     expect(estimate?.leastBytes).toBeGreaterThanOrEqual(queued);
     expect(estimate?.leastBytes).toBeLessThan(1.5 * queued);
   });
