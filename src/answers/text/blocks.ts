@@ -7,15 +7,13 @@ export interface TableBlock {
   /** Sentence directly below the table; '' for none. */
   readonly below: string;
   /** Passes columns and rows on, whatever the type of its rows. */
-  draw<Drawn>(
-    draw: <Row>(columns: readonly Column<Row>[], rows: readonly Row[]) => Drawn,
-  ): Drawn | undefined;
+  draw<Drawn>(draw: <Row>(columns: readonly Column<Row>[], rows: readonly Row[]) => Drawn): Drawn;
 }
 
 /** Part of an answer: sentences, or a table. */
 export type Block = string | TableBlock;
 
-/** A table; without rows it is not drawn if the sentence below reports that. */
+/** Returns a table as a block. */
 export function tableBlock<Row>(
   caption: string,
   columns: readonly Column<Row>[],
@@ -25,7 +23,7 @@ export function tableBlock<Row>(
   return {
     caption,
     below,
-    draw: (draw) => (rows.length === 0 && below !== '' ? undefined : draw(columns, rows)),
+    draw: (draw) => draw(columns, rows),
   };
 }
 
@@ -35,6 +33,6 @@ export function blockTexts(blocks: readonly Block[], width: number | null): stri
     if (typeof block === 'string') return wrap(block, width).join('\n');
     const table = block.draw((columns, rows) => renderTable(columns, rows, width));
     const below = block.below === '' ? [] : wrap(block.below, width);
-    return [...(table === undefined ? [] : [table]), ...below].join('\n');
+    return [table, ...below].join('\n');
   });
 }
