@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
@@ -16,13 +16,11 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)('files b
   let answer: MemoryJson;
   let byMincore: Readonly<Record<string, number>> = {};
 
-  const line = async (): Promise<string> => {
-    const [bytes] = await once(holder.stdout, 'data');
-    return String(bytes);
-  };
+  const lines = createInterface({ input: holder.stdout })[Symbol.asyncIterator]();
+  const line = async (): Promise<string> => String((await lines.next()).value);
 
   beforeAll(async () => {
-    expect(await line()).toBe('ready\n');
+    expect(await line()).toBe('ready');
     const { stdout } = await kdumpMem('memory', '--live', '--files', '--json');
     answer = memorySchema.parse(JSON.parse(stdout));
     holder.stdin.write('\n');
