@@ -42,6 +42,15 @@ export function lackingRights(status: string): string[] {
 /** Whether all of them are missing. */
 export const lacksAll = (lacking: readonly string[]) => lacking.length === RIGHTS.length;
 
+/** CAP_FOWNER (include/uapi/linux/capability.h). */
+const FOWNER = 3n;
+
+/** Whether mincore(2) may report other users' files: without CAP_FOWNER it calls all of their pages resident. */
+export function mayOwnFiles(status: string): boolean {
+  const digits = /^CapEff:\s*([0-9a-f]{1,16})$/m.exec(status)?.[1] ?? '0';
+  return ((BigInt(`0x${digits}`) >> FOWNER) & 1n) === 1n;
+}
+
 /**
  * Returns the user and capabilities of a process from its /proc/PID/status; undefined if the text lacks them.
  */

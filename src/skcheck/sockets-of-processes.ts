@@ -1,5 +1,6 @@
+import type { SocketEstimate } from '../account/memory/answer.js';
 import type { NetworkEstimate } from '../account/processes/process.js';
-import { isHostError } from '../base/errors.js';
+import { ExhaustedError, isHostError } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Losses, Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
@@ -46,6 +47,52 @@ export async function socketsOfProcesses(
       if (namespace === null || !visited.has(namespace)) return null;
       return estimates.get(pid) ?? NONE;
     },
+  };
+}
+
+/**
+ * Estimates the memory of all socket queues and packet rings together, from one sample.
+ *
+ * @param root as above
+ */
+export async function socketsTogether(source: HostSource, root: boolean): Promise<SocketEstimate> {
+  let observation: Observation;
+  try {
+    observation = await observe(source, {
+      intervalMs: 0,
+      netns: root ? 'all' : 'own',
+      reader: 'auto',
+    });
+  } catch (error) {
+    if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
+    return { sockets: 0, low: 0, likely: null, atMost: null, lost: [error.message] };
+  }
+  const { host, first, losses } = observation;
+  const history = new SocketHistory(observation);
+  const each: PinnedEstimate[] = [];
+  let [sockets, charges, rings] = [0, 0, 0];
+  for (const socket of first.sockets) {
+    const { pinned, charge } = pinnedBy(socket, true, host, history);
+    const { ringBytes = 0 } = socket;
+    if (pinned.high === 0 && ringBytes === 0) continue;
+    each.push(pinned);
+    sockets++;
+    charges += charge;
+    rings += ringBytes;
+  }
+  const { low, likely, atMost } = sumPinned(each, charges, host);
+  const lost = [
+    ...lossMessages(observation, source),
+    ...(losses.hidden > 0 ? [`network namespaces of ${losses.hidden} processes are hidden`] : []),
+    ...(root ? [] : ['other network namespaces are not readable: permission denied']),
+  ];
+  const isWhole = lost.length === 0;
+  return {
+    sockets,
+    low: low + rings,
+    likely: isWhole ? likely + rings : null,
+    atMost: isWhole && atMost !== null ? atMost + rings : null,
+    lost,
   };
 }
 

@@ -1,4 +1,4 @@
-import { HostError } from '../base/errors.js';
+import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/grouped.js';
 import { readDescriptors } from '../host/proc/descriptors.js';
 import { readVmallocPages } from '../host/proc/details.js';
@@ -366,15 +366,16 @@ function* descriptors(
   all: readonly ProcessStatus[],
   comm: CommOf,
 ): Generator<Finding> {
-  let denied = 0;
-  let count = 0;
+  let [denied, uncounted, count] = [0, 0, 0];
   for (const { pid, fdTable } of all) {
     if (fdTable < MIN_TABLE) continue;
     try {
       const text = host.text(`/proc/${pid}/limits`);
       const most = Number(/^Max open files +(\d{1,15}) /m.exec(text)?.[1] ?? Number.NaN);
       if (!(most > 0) || fdTable < NEAR * most) continue;
-      const used = host.source.list(`/proc/${pid}/fd`).length;
+      const used = descriptorsOf(host, pid);
+      // The sockets of a snapshot are part of the descriptors.
+      if (used < NEAR * most && !host.source.file) uncounted++;
       if (used < NEAR * most || ++count > MAX_FINDINGS) continue;
       const figures = {
         limit: 'RLIMIT_NOFILE',
@@ -384,7 +385,7 @@ function* descriptors(
         pid,
         comm: comm(pid),
       };
-      // A snapshot has no descriptors.
+      // A snapshot has no descriptors except sockets.
       const next = host.source.file ? `procs --pid ${pid} --fds` : `procs --pid ${pid}`;
       yield found('limit-near', 'warning', figures, next);
     } catch (error) {
@@ -392,13 +393,22 @@ function* descriptors(
       if (!isAbsent(error)) denied++;
     }
   }
-  if (denied > 0)
-    host.miss(
-      'processes',
-      'processes near their limit of open files',
-      new HostError(
-        'denied',
-        `descriptors of ${denied} ${denied === 1 ? 'process' : 'processes'}: permission denied`,
-      ),
-    );
+  const miss = (processes: number, code: 'denied' | 'gone', why: string) => {
+    const subject = `descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}`;
+    const hides = 'processes near their limit of open files';
+    if (processes > 0) host.miss('processes', hides, new HostError(code, `${subject}: ${why}`));
+  };
+  miss(denied, 'denied', 'permission denied');
+  miss(uncounted, 'gone', 'a snapshot contains only those of sockets');
+}
+
+/** Number of descriptors; in a snapshot, of sockets. @throws {HostError} */
+function descriptorsOf({ source }: HostReader, pid: number): number {
+  try {
+    return source.list(`/proc/${pid}/fd`).length;
+  } catch (error) {
+    // A snapshot does not list a process without sockets.
+    if (!source.file && isHostError(error, 'gone')) return 0;
+    throw error;
+  }
 }

@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Names of what is started anywhere. */
 const HELPERS =
-  'ss nsenter ionice dd dmesg cat crash perf bpftrace mkfifo xz zstd sh tar gzip grep sed date id mkdir'.split(
+  'ss fincore nsenter ionice dd dmesg cat crash perf bpftrace mkfifo xz zstd sh tar gzip grep sed date id mkdir'.split(
     ' ',
   );
 

@@ -6,6 +6,8 @@ export interface MadeHost {
   readonly files: Readonly<Record<string, string>>;
   readonly links?: Readonly<Record<string, string>>;
   readonly ss?: Readonly<Record<'inet' | 'unix' | 'others', string>>;
+  /** Runs before each answer of ss. */
+  readonly duringSs?: () => void;
   /** Files that may not be read. */
   readonly denied?: readonly string[];
   /** Files that never answer. */
@@ -63,6 +65,7 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
     size: () => 0,
     inode: () => 0,
     ss: async (args, _, onBytes) => {
+      host.duringSs?.();
       if (!host.ss) throw new HostError('ss-missing', 'ss is not installed');
       const group = args.includes('-x') ? 'unix' : args.includes('-A') ? 'others' : 'inet';
       onBytes(Buffer.from(host.ss[group], 'latin1'));

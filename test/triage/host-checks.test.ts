@@ -608,6 +608,24 @@ test('cgroups of version 1: limits and kills', () => {
   ]);
 });
 
+test('a snapshot has only the descriptors of sockets: a process may have more', () => {
+  const { findings, reader } = triaged({
+    '/proc/9/status': status('S').replace('FDSize:\t64', 'FDSize:\t256'),
+    '/proc/9/limits': limits(256),
+    '/proc/8/status': status('S').replace('FDSize:\t64', 'FDSize:\t256'),
+    '/proc/8/limits': limits(256),
+    ...many(100, (fd) => [[`/proc/9/fd/${fd}`, '']]),
+  });
+  expect(findings).toEqual([]);
+  expect(reader.checked).not.toContain('processes');
+  expect(reader.unread).toMatchObject([
+    {
+      check: 'processes',
+      why: 'descriptors of 2 processes: a snapshot contains only those of sockets',
+    },
+  ]);
+});
+
 describe('a source that is missing or malformed is never silently clean', () => {
   const optional = new Set(['/proc/slabinfo', '/proc/1/comm']);
   const paths = Object.keys(HEALTHY).filter(

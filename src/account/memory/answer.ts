@@ -1,6 +1,7 @@
 import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
+import type { CachedFiles } from '../../records/cached-files.js';
 import type { CaptureOrigin, Origin } from '../../records/sample-origin.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
@@ -73,6 +74,19 @@ export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
 export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
 export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
 
+/** Estimated memory of socket queues, where page frames do not show it. Bytes. */
+export interface SocketEstimate {
+  /** Number of sockets with data in a queue, or a packet ring. */
+  readonly sockets: number;
+  readonly low: number;
+  /** Null: some sockets are unreadable. */
+  readonly likely: number | null;
+  /** Null: unknown. */
+  readonly atMost: number | null;
+  /** Why sockets are missing. */
+  readonly lost: readonly string[];
+}
+
 /** The answer to `memory`. */
 export interface MemoryAnswer {
   /** Undefined if only counters were read: `host` describes it then. */
@@ -103,6 +117,8 @@ export interface MemoryAnswer {
   readonly callers: readonly (Owner & { readonly category: CategoryName })[];
   /** Owners of page cache and shared memory; undefined: not requested, or unknown. */
   readonly files?: FilesAnswer | undefined;
+  /** Files that processes have open or mapped, in place of `files` without kernel memory; undefined as above. */
+  readonly cachedFiles?: CachedFiles;
   /** The largest files in shared memory of a dump or kernel. */
   readonly sharedFiles?: readonly SharedFileFigures[];
   /** The cgroup that files are restricted to; undefined: all. */
@@ -121,6 +137,8 @@ export interface MemoryAnswer {
   readonly queues: readonly QueueBytes[];
   /** Lines of /proc/meminfo, in bytes; computed for a dump (`BuffersCached` is the sum of both). */
   readonly counted?: ReadonlyMap<string, number>;
+  /** Undefined: not requested, or page frames show them. */
+  readonly socketEstimate?: SocketEstimate;
   /** How figures of other tools follow from categories; undefined: not requested. */
   readonly figures?: FormattedFigures;
   /** Number of this sample, and changes since earlier ones; undefined: the only sample. */

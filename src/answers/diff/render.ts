@@ -5,9 +5,9 @@ import { type HostState, LISTS, type ListName, type Who } from '../../diff/state
 import { socketEnds } from '../../records/socket-ends.js';
 import { perMinute } from '../growth/words.js';
 import { anyCategoryWords } from '../memory/words.js';
-import { wrap } from '../text/cut.js';
+import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import { formatCount } from '../text/size.js';
-import { type Column, renderTable } from '../text/table.js';
+import type { Column } from '../text/table.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
 import {
   headline,
@@ -21,16 +21,22 @@ import {
 
 /** Formats the headline, then categories, then owners that changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
-  const { categories, lists, states } = answer;
+  return blockTexts([headline(answer), ...diffBlocks(answer, options)], options.width).join('\n\n');
+}
+
+/** Returns the tables: categories, then owners that changed. */
+export function diffBlocks(
+  { categories, lists, states }: DiffAnswer,
+  options: Pick<DiffTextOptions, 'limit' | 'verbose'>,
+): Block[] {
   const several = states.length > 2;
   return [
-    wrap(headline(answer), options.width).join('\n'),
-    ...(categories ? [categoryTable(categories, several, options)] : []),
+    ...(categories ? [categoryBlock(categories, several, options)] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
-      return list ? [listTable(name, list, several, options)] : [];
+      return list ? [listBlock(name, list, several, options)] : [];
     }),
-  ].join('\n\n');
+  ];
 }
 
 interface Row extends CategoryDiff {
@@ -40,12 +46,12 @@ interface Row extends CategoryDiff {
 /** Changes below this fraction of the largest one are not shown. */
 const SMALL = 0.01;
 
-/** Formats the category tree by change. Small changes are summed in one row, so that the figures add up. */
-export function categoryTable(
+/** The category tree by change. Small changes are summed in one row, so that the figures add up. */
+export function categoryBlock(
   all: CategoryDiff,
   several: boolean,
-  { verbose, width }: Pick<DiffTextOptions, 'verbose' | 'width'>,
-): string {
+  { verbose }: Pick<DiffTextOptions, 'verbose'>,
+): Block {
   const rows = rowsOf(all, 0);
   const largest = rows.reduce((most, { change }) => Math.max(most, Math.abs(change ?? 0)), 0);
   const isShown = ({ change, depth, children, bytes }: Row) =>
@@ -69,9 +75,7 @@ export function categoryTable(
     },
     ...courseColumns<Row>(shown, several),
   ];
-  return [renderTable(columns, shown, width), ...wrap(smallWords(small, unchanged), width)]
-    .filter((line) => line !== '')
-    .join('\n');
+  return tableBlock('Categories', columns, shown, smallWords(small, unchanged));
 }
 
 function rowsOf(diff: CategoryDiff, depth: number): Row[] {
@@ -112,13 +116,13 @@ const HEADINGS: Readonly<Record<ListName, string>> = {
   cgroups: 'CGROUP',
 };
 
-/** Formats the rows that changed most, and the totals. */
-export function listTable(
+/** The rows that changed most, and the totals. */
+export function listBlock(
   name: ListName,
   list: ListDiff,
   several: boolean,
-  { limit, width }: Pick<DiffTextOptions, 'limit' | 'width'>,
-): string {
+  { limit }: Pick<DiffTextOptions, 'limit'>,
+): Block {
   const changed = list.items.filter(({ change }) => change !== 0);
   const shown = changed.slice(0, limit);
   const columns: Column<ItemDiff>[] = [
@@ -135,8 +139,8 @@ export function listTable(
       ? [{ heading: 'MEASURE', value: (item: ItemDiff) => measureWords(item), spare: 2 }]
       : []),
   ];
-  const table = shown.length > 0 ? [renderTable(columns, shown, width)] : [];
-  return [...table, ...wrap(sumWords(name, list, changed.length, limit), width)].join('\n');
+  const words = sumWords(name, list, changed.length, limit);
+  return shown.length === 0 ? words : tableBlock(HEADINGS[name], columns, shown, words);
 }
 
 /** Returns the code of a status that adds information to the figures beside it. */

@@ -2,6 +2,7 @@ import type { CategoryName } from '../../account/memory/categories.js';
 import type { UnnamedCharges } from '../../account/memory/cgroups.js';
 import type { UnnamedFiles } from '../../account/memory/files.js';
 import type { FrameNote } from '../../account/memory/frame-note.js';
+import type { LeftOutReason } from '../../records/cached-files.js';
 import type { Explanation, Explanations } from './schema.js';
 
 /** @param deeper default: the memory breakdown with the kernel's own counters */
@@ -263,5 +264,43 @@ export const UNNAMED: Explanations<Unnamed> = {
     means: 'Pages changed during the scan: the category and its files differ by this amount.',
     known: 'The sum of all files, compared with the category.',
     next: 'If large, run the command again when the machine is less busy.',
+  },
+};
+
+const SCAN = 'The walk over /proc/PID/fd and /proc/PID/maps, and the output of fincore.';
+
+/** What the list of open and mapped files lacks. */
+export const CACHED_LEFT_OUT: Explanations<LeftOutReason> = {
+  processes: {
+    means: 'Processes beyond the limit of 50,000 files or 10 s were not searched.',
+    known: SCAN,
+    next: 'Run the command again when the machine is less busy.',
+  },
+  descriptors: {
+    means: 'Descriptors of processes could not be listed.',
+    known: SCAN,
+    next: 'Run it as root on the host, not in a container.',
+  },
+  maps: {
+    means:
+      'Mappings of processes could not be read: permission denied, or their mmap_lock is held.',
+    known: SCAN,
+    next: 'Run it as root on the host. kdump-mem doctor lists processes that block readers.',
+    deeper: 'kdump-mem doctor',
+  },
+  'file-system': {
+    means: 'Files of network, FUSE or unknown file systems were not opened, since that may block.',
+    known: 'The type of their mount in /proc/PID/mountinfo.',
+    next: 'Run fincore on such a file, if its server responds.',
+  },
+  gone: {
+    means: 'Files were closed meanwhile, or cannot be opened.',
+    known: SCAN,
+    next: 'A few are normal. For many, run the command again.',
+  },
+  time: {
+    means: 'fincore did not report these files within 20 s.',
+    known: SCAN,
+    next: 'Run the command again when the machine is less busy.',
   },
 };

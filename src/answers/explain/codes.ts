@@ -4,7 +4,7 @@ import type { SearchErrorCode } from '../../triage/batch/search.js';
 import { categoryOf } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
 import { OWNER_STATES, WAITS } from './blocked.js';
-import { CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
+import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
 import {
@@ -180,6 +180,7 @@ export const KINDS: readonly Kind[] = [
   kindOf('diff-measure', 'Measures of kdump-mem diff', DIFF_MEASURES),
   kindOf('frame-note', 'Notes of page flags', FRAME_NOTES),
   kindOf('unnamed', 'Why the file or cgroup of pages is unknown', UNNAMED),
+  kindOf('file-left-out', 'What the list of open and mapped files lacks', CACHED_LEFT_OUT),
   kindOf('source', 'Sources of an answer', SOURCES),
   kindOf('cause', 'Why a finding follows from another', CAUSE_RELATIONS_EXPLAINED),
   kindOf('confidence', 'Confidence of a conclusion', CONFIDENCES_EXPLAINED),

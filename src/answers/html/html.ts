@@ -120,9 +120,12 @@ function kind<Row>(column: HtmlColumn<Row>): string | undefined {
   return column.align === 'right' ? 'figure' : undefined;
 }
 
+const ABBREVIATIONS = /\b(?:pid|uss|pss|rss|oom)\b/gi;
+
 /** Returns the heading of a column; headings of text tables are in capitals. */
 function words({ heading }: { readonly heading: string }): string {
-  return heading.slice(0, 1) + heading.slice(1).toLowerCase();
+  const text = heading.slice(0, 1) + heading.slice(1).toLowerCase();
+  return text.replace(ABBREVIATIONS, (word) => word.toUpperCase());
 }
 
 /** @param value trusted */

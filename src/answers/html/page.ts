@@ -10,6 +10,24 @@ export interface PageFacts {
   readonly made: Date;
 }
 
+/** The machine that a page shows, and when; null: unknown. Untrusted. */
+export interface TitleFacts {
+  readonly host: string | null;
+  readonly release: string | null;
+  readonly at: Date | null;
+}
+
+/** The node name of a kernel before it is set. */
+const UNNAMED = '(none)';
+
+/** Returns a title such as `Triage of web-1, Linux 6.1.0, 2026-01-02 03:04:05 UTC`. */
+export function pageTitle(subject: string, { host, release, at }: TitleFacts): string {
+  const name = host === null || host === '' || host === UNNAMED ? '' : ` of ${host}`;
+  const linux = release === null || release === '' ? '' : `, Linux ${release}`;
+  const time = at === null ? '' : `, ${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+  return `${subject}${name}${linux}${time}`;
+}
+
 /** Content of a page. */
 export interface Page {
   /** Text of the window title and the first heading. */

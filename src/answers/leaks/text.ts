@@ -1,6 +1,7 @@
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { LeakNote } from '../../leaks/notes.js';
 import { formatSeconds } from '../growth/words.js';
+import { type Block, tableBlock } from '../text/blocks.js';
 import { columnsOf, wrap } from '../text/cut.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, type ListOptions, tableLines } from '../text/table.js';
@@ -43,6 +44,20 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: ListOptions): s
     ...noted(false),
     ...nextWords(answer).map(wrapped),
   ].join('\n\n');
+}
+
+/** Returns the table and sentences of a page, without the headline. */
+export function leaksBlocks(answer: LeaksAnswer, limit: number): Block[] {
+  const { sites, notes, recording } = answer;
+  const shown = columns(answer).filter(({ value }) => sites.some((site) => value(site) !== ''));
+  const headings = shown.map(({ heading }) => heading).join(' ');
+  const more = sites.length - limit;
+  return [
+    ...(sites.length > 0 ? [tableBlock('Stacks that allocate', shown, sites.slice(0, limit))] : []),
+    ...(more > 0 ? [`${formatCount(more)} more stacks: --limit N lists them.`] : []),
+    aboutWords(answer, headings),
+    ...notes.map((note) => noteWords(note, recording.type)),
+  ];
 }
 
 const INDENT = 4;

@@ -1,10 +1,12 @@
-import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { MemoryAnswer, SocketEstimate } from '../../account/memory/answer.js';
+import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/cached.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
 import type { MemorySample } from '../../account/memory/changes.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category } from '../../account/memory/tree.js';
+import type { CachedFiles } from '../../records/cached-files.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, originJson } from '../origin.js';
 import { siteFrameJson } from '../site-frame.js';
@@ -60,6 +62,8 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       watermarks: zone.watermarks,
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
+    socketEstimate: answer.socketEstimate ? socketEstimateJson(answer.socketEstimate) : null,
+    cachedFiles: answer.cachedFiles ? cachedFilesJson(answer, answer.cachedFiles) : null,
     figures: answer.figures ?? null,
     sample: answer.sample ? sampleJson(answer.sample) : null,
     noDetails: answer.noDetails ?? {},
@@ -68,6 +72,33 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     sites: answer.sites === undefined ? null : answer.sites.map(siteSourceJson),
     complete,
     warnings,
+  };
+}
+
+function socketEstimateJson({
+  sockets,
+  low,
+  likely,
+  atMost,
+  lost,
+}: SocketEstimate): MemoryJson['socketEstimate'] {
+  return {
+    sockets,
+    leastBytes: low,
+    likelyBytes: likely,
+    mostBytes: atMost,
+    unread: lost.map((why) => ({ code: 'unreadable', why })),
+  };
+}
+
+function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson['cachedFiles'] {
+  const bytes = residentBytes(cached);
+  return {
+    source: 'fincore',
+    bytes,
+    elsewhereBytes: hasOverlays(cached) ? null : cacheBytes(answer) - bytes,
+    files: cached.files.map(({ size, ...file }) => ({ ...file, sizeBytes: size })),
+    leftOut: cached.leftOut,
   };
 }
 

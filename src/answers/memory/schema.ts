@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/immutable.js';
+import { LEFT_OUT_REASONS } from '../../records/cached-files.js';
 import {
   capturedSchema,
   count,
@@ -286,6 +287,53 @@ export const memorySchema = z.strictObject({
   ),
   /** Null: not requested (`--files`, `--cgroups`, `--all`), or unknown. */
   files: files.nullable(),
+  /**
+   * Estimated memory of socket queues (`ss`), which is part of other categories, mainly unattributed memory and
+   * slab; null: not requested, or the category `network-sockets` has it.
+   */
+  socketEstimate: z
+    .strictObject({
+      /** Sockets with data in a queue, or a packet ring. */
+      sockets: count,
+      leastBytes: count,
+      /** Null: some sockets are unreadable. */
+      likelyBytes: count.nullable(),
+      /** Null: unknown. */
+      mostBytes: count.nullable(),
+      /** Why sockets are missing; empty: none is. */
+      unread: z.array(z.strictObject({ code: z.literal('unreadable'), why: z.string() })),
+    })
+    .nullable(),
+  /**
+   * `--files` of a running kernel without /proc/kcore: files that processes have open or mapped, with their
+   * resident pages; null: not requested, or `files` has all.
+   */
+  cachedFiles: z
+    .strictObject({
+      source: z.literal('fincore'),
+      bytes: count,
+      /** Page cache and shared memory of other files; null: unknown, since overlays may share files. */
+      elsewhereBytes: z.int().nullable(),
+      /** Largest first; without files that have no resident pages. */
+      files: z.array(
+        z.strictObject({
+          /** As the process sees it. */
+          path: z.string(),
+          /** A process that has it open or mapped. */
+          pid: count,
+          deleted: z.boolean(),
+          mapped: z.boolean(),
+          fsType: z.string(),
+          /** Inode number in decimal. */
+          inode: z.string(),
+          bytes: count,
+          sizeBytes: count,
+        }),
+      ),
+      /** Processes and files that were not read, by reason. */
+      leftOut: z.array(z.strictObject({ reason: z.enum(LEFT_OUT_REASONS), count })),
+    })
+    .nullable(),
   /** `--as`: standard figures computed from categories; null: not requested. */
   figures: z
     .strictObject({

@@ -85,20 +85,42 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   ];
 }
 
+/** Reports the estimated memory of socket queues, which no row shows. */
+export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[] {
+  if (!socketEstimate) return [];
+  const { sockets, low, likely, atMost, lost } = socketEstimate;
+  const missing = lost.length === 0 ? '' : ` Not all sockets are readable: ${lost.join(', ')}.`;
+  if (low === 0 && lost.length > 0) return [`Socket queues: unknown.${escapeText(missing)}`];
+  if (sockets === 0) return [];
+  const about = likely === null ? '' : `about ${formatSize(likely)}, `;
+  const bounds =
+    atMost === null
+      ? `at least ${formatSize(low)}`
+      : `between ${formatSize(low)} and ${formatSize(atMost)}`;
+  const noun = sockets === 1 ? 'socket' : 'sockets';
+  const list = captured ? 'skcheck --from' : 'skcheck';
+  return [
+    `Socket queues (an estimate from ss, part of other rows): ${about}${bounds}, in ${formatCount(sockets)} ${noun}. ${list} lists unread ones.${escapeText(missing)}`,
+  ];
+}
+
 /**
  * Returns the next command if no kernel memory is read: the one for the largest category, or for sockets if
- * much memory is unattributed, since neither page flags nor counters identify them. Undefined: none applies.
+ * they hold much, or much memory is unattributed, since neither page flags nor counters identify them. Undefined: none applies.
  */
 export function nextOfProc(answer: MemoryAnswer, from: string): string | undefined {
   const { memory, captured, freeConflict, source } = answer;
+  const { likely, low } = answer.socketEstimate ?? { likely: 0, low: 0 };
+  const stale = `skcheck ${captured ? from : '--stale'}`;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
+  if ((likely ?? low) >= NOTABLE * memory.bytes) return stale;
   const [largest] = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
   const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
-  return isNotable(answer) ? `skcheck ${captured ? from : '--stale'}` : undefined;
+  return isNotable(answer) ? stale : undefined;
 }
 
 /** Returns the command that details the largest category, without the options that name the dump. */

@@ -15,6 +15,7 @@ import {
   nextCommand,
   nextOfProc,
   noteWords,
+  socketWords,
   unflaggedWords,
 } from './sentences.js';
 import { type TreeRow, treeColumns, treeRows, treeTable } from './tree-table.js';
@@ -46,6 +47,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
       : []),
     ...(verbose ? noteWords(answer).map(said) : []),
     ...elsewhereWords(answer).map(said),
+    ...socketWords(answer).map(said),
     ...(verbose && empty.length > 0
       ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)]
       : []),

@@ -4,10 +4,10 @@ import type { ProcessFigures, ProcessSizes } from '../../account/processes/proce
 import type { CgroupMemory } from '../../records/cgroup-memory.js';
 import type { ProcessIdentity } from '../../records/processes.js';
 import { capturedWords } from '../origin.js';
-import { wrap } from '../text/cut.js';
+import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
-import { type Column, renderTable } from '../text/table.js';
+import type { Column } from '../text/table.js';
 
 export interface ProcsTextOptions {
   /** Maximum number of rows. */
@@ -23,27 +23,33 @@ export interface ProcsTextOptions {
 
 /** Formats the answer to `procs`: totals and the largest process, a table, its sum, and the next command. */
 export function procsText(answer: ChosenProcs, options: ProcsTextOptions): string {
-  const { limit, width, source, verbose = false, by = 'group' } = options;
+  const { width, source } = options;
+  const blocks = [procsHeadline(answer), ...procsBlocks(answer, options)];
+  return [...blockTexts(blocks, width), `Next: kdump-mem memory ${source}`].join('\n\n');
+}
+
+/** Returns tables and sentences, without the headline. */
+export function procsBlocks(
+  answer: ChosenProcs,
+  { limit, verbose = false, by = 'group' }: Pick<ProcsTextOptions, 'limit' | 'verbose' | 'by'>,
+): Block[] {
   const { processes, groups } = answer;
-  const said = (text: string) => wrap(text, width).join('\n');
   const rows = groups ?? processes;
   const more = rows.length - limit;
   return [
-    said(headline(answer)),
     groups
-      ? renderTable(groupColumns(by), groups.slice(0, limit), width)
-      : renderTable(columnsOf(answer, verbose), processes.slice(0, limit), width),
-    ...cgroupTable(answer, limit, width),
-    ...(more > 0 ? [said(`${formatCount(more)} more rows: --limit N lists them.`)] : []),
-    said(totalWords(answer)),
-    ...othersWords(answer).map(said),
-    ...unmappedWords(answer).map(said),
-    ...excludedWords(answer).map(said),
-    `Next: kdump-mem memory ${source}`,
-  ].join('\n\n');
+      ? tableBlock(`Processes by ${by}`, groupColumns(by), groups.slice(0, limit))
+      : tableBlock('Processes', columnsOf(answer, verbose), processes.slice(0, limit)),
+    ...cgroupBlocks(answer, limit),
+    ...(more > 0 ? [`${formatCount(more)} more rows: --limit N lists them.`] : []),
+    totalWords(answer),
+    ...othersWords(answer),
+    ...unmappedWords(answer),
+    ...excludedWords(answer),
+  ];
 }
 
-function headline({ processes, captured, hidden = false }: ChosenProcs): string {
+export function procsHeadline({ processes, captured, hidden = false }: ChosenProcs): string {
   const { pss, rss, swap, pageTables, network, networkEstimated, complete } = totalOf(processes);
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
@@ -235,11 +241,7 @@ function limitWords({ limit, limitKnown }: CgroupRow): string {
 }
 
 /** Memory that the kernel charges to each cgroup: also for what no process maps. */
-function cgroupTable(
-  { groups = [], cgroups }: ChosenProcs,
-  limit: number,
-  width: number | null,
-): string[] {
+function cgroupBlocks({ groups = [], cgroups }: ChosenProcs, limit: number): Block[] {
   const rows = groups.slice(0, limit).flatMap(({ key }): CgroupRow[] => {
     const memory = key === null ? null : cgroups?.get(key);
     return key !== null && memory ? [{ path: key, ...memory }] : [];
@@ -255,7 +257,9 @@ function cgroupTable(
   const heading =
     'Charged to each cgroup and those below it, with the smallest limit of it and those above it:';
   return [
-    `${wrap(heading, width).join('\n')}\n\n${renderTable<CgroupRow>(
+    heading,
+    tableBlock<CgroupRow>(
+      'Memory charged to cgroups',
       [
         {
           heading: 'CGROUP',
@@ -276,8 +280,7 @@ function cgroupTable(
         column('STALLED', ({ pressure }) => (pressure ? `${pressure.full.avg60} %` : '?'), 6),
       ],
       rows,
-      width,
-    )}`,
+    ),
   ];
 }
 

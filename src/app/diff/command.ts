@@ -1,16 +1,21 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { formatJson } from '../../base/json.js';
+import { shellWord } from '../../base/shell.js';
 import { parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
+import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { printAnswer, printWarnings } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
-interface DiffOptions {
+interface DiffOptions extends PageOptions {
   readonly limit?: number;
   readonly verbose?: true;
   readonly json?: true;
   readonly strict?: true;
 }
+
+/** Maximum number of rows of each table of a page. */
+const PAGE_ROWS = 50;
 
 const EXAMPLES = `
 Examples:
@@ -24,6 +29,8 @@ Examples:
     kdump-mem diff a.json b.json
   find what grew steadily over several samples
     kdump-mem diff *.json
+  write a page for a browser
+    kdump-mem diff before.tar.gz after.tar.gz --html diff.html
 
 An input is a snapshot (kdump-mem snapshot, skcheck --capture), a dump, or a file
 with --json answers of memory, procs, sockets or skcheck. Inputs are sorted by time.
@@ -48,6 +55,10 @@ export function registerDiff(program: Command): void {
     )
     .option('-v, --verbose', 'show all categories')
     .option('--json', 'print the answer as JSON')
+    .addOption(
+      new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts('json'),
+    )
+    .option('--force', 'replace an existing HTML file')
     .option('--strict', 'exit with status 5 if the comparison is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(diff);
@@ -55,21 +66,47 @@ export function registerDiff(program: Command): void {
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {
   if (inputs.length < 2) throw new UsageError('diff needs at least two inputs');
-  const [{ compareStates }, { readInputs }, { diffJson, diffText }, { joinedNotes, noteWords }] =
+  const [{ compareStates }, { readInputs }, { diffBlocks, diffJson, diffText }, words] =
     await Promise.all([
       import('../../diff/compare.js'),
       import('./inputs.js'),
       import('../../answers/diff/render.js'),
       import('../../answers/diff/words.js'),
     ]);
+  const { headline, joinedNotes, noteWords } = words;
+  checkPage({ ...options, vmcore: [...inputs] });
   const answer = compareStates(await readInputs(inputs));
-  const { json, strict, limit = 5, verbose = false } = options;
-  printAnswer(
-    json
-      ? formatJson(diffJson(answer), 2)
-      : diffText(answer, { limit, verbose, width: terminalWidth() }),
-  );
+  const { json, strict, limit, verbose = false, html } = options;
+  const warnings = joinedNotes(answer.notes).map(noteWords);
+  if (html !== undefined) {
+    const { listHtml } = await import('../../answers/html/list-page.js');
+    const last = answer.states.at(-1);
+    const page = {
+      subject: 'Changes',
+      host: last?.origin.host ?? null,
+      release: last?.release ?? null,
+      at: last?.origin.at ?? null,
+      headline: headline(answer),
+      complete: answer.complete,
+      warnings,
+      blocks: diffBlocks(answer, { limit: limit ?? PAGE_ROWS, verbose }),
+    };
+    const source = inputs.map(shellWord).join(' ');
+    printAnswer(
+      writePage(
+        options,
+        source,
+        (facts) => listHtml(page, facts),
+        () => page.headline,
+      ),
+    );
+  } else
+    printAnswer(
+      json
+        ? formatJson(diffJson(answer), 2)
+        : diffText(answer, { limit: limit ?? 5, verbose, width: terminalWidth() }),
+    );
   // With --json the notes are part of the answer.
-  if (!json) printWarnings(joinedNotes(answer.notes).map((note) => ({ message: noteWords(note) })));
+  if (!json) printWarnings(warnings.map((message) => ({ message })));
   if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
 }

@@ -41,6 +41,7 @@ export interface LeaksOptions {
   readonly limit?: number;
   readonly json?: true;
   readonly folded?: true;
+  readonly html?: string;
   readonly pprof?: string;
   readonly speedscope?: string;
   readonly force?: true;
@@ -108,9 +109,14 @@ export function addLeaksOptions(command: Command): Command {
     .option('--limit <n>', 'maximum number of stacks (default 20; JSON: all)', parseNumber)
     .option('--json', 'print the answer as JSON')
     .option('--folded', 'print folded stacks, weighted by held bytes')
+    .addOption(
+      new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts([
+        ...['json', 'folded', 'pprof', 'speedscope', 'methods'],
+      ]),
+    )
     .option('--pprof <file>', 'also write a pprof profile; - prints it instead')
     .option('--speedscope <file>', 'also write a speedscope profile; - prints it instead')
-    .option('--force', 'replace existing profiles')
+    .option('--force', 'replace existing profiles or an HTML file')
     .option('--strict', 'exit with status 5 if the answer is incomplete');
 }
 
@@ -119,8 +125,8 @@ export function checkLeaksOptions(options: LeaksOptions): void {
   const { json, folded, method, type = 'page', pprof, speedscope, force } = options;
   if (json && folded) throw new UsageError('--folded and --json exclude each other');
   const profiles = profileFiles(options);
-  if (force && profiles.every((file) => file === STDOUT))
-    throw new UsageError('--force needs --pprof or --speedscope');
+  if (force && options.html === undefined && profiles.every((file) => file === STDOUT))
+    throw new UsageError('--force needs --html, --pprof or --speedscope');
   checkPrintedProfile(profiles, options);
   if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   if (pprof !== undefined && pprof === speedscope)

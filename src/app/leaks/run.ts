@@ -18,6 +18,7 @@ import type { TraceFigures } from '../../leaks/record/tracefs/trace-order.js';
 import type { Recording } from '../../leaks/recording.js';
 import { noLookup } from '../../leaks/survivors/lookup.js';
 import { EXIT, UsageError } from '../kit/failure.js';
+import { checkPage } from '../kit/html-page.js';
 import { printAnswer, printText, printWarnings, STDOUT } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
@@ -267,6 +268,8 @@ const USUAL_LIMIT = 20;
 
 /** Checks before a long recording that the files can be written. @throws {UsageError}, {@link OutputError} */
 function checkLeaksOutput(options: LeaksOptions): void {
+  const { html, force, from = [] } = options;
+  if (html !== undefined) checkPage({ html, ...(force ? { force } : {}), vmcore: [...from] });
   for (const file of profileFiles(options))
     if (file !== STDOUT) checkOutput(file, options.force ?? false, options.from ?? []);
   if (options.pprof === STDOUT && process.stdout.isTTY)
@@ -298,6 +301,9 @@ async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<v
     printWarnings(
       answer.notes.map((note) => ({ message: noteWords(note, answer.recording.type) })),
     );
+  } else if (options.html !== undefined) {
+    const { writeLeaksPage } = await import('./page.js');
+    printAnswer(writeLeaksPage(answer, options));
   } else if (json) {
     const { leaksJson } = await import('../../answers/leaks/json.js');
     printAnswer(formatJson(leaksJson(answer, limit), 2));

@@ -10,11 +10,16 @@ import { capturedAt } from '../kit/captured-source.js';
 /**
  * Returns the memory breakdown of a captured host, based on its counters.
  *
+ * @param withSockets whether to estimate the memory of socket queues
  * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks required files
  * @throws {KernelError} `damaged`: its counters contradict each other
  */
-export async function capturedMemory(path: string): Promise<MemoryAnswer> {
-  return memoryOfCapture(path, await readCapture(path));
+export async function capturedMemory(path: string, withSockets: boolean): Promise<MemoryAnswer> {
+  const files = await readCapture(path);
+  const found = memoryOfCapture(path, files);
+  if (!withSockets) return found;
+  const { socketsTogether } = await import('../../skcheck/sockets-of-processes.js');
+  return { ...found, socketEstimate: await socketsTogether(capturedAt(files, 'last').host, true) };
 }
 
 /** @throws as capturedMemory */

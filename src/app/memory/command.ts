@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { FigureFormat } from '../../account/memory/figure-format.js';
 import { escapeText } from '../../answers/text/escape.js';
+import { HostError } from '../../base/errors.js';
 import { type AnswerOptions, answer, present } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
@@ -155,7 +156,7 @@ export function registerMemory(program: Command): void {
       if (cgroup !== undefined && depth?.name !== 'files')
         throw new UsageError('--cgroup needs --files');
       const figured = (found: MemoryAnswer): MemoryAnswer => ({
-        ...found,
+        ...(cgroup === undefined ? found : withFiles(found)),
         ...(as === undefined ? {} : { figures: figures.formatFigures(found, as) }),
         ...(cgroup === undefined || found.files === undefined
           ? {}
@@ -207,6 +208,13 @@ export function registerMemory(program: Command): void {
       });
       if (accounted) fail(accounted, options);
     });
+}
+
+/** @throws {HostError} if only open and mapped files are known: fincore does not report cgroups */
+function withFiles(found: MemoryAnswer): MemoryAnswer {
+  const [why] = found.unavailable ?? [];
+  if (!found.cachedFiles) return found;
+  throw new HostError('unreadable', `--cgroup: not available without kernel memory (${why?.why})`);
 }
 
 /** Prints which limits of --fail-on are exceeded, and sets the exit status. */

@@ -26,7 +26,7 @@ export async function liveSampler(
         `--${depth.name} needs kernel memory; a snapshot contains counters only`,
       );
     checkFrom(options);
-    return async () => (await import('./captured.js')).capturedMemory(from);
+    return async () => (await import('./captured.js')).capturedMemory(from, depth === undefined);
   }
   if (source !== undefined && !live) throw new UsageError('--source requires --live');
   if (!live) return undefined;
@@ -44,11 +44,29 @@ export async function liveSampler(
     throw new UsageError(
       `--${depth.name} needs kernel memory and conflicts with --source ${source}`,
     );
-  const { liveMemory: lookLive } = await import('./live.js');
+  const [{ liveMemory: lookLive }, { liveHost }] = await Promise.all([
+    import('./live.js'),
+    import('../../host/live.js'),
+  ]);
+  const isKcoreOnly = OF_KCORE.some((name) => options[name] !== undefined);
+  if (depth?.name === 'files' && source === undefined && !isKcoreOnly) {
+    const { mayReadCachedFiles, readCachedFiles } = await import('../../host/proc/cached-files.js');
+    if (mayReadCachedFiles(liveHost))
+      return async () => {
+        const found = await lookLive(options, progress, depth.walks);
+        if (found.source === 'kcore') return found;
+        const { withCachedFiles } = await import('../../account/memory/cached.js');
+        return withCachedFiles(found, await readCachedFiles(liveHost));
+      };
+  }
   const request = depth?.needsFrames ? ({ ...options, source: 'kcore' } as const) : options;
-  return (again) => {
+  return async (again) => {
     const pinned = LIVE_SOURCES.find((one) => one === again);
-    return lookLive(pinned ? { ...request, source: pinned } : request, progress, depth?.walks);
+    const asked = pinned ? { ...request, source: pinned } : request;
+    const found = await lookLive(asked, progress, depth?.walks);
+    if (depth || found.source === 'kcore') return found;
+    const { socketsTogether } = await import('../../skcheck/sockets-of-processes.js');
+    return { ...found, socketEstimate: await socketsTogether(liveHost, process.geteuid?.() === 0) };
   };
 }
 

@@ -103,6 +103,11 @@ export function registerProcs(program: Command): void {
         .argParser(parseThreshold)
         .conflicts(['pid', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples']),
     )
+    .addOption(
+      new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts([
+        ...['json', 'pid', 'fds', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples'],
+      ]),
+    )
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
     .action(answerProcs);

@@ -3,9 +3,11 @@ import type { ChosenProcs } from '../../account/processes/chosen.js';
 import type { KilledTogether } from '../../account/processes/groups.js';
 import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
+import { optionalText } from '../../host/proc/process.js';
 import type { ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
 import { answer, present } from '../kit/answer.js';
+import { checkPage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import {
   openProcessHost,
@@ -31,7 +33,9 @@ export async function listProcesses(
     import('../../answers/procs/json.js'),
     import('../../answers/procs/text.js'),
   ]);
+  checkPage(options);
   const { sort, by, limit = 20, verbose } = options;
+  const page = options.html === undefined ? undefined : await import('./page.js');
   const nameOf = options.live ? await userNames() : String;
   const choose = (found: ProcsAnswer, killedTogether?: KilledTogether): ChosenProcs => {
     const select = selection(options);
@@ -40,13 +44,16 @@ export async function listProcesses(
     if (picked.processes.length === 0) refuseNone(options);
     return picked;
   };
+  let release: string | null = null;
   const words = {
     toJson: procsJson,
     toText: (found: ChosenProcs, width: number | null) =>
+      page?.writeProcsPage(found, release, options) ??
       procsText(found, { limit, verbose, by, width, source: sourceWords(options) }),
   };
   if (readsHost(options)) {
     const host = await openProcessHost(options);
+    release = optionalText(host.source, '/proc/sys/kernel/osrelease').trim() || null;
     const warnings = [...host.warnings, ...more];
     const picked = choose(await ofHost({ ...host, warnings }, options));
     const cgroups = by === 'cgroup' ? await cgroupsOf(host.source, picked) : undefined;

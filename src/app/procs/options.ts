@@ -6,10 +6,16 @@ import type { AnswerOptions } from '../kit/answer.js';
 import { parseNumber, parseShortInterval } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { checkFrom, type FromOptions } from '../kit/from-argument.js';
+import type { PageOptions } from '../kit/html-page.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import type { StacksOptions } from './stacks.js';
 
-export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions, StacksOptions {
+export interface ProcsOptions
+  extends AnswerOptions,
+    FromOptions,
+    GrowthOptions,
+    PageOptions,
+    StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
   readonly by?: ProcessGrouping;
   readonly pid?: number;

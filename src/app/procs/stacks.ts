@@ -4,6 +4,7 @@ import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
 import { parseShortInterval, sizeFrom } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
+import type { PageOptions } from '../kit/html-page.js';
 import { checkPrintedProfile, printAnswer, printWarnings, STDOUT } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
@@ -48,8 +49,9 @@ export function addStacksOptions(command: Command): Command {
 }
 
 /** @throws {UsageError} for options that require --stacks */
-export function checkStacksOptions(options: StacksOptions): void {
-  const { stacks, folded, speedscope, force, maxSize } = options;
+export function checkStacksOptions(options: StacksOptions & PageOptions): void {
+  const { stacks, folded, speedscope, maxSize } = options;
+  const force = options.html === undefined ? options.force : undefined;
   if (stacks !== undefined) return;
   const given = Object.entries({ folded, speedscope, force, 'max-size': maxSize });
   const [alone] = given.find(([, value]) => value !== undefined) ?? [];

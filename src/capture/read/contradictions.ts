@@ -20,6 +20,8 @@ interface CaptureFiles {
   readonly firstBegan: number | null;
   /** Whether the capture explains why files of a process are missing, or process lists are incomplete. */
   readonly isExcused: (pid: string) => boolean;
+  /** Whether the capture records that a process exited before its state was read. */
+  readonly isExited: (pid: string) => boolean;
   /** Bytes of a base page, if counters were read at the same time and can be compared; null otherwise. */
   readonly pageSize: number | null;
 }
@@ -164,10 +166,11 @@ function firstValue(text: string, name: string): number | null {
  * exited before its memory was read: its sizes are then unknown, which is reported with them. One that
  * is only in that of memory may have started after the others were made.
  */
-function listFacts({ first, last, firstBegan, isExcused }: CaptureFiles, add: Add): void {
+function listFacts(files: CaptureFiles, add: Add): void {
+  const { first, last, firstBegan, isExcused, isExited } = files;
   const lists = 'process lists';
   for (const pid of last.memory)
-    if (last.namespaces.has(pid) && !last.states.has(pid) && !isExcused(pid))
+    if (last.namespaces.has(pid) && !last.states.has(pid) && (isExited(pid) || !isExcused(pid)))
       add(lists, `pid ${pid} is in the memory list but not in the state list`);
   for (const pid of last.states) {
     if (isExcused(pid)) continue;

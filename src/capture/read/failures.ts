@@ -34,6 +34,11 @@ export class CapturedFailures {
     return this.#failures.has(path);
   }
 
+  /** Whether a path disappeared before it was read. */
+  isGone(path: string): boolean {
+    return this.#failures.get(path)?.why === 'gone';
+  }
+
   /** Truncated files in the capture: paths of the host, and names in the capture. */
   cut(): ReadonlySet<string> {
     return new Set([...this.#failures].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));

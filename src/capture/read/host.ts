@@ -143,6 +143,7 @@ export class CapturedHost implements HostSource {
       firstBegan: this.#earliest ? this.#earliest.beganMs / 1000 : null,
       isExcused: (pid) =>
         isPartial || EACH_PROCESS.some((file) => this.#failures.has(`/proc/${pid}${file}`)),
+      isExited: (pid) => this.#failures.isGone(`/proc/${pid}/status`),
       pageSize: this.kind === 'sosreport' ? null : this.#pageSize(),
     });
   }

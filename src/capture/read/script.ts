@@ -161,7 +161,7 @@ over() {
 }
 # What grep complained of, as lines of the file "errors". A kernel thread has no memory, which is no error.
 tell_complaints() {
-  sed -n -e '/smaps[_a-z]*: No such process$/d' -e '/^grep: \/sys\/.*: No such file or directory$/d' \
+  sed -n -e '/smaps[_a-z]*: No such process$/d' -e '/^grep: \/proc\/.*\*/d' -e '/^grep: \/sys\/.*: No such file or directory$/d' \
     -e 's/\\/\\134/g' -e 's/	/\\011/g' \
     -e 's/^grep: \(\/.*\): \(No such .*\)$/\1	gone	\2/p;t' \
     -e 's/^grep: \(\/.*\): \(Permission denied\|Operation not permitted\)$/\1	denied	\2/p;t' \

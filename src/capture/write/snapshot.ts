@@ -145,7 +145,17 @@ async function takeSample(work: Work, number: 1 | 2): Promise<ListedProcesses & 
     recordDescriptors(work, at, pids),
   ]);
   uptime('ended');
-  return { ...(before ?? (await recordStates(work, `${at}after`))), ...coverage };
+  if (before) return { ...before, ...coverage };
+  const after = await recordStates(work, `${at}after`);
+  noteExits(work, pids, after.pids);
+  return { ...after, ...coverage };
+}
+
+/** Records the exit of listed processes that /proc no longer has: their states are not missing. */
+function noteExits({ failures }: Work, pids: readonly string[], still: readonly string[]): void {
+  const running = new Set(still);
+  for (const pid of pids)
+    if (!running.has(pid)) failures.add(`/proc/${pid}/status`, 'gone', 'the process exited');
 }
 
 /** Names of the network devices in all namespaces of processes, from /proc/PID/net/dev. */

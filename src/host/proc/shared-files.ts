@@ -14,7 +14,7 @@ const MAX_ENTRIES = 65_536;
 const MAX_DEPTH = 16;
 
 /** Suffix of the link of an unlinked file (d_path, fs/d_path.c). */
-const DELETED = ' (deleted)';
+export const DELETED = ' (deleted)';
 
 /** A file in tmpfs, a memfd or a System V segment. */
 export interface SharedFile {
@@ -85,7 +85,7 @@ export function sharedFiles(host: HostSource): SharedFile[] {
 }
 
 /** Files may disappear or require permission: the owner of an unreadable file is unknown. */
-function attempted<T>(read: () => T): T | undefined {
+export function attempted<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
@@ -95,19 +95,29 @@ function attempted<T>(read: () => T): T | undefined {
 }
 
 /** Keyed by the id in fdinfo (`mnt_id`). */
-type Mounts = ReadonlyMap<string, { readonly point: string; readonly isTmpfs: boolean }>;
+export type Mounts = ReadonlyMap<string, Mount>;
+
+interface Mount {
+  readonly point: string;
+  /** Such as `ext4`; untrusted. */
+  readonly type: string;
+  /** `major:minor`. */
+  readonly device: string;
+  readonly isTmpfs: boolean;
+}
 
 /** Mounts in a process's namespace; `\040` is a space (Documentation/filesystems/proc.rst, 3.5). */
-function mountsOf(host: HostSource, pid: string): Mounts {
-  const mounts = new Map<string, { point: string; isTmpfs: boolean }>();
+export function mountsOf(host: HostSource, pid: string): Mounts {
+  const mounts = new Map<string, Mount>();
   const text = attempted(() => host.readText(`/proc/${pid}/mountinfo`)) ?? '';
   for (const line of text.split('\n')) {
-    const [, id, point, type] = /^(\d+) \d+ \d+:\d+ \S+ (\S+) .*? - (\S+) /.exec(line) ?? [];
+    const [, id, device = '', point, type = ''] =
+      /^(\d+) \d+ (\d+:\d+) \S+ (\S+) .*? - (\S+) /.exec(line) ?? [];
     if (id === undefined || point === undefined) continue;
     const plain = point.replace(/\\([0-7]{3})/g, (_, octal) =>
       String.fromCharCode(parseInt(octal, 8)),
     );
-    mounts.set(id, { point: plain, isTmpfs: type === 'tmpfs' });
+    mounts.set(id, { point: plain, type, device, isTmpfs: type === 'tmpfs' });
   }
   return mounts;
 }

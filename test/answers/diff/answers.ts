@@ -78,6 +78,8 @@ export function memoryAnswerAt(
     notes: [],
     driftBytes: 0,
     freeConflict: null,
+    socketEstimate: null,
+    cachedFiles: null,
     zones: [],
     files: null,
     figures: null,

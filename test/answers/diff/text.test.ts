@@ -1,14 +1,16 @@
 import { expect, test } from 'vitest';
 import { stateOfValues } from '../../../src/answers/diff/read/answers.js';
-import { categoryTable, diffJson, diffText, listTable } from '../../../src/answers/diff/render.js';
+import { categoryBlock, diffJson, diffText, listBlock } from '../../../src/answers/diff/render.js';
 import { diffSchema } from '../../../src/answers/diff/schema.js';
 import { noteWords } from '../../../src/answers/diff/words.js';
+import { type Block, blockTexts } from '../../../src/answers/text/blocks.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { diffCategories } from '../../../src/diff/lists.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
 const OPTIONS = { limit: 5, verbose: false, width: null };
+const text = (block: Block) => blockTexts([block], null).join('\n\n');
 const MIB = 1 << 20;
 const compared = (...looks: readonly (readonly unknown[])[]) =>
   compareStates(looks.map((values, at) => stateOfValues(`${at}.json`, values)));
@@ -90,7 +92,7 @@ test('very many categories in a file end nothing', () => {
     children: [],
   }));
   const tree = { category: 'memory', bytes: 4096 * children.length, children };
-  expect(categoryTable(diffCategories([tree, tree], true, null), false, OPTIONS)).toMatch(
+  expect(text(categoryBlock(diffCategories([tree, tree], true, null), false, OPTIONS))).toMatch(
     /^CATEGORY/,
   );
 });
@@ -237,10 +239,10 @@ test('of two hosts the sentence names both, and nothing grew', () => {
 
 test('sockets that hold nothing are not listed, which is not said of all sockets', () => {
   const diff = { items: [], grew: 0, shrank: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
-  expect(listTable('sockets', { ...diff, whole: true }, false, OPTIONS)).toContain(
+  expect(text(listBlock('sockets', { ...diff, whole: true }, false, OPTIONS))).toContain(
     'No socket held memory in the first or last input.',
   );
-  expect(listTable('sockets', { ...diff, whole: false }, false, OPTIONS)).toContain(
+  expect(text(listBlock('sockets', { ...diff, whole: false }, false, OPTIONS))).toContain(
     'No socket that could be read held memory',
   );
 });

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { SocketEstimate } from '../../../src/account/memory/answer.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
@@ -44,4 +45,30 @@ test('the JSON keeps its schema, and its differences', () => {
   const kernel = json.memory.children.find((child) => child.category === 'kernel');
   const vmalloc = kernel?.children.find((child) => child.category === 'vmalloc');
   expect(vmalloc).toMatchObject({ counterBytes: 8 * PAGE, differenceBytes: 2 * PAGE });
+});
+
+test('an estimate of socket queues has its bounds, and never hides unreadable sockets', () => {
+  const estimate = { sockets: 17, low: 2 ** 20, likely: 2 ** 21, atMost: 2 ** 22, lost: [] };
+  const text = (changes: Partial<SocketEstimate>) =>
+    memoryText(
+      {
+        ...answerOf({ 'free-buddy': 2560, unattributed: 512 }),
+        source: 'counters',
+        socketEstimate: { ...estimate, ...changes },
+      },
+      { ...options, source: '--live' },
+    );
+  expect(text({})).toContain(
+    'Socket queues (an estimate from ss, part of other rows): about 2.00 MiB, between 1.00 MiB and 4.00 MiB, in 17 sockets. skcheck lists unread ones.',
+  );
+  // More than 5 % of memory.
+  expect(text({})).toContain('Next: skcheck --stale');
+  expect(text({ atMost: null })).toContain('about 2.00 MiB, at least 1.00 MiB, in 17');
+  const lost = { likely: null, atMost: null, lost: ['ss\u001b: missing'] };
+  expect(text(lost)).toMatch(
+    /rows\): at least 1\.00 MiB, .* Not all sockets are readable: ss.*miss/,
+  );
+  expect(text(lost)).not.toContain('\u001b');
+  expect(text({ ...lost, sockets: 0, low: 0 })).toContain('Socket queues: unknown. Not all');
+  expect(text({ sockets: 0, low: 0, likely: 0, atMost: 0 })).not.toContain('Socket queues');
 });

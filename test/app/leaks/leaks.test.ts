@@ -45,13 +45,13 @@ test.each([
   [['--engine', 'bpftrace', '--cgroup', '/a'], '--engine bpftrace does not support --cgroup'],
   [['--methods', '--engine', 'bpftrace'], '--methods cannot be combined with --engine'],
   [['--methods', '--folded'], '--methods cannot be combined with --folded'],
-  [['--force'], '--force needs --pprof or --speedscope'],
+  [['--force'], '--force needs --html, --pprof or --speedscope'],
   [['--pprof', ''], 'a file’s name is empty'],
   [['--pprof', 'x', '--speedscope', 'x'], '--pprof and --speedscope name the same file'],
   [['--pprof', '-', '--speedscope', '-'], '--pprof and --speedscope name the same file'],
   [['--pprof', '-', '--json'], 'the profile goes to stdout: --json has no place there'],
   [['--speedscope', '-', '--folded'], 'the profile goes to stdout: --folded has no place there'],
-  [['--pprof', '-', '--force'], '--force needs --pprof or --speedscope'],
+  [['--pprof', '-', '--force'], '--force needs --html, --pprof or --speedscope'],
 ])('%j is wrong usage, and nothing is recorded', async (args, why) => {
   const { stdout, stderr, status } = await kdumpMem('leaks', ...args);
   expect({ stdout, status }).toEqual({ stdout: '', status: 2 });

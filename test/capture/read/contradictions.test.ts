@@ -123,6 +123,15 @@ describe('facts that contradict each other are named', () => {
       /^pid 7 is in the memory list but not in the state list$/,
     ],
     [
+      'a process that exited, and is in the list of memory',
+      (files) => {
+        without('sample-1/before', 7)(files);
+        without('sample-2/after', 7)(files);
+        files.set('errors', '/proc/7/status\tgone\tthe process exited\n');
+      },
+      /^pid 7 is in the memory list but not in the state list$/,
+    ],
+    [
       'a process in the first list alone, whose child still names it',
       (files) => {
         edit('sample-2/after', /(\/proc\/9\/status:)Tgid/, '$1PPid:\t7\n$1Tgid')(files);

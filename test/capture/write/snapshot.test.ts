@@ -8,6 +8,9 @@ import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
 import { TarReader } from '../../../src/capture/read/tar.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
+import { readProcesses } from '../../../src/host/proc/process-memory.js';
+import { processesOf } from '../../../src/triage/host-processes.js';
+import { HostReader } from '../../../src/triage/host-reader.js';
 import { type MadeHost, madeSource, WEB_HOST } from '../../support/made-host.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'snapshot-'));
@@ -105,6 +108,31 @@ describe('a snapshot', () => {
     const host = await readBack(archive);
     expect(() => host.readText('/proc/10/stat')).toThrow(/denied/);
     expect(host.readText('/proc/10/comm')).toBe('web\nserver\n');
+  });
+
+  test('counts a process that exits during it as exited, and misses no state', async () => {
+    const files: Record<string, string> = { ...WEB_HOST.files };
+    const links: Record<string, string> = { ...WEB_HOST.links };
+    for (const file of ['status', 'stat', 'comm'])
+      files[`/proc/11/${file}`] = WEB_HOST.files[`/proc/10/${file}`] ?? '';
+    links['/proc/11/ns/net'] = 'net:[4026531840]';
+    let answers = 0;
+    const duringSs = () => {
+      // In the second sample: its namespaces were listed before, its states are read after.
+      if (++answers <= 6) return;
+      for (const made of [files, links])
+        for (const path of Object.keys(made)) if (path.startsWith('/proc/11/')) delete made[path];
+    };
+    const { files: written, archive } = await taken({ ...WEB_HOST, files, links, duringSs });
+    expect(written.get('sample-2/namespaces')).toContain('/proc/11/ns/net');
+    expect(written.get('sample-2/after')).not.toContain('/proc/11/');
+    expect(written.get('errors')).toContain('/proc/11/status\tgone\t');
+    const host = await readBack(archive);
+    await host.sleep();
+    const reader = new HostReader(host, 4096);
+    expect(processesOf(reader).map(({ pid }) => pid)).toEqual([10, 2, 3]);
+    expect(reader.unread.map(({ why }) => why).filter((why) => why.includes('status'))).toEqual([]);
+    expect((await readProcesses(host)).gone).toBe(1);
   });
 
   test('without ss has the tables of /proc/net', async () => {

@@ -1,4 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { cacheBytes, hasOverlays, residentBytes } from '../../../account/memory/cached.js';
 import {
   chargedBytes,
   type FileCgroup,
@@ -6,16 +7,16 @@ import {
   fileName,
   type UnnamedFiles,
 } from '../../../account/memory/files.js';
+import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/cached-files.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 
 /** Formats files and block devices by page cache and shared memory, largest first. */
-export function filesTable(
-  { files, inCgroup }: MemoryAnswer,
-  { limit, width }: ListOptions,
-): string {
+export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions): string {
+  const { files, inCgroup } = answer;
+  if (answer.cachedFiles) return cachedFilesTable(answer, answer.cachedFiles, { limit, width });
   if (files === undefined) return 'Files of the page cache are unknown: see the warnings.';
   const { unnamed } = files;
   const shown = files.files.slice(0, limit);
@@ -137,4 +138,59 @@ const REASONS: Readonly<Record<UnnamedFiles['reason'], string>> = {
 function unnamedWords({ reason, files, bytes, why }: UnnamedFiles): string {
   const words = `${formatSize(bytes)} in ${formatCount(files)} ${files === 1 ? 'inode' : 'inodes'}: ${REASONS[reason]}`;
   return why === undefined ? `${words}.` : `${words} (${escapeText(why)}).`;
+}
+
+const CACHED_COLUMNS: readonly Column<CachedFile>[] = [
+  {
+    heading: 'FILE',
+    value: ({ path, deleted }) => `${escapeText(path)}${deleted ? ' (deleted)' : ''}`,
+    shrinks: { keeps: 'ends', least: 20 },
+  },
+  { heading: 'RESIDENT', align: 'right', value: ({ bytes }) => formatSize(bytes) },
+  { heading: 'FILE SIZE', align: 'right', value: ({ size }) => formatSize(size), spare: 3 },
+  { heading: 'MAPPED', value: ({ mapped }) => (mapped ? 'yes' : ''), spare: 2 },
+  { heading: 'PID', align: 'right', value: ({ pid }) => `${pid}` },
+  { heading: 'FILESYSTEM', value: ({ fsType }) => escapeText(fsType), spare: 1 },
+];
+
+const LEFT_OUT: Readonly<Record<LeftOutReason, string>> = {
+  processes: 'processes (limit of number or time)',
+  descriptors: 'processes with unreadable descriptors',
+  maps: 'processes with unreadable mappings',
+  'file-system': 'files of network, FUSE or unknown file systems',
+  gone: 'files that were closed meanwhile or cannot be opened',
+  time: 'files that fincore did not report in time',
+};
+
+/** Formats the files that processes have open or mapped, largest first, and what the list lacks. */
+function cachedFilesTable(
+  answer: MemoryAnswer,
+  cached: CachedFiles,
+  { limit, width }: ListOptions,
+): string {
+  const { files, leftOut } = cached;
+  const left = files.slice(limit);
+  const sum = (some: readonly CachedFile[]) => some.reduce((all, { bytes }) => all + bytes, 0);
+  const [all, found] = [cacheBytes(answer), residentBytes(cached)];
+  const rest = Math.max(0, all - found);
+  const why = answer.unavailable?.find(({ source }) => source === 'kcore')?.why;
+  const said = [
+    ...(left.length > 0
+      ? [
+          `${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`,
+        ]
+      : []),
+    hasOverlays(cached)
+      ? `Total: at most ${formatSize(found)} of ${formatSize(all)} page cache and shared memory; overlay files that share a lower file count in each mount.`
+      : `Total: ${formatSize(found)} of ${formatSize(all)} page cache and shared memory. The other ${formatSize(rest)} is in files that no process has open or mapped, and in block devices.`,
+    ...(leftOut.length > 0
+      ? [
+          `Not read: ${leftOut.map(({ reason, count }) => `${LEFT_OUT[reason]}: ${formatCount(count)}`).join('; ')}.`,
+        ]
+      : []),
+  ];
+  const source = `Source: fincore, open and mapped files only; /proc/kcore is not available${why === undefined ? '' : ` (${escapeText(why)})`}.`;
+  const table = renderTable(CACHED_COLUMNS, files.slice(0, limit), width);
+  const wrapped = (words: string) => wrap(words, width).join('\n');
+  return [wrapped(source), table, ...said.map(wrapped)].join('\n\n');
 }

@@ -10,7 +10,7 @@ import {
   raw,
   sentence,
 } from '../../html/html.js';
-import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
+import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
 import { SOCKET_COLUMNS } from '../../sockets/text.js';
 import { formatCount, formatSize } from '../../text/size.js';
@@ -22,6 +22,7 @@ import {
   looseWords,
   nextCommand,
   nextOfProc,
+  socketWords,
   unflaggedWords,
 } from '../sentences.js';
 import { share, type TreeRow, treeColumns, treeRows } from '../tree-table.js';
@@ -41,7 +42,7 @@ ${missing(answer)}
 ${map.markup}
 <h2>Categories</h2>
 ${categoriesTable(answer)}
-${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...socketWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
 ${
   next === undefined
     ? ''
@@ -54,7 +55,11 @@ ${details(answer)}`;
     DEPTHS[answer.source]
   }: <code>${sentence(source)}</code>.</p>`;
   return pageHtml({
-    title: 'Memory breakdown',
+    title: pageTitle('Memory breakdown', {
+      host: answer.origin?.host ?? answer.captured?.name ?? null,
+      release: release ?? null,
+      at: answer.origin?.at ?? answer.captured?.taken ?? null,
+    }),
     style: map.style,
     body,
     about,

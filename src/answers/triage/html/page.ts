@@ -15,7 +15,7 @@ import type { TriageAnswer } from '../../../triage/triage.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
-import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
+import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import type { Treemap } from '../../html/treemap.js';
 import { escapeLine, logTime, textLogWords } from '../../log/render.js';
 import { categoriesTable, details, drawnToScale } from '../../memory/html/page.js';
@@ -30,9 +30,6 @@ import { oomLines } from '../oom.js';
 import { lostLines, summary, unreadWords } from '../text.js';
 import { foundWords } from '../text-log.js';
 import { adviceWords, findingWords, rulesLines, titleWords } from '../words.js';
-
-/** The node name of a kernel before it is set. */
-const UNNAMED = '(none)';
 
 /** The answer to `triage` as one file: summary and findings first, then everything that they are based on. */
 export function triageHtml(
@@ -58,9 +55,12 @@ ${lastMessages(answer.log?.records)}`;
   const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Kernel ${
     kernel.release
   }: <code>${sentence(source)}</code>.</p>`;
-  const name = machine.uts?.nodename;
   return pageHtml({
-    title: `Triage${name && name !== UNNAMED ? ` of ${name}` : ''}`,
+    title: pageTitle('Triage', {
+      host: machine.uts?.nodename ?? null,
+      release: kernel.release,
+      at: machine.clock ? new Date(Number(machine.clock.wallClock / 1_000_000n)) : null,
+    }),
     style: `${TRIAGE_STYLE}${map?.style ?? ''}`,
     body,
     about,
@@ -110,7 +110,7 @@ ${findingsSection(findings, () => [], source)}
 <h2>Memory</h2>
 ${memorySection(memory, map)}`;
   const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Linux ${release}: <code>${sentence(source)}</code>.</p>`;
-  const title = `Triage${of.name === undefined ? '' : ` of ${of.name}`}`;
+  const title = pageTitle('Triage', { host: of.name ?? null, release, at: of.taken });
   return pageHtml({ title, style: `${TRIAGE_STYLE}${map?.style ?? ''}`, body, about });
 }
 

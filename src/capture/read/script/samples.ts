@@ -10,9 +10,13 @@ import {
 export const SAMPLES = String.raw`
 # A name may hold anything, and comm has it too.
 states() {
-  over 'grep -vH ^Name:' /proc/[0-9]*/status &&
-    over 'grep -HE ${THREAD_STATUS.source}' /proc/[0-9]*/task/[0-9]*/status &&
-    over 'grep -H ^' ${PROCESS_FILES.map((name) => `/proc/[0-9]*/${name}`).join(' ')}
+  over 'grep -vH ^Name:' $(each status) &&
+    over 'grep -HE ${THREAD_STATUS.source}' $(each 'task/[0-9]*/status') &&
+    over 'grep -H ^' ${PROCESS_FILES.map((name) => `$(each ${name})`).join(' ')}
+}
+# A file of each listed process: one that started later has no state.
+each() {
+  printf "%s/$1 " $processes
 }
 namespaces() {
   over 'ls -ln' /proc/self/ns/net ${NAMESPACES.map((name) => `/proc/[0-9]*/ns/${name}`).join(' ')} |
@@ -22,8 +26,8 @@ namespaces() {
 descriptors() {
   over 'ls -ln /dev/null' /proc/[0-9]*/fd | grep -E '^/proc/|socket:\['
 }
-lines_of() {
-  over 'grep -aH ^' "$@" | head -c ${MAX_BYTES}
+lines_of_each() {
+  over 'grep -aH ^' $(each "$1") | head -c ${MAX_BYTES}
 }
 # The kernel answers these files under the mmap_lock of the process: while another task holds it, a read sleeps. A
 # reader that makes no progress for 2 s is killed, its process left out, and all is read again.
@@ -31,7 +35,7 @@ slow_lines() {
   most=${'$'}{2:-${MAX_BYTES}}
   while :; do
     left_out=" $(tr '\n' ' ' < "$dir/blocked")"
-    for path in /proc/[0-9]*; do
+    for path in $processes; do
       case $left_out in *" $path "*) ;; *) printf '%s\0' "$path/$1" ;; esac
     done > "$dir/paths"
     rm -f "$dir/reader" "$dir/read"
@@ -85,6 +89,16 @@ tell_hidden() {
     [ ! -d "$each" ] || note "$each/ns/net" denied 'its network namespace is not visible'
   done < "$dir/elsewhere"
 }
+# Processes of the lists before, whose states are not there because they exited.
+tell_exited() {
+  keep "$dir/listed" sed -n 's/.*\/proc\/\([0-9][0-9]*\)\/.*/\1/p' "$at/namespaces" "$at/descriptors"
+  keep "$dir/with-state" sed -n 's/^\/proc\/\([0-9]*\)\/status:.*/\1/p' "$at/after"
+  keep "$dir/without-state" grep -v -F -x -f "$dir/with-state" "$dir/listed"
+  keep "$dir/exited" sort -u "$dir/without-state"
+  while read -r pid; do
+    [ -d "/proc/$pid" ] || note "/proc/$pid/status" gone 'the process exited'
+  done < "$dir/exited"
+}
 part_of_processes() {
   ! asked "$1" || { keep "$at/$1" $2; bounded "sample-2/$1" ${MAX_BYTES}; }
 }
@@ -93,6 +107,7 @@ sample() {
   mkdir "$at" 2>/dev/null || full
   keep "$at/began" cat /proc/uptime || fail '/proc/uptime cannot be read'
   moving_files
+  processes=$(echo /proc/[0-9]*)
   # What ran between the samples is told from before the first until after the last.
   [ "$1" = 2 ] || keep "$at/before" states || fail 'the states of the processes cannot be read'
   keep "$at/namespaces" namespaces || fail 'no network namespace is visible in /proc'
@@ -116,8 +131,10 @@ sample() {
   done < "$dir/mounted"
   tell_hidden
   keep "$at/ended" cat /proc/uptime || fail '/proc/uptime cannot be read'
-  [ "$1" = 1 ] || keep "$at/after" states || fail 'the states of the processes cannot be read'
   keep "$at/descriptors" descriptors || fail 'the descriptors of the processes cannot be listed'
+  processes=$(echo /proc/[0-9]*)
+  [ "$1" = 1 ] || keep "$at/after" states || fail 'the states of the processes cannot be read'
+  [ "$1" = 1 ] || tell_exited
 }
 facts
 host_files
@@ -132,7 +149,7 @@ keep "$dir/blocked" true
 keep "$at/memory" slow_lines smaps_rollup ${MAX_PROCESS_BYTES}
 bounded sample-2/memory ${MAX_PROCESS_BYTES}
 part_of_processes smaps 'slow_lines smaps'
-part_of_processes stacks 'lines_of /proc/[0-9]*/task/[0-9]*/stack'
+part_of_processes stacks 'lines_of_each task/[0-9]*/stack'
 ! asked arguments || keep "$at/arguments" arguments
 tell_complaints
 [ "$closed" = 0 ] ||

@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   type CategoryJson,
@@ -59,6 +60,49 @@ const category = (answer: MemoryJson, name: string) =>
   answer.memory.children.flatMap(({ children }) => children).find((one) => one.category === name);
 
 const kcore = existsSync('/proc/kcore');
+
+describe('socket queues', () => {
+  /** A TCP stream that is not read, in a network namespace of its own; and what /proc/net/tcp shows as queued. */
+  const SCENE = join(import.meta.dirname, '../../triage/host/scene.pl');
+  const inNamespace = (...command: readonly string[]) => {
+    const script = `ip link set lo up && { perl ${SCENE} 0 4096 > /tmp/ready.$$ & } && pid=$! && until [ -s /tmp/ready.$$ ]; do sleep 0.1; done
+rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $status`;
+    const words = ['--net', 'sh', '-c', script, 'sh', ...command, process.execPath];
+    const args = [commandPath('kdump-mem'), 'memory', '--live', '--json'];
+    const { stdout, stderr } = spawnSync('unshare', [...words, ...args], {
+      encoding: 'utf8',
+      maxBuffer: 2 ** 26,
+    });
+    const queued = [...stderr.matchAll(/ ([0-9A-F]{8}):([0-9A-F]{8}) \d\d:/g)].reduce(
+      (sum, [, sent, received]) => sum + parseInt(sent ?? '', 16) + parseInt(received ?? '', 16),
+      0,
+    );
+    return { queued, estimate: memorySchema.parse(JSON.parse(stdout)).socketEstimate };
+  };
+
+  test('are estimated at least, where other namespaces are not readable', () => {
+    const { queued, estimate } = inNamespace(...NOBODY);
+    expect(queued).toBeGreaterThan(2 ** 20);
+    expect(estimate).toMatchObject({ likelyBytes: null, mostBytes: null });
+    expect(estimate?.sockets).toBeGreaterThanOrEqual(2);
+    expect(estimate?.unread.map(({ why }) => why).join()).toContain(
+      'other network namespaces are not readable',
+    );
+    expect(estimate?.leastBytes).toBeGreaterThanOrEqual(queued);
+    expect(estimate?.leastBytes).toBeLessThan(1.5 * queued);
+  });
+
+  test('of all namespaces are estimated by root, where no frames show them', () => {
+    const { queued, estimate } = inNamespace();
+    if (kcore) {
+      expect(estimate).toBeNull();
+      return;
+    }
+    expect(estimate?.unread).toEqual([]);
+    expect(estimate?.leastBytes).toBeGreaterThanOrEqual(queued);
+    expect(estimate?.likelyBytes).toBeGreaterThanOrEqual(estimate?.leastBytes ?? Number.NaN);
+  });
+});
 
 describe('rights', () => {
   test('nobody has the counters, and is told why no more', () => {

@@ -1,0 +1,42 @@
+import type { ChosenProcs } from '../../account/processes/chosen.js';
+import { listHtml } from '../../answers/html/list-page.js';
+import { procsBlocks, procsHeadline } from '../../answers/procs/text.js';
+import { escapeText } from '../../answers/text/escape.js';
+import { writePage } from '../kit/html-page.js';
+import { sourceWords } from '../kit/kernel-source.js';
+import type { ProcsOptions } from './options.js';
+
+/** Maximum number of rows of a page. */
+const PAGE_ROWS = 200;
+
+/**
+ * Writes the page of `procs`.
+ *
+ * @param release kernel of a host; a dump reports its own
+ * @returns the text to print
+ * @throws {OutputError}
+ */
+export function writeProcsPage(
+  answer: ChosenProcs,
+  release: string | null,
+  options: ProcsOptions,
+): string {
+  const { origin, captured, kernel, complete, warnings } = answer;
+  const { limit = PAGE_ROWS, verbose, by } = options;
+  const page = {
+    subject: 'Processes',
+    host: origin?.host ?? captured?.name ?? null,
+    release: kernel?.release ?? release,
+    at: origin?.at ?? captured?.taken ?? null,
+    headline: procsHeadline(answer),
+    complete,
+    warnings: warnings.map(({ message }) => escapeText(message)),
+    blocks: procsBlocks(answer, { limit, verbose, by }),
+  };
+  return writePage(
+    options,
+    sourceWords(options),
+    (facts) => listHtml(page, facts),
+    () => page.headline,
+  );
+}
