@@ -14,6 +14,7 @@ import {
   sharedMemorySchema,
   swapSchema,
 } from '../../src/answers/info/lists/schema.js';
+import { KernelError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { mountList } from '../../src/walk/files/mount-list.js';
 import { loadedModules } from '../../src/walk/machine/loaded-modules.js';
@@ -22,8 +23,10 @@ import { sharedSegments } from '../../src/walk/machine/shared-segments.js';
 import { swapDevices } from '../../src/walk/machine/swap-devices.js';
 import { openDescriptors } from '../../src/walk/tasks/open-descriptors.js';
 import { Warnings } from '../../src/walk/warnings.js';
+import { damagedKernel } from '../support/damaged-kernel.js';
 import { drgnJson } from '../support/drgn.js';
 import type { LabKernel } from '../support/lab.js';
+import { littleEndian } from '../support/little-endian.js';
 
 /** The same lists by drgn. */
 interface DrgnLists {
@@ -157,4 +160,32 @@ export function expectDrgnLists(kernel: Kernel, elf: string, version: LabKernel)
   }
   expect(warnings.list()).toEqual([]);
   return truth;
+}
+
+/** Changes to one word, by list. */
+export type ListDamage = readonly (readonly [
+  list: keyof ReturnType<typeof listsOf>,
+  what: string,
+  address: bigint,
+  bytes: number,
+  change: (value: bigint) => bigint,
+])[];
+
+/** Expects that each change of a single word makes its list incomplete, or that the list cannot be read. */
+export function expectReported(kernel: Kernel, damage: ListDamage): void {
+  for (const [list, what, address, bytes, change] of damage) {
+    const view = kernel.read(address, bytes);
+    const value = bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+    const patch = { address, bytes: littleEndian(change(value), bytes) };
+    const damaged = damagedKernel(kernel, { patches: [patch], denials: [] });
+    try {
+      const { complete, warnings } = listsOf(damaged)[list];
+      expect({ list, what, complete }).toEqual({ list, what, complete: false });
+      expect(warnings.length, what).toBeGreaterThan(0);
+    } catch (error) {
+      // No list is an answer, too.
+      if (!(error instanceof KernelError)) throw error;
+      expect(error.code).toBe('damaged');
+    }
+  }
 }

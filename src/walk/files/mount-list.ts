@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { listNodes } from '../list.js';
+import { closedListNodes } from '../list.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { namespaceOf } from '../tasks/namespaces.js';
@@ -151,7 +151,7 @@ function linksOf(
     const link = new StructReader(kernel, 'mount', ['mnt_list']);
     const view = listed.read(namespace);
     return {
-      nodes: mapped(listNodes(kernel, view.addressOf('list')), (node) =>
+      nodes: mapped(closedListNodes(kernel, view.addressOf('list')), (node) =>
         link.containerOf(node, 'mnt_list'),
       ),
       count: view.number('mounts'),

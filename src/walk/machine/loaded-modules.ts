@@ -1,6 +1,7 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
+import { closedListNodes } from '../list.js';
 import { taintFlags } from '../machine-facts.js';
 import { type VmArea, vmAreas } from '../memory/vm-areas.js';
 import { StructReader } from '../struct-reader.js';
@@ -75,7 +76,8 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[
 
   const names = new Map<bigint, string>();
   try {
-    for (const view of reader.entries(needSymbol(kernel, 'modules'), 'list')) {
+    for (const node of closedListNodes(kernel, needSymbol(kernel, 'modules'))) {
+      const view = reader.readContainer(node, 'list');
       names.set(view.address, view.text('name'));
       if (names.size < MOST_MODULES) continue;
       warnings.add('corrupt', `more than ${MOST_MODULES} modules`);
@@ -89,7 +91,8 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[
     const usedBy: string[] = [];
     if (!users || !use) return usedBy;
     try {
-      for (const one of use.entries(users.addressOf(address, 'source_list'), 'source_list')) {
+      for (const node of closedListNodes(kernel, users.addressOf(address, 'source_list'))) {
+        const one = use.readContainer(node, 'source_list');
         const user = names.get(one.pointer('source'));
         if (user === undefined || one.pointer('target') !== address) {
           warnings.add(contradiction, `module ${name}: a user of it is not a loaded module`);
@@ -173,6 +176,6 @@ function misfit(
   // An area of its own ends with a guard page. Since 6.13 several modules may share huge pages.
   const rounded = Math.ceil(size / pageSize) * pageSize;
   const isOwn = area.address === base && area.bytes <= 2 ** 21;
-  if (!isOwn || room - rounded === pageSize || room === rounded) return undefined;
+  if (!isOwn || room - rounded === pageSize) return undefined;
   return `${size} bytes at ${hex(base)}, but its vmalloc area has ${area.bytes} bytes`;
 }

@@ -1,7 +1,7 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpusThatRan, needSymbol, perCpuAddress, type RunningTask, runningTask } from '../cpus.js';
-import { listNodes } from '../list.js';
+import { closedListNodes } from '../list.js';
 import { readPartOf } from '../named-read.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
@@ -206,13 +206,14 @@ class QueueReader {
   }
 
   *#listed(head: bigint, path: 'se.group_node'): Generator<bigint> {
-    for (const node of listNodes(this.#kernel, head)) yield this.#task.containerOf(node, path);
+    for (const node of closedListNodes(this.#kernel, head))
+      yield this.#task.containerOf(node, path);
   }
 
   *#extTasks(head: bigint): Generator<bigint> {
     if (!this.#extNode) return;
     // A cursor of the watchdog is on no such list: each node is a task.
-    for (const node of listNodes(this.#kernel, head))
+    for (const node of closedListNodes(this.#kernel, head))
       yield this.#extNode.containerOf(node, 'scx.runnable_node');
   }
 
@@ -235,7 +236,7 @@ class QueueReader {
     for (let at = 0; at + LIST_BYTES <= size; at += LIST_BYTES) {
       const head = queues + BigInt(at);
       if (heads.getBigUint64(at, true) === head) continue;
-      for (const node of listNodes(this.#kernel, head)) {
+      for (const node of closedListNodes(this.#kernel, head)) {
         const entity = this.#entity.containerOf(node, 'run_list');
         const group = this.#group?.read(entity).pointer('my_q') ?? 0n;
         if (group === 0n) yield this.#task.containerOf(node, 'rt.run_list');

@@ -1,6 +1,7 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems } from '../files/file-systems.js';
+import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { namespaceOf } from '../tasks/namespaces.js';
 import { addError, type Warnings } from '../warnings.js';
@@ -83,11 +84,13 @@ class SegmentReader {
   readonly #pid;
   readonly #file;
   readonly #inode;
+  readonly #kernel: Kernel;
   readonly #space;
   readonly #shmem;
   readonly #systems: FileSystems;
 
   constructor(kernel: Kernel) {
+    this.#kernel = kernel;
     this.#segment = new StructReader(kernel, 'shmid_kernel', [
       ...(['shm_perm.key', 'shm_perm.id', 'shm_perm.uid.val', 'shm_perm.mode'] as const),
       ...(['shm_file', 'shm_nattch', 'shm_segsz', 'shm_cprid', 'shm_lprid'] as const),
@@ -96,7 +99,9 @@ class SegmentReader {
     this.#number = new StructReader(kernel, 'upid', ['nr']);
     this.#file = new StructReader(kernel, 'file', ['f_inode']);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_mapping', 'i_size']);
-    this.#space = new StructReader(kernel, 'address_space', ['nrpages', 'host']);
+    this.#space = new StructReader(kernel, 'address_space', [
+      ...(['nrpages', 'host', 'i_mmap.rb_root.rb_node'] as const),
+    ]);
     this.#shmem = new StructReader(kernel, 'shmem_inode_info', ['swapped', 'vfs_inode']);
     this.#systems = new FileSystems(kernel);
   }
@@ -118,6 +123,14 @@ class SegmentReader {
     const space = this.#space.read(inode.pointer('i_mapping'));
     if (space.pointer('host') !== address)
       this.problems.push({ id, problem: 'its pages belong to another file' });
+    const attaches = view.number('shm_nattch');
+    let mappings = 0;
+    for (const _ of treeNodes(this.#kernel, space.pointer('i_mmap.rb_root.rb_node'))) mappings++;
+    if (mappings !== attaches)
+      this.problems.push({
+        id,
+        problem: `shm_nattch is ${attaches}, but ${mappings} areas map it`,
+      });
     const swap = huge
       ? undefined
       : this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
@@ -128,7 +141,7 @@ class SegmentReader {
       uid: view.number('shm_perm.uid.val'),
       mode: view.number('shm_perm.mode'),
       bytes,
-      attaches: view.number('shm_nattch'),
+      attaches,
       creator: this.#pidOf(view.pointer('shm_cprid')),
       lastUser: this.#pidOf(view.pointer('shm_lprid')),
       resident: huge ? undefined : space.number('nrpages'),

@@ -8,7 +8,7 @@ import {
 } from '../../records/descriptors.js';
 import { FileSystems } from '../files/file-systems.js';
 import { Paths } from '../files/paths.js';
-import { listNodes } from '../list.js';
+import { closedListNodes } from '../list.js';
 import { PipeReader } from '../memory/pipes.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
@@ -174,7 +174,9 @@ class LinkReader {
     }
     if (kind === 'inotify') {
       const group = new StructReader(this.#kernel, 'fsnotify_group', ['marks_list']);
-      return { items: countOf(listNodes(this.#kernel, group.addressOf(object, 'marks_list'))) };
+      return {
+        items: countOf(closedListNodes(this.#kernel, group.addressOf(object, 'marks_list'))),
+      };
     }
     return {};
   }
