@@ -37,7 +37,7 @@ const MOST_SEGMENTS = 2 ** 24;
  * Returns the System V shared memory segments of an IPC namespace. Their number is compared with `ids.in_use`, the
  * size of each with its file.
  *
- * @param pid a process of the namespace (default: the initial namespace)
+ * @param pid a process of the namespace (default: the first process)
  * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link WalkError} `no-such-pid`; {@link ReadError}
  */
 export function sharedSegments(

@@ -10,7 +10,7 @@ import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/records
 import { openDescriptors } from '../../../src/walk/tasks/open-descriptors.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { LAB, LAB_KERNELS, type LabKernel } from '../../support/lab.js';
-import { expectDrgnLists, listsOf } from '../info-lists.js';
+import { expectDrgnLists, expectReported, type ListDamage, listsOf } from '../info-lists.js';
 
 /** One mapping as the guest's own kernel told it: kB by field, and its line of /proc/PID/smaps. */
 interface Told {
@@ -284,6 +284,58 @@ export function mappingsSuite(
       const tasks = queues.cpus.flatMap((cpu) => cpu.tasks);
       const classes = busy.map((pid) => tasks.find((task) => task.pid === pid)?.class);
       expect(classes).toEqual(['fair', 'fair', 'fair', 'realtime']);
+    });
+
+    test('one changed word of swap, a segment or a run queue makes its list incomplete', () => {
+      const kernel = openNative({ files: [core] });
+      const { swap, segments, queues } = listsOf(kernel);
+      const at = (address: string | undefined, type: string, path: string) => {
+        const member = kernel.struct(type)?.member(path);
+        if (address === undefined || !member) throw new Error(`struct ${type} has no ${path}`);
+        return BigInt(address) + BigInt(member.offset);
+      };
+      const [device] = swap.devices;
+      const [segment] = segments.segments;
+      const task = queues.cpus
+        .flatMap(({ tasks }) => tasks)
+        .find((one) => one.class === 'fair')?.address;
+      const more = (value: bigint) => value + 1n;
+      const map = kernel.struct('swap_info_struct')?.member('swap_map');
+      // 7.0 has tables of clusters instead.
+      const slots: ListDamage = map
+        ? [
+            [
+              'swap',
+              'map of slots',
+              kernel
+                .read(BigInt(device?.address ?? 0) + BigInt(map.offset), 8)
+                .getBigUint64(0, true) + 4096n,
+              4,
+              (value) => (value === 0n ? 1n : 0n),
+            ],
+          ]
+        : [];
+      const file = kernel.read(at(segment?.address, 'shmid_kernel', 'shm_file'), 8);
+      const open = `0x${file.getBigUint64(0, true).toString(16)}`;
+      expectReported(kernel, [
+        ['swap', 'used pages', at(device?.address, 'swap_info_struct', 'inuse_pages'), 4, more],
+        [
+          'swap',
+          'pages',
+          at(device?.address, 'swap_info_struct', 'pages'),
+          4,
+          (value) => value - 1n,
+        ],
+        ['swap', 'flags', at(device?.address, 'swap_info_struct', 'flags'), 8, () => 0n],
+        ...slots,
+        ['segments', 'size', at(segment?.address, 'shmid_kernel', 'shm_segsz'), 8, more],
+        ['segments', 'attaches', at(segment?.address, 'shmid_kernel', 'shm_nattch'), 8, more],
+        ['segments', 'identifier', at(segment?.address, 'shmid_kernel', 'shm_perm.id'), 4, more],
+        ['segments', 'file', at(open, 'file', 'f_inode'), 8, more],
+        ['queues', 'on_rq', at(task, 'task_struct', 'on_rq'), 4, (value) => value - 1n],
+        ['queues', 'group', at(task, 'task_struct', 'se.group_node'), 8, more],
+      ]);
+      kernel.close();
     });
 
     test.runIf(LAB_KERNELS.some((name) => name === version))(
