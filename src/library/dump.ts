@@ -56,13 +56,13 @@ import { NativeKernel } from '../kernel/native/kernel.js';
 import { type Files, openNative } from '../kernel/native/open.js';
 import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
-import { mountList } from '../walk/files/mount-list.js';
-import { loadedModules } from '../walk/machine/loaded-modules.js';
+import { loadedModules } from '../walk/lists/loaded-modules.js';
+import { mountList } from '../walk/lists/mount-list.js';
+import { openDescriptors } from '../walk/lists/open-descriptors.js';
+import { runQueues } from '../walk/lists/run-queues.js';
+import { sharedSegments } from '../walk/lists/shared-segments.js';
+import { swapDevices } from '../walk/lists/swap-devices.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
-import { runQueues } from '../walk/machine/run-queues.js';
-import { sharedSegments } from '../walk/machine/shared-segments.js';
-import { swapDevices } from '../walk/machine/swap-devices.js';
-import { openDescriptors } from '../walk/tasks/open-descriptors.js';
 
 /** Files that supply what a dump lacks. */
 export interface DumpOptions {

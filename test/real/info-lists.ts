@@ -16,12 +16,12 @@ import {
 } from '../../src/answers/info/lists/schema.js';
 import { KernelError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { mountList } from '../../src/walk/files/mount-list.js';
-import { loadedModules } from '../../src/walk/machine/loaded-modules.js';
-import { runQueues } from '../../src/walk/machine/run-queues.js';
-import { sharedSegments } from '../../src/walk/machine/shared-segments.js';
-import { swapDevices } from '../../src/walk/machine/swap-devices.js';
-import { openDescriptors } from '../../src/walk/tasks/open-descriptors.js';
+import { loadedModules } from '../../src/walk/lists/loaded-modules.js';
+import { mountList } from '../../src/walk/lists/mount-list.js';
+import { openDescriptors } from '../../src/walk/lists/open-descriptors.js';
+import { runQueues } from '../../src/walk/lists/run-queues.js';
+import { sharedSegments } from '../../src/walk/lists/shared-segments.js';
+import { swapDevices } from '../../src/walk/lists/swap-devices.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { damagedKernel } from '../support/damaged-kernel.js';
 import { drgnJson } from '../support/drgn.js';

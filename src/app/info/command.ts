@@ -17,10 +17,16 @@ import {
 } from '../kit/kernel-source.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
+import type { ListName } from './lists.js';
 
 /** Lists that `info` prints instead of its facts. */
-const LIST_NAMES = ['modules', 'mounts', 'swap', 'sharedMemory', 'runQueues'] as const;
-export type ListName = (typeof LIST_NAMES)[number];
+const LIST_NAMES = [
+  'modules',
+  'mounts',
+  'swap',
+  'sharedMemory',
+  'runQueues',
+] as const satisfies readonly ListName[];
 
 interface InfoOptions extends SourceOptions, Partial<Record<ListName, true>> {
   readonly pid?: number;

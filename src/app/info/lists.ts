@@ -2,14 +2,15 @@ import { type Listing, listing } from '../../account/listing.js';
 import * as json from '../../answers/info/lists/json.js';
 import * as text from '../../answers/info/lists/text.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { mountList } from '../../walk/files/mount-list.js';
-import { loadedModules } from '../../walk/machine/loaded-modules.js';
-import { runQueues } from '../../walk/machine/run-queues.js';
-import { sharedSegments } from '../../walk/machine/shared-segments.js';
-import { swapDevices } from '../../walk/machine/swap-devices.js';
+import { loadedModules } from '../../walk/lists/loaded-modules.js';
+import { mountList } from '../../walk/lists/mount-list.js';
+import { runQueues } from '../../walk/lists/run-queues.js';
+import { sharedSegments } from '../../walk/lists/shared-segments.js';
+import { swapDevices } from '../../walk/lists/swap-devices.js';
 import type { Warnings } from '../../walk/warnings.js';
 import { type AnswerOptions, answer } from '../kit/answer.js';
-import type { ListName } from './command.js';
+
+export type ListName = 'modules' | 'mounts' | 'swap' | 'sharedMemory' | 'runQueues';
 
 type Print = (options: AnswerOptions, pid: number | undefined) => Promise<void>;
 

@@ -49,7 +49,7 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
   const words = { toJson: render.descriptorsJson, toText: render.descriptorsText };
   if (!readsHost(options)) {
     const [{ openDescriptors }, { Warnings }] = await Promise.all([
-      import('../../walk/tasks/open-descriptors.js'),
+      import('../../walk/lists/open-descriptors.js'),
       import('../../walk/warnings.js'),
     ]);
     const { pid, container } = options;

@@ -1,10 +1,10 @@
 import type { Listing } from '../../../account/listing.js';
 import { hex } from '../../../base/hex.js';
-import type { MountList } from '../../../walk/files/mount-list.js';
-import type { LoadedModule } from '../../../walk/machine/loaded-modules.js';
-import type { RunQueue } from '../../../walk/machine/run-queues.js';
-import type { SharedSegment } from '../../../walk/machine/shared-segments.js';
-import type { SwapDevice } from '../../../walk/machine/swap-devices.js';
+import type { LoadedModule } from '../../../walk/lists/loaded-modules.js';
+import type { MountList } from '../../../walk/lists/mount-list.js';
+import type { RunQueue } from '../../../walk/lists/run-queues.js';
+import type { SharedSegment } from '../../../walk/lists/shared-segments.js';
+import type { SwapDevice } from '../../../walk/lists/swap-devices.js';
 import { kernelJson } from '../../kernel-json.js';
 import type {
   ModulesJson,

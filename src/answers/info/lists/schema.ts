@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../../base/immutable.js';
-import { MODULE_STATES } from '../../../walk/machine/loaded-modules.js';
-import { SCHEDULING_CLASSES } from '../../../walk/machine/run-queues.js';
+import { MODULE_STATES } from '../../../walk/lists/loaded-modules.js';
+import { SCHEDULING_CLASSES } from '../../../walk/lists/run-queues.js';
 import { address, count, kernelSchema, warningSchema } from '../../schema.js';
 
 /** Lists of `kdump-mem info`. Names and paths are copied from the kernel; null is unknown. */

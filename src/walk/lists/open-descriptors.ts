@@ -12,9 +12,9 @@ import { closedListNodes } from '../list.js';
 import { PipeReader } from '../memory/pipes.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
+import { openFiles } from '../tasks/files.js';
+import { findTask } from '../tasks/task-table.js';
 import { addError, type Warnings } from '../warnings.js';
-import { openFiles } from './files.js';
-import { findTask } from './task-table.js';
 
 /** RLIMIT_NOFILE (include/uapi/asm-generic/resource.h). */
 const NOFILE = 'rlim[7].rlim_cur';

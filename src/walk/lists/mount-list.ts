@@ -1,12 +1,12 @@
 import type { Kernel } from '../../kernel/kernel.js';
+import { FileSystems } from '../files/file-systems.js';
+import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { namespaceOf } from '../tasks/namespaces.js';
 import { textAt } from '../text-at.js';
 import { addError, type Warnings } from '../warnings.js';
-import { FileSystems } from './file-systems.js';
-import { Paths } from './paths.js';
 
 /** A mount as /proc/mounts lists it. Text is untrusted. */
 export interface ListedMount {
