@@ -32,6 +32,8 @@ export interface RunQueue {
   readonly current: RunningTask;
   /** `rq.nr_running`. */
   readonly running: number;
+  /** Deadline servers that are queued for fair tasks (6.8). Until they were excluded, `running` counted them. */
+  readonly servers: number;
   /** Tasks found on its lists, highest class first, each list in its order. */
   readonly tasks: readonly QueuedTask[];
 }
@@ -65,7 +67,8 @@ export function runQueues(kernel: Kernel, warnings: Warnings): RunQueue[] {
         addError(warnings, `run queue of CPU ${cpu}`, error);
       });
       const counted = queue.tasks.filter(({ throttled }) => !throttled).length;
-      if (counted !== queue.running && !isLost)
+      const possible = [counted, counted + queue.servers];
+      if (!possible.includes(queue.running) && !isLost)
         warnings.add(
           code,
           `CPU ${cpu}: nr_running is ${queue.running}, but ${counted} tasks are on its run queue`,
@@ -166,6 +169,7 @@ class QueueReader {
     const address = perCpuAddress(this.#kernel, needSymbol(this.#kernel, 'runqueues'), cpu);
     const view = this.#queue.read(address);
     const tasks: QueuedTask[] = [];
+    let servers = 0;
     const add = (
       kind: SchedulingClass,
       found: () => Iterable<bigint>,
@@ -182,7 +186,9 @@ class QueueReader {
     add('stop', () =>
       stop !== 0n && this.#task.read(stop).number('on_rq') === QUEUED ? [stop] : [],
     );
-    add('deadline', () => this.#deadline(view.pointer('dl.root.rb_root.rb_node')));
+    add('deadline', () =>
+      this.#deadline(view.pointer('dl.root.rb_root.rb_node'), () => void servers++),
+    );
     const realtimeOff = this.#realtimeOff?.read(address).number('rt.rt_queued') === 0;
     add(
       'realtime',
@@ -201,6 +207,7 @@ class QueueReader {
       cpu,
       current: runningTask(this.#kernel, cpu),
       running: view.number('nr_running'),
+      servers,
       tasks,
     };
   }
@@ -217,14 +224,15 @@ class QueueReader {
       yield this.#extNode.containerOf(node, 'scx.runnable_node');
   }
 
-  *#deadline(root: bigint): Generator<bigint> {
+  /** @param onServer called for each entity that is no task */
+  *#deadline(root: bigint, onServer: () => void): Generator<bigint> {
     for (const node of treeNodes(this.#kernel, root)) {
       const task = this.#task.containerOf(node, 'dl.rb_node');
       const entity = new StructReader(this.#kernel, 'sched_dl_entity', ['rb_node']);
       const own = entity.containerOf(node, 'rb_node');
       // Bandwidth reserved for fair tasks, not a task (6.8).
-      if (this.#server?.read(own).number('dl_server') === 1) continue;
-      yield task;
+      if (this.#server?.read(own).number('dl_server') === 1) onServer();
+      else yield task;
     }
   }
 
