@@ -50,6 +50,7 @@ const SIBLINGS = {
   walk: {
     cgroups: ['tasks'],
     files: ['tasks'],
+    lists: ['files', 'memory', 'processes', 'tasks'],
     log: ['machine'],
     memory: ['machine', 'network', 'pages', 'tasks'],
     network: ['pages', 'queues', 'tasks'],

@@ -10,6 +10,13 @@ import {
   procsGrowthSchema,
   procsSampleSchema,
 } from './growth/schema.js';
+import {
+  modulesSchema,
+  mountsSchema,
+  runQueuesSchema,
+  sharedMemorySchema,
+  swapSchema,
+} from './info/lists/schema.js';
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
@@ -69,6 +76,8 @@ export const schemas = {
   'kdump-mem.memory-end/1': memoryEndSchema,
   'kdump-mem.memory-unattributed/1': unattributedSchema,
   'kdump-mem.memory-unreachable/1': unreachableSchema,
+  'kdump-mem.modules/1': modulesSchema,
+  'kdump-mem.mounts/1': mountsSchema,
   'kdump-mem.process/1': processSchema,
   'kdump-mem.process-fds/1': processFdsSchema,
   'kdump-mem.process-sample/1': processSampleSchema,
@@ -78,6 +87,8 @@ export const schemas = {
   'kdump-mem.procs-sample/1': procsSampleSchema,
   'kdump-mem.read/1': readSchema,
   'kdump-mem.refs/1': refsSchema,
+  'kdump-mem.run-queues/1': runQueuesSchema,
+  'kdump-mem.shared-memory/1': sharedMemorySchema,
   'kdump-mem.skb/1': skbSchema,
   'kdump-mem.skb-process/1': skbProcessSchema,
   'kdump-mem.snapshot/1': snapshotSchema,
@@ -90,6 +101,7 @@ export const schemas = {
   'kdump-mem.stacks/1': stacksSchema,
   'kdump-mem.struct/1': structSchema,
   'kdump-mem.struct-instance/1': instanceSchema,
+  'kdump-mem.swap/1': swapSchema,
   'kdump-mem.task-stacks/1': taskStacksSchema,
   'kdump-mem.text-triage/1': textTriageSchema,
   'kdump-mem.triage/1': triageSchema,

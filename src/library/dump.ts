@@ -1,5 +1,6 @@
 import { blockedTasks } from '../account/blocked.js';
 import type { Grouping } from '../account/census-entry.js';
+import { listing } from '../account/listing.js';
 import { messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { chosen } from '../account/processes/chosen.js';
@@ -12,12 +13,28 @@ import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
 import { blockedJson } from '../answers/blocked/render.js';
 import type { BlockedJson } from '../answers/blocked/schema.js';
+import {
+  modulesJson,
+  mountsJson,
+  runQueuesJson,
+  sharedMemoryJson,
+  swapJson,
+} from '../answers/info/lists/json.js';
+import type {
+  ModulesJson,
+  MountsJson,
+  RunQueuesJson,
+  SharedMemoryJson,
+  SwapJson,
+} from '../answers/info/lists/schema.js';
 import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
 import type { MemoryJson } from '../answers/memory/schema.js';
 import { unreachableJson } from '../answers/memory/unreachable/render.js';
 import type { UnreachableJson } from '../answers/memory/unreachable/schema.js';
+import { descriptorsAnswer, descriptorsJson } from '../answers/process/render.js';
+import type { ProcessFdsJson } from '../answers/process/schema.js';
 import { procsJson } from '../answers/procs/json.js';
 import type { ProcsJson } from '../answers/procs/schema.js';
 import { refsJson } from '../answers/refs/render.js';
@@ -42,6 +59,12 @@ import { NativeKernel } from '../kernel/native/kernel.js';
 import { type Files, openNative } from '../kernel/native/open.js';
 import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
+import { loadedModules } from '../walk/lists/loaded-modules.js';
+import { mountList } from '../walk/lists/mount-list.js';
+import { openDescriptors } from '../walk/lists/open-descriptors.js';
+import { runQueues } from '../walk/lists/run-queues.js';
+import { sharedSegments } from '../walk/lists/shared-segments.js';
+import { swapDevices } from '../walk/lists/swap-devices.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
 
 /** Files that supply what a dump lacks. */
@@ -173,6 +196,41 @@ export class Dump implements Disposable {
   /** Returns tasks that wait, what they wait for, owners of locks, and deadlocks. */
   blocked(): BlockedJson {
     return blockedJson(blockedTasks(this.kernel));
+  }
+
+  /** Returns loaded modules with their sizes, users and taint. */
+  modules(): ModulesJson {
+    return modulesJson(listing(this.kernel, loadedModules));
+  }
+
+  /** Returns the mounts that a process sees (default: the first process). */
+  mounts(pid?: number): MountsJson {
+    return mountsJson(listing(this.kernel, (kernel, found) => mountList(kernel, found, pid)));
+  }
+
+  /** Returns swap devices. */
+  swap(): SwapJson {
+    return swapJson(listing(this.kernel, swapDevices));
+  }
+
+  /** Returns System V shared memory segments of a process's IPC namespace (default: that of the first process). */
+  sharedMemory(pid?: number): SharedMemoryJson {
+    return sharedMemoryJson(
+      listing(this.kernel, (kernel, found) => sharedSegments(kernel, found, pid)),
+    );
+  }
+
+  /** Returns the tasks that run and wait on each CPU. */
+  runQueues(): RunQueuesJson {
+    return runQueuesJson(listing(this.kernel, runQueues));
+  }
+
+  /** Returns the open descriptors of a process, by kind. */
+  descriptors(pid: number): ProcessFdsJson {
+    const { found, warnings } = listing(this.kernel, (kernel, all) =>
+      openDescriptors(kernel, pid, all),
+    );
+    return descriptorsJson(descriptorsAnswer(found, warnings));
   }
 
   /** Returns findings, most severe first. */

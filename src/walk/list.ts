@@ -74,6 +74,25 @@ export function* listNodes(kernel: Kernel, head: bigint, after = head): Generato
   );
 }
 
+/**
+ * The same, and the head's `prev` must be the last entry: a wrong `next` of the head, which skips entries at its
+ * beginning, is detected.
+ *
+ * @throws as {@link listNodes}
+ */
+export function* closedListNodes(kernel: Kernel, head: bigint): Generator<bigint> {
+  let last = head;
+  for (const node of listNodes(kernel, head)) {
+    yield node;
+    last = node;
+  }
+  const back = readPartOf(kernel, 'the list', head, head + 8n, 8).getBigUint64(0, true);
+  if (back !== last)
+    throw new TornList(
+      `the list at ${hex(head)} is inconsistent: its last entry is ${hex(last)}, but the head points to ${hex(back)}`,
+    );
+}
+
 /** Maximum number of changes to a list of a running kernel during a walk. */
 const MOST_CHANGES = 1000;
 

@@ -46,6 +46,25 @@ export class XarrayReader {
     }
     return last === undefined && index > 0n ? 0n : entry;
   }
+
+  /**
+   * Yields the entries with their indexes, in order.
+   *
+   * @param head `xa_head`
+   * @throws as load
+   */
+  *entries(head: bigint, first = 0, last = 64): Generator<readonly [index: number, entry: bigint]> {
+    if (head === 0n) return;
+    if (!isNode(head)) {
+      if ((head & TAGS) !== INTERNAL) yield [first, head];
+      return;
+    }
+    const view = this.#node.read(head - INTERNAL);
+    const shift = view.number('shift');
+    if (shift >= last) throw damaged('xarray does not terminate (loop?)');
+    for (const [slot, entry] of view.pointers('slots').entries())
+      yield* this.entries(entry, first + slot * 2 ** shift, shift);
+  }
 }
 
 function isNode(entry: bigint): boolean {

@@ -25,7 +25,7 @@ const NAMES = [
   // Codes that the schema does not enumerate, and where something was found.
   ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'next', 'reaper'],
   // Of `info`: a line of releases, a part of an answer.
-  ...['stream', 'part'],
+  ...['stream', 'part', 'usedBy', 'taints', 'options'],
   // Of agents: files, tools, and paths of lists.
   ...['sources', 'schema', 'tool', 'list'],
   // What `leaks` met in tracefs: names of instances and of settings.

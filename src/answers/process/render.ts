@@ -5,9 +5,9 @@ import {
   totalOfMappings,
 } from '../../account/processes/mappings.js';
 import { hex } from '../../base/hex.js';
-import type { Descriptors } from '../../host/proc/descriptors.js';
+import type { Descriptors } from '../../records/descriptors.js';
 import type { Mapping, MappingKind, MappingSizes } from '../../records/mappings.js';
-import type { Warning } from '../../walk/warnings.js';
+import { leavesComplete, type Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, capturedWords } from '../origin.js';
 import { processJson as recordJson } from '../procs/json.js';
@@ -218,10 +218,15 @@ export interface DescriptorsAnswer extends Descriptors {
 /** Share of RLIMIT_NOFILE from which the headline names the limit as nearly reached. */
 const NEAR = 0.9;
 
-export function descriptorsAnswer(found: Descriptors): DescriptorsAnswer {
+/** @param known warnings of the reader; default: it counts unreadable descriptors alone */
+export function descriptorsAnswer(
+  found: Descriptors,
+  known: readonly Warning[] = [],
+): DescriptorsAnswer {
   const message = `${formatCount(found.unreadable)} descriptors of pid ${found.pid} could not be read: their kind is unknown`;
-  const warnings = found.unreadable > 0 ? [{ code: 'unreadable', message } as const] : [];
-  return { ...found, warnings, complete: warnings.length === 0 };
+  const more = found.unreadable > 0 ? [{ code: 'unreadable', message } as const] : [];
+  const warnings = [...known, ...more];
+  return { ...found, warnings, complete: warnings.every(leavesComplete) };
 }
 
 /** `kdump-mem.process-fds/1`. */
@@ -265,7 +270,7 @@ export function descriptorsText(answer: DescriptorsAnswer, width: number | null)
   if (groups.length > 0) parts.push(renderTable(COLUMNS, groups, width));
   parts.push(
     wrap(
-      'BYTES: memory of memfds, dma-bufs and BPF maps. The kernel does not report it for the other kinds; skcheck estimates it for sockets.',
+      'BYTES: memory of memfds and dma-bufs, of pipes in a dump, of BPF maps with --live. The other kinds are unknown here: skb and skcheck have those of sockets.',
       width,
     ).join('\n'),
   );

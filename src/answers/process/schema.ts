@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/immutable.js';
-import { DESCRIPTOR_KINDS } from '../../host/proc/descriptors.js';
+import { DESCRIPTOR_KINDS } from '../../records/descriptors.js';
 import { MAPPING_KINDS } from '../../records/mappings.js';
 import { processShape } from '../procs/schema.js';
 import { capturedSchema, kernelSchema, warningSchema } from '../schema.js';
@@ -75,7 +75,7 @@ export const processSchema = z.strictObject({
 
 export type ProcessJson = Immutable<z.infer<typeof processSchema>>;
 
-/** `kdump-mem procs --live --pid N --fds --json`, version 1: open descriptors by kind. */
+/** `kdump-mem procs --pid N --fds --json`, version 1: open descriptors by kind. */
 export const processFdsSchema = z.strictObject({
   schema: z.literal('kdump-mem.process-fds/1'),
   pid: z.int().positive(),
@@ -89,7 +89,10 @@ export const processFdsSchema = z.strictObject({
     z.strictObject({
       kind: z.enum(DESCRIPTOR_KINDS),
       count: z.int().nonnegative(),
-      /** Memory of memfds, dma-bufs and BPF maps, counting each object once; null: not reported. */
+      /**
+       * Memory of memfds and dma-bufs, of pipes in a dump, of BPF maps with --live, counting each object once; null:
+       * unknown.
+       */
       bytes,
       /** Number of files that epoll or inotify watches; null: another kind. */
       items: bytes,

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type InfoAnswer, type KernelInfo, notedIn } from '../../answers/info/answer.js';
 import { KernelError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
@@ -7,6 +7,7 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { readOrNot } from '../../walk/named-read.js';
+import { parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import {
   addSourceOptions,
@@ -16,8 +17,19 @@ import {
 } from '../kit/kernel-source.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
+import type { ListName } from './lists.js';
 
-interface InfoOptions extends SourceOptions {
+/** Lists that `info` prints instead of its facts. */
+const LIST_NAMES = [
+  'modules',
+  'mounts',
+  'swap',
+  'sharedMemory',
+  'runQueues',
+] as const satisfies readonly ListName[];
+
+interface InfoOptions extends SourceOptions, Partial<Record<ListName, true>> {
+  readonly pid?: number;
   readonly json?: true;
   readonly strict?: true;
 }
@@ -28,21 +40,47 @@ Examples:
       show one dump
   kdump-mem info --vmcore /var/crash/202611200412
       show the dump in a directory
+  kdump-mem info --vmcore vmcore --modules
+      list the loaded modules with sizes and users, as lsmod does
+  kdump-mem info --vmcore vmcore --mounts --pid 4711
+      list the mounts that a process sees
+  kdump-mem info --vmcore vmcore --run-queues
+      list the tasks that run and wait on each CPU
 
-Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 5 (with --strict)
-something is unknown.`;
+Lists compare counters with what they find, and are incomplete where both differ.
+Docs: docs/info.md.
+
+Exit status: 0 answered, 2 wrong usage, 3 the dump could not be opened, 4 no such pid, 5 (with
+--strict) something is unknown, or a list is incomplete.`;
 
 /** Registers `kdump-mem info`, which describes a dump, its kernel and its crash. */
 export function registerInfo(program: Command): void {
   addSourceOptions(program.command('info'))
     .usage('[options] [dump...]')
     .description('show the format, kernel and crash of a dump, and what cannot be read from it')
+    .addOption(list('--modules', 'loaded modules: sizes, users, taint (lsmod, crash mod)'))
+    .addOption(list('--mounts', 'mounts of the init process, or of --pid (crash mount)'))
+    .addOption(list('--swap', 'swap devices: size, use, priority (crash swap)'))
+    .addOption(list('--shared-memory', 'System V shared memory segments (ipcs -m, crash ipcs)'))
+    .addOption(list('--run-queues', 'tasks on the run queue of each CPU (crash runq)'))
+    .option(
+      '--pid <pid>',
+      'namespace of this process, for --mounts and --shared-memory',
+      parseNumber,
+    )
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything is unknown')
     .addHelpText('after', EXAMPLES)
     .action(async (options: InfoOptions) => {
       if (options.engine === 'crash' || options.engine === 'verify')
         throw new UsageError('info does not support --engine crash or verify');
+      const chosen = LIST_NAMES.find((name) => options[name]);
+      if (options.pid !== undefined && chosen !== 'mounts' && chosen !== 'sharedMemory')
+        throw new UsageError('--pid requires --mounts or --shared-memory');
+      if (chosen) {
+        const { printList } = await import('./lists.js');
+        return printList(chosen, options, options.pid);
+      }
       const image = await openSourceImage(options);
       try {
         await print(await ask(image, options), options);
@@ -50,6 +88,11 @@ export function registerInfo(program: Command): void {
         image.close();
       }
     });
+}
+
+function list(flag: string, words: string): Option {
+  const option = new Option(flag, words);
+  return option.conflicts(LIST_NAMES.filter((name) => name !== option.attributeName()));
 }
 
 async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {

@@ -38,6 +38,7 @@ Examples:
     kdump-mem procs --live --pid 4026532201:7
   open descriptors of one process: files, sockets, pipes, memfds, BPF maps
     kdump-mem procs --live --pid 4711 --fds
+    kdump-mem procs --vmcore vmcore --pid 4711 --fds
   processes that grow, with rate and confidence interval
     kdump-mem procs --live --watch
   the same over hours: store samples from cron, then read the file
@@ -80,7 +81,7 @@ export function registerProcs(program: Command): void {
         .conflicts('sort'),
     )
     .addOption(
-      new Option('--fds', 'with --live --pid: open descriptors by kind').conflicts([
+      new Option('--fds', 'with --pid: open descriptors by kind').conflicts([
         ...['by', 'limit', 'sockets', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples'],
       ]),
     )

@@ -43,18 +43,34 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
 
 /** Open descriptors of one process. */
 export async function showDescriptors(options: ProcsOptions): Promise<void> {
-  if (!options.live) throw new UsageError('--fds requires --live: it reads /proc/PID/fd');
-  const [{ readDescriptors }, render, { liveHost }] = await Promise.all([
+  if (options.from !== undefined)
+    throw new UsageError('--fds does not support --from: captures have no descriptors');
+  const render = await import('../../answers/process/render.js');
+  const words = { toJson: render.descriptorsJson, toText: render.descriptorsText };
+  if (!readsHost(options)) {
+    const [{ openDescriptors }, { Warnings }] = await Promise.all([
+      import('../../walk/lists/open-descriptors.js'),
+      import('../../walk/warnings.js'),
+    ]);
+    const { pid, container } = options;
+    if (pid === undefined || container !== undefined)
+      throw new UsageError('--fds with a dump requires --pid alone');
+    return answer(options, {
+      ask: (kernel) => {
+        const warnings = new Warnings(kernel.doubts);
+        const found = openDescriptors(kernel, pid, warnings);
+        return render.descriptorsAnswer(found, warnings.list());
+      },
+      ...words,
+    });
+  }
+  const [{ readDescriptors }, { liveHost }] = await Promise.all([
     import('../../host/proc/descriptors.js'),
-    import('../../answers/process/render.js'),
     import('../../host/live.js'),
   ]);
   const pid = await onePid(options, liveHost);
   try {
-    present(render.descriptorsAnswer(readDescriptors(liveHost, pid)), options, {
-      toJson: render.descriptorsJson,
-      toText: render.descriptorsText,
-    });
+    present(render.descriptorsAnswer(readDescriptors(liveHost, pid)), options, words);
   } catch (error) {
     if (!isHostError(error, 'gone')) throw error;
     throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY.gone}`);

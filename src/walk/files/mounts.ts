@@ -1,9 +1,9 @@
-import { damaged, KernelError, ReadError } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { taskTable } from '../tasks/task-table.js';
+import { namespaceOf } from '../tasks/namespaces.js';
 
 /** A mount of a file system, or of a directory of it (`struct mount` in fs/mount.h). */
 export interface Mount {
@@ -125,14 +125,12 @@ export class Mounts {
 
   /** Mount namespace of the first process; for a kernel without one, a value that no mount has. */
   #initNamespace(): bigint {
-    const task = new StructReader(this.#kernel, 'task_struct', ['nsproxy']);
-    const proxy = new StructReader(this.#kernel, 'nsproxy', ['mnt_ns']);
     try {
-      for (const { address } of taskTable(this.#kernel).processes)
-        return proxy.read(task.read(address).pointer('nsproxy')).pointer('mnt_ns');
+      return namespaceOf(this.#kernel, 'mnt_ns', undefined);
     } catch (error) {
       // Every namespace then counts as another one.
-      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      const isOfMemory = error instanceof ReadError || error instanceof KernelError;
+      if (!isOfMemory && !(error instanceof WalkError)) throw error;
     }
     return NO_NAMESPACE;
   }

@@ -3,15 +3,11 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
 import { CycleTest, listNodes, TornList } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
+import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
-
-const NODE_FIELDS = ['__rb_parent_color', 'rb_left', 'rb_right'] as const;
 
 /** Visited entries are remembered, and a JavaScript set holds at most 2^24. */
 const MOST_REMEMBERED = 16_000_000;
-
-/** Maximum height of a red-black tree, twice log2 of its nodes, for 2^64 nodes. */
-const MAX_TREE_HEIGHT = 128;
 
 /**
  * The ways in which the kernel links skbs. Each method yields the addresses of the skbs in order and
@@ -22,7 +18,6 @@ export class SkbLists {
   readonly #kernel: Kernel;
   readonly #head;
   readonly #skb;
-  #node: StructReader<(typeof NODE_FIELDS)[number]> | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -86,53 +81,9 @@ export class SkbLists {
     return listNodes(this.#kernel, head);
   }
 
-  /**
-   * Yields the skbs of a red-black tree, in order. Each node must point to its parent, and every path must
-   * have the same number of black nodes (lib/rbtree.c), which detects most missing branches.
-   *
-   * @param root `rb_root.rb_node`
-   */
+  /** Yields the skbs of a red-black tree, in order; see {@link treeNodes}. @param root `rb_root.rb_node` */
   *tree(root: bigint): Generator<bigint> {
-    if (root === 0n) return;
-    this.#node ??= new StructReader(this.#kernel, 'rb_node', NODE_FIELDS);
-    const tree = this.#node;
     const toSkb = BigInt(this.#skb.offset('rbnode'));
-    const seen = new Set<bigint>();
-    const path: { node: bigint; right: bigint; blacks: number }[] = [];
-    let blackHeight: number | undefined;
-    let uneven: bigint | undefined;
-    let node = root;
-    let parent = 0n;
-    let blacks = 0;
-    while (true) {
-      while (node !== 0n) {
-        if (seen.has(node) || path.length >= MAX_TREE_HEIGHT) {
-          throw new TornList(`the tree does not terminate (loop?) at ${hex(node)}`);
-        }
-        if (seen.size >= MOST_REMEMBERED) throw new TornList(`the tree exceeds ${seen.size} skbs`);
-        seen.add(node);
-        const links = tree.read(node);
-        const up = links.pointer('__rb_parent_color');
-        if ((up & ~3n) !== parent) {
-          throw new TornList(
-            `the tree's node ${hex(node)} hangs from ${hex(parent)} and names ${hex(up & ~3n)}`,
-          );
-        }
-        blacks += Number(up & 1n);
-        path.push({ node, right: links.pointer('rb_right'), blacks });
-        parent = node;
-        node = links.pointer('rb_left');
-      }
-      blackHeight ??= blacks;
-      if (blacks !== blackHeight) uneven ??= parent;
-      const top = path.pop();
-      if (!top) break;
-      yield top.node - toSkb;
-      node = top.right;
-      parent = top.node;
-      blacks = top.blacks;
-    }
-    if (uneven === undefined) return;
-    throw new TornList(`the tree is unbalanced at ${hex(uneven)}`);
+    for (const node of treeNodes(this.#kernel, root)) yield node - toSkb;
   }
 }

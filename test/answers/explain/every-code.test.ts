@@ -15,9 +15,10 @@ const NAMES = [
   ...['arch', 'family', 'protocol', 'tasks[].state', 'compression[]', 'registers'],
   ...['skcheck-1.sockets[].type', 'dump.format', 'kernel.sources.vmcoreinfo', 'symbolFiles[].as'],
   ...['struct-1.types[].kind', 'struct-instance-1.kind', 'process-1.groups[].kind'],
-  'process-fds-1.groups[].kind',
   // The name of the program that counted.
   'memory-1.cachedFiles.source',
+  ...['process-fds-1.groups[].kind', 'modules-1.modules[].state', 'swap-1.devices[].kind'],
+  'run-queues-1.cpus[].tasks[].class',
   ...['process-1.mappings[].kind', 'caller.kind', 'read-1.space', 'memory-1.figures.format'],
   // What makedumpfile can leave out, by its own words.
   'dump.filtered[]',

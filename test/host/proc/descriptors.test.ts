@@ -89,13 +89,10 @@ test.skipIf(!existsSync('/proc/self/fdinfo'))(
   },
 );
 
-test('usage: it needs --live and --pid, and a process that exists', async () => {
+test('usage: it needs --pid, a process that exists, and no capture', async () => {
   expect(await kdumpMem('procs', '--live', '--fds')).toMatchObject({ status: 2 });
-  expect(
-    await kdumpMem('procs', '--vmcore', 'fixtures/incident.vmcore', '--pid', '1', '--fds'),
-  ).toMatchObject({
-    status: 2,
-  });
+  const captured = await kdumpMem('procs', '--from', 'fixtures/host', '--pid', '1', '--fds');
+  expect(captured).toMatchObject({ status: 2, stdout: '' });
   const gone = await kdumpMem('procs', '--live', '--pid', '4194303', '--fds');
   expect(gone).toMatchObject({ status: 4, stdout: '' });
 });

@@ -7,7 +7,10 @@ import { type ProcessAnswer, sumOfMappings } from '../../../src/account/processe
 import { kernelProcess } from '../../../src/account/processes/one-process.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/records/mappings.js';
+import { openDescriptors } from '../../../src/walk/lists/open-descriptors.js';
+import { Warnings } from '../../../src/walk/warnings.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
+import { expectDrgnLists, expectReported, type ListDamage, listsOf } from '../info-lists.js';
 
 /** One mapping as the guest's own kernel told it: kB by field, and its line of /proc/PID/smaps. */
 interface Told {
@@ -34,6 +37,9 @@ function headerOf({ start, end, permissions, offset, name }: Mapping): string {
   return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name}`.trim();
 }
 
+/** Mount options that are not a file system's own. */
+const GENERAL = new Set(['ro', 'rw', 'nosuid', 'nodev', 'noexec', 'relatime', 'noatime']);
+
 /**
  * The guest's own word of each mapping, read a moment before it is stopped and dumped.
  *
@@ -47,6 +53,9 @@ export function mappingsSuite(
     let work: string;
     let guest: Guest;
     const processes: { readonly told: Told[]; readonly answer: ProcessAnswer }[] = [];
+    const said: Record<string, string> = {};
+    let core: string;
+    let pids: number[];
 
     beforeAll(async () => {
       work = mkdtempSync(join(LAB, 'mappings-'));
@@ -55,7 +64,7 @@ export function mappingsSuite(
       guest = await bootGuest({
         kernel: version,
         memoryMiB: 384,
-        files: [guestTool('takemaps', version)],
+        files: [guestTool('takemaps', version), guestTool('spin', version)],
         disks,
         limitMs: 600_000,
       });
@@ -67,12 +76,24 @@ export function mappingsSuite(
       const { output: ready } = await guest.run(
         'mkdir -p /run/maps; takemaps /run/maps /dev/vdb > /tmp/ready 2>&1 & until [ -s /tmp/ready ]; do usleep 20000; done; sleep 1; cat /tmp/ready',
       );
-      const pids = /^ready (\d+) (\d+)$/m.exec(ready.toString())?.slice(1).map(Number) ?? [];
+      pids = /^ready (\d+) (\d+)$/m.exec(ready.toString())?.slice(1).map(Number) ?? [];
       expect(pids, ready.toString()).toHaveLength(2);
       const smaps: Told[][] = [];
       for (const pid of pids)
         smaps.push(toldOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
-      const core = join(work, 'vmcore');
+      for (const name of ['swaps', 'mounts', 'modules', 'sysvipc/shm', `${pids[0]}/limits`])
+        said[name] = (await guest.run(`cat /proc/${name}`)).output.toString();
+      // Name, inode and 512-byte blocks of each descriptor.
+      said.links = (
+        await guest.run(
+          `for fd in /proc/${pids[0]}/fd/*; do echo "$(readlink $fd)|$(stat -L -c '%i|%b' $fd)"; done`,
+        )
+      ).output.toString();
+      // Runnable tasks of two classes, and a pipe that nothing reads.
+      said.busy = (
+        await guest.run('(echo unread; sleep 1000) | sleep 1000 >/dev/null 2>&1 & spin')
+      ).output.toString();
+      core = join(work, 'vmcore');
       await guest.pause();
       await guest.dump('elf', core);
       const kernel = openNative({ files: [core] });
@@ -161,6 +182,170 @@ export function mappingsSuite(
         expect((privateClean ?? 0) + (privateDirty ?? 0)).toBe(process.uss);
         expect(Math.abs((pss ?? 0) - (process.pss ?? 0))).toBeLessThan(mappings.length);
       }
+    });
+
+    const lists = (names: keyof typeof said) =>
+      (said[names] ?? '')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/));
+
+    test('lists of swap, mounts, modules and shared memory equal those of /proc', () => {
+      const kernel = openNative({ files: [core] });
+      const { swap, mounts, modules, segments } = listsOf(kernel);
+      kernel.close();
+      const [, ...swaps] = lists('swaps');
+      expect(
+        swap.devices.map(({ path, kind, sizeBytes, priority }) => [
+          ...[path, kind, `${sizeBytes / 1024}`, `${priority}`],
+        ]),
+      ).toEqual(swaps.map(([path, kind, size, , priority]) => [path, kind, size, priority]));
+      expect(swap.devices).toHaveLength(1);
+      expect(swap.devices[0]?.usedBytes).toBeGreaterThan(0);
+      expect(swap.devices[0]?.usedSlotBytes).toBe(swap.devices[0]?.usedBytes);
+      // The root of the mount namespace is hidden from processes.
+      expect(
+        mounts.mounts
+          .filter(({ fsType }) => fsType !== 'nullfs')
+          .map(
+            ({ source, path, fsType, options }) =>
+              `${source} ${path} ${fsType} ${options.join(',')}`,
+          ),
+      ).toEqual(
+        lists('mounts').map(([source, path, type, options = '']) => {
+          const general = options.split(',').filter((one) => GENERAL.has(one));
+          return `${source} ${path} ${type} ${general.join(',')}`;
+        }),
+      );
+      expect(
+        modules.modules.map(({ name, references, usedBy }) => [
+          name,
+          `${references}`,
+          usedBy.length === 0 ? '-' : `${usedBy.join(',')},`,
+        ]),
+      ).toEqual(lists('modules').map(([name, , count, users]) => [name, count, users]));
+      const [heading = [], ...rows] = lists('sysvipc/shm');
+      const field = (row: readonly string[], name: string) => row[heading.indexOf(name)];
+      expect(
+        segments.segments.map((one) => [
+          ...[one.id, one.sizeBytes, one.creatorPid, one.lastPid, one.attaches],
+          ...[one.uid, one.residentBytes, one.swapBytes],
+        ]),
+      ).toEqual(
+        rows.map((row) =>
+          ['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap'].map((name) =>
+            Number(field(row, name)),
+          ),
+        ),
+      );
+      expect(segments.segments.some(({ residentBytes }) => (residentBytes ?? 0) > 0)).toBe(true);
+    });
+
+    test('descriptors of a process equal its links in /proc/PID/fd', () => {
+      const kernel = openNative({ files: [core] });
+      const warnings = new Warnings();
+      const [pid = 0] = pids;
+      const found = openDescriptors(kernel, pid, warnings);
+      kernel.close();
+      expect(warnings.list()).toEqual([]);
+      const opened = (said.links ?? '')
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split('|'));
+      const links = opened.map(([link = '']) => link);
+      expect(found.count).toBe(links.length);
+      const limit = /^Max open files +(\d+)/m.exec(said[`${pid}/limits`] ?? '')?.[1];
+      expect(found.limit).toBe(Number(limit));
+      const counted = (test: (link: string) => boolean) => links.filter(test).length;
+      const kinds = {
+        memfd: counted((link) => link.startsWith('/memfd:')),
+        pipe: counted((link) => link.startsWith('pipe:[')),
+        device: counted((link) => link.startsWith('/dev/')),
+        'deleted-file': counted((link) => /^\/(?!memfd:|dev\/).* \(deleted\)$/.test(link)),
+      };
+      for (const [kind, count] of Object.entries(kinds))
+        expect(found.groups.find((one) => one.kind === kind)?.count ?? 0, kind).toBe(count);
+      const memfd = found.groups.find(({ kind }) => kind === 'memfd');
+      const blocks = new Map(
+        opened.flatMap(([link = '', inode, many]) =>
+          link.startsWith('/memfd:') ? [[inode, Number(many)]] : [],
+        ),
+      );
+      expect(memfd?.bytes).toBe([...blocks.values()].reduce((sum, many) => sum + 512 * many, 0));
+      expect(blocks.size).toBeGreaterThan(1);
+    });
+
+    test('runnable tasks are on the run queues, in their classes', () => {
+      const kernel = openNative({ files: [core] });
+      const { queues } = listsOf(kernel);
+      kernel.close();
+      expect(queues.warnings).toEqual([]);
+      const busy = (said.busy ?? '').trim().split(/\s+/).map(Number);
+      const tasks = queues.cpus.flatMap((cpu) => cpu.tasks);
+      const classes = busy.map((pid) => tasks.find((task) => task.pid === pid)?.class);
+      expect(classes).toEqual(['fair', 'fair', 'fair', 'realtime']);
+    });
+
+    test('one changed word of swap, a segment or a run queue makes its list incomplete', () => {
+      const kernel = openNative({ files: [core] });
+      const { swap, segments, queues } = listsOf(kernel);
+      const at = (address: string | undefined, type: string, path: string) => {
+        const member = kernel.struct(type)?.member(path);
+        if (address === undefined || !member) throw new Error(`struct ${type} has no ${path}`);
+        return BigInt(address) + BigInt(member.offset);
+      };
+      const [device] = swap.devices;
+      const [segment] = segments.segments;
+      const task = queues.cpus
+        .flatMap(({ tasks }) => tasks)
+        .find((one) => one.class === 'fair')?.address;
+      const more = (value: bigint) => value + 1n;
+      const map = kernel.struct('swap_info_struct')?.member('swap_map');
+      // 7.0 has tables of clusters instead.
+      const slots: ListDamage = map
+        ? [
+            [
+              'swap',
+              'map of slots',
+              kernel
+                .read(BigInt(device?.address ?? 0) + BigInt(map.offset), 8)
+                .getBigUint64(0, true) + 1024n,
+              4,
+              (value) => (value === 0n ? 1n : 0n),
+            ],
+          ]
+        : [];
+      const file = kernel.read(at(segment?.address, 'shmid_kernel', 'shm_file'), 8);
+      const open = `0x${file.getBigUint64(0, true).toString(16)}`;
+      expectReported(kernel, [
+        ['swap', 'used pages', at(device?.address, 'swap_info_struct', 'inuse_pages'), 4, more],
+        [
+          'swap',
+          'pages',
+          at(device?.address, 'swap_info_struct', 'pages'),
+          4,
+          (value) => value - 1n,
+        ],
+        ['swap', 'flags', at(device?.address, 'swap_info_struct', 'flags'), 8, () => 0n],
+        ...slots,
+        ['segments', 'size', at(segment?.address, 'shmid_kernel', 'shm_segsz'), 8, more],
+        ['segments', 'attaches', at(segment?.address, 'shmid_kernel', 'shm_nattch'), 8, more],
+        ['segments', 'identifier', at(segment?.address, 'shmid_kernel', 'shm_perm.id'), 4, more],
+        ['segments', 'file', at(open, 'file', 'f_inode'), 8, more],
+        ['queues', 'on_rq', at(task, 'task_struct', 'on_rq'), 4, (value) => value - 1n],
+        ['queues', 'group', at(task, 'task_struct', 'se.group_node'), 8, more],
+      ]);
+      kernel.close();
+    });
+
+    test('lists equal those of drgn, swap in use and unread pipes included', () => {
+      const kernel = openNative({ files: [core] });
+      const { swap, segments, queues, descriptors } = expectDrgnLists(kernel, core, version);
+      kernel.close();
+      expect(swap).toHaveLength(1);
+      expect(segments.length).toBeGreaterThan(0);
+      expect(queues.flatMap(({ realtime }) => realtime)).toHaveLength(1);
+      expect(descriptors.some(({ pipeBytes }) => pipeBytes > 0)).toBe(true);
     });
   });
 }

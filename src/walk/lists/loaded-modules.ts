@@ -1,0 +1,181 @@
+import { hex } from '../../base/hex.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { needSymbol } from '../cpus.js';
+import { closedListNodes } from '../list.js';
+import { taintFlags } from '../machine-facts.js';
+import { type VmArea, vmAreas } from '../memory/vm-areas.js';
+import { StructReader } from '../struct-reader.js';
+import { addError, type Warnings } from '../warnings.js';
+
+/** `enum module_state` (include/linux/module.h). */
+export const MODULE_STATES = ['live', 'coming', 'going', 'unformed'] as const;
+
+/** A loaded module. */
+export interface LoadedModule {
+  /** Address of its `struct module`. */
+  readonly address: bigint;
+  /** Untrusted. */
+  readonly name: string;
+  /** Undefined: the kernel has another state than these. */
+  readonly state: (typeof MODULE_STATES)[number] | undefined;
+  /** Bytes of its memory without init sections, which the kernel frees after the module has started. */
+  readonly size: number;
+  /** Of these, code. */
+  readonly text: number;
+  /** Reference count as lsmod shows it; undefined: the kernel cannot unload modules. */
+  readonly references: number | undefined;
+  /** Modules that use it; untrusted. */
+  readonly usedBy: readonly string[];
+  /** Letters of its taint flags. */
+  readonly taints: readonly string[];
+}
+
+const MOST_MODULES = 4096;
+/** MODULE_REF_BASE (kernel/module/main.c): the count of a module that nothing uses. */
+const REFERENCE_BASE = 1;
+
+/** Parts of a module that stay: `mem[MOD_TEXT]` to `mem[MOD_RO_AFTER_INIT]` since 6.4, `core_layout` before. */
+function partsOf(kernel: Kernel) {
+  const single = StructReader.ifPresent(kernel, 'module', [
+    ...(['core_layout.base', 'core_layout.size', 'core_layout.text_size'] as const),
+  ]);
+  if (single)
+    return (module: bigint) => {
+      const view = single.read(module);
+      const [base, size] = [view.pointer('core_layout.base'), view.number('core_layout.size')];
+      return { parts: [{ base, size }], text: view.number('core_layout.text_size') };
+    };
+  const readers = ([0, 1, 2, 3] as const).map((part) => {
+    const paths = [`mem[${part}].base`, `mem[${part}].size`] as const;
+    return { reader: new StructReader(kernel, 'module', paths), paths };
+  });
+  return (module: bigint) => {
+    const parts = readers.map(({ reader, paths: [base, size] }) => {
+      const view = reader.read(module);
+      return { base: view.pointer(base), size: view.number(size) };
+    });
+    return { parts, text: parts[0]?.size ?? 0 };
+  };
+}
+
+/**
+ * Returns the loaded modules, last loaded first. Sizes are compared with the vmalloc areas that contain the
+ * modules, users with the reference count.
+ *
+ * @throws {KernelError} `no-symbols`, `unsupported-layout`
+ */
+export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[] {
+  const reader = new StructReader(kernel, 'module', ['state', 'list', 'name', 'taints']);
+  const self = new StructReader(kernel, 'module', ['mkobj.mod']);
+  const count = StructReader.ifPresent(kernel, 'module', ['refcnt.counter']);
+  const users = StructReader.ifPresent(kernel, 'module', ['source_list']);
+  const use = StructReader.ifPresent(kernel, 'module_use', ['source_list', 'source', 'target']);
+  const partsIn = partsOf(kernel);
+  const areas = areasByAddress(kernel, warnings);
+  const contradiction = kernel.facts.live ? 'torn-list' : 'corrupt';
+
+  const names = new Map<bigint, string>();
+  try {
+    for (const node of closedListNodes(kernel, needSymbol(kernel, 'modules'))) {
+      const view = reader.readContainer(node, 'list');
+      names.set(view.address, view.text('name'));
+      if (names.size < MOST_MODULES) continue;
+      warnings.add('corrupt', `more than ${MOST_MODULES} modules`);
+      break;
+    }
+  } catch (error) {
+    addError(warnings, 'list of modules', error);
+  }
+
+  const usersOf = (address: bigint, name: string): string[] => {
+    const usedBy: string[] = [];
+    if (!users || !use) return usedBy;
+    try {
+      for (const node of closedListNodes(kernel, users.addressOf(address, 'source_list'))) {
+        const one = use.readContainer(node, 'source_list');
+        const user = names.get(one.pointer('source'));
+        if (user === undefined || one.pointer('target') !== address) {
+          warnings.add(contradiction, `module ${name}: a user of it is not a loaded module`);
+          break;
+        }
+        usedBy.push(user);
+      }
+    } catch (error) {
+      addError(warnings, `users of module ${name}`, error);
+    }
+    return usedBy;
+  };
+
+  const found: LoadedModule[] = [];
+  for (const [address, name] of names) {
+    try {
+      if (self.read(address).pointer('mkobj.mod') !== address)
+        warnings.add(
+          contradiction,
+          `module ${name} at ${hex(address)} is not the module of its kobject`,
+        );
+      const view = reader.read(address);
+      const { parts, text } = partsIn(address);
+      for (const part of parts) {
+        const problem = areas && misfit(part, areas, kernel.facts.pageSize);
+        if (problem !== undefined) warnings.add(contradiction, `module ${name}: ${problem}`);
+      }
+      const usedBy = usersOf(address, name);
+      const state = MODULE_STATES[view.number('state')];
+      if (state === undefined)
+        warnings.add(contradiction, `module ${name}: state ${view.number('state')}`);
+      const counted = count && count.read(address).number('refcnt.counter') | 0;
+      // The count of a module that is being unloaded is 0.
+      const references = counted && Math.max(0, counted - REFERENCE_BASE);
+      if (counted !== undefined && (counted < 0 || (references ?? 0) < usedBy.length))
+        warnings.add(
+          contradiction,
+          `module ${name}: reference count ${counted - REFERENCE_BASE}, but ${usedBy.length} modules use it`,
+        );
+      const size = parts.reduce((sum, part) => sum + part.size, 0);
+      if (text > size)
+        warnings.add(contradiction, `module ${name}: ${text} bytes of code in ${size} bytes`);
+      const taints = taintFlags(view.pointer('taints')).map(({ letter }) => letter);
+      found.push({ address, name, state, size, text, references, usedBy, taints });
+    } catch (error) {
+      addError(warnings, `module ${name}`, error);
+    }
+  }
+  return found;
+}
+
+type Areas = readonly VmArea[];
+
+/** Returns the vmalloc areas by address; undefined: they could not be read, and a warning says so. */
+function areasByAddress(kernel: Kernel, warnings: Warnings): Areas | undefined {
+  try {
+    return [...vmAreas(kernel)].sort((a, b) => (a.address < b.address ? -1 : 1));
+  } catch (error) {
+    addError(warnings, 'vmalloc areas, to compare sizes of modules', error);
+    return undefined;
+  }
+}
+
+/** Returns the contradiction between a part of a module and the vmalloc area that contains it. */
+function misfit(
+  { base, size }: { readonly base: bigint; readonly size: number },
+  areas: Areas,
+  pageSize: number,
+): string | undefined {
+  if (size === 0) return base === 0n ? undefined : `a part at ${hex(base)} has no size`;
+  let [low, high] = [0, areas.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (areas[middle]!.address <= base) low = middle + 1;
+    else high = middle;
+  }
+  const area = areas[low - 1];
+  const room = area === undefined ? 0 : Number(area.address - base) + area.bytes;
+  if (area === undefined || room < size)
+    return `${size} bytes at ${hex(base)} are in no vmalloc area of that size`;
+  // An area of its own ends with a guard page. Since 6.13 several modules may share huge pages.
+  const rounded = Math.ceil(size / pageSize) * pageSize;
+  const isOwn = area.address === base && area.bytes <= 2 ** 21;
+  if (!isOwn || room - rounded === pageSize) return undefined;
+  return `${size} bytes at ${hex(base)}, but its vmalloc area has ${area.bytes} bytes`;
+}

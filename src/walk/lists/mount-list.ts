@@ -1,0 +1,174 @@
+import type { Kernel } from '../../kernel/kernel.js';
+import { FileSystems } from '../files/file-systems.js';
+import { Paths } from '../files/paths.js';
+import { closedListNodes } from '../list.js';
+import { treeNodes } from '../rb-tree.js';
+import { StructReader } from '../struct-reader.js';
+import { namespaceOf } from '../tasks/namespaces.js';
+import { textAt } from '../text-at.js';
+import { addError, type Warnings } from '../warnings.js';
+
+/** A mount as /proc/mounts lists it. Text is untrusted. */
+export interface ListedMount {
+  /** Address of its `struct mount`. */
+  readonly address: bigint;
+  readonly id: number;
+  readonly superBlock: bigint;
+  /** `major:minor`. */
+  readonly device: string;
+  readonly fsType: string;
+  /** Such as `/dev/vda1`; undefined: unknown. */
+  readonly source: string | undefined;
+  /** Where it is mounted; undefined: unknown. */
+  readonly path: string | undefined;
+  /** As in /proc/mounts, without options of the file system's own. */
+  readonly options: readonly string[];
+}
+
+export interface MountList {
+  /** Inode number of the mount namespace, as `ls -l /proc/PID/ns/mnt` shows it. */
+  readonly namespace: number;
+  readonly mounts: readonly ListedMount[];
+}
+
+/** Marks the place of a reader of /proc/mounts in the list, from 5.8 to 6.7 (include/linux/mount.h). */
+const CURSOR = 0x1000_0000;
+
+/** Flags of `struct super_block` and `struct vfsmount`, in the order of /proc/mounts (fs/proc_namespace.c). */
+const SUPER_BLOCK: readonly (readonly [bit: number, name: string])[] = [
+  [0x10, 'sync'],
+  [0x80, 'dirsync'],
+  [0x40, 'mand'],
+  [0x200_0000, 'lazytime'],
+];
+const MOUNT: readonly (readonly [bit: number, name: string])[] = [
+  [0x01, 'nosuid'],
+  [0x02, 'nodev'],
+  [0x04, 'noexec'],
+  [0x08, 'noatime'],
+  [0x10, 'nodiratime'],
+  [0x20, 'relatime'],
+  [0x80, 'nosymfollow'],
+];
+/** SB_RDONLY and MNT_READONLY. */
+const [READ_ONLY_SUPER_BLOCK, READ_ONLY_MOUNT] = [1, 0x40];
+
+/** PATH_MAX: mount sources are paths, or texts as long as that. */
+const MOST_SOURCE = 4096;
+
+/**
+ * Returns the mounts of a mount namespace, in the kernel's order. Their number is compared with the namespace's own
+ * count, the namespace with that of each mount.
+ *
+ * @param pid a process of the namespace (default: the first process)
+ * @throws {KernelError} `unsupported-layout`; {@link WalkError} `no-such-pid`; {@link ReadError}
+ */
+export function mountList(kernel: Kernel, warnings: Warnings, pid: number | undefined): MountList {
+  const address = namespaceOf(kernel, 'mnt_ns', pid);
+  const { nodes, count } = linksOf(kernel, address);
+  const namespace = new StructReader(kernel, 'mnt_namespace', ['ns.inum']);
+  const mount = new StructReader(kernel, 'mount', [
+    ...([
+      'mnt_id',
+      'mnt_devname',
+      'mnt_ns',
+      'mnt.mnt_root',
+      'mnt.mnt_sb',
+      'mnt.mnt_flags',
+    ] as const),
+  ]);
+  const inside = new StructReader(kernel, 'mount', ['mnt']);
+  const superBlock = new StructReader(kernel, 'super_block', ['s_flags']);
+  const systems = new FileSystems(kernel);
+  const paths = new Paths(kernel);
+  const code = kernel.facts.live ? 'torn-list' : 'corrupt';
+  const mounts: ListedMount[] = [];
+  let found = 0;
+  /** Reads a text; undefined: unknown, and a warning says so. */
+  const textOf = (what: string, read: () => string) => {
+    try {
+      return read();
+    } catch (error) {
+      addError(warnings, what, error);
+      return undefined;
+    }
+  };
+  try {
+    for (const at of nodes) {
+      found++;
+      try {
+        const view = mount.read(at);
+        const flags = view.number('mnt.mnt_flags');
+        if ((flags & CURSOR) !== 0 && view.pointer('mnt.mnt_sb') === 0n) {
+          found--;
+          continue;
+        }
+        const id = view.number('mnt_id');
+        if (view.pointer('mnt_ns') !== address)
+          warnings.add(code, `mount ${id} is listed in a mount namespace that is not its own`);
+        const root = view.pointer('mnt.mnt_root');
+        const sb = view.pointer('mnt.mnt_sb');
+        const own = superBlock.read(sb).number('s_flags');
+        const isReadOnly = (own & READ_ONLY_SUPER_BLOCK) | (flags & READ_ONLY_MOUNT);
+        const named = ([bit]: readonly [number, string], of: number) => (of & bit) !== 0;
+        mounts.push({
+          address: at,
+          id,
+          superBlock: sb,
+          ...systems.of(sb),
+          source: textOf(`source of mount ${id}`, () =>
+            textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MOST_SOURCE),
+          ),
+          path: textOf(
+            `path of mount ${id}`,
+            () => paths.ofPlace(root, inside.addressOf(at, 'mnt')).path,
+          ),
+          options: [
+            isReadOnly ? 'ro' : 'rw',
+            ...SUPER_BLOCK.filter((one) => named(one, own)).map(([, name]) => name),
+            ...MOUNT.filter((one) => named(one, flags)).map(([, name]) => name),
+          ],
+        });
+      } catch (error) {
+        addError(warnings, 'mount', error);
+      }
+    }
+  } catch (error) {
+    addError(warnings, 'mounts', error);
+  }
+  if (found !== count)
+    warnings.add(code, `the mount namespace counts ${count} mounts, but ${found} were found`);
+  return { namespace: namespace.read(address).number('ns.inum'), mounts };
+}
+
+/** Addresses of the mounts of a namespace, and their number by its own count. */
+function linksOf(
+  kernel: Kernel,
+  namespace: bigint,
+): { readonly nodes: Iterable<bigint>; readonly count: number } {
+  const listed = StructReader.ifPresent(kernel, 'mnt_namespace', ['list', 'mounts']);
+  if (listed) {
+    const link = new StructReader(kernel, 'mount', ['mnt_list']);
+    const view = listed.read(namespace);
+    return {
+      nodes: mapped(closedListNodes(kernel, view.addressOf('list')), (node) =>
+        link.containerOf(node, 'mnt_list'),
+      ),
+      count: view.number('mounts'),
+    };
+  }
+  // A tree since 6.8.
+  const tree = new StructReader(kernel, 'mnt_namespace', ['mounts.rb_node', 'nr_mounts']);
+  const link = new StructReader(kernel, 'mount', ['mnt_node']);
+  const view = tree.read(namespace);
+  return {
+    nodes: mapped(treeNodes(kernel, view.pointer('mounts.rb_node')), (node) =>
+      link.containerOf(node, 'mnt_node'),
+    ),
+    count: view.number('nr_mounts'),
+  };
+}
+
+function* mapped(nodes: Iterable<bigint>, to: (node: bigint) => bigint): Generator<bigint> {
+  for (const node of nodes) yield to(node);
+}

@@ -1,0 +1,191 @@
+import { expect } from 'vitest';
+import { listing } from '../../src/account/listing.js';
+import {
+  modulesJson,
+  mountsJson,
+  runQueuesJson,
+  sharedMemoryJson,
+  swapJson,
+} from '../../src/answers/info/lists/json.js';
+import {
+  modulesSchema,
+  mountsSchema,
+  runQueuesSchema,
+  sharedMemorySchema,
+  swapSchema,
+} from '../../src/answers/info/lists/schema.js';
+import { KernelError } from '../../src/base/errors.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import { loadedModules } from '../../src/walk/lists/loaded-modules.js';
+import { mountList } from '../../src/walk/lists/mount-list.js';
+import { openDescriptors } from '../../src/walk/lists/open-descriptors.js';
+import { runQueues } from '../../src/walk/lists/run-queues.js';
+import { sharedSegments } from '../../src/walk/lists/shared-segments.js';
+import { swapDevices } from '../../src/walk/lists/swap-devices.js';
+import { Warnings } from '../../src/walk/warnings.js';
+import { damagedKernel } from '../support/damaged-kernel.js';
+import { drgnJson } from '../support/drgn.js';
+import type { LabKernel } from '../support/lab.js';
+import { littleEndian } from '../support/little-endian.js';
+
+/** The same lists by drgn. */
+interface DrgnLists {
+  readonly modules: readonly {
+    readonly address: string;
+    readonly name: string;
+    readonly size: number;
+    readonly text: number;
+    readonly references: number;
+    readonly usedBy: readonly string[];
+  }[];
+  readonly mounts: readonly {
+    readonly address: string;
+    readonly source: string;
+    readonly path: string;
+    readonly fsType: string;
+    readonly device: string;
+  }[];
+  readonly queues: readonly {
+    readonly cpu: number;
+    readonly running: number;
+    readonly current: number;
+    readonly fair: readonly number[];
+    readonly realtime: readonly number[];
+  }[];
+  readonly descriptors: readonly {
+    readonly pid: number;
+    readonly count: number;
+    readonly kinds: Readonly<Record<string, number>>;
+    readonly pipeBytes: number;
+    readonly limit: number;
+  }[];
+  readonly swap: readonly {
+    readonly path: string;
+    readonly pages: number;
+    readonly used: number;
+    readonly priority: number;
+  }[];
+  readonly segments: readonly {
+    readonly address: string;
+    readonly id: number;
+    readonly key: string;
+    readonly bytes: number;
+    readonly attaches: number;
+    readonly creator: number;
+    readonly pages: number;
+  }[];
+}
+
+/** Lists of a kernel, checked against their schemas. */
+export function listsOf(kernel: Kernel) {
+  return {
+    modules: modulesSchema.parse(modulesJson(listing(kernel, loadedModules))),
+    mounts: mountsSchema.parse(
+      mountsJson(listing(kernel, (own, warnings) => mountList(own, warnings, undefined))),
+    ),
+    swap: swapSchema.parse(swapJson(listing(kernel, swapDevices))),
+    segments: sharedMemorySchema.parse(
+      sharedMemoryJson(
+        listing(kernel, (own, warnings) => sharedSegments(own, warnings, undefined)),
+      ),
+    ),
+    queues: runQueuesSchema.parse(runQueuesJson(listing(kernel, runQueues))),
+  };
+}
+
+const sorted = (pids: readonly number[]) => pids.toSorted((a, b) => a - b);
+
+/** Compares each list of an open dump with drgn's of the same dump. @param elf the dump, for drgn */
+export function expectDrgnLists(kernel: Kernel, elf: string, version: LabKernel): DrgnLists {
+  const truth = drgnJson<DrgnLists>(elf, version, new URL('./info-lists.py', import.meta.url));
+  const lists = listsOf(kernel);
+  for (const [name, { complete, warnings }] of Object.entries(lists))
+    expect({ name, complete, warnings }).toEqual({ name, complete: true, warnings: [] });
+  expect(
+    lists.modules.modules.map((one) => ({
+      address: one.address,
+      name: one.name,
+      size: one.sizeBytes,
+      text: one.textBytes,
+      references: one.references,
+      usedBy: one.usedBy.toSorted(),
+    })),
+  ).toEqual(truth.modules);
+  expect(
+    lists.mounts.mounts.map((one) => ({
+      address: one.address,
+      source: one.source,
+      path: one.path,
+      fsType: one.fsType,
+      device: one.device,
+    })),
+  ).toEqual(truth.mounts);
+  const pids = (tasks: (typeof lists.queues.cpus)[number]['tasks'], kind: string) =>
+    sorted(tasks.filter((task) => task.class === kind).map(({ pid }) => pid));
+  expect(
+    lists.queues.cpus.map(({ cpu, running, current, tasks }) => ({
+      cpu,
+      running,
+      current: current.pid,
+      fair: pids(tasks, 'fair'),
+      realtime: pids(tasks, 'realtime'),
+    })),
+  ).toEqual(truth.queues);
+  const { pageSize } = kernel.facts;
+  expect(
+    lists.swap.devices.map(({ path, sizeBytes, usedBytes, usedSlotBytes, priority }) => {
+      expect(usedSlotBytes).toBe(usedBytes);
+      return { path, pages: sizeBytes / pageSize, used: usedBytes / pageSize, priority };
+    }),
+  ).toEqual(truth.swap);
+  expect(
+    lists.segments.segments.map((one) => ({
+      address: one.address,
+      id: one.id,
+      key: one.key,
+      bytes: one.sizeBytes,
+      attaches: one.attaches,
+      creator: one.creatorPid,
+      pages: (one.residentBytes ?? Number.NaN) / pageSize,
+    })),
+  ).toEqual(truth.segments);
+  const warnings = new Warnings();
+  for (const { pid, count, kinds, pipeBytes, limit } of truth.descriptors) {
+    const found = openDescriptors(kernel, pid, warnings);
+    const group = (kind: string) => found.groups.find((one) => one.kind === kind);
+    expect({ pid, count: found.count, limit: found.limit }).toEqual({ pid, count, limit });
+    for (const kind of ['socket', 'pipe'])
+      expect(group(kind)?.count ?? 0, `${kind} of ${pid}`).toBe(kinds[kind] ?? 0);
+    expect(group('pipe')?.bytes ?? 0, `pipes of ${pid}`).toBe(pipeBytes);
+  }
+  expect(warnings.list()).toEqual([]);
+  return truth;
+}
+
+/** Changes to one word, by list. */
+export type ListDamage = readonly (readonly [
+  list: keyof ReturnType<typeof listsOf>,
+  what: string,
+  address: bigint,
+  bytes: number,
+  change: (value: bigint) => bigint,
+])[];
+
+/** Expects that each change of a single word makes its list incomplete, or that the list cannot be read. */
+export function expectReported(kernel: Kernel, damage: ListDamage): void {
+  for (const [list, what, address, bytes, change] of damage) {
+    const view = kernel.read(address, bytes);
+    const value = bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+    const patch = { address, bytes: littleEndian(change(value), bytes) };
+    const damaged = damagedKernel(kernel, { patches: [patch], denials: [] });
+    try {
+      const { complete, warnings } = listsOf(damaged)[list];
+      expect({ list, what, complete }).toEqual({ list, what, complete: false });
+      expect(warnings.length, what).toBeGreaterThan(0);
+    } catch (error) {
+      // No list is an answer, too.
+      if (!(error instanceof KernelError)) throw error;
+      expect(error.code).toBe('damaged');
+    }
+  }
+}
