@@ -68,8 +68,12 @@ export const MARK = { dirty: 1, young: 2 } as const;
 
 /** Visitor of a process's page tables. Pages are numbered by virtual address, in base pages. */
 export interface UserPages {
-  /** A page table, by its page frame. */
-  table(frame: number): void;
+  /**
+   * A page table, by its page frame. False: its entries are not visited.
+   *
+   * @param levelsBelow levels of tables below it: 0 is the lowest
+   */
+  table(frame: number, levelsBelow: number): boolean | undefined;
   /**
    * A page that counts towards the process's memory; device memory and the zero page are excluded
    * (pte_special). Maps `pages` base pages from `frame` on.

@@ -85,7 +85,7 @@ test('a panic follows from the shortage, that from memory in unread sockets', ()
   });
   const { sentences, trees, next } = concluded(findings, FACTS);
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. The OOM report leaves 120 MiB in no kernel counter; this is 96 % of that. pid 231 (nightly-batch) had more, 260 MiB: if it normally needs less, it is a cause too.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. When memory ran out, 120 MiB was in no kernel counter; these sockets explain 96 % of it. pid 231 (nightly-batch) had more, 260 MiB: if it normally needs less, it is a cause too.',
   );
   expect(next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [
@@ -180,7 +180,7 @@ test('without kernel memory, memory that sockets pin explains what no counter at
   const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
   expect(links(causesOf(findings, facts))).toEqual([[0, 1, 'share-of-shortfall']]);
   expect(concluded(findings, facts).sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). No kernel counter includes 120 MiB; these sockets are 96 % of that.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). 120 MiB is in no kernel counter; these sockets explain 96 % of it.',
   );
   // With kernel memory, what sockets pin is not in that category.
   expect(causesOf(findings, FACTS).links).toEqual([]);

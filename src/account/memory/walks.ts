@@ -4,7 +4,7 @@ import { needSymbol } from '../../walk/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
 import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
-import { kernelTables, pageDirectories } from '../../walk/memory/kernel-tables.js';
+import { kernelTables, pageDirectories, upperTables } from '../../walk/memory/kernel-tables.js';
 import { mappedFrames } from '../../walk/memory/mapped.js';
 import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
@@ -100,6 +100,7 @@ export function walksBefore(
           const other = frame + 1;
           const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.categoryOf(other);
           if (frame % 2 === 0 && nobodys) ledger.claim('page-tables', other);
+          for (const table of upperTables(kernel, frame)) ledger.claim('page-tables', table);
         }
       },
     },

@@ -286,6 +286,7 @@ export class MappingCounts {
       },
       table: () => {
         tables++;
+        return true;
       },
       absent: (page, pages, type, offset) => visitor.absent?.(page, pages, type, offset),
       missing: (_page, _pages, error) => {

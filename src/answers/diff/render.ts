@@ -170,7 +170,19 @@ function sumWords(
       : `No ${PARTS[name]}.`;
   if (grew === 0 && shrank === 0)
     return `${all}: ${unknown > 0 ? `no known change (unknown for ${formatCount(unknown)})` : 'unchanged'}.`;
-  return `${all}: increases ${signedSize(grew)}, decreases ${signedSize(shrank)}.${more}`;
+  return `${all}: increases ${signedSize(grew)}, decreases ${signedSize(shrank)}.${more}${grownWords(name, items, limit)}`;
+}
+
+/** Names the process that lived through and grew most, if those that began or exited hide it. */
+function grownWords(name: ListName, items: readonly ItemDiff[], limit: number): string {
+  if (name !== 'processes') return '';
+  const changed = items.filter(({ change }) => change !== 0);
+  const grown = changed
+    .filter(({ status, change }) => status === 'both' && (change ?? 0) > 0)
+    .toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0))[0];
+  return grown === undefined || changed.indexOf(grown) < limit
+    ? ''
+    : ` Largest growth of a process that is in both: ${whoWords(grown.who)}, ${signedSize(grown.change)}.`;
 }
 
 const ONE: Readonly<Record<ListName, string>> = {

@@ -175,7 +175,7 @@ export function headline(answer: DiffAnswer): string {
     const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
     return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss)}`;
   }
-  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : ''}`;
+  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss)}`;
 }
 
 function rateWords({ seconds, loss }: DiffAnswer): string {

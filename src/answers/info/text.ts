@@ -227,7 +227,9 @@ function taskText({ pid, comm, cpu }: RunningTask): string {
 function limitLines({ limits }: KernelInfo): Line[] {
   if (limits === undefined) return [];
   if (limits.length === 0)
-    return [['LIMITS', 'none by types: every command finds the structures that it reads']];
+    return [
+      ['LIMITS', 'none: the types of this kernel have every structure that the commands read'],
+    ];
   return limits.map(
     ({ command, part, why }): Line => ['LIMIT', escapeText(`${command} omits ${part}: ${why}`)],
   );
@@ -238,7 +240,7 @@ function sourceLines(
   { provenance, moduleTypes, machine }: KernelInfo,
 ): Line[] {
   const { modules } = machine;
-  const types = moduleTypes === undefined ? 'types unknown' : `types of ${moduleTypes}`;
+  const types = moduleTypes === undefined ? 'types unknown' : `BTF types of ${moduleTypes}`;
   const where =
     provenance.vmcoreinfo === 'note'
       ? dump.description.startsWith('kdump')

@@ -80,8 +80,9 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
       `${formatSize(frames * pageSize)} in “${categoryWords({ category })}”`,
   );
   const slots = answer.census?.total.slabBytes ?? 0;
+  const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
   return [
-    `Socket queues also hold ${[...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
+    `Socket queues hold ${formatSize((queues?.bytes ?? 0) + all)} in all: also ${[...words, `${formatSize(slots)} of slab objects`].join(', ')}.`,
   ];
 }
 

@@ -55,7 +55,7 @@ export function procsHeadline({ processes, captured, hidden = false }: ChosenPro
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const sockets =
-    network === null || networkEstimated ? '' : `, ${formatSize(network)} in socket queues`;
+    network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
   return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
 }
 
@@ -64,7 +64,7 @@ export function procsHeadline({ processes, captured, hidden = false }: ChosenPro
  * figure is unknown.
  */
 function mostFreedWords(processes: ChosenProcs['processes']): string {
-  const most = largestBy(processes, ({ freed }) => freed);
+  const most = largestBy(processes, ({ pid, freed }) => (pid === 1 ? null : freed));
   if (most === undefined) return '';
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
@@ -102,8 +102,10 @@ function totalWords({ processes, hidden = false }: ChosenProcs): string {
 
 function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
   const others = [
-    ...(kernelThreads > 0 ? [`${formatCount(kernelThreads)} kernel threads`] : []),
-    ...(zombies > 0 ? [`${formatCount(zombies)} zombies`] : []),
+    ...(kernelThreads > 0
+      ? [`${formatCount(kernelThreads)} kernel ${kernelThreads === 1 ? 'thread' : 'threads'}`]
+      : []),
+    ...(zombies > 0 ? [`${formatCount(zombies)} ${zombies === 1 ? 'zombie' : 'zombies'}`] : []),
     ...(gone > 0 ? [`${formatCount(gone)} that exited during the scan`] : []),
   ];
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
@@ -154,7 +156,11 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    sizeColumn('FREED IF KILLED', 'freed'),
+    {
+      ...sizeColumn<ProcessFigures>('FREED IF KILLED', 'freed'),
+      // The kernel panics if init exits.
+      value: ({ pid, freed }) => (pid === 1 ? '-' : known(freed)),
+    },
     sizeColumn('USS', 'uss', 1),
     sizeColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),

@@ -136,8 +136,11 @@ function moreWords(groups: readonly ReferenceGroup[]): string {
   for (const { source, references } of groups)
     if (source === 'kernel') included += references;
     else others += references;
-  const rest = others > 0 ? `, and ${formatCount(others)} that are not included above` : '';
-  return `${formatCount(groups.length)} more holders (${formatCount(included)} references${rest}): --limit N lists them.`;
+  const parts = [
+    `${formatCount(included)} ${included === 1 ? 'reference' : 'references'}`,
+    ...(others > 0 ? [`${formatCount(others)} that the total does not include`] : []),
+  ];
+  return `${formatCount(groups.length)} more ${groups.length === 1 ? 'holder' : 'holders'} (${parts.join(', ')}): --limit N lists them.`;
 }
 
 const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {

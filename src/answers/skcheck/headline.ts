@@ -170,9 +170,15 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   const { pid, unaccepted } = owner;
   const process = processWords(pid, owner.comm);
   const whole = owner.sockets === totals.stalled;
+  const [part, sum] = [
+    comesBack(owner),
+    totals.pinned.likely + totals.localPeers.pinned.likely,
+  ].map(formatSize);
   const share = whole
     ? 'The memory'
-    : `About ${formatSize(comesBack(owner))} of the ${formatSize(totals.pinned.likely + totals.localPeers.pinned.likely)}`;
+    : part === sum
+      ? `Almost all of it (${part})`
+      : `About ${part} of the ${sum}`;
   const own = sockets.filter((each) => each.pid === pid && isStale(each));
   const read = own.filter(({ via }) => via === 'descriptor');
   const all = own.length === owner.sockets;
@@ -233,9 +239,9 @@ export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
   const counts =
     host.source === 'capture'
       ? 'A vmcore has the exact figure.'
-      : 'skcheck --exact counts the pinned pages (root, /proc/kcore).';
+      : 'skcheck --exact counts the pinned pages, as root and if the kernel has /proc/kcore.';
   return [
-    `The sockets are charged ${formatSize(totals.pinned.likely)}. Packets can pin larger pages, which no counter in /proc includes; ${formatSize(bounds.unplacedBytes)} of memory is in none of them. ${counts}`,
+    `The sockets are charged ${formatSize(totals.pinned.likely)}. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine ${formatSize(bounds.unplacedBytes)} is in no counter, for whatever reason. ${counts}`,
   ];
 }
 

@@ -95,7 +95,11 @@ export function taskStacksText(
   const threads = hidden.reduce((sum, { tasks: same }) => sum + same.length, 0);
   return [
     wrapped(
-      `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(groups.length)} different ${plural(groups.length, 'stack')}.`,
+      tasks === 0
+        ? complete
+          ? 'No thread matches.'
+          : 'No matching thread was found, but some threads could not be read.'
+        : `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(groups.length)} different ${plural(groups.length, 'stack')}.`,
     ),
     ...groups
       .slice(0, limit)

@@ -89,6 +89,8 @@ function checkedWords(checked: readonly HostCheckName[]): string {
   return [...main, `${others} more`].join(', ');
 }
 
+const NOTES_ONLY = 'Nothing critical, no warning; only notes.';
+
 /** Host, kernel, time, number of findings; escaped. */
 export function hostSummary({
   of,
@@ -98,7 +100,7 @@ export function hostSummary({
   checked,
   unread,
 }: HostTriage): string {
-  const notes = findings.length > 0 ? 'Only notes.' : undefined;
+  const notes = findings.length > 0 ? NOTES_ONLY : undefined;
   const found =
     severeWords(findings, complete) ??
     notes ??

@@ -136,8 +136,8 @@ export function conclusionSentences(
   const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', and are not read'}.`;
   const counted =
     managedBytes == null
-      ? `No kernel counter includes ${size(shortfallBytes)}; these sockets are ${percent(bytes, shortfallBytes)} of that.`
-      : `The OOM report leaves ${size(shortfallBytes)} in no kernel counter; this is ${percent(bytes, shortfallBytes)} of that.`;
+      ? `${size(shortfallBytes)} is in no kernel counter; these sockets explain ${percent(bytes, shortfallBytes)} of it.`
+      : `When memory ran out, ${size(shortfallBytes)} was in no kernel counter; these sockets explain ${percent(bytes, shortfallBytes)} of it.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []

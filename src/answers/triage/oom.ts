@@ -44,7 +44,7 @@ function verdict(of: Figures): string {
     default:
       return `OOM killer killed ${victim}, which had ${figureSize(of.victimAnonBytes)} of anonymous memory${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
-          ? ` (RSS: ${share(of.victimRssBytes, of.managedBytes)} of MemTotal)`
+          ? ` (RSS ${formatSize(of.victimRssBytes)}, ${share(of.victimRssBytes, of.managedBytes)} of MemTotal)`
           : ''
       }${
         typeof of.victimSwapBytes === 'number' && of.victimSwapBytes > 0

@@ -19,18 +19,15 @@ export interface TriageTextOptions {
   readonly source: string;
   /** Shows everything that findings are based on, and commands for more. */
   readonly verbose?: boolean | undefined;
-  /** Why the finding is below another one. */
-  readonly relation?: FindingTree['relation'];
+  /** Why the finding is below another one: `Follows from [oom-kill].` */
+  readonly relation?: string | undefined;
   /** Colours of severities; undefined: none. */
   readonly paint?: ((style: 'red' | 'yellow', text: string) => string) | undefined;
 }
 
 /** Notes have no colour. */
 const STYLES = { critical: 'red', warning: 'yellow' } as const;
-const RELATIONS = {
-  follows: 'Follows from the finding above.',
-  part: 'Part of the finding above.',
-} as const;
+const RELATIONS = { follows: 'Follows from', part: 'Part of' } as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, findings, memory, and the next command. */
@@ -134,7 +131,7 @@ export function findingLines(
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
   const [headline, ...sentences] = findingSentences(finding);
-  const details = [...(relation ? [RELATIONS[relation]] : []), ...sentences];
+  const details = [...(relation === undefined ? [] : [relation]), ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const label = LABELS[severity];
   const painted = severity === 'note' ? label : paint(STYLES[severity], label);
@@ -186,9 +183,12 @@ export function treeLines(
   trees: readonly FindingTree[],
   options: TriageTextOptions,
   linesOf: typeof findingLines = findingLines,
+  above?: Finding,
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
-    const lines = linesOf(tree.finding, { ...options, relation: tree.relation });
+    const relation =
+      tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : undefined;
+    const lines = linesOf(tree.finding, { ...options, relation });
     if (options.verbose)
       for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
@@ -196,7 +196,7 @@ export function treeLines(
       lines.push(...indented(wrap(`${words} -v lists them.`, roomIn(options))));
     }
     const narrower = options.width === null ? null : options.width - STEP.length;
-    const below = treeLines(tree.below, { ...options, width: narrower }, linesOf);
+    const below = treeLines(tree.below, { ...options, width: narrower }, linesOf, tree.finding);
     return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`))];
   });
 }

@@ -243,7 +243,9 @@ const skbsWords = (of: Figures): string =>
 /** Small packets keep whole blocks allocated. */
 function timesWords({ pinnedBytes, payloadBytes }: Figures): string {
   const times = Math.round(Number(pinnedBytes) / Number(payloadBytes));
-  return Number.isFinite(times) && times >= 4 ? `, in blocks of ${times} times that size` : '';
+  return Number.isFinite(times) && times >= 4
+    ? `; the pages that hold it are ${times} times as large`
+    : '';
 }
 
 function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Figures): Words {
@@ -303,7 +305,7 @@ export function othersWords(others: readonly Finding[]): string {
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
   const sockets = others.length === 1 ? 'socket' : 'sockets';
-  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}).`;
+  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}), which may pin some of the same pages.`;
 }
 
 /** The name that people search for, and where it was. */

@@ -1,4 +1,4 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -245,5 +245,58 @@ export function* pageDirectories(kernel: Kernel): Generator<number> {
       else if (mm !== own) throw damaged(`the mm at ${hex(mm)} has no page tables`);
     }
   }
+  for (const name of PRIVATE_SPACES) {
+    const pgd = privateSpace(kernel, name, memory);
+    const frame = pgd === 0n || found.has(pgd) ? -1 : kernel.pages.frameOf(at.set(pgd));
+    if (frame >= 0) yield frame;
+  }
+  if (lost) throw lost;
+}
+
+/** Address spaces that no task has: for patching code (a pointer; older and newer name), and for EFI. */
+const PRIVATE_SPACES = ['poking_mm', 'text_poke_mm', 'efi_mm'] as const;
+
+/** Address of a top table; 0: there is none, or an extract did not keep it (its pages are then unattributed). */
+function privateSpace(
+  kernel: Kernel,
+  name: (typeof PRIVATE_SPACES)[number],
+  memory: StructReader<'pgd'>,
+): bigint {
+  const symbol = kernel.symbol(name);
+  if (symbol === undefined) return 0n;
+  try {
+    const mm = name === 'efi_mm' ? symbol : kernel.read(symbol, 8).getBigUint64(0, true);
+    return mm === 0n ? 0n : memory.read(mm).pointer('pgd');
+  } catch (error) {
+    const isExtract = kernel.physical?.isExtract === true;
+    if (isExtract && error instanceof ReadError && error.code === 'filtered') return 0n;
+    throw error;
+  }
+}
+
+/**
+ * Frames of the tables below the top one that map 1 GiB and more per entry (PUD, P4D). Older kernels do not mark
+ * them as page tables (no pagetable_pud_ctor, include/linux/mm.h).
+ *
+ * @param top frame of the top table
+ * @throws {ReadError} after all others, if one cannot be read
+ */
+export function* upperTables(kernel: Kernel, top: number): Generator<number> {
+  const root = kernel.pages.addressOfPage(kernel.pages.pageOfFrame(top));
+  if (root === undefined || !kernel.userPages) return;
+  const found: number[] = [];
+  let lost: ReadError | undefined;
+  kernel.userPages(root, {
+    table: (frame, levelsBelow) => {
+      if (frame !== top && levelsBelow >= 2) found.push(frame);
+      return levelsBelow >= 2;
+    },
+    page: () => undefined,
+    absent: () => undefined,
+    missing: (_page, _pages, error) => {
+      lost ??= error;
+    },
+  });
+  yield* found;
   if (lost) throw lost;
 }

@@ -86,7 +86,7 @@ test('the sentence that matters first, then what is worst, then what to do', () 
   const lines = text({ width: null }).split('\n');
   expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
   expect(lines[2]).toBe(
-    'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS: 25 % of MemTotal) [oom-kill]',
+    'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS 2.00 GiB, 25 % of MemTotal) [oom-kill]',
   );
   expect(lines[3]).toBe(
     '          The victim’s memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB (25 % of MemTotal, 8.00 GiB) was in no kernel counter; socket buffers and driver pages have none, and no RSS includes them. Seen 3 times.',
@@ -159,7 +159,7 @@ test('sockets that a process does not read are told once, and all of them with -
   const short = text({ width: null }, { findings: many });
   expect(short.match(/stalled-reader/g)).toHaveLength(3);
   expect(short).toContain(
-    '\n          It is not reading 2 more sockets (fd 5, 7). -v lists them.\n',
+    '\n          It is not reading 2 more sockets (fd 5, 7), which may pin some of the same pages. -v lists them.\n',
   );
   expect(
     text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g),
@@ -171,7 +171,9 @@ test('sockets that a process does not read are told once, and all of them with -
   ];
   const told = text({ width: null }, { findings: cut });
   expect(told.match(/stalled-reader/g)).toHaveLength(2);
-  expect(told).toContain('It is not reading 1 more socket (fd 5). -v lists them.');
+  expect(told).toContain(
+    'It is not reading 1 more socket (fd 5), which may pin some of the same pages. -v lists them.',
+  );
 });
 
 test('a dump without its log has no say in why the kernel stopped', () => {

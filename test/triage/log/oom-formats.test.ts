@@ -154,7 +154,7 @@ test('the machine, and the stack of who asked: lines of another task are none of
     { symbol: 'out_of_memory', guess: true },
   ]);
   expect(findingWords(found)).toContain('OOM killer killed pid 77 (java), which had');
-  expect(findingWords(found)).toContain('(RSS: 13 % of MemTotal)');
+  expect(findingWords(found)).toContain('(RSS 400 KiB, 13 % of MemTotal)');
 });
 
 test('what EL6 prints between taint flags is none', () => {

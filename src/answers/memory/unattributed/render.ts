@@ -78,7 +78,7 @@ export function unattributedText(
   const none =
     unreferencedBlocks === 0
       ? 'Each is referenced by a kernel pointer.'
-      : `No kernel pointer refers to ${formatCount(unreferencedBlocks)} of them (${formatSize(unreferencedBytes)}): they are leaked, or known only by page frame number or physical address.`;
+      : `No kernel pointer refers to ${formatCount(unreferencedBlocks)} of them (${formatSize(unreferencedBytes)}). This is normal for pages that the kernel or a device knows by frame number or physical address; others may be leaked.`;
   const headline = `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks. ${blocks === 0 ? '' : none}${scanned}`;
   const parts = [wrap(headline, width).join('\n')];
   // A block without a reference may be leaked: it comes before a larger one that has a holder.

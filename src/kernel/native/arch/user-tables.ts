@@ -55,7 +55,7 @@ export function walkUserTables(
       visitor.missing(first, count * pages, error);
       return;
     }
-    visitor.table(table / 2 ** pageShift);
+    if (visitor.table(table / 2 ** pageShift, levelsBelow) === false) return;
     for (let index = 0; index < count; index++) {
       const low = entries.getUint32(index * 8, true);
       const high = entries.getUint32(index * 8 + 4, true);

@@ -17,7 +17,7 @@ const GIB = 0x4000_0000;
 function told(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
   const words: string[] = [];
   walkUserTables(memory.image({}), format, root, {
-    table: () => {},
+    table: () => true,
     page: (page, pages, frame) => words.push(`${page}+${pages} → ${frame}`),
     absent: (page, pages, type, offset) => words.push(`${page}+${pages} absent, ${type}:${offset}`),
     missing: (page, pages, error) => words.push(`${page}+${pages} lost, ${error.code}`),
@@ -172,7 +172,7 @@ test('dirty and accessed bits are reported', () => {
     new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries,
     ROOT,
     {
-      table: () => {},
+      table: () => true,
       page: (_page, _pages, _frame, own) => marks.push(own),
       absent: () => {},
       missing: () => {},
