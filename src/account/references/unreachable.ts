@@ -4,9 +4,8 @@ import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import { PageExtensions } from '../../walk/allocations/page-extensions.js';
 import { type ContentKind, contentOf } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
-import { pointerPartOf, readOrNot } from '../../walk/named-read.js';
+import { readOrNot } from '../../walk/named-read.js';
 import { alignedBlock } from '../../walk/pages/block.js';
-import { addressSpaces } from '../../walk/processes/address-spaces.js';
 import { passOver } from '../../walk/references/memory-pass.js';
 import {
   FORMS,
@@ -132,7 +131,7 @@ export async function describeUnreachable(
   };
   await passOver(physical, all.ranges, all.targets.index, visitor, progress('scanning memory'));
   unread.note(warnings);
-  const split = marking.finish(warnings);
+  const split = marking.finish();
   const grouping = new Grouping(kernel, all, warnings);
   const searched = { allocations: 0, bytes: 0 };
   const reading = progress('reading unreachable memory');
@@ -246,13 +245,12 @@ class Marking {
   }
 
   /** Marks what is reached. Returns pages that may be part of the allocation of the page before them. */
-  finish(warnings: Warnings): ReadonlySet<number> {
+  finish(): ReadonlySet<number> {
     for (const { from, to } of this.#all.implied) {
       const [area, other] = [this.#all.numberOf(from), this.#all.numberOf(to)];
       if (area >= 0 && other >= 0) this.graph.add(area, other);
     }
     this.graph.reach();
-    attempted(warnings, 'page tables of processes', () => this.#addPageTables());
     const split = this.#splitPages();
     for (const number of split) this.graph.root(number);
     this.graph.reach();
@@ -284,46 +282,6 @@ class Marking {
     }
     return split;
   }
-
-  /**
-   * Upper page tables of processes are unattributed before 6.9. Page tables refer to them, by frame; only where some
-   * pages are not reached are they walked.
-   */
-  #addPageTables(): void {
-    const { pageSize } = this.#kernel.facts;
-    const left = new Map<number, number>();
-    for (let number = 0; number < this.#all.targets.size; number++) {
-      const frame = this.#all.singlePage(number);
-      if (frame >= 0 && this.graph.states[number] !== REACHED) left.set(frame, number);
-    }
-    if (left.size === 0) return;
-    const table = (frame: number): void => {
-      const number = left.get(frame);
-      if (number !== undefined) this.graph.root(number);
-    };
-    for (const address of this.#kernel.pageTables?.() ?? []) table(Math.floor(address / pageSize));
-    const spaces = addressSpaces(this.#kernel).map(({ pgd }) => pgd);
-    for (const pgd of [...spaces, ...pagesOfKernelSpaces(this.#kernel)])
-      this.#kernel.userPages?.(pgd, {
-        table,
-        page: () => {},
-        absent: () => {},
-        missing: (_page, _pages, error) => {
-          throw error;
-        },
-      });
-  }
-}
-
-/** Top page tables of address spaces that the kernel has for itself: to write to code, and to call EFI. */
-function pagesOfKernelSpaces(kernel: Kernel): bigint[] {
-  const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
-  const pointers = ['poking_mm', 'text_poke_mm'].flatMap((name) => {
-    const at = kernel.symbol(name);
-    return at === undefined ? [] : [pointerPartOf(kernel, name, at, at)];
-  });
-  const spaces = [...pointers, kernel.symbol('efi_mm') ?? 0n].filter((mm) => mm !== 0n);
-  return spaces.map((mm) => memory.read(mm).pointer('pgd')).filter((pgd) => pgd !== 0n);
 }
 
 type Group = UnreachableGroup & { readonly examples: bigint[] };
