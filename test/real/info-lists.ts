@@ -95,12 +95,32 @@ export function listsOf(kernel: Kernel) {
 
 const sorted = (pids: readonly number[]) => pids.toSorted((a, b) => a - b);
 
+/**
+ * A dump can catch a CPU amid a wakeup: the task is enqueued before `on_rq` is set (activate_task, kernel/sched/core.c),
+ * and the list is then incomplete, as it should be. Returns the other warnings.
+ */
+export function exceptWakeups<W extends { readonly message: string }>(
+  warnings: readonly W[],
+): readonly W[] {
+  const perCpu = new Set<string>();
+  return warnings.filter(({ message }) => {
+    const cpu = /^on_rq of pid \d+ is 0 on CPU (\d+), but it is on the run queue/.exec(
+      message,
+    )?.[1];
+    if (cpu === undefined || perCpu.has(cpu)) return true;
+    perCpu.add(cpu);
+    return false;
+  });
+}
+
 /** Compares each list of an open dump with drgn's of the same dump. @param elf the dump, for drgn */
 export function expectDrgnLists(kernel: Kernel, elf: string, version: LabKernel): DrgnLists {
   const truth = drgnJson<DrgnLists>(elf, version, new URL('./info-lists.py', import.meta.url));
   const lists = listsOf(kernel);
-  for (const [name, { complete, warnings }] of Object.entries(lists))
-    expect({ name, complete, warnings }).toEqual({ name, complete: true, warnings: [] });
+  for (const [name, { complete, warnings }] of Object.entries(lists)) {
+    expect({ name, warnings: exceptWakeups(warnings) }).toEqual({ name, warnings: [] });
+    expect({ name, complete }).toEqual({ name, complete: warnings.length === 0 });
+  }
   expect(
     lists.modules.modules.map((one) => ({
       address: one.address,
