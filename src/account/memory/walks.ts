@@ -93,14 +93,15 @@ export function walksBefore(
         const { pageSize } = kernel.facts;
         for (const table of kernel.pageTables?.() ?? [])
           ledger.claim('page-tables', Math.floor(table / pageSize));
-        for (const frame of pageDirectories(kernel)) {
+        for (const directory of pageDirectories(kernel)) {
+          const { frame } = directory;
           ledger.claim('page-tables', frame);
           // The user half of KPTI is behind the other, in one block of two. Without KPTI a page there may be
           // on a free list.
           const other = frame + 1;
           const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.categoryOf(other);
           if (frame % 2 === 0 && nobodys) ledger.claim('page-tables', other);
-          for (const table of upperTables(kernel, frame)) ledger.claim('page-tables', table);
+          for (const table of upperTables(kernel, directory)) ledger.claim('page-tables', table);
         }
       },
     },

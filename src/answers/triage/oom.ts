@@ -245,7 +245,7 @@ function survivorLines(
   if (largest === undefined) return [];
   const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
   return wrap(
-    `Same name, not killed: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,
+    `This kill left others of the same name: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,
     width,
   );
 }

@@ -226,9 +226,9 @@ class QueueReader {
 
   /** @param onServer called for each entity that is no task */
   *#deadline(root: bigint, onServer: () => void): Generator<bigint> {
+    const entity = new StructReader(this.#kernel, 'sched_dl_entity', ['rb_node']);
     for (const node of treeNodes(this.#kernel, root)) {
       const task = this.#task.containerOf(node, 'dl.rb_node');
-      const entity = new StructReader(this.#kernel, 'sched_dl_entity', ['rb_node']);
       const own = entity.containerOf(node, 'rb_node');
       // Bandwidth reserved for fair tasks, not a task (6.8).
       if (this.#server?.read(own).number('dl_server') === 1) onServer();

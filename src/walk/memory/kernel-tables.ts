@@ -215,14 +215,20 @@ function* directFrames(kernel: Kernel, address: bigint, bytes: number): Generato
   for (let index = 0; index < last; index++) yield first + index;
 }
 
+/** A top-level page table: its address in the direct map, and the frame that it is in. */
+export interface PageDirectory {
+  readonly address: bigint;
+  readonly frame: number;
+}
+
 /**
- * Frames of the top-level page tables of processes (`mm_struct.pgd`), which the kernel does not count as page
+ * Top-level page tables of processes (`mm_struct.pgd`), which the kernel does not count as page
  * tables. With KPTI there are two adjacent ones, and `pgd` points to the first.
  *
  * @throws as taskTable does; {@link KernelError} `damaged` for a process without one; after all others, if
  * tasks are missing
  */
-export function* pageDirectories(kernel: Kernel): Generator<number> {
+export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
   const task = new StructReader(kernel, 'task_struct', ['mm', 'active_mm']);
   const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
   const { processes, lost } = taskTable(kernel);
@@ -240,7 +246,7 @@ export function* pageDirectories(kernel: Kernel): Generator<number> {
         throw damaged(`two mms have their page tables at ${hex(pgd)}`);
       found.add(pgd);
       const frame = kernel.pages.frameOf(at.set(pgd));
-      if (frame >= 0) yield frame;
+      if (frame >= 0) yield { address: pgd, frame };
       // The page table of the kernel's own mm is in the image.
       else if (mm !== own) throw damaged(`the mm at ${hex(mm)} has no page tables`);
     }
@@ -248,7 +254,7 @@ export function* pageDirectories(kernel: Kernel): Generator<number> {
   for (const name of PRIVATE_SPACES) {
     const pgd = privateSpace(kernel, name, memory);
     const frame = pgd === 0n || found.has(pgd) ? -1 : kernel.pages.frameOf(at.set(pgd));
-    if (frame >= 0) yield frame;
+    if (frame >= 0) yield { address: pgd, frame };
   }
   if (lost) throw lost;
 }
@@ -278,17 +284,15 @@ function privateSpace(
  * Frames of the tables below the top one that map 1 GiB and more per entry (PUD, P4D). Older kernels do not mark
  * them as page tables (no pagetable_pud_ctor, include/linux/mm.h).
  *
- * @param top frame of the top table
+ * @param address of the top table, which may be an object within a page (arm64)
  * @throws {ReadError} after all others, if one cannot be read
  */
-export function* upperTables(kernel: Kernel, top: number): Generator<number> {
-  const root = kernel.pages.addressOfPage(kernel.pages.pageOfFrame(top));
-  if (root === undefined || !kernel.userPages) return;
+export function* upperTables(kernel: Kernel, { address }: PageDirectory): Generator<number> {
   const found: number[] = [];
   let lost: ReadError | undefined;
-  kernel.userPages(root, {
+  kernel.userPages?.(address, {
     table: (frame, levelsBelow) => {
-      if (frame !== top && levelsBelow >= 2) found.push(frame);
+      if (levelsBelow >= 2) found.push(frame);
       return levelsBelow >= 2;
     },
     page: () => undefined,
@@ -297,6 +301,7 @@ export function* upperTables(kernel: Kernel, top: number): Generator<number> {
       lost ??= error;
     },
   });
-  yield* found;
+  // The first one is the top table.
+  yield* found.slice(1);
   if (lost) throw lost;
 }

@@ -157,6 +157,26 @@ describe.each([
   });
 });
 
+test('entries of a table that the visitor declines are not visited', () => {
+  const memory = new SparseMemory();
+  const writer = new PageTableWriter(memory, ROOT, 4);
+  writer.map(0x1000n, 0x8000);
+  const format = new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries;
+  const levelsOf = (least: number) => {
+    const levels: number[] = [];
+    let pages = 0;
+    walkUserTables(memory.image({}), format, ROOT, {
+      table: (_frame, levelsBelow) => levels.push(levelsBelow) > 0 && levelsBelow >= least,
+      page: () => pages++,
+      absent: () => {},
+      missing: () => {},
+    });
+    return [levels, pages];
+  };
+  expect(levelsOf(0)).toEqual([[3, 2, 1, 0], 1]);
+  expect(levelsOf(2)).toEqual([[3, 2, 1], 0]);
+});
+
 test('dirty and accessed bits are reported', () => {
   const memory = new SparseMemory();
   const writer = new PageTableWriter(memory, ROOT, 4);
