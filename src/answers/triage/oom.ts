@@ -5,6 +5,7 @@ import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import type {
   ListedTask,
+  OomReport,
   SiteShown,
   SlabShown,
   TaskGroup,
@@ -168,7 +169,7 @@ export function oomLines(
     ],
     oom.byName,
   );
-  lines.push(...survivorLines(oom.tasks, figures, width));
+  lines.push(...survivorLines(oom, figures, width));
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
     lines.push(...memcgLine(path, counters, width));
   if (!verbose) return lines;
@@ -233,14 +234,15 @@ export function oomLines(
 
 type Figures = Readonly<Record<string, Figure>>;
 
-/** Processes with the name of the only victim: the kill did not free their memory. */
+/** Processes with the name of the victim that were not killed with it; none if some victims are unknown. */
 function survivorLines(
-  tasks: readonly ListedTask[],
-  { outcome, victims, pid, comm }: Figures,
+  { tasks, victims }: Pick<OomReport, 'tasks' | 'victims'>,
+  { outcome, victims: killed, comm }: Figures,
   width: number | null,
 ): string[] {
-  if (outcome !== 'killed' || victims !== 1) return [];
-  const others = tasks.filter((task) => task.name === comm && task.pid !== pid);
+  if (outcome !== 'killed' || killed !== victims.length) return [];
+  const dead = new Set(victims.map(({ pid }) => pid));
+  const others = tasks.filter(({ name, pid }) => name === comm && !dead.has(pid));
   const [largest] = others.toSorted((a, b) => b.rssBytes - a.rssBytes);
   if (largest === undefined) return [];
   const more = others.length > 1 ? ` and ${others.length - 1} more` : '';

@@ -131,6 +131,12 @@ test('what a kill frees beside its figure is named: sockets, files that are not 
   );
 });
 
+test('init is not offered for killing: the kernel panics if it exits', () => {
+  const text = procsText(chosen(answer([record(1, 2 ** 30), record(9, 4096)]), {}, named), TEXT);
+  expect(text).toContain('Largest by memory freed if killed: pid 9');
+  expect(text).toMatch(/^ *1 +- +1\.00 GiB/m);
+});
+
 test('sums of which a part is not known are at least that', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
   expect(procsText(part, TEXT)).toMatch(/^3 processes use at least 124 KiB of memory/);

@@ -49,3 +49,11 @@ test('a stack shows who shares it, guesses, interrupts and why it is not whole',
     '1 more stack of 2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1: --limit 1 lists it.',
   );
 });
+
+test.each([
+  [true, 'No thread matches.'],
+  [false, 'No matching thread was found, but some threads could not be read.'],
+])('no thread: complete is %s', (complete, words) => {
+  const answer = { kernel: KERNEL, groups: [], tasks: 0, complete, warnings: [] };
+  expect(taskStacksText(answer, { limit: 20, width: null })).toBe(words);
+});

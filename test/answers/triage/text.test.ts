@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { triageJson } from '../../../src/answers/triage/json.js';
+import { oomLines } from '../../../src/answers/triage/oom.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
 import type { Finding } from '../../../src/triage/finding.js';
@@ -116,6 +117,25 @@ test('what is not there is said', () => {
   expect(gone).toContain('its oldest 12 messages were overwritten');
   expect(gone).toContain('The kernel log is incomplete: it had no room for 3 messages.');
   expect(gone).not.toContain('No problems found.');
+});
+
+test('an OOM kill names the largest process of the same name that it left', () => {
+  const task = (pid: number, rssBytes: number, name = 'worker') => ({ pid, rssBytes, name });
+  const tasks = [task(7, 9 << 20), task(8, 1 << 20), task(9, 2 << 20), task(5, 8 << 20, 'x')];
+  const left = (victims: readonly number[], figures: object) => {
+    const oom = { byName: [], memcgs: [], tasks, victims: victims.map((pid) => ({ pid })) };
+    const all = { outcome: 'killed', victims: victims.length, comm: 'worker', ...figures };
+    return oomLines({ oom, figures: all } as unknown as Finding, null, false);
+  };
+  expect(left([7], {})).toEqual([
+    'This kill left others of the same name: pid 9, RSS 2.00 MiB and 1 more.',
+  ]);
+  expect(left([7, 9], {})).toEqual([
+    'This kill left others of the same name: pid 8, RSS 1.00 MiB.',
+  ]);
+  // Not all victims are known.
+  expect(left([7], { victims: 2 })).toEqual([]);
+  expect(left([7], { comm: 'other' })).toEqual([]);
 });
 
 test('JSON has all of it, by its schema', () => {
