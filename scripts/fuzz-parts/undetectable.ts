@@ -30,6 +30,8 @@ const FREE: readonly RegExp[] = [
   /^(file\.(f_op|private_data|f_inode)|socket\.file|request_sock\.|socket_alloc\.|sockfs_inode\.|sock\.sk_socket|rq\.)/,
   // Which objects wait in a CPU's sheaf only its size says (docs/internals/undetectable.md).
   /^slab_sheaf\.size$/,
+  // A task without a page to send from may have the size of its parent's (docs/internals/undetectable.md).
+  /^(task_struct\.task_frag|sock\.sk_frag)\.page$/,
   /^timekeeper\./,
   // Bytes that are shown, one by one, as what they are.
   /^memory$/,
