@@ -213,7 +213,7 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
     // main cost.
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
-    super(code, `${hex(address)} ${WORDS[code]}${detail && ` (${detail})`}`, options);
+    super(code, `${hex(address)} ${READ_ERROR_WORDS[code]}${detail && ` (${detail})`}`, options);
     Error.stackTraceLimit = limit;
     this.address = address;
     this.detail = detail;
@@ -229,7 +229,8 @@ export const NOT_KEPT = 'not in the extract';
  */
 export class PageTableError extends ReadError {}
 
-const WORDS: Record<ReadErrorCode, string> = {
+/** What the message of a failed read says of its address. */
+export const READ_ERROR_WORDS: Record<ReadErrorCode, string> = {
   filtered: 'was filtered out of the dump',
   absent: 'is not in the dump',
   unmapped: 'is not mapped',

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { escapeText } from '../../answers/text/escape.js';
+import { summarized } from '../../answers/text/failed-reads.js';
 import { OutputFile } from '../../base/output-file.js';
 import { isNote } from '../../walk/warnings.js';
 import { asCalled } from './called-as.js';
@@ -59,7 +60,7 @@ export async function printStream(pieces: Iterable<string | Uint8Array>): Promis
 export function printWarnings(
   warnings: readonly { readonly code?: string | undefined; readonly message: string }[],
 ): void {
-  for (const warning of warnings) {
+  for (const warning of summarized(warnings)) {
     const kind = isNote(warning) ? 'note' : 'warning';
     process.stderr.write(`kdump-mem: ${kind}: ${asCalled(escapeText(warning.message))}\n`);
   }

@@ -65,5 +65,5 @@ test('a dump whose filter threw away what is needed says what is not whole, and 
   expect(status).toBe(5);
   expect(stdout).toContain('Incomplete (');
   expect(stdout).toContain('unattributed');
-  expect(stderr).toContain('was filtered out of the dump');
+  expect(stderr).toContain('filtered out of the dump');
 });

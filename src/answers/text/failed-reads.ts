@@ -1,0 +1,90 @@
+import { NOT_KEPT, READ_ERROR_WORDS } from '../../base/errors.js';
+import { formatCount } from './size.js';
+
+/** What several failed reads have in common, by the words of one: NOT_KEPT is a kind of `filtered`. */
+const FAILED_READS: readonly (readonly [one: string, several: string])[] = [
+  [NOT_KEPT, 'are not in the extract'],
+  [
+    READ_ERROR_WORDS.filtered,
+    'were filtered out of the dump (makedumpfile may be too old for this kernel)',
+  ],
+  [READ_ERROR_WORDS.absent, 'are not in the dump'],
+  [READ_ERROR_WORDS.damaged, 'are in corrupt pages of the dump'],
+  [READ_ERROR_WORDS.truncated, 'are beyond the end of the file'],
+];
+
+/** Failed reads for one reason that are listed one by one. */
+const MOST_LISTED = 3;
+
+/** Maximum number of places that a summary names. */
+const MOST_PLACES = 5;
+
+/** A warning of any answer. */
+interface Said {
+  readonly code?: string | undefined;
+  readonly message: string;
+}
+
+/** Failed reads for one reason. */
+interface FailedReads {
+  readonly code: string | undefined;
+  readonly several: string;
+  /** Where this stands in the list. */
+  readonly at: number;
+  readonly messages: string[];
+  dropped: number;
+}
+
+/**
+ * Warnings for people: more than three failed reads for one reason are one line, at the place of the first. JSON lists
+ * them one by one.
+ */
+export function summarized(warnings: readonly Said[]): Said[] {
+  const shown: Said[] = [];
+  const groups = new Map<string, FailedReads>();
+  let last: FailedReads | undefined;
+  for (const warning of warnings) {
+    const { code, message } = warning;
+    const more = /^(\d+) more of the same kind$/.exec(message)?.[1];
+    if (more !== undefined && last) {
+      last.dropped += Number(more);
+      continue;
+    }
+    const several = FAILED_READS.find(([one]) => message.includes(one))?.[1];
+    if (several === undefined) {
+      last = undefined;
+      shown.push(warning);
+      continue;
+    }
+    last = groups.get(several) ?? { code, several, at: shown.length, messages: [], dropped: 0 };
+    groups.set(several, last);
+    last.messages.push(message);
+  }
+  for (const group of [...groups.values()].toReversed())
+    shown.splice(group.at, 0, ...summaryOf(group));
+  return shown;
+}
+
+function summaryOf({ code, several, messages, dropped }: FailedReads): Said[] {
+  const all = messages.length + dropped;
+  if (all <= MOST_LISTED) return messages.map((message) => ({ code, message }));
+  const categories = new Set<string>();
+  const places = new Map<string, string>();
+  for (const message of messages) {
+    const named = /^incomplete: ([a-z, -]+)(?=: )/.exec(message)?.[1];
+    for (const category of named?.split(', ') ?? []) categories.add(category);
+    const place =
+      /^(.+?)(?: at 0x[0-9a-f]+)?: 0x/.exec(message)?.[1] ??
+      / part of ([\w ]+) at 0x/.exec(message)?.[1];
+    if (!named && place)
+      places.set(place.replace(/\d.*/, ''), places.get(place.replace(/\d.*/, '')) ?? place);
+  }
+  const some = [...places.values()].slice(0, MOST_PLACES).join(', ');
+  const what = [...categories].join(', ');
+  return [
+    {
+      code,
+      message: `incomplete: ${what && `${what}: `}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MOST_PLACES ? ' and others' : ''}`}. --json lists them`,
+    },
+  ];
+}

@@ -1,0 +1,66 @@
+import { describe, expect, test } from 'vitest';
+import { summarized } from '../../../src/answers/text/failed-reads.js';
+import { ReadError, type ReadErrorCode } from '../../../src/base/errors.js';
+
+const read = (what: string, address: number, code: ReadErrorCode = 'filtered') => ({
+  code: 'unreadable',
+  message: `${what}: ${new ReadError(code, BigInt(address), 'part of struct sock at 0x10').message}`,
+});
+const more = (count: number) => ({
+  code: 'unreadable',
+  message: `${count} more of the same kind`,
+});
+const messages = (all: Parameters<typeof summarized>[0]) =>
+  summarized(all).map(({ message }) => message);
+
+describe('failed reads, for people', () => {
+  test('up to three are listed as they are', () => {
+    const all = [read('pid table', 1), read('threads of pid 2', 2), read('files of pid 3', 3)];
+    expect(summarized(all)).toEqual(all);
+  });
+
+  test('more for one reason are one line, which counts those that were not kept, at the place of the first', () => {
+    const torn = { code: 'torn-list', message: 'tasks: the list is torn' };
+    const all = [
+      torn,
+      ...[1, 2, 3].map((pid) => read(`threads of pid ${pid}`, pid)),
+      more(1200),
+      { code: 'corrupt', message: 'the kernel counts 15 sockets, but 12 were found' },
+      read('pid table', 9),
+    ];
+    expect(messages(all)).toEqual([
+      torn.message,
+      'incomplete: 1,204 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel): threads of pid 1, pid table and others. --json lists them',
+      'the kernel counts 15 sockets, but 12 were found',
+    ]);
+  });
+
+  test('categories that are incomplete are all named', () => {
+    const all = ['slab, vmalloc', 'rings', 'network-other: qdiscs is not counted', 'rings'].map(
+      (categories, index) => read(`incomplete: ${categories}`, index),
+    );
+    expect(messages(all)).toEqual([
+      'incomplete: slab, vmalloc, rings, network-other: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json lists them',
+    ]);
+  });
+
+  test('reasons are kept apart', () => {
+    const all = [1, 2, 3, 4].flatMap((pid) => [
+      read(`the stack of pid ${pid}`, pid, 'truncated'),
+      read(`files of pid ${pid}`, pid, 'damaged'),
+    ]);
+    const said = messages(all);
+    expect(said).toHaveLength(2);
+    expect(said[0]).toMatch(
+      /^incomplete: 4 parts .* are beyond the end of the file: the stack of pid 1/,
+    );
+    expect(said[1]).toMatch(
+      /^incomplete: 4 parts .* are in corrupt pages of the dump: files of pid 1/,
+    );
+  });
+
+  test('what counts others that no failed read is, stays', () => {
+    const all = [{ code: 'corrupt', message: 'sock 0x5: its state is 200' }, more(7)];
+    expect(summarized(all)).toEqual(all);
+  });
+});
