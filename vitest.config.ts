@@ -37,6 +37,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           testTimeout: 240_000,
+          maxWorkers: 2,
           include: UNIT,
           exclude: [WEEKS],
         },
@@ -44,6 +45,7 @@ export default defineConfig({
       {
         test: {
           name: 'quick',
+          maxWorkers: 2,
           // Bounds what hangs, also on a machine that is busy with something else.
           testTimeout: 240_000,
           include: ['test/**/*.test.ts'],

@@ -13,6 +13,7 @@ import {
   labKdump,
   labKernel,
   labTool,
+  SLOW_TESTS_KERNELS,
 } from '../support/lab.js';
 import { asDrgn, type Drgn, fromDrgn, info, pausedInfoSuite, SCRIPT } from './info-suite.js';
 
@@ -29,7 +30,7 @@ const LEVELS: Partial<Record<KdumpFormat, number>> = {
   'lzo-d0': 0,
 };
 
-describe.each(LAB_KERNELS)('info of a kernel that panicked, %s', (version) => {
+describe.each(SLOW_TESTS_KERNELS)('info of a kernel that panicked, %s', (version) => {
   const kdump = () => labKdump(version);
   const truth = () => drgnJson<Drgn>(kdump().formats.elf[0]!, version, SCRIPT);
 

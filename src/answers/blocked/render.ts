@@ -108,7 +108,7 @@ export function blockedText(
   if (locks.length === 0)
     return complete
       ? `No task is blocked: ${formatCount(tasks)} threads checked.`
-      : `Unknown whether tasks are blocked: parts of the ${formatCount(tasks)} threads could not be read (see the warnings).`;
+      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: stacks could not be read (see the warnings).`;
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
   const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;

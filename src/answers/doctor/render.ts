@@ -30,7 +30,7 @@ export function doctorText(
 ): string {
   const good = checks.filter(({ state }) => state === 'works');
   const bad = checks.filter(({ state }) => state !== 'works');
-  const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} features work here.`;
+  const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} features work here${bad.length === 0 ? '.' : '; the others are optional (see below).'}`;
   const rows = checks.flatMap(({ code, state, found }) =>
     hanging(`${state.padEnd(7)}  ${code.padEnd(10)}  `, escapeText(found), width),
   );
@@ -43,7 +43,7 @@ export function doctorText(
       ...hanging('  ', remedyOf(check), width),
     ].join('\n');
   });
-  return [[head, '', ...rows].join('\n'), ...advice].join('\n\n');
+  return [[...wrap(head, width), '', ...rows].join('\n'), ...advice].join('\n\n');
 }
 
 function remedyOf({ code, state }: Check): string {
@@ -114,7 +114,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
   crash: {
     needs: ['kdump-mem … --engine crash', 'kdump-mem … --engine verify'],
     without: 'dumps are read by the native engine.',
-    remedy: 'Install crash and the kernel debuginfo.',
+    remedy: 'Needed only to compare answers with crash: install crash and the kernel debuginfo.',
   },
   pressure: {
     needs: ['kdump-mem procs --live --watch', 'kdump-mem snapshot --when psi=…'],

@@ -78,7 +78,10 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
       dump.files.length > 1 ? 'FILES' : 'FILE',
       dump.live ? files : `${files} (${formatSize(bytes)})`,
     ],
-    ['FORMAT', `${escapeText(dump.description)}${packed}${plain}`],
+    [
+      'FORMAT',
+      `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy, by kdump-mem extract)')}${packed}${plain}`,
+    ],
     ['FILTERED', filterText(dump)],
     [
       'CONTENT',
@@ -154,8 +157,8 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   if (panic.cause !== undefined) {
     lines.push([panic.state === 'panicked' ? 'PRECEDED BY' : 'LOGGED', escapeText(panic.cause)]);
   }
-  if (panic.task) lines.push(['BY', taskText(panic.task)]);
-  else if (panic.state === 'panicked') lines.push(['BY', UNKNOWN]);
+  if (panic.task) lines.push(['PANIC TASK', taskText(panic.task)]);
+  else if (panic.state === 'panicked') lines.push(['PANIC TASK', UNKNOWN]);
   if (panic.state !== 'panicked') lines.push(['RUNNING', runningText(machine)]);
   return [...lines, ...sourceLines(answer, kernel), ...limitLines(kernel)];
 }
@@ -228,10 +231,13 @@ function limitLines({ limits }: KernelInfo): Line[] {
   if (limits === undefined) return [];
   if (limits.length === 0)
     return [
-      ['LIMITS', 'none: the types of this kernel have every structure that the commands read'],
+      ['UNSUPPORTED', 'none: this kernel’s types have every structure that the commands read'],
     ];
   return limits.map(
-    ({ command, part, why }): Line => ['LIMIT', escapeText(`${command} omits ${part}: ${why}`)],
+    ({ command, part, why }): Line => [
+      'UNSUPPORTED',
+      escapeText(`${command} omits ${part}: ${why}`),
+    ],
   );
 }
 

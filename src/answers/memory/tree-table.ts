@@ -33,7 +33,10 @@ function* rowsWithin({ children }: Category, depth = 0): Generator<TreeRow> {
   }
 }
 
-export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<TreeRow>[] {
+export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<TreeRow>[] {
+  const { memory } = answer;
+  // Without kernel memory a category may also be too large.
+  const bound = isFromProc(answer) ? '≈' : '≥';
   const counted: Column<TreeRow>[] = [
     {
       heading: 'KERNEL COUNTER',
@@ -56,7 +59,8 @@ export function treeColumns({ memory }: MemoryAnswer, verbose: boolean): Column<
     {
       heading: 'BYTES',
       align: 'right',
-      value: ({ category }) => `${category.complete ? '' : '≥ '}${formatSize(category.bytes)}`,
+      value: ({ category }) =>
+        `${category.complete ? '' : `${bound} `}${formatSize(category.bytes)}`,
     },
     {
       heading: 'SHARE',

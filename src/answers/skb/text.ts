@@ -24,7 +24,7 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
     queuesTable(answer, width),
   ];
   if (process && freedIfKilled) {
-    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes);
+    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, answer.kernel.live);
     if (killing !== undefined) parts.push(said(killing, width));
   }
   if (skbs) parts.push(skbsTable(skbs, width));
@@ -35,7 +35,7 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
 export function skbProcessText(answer: ProcessAnswer, width: number | null = null): string {
   const { process, sockets, total: sum, freedIfKilled } = answer;
   const subject = `pid ${process.pid} (${escapeText(process.comm)})`;
-  const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes);
+  const killing = killingText(process.pid, freedIfKilled, sum.pinnedBytes, answer.kernel.live);
   const more = killing === undefined ? [] : [said(killing, width)];
   if (sockets.length === 0) {
     const isKnown = sum.complete && answer.warnings.length === 0;
@@ -59,7 +59,7 @@ export function skbProcessText(answer: ProcessAnswer, width: number | null = nul
 /** Explains memory that the kernel does not charge to the sockets. */
 function chargedText(charged: number, { pinnedBytes }: Figures): string | undefined {
   if (charged * 2 >= pinnedBytes) return undefined;
-  return `The kernel charges only ${formatSize(charged)} (TRUESIZE) to these sockets: ss shows that figure, and socket buffer limits (tcp_rmem, tcp_mem) do not limit PINNED.`;
+  return `The kernel charges only ${formatSize(charged)} (TRUESIZE) to these sockets: ss -m shows that figure, and socket buffer limits (tcp_rmem, tcp_mem) do not limit PINNED.`;
 }
 
 type ProcessSocket = ProcessAnswer['sockets'][number];

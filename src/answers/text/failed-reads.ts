@@ -3,7 +3,7 @@ import { formatCount } from './size.js';
 
 /** What several failed reads have in common, by the words of one: NOT_KEPT is a kind of `filtered`. */
 const FAILED_READS: readonly (readonly [one: string, several: string])[] = [
-  [NOT_KEPT, 'are not in the extract'],
+  [NOT_KEPT, 'are not in this extract (a reduced copy of a dump: use the original)'],
   [
     READ_ERROR_WORDS.filtered,
     'were filtered out of the dump (makedumpfile may be too old for this kernel)',

@@ -5,14 +5,19 @@ import { formatSize } from './size.js';
  * Returns sentences: how much a kill frees, and why there are bounds.
  *
  * @param pinnedBytes amount in question; undefined result if it is 0
+ * @param live the process may still run
  */
-export function killingText(pid: number, freed: Freed, pinnedBytes: number): string | undefined {
+export function killingText(
+  pid: number,
+  freed: Freed,
+  pinnedBytes: number,
+  live: boolean,
+): string | undefined {
   const { low, high, keptByPools } = freed;
-  // Also true of a machine that no longer runs.
-  const killing = `Killing pid ${pid} would free`;
+  const killing = `Killing pid ${pid} would ${live ? 'free' : 'have freed'}`;
   if (high === null) {
     if (low > 0) return `${killing} at least ${formatSize(low)} of socket memory.`;
-    return `How much killing pid ${pid} would free is unknown.`;
+    return `How much killing pid ${pid} would ${live ? 'free' : 'have freed'} is unknown.`;
   }
   const kept =
     keptByPools.low > 0

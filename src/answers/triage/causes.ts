@@ -142,7 +142,7 @@ export function conclusionSentences(
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
       : [
-          `${process} had more, ${size(largestRssBytes)}: if it normally needs less, it is a cause too.`,
+          `${process} used more, ${size(largestRssBytes)} (RSS): if this is more than it normally uses, it is a cause too.`,
         ];
   return [said, counted, ...wrong];
 }

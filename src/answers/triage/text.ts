@@ -85,7 +85,8 @@ export function unreadWords(
 export function summary(answer: TriageAnswer): string {
   const { kernel, machine, findings, complete } = answer;
   const { uts, panic, clock } = machine;
-  const host = uts?.nodename ? `${escapeText(uts.nodename)}, ` : '';
+  // "(none)": the kernel’s own name for a host without one.
+  const host = uts?.nodename && uts.nodename !== '(none)' ? `${escapeText(uts.nodename)}, ` : '';
   const up = clock === undefined ? '' : `, up ${duration(clock.uptime)}`;
   const state = { panicked: 'panicked', running: 'running', unknown: 'state unknown' }[panic.state];
   const found =
@@ -106,7 +107,7 @@ export function severeWords(findings: readonly Finding[], complete: boolean): st
   if (!grave && !wrong) return undefined;
   const parts = [`${grave} critical`, `${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`];
   if (complete) return `${parts.join(', ')}.`;
-  return `At least ${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}.`;
+  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: some checks could not be completed.`;
 }
 
 /** Nothing is silenced, unknown or missing. */

@@ -323,7 +323,7 @@ const DOING: Readonly<Record<string, (of: Figures) => string>> = {
   receiving: () =>
     'According to its stack trace, one of its threads waits in a receive call, for this socket or another.',
   polling: () =>
-    'According to its stack trace, one of its threads waits for events: the process is not hung.',
+    'According to its stack trace, one of its threads waits for events: the process runs, but does not read this socket.',
   elsewhere: (of) => `According to its stack trace, it waits in ${text(of.symbol)}.`,
 };
 

@@ -59,7 +59,7 @@ const text = (found: BlockedAnswer) => blockedText(found, { limit: 2, width: nul
 test('a healthy machine has one line; an incomplete answer is no all-clear', () => {
   expect(text(answer([]))).toBe('No task is blocked: 100 threads checked.');
   expect(text(answer([], { complete: false }))).toBe(
-    'Unknown whether tasks are blocked: parts of the 100 threads could not be read (see the warnings).',
+    'Unknown whether any of the 100 threads is blocked: stacks could not be read (see the warnings).',
   );
 });
 

@@ -46,7 +46,11 @@ describe('a kill', () => {
       'Killing pid 7 would free 1.00 MiB to 2.00 MiB of socket memory. Of this, some may stay allocated: 1.00 MiB that the driver’s page pool may keep for new packets. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],
   ])('is told in a sentence, with why there is a range (%#)', (one, pinned, text) => {
-    expect(killingText(7, one, pinned)).toBe(text);
+    expect(killingText(7, one, pinned, true)).toBe(text);
+    const [of = '', ...more] = text?.split(/(?<=Killing pid 7|killing pid 7) would free/) ?? [];
+    // Of a machine that no longer runs.
+    const past = more.length === 0 ? text : `${of} would have freed${more.join('')}`;
+    expect(killingText(7, one, pinned, false)).toBe(past);
   });
 
   test('is told in a cell, and why it has two figures in one line for all', () => {

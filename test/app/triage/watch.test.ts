@@ -61,8 +61,10 @@ describe('triage of this machine', () => {
     const { child, exit, lines } = watching();
     const seen: string[] = [];
     for await (const line of lines) {
-      if (line.includes(` of pid ${parent.pid} `)) seen.push(line.split(' ')[0]!);
+      if (!line.includes(` of pid ${parent.pid} `)) continue;
+      seen.push(line.split(' ')[0]!);
       if (seen.length === 1) parent.stdin?.end();
+      // Once: a second interrupt ends it at once.
       if (seen.length === 2) child.kill('SIGINT');
     }
     expect(seen).toEqual(['new', 'gone']);

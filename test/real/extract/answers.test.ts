@@ -9,7 +9,7 @@ import type { CrashSession } from '../../../src/kernel/crash/session.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
 import { DRGN_MS } from '../../support/drgn.js';
-import { LAB, LAB_KERNELS, labDump, labKernel, labTool } from '../../support/lab.js';
+import { LAB, labDump, labKernel, labTool, SLOW_TESTS_KERNELS } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,7 +31,7 @@ function native(file: string) {
   }
 }
 
-describe.each(LAB_KERNELS)('an extract of %s', (version) => {
+describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
   const dump = labDump(version);
   let small: string;
   beforeAll(async () => {
@@ -71,7 +71,7 @@ describe.each(LAB_KERNELS)('an extract of %s', (version) => {
 });
 
 // Without its modules, which crash 9.0.2 does not understand on 7.2: of the whole dump neither.
-test.each(LAB_KERNELS)(
+test.each(SLOW_TESTS_KERNELS)(
   'an extract of %s opens in crash, which gives the same answers and lists the same tasks',
   async (version) => {
     const { vmlinux } = labKernel(version);
@@ -100,7 +100,7 @@ test.each(LAB_KERNELS)(
   300_000,
 );
 
-describe.each(LAB_KERNELS)('an extract of what makedumpfile filtered of %s', (version) => {
+describe.each(SLOW_TESTS_KERNELS)('an extract of what makedumpfile filtered of %s', (version) => {
   test('is no more complete than that', async () => {
     const filtered = join(LAB, 'dumps', `${version}-kdump`, 'lzo-d31.vmcore');
     const small = await cut(filtered, `${version}-d31.vmcore`);

@@ -9,7 +9,7 @@ import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { ProcessAreaReader } from '../../../src/walk/processes/process-areas.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
+import { labDump, SLOW_TESTS_KERNELS } from '../../support/lab.js';
 
 /**
  * Bytes that no second fact holds: what they say wrong is then said for whole. Paths of members, with what is
@@ -61,83 +61,79 @@ function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
   }
 }
 
-describe.each(['5.10', '6.1', 'newest'] as const)(
-  'damage to what tells of mappings: %s',
-  (version) => {
-    const kernel = openNative({ files: [labDump(version).elf] });
-    afterAll(() => kernel.close());
-    const survey = surveyProcesses(kernel, () => {});
-    const reader = new ProcessAreaReader(kernel);
-    // Of those that rest the one with the most mappings: they fill more than one node.
-    const [space] = survey.spaces
-      .filter(({ running }) => !running)
-      .map((one) => ({ ...one, mappings: reader.read(one.mm).areas.length }))
-      .sort((a, b) => b.mappings - a.mappings);
-    if (!space) throw new Error('no process rests');
-    const { areas } = reader.read(space.mm);
+describe.each(SLOW_TESTS_KERNELS)('damage to what tells of mappings: %s', (version) => {
+  const kernel = openNative({ files: [labDump(version).elf] });
+  afterAll(() => kernel.close());
+  const survey = surveyProcesses(kernel, () => {});
+  const reader = new ProcessAreaReader(kernel);
+  // Of those that rest the one with the most mappings: they fill more than one node.
+  const [space] = survey.spaces
+    .filter(({ running }) => !running)
+    .map((one) => ({ ...one, mappings: reader.read(one.mm).areas.length }))
+    .sort((a, b) => b.mappings - a.mappings);
+  if (!space) throw new Error('no process rests');
+  const { areas } = reader.read(space.mm);
 
-    const answered = (address: bigint, flip: number) => {
-      const byte = kernel.read(address, 1).getUint8(0) ^ flip;
-      const patches = [{ address, bytes: Uint8Array.of(byte) }];
-      const damaged = damagedKernel(kernel, { patches, denials: [] });
-      const warnings = new Warnings();
-      try {
-        const mappings = mappingsOf(damaged, space, survey, warnings);
-        return { figures: words(mappings), said: warnings.list().length > 0 };
-      } catch (error) {
-        return { figures: String(error), said: true };
-      }
-    };
-    const sound = () => {
-      const warnings = new Warnings();
-      const mappings = mappingsOf(damagedKernel(kernel, UNDAMAGED), space, survey, warnings);
-      expect(warnings.list()).toEqual([]);
-      return words(mappings);
-    };
+  const answered = (address: bigint, flip: number) => {
+    const byte = kernel.read(address, 1).getUint8(0) ^ flip;
+    const patches = [{ address, bytes: Uint8Array.of(byte) }];
+    const damaged = damagedKernel(kernel, { patches, denials: [] });
+    const warnings = new Warnings();
+    try {
+      const mappings = mappingsOf(damaged, space, survey, warnings);
+      return { figures: words(mappings), said: warnings.list().length > 0 };
+    } catch (error) {
+      return { figures: String(error), said: true };
+    }
+  };
+  const sound = () => {
+    const warnings = new Warnings();
+    const mappings = mappingsOf(damagedKernel(kernel, UNDAMAGED), space, survey, warnings);
+    expect(warnings.list()).toEqual([]);
+    return words(mappings);
+  };
 
-    /** Which bytes make the answer wrong without a word. */
-    const silent = (places: Iterable<readonly [string, bigint, number]>) => {
-      const truth = sound();
-      const found = new Set<string>();
-      let tried = 0;
-      for (const [name, at, length] of places)
-        for (let index = 0; index < length; index++)
-          for (const flip of [1, 0x10, 0x80]) {
-            tried++;
-            const { figures, said } = answered(at + BigInt(index), flip);
-            if (!said && figures !== truth) found.add(name);
-          }
-      expect(tried).toBeGreaterThan(100);
-      return [...found].sort();
-    };
+  /** Which bytes make the answer wrong without a word. */
+  const silent = (places: Iterable<readonly [string, bigint, number]>) => {
+    const truth = sound();
+    const found = new Set<string>();
+    let tried = 0;
+    for (const [name, at, length] of places)
+      for (let index = 0; index < length; index++)
+        for (const flip of [1, 0x10, 0x80]) {
+          tried++;
+          const { figures, said } = answered(at + BigInt(index), flip);
+          if (!said && figures !== truth) found.add(name);
+        }
+    expect(tried).toBeGreaterThan(100);
+    return [...found].sort();
+  };
 
-    const membersOf = function* (type: keyof typeof MEMBERS, address: bigint) {
-      for (const path of MEMBERS[type]) {
-        const member = kernel.struct(type)?.member(path);
-        if (member)
-          yield [`${type}.${path}`, address + BigInt(member.offset), member.size] as const;
-      }
-    };
+  const membersOf = function* (type: keyof typeof MEMBERS, address: bigint) {
+    for (const path of MEMBERS[type]) {
+      const member = kernel.struct(type)?.member(path);
+      if (member) yield [`${type}.${path}`, address + BigInt(member.offset), member.size] as const;
+    }
+  };
 
-    test('of an address space and of mappings: said, or known to be undetectable', () => {
-      const places = function* () {
-        yield* membersOf('mm_struct', space.mm);
-        // One of each: code, data, anonymous memory, shared memory, the stack, the vdso.
-        for (const { address } of areas) yield* membersOf('vm_area_struct', address);
-      };
-      const found = silent(places());
-      for (const name of found) expect(Object.keys(UNDETECTABLE)).toContain(name);
+  test('of an address space and of mappings: said, or known to be undetectable', () => {
+    const places = function* () {
+      yield* membersOf('mm_struct', space.mm);
+      // One of each: code, data, anonymous memory, shared memory, the stack, the vdso.
+      for (const { address } of areas) yield* membersOf('vm_area_struct', address);
+    };
+    const found = silent(places());
+    for (const name of found) expect(Object.keys(UNDETECTABLE)).toContain(name);
+  });
+
+  if (version !== '5.10')
+    test('of a maple tree: said', () => {
+      const places = [...nodesOf(kernel, space.mm)].map((node) => ['node', node, 256] as const);
+      // Up to fifteen mappings lie in one node.
+      expect(places.length).toBeGreaterThan(areas.length > 15 ? 1 : 0);
+      expect(silent(places)).toEqual([]);
     });
-
-    if (version !== '5.10')
-      test('of a maple tree: said', () => {
-        const places = [...nodesOf(kernel, space.mm)].map((node) => ['node', node, 256] as const);
-        // Up to fifteen mappings lie in one node.
-        expect(places.length).toBeGreaterThan(areas.length > 15 ? 1 : 0);
-        expect(silent(places)).toEqual([]);
-      });
-  },
-);
+});
 
 test('docs/internals/processes.md names what is undetectable', () => {
   const docs = readFileSync(

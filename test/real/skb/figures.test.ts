@@ -9,7 +9,6 @@ import {
   type KdumpFormat,
   kernelOf,
   LAB_DUMPS,
-  LAB_KERNELS,
   type LabDump,
   type LabKernel,
   labDump,
@@ -19,6 +18,7 @@ import {
   labPageOrders,
   labRecompressed,
   labTool,
+  SLOW_TESTS_KERNELS,
 } from '../../support/lab.js';
 
 interface Case {
@@ -46,7 +46,7 @@ const BY_QEMU: Case[] = LAB_DUMPS.flatMap((dump) =>
 );
 
 /** True kdumps, by makedumpfile in a capture kernel, in all its formats. */
-const BY_MAKEDUMPFILE: Case[] = LAB_KERNELS.flatMap((kernel) =>
+const BY_MAKEDUMPFILE: Case[] = SLOW_TESTS_KERNELS.flatMap((kernel) =>
   (Object.keys(KDUMP_FORMATS) as KdumpFormat[]).map((format) => ({
     name: `${kernel}, kdump, ${format}, through native`,
     kernel,

@@ -10,12 +10,12 @@ import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import {
-  LAB_KERNELS,
   type LabKernel,
   labDump,
   labKernel,
   labTool,
   role,
+  SLOW_TESTS_KERNELS,
 } from '../../support/lab.js';
 
 function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): CensusAnswer {
@@ -37,7 +37,7 @@ function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): Cens
 
 const toJson = (answer: CensusAnswer) => socketsJson(answer, answer.sockets);
 
-describe.each(LAB_KERNELS)('the census of %s', (version) => {
+describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
   const { oracle, truth } = labDump(version);
 
   test('finds exactly the socks that drgn finds in the slabs', async () => {

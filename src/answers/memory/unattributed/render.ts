@@ -63,6 +63,9 @@ function contentWords({ content, ports }: UnattributedGroup): string {
   return `${CONTENT_WORDS[content]}, port${ports.length === 1 ? '' : 's'} ${ports.join(', ')}`;
 }
 
+/** Share of RAM that idle guests of the lab's kernels have unattributed: up to 0.3 %. */
+const NORMAL_SHARE = 0.003;
+
 /** A sentence, the groups, and the next command. */
 export function unattributedText(
   answer: UnattributedAnswer,
@@ -75,18 +78,21 @@ export function unattributedText(
     scannedBytes === ramBytes
       ? ''
       : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
+  const used = blocks - unreferencedBlocks;
   const none =
     unreferencedBlocks === 0
-      ? 'Each is referenced by a kernel pointer.'
-      : `No kernel pointer refers to ${formatCount(unreferencedBlocks)} of them (${formatSize(unreferencedBytes)}). This is normal for pages that the kernel or a device knows by frame number or physical address; others may be leaked.`;
-  const headline = `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks. ${blocks === 0 ? '' : none}${scanned}`;
+      ? 'Kernel memory refers to each of them: they are in use.'
+      : `${used === 0 ? '' : `Kernel memory refers to ${formatCount(used)} of them (${formatSize(bytes - unreferencedBytes)}): they are in use. `}Nothing refers to ${used === 0 ? 'them' : `the other ${formatCount(unreferencedBlocks)} (${formatSize(unreferencedBytes)})`}: they are leaked, or the kernel or a device knows them by frame number or physical address.`;
+  const isLittle = bytes < NORMAL_SHARE * ramBytes;
+  const normal = isLittle ? ' Idle machines have as much.' : '';
+  const headline = `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks. ${blocks === 0 ? '' : `${none}${normal}`}${scanned}`;
   const parts = [wrap(headline, width).join('\n')];
   // A block without a reference may be leaked: it comes before a larger one that has a holder.
   const first = groups.find(({ holder }) => holder === null) ?? groups[0];
   if (first !== undefined) parts.push(renderTable(COLUMNS, groups.slice(0, limit), width));
   if (groups.length > limit)
     parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);
-  if (first !== undefined)
+  if (first !== undefined && !isLittle)
     parts.push(
       `Next: kdump-mem ${first.holder === null ? 'whatis' : 'refs'} ${hex(first.first)} ${source}`,
     );

@@ -12,11 +12,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { allCodes } from '../../../src/answers/explain/codes.js';
-import { commands } from '../../support/commands.js';
-import { readSite } from '../../support/site.js';
+import { allCodes } from '../../../../src/answers/explain/codes.js';
+import { commands } from '../../../support/commands.js';
+import { readSite } from '../../../support/site.js';
 
-const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 
 let home: string;
 let site: string;
