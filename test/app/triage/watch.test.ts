@@ -16,7 +16,9 @@ afterEach(() => {
 const ZOMBIES = `
 import os, sys
 for _ in range(15):
-    if os.fork() == 0: os._exit(0)
+    child = os.fork()
+    if child == 0: os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(15): os.wait()
