@@ -6,11 +6,8 @@ const SLOW = { testTimeout: 300_000, hookTimeout: 600_000 };
 // They share the machine with guests, and some of them time what it does: one file after the other.
 const ALONE = { ...SLOW, fileParallelism: false, sequence: { groupOrder: 2 } };
 
-/** Tests that look at this machine itself: its sockets, processes, memory, terminals. */
-const OF_THIS_MACHINE = [
-  'test/real/{skcheck,terminal}/**/*.test.ts',
-  'test/real/*/host/**/*.test.ts',
-];
+/** Tests that look at this machine itself: its sockets, processes, memory. */
+const OF_THIS_MACHINE = ['test/real/skcheck/!(guest).test.ts', 'test/real/*/host/**/*.test.ts'];
 
 /** A leak is steady only where the guest that leaks is not starved by another test's. */
 const TIMED = ['test/real/leaks/leaks.test.ts'];

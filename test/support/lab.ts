@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url';
 
 /** Kernels of the lab; `newest` is whatever Debian's newest suite has. */
 export const LAB_KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
-/** Kernels of comparisons that take long: two, and all of them with `scripts/test kernels`. */
-export const SLOW_TESTS_KERNELS: readonly (typeof LAB_KERNELS)[number][] =
-  process.env.KDUMP_MEM_TEST_KERNELS === 'all' ? LAB_KERNELS : ['6.1', 'newest'];
+/** `scripts/test kernels`: slow tests run on every kernel, and not on one or two. */
+export const ALL_KERNELS = process.env.KDUMP_MEM_TEST_KERNELS === 'all';
+/** Kernels of comparisons that take long. */
+export const SLOW_TESTS_KERNELS: readonly (typeof LAB_KERNELS)[number][] = ALL_KERNELS
+  ? LAB_KERNELS
+  : ['6.1', 'newest'];
 /** The same for arm64: with pages of 4 KiB, or of 16. */
 export const LAB_ARM64_KERNELS = [
   '6.12-arm64-16k',

@@ -123,7 +123,8 @@ export function liveSuite(kernel: LabKernel): void {
           expect(bytes(category), category).toBeGreaterThanOrEqual(Math.min(...values) - DRIFT);
           expect(bytes(category), category).toBeLessThanOrEqual(Math.max(...values) + DRIFT);
         }
-        expect(answer.warnings).toEqual([]);
+        // What takes the samples exits meanwhile.
+        expect(answer.warnings.filter(({ code }) => code !== 'freed-while-read')).toEqual([]);
         expect(answer.complete).toBe(true);
         expect(answer.driftBytes).toBeGreaterThan(0);
       },
