@@ -1,3 +1,4 @@
+import type { BlockingLock } from '../account/blocked.js';
 import { attempted } from '../account/memory/missed.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { CrashReport, OomReport } from '../answers/triage/report-schema.js';
@@ -97,6 +98,11 @@ export interface Finding {
   readonly report?: CrashReport;
   /** For `oom-kill`: the kernel's report. */
   readonly oom?: OomReport;
+  /** Locks of a deadlock, or the contended lock, and all locks of the answer that has them. */
+  readonly waits?: {
+    readonly roots: readonly BlockingLock[];
+    readonly locks: readonly BlockingLock[];
+  };
   /** Figures, with fixed names for each code. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];

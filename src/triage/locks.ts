@@ -50,7 +50,7 @@ export function lockFindings(kernel: Kernel, warnings: Warnings): LockFindings {
     return { cycle, locks: below(found, cycle) };
   });
   const findings = [
-    ...deadlocks.map(({ cycle, locks }) => deadlock(cycle, locks)),
+    ...deadlocks.map(({ cycle, locks }) => deadlock(cycle, locks, found)),
     ...trees.map(({ root, locks }) => contention(root, locks, found)),
   ];
   const waiters = waitersOf([...deadlocks, ...trees].flatMap(({ locks }) => locks));
@@ -70,7 +70,11 @@ function below({ locks }: BlockedAnswer, roots: readonly BlockingLock[]): Blocki
 
 const waitersOf = (locks: readonly BlockingLock[]) => locks.flatMap(({ waiters }) => waiters);
 
-function deadlock(cycle: readonly BlockingLock[], locks: readonly BlockingLock[]): Finding {
+function deadlock(
+  cycle: readonly BlockingLock[],
+  locks: readonly BlockingLock[],
+  { locks: all }: BlockedAnswer,
+): Finding {
   const [first] = cycle;
   return {
     code: 'deadlock',
@@ -85,6 +89,7 @@ function deadlock(cycle: readonly BlockingLock[], locks: readonly BlockingLock[]
       otherLock: cycle[1] ? nameOf(cycle[1]) : null,
     },
     evidence: cycle.flatMap(({ owner }) => stackOf(owner)),
+    waits: { roots: cycle, locks: all },
     next: 'blocked',
   };
 }
@@ -110,6 +115,7 @@ function contention(
       waitsFor: on?.kind ?? null,
     },
     evidence: stackOf(root.owner ?? root.waiters[0] ?? null),
+    waits: { roots: [root], locks: all },
     next: 'blocked',
   };
 }

@@ -6,6 +6,7 @@ import type {
 } from '../../account/blocked.js';
 import { hex } from '../../base/hex.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
+import { type Content, html, raw, sentence } from '../html/html.js';
 import { kernelJson } from '../kernel-json.js';
 import { frameJson, framesText, stopJson } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
@@ -119,32 +120,71 @@ export function blockedText(
         ? ` Longest wait: ${duration(longest)}, for ${lockWords(first)}${first.owner ? `, owned by ${taskWords(first.owner)}` : ''}.`
         : ''),
   ].flatMap((line) => wrap(line, width));
+  const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
+  const starts = locks.toSorted((a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)));
+  for (const { lock, depth } of forestOf(starts, locks)) {
+    if (depth === 0) lines.push('');
+    const indent = '  '.repeat(Math.min(depth, 20));
+    for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
+  }
+  return lines.join('\n');
+}
+
+/**
+ * Yields the trees that contain some locks: the root, then the locks whose owners wait for it, depth first. Each lock
+ * is in one tree.
+ *
+ * @param locks all of the answer
+ */
+function* forestOf(
+  starts: readonly BlockingLock[],
+  locks: readonly BlockingLock[],
+): Generator<{ readonly lock: BlockingLock; readonly depth: number }> {
   const below = new Map<number, BlockingLock[]>();
   for (const lock of locks)
     if (lock.waitsFor !== null)
       below.set(lock.waitsFor, [...(below.get(lock.waitsFor) ?? []), lock]);
-  const printed = new Set<number>();
-  const print = (root: BlockingLock): void => {
-    const open: { lock: BlockingLock; depth: number }[] = [{ lock: root, depth: 0 }];
+  const yielded = new Set<number>();
+  for (const start of starts) {
+    if (yielded.has(start.id)) continue;
+    const open = [{ lock: rootOf(start, locks), depth: 0 }];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
-      const { lock, depth } = next;
-      if (printed.has(lock.id)) continue;
-      printed.add(lock.id);
-      const indent = '  '.repeat(Math.min(depth, 20));
-      for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
-      for (const each of (below.get(lock.id) ?? []).toReversed())
-        open.push({ lock: each, depth: depth + 1 });
+      if (yielded.has(next.lock.id)) continue;
+      yielded.add(next.lock.id);
+      yield next;
+      for (const lock of (below.get(next.lock.id) ?? []).toReversed())
+        open.push({ lock, depth: next.depth + 1 });
     }
-  };
-  const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
-  for (const lock of locks.toSorted(
-    (a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)),
-  )) {
-    if (printed.has(lock.id)) continue;
-    lines.push('');
-    print(rootOf(lock, locks));
   }
-  return lines.join('\n');
+}
+
+/** Maximum number of locks, of levels and of waiters per lock in a list of HTML. */
+const [MOST_LOCKS, MOST_LEVELS, MOST_NAMED] = [100, 20, 6];
+
+/** The trees that contain some locks, as nested lists. @param locks all of the answer */
+export function forestHtml(
+  starts: readonly BlockingLock[],
+  locks: readonly BlockingLock[],
+): Content {
+  const parts: Content[] = [];
+  let [level, shown] = [0, 0];
+  const close = (to: number) => {
+    for (; level > to; level--) parts.push(raw('</li></ul>'));
+  };
+  for (const { lock, depth } of forestOf(starts, locks)) {
+    if (++shown > MOST_LOCKS) continue;
+    const at = Math.min(depth, MOST_LEVELS) + 1;
+    close(at);
+    if (level === at) parts.push(raw('</li>'));
+    else parts.push(raw('<ul>'));
+    level = at;
+    const [first = '', ...others] = lockLines(lock, locks, { limit: MOST_NAMED, verbose: false });
+    const more = others.map((line) => html`<br>${sentence(line.trim())}`);
+    parts.push(html`<li>${sentence(first)}${more}`);
+  }
+  close(0);
+  const left = shown - MOST_LOCKS;
+  return [...parts, left > 0 ? html`<p>and ${formatCount(left)} more locks</p>` : undefined];
 }
 
 /** The lock whose owner waits for none, or any one of a cycle. */

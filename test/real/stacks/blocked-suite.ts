@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
@@ -13,7 +14,7 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 import { expectLost } from '../memory/lost.js';
 
@@ -60,8 +61,22 @@ const comms = (tasks: readonly { comm: string }[]) => tasks.map(({ comm }) => co
 const pids = (tasks: readonly { pid: number }[]) =>
   tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
 
-/** Threads of a guest wait for each other; the forest is what was built, and what drgn finds. */
-export function blockedSuite(kernel: LabKernel): void {
+/** Pids of the tasks in uninterruptible sleep by crash. */
+export function crashBlocked(kernel: LabKernel, dump: string): number[] {
+  const printed = execFileSync(labTool('crash'), ['-s', labKernel(kernel).vmlinux, dump], {
+    input: 'foreach UN bt\nquit\n',
+    maxBuffer: 1 << 26,
+    timeout: MOST_MS,
+  }).toString('latin1');
+  return [...printed.matchAll(/^PID: (\d+)/gm)].map(([, pid]) => Number(pid));
+}
+
+/**
+ * Threads of a guest wait for each other; the forest is what was built, and what drgn finds.
+ *
+ * @param withCrash also compares the tasks in state D with crash, which takes longer
+ */
+export function blockedSuite(kernel: LabKernel, withCrash = false): void {
   describe(`waits in a guest of ${kernel}`, () => {
     let work = '';
     let guest: Guest | undefined;
@@ -218,6 +233,17 @@ export function blockedSuite(kernel: LabKernel): void {
       DRGN_MS,
     );
 
+    test.runIf(withCrash)(
+      'tasks in state D are those of crash’s `foreach UN bt`',
+      () => {
+        const inD = answer.locks
+          .flatMap(({ waiters }) => waiters)
+          .filter(({ state }) => state === 'D');
+        expect(pids(inD)).toEqual(crashBlocked(kernel, dump).toSorted((a, b) => a - b));
+      },
+      MOST_MS,
+    );
+
     test('an owner that has exited is the only doubt; times are those of the guest', () => {
       const at = places.get('lk_left')!;
       expect(answer.warnings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
@@ -247,7 +273,11 @@ export function blockedSuite(kernel: LabKernel): void {
     });
 
     test('triage: deadlocks, and locks with the number of tasks; nothing twice', async () => {
-      const { stdout } = await kdumpMem('triage', '--json', '--vmcore', dump);
+      const page = join(work, 'page.html');
+      const { stdout } = await kdumpMem('triage', '--json', '--html', page, '--vmcore', dump);
+      expect(readFileSync(page, 'utf8')).toMatch(
+        /<ul><li>mutex lk_root \[locks\]: owner pid \d+ \(lk-root\)[^\n]*<ul><li>mutex lk_middle \[locks\]: owner pid \d+ \(lk-middle\)/,
+      );
       const { findings } = triageSchema.parse(JSON.parse(stdout));
       const of = (code: string) => findings.filter((one) => one.code === code);
       expect(of('deadlock').map(({ severity, next }) => [severity, next?.split(' ')[0]])).toEqual([

@@ -13,6 +13,7 @@ import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
 import type { TextTriage } from '../../../triage/text.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
 import { leavesComplete } from '../../../walk/warnings.js';
+import { forestHtml } from '../../blocked/render.js';
 import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
@@ -238,6 +239,7 @@ ${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong><
 ${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
 ${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
+${finding.waits && forestHtml(finding.waits.roots, finding.waits.locks)}
 ${stacks.map(stackBlock)}
 ${finding.oom ? tables(oomLines(finding, null, true)) : undefined}
 ${figures(finding, index)}
