@@ -1,6 +1,5 @@
 import { blockedTasks } from '../account/blocked.js';
 import type { Grouping } from '../account/census-entry.js';
-import { listing } from '../account/listing.js';
 import { messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { chosen } from '../account/processes/chosen.js';
@@ -13,20 +12,8 @@ import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
 import { blockedJson } from '../answers/blocked/render.js';
 import type { BlockedJson } from '../answers/blocked/schema.js';
-import {
-  modulesJson,
-  mountsJson,
-  runQueuesJson,
-  sharedMemoryJson,
-  swapJson,
-} from '../answers/info/lists/json.js';
-import type {
-  ModulesJson,
-  MountsJson,
-  RunQueuesJson,
-  SharedMemoryJson,
-  SwapJson,
-} from '../answers/info/lists/schema.js';
+import { listJson } from '../answers/info/lists/lists.js';
+import type { ListJson } from '../answers/info/lists/schema.js';
 import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
@@ -59,13 +46,9 @@ import { NativeKernel } from '../kernel/native/kernel.js';
 import { type Files, openNative } from '../kernel/native/open.js';
 import { isBtf } from '../kernel/native/types-source.js';
 import { triage } from '../triage/triage.js';
-import { loadedModules } from '../walk/lists/loaded-modules.js';
-import { mountList } from '../walk/lists/mount-list.js';
 import { openDescriptors } from '../walk/lists/open-descriptors.js';
-import { runQueues } from '../walk/lists/run-queues.js';
-import { sharedSegments } from '../walk/lists/shared-segments.js';
-import { swapDevices } from '../walk/lists/swap-devices.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
+import { Warnings } from '../walk/warnings.js';
 
 /** Files that supply what a dump lacks. */
 export interface DumpOptions {
@@ -199,38 +182,35 @@ export class Dump implements Disposable {
   }
 
   /** Returns loaded modules with their sizes, users and taint. */
-  modules(): ModulesJson {
-    return modulesJson(listing(this.kernel, loadedModules));
+  modules(): ListJson<'modules'> {
+    return listJson('modules', this.kernel);
   }
 
   /** Returns the mounts that a process sees (default: the first process). */
-  mounts(pid?: number): MountsJson {
-    return mountsJson(listing(this.kernel, (kernel, found) => mountList(kernel, found, pid)));
+  mounts(pid?: number): ListJson<'mounts'> {
+    return listJson('mounts', this.kernel, pid);
   }
 
   /** Returns swap devices. */
-  swap(): SwapJson {
-    return swapJson(listing(this.kernel, swapDevices));
+  swap(): ListJson<'swap'> {
+    return listJson('swap', this.kernel);
   }
 
   /** Returns System V shared memory segments of a process's IPC namespace (default: that of the first process). */
-  sharedMemory(pid?: number): SharedMemoryJson {
-    return sharedMemoryJson(
-      listing(this.kernel, (kernel, found) => sharedSegments(kernel, found, pid)),
-    );
+  sharedMemory(pid?: number): ListJson<'shared-memory'> {
+    return listJson('shared-memory', this.kernel, pid);
   }
 
   /** Returns the tasks that run and wait on each CPU. */
-  runQueues(): RunQueuesJson {
-    return runQueuesJson(listing(this.kernel, runQueues));
+  runQueues(): ListJson<'run-queues'> {
+    return listJson('run-queues', this.kernel);
   }
 
   /** Returns the open descriptors of a process, by kind. */
   descriptors(pid: number): ProcessFdsJson {
-    const { found, warnings } = listing(this.kernel, (kernel, all) =>
-      openDescriptors(kernel, pid, all),
-    );
-    return descriptorsJson(descriptorsAnswer(found, warnings));
+    const warnings = new Warnings(this.kernel.doubts);
+    const found = openDescriptors(this.kernel, pid, warnings);
+    return descriptorsJson(descriptorsAnswer(found, warnings.list()));
   }
 
   /** Returns findings, most severe first. */

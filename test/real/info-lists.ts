@@ -1,12 +1,5 @@
 import { expect } from 'vitest';
-import { listing } from '../../src/account/listing.js';
-import {
-  modulesJson,
-  mountsJson,
-  runQueuesJson,
-  sharedMemoryJson,
-  swapJson,
-} from '../../src/answers/info/lists/json.js';
+import { listJson } from '../../src/answers/info/lists/lists.js';
 import {
   modulesSchema,
   mountsSchema,
@@ -16,12 +9,7 @@ import {
 } from '../../src/answers/info/lists/schema.js';
 import { KernelError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { loadedModules } from '../../src/walk/lists/loaded-modules.js';
-import { mountList } from '../../src/walk/lists/mount-list.js';
 import { openDescriptors } from '../../src/walk/lists/open-descriptors.js';
-import { runQueues } from '../../src/walk/lists/run-queues.js';
-import { sharedSegments } from '../../src/walk/lists/shared-segments.js';
-import { swapDevices } from '../../src/walk/lists/swap-devices.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { damagedKernel } from '../support/damaged-kernel.js';
 import { drgnJson } from '../support/drgn.js';
@@ -79,17 +67,11 @@ interface DrgnLists {
 /** Lists of a kernel, checked against their schemas. */
 export function listsOf(kernel: Kernel) {
   return {
-    modules: modulesSchema.parse(modulesJson(listing(kernel, loadedModules))),
-    mounts: mountsSchema.parse(
-      mountsJson(listing(kernel, (own, warnings) => mountList(own, warnings, undefined))),
-    ),
-    swap: swapSchema.parse(swapJson(listing(kernel, swapDevices))),
-    segments: sharedMemorySchema.parse(
-      sharedMemoryJson(
-        listing(kernel, (own, warnings) => sharedSegments(own, warnings, undefined)),
-      ),
-    ),
-    queues: runQueuesSchema.parse(runQueuesJson(listing(kernel, runQueues))),
+    modules: modulesSchema.parse(listJson('modules', kernel)),
+    mounts: mountsSchema.parse(listJson('mounts', kernel)),
+    swap: swapSchema.parse(listJson('swap', kernel)),
+    segments: sharedMemorySchema.parse(listJson('shared-memory', kernel)),
+    queues: runQueuesSchema.parse(listJson('run-queues', kernel)),
   };
 }
 

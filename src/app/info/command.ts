@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type InfoAnswer, type KernelInfo, notedIn } from '../../answers/info/answer.js';
+import type { ListName } from '../../answers/info/lists/schema.js';
 import { KernelError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
@@ -7,6 +8,7 @@ import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
 import { Unknowns } from '../../walk/machine/unknowns.js';
 import { readOrNot } from '../../walk/named-read.js';
+import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import {
@@ -17,18 +19,19 @@ import {
 } from '../kit/kernel-source.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
-import type { ListName } from './lists.js';
 
-/** Lists that `info` prints instead of its facts. */
-const LIST_NAMES = [
-  'modules',
-  'mounts',
-  'swap',
-  'sharedMemory',
-  'runQueues',
-] as const satisfies readonly ListName[];
+/** Options of the lists that `info` prints instead of its facts, with the names of the lists. */
+const LISTS = {
+  modules: 'modules',
+  mounts: 'mounts',
+  swap: 'swap',
+  sharedMemory: 'shared-memory',
+  runQueues: 'run-queues',
+} as const satisfies Record<string, ListName>;
+type ListOption = keyof typeof LISTS;
+const LIST_OPTIONS = Object.keys(LISTS) as ListOption[];
 
-interface InfoOptions extends SourceOptions, Partial<Record<ListName, true>> {
+interface InfoOptions extends SourceOptions, Partial<Record<ListOption, true>> {
   readonly pid?: number;
   readonly json?: true;
   readonly strict?: true;
@@ -74,12 +77,19 @@ export function registerInfo(program: Command): void {
     .action(async (options: InfoOptions) => {
       if (options.engine === 'crash' || options.engine === 'verify')
         throw new UsageError('info does not support --engine crash or verify');
-      const chosen = LIST_NAMES.find((name) => options[name]);
+      const chosen = LIST_OPTIONS.find((name) => options[name]);
       if (options.pid !== undefined && chosen !== 'mounts' && chosen !== 'sharedMemory')
         throw new UsageError('--pid requires --mounts or --shared-memory');
       if (chosen) {
-        const { printList } = await import('./lists.js');
-        return printList(chosen, options, options.pid);
+        const [{ listJson }, { listText }] = await Promise.all([
+          import('../../answers/info/lists/lists.js'),
+          import('../../answers/info/lists/text.js'),
+        ]);
+        return answer(options, {
+          ask: (kernel) => listJson(LISTS[chosen], kernel, options.pid),
+          toJson: (found) => found,
+          toText: (found, width) => listText(LISTS[chosen], found, width),
+        });
       }
       const image = await openSourceImage(options);
       try {
@@ -92,7 +102,7 @@ export function registerInfo(program: Command): void {
 
 function list(flag: string, words: string): Option {
   const option = new Option(flag, words);
-  return option.conflicts(LIST_NAMES.filter((name) => name !== option.attributeName()));
+  return option.conflicts(LIST_OPTIONS.filter((name) => name !== option.attributeName()));
 }
 
 async function print(answer: InfoAnswer, { json, strict }: InfoOptions): Promise<void> {

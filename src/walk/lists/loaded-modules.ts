@@ -1,3 +1,4 @@
+import type { ModulesJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
@@ -7,28 +8,10 @@ import { type VmArea, vmAreas } from '../memory/vm-areas.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
-/** `enum module_state` (include/linux/module.h). */
-export const MODULE_STATES = ['live', 'coming', 'going', 'unformed'] as const;
+/** By number. */
+const STATES = ['live', 'coming', 'going', 'unformed'] as const satisfies LoadedModule['state'][];
 
-/** A loaded module. */
-export interface LoadedModule {
-  /** Address of its `struct module`. */
-  readonly address: bigint;
-  /** Untrusted. */
-  readonly name: string;
-  /** Undefined: the kernel has another state than these. */
-  readonly state: (typeof MODULE_STATES)[number] | undefined;
-  /** Bytes of its memory without init sections, which the kernel frees after the module has started. */
-  readonly size: number;
-  /** Of these, code. */
-  readonly text: number;
-  /** Reference count as lsmod shows it; undefined: the kernel cannot unload modules. */
-  readonly references: number | undefined;
-  /** Modules that use it; untrusted. */
-  readonly usedBy: readonly string[];
-  /** Letters of its taint flags. */
-  readonly taints: readonly string[];
-}
+type LoadedModule = ModulesJson['modules'][number];
 
 const MOST_MODULES = 4096;
 /** MODULE_REF_BASE (kernel/module/main.c): the count of a module that nothing uses. */
@@ -64,7 +47,7 @@ function partsOf(kernel: Kernel) {
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`
  */
-export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[] {
+export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJson, 'modules'> {
   const reader = new StructReader(kernel, 'module', ['state', 'list', 'name', 'taints']);
   const self = new StructReader(kernel, 'module', ['mkobj.mod']);
   const count = StructReader.ifPresent(kernel, 'module', ['refcnt.counter']);
@@ -106,7 +89,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[
     return usedBy;
   };
 
-  const found: LoadedModule[] = [];
+  const modules: LoadedModule[] = [];
   for (const [address, name] of names) {
     try {
       if (self.read(address).pointer('mkobj.mod') !== address)
@@ -121,7 +104,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[
         if (problem !== undefined) warnings.add(contradiction, `module ${name}: ${problem}`);
       }
       const usedBy = usersOf(address, name);
-      const state = MODULE_STATES[view.number('state')];
+      const state = STATES[view.number('state')];
       if (state === undefined)
         warnings.add(contradiction, `module ${name}: state ${view.number('state')}`);
       const counted = count && count.read(address).number('refcnt.counter') | 0;
@@ -136,12 +119,21 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): LoadedModule[
       if (text > size)
         warnings.add(contradiction, `module ${name}: ${text} bytes of code in ${size} bytes`);
       const taints = taintFlags(view.pointer('taints')).map(({ letter }) => letter);
-      found.push({ address, name, state, size, text, references, usedBy, taints });
+      modules.push({
+        address: hex(address),
+        name,
+        state: state ?? null,
+        sizeBytes: size,
+        textBytes: text,
+        references: references ?? null,
+        usedBy,
+        taints,
+      });
     } catch (error) {
       addError(warnings, `module ${name}`, error);
     }
   }
-  return found;
+  return { modules };
 }
 
 type Areas = readonly VmArea[];

@@ -1,3 +1,5 @@
+import type { MountsJson } from '../../answers/info/lists/schema.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems } from '../files/file-systems.js';
 import { Paths } from '../files/paths.js';
@@ -7,29 +9,6 @@ import { StructReader } from '../struct-reader.js';
 import { namespaceOf } from '../tasks/namespaces.js';
 import { textAt } from '../text-at.js';
 import { addError, type Warnings } from '../warnings.js';
-
-/** A mount as /proc/mounts lists it. Text is untrusted. */
-export interface ListedMount {
-  /** Address of its `struct mount`. */
-  readonly address: bigint;
-  readonly id: number;
-  readonly superBlock: bigint;
-  /** `major:minor`. */
-  readonly device: string;
-  readonly fsType: string;
-  /** Such as `/dev/vda1`; undefined: unknown. */
-  readonly source: string | undefined;
-  /** Where it is mounted; undefined: unknown. */
-  readonly path: string | undefined;
-  /** As in /proc/mounts, without options of the file system's own. */
-  readonly options: readonly string[];
-}
-
-export interface MountList {
-  /** Inode number of the mount namespace, as `ls -l /proc/PID/ns/mnt` shows it. */
-  readonly namespace: number;
-  readonly mounts: readonly ListedMount[];
-}
 
 /** Marks the place of a reader of /proc/mounts in the list, from 5.8 to 6.7 (include/linux/mount.h). */
 const CURSOR = 0x1000_0000;
@@ -63,7 +42,11 @@ const MOST_SOURCE = 4096;
  * @param pid a process of the namespace (default: the first process)
  * @throws {KernelError} `unsupported-layout`; {@link WalkError} `no-such-pid`; {@link ReadError}
  */
-export function mountList(kernel: Kernel, warnings: Warnings, pid: number | undefined): MountList {
+export function mountList(
+  kernel: Kernel,
+  warnings: Warnings,
+  pid: number | undefined,
+): Pick<MountsJson, 'namespace' | 'mounts'> {
   const address = namespaceOf(kernel, 'mnt_ns', pid);
   const { nodes, count } = linksOf(kernel, address);
   const namespace = new StructReader(kernel, 'mnt_namespace', ['ns.inum']);
@@ -82,15 +65,15 @@ export function mountList(kernel: Kernel, warnings: Warnings, pid: number | unde
   const systems = new FileSystems(kernel);
   const paths = new Paths(kernel);
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
-  const mounts: ListedMount[] = [];
+  const mounts: MountsJson['mounts'][number][] = [];
   let found = 0;
-  /** Reads a text; undefined: unknown, and a warning says so. */
+  /** Reads a text; null: unknown, and a warning says so. */
   const textOf = (what: string, read: () => string) => {
     try {
       return read();
     } catch (error) {
       addError(warnings, what, error);
-      return undefined;
+      return null;
     }
   };
   try {
@@ -112,9 +95,9 @@ export function mountList(kernel: Kernel, warnings: Warnings, pid: number | unde
         const isReadOnly = (own & READ_ONLY_SUPER_BLOCK) | (flags & READ_ONLY_MOUNT);
         const named = ([bit]: readonly [number, string], of: number) => (of & bit) !== 0;
         mounts.push({
-          address: at,
+          address: hex(at),
           id,
-          superBlock: sb,
+          superBlock: hex(sb),
           ...systems.of(sb),
           source: textOf(`source of mount ${id}`, () =>
             textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MOST_SOURCE),

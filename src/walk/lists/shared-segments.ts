@@ -1,3 +1,4 @@
+import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems } from '../files/file-systems.js';
@@ -7,25 +8,10 @@ import { namespaceOf } from '../tasks/namespaces.js';
 import { addError, type Warnings } from '../warnings.js';
 import { XarrayReader } from '../xarray.js';
 
-/** A System V shared memory segment. */
-export interface SharedSegment {
-  /** Address of its `struct shmid_kernel`. */
-  readonly address: bigint;
-  readonly id: number;
-  readonly key: number;
-  readonly uid: number;
-  /** Permissions, and SHM_DEST (0o1000): it is removed when its last user detaches it. */
-  readonly mode: number;
-  readonly bytes: number;
-  readonly attaches: number;
-  /** Pids in the initial pid namespace; undefined: unknown, or never attached. */
-  readonly creator: number | undefined;
-  readonly lastUser: number | undefined;
-  /** Base pages in memory and in swap; undefined: a segment of huge pages. */
-  readonly resident: number | undefined;
-  readonly swapped: number | undefined;
-}
+type SharedSegment = SharedMemoryJson['segments'][number];
 
+/** SHM_DEST (include/uapi/linux/shm.h). */
+const REMOVED = 0o1000;
 /** IPC_SHM_IDS (ipc/util.h). */
 const SHM_IDS = 2;
 /** Identifiers contain the index in these bits at least (IPCMNI_SHIFT). */
@@ -44,7 +30,7 @@ export function sharedSegments(
   kernel: Kernel,
   warnings: Warnings,
   pid: number | undefined,
-): SharedSegment[] {
+): Pick<SharedMemoryJson, 'segments'> {
   const namespace = namespaceOf(kernel, 'ipc_ns', pid);
   const ids = new StructReader(kernel, 'ipc_ids', ['in_use', 'ipcs_idr.idr_rt.xa_head', 'max_idx']);
   const all = new StructReader(kernel, 'ipc_namespace', ['ids']);
@@ -74,7 +60,7 @@ export function sharedSegments(
     warnings.add(code, `in_use of shared memory is ${inUse}, but ${found} segments were found`);
   for (const { id, problem } of reader.problems)
     warnings.add(code, `shared memory segment ${id}: ${problem}`);
-  return segments;
+  return { segments };
 }
 
 class SegmentReader {
@@ -131,27 +117,29 @@ class SegmentReader {
         id,
         problem: `shm_nattch is ${attaches}, but ${mappings} areas map it`,
       });
-    const swap = huge
-      ? undefined
-      : this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
+    const { pageSize } = this.#kernel.facts;
+    const swapped = () =>
+      this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
+    const mode = view.number('shm_perm.mode');
     return {
-      address: entry,
+      address: hex(entry),
       id,
-      key: view.number('shm_perm.key'),
+      key: hex(BigInt(view.number('shm_perm.key'))),
       uid: view.number('shm_perm.uid.val'),
-      mode: view.number('shm_perm.mode'),
-      bytes,
+      permissions: (mode & 0o777).toString(8).padStart(3, '0'),
+      removed: (mode & REMOVED) !== 0,
+      sizeBytes: bytes,
       attaches,
-      creator: this.#pidOf(view.pointer('shm_cprid')),
-      lastUser: this.#pidOf(view.pointer('shm_lprid')),
-      resident: huge ? undefined : space.number('nrpages'),
-      swapped: swap,
+      creatorPid: this.#pidOf(view.pointer('shm_cprid')),
+      lastPid: this.#pidOf(view.pointer('shm_lprid')),
+      residentBytes: huge ? null : space.number('nrpages') * pageSize,
+      swapBytes: huge ? null : swapped() * pageSize,
     };
   }
 
   /** A `struct pid` that outlives its process. */
-  #pidOf(pid: bigint): number | undefined {
-    if (pid === 0n) return undefined;
-    return this.#number.read(this.#pid.addressOf(pid, 'numbers')).number('nr') || undefined;
+  #pidOf(pid: bigint): number | null {
+    if (pid === 0n) return null;
+    return this.#number.read(this.#pid.addressOf(pid, 'numbers')).number('nr') || null;
   }
 }

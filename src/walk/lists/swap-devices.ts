@@ -1,4 +1,6 @@
+import type { SwapJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
+import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { Paths } from '../files/paths.js';
@@ -7,20 +9,7 @@ import { swapAreas } from '../processes/shmem-swap.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
-/** A swap device or swap file in use. Sizes are in base pages. */
-export interface SwapDevice {
-  /** Address of its `struct swap_info_struct`. */
-  readonly address: bigint;
-  /** Untrusted; undefined: unknown. */
-  readonly path: string | undefined;
-  readonly kind: 'partition' | 'file';
-  readonly pages: number;
-  /** Pages in use by the device's counter. */
-  readonly used: number;
-  /** The same by its map of slots; undefined: unknown. */
-  readonly usedSlots: number | undefined;
-  readonly priority: number;
-}
+type SwapDevice = SwapJson['devices'][number];
 
 /** Flags of `swap_info_struct` (include/linux/swap.h). */
 const [SWP_USED, SWP_WRITEOK, SWP_BLKDEV] = [1, 2, 64];
@@ -42,7 +31,7 @@ const CHUNK = 1 << 16;
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: the table is unknown
  */
-export function swapDevices(kernel: Kernel, warnings: Warnings): SwapDevice[] {
+export function swapDevices(kernel: Kernel, warnings: Warnings): Pick<SwapJson, 'devices'> {
   const number = swapAreas(kernel) ?? 0;
   const table = needSymbol(kernel, 'swap_info');
   if (number > MOST_DEVICES) throw damaged(`nr_swapfiles is ${number}`);
@@ -56,15 +45,15 @@ export function swapDevices(kernel: Kernel, warnings: Warnings): SwapDevice[] {
       if (found === undefined) continue;
       devices.push(found.device);
       if (!found.writable) continue;
-      pages += found.device.pages;
-      used += found.device.used;
+      pages += found.pages;
+      used += found.used;
     } catch (error) {
       whole = false;
       addError(warnings, 'swap device', error);
     }
   }
   if (whole) checkTotals(kernel, warnings, { pages, used });
-  return devices.sort((a, b) => b.priority - a.priority);
+  return { devices: devices.sort((a, b) => b.priority - a.priority) };
 }
 
 /** Compares sums with the kernel's totals, in pages. */
@@ -117,7 +106,7 @@ class DeviceReader {
   }
 
   /** @returns undefined: the entry is not in use */
-  read(address: bigint): { readonly device: SwapDevice; readonly writable: boolean } | undefined {
+  read(address: bigint) {
     const view = this.#device.read(address);
     const flags = view.number('flags');
     const file = view.pointer('swap_file');
@@ -139,8 +128,17 @@ class DeviceReader {
     // A signed short.
     const priority = (view.number('prio') << 16) >> 16;
     const kind = (flags & SWP_BLKDEV) === 0 ? 'file' : 'partition';
-    const device = { address, path, kind, pages, used, usedSlots, priority } as const;
-    return { device, writable: (flags & SWP_WRITEOK) !== 0 };
+    const { pageSize } = this.#kernel.facts;
+    const device: SwapDevice = {
+      address: hex(address),
+      path: path ?? null,
+      kind,
+      sizeBytes: pages * pageSize,
+      usedBytes: used * pageSize,
+      usedSlotBytes: usedSlots === undefined ? null : usedSlots * pageSize,
+      priority,
+    };
+    return { device, pages, used, writable: (flags & SWP_WRITEOK) !== 0 };
   }
 
   #pathOf(file: bigint): string | undefined {

@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import type { Immutable } from '../../../base/immutable.js';
-import { MODULE_STATES } from '../../../walk/lists/loaded-modules.js';
-import { SCHEDULING_CLASSES } from '../../../walk/lists/run-queues.js';
 import { address, count, kernelSchema, warningSchema } from '../../schema.js';
 
-/** Lists of `kdump-mem info`. Names and paths are copied from the kernel; null is unknown. */
+/** Lists of `kdump-mem info`. Names and paths are copied from the kernel, and untrusted; null is unknown. */
 
 const listShape = {
   kernel: kernelSchema,
@@ -21,7 +19,8 @@ export const modulesSchema = z.strictObject({
       /** Address of its `struct module`. */
       address,
       name: z.string(),
-      state: z.enum(MODULE_STATES).nullable(),
+      /** `enum module_state` (include/linux/module.h). */
+      state: z.enum(['live', 'coming', 'going', 'unformed']).nullable(),
       /** Memory without init sections. */
       sizeBytes: count,
       /** Of these, code. */
@@ -134,7 +133,7 @@ export const runQueuesSchema = z.strictObject({
           address,
           pid: count,
           comm: z.string(),
-          class: z.enum(SCHEDULING_CLASSES),
+          class: z.enum(['stop', 'deadline', 'realtime', 'fair', 'ext']),
           /** `task_struct.prio`: below 0 deadline, 0 to 99 real-time, 100 to 139 nice values -20 to 19. */
           priority: z.int(),
           /** Its group exceeded its quota: the task cannot run, and `running` does not count it. */
@@ -147,3 +146,14 @@ export const runQueuesSchema = z.strictObject({
 });
 
 export type RunQueuesJson = Immutable<z.infer<typeof runQueuesSchema>>;
+
+interface Lists {
+  readonly modules: ModulesJson;
+  readonly mounts: MountsJson;
+  readonly swap: SwapJson;
+  readonly 'shared-memory': SharedMemoryJson;
+  readonly 'run-queues': RunQueuesJson;
+}
+
+export type ListName = keyof Lists;
+export type ListJson<Name extends ListName> = Lists[Name];

@@ -2,16 +2,10 @@ import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, renderTable } from '../../text/table.js';
-import type {
-  ModulesJson,
-  MountsJson,
-  RunQueuesJson,
-  SharedMemoryJson,
-  SwapJson,
-} from './schema.js';
+import type { ListJson, ListName } from './schema.js';
 
 /** A sentence, and a table if there are rows. @param width columns of the terminal; null: no terminal */
-function listText<Row>(
+function sentenceAndTable<Row>(
   sentence: string,
   columns: readonly Column<Row>[],
   rows: readonly Row[],
@@ -31,9 +25,7 @@ const sum = <Row>(rows: readonly Row[], of: (row: Row) => number) =>
 const sizeOrDash = (bytes: number | null) => (bytes === null ? '-' : formatSize(bytes));
 const textOrUnknown = (text: string | null) => (text === null ? '?' : escapeText(text));
 
-type Rows<List extends keyof Json, Json> = Json[List] extends readonly (infer Row)[] ? Row : never;
-
-const MODULES: readonly Column<Rows<'modules', ModulesJson>>[] = [
+const MODULES: readonly Column<ListJson<'modules'>['modules'][number]>[] = [
   { heading: 'MODULE', value: ({ name }) => escapeText(name) },
   { heading: 'SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes) },
   { heading: 'CODE', align: 'right', value: ({ textBytes }) => formatSize(textBytes), spare: 2 },
@@ -47,14 +39,7 @@ const MODULES: readonly Column<Rows<'modules', ModulesJson>>[] = [
   },
 ];
 
-export function modulesText({ modules, complete }: ModulesJson, width: number | null): string {
-  const bytes = sum(modules, ({ sizeBytes }) => sizeBytes);
-  const sentence = `${counted(complete, modules.length, 'loaded module')}, ${bytes} without init sections.`;
-  const rows = modules.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
-  return listText(sentence, MODULES, rows, width);
-}
-
-const MOUNTS: readonly Column<Rows<'mounts', MountsJson>>[] = [
+const MOUNTS: readonly Column<ListJson<'mounts'>['mounts'][number]>[] = [
   {
     heading: 'SOURCE',
     value: ({ source }) => textOrUnknown(source),
@@ -70,15 +55,7 @@ const MOUNTS: readonly Column<Rows<'mounts', MountsJson>>[] = [
   { heading: 'OPTIONS', value: ({ options }) => options.join(','), spare: 1 },
 ];
 
-export function mountsText(
-  { mounts, namespace, complete }: MountsJson,
-  width: number | null,
-): string {
-  const sentence = `${counted(complete, mounts.length, 'mount')} in mount namespace ${namespace}.`;
-  return listText(sentence, MOUNTS, mounts, width);
-}
-
-const SWAP: readonly Column<Rows<'devices', SwapJson>>[] = [
+const SWAP: readonly Column<ListJson<'swap'>['devices'][number]>[] = [
   {
     heading: 'PATH',
     value: ({ path }) => textOrUnknown(path),
@@ -96,19 +73,7 @@ const SWAP: readonly Column<Rows<'devices', SwapJson>>[] = [
   { heading: 'PRIORITY', align: 'right', value: ({ priority }) => `${priority}` },
 ];
 
-export function swapText({ devices, complete }: SwapJson, width: number | null): string {
-  const used = sum(devices, ({ usedBytes }) => usedBytes);
-  const size = sum(devices, ({ sizeBytes }) => sizeBytes);
-  const sentence =
-    devices.length === 0
-      ? complete
-        ? 'No swap device is in use.'
-        : 'No readable swap device is in use.'
-      : `${counted(complete, devices.length, 'swap device')}: ${used} of ${size} used.`;
-  return listText(sentence, SWAP, devices, width);
-}
-
-const SEGMENTS: readonly Column<Rows<'segments', SharedMemoryJson>>[] = [
+const SEGMENTS: readonly Column<ListJson<'shared-memory'>['segments'][number]>[] = [
   { heading: 'SHMID', align: 'right', value: ({ id }) => `${id}` },
   { heading: 'KEY', value: ({ key }) => key },
   { heading: 'UID', align: 'right', value: ({ uid }) => `${uid}`, spare: 2 },
@@ -122,61 +87,80 @@ const SEGMENTS: readonly Column<Rows<'segments', SharedMemoryJson>>[] = [
   { heading: 'STATUS', value: ({ removed }) => (removed ? 'removed' : ''), spare: 4 },
 ];
 
-export function sharedMemoryText(
-  { segments, complete }: SharedMemoryJson,
-  width: number | null,
-): string {
-  if (segments.length === 0 && complete) return 'No System V shared memory segment exists.';
-  const size = sum(segments, ({ sizeBytes }) => sizeBytes);
-  const resident = sum(segments, ({ residentBytes }) => residentBytes ?? 0);
-  const sentence = `${counted(complete, segments.length, 'System V shared memory segment')}: ${size}, of which ${resident} are in memory.`;
-  const rows = segments.toSorted((a, b) => (b.residentBytes ?? 0) - (a.residentBytes ?? 0));
-  return listText(sentence, SEGMENTS, rows, width);
-}
+type Cpu = ListJson<'run-queues'>['cpus'][number];
 
-/** A CPU, or one of its tasks. */
+/** A task of a CPU: the running one, with figures of the CPU, or another. */
 interface QueueRow {
-  readonly cpu: string;
-  readonly running: string;
+  readonly of: Cpu | undefined;
   readonly task: string;
-  readonly class: string;
-  readonly priority: string;
+  readonly queued: Pick<Cpu['tasks'][number], 'class' | 'priority'> | undefined;
 }
 
 const QUEUES: readonly Column<QueueRow>[] = [
-  { heading: 'CPU', align: 'right', value: ({ cpu }) => cpu },
-  { heading: 'RUNNABLE', align: 'right', value: ({ running }) => running },
+  { heading: 'CPU', align: 'right', value: ({ of }) => `${of?.cpu ?? ''}` },
+  { heading: 'RUNNABLE', align: 'right', value: ({ of }) => (of ? formatCount(of.running) : '') },
   { heading: 'TASK', value: ({ task }) => task, shrinks: { keeps: 'start', least: 24 } },
-  { heading: 'CLASS', value: (row) => row.class },
-  { heading: 'PRIORITY', align: 'right', value: ({ priority }) => priority },
+  { heading: 'CLASS', value: ({ queued }) => queued?.class ?? '-' },
+  { heading: 'PRIORITY', align: 'right', value: ({ queued }) => `${queued?.priority ?? '-'}` },
 ];
 
-function queueRows({ cpu, current, running, tasks }: Rows<'cpus', RunQueuesJson>): QueueRow[] {
-  const name = ({ pid, comm }: typeof current) => `pid ${pid} (${escapeText(comm)})`;
+function queueRows(cpu: Cpu): QueueRow[] {
+  const { current, tasks } = cpu;
+  const name = ({ pid, comm }: Cpu['current']) => `pid ${pid} (${escapeText(comm)})`;
   const own = tasks.find(({ address }) => address === current.address);
-  const first = {
-    cpu: `${cpu}`,
-    running: formatCount(running),
-    task: current.pid === 0 ? 'idle' : `${name(current)}, running`,
-    class: own?.class ?? '-',
-    priority: own === undefined ? '-' : `${own.priority}`,
-  };
+  const first = current.pid === 0 ? 'idle' : `${name(current)}, running`;
   const others = tasks.filter((task) => task !== own);
   return [
-    first,
+    { of: cpu, task: first, queued: own },
     ...others.map((task) => ({
-      cpu: '',
-      running: '',
+      of: undefined,
       task: `${name(task)}${task.throttled ? ', throttled' : ''}`,
-      class: task.class,
-      priority: `${task.priority}`,
+      queued: task,
     })),
   ];
 }
 
-export function runQueuesText({ cpus, complete }: RunQueuesJson, width: number | null): string {
-  const running = cpus.reduce((total, cpu) => total + cpu.running, 0);
-  const idle = cpus.filter(({ current }) => current.pid === 0).length;
-  const sentence = `${counted(complete, running, 'runnable task')} on ${counted(true, cpus.length, 'CPU')}; ${formatCount(idle)} idle.`;
-  return listText(sentence, QUEUES, cpus.flatMap(queueRows), width);
+const TEXTS: {
+  readonly [Name in ListName]: (list: ListJson<Name>, width: number | null) => string;
+} = {
+  modules({ modules, complete }, width) {
+    const bytes = sum(modules, ({ sizeBytes }) => sizeBytes);
+    const sentence = `${counted(complete, modules.length, 'loaded module')}, ${bytes} without init sections.`;
+    const rows = modules.toSorted((a, b) => b.sizeBytes - a.sizeBytes);
+    return sentenceAndTable(sentence, MODULES, rows, width);
+  },
+  mounts({ mounts, namespace, complete }, width) {
+    const sentence = `${counted(complete, mounts.length, 'mount')} in mount namespace ${namespace}.`;
+    return sentenceAndTable(sentence, MOUNTS, mounts, width);
+  },
+  swap({ devices, complete }, width) {
+    const used = sum(devices, ({ usedBytes }) => usedBytes);
+    const size = sum(devices, ({ sizeBytes }) => sizeBytes);
+    const some = `${counted(complete, devices.length, 'swap device')}: ${used} of ${size} used.`;
+    const none = `No ${complete ? '' : 'readable '}swap device is in use.`;
+    return sentenceAndTable(devices.length === 0 ? none : some, SWAP, devices, width);
+  },
+  'shared-memory'({ segments, complete }, width) {
+    if (segments.length === 0 && complete) return 'No System V shared memory segment exists.';
+    const size = sum(segments, ({ sizeBytes }) => sizeBytes);
+    const resident = sum(segments, ({ residentBytes }) => residentBytes ?? 0);
+    const sentence = `${counted(complete, segments.length, 'System V shared memory segment')}: ${size}, of which ${resident} are in memory.`;
+    const rows = segments.toSorted((a, b) => (b.residentBytes ?? 0) - (a.residentBytes ?? 0));
+    return sentenceAndTable(sentence, SEGMENTS, rows, width);
+  },
+  'run-queues'({ cpus, complete }, width) {
+    const running = cpus.reduce((total, cpu) => total + cpu.running, 0);
+    const idle = cpus.filter(({ current }) => current.pid === 0).length;
+    const sentence = `${counted(complete, running, 'runnable task')} on ${counted(true, cpus.length, 'CPU')}; ${formatCount(idle)} idle.`;
+    return sentenceAndTable(sentence, QUEUES, cpus.flatMap(queueRows), width);
+  },
+};
+
+/** @param width columns of the terminal; null: no terminal */
+export function listText<Name extends ListName>(
+  name: Name,
+  list: ListJson<Name>,
+  width: number | null,
+): string {
+  return TEXTS[name](list, width);
 }
