@@ -5,6 +5,7 @@ import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import type { TaskState } from '../walk/stacks/task-state.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Task } from '../walk/tasks/tasks.js';
+import { gracePeriodReaders } from '../walk/waits/grace-period.js';
 import {
   type LockState,
   LockStates,
@@ -56,8 +57,11 @@ export type OwnerState =
 /** A task that may hold a lock whose owner is not recorded. */
 export interface Candidate {
   readonly task: BlockedTask;
-  /** `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. */
-  readonly by: 'last' | 'stack';
+  /**
+   * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
+   * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU.
+   */
+  readonly by: 'last' | 'stack' | 'cpu' | 'reader';
 }
 
 /** What tasks wait for. */
@@ -162,6 +166,9 @@ const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
 /** Maximum number of tasks that may hold a lock, per lock. */
 const MOST_CANDIDATES = 8;
 
+/** Functions that wait for a grace period of `rcu_state`, not of SRCU or of tasks. */
+const GRACE_PERIOD = /^(synchronize_rcu(_normal)?|__?wait_rcu_gp|wait_rcu_gp)$/;
+
 const NO_WORDS = new DataView(new ArrayBuffer(0));
 
 /** Frozen tasks (suspend, the freezer of cgroups) are not blocked. */
@@ -178,6 +185,8 @@ class Forest {
   readonly #times: WaitTimes;
   readonly #places = new Map<bigint, TaskPlace>();
   readonly #stacks = new Map<bigint, SavedStack | undefined>();
+  /** When tasks of a live kernel had last begun to run when their stacks were read. */
+  readonly #arrivals = new Map<bigint, bigint | undefined>();
   readonly #described = new Map<bigint, BlockedTask>();
   readonly #locks = new Map<string, Lock>();
   /** Lock that a task waits for, by the task's address; null: none. */
@@ -242,6 +251,7 @@ class Forest {
     if (cpu !== undefined || state === 'X' || state === 'Z') return undefined;
     if (!this.#stacks.has(task.address)) {
       const what = `the stack of pid ${task.pid}`;
+      if (this.#kernel.facts.live) this.#arrivals.set(task.address, this.#times.arrivalOf(task));
       const stack = attempted(this.#warnings, what, () => this.#saved.of(task.address));
       this.#stacks.set(task.address, stack);
     }
@@ -282,6 +292,10 @@ class Forest {
     if (stack === undefined && state !== 'D') return null;
     const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
     if (names.includes(FROZEN)) return null;
+    // A task of a live kernel ran since its stack was read.
+    const { live } = this.#kernel.facts;
+    if (live && stack && this.#arrivals.get(task.address) !== this.#times.arrivalOf(task))
+      return null;
     const found =
       stack &&
       attempted(this.#warnings, `the wait of pid ${task.pid}`, () =>
@@ -321,7 +335,9 @@ class Forest {
     listed = [],
   }: Wait): Pick<Lock, 'ownerState' | 'ownerTask' | 'readers' | 'last'> {
     const none = { ownerTask: 0n, readers: null, last: 0n } as const;
-    if (owner !== undefined) return { ...none, ...this.#task(owner, `tracer (${kind})`) };
+    if (owner !== undefined)
+      return { ...none, ...this.#task(owner, kind === 'work' ? 'worker' : 'tracer') };
+    if (kind === 'work') return { ...none, ownerState: 'none' };
     if (!isOwned(kind))
       return { ...none, ownerState: kind === 'unknown' ? 'unknown' : 'not-recorded' };
     if (address === undefined) return { ...none, ownerState: 'unknown' };
@@ -451,6 +467,7 @@ class Forest {
     const found = new Map<Lock, Candidate[]>();
     const wanted = new Map<number, Lock[]>();
     for (const lock of this.#locks.values()) {
+      if (lock.kind === 'rcu') found.set(lock, this.#readers(lock));
       const isHeld = lock.ownerState === 'readers' || lock.ownerState === 'not-recorded';
       if (!isHeld || lock.address === null || !isOwned(lock.kind) || lock.kind === 'completion')
         continue;
@@ -473,6 +490,29 @@ class Forest {
         }
     }
     return found;
+  }
+
+  /** What a grace period waits for. */
+  #readers({ waiters }: Lock): Candidate[] {
+    const isNormal = [...waiters.values()].some((place) =>
+      GRACE_PERIOD.test(this.#describe(place).function ?? ''),
+    );
+    if (!isNormal) return [];
+    const what = 'the grace period of RCU';
+    const found = attempted(this.#warnings, what, () => gracePeriodReaders(this.#kernel));
+    const running = new Map([...this.#places.values()].map((place) => [place.cpu, place]));
+    const all = [
+      ...(found?.cpus ?? []).map((cpu) => ({ place: running.get(cpu), by: 'cpu' as const })),
+      ...(found?.tasks ?? []).map((task) => ({
+        place: this.#places.get(task),
+        by: 'reader' as const,
+      })),
+    ];
+    return all.flatMap(({ place, by }) => {
+      if (place) return [{ task: this.#describe(place), by }];
+      this.#warnings.add('corrupt', `${what} waits for a ${by} that does not exist`);
+      return [];
+    });
   }
 
   #numbered(): BlockingLock[] {

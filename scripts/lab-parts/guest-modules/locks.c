@@ -1,6 +1,7 @@
 /*
  * `insmod locks.ko`: threads named lk-… hold locks and wait for others, as the table below says. `crowd=N`: N threads
- * wait for one mutex instead. The log then has the address of each lock and the pid of each thread:
+ * wait for one mutex instead. `echo spin >/sys/module/locks/parameters/hold`: a reader on CPU 1, which does not schedule,
+ * holds back a grace period of RCU; `echo sleep`: one that sleeps (CONFIG_PREEMPT_RCU). The log then has the address of each lock and the pid of each thread:
  *
  *   locks: at NAME ADDRESS     locks: thread NAME PID
  */
@@ -17,8 +18,10 @@
 #include <linux/sched/task.h>
 #include <linux/semaphore.h>
 #include <linux/srcu.h>
+#include <linux/string.h>
 #include <linux/wait.h>
 #include <linux/wait_bit.h>
+#include <linux/workqueue.h>
 
 static int crowd;
 module_param(crowd, int, 0);
@@ -43,6 +46,14 @@ static struct page *lk_page;
 static int lk_never;
 static int go;
 static atomic_t ready = ATOMIC_INIT(0);
+
+static DECLARE_COMPLETION(lk_worked);
+static void worked(struct work_struct *work)
+{
+	wait_for_completion(&lk_worked);
+}
+static DECLARE_WORK(lk_work, worked);
+static DECLARE_WORK(lk_later, worked);
 
 static void stay(void)
 {
@@ -75,6 +86,9 @@ TAKES(percpu_read_reads, percpu_down_read(&lk_percpu_read))
 TAKES(percpu_read_writes, percpu_down_write(&lk_percpu_read))
 TAKES(srcu, (void)srcu_read_lock(&lk_srcu))
 TAKES(srcu_waits, synchronize_srcu(&lk_srcu))
+TAKES(rcu_waits, synchronize_rcu())
+TAKES(work, flush_work(&lk_work))
+TAKES(later, flush_work(&lk_later))
 TAKES(bit, wait_on_bit(&lk_word, 3, TASK_UNINTERRUPTIBLE))
 TAKES(page, lock_page(lk_page))
 TAKES(writeback, wait_on_page_writeback(lk_page))
@@ -120,6 +134,9 @@ static const struct part {
 	{ "lk-page", page },
 	{ "lk-pagew", NULL, page },
 	{ "lk-wback", NULL, writeback },
+	{ "lk-flush0", NULL, work },
+	{ "lk-flush1", NULL, work },
+	{ "lk-flushl", NULL, later },
 }, crowd_parts[] = {
 	{ "lk-first", many },
 	{ "lk-crowd", NULL, many },
@@ -157,11 +174,49 @@ static void begin(const struct part *part)
 		schedule_timeout_uninterruptible(1);
 }
 
+static const struct part rcu_part = { "lk-rcuw", NULL, rcu_waits };
+
+static int spin(void *data)
+{
+	rcu_read_lock();
+	preempt_disable();
+	for (;;)
+		cpu_relax();
+	return 0;
+}
+
+static int sleeping_reader(void *data)
+{
+	rcu_read_lock();
+	stay();
+	return 0;
+}
+
+static int hold(const char *value, const struct kernel_param *param)
+{
+	bool spins = sysfs_streq(value, "spin");
+	struct task_struct *thread = spins ? kthread_create(spin, NULL, "lk-spin")
+					   : kthread_create(sleeping_reader, NULL, "lk-rcur");
+
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	if (spins)
+		kthread_bind(thread, 1);
+	wake_up_process(thread);
+	schedule_timeout_uninterruptible(HZ / 10);
+	begin(&rcu_part);
+	return 0;
+}
+
+static const struct kernel_param_ops hold_ops = { .set = hold };
+module_param_cb(hold, &hold_ops, NULL, 0200);
+
 #define AT(lock) pr_info("locks: at %s %px\n", #lock, &lock)
 
 static int __init locks(void)
 {
 	int i;
+	struct workqueue_struct *works = alloc_ordered_workqueue("lk_works", 0);
 	struct file *file = filp_open("/locks.ko", O_RDONLY, 0);
 
 	if (IS_ERR(file))
@@ -175,7 +230,13 @@ static int __init locks(void)
 		return -ENOMEM;
 	AT(lk_root); AT(lk_middle); AT(lk_one); AT(lk_other); AT(lk_left); AT(lk_mixed); AT(lk_crowd);
 	AT(lk_written); AT(lk_read); AT(lk_both); AT(lk_semaphore); AT(lk_completion); AT(lk_queue);
-	AT(lk_percpu_written); AT(lk_percpu_read); AT(lk_word); AT(*lk_page);
+	AT(lk_percpu_written); AT(lk_percpu_read); AT(lk_word); AT(*lk_page); AT(lk_work); AT(lk_later); AT(lk_worked);
+	if (!works)
+		return -ENOMEM;
+	if (crowd == 0) {
+		queue_work(works, &lk_work);
+		queue_work(works, &lk_later);
+	}
 	for (i = 0; crowd == 0 && i < ARRAY_SIZE(parts); i++)
 		begin(&parts[i]);
 	for (i = 0; i < crowd; i++)

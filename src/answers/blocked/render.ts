@@ -95,6 +95,7 @@ const KINDS: Record<WaitKind, string> = {
   bit: 'bit',
   'rt-mutex': 'rt_mutex',
   futex: 'futex',
+  work: 'work item',
   rcu: 'RCU grace period',
   ptrace: 'tracer',
   unknown: 'lock unknown',
@@ -203,13 +204,13 @@ function lockLines(
   locks: readonly BlockingLock[],
   { limit, verbose }: { readonly limit: number; readonly verbose: boolean },
 ): string[] {
-  const { waiters, owner, waitsFor, candidates } = lock;
+  const { kind, waiters, owner, waitsFor, candidates } = lock;
   const lines = [`${lockWords(lock)}: ${ownerWords(lock)}`];
   const on = waitsFor === null ? undefined : locks[waitsFor];
   if (owner && on) lines.push(`  owner waits for ${lockWords(on)}`);
   for (const { task, by } of candidates)
     lines.push(
-      `  possible owner: ${taskWords(task)} (${by === 'last' ? 'acquired it last' : 'its stack contains the address'})${doing(task)}`,
+      `  ${kind === 'rcu' ? 'waits for' : 'possible owner:'} ${taskWords(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})${doing(task)}`,
     );
   if (verbose && owner) lines.push(...stackLines(owner));
   const shown = waiters.slice(0, limit);
@@ -225,24 +226,33 @@ function lockLines(
   return lines;
 }
 
+const CANDIDATES: Record<BlockingLock['candidates'][number]['by'], string> = {
+  last: 'acquired it last',
+  stack: 'its stack contains the address',
+  cpu: 'no quiescent state of CPU',
+  reader: 'switched out in a read-side critical section',
+};
+
 function stackLines({ pid, stack }: BlockedTask): string[] {
   if (stack === undefined) return [`  stack of pid ${pid}: unreadable`];
   return [`  stack of pid ${pid}:`, ...framesText(stack, false).map((line) => `  ${line}`)];
 }
 
-function ownerWords({ owner, ownerState, readers, kind }: BlockingLock): string {
+function ownerWords({ owner, ownerState, readers, kind, candidates }: BlockingLock): string {
   if (owner)
     return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
     case 'readers':
       return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
     case 'none':
-      return 'no owner';
+      return kind === 'work' ? 'no worker runs it' : 'no owner';
     case 'not-a-task':
       return 'its owner is no task of this kernel (it exited?), so it is probably never released';
     case 'not-recorded':
       return kind === 'rcu'
-        ? 'waits for readers, which the kernel does not record'
+        ? candidates.length > 0
+          ? `${formatCount(candidates.length)} ${candidates.length === 1 ? 'task holds' : 'tasks hold'} it back`
+          : 'waits for readers, which the kernel does not record'
         : EVENTS.has(kind)
           ? 'the kernel does not record which task will signal it'
           : 'the kernel does not record its owner';
@@ -258,6 +268,7 @@ const EVENTS: ReadonlySet<WaitKind> = new Set([
   'writeback',
   'page-bit',
   'bit',
+  'work',
 ]);
 
 function stateWords(task: BlockedTask): string {

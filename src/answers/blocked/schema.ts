@@ -46,8 +46,11 @@ const lock = z.strictObject({
   candidates: z.array(
     z.strictObject({
       task,
-      /** `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. */
-      by: z.enum(['last', 'stack']),
+      /**
+       * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
+       * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU.
+       */
+      by: z.enum(['last', 'stack', 'cpu', 'reader']),
     }),
   ),
   /** Longest wait first. */

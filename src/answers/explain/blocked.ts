@@ -90,6 +90,12 @@ export const WAITS: Explanations<WaitKind> = {
     next: 'Use a debugger on the process: for a mutex of glibc, __owner is the thread that holds it.',
     deeper: 'kdump-mem blocked --all',
   },
+  work: {
+    means: 'A work item of a workqueue (flush_work). Its owner is the worker that runs it.',
+    known: 'wq_barrier on the stack of the task, and the list that it is on (kernel/workqueue.c).',
+    next: 'Read the stack of the worker. No worker: read the stacks of all kworker threads.',
+    deeper,
+  },
   rcu: {
     means:
       'A grace period of RCU or SRCU: all readers must leave. The kernel does not record SRCU readers.',

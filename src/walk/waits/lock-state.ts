@@ -21,6 +21,8 @@ export const WAIT_KINDS = [
   'bit',
   'rt-mutex',
   'futex',
+  /** A work item of a workqueue. */
+  'work',
   /** A grace period of RCU. */
   'rcu',
   /** The tracer of the task. */

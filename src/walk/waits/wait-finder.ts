@@ -1,6 +1,7 @@
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
+import { listNodes } from '../list.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Task } from '../tasks/tasks.js';
@@ -40,6 +41,12 @@ const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
 const RCU =
   /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
 
+/** Functions that wait until a work item has run. */
+const FLUSHES = /^(__)?flush_work\b/;
+
+/** Maximum number of tasks that flush one work item. */
+const MOST_BARRIERS = 1024;
+
 /** The name without the suffix of a clone that the compiler made. */
 const plain = (name: string): string => name.replace(/\..*$/, '');
 
@@ -72,6 +79,7 @@ export class WaitFinder {
   readonly #warnings: Warnings;
   /** Task by the lowest address of its stack. */
   readonly #tasks: ReadonlyMap<bigint, Task>;
+  #addresses: ReadonlySet<bigint> | undefined;
   readonly #rings = new Map<bigint, readonly bigint[]>();
   /** Locks by the nodes of their waiters. */
   readonly #found = new Map<bigint, Pick<Wait, 'address' | 'listed'>>();
@@ -146,7 +154,48 @@ export class WaitFinder {
     );
     const at = this.#completion?.member(isOld ? 'wait.head' : 'wait.task_list')?.offset;
     if (list.address === undefined || at === undefined) return { kind: 'completion' };
-    return { kind: 'completion', ...list, address: list.address - BigInt(at) };
+    const address = list.address - BigInt(at);
+    const work = names.some((each) => FLUSHES.test(each ?? '')) && this.#work(task, address);
+    return work || { kind: 'completion', ...list, address };
+  }
+
+  /**
+   * The work item that a task in flush_work waits for. A barrier with the completion is on the list of the worker that
+   * runs the item, or behind the item on the list of items that no worker has taken (insert_wq_barrier,
+   * kernel/workqueue.c).
+   */
+  #work(task: Task, completion: bigint): Wait | undefined {
+    const barrier = StructReader.ifPresent(this.#kernel, 'wq_barrier', ['work', 'done', 'task']);
+    const item = StructReader.ifPresent(this.#kernel, 'work_struct', [
+      'entry',
+      'entry.prev',
+      'func',
+    ]);
+    const worker = StructReader.ifPresent(this.#kernel, 'worker', [
+      ...(['scheduled', 'current_work', 'task'] as const),
+    ]);
+    if (!barrier || !item || !worker) return undefined;
+    const own = barrier.readContainer(completion, 'done');
+    if (own.pointer('task') !== task.address) return undefined;
+    const work = own.addressOf('work');
+    const marker = item.read(work).pointer('func');
+    const node = item.addressOf(work, 'entry');
+    for (const at of listNodes(this.#kernel, node)) {
+      const found = readOrNot(() => worker.readContainer(at, 'scheduled'));
+      const [by, runs] = [found?.pointer('task') ?? 0n, found?.pointer('current_work') ?? 0n];
+      if (runs !== 0n && this.#isTask(by)) return { kind: 'work', address: runs, owner: by };
+    }
+    // Other barriers for the same item stand between.
+    let before = item.read(work);
+    for (let passed = 0; passed < MOST_BARRIERS && before.pointer('func') === marker; passed++)
+      before = item.readContainer(before.pointer('entry.prev'), 'entry');
+    if (before.pointer('func') === marker) return undefined;
+    return { kind: 'work', address: before.address };
+  }
+
+  #isTask(address: bigint): boolean {
+    this.#addresses ??= new Set([...this.#tasks.values()].map((task) => task.address));
+    return this.#addresses.has(address);
   }
 
   /** Waiters by the nodes of a ring, without its head. */

@@ -34,9 +34,15 @@ export class WaitTimes {
     }
   }
 
+  /** When a task last began to run, in nanoseconds; undefined: unknown. */
+  arrivalOf({ address }: Task): bigint | undefined {
+    return readOrNot(() => this.#task?.read(address).pointer('sched_info.last_arrival'));
+  }
+
   /** Null: unknown. */
-  of({ address, pid }: Task): number | null {
-    const began = readOrNot(() => this.#task?.read(address).pointer('sched_info.last_arrival'));
+  of(task: Task): number | null {
+    const { pid } = task;
+    const began = this.arrivalOf(task);
     if (began === undefined || began === 0n || this.#now === undefined) return null;
     const seconds = Number(BigInt.asIntN(64, this.#now - began)) / NANOSECONDS;
     if (seconds >= 0) return seconds;

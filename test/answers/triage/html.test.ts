@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { BlockingLock } from '../../../src/account/blocked.js';
+import type { BlockedTask, BlockingLock } from '../../../src/account/blocked.js';
 import { triageHtml } from '../../../src/answers/triage/html/page.js';
 import { FINDING_CODES } from '../../../src/triage/finding.js';
 import type { TriageAnswer } from '../../../src/triage/triage.js';
@@ -63,15 +63,32 @@ test('what is not known, is silenced or could not be told stands before the find
 
 test('the locks of a finding are nested lists: each in the item of the lock that its owner waits for', () => {
   const { answer, detail } = triageWith(HARMLESS);
-  const task = (pid: number, comm: string) => ({
-    ...{ pid, process: pid, comm, state: 'D', cpu: undefined, seconds: 3 },
-    ...{ function: 'mutex_lock', stack: undefined },
+  const task = (pid: number, comm: string): BlockedTask => ({
+    pid,
+    process: pid,
+    comm,
+    state: 'D',
+    cpu: undefined,
+    seconds: 3,
+    function: 'mutex_lock',
+    stack: undefined,
   });
-  const locks = Array.from({ length: 150 }, (_, id) => ({
-    ...{ id, kind: 'mutex', address: BigInt(4096 + id), bit: null, object: null, readers: null },
-    ...{ ownerState: 'task', owner: task(id + 1, '<b>'), candidates: [] },
-    ...{ waiters: [task(id, '<i>')], waitsFor: id < 149 ? id + 1 : null },
-  })) as readonly BlockingLock[];
+  const locks = Array.from(
+    { length: 150 },
+    (_, id): BlockingLock => ({
+      id,
+      kind: 'mutex',
+      address: BigInt(4096 + id),
+      bit: null,
+      object: null,
+      readers: null,
+      ownerState: 'task',
+      owner: task(id + 1, '<b>'),
+      candidates: [],
+      waiters: [task(id, '<i>')],
+      waitsFor: id < 149 ? id + 1 : null,
+    }),
+  );
   const finding = { ...answer.findings[0]!, waits: { roots: [locks[149]!], locks } };
   const markup = triageHtml({ ...answer, findings: [finding], memory: undefined }, detail, FACTS);
   const list = markup.slice(markup.indexOf('<ul><li>mutex'), markup.indexOf('more locks'));

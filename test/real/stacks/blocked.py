@@ -3,7 +3,7 @@
 import json
 import sys
 
-from drgn import Object
+from drgn import Object, cast
 from drgn.helpers.linux.list import list_for_each_entry
 from drgn.helpers.linux.pid import for_each_task
 from drgn.helpers.linux.sched import task_state_to_char
@@ -47,7 +47,21 @@ def waiters(kind, lock, waiter):
     return sorted(each.task.pid.value_() for each in entries)
 
 
+def worker(work):
+    """Comm of the worker that runs a work item."""
+    for each in for_each_task(prog):  # noqa: F821
+        if not each.comm.string_().startswith(b"kworker"):
+            continue
+        kthread = each.worker_private if hasattr(each, "worker_private") else each.set_child_tid
+        data = cast("struct kthread *", kthread).data
+        if cast("struct worker *", data).current_work.value_() == work:
+            return each.comm.string_().decode()
+    return None
+
+
 def described(kind, address):
+    if kind == "work":
+        return {"waiters": None, "owner": worker(int(address, 16)), "readers": None}
     name, waiter = TYPES[kind]
     if kind == "rt-mutex" and "rt_mutex_base" not in str(prog.type("struct rt_mutex_waiter")):  # noqa: F821
         name = "struct rt_mutex"
