@@ -93,7 +93,7 @@ export const WAITS: Explanations<WaitKind> = {
   work: {
     means: 'A work item of a workqueue (flush_work). Its owner is the worker that runs it.',
     known: 'wq_barrier on the stack of the task, and the list that it is on (kernel/workqueue.c).',
-    next: 'Read the stack of the worker. No worker: read the stacks of all kworker threads.',
+    next: 'Read the stack of the worker. No worker: read the stacks of all worker threads.',
     deeper,
   },
   rcu: {
