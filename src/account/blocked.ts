@@ -510,7 +510,8 @@ class Forest {
     ];
     return all.flatMap(({ place, by }) => {
       if (place) return [{ task: this.#describe(place), by }];
-      this.#warnings.add('corrupt', `${what} waits for a ${by} that does not exist`);
+      const code = this.#kernel.facts.live ? 'torn-list' : 'corrupt';
+      this.#warnings.add(code, `${what} waits for a ${by} that does not exist`);
       return [];
     });
   }
