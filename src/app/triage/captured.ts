@@ -19,7 +19,7 @@ import type { LogRecord } from '../../records/log-records.js';
 import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
 import { memoryFindings } from '../../triage/findings.js';
-import { hostFindings, pipeFindings } from '../../triage/host-checks.js';
+import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { type AnswerOptions, present } from '../kit/answer.js';
 import { capturedAt } from '../kit/captured-source.js';
@@ -65,6 +65,7 @@ export async function printCapturedTriage(
     memory: memoryOf(() => memoryOfCapture(from, files)),
     // A capture contains its own list of namespaces, so none has to be entered.
     sockets: true,
+    unread: host.unread(),
   });
   await print(answer, options, failing, sourceWords({ ...options, from }));
 }
@@ -104,6 +105,7 @@ export async function hostTriage(options: AnswerOptions): Promise<HostTriage> {
     }),
     memory,
     sockets: process.geteuid?.() === 0,
+    unread: [],
   });
 }
 
@@ -112,9 +114,12 @@ async function triageOf(
   pageSize: number,
   {
     sockets,
+    unread,
     ...parts
   }: Omit<HostParts, 'release' | 'pageSize' | 'found' | 'reader'> & {
     readonly sockets: boolean;
+    /** Files that a capture lacks. */
+    readonly unread: readonly string[];
   },
 ): Promise<HostTriage> {
   const reader = new HostReader(source, pageSize);
@@ -125,6 +130,7 @@ async function triageOf(
     ...pipeFindings(reader, known),
     ...(await hostSockets(reader, sockets)),
   ];
+  missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
   return triageHost({ ...parts, release, pageSize, found, reader });
 }

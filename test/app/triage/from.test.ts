@@ -94,6 +94,47 @@ describe('triage --from', () => {
     );
   });
 
+  test.each([
+    ['/proc/1/fd', 'sockets', 'denied', 'permission denied'],
+    ['/proc/1/limits', 'processes', 'unreadable', 'read failed'],
+  ])(
+    'without %s nothing found is no all-clear, although no check needed it',
+    async (path, check, code, why) => {
+      const queried = async (errors: string) => {
+        const files = new Map(snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]));
+        for (const sample of ['sample-1', 'sample-2']) {
+          const own = ' /proc/self/ns/net -> net:[4026531840]\n';
+          files.set(
+            `${sample}/namespaces`,
+            `${files.get(`${sample}/namespaces`)}lrwxrwxrwx 1 0 0 0 Jan  1 00:00${own}`,
+          );
+          for (const group of ['inet', 'unix', 'others'])
+            files.set(`${sample}/netns-4026531840/${group}`, '');
+        }
+        files.set('errors', errors);
+        files.set(
+          'proc/meminfo',
+          `${files.get('proc/meminfo')}KernelStack: 64 kB\nPageTables: 64 kB\n`,
+        );
+        const { stdout } = await kdumpMem(
+          'triage',
+          '--json',
+          '--from',
+          writeCapture(join(folder, `lacking-${++made}`), files),
+        );
+        return hostTriageSchema.parse(JSON.parse(stdout));
+      };
+      expect((await queried('')).checked).toContain(check);
+      // A process that exited is not lacking.
+      expect((await queried(`${path}\tgone\tx\n`)).checked).toContain(check);
+      const lacking = await queried(`${path}\t${code}\tx\n`);
+      expect(lacking.checked).not.toContain(check);
+      expect(lacking.unread).toContainEqual(
+        expect.objectContaining({ check, why: `${path}: ${why}` }),
+      );
+    },
+  );
+
   test('--fail-on and --strict say it by the status', async () => {
     const path = snapshot();
     expect((await kdumpMem('triage', '--from', path, '--fail-on', 'oom-kill')).status).toBe(1);
