@@ -23,6 +23,7 @@ export const HOST_CHECKS = [
   'pipes',
   'sockets',
   'cpu-steal',
+  'baseline',
 ] as const;
 export type HostCheckName = (typeof HOST_CHECKS)[number];
 

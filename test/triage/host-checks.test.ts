@@ -92,7 +92,7 @@ test('a healthy host has no findings, and nothing unread', () => {
   expect(findings).toEqual([]);
   expect(reader.unread).toEqual([]);
   // Descriptors are not part of a snapshot.
-  expect([...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify'].toSorted()).toEqual(
+  expect([...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify', 'baseline'].toSorted()).toEqual(
     HOST_CHECKS.toSorted(),
   );
 });

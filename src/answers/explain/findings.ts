@@ -384,6 +384,29 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Check whether the guest was paused or migrated, and whether time synchronization reports a step.',
     deeper: 'kdump-mem log',
   },
+  'clock-step': {
+    means:
+      'The wall clock was set, by more than 10 s, since the baseline of --since. Times in logs before and after cannot be compared.',
+    known:
+      'The wall clock and the uptime, which cannot be set, of the baseline and now. A positive step is forward.',
+    next: 'Check time synchronization, and whether the guest was restored from a snapshot.',
+    deeper: 'kdump-mem log',
+  },
+  'memory-growth': {
+    means:
+      'Unattributed memory or unreclaimable slab grew since the baseline of --since by at least 64 MiB and 1 % of memory; from 5 % on it is a warning. The kernel cannot reclaim either: it may be a leak.',
+    known:
+      'The memory breakdowns of the baseline and now, of the same boot and from the same source.',
+    next: 'Find out whether it continues to grow, and where it is allocated: kdump-mem watch, kdump-mem leaks.',
+    deeper: 'kdump-mem memory -v',
+  },
+  rebooted: {
+    means: 'The machine booted since the baseline of --since. Memory of the earlier boot is gone.',
+    known:
+      '/proc/sys/kernel/random/boot_id, which each boot chooses anew; otherwise the time of boot.',
+    next: 'Find out why: read the log of the earlier boot, and a dump if there is one.',
+    deeper: 'kdump-mem log',
+  },
 };
 
 const corruption = (means: string, known: string): Explanation => ({

@@ -197,10 +197,21 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Unstable clock: the kernel stopped using clocksource ${text(of.clocksource ?? of.old)}.`,
     'Times before and after may be wrong. In a guest, the hypervisor may have paused it.',
   ],
+  'clock-step': (of) =>
+    `Clock step: the wall clock was set ${text(Math.abs(Number(of.stepSeconds)))} s ${Number(of.stepSeconds) < 0 ? 'back' : 'forward'} within ${text(of.seconds)} s since the baseline.`,
+  'memory-growth': (of) =>
+    `${CATEGORY_WORDS[text(of.category)] ?? text(of.category)} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+  rebooted: (of) =>
+    `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,
   tainted: (of) =>
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
+};
+
+const CATEGORY_WORDS: Readonly<Record<string, string>> = {
+  unattributed: 'Unattributed memory',
+  'slab-unreclaimable': 'Unreclaimable slab',
 };
 
 export const USE_WORDS: Readonly<Record<string, string>> = {

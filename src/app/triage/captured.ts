@@ -17,7 +17,7 @@ import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { LogRecord } from '../../records/log-records.js';
 import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
-import { type FailOn, isFailing } from '../../triage/finding.js';
+import { type FailOn, type Finding, isFailing } from '../../triage/finding.js';
 import { memoryFindings } from '../../triage/findings.js';
 import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
 import { HostReader } from '../../triage/host-reader.js';
@@ -34,6 +34,8 @@ import { findingsOf } from './text-log.js';
 interface HostTriageOptions extends AnswerOptions, PageOptions {
   readonly verbose?: true;
   readonly brief?: true;
+  /** Earlier state of the host, to compare. */
+  readonly since?: string;
 }
 
 /**
@@ -66,6 +68,7 @@ export async function printCapturedTriage(
     // A capture contains its own list of namespaces, so none has to be entered.
     sockets: true,
     unread: host.unread(),
+    since: options.since,
   });
   await print(answer, options, failing, sourceWords({ ...options, from }));
 }
@@ -84,7 +87,9 @@ export async function printHostTriage(
  *
  * @throws {HostError} /proc is not available
  */
-export async function hostTriage(options: AnswerOptions): Promise<HostTriage> {
+export async function hostTriage(
+  options: AnswerOptions & { readonly since?: string },
+): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
     import('../../capture/write/source.js'),
@@ -106,6 +111,7 @@ export async function hostTriage(options: AnswerOptions): Promise<HostTriage> {
     memory,
     sockets: process.geteuid?.() === 0,
     unread: [],
+    since: options.since,
   });
 }
 
@@ -115,11 +121,13 @@ async function triageOf(
   {
     sockets,
     unread,
+    since,
     ...parts
   }: Omit<HostParts, 'release' | 'pageSize' | 'found' | 'reader'> & {
     readonly sockets: boolean;
     /** Files that a capture lacks. */
     readonly unread: readonly string[];
+    readonly since: string | undefined;
   },
 ): Promise<HostTriage> {
   const reader = new HostReader(source, pageSize);
@@ -129,10 +137,27 @@ async function triageOf(
     ...hostFindings(reader),
     ...pipeFindings(reader, known),
     ...(await hostSockets(reader, sockets)),
+    ...(since === undefined || typeof memory === 'string'
+      ? []
+      : await sinceBaseline(reader, since, parts.of.taken, memory)),
   ];
   missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
   return triageHost({ ...parts, release, pageSize, found, reader });
+}
+
+/** @throws {HostError} the baseline cannot be read */
+export async function sinceBaseline(
+  reader: HostReader,
+  since: string,
+  at: Date | null,
+  memory: MemoryAnswer,
+): Promise<Finding[]> {
+  const { findingsSince, readBaseline } = await import('./since.js');
+  const baseline = await readBaseline(since);
+  return reader.run('baseline', 'growth since the baseline', () =>
+    findingsSince(baseline, reader.source, at, memory),
+  );
 }
 
 async function print(

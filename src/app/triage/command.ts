@@ -2,7 +2,13 @@ import { closeSync, openSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
-import { type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
+import {
+  bySeverity,
+  type Finding,
+  failOn,
+  isFailing,
+  type TriageDetail,
+} from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
@@ -35,6 +41,7 @@ type TriageOptions = ManyTriageOptions &
     readonly verbose?: true;
     readonly brief?: true;
     readonly rules?: string;
+    readonly since?: string;
     readonly boot?: BootChoice;
     readonly watch?: true;
     readonly interval?: number;
@@ -49,6 +56,7 @@ Examples:
   kdump-mem triage --brief                             the headline and the most severe findings, for a chat
   kdump-mem triage --watch                             a live table; in a pipe, findings that begin or end
   kdump-mem triage --watch --fail-on warning           wait until something is wrong: status 1
+  kdump-mem triage --since monday.tar.gz               with what grew since a snapshot, or a store of watch
   kdump-mem triage --vmcore vmcore                     findings, the most severe first
   kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
@@ -94,6 +102,12 @@ export function registerTriage(program: Command): void {
     )
     .addOption(
       new Option('--rules <file>', 'your own rules: findings to add or silence (docs/rules.md)'),
+    )
+    .addOption(
+      new Option(
+        '--since <file>',
+        'this machine or a snapshot: report growth since a snapshot or a store of watch',
+      ).conflicts(['ndjson', 'similar', 'vmcore']),
     )
     .option('-v, --verbose', 'show everything that findings are based on, and commands for more')
     .addOption(
@@ -158,6 +172,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
   checkBoot(options);
+  if (options.since !== undefined && !readsThisHost(options, args))
+    throw new UsageError('--since compares this machine or a snapshot, not a dump');
   const many = manyOptions(options, args);
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
@@ -192,7 +208,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
         options.live || hasWholeLog(whole)
           ? whole
           : await (await import('./text-log.js')).withLogBeside(whole, options.vmcore);
-      const here = options.live ? await withHost(logged) : logged;
+      const here = options.live ? await withHost(logged, options.since) : logged;
       const found = rules ? rules(here, kernel) : here;
       findings = found.findings;
       isUnread = (found.host?.unread.length ?? 0) > 0;
@@ -222,13 +238,18 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
 }
 
 /** With the findings of this host's files. */
-async function withHost(found: TriageAnswer): Promise<TriageAnswer> {
+async function withHost(found: TriageAnswer, since: string | undefined): Promise<TriageAnswer> {
   const [{ withHostFindings }, { HostReader }, { liveHost }] = await Promise.all([
     import('../../triage/host-checks.js'),
     import('../../triage/host-reader.js'),
     import('../../host/live.js'),
   ]);
-  return withHostFindings(found, new HostReader(liveHost, found.kernel.pageSize));
+  const host = new HostReader(liveHost, found.kernel.pageSize);
+  const here = withHostFindings(found, host);
+  if (since === undefined || !found.memory) return here;
+  const { sinceBaseline } = await import('./captured.js');
+  const more = await sinceBaseline(host, since, new Date(), found.memory);
+  return { ...here, findings: bySeverity([...here.findings, ...more]) };
 }
 
 /** Options that name a kernel, or need its memory. */

@@ -135,6 +135,33 @@ describe('triage --from', () => {
     },
   );
 
+  test('--since reports growth since a snapshot, and without one nothing', async () => {
+    const meminfo = (kB: number) =>
+      `MemTotal:       1024000 kB\nMemFree:         512000 kB\nSlab:  ${kB} kB\nSReclaimable: 0 kB\nSUnreclaim: ${kB} kB\n`;
+    const before = snapshot({ 'proc/meminfo': meminfo(1000) });
+    const changes = { 'proc/meminfo': meminfo(201_000), 'sample-1/began': '200.00 1.00\n' };
+    const ended = { 'sample-2/began': '202.50 1.00\n', 'sample-2/ended': '203.00 1.00\n' };
+    const now = snapshot({ ...changes, 'sample-1/ended': '200.50 1.00\n', ...ended });
+    const grown = async (...more: string[]) => {
+      const { stdout, stderr } = await kdumpMem('triage', '--json', '--from', now, ...more);
+      expect(stderr).toBe('');
+      const { findings, unread } = hostTriageSchema.parse(JSON.parse(stdout));
+      return {
+        figures: findings.flatMap((one) => (one.code === 'memory-growth' ? one.figures : [])),
+        unread: unread.filter(({ check }) => check === 'baseline'),
+      };
+    };
+    expect(await grown()).toEqual({ figures: [], unread: [] });
+    const { figures } = await grown('--since', before);
+    expect(figures).toMatchObject([
+      { category: 'slab-unreclaimable', grownBytes: 200_000 * 1024, seconds: 100 },
+    ]);
+    // A snapshot is not older than itself.
+    expect((await grown('--since', now)).unread).toHaveLength(1);
+    const dump = await kdumpMem('triage', '--since', before, '--vmcore', 'x');
+    expect(dump.status).toBe(2);
+  });
+
   test('--fail-on and --strict say it by the status', async () => {
     const path = snapshot();
     expect((await kdumpMem('triage', '--from', path, '--fail-on', 'oom-kill')).status).toBe(1);
