@@ -153,6 +153,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   fragmentation: (of) => [
     `Fragmented memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, but no free block of order ${text(of.order)} or larger.`,
     `Since boot, allocations waited for compaction ${text(of.compactStalls)} times, and it failed ${text(of.compactFails)} times.`,
+    ...blocksWords(of),
   ],
   'memory-pressure': (of) => [
     `Memory pressure${of.cgroup == null ? '' : ` in cgroup ${text(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
@@ -296,6 +297,15 @@ function allocationWords(of: Figures): Words {
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
     ...(of.zone == null ? [] : refusedWords(of)),
+    ...blocksWords(of),
+  ];
+}
+
+/** Pageblocks of the zone, which compaction cannot empty. */
+function blocksWords(of: Figures): string[] {
+  if (of.pageblocks == null) return [];
+  return [
+    `Now ${text(of.unmovableBlocks)} of the ${text(of.pageblocks)} pageblocks of that zone are unmovable, and ${text(of.reclaimableBlocks)} are reclaimable.`,
   ];
 }
 

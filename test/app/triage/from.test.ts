@@ -135,6 +135,43 @@ describe('triage --from', () => {
     },
   );
 
+  test('a refused allocation is explained with the pageblocks of its zone', async () => {
+    const lines = [
+      'Linux version 6.12.0',
+      'x: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null)',
+      'Mem-Info:',
+      'active_anon:100 inactive_anon:20 isolated_anon:0',
+      'Node 0 Normal free:2100kB min:400kB low:500kB high:600kB active_anon:400kB present:8000kB managed:7200kB',
+      'lowmem_reserve[]: 0 0',
+      'Node 0 Normal: 1*4kB (U) 2*8kB (UE) 0*16kB 1*32kB (H) 2*1024kB (H) = 2100kB',
+    ];
+    const log = lines.map((line, at) => `4,${at},${9_000_000 + at},-;${line}\n`).join('');
+    const types = 'Number of blocks type     Unmovable      Movable  Reclaimable';
+    const blocks = (zone: string) =>
+      `${types}\nNode 0, zone   ${zone}         1500          200          300\n`;
+    const failure = async (changes: Record<string, string>) => {
+      const { stdout } = await kdumpMem(
+        'triage',
+        '--json',
+        '--from',
+        snapshot({ log, ...changes }),
+      );
+      const { findings } = hostTriageSchema.parse(JSON.parse(stdout));
+      return findings.find(({ code }) => code === 'allocation-failure')?.figures;
+    };
+    const figures = {
+      zone: 'Normal',
+      pageblocks: 2000,
+      unmovableBlocks: 1500,
+      reclaimableBlocks: 300,
+    };
+    expect(await failure({ 'proc/pagetypeinfo': blocks('Normal') })).toMatchObject(figures);
+    // Those of another zone explain nothing.
+    expect(await failure({ 'proc/pagetypeinfo': blocks('DMA32') })).not.toHaveProperty(
+      'pageblocks',
+    );
+  });
+
   test('--since reports growth since a snapshot, and without one nothing', async () => {
     const meminfo = (kB: number) =>
       `MemTotal:       1024000 kB\nMemFree:         512000 kB\nSlab:  ${kB} kB\nSReclaimable: 0 kB\nSUnreclaim: ${kB} kB\n`;
