@@ -127,7 +127,8 @@ export function pageblocks(host: HostReader, node: Figure, zone: Figure): Findin
   const text = optionalText(host.source, '/proc/pagetypeinfo');
   const [types = '', ...zones] = text.slice(text.indexOf('Number of blocks type')).split('\n');
   for (const line of zones) {
-    const [, ofNode, name, counts = ''] = /^Node (\d{1,5}), zone +(\w+) +([\d ]+)$/.exec(line) ?? [];
+    const [, ofNode, name, counts = ''] =
+      /^Node (\d{1,5}), zone +(\w+) +([\d ]+)$/.exec(line) ?? [];
     if (ofNode !== String(node) || name !== zone) continue;
     const names = types.trim().split(/ +/).slice(4);
     const blocks = counts.trim().split(/ +/).map(Number);

@@ -61,7 +61,8 @@ function newestSample(path: string): HostState {
   if (!sample) throw new HostError('unreadable', `${path}: contains no sample`);
   const { machine } = sample.look;
   const children = [...(sample.ledger?.categories ?? [])].map(([category, bytes]) => ({
-    ...{ category, bytes },
+    category,
+    bytes,
     children: [],
   }));
   return {
