@@ -111,13 +111,9 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
         ],
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
-    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.peersBytes == null ? 'They pin' : 'With their local peers they pin about'} ${size(Number(of.pinnedBytes) + Number(of.peersBytes ?? 0))}.`,
+    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.peersBytes == null ? '' : `, and the send queues of their local peers about ${size(of.peersBytes)}`}.`,
     ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
-    ...(of.peersBytes == null
-      ? [`${size(of.unreadBytes)} is queued.`]
-      : [
-          `${size(of.unreadBytes)} is queued and pins about ${size(of.pinnedBytes)}; the send queues of local peers pin about ${size(of.peersBytes)}.`,
-        ]),
+    `${size(of.unreadBytes)} is queued.`,
     `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>
