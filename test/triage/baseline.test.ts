@@ -1,8 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import type { HostState } from '../../src/diff/state.js';
-import { changesSince } from '../../src/triage/baseline.js';
+import { changesSince as changes } from '../../src/triage/baseline.js';
 
 const GIB = 2 ** 30;
+
+const changesSince = (before: HostState, { origin, memory }: HostState) =>
+  changes(before, origin, { source: memory!.depth, memory: memory!.tree } as Parameters<
+    typeof changes
+  >[2]);
 
 interface Made {
   readonly uptime?: number | null;
@@ -94,7 +99,7 @@ describe('changes since a baseline', () => {
   test.each([
     ['is of another host', state({ host: 'db2', bootId: null }), state({ ...LATER, bootId: null })],
     ['not older', state(LATER), state({})],
-    ['categories are from kcore, and now from counters', state({ depth: 'kcore' }), state(LATER)],
+    ['categories are from kcore, not from counters', state({ depth: 'kcore' }), state(LATER)],
     ['boot of the baseline is unknown', state({ bootId: null, uptime: null }), state(LATER)],
   ])('a baseline that cannot be compared is an error: %s', (words, before, now) => {
     expect(() => changesSince(before, now)).toThrow(words);

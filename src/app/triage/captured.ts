@@ -16,6 +16,7 @@ import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { LogRecord } from '../../records/log-records.js';
+import { changesSince } from '../../triage/baseline.js';
 import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
 import { type FailOn, type Finding, isFailing } from '../../triage/finding.js';
 import { memoryFindings } from '../../triage/findings.js';
@@ -147,16 +148,15 @@ async function triageOf(
 }
 
 /** @throws {HostError} the baseline cannot be read */
-export async function sinceBaseline(
+async function sinceBaseline(
   reader: HostReader,
   since: string,
   at: Date | null,
   memory: MemoryAnswer,
 ): Promise<Finding[]> {
-  const { findingsSince, readBaseline } = await import('./since.js');
-  const baseline = await readBaseline(since);
+  const baseline = await (await import('../diff/inputs.js')).readInput(since);
   return reader.run('baseline', 'growth since the baseline', () =>
-    findingsSince(baseline, reader.source, at, memory),
+    changesSince(baseline, hostOrigin(reader.source, at), memory),
   );
 }
 

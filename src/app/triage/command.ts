@@ -2,13 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
-import {
-  bySeverity,
-  type Finding,
-  failOn,
-  isFailing,
-  type TriageDetail,
-} from '../../triage/finding.js';
+import { type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
 import type { TriageAnswer } from '../../triage/triage.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
@@ -56,7 +50,7 @@ Examples:
   kdump-mem triage --brief                             the headline and the most severe findings, for a chat
   kdump-mem triage --watch                             a live table; in a pipe, findings that begin or end
   kdump-mem triage --watch --fail-on warning           wait until something is wrong: status 1
-  kdump-mem triage --since monday.tar.gz               with what grew since a snapshot, or a store of watch
+  kdump-mem triage --since monday.tar.gz               with what grew since a snapshot
   kdump-mem triage --vmcore vmcore                     findings, the most severe first
   kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
@@ -106,7 +100,7 @@ export function registerTriage(program: Command): void {
     .addOption(
       new Option(
         '--since <file>',
-        'this machine or a snapshot: report growth since a snapshot or a store of watch',
+        'this machine or a snapshot, by counters: report growth since a snapshot, or an answer of memory --json',
       ).conflicts(['ndjson', 'similar', 'vmcore']),
     )
     .option('-v, --verbose', 'show everything that findings are based on, and commands for more')
@@ -184,7 +178,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
   if (readsThisHost(options, args)) {
-    if (!isKcoreReadable())
+    // A snapshot contains counters: those of now are compared with them.
+    if (options.since !== undefined || !isKcoreReadable())
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }
@@ -208,7 +203,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
         options.live || hasWholeLog(whole)
           ? whole
           : await (await import('./text-log.js')).withLogBeside(whole, options.vmcore);
-      const here = options.live ? await withHost(logged, options.since) : logged;
+      const here = options.live ? await withHost(logged) : logged;
       const found = rules ? rules(here, kernel) : here;
       findings = found.findings;
       isUnread = (found.host?.unread.length ?? 0) > 0;
@@ -238,18 +233,13 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
 }
 
 /** With the findings of this host's files. */
-async function withHost(found: TriageAnswer, since: string | undefined): Promise<TriageAnswer> {
+async function withHost(found: TriageAnswer): Promise<TriageAnswer> {
   const [{ withHostFindings }, { HostReader }, { liveHost }] = await Promise.all([
     import('../../triage/host-checks.js'),
     import('../../triage/host-reader.js'),
     import('../../host/live.js'),
   ]);
-  const host = new HostReader(liveHost, found.kernel.pageSize);
-  const here = withHostFindings(found, host);
-  if (since === undefined || !found.memory) return here;
-  const { sinceBaseline } = await import('./captured.js');
-  const more = await sinceBaseline(host, since, new Date(), found.memory);
-  return { ...here, findings: bySeverity([...here.findings, ...more]) };
+  return withHostFindings(found, new HostReader(liveHost, found.kernel.pageSize));
 }
 
 /** Options that name a kernel, or need its memory. */

@@ -129,7 +129,7 @@ function nameOf({ category }: Category): CategoryName {
 }
 
 /** Start of every sample's line: a file that begins differently is not a store. */
-export const HEAD = '{"schema":"kdump-mem.watch-sample/1"';
+const HEAD = '{"schema":"kdump-mem.watch-sample/1"';
 
 /** A file with one line per sample, and a single writer. */
 export class WatchStore {
