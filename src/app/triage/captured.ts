@@ -16,7 +16,6 @@ import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { LogRecord } from '../../records/log-records.js';
-import { changesSince } from '../../triage/baseline.js';
 import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
 import { type FailOn, type Finding, isFailing } from '../../triage/finding.js';
 import { memoryFindings } from '../../triage/findings.js';
@@ -29,6 +28,7 @@ import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import { painter } from '../kit/terminal.js';
 import { memoryOfCapture } from '../memory/captured.js';
+import { changesSince } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
 import { findingsOf } from './text-log.js';
 

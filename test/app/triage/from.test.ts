@@ -184,7 +184,7 @@ describe('triage --from', () => {
       expect(stderr).toBe('');
       const { findings, unread } = hostTriageSchema.parse(JSON.parse(stdout));
       return {
-        figures: findings.flatMap((one) => (one.code === 'memory-growth' ? one.figures : [])),
+        figures: findings.flatMap((one) => (one.code === 'memory-growth' ? [one.figures] : [])),
         unread: unread.filter(({ check }) => check === 'baseline'),
       };
     };

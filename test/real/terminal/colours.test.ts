@@ -31,7 +31,7 @@ const plain = await shown({ NO_COLOR: '1' });
 
 test('a severity is coloured on a terminal', () => {
   // SGR 31 is red.
-  expect(coloured).toMatch(/\u001b\[31mCRITICAL/);
+  expect(coloured).toContain('\u001b[31mCRITICAL');
 });
 
 test.each([
@@ -49,7 +49,7 @@ test.each([{ LANG: 'C' }, { LC_ALL: 'POSIX' }])(
     expect(plain).toMatch(/[^\0-\x7f]/);
     const text = await shown(env);
     expect(text).toMatch(/^[\0-\x7f]+$/);
-    expect(text).toMatch(/\u001b\[31mCRITICAL/);
+    expect(text).toContain('\u001b[31mCRITICAL');
     expect(text).not.toContain('?\u001b');
   },
 );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { HostState } from '../../src/diff/state.js';
-import { changesSince as changes } from '../../src/triage/baseline.js';
+import { changesSince as changes } from '../../../src/app/triage/baseline.js';
+import type { HostState } from '../../../src/diff/state.js';
 
 const GIB = 2 ** 30;
 

@@ -1,10 +1,10 @@
-import type { MemoryAnswer } from '../account/memory/answer.js';
-import { HostError } from '../base/errors.js';
-import type { CategoryState, HostState } from '../diff/state.js';
-import { inOrder } from '../diff/times.js';
-import type { Origin } from '../records/sample-origin.js';
-import { type Finding, severityOf } from './finding.js';
-import { found } from './host-memory.js';
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { HostError } from '../../base/errors.js';
+import type { CategoryState, HostState } from '../../diff/state.js';
+import { inOrder } from '../../diff/times.js';
+import type { Origin } from '../../records/sample-origin.js';
+import { type Finding, severityOf } from '../../triage/finding.js';
+import { found } from '../../triage/host-memory.js';
 
 /** Categories that the kernel cannot reclaim, and that grow in a leak. */
 const GROWING = ['unattributed', 'slab-unreclaimable'] as const;
