@@ -136,7 +136,7 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
     'Steal of /proc/stat, read before and after the other checks.',
   ),
   baseline: check(
-    'Growth since the baseline of --since, another boot, and steps of the clock.',
+    'Growth since the baseline of --baseline, another boot, and steps of the clock.',
     'The memory breakdowns, boot ids and clocks of the baseline and now.',
   ),
 };

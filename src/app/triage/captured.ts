@@ -36,7 +36,7 @@ interface HostTriageOptions extends AnswerOptions, PageOptions {
   readonly verbose?: true;
   readonly brief?: true;
   /** Earlier state of the host, to compare. */
-  readonly since?: string;
+  readonly baseline?: string;
 }
 
 /**
@@ -69,7 +69,7 @@ export async function printCapturedTriage(
     // A capture contains its own list of namespaces, so none has to be entered.
     sockets: true,
     unread: host.unread(),
-    since: options.since,
+    since: options.baseline,
   });
   await print(answer, options, failing, sourceWords({ ...options, from }));
 }
@@ -89,7 +89,7 @@ export async function printHostTriage(
  * @throws {HostError} /proc is not available
  */
 export async function hostTriage(
-  options: AnswerOptions & { readonly since?: string },
+  options: AnswerOptions & { readonly baseline?: string },
 ): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
@@ -112,7 +112,7 @@ export async function hostTriage(
     memory,
     sockets: process.geteuid?.() === 0,
     unread: [],
-    since: options.since,
+    since: options.baseline,
   });
 }
 

@@ -35,7 +35,7 @@ type TriageOptions = ManyTriageOptions &
     readonly verbose?: true;
     readonly brief?: true;
     readonly rules?: string;
-    readonly since?: string;
+    readonly baseline?: string;
     readonly boot?: BootChoice;
     readonly watch?: true;
     readonly interval?: number;
@@ -50,7 +50,7 @@ Examples:
   kdump-mem triage --brief                             the headline and the most severe findings, for a chat
   kdump-mem triage --watch                             a live table; in a pipe, findings that begin or end
   kdump-mem triage --watch --fail-on warning           wait until something is wrong: status 1
-  kdump-mem triage --since monday.tar.gz               with what grew since a snapshot
+  kdump-mem triage --baseline monday.tar.gz           with what grew since a snapshot
   kdump-mem triage --vmcore vmcore                     findings, the most severe first
   kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
@@ -99,7 +99,7 @@ export function registerTriage(program: Command): void {
     )
     .addOption(
       new Option(
-        '--since <file>',
+        '--baseline <file>',
         'this machine or a snapshot, by counters: report growth since a snapshot, or an answer of memory --json',
       ).conflicts(['ndjson', 'similar', 'vmcore']),
     )
@@ -166,8 +166,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
   checkBoot(options);
-  if (options.since !== undefined && !readsThisHost(options, args))
-    throw new UsageError('--since compares this machine or a snapshot, not a dump');
+  if (options.baseline !== undefined && !readsThisHost(options, args))
+    throw new UsageError('--baseline compares this machine or a snapshot, not a dump');
   const many = manyOptions(options, args);
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
@@ -179,7 +179,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   }
   if (readsThisHost(options, args)) {
     // A snapshot contains counters: those of now are compared with them.
-    if (options.since !== undefined || !isKcoreReadable())
+    if (options.baseline !== undefined || !isKcoreReadable())
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }

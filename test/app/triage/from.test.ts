@@ -172,7 +172,7 @@ describe('triage --from', () => {
     );
   });
 
-  test('--since reports growth since a snapshot, and without one nothing', async () => {
+  test('--baseline reports growth since a snapshot, and without one nothing', async () => {
     const meminfo = (kB: number) =>
       `MemTotal:       1024000 kB\nMemFree:         512000 kB\nSlab:  ${kB} kB\nSReclaimable: 0 kB\nSUnreclaim: ${kB} kB\n`;
     const before = snapshot({ 'proc/meminfo': meminfo(1000) });
@@ -189,13 +189,13 @@ describe('triage --from', () => {
       };
     };
     expect(await grown()).toEqual({ figures: [], unread: [] });
-    const { figures } = await grown('--since', before);
+    const { figures } = await grown('--baseline', before);
     expect(figures).toMatchObject([
       { category: 'slab-unreclaimable', grownBytes: 200_000 * 1024, seconds: 100 },
     ]);
     // A snapshot is not older than itself.
-    expect((await grown('--since', now)).unread).toHaveLength(1);
-    const dump = await kdumpMem('triage', '--since', before, '--vmcore', 'x');
+    expect((await grown('--baseline', now)).unread).toHaveLength(1);
+    const dump = await kdumpMem('triage', '--baseline', before, '--vmcore', 'x');
     expect(dump.status).toBe(2);
   });
 
