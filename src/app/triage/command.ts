@@ -50,7 +50,7 @@ Examples:
   kdump-mem triage --brief                             the headline and the most severe findings, for a chat
   kdump-mem triage --watch                             a live table; in a pipe, findings that begin or end
   kdump-mem triage --watch --fail-on warning           wait until something is wrong: status 1
-  kdump-mem triage --baseline monday.tar.gz           with what grew since a snapshot
+  kdump-mem triage --baseline monday.tar.gz            with what grew since a snapshot
   kdump-mem triage --vmcore vmcore                     findings, the most severe first
   kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
