@@ -7,6 +7,7 @@ import type { CaptureOrigin } from '../records/sample-origin.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
+import { pageblocks } from './host-memory.js';
 import type { HostCheckName, HostReader, Unread } from './host-reader.js';
 import { withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
@@ -78,7 +79,7 @@ export function triageHost(parts: HostParts): HostTriage {
   const uptime = readUptime(reader.source) ?? undefined;
   const own = logged ? withPast(logFindings(logged.records, pageSize), uptime) : [];
   const findings = [
-    ...own,
+    ...own.map((one) => withPageblocks(one, reader)),
     ...findingsBeside(own, otherLogs),
     ...(counted ? memoryFindings(counted) : []),
   ];
@@ -111,6 +112,13 @@ function lostWords(overwritten: number | null | undefined): string {
   return typeof overwritten === 'number'
     ? `the oldest ${overwritten} messages of the kernel log were overwritten`
     : 'the kernel log may lack its oldest messages';
+}
+
+/** A refused allocation of several pages, with what fills the zone now. */
+function withPageblocks(finding: Finding, reader: HostReader): Finding {
+  const { node, zone, order } = finding.figures;
+  if (finding.code !== 'allocation-failure' || zone == null || !order) return finding;
+  return { ...finding, figures: { ...finding.figures, ...pageblocks(reader, node ?? null, zone) } };
 }
 
 /** Zone of a low-memory finding; null for others. Counters and watermarks may both report a zone. */

@@ -60,6 +60,9 @@ export const FINDING_CODES = [
   'zombies',
   'hypervisor-overcommitted',
   'clock-unstable',
+  'clock-step',
+  'memory-growth',
+  'rebooted',
 ] as const;
 export type FindingCode = (typeof FINDING_CODES)[number];
 

@@ -1,3 +1,4 @@
+import { HostError } from '../base/errors.js';
 import { bySeverity, type Finding } from './finding.js';
 import { cgroups } from './host-cgroups.js';
 import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
@@ -15,6 +16,10 @@ import type { HostCheckName, HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 import type { TriageAnswer } from './triage.js';
 
+export const SOCKETS_HIDE = 'memory pinned by unread sockets';
+const CGROUPS_HIDE = 'cgroups at their limits and OOM kills in cgroups';
+const PROCESSES_HIDE = 'zombies, blocked tasks, large page tables and descriptor limits';
+
 /** Checks of host files, with the problems that stay hidden without each. */
 const CHECKS: readonly (readonly [
   check: HostCheckName,
@@ -26,12 +31,12 @@ const CHECKS: readonly (readonly [
   ['shared-memory', 'shared memory that no process maps', sharedMemory],
   ['fragmentation', 'fragmented memory', fragmentation],
   ['memory-pressure', 'tasks that stall for memory', memoryPressure],
-  ['cgroups', 'cgroups at their limits and OOM kills in cgroups', cgroups],
+  ['cgroups', CGROUPS_HIDE, cgroups],
   ['oom-kills', 'OOM kills since boot', oomKills],
   ['writeback', 'writeback that makes no progress', writeback],
   ['slab', 'large unreclaimable slab caches', unreclaimableSlab],
   ['vmalloc', 'large vmalloc areas', vmalloc],
-  ['processes', 'zombies, blocked tasks, large page tables and descriptor limits', processes],
+  ['processes', PROCESSES_HIDE, processes],
   ['limits', 'limits that are nearly reached', limits],
   ['huge-pages', 'unused huge pages', unusedHugePages],
 ];
@@ -54,6 +59,28 @@ export function hostFindings(host: HostReader): Finding[] {
   // Descriptors are not part of a snapshot.
   if (!host.source.file) return findings;
   return [...findings, ...host.run('inotify', INOTIFY_HIDES, () => inotify(host))];
+}
+
+/** Files that a capture may lack, by the check that reads them on a running host. */
+const LACKING: readonly (readonly [check: HostCheckName, file: RegExp, hides: string])[] = [
+  ['sockets', /^\/proc\/\d+\/fd:/, SOCKETS_HIDE],
+  ['processes', /^\/proc\/\d+\/(?:task|stat|status|limits)[/:]/, PROCESSES_HIDE],
+  ['cgroups', /^\/sys\/fs\/cgroup\//, CGROUPS_HIDE],
+];
+
+/**
+ * Reports files that a capture lacks and that no check has missed: a check does not read what it has no reason
+ * to read.
+ *
+ * @param lacking each as `PATH: REASON`
+ */
+export function missCaptured(host: HostReader, lacking: readonly string[]): void {
+  for (const [check, file, hides] of LACKING) {
+    const [first, ...others] = lacking.filter((path) => file.test(path));
+    if (first === undefined || host.unread.some((one) => one.check === check)) continue;
+    const more = others.length === 0 ? '' : `, and ${others.length} more`;
+    host.miss(check, hides, new HostError('denied', `${first}${more}`));
+  }
 }
 
 /**

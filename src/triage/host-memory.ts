@@ -1,6 +1,7 @@
 import { parsePressure } from '../host/proc/machine-sample.js';
+import { optionalText } from '../host/proc/process.js';
 import type { Pressure } from '../records/machine-sample.js';
-import type { Finding, Severity } from './finding.js';
+import type { Figure, Finding, Severity } from './finding.js';
 import { type HostReader, isAbsent, malformed } from './host-reader.js';
 
 /** Order of kernel buffers and stacks: without free blocks of this order, their allocations fail or stall. */
@@ -112,9 +113,33 @@ export function* fragmentation(host: HostReader): Generator<Finding> {
       freeBytes: free * host.pageSize,
       compactStalls: counter('compact_stall'),
       compactFails: failed,
+      ...pageblocks(host, zone.node, zone.name),
     };
     yield found('fragmentation', failed > 0 ? 'warning' : 'note', figures, 'memory --nodes');
   }
+}
+
+/**
+ * Pageblocks of a zone by migrate type: compaction cannot empty unmovable ones. Empty: not readable, since only
+ * root may, or the kernel does not report it. The kernel locks the zone to count: only read if needed.
+ */
+export function pageblocks(host: HostReader, node: Figure, zone: Figure): Finding['figures'] {
+  const text = optionalText(host.source, '/proc/pagetypeinfo');
+  const [types = '', ...zones] = text.slice(text.indexOf('Number of blocks type')).split('\n');
+  for (const line of zones) {
+    const [, ofNode, name, counts = ''] =
+      /^Node (\d{1,5}), zone +(\w+) +([\d ]+)$/.exec(line) ?? [];
+    if (ofNode !== String(node) || name !== zone) continue;
+    const names = types.trim().split(/ +/).slice(4);
+    const blocks = counts.trim().split(/ +/).map(Number);
+    const [unmovable, reclaimable] = ['Unmovable', 'Reclaimable'].map(
+      (type) => blocks[names.indexOf(type)],
+    );
+    if (unmovable === undefined || reclaimable === undefined) return {};
+    const all = blocks.reduce((sum, count) => sum + count, 0);
+    return { pageblocks: all, unmovableBlocks: unmovable, reclaimableBlocks: reclaimable };
+  }
+  return {};
 }
 
 /** PSI of the machine. @throws {HostError} */

@@ -23,6 +23,7 @@ export const HOST_CHECKS = [
   'pipes',
   'sockets',
   'cpu-steal',
+  'baseline',
 ] as const;
 export type HostCheckName = (typeof HOST_CHECKS)[number];
 
@@ -64,6 +65,8 @@ export class HostReader {
    * @throws any other error
    */
   miss(check: HostCheckName, hides: string, error: unknown): void {
+    const at = this.checked.indexOf(check);
+    if (at >= 0) this.checked.splice(at, 1);
     if (error instanceof ExhaustedError)
       this.unread.push({ check, code: 'unreadable', why: error.message, hides });
     else if (error instanceof HostError)

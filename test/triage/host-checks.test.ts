@@ -56,6 +56,18 @@ const cgroup = (name: string, current: number, more: Readonly<Record<string, str
     }).map(([file, text]) => [`/sys/fs/cgroup/${name}/${file}`, text]),
   );
 
+const PAGETYPES = [
+  'Page block order: 9',
+  '',
+  'Free pages count per migrate type at order       0      1 ',
+  'Node    0, zone   Normal, type    Unmovable      7      7 ',
+  '',
+  'Number of blocks type     Unmovable      Movable  Reclaimable   HighAtomic ',
+  'Node 0, zone    DMA32            1            2            3            0 ',
+  'Node 0, zone   Normal         1500          200          300            0 ',
+  '',
+].join('\n');
+
 const HEALTHY: MadeHost['files'] = {
   '/proc/meminfo': meminfo(),
   '/proc/zoneinfo': zoneinfo(90_000),
@@ -92,9 +104,9 @@ test('a healthy host has no findings, and nothing unread', () => {
   expect(findings).toEqual([]);
   expect(reader.unread).toEqual([]);
   // Descriptors are not part of a snapshot.
-  expect([...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify'].toSorted()).toEqual(
-    HOST_CHECKS.toSorted(),
-  );
+  expect(
+    [...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify', 'baseline'].toSorted(),
+  ).toEqual(HOST_CHECKS.toSorted());
 });
 
 test('an old kernel has no Hugetlb line and no RssAnon: huge pages of the default size are counted', () => {
@@ -247,6 +259,16 @@ describe.each<
     { '/proc/buddyinfo': 'Node 0, zone   Normal   9000  900  0  0  0\n' },
     { order: 3, compactStalls: 7, compactFails: 3 },
     'no free block of order 3',
+  ],
+  [
+    'fragmentation',
+    'warning',
+    {
+      '/proc/buddyinfo': 'Node 0, zone   Normal   9000  900  0  0  0\n',
+      '/proc/pagetypeinfo': PAGETYPES,
+    },
+    { pageblocks: 2000, unmovableBlocks: 1500, reclaimableBlocks: 300 },
+    'Now 1500 of the 2000 pageblocks of that zone are unmovable, and 300 are reclaimable.',
   ],
   [
     'memory-pressure',

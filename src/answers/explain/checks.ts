@@ -135,4 +135,8 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
     'CPU time that the hypervisor took away, since boot and during the check.',
     'Steal of /proc/stat, read before and after the other checks.',
   ),
+  baseline: check(
+    'Growth since the baseline of --baseline, another boot, and steps of the clock.',
+    'The memory breakdowns, boot ids and clocks of the baseline and now.',
+  ),
 };

@@ -21,7 +21,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     known:
       'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure accessed through a NULL pointer.',
     next: 'Check the function and offset at RIP or pc in the log, and out-of-tree modules in the stack trace. Search the fixes of newer kernels for this function.',
-    deeper: 'kdump-mem log --since -1m',
+    deeper: 'kdump-mem log --baseline -1m',
   },
   'soft-lockup': {
     means:
@@ -382,6 +382,30 @@ export const FINDINGS: Explanations<FindingCode> = {
     known:
       'The message of the clocksource watchdog (kernel/time/clocksource.c). The other clock may be the wrong one, for example after a hypervisor paused the guest.',
     next: 'Check whether the guest was paused or migrated, and whether time synchronization reports a step.',
+    deeper: 'kdump-mem log',
+  },
+  'clock-step': {
+    means:
+      'The wall clock was set, by more than 10 s, since the baseline of --baseline. Times in logs before and after cannot be compared.',
+    known:
+      'The wall clock and the uptime, which cannot be set, of the baseline and now. A positive step is forward.',
+    next: 'Check time synchronization, and whether the guest was restored from a snapshot.',
+    deeper: 'kdump-mem log',
+  },
+  'memory-growth': {
+    means:
+      'Unattributed memory or unreclaimable slab grew since the baseline of --baseline by at least 64 MiB and 1 % of memory; from 5 % on it is a warning. The kernel cannot reclaim either: it may be a leak.',
+    known:
+      'The memory breakdowns of the baseline and now, of the same boot and from the same source.',
+    next: 'Find out whether it continues to grow, and where it is allocated: kdump-mem watch, kdump-mem leaks.',
+    deeper: 'kdump-mem memory -v',
+  },
+  rebooted: {
+    means:
+      'The machine booted since the baseline of --baseline. Memory of the earlier boot is gone.',
+    known:
+      '/proc/sys/kernel/random/boot_id, which each boot chooses anew; otherwise the time of boot.',
+    next: 'Find out why: read the log of the earlier boot, and a dump if there is one.',
     deeper: 'kdump-mem log',
   },
 };

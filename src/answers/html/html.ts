@@ -92,7 +92,7 @@ export function htmlTable<Row>({
 }: HtmlTable<Row>): Html {
   const lines = rows.map((row) => {
     const { id: anchor, level } = facts(row);
-    const cells = columns.map((column) => cell(column, row, column.heading === about));
+    const cells = columns.map((column) => cell(column, row, column.heading === about, level));
     return html`<tr${attribute('id', anchor)}${attribute('class', level)}>${cells}</tr>\n`;
   });
   const headings = columns.map(
@@ -108,10 +108,18 @@ ${lines}</tbody>
 </div>`;
 }
 
-function cell<Row>(column: HtmlColumn<Row>, row: Row, heads: boolean): Html {
-  const content = 'markup' in column ? column.markup(row) : sentence(column.value(row).trim());
+function cell<Row>(column: HtmlColumn<Row>, row: Row, heads: boolean, level?: string): Html {
+  const content = 'markup' in column ? column.markup(row) : indented(column, row, level);
   const named = attribute('class', kind(column));
   return heads ? html`<th scope="row"${named}>${content}</th>` : html`<td${named}>${content}</td>`;
+}
+
+/** Keeps the indentation of text, unless the row has its own. */
+function indented<Row>({ align, value }: Column<Row>, row: Row, level?: string): Content {
+  const text = value(row);
+  const depth =
+    align === 'right' || level !== undefined ? 0 : text.length - text.trimStart().length;
+  return [raw('&nbsp;'.repeat(depth)), sentence(text.trim())];
 }
 
 /** Returns the CSS class of a column: figures are right-aligned and not wrapped, long text is wrapped. */

@@ -176,7 +176,7 @@ function standsOut(answer: MemoryAnswer): string {
       return `One socket pins ${formatSize(pinnedBytes)}: pid ${holder.pid} (${escapeText(holder.comm)}), fd ${holder.fd}.`;
     const [process] = queues.owners;
     const most = process === undefined ? '' : `; largest owner: ${ownerWords(process)}`;
-    return `Socket queues hold ${formatSize(queues.bytes)}${most}.`;
+    return `All socket queues hold ${formatSize(queues.bytes)}${most}.`;
   }
   const held = leaves(memory).filter(
     ({ category }) =>

@@ -96,7 +96,9 @@ function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const { uss, pss, rss, swap, network, networkEstimated, complete } = totalOf(processes);
   const part = complete && !hidden ? '' : ' of all readable figures';
   const sockets =
-    network === null ? '' : `, sockets ${networkEstimated ? '~' : ''}${formatSize(network)}`;
+    network === null
+      ? ''
+      : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}${networkEstimated ? '' : ' (unshared ones are in FREED IF KILLED)'}`;
   return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
 }
 
@@ -128,10 +130,11 @@ function unmappedWords({ pages }: ChosenProcs): string[] {
 /** Reports memory that no figure of a live process includes. */
 function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
   const { freed, network } = totalOf(processes);
-  if (pages || captured || freed === null) return [];
+  if (pages || freed === null) return [];
   const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
+  const lists = captured ? '' : ' (memory --live lists them)';
   return [
-    `FREED IF KILLED does not include ${sockets} and files in memory that the process does not map, such as memfds (memory --live lists them).`,
+    `FREED IF KILLED does not include ${sockets} and files in memory that the process does not map, such as memfds${lists}.`,
   ];
 }
 

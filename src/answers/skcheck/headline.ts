@@ -40,15 +40,26 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const isUncertain = host.samples === 1 || (stale.length === stalled && isLikelyOnly(stale));
   const probably = isUncertain ? 'probably ' : '';
   const pinned = pinnedWords(totals.pinned);
-  const [largest] = stale.toSorted((a, b) => freedBytes(b) - freedBytes(a));
+  const [largest] = stale.toSorted(
+    (a, b) => b.pinned.likely - a.pinned.likely || freedBytes(b) - freedBytes(a),
+  );
   const name = largest && descriptorWords(largest);
   if (stalled === 1)
     return name === undefined
       ? `1 of ${of} is ${probably}not being read and pins ${pinned}.`
       : `1 of ${of} is ${probably}not being read: ${name}. It pins ${pinned}.`;
-  const withPeer = largest?.localPeer ? ', with its local peer,' : '';
-  const first = name === undefined ? '' : ` The largest${withPeer} is ${name}.`;
+  const first =
+    name === undefined ? '' : ` The largest is ${name}${ownerWords(totals, largest?.pid ?? null)}.`;
   return `${formatCount(stalled)} of ${of} are ${probably}not being read and pin ${pinned}.${first}`;
+}
+
+/** Names the process that holds most of them. @param pid holder of the largest */
+function ownerWords({ worstOwner, stalled }: SkcheckReport['totals'], pid: number | null): string {
+  if (!worstOwner || worstOwner.sockets < 2) return '';
+  const count = worstOwner.sockets === stalled ? 'all' : formatCount(worstOwner.sockets);
+  return worstOwner.pid === pid
+    ? `, which holds ${count} of them`
+    : `; ${processWords(worstOwner.pid, worstOwner.comm)} holds ${count} of them`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {

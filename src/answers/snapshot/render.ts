@@ -30,6 +30,7 @@ export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
     intervalSeconds: written.intervalSeconds,
     files: found.files,
     processes: found.processes,
+    kernelThreads: found.kernelThreads,
     namespaces: found.namespaces,
     closedNamespaces: found.closedNamespaces,
     parts: found.parts,
@@ -66,6 +67,7 @@ const some = (number: number, one: string, many: string): string =>
 export function snapshotText(found: SnapshotJson): string {
   const what = [
     some(found.processes, 'process', 'processes'),
+    some(found.kernelThreads, 'kernel thread', 'kernel threads'),
     some(found.namespaces, 'network namespace', 'network namespaces'),
   ].join(', ');
   const size = formatSize(found.sizeBytes);

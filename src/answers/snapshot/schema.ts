@@ -16,7 +16,9 @@ export const snapshotSchema = z.strictObject({
   intervalSeconds: z.number(),
   /** Number of files in the manifest. */
   files: count,
+  /** Processes with memory of their own, as in kdump-mem.procs/1. */
   processes: count,
+  kernelThreads: count,
   /** Number of network namespaces, and of those that could not be entered. */
   namespaces: count,
   closedNamespaces: count,

@@ -111,13 +111,9 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
         ],
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
-    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.peersBytes == null ? 'They pin' : 'With their local peers they pin about'} ${size(Number(of.pinnedBytes) + Number(of.peersBytes ?? 0))}.`,
+    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.peersBytes == null ? '' : `, and the send queues of their local peers about ${size(of.peersBytes)}`}.`,
     ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
-    ...(of.peersBytes == null
-      ? [`${size(of.unreadBytes)} is queued.`]
-      : [
-          `${size(of.unreadBytes)} is queued and pins about ${size(of.pinnedBytes)}; the send queues of local peers pin about ${size(of.peersBytes)}.`,
-        ]),
+    `${size(of.unreadBytes)} is queued.`,
     `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>
@@ -153,6 +149,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   fragmentation: (of) => [
     `Fragmented memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, but no free block of order ${text(of.order)} or larger.`,
     `Since boot, allocations waited for compaction ${text(of.compactStalls)} times, and it failed ${text(of.compactFails)} times.`,
+    ...blocksWords(of),
   ],
   'memory-pressure': (of) => [
     `Memory pressure${of.cgroup == null ? '' : ` in cgroup ${text(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
@@ -197,10 +194,21 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Unstable clock: the kernel stopped using clocksource ${text(of.clocksource ?? of.old)}.`,
     'Times before and after may be wrong. In a guest, the hypervisor may have paused it.',
   ],
+  'clock-step': (of) =>
+    `Clock step: the wall clock was set ${text(Math.abs(Number(of.stepSeconds)))} s ${Number(of.stepSeconds) < 0 ? 'back' : 'forward'} within ${text(of.seconds)} s since the baseline.`,
+  'memory-growth': (of) =>
+    `${CATEGORY_WORDS[text(of.category)] ?? text(of.category)} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+  rebooted: (of) =>
+    `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,
   tainted: (of) =>
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
+};
+
+const CATEGORY_WORDS: Readonly<Record<string, string>> = {
+  unattributed: 'Unattributed memory',
+  'slab-unreclaimable': 'Unreclaimable slab',
 };
 
 export const USE_WORDS: Readonly<Record<string, string>> = {
@@ -285,6 +293,15 @@ function allocationWords(of: Figures): Words {
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
     ...(of.zone == null ? [] : refusedWords(of)),
+    ...blocksWords(of),
+  ];
+}
+
+/** Pageblocks of the zone, which compaction cannot empty. */
+function blocksWords(of: Figures): string[] {
+  if (of.pageblocks == null) return [];
+  return [
+    `Now ${text(of.unmovableBlocks)} of the ${text(of.pageblocks)} pageblocks of that zone are unmovable, and ${text(of.reclaimableBlocks)} are reclaimable.`,
   ];
 }
 

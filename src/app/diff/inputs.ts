@@ -30,7 +30,8 @@ export async function readInputs(paths: readonly string[]): Promise<HostState[]>
   return states;
 }
 
-async function readInput(path: string): Promise<HostState> {
+/** Reads the state of one input. @throws as readInputs */
+export async function readInput(path: string): Promise<HostState> {
   try {
     switch (kindOf(path)) {
       case 'answers':
@@ -77,7 +78,8 @@ function kindOf(path: string): 'answers' | 'capture' | 'dump' {
 
 const HEAD_BYTES = 512;
 
-function headOf(path: string): Buffer {
+/** The first bytes of a file. @throws {HostError} */
+export function headOf(path: string): Buffer {
   return attempt(path, () => {
     const fd = openSync(path, 'r');
     try {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { escapeText } from '../../answers/text/escape.js';
 import { programPath, shellPath } from '../../base/shell.js';
+import { nearestNames } from '../../walk/values/nearest-names.js';
 
 const PROGRAMS: readonly string[] = ['kdump-mem', 'skcheck'];
 /** A command at the end of a printed sentence: `Next: kdump-mem …`, `List all codes: kdump-mem …`. */
@@ -35,13 +36,22 @@ function calledAs(program: string): string {
 
 /**
  * Joins commander's usage error into one line: its suggestions (`(Did you mean --vmcore?)`) are on a line of
- * their own.
+ * their own. Commander also suggests names that are not close: these are omitted.
  */
 export function usageSentences(text: string): string {
   return text
     .replace(/^error: /, '')
     .trim()
-    .replace(/\.?\n\((Did you mean [^\n]*\?)\)$/, '. $1')
+    .replace(
+      /^(.* '-*(.*)')\.?\n\(Did you mean (?:one of )?([^\n]*)\?\)$/,
+      (_, words: string, wanted: string, names: string) => {
+        const [dashes = ''] = /^-*/.exec(names) ?? [];
+        const all = names.split(', ').map((name) => name.replace(/^-*/, ''));
+        const near = nearestNames(wanted, all).map((name) => `${dashes}${name}`);
+        if (near.length === 0) return words;
+        return `${words}. Did you mean ${near.length > 1 ? 'one of ' : ''}${near.join(', ')}?`;
+      },
+    )
     .replaceAll('command-argument value', 'the argument');
 }
 

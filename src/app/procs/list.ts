@@ -151,7 +151,7 @@ async function userNames(): Promise<(uid: number) => string> {
 /** Reasons why a capture lacks smaps_rollup of a process. */
 const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
   gone: 'the processes had exited',
-  denied: 'root is required',
+  denied: 'permission denied',
   unreadable:
     'the capture timed out, or the kernel did not answer (see kdump-mem snapshot --timeout)',
 };

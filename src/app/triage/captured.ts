@@ -17,9 +17,9 @@ import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { LogRecord } from '../../records/log-records.js';
 import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
-import { type FailOn, isFailing } from '../../triage/finding.js';
+import { type FailOn, type Finding, isFailing } from '../../triage/finding.js';
 import { memoryFindings } from '../../triage/findings.js';
-import { hostFindings, pipeFindings } from '../../triage/host-checks.js';
+import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { type AnswerOptions, present } from '../kit/answer.js';
 import { capturedAt } from '../kit/captured-source.js';
@@ -28,12 +28,15 @@ import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import { painter } from '../kit/terminal.js';
 import { memoryOfCapture } from '../memory/captured.js';
+import { changesSince } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
 import { findingsOf } from './text-log.js';
 
 interface HostTriageOptions extends AnswerOptions, PageOptions {
   readonly verbose?: true;
   readonly brief?: true;
+  /** Earlier state of the host, to compare. */
+  readonly baseline?: string;
 }
 
 /**
@@ -65,6 +68,8 @@ export async function printCapturedTriage(
     memory: memoryOf(() => memoryOfCapture(from, files)),
     // A capture contains its own list of namespaces, so none has to be entered.
     sockets: true,
+    unread: host.unread(),
+    since: options.baseline,
   });
   await print(answer, options, failing, sourceWords({ ...options, from }));
 }
@@ -83,7 +88,9 @@ export async function printHostTriage(
  *
  * @throws {HostError} /proc is not available
  */
-export async function hostTriage(options: AnswerOptions): Promise<HostTriage> {
+export async function hostTriage(
+  options: AnswerOptions & { readonly baseline?: string },
+): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
     import('../../capture/write/source.js'),
@@ -104,6 +111,8 @@ export async function hostTriage(options: AnswerOptions): Promise<HostTriage> {
     }),
     memory,
     sockets: process.geteuid?.() === 0,
+    unread: [],
+    since: options.baseline,
   });
 }
 
@@ -112,9 +121,14 @@ async function triageOf(
   pageSize: number,
   {
     sockets,
+    unread,
+    since,
     ...parts
   }: Omit<HostParts, 'release' | 'pageSize' | 'found' | 'reader'> & {
     readonly sockets: boolean;
+    /** Files that a capture lacks. */
+    readonly unread: readonly string[];
+    readonly since: string | undefined;
   },
 ): Promise<HostTriage> {
   const reader = new HostReader(source, pageSize);
@@ -124,9 +138,26 @@ async function triageOf(
     ...hostFindings(reader),
     ...pipeFindings(reader, known),
     ...(await hostSockets(reader, sockets)),
+    ...(since === undefined || typeof memory === 'string'
+      ? []
+      : await sinceBaseline(reader, since, parts.of.taken, memory)),
   ];
+  missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
   return triageHost({ ...parts, release, pageSize, found, reader });
+}
+
+/** @throws {HostError} the baseline cannot be read */
+async function sinceBaseline(
+  reader: HostReader,
+  since: string,
+  at: Date | null,
+  memory: MemoryAnswer,
+): Promise<Finding[]> {
+  const baseline = await (await import('../diff/inputs.js')).readInput(since);
+  return reader.run('baseline', 'growth since the baseline', () =>
+    changesSince(baseline, hostOrigin(reader.source, at), memory),
+  );
 }
 
 async function print(

@@ -35,6 +35,7 @@ type TriageOptions = ManyTriageOptions &
     readonly verbose?: true;
     readonly brief?: true;
     readonly rules?: string;
+    readonly baseline?: string;
     readonly boot?: BootChoice;
     readonly watch?: true;
     readonly interval?: number;
@@ -49,6 +50,7 @@ Examples:
   kdump-mem triage --brief                             the headline and the most severe findings, for a chat
   kdump-mem triage --watch                             a live table; in a pipe, findings that begin or end
   kdump-mem triage --watch --fail-on warning           wait until something is wrong: status 1
+  kdump-mem triage --baseline monday.tar.gz            with what grew since a snapshot
   kdump-mem triage --vmcore vmcore                     findings, the most severe first
   kdump-mem triage --vmcore vmcore -v                  with all evidence, and a command for more of each
   kdump-mem triage --vmcore vmcore --fail-on critical  for scripts: status 1 if there is a critical finding
@@ -94,6 +96,12 @@ export function registerTriage(program: Command): void {
     )
     .addOption(
       new Option('--rules <file>', 'your own rules: findings to add or silence (docs/rules.md)'),
+    )
+    .addOption(
+      new Option(
+        '--baseline <file>',
+        'this machine or a snapshot, by counters: report growth since a snapshot, or an answer of memory --json',
+      ).conflicts(['ndjson', 'similar', 'vmcore']),
     )
     .option('-v, --verbose', 'show everything that findings are based on, and commands for more')
     .addOption(
@@ -158,6 +166,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
   checkBoot(options);
+  if (options.baseline !== undefined && !readsThisHost(options, args))
+    throw new UsageError('--baseline compares this machine or a snapshot, not a dump');
   const many = manyOptions(options, args);
   await checkFailOn(options.failOn, options.rules);
   const failing = options.failOn === undefined ? null : failOn(options.failOn);
@@ -168,7 +178,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
   if (readsThisHost(options, args)) {
-    if (!isKcoreReadable())
+    // A snapshot contains counters: those of now are compared with them.
+    if (options.baseline !== undefined || !isKcoreReadable())
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }

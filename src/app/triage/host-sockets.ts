@@ -8,10 +8,10 @@ import { type PinnedEstimate, sumPinned } from '../../skcheck/pinned.js';
 import { pinnedBy } from '../../skcheck/pinned-by-socket.js';
 import { SocketHistory } from '../../skcheck/socket-history.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
+import { SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
 import type { HostReader } from '../../triage/host-reader.js';
 
-const HIDES = 'memory pinned by unread sockets';
 /** Minimum size of a reported queue in bytes, as in a dump: smaller ones are common in healthy programs. */
 const MIN_STALLED_BYTES = 2 ** 20;
 /** Minimum for a process below 5 % of memory: this much in queues is a note. Bytes. */
@@ -32,10 +32,11 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
       reader: 'auto',
     });
   } catch (error) {
-    host.miss('sockets', HIDES, error);
+    host.miss('sockets', SOCKETS_HIDE, error);
     return [];
   }
-  const miss = (why: string) => host.miss('sockets', HIDES, new HostError('unreadable', why));
+  const miss = (why: string) =>
+    host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
   const { losses, reader, holders } = observation;
   const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
   if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
@@ -46,7 +47,7 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
   if (holders.denied.length > 0) miss(deniedWords(holders.denied));
-  return host.run('sockets', HIDES, function* () {
+  return host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByProcess(observation, total);
     yield* stalledReaders(observation, total);

@@ -11,6 +11,12 @@ const CODES = {
   cut: 'unreadable',
 } as const;
 
+const REASONS = {
+  denied: 'permission denied',
+  unreadable: 'read failed',
+  cut: 'truncated',
+} as const;
+
 /** Advice for missing data: this machine's own files cannot replace another host's. */
 const ADVICE = 'Take a new snapshot of that host as root: kdump-mem snapshot.';
 
@@ -39,6 +45,13 @@ export class CapturedFailures {
     return this.#failures.get(path)?.why === 'gone';
   }
 
+  /** Files that existed but could not be read completely, each as `PATH: REASON`. */
+  unread(): readonly string[] {
+    return [...this.#failures].flatMap(([path, { why }]) =>
+      why === 'gone' || why === 'absent' ? [] : [`${path}: ${REASONS[why]}`],
+    );
+  }
+
   /** Truncated files in the capture: paths of the host, and names in the capture. */
   cut(): ReadonlySet<string> {
     return new Set([...this.#failures].flatMap(([path, { why }]) => (why === 'cut' ? [path] : [])));
@@ -54,15 +67,12 @@ export class CapturedFailures {
       return new HostError('gone', `${path} is excluded from this capture`, {
         next: 'Take a capture without --anonymize if it may be disclosed.',
       });
-    const failure = this.#failures.get(path);
+    // Where a process's status is not readable, its other files are not captured.
+    const status = /^\/proc\/\d+\//.exec(path)?.[0].concat('status') ?? '';
+    const failure = this.#failures.get(path) ?? this.#failures.get(status);
     if (!failure) return new HostError('gone', `${path} was not captured`, { next: ADVICE });
     const { why, words } = failure;
-    const reason = {
-      denied: 'permission denied',
-      unreadable: 'read failed',
-      cut: 'truncated',
-    } as const;
-    const cause = why === 'gone' || why === 'absent' ? 'not found' : reason[why];
+    const cause = why === 'gone' || why === 'absent' ? 'not found' : REASONS[why];
     return new HostError(
       CODES[why],
       `${path} was not captured: ${cause}${words ? ` (${words})` : ''}`,

@@ -130,6 +130,11 @@ export class CapturedHost implements HostSource {
     for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
   }
 
+  /** Files that the captured host had and that could not be read completely, each as `PATH: REASON`. */
+  unread(): readonly string[] {
+    return this.#failures.unread();
+  }
+
   /** Inconsistent facts in the capture, in words. */
   contradictions(): string[] {
     const last = this.#moments.at(-1);

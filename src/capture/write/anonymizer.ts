@@ -3,11 +3,9 @@ import { Addresses, Interfaces } from '../../extract/anonymize/addresses.js';
 import { Names } from '../../extract/anonymize/replacements.js';
 import { isHeading, LineCutter } from '../../host/lines.js';
 import { parseNamespaceMounts } from '../../host/namespaces.js';
+import { isKernelThread, statFields } from '../../host/proc/process.js';
 import { CGROUP_ROOT } from '../read/contents.js';
 import { withoutKeys } from './ss-keys.js';
-
-/** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
-const PF_KTHREAD = 0x0020_0000;
 
 /** Directories directly below the root that are cgroup v1 hierarchies, not cgroups. */
 const HIERARCHIES =
@@ -94,9 +92,8 @@ export class Anonymizer {
     const text = stat.join('\n');
     const end = text.lastIndexOf(')');
     const begin = text.indexOf('(');
-    const flags = Number(text.slice(end + 2).split(' ')[6]);
     // For a process that has exited or is hidden, the name is replaced.
-    if (begin > 0 && end > begin && (flags & PF_KTHREAD) !== 0) {
+    if (begin > 0 && end > begin && isKernelThread(statFields(text))) {
       const real = text.slice(begin + 1, end);
       const shown = Buffer.from(this.#interfaces.within(Buffer.from(real, 'latin1'), MAX_COMM));
       return lines.map((line) => line.replace(real, () => shown.toString('latin1')));

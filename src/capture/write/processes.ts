@@ -1,5 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import { isPid, listedPids } from '../../host/proc/pids.js';
+import { isKernelThread, statFields } from '../../host/proc/process.js';
 import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
@@ -9,6 +10,7 @@ export interface ListedProcesses {
   readonly pids: readonly string[];
   /** Those with memory of their own. */
   readonly withMemory: readonly string[];
+  readonly kernelThreads: number;
 }
 
 /**
@@ -22,6 +24,7 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
   const member = archive.member(name);
   const pids = listedPids(source);
   const withMemory: string[] = [];
+  let kernelThreads = 0;
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();
     if (deadline.isOver) {
@@ -32,18 +35,24 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
       failures.add(name, 'cut', `only ${index} of ${pids.length} processes fit`);
       break;
     }
-    if (recordState(work, member, pid)) withMemory.push(pid);
+    const kind = recordState(work, member, pid);
+    if (kind === 'process') withMemory.push(pid);
+    else if (kind === 'kernel thread') kernelThreads++;
   }
   member.end();
-  return { pids, withMemory };
+  return { pids, withMemory, kernelThreads };
 }
 
-/** @returns whether the process has memory of its own */
-function recordState(work: Work, member: Member, pid: string): boolean {
+/** @returns its kind; a `process` has memory of its own; undefined: a zombie, or it exited */
+function recordState(
+  work: Work,
+  member: Member,
+  pid: string,
+): 'process' | 'kernel thread' | undefined {
   const folder = `/proc/${pid}`;
   const status = linesIn(work, `${folder}/status`);
   // The process exited after it was listed.
-  if (status === null) return false;
+  if (status === null) return undefined;
   const putFile = (path: string, lines: readonly string[]) => {
     for (const line of lines) member.write(`${path}:${line}\n`);
   };
@@ -64,7 +73,8 @@ function recordState(work: Work, member: Member, pid: string): boolean {
     const lines = file === 'stat' ? stat : (linesIn(work, path) ?? []);
     putFile(path, work.anonymizer?.processLines(file, lines, stat) ?? lines);
   }
-  return status.some((line) => line.startsWith('VmRSS:'));
+  if (status.some((line) => line.startsWith('VmRSS:'))) return 'process';
+  return isKernelThread(statFields(stat.join('\n'))) ? 'kernel thread' : undefined;
 }
 
 function threadsOf({ source, failures }: Work, folder: string): readonly string[] {

@@ -48,7 +48,9 @@ export interface Snapshot {
   readonly takenAt: Date;
   readonly bytes: number;
   readonly files: number;
+  /** With memory of their own, as in procs: without kernel threads and zombies. */
   readonly processes: number;
+  readonly kernelThreads: number;
   readonly namespaces: number;
   readonly closedNamespaces: number;
   readonly parts: readonly OptionalPart[];
@@ -116,7 +118,8 @@ export async function takeSnapshot(
       anonymized: options.anonymize,
       bytes: archive.bytes,
       files: archive.files,
-      processes: second.pids.length,
+      processes: second.withMemory.length,
+      kernelThreads: second.kernelThreads,
       namespaces: second.namespaces,
       closedNamespaces: second.closed,
       failures: reported.list(),

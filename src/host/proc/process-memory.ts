@@ -12,7 +12,7 @@ import type { HostSource } from '../host-source.js';
 import { readUptime } from './machine-sample.js';
 import { kilobytesOf, sumSmaps } from './memory.js';
 import { listedPids } from './pids.js';
-import { nsPidsOf, optionalText, statusFields } from './process.js';
+import { isKernelThread, nsPidsOf, optionalText, statFields, statusFields } from './process.js';
 import { mergeShared } from './shared-memory.js';
 
 /** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. */
@@ -87,9 +87,6 @@ async function readListed(
 
 const NOT_MOUNTED = 'Mount it: mount -t proc proc /proc.';
 
-/** PF_KTHREAD (include/linux/sched.h), of field 9 of /proc/PID/stat. */
-const PF_KTHREAD = 0x0020_0000;
-
 /** Kinds of processes without memory. */
 export type WithoutMemory = 'kernel thread' | 'zombie' | 'gone';
 
@@ -118,11 +115,11 @@ async function readOne(
     // The name may contain anything: fields are counted from its last parenthesis.
     const end = stat.lastIndexOf(')');
     const comm = stat.slice(stat.indexOf('(') + 1, end);
-    const fields = stat.slice(end + 2).split(' ');
-    const [state = '', flags = 0] = [fields[0], Number(fields[6])];
+    const fields = statFields(stat);
+    const [state = ''] = fields;
     const started = countIn(fields[19]);
     onStack?.(pid, Number(fields[25]));
-    if ((flags & PF_KTHREAD) !== 0) return 'kernel thread';
+    if (isKernelThread(fields)) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
     const { sizes, sums } =
       state === 'Z' && (status.threads ?? 1) > 1

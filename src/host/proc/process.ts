@@ -117,6 +117,11 @@ export function statFields(stat: string): string[] {
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
+/** PF_KTHREAD (include/linux/sched.h), of field 9. @param fields as returned by {@link statFields} */
+export function isKernelThread(fields: readonly string[]): boolean {
+  return (Number(fields[6]) & 0x0020_0000) !== 0;
+}
+
 /**
  * Start time of a process or thread, clock ticks since boot (field 22); null: it does not exist, or the
  * time is unknown.

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
-import { optionalText, statFields, statusFields } from '../../host/proc/process.js';
+import { isKernelThread, optionalText, statFields, statusFields } from '../../host/proc/process.js';
 import type { FaultSum, SpaceSum, StackSum, StackSums } from './stack-sums.js';
 
 /** The kernel's own fault counters of a process. */
@@ -32,9 +32,6 @@ function hasEnded(stat: readonly string[]): boolean {
   return (stat[0] === 'Z' && Number(stat[17]) <= 1) || stat[0] === 'X';
 }
 
-/** PF_KTHREAD (include/linux/sched.h), of field 9. */
-const PF_KTHREAD = 0x0020_0000;
-
 /** Whether the process can be recorded. */
 export function stateOf(
   source: HostSource,
@@ -43,7 +40,7 @@ export function stateOf(
   const stat = fieldsOf(source, pid);
   if (!stat) return 'gone';
   if (hasEnded(stat)) return 'zombie';
-  return (Number(stat[6]) & PF_KTHREAD) === 0 ? 'alive' : 'kernel-thread';
+  return isKernelThread(stat) ? 'kernel-thread' : 'alive';
 }
 
 /** RssAnon of /proc/PID/status, bytes, and the threads whose counters it sums. Null if it has exited. */

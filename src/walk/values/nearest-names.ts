@@ -23,7 +23,9 @@ interface Near {
 export function nearestNames(wanted: string, names: Iterable<string>, most = 3): string[] {
   const wantedLower = wanted.toLowerCase();
   if (wantedLower.length === 0 || wantedLower.length > MOST_LENGTH) return [];
-  const limit = Math.max(1, Math.min(6, Math.ceil(wantedLower.length * 0.4)));
+  const { length } = wantedLower;
+  // Two changes make most short words another one.
+  const limit = length <= 5 ? 1 : length <= 8 ? 2 : Math.min(6, Math.ceil(length * 0.4));
   const found: Near[] = [];
   let looked = 0;
   let cells = 0;
@@ -40,7 +42,7 @@ export function nearestNames(wanted: string, names: Iterable<string>, most = 3):
     }
     if (score > limit && wantedLower.length >= SHORTEST_PART && longer > 0) {
       if (lower.startsWith(wantedLower)) score = limit + longer / MOST_LENGTH;
-      else if (lower.includes(wantedLower)) score = limit + 1 + longer / MOST_LENGTH;
+      else if (containsWord(lower, wantedLower)) score = limit + 1 + longer / MOST_LENGTH;
     }
     if (score === Number.POSITIVE_INFINITY) continue;
     if (found.length === most && score >= found[most - 1]!.score) continue;
@@ -50,6 +52,13 @@ export function nearestNames(wanted: string, names: Iterable<string>, most = 3):
     found.length = Math.min(found.length, most);
   }
   return found.map(({ name }) => name);
+}
+
+/** Whether a name contains another from the beginning of a word on: `hang` is not part of `sum-changed`. */
+function containsWord(name: string, part: string): boolean {
+  for (let at = name.indexOf(part); at >= 0; at = name.indexOf(part, at + 1))
+    if (!/[a-z0-9]/.test(name[at - 1] ?? ' ')) return true;
+  return false;
 }
 
 /** Returns `; did you mean a, b or c?`, to append to an error message; '' if nothing is similar. */

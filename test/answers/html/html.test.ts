@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { html, raw, sentence } from '../../../src/answers/html/html.js';
+import { html, htmlTable, raw, sentence } from '../../../src/answers/html/html.js';
 import { escapeText } from '../../../src/answers/text/escape.js';
 
 test('text within markup is inert, in elements and in attributes', () => {
@@ -25,4 +25,21 @@ test('markup stays, lists are joined, nothing is nothing', () => {
   expect(html`<p>${raw('<b>')}${[html`${1}`, 'x', undefined, []]}${0}</p>`.markup).toBe(
     '<p><b>1x0</p>',
   );
+});
+
+test('a table keeps the indentation of text, but not the alignment of figures', () => {
+  const table = htmlTable({
+    id: 't',
+    caption: 'x',
+    columns: [
+      { heading: 'NAME', value: ([name]: readonly string[]) => name ?? '' },
+      { heading: 'BYTES', align: 'right', value: ([, bytes]) => bytes ?? '' },
+    ],
+    rows: [
+      ['kernel', ' 9'],
+      ['  slab', '  8'],
+    ],
+  }).markup;
+  expect(table).toContain('<th scope="row">kernel</th><td class="figure">9</td>');
+  expect(table).toContain('<th scope="row">&nbsp;&nbsp;slab</th><td class="figure">8</td>');
 });

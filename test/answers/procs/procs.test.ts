@@ -129,6 +129,11 @@ test('what a kill frees beside its figure is named: sockets, files that are not 
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
     `${excluded} SOCKETS and files in memory`,
   );
+  // Whose sockets: memory and sockets count those of all processes and of none.
+  expect(procsText(chosen(withSockets, {}, named), TEXT)).toMatch(/, sockets of these processes ~/);
+  const captured = { name: 'db1', taken: null };
+  const from = hostProcesses({ processes: ROWS, ...COUNTS }, undefined, { captured, warnings: [] });
+  expect(procsText(chosen(from, {}, named), TEXT)).toContain(`${excluded} sockets`);
 });
 
 test('init is not offered for killing: the kernel panics if it exits', () => {

@@ -34,6 +34,34 @@ test('several local peers: the process with most of them is named', () => {
   expect(text).not.toContain('\u001b');
 });
 
+test('the first line is about the stalled sockets and their process, the second about peers', () => {
+  const pinned = (likely: number) => ({ low: likely, likely, high: likely, atMost: likely });
+  const peer = { inode: 9, pid: 5, comm: 'curl', fds: [5], netns: 1, unsentBytes: 9 };
+  const reader = (pid: number, own: number, peers: number) =>
+    socket('reader', {
+      pid,
+      comm: 'app',
+      pinned: pinned(own),
+      localPeer: { ...peer, pinned: pinned(peers) },
+    });
+  // The largest queue is not the one with the largest peer.
+  const sockets = [reader(7, 2 ** 20, 2 ** 30), reader(8, 2 ** 21, 0), reader(8, 2 ** 20, 0)];
+  const whole = report(sockets);
+  const worst = { pid: 8, comm: 'app', sockets: 2, shared: 0, stopped: false, unaccepted: 0 };
+  const totals = {
+    ...whole.totals,
+    stalled: 3,
+    pinned: pinned(2 ** 22),
+    localPeers: { sockets: 1, unsentBytes: 9, pinned: pinned(2 ** 30) },
+    worstOwner: { ...worst, likelyPinnedBytes: 3, localPeers: 0, likelyLocalPeersBytes: 0 },
+  };
+  const [first, second] = formatSkcheckText({ ...whole, totals }).split('\n');
+  expect(first).toMatch(
+    /^3 of .* and pin 4\.00 MiB to 4\.00 MiB, likely 4\.00 MiB\. The largest is fd \d+ of pid 8 \(app\), which holds 2 of them\.$/,
+  );
+  expect(second).toMatch(/local peer.* pins 1\.00 GiB to 1\.00 GiB/);
+});
+
 test('namespaces that could not be entered are named, with what is missing', async () => {
   const host = new FakeHost();
   const ss = host.ss.bind(host);

@@ -7,6 +7,7 @@ const FOUND: Snapshot = {
   bytes: 1,
   files: 1,
   processes: 1,
+  kernelThreads: 2,
   namespaces: 1,
   closedNamespaces: 0,
   parts: [],

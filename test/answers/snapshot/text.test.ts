@@ -11,6 +11,7 @@ const FOUND: SnapshotJson = {
   takenAt: '2026-01-02T03:04:05Z',
   files: 1,
   processes: 1,
+  kernelThreads: 2,
   namespaces: 1,
   parts: [],
   closedNamespaces: 0,

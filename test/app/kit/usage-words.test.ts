@@ -1,6 +1,6 @@
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { escapeUsage } from '../../../src/app/kit/called-as.js';
+import { escapeUsage, usageSentences } from '../../../src/app/kit/called-as.js';
 import { commandPath } from '../../support/cli.js';
 
 const HOSTILE = '\u001b]0;t\u0007\n\u202ex';
@@ -43,4 +43,16 @@ test('skcheck says what an option may have been meant for', async () => {
   expect(stderr).toBe(
     "skcheck: unknown option '--stal'. Did you mean --stale? Try skcheck --help.",
   );
+});
+
+test.each([
+  ['--vmcoer', '--vmcore', '. Did you mean --vmcore?'],
+  ['--al', 'one of --all, --as', '. Did you mean one of --all, --as?'],
+  ['--sort', 'one of --source, --strict', ''],
+  ['--list', 'one of --limit, --live', ''],
+  ["--a'b", '--from', ''],
+  ['sock', 'one of sockets, stacks', '. Did you mean sockets?'],
+])('only close names are suggested for %s', (wanted, names, words) => {
+  const text = `error: unknown option '${wanted}'\n(Did you mean ${names}?)\n`;
+  expect(usageSentences(text)).toBe(`unknown option '${wanted}'${words}`);
 });

@@ -171,3 +171,22 @@ test('a file that is nothing of the kind is said, and what would be', async () =
   expect(stderr).toMatch(/^kdump-mem: .*nothing.*\. .+\n$/);
   expect(stderr).not.toContain('--source');
 });
+
+test.each([
+  [
+    '# ========\n# hostname : db7\n# os release : 6.1.9-x\n',
+    '<title>Kernel memory that is not freed of db7, Linux 6.1.9-x</title>',
+  ],
+  ['', '<title>Kernel memory that is not freed, trace.txt (host not recorded)</title>'],
+])(
+  'the page of a recording names its host, or says that it is not recorded',
+  async (head, title) => {
+    const trace = join(folder, 'trace.txt');
+    fs.writeFileSync(
+      trace,
+      `${head}a 1 [000] 10.000000: kmem:mm_page_alloc: page=0x2 pfn=0x2 order=0 migratetype=0\n\tffffffff81000010 f+0x10 ([kernel.kallsyms])\n\na 1 [000] 90.000000: kmem:mm_page_free: page=0x1 pfn=0x1 order=0\n\n`,
+    );
+    const { stdout } = await kdumpMem('leaks', '--from', trace, '--html', '-');
+    expect(stdout).toContain(title);
+  },
+);

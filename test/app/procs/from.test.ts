@@ -122,7 +122,7 @@ describe('procs --from', () => {
 
   test.each([
     ['unreadable\ttimeout', /: the capture timed out, or the kernel did not answer/],
-    ['denied\tit may not be read', /: root is required$/],
+    ['denied\tit may not be read', /: permission denied$/],
     ['gone\tit is not there', /: the processes had exited$/],
   ])('why it was not captured is said as the capture says: %s', async (how, words) => {
     const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
@@ -130,6 +130,20 @@ describe('procs --from', () => {
     );
     const { warnings } = await asked(path);
     expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringMatching(words) }]);
+  });
+
+  test('a process whose status was not readable has not exited', async () => {
+    const path = snapshot([INIT, GROWS], (files) => {
+      files.set(
+        'sample-2/after',
+        (files.get('sample-2/after') ?? '').replaceAll(/^\/proc\/7\/.*\n/gm, ''),
+      );
+      files.set('sample-2/memory', '');
+      files.set('errors', '/proc/7/status\tdenied\tx\n');
+    });
+    const answer = await asked(path);
+    expect(answer).toMatchObject({ exited: 0, complete: false });
+    expect(answer.warnings.map(({ message }) => message).join()).toContain('/proc hides processes');
   });
 
   test('other users’ processes that /proc hid are said to be missing', async () => {

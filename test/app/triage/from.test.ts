@@ -94,6 +94,111 @@ describe('triage --from', () => {
     );
   });
 
+  test.each([
+    ['/proc/1/fd', 'sockets', 'denied', 'permission denied'],
+    ['/proc/1/limits', 'processes', 'unreadable', 'read failed'],
+  ])(
+    'without %s nothing found is no all-clear, although no check needed it',
+    async (path, check, code, why) => {
+      const queried = async (errors: string) => {
+        const files = new Map(snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]));
+        for (const sample of ['sample-1', 'sample-2']) {
+          const own = ' /proc/self/ns/net -> net:[4026531840]\n';
+          files.set(
+            `${sample}/namespaces`,
+            `${files.get(`${sample}/namespaces`)}lrwxrwxrwx 1 0 0 0 Jan  1 00:00${own}`,
+          );
+          for (const group of ['inet', 'unix', 'others'])
+            files.set(`${sample}/netns-4026531840/${group}`, '');
+        }
+        files.set('errors', errors);
+        files.set(
+          'proc/meminfo',
+          `${files.get('proc/meminfo')}KernelStack: 64 kB\nPageTables: 64 kB\n`,
+        );
+        const { stdout } = await kdumpMem(
+          'triage',
+          '--json',
+          '--from',
+          writeCapture(join(folder, `lacking-${++made}`), files),
+        );
+        return hostTriageSchema.parse(JSON.parse(stdout));
+      };
+      expect((await queried('')).checked).toContain(check);
+      // A process that exited is not lacking.
+      expect((await queried(`${path}\tgone\tx\n`)).checked).toContain(check);
+      const lacking = await queried(`${path}\t${code}\tx\n`);
+      expect(lacking.checked).not.toContain(check);
+      expect(lacking.unread).toContainEqual(
+        expect.objectContaining({ check, why: `${path}: ${why}` }),
+      );
+    },
+  );
+
+  test('a refused allocation is explained with the pageblocks of its zone', async () => {
+    const lines = [
+      'Linux version 6.12.0',
+      'x: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null)',
+      'Mem-Info:',
+      'active_anon:100 inactive_anon:20 isolated_anon:0',
+      'Node 0 Normal free:2100kB min:400kB low:500kB high:600kB active_anon:400kB present:8000kB managed:7200kB',
+      'lowmem_reserve[]: 0 0',
+      'Node 0 Normal: 1*4kB (U) 2*8kB (UE) 0*16kB 1*32kB (H) 2*1024kB (H) = 2100kB',
+    ];
+    const log = lines.map((line, at) => `4,${at},${9_000_000 + at},-;${line}\n`).join('');
+    const types = 'Number of blocks type     Unmovable      Movable  Reclaimable';
+    const blocks = (zone: string) =>
+      `${types}\nNode 0, zone   ${zone}         1500          200          300\n`;
+    const failure = async (changes: Record<string, string>) => {
+      const { stdout } = await kdumpMem(
+        'triage',
+        '--json',
+        '--from',
+        snapshot({ log, ...changes }),
+      );
+      const { findings } = hostTriageSchema.parse(JSON.parse(stdout));
+      return findings.find(({ code }) => code === 'allocation-failure')?.figures;
+    };
+    const figures = {
+      zone: 'Normal',
+      pageblocks: 2000,
+      unmovableBlocks: 1500,
+      reclaimableBlocks: 300,
+    };
+    expect(await failure({ 'proc/pagetypeinfo': blocks('Normal') })).toMatchObject(figures);
+    // Those of another zone explain nothing.
+    expect(await failure({ 'proc/pagetypeinfo': blocks('DMA32') })).not.toHaveProperty(
+      'pageblocks',
+    );
+  });
+
+  test('--baseline reports growth since a snapshot, and without one nothing', async () => {
+    const meminfo = (kB: number) =>
+      `MemTotal:       1024000 kB\nMemFree:         512000 kB\nSlab:  ${kB} kB\nSReclaimable: 0 kB\nSUnreclaim: ${kB} kB\n`;
+    const before = snapshot({ 'proc/meminfo': meminfo(1000) });
+    const changes = { 'proc/meminfo': meminfo(201_000), 'sample-1/began': '200.00 1.00\n' };
+    const ended = { 'sample-2/began': '202.50 1.00\n', 'sample-2/ended': '203.00 1.00\n' };
+    const now = snapshot({ ...changes, 'sample-1/ended': '200.50 1.00\n', ...ended });
+    const grown = async (...more: string[]) => {
+      const { stdout, stderr } = await kdumpMem('triage', '--json', '--from', now, ...more);
+      expect(stderr).toBe('');
+      const { findings, unread } = hostTriageSchema.parse(JSON.parse(stdout));
+      return {
+        figures: findings.flatMap((one) => (one.code === 'memory-growth' ? [one.figures] : [])),
+        unread: unread.filter(({ check }) => check === 'baseline'),
+      };
+    };
+    expect(await grown()).toEqual({ figures: [], unread: [] });
+    const { figures } = await grown('--baseline', before);
+    expect(figures).toMatchObject([
+      { category: 'slab-unreclaimable', grownBytes: 200_000 * 1024, seconds: 100 },
+    ]);
+    // A snapshot is not older than itself.
+    expect((await grown('--baseline', now)).unread).toHaveLength(1);
+    const dump = await kdumpMem('triage', '--baseline', before, '--vmcore', 'x');
+    expect(dump.status).toBe(2);
+  });
+
   test('--fail-on and --strict say it by the status', async () => {
     const path = snapshot();
     expect((await kdumpMem('triage', '--from', path, '--fail-on', 'oom-kill')).status).toBe(1);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { findingWords } from '../../../src/answers/triage/words.js';
 import { hostSockets } from '../../../src/app/triage/host-sockets.js';
 import { HostReader } from '../../../src/triage/host-reader.js';
 import { FakeHost } from '../../host/fake-host.js';
@@ -69,6 +70,10 @@ test('many small queues of one process are one finding, with what their local pe
   expect(Number(pinnedBytes)).toBeGreaterThanOrEqual(bytes * count);
   expect(Number(peersBytes)).toBeGreaterThanOrEqual(bytes * count);
   expect(ageSeconds).toBe(40);
+  // No sum of both: the owner of the peers may be another process.
+  expect(findingWords(unread[0]!)).toMatch(
+    /sockets\. They pin about [\d.]+ MiB, and the send queues of their local peers about [\d.]+ MiB\./,
+  );
 });
 
 test('rings of a packet socket count in full, though its queue is empty', async () => {

@@ -69,7 +69,12 @@ describe('a snapshot', () => {
     expect(host.readText('/proc/10/status')).toBe(status.replace(/.*\n/, 'Name:\n'));
     expect(host.readLink('/proc/10/fd/3')).toBe('socket:[601]');
     expect(() => host.readLink('/proc/10/fd/4')).toThrow('not captured');
-    expect(snapshot).toMatchObject({ processes: 3, namespaces: 2, leftOut: expect.any(Array) });
+    expect(snapshot).toMatchObject({
+      processes: 1,
+      kernelThreads: 2,
+      namespaces: 2,
+      leftOut: expect.any(Array),
+    });
   });
 
   test('has the lines of processes that have memory, and of cgroups, by their paths', async () => {

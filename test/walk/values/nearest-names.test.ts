@@ -15,6 +15,8 @@ test.each([
   ['per_cpu_offset', ['__per_cpu_offset']],
   ['shared', ['skb_shared_info']],
   ['lne', ['len']],
+  ['ring', []],
+  ['hared', []],
   ['zzzzzzzz', []],
   ['', []],
   ['x'.repeat(500), []],
