@@ -106,7 +106,7 @@ function mostOfPeers(sockets: readonly SkcheckSocket[]): string {
   const [most] = owners.toSorted((a, b) => b.likely - a.likely);
   const first = most?.own[0];
   if (!most || first?.pid == null) return '';
-  const queues = most.own.length === 1 ? 'one' : formatCount(most.own.length);
+  const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
   return ` About ${formatSize(most.likely)} is in ${queues} of ${processWords(first.pid, first.comm)}.`;
 }
 
@@ -252,7 +252,7 @@ export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
       ? 'A vmcore has the exact figure.'
       : 'skcheck --exact counts the pinned pages, as root and if the kernel has /proc/kcore.';
   return [
-    `The sockets are charged ${formatSize(totals.pinned.likely)}. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine ${formatSize(bounds.unplacedBytes)} is in no counter, for whatever reason. ${counts}`,
+    `The sockets are charged ${formatSize(totals.pinned.likely)}. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine ${formatSize(bounds.unplacedBytes)} is in no counter: sockets may hold part of it, or none. ${counts}`,
   ];
 }
 

@@ -30,7 +30,7 @@ test('several local peers: the process with most of them is named', () => {
   };
   const text = formatSkcheckText({ ...whole, totals });
   expect(text).toContain(' local peers pin ');
-  expect(text).toContain(' About 2.00 MiB is in 2 of pid 12 (curl');
+  expect(text).toContain(' About 2.00 MiB is in 2 sockets of pid 12 (curl');
   expect(text).not.toContain('\u001b');
 });
 

@@ -205,10 +205,10 @@ describe('text', () => {
       });
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\nThe sockets are charged 7.00 MiB. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine 169 MiB is in no counter, for whatever reason. skcheck --exact counts the pinned pages, as root and if the kernel has /proc/kcore.\n',
+      '\nThe sockets are charged 7.00 MiB. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine 169 MiB is in no counter: sockets may hold part of it, or none. skcheck --exact counts the pinned pages, as root and if the kernel has /proc/kcore.\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
-      '169 MiB is in no counter, for whatever reason. A vmcore has the exact figure.\n',
+      '169 MiB is in no counter: sockets may hold part of it, or none. A vmcore has the exact figure.\n',
     );
     for (const [likely, high] of [
       [7 * MIB, 69 * MIB],
