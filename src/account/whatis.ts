@@ -355,8 +355,7 @@ export class AddressIdentifier {
   #slabObject(address: bigint, { frame, start, cache }: SlabBlock): Identified {
     const { name, objectSize } = this.#names.of(cache.address);
     const direct = this.#kernel.pages.addressOfFrame(frame) ?? start;
-    const into = Number(address - direct);
-    const index = Math.floor(into / cache.slotSize);
+    const index = Math.floor((Number(address - direct) - cache.pad) / cache.slotSize);
     const { pageSize } = this.#kernel.facts;
     const slab = {
       page: this.#kernel.pages.pageOfFrame(frame),
@@ -364,21 +363,12 @@ export class AddressIdentifier {
       objects: Math.floor((2 ** 10 * pageSize) / cache.slotSize),
     };
     const slots = this.slotsOf(slab.page);
-    if (slots !== undefined && index >= slots) return { kind: 'slab-padding', cache: name };
-    const object = start + BigInt(index * cache.slotSize);
+    const isPadding = index < 0 || (slots !== undefined && index >= slots);
+    if (isPadding) return { kind: 'slab-padding', cache: name };
+    const object = start + BigInt(index * cache.slotSize + cache.pad);
     const offset = Number(address - object);
-    const pad = this.#padOf(cache.address);
-    this.#object = {
-      cache: cache.address,
-      address: object + BigInt(pad),
-      slab: slab.page,
-      index,
-    };
-    const isInUse = this.#slots.isInUse({
-      cache: cache.address,
-      object: this.#object.address,
-      slab,
-    });
+    this.#object = { cache: cache.address, address: object, slab: slab.page, index };
+    const isInUse = this.#slots.isInUse({ cache: cache.address, object, slab });
     return {
       kind: 'slab-object',
       cache: name,
@@ -386,14 +376,8 @@ export class AddressIdentifier {
       offset,
       size: objectSize,
       state: isInUse === undefined ? 'unknown' : isInUse ? 'allocated' : 'free',
-      member: isInUse ? this.#memberAt(cache.address, name, objectSize, offset - pad) : null,
+      member: isInUse ? this.#memberAt(cache.address, name, objectSize, offset) : null,
     };
-  }
-
-  /** Bytes of the red zone before each object (slub_debug=Z). */
-  #padOf(cache: bigint): number {
-    const reader = StructReader.ifPresent(this.#kernel, 'kmem_cache', ['red_left_pad']);
-    return reader?.read(cache).number('red_left_pad') ?? 0;
   }
 
   /** Number of slots of a slab; undefined: unknown. */

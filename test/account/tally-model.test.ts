@@ -4,7 +4,7 @@ import { Tally } from '../../src/account/tally.js';
 import { Warnings } from '../../src/walk/warnings.js';
 
 const PAGE = 4096;
-const SLAB = { address: 1n, slotSize: 512 };
+const SLAB = { address: 1n, slotSize: 512, pad: 0 };
 
 /** A reference to a page or a slot, by their numbers. */
 interface Held {

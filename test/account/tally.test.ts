@@ -3,7 +3,7 @@ import { Tally } from '../../src/account/tally.js';
 import { Warnings } from '../../src/walk/warnings.js';
 
 const PAGE = 4096;
-const SLAB = { address: 1n, slotSize: 512 };
+const SLAB = { address: 1n, slotSize: 512, pad: 0 };
 const tally = (warnings = new Warnings()) => new Tally(PAGE, warnings);
 
 describe('a tally', () => {

@@ -4,7 +4,7 @@ import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';
 
-/** Every leaf of a value by its path, as test/real/struct.py names them. */
+/** Every leaf of a value by its path, as test/real/struct-values.py names them. */
 function flatten(value: ValueJson, path: string, into: Map<string, unknown>): void {
   switch (value.kind) {
     case 'struct':
@@ -56,7 +56,7 @@ export function structInstancesSuite(name: LabDumpName): void {
           dump.oracle.sockets.flatMap(({ pages }) => Object.values(pages).flat())[0]!.page,
         ],
       ] as [string, string][];
-      const script = new URL('./struct.py', import.meta.url);
+      const script = new URL('./struct-values.py', import.meta.url);
       const truth = drgnJson<{ address: string; values: Record<string, unknown> }[]>(
         dump.elf,
         version,

@@ -4,7 +4,12 @@ import { needSymbol } from '../../walk/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
 import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
 import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
-import { kernelTables, pageDirectories, upperTables } from '../../walk/memory/kernel-tables.js';
+import {
+  entryTables,
+  kernelTables,
+  pageDirectories,
+  upperTables,
+} from '../../walk/memory/kernel-tables.js';
 import { mappedFrames } from '../../walk/memory/mapped.js';
 import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
@@ -93,16 +98,16 @@ export function walksBefore(
         const { pageSize } = kernel.facts;
         for (const table of kernel.pageTables?.() ?? [])
           ledger.claim('page-tables', Math.floor(table / pageSize));
-        for (const directory of pageDirectories(kernel)) {
-          const { frame } = directory;
+        for (const { frame, address } of pageDirectories(kernel)) {
           ledger.claim('page-tables', frame);
           // The user half of KPTI is behind the other, in one block of two. Without KPTI a page there may be
           // on a free list.
           const other = frame + 1;
           const nobodys = ledger.kindOf(other) === 'unreferenced' && !ledger.categoryOf(other);
           if (frame % 2 === 0 && nobodys) ledger.claim('page-tables', other);
-          for (const table of upperTables(kernel, directory)) ledger.claim('page-tables', table);
+          for (const table of upperTables(kernel, address)) ledger.claim('page-tables', table);
         }
+        for (const table of entryTables(kernel)) ledger.claim('page-tables', table);
       },
     },
   ];

@@ -1,7 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { PageReader } from '../../walk/pages/pages.js';
-import { SlabCacheNames } from '../../walk/pages/slab-caches.js';
+import { type SlabCache, SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import type { Slab } from '../../walk/pages/slab-scan.js';
 import { SlotUse } from '../../walk/pages/slot-use.js';
 import { struct } from '../../walk/pages/struct-page.js';
@@ -42,7 +42,7 @@ type FrameFacts =
   | {
       readonly kind: 'slab';
       readonly cache: CacheFacts;
-      /** Physical address of the first object's slot. */
+      /** Physical address of the first object. */
       readonly start: number;
       readonly slab: Slab;
     }
@@ -51,9 +51,8 @@ type FrameFacts =
   | { readonly kind: 'named' }
   | { readonly kind: 'one'; readonly holder: Holder };
 
-interface CacheFacts {
+interface CacheFacts extends SlabCache {
   readonly name: string;
-  readonly slotSize: number;
   readonly category: CategoryName | null;
   /** By offset and source. */
   readonly holders: Map<number, Holder>;
@@ -159,8 +158,8 @@ export class Holders {
       const page = this.#kernel.pages.pageOfFrame(first);
       const objects = this.#identifier.slotsOf(page) ?? Number.POSITIVE_INFINITY;
       if (this.#slab?.page !== page) this.#slab = { page, cache: cache.address, objects };
-      const start = first * pageSize;
-      return { kind: 'slab', cache: this.#cache(cache.address, start), start, slab: this.#slab };
+      const start = first * pageSize + cache.pad;
+      return { kind: 'slab', cache: this.#cache(cache, start), start, slab: this.#slab };
     }
     const category = this.#identifier.categoryOf(frame);
     // Variables of CPUs are in the direct map.
@@ -168,22 +167,22 @@ export class Holders {
     return { kind: 'one', holder: this.#shared(pageHolder(category)) };
   }
 
-  #cache(address: bigint, sample: number): CacheFacts {
-    const known = this.#caches.get(address);
+  #cache(cache: SlabCache, sample: number): CacheFacts {
+    const known = this.#caches.get(cache.address);
     if (known) return known;
-    const { name, slotSize } = this.#names.of(address);
+    const { name } = this.#names.of(cache.address);
     const { category } = this.identify(sample);
-    return kept(this.#caches, address, { name, slotSize, category, holders: new Map() });
+    return kept(this.#caches, cache.address, { ...cache, name, category, holders: new Map() });
   }
 
   #inSlab(physical: number, { cache, start, slab }: FrameFacts & { kind: 'slab' }): Holder {
-    const { name, slotSize, category } = cache;
+    const { name, slotSize, pad, category } = cache;
     const index = Math.floor((physical - start) / slotSize);
     const unknown = { kind: 'slab-padding', name, offset: null, member: null, category } as const;
-    if (index >= slab.objects) return this.#shared({ ...unknown, source: 'free' });
+    if (index < 0 || index >= slab.objects) return this.#shared({ ...unknown, source: 'free' });
     const first = this.#kernel.pages.addressOfPage(slab.page);
     if (first === undefined) return this.#shared({ ...unknown, source: 'kernel' });
-    const object = first + BigInt(index * slotSize);
+    const object = first + BigInt(index * slotSize + pad);
     const isFree = this.#slots.isInUse({ cache: slab.cache, object, slab }) === false;
     const offset = physical - start - index * slotSize;
     const key = 2 * offset + (isFree ? 1 : 0);

@@ -44,7 +44,7 @@ export type ProgressOf = (doing: string) => (part: number) => void;
 /**
  * Searches all memory of a dump for references.
  *
- * @throws {KernelError} `unsupported-format` for an extract, whose memory is not complete; {@link WalkError} where a target does not exist,
+ * @throws {KernelError} `unsupported-format` for an extract or a running kernel; {@link WalkError} where a target does not exist,
  * `overlapping-targets`, `too-many-targets`; as findReferences does
  */
 export async function searchReferences(
@@ -54,7 +54,7 @@ export async function searchReferences(
   limit: number,
   progress: ProgressOf = () => () => {},
 ): Promise<RefsAnswer> {
-  refuseExtract(kernel, 'refs');
+  needDump(kernel, 'refs');
   const warnings = new Warnings(kernel.doubts);
   const passing = progress('scanning page frames');
   const identifier = new AddressIdentifier(kernel, symbols, warnings, passing);
@@ -85,9 +85,13 @@ export async function searchReferences(
   };
 }
 
-/** @throws {KernelError} `unsupported-format` */
-export function refuseExtract(kernel: Kernel, query: string): void {
-  if (!kernel.physical?.isExtract) return;
-  const message = `extract: not supported by ${query} (most memory was left out)`;
-  throw new KernelError('unsupported-format', message, { next: 'Use the original dump.' });
+/** Refuses an extract and a running kernel. @throws {KernelError} `unsupported-format` */
+export function needDump(kernel: Kernel, query: string): void {
+  const isExtract = kernel.physical?.isExtract;
+  if (!isExtract && !kernel.facts.live) return;
+  const [what, why, next] = isExtract
+    ? ['extract', 'most memory was left out', 'Use the original dump.']
+    : ['running kernel', 'its memory changes', 'Use a dump.'];
+  const message = `${what}: not supported by ${query} (${why})`;
+  throw new KernelError('unsupported-format', message, { next });
 }

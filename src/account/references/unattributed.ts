@@ -10,7 +10,7 @@ import { type Warning, Warnings } from '../../walk/warnings.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import type { Holder } from './holders.js';
 import { findReferences, NO_GROUP } from './references.js';
-import { type ProgressOf, refuseExtract } from './search.js';
+import { needDump, type ProgressOf } from './search.js';
 import { TargetFinder } from './targets.js';
 
 /** Unattributed blocks of pages that are alike. */
@@ -61,7 +61,7 @@ export async function describeUnattributed(
   symbols: SymbolsByAddress | undefined,
   progress: ProgressOf,
 ): Promise<UnattributedAnswer> {
-  refuseExtract(kernel, 'memory --unattributed');
+  needDump(kernel, 'memory --unattributed');
   const warnings = new Warnings(kernel.doubts);
   const passing = progress('scanning page frames');
   const identifier = new AddressIdentifier(kernel, symbols, warnings, passing);
@@ -130,8 +130,8 @@ function mostFrequent(counts: ReadonlyMap<number, number>): number[] {
   return order.slice(0, MOST_PORTS).map(([port]) => port);
 }
 
-/** Judges blocks by their pages. */
-class Contents {
+/** Judges allocations by their pages. */
+export class Contents {
   readonly #kernel: Kernel;
   readonly #facts: MemoryFacts;
 
@@ -151,12 +151,13 @@ class Contents {
     for (let at = 0; at < length; at += pageSize) {
       let kind: ContentKind = 'unreadable';
       try {
-        const page = contentOf(this.#kernel.read(address + BigInt(at), pageSize), this.#facts);
+        const view = this.#kernel.read(address + BigInt(at), Math.min(pageSize, length - at));
+        const page = contentOf(view, this.#facts);
         ({ kind } = page);
         for (const port of page.ports) ports.add(port);
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
-        unread += pageSize;
+        unread += Math.min(pageSize, length - at);
       }
       pages.set(kind, (pages.get(kind) ?? 0) + 1);
     }

@@ -1,8 +1,8 @@
-import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { unsupportedLayout } from '../../base/errors.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import { PageExtensions } from '../../walk/allocations/page-extensions.js';
-import { type ContentKind, contentOf } from '../../walk/memory/contents.js';
+import type { ContentKind } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { readOrNot } from '../../walk/named-read.js';
 import { alignedBlock } from '../../walk/pages/block.js';
@@ -21,7 +21,8 @@ import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
 import { Unread } from './references.js';
-import { type ProgressOf, refuseExtract } from './search.js';
+import { needDump, type ProgressOf } from './search.js';
+import { Contents } from './unattributed.js';
 
 /**
  * Known reason why nothing refers to an allocation in use. `split-block`: a page behind one that is reached may be
@@ -99,11 +100,7 @@ export async function describeUnreachable(
   symbols: SymbolsByAddress | undefined,
   progress: ProgressOf,
 ): Promise<UnreachableAnswer> {
-  refuseExtract(kernel, 'memory --unreachable');
-  if (kernel.facts.live) {
-    const message = 'running kernel: not supported by memory --unreachable (its memory changes)';
-    throw new KernelError('unsupported-format', message, { next: 'Use a dump.' });
-  }
+  needDump(kernel, 'memory --unreachable');
   const { physical } = kernel;
   if (!physical) throw unsupportedLayout('this engine does not read physical memory');
   const warnings = new Warnings(kernel.doubts);
@@ -292,19 +289,17 @@ class Grouping {
   readonly #all: Allocations;
   readonly #warnings: Warnings;
   readonly #records: AllocationRecords;
-  readonly #memory;
+  readonly #contents: Contents;
   readonly #groups = new Map<string, Group>();
   readonly #sysctl: (address: bigint, bytes: number) => boolean;
   #unread = 0;
 
   constructor(kernel: Kernel, all: Allocations, warnings: Warnings) {
-    const { arch, pageSize } = kernel.facts;
-    const memoryEnd = kernel.memoryEnd?.() ?? Number.POSITIVE_INFINITY;
     this.#kernel = kernel;
     this.#all = all;
+    this.#contents = new Contents(kernel);
     this.#warnings = warnings;
     this.#records = new AllocationRecords(kernel, warnings);
-    this.#memory = { arch, pageSize, memoryEnd };
     this.#sysctl = sysctlTest(kernel);
   }
 
@@ -322,7 +317,8 @@ class Grouping {
           ? 'vmcoreinfo'
           : null;
     const referencedBy = isHeld && !isSplit ? 'unreachable' : 'nothing';
-    const content = this.#contentOf(address, bytes);
+    const { kind: content, unread } = this.#contents.of(address, bytes);
+    this.#unread += unread;
     const site = this.#siteOf(one);
     const frames = site?.frames.map(({ symbol, offset, line }) => `${symbol} ${offset} ${line}`);
     const key = [kind, name, bytes, referencedBy, reason, content, ...(frames ?? [])].join();
@@ -354,24 +350,6 @@ class Grouping {
     return start !== undefined && Buffer.from(bytesOf(start)).toString('latin1') === VMCOREINFO;
   }
 
-  /** The most frequent kind of the pages that are not zero. */
-  #contentOf(address: bigint, bytes: number): ContentKind {
-    const kinds = new Map<ContentKind, number>();
-    for (let at = 0; at < bytes; at += this.#memory.pageSize) {
-      const length = Math.min(this.#memory.pageSize, bytes - at);
-      let kind: ContentKind = 'unreadable';
-      try {
-        ({ kind } = contentOf(this.#kernel.read(address + BigInt(at), length), this.#memory));
-      } catch (error) {
-        if (!(error instanceof ReadError)) throw error;
-        this.#unread += length;
-      }
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-    }
-    kinds.delete('zero');
-    return [...kinds].toSorted(([, a], [, b]) => b - a)[0]?.[0] ?? 'zero';
-  }
-
   result(): UnreachableGroup[] {
     if (this.#unread > 0)
       this.#warnings.add('unreadable', `${this.#unread} bytes of allocations cannot be read`);
@@ -387,15 +365,8 @@ class Grouping {
 function sysctlTest(kernel: Kernel): (address: bigint, bytes: number) => boolean {
   const reader = StructReader.ifPresent(kernel, 'ctl_table_header', ['root', 'ctl_table_arg']);
   const root = kernel.symbol('sysctl_table_root');
-  const bases = [
-    'sysctl_base_table',
-    'kernel_base_table',
-    'fs_base_table',
-    'vm_base_table',
-    'debug_base_table',
-    'dev_base_table',
-  ]
-    .map((name) => kernel.symbol(name))
+  const bases = ['sysctl', 'kernel', 'fs', 'vm', 'debug', 'dev']
+    .map((name) => kernel.symbol(`${name}_base_table`))
     .filter((address) => address !== undefined);
   if (!reader || root === undefined) return () => false;
   const size = kernel.struct('ctl_table_header')?.size ?? 0;

@@ -162,13 +162,14 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   'slab-unreclaimable': category(
     'Kernel objects that stay until their owner frees them.',
     'Slabs of all other caches.',
-    'List the caches; one that grows without limit is a leak.',
+    'List the caches; one that grows without limit is a leak. In a dump, kdump-mem refs --cache NAME finds what refers to its objects.',
     CACHES,
   ),
   'large-kmalloc': category(
     'kmalloc allocations that are too large for a slab.',
     'The page type (since 6.15).',
-    NOTHING,
+    'In a dump, find what refers to them: kdump-mem refs --category large-kmalloc.',
+    'kdump-mem refs --category large-kmalloc',
   ),
   compressed: category(
     'Pages compressed by zram or zswap.',
@@ -188,7 +189,8 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   unattributed: category(
     'Pages that are allocated but not attributed to any owner, mostly by drivers that call the page allocator directly.',
     'The remainder after all walks and page flags.',
-    'Check the orders of the blocks (-v). Boot with page_owner=on to record allocation sites.',
+    'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. Boot with page_owner=on to record allocation sites.',
+    'kdump-mem memory --unattributed',
   ),
   'crash-kernel': category(
     'Reserved for the crash kernel that writes dumps.',

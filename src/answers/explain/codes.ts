@@ -241,18 +241,21 @@ export function explainText(codes: readonly Explained[], width: number | null): 
 }
 
 /** Commands that read a kernel, written without the options that name it. */
-const OF_DUMPS =
-  /^kdump-mem (?:triage|memory|procs|sockets|skb|stacks|log|info|struct|read)\b(?!.*--(?:live|vmcore|from|ndjson)\b)/;
+const OF_KERNELS =
+  /^kdump-mem (?:triage|memory|procs|sockets|skb|stacks|log|info|struct|read|blocked|whatis|refs)\b(?!.*--(?:live|vmcore|from|ndjson)\b)/;
+/** Of these, the ones that search all memory, which a running kernel changes. */
+const OF_DUMPS = /^kdump-mem refs\b|--un(?:attributed|reachable)\b/;
 
 function wholeText({ kind, code, means, known, next, deeper }: Explained, width: number | null) {
   const name = KINDS.find((each) => each.kind === kind)?.name ?? kind;
+  const source = OF_DUMPS.test(deeper ?? '') ? ' --vmcore FILE' : ' --vmcore FILE # or --live';
   const parts = [
     ['Meaning', means],
     ['Source', known],
     ['Action', next],
     ...(deeper === undefined
       ? []
-      : [['Next', OF_DUMPS.test(deeper) ? `${deeper} --vmcore FILE # or --live` : deeper]]),
+      : [['Next', OF_KERNELS.test(deeper) ? `${deeper}${source}` : deeper]]),
   ] as const;
   const lines = parts.flatMap(([label = '', words = '']) =>
     indented(label.padEnd(8), words, width),

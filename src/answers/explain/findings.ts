@@ -50,8 +50,8 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'A task was in uninterruptible sleep (state D) for longer than hung_task_timeout_secs (120 s). It waits for a disk, an NFS server, or a lock that another task holds.',
     known: 'khungtaskd’s line (kernel/hung_task.c; Documentation/admin-guide/sysctl/kernel.rst).',
-    next: 'Find the function that it waits in, and other tasks that wait there. The one task with a different stack often holds the lock.',
-    deeper: 'kdump-mem stacks --state D',
+    next: 'kdump-mem blocked names the lock and its owner. If the lock has no recorded owner, the one task with a different stack often holds it.',
+    deeper: 'kdump-mem blocked -v',
   },
   deadlock: {
     means:
@@ -74,7 +74,7 @@ export const FINDINGS: Explanations<FindingCode> = {
       'Tasks in uninterruptible sleep (state D) in one function. One or two that wait for a disk are normal. Many in one function wait for each other, or for something that does not respond.',
     known:
       'States and stacks of all tasks (task_struct.__state, ORC or frame records). Tasks that are frozen (__refrigerator) are left out.',
-    next: 'Read the stack: the caller of schedule() and of the lock functions shows what the task waits for. Then find the lock holder.',
+    next: 'kdump-mem blocked names the lock and its owner. Otherwise read the stack: the caller of schedule() and of the lock functions shows what the task waits for.',
     deeper: 'kdump-mem stacks --state D',
   },
   'oom-kill': {
@@ -98,7 +98,7 @@ export const FINDINGS: Explanations<FindingCode> = {
       'The kernel detected an invalid write, a double free or a use after free. Later failures may be consequences, and other answers from this dump may be wrong.',
     known:
       'Log lines of the checks in mm/slub.c (slub_debug), lib/list_debug.c, lib/refcount.c, mm/kasan and mm/memory.c.',
-    next: 'Start with the first such line, not the last. Reproduce it with slub_debug=FZPU or KASAN. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).',
+    next: 'Start with the first such line, not the last. In a dump, kdump-mem whatis identifies its addresses, and kdump-mem refs finds what refers to them. Reproduce it with slub_debug=FZPU or KASAN. Suspect out-of-tree modules first, then the RAM (is there a hardware-error finding?).',
     deeper: 'kdump-mem log',
   },
   'hardware-error': {
@@ -150,7 +150,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     means: 'kmemleak found memory that was allocated and that no pointer references any more.',
     known:
       'Reports of mm/kmemleak.c (Documentation/dev-tools/kmemleak.rst). A few are false positives: pointers stored in another form.',
-    next: 'The backtrace of the report is that of the allocation. `kdump-mem leaks` measures allocations that are not freed, by call site.',
+    next: 'The backtrace of the report is that of the allocation. `kdump-mem leaks` measures allocations that are not freed, by call site; `kdump-mem memory --unreachable` lists them in a dump.',
     deeper: 'kdump-mem leaks',
   },
   'uninitialized-value': {
@@ -235,8 +235,8 @@ export const FINDINGS: Explanations<FindingCode> = {
       'Pages are allocated but not attributed to any owner by a walk, a flag or a counter. Most were allocated by a driver with alloc_pages(), such as one for graphics, storage or a hypervisor.',
     known:
       'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md).',
-    next: 'Check their orders and the loaded modules. On a running machine boot with page_owner=on, or read /proc/allocinfo.',
-    deeper: 'kdump-mem memory -v',
+    next: 'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. On a running machine boot with page_owner=on: kdump-mem memory --by site then lists the allocation sites.',
+    deeper: 'kdump-mem memory --unattributed',
   },
   'low-memory': {
     means:
@@ -329,7 +329,7 @@ export const FINDINGS: Explanations<FindingCode> = {
       'Slab caches that cannot be reclaimed use a large share of memory. Often one cache leaks, or a program makes the kernel hold many objects.',
     known:
       'SUnreclaim of /proc/meminfo, and /proc/slabinfo for the largest caches; in a dump the category slab-unreclaimable.',
-    next: 'Check whether the largest cache grows, and record its call sites.',
+    next: 'Check whether the largest cache grows, and record its call sites. In a dump, kdump-mem refs --cache NAME finds what refers to its objects.',
     deeper: 'kdump-mem leaks',
   },
   'kernel-stacks': {

@@ -140,8 +140,8 @@ export class BlockFinder {
         ? placed(where, category)
         : placed('reused', category);
     }
-    const { address, slotSize } = block.cache;
-    if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== 0n)
+    const { address, slotSize, pad } = block.cache;
+    if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== BigInt(pad))
       return placed('reused', category);
     const slab = this.#slabOf(block.frame, address, slotSize);
     const isInUse = this.#slots.isInUse({ cache: address, object: place, slab });

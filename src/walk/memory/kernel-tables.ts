@@ -274,26 +274,26 @@ function privateSpace(
     const mm = name === 'efi_mm' ? symbol : kernel.read(symbol, 8).getBigUint64(0, true);
     return mm === 0n ? 0n : memory.read(mm).pointer('pgd');
   } catch (error) {
-    const isExtract = kernel.physical?.isExtract === true;
-    if (isExtract && error instanceof ReadError && error.code === 'filtered') return 0n;
+    if (isFiltered(kernel, error)) return 0n;
     throw error;
   }
 }
 
 /**
- * Frames of the tables below the top one that map 1 GiB and more per entry (PUD, P4D). Older kernels do not mark
+ * Frames of the tables below a top one that map 1 GiB and more per entry (PUD, P4D). Older kernels do not mark
  * them as page tables (no pagetable_pud_ctor, include/linux/mm.h).
  *
  * @param address of the top table, which may be an object within a page (arm64)
+ * @param least levels below the lowest wanted table
  * @throws {ReadError} after all others, if one cannot be read
  */
-export function* upperTables(kernel: Kernel, { address }: PageDirectory): Generator<number> {
+export function* upperTables(kernel: Kernel, address: bigint, least = 2): Generator<number> {
   const found: number[] = [];
   let lost: ReadError | undefined;
   kernel.userPages?.(address, {
     table: (frame, levelsBelow) => {
-      if (levelsBelow >= 2) found.push(frame);
-      return levelsBelow >= 2;
+      if (levelsBelow >= least) found.push(frame);
+      return levelsBelow >= Math.max(1, least);
     },
     page: () => undefined,
     absent: () => undefined,
@@ -303,5 +303,30 @@ export function* upperTables(kernel: Kernel, { address }: PageDirectory): Genera
   });
   // The first one is the top table.
   yield* found.slice(1);
-  if (lost) throw lost;
+  if (lost && !isFiltered(kernel, lost)) throw lost;
+}
+
+/**
+ * Frames of the tables by which processes map the entry code of the kernel (KPTI), which no task has and the kernel
+ * does not mark. Their top table is in the image: behind that of the kernel (x86, kernel_to_user_pgdp), or two pages
+ * before it (arm64, TRAMP_SWAPPER_OFFSET).
+ *
+ * @throws as upperTables
+ */
+export function* entryTables(kernel: Kernel): Generator<number> {
+  const { arch, pageSize } = kernel.facts;
+  const top = kernel.symbol('swapper_pg_dir');
+  if (top === undefined) return;
+  if (arch === 'arm64') yield* upperTables(kernel, top - BigInt(2 * pageSize), 0);
+  const own = kernel.symbolAt?.(top + BigInt(pageSize));
+  // The second half is for addresses of the kernel. Kernels without KPTI have one page.
+  if (arch === 'x86_64' && own?.offset === pageSize)
+    yield* upperTables(kernel, top + BigInt(1.5 * pageSize), 0);
+}
+
+/** Whether an extract did not keep some memory. */
+function isFiltered(kernel: Kernel, error: unknown): boolean {
+  return (
+    kernel.physical?.isExtract === true && error instanceof ReadError && error.code === 'filtered'
+  );
 }

@@ -12,6 +12,8 @@ export interface SlabCache {
   readonly address: bigint;
   /** Bytes of a slot (`kmem_cache.size`). */
   readonly slotSize: number;
+  /** Bytes of a slot before the object: a red zone (slub_debug=Z). */
+  readonly pad: number;
 }
 
 const RECIPROCAL = ['reciprocal_size.m', 'reciprocal_size.sh2'] as const;
@@ -19,6 +21,8 @@ const RECIPROCAL = ['reciprocal_size.m', 'reciprocal_size.sh2'] as const;
 /** Slab caches of the pages found, by number. */
 export class SlabCaches {
   readonly #size;
+  /** Extracts of others than debug kernels lack it. */
+  readonly #pad: StructReader<'red_left_pad'> | undefined;
   /** Multiplier for division by the slot size, which a cache stores since 5.9 (reciprocal_value). */
   readonly #reciprocal: StructReader<(typeof RECIPROCAL)[number]> | undefined;
   readonly #caches: SlabCache[] = [];
@@ -26,6 +30,7 @@ export class SlabCaches {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#size = new StructReader(kernel, 'kmem_cache', ['size']);
+    this.#pad = StructReader.ifPresent(kernel, 'kmem_cache', ['red_left_pad']);
     this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
       ? new StructReader(kernel, 'kmem_cache', RECIPROCAL)
       : undefined;
@@ -49,7 +54,8 @@ export class SlabCaches {
     if (!sound || !this.#isSlotSize(address, slotSize)) {
       throw damaged(`the slab cache at ${hex(address)} claims slots of ${slotSize} bytes`);
     }
-    return this.#caches.push({ address, slotSize }) - 1;
+    const pad = readOrNot(() => this.#pad?.read(address))?.number('red_left_pad') ?? 0;
+    return this.#caches.push({ address, slotSize, pad }) - 1;
   }
 
   #isSlotSize(cache: bigint, size: number): boolean {

@@ -10,7 +10,7 @@ test('explain tells of a code what it is, how it is known, and what to do', asyn
     /^hung-task \(Findings of kdump-mem triage\)\n {2}Meaning {3}A task was in uninterruptible sleep/,
   );
   expect(stdout).toContain('\n  Source    khungtaskd');
-  expect(stdout).toContain('\n  Next      kdump-mem stacks --state D --vmcore FILE # or --live\n');
+  expect(stdout).toContain('\n  Next      kdump-mem blocked -v --vmcore FILE # or --live\n');
 });
 
 test('a code that there is not is one line, with its neighbours', async () => {

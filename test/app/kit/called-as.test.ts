@@ -61,7 +61,7 @@ describe('the next command is printed as this one was called', () => {
       'kdump-mem: unknown code nothing-like-it. List all codes: ./kdump-mem explain',
     );
     expect((await run('explain', 'hung-task')).stdout).toContain(
-      '\n  Next      ./kdump-mem stacks --state D',
+      '\n  Next      ./kdump-mem blocked -v',
     );
     expect((await run('explain', 'hung-task', '--json')).stdout).not.toContain('./kdump-mem');
   });

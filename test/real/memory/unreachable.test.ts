@@ -31,53 +31,57 @@ const find = (kernel: NativeKernel): Promise<UnreachableAnswer> =>
 /** Whether a word is in the array of free objects of a cache (`struct slab_sheaf`). */
 function isInSheaf(kernel: NativeKernel, physical: number, cache: string | null): boolean {
   const sheaf = StructReader.ifPresent(kernel, 'slab_sheaf', ['cache']);
-  const address = kernel.pages.addressOfFrame(Math.floor(physical / 4096))!;
+  const { pageSize } = kernel.facts;
+  const address = kernel.pages.addressOfFrame(Math.floor(physical / pageSize))!;
   const { object } = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings()).of(
-    address + BigInt(physical % 4096),
+    address + BigInt(physical % pageSize),
   );
   if (!sheaf || object?.kind !== 'slab-object') return false;
   return new SlabCacheNames(kernel).of(sheaf.read(object.start).pointer('cache')).name === cache;
 }
 
-describe.each(LAB_KERNELS)('a machine of %s without leaks', (name) => {
-  const { elf } = labDump(name);
+describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+  'a machine of %s without leaks',
+  (name) => {
+    const { elf } = labDump(name);
 
-  test('each allocation that is not reached has a known reason, and no word refers to it', async () => {
-    const kernel = openNative({ files: [elf] });
-    const found = await find(kernel);
-    expect(found).toMatchObject({ complete: true, warnings: [], undecided: 0, unreadBytes: 0 });
-    expect(found.searched.allocations).toBeGreaterThan(30_000);
-    expect(found.groups.filter(({ reason }) => reason === null)).toEqual([]);
-    expect(found.unreachable).toEqual({ allocations: 0, bytes: 0 });
-    expect(found.explained?.bytes).toBeLessThan(400_000);
+    test('each allocation that is not reached has a known reason, and no word refers to it', async () => {
+      const kernel = openNative({ files: [elf] });
+      const found = await find(kernel);
+      expect(found).toMatchObject({ complete: true, warnings: [], undecided: 0, unreadBytes: 0 });
+      expect(found.searched.allocations).toBeGreaterThan(30_000);
+      expect(found.groups.filter(({ reason }) => reason === null)).toEqual([]);
+      expect(found.unreachable).toEqual({ allocations: 0, bytes: 0 });
+      expect(found.explained?.bytes).toBeLessThan(400_000);
 
-    // Words of the dump with the address of a byte of one, or of its struct page, by a program of its own.
-    const stride = BigInt(kernel.struct('page')!.size);
-    const ranges = found.groups
-      .filter(({ referencedBy }) => referencedBy === 'nothing')
-      .flatMap(({ kind, name: cache, size, examples }) =>
-        examples.flatMap((start) => {
-          const page = kernel.pages.pageOf(start)!;
-          const own = { cache, start, end: start + BigInt(size) };
-          return kind === 'pages' ? [own, { cache, start: page, end: page + stride }] : [own];
-        }),
+      // Words of the dump with the address of a byte of one, or of its struct page, by a program of its own.
+      const stride = BigInt(kernel.struct('page')!.size);
+      const ranges = found.groups
+        .filter(({ referencedBy }) => referencedBy === 'nothing')
+        .flatMap(({ kind, name: cache, size, examples }) =>
+          examples.flatMap((start) => {
+            const page = kernel.pages.pageOf(start)!;
+            const own = { cache, start, end: start + BigInt(size) };
+            return kind === 'pages' ? [own, { cache, start: page, end: page + stride }] : [own];
+          }),
+        );
+      const input = JSON.stringify(
+        ranges.map(({ start, end }) => [start.toString(16), end.toString(16)]),
       );
-    const input = JSON.stringify(
-      ranges.map(({ start, end }) => [start.toString(16), end.toString(16)]),
-    );
-    const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], { input });
-    const words = JSON.parse(printed.toString()) as Word[];
-    const others = words.filter(([number, physical]) => {
-      const { start, end, cache } = ranges[number]!;
-      const isIn = [start, end - 1n].map((at) => kernel.physicalOf(at) ?? -1);
-      const isOwn = physical >= isIn[0]! && physical <= isIn[1]!;
-      return !isOwn && !isInSheaf(kernel, physical, cache);
+      const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], { input });
+      const words = JSON.parse(printed.toString()) as Word[];
+      const others = words.filter(([number, physical]) => {
+        const { start, end, cache } = ranges[number]!;
+        const isIn = [start, end - 1n].map((at) => kernel.physicalOf(at) ?? -1);
+        const isOwn = physical >= isIn[0]! && physical <= isIn[1]!;
+        return !isOwn && !isInSheaf(kernel, physical, cache);
+      });
+      kernel.close();
+      expect(ranges.length).toBeGreaterThan(7);
+      expect(others).toEqual([]);
     });
-    kernel.close();
-    expect(ranges.length).toBeGreaterThan(7);
-    expect(others).toEqual([]);
-  });
-});
+  },
+);
 
 describe('a damaged dump', () => {
   const { elf } = labDump('6.12');

@@ -1,4 +1,5 @@
-"""Targets of a dump, and every word of its memory that points to one, word by word: JSON on stdout."""
+"""Targets of a dump, and every word of its memory that points to one, word by word, with the state of the slab object that
+it is in: JSON on stdout."""
 
 import bisect
 import json
@@ -10,15 +11,19 @@ from array import array
 sys.path.insert(0, os.path.join(os.environ["LAB_PARTS"], "..", "..", "test", "support", "drgn-modules"))
 
 from drgn import FaultError, cast  # noqa: E402
+from drgn.helpers.linux.cpumask import for_each_possible_cpu  # noqa: E402
 from drgn.helpers.linux.mm import (  # noqa: E402
     PageSlab,
     PageTail,
+    compound_head,
     compound_order,
     for_each_vmap_area,
     page_to_virt,
     pfn_to_page,
+    phys_to_page,
 )
 from drgn.helpers.linux.pid import for_each_task  # noqa: E402
+from drgn.helpers.linux.sched import idle_task  # noqa: E402
 from drgn.helpers.linux.slab import slab_object_info  # noqa: E402
 from ram import ram  # noqa: E402
 
@@ -35,17 +40,17 @@ def objects(prog, first, end):
             info = slab_object_info(prog, page_to_virt(page) + random.randrange(4096))
         except FaultError:
             continue
-        # drgn reads padding behind the last object as another one.
-        if info and info.allocated and index_of(info) < info.slab.objects.value_():
+        if info and info.allocated and is_object(info):
             found.append(info.address)
     for address in dict.fromkeys(found):
         cache = slab_object_info(prog, address).slab_cache
         yield {"kind": "object", "address": address, "bytes": cache.object_size.value_()}
 
 
-def index_of(info):
+def is_object(info):
+    """drgn reads padding behind the last object as another one, and a red zone before the first."""
     start = page_to_virt(cast("struct page *", info.slab)).value_()
-    return (info.address - start) // info.slab_cache.size.value_()
+    return 0 <= (info.address - start) // info.slab_cache.size.value_() < info.slab.objects.value_()
 
 
 def pages(prog, first, end):
@@ -80,10 +85,15 @@ def caller(prog, area):
 
 
 def areas(prog):
-    stacks = {task.stack.value_() for task in for_each_task(prog)}
+    idle = [idle_task(prog, cpu) for cpu in for_each_possible_cpu(prog)]
+    stacks = {task.stack.value_() for task in [*for_each_task(prog), *idle]}
     found = [area for area in for_each_vmap_area(prog) if area.vm and area.va_start.value_() not in stacks]
-    # An address in a module is part of a symbol.
+    # An address in a module is part of a symbol, and one in the image, which is an area on arm64.
     found = [area for area in found if not caller(prog, area).startswith(OF_MODULES)]
+    # _end may be absolute, and not where KASLR placed the kernel.
+    ends = [prog.symbol(name).address for name in ("__bss_start", "__bss_stop")]
+    image = range(prog.symbol("_text").address, max(ends))
+    found = [area for area in found if area.va_start.value_() not in image]
     for area in random.sample(found, 10):
         start, end = area.va_start.value_(), area.va_end.value_()
         yield {"kind": "area", "address": start, "bytes": end - start}
@@ -122,8 +132,20 @@ def search(prog, targets):
                 if word < last:
                     into = word - first
                     form = form or ("pointer" if into == 0 else "tagged" if into < 8 else "interior")
-                    found.append([index, at + 8 * number, form])
+                    found.append([index, at + 8 * number, form, state(prog, at + 8 * number)])
     return found
+
+
+def state(prog, physical):
+    """Whether the slab object at a physical address is allocated; None where there is none."""
+    page = phys_to_page(prog, physical)
+    try:
+        if not PageSlab(compound_head(page)):
+            return None
+        info = slab_object_info(prog, page_to_virt(page) + physical % prog["PAGE_SIZE"].value_())
+    except FaultError:
+        return None
+    return info.allocated if info and is_object(info) else None
 
 
 def main(prog):
