@@ -1,15 +1,13 @@
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildOwnKernel, OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
+import { OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { whatisSchema } from '../../../../src/answers/whatis/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
 import { labKernel } from '../../../support/lab.js';
-import { jsonInGuest } from '../../live/live-guest.js';
 import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
 import {
   AREAS,
@@ -43,8 +41,6 @@ const vmcore = join(folder, 'elf.vmcore');
 let guest: LeakGuest;
 let truth: Truth;
 let answer: MemoryJson;
-/** The same of the running kernel, just before the dump. */
-let live: MemoryJson;
 /** Two readings of each text just before the dump. */
 const texts = new Map<Copy, readonly string[]>();
 
@@ -52,11 +48,7 @@ const ask = (...args: readonly string[]) =>
   kdumpMem(...args, '--vmcore', vmcore, '--types', labKernel(OWN_KERNEL).vmlinux, '--json');
 
 beforeAll(async () => {
-  buildOwnKernel();
-  // The kernel has no BTF of its own.
-  const btf = join(folder, 'btf');
-  execFileSync('pahole', [`--btf_encode_detached=${btf}`, labKernel(OWN_KERNEL).vmlinux]);
-  guest = await bootOwnKernel(REMEMBERS, [{ path: '/btf', from: btf }]);
+  guest = await bootOwnKernel(REMEMBERS);
   await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
   await guest.load(8);
   await guest.go();
@@ -69,8 +61,6 @@ beforeAll(async () => {
     timeoutMs: MOST_MS,
   });
   truth = await guest.truth();
-  const command = 'memory --by site --live --types /btf';
-  live = memorySchema.parse(await jsonInGuest(guest.guest, command, MOST_MS));
   await guest.guest.pause();
   await guest.guest.dump('elf', vmcore);
   await guest.guest.resume();
@@ -92,8 +82,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-function source(name: Source['source'], from = answer): Source {
-  const found = from.sites?.find((one) => one.source === name);
+function source(name: Source['source']): Source {
+  const found = answer.sites?.find((one) => one.source === name);
   if (found?.state !== 'on') throw new Error(`${name} is ${found?.state}: ${found?.why}`);
   return found;
 }
@@ -205,7 +195,7 @@ function ours(copy: Copy): Sums {
   }
 }
 
-describe('a kernel that notes allocations', () => {
+describe('a dump of a kernel that notes allocations', () => {
   // Both readings are made by processes, which hold the same memory at each, and none at the dump.
   test.each(NAMES)('%s: sites that stand still hold what the kernel says', (name) => {
     const [before, after] = (texts.get(name) ?? []).map(READ[name]);
@@ -233,10 +223,7 @@ describe('a kernel that notes allocations', () => {
     if (name === 'kmalloc-1k' || name === 'vmallocinfo') expect(wrong).toEqual([]);
   });
 
-  test.each([
-    ['a dump', () => answer],
-    ['the running kernel', () => live],
-  ])('of %s: what the module holds is named, to the byte', (_, answerOf) => {
+  test('what the module holds is named, to the byte', () => {
     const kinds: readonly (readonly [Source['source'], readonly Kind[]])[] = [
       ['page-owner', KINDS_IN.page_owner],
       ['allocation-tags', KINDS_IN.allocinfo],
@@ -245,7 +232,7 @@ describe('a kernel that notes allocations', () => {
     ];
     for (const [name, functions] of kinds)
       for (const kind of functions) {
-        const sites = source(name, answerOf()).sites.filter(({ frames }) => {
+        const sites = source(name).sites.filter(({ frames }) => {
           const symbols = frames.slice(0, 8).map(({ symbol }) => symbol);
           return symbols.includes(kind) && !symbols.includes('allocate_slab');
         });
@@ -255,9 +242,7 @@ describe('a kernel that notes allocations', () => {
         const modules = sites.map(({ frames }) => frames.find(({ module }) => module)?.module);
         expect(new Set(modules)).toEqual(new Set(['leak']));
       }
-    const [first] = source('page-owner', answerOf()).modules.filter(
-      ({ module }) => module !== null,
-    );
+    const [first] = source('page-owner').modules.filter(({ module }) => module !== null);
     expect(first?.module).toBe('leak');
   });
 
