@@ -1,4 +1,4 @@
-// Records real crash sessions for test/kernel/crash/recording.test.ts: every question put to crash
+// Records real crash sessions for test/kernel/crash/session.test.ts: every question put to crash
 // and its answer, and the figures that came of it.
 //
 //   npm run build && scripts/lab up 6.1 && node scripts/record-crash.mjs
@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { accountProcess } from '../dist/account/skb.js';
 import { skbProcessJson } from '../dist/answers/skb/json.js';
 import { openCrash } from '../dist/kernel/crash/open.js';
-import { recordSession } from '../dist/kernel/crash/recording.js';
+import { recordSession } from '../dist/kernel/crash/session.js';
 
 const lab = process.env.KDUMP_MEM_LAB ?? '.lab';
 for (const version of ['5.10', '6.1', '6.12']) {

@@ -21,7 +21,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     known:
       'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure accessed through a NULL pointer.',
     next: 'Check the function and offset at RIP or pc in the log, and out-of-tree modules in the stack trace. Search the fixes of newer kernels for this function.',
-    deeper: 'kdump-mem log --baseline -1m',
+    deeper: 'kdump-mem log --since -1m',
   },
   'soft-lockup': {
     means:

@@ -95,7 +95,9 @@ test('titles name the host, its kernel and the time', () => {
   expect(of('procs')).toMatch(new RegExp(`^Processes of web-7, Linux 6\\.12\\.[\\w.+-]+${time}`));
   expect(of('diff')).toMatch(new RegExp(`^Changes of web-7, Linux 6\\.12\\.[\\w.+-]+${time}`));
   // A copy of a file names no machine.
-  expect(of('leaks')).toBe('Kernel memory that is not freed');
+  expect(of('leaks')).toBe(
+    'Kernel memory that is not freed, page_owner-1.txt, page_owner-2.txt (host not recorded)',
+  );
 });
 
 test('a page has each process of the JSON', async () => {
