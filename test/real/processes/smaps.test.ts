@@ -194,17 +194,18 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       // Before 6.3 it is in the second struct page.
       const inHead = large?.offset ?? page.size + memberOf(page, 'compound_mapcount').offset;
       const own = memberOf(page, '_mapcount').offset;
-      const found = new Map<string, bigint>();
-      for (const { pgd, processes } of addressSpaces(kernel)) {
+      const found = new Map<string, { address: bigint; running: boolean }>();
+      for (const { pgd, processes, running } of addressSpaces(kernel)) {
         const comm = processes[0]?.comm;
         kernel.userPages(pgd, {
           page: (_page, pages, frame) => {
             const address = kernel.pages.pageOfFrame(frame);
             const at = address + BigInt(memberOf(page, 'mapping').offset);
             const mapping = kernel.read(at, 8).getUint8(0) & 3;
-            if (comm === 'merged' && mapping === 3) found.set('merged', address + BigInt(own));
+            if (comm === 'merged' && mapping === 3)
+              found.set('merged', { address: address + BigInt(own), running });
             if (comm === 'takeuser' && mapping === 1 && pages > 1)
-              found.set('large', address + BigInt(inHead));
+              found.set('large', { address: address + BigInt(inHead), running });
           },
           table: () => {},
           absent: () => {},
@@ -212,7 +213,10 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
         });
       }
       expect([...found.keys()].toSorted()).toEqual(['large', 'merged']);
-      for (const address of found.values())
+      // A process that was running may have been amid mapping a page: fewer mappings than counted are no contradiction.
+      const judged = [...found.values()].filter(({ running }) => !running);
+      expect(judged.length).toBeGreaterThan(0);
+      for (const { address } of judged)
         for (const [by, message] of [
           [1, 'pages have fewer mappings than their _mapcount'],
           [-1, 'pages have more mappings than their _mapcount'],
