@@ -72,14 +72,14 @@ const LACKING: readonly (readonly [check: HostCheckName, file: RegExp, hides: st
  * Reports files that a capture lacks and that no check has missed: a check does not read what it has no reason
  * to read.
  *
- * @param lacking each as `PATH: REASON`
+ * @param lacking their messages are `PATH: REASON`
  */
-export function missCaptured(host: HostReader, lacking: readonly string[]): void {
+export function missCaptured(host: HostReader, lacking: readonly HostError[]): void {
   for (const [check, file, hides] of LACKING) {
-    const [first, ...others] = lacking.filter((path) => file.test(path));
+    const [first, ...others] = lacking.filter(({ message }) => file.test(message));
     if (first === undefined || host.unread.some((one) => one.check === check)) continue;
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
-    host.miss(check, hides, new HostError('denied', `${first}${more}`));
+    host.miss(check, hides, new HostError(first.code, `${first.message}${more}`));
   }
 }
 

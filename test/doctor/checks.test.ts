@@ -190,7 +190,7 @@ test('as text: one line per check, and for a failure the commands that need it a
   const checks = examine({ ...whole, run: () => null });
   const text = doctorText(checks, 'kdump-mem 1.2.3', null);
   expect(text).toMatch(
-    /^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 features work here; the others are optional \(see below\)\.$/m,
+    /^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 features work here; see below for the others\.$/m,
   );
   expect(text).toContain('missing  ss          ss not found in PATH\n');
   expect(text).toContain('ss: used by skcheck, kdump-mem procs --live --sockets.\n  Without it: ');

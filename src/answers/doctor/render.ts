@@ -30,7 +30,7 @@ export function doctorText(
 ): string {
   const good = checks.filter(({ state }) => state === 'works');
   const bad = checks.filter(({ state }) => state !== 'works');
-  const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} features work here${bad.length === 0 ? '.' : '; the others are optional (see below).'}`;
+  const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} features work here${bad.length === 0 ? '.' : '; see below for the others.'}`;
   const rows = checks.flatMap(({ code, state, found }) =>
     hanging(`${state.padEnd(7)}  ${code.padEnd(10)}  `, escapeText(found), width),
   );

@@ -36,8 +36,8 @@ interface FailedReads {
 }
 
 /**
- * Warnings for people: more than three failed reads for one reason are one line, at the place of the first. JSON lists
- * them one by one.
+ * Warnings for people: more than three failed reads for one reason are one line, at the place of the first. JSON has up
+ * to three of each kind, as they were collected.
  */
 export function summarized(warnings: readonly Said[]): Said[] {
   const shown: Said[] = [];
@@ -76,15 +76,15 @@ function summaryOf({ code, several, messages, dropped }: FailedReads): Said[] {
     const place =
       /^(.+?)(?: at 0x[0-9a-f]+)?: 0x/.exec(message)?.[1] ??
       / part of ([\w ]+) at 0x/.exec(message)?.[1];
-    if (!named && place)
-      places.set(place.replace(/\d.*/, ''), places.get(place.replace(/\d.*/, '')) ?? place);
+    const kind = place?.replace(/\d.*/, '');
+    if (!named && place && kind !== undefined && !places.has(kind)) places.set(kind, place);
   }
   const some = [...places.values()].slice(0, MOST_PLACES).join(', ');
   const what = [...categories].join(', ');
   return [
     {
       code,
-      message: `incomplete: ${what && `${what}: `}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MOST_PLACES ? ' and others' : ''}`}. --json lists them`,
+      message: `incomplete: ${what && `${what}: `}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MOST_PLACES ? ' and others' : ''}`}. --json has examples of each`,
     },
   ];
 }

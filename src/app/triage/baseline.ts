@@ -50,7 +50,8 @@ export function changesSince(
   const [then, now] = [before.memory.tree, memory].map((tree) => new Map(leavesOf(tree)));
   const growth = GROWING.flatMap((category) => {
     const [beforeBytes, bytes] = [then?.get(category), now?.get(category)];
-    if (beforeBytes === undefined || bytes === undefined) return [];
+    if (beforeBytes === undefined || bytes === undefined)
+      throw why(`${category} is not in the breakdown of both`);
     const grownBytes = bytes - beforeBytes;
     if (grownBytes < Math.max(MIN_GROWTH, GROWTH_SHARE * memory.bytes)) return [];
     const figures = { category, grownBytes, beforeBytes, bytes, share: grownBytes / memory.bytes };

@@ -127,7 +127,7 @@ async function triageOf(
   }: Omit<HostParts, 'release' | 'pageSize' | 'found' | 'reader'> & {
     readonly sockets: boolean;
     /** Files that a capture lacks. */
-    readonly unread: readonly string[];
+    readonly unread: readonly HostError[];
     readonly since: string | undefined;
   },
 ): Promise<HostTriage> {
@@ -138,9 +138,7 @@ async function triageOf(
     ...hostFindings(reader),
     ...pipeFindings(reader, known),
     ...(await hostSockets(reader, sockets)),
-    ...(since === undefined || typeof memory === 'string'
-      ? []
-      : await sinceBaseline(reader, since, parts.of.taken, memory)),
+    ...(since === undefined ? [] : await sinceBaseline(reader, since, parts.of.taken, memory)),
   ];
   missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
@@ -152,12 +150,13 @@ async function sinceBaseline(
   reader: HostReader,
   since: string,
   at: Date | null,
-  memory: MemoryAnswer,
+  memory: MemoryAnswer | string,
 ): Promise<Finding[]> {
   const baseline = await (await import('../diff/inputs.js')).readInput(since);
-  return reader.run('baseline', 'growth since the baseline', () =>
-    changesSince(baseline, hostOrigin(reader.source, at), memory),
-  );
+  return reader.run('baseline', 'growth since the baseline', () => {
+    if (typeof memory === 'string') throw new HostError('unreadable', memory);
+    return changesSince(baseline, hostOrigin(reader.source, at), memory);
+  });
 }
 
 async function print(

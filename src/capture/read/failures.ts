@@ -45,10 +45,12 @@ export class CapturedFailures {
     return this.#failures.get(path)?.why === 'gone';
   }
 
-  /** Files that existed but could not be read completely, each as `PATH: REASON`. */
-  unread(): readonly string[] {
+  /** Files that existed but could not be read completely; the message is `PATH: REASON`. */
+  unread(): readonly HostError[] {
     return [...this.#failures].flatMap(([path, { why }]) =>
-      why === 'gone' || why === 'absent' ? [] : [`${path}: ${REASONS[why]}`],
+      why === 'gone' || why === 'absent'
+        ? []
+        : [new HostError(CODES[why], `${path}: ${REASONS[why]}`)],
     );
   }
 

@@ -130,8 +130,8 @@ export class CapturedHost implements HostSource {
     for (const lines of last?.lines ?? []) for (const path of lines.paths()) this.#note(path);
   }
 
-  /** Files that the captured host had and that could not be read completely, each as `PATH: REASON`. */
-  unread(): readonly string[] {
+  /** Files that the captured host had and that could not be read completely; the message is `PATH: REASON`. */
+  unread(): readonly HostError[] {
     return this.#failures.unread();
   }
 

@@ -55,6 +55,8 @@ export class SlabCaches {
       throw damaged(`the slab cache at ${hex(address)} claims slots of ${slotSize} bytes`);
     }
     const pad = readOrNot(() => this.#pad?.read(address))?.number('red_left_pad') ?? 0;
+    if (pad < 0 || pad >= slotSize)
+      throw damaged(`the slab cache at ${hex(address)} claims a red zone of ${pad} bytes`);
     return this.#caches.push({ address, slotSize, pad }) - 1;
   }
 

@@ -44,6 +44,12 @@ const RCU =
 /** Functions that wait until a work item has run. */
 const FLUSHES = /^(__)?flush_work\b/;
 
+/**
+ * Bits of a queued work item, whose data is a pointer to its pool_workqueue: WORK_STRUCT_PENDING, WORK_STRUCT_PWQ
+ * (include/linux/workqueue.h).
+ */
+const QUEUED = 5n;
+
 /** Maximum number of tasks that flush one work item. */
 const MOST_BARRIERS = 1024;
 
@@ -167,12 +173,10 @@ export class WaitFinder {
   #work(task: Task, completion: bigint): Wait | undefined {
     const barrier = StructReader.ifPresent(this.#kernel, 'wq_barrier', ['work', 'done', 'task']);
     const item = StructReader.ifPresent(this.#kernel, 'work_struct', [
-      'entry',
-      'entry.prev',
-      'func',
+      ...(['data.counter', 'entry', 'entry.prev', 'func'] as const),
     ]);
     const worker = StructReader.ifPresent(this.#kernel, 'worker', [
-      ...(['scheduled', 'current_work', 'task'] as const),
+      ...(['scheduled', 'current_work', 'current_func', 'task'] as const),
     ]);
     if (!barrier || !item || !worker) return undefined;
     const own = barrier.readContainer(completion, 'done');
@@ -183,14 +187,47 @@ export class WaitFinder {
     for (const at of listNodes(this.#kernel, node)) {
       const found = readOrNot(() => worker.readContainer(at, 'scheduled'));
       const [by, runs] = [found?.pointer('task') ?? 0n, found?.pointer('current_work') ?? 0n];
-      if (runs !== 0n && this.#isTask(by)) return { kind: 'work', address: runs, owner: by };
+      if (!found || runs === 0n || !this.#isTask(by)) continue;
+      const { address } = found;
+      const odd = [
+        // A work item has its function where a worker has it.
+        ...(runs !== address && item.read(runs).pointer('func') === found.pointer('current_func')
+          ? []
+          : ['function']),
+        ...((this.#workerOf(by) ?? address) === address ? [] : ['task']),
+      ];
+      for (const what of odd)
+        this.#warnings.add(
+          'corrupt',
+          `worker at ${hex(address)}, which runs the work item at ${hex(runs)}: another ${what} is recorded elsewhere`,
+        );
+      return { kind: 'work', address: runs, owner: by };
     }
     // Other barriers for the same item stand between.
     let before = item.read(work);
     for (let passed = 0; passed < MOST_BARRIERS && before.pointer('func') === marker; passed++)
       before = item.readContainer(before.pointer('entry.prev'), 'entry');
-    if (before.pointer('func') === marker) return undefined;
-    return { kind: 'work', address: before.address };
+    const data = before.pointer('data.counter');
+    if ((data & QUEUED) === QUEUED && data >> 63n === 1n)
+      return { kind: 'work', address: before.address };
+    this.#warnings.add(
+      'corrupt',
+      `pid ${task.pid} waits for a work item, but its barrier at ${hex(work)} is behind none, and on no worker’s list`,
+    );
+    return undefined;
+  }
+
+  /**
+   * The `struct worker` that a worker thread records (kthread_data, kernel/kthread.c). Before 5.17 set_child_tid was the
+   * pointer to `struct kthread`.
+   */
+  #workerOf(task: bigint): bigint | undefined {
+    const data = StructReader.ifPresent(this.#kernel, 'kthread', ['data']);
+    const now = StructReader.ifPresent(this.#kernel, 'task_struct', ['worker_private']);
+    const old = StructReader.ifPresent(this.#kernel, 'task_struct', ['set_child_tid']);
+    const kthread =
+      now?.read(task).pointer('worker_private') ?? old?.read(task).pointer('set_child_tid');
+    return kthread === undefined ? undefined : data?.read(kthread).pointer('data');
   }
 
   #isTask(address: bigint): boolean {

@@ -3,6 +3,7 @@ import type { SocketEstimate } from '../../../src/account/memory/answer.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
+import { unattributedText } from '../../../src/answers/memory/unattributed/render.js';
 import { answerOf } from './answer.js';
 
 const PAGE = 4096;
@@ -71,4 +72,44 @@ test('an estimate of socket queues has its bounds, and never hides unreadable so
   expect(text(lost)).not.toContain('\u001b');
   expect(text({ ...lost, sockets: 0, low: 0 })).toContain('Socket queues: unknown. Not all');
   expect(text({ sockets: 0, low: 0, likely: 0, atMost: 0 })).not.toContain('Socket queues');
+});
+
+test('only little unattributed memory is called normal, however large the machine', () => {
+  const { kernel } = answerOf({ 'free-buddy': 256 });
+  const [MIB, GIB] = [2 ** 20, 2 ** 30];
+  const of = (bytes: number) =>
+    unattributedText(
+      {
+        kernel: kernel!,
+        bytes,
+        blocks: 2,
+        unreferencedBlocks: 1,
+        unreferencedBytes: PAGE,
+        ramBytes: 1024 * GIB,
+        scannedBytes: 1024 * GIB,
+        groups: [
+          {
+            order: 0,
+            holder: null,
+            content: 'zero',
+            blocks: 1,
+            bytes: PAGE,
+            references: 0,
+            first: 0xffff_8880_0000_1000n,
+            ports: [],
+          },
+        ],
+        complete: true,
+        warnings: [],
+      },
+      { limit: 20, width: null },
+      '--vmcore dump',
+    );
+  expect(of(MIB)).toContain(
+    'Kernel memory refers to 1 of them (1020 KiB): they are in use. Nothing refers to the other 1 (4.00 KiB)',
+  );
+  expect(of(MIB)).toContain('An idle machine has about 1 MiB.');
+  expect(of(MIB)).not.toContain('Next: ');
+  expect(of(GIB)).not.toContain('idle machine');
+  expect(of(GIB)).toContain('Next: kdump-mem whatis 0xffff888000001000 --vmcore dump');
 });

@@ -30,7 +30,7 @@ describe('failed reads, for people', () => {
     ];
     expect(messages(all)).toEqual([
       torn.message,
-      'incomplete: 1,204 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel): threads of pid 1, pid table and others. --json lists them',
+      'incomplete: 1,204 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel): threads of pid 1, pid table and others. --json has examples of each',
       'the kernel counts 15 sockets, but 12 were found',
     ]);
   });
@@ -40,7 +40,7 @@ describe('failed reads, for people', () => {
       (categories, index) => read(`incomplete: ${categories}`, index),
     );
     expect(messages(all)).toEqual([
-      'incomplete: slab, vmalloc, rings, network-other: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json lists them',
+      'incomplete: slab, vmalloc, rings, network-other: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json has examples of each',
     ]);
   });
 

@@ -11,6 +11,8 @@ import { unreachableSchema } from '../../../src/answers/memory/unreachable/schem
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { type TaskPlace, TaskStacks } from '../../../src/walk/stacks/task-stacks.js';
+import { Warnings } from '../../../src/walk/warnings.js';
 import { kdumpMem } from '../../support/cli.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
@@ -396,6 +398,38 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
             if (essence(found) !== essence(whole))
               expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
           }
+      });
+
+      test('any word by which the worker of a work item is found', () => {
+        const tasks = new Map<number, bigint>();
+        const note = ({ task }: TaskPlace) => {
+          tasks.set(task.pid, task.address);
+          return false;
+        };
+        for (const _ of new TaskStacks(sound, new Warnings()).all(note));
+        const lock = whole.locks.find(({ kind, owner }) => kind === 'work' && owner)!;
+        const [worker, other] = [lock.owner!, lock.waiters[0]!].map(({ pid }) => tasks.get(pid)!);
+        const now = offset('task_struct', 'worker_private');
+        const private_ = worker! + (now < 0n ? offset('task_struct', 'set_child_tid') : now);
+        const data = pointer(private_) + offset('kthread', 'data');
+        const own = pointer(data);
+        const scheduled = own + offset('worker', 'scheduled');
+        const places = [
+          ...['task', 'current_work', 'current_func'].map((name) => own + offset('worker', name)),
+          ...[scheduled, scheduled + 8n, data, private_],
+          lock.address! + offset('work_struct', 'func'),
+        ];
+        let changed = 0;
+        for (const place of places)
+          for (const value of [0n, 8n, other!, own, lock.address!, pointer(place) + 64n]) {
+            if (value === pointer(place)) continue;
+            const found = damaged({ patches: [word(place, value)] });
+            if (essence(found) === essence(whole)) continue;
+            changed++;
+            const told = words(found).filter((each) => !words(whole).includes(each));
+            expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
+          }
+        expect(changed).toBeGreaterThan(3);
       });
 
       test('counts and flags that contradict the waiters', () => {

@@ -63,8 +63,8 @@ function contentWords({ content, ports }: UnattributedGroup): string {
   return `${CONTENT_WORDS[content]}, port${ports.length === 1 ? '' : 's'} ${ports.join(', ')}`;
 }
 
-/** Share of RAM that idle guests of the lab's kernels have unattributed: up to 0.3 %. */
-const NORMAL_SHARE = 0.003;
+/** Idle guests of the lab's kernels have 0.8 to 1.2 MiB unattributed. It does not grow with the machine. */
+const NORMAL_BYTES = 2 * 2 ** 20;
 
 /** A sentence, the groups, and the next command. */
 export function unattributedText(
@@ -83,8 +83,8 @@ export function unattributedText(
     unreferencedBlocks === 0
       ? 'Kernel memory refers to each of them: they are in use.'
       : `${used === 0 ? '' : `Kernel memory refers to ${formatCount(used)} of them (${formatSize(bytes - unreferencedBytes)}): they are in use. `}Nothing refers to ${used === 0 ? 'them' : `the other ${formatCount(unreferencedBlocks)} (${formatSize(unreferencedBytes)})`}: they are leaked, or the kernel or a device knows them by frame number or physical address.`;
-  const isLittle = bytes < NORMAL_SHARE * ramBytes;
-  const normal = isLittle ? ' Idle machines have as much.' : '';
+  const isLittle = bytes < NORMAL_BYTES;
+  const normal = isLittle ? ' An idle machine has about 1 MiB.' : '';
   const headline = `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks. ${blocks === 0 ? '' : `${none}${normal}`}${scanned}`;
   const parts = [wrap(headline, width).join('\n')];
   // A block without a reference may be leaked: it comes before a larger one that has a holder.
