@@ -54,12 +54,12 @@ function processes(here: Machine): Check {
   const space = attempt(code, () => here.readLink('/proc/self/ns/pid'));
   if (refused === undefined && space === ALL_PIDS)
     return { code, state: 'works', found: 'all visible, with PSS and USS' };
-  const alone = listedPids(here).length;
+  const seen = listedPids(here).length;
   const why =
     refused === undefined
       ? 'other pid namespaces are not visible'
       : `mappings of some processes are not readable (${refused.found})`;
-  return { code, state: 'partly', found: `${alone} visible; ${why}` };
+  return { code, state: 'partly', found: `${seen} visible, kernel threads included; ${why}` };
 }
 
 function ss(here: Machine): Check {

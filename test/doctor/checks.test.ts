@@ -74,7 +74,7 @@ describe('failures are reported', () => {
       'processes',
       { readLink: () => 'pid:[4026532201]' },
       'partly',
-      '1 visible; other pid namespaces are not visible',
+      '1 visible, kernel threads included; other pid namespaces are not visible',
     ],
     ['processes', { readLink: denied }, 'partly', 'other pid namespaces are not visible'],
     ['namespaces', { run: () => null }, 'missing', 'nsenter not found in PATH'],

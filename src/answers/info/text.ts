@@ -80,7 +80,7 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
     ],
     [
       'FORMAT',
-      `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy, by kdump-mem extract)')}${packed}${plain}`,
+      `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy by kdump-mem extract; most pages were left out)')}${packed}${plain}`,
     ],
     ['FILTERED', filterText(dump)],
     [
@@ -231,7 +231,10 @@ function limitLines({ limits }: KernelInfo): Line[] {
   if (limits === undefined) return [];
   if (limits.length === 0)
     return [
-      ['UNSUPPORTED', 'none: this kernel’s types have every structure that the commands read'],
+      [
+        'UNSUPPORTED',
+        'nothing in this kernel’s types; the file may still lack data that a command needs',
+      ],
     ];
   return limits.map(
     ({ command, part, why }): Line => [

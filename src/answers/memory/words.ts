@@ -63,7 +63,8 @@ export function anyCategoryWords(name: string): string {
 }
 
 export function ownerWords({ kind, name, pid }: Owner): string {
-  if (kind === 'file' && pid !== undefined) return `${escapeText(name)} (pid ${pid})`;
+  if (kind === 'file')
+    return pid === undefined ? `file ${escapeText(name)}` : `${escapeText(name)} (pid ${pid})`;
   if (kind === 'segment') return `${escapeText(name)} (created by pid ${pid})`;
   return pid === undefined ? escapeText(name) : `pid ${pid} (${escapeText(name)})`;
 }

@@ -46,6 +46,9 @@ export function procsBlocks(
     ...othersWords(answer),
     ...unmappedWords(answer),
     ...excludedWords(answer),
+    ...(groups === undefined && processes.slice(0, limit).some(({ pid }) => pid === 1)
+      ? ['FREED IF KILLED of pid 1 is “-”: the kernel panics if it exits.']
+      : []),
   ];
 }
 
@@ -69,8 +72,18 @@ function mostFreedWords(processes: ChosenProcs['processes']): string {
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
   if ((larger?.rss ?? 0) <= (most.freed ?? 0))
-    return ` Largest by memory freed if killed: ${processName(most)}, at least ${known(most.freed)}.`;
+    return ` Largest by memory freed if killed: ${processName(most)}, at least ${known(most.freed)}${secondWords(processes, most)}.`;
   return ` Killing ${processName(most)} frees at least ${known(most.freed)}, the largest known figure. ${processName(larger!)} has RSS ${known(larger!.rss)}; the amount that killing it frees is unknown.`;
+}
+
+/** The process whose kill frees second most, if it is at least a third of the first. */
+function secondWords(processes: ChosenProcs['processes'], most: ProcessFigures): string {
+  const others = processes.filter((one) => one !== most);
+  const second = largestBy(others, ({ pid, freed }) => (pid === 1 ? null : freed));
+  const freed = second?.freed ?? 0;
+  return second && freed > 0 && freed * 3 >= (most.freed ?? 0)
+    ? `; then ${processName(second)}, ${known(freed)}`
+    : '';
 }
 
 function largestBy(
@@ -98,7 +111,7 @@ function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const sockets =
     network === null
       ? ''
-      : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}${networkEstimated ? '' : ' (unshared ones are in FREED IF KILLED)'}`;
+      : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}`;
   return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
 }
 

@@ -155,7 +155,13 @@ export function holderJson({ source: _, ...holder }: Holder): RefsJson['groups']
 }
 
 /** Names places that are alike: `kmalloc-2k + 0x48`. */
-export function holderWords({ kind, name, offset, member }: Omit<Holder, 'source'>): string {
+export function holderWords({
+  kind,
+  name,
+  offset,
+  member,
+  category,
+}: Omit<Holder, 'source'>): string {
   const named = name === null ? '?' : escapeText(name);
   const at = offset === null ? '' : ` + ${hex(BigInt(offset))}`;
   switch (kind) {
@@ -174,7 +180,7 @@ export function holderWords({ kind, name, offset, member }: Omit<Holder, 'source
     case 'unknown':
       return 'unknown';
     default:
-      return 'other pages';
+      return category === null ? 'other pages' : `pages of “${anyCategoryWords(category)}”`;
   }
 }
 

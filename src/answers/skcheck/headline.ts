@@ -39,24 +39,27 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const stale = listed.filter(isStale);
   const isUncertain = host.samples === 1 || (stale.length === stalled && isLikelyOnly(stale));
   const probably = isUncertain ? 'probably ' : '';
-  const pinned = pinnedWords(totals.pinned);
+  const pinned = (verb: string) => pinnedWords(verb, totals.pinned);
   const [largest] = stale.toSorted(
     (a, b) => b.pinned.likely - a.pinned.likely || freedBytes(b) - freedBytes(a),
   );
   const name = largest && descriptorWords(largest);
   if (stalled === 1)
     return name === undefined
-      ? `1 of ${of} is ${probably}not being read and pins ${pinned}.`
-      : `1 of ${of} is ${probably}not being read: ${name}. It pins ${pinned}.`;
+      ? `1 of ${of} is ${probably}not being read. It ${pinned('pins')}.`
+      : `1 of ${of} is ${probably}not being read: ${name}. It ${pinned('pins')}.`;
+  const { worstOwner } = totals;
+  if (worstOwner?.sockets === stalled)
+    return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked). Together they ${pinned('pin')}.`;
   const first =
     name === undefined ? '' : ` The largest is ${name}${ownerWords(totals, largest?.pid ?? null)}.`;
-  return `${formatCount(stalled)} of ${of} are ${probably}not being read and pin ${pinned}.${first}`;
+  return `${formatCount(stalled)} of ${of} are ${probably}not being read. Together they ${pinned('pin')}.${first}`;
 }
 
-/** Names the process that holds most of them. @param pid holder of the largest */
-function ownerWords({ worstOwner, stalled }: SkcheckReport['totals'], pid: number | null): string {
+/** Names the process that holds several of them. @param pid holder of the largest */
+function ownerWords({ worstOwner }: SkcheckReport['totals'], pid: number | null): string {
   if (!worstOwner || worstOwner.sockets < 2) return '';
-  const count = worstOwner.sockets === stalled ? 'all' : formatCount(worstOwner.sockets);
+  const count = formatCount(worstOwner.sockets);
   return worstOwner.pid === pid
     ? `, which holds ${count} of them`
     : `; ${processWords(worstOwner.pid, worstOwner.comm)} holds ${count} of them`;
@@ -82,14 +85,15 @@ function descriptorWords(socket: SkcheckSocket): string {
 /** Reports memory pinned by local peers of stalled readers, and names the peer, or the process with most of them. */
 function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
   if (localPeers.sockets === 0) return [];
-  const pinned = pinnedWords(localPeers.pinned);
   if (localPeers.sockets > 1)
     return [
-      `The send queues of their ${formatCount(localPeers.sockets)} local peers pin ${pinned}.${mostOfPeers(sockets)}`,
+      `The send queues of their ${formatCount(localPeers.sockets)} local peers ${pinnedWords('pin', localPeers.pinned)} in addition.${mostOfPeers(sockets)}`,
     ];
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
-  return [`The send queue of its local peer${name} pins ${pinned}.`];
+  return [
+    `The send queue of its local peer${name} ${pinnedWords('pins', localPeers.pinned)} in addition.`,
+  ];
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
@@ -111,16 +115,16 @@ function mostOfPeers(sockets: readonly SkcheckSocket[]): string {
 }
 
 /**
- * Returns `127 KiB to 4.69 MiB, likely 129 KiB`; the upper bound is omitted if unknown. If it is far above, none
- * is likely: `at least 614 KiB, at most 249 MiB (charged: 875 KiB)`.
+ * Returns `pin about 129 KiB (127 KiB to 4.69 MiB)`; without an upper bound `(at least 127 KiB)`. If the bound is
+ * far above, no estimate: `pin between 614 KiB and 249 MiB (the kernel charges 875 KiB)`.
  */
-function pinnedWords(pinned: SkcheckReport['totals']['pinned']): string {
+function pinnedWords(verb: string, pinned: SkcheckReport['totals']['pinned']): string {
   const { low, likely, atMost } = pinned;
+  const [from, about] = [low, likely].map(formatSize);
   if (isDoubtful(pinned) && atMost !== null)
-    return `at least ${formatSize(low)}, at most ${formatSize(atMost)} (charged: ${formatSize(likely)})`;
-  const range =
-    atMost === null ? `at least ${formatSize(low)}` : `${formatSize(low)} to ${formatSize(atMost)}`;
-  return `${range}, likely ${formatSize(likely)}`;
+    return `${verb} between ${from} and ${formatSize(atMost)} (the kernel charges ${about})`;
+  if (atMost === low) return `${verb} ${about}`;
+  return `${verb} about ${about} (${atMost === null ? `at least ${from}` : `${from} to ${formatSize(atMost)}`})`;
 }
 
 /** Returns the host and time of a capture. */
@@ -155,16 +159,17 @@ function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): s
   return words;
 }
 
-/** Counts the verdicts of other sockets; senders may include a peer of a stalled reader. */
-function othersOf({ totals: { verdicts, localPeers } }: SkcheckReport): string {
+/** Counts the verdicts of other sockets; senders may include peers of stalled readers. */
+function othersOf({ totals: { verdicts, localPeers }, sockets }: SkcheckReport): string {
+  const peers = new Set(sockets.flatMap(({ localPeer }) => localPeer?.inode ?? []));
+  const senders = sockets.filter(
+    ({ inode, stalled }) => stalled.verdict === 'stalled-sender' && peers.has(inode),
+  ).length;
   const counts = OTHERS.flatMap((code) => {
     const count = verdicts[code] ?? 0;
-    const senders =
-      localPeers.sockets === 1 && count === 1
-        ? ' (probably the local peer)'
-        : ' (local peers included)';
-    const peers = code === 'stalled-sender' && localPeers.sockets > 0 ? senders : '';
-    return count === 0 ? [] : [`${formatCount(count)} ${code}${peers}`];
+    const included = senders === count ? ' (these local peers)' : ' (local peers included)';
+    const words = code === 'stalled-sender' && localPeers.sockets > 0 ? included : '';
+    return count === 0 ? [] : [`${formatCount(count)} ${code}${words}`];
   });
   return counts.length === 0 ? '' : `Other verdicts: ${counts.join(', ')}`;
 }
@@ -197,26 +202,21 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   const listener = fdWords(own.flatMap((each) => (each.via === 'accept-queue' ? each.fds : [])));
   const how =
     unaccepted === 0
-      ? `reads or closes ${fds || 'its sockets'}, or exits`
+      ? `reads ${fds || 'its sockets'}`
       : unaccepted === owner.sockets
-        ? `accepts and reads its pending connections, closes its listener${listener && ` (${listener})`}, or exits`
-        : `reads or closes ${fds || 'its sockets'}, accepts and reads its pending connections, or exits`;
+        ? `accepts and reads its pending connections${listener && ` (listener ${listener})`}`
+        : `reads ${fds || 'its sockets'}, and accepts and reads its pending connections`;
   const lines = owner.stopped
     ? [
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
-    : [`${share} is freed when ${process} ${how}.`];
+    : [
+        `${share} is freed when ${process} ${how}. Closing the sockets or killing the process frees it too, but discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ' and resets the connections' : ''}.`,
+      ];
   if (owner.localPeers > 0) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
-    const names = [
-      ...new Set(sockets.flatMap((each) => (each.pid === pid ? peerWords(each) : []))),
-    ];
-    const first =
-      names.length === 0
-        ? ''
-        : `: ${names.slice(0, MOST_NAMED).join(', ')}${names.length > MOST_NAMED ? ' and others' : ''}`;
     lines.push(
-      `That is about ${sizes[0]} in its ${owner.sockets === 1 ? 'socket' : 'sockets'} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}${first}.`,
+      `That is about ${sizes[0]} in its ${owner.sockets === 1 ? 'socket' : 'sockets'} and about ${sizes[1]} in the send ${owner.localPeers === 1 ? 'queue of its local peer' : `queues of ${formatCount(owner.localPeers)} local peers`}.`,
     );
   }
   if (owner.shared > 0)
@@ -245,14 +245,17 @@ const MUCH_TIMES = 10;
  * pin a 32 KiB block (docs/estimates.md), which is not visible from user space; the only bound is the memory
  * outside all counters.
  */
-export function doubtsOf({ totals, bounds, host }: SkcheckReport): string[] {
+export function doubtsOf({ totals, bounds, host }: SkcheckReport, verbose: boolean): string[] {
   if (totals.stalled === 0 || !isDoubtful(totals.pinned)) return [];
   const counts =
     host.source === 'capture'
       ? 'A vmcore has the exact figure.'
-      : 'skcheck --exact counts the pinned pages, as root and if the kernel has /proc/kcore.';
+      : 'skcheck --exact counts the pinned pages (as root, on a kernel with /proc/kcore).';
+  const bound = verbose
+    ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
+    : '';
   return [
-    `The sockets are charged ${formatSize(totals.pinned.likely)}. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine ${formatSize(bounds.unplacedBytes)} is in no counter: sockets may hold part of it, or none. ${counts}`,
+    `PINNED may be too low: a packet can pin a block that is larger than its charge, and no counter in /proc includes that.${bound} ${counts}`,
   ];
 }
 

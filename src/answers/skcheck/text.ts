@@ -62,7 +62,7 @@ export function skcheckPage(
     );
     const end = fit([
       ...adviceOf(report),
-      ...doubtsOf(report),
+      ...doubtsOf(report, verbose),
       ...restOf(report.groups.count, rows.length, GROUP_NAMES[report.groups.by]),
       groupLegendOf(heading),
       ...(note === undefined ? [] : [note]),
@@ -84,7 +84,7 @@ export function skcheckPage(
   ]);
   const end = fit([
     ...adviceOf(report),
-    ...doubtsOf(report),
+    ...doubtsOf(report, verbose),
     ...restOf(report.sockets.length, listed.length, 'sockets'),
     ...legendOf({ ...report, sockets: listed }, { verbose, heading: table.heading }),
     ...(table.note === undefined ? [] : [table.note]),

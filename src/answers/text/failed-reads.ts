@@ -1,4 +1,5 @@
 import { NOT_KEPT, READ_ERROR_WORDS } from '../../base/errors.js';
+import { anyCategoryWords } from '../memory/words.js';
 import { formatCount } from './size.js';
 
 /** What several failed reads have in common, by the words of one: NOT_KEPT is a kind of `filtered`. */
@@ -53,7 +54,7 @@ export function summarized(warnings: readonly Said[]): Said[] {
     const several = FAILED_READS.find(([one]) => message.includes(one))?.[1];
     if (several === undefined) {
       last = undefined;
-      shown.push(warning);
+      shown.push({ code, message: named(message) });
       continue;
     }
     last = groups.get(several) ?? { code, several, at: shown.length, messages: [], dropped: 0 };
@@ -67,24 +68,40 @@ export function summarized(warnings: readonly Said[]): Said[] {
 
 function summaryOf({ code, several, messages, dropped }: FailedReads): Said[] {
   const all = messages.length + dropped;
-  if (all <= MOST_LISTED) return messages.map((message) => ({ code, message }));
+  if (all <= MOST_LISTED) return messages.map((message) => ({ code, message: named(message) }));
   const categories = new Set<string>();
   const places = new Map<string, string>();
   for (const message of messages) {
-    const named = /^incomplete: ([a-z, -]+)(?=: )/.exec(message)?.[1];
-    for (const category of named?.split(', ') ?? []) categories.add(category);
+    const listed = CATEGORIES.exec(message)?.[1];
+    for (const category of listed?.split(', ') ?? []) categories.add(category);
     const place =
       /^(.+?)(?: at 0x[0-9a-f]+)?: 0x/.exec(message)?.[1] ??
       / part of ([\w ]+) at 0x/.exec(message)?.[1];
     const kind = place?.replace(/\d.*/, '');
-    if (!named && place && kind !== undefined && !places.has(kind)) places.set(kind, place);
+    if (!listed && place && kind !== undefined && !places.has(kind)) places.set(kind, place);
   }
   const some = [...places.values()].slice(0, MOST_PLACES).join(', ');
-  const what = [...categories].join(', ');
+  const what = categoriesWords([...categories]);
   return [
     {
       code,
-      message: `incomplete: ${what && `${what}: `}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MOST_PLACES ? ' and others' : ''}`}. --json has examples of each`,
+      message: `incomplete: ${what}${formatCount(all)} parts of kernel memory that this answer needs ${several}${some && `: ${some}${all > MOST_PLACES ? ' and others' : ''}`}. --json has examples of each`,
     },
   ];
+}
+
+/** Codes of categories at the start of a warning. */
+const CATEGORIES = /^incomplete: ([a-z, -]+): /;
+
+/** The warning with the printed names of the categories that it names by their codes. */
+function named(message: string): string {
+  const listed = CATEGORIES.exec(message)?.[1];
+  if (listed === undefined) return message;
+  return message.replace(CATEGORIES, () => `incomplete: ${categoriesWords(listed.split(', '))}`);
+}
+
+function categoriesWords(codes: readonly string[]): string {
+  if (codes.length === 0) return '';
+  const noun = codes.length === 1 ? 'category' : 'categories';
+  return `${noun} “${codes.map(anyCategoryWords).join('”, “')}”: `;
 }

@@ -12,6 +12,7 @@ import type { HostTriageJson } from './schema.js';
 import {
   conclusionLines,
   findingLines,
+  notesWords,
   severeWords,
   type TriageTextOptions,
   treeLines,
@@ -89,8 +90,6 @@ function checkedWords(checked: readonly HostCheckName[]): string {
   return [...main, `${others} more`].join(', ');
 }
 
-const NOTES_ONLY = 'Nothing critical, no warning; only notes.';
-
 /** Host, kernel, time, number of findings; escaped. */
 export function hostSummary({
   of,
@@ -100,10 +99,10 @@ export function hostSummary({
   checked,
   unread,
 }: HostTriage): string {
-  const notes = findings.length > 0 ? NOTES_ONLY : undefined;
+  const notes = notesWords(findings);
   const found =
     severeWords(findings, complete) ??
-    notes ??
+    (notes === undefined ? undefined : `${notes}.`) ??
     (complete && unread.length === 0
       ? `No problems found. Checked: ${checkedWords(checked)}.`
       : `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`);

@@ -13,6 +13,7 @@ import { causesShape, findingSchema, triageSchema } from './schema.js';
 import {
   conclusionLines,
   findingLines,
+  notesWords,
   severeWords,
   type TriageTextOptions,
   treeLines,
@@ -84,8 +85,7 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
 export function foundWords({ logs, findings, rules, complete }: TextTriage): string {
   const logsWords = logs.length > 1 ? 'the logs are' : 'the log is';
   const silenced = rules?.silenced.length ? ' except those silenced by rules' : '';
-  const none =
-    findings.length > 0 ? 'Nothing critical, no warning; only notes' : `No findings${silenced}`;
+  const none = notesWords(findings) ?? `No findings${silenced}`;
   return (
     severeWords(findings, complete) ??
     (complete ? `${none}.` : `${none}, but ${logsWords} incomplete.`)

@@ -95,7 +95,7 @@ export function summary(answer: TriageAnswer): string {
       ? 'No problems found.'
       : answer.rules?.silenced.length
         ? 'No findings except those silenced by rules.'
-        : 'No findings, but some checks could not be completed.');
+        : 'No findings, but some data could not be read (see below).');
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
 }
 
@@ -107,7 +107,14 @@ export function severeWords(findings: readonly Finding[], complete: boolean): st
   if (!grave && !wrong) return undefined;
   const parts = [`${grave} critical`, `${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`];
   if (complete) return `${parts.join(', ')}.`;
-  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: some checks could not be completed.`;
+  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: some data could not be read (see below).`;
+}
+
+/** The number of findings if none is critical or a warning; undefined: there is none at all. */
+export function notesWords(findings: readonly Finding[]): string | undefined {
+  const count = findings.length;
+  if (count === 0) return undefined;
+  return `No critical findings or warnings, ${count} ${count === 1 ? 'note' : 'notes'}`;
 }
 
 /** Nothing is silenced, unknown or missing. */
@@ -188,7 +195,11 @@ export function treeLines(
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
     const relation =
-      tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : undefined;
+      tree.relation && above
+        ? `${RELATIONS[tree.relation]} [${above.code}].`
+        : tree.below.some((below) => below.relation === 'follows')
+          ? 'Cause of the findings indented below.'
+          : undefined;
     const lines = linesOf(tree.finding, { ...options, relation });
     if (options.verbose)
       for (const { finding } of others) lines.push('', ...linesOf(finding, options));

@@ -97,8 +97,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       ? []
       : [
           of.freedIfKilledBytes === null
-            ? 'How much killing the process would free is unknown.'
-            : `Killing the process would free at least ${size(of.freedIfKilledBytes)}.`,
+            ? 'Freed if the process is killed: unknown.'
+            : `Freed if the process is killed: at least ${size(of.freedIfKilledBytes)}.`,
         ]),
   ],
   'queued-data-of-machine': (of) =>

@@ -57,9 +57,9 @@ test('the first line is about the stalled sockets and their process, the second 
   };
   const [first, second] = formatSkcheckText({ ...whole, totals }).split('\n');
   expect(first).toMatch(
-    /^3 of .* and pin 4\.00 MiB to 4\.00 MiB, likely 4\.00 MiB\. The largest is fd \d+ of pid 8 \(app\), which holds 2 of them\.$/,
+    /^3 of .*\. Together they pin 4\.00 MiB\. The largest is fd \d+ of pid 8 \(app\), which holds 2 of them\.$/,
   );
-  expect(second).toMatch(/local peer.* pins 1\.00 GiB to 1\.00 GiB/);
+  expect(second).toMatch(/local peer.* pins 1\.00 GiB in addition\./);
 });
 
 test('namespaces that could not be entered are named, with what is missing', async () => {

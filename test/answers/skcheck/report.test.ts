@@ -177,7 +177,7 @@ describe('text', () => {
   test('says the most important thing first', async () => {
     const [headline] = formatSkcheckText(await report()).split('\n');
     expect(headline).toMatch(
-      /^3 of 4 sockets are not being read and pin at least [\d.]+ MiB, likely [\d.]+ MiB\. The largest is tcp \[2001:.* \(owner unknown\)\.$/,
+      /^3 of 4 sockets are not being read\. Together they pin about [\d.]+ MiB \(at least [\d.]+ MiB\)\. The largest is tcp \[2001:.* \(owner unknown\)\.$/,
     );
   });
 
@@ -185,36 +185,42 @@ describe('text', () => {
     const { totals, ...object } = await report();
     const pinned = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 22, atMost: 2 ** 22 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
-      /are not being read and pin 1\.00 MiB to 4\.00 MiB, likely 2\.00 MiB\. The largest/,
+      /are not being read\. Together they pin about 2\.00 MiB \(1\.00 MiB to 4\.00 MiB\)\. The largest/,
     );
     const far = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 26, atMost: 2 ** 26 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned: far } })).toMatch(
-      /and pin at least 1\.00 MiB, at most 64\.0 MiB \(charged: 2\.00 MiB\)\. The largest/,
+      /they pin between 1\.00 MiB and 64\.0 MiB \(the kernel charges 2\.00 MiB\)\. The largest/,
     );
   });
 
   test('what is likely is not all that it may be: that is said where it is much', async () => {
     const { totals, host, ...object } = await report();
     const unplacedBytes = 169 * 2 ** 20;
-    const text = (likely: number, high: number, more = {}) =>
-      formatSkcheckText({
-        ...object,
-        host: { ...host, ...more },
-        bounds: { ...object.bounds, unplacedBytes },
-        totals: { ...totals, pinned: { low: 1, likely, high, atMost: null } },
-      });
+    const text = (likely: number, high: number, more = {}, verbose = false) =>
+      formatSkcheckText(
+        {
+          ...object,
+          host: { ...host, ...more },
+          bounds: { ...object.bounds, unplacedBytes },
+          totals: { ...totals, pinned: { low: 1, likely, high, atMost: null } },
+        },
+        { verbose },
+      );
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\nThe sockets are charged 7.00 MiB. A packet can pin a block that is larger than its charge, and no counter in /proc includes that. On this machine 169 MiB is in no counter: sockets may hold part of it, or none. skcheck --exact counts the pinned pages, as root and if the kernel has /proc/kcore.\n',
+      '\nPINNED may be too low: a packet can pin a block that is larger than its charge, and no counter in /proc includes that. skcheck --exact counts the pinned pages (as root, on a kernel with /proc/kcore).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
-      '169 MiB is in no counter: sockets may hold part of it, or none. A vmcore has the exact figure.\n',
+      'includes that. A vmcore has the exact figure.\n',
+    );
+    expect(text(7 * MIB, 178 * MIB, {}, true)).toContain(
+      'The upper bound is the 169 MiB of this machine that no kernel counter includes, per-CPU free lists among them.',
     );
     for (const [likely, high] of [
       [7 * MIB, 69 * MIB],
       [1024, 31 * MIB],
     ] as const)
-      expect(text(likely, high)).not.toContain('The sockets are charged');
+      expect(text(likely, high)).not.toContain('PINNED may be too low');
   });
 
   test.each([80, 100, 160])('keeps to %d columns, and uses them', async (width) => {

@@ -40,7 +40,7 @@ describe('failed reads, for people', () => {
       (categories, index) => read(`incomplete: ${categories}`, index),
     );
     expect(messages(all)).toEqual([
-      'incomplete: slab, vmalloc, rings, network-other: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json has examples of each',
+      'incomplete: categories “slab”, “vmalloc”, “trace and I/O rings”, “network: other”: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json has examples of each',
     ]);
   });
 
