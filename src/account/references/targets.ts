@@ -3,6 +3,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { looseBlocks } from '../../walk/memory/loose-blocks.js';
+import { alignedBlock } from '../../walk/pages/block.js';
 import { PageReader } from '../../walk/pages/pages.js';
 import { ChildCaches, SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import { SlabScan } from '../../walk/pages/slab-scan.js';
@@ -130,5 +131,40 @@ export class TargetFinder {
     const { pageSize } = this.#kernel.facts;
     for (const { frame, frames } of looseBlocks(this.#kernel, ledger.framesOf(category)))
       this.#targets.add({ start: frame * pageSize, length: frames * pageSize, complete: true });
+  }
+}
+
+/**
+ * Finds pages that may be part of the allocation of the pages before them: alloc_pages_exact makes single pages of a
+ * block (split_page, mm/page_alloc.c), and only the first has a pointer. Frames are passed in ascending order.
+ */
+export class SplitBlocks {
+  readonly #isTable: (frame: number) => boolean;
+  #next = -1;
+  #end = 0;
+
+  /** @param isTable whether a frame is part of a hash table of the kernel */
+  constructor(isTable: (frame: number) => boolean) {
+    this.#isTable = isTable;
+  }
+
+  /** Notes a page to which something refers. @param exactly a pointer to its first byte exists */
+  referenced(frame: number, exactly: boolean): void {
+    // A referenced page within the block may be one of its pages, too.
+    if (frame >= this.#end || frame !== this.#next)
+      this.#end = exactly ? frame + alignedBlock(frame) : frame;
+    this.#next = frame + 1;
+  }
+
+  /** Whether a page to which nothing refers may be part of the allocation before it. */
+  follows(frame: number): boolean {
+    if (frame !== this.#next && this.#isTable(frame - 1)) {
+      let first = frame - 1;
+      while (this.#isTable(first - 1)) first--;
+      [this.#next, this.#end] = [frame, first + alignedBlock(first)];
+    }
+    if (frame !== this.#next || frame >= this.#end) return false;
+    this.#next++;
+    return true;
   }
 }

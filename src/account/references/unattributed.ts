@@ -11,7 +11,7 @@ import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import type { Holder } from './holders.js';
 import { findReferences, NO_GROUP } from './references.js';
 import { needDump, type ProgressOf } from './search.js';
-import { TargetFinder } from './targets.js';
+import { SplitBlocks, TargetFinder } from './targets.js';
 
 /** Unattributed blocks of pages that are alike. */
 export interface UnattributedGroup {
@@ -20,6 +20,8 @@ export interface UnattributedGroup {
   /** What refers to the blocks; null: no reference from the kernel's memory was found. */
   readonly holder: Holder | null;
   readonly content: ContentKind;
+  /** Nothing refers to them, but they may be part of the allocation of the pages before them ({@link SplitBlocks}). */
+  readonly followsBlock: boolean;
   blocks: number;
   bytes: number;
   /** Number of references from the kernel's memory to all blocks. */
@@ -37,6 +39,8 @@ export interface UnattributedAnswer {
   readonly blocks: number;
   readonly unreferencedBlocks: number;
   readonly unreferencedBytes: number;
+  /** Those of the unreferenced bytes that may be part of the allocation of the pages before them. */
+  readonly followsBlockBytes: number;
   /** Largest first. */
   readonly groups: readonly UnattributedGroup[];
   readonly ramBytes: number;
@@ -72,24 +76,37 @@ export async function describeUnattributed(
   const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
   const contents = new Contents(kernel);
   const groups = new Map<string, Group>();
-  const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0 };
+  const sums = {
+    bytes: 0,
+    unread: 0,
+    unreferencedBlocks: 0,
+    unreferencedBytes: 0,
+    followsBlockBytes: 0,
+  };
   const numbers = new Map<Holder, number>();
   const { pageSize } = kernel.facts;
+  const split = new SplitBlocks((frame) => identifier.categoryOf(frame) === 'tables');
   const reading = progress('reading unattributed pages');
   for (let number = 0; number < targets.size; number++) {
     reading(number / targets.size);
-    const { length } = targets.at(number);
+    const target = targets.at(number);
+    const { length } = target;
     const address = targets.addressOf(kernel, number);
     const { kind, ports, unread } = contents.of(address, length);
     const at = found.holderOf[number]!;
-    const holder = at === NO_GROUP ? null : found.groups[at]!.holder;
+    const referring = at === NO_GROUP ? null : found.groups[at]!;
+    const holder = referring && referring.holder;
+    const frame = 'start' in target && length === pageSize ? target.start / pageSize : -1;
+    if (frame >= 0 && referring) split.referenced(frame, referring.forms.pointer > 0);
+    const followsBlock = frame >= 0 && !referring && split.follows(frame);
     if (holder !== null && !numbers.has(holder)) numbers.set(holder, numbers.size);
     const order = Math.ceil(Math.log2(length / pageSize));
-    const key = `${order} ${kind} ${holder === null ? '' : numbers.get(holder)}`;
+    const key = `${order} ${kind} ${holder === null ? followsBlock : numbers.get(holder)}`;
     const group: Group = groups.get(key) ?? {
       order,
       holder,
       content: kind,
+      followsBlock,
       blocks: 0,
       bytes: 0,
       references: 0,
@@ -106,6 +123,7 @@ export async function describeUnattributed(
     if (holder !== null) continue;
     sums.unreferencedBlocks++;
     sums.unreferencedBytes += length;
+    if (followsBlock) sums.followsBlockBytes += length;
   }
   if (sums.unread > 0)
     warnings.add('unreadable', `${sums.unread} bytes of unattributed pages cannot be read`);
@@ -115,6 +133,7 @@ export async function describeUnattributed(
     blocks: targets.size,
     unreferencedBlocks: sums.unreferencedBlocks,
     unreferencedBytes: sums.unreferencedBytes,
+    followsBlockBytes: sums.followsBlockBytes,
     groups: [...groups.values()]
       .map((group) => ({ ...group, ports: mostFrequent(group.ports) }))
       .toSorted((a, b) => b.bytes - a.bytes || b.references - a.references),

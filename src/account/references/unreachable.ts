@@ -5,7 +5,6 @@ import { PageExtensions } from '../../walk/allocations/page-extensions.js';
 import type { ContentKind } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { readOrNot } from '../../walk/named-read.js';
-import { alignedBlock } from '../../walk/pages/block.js';
 import { passOver } from '../../walk/references/memory-pass.js';
 import {
   FORMS,
@@ -22,6 +21,7 @@ import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
 import { Unread } from './references.js';
 import { needDump, type ProgressOf } from './search.js';
+import { SplitBlocks } from './targets.js';
 import { Contents } from './unattributed.js';
 
 /**
@@ -256,26 +256,13 @@ class Marking {
 
   #splitPages(): Set<number> {
     const split = new Set<number>();
-    let end = 0;
-    let next = -1;
+    const blocks = new SplitBlocks((frame) => this.#all.isTable(frame));
     for (let number = 0; number < this.#all.targets.size; number++) {
       const frame = this.#all.singlePage(number);
       if (frame < 0) continue;
-      if (this.graph.states[number] === REACHED) {
-        // A reached page within the block may be one of its pages, too.
-        if (frame >= end || frame !== next)
-          end = this.#exact[number] === 1 ? frame + alignedBlock(frame) : frame;
-        next = frame + 1;
-        continue;
-      }
-      if (frame !== next && this.#all.isTable(frame - 1)) {
-        let first = frame - 1;
-        while (this.#all.isTable(first - 1)) first--;
-        [next, end] = [frame, first + alignedBlock(first)];
-      }
-      if (frame !== next || frame >= end) continue;
-      split.add(number);
-      next++;
+      if (this.graph.states[number] === REACHED)
+        blocks.referenced(frame, this.#exact[number] === 1);
+      else if (blocks.follows(frame)) split.add(number);
     }
     return split;
   }

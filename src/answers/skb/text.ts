@@ -226,19 +226,21 @@ function isBusy({ skbs, pinnedBytes }: Figures): boolean {
 function queuesTable({ queues, total }: SkbAnswer, width: number | null): string {
   const all = Object.entries(queues);
   const shown = all.filter(([, figures]) => isBusy(figures) || !figures.complete);
-  const empty = all.filter((queue) => !shown.includes(queue)).map(([name]) => name);
+  const empty = all.filter((queue) => !shown.includes(queue)).map(([name]) => queueWords(name));
   if (shown.length === 0) return said(`Empty queues: ${empty.join(', ')}.`, width);
   const busy = shown.filter(([, figures]) => isBusy(figures));
   const rows = busy.length > 1 ? [...shown, ['total', total] as const] : shown;
   const orders = Object.entries(total.orders)
     .filter(([, pages]) => pages > 0)
     .map(([order]) => order);
+  // The headline names the only order, and BLOCKS counts it.
+  const columns = orders.length === 1 && orders[0] !== 'unknown' ? [] : orders;
   type Row = readonly [name: string, figures: Figures];
   const table = renderTable<Row>(
     [
-      { heading: 'QUEUE', value: ([name]) => name },
+      { heading: 'QUEUE', value: ([name]) => queueWords(name) },
       ...figureColumns<Row>(([, figures]) => figures),
-      ...orders.map(
+      ...columns.map(
         (order): Column<Row> => ({
           heading: order === 'unknown' ? 'ORDER ?' : `ORDER ${order}`,
           value: ([, figures]) => formatCount(figures.orders[order] ?? 0),
@@ -265,11 +267,16 @@ function queuesTable({ queues, total }: SkbAnswer, width: number | null): string
   return empty.length === 0 ? table : `${table}\n${said(none, width)}`;
 }
 
+/** `outOfOrder` in words. */
+function queueWords(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
 function skbsTable(skbs: NonNullable<SocketAccount['skbs']>, width: number | null): string {
   type Row = { readonly queue: string; readonly skb: Skb };
   return renderTable<Row>(
     [
-      { heading: 'QUEUE', value: ({ queue }) => queue },
+      { heading: 'QUEUE', value: ({ queue }) => queueWords(queue) },
       { heading: 'SKB', value: ({ skb }) => hex(skb.address) },
       { heading: 'PAYLOAD', value: ({ skb }) => formatCount(skb.length), align: 'right' },
       { heading: 'TRUESIZE', value: ({ skb }) => formatCount(skb.truesize), align: 'right' },

@@ -31,7 +31,7 @@ export function killingText(
   const why = reasonsOf(freed).join(', ');
   const about = low < high && formatSize(low) === formatSize(high) ? 'about ' : '';
   const range = low === 0 ? `up to ${formatSize(high)}` : `${about}${rangeOf(low, high)}`;
-  return `${killing} ${range} of socket memory.${why === '' ? '' : ` Of this, some may stay allocated: ${why}.`}${kept}`;
+  return `${killing} ${range} of socket memory.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
 }
 
 /** A cell of the table of processes. */

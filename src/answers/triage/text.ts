@@ -95,7 +95,7 @@ export function summary(answer: TriageAnswer): string {
       ? 'No problems found.'
       : answer.rules?.silenced.length
         ? 'No findings except those silenced by rules.'
-        : 'No findings, but some data could not be read (see below).');
+        : 'No findings, but the data is incomplete (see below).');
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
 }
 
@@ -107,7 +107,7 @@ export function severeWords(findings: readonly Finding[], complete: boolean): st
   if (!grave && !wrong) return undefined;
   const parts = [`${grave} critical`, `${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`];
   if (complete) return `${parts.join(', ')}.`;
-  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: some data could not be read (see below).`;
+  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: the data is incomplete (see below).`;
 }
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */

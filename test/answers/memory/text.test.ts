@@ -77,7 +77,7 @@ test('an estimate of socket queues has its bounds, and never hides unreadable so
 test('only little unattributed memory is called normal, however large the machine', () => {
   const { kernel } = answerOf({ 'free-buddy': 256 });
   const [MIB, GIB] = [2 ** 20, 2 ** 30];
-  const of = (bytes: number) =>
+  const of = (bytes: number, followsBlockBytes = 0) =>
     unattributedText(
       {
         kernel: kernel!,
@@ -85,6 +85,7 @@ test('only little unattributed memory is called normal, however large the machin
         blocks: 2,
         unreferencedBlocks: 1,
         unreferencedBytes: PAGE,
+        followsBlockBytes,
         ramBytes: 1024 * GIB,
         scannedBytes: 1024 * GIB,
         groups: [
@@ -92,6 +93,7 @@ test('only little unattributed memory is called normal, however large the machin
             order: 0,
             holder: null,
             content: 'zero',
+            followsBlock: followsBlockBytes > 0,
             blocks: 1,
             bytes: PAGE,
             references: 0,
@@ -106,10 +108,12 @@ test('only little unattributed memory is called normal, however large the machin
       '--vmcore dump',
     );
   expect(of(MIB)).toContain(
-    'Kernel memory refers to 1 of them (1020 KiB): they are in use. Nothing refers to the other 1 (4.00 KiB)',
+    '1 (1020 KiB) are in use: kernel memory refers to them. 1 (4.00 KiB) may be leaked: nothing refers to them',
   );
   expect(of(MIB)).toContain('An idle machine has about 1 MiB.');
   expect(of(MIB)).not.toContain('Next: ');
+  expect(of(MIB, PAGE)).toContain('1 (4.00 KiB) are probably in use: each follows a page in use');
+  expect(of(MIB, PAGE)).not.toContain('leaked');
   expect(of(GIB)).not.toContain('idle machine');
   expect(of(GIB)).toContain('Next: kdump-mem whatis 0xffff888000001000 --vmcore dump');
 });

@@ -30,12 +30,12 @@ describe('a kill', () => {
         between: { ...NOTHING, shared: 12 * MIB - 5, peers: 2 * MIB, unsent: 5 },
       }),
       20 * MIB,
-      'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Of this, some may stay allocated: 12.0 MiB that is also held elsewhere, 2.00 MiB of unsent data of peers on this machine.',
+      'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Not certain to be freed: 12.0 MiB that is also held elsewhere, 2.00 MiB of unsent data of peers on this machine.',
     ],
     [
       freed(0, MIB, { between: { ...NOTHING, uncertain: MIB } }),
       MIB,
-      'Killing pid 7 would free up to 1.00 MiB of socket memory. Of this, some may stay allocated: 1.00 MiB of sockets with a reference of unknown origin.',
+      'Killing pid 7 would free up to 1.00 MiB of socket memory. Not certain to be freed: 1.00 MiB of sockets with a reference of unknown origin.',
     ],
     [
       freed(MIB, 2 * MIB, {
@@ -43,7 +43,7 @@ describe('a kill', () => {
         between: { ...NOTHING, pools: MIB },
       }),
       3 * MIB,
-      'Killing pid 7 would free 1.00 MiB to 2.00 MiB of socket memory. Of this, some may stay allocated: 1.00 MiB that the driver’s page pool may keep for new packets. The driver’s page pool keeps 1.00 MiB for new packets.',
+      'Killing pid 7 would free 1.00 MiB to 2.00 MiB of socket memory. Not certain to be freed: 1.00 MiB that the driver’s page pool may keep for new packets. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],
   ])('is told in a sentence, with why there is a range (%#)', (one, pinned, text) => {
     expect(killingText(7, one, pinned, true)).toBe(text);

@@ -106,12 +106,12 @@ test('a long stack is cut with a word, and whole with -v', () => {
 test('what is not there is said', () => {
   expect(text({}, { findings: [] })).toContain('No problems found.');
   expect(text({}, { findings: [], complete: false })).toContain(
-    'No findings, but some data could not be read (see below).',
+    'No findings, but the data is incomplete (see below).',
   );
   const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
   expect(text({}, { findings: [], machine })).toContain('unknown. No findings, but');
   expect(text({}, { complete: false })).toMatch(
-    /1 critical, 1 warning, and possibly more:\s+some data\s+could\s+not\s+be\s+read/,
+    /1 critical, 1 warning, and possibly more:\s+the\s+data\s+is\s+incomplete/,
   );
   expect(text({}, { lost: undefined })).toContain('The kernel log is not available');
   const lost = { overwritten: 12, noRoom: 3 };

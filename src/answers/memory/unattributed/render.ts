@@ -51,7 +51,8 @@ const COLUMNS: readonly Column<UnattributedGroup>[] = [
   { heading: 'ORDER', align: 'right', value: ({ order }) => `${order}` },
   {
     heading: 'REFERENCED FROM',
-    value: ({ holder }) => (holder === null ? 'unreferenced' : holderWords(holder)),
+    value: ({ holder, followsBlock }) =>
+      holder !== null ? holderWords(holder) : followsBlock ? 'pages before it' : 'unreferenced',
     shrinks: { keeps: 'ends', least: 16 },
   },
   { heading: 'CONTENT', value: contentWords, shrinks: { keeps: 'words', least: 12 } },
@@ -66,29 +67,60 @@ function contentWords({ content, ports }: UnattributedGroup): string {
 /** Idle guests of the lab's kernels have 0.8 to 1.2 MiB unattributed. It does not grow with the machine. */
 const NORMAL_BYTES = 2 * 2 ** 20;
 
+/** What refers to the blocks, and what may be lost. */
+function usesWords(answer: UnattributedAnswer): string[] {
+  const { bytes, blocks, unreferencedBytes, unreferencedBlocks, followsBlockBytes } = answer;
+  const following = followsBlockBytes / answer.kernel.pageSize;
+  const lost = unreferencedBlocks - following;
+  const part = (count: number, size: number, verb: string) =>
+    `${formatCount(count)} (${formatSize(size)}) ${verb}`;
+  const used = blocks - unreferencedBlocks;
+  return [
+    ...(used > 0
+      ? [part(used, bytes - unreferencedBytes, 'are in use: kernel memory refers to them.')]
+      : []),
+    ...(following > 0
+      ? [
+          part(
+            following,
+            followsBlockBytes,
+            'are probably in use: each follows a page in use, and may be part of its allocation.',
+          ),
+        ]
+      : []),
+    ...(lost > 0
+      ? [
+          part(
+            lost,
+            unreferencedBytes - followsBlockBytes,
+            'may be leaked: nothing refers to them, unless by frame number or physical address.',
+          ),
+        ]
+      : []),
+  ];
+}
+
 /** A sentence, the groups, and the next command. */
 export function unattributedText(
   answer: UnattributedAnswer,
   { limit, width }: ListOptions,
   source: string,
 ): string {
-  const { groups, bytes, blocks, unreferencedBytes, unreferencedBlocks } = answer;
+  const { groups, bytes, blocks } = answer;
   const { ramBytes, scannedBytes } = answer;
   const scanned =
     scannedBytes === ramBytes
       ? ''
       : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
-  const used = blocks - unreferencedBlocks;
-  const none =
-    unreferencedBlocks === 0
-      ? 'Kernel memory refers to each of them: they are in use.'
-      : `${used === 0 ? '' : `Kernel memory refers to ${formatCount(used)} of them (${formatSize(bytes - unreferencedBytes)}): they are in use. `}Nothing refers to ${used === 0 ? 'them' : `the other ${formatCount(unreferencedBlocks)} (${formatSize(unreferencedBytes)})`}: they are leaked, or the kernel or a device knows them by frame number or physical address.`;
   const isLittle = bytes < NORMAL_BYTES;
-  const normal = isLittle ? ' An idle machine has about 1 MiB.' : '';
-  const headline = `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks. ${blocks === 0 ? '' : `${none}${normal}`}${scanned}`;
-  const parts = [wrap(headline, width).join('\n')];
+  const headline = [
+    `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks.`,
+    ...(isLittle && blocks > 0 ? ['An idle machine has about 1 MiB.'] : []),
+    ...usesWords(answer),
+  ].join(' ');
+  const parts = [wrap(`${headline}${scanned}`, width).join('\n')];
   // A block without a reference may be leaked: it comes before a larger one that has a holder.
-  const first = groups.find(({ holder }) => holder === null) ?? groups[0];
+  const first = groups.find((group) => group.holder === null && !group.followsBlock) ?? groups[0];
   if (first !== undefined) parts.push(renderTable(COLUMNS, groups.slice(0, limit), width));
   if (groups.length > limit)
     parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);

@@ -14,6 +14,8 @@ export const unattributedSchema = z.strictObject({
   /** Blocks to which no reference from the kernel’s memory was found. */
   unreferencedBlocks: count,
   unreferencedBytes: count,
+  /** Those that may be part of the allocation of the pages before them, as alloc_pages_exact makes them. */
+  followsBlockBytes: count,
   /** Blocks that are alike, largest first. */
   groups: z.array(
     z.strictObject({
@@ -27,6 +29,8 @@ export const unattributedSchema = z.strictObject({
       references: count,
       /** What most of their pages contain that are not zero. */
       content: z.enum(CONTENT_KINDS),
+      /** Nothing refers to them, but they may be part of the allocation of the pages before them. */
+      followsBlock: z.boolean(),
       /** Ports in the headers of packets, in most blocks first. */
       ports: z.array(count),
       /** Direct-map address of the first block. */
