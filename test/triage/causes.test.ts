@@ -85,7 +85,7 @@ test('a panic follows from the shortage, that from memory in unread sockets', ()
   });
   const { sentences, trees, next } = concluded(findings, FACTS);
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. When memory ran out, 120 MiB was in no kernel counter; these sockets explain 96 % of it. pid 231 (nightly-batch) used more, 260 MiB (RSS): if this is more than it normally uses, it is a cause too.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. When memory ran out, 120 MiB was in no counter of the OOM report; these sockets explain 96 % of it. pid 231 (nightly-batch) used more, 260 MiB (RSS): if this is more than it normally uses, it is a cause too.',
   );
   expect(next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [

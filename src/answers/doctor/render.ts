@@ -80,7 +80,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
     needs: ['kdump-mem procs --live', 'skcheck'],
     without: 'procs lists RSS of visible processes, and PSS and USS where smaps is readable.',
     remedy:
-      'Run as root outside of containers. A container needs CAP_SYS_PTRACE and the host’s pid namespace (hostPID).',
+      'If only few processes refuse root, they are in another user namespace or protected by a security module: their PSS and USS stay unknown. Otherwise run as root on the host, or in a container with CAP_SYS_PTRACE and the host’s pid namespace (hostPID).',
   },
   ss: {
     needs: ['skcheck', 'kdump-mem procs --live --sockets'],

@@ -233,7 +233,7 @@ function limitLines({ limits }: KernelInfo): Line[] {
     return [
       [
         'UNSUPPORTED',
-        'nothing in this kernel’s types; the file may still lack data that a command needs',
+        'nothing: this kernel’s types are known (data that the file lacks is reported by each command)',
       ],
     ];
   return limits.map(
@@ -262,7 +262,7 @@ function sourceLines(
     ['TYPES', foundText(provenance.types) + verifiedText(provenance)],
     ['MODULES', modules ? `${modules.length} loaded, ${types}` : UNKNOWN],
     ['DIRECT MAP', foundText(provenance.directMap)],
-    ['PAGES', foundText(provenance.pages)],
+    ['STRUCT PAGES', foundText(provenance.pages)],
     ...provenance.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }

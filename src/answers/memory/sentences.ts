@@ -16,7 +16,8 @@ import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
   const incomplete = leaves(answer.memory).filter(({ why }) => why !== undefined);
   const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
-  const names = (categories: readonly Category[]) => categories.map(categoryWords).join(', ');
+  const names = (categories: readonly Category[]) =>
+    categories.map((one) => `“${categoryWords(one)}”`).join(', ');
   const brief = incomplete.filter(isBrief);
   const detailed = incomplete.filter((category) => !isBrief(category));
   return [

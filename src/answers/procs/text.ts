@@ -37,6 +37,7 @@ export function procsBlocks(
   const rows = groups ?? processes;
   const more = rows.length - limit;
   return [
+    ...excludedWords(answer),
     groups
       ? tableBlock(`Processes by ${by}`, groupColumns(by), groups.slice(0, limit))
       : tableBlock('Processes', columnsOf(answer, verbose), processes.slice(0, limit)),
@@ -45,7 +46,6 @@ export function procsBlocks(
     totalWords(answer),
     ...othersWords(answer),
     ...unmappedWords(answer),
-    ...excludedWords(answer),
     ...(groups === undefined && processes.slice(0, limit).some(({ pid }) => pid === 1)
       ? ['FREED IF KILLED of pid 1 is “-”: the kernel panics if it exits.']
       : []),
@@ -121,7 +121,9 @@ function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
       ? [`${formatCount(kernelThreads)} kernel ${kernelThreads === 1 ? 'thread' : 'threads'}`]
       : []),
     ...(zombies > 0 ? [`${formatCount(zombies)} ${zombies === 1 ? 'zombie' : 'zombies'}`] : []),
-    ...(gone > 0 ? [`${formatCount(gone)} that exited during the scan`] : []),
+    ...(gone > 0
+      ? [`${formatCount(gone)} ${gone === 1 ? 'process' : 'processes'} that exited during the scan`]
+      : []),
   ];
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
 }
@@ -147,7 +149,7 @@ function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
   const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
   const lists = captured ? '' : ' (memory --live lists them)';
   return [
-    `FREED IF KILLED does not include ${sockets} and files in memory that the process does not map, such as memfds${lists}.`,
+    `FREED IF KILLED does not include ${sockets}, nor files in memory that the process does not map, such as memfds${lists}.`,
   ];
 }
 

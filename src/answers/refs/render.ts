@@ -96,7 +96,9 @@ function headline(answer: RefsAnswer): string {
   const none = unreferenced(answer);
   const targets = `${formatCount(targetCount)} target${targetCount === 1 ? '' : 's'}`;
   const sentences = [
-    `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
+    kernel === 0
+      ? `No stored pointer to ${targetCount === 1 ? 'the target' : `the ${targets}`} was found in the kernel’s memory. Addresses in machine code, frame numbers and physical addresses are not searched for: the target may be in use.`
+      : `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
     ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
     ...(more.length > 0 ? [`Not included: ${more.join(', ')}.`] : []),
   ];

@@ -24,7 +24,9 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
     queuesTable(answer, width),
   ];
   if (process && freedIfKilled) {
-    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, answer.kernel.live);
+    const { live } = answer.kernel;
+    const what = 'the memory of this socket';
+    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, live, what);
     if (killing !== undefined) parts.push(said(killing, width));
   }
   if (skbs) parts.push(skbsTable(skbs, width));

@@ -111,18 +111,18 @@ function mostOfPeers(sockets: readonly SkcheckSocket[]): string {
   const first = most?.own[0];
   if (!most || first?.pid == null) return '';
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
-  return ` About ${formatSize(most.likely)} is in ${queues} of ${processWords(first.pid, first.comm)}.`;
+  return ` About ${formatSize(most.likely)} is in ${queues} of ${processWords(first.pid, first.comm)}, which waits for these readers.`;
 }
 
 /**
  * Returns `pin about 129 KiB (127 KiB to 4.69 MiB)`; without an upper bound `(at least 127 KiB)`. If the bound is
- * far above, no estimate: `pin between 614 KiB and 249 MiB (the kernel charges 875 KiB)`.
+ * far above: `pin about 875 KiB, at most 249 MiB`, whose first figure is what the kernel charges.
  */
 function pinnedWords(verb: string, pinned: SkcheckReport['totals']['pinned']): string {
   const { low, likely, atMost } = pinned;
   const [from, about] = [low, likely].map(formatSize);
   if (isDoubtful(pinned) && atMost !== null)
-    return `${verb} between ${from} and ${formatSize(atMost)} (the kernel charges ${about})`;
+    return `${verb} about ${about}, at most ${formatSize(atMost)}`;
   if (atMost === low) return `${verb} ${about}`;
   return `${verb} about ${about} (${atMost === null ? `at least ${from}` : `${from} to ${formatSize(atMost)}`})`;
 }
@@ -245,12 +245,17 @@ const MUCH_TIMES = 10;
  * pin a 32 KiB block (docs/estimates.md), which is not visible from user space; the only bound is the memory
  * outside all counters.
  */
-export function doubtsOf({ totals, bounds, host }: SkcheckReport, verbose: boolean): string[] {
+export function doubtsOf(
+  { totals, bounds, host }: SkcheckReport,
+  { verbose, kcore }: { readonly verbose: boolean; readonly kcore: boolean },
+): string[] {
   if (totals.stalled === 0 || !isDoubtful(totals.pinned)) return [];
   const counts =
     host.source === 'capture'
       ? 'A vmcore has the exact figure.'
-      : 'skcheck --exact counts the pinned pages (as root, on a kernel with /proc/kcore).';
+      : kcore
+        ? 'skcheck --exact counts the pinned pages (as root).'
+        : 'This machine has no /proc/kcore, by which skcheck --exact counts the pinned pages.';
   const bound = verbose
     ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
     : '';

@@ -15,6 +15,8 @@ export interface TextOptions {
   readonly width?: number | null;
   /** Print below each row: the reason, other holders, and where it runs. */
   readonly verbose?: boolean;
+  /** Whether skcheck --exact can read kernel memory here (default true). */
+  readonly kcore?: boolean;
   /** Maximum number of rows (default: all). A line below the table then counts the others. */
   readonly limit?: number;
 }
@@ -46,6 +48,7 @@ export function skcheckPage(
     paint = (_, text) => text,
     width = null,
     verbose = false,
+    kcore = true,
     limit = Number.POSITIVE_INFINITY,
   }: TextOptions = {},
 ): SkcheckPage {
@@ -62,14 +65,15 @@ export function skcheckPage(
     );
     const end = fit([
       ...adviceOf(report),
-      ...doubtsOf(report, verbose),
+      ...doubtsOf(report, { verbose, kcore }),
       ...restOf(report.groups.count, rows.length, GROUP_NAMES[report.groups.by]),
       groupLegendOf(heading),
       ...(note === undefined ? [] : [note]),
     ]);
     return { top, heading: paint('bold', heading), rows: rows.map((row) => [row]), end };
   }
-  const listed = report.sockets.slice(0, limit);
+  const { shown, read } = verbose ? { shown: report.sockets, read: [] } : withoutRead(report);
+  const listed = shown.slice(0, limit);
   const { table, isNamed } = tableOf(listed, width);
   const indented = (words: string) =>
     wrap(words, width === null ? null : Math.max(1, width - INDENT)).map(
@@ -77,15 +81,16 @@ export function skcheckPage(
     );
   const rows = listed.map((socket, index) => [
     table.rows[index] ?? '',
-    ...(isNamed ? [] : indented(socketWords(socket))),
+    ...(isNamed ? [] : indented(directedWords(socket))),
     ...(verbose ? reasonLines(socket, width).flatMap(indented) : []).map((line) =>
       paint('dim', line),
     ),
   ]);
   const end = fit([
     ...adviceOf(report),
-    ...doubtsOf(report, verbose),
-    ...restOf(report.sockets.length, listed.length, 'sockets'),
+    ...doubtsOf(report, { verbose, kcore }),
+    ...restOf(shown.length, listed.length, 'sockets'),
+    ...readWords(read),
     ...legendOf({ ...report, sockets: listed }, { verbose, heading: table.heading }),
     ...(table.note === undefined ? [] : [table.note]),
   ]);
@@ -115,7 +120,7 @@ const COLUMNS: readonly Column<SkcheckSocket>[] = [
     shrinks: { keeps: 'start', least: 6 },
   },
   { heading: 'FD', align: 'right', value: fdWords, spare: 2 },
-  { heading: SOCKET, value: socketWords },
+  { heading: SOCKET, value: directedWords },
   { heading: 'VERDICT', value: verdictWords },
   {
     heading: 'QUEUED',
@@ -127,6 +132,31 @@ const COLUMNS: readonly Column<SkcheckSocket>[] = [
   { heading: 'PINNED', align: 'right', value: pinnedWords },
   { heading: 'BOUNDS', value: boundsWords, spare: 4 },
 ];
+
+/** The addresses; the arrow of a sender points to its peer. */
+function directedWords(socket: SkcheckSocket): string {
+  const words = socketWords(socket);
+  return socket.stalled.verdict === 'stalled-sender' ? words.replace(' ← ', ' → ') : words;
+}
+
+/** Sockets that are being read are not listed beside others. */
+function withoutRead({ sockets }: SkcheckReport) {
+  const isRead = ({ stalled }: SkcheckSocket) => stalled.verdict === 'reading';
+  const shown = sockets.filter((socket) => !isRead(socket));
+  return shown.length === 0
+    ? { shown: sockets, read: [] }
+    : { shown, read: sockets.filter(isRead) };
+}
+
+function readWords(read: readonly SkcheckSocket[]): string[] {
+  if (read.length === 0) return [];
+  const pinned = formatSize(read.reduce((sum, one) => sum + one.pinned.likely, 0));
+  return [
+    read.length === 1
+      ? `1 more socket is being read and pins about ${pinned} (-v lists it).`
+      : `${formatCount(read.length)} more sockets are being read and pin about ${pinned} (-v lists them).`,
+  ];
+}
 
 /** Counts the rows that are not shown. */
 function restOf(all: number, shown: number, what: string): string[] {

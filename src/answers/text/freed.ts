@@ -6,17 +6,19 @@ import { formatSize } from './size.js';
  *
  * @param pinnedBytes amount in question; undefined result if it is 0
  * @param live the process may still run
+ * @param what the memory in question
  */
 export function killingText(
   pid: number,
   freed: Freed,
   pinnedBytes: number,
   live: boolean,
+  what = 'socket memory',
 ): string | undefined {
   const { low, high, keptByPools } = freed;
   const killing = `Killing pid ${pid} would ${live ? 'free' : 'have freed'}`;
   if (high === null) {
-    if (low > 0) return `${killing} at least ${formatSize(low)} of socket memory.`;
+    if (low > 0) return `${killing} at least ${formatSize(low)} of ${what}.`;
     return `How much killing pid ${pid} would ${live ? 'free' : 'have freed'} is unknown.`;
   }
   const kept =
@@ -31,7 +33,7 @@ export function killingText(
   const why = reasonsOf(freed).join(', ');
   const about = low < high && formatSize(low) === formatSize(high) ? 'about ' : '';
   const range = low === 0 ? `up to ${formatSize(high)}` : `${about}${rangeOf(low, high)}`;
-  return `${killing} ${range} of socket memory.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
+  return `${killing} ${range} of ${what}.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
 }
 
 /** A cell of the table of processes. */
@@ -71,7 +73,7 @@ const LEGEND = {
 function reasonsOf({ between }: Freed): string[] {
   if (!between) return [];
   const words = {
-    shared: (size: string) => `${size} that is also held elsewhere`,
+    shared: (size: string) => `${size} that other sockets or processes also hold`,
     pools: (size: string) => `${size} that the driver’s page pool may keep for new packets`,
     unsent: (size: string) => `${size} that connections keep until it is acknowledged or times out`,
     peers: (size: string) => `${size} of unsent data of peers on this machine`,

@@ -101,7 +101,7 @@ export function hostSummary({
 }: HostTriage): string {
   const notes = notesWords(findings);
   const found =
-    severeWords(findings, complete) ??
+    severeWords(findings, complete, 'some data could not be read') ??
     (notes === undefined ? undefined : `${notes}.`) ??
     (complete && unread.length === 0
       ? `No problems found. Checked: ${checkedWords(checked)}.`

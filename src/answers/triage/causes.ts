@@ -1,4 +1,9 @@
-import { type CauseFacts, type Conclusion, causesOf } from '../../triage/causes.js';
+import {
+  type CauseFacts,
+  type CauseRelation,
+  type Conclusion,
+  causesOf,
+} from '../../triage/causes.js';
 import { type Finding, SEVERITIES } from '../../triage/finding.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
@@ -23,7 +28,7 @@ export function causesJson(
 export interface FindingTree {
   readonly finding: Finding;
   /** Why it is below another finding; undefined: it is not. */
-  readonly relation?: 'follows' | 'part';
+  readonly relation?: 'follows' | 'probable' | 'part';
   readonly below: readonly FindingTree[];
 }
 
@@ -47,11 +52,16 @@ export function concluded(
       }
     else above.set(effect, cause);
   }
+  const relationOf = (index: number) => {
+    if (DETAILS.includes(findings[index]!.code)) return 'part';
+    const link = links.find(
+      ({ effect, relation }) => effect === index && relation !== 'same-process',
+    );
+    return link && CERTAIN.includes(link.relation) ? 'follows' : 'probable';
+  };
   const treeOf = (index: number): FindingTree => ({
     finding: findings[index]!,
-    ...(above.has(index)
-      ? { relation: DETAILS.includes(findings[index]!.code) ? 'part' : 'follows' }
-      : {}),
+    ...(above.has(index) ? { relation: relationOf(index) } : {}),
     below: [...above]
       .filter(([, parent]) => parent === index)
       .map(([child]) => treeOf(child))
@@ -69,6 +79,9 @@ export function concluded(
 
 /** Sockets that are not read: details of the memory that their process pins. */
 const DETAILS: readonly string[] = ['stalled-reader', 'unread-sockets'];
+
+/** Links that a message of the kernel, or a rule, states; figures support the others. */
+const CERTAIN: readonly CauseRelation[] = ['panic-message', 'rule'];
 
 /** Place in {@link SEVERITIES} of the most severe finding of a tree. */
 function worst({ finding, below }: FindingTree): number {
@@ -137,7 +150,7 @@ export function conclusionSentences(
   const counted =
     managedBytes == null
       ? `${size(shortfallBytes)} is in no kernel counter; these sockets explain ${percent(bytes, shortfallBytes)} of it.`
-      : `When memory ran out, ${size(shortfallBytes)} was in no kernel counter; these sockets explain ${percent(bytes, shortfallBytes)} of it.`;
+      : `When memory ran out, ${size(shortfallBytes)} was in no counter of the OOM report; these sockets explain ${percent(bytes, shortfallBytes)} of it.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []

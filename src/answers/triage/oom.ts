@@ -114,7 +114,7 @@ function rest(of: Figures): string[] {
       : []),
     ...(typeof hidden === 'number' && typeof managed === 'number' && hidden > managed / 10
       ? [
-          `${figureSize(hidden)} was in no kernel counter: socket buffers and driver pages have none, and no RSS includes them.`,
+          `${figureSize(hidden)} was in no counter of the report, which does not count socket buffers and driver pages; no RSS includes them either.`,
         ]
       : []),
   ];

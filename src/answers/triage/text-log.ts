@@ -87,7 +87,7 @@ export function foundWords({ logs, findings, rules, complete }: TextTriage): str
   const silenced = rules?.silenced.length ? ' except those silenced by rules' : '';
   const none = notesWords(findings) ?? `No findings${silenced}`;
   return (
-    severeWords(findings, complete) ??
+    severeWords(findings, complete, `${logsWords} incomplete`) ??
     (complete ? `${none}.` : `${none}, but ${logsWords} incomplete.`)
   );
 }

@@ -27,7 +27,11 @@ export interface TriageTextOptions {
 
 /** Notes have no colour. */
 const STYLES = { critical: 'red', warning: 'yellow' } as const;
-const RELATIONS = { follows: 'Follows from', part: 'Part of' } as const;
+const RELATIONS = {
+  follows: 'Follows from',
+  probable: 'Probably follows from',
+  part: 'Part of',
+} as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, findings, memory, and the next command. */
@@ -95,19 +99,27 @@ export function summary(answer: TriageAnswer): string {
       ? 'No problems found.'
       : answer.rules?.silenced.length
         ? 'No findings except those silenced by rules.'
-        : 'No findings, but the data is incomplete (see below).');
+        : 'No findings, but some data could not be read (see the warnings).');
   return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
 }
 
-/** How many findings are critical, and how many warnings; undefined: none is either. */
-export function severeWords(findings: readonly Finding[], complete: boolean): string | undefined {
+/**
+ * How many findings are critical, and how many warnings; undefined: none is either.
+ *
+ * @param missing why there may be more, if the answer is incomplete
+ */
+export function severeWords(
+  findings: readonly Finding[],
+  complete: boolean,
+  missing = 'some data could not be read (see the warnings)',
+): string | undefined {
   const [grave, wrong] = (['critical', 'warning'] as const).map(
     (severity) => findings.filter((finding) => finding.severity === severity).length,
   );
   if (!grave && !wrong) return undefined;
   const parts = [`${grave} critical`, `${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`];
   if (complete) return `${parts.join(', ')}.`;
-  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: the data is incomplete (see below).`;
+  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: ${missing}.`;
 }
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */
@@ -145,7 +157,9 @@ export function findingLines(
   const painted = severity === 'note' ? label : paint(STYLES[severity], label);
   const lines = [`${painted}  ${first}`, ...indented(rest)];
   if (details.length > 0) lines.push(...indented(wrap(details.join(' '), room)));
-  const title = titled ? titleWords(finding) : undefined;
+  // Nobody reports an OOM kill as a bug of the kernel.
+  const hasTitle = titled && (verbose || code !== 'oom-kill');
+  const title = hasTitle ? titleWords(finding) : undefined;
   if (title !== undefined) lines.push(...indented(wrap(`Title for bug reports: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
@@ -195,11 +209,7 @@ export function treeLines(
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
     const relation =
-      tree.relation && above
-        ? `${RELATIONS[tree.relation]} [${above.code}].`
-        : tree.below.some((below) => below.relation === 'follows')
-          ? 'Cause of the findings indented below.'
-          : undefined;
+      tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
     const lines = linesOf(tree.finding, { ...options, relation });
     if (options.verbose)
       for (const { finding } of others) lines.push('', ...linesOf(finding, options));
@@ -211,6 +221,14 @@ export function treeLines(
     const below = treeLines(tree.below, { ...options, width: narrower }, linesOf, tree.finding);
     return [...lines, '', ...below.map((line) => (line === '' ? '' : `${STEP}${line}`))];
   });
+}
+
+/** Says of a finding without one above it that it is the cause of those below it; undefined: there are none. */
+function causeWords({ below }: FindingTree): string | undefined {
+  const effects = below.flatMap(({ relation }) => (relation === 'part' ? [] : [relation]));
+  if (effects.length === 0) return undefined;
+  const cause = effects.includes('follows') ? 'Cause' : 'Probable cause';
+  return `${cause} of the findings indented below.`;
 }
 
 /** The conclusion below the summary: no line without one. */

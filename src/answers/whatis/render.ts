@@ -81,6 +81,7 @@ export function identityWords({
   if (object === null) return frame === null ? 'not mapped' : 'unknown';
   const words = objectWords(object);
   if (object.kind !== 'page') return words;
+  if (category?.startsWith('free')) return `free page, in category “${anyCategoryWords(category)}”`;
   return `${words}, ${category === null ? 'category unknown' : `in category “${anyCategoryWords(category)}”`}`;
 }
 

@@ -76,7 +76,7 @@ test('counters say of each category what they lack', () => {
     memory: { ...PLAIN.memory, children: categories },
   };
   expect(pageOf(answer)).toMatch(
-    /answer is incomplete[\s\S]*<li>Incomplete \(no counter exists\): pipes\.<\/li>/,
+    /answer is incomplete[\s\S]*<li>Incomplete \(no counter exists\): “pipes”\.<\/li>/,
   );
   expect(pageOf(answer)).toContain('<code>kdump-mem procs --vmcore vmcore</code>');
 });

@@ -123,7 +123,7 @@ test('one that may not be looked at makes an incomplete answer, and no zero', ()
 test('what a kill frees beside its figure is named: sockets, files that are not mapped', () => {
   const excluded = 'FREED IF KILLED does not include';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${excluded} sockets (--sockets estimates them) and files in memory`,
+    `${excluded} sockets (--sockets estimates them), nor files in memory`,
   );
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(

@@ -30,7 +30,7 @@ describe('a kill', () => {
         between: { ...NOTHING, shared: 12 * MIB - 5, peers: 2 * MIB, unsent: 5 },
       }),
       20 * MIB,
-      'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Not certain to be freed: 12.0 MiB that is also held elsewhere, 2.00 MiB of unsent data of peers on this machine.',
+      'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Not certain to be freed: 12.0 MiB that other sockets or processes also hold, 2.00 MiB of unsent data of peers on this machine.',
     ],
     [
       freed(0, MIB, { between: { ...NOTHING, uncertain: MIB } }),

@@ -90,7 +90,7 @@ test('the sentence that matters first, then what is worst, then what to do', () 
     'CRITICAL  OOM killer killed pid 7 (a\\x1b[31m\\x0ab), which had 1.00 GiB of anonymous memory (RSS 2.00 GiB, 25 % of MemTotal) [oom-kill]',
   );
   expect(lines[3]).toBe(
-    '          The victim’s memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB was in no kernel counter: socket buffers and driver pages have none, and no RSS includes them. Seen 3 times.',
+    '          The victim’s memory cgroup was /a\\x0a. The whole machine was out of memory. The largest process was pid 9 (java), 3.00 GiB. 2.00 GiB was in no counter of the report, which does not count socket buffers and driver pages; no RSS includes them either. Seen 3 times.',
   );
   expect(lines[4]).toBe('          [    1.234567] a\\x1b[31m\\x0ab');
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
@@ -106,12 +106,12 @@ test('a long stack is cut with a word, and whole with -v', () => {
 test('what is not there is said', () => {
   expect(text({}, { findings: [] })).toContain('No problems found.');
   expect(text({}, { findings: [], complete: false })).toContain(
-    'No findings, but the data is incomplete (see below).',
+    'No findings, but some data could not be read',
   );
   const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
   expect(text({}, { findings: [], machine })).toContain('unknown. No findings, but');
   expect(text({}, { complete: false })).toMatch(
-    /1 critical, 1 warning, and possibly more:\s+the\s+data\s+is\s+incomplete/,
+    /1 critical, 1 warning, and possibly more:\s+some\s+data\s+could\s+not\s+be\s+read/,
   );
   expect(text({}, { lost: undefined })).toContain('The kernel log is not available');
   const lost = { overwritten: 12, noRoom: 3 };
