@@ -95,7 +95,7 @@ export async function describeUnattributed(
     const { kind, ports, unread } = contents.of(address, length);
     const at = found.holderOf[number]!;
     const referring = at === NO_GROUP ? null : found.groups[at]!;
-    const holder = referring && referring.holder;
+    const holder = referring?.holder ?? null;
     const frame = 'start' in target && length === pageSize ? target.start / pageSize : -1;
     if (frame >= 0 && referring) split.referenced(frame, referring.forms.pointer > 0);
     const followsBlock = frame >= 0 && !referring && split.follows(frame);

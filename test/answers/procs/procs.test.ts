@@ -127,7 +127,7 @@ test('what a kill frees beside its figure is named: sockets, files that are not 
   );
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
-    `${excluded} SOCKETS and files in memory`,
+    `${excluded} SOCKETS, nor files in memory`,
   );
   // Whose sockets: memory and sockets count those of all processes and of none.
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toMatch(/, sockets of these processes ~/);
