@@ -142,7 +142,7 @@ function many(count: number, noun: string): string {
 
 /** Meaning of the count of pages, in one sentence. */
 function unownedPages({ left }: OtherPages): string {
-  return `Not ruled out: ${many(left, 'page')} without a known owner. No socket, skb or ring was found to hold them; kdump-mem memory lists them by category.`;
+  return `${many(left, 'page')} that no socket, skb or ring was found to hold. That they are network memory is not ruled out. kdump-mem memory lists them by category.`;
 }
 
 /** The same, with the uses of all pages of the machine. */

@@ -55,7 +55,8 @@ export function socketsText(
     ? groups.slice(0, limit).some(({ key }) => key === UNOWNED.nothing)
     : entries.slice(0, limit).some((entry) => keptBy(entry) === 'nothing');
   if (orphans) parts.push(said(ORPHANS, width));
-  if (answer.outsideQueues.length > 0) parts.push(outsideQueuesText(answer, verbose, width));
+  const outside = outsideQueuesText(answer, verbose, width);
+  if (outside !== '') parts.push(outside);
   const next =
     source === undefined ? undefined : nextSubject(entries, by === 'process' ? groups : undefined);
   if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
@@ -92,7 +93,9 @@ function headline(answer: CensusAnswer): string {
   const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
-  return `${pinned} ${ownerText(top.key)} holds ${share} % of the pinned memory.`;
+  const held = share === 100 ? 'almost all' : `${share} %`;
+  const part = top.total.pinnedBytes === total.pinnedBytes ? 'all' : held;
+  return `${pinned} ${ownerText(top.key)} holds ${part} of the pinned memory.`;
 }
 
 function ownerText(key: string): string {
@@ -307,9 +310,18 @@ function outsideQueuesText(
 ): string {
   const isNotable = ({ bytes, complete, status }: OutsideRow) =>
     !complete || status === 'not-walked' || (bytes ?? 0) >= SMALL_BYTES;
+  // Pages without an owner may be anything.
+  const unowned = outsideQueues.find(
+    ({ code, status }) => code === 'other-pages' && status === 'counted',
+  );
+  const apart = verbose ? undefined : unowned;
   const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0);
-  const rows = outsideQueues.filter((row) => (verbose ? !empty.includes(row) : isNotable(row)));
-  const small = outsideQueues.filter((row) => !rows.includes(row) && !empty.includes(row));
+  const rows = outsideQueues.filter(
+    (row) => row !== apart && (verbose ? !empty.includes(row) : isNotable(row)),
+  );
+  const small = outsideQueues.filter(
+    (row) => row !== apart && !rows.includes(row) && !empty.includes(row),
+  );
   const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
   const column = Math.max(0, ...sizes.map(({ length }) => length));
   const room = width === null ? null : Math.max(20, width - column - 4);
@@ -318,14 +330,24 @@ function outsideQueuesText(
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );
-  if (small.length > 0) lines.push(...wrap(smallText(small), width));
+  if (small.length > 0) lines.push(...wrap(smallText(small, rows.length > 0), width));
   if (verbose && empty.length > 0)
     lines.push(...wrap(`${empty.length} other places hold none.`, width));
-  return ['Network memory outside socket queues:', ...lines].join('\n');
+  const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
+  if (apart && isNotable(apart))
+    parts.push(
+      ...wrap(
+        `${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`,
+        width,
+      ),
+    );
+  return parts.join('\n');
 }
 
-function smallText(rows: readonly OutsideRow[]): string {
+function smallText(rows: readonly OutsideRow[], hasOthers: boolean): string {
   const bytes = rows.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
   const known = rows.every((row) => row.bytes !== null) ? '' : 'at least ';
-  return `Smaller amounts in ${rows.length} other ${rows.length === 1 ? 'place' : 'places'}: ${known}${formatSize(bytes)} in total (-v lists them).`;
+  const places = `${rows.length}${hasOthers ? ' other' : ''} ${rows.length === 1 ? 'place' : 'places'}`;
+  const what = hasOthers ? 'Small amounts' : 'Network memory outside socket queues: small amounts';
+  return `${what} in ${places}, ${known}${formatSize(bytes)} in total (-v lists them).`;
 }

@@ -152,7 +152,7 @@ const ROWS: readonly (readonly [OutsideRow, string, string])[] = [
       },
     },
     'other-pages',
-    'Not ruled out: 4 pages without a known owner. No socket, skb or ring was found to hold them; kdump-mem memory lists them by category. Of 100 pages: 10 reserved at boot, 20 free, 30 slab, 15 page cache and process memory, 5 page tables, 2 compressed swap. Of the other 18 (vmalloc included: counters not found), 14 are in queues and rows above.',
+    '4 pages that no socket, skb or ring was found to hold. That they are network memory is not ruled out. kdump-mem memory lists them by category. Of 100 pages: 10 reserved at boot, 20 free, 30 slab, 15 page cache and process memory, 5 page tables, 2 compressed swap. Of the other 18 (vmalloc included: counters not found), 14 are in queues and rows above.',
   ],
 ];
 

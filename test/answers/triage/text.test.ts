@@ -130,10 +130,10 @@ test('an OOM kill names the largest process of the same name that it left', () =
     return oomLines({ oom, figures: all } as unknown as Finding, null, false);
   };
   expect(left([7], {})).toEqual([
-    'This kill left others of the same name: pid 9, RSS 2.00 MiB and 1 more.',
+    'Still running under the same name: pid 9, RSS 2.00 MiB and 1 more.',
   ]);
   expect(left([7, 9], {})).toEqual([
-    'This kill left others of the same name: pid 8, RSS 1.00 MiB.',
+    'Still running under the same name: pid 8, RSS 1.00 MiB.',
   ]);
   // Not all victims are known.
   expect(left([7], { victims: 2 })).toEqual([]);
