@@ -132,9 +132,7 @@ test('an OOM kill names the largest process of the same name that it left', () =
   expect(left([7], {})).toEqual([
     'Still running under the same name: pid 9, RSS 2.00 MiB and 1 more.',
   ]);
-  expect(left([7, 9], {})).toEqual([
-    'Still running under the same name: pid 8, RSS 1.00 MiB.',
-  ]);
+  expect(left([7, 9], {})).toEqual(['Still running under the same name: pid 8, RSS 1.00 MiB.']);
   // Not all victims are known.
   expect(left([7], { victims: 2 })).toEqual([]);
   expect(left([7], { comm: 'other' })).toEqual([]);
