@@ -1,4 +1,4 @@
-import type { CgroupPlace } from './cgroup-place.js';
+import type { CgroupPlace } from './cgroups.js';
 
 /** Ticks per second in /proc/PID/stat: 100 on every Linux that Node runs on (include/asm-generic/param.h). */
 export const USER_HZ = 100;

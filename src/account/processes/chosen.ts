@@ -1,4 +1,4 @@
-import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { CgroupMemory } from '../../records/cgroups.js';
 import type { ProcsAnswer } from './answer.js';
 import {
   groupsOf,

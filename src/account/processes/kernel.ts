@@ -1,6 +1,6 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { placeOf } from '../../records/cgroup-place.js';
+import { placeOf } from '../../records/cgroups.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';

@@ -7,7 +7,7 @@ import type {
   ProcessSizes,
   PssByKind,
 } from '../../account/processes/process.js';
-import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { CgroupMemory } from '../../records/cgroups.js';
 import type { PressureLine } from '../../records/machine-sample.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, originJson } from '../origin.js';

@@ -1,7 +1,7 @@
 import type { Observation } from '../../host/observation.js';
 import type { SocketMemory } from '../../host/socket.js';
 import { AcceptQueues, belongsTo } from '../../host/socket-pairs.js';
-import { placeOf } from '../../records/cgroup-place.js';
+import { placeOf } from '../../records/cgroups.js';
 import type { Origin } from '../../records/sample-origin.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';

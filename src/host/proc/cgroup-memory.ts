@@ -1,4 +1,4 @@
-import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { CgroupMemory } from '../../records/cgroups.js';
 import type { HostSource } from '../host-source.js';
 import { parsePressure } from './machine-sample.js';
 import { optionalText } from './process.js';

@@ -1,6 +1,6 @@
 import { HostError, isHostError } from '../../base/errors.js';
 import { rightsOf } from '../../records/capabilities.js';
-import { parseCgroups } from '../../records/cgroup-place.js';
+import { parseCgroups } from '../../records/cgroups.js';
 import {
   type ProcessMemoryRecord,
   type ProcessRecords,

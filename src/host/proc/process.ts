@@ -1,5 +1,5 @@
 import { HostError, isHostError } from '../../base/errors.js';
-import { type CgroupPlace, parseCgroups } from '../../records/cgroup-place.js';
+import { type CgroupPlace, parseCgroups } from '../../records/cgroups.js';
 import { USER_HZ } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 

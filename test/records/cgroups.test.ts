@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseCgroups, placeOf } from '../../src/records/cgroup-place.js';
+import { parseCgroups, placeOf } from '../../src/records/cgroups.js';
 
 const ID = '0123456789abcdef'.repeat(4);
 const UID = '12345678-90ab-cdef-1234-567890abcdef';
