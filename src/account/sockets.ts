@@ -1,6 +1,6 @@
 import { hex } from '../base/hex.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { Origin } from '../records/sample-origin.js';
+import type { Origin } from '../records/machine-sample.js';
 import { NetworkPages } from '../walk/network/network-pages.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';

@@ -1,4 +1,4 @@
-import type { Origin } from '../records/sample-origin.js';
+import type { Origin } from '../records/machine-sample.js';
 
 /**
  * State of a host at one time. Readers of inputs produce it; the comparison does not depend on their formats.

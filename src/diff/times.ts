@@ -1,4 +1,4 @@
-import type { Origin } from '../records/sample-origin.js';
+import type { Origin } from '../records/machine-sample.js';
 import type { Note } from './notes.js';
 import type { HostState } from './state.js';
 

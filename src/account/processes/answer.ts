@@ -1,7 +1,6 @@
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { Pressure } from '../../records/machine-sample.js';
+import type { CaptureOrigin, Origin, Pressure } from '../../records/machine-sample.js';
 import type { ProcessIdentity, ProcessMemoryRecord } from '../../records/processes.js';
-import type { CaptureOrigin, Origin } from '../../records/sample-origin.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { MachinePages } from './machine-pages.js';
 import type { ProcessFigures } from './process.js';

@@ -1,12 +1,12 @@
 import { grouped } from '../../base/grouped.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import {
   MAPPING_SIZES,
   type Mapping,
   type MappingKind,
   type MappingSizes,
 } from '../../records/mappings.js';
-import type { CaptureOrigin } from '../../records/sample-origin.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import {
   type AddressSpace,

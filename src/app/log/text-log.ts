@@ -17,7 +17,7 @@ import { STDIN } from '../../host/text-input.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { CaptureOrigin } from '../../records/sample-origin.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import { logFindings } from '../../triage/log/log-findings.js';
 import { HeldMessages, incompleteness, PAGE_SIZE } from '../../triage/text.js';
 import { Warnings } from '../../walk/warnings.js';

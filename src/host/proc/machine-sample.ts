@@ -1,6 +1,10 @@
 import { HostError, type HostErrorCode } from '../../base/errors.js';
-import type { MachineSample, Pressure, PressureLine } from '../../records/machine-sample.js';
-import type { Origin } from '../../records/sample-origin.js';
+import type {
+  MachineSample,
+  Origin,
+  Pressure,
+  PressureLine,
+} from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 
