@@ -1,7 +1,7 @@
 import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CachedFiles } from '../../records/cached-files.js';
+import type { CachedFiles } from '../../records/files.js';
 import type { CaptureOrigin, Origin } from '../../records/machine-sample.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';

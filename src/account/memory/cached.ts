@@ -1,4 +1,4 @@
-import type { CachedFiles } from '../../records/cached-files.js';
+import type { CachedFiles } from '../../records/files.js';
 import type { MemoryAnswer } from './answer.js';
 import { leaves } from './tree.js';
 

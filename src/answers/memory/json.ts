@@ -6,7 +6,7 @@ import type { FilesAnswer } from '../../account/memory/files.js';
 import { pageSizeOf } from '../../account/memory/page-size.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category } from '../../account/memory/tree.js';
-import type { CachedFiles } from '../../records/cached-files.js';
+import type { CachedFiles } from '../../records/files.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, originJson } from '../origin.js';
 import { siteFrameJson } from '../site-frame.js';

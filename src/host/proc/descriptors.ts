@@ -1,9 +1,5 @@
 import { isHostError } from '../../base/errors.js';
-import {
-  DescriptorGroups,
-  type DescriptorKind,
-  type Descriptors,
-} from '../../records/descriptors.js';
+import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 

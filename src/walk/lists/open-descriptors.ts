@@ -1,11 +1,7 @@
 import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import {
-  DescriptorGroups,
-  type DescriptorKind,
-  type Descriptors,
-} from '../../records/descriptors.js';
+import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
 import { FileSystems } from '../files/file-systems.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';

@@ -7,7 +7,7 @@ import {
   fileName,
   type UnnamedFiles,
 } from '../../../account/memory/files.js';
-import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/cached-files.js';
+import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/files.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
