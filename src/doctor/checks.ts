@@ -1,7 +1,7 @@
 import { KdumpMemError } from '../base/errors.js';
 import { TRACEFS_PLACES } from '../host/facts.js';
 import { listedPids } from '../host/proc/pids.js';
-import { lackingRights, lacksAll } from '../records/capabilities.js';
+import { lackingRights, lacksAll } from '../records/processes.js';
 import {
   CHECK_CODES,
   type Check,

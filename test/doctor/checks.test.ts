@@ -4,7 +4,7 @@ import { doctorSchema } from '../../src/answers/doctor/schema.js';
 import { HostError, KernelError } from '../../src/base/errors.js';
 import { examine, TRIED_BPFTRACES } from '../../src/doctor/checks.js';
 import { CHECK_CODES, type CheckCode, type Machine } from '../../src/doctor/machine.js';
-import { capabilitiesOf } from '../../src/records/capabilities.js';
+import { capabilitiesOf } from '../../src/records/processes.js';
 import { textOf } from '../support/documents.js';
 
 const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';

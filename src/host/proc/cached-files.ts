@@ -1,7 +1,7 @@
 import { HostError, isHostError } from '../../base/errors.js';
 import { searchPath } from '../../base/shell.js';
-import { mayOwnFiles } from '../../records/capabilities.js';
 import type { CachedFile, CachedFiles } from '../../records/files.js';
+import { mayOwnFiles } from '../../records/processes.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
 import type { HostSource } from '../host-source.js';
 import { listedPids } from './pids.js';

@@ -1,9 +1,9 @@
 import { HostError, isHostError } from '../../base/errors.js';
-import { rightsOf } from '../../records/capabilities.js';
 import { parseCgroups } from '../../records/cgroups.js';
 import {
   type ProcessMemoryRecord,
   type ProcessRecords,
+  rightsOf,
   type SmapsSums,
   type StatusSizes,
   USER_HZ,
