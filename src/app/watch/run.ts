@@ -7,7 +7,7 @@ import { isComplete, verdictWords, type Watched } from '../../answers/watch/word
 import { HostError, KdumpMemError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { shellPath } from '../../base/shell.js';
-import { storeFiles } from '../../base/store/line-store.js';
+import { storeFiles } from '../../base/store.js';
 import type { WatchSample } from '../../growth/watch/categories.js';
 import { WatchGrowth } from '../../growth/watch/watch.js';
 import { LineCutter } from '../../host/lines.js';

@@ -13,8 +13,7 @@ import {
   type UnavailableCode,
 } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
-import { LineStore, type StoreLimits } from '../../base/store/line-store.js';
-import { lockStore } from '../../base/store/lock.js';
+import { LineStore, lockStore, type StoreLimits } from '../../base/store.js';
 import { keyOf } from '../../growth/processes.js';
 import type { CategorySample, WatchSample } from '../../growth/watch/categories.js';
 import { choose } from '../../growth/watch/watch.js';

@@ -6,9 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
-import { StoreError } from '../../../src/base/errors.js';
-import { LineStore, storeFiles } from '../../../src/base/store/line-store.js';
-import { lockStore } from '../../../src/base/store/lock.js';
+import { StoreError } from '../../src/base/errors.js';
+import { LineStore, lockStore, storeFiles } from '../../src/base/store.js';
 
 const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-store-'));
 afterEach(() => vi.restoreAllMocks());
