@@ -1,9 +1,9 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
-import { readUntilConsistent } from '../again.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
 import { changingListNodes } from '../list.js';
+import { readUntilConsistent } from '../live-reads.js';
 import { readPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { StructReader } from '../struct-reader.js';

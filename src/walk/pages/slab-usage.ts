@@ -1,7 +1,7 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readUntilConsistent } from '../again.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
+import { readUntilConsistent } from '../live-reads.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import { FreeList, sheavesOf } from './free-objects.js';
 import type { Take } from './slab-scan.js';

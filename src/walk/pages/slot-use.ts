@@ -1,7 +1,7 @@
 import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readUntilConsistent } from '../again.js';
+import { readUntilConsistent } from '../live-reads.js';
 import { readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';

@@ -1,7 +1,7 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readFresh } from '../again.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
+import { readFresh } from '../live-reads.js';
 import { pointersPartOf, readOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type TaskTable, taskTable } from '../tasks/task-table.js';

@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { readFresh } from '../again.js';
 import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
+import { readFresh } from '../live-reads.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';

@@ -1,7 +1,7 @@
 import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readFresh } from '../again.js';
+import { readFresh } from '../live-reads.js';
 import { pointerPartOf } from '../named-read.js';
 import { PidNumberReader } from '../processes/pid-numbers.js';
 import { StructReader } from '../struct-reader.js';

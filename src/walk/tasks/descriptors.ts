@@ -1,6 +1,6 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readFresh, readUntilConsistent } from '../again.js';
+import { readFresh, readUntilConsistent } from '../live-reads.js';
 import { readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, incompleteness, type Warnings } from '../warnings.js';

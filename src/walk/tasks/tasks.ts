@@ -1,8 +1,8 @@
 import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readFresh } from '../again.js';
 import { changingListNodes } from '../list.js';
+import { readFresh } from '../live-reads.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A process (its thread group leader), or one of its threads. */
