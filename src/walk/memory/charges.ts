@@ -1,8 +1,8 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
-import { AddressIndex } from '../address-index.js';
 import { alignedBlock } from '../pages/block.js';
+import { AddressIndex } from '../pages/frame-index.js';
 import { ChildCaches } from '../pages/slab-caches.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { eachChunk, type FrameMap } from './page-array.js';

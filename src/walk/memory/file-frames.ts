@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
-import { AddressIndex } from '../address-index.js';
+import { AddressIndex } from '../pages/frame-index.js';
 import { flagTest, memberOf, type PageTest, struct } from '../pages/struct-page.js';
 import { KIND } from './page-kinds.js';
 
