@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { KernelError } from '../../../src/base/errors.js';
-import type { Kernel } from '../../../src/kernel/kernel.js';
-import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
-import { FamilyQueues } from '../../../src/walk/queues/families.js';
-import type { SockKind } from '../../../src/walk/queues/queue.js';
-import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
-import { noPages } from '../../support/no-pages.js';
+import { KernelError } from '../../src/base/errors.js';
+import type { Kernel } from '../../src/kernel/kernel.js';
+import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
+import type { SockKind } from '../../src/walk/queues/queue.js';
+import { SkbLists } from '../../src/walk/queues/skb-lists.js';
+import { FamilyQueues } from '../../src/walk/queues.js';
+import { noPages } from '../support/no-pages.js';
 
 const SOCK = 0xffff_8880_0000_1000n;
 
