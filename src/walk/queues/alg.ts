@@ -1,7 +1,7 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
+import { scatterlistPage } from './psock.js';
 import type { Entry, Queue, QueueFinder } from './queue.js';
-import { scatterlistPage } from './sk-msg.js';
 
 /** Values of `af_alg_type.name` whose sockets keep sent data until the result is read. */
 const CIPHERS = ['skcipher', 'aead'];
