@@ -5,7 +5,7 @@ import { pointerPartOf, readOrNot } from './named-read.js';
 import { AlgQueues } from './queues/alg.js';
 import { KeptSkbs } from './queues/kept-skbs.js';
 import { MptcpQueues } from './queues/mptcp.js';
-import { PacketRings } from './queues/packet-rings.js';
+import { PacketRings, XdpUmem } from './queues/packet-rings.js';
 import { PsockQueues } from './queues/psock.js';
 import {
   type Entry,
@@ -22,7 +22,6 @@ import { SkbLists } from './queues/skb-lists.js';
 import { TlsQueues } from './queues/tls.js';
 import { UdpProducers } from './queues/udp-producers.js';
 import { VsockQueues } from './queues/vsock.js';
-import { XdpUmem } from './queues/xdp.js';
 import { StructReader } from './struct-reader.js';
 import { incompleteness, type WarningCode } from './warnings.js';
 
