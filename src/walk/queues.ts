@@ -3,7 +3,6 @@ import { once } from '../base/once.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from './named-read.js';
 import { AlgQueues } from './queues/alg.js';
-import { KeptSkbs } from './queues/kept-skbs.js';
 import { MptcpQueues } from './queues/mptcp.js';
 import { PacketRings, XdpUmem } from './queues/packet-rings.js';
 import { PsockQueues } from './queues/psock.js';
@@ -18,9 +17,8 @@ import {
   unreadQueue,
 } from './queues/queue.js';
 import { SctpQueues } from './queues/sctp.js';
-import { SkbLists } from './queues/skb-lists.js';
+import { KeptSkbs, SkbLists, UdpProducers } from './queues/skb-lists.js';
 import { TlsQueues } from './queues/tls.js';
-import { UdpProducers } from './queues/udp-producers.js';
 import { VsockQueues } from './queues/vsock.js';
 import { StructReader } from './struct-reader.js';
 import { incompleteness, type WarningCode } from './warnings.js';
