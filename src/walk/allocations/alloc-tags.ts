@@ -6,9 +6,7 @@ import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
 import { XarrayReader } from '../xarray.js';
-import { PageExtensions } from './page-extensions.js';
-import { isKeyEnabled } from './page-owner.js';
-import type { RecordState } from './record-state.js';
+import { isKeyEnabled, PageExtensions, type RecordState } from './page-owner.js';
 
 /** A line of source that allocates, and what it holds now. Names are untrusted. */
 export interface AllocationTag {
