@@ -1,7 +1,7 @@
 import type { MountsJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/file-systems.js';
+import { FileSystems } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
 import { treeNodes } from '../rb-tree.js';

@@ -2,7 +2,7 @@ import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
-import { FileSystems } from '../files/file-systems.js';
+import { FileSystems } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
 import { PipeReader } from '../memory/pipes.js';

@@ -1,7 +1,7 @@
 import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/file-systems.js';
+import { FileSystems } from '../files/mounts.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { namespaceOf } from '../tasks/namespaces.js';

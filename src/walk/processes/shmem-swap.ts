@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/file-systems.js';
+import { FileSystems } from '../files/mounts.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type ProcessArea, VM } from './process-areas.js';
