@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nameHashes } from '../../../src/walk/files/name-hash.js';
+import { nameHashes } from '../../../src/walk/files/paths.js';
 
 // Directories, names and their hashes from the memory of a 6.1 kernel.
 test.each([
