@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { devicesOf } from '../../../src/walk/machine/buses.js';
+import { devicesOf } from '../../../src/walk/memory/block-requests.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
 const [SET, OWN, NAME, ONE, TWO] = [0x100, 0x200, 0x400, 0x500, 0x600] as const;
