@@ -5,9 +5,12 @@ import { MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { Cursor } from '../../walk/cursor.js';
 import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.js';
 import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js';
-import type { FileFrameCount, FileFrames } from '../../walk/memory/file-frames.js';
+import {
+  type FileFrameCount,
+  type FileFrames,
+  usesGenerations,
+} from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { usesGenerations } from '../../walk/memory/generations.js';
 import type { EachFile } from '../../walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { readOrNot } from '../../walk/named-read.js';
