@@ -3,17 +3,22 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
 import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
-import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
+import {
+  type AddressRange,
+  crashKernelFrames,
+  firstPerCpuChunk,
+  imageFrames,
+  mappedFrames,
+  memmapFrames,
+} from '../../walk/memory/image.js';
 import {
   entryTables,
   kernelTables,
   pageDirectories,
   upperTables,
 } from '../../walk/memory/kernel-tables.js';
-import { mappedFrames } from '../../walk/memory/mapped.js';
 import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
-import { type AddressRange, firstPerCpuChunk } from '../../walk/memory/percpu.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/rings.js';
