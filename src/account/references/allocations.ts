@@ -7,7 +7,7 @@ import { mappedFrames } from '../../walk/memory/image.js';
 import { looseBlocks } from '../../walk/memory/loose-blocks.js';
 import { FrameMap, framesOfPages } from '../../walk/memory/page-array.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
-import { UnusedStacks } from '../../walk/memory/unused-stacks.js';
+import { UnusedStacks } from '../../walk/memory/stacks.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { readOrNot } from '../../walk/named-read.js';
 import { PageReader } from '../../walk/pages/pages.js';
