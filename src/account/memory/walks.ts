@@ -2,7 +2,6 @@ import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
-import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
 import {
   type AddressRange,
   crashKernelFrames,
@@ -17,7 +16,7 @@ import {
   pageDirectories,
   upperTables,
 } from '../../walk/memory/kernel-tables.js';
-import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
+import { dmaBuffers, type EachFile, type FilesOfProcesses } from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 import { PipeReader } from '../../walk/memory/pipes.js';
 import type { FrameRange } from '../../walk/memory/ram.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { PageMap } from '../../../src/kernel/page-map.js';
-import { dmaBuffers } from '../../../src/walk/memory/dma-buffers.js';
+import { dmaBuffers } from '../../../src/walk/memory/open-files.js';
 
 const BASE = 0xffff_8880_0000_0000n;
 const MEMMAP = 0xffff_ea00_0000_0000n;
