@@ -1,7 +1,7 @@
 import { damaged, unsupportedLayout } from '../../base/errors.js';
 import { type NetDevice, NO_DRIVER } from '../../walk/network/net-devices.js';
 import { devicesWithRings, TunReader } from '../../walk/network/software-rings.js';
-import { virtioNetMemory } from '../../walk/network/virtio-net.js';
+import { virtioNetMemory } from '../../walk/network/virtqueues.js';
 import {
   type Known,
   newPages,

@@ -3,7 +3,7 @@ import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { netDevices } from '../../../src/walk/network/net-devices.js';
-import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
+import { virtioNetMemory } from '../../../src/walk/network/virtqueues.js';
 import { cpuFragPages, SendFrags } from '../../../src/walk/pages/page-frag-cache.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { type PageVisitor, SlabScan } from '../../../src/walk/pages/slab-scan.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
+import { virtioNetMemory } from '../../../src/walk/network/virtqueues.js';
 import { type MadeMembers, made, madeKernel } from '../../support/made-kernel.js';
 
 const [DEVICE, OWN, RQ, QUEUE, DESC, STATES] = [
