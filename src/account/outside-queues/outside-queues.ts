@@ -11,7 +11,7 @@ import {
 import { QdiscReader } from '../../walk/network/qdisc.js';
 import { fragmentSkbs } from '../../walk/network/reassembly.js';
 import { NapiReader, softnetSkbs } from '../../walk/network/softnet.js';
-import { xdpRings } from '../../walk/network/xdp-rings.js';
+import { xdpRings } from '../../walk/network/software-rings.js';
 import { memoryUse } from '../../walk/pages/memory-use.js';
 import type { FragPage } from '../../walk/pages/page-frag-cache.js';
 import type { SkbCache } from '../../walk/pages/skb-caches.js';
