@@ -2,7 +2,7 @@ import type { Pointer } from '../kernel/pointer.js';
 import type { PagePool } from '../walk/pages/page-pool.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 import type { Skb } from '../walk/skbs/skb.js';
-import type { SkbSink } from '../walk/skbs/skb-sink.js';
+import type { SkbSink } from '../walk/skbs/skb-slots.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { PageCounts, SharedTable, SlotCounts } from './counts.js';

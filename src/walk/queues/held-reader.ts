@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { PageBlock } from '../pages/block.js';
 import type { PageReader } from '../pages/pages.js';
 import type { SkbReader } from '../skbs/skb.js';
-import type { SkbSink } from '../skbs/skb-sink.js';
+import type { SkbSink } from '../skbs/skb-slots.js';
 import { incompleteness } from '../warnings.js';
 import type { Held } from './queue.js';
 

@@ -6,7 +6,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
 import type { PageReader } from '../pages/pages.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
-import { reportTo, type SkbSink } from './skb-sink.js';
+import { reportTo, type SkbSink } from './skb-slots.js';
 
 /** Maximum of `MAX_SKB_FRAGS` in the kernel configuration (net/Kconfig). */
 const MAX_CONFIGURABLE_FRAGS = 45;

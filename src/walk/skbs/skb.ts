@@ -5,8 +5,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { SkbFrags } from './skb-frags.js';
-import { reportTo, type SkbSink } from './skb-sink.js';
-import { SkbSlots } from './skb-slots.js';
+import { reportTo, type SkbSink, SkbSlots } from './skb-slots.js';
 
 /** One entry of a queue. */
 export interface Skb {
