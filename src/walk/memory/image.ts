@@ -3,7 +3,7 @@ import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
-import { framesPerSection } from '../pages/chunk-sizes.js';
+import { framesPerSection } from '../pages/struct-page.js';
 import { StructReader } from '../struct-reader.js';
 import type { FrameRange } from './ram.js';
 
