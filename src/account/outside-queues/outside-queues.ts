@@ -14,7 +14,7 @@ import { NapiReader, softnetSkbs } from '../../walk/network/softnet.js';
 import { xdpRings } from '../../walk/network/software-rings.js';
 import { memoryUse } from '../../walk/pages/memory-use.js';
 import type { FragPage } from '../../walk/pages/page-frag-cache.js';
-import type { SkbCache } from '../../walk/pages/skb-caches.js';
+import type { SkbCache } from '../../walk/pages/slab-caches.js';
 import { freeInCaches } from '../../walk/pages/slab-usage.js';
 import type { Tally } from '../tally.js';
 import {

@@ -7,8 +7,7 @@ import { Cursor } from '../cursor.js';
 import { readOrNot, readPartOf } from '../named-read.js';
 import { cpuFragPages, type FragPage, SendFrags } from '../pages/page-frag-cache.js';
 import { type PoolPageTest, poolPageTest } from '../pages/page-pool.js';
-import { type SkbCache, skbCaches } from '../pages/skb-caches.js';
-import { uncountedSlabs } from '../pages/slab-caches.js';
+import { type SkbCache, skbCaches, uncountedSlabs } from '../pages/slab-caches.js';
 import type { PageVisitor, Take } from '../pages/slab-scan.js';
 import { SlabUsage } from '../pages/slab-usage.js';
 import {
