@@ -15,7 +15,7 @@ import { xdpRings } from '../../walk/network/software-rings.js';
 import { memoryUse } from '../../walk/pages/memory-use.js';
 import type { FragPage } from '../../walk/pages/page-frag-cache.js';
 import type { SkbCache } from '../../walk/pages/slab-caches.js';
-import { freeInCaches } from '../../walk/pages/slab-usage.js';
+import { freeInCaches } from '../../walk/pages/slot-use.js';
 import type { Tally } from '../tally.js';
 import {
   type AnyStep,

@@ -9,7 +9,7 @@ import { cpuFragPages, type FragPage, SendFrags } from '../pages/page-frag-cache
 import { type PoolPageTest, poolPageTest } from '../pages/page-pool.js';
 import { type SkbCache, skbCaches, uncountedSlabs } from '../pages/slab-caches.js';
 import type { PageVisitor, Take } from '../pages/slab-scan.js';
-import { SlabUsage } from '../pages/slab-usage.js';
+import { SlabUsage } from '../pages/slot-use.js';
 import {
   flagPlace,
   flagTest,

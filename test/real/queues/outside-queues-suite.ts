@@ -7,7 +7,7 @@ import { virtioNetMemory } from '../../../src/walk/network/virtqueues.js';
 import { cpuFragPages, SendFrags } from '../../../src/walk/pages/page-frag-cache.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { type PageVisitor, SlabScan } from '../../../src/walk/pages/slab-scan.js';
-import { freeInCaches, SlabUsage } from '../../../src/walk/pages/slab-usage.js';
+import { freeInCaches, SlabUsage } from '../../../src/walk/pages/slot-use.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
