@@ -12,10 +12,10 @@ import { QdiscReader } from '../../walk/network/qdisc.js';
 import { fragmentSkbs } from '../../walk/network/reassembly.js';
 import { NapiReader, softnetSkbs } from '../../walk/network/softnet.js';
 import { xdpRings } from '../../walk/network/software-rings.js';
-import { memoryUse } from '../../walk/pages/memory-use.js';
 import type { FragPage } from '../../walk/pages/page-frag-cache.js';
 import type { SkbCache } from '../../walk/pages/slab-caches.js';
 import { freeInCaches } from '../../walk/pages/slot-use.js';
+import { memoryUse } from '../../walk/pages/vm-counters.js';
 import type { Tally } from '../tally.js';
 import {
   type AnyStep,
