@@ -1,10 +1,10 @@
 import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import { UTS, UTS_BYTES } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
-import { formatAddress } from '../../walk/address.js';
 import { type NamePlace, nameHashes } from '../../walk/files/paths.js';
 import { listNodes } from '../../walk/list.js';
 import { netNamespaces } from '../../walk/network/net-devices.js';
+import { formatAddress } from '../../walk/sockets/sock-words.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import { nameHash } from '../../walk/tasks/cgroup.js';
 import type { KeptPages } from '../kept-pages.js';

@@ -6,7 +6,7 @@ import type { Slot } from '../pages/slab-scan.js';
 import type { SlotUse } from '../pages/slot-use.js';
 import { StructReader } from '../struct-reader.js';
 import type { FoundSockets } from './found-sockets.js';
-import type { Protocol } from './protocols.js';
+import type { Protocol } from './sock-words.js';
 import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
 
 /**

@@ -8,7 +8,7 @@ import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 import type { FoundSockets } from './found-sockets.js';
 import { inodeSlots } from './inode-slots.js';
-import { type Protocol, ProtocolCopies, protocols } from './protocols.js';
+import { type Protocol, ProtocolCopies, protocols } from './sock-words.js';
 
 /**
  * Finds sockets in the slabs of socks and of sockets, with and without holders.

@@ -9,7 +9,7 @@ import { PageReader } from '../../../src/walk/pages/pages.js';
 import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
 import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
-import { protocols } from '../../../src/walk/sockets/protocols.js';
+import { protocols } from '../../../src/walk/sockets/sock-words.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
