@@ -14,7 +14,7 @@ import { readCpuTimes } from '../walk/machine/cpu-times.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
-import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
+import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { openFiles } from '../walk/tasks/files.js';
 import { findTask, taskTable } from '../walk/tasks/task-table.js';

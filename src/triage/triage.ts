@@ -15,7 +15,7 @@ import { type CpuTimes, readCpuTimes } from '../walk/machine/cpu-times.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { Unknowns } from '../walk/machine/unknowns.js';
 import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
-import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
+import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, type StackEvidence, withPast } from './finding.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
