@@ -6,7 +6,7 @@ import { pointerPartOf } from '../named-read.js';
 import { PidNumberReader } from '../processes/pid-numbers.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks, taskTable } from '../tasks/task-table.js';
-import type { Task } from '../tasks/tasks.js';
+import { type Task, type TaskState, taskState } from '../tasks/tasks.js';
 import { incompleteness, Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopAt, stopped, type TaskArea, type UnwoundStack } from './frame.js';
@@ -14,7 +14,6 @@ import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
 import { OrcUnwinder } from './orc-unwinder.js';
 import type { CpuRegisters } from './registers.js';
 import { RunningTasks } from './running-tasks.js';
-import { type TaskState, taskState } from './task-state.js';
 
 /** A thread before its stack is read. */
 export interface TaskPlace {
