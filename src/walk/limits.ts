@@ -20,7 +20,7 @@ import { SlabCacheNames, skbCaches } from './pages/slab-caches.js';
 import { SlabScan } from './pages/slab-scan.js';
 import { NodeCounters, ZoneCounters } from './pages/vm-counters.js';
 import { ResidentCountReader } from './processes/address-spaces.js';
-import { PidNumberReader } from './processes/pid-numbers.js';
+import { PidNumberReader } from './processes/process-facts.js';
 import { SkbLists } from './queues/skb-lists.js';
 import { QueueReader } from './queues.js';
 import { SharedInfo } from './skbs/skb.js';

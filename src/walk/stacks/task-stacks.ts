@@ -3,7 +3,7 @@ import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh } from '../live-reads.js';
 import { pointerPartOf } from '../named-read.js';
-import { PidNumberReader } from '../processes/pid-numbers.js';
+import { PidNumberReader } from '../processes/process-facts.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks, taskTable } from '../tasks/task-table.js';
 import { type Task, type TaskState, taskState } from '../tasks/tasks.js';

@@ -8,7 +8,7 @@ import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
-import { findInPidNamespace } from '../../../src/walk/processes/pid-numbers.js';
+import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { LAB, LAB_KERNELS } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { PidNumberReader } from '../../../src/walk/processes/pid-numbers.js';
+import { PidNumberReader } from '../../../src/walk/processes/process-facts.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
 test.each(['thread_pid', 'pids[0].pid'])(
