@@ -12,8 +12,7 @@ import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopAt, stopped, type TaskArea, type UnwoundStack } from './frame.js';
 import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
 import { OrcUnwinder } from './orc-unwinder.js';
-import type { CpuRegisters } from './registers.js';
-import { RunningTasks } from './running-tasks.js';
+import { type CpuRegisters, RunningTasks } from './registers.js';
 
 /** A thread before its stack is read. */
 export interface TaskPlace {
