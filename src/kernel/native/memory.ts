@@ -3,10 +3,8 @@ import { hex } from '../../base/hex.js';
 import { type ByteWindow, bytesOf, type FastReads } from '../bytes.js';
 import type { UserPages } from '../kernel.js';
 import { highHalf, joinHalves, lowHalf, type Pointer } from '../pointer.js';
-import type { LinearRange } from './address.js';
-import type { Architecture } from './arch/arch.js';
+import { type Architecture, type LinearRange, walkUserTables } from './arch/arch.js';
 import { pageTableError } from './arch/checked-walk.js';
-import { walkUserTables } from './arch/user-tables.js';
 import { LONGEST_READ, lengthError } from './image/byte-source.js';
 import type { MemoryImage } from './image/image.js';
 

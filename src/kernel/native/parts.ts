@@ -1,8 +1,8 @@
 // Parts of the native engine that `extract` needs for writing a dump from a dump: formats, page tables,
 // symbols. No other module accesses the engine's internals.
 export type { Architecture } from './arch/arch.js';
+export { walkTables } from './arch/arch.js';
 export { architectureOf } from './arch/architecture-of.js';
-export { walkTables } from './arch/walk-tables.js';
 export {
   COMPRESSION_FLAGS,
   DESCRIPTOR_BYTES,

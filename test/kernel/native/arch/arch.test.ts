@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { MARK } from '../../../../src/kernel/kernel.js';
+import { type EntryFormat, walkUserTables } from '../../../../src/kernel/native/arch/arch.js';
 import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
-import {
-  type EntryFormat,
-  walkUserTables,
-} from '../../../../src/kernel/native/arch/user-tables.js';
 import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';
 import { Arm64TableWriter, blockBytes } from '../../../support/arm64-page-tables.js';
 import { PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
