@@ -2,7 +2,6 @@
 // symbols. No other module accesses the engine's internals.
 export type { Architecture } from './arch/arch.js';
 export { walkTables } from './arch/arch.js';
-export { architectureOf } from './arch/architecture-of.js';
 export {
   COMPRESSION_FLAGS,
   DESCRIPTOR_BYTES,
@@ -24,5 +23,5 @@ export { type Note, NT_PRSTATUS } from './image/notes.js';
 export { Kallsyms } from './kallsyms/kallsyms.js';
 export type { NativeKernel } from './kernel.js';
 export { CHUNK } from './lazy-bytes.js';
-export { type NativeOptions, openNativeImage } from './open.js';
+export { architectureOf, type NativeOptions, openNativeImage } from './open.js';
 export type { Vmcoreinfo } from './vmcoreinfo.js';
