@@ -1,6 +1,6 @@
 import { KernelError, ReadError } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf } from '../../../bytes.js';
-import type { FileRange } from '../../../physical-memory.js';
+import type { FileRange } from '../../../kernel.js';
 import { ascending, numberKeys } from '../../symbols.js';
 import { type ByteSource, checkLength } from '../byte-source.js';
 import { type BlockCache, CHUNK } from '../cache.js';
