@@ -1,6 +1,5 @@
 import { KernelError, WalkError } from '../../base/errors.js';
-import { storageUnit } from '../../kernel/layout.js';
-import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
+import { type MemberDescription, storageUnit, type TypeDescription } from '../../kernel/layout.js';
 import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
 
 export type Aggregate = Extract<TypeDescription, { kind: 'struct' | 'union' }>;

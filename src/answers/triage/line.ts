@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UNOWNED } from '../../account/owners.js';
-import type { SymbolFile } from '../../kernel/type-description.js';
+import type { SymbolFile } from '../../kernel/layout.js';
 import { placeOf } from '../../records/cgroups.js';
 import type { ResumedLine } from '../../triage/batch/earlier-lines.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';

@@ -1,6 +1,6 @@
 import type { KernelErrorCode, ReadErrorCode } from '../../base/errors.js';
 import type { KernelDoubt } from '../kernel.js';
-import type { TypesVerified } from '../type-description.js';
+import type { TypesVerified } from '../layout.js';
 import type { Btf } from './btf/btf.js';
 import type { ListedSymbols } from './symbols.js';
 

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KernelError } from '../../base/errors.js';
-import type { SymbolFile } from '../type-description.js';
+import type { SymbolFile } from '../layout.js';
 import { ElfFile } from './elf-file.js';
 
 /** Identity of a kernel before its memory is interpreted. Hostile. */

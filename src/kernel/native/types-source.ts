@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/hex.js';
 import { bytesOf, textOf } from '../bytes.js';
-import type { TypesVerified } from '../type-description.js';
+import type { TypesVerified } from '../layout.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';

@@ -1,6 +1,5 @@
 import { KernelError } from '../../base/errors.js';
-import type { MemberLayout, StructLayout } from '../layout.js';
-import type { TypeDescription } from '../type-description.js';
+import type { MemberLayout, StructLayout, TypeDescription } from '../layout.js';
 import type { Btf } from './btf/btf.js';
 import { describeType, enumeratorsOf } from './btf/describe.js';
 import { Kind } from './btf/format.js';
