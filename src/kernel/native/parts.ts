@@ -8,7 +8,7 @@ export {
   STATUS_AT,
   SUB_HEADER_BYTES,
   UTSNAME_AT,
-} from './image/diskdump/descriptor.js';
+} from './image/diskdump/header.js';
 export {
   MAX_GROUP_BYTES,
   type PackedGroup,

@@ -5,13 +5,11 @@ import {
   type Compression,
   codecOf,
   DESCRIPTOR_BYTES,
-  readDescriptor,
-} from './descriptor.js';
-import {
   type DiskdumpHeader,
   DUMP_DH_COMPRESSED_INCOMPLETE,
   DUMP_DH_EXCLUDED_VMEMMAP,
   isNewerVersion,
+  readDescriptor,
 } from './header.js';
 import type { Part } from './parts.js';
 
