@@ -13,8 +13,8 @@ import {
   PT_NOTE,
   programHeaders,
   readElfHeader,
+  SegmentTable,
 } from './header.js';
-import { SegmentTable } from './segment-table.js';
 import { SegmentMemory } from './segments.js';
 
 /**

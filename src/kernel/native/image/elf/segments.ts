@@ -6,7 +6,7 @@ import { type ByteSource, checkLength } from '../byte-source.js';
 import { type BlockCache, CHUNK } from '../cache.js';
 import { joined, lastAtOrBelow, type PhysicalRange, type VirtualRange } from '../image.js';
 import { CHUNKS_PER_LINE, LineCache, offsetInLine } from '../lines.js';
-import { type SegmentTable, VirtualSegments } from './segment-table.js';
+import { type SegmentTable, VirtualSegments } from './header.js';
 
 /**
  * Memory in segments of a file, by physical and by virtual address, in chunks through a cache. Segments may
