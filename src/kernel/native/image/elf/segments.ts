@@ -3,9 +3,8 @@ import { type ByteWindow, bytesOf } from '../../../bytes.js';
 import type { FileRange } from '../../../kernel.js';
 import { ascending, numberKeys } from '../../symbols.js';
 import { type ByteSource, checkLength } from '../byte-source.js';
-import { type BlockCache, CHUNK } from '../cache.js';
+import { type BlockCache, CHUNK, CHUNKS_PER_LINE, LineCache, offsetInLine } from '../cache.js';
 import { joined, lastAtOrBelow, type PhysicalRange, type VirtualRange } from '../image.js';
-import { CHUNKS_PER_LINE, LineCache, offsetInLine } from '../lines.js';
 import { type SegmentTable, VirtualSegments } from './header.js';
 
 /**

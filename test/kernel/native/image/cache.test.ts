@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { CHUNK } from '../../../../src/kernel/native/image/cache.js';
 import {
+  CHUNK,
   CHUNKS_PER_LINE,
   LineCache,
   offsetInLine,
-} from '../../../../src/kernel/native/image/lines.js';
+} from '../../../../src/kernel/native/image/cache.js';
 
 /** A file of so many chunks, each filled with its number; and what was read of it. */
 function chunks(count: number, budget = 0) {
