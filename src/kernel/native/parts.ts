@@ -22,6 +22,6 @@ export type { ByteRange } from './image/kept-ranges.js';
 export { type Note, NT_PRSTATUS } from './image/notes.js';
 export { Kallsyms } from './kallsyms/kallsyms.js';
 export type { NativeKernel } from './kernel.js';
-export { CHUNK } from './lazy-bytes.js';
+export { CHUNK } from './memory.js';
 export { architectureOf, type NativeOptions, openNativeImage } from './open.js';
 export type { Vmcoreinfo } from './vmcoreinfo.js';

@@ -1,6 +1,6 @@
 import { KernelError } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
-import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
+import { CHUNK, type LazyBytes } from '../memory.js';
 import { indexTypes, Kind, NameHeads, parseBtfHeader, TYPE_WORDS, wordsOf } from './format.js';
 
 /** A longer chain of modifiers, typedefs or array dimensions indicates corruption or a cycle. */

@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
 import { KernelError } from '../../../base/errors.js';
 import { hex } from '../../../base/hex.js';
-import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
+import { CHUNK, type LazyBytes } from '../memory.js';
 
 /** Kinds of BTF types (include/uapi/linux/btf.h). */
 export const Kind = {

@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../../../base/errors.js';
-import { LazyBytes } from '../lazy-bytes.js';
+import { LazyBytes } from '../memory.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
 import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES } from './names.js';
 import {

@@ -1,5 +1,5 @@
 import { KernelError } from '../../../base/errors.js';
-import type { LazyBytes } from '../lazy-bytes.js';
+import type { LazyBytes } from '../memory.js';
 import { TOKENS, type Tokens } from './tables.js';
 
 /** `kallsyms_markers` contains the offset of every 256th name. */

@@ -1,5 +1,5 @@
 import { KernelError } from '../../../base/errors.js';
-import type { LazyBytes } from '../lazy-bytes.js';
+import type { LazyBytes } from '../memory.js';
 
 /** Names are compressed with 256 tokens (scripts/kallsyms.c); each is a short string. */
 export const TOKENS = 256;
