@@ -1,6 +1,9 @@
-import type { LooseSize, MemoryAnswer } from '../../account/memory/answer.js';
-import type { FrameNote } from '../../account/memory/frame-note.js';
-import { pageSizeOf } from '../../account/memory/page-size.js';
+import {
+  type FrameNote,
+  type LooseSize,
+  type MemoryAnswer,
+  pageSizeOf,
+} from '../../account/memory/answer.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
 import { type Category, leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/grouped.js';
