@@ -9,11 +9,10 @@ import type { CensusEntry } from '../census-entry.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CategoryName } from './categories.js';
 import type { CgroupsAnswer } from './cgroups.js';
-import type { MemorySample } from './changes.js';
 import type { FilesAnswer, SharedFileFigures } from './files.js';
 import type { FreeConflict } from './proc-counters.js';
 import type { SiteSource } from './sites.js';
-import type { Category, Owner } from './tree.js';
+import type { Category, MemorySample, Owner } from './tree.js';
 
 /** Unattributed blocks of one size. */
 export type LooseSize = NonNullable<MemoryJson['unflagged']>['sizes'][number];

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { type MemorySample, MemorySamples } from '../../account/memory/changes.js';
+import { type MemorySample, MemorySamples } from '../../account/memory/tree.js';
 import { memoryJson, memoryWatchEnd } from '../../answers/memory/json.js';
 import { watchBlock, watchPage } from '../../answers/memory/text.js';
 import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';

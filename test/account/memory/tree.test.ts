@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { MemorySamples } from '../../../src/account/memory/changes.js';
+import { MemorySamples } from '../../../src/account/memory/tree.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { watchBlock } from '../../../src/answers/memory/text.js';
