@@ -1,6 +1,6 @@
 import { type MemoryAnswer, pageSizeOf, type SocketEstimate } from '../../account/memory/answer.js';
-import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/cached.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
+import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/details.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category, MemorySample } from '../../account/memory/tree.js';

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import { cacheBytes, hasOverlays, residentBytes } from '../../../account/memory/cached.js';
+import { cacheBytes, hasOverlays, residentBytes } from '../../../account/memory/details.js';
 import {
   chargedBytes,
   type FileCgroup,
