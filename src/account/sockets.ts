@@ -8,13 +8,19 @@ import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { addError, incompleteness, type Warning, Warnings } from '../walk/warnings.js';
-import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
 import type { Figures } from './figures.js';
 import type { Holdings } from './holdings.js';
 import { type KilledWith, KillImpact } from './kill-impact.js';
 import { outsideQueues } from './outside-queues/outside-queues.js';
 import type { OutsideRow } from './outside-queues/row.js';
-import { Owners } from './owners.js';
+import {
+  type CensusEntry,
+  type CensusHolder,
+  type CensusOwner,
+  type Group,
+  type Grouping,
+  Owners,
+} from './owners.js';
 import { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 

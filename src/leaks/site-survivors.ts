@@ -1,4 +1,4 @@
-import type { CensusEntry } from '../account/census-entry.js';
+import type { CensusEntry } from '../account/owners.js';
 import type { Survivor } from './recording.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Found, type Keeper, keeperOf, type Place, type Unplaced } from './survivors/place.js';

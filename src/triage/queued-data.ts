@@ -1,5 +1,4 @@
-import type { CensusEntry, Group } from '../account/census-entry.js';
-import { ownersOf } from '../account/owners.js';
+import { type CensusEntry, type Group, ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../base/hex.js';
 import { type Finding, severityOf } from './finding.js';

@@ -1,8 +1,8 @@
-import type { CensusEntry, CensusHolder } from '../account/census-entry.js';
 import { type LogAnswer, messages } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
+import type { CensusEntry, CensusHolder } from '../account/owners.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import { NOT_KEPT, ReadError } from '../base/errors.js';

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import type { CensusEntry } from '../../src/account/census-entry.js';
 import type { CategoryName } from '../../src/account/memory/categories.js';
+import type { CensusEntry } from '../../src/account/owners.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { BlockFinder } from '../../src/leaks/survivors/by-kernel.js';

@@ -5,7 +5,7 @@ import type { CachedFiles } from '../../records/files.js';
 import type { CaptureOrigin, Origin } from '../../records/machine-sample.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
-import type { CensusEntry } from '../census-entry.js';
+import type { CensusEntry } from '../owners.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CategoryName } from './categories.js';
 import type { CgroupsAnswer } from './cgroups.js';

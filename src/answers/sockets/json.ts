@@ -1,5 +1,5 @@
-import type { CensusEntry } from '../../account/census-entry.js';
 import { type OutsideRow, rowName } from '../../account/outside-queues/row.js';
+import type { CensusEntry } from '../../account/owners.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
 import { hex } from '../../base/hex.js';
 import { kernelJson } from '../kernel-json.js';

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CensusEntry, Grouping } from '../../account/census-entry.js';
+import type { CensusEntry, Grouping } from '../../account/owners.js';
 import { portsOf } from '../../account/socket.js';
 import type { CensusAnswer } from '../../account/sockets.js';
 import { formatJson } from '../../base/json.js';

@@ -1,6 +1,6 @@
-import type { CensusEntry } from '../../account/census-entry.js';
 import { categoryOfCaller } from '../../account/memory/areas.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
+import type { CensusEntry } from '../../account/owners.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';

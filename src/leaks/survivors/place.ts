@@ -1,5 +1,5 @@
-import type { CensusEntry } from '../../account/census-entry.js';
 import type { CategoryName } from '../../account/memory/categories.js';
+import type { CensusEntry } from '../../account/owners.js';
 
 /** Current use of a block without a recorded free. */
 export const PLACES = [

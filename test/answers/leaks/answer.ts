@@ -1,4 +1,4 @@
-import type { CensusEntry } from '../../../src/account/census-entry.js';
+import type { CensusEntry } from '../../../src/account/owners.js';
 import { leaksAnswer } from '../../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../../src/leaks/recording.js';
 import { placed } from '../../../src/leaks/survivors/place.js';
