@@ -26,11 +26,12 @@ import {
   type OutsideTools,
   outsideTools,
   packetsOf,
+  receiveRings,
   runSteps,
   type Step,
+  softwareRings,
   waiting,
 } from './pipeline.js';
-import { receiveRings, softwareRings } from './rings.js';
 import type { SlabCode } from './row.js';
 
 /**
