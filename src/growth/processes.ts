@@ -1,4 +1,4 @@
-import type { Held, ProcessSample } from '../account/processes/answer.js';
+import type { Held, ProcessSample } from '../account/processes/process.js';
 import type { MachineSample } from '../records/machine-sample.js';
 import {
   type EndedProcess,

@@ -1,5 +1,4 @@
 import type { CgroupMemory } from '../../records/cgroups.js';
-import type { ProcsAnswer } from './answer.js';
 import {
   groupsOf,
   type KilledTogether,
@@ -7,7 +6,7 @@ import {
   type ProcessGroup,
   type ProcessGrouping,
 } from './groups.js';
-import { type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
+import { type ProcessFigures, type ProcessSizes, type ProcsAnswer, SIZES } from './process.js';
 
 /** Sort orders of processes: largest first. */
 export type ProcessSort =

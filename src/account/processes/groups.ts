@@ -1,6 +1,11 @@
 import { grouped } from '../../base/grouped.js';
-import type { ProcsAnswer } from './answer.js';
-import { ownSwap, type ProcessFigures, type ProcessSizes, SIZES } from './process.js';
+import {
+  ownSwap,
+  type ProcessFigures,
+  type ProcessSizes,
+  type ProcsAnswer,
+  SIZES,
+} from './process.js';
 
 /** Ways to group processes. */
 export const GROUPINGS = ['user', 'cgroup', 'pod', 'container', 'command'] as const;

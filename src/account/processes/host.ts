@@ -7,13 +7,13 @@ import {
   type SmapsSums,
 } from '../../records/processes.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
-import type { ProcsAnswer } from './answer.js';
 import { type ProcessAnswer, sumOfMappings } from './mappings.js';
 import {
   type NetworkEstimate,
   ownBytes,
   ownSwap,
   type ProcessFigures,
+  type ProcsAnswer,
   type PssByKind,
 } from './process.js';
 

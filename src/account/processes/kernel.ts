@@ -23,12 +23,11 @@ import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
-import type { ProcsAnswer } from './answer.js';
 import { type KillBounds, type KilledTogether, killedByShares } from './groups.js';
 import { checkMapcounts, countsAgree } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
-import { ownBytes, type ProcessFigures, type PssByKind } from './process.js';
+import { ownBytes, type ProcessFigures, type ProcsAnswer, type PssByKind } from './process.js';
 
 /** All processes of a kernel, and their mappings. */
 export interface ProcessSurvey extends Mapped {

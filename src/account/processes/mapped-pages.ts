@@ -8,7 +8,7 @@ import { FolioMapcounts } from '../../walk/pages/folio-mapcounts.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { hugeZeroFrame } from '../../walk/processes/mapped-page.js';
 import { swapAreas } from '../../walk/processes/shmem-swap.js';
-import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './machine-pages.js';
+import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './process.js';
 
 /** Sums of the page table entries of an address space, in base pages. */
 export interface ResidentPages {

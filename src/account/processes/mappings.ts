@@ -19,9 +19,8 @@ import { ShmemSwapReader, swapAreas } from '../../walk/processes/shmem-swap.js';
 import type { Warning, Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';
-import { MOST_ENTRIES, type SwapEntry, swapKey } from './machine-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
-import type { ProcessFigures } from './process.js';
+import { MOST_ENTRIES, type ProcessFigures, type SwapEntry, swapKey } from './process.js';
 
 /** The answer to `procs --pid`: one process, and its mappings. */
 export interface ProcessAnswer {

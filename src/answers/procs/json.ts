@@ -1,7 +1,8 @@
 import type { ChosenProcs } from '../../account/processes/chosen.js';
 import { totalOf } from '../../account/processes/groups.js';
-import type { KindOfPages, MachinePages } from '../../account/processes/machine-pages.js';
 import type {
+  KindOfPages,
+  MachinePages,
   NetworkEstimate,
   ProcessFigures,
   ProcessSizes,

@@ -1,5 +1,5 @@
-import { type ProcsAnswer, processSample } from '../../account/processes/answer.js';
 import { type Capture, hostProcesses } from '../../account/processes/host.js';
+import { type ProcsAnswer, processSample } from '../../account/processes/process.js';
 import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';

@@ -1,6 +1,6 @@
-import type { ProcsAnswer } from '../../account/processes/answer.js';
 import type { ChosenProcs } from '../../account/processes/chosen.js';
 import type { KilledTogether } from '../../account/processes/groups.js';
+import type { ProcsAnswer } from '../../account/processes/process.js';
 import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { optionalText } from '../../host/proc/process.js';

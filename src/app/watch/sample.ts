@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { CategoryName } from '../../account/memory/categories.js';
 import { conflictWhy } from '../../account/memory/proc-counters.js';
 import type { Category } from '../../account/memory/tree.js';
-import { processSample } from '../../account/processes/answer.js';
+import { processSample } from '../../account/processes/process.js';
 import { watchSampleJson } from '../../answers/watch/sample.js';
 import {
   HostError,

@@ -1,4 +1,4 @@
-import type { ProcessSample } from '../../account/processes/answer.js';
+import type { ProcessSample } from '../../account/processes/process.js';
 import { DAY, DAY_HISTORY, type DaySeries, LEAST_SECONDS } from '../day-trend.js';
 import { keyOf, type OtherProcesses, ProcessGrowth } from '../processes.js';
 import type {
