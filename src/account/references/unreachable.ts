@@ -20,8 +20,7 @@ import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
 import { Unread } from './references.js';
-import { needDump, type ProgressOf } from './search.js';
-import { SplitBlocks } from './targets.js';
+import { needDump, type ProgressOf, SplitBlocks } from './search.js';
 import { Contents } from './unattributed.js';
 
 /**

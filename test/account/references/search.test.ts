@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SplitBlocks } from '../../../src/account/references/targets.js';
+import { SplitBlocks } from '../../../src/account/references/search.js';
 
 /** Frames with a pointer to the first byte (`!`), into them (`~`), without one (`.`), or of other allocations (`_`). */
 function following(frames: string, tables: readonly number[] = []): number[] {
