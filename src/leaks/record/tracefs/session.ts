@@ -1,3 +1,4 @@
+import { TraceError } from '../../../base/errors.js';
 import { liveHost } from '../../../host/live.js';
 import { readPageSize } from '../../../host/proc/memory.js';
 import type { Follower } from '../../follow/follower.js';
@@ -13,10 +14,11 @@ import type { StreamPlan } from './cpu-stream.js';
 import { Drain, gapsOf, lostEvents } from './drain.js';
 import { cacheUse, eventFilter } from './filter.js';
 import { sizeBuffers, type TraceInstance } from './instance.js';
-import { KeptSettings, type TraceInstances } from './instances.js';
+import { KeptSettings, removeOrphans, TraceInstances } from './instances.js';
 import { type EventName, readAllocatedFrames, TracedEvents, type TracedType } from './kinds.js';
 import { type EventRates, measureRates } from './rate.js';
 import { InstanceReader } from './reader.js';
+import { findTracefs } from './root.js';
 import {
   ALL,
   MOST_ONE_IN,
@@ -300,4 +302,30 @@ function clockOf(instance: TraceInstance): {
   const origin = instance.now;
   const middle = (before + process.hrtime.bigint()) / 2n;
   return { origin, now: () => Number(process.hrtime.bigint() - middle) };
+}
+
+/**
+ * Records allocations and frees through private tracefs instances, which are removed in any case.
+ *
+ * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`,
+ * `trace-over-budget`, `trace-failed`
+ */
+export async function recordTraced(order: TraceOrder): Promise<Recording> {
+  const { type } = order;
+  if (type === 'vmalloc')
+    throw new TraceError('trace-unsupported', 'vmalloc areas have no trace events', {
+      next: 'Use --method vmallocinfo',
+    });
+  const root = findTracefs();
+  const removed = removeOrphans(root);
+  const instances = new TraceInstances(root);
+  let recording: Recording;
+  try {
+    recording = await new TraceSession(order, type, instances).run();
+  } finally {
+    instances.removeAll();
+  }
+  const { left } = instances;
+  const tracing = recording.tracing && { ...recording.tracing, orphans: removed, left };
+  return { ...recording, ...(tracing ? { tracing } : {}) };
 }
