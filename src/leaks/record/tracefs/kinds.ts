@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { TraceError } from '../../../base/errors.js';
 import type { AllocationType } from '../../recording.js';
-import type { TraceInstance } from './instance.js';
+import { findTracefs, type TraceInstance } from './instance.js';
 import {
   type EventField,
   type EventFormat,
@@ -11,7 +11,6 @@ import {
   parsePageLayout,
   unsupported,
 } from './page.js';
-import { findTracefs } from './root.js';
 
 /** Content of an event. */
 export type EventKind =

@@ -13,12 +13,11 @@ import { affordable, Pacing, type ReadEvents, Spending } from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain, gapsOf, lostEvents } from './drain.js';
 import { cacheUse, eventFilter } from './filter.js';
-import { sizeBuffers, type TraceInstance } from './instance.js';
+import { findTracefs, sizeBuffers, type TraceInstance } from './instance.js';
 import { KeptSettings, removeOrphans, TraceInstances } from './instances.js';
 import { type EventName, readAllocatedFrames, TracedEvents, type TracedType } from './kinds.js';
 import { type EventRates, measureRates } from './rate.js';
 import { InstanceReader } from './reader.js';
-import { findTracefs } from './root.js';
 import {
   ALL,
   MOST_ONE_IN,
