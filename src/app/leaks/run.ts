@@ -13,8 +13,8 @@ import { type LeaksAnswer, leaksAnswer, type ThreadFilterFacts } from '../../lea
 import { recordingFrom } from '../../leaks/from/recording-from.js';
 import { defaultMethod } from '../../leaks/readings/methods.js';
 import { recordReadings } from '../../leaks/readings/takes.js';
+import type { TraceFigures } from '../../leaks/record/tracefs/kinds.js';
 import { recordTraced } from '../../leaks/record/tracefs/session.js';
-import type { TraceFigures } from '../../leaks/record/tracefs/trace-order.js';
 import type { Recording } from '../../leaks/recording.js';
 import { noLookup } from '../../leaks/survivors/lookup.js';
 import { EXIT, UsageError } from '../kit/failure.js';

@@ -1,7 +1,7 @@
 import { TraceError } from '../../../base/errors.js';
 import type { Sample, TraceCost } from '../../recording.js';
+import { ALL, MOST_ONE_IN, sampleOf, type TraceFigures, type TraceOrder } from './kinds.js';
 import type { EventRates } from './rate.js';
-import { ALL, MOST_ONE_IN, sampleOf, type TraceFigures, type TraceOrder } from './trace-order.js';
 
 /**
  * Cost of an event, in units of one write to `trace_marker` from here, which measures the speed of the

@@ -15,18 +15,21 @@ import { Drain, gapsOf, lostEvents } from './drain.js';
 import { cacheUse, eventFilter } from './filter.js';
 import { findTracefs, sizeBuffers, type TraceInstance } from './instance.js';
 import { KeptSettings, removeOrphans, TraceInstances } from './instances.js';
-import { type EventName, readAllocatedFrames, TracedEvents, type TracedType } from './kinds.js';
-import { type EventRates, measureRates } from './rate.js';
-import { InstanceReader } from './reader.js';
 import {
   ALL,
+  type EventName,
   MOST_ONE_IN,
   narrowed,
   PAGE_LOW_BIT,
+  readAllocatedFrames,
   SLAB_LOW_BIT,
   sampleOf,
+  TracedEvents,
+  type TracedType,
   type TraceOrder,
-} from './trace-order.js';
+} from './kinds.js';
+import { type EventRates, measureRates } from './rate.js';
+import { InstanceReader } from './reader.js';
 
 /** One recording: two instances, their readers, and the follower. */
 export class TraceSession {

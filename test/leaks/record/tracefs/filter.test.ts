@@ -4,7 +4,7 @@ import {
   frameFilter,
   objectFilter,
 } from '../../../../src/leaks/record/tracefs/filter.js';
-import { ALL, narrowed, sampleOf } from '../../../../src/leaks/record/tracefs/trace-order.js';
+import { ALL, narrowed, sampleOf } from '../../../../src/leaks/record/tracefs/kinds.js';
 import type { Sample } from '../../../../src/leaks/recording.js';
 
 const MOST_ORDER = 10;
