@@ -1,7 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { StreamPlan } from './cpu-stream.js';
-import { ALLOCATED, FREED, POOLED } from './event-queue.js';
+import { ALLOCATED, FREED, POOLED, type StreamPlan } from './cpu-stream.js';
 import type { TraceInstance } from './instance.js';
 import type { TracedEvents } from './kinds.js';
 import { InstanceReader } from './reader.js';
