@@ -12,9 +12,8 @@ import { Commands, ofThreads, ownThreads } from './commands.js';
 import { affordable, Pacing, type ReadEvents, Spending } from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain, gapsOf, lostEvents } from './drain.js';
-import { cacheUse, eventFilter } from './filter.js';
 import { findTracefs, sizeBuffers, type TraceInstance } from './instance.js';
-import { KeptSettings, removeOrphans, TraceInstances } from './instances.js';
+import { cacheUse, eventFilter, KeptSettings, removeOrphans, TraceInstances } from './instances.js';
 import {
   ALL,
   type EventName,
