@@ -9,7 +9,14 @@ import type { Losses, Reading, Recording, Sample, Unseen } from '../../recording
 import { StackSites } from '../../site-frames.js';
 import { LiveSymbols } from '../symbols.js';
 import { Commands, ofThreads, ownThreads } from './commands.js';
-import { affordable, Pacing, type ReadEvents, Spending } from './cost.js';
+import {
+  affordable,
+  type EventRates,
+  measureRates,
+  Pacing,
+  type ReadEvents,
+  Spending,
+} from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain, gapsOf, lostEvents } from './drain.js';
 import { findTracefs, sizeBuffers, type TraceInstance } from './instance.js';
@@ -27,7 +34,6 @@ import {
   type TracedType,
   type TraceOrder,
 } from './kinds.js';
-import { type EventRates, measureRates } from './rate.js';
 import { InstanceReader } from './reader.js';
 
 /** One recording: two instances, their readers, and the follower. */
