@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { merged } from '../../src/leaks/merged.js';
+import { merged } from '../../src/leaks/recording.js';
 import { callers, ownFrames } from '../../src/records/allocation-sites.js';
 import { framesOf, made, siteOf, survivor } from './made-recording.js';
 
