@@ -8,13 +8,14 @@ import {
   FLAG_KINDS,
   type FlagKind,
   type FlagNote,
+  type FrameFile,
   flagKind,
   flagNotes,
   isHead,
   isMapped,
   isTail,
+  openFrameFile,
 } from './flags.js';
-import { type FrameFile, openFrameFile } from './frame-file.js';
 import { type Frames, type MemoryMap, readMemoryMap } from './iomem.js';
 
 /** Memory of a machine as far as root sees it without kernel memory. */
