@@ -1,8 +1,8 @@
 import { HostError } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
-import { type NetworkLimits, readNetworkLimits } from './proc/limits.js';
 import { readMaxSkbFrags, readUnplacedMemory } from './proc/memory.js';
+import { type NetworkLimits, readNetworkLimits } from './proc/net-tables.js';
 
 /** Properties of the whole host. */
 export interface HostFacts {

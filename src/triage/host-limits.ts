@@ -1,5 +1,5 @@
 import { HostError } from '../base/errors.js';
-import { readNetworkLimits } from '../host/proc/limits.js';
+import { readNetworkLimits } from '../host/proc/net-tables.js';
 import { listedPids } from '../host/proc/pids.js';
 import { optionalText, statusFields } from '../host/proc/process.js';
 import type { Finding } from './finding.js';
