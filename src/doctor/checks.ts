@@ -1,6 +1,6 @@
 import { KdumpMemError } from '../base/errors.js';
 import { TRACEFS_PLACES } from '../host/facts.js';
-import { listedPids } from '../host/proc/pids.js';
+import { listedPids } from '../host/proc/process.js';
 import { lackingRights, lacksAll } from '../records/processes.js';
 import {
   CHECK_CODES,

@@ -193,7 +193,7 @@ async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<num
 async function ofHost(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
   const [{ source }, { findPids }, { notThere }] = await Promise.all([
     openProcessHost(options),
-    import('../../host/proc/pids.js'),
+    import('../../host/proc/process.js'),
     import('../../walk/processes/process-facts.js'),
   ]);
   const { namespace, pid } = wanted;

@@ -97,7 +97,7 @@ async function ofHost(
 ): Promise<ProcsAnswer> {
   const [{ hostOrigin }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
     import('../../host/proc/machine-sample.js'),
-    import('../../host/proc/pids.js'),
+    import('../../host/proc/process.js'),
     import('../../host/proc/process-memory.js'),
     import('../../account/processes/host.js'),
   ]);

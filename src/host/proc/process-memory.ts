@@ -12,8 +12,14 @@ import {
 import type { HostSource } from '../host-source.js';
 import { readUptime } from './machine-sample.js';
 import { kilobytesOf, readPageSize, sumSmaps } from './memory.js';
-import { listedPids } from './pids.js';
-import { isKernelThread, nsPidsOf, optionalText, statFields, statusFields } from './process.js';
+import {
+  isKernelThread,
+  listedPids,
+  nsPidsOf,
+  optionalText,
+  statFields,
+  statusFields,
+} from './process.js';
 
 /** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. */
 type SumsOf = (source: HostSource, folder: string) => Promise<SmapsSums | 'blocked' | undefined>;

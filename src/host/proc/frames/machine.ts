@@ -3,7 +3,7 @@ import type { MemoryCounters } from '../../../records/machine-sample.js';
 import type { HostSource } from '../../host-source.js';
 import { type HostDetails, type HostZone, readHostDetails, readZones } from '../details.js';
 import { readHostCounts, readPageSize } from '../memory.js';
-import { listed } from '../pids.js';
+import { listed } from '../process.js';
 import {
   FLAG_KINDS,
   type FlagKind,
