@@ -18,8 +18,7 @@ import {
   readProcess,
 } from './proc/process.js';
 import { readProcfsSample } from './procnet/read.js';
-import type { SocketRecord } from './socket.js';
-import { AcceptQueues, belongsTo, OtherEnds } from './socket-pairs.js';
+import { AcceptQueues, belongsTo, OtherEnds, type SocketRecord } from './socket.js';
 import { ALL_GROUPS, readSample, type Sample } from './ss/read.js';
 import { watch, weakSockets } from './watch.js';
 

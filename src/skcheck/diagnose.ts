@@ -1,6 +1,12 @@
 import type { Observation } from '../host/observation.js';
-import { dropsAreLosses, type SocketRecord, socketKey } from '../host/socket.js';
-import { AcceptQueues, belongsTo, OtherEnds } from '../host/socket-pairs.js';
+import {
+  AcceptQueues,
+  belongsTo,
+  dropsAreLosses,
+  OtherEnds,
+  type SocketRecord,
+  socketKey,
+} from '../host/socket.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
 import { judge, judgeSender, unreadBytes } from './judge.js';
 import { judgeAccepting, judgeBacklog } from './judge-listener.js';

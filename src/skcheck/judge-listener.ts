@@ -1,5 +1,4 @@
-import type { SocketRecord } from '../host/socket.js';
-import type { AcceptQueues } from '../host/socket-pairs.js';
+import type { AcceptQueues, SocketRecord } from '../host/socket.js';
 import type { Moment, TrackWindow } from './judge.js';
 import type { Verdict } from './verdict.js';
 

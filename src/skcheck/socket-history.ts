@@ -1,6 +1,5 @@
 import type { Observation } from '../host/observation.js';
-import { type SocketRecord, socketKey } from '../host/socket.js';
-import { AcceptQueues, OtherEnds } from '../host/socket-pairs.js';
+import { AcceptQueues, OtherEnds, type SocketRecord, socketKey } from '../host/socket.js';
 import type { Moment, TrackWindow } from './judge.js';
 import { WaitingConnections } from './judge-listener.js';
 import type { Verdict } from './verdict.js';

@@ -1,6 +1,5 @@
 import type { Observation } from '../../host/observation.js';
-import type { SocketMemory } from '../../host/socket.js';
-import { AcceptQueues, belongsTo } from '../../host/socket-pairs.js';
+import { AcceptQueues, belongsTo, type SocketMemory } from '../../host/socket.js';
 import { placeOf } from '../../records/cgroups.js';
 import type { Origin } from '../../records/machine-sample.js';
 import { socketEnds } from '../../records/socket-ends.js';

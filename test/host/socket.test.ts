@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { SocketRecord } from '../../src/host/socket.js';
-import { AcceptQueues, isUnaccepted } from '../../src/host/socket-pairs.js';
+import { AcceptQueues, isUnaccepted, type SocketRecord } from '../../src/host/socket.js';
 import { parseInetRow } from '../../src/host/ss/inet.js';
 
 const row = (text: string, netns = 1): SocketRecord => {
