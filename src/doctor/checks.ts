@@ -1,5 +1,5 @@
 import { KdumpMemError } from '../base/errors.js';
-import { TRACEFS_PLACES } from '../host/facts.js';
+import { TRACEFS_PLACES } from '../host/observation.js';
 import { listedPids } from '../host/proc/process.js';
 import { lackingRights, lacksAll } from '../records/processes.js';
 import {

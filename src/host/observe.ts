@@ -1,8 +1,14 @@
 import { HostError, isHostError } from '../base/errors.js';
-import { readHostFacts } from './facts.js';
 import type { HostSource } from './host-source.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
-import { drops, inodesWanted, lossesOf, type Observation, wantsOwner } from './observation.js';
+import {
+  drops,
+  inodesWanted,
+  lossesOf,
+  type Observation,
+  readHostFacts,
+  wantsOwner,
+} from './observation.js';
 import {
   countAllDescriptors,
   DescriptorScan,

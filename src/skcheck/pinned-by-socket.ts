@@ -1,4 +1,4 @@
-import type { HostFacts } from '../host/facts.js';
+import type { HostFacts } from '../host/observation.js';
 import { queueIsTruesize, type SocketRecord } from '../host/socket.js';
 import { unreadBytes, unsentBytes } from './judge.js';
 import {

@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { freemem } from 'node:os';
 import { TraceError } from '../../../base/errors.js';
-import { TRACEFS_PLACES } from '../../../host/facts.js';
+import { TRACEFS_PLACES } from '../../../host/observation.js';
 import { unsupported } from './page.js';
 
 /** Counters of a CPU's buffer (`per_cpu/cpuN/stats`), in events. */
