@@ -9,8 +9,14 @@ import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import { nameHash } from '../../walk/tasks/cgroup.js';
 import type { KeptPages } from '../kept-pages.js';
 import { attempt, everyTask, threadsOf, type Visited } from '../questions.js';
-import { Addresses, Interfaces } from './addresses.js';
-import { Names, Patcher, type Patches, Replacements } from './replacements.js';
+import {
+  Addresses,
+  Interfaces,
+  Names,
+  Patcher,
+  type Patches,
+  Replacements,
+} from './replacements.js';
 
 /** Replacement of the names in an extract. */
 export interface Anonymous {
