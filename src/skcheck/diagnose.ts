@@ -8,8 +8,7 @@ import {
   socketKey,
 } from '../host/socket.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
-import { judge, judgeSender, unreadBytes } from './judge.js';
-import { judgeAccepting, judgeBacklog } from './judge-listener.js';
+import { judge, judgeAccepting, judgeBacklog, judgeSender, unreadBytes } from './judge.js';
 import { type PinnedEstimate, sumPinned } from './pinned.js';
 import type { SocketPinned } from './pinned-by-socket.js';
 import { type Ages, SocketHistory } from './socket-history.js';
