@@ -9,8 +9,7 @@ import {
 } from '../host/socket.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
 import { judge, judgeAccepting, judgeBacklog, judgeSender, unreadBytes } from './judge.js';
-import { type PinnedEstimate, sumPinned } from './pinned.js';
-import type { SocketPinned } from './pinned-by-socket.js';
+import { type PinnedEstimate, type SocketPinned, sumPinned } from './pinned.js';
 import { type Ages, SocketHistory } from './socket-history.js';
 import {
   bySeverity,
