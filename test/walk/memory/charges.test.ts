@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { slabCharges } from '../../../src/walk/memory/slab-charges.js';
+import { slabCharges } from '../../../src/walk/memory/charges.js';
 import { MADE_PAGES, made, madeKernel } from '../../support/made-kernel.js';
 
 const [ROOT, FIRST, SECOND] = [0x100, 0x200, 0x300];
