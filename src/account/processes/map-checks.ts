@@ -7,7 +7,7 @@ import {
   type ResidentCounts,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
-import { ReverseMapReader } from '../../walk/processes/reverse-maps.js';
+import { ReverseMapReader } from '../../walk/processes/mapped-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { PF_EXITING } from '../../walk/tasks/tasks.js';
 import type { Warnings } from '../../walk/warnings.js';
