@@ -1,8 +1,7 @@
 import { hex } from '../base/hex.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { PageReader } from '../walk/pages/pages.js';
-import { HeldReader } from '../walk/queues/held-reader.js';
-import { type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
+import { HeldReader, type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
 import { QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skbs/skb.js';
 import { PartReader } from '../walk/sockets/read-part.js';
