@@ -1,9 +1,9 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { looseBlocks } from '../../walk/memory/loose-blocks.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
+import { looseBlocks } from '../../walk/pages/block.js';
 import {
   type AddressSpace,
   addressSpaces,
