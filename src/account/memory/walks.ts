@@ -16,9 +16,13 @@ import {
   pageDirectories,
   upperTables,
 } from '../../walk/memory/kernel-tables.js';
-import { dmaBuffers, type EachFile, type FilesOfProcesses } from '../../walk/memory/open-files.js';
+import {
+  dmaBuffers,
+  type EachFile,
+  type FilesOfProcesses,
+  PipeReader,
+} from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
-import { PipeReader } from '../../walk/memory/pipes.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';

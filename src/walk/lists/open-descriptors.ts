@@ -5,7 +5,7 @@ import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../r
 import { FileSystems } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
-import { PipeReader } from '../memory/pipes.js';
+import { PipeReader } from '../memory/open-files.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { openFiles } from '../tasks/files.js';
