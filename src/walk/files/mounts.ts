@@ -3,7 +3,7 @@ import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { namespaceOf } from '../tasks/namespaces.js';
+import { findTask, taskTable } from '../tasks/task-table.js';
 import { textAt } from '../text-at.js';
 
 /** A mount of a file system, or of a directory of it (`struct mount` in fs/mount.h). */
@@ -185,4 +185,23 @@ export class FileSystems {
 /** Formats a device number as `ls -l` and /proc do (MINORBITS in include/linux/kdev_t.h). */
 export function deviceNumber(device: number): string {
   return `${device >>> 20}:${device & 0xf_ffff}`;
+}
+
+/**
+ * Returns the address of a namespace of a process, by its `struct nsproxy`.
+ *
+ * @param pid default: the first process
+ * @throws {WalkError} `no-such-pid`: also for a process that exits; {@link ReadError}
+ */
+export function namespaceOf(
+  kernel: Kernel,
+  member: 'mnt_ns' | 'ipc_ns',
+  pid: number | undefined,
+): bigint {
+  const task = new StructReader(kernel, 'task_struct', ['nsproxy']);
+  const proxy = new StructReader(kernel, 'nsproxy', [member]);
+  const process = pid === undefined ? taskTable(kernel).processes[0] : findTask(kernel, pid);
+  const at = process && task.read(process.address).pointer('nsproxy');
+  if (at) return proxy.read(at).pointer(member);
+  throw new WalkError('no-such-pid', `pid ${pid ?? 1} has no namespaces: it is exiting`);
 }

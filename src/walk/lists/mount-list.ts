@@ -1,12 +1,11 @@
 import type { MountsJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/mounts.js';
+import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
-import { namespaceOf } from '../tasks/namespaces.js';
 import { textAt } from '../text-at.js';
 import { addError, type Warnings } from '../warnings.js';
 

@@ -1,10 +1,9 @@
 import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/hex.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/mounts.js';
+import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
-import { namespaceOf } from '../tasks/namespaces.js';
 import { addError, type Warnings } from '../warnings.js';
 import { XarrayReader } from '../xarray.js';
 
