@@ -6,7 +6,7 @@ import { KIND } from '../../walk/memory/page-kinds.js';
 import { readOrNot } from '../../walk/named-read.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';
-import { swapAreas } from '../../walk/processes/shmem-swap.js';
+import { swapAreas } from '../../walk/processes/process-areas.js';
 import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './process.js';
 
 /** Sums of the page table entries of an address space, in base pages. */

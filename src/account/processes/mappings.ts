@@ -14,8 +14,13 @@ import {
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';
-import { type ProcessArea, ProcessAreaReader, VM } from '../../walk/processes/process-areas.js';
-import { ShmemSwapReader, swapAreas } from '../../walk/processes/shmem-swap.js';
+import {
+  type ProcessArea,
+  ProcessAreaReader,
+  ShmemSwapReader,
+  swapAreas,
+  VM,
+} from '../../walk/processes/process-areas.js';
 import type { Warning, Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';

@@ -5,7 +5,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { Paths } from '../files/paths.js';
 import { pointersPartOf, readPartOf } from '../named-read.js';
-import { swapAreas } from '../processes/shmem-swap.js';
+import { swapAreas } from '../processes/process-areas.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
