@@ -2,8 +2,8 @@ import { UTS, UTS_BYTES } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
 import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
 import { readClock } from '../../walk/machine/clock.js';
-import { Unknowns } from '../../walk/machine/unknowns.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
+import { Unknowns } from '../../walk/warnings.js';
 import { attempt, everyTask, threadsOf } from '../questions.js';
 
 /** Variables of the image, and the maximum number of bytes of each; `page` for a page of them. */
