@@ -1,5 +1,4 @@
-import type { ChosenProcs } from '../../account/processes/chosen.js';
-import { totalOf } from '../../account/processes/groups.js';
+import { type ChosenProcs, totalOf } from '../../account/processes/groups.js';
 import type {
   KindOfPages,
   MachinePages,

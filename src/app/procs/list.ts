@@ -1,5 +1,4 @@
-import type { ChosenProcs } from '../../account/processes/chosen.js';
-import type { KilledTogether } from '../../account/processes/groups.js';
+import type { ChosenProcs, KilledTogether } from '../../account/processes/groups.js';
 import type { ProcsAnswer } from '../../account/processes/process.js';
 import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
@@ -29,7 +28,7 @@ export async function listProcesses(
   more: readonly Warning[] = [],
 ): Promise<void> {
   const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
-    import('../../account/processes/chosen.js'),
+    import('../../account/processes/groups.js'),
     import('../../answers/procs/json.js'),
     import('../../answers/procs/text.js'),
   ]);

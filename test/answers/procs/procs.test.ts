@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chosen } from '../../../src/account/processes/chosen.js';
+import { chosen } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
 import { procsJson } from '../../../src/answers/procs/json.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
