@@ -1,7 +1,7 @@
 import type { CensusEntryJson } from '../answers/schema.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import type { Figures } from './figures.js';
-import { atLeastFreed, type Freed } from './freed.js';
+import { atLeastFreed, type Freed } from './kill-impact.js';
 import { portsOf, type SocketAccount } from './socket.js';
 import type { Ownership, Tally } from './tally.js';
 
