@@ -4,8 +4,8 @@ import {
   keyOfFrames,
   NO_FRAME,
   NO_ROOM,
-} from '../../../src/leaks/readings/known-frames.js';
-import { parseSymbolFrame } from '../../../src/leaks/readings/tally.js';
+  parseSymbolFrame,
+} from '../../../src/leaks/readings/tally.js';
 
 const numbered = (frames: KnownFrames, ...lines: string[]) =>
   lines.map((line) => frames.numberOf(line, parseSymbolFrame));
