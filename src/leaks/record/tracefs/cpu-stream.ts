@@ -1,4 +1,4 @@
-import type { StackTable } from '../../follow/stack-table.js';
+import type { StackTable } from '../../site-frames.js';
 import type { Decoder } from './kinds.js';
 import { type PageLayout, type PageVisitor, readPage } from './page.js';
 

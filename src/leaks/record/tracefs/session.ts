@@ -4,9 +4,8 @@ import { readPageSize } from '../../../host/proc/memory.js';
 import type { Follower } from '../../follow/follower.js';
 import { FrameFollower } from '../../follow/frame-follower.js';
 import { ObjectFollower } from '../../follow/object-follower.js';
-import { StackTable } from '../../follow/stack-table.js';
 import type { Losses, Reading, Recording, Sample, Unseen } from '../../recording.js';
-import { StackSites } from '../../site-frames.js';
+import { StackSites, StackTable } from '../../site-frames.js';
 import { LiveSymbols } from '../symbols.js';
 import { Commands, ofThreads, ownThreads } from './commands.js';
 import {
