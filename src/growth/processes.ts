@@ -7,8 +7,7 @@ import {
   type LossSeries,
   lossOf,
 } from './answer.js';
-import type { History, HistoryKind } from './history.js';
-import type { Trend } from './trend.js';
+import type { History, HistoryKind, Trend } from './trend.js';
 
 /** A machine and its processes at one time. */
 export interface ProcessesAtTime {

@@ -4,8 +4,8 @@ import { growthText } from '../../answers/growth/text.js';
 import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import { readCapture } from '../../capture/read/files.js';
-import { SAMPLE_HISTORY } from '../../growth/history.js';
 import { ProcessGrowth } from '../../growth/processes.js';
+import { SAMPLE_HISTORY } from '../../growth/trend.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { EXIT } from '../kit/failure.js';
 import {

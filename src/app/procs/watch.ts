@@ -5,8 +5,8 @@ import { watchPageBlock, watchPageFrame, watchWhen } from '../../answers/text/wa
 import { HostError } from '../../base/errors.js';
 import { formatJson } from '../../base/json.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
-import { SAMPLE_HISTORY } from '../../growth/history.js';
 import { ProcessGrowth } from '../../growth/processes.js';
+import { SAMPLE_HISTORY } from '../../growth/trend.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from '../kit/failure.js';
