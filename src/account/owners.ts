@@ -1,9 +1,8 @@
 import type { CensusEntryJson } from '../answers/schema.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
-import type { Figures } from './figures.js';
 import { atLeastFreed, type Freed } from './kill-impact.js';
 import { portsOf, type SocketAccount } from './socket.js';
-import type { Ownership, Tally } from './tally.js';
+import type { Figures, Ownership, Tally } from './tally.js';
 
 interface Sum {
   /** The process of the group; null if the group is not a process. */

@@ -9,9 +9,8 @@ import { type SockIdentity, SockReader } from '../walk/sockets/sock.js';
 import type { Socket } from '../walk/sockets/socket.js';
 import { TcpCharges } from '../walk/sockets/tcp.js';
 import { incompleteness, type WarningCode, Warnings } from '../walk/warnings.js';
-import type { Figures } from './figures.js';
 import { type CountedQueue, type Holdings, holdingsOf } from './holdings.js';
-import { type Ownership, Tally } from './tally.js';
+import { type Figures, type Ownership, Tally } from './tally.js';
 
 /** A socket, the contents of each of its queues, and the memory that they pin together. */
 export interface SocketAccount {

@@ -8,7 +8,6 @@ import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { addError, incompleteness, type Warning, Warnings } from '../walk/warnings.js';
-import type { Figures } from './figures.js';
 import type { Holdings } from './holdings.js';
 import { type KilledWith, KillImpact } from './kill-impact.js';
 import { outsideQueues } from './outside-queues/outside-queues.js';
@@ -22,7 +21,7 @@ import {
   Owners,
 } from './owners.js';
 import { SocketAccountant } from './socket.js';
-import { Tally } from './tally.js';
+import { type Figures, Tally } from './tally.js';
 
 /** Machine-wide part of a census. */
 export interface CensusWhole {

@@ -1,6 +1,6 @@
-import type { Figures } from '../../account/figures.js';
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import { payloadOf, type SocketAccount } from '../../account/socket.js';
+import type { Figures } from '../../account/tally.js';
 import { hex } from '../../base/hex.js';
 import type { Skb } from '../../walk/skbs/skb.js';
 import { wrap } from '../text/cut.js';
