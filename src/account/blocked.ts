@@ -1,4 +1,4 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { readOrNot } from '../walk/named-read.js';
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';

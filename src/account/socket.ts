@@ -1,4 +1,4 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { PageReader } from '../walk/pages/pages.js';
 import { HeldReader, type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';

@@ -1,4 +1,4 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import type { Origin } from '../records/machine-sample.js';
 import { NetworkPages } from '../walk/network/network-pages.js';

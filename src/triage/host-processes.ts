@@ -1,5 +1,5 @@
 import { HostError, isHostError } from '../base/errors.js';
-import { grouped } from '../base/grouped.js';
+import { grouped } from '../base/util.js';
 import { readDescriptors } from '../host/proc/descriptors.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { listedPids, optionalText, statusFields } from '../host/proc/process.js';

@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../base/errors.js';
-import { once } from '../base/once.js';
+import { once } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from './named-read.js';
 import { AlgQueues } from './queues/alg.js';

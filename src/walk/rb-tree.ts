@@ -1,4 +1,4 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
 import { StructReader } from './struct-reader.js';

@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { CHARGE, scanCharges, slabCharges } from '../../walk/memory/charges.js';

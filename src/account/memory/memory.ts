@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';

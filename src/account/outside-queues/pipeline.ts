@@ -1,5 +1,5 @@
 import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type NetDevice, NO_DRIVER, netDevices } from '../../walk/network/net-devices.js';
 import type { NetworkPages } from '../../walk/network/network-pages.js';

@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
 import {
   ownSwap,

@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { CaptureOrigin } from '../../records/machine-sample.js';
 import {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { TASK_STATES } from '../../walk/tasks/tasks.js';
 import { WAIT_KINDS } from '../../walk/waits/lock-state.js';
 import { address, count, kernelSchema, warningSchema } from '../schema.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { STATUSES } from '../../diff/lists.js';
 import { NOTE_CODES } from '../../diff/state.js';
 import { growthSchema } from '../growth/schema.js';

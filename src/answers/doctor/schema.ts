@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { CHECK_CODES } from '../../doctor/checks.js';
 
 /** `kdump-mem doctor --json`, version 1. */

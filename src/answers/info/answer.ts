@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { DumpFacts } from '../../kernel/native/image/open.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { TYPES_VERIFIED } from '../../kernel/layout.js';
 import { LIMIT_CODES } from '../../walk/limits.js';
 import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';

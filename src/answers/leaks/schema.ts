@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { LEFT_OUT_REASONS } from '../../records/files.js';
 import {
   capturedSchema,

@@ -4,7 +4,7 @@ import {
   type ProcessAnswer,
   totalOfMappings,
 } from '../../account/processes/mappings.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Descriptors } from '../../records/files.js';
 import type { Mapping, MappingKind, MappingSizes } from '../../records/mappings.js';
 import { leavesComplete, type Warning } from '../../walk/warnings.js';

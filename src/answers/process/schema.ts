@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { DESCRIPTOR_KINDS } from '../../records/files.js';
 import { MAPPING_KINDS } from '../../records/mappings.js';
 import { processShape } from '../procs/schema.js';

@@ -9,7 +9,7 @@ import {
   UNOWNED,
 } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { amplificationText, atLeast, sharedText, socketText } from '../skb/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';

@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { NamedType, TypeDescription } from '../../kernel/layout.js';
 import type { Value } from '../../walk/values/instance.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import type { WatchSample } from '../../growth/watch/categories.js';
 import { machineJson, sampleJson } from '../growth/json.js';
 import {

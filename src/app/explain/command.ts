@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';

@@ -10,7 +10,7 @@ import {
 } from '../../answers/log/render.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { HostError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { groupLogs, type LogSource } from '../../host/logs.js';
 import { STDIN } from '../../host/text-input.js';

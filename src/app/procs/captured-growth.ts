@@ -2,7 +2,7 @@ import { procsEnd } from '../../answers/growth/json.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthText } from '../../answers/growth/text.js';
 import { HostError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { readCapture } from '../../capture/read/files.js';
 import { ProcessGrowth } from '../../growth/processes.js';
 import { SAMPLE_HISTORY } from '../../growth/trend.js';

@@ -2,7 +2,7 @@ import { type Capture, hostProcesses } from '../../account/processes/host.js';
 import { type ProcsAnswer, processSample } from '../../account/processes/process.js';
 import { processSampleJson, procsSample } from '../../answers/growth/json.js';
 import { HostError, WalkError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';

@@ -3,7 +3,7 @@ import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthPage } from '../../answers/growth/text.js';
 import { watchPageBlock, watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
 import { HostError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import { ProcessGrowth } from '../../growth/processes.js';
 import { SAMPLE_HISTORY } from '../../growth/trend.js';

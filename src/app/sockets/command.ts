@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { CensusEntry, Grouping } from '../../account/owners.js';
 import { portsOf } from '../../account/socket.js';
 import type { CensusAnswer } from '../../account/sockets.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { parseNumber, parseSize } from '../kit/arguments.js';

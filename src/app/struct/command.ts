@@ -1,8 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { LayoutMember } from '../../answers/struct/layout.js';
 import { KdumpMemError, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson, hex } from '../../base/util.js';
 import type { NamedType } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { InstanceReader } from '../../walk/values/instance.js';

@@ -1,5 +1,5 @@
 import { HostError } from '../../base/errors.js';
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
 import { diagnose } from '../../skcheck/diagnose.js';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { once } from '../../base/once.js';
+import { once } from '../../base/util.js';
 import { STDIN } from '../../host/text-input.js';
 import { type Found, findDumps } from '../../triage/batch/search.js';
 import { parseShard, type Shard } from '../../triage/batch/shard.js';

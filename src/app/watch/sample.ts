@@ -12,8 +12,8 @@ import {
   StoreError,
   type UnavailableCode,
 } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
 import { LineStore, lockStore, type StoreLimits } from '../../base/store.js';
+import { formatJson } from '../../base/util.js';
 import { keyOf } from '../../growth/processes.js';
 import type { CategorySample, WatchSample } from '../../growth/watch/categories.js';
 import { choose } from '../../growth/watch/watch.js';

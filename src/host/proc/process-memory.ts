@@ -1,5 +1,5 @@
 import { HostError, isHostError } from '../../base/errors.js';
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import { parseCgroups } from '../../records/cgroups.js';
 import {
   type ProcessMemoryRecord,

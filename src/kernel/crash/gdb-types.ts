@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { type PtypeMember, parsePtype } from './ptype.js';
 import type { CrashSession } from './session.js';
 

@@ -1,5 +1,5 @@
 import { KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { FastReads } from '../bytes.js';
 import type {
   Kernel,

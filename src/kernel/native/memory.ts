@@ -1,5 +1,5 @@
 import { ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { type ByteWindow, bytesOf, type FastReads } from '../bytes.js';
 import type { UserPages } from '../kernel.js';
 import { highHalf, joinHalves, lowHalf, type Pointer } from '../pointer.js';

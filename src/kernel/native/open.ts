@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { KernelFacts } from '../kernel.js';
 import { UTS, UTS_BYTES } from '../layout.js';
 import type { Architecture, Bases, RegionResult } from './arch/arch.js';

@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Architecture } from './arch/arch.js';
 import { ElfFile, readFullFile, readSymtab } from './elf-file.js';
 import { behind, Kallsyms, type KallsymsPlaces, MAX_SYMBOLS } from './kallsyms/kallsyms.js';

@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { bytesOf, textOf } from '../bytes.js';
 import type { TypesVerified } from '../layout.js';
 import type { Architecture } from './arch/arch.js';

@@ -1,5 +1,5 @@
 import type { MountsJson } from '../../answers/info/lists/schema.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';

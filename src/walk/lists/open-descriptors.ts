@@ -1,5 +1,5 @@
 import { damaged, KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
 import { FileSystems } from '../files/mounts.js';

@@ -1,6 +1,6 @@
 import type { RunQueuesJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
 import { closedListNodes } from '../list.js';

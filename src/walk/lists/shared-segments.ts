@@ -1,5 +1,5 @@
 import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { treeNodes } from '../rb-tree.js';

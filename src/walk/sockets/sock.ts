@@ -1,6 +1,5 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
-import { once } from '../../base/once.js';
+import { hex, once } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
 import { decodeBytes, decodeText, StructReader, type StructView } from '../struct-reader.js';

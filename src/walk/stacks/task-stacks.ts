@@ -1,5 +1,5 @@
 import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh } from '../live-reads.js';
 import { pointerPartOf } from '../named-read.js';

@@ -1,5 +1,5 @@
 import { damaged, KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh, readUntilConsistent } from '../live-reads.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';

@@ -1,5 +1,5 @@
 import { damaged, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh } from '../live-reads.js';
 import { readOrNot, readPartOf } from '../named-read.js';

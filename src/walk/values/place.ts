@@ -1,5 +1,5 @@
 import { KdumpMemError, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, isPerCpu, perCpuAddress } from '../cpus.js';
 import { didYouMean, nearestNames } from './nearest-names.js';

@@ -12,7 +12,7 @@ import {
   procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
 import { StoredSamples } from '../../../src/answers/growth/stored.js';
-import { formatJson } from '../../../src/base/json.js';
+import { formatJson } from '../../../src/base/util.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
 import { SAMPLE_HISTORY } from '../../../src/growth/trend.js';
 import { placeOf } from '../../../src/records/cgroups.js';

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
-import { hex } from '../../../src/base/hex.js';
+import { hex } from '../../../src/base/util.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { netDevices } from '../../../src/walk/network/net-devices.js';

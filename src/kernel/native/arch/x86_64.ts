@@ -1,5 +1,5 @@
 import { KernelError } from '../../../base/errors.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import type { PageArray } from '../../page-map.js';
 import { highHalf, lowHalf } from '../../pointer.js';
 import type { MemoryImage } from '../image/image.js';

@@ -1,6 +1,6 @@
 import { endianness } from 'node:os';
 import { KernelError } from '../../../base/errors.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import { CHUNK, type LazyBytes } from '../memory.js';
 
 /** Kinds of BTF types (include/uapi/linux/btf.h). */

@@ -1,5 +1,5 @@
 import { KernelError } from '../../../../base/errors.js';
-import { hex } from '../../../../base/hex.js';
+import { hex } from '../../../../base/util.js';
 import { type ByteSource, CUT_STREAM } from '../byte-source.js';
 import { type BlockCache, CHUNK, ChunkedSource } from '../cache.js';
 import {

@@ -1,5 +1,5 @@
 import { KernelError } from '../../../../base/errors.js';
-import { hex } from '../../../../base/hex.js';
+import { hex } from '../../../../base/util.js';
 import type { ByteWindow } from '../../../bytes.js';
 import type { FileRange } from '../../../kernel.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-source.js';

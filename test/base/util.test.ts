@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { once } from '../../src/base/once.js';
+import { once } from '../../src/base/util.js';
 
 test('a value is created once, on demand, even if it is undefined', () => {
   let made = 0;
