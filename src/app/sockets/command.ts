@@ -118,7 +118,7 @@ async function answerSockets(options: SocketsOptions): Promise<void> {
     { socketsJson },
     { socketsText },
   ] = await Promise.all([
-    import('../../walk/targets.js'),
+    import('../../walk/network/net-devices.js'),
     import('../../account/sockets.js'),
     import('../../walk/machine/origin.js'),
     import('../../answers/sockets/json.js'),
@@ -150,7 +150,7 @@ const SEARCH = 'scanning for sockets';
 async function streamSockets(options: SocketsOptions): Promise<void> {
   const [{ checkTargets: checkThere }, { accountEach }, { kernelOrigin }, words] =
     await Promise.all([
-      import('../../walk/targets.js'),
+      import('../../walk/network/net-devices.js'),
       import('../../account/sockets.js'),
       import('../../walk/machine/origin.js'),
       import('../../answers/sockets/json.js'),
