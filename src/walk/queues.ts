@@ -2,10 +2,9 @@ import { KernelError, ReadError } from '../base/errors.js';
 import { once } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from './named-read.js';
-import { AlgQueues } from './queues/alg.js';
 import { MptcpQueues } from './queues/mptcp.js';
 import { PacketRings, XdpUmem } from './queues/packet-rings.js';
-import { PsockQueues } from './queues/psock.js';
+import { AlgQueues, PsockQueues } from './queues/psock.js';
 import {
   type Entry,
   QUEUE_NAMES,
