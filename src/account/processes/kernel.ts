@@ -10,10 +10,10 @@ import { readOrNot } from '../../walk/named-read.js';
 import {
   type AddressSpace,
   addressSpaces,
+  LockedPageReader,
   ResidentCountReader,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
-import { LockedPageReader } from '../../walk/processes/locked-pages.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
