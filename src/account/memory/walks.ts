@@ -1,7 +1,6 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
-import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
 import {
   type AddressRange,
   crashKernelFrames,
@@ -27,6 +26,7 @@ import type { FrameRange } from '../../walk/memory/ram.js';
 import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
+import { cpuLists, type ListedBlock } from '../../walk/memory/zones.js';
 import { readOrNot } from '../../walk/named-read.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Areas, categoryOfCaller } from './areas.js';

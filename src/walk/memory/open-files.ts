@@ -10,10 +10,10 @@ import { StructReader } from '../struct-reader.js';
 import { type Belongings, type Openers, OpenFiles, sharedTables } from '../tasks/descriptors.js';
 import { fileTest } from '../tasks/files.js';
 import { Warnings } from '../warnings.js';
-import type { ListedBlock } from './cpu-lists.js';
 import type { FrameScan } from './frame-scan.js';
 import type { FrameMap } from './page-array.js';
 import { KIND } from './page-kinds.js';
+import type { ListedBlock } from './zones.js';
 
 /**
  * Iterates over the open files of all processes, each once, and yields the results of `read` for each. On a
