@@ -2,14 +2,6 @@ import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
 import {
-  type AddressRange,
-  crashKernelFrames,
-  firstPerCpuChunk,
-  imageFrames,
-  mappedFrames,
-  memmapFrames,
-} from '../../walk/memory/image.js';
-import {
   entryTables,
   kernelTables,
   pageDirectories,
@@ -22,7 +14,15 @@ import {
   PipeReader,
 } from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
-import type { FrameRange } from '../../walk/memory/ram.js';
+import {
+  type AddressRange,
+  crashKernelFrames,
+  type FrameRange,
+  firstPerCpuChunk,
+  imageFrames,
+  mappedFrames,
+  memmapFrames,
+} from '../../walk/memory/ram.js';
 import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';

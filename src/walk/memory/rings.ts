@@ -8,8 +8,8 @@ import { splitRings, virtqueues } from '../network/virtqueues.js';
 import { StructReader } from '../struct-reader.js';
 import { fileTest } from '../tasks/files.js';
 import { devicesOf } from './block-requests.js';
-import type { AddressRange } from './image.js';
 import type { EachFile } from './open-files.js';
+import type { AddressRange } from './ram.js';
 
 /**
  * Maximum number of pages of one ring: perf_event_mlock_kb does not limit root, but the array of page
