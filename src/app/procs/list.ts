@@ -116,7 +116,7 @@ async function ofHost(
 
 /** Memory that the kernel charges to the cgroup of each group. */
 async function cgroupsOf(source: HostSource, { groups = [] }: ChosenProcs) {
-  const { readCgroupMemory } = await import('../../host/proc/cgroup-memory.js');
+  const { readCgroupMemory } = await import('../../host/proc/machine-sample.js');
   const paths = groups.flatMap(({ key }) => key ?? []);
   return new Map(paths.map((path) => [path, readCgroupMemory(source, path)]));
 }
