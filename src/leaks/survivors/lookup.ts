@@ -2,7 +2,12 @@ import type { CategoryName } from '../../account/memory/categories.js';
 import type { CensusEntry } from '../../account/owners.js';
 import { HostError, isHostError, type UnavailableCode } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
-import { type FlagKind, type FrameFile, flagKind, isTail } from '../../host/proc/frames/flags.js';
+import {
+  type FlagKind,
+  type FrameFile,
+  flagKind,
+  isTail,
+} from '../../host/proc/frames/frame-files.js';
 import type { AllocationType, Survivor } from '../recording.js';
 
 /** Sources of the current use of blocks. */

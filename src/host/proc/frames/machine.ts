@@ -9,14 +9,16 @@ import {
   type FlagKind,
   type FlagNote,
   type FrameFile,
+  type Frames,
   flagKind,
   flagNotes,
   isHead,
   isMapped,
   isTail,
+  type MemoryMap,
   openFrameFile,
-} from './flags.js';
-import { type Frames, type MemoryMap, readMemoryMap } from './iomem.js';
+  readMemoryMap,
+} from './frame-files.js';
 
 /** Memory of a machine as far as root sees it without kernel memory. */
 export interface HostFrames extends HostDetails {
