@@ -8,7 +8,7 @@ import { HostError, KdumpMemError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { storeFiles } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
-import type { WatchSample } from '../../growth/watch/categories.js';
+import type { WatchSample } from '../../growth/watch/answer.js';
 import { WatchGrowth } from '../../growth/watch/watch.js';
 import { LineCutter } from '../../host/lines.js';
 import { liveHost } from '../../host/live.js';

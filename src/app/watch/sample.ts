@@ -15,7 +15,7 @@ import {
 import { LineStore, lockStore, type StoreLimits } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';
 import { keyOf } from '../../growth/processes.js';
-import type { CategorySample, WatchSample } from '../../growth/watch/categories.js';
+import type { CategorySample, WatchSample } from '../../growth/watch/answer.js';
 import { choose } from '../../growth/watch/watch.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';

@@ -3,7 +3,7 @@ import { StoredError } from '../../../src/answers/growth/stored.js';
 import { storedWatchSample, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { watchSampleSchema } from '../../../src/answers/watch/schema.js';
 import { formatJson } from '../../../src/base/util.js';
-import type { WatchSample } from '../../../src/growth/watch/categories.js';
+import type { WatchSample } from '../../../src/growth/watch/answer.js';
 import { placeOf } from '../../../src/records/cgroups.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
