@@ -17,8 +17,8 @@ export {
 } from './image/diskdump/packed-pages.js';
 export type { ImageFacts, MemoryImage, PhysicalRange } from './image/image.js';
 export { lastAtOrBelow, WrappedImage } from './image/image.js';
+export type { ByteRange } from './image/kept-bytes.js';
 export { keptBytesNotes, keptBytesOf } from './image/kept-bytes.js';
-export type { ByteRange } from './image/kept-ranges.js';
 export { type Note, NT_PRSTATUS } from './image/notes.js';
 export { Kallsyms } from './kallsyms/kallsyms.js';
 export type { NativeKernel } from './kernel.js';
