@@ -6,7 +6,7 @@ import {
   parseEnum,
   parsePtype,
   parseWhatis,
-} from '../../../src/kernel/crash/ptype.js';
+} from '../../../src/kernel/crash/gdb-types.js';
 
 // As gdb 16 inside crash 9.0.2 prints it.
 const PLACED = `/* offset      |    size */  type = struct sk_buff {
