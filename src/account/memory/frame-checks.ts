@@ -10,8 +10,8 @@ import { readOrNot } from '../../walk/named-read.js';
 import { slabsCounted } from '../../walk/pages/slab-caches.js';
 import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import { XarrayReader } from '../../walk/trees.js';
 import type { Warnings } from '../../walk/warnings.js';
-import { XarrayReader } from '../../walk/xarray.js';
 import type { KernelCounts } from './counters.js';
 import { codeOf } from './missed.js';
 

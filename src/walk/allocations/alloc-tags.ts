@@ -5,7 +5,7 @@ import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
-import { XarrayReader } from '../xarray.js';
+import { XarrayReader } from '../trees.js';
 import { isKeyEnabled, PageExtensions, type RecordState } from './page-owner.js';
 
 /** A line of source that allocates, and what it holds now. Names are untrusted. */

@@ -6,10 +6,10 @@ import { FileSystems } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
 import { PipeReader } from '../memory/open-files.js';
-import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { openFiles } from '../tasks/files.js';
 import { findTask } from '../tasks/task-table.js';
+import { treeNodes } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 
 /** RLIMIT_NOFILE (include/uapi/asm-generic/resource.h). */

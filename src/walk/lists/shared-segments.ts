@@ -2,10 +2,9 @@ import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
-import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
+import { treeNodes, XarrayReader } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
-import { XarrayReader } from '../xarray.js';
 
 type SharedSegment = SharedMemoryJson['segments'][number];
 

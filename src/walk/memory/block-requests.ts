@@ -6,7 +6,7 @@ import { pointerPartOf, readOrNot } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
-import { XarrayReader } from '../xarray.js';
+import { XarrayReader } from '../trees.js';
 
 /** Maximum order of the blocks that contain requests (`max_order` of blk_mq_alloc_rqs in block/blk-mq.c). */
 const MOST_ORDER = 4;

@@ -5,8 +5,8 @@ import { numaNodes } from '../cpus.js';
 import { Cursor } from '../cursor.js';
 import { CycleTest, listNodes, TornList } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
-import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
+import { treeNodes } from '../trees.js';
 import type { Queue, QueueFinder } from './queue.js';
 
 /** Visited entries are remembered, and a JavaScript set holds at most 2^24. */

@@ -10,7 +10,7 @@ import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { batchedPages, cpuLists } from '../../../src/walk/memory/zones.js';
-import { XarrayReader } from '../../../src/walk/xarray.js';
+import { XarrayReader } from '../../../src/walk/trees.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
