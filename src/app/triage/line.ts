@@ -4,7 +4,7 @@ import { KernelError } from '../../base/errors.js';
 import { isLog } from '../../host/logs.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import { symbolFiles } from '../../kernel/native/symbol-files.js';
+import { symbolFiles } from '../../kernel/native/provenance.js';
 import { endWithParent } from '../../triage/batch/worker.js';
 import { explainFailure } from '../kit/failure.js';
 import { type aids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
