@@ -16,9 +16,9 @@ import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { fieldsOf } from '../../src/walk/machine/fields.js';
-import { Unknowns } from '../../src/walk/machine/unknowns.js';
 import { describeMachine } from '../../src/walk/machine-facts.js';
 import { InstanceReader } from '../../src/walk/values/instance.js';
+import { Unknowns } from '../../src/walk/warnings.js';
 import type { Answered } from './rules.js';
 
 /** Something that a command asks of a kernel, with its answer in both forms. */

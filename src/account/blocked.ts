@@ -1,10 +1,9 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { readOrNot } from '../walk/named-read.js';
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
-import type { TaskState } from '../walk/stacks/task-state.js';
 import { StructReader } from '../walk/struct-reader.js';
-import type { Task } from '../walk/tasks/tasks.js';
+import type { Task, TaskState } from '../walk/tasks/tasks.js';
 import { gracePeriodReaders } from '../walk/waits/grace-period.js';
 import {
   type LockState,

@@ -1,4 +1,4 @@
-import { AddressIndex } from '../walk/address-index.js';
+import { AddressIndex } from '../walk/pages/frame-index.js';
 import { longer, MOST_COUNTED } from './counts.js';
 
 /**

@@ -1,5 +1,4 @@
-import { AddressIndex } from '../walk/address-index.js';
-import { FrameIndex, grown } from '../walk/pages/frame-index.js';
+import { AddressIndex, FrameIndex, grown } from '../walk/pages/frame-index.js';
 import type { PagePool } from '../walk/pages/page-pool.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 

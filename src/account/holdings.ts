@@ -1,7 +1,6 @@
 import { type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
 import type { SockIdentity } from '../walk/sockets/sock.js';
-import type { Figures } from './figures.js';
-import type { Tally } from './tally.js';
+import type { Figures, Tally } from './tally.js';
 
 /** Memory that a socket holds, and the effect of its close. */
 export interface Holdings {

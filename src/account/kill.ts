@@ -1,4 +1,4 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
@@ -8,9 +8,8 @@ import { type Holder, sharedTables } from '../walk/tasks/descriptors.js';
 import { FileTables } from '../walk/tasks/files.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { addError, incompleteness, Warnings } from '../walk/warnings.js';
-import { atLeastFreed, type Freed } from './freed.js';
 import type { Holdings } from './holdings.js';
-import { KillImpact, keepersOf } from './kill-impact.js';
+import { atLeastFreed, type Freed, KillImpact, keepersOf } from './kill-impact.js';
 import type { SocketAccountant } from './socket.js';
 import { Tally } from './tally.js';
 

@@ -1,6 +1,6 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import type { LogRecord, TextRecord } from '../records/log-records.js';
-import type { CaptureOrigin } from '../records/sample-origin.js';
+import type { CaptureOrigin } from '../records/machine-sample.js';
 import { readLog } from '../walk/log/log.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { type Warning, Warnings } from '../walk/warnings.js';

@@ -1,7 +1,8 @@
-import type { CensusEntry, CensusOwner, Group, Grouping } from './census-entry.js';
-import { atLeastFreed, type Freed } from './freed.js';
-import { portsOf } from './socket.js';
-import type { Tally } from './tally.js';
+import type { CensusEntryJson } from '../answers/schema.js';
+import type { CountedSocket } from '../walk/sockets/found-sockets.js';
+import { atLeastFreed, type Freed } from './kill-impact.js';
+import { portsOf, type SocketAccount } from './socket.js';
+import type { Figures, Ownership, Tally } from './tally.js';
 
 interface Sum {
   /** The process of the group; null if the group is not a process. */
@@ -131,3 +132,40 @@ export const UNOWNED: Readonly<Record<Keeper, string>> = {
   kernel: '(kernel)',
   unknown: '(owner unknown)',
 };
+
+/** A process that references a socket. */
+export type CensusOwner = CensusEntryJson['mappedBy'][number];
+
+/** A process that holds a socket. */
+export type CensusHolder = CensusEntryJson['holders'][number];
+
+/** One socket of the machine, with its memory. */
+export interface CensusEntry
+  extends SocketAccount,
+    Pick<
+      CountedSocket,
+      'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'
+    > {
+  readonly holders: readonly CensusHolder[];
+  /** Processes that map its file, once for each mapping. */
+  readonly mappedBy: readonly CensusOwner[];
+  /** For a subflow: processes that have its MPTCP connection open. */
+  readonly connectionHolders: readonly CensusHolder[];
+}
+
+/** Ways to group sockets. */
+const GROUPINGS = ['process', 'cgroup', 'netns', 'port', 'family', 'state'] as const;
+export type Grouping = (typeof GROUPINGS)[number];
+
+/** Memory that the sockets of a group pin together. A socket that two processes hold is in both groups. */
+export interface Group {
+  readonly key: string;
+  /** Process; comm is untrusted. Null: the group is not a process. */
+  readonly pid: number | null;
+  readonly comm: string | null;
+  readonly sockets: number;
+  readonly total: Figures;
+  readonly ownership: Ownership;
+  /** Memory freed if it is killed; null: the group is not a process. */
+  readonly freedIfKilled: Freed | null;
+}

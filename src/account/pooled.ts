@@ -1,4 +1,4 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { PagePool } from '../walk/pages/page-pool.js';
 import type { CloneCounts } from './clone-counts.js';
 import type { PageCounts, SlotCounts } from './counts.js';

@@ -6,12 +6,11 @@ import { findFile, openFiles } from '../walk/tasks/files.js';
 import { contradictions, findTask, taskTable } from '../walk/tasks/task-table.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { incompleteness, type Warning, Warnings } from '../walk/warnings.js';
-import type { Figures } from './figures.js';
-import type { Freed } from './freed.js';
 import type { Holdings } from './holdings.js';
 import { freedOf, freedOfProcess } from './kill.js';
+import type { Freed } from './kill-impact.js';
 import { type SocketAccount, SocketAccountant } from './socket.js';
-import { Tally } from './tally.js';
+import { type Figures, Tally } from './tally.js';
 
 export type ProcessName = SkbProcessJson['process'];
 

@@ -1,18 +1,16 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { PageReader } from '../walk/pages/pages.js';
-import { HeldReader } from '../walk/queues/held-reader.js';
-import { type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
+import { HeldReader, type QueueName, queueFacts, queuesThat } from '../walk/queues/queue.js';
 import { QueueReader, walkQueue } from '../walk/queues.js';
 import { type Skb, SkbReader } from '../walk/skbs/skb.js';
-import { TcpCharges } from '../walk/sockets/charges.js';
 import { PartReader } from '../walk/sockets/read-part.js';
 import { type SockIdentity, SockReader } from '../walk/sockets/sock.js';
 import type { Socket } from '../walk/sockets/socket.js';
+import { TcpCharges } from '../walk/sockets/tcp.js';
 import { incompleteness, type WarningCode, Warnings } from '../walk/warnings.js';
-import type { Figures } from './figures.js';
 import { type CountedQueue, type Holdings, holdingsOf } from './holdings.js';
-import { type Ownership, Tally } from './tally.js';
+import { type Figures, type Ownership, Tally } from './tally.js';
 
 /** A socket, the contents of each of its queues, and the memory that they pin together. */
 export interface SocketAccount {

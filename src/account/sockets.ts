@@ -1,6 +1,6 @@
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { Origin } from '../records/sample-origin.js';
+import type { Origin } from '../records/machine-sample.js';
 import { NetworkPages } from '../walk/network/network-pages.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
@@ -8,15 +8,20 @@ import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { addError, incompleteness, type Warning, Warnings } from '../walk/warnings.js';
-import type { CensusEntry, CensusHolder, CensusOwner, Group, Grouping } from './census-entry.js';
-import type { Figures } from './figures.js';
 import type { Holdings } from './holdings.js';
 import { type KilledWith, KillImpact } from './kill-impact.js';
 import { outsideQueues } from './outside-queues/outside-queues.js';
 import type { OutsideRow } from './outside-queues/row.js';
-import { Owners } from './owners.js';
+import {
+  type CensusEntry,
+  type CensusHolder,
+  type CensusOwner,
+  type Group,
+  type Grouping,
+  Owners,
+} from './owners.js';
 import { SocketAccountant } from './socket.js';
-import { Tally } from './tally.js';
+import { type Figures, Tally } from './tally.js';
 
 /** Machine-wide part of a census. */
 export interface CensusWhole {

@@ -1,12 +1,12 @@
+import type { SkbJson } from '../answers/schema.js';
 import type { Pointer } from '../kernel/pointer.js';
 import type { PagePool } from '../walk/pages/page-pool.js';
 import type { SlabCache } from '../walk/pages/slab-caches.js';
 import type { Skb } from '../walk/skbs/skb.js';
-import type { SkbSink } from '../walk/skbs/skb-sink.js';
+import type { SkbSink } from '../walk/skbs/skb-slots.js';
 import type { WarningCode, Warnings } from '../walk/warnings.js';
 import { CloneCounts } from './clone-counts.js';
 import { PageCounts, SharedTable, SlotCounts } from './counts.js';
-import type { Figures } from './figures.js';
 import { overcounted, overlapping, type Pooled, PooledSum } from './pooled.js';
 
 /** Bytes without another holder, and with one. */
@@ -303,3 +303,6 @@ export class Tally implements SkbSink {
     return this.#pageSize * 2 ** (order ?? 0);
   }
 }
+
+/** Figures of one or more queues: `Q` in the JSON contract. Sizes are bytes. */
+export type Figures = SkbJson['total'];

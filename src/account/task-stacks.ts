@@ -3,7 +3,7 @@ import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
 import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
 import type { CpuRegisters } from '../walk/stacks/registers.js';
 import { type TaskPlace, type TaskStack, TaskStacks } from '../walk/stacks/task-stacks.js';
-import type { TaskState } from '../walk/stacks/task-state.js';
+import type { TaskState } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 
 /** A thread that has this stack. */

@@ -1,5 +1,5 @@
 import { damaged } from '../base/errors.js';
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../walk/cpus.js';
@@ -17,11 +17,11 @@ import { MappedPageReader } from '../walk/processes/mapped-page.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type AllocationRecord, AllocationRecords, type SlabObject } from './allocation-record.js';
-import type { CensusEntry } from './census-entry.js';
 import { Areas, categoryOfCaller } from './memory/areas.js';
 import type { CategoryName } from './memory/categories.js';
 import { accountMemory, type MemoryPlaces } from './memory/memory.js';
 import { attempted } from './memory/missed.js';
+import type { CensusEntry } from './owners.js';
 
 /** What an address is part of. Names are untrusted. */
 export type Identified =

@@ -1,4 +1,4 @@
-import type { CaptureOrigin, Origin } from '../records/sample-origin.js';
+import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
 import type { CapturedJson, OriginJson } from './schema.js';
 import { escapeText } from './text/escape.js';
 

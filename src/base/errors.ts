@@ -1,4 +1,4 @@
-import { hex } from './hex.js';
+import { hex } from './util.js';
 
 /**
  * Base class of every error that is reported to a user. `message` names the problem and the object, in

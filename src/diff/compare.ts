@@ -1,15 +1,16 @@
 import { type CategoryDiff, diffCategories, diffLists, type ListDiff, leavesOf } from './lists.js';
 import { type Loss, lossOf, OWNERS, type OwnersOf } from './loss.js';
-import { isHarmless, type Note } from './notes.js';
 import {
   CATEGORY_MEASURES,
   type CategoryMeasure,
   type HostState,
+  isHarmless,
   LISTS,
   type Listing,
   type ListName,
   MEASURES,
   type Measure,
+  type Note,
 } from './state.js';
 import { inOrder, type Order } from './times.js';
 

@@ -1,6 +1,5 @@
-import type { Origin } from '../records/sample-origin.js';
-import type { Note } from './notes.js';
-import type { HostState } from './state.js';
+import type { Origin } from '../records/machine-sample.js';
+import type { HostState, Note } from './state.js';
 
 /**
  * Maximum difference in seconds between boot times of the same boot: NTP adjusts the clock, and a dump's time

@@ -1,14 +1,110 @@
-import { KdumpMemError } from '../base/errors.js';
-import { TRACEFS_PLACES } from '../host/facts.js';
-import { listedPids } from '../host/proc/pids.js';
-import { lackingRights, lacksAll } from '../records/capabilities.js';
-import {
-  CHECK_CODES,
-  type Check,
-  type CheckCode,
-  type CheckState,
-  type Machine,
-} from './machine.js';
+import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { attempt, KdumpMemError } from '../base/errors.js';
+import { searchPath } from '../base/shell.js';
+import { liveHost } from '../host/live.js';
+import { TRACEFS_PLACES } from '../host/observation.js';
+import { listedPids } from '../host/proc/process.js';
+import { openNative } from '../kernel/native/open.js';
+import { lackingRights, lacksAll } from '../records/processes.js';
+
+/** Checks, in the order of the answer. */
+export const CHECK_CODES = [
+  'root',
+  'processes',
+  'ss',
+  'namespaces',
+  'counters',
+  'pageflags',
+  'kcore',
+  'crash',
+  'pressure',
+  'perf',
+  'tracefs',
+  'bpftrace',
+] as const;
+
+export type CheckCode = (typeof CHECK_CODES)[number];
+
+/** Whether a feature is usable here: `partly` only in part. */
+export type CheckState = 'works' | 'partly' | 'refused' | 'missing';
+
+export interface Check {
+  readonly code: CheckCode;
+  readonly state: CheckState;
+  /** Details: a version, a source; or why it is not usable. One line, hostile. */
+  readonly found: string;
+}
+
+/** First non-empty output line of a program, and whether it exited with status 0. */
+export interface Output {
+  readonly line: string;
+  readonly ok: boolean;
+}
+
+/** Access of checks to this machine, or to a substitute. */
+export interface Machine {
+  /** Effective user id. */
+  readonly uid: number;
+  /** Reads a small file. @throws {HostError} */
+  readText(path: string): string;
+  /** Reads a symbolic link. @throws {HostError} */
+  readLink(path: string): string;
+  /** Opens a file, and reads some of it. @throws {HostError} */
+  open(path: string, reads?: boolean): void;
+  list(path: string): readonly string[];
+  /** Runs a short command; null: not installed. */
+  run(program: string, args: readonly string[]): Output | null;
+  /** Opens the running kernel, and returns missing symbols and types. @throws {KernelError} */
+  openKernel(): { readonly lacking: readonly string[]; readonly release: string };
+}
+
+/** Time limit for printing a version. */
+const TIMEOUT_MS = 10_000;
+
+export const here: Machine = {
+  uid: process.geteuid?.() ?? -1,
+  readText: (path) => liveHost.readText(path),
+  readLink: (path) => liveHost.readLink(path),
+  list: (path) => liveHost.list(path),
+  open: (path, reads = true) =>
+    attempt(path, () => {
+      const file = openSync(path, 'r');
+      try {
+        if (reads) readSync(file, Buffer.alloc(8));
+      } finally {
+        closeSync(file);
+      }
+    }),
+  run: (program, args) => {
+    const { error, status, stdout, stderr } = spawnSync(program, args, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      timeout: TIMEOUT_MS,
+      killSignal: 'SIGKILL',
+      env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
+    });
+    if (error && 'code' in error && error.code === 'ENOENT') return null;
+    const firstLine = `${stdout ?? ''}\n${stderr ?? ''}`
+      .split('\n')
+      .find((line) => line.trim() !== '');
+    if (error) return { line: `${program} cannot be started (${error.message})`, ok: false };
+    return { line: firstLine ?? `${program} printed nothing`, ok: status === 0 };
+  },
+  openKernel: () => {
+    const kernel = openNative({ files: [], live: true });
+    try {
+      const { symbols, types } = kernel.provenance;
+      const lacking = [
+        ...(symbols.found ? [] : [`no symbols: ${symbols.why}`]),
+        ...(types.found ? [] : [`no types: ${types.why}`]),
+      ];
+      return { lacking, release: kernel.facts.release };
+    } finally {
+      kernel.close();
+    }
+  },
+};
 
 /** Checks which features are usable on this machine. Modifies nothing, and waits for nothing that hangs. */
 export function examine(here: Machine, codes: readonly CheckCode[] = CHECK_CODES): Check[] {
@@ -32,7 +128,7 @@ const CHECKS: Readonly<Record<CheckCode, (here: Machine) => Check>> = {
 
 function root(here: Machine): Check {
   const code = 'root';
-  const lacking = attempt(code, () => lackingRights(here.readText('/proc/self/status')));
+  const lacking = resultOf(code, () => lackingRights(here.readText('/proc/self/status')));
   if (!Array.isArray(lacking)) return lacking;
   const user = `running as ${here.uid === 0 ? 'root' : `user ${here.uid}`}`;
   if (lacking.length === 0) return { code, state: 'works', found: user };
@@ -46,12 +142,12 @@ const ALL_PIDS = 'pid:[4026531836]';
 /** Other users' processes: hidden, in other namespaces, or without readable mappings. */
 function processes(here: Machine): Check {
   const code = 'processes';
-  const first = attempt(code, () => here.readText('/proc/1/status'));
+  const first = resultOf(code, () => here.readText('/proc/1/status'));
   if (typeof first !== 'string')
     return { ...first, found: `${first.found}: processes of other users are hidden (hidepid)` };
   // The kernel checks permissions on open; a read would wait for the mmap_lock.
-  const refused = attempt(code, () => here.open('/proc/1/smaps_rollup', false));
-  const space = attempt(code, () => here.readLink('/proc/self/ns/pid'));
+  const refused = resultOf(code, () => here.open('/proc/1/smaps_rollup', false));
+  const space = resultOf(code, () => here.readLink('/proc/self/ns/pid'));
   if (refused === undefined && space === ALL_PIDS)
     return { code, state: 'works', found: 'all visible, with PSS and USS' };
   const seen = listedPids(here).length;
@@ -72,7 +168,7 @@ function ss(here: Machine): Check {
 function counters(here: Machine): Check {
   const code = 'counters';
   const missing = ['/proc/meminfo', '/proc/zoneinfo', '/proc/vmstat'].filter(
-    (path) => typeof attempt(code, () => here.readText(path)) !== 'string',
+    (path) => typeof resultOf(code, () => here.readText(path)) !== 'string',
   );
   if (missing.includes('/proc/meminfo'))
     return { code, state: 'missing', found: '/proc/meminfo cannot be read' };
@@ -83,7 +179,7 @@ function counters(here: Machine): Check {
 
 function kcore(here: Machine): Check {
   const code = 'kcore';
-  const opened = attempt(code, () => here.openKernel());
+  const opened = resultOf(code, () => here.openKernel());
   if (isCheck(opened)) return opened;
   const { lacking, release } = opened;
   return lacking.length === 0
@@ -123,7 +219,7 @@ function tracefs(here: Machine): Check {
   const code = 'tracefs';
   const [first, second] = TRACEFS_PLACES.map((place) => ({
     place,
-    listed: attempt(code, () => here.list(place)),
+    listed: resultOf(code, () => here.list(place)),
   }));
   for (const each of [first, second])
     if (each && !isCheck(each.listed) && each.listed.includes('events'))
@@ -133,7 +229,7 @@ function tracefs(here: Machine): Check {
 }
 
 function readable(here: Machine, code: CheckCode, path: string): Check {
-  const failed = attempt(code, () => here.open(path));
+  const failed = resultOf(code, () => here.open(path));
   return failed ?? { code, state: 'works', found: path };
 }
 
@@ -144,7 +240,7 @@ function program(here: Machine, code: CheckCode, name: string, args: readonly st
 }
 
 /** Returns the result of a step, or the check that reports its failure. */
-function attempt<Result>(code: CheckCode, step: () => Result): Result | Check {
+function resultOf<Result>(code: CheckCode, step: () => Result): Result | Check {
   try {
     return step();
   } catch (error) {

@@ -22,10 +22,16 @@ import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js'
 import { kernelVersion } from './debuggers/variables.js';
 import { KeptPages } from './kept-pages.js';
 import { identityOf, truePlaces, writeMap } from './map/write.js';
-import { infoText, keptNotes, readLog } from './notes.js';
+import {
+  forgetOrderOfNames,
+  infoText,
+  keptNotes,
+  packTables,
+  readLog,
+  readTables,
+} from './notes.js';
 import { bytesOfPage, RecordingImage, settle } from './page-bytes.js';
 import { attempt, readEverything, type Scope } from './questions.js';
-import { forgetOrderOfNames, packTables, readTables } from './tables.js';
 import { type Compression, compressor } from './write/compress.js';
 import { type DumpHead, writeDiskdump } from './write/diskdump.js';
 

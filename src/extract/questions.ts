@@ -9,17 +9,15 @@ import { KernelError, ReadError, WalkError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { NativeKernel } from '../kernel/native/parts.js';
 import type { NamePlace } from '../walk/files/paths.js';
-import { readTicks } from '../walk/machine/clock.js';
-import { readCpuTimes } from '../walk/machine/cpu-times.js';
+import { readCpuTimes, readTicks } from '../walk/machine/clock.js';
 import { kernelOrigin } from '../walk/machine/origin.js';
-import { Unknowns } from '../walk/machine/unknowns.js';
 import { SocketFinder } from '../walk/sockets/socket.js';
-import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp-waiting.js';
+import { isTcp, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { openFiles } from '../walk/tasks/files.js';
 import { findTask, taskTable } from '../walk/tasks/task-table.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { Warnings } from '../walk/warnings.js';
+import { Unknowns, Warnings } from '../walk/warnings.js';
 
 /** Subject of the answers. */
 export interface Scope {

@@ -1,7 +1,6 @@
-import type { ProcessSample } from '../account/processes/answer.js';
+import type { ProcessSample } from '../account/processes/process.js';
 import type { MachineSample } from '../records/machine-sample.js';
-import type { History, HistoryKind } from './history.js';
-import type { Trend } from './trend.js';
+import type { History, HistoryKind, Trend } from './trend.js';
 
 /** Growth of a process. */
 export interface GrownProcess {

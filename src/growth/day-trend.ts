@@ -1,6 +1,13 @@
-import type { HistoryKind } from './history.js';
 import { laterHalf, medianOf, type Points, Samples } from './series.js';
-import { CONFIDENCE, type Course, courseOf, fitOf, type Trend, trendOf } from './trend.js';
+import {
+  CONFIDENCE,
+  type Course,
+  courseOf,
+  fitOf,
+  type HistoryKind,
+  type Trend,
+  trendOf,
+} from './trend.js';
 
 /** Seconds of a day: the period of daily load. */
 export const DAY = 86_400;

@@ -1,4 +1,4 @@
-import type { Held, ProcessSample } from '../account/processes/answer.js';
+import type { Held, ProcessSample } from '../account/processes/process.js';
 import type { MachineSample } from '../records/machine-sample.js';
 import {
   type EndedProcess,
@@ -7,8 +7,7 @@ import {
   type LossSeries,
   lossOf,
 } from './answer.js';
-import type { History, HistoryKind } from './history.js';
-import type { Trend } from './trend.js';
+import type { History, HistoryKind, Trend } from './trend.js';
 
 /** A machine and its processes at one time. */
 export interface ProcessesAtTime {

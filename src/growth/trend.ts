@@ -1,5 +1,5 @@
 import type { GrowthJson } from '../answers/growth/schema.js';
-import { laterHalf, medianOf, type Points, type Sampled } from './series.js';
+import { laterHalf, medianOf, type Points, type Sampled, Series } from './series.js';
 
 /** Minimum number of points for a trend. */
 export const LEAST_POINTS = 8;
@@ -237,3 +237,24 @@ export const CONFIDENCE = 0.99;
 
 /** Two-sided quantile of the standard normal distribution for this confidence. */
 const Z = 2.575_829;
+
+/** Samples of one figure, in limited memory. */
+export interface History extends Sampled {
+  /** The last sample. */
+  readonly last: { readonly time: number; readonly value: number } | undefined;
+  /**
+   * @param time seconds
+   * @returns false if the sample is not later than the previous one, and was ignored
+   */
+  add(time: number, value: number): boolean;
+}
+
+/** Bounds and parameters of histories. */
+export interface HistoryKind<H extends History = History> {
+  make(): H;
+  /** @returns null: unknown */
+  trendOf(history: H): Trend | null;
+}
+
+/** For consecutive samples over minutes or hours. */
+export const SAMPLE_HISTORY: HistoryKind<Series> = { make: () => new Series(), trendOf };

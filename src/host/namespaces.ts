@@ -1,6 +1,6 @@
 import { HostError, isHostError } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
-import { listedPids } from './proc/pids.js';
+import { listedPids } from './proc/process.js';
 
 /** One network namespace. */
 export interface Namespace {

@@ -8,8 +8,7 @@ import { HostError } from '../base/errors.js';
 import { programPath, safePath } from '../base/shell.js';
 import { exportedLines, JOURNAL_EXPORT } from '../log/journal-export.js';
 import { splitPrefix } from '../log/prefix.js';
-import { looksLikeDump } from './recognise.js';
-import { CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from './unpack-limit.js';
+import { CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from './recognise.js';
 
 /** Name that stands for standard input. */
 export const STDIN = '-';

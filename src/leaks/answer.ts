@@ -1,8 +1,7 @@
 import type { Growth } from '../growth/trend.js';
 import type { Site } from '../records/allocation-sites.js';
-import { merged } from './merged.js';
 import { isWhole, type LeakNote } from './notes.js';
-import type { Held, Recording } from './recording.js';
+import { type Held, merged, type Recording } from './recording.js';
 import {
   Balances,
   bounded,

@@ -1,6 +1,5 @@
 import type { KernelSymbols } from '../host/proc/kallsyms.js';
 import { ownFrames, type Site, type SiteFrame } from '../records/allocation-sites.js';
-import { NO_STACK, OTHER_STACK, type StackTable } from './follow/stack-table.js';
 
 /**
  * Names stacks of addresses. Stacks that differ only beyond the interrupted function are one site, so that
@@ -87,4 +86,102 @@ export interface AllocationSink {
   skipped?(place: number, length: number, time: number): void;
   /** Number of events lost on a CPU before this moment; null: unknown. */
   lost(count: number | null, time: number): void;
+}
+
+/** Stacks beyond the limit. */
+export const OTHER_STACK = 0;
+/** Allocations without a stack. */
+export const NO_STACK = -1;
+
+const FRAME_BYTES = 8;
+
+/**
+ * Numbers stacks of kernel addresses, from 1 on: each different stack is stored once. Beyond the limits all
+ * others are {@link OTHER_STACK}.
+ */
+export class StackTable {
+  /** Number of times a stack found no room. */
+  others = 0;
+  readonly #maxStacks: number;
+  readonly #maxFrames: number;
+  /** Low and high halves of addresses, one stack after another. */
+  #words = new Uint32Array(4096);
+  #used = 0;
+  /** End of the words of stack n at index n; its start is the end of the previous one. */
+  readonly #ends: number[] = [0];
+  readonly #hashes: number[] = [0];
+  /** Open addressing: numbers of stacks, 0 for an empty slot. */
+  readonly #slots: Int32Array;
+
+  /** @param maxFrames limit for all stacks together */
+  constructor({ maxStacks = 16_384, maxFrames = 1_000_000 } = {}) {
+    this.#maxStacks = maxStacks;
+    this.#maxFrames = maxFrames;
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(maxStacks * 2 + 2)));
+  }
+
+  /** Number of different stacks. */
+  get size(): number {
+    return this.#ends.length - 1;
+  }
+
+  /**
+   * Returns the number of a stack in the kernel's format: 64-bit addresses, little-endian, innermost first.
+   */
+  number(bytes: DataView, offset: number, count: number): number {
+    let hash = 0x811c_9dc5;
+    for (let word = 0; word < count * 2; word++)
+      hash = Math.imul(hash ^ bytes.getUint32(offset + word * 4, true), 0x0100_0193);
+    const last = this.#slots.length - 1;
+    let slot = (hash ^ (hash >>> 15)) & last;
+    for (let known = this.#slots[slot] ?? 0; known !== 0; known = this.#slots[slot] ?? 0) {
+      if (this.#hashes[known] === hash && this.#equals(known, bytes, offset, count)) return known;
+      slot = (slot + 1) & last;
+    }
+    if (this.size >= this.#maxStacks || this.#used / 2 + count > this.#maxFrames) {
+      this.others++;
+      return OTHER_STACK;
+    }
+    this.#keep(bytes, offset, count);
+    this.#hashes.push(hash);
+    this.#slots[slot] = this.size;
+    return this.size;
+  }
+
+  /** Same as `number`, for an array of addresses. */
+  numberOf(addresses: readonly bigint[]): number {
+    const view = new DataView(new ArrayBuffer(addresses.length * FRAME_BYTES));
+    addresses.forEach((address, at) => {
+      view.setBigUint64(at * FRAME_BYTES, address, true);
+    });
+    return this.number(view, 0, addresses.length);
+  }
+
+  /** Innermost first; empty for an invalid number. */
+  addresses(stack: number): bigint[] {
+    if (stack <= OTHER_STACK || stack > this.size) return [];
+    const found: bigint[] = [];
+    for (let at = this.#ends[stack - 1] ?? 0; at < (this.#ends[stack] ?? 0); at += 2)
+      found.push((BigInt(this.#words[at + 1] ?? 0) << 32n) | BigInt(this.#words[at] ?? 0));
+    return found;
+  }
+
+  #equals(stack: number, bytes: DataView, offset: number, count: number): boolean {
+    const start = this.#ends[stack - 1] ?? 0;
+    if ((this.#ends[stack] ?? 0) - start !== count * 2) return false;
+    for (let word = 0; word < count * 2; word++)
+      if (this.#words[start + word] !== bytes.getUint32(offset + word * 4, true)) return false;
+    return true;
+  }
+
+  #keep(bytes: DataView, offset: number, count: number): void {
+    while (this.#used + count * 2 > this.#words.length) {
+      const words = this.#words;
+      this.#words = new Uint32Array(words.length * 2);
+      this.#words.set(words);
+    }
+    for (let word = 0; word < count * 2; word++)
+      this.#words[this.#used++] = bytes.getUint32(offset + word * 4, true);
+    this.#ends.push(this.#used);
+  }
 }

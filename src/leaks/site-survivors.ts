@@ -1,7 +1,13 @@
-import type { CensusEntry } from '../account/census-entry.js';
+import type { CensusEntry } from '../account/owners.js';
 import type { Survivor } from './recording.js';
-import type { Lookup } from './survivors/lookup.js';
-import { type Found, type Keeper, keeperOf, type Place, type Unplaced } from './survivors/place.js';
+import {
+  type Found,
+  type Keeper,
+  keeperOf,
+  type Lookup,
+  type Place,
+  type Unplaced,
+} from './survivors/lookup.js';
 
 /** Blocks of a site in one place. */
 export interface PlaceSum {

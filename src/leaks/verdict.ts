@@ -1,6 +1,6 @@
 import { LEAST_WINDOWS, type SiteGrowth } from './site-growth.js';
 import type { SiteSurvivors } from './site-survivors.js';
-import type { Keeper } from './survivors/place.js';
+import type { Keeper } from './survivors/lookup.js';
 
 /** Prospects of the memory that a site holds. */
 export const LEAK_VERDICTS = ['leaking', 'growing', 'unknown', 'transient'] as const;

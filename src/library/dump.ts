@@ -1,9 +1,8 @@
 import { blockedTasks } from '../account/blocked.js';
-import type { Grouping } from '../account/census-entry.js';
 import { messages } from '../account/log.js';
 import { accountMemory } from '../account/memory/memory.js';
-import { chosen } from '../account/processes/chosen.js';
-import type { ProcessGrouping } from '../account/processes/groups.js';
+import type { Grouping } from '../account/owners.js';
+import { chosen, type ProcessGrouping } from '../account/processes/groups.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
 import { type RefsTargets, searchReferences } from '../account/references/search.js';
 import { describeUnreachable } from '../account/references/unreachable.js';

@@ -1,11 +1,15 @@
 import type { Observation } from '../host/observation.js';
-import { dropsAreLosses, type SocketRecord, socketKey } from '../host/socket.js';
-import { AcceptQueues, belongsTo, OtherEnds } from '../host/socket-pairs.js';
+import {
+  AcceptQueues,
+  belongsTo,
+  dropsAreLosses,
+  OtherEnds,
+  type SocketRecord,
+  socketKey,
+} from '../host/socket.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
-import { judge, judgeSender, unreadBytes } from './judge.js';
-import { judgeAccepting, judgeBacklog } from './judge-listener.js';
-import { type PinnedEstimate, sumPinned } from './pinned.js';
-import type { SocketPinned } from './pinned-by-socket.js';
+import { judge, judgeAccepting, judgeBacklog, judgeSender, unreadBytes } from './judge.js';
+import { type PinnedEstimate, type SocketPinned, sumPinned } from './pinned.js';
 import { type Ages, SocketHistory } from './socket-history.js';
 import {
   bySeverity,

@@ -1,7 +1,7 @@
 import { SocketAccountant } from '../account/socket.js';
 import { Tally } from '../account/tally.js';
 import { KernelError, ReadError, WalkError } from '../base/errors.js';
-import { once } from '../base/once.js';
+import { once } from '../base/util.js';
 import type { SocketRecord } from '../host/socket.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { endsKey, type SockKey, searchSocks } from '../walk/sockets/sock-search.js';

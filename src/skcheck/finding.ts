@@ -1,11 +1,9 @@
 import type { Observation } from '../host/observation.js';
 import type { Holder } from '../host/proc/holders.js';
 import type { ProcessRecord } from '../host/proc/process.js';
-import { dropsAreLosses, type SocketRecord } from '../host/socket.js';
-import { isUnaccepted } from '../host/socket-pairs.js';
+import { dropsAreLosses, isUnaccepted, type SocketRecord } from '../host/socket.js';
 import { unreadBytes, unsentBytes } from './judge.js';
-import type { PinnedEstimate } from './pinned.js';
-import { pinnedBy, type SocketPinned, sendQueueOf } from './pinned-by-socket.js';
+import { type PinnedEstimate, pinnedBy, type SocketPinned, sendQueueOf } from './pinned.js';
 import type { SocketHistory } from './socket-history.js';
 import { bySeverity, type Verdict } from './verdict.js';
 

@@ -1,8 +1,6 @@
 import type { Observation } from '../host/observation.js';
-import { type SocketRecord, socketKey } from '../host/socket.js';
-import { AcceptQueues, OtherEnds } from '../host/socket-pairs.js';
-import type { Moment, TrackWindow } from './judge.js';
-import { WaitingConnections } from './judge-listener.js';
+import { AcceptQueues, OtherEnds, type SocketRecord, socketKey } from '../host/socket.js';
+import { type Moment, type TrackWindow, WaitingConnections } from './judge.js';
 import type { Verdict } from './verdict.js';
 
 /** Per-socket view of an observation, for sockets of its newest sample. */

@@ -6,9 +6,8 @@ import type { Losses, Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
 import { socketFds } from '../host/proc/holders.js';
 import { optionalText } from '../host/proc/process.js';
-import { refusalWords, rightsOf } from '../records/capabilities.js';
-import { type PinnedEstimate, sumPinned } from './pinned.js';
-import { pinnedBy } from './pinned-by-socket.js';
+import { refusalWords, rightsOf } from '../records/processes.js';
+import { type PinnedEstimate, pinnedBy, sumPinned } from './pinned.js';
 import { SocketHistory } from './socket-history.js';
 
 /** Memory pinned by the sockets of each process, as far as readable. */

@@ -3,7 +3,7 @@ import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
 import type { LogRecord } from '../records/log-records.js';
-import type { CaptureOrigin } from '../records/sample-origin.js';
+import type { CaptureOrigin } from '../records/machine-sample.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';

@@ -1,7 +1,6 @@
 import { HostError } from '../base/errors.js';
-import { readNetworkLimits } from '../host/proc/limits.js';
-import { listedPids } from '../host/proc/pids.js';
-import { optionalText, statusFields } from '../host/proc/process.js';
+import { readNetworkLimits } from '../host/proc/net-tables.js';
+import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import type { Finding } from './finding.js';
 import { found } from './host-memory.js';
 import { type HostReader, isAbsent, malformed } from './host-reader.js';

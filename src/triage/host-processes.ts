@@ -1,9 +1,8 @@
 import { HostError, isHostError } from '../base/errors.js';
-import { grouped } from '../base/grouped.js';
-import { readDescriptors } from '../host/proc/descriptors.js';
+import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
-import { listedPids } from '../host/proc/pids.js';
-import { optionalText, statusFields } from '../host/proc/process.js';
+import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
+import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import type { Finding } from './finding.js';
 import { NEAR } from './host-limits.js';

@@ -1,7 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
-import type { CpuTimes } from '../walk/machine/cpu-times.js';
+import type { CpuTimes } from '../walk/machine/clock.js';
 import type { Evidence, Finding, Severity } from './finding.js';
 import { type HostReader, malformed } from './host-reader.js';
 

@@ -1,7 +1,7 @@
 import { type BlockedAnswer, type BlockingLock, blockedTasks } from '../account/blocked.js';
 import { attempted } from '../account/memory/missed.js';
 import { NOT_KEPT } from '../base/errors.js';
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { WaitKind } from '../walk/waits/lock-state.js';
 import { leavesComplete, Warnings } from '../walk/warnings.js';

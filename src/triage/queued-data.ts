@@ -1,7 +1,6 @@
-import type { CensusEntry, Group } from '../account/census-entry.js';
-import { ownersOf } from '../account/owners.js';
+import { type CensusEntry, type Group, ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import { type Finding, severityOf } from './finding.js';
 
 /**

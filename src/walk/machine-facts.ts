@@ -5,10 +5,10 @@ import { cpuMask, cpusThatRan, needSymbol, type RunningTask, runningTask } from 
 import { type PanicFacts, readPanic } from './log/panic.js';
 import { type ClockFacts, readClock } from './machine/clock.js';
 import type { Fields } from './machine/fields.js';
-import type { Unknowns } from './machine/unknowns.js';
 import { pointerPartOf, readPartOf } from './named-read.js';
 import { decodeText, StructReader } from './struct-reader.js';
 import { taskTable } from './tasks/task-table.js';
+import type { Unknowns } from './warnings.js';
 
 /** Facts about the machine and the kernel. Absent ones are unknown. */
 export interface MachineFacts {

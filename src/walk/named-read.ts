@@ -1,5 +1,5 @@
 import { KernelError, ReadError } from '../base/errors.js';
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 
 type Reads = Pick<Kernel, 'read'>;

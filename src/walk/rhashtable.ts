@@ -1,5 +1,5 @@
 import { damaged, unsupportedLayout } from '../base/errors.js';
-import { hex } from '../base/hex.js';
+import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { TornList } from './list.js';
 import { pointerPartOf, readPartOf } from './named-read.js';

@@ -3,9 +3,31 @@ import { type ByteWindow, bytesOf } from '../kernel/bytes.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { MemberLayout } from '../kernel/layout.js';
 import type { Pointer } from '../kernel/pointer.js';
-import { Copies } from './copies.js';
 import { Cursor } from './cursor.js';
 import { listNodes } from './list.js';
+
+/** Bytes allocated at once: a separate buffer for each small struct would cost more than its contents. */
+const SLAB_BYTES = 65_536;
+
+/** Buffer for copies of constant bytes: many share one buffer, which lives as long as they do. */
+export class Copies {
+  /** Buffer of the latest copy, which begins at `base`. */
+  bytes = new Uint8Array(0);
+  /** View of the same buffer. */
+  view = new DataView(this.bytes.buffer);
+  base = 0;
+  #used = 0;
+
+  allocate(length: number): void {
+    if (this.#used + length > this.bytes.length) {
+      this.bytes = new Uint8Array(Math.max(length, SLAB_BYTES));
+      this.view = new DataView(this.bytes.buffer);
+      this.#used = 0;
+    }
+    this.base = this.#used;
+    this.#used += length;
+  }
+}
 
 /**
  * Maximum gap between members in one read, in bytes. Memory in between may be missing and is private

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CensusEntry } from '../../src/account/census-entry.js';
+import type { CensusEntry } from '../../src/account/owners.js';
 import { accountAll, accountEach } from '../../src/account/sockets.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { accountAll, type CensusAnswer } from '../../src/account/sockets.js';
-import { once } from '../../src/base/once.js';
+import { once } from '../../src/base/util.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { DumpDirectory } from '../support/dump/file.js';
 import { PAGE } from '../support/dump/grown-memory.js';

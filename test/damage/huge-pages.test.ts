@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from 'vitest';
 import { openNative } from '../../src/kernel/native/open.js';
-import { memoryUse } from '../../src/walk/pages/memory-use.js';
+import { memoryUse } from '../../src/walk/pages/vm-counters.js';
 import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { fixture } from '../support/fixtures.js';
 import { littleEndian } from '../support/little-endian.js';

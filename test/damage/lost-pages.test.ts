@@ -1,11 +1,10 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountFd } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { architectureOf } from '../../src/kernel/native/arch/architecture-of.js';
 import type { PhysicalRange } from '../../src/kernel/native/image/image.js';
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
-import { openNativeImage } from '../../src/kernel/native/open.js';
+import { architectureOf, openNativeImage } from '../../src/kernel/native/open.js';
 import { highHalf, lowHalf, Pointer } from '../../src/kernel/pointer.js';
 import { memoryPieces } from '../../src/walk/pages/memory-pieces.js';
 import { damagedImage, recordedImage } from '../support/damaged-image.js';

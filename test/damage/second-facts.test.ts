@@ -4,7 +4,7 @@ import { accountAll } from '../../src/account/sockets.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { PageReader } from '../../src/walk/pages/pages.js';
 import { orderOffset } from '../../src/walk/pages/struct-page.js';
-import { protocols } from '../../src/walk/sockets/protocols.js';
+import { protocols } from '../../src/walk/sockets/sock-words.js';
 import { TaskReader } from '../../src/walk/tasks/tasks.js';
 import { damagedKernel, type Patch } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';

@@ -5,7 +5,7 @@ import { ReadError } from '../../src/base/errors.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../src/walk/cpus.js';
 import { netDevices } from '../../src/walk/network/net-devices.js';
-import { skbCaches } from '../../src/walk/pages/skb-caches.js';
+import { skbCaches } from '../../src/walk/pages/slab-caches.js';
 import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';
 import { littleEndian } from '../support/little-endian.js';

@@ -1,5 +1,5 @@
 import type { CategoryState, HostState, Item, Listing } from '../../src/diff/state.js';
-import type { Origin } from '../../src/records/sample-origin.js';
+import type { Origin } from '../../src/records/machine-sample.js';
 
 export const MIB = 1 << 20;
 const START = Date.UTC(2026, 10, 20, 10, 2);

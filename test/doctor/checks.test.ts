@@ -2,9 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { doctorJson, doctorText } from '../../src/answers/doctor/render.js';
 import { doctorSchema } from '../../src/answers/doctor/schema.js';
 import { HostError, KernelError } from '../../src/base/errors.js';
-import { examine, TRIED_BPFTRACES } from '../../src/doctor/checks.js';
-import { CHECK_CODES, type CheckCode, type Machine } from '../../src/doctor/machine.js';
-import { capabilitiesOf } from '../../src/records/capabilities.js';
+import {
+  CHECK_CODES,
+  type CheckCode,
+  examine,
+  type Machine,
+  TRIED_BPFTRACES,
+} from '../../src/doctor/checks.js';
+import { capabilitiesOf } from '../../src/records/processes.js';
 import { textOf } from '../support/documents.js';
 
 const ALL_RIGHTS = 'Name:\tx\nCapEff:\t000001ffffffffff\n';

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Addresses } from '../../src/extract/anonymize/addresses.js';
-import { Names } from '../../src/extract/anonymize/replacements.js';
+import { Addresses, Names } from '../../src/extract/anonymize/replacements.js';
 
 const v4 = (text: string) => Uint8Array.from(text.split('.'), Number);
 const v6 = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { Interfaces } from '../../src/extract/anonymize/addresses.js';
-import { Names } from '../../src/extract/anonymize/replacements.js';
+import { Interfaces, Names } from '../../src/extract/anonymize/replacements.js';
 
 function interfaces(...names: readonly string[]) {
   const found = names.map((name) => {

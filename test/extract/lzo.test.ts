@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { compressLzo } from '../../src/extract/write/compress.js';
-import { inflateLzo } from '../../src/kernel/native/image/codecs/lzo.js';
+import { inflateLzo } from '../../src/kernel/native/image/codecs/lz77.js';
 
 describe('LZO', () => {
   const back = (page: Uint8Array) => inflateLzo(compressLzo(page), page.length);

@@ -1,4 +1,4 @@
-import type { Held, ProcessSample } from '../../src/account/processes/answer.js';
+import type { Held, ProcessSample } from '../../src/account/processes/process.js';
 import type { ProcessesAtTime } from '../../src/growth/processes.js';
 import type { MachineSample } from '../../src/records/machine-sample.js';
 

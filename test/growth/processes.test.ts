@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import type { GrowthAnswer } from '../../src/growth/answer.js';
-import { SAMPLE_HISTORY } from '../../src/growth/history.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../src/growth/processes.js';
+import { SAMPLE_HISTORY } from '../../src/growth/trend.js';
 import { noise } from './made-up.js';
 import { held, look } from './made-up-machine.js';
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { SocketRecord } from '../../src/host/socket.js';
-import { InetScan } from '../../src/host/ss/inet-scan.js';
+import { InetScan } from '../../src/host/ss/inet.js';
 import { RejectedOptions } from '../../src/host/ss/run.js';
 import { UnixScan } from '../../src/host/ss/unix.js';
 

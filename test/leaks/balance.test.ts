@@ -6,9 +6,9 @@ import { leaksAnswer } from '../../src/leaks/answer.js';
 import { FrameFollower } from '../../src/leaks/follow/frame-follower.js';
 import { ObjectFollower } from '../../src/leaks/follow/object-follower.js';
 import { ofThreads } from '../../src/leaks/record/tracefs/commands.js';
-import { ALL, sampleOf } from '../../src/leaks/record/tracefs/trace-order.js';
+import { ALL, sampleOf } from '../../src/leaks/record/tracefs/kinds.js';
 import type { CacheUse, Reading, Recording, Survivor } from '../../src/leaks/recording.js';
-import { type Found, placed } from '../../src/leaks/survivors/place.js';
+import { type Found, placed } from '../../src/leaks/survivors/lookup.js';
 import { made, siteOf, survivor } from './made-recording.js';
 
 const PAGE = 4096;

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from 'vitest';
-import type { CensusEntry } from '../../src/account/census-entry.js';
 import type { CategoryName } from '../../src/account/memory/categories.js';
+import type { CensusEntry } from '../../src/account/owners.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { BlockFinder } from '../../src/leaks/survivors/by-kernel.js';
-import { keeperOf } from '../../src/leaks/survivors/place.js';
+import { keeperOf } from '../../src/leaks/survivors/lookup.js';
 import type { VmArea } from '../../src/walk/memory/vm-areas.js';
 import { PageReader } from '../../src/walk/pages/pages.js';
 import { type Damage, damagedKernel } from '../support/damaged-kernel.js';

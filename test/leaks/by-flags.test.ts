@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { HostError } from '../../src/base/errors.js';
-import type { FrameFile } from '../../src/host/proc/frames/frame-file.js';
+import type { FrameFile } from '../../src/host/proc/frames/frame-files.js';
 import { lookupByFlags } from '../../src/leaks/survivors/lookup.js';
 import { survivor } from './made-recording.js';
 

@@ -4,8 +4,7 @@ import { leaksSchema } from '../../src/answers/leaks/schema.js';
 import { leaksText } from '../../src/answers/leaks/text.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
-import { noLookup } from '../../src/leaks/survivors/lookup.js';
-import { type Place, placed } from '../../src/leaks/survivors/place.js';
+import { noLookup, type Place, placed } from '../../src/leaks/survivors/lookup.js';
 import { exactly, made, siteOf, survivor } from './made-recording.js';
 
 const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NO_STACK, OTHER_STACK, StackTable } from '../../src/leaks/follow/stack-table.js';
-import { StackSites } from '../../src/leaks/site-frames.js';
+import { NO_STACK, OTHER_STACK, StackSites, StackTable } from '../../src/leaks/site-frames.js';
 
 const SYMBOLS = new Map([
   [0x1000n, 'receive_mergeable'],

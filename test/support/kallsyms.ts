@@ -1,4 +1,4 @@
-import type { AddressEncoding } from '../../src/kernel/native/kallsyms/addresses.js';
+import type { AddressEncoding } from '../../src/kernel/native/kallsyms/tables.js';
 import type { KernelSymbol } from '../../src/kernel/native/symbols.js';
 
 /**

@@ -1,5 +1,5 @@
 import type { MemoryImage } from '../../src/kernel/native/image/image.js';
-import type { AddressEncoding } from '../../src/kernel/native/kallsyms/addresses.js';
+import type { AddressEncoding } from '../../src/kernel/native/kallsyms/tables.js';
 import type { KernelSymbol } from '../../src/kernel/native/symbols.js';
 import { BtfWriter } from './btf.js';
 import { type KallsymsOrder, writeKallsyms } from './kallsyms.js';

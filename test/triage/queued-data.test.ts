@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CensusEntry, Group } from '../../src/account/census-entry.js';
+import type { CensusEntry, Group } from '../../src/account/owners.js';
 import { queuedData } from '../../src/triage/queued-data.js';
 
 const MIB = 2 ** 20;

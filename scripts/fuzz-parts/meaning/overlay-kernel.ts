@@ -2,7 +2,7 @@ import type { ByteWindow, FastReads } from '../../../src/kernel/bytes.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { PageMap } from '../../../src/kernel/page-map.js';
 import { highHalf, joinHalves, lowHalf, Pointer } from '../../../src/kernel/pointer.js';
-import { forgetFound } from '../../../src/walk/once-per-dump.js';
+import { forgetFound } from '../../../src/walk/live-reads.js';
 import type { Patch } from '../../../test/support/damaged-kernel.js';
 
 const PAGE = 4096;

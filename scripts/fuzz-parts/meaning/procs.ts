@@ -1,5 +1,5 @@
 import { accountMemory } from '../../../src/account/memory/memory.js';
-import { chosen } from '../../../src/account/processes/chosen.js';
+import { chosen } from '../../../src/account/processes/groups.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { procsJson } from '../../../src/answers/procs/json.js';

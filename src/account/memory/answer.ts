@@ -1,21 +1,18 @@
 import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
-import type { CachedFiles } from '../../records/cached-files.js';
-import type { CaptureOrigin, Origin } from '../../records/sample-origin.js';
+import type { CachedFiles } from '../../records/files.js';
+import type { CaptureOrigin, Origin } from '../../records/machine-sample.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
-import type { CensusEntry } from '../census-entry.js';
+import type { CensusEntry } from '../owners.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CategoryName } from './categories.js';
 import type { CgroupsAnswer } from './cgroups.js';
-import type { MemorySample } from './changes.js';
-import type { FormattedFigures } from './figure-format.js';
 import type { FilesAnswer, SharedFileFigures } from './files.js';
-import type { FrameNote } from './frame-note.js';
 import type { FreeConflict } from './proc-counters.js';
 import type { SiteSource } from './sites.js';
-import type { Category, Owner } from './tree.js';
+import type { Category, MemorySample, Owner } from './tree.js';
 
 /** Unattributed blocks of one size. */
 export type LooseSize = NonNullable<MemoryJson['unflagged']>['sizes'][number];
@@ -145,4 +142,46 @@ export interface MemoryAnswer {
   readonly sample?: MemorySample;
   readonly warnings: readonly Warning[];
   readonly complete: boolean;
+}
+
+/** Returns the base page size of the kernel or host in bytes. */
+export function pageSizeOf({ kernel, host }: Pick<MemoryAnswer, 'kernel' | 'host'>): number {
+  const size = kernel?.pageSize ?? host?.pageSize;
+  if (size === undefined) throw new TypeError('an answer of neither a kernel nor a host');
+  return size;
+}
+
+/** Further properties of frames by flags. */
+export interface FrameNote {
+  /** Part of a transparent huge page or large folio, mlocked, damaged memory, or the zero page. */
+  readonly note: 'thp' | 'mlocked' | 'hwpoison' | 'zero-page';
+  readonly category: CategoryName;
+  readonly frames: number;
+}
+
+/** Format of figures: free(1) or /proc/meminfo. */
+export type FigureFormat = 'free' | 'meminfo';
+
+/** A figure of free(1) or /proc/meminfo, computed from categories. */
+export interface FigureLine {
+  /** Name as the tool prints it. */
+  readonly name: string;
+  /** The categories in its sum; empty: none applies. */
+  readonly rows: readonly CategoryName[];
+  /**
+   * Whether the figure equals the sum of the categories, or is at most (at least) that sum: a line may count
+   * part of a category.
+   */
+  readonly bound: 'same' | 'at-most' | 'at-least';
+  /** Computed from the categories; null: unknown. */
+  readonly bytes: number | null;
+  /** The kernel's own counter; null: not read. */
+  readonly kernelBytes: number | null;
+}
+
+export interface FormattedFigures {
+  readonly format: FigureFormat;
+  readonly lines: readonly FigureLine[];
+  /** Categories that are counted only in total memory. */
+  readonly onlyInTotal: readonly { readonly category: CategoryName; readonly bytes: number }[];
 }

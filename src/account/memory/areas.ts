@@ -1,8 +1,8 @@
 import { damaged, KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readUntilConsistent } from '../../walk/again.js';
+import { readUntilConsistent } from '../../walk/live-reads.js';
 import { framesOfPages } from '../../walk/memory/page-array.js';
 import { kernelStacks } from '../../walk/memory/stacks.js';
 import { cachedWalk, settledAreas, type VmArea } from '../../walk/memory/vm-areas.js';

@@ -1,9 +1,8 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type MemoryCgroup, MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
-import { CHARGE, scanCharges } from '../../walk/memory/charges.js';
+import { CHARGE, scanCharges, slabCharges } from '../../walk/memory/charges.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
-import { slabCharges } from '../../walk/memory/slab-charges.js';
 import { addError, incompleteness, type Warnings } from '../../walk/warnings.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';

@@ -4,9 +4,9 @@ import { needSymbol } from '../../walk/cpus.js';
 import { ramBytes } from '../../walk/machine-facts.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { readOrNot, readPartOf } from '../../walk/named-read.js';
-import { hugePages } from '../../walk/pages/memory-use.js';
 import {
   gpuPages,
+  hugePages,
   long,
   memoryNodes,
   NodeCounters,

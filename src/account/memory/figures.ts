@@ -1,7 +1,6 @@
-import type { MemoryAnswer } from './answer.js';
+import type { FigureFormat, FigureLine, FormattedFigures, MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import type { KernelCounts } from './counters.js';
-import type { FigureFormat, FigureLine, FormattedFigures } from './figure-format.js';
 import { leaves } from './tree.js';
 
 interface Definition {

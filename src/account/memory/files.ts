@@ -1,13 +1,16 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { Cursor } from '../../walk/cursor.js';
 import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.js';
 import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js';
-import type { FileFrameCount, FileFrames } from '../../walk/memory/file-frames.js';
+import {
+  type FileFrameCount,
+  type FileFrames,
+  usesGenerations,
+} from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { usesGenerations } from '../../walk/memory/generations.js';
 import type { EachFile } from '../../walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
 import { readOrNot } from '../../walk/named-read.js';

@@ -1,8 +1,8 @@
 import type { MemoryCounters } from '../../records/machine-sample.js';
+import type { FrameNote } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import type { CategoryName } from './categories.js';
 import type { MachineLists } from './details.js';
-import type { FrameNote } from './frame-note.js';
 import { freeCounts, MOST_ON_CPU, procCounters } from './proc-counters.js';
 
 /** Page flags of all frames (/proc/kpageflags), counted; all in frames. */

@@ -1,5 +1,5 @@
 import { Warnings } from '../../walk/warnings.js';
-import type { MemoryAnswer, UnflaggedFrames } from './answer.js';
+import type { FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
 import type { CategoryName } from './categories.js';
 import { detailsOf } from './details.js';
 import {
@@ -10,7 +10,6 @@ import {
   type Split,
   splitFrames,
 } from './flagged-machine.js';
-import type { FrameNote } from './frame-note.js';
 import {
   conflictWhy,
   counterDrift,

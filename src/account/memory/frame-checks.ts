@@ -1,18 +1,17 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
-import { batchedPages, cpuLists } from '../../walk/memory/cpu-lists.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, KINDS, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
-import type { Zone } from '../../walk/memory/zones.js';
+import { batchedPages, cpuLists, type Zone } from '../../walk/memory/zones.js';
 import { readOrNot } from '../../walk/named-read.js';
 import { slabsCounted } from '../../walk/pages/slab-caches.js';
 import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import { XarrayReader } from '../../walk/trees.js';
 import type { Warnings } from '../../walk/warnings.js';
-import { XarrayReader } from '../../walk/xarray.js';
 import type { KernelCounts } from './counters.js';
 import { codeOf } from './missed.js';
 

@@ -1,5 +1,5 @@
 import { KernelError } from '../../base/errors.js';
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import { TornList } from '../../walk/list.js';
 import { incompleteness, type WarningCode, type Warnings } from '../../walk/warnings.js';
 import type { CategoryName } from './categories.js';

@@ -1,7 +1,7 @@
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { CensusEntry, Grouping } from '../census-entry.js';
 import { type OutsideRow, rowName } from '../outside-queues/row.js';
+import type { CensusEntry, Grouping } from '../owners.js';
 import { accountAll, type CensusAnswer } from '../sockets.js';
 import type { Tally } from '../tally.js';
 import type { QueueBytes } from './answer.js';

@@ -1,24 +1,32 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
-import { cpuLists, type ListedBlock } from '../../walk/memory/cpu-lists.js';
-import { dmaBuffers } from '../../walk/memory/dma-buffers.js';
-import { crashKernelFrames, imageFrames, memmapFrames } from '../../walk/memory/image.js';
 import {
   entryTables,
   kernelTables,
   pageDirectories,
   upperTables,
 } from '../../walk/memory/kernel-tables.js';
-import { mappedFrames } from '../../walk/memory/mapped.js';
-import type { EachFile, FilesOfProcesses } from '../../walk/memory/open-files.js';
+import {
+  dmaBuffers,
+  type EachFile,
+  type FilesOfProcesses,
+  PipeReader,
+} from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
-import { type AddressRange, firstPerCpuChunk } from '../../walk/memory/percpu.js';
-import { PipeReader } from '../../walk/memory/pipes.js';
-import type { FrameRange } from '../../walk/memory/ram.js';
+import {
+  type AddressRange,
+  crashKernelFrames,
+  type FrameRange,
+  firstPerCpuChunk,
+  imageFrames,
+  mappedFrames,
+  memmapFrames,
+} from '../../walk/memory/ram.js';
 import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/rings.js';
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
+import { cpuLists, type ListedBlock } from '../../walk/memory/zones.js';
 import { readOrNot } from '../../walk/named-read.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Areas, categoryOfCaller } from './areas.js';

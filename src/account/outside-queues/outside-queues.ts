@@ -1,5 +1,5 @@
 import { damaged, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { neighbourSkbs } from '../../walk/network/neighbours.js';
 import {
@@ -11,11 +11,11 @@ import {
 import { QdiscReader } from '../../walk/network/qdisc.js';
 import { fragmentSkbs } from '../../walk/network/reassembly.js';
 import { NapiReader, softnetSkbs } from '../../walk/network/softnet.js';
-import { xdpRings } from '../../walk/network/xdp-rings.js';
-import { memoryUse } from '../../walk/pages/memory-use.js';
+import { xdpRings } from '../../walk/network/software-rings.js';
 import type { FragPage } from '../../walk/pages/page-frag-cache.js';
-import type { SkbCache } from '../../walk/pages/skb-caches.js';
-import { freeInCaches } from '../../walk/pages/slab-usage.js';
+import type { SkbCache } from '../../walk/pages/slab-caches.js';
+import { freeInCaches } from '../../walk/pages/slot-use.js';
+import { memoryUse } from '../../walk/pages/vm-counters.js';
 import type { Tally } from '../tally.js';
 import {
   type AnyStep,
@@ -26,11 +26,12 @@ import {
   type OutsideTools,
   outsideTools,
   packetsOf,
+  receiveRings,
   runSteps,
   type Step,
+  softwareRings,
   waiting,
 } from './pipeline.js';
-import { receiveRings, softwareRings } from './rings.js';
 import type { SlabCode } from './row.js';
 
 /**

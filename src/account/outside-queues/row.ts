@@ -1,4 +1,4 @@
-import type { SkbCache } from '../../walk/pages/skb-caches.js';
+import type { SkbCache } from '../../walk/pages/slab-caches.js';
 
 /** Packets queued in one kind of place. */
 export interface Waiting {

@@ -6,8 +6,8 @@ import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../../walk/processes/mapped-page.js';
 import { type ProcessArea, VM } from '../../walk/processes/process-areas.js';
 import { StructReader } from '../../walk/struct-reader.js';
-import type { SwapEntry } from './machine-pages.js';
 import type { MappedVisitor, MappingCounts } from './mapped-pages.js';
+import type { SwapEntry } from './process.js';
 
 /** A mapping, and the sums of its pages; counts are in base pages. */
 export class AreaPages {

@@ -1,15 +1,19 @@
-import { refusalWords } from '../../records/capabilities.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { Mapping } from '../../records/mappings.js';
-import type { ProcessMemoryRecord, ProcessRecords, SmapsSums } from '../../records/processes.js';
-import type { CaptureOrigin } from '../../records/sample-origin.js';
+import {
+  type ProcessMemoryRecord,
+  type ProcessRecords,
+  refusalWords,
+  type SmapsSums,
+} from '../../records/processes.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
-import type { ProcsAnswer } from './answer.js';
 import { type ProcessAnswer, sumOfMappings } from './mappings.js';
 import {
   type NetworkEstimate,
   ownBytes,
   ownSwap,
   type ProcessFigures,
+  type ProcsAnswer,
   type PssByKind,
 } from './process.js';
 

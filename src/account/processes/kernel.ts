@@ -1,6 +1,6 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { placeOf } from '../../records/cgroup-place.js';
+import { placeOf } from '../../records/cgroups.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
 import { scanFrames } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
@@ -10,10 +10,10 @@ import { readOrNot } from '../../walk/named-read.js';
 import {
   type AddressSpace,
   addressSpaces,
+  LockedPageReader,
   ResidentCountReader,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
-import { LockedPageReader } from '../../walk/processes/locked-pages.js';
 import { ProcessFactReader } from '../../walk/processes/process-facts.js';
 import { CgroupReader } from '../../walk/tasks/cgroup.js';
 import { reportedTasks, taskTable } from '../../walk/tasks/task-table.js';
@@ -23,12 +23,11 @@ import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll } from '../sockets.js';
-import type { ProcsAnswer } from './answer.js';
 import { type KillBounds, type KilledTogether, killedByShares } from './groups.js';
 import { checkMapcounts, countsAgree } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
-import { ownBytes, type ProcessFigures, type PssByKind } from './process.js';
+import { ownBytes, type ProcessFigures, type ProcsAnswer, type PssByKind } from './process.js';
 
 /** All processes of a kernel, and their mappings. */
 export interface ProcessSurvey extends Mapped {

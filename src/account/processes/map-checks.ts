@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/cpus.js';
 import { memberOf, struct } from '../../walk/pages/struct-page.js';
@@ -7,7 +7,7 @@ import {
   type ResidentCounts,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
-import { ReverseMapReader } from '../../walk/processes/reverse-maps.js';
+import { ReverseMapReader } from '../../walk/processes/mapped-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { PF_EXITING } from '../../walk/tasks/tasks.js';
 import type { Warnings } from '../../walk/warnings.js';

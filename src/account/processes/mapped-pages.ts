@@ -4,11 +4,10 @@ import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import { readOrNot } from '../../walk/named-read.js';
-import { FolioMapcounts } from '../../walk/pages/folio-mapcounts.js';
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
-import { hugeZeroFrame } from '../../walk/processes/mapped-page.js';
-import { swapAreas } from '../../walk/processes/shmem-swap.js';
-import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './machine-pages.js';
+import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';
+import { swapAreas } from '../../walk/processes/process-areas.js';
+import { type MachinePages, MOST_ENTRIES, machinePages, swapKey } from './process.js';
 
 /** Sums of the page table entries of an address space, in base pages. */
 export interface ResidentPages {

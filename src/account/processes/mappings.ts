@@ -1,12 +1,12 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import {
   MAPPING_SIZES,
   type Mapping,
   type MappingKind,
   type MappingSizes,
 } from '../../records/mappings.js';
-import type { CaptureOrigin } from '../../records/sample-origin.js';
 import type { NamePlace } from '../../walk/files/paths.js';
 import {
   type AddressSpace,
@@ -14,14 +14,18 @@ import {
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';
-import { type ProcessArea, ProcessAreaReader, VM } from '../../walk/processes/process-areas.js';
-import { ShmemSwapReader, swapAreas } from '../../walk/processes/shmem-swap.js';
+import {
+  type ProcessArea,
+  ProcessAreaReader,
+  ShmemSwapReader,
+  swapAreas,
+  VM,
+} from '../../walk/processes/process-areas.js';
 import type { Warning, Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
 import { AreaPages, FileMappings, pagesOfAreas } from './area-pages.js';
-import { MOST_ENTRIES, type SwapEntry, swapKey } from './machine-pages.js';
 import type { MappingCounts } from './mapped-pages.js';
-import type { ProcessFigures } from './process.js';
+import { MOST_ENTRIES, type ProcessFigures, type SwapEntry, swapKey } from './process.js';
 
 /** The answer to `procs --pid`: one process, and its mappings. */
 export interface ProcessAnswer {

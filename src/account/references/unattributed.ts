@@ -10,8 +10,7 @@ import { type Warning, Warnings } from '../../walk/warnings.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import type { Holder } from './holders.js';
 import { findReferences, NO_GROUP } from './references.js';
-import { needDump, type ProgressOf } from './search.js';
-import { SplitBlocks, TargetFinder } from './targets.js';
+import { needDump, type ProgressOf, SplitBlocks, TargetFinder } from './search.js';
 
 /** Unattributed blocks of pages that are alike. */
 export interface UnattributedGroup {

@@ -1,7 +1,7 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import { PageExtensions } from '../../walk/allocations/page-extensions.js';
+import { PageExtensions } from '../../walk/allocations/page-owner.js';
 import type { ContentKind } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { readOrNot } from '../../walk/named-read.js';
@@ -20,8 +20,7 @@ import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
 import { Unread } from './references.js';
-import { needDump, type ProgressOf } from './search.js';
-import { SplitBlocks } from './targets.js';
+import { needDump, type ProgressOf, SplitBlocks } from './search.js';
 import { Contents } from './unattributed.js';
 
 /**

@@ -4,7 +4,7 @@ import type {
   BlockingLock,
   DeadlockCycle,
 } from '../../account/blocked.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
 import { kernelJson } from '../kernel-json.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
-import { TASK_STATES } from '../../walk/stacks/task-state.js';
+import type { Immutable } from '../../base/util.js';
+import { TASK_STATES } from '../../walk/tasks/tasks.js';
 import { WAIT_KINDS } from '../../walk/waits/lock-state.js';
 import { address, count, kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema, stopShape } from '../task-stacks/schema.js';

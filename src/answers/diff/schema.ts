@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { STATUSES } from '../../diff/lists.js';
-import { NOTE_CODES } from '../../diff/notes.js';
+import { NOTE_CODES } from '../../diff/state.js';
 import { growthSchema } from '../growth/schema.js';
 import { count, socketEndsShape } from '../schema.js';
 

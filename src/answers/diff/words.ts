@@ -1,11 +1,11 @@
 import type { DiffAnswer } from '../../diff/compare.js';
 import { type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
-import type { Note } from '../../diff/notes.js';
 import {
   type CategoryMeasure,
   LISTS,
   type ListName,
   type Measure,
+  type Note,
   type Who,
 } from '../../diff/state.js';
 import { formatSeconds, perMinute } from '../growth/words.js';

@@ -1,4 +1,4 @@
-import type { Check, CheckCode } from '../../doctor/machine.js';
+import type { Check, CheckCode } from '../../doctor/checks.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import type { DoctorJson } from './schema.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
-import { CHECK_CODES } from '../../doctor/machine.js';
+import type { Immutable } from '../../base/util.js';
+import { CHECK_CODES } from '../../doctor/checks.js';
 
 /** `kdump-mem doctor --json`, version 1. */
 export const doctorSchema = z.strictObject({

@@ -1,8 +1,8 @@
+import type { FrameNote } from '../../account/memory/answer.js';
 import type { CategoryName } from '../../account/memory/categories.js';
 import type { UnnamedCharges } from '../../account/memory/cgroups.js';
 import type { UnnamedFiles } from '../../account/memory/files.js';
-import type { FrameNote } from '../../account/memory/frame-note.js';
-import type { LeftOutReason } from '../../records/cached-files.js';
+import type { LeftOutReason } from '../../records/files.js';
 import type { Explanation, Explanations } from './schema.js';
 
 /** @param deeper default: the memory breakdown with the kernel's own counters */

@@ -1,4 +1,4 @@
-import { CHECK_CODES, type CheckCode, type CheckState } from '../../doctor/machine.js';
+import { CHECK_CODES, type CheckCode, type CheckState } from '../../doctor/checks.js';
 import type { HostCheckName } from '../../triage/host-reader.js';
 import { CHECK_WORDS } from '../doctor/render.js';
 import type { Explanation, Explanations } from './schema.js';

@@ -1,6 +1,5 @@
 import type { Status } from '../../diff/lists.js';
-import type { Note } from '../../diff/notes.js';
-import type { Measure } from '../../diff/state.js';
+import type { Measure, Note } from '../../diff/state.js';
 import type { Explanations } from './schema.js';
 
 const LISTS = 'The lists of the first and the last input.';

@@ -1,6 +1,6 @@
 import type { LeakNoteCode } from '../../leaks/notes.js';
 import type { MethodRefusal } from '../../leaks/readings/methods.js';
-import type { Place, Unplaced } from '../../leaks/survivors/place.js';
+import type { Place, Unplaced } from '../../leaks/survivors/lookup.js';
 import type { LeakReason } from '../../leaks/verdict.js';
 import type { Explanation, Explanations } from './schema.js';
 

@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { SiteSourceName } from '../../account/memory/sites.js';
-import type { TypesVerified } from '../../kernel/type-description.js';
+import type { TypesVerified } from '../../kernel/layout.js';
 import type { LookupSource } from '../../leaks/survivors/lookup.js';
 import type { WarningCode } from '../../walk/warnings.js';
 import type { Explanations } from './schema.js';

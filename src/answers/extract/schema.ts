@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { count, warningSchema } from '../schema.js';
 
 /** Number of distinct names of one kind that were replaced, and that were kept. */

@@ -1,5 +1,4 @@
-import type { Held, ProcessSample } from '../../account/processes/answer.js';
-import type { ProcessFigures } from '../../account/processes/process.js';
+import type { Held, ProcessFigures, ProcessSample } from '../../account/processes/process.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
 import type { Growth, Trend } from '../../growth/trend.js';
 import type { MachineSample } from '../../records/machine-sample.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { HOST_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { processShape } from '../procs/schema.js';
 import { count, warningSchema } from '../schema.js';
 

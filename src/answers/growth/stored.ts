@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ProcessSample } from '../../account/processes/answer.js';
+import type { ProcessSample } from '../../account/processes/process.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
-import { placeOf } from '../../records/cgroup-place.js';
+import { placeOf } from '../../records/cgroups.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import {
   machineShape,

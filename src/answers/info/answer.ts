@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { DumpFacts } from '../../kernel/native/image/open.js';
@@ -6,9 +6,9 @@ import type { Provenance } from '../../kernel/native/provenance.js';
 import { Vmcoreinfo } from '../../kernel/native/vmcoreinfo.js';
 import type { RunningTask } from '../../walk/cpus.js';
 import type { Limit } from '../../walk/limits.js';
-import type { Unknown } from '../../walk/machine/unknowns.js';
 import { type Vendor, vendorOf } from '../../walk/machine/vendor.js';
 import { type MachineFacts, taintFlags } from '../../walk/machine-facts.js';
+import type { Unknown } from '../../walk/warnings.js';
 import type { InfoJson } from './schema.js';
 
 /** The answer to `kdump-mem info`. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/immutable.js';
-import { TYPES_VERIFIED } from '../../kernel/type-description.js';
+import type { Immutable } from '../../base/util.js';
+import { TYPES_VERIFIED } from '../../kernel/layout.js';
 import { LIMIT_CODES } from '../../walk/limits.js';
 import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';
 import { address, count, kernelSchema } from '../schema.js';

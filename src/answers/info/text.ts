@@ -1,6 +1,6 @@
+import type { TypesVerified } from '../../kernel/layout.js';
 import type { FilteredKind } from '../../kernel/native/image/image.js';
 import type { Found, Provenance } from '../../kernel/native/provenance.js';
-import type { TypesVerified } from '../../kernel/type-description.js';
 import type { RunningTask } from '../../walk/cpus.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import { wrap } from '../text/cut.js';

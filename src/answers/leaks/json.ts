@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Held } from '../../leaks/recording.js';
 import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';

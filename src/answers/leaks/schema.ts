@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
-import { LOOKUP_SOURCES } from '../../leaks/survivors/lookup.js';
-import { PLACES, UNPLACED } from '../../leaks/survivors/place.js';
+import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
 import { address, count, siteFrameSchema, socketEndsShape } from '../schema.js';

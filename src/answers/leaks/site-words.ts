@@ -1,4 +1,4 @@
-import type { CensusEntry } from '../../account/census-entry.js';
+import type { CensusEntry } from '../../account/owners.js';
 import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
 import { escapeText } from '../text/escape.js';
 

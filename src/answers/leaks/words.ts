@@ -1,11 +1,10 @@
 import type { Growth } from '../../growth/trend.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import { mostUnmet } from '../../leaks/follow/estimate.js';
-import type { LeakNote, LeakNoteCode } from '../../leaks/notes.js';
-import { sawAll } from '../../leaks/notes.js';
+import { type LeakNote, type LeakNoteCode, sawAll } from '../../leaks/notes.js';
 import type { AllocationType, MethodCode, Recording } from '../../leaks/recording.js';
 import type { PlaceSum, SiteSurvivors } from '../../leaks/site-survivors.js';
-import type { Place } from '../../leaks/survivors/place.js';
+import type { Place } from '../../leaks/survivors/lookup.js';
 import { LEAK_VERDICTS, type LeakReason, type LeakVerdict } from '../../leaks/verdict.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { categoryWords } from '../memory/words.js';

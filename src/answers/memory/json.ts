@@ -1,12 +1,10 @@
-import type { MemoryAnswer, SocketEstimate } from '../../account/memory/answer.js';
-import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/cached.js';
+import { type MemoryAnswer, pageSizeOf, type SocketEstimate } from '../../account/memory/answer.js';
 import type { CgroupsAnswer, ChargedPart } from '../../account/memory/cgroups.js';
-import type { MemorySample } from '../../account/memory/changes.js';
+import { cacheBytes, hasOverlays, residentBytes } from '../../account/memory/details.js';
 import type { FilesAnswer } from '../../account/memory/files.js';
-import { pageSizeOf } from '../../account/memory/page-size.js';
 import type { SiteSource } from '../../account/memory/sites.js';
-import type { Category } from '../../account/memory/tree.js';
-import type { CachedFiles } from '../../records/cached-files.js';
+import type { Category, MemorySample } from '../../account/memory/tree.js';
+import type { CachedFiles } from '../../records/files.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, originJson } from '../origin.js';
 import { siteFrameJson } from '../site-frame.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
-import { LEFT_OUT_REASONS } from '../../records/cached-files.js';
+import type { Immutable } from '../../base/util.js';
+import { LEFT_OUT_REASONS } from '../../records/files.js';
 import {
   capturedSchema,
   count,

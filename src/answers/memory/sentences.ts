@@ -1,9 +1,12 @@
-import type { LooseSize, MemoryAnswer } from '../../account/memory/answer.js';
-import type { FrameNote } from '../../account/memory/frame-note.js';
-import { pageSizeOf } from '../../account/memory/page-size.js';
+import {
+  type FrameNote,
+  type LooseSize,
+  type MemoryAnswer,
+  pageSizeOf,
+} from '../../account/memory/answer.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
 import { type Category, leaves } from '../../account/memory/tree.js';
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';

@@ -1,6 +1,5 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { CategoryChange, MemorySample } from '../../account/memory/changes.js';
-import { leaves } from '../../account/memory/tree.js';
+import { type CategoryChange, leaves, type MemorySample } from '../../account/memory/tree.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';

@@ -4,8 +4,8 @@ import {
   type ProcessAnswer,
   totalOfMappings,
 } from '../../account/processes/mappings.js';
-import { hex } from '../../base/hex.js';
-import type { Descriptors } from '../../records/descriptors.js';
+import { hex } from '../../base/util.js';
+import type { Descriptors } from '../../records/files.js';
 import type { Mapping, MappingKind, MappingSizes } from '../../records/mappings.js';
 import { leavesComplete, type Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';

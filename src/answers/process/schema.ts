@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
-import { DESCRIPTOR_KINDS } from '../../records/descriptors.js';
+import type { Immutable } from '../../base/util.js';
+import { DESCRIPTOR_KINDS } from '../../records/files.js';
 import { MAPPING_KINDS } from '../../records/mappings.js';
 import { processShape } from '../procs/schema.js';
 import { capturedSchema, kernelSchema, warningSchema } from '../schema.js';

@@ -1,13 +1,13 @@
-import type { ChosenProcs } from '../../account/processes/chosen.js';
-import { totalOf } from '../../account/processes/groups.js';
-import type { KindOfPages, MachinePages } from '../../account/processes/machine-pages.js';
+import { type ChosenProcs, totalOf } from '../../account/processes/groups.js';
 import type {
+  KindOfPages,
+  MachinePages,
   NetworkEstimate,
   ProcessFigures,
   ProcessSizes,
   PssByKind,
 } from '../../account/processes/process.js';
-import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { CgroupMemory } from '../../records/cgroups.js';
 import type { PressureLine } from '../../records/machine-sample.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, originJson } from '../origin.js';

@@ -1,7 +1,6 @@
-import type { ChosenProcs } from '../../account/processes/chosen.js';
-import { type ProcessGroup, totalOf } from '../../account/processes/groups.js';
+import { type ChosenProcs, type ProcessGroup, totalOf } from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
-import type { CgroupMemory } from '../../records/cgroup-memory.js';
+import type { CgroupMemory } from '../../records/cgroups.js';
 import type { ProcessIdentity } from '../../records/processes.js';
 import { capturedWords } from '../origin.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';

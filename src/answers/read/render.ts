@@ -1,6 +1,5 @@
 import type { ReadErrorCode } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson, hex } from '../../base/util.js';
 import type { MemoryHole, MemoryPiece } from '../../walk/pages/memory-pieces.js';
 import type { ReadJson } from './schema.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 
 const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 const length = z.int().positive();

@@ -1,7 +1,7 @@
 import type { Holder } from '../../account/references/holders.js';
 import type { ReferenceGroup } from '../../account/references/references.js';
 import type { RefsAnswer } from '../../account/references/search.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Form } from '../../walk/references/piece-scan.js';
 import { kernelJson } from '../kernel-json.js';
 import { anyCategoryWords } from '../memory/words.js';

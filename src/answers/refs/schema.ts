@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import { SOURCES } from '../../account/references/holders.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { FORMS } from '../../walk/references/piece-scan.js';
 import { address, count, kernelSchema, warningSchema } from '../schema.js';
 import { identitySchema } from '../whatis/schema.js';

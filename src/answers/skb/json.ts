@@ -1,6 +1,6 @@
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import type { SocketAccount } from '../../account/socket.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import { kernelJson } from '../kernel-json.js';
 import type { SkbJson, SkbProcessJson } from '../schema.js';

@@ -1,7 +1,7 @@
-import type { Figures } from '../../account/figures.js';
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import { payloadOf, type SocketAccount } from '../../account/socket.js';
-import { hex } from '../../base/hex.js';
+import type { Figures } from '../../account/tally.js';
+import { hex } from '../../base/util.js';
 import type { Skb } from '../../walk/skbs/skb.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';

@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';

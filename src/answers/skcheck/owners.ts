@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Observation } from '../../host/observation.js';
 import type { Holder } from '../../host/proc/holders.js';
 import type { ProcessRecord } from '../../host/proc/process.js';

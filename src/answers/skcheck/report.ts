@@ -1,8 +1,7 @@
 import type { Observation } from '../../host/observation.js';
-import type { SocketMemory } from '../../host/socket.js';
-import { AcceptQueues, belongsTo } from '../../host/socket-pairs.js';
-import { placeOf } from '../../records/cgroup-place.js';
-import type { Origin } from '../../records/sample-origin.js';
+import { AcceptQueues, belongsTo, type SocketMemory } from '../../host/socket.js';
+import { placeOf } from '../../records/cgroups.js';
+import type { Origin } from '../../records/machine-sample.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
 import type { Finding, LocalPeer, OtherEnd } from '../../skcheck/finding.js';

@@ -1,6 +1,6 @@
 import type { Namespace } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
-import type { NetworkLimits, Use } from '../../host/proc/limits.js';
+import type { NetworkLimits, Use } from '../../host/proc/net-tables.js';
 import { dropsAreLosses } from '../../host/socket.js';
 import { MAX_SOCKETS } from '../../host/ss/inet.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';

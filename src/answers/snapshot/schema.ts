@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { LEFT_OUT, OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { CAPTURE_FAULT_CODES } from '../../capture/read/manifest.js';
 import { FAILURE_CODES } from '../../capture/write/failures.js';

@@ -1,7 +1,7 @@
-import type { CensusEntry } from '../../account/census-entry.js';
 import { type OutsideRow, rowName } from '../../account/outside-queues/row.js';
+import type { CensusEntry } from '../../account/owners.js';
 import type { CensusAnswer, CensusWhole } from '../../account/sockets.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { kernelJson } from '../kernel-json.js';
 import { originJson } from '../origin.js';
 import type { CensusEntryJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../schema.js';

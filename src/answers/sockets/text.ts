@@ -1,8 +1,15 @@
-import type { CensusEntry, CensusHolder, Group, Grouping } from '../../account/census-entry.js';
 import type { OutsideRow } from '../../account/outside-queues/row.js';
-import { type Keeper, keptBy, UNOWNED } from '../../account/owners.js';
+import {
+  type CensusEntry,
+  type CensusHolder,
+  type Group,
+  type Grouping,
+  type Keeper,
+  keptBy,
+  UNOWNED,
+} from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { amplificationText, atLeast, sharedText, socketText } from '../skb/text.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';

@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Value } from '../../walk/values/instance.js';
 import { escapeText } from '../text/escape.js';
 

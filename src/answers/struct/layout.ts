@@ -1,7 +1,6 @@
 import { KernelError, WalkError } from '../../base/errors.js';
-import { storageUnit } from '../../kernel/layout.js';
-import type { MemberDescription, TypeDescription } from '../../kernel/type-description.js';
-import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
+import { type MemberDescription, storageUnit, type TypeDescription } from '../../kernel/layout.js';
+import { didYouMean, nearestNames } from '../../walk/values/place.js';
 
 export type Aggregate = Extract<TypeDescription, { kind: 'struct' | 'union' }>;
 

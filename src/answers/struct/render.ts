@@ -1,6 +1,6 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import type { NamedType, TypeDescription } from '../../kernel/type-description.js';
+import type { NamedType, TypeDescription } from '../../kernel/layout.js';
 import type { Value } from '../../walk/values/instance.js';
 import type { Place } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { address, count, kernelSchema, warningSchema } from '../schema.js';
 
 /** A number, or beyond 2^53 its decimal digits. */

@@ -4,7 +4,7 @@ import type {
   StackOwner,
   StacksAnswer,
 } from '../../account/task-stacks.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { kernelJson } from '../kernel-json.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';

@@ -1,4 +1,4 @@
-import type { Freed } from '../../account/freed.js';
+import type { Freed } from '../../account/kill-impact.js';
 import { formatSize } from './size.js';
 
 /**

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES } from '../../base/errors.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { SEARCH_ERROR_CODES } from '../../triage/batch/search.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { textLogSchema } from '../log/schema.js';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UNOWNED } from '../../account/owners.js';
-import type { SymbolFile } from '../../kernel/type-description.js';
-import { placeOf } from '../../records/cgroup-place.js';
+import type { SymbolFile } from '../../kernel/layout.js';
+import { placeOf } from '../../records/cgroups.js';
 import type { ResumedLine } from '../../triage/batch/earlier-lines.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import type { Shard } from '../../triage/batch/shard.js';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';

@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';

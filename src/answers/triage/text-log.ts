@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import type { TextTriage } from '../../triage/text.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { textLogJson, textLogWords } from '../log/render.js';

@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
 import type { TriageAnswer } from '../../triage/triage.js';

@@ -1,4 +1,4 @@
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
 import { PLACE } from '../../triage/rules/names.js';
 import type { Adjusted, RulesOutcome } from '../../triage/rules/outcome.js';

@@ -1,6 +1,5 @@
 import type { GrownProcess } from '../../growth/answer.js';
-import type { WatchAnswer } from '../../growth/watch/answer.js';
-import type { GrownCategory } from '../../growth/watch/categories.js';
+import type { GrownCategory, WatchAnswer } from '../../growth/watch/answer.js';
 import {
   courseOf,
   endedJson,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { formatJson } from '../../base/json.js';
-import type { WatchSample } from '../../growth/watch/categories.js';
+import { formatJson } from '../../base/util.js';
+import type { WatchSample } from '../../growth/watch/answer.js';
 import { machineJson, sampleJson } from '../growth/json.js';
 import {
   laterMachineShape,

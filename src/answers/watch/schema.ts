@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { WATCH_DOUBT_CODES } from '../../growth/watch/answer.js';
 import {
   courseSchema,

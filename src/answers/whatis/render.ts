@@ -1,6 +1,6 @@
 import type { AllocationRecord } from '../../account/allocation-record.js';
 import type { Identified, Identity } from '../../account/whatis.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
-import type { Immutable } from '../../base/immutable.js';
+import type { Immutable } from '../../base/util.js';
 import { address, count, kernelSchema, siteFrameSchema, warningSchema } from '../schema.js';
 
 const offset = count;

@@ -217,7 +217,7 @@ async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> 
 /** Returns the processes that run on this machine. */
 async function running(typed: string): Promise<Candidate[]> {
   const { liveHost } = await import('../../host/live.js');
-  const { listedPids } = await import('../../host/proc/pids.js');
+  const { listedPids } = await import('../../host/proc/process.js');
   const { optionalText } = await import('../../host/proc/process.js');
   return listedPids(liveHost)
     .filter((name) => name.startsWith(typed))

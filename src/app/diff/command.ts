@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
-import { formatJson } from '../../base/json.js';
 import { shellWord } from '../../base/shell.js';
+import { formatJson } from '../../base/util.js';
 import { parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';

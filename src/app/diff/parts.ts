@@ -1,5 +1,5 @@
 import { accountMemory } from '../../account/memory/memory.js';
-import { chosen } from '../../account/processes/chosen.js';
+import { chosen } from '../../account/processes/groups.js';
 import { hostProcesses } from '../../account/processes/host.js';
 import { kernelProcesses } from '../../account/processes/kernel.js';
 import { accountAll } from '../../account/sockets.js';

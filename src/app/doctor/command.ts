@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { formatJson } from '../../base/json.js';
-import type { CheckCode } from '../../doctor/machine.js';
+import { formatJson } from '../../base/util.js';
+import type { CheckCode } from '../../doctor/checks.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 import { VERSION } from '../kit/version.js';
@@ -35,7 +35,7 @@ export async function printDoctor(
 ): Promise<void> {
   const [{ examine }, { here }] = await Promise.all([
     import('../../doctor/checks.js'),
-    import('../../doctor/machine.js'),
+    import('../../doctor/checks.js'),
   ]);
   const checks = examine(here, codes);
   if (json) {

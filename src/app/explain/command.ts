@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
@@ -41,7 +41,7 @@ async function explain(code: string | undefined, { json }: ExplainOptions): Prom
   );
   const found = explained(code);
   if (code !== undefined && found.length === 0) {
-    const { didYouMean, nearestNames } = await import('../../walk/values/nearest-names.js');
+    const { didYouMean, nearestNames } = await import('../../walk/values/place.js');
     const near = didYouMean(nearestNames(code, allCodes())).replace('; did', 'Did');
     const next = [near, 'List all codes: kdump-mem explain'].filter((words) => words !== '');
     throw new UsageError(`unknown code ${code}`, next.join(' '));

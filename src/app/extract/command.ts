@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js';
 import { parseNumber } from '../kit/arguments.js';
 import { takeDumpArguments } from '../kit/dump-arguments.js';

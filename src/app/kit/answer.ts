@@ -1,4 +1,4 @@
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';

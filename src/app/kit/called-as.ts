@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { escapeText } from '../../answers/text/escape.js';
 import { programPath, shellPath } from '../../base/shell.js';
-import { nearestNames } from '../../walk/values/nearest-names.js';
+import { nearestNames } from '../../walk/values/place.js';
 
 const PROGRAMS: readonly string[] = ['kdump-mem', 'skcheck'];
 /** A command at the end of a printed sentence: `Next: kdump-mem …`, `List all codes: kdump-mem …`. */

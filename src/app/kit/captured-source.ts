@@ -1,9 +1,9 @@
 import { captureWarnings } from '../../answers/skcheck/warnings.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
-import type { WantedParts } from '../../capture/read/wanted.js';
+import type { WantedParts } from '../../capture/read/manifest.js';
 import { optionalText } from '../../host/proc/process.js';
-import type { CaptureOrigin } from '../../records/sample-origin.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
 
 /** A capture, opened for a command. */

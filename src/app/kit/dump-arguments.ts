@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import { missingFile } from '../../base/missing-file.js';
 import { shellPath, shellWord } from '../../base/shell.js';
+import { missingFile } from '../../base/util.js';
 import { UsageError } from './failure.js';
 
 /** Input options of a command, by option name. */

@@ -1,8 +1,8 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KernelError } from '../../base/errors.js';
-import { missingFile } from '../../base/missing-file.js';
 import { shellPath } from '../../base/shell.js';
+import { missingFile } from '../../base/util.js';
 import { looksCaptured } from '../../host/recognise.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';

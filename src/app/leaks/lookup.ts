@@ -50,7 +50,7 @@ async function byFlags<T>(
   unavailable: Lookup['unavailable'],
   ask: (lookup: Lookup) => T,
 ): Promise<T> {
-  const { openFrameFile } = await import('../../host/proc/frames/frame-file.js');
+  const { openFrameFile } = await import('../../host/proc/frames/frame-files.js');
   let flags: ReturnType<typeof openFrameFile>;
   try {
     flags = openFrameFile('/proc/kpageflags', MOST_WORDS);

@@ -7,8 +7,7 @@ import {
   offeredReadings,
 } from '../../leaks/readings/methods.js';
 import { READING_METHODS } from '../../leaks/readings/take.js';
-import { tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
-import { MOST_ONE_IN } from '../../leaks/record/tracefs/trace-order.js';
+import { MOST_ONE_IN, tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { LEAST_WINDOWS } from '../../leaks/site-growth.js';
 import { parseNumber, parseUpTo, timeWithin } from '../kit/arguments.js';

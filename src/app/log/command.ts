@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { LogChoice, LogMoment } from '../../account/log.js';
-import { formatJson } from '../../base/json.js';
 import { nanosecondsOf } from '../../base/quantity.js';
+import { formatJson } from '../../base/util.js';
 import type { BootChoice } from '../../log/boots.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';

@@ -10,14 +10,14 @@ import {
 } from '../../answers/log/render.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { HostError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { groupLogs, type LogSource } from '../../host/logs.js';
 import { STDIN } from '../../host/text-input.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { CaptureOrigin } from '../../records/sample-origin.js';
+import type { CaptureOrigin } from '../../records/machine-sample.js';
 import { logFindings } from '../../triage/log/log-findings.js';
 import { HeldMessages, incompleteness, PAGE_SIZE } from '../../triage/text.js';
 import { Warnings } from '../../walk/warnings.js';

@@ -1,6 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { MemoryAnswer } from '../../account/memory/answer.js';
-import type { FigureFormat } from '../../account/memory/figure-format.js';
+import type { FigureFormat, MemoryAnswer } from '../../account/memory/answer.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { HostError } from '../../base/errors.js';
 import { type AnswerOptions, answer, present } from '../kit/answer.js';

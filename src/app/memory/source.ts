@@ -55,7 +55,7 @@ export async function liveSampler(
       return async () => {
         const found = await lookLive(options, progress, depth.walks);
         if (found.source === 'kcore') return found;
-        const { withCachedFiles } = await import('../../account/memory/cached.js');
+        const { withCachedFiles } = await import('../../account/memory/details.js');
         return withCachedFiles(found, await readCachedFiles(liveHost));
       };
   }

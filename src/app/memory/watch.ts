@@ -1,9 +1,9 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { type MemorySample, MemorySamples } from '../../account/memory/changes.js';
+import { type MemorySample, MemorySamples } from '../../account/memory/tree.js';
 import { memoryJson, memoryWatchEnd } from '../../answers/memory/json.js';
 import { watchBlock, watchPage } from '../../answers/memory/text.js';
 import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
 import { SampleLoop, WatchScreen } from '../kit/screen.js';

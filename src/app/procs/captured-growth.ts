@@ -2,10 +2,10 @@ import { procsEnd } from '../../answers/growth/json.js';
 import { processMetrics } from '../../answers/growth/prometheus.js';
 import { growthText } from '../../answers/growth/text.js';
 import { HostError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { readCapture } from '../../capture/read/files.js';
-import { SAMPLE_HISTORY } from '../../growth/history.js';
 import { ProcessGrowth } from '../../growth/processes.js';
+import { SAMPLE_HISTORY } from '../../growth/trend.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { EXIT } from '../kit/failure.js';
 import {

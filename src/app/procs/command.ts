@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
 import { HostError } from '../../base/errors.js';
-import type { NamespacedPid } from '../../walk/processes/pid-numbers.js';
+import type { NamespacedPid } from '../../walk/processes/process-facts.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption } from '../kit/from-argument.js';
@@ -180,7 +180,7 @@ async function withMachinePid(given: GivenProcsOptions): Promise<ProcsOptions> {
 async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
   const [{ openSource }, { findInPidNamespace }] = await Promise.all([
     import('../kit/kernel-source.js'),
-    import('../../walk/processes/pid-numbers.js'),
+    import('../../walk/processes/process-facts.js'),
   ]);
   const kernel = await openSource(options);
   try {
@@ -193,8 +193,8 @@ async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<num
 async function ofHost(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {
   const [{ source }, { findPids }, { notThere }] = await Promise.all([
     openProcessHost(options),
-    import('../../host/proc/pids.js'),
-    import('../../walk/processes/pid-numbers.js'),
+    import('../../host/proc/process.js'),
+    import('../../walk/processes/process-facts.js'),
   ]);
   const { namespace, pid } = wanted;
   const { pids, known, deeper, denied } = findPids(source, namespace, pid);

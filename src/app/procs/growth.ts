@@ -1,4 +1,4 @@
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printText, printWarnings } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';

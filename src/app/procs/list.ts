@@ -1,6 +1,5 @@
-import type { ProcsAnswer } from '../../account/processes/answer.js';
-import type { ChosenProcs } from '../../account/processes/chosen.js';
-import type { KilledTogether } from '../../account/processes/groups.js';
+import type { ChosenProcs, KilledTogether } from '../../account/processes/groups.js';
+import type { ProcsAnswer } from '../../account/processes/process.js';
 import { type HostErrorCode, isHostError, WalkError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { optionalText } from '../../host/proc/process.js';
@@ -29,7 +28,7 @@ export async function listProcesses(
   more: readonly Warning[] = [],
 ): Promise<void> {
   const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
-    import('../../account/processes/chosen.js'),
+    import('../../account/processes/groups.js'),
     import('../../answers/procs/json.js'),
     import('../../answers/procs/text.js'),
   ]);
@@ -97,7 +96,7 @@ async function ofHost(
 ): Promise<ProcsAnswer> {
   const [{ hostOrigin }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
     import('../../host/proc/machine-sample.js'),
-    import('../../host/proc/pids.js'),
+    import('../../host/proc/process.js'),
     import('../../host/proc/process-memory.js'),
     import('../../account/processes/host.js'),
   ]);
@@ -117,7 +116,7 @@ async function ofHost(
 
 /** Memory that the kernel charges to the cgroup of each group. */
 async function cgroupsOf(source: HostSource, { groups = [] }: ChosenProcs) {
-  const { readCgroupMemory } = await import('../../host/proc/cgroup-memory.js');
+  const { readCgroupMemory } = await import('../../host/proc/machine-sample.js');
   const paths = groups.flatMap(({ key }) => key ?? []);
   return new Map(paths.map((path) => [path, readCgroupMemory(source, path)]));
 }

@@ -65,7 +65,7 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
     });
   }
   const [{ readDescriptors }, { liveHost }] = await Promise.all([
-    import('../../host/proc/descriptors.js'),
+    import('../../host/proc/process-files.js'),
     import('../../host/live.js'),
   ]);
   const pid = await onePid(options, liveHost);
@@ -100,7 +100,7 @@ async function ofHost(
   options: ProcsOptions,
 ): Promise<ProcessAnswer> {
   const [{ readMappings }, { hostProcess }] = await Promise.all([
-    import('../../host/proc/process-mappings.js'),
+    import('../../host/proc/process-files.js'),
     import('../../account/processes/host.js'),
   ]);
   const found = await readMappings(source, pid);

@@ -1,4 +1,4 @@
-import type { ChosenProcs } from '../../account/processes/chosen.js';
+import type { ChosenProcs } from '../../account/processes/groups.js';
 import { listHtml } from '../../answers/html/list-page.js';
 import { procsBlocks, procsHeadline } from '../../answers/procs/text.js';
 import { escapeText } from '../../answers/text/escape.js';

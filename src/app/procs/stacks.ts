@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { WalkError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
+import { formatJson } from '../../base/util.js';
 import { parseShortInterval, sizeFrom } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import type { PageOptions } from '../kit/html-page.js';

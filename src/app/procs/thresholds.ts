@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import type { ChosenProcs } from '../../account/processes/chosen.js';
+import type { ChosenProcs } from '../../account/processes/groups.js';
 import { type ProcessSizes, SIZES } from '../../account/processes/process.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { formatSize } from '../../answers/text/size.js';

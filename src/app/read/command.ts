@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { hexDump, holeWords, mayBeZero, readJson } from '../../answers/read/render.js';
 import { ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { partialPages } from '../../kernel/native/image/elf/elf.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';

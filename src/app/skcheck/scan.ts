@@ -11,7 +11,7 @@ import { takeCensus, theoreticalWorst } from '../../host/proc/census.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import type { Sample } from '../../host/ss/read.js';
-import { lackingRights } from '../../records/capabilities.js';
+import { lackingRights } from '../../records/processes.js';
 import { type Diagnosis, diagnose } from '../../skcheck/diagnose.js';
 import type { CountedDiagnosis } from '../../skcheck/exact.js';
 import { socketFilter } from '../../skcheck/filter.js';

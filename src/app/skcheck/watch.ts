@@ -1,7 +1,7 @@
 import { WATCH_SORTS, type WatchSort, watchFrame } from '../../answers/skcheck/frame.js';
 import type { SkcheckReport } from '../../answers/skcheck/schema.js';
 import { formatSkcheckText } from '../../answers/skcheck/text.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { Sample } from '../../host/ss/read.js';
 import { Ages } from '../../skcheck/socket-history.js';

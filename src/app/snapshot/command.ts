@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';

@@ -12,8 +12,8 @@ import type { SnapshotDueJson, SnapshotJson } from '../../answers/snapshot/schem
 import { escapeText } from '../../answers/text/escape.js';
 import { staySmall } from '../../base/collect-garbage.js';
 import { exhaustionOf, KdumpMemError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
 import { OutputFile } from '../../base/output-file.js';
+import { formatJson } from '../../base/util.js';
 import { checkRoom, roomNeeded } from '../../capture/write/archive.js';
 import { type Snapshot, takeSnapshot } from '../../capture/write/snapshot.js';
 import { liveSnapshot } from '../../capture/write/source.js';

@@ -1,8 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { CensusEntry, Grouping } from '../../account/census-entry.js';
+import type { CensusEntry, Grouping } from '../../account/owners.js';
 import { portsOf } from '../../account/socket.js';
 import type { CensusAnswer } from '../../account/sockets.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { parseNumber, parseSize } from '../kit/arguments.js';
@@ -118,7 +118,7 @@ async function answerSockets(options: SocketsOptions): Promise<void> {
     { socketsJson },
     { socketsText },
   ] = await Promise.all([
-    import('../../walk/targets.js'),
+    import('../../walk/network/net-devices.js'),
     import('../../account/sockets.js'),
     import('../../walk/machine/origin.js'),
     import('../../answers/sockets/json.js'),
@@ -150,7 +150,7 @@ const SEARCH = 'scanning for sockets';
 async function streamSockets(options: SocketsOptions): Promise<void> {
   const [{ checkTargets: checkThere }, { accountEach }, { kernelOrigin }, words] =
     await Promise.all([
-      import('../../walk/targets.js'),
+      import('../../walk/network/net-devices.js'),
       import('../../account/sockets.js'),
       import('../../walk/machine/origin.js'),
       import('../../answers/sockets/json.js'),

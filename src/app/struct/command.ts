@@ -1,13 +1,11 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { LayoutMember } from '../../answers/struct/layout.js';
 import { KdumpMemError, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson, hex } from '../../base/util.js';
+import type { NamedType } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
-import type { NamedType } from '../../kernel/type-description.js';
 import { InstanceReader } from '../../walk/values/instance.js';
-import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
-import { findPlace, type WrittenPlace } from '../../walk/values/place.js';
+import { didYouMean, findPlace, nearestNames, type WrittenPlace } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { parseUpTo, parseWritten } from '../kit/arguments.js';
 import { besideDumps } from '../kit/dump-arguments.js';

@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { HostError } from '../../base/errors.js';
 import type { CategoryState, HostState } from '../../diff/state.js';
 import { inOrder } from '../../diff/times.js';
-import type { Origin } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/machine-sample.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
 import { found } from '../../triage/host-memory.js';
 

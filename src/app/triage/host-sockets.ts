@@ -1,11 +1,10 @@
 import { HostError } from '../../base/errors.js';
-import { grouped } from '../../base/grouped.js';
+import { grouped } from '../../base/util.js';
 import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
 import { diagnose } from '../../skcheck/diagnose.js';
 import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
-import { type PinnedEstimate, sumPinned } from '../../skcheck/pinned.js';
-import { pinnedBy } from '../../skcheck/pinned-by-socket.js';
+import { type PinnedEstimate, pinnedBy, sumPinned } from '../../skcheck/pinned.js';
 import { SocketHistory } from '../../skcheck/socket-history.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
 import { SOCKETS_HIDE } from '../../triage/host-checks.js';

@@ -12,7 +12,7 @@ import type {
   TriageLineJson,
 } from '../../answers/triage/line-schema.js';
 import { type DumpRow, dumpRow, dumpsTable, similarText } from '../../answers/triage/table.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import { endAll } from '../../host/child.js';
 import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';

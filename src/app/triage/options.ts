@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
-import { once } from '../../base/once.js';
+import { once } from '../../base/util.js';
 import { STDIN } from '../../host/text-input.js';
 import { type Found, findDumps } from '../../triage/batch/search.js';
 import { parseShard, type Shard } from '../../triage/batch/shard.js';
 import { FINDING_CODES, SEVERITIES } from '../../triage/finding.js';
-import { didYouMean, nearestNames } from '../../walk/values/nearest-names.js';
+import { didYouMean, nearestNames } from '../../walk/values/place.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { decimal, sizeFrom, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';

@@ -1,7 +1,7 @@
 import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
 import { hostTriageJson } from '../../answers/triage/captured.js';
 import { triageWatchBlock, triageWatchEnd, triageWatchPage } from '../../answers/triage/watch.js';
-import { formatJson } from '../../base/json.js';
+import { formatJson } from '../../base/util.js';
 import type { HostTriage } from '../../triage/captured.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
 import { type TriageSample, TriageSamples } from '../../triage/watch.js';

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { MAX_KEPT } from '../../base/store/line-store.js';
+import { MAX_KEPT } from '../../base/store.js';
 import {
   type ListenAddress,
   parseListen,

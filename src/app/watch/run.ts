@@ -5,10 +5,10 @@ import { watchJson, watchMetrics, watchText } from '../../answers/watch/render.j
 import { storedWatchSample } from '../../answers/watch/sample.js';
 import { isComplete, verdictWords, type Watched } from '../../answers/watch/words.js';
 import { HostError, KdumpMemError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
 import { shellPath } from '../../base/shell.js';
-import { storeFiles } from '../../base/store/line-store.js';
-import type { WatchSample } from '../../growth/watch/categories.js';
+import { storeFiles } from '../../base/store.js';
+import { formatJson } from '../../base/util.js';
+import type { WatchSample } from '../../growth/watch/answer.js';
 import { WatchGrowth } from '../../growth/watch/watch.js';
 import { LineCutter } from '../../host/lines.js';
 import { liveHost } from '../../host/live.js';

@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { CategoryName } from '../../account/memory/categories.js';
 import { conflictWhy } from '../../account/memory/proc-counters.js';
 import type { Category } from '../../account/memory/tree.js';
-import { processSample } from '../../account/processes/answer.js';
+import { processSample } from '../../account/processes/process.js';
 import { watchSampleJson } from '../../answers/watch/sample.js';
 import {
   HostError,
@@ -12,11 +12,10 @@ import {
   StoreError,
   type UnavailableCode,
 } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
-import { LineStore, type StoreLimits } from '../../base/store/line-store.js';
-import { lockStore } from '../../base/store/lock.js';
+import { LineStore, lockStore, type StoreLimits } from '../../base/store.js';
+import { formatJson } from '../../base/util.js';
 import { keyOf } from '../../growth/processes.js';
-import type { CategorySample, WatchSample } from '../../growth/watch/categories.js';
+import type { CategorySample, WatchSample } from '../../growth/watch/answer.js';
 import { choose } from '../../growth/watch/watch.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';

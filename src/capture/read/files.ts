@@ -17,12 +17,25 @@ import { HostError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
 import type { LogFile } from '../../host/logs.js';
-import { archiveKind, looksLikeDump } from '../../host/recognise.js';
-import { CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from '../../host/unpack-limit.js';
+import {
+  archiveKind,
+  CAPTURE_LIMIT,
+  LimitedStream,
+  looksLikeDump,
+  type UnpackLimit,
+} from '../../host/recognise.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
-import { type CapturedFile, checkManifest, MANIFEST } from './manifest.js';
+import {
+  type CapturedFile,
+  checkManifest,
+  isOfLogs,
+  isOfMappings,
+  isOfProcesses,
+  MANIFEST,
+  type WantedParts,
+  wantedName,
+} from './manifest.js';
 import { cksum, TarReader } from './tar.js';
-import { isOfLogs, isOfMappings, isOfProcesses, type WantedParts, wantedName } from './wanted.js';
 
 /** Maximum bytes to read of one file, and of all large ones together. */
 const MAX_FILE_BYTES = 48 * 1024 * 1024;

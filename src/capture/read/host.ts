@@ -3,9 +3,8 @@ import type { HostSource, OnBytes } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { LAYOUT_VERSION } from './contents.js';
 import { contradictionsOf, type MomentFiles } from './contradictions.js';
-import { CapturedFailures } from './failures.js';
 import type { CapturedFiles } from './files.js';
-import { type LinesOf, PathLines } from './lines.js';
+import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
 import { MANIFEST } from './manifest.js';
 import {
   insidePath,

@@ -81,3 +81,79 @@ export function checkManifest(
 }
 
 export const MANIFEST = 'manifest';
+
+/** A path component. */
+const NAME = String.raw`[\w][\w.@:-]*`;
+
+/** Machine-wide files of /proc, below proc/ or sample-N/proc/. */
+const MACHINE_FILES = [
+  'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
+  'uptime|loadavg|key-users|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
+  String.raw`pressure/\w+|self/(?:mountinfo|auxv)`,
+  String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4|netfilter)/\w+`,
+].join('|');
+
+const WANTED = new RegExp(
+  `^(?:${[
+    'version|taken|taken-by|asked|left-out|errors|log|cgroups|unknown-tables|manifest|hostname',
+    `(?:sample-\\d/)?proc/(?:${MACHINE_FILES})`,
+    `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
+    String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,
+    String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
+    String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg)|memory/.*meminfo)`,
+  ].join('|')})$`,
+);
+
+/** Top-level directories within a capture, which cannot be its enclosing one: proc/cgroups is not its file cgroups. */
+const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands)\//;
+
+/** Parts of a capture to read. */
+export interface WantedParts {
+  /** Mappings of each process, if captured. */
+  readonly mappings?: boolean;
+  /** Logs besides the capture's own. */
+  readonly logs?: boolean;
+}
+
+/** Returns the name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`); null if it is not needed. */
+export function wantedName(
+  name: string,
+  { mappings = false, logs = false }: WantedParts,
+): string | null {
+  const plain = name.replace(/^(?:\.?\/)+/, '');
+  // Names in a manifest, or in an unpacked directory, lack the top directory.
+  const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);
+  if (plain.startsWith('../')) return null;
+  for (const inner of [plain, below]) {
+    if (logs && isOfLogs(inner)) return inner;
+    if (WANTED.test(inner)) return mappings || !isOfMappings(inner) ? inner : null;
+  }
+  return null;
+}
+
+/** Whether it is a list of all processes: potentially large. */
+export function isOfProcesses(name: string): boolean {
+  return /^sample-\d\/(?:before|after|memory|namespaces|descriptors)$/.test(name);
+}
+
+/** Whether it contains the mappings of every process: large, and needed for a single query only. */
+export function isOfMappings(name: string): boolean {
+  return /^sample-\d\/smaps$/.test(name);
+}
+
+/** Logs of a sosreport, a supportconfig, a folder of kdump or of pstore, besides a capture's own. */
+const LOGS = [
+  // kdump writes the log next to the dump (RHEL, SUSE, Debian); sos copies it.
+  /^(?:var\/crash\/[^/]{1,100}\/)?(?:vmcore-dmesg(?:-incomplete)?\.txt|dmesg\.(?:txt|\d{12}))$/,
+  // pstore, and records that systemd-pstore moved: one folder per dump.
+  /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}(?:\.enc\.z)?|\.txt)$/,
+  // sos: its dmesg is the capture's own log.
+  /^sos_commands\/logs\/journalctl_--no-pager(?:_--catalog)?(?:_--boot(?:_-\d+)?)?$/,
+  /^var\/log\/(?:messages|kern\.log|syslog)(?:[.-]\d{1,8}(?:-\d{1,10})?)?(?:\.(?:gz|xz|bz2|zst))?$/,
+  // supportconfig.
+  /^(?:boot|messages|crash)\.txt$/,
+] as const;
+
+export function isOfLogs(name: string): boolean {
+  return LOGS.some((kind) => kind.test(name));
+}

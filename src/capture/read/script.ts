@@ -16,8 +16,7 @@ import {
   TOP_DIRECTORY,
   WITH_ARGUMENTS,
 } from './contents.js';
-import { SAMPLES } from './script/samples.js';
-import { SOCKETS } from './script/sockets.js';
+import { SAMPLES, SOCKETS } from './script/samples.js';
 
 /**
  * Options, the output directory, and the functions used by the other parts. `keep` writes through a cat

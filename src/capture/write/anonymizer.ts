@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
-import { Addresses, Interfaces } from '../../extract/anonymize/addresses.js';
-import { Names } from '../../extract/anonymize/replacements.js';
+import { Addresses, Interfaces, Names } from '../../extract/anonymize/replacements.js';
 import { isHeading, LineCutter } from '../../host/lines.js';
 import { parseNamespaceMounts } from '../../host/namespaces.js';
 import { isKernelThread, statFields } from '../../host/proc/process.js';

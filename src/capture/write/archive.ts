@@ -5,7 +5,7 @@ import { noteRead } from '../../base/collect-garbage.js';
 import { isHostError } from '../../base/errors.js';
 import { OutputError } from '../../base/output-file.js';
 import type { HostSource } from '../../host/host-source.js';
-import { listedPids } from '../../host/proc/pids.js';
+import { listedPids } from '../../host/proc/process.js';
 import { TOP_DIRECTORY } from '../read/contents.js';
 import { Cksum } from '../read/tar.js';
 

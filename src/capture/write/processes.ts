@@ -1,6 +1,5 @@
 import { isHostError } from '../../base/errors.js';
-import { isPid, listedPids } from '../../host/proc/pids.js';
-import { isKernelThread, statFields } from '../../host/proc/process.js';
+import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
 import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';

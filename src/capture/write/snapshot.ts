@@ -1,7 +1,7 @@
 import { isHostError } from '../../base/errors.js';
 import { endAll } from '../../host/child.js';
 import { findNamespaces } from '../../host/namespaces.js';
-import { listedPids } from '../../host/proc/pids.js';
+import { listedPids } from '../../host/proc/process.js';
 import {
   LAYOUT_VERSION,
   type LeftOut,

@@ -3,8 +3,12 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { attempt, HostError, isHostError } from '../../base/errors.js';
-import { archiveKind } from '../../host/recognise.js';
-import { CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from '../../host/unpack-limit.js';
+import {
+  archiveKind,
+  CAPTURE_LIMIT,
+  LimitedStream,
+  type UnpackLimit,
+} from '../../host/recognise.js';
 import { MAX_PROCESS_BYTES } from '../read/contents.js';
 import {
   type CapturedFile,

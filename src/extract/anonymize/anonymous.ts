@@ -1,17 +1,22 @@
 import { bytesOf, untilNul } from '../../kernel/bytes.js';
 import { UTS, UTS_BYTES } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
-import { formatAddress } from '../../walk/address.js';
-import { nameHashes } from '../../walk/files/name-hash.js';
-import type { NamePlace } from '../../walk/files/paths.js';
+import { type NamePlace, nameHashes } from '../../walk/files/paths.js';
 import { listNodes } from '../../walk/list.js';
 import { netNamespaces } from '../../walk/network/net-devices.js';
+import { formatAddress } from '../../walk/sockets/sock-words.js';
 import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import { nameHash } from '../../walk/tasks/cgroup.js';
 import type { KeptPages } from '../kept-pages.js';
 import { attempt, everyTask, threadsOf, type Visited } from '../questions.js';
-import { Addresses, Interfaces } from './addresses.js';
-import { Names, Patcher, type Patches, Replacements } from './replacements.js';
+import {
+  Addresses,
+  Interfaces,
+  Names,
+  Patcher,
+  type Patches,
+  Replacements,
+} from './replacements.js';
 
 /** Replacement of the names in an extract. */
 export interface Anonymous {

@@ -1,3 +1,4 @@
+import { untilNul } from '../../kernel/bytes.js';
 import type { NativeKernel } from '../../kernel/native/parts.js';
 import { decodeBytes } from '../../walk/struct-reader.js';
 import type { KeptPages } from '../kept-pages.js';
@@ -116,4 +117,154 @@ export class Patcher {
     }
     return kept;
   }
+}
+
+/**
+ * Replaces addresses: the same address always has the same replacement, different addresses have different
+ * ones, and the kind (loopback, private, link-local, multicast, public), which an answer may depend on, is
+ * kept. Replacements are numbered in order of first use, so that they reveal nothing of the address.
+ */
+export class Addresses {
+  readonly #v4 = new Map<string, Uint8Array>();
+  readonly #v6 = new Map<string, Uint8Array>();
+  readonly #counts = new Map<string, number>();
+
+  /** @param address 4 bytes in network order */
+  v4(address: Uint8Array): Uint8Array {
+    const key = address.join('.');
+    let made = this.#v4.get(key);
+    if (made === undefined) {
+      made = this.#makeV4(address);
+      this.#v4.set(key, made);
+    }
+    return made;
+  }
+
+  /** @param address 16 bytes in network order */
+  v6(address: Uint8Array): Uint8Array {
+    const key = Buffer.from(address).toString('hex');
+    let made = this.#v6.get(key);
+    if (made === undefined) {
+      made = this.#makeV6(address);
+      this.#v6.set(key, made);
+    }
+    return made;
+  }
+
+  #makeV4(address: Uint8Array): Uint8Array {
+    const [a, b] = [address[0]!, address[1]!];
+    // Unspecified, loopback and broadcast addresses identify no machine.
+    if (a === 0 || a === 127 || address.every((byte) => byte === 255)) return address.slice();
+    const under = (kind: string, prefix: readonly number[]): Uint8Array =>
+      withNumber(prefix, this.#next(kind), 4);
+    if (a === 10) return under('10', [10]);
+    if (a === 172 && (b & 0xf0) === 16) return under('172', [172, 16]);
+    if (a === 192 && b === 168) return under('192', [192, 168]);
+    if (a === 169 && b === 254) return under('169', [169, 254]);
+    if (a >= 224 && a < 240) return under('multicast', [239]);
+    // Class E: accepted by every program, and not assigned.
+    return under('public', [240]);
+  }
+
+  #makeV6(address: Uint8Array): Uint8Array {
+    const mapped = address.subarray(0, 10).every((byte) => byte === 0);
+    if (mapped && address[10] === 0xff && address[11] === 0xff) {
+      const made = address.slice();
+      made.set(this.v4(address.subarray(12)), 12);
+      return made;
+    }
+    // :: and ::1
+    if (address.subarray(0, 15).every((byte) => byte === 0) && address[15]! <= 1)
+      return address.slice();
+    const under = (kind: string, prefix: readonly number[]): Uint8Array =>
+      withNumber(prefix, this.#next(kind), 16);
+    if (address[0] === 0xff) return under('ff', [0xff, address[1]!]);
+    if (address[0] === 0xfe && (address[1]! & 0xc0) === 0x80) return under('fe80', [0xfe, 0x80]);
+    if ((address[0]! & 0xfe) === 0xfc) return under('fd', [0xfd]);
+    // 2001:db8::/32, for documentation.
+    return under('public', [0x20, 0x01, 0x0d, 0xb8]);
+  }
+
+  #next(kind: string): number {
+    const number = (this.#counts.get(kind) ?? 0) + 1;
+    this.#counts.set(kind, number);
+    return number;
+  }
+}
+
+/** A prefix, zeros, and a number in the last bytes (at most four). */
+function withNumber(prefix: readonly number[], number: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let rest = number;
+  for (let at = length - 1; at >= Math.max(prefix.length, length - 4); at--) {
+    bytes[at] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  bytes.set(prefix);
+  return bytes;
+}
+
+/** Name of the loopback device of every machine. */
+const LOOPBACK = 'lo';
+
+/** Replaces names of network interfaces, including those inside other names. */
+export class Interfaces {
+  readonly #names: Names;
+  /** Longest first, because `eth0` is a part of `eth0.100`. */
+  readonly #known: readonly string[];
+
+  constructor(found: readonly { readonly bytes: Uint8Array }[], names: Names) {
+    this.#names = names;
+    const known = new Set(found.map(({ bytes }) => latin1(untilNul(bytes))));
+    this.#known = [...known].filter(isSomebodys).sort((a, b) => b.length - a.length);
+  }
+
+  of(name: Uint8Array): Uint8Array {
+    return isSomebodys(latin1(name)) ? this.#names.of(name) : name;
+  }
+
+  /**
+   * Replaces the interfaces in the command name of a kernel thread: `napi/eth0-8193`, `irq/28-eth0`,
+   * `wg-crypt-wg0`, including a name that the kernel truncated at its end.
+   *
+   * @param most maximum length of such a name in characters
+   */
+  within(comm: Uint8Array, most: number): Uint8Array {
+    const text = latin1(comm);
+    for (const known of this.#known) {
+      const made = latin1(this.#names.of(Buffer.from(known, 'latin1')));
+      for (let at = text.indexOf(known); at >= 0; at = text.indexOf(known, at + 1)) {
+        if (!isEdge(text[at - 1]) || !isEdge(text[at + known.length])) continue;
+        return Buffer.from(text.slice(0, at) + made + text.slice(at + known.length), 'latin1');
+      }
+      const cut = text.length === most ? cutAt(text, known) : undefined;
+      if (cut === undefined) continue;
+      return Buffer.from(text.slice(0, cut) + made.slice(0, text.length - cut), 'latin1');
+    }
+    return comm;
+  }
+}
+
+/** A shorter common prefix may be chance. */
+const SHORTEST_CUT = 3;
+
+/** Returns the position at which the text ends with the beginning of a name; undefined if it does not. */
+function cutAt(text: string, name: string): number | undefined {
+  for (let length = Math.min(name.length - 1, text.length); length >= SHORTEST_CUT; length--) {
+    const at = text.length - length;
+    if (text.endsWith(name.slice(0, length)) && isEdge(text[at - 1])) return at;
+  }
+  return undefined;
+}
+
+function isEdge(char: string | undefined): boolean {
+  return char === undefined || !/[A-Za-z0-9_]/.test(char);
+}
+
+function isSomebodys(name: string): boolean {
+  return name !== '' && name !== LOOPBACK;
+}
+
+function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }

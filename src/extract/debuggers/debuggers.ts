@@ -5,10 +5,10 @@ import { listNodes } from '../../walk/list.js';
 import { addressSpaces, ResidentCountReader } from '../../walk/processes/address-spaces.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
-import { readTasks } from './tasks.js';
 import {
   pointerAt,
   present,
+  readTasks,
   readUtsNames,
   readVariables,
   type Store,

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { ExtractError } from '../../base/errors.js';
-import { formatJson } from '../../base/json.js';
 import type { OutputFile } from '../../base/output-file.js';
+import { formatJson } from '../../base/util.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { MemoryImage } from '../../kernel/native/parts.js';
 import { NAME_KINDS, type Patches, type Replacements } from '../anonymize/replacements.js';

@@ -1,6 +1,15 @@
 import type { MemorySource } from '../../account/memory/answer.js';
+import {
+  type CategoryGroup,
+  type CategoryName,
+  categoryFacts,
+} from '../../account/memory/categories.js';
+import type { UnavailableCode } from '../../base/errors.js';
 import type { GrowthAnswer } from '../answer.js';
-import type { GroupHistory, GrownCategory } from './categories.js';
+import { DaySeries, dayTrendOf } from '../day-trend.js';
+import type { ProcessesAtTime } from '../processes.js';
+import type { Points } from '../series.js';
+import type { Trend } from '../trend.js';
 
 /** Times without samples. */
 export interface Gaps {
@@ -97,4 +106,133 @@ export interface Judgement {
   readonly doubts: readonly WatchDoubt[];
   /** Maximum growth of a category, bytes per second; null: unknown for some. */
   readonly atMost: number | null;
+}
+
+/** Growth of a category. */
+export interface GrownCategory {
+  readonly category: CategoryName;
+  readonly group: CategoryGroup;
+  readonly bytes: number;
+  /** The kernel itself reclaims it if memory is short. */
+  readonly reclaimable: boolean;
+  /** Null: too few samples. */
+  readonly trend: Trend | null;
+  /** Bytes over time, in seconds since boot. */
+  readonly points: Points;
+}
+
+/** Bytes of a group of categories over time. */
+export interface GroupHistory {
+  readonly group: CategoryGroup;
+  readonly points: Points;
+}
+
+/** The kernel uses a part of hot-plugged memory before MemTotal includes it: mainly struct pages. */
+const OWN_SHARE = 0.05;
+
+const RECLAIMABLE: ReadonlySet<CategoryName> = new Set(['page-cache', 'slab-reclaimable']);
+
+/** Follows the categories of a machine, in memory limited by their number. */
+export class CategoryGrowth {
+  #source: MemorySource | undefined;
+  readonly #categories = new Map<CategoryName, DaySeries>();
+  readonly #groups = new Map<CategoryGroup, DaySeries>();
+  /** Number of source changes: figures of different sources differ. */
+  sourceChanges = 0;
+  /**
+   * Number of times the sum of categories changed, but not the memory of the machine: a category is wrong.
+   */
+  sumChanges = 0;
+  samples = 0;
+  #sum: { readonly categories: number; readonly total: number | null } | undefined;
+
+  get source(): MemorySource | undefined {
+    return this.#source;
+  }
+
+  /**
+   * @param uptime seconds since boot, later than before
+   * @param total MemTotal, which is not part of the categories
+   */
+  add({ source, categories }: CategorySample, uptime: number, total: number | null): void {
+    if (this.#source !== undefined && this.#source !== source) {
+      this.sourceChanges++;
+      this.#categories.clear();
+      this.#groups.clear();
+      this.samples = 0;
+      this.#sum = undefined;
+    }
+    this.#source = source;
+    this.samples++;
+    const groups = new Map<CategoryGroup, number>();
+    for (const [category, bytes] of categories) {
+      const { group } = categoryFacts(category);
+      groups.set(group, (groups.get(group) ?? 0) + bytes);
+      seriesOf(this.#categories, category).add(uptime, bytes);
+    }
+    for (const [group, bytes] of groups) seriesOf(this.#groups, group).add(uptime, bytes);
+    this.#checkSum(
+      [...groups.values()].reduce((sum, bytes) => sum + bytes, 0),
+      total,
+    );
+  }
+
+  /** Each frame is in exactly one category: their sum changes only if memory is plugged in or removed. */
+  #checkSum(categories: number, total: number | null): void {
+    const before = this.#sum;
+    this.#sum = { categories, total };
+    if (!before || categories === before.categories) return;
+    const plugged = (total ?? 0) - (before.total ?? 0);
+    const rest = Math.abs(categories - before.categories - plugged);
+    if (plugged === 0 || rest > OWN_SHARE * Math.abs(plugged)) this.sumChanges++;
+  }
+
+  /** Categories with significant growth first, fastest first, then by size. */
+  categories(): GrownCategory[] {
+    const found = [...this.#categories].map(([category, series]) => ({
+      category,
+      group: categoryFacts(category).group,
+      bytes: series.last?.value ?? 0,
+      reclaimable: RECLAIMABLE.has(category),
+      trend: dayTrendOf(series),
+      points: series.points(),
+    }));
+    const rate = ({ trend }: GrownCategory) =>
+      trend?.course === 'grows' ? trend.growth.perSecond : 0;
+    return found.sort((a, b) => rate(b) - rate(a) || b.bytes - a.bytes);
+  }
+
+  groups(): GroupHistory[] {
+    return [...this.#groups].map(([group, series]) => ({ group, points: series.points() }));
+  }
+}
+
+function seriesOf<Key>(all: Map<Key, DaySeries>, key: Key): DaySeries {
+  const known = all.get(key);
+  if (known) return known;
+  const series = new DaySeries();
+  all.set(key, series);
+  return series;
+}
+
+/** Memory breakdown at one time. */
+export interface CategorySample {
+  readonly source: MemorySource;
+  /** Bytes; unknown categories are absent. */
+  readonly categories: ReadonlyMap<CategoryName, number>;
+}
+
+/** One sample of a watch: the machine, its memory breakdown, its processes. */
+export interface WatchSample {
+  readonly look: ProcessesAtTime;
+  /** Null: unknown, for the given reason. */
+  readonly ledger: CategorySample | null;
+  readonly noCategories: string | null;
+  readonly noCategoriesCode?: UnavailableCode | null;
+  /** /proc hides some processes. */
+  readonly hidden: boolean;
+  /** Expected seconds until the next sample. */
+  readonly interval: number;
+  /** Samples since the previous one that failed or could not be stored. */
+  readonly lost: number;
 }

@@ -1,16 +1,18 @@
-import type { ProcessSample } from '../../account/processes/answer.js';
+import type { ProcessSample } from '../../account/processes/process.js';
 import { DAY, DAY_HISTORY, type DaySeries, LEAST_SECONDS } from '../day-trend.js';
 import { keyOf, type OtherProcesses, ProcessGrowth } from '../processes.js';
-import type {
-  EarlierBoot,
-  Gaps,
-  Judgement,
-  WatchAnswer,
-  WatchDoubt,
-  WatchDoubtCode,
-  WatchFacts,
+import {
+  CategoryGrowth,
+  type EarlierBoot,
+  type Gaps,
+  type GrownCategory,
+  type Judgement,
+  type WatchAnswer,
+  type WatchDoubt,
+  type WatchDoubtCode,
+  type WatchFacts,
+  type WatchSample,
 } from './answer.js';
-import { CategoryGrowth, type GrownCategory, type WatchSample } from './categories.js';
 
 /** Maximum number of earlier boots. */
 const MOST_EARLIER = 10;

@@ -1,11 +1,10 @@
 import { HostError, isHostError } from '../../base/errors.js';
 import { searchPath } from '../../base/shell.js';
-import type { CachedFile, CachedFiles } from '../../records/cached-files.js';
-import { mayOwnFiles } from '../../records/capabilities.js';
+import type { CachedFile, CachedFiles } from '../../records/files.js';
+import { mayOwnFiles } from '../../records/processes.js';
 import { asExhausted, endGroup, startGroup } from '../child.js';
 import type { HostSource } from '../host-source.js';
-import { listedPids } from './pids.js';
-import { optionalText } from './process.js';
+import { listedPids, optionalText } from './process.js';
 import { attempted, DELETED, type Mounts, mountsOf } from './shared-files.js';
 
 /** Maximum number of files, and times for finding them and for fincore. Milliseconds. */

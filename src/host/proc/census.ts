@@ -1,6 +1,6 @@
 import { HostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { KPF, RESERVED_HIGH } from './frames/flags.js';
+import { KPF, RESERVED_HIGH } from './frames/frame-files.js';
 
 /** Memory whose users have no counter of their own: packets, drivers, … */
 export interface Census {

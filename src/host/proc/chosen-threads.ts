@@ -1,5 +1,5 @@
 import { HostError } from '../../base/errors.js';
-import { parseCgroups } from '../../records/cgroup-place.js';
+import { parseCgroups } from '../../records/cgroups.js';
 import type { HostSource } from '../host-source.js';
 import { startTicks } from './process.js';
 

@@ -2,7 +2,7 @@ import type { SlabCacheJson } from '../../answers/memory/schema.js';
 import { HostError, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';
-import { type Listed, listed } from './pids.js';
+import { type Listed, listed } from './process.js';
 
 /** Lists in /proc that describe memory, besides counters; for each unreadable one, the reason. */
 export interface HostDetails {

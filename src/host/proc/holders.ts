@@ -1,6 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { isPid, listedPids } from './pids.js';
+import { isPid, listedPids } from './process.js';
 
 /** A process that holds a socket open, with all its descriptors of it, lowest first. */
 export interface Holder {

@@ -1,6 +1,11 @@
 import { HostError, type HostErrorCode } from '../../base/errors.js';
-import type { MachineSample, Pressure, PressureLine } from '../../records/machine-sample.js';
-import type { Origin } from '../../records/sample-origin.js';
+import type { CgroupMemory } from '../../records/cgroups.js';
+import type {
+  MachineSample,
+  Origin,
+  Pressure,
+  PressureLine,
+} from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 
@@ -94,4 +99,104 @@ function lineOf(text: string, name: string): PressureLine | null {
   if (!line) return null;
   const [avg10 = 0, avg60 = 0, avg300 = 0, totalMicroseconds = 0] = line.slice(1).map(Number);
   return { avg10, avg60, avg300, totalMicroseconds };
+}
+
+const V2 = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'] as const;
+const V1 = '/sys/fs/cgroup/memory';
+/** cgroup v1 stores PAGE_COUNTER_MAX if there is no limit. Bytes. */
+const UNLIMITED = 2 ** 60;
+
+/** Reads a cgroup by the path of its processes. Null: it has no memory controller here, or is not visible. */
+export function readCgroupMemory(source: HostSource, path: string): CgroupMemory | null {
+  // A cgroup outside of our cgroup namespace has a path that leads elsewhere.
+  if (!path.startsWith('/') || path.split('/').includes('..')) return null;
+  const text = (file: string) => optionalText(source, file);
+  const own = path === '/' ? '' : path;
+  for (const root of V2) {
+    const current = figureOf(text(`${root}${own}/memory.current`));
+    if (current === null) continue;
+    const stat = lines(text(`${root}${own}/memory.stat`));
+    const events = lines(text(`${root}${own}/memory.events`));
+    return {
+      current,
+      peak: figureOf(text(`${root}${own}/memory.peak`)),
+      ...smallestLimit(own, (at) => text(`${root}${at}/memory.max`)),
+      high: figureOf(text(`${root}${own}/memory.high`)),
+      anonymous: stat('anon'),
+      file: stat('file'),
+      shmem: stat('shmem'),
+      kernel: stat('kernel'),
+      slab: stat('slab'),
+      sock: stat('sock'),
+      sockThrottled: stat('sock_throttled'),
+      activeFile: stat('active_file'),
+      inactiveFile: stat('inactive_file'),
+      reclaimable: sum(stat('inactive_file'), stat('active_file'), stat('slab_reclaimable')),
+      highEvents: events('high'),
+      maxEvents: events('max'),
+      oomKills: events('oom_kill'),
+      pressure: parsePressure(text(`${root}${own}/memory.pressure`)),
+    };
+  }
+  const current = figureOf(text(`${V1}${own}/memory.usage_in_bytes`));
+  if (current === null) return null;
+  const stat = lines(text(`${V1}${own}/memory.stat`));
+  return {
+    current,
+    peak: figureOf(text(`${V1}${own}/memory.max_usage_in_bytes`)),
+    ...smallestLimit(own, (at) => text(`${V1}${at}/memory.limit_in_bytes`)),
+    high: null,
+    anonymous: stat('total_rss'),
+    file: stat('total_cache'),
+    shmem: stat('total_shmem'),
+    kernel: figureOf(text(`${V1}${own}/memory.kmem.usage_in_bytes`)),
+    slab: null,
+    sock: figureOf(text(`${V1}${own}/memory.kmem.tcp.usage_in_bytes`)),
+    sockThrottled: null,
+    activeFile: stat('total_active_file'),
+    inactiveFile: stat('total_inactive_file'),
+    reclaimable: sum(stat('total_inactive_file'), stat('total_active_file')),
+    highEvents: null,
+    maxEvents: figureOf(text(`${V1}${own}/memory.failcnt`)),
+    oomKills: lines(text(`${V1}${own}/memory.oom_control`))('oom_kill'),
+    pressure: null,
+  };
+}
+
+/**
+ * The smallest limit on the way from a cgroup to the root.
+ *
+ * @param textAt the limit of a cgroup as text; '': unreadable
+ */
+function smallestLimit(own: string, textAt: (path: string) => string) {
+  let [limit, limitOf]: [number | null, string | null] = [null, null];
+  let limitKnown = true;
+  for (let at = own; ; at = at.slice(0, at.lastIndexOf('/'))) {
+    const text = textAt(at);
+    const found = figureOf(text);
+    // The root of version 2 has no such file.
+    if (found === null && text.trim() !== 'max' && at !== '') limitKnown = false;
+    if (found !== null && found < UNLIMITED && (limit === null || found < limit))
+      [limit, limitOf] = [found, at || '/'];
+    if (at === '') return { limit, limitKnown, limitOf };
+  }
+}
+
+/** Null: no number, as `max`. */
+function figureOf(text: string): number | null {
+  const digits = /^(\d{1,19})\n?$/.exec(text)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/** Looks up `name value` lines. */
+function lines(text: string): (name: string) => number | null {
+  const figures = new Map(
+    [...text.matchAll(/^(\w{1,40}) (\d{1,19})$/gm)].map(([, name, value]) => [name, Number(value)]),
+  );
+  return (name) => figures.get(name) ?? null;
+}
+
+/** Null if a part is unknown. */
+function sum(...parts: readonly (number | null)[]): number | null {
+  return parts.includes(null) ? null : parts.reduce<number>((all, part) => all + (part ?? 0), 0);
 }

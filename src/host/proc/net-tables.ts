@@ -1,3 +1,4 @@
+import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import type { SocketRecord } from '../socket.js';
@@ -72,4 +73,104 @@ export function readNetTable(source: HostSource, { pid, path }: Namespace, name:
   return pid === null
     ? source.readTextIn(path, `/proc/net/${name}`)
     : source.readText(`/proc/${pid}/net/${name}`);
+}
+
+/** Use of TCP's and UDP's limits. Pages are truesize; null: not available. */
+export interface NetworkLimits {
+  /** Machine-wide, like the pages: net.ipv4.tcp_max_orphans. */
+  readonly orphans: Use | null;
+  /** For each readable network namespace: net.ipv4.tcp_max_tw_buckets is per namespace. */
+  readonly timeWait: readonly NamespaceUse[];
+  /** Pages of memory charged to TCP, against tcp_mem's pressure and maximum. */
+  readonly tcpPages: (Use & { readonly pressure: number }) | null;
+  readonly udpPages: (Use & { readonly pressure: number }) | null;
+}
+
+export interface Use {
+  readonly used: number;
+  readonly limit: number;
+}
+
+interface NamespaceUse extends Use {
+  readonly netns: Namespace;
+}
+
+const SOCKSTAT = '/proc/net/sockstat';
+const SYSCTL = '/proc/sys/net/ipv4';
+
+/** With fewer in another namespace, the limit does not matter and is not worth a process to read it. */
+const MIN_TIME_WAIT = 100;
+
+/**
+ * /proc/net/sockstat against net.ipv4.{tcp_max_orphans,tcp_max_tw_buckets,tcp_mem,udp_mem}.
+ *
+ * In sockstat (net/ipv4/proc.c) `orphan` and `mem` are machine-wide in every namespace, and `tw` is per
+ * namespace. The limits of the former exist only in the initial namespace (ipv4_table of
+ * net/ipv4/sysctl_net_ipv4.c); from any other namespace they are unknown.
+ */
+export function readNetworkLimits(
+  source: HostSource,
+  namespaces: readonly Namespace[],
+): NetworkLimits {
+  const sockstat = textIfShown(() => source.readText(SOCKSTAT));
+  const sysctl = (name: string) => numbers(textIfShown(() => source.readText(`${SYSCTL}/${name}`)));
+  const pages = (line: string, name: string) => {
+    const [, pressure, limit] = sysctl(name);
+    const of = use(figure(sockstat, line, 'mem'), limit);
+    return of && pressure != null ? { ...of, pressure } : null;
+  };
+  return {
+    orphans: use(figure(sockstat, 'TCP', 'orphan'), sysctl('tcp_max_orphans')[0]),
+    timeWait: namespaces.flatMap((netns) => {
+      const of = timeWaitOf(source, netns);
+      return of ? [{ ...of, netns }] : [];
+    }),
+    tcpPages: pages('TCP', 'tcp_mem'),
+    udpPages: pages('UDP', 'udp_mem'),
+  };
+}
+
+function timeWaitOf(source: HostSource, namespace: Namespace): Use | null {
+  const { own, path } = namespace;
+  const limit = `${SYSCTL}/tcp_max_tw_buckets`;
+  if (own)
+    return use(
+      figure(
+        textIfShown(() => source.readText(SOCKSTAT)),
+        'TCP',
+        'tw',
+      ),
+      numbers(textIfShown(() => source.readText(limit)))[0],
+    );
+  const sockstat = textIfShown(() => readNetTable(source, namespace, 'sockstat'));
+  const used = figure(sockstat, 'TCP', 'tw');
+  if (used === null || used < MIN_TIME_WAIT) return null;
+  // /proc/sys shows the reader's namespace, so the namespace must be entered.
+  return use(used, numbers(textIfShown(() => source.readTextIn(path, limit)))[0]);
+}
+
+function figure(sockstat: string, line: string, name: string): number | null {
+  const text = new RegExp(`^${line}:.* ${name} (\\d{1,15})(?= |$)`, 'm').exec(sockstat)?.[1];
+  return text === undefined ? null : Number(text);
+}
+
+function numbers(text: string): (number | null)[] {
+  return text
+    .trim()
+    .split(/\s+/)
+    .map((word) => (/^\d{1,15}$/.test(word) ? Number(word) : null));
+}
+
+function use(used: number | null, limit: number | null | undefined): Use | null {
+  return used === null || limit === null || limit === undefined ? null : { used, limit };
+}
+
+/** Empty if not available. */
+function textIfShown(read: () => string): string {
+  try {
+    return read();
+  } catch (error) {
+    if (isHostError(error)) return '';
+    throw error;
+  }
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
-import { listedPids } from './pids.js';
+import { listedPids } from './process.js';
 
 /** Maximum number of owners, largest first. */
 const MAX_OWNERS = 10;

@@ -4,8 +4,7 @@ import { RowCutter } from '../lines.js';
 import type { Namespace } from '../namespaces.js';
 import { parseNetlinkTable, readNetTable } from '../proc/net-tables.js';
 import type { SocketRecord } from '../socket.js';
-import { parseInetRow, parseSkmem, Room } from './inet.js';
-import { InetScan } from './inet-scan.js';
+import { InetScan, parseInetRow, parseSkmem, Room } from './inet.js';
 import { UnixScan } from './unix.js';
 
 /** A sample of the sockets, taken between `startedMs` and `endedMs` on the source's clock. */

@@ -2,8 +2,16 @@ import { KernelError, ReadError, type ReadErrorCode } from '../../base/errors.js
 import type { Kernel, KernelFacts } from '../kernel.js';
 import type { MemberLayout, StructLayout } from '../layout.js';
 import { type PageArray, PageMap } from '../page-map.js';
-import { type GdbMember, type GdbType, GdbTypes } from './gdb-types.js';
-import { findMember, memberNames, type PtypeMember, parseEnum, parseWhatis } from './ptype.js';
+import {
+  findMember,
+  type GdbMember,
+  type GdbType,
+  GdbTypes,
+  memberNames,
+  type PtypeMember,
+  parseEnum,
+  parseWhatis,
+} from './gdb-types.js';
 import type { CrashSession } from './session.js';
 
 const PATH = /^\w+(\[\d+\])?(\.\w+(\[\d+\])?)*$/;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 
 /**
  * Interface of a running crash. Three implementations: the process, a recorder around it, and a

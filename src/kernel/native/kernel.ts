@@ -1,5 +1,5 @@
 import { KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { FastReads } from '../bytes.js';
 import type {
   Kernel,
@@ -7,11 +7,11 @@ import type {
   KernelFacts,
   MemorySections,
   NamedAddress,
+  PhysicalMemory,
   UserPages,
 } from '../kernel.js';
 import type { StructLayout } from '../layout.js';
 import { type DirectMap, type PageArray, PageMap } from '../page-map.js';
-import type { PhysicalMemory } from '../physical-memory.js';
 import type { Bases } from './arch/arch.js';
 import { SectionTable } from './arch/section-table.js';
 import type { Btf } from './btf/btf.js';

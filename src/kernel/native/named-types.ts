@@ -1,4 +1,4 @@
-import type { NamedType } from '../type-description.js';
+import type { NamedType } from '../layout.js';
 import { describeType } from './btf/describe.js';
 import { Kind } from './btf/format.js';
 import type { NativeKernel } from './kernel.js';

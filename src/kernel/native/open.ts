@@ -1,9 +1,10 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { KernelFacts } from '../kernel.js';
 import { UTS, UTS_BYTES } from '../layout.js';
-import type { Bases, RegionResult } from './arch/arch.js';
-import { architectureOf } from './arch/architecture-of.js';
+import type { Architecture, Bases, RegionResult } from './arch/arch.js';
+import { Arm64 } from './arch/arm64.js';
+import { X86_64 } from './arch/x86_64.js';
 import type { MemoryImage } from './image/image.js';
 import { openImage } from './image/open.js';
 import { NativeKernel } from './kernel.js';
@@ -233,4 +234,22 @@ function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'k
     return { found: true, source: 'kernel', detail };
   };
   return { directMap: sourceOf(bases.directMap), pages: sourceOf(bases.pages) };
+}
+
+/**
+ * Returns the architecture of a dump from its headers or, if they name no machine (some of QEMU's),
+ * from VMCOREINFO numbers that only one architecture exports.
+ *
+ * @throws {KernelError} `unsupported-arch`, or the architecture's own error about VMCOREINFO
+ */
+export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architecture {
+  const { machine, files } = image.facts;
+  const has = (name: string): boolean => machine === undefined && info.number(name) !== undefined;
+  if (machine === 'x86_64' || has('phys_base')) return new X86_64(image, info);
+  if (machine === 'aarch64' || has('kimage_voffset')) return new Arm64(image, info);
+  const description = machine === undefined ? 'not named by its headers or VMCOREINFO' : machine;
+  throw new KernelError(
+    'unsupported-arch',
+    `${files.join(', ')}: unsupported architecture (${description})`,
+  );
 }

@@ -1,10 +1,10 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Architecture } from './arch/arch.js';
 import { ElfFile, readFullFile, readSymtab } from './elf-file.js';
 import { behind, Kallsyms, type KallsymsPlaces, MAX_SYMBOLS } from './kallsyms/kallsyms.js';
 import { scanForKallsyms } from './kallsyms/scan.js';
-import { TOKEN_INDEX_BYTES } from './kallsyms/tokens.js';
+import { TOKEN_INDEX_BYTES } from './kallsyms/tables.js';
 import type { KernelMemory } from './memory.js';
 import type { Provenance, TypesFile } from './provenance.js';
 import { ListedSymbols, relocated, type SymbolTable } from './symbols.js';

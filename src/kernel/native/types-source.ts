@@ -1,15 +1,14 @@
 import { KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { bytesOf, textOf } from '../bytes.js';
-import type { TypesVerified } from '../type-description.js';
+import type { TypesVerified } from '../layout.js';
 import type { Architecture } from './arch/arch.js';
 import { Btf } from './btf/btf.js';
 import { type BtfHeader, HEADER_SIZE, parseBtfHeader } from './btf/format.js';
 import { BtfStructLayout } from './btf/layout.js';
 import { buildIdOf, ElfFile, isElf64, readFileHead, readFullFile } from './elf-file.js';
 import { readAround, scanImage } from './image-scan.js';
-import { LazyBytes } from './lazy-bytes.js';
-import type { KernelMemory } from './memory.js';
+import { type KernelMemory, LazyBytes } from './memory.js';
 import type { Provenance, TypesFile } from './provenance.js';
 import { checkBuildId } from './symbols-source.js';
 import type { Vmcoreinfo } from './vmcoreinfo.js';

@@ -1,11 +1,9 @@
 import { KernelError } from '../../base/errors.js';
-import type { MemberLayout, StructLayout } from '../layout.js';
-import type { TypeDescription } from '../type-description.js';
+import type { MemberLayout, StructLayout, TypeDescription } from '../layout.js';
 import type { Btf } from './btf/btf.js';
 import { describeType, enumeratorsOf } from './btf/describe.js';
 import { Kind } from './btf/format.js';
 import { BtfStructLayout, flattenMembers, isAggregate, type MemberCache } from './btf/layout.js';
-import { type SectionVariable, sectionVariables } from './btf/section-variables.js';
 
 /** A type by id, and the blob that defines it. */
 export interface FoundType {
@@ -243,4 +241,38 @@ function placeOf(member: MemberLayout | undefined): string {
   if (member === undefined) return '';
   const { offset, size, bits, count, pointer } = member;
   return [offset, size, bits?.offset, bits?.size, count, pointer].join();
+}
+
+/** A variable in a section of the kernel image, in bytes. */
+export interface SectionVariable {
+  /** From the section's start. */
+  readonly offset: number;
+  readonly size: number;
+}
+
+/** 32-bit words of a `struct btf_var_secinfo`: type, offset, size. */
+const WORDS = 3;
+
+/**
+ * The variables of a section (BTF_KIND_DATASEC) by name, without ambiguous names. Empty if the
+ * types do not describe the section.
+ */
+function sectionVariables(btf: Btf, section: string): ReadonlyMap<string, SectionVariable> {
+  const variables = new Map<string, SectionVariable>();
+  const ambiguous = new Set<string>();
+  for (let id = btf.firstId; id < btf.endId; id++) {
+    if (btf.kind(id) !== Kind.DATASEC || btf.name(id) !== section) continue;
+    for (let index = 0; index < btf.vlen(id); index++) {
+      const variable = btf.extra(id, index * WORDS);
+      if (btf.kind(variable) !== Kind.VAR) continue;
+      const name = btf.name(variable);
+      if (variables.has(name)) ambiguous.add(name);
+      variables.set(name, {
+        offset: btf.extra(id, index * WORDS + 1),
+        size: btf.extra(id, index * WORDS + 2),
+      });
+    }
+  }
+  for (const name of ambiguous) variables.delete(name);
+  return variables;
 }

@@ -1,4 +1,5 @@
 import type { Losses, Reading, Sample } from '../recording.js';
+import { NO_STACK } from '../site-frames.js';
 import { Allocations, NONE, PlaceTable } from './allocations.js';
 import { estimate } from './estimate.js';
 import {
@@ -14,7 +15,6 @@ import {
 import { FrameBlocks, MOST_ORDER } from './frame-blocks.js';
 import { chooseEvenly, SampleSet, stratumOf } from './sample-set.js';
 import { type KnownClusters, SiteSums } from './site-sums.js';
-import { NO_STACK } from './stack-table.js';
 
 /** Bounds of a follower of frames. */
 export interface FrameBounds extends FollowBounds {

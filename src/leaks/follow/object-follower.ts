@@ -1,4 +1,5 @@
 import type { Losses, Reading, Sample } from '../recording.js';
+import { NO_STACK } from '../site-frames.js';
 import { Allocations, NONE, PlaceTable } from './allocations.js';
 import {
   type FollowBounds,
@@ -11,7 +12,6 @@ import {
 } from './follower.js';
 import { chooseEvenly, SampleSet, stratumOf } from './sample-set.js';
 import { type KnownClusters, SiteSums } from './site-sums.js';
-import { NO_STACK } from './stack-table.js';
 
 /** Follows slab objects by address. An object is always freed as a whole. */
 export class ObjectFollower implements Follower {

@@ -2,9 +2,9 @@ import { HostError } from '../../base/errors.js';
 import type { Follower } from '../follow/follower.js';
 import { FrameFollower } from '../follow/frame-follower.js';
 import { ObjectFollower } from '../follow/object-follower.js';
-import { NO_STACK } from '../follow/stack-table.js';
 import { KnownSites } from '../readings/tally.js';
 import type { Gap, Reading, Recording } from '../recording.js';
+import { NO_STACK } from '../site-frames.js';
 import { packedLines } from './packed-lines.js';
 import { PerfScriptParser, TraceTextParser } from './parsers.js';
 import {

@@ -5,8 +5,7 @@ import { ExecaError, execa } from 'execa';
 import { attempt, HostError } from '../../base/errors.js';
 import { safePath } from '../../base/shell.js';
 import { LineCutter } from '../../host/lines.js';
-import { archiveKind } from '../../host/recognise.js';
-import { LimitedStream, type UnpackLimit } from '../../host/unpack-limit.js';
+import { archiveKind, LimitedStream, type UnpackLimit } from '../../host/recognise.js';
 
 /**
  * Limit of a compressed file: events of one hour of a busy machine. An uncompressed file is limited by its

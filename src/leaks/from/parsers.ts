@@ -1,6 +1,5 @@
 import type { SiteFrame } from '../../records/allocation-sites.js';
-import { NO_FRAME } from '../readings/known-frames.js';
-import { parseSymbolFrame } from '../readings/tally.js';
+import { NO_FRAME, parseSymbolFrame } from '../readings/tally.js';
 import { type EventParser, type FrameNumbers, type TextEvent, textEvent } from './text-event.js';
 
 /** `command pid/tid [cpu] flags seconds: period event: fields` (perf_sample__fprintf_start of builtin-script.c). */

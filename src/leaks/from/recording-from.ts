@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { attempt, HostError } from '../../base/errors.js';
-import { SlabTracesParser } from '../readings/slab-traces.js';
+import { SlabTracesParser } from '../readings/page-owner.js';
 import { parserOf, type ReadingMethod } from '../readings/take.js';
 import { ReadingCollector } from '../readings/takes.js';
 import type { Tally, TallyParser } from '../readings/tally.js';

@@ -1,5 +1,5 @@
 import type { SiteFrame } from '../../records/allocation-sites.js';
-import { NO_FRAME } from '../readings/known-frames.js';
+import { NO_FRAME } from '../readings/tally.js';
 import type { AllocationType } from '../recording.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { LeakMethodsJson } from '../../answers/leaks/schema.js';
 import { HostError, isHostError } from '../../base/errors.js';
 import type { AllocationType } from '../recording.js';
-import { isSwitchOn, PROFILING } from './allocinfo.js';
+import { isSwitchOn, PROFILING } from './page-owner.js';
 import { liveReadings, type ReadingSource } from './reading-source.js';
 import { READING_PATHS, type ReadingMethod, STACKS_THRESHOLD, slabTraceFiles } from './take.js';
 

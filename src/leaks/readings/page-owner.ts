@@ -1,3 +1,5 @@
+import { isHostError } from '../../base/errors.js';
+import type { ReadingSource } from './reading-source.js';
 import type { Tally, TallyParser } from './tally.js';
 
 const MOST_FRAMES = 128;
@@ -117,5 +119,142 @@ export class PageOwnerStacksParser implements TallyParser {
   /** Counts a last stack without its count as truncated. */
   end(): void {
     if (this.#stack.length > 0) this.#tally.cut++;
+  }
+}
+
+/** Number of objects and allocation site, then ages, pids and CPUs (slab_debugfs_show of mm/slub.c). */
+const TRACE_HEAD =
+  /^ {0,6}(?<count>\d{1,15}) (?<caller><not-available>|\S+(?: \[[^\]]+\])?)(?: +(?:waste|age|pid|cpus|nodes)=.*)?$/;
+
+/**
+ * A sysfs file is limited to one page. The kernel stops writing `alloc_calls` when a symbol of maximum length
+ * (512) plus 100 bytes might not fit (list_locations of mm/slub.c).
+ */
+const CALLS_BYTES = 4096 - 512 - 100;
+
+/**
+ * `alloc_traces` of one cache in debugfs/slab (with slub_debug=U), or `alloc_calls` of older kernels in
+ * /sys/kernel/slab, which contains only callers.
+ */
+export class SlabTracesParser implements TallyParser {
+  readonly #tally: Tally;
+  readonly #objectSize: number;
+  #open: { readonly count: number; readonly caller: string; readonly lines: string[] } | undefined;
+
+  #hasStacks = false;
+  #bytes = 0;
+
+  /** @param objectSize bytes */
+  constructor(tally: Tally, objectSize: number) {
+    this.#tally = tally;
+    this.#objectSize = objectSize;
+  }
+
+  /** Whether the end of `alloc_calls` may be missing. */
+  get isCut(): boolean {
+    return !this.#hasStacks && this.#bytes > CALLS_BYTES;
+  }
+
+  line(text: string): void {
+    this.#bytes += text.length + 1;
+    if (text.startsWith('        ') && this.#open) {
+      this.#hasStacks = true;
+      if (this.#open.lines.length < MOST_FRAMES) this.#open.lines.push(text.trim());
+      return;
+    }
+    const found = TRACE_HEAD.exec(text)?.groups;
+    if (!found || contradicts(text)) {
+      if (text !== '' && text !== 'No data') this.#tally.strange++;
+      return;
+    }
+    this.end();
+    this.#open = { count: Number(found.count), caller: found.caller ?? '', lines: [] };
+  }
+
+  end(): void {
+    const open = this.#open;
+    this.#open = undefined;
+    if (!open) return;
+    const { count, caller, lines } = open;
+    const isKnown = caller !== '<not-available>';
+    if (!isKnown) this.#tally.withoutStack += count;
+    const [stack, kind] =
+      lines.length > 0 ? [lines, 'stack' as const] : [[caller], 'caller' as const];
+    const site = this.#tally.known.idOfStack(isKnown ? stack : [], kind);
+    this.#tally.add(site, count * this.#objectSize, count);
+  }
+}
+
+/** `age=LEAST/MEAN/MOST pid=FIRST-LAST`. */
+const AGES = / age=(\d{1,15})\/(\d{1,15})\/(\d{1,15})(?: |$)/;
+const PIDS = / pid=(\d{1,10})-(\d{1,10})(?: |$)/;
+
+/** Its columns are in an impossible order: the record was overwritten. */
+function contradicts(text: string): boolean {
+  return [AGES, PIDS].some((pattern) => {
+    const figures = pattern.exec(text)?.slice(1).map(Number) ?? [];
+    return figures.some((figure, at) => at > 0 && figure < (figures[at - 1] ?? 0));
+  });
+}
+
+/** Bytes, calls, and a line of source (allocinfo_show of lib/alloc_tag.c, codetag_to_text of lib/codetag.c). */
+const LINE =
+  /^ *(?<bytes>-?\d{1,18}) +(?<calls>-?\d{1,18}) (?<file>\S{1,512}?):(?<number>\d{1,9})(?: (?:module:|\[)(?<module>[^\] ]{1,64})\]?)? func:(?<func>\S{1,512})(?<rest> .*)?$/;
+const HEADER = /^allocinfo - version: (?<version>\d+)\.\d+$/;
+/** Known versions of the format. */
+const VERSIONS = new Set(['1', '2']);
+
+/** Pages of slabs: their objects are counted at their own sites. */
+const SLAB_PAGES = /(^|\/)mm\/slub\.c$/;
+
+/** /proc/allocinfo: allocation profiling, since 6.10. */
+export class AllocinfoParser implements TallyParser {
+  readonly #tally: Tally;
+  #hasHeader = false;
+
+  constructor(tally: Tally) {
+    this.#tally = tally;
+  }
+
+  line(text: string): void {
+    const version = HEADER.exec(text)?.groups?.version;
+    if (version !== undefined) {
+      this.#hasHeader = true;
+      if (!VERSIONS.has(version)) this.#tally.cut++;
+      return;
+    }
+    if (text === '' || text.startsWith('#')) return;
+    const found = LINE.exec(text)?.groups;
+    if (!found) {
+      this.#tally.strange++;
+      return;
+    }
+    const { bytes, calls, file = '', number = '', module = null, func = '', rest } = found;
+    // Some of its allocations are not counted for lack of memory (version 2).
+    if (rest?.includes('accurate:no')) this.#tally.inaccurate++;
+    if (SLAB_PAGES.test(file)) return;
+    if (bytes === '0' && calls === '0') return;
+    const line = `${file}:${number}`;
+    const frame = { symbol: func, offset: null, module, line };
+    const key = `${line} ${module ?? ''} ${func}`;
+    const site = this.#tally.known.idOf(key, 'line', () => [frame]);
+    this.#tally.add(site, Number(bytes), Number(calls));
+  }
+
+  end(): void {
+    if (!this.#hasHeader) this.#tally.cut++;
+  }
+}
+
+/** Whether allocations are counted (allocation profiling, since 6.10). */
+export const PROFILING = '/proc/sys/vm/mem_profiling';
+
+/** Null: unknown. */
+export function isSwitchOn(source: Pick<ReadingSource, 'readText'>, path: string): boolean | null {
+  try {
+    return source.readText(path).trim() === '1';
+  } catch (error) {
+    if (!isHostError(error)) throw error;
+    return null;
   }
 }

@@ -1,8 +1,13 @@
 import { HostError, isHostError } from '../../base/errors.js';
-import { AllocinfoParser, isSwitchOn, PROFILING } from './allocinfo.js';
-import { PageOwnerParser, PageOwnerStacksParser } from './page-owner.js';
+import {
+  AllocinfoParser,
+  isSwitchOn,
+  PageOwnerParser,
+  PageOwnerStacksParser,
+  PROFILING,
+  SlabTracesParser,
+} from './page-owner.js';
 import type { ReadingSource } from './reading-source.js';
-import { SlabTracesParser } from './slab-traces.js';
 import type { Tally, TallyParser } from './tally.js';
 import { type KernelArea, VmallocinfoParser } from './vmallocinfo.js';
 

@@ -1,6 +1,6 @@
-import type { CensusEntry } from '../../account/census-entry.js';
 import { categoryOfCaller } from '../../account/memory/areas.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
+import type { CensusEntry } from '../../account/owners.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -13,8 +13,14 @@ import type { Slab } from '../../walk/pages/slab-scan.js';
 import { SlotUse } from '../../walk/pages/slot-use.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { AllocationType, Survivor } from '../recording.js';
-import type { CacheLimits, Lookup } from './lookup.js';
-import { type Found, placed, placeOfCategory, unplaced } from './place.js';
+import {
+  type CacheLimits,
+  type Found,
+  type Lookup,
+  placed,
+  placeOfCategory,
+  unplaced,
+} from './lookup.js';
 
 /**
  * Assigns all memory of the machine to categories, and looks each block up there: its socket queue, slab

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { KernelErrorCode } from '../../base/errors.js';
-import { missingFile } from '../../base/missing-file.js';
+import { missingFile } from '../../base/util.js';
 import { KDUMP_LOG } from '../../host/logs.js';
 import { recognise } from '../../kernel/native/image/foreign.js';
 

@@ -2,7 +2,7 @@ import type { LogAnswer } from '../../account/log.js';
 import type { StacksAnswer } from '../../account/task-stacks.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { TaskState } from '../../walk/stacks/task-state.js';
+import type { TaskState } from '../../walk/tasks/tasks.js';
 import { type LogLine, linesOf } from '../log/lines.js';
 import type { TriageAnswer } from '../triage.js';
 

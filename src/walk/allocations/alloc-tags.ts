@@ -1,14 +1,12 @@
 import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
-import { XarrayReader } from '../xarray.js';
-import { PageExtensions } from './page-extensions.js';
-import { isKeyEnabled } from './page-owner.js';
-import type { RecordState } from './record-state.js';
+import { XarrayReader } from '../trees.js';
+import { isKeyEnabled, PageExtensions, type RecordState } from './page-owner.js';
 
 /** A line of source that allocates, and what it holds now. Names are untrusted. */
 export interface AllocationTag {

@@ -1,5 +1,5 @@
 import { damaged, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { readOrNot } from '../named-read.js';

@@ -1,8 +1,8 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
-import { deviceNumber, FileSystems } from './file-systems.js';
+import { deviceNumber, FileSystems } from './mounts.js';
 
 /** A file that has pages in memory. */
 export interface MappedFile {

@@ -1,9 +1,10 @@
 import { damaged, KernelError, ReadError, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
-import { namespaceOf } from '../tasks/namespaces.js';
+import { findTask, taskTable } from '../tasks/task-table.js';
+import { textAt } from '../text-at.js';
 
 /** A mount of a file system, or of a directory of it (`struct mount` in fs/mount.h). */
 export interface Mount {
@@ -139,4 +140,68 @@ export class Mounts {
 /** Whether a pointer is NULL or an error (ERR_PTR). */
 function isNone(pointer: bigint): boolean {
   return pointer === 0n || pointer >= 2n ** 64n - 4096n;
+}
+
+/** Facts about a file system from its `struct super_block`. */
+interface FileSystemFacts {
+  /** Such as `ext4`; untrusted. */
+  readonly fsType: string;
+  /** `major:minor` of its device; tmpfs and the like have a number of their own. */
+  readonly device: string;
+}
+
+/** Names of file system types are short. */
+const MOST_NAME = 64;
+
+/** Reads file systems by super block, each once. */
+export class FileSystems {
+  readonly #kernel: Kernel;
+  readonly #superBlock;
+  readonly #type;
+  readonly #known = new Map<bigint, FileSystemFacts>();
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#superBlock = new StructReader(kernel, 'super_block', ['s_type', 's_dev']);
+    this.#type = new StructReader(kernel, 'file_system_type', ['name']);
+  }
+
+  /** @throws {ReadError} */
+  of(superBlock: bigint): FileSystemFacts {
+    const known = this.#known.get(superBlock);
+    if (known) return known;
+    const view = this.#superBlock.read(superBlock);
+    const name = this.#type.read(view.pointer('s_type')).pointer('name');
+    const facts = {
+      fsType: textAt(this.#kernel, 'the name of a file system', name, MOST_NAME),
+      device: deviceNumber(view.number('s_dev')),
+    };
+    this.#known.set(superBlock, facts);
+    return facts;
+  }
+}
+
+/** Formats a device number as `ls -l` and /proc do (MINORBITS in include/linux/kdev_t.h). */
+export function deviceNumber(device: number): string {
+  return `${device >>> 20}:${device & 0xf_ffff}`;
+}
+
+/**
+ * Returns the address of a namespace of a process, by its `struct nsproxy`.
+ *
+ * @param pid default: the first process
+ * @throws {WalkError} `no-such-pid`: also for a process that exits; {@link ReadError}
+ */
+export function namespaceOf(
+  kernel: Kernel,
+  member: 'mnt_ns' | 'ipc_ns',
+  pid: number | undefined,
+): bigint {
+  const task = new StructReader(kernel, 'task_struct', ['nsproxy']);
+  const proxy = new StructReader(kernel, 'nsproxy', [member]);
+  const process = pid === undefined ? taskTable(kernel).processes[0] : findTask(kernel, pid);
+  const at = process && task.read(process.address).pointer('nsproxy');
+  if (at) return proxy.read(at).pointer(member);
+  throw new WalkError('no-such-pid', `pid ${pid ?? 1} has no namespaces: it is exiting`);
 }

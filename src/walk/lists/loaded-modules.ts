@@ -1,5 +1,5 @@
 import type { ModulesJson } from '../../answers/info/lists/schema.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { closedListNodes } from '../list.js';

@@ -1,13 +1,12 @@
 import type { MountsJson } from '../../answers/info/lists/schema.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/file-systems.js';
+import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
-import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
-import { namespaceOf } from '../tasks/namespaces.js';
 import { textAt } from '../text-at.js';
+import { treeNodes } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 
 /** Marks the place of a reader of /proc/mounts in the list, from 5.8 to 6.7 (include/linux/mount.h). */

@@ -1,19 +1,15 @@
 import { damaged, KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import {
-  DescriptorGroups,
-  type DescriptorKind,
-  type Descriptors,
-} from '../../records/descriptors.js';
-import { FileSystems } from '../files/file-systems.js';
+import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
+import { FileSystems } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
-import { PipeReader } from '../memory/pipes.js';
-import { treeNodes } from '../rb-tree.js';
+import { PipeReader } from '../memory/open-files.js';
 import { StructReader } from '../struct-reader.js';
 import { openFiles } from '../tasks/files.js';
 import { findTask } from '../tasks/task-table.js';
+import { treeNodes } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 
 /** RLIMIT_NOFILE (include/uapi/asm-generic/resource.h). */

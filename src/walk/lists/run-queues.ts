@@ -1,13 +1,13 @@
 import type { RunQueuesJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
 import { closedListNodes } from '../list.js';
 import { readPartOf } from '../named-read.js';
-import { treeNodes } from '../rb-tree.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks } from '../tasks/task-table.js';
+import { treeNodes } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 
 type Cpu = RunQueuesJson['cpus'][number];

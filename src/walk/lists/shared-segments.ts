@@ -1,12 +1,10 @@
 import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { FileSystems } from '../files/file-systems.js';
-import { treeNodes } from '../rb-tree.js';
+import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { StructReader } from '../struct-reader.js';
-import { namespaceOf } from '../tasks/namespaces.js';
+import { treeNodes, XarrayReader } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
-import { XarrayReader } from '../xarray.js';
 
 type SharedSegment = SharedMemoryJson['segments'][number];
 

@@ -1,11 +1,11 @@
 import type { SwapJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { Paths } from '../files/paths.js';
 import { pointersPartOf, readPartOf } from '../named-read.js';
-import { swapAreas } from '../processes/shmem-swap.js';
+import { swapAreas } from '../processes/process-areas.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 

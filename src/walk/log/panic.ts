@@ -3,8 +3,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { LogCaller } from '../../records/log-records.js';
 import { needSymbol, type RunningTask, runningTask } from '../cpus.js';
 import type { Fields } from '../machine/fields.js';
-import type { Unknowns } from '../machine/unknowns.js';
 import { readPartOf } from '../named-read.js';
+import type { Unknowns } from '../warnings.js';
 import { beginsWithCommand, isOfKernel } from './record.js';
 import { type LogLine, logBackwards } from './records.js';
 

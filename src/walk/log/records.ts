@@ -1,5 +1,5 @@
 import { damaged, KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { LogRecord } from '../../records/log-records.js';

@@ -1,6 +1,6 @@
 import { KernelError, ReadError, WalkError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { Origin } from '../../records/sample-origin.js';
+import type { Origin } from '../../records/machine-sample.js';
 import { readUts } from '../machine-facts.js';
 import { readClock } from './clock.js';
 import { fieldsOf } from './fields.js';

@@ -1,10 +1,15 @@
-import { unsupportedLayout } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
-import { AddressIndex } from '../address-index.js';
+import { Cursor } from '../cursor.js';
+import { readPartOf } from '../named-read.js';
 import { alignedBlock } from '../pages/block.js';
+import { AddressIndex } from '../pages/frame-index.js';
 import { ChildCaches } from '../pages/slab-caches.js';
-import { memberOf, struct } from '../pages/struct-page.js';
+import { memberOf, slabCacheOffset, struct } from '../pages/struct-page.js';
+import { readUnsigned, StructReader } from '../struct-reader.js';
 import { eachChunk, type FrameMap } from './page-array.js';
 import { KIND } from './page-kinds.js';
 
@@ -102,4 +107,124 @@ export function scanCharges(
     },
   });
   return { pointers, slabs };
+}
+
+/** Slab objects by charge. */
+interface SlabCharges {
+  /**
+   * Keyed by the address of a `struct obj_cgroup`, or up to 5.8 of a `struct mem_cgroup`. Bytes are those of
+   * slots.
+   */
+  readonly charges: ReadonlyMap<bigint, { readonly objects: number; readonly bytes: number }>;
+  /** Number of slabs whose charges cannot be read, and the reason for the first. */
+  readonly lost: number;
+  readonly why: Error | undefined;
+}
+
+/** Low bits of the vector's address, which are its type. */
+const FLAG_BITS = 7n;
+/**
+ * Maximum number of objects: a slot has at least 8 bytes, and a slab at most about 64 KiB. A damaged slab may
+ * claim 32,767.
+ */
+const MOST_OBJECTS = 2 ** 15;
+const MOST_STRIDE = 2 ** 16;
+
+/**
+ * Reads the cgroup that each slab object is charged to. A vector of the slab has one entry per slot, which is
+ * NULL if the slot is free or not charged (`obj_cgroups` up to 6.9, then `slabobj_ext`). Since 7.0 entries
+ * may be inside the slots, one stride apart. Up to 5.8 all slots of a cgroup's copy of a cache are charged to
+ * that cgroup.
+ *
+ * @param slabs first frames of the slabs
+ * @throws {KernelError} `unsupported-layout`
+ */
+export function slabCharges(kernel: Kernel, slabs: readonly number[]): SlabCharges {
+  const page = struct(kernel, 'page');
+  const slab = kernel.struct('slab');
+  const vectorAt = (slab?.member('obj_exts') ?? slab?.member('memcg_data'))?.offset;
+  const copies = new ChildCaches(kernel);
+  const at = vectorAt ?? (copies.exist ? 0 : memberOf(page, 'obj_cgroups').offset);
+  const objects = slab?.member('objects') ?? memberOf(page, 'objects');
+  const stride = slab?.member('stride');
+  const cacheAt = slabCacheOffset(kernel, page);
+  const entry = kernel.struct('slabobj_ext');
+  const inEntry = entry === undefined ? 0 : memberOf(entry, 'objcg').offset;
+  const usual = entry?.size ?? 8;
+  const sizes = new SlotSizes(kernel);
+  const cursor = new Cursor(kernel, 'struct page');
+  const charges = new Map<bigint, { objects: number; bytes: number }>();
+  const add = (group: bigint, objects: number, bytes: number): void => {
+    const sum = charges.get(group) ?? { objects: 0, bytes: 0 };
+    sum.objects += objects;
+    sum.bytes += bytes;
+    charges.set(group, sum);
+  };
+  let [lost, why]: [number, Error | undefined] = [0, undefined];
+  for (const frame of slabs) {
+    try {
+      const { view, base } = cursor.to(kernel.pages.pageOfFrame(frame)).look(0, page.size);
+      if (copies.exist) {
+        const many = number(view, base, objects);
+        const cache = view.getBigUint64(base + cacheAt, true);
+        const group = copies.groupOf(cache);
+        if (group !== 0n) add(group, many, many * sizes.of(cache));
+        continue;
+      }
+      const vector = view.getBigUint64(base + at, true) & ~FLAG_BITS;
+      const many = number(view, base, objects);
+      const step = stride === undefined ? usual : number(view, base, stride);
+      const cache = view.getBigUint64(base + cacheAt, true);
+      if (vector === 0n) continue;
+      if (many > MOST_OBJECTS || step < usual || step > MOST_STRIDE)
+        throw damaged(`the slab of frame ${frame} has ${many} charges ${step} bytes apart`);
+      const size = sizes.of(cache);
+      for (const objcg of entries(kernel, vector, many, step, inEntry)) add(objcg, 1, size);
+    } catch (error) {
+      if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
+      lost++;
+      why ??= error;
+    }
+  }
+  return { charges, lost, why };
+}
+
+/** Entries of a vector; all are read before the first is returned. */
+function entries(kernel: Kernel, vector: bigint, many: number, step: number, at: number): bigint[] {
+  const found: bigint[] = [];
+  const what = 'the charges of a slab';
+  const together = step <= 16;
+  const all = together ? readPartOf(kernel, what, vector, vector, many * step) : undefined;
+  for (let index = 0; index < many; index++) {
+    const place = vector + BigInt(index * step + at);
+    const objcg =
+      all?.getBigUint64(index * step + at, true) ??
+      readPartOf(kernel, what, vector, place, 8).getBigUint64(0, true);
+    if (objcg !== 0n) found.push(objcg);
+  }
+  return found;
+}
+
+function number(view: DataView, base: number, member: MemberLayout): number {
+  return readUnsigned(view, base + member.offset, member);
+}
+
+/** Slot size of each cache, in bytes. */
+class SlotSizes {
+  readonly #cache;
+  readonly #sizes = new Map<bigint, number>();
+
+  constructor(kernel: Kernel) {
+    this.#cache = new StructReader(kernel, 'kmem_cache', ['size']);
+  }
+
+  of(cache: bigint): number {
+    const known = this.#sizes.get(cache);
+    if (known !== undefined) return known;
+    const size = this.#cache.read(cache).number('size');
+    if (size > MOST_STRIDE * 1024)
+      throw damaged(`the slab cache at ${hex(cache)} claims slots of ${size} bytes`);
+    this.#sizes.set(cache, size);
+    return size;
+  }
 }

@@ -1,5 +1,5 @@
 import { damaged, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';

@@ -1,10 +1,10 @@
 import { damaged, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
 import { readPartOf } from '../named-read.js';
-import { framesPerSection, pagesPerChunk } from '../pages/chunk-sizes.js';
+import { framesPerSection, pagesPerChunk } from '../pages/struct-page.js';
 import type { FrameRange } from './ram.js';
 
 /** Number of pointers read at a time: one page of them. */

@@ -1,15 +1,15 @@
 import { damaged, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { cpuMask } from '../cpus.js';
-import { devicesOf } from '../machine/buses.js';
 import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
 import { splitRings, virtqueues } from '../network/virtqueues.js';
 import { StructReader } from '../struct-reader.js';
 import { fileTest } from '../tasks/files.js';
+import { devicesOf } from './block-requests.js';
 import type { EachFile } from './open-files.js';
-import type { AddressRange } from './percpu.js';
+import type { AddressRange } from './ram.js';
 
 /**
  * Maximum number of pages of one ring: perf_event_mlock_kb does not limit root, but the array of page

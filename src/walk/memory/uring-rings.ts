@@ -1,13 +1,13 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { ringTest } from '../tasks/io-uring.js';
-import type { ListedBlock } from './cpu-lists.js';
 import type { EachFile } from './open-files.js';
 import { framesOfPages } from './page-array.js';
+import type { ListedBlock } from './zones.js';
 
 /**
  * Maximum number of pages: a ring has at most 65,536 entries (IORING_MAX_CQ_ENTRIES), but a region may have

@@ -1,9 +1,9 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readUntilConsistent } from '../again.js';
 import { needSymbol } from '../cpus.js';
 import { changingListNodes } from '../list.js';
+import { readUntilConsistent } from '../live-reads.js';
 import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 

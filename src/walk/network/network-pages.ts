@@ -1,5 +1,5 @@
 import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
@@ -7,10 +7,9 @@ import { Cursor } from '../cursor.js';
 import { readOrNot, readPartOf } from '../named-read.js';
 import { cpuFragPages, type FragPage, SendFrags } from '../pages/page-frag-cache.js';
 import { type PoolPageTest, poolPageTest } from '../pages/page-pool.js';
-import { type SkbCache, skbCaches } from '../pages/skb-caches.js';
-import { uncountedSlabs } from '../pages/slab-caches.js';
+import { type SkbCache, skbCaches, uncountedSlabs } from '../pages/slab-caches.js';
 import type { PageVisitor, Take } from '../pages/slab-scan.js';
-import { SlabUsage } from '../pages/slab-usage.js';
+import { SlabUsage } from '../pages/slot-use.js';
 import {
   flagPlace,
   flagTest,

@@ -1,5 +1,5 @@
 import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { TornList } from '../list.js';

@@ -1,5 +1,5 @@
 import { damaged, KernelError, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { PtrRingReader } from '../ptr-ring.js';

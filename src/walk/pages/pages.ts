@@ -1,5 +1,5 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
@@ -7,11 +7,11 @@ import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
 import { readUnsigned } from '../struct-reader.js';
 import type { Block } from './block.js';
-import { CompoundHeads } from './compound-heads.js';
 import { FrameIndex, grown } from './frame-index.js';
 import { type PagePool, PagePools, type PoolPageTest, poolPageTest } from './page-pool.js';
 import { type SlabCache, SlabCaches } from './slab-caches.js';
 import {
+  CompoundHeads,
   flagTest,
   largeKmallocTest,
   memberOf,

@@ -1,5 +1,5 @@
 import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
@@ -7,10 +7,16 @@ import { Cursor } from '../cursor.js';
 import { readOrNot } from '../named-read.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
-import { framesPerSection, pagesPerChunk } from './chunk-sizes.js';
 import { memoryEnd } from './memory-end.js';
 import { ChildCaches, slabsCounted } from './slab-caches.js';
-import { type PageTest, slabCacheOffset, slabTest, slabTestBytes } from './struct-page.js';
+import {
+  framesPerSection,
+  type PageTest,
+  pagesPerChunk,
+  slabCacheOffset,
+  slabTest,
+  slabTestBytes,
+} from './struct-page.js';
 
 /** A slot of a slab, in use or free: the allocator's lists are not consulted. */
 export interface Slot {

@@ -1,6 +1,6 @@
 import type { Kernel } from '../../kernel/kernel.js';
 import { kindOfMapping, type MappingKind } from '../../records/mappings.js';
-import { FileSystems } from '../files/file-systems.js';
+import { FileSystems } from '../files/mounts.js';
 import { type NamePlace, Paths } from '../files/paths.js';
 import { PageReader } from '../pages/pages.js';
 import { SlabCacheNames } from '../pages/slab-caches.js';

@@ -1,8 +1,8 @@
-import { ReadError, unsupportedLayout } from '../../base/errors.js';
+import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
 import type { Entry, Queue, QueueFinder } from './queue.js';
-import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';
 
 /** Flags in the low bits of `sk_user_data` (SK_USER_DATA_PTRMASK, include/net/sock.h). */
@@ -105,5 +105,99 @@ export class PsockQueues implements QueueFinder {
   *#cork(psock: bigint): Generator<Entry> {
     const cork = this.#psock?.read(psock).pointer('cork') ?? 0n;
     if (cork !== 0n) yield* new SkMsgReader(this.#kernel).entries(cork);
+  }
+}
+
+/** Flag bits of `scatterlist.page_link`: SG_CHAIN and SG_END (include/linux/scatterlist.h). */
+const PAGE_LINK_FLAGS = 3n;
+const SG_CHAIN = 1n;
+
+/** Returns the page of a scatterlist entry; undefined: it has none, or points to the next list. */
+export function scatterlistPage(link: bigint): bigint | undefined {
+  const page = link & ~PAGE_LINK_FLAGS;
+  return (link & SG_CHAIN) !== 0n || page === 0n ? undefined : page;
+}
+
+/**
+ * Reads a `struct sk_msg`: a message of sockmap or kTLS, a ring of scatterlist entries each of which holds a
+ * reference to its page, or to its skb if it arrived as one (include/linux/skmsg.h).
+ */
+export class SkMsgReader {
+  readonly #msg;
+  readonly #entry;
+
+  /** @throws {KernelError} `unsupported-layout` */
+  constructor(kernel: Kernel) {
+    this.#msg = new StructReader(kernel, 'sk_msg', ['sg.start', 'sg.end', 'sg.data', 'skb']);
+    this.#entry = new StructReader(kernel, 'scatterlist', ['page_link', 'length']);
+  }
+
+  /** @throws {ReadError} */
+  *entries(address: bigint): Generator<Entry> {
+    const msg = this.#msg.read(address);
+    const skb = msg.pointer('skb');
+    if (skb !== 0n) {
+      // Its pages belong to the skb.
+      yield skb;
+      return;
+    }
+    // Two more entries than an skb has frags; the last one is for chaining (NR_MSG_FRAG_IDS).
+    const slots = (this.#msg.members['sg.data'].count ?? 1) - 1;
+    const [start, end] = [msg.number('sg.start'), msg.number('sg.end')];
+    if (start >= slots || end >= slots) {
+      throw damaged(`the message at ${hex(address)} runs from ${start} to ${end} of ${slots}`);
+    }
+    const first = msg.addressOf('sg.data');
+    for (let index = start; index !== end; index = (index + 1) % slots) {
+      const view = this.#entry.read(this.#entry.element(first, index));
+      const page = scatterlistPage(view.pointer('page_link'));
+      if (page !== undefined) yield { kind: 'page', page, payload: view.number('length') };
+    }
+  }
+}
+
+/** Values of `af_alg_type.name` whose sockets keep sent data until the result is read. */
+const CIPHERS = ['skcipher', 'aead'];
+
+/**
+ * Data that a process sent to an AF_ALG socket for encryption or decryption, until its result is read: lists
+ * of pages in `af_alg_ctx.tsgl_list` (crypto/af_alg.c). Only accepted sockets hold such data; hashes and
+ * random number generators keep none between calls.
+ */
+export class AlgQueues implements QueueFinder {
+  readonly #kernel: Kernel;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  queues(sock: bigint): Queue[] {
+    return [{ name: 'cipher', expected: undefined, entries: () => this.#given(sock) }];
+  }
+
+  *#given(sock: bigint): Generator<Entry> {
+    const view = new StructReader(this.#kernel, 'alg_sock', ['parent', 'type', 'private']).read(
+      sock,
+    );
+    const [type, context] = [view.pointer('type'), view.pointer('private')];
+    if (view.pointer('parent') === 0n || type === 0n || context === 0n) return;
+    const name = new StructReader(this.#kernel, 'af_alg_type', ['name']).read(type).text('name');
+    if (!CIPHERS.includes(name)) return;
+    const lists = new StructReader(this.#kernel, 'af_alg_ctx', ['tsgl_list']);
+    const list = new StructReader(this.#kernel, 'af_alg_tsgl', ['list', 'cur', 'sg']);
+    const entry = new StructReader(this.#kernel, 'scatterlist', ['page_link', 'length']);
+    const head = lists.read(context).addressOf('tsgl_list');
+    for (const address of list.entryAddresses(head, 'list')) {
+      yield { kind: 'object', address, payload: 0 };
+      // The list fits in a page (MAX_SGL_ENTS); its last entry is for chaining.
+      const most = Math.floor(this.#kernel.facts.pageSize / entry.size);
+      const given = Math.min(list.read(address).number('cur'), most);
+      for (let index = 0; index < given; index++) {
+        const one = entry.read(entry.element(list.addressOf(address, 'sg'), index));
+        const page = scatterlistPage(one.pointer('page_link'));
+        // Processed pages are already released.
+        if (page !== undefined) yield { kind: 'page', page, payload: one.number('length') };
+      }
+    }
   }
 }

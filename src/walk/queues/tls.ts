@@ -2,8 +2,8 @@ import { unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
+import { SkMsgReader } from './psock.js';
 import type { Entry, Queue, QueueFinder, QueueName } from './queue.js';
-import { SkMsgReader } from './sk-msg.js';
 import type { SkbLists } from './skb-lists.js';
 
 /** Values of `tls_context.{rx,tx}_conf` (include/net/tls.h): without kTLS, and kTLS in software. */

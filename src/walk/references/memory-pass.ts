@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { ReadError } from '../../base/errors.js';
 import { bytesOf } from '../../kernel/bytes.js';
-import type { FileRange, PhysicalMemory, StoredRange } from '../../kernel/physical-memory.js';
+import type { FileRange, PhysicalMemory, StoredRange } from '../../kernel/kernel.js';
 import {
   PIECE_BYTES,
   type Piece,

@@ -1,5 +1,5 @@
 import { damaged, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { HALF, highHalf, lowHalf } from '../../kernel/pointer.js';
 import { struct } from '../pages/struct-page.js';

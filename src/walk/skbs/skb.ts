@@ -1,12 +1,11 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { PageReader } from '../pages/pages.js';
 import { StructReader } from '../struct-reader.js';
 import { SkbFrags } from './skb-frags.js';
-import { reportTo, type SkbSink } from './skb-sink.js';
-import { SkbSlots } from './skb-slots.js';
+import { reportTo, type SkbSink, SkbSlots } from './skb-slots.js';
 
 /** One entry of a queue. */
 export interface Skb {

@@ -1,11 +1,16 @@
 import { KernelError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { PageVisitor } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
-import { type Belongings, type Holder, OpenFiles, sharedTables } from '../tasks/descriptors.js';
+import {
+  type Belongings,
+  type Holder,
+  MappingReader,
+  OpenFiles,
+  sharedTables,
+} from '../tasks/descriptors.js';
 import { RingReader } from '../tasks/io-uring.js';
-import { MappingReader } from '../tasks/mappings.js';
 import type { Task } from '../tasks/tasks.js';
 import { addError, incompleteness, type Warnings } from '../warnings.js';
 import { type CountedSocket, FoundSockets } from './found-sockets.js';

@@ -1,12 +1,12 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf, readOrNot } from '../named-read.js';
 import type { Slot } from '../pages/slab-scan.js';
 import type { SlotUse } from '../pages/slot-use.js';
 import { StructReader } from '../struct-reader.js';
 import type { FoundSockets } from './found-sockets.js';
-import type { Protocol } from './protocols.js';
+import type { Protocol } from './sock-words.js';
 import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
 
 /**

@@ -1,5 +1,5 @@
 import { damaged, KernelError } from '../../base/errors.js';
-import { once } from '../../base/once.js';
+import { once } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { StructReader } from '../struct-reader.js';
 import type { SockIdentity } from './sock.js';

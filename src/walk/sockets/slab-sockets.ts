@@ -1,5 +1,5 @@
 import { damaged, ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readOrNot } from '../named-read.js';
 import { type PageVisitor, SlabScan, type Slot } from '../pages/slab-scan.js';
@@ -8,7 +8,7 @@ import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 import type { FoundSockets } from './found-sockets.js';
 import { inodeSlots } from './inode-slots.js';
-import { type Protocol, ProtocolCopies, protocols } from './protocols.js';
+import { type Protocol, ProtocolCopies, protocols } from './sock-words.js';
 
 /**
  * Finds sockets in the slabs of socks and of sockets, with and without holders.

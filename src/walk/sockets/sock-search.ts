@@ -3,8 +3,8 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { SlabScan } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
 import { Warnings } from '../warnings.js';
-import { protocols } from './protocols.js';
 import { SockReader } from './sock.js';
+import { protocols } from './sock-words.js';
 import { MOST_INODE, type Socket } from './socket.js';
 
 /**

@@ -1,3 +1,8 @@
+import { KernelError } from '../../base/errors.js';
+import type { Kernel } from '../../kernel/kernel.js';
+import { readOrNot } from '../named-read.js';
+import { StructReader } from '../struct-reader.js';
+
 /** Address families (include/linux/socket.h). */
 export const FAMILIES: Readonly<Record<number, string>> = {
   1: 'AF_UNIX',
@@ -171,4 +176,95 @@ export function inetContradiction(
   const odd =
     ofType !== undefined && INET_PROTOCOLS[protocol] !== undefined && !ofType.includes(protocol);
   return odd ? `its type is ${type}, but its protocol is ${protocol}` : undefined;
+}
+
+/** A socket protocol: a `struct proto`. */
+export interface Protocol {
+  readonly address: bigint;
+  /** `TCP`, `TCPv6`, `UNIX-STREAM` …; untrusted. */
+  readonly name: string;
+  /** Its slab cache, which may be shared; 0n: its socks come from kmalloc. */
+  readonly cache: bigint;
+}
+
+/**
+ * Returns every registered protocol (net/core/sock.c, `proto_list`).
+ *
+ * @throws {KernelError} `no-symbols`; {@link TornList}, {@link ReadError}
+ */
+export function protocols(kernel: Kernel): Protocol[] {
+  const head = kernel.symbol('proto_list');
+  if (head === undefined) {
+    throw new KernelError('no-symbols', 'protocols are unknown (no symbol proto_list)');
+  }
+  const reader = new StructReader(kernel, 'proto', ['name', 'slab', 'node']);
+  return Array.from(reader.entries(head, 'node'), (proto) => ({
+    address: proto.address,
+    name: proto.text('name'),
+    cache: proto.pointer('slab'),
+  }));
+}
+
+/**
+ * Protocols that are on no list: MPTCP's subflows, kTLS and sockmap give a sock a modified copy of its
+ * `struct proto`, which still points to the sock's original slab cache.
+ */
+export class ProtocolCopies {
+  readonly #proto;
+  readonly #caches = new Map<bigint, bigint>();
+
+  constructor(kernel: Kernel) {
+    this.#proto = new StructReader(kernel, 'proto', ['slab']);
+  }
+
+  /** Whether an object in a slab of `cache` that names `protocol` is a sock. */
+  usesCache(protocol: bigint, cache: bigint): boolean {
+    if (protocol === 0n) return false;
+    let named = this.#caches.get(protocol);
+    if (named === undefined) {
+      named = this.#cacheOf(protocol);
+      this.#caches.set(protocol, named);
+    }
+    return named === cache;
+  }
+
+  /** 0n: there is no protocol at this address, so the slot contains no sock. */
+  #cacheOf(protocol: bigint): bigint {
+    return readOrNot(() => this.#proto.read(protocol).pointer('slab')) ?? 0n;
+  }
+}
+
+/** Formats an address in network byte order and a port: `10.0.2.15:9000` or `[fe80::1]:80`. */
+export function formatInet(address: Uint8Array, port: number): string {
+  const text = formatAddress(address);
+  return address.length === 4 ? `${text}:${port}` : `[${text}]:${port}`;
+}
+
+/** Formats an address in network byte order: `10.0.2.15` or `fe80::1`. */
+export function formatAddress(address: Uint8Array): string {
+  return address.length === 4 ? address.join('.') : formatIpv6(address);
+}
+
+/**
+ * Formats as in RFC 5952: lower case, the longest run of two or more zero groups as `::`, IPv4-mapped
+ * addresses dotted.
+ */
+function formatIpv6(address: Uint8Array): string {
+  const groups = Array.from(
+    { length: 8 },
+    (_, index) => ((address[index * 2] ?? 0) << 8) | (address[index * 2 + 1] ?? 0),
+  );
+  if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) {
+    return `::ffff:${address.subarray(12).join('.')}`;
+  }
+  let best = { start: 0, length: 0 };
+  for (let start = 0; start < 8; start++) {
+    let length = 0;
+    while (start + length < 8 && groups[start + length] === 0) length++;
+    if (length > best.length) best = { start, length };
+  }
+  const hex = groups.map((group) => group.toString(16));
+  if (best.length < 2) return hex.join(':');
+  const tail = hex.slice(best.start + best.length);
+  return `${hex.slice(0, best.start).join(':')}::${tail.join(':')}`;
 }

@@ -1,13 +1,12 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
-import { once } from '../../base/once.js';
+import { hex, once } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { formatInet } from '../address.js';
 import { readPartOf } from '../named-read.js';
 import { decodeBytes, decodeText, StructReader, type StructView } from '../struct-reader.js';
 import { incompleteness, type WarningCode } from '../warnings.js';
 import {
   FAMILIES,
+  formatInet,
   INET_PROTOCOLS,
   inetContradiction,
   isNoState,

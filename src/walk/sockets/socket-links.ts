@@ -1,4 +1,4 @@
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
 import { pointersPartOf } from '../named-read.js';

@@ -1,12 +1,11 @@
 import { damaged, ReadError, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { PageReader } from '../pages/pages.js';
 import { SlabScan } from '../pages/slab-scan.js';
 import { StructReader, type StructView } from '../struct-reader.js';
 import { Warnings } from '../warnings.js';
-import { ProtocolCopies, protocols } from './protocols.js';
-import { AF_SMC, FAMILIES, miniSock } from './sock-words.js';
+import { AF_SMC, FAMILIES, miniSock, ProtocolCopies, protocols } from './sock-words.js';
 
 /** A socket and its identity. */
 export interface Socket {

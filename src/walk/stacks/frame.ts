@@ -4,7 +4,7 @@ import {
   ReadError,
   type ReadErrorCode,
 } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 
 /** A function that has not returned yet. */
 export interface StackFrame {

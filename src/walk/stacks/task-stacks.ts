@@ -1,20 +1,18 @@
 import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readFresh } from '../again.js';
+import { readFresh } from '../live-reads.js';
 import { pointerPartOf } from '../named-read.js';
-import { PidNumberReader } from '../processes/pid-numbers.js';
+import { PidNumberReader } from '../processes/process-facts.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks, taskTable } from '../tasks/task-table.js';
-import type { Task } from '../tasks/tasks.js';
+import { type Task, type TaskState, taskState } from '../tasks/tasks.js';
 import { incompleteness, Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopAt, stopped, type TaskArea, type UnwoundStack } from './frame.js';
 import { FramePointerUnwinder } from './frame-pointer-unwinder.js';
 import { OrcUnwinder } from './orc-unwinder.js';
-import type { CpuRegisters } from './registers.js';
-import { RunningTasks } from './running-tasks.js';
-import { type TaskState, taskState } from './task-state.js';
+import { type CpuRegisters, RunningTasks } from './registers.js';
 
 /** A thread before its stack is read. */
 export interface TaskPlace {

@@ -1,5 +1,5 @@
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readOrNot, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';

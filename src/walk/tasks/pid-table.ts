@@ -1,5 +1,5 @@
 import { ReadError, unsupportedLayout } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
 import { hlistNodes, TornList } from '../list.js';

@@ -1,8 +1,8 @@
 import { damaged, KernelError, ReadError, WalkError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { TornList } from '../list.js';
-import { oncePerDump } from '../once-per-dump.js';
+import { oncePerDump } from '../live-reads.js';
 import { incompleteness, type Warning, type WarningCode, type Warnings } from '../warnings.js';
 import { type PidEntry, type PidTable, pidTable, taskCounters } from './pid-table.js';
 import { TaskFacts } from './task-facts.js';

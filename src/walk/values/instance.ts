@@ -1,5 +1,5 @@
 import { ReadError, type ReadErrorCode } from '../../base/errors.js';
-import type { TypeDescription } from '../../kernel/type-description.js';
+import type { TypeDescription } from '../../kernel/layout.js';
 import { decodeBytes } from '../struct-reader.js';
 
 /** A value in memory, by its type. Text and names in it are untrusted. */

@@ -1,5 +1,5 @@
 import { ReadError } from '../../base/errors.js';
-import { hex } from '../../base/hex.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes, TornList } from '../list.js';
 import { findOrNot, pointerPartOf, readOrNot } from '../named-read.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { chosen } from '../../../src/account/processes/chosen.js';
+import { chosen } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
-import { placeOf } from '../../../src/records/cgroup-place.js';
+import { placeOf } from '../../../src/records/cgroups.js';
 import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
 
 const MIB = 2 ** 20;

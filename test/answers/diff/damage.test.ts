@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { AnswersError, stateOfAnswers } from '../../../src/answers/diff/read/answers.js';
 import { diffJson } from '../../../src/answers/diff/render.js';
-import { formatJson } from '../../../src/base/json.js';
+import { formatJson } from '../../../src/base/util.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 

@@ -3,7 +3,7 @@ import { AnswersError, stateOfAnswers } from '../../../src/answers/diff/read/ans
 import { memoryAnswer } from '../../../src/answers/diff/read/memory.js';
 import { procsAnswer } from '../../../src/answers/diff/read/procs.js';
 import { socketsAnswer } from '../../../src/answers/diff/read/sockets.js';
-import { formatJson } from '../../../src/base/json.js';
+import { formatJson } from '../../../src/base/util.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 

@@ -12,10 +12,10 @@ import {
   procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
 import { StoredSamples } from '../../../src/answers/growth/stored.js';
-import { formatJson } from '../../../src/base/json.js';
-import { SAMPLE_HISTORY } from '../../../src/growth/history.js';
+import { formatJson } from '../../../src/base/util.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
-import { placeOf } from '../../../src/records/cgroup-place.js';
+import { SAMPLE_HISTORY } from '../../../src/growth/trend.js';
+import { placeOf } from '../../../src/records/cgroups.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const PSI = {

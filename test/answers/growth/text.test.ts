@@ -3,8 +3,8 @@ import { MAX_OWNERS, processMetrics } from '../../../src/answers/growth/promethe
 import { growthPage, growthText } from '../../../src/answers/growth/text.js';
 import { formatSeconds, perMinute } from '../../../src/answers/growth/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
-import { SAMPLE_HISTORY } from '../../../src/growth/history.js';
 import { type ProcessesAtTime, ProcessGrowth } from '../../../src/growth/processes.js';
+import { SAMPLE_HISTORY } from '../../../src/growth/trend.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const MIB = 2 ** 20;

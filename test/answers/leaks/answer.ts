@@ -1,7 +1,7 @@
-import type { CensusEntry } from '../../../src/account/census-entry.js';
+import type { CensusEntry } from '../../../src/account/owners.js';
 import { leaksAnswer } from '../../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../../src/leaks/recording.js';
-import { placed } from '../../../src/leaks/survivors/place.js';
+import { placed } from '../../../src/leaks/survivors/lookup.js';
 import { made, siteOf, survivor } from '../../leaks/made-recording.js';
 
 /** Of the socket that the article found: what is asked of it alone. */

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { chosen } from '../../../src/account/processes/chosen.js';
+import { chosen } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
 import { procsJson } from '../../../src/answers/procs/json.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { procsText } from '../../../src/answers/procs/text.js';
-import { placeOf } from '../../../src/records/cgroup-place.js';
+import { placeOf } from '../../../src/records/cgroups.js';
 import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
 
 const POD = '1cf7d7b5-0a2f-4ad2-8c3d-0ef6a1b2c3d4';

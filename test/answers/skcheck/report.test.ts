@@ -11,7 +11,7 @@ import { formatRange, formatSkcheckText } from '../../../src/answers/skcheck/tex
 import { formatSpan } from '../../../src/answers/skcheck/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { formatSize } from '../../../src/answers/text/size.js';
-import { formatJson } from '../../../src/base/json.js';
+import { formatJson } from '../../../src/base/util.js';
 import { observe } from '../../../src/host/observe.js';
 import { diagnose } from '../../../src/skcheck/diagnose.js';
 import { STALE_CODES, VERDICT_CODES } from '../../../src/skcheck/verdict.js';

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { hostWarnings } from '../../../src/answers/skcheck/warnings.js';
 import { findNamespaces } from '../../../src/host/namespaces.js';
-import { readNetworkLimits } from '../../../src/host/proc/limits.js';
+import { readNetworkLimits } from '../../../src/host/proc/net-tables.js';
 import { FakeHost } from '../../host/fake-host.js';
 
 /** What the kernel of a busy host said, with the figures that matter put in. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { valueText } from '../../../src/answers/struct/instance.js';
 import { typeText } from '../../../src/answers/struct/render.js';
 import { ReadError } from '../../../src/base/errors.js';
-import type { TypeDescription } from '../../../src/kernel/type-description.js';
+import type { TypeDescription } from '../../../src/kernel/layout.js';
 import { InstanceReader } from '../../../src/walk/values/instance.js';
 
 const int = (size: number, signed = false): TypeDescription => ({

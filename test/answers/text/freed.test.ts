@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Freed } from '../../../src/account/freed.js';
+import type { Freed } from '../../../src/account/kill-impact.js';
 import { freedCell, freedLegend, killingText } from '../../../src/answers/text/freed.js';
 
 const MIB = 1024 * 1024;

@@ -2,9 +2,9 @@ import { expect, test } from 'vitest';
 import { StoredError } from '../../../src/answers/growth/stored.js';
 import { storedWatchSample, watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { watchSampleSchema } from '../../../src/answers/watch/schema.js';
-import { formatJson } from '../../../src/base/json.js';
-import type { WatchSample } from '../../../src/growth/watch/categories.js';
-import { placeOf } from '../../../src/records/cgroup-place.js';
+import { formatJson } from '../../../src/base/util.js';
+import type { WatchSample } from '../../../src/growth/watch/answer.js';
+import { placeOf } from '../../../src/records/cgroups.js';
 import { held, look } from '../../growth/made-up-machine.js';
 
 const HOSTILE = '\u001b]0;x\u0007\u202e"\\\n{';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { doctorSchema } from '../../../src/answers/doctor/schema.js';
-import { CHECK_CODES } from '../../../src/doctor/machine.js';
+import { CHECK_CODES } from '../../../src/doctor/checks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 
 test('kdump-mem doctor looks for all that it knows, here', async () => {

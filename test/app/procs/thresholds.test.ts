@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ChosenProcs } from '../../../src/account/processes/chosen.js';
+import type { ChosenProcs } from '../../../src/account/processes/groups.js';
 import { checkThresholds, parseThreshold } from '../../../src/app/procs/thresholds.js';
 import { kdumpMem } from '../../support/cli.js';
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openAided } from '../../../src/app/triage/line.js';
 import { KernelError } from '../../../src/base/errors.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
-import { symbolFiles } from '../../../src/kernel/native/symbol-files.js';
+import { symbolFiles } from '../../../src/kernel/native/provenance.js';
 import { DumpDirectory } from '../../support/dump/file.js';
 import { writeElfFile } from '../../support/elf-file.js';
 

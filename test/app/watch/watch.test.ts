@@ -12,7 +12,7 @@ import {
   watchSampleSchema,
   watchSchema,
 } from '../../../src/answers/watch/schema.js';
-import { formatJson } from '../../../src/base/json.js';
+import { formatJson } from '../../../src/base/util.js';
 import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 

@@ -6,9 +6,9 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
-import { wantedName } from '../../../src/capture/read/wanted.js';
+import { wantedName } from '../../../src/capture/read/manifest.js';
 import { verifySnapshot } from '../../../src/capture/write/verify.js';
-import type { UnpackLimit } from '../../../src/host/unpack-limit.js';
+import type { UnpackLimit } from '../../../src/host/recognise.js';
 import { packedLines } from '../../../src/leaks/from/packed-lines.js';
 import { tarEntry, tarOf } from '../../support/tar.js';
 

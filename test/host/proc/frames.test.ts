@@ -6,7 +6,7 @@ import { memoryMetrics } from '../../../src/answers/memory/prometheus.js';
 import { type CategoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import { memoryText } from '../../../src/answers/memory/text.js';
 import { HostError } from '../../../src/base/errors.js';
-import type { FrameFile } from '../../../src/host/proc/frames/frame-file.js';
+import type { FrameFile } from '../../../src/host/proc/frames/frame-files.js';
 import { readHostFrames } from '../../../src/host/proc/frames/machine.js';
 import { FakeHost } from '../fake-host.js';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KernelError, ReadError } from '../../../src/base/errors.js';
-import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/addresses.js';
+import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/tables.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import type { KallsymsOrder } from '../../support/kallsyms.js';
 import { errorOf } from '../../support/native-errors.js';

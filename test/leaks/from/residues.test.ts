@@ -4,7 +4,7 @@ import { FrameFollower } from '../../../src/leaks/follow/frame-follower.js';
 import { packedLines } from '../../../src/leaks/from/packed-lines.js';
 import { TraceTextParser } from '../../../src/leaks/from/parsers.js';
 import type { FrameNumbers, TextEvent } from '../../../src/leaks/from/text-event.js';
-import { KnownFrames } from '../../../src/leaks/readings/known-frames.js';
+import { KnownFrames } from '../../../src/leaks/readings/tally.js';
 
 /** What a module that leaks did, among what else a guest did with its frames, in the order of time. */
 async function eventsOf(kernel: string): Promise<TextEvent[]> {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import type { CensusEntry } from '../../../src/account/census-entry.js';
-import type { Figures } from '../../../src/account/figures.js';
+import type { CensusEntry } from '../../../src/account/owners.js';
 import { accountFd } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
+import type { Figures } from '../../../src/account/tally.js';
 import { ReadError } from '../../../src/base/errors.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
-import { hex } from '../../../src/base/hex.js';
+import { hex } from '../../../src/base/util.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { netDevices } from '../../../src/walk/network/net-devices.js';
@@ -9,7 +9,7 @@ import { PageReader } from '../../../src/walk/pages/pages.js';
 import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { orderOffset } from '../../../src/walk/pages/struct-page.js';
 import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
-import { protocols } from '../../../src/walk/sockets/protocols.js';
+import { protocols } from '../../../src/walk/sockets/sock-words.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';

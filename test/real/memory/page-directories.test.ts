@@ -1,11 +1,11 @@
 import { afterAll, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { cpuLists } from '../../../src/walk/memory/cpu-lists.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
+import { cpuLists } from '../../../src/walk/memory/zones.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';

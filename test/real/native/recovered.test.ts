@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { architectureOf } from '../../../src/kernel/native/arch/architecture-of.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import { KernelMemory } from '../../../src/kernel/native/memory.js';
-import { openNativeImage } from '../../../src/kernel/native/open.js';
+import { architectureOf, openNativeImage } from '../../../src/kernel/native/open.js';
 import { RecoveredSymbols } from '../../../src/kernel/native/recovered/recovered-symbols.js';
 import { Vmcoreinfo } from '../../../src/kernel/native/vmcoreinfo.js';
 import { LAB_KERNELS, type LabKernel } from '../../support/lab.js';

@@ -5,7 +5,7 @@ import type { UserPages } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
-import { findInPidNamespace } from '../../../src/walk/processes/pid-numbers.js';
+import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';

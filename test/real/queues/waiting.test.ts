@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
-import { hex } from '../../../src/base/hex.js';
+import { hex } from '../../../src/base/util.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';

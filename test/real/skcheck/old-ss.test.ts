@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { SocketRecord } from '../../../src/host/socket.js';
-import { InetScan } from '../../../src/host/ss/inet-scan.js';
+import { InetScan } from '../../../src/host/ss/inet.js';
 import { UnixScan } from '../../../src/host/ss/unix.js';
 import { type Actor, NEW_NETNS, Stage, skcheck, skcheckJson } from './stage.js';
 

@@ -4,7 +4,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { triage } from '../../../src/triage/triage.js';
 import { perCpuAddress } from '../../../src/walk/cpus.js';
-import { readCpuTimes } from '../../../src/walk/machine/cpu-times.js';
+import { readCpuTimes } from '../../../src/walk/machine/clock.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';

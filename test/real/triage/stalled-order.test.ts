@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { CensusEntry } from '../../../src/account/census-entry.js';
+import type { CensusEntry } from '../../../src/account/owners.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { stalledReaders } from '../../../src/triage/triage.js';

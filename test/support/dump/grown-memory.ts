@@ -1,5 +1,8 @@
-import { keptBytesNotes, keptBytesOf } from '../../../src/kernel/native/image/kept-bytes.js';
-import type { ByteRange } from '../../../src/kernel/native/image/kept-ranges.js';
+import {
+  type ByteRange,
+  keptBytesNotes,
+  keptBytesOf,
+} from '../../../src/kernel/native/image/kept-bytes.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { slabCacheOffset } from '../../../src/walk/pages/struct-page.js';
 import type { LoadSpec, NoteSpec } from './elf.js';

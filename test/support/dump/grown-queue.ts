@@ -2,7 +2,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
-import { skbCaches } from '../../../src/walk/pages/skb-caches.js';
+import { skbCaches } from '../../../src/walk/pages/slab-caches.js';
 import { SocketFinder } from '../../../src/walk/sockets/socket.js';
 import { findFile } from '../../../src/walk/tasks/files.js';
 import { findTask } from '../../../src/walk/tasks/task-table.js';

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { readPanic } from '../../../src/walk/log/panic.js';
 import { logBackwards } from '../../../src/walk/log/records.js';
-import { Unknowns } from '../../../src/walk/machine/unknowns.js';
+import { Unknowns } from '../../../src/walk/warnings.js';
 import {
   blocksOf,
   kernelWithLog,

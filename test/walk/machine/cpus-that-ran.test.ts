@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { cpuMask, cpusThatRan } from '../../../src/walk/cpus.js';
 import { fieldsOf } from '../../../src/walk/machine/fields.js';
-import { Unknowns } from '../../../src/walk/machine/unknowns.js';
 import { describeMachine } from '../../../src/walk/machine-facts.js';
+import { Unknowns } from '../../../src/walk/warnings.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
 

@@ -1,7 +1,12 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { onlineRanges } from '../../../src/walk/memory/ram.js';
+import {
+  crashKernelFrames,
+  type FrameRange,
+  memmapFrames,
+  onlineRanges,
+} from '../../../src/walk/memory/ram.js';
 
 const FRAMES = 100;
 const RAM = [
@@ -53,4 +58,92 @@ test('a section that cannot be read is kept, and that is said once', () => {
   ]);
   expect(notes).toHaveLength(1);
   expect(notes[0]).toContain('filter');
+});
+
+describe('image', () => {
+  const PAGE = 4096;
+
+  const PER_GIB = 2 ** 30 / PAGE;
+
+  const MEMMAP = 0xffff_ea00_0000_0000n;
+
+  const STRUCT = 64;
+
+  /** A kernel whose array of struct pages lies at physical 0, as one piece. */
+  const machine = {
+    facts: { pageSize: PAGE },
+    pages: { pageOfFrame: (frame: number) => MEMMAP + BigInt(frame * STRUCT) },
+    physicalOf: (address: bigint) => Number(address - MEMMAP),
+  } as unknown as Kernel;
+
+  function counted(frames: Iterable<number>): { count: number; last: number } {
+    let [count, last] = [0, -1];
+    for (const frame of frames) {
+      expect.soft(frame > last || count === 0).toBe(true);
+      last = frame;
+      count++;
+    }
+    return { count, last };
+  }
+
+  test('the struct pages of 600 GiB are as many as they are, in one range of RAM', () => {
+    const ram = [{ start: 1, end: 600 * PER_GIB }];
+    const expected = (600 * PER_GIB * STRUCT) / PAGE;
+    let count = 0;
+    for (const frame of memmapFrames(machine, ram)) {
+      if (frame !== count) throw new Error(`frame ${frame} comes where ${count} is due`);
+      count++;
+    }
+    expect(count).toBe(expected);
+  });
+
+  test('a section that two ranges share is told once', () => {
+    const perSection = 2 ** 27 / PAGE;
+    const ram = [
+      { start: 1, end: 10 },
+      { start: 20, end: perSection + 1 },
+      { start: perSection + 5, end: perSection + 6 },
+    ];
+    expect(counted(memmapFrames(machine, ram))).toEqual({ count: 1024, last: 1023 });
+  });
+
+  /** A machine with a crash kernel from and to some addresses, the last included. */
+  function crashing(start: number, end: number): Kernel {
+    const members = { start: { offset: 0, size: 8 }, end: { offset: 8, size: 8 } };
+    const view = new DataView(new ArrayBuffer(16));
+    view.setBigUint64(0, BigInt(start), true);
+    view.setBigUint64(8, BigInt(end), true);
+    return {
+      facts: { pageSize: PAGE },
+      symbol: (name: string) => (name === 'crashk_res' ? 1n : undefined),
+      struct: () => ({
+        name: 'resource',
+        size: 16,
+        members: ['start', 'end'],
+        member: (name: keyof typeof members) => members[name],
+      }),
+      read: () => view,
+    } as unknown as Kernel;
+  }
+
+  const RAM: readonly FrameRange[] = [
+    { start: 1, end: 100 },
+    { start: 2 ** 20, end: 2 ** 30 },
+  ];
+
+  test('a crash kernel is as large as it is, also beyond a TiB', () => {
+    expect(counted(crashKernelFrames(crashing(8 * PAGE, 12 * PAGE - 1), RAM)).count).toBe(4);
+    const huge = crashKernelFrames(crashing(2 ** 32, 2 ** 41 - 1), RAM);
+    expect(huge.next().value).toBe(2 ** 20);
+  });
+
+  test.each([
+    ['leaves RAM', 90 * PAGE, 101 * PAGE - 1],
+    ['ends before it starts', 50 * PAGE, 40 * PAGE],
+    ['is all of physical memory', PAGE, 2 ** 52],
+  ])('a crash kernel that %s is damaged, before any frame', (_, start, end) => {
+    expect(() => crashKernelFrames(crashing(start, end), RAM).next()).toThrow(
+      /^crashk_res reaches from 0x[\da-f]+ to 0x[\da-f]+, which is not RAM$/,
+    );
+  });
 });

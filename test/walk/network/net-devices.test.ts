@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest';
 import { type NetDevice, netDevices } from '../../../src/walk/network/net-devices.js';
 import { QdiscReader } from '../../../src/walk/network/qdisc.js';
 import { hasNapi } from '../../../src/walk/network/softnet.js';
-import { virtioNetMemory } from '../../../src/walk/network/virtio-net.js';
+import { virtioNetMemory } from '../../../src/walk/network/virtqueues.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';

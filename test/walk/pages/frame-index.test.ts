@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FrameIndex } from '../../../src/walk/pages/frame-index.js';
+import { AddressIndex, FrameIndex } from '../../../src/walk/pages/frame-index.js';
 
 /** Neighbours, a stride apart, and beyond 2^32: what a multiplicative hash must spread. */
 const FRAMES = [
@@ -27,4 +27,38 @@ test('a copy goes its own way', () => {
   copy.add(8);
   index.add(9);
   expect([copy.find(8), copy.find(9), index.find(8), index.find(9)]).toEqual([1, -1, -1, 1]);
+});
+
+/** Neighbours, a stride apart, with the same lower half, and at both ends of what there is. */
+const ADDRESSES = [
+  ...Array.from({ length: 3000 }, (_, index) => 0xffff_8881_0000_0000n + BigInt(index) * 8n),
+  ...Array.from({ length: 3000 }, (_, index) => 0xffff_8882_0000_0000n + BigInt(index) * 512n),
+  ...Array.from({ length: 300 }, (_, index) => (BigInt(index) << 32n) + 0x1234_5678n),
+  ...[0n, 1n, 2n ** 64n - 1n, 2n ** 64n - 2n],
+];
+
+test('every address has one row, in the order in which they came', () => {
+  const index = new AddressIndex();
+  expect(index.find(0n)).toBe(-1);
+  ADDRESSES.forEach((address, row) => {
+    expect(index.add(address)).toBe(row);
+  });
+  ADDRESSES.forEach((address, row) => {
+    expect([index.add(address), index.find(address)]).toEqual([row, row]);
+  });
+  expect(index.size).toBe(ADDRESSES.length);
+  expect(index.find(0xffff_8881_0000_0001n)).toBe(-1);
+});
+
+test('addresses of another index are the same addresses, whatever came before them', () => {
+  const [one, other] = [new AddressIndex(), new AddressIndex()];
+  for (const address of ADDRESSES) one.add(address);
+  for (const address of ADDRESSES.toReversed()) other.add(address);
+  const last = ADDRESSES.length - 1;
+  ADDRESSES.forEach((_, row) => {
+    expect(one.addFrom(other, row)).toBe(last - row);
+  });
+  const copy = one.copy();
+  expect(copy.add(7n)).toBe(ADDRESSES.length);
+  expect([one.find(7n), copy.find(ADDRESSES[9]!)]).toEqual([-1, 9]);
 });

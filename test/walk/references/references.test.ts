@@ -6,7 +6,7 @@ import { runInNewContext } from 'node:vm';
 import { build } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
 import { ReadError } from '../../../src/base/errors.js';
-import type { PhysicalMemory } from '../../../src/kernel/physical-memory.js';
+import type { PhysicalMemory } from '../../../src/kernel/kernel.js';
 import { passOver } from '../../../src/walk/references/memory-pass.js';
 import { FORMS, PIECE_BYTES, pieceScanner } from '../../../src/walk/references/piece-scan.js';
 import { Targets } from '../../../src/walk/references/target-index.js';

@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { FileTables } from '../../../src/walk/tasks/files.js';
 import { findTask } from '../../../src/walk/tasks/task-table.js';
-import { TaskReader } from '../../../src/walk/tasks/tasks.js';
+import { TaskReader, taskState } from '../../../src/walk/tasks/tasks.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
 import { commOf } from '../../support/truth.js';
@@ -77,4 +77,24 @@ test('a table of more descriptors than there can be is damaged', () => {
   expect(() => [...new FileTables(damaged).open(files)]).toThrow(
     /invalid size \(\d+ descriptors\)/,
   );
+});
+
+// include/linux/sched.h of 6.12: what ps says of each.
+test.each([
+  ['R', 0, 0],
+  ['S', 0x1, 0],
+  ['D', 0x2, 0],
+  ['D, killable', 0x102, 0],
+  ['D, frozen', 0x8000, 0],
+  ['D, for a lock of PREEMPT_RT', 0x1000, 0],
+  ['S, freezable', 0x2001, 0],
+  ['I', 0x402, 0],
+  ['I, freezable', 0x2402, 0],
+  ['T', 0x104, 0],
+  ['t', 0x8, 0],
+  ['P', 0x40, 0],
+  ['Z', 0x80, 0x20],
+  ['X', 0x80, 0x10],
+])('%s', (name, state, exitState) => {
+  expect(taskState(state, exitState)).toBe(name[0]);
 });

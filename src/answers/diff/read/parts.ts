@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Flaw, HostState } from '../../../diff/state.js';
-import type { Origin } from '../../../records/sample-origin.js';
+import type { Origin } from '../../../records/machine-sample.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 import { originSchema } from '../../schema.js';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../../base/immutable.js';
+import type { Immutable } from '../../../base/util.js';
 import { address, count, kernelSchema, warningSchema } from '../../schema.js';
 
 /** Lists of `kdump-mem info`. Names and paths are copied from the kernel, and untrusted; null is unknown. */

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import { cacheBytes, hasOverlays, residentBytes } from '../../../account/memory/cached.js';
+import { cacheBytes, hasOverlays, residentBytes } from '../../../account/memory/details.js';
 import {
   chargedBytes,
   type FileCgroup,
@@ -7,7 +7,7 @@ import {
   fileName,
   type UnnamedFiles,
 } from '../../../account/memory/files.js';
-import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/cached-files.js';
+import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/files.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';

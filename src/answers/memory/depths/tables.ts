@@ -1,6 +1,11 @@
-import type { CacheFigures, MemoryAnswer, ZoneFigures } from '../../../account/memory/answer.js';
-import type { FigureFormat, FigureLine } from '../../../account/memory/figure-format.js';
-import { pageSizeOf } from '../../../account/memory/page-size.js';
+import {
+  type CacheFigures,
+  type FigureFormat,
+  type FigureLine,
+  type MemoryAnswer,
+  pageSizeOf,
+  type ZoneFigures,
+} from '../../../account/memory/answer.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';

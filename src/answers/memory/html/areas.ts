@@ -1,6 +1,6 @@
 import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js';
 import type { Category, Owner } from '../../../account/memory/tree.js';
-import { grouped } from '../../../base/grouped.js';
+import { grouped } from '../../../base/util.js';
 import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/text.js';
 import { holdersText } from '../../sockets/text.js';

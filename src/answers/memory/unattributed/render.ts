@@ -2,7 +2,7 @@ import type {
   UnattributedAnswer,
   UnattributedGroup,
 } from '../../../account/references/unattributed.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import type { ContentKind } from '../../../walk/memory/contents.js';
 import { kernelJson } from '../../kernel-json.js';
 import { holderJson, holderWords } from '../../refs/render.js';

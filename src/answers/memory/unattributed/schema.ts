@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Immutable } from '../../../base/immutable.js';
+import type { Immutable } from '../../../base/util.js';
 import { CONTENT_KINDS } from '../../../walk/memory/contents.js';
 import { holderSchema } from '../../refs/schema.js';
 import { address, count, kernelSchema, warningSchema } from '../../schema.js';

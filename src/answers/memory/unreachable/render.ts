@@ -3,7 +3,7 @@ import {
   type UnreachableAnswer,
   type UnreachableGroup,
 } from '../../../account/references/unreachable.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import { kernelJson } from '../../kernel-json.js';
 import { siteName } from '../../leaks/site-words.js';
 import { wrap } from '../../text/cut.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UNREACHABLE_REASONS } from '../../../account/references/unreachable.js';
-import type { Immutable } from '../../../base/immutable.js';
+import type { Immutable } from '../../../base/util.js';
 import { CONTENT_KINDS } from '../../../walk/memory/contents.js';
 import { address, count, kernelSchema, warningSchema } from '../../schema.js';
 import { siteSchema } from '../../whatis/schema.js';

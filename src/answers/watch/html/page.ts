@@ -1,8 +1,7 @@
 import type { CategoryGroup } from '../../../account/memory/categories.js';
 import type { GrownProcess } from '../../../growth/answer.js';
 import type { Points } from '../../../growth/series.js';
-import type { WatchAnswer } from '../../../growth/watch/answer.js';
-import type { GroupHistory, GrownCategory } from '../../../growth/watch/categories.js';
+import type { GroupHistory, GrownCategory, WatchAnswer } from '../../../growth/watch/answer.js';
 import { type Html, type HtmlColumn, html, htmlTable, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
 import { TREEMAP_STYLE } from '../../html/treemap.js';

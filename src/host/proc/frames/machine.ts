@@ -3,19 +3,22 @@ import type { MemoryCounters } from '../../../records/machine-sample.js';
 import type { HostSource } from '../../host-source.js';
 import { type HostDetails, type HostZone, readHostDetails, readZones } from '../details.js';
 import { readHostCounts, readPageSize } from '../memory.js';
-import { listed } from '../pids.js';
+import { listed } from '../process.js';
 import {
   FLAG_KINDS,
   type FlagKind,
   type FlagNote,
+  type FrameFile,
+  type Frames,
   flagKind,
   flagNotes,
   isHead,
   isMapped,
   isTail,
-} from './flags.js';
-import { type FrameFile, openFrameFile } from './frame-file.js';
-import { type Frames, type MemoryMap, readMemoryMap } from './iomem.js';
+  type MemoryMap,
+  openFrameFile,
+  readMemoryMap,
+} from './frame-files.js';
 
 /** Memory of a machine as far as root sees it without kernel memory. */
 export interface HostFrames extends HostDetails {

@@ -1,9 +1,8 @@
 import { MARK } from '../../kernel.js';
 import type { MemoryImage } from '../image/image.js';
-import type { Protection } from './arch.js';
+import { ENTRY, type EntryFormat, type Protection } from './arch.js';
 import { eachTable } from './checked-walk.js';
 import { WalkCache } from './section-table.js';
-import { ENTRY, type EntryFormat } from './user-tables.js';
 
 /** Bits 1:0 of a descriptor: a table above the last level, a page on it. */
 const TABLE_OR_PAGE = 3;

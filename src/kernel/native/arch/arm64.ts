@@ -1,11 +1,18 @@
 import { KernelError } from '../../../base/errors.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import type { PageArray } from '../../page-map.js';
 import { highHalf, lowHalf } from '../../pointer.js';
-import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, Protection, RegionResult } from './arch.js';
+import {
+  type Architecture,
+  type Bases,
+  type EarlyKernel,
+  type EntryFormat,
+  LinearRange,
+  type Protection,
+  type RegionResult,
+} from './arch.js';
 import { Arm64PageTables } from './arm64-page-tables.js';
 import {
   type Anchor,
@@ -16,7 +23,6 @@ import {
   walkOrNot,
 } from './checked-walk.js';
 import { pagesOfSection, RegionSearch } from './section-table.js';
-import type { EntryFormat } from './user-tables.js';
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
 /** Kernel addresses have at least 36 bits (16 KiB pages, two levels) and at most 52. */

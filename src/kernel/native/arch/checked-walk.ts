@@ -1,5 +1,5 @@
 import { KernelError, PageTableError, ReadError } from '../../../base/errors.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import { highHalf, lowHalf } from '../../pointer.js';
 import type { MemoryImage } from '../image/image.js';
 import type { EarlyKernel } from './arch.js';

@@ -2,10 +2,9 @@ import { ReadError } from '../../../base/errors.js';
 import { MARK } from '../../kernel.js';
 import { joinHalves } from '../../pointer.js';
 import type { MemoryImage } from '../image/image.js';
-import type { Protection } from './arch.js';
+import { ENTRY, type EntryFormat, type Protection } from './arch.js';
 import { eachTable, pageTableError, tableName } from './checked-walk.js';
 import { type RegionSearch, WalkCache } from './section-table.js';
-import { ENTRY, type EntryFormat } from './user-tables.js';
 
 const PRESENT = 1;
 const WRITABLE = 2;

@@ -1,11 +1,18 @@
 import { KernelError } from '../../../base/errors.js';
-import { hex } from '../../../base/hex.js';
+import { hex } from '../../../base/util.js';
 import type { PageArray } from '../../page-map.js';
 import { highHalf, lowHalf } from '../../pointer.js';
-import { LinearRange } from '../address.js';
 import type { MemoryImage } from '../image/image.js';
 import type { Vmcoreinfo } from '../vmcoreinfo.js';
-import type { Architecture, Bases, EarlyKernel, Protection, RegionResult } from './arch.js';
+import {
+  type Architecture,
+  type Bases,
+  type EarlyKernel,
+  type EntryFormat,
+  LinearRange,
+  type Protection,
+  type RegionResult,
+} from './arch.js';
 import {
   type Anchor,
   agrees,
@@ -15,7 +22,6 @@ import {
   walkOrNot,
 } from './checked-walk.js';
 import { pagesOfSection, RegionSearch, readVariable } from './section-table.js';
-import type { EntryFormat } from './user-tables.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
 /** `__START_KERNEL_map`: the image's link address, to which KASLR adds an offset (asm/page_64_types.h). */

@@ -1,8 +1,7 @@
 import { KernelError } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
-import { CHUNK, type LazyBytes } from '../lazy-bytes.js';
-import { Kind, parseBtfHeader, TYPE_WORDS } from './format.js';
-import { indexTypes, NameHeads, wordsOf } from './type-records.js';
+import { CHUNK, type LazyBytes } from '../memory.js';
+import { indexTypes, Kind, NameHeads, parseBtfHeader, TYPE_WORDS, wordsOf } from './format.js';
 
 /** A longer chain of modifiers, typedefs or array dimensions indicates corruption or a cycle. */
 const MAX_STEPS = 64;

@@ -1,5 +1,5 @@
 import { KernelError } from '../../../base/errors.js';
-import type { Described, MemberDescription, TypeDescription } from '../../type-description.js';
+import type { Described, MemberDescription, TypeDescription } from '../../layout.js';
 import type { Btf } from './btf.js';
 import { Kind } from './format.js';
 import { readMember } from './layout.js';

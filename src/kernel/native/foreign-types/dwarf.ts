@@ -2,9 +2,8 @@ import { KernelError } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
 import type { Btf } from '../btf/btf.js';
 import { Kind } from '../btf/format.js';
-import type { ElfFile } from '../elf-file.js';
+import { type DebugSection, debugSection, type ElfFile, fullSection } from '../elf-file.js';
 import { BtfBuilder, type BuiltMember } from './builder.js';
-import { type DebugSection, debugSection, fullSection } from './dwarf-sections.js';
 import {
   type Abbreviations,
   DwarfUnit,

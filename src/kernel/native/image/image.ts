@@ -1,5 +1,5 @@
 import type { ByteWindow } from '../../bytes.js';
-import type { FileRange } from '../../physical-memory.js';
+import type { FileRange } from '../../kernel.js';
 import type { ByteSource } from './byte-source.js';
 import type { BlockCache } from './cache.js';
 import type { Note } from './notes.js';

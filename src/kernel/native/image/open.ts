@@ -4,12 +4,11 @@ import { KernelError, ReadError } from '../../../base/errors.js';
 import { type ByteWindow, bytesOf, viewOf } from '../../bytes.js';
 import { type ByteSource, FileSource, readHead } from './byte-source.js';
 import { BlockCache, CACHE_BYTES } from './cache.js';
-import { dumpIn } from './directory.js';
 import { diskdump } from './diskdump/diskdump.js';
 import { groupBytes, type PackedGroup, packedPagesOf } from './diskdump/packed-pages.js';
 import { elf } from './elf/elf.js';
 import { FlattenedSource, isFlattened } from './flattened/flattened.js';
-import { rejectForeign } from './foreign.js';
+import { dumpIn, rejectForeign } from './foreign.js';
 import {
   type FilteredKind,
   filteredKinds,

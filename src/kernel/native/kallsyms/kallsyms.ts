@@ -1,9 +1,14 @@
 import { KernelError, ReadError } from '../../../base/errors.js';
-import { LazyBytes } from '../lazy-bytes.js';
+import { LazyBytes } from '../memory.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
-import { type AddressEncoding, entryBytes, KallsymsAddresses } from './addresses.js';
 import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES } from './names.js';
-import { TOKEN_INDEX_BYTES, Tokens } from './tokens.js';
+import {
+  type AddressEncoding,
+  entryBytes,
+  KallsymsAddresses,
+  TOKEN_INDEX_BYTES,
+  Tokens,
+} from './tables.js';
 
 /** More symbols than any kernel has (a distribution's: 100,000 to 250,000). */
 export const MAX_SYMBOLS = 1 << 22;

@@ -1,6 +1,6 @@
 import { KernelError } from '../../../base/errors.js';
-import type { LazyBytes } from '../lazy-bytes.js';
-import { TOKENS, type Tokens } from './tokens.js';
+import type { LazyBytes } from '../memory.js';
+import { TOKENS, type Tokens } from './tables.js';
 
 /** `kallsyms_markers` contains the offset of every 256th name. */
 export const NAMES_PER_MARKER = 256;

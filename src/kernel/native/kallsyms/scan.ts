@@ -4,7 +4,7 @@ import type { Architecture } from '../arch/arch.js';
 import { readWithHoles, scanImage } from '../image-scan.js';
 import { behind, type KallsymsPlaces } from './kallsyms.js';
 import { NAMES_PER_MARKER, nextName, SEQUENCE_BYTES } from './names.js';
-import { TOKEN_INDEX_BYTES, TOKENS, Tokens } from './tokens.js';
+import { TOKEN_INDEX_BYTES, TOKENS, Tokens } from './tables.js';
 
 type Memory = { read(address: bigint, length: number): DataView };
 

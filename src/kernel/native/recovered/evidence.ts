@@ -1,5 +1,4 @@
-import type { LinearRange } from '../address.js';
-import type { Architecture } from '../arch/arch.js';
+import type { Architecture, LinearRange } from '../arch/arch.js';
 import { readAround } from '../image-scan.js';
 import type { KernelMemory } from '../memory.js';
 import type { SymbolTable } from '../symbols.js';

@@ -1,6 +1,6 @@
 import { ReadError } from '../../../base/errors.js';
-import type { SectionVariable } from '../btf/section-variables.js';
 import { readAround } from '../image-scan.js';
+import type { SectionVariable } from '../types.js';
 import { CachePointers } from './cache-pointers.js';
 import { Evidence, type RecoverySource } from './evidence.js';
 import {

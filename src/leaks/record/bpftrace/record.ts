@@ -11,7 +11,7 @@ import { CappedText } from '../../../profile/perf/run.js';
 import type { Recording } from '../../recording.js';
 import { SymbolsMeanwhile } from '../symbols.js';
 import { Commands, isFirstPidNamespace } from '../tracefs/commands.js';
-import { findTracefs } from '../tracefs/root.js';
+import { findTracefs } from '../tracefs/instance.js';
 import { BpftraceOutput, type OutputState, PageCounters } from './output.js';
 import { bpftraceProgram, COMMANDS, type StackMode } from './program.js';
 import { mapKeys, recordingOf } from './recording-of.js';

@@ -2,10 +2,9 @@ import { readFileSync } from 'node:fs';
 import { TraceError } from '../../../base/errors.js';
 import type { KernelSymbols } from '../../../host/proc/kallsyms.js';
 import { FrameFollower } from '../../follow/frame-follower.js';
-import { NO_STACK, OTHER_STACK, StackTable } from '../../follow/stack-table.js';
 import type { Gap, Held, Losses, Reading, Recording } from '../../recording.js';
-import { StackSites } from '../../site-frames.js';
-import { ALL } from '../tracefs/trace-order.js';
+import { NO_STACK, OTHER_STACK, StackSites, StackTable } from '../../site-frames.js';
+import { ALL } from '../tracefs/kinds.js';
 import type { BpftraceOutput, CountName, HeldPiece, PageCounts, Shown } from './output.js';
 import { OTHER_STACKS_ID } from './program.js';
 

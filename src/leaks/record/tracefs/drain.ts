@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Gap } from '../../recording.js';
 import type { AllocationSink } from '../../site-frames.js';
-import { ALLOCATED, type EventQueue, FREED, POOLED, UNKNOWN } from './event-queue.js';
+import { ALLOCATED, type EventQueue, FREED, POOLED, UNKNOWN } from './cpu-stream.js';
 import { type InstanceReader, onlineCpus } from './reader.js';
 
 /** The buffers of one instance. */

@@ -1,8 +1,7 @@
 import { closeSync, constants, openSync, readFileSync, readSync } from 'node:fs';
 import { CpuStream, type StreamPlan } from './cpu-stream.js';
-import type { TraceInstance } from './instance.js';
+import { refused, type TraceInstance } from './instance.js';
 import { filledBytes, type PageLayout } from './page.js';
-import { refused } from './root.js';
 
 interface Pipe {
   readonly cpu: number;

@@ -1,31 +1,39 @@
+import { TraceError } from '../../../base/errors.js';
 import { liveHost } from '../../../host/live.js';
 import { readPageSize } from '../../../host/proc/memory.js';
 import type { Follower } from '../../follow/follower.js';
 import { FrameFollower } from '../../follow/frame-follower.js';
 import { ObjectFollower } from '../../follow/object-follower.js';
-import { StackTable } from '../../follow/stack-table.js';
 import type { Losses, Reading, Recording, Sample, Unseen } from '../../recording.js';
-import { StackSites } from '../../site-frames.js';
+import { StackSites, StackTable } from '../../site-frames.js';
 import { LiveSymbols } from '../symbols.js';
 import { Commands, ofThreads, ownThreads } from './commands.js';
-import { affordable, Pacing, type ReadEvents, Spending } from './cost.js';
+import {
+  affordable,
+  type EventRates,
+  measureRates,
+  Pacing,
+  type ReadEvents,
+  Spending,
+} from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain, gapsOf, lostEvents } from './drain.js';
-import { cacheUse, eventFilter } from './filter.js';
-import { sizeBuffers, type TraceInstance } from './instance.js';
-import { KeptSettings, type TraceInstances } from './instances.js';
-import { type EventName, readAllocatedFrames, TracedEvents, type TracedType } from './kinds.js';
-import { type EventRates, measureRates } from './rate.js';
-import { InstanceReader } from './reader.js';
+import { findTracefs, sizeBuffers, type TraceInstance } from './instance.js';
+import { cacheUse, eventFilter, KeptSettings, removeOrphans, TraceInstances } from './instances.js';
 import {
   ALL,
+  type EventName,
   MOST_ONE_IN,
   narrowed,
   PAGE_LOW_BIT,
+  readAllocatedFrames,
   SLAB_LOW_BIT,
   sampleOf,
+  TracedEvents,
+  type TracedType,
   type TraceOrder,
-} from './trace-order.js';
+} from './kinds.js';
+import { InstanceReader } from './reader.js';
 
 /** One recording: two instances, their readers, and the follower. */
 export class TraceSession {
@@ -300,4 +308,30 @@ function clockOf(instance: TraceInstance): {
   const origin = instance.now;
   const middle = (before + process.hrtime.bigint()) / 2n;
   return { origin, now: () => Number(process.hrtime.bigint() - middle) };
+}
+
+/**
+ * Records allocations and frees through private tracefs instances, which are removed in any case.
+ *
+ * @throws {TraceError} `trace-no-root`, `trace-not-mounted`, `trace-locked-down`, `trace-unsupported`,
+ * `trace-over-budget`, `trace-failed`
+ */
+export async function recordTraced(order: TraceOrder): Promise<Recording> {
+  const { type } = order;
+  if (type === 'vmalloc')
+    throw new TraceError('trace-unsupported', 'vmalloc areas have no trace events', {
+      next: 'Use --method vmallocinfo',
+    });
+  const root = findTracefs();
+  const removed = removeOrphans(root);
+  const instances = new TraceInstances(root);
+  let recording: Recording;
+  try {
+    recording = await new TraceSession(order, type, instances).run();
+  } finally {
+    instances.removeAll();
+  }
+  const { left } = instances;
+  const tracing = recording.tracing && { ...recording.tracing, orphans: removed, left };
+  return { ...recording, ...(tracing ? { tracing } : {}) };
 }

@@ -2,11 +2,12 @@ import { deflateSync, inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../../../src/base/errors.js';
 import {
+  type ByteRange,
   keptBytesNotes,
   keptBytesOf,
+  VarintWriter,
   withKeptBytes,
 } from '../../../../src/kernel/native/image/kept-bytes.js';
-import { type ByteRange, VarintWriter } from '../../../../src/kernel/native/image/kept-ranges.js';
 import type { Note } from '../../../../src/kernel/native/image/notes.js';
 
 const [{ name, type }] = keptBytesNotes(4096, [[0, []]]) as [Note];

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KernelError, ReadError } from '../../../../src/base/errors.js';
-import type { AddressEncoding } from '../../../../src/kernel/native/kallsyms/addresses.js';
 import { Kallsyms } from '../../../../src/kernel/native/kallsyms/kallsyms.js';
+import type { AddressEncoding } from '../../../../src/kernel/native/kallsyms/tables.js';
 import { type KernelSymbol, onlyAddress } from '../../../../src/kernel/native/symbols.js';
 import { locateKallsyms } from '../../../../src/kernel/native/symbols-source.js';
 import { Vmcoreinfo } from '../../../../src/kernel/native/vmcoreinfo.js';

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { affordable, filteredShare, shareOf } from '../../../../src/leaks/record/tracefs/cost.js';
-import type { EventRates } from '../../../../src/leaks/record/tracefs/rate.js';
+import {
+  affordable,
+  type EventRates,
+  filteredShare,
+  shareOf,
+} from '../../../../src/leaks/record/tracefs/cost.js';
 
 const LOW_BIT = 3;
 

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { z } from 'zod';
-import { StackTable } from '../../../../src/leaks/follow/stack-table.js';
 import type { StreamPlan } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
 import { type Decoder, decoderOf, EVENTS } from '../../../../src/leaks/record/tracefs/kinds.js';
 import { parseEventFormat, parsePageLayout } from '../../../../src/leaks/record/tracefs/page.js';
+import { StackTable } from '../../../../src/leaks/site-frames.js';
 
 export const KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
 

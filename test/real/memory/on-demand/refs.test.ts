@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { bootGuest } from '../../../../scripts/lab-parts/guest.mjs';
 import { findReferences } from '../../../../src/account/references/references.js';
-import { TargetFinder } from '../../../../src/account/references/targets.js';
+import { TargetFinder } from '../../../../src/account/references/search.js';
 import { AddressIdentifier } from '../../../../src/account/whatis.js';
 import { unreachableSchema } from '../../../../src/answers/memory/unreachable/schema.js';
 import { openNative } from '../../../../src/kernel/native/open.js';

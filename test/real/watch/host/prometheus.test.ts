@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { watchMetrics } from '../../../../src/answers/watch/render.js';
 import { watchSampleJson } from '../../../../src/answers/watch/sample.js';
-import { formatJson } from '../../../../src/base/json.js';
+import { formatJson } from '../../../../src/base/util.js';
 import { watchedFor } from '../../../answers/watch/watched.js';
 import { RHYTHMS, week } from '../../../growth/watch/made-up-weeks.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';

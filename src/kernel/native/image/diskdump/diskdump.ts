@@ -17,11 +17,15 @@ import {
   requireMachine,
   vmcoreinfoOf,
 } from '../notes.js';
-import { codecOf, DESCRIPTOR_BYTES, readDescriptor } from './descriptor.js';
-import { type Extent, isKdumpCompressed } from './header.js';
+import {
+  codecOf,
+  DESCRIPTOR_BYTES,
+  type Extent,
+  isKdumpCompressed,
+  readDescriptor,
+} from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
-import { openParts, type Part } from './parts.js';
-import { compressionOf, describe, noteState } from './state.js';
+import { compressionOf, describe, noteState, openParts, type Part } from './parts.js';
 
 /** "kdump compressed", as makedumpfile and QEMU write it; the parts of a split dump are opened together. */
 export const diskdump: ImageFormat = {

@@ -2,7 +2,7 @@ import { brotliCompressSync, constants, crc32 } from 'node:zlib';
 import { KernelError } from '../../../../base/errors.js';
 import { bytesOf, viewOf } from '../../../bytes.js';
 import type { PhysicalRange } from '../image.js';
-import { VarintReader, VarintWriter } from '../kept-ranges.js';
+import { VarintReader, VarintWriter } from '../kept-bytes.js';
 import type { Note } from '../notes.js';
 
 /** Owner name of kdump-mem's notes: crash and makedumpfile skip unknown types. */

@@ -1,7 +1,7 @@
 import { KernelError } from '../../../../base/errors.js';
-import { hex } from '../../../../base/hex.js';
+import { hex } from '../../../../base/util.js';
 import type { ByteWindow } from '../../../bytes.js';
-import type { FileRange } from '../../../physical-memory.js';
+import type { FileRange } from '../../../kernel.js';
 import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache } from '../cache.js';
 import type { ImageFacts, ImageFormat, MemoryImage, VirtualRange } from '../image.js';
@@ -13,8 +13,8 @@ import {
   PT_NOTE,
   programHeaders,
   readElfHeader,
+  SegmentTable,
 } from './header.js';
-import { SegmentTable } from './segment-table.js';
 import { SegmentMemory } from './segments.js';
 
 /**

@@ -1,12 +1,11 @@
 import { KernelError, ReadError } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf } from '../../../bytes.js';
-import type { FileRange } from '../../../physical-memory.js';
+import type { FileRange } from '../../../kernel.js';
 import { ascending, numberKeys } from '../../symbols.js';
 import { type ByteSource, checkLength } from '../byte-source.js';
-import { type BlockCache, CHUNK } from '../cache.js';
+import { type BlockCache, CHUNK, CHUNKS_PER_LINE, LineCache, offsetInLine } from '../cache.js';
 import { joined, lastAtOrBelow, type PhysicalRange, type VirtualRange } from '../image.js';
-import { CHUNKS_PER_LINE, LineCache, offsetInLine } from '../lines.js';
-import { type SegmentTable, VirtualSegments } from './segment-table.js';
+import { type SegmentTable, VirtualSegments } from './header.js';
 
 /**
  * Memory in segments of a file, by physical and by virtual address, in chunks through a cache. Segments may

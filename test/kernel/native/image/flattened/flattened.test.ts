@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ByteSource } from '../../../../../src/kernel/native/image/byte-source.js';
-import { FlattenedSource } from '../../../../../src/kernel/native/image/flattened/flattened.js';
-import { readRuns } from '../../../../../src/kernel/native/image/flattened/runs.js';
+import {
+  FlattenedSource,
+  readRuns,
+} from '../../../../../src/kernel/native/image/flattened/flattened.js';
 import { openImage } from '../../../../../src/kernel/native/image/open.js';
 import { diskdumpExtents } from '../../../../support/dump/diskdump.js';
 import { writeElf } from '../../../../support/dump/elf.js';

@@ -1,0 +1,56 @@
+/** Formats an address, or another word, as the kernel's own tools and the JSON contract do. */
+export function hex(value: bigint | number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/**
+ * Formats JSON in ASCII only, so that no name in it can control a terminal.
+ *
+ * @param indent blanks per level; none: on one line
+ */
+export function formatJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** Groups items by key, in the order of each key's first item. */
+export function grouped<Key, Item>(
+  items: Iterable<Item>,
+  keyOf: (item: Item) => Key,
+): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const known = groups.get(key);
+    if (known) known.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}
+
+/** Returns a function that creates a value on the first call and caches it, or the error thrown. */
+export function once<T>(make: () => T): () => T {
+  let result: { readonly value: T } | { readonly error: unknown } | undefined;
+  return () => {
+    if (!result)
+      try {
+        result = { value: make() };
+      } catch (error) {
+        result = { error };
+      }
+    if ('error' in result) throw result.error;
+    return result.value;
+  };
+}
+
+/** Error text for a missing file; Node replaces bytes of names that are not UTF-8 by U+FFFD. */
+export function missingFile(path: string): string {
+  return path.includes('\ufffd')
+    ? `${path}: not found (the name is not valid UTF-8)`
+    : `${path}: not found`;
+}
+
+/** A deeply read-only version of a type. */
+export type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;

@@ -1,0 +1,185 @@
+import { isHostError } from '../../base/errors.js';
+import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
+import {
+  kindOfMapping,
+  MAPPING_SIZES,
+  type Mapping,
+  type MappingSizes,
+} from '../../records/mappings.js';
+import type { ProcessMemoryRecord } from '../../records/processes.js';
+import type { HostSource } from '../host-source.js';
+import { sumSmaps } from './memory.js';
+import { optionalText } from './process.js';
+import { readProcess, type WithoutMemory } from './process-memory.js';
+
+/** A process of a host and its mappings, from a single read of /proc/PID/smaps. */
+export interface MappedProcess {
+  readonly process: ProcessMemoryRecord;
+  readonly mappings: readonly Mapping[];
+}
+
+/** @throws {HostError} `denied`: permission denied; `blocked` */
+export async function readMappings(
+  source: HostSource,
+  pid: number,
+): Promise<MappedProcess | WithoutMemory> {
+  let text = '';
+  const process = await readProcess(source, pid, async (_, folder) => {
+    text = await source.readSlowText(`${folder}/smaps`);
+    return sumSmaps(text);
+  });
+  if (typeof process === 'string') return process;
+  // The process exited between reads of its status and its mappings.
+  if (process.sums === null) return 'gone';
+  // Device numbers are the same in every mount namespace: another namespace knows most of them.
+  const mounts = fileSystemsOf(
+    optionalText(source, `/proc/${pid}/mountinfo`) || optionalText(source, '/proc/self/mountinfo'),
+  );
+  return { process, mappings: parseSmaps(text, mounts) };
+}
+
+/**
+ * Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c): a name may
+ * contain anything except a newline, such as a carriage return.
+ */
+const HEADER =
+  /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/s;
+
+const FIELD = /^(\w{1,24}):\s+(\d{1,15}) kB$/;
+
+const SIZE_NAMES = new Map<string, keyof MappingSizes>(
+  Object.entries(MAPPING_SIZES).map(([size, name]) => [name, size as keyof MappingSizes]),
+);
+
+const UNKNOWN = Object.fromEntries(
+  Object.keys(MAPPING_SIZES).map((name) => [name, null]),
+) as Readonly<Record<keyof MappingSizes, null>>;
+
+/**
+ * Parses the mappings in /proc/PID/smaps.
+ *
+ * @param mounts types of mounted file systems, by `major:minor`
+ */
+export function parseSmaps(text: string, mounts: ReadonlyMap<string, string>): Mapping[] {
+  const mappings: Mapping[] = [];
+  let [header, flags]: [RegExpExecArray | null, readonly string[]] = [null, []];
+  let sizes: Record<keyof MappingSizes, number | null> = { ...UNKNOWN };
+  const end = () => {
+    if (header) mappings.push({ ...placed(header, flags, mounts), ...sizes });
+    [sizes, flags] = [{ ...UNKNOWN }, []];
+  };
+  for (const line of text.split('\n')) {
+    const begins = HEADER.exec(line);
+    if (begins) {
+      end();
+      header = begins;
+    } else if (line.startsWith('VmFlags:')) flags = line.slice(8).trim().split(' ');
+    else {
+      const [, name = '', kilobytes] = FIELD.exec(line) ?? [];
+      const size = SIZE_NAMES.get(name);
+      if (size !== undefined) sizes[size] = Number(kilobytes) * 1024;
+    }
+  }
+  end();
+  return mappings;
+}
+
+function placed(
+  header: RegExpExecArray,
+  flags: readonly string[],
+  mounts: ReadonlyMap<string, string>,
+): Pick<Mapping, 'start' | 'end' | 'permissions' | 'offset' | 'name' | 'kind'> {
+  const [, start, end, permissions = '', offset, major = '', minor = '', name = ''] = header;
+  const device = `${Number.parseInt(major, 16)}:${Number.parseInt(minor, 16)}`;
+  return {
+    start: BigInt(`0x${start}`),
+    end: BigInt(`0x${end}`),
+    permissions,
+    offset: BigInt(`0x${offset}`),
+    name,
+    kind: kindOfMapping(name, {
+      hugetlb: flags.includes('ht'),
+      device: flags.includes('io') || flags.includes('pf'),
+      fsType: mounts.get(device),
+    }),
+  };
+}
+
+/** File system types by `major:minor`, from /proc/PID/mountinfo (Documentation/filesystems/proc.rst, 3.5). */
+export function fileSystemsOf(text: string): Map<string, string> {
+  const types = new Map<string, string>();
+  for (const line of text.split('\n')) {
+    const device = /^\d+ \d+ (\d+:\d+) /.exec(line)?.[1];
+    const type = / - (\S+) /.exec(line)?.[1];
+    if (device !== undefined && type !== undefined) types.set(device, type);
+  }
+  return types;
+}
+
+/** Which line of fdinfo counts an item. */
+const ITEMS: Partial<Record<DescriptorKind, RegExp>> = {
+  epoll: /^tfd:/gm,
+  inotify: /^inotify wd:/gm,
+};
+
+/**
+ * Reads the descriptors of a process: its links, and fdinfo of kinds that report memory or items. No
+ * file is opened or asked for its size, except memfds, so that an unresponsive file system cannot block.
+ *
+ * @throws {HostError} `gone`, `denied`
+ */
+export function readDescriptors(source: HostSource, pid: number): Descriptors {
+  const directory = `/proc/${pid}/fd`;
+  const groups = new DescriptorGroups();
+  let unreadable = 0;
+  for (const fd of source.list(directory)) {
+    try {
+      const link = source.readLink(`${directory}/${fd}`);
+      const { kind, group } = groups.add(link);
+      readDetails(source, { pid, fd, kind, link }, group);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code !== 'gone') unreadable++;
+    }
+  }
+  const limit = /^Max open files +(\d{1,15}) /m.exec(
+    optionalText(source, `/proc/${pid}/limits`),
+  )?.[1];
+  return {
+    pid,
+    comm: optionalText(source, `/proc/${pid}/comm`).trimEnd() || null,
+    count: groups.count + unreadable,
+    limit: limit === undefined ? null : Number(limit),
+    groups: groups.list(),
+    unreadable,
+  };
+}
+
+interface Opened {
+  readonly pid: number;
+  readonly fd: string;
+  readonly kind: DescriptorKind;
+  readonly link: string;
+}
+
+function readDetails(
+  source: HostSource,
+  { pid, fd, kind, link }: Opened,
+  group: ReturnType<DescriptorGroups['add']>['group'],
+): void {
+  const path = `/proc/${pid}/fd/${fd}`;
+  const info = () => source.readText(`/proc/${pid}/fdinfo/${fd}`);
+  const figure = (text: string, name: string) =>
+    Number(new RegExp(`^${name}:\\s*(\\d{1,15})$`, 'm').exec(text)?.[1] ?? Number.NaN);
+  const items = ITEMS[kind];
+  if (items) group.items += info().match(items)?.length ?? 0;
+  if (kind === 'memfd' && source.file) {
+    const { device, inode, bytes } = source.file(path);
+    group.bytes.set(`${device}:${inode}`, bytes);
+  } else if (kind === 'dma-buf' || link === 'anon_inode:bpf-map') {
+    const text = info();
+    const bytes = figure(text, kind === 'bpf' ? 'memlock' : 'size');
+    const id = kind === 'bpf' ? figure(text, 'map_id') : figure(text, 'ino');
+    if (!Number.isNaN(bytes)) group.bytes.set(Number.isNaN(id) ? fd : `${id}`, bytes);
+  }
+}

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { MemorySamples } from '../../../src/account/memory/tree.js';
+import { memoryJson } from '../../../src/answers/memory/json.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { watchBlock } from '../../../src/answers/memory/text.js';
+import { answerOf } from '../../answers/memory/answer.js';
+
+const PAGE = 4096;
+const at = new Date(0);
+
+test('each sample is compared with the first and the one before', () => {
+  const samples = new MemorySamples();
+  const pages = [10, 30, 25].map((vmalloc) => answerOf({ vmalloc, 'free-buddy': 100 - vmalloc }));
+  const seen = pages.map((answer) => samples.next(answer, at));
+  const of = (index: number, name: string) =>
+    seen[index]?.changes.find(({ category }) => category === name);
+  expect(of(0, 'vmalloc')).toMatchObject({ sinceFirst: null, sinceLast: null });
+  expect(of(1, 'vmalloc')).toMatchObject({ sinceFirst: 20 * PAGE, sinceLast: 20 * PAGE });
+  expect(of(2, 'vmalloc')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
+  expect(of(2, 'kernel')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });
+  expect(of(2, 'free-buddy')).toMatchObject({ sinceFirst: -15 * PAGE, sinceLast: 5 * PAGE });
+  expect(of(2, 'memory')).toMatchObject({ sinceFirst: 0, sinceLast: 0 });
+  expect(samples.count).toBe(3);
+  const [, , third] = pages;
+  if (!third || !seen[2]) throw new Error('three samples');
+  const json = memoryJson({ ...third, sample: seen[2] });
+  expect(memorySchema.parse(json)).toEqual(json);
+  const text = watchBlock(third, seen[2], null);
+  expect(text).toMatch(/^sample 3, 1970-01-01T00:00:00Z\n400 KiB: /);
+  expect(text).toMatch(/^ {2}vmalloc +100 KiB +-20\.0 KiB +\+60\.0 KiB +25 %/m);
+  expect(text.endsWith('\n')).toBe(true);
+});

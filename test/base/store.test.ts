@@ -1,0 +1,273 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { StoreError } from '../../src/base/errors.js';
+import { LineStore, lockStore, storeFiles } from '../../src/base/store.js';
+
+const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-store-'));
+afterEach(() => vi.restoreAllMocks());
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+let files = 0;
+const newFile = () => join(folder, `store-${++files}`);
+const text = (file: string) => fs.readFileSync(file, 'utf8');
+const ROOMY = { rotate: 1e6, keep: 2 };
+
+/** @returns the code of the error that it throws */
+function codeOf(step: () => void): string {
+  try {
+    step();
+  } catch (error) {
+    if (error instanceof StoreError) return error.code;
+    throw error;
+  }
+  return 'none';
+}
+
+test('lines are appended at the end of the file; only its owner can read it', () => {
+  const file = newFile();
+  const store = new LineStore(file, ROOMY);
+  store.append('a');
+  store.append('b');
+  store.close();
+  new LineStore(file, ROOMY).append('c');
+  expect(text(file)).toBe('a\nb\nc\n');
+  expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test('a line that was torn stays as it is, and the next begins behind it', () => {
+  const file = newFile();
+  fs.writeFileSync(file, 'whole\n{"to', { mode: 0o600 });
+  const store = new LineStore(file, ROOMY);
+  store.append('next');
+  store.append('more');
+  expect(text(file)).toBe('whole\n{"to\nnext\nmore\n');
+});
+
+describe('rotation', () => {
+  test('killed between two renames it loses nothing, and goes on', () => {
+    const file = newFile();
+    const store = new LineStore(file, { rotate: 20, keep: 3 });
+    for (const line of ['first', 'second', 'third']) store.append(line.padEnd(15));
+    // FILE.1 has become FILE.2, and FILE nothing yet.
+    fs.renameSync(`${file}.2`, `${file}.3`);
+    fs.renameSync(`${file}.1`, `${file}.2`);
+    expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, file]);
+    const again = new LineStore(file, { rotate: 20, keep: 3 });
+    again.append('fourth'.padEnd(15));
+    const words = () => storeFiles(file).map((name) => text(name).trim());
+    expect(words()).toEqual(['first', 'second', 'third', 'fourth']);
+    again.append('fifth'.padEnd(15));
+    expect(words()).toEqual(['second', 'third', 'fourth', 'fifth']);
+  });
+
+  test('sizes and number of files are bounded, whatever is stored', () => {
+    const file = newFile();
+    const store = new LineStore(file, { rotate: 100, keep: 3 });
+    for (let at = 0; at < 200; at++) {
+      store.append(`line ${at}`.padEnd(20));
+      const there = storeFiles(file);
+      expect(there.length).toBeLessThanOrEqual(4);
+      for (const name of there) expect(fs.statSync(name).size).toBeLessThanOrEqual(100);
+    }
+    expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, `${file}.1`, file]);
+    const lines = storeFiles(file).flatMap((name) => text(name).trim().split('\n'));
+    const numbers = lines.map((line) => Number(line.trim().split(' ')[1]));
+    expect(numbers.at(-1)).toBe(199);
+    expect(numbers).toEqual(numbers.map((_, at) => (numbers[0] ?? 0) + at));
+    expect(numbers.length).toBeGreaterThanOrEqual(13);
+  });
+
+  test('a smaller limit removes files', () => {
+    const file = newFile();
+    for (const age of ['', '.1', '.2', '.3', '.4'])
+      fs.writeFileSync(file + age, `${age}\n`, { mode: 0o600 });
+    new LineStore(file, { rotate: 2, keep: 2 }).append('new');
+    expect(storeFiles(file).map(text)).toEqual(['.1\n', '\n', 'new\n']);
+  });
+
+  test('a single longer line is stored completely', () => {
+    const file = newFile();
+    const store = new LineStore(file, { rotate: 10, keep: 1 });
+    store.append('x'.repeat(50));
+    expect(text(file)).toBe(`${'x'.repeat(50)}\n`);
+  });
+});
+
+describe('errors', () => {
+  test('a line truncated by a full disk is removed, and the next is complete', () => {
+    const file = newFile();
+    const store = new LineStore(file, ROOMY);
+    store.append('first');
+    const write = fs.writeSync.bind(fs);
+    const full = vi
+      .spyOn(fs, 'writeSync')
+      .mockImplementationOnce(((fd: number, bytes: Buffer) =>
+        write(fd, bytes, 0, 3)) as typeof fs.writeSync);
+    full.mockImplementationOnce(() => {
+      throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
+    });
+    expect(codeOf(() => store.append('second'))).toBe('cannot-write');
+    expect(text(file)).toBe('first\n');
+    store.append('third');
+    expect(text(file)).toBe('first\nthird\n');
+  });
+
+  test('lines of another program are detected, and not mixed', () => {
+    const file = newFile();
+    const store = new LineStore(file, ROOMY);
+    store.append('ours');
+    fs.appendFileSync(file, 'theirs');
+    expect(codeOf(() => store.append('lost'))).toBe('other-writer');
+    store.append('ours again');
+    expect(text(file)).toBe('ours\ntheirs\nours again\n');
+  });
+
+  test('where the file was moved away a new one is begun', () => {
+    const file = newFile();
+    const store = new LineStore(file, ROOMY);
+    store.append('old');
+    fs.renameSync(file, `${file}.moved`);
+    store.append('new');
+    expect([text(`${file}.moved`), text(file)]).toEqual(['old\n', 'new\n']);
+  });
+
+  test('a path that is not a file, or in no folder, is rejected', () => {
+    expect(codeOf(() => new LineStore('/dev/null', ROOMY))).toBe('cannot-write');
+    expect(codeOf(() => new LineStore(folder, ROOMY))).toBe('cannot-write');
+    expect(codeOf(() => new LineStore(join(folder, 'none', 'x'), ROOMY))).toBe('cannot-write');
+  });
+});
+
+describe('the store is a file of its owner alone', () => {
+  const refusal = (file: string) => {
+    try {
+      new LineStore(file, ROOMY);
+    } catch (error) {
+      return error instanceof StoreError ? error.message : '';
+    }
+    return null;
+  };
+
+  test('a symbolic link is not followed, and no target of it is made', () => {
+    const [target, link, dangling] = [newFile(), newFile(), newFile()];
+    fs.writeFileSync(target, '', { mode: 0o600 });
+    fs.symlinkSync(target, link);
+    expect(refusal(link)).toContain('ELOOP');
+    fs.symlinkSync(`${dangling}-target`, dangling);
+    expect(refusal(dangling)).toContain('ELOOP');
+    expect(fs.existsSync(`${dangling}-target`)).toBe(false);
+  });
+
+  test('a symlink that replaces it later is not followed either', () => {
+    const [file, target] = [newFile(), newFile()];
+    const store = new LineStore(file, ROOMY);
+    store.append('ours');
+    fs.writeFileSync(target, '', { mode: 0o600 });
+    fs.rmSync(file);
+    fs.symlinkSync(target, file);
+    expect(codeOf(() => store.append('not theirs'))).toBe('cannot-write');
+    expect(text(target)).toBe('');
+  });
+
+  test.each([0o644, 0o620, 0o601])('mode %o is refused, and stays', (mode) => {
+    const file = newFile();
+    fs.writeFileSync(file, '');
+    fs.chmodSync(file, mode);
+    expect(refusal(file)).toContain(`mode ${mode.toString(8)}`);
+    expect(fs.statSync(file).mode & 0o777).toBe(mode);
+  });
+
+  test('a file with two names is refused', () => {
+    const file = newFile();
+    fs.writeFileSync(file, '', { mode: 0o600 });
+    fs.linkSync(file, `${file}-other`);
+    expect(refusal(file)).toContain('hard link');
+  });
+
+  test('a fifo is refused at once', () => {
+    const file = newFile();
+    execFileSync('mkfifo', ['-m', '600', file]);
+    expect(refusal(file)).toContain('not a regular file');
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('that of another user is refused (needs root)', () => {
+    const file = newFile();
+    fs.writeFileSync(file, '', { mode: 0o600 });
+    fs.chownSync(file, 65_534, 65_534);
+    expect(refusal(file)).toContain('uid 65534');
+  });
+});
+
+describe('the lock', () => {
+  const lockOf = (file: string) => join(folder, `.${basename(file)}.lock`);
+
+  test('one alone has it, by whatever path, until it releases it', async () => {
+    const file = newFile();
+    const linkedFolder = `${folder}.link`;
+    fs.symlinkSync(folder, linkedFolder);
+    const unlock = await lockStore(file);
+    await expect(lockStore(join(linkedFolder, basename(file)))).rejects.toMatchObject({
+      code: 'locked',
+    });
+    fs.rmSync(linkedFolder);
+    await expect(lockStore(join(folder, '.', basename(file)))).rejects.toThrow(file);
+    unlock();
+    expect(fs.existsSync(lockOf(file))).toBe(false);
+    (await lockStore(file))();
+  });
+
+  test('of many at a time one gets it, also where a killed process left one', async () => {
+    const file = newFile();
+    const script = `require('node:net').createServer().listen('${lockOf(file)}', () =>
+      process.kill(process.pid, 'SIGKILL'))`;
+    spawnSync(process.execPath, ['-e', script]);
+    expect(fs.lstatSync(lockOf(file)).isSocket()).toBe(true);
+    const all = await Promise.allSettled(Array.from({ length: 8 }, () => lockStore(file)));
+    const got = all.filter(({ status }) => status === 'fulfilled');
+    expect(got).toHaveLength(1);
+    for (const each of all) if (each.status === 'fulfilled') each.value();
+    expect(fs.readdirSync(folder).filter((name) => name.includes('.lock'))).toEqual([]);
+  });
+
+  test('its path may be as long as a path', async () => {
+    const deep = join(folder, 'x'.repeat(200));
+    fs.mkdirSync(deep);
+    (await lockStore(join(deep, 'store')))();
+  });
+
+  test('a name that another user bound does not keep us from it', async () => {
+    const file = newFile();
+    const { dev, ino } = fs.statSync(folder);
+    const name = createHash('sha256')
+      .update(`${dev} ${ino} ${basename(file)}`)
+      .digest('hex');
+    const server = createServer().listen({ path: `\0kdump-mem-${name}` });
+    await once(server, 'listening');
+    (await lockStore(file))();
+    server.close();
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)(
+    'nor does a lock that another user made (needs root)',
+    async () => {
+      const file = newFile();
+      const server = createServer().listen({ path: lockOf(file) });
+      await once(server, 'listening');
+      fs.chownSync(lockOf(file), 65_534, 65_534);
+      (await lockStore(file))();
+      server.close();
+    },
+  );
+
+  test('a missing folder is reported', async () => {
+    await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({
+      code: 'cannot-write',
+    });
+  });
+});

@@ -1,0 +1,217 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { hostProcess } from '../../../src/account/processes/host.js';
+import type { ProcessFdsJson } from '../../../src/answers/process/schema.js';
+import {
+  fileSystemsOf,
+  parseSmaps,
+  readDescriptors,
+  readMappings,
+} from '../../../src/host/proc/process-files.js';
+import { kdumpMem } from '../../support/cli.js';
+import { madeSource } from '../../support/made-host.js';
+import { FakeHost } from '../fake-host.js';
+
+const mapping = (header: string, flags = 'rd wr mr mw me ac') =>
+  [
+    header,
+    'Size:               1000 kB',
+    'Rss:                 100 kB',
+    'Pss:                  60 kB',
+    'Shared_Clean:         48 kB',
+    'Shared_Dirty:          4 kB',
+    'Private_Clean:         8 kB',
+    'Private_Dirty:        40 kB',
+    `VmFlags: ${flags}`,
+    '',
+  ].join('\n');
+
+const MOUNTS = fileSystemsOf(
+  [
+    '22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw',
+    '25 22 0:24 / /run rw,nosuid shared:2 - tmpfs tmpfs rw',
+  ].join('\n'),
+);
+const parsed = (...texts: string[]) => parseSmaps(texts.join(''), MOUNTS);
+
+describe('mappings in /proc/PID/smaps', () => {
+  test('one is reported with the values of its lines; missing values are unknown', () => {
+    expect(
+      parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so')),
+    ).toEqual([
+      expect.objectContaining({
+        start: 0x7f00a000n,
+        end: 0x7f104000n,
+        permissions: 'r-xp',
+        offset: 0x2000n,
+        name: '/usr/lib/a b (x).so',
+        kind: 'file',
+        rss: 102_400,
+        pss: 61_440,
+        privateDirty: 40_960,
+        sharedClean: 49_152,
+        swap: null,
+        locked: null,
+      }),
+    ]);
+  });
+
+  test.each([
+    ['a file of a disk', '08:01 131 /srv/x', 'rd', 'file'],
+    ['a file of tmpfs', '00:18 7 /run/x', 'rd', 'shmem'],
+    ['memfd', '00:01 7 /memfd:x (deleted)', 'rd', 'memfd'],
+    ['a file of a disk that is called as memfd', '08:01 7 /memfd:x (deleted)', 'rd', 'file'],
+    ['System V', '00:01 7 /SYSV00000000 (deleted)', 'rd', 'sysv'],
+    ['shared with children', '00:01 7 /dev/zero (deleted)', 'rd', 'shared-anonymous'],
+    ['hugetlb', '00:0f 7 /anon_hugepage (deleted)', 'rd ht', 'hugetlb'],
+    ['a device', '00:05 7 /dev/dri/card0', 'rd io', 'device'],
+    ['nothing', '00:00 0', 'rd', 'anonymous'],
+    ['a name that was given', '00:00 0 [anon:/memfd:x]', 'rd', 'anonymous'],
+    ['the vdso', '00:00 0 [vdso]', 'rd', 'vdso'],
+    ['a ring', '00:0e 7 anon_inode:[io_uring]', 'rd', 'kernel'],
+  ])('%s is of its kind', (_what, rest, flags, kind) => {
+    expect(parsed(mapping(`1000-2000 rw-s 00000000 ${rest}`, flags))[0]?.kind).toBe(kind);
+  });
+
+  test('a name that looks like a field is not one', () => {
+    const [one, ...others] = parsed(mapping('1000-2000 rw-p 00000000 08:01 1 /x\\012Rss: 9 kB'));
+    expect(one?.name).toBe('/x\\012Rss: 9 kB');
+    expect(one?.rss).toBe(102_400);
+    expect(others).toEqual([]);
+  });
+
+  test.each(['\r', '\u2028', '\u2029'])('%j in a name ends no line', (end) => {
+    const [anonymous, file] = parsed(
+      mapping('1000-2000 rw-p 00000000 00:00 0').replace('100 kB', '900 kB'),
+      mapping(`3000-4000 r--p 00000000 08:01 1 /x${end}y`),
+    );
+    expect(anonymous).toMatchObject({ rss: 921_600, name: '' });
+    expect(file).toMatchObject({ rss: 102_400, name: `/x${end}y`, kind: 'file' });
+  });
+
+  test('lines of no known form make an incomplete answer', async () => {
+    const good = mapping('1000-2000 rw-p 00000000 00:00 0');
+    const answerOf = async (text: string) => {
+      const host = new FakeHost();
+      host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
+      host.files.set('/proc/7/status', 'Name:\tx\nThreads:\t1\nVmRSS:\t 100 kB\n');
+      host.files.set('/proc/7/smaps', text);
+      const found = await readMappings(host, 7);
+      if (typeof found === 'string') throw new Error(found);
+      return hostProcess(found.process, found.mappings);
+    };
+    expect(await answerOf(good)).toMatchObject({ complete: true, warnings: [] });
+    const strange = mapping('3000-4000 rw-p 00000000 0000 0 what');
+    for (const text of [good + strange, `${good}Rss: 1 kB\n`]) {
+      const { complete, warnings } = await answerOf(text);
+      expect(complete).toBe(false);
+      expect(warnings[0]?.message).toMatch(/^unsupported or malformed smaps: rss/);
+    }
+  });
+
+  test('of a process that ends between its status and its mappings there is nothing', async () => {
+    const host = new FakeHost();
+    host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
+    host.files.set(
+      '/proc/7/status',
+      'Name:\tx\nUid:\t0\t0\t0\t0\nVmRSS:\t     104 kB\nThreads:\t1\n',
+    );
+    host.files.set('/proc/7/smaps', '');
+    expect(await readMappings(host, 7)).toBe('gone');
+    host.files.set('/proc/7/smaps', mapping('1000-2000 rw-p 00000000 00:00 0'));
+    expect(await readMappings(host, 7)).toMatchObject({ mappings: [{ kind: 'anonymous' }] });
+    expect(await readMappings(host, 8)).toBe('gone');
+  });
+});
+
+const fds = (links: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(links).map(([fd, link]) => [`/proc/7/fd/${fd}`, link]));
+
+test('descriptors by kind, each object’s bytes once, watches counted', () => {
+  const links = fds({
+    0: '/dev/null',
+    1: '/var/log/x.log (deleted)',
+    2: '/var/log/x.log (deleted)',
+    3: 'socket:[77]',
+    4: 'pipe:[78]',
+    5: 'anon_inode:[eventpoll]',
+    6: 'anon_inode:inotify',
+    7: 'anon_inode:bpf-map',
+    8: 'anon_inode:bpf-map',
+    9: '/dmabuf:frame',
+    10: 'anon_inode:[new-kind]',
+    11: '/etc/passwd',
+  });
+  const files = {
+    '/proc/7/comm': 'app\n',
+    '/proc/7/limits': 'Max open files            1024     4096     files\n',
+    '/proc/7/fdinfo/5': 'pos:\t0\ntfd:  3 events: 19\ntfd:  4 events: 19\n',
+    '/proc/7/fdinfo/6': 'inotify wd:1 ino:2\n',
+    '/proc/7/fdinfo/7': 'map_type:\t1\nmemlock:\t8192\nmap_id:\t5\n',
+    '/proc/7/fdinfo/8': 'map_type:\t1\nmemlock:\t8192\nmap_id:\t5\n',
+    '/proc/7/fdinfo/9': 'size:\t65536\ncount:\t2\n',
+  };
+  const found = readDescriptors(madeSource({ files, links }), 7);
+  expect(found).toMatchObject({ pid: 7, comm: 'app', count: 12, limit: 1024, unreadable: 0 });
+  const by = Object.fromEntries(found.groups.map(({ kind, ...rest }) => [kind, rest]));
+  expect(by).toMatchObject({
+    bpf: { count: 2, bytes: 8192 },
+    'deleted-file': { count: 2, names: [{ name: '/var/log/x.log (deleted)', count: 2 }] },
+    device: { count: 1, bytes: null, items: null },
+    epoll: { items: 2 },
+    inotify: { items: 1 },
+    'dma-buf': { bytes: 65_536 },
+    other: { names: [{ name: 'new-kind', count: 1 }] },
+    file: { count: 1 },
+  });
+  expect(found.groups.map(({ count }) => count)).toEqual(
+    found.groups.map(({ count }) => count).toSorted((a, b) => b - a),
+  );
+});
+
+test.skipIf(!existsSync('/proc/self/fdinfo'))(
+  'a real process: counts equal its links, a memfd has its bytes',
+  async () => {
+    const code = `my $n = 'held'; my $m = syscall 319, $n, 0; syscall 285, $m, 0, 0, 3 * 2**20;
+      my @k; for (1 .. 40) { pipe my $r, my $w; push @k, $r, $w } $| = 1; print "ready\\n"; sleep 60`;
+    const child = spawn('perl', ['-e', code]);
+    try {
+      await once(child.stdout, 'data');
+      const { stdout } = await kdumpMem(
+        'procs',
+        '--live',
+        '--pid',
+        `${child.pid}`,
+        '--fds',
+        '--json',
+      );
+      const answer = JSON.parse(stdout) as ProcessFdsJson;
+      const links = readdirSync(`/proc/${child.pid}/fd`).map((fd) =>
+        readlinkSync(`/proc/${child.pid}/fd/${fd}`),
+      );
+      expect(answer).toMatchObject({ count: links.length, comm: 'perl', complete: true });
+      const group = (kind: string) => answer.groups.find((one) => one.kind === kind);
+      expect(group('pipe')?.count).toBe(links.filter((link) => link.startsWith('pipe:')).length);
+      expect(group('memfd')).toMatchObject({ count: 1, bytes: 3 * 2 ** 20 });
+      const limit = /^Max open files +(\d+)/m.exec(
+        readFileSync(`/proc/${child.pid}/limits`, 'utf8'),
+      );
+      expect(answer.limit).toBe(Number(limit?.[1]));
+      const text = await kdumpMem('procs', '--live', '--pid', `${child.pid}`, '--fds');
+      expect(text.stdout).toMatch(/^pid \d+ \(perl\) has \d+ descriptors open/);
+      expect(text.stdout).toMatch(/^memfd +1 +3\.00 MiB +- +memfd:held \(1\)$/m);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  },
+);
+
+test('usage: it needs --pid, a process that exists, and no capture', async () => {
+  expect(await kdumpMem('procs', '--live', '--fds')).toMatchObject({ status: 2 });
+  const captured = await kdumpMem('procs', '--from', 'fixtures/host', '--pid', '1', '--fds');
+  expect(captured).toMatchObject({ status: 2, stdout: '' });
+  const gone = await kdumpMem('procs', '--live', '--pid', '4194303', '--fds');
+  expect(gone).toMatchObject({ status: 4, stdout: '' });
+});

@@ -1,0 +1,199 @@
+import { describe, expect, test } from 'vitest';
+import { MARK } from '../../../../src/kernel/kernel.js';
+import { type EntryFormat, walkUserTables } from '../../../../src/kernel/native/arch/arch.js';
+import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
+import { X86PageTables } from '../../../../src/kernel/native/arch/x86_64-page-tables.js';
+import { Arm64TableWriter, blockBytes } from '../../../support/arm64-page-tables.js';
+import { PageTableWriter, SparseMemory } from '../../../support/page-tables.js';
+
+const ROOT = 0x10_0000;
+const MIB2 = 0x20_0000;
+const GIB = 0x4000_0000;
+
+/** What a walk tells, in the order in which it does. */
+function told(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
+  const words: string[] = [];
+  walkUserTables(memory.image({}), format, root, {
+    table: () => true,
+    page: (page, pages, frame) => words.push(`${page}+${pages} → ${frame}`),
+    absent: (page, pages, type, offset) => words.push(`${page}+${pages} absent, ${type}:${offset}`),
+    missing: (page, pages, error) => words.push(`${page}+${pages} lost, ${error.code}`),
+  });
+  return words;
+}
+
+describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', (levels) => {
+  const made = () => {
+    const memory = new SparseMemory();
+    const writer = new PageTableWriter(memory, ROOT, levels);
+    const format = new X86PageTables(memory.image({}), ROOT, levels, 0n).userEntries;
+    /** Writes the entry of an address that only a table leads to. */
+    const entry = (address: bigint, value: bigint) => {
+      writer.map(address, 0);
+      const table = Math.max(...memory.pages.keys()) * 4096;
+      memory.writeWord(writer.entryAt(table, address, 1), value);
+    };
+    return { memory, writer, format, entry };
+  };
+
+  test('pages of all sizes are visited in address order', () => {
+    const { memory, writer, format } = made();
+    const high = (1n << (levels === 4 ? 47n : 56n)) - 0x1000n;
+    writer.map(high, 0x9000);
+    writer.map(0x40_0000n, 0x7_c000_0000, MIB2);
+    writer.map(0x1000n, 0x8000);
+    writer.map(BigInt(GIB), 0xf_c000_0000, GIB);
+    expect(told(memory, format)).toEqual([
+      '1+1 → 8',
+      `1024+512 → ${0x7_c000_0000 / 4096}`,
+      `${GIB / 4096}+${GIB / 4096} → ${0xf_c000_0000 / 4096}`,
+      `${Number(high / 4096n)}+1 → 9`,
+    ]);
+  });
+
+  test('the kernel’s half is left out', () => {
+    const { memory, writer, format } = made();
+    writer.map(levels === 4 ? 0xffff_8000_0000_0000n : 0xff00_0000_0000_0000n, 0x5000);
+    expect(told(memory, format)).toEqual([]);
+  });
+
+  test('an inaccessible page counts, by its inverted address', () => {
+    const { memory, format, entry } = made();
+    const inverted = ~0x1_2345_6000n & 0x000f_ffff_ffff_f000n;
+    entry(0x1000n, inverted | 0x100n);
+    expect(told(memory, format)).toEqual([`1+1 → ${0x12_3456}`]);
+  });
+
+  test('the zero page does not count, and what is swapped out is absent', () => {
+    const { memory, format, entry } = made();
+    entry(0x1000n, 0x5000n | 0x225n);
+    // As pte_to_swp_entry takes it apart: area 2, page 0x12345 of it.
+    entry(0x2000n, (2n << 59n) | ((~0x1_2345n & ((1n << 50n) - 1n)) << 9n));
+    expect(told(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
+  });
+
+  test('tables that form a loop are reported, and the walk ends', () => {
+    const { memory, format } = made();
+    for (let index = 0; index < 512; index++) memory.writeWord(ROOT + 8 * index, 0x10_0067n);
+    expect(() => told(memory, format)).toThrow('user page tables form a loop');
+  });
+
+  test('a missing table is reported with all pages that it may map', () => {
+    const { memory, writer, format } = made();
+    writer.map(0x1000n, 0x8000);
+    memory.pages.delete(Math.max(...memory.pages.keys()));
+    writer.map(BigInt(GIB), 0x9000);
+    expect(told(memory, format)).toEqual(['0+512 lost, absent', `${GIB / 4096}+1 → 9`]);
+  });
+});
+
+describe.each([
+  { page: 4096, bits: 39 },
+  { page: 4096, bits: 48 },
+  { page: 16_384, bits: 47 },
+  { page: 65_536, bits: 48 },
+] as const)('page tables of a process of arm64, pages of $page, $bits bits', (shape) => {
+  test('pages and blocks are visited; the zero page and swapped-out pages are not', () => {
+    const memory = new SparseMemory();
+    const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
+    const tables = new Arm64PageTables(memory.image({}), 0x4010_0000, {
+      pageShift: Math.log2(shape.page),
+      tableBits: shape.bits,
+      addressBits: shape.bits,
+    });
+    const page = BigInt(shape.page);
+    const block = blockBytes(shape, 1);
+    const last = (1n << BigInt(shape.bits)) - page;
+    writer.map(last, 7n * page, 0, { special: false });
+    writer.map(BigInt(4 * block), BigInt(2 * block), 1, { special: false });
+    writer.map(page, 9n * page, 0, { special: false });
+    writer.map(2n * page, 9n * page, 0);
+    const perTable = shape.page / 8;
+    expect(told(memory, tables.userEntries, 0x4010_0000)).toEqual([
+      '1+1 → 9',
+      `${4 * perTable}+${perTable} → ${2 * perTable}`,
+      `${Number(last / page)}+1 → 7`,
+    ]);
+  });
+
+  // PAGE_NONE: valid is cleared, PXN and UXN are set, and bit 58 (PTE_PROT_NONE) up to 6.9; nG stays, which says it since.
+  test.each([
+    ['up to 6.9', 1n << 58n],
+    ['since 6.10', 0n],
+  ])('pages and blocks that nobody may touch count, %s', (_when, own) => {
+    const memory = new SparseMemory();
+    const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
+    const format = new Arm64PageTables(memory.image({}), 0x4010_0000, {
+      pageShift: Math.log2(shape.page),
+      tableBits: shape.bits,
+      addressBits: shape.bits,
+    }).userEntries;
+    const page = BigInt(shape.page);
+    const block = blockBytes(shape, 1);
+    const perTable = shape.page / 8;
+    const hide = (at: number) => {
+      const entry = memory.read(at, 8).getBigUint64(0, true);
+      // What software may use, and the writer fills.
+      const plain = entry & ~((0xfn << 55n) | 1n);
+      memory.writeWord(at, plain | (3n << 53n) | own);
+    };
+    hide(writer.map(page, 9n * page, 0, { special: false }));
+    hide(writer.map(BigInt(4 * block), BigInt(2 * block), 1, { special: false }));
+    // A swap entry: bits 1 and 0 are clear; page frame 0xfffff, on its way elsewhere.
+    memory.writeWord(writer.map(3n * page, page), (1n << 12n) | (7n << 6n));
+    memory.writeWord(
+      writer.map(BigInt(6 * block), BigInt(block), 1),
+      (0xf_ffffn << 8n) | (30n << 2n),
+    );
+    expect(told(memory, format, 0x4010_0000)).toEqual([
+      '1+1 → 9',
+      '3+1 absent, -1:0',
+      `${4 * perTable}+${perTable} → ${2 * perTable}`,
+      `${6 * perTable}+${perTable} absent, -1:0`,
+    ]);
+  });
+});
+
+test('entries of a table that the visitor declines are not visited', () => {
+  const memory = new SparseMemory();
+  const writer = new PageTableWriter(memory, ROOT, 4);
+  writer.map(0x1000n, 0x8000);
+  const format = new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries;
+  const levelsOf = (least: number) => {
+    const levels: number[] = [];
+    let pages = 0;
+    walkUserTables(memory.image({}), format, ROOT, {
+      table: (_frame, levelsBelow) => levels.push(levelsBelow) > 0 && levelsBelow >= least,
+      page: () => pages++,
+      absent: () => {},
+      missing: () => {},
+    });
+    return [levels, pages];
+  };
+  expect(levelsOf(0)).toEqual([[3, 2, 1, 0], 1]);
+  expect(levelsOf(2)).toEqual([[3, 2, 1], 0]);
+});
+
+test('dirty and accessed bits are reported', () => {
+  const memory = new SparseMemory();
+  const writer = new PageTableWriter(memory, ROOT, 4);
+  const marks: number[] = [];
+  for (const [index, bits] of [0n, 0x20n, 0x40n, 0x60n].entries()) {
+    const address = BigInt(index + 1) << 12n;
+    writer.map(address, 0x8000);
+    const at = writer.entryAt(Math.max(...memory.pages.keys()) * 4096, address, 1);
+    memory.writeWord(at, 0x8007n | bits);
+  }
+  walkUserTables(
+    memory.image({}),
+    new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries,
+    ROOT,
+    {
+      table: () => true,
+      page: (_page, _pages, _frame, own) => marks.push(own),
+      absent: () => {},
+      missing: () => {},
+    },
+  );
+  expect(marks).toEqual([0, MARK.young, MARK.dirty, MARK.dirty | MARK.young]);
+});
