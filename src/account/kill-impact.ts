@@ -233,9 +233,6 @@ function push<Key, Value>(map: Map<Key, Value[]>, key: Key, value: Value): void 
 /** Bounds of the bytes that are returned to the allocators. */
 export type Freed = SkbProcessJson['freedIfKilled'];
 
-/** The difference between the bounds by reason: its parts sum to it. Bytes. */
-type Between = NonNullable<Freed['between']>;
-
 /** Successive stages of memory that may be freed. */
 interface Stages {
   /** Freed at once. */

@@ -148,7 +148,7 @@ function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
   const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
   const lists = captured ? '' : ' (memory --live lists them)';
   return [
-    `FREED IF KILLED does not include ${sockets}, nor files in memory that the process does not map, such as memfds${lists}.`,
+    `FREED IF KILLED includes page tables. It does not include ${sockets}, nor files in memory that the process does not map, such as memfds${lists}.`,
   ];
 }
 

@@ -54,7 +54,7 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
   const { found, limit } = answer;
   const groups = found.groups.slice(0, limit);
   const parts = [wrap(headline(answer), width).join('\n')];
-  const columns = groups.some(({ source }) => STATES[source] !== '') ? [...GROUPS, STATE] : GROUPS;
+  const columns = groups.some(({ source }) => source !== 'kernel') ? [...GROUPS, STATE] : GROUPS;
   if (groups.length > 0) parts.push(renderTable(columns, groups, width));
   if (found.groups.length > limit) parts.push(moreWords(found.groups.slice(limit)));
   const lines = found.references.map((one) => {
@@ -146,7 +146,7 @@ function moreWords(groups: readonly ReferenceGroup[]): string {
 }
 
 const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {
-  kernel: '',
+  kernel: 'in use',
   user: 'user data',
   free: 'free',
   target: 'target itself',

@@ -87,7 +87,7 @@ function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
   if (localPeers.sockets === 0) return [];
   if (localPeers.sockets > 1)
     return [
-      `The send queues of their ${formatCount(localPeers.sockets)} local peers ${pinnedWords('pin', localPeers.pinned)} in addition.${mostOfPeers(sockets)}`,
+      `In addition, the send queues of their ${formatCount(localPeers.sockets)} local peers ${pinnedWords('pin', localPeers.pinned)}${mostOfPeers(sockets, localPeers.sockets)}.`,
     ];
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
@@ -97,7 +97,7 @@ function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
-function mostOfPeers(sockets: readonly SkcheckSocket[]): string {
+function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const byInode = new Map(
     sockets.flatMap(({ localPeer }) =>
       localPeer?.pid == null ? [] : [[localPeer.inode, localPeer]],
@@ -111,7 +111,9 @@ function mostOfPeers(sockets: readonly SkcheckSocket[]): string {
   const first = most?.own[0];
   if (!most || first?.pid == null) return '';
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
-  return ` About ${formatSize(most.likely)} is in ${queues} of ${processWords(first.pid, first.comm)}, which waits for these readers.`;
+  const process = `${processWords(first.pid, first.comm)}, which waits for these readers`;
+  if (most.own.length === count) return `, all in ${process}`;
+  return `. About ${formatSize(most.likely)} is in ${queues} of ${process}`;
 }
 
 /**
@@ -308,7 +310,7 @@ const GROUP_LEGEND = [
 ] as const;
 
 const LEGEND = [
-  ['AGE', 'stalled for at least this long.'],
+  ['AGE', 'stalled for at least this long (stalled-sender: while skcheck ran).'],
   ['QUEUED', 'unread data (stalled-sender: unacknowledged data; UDP: with overhead).'],
   ['PINNED', 'estimate of the kernel memory.'],
   ['BOUNDS', 'its least and greatest possible value.'],

@@ -73,7 +73,7 @@ export function scanWarnings(
   warn(
     'undecided',
     last ? diagnosis.undecided : 0,
-    `undecided: ${sockets(diagnosis.undecided)} with unread data. skcheck without --stale lists them; a ${captured ? 'capture with a longer --interval' : 'longer --interval'} may decide`,
+    `undecided: ${sockets(diagnosis.undecided)} with unread data. A ${captured ? 'capture with a longer --interval' : 'longer --interval'} may decide`,
   );
   const blind = suspects.filter(
     (each) => observation.reader === 'ss' && each.socket.protocol === 'TCP' && !each.socket.tcp,

@@ -310,6 +310,9 @@ const ORPHANS =
 /** Rows that are smaller are listed with -v only. */
 const SMALL_BYTES = 1024 * 1024;
 
+/** Share of memory from which pages without an owner are mentioned without -v. */
+const NOTABLE_SHARE = 0.02;
+
 function outsideQueuesText(
   { outsideQueues }: CensusAnswer,
   verbose: boolean,
@@ -317,11 +320,9 @@ function outsideQueuesText(
 ): string {
   const isNotable = ({ bytes, complete, status }: OutsideRow) =>
     !complete || status === 'not-walked' || (bytes ?? 0) >= SMALL_BYTES;
-  // Pages without an owner may be anything.
-  const unowned = outsideQueues.find(
-    ({ code, status }) => code === 'other-pages' && status === 'counted',
-  );
-  const apart = verbose ? undefined : unowned;
+  // Pages whose owner this answer does not search for: most are other kernel memory.
+  const others = outsideQueues.find(({ code }) => code === 'other-pages');
+  const apart = verbose || others?.status !== 'counted' ? undefined : others;
   const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0);
   const rows = outsideQueues.filter(
     (row) => row !== apart && (verbose ? !empty.includes(row) : isNotable(row)),
@@ -341,13 +342,16 @@ function outsideQueuesText(
   if (verbose && empty.length > 0)
     lines.push(...wrap(`${empty.length} other places hold none.`, width));
   const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
-  if (apart && isNotable(apart))
-    parts.push(
-      ...wrap(
-        `${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`,
-        width,
-      ),
-    );
+  if (apart?.status === 'counted' && apart.code === 'other-pages') {
+    const { left, present } = apart.figures;
+    if (left >= NOTABLE_SHARE * present)
+      parts.push(
+        ...wrap(
+          `${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`,
+          width,
+        ),
+      );
+  }
   return parts.join('\n');
 }
 

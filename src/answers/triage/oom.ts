@@ -247,7 +247,7 @@ function survivorLines(
   if (largest === undefined) return [];
   const more = others.length > 1 ? ` and ${others.length - 1} more` : '';
   return wrap(
-    `Still running under the same name: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,
+    `At that time others of the same name still ran: pid ${largest.pid}, RSS ${formatSize(largest.rssBytes)}${more}.`,
     width,
   );
 }

@@ -91,7 +91,7 @@ function identityText(identity: Identity): string[] {
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);
     lines.push(
-      `  Page frame ${hex(BigInt(frame))}, physical address ${hex(BigInt(physical))}.${identity.object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
+      `  Page frame ${frame} (${hex(BigInt(frame))}), physical address ${hex(BigInt(physical))}.${identity.object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
     );
   }
   if (site !== null) lines.push(...siteText(site));

@@ -130,9 +130,11 @@ test('an OOM kill names the largest process of the same name that it left', () =
     return oomLines({ oom, figures: all } as unknown as Finding, null, false);
   };
   expect(left([7], {})).toEqual([
-    'Still running under the same name: pid 9, RSS 2.00 MiB and 1 more.',
+    'At that time others of the same name still ran: pid 9, RSS 2.00 MiB and 1 more.',
   ]);
-  expect(left([7, 9], {})).toEqual(['Still running under the same name: pid 8, RSS 1.00 MiB.']);
+  expect(left([7, 9], {})).toEqual([
+    'At that time others of the same name still ran: pid 8, RSS 1.00 MiB.',
+  ]);
   // Not all victims are known.
   expect(left([7], { victims: 2 })).toEqual([]);
   expect(left([7], { comm: 'other' })).toEqual([]);

@@ -468,7 +468,7 @@ test('the text names the source and its limits, without escape sequences', () =>
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
   expect(text.split('\n')[0]).toMatch(/ Source: page flags .*; no\\x1b\[31m kcore\.$/);
   expect(text).toContain(
-    'skcheck --stale lists unread sockets): network: socket queues, network: other.',
+    'skcheck --stale lists unread sockets): “network: socket queues”, “network: other”.',
   );
   expect(text).toContain('9 order-0 blocks (36.0 KiB), 1 order-3 block (32.0 KiB)');
   expect(text).toContain('Counters partly included: Percpu 12.0 KiB.');

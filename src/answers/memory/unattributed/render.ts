@@ -40,7 +40,7 @@ export const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
   'page-table': 'resembles a page table',
   pointers: 'pointers',
   poison: 'freed objects (poison)',
-  'high-entropy': 'compressed, encrypted or random',
+  'high-entropy': 'no pattern (as compressed data)',
   data: 'data',
   unreadable: 'unreadable',
 };
@@ -52,7 +52,11 @@ const COLUMNS: readonly Column<UnattributedGroup>[] = [
   {
     heading: 'REFERENCED FROM',
     value: ({ holder, followsBlock }) =>
-      holder !== null ? holderWords(holder) : followsBlock ? 'pages before it' : 'unreferenced',
+      holder !== null
+        ? holderWords(holder)
+        : followsBlock
+          ? '(follows a page in use)'
+          : 'unreferenced',
     shrinks: { keeps: 'ends', least: 16 },
   },
   { heading: 'CONTENT', value: contentWords, shrinks: { keeps: 'words', least: 12 } },
@@ -115,7 +119,9 @@ export function unattributedText(
   const isLittle = bytes < NORMAL_BYTES;
   const headline = [
     `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks.`,
-    ...(isLittle && blocks > 0 ? ['An idle machine has about 1 MiB.'] : []),
+    ...(isLittle && blocks > 0
+      ? ['That is normal: an idle machine of any size has about 1 MiB.']
+      : []),
     ...usesWords(answer),
   ].join(' ');
   const parts = [wrap(`${headline}${scanned}`, width).join('\n')];
