@@ -226,7 +226,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'A process does not read several sockets, or one that holds little. Together with the send queues of peers on the same machine they pin at least 1 MiB. A warning from 5 % of memory on.',
     known:
-      'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers.',
+      'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
     next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
     deeper: 'skcheck --stale -v',
   },

@@ -70,7 +70,10 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
     ...(verbose ? counted : []),
     {
       heading: 'LARGEST OWNERS',
-      value: ({ category }) => ownersCell(category.owners),
+      value: ({ category }) =>
+        category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
+          ? '(procs --live lists them)'
+          : ownersCell(category.owners),
       shrinks: { keeps: 'items', least: 12 },
     },
   ];

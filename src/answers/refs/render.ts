@@ -86,8 +86,8 @@ function headline(answer: RefsAnswer): string {
   const { found, targetCount } = answer;
   const { kernel, user, free, target } = found.counts;
   const others = [
-    [free, 'from free memory'],
-    [user, 'from data of processes and files'],
+    [free, 'in free memory'],
+    [user, 'in data of processes and files'],
     [target, 'inside the targets themselves'],
   ] as const;
   const more = others

@@ -235,7 +235,7 @@ function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)];
   if (all.length === 0) return '';
   const more = all.length - MOST_NAMED;
-  return `fd ${all.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${formatCount(more)} more` : ''}`;
+  return `fd ${all.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${formatCount(more)} other descriptors` : ''}`;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */

@@ -111,7 +111,10 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
         ],
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
-    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.peersBytes == null ? '' : `, and the send queues of their local peers about ${size(of.peersBytes)}`}.`,
+    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : `, at most ${size(of.mostBytes)}`}.`,
+    ...(of.peersBytes
+      ? [`The send queues of their local peers pin about ${size(of.peersBytes)}.`]
+      : []),
     ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
     `${size(of.unreadBytes)} is queued.`,
     `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,

@@ -162,7 +162,9 @@ function unreadTogether(
     charges,
     host,
   ).likely;
-  const own = each.reduce((sum, { pinned }) => sum + pinned.likely, 0);
+  const ownCharges = each.reduce((sum, { charge }) => sum + charge, 0);
+  const held = each.map(({ pinned }) => pinned);
+  const { likely: own, atMost } = sumPinned(held, ownCharges, host);
   if (own + ofPeers < MIN_STALLED_BYTES) return [];
   const waited = each.flatMap(({ verdict }) => verdict.waitedMs ?? []);
   const figures = {
@@ -171,6 +173,7 @@ function unreadTogether(
     unaccepted: each.filter(({ acceptQueue }) => acceptQueue).length,
     unreadBytes: each.reduce((sum, { unread }) => sum + unread, 0),
     pinnedBytes: own,
+    mostBytes: atMost,
     peersBytes: ofPeers,
     ageSeconds: waited.length === 0 ? null : Math.round(Math.min(...waited) / 1000),
   };
