@@ -1,5 +1,5 @@
 import type { SlabCacheJson } from '../../answers/memory/schema.js';
-import { HostError, isHostError } from '../../base/errors.js';
+import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
 import type { ZoneRecord } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';
@@ -194,11 +194,8 @@ export function slabLines(source: Pick<HostSource, 'readText'>): SlabLine[] {
 /** Reads SLUB's sysfs attributes, which some kernels lack. */
 function attribute(source: HostSource, cache: string, name: string): number | null {
   if (cache.includes('/') || cache.startsWith('.')) return null;
-  try {
+  return hostOrNull(() => {
     const text = source.readText(`/sys/kernel/slab/${cache}/${name}`).trim();
     return /^\d{1,9}$/.test(text) ? Number(text) : null;
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    return null;
-  }
+  });
 }

@@ -1,11 +1,11 @@
-import { damaged, unsupportedLayout } from '../../base/errors.js';
+import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { ZoneRecord } from '../../records/machine-sample.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { changingListNodes } from '../list.js';
 import { readUntilConsistent } from '../live-reads.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import {
   long,
