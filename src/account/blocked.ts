@@ -1,6 +1,7 @@
+import { readOrNot } from '../base/errors.js';
 import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import { readOrNot } from '../walk/named-read.js';
+
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Task, TaskState } from '../walk/tasks/tasks.js';

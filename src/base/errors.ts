@@ -111,6 +111,16 @@ export function isHostError(error: unknown, ...codes: HostErrorCode[]): error is
   return error instanceof HostError && (codes.length === 0 || codes.includes(error.code));
 }
 
+/** Result of a read of the host; null if it failed with a HostError. Other errors are rethrown. */
+export function hostOrNull<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (isHostError(error)) return null;
+    throw error;
+  }
+}
+
 /**
  * kdump-mem itself ran out of descriptors, processes or memory. This is not a property of the host, so
  * it is not a `HostError`: code that treats those as "does not exist" must not catch it.
@@ -217,6 +227,16 @@ export class ReadError extends KdumpMemError<ReadErrorCode> {
     Error.stackTraceLimit = limit;
     this.address = address;
     this.detail = detail;
+  }
+}
+
+/** Result of a read; undefined if the dump lacks the data. Other errors are rethrown. */
+export function readOrNot<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ReadError) return undefined;
+    throw error;
   }
 }
 

@@ -1,9 +1,9 @@
 import { laterHalf, medianOf, type Points, Samples } from './series.js';
 import {
-  CONFIDENCE,
   type Course,
   courseOf,
   fitOf,
+  growthOf,
   type HistoryKind,
   type Trend,
   trendOf,
@@ -135,14 +135,7 @@ export function dayTrendOf(series: DaySeries): Trend | null {
   const sure = fit?.(CAUTION * more);
   const later = fitOf(laterHalf(points))?.(CAUTION * more);
   return {
-    growth: {
-      perSecond: whole.slope,
-      low: whole.low,
-      high: whole.high,
-      confidence: CONFIDENCE,
-      samples: series.samples,
-      seconds: series.seconds,
-    },
+    growth: growthOf(whole, series),
     course: sure ? courseOf(sure, later) : 'steady',
   };
 }

@@ -25,15 +25,14 @@ export function trendOf(series: Sampled): Trend | null {
   const whole = fitOf(points)?.();
   if (!whole) return null;
   const later = fitOf(laterHalf(points))?.();
-  const growth: Growth = {
-    perSecond: whole.slope,
-    low: whole.low,
-    high: whole.high,
-    confidence: CONFIDENCE,
-    samples: series.samples,
-    seconds: series.seconds,
-  };
-  return { growth, course: courseOf(whole, later) };
+  return { growth: growthOf(whole, series), course: courseOf(whole, later) };
+}
+
+export function growthOf(
+  { slope, low, high }: Slope,
+  { samples, seconds }: Pick<Sampled, 'samples' | 'seconds'>,
+): Growth {
+  return { perSecond: slope, low, high, confidence: CONFIDENCE, samples, seconds };
 }
 
 export function courseOf(whole: Slope, later: Slope | null | undefined): Course {

@@ -1,4 +1,4 @@
-import { HostError } from '../base/errors.js';
+import { hostOrNull } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
 import type { HolderScan } from './proc/holders.js';
@@ -136,22 +136,14 @@ export function readHostFacts(source: HostSource, namespaces: readonly Namespace
 }
 
 function optionalText(source: HostSource, path: string): string | null {
-  try {
-    return source.readText(path).trim();
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
+  return hostOrNull(() => source.readText(path).trim());
 }
 
 function readNetns(source: HostSource): number | null {
-  try {
+  return hostOrNull(() => {
     const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink('/proc/self/ns/net'))?.[1];
     return inode === undefined ? null : Number(inode);
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
+  });
 }
 
 /** Mount points of tracefs; the kernel itself mounts the second one within debugfs. */

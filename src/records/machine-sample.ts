@@ -71,3 +71,26 @@ export interface CaptureOrigin {
   readonly name: string | undefined;
   readonly taken: Date | null;
 }
+
+/** A zone with memory, of the kernel itself or /proc/zoneinfo. Frames and pages are base pages. */
+export interface ZoneRecord {
+  /** Number of its NUMA node. */
+  readonly nodeId: number;
+  /** `DMA`, `DMA32`, `Normal`, `Movable`; hostile in a capture. */
+  readonly name: string;
+  /** First page frame. */
+  readonly start: number;
+  readonly spanned: number;
+  readonly present: number;
+  readonly managed: number;
+  /**
+   * Number of free blocks of each order, as counted by the free lists (`free_area[order].nr_free`,
+   * /proc/buddyinfo); empty: not available.
+   */
+  readonly freeBlocks: readonly number[];
+  /**
+   * Watermarks in free pages: below them allocations stall or fail (min), kswapd wakes (low), or keeps
+   * running (high); null if unknown.
+   */
+  readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
+}

@@ -1,6 +1,6 @@
 import type { SocketEstimate } from '../account/memory/answer.js';
 import type { NetworkEstimate } from '../account/processes/process.js';
-import { ExhaustedError, isHostError } from '../base/errors.js';
+import { ExhaustedError, hostOrNull, isHostError } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
 import type { Losses, Observation } from '../host/observation.js';
 import { observe } from '../host/observe.js';
@@ -130,13 +130,10 @@ function openNamespaces({ namespaces, losses }: Observation): (number | null)[] 
 }
 
 function namespaceOf(source: HostSource, pid: number): number | null {
-  try {
+  return hostOrNull(() => {
     const inode = /^net:\[(\d{1,15})\]$/.exec(source.readLink(`/proc/${pid}/ns/net`))?.[1];
     return inode === undefined ? null : Number(inode);
-  } catch (error) {
-    if (isHostError(error)) return null;
-    throw error;
-  }
+  });
 }
 
 function lossMessages({ losses, reader }: Observation, source: HostSource): string[] {

@@ -1,7 +1,7 @@
-import { KernelError, ReadError } from '../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../base/errors.js';
 import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { readOrNot, readPartOf } from './named-read.js';
+import { readPartOf } from './named-read.js';
 
 /** A list that cannot be followed to its end; entries before that are valid. */
 export class TornList extends KernelError {

@@ -47,16 +47,6 @@ export function named(error: unknown, whole: string, at: bigint): unknown {
   return new ReadError(error.code, error.address, detail, { cause: error });
 }
 
-/** Result of a read; undefined if the dump lacks the data. Other errors are rethrown. */
-export function readOrNot<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
-}
-
 /** Result of a step; undefined also if structures are damaged or unsupported. Other errors are rethrown. */
 export function findOrNot<T>(find: () => T): T | undefined {
   try {

@@ -1,7 +1,7 @@
-import { KernelError, ReadError } from '../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../base/errors.js';
 import { once } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
-import { pointerPartOf, readOrNot } from './named-read.js';
+import { pointerPartOf } from './named-read.js';
 import { MptcpQueues } from './queues/mptcp.js';
 import { PacketRings, XdpUmem } from './queues/packet-rings.js';
 import { AlgQueues, PsockQueues } from './queues/psock.js';

@@ -1,6 +1,6 @@
-import { ReadError } from '../../../src/base/errors.js';
+import { ReadError, readOrNot } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { readOrNot } from '../../../src/walk/named-read.js';
+
 import { slabsCounted } from '../../../src/walk/pages/slab-caches.js';
 import type { Patch } from '../../../test/support/damaged-kernel.js';
 import { Random } from '../random.js';

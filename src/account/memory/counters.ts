@@ -1,9 +1,9 @@
-import { KernelError, ReadError } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
 import { ramBytes } from '../../walk/machine-facts.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
-import { readOrNot, readPartOf } from '../../walk/named-read.js';
+import { readPartOf } from '../../walk/named-read.js';
 import {
   gpuPages,
   hugePages,

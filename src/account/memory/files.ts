@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
@@ -13,7 +13,7 @@ import {
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import type { EachFile } from '../../walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import { headFinder, struct } from '../../walk/pages/struct-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import type { Task } from '../../walk/tasks/tasks.js';

@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/cpus.js';
@@ -6,7 +6,7 @@ import { listNodes } from '../../walk/list.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import { KIND, KINDS, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { batchedPages, cpuLists, type Zone } from '../../walk/memory/zones.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import { slabsCounted } from '../../walk/pages/slab-caches.js';
 import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
 import { StructReader } from '../../walk/struct-reader.js';

@@ -1,4 +1,4 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
 import {
@@ -27,7 +27,7 @@ import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/zones.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Areas, categoryOfCaller } from './areas.js';
 import type { CategoryName } from './categories.js';

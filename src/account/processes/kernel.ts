@@ -1,4 +1,4 @@
-import { unsupportedLayout } from '../../base/errors.js';
+import { readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { placeOf } from '../../records/cgroups.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
@@ -6,7 +6,7 @@ import { scanFrames } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { zones } from '../../walk/memory/zones.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import {
   type AddressSpace,
   addressSpaces,

@@ -1,9 +1,10 @@
 import type { ReadError } from '../../base/errors.js';
+import { readOrNot } from '../../base/errors.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';
 import { swapAreas } from '../../walk/processes/process-areas.js';

@@ -1,4 +1,4 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
@@ -7,7 +7,7 @@ import { FrameMap, framesOfPages } from '../../walk/memory/page-array.js';
 import { type FrameRange, mappedFrames } from '../../walk/memory/ram.js';
 import { UnusedStacks } from '../../walk/memory/stacks.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import { looseBlocks } from '../../walk/pages/block.js';
 import { PageReader } from '../../walk/pages/pages.js';
 import { ChildCaches, type SlabCacheFacts, SlabCacheNames } from '../../walk/pages/slab-caches.js';

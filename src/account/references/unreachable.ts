@@ -1,10 +1,10 @@
-import { unsupportedLayout } from '../../base/errors.js';
+import { readOrNot, unsupportedLayout } from '../../base/errors.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import { PageExtensions } from '../../walk/allocations/page-owner.js';
 import type { ContentKind } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import { passOver } from '../../walk/references/memory-pass.js';
 import {
   FORMS,

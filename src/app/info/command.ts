@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander';
 import { type InfoAnswer, type KernelInfo, notedIn } from '../../answers/info/answer.js';
 import type { ListName } from '../../answers/info/lists/schema.js';
-import { KernelError } from '../../base/errors.js';
+import { KernelError, readOrNot } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import { Unknowns } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';

@@ -1,4 +1,4 @@
-import { HostError } from '../../base/errors.js';
+import { HostError, hostOrNull } from '../../base/errors.js';
 import type { HostSource, OnBytes } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { LAYOUT_VERSION } from './contents.js';
@@ -153,12 +153,7 @@ export class CapturedHost implements HostSource {
   }
 
   #pageSize(): number | null {
-    try {
-      return readPageSize(this);
-    } catch (error) {
-      if (error instanceof HostError) return null;
-      throw error;
-    }
+    return hostOrNull(() => readPageSize(this));
   }
 
   #filesOf(moment: Moment): MomentFiles {

@@ -1,4 +1,4 @@
-import { HostError } from '../../base/errors.js';
+import { hostOrNull } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { KPF, RESERVED_HIGH } from './frames/frame-files.js';
 
@@ -113,14 +113,11 @@ const LARGEST_PAGE_BYTES = 32 * 1024;
  * list the cache.
  */
 export function theoreticalWorst(source: HostSource, maxSkbFrags: number): number | null {
-  try {
+  return hostOrNull(() => {
     const text = source.readText('/proc/slabinfo');
     let skbs: number | null = null;
     for (const found of text.matchAll(/^skbuff_(?:head|fclone)_cache +(\d{1,12}) /gm))
       skbs = (skbs ?? 0) + Number(found[1]);
     return skbs === null ? null : skbs * (maxSkbFrags + 1) * LARGEST_PAGE_BYTES;
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
+  });
 }

@@ -1,5 +1,6 @@
 import type { SlabCacheJson } from '../../answers/memory/schema.js';
-import { HostError, isHostError } from '../../base/errors.js';
+import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
+import type { ZoneRecord } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { readPageSize } from './memory.js';
 import { type Listed, listed } from './process.js';
@@ -9,7 +10,7 @@ export interface HostDetails {
   readonly vmalloc: Listed<VmallocPages>;
   /** Largest first. */
   readonly caches: Listed<readonly HostSlabCache[]>;
-  readonly zones: Listed<readonly HostZone[]>;
+  readonly zones: Listed<readonly ZoneRecord[]>;
 }
 
 export function readHostDetails(source: HostSource): HostDetails {
@@ -21,7 +22,7 @@ export function readHostDetails(source: HostSource): HostDetails {
 }
 
 /** Requires free blocks for zones: without them the zones are not listed. */
-function withBlocks(zones: Listed<readonly HostZone[]>): Listed<readonly HostZone[]> {
+function withBlocks(zones: Listed<readonly ZoneRecord[]>): Listed<readonly ZoneRecord[]> {
   const lacks = 'list' in zones && zones.list.some(({ freeBlocks }) => freeBlocks.length === 0);
   return lacks
     ? { code: 'unreadable', why: 'malformed /proc/buddyinfo (a zone is missing)' }
@@ -61,25 +62,6 @@ export function readVmallocPages(source: HostSource): VmallocPages {
   return pages;
 }
 
-/** A zone of /proc/zoneinfo with memory; base pages. */
-export interface HostZone {
-  readonly nodeId: number;
-  /** `DMA`, `DMA32`, `Normal`, `Movable`; hostile in a capture. */
-  readonly name: string;
-  /** First page frame. */
-  readonly start: number;
-  readonly spanned: number;
-  readonly present: number;
-  readonly managed: number;
-  /** Free blocks of each order (/proc/buddyinfo); empty: not available. */
-  readonly freeBlocks: readonly number[];
-  /**
-   * Min, low and high watermarks in pages: below them allocations wait or fail, kswapd wakes, kswapd
-   * sleeps; null: not available.
-   */
-  readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
-}
-
 /** Enough for 1,024 NUMA nodes with all zones. */
 const MAX_ZONES = 8192;
 
@@ -88,9 +70,9 @@ const MAX_ZONES = 8192;
  *
  * @throws {HostError} `gone`, `denied`, `unreadable`: of /proc/zoneinfo
  */
-export function readZones(source: HostSource): HostZone[] {
+export function readZones(source: HostSource): ZoneRecord[] {
   const blocks = freeBlocks(source);
-  const zones: HostZone[] = [];
+  const zones: ZoneRecord[] = [];
   const parts = source.readText('/proc/zoneinfo').split(/^(?=Node )/m);
   for (const part of parts.slice(0, MAX_ZONES)) {
     const head = /^Node (\d{1,6}), zone +(\S{1,32})$/m.exec(part);
@@ -212,11 +194,8 @@ export function slabLines(source: Pick<HostSource, 'readText'>): SlabLine[] {
 /** Reads SLUB's sysfs attributes, which some kernels lack. */
 function attribute(source: HostSource, cache: string, name: string): number | null {
   if (cache.includes('/') || cache.startsWith('.')) return null;
-  try {
+  return hostOrNull(() => {
     const text = source.readText(`/sys/kernel/slab/${cache}/${name}`).trim();
     return /^\d{1,9}$/.test(text) ? Number(text) : null;
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    return null;
-  }
+  });
 }

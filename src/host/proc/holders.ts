@@ -1,4 +1,4 @@
-import { isHostError } from '../../base/errors.js';
+import { hostOrNull, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { isPid, listedPids } from './process.js';
 
@@ -258,12 +258,7 @@ function sameNames(source: HostSource, first: string, second: string): boolean {
 }
 
 function countTable(source: HostSource, directory: string): number | null {
-  try {
-    return source.size(directory) || source.list(directory).length;
-  } catch (error) {
-    if (isHostError(error)) return null;
-    throw error;
-  }
+  return hostOrNull(() => source.size(directory) || source.list(directory).length);
 }
 
 /** Number of descriptors of every readable process. */

@@ -3,6 +3,19 @@ import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
 import type { SocketRecord } from '../socket.js';
 
+/** The memory of a socket (SO_MEMINFO), none of it known. */
+export const NO_MEMORY = {
+  rmem: 0,
+  rcvbuf: 0,
+  wmem: 0,
+  sndbuf: 0,
+  forward: 0,
+  wmemQueued: 0,
+  optmem: 0,
+  backlog: 0,
+  drops: 0,
+};
+
 /**
  * Parses /proc/net/netlink (netlink_native_seq_show): sk, Eth (the protocol), Pid (the port id), Groups,
  * Rmem, Wmem, Dump, Locks, Drops, Inode. ss prints the same without the inode, and thus without the owner.
@@ -30,14 +43,9 @@ export function parseNetlinkTable(text: string, netns: number | null): SocketRec
       sendQ: Number(wmem),
       cgroup: null,
       skmem: {
+        ...NO_MEMORY,
         rmem: Number(rmem),
-        rcvbuf: 0,
         wmem: Number(wmem),
-        sndbuf: 0,
-        forward: 0,
-        wmemQueued: 0,
-        optmem: 0,
-        backlog: 0,
         drops: Number(drops),
       },
       tcp: null,

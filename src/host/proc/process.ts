@@ -1,4 +1,4 @@
-import { HostError, type HostErrorCode, isHostError } from '../../base/errors.js';
+import { HostError, type HostErrorCode, hostOrNull, isHostError } from '../../base/errors.js';
 import { type CgroupPlace, parseCgroups } from '../../records/cgroups.js';
 import { USER_HZ } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
@@ -33,7 +33,7 @@ export function findProcess(source: HostSource, id: number): number {
 
 /** Reads one process; null if it has exited or permission is denied. */
 export function readProcess(source: HostSource, pid: number): ProcessRecord | null {
-  try {
+  return hostOrNull(() => {
     const comm = source.readText(`/proc/${pid}/comm`).replace(/\n$/, '');
     const switches = readSwitches(source, pid);
     return {
@@ -44,10 +44,7 @@ export function readProcess(source: HostSource, pid: number): ProcessRecord | nu
       nsPids: nsPidsOf(statusFields(optionalText(source, `/proc/${pid}/status`))),
       cgroup: parseCgroups(optionalText(source, `/proc/${pid}/cgroup`)),
     };
-  } catch (error) {
-    if (isHostError(error)) return null;
-    throw error;
-  }
+  });
 }
 
 /** Context switch counts of a process's threads, to detect whether any ran in between. */
@@ -62,7 +59,7 @@ export interface Switches {
  * (nivcsw), counted in __schedule() whenever a thread leaves a CPU. Null if unknown.
  */
 export function readSwitches(source: HostSource, pid: number): Switches | null {
-  try {
+  return hostOrNull(() => {
     const threads = source.list(`/proc/${pid}/task`);
     if (threads.length > MAX_THREADS) return null;
     const counts = new Map<number, number>();
@@ -77,10 +74,7 @@ export function readSwitches(source: HostSource, pid: number): Switches | null {
       counts.set(Number(thread), Number(voluntary) + Number(forced));
     }
     return { states, counts };
-  } catch (error) {
-    if (isHostError(error)) return null;
-    throw error;
-  }
+  });
 }
 
 /**
@@ -130,12 +124,7 @@ export function startTicks(
   source: Pick<HostSource, 'readText'>,
   pid: number | 'self',
 ): string | null {
-  try {
-    return statFields(source.readText(`/proc/${pid}/stat`))[19] ?? null;
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
+  return hostOrNull(() => statFields(source.readText(`/proc/${pid}/stat`))[19] ?? null);
 }
 
 /**
@@ -168,14 +157,11 @@ export function optionalText(source: HostSource, path: string): string {
 }
 
 function readWait(source: HostSource, pid: number): string | null {
-  try {
+  return hostOrNull(() => {
     // The kernel omits the final newline, captures add one.
     const name = source.readText(`/proc/${pid}/wchan`).trimEnd();
     return /^[A-Za-z_][\w.]{0,63}$/.test(name) ? name : null;
-  } catch (error) {
-    if (isHostError(error)) return null;
-    throw error;
-  }
+  });
 }
 
 /** Whether a name in /proc or /proc/PID/task is a pid or thread id. */

@@ -2,7 +2,7 @@ import { endianness } from 'node:os';
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import type { Namespace } from '../namespaces.js';
-import { parseNetlinkTable, readNetTable } from '../proc/net-tables.js';
+import { NO_MEMORY, parseNetlinkTable, readNetTable } from '../proc/net-tables.js';
 import type { SocketRecord } from '../socket.js';
 import { Room } from '../ss/inet.js';
 import type { Sample, Span, SsGroup } from '../ss/read.js';
@@ -171,18 +171,6 @@ function isSkipped(line: string): boolean {
 
 const ROW =
   /^\s*\d+: ([0-9A-F]{8,32}:[0-9A-F]{4}) ([0-9A-F]{8,32}:[0-9A-F]{4}) ([0-9A-F]{2}) ([0-9A-F]{8}):([0-9A-F]{8}) ([0-9A-F]{2}):[0-9A-F]{8} ([0-9A-F]{8})\s+\d+\s+\d+ (\d{1,15}) \d+ ([0-9a-f]+)/;
-
-const NO_MEMORY = {
-  rmem: 0,
-  rcvbuf: 0,
-  wmem: 0,
-  sndbuf: 0,
-  forward: 0,
-  wmemQueued: 0,
-  optmem: 0,
-  backlog: 0,
-  drops: 0,
-};
 
 /** include/net/tcp_states.h, in the spelling of ss. */
 const TCP_STATES: Record<number, string> = {

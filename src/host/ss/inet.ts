@@ -142,11 +142,7 @@ export const MAX_SOCKETS = 20_000;
 
 /** The remaining number of sockets to keep in one sample, over all its namespaces and families. */
 export class Room {
-  #remaining: number;
-
-  constructor(limit = MAX_SOCKETS) {
-    this.#remaining = limit;
-  }
+  #remaining = MAX_SOCKETS;
 
   get isFull(): boolean {
     return this.#remaining <= 0;

@@ -1,4 +1,4 @@
-import { ReadError } from '../../base/errors.js';
+import { readOrNot } from '../../base/errors.js';
 import { bytesOf } from '../bytes.js';
 import type { Architecture } from './arch/arch.js';
 import type { KernelMemory } from './memory.js';
@@ -44,12 +44,7 @@ export function* scanImage(
 }
 
 function protectionOf(arch: Architecture, address: bigint): ReturnType<Architecture['protection']> {
-  try {
-    return arch.protection(address);
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+  return readOrNot(() => arch.protection(address));
 }
 
 /**
@@ -61,12 +56,12 @@ export function readWithHoles(
   address: bigint,
   length: number,
 ): Uint8Array {
-  const block = readOrNot(memory, address, length);
+  const block = bytesOrNot(memory, address, length);
   if (block) return block;
   const bytes = new Uint8Array(length);
   for (let at = 0; at < length; ) {
     const part = Math.min(length - at, PAGE - ((Number(BigInt.asUintN(12, address)) + at) % PAGE));
-    const page = readOrNot(memory, address + BigInt(at), part);
+    const page = bytesOrNot(memory, address + BigInt(at), part);
     if (page) bytes.set(page, at);
     at += part;
   }
@@ -78,19 +73,13 @@ export function readWithHoles(
  * find the match again.
  */
 export function readAround(memory: Pick<KernelMemory, 'read'>, address: bigint): void {
-  readOrNot(memory, address - BigInt.asUintN(12, address), PAGE);
+  bytesOrNot(memory, address - BigInt.asUintN(12, address), PAGE);
 }
 
-function readOrNot(
+function bytesOrNot(
   memory: Pick<KernelMemory, 'read'>,
   address: bigint,
   length: number,
 ): Uint8Array | undefined {
-  try {
-    const view = memory.read(address, length);
-    return bytesOf(view, 0, length);
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+  return readOrNot(() => bytesOf(memory.read(address, length), 0, length));
 }

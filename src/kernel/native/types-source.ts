@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import { bytesOf, textOf } from '../bytes.js';
 import type { TypesVerified } from '../layout.js';
@@ -158,21 +158,12 @@ function notedBuildId(
   const stop = symbol('__stop_notes');
   if (start === undefined || stop === undefined) return undefined;
   const length = Number(BigInt.asUintN(64, stop - start));
-  return length > MAX_NOTES ? undefined : tried(() => buildIdOf(memory.read(start, length)));
+  return length > MAX_NOTES ? undefined : readOrNot(() => buildIdOf(memory.read(start, length)));
 }
 
 function bannerOf(memory: Memory, address: bigint | undefined): string | undefined {
   if (address === undefined) return undefined;
-  return tried(() => textOf(bytesOf(memory.read(address, MAX_BANNER))).trim());
-}
-
-function tried<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+  return readOrNot(() => textOf(bytesOf(memory.read(address, MAX_BANNER))).trim());
 }
 
 /** @throws {KernelError} `wrong-vmlinux` */

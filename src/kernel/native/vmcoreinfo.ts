@@ -1,4 +1,4 @@
-import { ReadError } from '../../base/errors.js';
+import { readOrNot } from '../../base/errors.js';
 import type { ByteWindow } from '../bytes.js';
 import type { MemoryImage } from './image/image.js';
 
@@ -155,7 +155,7 @@ export function* findVmcoreinfo(
 }
 
 function textAt(image: MemoryImage, page: number, window: ByteWindow): string | undefined {
-  try {
+  return readOrNot(() => {
     if (!image.locate?.(page, NOTE_HEADER + 4, window)) {
       window.view = image.readPhysical(page, NOTE_HEADER + 4);
       window.base = 0;
@@ -170,8 +170,5 @@ function textAt(image: MemoryImage, page: number, window: ByteWindow): string | 
     const last = text.findIndex((byte) => byte !== 0x0a && (byte < 0x20 || byte > 0x7e));
     const words = text.toString('latin1', 0, last < 0 ? text.length : last);
     return words.startsWith('OSRELEASE=') && words.includes('\nSYMBOL(') ? words : undefined;
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+  });
 }

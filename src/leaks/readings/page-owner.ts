@@ -1,4 +1,4 @@
-import { isHostError } from '../../base/errors.js';
+import { hostOrNull } from '../../base/errors.js';
 import type { ReadingSource } from './reading-source.js';
 import type { Tally, TallyParser } from './tally.js';
 
@@ -251,10 +251,5 @@ export const PROFILING = '/proc/sys/vm/mem_profiling';
 
 /** Null: unknown. */
 export function isSwitchOn(source: Pick<ReadingSource, 'readText'>, path: string): boolean | null {
-  try {
-    return source.readText(path).trim() === '1';
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    return null;
-  }
+  return hostOrNull(() => source.readText(path).trim() === '1');
 }

@@ -1,4 +1,4 @@
-import { HostError, isHostError } from '../../base/errors.js';
+import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
 import {
   AllocinfoParser,
   isSwitchOn,
@@ -169,13 +169,10 @@ export function slabTraceFiles(source: Pick<ReadingSource, 'list'>): [string, st
 }
 
 function objectSize(source: ReadingSource, cache: string): number | null {
-  try {
+  return hostOrNull(() => {
     const text = source.readText(`${SLAB_ATTRIBUTES}/${cache}/object_size`).trim();
     return /^\d{1,9}$/.test(text) ? Number(text) : null;
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    return null;
-  }
+  });
 }
 
 function checkThreshold(source: ReadingSource): void {

@@ -1,4 +1,4 @@
-import { HostError } from '../../base/errors.js';
+import { hostOrNull } from '../../base/errors.js';
 import { liveHost } from '../../host/live.js';
 import {
   type KernelSymbol,
@@ -53,22 +53,12 @@ export class LiveSymbols implements KernelSymbols {
 
 /** Null if they cannot be read: stacks then remain without names. */
 function kernelSymbols(): KernelSymbolTable | null {
-  try {
-    return readKernelSymbols(liveHost, moduleRanges(loadedModules() ?? ''));
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
+  return hostOrNull(() => readKernelSymbols(liveHost, moduleRanges(loadedModules() ?? '')));
 }
 
 /** Text of /proc/modules; null if this kernel has none, or if it cannot be read. */
 function loadedModules(): string | null {
-  try {
-    return liveHost.readText('/proc/modules');
-  } catch (error) {
-    if (error instanceof HostError) return null;
-    throw error;
-  }
+  return hostOrNull(() => liveHost.readText('/proc/modules'));
 }
 
 /** Maximum number of earlier module tables, some megabytes each. */

@@ -1,11 +1,11 @@
 import { categoryOfCaller } from '../../account/memory/areas.js';
 import { accountMemory, type MemoryPlaces } from '../../account/memory/memory.js';
 import type { CensusEntry } from '../../account/owners.js';
-import { KernelError, ReadError } from '../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
-import { readOrNot } from '../../walk/named-read.js';
+
 import type { Block } from '../../walk/pages/block.js';
 import { PageReader } from '../../walk/pages/pages.js';
 import { SlabCacheNames } from '../../walk/pages/slab-caches.js';

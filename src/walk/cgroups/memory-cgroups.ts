@@ -1,8 +1,8 @@
-import { damaged, ReadError } from '../../base/errors.js';
+import { damaged, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
-import { readOrNot } from '../named-read.js';
+
 import { StructReader } from '../struct-reader.js';
 import { CgroupReader } from '../tasks/cgroup.js';
 

@@ -1,7 +1,7 @@
-import { damaged, KernelError, ReadError, WalkError } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { findTask, taskTable } from '../tasks/task-table.js';
 import { textAt } from '../text-at.js';

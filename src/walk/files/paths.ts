@@ -1,8 +1,8 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { decodeText, StructReader } from '../struct-reader.js';
 import { type Mount, Mounts } from './mounts.js';
 

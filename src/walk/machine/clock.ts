@@ -1,7 +1,7 @@
-import { damaged, KernelError, unsupportedLayout } from '../../base/errors.js';
+import { damaged, KernelError, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
-import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 
 /** The kernel's clock, as of its last tick. */

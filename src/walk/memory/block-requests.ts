@@ -1,8 +1,8 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { listNodes } from '../list.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';

@@ -1,7 +1,7 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { AddressIndex } from '../pages/frame-index.js';
 import { flagTest, memberOf, type PageTest, struct } from '../pages/struct-page.js';
 import { numberedNodes } from '../pages/vm-counters.js';

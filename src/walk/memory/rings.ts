@@ -1,9 +1,9 @@
-import { damaged, unsupportedLayout } from '../../base/errors.js';
+import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { cpuMask } from '../cpus.js';
-import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
 import { splitRings, virtqueues } from '../network/virtqueues.js';
 import { StructReader } from '../struct-reader.js';
 import { fileTest } from '../tasks/files.js';

@@ -1,5 +1,6 @@
+import { readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../named-read.js';
+
 import { StructReader } from '../struct-reader.js';
 
 /** Order and objects of a slab: `struct kmem_cache_order_objects` stores both in one word (mm/slub.c). */

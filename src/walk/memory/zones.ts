@@ -1,10 +1,11 @@
-import { damaged, unsupportedLayout } from '../../base/errors.js';
+import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
+import type { ZoneRecord } from '../../records/machine-sample.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { changingListNodes } from '../list.js';
 import { readUntilConsistent } from '../live-reads.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
 import {
   long,
@@ -15,28 +16,12 @@ import {
 } from '../pages/vm-counters.js';
 import { StructReader } from '../struct-reader.js';
 
-/** A zone with memory. Frames and pages are base pages. */
-export interface Zone {
+/** A zone with memory. */
+export interface Zone extends ZoneRecord {
   /** Address of its `struct zone`. */
   readonly address: bigint;
   /** Address of the `pglist_data` of its node. */
   readonly node: bigint;
-  /** Number of its NUMA node. */
-  readonly nodeId: number;
-  /** `DMA`, `DMA32`, `Normal`, `Movable` */
-  readonly name: string;
-  /** First page frame. */
-  readonly start: number;
-  readonly spanned: number;
-  readonly present: number;
-  readonly managed: number;
-  /** Number of free blocks of each order, as counted by the free lists (`free_area[order].nr_free`). */
-  readonly freeBlocks: readonly number[];
-  /**
-   * Watermarks in free pages: below them allocations stall or fail (min), kswapd wakes (low), or keeps
-   * running (high); null if unknown.
-   */
-  readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
 }
 
 /**

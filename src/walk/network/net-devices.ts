@@ -1,8 +1,8 @@
-import { damaged, KernelError, ReadError, WalkError } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { decodeText, StructReader } from '../struct-reader.js';
 import { refuseKernelThread } from '../tasks/files.js';
 import { findTask } from '../tasks/task-table.js';

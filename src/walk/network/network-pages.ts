@@ -1,10 +1,16 @@
-import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
+import {
+  damaged,
+  KernelError,
+  ReadError,
+  readOrNot,
+  unsupportedLayout,
+} from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
 import { Cursor } from '../cursor.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { cpuFragPages, type FragPage, SendFrags } from '../pages/page-frag-cache.js';
 import { type PoolPageTest, poolPageTest } from '../pages/page-pool.js';
 import { type SkbCache, skbCaches, uncountedSlabs } from '../pages/slab-caches.js';

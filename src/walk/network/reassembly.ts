@@ -1,10 +1,10 @@
-import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { damaged, ReadError, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { TornList } from '../list.js';
 import { isLoaded } from '../machine-facts.js';
-import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
 import type { SkbLists } from '../queues/skb-lists.js';
 import { RhashtableReader } from '../rhashtable.js';
 import { decodeText, StructReader } from '../struct-reader.js';

@@ -1,7 +1,7 @@
-import { damaged, unsupportedLayout } from '../../base/errors.js';
+import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
-import { pointerPartOf, readOrNot, readPartOf } from '../named-read.js';
+import { pointerPartOf, readPartOf } from '../named-read.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 
 /**

@@ -1,8 +1,8 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { numaNodes } from '../cpus.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { textAt } from '../text-at.js';
 

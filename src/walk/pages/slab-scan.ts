@@ -1,10 +1,10 @@
-import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { damaged, ReadError, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemberLayout } from '../../kernel/layout.js';
 import { Cursor } from '../cursor.js';
-import { readOrNot } from '../named-read.js';
+
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { memoryEnd } from './memory-end.js';

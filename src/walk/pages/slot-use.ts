@@ -1,9 +1,9 @@
-import { damaged, KernelError } from '../../base/errors.js';
+import { damaged, KernelError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, perCpuAddress } from '../cpus.js';
 import { readUntilConsistent } from '../live-reads.js';
-import { readOrNot } from '../named-read.js';
+
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { FreeList, sheavesOf } from './free-objects.js';

@@ -1,4 +1,4 @@
-import { damaged, ReadError, unsupportedLayout } from '../../base/errors.js';
+import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { ByteWindow } from '../../kernel/bytes.js';
 import type { Kernel } from '../../kernel/kernel.js';
@@ -275,12 +275,7 @@ export class CompoundHeads {
    */
   #leadsTo(frame: number, head: bigint): boolean | undefined {
     const page = this.#pageOf(frame);
-    try {
-      return this.#headOf(page, this.#window(page)) === head;
-    } catch (error) {
-      if (error instanceof ReadError) return undefined;
-      throw error;
-    }
+    return readOrNot(() => this.#headOf(page, this.#window(page)) === head);
   }
 
   #isHeadAt(page: bigint): boolean {

@@ -1,9 +1,15 @@
-import { damaged, KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
+import {
+  damaged,
+  KernelError,
+  ReadError,
+  readOrNot,
+  unsupportedLayout,
+} from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { readFresh } from '../live-reads.js';
 import { moduleNames, ramBytes } from '../machine-facts.js';
-import { findOrNot, pointersPartOf, readOrNot, readPartOf } from '../named-read.js';
+import { findOrNot, pointersPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { type TaskTable, taskTable } from '../tasks/task-table.js';
 import type { Task } from '../tasks/tasks.js';

@@ -1,7 +1,7 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import type { Slot } from '../pages/slab-scan.js';
 import type { SlotUse } from '../pages/slot-use.js';
 import { StructReader } from '../struct-reader.js';

@@ -1,7 +1,7 @@
-import { damaged, ReadError } from '../../base/errors.js';
+import { damaged, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../named-read.js';
+
 import { type PageVisitor, SlabScan, type Slot } from '../pages/slab-scan.js';
 import { SlotUse } from '../pages/slot-use.js';
 import { StructReader } from '../struct-reader.js';

@@ -1,6 +1,6 @@
-import { KernelError } from '../../base/errors.js';
+import { KernelError, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../named-read.js';
+
 import { StructReader } from '../struct-reader.js';
 
 /** Address families (include/linux/socket.h). */

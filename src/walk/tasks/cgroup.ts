@@ -1,7 +1,7 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { decodeBytes, StructReader } from '../struct-reader.js';
 
 /** Maximum depth of a cgroup (`cgroup.max.depth` is far below in practice). */

@@ -1,8 +1,8 @@
-import { damaged, KernelError, ReadError } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh, readUntilConsistent } from '../live-reads.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, incompleteness, type Warnings } from '../warnings.js';
 import { FileTables, type OpenFile } from './files.js';

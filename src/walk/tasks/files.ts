@@ -1,8 +1,8 @@
-import { damaged, WalkError } from '../../base/errors.js';
+import { damaged, readOrNot, WalkError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readFresh } from '../live-reads.js';
-import { readOrNot, readPartOf } from '../named-read.js';
+import { readPartOf } from '../named-read.js';
 import { decodeText, StructReader } from '../struct-reader.js';
 import { taskTable } from './task-table.js';
 import type { Task } from './tasks.js';

@@ -1,7 +1,7 @@
-import { KernelError } from '../../base/errors.js';
+import { KernelError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { readOrNot } from '../named-read.js';
+
 import { StructReader } from '../struct-reader.js';
 import {
   type ListedTask,

@@ -1,8 +1,9 @@
+import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
 import { listNodes } from '../list.js';
-import { pointerPartOf, readOrNot } from '../named-read.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Task } from '../tasks/tasks.js';
 import { addError, type Warnings } from '../warnings.js';

@@ -1,6 +1,7 @@
+import { readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpusThatRan, needSymbol, perCpuAddress } from '../cpus.js';
-import { readOrNot } from '../named-read.js';
+
 import { StructReader } from '../struct-reader.js';
 import type { Task } from '../tasks/tasks.js';
 import type { Warnings } from '../warnings.js';

@@ -1,8 +1,8 @@
-import { ReadError } from '../../base/errors.js';
+import { ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { listNodes, TornList } from '../list.js';
-import { findOrNot, pointerPartOf, readOrNot } from '../named-read.js';
+import { findOrNot, pointerPartOf } from '../named-read.js';
 import { type SavedStack, wordsWith } from './saved-stacks.js';
 
 /**

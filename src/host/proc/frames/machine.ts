@@ -1,7 +1,7 @@
 import { HostError } from '../../../base/errors.js';
-import type { MemoryCounters } from '../../../records/machine-sample.js';
+import type { MemoryCounters, ZoneRecord } from '../../../records/machine-sample.js';
 import type { HostSource } from '../../host-source.js';
-import { type HostDetails, type HostZone, readHostDetails, readZones } from '../details.js';
+import { type HostDetails, readHostDetails, readZones } from '../details.js';
 import { readHostCounts, readPageSize } from '../memory.js';
 import { listed } from '../process.js';
 import {
@@ -70,7 +70,7 @@ export function readHostFrames(
 }
 
 /** Keyed by node and name if there are several nodes. */
-function placesOf(zones: readonly HostZone[]) {
+function placesOf(zones: readonly ZoneRecord[]) {
   const several = new Set(zones.map(({ nodeId }) => nodeId)).size > 1;
   return zones.map(({ nodeId, name, start, spanned }) => ({
     name: several ? `${nodeId} ${name}` : name,

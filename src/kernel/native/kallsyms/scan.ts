@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../../base/errors.js';
 import { bytesOf, viewOf } from '../../bytes.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles, scanImage } from '../image-scan.js';
@@ -199,12 +199,7 @@ function orders(count: number, tokenIndex: bigint): bigint[] {
 }
 
 function wordOrNot(memory: Memory, address: bigint): bigint | undefined {
-  try {
-    return memory.read(address, 8).getBigUint64(0, true);
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+  return readOrNot(() => memory.read(address, 8).getBigUint64(0, true));
 }
 
 /** Numbers in the `reach` bytes before an address. One that exceeds 32 bits is not a marker. */

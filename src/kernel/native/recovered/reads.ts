@@ -1,4 +1,4 @@
-import { ReadError } from '../../../base/errors.js';
+import { ReadError, readOrNot } from '../../../base/errors.js';
 import { viewOf } from '../../bytes.js';
 import type { Architecture } from '../arch/arch.js';
 import { readWithHoles } from '../image-scan.js';
@@ -15,32 +15,22 @@ export function word(memory: Memory, address: bigint): bigint {
 
 /** Reads a 64-bit word, or returns undefined if it cannot be read. */
 export function wordOrNot(memory: Memory, address: bigint): bigint | undefined {
-  return orNot(() => word(memory, address));
+  return readOrNot(() => word(memory, address));
 }
 
 /** Reads a 32-bit number, or returns undefined if it cannot be read. */
 export function numberOrNot(memory: Memory, address: bigint): number | undefined {
-  return orNot(() => memory.read(BigInt.asUintN(64, address), 4).getUint32(0, true));
+  return readOrNot(() => memory.read(BigInt.asUintN(64, address), 4).getUint32(0, true));
 }
 
 /** Reads printable text that ends in NUL within this many bytes. */
 export function textOrNot(memory: Memory, address: bigint, limit: number): string | undefined {
-  return orNot(() => {
+  return readOrNot(() => {
     const view = memory.read(BigInt.asUintN(64, address), limit);
     const bytes = Buffer.from(view.buffer, view.byteOffset, limit);
     const text = bytes.toString('latin1', 0, Math.max(bytes.indexOf(0), 0));
     return PRINTABLE.test(text) ? text : undefined;
   });
-}
-
-/** Returns the result of a step, or undefined if a read fails. */
-export function orNot<T>(read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
 }
 
 /** Returns the only element of a list; undefined if it has none, or more than one. */
@@ -129,7 +119,7 @@ const MAX_HEADS = 10_000;
  * its predecessor, or the list is not circular.
  */
 export function ring(memory: Memory, head: bigint): readonly bigint[] | undefined {
-  try {
+  return readOrNot(() => {
     const nodes: bigint[] = [];
     let before = head;
     let at = word(memory, head);
@@ -140,10 +130,7 @@ export function ring(memory: Memory, head: bigint): readonly bigint[] | undefine
       at = word(memory, at);
     }
     return word(memory, head + 8n) === before ? nodes : undefined;
-  } catch (error) {
-    if (error instanceof ReadError) return undefined;
-    throw error;
-  }
+  });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { ReadError } from '../../../base/errors.js';
+import { ReadError, readOrNot } from '../../../base/errors.js';
 import { readAround } from '../image-scan.js';
 import type { SectionVariable } from '../types.js';
 import { CachePointers } from './cache-pointers.js';
@@ -8,7 +8,6 @@ import {
   type Memory,
   numberOrNot,
   only,
-  orNot,
   ring,
   textOrNot,
   word,
@@ -116,7 +115,7 @@ function lastFrame(evidence: Evidence): bigint | undefined {
   const frame = end / BigInt(arch.pageSize);
   const isFirst = (first: bigint): boolean => {
     const at = directMap.address + first * BigInt(arch.pageSize) - BigInt(directMap.physical);
-    return orNot(() => !arch.protection(at - 1n) && arch.protection(at) !== undefined) === true;
+    return readOrNot(() => !arch.protection(at - 1n) && arch.protection(at) !== undefined) === true;
   };
   const variables = evidence.bytes
     .wordsEqual(frame, MAX_WORDS)
@@ -124,7 +123,7 @@ function lastFrame(evidence: Evidence): bigint | undefined {
   return evidence.only(variables, (from, at) => {
     const next = wordOrNot(from, at + 8n);
     if (next === undefined || next === 0n || next >= frame || !isFirst(next)) return false;
-    const writable = orNot(() => arch.protection(at)?.writable);
+    const writable = readOrNot(() => arch.protection(at)?.writable);
     return wordOrNot(from, at) === frame && writable === true;
   });
 }

@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { liveHost } from '../../../host/live.js';
 import { startTicks } from '../../../host/proc/process.js';
 import { USER_HZ } from '../../../records/processes.js';
 import type { AllocationSink } from '../../site-frames.js';
+import { textOf } from './instance.js';
 
 /** Names of threads that existed before the recording and still exist: any other tid may have been reused. */
 export class Commands {
@@ -29,14 +30,6 @@ export class Commands {
     const start = startTicks(liveHost, tid);
     if (start === null || !(Number(start) < this.#began)) return null;
     return textOf(`/proc/${tid}/comm`)?.replace(/\n$/, '') ?? null;
-  }
-}
-
-function textOf(file: string): string | null {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return null;
   }
 }
 

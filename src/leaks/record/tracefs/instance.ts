@@ -236,7 +236,7 @@ function whyNot(folder: string): string | undefined {
   }
 }
 
-function textOf(file: string): string | null {
+export function textOf(file: string): string | null {
   try {
     return readFileSync(file, 'utf8');
   } catch {

@@ -1,6 +1,6 @@
 import { readdirSync, rmdirSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { isHostError, TraceError } from '../../../base/errors.js';
+import { hostOrNull, TraceError } from '../../../base/errors.js';
 import type { HostSource } from '../../../host/host-source.js';
 import { liveHost } from '../../../host/live.js';
 import { slabLines } from '../../../host/proc/details.js';
@@ -266,15 +266,13 @@ export function cacheUse(
   source: Pick<HostSource, 'readText'> = liveHost,
   cpuCount = cpus().length,
 ): ReadonlyMap<string, CacheUse> | null {
-  try {
-    return new Map(
-      slabLines(source).map(({ name, used, slotSize, slotsPerSlab }) => [
-        name,
-        { bytes: used * slotSize, slack: SLABS_OF_CPU * cpuCount * slotsPerSlab * slotSize },
-      ]),
-    );
-  } catch (error) {
-    if (!isHostError(error)) throw error;
-    return null;
-  }
+  return hostOrNull(
+    () =>
+      new Map(
+        slabLines(source).map(({ name, used, slotSize, slotsPerSlab }) => [
+          name,
+          { bytes: used * slotSize, slack: SLABS_OF_CPU * cpuCount * slotsPerSlab * slotSize },
+        ]),
+      ),
+  );
 }
