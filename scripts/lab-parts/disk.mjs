@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 
-const FLAGS = ['-q', '-t', 'ext4', '-O', '^has_journal'];
+const FLAGS = ['-q', '-t', 'ext4'];
 
 /**
  * Makes an ext4 image.
@@ -10,10 +10,12 @@ const FLAGS = ['-q', '-t', 'ext4', '-O', '^has_journal'];
  * @param {string} image
  * @param {number} mebibytes
  * @param {string} [from] a folder whose files are to be on it
+ * @param {boolean} [journal] with a journal
  */
-export function makeDisk(image, mebibytes, from) {
+export function makeDisk(image, mebibytes, from, journal = false) {
   const content = from === undefined ? [] : ['-d', from];
-  execFileSync('mke2fs', [...FLAGS, ...content, image, `${mebibytes}M`], {
+  const features = journal ? [] : ['-O', '^has_journal'];
+  execFileSync('mke2fs', [...FLAGS, ...features, ...content, image, `${mebibytes}M`], {
     stdio: ['ignore', 'ignore', 2],
   });
 }

@@ -53,6 +53,8 @@ export declare class Guest {
   resume(): Promise<void>;
   /** An interrupt that cannot be masked, as of the button on servers. */
   nmi(): Promise<void>;
+  /** Withholds what is read from and written to a disk, by its index in the options, after the requests in flight. */
+  stall(disk: number): Promise<void>;
   /** Writes the guest's memory to a file, whole or not at all. Pause it before. */
   dump(format: 'elf' | 'kdump-zlib', path: string): Promise<void>;
   lastWords(): string;

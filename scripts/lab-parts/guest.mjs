@@ -233,6 +233,16 @@ export class Guest {
   }
 
   /**
+   * Withholds what is read from and written to a disk: it gets one byte a second, after the requests in flight.
+   *
+   * @param {number} disk its index in the options
+   */
+  async stall(disk) {
+    const none = { bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+    await this.#qmp?.execute('block_set_io_throttle', { device: `virtio${disk}`, bps: 1, ...none });
+  }
+
+  /**
    * Writes the guest's memory to a file, whole or not at all. Pause it before.
    *
    * @param {'elf' | 'kdump-zlib'} format

@@ -61,7 +61,7 @@ const SIBLINGS = {
     skbs: ['pages'],
     sockets: ['machine', 'pages', 'queues', 'tasks'],
     stacks: ['processes', 'tasks'],
-    waits: ['stacks', 'tasks'],
+    waits: ['files', 'memory', 'processes', 'stacks', 'tasks'],
   },
   host: { procnet: ['proc', 'ss'], ss: ['proc'] },
   leaks: { from: ['follow', 'readings'], record: ['follow'] },

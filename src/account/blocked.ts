@@ -1,10 +1,14 @@
 import { readOrNot } from '../base/errors.js';
 import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-
+import { Pointer } from '../kernel/pointer.js';
+import type { NamePlace } from '../walk/files/paths.js';
+import { monotonicNow } from '../walk/machine/clock.js';
+import { findOrNot } from '../walk/named-read.js';
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Task, TaskState } from '../walk/tasks/tasks.js';
+import { BlockDevices, type DeviceRequests, type WaitDevice } from '../walk/waits/block-devices.js';
 import { gracePeriodReaders } from '../walk/waits/grace-period.js';
 import {
   type LockState,
@@ -13,9 +17,10 @@ import {
   type OwnedKind,
   type WaitKind,
 } from '../walk/waits/lock-state.js';
-import { type SavedStack, SavedStacks } from '../walk/waits/saved-stacks.js';
+import { type SavedStack, SavedStacks, wordsOf } from '../walk/waits/saved-stacks.js';
+import { registerWords, SPINS, spinLocks } from '../walk/waits/spinlocks.js';
 import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finder.js';
-import { WaitTimes } from '../walk/waits/wait-time.js';
+import { MOST_AHEAD, WaitTimes } from '../walk/waits/wait-time.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { attempted } from './memory/missed.js';
 import { type NamedFrame, Names, type StackGroup } from './task-stacks.js';
@@ -59,9 +64,21 @@ export interface Candidate {
   readonly task: BlockedTask;
   /**
    * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
-   * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU.
+   * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU. `handle`: it has
+   * an open handle of the journal’s transaction.
    */
-  readonly by: 'last' | 'stack' | 'cpu' | 'reader';
+  readonly by: 'last' | 'stack' | 'cpu' | 'reader' | 'handle';
+}
+
+/** The file system or block device that tasks wait for. */
+export interface BlockedDevice extends Omit<WaitDevice, 'queue'> {
+  /** Requests that have a tag; null: no block device, one that passes bios on, or unreadable. */
+  readonly requests:
+    | (Omit<DeviceRequests, 'oldest'> & {
+        /** Seconds since the oldest began; null: unknown. */
+        readonly oldestSeconds: number | null;
+      })
+    | null;
 }
 
 /** What tasks wait for. */
@@ -79,6 +96,8 @@ export interface BlockingLock {
   /** Number of readers that hold it; null: not a lock for readers. */
   readonly readers: number | null;
   readonly candidates: readonly Candidate[];
+  /** Null: none, or unknown. */
+  readonly device: BlockedDevice | null;
   /** Longest wait first. */
   readonly waiters: readonly BlockedTask[];
   /** Id of the lock that its owner waits for; null: none. */
@@ -113,6 +132,10 @@ export interface BlockedChoice {
    * may lack, are not read.
    */
   readonly uninterruptible?: boolean | undefined;
+  /** Reads the contents of a stack (default: as everything). */
+  readonly readStack?: Kernel['read'] | undefined;
+  /** Receives each name in the path of a file, when it is read. */
+  readonly onFileName?: ((place: NamePlace) => void) | undefined;
 }
 
 /** Maximum number of reads of a live kernel: an inconsistency that disappears was a race. */
@@ -138,7 +161,9 @@ export function blockedTasks(
   }
 }
 
-interface Lock extends Omit<BlockingLock, 'id' | 'owner' | 'candidates' | 'waiters'> {
+interface Lock extends Omit<BlockingLock, 'id' | 'owner' | 'candidates' | 'waiters' | 'device'> {
+  readonly holders: readonly bigint[];
+  readonly superBlock: bigint | undefined;
   readonly ownerTask: bigint;
   readonly last: bigint;
   /** Waiting tasks by address. */
@@ -162,6 +187,16 @@ const LOCK_KINDS: ReadonlySet<WaitKind> = new Set([
 ]);
 
 const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
+
+/** What an owner is, in a message. */
+const OWNERS: Partial<Record<WaitKind, string>> = {
+  work: 'worker',
+  ptrace: 'tracer',
+  journal: 'commit thread',
+};
+
+/** Kinds of waits for pages: `device` is that of the page’s file. */
+const PAGES: ReadonlySet<WaitKind> = new Set(['page-lock', 'writeback', 'page-bit'] as const);
 
 /** Maximum number of tasks that may hold a lock, per lock. */
 const MOST_CANDIDATES = 8;
@@ -193,6 +228,10 @@ class Forest {
   readonly #waits = new Map<bigint, Lock | null>();
   /** Tasks by the completion that their exit or exec completes. */
   #completing: ReadonlyMap<bigint, bigint> | undefined;
+  readonly #devices: BlockDevices;
+  /** Running tasks that may hold a spinlock. */
+  readonly #spinners = new Map<Lock, readonly TaskPlace[]>();
+  #now: bigint | null | undefined;
   #finder!: WaitFinder;
 
   constructor(
@@ -204,9 +243,15 @@ class Forest {
     this.#warnings = new Warnings(kernel.doubts);
     this.#unwound = new TaskStacks(kernel, this.#warnings);
     this.#names = new Names(kernel, this.#warnings);
-    this.#saved = new SavedStacks(kernel);
+    this.#saved = new SavedStacks(kernel, choice.readStack);
     this.#states = new LockStates(kernel);
     this.#times = new WaitTimes(kernel, this.#warnings);
+    this.#devices = new BlockDevices(kernel, (words) => this.#contradict(words));
+  }
+
+  /** Words that disagree: damage, or a change meanwhile. */
+  #contradict(words: string): void {
+    this.#warnings.add(this.#kernel.facts.live ? 'torn-list' : 'corrupt', words);
   }
 
   answer(): BlockedAnswer {
@@ -217,13 +262,14 @@ class Forest {
     const waiting = [...this.#locks.values()].reduce((sum, { waiters }) => sum + waiters.size, 0);
     this.#addListed();
     this.#followOwners();
+    const spinning = this.#addSpinning();
     const locks = this.#numbered();
     const { complete } = this.#warnings;
     return {
       kernel: kernel.facts,
       locks,
       cycles: cyclesOf(locks),
-      blocked: waiting,
+      blocked: waiting + spinning,
       tasks: this.#places.size,
       complete,
       warnings: this.#warnings.list(),
@@ -243,7 +289,7 @@ class Forest {
       const start = attempted(this.#warnings, what, () => this.#saved.start(task.address));
       if (start !== undefined && start !== 0n) tasks.set(start, task);
     }
-    this.#finder = new WaitFinder(this.#kernel, this.#saved, tasks, this.#warnings);
+    this.#finder = new WaitFinder(this.#kernel, this.#saved, tasks, this.#devices, this.#warnings);
   }
 
   /** The used stack of a task; undefined: a CPU ran it, it has exited, or it is unreadable. */
@@ -319,6 +365,8 @@ class Forest {
       bit: bit ?? null,
       object: null,
       listed: wait.listed,
+      holders: wait.holders ?? [],
+      superBlock: wait.superBlock,
       waiters: new Map(),
       waitsFor: null,
       ...this.#ownerOf(wait),
@@ -335,8 +383,7 @@ class Forest {
     listed = [],
   }: Wait): Pick<Lock, 'ownerState' | 'ownerTask' | 'readers' | 'last'> {
     const none = { ownerTask: 0n, readers: null, last: 0n } as const;
-    if (owner !== undefined)
-      return { ...none, ...this.#task(owner, kind === 'work' ? 'worker' : 'tracer') };
+    if (owner !== undefined) return { ...none, ...this.#task(owner, OWNERS[kind] ?? kind) };
     if (kind === 'work') return { ...none, ownerState: 'none' };
     if (!isOwned(kind))
       return { ...none, ownerState: kind === 'unknown' ? 'unknown' : 'not-recorded' };
@@ -350,8 +397,7 @@ class Forest {
       return place !== undefined && (place.state === 'R' || place.cpu !== undefined);
     });
     const free = state.free === undefined || isWoken ? [] : [state.free];
-    for (const words of [...state.contradictions, ...free])
-      this.#warnings.add(this.#kernel.facts.live ? 'torn-list' : 'corrupt', `${name}: ${words}`);
+    for (const words of [...state.contradictions, ...free]) this.#contradict(`${name}: ${words}`);
     const rest = { readers: state.readers ?? null, last: state.last ?? 0n };
     return { ...rest, ...this.#ownerIn(kind, address, state) };
   }
@@ -440,6 +486,88 @@ class Forest {
     }
   }
 
+  /** Locks for which CPUs spin: registers of a running machine are not available. @returns the number of CPUs */
+  #addSpinning(): number {
+    const { facts } = this.#kernel;
+    if (facts.live || this.#choice.uninterruptible) return 0;
+    const running = [...this.#places.values()].filter(({ cpu }) => cpu !== undefined);
+    const wordsOn = (place: TaskPlace): bigint[] => [
+      ...registerWords(this.#kernel, place.cpu ?? 0),
+      ...(readOrNot(() => [...wordsOf(this.#saved.whole(place.task.address))]) ?? []),
+    ];
+    const spins = (place: TaskPlace) =>
+      this.#describe(place).stack?.frames.some(({ symbol }) => SPINS.test(symbol?.name ?? ''));
+    const byCpu = new Map(running.filter(spins).map((place) => [place.cpu ?? 0, place]));
+    if (byCpu.size === 0) return 0;
+    // An interrupt saved the registers on the stack.
+    const words = new Map(
+      [...byCpu].map(([cpu, place]) => {
+        const isInterrupted = !SPINS.test(this.#describe(place).function ?? '');
+        return [cpu, isInterrupted ? wordsOn(place) : registerWords(this.#kernel, cpu)];
+      }),
+    );
+    const found = attempted(this.#warnings, 'spinlocks', () =>
+      spinLocks(this.#kernel, words, (what) => this.#contradict(what)),
+    );
+    for (const { address, cpus } of found ?? []) {
+      const waiters = new Map(
+        cpus.flatMap((cpu) => {
+          const place = byCpu.get(cpu);
+          return place ? [[place.task.address, place] as const] : [];
+        }),
+      );
+      const [first] = waiters.values();
+      if (first === undefined) continue;
+      const kind = 'spinlock' as const;
+      const wait: Wait = address === null ? { kind } : { kind, address };
+      const described = this.#describe(first);
+      const names = described.stack?.frames.map(({ symbol }) => symbol?.name ?? '') ?? [];
+      const where = names.find((name) => SPINS.test(name)) ?? null;
+      const lock = this.#lockOf(wait, { ...described, function: where });
+      for (const [task, place] of waiters) lock.waiters.set(task, place);
+      const others = running.filter((place) => address !== null && !byCpu.has(place.cpu ?? 0));
+      for (const place of others)
+        if (place.task.pid !== 0 && wordsOn(place).includes(address ?? 0n))
+          this.#spinners.set(lock, [...(this.#spinners.get(lock) ?? []), place]);
+    }
+    return byCpu.size;
+  }
+
+  /** The file system and block device that tasks wait for. */
+  #deviceOf({ kind, address, superBlock }: Lock, object: Identified | null): BlockedDevice | null {
+    const devices = this.#devices;
+    if (address === null) return null;
+    const found = attempted(this.#warnings, `the device of the ${lockName(kind, address)}`, () => {
+      if (kind === 'io') return devices.ofQueue(address);
+      if (superBlock !== undefined) return devices.ofSuperBlock(superBlock);
+      if (PAGES.has(kind)) {
+        const frame = this.#kernel.pages.frameOfPage(new Pointer().set(address));
+        return frame < 0 ? undefined : devices.ofPage(frame);
+      }
+      const isBuffer =
+        kind === 'bit' && object?.kind === 'slab-object' && object.cache === 'buffer_head';
+      if (isBuffer) return devices.ofBuffer(address);
+      if (kind !== 'percpu-rw-semaphore' && kind !== 'rw-semaphore') return undefined;
+      const around = devices.superBlockAround(address);
+      return around === undefined ? undefined : devices.ofSuperBlock(around);
+    });
+    if (!found) return null;
+    const { queue, ...rest } = found;
+    const requests =
+      queue !== null &&
+      attempted(this.#warnings, 'the requests of a block device', () => devices.requestsOf(queue));
+    if (!requests) return { ...rest, requests: null };
+    const { oldest, ...counts } = requests;
+    this.#now ??= findOrNot(() => monotonicNow(this.#kernel)) ?? null;
+    const age = oldest === null || this.#now === null ? null : Number(this.#now - oldest) / 1e9;
+    if (age !== null && age < MOST_AHEAD)
+      this.#contradict(`a request of ${rest.name ?? 'a block device'} began after the dump`);
+    return {
+      ...rest,
+      requests: { ...counts, oldestSeconds: age === null ? null : Math.max(0, age) },
+    };
+  }
+
   #describe(place: TaskPlace): BlockedTask {
     const { task, process, state, cpu } = place;
     const known = this.#described.get(task.address);
@@ -468,6 +596,15 @@ class Forest {
     const wanted = new Map<number, Lock[]>();
     for (const lock of this.#locks.values()) {
       if (lock.kind === 'rcu') found.set(lock, this.#readers(lock));
+      const holders = lock.holders.flatMap((task) => this.#places.get(task) ?? []);
+      const known = [
+        ...holders.map((place) => ({ task: this.#describe(place), by: 'handle' as const })),
+        ...(this.#spinners.get(lock) ?? []).map((place) => ({
+          task: this.#describe(place),
+          by: 'stack' as const,
+        })),
+      ];
+      if (known.length > 0) found.set(lock, known);
       const isHeld = lock.ownerState === 'readers' || lock.ownerState === 'not-recorded';
       if (!isHeld || lock.address === null || !isOwned(lock.kind) || lock.kind === 'completion')
         continue;
@@ -499,8 +636,10 @@ class Forest {
     );
     if (!isNormal) return [];
     const what = 'the grace period of RCU';
-    const found = attempted(this.#warnings, what, () => gracePeriodReaders(this.#kernel));
     const running = new Map([...this.#places.values()].map((place) => [place.cpu, place]));
+    const isIdle = (cpu: number) => running.get(cpu)?.task.pid === 0;
+    const found = attempted(this.#warnings, what, () => gracePeriodReaders(this.#kernel, isIdle));
+    for (const words of found?.contradictions ?? []) this.#contradict(`${what}: ${words}`);
     const all = [
       ...(found?.cpus ?? []).map((cpu) => ({ place: running.get(cpu), by: 'cpu' as const })),
       ...(found?.tasks ?? []).map((task) => ({
@@ -510,8 +649,7 @@ class Forest {
     ];
     return all.flatMap(({ place, by }) => {
       if (place) return [{ task: this.#describe(place), by }];
-      const code = this.#kernel.facts.live ? 'torn-list' : 'corrupt';
-      this.#warnings.add(code, `${what} waits for a ${by} that does not exist`);
+      this.#contradict(`${what} waits for a ${by} that does not exist`);
       return [];
     });
   }
@@ -521,7 +659,14 @@ class Forest {
     const identifier = attempted(
       this.#warnings,
       'objects',
-      () => new AddressIdentifier(this.#kernel, this.#kernel.symbolTable, this.#warnings),
+      () =>
+        new AddressIdentifier(
+          this.#kernel,
+          this.#kernel.symbolTable,
+          this.#warnings,
+          undefined,
+          this.#choice.onFileName,
+        ),
     );
     const all = [...this.#locks.values()].map((lock) => {
       const waiters = [...lock.waiters.values()].map((place) => this.#describe(place));
@@ -538,16 +683,18 @@ class Forest {
       const owner = this.#places.get(lock.ownerTask);
       const next = owner && this.#waits.get(owner.task.address);
       const inKernel = lock.address !== null && lock.kind !== 'futex';
+      const object = inKernel ? objectAt(identifier, lock) : null;
       return {
         id,
         kind: lock.kind,
         address: lock.address,
         bit: lock.bit,
-        object: inKernel ? objectAt(identifier, lock) : null,
+        object,
         ownerState: lock.ownerState,
         owner: owner && lock.ownerState === 'task' ? this.#describe(owner) : null,
         readers: lock.readers,
         candidates: candidates.get(lock) ?? [],
+        device: this.#deviceOf(lock, object),
         waiters,
         waitsFor: (next && ids.get(next)) ?? null,
       };
@@ -562,8 +709,7 @@ function objectAt(
 ): Identified | null {
   if (identifier === undefined || address === null) return null;
   const object = identifier.near(address);
-  const isPage = kind === 'page-lock' || kind === 'writeback' || kind === 'page-bit';
-  if (!isPage || object?.kind !== 'page-struct') return object;
+  if (!PAGES.has(kind) || object?.kind !== 'page-struct') return object;
   return identifier.fileOf(object.frame) ?? object;
 }
 

@@ -4,7 +4,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../walk/cpus.js';
 import { MappedFileReader } from '../walk/files/mapped-file.js';
-import { type FilePath, Paths } from '../walk/files/paths.js';
+import { type FilePath, type NamePlace, Paths } from '../walk/files/paths.js';
 import { type KernelStack, kernelStacks } from '../walk/memory/stacks.js';
 import type { VmArea } from '../walk/memory/vm-areas.js';
 import type { Block, SlabBlock } from '../walk/pages/block.js';
@@ -132,6 +132,7 @@ export class AddressIdentifier {
   readonly #symbols: SymbolsByAddress | undefined;
   readonly #warnings: Warnings;
   readonly #progress: (part: number) => void;
+  readonly #onFileName: ((place: NamePlace) => void) | undefined;
   readonly #pages: PageReader;
   readonly #slots: SlotUse;
   readonly #names: SlabCacheNames;
@@ -150,6 +151,7 @@ export class AddressIdentifier {
   /**
    * @param warnings receives what could not be read
    * @param progress called with the completed part of a pass over all memory, 0 to 1
+   * @param onFileName receives each name of a path, when it is read
    * @throws {KernelError} `unsupported-layout`
    */
   constructor(
@@ -157,8 +159,10 @@ export class AddressIdentifier {
     symbols: SymbolsByAddress | undefined,
     warnings: Warnings,
     progress: (part: number) => void = () => {},
+    onFileName?: (place: NamePlace) => void,
   ) {
     this.#kernel = kernel;
+    this.#onFileName = onFileName;
     this.#symbols = symbols;
     this.#warnings = warnings;
     this.#progress = progress;
@@ -420,7 +424,10 @@ export class AddressIdentifier {
 
   #filePage(address: bigint, frame: number): Identified {
     const kernel = this.#kernel;
-    this.#files ??= { reader: new MappedFileReader(kernel), paths: new Paths(kernel) };
+    this.#files ??= {
+      reader: new MappedFileReader(kernel),
+      paths: new Paths(kernel, this.#onFileName),
+    };
     const page = new MappedPageReader(kernel);
     page.read(frame);
     if (page.index === undefined) throw damaged(`page frame ${hex(BigInt(frame))} has no file`);

@@ -111,7 +111,7 @@ async function cut(
   progress('reading kernel tables');
   readTables(recording);
   progress('running every command');
-  const visited = readEverything(recording, options);
+  const visited = readEverything(recording, options, kernel);
   const isStored = storedIn(image);
   const store = (address: bigint): void => {
     const physical = recording.physicalOf(address);

@@ -1,3 +1,4 @@
+import { blockedTasks } from '../account/blocked.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { surveyProcesses } from '../account/processes/kernel.js';
 import { mappingsOf } from '../account/processes/mappings.js';
@@ -52,9 +53,14 @@ export interface Visited {
  * Asks the questions of all commands, so that all data of the answers is read. Unreadable data is skipped:
  * the same question will fail again.
  *
+ * @param original the same dump: what is read of it is not kept
  * @throws {WalkError} if the process or descriptor of `scope` does not exist
  */
-export function readEverything(kernel: NativeKernel, scope: Scope): Visited {
+export function readEverything(
+  kernel: NativeKernel,
+  scope: Scope,
+  original: NativeKernel,
+): Visited {
   const fileNames: NamePlace[] = [];
   const cgroups: bigint[] = [];
   const more = { fileNames, cgroups };
@@ -103,8 +109,27 @@ export function readEverything(kernel: NativeKernel, scope: Scope): Visited {
   if (scope.processes) attempt(() => readProcesses(kernel, visited.onFileName));
   if (scope.memory) attempt(() => void accountMemory(kernel, undefined, visited));
   // Stacks that the dump lacks are missing from the extract too.
-  if (scope.stacks) new Unknowns().try('stacks', () => groupedStacks(kernel, {}));
+  if (scope.stacks) {
+    new Unknowns().try('stacks', () => groupedStacks(kernel, {}));
+    new Unknowns().try('waiting tasks', () => readWaits(kernel, original, visited.onFileName));
+  }
   return { sockets: [...sockets.values()], ...more };
+}
+
+/** Reads what tasks wait for. Of stacks, words that are addresses of the kernel are kept; others may be user data. */
+function readWaits(
+  kernel: NativeKernel,
+  original: NativeKernel,
+  onFileName: (place: NamePlace) => void,
+): void {
+  const readStack = (address: bigint, length: number): DataView => {
+    const words = original.read(address, length);
+    for (let at = 0; at + 8 <= length; at += 8)
+      // The highest byte of addresses of the kernel; no text in UTF-8 has it.
+      if (words.getUint8(at + 7) === 0xff) attempt(() => void kernel.read(address + BigInt(at), 8));
+    return words;
+  };
+  blockedTasks(kernel, { readStack, onFileName });
 }
 
 /** Reads the age of queued data of TCP connections. */

@@ -1,7 +1,8 @@
 /*
  * `insmod locks.ko`: threads named lk-… hold locks and wait for others, as the table below says. `crowd=N`: N threads
  * wait for one mutex instead. `echo spin >/sys/module/locks/parameters/hold`: a reader on CPU 1, which does not schedule,
- * holds back a grace period of RCU; `echo sleep`: one that sleeps (CONFIG_PREEMPT_RCU). The log then has the address of each lock and the pid of each thread:
+ * holds back a grace period of RCU; `echo sleep`: one that sleeps (CONFIG_PREEMPT_RCU); `echo lock`: both, CPU 1 also
+ * has a spinlock, for which CPUs 2 and 3 spin. The log then has the address of each lock and the pid of each thread:
  *
  *   locks: at NAME ADDRESS     locks: thread NAME PID
  */
@@ -17,6 +18,7 @@
 #include <linux/rwsem.h>
 #include <linux/sched/task.h>
 #include <linux/semaphore.h>
+#include <linux/spinlock.h>
 #include <linux/srcu.h>
 #include <linux/string.h>
 #include <linux/wait.h>
@@ -192,18 +194,45 @@ static int sleeping_reader(void *data)
 	return 0;
 }
 
-static int hold(const char *value, const struct kernel_param *param)
+static DEFINE_SPINLOCK(lk_spinlock);
+static int spinning(void *data)
 {
-	bool spins = sysfs_streq(value, "spin");
-	struct task_struct *thread = spins ? kthread_create(spin, NULL, "lk-spin")
-					   : kthread_create(sleeping_reader, NULL, "lk-rcur");
+	spin_lock(&lk_spinlock);
+	for (;;)
+		cpu_relax();
+	return 0;
+}
+
+static int holder(int (*does)(void *), const char *name, int cpu)
+{
+	struct task_struct *thread = kthread_create(does, NULL, "%s", name);
 
 	if (IS_ERR(thread))
 		return PTR_ERR(thread);
-	if (spins)
-		kthread_bind(thread, 1);
+	if (cpu >= 0)
+		kthread_bind(thread, cpu);
+	pr_info("locks: thread %s %d\n", name, thread->pid);
 	wake_up_process(thread);
 	schedule_timeout_uninterruptible(HZ / 10);
+	return 0;
+}
+
+static int hold(const char *value, const struct kernel_param *param)
+{
+	bool locks = sysfs_streq(value, "lock");
+	int failed = 0;
+
+	if (locks) {
+		pr_info("locks: at lk_spinlock %px\n", &lk_spinlock);
+		failed = holder(spinning, "lk-spin1", 1) ?: holder(spinning, "lk-spin2", 2)
+			?: holder(spinning, "lk-spin3", 3);
+	}
+	if (sysfs_streq(value, "spin"))
+		failed = holder(spin, "lk-spin", 1);
+	else
+		failed = failed ?: holder(sleeping_reader, "lk-rcur", locks ? 0 : -1);
+	if (failed)
+		return failed;
 	begin(&rcu_part);
 	return 0;
 }

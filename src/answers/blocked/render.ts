@@ -1,5 +1,6 @@
 import type {
   BlockedAnswer,
+  BlockedDevice,
   BlockedTask,
   BlockingLock,
   DeadlockCycle,
@@ -53,6 +54,13 @@ export function blockedJson(answer: BlockedAnswer): BlockedJson {
     owner: one.owner && task(one.owner),
     readers: one.readers,
     candidates: one.candidates.map(({ task: of, by }) => ({ task: task(of), by })),
+    device: one.device && {
+      ...one.device,
+      requests: one.device.requests && {
+        ...one.device.requests,
+        hardwareQueues: [...one.device.requests.hardwareQueues],
+      },
+    },
     waiters: one.waiters.map(task),
     waitsFor: one.waitsFor,
   });
@@ -95,6 +103,9 @@ const KINDS: Record<WaitKind, string> = {
   bit: 'bit',
   'rt-mutex': 'rt_mutex',
   futex: 'futex',
+  io: 'block device',
+  journal: 'journal',
+  spinlock: 'spinlock',
   work: 'work item',
   rcu: 'RCU grace period',
   ptrace: 'tracer',
@@ -206,11 +217,12 @@ function lockLines(
 ): string[] {
   const { kind, waiters, owner, waitsFor, candidates } = lock;
   const lines = [`${lockWords(lock)}: ${ownerWords(lock)}`];
+  if (lock.device) lines.push(`  ${deviceWords(lock.device)}`);
   const on = waitsFor === null ? undefined : locks[waitsFor];
   if (owner && on) lines.push(`  owner waits for ${lockWords(on)}`);
   for (const { task, by } of candidates)
     lines.push(
-      `  ${kind === 'rcu' ? 'waits for' : 'possible owner:'} ${taskWords(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})${doing(task)}`,
+      `  ${kind === 'rcu' || by === 'handle' ? 'waits for' : 'possible owner:'} ${taskWords(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})${doing(task)}`,
     );
   if (verbose && owner) lines.push(...stackLines(owner));
   const shown = waiters.slice(0, limit);
@@ -231,14 +243,54 @@ const CANDIDATES: Record<BlockingLock['candidates'][number]['by'], string> = {
   stack: 'its stack contains the address',
   cpu: 'no quiescent state of CPU',
   reader: 'switched out in a read-side critical section',
+  handle: 'has an open handle of the transaction',
 };
+
+/** The file system, its device and the device’s requests. */
+function deviceWords({ fileSystem, name, number, frozen, requests }: BlockedDevice): string {
+  const device = `${name === null ? 'device' : escapeText(name)} (${number})`;
+  const where = fileSystem === null ? device : `file system ${escapeText(fileSystem)} on ${device}`;
+  const state = frozen ? `${where}, frozen` : where;
+  if (requests === null) return state;
+  const { outstanding, started, oldestSeconds, hardwareQueues: queues } = requests;
+  if (outstanding === 0) return `${state}: no requests outstanding`;
+  const parts = [
+    `${formatCount(outstanding)} ${outstanding === 1 ? 'request' : 'requests'} outstanding`,
+    ...(started === outstanding ? [] : [`${formatCount(started)} started`]),
+    ...(oldestSeconds === null ? [] : [`oldest ${duration(oldestSeconds)}`]),
+    `hardware ${queues.length === 1 ? 'queue' : 'queues'} ${listWords(queues)}`,
+  ];
+  return `${state}: ${parts.join(', ')}`;
+}
+
+/** Maximum number of hardware queues named. */
+const MOST_NAMED_QUEUES = 8;
+
+function listWords(numbers: readonly number[]): string {
+  const left = numbers.length - MOST_NAMED_QUEUES;
+  return numbers.slice(0, MOST_NAMED_QUEUES).join(' ') + (left > 0 ? ` and ${left} more` : '');
+}
 
 function stackLines({ pid, stack }: BlockedTask): string[] {
   if (stack === undefined) return [`  stack of pid ${pid}: unreadable`];
   return [`  stack of pid ${pid}:`, ...framesText(stack, false).map((line) => `  ${line}`)];
 }
 
-function ownerWords({ owner, ownerState, readers, kind, candidates }: BlockingLock): string {
+const WITHOUT_OWNER: Partial<Record<WaitKind, string>> = {
+  io: 'waits for requests or a free tag',
+  journal: 'waits for open handles',
+};
+
+/** What a grace period without known readers waits for, by the function that waits. */
+function periodWords(where: string): string {
+  if (where.includes('srcu')) return 'waits for readers of SRCU, which the kernel only counts';
+  if (where.includes('barrier')) return 'waits for callbacks of RCU';
+  if (/expedited|tasks/.test(where)) return 'kdump-mem does not read what holds it back';
+  return 'no reader that holds it back was found';
+}
+
+function ownerWords(lock: BlockingLock): string {
+  const { owner, ownerState, readers, kind, candidates, waiters } = lock;
   if (owner)
     return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
@@ -252,10 +304,11 @@ function ownerWords({ owner, ownerState, readers, kind, candidates }: BlockingLo
       return kind === 'rcu'
         ? candidates.length > 0
           ? `${formatCount(candidates.length)} ${candidates.length === 1 ? 'task holds' : 'tasks hold'} it back`
-          : 'waits for readers, which the kernel does not record'
-        : EVENTS.has(kind)
-          ? 'the kernel does not record which task will signal it'
-          : 'the kernel does not record its owner';
+          : periodWords(waiters[0]?.function ?? '')
+        : (WITHOUT_OWNER[kind] ??
+            (EVENTS.has(kind)
+              ? 'the kernel does not record which task will signal it'
+              : 'the kernel does not record its owner'));
     default:
       return 'owner unknown';
   }
@@ -269,6 +322,7 @@ const EVENTS: ReadonlySet<WaitKind> = new Set([
   'page-bit',
   'bit',
   'work',
+  'journal',
 ]);
 
 function stateWords(task: BlockedTask): string {

@@ -48,11 +48,37 @@ const lock = z.strictObject({
       task,
       /**
        * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
-       * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU.
+       * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU. `handle`: it
+       * has an open handle of the journal’s transaction.
        */
-      by: z.enum(['last', 'stack', 'cpu', 'reader']),
+      by: z.enum(['last', 'stack', 'cpu', 'reader', 'handle']),
     }),
   ),
+  /** The file system or block device that tasks wait for; null: none, or unknown. */
+  device: z
+    .strictObject({
+      /** Type, such as `ext4`; null: a block device without one, or unknown. */
+      fileSystem: z.string().nullable(),
+      /** Of the disk or partition, or what the file system calls itself. */
+      name: z.string().nullable(),
+      /** `major:minor`. */
+      number: z.string(),
+      /** The file system, or the queue of the device. */
+      frozen: z.boolean(),
+      /** Requests with a tag; null: no block device, one that passes bios on (dm, md), or unreadable. */
+      requests: z
+        .strictObject({
+          outstanding: count,
+          /** Of these, the driver has them. */
+          started: count,
+          /** Seconds since the oldest began; null: none, or not recorded. */
+          oldestSeconds: z.number().nullable(),
+          /** Numbers of the hardware queues that have them. */
+          hardwareQueues: z.array(count),
+        })
+        .nullable(),
+    })
+    .nullable(),
   /** Longest wait first. */
   waiters: z.array(task),
   /** `id` of the lock that its owner waits for; null: none. */

@@ -90,6 +90,29 @@ export const WAITS: Explanations<WaitKind> = {
     next: 'Use a debugger on the process: for a mutex of glibc, __owner is the thread that holds it.',
     deeper: 'kdump-mem blocked --all',
   },
+  io: {
+    means:
+      'Input or output of a block device: the end of a bio or request, or a free tag. `device` has its outstanding requests.',
+    known:
+      'The bio on the stack of the task (submit_bio_wait), sbq_wait (blk_mq_get_tag), and the request with that bio.',
+    next: 'Check the device: the log for errors, timeouts and resets, and its path (cable, fabric, hypervisor).',
+    deeper,
+  },
+  journal: {
+    means:
+      'A journal of jbd2 (ext4): its commit thread is the owner. The commit thread itself waits for tasks with open handles.',
+    known:
+      'The wait queue of journal_s, j_task, and the journal that this thread runs. Handles: task_struct.journal_info.',
+    next: 'Read what the commit thread waits for: open handles, or the block device.',
+    deeper,
+  },
+  spinlock: {
+    means: 'A spinlock, for which CPUs spin. Its word does not record the owner.',
+    known:
+      'The function on the stack of the running task, its registers, and the queue of CPUs (kernel/locking/qspinlock.c).',
+    next: 'Read the stacks of the other CPUs: kdump-mem stacks --cpu N.',
+    deeper: 'kdump-mem stacks',
+  },
   work: {
     means: 'A work item of a workqueue (flush_work). Its owner is the worker that runs it.',
     known: 'wq_barrier on the stack of the task, and the list that it is on (kernel/workqueue.c).',

@@ -18,9 +18,10 @@ Examples:
   kdump-mem blocked --live -v              the same for this machine, with stacks
   kdump-mem blocked --vmcore vmcore --all  also futexes, and tasks stopped by a tracer
 
-It lists tasks in uninterruptible sleep (state D), and all that wait for a mutex, rw_semaphore or
-semaphore. Each lock is below the lock that its owner waits for; a cycle is a deadlock. Times are
-seconds since a task last ran. Docs: docs/blocked.md.
+It lists tasks in uninterruptible sleep (state D), all that wait for a mutex, rw_semaphore or
+semaphore, and CPUs that spin for a spinlock. Each lock is below the lock that its owner waits for;
+a cycle is a deadlock. Waits for files and disks name the device and its outstanding requests.
+Times are seconds since a task last ran. Docs: docs/blocked.md.
 
 Exit status: 0 answered, 2 wrong usage, 3 the dump or kernel could not be opened or read, 5 (with
 --strict) the answer is incomplete.`;

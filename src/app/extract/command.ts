@@ -56,10 +56,11 @@ and names of cgroups, network interfaces and the host. Loopback addresses, lo, k
 pids, inode numbers, modules, the kernel build and the time are kept. The command prints the counts.
 
 Answers of skb and sockets are identical to those of the dump. The same holds for memory
-(--with-memory), procs and procs --pid (--with-processes), log, stacks and triage with their options.
+(--with-memory), procs and procs --pid (--with-processes), stacks and blocked (--with-stacks), log
+and triage with their options.
 --with-processes adds 0.5 MB for a machine of 512 MB with 34 processes, mostly struct pages (1.6 % of
-the memory before compression). --with-log and --with-stacks add 10 to 40 kB each, a full log more.
-Stacks keep return addresses only, and no user-space registers.
+the memory before compression). --with-log adds 10 to 40 kB, a full log more, --with-stacks 0.1 MB.
+Stacks keep addresses of the kernel only, and no user-space registers.
 
 struct knows every type and symbol address; read and struct TYPE ADDR report other memory as missing.
 In crash, ps shows no memory sizes, files no paths, modules no symbols, and bt needs --with-stacks.
@@ -93,7 +94,7 @@ export function registerExtract(program: Command): void {
       '--with-processes',
       'also keep what `procs` reads: every struct page, page tables (not with --pid)',
     )
-    .option('--with-stacks', 'also keep what `stacks` reads (not with --pid)')
+    .option('--with-stacks', 'also keep what `stacks` and `blocked` read (not with --pid)')
     .option(
       '--with-triage',
       'also keep what `triage` reads (implies --with-log --with-memory --with-stacks)',

@@ -223,7 +223,10 @@ function noFile(file: string, code: string | undefined): string {
 
 function checkKcore(): void {
   if (!existsSync('/proc/kcore')) {
-    throw new KernelError('no-live-memory', '/proc/kcore: not found (the kernel lacks it, or a container hides it)');
+    throw new KernelError(
+      'no-live-memory',
+      '/proc/kcore: not found (the kernel lacks it, or a container hides it)',
+    );
   }
   checkFile('/proc/kcore', 'not-a-dump');
 }

@@ -50,6 +50,12 @@ export function readClock(kernel: Kernel): ClockFacts {
   return { wallClock, uptime, asleep };
 }
 
+/** The monotonic clock as of the last tick, in nanoseconds. @throws as readClock */
+export function monotonicNow(kernel: Kernel): bigint {
+  const { uptime, asleep } = readClock(kernel);
+  return uptime - asleep;
+}
+
 interface Timekeeper {
   readonly base: bigint;
   readonly toMonotonic: bigint;

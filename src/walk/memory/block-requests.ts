@@ -26,7 +26,7 @@ export function* blockRequestFrames(kernel: Kernel): Generator<number> {
   const page = struct(kernel, 'page');
   const [link, order] = [BigInt(memberOf(page, 'lru').offset), memberOf(page, 'private').offset];
   const at = new Pointer();
-  for (const queue of queuesOfDisks(kernel)) {
+  for (const { queue } of disksOf(kernel)) {
     if (!isNew(queue)) continue;
     for (const tags of tagsOf(kernel, queue)) {
       if (!isNew(tags)) continue;
@@ -45,11 +45,14 @@ export function* blockRequestFrames(kernel: Kernel): Generator<number> {
   }
 }
 
-/**
- * Addresses of the `struct request_queue`s of disks. They may repeat, because partitions share the queue of
- * their disk.
- */
-function* queuesOfDisks(kernel: Kernel): Generator<bigint> {
+/** Addresses of a `struct gendisk` and its `struct request_queue`. */
+interface Disk {
+  readonly disk: bigint;
+  readonly queue: bigint;
+}
+
+/** All disks. They may repeat, because partitions share the queue of their disk. */
+export function* disksOf(kernel: Kernel): Generator<Disk> {
   const disk = new StructReader(kernel, 'gendisk', ['queue', 'part0']);
   // Since 5.11 a partition is a block_device that points to its disk; before, the first one is embedded in
   // the disk.
@@ -57,19 +60,20 @@ function* queuesOfDisks(kernel: Kernel): Generator<bigint> {
   const part = device ? undefined : new StructReader(kernel, 'hd_struct', ['__dev', 'partno']);
   for (const address of devicesOf(kernel, 'class', 'block')) {
     if (device) {
-      const view = device.readContainer(address, 'bd_device');
-      yield disk.read(view.pointer('bd_disk')).pointer('queue');
+      const own = device.readContainer(address, 'bd_device').pointer('bd_disk');
+      yield { disk: own, queue: disk.read(own).pointer('queue') };
     } else if (part) {
       const view = part.readContainer(address, '__dev');
-      if (view.number('partno') === 0)
-        yield disk.readContainer(view.address, 'part0').pointer('queue');
+      if (view.number('partno') !== 0) continue;
+      const own = disk.readContainer(view.address, 'part0');
+      yield { disk: own.address, queue: own.pointer('queue') };
     }
   }
 }
 
 /** Addresses of the `struct blk_mq_tags` of a queue, some more than once; none for a queue without tags. */
 function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
-  const set = new StructReader(kernel, 'request_queue', ['tag_set', 'nr_hw_queues']);
+  const set = new StructReader(kernel, 'request_queue', ['tag_set']);
   const own = set.read(queue);
   if (own.pointer('tag_set') === 0n) return;
   const reader = new StructReader(kernel, 'blk_mq_tag_set', ['tags', 'nr_hw_queues']);
@@ -77,11 +81,23 @@ function* tagsOf(kernel: Kernel, queue: bigint): Generator<bigint> {
   const array = tagSet.pointer('tags');
   for (let index = 0; index < tagSet.number('nr_hw_queues'); index++)
     yield pointerPartOf(kernel, 'the tags of a block device', array, array + BigInt(8 * index));
-  const contexts = contextsOf(kernel, queue);
   const context = new StructReader(kernel, 'blk_mq_hw_ctx', ['sched_tags']);
-  for (let index = 0; index < own.number('nr_hw_queues'); index++) {
+  for (const one of hardwareQueues(kernel, queue)) yield context.read(one).pointer('sched_tags');
+}
+
+/** Maximum number of hardware queues of a device: there is at most one for each CPU. */
+const MOST_QUEUES = 8192;
+
+/** Addresses of the `struct blk_mq_hw_ctx` of a queue with tags. */
+export function* hardwareQueues(kernel: Kernel, queue: bigint): Generator<bigint> {
+  const count = new StructReader(kernel, 'request_queue', ['nr_hw_queues'])
+    .read(queue)
+    .number('nr_hw_queues');
+  if (count > MOST_QUEUES) throw damaged(`a block device has ${count} hardware queues`);
+  const contexts = contextsOf(kernel, queue);
+  for (let index = 0; index < count; index++) {
     const one = contexts(index);
-    if (one !== 0n) yield context.read(one).pointer('sched_tags');
+    if (one !== 0n) yield one;
   }
 }
 

@@ -21,6 +21,12 @@ export const WAIT_KINDS = [
   'bit',
   'rt-mutex',
   'futex',
+  /** Input or output of a block device. */
+  'io',
+  /** A transaction of a journal (jbd2): ext4, ocfs2. */
+  'journal',
+  /** A spinlock, for which CPUs spin. */
+  'spinlock',
   /** A work item of a workqueue. */
   'work',
   /** A grace period of RCU. */

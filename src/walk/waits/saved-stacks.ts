@@ -1,4 +1,4 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, NOT_KEPT, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
@@ -15,13 +15,18 @@ export interface SavedStack {
 /** Reads stacks from the saved stack pointer to their end. */
 export class SavedStacks {
   readonly #kernel: Kernel;
+  readonly #read: Kernel['read'] | undefined;
   readonly #size: bigint;
   readonly #sp: 'thread.sp' | 'thread.cpu_context.sp';
   readonly #task: StructReader<'stack' | 'thread.sp' | 'thread.cpu_context.sp'>;
 
-  /** @throws {KernelError} `unsupported-layout`; {@link ReadError} */
-  constructor(kernel: Kernel) {
+  /**
+   * @param read reads the contents of a stack (default: as everything)
+   * @throws {KernelError} `unsupported-layout`; {@link ReadError}
+   */
+  constructor(kernel: Kernel, read?: Kernel['read']) {
     this.#kernel = kernel;
+    this.#read = read;
     this.#size = stackSize(kernel);
     this.#sp = kernel.facts.arch === 'arm64' ? 'thread.cpu_context.sp' : 'thread.sp';
     this.#task = new StructReader(kernel, 'task_struct', ['stack', this.#sp]);
@@ -45,7 +50,42 @@ export class SavedStacks {
     const end = start + this.#size;
     if (sp < start || sp >= end || (sp & 7n) !== 0n)
       throw damaged(`the saved stack pointer ${hex(sp)} is outside the stack`);
-    return { sp, words: readPartOf(this.#kernel, 'the stack', start, sp, Number(end - sp)) };
+    return { sp, words: this.#words(start, sp, Number(end - sp)) };
+  }
+
+  /** The complete stack of a task that may run. @throws {ReadError} */
+  whole(task: bigint): SavedStack {
+    const start = this.start(task);
+    return { sp: start, words: this.#words(start, start, Number(this.#size)) };
+  }
+
+  /**
+   * An extract keeps the words that are addresses of the kernel: the others are 0 here. It has the first word of such a
+   * stack, too, which is the same for all (STACK_END_MAGIC); earlier releases kept return addresses alone.
+   *
+   * @throws {ReadError}
+   */
+  #words(start: bigint, at: bigint, length: number): DataView {
+    const kernel = this.#kernel;
+    try {
+      if (this.#read) readOrNot(() => kernel.read(start, 8));
+      return readPartOf(
+        { read: this.#read ?? kernel.read.bind(kernel) },
+        'the stack',
+        start,
+        at,
+        length,
+      );
+    } catch (error) {
+      const isReduced = error instanceof ReadError && error.message.includes(NOT_KEPT);
+      if (!isReduced || readOrNot(() => kernel.read(start, 8)) === undefined) throw error;
+      const words = new DataView(new ArrayBuffer(length));
+      for (let offset = 0; offset + 8 <= length; offset += 8) {
+        const word = readOrNot(() => kernel.read(at + BigInt(offset), 8).getBigUint64(0, true));
+        if (word !== undefined) words.setBigUint64(offset, word, true);
+      }
+      return words;
+    }
   }
 }
 
@@ -55,4 +95,9 @@ export function* wordsWith({ sp, words }: SavedStack, value: bigint): Generator<
   for (let at = 0; at + 8 <= words.byteLength; at += 8)
     if (words.getUint32(at, true) === low && words.getUint32(at + 4, true) === high)
       yield sp + BigInt(at);
+}
+
+/** Yields the words of a stack, innermost first. */
+export function* wordsOf({ words }: SavedStack): Generator<bigint> {
+  for (let at = 0; at + 8 <= words.byteLength; at += 8) yield words.getBigUint64(at, true);
 }

@@ -7,8 +7,9 @@ import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import type { Task } from '../tasks/tasks.js';
 import { addError, type Warnings } from '../warnings.js';
+import type { BlockDevices } from './block-devices.js';
 import { lockName, type WaitKind } from './lock-state.js';
-import type { SavedStack, SavedStacks } from './saved-stacks.js';
+import { type SavedStack, type SavedStacks, wordsOf, wordsWith } from './saved-stacks.js';
 import { isBroken, isPointer, type Waiter, type WaiterShape, Waiters } from './waiter.js';
 
 /** What a task waits for. */
@@ -24,6 +25,10 @@ export interface Wait {
   readonly listed?: readonly bigint[];
   /** Address of the task that this wait is for, if its kind alone tells. */
   readonly owner?: bigint;
+  /** Super block of a journal. */
+  readonly superBlock?: bigint;
+  /** Addresses of tasks with open handles of a journal’s transaction, for which it waits. */
+  readonly holders?: readonly bigint[];
 }
 
 /** Functions below the one that waits: a task in any wait runs them. */
@@ -44,6 +49,20 @@ const RCU =
 
 /** Functions that wait until a work item has run. */
 const FLUSHES = /^(__)?flush_work\b/;
+
+/** Functions that wait for the end of a bio or request, by a completion on their stack (block/bio.c, block/blk-mq.c). */
+const BIOS = /^(submit_bio_wait|bio_await|bio_submit_or_kill|blk_execute_rq)/;
+
+/** Functions that wait for a journal (fs/jbd2). */
+const JOURNAL = /^(jbd2_|wait_transaction_|add_transaction_credits|start_this_handle|kjournald2)/;
+/** Wait queues of `struct journal_s`, and whether the commit thread wakes them. */
+const JOURNAL_QUEUES = {
+  j_wait_transaction_locked: true,
+  j_wait_done_commit: true,
+  j_wait_commit: false,
+  j_wait_updates: false,
+  j_wait_reserved: false,
+} as const;
 
 /**
  * Bits of a queued work item, whose data is a pointer to its pool_workqueue: WORK_STRUCT_PENDING, WORK_STRUCT_PWQ
@@ -84,6 +103,7 @@ export class WaitFinder {
   readonly #stacks: SavedStacks;
   readonly #waiters: Waiters;
   readonly #warnings: Warnings;
+  readonly #devices: BlockDevices;
   /** Task by the lowest address of its stack. */
   readonly #tasks: ReadonlyMap<bigint, Task>;
   #addresses: ReadonlySet<bigint> | undefined;
@@ -99,9 +119,11 @@ export class WaitFinder {
     kernel: Kernel,
     stacks: SavedStacks,
     tasks: ReadonlyMap<bigint, Task>,
+    devices: BlockDevices,
     warnings: Warnings,
   ) {
     this.#kernel = kernel;
+    this.#devices = devices;
     this.#stacks = stacks;
     this.#tasks = tasks;
     this.#warnings = warnings;
@@ -142,7 +164,12 @@ export class WaitFinder {
     if (RT_MUTEX.test(name)) return this.#rtMutex(task);
     if (name === 'ptrace_stop') return this.#ptrace(task);
     const [, found] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
-    if (found === undefined) return this.#queued(task, stack, name);
+    if (found === undefined) {
+      const wait = this.#queued(task, stack, name);
+      // Reads past the page cache wait for a bio that names the task, until about 5.14.
+      const isIo = wait.kind === 'unknown' && names.some((each) => each?.startsWith('io_schedule'));
+      return (isIo && this.#io(stack, task.address)) || wait;
+    }
     // Completions had wait queues before 5.7.
     const isOld = found === 'completion' && this.#completion?.member('wait.head') !== undefined;
     const shape = isOld ? 'wait-queue' : found;
@@ -163,7 +190,92 @@ export class WaitFinder {
     if (list.address === undefined || at === undefined) return { kind: 'completion' };
     const address = list.address - BigInt(at);
     const work = names.some((each) => FLUSHES.test(each ?? '')) && this.#work(task, address);
+    if (names.some((each) => BIOS.test(each ?? ''))) {
+      const io = this.#io(stack, address);
+      if (io) return io;
+      this.#warnings.add(
+        'torn-list',
+        `pid ${task.pid} waits for a block device, but no bio or request is for its completion`,
+      );
+    }
     return work || { kind: 'completion', ...list, address };
+  }
+
+  /** The end of a bio or request that has this address, of a completion or task, as its private data. */
+  #io(stack: SavedStack, waits: bigint): Wait | undefined {
+    const at = this.#kernel.struct('bio')?.member('bi_private')?.offset;
+    if (at === undefined) return undefined;
+    const bios = function* () {
+      // The bio itself is on the stack, or its address.
+      for (const word of wordsWith(stack, waits)) yield word - BigInt(at);
+      for (const word of wordsOf(stack)) if (isPointer(word)) yield word;
+    };
+    const queue = this.#devices.queueOfBio(bios(), waits) ?? this.#devices.queueOfRequest(waits);
+    return queue === undefined ? undefined : { kind: 'io', address: queue };
+  }
+
+  /** A journal whose wait queue this is: its thread knows it, too (`kthread.data`). */
+  #journal(task: Task, head: bigint): Pick<Wait, 'owner' | 'superBlock' | 'holders'> | undefined {
+    const names = Object.keys(JOURNAL_QUEUES) as (keyof typeof JOURNAL_QUEUES)[];
+    const reader = StructReader.ifPresent(this.#kernel, 'journal_s', [
+      ...(['j_task', 'j_private', 'j_fs_dev', 'j_barrier_count', 'j_running_transaction'] as const),
+      ...(['j_committing_transaction', ...names] as const),
+    ]);
+    if (!reader) return undefined;
+    for (const name of names) {
+      const journal = reader.containerOf(head, name);
+      const view = readOrNot(() => reader.read(journal));
+      const thread = view?.pointer('j_task') ?? 0n;
+      if (!view || !this.#isTask(thread) || readOrNot(() => this.#workerOf(thread)) !== journal)
+        continue;
+      const superBlock = view.pointer('j_private');
+      const device = StructReader.ifPresent(this.#kernel, 'super_block', ['s_bdev']);
+      const own = device && readOrNot(() => device.read(superBlock).pointer('s_bdev'));
+      if (own !== view.pointer('j_fs_dev'))
+        this.#odd(`journal at ${hex(journal)}: j_private is not its file system`);
+      const isCommit = JOURNAL_QUEUES[name] && task.address !== thread;
+      if (isCommit && view.number('j_barrier_count') === 0) return { superBlock, owner: thread };
+      const both = [
+        view.pointer('j_running_transaction'),
+        view.pointer('j_committing_transaction'),
+      ];
+      const holders = this.#holders(both);
+      if (name === 'j_wait_updates' && holders.length === 0)
+        this.#odd(`journal at ${hex(journal)}: it waits for open handles, but no task has one`);
+      return { superBlock, holders };
+    }
+    this.#odd(
+      `pid ${task.pid} waits for a journal, but the wait queue at ${hex(head)} is in none whose thread knows it`,
+    );
+    return undefined;
+  }
+
+  /** Words that disagree: damage, or a change meanwhile. */
+  #odd(words: string): void {
+    this.#warnings.add(this.#kernel.facts.live ? 'torn-list' : 'corrupt', words);
+  }
+
+  /** Tasks with an open handle of one of these transactions. */
+  #holders(transactions: readonly bigint[]): bigint[] {
+    const own = StructReader.ifPresent(this.#kernel, 'task_struct', ['journal_info']);
+    const handle = StructReader.ifPresent(this.#kernel, 'jbd2_journal_handle', ['h_transaction']);
+    const updates = StructReader.ifPresent(this.#kernel, 'transaction_s', ['t_updates.counter']);
+    if (!own || !handle || !updates) return [];
+    const existing = transactions.filter((each) => each !== 0n);
+    const found = [...this.#tasks.values()].filter(({ address }) => {
+      const info = readOrNot(() => own.read(address).pointer('journal_info')) ?? 0n;
+      const of = info && readOrNot(() => handle.read(info).pointer('h_transaction'));
+      return of !== undefined && of !== 0n && existing.includes(of);
+    });
+    const count = existing.reduce(
+      (sum, at) => sum + updates.read(at).number('t_updates.counter'),
+      0,
+    );
+    if (count !== found.length)
+      this.#odd(
+        `transactions of a journal count ${count} open handles, but ${found.length} tasks have one`,
+      );
+    return found.map(({ address }) => address);
   }
 
   /**
@@ -369,6 +481,12 @@ export class WaitFinder {
     const waiter = this.#waiters.onStack(stack, task.address, ['wait-queue']);
     if (waiter === undefined) return { kind: 'unknown' };
     const { address, listed } = this.#headed(waiter, (node) => this.#waiters.isQueueEntry(node));
+    if (name === 'blk_mq_get_tag') {
+      const tags = new StructReader(this.#kernel, 'sbq_wait', ['sbq', 'wait']);
+      const of = tags.readContainer(waiter.address, 'wait').pointer('sbq');
+      const queue = this.#devices.queueOfTags(of);
+      if (queue !== undefined) return { kind: 'io', address: queue };
+    }
     const entry = new StructReader(this.#kernel, 'wait_queue_entry', ['func']);
     const wakes = entry.read(waiter.address).pointer('func');
     switch (plain(this.#kernel.symbolAt?.(wakes)?.name ?? '')) {
@@ -385,7 +503,11 @@ export class WaitFinder {
       default: {
         const at = this.#kernel.struct('wait_queue_head')?.member('head')?.offset;
         if (address === undefined || at === undefined) return { kind: 'wait-queue' };
-        return { kind: 'wait-queue', address: address - BigInt(at), listed: listed ?? [] };
+        const queue = { address: address - BigInt(at), listed: listed ?? [] };
+        const journal = JOURNAL.test(name) && this.#journal(task, queue.address);
+        if (journal) return { kind: 'journal', ...queue, ...journal };
+        const frozen = /^(blk|__bio)_queue_enter/.test(name) && this.#devices.queueAround(address);
+        return frozen ? { kind: 'io', address: frozen } : { kind: 'wait-queue', ...queue };
       }
     }
   }

@@ -8,8 +8,8 @@ import type { Warnings } from '../warnings.js';
 
 const NANOSECONDS = 1e9;
 
-/** A CPU's clock may be ahead of the newest one that a run queue recorded. */
-const MOST_AHEAD = -1;
+/** A CPU's clock may be this many seconds (negative) ahead of the newest one that a run queue recorded. */
+export const MOST_AHEAD = -1;
 
 /**
  * Seconds since tasks last began to run (`sched_info.last_arrival`), by the newest clock of a run queue. A task that is

@@ -29,6 +29,7 @@ const lock = (
   owner,
   readers: null,
   candidates: [],
+  device: null,
   waiters,
   waitsFor: null,
 });
@@ -114,4 +115,43 @@ test('a chain of any length is printed, and is valid JSON', () => {
   expect(text(answer(locks)).split('\n').length).toBeGreaterThan(2 * length);
   const json = blockedSchema.parse(JSON.parse(JSON.stringify(blockedJson(answer(locks)))));
   expect(json.locks).toHaveLength(length);
+});
+
+test('devices: names are escaped, counts and hardware queues limited', () => {
+  const requests = {
+    outstanding: 12,
+    started: 9,
+    oldestSeconds: 31.4,
+    hardwareQueues: Array.from({ length: 20 }, (_, queue) => queue),
+  };
+  const device = { fileSystem: 'ext4', name: 'v\u001bda', number: '254:0', frozen: true, requests };
+  const io = {
+    ...lock(0, null, [task(1)]),
+    kind: 'io' as const,
+    ownerState: 'not-recorded' as const,
+    device,
+  };
+  const journal = {
+    ...lock(1, null, [task(2)]),
+    kind: 'journal' as const,
+    ownerState: 'not-recorded' as const,
+    candidates: [{ task: task(3), by: 'handle' as const }],
+    device: { ...device, name: null, frozen: false, requests: null },
+  };
+  const lines = text(answer([io, journal])).split('\n');
+  expect(lines.slice(2)).toEqual([
+    'block device 0xffff888000001000: waits for requests or a free tag',
+    expect.stringMatching(
+      /^ {2}file system ext4 on v.*da \(254:0\), frozen: 12 requests outstanding, 9 started, oldest 31 s, hardware queues 0 1 2 3 4 5 6 7 and 12 more$/,
+    ),
+    '  1 waiter: pid 1 (task1) 1.0 s',
+    '',
+    'journal 0xffff888000001040: waits for open handles',
+    '  file system ext4 on device (254:0)',
+    '  waits for pid 3 (task3) (has an open handle of the transaction) in mutex_lock',
+    '  1 waiter: pid 2 (task2) 2.0 s',
+  ]);
+  expect(lines.join('')).not.toContain('\u001b');
+  const json = blockedSchema.parse(JSON.parse(JSON.stringify(blockedJson(answer([io, journal])))));
+  expect(json.locks[0]?.device).toEqual(device);
 });

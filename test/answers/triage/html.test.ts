@@ -85,6 +85,7 @@ test('the locks of a finding are nested lists: each in the item of the lock that
       ownerState: 'task',
       owner: task(id + 1, '<b>'),
       candidates: [],
+      device: null,
       waiters: [task(id, '<i>')],
       waitsFor: id < 149 ? id + 1 : null,
     }),

@@ -1,0 +1,389 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
+import { bootGuest, FOUR_LEVELS, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
+import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { mountsSchema, runQueuesSchema } from '../../../src/answers/info/lists/schema.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
+import { openNative } from '../../../src/kernel/native/open.js';
+import { perCpuAddress } from '../../../src/walk/cpus.js';
+import { taskTable } from '../../../src/walk/tasks/task-table.js';
+import { kdumpMem } from '../../support/cli.js';
+import { damagedKernel } from '../../support/damaged-kernel.js';
+import { drgnJson } from '../../support/drgn.js';
+import { LAB, type LabKernel } from '../../support/lab.js';
+import { littleEndian } from '../../support/little-endian.js';
+import { exceptWakeups } from '../info-lists.js';
+import { damageGracePeriod } from './grace-period-damage.js';
+
+/** A boot and all that follows, where the machine is busy. */
+const MOST_MS = 400_000;
+/** Tags of each hardware queue of /dev/vdb, and processes that read it at once. */
+const [TAGS, READERS] = [4, 24];
+
+interface Drgn {
+  /** Requests in flight: hardware queue, and when they began. */
+  readonly disks: Readonly<Record<string, readonly (readonly [number, number])[] | null>>;
+  readonly gracePeriod: { readonly cpus: readonly number[]; readonly tasks: readonly number[] };
+  readonly journal: {
+    readonly task: number;
+    readonly holders: readonly number[];
+    readonly address: string;
+  };
+  readonly deadline: readonly number[];
+  /** CPU at the end of the queue of the spinlock; -1: none. */
+  readonly tail: number;
+}
+
+type Lock = BlockedJson['locks'][number];
+const pids = (tasks: readonly { pid: number }[]) =>
+  tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
+
+/**
+ * Disks of a guest do not answer, a file system is frozen, CPUs spin for a lock and hold back a grace period: what tasks
+ * wait for is what was built, and what drgn finds.
+ *
+ * @param queued without a hypervisor’s bit, so that CPUs queue for the spinlock; otherwise they try again and again
+ */
+export function stuckSuite(kernel: LabKernel, queued = true): void {
+  describe(`disks and CPUs that are stuck in a guest of ${kernel}`, () => {
+    let work = '';
+    let guest: Guest | undefined;
+    let dump = '';
+    let inFlight = '';
+    let answer: BlockedJson;
+    let drgn: Drgn;
+    let spinlock = '';
+    let mounts = '';
+    const threads = new Map<string, number[]>();
+
+    beforeAll(async () => {
+      work = mkdtempSync(join(LAB, 'stuck-'));
+      mkdirSync(join(work, 'content'));
+      writeFileSync(join(work, 'content/file'), Buffer.alloc(1 << 20, 7));
+      const disks = ['a', 'b', 'c'].map((name) => ({ path: join(work, name) }));
+      makeDisk(join(work, 'a'), 64, join(work, 'content'), true);
+      makeDisk(join(work, 'b'), 16);
+      makeDisk(join(work, 'c'), 16, undefined, true);
+      guest = await bootGuest({
+        kernel,
+        memoryMiB: 256,
+        cpus: 4,
+        ...(queued ? { cpu: `${FOUR_LEVELS},-hypervisor` } : {}),
+        // Two leaves and a root in the tree of RCU.
+        append: 'rcutree.rcu_fanout_leaf=2 nosoftlockup',
+        files: [guestTool('stall', kernel), guestModule('locks', kernel)],
+        modules: ['virtio_blk'],
+        disks,
+        limitMs: 2 * MOST_MS,
+      });
+      const run = async (command: string): Promise<string> =>
+        (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+      await run(
+        `mkdir -p /a /c; mount -t ext4 /dev/vda /a; mount -t ext4 /dev/vdc /c; mkdir /a/warm; echo ${TAGS} > /sys/block/vdb/queue/nr_requests; sync; sleep 1`,
+      );
+      await guest.stall(0);
+      await guest.stall(1);
+      // The first requests are still answered.
+      await run(
+        'dd if=/dev/vda of=/dev/null bs=4k skip=5000 count=1 & dd if=/dev/vdb of=/dev/null bs=4k count=1 & sleep 2',
+      );
+      const printed = await run(
+        `stall read /a/file & stall sync /a/file & stall metadata /a/warm & stall zero /dev/vdb & sleep 1; stall direct /dev/vdb ${READERS} & stall freeze /c; stall create /c & mkdir /own; stall namespace /own & stall deadline / 3 & sleep 4; true`,
+      );
+      for (const [, name = '', pid] of printed.matchAll(/^(\w+) (\d+)$/gm))
+        threads.set(name, [...(threads.get(name) ?? []), Number(pid)]);
+      const log = await run(
+        'insmod /locks.ko crowd=2; echo lock > /sys/module/locks/parameters/hold & sleep 6; dmesg',
+      );
+      mounts = await run(`cat /proc/${threads.get('namespace')?.[0]}/mounts`);
+      for (const [, name = '', pid] of log.matchAll(/locks: thread (\S+) (\d+)/g))
+        threads.set(name, [Number(pid)]);
+      spinlock = `0x${/locks: at lk_spinlock ([0-9a-f]+)/.exec(log)?.[1]}`;
+      inFlight = await run('cat /sys/block/vda/inflight /sys/block/vdb/inflight');
+      dump = join(work, 'vmcore');
+      await guest.pause();
+      await guest.dump('elf', dump);
+      guest.kill();
+      const json = await kdumpMem('blocked', '--json', '--vmcore', dump);
+      answer = blockedSchema.parse(JSON.parse(json.stdout));
+      drgn = drgnJson<Drgn>(dump, kernel, new URL('./stuck.py', import.meta.url), spinlock);
+    }, 2 * MOST_MS);
+
+    afterAll(() => {
+      guest?.kill();
+      if (work) rmSync(work, { recursive: true, force: true });
+    });
+
+    const lockOf = (name: string): Lock => {
+      const pid = threads.get(name)?.at(-1);
+      const found = answer.locks.find(({ waiters }) => waiters.some((task) => task.pid === pid));
+      expect(found, name).toBeDefined();
+      return found!;
+    };
+
+    test('nothing contradicts', () => {
+      expect({ complete: answer.complete, warnings: answer.warnings }).toEqual({
+        complete: true,
+        warnings: [],
+      });
+    });
+
+    test('tasks wait for the file systems and devices that were stalled', () => {
+      const vda = { fileSystem: 'ext4', name: 'vda', number: '254:0', frozen: false };
+      expect(lockOf('read')).toMatchObject({ kind: 'page-lock', device: vda });
+      expect(lockOf('sync')).toMatchObject({ kind: 'writeback', device: vda });
+      const io = lockOf('zero');
+      expect(io).toMatchObject({
+        kind: 'io',
+        device: { fileSystem: null, name: 'vdb', number: '254:16', frozen: false },
+      });
+      // All of them, whether they have a tag or wait for one.
+      expect(pids(io.waiters)).toEqual(
+        [...(threads.get('zero') ?? []), ...(threads.get('direct') ?? [])].toSorted(
+          (a, b) => a - b,
+        ),
+      );
+      expect(io.waiters).toHaveLength(READERS + 1);
+      expect(lockOf('create')).toMatchObject({
+        kind: 'percpu-rw-semaphore',
+        device: { fileSystem: 'ext4', name: 'vdc', number: '254:32', frozen: true },
+      });
+    });
+
+    test('outstanding requests are those of drgn, and of the guest', () => {
+      const counts = inFlight
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/).map(Number));
+      for (const [index, name] of ['vda', 'vdb'].entries()) {
+        const truth = drgn.disks[name] ?? [];
+        const lock = answer.locks.find(({ device }) => device?.name === name)!;
+        const { requests } = lock.device!;
+        expect(requests).toMatchObject({
+          outstanding: truth.length,
+          started: truth.length,
+          hardwareQueues: [...new Set(truth.map(([queue]) => queue))].toSorted((a, b) => a - b),
+        });
+        // sysfs leaves out flushes.
+        expect(counts[index]![0]! + counts[index]![1]!).toBeLessThanOrEqual(truth.length);
+        expect(counts[index]![0]! + counts[index]![1]!).toBeGreaterThanOrEqual(truth.length - 1);
+        expect(requests!.oldestSeconds).toBeGreaterThan(5);
+        expect(requests!.oldestSeconds).toBeLessThan(MOST_MS / 1000);
+      }
+      expect(drgn.disks.vdb!.length).toBeGreaterThan(TAGS);
+    });
+
+    test('the journal: its commit thread, and handles that it waits for', () => {
+      const waits = answer.locks.filter(({ kind }) => kind === 'journal');
+      for (const { owner, candidates, waiters } of waits) {
+        const isCommit = pids(waiters).includes(drgn.journal.task);
+        if (isCommit) {
+          expect(owner).toBeNull();
+          expect(pids(candidates.map(({ task }) => task))).toEqual(drgn.journal.holders);
+          expect(new Set(candidates.map(({ by }) => by))).toEqual(new Set(['handle']));
+        } else expect(owner?.pid).toBe(drgn.journal.task);
+      }
+      // Where the new directory got stuck before its fsync, the commit thread waits for its handle.
+      const metadata = lockOf('metadata');
+      if (metadata.kind !== 'journal')
+        expect(drgn.journal.holders).toContain(threads.get('metadata')![0]);
+      else expect(metadata.waitsFor).not.toBeNull();
+      expect(waits.length).toBeGreaterThan(0);
+    });
+
+    test('a spinlock: its CPUs in order, and the CPU that has its address', () => {
+      const lock = answer.locks.find(({ kind }) => kind === 'spinlock')!;
+      expect(lock).toMatchObject({ address: spinlock, symbol: 'lk_spinlock', owner: null });
+      expect(pids(lock.waiters)).toEqual([
+        threads.get('lk-spin2')![0],
+        threads.get('lk-spin3')![0],
+      ]);
+      expect(lock.candidates.map(({ task, by }) => [task.comm, by])).toContainEqual([
+        'lk-spin1',
+        'stack',
+      ]);
+      expect(drgn.tail).toBe(queued ? lock.waiters.at(-1)!.cpu : -1);
+    });
+
+    test('CPUs and readers that hold back a grace period', () => {
+      const { candidates } = lockOf('lk-rcuw');
+      const of = (by: string) => candidates.filter((one) => one.by === by).map(({ task }) => task);
+      // Idle CPUs do not hold it back, whatever their bits are.
+      const busy = of('cpu').map(({ cpu }) => cpu);
+      expect(drgn.gracePeriod.cpus).toEqual(expect.arrayContaining(busy));
+      for (const cpu of drgn.gracePeriod.cpus.filter((one) => one > 0)) expect(busy).toContain(cpu);
+      expect(pids(of('reader'))).toEqual(drgn.gracePeriod.tasks);
+      expect(candidates.length).toBeGreaterThan(0);
+    });
+
+    test('text names devices and their requests', async () => {
+      const { stdout } = await kdumpMem('blocked', '--vmcore', dump);
+      expect(stdout).toMatch(
+        /^ {2}vdb \(254:16\): \d+ requests outstanding, oldest \d+ s, hardware queues? [\d ]+$/m,
+      );
+      expect(stdout).toMatch(
+        /^ {2}file system ext4 on vdc \(254:32\), frozen: no requests outstanding$/m,
+      );
+      expect(stdout).toMatch(/^ *journal 0x\S+ /m);
+    });
+
+    test('mounts of a process in another namespace are those of its /proc/PID/mounts', () => {
+      const kernel = openNative({ files: [dump] });
+      try {
+        const [pid] = threads.get('namespace')!;
+        const list = (of?: number) => mountsSchema.parse(listJson('mounts', kernel, of));
+        const rows = ({ mounts: all }: ReturnType<typeof list>) =>
+          all.map(({ source, path, fsType, options }) =>
+            [source, path, fsType, options[0]].join(' '),
+          );
+        const own = list(pid);
+        expect(own).toMatchObject({ complete: true, warnings: [] });
+        expect(rows(own)).toEqual(
+          mounts
+            .trim()
+            .split('\n')
+            .map((line) => line.replace(/^(\S+ \S+ \S+) (r[ow]).*$/, '$1 $2')),
+        );
+        expect(rows(own)).toContain('only-here /own tmpfs rw');
+        const first = list();
+        expect(first.namespace).not.toBe(own.namespace);
+        expect(rows(first)).not.toContain('only-here /own tmpfs rw');
+      } finally {
+        kernel.close();
+      }
+    });
+
+    test('deadline tasks on run queues are those of drgn; throttled ones are no contradiction', () => {
+      const kernel = openNative({ files: [dump] });
+      try {
+        const { cpus, warnings } = runQueuesSchema.parse(listJson('run-queues', kernel));
+        expect(exceptWakeups(warnings)).toEqual([]);
+        const tasks = cpus.flatMap((cpu) => cpu.tasks).filter((task) => task.class === 'deadline');
+        expect(pids(tasks)).toEqual(drgn.deadline);
+        for (const { pid } of tasks) expect(threads.get('deadline')).toContain(pid);
+        expect(threads.get('deadline')).toHaveLength(3);
+      } finally {
+        kernel.close();
+      }
+    });
+
+    describe('damage', () => {
+      let sound: NativeKernel;
+      beforeAll(() => {
+        sound = openNative({ files: [dump] });
+      });
+      afterAll(() => sound?.close());
+
+      test('any word of the tree of RCU', () => {
+        expect(damageGracePeriod(sound)).toBeGreaterThan(500);
+      });
+
+      test(
+        'any word by which devices, requests, journals and spinlocks are found',
+        () => {
+          const whole = blockedTasks(sound);
+          const essence = ({ locks }: BlockedAnswer) =>
+            JSON.stringify(
+              locks
+                .map(({ kind, address, owner, device, waiters, candidates }) => [
+                  kind,
+                  String(address),
+                  owner?.pid,
+                  device && [device.fileSystem, device.name, device.number, device.frozen],
+                  device?.requests?.outstanding,
+                  device?.requests?.hardwareQueues,
+                  pids(waiters),
+                  pids(candidates.map(({ task }) => task)),
+                ])
+                .toSorted(),
+            );
+          const offset = (type: string, path: string) =>
+            BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+          const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
+          const lock = (kind: string, name: string) =>
+            whole.locks.find((one) => one.kind === kind && one.device?.name === name)!;
+          const queue = lock('io', 'vdb').address!;
+          const other = pointer(queue + 8n);
+          const places: [string, bigint][] = [];
+          const add = (type: string, at: bigint, ...paths: string[]) => {
+            for (const path of paths)
+              if (offset(type, path) >= 0n)
+                places.push([`${type}.${path}`, at + offset(type, path)]);
+          };
+          const tasks = new Map(
+            taskTable(sound).processes.map(({ pid, address }) => [pid, address]),
+          );
+          const commit = tasks.get(drgn.journal.task)!;
+          const journal = BigInt(drgn.journal.address);
+          const superBlock = pointer(journal + offset('journal_s', 'j_private'));
+          const device = pointer(superBlock + offset('super_block', 's_bdev'));
+          const disk = pointer(device + offset('block_device', 'bd_disk'));
+          add('journal_s', journal, 'j_task', 'j_private', 'j_running_transaction');
+          add('super_block', superBlock, 's_bdev', 's_dev', 's_type', 's_id');
+          add('block_device', device, 'bd_disk', 'bd_dev');
+          add('gendisk', disk, 'disk_name', 'major', 'first_minor', 'queue');
+          const now = offset('task_struct', 'worker_private');
+          const kthread = pointer(
+            commit + (now < 0n ? offset('task_struct', 'set_child_tid') : now),
+          );
+          add('kthread', kthread, 'data');
+          const frame = lock('page-lock', 'vda').address!;
+          const mapping = pointer(frame + offset('page', 'mapping'));
+          const inode = pointer(mapping + offset('address_space', 'host'));
+          places.push(['page.mapping', frame + offset('page', 'mapping')]);
+          add('address_space', mapping, 'host');
+          add('inode', inode, 'i_sb', 'i_mapping');
+          // Requests of the second disk, by its first hardware queue.
+          add('request_queue', queue, 'tag_set', 'nr_hw_queues', 'mq_freeze_depth');
+          const set = pointer(queue + offset('request_queue', 'tag_set'));
+          const tags = pointer(pointer(set + offset('blk_mq_tag_set', 'tags')));
+          add('blk_mq_tags', tags, 'nr_tags', 'nr_reserved_tags', 'rqs', 'bitmap_tags.sb.map');
+          const maps = tags + offset('blk_mq_tags', 'bitmap_tags');
+          const isEmbedded = offset('blk_mq_tags', 'bitmap_tags.sb') >= 0n;
+          const map = isEmbedded ? maps : pointer(maps);
+          add('sbitmap_queue', map, 'sb.shift', 'sb.map');
+          const words = pointer(map + offset('sbitmap_queue', 'sb.map'));
+          add('sbitmap_word', words, 'word', 'cleared');
+          const request = pointer(pointer(tags + offset('blk_mq_tags', 'rqs')));
+          add('request', request, 'q', 'mq_hctx', 'tag', 'state', 'ref', 'bio');
+          for (const cpu of [1, 2, 3])
+            for (const at of [0n, 8n])
+              places.push([
+                `qnodes of CPU ${cpu}`,
+                perCpuAddress(sound, sound.symbol('qnodes')!, cpu) + at,
+              ]);
+          places.push(['spinlock', BigInt(spinlock)]);
+          let changed = 0;
+          for (const [name, at] of places)
+            for (const value of [
+              0n,
+              8n,
+              -1n,
+              pointer(at) + 1n,
+              pointer(at) + 64n,
+              commit,
+              other,
+              queue,
+            ]) {
+              // A page may belong to no file, or to a process.
+              if (name === 'page.mapping' && (value === 0n || (value & 7n) !== 0n)) continue;
+              const bytes = littleEndian(BigInt.asUintN(64, value), 8);
+              const damage = { patches: [{ address: at, bytes }], denials: [] };
+              const found = blockedTasks(damagedKernel(sound, damage));
+              if (essence(found) === essence(whole)) continue;
+              changed++;
+              expect(found.complete, `${name} = ${value.toString(16)}`).toBe(false);
+            }
+          expect(changed).toBeGreaterThan(places.length / 2);
+        },
+        MOST_MS,
+      );
+    });
+  });
+}
