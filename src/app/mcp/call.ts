@@ -187,8 +187,8 @@ export class Calls {
       return !call ? line : kind === 'Next' ? [] : `${before}${kind}: ${callText(call)}`;
     });
     for (const words of suggestionsOf(json)) suggest(callOf(this.#tools, words));
-    // A triage without findings still has a next step.
-    if (tool.name === 'triage' && next.size === 0)
+    // Findings may miss the cause: a triage also has the next steps of one without findings.
+    if (tool.name === 'triage')
       for (const name of json.schema === TEXT_TRIAGE ? ['log'] : othersAfter(tool))
         suggest({ tool: name, arguments: {} });
     const warnings = Array.isArray(json.warnings) ? json.warnings : [];

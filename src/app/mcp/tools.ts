@@ -26,7 +26,7 @@ type Registrar = (program: Command) => void;
 const DECLARED: readonly (readonly [string, readonly Registrar[], string])[] = [
   ['triage', [registerTriage], 'verbose boot'],
   ['memory', [registerMemory], 'caches vmalloc files cgroups nodes all as limit verbose'],
-  ['procs', [registerProcs], 'pid container by sort limit verbose'],
+  ['procs', [registerProcs], 'pid fds container by sort limit verbose'],
   ['sockets', [registerSockets], 'by minBytes pid netns state port all limit verbose'],
   ['skb', [registerSkb], 'pid fd sock verbose'],
   ['stacks', [registerStacks], 'pid cpu state limit verbose'],
