@@ -19,21 +19,29 @@ export interface McpResult {
   readonly bytes: number;
 }
 
+/** A program and its first arguments. */
+type Program = readonly [command: string, ...args: string[]];
+
 /** The SDK's own client, connected to the built `kdump-mem mcp`. */
 export class McpClient implements AsyncDisposable {
   readonly client = new Client({ name: 'test', version: '1' });
   readonly #transport: StdioClientTransport;
 
-  private constructor(args: readonly string[]) {
+  private constructor([command, ...first]: Program, args: readonly string[]) {
     this.#transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [commandPath('kdump-mem'), 'mcp', ...args],
+      command,
+      args: [...first, 'mcp', ...args],
       stderr: 'pipe',
     });
   }
 
-  static async connect(...args: readonly string[]): Promise<McpClient> {
-    const connected = new McpClient(args);
+  static connect(...args: readonly string[]): Promise<McpClient> {
+    return McpClient.connectTo([process.execPath, commandPath('kdump-mem')], ...args);
+  }
+
+  /** @param program kdump-mem as it is installed elsewhere, or as another user runs it */
+  static async connectTo(program: Program, ...args: readonly string[]): Promise<McpClient> {
+    const connected = new McpClient(program, args);
     await connected.client.connect(connected.#transport);
     // The client compiles the output schemas, and checks every answer from here on.
     await connected.client.listTools();
