@@ -31,7 +31,7 @@ const outage = (...words: readonly (string | number)[]): string =>
   `rm -f /tmp/made; (setsid outage ${words.join(' ')} > /tmp/made 2>&1 &)
    for i in $(seq 600); do [ -s /tmp/made ] && break; usleep 100000; done; grep -q ready /tmp/made || { cat /tmp/made; exit 1; }`;
 const KILL =
-  'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /bin/outage ] && kill -9 ${p#/proc/}; done; usleep 500000';
+  'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /bin/outage ] && kill -9 "$(basename $p)"; done; usleep 500000';
 
 const RECEIVE = [
   'cd /proc/sys/net; echo 134217728 | tee core/rmem_max core/wmem_max',
