@@ -44,7 +44,9 @@ test('as a command: text, JSON, and what does not exist', async () => {
   expect(text).toMatchObject({ stderr: '', status: 0 });
   const [symbol, page, low] = text.stdout.split('\n\n');
   expect(symbol).toMatch(/^0xffffffff[0-9a-f]{8}: init_task\+0x10\.\n {2}Page frame \d+ \(0x/);
-  expect(page).toMatch(/: page, in category .*\n {2}Page frame 1 \(0x1\), physical address 0x1000\.$/);
+  expect(page).toMatch(
+    /: page, in category .*\n {2}Page frame 1 \(0x1\), physical address 0x1000\.$/,
+  );
   expect(low).toBe('0x10: not mapped.\n');
   const json = await kdumpMem('whatis', 'init_task', '--json', ...of);
   const { identities, complete } = whatisSchema.parse(JSON.parse(json.stdout));
