@@ -115,7 +115,14 @@ export default defineConfig({
       {
         test: {
           name: 'inspector',
-          include: ['test/real/mcp/on-demand/**/*.test.ts'],
+          include: ['test/real/mcp/on-demand/inspector.test.ts'],
+          ...ALONE,
+        },
+      },
+      {
+        test: {
+          name: 'incidents',
+          include: ['test/real/mcp/on-demand/incidents.test.ts'],
           ...ALONE,
         },
       },

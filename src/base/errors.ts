@@ -278,8 +278,11 @@ const NO_MEMORY = /^(Array buffer allocation failed|WebAssembly\.Memory\(\): cou
 export function exhaustionOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;
   if (NO_MEMORY.test(error.message)) return EXHAUSTION.ENOMEM;
-  if (!('code' in error) || typeof error.code !== 'string') return undefined;
-  return EXHAUSTION[error.code] && `${EXHAUSTION[error.code]} (${error.code})`;
+  // A thread that does not start has the code in its message.
+  const [, ofThread] = /^Worker initialization failure: (E\w+)/.exec(error.message) ?? [];
+  const code = ofThread ?? ('code' in error ? error.code : undefined);
+  if (typeof code !== 'string') return undefined;
+  return EXHAUSTION[code] && `${EXHAUSTION[code]} (${code})`;
 }
 
 /** Advice for such an error. */

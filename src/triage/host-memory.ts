@@ -1,3 +1,4 @@
+import type { LargestProgram } from '../account/processes/groups.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
 import type { Pressure } from '../records/machine-sample.js';
@@ -36,6 +37,15 @@ export function found(
   next: string,
 ): Finding {
   return { code, severity, figures, evidence: [], next };
+}
+
+/** Figures of a program; null: unknown. @param name of the amount */
+export function programFigures(
+  most: LargestProgram | undefined,
+  name: string,
+): Readonly<Record<string, Figure>> {
+  const { pid = null, comm = null, amount = null, processes = 1 } = most ?? {};
+  return { pid, comm, [name]: amount, ...(processes > 1 ? { processes } : {}) };
 }
 
 interface Zone {

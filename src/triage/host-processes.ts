@@ -1,3 +1,4 @@
+import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
@@ -6,7 +7,7 @@ import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import type { Finding } from './finding.js';
 import { NEAR } from './host-limits.js';
-import { found, SHARED_SEVERE_SHARE } from './host-memory.js';
+import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
 
 /** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
@@ -62,15 +63,17 @@ export function* processes(host: HostReader): Generator<Finding> {
   const comm = commIn(host);
   yield* zombies(all, comm);
   yield* blocked(host, all, comm);
+  const largest = (size: 'threads' | 'tableBytes', most?: number) =>
+    largestProgram(
+      all.map((one) => ({ pid: one.pid, comm: comm(one.pid), amount: one[size] })),
+      most,
+    );
   yield* shareOf(host, 'KernelStack', STACKS_SHARE, (bytes, share) => {
-    const [most] = all.toSorted((a, b) => b.threads - a.threads);
-    const figures = { bytes, share, pid: most?.pid ?? null, threads: most?.threads ?? null };
-    return ['kernel-stacks', { ...figures, comm: most ? comm(most.pid) : null }];
+    return ['kernel-stacks', { bytes, share, ...programFigures(largest('threads'), 'threads') }];
   });
   yield* shareOf(host, 'PageTables', TABLES_SHARE, (bytes, share) => {
-    const [most] = all.toSorted((a, b) => b.tableBytes - a.tableBytes);
-    const figures = { bytes, share, pid: most?.pid ?? null, mostBytes: most?.tableBytes ?? null };
-    return ['page-tables', { ...figures, comm: most ? comm(most.pid) : null }];
+    const most = largest('tableBytes', bytes);
+    return ['page-tables', { bytes, share, ...programFigures(most, 'mostBytes') }];
   });
   yield* descriptors(host, all, comm);
 }

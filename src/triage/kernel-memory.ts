@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { attempted } from '../account/memory/missed.js';
 import { type Category, leaves } from '../account/memory/tree.js';
+import { type LargestProgram, largestProgram } from '../account/processes/groups.js';
 import { damaged } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { addressSpaces } from '../walk/processes/address-spaces.js';
@@ -8,11 +9,17 @@ import { StructReader } from '../walk/struct-reader.js';
 import { taskTable } from '../walk/tasks/task-table.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Figure, type Finding, type FindingCode, severityOf } from './finding.js';
-import { MAX_CACHES, MIN_BYTES, SHARED_SEVERE_SHARE, SLAB_SHARE } from './host-memory.js';
+import {
+  MAX_CACHES,
+  MIN_BYTES,
+  programFigures,
+  SHARED_SEVERE_SHARE,
+  SLAB_SHARE,
+} from './host-memory.js';
 
 interface Subject {
   readonly code: FindingCode;
-  readonly next: string;
+  readonly next: string | ((figures: Figures) => string);
   readonly figures: (kernel: Kernel, category: Category, warnings: Warnings) => Figures;
 }
 type Figures = Readonly<Record<string, Figure>>;
@@ -29,7 +36,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
     code: 'page-tables',
     next: 'procs --sort page-tables',
     figures: (kernel, { bytes }, warnings) =>
-      largest(warnings, ['page tables', 'mostBytes'], () => tablesOf(kernel, bytes)),
+      largest(warnings, ['page tables', 'mostBytes'], () => tablesOf(kernel, bytes), bytes),
   },
   'slab-unreclaimable': {
     code: 'unreclaimable-slab',
@@ -48,7 +55,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   modules: ofAreas(),
   pipes: {
     code: 'pipes',
-    next: 'memory -v',
+    next: ({ pid }) => (pid === null ? 'memory -v' : `procs --pid ${pid} --fds`),
     figures: (_, { owners: [most] }) => ({
       pid: most?.pid ?? null,
       comm: most?.pid === undefined ? null : most.name,
@@ -94,34 +101,28 @@ export function kernelMemory(
     if (!subject || severity === undefined || isLittle) return [];
     const { code, next } = subject;
     const figures = { bytes, share, ...subject.figures(kernel, category, warnings) };
-    return [{ code, severity, figures, evidence: [], next }];
+    const shown = typeof next === 'string' ? next : next(figures);
+    return [{ code, severity, figures, evidence: [], next: shown }];
   });
   return [...found, ...shared];
 }
 
-interface Amount {
-  readonly pid: number;
-  readonly comm: string;
-  readonly amount: number;
-}
+type Amount = Omit<LargestProgram, 'processes'>;
 
 /**
- * The process with the largest amount; null: unreadable, which is a warning.
+ * The program with the largest amount; null: unreadable, which is a warning.
  *
  * @param names of the amount, in words and as a figure
+ * @param all the sum of all amounts, if it is known
  */
 function largest(
   warnings: Warnings,
   [what, name]: readonly [what: string, name: string],
   amounts: () => Iterable<Amount>,
+  all?: number,
 ): Figures {
-  const most = attempted(warnings, `${what} of processes`, () =>
-    [...amounts()].reduce<Amount | undefined>(
-      (before, each) => (each.amount > (before?.amount ?? 0) ? each : before),
-      undefined,
-    ),
-  );
-  return { pid: most?.pid ?? null, comm: most?.comm ?? null, [name]: most?.amount ?? null };
+  const most = attempted(warnings, `${what} of processes`, () => largestProgram(amounts(), all));
+  return programFigures(most, name);
 }
 
 /** Number of threads of each process, by its list of threads. */

@@ -74,7 +74,7 @@ function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: numbe
       fd: holder?.fd ?? null,
     },
     evidence: [],
-    next: `skb --sock ${hex(socket.sock)}`,
+    next: holder ? `skb --pid ${holder.pid} --fd ${holder.fd}` : `skb --sock ${hex(socket.sock)}`,
   };
 }
 

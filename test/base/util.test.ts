@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { exhaustionOf } from '../../src/base/errors.js';
 import { once } from '../../src/base/util.js';
 
 test('a value is created once, on demand, even if it is undefined', () => {
@@ -18,4 +19,12 @@ test('an error is thrown again, without a retry', () => {
   });
   expect(get).toThrow('try 1');
   expect(get).toThrow('try 1');
+});
+
+test('a thread that does not start for lack of descriptors is no bug', () => {
+  const error = Object.assign(new Error('Worker initialization failure: EMFILE'), {
+    code: 'ERR_WORKER_INIT_FAILED',
+  });
+  expect(exhaustionOf(error)).toMatch(/\(EMFILE\)$/);
+  expect(exhaustionOf(new Error('Worker initialization failure: EIO'))).toBeUndefined();
 });

@@ -19,21 +19,29 @@ export interface McpResult {
   readonly bytes: number;
 }
 
+/** A program and its first arguments. */
+type Program = readonly [command: string, ...args: string[]];
+
 /** The SDK's own client, connected to the built `kdump-mem mcp`. */
 export class McpClient implements AsyncDisposable {
   readonly client = new Client({ name: 'test', version: '1' });
   readonly #transport: StdioClientTransport;
 
-  private constructor(args: readonly string[]) {
+  private constructor([command, ...first]: Program, args: readonly string[]) {
     this.#transport = new StdioClientTransport({
-      command: process.execPath,
-      args: [commandPath('kdump-mem'), 'mcp', ...args],
+      command,
+      args: [...first, 'mcp', ...args],
       stderr: 'pipe',
     });
   }
 
-  static async connect(...args: readonly string[]): Promise<McpClient> {
-    const connected = new McpClient(args);
+  static connect(...args: readonly string[]): Promise<McpClient> {
+    return McpClient.connectTo([process.execPath, commandPath('kdump-mem')], ...args);
+  }
+
+  /** @param program kdump-mem as it is installed elsewhere, or as another user runs it */
+  static async connectTo(program: Program, ...args: readonly string[]): Promise<McpClient> {
+    const connected = new McpClient(program, args);
     await connected.client.connect(connected.#transport);
     // The client compiles the output schemas, and checks every answer from here on.
     await connected.client.listTools();
@@ -68,4 +76,55 @@ export class McpClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client.close();
   }
+}
+
+/** The first line of an answer that says whose fault it is. */
+const BLAME = /^\| *(?:(?:Probable|Possible) cause|CRITICAL|WARNING).*$/m;
+
+/** Calls that an investigation may take. */
+export const MOST_CALLS = 6;
+
+/** What an answer concludes: its first line, and the line of the cause. Tables and details are not conclusions. */
+function conclusionsOf({ text, failed }: McpResult): string[] {
+  if (failed) return [];
+  const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
+  return [
+    ...lines.slice(0, 1),
+    ...lines
+      .filter((line) => /^(?:Probable|Possible) cause(?: of the panic)?: |^CRITICAL /.test(line))
+      .slice(0, 1),
+  ];
+}
+
+/**
+ * An agent without an idea of its own: it begins with triage, and makes each suggested call once, in the suggested
+ * order. It stops where an answer concludes what it looks for.
+ *
+ * @param innocent what no answer may blame
+ * @throws {Error} if the culprit is not found in {@link MOST_CALLS}, or the innocent is blamed first
+ */
+export async function follow(
+  client: McpClient,
+  source: string,
+  culprit: RegExp,
+  innocent?: RegExp,
+): Promise<ToolCall[]> {
+  const queue: ToolCall[] = [{ tool: 'triage', arguments: { source } }];
+  const made: ToolCall[] = [];
+  const concluded: string[] = [];
+  while (made.length < MOST_CALLS) {
+    const call = queue.shift();
+    if (!call) break;
+    made.push(call);
+    const result = await client.call(call.tool, call.arguments);
+    const conclusions = conclusionsOf(result);
+    if (conclusions.some((line) => culprit.test(line))) return made;
+    concluded.push(...conclusions);
+    const blamed = BLAME.exec(result.text)?.[0];
+    if (blamed !== undefined && innocent?.test(blamed)) throw new Error(`wrong culprit: ${blamed}`);
+    for (const next of result.structured.next)
+      if (![...queue, ...made].some((known) => JSON.stringify(known) === JSON.stringify(next)))
+        queue.push(next);
+  }
+  throw new Error(`${source}: not found in ${JSON.stringify(made)}: ${concluded.join('\n')}`);
 }

@@ -48,6 +48,35 @@ export function groupsOf(
   });
 }
 
+/** Processes of one name: many small ones can use more than a large one. */
+export interface LargestProgram {
+  /** The process of them that uses most. */
+  readonly pid: number;
+  readonly comm: string | null;
+  readonly processes: number;
+  readonly amount: number;
+}
+
+/**
+ * Returns the program that uses most of something that adds up. Undefined: none uses any.
+ *
+ * @param most all there is: processes that share memory (vfork) can add up to more, and are not added
+ */
+export function largestProgram(
+  all: Iterable<Omit<LargestProgram, 'processes'>>,
+  most = Number.POSITIVE_INFINITY,
+): LargestProgram | undefined {
+  const programs = [...grouped(all, ({ pid, comm }) => comm ?? pid).values()].flatMap((members) => {
+    const [first] = members.toSorted((a, b) => b.amount - a.amount);
+    const amount = members.reduce((sum, one) => sum + one.amount, 0);
+    if (!first || amount === 0) return [];
+    return amount > most
+      ? { ...first, processes: 1 }
+      : { ...first, processes: members.length, amount };
+  });
+  return programs.toSorted((a, b) => b.amount - a.amount)[0];
+}
+
 /** Sums of processes. */
 export function totalOf(
   processes: readonly ProcessFigures[],
@@ -203,6 +232,7 @@ export interface Choice {
 
 /** The selected processes of an answer, sorted, with their sums. */
 export interface ChosenProcs extends ProcsAnswer {
+  readonly sort?: ProcessSort;
   readonly groups: readonly ProcessGroup[] | undefined;
   /** Whether no process was excluded or hidden. */
   readonly whole: boolean;
@@ -233,7 +263,7 @@ export function chosen(
       (a, b) => groupKey(b, size) - groupKey(a, size),
     );
   const whole = answer.hidden !== true && processes.length === answer.processes.length;
-  return { ...answer, processes, groups, whole };
+  return { ...answer, sort, processes, groups, whole };
 }
 
 /** Sizes that are part of RSS, which any user may read: if one is unknown, RSS is its maximum. */

@@ -139,7 +139,7 @@ export const READ_ERRORS: Explanations<ReadErrorCode> = {
   absent: {
     means: 'The dump does not contain this memory.',
     known: 'The memory ranges in the dump.',
-    next: 'The dump may cover only a part of memory, or the pointer to this address may be corrupt.',
+    next: 'The dump may cover only a part of memory (a file of a split dump does), or the pointer to this address may be corrupt.',
   },
   unmapped: {
     means: 'The address is not mapped by the page tables.',

@@ -134,7 +134,9 @@ export function nextCommand(answer: MemoryAnswer): string {
     .filter((category) => category.next !== undefined && !QUIET.has(category.category))
     .toSorted((a, b) => b.frames - a.frames);
   const queues = deeper.find(({ category }) => category === 'network-sockets');
-  if (queues && queues.bytes >= NOTABLE * answer.memory.bytes) return 'sockets --by process';
+  const isNotable = queues && queues.bytes >= NOTABLE * answer.memory.bytes;
+  if (isNotable || (deeper[0] && slabOfQueues(answer, deeper[0]) !== undefined))
+    return 'sockets --by process';
   return deeper[0]?.next ?? 'sockets --by process';
 }
 
@@ -193,13 +195,24 @@ function standsOut(answer: MemoryAnswer): string {
   if (largest.category === 'unattributed')
     return `${formatSize(largest.bytes)} is allocated but not attributed to any owner.`;
   const [owner] = largest.owners;
+  const queued = slabOfQueues(answer, largest);
   const most =
-    owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`;
+    queued ??
+    (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);
   const larger = leaves(memory).filter(
     ({ category, frames }) => QUIET.has(category) && frames > largest.frames,
   );
   const except = larger.length === 0 ? '' : ` except ${larger.map(categoryWords).join(', ')}`;
   return `Largest category${except}: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+}
+
+/** Small skbs are objects of slab caches, whose names do not identify an owner. Undefined: most slabs are of others. */
+function slabOfQueues({ census }: MemoryAnswer, { category, bytes }: Category): string | undefined {
+  const { slabBytes = 0 } = census?.total ?? {};
+  if (category !== 'slab-unreclaimable' || slabBytes * 2 < bytes) return undefined;
+  const owner = census?.processes.find(({ pid }) => pid !== null);
+  const most = owner ? `; largest owner: pid ${owner.pid} (${escapeText(owner.comm ?? '?')})` : '';
+  return `, ${formatSize(slabBytes)} of it in socket queues${most}`;
 }
 
 function group({ memory }: MemoryAnswer, name: Category['category']): Category | undefined {

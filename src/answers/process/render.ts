@@ -265,7 +265,9 @@ export function descriptorsText(answer: DescriptorsAnswer, width: number | null)
   const near = limit !== null && count >= NEAR * limit ? ' The limit is nearly reached.' : '';
   const [most] = groups;
   const mostly = most ? ` Most frequent kind: ${most.kind}, ${formatCount(most.count)}.` : '';
-  const head = `pid ${pid}${name} has ${formatCount(count)} descriptors open${of}.${near}${mostly}`;
+  const [large] = groups.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+  const largest = large?.bytes ? ` Largest kind: ${large.kind}, ${formatSize(large.bytes)}.` : '';
+  const head = `pid ${pid}${name} has ${formatCount(count)} descriptors open${of}.${near}${mostly}${largest}`;
   const parts = [wrap(head, width).join('\n')];
   if (groups.length > 0) parts.push(renderTable(COLUMNS, groups, width));
   parts.push(

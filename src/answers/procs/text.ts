@@ -1,4 +1,10 @@
-import { type ChosenProcs, type ProcessGroup, totalOf } from '../../account/processes/groups.js';
+import {
+  type ChosenProcs,
+  largestProgram,
+  type ProcessGroup,
+  type ProcessSort,
+  totalOf,
+} from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
 import type { ProcessIdentity } from '../../records/processes.js';
@@ -51,14 +57,33 @@ export function procsBlocks(
   ];
 }
 
-export function procsHeadline({ processes, captured, hidden = false }: ChosenProcs): string {
+export function procsHeadline(answer: ChosenProcs): string {
+  const { processes, captured, hidden = false } = answer;
   const { pss, rss, swap, pageTables, network, networkEstimated, complete } = totalOf(processes);
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const sockets =
     network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
-  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostFreedWords(processes)}${from}`;
+  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${from}`;
+}
+
+/** Sizes that add up, and are small on a healthy machine. */
+const SUMMED: Partial<Record<ProcessSort, string>> = {
+  pageTables: 'page tables',
+  threads: 'threads',
+};
+
+/** Reports the program with the most of what the list is sorted by. */
+function mostWords({ processes, sort = 'freed' }: ChosenProcs): string {
+  const words = SUMMED[sort];
+  const most =
+    words && largestProgram(processes.map((one) => ({ ...one, amount: one[sort] ?? 0 })));
+  if (!most) return '';
+  const { pid, comm, processes: count, amount } = most;
+  const name = escapeText(comm ?? '?');
+  const who = count > 1 ? `${formatCount(count)} processes named ${name}` : `pid ${pid} (${name})`;
+  return ` Most ${words}: ${who}, ${sort === 'threads' ? formatCount(amount) : formatSize(amount)}.`;
 }
 
 /**
@@ -169,7 +194,7 @@ function sizeColumn<Row extends ProcessSizes>(
   return spare === undefined ? column : { ...column, spare };
 }
 
-function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<ProcessFigures>[] {
+function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<ProcessFigures>[] {
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
@@ -186,23 +211,24 @@ function columnsOf({ processes }: ChosenProcs, verbose: boolean): Column<Process
       ? [socketsColumn]
       : []),
     ...(any('hugetlb') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlb', 1)] : []),
-    ...(verbose
-      ? [
-          sizeColumn<ProcessFigures>('ANON', 'anonymous', 5),
-          sizeColumn<ProcessFigures>('FILE', 'file', 6),
-          sizeColumn<ProcessFigures>('SHMEM', 'shmem', 6),
-          sizeColumn<ProcessFigures>('TABLES', 'pageTables', 7),
-          sizeColumn<ProcessFigures>('LOCKED', 'locked', 7),
-          numberColumn('THREADS', ({ threads }) => threads),
-          numberColumn('AGE S', ({ ageSeconds }) => ageSeconds),
-          numberColumn('OOM', ({ oomScore }) => oomScore),
-          numberColumn('OOM ADJ', ({ oomScoreAdj }) => oomScoreAdj),
-        ]
-      : []),
+    ...DETAILS.filter(([size]) => verbose || size === sort).map(([, column]) => column),
     { heading: 'COMMAND', value: commandOf },
     ...cgroupColumn(processes, (process) => process),
   ];
 }
+
+/** Columns of --verbose, and of the size that the list is sorted by. */
+const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
+  ['anonymous', sizeColumn('ANON', 'anonymous', 5)],
+  ['file', sizeColumn('FILE', 'file', 6)],
+  ['shmem', sizeColumn('SHMEM', 'shmem', 6)],
+  ['pageTables', sizeColumn('TABLES', 'pageTables', 7)],
+  ['locked', sizeColumn('LOCKED', 'locked', 7)],
+  ['threads', numberColumn('THREADS', ({ threads }) => threads)],
+  ['ageSeconds', numberColumn('AGE S', ({ ageSeconds }) => ageSeconds)],
+  ['oomScore', numberColumn('OOM', ({ oomScore }) => oomScore)],
+  ['oomScoreAdj', numberColumn('OOM ADJ', ({ oomScoreAdj }) => oomScoreAdj)],
+];
 
 const socketsColumn: Column<ProcessFigures> = {
   ...sizeColumn<ProcessFigures>('SOCKETS', 'network', 1),

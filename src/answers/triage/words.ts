@@ -16,6 +16,10 @@ const size = (figure: Figure | undefined): string =>
 const percent = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? `${Math.round(100 * figure)} %` : '?';
 const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(comm)})`;
+const program = (of: Figures): string =>
+  Number(of.processes ?? 1) > 1
+    ? `${text(of.processes)} processes named ${text(of.comm)} have`
+    : `${process(of)} has`;
 /** Headline and further sentences. A string is only a headline. */
 type Words = string | readonly [headline: string, ...details: string[]];
 
@@ -184,9 +188,9 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`,
   ],
   'kernel-stacks': (of) =>
-    `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${process(of)} has the most threads (${text(of.threads)}).`,
+    `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most threads (${text(of.threads)}).`,
   'page-tables': (of) =>
-    `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${process(of)} has the most (${size(of.mostBytes)}).`,
+    `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most (${size(of.mostBytes)}).`,
   'limit-near': (of) =>
     `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} (${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
   'hugetlb-unused': (of) =>

@@ -43,10 +43,10 @@ interface Answer {
 }
 
 /** The command of a call failed. The message is escaped. */
-class FailedCall extends Error {}
-
-/** A dump lacks what a command needs: others may need less of it. The message is escaped. */
-class UnansweredError extends Error {}
+class FailedCall extends Error {
+  /** A dump lacks what the command needs: others may need less of it. */
+  lacksData = false;
+}
 
 /** Answers that are kept for calls that continue them. */
 const MOST_KEPT = 4;
@@ -63,16 +63,14 @@ const TEXT = 'text';
 
 /** Answers calls, each in a process of its own: a few at a time, the others in order. */
 export class Calls {
-  readonly #sources: Sources;
-  readonly #tools: readonly Tool[];
+  readonly #of: { readonly sources: Sources; readonly tools: readonly Tool[] };
   readonly #limits: McpOptions;
   readonly #kept = new Map<string, Answer>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
   constructor(sources: Sources, tools: readonly Tool[], limits: McpOptions) {
-    this.#sources = sources;
-    this.#tools = tools;
+    this.#of = { sources, tools };
     this.#limits = limits;
   }
 
@@ -83,9 +81,9 @@ export class Calls {
     } catch (error) {
       const { tool, given } = call;
       call.signal.throwIfAborted();
-      const isKnown = error instanceof UnansweredError || error instanceof FailedCall;
-      const line = isKnown ? error.message : explainFailure(error).line.replace(PROGRAM, '');
-      const others = error instanceof UnansweredError ? othersAfter(tool) : [];
+      const failed = error instanceof FailedCall ? error : undefined;
+      const line = failed?.message ?? explainFailure(error).line.replace(PROGRAM, '');
+      const others = failed?.lacksData ? othersAfter(tool) : [];
       const source = typeof given.source === 'string' ? { source: given.source } : {};
       const next = others.map((name) => ({ tool: name, arguments: source }));
       const answer = { schema: 'error', message: line };
@@ -100,7 +98,7 @@ export class Calls {
     const isLive = names.includes(LIVE);
     const files: OpenFile[] = [];
     try {
-      for (const name of isLive ? [] : names) files.push(this.#sources.open(name));
+      for (const name of isLive ? [] : names) files.push(this.#of.sources.open(name));
       const paths = isLive ? null : files.map((_, at) => pathOf(at));
       const words = wordsFor(call.tool, call.given, paths);
       const key = JSON.stringify([words, files.map(({ identity }) => identity)]);
@@ -119,11 +117,11 @@ export class Calls {
   }
 
   #namesOf({ tool, given: { source, sources } }: Call): readonly string[] {
-    const names = tool.readsFiles ? sources : [source ?? this.#sources.default];
+    const names = tool.readsFiles ? sources : [source ?? this.#of.sources.default];
     if (!Array.isArray(names) || !names.every((name): name is string => typeof name === 'string'))
       throw new UsageError(`${tool.readsFiles ? 'sources' : 'source'}: missing or malformed value`);
     if (names.length > MOST_FILES) throw new UsageError(`sources: at most ${MOST_FILES} files`);
-    if (names.includes(LIVE)) this.#sources.checkLive();
+    if (names.includes(LIVE)) this.#of.sources.checkLive();
     if (names.includes(LIVE) && tool.readsFiles)
       throw new UsageError(`${tool.name} reads only files`);
     return names;
@@ -163,10 +161,9 @@ export class Calls {
       const end = await runWorker([name, ...more, ...words], { seconds, bytes, served });
       if ('text' in end) return end.text;
       const [, status, said] = EXITED.exec(end.failure.message) ?? [];
-      const message = withNames(said ?? end.failure.message, files, escapeText);
-      throw Number(status) === EXIT.unreadable
-        ? new UnansweredError(message)
-        : new FailedCall(message);
+      const failed = new FailedCall(withNames(said ?? end.failure.message, files, escapeText));
+      failed.lacksData = Number(status) === EXIT.unreadable;
+      throw failed;
     };
     const [printed = '', beside = ''] = (await run('--json')).split(FORMS_SEPARATOR);
     const inJson = (one: string) => JSON.stringify(one).slice(1, -1);
@@ -182,13 +179,13 @@ export class Calls {
     const lines = printed.flatMap((line) => {
       const [, before = '', kind, words = ''] =
         (tool.name !== 'log' && /^( *)(Next|More): kdump-mem (.+)$/.exec(line)) || [];
-      const call = kind === undefined ? undefined : callOf(this.#tools, words);
+      const call = kind === undefined ? undefined : callOf(this.#of.tools, words);
       if (kind === 'Next') suggest(call);
       return !call ? line : kind === 'Next' ? [] : `${before}${kind}: ${callText(call)}`;
     });
-    for (const words of suggestionsOf(json)) suggest(callOf(this.#tools, words));
-    // A triage without findings still has a next step.
-    if (tool.name === 'triage' && next.size === 0)
+    for (const words of suggestionsOf(json)) suggest(callOf(this.#of.tools, words));
+    // Findings may miss the cause: a triage also has the next steps of one without findings.
+    if (tool.name === 'triage')
       for (const name of json.schema === TEXT_TRIAGE ? ['log'] : othersAfter(tool))
         suggest({ tool: name, arguments: {} });
     const warnings = Array.isArray(json.warnings) ? json.warnings : [];

@@ -132,9 +132,7 @@ function serveResources(server: Server, sources: Sources): void {
 }
 
 function resourceText(uri: string, sources: Sources): string | undefined {
-  if (uri === SOURCES) {
-    return sources.names().join('\n');
-  }
+  if (uri === SOURCES) return sources.names().join('\n');
   if (uri === EXPLAIN) return listText(explained(undefined), null);
   const [, code] = /^kdump-mem:\/\/explain\/([\w.-]+)$/.exec(uri) ?? [];
   const codes = code === undefined ? [] : explained(code);

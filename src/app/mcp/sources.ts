@@ -111,8 +111,12 @@ export class Sources {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     const fd = unlessDenied(name, () => openSync(path, flags));
     try {
-      if (!fstatSync(fd).isFile())
-        throw new KernelError('not-a-dump', `${name}: not a regular file`);
+      const stat = fstatSync(fd);
+      if (stat.isDirectory())
+        throw new KernelError('not-a-dump', `${name}: not a file (a folder)`, {
+          next: 'Name a file in it, or make an archive of it with tar.',
+        });
+      if (!stat.isFile()) throw new KernelError('not-a-dump', `${name}: not a regular file`);
       // A link that appeared since leads elsewhere.
       if (readlinkSync(`/proc/self/fd/${fd}`) !== path) throw changed(name, 'while it was opened');
       const identity = identityOf(fd);

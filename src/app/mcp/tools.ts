@@ -1,41 +1,26 @@
 import type { Argument, Command, Option } from 'commander';
 import type { ToolCall } from '../../answers/mcp/schema.js';
-import { registerBlocked } from '../blocked/command.js';
-import { registerDiff } from '../diff/command.js';
+import { ALL_COMMANDS } from '../completion/all-commands.js';
 import { kdumpMemCommand } from '../kdump-mem.js';
 import { UsageError } from '../kit/failure.js';
-import { registerLeaks } from '../leaks/command.js';
-import { registerLog } from '../log/command.js';
-import { registerMemory } from '../memory/command.js';
-import { registerProcs } from '../procs/command.js';
-import { registerRead } from '../read/command.js';
-import { registerRefs } from '../refs/command.js';
-import { registerSkb } from '../skb/command.js';
-import { registerSockets } from '../sockets/command.js';
-import { registerStacks } from '../stacks/command.js';
-import { registerStruct } from '../struct/command.js';
-import { registerTriage } from '../triage/command.js';
-import { registerWhatis } from '../whatis/command.js';
-
-type Registrar = (program: Command) => void;
 
 /**
- * Each tool in the order of an investigation (at most 12): its name, its commands, and those of their options that
- * neither write nor name files. A new tool is a line here, and a command beside others a function in its list.
+ * Each tool in the order of an investigation (at most 12): its name, its commands where they have others, and those of
+ * their options that neither write nor name files.
  */
-const DECLARED: readonly (readonly [string, readonly Registrar[], string])[] = [
-  ['triage', [registerTriage], 'verbose boot'],
-  ['memory', [registerMemory], 'caches vmalloc files cgroups nodes all as limit verbose'],
-  ['procs', [registerProcs], 'pid container by sort limit verbose'],
-  ['sockets', [registerSockets], 'by minBytes pid netns state port all limit verbose'],
-  ['skb', [registerSkb], 'pid fd sock verbose'],
-  ['stacks', [registerStacks], 'pid cpu state limit verbose'],
-  ['blocked', [registerBlocked], 'all limit verbose'],
-  ['log', [registerLog], 'level facility since until decode callers boot'],
-  ['whatis', [registerWhatis, registerRefs], 'cache category limit'],
-  ['inspect', [registerStruct, registerRead], 'hex elements phys length zeroExcluded'],
-  ['leaks', [registerLeaks], 'type interval windows limit'],
-  ['diff', [registerDiff], 'limit verbose'],
+const DECLARED: readonly (readonly [string, string])[] = [
+  ['triage', 'verbose boot'],
+  ['memory', 'caches vmalloc files cgroups nodes all as limit verbose'],
+  ['procs', 'pid fds container by sort limit verbose'],
+  ['sockets', 'by minBytes pid netns state port all limit verbose'],
+  ['skb', 'pid fd sock verbose'],
+  ['stacks', 'pid cpu state limit verbose'],
+  ['blocked', 'all limit verbose'],
+  ['log', 'level facility since until decode callers boot'],
+  ['whatis=whatis,refs', 'cache category limit'],
+  ['inspect=struct,read', 'hex elements phys length zeroExcluded'],
+  ['leaks', 'type interval windows limit'],
+  ['diff', 'limit verbose'],
 ];
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -55,45 +40,42 @@ export const MOST_FILES = 16;
 
 /** Returns the tools. @param source declaration of the argument that names a file */
 export function toolsFor(source: Schema): readonly Tool[] {
-  return DECLARED.map(([name, registrars, words]) => {
-    const commands = kdumpMemCommand(...registrars).commands.filter(
-      (command) => command.name() !== 'help',
-    );
-    const options = words.split(' ').filter((key) => key !== '');
+  const all = kdumpMemCommand(...ALL_COMMANDS).commands;
+  return DECLARED.map(([declared, words]) => {
+    const [name = '', names = name] = declared.split('=');
+    const commands = names
+      .split(',')
+      .flatMap((one) => all.find((each) => each.name() === one) ?? []);
+    const options = words.split(' ');
     const readsFiles = !commands.some((command) => optionOf(command, 'vmcore'));
     const places = readsFiles ? [] : commands.flatMap((command) => command.registeredArguments);
     const several = commands.length > 1;
-    const properties: Record<string, Schema> = {
-      ...(several
-        ? { command: { type: 'string', enum: commands.map((each) => each.name()) } }
-        : {}),
-      ...Object.fromEntries(places.map((place) => [place.name(), argumentSchema(place)])),
-      ...Object.fromEntries(
-        options.flatMap((key) =>
-          commands.flatMap((command) => {
-            const option = optionOf(command, key);
-            return option ? [[key, optionSchema(option)] as const] : [];
-          }),
-        ),
-      ),
-      ...(readsFiles
-        ? { sources: { type: 'array', items: source, minItems: 1, maxItems: MOST_FILES } }
-        : { source }),
-      list: { type: 'string', description: 'list of a long answer to continue, or text' },
-      from: { type: 'integer', minimum: 0, description: 'first item of list to return' },
-    };
-    const needed = several
-      ? ['command']
-      : places.flatMap((one) => (one.required ? one.name() : []));
+    const declarations = options.flatMap((key) =>
+      commands.flatMap((one) => optionOf(one, key) ?? []),
+    );
+    const about = (one: Command) => `${several ? `${one.name()}: ` : ''}${one.description()}`;
     return {
       name,
-      description: commands
-        .map((each) => `${several ? `${each.name()}: ` : ''}${each.description()}`)
-        .join('; '),
+      description: commands.map(about).join('; '),
       inputSchema: {
         type: 'object',
-        properties,
-        required: readsFiles ? ['sources'] : needed,
+        properties: {
+          ...(several ? { command: { type: 'string', enum: names.split(',') } } : {}),
+          ...Object.fromEntries(places.map((place) => [place.name(), argumentSchema(place)])),
+          ...Object.fromEntries(
+            declarations.map((one) => [one.attributeName(), optionSchema(one)]),
+          ),
+          ...(readsFiles
+            ? { sources: { type: 'array', items: source, minItems: 1, maxItems: MOST_FILES } }
+            : { source }),
+          list: { type: 'string', description: 'list of a long answer to continue, or text' },
+          from: { type: 'integer', minimum: 0, description: 'first item of list to return' },
+        },
+        required: readsFiles
+          ? ['sources']
+          : several
+            ? ['command']
+            : places.flatMap((one) => (one.required ? one.name() : [])),
         additionalProperties: false,
       },
       commands,

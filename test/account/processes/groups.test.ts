@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chosen } from '../../../src/account/processes/groups.js';
+import { chosen, largestProgram } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
 import { placeOf } from '../../../src/records/cgroups.js';
 import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
@@ -100,4 +100,23 @@ test('swap that others have too is in no figure of one process', () => {
   expect(freedOf(record(1, 'alone', { swap: 8 }))).toEqual([9]);
   // Four have all of it.
   expect(freedOf(record(1, 'worker', { swap: 8, swapSharers: 4 }))).toEqual([1]);
+});
+
+test('many small processes of one name use more than a large one, unless they share what they use', () => {
+  const processes = [
+    { pid: 1, comm: 'analytics', amount: 5 },
+    { pid: 2, comm: 'postgres', amount: 2 },
+    { pid: 3, comm: 'postgres', amount: 4 },
+    { pid: 4, comm: null, amount: 3 },
+    { pid: 5, comm: null, amount: 3 },
+  ];
+  expect(largestProgram(processes)).toEqual({ pid: 3, comm: 'postgres', processes: 2, amount: 6 });
+  // Together they have more than there is.
+  expect(largestProgram(processes, 5)).toEqual({
+    pid: 1,
+    comm: 'analytics',
+    processes: 1,
+    amount: 5,
+  });
+  expect(largestProgram([{ pid: 1, comm: 'idle', amount: 0 }])).toBeUndefined();
 });

@@ -52,7 +52,8 @@ test('names are escaped; what has none goes by its inode', () => {
   const text = filesTable(answer, { limit: 20, width: null });
   expect(text).not.toContain('\u001b');
   const names = text.split('\n').map((line) => line.split('  ')[0]);
-  expect(names.slice(1, 5)).toEqual([
+  expect(names[0]).toBe('Largest file: /var/log/a\\x1b[31m\\x0alog, 16.0 KiB.');
+  expect(names.slice(3, 7)).toEqual([
     '/var/log/a\\x1b[31m\\x0alog (in another mount namespace)',
     'sda1',
     'ext4 8:1 inode 12',

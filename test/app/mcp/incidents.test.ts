@@ -3,10 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ToolCall } from '../../../src/answers/mcp/schema.js';
 import { ROOT } from '../../support/documents.js';
 import { type FixtureName, fixture, incident } from '../../support/fixtures.js';
-import { McpClient, type McpResult } from '../../support/mcp.js';
+import { follow, McpClient, MOST_CALLS } from '../../support/mcp.js';
 import { type MadeProcess, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-incidents-'));
@@ -28,40 +27,6 @@ afterAll(async () => {
   await snapshots.client.close();
   rmSync(folder, { recursive: true });
 });
-
-const MOST_CALLS = 6;
-
-/** What an answer concludes: its first line, and the line of the cause. Tables and details are not conclusions. */
-function conclusionsOf({ text, failed }: McpResult): string[] {
-  if (failed) return [];
-  const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
-  return [
-    ...lines.slice(0, 1),
-    ...lines
-      .filter((line) => /^(?:Probable|Possible) cause(?: of the panic)?: |^CRITICAL /.test(line))
-      .slice(0, 1),
-  ];
-}
-
-/**
- * An agent without an idea of its own: it begins with triage, and makes each suggested call once, in the suggested
- * order. It stops where an answer concludes what it looks for.
- */
-async function follow(client: McpClient, source: string, culprit: RegExp): Promise<ToolCall[]> {
-  const queue: ToolCall[] = [{ tool: 'triage', arguments: { source } }];
-  const made: ToolCall[] = [];
-  while (made.length < MOST_CALLS) {
-    const call = queue.shift();
-    if (!call) break;
-    made.push(call);
-    const result = await client.call(call.tool, call.arguments);
-    if (conclusionsOf(result).some((line) => culprit.test(line))) return made;
-    for (const next of result.structured.next)
-      if (![...queue, ...made].some((known) => JSON.stringify(known) === JSON.stringify(next)))
-        queue.push(next);
-  }
-  throw new Error(`${source}: not found in ${JSON.stringify(made)}`);
-}
 
 /** The process whose sockets pin most, as drgn counted them. */
 function largestHolder(name: FixtureName): RegExp {

@@ -1,6 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  appendFileSync,
+  chmodSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
@@ -345,7 +347,7 @@ describe('files', () => {
     ['below/up/../../outside.log', true, /no such file/],
     ['/etc/passwd', true, /outside of the folder/],
     ['', true, /outside of the folder/],
-    ['below', true, /not a regular file/],
+    ['below', true, /^below: not a file \(a folder\)\. Name a file in it, or make an archive/],
     ['fifo', true, /not a regular file/],
     ['none', true, /none: no such file/],
     ['loop.log', true, /loop\.log: open failed \(ELOOP\)/],
@@ -394,6 +396,47 @@ describe('files', () => {
     expect((await server.call('triage')).failed).toBe(true);
   });
 
+  test.each(['cut', 'longer'])(
+    'a file that becomes %s between two calls is refused once',
+    async (how) => {
+      const path = join(root, `${how}.log`);
+      copyFileSync(outside, path);
+      await using server = await McpClient.connect('--from', path);
+      expect((await server.call('triage')).failed).toBe(false);
+      if (how === 'cut') truncateSync(path, 4000);
+      else appendFileSync(path, '[  999.000000] more\n');
+      expect((await server.call('triage')).text).toContain('changed since');
+      expect((await server.call('log')).failed).toBe(false);
+    },
+  );
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'another user reads what it may, and is refused the rest in one line',
+    async () => {
+      for (const readable of [folder, root]) chmodSync(readable, 0o755);
+      for (const [name, mode] of [
+        ['denied.log', 0o600],
+        ['allowed.log', 0o644],
+      ] as const) {
+        copyFileSync(outside, join(root, name));
+        chmodSync(join(root, name), mode);
+      }
+      const program = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] as const;
+      const server = [...program, process.execPath, commandPath('kdump-mem')] as const;
+      await using client = await McpClient.connectTo(server, '--root', root);
+      const denied = await client.call('triage', { source: 'denied.log' });
+      expect([denied.failed, denied.text]).toEqual([
+        true,
+        expect.stringMatching(/^denied\.log: permission denied\. [^\n]+$/m),
+      ]);
+      const allowed = await client.call('triage', { source: 'allowed.log' });
+      expect([allowed.failed, allowed.text]).toEqual([
+        false,
+        expect.stringContaining('Kernel oops'),
+      ]);
+    },
+  );
+
   test('a file that cannot be read, is cut, or is gone is one line', async () => {
     const path = join(root, 'gone.vmcore');
     copyFileSync(vmcore, path);
@@ -416,7 +459,7 @@ describe('files', () => {
     ]) {
       const { status, stderr, stdout } = await kdumpMem('mcp', ...words);
       expect([status, stdout]).toEqual([3, '']);
-      expect(stderr).toMatch(/^kdump-mem: .*(?:no such file|not a regular file).*\n$/);
+      expect(stderr).toMatch(/^kdump-mem: .*(?:no such file|not a file).*\n$/);
     }
     expect((await kdumpMem('mcp')).status).toBe(2);
   });

@@ -5,9 +5,10 @@ import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { snapshotSchema } from '../../../src/answers/snapshot/schema.js';
 import { stacksSchema } from '../../../src/answers/stacks/schema.js';
-import { fixture } from '../../support/fixtures.js';
+import { fixture, incident } from '../../support/fixtures.js';
 import { labDump } from '../../support/lab.js';
 import { launch } from '../../support/launched.js';
+import { McpClient } from '../../support/mcp.js';
 import { installTree, nodeOf } from './installed-tree.js';
 
 /** Three majors, and two releases of one major whose V8 calls itself the same. */
@@ -33,6 +34,9 @@ describe('one installed tree, run by other nodes in turn', () => {
     ['kdump-mem', ['sockets', '--vmcore', vmcore, '--json']],
     ['kdump-mem', ['memory', '--vmcore', elf, '--json']],
     ['kdump-mem', ['memory', '--as', 'meminfo', '--vmcore', elf]],
+    ['kdump-mem', ['triage', '--vmcore', incident().vmcore]],
+    ['kdump-mem', ['blocked', '--vmcore', elf]],
+    ['kdump-mem', ['refs', 'init_task', '--vmcore', elf]],
     ['kdump-mem', ['procs', '--vmcore', elf, '--json']],
     ['kdump-mem', ['--version']],
     ['kdump-mem', ['help', 'skb']],
@@ -42,6 +46,14 @@ describe('one installed tree, run by other nodes in turn', () => {
     expect(answer).toMatchObject({ status: 0, signal: null, stderr: '' });
     for (const release of [...RELEASES, ...RELEASES, ...RELEASES.toReversed()])
       expect(await run(nodeOf(release), args, command), release).toEqual(answer);
+  });
+
+  test.each(RELEASES)('%s serves answers to an agent', async (release) => {
+    const program = ['/usr/bin/env', `HOME=${tree.home}`, nodeOf(release)] as const;
+    const server = [...program, join(tree.bin, 'kdump-mem.js')] as const;
+    await using client = await McpClient.connectTo(server, '--vmcore', incident().vmcore);
+    const { failed, text } = await client.call('triage');
+    expect([failed, text]).toEqual([false, expect.stringContaining('Probable cause: ')]);
   });
 
   test.each(RELEASES)('%s looks at this machine’s memory', async (release) => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { socketsSchema } from '../../../src/answers/schema.js';
 import { kdumpMem } from '../../support/cli.js';
+import { McpClient } from '../../support/mcp.js';
 import { nodeOf } from '../launch/installed-tree.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -133,6 +134,13 @@ test('its commands answer as those of the clone do', async () => {
   const here = await kdumpMem('sockets', '--json', '--vmcore', join(home, FIXTURE));
   expect(JSON.parse(there.stdout)).toEqual(JSON.parse(here.stdout));
   expect(run('node_modules/.bin/skcheck', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
+
+test('it serves answers to an agent', async () => {
+  const program = [join(home, 'node_modules/.bin/kdump-mem')] as const;
+  await using server = await McpClient.connectTo(program, '--vmcore', join(home, FIXTURE));
+  const { failed, text } = await server.call('triage');
+  expect([failed, text]).toEqual([false, expect.stringContaining('Probable cause: ')]);
 });
 
 /** The examples of docs/library.md, of a dump and a socket that are there. */

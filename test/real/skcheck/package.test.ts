@@ -3,7 +3,8 @@ import { statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
-import { fixture } from '../../support/fixtures.js';
+import { fixture, incident } from '../../support/fixtures.js';
+import { McpClient } from '../../support/mcp.js';
 import { parseRun } from '../../support/triage-run.js';
 import { Stage } from './stage.js';
 
@@ -60,6 +61,13 @@ test('kdump-mem opens a dump', () => {
   const none = alone('kdump-mem', ['skb', '--vmcore', '/etc/passwd', '--pid', '1']);
   expect(none.status).toBe(3);
   expect(none.stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
+});
+
+test('kdump-mem serves answers to an agent, by itself', async () => {
+  const program = ['/usr/bin/env', '-i', `${ROOT}dist/package/kdump-mem`] as const;
+  await using server = await McpClient.connectTo(program, '--vmcore', incident().vmcore);
+  const { failed, text } = await server.call('triage');
+  expect([failed, text]).toEqual([false, expect.stringContaining(incident().truth.drgn.comm)]);
 });
 
 test('kdump-mem runs itself again for each of many dumps', () => {

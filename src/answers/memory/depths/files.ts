@@ -12,6 +12,7 @@ import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
+import { largest } from './tables.js';
 
 /** Formats files and block devices by page cache and shared memory, largest first. */
 export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions): string {
@@ -39,7 +40,14 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
       ? `Total: ${formatSize(sum(files.files) + unnamed.reduce((all, one) => all + one.bytes, 0))} of page cache and shared memory.`
       : `Total: ${formatSize(sum(files.files))} charged to ${escapeText(inCgroup)} and below${activeWords(files.files)}.`,
   ];
-  return [table, ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
+  const rows = shown.map((file) => ({ name: fileName(file), bytes: sizeOf(file) }));
+  const { opener } =
+    answer.sharedFiles?.find(
+      ({ name, bytes }) => name === rows[0]?.name && bytes === rows[0].bytes,
+    ) ?? {};
+  const owner = opener ? `, open in pid ${opener.pid} (${escapeText(opener.comm)})` : '';
+  const head = largest('file', rows, width, owner);
+  return [head + table, ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
 
 const bytesOf = ({ bytes }: FileFigures): number => bytes;

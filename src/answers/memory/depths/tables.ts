@@ -15,6 +15,18 @@ import { categoryWords } from '../words.js';
 /** Formats one part of the answer to `memory` in more detail. */
 export type DepthText = (answer: MemoryAnswer, options: ListOptions) => string;
 
+/** A sentence about the first row, and an empty line; empty without rows. */
+export function largest(
+  noun: string,
+  [most]: readonly { readonly name: string; readonly bytes: number }[],
+  width: number | null,
+  owner = '',
+): string {
+  if (most === undefined) return '';
+  const words = `Largest ${noun}: ${escapeText(most.name) || '(unknown module)'}, ${formatSize(most.bytes)}${owner}.`;
+  return `${wrap(words, width).join('\n')}\n\n`;
+}
+
 /** Appends the number of rows that the limit omits. */
 function more(table: string, left: number): string {
   return left > 0 ? `${table}\n\n${formatCount(left)} more: --limit N lists them` : table;
@@ -23,7 +35,7 @@ function more(table: string, left: number): string {
 /** Formats slab caches, largest first. */
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
-  return more(table, caches.length - limit);
+  return largest('cache', caches, width) + more(table, caches.length - limit);
 }
 
 /** Columns of a slab cache. */
@@ -57,7 +69,7 @@ export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
 /** Formats vmalloc areas by caller. */
 export function callersTable({ callers }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CALLER_COLUMNS, callers.slice(0, limit), width);
-  return more(table, callers.length - limit);
+  return largest('caller', callers, width) + more(table, callers.length - limit);
 }
 
 /** Columns of a caller. */
