@@ -146,11 +146,16 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
     0,
     ...processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes),
   );
-  for (const { kind, name, pid = null, bytes } of files) {
+  const commOf = (pid: number | null) => (pid === null ? null : commIn(host)(pid));
+  for (const { kind, name, pid = null, bytes, attached } of files) {
     const share = bytes / total;
     const isMapped = mapped >= bytes / 2;
-    const comm = pid === null ? null : commIn(host)(pid);
-    const figures = { kind, name, bytes, share, pid, comm, mapped: isMapped ? 1 : 0 };
+    const figures = {
+      ...{ kind, name, bytes, share, pid, comm: commOf(pid), mapped: isMapped ? 1 : 0 },
+      attachTime: attached?.at.toISOString() ?? null,
+      attachPid: attached?.pid ?? null,
+      attachComm: commOf(attached?.pid ?? null),
+    };
     const severity = !isMapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
     yield found('shared-memory', severity, figures, 'memory');
   }

@@ -135,6 +135,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.mapped === 0
       ? ['No process maps that much shared memory, so that no RSS shows it.']
       : []),
+    ...(of.attachTime == null
+      ? []
+      : [
+          `Last attach: ${text(of.attachTime).slice(0, 19).replace('T', ' ')} UTC${of.attachPid == null ? '' : `, by ${process({ pid: of.attachPid, comm: of.attachComm ?? null })}`}.`,
+        ]),
   ],
   pipes: (of) =>
     of.bytes == null
