@@ -53,6 +53,8 @@ export interface ProcessStatus {
   readonly fdTable: number;
   /** Anonymous memory, including swap; 0 if not shown (before 4.5). */
   readonly anonBytes: number;
+  /** The same without swap. */
+  readonly rssAnonBytes: number;
   readonly shmemBytes: number;
 }
 
@@ -151,7 +153,13 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
     const share = bytes / total;
     const isMapped = mapped >= bytes / 2;
     const figures = {
-      ...{ kind, name, bytes, share, pid, comm: commOf(pid), mapped: isMapped ? 1 : 0 },
+      kind,
+      name,
+      bytes,
+      share,
+      pid,
+      comm: commOf(pid),
+      mapped: isMapped ? 1 : 0,
       attachTime: attached?.at.toISOString() ?? null,
       attachPid: attached?.pid ?? null,
       attachComm: commOf(attached?.pid ?? null),
@@ -272,6 +280,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
           tableBytes: bytes('VmPTE'),
           fdTable: figure('FDSize'),
           anonBytes: /^RssAnon:/m.test(status) ? bytes('RssAnon') + bytes('VmSwap') : 0,
+          rssAnonBytes: bytes('RssAnon'),
           shmemBytes: bytes('RssShmem'),
         });
     } catch (error) {

@@ -204,8 +204,14 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   ],
   'clock-step': (of) =>
     `Clock step: the wall clock was set ${text(Math.abs(Number(of.stepSeconds)))} s ${Number(of.stepSeconds) < 0 ? 'back' : 'forward'} within ${text(of.seconds)} s since the baseline.`,
-  'memory-growth': (of) =>
+  'memory-growth': (of) => [
     `${CATEGORY_WORDS[text(of.category)] ?? text(of.category)} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+    ...(of.ownerBytes == null
+      ? []
+      : [
+          `Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`,
+        ]),
+  ],
   rebooted: (of) =>
     `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,
   tainted: (of) =>
@@ -217,6 +223,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
 const CATEGORY_WORDS: Readonly<Record<string, string>> = {
   unattributed: 'Unattributed memory',
   'slab-unreclaimable': 'Unreclaimable slab',
+  vmalloc: 'Vmalloc memory',
+  'kernel-stacks': 'Memory of kernel stacks',
+  anonymous: 'Anonymous memory',
+  shared: 'Shared memory',
+  'page-tables': 'Memory of page tables',
 };
 
 export const USE_WORDS: Readonly<Record<string, string>> = {
