@@ -156,6 +156,15 @@ static size_t deleted(size_t bytes, const char *path)
 	return bytes;
 }
 
+/* No process has the file open: only its name keeps it. */
+static size_t named(size_t bytes, const char *path)
+{
+	int fd = must(open(path, O_RDWR | O_CREAT | O_EXCL, 0600), path);
+	must(posix_fallocate(fd, 0, bytes) == 0 ? 0 : -1, "fallocate");
+	close(fd);
+	return bytes;
+}
+
 static size_t memfd(size_t bytes)
 {
 	must(posix_fallocate(must(memfd_create("incident", 0), "memfd_create"), 0, bytes) == 0 ? 0 : -1, "fallocate");
@@ -242,6 +251,49 @@ static size_t watchers(size_t count)
 	return count;
 }
 
+static size_t unreclaimable(void)
+{
+	char text[8192];
+	int fd = must(open("/proc/meminfo", O_RDONLY), "meminfo");
+	ssize_t length = must(read(fd, text, sizeof text - 1), "meminfo");
+	close(fd);
+	text[length] = 0;
+	const char *line = strstr(text, "SUnreclaim:");
+	return line ? strtoull(line + 11, NULL, 10) << 10 : 0;
+}
+
+/* Empty pipes of children, until the kernel counts so much more of their objects. Returns its count. */
+static size_t objects(size_t bytes)
+{
+	int pair[2], done[2];
+	char byte;
+	size_t before = unreclaimable(), now = before;
+	must(pipe(done), "pipe");
+	while (now < before + bytes) {
+		if (must(fork(), "fork") == 0) {
+			for (int i = 0; i < 1000; i++)
+				must(pipe(pair), "pipe");
+			must(write(done[1], data, 1), "write");
+			wait_forever(NULL);
+		}
+		must(read(done[0], &byte, 1), "read");
+		now = unreclaimable();
+	}
+	return now - before;
+}
+
+/* Keys of a user, who has a small limit. */
+static size_t keys(size_t count)
+{
+	char name[32];
+	must(setresuid(12345, 12345, 12345), "setresuid");
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "incident:%zu", i);
+		must(syscall(SYS_add_key, "user", name, "x", 1, -2 /* KEY_SPEC_PROCESS_KEYRING */), "add_key");
+	}
+	return count;
+}
+
 static size_t bpf_map(size_t bytes)
 {
 	union bpf_attr map = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = PAGE, .max_entries = bytes / PAGE };
@@ -289,6 +341,12 @@ int main(int count, char **words)
 		made = unix_sockets(amount, SOCK_DGRAM);
 	else if (!strcmp(kind, "pipes"))
 		made = pipes(amount);
+	else if (!strcmp(kind, "tmpfs"))
+		made = named(amount, words[3]);
+	else if (!strcmp(kind, "objects"))
+		made = objects(amount);
+	else if (!strcmp(kind, "keys"))
+		made = keys(amount);
 	else if (!strcmp(kind, "memfd"))
 		made = memfd(amount);
 	else if (!strcmp(kind, "deleted"))

@@ -3,6 +3,7 @@ import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
 import { PLACE } from '../../triage/rules/names.js';
 import type { Adjusted, RulesOutcome } from '../../triage/rules/outcome.js';
 import { taintFlags } from '../../walk/machine-facts.js';
+import { anyCategoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { oomWords } from './oom.js';
@@ -205,7 +206,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'clock-step': (of) =>
     `Clock step: the wall clock was set ${text(Math.abs(Number(of.stepSeconds)))} s ${Number(of.stepSeconds) < 0 ? 'back' : 'forward'} within ${text(of.seconds)} s since the baseline.`,
   'memory-growth': (of) => [
-    `${CATEGORY_WORDS[text(of.category)] ?? text(of.category)} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+    `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
     ...(of.ownerBytes == null
       ? []
       : [
@@ -218,16 +219,6 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
-};
-
-const CATEGORY_WORDS: Readonly<Record<string, string>> = {
-  unattributed: 'Unattributed memory',
-  'slab-unreclaimable': 'Unreclaimable slab',
-  vmalloc: 'Vmalloc memory',
-  'kernel-stacks': 'Memory of kernel stacks',
-  anonymous: 'Anonymous memory',
-  shared: 'Shared memory',
-  'page-tables': 'Memory of page tables',
 };
 
 export const USE_WORDS: Readonly<Record<string, string>> = {

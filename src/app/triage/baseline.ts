@@ -13,8 +13,6 @@ import { commIn, type ProcessStatus, processesOf } from '../../triage/host-proce
 import type { HostReader } from '../../triage/host-reader.js';
 import { Warnings } from '../../walk/warnings.js';
 
-/** Categories that the kernel cannot reclaim, and that grow in a leak. */
-const GROWING = ['unattributed', 'slab-unreclaimable', 'vmalloc', 'kernel-stacks'] as const;
 /** Categories of processes, whose growth is often intended: a note. How the growth of one is measured. */
 const MEASURES: Readonly<
   Record<string, { before: CategoryMeasure; now: (of: ProcessStatus) => number }>
@@ -64,12 +62,19 @@ export function changesSince(
     'triage',
   );
   const [then, now] = [before.memory.tree, memory].map((tree) => new Map(leavesOf(tree)));
-  const growth = [...GROWING, ...Object.keys(MEASURES)].flatMap((category) => {
-    const [beforeBytes, bytes] = [then?.get(category), now?.get(category)];
-    if (beforeBytes === undefined || bytes === undefined)
-      throw why(`${category} is not in the breakdown of both`);
+  // The kernel cannot reclaim its own memory: it grows in a leak.
+  const ofKernel = memory.children
+    .filter(({ category }) => category === 'kernel')
+    .flatMap(leavesOf);
+  const names = ofKernel.map(([name]) => name).filter((name) => name !== 'slab-reclaimable');
+  const growth = [...new Set([...names, ...Object.keys(MEASURES)])].flatMap((category) => {
+    const [beforeBytes, bytes = 0] = [then?.get(category), now?.get(category)];
+    const least = Math.max(MIN_GROWTH, GROWTH_SHARE * memory.bytes);
+    // A store leaves out unknown categories.
+    if (bytes < least) return [];
+    if (beforeBytes === undefined) throw why(`${category} is not in the breakdown of the baseline`);
     const grownBytes = bytes - beforeBytes;
-    if (grownBytes < Math.max(MIN_GROWTH, GROWTH_SHARE * memory.bytes)) return [];
+    if (grownBytes < least) return [];
     const isNote = category in MEASURES || severityOf(grownBytes, memory.bytes) === undefined;
     const figures = {
       category,
