@@ -48,7 +48,7 @@ const INCIDENTS: readonly Incident[] = [
 const GROWTHS = [
   ['anon', 'anonymous', { comm: 'incident' }],
   ['sysv', 'shared', { comm: 'incident' }],
-  ['objects', 'slab-unreclaimable', { cache: expect.stringMatching(/1k|filp|pipe/) }],
+  ['objects', 'slab-unreclaimable', { cache: expect.stringMatching(/^(msg_msg|kmalloc(-cg)?)-4k$/) }],
 ] as const;
 const MIB = 2 ** 20;
 

@@ -170,7 +170,7 @@ const GROWTHS = [
   ['anon', LARGE, 'anonymous', 'incident'],
   ['sysv', LARGE, 'shared', 'incident'],
   ['tables', LARGE, 'page-tables', 'incident'],
-  ['objects', LARGE / 4, 'slab-unreclaimable', /^kmalloc-(cg-)?1k$/],
+  ['objects', LARGE / 4, 'slab-unreclaimable', /^(msg_msg|kmalloc(-cg)?)-4k$/],
   ['bpf', LARGE, 'vmalloc', null],
   ['pipes', LARGE, 'unattributed', null],
 ] as const;
