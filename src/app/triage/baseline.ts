@@ -152,7 +152,7 @@ export async function readBaseline(path: string, { bootId }: Origin): Promise<Ho
   const { readStore } = await import('../watch/run.js');
   let first: WatchSample | undefined;
   readStore(path, new Warnings(), (sample) => {
-    const isOfThisBoot = first && (first.look.machine.bootId ?? bootId) === bootId;
+    const isOfThisBoot = first && [null, bootId].includes(first.look.machine.bootId);
     if (sample.ledger && !isOfThisBoot) first = sample;
   });
   if (!first?.ledger)

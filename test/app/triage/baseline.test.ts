@@ -1,8 +1,14 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import { findingWords } from '../../../src/answers/triage/words.js';
-import { changesSince as changes } from '../../../src/app/triage/baseline.js';
+import { watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { changesSince as changes, readBaseline } from '../../../src/app/triage/baseline.js';
+import { formatJson } from '../../../src/base/util.js';
 import type { HostState, Item } from '../../../src/diff/state.js';
 import { HostReader } from '../../../src/triage/host-reader.js';
+import { look } from '../../growth/made-up-machine.js';
 import { madeSource } from '../../support/made-host.js';
 
 const GIB = 2 ** 30;
@@ -197,5 +203,58 @@ describe('changes since a baseline', () => {
     ['boot of the baseline is unknown', state({ bootId: null, uptime: null }), state(LATER)],
   ])('a baseline that cannot be compared is an error: %s', (words, before, now) => {
     expect(() => changesSince(before, now)).toThrow(words);
+  });
+});
+
+describe('a store of watch as baseline', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  /** A sample of a boot; in MiB. */
+  function line(bootId: string, uptime: number, slab: number | null): string {
+    const { machine, ...rest } = look(uptime, []);
+    return formatJson(
+      watchSampleJson({
+        look: { ...rest, machine: { ...machine, bootId } },
+        ledger:
+          slab === null
+            ? null
+            : { source: 'counters', categories: new Map([['slab-unreclaimable', slab]]) },
+        noCategories: slab === null ? 'denied' : null,
+        noCategoriesCode: null,
+        hidden: false,
+        interval: 60,
+        lost: 0,
+      }),
+    );
+  }
+
+  test.each([
+    ['one', 600, 1],
+    ['two', 1200, 4],
+    // Its memory is gone: any sample shows that.
+    ['three', 600, 1],
+  ])('is its first sample of this boot that has categories: %s', async (bootId, uptime, slab) => {
+    const store = join(folder, bootId);
+    const lines = [
+      ...[line('one', 600, 1), line('one', 900, 2), line('two', 600, null)],
+      ...[line('two', 1200, 4), line('two', 1500, 5)],
+    ];
+    writeFileSync(store, `${lines.join('\n')}\n`, { mode: 0o600 });
+    const origin = { at: null, host: null, bootId, uptime: 5000 };
+    const found = await readBaseline(store, origin);
+    if (bootId !== 'three') expect(found.origin).toMatchObject({ bootId, uptime });
+    expect(found.origin.bootId === bootId).toBe(bootId !== 'three');
+    if (bootId !== 'three')
+      expect(found.memory?.tree.children).toMatchObject([
+        { category: 'slab-unreclaimable', bytes: slab },
+      ]);
+  });
+
+  test('one without categories is an error', async () => {
+    const store = join(folder, 'none');
+    writeFileSync(store, `${line('one', 600, null)}\n`, { mode: 0o600 });
+    const origin = { at: null, host: null, bootId: 'one', uptime: 5000 };
+    await expect(readBaseline(store, origin)).rejects.toThrow('no sample has a memory breakdown');
   });
 });

@@ -48,7 +48,11 @@ const INCIDENTS: readonly Incident[] = [
 const GROWTHS = [
   ['anon', 'anonymous', { comm: 'incident' }],
   ['sysv', 'shared', { comm: 'incident' }],
-  ['objects', 'slab-unreclaimable', { cache: expect.stringMatching(/^(msg_msg|kmalloc(-cg)?)-4k$/) }],
+  [
+    'objects',
+    'slab-unreclaimable',
+    { cache: expect.stringMatching(/^(msg_msg|kmalloc(-cg)?)-4k$/) },
+  ],
 ] as const;
 const MIB = 2 ** 20;
 
@@ -63,6 +67,8 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
       kernel,
       memoryMiB: MEMORY_MIB,
       files: [...kdumpMemInGuest(kernel), guestTool('incident', kernel)],
+      // Each answer takes half a minute where the machine has other work.
+      limitMs: 3_600_000,
     });
     await guest.run('mkdir -p /dev/shm; mount -t tmpfs none /dev/shm; ip link set lo up');
   });
