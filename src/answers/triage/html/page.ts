@@ -135,7 +135,8 @@ function conclusion(
   ];
 }
 
-const isEffect = ({ relation }: FindingTree) => relation === 'follows';
+const isEffect = ({ relation }: FindingTree) => relation !== 'part';
+const EFFECTS = { follows: 'Effect: ', probable: 'Probable effect: ', part: '' } as const;
 
 /** A cause with what follows from it, each a link to its section. */
 function chain({ finding, relation, below }: FindingTree, all: readonly Finding[]): Content {
@@ -147,7 +148,7 @@ function chain({ finding, relation, below }: FindingTree, all: readonly Finding[
     .slice(0, MOST_WHOLE)
     .map((tree) => chain(tree, all));
   const parts = effects.length > 0 ? html`<ul>${effects}</ul>` : undefined;
-  return html`<li>${relation && 'Effect: '}${link}${parts}</li>`;
+  return html`<li>${relation && EFFECTS[relation]}${link}${parts}</li>`;
 }
 
 /** Findings shown in full, and of those the ones with the log around them: a hostile log has any number. */
