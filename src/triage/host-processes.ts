@@ -142,7 +142,13 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
     );
     return;
   }
-  const files = sharedFiles(host.source).filter(({ bytes }) => bytes >= SHARED_SHARE * total);
+  const late = () =>
+    host.miss(
+      'shared-memory',
+      'memfds and files in tmpfs that hold much memory',
+      new HostError('unreadable', 'descriptors and tmpfs mounts: only a part was read in 1 s'),
+    );
+  const files = sharedFiles(host.source, late).filter(({ bytes }) => bytes >= SHARED_SHARE * total);
   if (files.length === 0) return;
   const mapped = Math.max(
     0,

@@ -38,8 +38,10 @@ interface LastAttach {
  * Files in memory (memfd, tmpfs) and System V segments, largest first, mapped or not. A memfd or deleted file
  * exists only as long as a process has it open; `pid` is one of these. Bytes are allocated pages, including
  * swapped ones.
+ *
+ * @param late called if time ran out: files may be missing
  */
-export function sharedFiles(host: HostSource): SharedFile[] {
+export function sharedFiles(host: HostSource, late: () => void = () => {}): SharedFile[] {
   const { file } = host;
   if (!file) return [];
   const until = host.now() + MAX_MS;
@@ -87,6 +89,7 @@ export function sharedFiles(host: HostSource): SharedFile[] {
     }
   };
   for (const point of points) walk(point, 0);
+  if (host.now() > until || entries > MAX_ENTRIES) late();
   return [...found.values(), ...segments(host)]
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_OWNERS);

@@ -140,7 +140,9 @@ test('a scan ends in time, with what was found', () => {
   const files = Object.fromEntries(
     Object.keys(links).map((path, inode) => [path, { inode, bytes: MIB, isTmpfs: true }]),
   );
-  const found = sharedFiles(host({ links, files, now: () => (time += 200) }));
+  let late = 0;
+  const found = sharedFiles(host({ links, files, now: () => (time += 200) }), () => late++);
+  expect(late).toBe(1);
   expect(found.length).toBeGreaterThan(0);
   expect(found.length).toBeLessThan(10);
 });
