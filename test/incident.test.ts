@@ -54,6 +54,36 @@ test('triage names the worker, by drgn’s figures, and what the kernel’s coun
   expect(pinnedBytes).toBeGreaterThan(15 * tcpMemBytes);
 });
 
+test('pages begin with the conclusion, large figures and the chain of causes', async () => {
+  const pageOf = async (command: string) =>
+    (await kdumpMem(command, '--vmcore', vmcore, '--html', '-')).stdout;
+  const [triage, memory] = await Promise.all([pageOf('triage'), pageOf('memory')]);
+  const size = formatSize(drgn.pinnedBytes);
+  const before = triage.slice(0, triage.indexOf('<h2>Findings</h2>'));
+  const chain = /<nav [^>]*>(.*?)<\/nav>/s.exec(before)?.[1] ?? '';
+  const depths = [...chain.matchAll(/<ul>|<\/ul>|<a href="#finding-\d+">([^<:]*)/g)];
+  let depth = 0;
+  const links = depths.flatMap(([tag, name]) => {
+    if (name === undefined) depth += tag === '<ul>' ? 1 : -1;
+    return name === undefined ? [] : [[depth, name]];
+  });
+  expect(links).toEqual([
+    [1, 'Memory pinned by sockets'],
+    [2, 'Out of memory'],
+    [3, 'Kernel panic'],
+    [2, 'Low memory'],
+  ]);
+  for (const page of [before, memory])
+    expect(page.replace(/<\/?(div|dl|dt|dd)[^>]*>/g, ' ').replace(/\s+/g, ' ')).toMatch(
+      / total 511 MiB free 7\.43 MiB unattributed 1\.02 MiB largest owner: pid 231 \(nightly-batch\) 269 MiB /,
+    );
+  // Sockets of a process are one box, divided.
+  const box = /<li [^>]*class="kernel named"(.*?)<div class="label">(.*?)<\/div>/s.exec(memory);
+  expect(new Set(box?.[1]?.match(/>fd \d+</g)).size).toBe(drgn.sockets - 1);
+  expect(box?.[2]).toContain(`pid ${drgn.pid} (${drgn.comm})`);
+  expect(box?.[2]).toContain(`${size}, ${drgn.sockets - 1} sockets`);
+});
+
 test('the kernel’s counters in README are the guest’s', () => {
   expect(textOf('README.md')).toContain(
     `figure for TCP was ${formatSize(tcpMemBytes)}, slab was ${formatSize(slabBytes)}, and`,

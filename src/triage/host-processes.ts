@@ -54,6 +54,8 @@ export interface ProcessStatus {
   readonly fdTable: number;
   /** Anonymous memory, including swap; 0 if not shown (before 4.5). */
   readonly anonBytes: number;
+  /** The same without swap. */
+  readonly rssAnonBytes: number;
   readonly shmemBytes: number;
 }
 
@@ -143,17 +145,34 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
     );
     return;
   }
-  const files = sharedFiles(host.source).filter(({ bytes }) => bytes >= SHARED_SHARE * total);
+  const late = () =>
+    host.miss(
+      'shared-memory',
+      'memfds and files in tmpfs that hold much memory',
+      new HostError('unreadable', 'descriptors and tmpfs mounts: only a part was read in 1 s'),
+    );
+  const files = sharedFiles(host.source, late).filter(({ bytes }) => bytes >= SHARED_SHARE * total);
   if (files.length === 0) return;
   const mapped = Math.max(
     0,
     ...processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes),
   );
-  for (const { kind, name, pid = null, bytes } of files) {
+  const commOf = (pid: number | null) => (pid === null ? null : commIn(host)(pid));
+  for (const { kind, name, pid = null, bytes, attached } of files) {
     const share = bytes / total;
     const isMapped = mapped >= bytes / 2;
-    const comm = pid === null ? null : commIn(host)(pid);
-    const figures = { kind, name, bytes, share, pid, comm, mapped: isMapped ? 1 : 0 };
+    const figures = {
+      kind,
+      name,
+      bytes,
+      share,
+      pid,
+      comm: commOf(pid),
+      mapped: isMapped ? 1 : 0,
+      attachTime: attached?.at.toISOString() ?? null,
+      attachPid: attached?.pid ?? null,
+      attachComm: commOf(attached?.pid ?? null),
+    };
     const severity = !isMapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
     yield found('shared-memory', severity, figures, 'memory');
   }
@@ -270,6 +289,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
           tableBytes: bytes('VmPTE'),
           fdTable: figure('FDSize'),
           anonBytes: /^RssAnon:/m.test(status) ? bytes('RssAnon') + bytes('VmSwap') : 0,
+          rssAnonBytes: bytes('RssAnon'),
           shmemBytes: bytes('RssShmem'),
         });
     } catch (error) {

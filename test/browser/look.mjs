@@ -95,7 +95,7 @@ function geometry() {
       box: box(cell),
     })),
   }));
-  const shown = [...document.querySelectorAll('.map a > span')].filter(
+  const shown = [...document.querySelectorAll('.map a > span, .map .label > span')].filter(
     (line) => getComputedStyle(line).display !== 'none',
   );
   const clipped = shown.filter((line) => {
@@ -155,7 +155,7 @@ async function follow(tab, url) {
 
 /** Elements and their attributes, without a word of text; in boxes there are lines as there is room. */
 function shapeOf() {
-  return [...document.querySelectorAll(':not(.map a > span)')]
+  return [...document.querySelectorAll(':not(.map a > span, .map .label > span)')]
     .map((one) => [one.localName, ...one.getAttributeNames()].join(' '))
     .join('\n');
 }

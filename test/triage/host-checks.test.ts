@@ -171,7 +171,7 @@ test('files in memory are named, and whether a process maps that much', () => {
   ]);
   const segments = (kib: number) =>
     `       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap
-         0          7   600 ${kib * 1024}  1 1 0 0 0 0 0 0 0 1700000000 ${kib * 1024} 0\n`;
+         0          7   600 ${kib * 1024}  1 1 0 0 0 0 0 1700000000 0 0 ${kib * 1024} 0\n`;
   const found = (mappedKib: number, kib = 2_000_000) => {
     const files = {
       ...HEALTHY,
@@ -190,7 +190,7 @@ test('files in memory are named, and whether a process maps that much', () => {
     },
   ]);
   expect(findingWords(found(100)[0]!)).toMatch(
-    /^Shared memory: SysV segment 7 holds 1\.91 GiB .* created by pid 1 \(init\)\./,
+    /^Shared memory: SysV segment 7 holds 1\.91 GiB .* created by pid 1 \(init\)\. .* Last attach: 2023-11-14 22:13:20 UTC, by pid 1 \(init\)\./,
   );
   expect(found(1_500_000)).toMatchObject([{ severity: 'note', figures: { mapped: 1 } }]);
   expect(found(100, 1_000_000)).toMatchObject([{ severity: 'note', figures: { mapped: 0 } }]);

@@ -10,12 +10,14 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
@@ -156,6 +158,15 @@ static size_t deleted(size_t bytes, const char *path)
 	return bytes;
 }
 
+/* No process has the file open: only its name keeps it. */
+static size_t named(size_t bytes, const char *path)
+{
+	int fd = must(open(path, O_RDWR | O_CREAT | O_EXCL, 0600), path);
+	must(posix_fallocate(fd, 0, bytes) == 0 ? 0 : -1, "fallocate");
+	close(fd);
+	return bytes;
+}
+
 static size_t memfd(size_t bytes)
 {
 	must(posix_fallocate(must(memfd_create("incident", 0), "memfd_create"), 0, bytes) == 0 ? 0 : -1, "fallocate");
@@ -242,6 +253,49 @@ static size_t watchers(size_t count)
 	return count;
 }
 
+static size_t unreclaimable(void)
+{
+	char text[8192];
+	int fd = must(open("/proc/meminfo", O_RDONLY), "meminfo");
+	ssize_t length = must(read(fd, text, sizeof text - 1), "meminfo");
+	close(fd);
+	text[length] = 0;
+	const char *line = strstr(text, "SUnreclaim:");
+	return line ? strtoull(line + 11, NULL, 10) << 10 : 0;
+}
+
+/*
+ * System V messages, until the kernel counts so much more. Returns its count. The queues are gone with their namespace,
+ * when this process ends.
+ */
+static size_t objects(size_t bytes)
+{
+	struct { long type; char text[4048]; } message = { .type = 1 };
+	size_t before = unreclaimable(), now = before;
+	must(unshare(CLONE_NEWIPC), "CLONE_NEWIPC");
+	while (now < before + bytes) {
+		for (int i = 0; i < 64; i++) {
+			int queue = must(msgget(IPC_PRIVATE, IPC_CREAT | 0600), "msgget");
+			while (msgsnd(queue, &message, sizeof message.text, IPC_NOWAIT) == 0)
+				;
+		}
+		now = unreclaimable();
+	}
+	return now - before;
+}
+
+/* Keys of a user, who has a small limit. */
+static size_t keys(size_t count)
+{
+	char name[32];
+	must(setresuid(12345, 12345, 12345), "setresuid");
+	for (size_t i = 0; i < count; i++) {
+		snprintf(name, sizeof name, "incident:%zu", i);
+		must(syscall(SYS_add_key, "user", name, "x", 1, -2 /* KEY_SPEC_PROCESS_KEYRING */), "add_key");
+	}
+	return count;
+}
+
 static size_t bpf_map(size_t bytes)
 {
 	union bpf_attr map = { .map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = PAGE, .max_entries = bytes / PAGE };
@@ -289,6 +343,12 @@ int main(int count, char **words)
 		made = unix_sockets(amount, SOCK_DGRAM);
 	else if (!strcmp(kind, "pipes"))
 		made = pipes(amount);
+	else if (!strcmp(kind, "tmpfs"))
+		made = named(amount, words[3]);
+	else if (!strcmp(kind, "objects"))
+		made = objects(amount);
+	else if (!strcmp(kind, "keys"))
+		made = keys(amount);
 	else if (!strcmp(kind, "memfd"))
 		made = memfd(amount);
 	else if (!strcmp(kind, "deleted"))

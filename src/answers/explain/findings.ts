@@ -258,7 +258,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     means:
       'A memfd, a file in tmpfs or a System V segment holds at least 5 % of memory. It is a warning from 10 % on if no process maps that much: only its descriptor, its name or its id keeps it.',
     known:
-      'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
+      'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
     deeper: 'kdump-mem memory --live',
   },
@@ -394,9 +394,9 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'memory-growth': {
     means:
-      'Unattributed memory or unreclaimable slab grew since the baseline of --baseline by at least 64 MiB and 1 % of memory; from 5 % on it is a warning. The kernel cannot reclaim either: it may be a leak.',
+      'A category of kernel memory other than reclaimable slab grew since the baseline of --baseline by at least 64 MiB and 1 % of memory; from 5 % on it is a warning. The kernel cannot reclaim it: it may be a leak. Growth of anonymous and shared memory and of page tables is a note.',
     known:
-      'The memory breakdowns of the baseline and now, of the same boot and from the same source.',
+      'The memory breakdowns of the baseline and now, of the same boot and from the same source. The owner is the process or slab cache that grew most; it has at least a quarter of the growth, or half if the baseline lacks some owners.',
     next: 'Find out whether it continues to grow, and where it is allocated: kdump-mem watch, kdump-mem leaks.',
     deeper: 'kdump-mem memory -v',
   },

@@ -98,12 +98,16 @@ h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .5rem; }
 summary h2 { display: inline; }
 p, ul, ol { margin: .5rem 0; max-width: 60rem; }
+li ul { margin: 0; }
 a { color: var(--link); }
 a:focus-visible, summary:focus-visible, [tabindex]:focus-visible {
   outline: 3px solid var(--link); outline-offset: 2px;
 }
 code, .name { font-family: ui-monospace, 'DejaVu Sans Mono', monospace; }
 .headline { font-size: 1.1rem; }
+.figures { display: flex; flex-wrap: wrap; gap: .5rem 2rem; margin: 1rem 0; }
+.figures dt { color: var(--faint); font-size: .9rem; }
+.figures dd { margin: 0; font-size: 1.6rem; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .faint, footer { color: var(--faint); }
 footer { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: .5rem; }
 .unseen {

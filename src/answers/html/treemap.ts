@@ -17,10 +17,10 @@ interface Shapes {
 }
 
 /** Shapes of a treemap with many parts; STRIP is for a few. */
-const FIELD: Shapes = { narrow: 3 / 4, wide: 2 };
+const FIELD: Shapes = { narrow: 3 / 5, wide: 2 };
 export const STRIP: Shapes = { narrow: 5, wide: 16 };
 /** Maximum lengths of the first line in columns, cut in the middle; the longest that fits is shown. */
-const CUTS = [9, 16, 28];
+const CUTS = [9, 12, 16, 28];
 const MOST_COLUMNS = 28;
 
 interface TreemapFacts {
@@ -47,36 +47,54 @@ export function treemapHtml({ id, name, whole, shapes = FIELD }: TreemapFacts): 
   };
 }
 
-function list(parts: readonly Placed[], id: string, rules: Rules): Html {
-  const items = parts.map((part, index) => item(part, `${id}${index}`, rules));
+/** @param label lines of the name above the parts */
+function list(parts: readonly Placed[], id: string, rules: Rules, label = 0): Html {
+  const items = parts.map((part, index) => {
+    const isBelow = part.places.every(({ top }) => top > 0.01);
+    return item(part, `${id}${index}`, rules, isBelow ? 0 : label);
+  });
   return html`<ul role="list">${items}</ul>`;
 }
 
-function item({ area, places, parts }: Placed, id: string, rules: Rules): Html {
+function item({ area, places, parts }: Placed, id: string, rules: Rules, label: number): Html {
   rules.place(id, places);
-  const facts = raw(` id="${id}" class="${area.colour}" data-bytes="${area.bytes}"`);
+  const named = area.named && parts.length > 0;
+  const facts = raw(
+    ` id="${id}" class="${area.colour}${named ? ' named' : ''}" data-bytes="${area.bytes}"`,
+  );
   if (parts.length > 0) {
-    const within = list(parts, `${id}-`, rules);
-    return html`<li${facts}><span class="unseen">${sentence(area.said)}</span>${within}</li>`;
+    const within = list(parts, `${id}-`, rules, named ? area.lines.length : 0);
+    const name = named ? html`<div class="label">${lines(area, rules)}</div>` : undefined;
+    return html`<li${facts}><span class="unseen">${sentence(area.said)}</span>${within}${name}</li>`;
   }
   const target = raw(area.href ?? `#${id}`);
   const said = sentence(area.said);
-  return html`<li${facts}><a href="${target}" aria-labelledby="${id}-said">${lines(area, rules)}</a><span class="said" id="${id}-said">${said}</span></li>
+  return html`<li${facts}><a href="${target}" aria-labelledby="${id}-said">${lines(area, rules, label)}</a><span class="said" id="${id}-said">${said}</span></li>
 `;
 }
 
-/** Returns the text of a cell: its first line in one of several lengths, followed by the other lines. */
-function lines({ lines: [first = '', ...others] }: Area, rules: Rules): Html[] {
-  const heads = [...new Set(CUTS.map((columns) => cutMiddle(first, columns)))];
+/**
+ * Returns the text of a cell: its first line in one of several lengths, followed by the other lines. In a cell
+ * that is too narrow for them the first line is vertical.
+ */
+function lines({ lines: [first = '', ...others], short }: Area, rules: Rules, above = 0): Html[] {
+  const fitting = (columns: number) =>
+    cutMiddle(columnsOf(first) <= columns ? first : (short ?? first), columns);
+  const heads = [...new Set(CUTS.map(fitting))];
   const widths = heads.map(stepped);
   return [
+    ...heads
+      .slice(0, above > 0 ? 0 : undefined)
+      .map((text, index) =>
+        span(text, rules.vertical(widths[index]!, widths[index + 1], widths[0]!)),
+      ),
     ...heads.map((text, index) =>
-      span(text, rules.line({ from: widths[index], below: widths[index + 1], lines: 1 })),
+      span(text, rules.line({ from: widths[index], below: widths[index + 1], lines: above + 1 })),
     ),
     ...others.map((text, index) => {
       const short = cutMiddle(text, MOST_COLUMNS);
       const from = Math.max(stepped(short), widths[0] ?? 0);
-      return span(short, rules.line({ from, lines: index + 2 }));
+      return span(short, rules.line({ from, lines: above + index + 2 }));
     }),
   ];
 }
@@ -125,7 +143,17 @@ class Rules {
     const wide = `(width >= ${from + 1}ch)`;
     const most = below === undefined ? '' : ` and (width < ${below + 1}ch)`;
     const query = `${high} and ${wide}${most}`;
-    this.#lines.set(name, `@container ${query}{.map a > .${name}{display:block}}`);
+    this.#lines.set(name, `@container ${query}{.map .${name}{display:block}}`);
+    return name;
+  }
+
+  /** Returns the class of a vertical line, in cells narrower than `narrow` columns. */
+  vertical(from: number, below: number | undefined, narrow: number): string {
+    const name = `v${from}-${below ?? ''}-${narrow}`;
+    const most = below === undefined ? '' : ` and (height < ${below + 1}ch)`;
+    const query = `(width >= ${LINE_EM + 0.3}em) and (width < ${narrow + 1}ch) and (height >= ${from + 1}ch)${most}`;
+    const rule = 'display:block;writing-mode:vertical-rl;padding:.5ch .2em 0 0';
+    this.#lines.set(name, `@container ${query}{.map .${name}{${rule}}}`);
     return name;
   }
 
@@ -160,8 +188,14 @@ export const TREEMAP_STYLE = `
 .map > ul > li::after {
   content: ''; position: absolute; inset: 0; border: 1px solid var(--line); pointer-events: none;
 }
-.map a > span { display: none; white-space: nowrap; padding-left: .5ch; }
-.map a > span:first-child { padding-top: .2em; }
+.map a > span, .label > span { display: none; white-space: nowrap; padding-left: .5ch; }
+.named a { box-shadow: inset 0 0 0 .5px var(--ground); display: flex; flex-direction: column; justify-content: end; }
+.label {
+  position: absolute; inset: 0; overflow: hidden; container-type: size; pointer-events: none;
+  box-shadow: inset 0 0 0 1px var(--ground); color: var(--text);
+  font: bold .75rem/${LINE_EM} ui-monospace, 'DejaVu Sans Mono', monospace;
+}
+.label > span { width: max-content; max-width: 100%; padding-right: .5ch; background: var(--box); }
 .map a:hover, .map a:focus-visible { box-shadow: inset 0 0 0 3px var(--link); }
 .map a:focus-visible { outline-offset: -3px; z-index: 1; }
 .said { display: none; }
@@ -169,12 +203,12 @@ export const TREEMAP_STYLE = `
   display: block; position: fixed; z-index: 2; inset: auto 0 0 0; padding: .5rem 1rem;
   background: var(--ground); color: var(--text); border-top: 2px solid var(--link);
 }
-.free > a, .swatch.free { background: var(--free); }
-.applications-and-files > a,
-.swatch.applications-and-files { background: var(--applications-and-files); }
-.kernel > a, .swatch.kernel { background: var(--kernel); }
-.reserved > a, .swatch.reserved { background: var(--reserved); }
-.unknown > a, .swatch.unknown { background: var(--unknown); }
+.free { --box: var(--free); }
+.applications-and-files { --box: var(--applications-and-files); }
+.kernel { --box: var(--kernel); }
+.reserved { --box: var(--reserved); }
+.unknown { --box: var(--unknown); }
+.map a, .swatch { background: var(--box); }
 .swatch { display: inline-block; width: 1em; height: 1em; border: 1px solid var(--line); vertical-align: -.15em; margin-right: .4em; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: .5rem 0; padding: 0; list-style: none; }
 `;
@@ -183,6 +217,8 @@ export const TREEMAP_STYLE = `
 export interface Area {
   /** Lines of its cell, most important first; only those that fit are shown. Escaped. */
   readonly lines: readonly string[];
+  /** The first line where it would not fit. Escaped. */
+  readonly short?: string;
   /** Full text of the cell, for screen readers and for cells that are too small. Escaped. */
   readonly said: string;
   readonly bytes: number;
@@ -190,6 +226,8 @@ export interface Area {
   readonly colour: string;
   /** Link to the details on the page; trusted. */
   readonly href?: string;
+  /** Its parts are one box with its name, divided. */
+  readonly named?: true;
   readonly parts: readonly Area[];
 }
 

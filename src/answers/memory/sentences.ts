@@ -5,7 +5,7 @@ import {
   pageSizeOf,
 } from '../../account/memory/answer.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
-import { type Category, leaves } from '../../account/memory/tree.js';
+import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -142,12 +142,8 @@ export function nextCommand(answer: MemoryAnswer): string {
 
 /** Returns total memory, its groups, and the largest consumer. */
 export function headline(answer: MemoryAnswer): string {
-  // Without kernel memory a category may also be too large, since frames of others are counted in it.
-  const least = isFromProc(answer) ? 'about' : 'at least';
-  const size = (name: Category['category']) => {
-    const { bytes, complete } = group(answer, name) ?? { bytes: 0, complete: true };
-    return `${complete ? '' : `${least} `}${formatSize(bytes)}`;
-  };
+  const size = (name: Category['category']) =>
+    sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
   const unread = group(answer, 'unknown')?.bytes ?? 0;
   const parts = [
     `${size('free')} free`,
@@ -157,6 +153,22 @@ export function headline(answer: MemoryAnswer): string {
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;
+}
+
+/** Returns the size of a category, as a bound if it is incomplete. */
+export function sizeWords(
+  answer: MemoryAnswer,
+  { bytes, complete }: Pick<Category, 'bytes' | 'complete'>,
+): string {
+  // Without kernel memory a category may also be too large, since frames of others are counted in it.
+  const least = isFromProc(answer) ? 'about' : 'at least';
+  return `${complete ? '' : `${least} `}${formatSize(bytes)}`;
+}
+
+/** Returns the owner of most memory in one category; undefined: none is known. */
+export function largestOwner({ memory }: MemoryAnswer): Owner | undefined {
+  const owners = leaves(memory).flatMap((one) => one.owners.slice(0, 1));
+  return owners.toSorted((a, b) => b.bytes - a.bytes)[0];
 }
 
 /** Describes the contradiction that makes free and unattributed memory unknown; empty if there is none. */

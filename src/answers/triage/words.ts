@@ -3,6 +3,7 @@ import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
 import { PLACE } from '../../triage/rules/names.js';
 import type { Adjusted, RulesOutcome } from '../../triage/rules/outcome.js';
 import { taintFlags } from '../../walk/machine-facts.js';
+import { anyCategoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { oomWords } from './oom.js';
@@ -139,6 +140,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.mapped === 0
       ? ['No process maps that much shared memory, so that no RSS shows it.']
       : []),
+    ...(of.attachTime == null
+      ? []
+      : [
+          `Last attach: ${text(of.attachTime).slice(0, 19).replace('T', ' ')} UTC${of.attachPid == null ? '' : `, by ${process({ pid: of.attachPid, comm: of.attachComm ?? null })}`}.`,
+        ]),
   ],
   pipes: (of) =>
     of.bytes == null
@@ -203,19 +209,20 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   ],
   'clock-step': (of) =>
     `Clock step: the wall clock was set ${text(Math.abs(Number(of.stepSeconds)))} s ${Number(of.stepSeconds) < 0 ? 'back' : 'forward'} within ${text(of.seconds)} s since the baseline.`,
-  'memory-growth': (of) =>
-    `${CATEGORY_WORDS[text(of.category)] ?? text(of.category)} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+  'memory-growth': (of) => [
+    `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+    ...(of.ownerBytes == null
+      ? []
+      : [
+          `Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`,
+        ]),
+  ],
   rebooted: (of) =>
     `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,
   tainted: (of) =>
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
-};
-
-const CATEGORY_WORDS: Readonly<Record<string, string>> = {
-  unattributed: 'Unattributed memory',
-  'slab-unreclaimable': 'Unreclaimable slab',
 };
 
 export const USE_WORDS: Readonly<Record<string, string>> = {

@@ -1,13 +1,26 @@
+import { statSync } from 'node:fs';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { HostError } from '../../base/errors.js';
-import type { CategoryState, HostState } from '../../diff/state.js';
+import type { CategoryMeasure, CategoryState, HostState } from '../../diff/state.js';
 import { inOrder } from '../../diff/times.js';
+import type { WatchSample } from '../../growth/watch/answer.js';
+import { startTicks } from '../../host/proc/process.js';
 import type { Origin } from '../../records/machine-sample.js';
+import { USER_HZ } from '../../records/processes.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
 import { found } from '../../triage/host-memory.js';
+import { commIn, type ProcessStatus, processesOf } from '../../triage/host-processes.js';
+import type { HostReader } from '../../triage/host-reader.js';
+import { Warnings } from '../../walk/warnings.js';
 
-/** Categories that the kernel cannot reclaim, and that grow in a leak. */
-const GROWING = ['unattributed', 'slab-unreclaimable'] as const;
+/** Categories of processes, whose growth is often intended: a note. How the growth of one is measured. */
+const MEASURES: Readonly<
+  Record<string, { before: CategoryMeasure; now: (of: ProcessStatus) => number }>
+> = {
+  anonymous: { before: 'rssAnon', now: ({ rssAnonBytes }) => rssAnonBytes },
+  shared: { before: 'rssShmem', now: ({ shmemBytes }) => shmemBytes },
+  'page-tables': { before: 'pageTables', now: ({ tableBytes }) => tableBytes },
+};
 /** Smaller growth is common. Bytes, and share of memory. */
 const MIN_GROWTH = 64 * 2 ** 20;
 const GROWTH_SHARE = 0.01;
@@ -23,7 +36,8 @@ const CLOCK_SLACK = 10;
 export function changesSince(
   before: HostState,
   origin: Origin,
-  { source, memory }: Pick<MemoryAnswer, 'source' | 'memory'>,
+  { source, memory, caches }: Pick<MemoryAnswer, 'source' | 'memory' | 'caches'>,
+  reader: HostReader,
 ): Finding[] {
   const why = (words: string) => new HostError('unreadable', `${before.name}: ${words}`);
   const { sameBoot, notes } = inOrder([before, { ...before, origin, release: null }]);
@@ -48,19 +62,119 @@ export function changesSince(
     'triage',
   );
   const [then, now] = [before.memory.tree, memory].map((tree) => new Map(leavesOf(tree)));
-  const growth = GROWING.flatMap((category) => {
-    const [beforeBytes, bytes] = [then?.get(category), now?.get(category)];
-    if (beforeBytes === undefined || bytes === undefined)
-      throw why(`${category} is not in the breakdown of both`);
+  // The kernel cannot reclaim its own memory: it grows in a leak.
+  const ofKernel = memory.children
+    .filter(({ category }) => category === 'kernel')
+    .flatMap(leavesOf);
+  const names = ofKernel.map(([name]) => name).filter((name) => name !== 'slab-reclaimable');
+  const growth = [...new Set([...names, ...Object.keys(MEASURES)])].flatMap((category) => {
+    const [beforeBytes, bytes = 0] = [then?.get(category), now?.get(category)];
+    const least = Math.max(MIN_GROWTH, GROWTH_SHARE * memory.bytes);
+    // A store leaves out unknown categories.
+    if (bytes < least) return [];
+    if (beforeBytes === undefined) throw why(`${category} is not in the breakdown of the baseline`);
     const grownBytes = bytes - beforeBytes;
-    if (grownBytes < Math.max(MIN_GROWTH, GROWTH_SHARE * memory.bytes)) return [];
-    const figures = { category, grownBytes, beforeBytes, bytes, share: grownBytes / memory.bytes };
-    const severity = severityOf(grownBytes, memory.bytes) === undefined ? 'note' : 'warning';
-    return [found('memory-growth', severity, { ...figures, seconds: seconds! }, 'memory -v')];
+    if (grownBytes < least) return [];
+    const isNote = category in MEASURES || severityOf(grownBytes, memory.bytes) === undefined;
+    const figures = {
+      category,
+      grownBytes,
+      beforeBytes,
+      bytes,
+      share: grownBytes / memory.bytes,
+      ...ownerOf(category, grownBytes, before, caches, reader),
+      seconds: seconds!,
+    };
+    return [found('memory-growth', isNote ? 'note' : 'warning', figures, 'memory -v')];
   });
   return Math.abs(wall - uptime) > CLOCK_SLACK ? [clock, ...growth] : growth;
 }
 
+/** Minimum share of the growth of a named owner, and where owners may be missing: it is the largest even so. */
+const [OWNER_SHARE, SURE_SHARE] = [0.25, 0.5];
+
+interface Grown {
+  readonly pid: number | null;
+  readonly comm: string | null;
+  readonly cache: string | null;
+  /** Growth of this owner. */
+  readonly ownerBytes: number | null;
+}
+
+/** The process or slab cache that grew most, by the same measure at both times; nulls: none is known. */
+function ownerOf(
+  category: string,
+  grownBytes: number,
+  { lists, origin }: HostState,
+  caches: MemoryAnswer['caches'],
+  reader: HostReader,
+): Grown {
+  const none: Grown = { pid: null, comm: null, cache: null, ownerBytes: null };
+  const grown: Grown[] = [];
+  if (category === 'slab-unreclaimable' && lists.caches)
+    for (const { name, reclaimable, bytes } of caches) {
+      // A cache without slabs is not listed.
+      const before = lists.caches.items.get(name)?.sizes.bytes ?? 0;
+      if (!reclaimable) grown.push({ ...none, cache: name, ownerBytes: bytes - before });
+    }
+  const measure = MEASURES[category];
+  const share = (measure ? lists.processes : lists.caches)?.whole ? OWNER_SHARE : SURE_SHARE;
+  for (const process of measure ? processesOf(reader, 'baseline') : []) {
+    const [{ pid }, bytes] = [process, measure!.now(process)];
+    if (bytes < share * grownBytes) continue;
+    const ticks = startTicks(reader.source, pid);
+    const item = lists.processes?.items.get(`${pid} ${ticks}`);
+    const isNew = ticks !== null && Number(ticks) / USER_HZ > (origin.uptime ?? Infinity);
+    const before = item ? item.sizes[measure!.before] : isNew ? 0 : null;
+    if (before != null)
+      grown.push({ ...none, pid, comm: commIn(reader)(pid), ownerBytes: bytes - before });
+  }
+  const [most] = grown.toSorted((a, b) => b.ownerBytes! - a.ownerBytes!);
+  return most && most.ownerBytes! >= share * grownBytes ? most : none;
+}
+
 function leavesOf({ category, bytes, children }: CategoryState): [string, number][] {
   return children.length === 0 ? [[category, bytes]] : children.flatMap(leavesOf);
+}
+
+/** A store begins with a sample. */
+const STORE = /^\{\s*"schema":\s*"kdump-mem\.watch-sample\//;
+
+/**
+ * Reads a baseline: what `diff` reads, or the first sample of a store of `watch` that is of this boot.
+ *
+ * @throws {HostError} it cannot be read, or contains no memory breakdown
+ */
+export async function readBaseline(path: string, { bootId }: Origin): Promise<HostState> {
+  const { headOf, readInput } = await import('../diff/inputs.js');
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile() || !STORE.test(`${headOf(path)}`))
+    return readInput(path);
+  const { readStore } = await import('../watch/run.js');
+  let first: WatchSample | undefined;
+  readStore(path, new Warnings(), (sample) => {
+    const isOfThisBoot = first && [null, bootId].includes(first.look.machine.bootId);
+    if (sample.ledger && !isOfThisBoot) first = sample;
+  });
+  if (!first?.ledger)
+    throw new HostError('unreadable', `${path}: no sample has a memory breakdown`);
+  return stateOfSample(path, first.look, first.ledger);
+}
+
+function stateOfSample(
+  name: string,
+  { machine: { at, host, bootId, uptime } }: WatchSample['look'],
+  { source, categories }: NonNullable<WatchSample['ledger']>,
+): HostState {
+  const children = [...categories].map(([category, bytes]) => ({ category, bytes, children: [] }));
+  const bytes = children.reduce((sum, one) => sum + one.bytes, 0);
+  return {
+    name,
+    release: null,
+    pageSize: null,
+    flaws: [],
+    origin: { at, host, bootId, uptime },
+    memory: { depth: source, drift: 0, tree: { category: 'memory', bytes, children } },
+    // Samples lack anonymous memory of a process by itself: only one that started since can be the owner.
+    lists: {},
+  };
 }

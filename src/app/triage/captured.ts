@@ -28,7 +28,7 @@ import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import { painter } from '../kit/terminal.js';
 import { memoryOfCapture } from '../memory/captured.js';
-import { changesSince } from './baseline.js';
+import { changesSince, readBaseline } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
 import { findingsOf } from './text-log.js';
 
@@ -152,10 +152,10 @@ async function sinceBaseline(
   at: Date | null,
   memory: MemoryAnswer | string,
 ): Promise<Finding[]> {
-  const baseline = await (await import('../diff/inputs.js')).readInput(since);
+  const baseline = await readBaseline(since, hostOrigin(reader.source, at));
   return reader.run('baseline', 'growth since the baseline', () => {
     if (typeof memory === 'string') throw new HostError('unreadable', memory);
-    return changesSince(baseline, hostOrigin(reader.source, at), memory);
+    return changesSince(baseline, hostOrigin(reader.source, at), memory, reader);
   });
 }
 

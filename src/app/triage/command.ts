@@ -100,7 +100,7 @@ export function registerTriage(program: Command): void {
     .addOption(
       new Option(
         '--baseline <file>',
-        'this machine or a snapshot, by counters: report growth since a snapshot, or an answer of memory --json',
+        'this machine or a snapshot, by counters: report growth since a snapshot, a store of watch, or an answer of memory --json',
       ).conflicts(['ndjson', 'similar', 'vmcore']),
     )
     .option('-v, --verbose', 'show everything that findings are based on, and commands for more')

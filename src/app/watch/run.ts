@@ -59,7 +59,7 @@ export class Watch {
     const { store: file, rotate, keep } = this.#options;
     if (file === undefined) return;
     this.#store = await WatchStore.open(file, { rotate, keep });
-    this.#stored = readStore(file, this.#growth, this.#warnings);
+    this.#stored = readStore(file, this.#warnings, (sample) => this.#growth.add(sample));
     const { last } = this.#stored;
     if (!last) return;
     checkSameHost(file, last, readMachine(liveHost, new Date()));
@@ -176,7 +176,7 @@ export class Watch {
  */
 export function reportStore(file: string): Watched {
   const [growth, warnings] = [new WatchGrowth(), new Warnings()];
-  const { torn } = readStore(file, growth, warnings);
+  const { torn } = readStore(file, warnings, (sample) => growth.add(sample));
   const answer = growth.answer();
   if (!answer)
     throw new HostError('unreadable', `${file}: contains no samples`, {
@@ -201,9 +201,14 @@ interface StoredSamples {
 /**
  * Reads all samples of a store, the oldest first.
  *
+ * @param add takes each; it may return `mixed`
  * @throws {HostError} a file cannot be read, or contains something else
  */
-function readStore(file: string, growth: WatchGrowth, warnings: Warnings): StoredSamples {
+export function readStore(
+  file: string,
+  warnings: Warnings,
+  add: (sample: WatchSample) => unknown,
+): StoredSamples {
   let last: WatchSample | undefined;
   let torn = 0;
   for (const name of storeFiles(file)) {
@@ -221,8 +226,7 @@ function readStore(file: string, growth: WatchGrowth, warnings: Warnings): Store
         cut.push(number + cutter.overlong);
         return;
       }
-      if (growth.add(sample) === 'mixed')
-        throw wrong('samples of several machines or boots are mixed');
+      if (add(sample) === 'mixed') throw wrong('samples of several machines or boots are mixed');
       last = sample;
     });
     liveHost.readBytes(name, (bytes) => cutter.push(bytes));

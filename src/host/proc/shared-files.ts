@@ -23,15 +23,25 @@ export interface SharedFile {
   readonly name: string;
   /** For a file, a process that has it open; for a segment, its creator. */
   readonly pid?: number;
+  /** Of a segment; undefined: it was never attached. */
+  readonly attached?: LastAttach;
   readonly bytes: number;
+}
+
+interface LastAttach {
+  readonly at: Date;
+  /** Null: unknown, since a process has detached the segment since, or in the same second. */
+  readonly pid: number | null;
 }
 
 /**
  * Files in memory (memfd, tmpfs) and System V segments, largest first, mapped or not. A memfd or deleted file
  * exists only as long as a process has it open; `pid` is one of these. Bytes are allocated pages, including
  * swapped ones.
+ *
+ * @param late called if time ran out: files may be missing
  */
-export function sharedFiles(host: HostSource): SharedFile[] {
+export function sharedFiles(host: HostSource, late: () => void = () => {}): SharedFile[] {
   const { file } = host;
   if (!file) return [];
   const until = host.now() + MAX_MS;
@@ -79,6 +89,7 @@ export function sharedFiles(host: HostSource): SharedFile[] {
     }
   };
   for (const point of points) walk(point, 0);
+  if (host.now() > until || entries > MAX_ENTRIES) late();
   return [...found.values(), ...segments(host)]
     .toSorted((a, b) => b.bytes - a.bytes)
     .slice(0, MAX_OWNERS);
@@ -123,7 +134,7 @@ export function mountsOf(host: HostSource, pid: string): Mounts {
 }
 
 /**
- * System V segments with their creators. Columns: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime
+ * System V segments with their creators and last attaches. lpid is of the last attach or detach. Columns: key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime
  * ctime rss swap (sysvipc_shm_proc_show, ipc/shm.c).
  */
 function segments(host: HostSource): SharedFile[] {
@@ -133,9 +144,13 @@ function segments(host: HostSource): SharedFile[] {
     .slice(1, MAX_ENTRIES)
     .flatMap((line): SharedFile[] => {
       const columns = line.trim().split(/ +/);
-      const [id, pid, rss, swap] = [1, 4, 14, 15].map((at) => Number(columns[at] ?? Number.NaN));
+      const [, id, , , pid, last, , , , , , attachedAt, detachedAt, , rss, swap] =
+        columns.map(Number);
       const bytes = rss! + swap!;
       if (columns.length !== 16 || !Number.isSafeInteger(bytes) || bytes < MIN_BYTES) return [];
-      return [{ kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes }];
+      const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes } as const;
+      const at = new Date(1000 * attachedAt!);
+      if (attachedAt === 0 || Number.isNaN(at.getTime())) return [segment];
+      return [{ ...segment, attached: { at, pid: attachedAt! > detachedAt! ? last! : null } }];
     });
 }

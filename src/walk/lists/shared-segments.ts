@@ -78,6 +78,7 @@ class SegmentReader {
     this.#segment = new StructReader(kernel, 'shmid_kernel', [
       ...(['shm_perm.key', 'shm_perm.id', 'shm_perm.uid.val', 'shm_perm.mode'] as const),
       ...(['shm_file', 'shm_nattch', 'shm_segsz', 'shm_cprid', 'shm_lprid'] as const),
+      ...(['shm_atim', 'shm_dtim'] as const),
     ]);
     this.#pid = new StructReader(kernel, 'pid', ['numbers']);
     this.#number = new StructReader(kernel, 'upid', ['nr']);
@@ -130,6 +131,8 @@ class SegmentReader {
       attaches,
       creatorPid: this.#pidOf(view.pointer('shm_cprid')),
       lastPid: this.#pidOf(view.pointer('shm_lprid')),
+      attachTime: timeOf(view.number('shm_atim')),
+      detachTime: timeOf(view.number('shm_dtim')),
       residentBytes: huge ? null : space.number('nrpages') * pageSize,
       swapBytes: huge ? null : swapped() * pageSize,
     };
@@ -140,4 +143,10 @@ class SegmentReader {
     if (pid === 0n) return null;
     return this.#number.read(this.#pid.addressOf(pid, 'numbers')).number('nr') || null;
   }
+}
+
+/** @param seconds since 1970; 0: never */
+function timeOf(seconds: number): string | null {
+  const time = new Date(1000 * seconds);
+  return seconds === 0 || Number.isNaN(time.getTime()) ? null : time.toISOString();
 }

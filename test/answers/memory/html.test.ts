@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
+import type { Category } from '../../../src/account/memory/tree.js';
 import { memoryHtml } from '../../../src/answers/memory/html/page.js';
 import { answerOf } from './answer.js';
 import { answerWith, HOSTILE } from './hostile.js';
@@ -59,6 +60,23 @@ test('an answer that is whole has no alarm, one that is not says so before any f
   expect(alarm).toBeLessThan(page.indexOf('<table>'));
   expect(alarm).toBeLessThan(page.indexOf('class="map"'));
   expect(page.slice(alarm, page.indexOf('</section>', alarm))).toContain('<li>lost</li>');
+});
+
+test('the first figures are those of the table, as bounds where they are incomplete', () => {
+  const figures = (answer: MemoryAnswer) =>
+    /<dl class="figures">(.*?)<\/dl>/s.exec(pageOf(answer))?.[1]?.replace(/<[^>]*>|\s+/g, ' ');
+  expect(figures(PLAIN)?.match(/\w+ +[\d.]+ \w+/g)).toEqual([
+    ...['total  2.34 MiB', 'free  1.17 MiB', 'unattributed  40.0 KiB'],
+  ]);
+  const lost = (of: Category): Category => ({
+    ...of,
+    complete: of.category !== 'unattributed' && of.children.every(({ complete }) => complete),
+    children: of.children.map(lost),
+  });
+  expect(figures({ ...PLAIN, memory: lost(PLAIN.memory) })).toContain(
+    'unattributed  at least 40.0 KiB',
+  );
+  expect(figures(answerWith(HOSTILE))).toContain('largest owner: &lt;script&gt;');
 });
 
 test('counters say of each category what they lack', () => {

@@ -122,6 +122,12 @@ describe('the page', () => {
     expect([...page.matchAll(/<svg class="line"/g)].length).toBe(7);
   });
 
+  test('has the host and the time of the last sample in its title', () => {
+    const { host, at } = leak.answer.growth.machine;
+    const time = at.toISOString().slice(0, 19).replace('T', ' ');
+    expect(page).toContain(`<title>Memory growth of ${host}, ${time} UTC</title>`);
+  });
+
   test('a time without samples is left white', () => {
     const { groups, ...answer } = leak.answer;
     const cut = groups.map(({ group, points: { times, values } }) => {

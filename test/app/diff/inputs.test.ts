@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 import { readInputs } from '../../../src/app/diff/inputs.js';
+import type { HostState } from '../../../src/diff/state.js';
 import { memoryAnswerAt } from '../../answers/diff/answers.js';
+import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'diff-inputs-'));
 const file = (name: string) => join(folder, name);
@@ -32,4 +34,29 @@ test('one file by two names is refused', async () => {
   await expect(readInputs([file('a.json'), file('link.json')])).rejects.toThrow(
     'link.json are the same file: nothing to compare',
   );
+});
+
+test.each([
+  ['denied\tx', 'PSS and USS of 2 processes were not captured'],
+  ['cut\ttimeout', 'the capture is incomplete: /proc/7/smaps_rollup is truncated'],
+])('what a snapshot could not read is a flaw of it: %s', async (how, said) => {
+  const processes = [
+    { pid: 1, comm: 'init', anonymous: 300 },
+    { pid: 7, comm: 'grows', anonymous: 900 },
+  ];
+  const path = (name: string, errors?: string) => {
+    const files = snapshotFiles(processes);
+    if (errors !== undefined) {
+      files.set('sample-2/memory', '');
+      files.set('errors', errors);
+    }
+    return writeCapture(file(name), files);
+  };
+  const words = ({ flaws }: HostState) => flaws.map((one) => one.words).join();
+  const [whole, damaged] = await readInputs([
+    path(`whole-${how.length}`),
+    path(`damaged-${how.length}`, `/proc/7/smaps_rollup\t${how}\nsample-2/memory\t${how}\n`),
+  ]);
+  expect(words(whole!)).not.toContain(said);
+  expect(words(damaged!)).toContain(said);
 });

@@ -122,6 +122,16 @@ test('a System V segment has its creator; damaged lines are no segments', () => 
   ]);
 });
 
+test.each([
+  ['attached last', '1700000000 1600000000', 78],
+  ['detached since: the last pid is of that', '1700000000 1700000001', null],
+  ['both in one second: the order is unknown', '1700000000 1700000000', null],
+])('the last attach of a segment, %s', (_, times, pid) => {
+  const line = `0 7 600 9437184 77 78 1 0 0 0 0 ${times} 0 9437184 0`;
+  const [segment] = sharedFiles(host({ texts: { '/proc/sysvipc/shm': `heading\n${line}` } }));
+  expect(segment?.attached).toEqual({ at: new Date(1700000000000), pid });
+});
+
 test('a scan ends in time, with what was found', () => {
   let time = 0;
   const links = Object.fromEntries(
@@ -130,7 +140,9 @@ test('a scan ends in time, with what was found', () => {
   const files = Object.fromEntries(
     Object.keys(links).map((path, inode) => [path, { inode, bytes: MIB, isTmpfs: true }]),
   );
-  const found = sharedFiles(host({ links, files, now: () => (time += 200) }));
+  let late = 0;
+  const found = sharedFiles(host({ links, files, now: () => (time += 200) }), () => late++);
+  expect(late).toBe(1);
   expect(found.length).toBeGreaterThan(0);
   expect(found.length).toBeLessThan(10);
 });

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { GuestOptions } from '../../../scripts/lab-parts/guest.mjs';
 import { buildOwnKernel, OWN_KERNEL } from '../../../scripts/lab-parts/own-kernel.mjs';
 import type { LeaksJson } from '../../../src/answers/leaks/schema.js';
 import { type Kind, LeakGuest, type Rates } from './leak-guest.js';
@@ -48,10 +49,14 @@ export const BUILD_MS = 2_700_000;
 /** Of the kernel that remembers by itself who allocated what. */
 export const REMEMBERS = 'page_owner=on slub_debug=U';
 
-export async function bootOwnKernel(append: string): Promise<LeakGuest> {
+export async function bootOwnKernel(
+  append: string,
+  files: GuestOptions['files'] = [],
+): Promise<LeakGuest> {
   buildOwnKernel();
   const guest = await LeakGuest.boot(OWN_KERNEL, {
     append,
+    files,
     memoryMiB: MEMORY_MIB,
     limitMs: LIMIT_MS,
   });

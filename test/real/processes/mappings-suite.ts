@@ -236,12 +236,14 @@ export function mappingsSuite(
         segments.segments.map((one) => [
           ...[one.id, one.sizeBytes, one.creatorPid, one.lastPid, one.attaches],
           ...[one.uid, one.residentBytes, one.swapBytes],
+          ...[one.attachTime, one.detachTime].map((time) => (time ? Date.parse(time) / 1000 : 0)),
         ]),
       ).toEqual(
         rows.map((row) =>
-          ['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap'].map((name) =>
-            Number(field(row, name)),
-          ),
+          [
+            ...['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap'],
+            ...['atime', 'dtime'],
+          ].map((name) => Number(field(row, name))),
         ),
       );
       expect(segments.segments.some(({ residentBytes }) => (residentBytes ?? 0) > 0)).toBe(true);

@@ -107,6 +107,9 @@ export const sharedMemorySchema = z.strictObject({
       /** Pids in the initial pid namespace; the processes may have exited. Null: unknown, or none. */
       creatorPid: count.nullable(),
       lastPid: count.nullable(),
+      /** Of the last attach and detach. Null: never. */
+      attachTime: z.iso.datetime().nullable(),
+      detachTime: z.iso.datetime().nullable(),
       /** Null: a segment of huge pages. */
       residentBytes: count.nullable(),
       swapBytes: count.nullable(),

@@ -84,6 +84,11 @@ const SEGMENTS: readonly Column<ListJson<'shared-memory'>['segments'][number]>[]
   { heading: 'ATTACHES', align: 'right', value: ({ attaches }) => formatCount(attaches) },
   { heading: 'CREATOR PID', align: 'right', value: ({ creatorPid }) => `${creatorPid ?? '-'}` },
   { heading: 'LAST PID', align: 'right', value: ({ lastPid }) => `${lastPid ?? '-'}`, spare: 1 },
+  {
+    heading: 'LAST ATTACH',
+    value: ({ attachTime }) => attachTime?.slice(0, 19).replace('T', ' ') ?? '-',
+    spare: 5,
+  },
   { heading: 'STATUS', value: ({ removed }) => (removed ? 'removed' : ''), spare: 4 },
 ];
 

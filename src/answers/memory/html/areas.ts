@@ -5,7 +5,7 @@ import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/text.js';
 import { holdersText } from '../../sockets/text.js';
 import { escapeText } from '../../text/escape.js';
-import { formatSize } from '../../text/size.js';
+import { formatCount, formatSize } from '../../text/size.js';
 import { share } from '../tree-table.js';
 import { categoryWords, ownerWords } from '../words.js';
 
@@ -58,7 +58,8 @@ class Areas {
     const owners: readonly Owner[] = vmalloc.length > 0 ? vmalloc : category.owners;
     return owners.map((owner) => {
       const words = owner.name === '' ? '(unknown module)' : ownerWords(owner);
-      return this.#part(category, [words], owner.bytes, colour);
+      const part = this.#part(category, [words], owner.bytes, colour);
+      return owner.kind === 'process' ? { ...part, short: escapeText(owner.name) } : part;
     });
   }
 
@@ -73,9 +74,15 @@ class Areas {
     return [...byHolder].map(([holder, own]) => {
       const bytes = own.reduce((sum, queue) => sum + queue.bytes, 0);
       const sockets = own.map(({ entry, bytes: pinned }) => {
-        return this.#part(category, [holdersText(entry), socketText(entry)], pinned, colour);
+        const part = this.#part(category, [holdersText(entry), socketText(entry)], pinned, colour);
+        const { fd } = entry.holders[0] ?? {};
+        const [name = '', ...others] = part.lines;
+        return { ...part, lines: [fd === undefined ? name : `fd ${fd}`, ...others] };
       });
-      return { ...this.#part(category, [holder], bytes, colour), parts: sockets };
+      const count = sockets.length === 1 ? '1 socket' : `${formatCount(sockets.length)} sockets`;
+      const whole = this.#part(category, [holder, count], bytes, colour);
+      const lines = [holder, `${formatSize(bytes)}, ${count}`];
+      return { ...whole, lines, named: true, parts: sockets };
     });
   }
 

@@ -1,5 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import type { Owner } from '../../../account/memory/tree.js';
+import { leaves, type Owner } from '../../../account/memory/tree.js';
 import {
   type Content,
   type Html,
@@ -19,9 +19,11 @@ import {
   elsewhereWords,
   headline,
   incompleteWords,
+  largestOwner,
   looseWords,
   nextCommand,
   nextOfProc,
+  sizeWords,
   socketWords,
   unflaggedWords,
 } from '../sentences.js';
@@ -37,6 +39,7 @@ export function memoryHtml(answer: MemoryAnswer, { source, version, made }: Page
     : `kdump-mem ${nextCommand(answer)} ${source}`;
   const body = html`<p><a class="skip" href="#categories">Go to the table of categories</a></p>
 <p class="headline">${sentence(headline(answer))}</p>
+${largeFigures(answer)}
 ${missing(answer)}
 <h2>Drawn to scale</h2>
 ${map.markup}
@@ -64,6 +67,24 @@ ${details(answer)}`;
     body,
     about,
   });
+}
+
+/** Returns the size of all memory, of what is free and unattributed, and of the largest owner. */
+export function largeFigures(answer: MemoryAnswer): Html {
+  const [all, owner] = [leaves(answer.memory), largestOwner(answer)];
+  const unattributed = all.find(({ category }) => category === 'unattributed');
+  const free = answer.memory.children.find(({ category }) => category === 'free');
+  const figures = [
+    ['total', formatSize(answer.memory.bytes)],
+    ...(free ? [['free', sizeWords(answer, free)]] : []),
+    ...(unattributed ? [['unattributed', sizeWords(answer, unattributed)]] : []),
+    ...(owner ? [[`largest owner: ${ownerWords(owner)}`, formatSize(owner.bytes)]] : []),
+  ];
+  const items = figures.map(
+    ([name = '', size = '']) =>
+      html`<div><dt>${sentence(name)}</dt><dd>${sentence(size)}</dd></div>\n`,
+  );
+  return html`<dl class="figures">${items}</dl>`;
 }
 
 const DEPTHS: Readonly<Record<MemoryAnswer['source'], string>> = {

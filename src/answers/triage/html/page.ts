@@ -1,3 +1,4 @@
+import type { MemoryAnswer } from '../../../account/memory/answer.js';
 import type { StackGroup } from '../../../account/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
 import type { HostTriage } from '../../../triage/captured.js';
@@ -10,7 +11,7 @@ import type {
   TriageDetail,
 } from '../../../triage/finding.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
-import type { TextTriage } from '../../../triage/text.js';
+import { releaseOf, type TextTriage } from '../../../triage/text.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 import { forestHtml } from '../../blocked/render.js';
@@ -19,18 +20,18 @@ import { type Content, html, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import type { Treemap } from '../../html/treemap.js';
 import { escapeLine, logTime, textLogWords } from '../../log/render.js';
-import { categoriesTable, details, drawnToScale } from '../../memory/html/page.js';
+import { categoriesTable, details, drawnToScale, largeFigures } from '../../memory/html/page.js';
 import { headline } from '../../memory/sentences.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
 import { capturedFacts, hostCommand, hostSummary } from '../captured.js';
-import { concluded } from '../causes.js';
+import { concluded, type FindingTree } from '../causes.js';
 import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
 import { lostLines, summary, unreadWords } from '../text.js';
 import { foundWords } from '../text-log.js';
-import { adviceWords, findingWords, rulesLines, titleWords } from '../words.js';
+import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
 
 /** The answer to `triage` as one file: summary and findings first, then everything that they are based on. */
 export function triageHtml(
@@ -41,7 +42,7 @@ export function triageHtml(
   const { kernel, machine, memory } = answer;
   const map = memory && drawnToScale(memory);
   const body = html`<p class="headline">${sentence(summary(answer))}</p>
-${conclusion(answer.findings, causeFacts(answer))}
+${conclusion(answer.findings, causeFacts(answer), memory)}
 ${missing(answer, detail)}
 ${rules(answer)}
 <h2>Findings</h2>
@@ -91,7 +92,8 @@ ${findingsSection(findings, recordsOf, source)}
 ${older > 0 ? html`<p class="faint">The oldest ${formatCount(older)} messages are omitted, except those of findings.</p>` : undefined}
 ${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
   const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Log: <code>${sentence(source)}</code>.</p>`;
-  return pageHtml({ title: `Triage of ${path}`, style: TRIAGE_STYLE, body, about });
+  const title = pageTitle('Triage', { host: path, release: releaseOf(logs) ?? null, at: null });
+  return pageHtml({ title, style: TRIAGE_STYLE, body, about });
 }
 
 /** The same of a machine or a snapshot, by files of /proc and /sys. */
@@ -100,7 +102,7 @@ export function hostTriageHtml(answer: HostTriage, { source, version, made }: Pa
   const map = memory && drawnToScale(memory);
   const unread = unreadWords(answer, true);
   const body = html`<p class="headline">${sentence(hostSummary(answer))}</p>
-${conclusion(findings, capturedFacts(answer))}
+${conclusion(findings, capturedFacts(answer), memory)}
 ${missingSection(complete && unread === undefined, [
   ...warnings.map(({ message }) => message),
   ...(unread === undefined ? [] : [unread]),
@@ -115,9 +117,38 @@ ${memorySection(memory, map)}`;
   return pageHtml({ title, style: `${TRIAGE_STYLE}${map?.style ?? ''}`, body, about });
 }
 
-function conclusion(findings: readonly Finding[], facts: CauseFacts): Content {
-  const { sentences } = concluded(findings, facts);
-  return sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
+/** The conclusion, large figures, and the chain of causes. */
+function conclusion(
+  findings: readonly Finding[],
+  facts: CauseFacts,
+  memory?: MemoryAnswer,
+): Content {
+  const { sentences, trees } = concluded(findings, facts);
+  const said = sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
+  const chains = trees.filter(({ below }) => below.some(isEffect)).slice(0, MOST_WHOLE);
+  return [
+    said,
+    memory && largeFigures(memory),
+    chains.length > 0
+      ? html`<nav aria-label="Causes and their effects"><ul>${chains.map((tree) => chain(tree, findings))}</ul></nav>`
+      : undefined,
+  ];
+}
+
+const isEffect = ({ relation }: FindingTree) => relation !== 'part';
+const EFFECTS = { follows: 'Effect: ', probable: 'Probable effect: ', part: '' } as const;
+
+/** A cause with what follows from it, each a link to its section. */
+function chain({ finding, relation, below }: FindingTree, all: readonly Finding[]): Content {
+  const index = all.indexOf(finding);
+  const name = sentence(titleWords(finding) ?? findingSentences(finding)[0]);
+  const link = index < MOST_WHOLE ? html`<a href="#finding-${index}">${name}</a>` : name;
+  const effects = below
+    .filter(isEffect)
+    .slice(0, MOST_WHOLE)
+    .map((tree) => chain(tree, all));
+  const parts = effects.length > 0 ? html`<ul>${effects}</ul>` : undefined;
+  return html`<li>${relation && EFFECTS[relation]}${link}${parts}</li>`;
 }
 
 /** Findings shown in full, and of those the ones with the log around them: a hostile log has any number. */

@@ -3,7 +3,7 @@ import type { GrownProcess } from '../../../growth/answer.js';
 import type { Points } from '../../../growth/series.js';
 import type { GroupHistory, GrownCategory, WatchAnswer } from '../../../growth/watch/answer.js';
 import { type Html, type HtmlColumn, html, htmlTable, raw, sentence } from '../../html/html.js';
-import { missingSection, type PageFacts, pageHtml } from '../../html/page.js';
+import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { TREEMAP_STYLE } from '../../html/treemap.js';
 import { categoryWords } from '../../memory/words.js';
 import { formatSize } from '../../text/size.js';
@@ -39,6 +39,7 @@ function lineOverTime({ times, values }: Points): Html {
 /** The growth as one HTML file: the categories over time. */
 export function watchHtml(watched: Watched, facts: PageFacts, limit: number): string {
   const { answer, warnings } = watched;
+  const { host, at } = answer.growth.machine;
   const [first = '', ...others] = headWords(answer);
   const doubts = answer.doubts.map(doubtWords);
   const further = others.filter((words) => !doubts.includes(words));
@@ -68,7 +69,7 @@ ${htmlTable<GrownProcess>({
 <p>${sentence(samplesWords(answer))}</p>`;
   const about = html`<p>kdump-mem ${facts.version}, ${facts.made.toISOString().replace(/\.\d+/, '')}: <code>${sentence(facts.source)}</code>.</p>`;
   return pageHtml({
-    title: 'Memory growth',
+    title: pageTitle('Memory growth', { host, release: null, at }),
     style: `${TREEMAP_STYLE}${AREAS_STYLE}`,
     body,
     about,
@@ -178,9 +179,7 @@ const AREAS_STYLE = `
 .over-time { margin: 1rem 0 .25rem; border: 1px solid var(--line); }
 .over-time svg { display: block; width: 100%; height: 16rem; print-color-adjust: exact; }
 .over-time polygon { stroke: var(--line); stroke-width: 1; vector-effect: non-scaling-stroke; }
-polygon.free { fill: var(--free); } polygon.applications-and-files { fill: var(--applications-and-files); }
-polygon.kernel { fill: var(--kernel); } polygon.reserved { fill: var(--reserved); }
-polygon.unknown { fill: var(--unknown); }
+polygon { fill: var(--box); }
 .times { display: flex; justify-content: space-between; max-width: none; margin: 0; }
 .line { display: block; width: 12rem; height: 2.5rem; border-bottom: 1px solid var(--line); }
 .line polyline { fill: none; stroke: var(--link); stroke-width: 2; vector-effect: non-scaling-stroke; }

@@ -1,13 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
+import { buildOwnKernel, OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
-import { whatisSchema } from '../../../../src/answers/whatis/schema.js';
+import { type WhatisJson, whatisSchema } from '../../../../src/answers/whatis/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
 import { labKernel } from '../../../support/lab.js';
+import { jsonInGuest } from '../../live/live-guest.js';
 import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
 import {
   AREAS,
@@ -26,6 +28,8 @@ type Site = Source['sites'][number];
 type Frame = Site['frames'][number];
 
 const MOST_MS = 420_000;
+/** Frames of which the running kernel is asked. */
+const FRAMES = 300;
 const PAGE = 4096;
 /** Minimum share of sites that nothing changes between two readings, and of those that ours equals exactly. */
 const STEADY = 0.8;
@@ -41,14 +45,23 @@ const vmcore = join(folder, 'elf.vmcore');
 let guest: LeakGuest;
 let truth: Truth;
 let answer: MemoryJson;
-/** Two readings of each text just before the dump. */
+/** The same of the running kernel, between the second and the third reading. */
+let live: MemoryJson;
+/** What the running kernel says of single frames, and what its page_owner text does. */
+let identities: WhatisJson['identities'];
+const recorded = new Map<number, readonly [string, string]>();
+/** Three readings of each text just before the dump. */
 const texts = new Map<Copy, readonly string[]>();
 
 const ask = (...args: readonly string[]) =>
   kdumpMem(...args, '--vmcore', vmcore, '--types', labKernel(OWN_KERNEL).vmlinux, '--json');
 
 beforeAll(async () => {
-  guest = await bootOwnKernel(REMEMBERS);
+  buildOwnKernel();
+  // The kernel has no BTF of its own.
+  const btf = join(folder, 'btf');
+  execFileSync('pahole', [`--btf_encode_detached=${btf}`, labKernel(OWN_KERNEL).vmlinux]);
+  guest = await bootOwnKernel(REMEMBERS, [{ path: '/btf', from: btf }]);
   await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
   await guest.load(8);
   await guest.go();
@@ -61,16 +74,23 @@ beforeAll(async () => {
     timeoutMs: MOST_MS,
   });
   truth = await guest.truth();
+  const inGuest = (command: string) => jsonInGuest(guest.guest, command, MOST_MS);
+  live = memorySchema.parse(await inGuest('memory --by site --live --types /btf'));
+  const read = async (name: string, at: number) =>
+    (await guest.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS })).output.toString();
+  const frames = [...recordsOf(await read('page_owner', 2)).keys()];
+  const some = frames.filter((_, index) => index % Math.ceil(frames.length / FRAMES) === 0);
+  const words = some.map((frame) => `pfn:${frame}`).join(' ');
+  ({ identities } = whatisSchema.parse(await inGuest(`whatis --live --types /btf ${words}`)));
+  await guest.guest.run(copying(3), { timeoutMs: MOST_MS });
+  const [before, after] = [await read('page_owner', 2), await read('page_owner', 3)].map(recordsOf);
+  for (const frame of some)
+    recorded.set(frame, [before?.get(frame) ?? '', after?.get(frame) ?? '']);
   await guest.guest.pause();
   await guest.guest.dump('elf', vmcore);
   await guest.guest.resume();
-  for (const name of NAMES) {
-    const read = async (at: number) =>
-      (
-        await guest.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS })
-      ).output.toString();
-    texts.set(name, [await read(1), await read(2)]);
-  }
+  for (const name of NAMES)
+    texts.set(name, [await read(name, 1), await read(name, 2), await read(name, 3)]);
   guest.end();
   const { stdout, stderr, status } = await ask('memory', '--by', 'site');
   expect({ stderr, status }).toEqual({ stderr: expect.any(String), status: 0 });
@@ -82,8 +102,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-function source(name: Source['source']): Source {
-  const found = answer.sites?.find((one) => one.source === name);
+function source(name: Source['source'], from = answer): Source {
+  const found = from.sites?.find((one) => one.source === name);
   if (found?.state !== 'on') throw new Error(`${name} is ${found?.state}: ${found?.why}`);
   return found;
 }
@@ -166,39 +186,49 @@ const READ: Readonly<Record<Copy, (text: string) => Sums>> = {
   },
 };
 
+/** Records of the text of page_owner, by the frame with which their block begins. */
+function recordsOf(text: string): Map<number, string> {
+  const records = new Map<number, string>();
+  for (const block of text.split('\n\n')) {
+    const frame = /^PFN (0x[0-9a-f]+) /m.exec(block)?.[1];
+    if (frame !== undefined) records.set(Number(frame), block);
+  }
+  return records;
+}
+
 /** Our answer, by the same keys. */
-function ours(copy: Copy): Sums {
+function ours(copy: Copy, from = answer): Sums {
   const sums: Sums = new Map();
-  const take = (from: Source, key: (site: Site) => string, counts = true) => {
-    for (const site of from.sites)
-      add(sums, key(site), site.bytes, counts ? site.allocations : null);
+  const take = (of: Source, key: (site: Site) => string, counts = true) => {
+    for (const site of of.sites) add(sums, key(site), site.bytes, counts ? site.allocations : null);
     return sums;
   };
   const byStack = ({ frames }: Site) => keyOf(frames);
   switch (copy) {
     case 'page_owner':
-      return take(source('page-owner'), byStack);
+      return take(source('page-owner', from), byStack);
     case 'show_stacks':
-      return take(source('page-owner'), byStack, false);
+      return take(source('page-owner', from), byStack, false);
     case 'allocinfo':
-      return take(source('allocation-tags'), ({ frames: [frame] }) =>
+      return take(source('allocation-tags', from), ({ frames: [frame] }) =>
         [frame?.line, frame?.module ?? '', frame?.symbol].join(' '),
       );
     case 'kmalloc-1k': {
-      const from = source('slab-tracks');
-      return take({ ...from, sites: from.sites.filter((one) => one.cache === copy) }, byStack);
+      const tracks = source('slab-tracks', from);
+      const sites = tracks.sites.filter((one) => one.cache === copy);
+      return take({ ...tracks, sites }, byStack);
     }
     case 'vmallocinfo':
-      return take(source('vmalloc-callers'), ({ frames: [frame] }) =>
+      return take(source('vmalloc-callers', from), ({ frames: [frame] }) =>
         [frame?.symbol, frame?.module ?? ''].join(' '),
       );
   }
 }
 
-describe('a dump of a kernel that notes allocations', () => {
+describe('a kernel that notes allocations', () => {
   // Both readings are made by processes, which hold the same memory at each, and none at the dump.
   test.each(NAMES)('%s: sites that stand still hold what the kernel says', (name) => {
-    const [before, after] = (texts.get(name) ?? []).map(READ[name]);
+    const [, before, after] = (texts.get(name) ?? []).map(READ[name]);
     if (!before || !after) throw new Error(`${name} was not read`);
     const all = ours(name);
     const steady = [...after].filter(([key, { bytes, allocations }]) => {
@@ -223,7 +253,51 @@ describe('a dump of a kernel that notes allocations', () => {
     if (name === 'kmalloc-1k' || name === 'vmallocinfo') expect(wrong).toEqual([]);
   });
 
-  test('what the module holds is named, to the byte', () => {
+  // Both readings have memory of the process that reads; between them kdump-mem has its own.
+  test.each(NAMES)('%s of the running kernel: the same, but for processes that ran', (name) => {
+    const [, before, after] = (texts.get(name) ?? []).map(READ[name]);
+    if (!before || !after) throw new Error(`${name} was not read`);
+    const all = ours(name, live);
+    const steady = [...after].filter(([key, { bytes }]) => before.get(key)?.bytes === bytes);
+    const bytesOf = (key: string) => all.get(key)?.bytes ?? 0;
+    const equal = steady.filter(([key, { bytes }]) => bytesOf(key) === bytes);
+    const fewer = steady.filter(([key, { bytes }]) => bytesOf(key) < bytes);
+    console.log(
+      ...['live', name, 'sites', after.size, 'steady', steady.length, 'equal', equal.length],
+      ...['fewer', JSON.stringify(fewer.slice(0, 5).map(([key, sum]) => [key, sum, all.get(key)]))],
+    );
+    expect(steady.length).toBeGreaterThan(STEADY * after.size);
+    expect(equal.length).toBeGreaterThan(EQUAL * steady.length);
+    expect(fewer.length).toBeLessThan(0.05 * steady.length);
+  });
+
+  test('whatis of the running kernel: process, time and stack of a page are those of its text', () => {
+    const still = identities.filter(({ frame }) => {
+      const [before, after] = recorded.get(frame ?? -1) ?? [];
+      return before !== undefined && before === after;
+    });
+    // Of a slab it names who allocated the object there.
+    const sources = new Set(still.map(({ site }) => site?.source));
+    expect(sources).toEqual(new Set(['page-owner', 'slab-tracks']));
+    const noted = still.filter(({ site }) => site?.source === 'page-owner');
+    console.log('live whatis', still.length, 'by page_owner', noted.length);
+    expect(noted.length).toBeGreaterThan(FRAMES / 3);
+    for (const { frame, site } of noted) {
+      const [text = ''] = recorded.get(frame ?? -1) ?? [];
+      const [, pid, tgid, comm, time] =
+        /^Page allocated via order .*, pid (\d+), tgid (\d+) \((.*)\), ts (\d+) ns/.exec(text) ??
+        [];
+      expect(site, text).toMatchObject({ pid: Number(pid), tgid: Number(tgid), comm });
+      expect(site?.seconds).toBeCloseTo(Number(time) / 1e9, 5);
+      const lines = text.split('\n').filter((line) => line.startsWith(' '));
+      expect(keyOf(site?.frames ?? [])).toBe(keyOfLines(lines));
+    }
+  });
+
+  test.each([
+    ['a dump', () => answer],
+    ['the running kernel', () => live],
+  ])('of %s: what the module holds is named, to the byte', (_, answerOf) => {
     const kinds: readonly (readonly [Source['source'], readonly Kind[]])[] = [
       ['page-owner', KINDS_IN.page_owner],
       ['allocation-tags', KINDS_IN.allocinfo],
@@ -232,7 +306,7 @@ describe('a dump of a kernel that notes allocations', () => {
     ];
     for (const [name, functions] of kinds)
       for (const kind of functions) {
-        const sites = source(name).sites.filter(({ frames }) => {
+        const sites = source(name, answerOf()).sites.filter(({ frames }) => {
           const symbols = frames.slice(0, 8).map(({ symbol }) => symbol);
           return symbols.includes(kind) && !symbols.includes('allocate_slab');
         });
@@ -242,7 +316,9 @@ describe('a dump of a kernel that notes allocations', () => {
         const modules = sites.map(({ frames }) => frames.find(({ module }) => module)?.module);
         expect(new Set(modules)).toEqual(new Set(['leak']));
       }
-    const [first] = source('page-owner').modules.filter(({ module }) => module !== null);
+    const [first] = source('page-owner', answerOf()).modules.filter(
+      ({ module }) => module !== null,
+    );
     expect(first?.module).toBe('leak');
   });
 

@@ -1,14 +1,27 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
+import {
+  hostTriageSchema,
+  type TriageJson,
+  triageSchema,
+} from '../../../../src/answers/triage/schema.js';
 import { jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 /** More than 5 % of the guest's memory, and than the smallest amount that is reported. */
 const BYTES = 70 * 2 ** 20;
 
-/** What the program makes, the code of the finding that names it, and the figure that has the amount. */
-const INCIDENTS = [
+type Figures = TriageJson['findings'][number]['figures'];
+
+/** What the program makes, the code of the finding that names it, the figure that has the amount, and the owner. */
+type Incident = readonly [
+  kind: string,
+  amount: number,
+  code: string,
+  figure: string,
+  isOwn?: (figures: Figures) => boolean,
+];
+const INCIDENTS: readonly Incident[] = [
   ['tcp', BYTES, 'queued-data-of-process', 'payloadBytes'],
   ['tcp-small', BYTES, 'queued-data-of-process', 'payloadBytes'],
   ['backlog', 128, 'unread-sockets', 'unreadBytes'],
@@ -26,7 +39,25 @@ const INCIDENTS = [
   ['zombies', 120, 'zombies', 'zombies'],
   ['vforks', 12, 'blocked-tasks', 'tasks'],
   ['fds', 1000, 'limit-near', 'used'],
+  ['tmpfs', BYTES, 'shared-memory', 'bytes', ({ name }) => String(name).includes('hoard')],
+  ['keys', 190, 'limit-near', 'used', ({ limit }) => limit === 'keys of uid 12345'],
+  ['inotify', 121, 'limit-near', 'used', ({ mostComm }) => mostComm === 'incident'],
+];
+
+/** What grows after a snapshot: the category, and its owner where one is named. */
+const GROWTHS = [
+  ['anon', 'anonymous', { comm: 'incident' }],
+  ['sysv', 'shared', { comm: 'incident' }],
+  [
+    'objects',
+    'slab-unreclaimable',
+    { cache: expect.stringMatching(/^(msg_msg|kmalloc(-cg)?)-4k$/) },
+  ],
 ] as const;
+const MIB = 2 ** 20;
+
+/** A snapshot of the guest before. */
+let earlier: string | undefined;
 
 /** By kernel memory; each program also runs on this machine, by /proc: test/real/triage/host/incidents.test.ts. */
 describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel) => {
@@ -36,6 +67,8 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
       kernel,
       memoryMiB: MEMORY_MIB,
       files: [...kdumpMemInGuest(kernel), guestTool('incident', kernel)],
+      // Each answer takes half a minute where the machine has other work.
+      limitMs: 3_600_000,
     });
     await guest.run('mkdir -p /dev/shm; mount -t tmpfs none /dev/shm; ip link set lo up');
   });
@@ -50,30 +83,96 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     expect(severe(await triaged())).toEqual([]);
   });
 
-  test.each(INCIDENTS)('%s: owner and amount', async (kind, amount, code, figure) => {
+  /** Runs the program while something is asked; returns what it made, and the answer. */
+  const during = async <Answer>(
+    words: string,
+    asked: () => Promise<Answer>,
+    enter = '',
+  ): Promise<{ made: number; answer: Answer }> => {
     const { output } = await guest.run(
-      `rm -f /tmp/made; (setsid incident ${kind} ${amount} /dev/shm/hoard > /tmp/made 2>&1 &)
+      `rm -f /tmp/made; (${enter} exec setsid incident ${words} > /tmp/made 2>&1 &)
        for i in $(seq 300); do [ -s /tmp/made ] && break; usleep 100000; done; cat /tmp/made`,
     );
     const made = Number(/^ready (\d+)$/m.exec(output.toString())?.[1]);
     expect(made, output.toString()).toBeGreaterThan(0);
-    const answer = await triaged();
-    await guest.run('killall -9 incident; usleep 300000');
+    const answer = await asked();
+    await guest.run('killall -9 incident; rm -f /dev/shm/hoard; usleep 300000');
+    return { made, answer };
+  };
+  const isNear = (found: unknown, made: number) =>
+    expect(Math.abs(Number(found) - made) / made).toBeLessThanOrEqual(0.05);
+
+  test.each(INCIDENTS)('%s: owner and amount', async (...incident) => {
+    const [kind, amount, code, figure, isOwn] = incident as unknown as Incident;
+    const { made, answer } = await during(`${kind} ${amount} /dev/shm/hoard`, triaged);
+    const isIncident = isOwn ?? (({ comm }: Figures) => comm === 'incident');
     const own = answer.findings.filter(
-      ({ code: of, figures }) => of === code && figures.comm === 'incident',
+      ({ code: of, figures }) => of === code && isIncident(figures),
     );
     expect(own, JSON.stringify(answer.findings)).toHaveLength(1);
-    const found = Number(own[0]?.figures[figure]);
-    expect(Math.abs(found - made) / made).toBeLessThanOrEqual(0.05);
+    isNear(own[0]?.figures[figure], made);
     // In so small a guest, that much also reaches the limits of TCP and UDP.
     const others = answer.findings.filter(
-      ({ severity, figures: { comm, limit } }) =>
-        severity !== 'note' && comm !== 'incident' && limit !== 'tcp_mem' && limit !== 'udp_mem',
+      ({ code: of, severity, figures }) =>
+        severity !== 'note' &&
+        figures.comm !== 'incident' &&
+        !(of === code && isIncident(figures)) &&
+        figures.limit !== 'tcp_mem' &&
+        figures.limit !== 'udp_mem',
     );
     expect(others).toEqual([]);
   });
 
   test('afterwards, nothing is found', async () => {
     expect(severe(await triaged())).toEqual([]);
+  });
+
+  const found = (answer: { findings: TriageJson['findings'] }, code: string) =>
+    answer.findings.filter((each) => each.code === code).map(({ figures }) => figures);
+
+  test('huge pages that no process uses', async () => {
+    const { output } = await guest.run(
+      'echo 60 > /proc/sys/vm/nr_hugepages; cat /proc/sys/vm/nr_hugepages',
+    );
+    const pages = Number(output.toString());
+    expect(pages).toBeGreaterThan(50);
+    const answer = await triaged();
+    await guest.run('echo 0 > /proc/sys/vm/nr_hugepages');
+    expect(found(answer, 'hugetlb-unused')).toMatchObject([{ bytes: pages * 2 * MIB, pages }]);
+  });
+
+  describe('since a snapshot', () => {
+    const since = async () =>
+      hostTriageSchema.parse(
+        await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000),
+      );
+    const snapshot = () =>
+      guest.run('kdump-mem snapshot -o /tmp/old.tar.gz --force --tmpfs', { timeoutMs: 240_000 });
+
+    test.each(GROWTHS)('%s grows: category, owner and amount', async (kind, category, owner) => {
+      await snapshot();
+      const { made, answer } = await during(`${kind} ${BYTES}`, since);
+      const growth = found(answer, 'memory-growth').find((each) => each.category === category);
+      expect(growth).toMatchObject(owner);
+      isNear('comm' in owner ? growth?.ownerBytes : growth?.grownBytes, made);
+    });
+
+    test('the clock is set', async () => {
+      await snapshot();
+      await guest.run('date -s @$(($(date +%s) + 3600))');
+      const [step] = found(await since(), 'clock-step');
+      expect(Math.abs(Number(step?.stepSeconds) - 3600)).toBeLessThan(10);
+    });
+
+    test('another boot: the snapshot is of the guest before', async () => {
+      const { output } = await guest.run('base64 /tmp/old.tar.gz');
+      const [other, own] = [earlier, output.toString()];
+      earlier = own;
+      if (other === undefined) return;
+      await guest.run(`base64 -d > /tmp/old.tar.gz << END\n${other}\nEND`);
+      const answer = await since();
+      expect(found(answer, 'rebooted')).toHaveLength(1);
+      expect(found(answer, 'memory-growth')).toEqual([]);
+    });
   });
 });

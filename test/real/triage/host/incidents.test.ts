@@ -5,6 +5,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   rmdirSync,
   rmSync,
@@ -15,6 +16,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { diffSchema } from '../../../../src/answers/diff/schema.js';
 import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 
@@ -46,7 +48,8 @@ interface Incident {
   /** The figure that holds what was made, and whether it is an estimate, with its bounds. */
   readonly figure: string;
   readonly bounds?: readonly [string, string];
-  readonly anyProcess?: true;
+  /** Where the owner is no process. */
+  readonly isOwn?: (figures: Found['figures']) => boolean;
 }
 
 const INCIDENTS: readonly Incident[] = [
@@ -72,6 +75,15 @@ const INCIDENTS: readonly Incident[] = [
     code: 'shared-memory',
     figure: 'bytes',
   },
+  {
+    name: 'a file in tmpfs that no process has open',
+    kind: 'tmpfs',
+    amount: LARGE,
+    path: `/dev/shm/kept-${process.pid}`,
+    code: 'shared-memory',
+    figure: 'bytes',
+    isOwn: ({ name, pid }) => name === `/dev/shm/kept-${process.pid}` && pid === null,
+  },
   { name: 'a SysV segment', kind: 'sysv', amount: LARGE, code: 'shared-memory', figure: 'bytes' },
   { name: 'page tables', kind: 'tables', amount: LARGE, code: 'page-tables', figure: 'mostBytes' },
   { name: 'BPF maps', kind: 'bpf', amount: LARGE, code: 'vmalloc', figure: 'mapBytes' },
@@ -83,7 +95,15 @@ const INCIDENTS: readonly Incident[] = [
     amount: 60,
     code: 'blocked-tasks',
     figure: 'tasks',
-    anyProcess: true,
+    isOwn: () => true,
+  },
+  {
+    name: 'keys of a user',
+    kind: 'keys',
+    amount: 190,
+    code: 'limit-near',
+    figure: 'used',
+    isOwn: ({ limit }) => limit === 'keys of uid 12345',
   },
   { name: 'open files', kind: 'fds', amount: 1000, code: 'limit-near', figure: 'used' },
   {
@@ -141,8 +161,19 @@ async function during(
       process.kill(-pid, 'SIGKILL');
     } catch {}
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    if (args[2] !== undefined) rmSync(args[2], { force: true });
   }
 }
+
+/** What grows between two snapshots, the category that grows, and who owns the growth. */
+const GROWTHS = [
+  ['anon', LARGE, 'anonymous', 'incident'],
+  ['sysv', LARGE, 'shared', 'incident'],
+  ['tables', LARGE, 'page-tables', 'incident'],
+  ['objects', LARGE / 4, 'slab-unreclaimable', /^(msg_msg|kmalloc(-cg)?)-4k$/],
+  ['bpf', LARGE, 'vmalloc', null],
+  ['pipes', LARGE, 'unattributed', null],
+] as const;
 
 const isOf = ({ figures }: Found, pid: number) =>
   figures.pid === pid || figures.mostPid === pid || figures.comm === 'incident';
@@ -170,15 +201,15 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
     });
 
     test.each(INCIDENTS)('$name: owner and amount', async (incident) => {
-      const { kind, amount, path, code, figure, bounds, anyProcess = false } = incident;
+      const { kind, amount, path, code, figure, bounds, isOwn } = incident;
       await during([kind, `${amount}`, ...(path ? [path] : [])], async (pid, made) => {
         const answer = await triaged();
         const own = answer.findings.filter(
-          (each) => each.code === code && (anyProcess || isOf(each, pid)),
+          (each) => each.code === code && (isOwn?.(each.figures) ?? isOf(each, pid)),
         );
         expect(own, JSON.stringify(answer.findings, null, 1)).toHaveLength(1);
         const figures = own[0]?.figures ?? {};
-        if (!anyProcess) expect(figures.mostComm ?? figures.comm).toBe('incident');
+        if (!isOwn) expect(figures.mostComm ?? figures.comm).toBe('incident');
         const found = Number(figures[figure]);
         if (code === 'unread-sockets') {
           const total = found + Number(figures.peersBytes);
@@ -201,6 +232,69 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
         const unexpected = [...others].filter((each) => each !== 'unattributed-memory');
         expect(severe(answer).filter((each) => unexpected.includes(each))).toEqual([]);
       });
+    });
+
+    describe('growth between two snapshots', () => {
+      const folder = mkdtempSync(join(tmpdir(), 'growth-'));
+      const [before, after] = ['before', 'after'].map((name) => join(folder, `${name}.tar.gz`)) as [
+        string,
+        string,
+      ];
+      afterAll(() => rmSync(folder, { recursive: true }));
+      const snapshot = (file: string) => kdumpMem('snapshot', '-o', file, '--force');
+
+      test('since the first sample of a store of watch', async () => {
+        const store = join(folder, 'watch.ndjson');
+        const taken = await kdumpMem('watch', '--store', store, '--interval', '1', '--for', '2');
+        expect(taken.status).toBe(0);
+        await during(['anon', `${LARGE}`], async (pid, made) => {
+          const { stdout } = await kdumpMem('triage', '--baseline', store, '--json');
+          const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
+          expect(checked, JSON.stringify(unread)).toContain('baseline');
+          const figures = findings.find(
+            ({ code, figures }) => code === 'memory-growth' && figures.category === 'anonymous',
+          )?.figures;
+          expect(figures).toMatchObject({ pid, comm: 'incident' });
+          expect(Math.abs(Number(figures?.ownerBytes) - made)).toBeLessThanOrEqual(0.05 * made);
+        });
+      });
+
+      test.each(GROWTHS)(
+        '%s: category, owner and amount, to 5 %%',
+        async (kind, amount, category, owner) => {
+          expect((await snapshot(before)).status).toBe(0);
+          await during([kind, `${amount}`], async (pid, made) => {
+            expect((await snapshot(after)).status).toBe(0);
+            const answers = await Promise.all([
+              kdumpMem('triage', '--baseline', before, '--json'),
+              kdumpMem('triage', '--from', after, '--baseline', before, '--json'),
+            ]);
+            for (const [index, { stdout }] of answers.entries()) {
+              const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
+              expect(checked, JSON.stringify(unread)).toContain('baseline');
+              const growth = findings.find(
+                ({ code, figures }) => code === 'memory-growth' && figures.category === category,
+              );
+              const figures: Found['figures'] = growth?.figures ?? {};
+              console.log(kind, made, JSON.stringify(figures));
+              const isProcess = owner === 'incident';
+              const found = Number(isProcess ? figures.ownerBytes : figures.grownBytes);
+              expect(Math.abs(found - made)).toBeLessThanOrEqual(0.05 * made);
+              if (isProcess) expect(figures).toMatchObject({ pid, comm: 'incident' });
+              else if (owner) expect(String(figures.cache)).toMatch(owner);
+              // A snapshot has no descriptors.
+              if (kind === 'pipes' && index === 0)
+                expect(
+                  findings.filter((one) => one.code === 'pipes' && isOf(one, pid)),
+                ).toHaveLength(1);
+            }
+            const { stdout } = await kdumpMem('diff', before, after, '--json');
+            const { processes } = diffSchema.parse(JSON.parse(stdout));
+            const own = processes?.items.find((one) => one.pid === pid);
+            expect(own).toMatchObject({ comm: 'incident', status: 'new' });
+          });
+        },
+      );
     });
 
     test.skipIf(!isWritable(CGROUPS))(
