@@ -7,7 +7,6 @@ import { registerExtract } from '../extract/command.js';
 import { registerInfo } from '../info/command.js';
 import { registerLeaks } from '../leaks/command.js';
 import { registerLog } from '../log/command.js';
-import { registerMcp } from '../mcp/command.js';
 import { registerMemory } from '../memory/command.js';
 import { registerProcs } from '../procs/command.js';
 import { registerRead } from '../read/command.js';
@@ -21,7 +20,7 @@ import { registerTriage } from '../triage/command.js';
 import { registerWatch } from '../watch/command.js';
 import { registerWhatis } from '../whatis/command.js';
 
-/** Functions that register every command except `completion`, which completes the others. */
+/** Functions that register every command except `completion` and `mcp`, which offer the others. */
 export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerBlocked,
   registerDiff,
@@ -31,7 +30,6 @@ export const ALL_COMMANDS: readonly ((program: Command) => void)[] = [
   registerInfo,
   registerLeaks,
   registerLog,
-  registerMcp,
   registerMemory,
   registerProcs,
   registerRead,

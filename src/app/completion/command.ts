@@ -72,9 +72,10 @@ async function declared(of: string): Promise<Command> {
     const { skcheckCommand } = await import('../skcheck/options.js');
     return skcheckCommand();
   }
-  const [{ kdumpMemCommand }, { ALL_COMMANDS }] = await Promise.all([
+  const [{ kdumpMemCommand }, { ALL_COMMANDS }, { registerMcp }] = await Promise.all([
     import('../kdump-mem.js'),
     import('./all-commands.js'),
+    import('../mcp/command.js'),
   ]);
-  return kdumpMemCommand(...ALL_COMMANDS, registerCompletion);
+  return kdumpMemCommand(...ALL_COMMANDS, registerMcp, registerCompletion);
 }
