@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HOST_ERROR_CODES, KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../base/errors.js';
 import type { Immutable } from '../base/util.js';
 import { QUEUE_NAMES } from '../walk/queues/queue.js';
 
@@ -304,3 +305,10 @@ export const siteFrameSchema = z.strictObject({
   /** Always false: frames come from the kernel’s own unwinder. */
   guess: z.boolean(),
 });
+
+/** Why a source could not be had. */
+export const unavailableCode = z.enum([
+  ...KERNEL_ERROR_CODES,
+  ...READ_ERROR_CODES,
+  ...HOST_ERROR_CODES,
+]);

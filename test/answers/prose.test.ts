@@ -11,6 +11,8 @@ const NAMES = [
   ...['release', 'version', 'buildId', 'machine', 'path', 'file', 'dump', 'map', 'fsType', 'node'],
   ...['files', 'log'],
   ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
+  // Of a block device: MAJOR:MINOR, and the type of its file system.
+  ...['number', 'fileSystem'],
   ...['name', 'names', 'owner', 'key', 'category', 'zone', 'line', 'subsystem', 'waitsIn'],
   'limitCgroup',
   'member',

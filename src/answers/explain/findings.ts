@@ -1,8 +1,8 @@
 import type { WorkerFailureCode } from '../../triage/batch/worker.js';
 import type { CauseRelation, Confidence } from '../../triage/causes.js';
-import type { Corruption } from '../../triage/corruption.js';
 import type { FindingCode, Severity } from '../../triage/finding.js';
 import type { RuleDoubt } from '../../triage/rules/match.js';
+import type { Corruption } from '../triage/report-schema.js';
 import type { Explanation, Explanations } from './schema.js';
 
 /** Findings of `kdump-mem triage`; their sentences, with figures, are in answers/triage/words.ts. */

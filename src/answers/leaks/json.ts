@@ -3,8 +3,8 @@ import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { Held } from '../../leaks/recording.js';
 import type { SiteSurvivors, SocketSum } from '../../leaks/site-survivors.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import { siteFrameJson } from '../site-frame.js';
 import type { LeaksJson } from './schema.js';
+import { siteFrameJson } from './site-words.js';
 import { noteWords } from './words.js';
 
 /** Returns `kdump-mem.leaks/1`. @param limit maximum number of sites; undefined: all */

@@ -5,8 +5,7 @@ import { LEAK_NOTE_CODES } from '../../leaks/notes.js';
 import { LOOKUP_SOURCES, PLACES, UNPLACED } from '../../leaks/survivors/lookup.js';
 import { LEAK_REASONS, LEAK_VERDICTS } from '../../leaks/verdict.js';
 import { growthSchema } from '../growth/schema.js';
-import { address, count, siteFrameSchema, socketEndsShape } from '../schema.js';
-import { unavailableCode } from '../unavailable-code.js';
+import { address, count, siteFrameSchema, socketEndsShape, unavailableCode } from '../schema.js';
 
 const method = z.enum([
   ...(['page-owner-stacks', 'page-owner', 'allocinfo', 'slab-traces', 'vmallocinfo'] as const),

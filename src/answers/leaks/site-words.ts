@@ -1,5 +1,8 @@
+import type { z } from 'zod';
 import type { CensusEntry } from '../../account/owners.js';
+import type { SiteFrame } from '../../records/allocation-sites.js';
 import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
+import type { siteFrameSchema } from '../schema.js';
 import { escapeText } from '../text/escape.js';
 
 /** Number of functions of a site that a row shows. */
@@ -30,4 +33,9 @@ export function socketOwner(entry: CensusEntry): string {
   const others = entry.holders.length - 1;
   const more = others === 0 ? '' : ` and ${others} more`;
   return `pid ${holder.pid} (${escapeText(holder.comm)}) fd ${holder.fd}${more}`;
+}
+
+export function siteFrameJson(frame: SiteFrame): z.infer<typeof siteFrameSchema> {
+  const { symbol, offset, module, line } = frame;
+  return { symbol, offset, module, line, guess: false };
 }

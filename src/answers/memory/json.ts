@@ -6,8 +6,8 @@ import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category, MemorySample } from '../../account/memory/tree.js';
 import type { CachedFiles } from '../../records/files.js';
 import { kernelJson } from '../kernel-json.js';
+import { siteFrameJson } from '../leaks/site-words.js';
 import { capturedJson, originJson } from '../origin.js';
-import { siteFrameJson } from '../site-frame.js';
 import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } from './schema.js';
 
 /** Returns the answer to `memory` according to the JSON contract. */

@@ -7,9 +7,9 @@ import {
   kernelSchema,
   originSchema,
   siteFrameSchema,
+  unavailableCode,
   warningSchema,
 } from '../schema.js';
-import { unavailableCode } from '../unavailable-code.js';
 
 const owner = z.strictObject({
   kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'device']),

@@ -1,7 +1,13 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { CORRUPTIONS } from '../../triage/corruption.js';
 import { count } from '../schema.js';
+
+/** Why a report of the log cannot be trusted: lines are missing, or unrelated lines are mixed in. */
+export const CORRUPTIONS = [
+  ...(['no-function', 'no-first-lines', 'interleaved', 'lines-missing'] as const),
+  ...(['cut', 'no-frames', 'no-trace'] as const),
+] as const;
+export type Corruption = (typeof CORRUPTIONS)[number];
 
 /** Kernel reports of faults, for answers and for `triage/log`. Text is untrusted. */
 

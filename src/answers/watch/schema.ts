@@ -11,8 +11,7 @@ import {
   lossShape,
   machineShape,
 } from '../growth/schema.js';
-import { count, warningSchema } from '../schema.js';
-import { unavailableCode } from '../unavailable-code.js';
+import { count, unavailableCode, warningSchema } from '../schema.js';
 
 /** A line of `kdump-mem watch --store`: one sample. Version 1; sizes are bytes, null: unknown. */
 

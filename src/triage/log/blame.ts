@@ -1,4 +1,4 @@
-import type { Corruption } from '../corruption.js';
+import type { Corruption } from '../../answers/triage/report-schema.js';
 
 /**
  * Finds the function that a report is about. The function that detected a problem is seldom its cause.

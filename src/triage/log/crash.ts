@@ -1,5 +1,4 @@
-import type { CrashReport } from '../../answers/triage/report-schema.js';
-import type { Corruption } from '../corruption.js';
+import type { Corruption, CrashReport } from '../../answers/triage/report-schema.js';
 import type { Figure, Finding } from '../finding.js';
 import { blame, brokenTrace } from './blame.js';
 import { crashFields, demangled, plainTitle } from './crash-fields.js';
