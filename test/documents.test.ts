@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { ALL_COMMANDS } from '../src/app/completion/all-commands.js';
 import { registerCompletion } from '../src/app/completion/command.js';
 import { kdumpMemCommand } from '../src/app/kdump-mem.js';
+import { registerMcp } from '../src/app/mcp/command.js';
 import { skcheckCommand } from '../src/app/skcheck/options.js';
 import { kdumpMem } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
@@ -34,7 +35,7 @@ test.each(DOCUMENTS)('links of %s lead somewhere', (path) => {
 });
 
 const commands = new Map(
-  kdumpMemCommand(...ALL_COMMANDS, registerCompletion).commands.map((command) => [
+  kdumpMemCommand(...ALL_COMMANDS, registerMcp, registerCompletion).commands.map((command) => [
     command.name(),
     command,
   ]),

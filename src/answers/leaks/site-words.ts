@@ -1,6 +1,5 @@
 import type { z } from 'zod';
 import type { CensusEntry } from '../../account/owners.js';
-import type { SiteFrame } from '../../records/allocation-sites.js';
 import { callers, type Site, type SiteFrame } from '../../records/allocation-sites.js';
 import type { siteFrameSchema } from '../schema.js';
 import { escapeText } from '../text/escape.js';

@@ -5,11 +5,12 @@ import { registerCompletion } from '../../../src/app/completion/command.js';
 import { lineWords } from '../../../src/app/completion/command-line.js';
 import { suggest } from '../../../src/app/completion/suggest.js';
 import { kdumpMemCommand } from '../../../src/app/kdump-mem.js';
+import { registerMcp } from '../../../src/app/mcp/command.js';
 import { kdumpMem } from '../../support/cli.js';
 import { COMMAND_NAMES } from '../../support/commands.js';
 import { fixture } from '../../support/fixtures.js';
 
-const program = kdumpMemCommand(...ALL_COMMANDS, registerCompletion);
+const program = kdumpMemCommand(...ALL_COMMANDS, registerMcp, registerCompletion);
 
 test('every command is completed', () => {
   const known = [...program.commands.map((each) => each.name())];

@@ -2,11 +2,14 @@ import type { Command, Option } from 'commander';
 import { expect, test } from 'vitest';
 import { ALL_COMMANDS } from '../../../src/app/completion/all-commands.js';
 import { kdumpMemCommand } from '../../../src/app/kdump-mem.js';
+import { registerMcp } from '../../../src/app/mcp/command.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';
 import { bytesOf, nanosecondsOf } from '../../../src/base/quantity.js';
 
 /** Every option of both programs that takes a value. */
-const OPTIONS = [kdumpMemCommand(...ALL_COMMANDS), skcheckCommand()].flatMap(optionsOf);
+const OPTIONS = [kdumpMemCommand(...ALL_COMMANDS, registerMcp), skcheckCommand()].flatMap(
+  optionsOf,
+);
 
 function optionsOf(command: Command): [string, Option][] {
   const own = command.options
