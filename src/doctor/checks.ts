@@ -154,7 +154,7 @@ function processes(here: Machine): Check {
   const why =
     refused === undefined
       ? 'other pid namespaces are not visible'
-      : `mappings of some processes are not readable (${refused.found})`;
+      : `mappings of pid 1, and perhaps of others, are not readable (${refused.found})`;
   return { code, state: 'partly', found: `${seen} visible, kernel threads included; ${why}` };
 }
 

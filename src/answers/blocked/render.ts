@@ -84,6 +84,8 @@ function symbolOf({ object }: BlockingLock): string | null {
 export interface BlockedTextOptions {
   /** Waiting tasks that are named for each lock. */
   readonly limit: number;
+  /** The answer includes futexes and tracers. */
+  readonly all?: boolean | undefined;
   /** Stacks of owners and of waiters. */
   readonly verbose?: boolean | undefined;
   /** Columns of the terminal; null: no terminal, and nothing is wrapped. */
@@ -115,12 +117,12 @@ const KINDS: Record<WaitKind, string> = {
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
 export function blockedText(
   { locks, cycles, blocked, tasks, complete }: BlockedAnswer,
-  { limit, verbose = false, width }: BlockedTextOptions,
+  { limit, all = false, verbose = false, width }: BlockedTextOptions,
 ): string {
   const least = complete ? '' : 'at least ';
   if (locks.length === 0)
     return complete
-      ? `No task is blocked: ${formatCount(tasks)} threads checked.`
+      ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
       : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: stacks could not be read (see the warnings).`;
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;

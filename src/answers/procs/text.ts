@@ -166,10 +166,14 @@ function unmappedWords({ pages }: ChosenProcs): string[] {
   return [`Not mapped by any process: ${kinds.join(', ')}.`];
 }
 
-/** Reports memory that no figure of a live process includes. */
+/** Says what the figures of a kill include, and what no figure of a live process does. */
 function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
   const { freed, network } = totalOf(processes);
-  if (pages || freed === null) return [];
+  if (freed === null) return [];
+  if (pages)
+    return [
+      `FREED IF KILLED includes page tables${network === null ? '' : ', and socket memory that no other process holds'}.`,
+    ];
   const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
   const lists = captured ? '' : ' (memory --live lists them)';
   return [

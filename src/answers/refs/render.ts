@@ -78,8 +78,8 @@ const FORM_HEADS: Readonly<Record<Form, string>> = {
 const FORM_WORDS: Readonly<Record<Form, string>> = {
   pointer: 'pointer to',
   tagged: 'tagged pointer to',
-  interior: 'pointer into',
-  page: 'struct page of',
+  interior: 'pointer into the target at',
+  page: 'struct page of the target at',
 };
 
 function headline(answer: RefsAnswer): string {
@@ -100,7 +100,7 @@ function headline(answer: RefsAnswer): string {
       ? `No stored pointer to ${targetCount === 1 ? 'the target' : `the ${targets}`} was found in the kernel’s memory. Addresses in machine code, frame numbers and physical addresses are not searched for: the target may be in use.`
       : `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
     ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
-    ...(more.length > 0 ? [`Not included: ${more.join(', ')}.`] : []),
+    ...(more.length > 0 ? [`Listed, but not counted: ${more.join(', ')}.`] : []),
   ];
   return sentences.join(' ');
 }

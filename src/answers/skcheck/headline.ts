@@ -51,18 +51,22 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const { worstOwner } = totals;
   if (worstOwner?.sockets === stalled)
     return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked). Together they ${pinned('pin')}.`;
-  const first =
-    name === undefined ? '' : ` The largest is ${name}${ownerWords(totals, largest?.pid ?? null)}.`;
-  return `${formatCount(stalled)} of ${of} are ${probably}not being read. Together they ${pinned('pin')}.${first}`;
+  const likely = stale.filter((one) => one.stalled.certainty === 'likely').length;
+  const unsure = probably === '' && likely > 0 ? ` (${formatCount(likely)} of them probably)` : '';
+  return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}. Together they ${pinned('pin')}.${largest && name !== undefined ? largestWords(totals, largest, name) : ''}`;
 }
 
-/** Names the process that holds several of them. @param pid holder of the largest */
-function ownerWords({ worstOwner }: SkcheckReport['totals'], pid: number | null): string {
-  if (!worstOwner || worstOwner.sockets < 2) return '';
-  const count = formatCount(worstOwner.sockets);
-  return worstOwner.pid === pid
-    ? `, which holds ${count} of them`
-    : `; ${processWords(worstOwner.pid, worstOwner.comm)} holds ${count} of them`;
+/** Names the largest of several sockets, and the process that holds most of them. @param name of the largest */
+function largestWords(
+  { worstOwner }: SkcheckReport['totals'],
+  largest: SkcheckSocket,
+  name: string,
+): string {
+  if (!worstOwner || worstOwner.sockets < 2) return ` The largest is ${name}.`;
+  const owner = `${formatCount(worstOwner.sockets)} of them belong to ${processWords(worstOwner.pid, worstOwner.comm)}`;
+  return worstOwner.pid === largest.pid
+    ? ` ${owner}; the largest is ${placeWords(largest) ?? name}.`
+    : ` The largest is ${name}. ${owner}.`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {
@@ -75,11 +79,16 @@ function freedBytes({ pinned, localPeer }: SkcheckSocket): number {
 
 /** Returns `fd 21 of pid 6879 (node)`, or the addresses if no process is known. */
 function descriptorWords(socket: SkcheckSocket): string {
-  const { pid, comm, fds, via } = socket;
-  const [fd] = fds;
-  if (pid === null || fd === undefined) return `${socketWords(socket)} (owner unknown)`;
-  const what = via === 'accept-queue' ? `a pending connection of listener fd ${fd}` : `fd ${fd}`;
+  const { pid, comm } = socket;
+  const what = placeWords(socket);
+  if (pid === null || what === undefined) return `${socketWords(socket)} (owner unknown)`;
   return `${what} of ${processWords(pid, comm)}`;
+}
+
+/** Returns `fd 21`, or the listener that has not accepted the socket; undefined: no descriptor is known. */
+function placeWords({ fds: [fd], via }: SkcheckSocket): string | undefined {
+  if (fd === undefined) return undefined;
+  return via === 'accept-queue' ? `a pending connection of listener fd ${fd}` : `fd ${fd}`;
 }
 
 /** Reports memory pinned by local peers of stalled readers, and names the peer, or the process with most of them. */

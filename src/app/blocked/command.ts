@@ -53,7 +53,7 @@ export function registerBlocked(program: Command): void {
         ]);
         present(blockedTasks(kernel, { all }), options, {
           toJson: blockedJson,
-          toText: (found, width) => blockedText(found, { limit, verbose, width }),
+          toText: (found, width) => blockedText(found, { limit, all, verbose, width }),
         });
       } finally {
         kernel.close();

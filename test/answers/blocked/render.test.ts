@@ -58,7 +58,9 @@ const answer = (
 const text = (found: BlockedAnswer) => blockedText(found, { limit: 2, width: null });
 
 test('a healthy machine has one line; an incomplete answer is no all-clear', () => {
-  expect(text(answer([]))).toBe('No task is blocked: 100 threads checked.');
+  expect(text(answer([]))).toBe(
+    'No task is blocked: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Waits for futexes are listed with --all.',
+  );
   expect(text(answer([], { complete: false }))).toBe(
     'Unknown whether any of the 100 threads is blocked: stacks could not be read (see the warnings).',
   );

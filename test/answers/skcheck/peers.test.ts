@@ -57,7 +57,7 @@ test('the first line is about the stalled sockets and their process, the second 
   };
   const [first, second] = formatSkcheckText({ ...whole, totals }).split('\n');
   expect(first).toMatch(
-    /^3 of .*\. Together they pin 4\.00 MiB\. The largest is fd \d+ of pid 8 \(app\), which holds 2 of them\.$/,
+    /^3 of .*\. Together they pin 4\.00 MiB\. 2 of them belong to pid 8 \(app\); the largest is fd \d+\.$/,
   );
   expect(second).toMatch(/local peer.* pins 1\.00 GiB in addition\./);
 });
