@@ -52,7 +52,8 @@ export async function liveMemory(
 
 /** Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. */
 function withSharedFiles(answer: MemoryAnswer): MemoryAnswer {
-  const owners = sharedFiles(liveHost);
+  // The last attach of a segment is no part of this answer.
+  const owners = sharedFiles(liveHost).map(({ attached: _, ...owner }) => owner);
   const named = (category: Category): Category => ({
     ...category,
     ...(category.category === 'shared' ? { owners } : {}),
