@@ -71,7 +71,7 @@ test('the sentence names both shares, and killing the reader frees about their s
   });
   const text = formatSkcheckText(report).replace(/\s+/g, ' ');
   expect(text).toContain(
-    `about ${formatSize(localPeers.pinned.likely)} in the send queues of ${CONNECTIONS} local peers: fd `,
+    `about ${formatSize(localPeers.pinned.likely)} in the send queues of ${CONNECTIONS} local peers.`,
   );
   const before = tcpMemory();
   process.kill(reader, 'SIGKILL');

@@ -204,7 +204,7 @@ describe('each verdict, on real sockets', () => {
 
   test('the text names the other verdicts above the table', () => {
     const [, second, third] = skcheck(['--interval', '1']).stdout.split('\n');
-    expect(second).toMatch(/^The send queues? of /);
+    expect(second).toMatch(/^(?:In addition, the|The) send queues? of /);
     expect(third).toMatch(/^Other verdicts: \d+ stalled-sender.*, \d+ never-accepting, /);
   });
 

@@ -131,10 +131,10 @@ describe('processes that', () => {
   });
 
   test('have ended are counted, and have no memory', async () => {
-    const { zombies: before } = await listed();
     const { pid } = await odd('zombies', 30);
     const { zombies, processes } = await listed();
-    expect(zombies).toBeGreaterThanOrEqual(before + 30 - 5);
+    // Others of this machine come and go.
+    expect(zombies).toBeGreaterThanOrEqual(30);
     expect(processes.map((process) => process.pid)).toContain(pid);
   });
 

@@ -96,12 +96,18 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     const others = severe(answer).filter(
       (code) => !['cgroup-near-limit', 'zombies'].includes(code),
     );
-    expect(others).toEqual(severe(before).filter((code) => code !== 'zombies'));
+    // What other programs caused before may have ended.
+    expect(severe(before)).toEqual(expect.arrayContaining(others));
   });
 
   test('a snapshot of it has the same findings', async () => {
     const path = join(folder, 'scene.tar.gz');
-    await kdumpMem('snapshot', '-o', path);
+    // A process that exits amid a snapshot leaves a gap in it.
+    for (let times = 0; times < 5; times++) {
+      await kdumpMem('snapshot', '-o', path, '--force');
+      const { checked } = await triaged('--from', path);
+      if (checked.includes('processes')) break;
+    }
     const keys = (answer: Answer) =>
       own(answer, scene.pid ?? 0, cgroup)
         .filter(({ code }) => code !== 'shared-memory')
