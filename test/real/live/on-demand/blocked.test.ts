@@ -7,17 +7,11 @@ import { blockedSchema } from '../../../../src/answers/blocked/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { LAB } from '../../../support/lab.js';
 import { blockedSuite, crashBlocked } from '../../stacks/blocked-suite.js';
-import { stuckSuite } from '../../stacks/stuck-suite.js';
 import { jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // crash opens dumps of these.
 blockedSuite('5.10', true);
 blockedSuite('6.12', true);
-// Without a queue of CPUs on one of them, as in virtual machines.
-stuckSuite('5.10');
-stuckSuite('6.1', false);
-stuckSuite('6.12');
-stuckSuite('newest');
 
 const MOST_MS = 480_000;
 const CROWD = 1_000;
