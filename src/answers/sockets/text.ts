@@ -310,8 +310,9 @@ const ORPHANS =
 /** Rows that are smaller are listed with -v only. */
 const SMALL_BYTES = 1024 * 1024;
 
-/** Share of memory from which pages without an owner are mentioned without -v. */
+/** Share of memory, and size, from which pages without an owner are mentioned without -v: whichever is less. */
 const NOTABLE_SHARE = 0.02;
+const NOTABLE_BYTES = 16 * 1024 * 1024;
 
 function outsideQueuesText(
   { outsideQueues }: CensusAnswer,
@@ -344,7 +345,7 @@ function outsideQueuesText(
   const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
   if (apart?.status === 'counted' && apart.code === 'other-pages') {
     const { left, present } = apart.figures;
-    if (left >= NOTABLE_SHARE * present)
+    if (left >= NOTABLE_SHARE * present || (apart.bytes ?? 0) >= NOTABLE_BYTES)
       parts.push(
         ...wrap(
           `${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`,

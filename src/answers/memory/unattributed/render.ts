@@ -88,7 +88,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
           part(
             following,
             followsBlockBytes,
-            'are probably in use: each follows a page in use, and may be part of its allocation.',
+            'are unreferenced, but each follows a page in use and may be part of its allocation.',
           ),
         ]
       : []),
@@ -117,10 +117,11 @@ export function unattributedText(
       ? ''
       : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
   const isLittle = bytes < NORMAL_BYTES;
+  const lost = answer.unreferencedBytes - answer.followsBlockBytes;
   const headline = [
     `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks.`,
     ...(isLittle && blocks > 0
-      ? ['That is normal: an idle machine of any size has about 1 MiB.']
+      ? [`${lost === 0 ? 'That is normal: an' : 'An'} idle machine of any size has about 1 MiB.`]
       : []),
     ...usesWords(answer),
   ].join(' ');
