@@ -1,6 +1,14 @@
 import { Series } from '../growth/series.js';
 import { type Trend, trendOf } from '../growth/trend.js';
-import type { CategoryMeasure, CategoryState, Item, Listing, Measure, Who } from './state.js';
+import type {
+  CategoryMeasure,
+  CategoryState,
+  FileInMemory,
+  Item,
+  Listing,
+  Measure,
+  Who,
+} from './state.js';
 
 /**
  * `new`: absent at first. `gone`: absent at last. `was-empty`, `is-empty`: without memory then, or absent.
@@ -137,6 +145,8 @@ export interface CategoryDiff extends Course {
    * own change, to the byte. Null: its own is unknown.
    */
   readonly uncompared: number | null;
+  /** The largest file in memory of the last input. */
+  readonly file: FileInMemory | null;
 }
 
 /**
@@ -172,6 +182,7 @@ export function diffCategories(
     ...course,
     children,
     uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - sum,
+    file: trees.at(-1)?.file ?? null,
   };
 }
 

@@ -36,6 +36,16 @@ export interface CategoryState {
   readonly category: string;
   readonly bytes: number;
   readonly children: readonly CategoryState[];
+  /** The largest file or System V segment in it; absent or null: none is known. */
+  readonly file?: FileInMemory | null;
+}
+
+export interface FileInMemory {
+  /** Untrusted. */
+  readonly name: string;
+  readonly bytes: number;
+  /** A process that has it open, or created the segment; null: unknown. */
+  readonly pid: number | null;
 }
 
 /** Lists of single items. */

@@ -53,6 +53,8 @@ export interface HostSource {
    * Not available for captures.
    */
   isTmpfs?(path: string): boolean;
+  /** Files in memory that a capture lists (shared-files.ts), in place of `file`. */
+  readonly filesInMemory?: string | undefined;
   /** Returns the inode of a file (`st_ino`). Not available in a capture: `denied`. */
   inode(path: string): number;
   /** Milliseconds on a monotonic clock; only differences are meaningful. */

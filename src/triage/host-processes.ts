@@ -136,22 +136,12 @@ const NEXT_BY_USE: Readonly<Record<string, string>> = { anonymous: 'procs --sort
 export function* sharedMemory(host: HostReader): Generator<Finding> {
   const [shared, total] = [host.meminfo('Shmem'), host.meminfo('MemTotal')];
   if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
-  if (!host.source.file) {
-    const why = 'descriptors and tmpfs files are not part of a snapshot';
-    host.miss(
-      'shared-memory',
-      'memfds and files in tmpfs that hold much memory',
-      new HostError('unreadable', why),
-    );
-    return;
-  }
-  const late = () =>
-    host.miss(
-      'shared-memory',
-      'memfds and files in tmpfs that hold much memory',
-      new HostError('unreadable', 'descriptors and tmpfs mounts: only a part was read in 1 s'),
-    );
-  const files = sharedFiles(host.source, late).filter(({ bytes }) => bytes >= SHARED_SHARE * total);
+  const hides = 'memfds and files in tmpfs that hold much memory';
+  const onMissing = (why: string) =>
+    host.miss('shared-memory', hides, new HostError('unreadable', why));
+  const files = sharedFiles(host.source, onMissing).filter(
+    ({ bytes }) => bytes >= SHARED_SHARE * total,
+  );
   if (files.length === 0) return;
   const mapped = Math.max(
     0,

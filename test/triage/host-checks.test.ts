@@ -167,7 +167,7 @@ test('pipes are counted once each, and only if memory is unattributed', () => {
 test('files in memory are named, and whether a process maps that much', () => {
   const shared = { '/proc/meminfo': meminfo({ Shmem: 4_000_000 }) };
   expect(triaged(shared).reader.unread).toMatchObject([
-    { check: 'shared-memory', why: expect.stringContaining('not part of a snapshot') },
+    { check: 'shared-memory', why: expect.stringContaining('not in this snapshot') },
   ]);
   const segments = (kib: number) =>
     `       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap

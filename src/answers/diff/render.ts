@@ -3,7 +3,7 @@ import type { CategoryDiff, Course, ItemDiff, ListDiff, Status } from '../../dif
 import type { Loss } from '../../diff/loss.js';
 import { type HostState, LISTS, type ListName, type Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import { perMinute } from '../growth/words.js';
+import { formatSeconds, perMinute } from '../growth/words.js';
 import { anyCategoryWords } from '../memory/words.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import { formatCount } from '../text/size.js';
@@ -26,18 +26,25 @@ export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
 
 /** Returns the tables: categories, then owners that changed. */
 export function diffBlocks(
-  { categories, lists, states }: DiffAnswer,
+  { categories, lists, states, seconds }: DiffAnswer,
   options: Pick<DiffTextOptions, 'limit' | 'verbose'>,
 ): Block[] {
   const several = states.length > 2;
+  const apart = seconds?.at(-1) ?? MINUTE;
   return [
     ...(categories ? [categoryBlock(categories, several, options)] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
       return list ? [listBlock(name, list, several, options)] : [];
     }),
+    ...(apart < MINUTE
+      ? [`RATE/MIN is extrapolated: the inputs are only ${formatSeconds(apart)} apart.`]
+      : []),
   ];
 }
+
+/** Seconds. */
+const MINUTE = 60;
 
 interface Row extends CategoryDiff {
   readonly depth: number;
@@ -161,7 +168,7 @@ function sumWords(
   const hidden = changed - limit;
   const more =
     hidden > 0
-      ? ` ${formatCount(hidden)} more ${hidden === 1 ? ONE[name] : PARTS[name]} changed: --limit ${changed} lists all.`
+      ? ` ${formatCount(limit)} of ${formatCount(changed)} that changed are listed: --limit ${changed} lists all.`
       : '';
   if (items.length === 0)
     // Sockets that hold no data are not listed.

@@ -1,5 +1,5 @@
 import type { DiffAnswer } from '../../diff/compare.js';
-import { type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
+import { GOOD_PART, type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
 import {
   type CategoryMeasure,
   LISTS,
@@ -234,8 +234,12 @@ function increaseWords(grown: GrownCategory): string {
   return `${anyCategoryWords(category)} ${signedSize(change)}${ownerWords(grown)}`;
 }
 
-function ownerWords({ who, ofNoProcess }: GrownCategory): string {
-  if (ofNoProcess) return ' (no process grew by a quarter of it)';
+function ownerWords({ category, who, ofNoProcess }: GrownCategory): string {
+  const { file, change } = category;
+  // The first input need not list it: whether it grew is unknown.
+  if (!who && file && file.bytes >= GOOD_PART * (change ?? 0))
+    return ` (largest file now: ${escapeText(file.name)}${file.pid === null ? '' : ` of pid ${file.pid}`}, ${formatSize(file.bytes)})`;
+  if (ofNoProcess) return ' (no process maps a quarter of this growth)';
   if (!who || (who.change ?? 0) <= 0) return '';
   return ` (led by ${whoWords(who.who)}, ${signedSize(who.change)}${withSpace(measureWords(who))})`;
 }

@@ -105,7 +105,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
   const noun = sockets === 1 ? 'socket' : 'sockets';
   const list = captured ? 'skcheck --from' : 'skcheck';
   return [
-    `Socket queues (an estimate from ss, part of other rows): ${about}${bounds}, in ${formatCount(sockets)} ${noun}. ${list} lists unread ones.${escapeText(missing)}`,
+    `Socket queues (an estimate from ss, counted in “unattributed” and slab above): ${about}${bounds}, in ${formatCount(sockets)} ${noun}. ${list} lists unread ones.${escapeText(missing)}`,
   ];
 }
 
@@ -211,11 +211,10 @@ function standsOut(answer: MemoryAnswer): string {
   const most =
     queued ??
     (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);
-  const larger = leaves(memory).filter(
-    ({ category, frames }) => QUIET.has(category) && frames > largest.frames,
+  const isLargest = leaves(memory).every(
+    ({ category, frames }) => !QUIET.has(category) || frames <= largest.frames,
   );
-  const except = larger.length === 0 ? '' : ` except ${larger.map(categoryWords).join(', ')}`;
-  return `Largest category${except}: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+  return `Largest ${isLargest ? '' : 'application or kernel '}category: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
 }
 
 /** Small skbs are objects of slab caches, whose names do not identify an owner. Undefined: most slabs are of others. */

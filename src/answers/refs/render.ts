@@ -78,8 +78,8 @@ const FORM_HEADS: Readonly<Record<Form, string>> = {
 const FORM_WORDS: Readonly<Record<Form, string>> = {
   pointer: 'pointer to',
   tagged: 'tagged pointer to',
-  interior: 'pointer into the target at',
-  page: 'struct page of the target at',
+  interior: 'pointer into',
+  page: 'pointer to the struct page of',
 };
 
 function headline(answer: RefsAnswer): string {
@@ -88,7 +88,7 @@ function headline(answer: RefsAnswer): string {
   const others = [
     [free, 'in free memory'],
     [user, 'in data of processes and files'],
-    [target, 'inside the targets themselves'],
+    [target, `inside the target${targetCount === 1 ? ' itself' : 's themselves'}`],
   ] as const;
   const more = others
     .filter(([count]) => count > 0)
@@ -100,7 +100,7 @@ function headline(answer: RefsAnswer): string {
       ? `No stored pointer to ${targetCount === 1 ? 'the target' : `the ${targets}`} was found in the kernel’s memory. Addresses in machine code, frame numbers and physical addresses are not searched for: the target may be in use.`
       : `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
     ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
-    ...(more.length > 0 ? [`Listed, but not counted: ${more.join(', ')}.`] : []),
+    ...(more.length > 0 ? [`Not in this number: ${more.join(', ')}.`] : []),
   ];
   return sentences.join(' ');
 }
@@ -140,7 +140,7 @@ function moreWords(groups: readonly ReferenceGroup[]): string {
     else others += references;
   const parts = [
     `${formatCount(included)} ${included === 1 ? 'reference' : 'references'}`,
-    ...(others > 0 ? [`${formatCount(others)} that the total does not include`] : []),
+    ...(others > 0 ? [`and ${formatCount(others)} not in the total`] : []),
   ];
   return `${formatCount(groups.length)} more ${groups.length === 1 ? 'holder' : 'holders'} (${parts.join(', ')}): --limit N lists them.`;
 }

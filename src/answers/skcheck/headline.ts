@@ -127,13 +127,13 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
 
 /**
  * Returns `pin about 129 KiB (127 KiB to 4.69 MiB)`; without an upper bound `(at least 127 KiB)`. If the bound is
- * far above: `pin about 875 KiB, at most 249 MiB`, whose first figure is what the kernel charges.
+ * far above: `pin about 875 KiB by the kernel’s accounting, at most 249 MiB`.
  */
 function pinnedWords(verb: string, pinned: SkcheckReport['totals']['pinned']): string {
   const { low, likely, atMost } = pinned;
   const [from, about] = [low, likely].map(formatSize);
   if (isDoubtful(pinned) && atMost !== null)
-    return `${verb} about ${about}, at most ${formatSize(atMost)}`;
+    return `${verb} about ${about} by the kernel’s accounting, at most ${formatSize(atMost)}`;
   if (atMost === low) return `${verb} ${about}`;
   return `${verb} about ${about} (${atMost === null ? `at least ${from}` : `${from} to ${formatSize(atMost)}`})`;
 }
@@ -271,7 +271,7 @@ export function doubtsOf(
     ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
     : '';
   return [
-    `PINNED may be too low: a packet can pin a block that is larger than its charge, and no counter in /proc includes that.${bound} ${counts}`,
+    `PINNED may be too low: a packet can pin a larger block of memory than the kernel charges to its socket, and no counter in /proc includes that.${bound} ${counts}`,
   ];
 }
 
@@ -322,7 +322,7 @@ const LEGEND = [
   ['AGE', 'stalled for at least this long (stalled-sender: while skcheck ran).'],
   ['QUEUED', 'unread data (stalled-sender: unacknowledged data; UDP: with overhead).'],
   ['PINNED', 'estimate of the kernel memory.'],
-  ['BOUNDS', 'its least and greatest possible value.'],
+  ['BOUNDS', 'its least and greatest possible value (?: no upper bound is known).'],
 ] as const;
 
 function isStale({ stalled }: SkcheckSocket): boolean {

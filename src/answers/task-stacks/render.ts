@@ -99,7 +99,7 @@ export function taskStacksText(
         ? complete
           ? 'No thread matches.'
           : 'No matching thread was found, but some threads could not be read.'
-        : `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(groups.length)} different ${plural(groups.length, 'stack')}.`,
+        : `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(groups.length)} distinct ${plural(groups.length, 'stack')}.`,
     ),
     ...groups
       .slice(0, limit)

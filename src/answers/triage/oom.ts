@@ -163,7 +163,7 @@ export function oomLines(
   };
   table<TaskGroup>(
     [
-      { heading: 'PROCESSES', align: 'right', value: ({ tasks }) => String(tasks) },
+      { heading: 'COUNT', align: 'right', value: ({ tasks }) => String(tasks) },
       ...MEMORY,
       named('NAME', ({ name }) => name || '(other names)'),
     ],

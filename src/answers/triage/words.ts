@@ -102,8 +102,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       ? []
       : [
           of.freedIfKilledBytes === null
-            ? 'Freed if the process is killed: unknown.'
-            : `Freed if the process is killed: at least ${size(of.freedIfKilledBytes)}.`,
+            ? 'What killing the process frees is unknown.'
+            : `Killing the process frees at least ${size(of.freedIfKilledBytes)}, but discards the unread data.`,
         ]),
   ],
   'queued-data-of-machine': (of) =>
@@ -116,12 +116,12 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
         ],
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
-    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : `, at most ${size(of.mostBytes)}`}.`,
+    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
     ...(of.peersBytes
       ? [`The send queues of their local peers pin about ${size(of.peersBytes)}.`]
       : []),
     ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
-    `${size(of.unreadBytes)} is queued.`,
+    `${size(of.unreadBytes)} of unread data is queued.`,
     `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>

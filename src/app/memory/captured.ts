@@ -1,10 +1,13 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
+import type { Category } from '../../account/memory/tree.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import type { HostSource } from '../../host/host-source.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
+import { sharedFiles } from '../../host/proc/shared-files.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
@@ -46,5 +49,17 @@ function memoryAt(
   const answer = countedMemory(readHostCounts(host), readHostDetails(host));
   const at = host.timeOf('/proc/meminfo');
   const captured = { name: of.name, taken: at };
-  return { ...answer, warnings, captured, origin: hostOrigin(host, at) };
+  return { ...withSharedFiles(answer, host), warnings, captured, origin: hostOrigin(host, at) };
+}
+
+/** Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. */
+export function withSharedFiles(answer: MemoryAnswer, host: HostSource): MemoryAnswer {
+  // The last attach of a segment is no part of this answer.
+  const owners = sharedFiles(host).map(({ attached: _, ...owner }) => owner);
+  const named = (category: Category): Category => ({
+    ...category,
+    ...(category.category === 'shared' ? { owners } : {}),
+    children: category.children.map(named),
+  });
+  return { ...answer, memory: named(answer.memory) };
 }

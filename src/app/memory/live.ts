@@ -2,17 +2,16 @@ import type { MemoryAnswer, Unavailable } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { flaggedMemory } from '../../account/memory/flagged.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
-import type { Category } from '../../account/memory/tree.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import { liveHost } from '../../host/live.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts } from '../../host/proc/memory.js';
-import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
+import { withSharedFiles } from './captured.js';
 
 /** Called with the completed part of a scan, 0 to 1. */
 type Progress = (part: number) => void;
@@ -38,7 +37,7 @@ export async function liveMemory(
     try {
       const origin = hostOrigin(liveHost, new Date());
       const answer = await LIVE_READERS[source](options, progress, more);
-      const named = source === 'kcore' ? answer : withSharedFiles(answer);
+      const named = source === 'kcore' ? answer : withSharedFiles(answer, liveHost);
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;
@@ -48,18 +47,6 @@ export async function liveMemory(
     }
   }
   throw new TypeError('counters either answer or fail');
-}
-
-/** Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. */
-function withSharedFiles(answer: MemoryAnswer): MemoryAnswer {
-  // The last attach of a segment is no part of this answer.
-  const owners = sharedFiles(liveHost).map(({ attached: _, ...owner }) => owner);
-  const named = (category: Category): Category => ({
-    ...category,
-    ...(category.category === 'shared' ? { owners } : {}),
-    children: category.children.map(named),
-  });
-  return { ...answer, memory: named(answer.memory) };
 }
 
 /** A source cannot be opened, so the next one is tried. Any other error is passed on. */

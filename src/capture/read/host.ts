@@ -49,6 +49,8 @@ export class CapturedHost implements HostSource {
   readonly capturedAt: Date | null;
   /** Start of the last moment by the host's clock. */
   readonly at: Date | null;
+  /** Files in memory, as listed by shared-files.ts. Undefined: not captured. */
+  readonly filesInMemory: string | undefined;
   /** Output of `ps aux` in a sosreport. Undefined: it has none, or is a capture. */
   readonly psText: string | undefined;
   /** `capture`: a snapshot of kdump-mem; `sosreport`. */
@@ -113,6 +115,7 @@ export class CapturedHost implements HostSource {
     if (this.#moments.length === 0)
       throw new HostError('not-a-capture', 'the capture contains no socket sample');
     this.#files = files;
+    this.filesInMemory = captured.get('files-in-memory');
     this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), CGROUP_LINES);
     if (this.#cgroups.cut) damage.push(`it has more than ${MAX_PATHS} cgroup files`);
     this.#auxv = auxv;

@@ -89,13 +89,13 @@ const NAME = String.raw`[\w][\w.@:-]*`;
 const MACHINE_FILES = [
   'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
   'uptime|loadavg|key-users|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
-  String.raw`pressure/\w+|self/(?:mountinfo|auxv)`,
+  String.raw`pressure/\w+|self/(?:mountinfo|auxv)|sysvipc/shm`,
   String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4|netfilter)/\w+`,
 ].join('|');
 
 const WANTED = new RegExp(
   `^(?:${[
-    'version|taken|taken-by|asked|left-out|errors|log|cgroups|unknown-tables|manifest|hostname',
+    'version|taken|taken-by|asked|left-out|errors|log|cgroups|files-in-memory|unknown-tables|manifest|hostname',
     `(?:sample-\\d/)?proc/(?:${MACHINE_FILES})`,
     `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
     String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,

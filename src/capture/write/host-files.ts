@@ -1,11 +1,13 @@
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
+import { filesInMemoryLines } from '../../host/proc/shared-files.js';
 import { CommandLineMask } from '../read/command-line.js';
 import {
   CGROUP_FILES,
   CGROUP_ROOT,
   HOST_FILES,
   HOST_PATTERNS,
+  LEFT_OUT_NAME,
   MAX_BYTES,
   MAX_CGROUPS,
   SAMPLED_FILES,
@@ -61,6 +63,12 @@ export function recordLog({ source, archive, failures, parts }: Work): void {
   } catch (error) {
     failures.note('/dev/kmsg', error, true);
   }
+}
+
+/** Records the files that hold shared memory: memfds, deleted files, tmpfs. */
+export function recordFilesInMemory({ source, archive, anonymizer }: Work): void {
+  const nameOf = (name: string) => (anonymizer ? LEFT_OUT_NAME : name);
+  archive.add('files-in-memory', Buffer.from(filesInMemoryLines(source, nameOf)));
 }
 
 /** Records SLUB's attributes of each cache, in lines `PATH:LINE`. */

@@ -18,6 +18,7 @@ import { type Failure, type FailureCode, Failures } from './failures.js';
 import {
   recordCgroups,
   recordCounters,
+  recordFilesInMemory,
   recordHostFiles,
   recordLog,
   recordSlabAttributes,
@@ -97,6 +98,7 @@ export async function takeSnapshot(
     if (!options.anonymize) recordLog(work);
     await recordCgroups(work);
     await recordSlabAttributes(work);
+    recordFilesInMemory(work);
     const takenAt = new Date();
     archive.add('taken', `${takenAt.toISOString().replace(/\.\d+/, '')}\n`);
     const first = await takeSample(work, 1);

@@ -3,8 +3,9 @@ import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { listedPids } from './process.js';
 
-/** Maximum number of owners, largest first. */
+/** Maximum number of owners, largest first; a snapshot has more, for later questions. */
 const MAX_OWNERS = 10;
+const MAX_CAPTURED = 1000;
 /** Smaller files are ignored. */
 const MIN_BYTES = 64 * 1024;
 /** Time limit in milliseconds, about that for a million descriptors; later files are not listed. */
@@ -34,16 +35,23 @@ interface LastAttach {
   readonly pid: number | null;
 }
 
+/** Called with a reason why files may be missing. */
+type OnMissing = (why: string) => void;
+
 /**
  * Files in memory (memfd, tmpfs) and System V segments, largest first, mapped or not. A memfd or deleted file
  * exists only as long as a process has it open; `pid` is one of these. Bytes are allocated pages, including
  * swapped ones.
- *
- * @param late called if time ran out: files may be missing
  */
-export function sharedFiles(host: HostSource, late: () => void = () => {}): SharedFile[] {
+export function sharedFiles(host: HostSource, onMissing: OnMissing = () => {}): SharedFile[] {
+  return [...filesInMemory(host, onMissing), ...segments(host)]
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .slice(0, MAX_OWNERS);
+}
+
+function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   const { file } = host;
-  if (!file) return [];
+  if (!file) return recordedFiles(host.filesInMemory, onMissing);
   const until = host.now() + MAX_MS;
   const found = new Map<string, SharedFile>();
   const take = (path: string, name: string, pid?: number): void => {
@@ -54,12 +62,22 @@ export function sharedFiles(host: HostSource, late: () => void = () => {}): Shar
     const owner = { kind: 'file', name, bytes: facts.bytes } as const;
     found.set(key, holder === undefined ? owner : { ...owner, pid: holder });
   };
+  let denied = 0;
+  const listed = (folder: string): readonly string[] => {
+    try {
+      return host.list(folder);
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code === 'denied') denied++;
+      return [];
+    }
+  };
   const mounts = mountsOf(host, 'self');
   const points = [...mounts.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
   for (const pid of attempted(() => listedPids(host)) ?? []) {
     const descriptors = `/proc/${pid}/fd`;
     let own: Mounts | undefined;
-    for (const fd of attempted(() => host.list(descriptors)) ?? []) {
+    for (const fd of listed(descriptors)) {
       if (host.now() > until) break;
       const path = `${descriptors}/${fd}`;
       const link = attempted(() => host.readLink(path)) ?? '';
@@ -89,10 +107,54 @@ export function sharedFiles(host: HostSource, late: () => void = () => {}): Shar
     }
   };
   for (const point of points) walk(point, 0);
-  if (host.now() > until || entries > MAX_ENTRIES) late();
-  return [...found.values(), ...segments(host)]
-    .toSorted((a, b) => b.bytes - a.bytes)
-    .slice(0, MAX_OWNERS);
+  if (host.now() > until || entries > MAX_ENTRIES)
+    onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
+  if (denied > 0)
+    onMissing(
+      `descriptors of ${denied} ${denied === 1 ? 'process' : 'processes'}: permission denied`,
+    );
+  return [...found.values()].toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/**
+ * Formats the files for a snapshot: `BYTES PID PATH`, PID `-` if unknown, a line for each reason why files may be
+ * missing, and the number of files at the end (docs/internals/snapshot.md).
+ *
+ * @param nameOf changes names; they may contain anything
+ */
+export function filesInMemoryLines(host: HostSource, nameOf: (name: string) => string): string {
+  const missing: string[] = [];
+  const files = filesInMemory(host, (why) => missing.push(`missing ${why}\n`));
+  const shown = files.slice(0, MAX_CAPTURED);
+  const lines = shown.map(
+    ({ bytes, pid, name }) => `${bytes} ${pid ?? '-'} ${nameOf(name).replaceAll('\n', '\\012')}\n`,
+  );
+  return [...lines, ...missing, `end ${shown.length}\n`].join('');
+}
+
+/** Reads such lines; undefined: the capture has none. */
+function recordedFiles(text: string | undefined, onMissing: OnMissing): SharedFile[] {
+  if (text === undefined) {
+    onMissing('not in this snapshot: a script or an older kdump-mem made it');
+    return [];
+  }
+  const files: SharedFile[] = [];
+  const reasons: string[] = [];
+  let isWhole = false;
+  for (const line of text.split('\n', 2 * MAX_CAPTURED)) {
+    const [, bytes, pid, name = ''] = /^(\d{1,15}) (-|\d{1,10}) (.*)$/.exec(line) ?? [];
+    const file = {
+      kind: 'file',
+      name: name.replaceAll('\\012', '\n'),
+      bytes: Number(bytes),
+    } as const;
+    if (bytes !== undefined) files.push(pid === '-' ? file : { ...file, pid: Number(pid) });
+    else if (line.startsWith('missing ')) reasons.push(line.slice('missing '.length));
+    if (line !== '') isWhole = line === `end ${files.length}`;
+  }
+  if (!isWhole) reasons.push('the list of files in memory is malformed or truncated');
+  for (const why of reasons) onMissing(why);
+  return files;
 }
 
 /** Files may disappear or require permission: the owner of an unreadable file is unknown. */

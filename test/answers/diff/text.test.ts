@@ -54,12 +54,12 @@ test('a process is named for what it has in the category, and only for a good pa
   const grown = (after: MadeProcess) => headOf(look(2, 0, java(MIB)), look(3, 102_400, after));
   // Anonymous memory that grew is not in shared memory.
   expect(grown(java(151 * MIB))).toContain(
-    'Largest increase: shared memory and tmpfs +400 MiB (no process grew by a quarter of it).',
+    'Largest increase: shared memory and tmpfs +400 MiB (no process maps a quarter of this growth).',
   );
   expect(grown(java(301 * MIB, { shmem: 300 * MIB }))).toContain(
     'shared memory and tmpfs +400 MiB (led by pid 812 (java), +300 MiB shared memory PSS).',
   );
-  expect(grown(java(51 * MIB, { shmem: 50 * MIB }))).toContain('(no process grew by a quarter');
+  expect(grown(java(51 * MIB, { shmem: 50 * MIB }))).toContain('(no process maps a quarter');
   // Nothing is said of processes that are not listed.
   const [memory, procs] = look(3, 102_400);
   expect(headOf(look(2, 0), [memory, { ...(procs as object), allListed: false }])).toMatch(
@@ -195,7 +195,7 @@ test('-v shows all categories, --limit fewer of a list', () => {
   expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
   expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
   expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain(
-    '2 more processes changed: --limit 3 lists all.',
+    '1 of 3 that changed are listed: --limit 3 lists all.',
   );
 });
 

@@ -60,14 +60,14 @@ test('an estimate of socket queues has its bounds, and never hides unreadable so
       { ...options, source: '--live' },
     );
   expect(text({})).toContain(
-    'Socket queues (an estimate from ss, part of other rows): about 2.00 MiB, between 1.00 MiB and 4.00 MiB, in 17 sockets. skcheck lists unread ones.',
+    'Socket queues (an estimate from ss, counted in “unattributed” and slab above): about 2.00 MiB, between 1.00 MiB and 4.00 MiB, in 17 sockets. skcheck lists unread ones.',
   );
   // More than 5 % of memory.
   expect(text({})).toContain('Next: skcheck --stale');
   expect(text({ atMost: null })).toContain('about 2.00 MiB, at least 1.00 MiB, in 17');
   const lost = { likely: null, atMost: null, lost: ['ss\u001b: missing'] };
   expect(text(lost)).toMatch(
-    /rows\): at least 1\.00 MiB, .* Not all sockets are readable: ss.*miss/,
+    /above\): at least 1\.00 MiB, .* Not all sockets are readable: ss.*miss/,
   );
   expect(text(lost)).not.toContain('\u001b');
   expect(text({ ...lost, sockets: 0, low: 0 })).toContain('Socket queues: unknown. Not all');
@@ -108,12 +108,12 @@ test('only little unattributed memory is called normal, however large the machin
       '--vmcore dump',
     );
   expect(of(MIB)).toContain(
-    '1 (1020 KiB) are in use: kernel memory refers to them. 1 (4.00 KiB) may be leaked: nothing refers to them',
+    '1 block (1020 KiB) is in use: kernel memory refers to each, as listed below. 1 block (4.00 KiB) is possibly leaked: nothing refers to',
   );
-  expect(of(MIB)).toContain('An idle machine of any size has about 1 MiB.');
+  expect(of(MIB)).toContain('An idle machine of any size has about 1 MiB in a dump');
   expect(of(MIB, PAGE)).toContain('That is normal: an idle machine of any size');
   expect(of(MIB)).not.toContain('Next: ');
-  expect(of(MIB, PAGE)).toContain('1 (4.00 KiB) are unreferenced, but each follows a page in use');
+  expect(of(MIB, PAGE)).toContain('1 block (4.00 KiB) is without a reference of their own');
   expect(of(MIB, PAGE)).not.toContain('leaked');
   expect(of(GIB)).not.toContain('idle machine');
   expect(of(GIB)).toContain('Next: kdump-mem whatis 0xffff888000001000 --vmcore dump');

@@ -121,7 +121,7 @@ test('one that may not be looked at makes an incomplete answer, and no zero', ()
 });
 
 test('what a kill frees beside its figure is named: sockets, files that are not mapped', () => {
-  const excluded = 'FREED IF KILLED includes page tables. It does not include';
+  const excluded = 'FREED IF KILLED: USS and page tables. It does not include';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
     `${excluded} sockets (--sockets estimates them), nor files in memory`,
   );

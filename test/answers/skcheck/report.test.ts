@@ -189,7 +189,7 @@ describe('text', () => {
     );
     const far = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 26, atMost: 2 ** 26 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned: far } })).toMatch(
-      /they pin about 2\.00 MiB, at most 64\.0 MiB\. The largest/,
+      /they pin about 2\.00 MiB by the kernel’s accounting, at most 64\.0 MiB\. The largest/,
     );
   });
 
@@ -208,7 +208,7 @@ describe('text', () => {
       );
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\nPINNED may be too low: a packet can pin a block that is larger than its charge, and no counter in /proc includes that. skcheck --exact counts the pinned pages (as root).\n',
+      '\nPINNED may be too low: a packet can pin a larger block of memory than the kernel charges to its socket, and no counter in /proc includes that. skcheck --exact counts the pinned pages (as root).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
       'includes that. A vmcore has the exact figure.\n',

@@ -35,7 +35,7 @@ test('a stack shows who shares it, guesses, interrupts and why it is not whole',
   const answer = { kernel: KERNEL, groups: [GROUP], tasks: 2, complete: false, warnings: [] };
   expect(taskStacksText(answer, { limit: 20, width: null })).toBe(
     [
-      'At least 2 threads, 1 different stack.',
+      'At least 2 threads, 1 distinct stack.',
       '',
       '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1',
       '    one+0x10',

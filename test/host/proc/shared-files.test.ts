@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostError } from '../../../src/base/errors.js';
 import type { HostSource } from '../../../src/host/host-source.js';
 import { liveHost } from '../../../src/host/live.js';
-import { sharedFiles } from '../../../src/host/proc/shared-files.js';
+import { filesInMemoryLines, sharedFiles } from '../../../src/host/proc/shared-files.js';
 
 const MIB = 2 ** 20;
 
@@ -147,8 +147,43 @@ test('a scan ends in time, with what was found', () => {
   expect(found.length).toBeLessThan(10);
 });
 
-test('a substitute for a host has no data', () => {
-  const { file, ...captured } = host({});
-  expect(file).toBeDefined();
-  expect(sharedFiles(captured)).toEqual([]);
+/** A snapshot of a host without segments. */
+function recorded(filesInMemory?: string) {
+  const { file: _, ...captured } = host({});
+  const missing: string[] = [];
+  const files = sharedFiles({ ...captured, filesInMemory }, (why) => missing.push(why));
+  return { files, missing };
+}
+
+test('a snapshot lists the same files; names may contain anything', () => {
+  const source = host({
+    links: { '/proc/7/fd/3': '/memfd:a\n5 8 b (deleted)' },
+    files: { '/proc/7/fd/3': { inode: 5, bytes: 2 * MIB, isTmpfs: true } },
+  });
+  const text = filesInMemoryLines(source, (name) => name);
+  expect(recorded(text)).toEqual({ files: sharedFiles(source), missing: [] });
+  expect(recorded(text).files).toMatchObject([{ name: 'memfd:a\n5 8 b', pid: 7 }]);
+});
+
+test.each([
+  ['no list', undefined, 0, 'not in this snapshot'],
+  ['a truncated list', `${MIB} 7 memfd:a\n`, 1, 'malformed or truncated'],
+  ['another number of files', `${MIB} 7 memfd:a\nend 2\n`, 1, 'malformed or truncated'],
+  ['a malformed line', `${MIB} 7 memfd:a\n1 x y\nend 2\n`, 1, 'malformed or truncated'],
+  ['a line after the end', `end 0\n${MIB} 7 memfd:a\n`, 1, 'malformed or truncated'],
+  ['a reason', 'missing descriptors: only a part was read in 1 s\nend 0\n', 0, 'only a part'],
+])('a snapshot with %s reports that files may be missing', (_, text, count, why) => {
+  const { files, missing } = recorded(text);
+  expect(files).toHaveLength(count);
+  expect(missing).toEqual([expect.stringContaining(why)]);
+});
+
+test('reports processes whose descriptors may not be listed', () => {
+  const list = (path: string) => {
+    if (path === '/proc/7/fd') throw new HostError('denied', path);
+    return path === '/proc' ? ['7'] : [];
+  };
+  const missing: string[] = [];
+  sharedFiles({ ...host({}), list }, (why) => missing.push(why));
+  expect(missing).toEqual(['descriptors of 1 process: permission denied']);
 });

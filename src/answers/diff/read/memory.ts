@@ -19,7 +19,15 @@ interface Category {
   readonly frames: number;
   readonly complete: boolean;
   readonly children: readonly Category[];
+  readonly owners?: readonly z.infer<typeof owner>[] | undefined;
 }
+
+const owner = z.object({
+  kind: z.string(),
+  name: z.string(),
+  bytes: count,
+  pid: count.optional(),
+});
 
 const category: z.ZodType<Category> = z.object({
   category: z.string(),
@@ -27,6 +35,7 @@ const category: z.ZodType<Category> = z.object({
   frames: count,
   complete: z.boolean(),
   children: z.lazy(() => listOf(category)),
+  owners: listOf(owner).optional(),
 });
 
 const charged = z.object({ bytes: count });
@@ -110,8 +119,16 @@ function sourceWords(source: string, captured: boolean): string {
     : 'some page frames could not be read';
 }
 
-function treeOf({ category: name, bytes, children }: Category): CategoryState {
-  return { category: name, bytes, children: children.map(treeOf) };
+function treeOf({ category: name, bytes, children, owners = [] }: Category): CategoryState {
+  const [file] = owners
+    .filter(({ kind }) => name === 'shared' && (kind === 'file' || kind === 'segment'))
+    .toSorted((a, b) => b.bytes - a.bytes);
+  return {
+    category: name,
+    bytes,
+    children: children.map(treeOf),
+    file: file ? { name: file.name, bytes: file.bytes, pid: file.pid ?? null } : null,
+  };
 }
 
 function isWhole({ complete, children }: Category): boolean {

@@ -40,7 +40,7 @@ export const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
   'page-table': 'resembles a page table',
   pointers: 'pointers',
   poison: 'freed objects (poison)',
-  'high-entropy': 'no pattern (as compressed data)',
+  'high-entropy': 'random (compressed or encrypted)',
   data: 'data',
   unreadable: 'unreadable',
 };
@@ -55,8 +55,8 @@ const COLUMNS: readonly Column<UnattributedGroup>[] = [
       holder !== null
         ? holderWords(holder)
         : followsBlock
-          ? '(follows a page in use)'
-          : 'unreferenced',
+          ? 'none (follows a page in use)'
+          : 'none (unreferenced)',
     shrinks: { keeps: 'ends', least: 16 },
   },
   { heading: 'CONTENT', value: contentWords, shrinks: { keeps: 'words', least: 12 } },
@@ -77,18 +77,24 @@ function usesWords(answer: UnattributedAnswer): string[] {
   const following = followsBlockBytes / answer.kernel.pageSize;
   const lost = unreferencedBlocks - following;
   const part = (count: number, size: number, verb: string) =>
-    `${formatCount(count)} (${formatSize(size)}) ${verb}`;
+    `${formatCount(count)} ${count === 1 ? 'block' : 'blocks'} (${formatSize(size)}) ${count === 1 ? 'is' : 'are'} ${verb}`;
   const used = blocks - unreferencedBlocks;
   return [
     ...(used > 0
-      ? [part(used, bytes - unreferencedBytes, 'are in use: kernel memory refers to them.')]
+      ? [
+          part(
+            used,
+            bytes - unreferencedBytes,
+            'in use: kernel memory refers to each, as listed below.',
+          ),
+        ]
       : []),
     ...(following > 0
       ? [
           part(
             following,
             followsBlockBytes,
-            'are unreferenced, but each follows a page in use and may be part of its allocation.',
+            'without a reference of their own: each directly follows a page in use, and may be part of the same allocation.',
           ),
         ]
       : []),
@@ -97,7 +103,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
           part(
             lost,
             unreferencedBytes - followsBlockBytes,
-            'may be leaked: nothing refers to them, unless by frame number or physical address.',
+            'possibly leaked: nothing refers to them, unless by frame number or physical address.',
           ),
         ]
       : []),
@@ -121,7 +127,9 @@ export function unattributedText(
   const headline = [
     `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks.`,
     ...(isLittle && blocks > 0
-      ? [`${lost === 0 ? 'That is normal: an' : 'An'} idle machine of any size has about 1 MiB.`]
+      ? [
+          `${lost === 0 ? 'That is normal: an' : 'An'} idle machine of any size has about 1 MiB in a dump; other sources attribute less.`,
+        ]
       : []),
     ...usesWords(answer),
   ].join(' ');

@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,9 +7,20 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
+/** Holds 32 MiB in a memfd that it does not map. */
+const HOLDER = `import os, time
+fd = os.memfd_create('captured')
+os.write(fd, b'x' * (32 << 20))
+print(fd, flush=True)
+time.sleep(600)`;
+
 const folder = mkdtempSync(join(tmpdir(), 'captured-'));
 const file = join(folder, 'host.tar.gz');
-afterAll(() => rmSync(folder, { recursive: true }));
+const held = spawn('python3', ['-c', HOLDER], { stdio: ['ignore', 'pipe', 'inherit'] });
+afterAll(() => {
+  held.kill();
+  rmSync(folder, { recursive: true });
+});
 
 /** A file of the capture, as tar has it. */
 const captured = (name: string, sample = '') =>
@@ -21,7 +33,8 @@ const asked = async (...more: string[]): Promise<MemoryJson> => {
   return memorySchema.parse(JSON.parse(stdout));
 };
 
-beforeAll(() => {
+beforeAll(async () => {
+  await once(held.stdout, 'data');
   execFileSync(commandPath('skcheck'), ['--capture', file, '--interval', '1']);
 });
 
@@ -66,6 +79,23 @@ test('rows sum to what zones have, and callers and caches to their files', async
     sum(areas.join('\n'), / pages=(\d+)/g),
   );
   expect(caches.length).toBe(captured('slabinfo').trim().split('\n').length - 2);
+});
+
+test('a memfd that no process maps has its owner', async () => {
+  const snapshot = join(folder, 'snapshot.tar.gz');
+  await kdumpMem('snapshot', '-o', snapshot);
+  const { stdout } = await kdumpMem('memory', '--json', '--from', snapshot);
+  const { memory } = memorySchema.parse(JSON.parse(stdout));
+  const owners = (part: MemoryJson['memory']): MemoryJson['memory']['owners'] => [
+    ...part.owners,
+    ...part.children.flatMap(owners),
+  ];
+  expect(owners(memory)).toContainEqual({
+    kind: 'file',
+    name: 'memfd:captured',
+    pid: held.pid,
+    bytes: 32 * 2 ** 20,
+  });
 });
 
 test('what does not move is what this machine says now', async () => {
