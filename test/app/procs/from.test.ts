@@ -46,7 +46,7 @@ const asked = async (path: string, ...more: string[]) => {
 };
 
 describe('procs --from', () => {
-  test('tells processes of the last sample, by what was captured of them', async () => {
+  test('reports the processes of the last sample, from their captured files', async () => {
     const answer = await asked(snapshot([INIT, GROWS, LATER]));
     expect(answer).toMatchObject({
       source: 'proc',
@@ -73,12 +73,12 @@ describe('procs --from', () => {
       pageTableBytes: 44 * 1024,
       oomScore: 667,
       oomScoreAdj: -1,
-      // It began 50 s after the boot, and was captured after 103.
+      // It started 50 s after boot, and was captured at 103 s.
       ageSeconds: 53,
     });
   });
 
-  test('adds them up by cgroup, and takes one of a container or pid namespace', async () => {
+  test('groups them by cgroup, and selects processes of a container or pid namespace', async () => {
     const path = snapshot([INIT, GROWS, LATER]);
     const { groups } = await asked(path, '--by', 'cgroup');
     expect(groups?.map(({ key, processes, ussBytes }) => [key, processes, ussBytes])).toEqual([
@@ -97,14 +97,14 @@ describe('procs --from', () => {
     ]);
   });
 
-  test('says whose it is, of when, and what to ask next of it', async () => {
+  test('reports its host and time, and the next command for it', async () => {
     const path = snapshot([INIT]);
     const { stdout } = await kdumpMem('procs', '--from', path);
     expect(stdout).toContain('As captured on db1 at 2026-01-02 03:04:08 UTC.');
     expect(stdout).toContain(`Next: kdump-mem memory --from ${path}`);
   });
 
-  test('what was not captured of one is not known, and no zero', async () => {
+  test('reports data that was not captured as unknown, not as zero', async () => {
     const path = snapshot([INIT, { ...GROWS, pss: null }]);
     const answer = await asked(path);
     expect(answer).toMatchObject({ complete: false, omitted: 1 });
@@ -124,7 +124,7 @@ describe('procs --from', () => {
     ['unreadable\ttimeout', /: the capture timed out, or the kernel did not answer/],
     ['denied\tit may not be read', /: permission denied$/],
     ['gone\tit is not there', /: the processes had exited$/],
-  ])('why it was not captured is said as the capture says: %s', async (how, words) => {
+  ])('reports why data was not captured, as the capture states it: %s', async (how, words) => {
     const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
       files.set('errors', `/proc/7/smaps_rollup\t${how}\n`),
     );
@@ -146,14 +146,14 @@ describe('procs --from', () => {
     expect(answer.warnings.map(({ message }) => message).join()).toContain('/proc hides processes');
   });
 
-  test('other users’ processes that /proc hid are said to be missing', async () => {
+  test('reports missing processes of other users if /proc hid them', async () => {
     const answer = await asked(snapshot([GROWS]));
     expect(answer.complete).toBe(false);
     expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('hidepid') }]);
   });
 
   test.each(['sample-2/after', 'sample-2/descriptors', 'sample-2/memory', 'errors'])(
-    'it is incomplete where there was no time for all of %s',
+    'is incomplete if there was no time for all of %s',
     async (name) => {
       const path = snapshot([INIT, GROWS], (files) =>
         files.set('errors', `${name}\tcut\ttimeout\n`),
@@ -206,7 +206,7 @@ describe('procs --from --pid', () => {
     ...['Anonymous: 8 kB', 'Swap: 4 kB', 'SwapPss: 4 kB', 'Locked: 0 kB', ''],
   ].join('\n');
 
-  test('shows what it maps where that was captured', async () => {
+  test('shows captured mappings', async () => {
     const path = snapshot([INIT, { ...GROWS, smaps }]);
     const { stdout, stderr } = await kdumpMem('procs', '--json', '--from', path, '--pid', '7');
     expect(stderr).toBe('');
@@ -218,7 +218,7 @@ describe('procs --from --pid', () => {
     ]);
   });
 
-  test('has the figures of the list where it was not, and says so', async () => {
+  test('shows the figures of the list if mappings were not captured, and reports that', async () => {
     const answer = await asked(snapshot([INIT, GROWS]), '--pid', '7');
     expect(answer.processes.map(({ pid }) => pid)).toEqual([7]);
     expect(answer.complete).toBe(false);
@@ -227,7 +227,7 @@ describe('procs --from --pid', () => {
     ]);
   });
 
-  test('the last mappings of a file that was cut are not taken for all', async () => {
+  test('a truncated file does not count as all mappings', async () => {
     const path = snapshot(
       [
         { ...INIT, smaps },
@@ -244,7 +244,7 @@ describe('procs --from --pid', () => {
 });
 
 describe('growth between the samples of a capture', () => {
-  test('is measured in one way at both, and can be stored', async () => {
+  test('uses the same measure in both samples, and can be stored', async () => {
     const path = snapshot([INIT, GROWS, LATER]);
     const { stdout, status } = await kdumpMem('procs', '--from', path, '--ndjson');
     expect(status).toBe(0);
@@ -291,7 +291,7 @@ test.each([
   [['--watch', '--interval', '1'], 'cannot be used'],
   [['--vmcore', 'x'], 'cannot be used'],
   [['.'], '--from and . cannot be combined'],
-])('%s beside --from is refused', async (more, words) => {
+])('%s with --from is refused', async (more, words) => {
   const { status, stderr } = await kdumpMem('procs', '--from', folder, ...more);
   expect(status).toBe(2);
   expect(stderr).toContain(words);

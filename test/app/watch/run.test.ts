@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const [made] = week({ rhythm: RHYTHMS['a wave, and little noise']!, seed: 1, days: 1 });
 
-test('a sample that is lost is told to who reads the file of metrics', async () => {
+test('reports a lost sample in the metrics file', async () => {
   const prometheus = join(folder, 'watch.prom');
   const metrics: string[] = [];
   let taken = 0;
