@@ -8,16 +8,14 @@ import { type GuestKernel, LAB } from '../../support/lab.js';
 const REPO = fileURLToPath(new URL('../../../', import.meta.url));
 const HOME = '/kdump-mem';
 
-/** Node and the built kdump-mem take this much of a guest's memory; it needs as much to run. */
+/** Guest memory for Node and the built kdump-mem, which need as much to run. */
 export const MEMORY_MIB = 1024;
 
 type Files = NonNullable<GuestOptions['files']>;
 
 /**
- * Files that give a guest `kdump-mem`, run by the Node that runs this, and a user called nobody. In a
- * guest of another architecture Debian's Node runs it.
- *
- * @param kernel of the guest: a kernel of the lab
+ * Files that give a guest `kdump-mem`, run by this Node, and the user nobody. A guest of another
+ * architecture uses Debian's Node. @param kernel of the guest: a kernel of the lab
  */
 export function kdumpMemInGuest(kernel: GuestKernel = 'newest'): Files {
   commandPath('kdump-mem');
@@ -38,7 +36,7 @@ export function kdumpMemInGuest(kernel: GuestKernel = 'newest'): Files {
   ];
 }
 
-/** Debian's Node with what it has outside itself. */
+/** Debian's Node with its libraries. */
 function foreignNode(kernel: GuestKernel): Files {
   const modules = (file: string) =>
     ['undici/undici-fetch.js', 'acorn/dist/acorn.js', 'acorn-walk/dist/walk.js'].includes(file);
@@ -59,7 +57,7 @@ export async function jsonInGuest(
   return JSON.parse(output.toString()) as unknown;
 }
 
-/** Runs `kdump-mem` in a guest; what it prints on stderr comes last. */
+/** Runs `kdump-mem` in a guest; its stderr comes last. */
 export function inGuest(guest: Guest, command: string, timeoutMs = 120_000): Promise<GuestAnswer> {
   return guest.run(`kdump-mem ${command} 2>/tmp/stderr; s=$?; cat /tmp/stderr; exit $s`, {
     timeoutMs,

@@ -7,7 +7,7 @@ import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-ker
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// Whatever a dump says of who is charged, the rows sum to all of the memory, and what was lost is told.
+// For any damage to a charge, the rows sum to all memory, and lost data is reported.
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
@@ -37,7 +37,7 @@ function chargedPage(): bigint {
   throw new Error('no page is charged');
 }
 
-describe('a damaged word about a cgroup is told, and no byte goes astray', () => {
+describe('reports a damaged word about a cgroup, and loses no byte', () => {
   const cases: readonly (readonly [string, () => Damage, code: string])[] = [
     [
       'a charge that leads to no cgroup',
@@ -92,7 +92,7 @@ describe('a damaged word about a cgroup is told, and no byte goes astray', () =>
     if (answer.cgroups) expect(sumOf(answer.cgroups)).toBe(answer.memory.bytes);
   });
 
-  test('nothing is told of a sound dump', () => {
+  test('reports nothing about an undamaged dump', () => {
     const answer = asked(UNDAMAGED);
     expect(answer.warnings).toEqual([]);
     expect(answer.cgroups && sumOf(answer.cgroups)).toBe(answer.memory.bytes);

@@ -4,16 +4,16 @@ import { ExperimentGuest, type Look } from './experiment-guest.js';
 import { EXPERIMENTS, type Experiment, NOTHING, PART } from './experiments.js';
 
 /**
- * What comes and goes between two looks, whatever the program takes: the shell that runs commands (its
- * page tables, stack and pages), arrays of pointers to what was taken, the kernel's page tables to it,
- * and slabs, which caches take 32 KiB at a time.
+ * Changes between two samples for any program: the shell that runs commands (its page tables, stack
+ * and pages), arrays of pointers to the allocations, the kernel's page tables for them, and slabs,
+ * which caches allocate 32 KiB at a time.
  */
 const NOISE = 128 * 1024;
 
-/** A boot, or a program and a look, where the machine is busy. */
+/** Limit for a boot, or a program and a sample, on a busy machine. */
 const MOST_MS = 180_000;
 
-/** How many blocks of each order nothing explains more than before. */
+/** Unattributed blocks of each order beyond those before. */
 function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
   const had = new Map(
     before.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks]),
@@ -26,14 +26,14 @@ function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
   );
 }
 
-/** Programs take memory in a guest, one after the other, and all of them keep it. */
+/** Programs allocate memory in a guest, one after the other, and keep it. */
 export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): void {
-  describe(`memory that is taken in one category of ${kernel}`, () => {
+  describe(`memory allocated in one category of ${kernel}`, () => {
     let guest: ExperimentGuest;
     let before: Look;
     let control: ReadonlyMap<string, number>;
 
-    /** What each category has moved by; the free ones are left out, which give what others take. */
+    /** Change of each category, except the free ones, which shrink by what others gain. */
     const moved = (now: Look): Map<string, number> =>
       new Map(
         [...now.categories]
@@ -58,7 +58,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
 
     beforeAll(async () => {
       guest = await ExperimentGuest.boot(kernel);
-      // The second time it finds its program's pages in memory.
+      // The second run finds its program's pages in memory.
       await guest.take(NOTHING.command);
       before = await guest.look();
       control = (await run(NOTHING)).by;

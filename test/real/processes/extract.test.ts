@@ -23,7 +23,7 @@ const extracted = async (file: string, name: string, ...options: readonly string
   return small;
 };
 
-describe('an extract with --with-processes answers as the dump does', () => {
+describe('an extract with --with-processes gives the dump’s answers', () => {
   const dumps = [
     ...SLOW_TESTS_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
     ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf] as const,
@@ -34,7 +34,7 @@ describe('an extract with --with-processes answers as the dump does', () => {
     const all = procsSchema.parse(await asked(file()));
     expect(await asked(small)).toEqual(all);
     expect(all.complete).toBe(true);
-    // Each costs what all do: the first, and the one with the most.
+    // Each query costs as much as all: the first process, and the largest.
     const most = all.processes.toSorted((a, b) => (b.rssBytes ?? 0) - (a.rssBytes ?? 0));
     for (const pid of new Set([1, most[0]?.pid ?? 0])) {
       const one = processSchema.parse(await asked(file(), '--pid', String(pid)));
@@ -46,7 +46,7 @@ describe('an extract with --with-processes answers as the dump does', () => {
   });
 });
 
-test('an anonymous one has all figures, and none of the paths', async () => {
+test('an anonymous one has all figures, and no paths', async () => {
   const { elf } = labDump('6.1');
   const small = await extracted(elf, 'anonymous', '--anonymize');
   const [whole, made] = [elf, small].map(async (file) =>
@@ -62,7 +62,7 @@ test('an anonymous one has all figures, and none of the paths', async () => {
   expect(await paths(made)).toHaveLength((await paths(whole)).length);
 });
 
-test('is of all processes: not with --pid', async () => {
+test('covers all processes, and excludes --pid', async () => {
   const words = ['--with-processes', '--pid', '1', '-o', join(folder, 'none'), '--vmcore'];
   expect(await kdumpMem('extract', ...words, labDump('6.1').elf)).toMatchObject({
     status: 2,

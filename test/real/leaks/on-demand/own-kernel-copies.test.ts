@@ -34,18 +34,18 @@ describe('copies that cp made in the guest', () => {
 
   const file = (name: Copy, at: number) => join(folder, `${name}-${at}`);
 
-  /** The page's own text, read by a program that is not ours. */
+  /** The text itself, read by awk. */
   async function byAwk(at: number, kind: Kind): Promise<number> {
     const script = `$0 ~ /func:${kind} / { sum += $1 } END { printf "%d", sum }`;
     const { output } = await guest.guest.run(`awk '${script}' /copies/allocinfo-${at}`);
     return Number(output.toString());
   }
 
-  /** All by one command, so that not more time than needed lies between them. */
+  /** One command for all, so that little time passes between them. */
   const copying = (at: number) =>
     `mkdir -p /copies; ${NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ')}`;
 
-  /** Takes them out of the guest. */
+  /** Copies them out of the guest. */
   async function fetch(at: number, from: LeakGuest = guest): Promise<void> {
     for (const name of NAMES) {
       const { output } = await from.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS });
@@ -65,7 +65,7 @@ describe('copies that cp made in the guest', () => {
   beforeAll(async () => {
     guest = await bootOwnKernel(REMEMBERS);
     await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
-    // Ages of objects tell the order where they are older than the time between the copies.
+    // Object ages reveal the order if they exceed the time between the copies.
     await guest.guest.run(`until awk '{ exit $1 < ${LEAST_UP} }' /proc/uptime; do sleep 1; done`, {
       timeoutMs: MOST_MS,
     });
@@ -86,7 +86,7 @@ describe('copies that cp made in the guest', () => {
   });
 
   test.each(NAMES)(
-    '%s: outside it says what the module took between them',
+    '%s: reports outside the guest what the module allocated between them',
     async (name) => {
       const { stdout, stderr, status } = await asked(name, 1, 2);
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
@@ -105,7 +105,7 @@ describe('copies that cp made in the guest', () => {
       const objects = sumOf(answer, 'leak_object', ({ blocks }) => blocks ?? 0);
       if (name === 'allocinfo' || name === 'kmalloc-1k')
         expect(objects).toBe(after.leak_object.blocks - before.leak_object.blocks);
-      // In order, as their text tells.
+      // In order, by their text.
       const isTold = answer.warnings.every(({ code }) => code !== 'unknown-order');
       expect(isTold).toBe(name === 'page_owner' || name === 'kmalloc-1k');
       checkHealthy(answer);
@@ -114,7 +114,7 @@ describe('copies that cp made in the guest', () => {
   );
 
   test.each(NAMES)(
-    '%s, the other way round: refused, or it is said that nothing tells',
+    '%s, in reverse order: refused, or reported as unknown order',
     async (name) => {
       const { stdout, stderr, status } = await asked(name, 2, 1);
       if (name === 'page_owner' || name === 'kmalloc-1k') {
@@ -132,7 +132,7 @@ describe('copies that cp made in the guest', () => {
   );
 
   test(
-    'a copy that was cut says so',
+    'reports a truncated copy',
     async () => {
       for (const name of NAMES) {
         const path = file(name, 3);
@@ -158,7 +158,7 @@ describe('copies that cp made in the guest', () => {
   );
 
   test(
-    'page_owner of another start is no later copy of this one',
+    'refuses page_owner of another boot as a later copy',
     async () => {
       const other = await bootOwnKernel(REMEMBERS);
       try {

@@ -58,7 +58,7 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)('files b
     expect([source, answer.files, answer.complete]).toEqual(['fincore', null, false]);
   });
 
-  test('name their source first, and are no answer about a cgroup', async () => {
+  test('name their source first, and cannot be listed by cgroup', async () => {
     const { stdout } = await kdumpMem('memory', '--live', '--files');
     expect(stdout).toMatch(/^Source: fincore, open and mapped files only; \/proc\/kcore is not/);
     const refused = await kdumpMem('memory', '--live', '--files', '--cgroup', '/x');

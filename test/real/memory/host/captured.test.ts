@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), 'captured-'));
 const file = join(folder, 'host.tar.gz');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** A file of the capture, as tar has it. */
+/** A file of the capture, extracted by tar. */
 const captured = (name: string, sample = '') =>
   execFileSync('tar', ['-xzOf', file, `kdump-mem-snapshot/${sample}proc/${name}`], {
     encoding: 'utf8',
@@ -25,13 +25,13 @@ beforeAll(() => {
   execFileSync(commandPath('skcheck'), ['--capture', file, '--interval', '1']);
 });
 
-test('lines of /proc/meminfo are those that were captured', async () => {
+test('lines of /proc/meminfo match the captured file', async () => {
   const { figures } = await asked('--as', 'meminfo');
   const lines = (figures?.lines ?? []).filter(
     ({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name),
   );
   expect(lines.length).toBeGreaterThan(10);
-  // It was read with each sample, and the answer is of one of them.
+  // It was read with each sample, and the answer uses one of them.
   const readings = [1, 2].map((sample) => captured('meminfo', `sample-${sample}/`));
   const told = Object.fromEntries(lines.map(({ name, kernelBytes }) => [name, kernelBytes]));
   expect(
@@ -46,7 +46,7 @@ test('lines of /proc/meminfo are those that were captured', async () => {
   ).toContainEqual(told);
 });
 
-test('rows sum to what zones have, and callers and caches to their files', async () => {
+test('rows sum to the zones, and callers and caches to their files', async () => {
   const { memory, callers, caches, host, noDetails } = await asked();
   const pageSize = host?.pageSize ?? Number.NaN;
   expect(pageSize).toBe(Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })));
@@ -68,7 +68,7 @@ test('rows sum to what zones have, and callers and caches to their files', async
   expect(caches.length).toBe(captured('slabinfo').trim().split('\n').length - 2);
 });
 
-test('what does not move is what this machine says now', async () => {
+test('constant figures match this machine now', async () => {
   const [then, now] = [
     await asked(),
     await kdumpMem('memory', '--json', '--live', '--source', 'counters'),

@@ -39,7 +39,7 @@ describe('mappings of a process of this machine', () => {
       .filter((line) => line.startsWith(`${field}:`))
       .reduce((sum, line) => sum + Number(line.split(/\s+/)[1]), 0);
 
-  test('they are those of pmap -x, with what is resident and dirty of each', async () => {
+  test('match pmap -x, with resident and dirty bytes of each', async () => {
     for (const pid of pids) {
       const { mappings } = await asked(pid);
       const lines = execFileSync('pmap', ['-x', String(pid)], { encoding: 'utf8' }).split('\n');
@@ -63,7 +63,7 @@ describe('mappings of a process of this machine', () => {
     }
   });
 
-  test('sums are those of smaps, of groups and of the process too', async () => {
+  test('sums match smaps, for groups and the process', async () => {
     for (const pid of pids) {
       const answer = await asked(pid);
       for (const [field, told] of [
@@ -84,7 +84,7 @@ describe('mappings of a process of this machine', () => {
     }
   });
 
-  test('each is of its kind', async () => {
+  test('each has its kind', async () => {
     const { mappings } = await asked(pids[0] ?? 0);
     const kindOf = (path: RegExp) => mappings.find((one) => path.test(one.path ?? ''))?.kind;
     expect({
@@ -106,7 +106,7 @@ describe('mappings of a process of this machine', () => {
     });
   });
 
-  test('text groups them, -v lists them, --limit cuts either, and the last line adds them up', async () => {
+  test('text groups them, -v lists them, --limit shortens either, and the last line adds them up', async () => {
     const pid = String(pids[0]);
     const { stdout: groups } = await kdumpMem('procs', '--live', '--pid', pid, '--limit', '3');
     expect(groups).toMatch(/^ *PRIVATE +DIRTY +PSS +RSS .*KIND +NAME$/m);
@@ -119,8 +119,8 @@ describe('mappings of a process of this machine', () => {
 
   test.each([
     ['a kernel thread', () => 2, 4],
-    ['one that is not there', () => 4_194_303, 4],
-  ])('%s is told in one line', async (_what, pid, status) => {
+    ['a missing process', () => 4_194_303, 4],
+  ])('%s is reported in one line', async (_what, pid, status) => {
     await expect(kdumpMem('procs', '--live', '--pid', String(pid()))).resolves.toMatchObject({
       status,
       stdout: '',
@@ -128,7 +128,7 @@ describe('mappings of a process of this machine', () => {
     });
   });
 
-  test('who may not look is told to become root', () => {
+  test('a user without permission is advised to become root', () => {
     const powerless = ['--bounding-set=-all', '--inh-caps=-all', '--', process.execPath];
     const command = [commandPath('kdump-mem'), 'procs', '--live', '--pid', String(pids[0])];
     try {
