@@ -97,8 +97,9 @@ export function exceptWakeups<W extends { readonly message: string }>(
 }
 
 /**
- * Compares each list of an open dump with drgn's list of the same dump. @param elf the dump, for
- * drgn
+ * Compares each list of an open dump with drgn's list of the same dump.
+ *
+ * @param elf the dump, for drgn
  */
 export function expectDrgnLists(kernel: Kernel, elf: string, version: LabKernel): DrgnLists {
   const truth = drgnJson<DrgnLists>(elf, version, new URL('./info-lists.py', import.meta.url));

@@ -13,7 +13,7 @@ import { whatisSuite } from './whatis-suite.js';
 for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const)
   whatisSuite(name, labDump(name).elf, 300);
 
-test('init code that the kernel freed, and a stack that two facts place differently', () => {
+test('init code that the kernel freed, and a stack with two contradicting facts', () => {
   const kernel = openNative({ files: [labDump('6.12').elf] });
   const areas = [...kernelStacks(kernel)].filter(({ vm }) => vm !== 0n);
   const [one, other] = [areas[0]!, areas[1]!];
@@ -37,7 +37,7 @@ test('init code that the kernel freed, and a stack that two facts place differen
   kernel.close();
 });
 
-test('as a command: text, JSON, and what does not exist', async () => {
+test('as a command: text, JSON, and missing addresses', async () => {
   const { elf } = labDump('6.12');
   const of = ['--vmcore', elf];
   const text = await kdumpMem('whatis', 'init_task+0x10', 'pfn:0x1', '0x10', ...of);

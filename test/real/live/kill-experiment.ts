@@ -135,7 +135,11 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
   }
 }
 
-/** Adds up freed bytes. @throws {Error} if an allocation is half freed */
+/**
+ * Adds up freed bytes.
+ *
+ * @throws {Error} if an allocation is half freed
+ */
 export function measure(fates: ReadonlyMap<string, Fate>): Measured {
   let [bytes, unknown, pooled] = [0, 0, 0];
   for (const [key, fate] of fates) {

@@ -15,7 +15,9 @@ type Files = NonNullable<GuestOptions['files']>;
 
 /**
  * Files that give a guest `kdump-mem`, run by this Node, and the user nobody. A guest of another
- * architecture uses Debian's Node. @param kernel of the guest: a kernel of the lab
+ * architecture uses Debian's Node.
+ *
+ * @param kernel of the guest: a kernel of the lab
  */
 export function kdumpMemInGuest(kernel: GuestKernel = 'newest'): Files {
   commandPath('kdump-mem');
@@ -46,7 +48,11 @@ function foreignNode(kernel: GuestKernel): Files {
   ];
 }
 
-/** Runs `kdump-mem … --json` in a guest. @throws {Error} if it fails or prints anything else */
+/**
+ * Runs `kdump-mem … --json` in a guest.
+ *
+ * @throws {Error} if it fails or prints anything else
+ */
 export async function jsonInGuest(
   guest: Guest,
   command: string,

@@ -83,7 +83,11 @@ export class ExperimentGuest {
     }
   }
 
-  /** Starts a program that allocates memory and keeps it. @returns the bytes that it reports */
+  /**
+   * Starts a program that allocates memory and keeps it.
+   *
+   * @returns the bytes that it reports
+   */
   async take(command: string): Promise<number> {
     const file = `/tmp/taken-${this.#taken++}`;
     const { output } = await this.#guest.run(

@@ -21,7 +21,9 @@ const HIDDEN = 0.03;
 
 /**
  * Compares an answer with the module's own log lines: all lost memory is found, named and sized,
- * and no other. @param alsoLost other lost memory of the guest
+ * and no other.
+ *
+ * @param alsoLost other lost memory of the guest
  */
 export function expectLost(
   answer: UnreachableJson,

@@ -36,7 +36,7 @@ function run(line: string): unknown {
   return JSON.parse(stdout);
 }
 
-test('the documents ask kdump-mem’s JSON with jq', () => {
+test('the documents query kdump-mem’s JSON with jq', () => {
   expect(LINES).toHaveLength(2);
 });
 

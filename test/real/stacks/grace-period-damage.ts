@@ -9,7 +9,7 @@ import {
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-/** Members of the tree of RCU that the walk reads, and those of each CPU and each reader. */
+/** Members of the RCU tree that the walk reads, and those of each CPU and each reader. */
 const MEMBERS = {
   rcu_state: ['gp_seq', 'gp_state'],
   rcu_node: [
@@ -35,8 +35,8 @@ interface Place {
 }
 
 /**
- * Replaces each word of the tree of RCU, of the CPUs and of the readers with other values. What holds back the grace
- * period stays the same, or a contradiction is reported.
+ * Replaces each word of the RCU tree, of the CPUs and of the readers with other values. The holders
+ * of the grace period stay the same, or a contradiction is reported.
  *
  * @returns the number of cases in which a contradiction was reported
  */

@@ -39,7 +39,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   const sound = taskTable(kernel);
   const census = accountAll(kernel);
-  /** The process whose sockets pin most, all of them by descriptors of its own. */
+  /** The process whose sockets pin most, all of them by its own descriptors. */
   const [culprit, bystander] = (() => {
     const holders = census.sockets.flatMap(({ holders }) => (holders.length === 1 ? holders : []));
     const pids = [...new Set(holders.map(({ pid }) => pid))].slice(0, 2);
@@ -65,7 +65,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     (asked: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
   >;
   const damaged = (...patches: Patch[]) => damagedKernel(kernel, { patches, denials: [] });
-  /** Every command is incomplete, and names the two facts. */
+  /** Expects every command to be incomplete, and to name the two facts. */
   const expectReported = (facts: RegExp, ...patches: Patch[]) => {
     const asked = damaged(...patches);
     for (const [command, ask] of Object.entries(COMMANDS)) {
@@ -75,7 +75,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     }
     return asked;
   };
-  /** The culprit and its sockets are where they were. */
+  /** Expects the culprit and its sockets to be found. */
   const expectFound = (asked: typeof kernel) => {
     const holders = (answer: ReturnType<typeof accountAll>) =>
       answer.sockets.map(({ socket, holders }) => [socket.sock, holders]);
@@ -85,7 +85,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     expect(own(kernelProcesses(asked))).toEqual(own(kernelProcesses(kernel)));
   };
 
-  test('sound, no command reports anything', () => {
+  test('undamaged, no command reports a fault', () => {
     expect([sound.faults, sound.lost]).toEqual([[], undefined]);
     for (const [command, ask] of Object.entries(COMMANDS)) {
       const { complete, warnings } = ask(kernel);
@@ -144,7 +144,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     );
   });
 
-  /** Its own table of descriptors; or one that grew out of its files_struct. */
+  /** Its own descriptor table; or one that grew beyond its files_struct. */
   const table = (isGrown: boolean) => {
     const inside = BigInt(member('files_struct', 'fdtab').offset);
     for (const { files, kernelThread } of sound.processes) {
@@ -203,7 +203,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     expectFound(asked);
   });
 
-  test('a struct pid that is gone from the table', () => {
+  test('a struct pid missing from the table', () => {
     const pid = pointer(at(culprit.address, 'thread_pid'));
     expectReported(
       new RegExp(
@@ -260,7 +260,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     );
   });
 
-  test('a counter that differs from what is found', () => {
+  test('a counter that differs from the number of found tasks', () => {
     const counter = kernel.symbol('nr_threads')!;
     const threads = number(counter);
     expectReported(
@@ -287,7 +287,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     expect(reported(...lost)).toEqual([
       expect.stringMatching(/^the kernel counts \d+ pages of kernel stacks, but \d+ were found/),
     ]);
-    // One that fork has just cleared is of a thread to come.
+    // A stack that fork has just cleared belongs to a new thread.
     const top = pointer(at(kernelThread.address, 'stack')) + 16_384n;
     expect(reported(...lost, { address: top - 4096n, bytes: new Uint8Array(4096) })).toEqual([]);
   });

@@ -201,7 +201,11 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
     rmSync(work, { recursive: true, force: true });
   });
 
-  /** Copies the evidence of an incident to this machine. @returns its name below the root */
+  /**
+   * Copies the evidence of an incident to this machine.
+   *
+   * @returns its name below the root
+   */
   async function evidenceOf({ evidence }: Incident): Promise<string> {
     // A file that replaces another is refused once.
     const file = `${++brought}.${{ vmcore: 'vmcore', snapshot: 'tar.gz', log: 'log' }[evidence]}`;

@@ -4,8 +4,9 @@ import { watchSampleSchema, watchSchema } from '../../../../src/answers/watch/sc
 import { commandPath } from '../../../support/cli.js';
 
 /**
- * Runs a script where /mnt is a file system that has so much room; root alone may. `begin` starts a watch that stores
- * into `w`, `said WORDS` waits until it has said that, `stored` until there is one line more, `end` ends it.
+ * Runs a script with a small file system at /mnt; only root can. `begin` starts a watch that stores
+ * into `w`, `said WORDS` waits until it has printed that, `stored` until there is one more line,
+ * `end` stops it.
  */
 function inSmallRoom(kilobytes: number, script: string) {
   const whole = `set -e
@@ -31,7 +32,7 @@ ${script}`;
   };
 }
 
-test('on a full disk no line is cut, that is said once, and the next that is stored says how many are missing', () => {
+test('on a full disk writes no partial line, reports that once, and then the number of missing samples', () => {
   const { told, samples, stderr } = inSmallRoom(
     1024,
     `begin; stored
@@ -47,7 +48,7 @@ said 'not stored'; sleep 0.5; rm full; stored; end`,
   expect(told.samples).toBe(samples.length + missing);
 });
 
-test('with few descriptors left a sample is lost, and that is said and counted', () => {
+test('with few descriptors left a sample is lost, reported and counted', () => {
   const { told, samples, stderr } = inSmallRoom(
     2048,
     `begin; stored
