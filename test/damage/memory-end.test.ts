@@ -34,7 +34,7 @@ const zeroedPage = (address: bigint): Damage => ({
   denials: [],
 });
 
-const both = (...all: readonly Damage[]): Damage => ({
+const combined = (...all: readonly Damage[]): Damage => ({
   patches: all.flatMap(({ patches }) => patches),
   denials: all.flatMap(({ denials }) => denials),
 });
@@ -62,20 +62,20 @@ test.each<[string, Damage, RegExp]>([
   ['a missing max_pfn', denied(MAX_PFN), /filtered out of the dump.*part of max_pfn/],
   [
     'too small a value in max_pfn, and no readable zones',
-    both(word(MAX_PFN, 100_000n), denied(NODE_DATA)),
+    combined(word(MAX_PFN, 100_000n), denied(NODE_DATA)),
     /max_pfn is 100000, and the dump has memory up to page frame 131040/,
   ],
-])('%s: reports it, and finds every socket', (_, damage, told) => {
+])('%s: reports it, and finds every socket', (_, damage, message) => {
   const answer = accountAll(damagedKernel(kernel, damage));
   expect(answer.count).toBe(truth.count);
   expect(answer.total).toEqual({ ...truth.total, complete: false });
   expect(answer.warnings.map(({ message }) => message)).toContainEqual(
-    expect.stringMatching(new RegExp(`end of memory: .*${told.source}`)),
+    expect.stringMatching(new RegExp(`end of memory: .*${message.source}`)),
   );
 });
 
 test('without max_pfn and zones, scans the memory in the dump', () => {
-  const damage = both(word(MAX_PFN, 0n), denied(NODE_DATA));
+  const damage = combined(word(MAX_PFN, 0n), denied(NODE_DATA));
   const answer = accountAll(damagedKernel(kernel, damage));
   expect([answer.count, answer.total.complete]).toEqual([truth.count, false]);
 });

@@ -67,14 +67,14 @@ const EACH = 17;
 test('for any missing page, lines with an address also name the object there', () => {
   const pages = pagesRead().filter((_, index) => index % EACH === 0);
   expect(pages.length).toBeGreaterThan(30);
-  const told = new Set<string>();
+  const named = new Set<string>();
   for (const address of pages) {
     const gone: Denial = { address, length: 4096, code: 'filtered' };
     for (const line of lines(unscanned([gone]))) {
       if (!MISSING.test(line)) continue;
-      told.add(line);
+      named.add(line);
       expect(line).toMatch(NAMED);
     }
   }
-  expect(told.size).toBeGreaterThan(pages.length);
+  expect(named.size).toBeGreaterThan(pages.length);
 });

@@ -85,16 +85,16 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
     const [some] = dump.skbs;
     const victim = some!;
 
-    function expectTold(damage: Damage, of: { pid: number; fd: number }, told: RegExp) {
+    function expectReported(damage: Damage, of: { pid: number; fd: number }, message: RegExp) {
       expect(dump.ask({ patches: [], denials: [] }, of).total.complete).toBe(true);
       const { total, warnings } = dump.ask(damage, of);
       expect(total.complete).toBe(false);
-      expect(warnings).toContainEqual({ code: 'corrupt', message: expect.stringMatching(told) });
+      expect(warnings).toContainEqual({ code: 'corrupt', message: expect.stringMatching(message) });
     }
 
     test.each([0n, ALL_ONES, 2n ** 31n])('an skb with %i users', (users) => {
       const damage = dump.setInt(victim.skb, 'sk_buff', 'users.refs.counter', users);
-      expectTold(damage, victim, /its slab slot: it has -?\d+ users/);
+      expectReported(damage, victim, /its slab slot: it has -?\d+ users/);
     });
 
     test.each([0n, ALL_ONES, 2n ** 31n + 1n, 2n ** 16n])('a head with %i references', (count) => {
@@ -104,7 +104,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
         'dataref.counter',
         count,
       );
-      expectTold(damage, victim, /its clones: its head counts \d+ references/);
+      expectReported(damage, victim, /its clones: its head counts \d+ references/);
     });
 
     test('an skb that was never cloned and shares its head', () => {
@@ -114,7 +114,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
         return ((byte >> (bits?.offset ?? 0)) & 1) === 0;
       });
       const damage = dump.setInt(dump.info(sole!.skb), 'skb_shared_info', 'dataref.counter', 2n);
-      expectTold(damage, sole!, /counts 2 references, 0 of them .* was never cloned/);
+      expectReported(damage, sole!, /counts 2 references, 0 of them .* was never cloned/);
     });
 
     test.each([0n, ALL_ONES])('a pair of skbs of which %i are in use', (count) => {
@@ -125,12 +125,12 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
       });
       const first = pair!.skb - BigInt(dump.member('sk_buff_fclones', 'skb2').offset);
       const damage = dump.setInt(first, 'sk_buff_fclones', 'fclone_ref.refs.counter', count);
-      expectTold(damage, pair!, /-?\d of its pair are in use/);
+      expectReported(damage, pair!, /-?\d of its pair are in use/);
     });
 
     test('a struct page of zeros under an skb', () => {
       const damage = dump.zeroed(dump.first(dump.kernel.pages.pageOf(victim.skb)!));
-      expectTold(damage, victim, /its slab slot: it lies in no slab/);
+      expectReported(damage, victim, /its slab slot: it lies in no slab/);
     });
 
     test('a struct page of zeros under a linear head', () => {
@@ -141,7 +141,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
         return dump.first(page) === page && !slabs.has(page);
       });
       const damage = dump.zeroed(pageOf(dump.head(apart!.skb)));
-      expectTold(damage, apart!, /its head: its page is free/);
+      expectReported(damage, apart!, /its head: its page is free/);
     });
 
     /** Pages that frags of one queue refer to, and the number of these frags. */
@@ -164,12 +164,16 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
     test('a page with fewer references than frags', () => {
       expect(frags).toBeGreaterThan(2);
       const damage = dump.setInt(page, 'page', '_refcount', BigInt(frags - 1));
-      expectTold(damage, of, new RegExp(`counts ${frags - 1} references, but ${frags} were found`));
+      expectReported(
+        damage,
+        of,
+        new RegExp(`counts ${frags - 1} references, but ${frags} were found`),
+      );
     });
 
     test.each([ALL_ONES, 2n ** 31n])('a page with %i references', (count) => {
       const damage = dump.setInt(page, 'page', '_refcount', count);
-      expectTold(damage, of, /the page 0x[0-9a-f]+ counts -\d+ references/);
+      expectReported(damage, of, /the page 0x[0-9a-f]+ counts -\d+ references/);
     });
   },
 );

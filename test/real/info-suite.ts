@@ -64,7 +64,7 @@ export function fromDrgn({
 export function pausedInfoSuite(name: LabDumpName): void {
   // A symbol table with functions only lacks the variables for these.
   const lacksVariables = kernelOf(name) === '6.1-arm64';
-  const notTold = lacksVariables ? ['kernel clock and uptime', 'taint', 'panicked CPU'] : [];
+  const missingFacts = lacksVariables ? ['kernel clock and uptime', 'taint', 'panicked CPU'] : [];
   describe(`info about a paused guest, ${name}`, () => {
     test.each(['elf', 'kdumpZlib'] as const)(
       '%s: reports what drgn reports, and that the kernel was running',
@@ -85,7 +85,9 @@ export function pausedInfoSuite(name: LabDumpName): void {
           cpu: null,
           task: null,
         });
-        expect(answer.missing.map(({ what }) => what)).toEqual(expect.arrayContaining(notTold));
+        expect(answer.missing.map(({ what }) => what)).toEqual(
+          expect.arrayContaining(missingFacts),
+        );
         if (lacksVariables) expect(answer.time).toBeNull();
         else {
           expect(answer.time?.from).toBe('clock');

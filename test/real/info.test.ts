@@ -135,8 +135,8 @@ describe('info about incomplete dumps', () => {
       expect(lacks).not.toEqual([]);
       // Facts about a part equal those about the complete dump, or are missing.
       for (const key of ['processes', 'taint', 'ramBytes', 'modules', 'version'] as const) {
-        const told = kernel?.[key] ?? null;
-        if (told !== null) expect(told, key).toEqual(whole.kernel?.[key]);
+        const fact = kernel?.[key] ?? null;
+        if (fact !== null) expect(fact, key).toEqual(whole.kernel?.[key]);
       }
       if (kernel === null) continue;
       expect(kernel.panic.state).toBe('panicked');

@@ -33,7 +33,7 @@ describe.each(LAB_KERNELS)('read compared with drgn, %s', (version) => {
   test('symbols, the direct map, vmalloc and physical memory', async () => {
     const dump = labDump(version);
     const socket = dump.oracle.sockets[0]!;
-    const asked: { args: string[]; length: number; space: 'v' | 'p' }[] = [
+    const requests: { args: string[]; length: number; space: 'v' | 'p' }[] = [
       { args: ['linux_banner'], length: 200, space: 'v' },
       { args: ['init_task+0x10'], length: 5000, space: 'v' },
       { args: ['tcp_prot+16'], length: 64, space: 'v' },
@@ -43,7 +43,7 @@ describe.each(LAB_KERNELS)('read compared with drgn, %s', (version) => {
       { args: ['--phys', '1000ff1'], length: 33, space: 'p' },
     ];
     const answers: ReadJson[] = [];
-    for (const { args, length } of asked) {
+    for (const { args, length } of requests) {
       answers.push(await readJson(...args, '--length', String(length), '--vmcore', dump.kdumpZlib));
     }
     const truth = drgnJson<(string | null)[]>(
@@ -51,7 +51,7 @@ describe.each(LAB_KERNELS)('read compared with drgn, %s', (version) => {
       version,
       SCRIPT,
       ...answers.map(({ address, length }, index) =>
-        [asked[index]!.space, address, length.toString(16)].join(':'),
+        [requests[index]!.space, address, length.toString(16)].join(':'),
       ),
     );
     expect(answers.map(bytesOf)).toEqual(truth);
@@ -192,8 +192,8 @@ describe('read of filtered memory', () => {
     // libkdumpfile, through drgn, cannot read our holes either.
     const elf = labKdump('6.1').formats['elf-d31'][0]!;
     const missing = answer.pieces.filter((piece) => 'missing' in piece).slice(0, 50);
-    const asked = missing.map(({ address }) => `p:${address}:8`);
-    const theirs = drgnJson<(string | null)[]>(filtered!, '6.1', SCRIPT, ...asked);
+    const queries = missing.map(({ address }) => `p:${address}:8`);
+    const theirs = drgnJson<(string | null)[]>(filtered!, '6.1', SCRIPT, ...queries);
     expect(theirs).toEqual(missing.map(() => null));
     // The ELF core leaves zero pages out, the compressed format stores one for all.
     const inElf = new Set(
@@ -227,8 +227,8 @@ describe('read of filtered memory', () => {
     const zeros = raw(...around, '--zero-excluded');
     expect(zeros.length).toBe(48);
     expect(zeros.subarray(32).every((byte) => byte === 0)).toBe(true);
-    const there = raw('--phys', start.toString(16), '--length', '32', '--vmcore', whole!);
-    expect(zeros.subarray(0, 32).equals(there)).toBe(true);
+    const captured = raw('--phys', start.toString(16), '--length', '32', '--vmcore', whole!);
+    expect(zeros.subarray(0, 32).equals(captured)).toBe(true);
 
     const nothing = await kdumpMem('read', '--phys', hole.address, '--vmcore', filtered!);
     expect(nothing.status).toBe(3);

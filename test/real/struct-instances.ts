@@ -40,7 +40,7 @@ export function structInstancesSuite(name: LabDumpName): void {
     test('every value of tasks, sockets, files, protocols and pages', async () => {
       const dump = labDump(name);
       const sockets = dump.oracle.sockets.filter(({ protocol }) => protocol === 'TCP').slice(0, 4);
-      const asked = [
+      const instances = [
         ['struct task_struct', 'init_task'],
         ['struct proto', 'tcp_prot'],
         ['struct net', 'init_net'],
@@ -61,10 +61,10 @@ export function structInstancesSuite(name: LabDumpName): void {
         dump.elf,
         version,
         script,
-        ...asked.flat(),
+        ...instances.flat(),
       );
       let compared = 0;
-      for (const [index, [type, place]] of asked.entries()) {
+      for (const [index, [type, place]] of instances.entries()) {
         // A symbol table with functions only lacks some of these.
         const at = version === '6.1-arm64' ? truth[index]!.address : place;
         const { stdout, stderr, status } = await kdumpMem(

@@ -178,7 +178,7 @@ function firstHole(filtered: string): bigint {
   const kernel = openNative({ files: [filtered] });
   try {
     const base = kernel.read(kernel.symbol('page_offset_base')!, 8).getBigUint64(0, true);
-    const there = (address: bigint): boolean => {
+    const isCaptured = (address: bigint): boolean => {
       try {
         kernel.read(address, 8);
         return true;
@@ -187,7 +187,7 @@ function firstHole(filtered: string): bigint {
       }
     };
     for (let page = base + 0x100_0000n; page < base + 0x2000_0000n; page += 4096n) {
-      if (there(page) && !there(page + 4096n)) return page + 4096n;
+      if (isCaptured(page) && !isCaptured(page + 4096n)) return page + 4096n;
     }
     throw new Error('no page was left out');
   } finally {

@@ -80,21 +80,21 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       const found = truth.objects.map(([at, words]) => ({ words, ...of(at) }));
       // drgn names the area if no symbol with a size is there (functions of modules; on arm64 the
       // image, too), and an object that would begin in the padding of a slab.
-      const both = found.filter(({ object, words }) => {
+      const comparableOnes = found.filter(({ object, words }) => {
         // On arm64 the image is among the areas.
         if (words?.includes('symbol: ')) return false;
         if (object?.kind === 'symbol') return !words?.startsWith('vmap: ');
         return object?.kind !== 'slab-padding';
       });
-      const ours = both.map(({ object, words }) => {
+      const ours = comparableOnes.map(({ object, words }) => {
         const own = asDrgn(object);
         // drgn does not read sheaves of free objects (since 6.18).
         return hasSheaves && words?.startsWith('slab object')
           ? (own?.replace(/^free /, '') ?? null)
           : own;
       });
-      expect(ours).toEqual(both.map(({ words }) => comparable(words)));
-      expect(both.length).toBeGreaterThan(0.9 * found.length);
+      expect(ours).toEqual(comparableOnes.map(({ words }) => comparable(words)));
+      expect(comparableOnes.length).toBeGreaterThan(0.9 * found.length);
       expect(truth.slabs[0]).toBe(each);
       expect(truth.slabs[1]).toBeGreaterThan(each / 10);
     });
@@ -140,8 +140,8 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       const places = found.flatMap(({ object, frame }) =>
         object?.kind === 'process-page' ? [{ ...object, frame }] : [],
       );
-      const asked = places.map(({ pid, address }) => `${pid}:0x${address.toString(16)}`);
-      expect(drgnJson<number[]>(elf, name, SCRIPT, ...asked)).toEqual(
+      const queries = places.map(({ pid, address }) => `${pid}:0x${address.toString(16)}`);
+      expect(drgnJson<number[]>(elf, name, SCRIPT, ...queries)).toEqual(
         places.map(({ frame }) => frame),
       );
       expect(places).toHaveLength(found.length);

@@ -31,7 +31,7 @@ function answered(text: string) {
 
 test('a changed digit is reported, changes nothing, or belongs to a name or a time', () => {
   const whole = formatJson(answered(AFTER));
-  let [told, same]: [number, number] = [0, 0];
+  let [reportedCount, same]: [number, number] = [0, 0];
   const wrong = new Set<string>();
   for (const { index } of AFTER.matchAll(/\d/g)) {
     const line = AFTER.slice(AFTER.lastIndexOf('\n', index) + 1, AFTER.indexOf('\n', index));
@@ -40,15 +40,15 @@ test('a changed digit is reported, changes nothing, or belongs to a name or a ti
     const text = `${AFTER.slice(0, index)}${digit}${AFTER.slice(index + 1)}`;
     try {
       const found = answered(text);
-      if (!found.complete) told++;
+      if (!found.complete) reportedCount++;
       else if (formatJson(found) === whole) same++;
       else wrong.add(line.trim());
     } catch (error) {
       if (!(error instanceof AnswersError)) throw error;
-      told++;
+      reportedCount++;
     }
   }
   expect([...wrong]).toEqual([]);
-  expect(told).toBeGreaterThan(100);
+  expect(reportedCount).toBeGreaterThan(100);
   expect(same).toBeGreaterThan(0);
 });

@@ -35,8 +35,8 @@ describe('a self-contained page', () => {
   test('has every referenced anchor and name exactly once', () => {
     const ids = [...page.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
-    const asked = [...page.matchAll(/\s(?:href="#|aria-labelledby=")([^"]*)"/g)];
-    for (const [, id] of asked) expect(ids).toContain(id);
+    const references = [...page.matchAll(/\s(?:href="#|aria-labelledby=")([^"]*)"/g)];
+    for (const [, id] of references) expect(ids).toContain(id);
   });
 
   test('shows hostile names as text, without invisible characters', () => {

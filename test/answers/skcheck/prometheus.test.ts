@@ -63,8 +63,8 @@ describe('metrics', () => {
   });
 
   test('distinguishes a pending accept from an open descriptor', () => {
-    const both = report([socket('a'), socket('a', { via: 'accept-queue' })]);
-    expect(series(formatPrometheus(both, 0), 'skcheck_stale_owner_sockets')).toEqual([
+    const twoSockets = report([socket('a'), socket('a', { via: 'accept-queue' })]);
+    expect(series(formatPrometheus(twoSockets, 0), 'skcheck_stale_owner_sockets')).toEqual([
       'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="descriptor"} 1',
       'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="accept-queue"} 1',
     ]);

@@ -48,11 +48,11 @@ const QUIET = {
   ownerless: null,
 };
 /** Input of reasons; other fields contain the remainder of a finding. */
-const finding = (told: object, verdict = 'stalled-reader') =>
+const finding = (facts: object, verdict = 'stalled-reader') =>
   reasonsOf({
     ...QUIET,
     verdict: { verdict, evidence: { kind: 'raced' } },
-    ...told,
+    ...facts,
   } as unknown as Finding);
 const process = (threadStates: string, waitsIn: string | null = null, comm = 'a') => ({
   processes: [{ pid: 20, comm, threadStates, waitsIn }],
@@ -108,11 +108,11 @@ test('every code is produced by a finding of skcheck', () => {
 test('docs/skcheck.md lists exactly the figures of each code', () => {
   const words = (cell = '') => Array.from(cell.matchAll(/`([^`]+)`/g), ([, word]) => word);
   const [, section = ''] = textOf('docs/skcheck.md').split('## Reason codes');
-  const told = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(([, codes, figures]) =>
-    words(codes).map((code) => [code, words(figures)]),
+  const documentedFigures = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(
+    ([, codes, figures]) => words(codes).map((code) => [code, words(figures)]),
   );
   const made = new Map(ALL.map(({ code, figures }) => [code as string, Object.keys(figures)]));
-  expect(new Map(told as [string, string[]][])).toEqual(made);
+  expect(new Map(documentedFigures as [string, string[]][])).toEqual(made);
 });
 
 test.each(ALL)(

@@ -96,10 +96,10 @@ describe('activity of the owner of a stalled socket', () => {
   test('on a busy host, CPU time that is read late is not a larger share', async () => {
     const host = hostWith('R', null);
     const stat = (ms: number) => `20 (a) R ${'0 '.repeat(11)}${Math.floor(ms / 10)} 0 0 0`;
-    let told = 0;
+    let reads = 0;
     host.onRead = (path) => {
       if (path !== '/proc/20/stat') return;
-      if (told++ > 0) host.clock += 3000;
+      if (reads++ > 0) host.clock += 3000;
       host.files.set(path, stat(host.clock));
     };
     host.files.set('/proc/20/stat', stat(0));

@@ -191,9 +191,9 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
     ...many.slice(0, 2),
     { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } },
   ];
-  const told = text({ width: null }, { findings: cut });
-  expect(told.match(/stalled-reader/g)).toHaveLength(2);
-  expect(told).toContain(
+  const shortened = text({ width: null }, { findings: cut });
+  expect(shortened.match(/stalled-reader/g)).toHaveLength(2);
+  expect(shortened).toContain(
     'It is not reading 1 more socket (fd 5), which may pin some of the same pages. -v lists them.',
   );
 });

@@ -96,15 +96,15 @@ describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
   });
 
   test('gives the dump’s answers with its map, and different ones without', async () => {
-    const asked = (image: MemoryImage) => {
+    const answersOf = (image: MemoryImage) => {
       const kernel = openNativeImage(image);
       const said = answers(kernel);
       kernel.close();
       return said;
     };
-    const right = asked(openImage([vmcore]));
-    expect(asked(await restored(openImage([small]), map))).toEqual(right);
-    expect(asked(openImage([small])).census).not.toBe(right.census);
+    const right = answersOf(openImage([vmcore]));
+    expect(answersOf(await restored(openImage([small]), map))).toEqual(right);
+    expect(answersOf(openImage([small])).census).not.toBe(right.census);
   });
 });
 
@@ -113,7 +113,7 @@ describe('a map', () => {
   const small = join(folder, '6.1.vmcore');
   const map = join(folder, '6.1.map');
   const bad = join(folder, 'bad');
-  const told = (...args: string[]) => kdumpMem('sockets', small, '--map', ...args);
+  const answerWith = (...args: string[]) => kdumpMem('sockets', small, '--map', ...args);
 
   test('is readable by its owner only, and is not overwritten without --force', async () => {
     expect(statSync(map).mode & 0o777).toBe(0o600);
@@ -141,7 +141,7 @@ describe('a map', () => {
   });
 
   test('of another extract is refused', async () => {
-    const ran = await told(join(folder, '5.10.map'));
+    const ran = await answerWith(join(folder, '5.10.map'));
     expect(ran).toMatchObject({ status: 3, stdout: '' });
     expect(ran.stderr).toContain('map of a different extract. Give --map the file that');
   });
@@ -173,7 +173,7 @@ describe('a map', () => {
     ],
   ])('with %s is refused in one line', async (_, text, line) => {
     writeFileSync(bad, text());
-    const ran = await told(bad);
+    const ran = await answerWith(bad);
     expect(ran).toMatchObject({ status: 3, stdout: '' });
     expect(ran.stderr).toMatch(/^kdump-mem: [^\n]*\n$/);
     expect(ran.stderr).not.toContain('\x1b');
@@ -183,19 +183,19 @@ describe('a map', () => {
   test('that is too large, not a file or missing is refused in one line', async () => {
     writeFileSync(bad, '');
     truncateSync(bad, 2 ** 31);
-    expect(await told(bad)).toMatchObject({
+    expect(await answerWith(bad)).toMatchObject({
       status: 3,
       stderr: expect.stringMatching(/^kdump-mem: .*: file too large for a map\. [^\n]*\n$/),
     });
     for (const file of [folder, join(folder, 'nowhere'), '/dev/zero'])
-      expect(await told(file)).toMatchObject({
+      expect(await answerWith(file)).toMatchObject({
         status: 3,
         stderr: expect.stringMatching(/^kdump-mem: [^\n]*\n$/),
       });
   });
 
   test('does not apply to crash or a running kernel', async () => {
-    expect((await told(map, '--engine', 'crash')).status).toBe(2);
+    expect((await answerWith(map, '--engine', 'crash')).status).toBe(2);
     expect((await kdumpMem('sockets', '--live', '--map', map)).status).toBe(2);
   });
 

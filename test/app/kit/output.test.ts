@@ -77,14 +77,15 @@ describe.each([
     const stdout = REFUSING[code]();
     try {
       const { status, stderr } = run(command, stdout);
-      const told = stderr
+      const complaints = stderr
         .split(/(?<=\n)/)
         .filter((line) => !/^\S+: (?:warning|note): /.test(line))
         .join('');
-      expect({ status, told }).toEqual({
+      expect({ status, complaints }).toEqual({
         status: expected,
         // A reader that closed its end needs no message.
-        told: code === 'EPIPE' ? '' : `${command[0]}: the answer cannot be written (${code}).\n`,
+        complaints:
+          code === 'EPIPE' ? '' : `${command[0]}: the answer cannot be written (${code}).\n`,
       });
     } finally {
       closeSync(stdout);

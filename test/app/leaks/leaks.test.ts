@@ -125,9 +125,9 @@ test('copies of kernel counters are an answer, which reports no leak', async () 
 test('the forms of one answer agree', async () => {
   const pprof = join(folder, 'pprof.gz');
   const speedscope = join(folder, 'speedscope.json');
-  const asked = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
+  const options = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
   const { stdout, stderr, status } = await kdumpMem(
-    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...asked],
+    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...options],
   );
   // Warnings are not printed among the stacks.
   expect(stderr).toMatch(/^(kdump-mem: warning: [^\n]+\n){2}$/);
@@ -136,7 +136,7 @@ test('the forms of one answer agree', async () => {
     .trimEnd()
     .split('\n')
     .map((line) => Number(line.split(' ').at(-1)));
-  const json = await kdumpMem('leaks', '--json', ...asked);
+  const json = await kdumpMem('leaks', '--json', ...options);
   const { total } = leaksSchema.parse(JSON.parse(json.stdout));
   const sum = folded.reduce((all, bytes) => all + bytes, 0);
   expect(sum).toBe(total.bytes);
@@ -145,9 +145,9 @@ test('the forms of one answer agree', async () => {
 });
 
 test('a profile goes to stdout, alone, and warnings to stderr; - names no file', () => {
-  const asked = ['leaks', '--interval', '600', '--from', ...copies('page_owner')];
+  const command = ['leaks', '--interval', '600', '--from', ...copies('page_owner')];
   const run = (...args: string[]) =>
-    spawnSync(process.execPath, [commandPath('kdump-mem'), ...asked, ...args], { cwd: folder });
+    spawnSync(process.execPath, [commandPath('kdump-mem'), ...command, ...args], { cwd: folder });
   const file = join(folder, 'same');
   for (const option of ['--pprof', '--speedscope']) {
     expect(run(option, file, '--force').status).toBe(0);

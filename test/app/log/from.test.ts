@@ -29,14 +29,14 @@ const withLog = (log: string | undefined, errors = '') =>
       ([name, text]) => [name, name === 'errors' ? errors : text] as const,
     ),
   );
-const asked = async (path: string, ...more: string[]) => {
+const answerOf = async (path: string, ...more: string[]) => {
   const { stdout } = await kdumpMem('log', '--json', '--from', path, ...more);
   return logSchema.parse(JSON.parse(stdout));
 };
 
 describe('log --from', () => {
   test('reports messages with all fields of /dev/kmsg', async () => {
-    const { messages, captured, overwritten, complete } = await asked(withLog(KMSG));
+    const { messages, captured, overwritten, complete } = await answerOf(withLog(KMSG));
     expect({ captured: captured?.host, overwritten, complete }).toEqual({
       captured: 'db1',
       overwritten: 0,
@@ -75,9 +75,9 @@ describe('log --from', () => {
 
   test('filters by level and time', async () => {
     const path = withLog(KMSG);
-    const err = await asked(path, '--level', 'err+');
+    const err = await answerOf(path, '--level', 'err+');
     expect([err.messages.map(({ seq }) => seq), err.omitted]).toEqual([[3], 3]);
-    const late = await asked(path, '--since', '-88s');
+    const late = await answerOf(path, '--since', '-88s');
     expect(late.messages.map(({ seq }) => seq)).toEqual([2, 3]);
   });
 
@@ -91,14 +91,14 @@ describe('log --from', () => {
   test('counts missing messages', async () => {
     const gaps = KMSG.replace('5,0,0,-', '5,7,0,-').replace('3,3,', '3,12,');
     const lost = gaps.replace('6,1,', '6,8,').replace('30,2,', '30,9,');
-    const { overwritten, complete, warnings } = await asked(withLog(lost));
+    const { overwritten, complete, warnings } = await answerOf(withLog(lost));
     expect([overwritten, complete]).toEqual([7, false]);
     expect(warnings).toMatchObject([{ message: '2 messages in the middle are missing' }]);
   });
 
   test('dmesg output leaves the number of overwritten messages unknown', async () => {
     const path = withLog('<6>[    1.500000] one\ntwo\n<30>[    2.500000][    T9] three\n');
-    const { messages, overwritten, complete } = await asked(path);
+    const { messages, overwritten, complete } = await answerOf(path);
     expect([overwritten, complete]).toEqual([null, false]);
     expect(messages).toMatchObject([
       { text: 'one\ntwo', levelName: 'info' },
@@ -111,13 +111,13 @@ describe('log --from', () => {
     ['a repeated message', `${KMSG}${KMSG}`, 'lines of the captured log'],
     ['only noise', 'noise\n', 'the captured log contains no messages'],
   ])('%s makes the answer incomplete', async (_, log, words) => {
-    const { complete, warnings } = await asked(withLog(log));
+    const { complete, warnings } = await answerOf(withLog(log));
     expect(complete).toBe(false);
     expect(warnings[0]?.message).toContain(words);
   });
 
   test('a truncated log is reported to lack its newest messages', async () => {
-    const { warnings } = await asked(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
+    const { warnings } = await answerOf(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
     expect(warnings).toMatchObject([
       { message: expect.stringContaining('the newest messages are missing') },
     ]);

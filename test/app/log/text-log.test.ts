@@ -279,9 +279,9 @@ test('rules apply to a log; data that a log does not contain is unknown', async 
     [two, { 'acme/release': 'release-unknown' }],
     [cut, { 'acme/release': 'release-unknown', 'acme/none': 'log-incomplete' }],
   ] as const) {
-    const told = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
+    const json = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
     const unknown = textTriageSchema
-      .parse(told)
+      .parse(json)
       .rules?.unknown.map(({ code, reason }) => [code, reason]);
     expect(Object.fromEntries(unknown ?? [])).toMatchObject(reasons);
   }
@@ -486,8 +486,8 @@ describe('folders', () => {
     const figures = { reason: null, pid: 3 };
     const own = { code: 'panic', severity: 'critical', figures, evidence: [] } as const;
     const lacking = { ...answer, log: undefined, findings: [own], complete: true, warnings: [] };
-    const told = await withLogBeside(lacking, [dump]);
-    expect(told).toMatchObject({
+    const merged = await withLogBeside(lacking, [dump]);
+    expect(merged).toMatchObject({
       findings: [
         { code: 'panic', figures: { reason: 'Fatal exception', pid: 3, log } },
         { code: 'oops', figures: { log } },

@@ -65,7 +65,7 @@ function captured(name: string, files: Readonly<Record<string, string | Buffer>>
   return path;
 }
 
-const asked = async (path: string) => {
+const answerOf = async (path: string) => {
   const { stdout, stderr, status } = await kdumpMem('memory', '--json', '--from', path);
   expect([status, stderr]).toEqual([0, '']);
   return memorySchema.parse(JSON.parse(stdout));
@@ -73,7 +73,7 @@ const asked = async (path: string) => {
 
 describe('memory --from', () => {
   test('reports the host’s memory from its counters, with its own page size', async () => {
-    const answer = await asked(captured('whole', {}));
+    const answer = await answerOf(captured('whole', {}));
     expect(answer).toMatchObject({
       source: 'counters',
       kernel: null,
@@ -110,12 +110,12 @@ describe('memory --from', () => {
       join(cut, 'proc/meminfo'),
       MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'),
     );
-    expect((await asked(cut)).warnings).toMatchObject([
+    expect((await answerOf(cut)).warnings).toMatchObject([
       { code: 'unreadable', message: expect.stringContaining('proc/meminfo') },
     ]);
     const bare = captured('bare', {});
     rmSync(join(bare, 'manifest'));
-    expect((await asked(bare)).warnings).toMatchObject([
+    expect((await answerOf(bare)).warnings).toMatchObject([
       { message: expect.stringContaining('no manifest') },
     ]);
   });

@@ -39,7 +39,7 @@ function snapshot(
   return writeCapture(join(folder, `snapshot-${++made}`), files);
 }
 
-const asked = async (path: string, ...more: string[]) => {
+const answerOf = async (path: string, ...more: string[]) => {
   const { stdout, stderr, status } = await kdumpMem('procs', '--json', '--from', path, ...more);
   expect([status, stderr]).toEqual([0, '']);
   return procsSchema.parse(JSON.parse(stdout));
@@ -47,7 +47,7 @@ const asked = async (path: string, ...more: string[]) => {
 
 describe('procs --from', () => {
   test('reports the processes of the last sample, from their captured files', async () => {
-    const answer = await asked(snapshot([INIT, GROWS, LATER]));
+    const answer = await answerOf(snapshot([INIT, GROWS, LATER]));
     expect(answer).toMatchObject({
       source: 'proc',
       kernel: null,
@@ -80,7 +80,7 @@ describe('procs --from', () => {
 
   test('groups them by cgroup, and selects processes of a container or pid namespace', async () => {
     const path = snapshot([INIT, GROWS, LATER]);
-    const { groups } = await asked(path, '--by', 'cgroup');
+    const { groups } = await answerOf(path, '--by', 'cgroup');
     expect(groups?.map(({ key, processes, ussBytes }) => [key, processes, ussBytes])).toEqual([
       [WEB, 2, 940 * 1024],
       ['/', 1, 300 * 1024],
@@ -106,7 +106,7 @@ describe('procs --from', () => {
 
   test('reports data that was not captured as unknown, not as zero', async () => {
     const path = snapshot([INIT, { ...GROWS, pss: null }]);
-    const answer = await asked(path);
+    const answer = await answerOf(path);
     expect(answer).toMatchObject({ complete: false, omitted: 1 });
     expect(answer.processes.find(({ pid }) => pid === 7)).toMatchObject({
       pssBytes: null,
@@ -128,7 +128,7 @@ describe('procs --from', () => {
     const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
       files.set('errors', `/proc/7/smaps_rollup\t${how}\n`),
     );
-    const { warnings } = await asked(path);
+    const { warnings } = await answerOf(path);
     expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringMatching(words) }]);
   });
 
@@ -141,13 +141,13 @@ describe('procs --from', () => {
       files.set('sample-2/memory', '');
       files.set('errors', '/proc/7/status\tdenied\tx\n');
     });
-    const answer = await asked(path);
+    const answer = await answerOf(path);
     expect(answer).toMatchObject({ exited: 0, complete: false });
     expect(answer.warnings.map(({ message }) => message).join()).toContain('/proc hides processes');
   });
 
   test('reports missing processes of other users if /proc hid them', async () => {
-    const answer = await asked(snapshot([GROWS]));
+    const answer = await answerOf(snapshot([GROWS]));
     expect(answer.complete).toBe(false);
     expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('hidepid') }]);
   });
@@ -158,7 +158,7 @@ describe('procs --from', () => {
       const path = snapshot([INIT, GROWS], (files) =>
         files.set('errors', `${name}\tcut\ttimeout\n`),
       );
-      expect(await asked(path)).toMatchObject({
+      expect(await answerOf(path)).toMatchObject({
         complete: false,
         warnings: expect.arrayContaining([
           expect.objectContaining({
@@ -172,13 +172,13 @@ describe('procs --from', () => {
   test('damage and a newer layout make it incomplete', async () => {
     const cut = snapshot([INIT, GROWS]);
     writeFileSync(join(cut, 'sample-2/memory'), '');
-    const answer = await asked(cut);
+    const answer = await answerOf(cut);
     expect(answer.complete).toBe(false);
     expect(answer.warnings.map(({ message }) => message)).toEqual([
       expect.stringContaining('sample-2/memory differs from the captured file'),
       expect.stringContaining('PSS and USS of 2 processes were not captured'),
     ]);
-    const newer = await asked(snapshot([INIT], (files) => files.set('version', '4\n')));
+    const newer = await answerOf(snapshot([INIT], (files) => files.set('version', '4\n')));
     expect(newer).toMatchObject({
       complete: false,
       warnings: [{ message: expect.stringContaining('unsupported capture format 4') }],
@@ -219,7 +219,7 @@ describe('procs --from --pid', () => {
   });
 
   test('shows the figures of the list if mappings were not captured, and reports that', async () => {
-    const answer = await asked(snapshot([INIT, GROWS]), '--pid', '7');
+    const answer = await answerOf(snapshot([INIT, GROWS]), '--pid', '7');
     expect(answer.processes.map(({ pid }) => pid)).toEqual([7]);
     expect(answer.complete).toBe(false);
     expect(answer.warnings).toMatchObject([
@@ -235,7 +235,7 @@ describe('procs --from --pid', () => {
       ],
       (files) => files.set('errors', 'sample-2/smaps\tcut\tonly its first bytes\n'),
     );
-    expect((await asked(path, '--pid', '7')).warnings).toMatchObject([
+    expect((await answerOf(path, '--pid', '7')).warnings).toMatchObject([
       { message: expect.stringContaining('mappings of pid 7 were not captured') },
     ]);
     const { stdout } = await kdumpMem('procs', '--json', '--from', path, '--pid', '1');

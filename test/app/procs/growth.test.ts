@@ -126,8 +126,8 @@ describe('--ndjson', () => {
     expect(own[9]?.minorFaultsPerSecond).toBeGreaterThanOrEqual(0);
     const path = join(folder, 'watched.ndjson');
     writeFileSync(path, stdout);
-    const told = await kdumpMem('procs', '--from-samples', path, '--json');
-    const growth = procsGrowthSchema.parse(JSON.parse(told.stdout));
+    const reread = await kdumpMem('procs', '--from-samples', path, '--json');
+    const growth = procsGrowthSchema.parse(JSON.parse(reread.stdout));
     expect(growth).toMatchObject({ samples: 10, boots: 1, notLater: 0, warnings: [] });
     const again = growth.processes.find(({ pid }) => pid === process.pid);
     // Reading it again gives the same result, to the bit.

@@ -42,9 +42,9 @@ describe('a usage error is one line and status 2', () => {
 test('an existing file is kept, and a missing folder is reported', async () => {
   const mine = join(dir, 'mine.tar.gz');
   writeFileSync(mine, 'mine');
-  const there = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
-  expect([there.status, there.stdout]).toEqual([2, '']);
-  expect(there.stderr).toMatch(
+  const existing = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
+  expect([existing.status, existing.stdout]).toEqual([2, '']);
+  expect(existing.stderr).toMatch(
     /^kdump-mem: .*mine\.tar\.gz: already exists \(--force replaces it\)\n$/,
   );
   expect(readFileSync(mine, 'utf8')).toBe('mine');

@@ -239,16 +239,16 @@ describe('logs beside the log of a capture', () => {
     `<3>[  100.000001] ${OOM}`,
   ];
 
-  const asked = async (files: Readonly<Record<string, string>>) => {
+  const answerOf = async (files: Readonly<Record<string, string>>) => {
     const path = writeCapture(join(folder, `logs-${++made}`), new Map(Object.entries(files)));
     const { stdout } = await kdumpMem('triage', '--json', '--from', path);
     return hostTriageSchema.parse(JSON.parse(stdout));
   };
-  const kills = ({ findings }: Awaited<ReturnType<typeof asked>>) =>
+  const kills = ({ findings }: Awaited<ReturnType<typeof answerOf>>) =>
     findings.filter(({ code }) => code === 'oom-kill').map(({ figures }) => figures);
 
   test('joins records of pstore into one log, in order', async () => {
-    const answer = await asked({
+    const answer = await answerOf({
       'dmesg-efi-170123456701001': `Panic#1 Part1\n${PANIC[2]}\n`,
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC.slice(0, 2).join('\n')}\n`,
     });
@@ -259,7 +259,7 @@ describe('logs beside the log of a capture', () => {
   });
 
   test('reports a missing part of pstore', async () => {
-    const { warnings } = await asked({
+    const { warnings } = await answerOf({
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC[2]}\n`,
     });
     expect(warnings.map(({ message }) => message)).toContain('dmesg-*: missing Panic#1 Part1');
@@ -274,12 +274,12 @@ describe('logs beside the log of a capture', () => {
     ['syslog of a sosreport', 'var/log/messages'],
   ])('%s', async (_, name) => {
     const text = `#==[ Command ]======#\n# /bin/dmesg\n${PANIC.join('\n')}\n`;
-    expect(kills(await asked({ [name]: text }))).toMatchObject([{ pid: 7, log: name }]);
+    expect(kills(await answerOf({ [name]: text }))).toMatchObject([{ pid: 7, log: name }]);
   });
 
   test('reports a finding of both logs once, and distinguishes other boots', async () => {
     const later = PANIC.map((line) => line.replace('process 7', 'process 8'));
-    const answer = await asked({
+    const answer = await answerOf({
       'sos_commands/kernel/dmesg': `${later.map((line) => line.slice(3)).join('\n')}\n`,
       'sos_commands/logs/journalctl_--no-pager_--boot': `${later.join('\n')}\n`,
       'var/log/messages': `${[...PANIC, ...later].join('\n')}\n`,

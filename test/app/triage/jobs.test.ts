@@ -10,10 +10,10 @@ test.each<[Parameters<typeof shareOut>[0], number, number, number]>([
   [{}, 8, GIB / 4, 1],
   [{ workerMemory: 2 * GIB }, 64, 10 * GIB, 4],
   [{ jobs: 20 }, 64, 4 * GIB, 20],
-])('%j on %i CPUs with %i bytes reads %i dumps in parallel', (asked, cpus, memory, expected) => {
-  const { atOnce, bytes } = shareOut(asked, cpus, memory);
+])('%j on %i CPUs with %i bytes reads %i dumps in parallel', (options, cpus, memory, expected) => {
+  const { atOnce, bytes } = shareOut(options, cpus, memory);
   expect(atOnce).toBe(expected);
-  expect(bytes).toBe(asked.workerMemory ?? Math.floor((0.8 * memory) / expected));
+  expect(bytes).toBe(options.workerMemory ?? Math.floor((0.8 * memory) / expected));
 });
 
 test('refuses so many jobs that each of them would fail', () => {

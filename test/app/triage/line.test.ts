@@ -69,32 +69,34 @@ type Files = Parameters<Parameters<typeof openAided>[0]>[0];
 
 /** A dump without some symbols or types, which accepts some files. */
 function dumpThat(has: (files: Files) => { symbols: boolean; types: boolean }) {
-  const asked: Files[] = [];
+  const attempts: Files[] = [];
   const found = (is: boolean) =>
     is
       ? { found: true, source: '', detail: '' }
       : { found: false, code: 'no-symbols', why: 'it is not there' };
   const open = (files: Files) => {
-    asked.push(files);
+    attempts.push(files);
     const { symbols, types } = has(files);
     return {
       provenance: { symbols: found(symbols), types: found(types) },
     } as unknown as NativeKernel;
   };
-  return { open, asked };
+  return { open, attempts };
 }
 
 test('a complete dump needs no file', () => {
   vmlinux(`${ID}/vmlinux`, ID);
-  const { open, asked } = dumpThat(() => ({ symbols: true, types: true }));
+  const { open, attempts } = dumpThat(() => ({ symbols: true, types: true }));
   expect(openAided(open, folder.path, NOTED).used).toEqual([]);
-  expect(asked).toEqual([{}]);
+  expect(attempts).toEqual([{}]);
 });
 
 test('a vmlinux provides both, a System.map and BTF one each', () => {
   const image = vmlinux(`${ID}/vmlinux`, ID);
-  const both = dumpThat(({ vmlinux: file }) => ({ symbols: !!file, types: !!file }));
-  expect(openAided(both.open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([image]);
+  const eitherDump = dumpThat(({ vmlinux: file }) => ({ symbols: !!file, types: !!file }));
+  expect(openAided(eitherDump.open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([
+    image,
+  ]);
 
   const map = put(`System.map-${RELEASE}`, '');
   const btf = put(`${ID}/vmlinux.btf`, '');

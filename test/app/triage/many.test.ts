@@ -26,8 +26,8 @@ test('prints a line for each dump in order, identical in two runs except for sec
   expect(lines.map(({ dump }) => dump)).toEqual(tree.dumps);
   expect(first.stderr).toBe('');
   expect(first.status).toBe(3);
-  const told = lines.filter(({ ok }) => ok).map(({ dump }) => dump);
-  expect(told).toEqual(
+  const readable = lines.filter(({ ok }) => ok).map(({ dump }) => dump);
+  expect(readable).toEqual(
     expect.arrayContaining(tree.dumps.filter((dump) => /whole|flat/.test(dump))),
   );
   for (const { dump, ok, error, findings } of lines) {
@@ -37,8 +37,8 @@ test('prints a line for each dump in order, identical in two runs except for sec
   }
   expect(end).toMatchObject({
     dumps: 8,
-    read: told.length,
-    failed: 8 - told.length,
+    read: readable.length,
+    failed: 8 - readable.length,
     resumed: 0,
     kept: 0,
     skipped: { files: 1, links: 1, special: 0 },
@@ -114,8 +114,8 @@ test('triages dumps elsewhere after its working directory was removed', async ()
   const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
   const command = [process.execPath, commandPath('kdump-mem'), ...words];
   const { stdout } = await execa('sh', ['-c', script, '-', gone, ...command], { reject: false });
-  const [told, lost] = parseRun(stdout).lines;
-  expect(told).toMatchObject({ ok: true, error: null });
+  const [found, lost] = parseRun(stdout).lines;
+  expect(found).toMatchObject({ ok: true, error: null });
   expect(lost?.error).toMatchObject({ code: 'no-such-file' });
 });
 
@@ -131,8 +131,8 @@ test('a team’s own rules apply to each dump', async () => {
   // Lines that were made without the rules do not show that the rules find nothing.
   const whole = tree.dumps.find((dump) => dump.includes('whole'))!;
   const earlier = tree.write('earlier.ndjson', (await ndjson(whole)).stdout);
-  const asked = ['--resume', earlier, '--fail-on', 'acme/old', '--rules', rules, whole];
-  const again = await ndjson(...asked);
+  const resumeArgs = ['--resume', earlier, '--fail-on', 'acme/old', '--rules', rules, whole];
+  const again = await ndjson(...resumeArgs);
   expect(again.status).toBe(1);
   expect(parseRun(again.stdout)).toMatchObject({
     lines: [{ rules: { rules: 1, matched: 1, silenced: [] } }],

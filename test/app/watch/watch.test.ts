@@ -28,7 +28,7 @@ const samplesOf = (file: string) =>
   linesOf(file).map((line) => watchSampleSchema.parse(JSON.parse(line)));
 
 /** The answer about a store. */
-async function asked(file: string): Promise<WatchJson> {
+async function answerOf(file: string): Promise<WatchJson> {
   const { stdout, status, stderr } = await kdumpMem(
     'watch',
     '--store',
@@ -124,7 +124,7 @@ describe('a store', () => {
     await kdumpMem('watch', ...QUICK, '--for', '0.6', '--store', file);
     const before = samplesOf(file).length;
     const { child, texts, ended } = await begun(file, 2, '--json');
-    expect((await asked(file)).samples).toBeGreaterThanOrEqual(before + 2);
+    expect((await answerOf(file)).samples).toBeGreaterThanOrEqual(before + 2);
     child.kill('SIGTERM');
     await ended;
     expect(JSON.parse(texts.stdout).samples).toBe(samplesOf(file).length);
@@ -227,7 +227,7 @@ describe('a store', () => {
     fs.writeFileSync(`${file}.2`, `${lines.slice(0, 100).join('\n')}\n`);
     fs.writeFileSync(`${file}.1`, `${lines.slice(100, 300).join('\n')}\n`);
     fs.writeFileSync(file, `${lines.slice(300).join('\n')}\n`);
-    expect(await asked(file)).toMatchObject({ samples: lines.length, verdict: 'grows' });
+    expect(await answerOf(file)).toMatchObject({ samples: lines.length, verdict: 'grows' });
   });
 
   test('of a day has no verdict, with --strict status 5; one of three days names the leak', async () => {

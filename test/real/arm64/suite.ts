@@ -139,11 +139,11 @@ function maps(name: string, dump: () => LabVmcore): void {
           length: 64,
         },
       ].map(({ what, at, length }) => ({ what, length, at: at.slice(0, 40) }));
-      const asked = places.flatMap(({ at, length }) =>
+      const queries = places.flatMap(({ at, length }) =>
         at.map((address) => `v:${address.toString(16)}:${length.toString(16)}`),
       );
       const script = new URL('../read.py', import.meta.url);
-      const theirs = drgnJson<(string | null)[]>(elf, of, script, ...asked);
+      const theirs = drgnJson<(string | null)[]>(elf, of, script, ...queries);
       const ours = places.flatMap(({ at, length }) =>
         at.map((address) => {
           const { buffer, byteOffset } = kernel.read(address, length);

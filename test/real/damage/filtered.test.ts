@@ -30,10 +30,10 @@ const SUMS = [
 ];
 
 /** No reported figure exceeds the true one, and a complete figure equals it. */
-function neverMore(told: Figures, truth: Figures, where: string): void {
+function neverMore(figures: Figures, truth: Figures, where: string): void {
   for (const sum of SUMS) {
-    if (told.complete) expect(told[sum], `${where}: ${sum}`).toBe(truth[sum]);
-    else expect(told[sum], `${where}: ${sum}`).toBeLessThanOrEqual(truth[sum]);
+    if (figures.complete) expect(figures[sum], `${where}: ${sum}`).toBe(truth[sum]);
+    else expect(figures[sum], `${where}: ${sum}`).toBeLessThanOrEqual(truth[sum]);
   }
 }
 

@@ -19,9 +19,9 @@ async function differ(...inputs: readonly string[]): Promise<DiffJson> {
 
 async function answersOf(dump: string): Promise<string> {
   const path = join(folder, 'answers.json');
-  const asked = [['memory', '--cgroups'], ['procs'], ['sockets', '--all']];
+  const commands = [['memory', '--cgroups'], ['procs'], ['sockets', '--all']];
   const texts = [];
-  for (const words of asked)
+  for (const words of commands)
     texts.push((await kdumpMem(...words, '--json', '--vmcore', dump)).stdout);
   writeFileSync(path, texts.join(''));
   return path;

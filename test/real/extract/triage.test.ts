@@ -21,7 +21,7 @@ import { labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
 const folder = mkdtempSync(join(tmpdir(), 'triage-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function asked<T>(file: string, ask: (kernel: NativeKernel) => T): T {
+function queryOf<T>(file: string, ask: (kernel: NativeKernel) => T): T {
   const kernel = openNative({ files: [file] });
   try {
     return ask(kernel);
@@ -31,7 +31,7 @@ function asked<T>(file: string, ask: (kernel: NativeKernel) => T): T {
 }
 
 const answers = (file: string) =>
-  asked(file, (kernel) => ({
+  queryOf(file, (kernel) => ({
     log: logJson(messages(kernel, {})),
     stacks: taskStacksJson(groupedStacks(kernel, {})),
     triage: triageJson(triage(kernel)),
@@ -112,7 +112,7 @@ test.each([
 });
 
 test('crash opens it, and finds the same log, tasks and functions of the panic', async () => {
-  const asked = (vmcore: string) => {
+  const crashAnswers = (vmcore: string) => {
     const input = 'log\nps\nbt\nquit\n';
     const printed = execFileSync(labTool('crash'), ['-s', labKernel('6.1').vmlinux, vmcore], {
       input,
@@ -125,8 +125,8 @@ test('crash opens it, and finds the same log, tasks and functions of the panic',
       panic: [...printed.matchAll(/^ *#\d+ \[[\da-f]+\] (\S+) at/gm)].map(([, name]) => name),
     };
   };
-  const whole = asked(panicked());
-  const small = asked(panickedAll);
+  const whole = crashAnswers(panicked());
+  const small = crashAnswers(panickedAll);
   expect(small.log).toEqual(whole.log);
   expect(small.tasks).toEqual(whole.tasks);
   // Data between the first functions is left out, and crash starts at the next one.
@@ -153,7 +153,7 @@ test('keeps only the unwinding data of a stack; an anonymous one has other names
   expect(asleep.length).toBeGreaterThan(10);
   const of = async (name: string, anonymize: boolean) => {
     const small = await cut(marked.path, name, { stacks: true, anonymize });
-    const found = asked(small, (opened) => taskStacksJson(groupedStacks(opened, {})));
+    const found = queryOf(small, (opened) => taskStacksJson(groupedStacks(opened, {})));
     const comms = found.stacks.flatMap(({ tasks }) => tasks.map(({ comm }) => comm));
     const nameless = found.stacks.map(({ tasks, ...stack }) => ({
       ...stack,

@@ -92,9 +92,9 @@ describe('one installed tree, run by several releases of Node in turn', () => {
     async (release, other) => {
       const file = join(tree.folder, `${release}.tar.gz`);
       const options = ['--interval', '0.2', '--json'];
-      const taken = await run(nodeOf(release), ['snapshot', '-o', file, ...options]);
-      expect(taken).toMatchObject({ status: 0, signal: null });
-      const { files } = snapshotSchema.parse(JSON.parse(taken.stdout));
+      const snapshotRun = await run(nodeOf(release), ['snapshot', '-o', file, ...options]);
+      expect(snapshotRun).toMatchObject({ status: 0, signal: null });
+      const { files } = snapshotSchema.parse(JSON.parse(snapshotRun.stdout));
       const verified = await run(nodeOf(other), ['snapshot', '--verify', file, '--json']);
       expect(JSON.parse(verified.stdout)).toMatchObject({ intact: true, files });
       for (const schema of ['memory', 'procs', 'host-triage']) {

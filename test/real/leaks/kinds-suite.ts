@@ -60,13 +60,13 @@ export function describeKinds(kernel: LabKernel): void {
         seconds,
         async () => loaded && guest.load(seconds + 20),
       );
-      const taken = KINDS.map((kind) => [kind, truth[kind].bytes - before[kind].bytes] as const);
-      const grown = Object.fromEntries(taken) as Record<Kind, number>;
-      const told = answer.sites.flatMap((site) => {
+      const growths = KINDS.map((kind) => [kind, truth[kind].bytes - before[kind].bytes] as const);
+      const grown = Object.fromEntries(growths) as Record<Kind, number>;
+      const reportedGrowths = answer.sites.flatMap((site) => {
         const kind = kindOf(site);
         return kind ? [`${kind} ${site.verdict} ${site.bytes}, truly ${grown[kind]}`] : [];
       });
-      console.log(kernel, options, told.join('; '));
+      console.log(kernel, options, reportedGrowths.join('; '));
       return { answer, grown };
     }
 

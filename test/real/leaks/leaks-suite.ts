@@ -97,14 +97,14 @@ export function describeLeaks(
     afterAll(() => guest?.end());
 
     test('reports each of its leaks as leaking: unreferenced, or in a page pool', () => {
-      const told = leaks
+      const verdicts = leaks
         .map((kind) => siteOf(answer, kind))
         .map(({ verdict, reason }) => [verdict, reason]);
       const expected = leaks.map((kind) => [
         'leaking',
         kind === 'leak_pool' ? 'queued' : 'unreferenced',
       ]);
-      expect(told).toEqual(expected);
+      expect(verdicts).toEqual(expected);
     });
 
     if (inBulk)

@@ -12,7 +12,7 @@ export function describeKills(kernel: LabKernel): void {
       experiment = await killProcesses(kernel);
     }, 1_200_000);
 
-    const told = (pid: number): Freed & { readonly high: number } => {
+    const boundsOf = (pid: number): Freed & { readonly high: number } => {
       const groups = experiment.answer.processes;
       const found = groups.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
       // The process of a ring has no socket at a descriptor.
@@ -30,7 +30,7 @@ export function describeKills(kernel: LabKernel): void {
       for (const pid of experiment.victims) {
         const after = pid === starving ? experiment.starving : experiment.all;
         const { bytes, unknown } = measure(experiment.fates([pid], after));
-        const { low, high } = told(pid);
+        const { low, high } = boundsOf(pid);
         const words = `pid ${pid}: ${bytes} bytes freed (${unknown} not known), of ${low} to ${high}`;
         expect.soft(bytes + unknown, words).toBeGreaterThanOrEqual(low);
         expect.soft(bytes, words).toBeLessThanOrEqual(high);
@@ -40,7 +40,7 @@ export function describeKills(kernel: LabKernel): void {
     });
 
     test('the bounds of a plain stalled reader are tight', () => {
-      const { low, high, keptByPools } = told(pidOf('starving'));
+      const { low, high, keptByPools } = boundsOf(pidOf('starving'));
       expect(high).toBeGreaterThan(100_000);
       expect(low).toBeGreaterThanOrEqual(high * 0.95);
       if (kernel !== 'newest') expect(keptByPools).toEqual({ low: 0, high: 0 });
@@ -54,14 +54,14 @@ export function describeKills(kernel: LabKernel): void {
     test.each(['starving', 'starving-large', 'udp-fed'])(
       'the page pool keeps what it has room for, and the remainder of %s is freed',
       (name) => {
-        const { low, high, keptByPools } = told(pidOf(name));
+        const { low, high, keptByPools } = boundsOf(pidOf(name));
         const after = name === 'starving' ? experiment.starving : experiment.all;
         const { bytes, pooled, unknown } = measure(experiment.fates([pidOf(name)], after));
         const { total } = experiment.answer.processes.find(
           ({ key }) => Number.parseInt(key, 10) === pidOf(name),
         ) ?? { total: undefined };
         const most = total?.pinnedBytes ?? 0;
-        const words = `${name}: ${bytes} bytes freed, ${pooled} in the pool, of ${most}: told ${JSON.stringify(told(pidOf(name)))}`;
+        const words = `${name}: ${bytes} bytes freed, ${pooled} in the pool, of ${most}: told ${JSON.stringify(boundsOf(pidOf(name)))}`;
         if (kernel === 'newest' && name !== 'starving')
           expect(pooled, words).toBeGreaterThan(50_000);
         // 6.1 and older: a buffer's page may contain the driver's next buffers.
@@ -90,7 +90,7 @@ export function describeKills(kernel: LabKernel): void {
     });
 
     test('nothing is freed while another process has the socket open, and all with the last duplicate', () => {
-      expect(told(pidOf('forked'))).toMatchObject({ low: 0, high: 0, toPools: 0 });
+      expect(boundsOf(pidOf('forked'))).toMatchObject({ low: 0, high: 0, toPools: 0 });
       const forked = [...finallyOf(pidOf('forked')).values()];
       expect(forked.length).toBeGreaterThan(0);
       for (const { freed } of forked) expect(freed).not.toBe(true);
@@ -104,12 +104,12 @@ export function describeKills(kernel: LabKernel): void {
         if (how === 'orphan') continue;
         const measured = measure(finallyOf(pid));
         expect(measured.bytes, name).toBeGreaterThanOrEqual(bytes ?? 0);
-        expect(told(pid).high, name).toBeGreaterThanOrEqual(bytes ?? 0);
+        expect(boundsOf(pid).high, name).toBeGreaterThanOrEqual(bytes ?? 0);
       }
     });
 
     test('sent data without acknowledgement stays after its process exits', () => {
-      const { low, high } = told(pidOf('unacknowledged'));
+      const { low, high } = boundsOf(pidOf('unacknowledged'));
       expect(low).toBeLessThan(high);
       const kept = [...finallyOf(pidOf('unacknowledged')).values()].filter((fate) => fate.kept);
       expect(kept.length).toBeGreaterThan(0);
@@ -121,7 +121,7 @@ export function describeKills(kernel: LabKernel): void {
       const { victim, other } = found;
       const of = (...pids: number[]) => experiment.fates(pids, experiment.all);
       return {
-        ...told(victim),
+        ...boundsOf(victim),
         /** Freed bytes at both ends, and at each. */
         both: measure(of(victim, other)),
         own: measure(of(victim)),

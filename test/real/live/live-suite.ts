@@ -161,10 +161,10 @@ export function liveSuite(kernel: LabKernel): void {
     test(
       'log --live prints what dmesg prints',
       async () => {
-        const told = await guest.run('dmesg');
+        const dmesg = await guest.run('dmesg');
         const { status, output } = await inGuest(guest, 'log --live', MOST_MS);
         expect(status).toBe(0);
-        const lines = told.output.toString().trimEnd().split('\n');
+        const lines = dmesg.output.toString().trimEnd().split('\n');
         expect(lines.length).toBeGreaterThan(100);
         expect(output.toString().split('\n').slice(0, lines.length)).toEqual(lines);
       },

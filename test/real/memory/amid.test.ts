@@ -10,7 +10,7 @@ const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
 /** Warnings for a list counter with a deviation. */
-function told(pages: bigint) {
+function warningsFor(pages: bigint) {
   const stat = kernel.struct('pglist_data')?.member('vm_stat')?.offset ?? Number.NaN;
   const item = kernel.enumerators('node_stat_item')?.get('NR_INACTIVE_FILE') ?? -1n;
   const address = (memoryNodes(kernel)[0] ?? 0n) + BigInt(stat) + 8n * item;
@@ -26,10 +26,10 @@ const LISTS = 'the kernel counts N pages of the LRU lists, but N were found';
 test('pages that CPUs removed from their lists but did not count yet may be no damage', () => {
   // SWAP_CLUSTER_MAX: isolate_lru_folios counts that many at the end.
   const amid = [['torn-list', `${LISTS}; one is wrong, or a CPU stopped during an update`]];
-  expect(told(32n)).toEqual(amid);
-  expect(told(-1n)).toEqual(amid);
+  expect(warningsFor(32n)).toEqual(amid);
+  expect(warningsFor(-1n)).toEqual(amid);
 });
 
 test('a larger deviation is damage', () => {
-  expect(told(4096n)).toEqual([['corrupt', LISTS]]);
+  expect(warningsFor(4096n)).toEqual([['corrupt', LISTS]]);
 });

@@ -24,7 +24,7 @@ const css = (member: string) => root + offset('cgroup_subsys_state', member);
 const sumOf = ({ cgroups, uncharged, slabs, unnamed }: CgroupsAnswer) =>
   [...cgroups, uncharged, slabs, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0);
 
-const asked = (damage: Damage) =>
+const answerWith = (damage: Damage) =>
   accountMemory(damagedKernel(kernel, damage), undefined, { cgroups: true });
 
 /** The `struct page` of a page of shared memory, which is charged to the root. */
@@ -86,14 +86,14 @@ describe('reports a damaged word about a cgroup, and loses no byte', () => {
             ...word(root + offset('mem_cgroup', 'memory.usage.counter'), 1n).patches,
           ]
         : changes.patches;
-    const answer = asked({ ...changes, patches });
+    const answer = answerWith({ ...changes, patches });
     expect(answer.warnings.map((warning) => warning.code)).toContain(code);
     expect(answer.complete).toBe(false);
     if (answer.cgroups) expect(sumOf(answer.cgroups)).toBe(answer.memory.bytes);
   });
 
   test('reports nothing about an undamaged dump', () => {
-    const answer = asked(UNDAMAGED);
+    const answer = answerWith(UNDAMAGED);
     expect(answer.warnings).toEqual([]);
     expect(answer.cgroups && sumOf(answer.cgroups)).toBe(answer.memory.bytes);
     expect(answer.cgroups?.cgroups.map(({ path }) => path)).toEqual(['/']);

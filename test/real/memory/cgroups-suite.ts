@@ -89,9 +89,9 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const core = join(work, 'vmcore');
       await guest.pause();
       await guest.dump('elf', core);
-      const asked = await kdumpMem('memory', '--all', '--json', '--vmcore', core);
-      expect(asked).toMatchObject({ stderr: '', status: 0 });
-      answer = memorySchema.parse(JSON.parse(asked.stdout));
+      const memoryRun = await kdumpMem('memory', '--all', '--json', '--vmcore', core);
+      expect(memoryRun).toMatchObject({ stderr: '', status: 0 });
+      answer = memorySchema.parse(JSON.parse(memoryRun.stdout));
       text = (await kdumpMem('memory', '--cgroups', '--vmcore', core)).stdout;
       drgn = drgnJson(core, kernel, new URL('cgroups.py', import.meta.url));
     }, MOST_MS);
@@ -107,8 +107,8 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const from = ['--vmcore', join(work, 'vmcore'), '-o', small, '--force'];
       const made = await kdumpMem('extract', '--with-memory', ...options, ...from);
       expect(made).toMatchObject({ stderr: '', status: 0 });
-      const asked = await kdumpMem('memory', '--all', '--json', '--vmcore', small);
-      return memorySchema.parse(JSON.parse(asked.stdout));
+      const extractRun = await kdumpMem('memory', '--all', '--json', '--vmcore', small);
+      return memorySchema.parse(JSON.parse(extractRun.stdout));
     };
 
     const group = (path: string) => answer.cgroups?.cgroups.find((one) => one.path === path);

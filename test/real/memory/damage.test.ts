@@ -464,13 +464,13 @@ describe('one damaged word makes the answer incomplete', () => {
   test('reports a process whose count exceeds the anonymous pages in its page tables', () => {
     const [space] = addressSpaces(kernel);
     const counter = (space?.mm ?? 0n) + offset('mm_struct', 'rss_stat') + 8n;
-    const told = (by: bigint) =>
+    const warningsFor = (by: bigint) =>
       accountMemory(damagedKernel(kernel, more(counter, by)))
         .warnings.map(({ message }) => message)
         .filter((message) => message.includes(`pid ${space?.processes[0]?.pid} counts`));
-    expect(told(0n)).toEqual([]);
-    expect(told(2n)).toHaveLength(1);
-    expect(told(-2n)).toHaveLength(1);
+    expect(warningsFor(0n)).toEqual([]);
+    expect(warningsFor(2n)).toHaveLength(1);
+    expect(warningsFor(-2n)).toHaveLength(1);
   });
 
   test('if a queue is incomplete, so are its category and unattributed memory', () => {

@@ -42,7 +42,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       );
 
     const run = async ({ command }: Experiment) => {
-      const taken = await guest.take(command);
+      const allocatedBytes = await guest.take(command);
       const now = await guest.look();
       const by = moved(now);
       const blocks = blocksMoved(before, now);
@@ -53,7 +53,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       expect(now.answer.warnings).toEqual([]);
       expect(now.answer.complete).toBe(true);
       expect(now.answer.memory.bytes).toBe(memory);
-      return { taken, by, blocks, counters, callers };
+      return { allocatedBytes, by, blocks, counters, callers };
     };
 
     beforeAll(async () => {
@@ -71,7 +71,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
     test.each(had)(
       '$name',
       async (experiment) => {
-        const { taken, by, blocks, counters, callers } = await run(experiment);
+        const { allocatedBytes, by, blocks, counters, callers } = await run(experiment);
         const category =
           typeof experiment.category === 'string'
             ? experiment.category
@@ -81,13 +81,14 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
         );
         const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
         console.info(
-          `${kernel} | ${experiment.name} | ${category} | ${taken} | ${words.join(', ')}`,
+          `${kernel} | ${experiment.name} | ${category} | ${allocatedBytes} | ${words.join(', ')}`,
         );
-        expect(taken).toBeGreaterThan(2 ** 24 - 1);
+        expect(allocatedBytes).toBeGreaterThan(2 ** 24 - 1);
         for (const [name, bytes] of rows) {
           const also = experiment.also?.[name];
-          const [low, high] = name === category ? [taken, taken] : (also ?? [0, 0]);
-          const most = PART * taken + (name === category || also ? 0 : NOISE);
+          const [low, high] =
+            name === category ? [allocatedBytes, allocatedBytes] : (also ?? [0, 0]);
+          const most = PART * allocatedBytes + (name === category || also ? 0 : NOISE);
           expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
           expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
         }
@@ -98,9 +99,9 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
         if (experiment.caller) {
           const named = callers.filter(({ caller }) => experiment.caller?.test(caller));
           expect(new Set(named.map(({ category }) => category))).toEqual(new Set(['vmalloc']));
-          expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(taken);
+          expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(allocatedBytes);
         }
-        const near = PART * taken + NOISE;
+        const near = PART * allocatedBytes + NOISE;
         const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);
         if (experiment.slabs) {
           const slabs = sum('slab-reclaimable', 'slab-unreclaimable');

@@ -175,8 +175,8 @@ export function pageflagsSuite(kernel: LabKernel): void {
 
       test('files match kernel memory, including deleted ones', () => {
         const { files = [], unnamed = [] } = all.files ?? {};
-        const told = files.map((one) => [one.path, one.bytes, one.sharedBytes, one.deleted]);
-        expect(told).toEqual(
+        const listedFiles = files.map((one) => [one.path, one.bytes, one.sharedBytes, one.deleted]);
+        expect(listedFiles).toEqual(
           expect.arrayContaining([
             ['/held/open', 8 * MIB, 8 * MIB, true],
             ['/held/lives', 6 * MIB, 6 * MIB, false],

@@ -52,14 +52,14 @@ describe.each(KERNELS)('variables of %s that its symbol table may lack', (versio
   });
 
   test('finds per-CPU variables if the types list them', () => {
-    const told = kernel.types.perCpuVariables();
+    const perCpuList = kernel.types.perCpuVariables();
     if (version === '5.10') {
-      expect(told.size).toBe(0);
+      expect(perCpuList.size).toBe(0);
       for (const name of PER_CPU) expect(recovered.find(name), name).toBeUndefined();
       return;
     }
-    expect(told.size).toBeGreaterThan(100);
-    for (const name of [...PER_CPU, ...told.keys()])
+    expect(perCpuList.size).toBeGreaterThan(100);
+    for (const name of [...PER_CPU, ...perCpuList.keys()])
       expect(recovered.find(name), name).toBe(kernel.symbol(name));
     expect(recovered.find('__per_cpu_end')! <= kernel.symbol('__per_cpu_end')!).toBe(true);
   });

@@ -108,13 +108,13 @@ export function panicsSuite(
 
     if (oracles.includes('crash'))
       test('crash reports the same panic, task and CPU; its frames are among ours', () => {
-        const told = askCrash(kernel, truth.dump);
-        expect(answer.panic.message).toContain(told.panic);
+        const byCrash = askCrash(kernel, truth.dump);
+        expect(answer.panic.message).toContain(byCrash.panic);
         const { cpu, pid, comm } = truth;
-        expect(told).toMatchObject({ cpu, pid, comm });
+        expect(byCrash).toMatchObject({ cpu, pid, comm });
         const ours = stack()?.frames.map(({ address }) => BigInt(address)) ?? [];
-        expect(told.frames.length).toBeGreaterThan(2);
-        expect(told.frames.filter((frame) => !ours.includes(frame))).toEqual([]);
+        expect(byCrash.frames.length).toBeGreaterThan(2);
+        expect(byCrash.frames.filter((frame) => !ours.includes(frame))).toEqual([]);
       });
   });
 }

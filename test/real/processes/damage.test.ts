@@ -18,13 +18,13 @@ const offset = (struct: string, path: string) =>
 const spaces = addressSpaces(kernel);
 const sleeper = spaces.find(({ running }) => !running)!;
 const pid = sleeper.processes[0]?.pid;
-const asked = (...patches: Patch[]) =>
+const answerWith = (...patches: Patch[]) =>
   kernelProcesses(damagedKernel(kernel, { patches, denials: [] }));
 const word = (address: bigint, by: bigint): Patch => ({
   address,
   bytes: littleEndian(kernel.read(address, 8).getBigUint64(0, true) + by, 8),
 });
-const messages = ({ warnings }: ReturnType<typeof asked>) =>
+const messages = ({ warnings }: ReturnType<typeof answerWith>) =>
   warnings.map(({ message }) => message).join('\n');
 
 test('a complete dump has all figures, and PSS counts each page once', () => {
@@ -73,7 +73,9 @@ test.each([
   [0, 1n],
   [3, -1n],
 ])('reports that counter %i of its pages is off by %i', (index, by) => {
-  const answer = asked(word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by));
+  const answer = answerWith(
+    word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by),
+  );
   expect(messages(answer)).toContain(`pid ${pid} counts`);
   expect(answer.complete).toBe(false);
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
@@ -83,8 +85,8 @@ test('reports an impossible count of swapped pages of a running process', () => 
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), 0);
   const runs = value(queue + offset('rq', 'curr'), 8, sleeper.processes[0]!.address);
   const swapped = sleeper.mm + offset('mm_struct', 'rss_stat') + 16n;
-  expect(messages(asked(runs, word(swapped, 1n)))).not.toContain('in swap');
-  const answer = asked(runs, word(swapped, 1_000_000n));
+  expect(messages(answerWith(runs, word(swapped, 1n)))).not.toContain('in swap');
+  const answer = answerWith(runs, word(swapped, 1_000_000n));
   expect(messages(answer)).toContain('counts 1000000 pages in swap, but its page tables have 0');
 });
 
@@ -116,7 +118,7 @@ test('procs and memory both report a page with a wrong mapcount', () => {
 
 test('reports pages of an address space without a process by their mappings', () => {
   const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
-  const answer = asked(...gone);
+  const answer = answerWith(...gone);
   expect(messages(answer)).toContain('which belongs to no known process');
   expect(answer.complete).toBe(false);
 });
@@ -130,13 +132,13 @@ test('an address space during teardown or execve belongs to no process', () => {
     value(users, 4, 0n),
     value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n),
   ])
-    expect(messages(asked(...gone, passing))).not.toContain('fewer mappings');
+    expect(messages(answerWith(...gone, passing))).not.toContain('fewer mappings');
 });
 
 test('reports a pid that its struct pid does not confirm', () => {
   const task = sleeper.processes[0]?.address ?? 0n;
   const struct = kernel.read(task + offset('task_struct', 'thread_pid'), 8).getBigUint64(0, true);
-  const answer = asked(word(struct + offset('pid', 'numbers'), 1n));
+  const answer = answerWith(word(struct + offset('pid', 'numbers'), 1n));
   expect(messages(answer)).toContain(`pid ${pid} is ${(pid ?? 0) + 1} in its struct pid`);
   expect(answer.complete).toBe(false);
 });
@@ -144,7 +146,7 @@ test('reports a pid that its struct pid does not confirm', () => {
 test('a process with overridden credentials keeps its own uid', () => {
   const at = (sleeper.processes[0]?.address ?? 0n) + offset('task_struct', 'cred');
   // Like override_creds, which overlayfs calls with the uid of the mounter: here of no user at all.
-  const other = asked({ address: at, bytes: littleEndian(0n, 8) });
+  const other = answerWith({ address: at, bytes: littleEndian(0n, 8) });
   expect(other.warnings).toEqual([]);
   expect(other.processes.find((process) => process.pid === pid)?.uid).toBe(0);
 });
@@ -206,7 +208,7 @@ test.each<[string, Patch, string]>([
   ],
   ['the other clock', word(task + offset('task_struct', 'start_time'), 1_000_000_000n), 'began'],
 ])('reports what contradicts a second fact about a process: %s', (_, patch, message) => {
-  const answer = asked(patch);
+  const answer = answerWith(patch);
   expect(messages(answer)).toContain(message);
   expect(answer.complete).toBe(false);
 });
@@ -221,7 +223,7 @@ test.each([
   ['tkr_mono.shift', 1n],
   ['monotonic_to_boot.tv_sec', 1n],
 ])('a clock with a wrong %s gives no age', (member, by) => {
-  const answer = asked(word(keeper + offset('timekeeper', member), by));
+  const answer = answerWith(word(keeper + offset('timekeeper', member), by));
   expect(messages(answer)).toContain('the kernel’s clock: timekeeper contains no valid time');
   expect(answer.complete).toBe(false);
   expect(answer.processes.every(({ ageSeconds }) => ageSeconds === null)).toBe(true);

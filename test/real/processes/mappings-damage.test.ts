@@ -168,11 +168,11 @@ describe('a page table entry that points to another frame of the same kind', () 
     const bent = new Proxy(kernel, {
       get(target, name) {
         if (name === 'userPages')
-          return (root: bigint, told: Parameters<typeof kernel.userPages>[1]) =>
+          return (root: bigint, visitor: Parameters<typeof kernel.userPages>[1]) =>
             target.userPages(root, {
-              ...told,
+              ...visitor,
               page: (page, pages, frame, marks) =>
-                told.page(
+                visitor.page(
                   page,
                   pages,
                   root === here.root && page === here.page ? other.frame : frame,

@@ -25,16 +25,16 @@ interface Told {
 }
 
 /** Parsed in another way than in the code under test. */
-function toldOf(text: string): Told[] {
-  const told: { header: string; fields: Record<string, number> }[] = [];
+function reportsOf(text: string): Told[] {
+  const reports: { header: string; fields: Record<string, number> }[] = [];
   for (const line of text.split('\n')) {
     const words = line.trim().split(/\s+/);
-    if (/^[0-9a-f]+-[0-9a-f]+$/.test(words[0] ?? '')) told.push({ header: line, fields: {} });
+    if (/^[0-9a-f]+-[0-9a-f]+$/.test(words[0] ?? '')) reports.push({ header: line, fields: {} });
     else if (words[2] === 'kB')
-      told.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
+      reports.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
   }
   // Not part of the process: it is above its half of the addresses.
-  return told.filter(({ header }) => !header.includes('[vsyscall]'));
+  return reports.filter(({ header }) => !header.includes('[vsyscall]'));
 }
 
 /** A line of /proc/PID/maps, without device and inode. */
@@ -59,7 +59,7 @@ export function mappingsSuite(
   describe(`mappings of a dump match /proc/PID/smaps: ${version}`, () => {
     let work: string;
     let guest: Guest;
-    const processes: { readonly told: Told[]; readonly answer: ProcessAnswer }[] = [];
+    const processes: { readonly reports: Told[]; readonly answer: ProcessAnswer }[] = [];
     const said: Record<string, string> = {};
     let core: string;
     let pids: number[];
@@ -87,7 +87,7 @@ export function mappingsSuite(
       expect(pids, ready.toString()).toHaveLength(2);
       const smaps: Told[][] = [];
       for (const pid of pids)
-        smaps.push(toldOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
+        smaps.push(reportsOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
       for (const name of ['swaps', 'mounts', 'modules', 'sysvipc/shm', `${pids[0]}/limits`])
         said[name] = (await guest.run(`cat /proc/${name}`)).output.toString();
       // Name, inode and 512-byte blocks of each descriptor.
@@ -107,7 +107,7 @@ export function mappingsSuite(
       try {
         for (const [index, pid] of pids.entries())
           processes.push({
-            told: smaps[index] ?? [],
+            reports: smaps[index] ?? [],
             answer: kernelProcess(kernel, (process) => process.pid === pid),
           });
       } finally {
@@ -130,8 +130,8 @@ export function mappingsSuite(
     });
 
     test('the same mappings, with the same names', () => {
-      for (const { told, answer } of processes) {
-        const plain = told.map(({ header }) =>
+      for (const { reports, answer } of processes) {
+        const plain = reports.map(({ header }) =>
           header.replace(/ [0-9a-f]+:[0-9a-f]+ \d+ */, ' ').trim(),
         );
         expect(answer.mappings.map(headerOf)).toEqual(plain);
@@ -143,10 +143,10 @@ export function mappingsSuite(
     ) as [keyof typeof MAPPING_SIZES, string][];
 
     test.each(exact)('%s is %s, to the page', (size, field) => {
-      for (const { told, answer } of processes) {
+      for (const { reports, answer } of processes) {
         const ours = answer.mappings.map((mapping) => (mapping[size] ?? Number.NaN) / 1024);
-        expect(ours.map((bytes, index) => `${bytes} ${told[index]?.header}`)).toEqual(
-          told.map(({ header, fields }) => `${fields[field] ?? 0} ${header}`),
+        expect(ours.map((bytes, index) => `${bytes} ${reports[index]?.header}`)).toEqual(
+          reports.map(({ header, fields }) => `${fields[field] ?? 0} ${header}`),
         );
       }
     });
@@ -156,8 +156,8 @@ export function mappingsSuite(
       ['swapPss', 'SwapPss'],
       ['locked', 'Locked'],
     ] as const)('%s is %s, which truncates to KiB', (size, field) => {
-      for (const { told, answer } of processes)
-        for (const [index, { header, fields }] of told.entries()) {
+      for (const { reports, answer } of processes)
+        for (const [index, { header, fields }] of reports.entries()) {
           if (lacks.includes(size) && answer.mappings[index]?.[size] === null) continue;
           const more = (answer.mappings[index]?.[size] ?? Number.NaN) / 1024 - (fields[field] ?? 0);
           expect(more, header).toBeGreaterThanOrEqual(0);

@@ -40,7 +40,7 @@ type Told = Readonly<Record<string, number>>;
 describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version) => {
   let work: string;
   let guest: Guest;
-  const told = new Map<number, Told>();
+  const reports = new Map<number, Told>();
   const nsPids = new Map<number, readonly number[]>();
   const namespaces = new Map<number, number>();
   let dump: string;
@@ -79,7 +79,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
       const fields = [...part.matchAll(/^(\w+):\s+(\d+)/gm)].map(
         ([, name = '', value]) => [name, Number(value)] as const,
       );
-      told.set(pid, Object.fromEntries(fields));
+      reports.set(pid, Object.fromEntries(fields));
       const numbers = /^NSpid:\s+(.*)$/m.exec(part)?.[1];
       nsPids.set(pid, (numbers ?? '').trim().split(/\s+/).map(Number));
       namespaces.set(pid, Number(/^pid:\[(\d+)\]$/m.exec(part)?.[1]));
@@ -107,7 +107,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
    * that answers.
    */
   const still = () =>
-    answer.processes.filter(({ pid, comm }) => told.has(pid) && !['init', 'sh'].includes(comm));
+    answer.processes.filter(({ pid, comm }) => reports.has(pid) && !['init', 'sh'].includes(comm));
 
   test('complete', () => {
     expect(answer.warnings).toEqual([]);
@@ -123,7 +123,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
     ['hugetlb', 'HugetlbPages'],
   ] as const)('%s is %s, to the page', (size, field) => {
     for (const process of still()) {
-      const kilobytes = told.get(process.pid)?.[field];
+      const kilobytes = reports.get(process.pid)?.[field];
       // The top-level table is in no counter.
       const more = size === 'pageTables' ? 4 : 0;
       expect((process[size] ?? Number.NaN) / 1024, process.comm).toBe((kilobytes ?? 0) + more);
@@ -133,14 +133,15 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
   test('uss is the private memory, to the page', () => {
     for (const process of still()) {
       const { Private_Clean: clean = Number.NaN, Private_Dirty: dirty = Number.NaN } =
-        told.get(process.pid) ?? {};
+        reports.get(process.pid) ?? {};
       expect((process.uss ?? Number.NaN) / 1024, process.comm).toBe(clean + dirty);
     }
   });
 
   test('pss is Pss, which truncates to KiB', () => {
     for (const process of still()) {
-      const more = (process.pss ?? Number.NaN) / 1024 - (told.get(process.pid)?.Pss ?? Number.NaN);
+      const more =
+        (process.pss ?? Number.NaN) / 1024 - (reports.get(process.pid)?.Pss ?? Number.NaN);
       expect(more, process.comm).toBeGreaterThanOrEqual(0);
       // The kernel truncates each page's share, too. The reading cat and its shell had a share of
       // the pages of busybox then.
@@ -154,7 +155,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
 
   test('threads, users and pids match /proc', () => {
     for (const { pid, comm, threads, uid, nsPids: own } of still()) {
-      const { Threads, Uid } = told.get(pid) ?? {};
+      const { Threads, Uid } = reports.get(pid) ?? {};
       expect({ comm, threads, uid }).toEqual({ comm, threads: Threads, uid: Uid });
       expect(own).toEqual(nsPids.get(pid));
     }

@@ -32,8 +32,8 @@ beforeAll(() => {
     },
   );
   // npm 12 prints an object by name, earlier versions a list.
-  const told = JSON.parse(made.slice(made.search(/^[[{]/m)));
-  const [{ filename, files }] = Object.values(told) as {
+  const packOutput = JSON.parse(made.slice(made.search(/^[[{]/m)));
+  const [{ filename, files }] = Object.values(packOutput) as {
     filename: string;
     files: { path: string }[];
   }[] as [{ filename: string; files: { path: string }[] }];
@@ -129,10 +129,10 @@ test('runs no script on installation, and needs one other package', () => {
 
 test('its commands answer as those of the clone do', async () => {
   const args = ['sockets', '--json', '--vmcore', FIXTURE];
-  const there = run('node_modules/.bin/kdump-mem', args);
-  expect(there).toMatchObject({ status: 0, stderr: '' });
+  const installedRun = run('node_modules/.bin/kdump-mem', args);
+  expect(installedRun).toMatchObject({ status: 0, stderr: '' });
   const here = await kdumpMem('sockets', '--json', '--vmcore', join(home, FIXTURE));
-  expect(JSON.parse(there.stdout)).toEqual(JSON.parse(here.stdout));
+  expect(JSON.parse(installedRun.stdout)).toEqual(JSON.parse(here.stdout));
   expect(run('node_modules/.bin/skcheck', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 

@@ -115,13 +115,13 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   });
 
   test('fragments shared by two sockets count once, as shared', () => {
-    const both = [ours('multicast-first'), ours('multicast-second')];
-    const slots = both.map(
+    const multicast = [ours('multicast-first'), ours('multicast-second')];
+    const slots = multicast.map(
       (_, index) =>
         new Map(Object.entries(theirs(`multicast-${['first', 'second'][index]}`).slots ?? {})),
     );
     const sum = (all: ReadonlyMap<string, number>) => [...all.values()].reduce((a, b) => a + b, 0);
-    for (const [index, { total, exclusiveBytes, sharedBytes }] of both.entries()) {
+    for (const [index, { total, exclusiveBytes, sharedBytes }] of multicast.entries()) {
       const own = slots[index] ?? new Map();
       const other = slots[1 - index] ?? new Map();
       const alone = new Map([...own].filter(([address]) => !other.has(address)));
@@ -135,7 +135,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
       expect(sharedBytes).toBeGreaterThan(30 * exclusiveBytes);
     }
     // All that the two hold is freed with both.
-    const tally = tallyOf(both.map(({ socket }) => BigInt(socket.sock)));
+    const tally = tallyOf(multicast.map(({ socket }) => BigInt(socket.sock)));
     const distinct = sum(new Map([...(slots[0] ?? []), ...(slots[1] ?? [])]));
     expect(tally.figures()).toMatchObject({ slabBytes: distinct, pinnedBytes: distinct });
     expect(tally.ownership()).toEqual({ exclusiveBytes: distinct, sharedBytes: 0 });
@@ -300,9 +300,9 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const account = (...patches: Patch[]) => {
       const warnings = new Warnings();
       const kernel = damagedKernel(sound, { patches, denials: [] });
-      const asked = { file: 0n, sock, fileReferences: 0, inode: 0 };
-      const told = new SocketAccountant(kernel).account(asked, { warnings });
-      return { queues: told.queues, warnings: warnings.list() };
+      const target = { file: 0n, sock, fileReferences: 0, inode: 0 };
+      const { queues } = new SocketAccountant(kernel).account(target, { warnings });
+      return { queues, warnings: warnings.list() };
     };
     expect(account(plain)).toMatchObject({ queues: { cork: queues.cork }, warnings: [] });
     for (const elsewhere of [0n, sock]) {

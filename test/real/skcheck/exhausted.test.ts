@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 /** Expects that the stalled reader is found, or that one line reports what is missing. */
-function expectFoundOrTold(wrapper: string[]): 'found' | 'told' {
+function expectFoundOrReported(wrapper: string[]): 'found' | 'told' {
   const run = skcheck(['--stale', '--interval', '0.5', '--json'], wrapper);
   expect(run.stderr.replaceAll(/^skcheck: [^\n]+\n/gm, '')).toBe('');
   if (run.status === 1) {
@@ -35,12 +35,12 @@ function expectFoundOrTold(wrapper: string[]): 'found' | 'told' {
 
 // With fewer than 20 Node itself does not start.
 test.each([20, 22, 24, 26, 28, 30, 32, 34, 40])('with %d descriptors', (count) => {
-  expectFoundOrTold(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']);
+  expectFoundOrReported(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']);
 });
 
 test('few and many give one outcome each', () => {
   const outcomes = [22, 400].map((count) =>
-    expectFoundOrTold(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']),
+    expectFoundOrReported(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']),
   );
   expect(outcomes).toEqual(['told', 'found']);
 });

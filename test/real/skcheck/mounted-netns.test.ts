@@ -113,9 +113,9 @@ test('the capture and its answer report namespaces that could not be entered', (
       /could not be entered\. Capture as root, with nsenter .* or ip /,
     ),
   });
-  const asked = skcheck(['--from', file, '--netns', NAME]);
-  expect(asked).toMatchObject({ status: 3, stdout: '' });
-  expect(asked.stderr).toMatch(/could not be entered\. Capture as root, with nsenter .* or ip /);
+  const netnsRun = skcheck(['--from', file, '--netns', NAME]);
+  expect(netnsRun).toMatchObject({ status: 3, stdout: '' });
+  expect(netnsRun.stderr).toMatch(/could not be entered\. Capture as root, with nsenter .* or ip /);
 });
 
 test('finds the namespace at any mount point', () => {

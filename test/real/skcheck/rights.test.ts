@@ -79,11 +79,11 @@ describe('network namespaces', () => {
     const file = join(mkdtempSync(join(tmpdir(), 'rights-')), 'blind.tar.gz');
     const ours = [process.execPath, commandPath('kdump-mem'), 'snapshot'];
     const script = spawnSync(ours[0]!, [...ours.slice(1), '--script']).stdout;
-    for (const [input, asked] of [
+    for (const [input, snapshotCommand] of [
       [undefined, [...ours, '-o', file]],
       [script, ['sh', '-s', '--', file]],
     ] as const) {
-      const [command = '', ...rest] = [...blind, ...asked];
+      const [command = '', ...rest] = [...blind, ...snapshotCommand];
       expect(spawnSync(command, rest, { input }).status).toBe(0);
       const captured = skcheckJson(['--from', file]).report;
       expect(captured.complete).toBe(false);

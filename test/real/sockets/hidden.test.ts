@@ -46,7 +46,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
   };
   const bySock = (sock: string | null | undefined) =>
     answer.sockets.find(({ socket }) => socket.sock === sock);
-  const told = (how: Hidden['how']) => truth.hidden.filter((one) => one.how === how);
+  const reportedBy = (how: Hidden['how']) => truth.hidden.filter((one) => one.how === how);
   /** Our pairs of [keeper, sock], in the form of drgn's. */
   const ours: Record<Hidden['how'], (one: SocketJson) => readonly (string | number | null)[]> = {
     scm: (one) => one.carriedBy,
@@ -72,7 +72,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
         ours[how](one).map((keeper) => [keeper, one.socket.sock] as const),
       );
       expect(sorted(pairs)).toEqual(sorted(drgn.pairs[how]));
-      expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(told(how).length);
+      expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(reportedBy(how).length);
       for (const [, sock] of drgn.pairs[how]) {
         const found = bySock(sock);
         const { family, type, state, local, peer, netns } = found?.socket ?? {};
@@ -97,7 +97,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
       if (one.carrier !== null) expect(bySock(keeper)?.socket.inode, one.name).toBe(one.carrier);
       expect(found.foundBy, one.name).toContain(one.how === 'orphan' ? 'slab' : one.how);
     }
-    const [ring] = told('io_uring');
+    const [ring] = reportedBy('io_uring');
     expect(text).toContain(`(io_uring of ${ring?.pid} ring fd `);
     expect(text).toContain('(in unread message: SCM_RIGHTS)');
     expect(text).toContain('(in accept queue)');

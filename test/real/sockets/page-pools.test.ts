@@ -49,7 +49,7 @@ function ask(damage: Partial<Damage> = {}) {
 /**
  * Fills this many slots of the ring, up to the last before the producer index, and of the cache.
  */
-const taken = (inRing: number, inCache: number): Damage['patches'] => [
+const filledSlots = (inRing: number, inCache: number): Damage['patches'] => [
   ...Array.from({ length: inRing }, (_, index) => ({
     address:
       BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
@@ -75,7 +75,7 @@ test('the pool has room for all of a socket’s pages, as drgn finds it: none is
 
 test('frees exactly the pages that ring and cache have no room for', () => {
   const [ringRoom, cacheRoom] = [10, 5];
-  const patches = taken(pool.slots - ringRoom, pool.cache - cacheRoom);
+  const patches = filledSlots(pool.slots - ringRoom, pool.cache - cacheRoom);
   const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
   expect(keptByPools).toEqual({ low: ringRoom * PAGE, high: (ringRoom + cacheRoom) * PAGE });
   expect(low).toBe(pinnedBytes - (ringRoom + cacheRoom) * PAGE);
@@ -85,7 +85,7 @@ test('frees exactly the pages that ring and cache have no room for', () => {
 
 test('a full pool keeps no page, and neither does one that is being destroyed', () => {
   for (const patches of [
-    taken(pool.slots, pool.cache),
+    filledSlots(pool.slots, pool.cache),
     [{ address: BigInt(pool.destroyed), bytes: littleEndian(1n, 8) }],
   ]) {
     const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });

@@ -421,9 +421,9 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
           for (const value of others) {
             if (value === pointer(place)) continue;
             const found = damaged({ patches: [word(place, value)] });
-            const told = words(found).filter((each) => !words(whole).includes(each));
+            const newWarnings = words(found).filter((each) => !words(whole).includes(each));
             if (essence(found) !== essence(whole))
-              expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
+              expect(newWarnings, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
           }
       });
 
@@ -453,8 +453,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
             const found = damaged({ patches: [word(place, value)] });
             if (essence(found) === essence(whole)) continue;
             changed++;
-            const told = words(found).filter((each) => !words(whole).includes(each));
-            expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
+            const newWarnings = words(found).filter((each) => !words(whole).includes(each));
+            expect(newWarnings, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
           }
         expect(changed).toBeGreaterThan(3);
       });
@@ -476,8 +476,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         for (const [place, mask] of cases) {
           const value = mask === -1n ? pointer(place) | (1n << 32n) | 1n : pointer(place) & mask;
           const found = damaged({ patches: [word(place, value)] });
-          const told = words(found).filter((each) => !words(whole).includes(each));
-          expect(told, place.toString(16)).not.toEqual([]);
+          const newWarnings = words(found).filter((each) => !words(whole).includes(each));
+          expect(newWarnings, place.toString(16)).not.toEqual([]);
         }
       });
 

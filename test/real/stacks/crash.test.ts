@@ -72,12 +72,12 @@ test.each(['5.10', '6.1', '6.12'] as const)(
 
 test('the command filters by pid, CPU and state, and reports missing ones', async () => {
   const [file = ''] = labKdump('6.1').formats['lzo-d31'];
-  const asked = async (...options: string[]) => {
+  const answerOf = async (...options: string[]) => {
     const { stdout, status } = await kdumpMem('stacks', '--json', '--strict', ...options, file);
     expect(status).toBe(0);
     return taskStacksSchema.parse(JSON.parse(stdout));
   };
-  const all = await asked();
+  const all = await answerOf();
   const threads = all.stacks.flatMap(({ tasks }) => tasks);
   expect(threads.length).toBe(all.tasks);
   const panicked = all.stacks.find(({ frames }) => frames[0]?.symbol === '__crash_kexec');
@@ -85,9 +85,9 @@ test('the command filters by pid, CPU and state, and reports missing ones', asyn
     expect.objectContaining({ comm: 'sh', registers: 'crash_notes' }),
   ]);
   const [{ pid = -1, cpu = -1 } = {}] = panicked?.tasks ?? [];
-  expect((await asked('--cpu', String(cpu))).stacks).toEqual([panicked]);
-  expect((await asked('--pid', String(pid))).stacks).toEqual([panicked]);
-  const idle = (await asked('--state', 'I')).stacks.flatMap(({ tasks }) => tasks);
+  expect((await answerOf('--cpu', String(cpu))).stacks).toEqual([panicked]);
+  expect((await answerOf('--pid', String(pid))).stacks).toEqual([panicked]);
+  const idle = (await answerOf('--state', 'I')).stacks.flatMap(({ tasks }) => tasks);
   expect(idle.length).toBe(threads.filter(({ state }) => state === 'I').length);
   expect(idle.length).toBeGreaterThan(0);
   for (const [option, what] of [

@@ -90,7 +90,7 @@ export function damageGracePeriod(kernel: NativeKernel): number {
     for (const value of new Set(values.map((each) => BigInt.asUintN(8 * length, each)))) {
       if (value === now) continue;
       const patches = [{ address, bytes: littleEndian(value, length) }];
-      const told = (() => {
+      const isDetected = (() => {
         try {
           const found = readers(damagedKernel(kernel, { patches, denials: [] }));
           return (found?.contradictions.length ?? 0) > 0 || essence(found) === essence(whole);
@@ -100,9 +100,12 @@ export function damageGracePeriod(kernel: NativeKernel): number {
         }
       })();
       if (process.env.SOFT) {
-        if (!told) console.log(`${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`);
+        if (!isDetected)
+          console.log(`${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`);
       } else
-        expect(told, `${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`).toBe(true);
+        expect(isDetected, `${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`).toBe(
+          true,
+        );
       reported++;
     }
   }

@@ -23,7 +23,7 @@ const next = [...new TaskReader(kernel).processes()].find(
   ({ pid, kernelThread }) =>
     !kernelThread && threads.some((one) => one.pid === pid && one.cpu === undefined),
 )!;
-const asked = (...patches: { address: bigint; bytes: Uint8Array }[]) =>
+const answerWith = (...patches: { address: bigint; bytes: Uint8Array }[]) =>
   groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {});
 
 test.each(ran.map(({ cpu = -1 }) => cpu))(
@@ -31,7 +31,7 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
   (cpu) => {
     const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
     const before = runningTask(kernel, cpu);
-    const answer = asked({
+    const answer = answerWith({
       address: queue + offset('rq', 'curr'),
       bytes: littleEndian(next.address, 8),
     });
@@ -47,7 +47,7 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
 );
 
 test('a task that its CPU has not left yet is no damage', () => {
-  const { warnings, groups, complete } = asked({
+  const { warnings, groups, complete } = answerWith({
     address: next.address + offset('task_struct', 'on_cpu'),
     bytes: littleEndian(1n, 4),
   });
@@ -59,7 +59,7 @@ test('a task that its CPU has not left yet is no damage', () => {
 test('a task with saved registers that was on no CPU is damage', () => {
   const own = ran.find(({ pid }) => pid !== 0)!;
   const { address } = runningTask(kernel, own.cpu!);
-  const { warnings } = asked({
+  const { warnings } = answerWith({
     address: address + offset('task_struct', 'on_cpu'),
     bytes: littleEndian(0n, 4),
   });

@@ -62,27 +62,27 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     },
   } as const satisfies Record<
     string,
-    (asked: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
+    (damagedCopy: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
   >;
   const damaged = (...patches: Patch[]) => damagedKernel(kernel, { patches, denials: [] });
   /** Expects every command to be incomplete, and to name the two facts. */
   const expectReported = (facts: RegExp, ...patches: Patch[]) => {
-    const asked = damaged(...patches);
+    const damagedCopy = damaged(...patches);
     for (const [command, ask] of Object.entries(COMMANDS)) {
-      const { complete, warnings } = ask(asked);
+      const { complete, warnings } = ask(damagedCopy);
       expect([command, complete]).toEqual([command, false]);
       expect(`${command}: ${warnings.map(({ message }) => message).join('\n')}`).toMatch(facts);
     }
-    return asked;
+    return damagedCopy;
   };
   /** Expects the culprit and its sockets to be found. */
-  const expectFound = (asked: typeof kernel) => {
+  const expectFound = (damagedCopy: typeof kernel) => {
     const holders = (answer: ReturnType<typeof accountAll>) =>
       answer.sockets.map(({ socket, holders }) => [socket.sock, holders]);
-    expect(holders(accountAll(asked))).toEqual(holders(census));
+    expect(holders(accountAll(damagedCopy))).toEqual(holders(census));
     const own = ({ processes }: ReturnType<typeof kernelProcesses>) =>
       processes.filter(({ pid }) => pid === culprit.pid).map(({ rss, network }) => [rss, network]);
-    expect(own(kernelProcesses(asked))).toEqual(own(kernelProcesses(kernel)));
+    expect(own(kernelProcesses(damagedCopy))).toEqual(own(kernelProcesses(kernel)));
   };
 
   test('undamaged, no command reports a fault', () => {
@@ -94,19 +94,19 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   });
 
   test('PF_KTHREAD set in a process', () => {
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`flags make pid ${culprit.pid} a kernel thread, but its real_parent, pid`),
       flip(culprit.address, 'flags', 0x20_0000n),
     );
-    expectFound(asked);
+    expectFound(damagedCopy);
   });
 
   test('PF_KTHREAD cleared in a kernel thread', () => {
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`flags make pid ${kernelThread.pid} a user process, but it has no task_struct.mm`),
       flip(kernelThread.address, 'flags', 0x20_0000n),
     );
-    expect(kernelProcesses(asked).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
+    expect(kernelProcesses(damagedCopy).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
   });
 
   test.each([
@@ -114,11 +114,11 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     ['of another process', () => pointer(at(bystander.address, 'mm'))],
     ['off by a bit', () => pointer(at(culprit.address, 'mm')) ^ 0x1000n],
   ])('task_struct.mm %s', (_, value) => {
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`task_struct.mm of pid ${culprit.pid} is .*, but its active_mm is 0x`),
       set(culprit.address, 'mm', value()),
     );
-    expectFound(asked);
+    expectFound(damagedCopy);
   });
 
   test('mm and active_mm of another process', () => {
@@ -175,7 +175,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   test('a task unlinked from the task list', () => {
     const links = at(culprit.address, 'tasks');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(
         `pid table .*task list .*are inconsistent: only the first contains pid ${culprit.pid}$`,
         'm',
@@ -183,24 +183,24 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
       word(previous, next),
       word(next + 8n, previous),
     );
-    expectFound(asked);
+    expectFound(damagedCopy);
   });
 
   test('the task list closed after pid 1', () => {
     const init = at(kernel.symbol('init_task')!, 'tasks');
     const first = at(sound.processes[0]!.address, 'tasks');
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       /pid table .*task list .*are inconsistent/,
       word(first, init),
       word(init + 8n, first),
     );
-    expectFound(asked);
-    expect(taskTable(asked).processes).toHaveLength(sound.processes.length);
+    expectFound(damagedCopy);
+    expect(taskTable(damagedCopy).processes).toHaveLength(sound.processes.length);
   });
 
   test('the task list torn in one place', () => {
-    const asked = expectReported(/is inconsistent/, set(culprit.address, 'tasks.prev', 0n));
-    expectFound(asked);
+    const damagedCopy = expectReported(/is inconsistent/, set(culprit.address, 'tasks.prev', 0n));
+    expectFound(damagedCopy);
   });
 
   test('a struct pid missing from the table', () => {
@@ -217,13 +217,13 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   test('two pids swapped', () => {
     const swap = (one: Task, other: Task) =>
       ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`has pid ${bystander.pid}, but its struct pid has number ${culprit.pid}`),
       ...swap(culprit, bystander),
       ...swap(bystander, culprit),
     );
-    expectFound(asked);
-    expect(accountFd(asked, culprit.pid, slot!.fd).process).toEqual({
+    expectFound(damagedCopy);
+    expect(accountFd(damagedCopy, culprit.pid, slot!.fd).process).toEqual({
       pid: culprit.pid,
       comm: culprit.comm,
     });
@@ -297,7 +297,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const lost = sound.threads(process).at(-1)!;
     const links = at(lost.address, 'thread_node');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(
         `pid table .*thread lists .*are inconsistent: only the first contains pid ${lost.pid}$`,
         'm',
@@ -305,7 +305,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
       word(previous, next),
       word(next + 8n, previous),
     );
-    const pids = taskTable(asked)
+    const pids = taskTable(damagedCopy)
       .threads(process)
       .map(({ pid }) => pid);
     expect(pids).toContain(lost.pid);

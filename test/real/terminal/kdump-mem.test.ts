@@ -122,10 +122,10 @@ test.each([
   ['skcheck', ['--samples', '3'], / sockets? .*\n(?:.*\n)+?.* sockets? /],
 ] as const)(
   '%s %j --watch on a dumb terminal prints one text after the other',
-  async (name, args, both) => {
+  async (name, args, headings) => {
     const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');
     expect(text).not.toContain('\u001b');
-    expect(text).toMatch(both);
+    expect(text).toMatch(headings);
     expect(widest(text.split(/\r?\n/))).toBeLessThanOrEqual(80);
   },
 );

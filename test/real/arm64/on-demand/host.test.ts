@@ -50,9 +50,9 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
     '%s',
     async (command) => {
       const here = await kdumpMem(...command.split(' '), '--vmcore', vmcore);
-      const there = await inGuest(command);
-      expect(there.status).toBe(here.status);
-      expect(there.output.toString().replaceAll(path, vmcore)).toBe(here.stdout);
+      const guestRun = await inGuest(command);
+      expect(guestRun.status).toBe(here.status);
+      expect(guestRun.output.toString().replaceAll(path, vmcore)).toBe(here.stdout);
       expect(here.stdout.length).toBeGreaterThan(100);
     },
     2 * MOST_MS,

@@ -79,9 +79,9 @@ describe('the image', () => {
     const { vmcore } = fixture('6.1');
     const mount = `${dirname(vmcore)}:/dumps:ro`;
     const run = ['run', '--isolation', 'chroot', '--volume', mount, 'ours', '--'];
-    const told = buildah(...run, 'kdump-mem', 'info', '--json', '/dumps/6.1.vmcore');
+    const output = buildah(...run, 'kdump-mem', 'info', '--json', '/dumps/6.1.vmcore');
     const { stdout } = await kdumpMem('info', '--json', vmcore);
-    expect(JSON.parse(told).kernel).toEqual(JSON.parse(stdout).kernel);
+    expect(JSON.parse(output).kernel).toEqual(JSON.parse(stdout).kernel);
   });
 });
 
@@ -155,9 +155,9 @@ test('a snapshot in a container of its DaemonSet has all processes, namespaces a
     volumes: { [mount]: folder },
   });
   expect({ status, stderr }).toMatchObject({ status: 0 });
-  const told = JSON.parse(stdout);
-  expect(told.closedNamespaces).toBe(0);
-  expect(told.namespaces).toBeGreaterThanOrEqual(2);
+  const snapshot = JSON.parse(stdout);
+  expect(snapshot.closedNamespaces).toBe(0);
+  expect(snapshot.namespaces).toBeGreaterThanOrEqual(2);
   const file = join(folder, 'one.tar.gz');
   expect((await kdumpMem('log', '--from', file)).status).toBe(0);
   const { stdout: procs } = await kdumpMem('procs', '--json', '--from', file);

@@ -42,7 +42,7 @@ function waiting(): number {
   return Number.parseInt(row?.[4]?.split(':')[1] ?? '', 16);
 }
 
-async function told(): Promise<Record<string, number>> {
+async function programState(): Promise<Record<string, number>> {
   return JSON.parse((await lines.next()).value);
 }
 
@@ -58,15 +58,15 @@ async function keep(name: string): Promise<void> {
   writeFileSync(file(`${name}.json`), answers.map(({ stdout }) => stdout).join(''));
 }
 
-const asked = new Map<string, DiffJson>();
+const diffs = new Map<string, DiffJson>();
 
 async function differ(...names: readonly string[]): Promise<DiffJson> {
-  const known = asked.get(names.join(' '));
+  const known = diffs.get(names.join(' '));
   if (known) return known;
   const { stdout, stderr, status } = await kdumpMem('diff', '--json', ...names.map(file));
   expect([stderr, status]).toEqual(['', 0]);
   const found = diffSchema.parse(JSON.parse(stdout));
-  asked.set(names.join(' '), found);
+  diffs.set(names.join(' '), found);
   return found;
 }
 
@@ -86,14 +86,14 @@ beforeAll(async () => {
   grower = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
   if (!grower.stdout) throw new Error('it has a stdout');
   lines = createInterface({ input: grower.stdout })[Symbol.asyncIterator]();
-  port = (await told()).port ?? 0;
+  port = (await programState()).port ?? 0;
   before.pss = pssOf(grower.pid);
   // Fields behind the name, which ends with the last parenthesis: the 20th is starttime (proc(5)).
   const stat = readFileSync(`/proc/${grower.pid}/stat`, 'utf8');
   before.started = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
   await keep('a');
   grower.stdin?.write(`${GROWS} ${WRITTEN}\n`);
-  await told();
+  await programState();
   after.pss = pssOf(grower.pid);
   after.waiting = waiting();
   await keep('b');

@@ -99,8 +99,8 @@ for (const kernel of KERNELS)
       const { allocated = Number.NaN, traced = Number.NaN } = answer.unseen ?? {};
       const unseen = { allocated: allocated - traced, freed: answer.unseenFrees ?? Number.NaN };
       const pages = HELD.map((kind) => truth[kind].bytes / PAGE);
-      const told = HELD.map((kind) => bytesOf(answer, kind) / PAGE);
-      const missing = told.map((count, at) => (pages[at] ?? Number.NaN) - count);
+      const heldPages = HELD.map((kind) => bytesOf(answer, kind) / PAGE);
+      const missing = heldPages.map((count, at) => (pages[at] ?? Number.NaN) - count);
       // The missed pages may be any; two counters of the kernel limit their number.
       expect(sumOf(missing.filter((count) => count > 0))).toBeLessThanOrEqual(unseen.allocated);
       expect(sumOf(missing.filter((count) => count < 0))).toBeGreaterThanOrEqual(-unseen.freed);
@@ -116,8 +116,8 @@ for (const kernel of KERNELS)
       expect(events).toBeGreaterThan(1000);
       expect(unseenFrees).not.toBeNull();
       expect(unseenFrees ?? 0).toBeLessThan(events / 50);
-      const isTold = warnings.some(({ code }) => code === 'unseen-frees');
-      expect(isTold).toBe(unseenFrees !== 0);
+      const isReported = warnings.some(({ code }) => code === 'unseen-frees');
+      expect(isReported).toBe(unseenFrees !== 0);
       if ((unseenFrees ?? 0) > 0 || (losses.overrun ?? 1) > 0) expect(complete).toBe(false);
     });
 

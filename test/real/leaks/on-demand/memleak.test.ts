@@ -120,11 +120,13 @@ const since = (kind: Kind) => truth[kind].bytes - before[kind].bytes;
  * memleak's figures by kind, and the expected ones. If another stack occupies the slot in its table
  * (bpf_get_stackid: EEXIST), memleak 0.31 omits it silently: one may be missing.
  */
-function expectTold(expected: Partial<Record<Kind, number>>): void {
+function expectReported(expected: Partial<Record<Kind, number>>): void {
   const kinds = Object.keys(expected) as Kind[];
-  const told = kinds.map((kind) => theirs[kind].pages);
-  expect(told.filter((bytes) => bytes === 0).length).toBeLessThanOrEqual(1);
-  expect(told).toEqual(kinds.map((kind, at) => (told[at] === 0 ? 0 : expected[kind])));
+  const reportedPages = kinds.map((kind) => theirs[kind].pages);
+  expect(reportedPages.filter((bytes) => bytes === 0).length).toBeLessThanOrEqual(1);
+  expect(reportedPages).toEqual(
+    kinds.map((kind, at) => (reportedPages[at] === 0 ? 0 : expected[kind])),
+  );
 }
 
 test('kdump-mem reports the module’s memory to the byte, also partly freed blocks', () => {
@@ -139,7 +141,7 @@ test('kdump-mem reports the module’s memory to the byte, also partly freed blo
 });
 
 test('memleak reports to the byte what is freed as allocated, or never', () => {
-  expectTold(Object.fromEntries(WHOLE.map((kind) => [kind, truth[kind].bytes])));
+  expectReported(Object.fromEntries(WHOLE.map((kind) => [kind, truth[kind].bytes])));
 });
 
 test('memleak forgets a block whose first page was freed', () => {
@@ -149,7 +151,7 @@ test('memleak forgets a block whose first page was freed', () => {
 
 test('memleak reports blocks in full whose other pages were freed', () => {
   const whole = Object.entries(RINGS).map(([kind, pages]) => [kind, RING * pages * PAGE]);
-  expectTold(Object.fromEntries(whole));
+  expectReported(Object.fromEntries(whole));
   for (const [kind, bytes] of whole)
     expect(truth[kind as Kind].bytes, String(kind)).toBeLessThan(Number(bytes));
 });

@@ -80,14 +80,14 @@ function written(name: string, blockOf: (at: number) => string, blocks: number):
 
 /** Runs the command, which reports its peak memory at the end. */
 async function peakOf(...args: readonly string[]) {
-  const [tell, told] = [join(folder, 'tell.cjs'), join(folder, 'told')];
+  const [tell, usage] = [join(folder, 'tell.cjs'), join(folder, 'told')];
   writeFileSync(
     tell,
-    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(told)}, String(process.resourceUsage().maxRSS)))`,
+    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(usage)}, String(process.resourceUsage().maxRSS)))`,
   );
   const { stdout } = await execa(process.execPath, ['-r', tell, commandPath('kdump-mem'), ...args]);
   const answer = leaksSchema.parse(JSON.parse(stdout));
-  return { answer, peak: Number(readFileSync(told, 'utf8')) * 1024 };
+  return { answer, peak: Number(readFileSync(usage, 'utf8')) * 1024 };
 }
 
 test.each(Object.entries(FORMS))(

@@ -56,7 +56,7 @@ describe('copies that cp made in the guest', () => {
   const typeOf = (name: Copy) =>
     name === 'kmalloc-1k' ? 'slab' : name === 'vmallocinfo' ? 'vmalloc' : 'page';
 
-  const asked = (name: Copy, first: number, second: number) =>
+  const leaksBetween = (name: Copy, first: number, second: number) =>
     kdumpMem(
       ...['leaks', '--type', typeOf(name), '--interval', '20', '--json'],
       ...['--from', file(name, first), file(name, second)],
@@ -88,14 +88,20 @@ describe('copies that cp made in the guest', () => {
   test.each(NAMES)(
     '%s: reports outside the guest what the module allocated between them',
     async (name) => {
-      const { stdout, stderr, status } = await asked(name, 1, 2);
+      const { stdout, stderr, status } = await leaksBetween(name, 1, 2);
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
       const answer = leaksSchema.parse(JSON.parse(stdout));
       const kinds = KINDS_IN[name];
-      const told = kinds.map((kind) => [kind, sumOf(answer, kind, ({ bytes }) => bytes)]);
-      console.log(name, JSON.stringify(told), answer.warnings.map(({ code }) => code).join(' '));
-      expect(told).toEqual(kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]));
-      expect(told.every(([, bytes]) => Number(bytes) > 0)).toBe(true);
+      const reportedBytes = kinds.map((kind) => [kind, sumOf(answer, kind, ({ bytes }) => bytes)]);
+      console.log(
+        name,
+        JSON.stringify(reportedBytes),
+        answer.warnings.map(({ code }) => code).join(' '),
+      );
+      expect(reportedBytes).toEqual(
+        kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]),
+      );
+      expect(reportedBytes.every(([, bytes]) => Number(bytes) > 0)).toBe(true);
       if (name === 'allocinfo')
         for (const kind of [...kinds, 'leak_object', 'leak_area', 'ring_page'] as const)
           expect([kind, sumOf(answer, kind, ({ bytes }) => bytes)]).toEqual([
@@ -106,8 +112,8 @@ describe('copies that cp made in the guest', () => {
       if (name === 'allocinfo' || name === 'kmalloc-1k')
         expect(objects).toBe(after.leak_object.blocks - before.leak_object.blocks);
       // In order, by their text.
-      const isTold = answer.warnings.every(({ code }) => code !== 'unknown-order');
-      expect(isTold).toBe(name === 'page_owner' || name === 'kmalloc-1k');
+      const isOrderKnown = answer.warnings.every(({ code }) => code !== 'unknown-order');
+      expect(isOrderKnown).toBe(name === 'page_owner' || name === 'kmalloc-1k');
       checkHealthy(answer);
     },
     MOST_MS,
@@ -116,7 +122,7 @@ describe('copies that cp made in the guest', () => {
   test.each(NAMES)(
     '%s, in reverse order: refused, or reported as unknown order',
     async (name) => {
-      const { stdout, stderr, status } = await asked(name, 2, 1);
+      const { stdout, stderr, status } = await leaksBetween(name, 2, 1);
       if (name === 'page_owner' || name === 'kmalloc-1k') {
         expect([status, stdout]).toEqual([REFUSED, '']);
         expect(stderr).toContain('is not later than');
@@ -143,7 +149,7 @@ describe('copies that cp made in the guest', () => {
           path,
           Math.floor(output.length / 2) + (output.at(output.length / 2 - 1) === 10 ? 1 : 0),
         );
-        const { stdout, status } = await asked(name, 1, 3);
+        const { stdout, status } = await leaksBetween(name, 1, 3);
         expect([name, status]).toEqual([name, 0]);
         const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
         const codes = warnings.map(({ code }) => code);
@@ -171,7 +177,7 @@ describe('copies that cp made in the guest', () => {
         [1, 4],
         [4, 2],
       ] as const) {
-        const { stdout, stderr, status } = await asked('page_owner', first, second);
+        const { stdout, stderr, status } = await leaksBetween('page_owner', first, second);
         expect([status, stdout]).toEqual([REFUSED, '']);
         expect(stderr).toMatch(/is not later than|from different machines or boots/);
       }

@@ -51,13 +51,20 @@ describe('allocation records of the kernel, read while a module leaks under load
       const truth = await guest.truth();
       const { output } = await guest.guest.run('cat /tmp/answer');
       const answer = leaksSchema.parse(JSON.parse(output.toString()));
-      const told = kinds.map((kind) => [
+      const reportedBytes = kinds.map((kind) => [
         kind,
         sumOf(answer, kind, ({ bytes, beforeBytes }) => bytes + (beforeBytes ?? 0)),
       ]);
-      console.log(method, answer.windows, 'windows', answer.seconds, 's', JSON.stringify(told));
+      console.log(
+        method,
+        answer.windows,
+        'windows',
+        answer.seconds,
+        's',
+        JSON.stringify(reportedBytes),
+      );
       expect(answer).toMatchObject({ method, endedEarly: true });
-      expect(told).toEqual(kinds.map((kind) => [kind, truth[kind].bytes]));
+      expect(reportedBytes).toEqual(kinds.map((kind) => [kind, truth[kind].bytes]));
       expect(sumOf(answer, largest, ({ bytes }) => bytes)).toBeGreaterThan(0);
       // Looked-up blocks of programs are reported as process memory.
       const [first] = answer.sites.filter(({ reason }) => reason !== 'process-owned');

@@ -18,7 +18,7 @@ async function listed({ guest }: LeakGuest): Promise<unknown> {
 
 describe('leaks in a guest with problems', () => {
   let guest: LeakGuest;
-  const asked = async (command: string) => {
+  const runInGuest = async (command: string) => {
     const { status, output } = await inGuest(guest.guest, command, MOST_MS);
     return { status, text: output.toString() };
   };
@@ -31,7 +31,7 @@ describe('leaks in a guest with problems', () => {
   test(
     'does not mount tracefs, and reports how to',
     async () => {
-      const { status, text } = await asked('leaks --interval 3');
+      const { status, text } = await runInGuest('leaks --interval 3');
       expect([status, text]).toEqual([REFUSED, expect.stringMatching(line(/not mounted/))]);
       const { output } = await guest.guest.run('cat /proc/mounts');
       expect(output.toString()).not.toMatch(/tracefs/);
@@ -66,7 +66,7 @@ describe('leaks in a guest with problems', () => {
       const alive = (await guest.instances()).filter((name) => !orphans.includes(name));
       expect(alive.length).toBeGreaterThan(0);
       // The second runs in parallel to the first.
-      const { status, text } = await asked('leaks --interval 3 --windows 3 --sample 1/8');
+      const { status, text } = await runInGuest('leaks --interval 3 --windows 3 --sample 1/8');
       expect([status, text]).toEqual([0, expect.any(String)]);
       expect(await guest.instances()).toEqual(alive);
       await guest.signal('INT');
@@ -87,7 +87,7 @@ describe('leaks in a guest with problems', () => {
       );
       const command =
         'leaks --interval 3 --windows 3 --sample 1/8 --pprof /small/profile > /dev/null';
-      const { status, text } = await asked(command);
+      const { status, text } = await runInGuest(command);
       expect([status, text]).toEqual([REFUSED, expect.stringContaining('/small/profile')]);
       expect(await guest.instances()).toEqual([]);
     },
@@ -100,11 +100,11 @@ describe('leaks in a guest with problems', () => {
       const eat = `m=$(awk '/MemAvailable/ { print int($2 / 1024) - 60 }' /proc/meminfo)
         mkdir -p /eaten; mount -t tmpfs -o size=\${m}m none /eaten; dd if=/dev/zero of=/eaten/all bs=1M 2> /dev/null; true`;
       await guest.guest.run(eat, { timeoutMs: MOST_MS });
-      const { status, text } = await asked('leaks --interval 5 --windows 3 --sample 1/8');
+      const { status, text } = await runInGuest('leaks --interval 5 --windows 3 --sample 1/8');
       // 137: the kernel killed it because memory is short.
       expect([0, REFUSED, 137], text).toContain(status);
       await guest.guest.run('umount /eaten');
-      if (status === 137) await asked('leaks --interval 3 --windows 3 --sample 1/8');
+      if (status === 137) await runInGuest('leaks --interval 3 --windows 3 --sample 1/8');
       expect(await guest.instances()).toEqual([]);
     },
     2 * MOST_MS,

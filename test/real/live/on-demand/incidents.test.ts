@@ -92,7 +92,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
   /** Runs the program during a query; returns its amount and the answer. */
   const during = async <Answer>(
     words: string,
-    asked: () => Promise<Answer>,
+    query: () => Promise<Answer>,
     enter = '',
   ): Promise<{ made: number; answer: Answer }> => {
     const { output } = await guest.run(
@@ -101,7 +101,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     );
     const made = Number(/^ready (\d+)$/m.exec(output.toString())?.[1]);
     expect(made, output.toString()).toBeGreaterThan(0);
-    const answer = await asked();
+    const answer = await query();
     await guest.run('killall -9 incident; rm -f /dev/shm/hoard; usleep 300000');
     return { made, answer };
   };

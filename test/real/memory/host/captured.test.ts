@@ -16,7 +16,7 @@ const captured = (name: string, sample = '') =>
     encoding: 'utf8',
   });
 
-const asked = async (...more: string[]): Promise<MemoryJson> => {
+const answerOf = async (...more: string[]): Promise<MemoryJson> => {
   const { stdout } = await kdumpMem('memory', '--json', '--from', file, ...more);
   return memorySchema.parse(JSON.parse(stdout));
 };
@@ -26,14 +26,16 @@ beforeAll(() => {
 });
 
 test('lines of /proc/meminfo match the captured file', async () => {
-  const { figures } = await asked('--as', 'meminfo');
+  const { figures } = await answerOf('--as', 'meminfo');
   const lines = (figures?.lines ?? []).filter(
     ({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name),
   );
   expect(lines.length).toBeGreaterThan(10);
   // It was read with each sample, and the answer uses one of them.
   const readings = [1, 2].map((sample) => captured('meminfo', `sample-${sample}/`));
-  const told = Object.fromEntries(lines.map(({ name, kernelBytes }) => [name, kernelBytes]));
+  const reportedValues = Object.fromEntries(
+    lines.map(({ name, kernelBytes }) => [name, kernelBytes]),
+  );
   expect(
     readings.map((meminfo) =>
       Object.fromEntries(
@@ -43,11 +45,11 @@ test('lines of /proc/meminfo match the captured file', async () => {
         ]),
       ),
     ),
-  ).toContainEqual(told);
+  ).toContainEqual(reportedValues);
 });
 
 test('rows sum to the zones, and callers and caches to their files', async () => {
-  const { memory, callers, caches, host, noDetails } = await asked();
+  const { memory, callers, caches, host, noDetails } = await answerOf();
   const pageSize = host?.pageSize ?? Number.NaN;
   expect(pageSize).toBe(Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })));
   expect(noDetails).toEqual({});
@@ -70,7 +72,7 @@ test('rows sum to the zones, and callers and caches to their files', async () =>
 
 test('constant figures match this machine now', async () => {
   const [then, now] = [
-    await asked(),
+    await answerOf(),
     await kdumpMem('memory', '--json', '--live', '--source', 'counters'),
   ];
   const live = memorySchema.parse(JSON.parse(now.stdout));

@@ -20,7 +20,7 @@ describe('processes of this machine, live and from a snapshot', () => {
   const children: ChildProcess[] = [];
   let [before, captured, after]: (ProcsJson | undefined)[] = [];
   const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
-  const asked = async (...source: string[]) => {
+  const answerOf = async (...source: string[]) => {
     const { stdout } = await kdumpMem('procs', '--json', ...source);
     return procsSchema.parse(JSON.parse(stdout));
   };
@@ -36,13 +36,13 @@ describe('processes of this machine, live and from a snapshot', () => {
       child.kill('SIGSTOP');
     }
     const script = execFileSync(commandPath('skcheck'), ['--capture-script']);
-    before = await asked('--live');
+    before = await answerOf('--live');
     execFileSync('sh', ['-s', '--', '--with', 'smaps', file, '1'], {
       input: script,
       stdio: ['pipe', 'inherit', 'inherit'],
     });
-    after = await asked('--live');
-    captured = await asked('--from', file);
+    after = await answerOf('--live');
+    captured = await answerOf('--from', file);
   });
 
   afterAll(() => {

@@ -64,8 +64,8 @@ describe('programs with growing memory', () => {
     const { stdout } = await kdumpMem('procs', '--live', '--ndjson', ...watch);
     stored = join(folder, 'samples.ndjson');
     writeFileSync(stored, stdout);
-    const told = await kdumpMem('procs', '--from-samples', stored, '--json');
-    growth = procsGrowthSchema.parse(JSON.parse(told.stdout));
+    const growthRun = await kdumpMem('procs', '--from-samples', stored, '--json');
+    growth = procsGrowthSchema.parse(JSON.parse(growthRun.stdout));
     const children = new Set(pids);
     for (const { pid } of growth.processes)
       if (children.has(parentOf(pid) ?? Number.NaN)) children.add(pid);

@@ -33,7 +33,7 @@ describe('processes of this machine', () => {
   });
 
   const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
-  const asked = async (...options: string[]) => {
+  const answerOf = async (...options: string[]) => {
     const { stdout } = await kdumpMem('procs', '--live', '--json', ...options);
     return procsSchema.parse(JSON.parse(stdout));
   };
@@ -47,7 +47,7 @@ describe('processes of this machine', () => {
         .map((line) => line.trim().split(/\s+/).map(Number))
         .map(([pid = Number.NaN, ...figures]) => [pid, figures]),
     );
-    const { processes } = await asked();
+    const { processes } = await answerOf();
     for (const pid of pids()) {
       const own = processes.find((process) => process.pid === pid);
       const [uss, pss = Number.NaN, rss, swap] = smem.get(pid) ?? [];
@@ -62,7 +62,7 @@ describe('processes of this machine', () => {
   });
 
   test('allocated memory is attributed to the process, by kind', async () => {
-    const { processes } = await asked();
+    const { processes } = await answerOf();
     const of = (index: number) => processes.find(({ pid }) => pid === pids()[index]);
     expect(of(0)?.anonBytes).toBeGreaterThanOrEqual(AMOUNT);
     expect(of(1)?.anonBytes).toBeLessThan(AMOUNT);

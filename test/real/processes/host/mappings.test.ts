@@ -27,7 +27,7 @@ describe('mappings of a process of this machine', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const asked = async (pid: number) => {
+  const answerOf = async (pid: number) => {
     const { stdout } = await kdumpMem('procs', '--live', '--json', '--pid', String(pid));
     return processSchema.parse(JSON.parse(stdout));
   };
@@ -41,7 +41,7 @@ describe('mappings of a process of this machine', () => {
 
   test('match pmap -x, with resident and dirty bytes of each', async () => {
     for (const pid of pids) {
-      const { mappings } = await asked(pid);
+      const { mappings } = await answerOf(pid);
       const lines = execFileSync('pmap', ['-x', String(pid)], { encoding: 'utf8' }).split('\n');
       const theirs = lines
         .map((line) => line.trim().split(/\s+/))
@@ -65,8 +65,8 @@ describe('mappings of a process of this machine', () => {
 
   test('sums match smaps, for groups and the process', async () => {
     for (const pid of pids) {
-      const answer = await asked(pid);
-      for (const [field, told] of [
+      const answer = await answerOf(pid);
+      for (const [field, bytes] of [
         ['Rss', answer.mapped.rssBytes],
         ['Pss', answer.mapped.pssBytes],
         ['Private_Dirty', answer.mapped.privateDirtyBytes],
@@ -75,7 +75,7 @@ describe('mappings of a process of this machine', () => {
         ['Locked', answer.mapped.lockedBytes],
         ['Referenced', answer.mapped.referencedBytes],
       ] as const)
-        expect((told ?? 0) / 1024, field).toBe(sumOf(pid, field));
+        expect((bytes ?? 0) / 1024, field).toBe(sumOf(pid, field));
       const { groups, mapped } = answer;
       expect(answer.rssBytes).toBe(mapped.rssBytes);
       expect(answer.pssBytes).toBe(mapped.pssBytes);
@@ -85,7 +85,7 @@ describe('mappings of a process of this machine', () => {
   });
 
   test('each has its kind', async () => {
-    const { mappings } = await asked(pids[0] ?? 0);
+    const { mappings } = await answerOf(pids[0] ?? 0);
     const kindOf = (path: RegExp) => mappings.find((one) => path.test(one.path ?? ''))?.kind;
     expect({
       file: kindOf(/takemaps/),
@@ -111,7 +111,7 @@ describe('mappings of a process of this machine', () => {
     const { stdout: groups } = await kdumpMem('procs', '--live', '--pid', pid, '--limit', '3');
     expect(groups).toMatch(/^ *PRIVATE +DIRTY +PSS +RSS .*KIND +NAME$/m);
     expect(groups).toMatch(/^\d+ more rows: --limit N lists them\.$/m);
-    const { mappings } = await asked(pids[0] ?? 0);
+    const { mappings } = await answerOf(pids[0] ?? 0);
     expect(groups).toContain(`Total of ${mappings.length} mappings: private `);
     const { stdout: all } = await kdumpMem('procs', '--live', '--pid', pid, '-v');
     for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.slice(2)} `, 'm'));

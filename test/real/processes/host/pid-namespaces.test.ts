@@ -42,9 +42,9 @@ function look(): void {
 afterAll(() => outermost.kill('SIGKILL'));
 
 const of = (command: string) => processes.get(command)!;
-const asked = (words: string) => kdumpMem('procs', '--live', '--json', '--pid', words);
+const procsRun = (words: string) => kdumpMem('procs', '--live', '--json', '--pid', words);
 async function pidOf(words: string): Promise<number[]> {
-  const { stdout } = await asked(words);
+  const { stdout } = await procsRun(words);
   const json = JSON.parse(stdout);
   return 'processes' in json ? procsSchema.parse(json).processes.map(({ pid }) => pid) : [json.pid];
 }
@@ -64,7 +64,7 @@ test('pid 1 is another process in each', async () => {
 
 test('names a process in a nested namespace: /proc does not show the parent of a namespace', async () => {
   const [outer, inner] = [of('sleep 301'), of('sleep 302')];
-  const { status, stderr, stdout } = await asked(`${outer.namespace}:${inner.nsPids[1]}`);
+  const { status, stderr, stdout } = await procsRun(`${outer.namespace}:${inner.nsPids[1]}`);
   expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
   expect(stderr).toMatch(
     new RegExp(`^kdump-mem: [^\\n]*nested namespace: pid ${inner.pid}\\. [^\\n]+\\n$`),
@@ -75,12 +75,12 @@ test('reports a missing process, a missing namespace and conflicting arguments i
   const { namespace } = of('sleep 301');
   const line = (words: string) =>
     expect.stringMatching(new RegExp(`^kdump-mem: ${words}[^\\n]*\\n$`));
-  expect(await asked(`${namespace}:999`)).toMatchObject({
+  expect(await procsRun(`${namespace}:999`)).toMatchObject({
     status: 4,
     stdout: '',
     stderr: line(`no process has pid 999 in pid namespace ${namespace}`),
   });
-  expect(await asked('17:1')).toMatchObject({
+  expect(await procsRun('17:1')).toMatchObject({
     status: 4,
     stdout: '',
     stderr: line('no process is in a pid namespace 17'),
@@ -90,8 +90,8 @@ test('reports a missing process, a missing namespace and conflicting arguments i
     stdout: '',
     stderr: line('--pid NS:PID'),
   });
-  expect(await asked('17:0')).toMatchObject({ status: 2, stdout: '' });
-  expect(await asked('17:')).toMatchObject({ status: 2, stdout: '' });
+  expect(await procsRun('17:0')).toMatchObject({ status: 2, stdout: '' });
+  expect(await procsRun('17:')).toMatchObject({ status: 2, stdout: '' });
 });
 
 test('reports that permission for namespaces is denied, rather than that there is none', async () => {

@@ -35,8 +35,8 @@ const sent: number[] = [];
 async function start(command: string, args: readonly string[]): Promise<void> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
-  const [told] = await once(child.stdout!, 'data');
-  sent.push(Number(told));
+  const [output] = await once(child.stdout!, 'data');
+  sent.push(Number(output));
 }
 
 beforeAll(async () => {

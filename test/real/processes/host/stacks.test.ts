@@ -62,7 +62,7 @@ function ask(args: readonly string[], { env = {}, temporary = folder } = {}) {
   });
 }
 
-async function asked(...args: string[]) {
+async function stacksOf(...args: string[]) {
   const { stdout, stderr } = await ask([...args, '--json']);
   expect(stderr).toBe('');
   return stacksSchema.parse(JSON.parse(stdout));
@@ -73,7 +73,7 @@ const leftOver = () => readdirSync(folder).filter((name) => name.startsWith('kdu
 describe('a program that leaks', () => {
   test('the leaking function comes first, and all page faults are included', async () => {
     const pid = await leaking(20);
-    const answer = await asked('--pid', String(pid), '--stacks', '2');
+    const answer = await stacksOf('--pid', String(pid), '--stacks', '2');
     expect(answer).toMatchObject({ pid, comm: 'leak', ended: 'time', period: 1, lostRecords: 0 });
     expect(answer.warnings).toEqual([]);
     expect(answer.complete).toBe(true);
@@ -89,8 +89,8 @@ describe('a program that leaks', () => {
     const ratio = (first?.newBytes ?? 0) / (second?.newBytes ?? 0);
     expect(ratio).toBeGreaterThan(2.8);
     expect(ratio).toBeLessThan(3.4);
-    const both = (first?.newBytes ?? 0) + (second?.newBytes ?? 0);
-    expect(both).toBeGreaterThan(0.98 * answer.newBytes);
+    const leakedBytes = (first?.newBytes ?? 0) + (second?.newBytes ?? 0);
+    expect(leakedBytes).toBeGreaterThan(0.98 * answer.newBytes);
 
     // The kernel's own count for the same time, from /proc/PID/stat.
     const faults = answer.minorFaults + answer.majorFaults;
@@ -104,7 +104,7 @@ describe('a program that leaks', () => {
 
   test('mmap calls account for the memory that it leaks', async () => {
     const pid = await leaking(20);
-    const { addressSpace, functions } = await asked('--pid', String(pid), '--stacks', '2');
+    const { addressSpace, functions } = await stacksOf('--pid', String(pid), '--stacks', '2');
     const mapped = addressSpace?.mmap.filter(({ frames }) =>
       frames.some(({ symbol }) => symbol === 'leaks_by_mmap'),
     );
@@ -116,7 +116,7 @@ describe('a program that leaks', () => {
 
   test('samples page faults if there are many, and the sum matches the kernel', async () => {
     const pid = await leaking(800);
-    const answer = await asked('--pid', String(pid), '--stacks', '2', '--max-size', '48M');
+    const answer = await stacksOf('--pid', String(pid), '--stacks', '2', '--max-size', '48M');
     expect(answer.period).toBeGreaterThan(1);
     expect(answer.addressSpace).toBeNull();
     const { atLeast = Number.NaN, atMost = Number.NaN } = answer.kernelFaults ?? {};

@@ -77,25 +77,25 @@ function onDisk(kib: number, more = 'true'): string[] {
 }
 
 describe('a destination', () => {
-  const there = join(dir, 'disk', 'host.tar.gz');
+  const existing = join(dir, 'disk', 'host.tar.gz');
   test('in memory is refused unless requested', () => {
-    const refused = run(['-o', there, '--interval', '0.1'], onDisk(60_000));
+    const refused = run(['-o', existing, '--interval', '0.1'], onDisk(60_000));
     expect([refused.status, refused.stdout]).toEqual([3, '']);
     expect(refused.stderr).toMatch(/^kdump-mem: [^\n]+ is in memory \(tmpfs\)[^\n]+--tmpfs\n$/);
-    const asked = run([...SOON, '-o', there], onDisk(60_000));
-    expect(asked.status).toBe(0);
-    expect(asked.stderr).toContain('host.tar.gz\n');
+    const snapshotRun = run([...SOON, '-o', existing], onDisk(60_000));
+    expect(snapshotRun.status).toBe(0);
+    expect(snapshotRun.stderr).toContain('host.tar.gz\n');
   });
 
   test('without space is refused before any file is read', () => {
-    const { status, stdout, stderr } = run([...SOON, '-o', there], onDisk(100));
+    const { status, stdout, stderr } = run([...SOON, '-o', existing], onDisk(100));
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^kdump-mem: [^\n]+ has 0 MiB free[^\n]+ write to stdout \(-o -\)\n$/);
   });
 
   test('that is read-only is reported', () => {
     const readOnly = `mount -o remount,ro ${join(dir, 'disk')}`;
-    const { status, stdout, stderr } = run([...SOON, '-o', there], onDisk(60_000, readOnly));
+    const { status, stdout, stderr } = run([...SOON, '-o', existing], onDisk(60_000, readOnly));
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^kdump-mem: [^\n]+: write failed \(EROFS\)\n$/);
   });

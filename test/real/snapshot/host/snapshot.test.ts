@@ -64,7 +64,7 @@ function unpacked(file: string, name: string): string {
 describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', (name) => {
   test('contains the stalled readers that the live machine reports', () => {
     const pids = readers.map(({ pid }) => pid);
-    const told = (args: string[]) =>
+    const stalledOf = (args: string[]) =>
       skcheckJson(args)
         .report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid))
         .map(({ pid, comm, fds, unreadBytes, netns, stalled }) => ({
@@ -76,19 +76,19 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
           verdict: stalled.verdict,
         }))
         .sort((a, b) => Number(a.pid) - Number(b.pid));
-    const live = told(['--interval', '1', '--stale']);
+    const live = stalledOf(['--interval', '1', '--stale']);
     expect(live.length).toBe(3);
-    expect(told(['--stale', '--from', FILES[name]])).toEqual(live);
+    expect(stalledOf(['--stale', '--from', FILES[name]])).toEqual(live);
   });
 
   test('contains the memory breakdown, within what changed meanwhile', async () => {
     const { stdout, status } = await kdumpMem('memory', '--json', '--from', FILES[name]);
     expect(status).toBe(0);
-    const told = memorySchema.parse(JSON.parse(stdout));
-    expect(told.memory.bytes).toBe(before.memory.bytes);
-    expect(told.host).toEqual(before.host);
-    const drift = told.memory.bytes / 20;
-    for (const [index, category] of told.memory.children.entries()) {
+    const breakdown = memorySchema.parse(JSON.parse(stdout));
+    expect(breakdown.memory.bytes).toBe(before.memory.bytes);
+    expect(breakdown.host).toEqual(before.host);
+    const drift = breakdown.memory.bytes / 20;
+    for (const [index, category] of breakdown.memory.children.entries()) {
       const [low, high] = [before, after]
         .map(({ memory }) => memory.children[index]?.bytes ?? 0)
         .sort((a, b) => a - b);

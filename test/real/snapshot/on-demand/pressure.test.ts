@@ -23,9 +23,9 @@ describe('a snapshot under memory pressure', () => {
   const file = join(folder, 'guest.tar.gz');
   let guest: Guest;
 
-  const told = async (command: string) => (await guest.run(command)).output.toString();
+  const outputOf = async (command: string) => (await guest.run(command)).output.toString();
   const number = async (file_: string, name: string) =>
-    Number(new RegExp(`^${name}:? +(\\d+)`, 'm').exec(await told(`cat ${file_}`))?.[1]);
+    Number(new RegExp(`^${name}:? +(\\d+)`, 'm').exec(await outputOf(`cat ${file_}`))?.[1]);
   const kills = () => number('/proc/vmstat', 'oom_kill');
   const available = async () => (await number('/proc/meminfo', 'MemAvailable')) / 1024;
   const free = async (pids: readonly number[]) => {
@@ -128,10 +128,10 @@ describe('a snapshot under memory pressure', () => {
       // started.
       await guest.run('echo max > /sys/fs/cgroup/limited/memory.high; mkdir /sys/fs/cgroup/few');
       await snapshotOf(guest, file, { group: 'few' });
-      const most = Number(await told('cat /sys/fs/cgroup/few/pids.peak'));
+      const most = Number(await outputOf('cat /sys/fs/cgroup/few/pids.peak'));
       await guest.run(`echo ${most - 1} > /sys/fs/cgroup/few/pids.max`);
       const { status, said } = await snapshotOf(guest, file, { group: 'few' });
-      const refused = await told('cat /sys/fs/cgroup/few/pids.events');
+      const refused = await outputOf('cat /sys/fs/cgroup/few/pids.events');
       expect([status, said]).toEqual([0, expect.stringContaining('/s.tar.gz: ')]);
       expect(refused).toMatch(/^max [1-9]/);
       await isWhole();
@@ -149,12 +149,12 @@ describe('a snapshot under memory pressure', () => {
       await guest.run('until grep -q waits /tmp/waits; do usleep 50000; done', {
         timeoutMs: MOST_MS,
       });
-      expect(await told('ls /into')).toBe('');
+      expect(await outputOf('ls /into')).toBe('');
       const eater = await leaves(150);
       await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', {
         timeoutMs: MOST_MS,
       });
-      const [due] = (await told('cat /tmp/due'))
+      const [due] = (await outputOf('cat /tmp/due'))
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line));

@@ -135,8 +135,8 @@ test(
     await machine.until('ls /var/lib/kdump-mem/*.tar.gz');
     const folder = mkdtempSync(join(tmpdir(), 'units-'));
     const file = join(folder, 'oom.tar.gz');
-    const there = (await machine.inside('ls /var/lib/kdump-mem/*.tar.gz')).trim();
-    await bring(machine.guest, `/proc/1/root${there}`, file);
+    const archives = (await machine.inside('ls /var/lib/kdump-mem/*.tar.gz')).trim();
+    await bring(machine.guest, `/proc/1/root${archives}`, file);
     expect((await kdumpMem('snapshot', '--verify', file)).status).toBe(0);
     const { stdout } = await kdumpMem('triage', '--from', file, '--json');
     const killed = hostTriageSchema.parse(JSON.parse(stdout)).findings.map(({ code }) => code);
@@ -149,7 +149,7 @@ test(
     const said = await wrote('kdump-mem-snapshot');
     expect(said[0]).toMatch(/^kdump-mem: waiting for memory pressure/);
     expect(said[1]).toMatch(/^\S+Z the OOM killer has killed 1 process$/);
-    expect(said.slice(2)).toEqual([expect.stringContaining(`${there}: `)]);
+    expect(said.slice(2)).toEqual([expect.stringContaining(`${archives}: `)]);
   },
   3 * MOST_MS,
 );

@@ -246,8 +246,8 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
 
       test('since the first sample of a store of watch', async () => {
         const store = join(folder, 'watch.ndjson');
-        const taken = await kdumpMem('watch', '--store', store, '--interval', '1', '--for', '2');
-        expect(taken.status).toBe(0);
+        const watchRun = await kdumpMem('watch', '--store', store, '--interval', '1', '--for', '2');
+        expect(watchRun.status).toBe(0);
         await during(['anon', `${LARGE}`], async (pid, made) => {
           const { stdout } = await kdumpMem('triage', '--baseline', store, '--json');
           const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;

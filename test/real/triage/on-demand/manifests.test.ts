@@ -10,8 +10,8 @@ const MANIFEST = `${FOLDER}triage-job.yaml`;
 
 /** Errors of each manifest in a file, by the Kubernetes API. */
 function wrongIn(file: string): (string | null)[] {
-  const told = execFileSync(process.execPath, [`${ROOT}test/clusters/validate.mjs`, file]);
-  return JSON.parse(told.toString());
+  const output = execFileSync(process.execPath, [`${ROOT}test/clusters/validate.mjs`, file]);
+  return JSON.parse(output.toString());
 }
 
 test.each([

@@ -35,7 +35,7 @@ function ask(name: string): Record<string, unknown>[] {
 
 /** A dump of a crash, with the fields of a test. */
 function crashed(dump: string, at: string, more: Partial<SummaryJson>): string {
-  const told: SummaryJson = {
+  const summary: SummaryJson = {
     ...failedJson(
       { code: '', message: '', signal: null },
       { buildId: 'ab'.repeat(20), crashTime: Date.parse(at) / 1000 },
@@ -56,7 +56,7 @@ function crashed(dump: string, at: string, more: Partial<SummaryJson>): string {
     mtime: '2026-11-20T04:12:00.000Z',
     rulesFile: null,
   };
-  return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, told, 1)))}\n`;
+  return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, summary, 1)))}\n`;
 }
 
 const owner = (name: string, bytes: number): SummaryJson['topOwner'] => ({

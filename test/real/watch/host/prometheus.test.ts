@@ -81,10 +81,13 @@ test("prometheus scrapes a watch, the rules load, and every panel's query succee
   started.push(server);
   const api = `http://127.0.0.1:${port}/api/v1`;
   const anonymous = 'query?query=kdump_mem_memory_bytes{category="anonymous"}';
-  expect(await asked(`${api}/${anonymous}`, /"value":\[[\d.]+,"[1-9]/)).toContain('"success"');
-  expect(await asked(`${api}/rules`, /"health":"ok"/)).not.toContain('"health":"err"');
+  expect(await answerFrom(`${api}/${anonymous}`, /"value":\[[\d.]+,"[1-9]/)).toContain('"success"');
+  expect(await answerFrom(`${api}/rules`, /"health":"ok"/)).not.toContain('"health":"err"');
   for (const expression of panelExpressions()) {
-    const answer = await asked(`${api}/query?query=${encodeURIComponent(expression)}`, /"status"/);
+    const answer = await answerFrom(
+      `${api}/query?query=${encodeURIComponent(expression)}`,
+      /"status"/,
+    );
     expect(`${expression}: ${answer}`).toContain('"status":"success"');
     // Nothing grows within seconds.
     expect(`${expression}: ${answer}`).toMatch(
@@ -113,7 +116,7 @@ function panelExpressions(): string[] {
 }
 
 /** Retries until the answer matches, for at most a minute and a half. */
-async function asked(url: string, until: RegExp): Promise<string> {
+async function answerFrom(url: string, until: RegExp): Promise<string> {
   let text = '';
   for (let tries = 0; tries < 180; tries++) {
     try {
