@@ -127,7 +127,7 @@ describe('a socket', () => {
     expect(warnings.list()).toContainEqual(expect.objectContaining({ code: 'corrupt' }));
   });
 
-  test('of zeros with an open file is reported', () => {
+  test('is reported if it is zeros but its file is open', () => {
     const { socket } = sockets.find(({ holders }) => holders.length > 0)!;
     const address = socketOf(socket.sock);
     const bytes = new Uint8Array(member('socket_alloc', 'socket').size);
@@ -136,14 +136,14 @@ describe('a socket', () => {
     expect(messages(answer).join()).toMatch(/has no sock, but its file 0x\w+ is open/);
   });
 
-  test.each([-1n, 0n, 2n ** 62n])('whose file counts %i references is reported', (count) => {
+  test.each([-1n, 0n, 2n ** 62n])('with %i references of its file is reported', (count) => {
     const { socket } = sockets.find(({ holders }) => holders.length === 1)!;
     const damage = change(socket.file, 'file', 'f_count', BigInt.asUintN(64, count));
     expect(all(damage).total.complete).toBe(false);
     expect(messages(all(damage)).join()).toMatch(/file 0x\w+ counts \d+ references/);
   });
 
-  test('whose file counts fewer references than its descriptors is reported', () => {
+  test('with fewer file references than descriptors is reported', () => {
     const { socket, holders } = sockets.find(({ holders }) => holders.length > 1)!;
     const answer = all(change(socket.file, 'file', 'f_count', 1n));
     expect(answer.total.complete).toBe(false);

@@ -26,7 +26,7 @@ test('init code that the kernel freed, and a stack with two contradicting facts'
     return { ...identifier.of(address), complete: warnings.complete };
   };
   expect(identified(one.stack + 8n).object).toMatchObject({ kind: 'stack', offset: 8 });
-  // Of the two that name one area, the one whose stack is elsewhere must not be named.
+  // The candidate whose stack is elsewhere must not be named.
   for (const { stack } of [one, other]) {
     const { object, complete } = identified(stack + 8n, ...patches);
     const owner = object?.kind === 'stack' ? object.pid : undefined;

@@ -59,7 +59,7 @@ test.each([
   ['processes', procsAnswer, () => ({ ...procsAnswerAt(2, []), processes: [{}, {}] })],
   ['sockets', socketsAnswer, () => ({ ...socketsAnswerAt(2, { 5: 8192 }), sockets: [{}, {}] })],
 ])(
-  'of millions of invalid %s, reports an error for the first only, to save memory',
+  'reports an error for only the first of millions of invalid %s, to save memory',
   (_, schema, made) => {
     const issues = schema.safeParse(made()).error?.issues ?? [];
     expect(issues.length).toBeGreaterThan(0);

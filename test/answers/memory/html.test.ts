@@ -62,7 +62,7 @@ test('a complete answer has no alarm; an incomplete one has it before any table'
   expect(page.slice(alarm, page.indexOf('</section>', alarm))).toContain('<li>lost</li>');
 });
 
-test('the summary figures match the table, and are bounds where they are incomplete', () => {
+test('the summary figures match the table, and are bounds if they are incomplete', () => {
   const figures = (answer: MemoryAnswer) =>
     /<dl class="figures">(.*?)<\/dl>/s.exec(pageOf(answer))?.[1]?.replace(/<[^>]*>|\s+/g, ' ');
   expect(figures(PLAIN)?.match(/\w+ +[\d.]+ \w+/g)).toEqual([

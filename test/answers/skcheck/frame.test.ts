@@ -35,7 +35,7 @@ describe('a screen', () => {
     [160, 50],
     [80, 3],
     [20, 2],
-  ])('of %d columns and %d rows is filled, and contains the headline', (columns, rows) => {
+  ])('fills %d columns and %d rows, and contains the headline', (columns, rows) => {
     for (const verbose of [false, true]) {
       const { lines } = frame({ columns, rows }, long, verbose);
       expect(lines.length).toBe(rows);
@@ -81,7 +81,7 @@ describe('a screen', () => {
     expect(WATCH_SORTS).toContain('age');
   });
 
-  test('of few rows has advice and does not scroll', () => {
+  test('with few rows shows advice and does not scroll', () => {
     const short = report([socket('feedd')]);
     const { lines, mostSkipped } = frame({}, short);
     expect(mostSkipped).toBe(0);

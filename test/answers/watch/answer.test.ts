@@ -91,7 +91,7 @@ describe('metrics', () => {
     expect(text.split('\n').length).toBeLessThan(200);
   });
 
-  test('report before the first sample that there is none', () => {
+  test('report the missing first sample', () => {
     const text = watchMetrics(undefined, { up: false, lost: 0, notStored: 0 });
     expect(text).toMatch(/^kdump_mem_watch_up 0$/m);
     expect(text).not.toContain('memory_bytes');

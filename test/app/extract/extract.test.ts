@@ -140,7 +140,7 @@ describe('a map', () => {
     expect(existsSync(own)).toBe(false);
   });
 
-  test('of another extract is refused', async () => {
+  test('from another extract is refused', async () => {
     const ran = await answerWith(join(folder, '5.10.map'));
     expect(ran).toMatchObject({ status: 3, stdout: '' });
     expect(ran.stderr).toContain('map of a different extract. Give --map the file that');
@@ -180,7 +180,7 @@ describe('a map', () => {
     expect(ran.stderr).toMatch(line);
   });
 
-  test('that is too large, not a file or missing is refused in one line', async () => {
+  test('from a large, special or missing file is refused in one line', async () => {
     writeFileSync(bad, '');
     truncateSync(bad, 2 ** 31);
     expect(await answerWith(bad)).toMatchObject({

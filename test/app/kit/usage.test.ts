@@ -56,7 +56,7 @@ describe('a dump without --vmcore', () => {
     expect((await kdumpMem('info', crash)).stdout).toContain(truth.release);
   });
 
-  test('that is not a dump is reported by name', async () => {
+  test('is reported by name if it is not a dump', async () => {
     const line = 'skb accepts only options and a dump: nowhere: not found';
     await refused(2, line, 'skb', '--pid', pid, 'nowhere');
     await refused(2, /--live and .* cannot be combined/, 'skb', '--pid', pid, '--live', vmcore);

@@ -161,7 +161,7 @@ test('reports a process that exited', async () => {
   expect(ended).toMatchObject([{ pid: child.pid, comm: 'sleep', pidReused: false }]);
 });
 
-test('--pid selects one process, and exits with status 4 if there is none', async () => {
+test('--pid selects one process, and exits with status 4 if it is missing', async () => {
   const { stdout } = await kdumpMem('procs', '--live', '--ndjson', '--pid', String(process.pid));
   const [look, own] = linesOf(stdout);
   expect(procsSampleSchema.parse(look)).toMatchObject({ processes: 1, allListed: false });
@@ -221,7 +221,7 @@ describe('--from-samples', () => {
     expect(found.processes[0]?.growth?.perSecond).toBeCloseTo(1000, 6);
   });
 
-  test('reports clocks that go back or stand still, and null figures, never zeros', async () => {
+  test('reports clocks that go backwards or stop, and null figures, never zeros', async () => {
     const times = [1, 2, 3, 3, 2, ...upTo(20, 4)];
     const lines = times.flatMap((time, at) =>
       sample(time, 'first', at % 4 === 0 ? null : 1000 * time),

@@ -225,7 +225,7 @@ async function gone(pid: number): Promise<void> {
 test('a killed run continues, and reads only the missing dumps', async () => {
   const output = join(tree.path, 'out.ndjson');
   const killed = new TriageRun('--ndjson', '--jobs', '1', '--output', output, tree.path);
-  // It has started on a whole dump, which is among the last.
+  // It has started on a valid dump, which is among the last.
   await killed.workerOn('whole-001');
   killed.child.kill('SIGKILL');
   await killed.ended;

@@ -172,7 +172,7 @@ describe('a store', () => {
     expect((await kdumpMem('watch', ...QUICK, '--for', '0.2', '--store', file)).status).toBe(0);
   });
 
-  test('that another program writes to ends the watch, and loses no line of either', async () => {
+  test('with lines of another program ends the watch, and loses no line', async () => {
     const file = newFile();
     const { child, texts, ended } = await begun(file, 1);
     fs.appendFileSync(file, 'theirs\n');
@@ -182,7 +182,7 @@ describe('a store', () => {
     expect(linesOf(file).at(-1)).toBe('theirs');
   });
 
-  test('that cannot be written is refused before the first sample', async () => {
+  test('on a read-only or missing path is refused before the first sample', async () => {
     for (const [path, words] of [
       [join(folder, 'none', 'x'), ': write failed (ENOENT)'],
       [folder, 'not a regular file'],
@@ -194,7 +194,7 @@ describe('a store', () => {
     }
   });
 
-  test('of another machine is not continued', async () => {
+  test('from another machine is not continued', async () => {
     const { file, lines } = stored();
     const { status, stderr } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
     expect(status).toBe(3);
@@ -202,7 +202,7 @@ describe('a store', () => {
     expect(linesOf(file)).toEqual(lines);
   });
 
-  test('that is another kind of file is not appended to', async () => {
+  test('in a file of another kind is not appended to', async () => {
     const file = newFile();
     for (const content of ['root:x:0:0::/root:/bin/sh\n', 'no newline', '{"a":1}\n']) {
       fs.writeFileSync(file, content, { mode: 0o600 });
@@ -222,7 +222,7 @@ describe('a store', () => {
     expect(none.stderr).toContain('contains no samples');
   });
 
-  test('that was rotated is read as one', async () => {
+  test('after rotation is read as one', async () => {
     const { file, lines } = stored();
     fs.writeFileSync(`${file}.2`, `${lines.slice(0, 100).join('\n')}\n`);
     fs.writeFileSync(`${file}.1`, `${lines.slice(100, 300).join('\n')}\n`);
@@ -230,7 +230,7 @@ describe('a store', () => {
     expect(await answerOf(file)).toMatchObject({ samples: lines.length, verdict: 'grows' });
   });
 
-  test('of a day has no verdict, with --strict status 5; one of three days names the leak', async () => {
+  test('over one day has no verdict (--strict: status 5); over three days it names the leak', async () => {
     const day = stored({ days: 1 }).file;
     const strict = await kdumpMem('watch', '--for', '0', '--store', day, '--strict');
     expect(strict.status).toBe(5);

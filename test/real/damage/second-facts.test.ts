@@ -60,7 +60,7 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
     throw new Error('no queue has a compound page');
   })();
 
-  test('agree with the first where nothing is damaged', () => {
+  test('agree with the first without damage', () => {
     expect(warnings).toEqual([]);
     expect(hidden.length).toBeGreaterThan(0);
   });

@@ -81,7 +81,7 @@ describe('kdump-mem extract', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('of one descriptor gives the answer about that descriptor', async () => {
+  test('contains the answer about one descriptor on request', async () => {
     const { pid, fd } = role(truth, 'loopback-large');
     expect((await cut('--pid', `${pid}`, '--fd', `${fd}`)).status).toBe(0);
     const about = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--json'];

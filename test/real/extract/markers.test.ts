@@ -113,7 +113,7 @@ describe('private data', () => {
     ['environment', 'SHLVL=2\0HOME=/'],
     ['file cache', 'BusyBox is a multi-call binary'],
     ['the log', 'Linux version 6.1'],
-  ])('of the guest, %s, is not in the extract', (_, text) => {
+  ])('excludes data of the guest: %s', (_, text) => {
     expect(readFileSync(elf).includes(text)).toBe(true);
     const found = pages.filter((page) => page.includes(text));
     // The kernel prints its banner from its image; the log repeats it with a time.

@@ -102,7 +102,7 @@ describe('a truncated copy', () => {
     ['lzo-d31.vmcore', 0.05],
     ['flattened-d31.vmcore', 0.6],
     ['elf-d31.vmcore', 0.3],
-  ])('of %s, %d of it, gives correct bytes or reports "truncated"', (name, part) => {
+  ])('%s, %d of it, gives correct bytes or reports "truncated"', (name, part) => {
     const path = join(directory.path, name);
     copyFileSync(join(dumps, folder, name), path);
     truncateSync(path, Math.floor(statSync(path).size * part));

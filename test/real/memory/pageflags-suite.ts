@@ -235,7 +235,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       }
     });
 
-    test('the user nobody gets counters, with the reason', async () => {
+    test('an unprivileged user gets counters, with the reason', async () => {
       const { output } = await guest.run(
         "su -s /bin/sh nobody -c 'kdump-mem memory --live --json'",
         { mayFail: true, timeoutMs: MOST_MS },

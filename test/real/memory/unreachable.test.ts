@@ -95,7 +95,7 @@ describe('a damaged dump', () => {
     return found;
   }
 
-  test('without the only pointer to an object lists the object and all that it alone refers to', async () => {
+  test('without the only pointer to an object lists the object and its dependents', async () => {
     const kernel = openNative({ files: [elf] });
     const cache = 'kmalloc-64';
     const { found, targetAt } = await searchReferences(

@@ -116,7 +116,7 @@ describe.each(SLOW_TESTS_KERNELS)('damage to the data structures of mappings: %s
     }
   };
 
-  test('of an address space or a mapping: reported, or known to be undetectable', () => {
+  test('in an address space or a mapping is reported, or known to be undetectable', () => {
     const places = function* () {
       yield* membersOf('mm_struct', space.mm);
       // One of each: code, data, anonymous memory, shared memory, the stack, the vdso.
@@ -127,7 +127,7 @@ describe.each(SLOW_TESTS_KERNELS)('damage to the data structures of mappings: %s
   });
 
   if (version !== '5.10')
-    test('of a maple tree: reported', () => {
+    test('in a maple tree is reported', () => {
       const places = [...nodesOf(kernel, space.mm)].map((node) => ['node', node, 256] as const);
       // Up to fifteen mappings are in one node.
       expect(places.length).toBeGreaterThan(areas.length > 15 ? 1 : 0);

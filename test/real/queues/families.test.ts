@@ -240,7 +240,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
       found += mine.length;
     }
     expect(found).toBeGreaterThanOrEqual(4);
-    // They are freed with the process, which has nothing else that it does not have open.
+    // They are freed with the process, which holds no other socket without a descriptor.
     const going = answer.sockets.filter(
       ({ holders, subflowOf }) => subflowOf !== null || holders.length > 0,
     );

@@ -46,7 +46,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)(
       for (const page of cut) expect(frames).toContain(allocation(page).frame);
     });
 
-    test('they hold every page reference without an skb, one of them for the next buffers', () => {
+    test('together hold every page reference without an skb, one of them for the next buffers', () => {
       const { answer, drgn } = pageMemory(version, version, 'skbs');
       const ofSkbs = new Set(drgn.map(([frame]) => frame));
       const found = new Map<number, { block: PageBlock; buffers: number }>();

@@ -91,7 +91,7 @@ describe.each(['native', 'crash'] as const)('damage read through %s', (engine) =
     expect(answer.warnings[0]?.message).toContain('nr_frags is 200, but the array has 17');
   });
 
-  test('counts the other frags besides one with an invalid page pointer', () => {
+  test('counts the other frags if one has an invalid page pointer', () => {
     const answer = ask('loopback-large');
     expect(answer.queues.receive).toMatchObject({ complete: false });
     expect(answer.queues.receive?.pages).toBeGreaterThan(0);

@@ -115,7 +115,7 @@ describe('a capture', () => {
     });
   });
 
-  test('as a directory too', () => {
+  test('is readable as a directory too', () => {
     expect(spawnSync('tar', ['-xzf', file, '-C', dir]).status).toBe(0);
     const unpacked = skcheckJson(['--stale', '--from', join(dir, 'kdump-mem-snapshot')]);
     expect(ours(unpacked.report.sockets).length).toBe(3);

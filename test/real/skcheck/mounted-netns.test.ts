@@ -86,7 +86,7 @@ test('the script contains it too if only ip can enter the namespace', () => {
   expect(inside(['--stale', '--from', file])).toMatchObject([{ ...STALLED, pid, netnsName: NAME }]);
 });
 
-test('and without ss', () => {
+test('finds it without ss', () => {
   const file = join(dir, 'no-ss.tar.gz');
   expect(captureWithout(file, 'ss')).toMatchObject({ status: 0, stderr: '' });
   const { report } = skcheckJson(['--from', file, '--stale']);

@@ -176,7 +176,7 @@ describe('--memory', () => {
     expect((await once(served, 'exit'))[0]).toBe(0);
   });
 
-  test('and a failed scan of sockets do not affect each other', () => {
+  test('is independent of a failed scan of sockets', () => {
     const args = ['--prometheus', '--interval', '0', '--memory'];
     const { status, stdout } = skcheck(args, [], withoutSs());
     expect(status).toBe(3);

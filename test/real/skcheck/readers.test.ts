@@ -113,7 +113,7 @@ describe('names the reader that stopped', () => {
     expect(saidOf('tcp never')[0]?.stalled.because).toMatch(/its main thread is sleeping/);
   });
 
-  test('and the exit status reports a stalled socket', () => {
+  test('with an exit status for a stalled socket', () => {
     expect(status).toBe(1);
   });
 });

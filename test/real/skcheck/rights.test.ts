@@ -64,7 +64,7 @@ describe('network namespaces', () => {
     expect(poor.complete).toBe(false);
   });
 
-  test('that are not visible are no all-clear', async () => {
+  test('outside the user’s view are no all-clear', async () => {
     const { server } = await stage.pair({}, { bytes: 7000 }, NEW_NETNS);
     // It may enter namespaces, but cannot see them.
     const blind = ['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-sys_ptrace', '--'];

@@ -38,7 +38,7 @@ export function otherPagesSuite(dump: string, kernel: LabKernel): void {
       expect(numbers.at(-2)).toBe(found[part]);
     });
 
-    test('of these, pages in queues and rows are those that drgn finds allocated and unowned', () => {
+    test('pages in queues and rows are those that drgn finds allocated and unowned', () => {
       const { drgn, frames } = memory;
       expect(numbers.at(-1)).toBe(total(drgn.filter(([frame]) => frames.has(frame))));
     });

@@ -83,7 +83,7 @@ describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on
 describe.each(LAB_KERNELS)('a kill on %s', (version) => {
   const { elf, truth } = labDump(version);
 
-  test('of a listener frees its pending connections, for one descriptor and for all', () => {
+  test('on a listener frees its pending connections, for one descriptor and for all', () => {
     const { pid, fd } = role(truth, 'listener');
     censusOf(elf, (all, kernel) => {
       const group = all.processes.find(({ key }) => key.startsWith(`${pid} `));

@@ -54,7 +54,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     });
   }
 
-  test('of a return address is reported, or still gives the same function', () => {
+  test('in a return address is reported, or still gives the same function', () => {
     expect(sound.complete).toBe(true);
     expect(frames.length).toBeGreaterThan(4);
     let changes = 0;
@@ -71,7 +71,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(unseen.length, unseen.join('\n')).toBeLessThan(changes / 20);
   });
 
-  test('of its pid is reported', () => {
+  test('in its pid is reported', () => {
     for (let byte = 0n; byte < 4n; byte++) {
       const address = task + offset('task_struct', 'pid') + byte;
       const old = kernel.read(address, 1).getUint8(0);
@@ -82,7 +82,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     }
   });
 
-  test('of its saved stack pointer is reported: that of another task', () => {
+  test('in its saved stack pointer is reported: that of another task', () => {
     const member = name === '6.12-arm64-16k' ? 'thread.cpu_context.fp' : 'thread.sp';
     const word = (at: bigint) => kernel.read(at, 8).getBigUint64(0, true);
     // The first of the list is init, which is not the task above.
@@ -97,7 +97,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(answer.complete).toBe(false);
   });
 
-  test('of each pointer to its stack is reported', () => {
+  test('in each pointer to its stack is reported', () => {
     const patches = [
       { address: task + offset('task_struct', 'stack'), bytes: littleEndian(0n, 8) },
     ];
@@ -105,7 +105,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(answer.complete).toBe(false);
   });
 
-  test('of the start of its stack, or of its saved stack pointer, is reported', () => {
+  test('in the start of its stack, or in its saved stack pointer, is reported', () => {
     const members =
       name === '6.12-arm64-16k' ? ['stack', 'thread.cpu_context.fp'] : ['stack', 'thread.sp'];
     for (const member of members)

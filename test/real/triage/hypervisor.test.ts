@@ -68,7 +68,7 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
     expect(found[0]?.figures.stealShare).toBeCloseTo(59 / (59 + busySeconds), 5);
   });
 
-  test('that the scheduler does not confirm makes the answer incomplete', () => {
+  test('unknown to the scheduler makes the answer incomplete', () => {
     const kernel = open();
     const { found, warnings, complete } = triaged(kernel, [stolen(kernel, 20)]);
     expect(found).toEqual([]);

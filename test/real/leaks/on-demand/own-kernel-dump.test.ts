@@ -303,7 +303,7 @@ describe('a kernel that records allocations', () => {
   test.each([
     ['a dump', () => answer],
     ['the running kernel', () => live],
-  ])('of %s: names what the module holds, to the byte', (_, answerOf) => {
+  ])('names what the module holds in %s, to the byte', (_, answerOf) => {
     const kinds: readonly (readonly [Source['source'], readonly Kind[]])[] = [
       ['page-owner', KINDS_IN.page_owner],
       ['allocation-tags', KINDS_IN.allocinfo],

@@ -114,7 +114,7 @@ describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
 
   // A few residues of one stream are correlated: if one is too high, the others are too low.
   test(
-    'of samples with each residue are within the interval: 95 of 100',
+    'in samples with each residue are within the interval: 95 of 100',
     () => {
       let [inside, comparisons] = [0, 0];
       for (const oneIn of [8, 16, 32, 64])

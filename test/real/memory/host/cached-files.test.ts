@@ -50,7 +50,7 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)('files b
     expect(named('/memfd:cached')).toMatchObject({ fsType: 'tmpfs', deleted: true });
   });
 
-  test('that no process has open or mapped are only in the total', () => {
+  test('without an open descriptor or mapping are only in the total', () => {
     const { files = [], bytes = 0, elsewhereBytes = null, source } = answer.cachedFiles ?? {};
     expect(files.filter(({ path }) => path === join(folder, 'closed'))).toEqual([]);
     expect(bytes).toBe(files.reduce((sum, one) => sum + one.bytes, 0));

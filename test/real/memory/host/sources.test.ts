@@ -97,7 +97,7 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
     expect(estimate?.leastBytes).toBeLessThan(1.5 * queued);
   });
 
-  test('of all namespaces are estimated for root if page frames do not show them', () => {
+  test('are estimated for root in all namespaces, if page frames do not show them', () => {
     const { queued, estimate } = inNamespace();
     if (kcore) {
       expect(estimate).toBeNull();
@@ -110,7 +110,7 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
 });
 
 describe('permissions', () => {
-  test('the user nobody gets counters, with the reason', () => {
+  test('an unprivileged user gets counters, with the reason', () => {
     const answer = answerOf(NOBODY);
     expect(answer).toMatchObject({ source: 'counters', complete: false });
     expect(answer.unavailable).toEqual([
@@ -139,7 +139,7 @@ describe('permissions', () => {
     [['--vmalloc'], '--vmalloc: not available (/proc/vmallocinfo: permission denied)'],
     [['--files'], KCORE],
   ])(
-    'data that the user nobody may not read is refused in one line with status 3: %j',
+    'data that an unprivileged user may not read is refused in one line with status 3: %j',
     (args, message) => {
       const { status, stdout, stderr } = memory(NOBODY, ...args);
       expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
@@ -149,7 +149,7 @@ describe('permissions', () => {
   );
 
   test.each([['--as', 'free'], ['--as', 'meminfo'], ['--nodes'], ['--prometheus'], ['-v']])(
-    'commands that need no permission work for the user nobody: %s %s',
+    'commands that need no permission work for an unprivileged user: %s %s',
     (...args) => {
       const run = memory(NOBODY, ...args.filter((word) => word !== undefined));
       expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: '' });
@@ -161,7 +161,7 @@ describe('permissions', () => {
 describe('a /proc that lacks files', () => {
   const bare = 'MemTotal:  1000 kB\nMemFree:  400 kB\nCached:  100 kB\nShmem:  40 kB\n';
 
-  test('such as that of a sandbox, with /proc/meminfo only', () => {
+  test('in a sandbox with /proc/meminfo only', () => {
     const wrapper = masked({ meminfo: bare, zoneinfo: '', vmstat: '', buddyinfo: '' });
     const answer = answerOf(wrapper, '--source', 'counters');
     expect(answer.memory.bytes).toBe(1000 * 1024);

@@ -78,7 +78,7 @@ describe('names', () => {
     ['bytes that are not UTF-8', Buffer.from([0xff, 0xc3, 0x28, 0x1b])],
     ['nothing', Buffer.from([0])],
     ['text with reversed direction', Buffer.from('x\u202ey\u0007')],
-  ])('of processes may contain %s', async (_, name) => {
+  ])('in processes may contain %s', async (_, name) => {
     const { pid } = await odd('named', name.toString('hex'));
     const { processes } = await listed();
     const own = processes.find((process) => process.pid === pid);
@@ -94,7 +94,7 @@ describe('names', () => {
     expect(/[^\P{C}\n]/u.test(groups.stdout)).toBe(false);
   });
 
-  test('of cgroups may contain escape sequences', async () => {
+  test('in cgroups may contain escape sequences', async () => {
     const hierarchy = mkdtempSync(join(folder, 'cgroup-'));
     execFileSync('mount', ['-t', 'cgroup2', 'none', hierarchy]);
     // Deep enough that it is longer than the path in any other hierarchy.
@@ -218,7 +218,7 @@ describe('a /proc that', () => {
   });
 });
 
-test('the user nobody sees only the RSS of others', async () => {
+test('an unprivileged user sees only the RSS of others', async () => {
   const { pid } = await odd('named', '61');
   const { stdout } = await shell(`exec ${NOBODY} "$0" "$1" procs --live --json`);
   const { processes, complete } = procsSchema.parse(JSON.parse(stdout));

@@ -94,7 +94,7 @@ test('reports a missing process, a missing namespace and conflicting arguments i
   expect(await procsRun('17:')).toMatchObject({ status: 2, stdout: '' });
 });
 
-test('reports that permission for namespaces is denied, rather than that there is none', async () => {
+test('reports denied permission for namespaces, rather than a missing namespace', async () => {
   const { namespace, nsPids } = of('sleep 302');
   const user = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
   const args = ['procs', '--live', '--pid', `${namespace}:${nsPids.at(-1)}`];

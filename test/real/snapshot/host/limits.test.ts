@@ -93,7 +93,7 @@ describe('a destination', () => {
     expect(stderr).toMatch(/^kdump-mem: [^\n]+ has 0 MiB free[^\n]+ write to stdout \(-o -\)\n$/);
   });
 
-  test('that is read-only is reported', () => {
+  test('on a read-only file system is reported', () => {
     const readOnly = `mount -o remount,ro ${join(dir, 'disk')}`;
     const { status, stdout, stderr } = run([...SOON, '-o', existing], onDisk(60_000, readOnly));
     expect([status, stdout]).toEqual([3, '']);
