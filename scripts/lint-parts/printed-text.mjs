@@ -116,13 +116,13 @@ export function testTitles(root, folder) {
 }
 
 /**
- * Whether an expression is `test` or `describe`, or one of them with `.each(…)`, `.skipIf(…)` or the like.
+ * Whether an expression is `test`, `it` or `describe`, or one of them with `.each(…)`, `.skipIf(…)` or the like.
  *
  * @param {ts.Expression} expression
  * @returns {boolean}
  */
 function isTest(expression) {
-  if (ts.isIdentifier(expression)) return /^(?:test|describe)$/.test(expression.text);
+  if (ts.isIdentifier(expression)) return /^(?:test|it|describe)$/.test(expression.text);
   return (
     (ts.isPropertyAccessExpression(expression) || ts.isCallExpression(expression)) &&
     isTest(expression.expression)

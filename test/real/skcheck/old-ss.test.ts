@@ -102,16 +102,16 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
 describe.each([
   ['Debian 10 has', { options: ['O'], tables: ['mptcp'], usage: 'stderr' }, 'mptcp'],
   [
-    'CentOS 7 had',
+    'of CentOS 7',
     { options: ['O'], tables: ['vsock_stream', 'mptcp'], usage: 'stderr' },
     'vsock, mptcp',
   ],
   [
-    'lacks -H as well',
+    'that lacks -H as well',
     { options: ['H', 'O'], tables: ['vsock_stream', 'mptcp', 'sctp'], usage: 'stdout' },
     'vsock, mptcp, sctp',
   ],
-] as const)('an ss as %s', (name, older, missing) => {
+] as const)('an ss %s', (name, older, missing) => {
   let env: NodeJS.ProcessEnv;
   beforeAll(() => {
     env = olderSs(name, older);
