@@ -100,7 +100,7 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
 }
 
 describe.each([
-  ['Debian 10 has', { options: ['O'], tables: ['mptcp'], usage: 'stderr' }, 'mptcp'],
+  ['of Debian 10', { options: ['O'], tables: ['mptcp'], usage: 'stderr' }, 'mptcp'],
   [
     'of CentOS 7',
     { options: ['O'], tables: ['vsock_stream', 'mptcp'], usage: 'stderr' },
